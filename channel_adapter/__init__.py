@@ -1,0 +1,1 @@
+"""WhatsApp-style channels on Tencent Cloud Chat Community groups."""

@@ -1,0 +1,1 @@
+"""Tencent Cloud Chat, server REST API v4. Knows nothing of channels."""

@@ -1,0 +1,112 @@
+"""What every body has in common: model settings, the reply envelope, and the one judgement of an answer.
+
+HTTP 200 is not success: the verdict is in `ErrorCode`, and `ActionStatus` must not be `FAIL` [doc 34620].
+`ErrorInfo` is documented as always present and missing in samples, so nothing but `ErrorCode` is required.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+OK = "OK"
+FAIL = "FAIL"
+
+
+class WireModel(BaseModel):
+    """A JSON object of the service. `None` means absent on the wire, in both directions."""
+
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True, extra="allow", defer_build=True)
+
+    def to_json(self) -> bytes:
+        """UTF-8 bytes with the JSON names, absent members left out."""
+        return self.__pydantic_serializer__.to_json(self, by_alias=True, exclude_none=True)
+
+    def to_wire(self) -> dict[str, Any]:
+        """The same as a dict."""
+        return self.model_dump(by_alias=True, exclude_none=True)
+
+
+class Reply(WireModel):
+    """Envelope of every answer. `ErrorDisplay` comes from profile and recentcontact only [doc 1640]."""
+
+    action_status: str = Field(OK, alias="ActionStatus")
+    error_code: int = Field(0, alias="ErrorCode")
+    error_info: str = Field("", alias="ErrorInfo")
+    error_display: str | None = Field(None, alias="ErrorDisplay")
+
+
+class Verdict(WireModel):
+    """The part of a reply that decides; `ErrorCode` has no default here."""
+
+    error_code: int = Field(alias="ErrorCode")
+    action_status: str = Field(OK, alias="ActionStatus")
+    error_info: str = Field("", alias="ErrorInfo")
+
+
+ReplyT = TypeVar("ReplyT", bound=Reply)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered(Generic[ReplyT]):
+    """The service did what it was asked; items of a batch may still have failed."""
+
+    reply: ReplyT
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The service answered with an error code."""
+
+    code: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """The request never reached the service (DNS, connect, TLS): repeating it is always harmless."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unclear:
+    """The request may have been carried out: timeout, reset, HTTP error, an answer that cannot be read."""
+
+    reason: str
+    http_status: int | None = None
+
+
+Outcome = Answered[ReplyT] | Refused | NotSent | Unclear
+
+
+def judge(reply_type: type[ReplyT], http_status: int, body: bytes) -> Answered[ReplyT] | Refused | Unclear:
+    """Decide what an answer means: HTTP status, JSON, shape, `ErrorCode`, in this order [doc 34620; 3.4 of the notes].
+
+    Pure. A status other than 200 and a body that is not an envelope leave it open whether the call was carried out;
+    which of them may be repeated is for `retry` to say.
+    """
+    if http_status != 200:
+        return Unclear(f"HTTP {http_status}", http_status)
+    try:
+        reply = reply_type.model_validate_json(body)
+    except ValidationError:
+        reply = None
+    if reply is not None and "error_code" in reply.model_fields_set:
+        if reply.error_code == 0 and reply.action_status != FAIL:
+            return Answered(reply)
+        return Refused(reply.error_code, reply.error_info)
+    return _judge_unexpected(body)
+
+
+def _judge_unexpected(body: bytes) -> Refused | Unclear:
+    """A body that does not fit its reply type: a refusal may leave out what a success must have."""
+    try:
+        verdict = Verdict.model_validate_json(body)
+    except ValidationError as unreadable:
+        problem = unreadable.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(str(part) for part in problem["loc"]) or "body"
+        return Unclear(f"the answer is not an envelope of the service: {where}: {problem['msg']}")
+    if verdict.error_code == 0 and verdict.action_status != FAIL:
+        return Unclear("the answer reports success in a shape that is not documented")
+    return Refused(verdict.error_code, verdict.error_info)
