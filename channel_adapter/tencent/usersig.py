@@ -1,0 +1,215 @@
+"""UserSig, the signature every call carries (TLSSigAPIv2): sign, decode, verify, and keep one for a day.
+
+A UserSig is a zlib-compressed JSON object in base64 whose `+ / =` are written `* - _`: not the url-safe alphabet of
+RFC 4648. Whoever holds one is the admin it names until it expires, so it never belongs in a log, an error or a repr
+[rest basics 2; decisions 29, 30].
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import threading
+import zlib
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Final, TypeVar
+
+import orjson
+from pydantic import SecretStr
+
+from channel_adapter.tencent.clock import Clock
+
+LIFETIME: Final = 86_400  # seconds a signature of ours is valid; also the advised minimum [doc 1671] [29]
+RENEW_BEFORE_END: Final = 600  # seconds [29]
+_JSON_BYTES: Final = 16_384  # ours: far above any honest signature, far below what a zip bomb wants to become
+
+_VERSION: Final = "2.0"
+_TO_URL = str.maketrans("+/=", "*-_")
+_FROM_URL = str.maketrans("*-_+/=", "+/=!!!")  # characters of plain base64 become ones that it refuses
+
+ValueT = TypeVar("ValueT", str, int)
+
+
+class Defect(IntEnum):
+    """What is wrong with a signature, as the service numbers it, in the order it checks [rest basics 2.5]."""
+
+    EMPTY = 70002
+    UNREADABLE = 70003
+    OTHER_APP = 70014
+    OTHER_IDENTIFIER = 70013
+    WRONG_KEY = 70009
+    EXPIRED = 70001
+
+
+class BadSignature(ValueError):  # noqa: N818
+    """A signature that does not hold; `code` is what the service answers, `reason` never contains the signature."""
+
+    def __init__(self, code: Defect, reason: str) -> None:
+        super().__init__(f"{reason} ({int(code)})")
+        self.code = code
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a signature says; `time` in unix seconds, `expire` in seconds from then."""
+
+    sdkappid: int
+    identifier: str
+    time: int
+    expire: int
+    userbuf: bytes | None = None
+    sig: str = field(default="", repr=False)  # TLS.sig: base64 of the HMAC
+
+    @property
+    def ends(self) -> int:
+        """The last unix second at which the signature is accepted."""
+        return self.time + self.expire
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """An app of the service, one of its admins, and the key that signs for it."""
+
+    sdkappid: int
+    admin: str
+    key: SecretStr
+
+
+def sign(
+    sdkappid: int, key: str, identifier: str, *, now: int, expire: int = LIFETIME, userbuf: bytes | None = None
+) -> str:
+    """A UserSig of `identifier`, valid `expire` seconds from unix second `now`; the bytes of the official package.
+
+    The key is used as text, as the console shows it, not hex-decoded. `userbuf` carries room rights of other products.
+    """
+    claims = Claims(sdkappid, identifier, now, expire, userbuf)
+    members: dict[str, str | int] = {
+        "TLS.ver": _VERSION,
+        "TLS.identifier": identifier,
+        "TLS.sdkappid": sdkappid,
+        "TLS.expire": expire,
+        "TLS.time": now,
+    }
+    if userbuf is not None:
+        members["TLS.userbuf"] = base64.b64encode(userbuf).decode()
+    members["TLS.sig"] = _hmac(key, claims)
+    packed = zlib.compress(json.dumps(members).encode())
+    return base64.b64encode(packed).decode().translate(_TO_URL)
+
+
+def decode(usersig: str) -> Claims:
+    """Read a signature without believing it. Raises BadSignature: EMPTY or UNREADABLE."""
+    if not usersig:
+        raise BadSignature(Defect.EMPTY, "the UserSig is empty")
+    try:
+        return _claims(orjson.loads(_inflate(base64.b64decode(usersig.translate(_FROM_URL), validate=True))))
+    except _ShapeError as found:
+        problem = str(found)
+    except orjson.JSONDecodeError:
+        problem = "does not hold JSON"
+    except (ValueError, zlib.error):
+        problem = "is not base64 of a zlib stream"
+    raise BadSignature(Defect.UNREADABLE, f"the UserSig {problem}")
+
+
+def verify(usersig: str, *, sdkappid: int, key: str, identifier: str, now: float) -> Claims:
+    """What a signature says, once it is proven. Raises BadSignature with the first defect in the order of `Defect`."""
+    claims = decode(usersig)
+    if claims.sdkappid != sdkappid:
+        raise BadSignature(Defect.OTHER_APP, "the UserSig was made for another SDKAppID")
+    if claims.identifier != identifier:
+        raise BadSignature(Defect.OTHER_IDENTIFIER, "the UserSig was made for another identifier")
+    if not hmac.compare_digest(_hmac(key, claims).encode(), claims.sig.encode()):
+        raise BadSignature(Defect.WRONG_KEY, "the UserSig was not made with the key of this SDKAppID")
+    if claims.ends < now:
+        raise BadSignature(Defect.EXPIRED, "the UserSig has expired")
+    return claims
+
+
+class Signer:
+    """Holds one signature of one admin: made at the first use, renewed before its end, shared by every caller."""
+
+    def __init__(self, app: App, clock: Clock) -> None:
+        self._app = app
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._usersig = ""
+        self._renew_at = float("-inf")
+
+    def __repr__(self) -> str:
+        return f"Signer(sdkappid={self._app.sdkappid}, admin={self._app.admin!r})"
+
+    def current(self) -> str:
+        """The signature to send now. Concurrent callers, threads included, get the same one."""
+        if self._clock.now() < self._renew_at:
+            return self._usersig
+        with self._lock:
+            return self._usersig if self._clock.now() < self._renew_at else self._make()
+
+    def fresh(self, refused: str) -> str:
+        """Another signature than the `refused` one: new, or the one another caller has already put in its place."""
+        with self._lock:
+            return self._make() if refused == self._usersig else self._usersig
+
+    def _make(self) -> str:
+        """Sign now. Within one second the same inputs give the same bytes; a second less makes it another one."""
+        now, refused = int(self._clock.now()), self._usersig
+        self._usersig = self._sign(now, LIFETIME)
+        if self._usersig == refused:
+            self._usersig = self._sign(now, LIFETIME - 1)
+        self._renew_at = now + LIFETIME - RENEW_BEFORE_END
+        return self._usersig
+
+    def _sign(self, now: int, expire: int) -> str:
+        app = self._app
+        return sign(app.sdkappid, app.key.get_secret_value(), app.admin, now=now, expire=expire)
+
+
+class _ShapeError(Exception):
+    """The JSON of a signature lacks a member or holds one of another type."""
+
+
+def _hmac(key: str, claims: Claims) -> str:
+    """TLS.sig: base64 of HMAC-SHA256 over the signed lines; their order is part of the algorithm."""
+    content = (
+        f"TLS.identifier:{claims.identifier}\nTLS.sdkappid:{claims.sdkappid}\n"
+        f"TLS.time:{claims.time}\nTLS.expire:{claims.expire}\n"
+    )
+    if claims.userbuf is not None:
+        content += f"TLS.userbuf:{base64.b64encode(claims.userbuf).decode()}\n"
+    return base64.b64encode(hmac.digest(key.encode(), content.encode(), hashlib.sha256)).decode()
+
+
+def _inflate(packed: bytes) -> bytes:
+    """Decompress one whole zlib stream of bounded size."""
+    stream = zlib.decompressobj()
+    unpacked = stream.decompress(packed, _JSON_BYTES)
+    if not stream.eof or stream.unused_data:
+        raise _ShapeError("is cut off, too large or followed by something else")
+    return unpacked
+
+
+def _claims(members: object) -> Claims:
+    """The signed members with their types checked."""
+    if not isinstance(members, dict):
+        raise _ShapeError("does not hold a JSON object")
+    if members.get("TLS.ver") != _VERSION:
+        raise _ShapeError(f"is not of version {_VERSION}")
+    userbuf = members.get("TLS.userbuf")
+    return Claims(
+        sdkappid=_member(members, "TLS.sdkappid", int),
+        identifier=_member(members, "TLS.identifier", str),
+        time=_member(members, "TLS.time", int),
+        expire=_member(members, "TLS.expire", int),
+        userbuf=None if userbuf is None else base64.b64decode(_member(members, "TLS.userbuf", str), validate=True),
+        sig=_member(members, "TLS.sig", str),
+    )
+
+
+def _member(members: dict[str, object], name: str, kind: type[ValueT]) -> ValueT:
+    value = members.get(name)
+    if type(value) is not kind:
+        raise _ShapeError(f"has no usable {name}")
+    return value
