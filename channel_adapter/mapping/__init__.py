@@ -1,0 +1,1 @@
+"""Pure functions between what users hold and what goes over the wire."""

@@ -1,0 +1,1 @@
+"""What the adapter does, one file a capability. Nothing of the wire leaves this package."""

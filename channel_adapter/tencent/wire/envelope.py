@@ -35,6 +35,10 @@ class Reply(WireModel):
     error_info: str = Field("", alias="ErrorInfo")
     error_display: str | None = Field(None, alias="ErrorDisplay")
 
+    def drop_reason(self) -> str | None:
+        """Why a call that reports success was thrown away all the same; None for all commands but sending [17]."""
+        return None
+
 
 class Verdict(WireModel):
     """The part of a reply that decides; `ErrorCode` has no default here."""
@@ -63,6 +67,13 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class Dropped:
+    """The service answered success and did nothing, because it was too much at once [17]."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class NotSent:
     """The request never reached the service (DNS, connect, TLS): repeating it is always harmless."""
 
@@ -77,10 +88,11 @@ class Unclear:
     http_status: int | None = None
 
 
-Outcome = Answered[ReplyT] | Refused | NotSent | Unclear
+Failure = Refused | Dropped | NotSent | Unclear
+Outcome = Answered[ReplyT] | Failure
 
 
-def judge(reply_type: type[ReplyT], http_status: int, body: bytes) -> Answered[ReplyT] | Refused | Unclear:
+def judge(reply_type: type[ReplyT], http_status: int, body: bytes) -> Answered[ReplyT] | Refused | Dropped | Unclear:
     """Decide what an answer means: HTTP status, JSON, shape, `ErrorCode`, in this order [doc 34620; 3.4 of the notes].
 
     Pure. A status other than 200 and a body that is not an envelope leave it open whether the call was carried out;
@@ -94,7 +106,8 @@ def judge(reply_type: type[ReplyT], http_status: int, body: bytes) -> Answered[R
         reply = None
     if reply is not None and "error_code" in reply.model_fields_set:
         if reply.error_code == 0 and reply.action_status != FAIL:
-            return Answered(reply)
+            dropped = reply.drop_reason()
+            return Dropped(dropped) if dropped else Answered(reply)
         return Refused(reply.error_code, reply.error_info)
     return _judge_unexpected(body)
 

@@ -47,6 +47,9 @@ class SendGroupMsgReply(Reply):
     msg_seq: int | None = Field(None, alias="MsgSeq")
     msg_drop_reason: str | None = Field(None, alias="MsgDropReason")
 
+    def drop_reason(self) -> str | None:
+        return self.msg_drop_reason or None
+
 
 class ModifyGroupMsgRequest(WireModel):
     """In service `openim`. What is not sent stays; the last write wins [doc 47948]."""

@@ -1,0 +1,30 @@
+"""A channel: an account that people follow, read and react to."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from channel_adapter.domain.ids import ChannelId, UserId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channel:
+    """One channel as it was when read.
+
+    `subscriber_count` leaves the owner out. `complete` is False while a creation was interrupted before posting was
+    closed to subscribers; creating again with the same slug, or the doctor, finishes it.
+    """
+
+    id: ChannelId
+    slug: str
+    name: str
+    owner: UserId | None = None
+    introduction: str = ""
+    notification: str = ""
+    avatar: str = ""
+    organization: str = ""
+    custom_data: str = ""
+    subscriber_count: int = 0
+    max_subscribers: int | None = None
+    created_at: datetime | None = None
+    last_post_at: datetime | None = None
+    complete: bool = True

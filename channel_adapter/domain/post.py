@@ -1,0 +1,161 @@
+"""Posts and what they are made of."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from channel_adapter.domain.ids import ChannelId, UserId
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Plain text."""
+
+    text: str
+    kind: str = field(default="text", init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture behind a public URL. Sizes are pixels and bytes, 0 when unknown."""
+
+    url: str
+    width: int = 0
+    height: int = 0
+    size: int = 0
+    large_url: str = ""
+    thumbnail_url: str = ""
+    kind: str = field(default="image", init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TextAndImage:
+    """A text with a picture below it, in one post."""
+
+    text: str
+    image: Image
+    kind: str = field(default="text_and_image", init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Article:
+    """Title, text, link and picture, in the shape that Tencent's own UI kit draws as a card."""
+
+    title: str
+    text: str = ""
+    link: str = ""
+    image_url: str = ""
+    image_width: int = 0
+    image_height: int = 0
+    kind: str = field(default="article", init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """A film behind a public URL. `seconds` is its length."""
+
+    url: str
+    seconds: int = 0
+    size: int = 0
+    format: str = "mp4"
+    thumbnail_url: str = ""
+    thumbnail_format: str = ""
+    thumbnail_width: int = 0
+    thumbnail_height: int = 0
+    thumbnail_size: int = 0
+    kind: str = field(default="video", init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file behind a public URL."""
+
+    url: str
+    name: str = ""
+    size: int = 0
+    kind: str = field(default="file", init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """A recording behind a public URL. `seconds` is its length."""
+
+    url: str
+    seconds: int = 0
+    size: int = 0
+    kind: str = field(default="sound", init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A place on earth, in degrees."""
+
+    latitude: float
+    longitude: float
+    description: str = ""
+    kind: str = field(default="location", init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """A sticker: index and data mean what the app says."""
+
+    index: int
+    data: str = ""
+    kind: str = field(default="face", init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Custom:
+    """Anything of the app's own. `description` is the text of an offline push; without it nothing is pushed."""
+
+    data: str
+    description: str = ""
+    extension: str = ""
+    sound: str = ""
+    kind: str = field(default="custom", init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Unrecognised:
+    """Something that another client posted and that has no type here: its own name and its JSON. Cannot be published."""
+
+    type: str
+    data: str
+    kind: str = field(default="unrecognised", init=False)
+
+
+Content = Text | Image | TextAndImage | Article | Video | File | Sound | Location | Face | Custom | Unrecognised
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class PostRef:
+    """Which post: the channel and its number there. Numbers grow by time and start at 1."""
+
+    channel: ChannelId
+    seq: int
+
+
+class PostState(StrEnum):
+    """Recalled and expired posts keep their place in history and have no content."""
+
+    PUBLISHED = "published"
+    RECALLED = "recalled"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Post:
+    """One post as it was when read. `dedupe` is the number by which the service recognises a repeated sending."""
+
+    ref: PostRef
+    author: UserId | None
+    published_at: datetime | None
+    parts: tuple[Content, ...]
+    state: PostState = PostState.PUBLISHED
+    dedupe: int | None = None
+
+    @property
+    def content(self) -> Content | None:
+        """The first part; None for recalled and expired posts."""
+        return self.parts[0] if self.parts else None

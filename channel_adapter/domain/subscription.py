@@ -1,0 +1,77 @@
+"""Who follows what, and what came of asking."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from channel_adapter.domain.channel import Channel
+from channel_adapter.domain.ids import UserId
+
+
+class Role(StrEnum):
+    """What somebody is in a channel. Owner and admins may post."""
+
+    OWNER = "owner"
+    ADMIN = "admin"
+    SUBSCRIBER = "subscriber"
+
+
+class Notifications(StrEnum):
+    """How new posts reach a subscriber."""
+
+    ALL = "all"  # delivered, with offline push
+    MUTED = "muted"  # delivered, without offline push; not in totals of unread posts
+    OFF = "off"  # not delivered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """One person's view of a channel they are in."""
+
+    channel: Channel
+    user: UserId
+    role: Role
+    since: datetime | None = None
+    notifications: Notifications = Notifications.ALL
+
+
+@dataclass(frozen=True, slots=True)
+class Subscriber:
+    """One row of a channel's list of subscribers; the owner is not in it."""
+
+    user: UserId
+    role: Role
+    since: datetime | None = None
+    notifications: Notifications = Notifications.ALL
+
+
+class OutcomeKind(StrEnum):
+    """What came of one person in a bulk call. "Already so" is an outcome, not an error."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+    ALREADY = "already"  # was subscribed before, or for removal: was not
+    PENDING = "pending"  # waits for the person's consent
+    NOT_FOUND = "not_found"  # no such account in the app
+    REFUSED = "refused"  # by the app's own webhook, or for the owner, who cannot leave
+    FULL = "full"  # the channel has no room
+    TOO_MANY_CHANNELS = "too_many_channels"  # the person is in as many groups as the plan allows
+    INVALID = "invalid"  # no legal user id; only for streams, which cannot be checked before
+    FAILED = "failed"  # the service or the network; asking again is harmless
+
+
+DONE = frozenset({OutcomeKind.ADDED, OutcomeKind.REMOVED, OutcomeKind.ALREADY})
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one person; `reason` is empty when there is nothing to add."""
+
+    user: str
+    kind: OutcomeKind
+    reason: str = ""
+
+    @property
+    def done(self) -> bool:
+        """The state that was asked for holds now."""
+        return self.kind in DONE

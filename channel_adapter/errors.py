@@ -1,0 +1,124 @@
+"""What can go wrong, by what the caller can do about it.
+
+    ChannelAdapterError
+    ├── ConfigurationError    mend the settings, the console or the plan
+    ├── AuthenticationError   wrong key, wrong app, wrong clock
+    ├── PermissionDeniedError this account may not do it
+    ├── NotFoundError         no such channel, post or account
+    ├── ConflictError         the id is taken, or somebody changed it meanwhile
+    ├── InvalidError          a value breaks a rule: names the field, the limit and the size
+    ├── LimitReachedError     full: a quota of the plan, the channel or the person
+    ├── RefusedError          content moderation, the app's own webhook, or a code that no page lists
+    ├── ThrottledError        too fast, and still so when the time was up: try later
+    ├── UnavailableError      the service or the network failed; nothing was done
+    └── OutcomeUnknownError   the service or the network failed; it may have been done
+
+`str(error)` is one sentence for a person. No error holds a key, a signature or a URL with one.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The call that failed. `code` is the service's number, None when no verdict came back."""
+
+    service: str
+    command: str
+    code: int | None
+    text: str
+    attempts: int
+
+
+class ChannelAdapterError(Exception):
+    """Base of all errors of this package; `kind` names the class for machines."""
+
+    kind: ClassVar[str] = "error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        field: str | None = None,
+        limit: int | None = None,
+        size: int | None = None,
+        origin: Origin | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+        self.limit = limit
+        self.size = size
+        self.origin = origin
+
+    @property
+    def code(self) -> int | None:
+        """The service's error code, where one caused this."""
+        return self.origin.code if self.origin else None
+
+
+class ConfigurationError(ChannelAdapterError):
+    """Settings, console switches or the plan do not allow it; repeating will not help."""
+
+    kind = "configuration"
+
+
+class AuthenticationError(ChannelAdapterError):
+    """The service does not accept who we say we are: key, app id, admin or clock."""
+
+    kind = "authentication"
+
+
+class PermissionDeniedError(ChannelAdapterError):
+    """The account is known and may not do this."""
+
+    kind = "permission"
+
+
+class NotFoundError(ChannelAdapterError):
+    """The channel, post or account does not exist."""
+
+    kind = "not_found"
+
+
+class ConflictError(ChannelAdapterError):
+    """The id belongs to something else, or the state changed in between."""
+
+    kind = "conflict"
+
+
+class InvalidError(ChannelAdapterError):
+    """A value breaks a rule. `field`, `limit` and `size` (UTF-8 bytes or items) say which and by how much."""
+
+    kind = "invalid"
+
+
+class LimitReachedError(ChannelAdapterError):
+    """A quota of the plan, the channel or the person is used up."""
+
+    kind = "limit"
+
+
+class RefusedError(ChannelAdapterError):
+    """The service declined for a reason of its own: moderation, a webhook, or a code that no page lists."""
+
+    kind = "refused"
+
+
+class ThrottledError(ChannelAdapterError):
+    """The service kept asking for a lower rate until the deadline; nothing was done."""
+
+    kind = "throttled"
+
+
+class UnavailableError(ChannelAdapterError):
+    """The service could not be reached or failed; nothing was done."""
+
+    kind = "unavailable"
+
+
+class OutcomeUnknownError(ChannelAdapterError):
+    """The call was sent and no usable answer came back: it may have been carried out."""
+
+    kind = "outcome_unknown"

@@ -1,0 +1,217 @@
+"""A channel as a group: profile fields, the tag, and the custom fields that hold what a group has no field for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from channel_adapter.domain.channel import Channel
+from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.errors import InvalidError
+from channel_adapter.mapping import ids
+from channel_adapter.mapping.text import byte_size, require_text, require_url, split_text
+from channel_adapter.tencent import limits
+from channel_adapter.tencent.limits import GroupProfileBytes
+from channel_adapter.tencent.wire import groups
+
+TAG = "ch1"
+"""Value of the tag field: kind and version of the layout. Behind a `;` it may carry more, which readers keep."""
+
+CUSTOM_DATA_BYTES = limits.OFFICIAL_CUSTOM_BYTES
+
+BASE_FIELDS = (
+    "Type", "Name", "Introduction", "Notification", "FaceUrl", "Owner_Account", "CreateTime", "LastMsgTime",
+    "NextMsgSeq", "MemberNum", "MaxMemberNum", "MuteAllMember",
+)  # fmt: skip
+"""What a channel needs of a group's base info [groups 3.1]."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldKeys:
+    """Names of the custom group fields that are ours."""
+
+    tag: str
+    organization: str | None = None
+    custom_data: tuple[str, ...] = ()
+
+    def all(self) -> list[str]:
+        organization = [self.organization] if self.organization else []
+        return [self.tag, *organization, *self.custom_data]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """What a caller may set. None leaves a field as it is, "" empties it."""
+
+    name: str | None = None
+    introduction: str | None = None
+    notification: str | None = None
+    avatar: str | None = None
+    organization: str | None = None
+    custom_data: str | None = None
+    max_subscribers: int | None = None
+
+    def empty(self) -> bool:
+        return all(getattr(self, name) is None for name in self.__slots__)
+
+
+def check_profile(profile: Profile, keys: FieldKeys, sizes: GroupProfileBytes) -> None:
+    """Refuse what does not fit, before anything is sent. Raises InvalidError with field, limit and size."""
+    if profile.name is not None:
+        require_text(profile.name, "name", sizes.name, empty=False)
+    if profile.introduction is not None:
+        require_text(profile.introduction, "introduction", sizes.introduction)
+    if profile.notification is not None:
+        require_text(profile.notification, "notification", sizes.notification)
+    if profile.avatar is not None:
+        require_url(profile.avatar, "avatar", sizes.face_url)
+    _custom_fields(profile, keys)
+    count = profile.max_subscribers
+    if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
+        raise InvalidError(f"max_subscribers: {count!r} is no number above 0", field="max_subscribers")
+
+
+def create_request(channel: ChannelId, owner: UserId, profile: Profile, keys: FieldKeys) -> groups.CreateGroupRequest:
+    """The first of the two calls that make a channel; `close_posting` is the second [9][10]."""
+    return groups.CreateGroupRequest(
+        type=groups.COMMUNITY,
+        group_id=channel,
+        name=profile.name or "",
+        owner_account=owner,
+        introduction=profile.introduction or None,
+        notification=profile.notification or None,
+        face_url=profile.avatar or None,
+        max_member_count=profile.max_subscribers,
+        apply_join_option=groups.FREE_ACCESS,
+        support_topic=0,
+        app_defined_data=[
+            groups.DefinedData(key=keys.tag, value=TAG),
+            *(groups.DefinedData(key=key, value=value) for key, value in _custom_fields(profile, keys) if value),
+        ],
+    )
+
+
+def close_posting(channel: ChannelId) -> groups.ModifyGroupBaseInfoRequest:
+    """Only owner and admins may post from here on [docS 1620] [9]."""
+    return groups.ModifyGroupBaseInfoRequest(group_id=channel, mute_all_member=groups.ON)
+
+
+def update_request(channel: ChannelId, change: Profile, keys: FieldKeys) -> groups.ModifyGroupBaseInfoRequest:
+    """Only the fields that `change` names."""
+    fields = [groups.DefinedData(key=key, value=value) for key, value in _custom_fields(change, keys)]
+    return groups.ModifyGroupBaseInfoRequest(
+        group_id=channel,
+        name=change.name,
+        introduction=change.introduction,
+        notification=change.notification,
+        face_url=change.avatar,
+        max_member_num=change.max_subscribers,
+        app_defined_data=fields or None,
+    )
+
+
+def info_request(channels: Sequence[ChannelId], keys: FieldKeys, *, base: bool = True) -> groups.GetGroupInfoRequest:
+    """Always with a filter, and never asking for members [4]. Without `base` only tag and custom fields."""
+    return groups.GetGroupInfoRequest(
+        group_id_list=list(channels),
+        response_filter=groups.GroupResponseFilter(
+            group_base_info_filter=list(BASE_FIELDS) if base else ["Type"],
+            app_defined_data_filter_group=keys.all(),
+        ),
+    )
+
+
+def difference(wanted: Profile, channel: Channel) -> Profile:
+    """What of `wanted` the channel does not have yet."""
+
+    def changed(name: str) -> str | None:
+        value: str | None = getattr(wanted, name)
+        return value if value is not None and value != getattr(channel, name) else None
+
+    return Profile(
+        name=changed("name"),
+        introduction=changed("introduction"),
+        notification=changed("notification"),
+        avatar=changed("avatar"),
+        organization=changed("organization"),
+        custom_data=changed("custom_data"),
+        max_subscribers=wanted.max_subscribers if wanted.max_subscribers != channel.max_subscribers else None,
+    )
+
+
+def fields_of(profile: groups.GroupProfile) -> dict[str, str]:
+    """Custom fields by key. An absent field, an empty list and a missing list all mean "not tagged" [groups 5.2]."""
+    return {item.key: item.value for item in profile.app_defined_data or ()}
+
+
+def is_channel(fields: dict[str, str], keys: FieldKeys) -> bool:
+    """Is this group ours? Only the tag says so [6]."""
+    tag = fields.get(keys.tag, "")
+    return tag == TAG or tag.startswith(TAG + ";")
+
+
+def to_channel(channel: ChannelId, group: groups.GroupProfile, fields: dict[str, str], keys: FieldKeys) -> Channel:
+    """A channel from a group's base fields and its custom fields."""
+    members = group.member_num or 0
+    return Channel(
+        id=channel,
+        slug=ids.slug_of(channel),
+        name=group.name or "",
+        owner=UserId(group.owner_account) if group.owner_account else None,
+        introduction=group.introduction or "",
+        notification=group.notification or "",
+        avatar=group.face_url or "",
+        organization=fields.get(keys.organization, "") if keys.organization else "",
+        custom_data="".join(fields.get(key, "") for key in keys.custom_data),
+        subscriber_count=max(0, members - 1) if group.owner_account else members,
+        max_subscribers=group.max_member_num,
+        created_at=moment(group.create_time),
+        last_post_at=moment(group.last_msg_time),
+        complete=posting_closed(group),
+    )
+
+
+def posting_closed(group: groups.GroupProfile) -> bool:
+    """Read under either name of the field [groups 1.1]."""
+    return groups.ON in (group.mute_all_member, group.shut_up_all_member)
+
+
+def moment(seconds: int | None) -> datetime | None:
+    """Unix seconds as an aware datetime; 0 and absent mean never [docS 1625]."""
+    return datetime.fromtimestamp(seconds, UTC) if seconds else None
+
+
+def _custom_fields(profile: Profile, keys: FieldKeys) -> list[tuple[str, str]]:
+    """Key and value of every custom field that `profile` touches; unused keys of custom data are emptied."""
+    pairs: list[tuple[str, str]] = []
+    if profile.organization is not None:
+        pairs += _organization(profile.organization, keys)
+    if profile.custom_data is not None:
+        pairs += _custom_data(profile.custom_data, keys)
+    return pairs
+
+
+def _organization(text: str, keys: FieldKeys) -> list[tuple[str, str]]:
+    if keys.organization is None:
+        if not text:
+            return []
+        raise InvalidError(
+            f"organization has {byte_size(text)} bytes and no custom group field to live in;"
+            " declare one key in the console and name it in channels.organization_key",
+            field="organization", limit=0, size=byte_size(text),
+        )  # fmt: skip
+    require_text(text, "organization", limits.GROUP_FIELD_VALUE_BYTES)
+    return [(keys.organization, text)]
+
+
+def _custom_data(text: str, keys: FieldKeys) -> list[tuple[str, str]]:
+    require_text(text, "custom_data", CUSTOM_DATA_BYTES)
+    pieces = split_text(text, limits.GROUP_FIELD_VALUE_BYTES)
+    declared = len(keys.custom_data)
+    if len(pieces) > declared:
+        size = byte_size(text)
+        raise InvalidError(
+            f"custom_data has {size} bytes and needs {len(pieces)} custom group fields; channels.custom_data_keys names"
+            f" {declared}: declare {len(pieces) - declared} more in the console and name them there",
+            field="custom_data", limit=declared * limits.GROUP_FIELD_VALUE_BYTES, size=size,
+        )  # fmt: skip
+    return list(zip(keys.custom_data, pieces + [""] * (declared - len(pieces)), strict=True))

@@ -1,0 +1,78 @@
+"""Makes the identifiers of the domain, and refuses what the service would refuse."""
+
+import hashlib
+import re
+
+from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.errors import InvalidError
+from channel_adapter.tencent import limits
+
+SLUG_BYTES = limits.GROUP_ID_BYTES - len(limits.COMMUNITY_ID_PREFIX)
+
+_SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_PRINTABLE = re.compile(r"[\x20-\x7e]+")
+
+
+def channel_id(text: str) -> ChannelId:
+    """The id of a channel, from a slug (`harbor_news`) or from the id itself (`@TGS#_harbor_news`).
+
+    Raises InvalidError for anything that cannot be the id of a Community [docS 1502, doc 34381].
+    """
+    if not isinstance(text, str):
+        raise InvalidError(f"channel: {text!r} is not text", field="channel")
+    if not text.startswith(limits.COMMUNITY_ID_PREFIX):
+        return slug_to_id(text)
+    if limits.TOPIC_ID_MARK in text:
+        raise InvalidError(f"channel: {text!r} is the id of a topic; channels have no topics", field="channel")
+    if not _PRINTABLE.fullmatch(text) or len(text) == len(limits.COMMUNITY_ID_PREFIX):
+        raise InvalidError(f"channel: {text!r} is not printable ASCII behind its prefix", field="channel")
+    _within(text, "channel", limits.GROUP_ID_BYTES)
+    return ChannelId(text)
+
+
+def slug_to_id(slug: str, field: str = "slug") -> ChannelId:
+    """The id of a channel that is to be named by `slug`: letters, digits, `_ . -`, 1 to 42 bytes, no leading mark."""
+    if not slug:
+        raise InvalidError(f"{field} is empty; it needs 1 to {SLUG_BYTES} bytes", field=field, limit=SLUG_BYTES, size=0)
+    if slug.startswith("@"):
+        raise InvalidError(f"{field}: {slug!r} starts with @; such ids are the service's own", field=field)
+    if not _SLUG.fullmatch(slug):
+        raise InvalidError(
+            f"{field}: {slug!r} may hold letters, digits, _ . and - only, and starts with a letter or digit", field=field
+        )
+    _within(slug, field, SLUG_BYTES)
+    return ChannelId(limits.COMMUNITY_ID_PREFIX + slug)
+
+
+def slug_of(channel: ChannelId) -> str:
+    """What stands behind the prefix."""
+    return channel.removeprefix(limits.COMMUNITY_ID_PREFIX)
+
+
+def generated_slug(idempotency_key: str) -> str:
+    """A slug that is the same for the same key, so that a repeated creation finds its own work: 26 letters and digits."""
+    return "c" + hashlib.sha256(idempotency_key.encode()).hexdigest()[:25]
+
+
+def user_id(text: object, field: str = "user") -> UserId:
+    """An account id: text of 1 to 32 bytes, printable ASCII [doc 34381]. Raises InvalidError."""
+    if not isinstance(text, str):
+        raise InvalidError(f"{field}: {text!r} is not text; account ids are strings", field=field)
+    if not text:
+        raise InvalidError(f"{field} is empty", field=field, limit=limits.USER_ID_BYTES, size=0)
+    _within(text, field, limits.USER_ID_BYTES)
+    if not _PRINTABLE.fullmatch(text):
+        raise InvalidError(f"{field}: {text!r} holds characters that are not printable ASCII", field=field)
+    return UserId(text)
+
+
+def random_of(*parts: str) -> int:
+    """The service's 32-bit dedupe number for one logical post, the same on every attempt and in every process [16]."""
+    digest = hashlib.sha256("\x1f".join(parts).encode()).digest()
+    return int.from_bytes(digest[:4], "big")
+
+
+def _within(text: str, field: str, limit: int) -> None:
+    size = len(text.encode("utf-8", "surrogatepass"))
+    if size > limit:
+        raise InvalidError(f"{field} has {size} bytes; {limit} are allowed", field=field, limit=limit, size=size)

@@ -1,0 +1,247 @@
+"""A post as message elements, and back [doc 33527]."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar, cast
+from urllib.parse import urlsplit
+
+import orjson
+from pydantic import ValidationError
+
+from channel_adapter.domain import post as p
+from channel_adapter.errors import InvalidError
+from channel_adapter.mapping.text import require_text, require_url
+from channel_adapter.tencent.wire import msg_body as w
+
+ModelT = TypeVar("ModelT", bound=w.WireModel)
+
+_CARRIERS_OF_CUSTOM = (p.Article, p.Custom)
+
+
+def to_elements(content: p.Content | Sequence[p.Content], max_bytes: int) -> tuple[list[w.Element], tuple[p.Content, ...]]:
+    """The elements of a post and the parts that reading it back will give.
+
+    Raises InvalidError: nothing to say, a part that is no content, a missing or bad URL, two custom elements (a message
+    carries one [doc 33527]), a body over `max_bytes` of JSON.
+    """
+    parts = _parts(content)
+    if sum(isinstance(part, _CARRIERS_OF_CUSTOM) for part in parts) > 1:
+        raise InvalidError("a post carries one custom element or article, not more", field="content", limit=1)
+    elements = [element for part in parts for element in _ENCODERS[type(part)](part, max_bytes)]
+    size = len(orjson.dumps([element.to_wire() for element in elements]))
+    if size > max_bytes:
+        raise InvalidError(
+            f"content has {size} bytes as a message body; {max_bytes} are allowed", field="content", limit=max_bytes, size=size
+        )
+    return elements, parts
+
+
+def from_elements(elements: Sequence[w.Element]) -> tuple[p.Content, ...]:
+    """The parts of a message; an element without a type of its own becomes Unrecognised, whole."""
+    return _joined([_decode(element) for element in elements])
+
+
+def _parts(content: p.Content | Sequence[p.Content]) -> tuple[p.Content, ...]:
+    given = list(content) if isinstance(content, (list, tuple)) else [cast("p.Content", content)]
+    if not given:
+        raise InvalidError("content is empty; a post needs at least one part", field="content", size=0)
+    for part in given:
+        if type(part) not in _ENCODERS:
+            raise InvalidError(f"content: {type(part).__name__} cannot be published", field="content")
+    return _joined(given)
+
+
+def _joined(parts: list[p.Content]) -> tuple[p.Content, ...]:
+    """A text and a picture and nothing else are one TextAndImage: on the wire the two cannot be told apart."""
+    match parts:
+        case [p.Text(text=text), p.Image() as image]:
+            return (p.TextAndImage(text, image),)
+        case _:
+            return tuple(parts)
+
+
+def _element(kind: str, content: w.WireModel) -> w.Element:
+    return w.Element(msg_type=kind, msg_content=content.to_wire())
+
+
+def _uuid(url: str) -> str:
+    """Media need an id that is unique, usually an MD5 [doc 33527]; of the URL, so that it is the same every time."""
+    return hashlib.md5(url.encode(), usedforsecurity=False).hexdigest()
+
+
+def _encode_text(part: p.Text, max_bytes: int) -> list[w.Element]:
+    return [_element(w.TEXT, w.TextContent(text=require_text(part.text, "text", max_bytes, empty=False)))]
+
+
+def _encode_image(part: p.Image, max_bytes: int) -> list[w.Element]:
+    url = require_url(part.url, "url", max_bytes, empty=False)
+    large = require_url(part.large_url, "large_url", max_bytes) or url
+    thumb = require_url(part.thumbnail_url, "thumbnail_url", max_bytes) or url
+    suffix = urlsplit(url).path.rpartition(".")[2].lower()
+    infos = [
+        w.ImageInfo(type=w.IMAGE_ORIGINAL, size=part.size, width=part.width, height=part.height, url=url),
+        w.ImageInfo(type=w.IMAGE_LARGE, url=large),
+        w.ImageInfo(type=w.IMAGE_THUMB, url=thumb),
+    ]
+    image_format = w.IMAGE_FORMATS.get(suffix, w.IMAGE_FORMAT_OTHER)
+    return [_element(w.IMAGE, w.ImageContent(uuid=_uuid(url), image_format=image_format, image_info_array=infos))]
+
+
+def _encode_text_and_image(part: p.TextAndImage, max_bytes: int) -> list[w.Element]:
+    return _encode_text(p.Text(part.text), max_bytes) + _encode_image(part.image, max_bytes)
+
+
+def _encode_article(part: p.Article, max_bytes: int) -> list[w.Element]:
+    picture = require_url(part.image_url, "image_url", max_bytes)
+    data = w.ArticleData(
+        business_id=w.ARTICLE_BUSINESS_ID,
+        title=require_text(part.title, "title", max_bytes, empty=False),
+        content=require_text(part.text, "text", max_bytes),
+        link=require_url(part.link, "link", max_bytes),
+        image_info=w.ArticleImage(url=picture, width=part.image_width, height=part.image_height) if picture else None,
+    )
+    return [_element(w.CUSTOM, w.CustomContent(data=data.to_json().decode(), desc=part.title))]
+
+
+def _encode_video(part: p.Video, max_bytes: int) -> list[w.Element]:
+    url = require_url(part.url, "url", max_bytes, empty=False)
+    thumb = require_url(part.thumbnail_url, "thumbnail_url", max_bytes)
+    content = w.VideoContent(
+        video_url=url, video_uuid=_uuid(url), video_format=part.format, video_size=part.size, video_second=part.seconds,
+        thumb_url=thumb, thumb_uuid=_uuid(thumb) if thumb else "", thumb_format=part.thumbnail_format,
+        thumb_size=part.thumbnail_size, thumb_width=part.thumbnail_width, thumb_height=part.thumbnail_height,
+    )  # fmt: skip
+    return [_element(w.VIDEO, content)]
+
+
+def _encode_file(part: p.File, max_bytes: int) -> list[w.Element]:
+    url = require_url(part.url, "url", max_bytes, empty=False)
+    name = require_text(part.name, "name", max_bytes)
+    return [_element(w.FILE, w.FileContent(url=url, uuid=_uuid(url), file_size=part.size, file_name=name))]
+
+
+def _encode_sound(part: p.Sound, max_bytes: int) -> list[w.Element]:
+    url = require_url(part.url, "url", max_bytes, empty=False)
+    return [_element(w.SOUND, w.SoundContent(url=url, uuid=_uuid(url), size=part.size, second=part.seconds))]
+
+
+def _encode_location(part: p.Location, max_bytes: int) -> list[w.Element]:
+    for name, value, bound in (("latitude", part.latitude, 90), ("longitude", part.longitude, 180)):
+        if not -bound <= value <= bound:
+            raise InvalidError(f"{name} is {value}; it lies between -{bound} and {bound}", field=name, limit=bound)
+    desc = require_text(part.description, "description", max_bytes)
+    content = w.LocationContent(desc=desc, latitude=float(part.latitude), longitude=float(part.longitude))
+    return [_element(w.LOCATION, content)]
+
+
+def _encode_face(part: p.Face, max_bytes: int) -> list[w.Element]:
+    return [_element(w.FACE, w.FaceContent(index=part.index, data=require_text(part.data, "data", max_bytes)))]
+
+
+def _encode_custom(part: p.Custom, max_bytes: int) -> list[w.Element]:
+    data = require_text(part.data, "data", max_bytes, empty=False)
+    content = w.CustomContent(data=data, desc=part.description, ext=part.extension, sound=part.sound)
+    return [_element(w.CUSTOM, content)]
+
+
+_ENCODERS: Final[dict[type[Any], Callable[[Any, int], list[w.Element]]]] = {
+    p.Text: _encode_text,
+    p.Image: _encode_image,
+    p.TextAndImage: _encode_text_and_image,
+    p.Article: _encode_article,
+    p.Video: _encode_video,
+    p.File: _encode_file,
+    p.Sound: _encode_sound,
+    p.Location: _encode_location,
+    p.Face: _encode_face,
+    p.Custom: _encode_custom,
+}
+
+
+def _decode(element: w.Element) -> p.Content:
+    """One element as content; what has no type of ours, or not its documented shape, stays whole."""
+    decoder = _DECODERS.get(element.msg_type)
+    try:
+        found = decoder(element.msg_content) if decoder else None
+    except ValidationError:
+        found = None
+    return found or p.Unrecognised(element.msg_type, orjson.dumps(element.msg_content).decode())
+
+
+def _read(model: type[ModelT], content: dict[str, Any]) -> ModelT:
+    return model.model_validate(content)
+
+
+def _decode_text(content: dict[str, Any]) -> p.Content:
+    return p.Text(_read(w.TextContent, content).text)
+
+
+def _decode_image(content: dict[str, Any]) -> p.Content | None:
+    by_type = {info.type: info for info in _read(w.ImageContent, content).image_info_array}
+    original = by_type.get(w.IMAGE_ORIGINAL)
+    if original is None:
+        return None
+
+    def other(kind: int) -> str:
+        return by_type[kind].url if kind in by_type and by_type[kind].url != original.url else ""
+
+    return p.Image(
+        original.url, original.width, original.height, original.size,
+        large_url=other(w.IMAGE_LARGE), thumbnail_url=other(w.IMAGE_THUMB),
+    )  # fmt: skip
+
+
+def _decode_custom(content: dict[str, Any]) -> p.Content:
+    custom = _read(w.CustomContent, content)
+    try:
+        article = w.ArticleData.model_validate_json(custom.data)
+    except ValidationError:
+        article = None
+    if article is None or article.business_id != w.ARTICLE_BUSINESS_ID:
+        return p.Custom(custom.data, custom.desc, custom.ext, custom.sound)
+    picture = article.image_info
+    return p.Article(
+        article.title, article.content, article.link,
+        image_url=picture.url if picture else "", image_width=picture.width if picture else 0,
+        image_height=picture.height if picture else 0,
+    )  # fmt: skip
+
+
+def _decode_video(content: dict[str, Any]) -> p.Content:
+    video = _read(w.VideoContent, content)
+    return p.Video(
+        video.video_url, video.video_second, video.video_size, video.video_format, video.thumb_url, video.thumb_format,
+        video.thumb_width, video.thumb_height, video.thumb_size,
+    )  # fmt: skip
+
+
+def _decode_file(content: dict[str, Any]) -> p.Content:
+    file = _read(w.FileContent, content)
+    return p.File(file.url, file.file_name, file.file_size)
+
+
+def _decode_sound(content: dict[str, Any]) -> p.Content:
+    sound = _read(w.SoundContent, content)
+    return p.Sound(sound.url, sound.second, sound.size)
+
+
+def _decode_location(content: dict[str, Any]) -> p.Content:
+    place = _read(w.LocationContent, content)
+    return p.Location(place.latitude, place.longitude, place.desc)
+
+
+def _decode_face(content: dict[str, Any]) -> p.Content:
+    face = _read(w.FaceContent, content)
+    return p.Face(face.index, face.data)
+
+
+_DECODERS: Final[dict[str, Callable[[dict[str, Any]], p.Content | None]]] = {
+    w.TEXT: _decode_text,
+    w.IMAGE: _decode_image,
+    w.CUSTOM: _decode_custom,
+    w.VIDEO: _decode_video,
+    w.FILE: _decode_file,
+    w.SOUND: _decode_sound,
+    w.LOCATION: _decode_location,
+    w.FACE: _decode_face,
+}

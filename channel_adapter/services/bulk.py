@@ -1,0 +1,85 @@
+"""Calls about many people: one outcome each, as a stream in bounded memory or collected."""
+
+from collections import Counter
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Generator, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from channel_adapter.domain.ids import UserId
+from channel_adapter.domain.subscription import Outcome, OutcomeKind
+from channel_adapter.errors import InvalidError
+from channel_adapter.mapping.ids import user_id
+
+Users = Iterable[str] | AsyncIterable[str]
+"""People of a bulk call: a collection, which is checked whole before anything is sent, or a stream of any length."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """All outcomes of a bulk call."""
+
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def counts(self) -> Counter[OutcomeKind]:
+        """How many people came to which outcome."""
+        return Counter(outcome.kind for outcome in self.outcomes)
+
+    @property
+    def complete(self) -> bool:
+        """What was asked for holds for everybody now."""
+        return all(outcome.done for outcome in self.outcomes)
+
+    def __iter__(self) -> Iterator[Outcome]:
+        return iter(self.outcomes)
+
+    def __len__(self) -> int:
+        return len(self.outcomes)
+
+
+class Bulk:
+    """A bulk call that has not begun. `await` it for all outcomes, or `async for` over it to keep none.
+
+    Outcomes come as the service answers, not in the order of the people. Leaving the loop stops the call; what was
+    sent before stays done.
+    """
+
+    def __init__(self, start: Callable[[], AsyncIterator[Outcome]]) -> None:
+        self._start = start
+
+    def __aiter__(self) -> AsyncIterator[Outcome]:
+        return self._start()
+
+    def __await__(self) -> Generator[Any, None, Outcomes]:
+        return self._collect().__await__()
+
+    async def _collect(self) -> Outcomes:
+        return Outcomes(tuple([outcome async for outcome in self]))
+
+
+def checked(users: Users) -> Users:
+    """Refuse a bare text, and check every id of a collection. Raises InvalidError before anything is sent."""
+    if isinstance(users, (str, bytes)):
+        raise InvalidError(f"users: {users!r} is one text; give a list of ids", field="users")
+    if isinstance(users, Collection):
+        for user in users:
+            user_id(user, "users")
+    return users
+
+
+async def each_valid(users: Users, refuse: Callable[[Outcome], None]) -> AsyncIterator[UserId]:
+    """Valid ids as they come; what is no id goes to `refuse` as an outcome of its own."""
+    async for user in _stream(users):
+        try:
+            yield user_id(user, "users")
+        except InvalidError as wrong:
+            refuse(Outcome(str(user), OutcomeKind.INVALID, wrong.message))
+
+
+async def _stream(users: Users) -> AsyncIterator[str]:
+    if isinstance(users, AsyncIterable):
+        async for user in users:
+            yield user
+    else:
+        for user in users:
+            yield user

@@ -1,0 +1,49 @@
+"""The one door to the service: typed calls whose failures are errors of our own tree."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from channel_adapter.errors import ChannelAdapterError, Origin
+from channel_adapter.mapping.error_map import translate
+from channel_adapter.tencent.catalog import COMMANDS
+from channel_adapter.tencent.client import CallFailed, TencentClient
+from channel_adapter.tencent.command import Command, Retry
+from channel_adapter.tencent.wire.envelope import Refused, Reply, WireModel
+
+RequestT = TypeVar("RequestT", bound=WireModel)
+ReplyT = TypeVar("ReplyT", bound=Reply)
+
+
+class Gateway:
+    """Calls a command and raises a ChannelAdapterError when it fails."""
+
+    def __init__(self, client: TencentClient) -> None:
+        self._client = client
+
+    async def call(self, command: Command[RequestT, ReplyT], request: RequestT) -> ReplyT:
+        """The reply of a call that the service accepted; items of a batch may have failed on their own."""
+        try:
+            return await self._client.call(command, request)
+        except CallFailed as failed:
+            raise _translated(failed) from failed
+
+    async def call_raw(self, service: str, command: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The same for any command, modelled or not."""
+        try:
+            return await self._client.call_raw(service, command, body)
+        except CallFailed as failed:
+            raise _translated(failed) from failed
+
+
+def _translated(failed: CallFailed) -> ChannelAdapterError:
+    outcome = failed.outcome
+    known = COMMANDS.get((failed.service, failed.command))
+    refused = isinstance(outcome, Refused)
+    origin = Origin(
+        failed.service,
+        failed.command,
+        outcome.code if refused else None,
+        outcome.text if refused else outcome.reason,
+        failed.attempts,
+    )
+    return translate(outcome, failed.row, origin, str(failed), changes=known is None or known.retry is not Retry.READ)
