@@ -13,8 +13,15 @@ from channel_adapter.tencent.command import Command, Community, Retry
 from channel_adapter.tencent.wire import accounts, groups, members, messages
 
 GROUP_SERVICE = "group_open_http_svc"
+MILLION_GROUP_SERVICE = "million_group_open_http_svc"  # topics; online count of Communities
+GROUP_ATTR_SERVICE = "group_open_attr_http_svc"
+AVCHATROOM_SERVICE = "group_open_avchatroom_http_svc"
 MESSAGE_SERVICE = "openim"
+EXTENSION_SERVICE = "openim_msg_ext_http_svc"
+CONTACT_SERVICE = "recentcontact"
+OFFICIAL_SERVICE = "official_account_open_http_svc"
 ACCOUNT_SERVICE = "im_open_login_svc"
+PROFILE_SERVICE = "profile"
 
 READ, REPEATABLE, RANDOM, UNSAFE = Retry.READ, Retry.REPEATABLE, Retry.RANDOM, Retry.UNSAFE
 YES, NO, DISPUTED, UNRELATED = Community.YES, Community.NO, Community.DISPUTED, Community.UNRELATED

@@ -1,0 +1,344 @@
+"""Every documented code: what it means, whether the call may be sent again, and what its caller can do.
+
+Keyed on (service, command, code), because the same number means different things: 10004 is a bad parameter in groups
+and an internal error in official accounts. A code has a constant where code compares against it or a command lists it.
+Sources: `3.5` and the like are sections of the notes on REST basics, which name the document numbers.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from typing import Final
+
+from channel_adapter.tencent.catalog import (
+    AVCHATROOM_SERVICE,
+    CONTACT_SERVICE,
+    CREATE_GROUP,
+    EXTENSION_SERVICE,
+    GROUP_ATTR_SERVICE,
+    GROUP_SERVICE,
+    MILLION_GROUP_SERVICE,
+    MODIFY_GROUP_MSG,
+    OFFICIAL_SERVICE,
+)
+
+ANY: Final = "*"
+
+
+class Again(StrEnum):
+    """May the call that got this code be sent again? [3.1]"""
+
+    NEVER = "never"  # permanent until the caller, the data, the settings or the plan change
+    AFTER_WAIT = "after a wait"  # refused before execution
+    IF_REPEATABLE = "if repeatable"  # the outcome is unknown
+    FRESH_SIGNATURE = "fresh signature"  # once, with a new UserSig; refused before execution
+
+
+class Kind(StrEnum):
+    """What the caller can do about it."""
+
+    CONFIGURATION = "configuration"  # change a setting, the console, the plan
+    AUTHENTICATION = "authentication"
+    PERMISSION = "permission"  # not this caller, not this target
+    NOT_FOUND = "not found"
+    CONFLICT = "conflict"  # read again, then decide
+    INVALID = "invalid"  # send something else
+    LIMIT = "limit"  # a quota is used up
+    THROTTLED = "throttled"
+    UNAVAILABLE = "unavailable"
+    REFUSED = "refused"  # moderation, a webhook, or a code that is not listed
+    ALREADY = "already"  # what was asked for holds already
+
+
+@dataclass(frozen=True, slots=True)
+class CodeRow:
+    """One meaning of one code; `*` stands for every service or every command of the service."""
+
+    service: str
+    command: str
+    code: int
+    meaning: str
+    again: Again
+    kind: Kind
+    source: str
+
+
+_ROWS: Final[dict[tuple[str, str, int], CodeRow]] = {}
+
+
+def _row(service: str, command: str, code: int, meaning: str, again: Again, kind: Kind, source: str) -> int:
+    """Enter a row and hand back its number, so that each number is typed once."""
+    key = (service, command, code)
+    if key in _ROWS:
+        raise ValueError(f"code {code} has two rows for {service}/{command}")
+    _ROWS[key] = CodeRow(service, command, code, meaning, again, kind, source)
+    return code
+
+
+_any = partial(_row, ANY, ANY)
+_group = partial(_row, GROUP_SERVICE, ANY)
+_extension = partial(_row, EXTENSION_SERVICE, ANY)
+_contact = partial(_row, CONTACT_SERVICE, ANY)
+_official = partial(_row, OFFICIAL_SERVICE, ANY)
+
+
+def _official_message(code: int, meaning: str, again: Again, kind: Kind, source: str) -> None:
+    for command in _OFFICIAL_MESSAGE_COMMANDS:
+        _row(OFFICIAL_SERVICE, command, code, meaning, again, kind, source)
+
+
+_OFFICIAL_MESSAGE_COMMANDS: Final = (
+    "send_official_account_msg",
+    "official_account_msg_recall",
+    "official_account_msg_get_simple",
+)
+
+NEVER, WAIT, REPEAT, FRESH = Again.NEVER, Again.AFTER_WAIT, Again.IF_REPEATABLE, Again.FRESH_SIGNATURE
+CONFIGURATION, AUTHENTICATION, PERMISSION = Kind.CONFIGURATION, Kind.AUTHENTICATION, Kind.PERMISSION
+NOT_FOUND, CONFLICT, INVALID, LIMIT = Kind.NOT_FOUND, Kind.CONFLICT, Kind.INVALID, Kind.LIMIT
+THROTTLED, UNAVAILABLE, REFUSED, ALREADY = Kind.THROTTLED, Kind.UNAVAILABLE, Kind.REFUSED, Kind.ALREADY
+
+OK: Final = 0
+
+# UserSig, every service
+SIGNATURE_EXPIRED = _any(70001, "the UserSig has expired", FRESH, AUTHENTICATION, "2.3")
+SIGNATURE_EMPTY = _any(70002, "the UserSig is empty", FRESH, AUTHENTICATION, "2.3")
+SIGNATURE_UNREADABLE = _any(70003, "the UserSig cannot be parsed", FRESH, AUTHENTICATION, "2.3")
+_any(70005, "the UserSig is invalid", FRESH, AUTHENTICATION, "2.3")
+SIGNATURE_WRONG_KEY = _any(70009, "the key does not belong to this SDKAppID", NEVER, CONFIGURATION, "2.3")
+SIGNATURE_OF_ANOTHER_USER = _any(70013, "the UserSig is of another identifier", NEVER, AUTHENTICATION, "2.3")
+SIGNATURE_OF_ANOTHER_APP = _any(70014, "the UserSig is of another SDKAppID", NEVER, AUTHENTICATION, "2.3")
+NO_KEY_ON_RECORD = _any(70016, "no key on record, or a host of another region", NEVER, CONFIGURATION, "2.3")
+UNKNOWN_APP = _any(70020, "the SDKAppID is unknown, or the host is of another region", NEVER, CONFIGURATION, "2.3")
+SIGNATURE_LOCKED = _any(70050, "too many failed checks, locked for about a minute", NEVER, AUTHENTICATION, "2.3")
+_any(70051, "the account is on a blocklist", NEVER, PERMISSION, "2.3")
+SIGNATURE_ENDED = _any(70052, "the UserSig is no longer valid, perhaps after a kick", FRESH, AUTHENTICATION, "2.3")
+_any(70101, "the login ticket has expired", FRESH, AUTHENTICATION, "2.3")
+
+# The REST gate, every service
+BAD_URL = _any(60002, "the URL or the HTTP request cannot be parsed", NEVER, INVALID, "3.5")
+BAD_JSON = _any(60003, "the body is not valid JSON", NEVER, INVALID, "3.5")
+NO_CREDENTIALS = _any(60004, "account or UserSig wrong in URL or body", FRESH, AUTHENTICATION, "3.5")
+_any(60005, "account or UserSig wrong in URL or body", FRESH, AUTHENTICATION, "3.5")
+_any(60006, "the SDKAppID is not valid", NEVER, CONFIGURATION, "3.5")
+COMMAND_TOO_OFTEN = _any(60007, "this command is called too often", WAIT, THROTTLED, "3.5")
+SERVICE_TIMEOUT = _any(60008, "the service timed out, or service and command do not fit", REPEAT, UNAVAILABLE, "3.5")
+NO_SUCH_SERVICE = _any(60009, "no such resource, check the URL", NEVER, INVALID, "3.5")
+NOT_APP_ADMIN = _any(60010, "the identifier is not an app admin", NEVER, PERMISSION, "3.5")
+APP_TOO_OFTEN = _any(60011, "the whole app calls too often", WAIT, THROTTLED, "3.5")
+NO_APP_ID = _any(60012, "sdkappid is missing", NEVER, CONFIGURATION, "3.5")
+_any(60013, "the answer inside the service was not valid JSON", REPEAT, UNAVAILABLE, "3.5")
+_any(60014, "the account lookup timed out", REPEAT, UNAVAILABLE, "3.5")
+ACCOUNT_NOT_A_STRING = _any(60015, "an account must be a JSON string", NEVER, INVALID, "3.5")
+APP_DISABLED = _any(60016, "the app is disabled", NEVER, PERMISSION, "3.5")
+REQUEST_FORBIDDEN = _any(60017, "this request is forbidden", NEVER, PERMISSION, "3.5")
+_any(60018, "too frequent", WAIT, THROTTLED, "3.5")
+_any(60019, "too frequent", WAIT, THROTTLED, "3.5")
+PLAN_INACTIVE = _any(60020, "the plan has expired or is not active yet", NEVER, CONFIGURATION, "3.5")
+IP_NOT_ALLOWED = _any(60021, "the caller's IP address is not on the allow-list", NEVER, PERMISSION, "3.5")
+TEXT_REJECTED = _any(80001, "the text was rejected by moderation", NEVER, REFUSED, "3.5")
+MESSAGE_TOO_LONG = _any(80002, "the message is over 12 KB", NEVER, INVALID, "3.5")
+WEBHOOK_SILENT = _any(80003, "the before-send webhook failed; nothing was delivered", REPEAT, UNAVAILABLE, "3.5")
+IMAGE_REJECTED = _any(80004, "the image was rejected by moderation", NEVER, REFUSED, "3.5")
+_any(80101, "the content was rejected", NEVER, REFUSED, "3.5")
+_any(93000, "the JSON of a message is too long", NEVER, INVALID, "3.5")
+
+# Accounts and profiles
+NO_SUCH_USER = _any(70107, "the account does not exist", NEVER, NOT_FOUND, "3.6")
+_any(70114, "restricted for security reasons", NEVER, PERMISSION, "3.6")
+ACCOUNT_TIMEOUT = _any(70169, "timeout inside the service", REPEAT, UNAVAILABLE, "3.6")
+ACCOUNT_BATCH_TIMEOUT = _any(70202, "timeout inside the service", REPEAT, UNAVAILABLE, "3.6")
+_any(70206, "illegal number of items", NEVER, INVALID, "3.6")
+ACCOUNT_QUOTA = _any(70398, "the app has no room for more accounts", NEVER, LIMIT, "3.6")
+ACCOUNT_BAD_PARAMETER = _any(70402, "illegal parameter or missing field", NEVER, INVALID, "3.6")
+ACCOUNT_NOT_ADMIN = _any(70403, "needs an app admin", NEVER, PERMISSION, "3.6")
+ACCOUNT_INTERNAL_ERROR = _any(70500, "internal error", REPEAT, UNAVAILABLE, "3.6")
+ACCOUNT_DELETE_DISABLED = _any(71000, "deleting accounts is not enabled for this app", NEVER, CONFIGURATION, "3.6")
+_any(72000, "trial app: too many daily active users", NEVER, LIMIT, "3.6")
+_any(72001, "user status is not enabled in the console", NEVER, CONFIGURATION, "3.6")
+_any(72012, "profile subscription is not enabled in the console", NEVER, CONFIGURATION, "3.6")
+PROFILE_BAD_PARAMETER = _any(40001, "bad parameter", NEVER, INVALID, "3.6")
+PROFILE_NO_RECEIVER = _any(40002, "To_Account is missing", NEVER, INVALID, "3.6")
+PROFILE_NO_SUCH_ACCOUNT = _any(40003, "the account does not exist", NEVER, NOT_FOUND, "3.6")
+PROFILE_NOT_ADMIN = _any(40004, "needs an app admin", NEVER, PERMISSION, "3.6")
+PROFILE_TEXT_REJECTED = _any(40005, "a field holds a sensitive word", NEVER, REFUSED, "3.6")
+PROFILE_INTERNAL_ERROR = _any(40006, "internal error", REPEAT, UNAVAILABLE, "3.6")
+PROFILE_NOT_READABLE = _any(40007, "no read permission on that field", NEVER, PERMISSION, "3.6")
+PROFILE_NOT_WRITABLE = _any(40008, "no write permission on that field", NEVER, PERMISSION, "3.6")
+PROFILE_UNKNOWN_TAG = _any(40009, "unknown Tag", NEVER, INVALID, "3.6")
+PROFILE_VALUE_TOO_LONG = _any(40601, "a value is over 500 bytes", NEVER, INVALID, "3.6")
+PROFILE_BAD_VALUE = _any(40605, "value not allowed for a standard field", NEVER, INVALID, "3.6")
+PROFILE_BAD_TYPE = _any(40610, "value of a wrong JSON type", NEVER, INVALID, "3.6")
+RELATIONS_INTERNAL_ERROR = _any(30006, "internal error while clearing relations", REPEAT, UNAVAILABLE, "3.6")
+RELATIONS_TIMEOUT = _any(30007, "timeout while clearing relations", REPEAT, UNAVAILABLE, "3.6")
+RELATIONS_CONFLICT = _any(30008, "concurrent change of relations", NEVER, CONFLICT, "3.6")
+
+# Groups
+INTERNAL_ERROR = _group(10002, "internal error", REPEAT, UNAVAILABLE, "3.7")
+UNKNOWN_COMMAND = _group(10003, "unknown command", NEVER, INVALID, "3.7")
+BAD_PARAMETER = _group(10004, "illegal parameter", NEVER, INVALID, "3.7")
+TOO_MANY_ACCOUNTS = _group(10005, "too many accounts in one request", NEVER, INVALID, "3.7")
+TOO_FREQUENT = _group(10006, "operation too frequent", WAIT, THROTTLED, "3.7")
+_row(CREATE_GROUP.service, CREATE_GROUP.name, TOO_FREQUENT, "quota of new groups used up", NEVER, LIMIT, "3.7")
+NOT_ALLOWED = _group(10007, "not allowed for this caller, role or group type", NEVER, PERMISSION, "3.7")
+BAD_SIGNATURE_OR_EDITION = _group(10008, "request not legal: signature", FRESH, AUTHENTICATION, "3.7")
+OWNER_CANNOT_LEAVE = _group(10009, "the owner may not leave this group type", NEVER, PERMISSION, "3.7")
+NO_SUCH_GROUP = _group(10010, "the group does not exist or was dissolved", NEVER, NOT_FOUND, "3.7")
+_group(10011, "the body cannot be parsed", NEVER, INVALID, "3.7")
+_group(10012, "the operator's id is illegal", NEVER, INVALID, "3.7")
+ALREADY_MEMBER = _group(10013, "already a member", NEVER, ALREADY, "3.7")
+GROUP_FULL = _group(10014, "the group is full", NEVER, LIMIT, "3.7")
+BAD_GROUP_ID = _group(10015, "the group id is illegal or unknown", NEVER, NOT_FOUND, "3.7")
+WEBHOOK_REFUSED = _group(10016, "the app's own webhook refused", NEVER, REFUSED, "3.7")
+MUTED = _group(10017, "the sender is muted", NEVER, PERMISSION, "3.7")
+REPLY_TOO_LARGE = _group(10018, "the answer would be over 1 MB: ask for less", NEVER, LIMIT, "3.7")
+NO_SUCH_ACCOUNT = _group(10019, "an account does not exist", NEVER, NOT_FOUND, "3.7")
+IMPORTED_TOO_LONG = _group(10020, "an imported message is too long", NEVER, INVALID, "doc 1635")
+GROUP_ID_TAKEN = _group(10021, "the group id is taken by someone else", NEVER, CONFLICT, "3.7")
+MESSAGES_TOO_FREQUENT = _group(10023, "message frequency exceeded", WAIT, THROTTLED, "3.7")
+_group(10024, "the join request was handled already", NEVER, ALREADY, "3.7")
+GROUP_ID_OWN = _group(10025, "the group id is taken, and the operator owns it", NEVER, ALREADY, "3.7")
+COMMAND_DISABLED = _group(10026, "the command is disabled for this app", NEVER, PERMISSION, "3.7")
+NO_SUCH_MESSAGE = _group(10030, "the message to recall does not exist", NEVER, NOT_FOUND, "3.7")
+RECALL_TOO_LATE = _group(10031, "the time to recall has passed", NEVER, PERMISSION, "3.7")
+MESSAGE_NOT_RECALLABLE = _group(10032, "this message cannot be recalled", NEVER, PERMISSION, "3.7")
+GROUP_NOT_RECALLABLE = _group(10033, "this group type cannot recall", NEVER, PERMISSION, "3.7")
+_group(10034, "this message type cannot be deleted", NEVER, PERMISSION, "3.7")
+_group(10035, "this group type cannot delete messages", NEVER, PERMISSION, "3.7")
+AVCHATROOM_QUOTA = _group(10036, "too many AVChatRooms", NEVER, LIMIT, "3.7")
+USER_IN_TOO_MANY_GROUPS = _group(10037, "the user is in too many groups", NEVER, LIMIT, "3.7")
+MEMBERS_OVER_PLAN = _group(10038, "more members than the plan allows", NEVER, LIMIT, "3.7")
+RECALL_DISABLED = _group(10041, "recall is switched off for this app", NEVER, CONFIGURATION, "3.7")
+NO_HISTORY = _group(10044, "this group type keeps no history", NEVER, PERMISSION, "3.7")
+ATTRIBUTE_KEY_TOO_LONG = _group(10045, "a group attribute's key is over 32 bytes", NEVER, INVALID, "3.7")
+ATTRIBUTE_TOO_LONG = _group(10046, "a group attribute's value is over 4000 bytes", NEVER, INVALID, "3.7")
+TOO_MANY_ATTRIBUTES = _group(10047, "more than 16 group attributes", NEVER, LIMIT, "3.7")
+ATTRIBUTES_TOO_LARGE = _group(10048, "group attributes over 16000 bytes in all", NEVER, LIMIT, "3.7")
+ATTRIBUTES_TOO_FREQUENT = _group(10049, "group attributes are written too often", WAIT, THROTTLED, "3.7")
+NO_SUCH_ATTRIBUTE = _group(10050, "the group attribute to delete does not exist", NEVER, NOT_FOUND, "3.7")
+_group(10051, "the range to delete is too large", NEVER, INVALID, "3.7")
+_group(10052, "there is nothing to delete", NEVER, NOT_FOUND, "3.7")
+TOO_MANY_MENTIONS = _group(10053, "more than 30 mentions", NEVER, INVALID, "3.7")
+_group(10054, "too many members, page the request", NEVER, LIMIT, "3.7")
+ATTRIBUTE_CONFLICT = _group(10056, "concurrent write of group attributes", NEVER, CONFLICT, "3.7")
+TRIAL_GROUP_QUOTA = _group(10058, "trial app: more than 100 groups", NEVER, LIMIT, "3.7")
+EDITION_TOO_LOW = _group(10059, "the feature needs a higher edition", NEVER, CONFIGURATION, "3.7")
+RECEIPTS_GROUP_TOO_LARGE = _group(10060, "the group is too large for read receipts", NEVER, LIMIT, "3.7")
+RECEIPTS_ONLINE_ONLY = _group(10061, "an online-only message has no read receipts", NEVER, INVALID, "3.7")
+NO_SUCH_RECEIPT = _group(10062, "the message has no read receipt", NEVER, NOT_FOUND, "3.7")
+TOO_MANY_COUNTERS = _group(10063, "more than 20 group counters", NEVER, LIMIT, "3.7")
+TOO_MANY_PINS = _group(10070, "too many pinned messages", NEVER, LIMIT, "sdk-hdr 8.0; doc cn-133874")
+ALREADY_PINNED = _group(10071, "the message is pinned already", NEVER, ALREADY, "sdk-hdr 8.0; doc cn-133874")
+COMMUNITY_OFF = _group(11000, "Communities are not enabled for this app", NEVER, CONFIGURATION, "3.7")
+
+# Messages outside the group service
+BAD_PACKET = _any(20001, "illegal request packet", NEVER, INVALID, "3.8")
+MESSAGE_SIGNATURE = _any(20002, "UserSig or ticket invalid", FRESH, AUTHENTICATION, "3.8")
+_any(20003, "sender or receiver invalid or not imported", NEVER, NOT_FOUND, "3.8")
+MESSAGE_NETWORK_ERROR = _any(20004, "network error inside the service", REPEAT, UNAVAILABLE, "3.8")
+MESSAGE_INTERNAL_ERROR = _any(20005, "internal error", REPEAT, UNAVAILABLE, "3.8")
+MESSAGE_WEBHOOK_REFUSED = _any(20006, "the app's own webhook refused", NEVER, REFUSED, "3.8; doc 60795")
+_any(20007, "the receiver has blocked the sender", NEVER, PERMISSION, "3.8")
+_any(20009, "the friendship check failed", NEVER, PERMISSION, "3.8")
+_any(20010, "the friendship check failed", NEVER, PERMISSION, "3.8")
+_any(20011, "the friendship check failed", NEVER, PERMISSION, "3.8")
+_any(20012, "the sender is muted", NEVER, PERMISSION, "3.8")
+_any(20016, "the time to recall has passed", NEVER, PERMISSION, "3.8")
+_any(20018, "internal error while deleting stored messages", REPEAT, UNAVAILABLE, "3.8")
+_any(20022, "the message to recall does not exist", NEVER, NOT_FOUND, "3.8")
+_any(20023, "the message was recalled already", NEVER, ALREADY, "3.8")
+NO_MESSAGE_TO_MODIFY = _any(20026, "the message to modify does not exist", NEVER, NOT_FOUND, "js-sdk")
+_any(20027, "the message was modified by someone else", NEVER, CONFLICT, "js-sdk")
+MODIFY_CONFLICT = _any(20028, "concurrent modification of one message", NEVER, CONFLICT, "3.8")
+_any(22002, "network error of the push service", REPEAT, UNAVAILABLE, "3.8")
+_any(22006, "too frequent", WAIT, THROTTLED, "3.8")
+MESSAGE_BAD_JSON = _any(90001, "the body cannot be parsed", NEVER, INVALID, "3.8")
+MSG_BODY_MALFORMED = _any(90002, "MsgBody is malformed", NEVER, INVALID, "3.8")
+NO_RECEIVER = _any(90003, "To_Account is missing", NEVER, INVALID, "3.8")
+_any(90005, "MsgRandom is missing or no integer", NEVER, INVALID, "3.8")
+_any(90006, "MsgTimeStamp is missing or no integer", NEVER, INVALID, "3.8")
+MSG_BODY_NOT_AN_ARRAY = _any(90007, "MsgBody is not an array", NEVER, INVALID, "3.8")
+_any(90008, "From_Account is missing or does not exist", NEVER, NOT_FOUND, "3.8")
+MESSAGE_NOT_ADMIN = _any(90009, "needs an app admin", NEVER, PERMISSION, "3.8")
+ELEMENT_MALFORMED = _any(90010, "an element of MsgBody is malformed", NEVER, INVALID, "3.8")
+_any(90011, "more than 500 receivers", NEVER, INVALID, "3.8")
+_any(90012, "To_Account is not imported", NEVER, NOT_FOUND, "3.8")
+_any(90018, "too many accounts", NEVER, INVALID, "3.8")
+_any(90026, "illegal time of offline storage", NEVER, INVALID, "3.8")
+_any(90031, "SyncOtherMachine is malformed", NEVER, INVALID, "3.8")
+_any(90043, "OfflinePushInfo is malformed", NEVER, INVALID, "3.8")
+_any(90044, "MsgLifeTime is malformed", NEVER, INVALID, "3.8")
+_any(90048, "the account does not exist", NEVER, NOT_FOUND, "3.8")
+_any(90054, "MsgKey is illegal", NEVER, INVALID, "3.8")
+_any(90055, "the batch message is too long", NEVER, INVALID, "3.8")
+MESSAGE_WEBHOOK_SILENT = _any(90992, "internal error, or the webhook does not answer", REPEAT, UNAVAILABLE, "3.8")
+_any(90994, "internal error", REPEAT, UNAVAILABLE, "3.8")
+_any(90995, "internal error", REPEAT, UNAVAILABLE, "3.8")
+MESSAGE_BACKEND_ERROR = _any(91000, "internal error", REPEAT, UNAVAILABLE, "3.8")
+_row(MODIFY_GROUP_MSG.service, MODIFY_GROUP_MSG.name, NO_SUCH_GROUP, "no such group", NEVER, NOT_FOUND, "inferred")
+_row(MODIFY_GROUP_MSG.service, MODIFY_GROUP_MSG.name, BAD_GROUP_ID, "illegal group id", NEVER, NOT_FOUND, "inferred")
+
+# Message extensions and reactions
+_extension(INTERNAL_ERROR, "internal error", REPEAT, UNAVAILABLE, "doc 52170")
+_extension(BAD_PARAMETER, "bad parameter", NEVER, INVALID, "doc 52170")
+_extension(NOT_ALLOWED, "not allowed for this group type", NEVER, PERMISSION, "inferred")
+_extension(BAD_SIGNATURE_OR_EDITION, "the edition has no message extensions", NEVER, CONFIGURATION, "3.8")
+EXTENSION_CONFLICT = _extension(23001, "the key was changed by someone else", NEVER, CONFLICT, "3.8")
+EXTENSION_UNSUPPORTED = _extension(23002, "the message supports no extensions", NEVER, PERMISSION, "3.8")
+EXTENSION_TOO_FREQUENT = _extension(23003, "over 200 writes a minute on one message", WAIT, THROTTLED, "3.8")
+EXTENSION_NO_MESSAGE = _extension(23004, "the message or the key does not exist", NEVER, NOT_FOUND, "3.8")
+_extension(23005, "too many different reactions on the message", NEVER, LIMIT, "3.8")
+_extension(23006, "too many users on one reaction", NEVER, LIMIT, "3.8")
+_extension(23007, "the user has this reaction already", NEVER, ALREADY, "3.8")
+_extension(23008, "the reaction is gone already", NEVER, ALREADY, "3.8")
+_extension(23009, "the user has no such reaction", NEVER, ALREADY, "3.8")
+
+# Recent contacts and conversation groups
+CONTACT_NO_SUCH_ACCOUNT = _contact(50001, "the account is not imported", NEVER, NOT_FOUND, "3.9")
+CONTACT_BAD_PARAMETER = _contact(50002, "bad parameter", NEVER, INVALID, "3.9")
+CONTACT_NOT_ADMIN = _contact(50003, "needs an app admin", NEVER, PERMISSION, "3.9")
+CONTACT_INTERNAL_ERROR = _contact(50004, "internal error", REPEAT, UNAVAILABLE, "3.9")
+CONTACT_TIMEOUT = _contact(50005, "network timeout", REPEAT, UNAVAILABLE, "3.9")
+CONVERSATIONS_PER_CALL_WRONG = _contact(51006, "no conversation, or more than 100", NEVER, INVALID, "3.9")
+CONVERSATION_UNRESOLVED = _contact(51007, "the group was dissolved, or an internal error", REPEAT, NOT_FOUND, "3.9")
+TOO_MANY_CONVERSATIONS = _contact(51008, "more than 1000 grouped conversations", NEVER, LIMIT, "3.9")
+NO_SUCH_CONTACT_GROUP = _contact(51009, "the conversation group does not exist", NEVER, NOT_FOUND, "3.9")
+TOO_MANY_CONTACT_GROUPS = _contact(51010, "more than 20 conversation groups", NEVER, LIMIT, "3.9")
+CONTACT_GROUP_NAME_TOO_LONG = _contact(51011, "the name is over 32 bytes", NEVER, INVALID, "3.9")
+TOO_MANY_PINNED_CONVERSATIONS = _contact(51012, "too many pinned conversations", NEVER, LIMIT, "3.9")
+CONTACT_EDITION_TOO_LOW = _contact(51013, "the edition has no conversation groups", NEVER, CONFIGURATION, "3.9")
+
+# Official accounts: management commands, then the three message commands with the group codes
+OFFICIAL_BAD_PARAMETER = _official(6017, "illegal parameter", NEVER, INVALID, "3.10")
+OFFICIAL_INTERNAL_ERROR = _official(BAD_PARAMETER, "internal error", REPEAT, UNAVAILABLE, "3.10")
+OFFICIAL_NOT_ALLOWED = _official(130002, "permission denied", NEVER, PERMISSION, "3.10")
+NO_SUCH_OFFICIAL_ACCOUNT = _official(130004, "the official account does not exist", NEVER, NOT_FOUND, "3.10")
+BAD_OFFICIAL_ACCOUNT_ID = _official(130007, "the official account's id is malformed", NEVER, INVALID, "3.10")
+OFFICIAL_ACCOUNT_ID_TAKEN = _official(130008, "the official account's id is taken", NEVER, CONFLICT, "3.10")
+OFFICIAL_ACCOUNTS_OFF = _official(131000, "official accounts are not enabled", NEVER, CONFIGURATION, "3.10")
+_official_message(INTERNAL_ERROR, "internal error", REPEAT, UNAVAILABLE, "doc 60811")
+_official_message(UNKNOWN_COMMAND, "unknown command", NEVER, INVALID, "doc 60811")
+_official_message(BAD_PARAMETER, "illegal parameter", NEVER, INVALID, "doc 60811")
+_official_message(NOT_ALLOWED, "permission denied", NEVER, PERMISSION, "doc 60811")
+_official_message(NO_SUCH_GROUP, "the official account does not exist", NEVER, NOT_FOUND, "doc 60811")
+_official_message(BAD_GROUP_ID, "the official account's id is malformed", NEVER, INVALID, "inferred")
+_official_message(WEBHOOK_REFUSED, "the app's own webhook refused", NEVER, REFUSED, "doc 60803")
+_official_message(MESSAGES_TOO_FREQUENT, "broadcast frequency exceeded", WAIT, THROTTLED, "inferred")
+_official_message(NO_SUCH_MESSAGE, "the message to recall does not exist", NEVER, NOT_FOUND, "doc 60811")
+_official_message(RECALL_TOO_LATE, "the time to recall has passed", NEVER, PERMISSION, "inferred")
+_official_message(MESSAGE_NOT_RECALLABLE, "this message cannot be recalled", NEVER, PERMISSION, "inferred")
+
+OWN_WEBHOOK_CODES: Final = (range(10100, 10201), range(120001, 130001))  # of groups, of one-to-one [doc 1671]
+ROWS: Final = tuple(_ROWS.values())
+_SPEAKS_GROUP_CODES: Final = frozenset({MILLION_GROUP_SERVICE, GROUP_ATTR_SERVICE, AVCHATROOM_SERVICE})
+
+
+def look_up(service: str, command: str, code: int) -> CodeRow:
+    """The most specific row of a code. One that is not listed is permanent: only its number and text say more [27]."""
+    family = GROUP_SERVICE if service in _SPEAKS_GROUP_CODES else service
+    for key in ((service, command, code), (family, ANY, code), (ANY, ANY, code)):
+        if key in _ROWS:
+            return _ROWS[key]
+    if any(code in own for own in OWN_WEBHOOK_CODES):
+        return CodeRow(service, command, code, "a code of the app's own webhook", NEVER, REFUSED, "doc 1671")
+    return CodeRow(service, command, code, "the code is not listed in the documentation", NEVER, REFUSED, "unlisted")
