@@ -1,0 +1,63 @@
+"""How exactly the limiter holds its rate in real time, and what it costs while nobody has to wait.
+
+python tests/benchmarks/bench_limiter.py [seconds]
+"""
+
+import asyncio
+import sys
+import time
+
+from channel_adapter.tencent.catalog import ADD_GROUP_MEMBER
+from channel_adapter.tencent.rate_limit import Bucket, CommandLimiter
+
+WORKERS = 50
+
+
+async def hold(seconds: float) -> list[float]:
+    """The moments at which 50 workers got their turns."""
+    limiter = CommandLimiter()
+    moments: list[float] = []
+    end = time.monotonic() + seconds
+
+    async def worker() -> None:
+        while time.monotonic() < end:
+            await limiter.acquire(ADD_GROUP_MEMBER, timeout=60)
+            moments.append(time.monotonic())
+
+    await asyncio.gather(*(worker() for _ in range(WORKERS)))
+    return [moment for moment in moments if moment < end]
+
+
+def busiest_second(moments: list[float]) -> int:
+    """The most turns in any window of one second."""
+    busiest = first = 0
+    for last, moment in enumerate(moments):
+        while moment - moments[first] >= 1.0:
+            first += 1
+        busiest = max(busiest, last - first + 1)
+    return busiest
+
+
+def cost_of_a_free_turn(turns: int = 20_000) -> float:
+    """Microseconds to book a turn in a bucket that is never empty."""
+    bucket = Bucket(1e9)
+    start = time.perf_counter()
+    for _ in range(turns):
+        bucket.book(time.monotonic(), 0.0)
+    return (time.perf_counter() - start) / turns * 1e6
+
+
+def main() -> None:
+    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 5.0
+    start = time.process_time()
+    moments = asyncio.run(hold(seconds))
+    busy = time.process_time() - start
+    print(f"ceiling                 {ADD_GROUP_MEMBER.calls_per_second} calls/s")
+    print(f"held                    {len(moments) / seconds:.1f} calls/s over {seconds:g} s, {WORKERS} workers")
+    print(f"busiest second          {busiest_second(moments)} calls")
+    print(f"processor               {busy / seconds:.1%} of one core")
+    print(f"a turn without waiting  {cost_of_a_free_turn():.1f} us")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,238 @@
+"""Turns: never above a ceiling, close below it, slower after a refusal, known before waiting."""
+
+import asyncio
+import heapq
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from channel_adapter.tencent import limits
+from channel_adapter.tencent.catalog import ADD_GROUP_MEMBER, COMMANDS, GET_GROUP_INFO
+from channel_adapter.tencent.rate_limit import (
+    RECOVER_EVERY,
+    Bucket,
+    CommandLimiter,
+    KeyedLimiter,
+    TurnTooLate,
+)
+
+FOREVER = float("inf")
+
+
+class SteppedClock:
+    """Time that only passes while everybody sleeps."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._count = 0
+
+    def now(self) -> float:
+        return 1_700_000_000 + self.time
+
+    def monotonic(self) -> float:
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._count += 1
+        heapq.heappush(self._sleepers, (self.time + seconds, self._count, woken))
+        await woken
+
+    async def run_until(self, end: float) -> None:
+        while True:
+            for _ in range(3):
+                await asyncio.sleep(0)
+            if not self._sleepers or self._sleepers[0][0] > end:
+                self.time = end
+                return
+            self.time, _, woken = heapq.heappop(self._sleepers)
+            if not woken.cancelled():
+                woken.set_result(None)
+
+
+def busiest_window(moments: list[float], seconds: float = 1.0) -> int:
+    """The most moments in any half-open window of that length."""
+    busiest = first = 0
+    for last, moment in enumerate(moments):
+        while moment - moments[first] >= seconds:
+            first += 1
+        busiest = max(busiest, last - first + 1)
+    return busiest
+
+
+def booked(ceiling: float, arrivals: list[float]) -> list[float]:
+    bucket = Bucket(ceiling)
+    return [now + bucket.book(now, FOREVER) for now in arrivals]
+
+
+@pytest.mark.parametrize("ceiling", [0.5, 1, 2, 40, 99, 100, 150, 200, 1000])
+def test_a_flood_gets_nearly_the_ceiling_and_never_more(ceiling: float) -> None:
+    turns = booked(ceiling, [0.0] * int(ceiling * 5 + 5))
+    assert busiest_window(turns) <= max(1, ceiling)
+    assert busiest_window(turns, 1.005) <= max(1, ceiling)
+    assert turns == sorted(turns)
+    assert (len(turns) - 1) / turns[-1] >= ceiling * 0.975
+
+
+def test_the_default_ceiling_is_held_between_195_and_200() -> None:
+    turns = booked(limits.CALLS_PER_SECOND, [0.0] * 1001)
+    assert 195 <= 1000 / turns[-1] <= 200
+
+
+@given(st.lists(st.floats(0, 0.05), min_size=1, max_size=600), st.sampled_from([1, 40, 100, 200]))
+def test_no_pattern_of_arrivals_passes_the_ceiling(gaps: list[float], ceiling: int) -> None:
+    arrivals, now = [], 0.0
+    for gap in gaps:
+        now += gap
+        arrivals.append(now)
+    turns = booked(ceiling, arrivals)
+    assert busiest_window(turns) <= ceiling
+    assert all(turn >= arrival for turn, arrival in zip(turns, arrivals, strict=True))
+
+
+def test_a_free_bucket_lets_a_call_through_at_once() -> None:
+    bucket = Bucket(200)
+    assert [bucket.book(moment, 0.0) for moment in (0.0, 1.0, 1.5, 9.0)] == [0.0] * 4
+
+
+def test_a_turn_beyond_the_deadline_is_not_booked() -> None:
+    bucket = Bucket(1)
+    assert bucket.book(0.0, 0.0) == 0.0
+    for _ in range(5):
+        with pytest.raises(TurnTooLate) as caught:
+            bucket.book(0.0, 0.5)
+        assert 1.0 <= caught.value.seconds < 1.1
+    assert 1.0 <= bucket.book(0.0, 2.0) < 1.1
+
+
+def test_a_refusal_halves_the_rate_once_a_second() -> None:
+    bucket = Bucket(200)
+    full = bucket.rate
+    for moment in (0.0, 0.1, 0.5, 0.9):
+        bucket.refused(moment)
+    assert bucket.rate == full / 2
+    bucket.refused(1.0)
+    assert bucket.rate == full / 4
+    turns = [1.0 + bucket.book(1.0, FOREVER) for _ in range(100)]
+    assert busiest_window(turns) <= full / 4 + 2
+
+
+def test_the_rate_never_falls_below_one_a_second() -> None:
+    bucket = Bucket(200)
+    for moment in range(20):
+        bucket.refused(float(moment))
+    assert bucket.rate == 1.0
+    slow = Bucket(0.5)
+    unpressed = slow.rate
+    slow.refused(0.0)
+    assert slow.rate == unpressed
+
+
+def test_the_rate_recovers_in_steps_of_a_quarter() -> None:
+    bucket = Bucket(200)
+    full = bucket.rate
+    bucket.refused(0.0)
+    bucket.book(RECOVER_EVERY - 0.1, FOREVER)
+    assert bucket.rate == full / 2
+    bucket.book(RECOVER_EVERY, FOREVER)
+    assert bucket.rate == pytest.approx(full * 0.625)
+    bucket.refused(RECOVER_EVERY + 5)
+    bucket.book(2 * RECOVER_EVERY + 4, FOREVER)
+    assert bucket.rate == pytest.approx(full * 0.3125)
+    bucket.book(1000.0, FOREVER)
+    assert bucket.rate == full
+
+
+def test_many_steps_are_caught_up_after_a_pause() -> None:
+    bucket = Bucket(200)
+    full = bucket.rate
+    bucket.refused(0.0)
+    bucket.refused(1.0)
+    bucket.book(1.0 + 2 * RECOVER_EVERY, FOREVER)
+    assert bucket.rate == pytest.approx(full / 4 * 1.25**2)
+
+
+@pytest.mark.parametrize("ceiling", [0, -1, float("nan")])
+def test_a_ceiling_must_be_above_zero(ceiling: float) -> None:
+    with pytest.raises(ValueError, match="above zero"):
+        Bucket(ceiling)
+
+
+async def test_workers_share_one_bucket_in_order() -> None:
+    clock = SteppedClock()
+    limiter = CommandLimiter(clock=clock)
+    turns: list[float] = []
+
+    async def worker() -> None:
+        while True:
+            await limiter.acquire(ADD_GROUP_MEMBER, timeout=30)
+            turns.append(clock.time)
+
+    workers = [asyncio.create_task(worker()) for _ in range(50)]
+    await clock.run_until(5.0)
+    for task in workers:
+        task.cancel()
+    assert 195 * 5 <= len(turns) <= 200 * 5
+    assert busiest_window(turns) <= limits.CALLS_PER_SECOND
+
+
+async def test_each_command_has_its_own_bucket_with_its_own_ceiling() -> None:
+    clock = SteppedClock()
+    limiter = CommandLimiter({GET_GROUP_INFO.path: 10}, clock=clock)
+    for row in COMMANDS.values():
+        await asyncio.wait_for(limiter.acquire(row, timeout=0), 1)
+        expected = 10 if row is GET_GROUP_INFO else row.calls_per_second
+        assert expected * 0.97 < limiter.rate(row) <= expected
+
+
+async def test_acquire_says_at_once_that_the_deadline_would_pass() -> None:
+    limiter = CommandLimiter({GET_GROUP_INFO.path: 1}, clock=SteppedClock())
+    await limiter.acquire(GET_GROUP_INFO, timeout=0)
+    with pytest.raises(TurnTooLate, match=r"the next turn is 1\.0 s away"):
+        await limiter.acquire(GET_GROUP_INFO, timeout=0.9)
+
+
+async def test_refusals_slow_only_their_command() -> None:
+    limiter = CommandLimiter(clock=SteppedClock())
+    limiter.refused(GET_GROUP_INFO)
+    assert limiter.rate(GET_GROUP_INFO) == limiter.rate(ADD_GROUP_MEMBER) / 2
+
+
+async def test_a_limiter_that_is_off_lets_everything_through() -> None:
+    limiter = CommandLimiter({GET_GROUP_INFO.path: 1}, enabled=False, clock=SteppedClock())
+    limiter.refused(GET_GROUP_INFO)
+    for _ in range(1000):
+        await limiter.acquire(GET_GROUP_INFO, timeout=0)
+    assert limiter.rate(GET_GROUP_INFO) == FOREVER
+
+
+async def test_keys_do_not_share_turns() -> None:
+    clock = SteppedClock()
+    limiter = KeyedLimiter(limits.MESSAGES_PER_SECOND_PER_GROUP, clock=clock)
+    turns: dict[str, list[float]] = {"a": [], "b": []}
+
+    async def send(group: str) -> None:
+        await limiter.acquire(group, timeout=30)
+        turns[group].append(clock.time)
+
+    sending = [asyncio.create_task(send(group)) for _ in range(200) for group in turns]
+    await clock.run_until(30)
+    assert all(task.done() for task in sending)
+    for moments in turns.values():
+        assert busiest_window(moments) <= limits.MESSAGES_PER_SECOND_PER_GROUP
+        assert 5.0 <= moments[-1] <= 5.1
+    await limiter.acquire("c", timeout=0)
+    with pytest.raises(TurnTooLate):
+        await limiter.acquire("c", timeout=0)
+
+
+async def test_only_the_latest_keys_are_remembered() -> None:
+    limiter = KeyedLimiter(1, keys=2, clock=SteppedClock())
+    await limiter.acquire("a", timeout=0)
+    await limiter.acquire("b", timeout=0)
+    with pytest.raises(TurnTooLate):
+        await limiter.acquire("a", timeout=0)
+    await limiter.acquire("c", timeout=0)
+    await limiter.acquire("b", timeout=0)
