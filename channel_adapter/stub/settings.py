@@ -1,0 +1,153 @@
+"""Settings of the stub: the app it plays, its limits, its rates, and how it behaves where the sources are silent."""
+
+import difflib
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+
+from channel_adapter.stub.world.behaviour import Behaviour, Section
+from channel_adapter.stub.world.capacity import Capacity
+from channel_adapter.tencent import limits
+
+DEFAULT_KEY = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0"  # made up
+KEY_LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")
+
+
+class SettingsError(ValueError):
+    """The settings file cannot be used; the text says which key and what would be right."""
+
+
+class App(Section):
+    """The app that the stub plays: identity, plan, switches of the console, declared custom fields."""
+
+    sdkappid: int = Field(1400000001, ge=1, description="the app's SDKAppID; made up")
+    key: SecretStr = Field(
+        SecretStr(DEFAULT_KEY), description="secret that signs UserSigs; made up, never shown in logs or dumps"
+    )
+    admin: str = Field("administrator", description="the admin that every app has [doc 32578]")
+    admins: tuple[str, ...] = Field(
+        ("administrator",), description="app admins, 10 at most, `admin` among them [doc 50301]"
+    )
+    enabled: bool = Field(True, description="off: every call answers 60016 [doc 1671]")
+    plan_active: bool = Field(True, description="off: every call answers 60020 [doc 1671]")
+    ip_allow_list: tuple[str, ...] = Field(
+        (), description="callers allowed, all when empty; others get 60021 [doc 1519]"
+    )
+    community: bool = Field(
+        True, description="console switch for Communities; off: 11000 [doc 48172, docS create_topic]"
+    )
+    message_extensions: bool = Field(
+        True, description="edition and console switch for message extensions; off: 10008 [doc 52170]"
+    )
+    conversation_groups: bool = Field(
+        True, description="edition with conversation groups and standard marks; off: 51013 [doc 53437]"
+    )
+    official_accounts: bool = Field(True, description="the official account service; off: 131000 [doc 60756]")
+    account_deletion: bool = Field(
+        True, description="console restriction on account_delete lifted; off: 71000 [doc 34955, doc 50301]"
+    )
+    group_fields: tuple[str, ...] = Field(
+        ("ch_tag",), description="custom group fields declared in the console, 10 at most [docS 1502]"
+    )
+    member_fields: tuple[str, ...] = Field(
+        (), description="custom member fields declared in the console, 5 at most [docS 1502]"
+    )
+    profile_fields: tuple[str, ...] = Field(
+        (), description="custom profile fields declared in the console, without Tag_Profile_Custom_ [doc 1500]"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_admin_at_least(cls, values: Any) -> Any:
+        """`admin` alone is enough: it is then the only one."""
+        if isinstance(values, Mapping) and "admin" in values and "admins" not in values:
+            return {**values, "admins": (values["admin"],)}
+        return values
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.admin not in self.admins:
+            raise ValueError(f"admins must contain {self.admin!r}")
+        if len(self.admins) > limits.ADMINS_PER_APP:
+            raise ValueError(f"{len(self.admins)} admins; an app has {limits.ADMINS_PER_APP} at most")
+        _check_declared("group_fields", self.group_fields, limits.GROUP_FIELD_KEYS)
+        _check_declared("member_fields", self.member_fields, limits.MEMBER_FIELD_KEYS)
+        return self
+
+
+def _check_declared(what: str, keys: tuple[str, ...], most: int) -> None:
+    if len(set(keys)) > most:
+        raise ValueError(f"{what}: {len(keys)} keys; an app declares {most} at most")
+    for key in keys:
+        if not 1 <= len(key) <= limits.GROUP_FIELD_KEY_BYTES or not KEY_LETTERS.issuperset(key):
+            raise ValueError(f"{what}: {key!r} is no key: A-Z a-z 0-9 _, {limits.GROUP_FIELD_KEY_BYTES} bytes at most")
+
+
+class Rates(Section):
+    """Calls per second of each command; the numbers themselves stand in the command catalog."""
+
+    enabled: bool = Field(True, description="off: no call is ever refused with 60007 [doc 34381]")
+    overrides: dict[str, float] = Field(
+        {}, description='calls per second by "service/command", in place of the catalog\'s number'
+    )
+
+
+class StubSettings(BaseModel):
+    """Everything that can be set; `StubSettings()` is the documented service with every feature on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    app: App = App()
+    limits: Capacity = Capacity()
+    rates: Rates = Rates()
+    behaviour: Behaviour = Behaviour()
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a TOML file; raises SettingsError naming the file, the key and, for an unknown key, the nearest one."""
+        try:
+            values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise SettingsError(f"{path}: {error.strerror or 'cannot be read'}") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{path}: not a TOML file: {error}") from None
+        return cls.read(values, str(path))
+
+    @classmethod
+    def read(cls, values: Mapping[str, Any], where: str = "stub settings") -> Self:
+        """The same from plain values."""
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise SettingsError(f"{where}: {_explain(cls, error)}") from None
+
+    def changed(self, **sections: Mapping[str, Any]) -> Self:
+        """A copy with some values replaced: `settings.changed(app={"community": False})`."""
+        values = {name: {**dict(getattr(self, name)), **sections.get(name, {})} for name in type(self).model_fields}
+        return self.read(values | {name: value for name, value in sections.items() if name not in values})
+
+    def entries(self) -> Iterator[tuple[str, str, Any, str]]:
+        """Every setting as (section, name, value, description)."""
+        for section in type(self).model_fields:
+            part: BaseModel = getattr(self, section)
+            for name, field in type(part).model_fields.items():
+                yield section, name, getattr(part, name), field.description or ""
+
+
+def _explain(root: type[BaseModel], error: ValidationError) -> str:
+    """One sentence for the first problem. Values are never printed: one of them is the key."""
+    problem = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] != "extra_forbidden":
+        return f"{where}: {problem['msg']}" if where else problem["msg"]
+    known = root
+    for part in problem["loc"][:-1]:
+        annotation = known.model_fields[str(part)].annotation
+        if not isinstance(annotation, type) or not issubclass(annotation, BaseModel):
+            break
+        known = annotation
+    nearest = difflib.get_close_matches(str(problem["loc"][-1]), known.model_fields, n=1, cutoff=0.4)
+    return f"unknown setting {where!r}" + (f"; did you mean {nearest[0]!r}?" if nearest else "")

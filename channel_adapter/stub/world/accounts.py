@@ -1,0 +1,144 @@
+"""Accounts: import, check, delete, kick, online status [rest basics 6.2-6.6]."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from channel_adapter.stub.world.call import Call, handles
+from channel_adapter.stub.world.message_log import SECONDS_PER_DAY
+from channel_adapter.stub.world.refusal import Refusal
+from channel_adapter.stub.world.state import NICK_TAG, PORTRAIT_TAG, is_user_id
+from channel_adapter.tencent import catalog, codes
+from channel_adapter.tencent.wire import accounts as wire
+
+ONLINE, OFFLINE = "Online", "Offline"  # Status [java-sdk]
+
+
+@handles(catalog.ACCOUNT_IMPORT)
+def account_import(call: Call[wire.AccountImportRequest]) -> wire.AccountImportReply:
+    """One account; an existing one gets the new nick and avatar [doc 34953]."""
+    user = call.request.user_id if call.request.user_id is not None else call.request.identifier
+    if user is None:
+        raise Refusal(codes.ACCOUNT_BAD_PARAMETER, "UserID is missing")
+    check_import(call, user, call.request.nick, call.request.face_url)
+    import_one(call, user, call.request.nick, call.request.face_url)
+    return wire.AccountImportReply()
+
+
+@handles(catalog.MULTIACCOUNT_IMPORT)
+def multiaccount_import(call: Call[wire.MultiaccountImportRequest]) -> wire.MultiaccountImportReply:
+    """Up to 100 accounts; those that cannot be imported are listed, the call succeeds [doc 34954]."""
+    items = call.request.account_list
+    if items is None and call.request.accounts is None:
+        raise Refusal(codes.ACCOUNT_BAD_PARAMETER, "AccountList is missing")
+    wanted = [(item.user_id, item.nick, item.face_url) for item in items or ()]
+    wanted += [(user, None, None) for user in call.request.accounts or ()]
+    _check_batch(call, wanted)
+    failed = []
+    for user, nick, face_url in wanted:
+        try:
+            check_import(call, user, nick, face_url)
+        except Refusal:
+            failed.append(user)
+        else:
+            import_one(call, user, nick, face_url)
+    return wire.MultiaccountImportReply(fail_accounts=failed or None)
+
+
+@handles(catalog.ACCOUNT_CHECK)
+def account_check(call: Call[wire.AccountCheckRequest]) -> wire.AccountCheckReply:
+    """Who is imported; an unknown account is no error [doc 34956]."""
+    _check_batch(call, call.request.check_item)
+    return wire.AccountCheckReply(
+        result_item=[
+            wire.AccountCheckResult(
+                user_id=item.user_id,
+                account_status=wire.NOT_IMPORTED if call.state.account(item.user_id) is None else wire.IMPORTED,
+            )
+            for item in call.request.check_item
+        ]
+    )
+
+
+@handles(catalog.ACCOUNT_DELETE)
+def account_delete(call: Call[wire.AccountDeleteRequest]) -> wire.AccountDeleteReply:
+    """Remove accounts with profile, groups and conversations; 71000 where the app may not [doc 34955]."""
+    if not call.settings.app.account_deletion:
+        raise Refusal(codes.ACCOUNT_DELETE_DISABLED, "account deletion is not enabled for this app")
+    _check_batch(call, call.request.delete_item)
+    return wire.AccountDeleteReply(result_item=[_delete(call, item.user_id) for item in call.request.delete_item])
+
+
+@handles(catalog.KICK)
+def kick(call: Call[wire.KickRequest]) -> wire.KickReply:
+    """End a user's logins [doc 3853]."""
+    user = call.request.user_id if call.request.user_id is not None else call.request.identifier
+    if user is None:
+        raise Refusal(codes.ACCOUNT_BAD_PARAMETER, "UserID is missing")
+    if call.state.account(user) is None:
+        raise Refusal(codes.NO_SUCH_USER, "the account does not exist")
+    call.state.online.discard(user)
+    return wire.KickReply()
+
+
+@handles(catalog.QUERY_ONLINE_STATUS)
+def query_online_status(call: Call[wire.QueryOnlineStatusRequest]) -> wire.QueryOnlineStatusReply:
+    """Online or offline; unknown accounts stand in ErrorList with 70107 [java-sdk]."""
+    asked = call.request.to_account
+    if not asked:
+        raise Refusal(codes.NO_RECEIVER, "To_Account is empty")
+    if len(asked) > call.settings.limits.online_status:
+        raise Refusal(codes.TOO_MANY_RECEIVERS, f"more than {call.settings.limits.online_status} accounts")
+    known = [user for user in asked if call.state.account(user) is not None]
+    unknown = [user for user in asked if call.state.account(user) is None]
+    return wire.QueryOnlineStatusReply(
+        query_result=[
+            wire.OnlineStatus(to_account=user, status=ONLINE if user in call.state.online else OFFLINE)
+            for user in known
+        ],
+        error_list=[wire.OnlineStatusError(to_account=user, error_code=codes.NO_SUCH_USER) for user in unknown] or None,
+    )
+
+
+def check_import(call: Call[Any], user: str, nick: str | None, face_url: str | None) -> None:
+    """May this account be imported (or updated)? Refusal if not."""
+    limits = call.settings.limits
+    if not is_user_id(user):
+        raise Refusal(codes.ACCOUNT_BAD_PARAMETER, "UserID must be 1 to 32 bytes of printable ASCII")
+    for name, value in (("Nick", nick), ("FaceUrl", face_url)):
+        if value is not None and len(value.encode()) > limits.profile_text_bytes:
+            raise Refusal(codes.PROFILE_VALUE_TOO_LONG, f"{name} is over {limits.profile_text_bytes} bytes")
+    if call.state.account(user) is not None:
+        return
+    deleted = call.state.deleted.get(user)
+    if deleted is not None and call.now < deleted + limits.deleted_account_days * SECONDS_PER_DAY:
+        raise Refusal(codes.ACCOUNT_BAD_PARAMETER, "the account was deleted and cannot be imported again yet")
+    if limits.accounts_in_app and call.state.account_count() >= limits.accounts_in_app:
+        raise Refusal(codes.ACCOUNT_QUOTA, f"the app has {limits.accounts_in_app} accounts already")
+
+
+def import_one(call: Call[Any], user: str, nick: str | None, face_url: str | None) -> None:
+    """Import or update; `check_import` has agreed."""
+    call.state.add_account(user)
+    if nick is not None:
+        call.state.profiles.setdefault(user, {})[NICK_TAG] = nick
+    if face_url is not None:
+        call.state.profiles.setdefault(user, {})[PORTRAIT_TAG] = face_url
+
+
+def _delete(call: Call[wire.AccountDeleteRequest], user: str) -> wire.AccountDeleteResult:
+    if call.state.account(user) is None:
+        return wire.AccountDeleteResult(
+            user_id=user, result_code=codes.NO_SUCH_USER, result_info="the account does not exist"
+        )
+    if call.is_app_admin(user):
+        return wire.AccountDeleteResult(
+            user_id=user, result_code=codes.ACCOUNT_BAD_PARAMETER, result_info="an app admin cannot be deleted"
+        )
+    call.state.remove_account(user, call.now)
+    return wire.AccountDeleteResult(user_id=user)
+
+
+def _check_batch(call: Call[Any], items: Sequence[object]) -> None:
+    most = call.settings.limits.accounts
+    if not 1 <= len(items) <= most:
+        raise Refusal(codes.ACCOUNT_BATCH_SIZE, f"1 to {most} accounts a call")

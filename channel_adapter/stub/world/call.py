@@ -1,0 +1,113 @@
+"""One call on its way through the world: what a handler sees, and what it may answer with."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Generic, Self, TypeVar
+
+from channel_adapter.stub.settings import StubSettings
+from channel_adapter.stub.world.refusal import Refusal
+from channel_adapter.stub.world.state import State
+from channel_adapter.tencent.command import Command
+from channel_adapter.tencent.wire.envelope import Reply, WireModel
+
+RESTAPI = "RESTAPI"  # OptPlatform of calls by an admin [doc 34354]
+
+RequestT = TypeVar("RequestT", bound=WireModel)
+ReplyT = TypeVar("ReplyT", bound=Reply)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What the app's webhook is told: `body` is the documented JSON, `platform` its OptPlatform."""
+
+    command: str
+    body: dict[str, Any]
+    platform: str = RESTAPI
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The app's answer to a before-event. 0 allows, 1 refuses, 2 drops a message silently, others are passed on."""
+
+    code: int = 0
+    info: str = ""
+    msg_body: list[dict[str, Any]] | None = None
+    cloud_custom_data: str | None = None
+    refused: frozenset[str] = frozenset()
+
+    @classmethod
+    def from_answer(cls, answer: Mapping[str, Any]) -> Self:
+        """Read the JSON that the app's server sent back; fields of a wrong type are left out."""
+        code, info = answer.get("ErrorCode"), answer.get("ErrorInfo")
+        body, cloud = answer.get("MsgBody"), answer.get("CloudCustomData")
+        refused = answer.get("RefusedMembers_Account")
+        return cls(
+            code if isinstance(code, int) else 0,
+            info if isinstance(info, str) else "",
+            body if isinstance(body, list) else None,
+            cloud if isinstance(cloud, str) else None,
+            frozenset(a for a in refused if isinstance(a, str)) if isinstance(refused, list) else frozenset(),
+        )
+
+
+ALLOW = Decision()
+REFUSE, DROP = 1, 2  # Decision.code [doc 34374]
+
+
+@dataclass(slots=True)
+class Call(Generic[RequestT]):
+    """A parsed request and everything it may touch. `time` is in seconds with a fraction, `now` whole seconds."""
+
+    request: RequestT
+    state: State
+    settings: StubSettings
+    random: Random
+    time: float
+    caller: str
+    platform: str = RESTAPI
+    decision: Decision = ALLOW
+    events: list[Event] = field(default_factory=list)
+
+    @property
+    def now(self) -> int:
+        return int(self.time)
+
+    def is_app_admin(self, user: str) -> bool:
+        return user in self.settings.app.admins
+
+    def event(self, command: str, **body: Any) -> Event:
+        """An event about this call; fields that are None are left out. EventTime is in milliseconds."""
+        filled = {name: value for name, value in body.items() if value is not None}
+        return Event(command, {"CallbackCommand": command, **filled, "EventTime": int(self.time * 1000)}, self.platform)
+
+    def emit(self, command: str, **body: Any) -> None:
+        """Tell the app afterwards; delivered only when the call succeeds."""
+        self.events.append(self.event(command, **body))
+
+    def obey(self, refusal_code: int) -> None:
+        """Refuse if the app refused; `refusal_code` is what the caller sees for a plain refusal."""
+        if self.decision.code == REFUSE:
+            raise Refusal(refusal_code, self.decision.info or "refused by the app's before-webhook")
+        if self.decision.code not in (0, DROP):
+            raise Refusal(self.decision.code, self.decision.info)
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """What carries a command out. `before` checks the call and returns the event the app is asked with, if any."""
+
+    command: Command[Any, Any]
+    run: Callable[[Call[Any]], Reply]
+    before: Callable[[Call[Any]], Event | None] | None = None
+
+
+def handles(
+    command: Command[RequestT, ReplyT], *, before: Callable[[Call[RequestT]], Event | None] | None = None
+) -> Callable[[Callable[[Call[RequestT]], ReplyT]], Handler]:
+    """Make a function the handler of a catalog row."""
+
+    def wrap(run: Callable[[Call[RequestT]], ReplyT]) -> Handler:
+        return Handler(command, run, before)
+
+    return wrap

@@ -1,0 +1,159 @@
+"""The members of one group in columns: a million of them must fit, and no operation but a compaction looks at all.
+
+A row is found by user; rows stand in the order of joining and carry a serial number that only grows, so a cursor
+(the serial of the next row) stays valid while others join and leave. A leaver's row stays empty until a compaction.
+"""
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterator
+from enum import IntEnum
+
+from channel_adapter.tencent.wire.members import (
+    ACCEPT_AND_NOTIFY,
+    ACCEPT_NOT_NOTIFY,
+    ADMIN,
+    DISCARD,
+    MEMBER,
+    OWNER,
+)
+
+EMPTY_ROWS_KEPT = 64  # below this a compaction is not worth it
+FLAGS = (ACCEPT_AND_NOTIFY, ACCEPT_NOT_NOTIFY, DISCARD)
+
+
+class Role(IntEnum):
+    """A member's role; the number is what the column holds."""
+
+    MEMBER = 1
+    ADMIN = 2
+    OWNER = 3
+
+    @property
+    def wire(self) -> str:
+        return ROLE_NAMES[self]
+
+
+ROLE_NAMES = {Role.MEMBER: MEMBER, Role.ADMIN: ADMIN, Role.OWNER: OWNER}
+ROLES = {name: role for role, name in ROLE_NAMES.items()}
+
+
+class MemberTable:
+    """Rows of (user, join time, read seq, role, receive option). `row` arguments come from `find` or `page`."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, int] = {}
+        self._users: list[str | None] = []
+        self._serials = array("Q")
+        self._joined = array("q")
+        self._read = array("Q")
+        self._roles = bytearray()
+        self._flags = bytearray()
+        self._next_serial = 1
+        self._staff: dict[str, None] = {}  # owner and admins, so that a role filter need not look at everybody
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __contains__(self, user: object) -> bool:
+        return user in self._rows
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def find(self, user: str) -> int | None:
+        """The row of a member."""
+        return self._rows.get(user)
+
+    def add(self, user: str, role: Role, joined: int, read: int) -> int:
+        """Append a member who is not in yet; `user` should be the account's own string, so that it is held once."""
+        row = len(self._users)
+        self._rows[user] = row
+        self._users.append(user)
+        self._serials.append(self._next_serial)
+        self._joined.append(joined)
+        self._read.append(read)
+        self._roles.append(role)
+        self._flags.append(0)
+        self._next_serial += 1
+        if role is not Role.MEMBER:
+            self._staff[user] = None
+        return row
+
+    def remove(self, user: str) -> None:
+        """Empty the member's row; unknown users are ignored."""
+        row = self._rows.pop(user, None)
+        if row is None:
+            return
+        self._users[row] = None
+        self._staff.pop(user, None)
+        empty = len(self._users) - len(self._rows)
+        if empty > EMPTY_ROWS_KEPT and empty * 4 > len(self._users):
+            self._compact()
+
+    def user(self, row: int) -> str:
+        user = self._users[row]
+        if user is None:
+            raise LookupError(f"row {row} is empty")
+        return user
+
+    def role(self, row: int) -> Role:
+        return Role(self._roles[row])
+
+    def set_role(self, row: int, role: Role) -> None:
+        self._roles[row] = role
+        user = self.user(row)
+        if role is Role.MEMBER:
+            self._staff.pop(user, None)
+        else:
+            self._staff[user] = None
+
+    def joined(self, row: int) -> int:
+        """Unix seconds."""
+        return self._joined[row]
+
+    def read(self, row: int) -> int:
+        """The highest seq this member has read."""
+        return self._read[row]
+
+    def set_read(self, row: int, seq: int) -> None:
+        self._read[row] = seq
+
+    def set_all_read(self, seq: int) -> None:
+        """Everybody has read up to `seq`."""
+        self._read = array("Q", [seq]) * len(self._users)
+
+    def flag(self, row: int) -> str:
+        """The receive option, as on the wire."""
+        return FLAGS[self._flags[row]]
+
+    def set_flag(self, row: int, flag: str) -> None:
+        self._flags[row] = FLAGS.index(flag)
+
+    def staff(self) -> list[int]:
+        """Rows of the owner and the admins, in the order of joining."""
+        return sorted(self._rows[user] for user in self._staff)
+
+    def page(self, start: int, most: int) -> tuple[list[int], int]:
+        """Up to `most` rows from serial `start` on, and the serial of the next one (0: there is none)."""
+        rows: list[int] = []
+        for row in range(bisect_left(self._serials, start), len(self._users)):
+            if self._users[row] is None:
+                continue
+            if len(rows) == most:
+                return rows, self._serials[row]
+            rows.append(row)
+        return rows, 0
+
+    def serial(self, row: int) -> int:
+        return self._serials[row]
+
+    def _compact(self) -> None:
+        kept = [row for row, user in enumerate(self._users) if user is not None]
+        self._users = [self._users[row] for row in kept]
+        self._serials = array("Q", (self._serials[row] for row in kept))
+        self._joined = array("q", (self._joined[row] for row in kept))
+        self._read = array("Q", (self._read[row] for row in kept))
+        self._roles = bytearray(self._roles[row] for row in kept)
+        self._flags = bytearray(self._flags[row] for row in kept)
+        self._rows = {user: row for row, user in enumerate(self._users) if user is not None}

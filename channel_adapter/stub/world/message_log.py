@@ -1,0 +1,108 @@
+"""The messages of one group and what the unread formula leaves out.
+
+Seqs start at 1 and have no gaps, so a message's place is its seq minus 1 [docS 1502].
+"""
+
+from bisect import bisect_right, insort
+from collections import deque
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import Any
+
+SECONDS_PER_DAY = 86_400
+
+
+@dataclass(slots=True)
+class Extensions:
+    """Pairs on one message: key -> (value, seq); a deleted key keeps its seq, with the value None [messages 9.5]."""
+
+    pairs: dict[str, tuple[str | None, int]] = field(default_factory=dict)
+    seq: int = 0
+    clear_seq: int = 0
+    writes: deque[float] = field(default_factory=deque)  # moments of the changes of the last minute
+
+
+@dataclass(slots=True)
+class Message:
+    """One stored message. `gone` covers deletion; expiry is worked out when it is read."""
+
+    seq: int
+    time: int
+    random: int
+    sender: str
+    priority: int
+    body: list[dict[str, Any]]
+    cloud_custom_data: str | None = None
+    supports_extensions: bool = False
+    recalled: bool = False
+    extensions: Extensions | None = None
+
+
+class MessageLog:
+    """Messages in the order of their seqs."""
+
+    def __init__(self) -> None:
+        self._messages: list[Message] = []
+        self._uncounted: list[int] = []  # seqs that are never unread: NoUnread and recalled ones, ascending
+        self._recent: dict[Hashable, tuple[float, int, int]] = {}  # dedupe key -> (moment, seq, time)
+        self._window: tuple[int, int] = (0, 0)  # (second, messages in it)
+
+    @property
+    def next_seq(self) -> int:
+        return len(self._messages) + 1
+
+    @property
+    def last_time(self) -> int:
+        """When the latest message was sent, 0 without any."""
+        return self._messages[-1].time if self._messages else 0
+
+    def append(self, message: Message, *, counted: bool = True) -> None:
+        """Store a message that has the next seq."""
+        if message.seq != self.next_seq:
+            raise ValueError(f"seq {message.seq} where {self.next_seq} is due")
+        self._messages.append(message)
+        if not counted:
+            self._uncounted.append(message.seq)
+
+    def get(self, seq: int) -> Message | None:
+        return self._messages[seq - 1] if 1 <= seq <= len(self._messages) else None
+
+    def newest(self, seq: int | None, most: int) -> list[Message]:
+        """Up to `most` messages at or below `seq`, newest first."""
+        end = len(self._messages) if seq is None else min(seq, len(self._messages))
+        return self._messages[max(0, end - most) : max(0, end)][::-1]
+
+    def recall(self, message: Message) -> None:
+        """Mark as recalled; it no longer counts as unread."""
+        message.recalled = True
+        place = bisect_right(self._uncounted, message.seq)
+        if place == 0 or self._uncounted[place - 1] != message.seq:
+            insort(self._uncounted, message.seq)
+
+    def unread(self, read: int) -> int:
+        """How many messages count as unread for somebody who has read up to seq `read`."""
+        uncounted = len(self._uncounted) - bisect_right(self._uncounted, read)
+        return max(0, self.next_seq - 1 - read - uncounted)
+
+    def repeated(self, key: Hashable, now: float, window: float) -> tuple[int, int] | None:
+        """Seq and time of the message that `key` stood for within the last `window` seconds."""
+        seen = self._recent.get(key)
+        return seen[1:] if seen is not None and 0 <= now - seen[0] < window else None
+
+    def remember(self, key: Hashable, now: float, window: float, seq: int, time: int) -> None:
+        """Let `repeated` find this message; what has grown too old is forgotten on the way."""
+        while self._recent:
+            oldest = next(iter(self._recent))
+            if 0 <= now - self._recent[oldest][0] < window:
+                break
+            del self._recent[oldest]
+        self._recent.pop(key, None)
+        self._recent[key] = (now, seq, time)
+
+    def sent_in(self, second: int) -> int:
+        """Messages sent within one second of the clock."""
+        return self._window[1] if self._window[0] == second else 0
+
+    def count(self, second: int) -> None:
+        """One more message in that second."""
+        self._window = (second, self.sent_in(second) + 1)

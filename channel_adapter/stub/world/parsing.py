@@ -1,0 +1,82 @@
+"""From a JSON value to a request: strict types, the documented code of each family for whatever does not fit."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import ValidationError
+
+from channel_adapter.stub.world.refusal import Refusal
+from channel_adapter.tencent import catalog, codes
+from channel_adapter.tencent.command import Command
+from channel_adapter.tencent.wire.envelope import WireModel
+
+ACCOUNT_FIELDS = frozenset({"UserID", "Identifier", "Accounts"})  # and every name that ends in _Account
+OFFICIAL_MESSAGE_COMMANDS = frozenset(
+    {"send_official_account_msg", "official_account_msg_recall", "official_account_msg_get_simple"}
+)
+BAD_PARAMETER = {
+    catalog.ACCOUNT_SERVICE: codes.ACCOUNT_BAD_PARAMETER,
+    catalog.MESSAGE_SERVICE: codes.MESSAGE_BAD_JSON,
+    catalog.CONTACT_SERVICE: codes.CONTACT_BAD_PARAMETER,
+    catalog.OFFICIAL_SERVICE: codes.OFFICIAL_BAD_PARAMETER,
+    "profile": codes.PROFILE_BAD_PARAMETER,
+}
+NO_RECEIVER = {catalog.MESSAGE_SERVICE: codes.NO_RECEIVER, "profile": codes.PROFILE_NO_RECEIVER}
+
+
+def bad_parameter(command: Command[Any, Any]) -> int:
+    """The code a family answers to a parameter of a wrong shape."""
+    if command.name in OFFICIAL_MESSAGE_COMMANDS:
+        return codes.BAD_PARAMETER
+    return BAD_PARAMETER.get(command.service, codes.BAD_PARAMETER)
+
+
+def unknown_command(command: Command[Any, Any]) -> tuple[int, str]:
+    """Code and text for a command that the stub does not carry out."""
+    family = bad_parameter(command)
+    code = codes.UNKNOWN_COMMAND if family == codes.BAD_PARAMETER else family
+    return code, f"the stub does not carry out {command.path}"
+
+
+def parse(command: Command[Any, Any], body: Any) -> Any:
+    """The request of `command` with the types it documents, nothing coerced; or Refusal."""
+    try:
+        return command.request.model_validate(body, strict=True, by_alias=True, by_name=False)
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_context=False)
+    first = problems[0]
+    location = first["loc"]
+    where = ".".join(str(part) for part in location) or "body"
+    if is_account(location) and isinstance(first["input"], int | float) and not isinstance(first["input"], bool):
+        raise Refusal(codes.ACCOUNT_NOT_A_STRING, f"{where} must be a string")
+    if command is catalog.MODIFY_GROUP_MSG and location[:1] == ("MsgBody",):
+        raise Refusal(_modified_body_code(location), f"{where}: {first['msg']}")
+    missing = first["type"] == "missing" and location == ("To_Account",)
+    code = NO_RECEIVER.get(command.service, bad_parameter(command)) if missing else bad_parameter(command)
+    raise Refusal(code, f"{where}: {first['msg']}")
+
+
+def is_account(location: tuple[int | str, ...]) -> bool:
+    """Does the innermost name of a location stand for an account?"""
+    name = next((part for part in reversed(location) if isinstance(part, str)), "")
+    return name in ACCOUNT_FIELDS or name.endswith("_Account")
+
+
+def _modified_body_code(location: tuple[int | str, ...]) -> int:
+    """MsgBody no array, an element no object, a field of an element [doc 47948]."""
+    depths = {1: codes.MSG_BODY_NOT_AN_ARRAY, 2: codes.MSG_BODY_MALFORMED}
+    return depths.get(len(location), codes.ELEMENT_MALFORMED)
+
+
+def unknown_fields(request: WireModel, prefix: str = "") -> Iterator[str]:
+    """Dotted names of the fields that the request type does not know."""
+    for name in request.model_extra or ():
+        yield prefix + name
+    for name, field in type(request).model_fields.items():
+        value = getattr(request, name)
+        if isinstance(value, WireModel):
+            yield from unknown_fields(value, f"{prefix}{field.alias}.")
+        elif isinstance(value, list):
+            for item in value:
+                if isinstance(item, WireModel):
+                    yield from unknown_fields(item, f"{prefix}{field.alias}.")

@@ -1,0 +1,89 @@
+"""The world: one object a server holds everything the stub knows and carries out one command at a time."""
+
+from collections import Counter
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+from channel_adapter.stub.settings import StubSettings
+from channel_adapter.stub.world import parsing
+from channel_adapter.stub.world.call import ALLOW, RESTAPI, Call, Decision, Event
+from channel_adapter.stub.world.clock import WorldClock
+from channel_adapter.stub.world.refusal import Refusal
+from channel_adapter.stub.world.registry import HANDLERS
+from channel_adapter.stub.world.state import State
+from channel_adapter.tencent.command import Command
+from channel_adapter.tencent.wire.envelope import Reply
+
+UNKNOWN_FIELDS_KEPT = 1_000
+
+
+class World:
+    """State + command + clock -> reply + events. Deterministic under a seed and a frozen clock; no I/O."""
+
+    def __init__(
+        self,
+        settings: StubSettings | None = None,
+        *,
+        clock: WorldClock | None = None,
+        seed: int = 0,
+        on_event: Callable[[Event], None] | None = None,
+    ) -> None:
+        self.settings = settings or StubSettings()
+        self.clock = clock or WorldClock()
+        self.on_event = on_event
+        self.unknown_fields: Counter[tuple[str, str]] = Counter()
+        self._seed = seed
+        self._random = Random(seed)  # noqa: S311 - made-up ids must be repeatable
+        self.state = State(self.settings.app.admins)
+
+    def reset(self) -> None:
+        """Forget everything but settings and clock; ids are drawn from the start of the seed again."""
+        self._random.seed(self._seed)
+        self.unknown_fields.clear()
+        self.state = State(self.settings.app.admins)
+
+    def handles(self, command: Command[Any, Any]) -> bool:
+        """Does the stub carry this command out?"""
+        return (command.service, command.name) in HANDLERS
+
+    def execute(
+        self,
+        command: Command[Any, Any],
+        body: Any,
+        *,
+        caller: str,
+        origin: str = RESTAPI,
+        decision: Decision = ALLOW,
+    ) -> Reply:
+        """Carry out one call, or raise Refusal and change nothing. `decision`: what the app answered beforehand."""
+        call = self._call(command, body, caller, origin, decision)
+        handler = HANDLERS[command.service, command.name]
+        reply = handler.run(call)
+        for event in call.events:
+            self.emit(event)
+        return reply
+
+    def before_callback(
+        self, command: Command[Any, Any], body: Any, *, caller: str, origin: str = RESTAPI
+    ) -> Event | None:
+        """The event the app has to be asked with before `execute`, if there is one; raises as `execute` would."""
+        handler = HANDLERS.get((command.service, command.name))
+        if handler is None or handler.before is None:
+            return None
+        return handler.before(self._call(command, body, caller, origin, ALLOW))
+
+    def emit(self, event: Event) -> None:
+        """Hand an after-event to whoever listens."""
+        if self.on_event is not None:
+            self.on_event(event)
+
+    def _call(self, command: Command[Any, Any], body: Any, caller: str, origin: str, decision: Decision) -> Call[Any]:
+        if not self.handles(command):
+            raise Refusal(*parsing.unknown_command(command))
+        request = parsing.parse(command, body)
+        for name in parsing.unknown_fields(request):
+            seen = (command.path, name)
+            if seen in self.unknown_fields or len(self.unknown_fields) < UNKNOWN_FIELDS_KEPT:
+                self.unknown_fields[seen] += 1
+        return Call(request, self.state, self.settings, self._random, self.clock.now(), caller, origin, decision)
