@@ -18,6 +18,7 @@ from typing import Final, TypeVar
 import orjson
 from pydantic import SecretStr
 
+from channel_adapter.tencent import codes
 from channel_adapter.tencent.clock import Clock
 
 LIFETIME: Final = 86_400  # seconds a signature of ours is valid; also the advised minimum [doc 1671] [29]
@@ -34,12 +35,12 @@ ValueT = TypeVar("ValueT", str, int)
 class Defect(IntEnum):
     """What is wrong with a signature, as the service numbers it, in the order it checks [rest basics 2.5]."""
 
-    EMPTY = 70002
-    UNREADABLE = 70003
-    OTHER_APP = 70014
-    OTHER_IDENTIFIER = 70013
-    WRONG_KEY = 70009
-    EXPIRED = 70001
+    EMPTY = codes.SIGNATURE_EMPTY
+    UNREADABLE = codes.SIGNATURE_UNREADABLE
+    OTHER_APP = codes.SIGNATURE_OF_ANOTHER_APP
+    OTHER_IDENTIFIER = codes.SIGNATURE_OF_ANOTHER_USER
+    WRONG_KEY = codes.SIGNATURE_WRONG_KEY
+    EXPIRED = codes.SIGNATURE_EXPIRED
 
 
 class BadSignature(ValueError):  # noqa: N818

@@ -1,0 +1,103 @@
+"""Pages: every item once, a cursor to resume from, no endless loop."""
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from channel_adapter.tencent.paging import EndlessPages, Page, Pages, paged
+
+
+class Book:
+    """Pages of given sizes; the cursor is the number of the page."""
+
+    def __init__(self, sizes: list[int]) -> None:
+        self.sizes = sizes
+        self.asked: list[int] = []
+        self.fail_at: int | None = None
+
+    async def fetch(self, cursor: int) -> Page[tuple[int, int], int]:
+        self.asked.append(cursor)
+        if cursor == self.fail_at:
+            self.fail_at = None
+            raise ConnectionError("once")
+        following = cursor + 1 if cursor + 1 < len(self.sizes) else None
+        return Page([(cursor, line) for line in range(self.sizes[cursor])], following)
+
+    def lines(self) -> list[tuple[int, int]]:
+        return [(page, line) for page, size in enumerate(self.sizes) for line in range(size)]
+
+
+books = st.lists(st.integers(0, 4), min_size=1, max_size=8)
+
+
+@given(books)
+def test_every_item_once_and_every_page_once(sizes: list[int]) -> None:
+    async def read() -> None:
+        book = Book(sizes)
+        pages = paged(book.fetch, 0)
+        assert [line async for line in pages] == book.lines()
+        assert book.asked == list(range(len(sizes)))
+        assert pages.cursor is None
+        assert [line async for line in pages] == []
+
+    asyncio.run(read())
+
+
+@given(books, st.integers(0, 32))
+def test_a_resumed_reading_misses_nothing_and_repeats_a_page_at_most(sizes: list[int], stop_after: int) -> None:
+    async def read() -> None:
+        book = Book(sizes)
+        pages = paged(book.fetch, 0)
+        before = [line async for _, line in _first(pages, stop_after)]
+        cursor = pages.cursor
+        after = [] if cursor is None else [line async for line in paged(book.fetch, cursor)]
+        assert sorted({*before, *after}) == book.lines()
+        repeated = set(before) & set(after)
+        assert len({page for page, _ in repeated}) <= 1
+        if not before or before[-1][1] + 1 == sizes[before[-1][0]]:
+            assert not repeated
+
+    asyncio.run(read())
+
+
+async def _first(pages: Pages[tuple[int, int], int], count: int):  # type: ignore[no-untyped-def]
+    for number in range(count):
+        try:
+            yield number, await anext(pages)
+        except StopAsyncIteration:
+            return
+
+
+async def test_a_page_is_fetched_when_its_first_item_is_needed() -> None:
+    book = Book([2, 2])
+    pages = paged(book.fetch, 0)
+    assert book.asked == []
+    await anext(pages)
+    await anext(pages)
+    assert book.asked == [0]
+    assert pages.cursor == 1
+    await anext(pages)
+    assert book.asked == [0, 1]
+
+
+async def test_a_failed_fetch_can_be_asked_again() -> None:
+    book = Book([1, 1, 1])
+    book.fail_at = 1
+    pages = paged(book.fetch, 0)
+    assert await anext(pages) == (0, 0)
+    with pytest.raises(ConnectionError):
+        await anext(pages)
+    assert pages.cursor == 1
+    assert [line async for line in pages] == [(1, 0), (2, 0)]
+
+
+async def test_a_page_that_names_itself_as_the_next_ends_in_an_error() -> None:
+    async def fetch(cursor: str) -> Page[int, str]:
+        return Page([1], "same")
+
+    pages = paged(fetch, "first")
+    assert await anext(pages) == 1
+    with pytest.raises(EndlessPages, match="'same' names itself"):
+        await anext(pages)
