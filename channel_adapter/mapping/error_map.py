@@ -4,7 +4,7 @@ from typing import Final
 
 from channel_adapter import errors as e
 from channel_adapter.tencent.codes import CodeRow, Kind
-from channel_adapter.tencent.wire.envelope import Dropped, NotSent, Refused, Unclear
+from channel_adapter.tencent.wire.envelope import Dropped, Failure, Held, NotSent, Unclear
 
 BY_KIND: Final[dict[Kind, type[e.ChannelAdapterError]]] = {
     Kind.CONFIGURATION: e.ConfigurationError,
@@ -22,10 +22,15 @@ BY_KIND: Final[dict[Kind, type[e.ChannelAdapterError]]] = {
 
 
 def translate(
-    outcome: Refused | Dropped | NotSent | Unclear, row: CodeRow | None, origin: e.Origin, message: str, *, changes: bool
+    outcome: Refused | Dropped | NotSent | Unclear,
+    row: CodeRow | None,
+    origin: e.Origin,
+    message: str,
+    *,
+    changes: bool,
 ) -> e.ChannelAdapterError:
     """The error of the tree for a failed call. `changes`: the command writes, so an unclear outcome matters."""
-    if isinstance(outcome, Dropped):
+    if isinstance(outcome, Dropped | Held):
         return e.ThrottledError(message, origin=origin)
     if isinstance(outcome, NotSent):
         return e.UnavailableError(message, origin=origin)

@@ -81,6 +81,13 @@ class NotSent:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """Nothing was sent, because our own limits leave no turn within the time the caller has."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Unclear:
     """The request may have been carried out: timeout, reset, HTTP error, an answer that cannot be read."""
 
@@ -88,7 +95,7 @@ class Unclear:
     http_status: int | None = None
 
 
-Failure = Refused | Dropped | NotSent | Unclear
+Failure = Refused | Dropped | NotSent | Held | Unclear
 Outcome = Answered[ReplyT] | Failure
 
 
