@@ -36,9 +36,12 @@ class ChannelSettings(Section):
     organization_key: str | None = Field(None, description="custom group field for the organization, 512 bytes")
     custom_data_keys: tuple[str, ...] = Field((), description="fields for custom data, 512 bytes each, 3000 in all")
     profile_limits: Literal["current", "legacy"] = Field(
-        "current", description="byte limits of name, introduction, notification, avatar: 100/400/400/500 or 30/240/300/100"
+        "current",
+        description="byte limits of name, introduction, notification, avatar: 100/400/400/500 or 30/240/300/100",
     )
-    cache_seconds: float = Field(300.0, ge=0, description="how long a tag that was read is believed; 0 turns the cache off")
+    cache_seconds: float = Field(
+        300.0, ge=0, description="how long a tag that was read is believed; 0 turns the cache off"
+    )
     cache_entries: int = Field(100_000, ge=1, description="how many groups the tag cache remembers")
 
     @model_validator(mode="after")
@@ -47,7 +50,8 @@ class ChannelSettings(Section):
         for key in keys:
             if not (key.isascii() and key.replace("_", "a").isalnum() and len(key) <= limits.GROUP_FIELD_KEY_BYTES):
                 raise ValueError(
-                    f"custom group field key {key!r}: letters, digits and _ only, {limits.GROUP_FIELD_KEY_BYTES} bytes at most"
+                    f"custom group field key {key!r}: letters, digits and _ only,"
+                    f" {limits.GROUP_FIELD_KEY_BYTES} bytes at most"
                 )
         if len(set(keys)) != len(keys):
             raise ValueError("the same custom group field key is named twice")

@@ -118,7 +118,7 @@ class Custom:
 
 @dataclass(frozen=True, slots=True)
 class Unrecognised:
-    """Something that another client posted and that has no type here: its own name and its JSON. Cannot be published."""
+    """What another client posted and has no type here: its own name and its JSON. Cannot be published."""
 
     type: str
     data: str

@@ -38,7 +38,8 @@ def slug_to_id(slug: str, field: str = "slug") -> ChannelId:
         raise InvalidError(f"{field}: {slug!r} starts with @; such ids are the service's own", field=field)
     if not _SLUG.fullmatch(slug):
         raise InvalidError(
-            f"{field}: {slug!r} may hold letters, digits, _ . and - only, and starts with a letter or digit", field=field
+            f"{field}: {slug!r} may hold letters, digits, _ . and - only, and starts with a letter or digit",
+            field=field,
         )
     _within(slug, field, SLUG_BYTES)
     return ChannelId(limits.COMMUNITY_ID_PREFIX + slug)
@@ -50,7 +51,7 @@ def slug_of(channel: ChannelId) -> str:
 
 
 def generated_slug(idempotency_key: str) -> str:
-    """A slug that is the same for the same key, so that a repeated creation finds its own work: 26 letters and digits."""
+    """A slug that is the same for the same key, so that a repeated creation finds its own work: 26 characters."""
     return "c" + hashlib.sha256(idempotency_key.encode()).hexdigest()[:25]
 
 

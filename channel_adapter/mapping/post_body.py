@@ -18,7 +18,9 @@ ModelT = TypeVar("ModelT", bound=w.WireModel)
 _CARRIERS_OF_CUSTOM = (p.Article, p.Custom)
 
 
-def to_elements(content: p.Content | Sequence[p.Content], max_bytes: int) -> tuple[list[w.Element], tuple[p.Content, ...]]:
+def to_elements(
+    content: p.Content | Sequence[p.Content], max_bytes: int
+) -> tuple[list[w.Element], tuple[p.Content, ...]]:
     """The elements of a post and the parts that reading it back will give.
 
     Raises InvalidError: nothing to say, a part that is no content, a missing or bad URL, two custom elements (a message
@@ -31,7 +33,10 @@ def to_elements(content: p.Content | Sequence[p.Content], max_bytes: int) -> tup
     size = len(orjson.dumps([element.to_wire() for element in elements]))
     if size > max_bytes:
         raise InvalidError(
-            f"content has {size} bytes as a message body; {max_bytes} are allowed", field="content", limit=max_bytes, size=size
+            f"content has {size} bytes as a message body; {max_bytes} are allowed",
+            field="content",
+            limit=max_bytes,
+            size=size,
         )
     return elements, parts
 

@@ -26,7 +26,6 @@ ADD_OUTCOMES: Final = {
 
 SELF_FIELDS: Final = ("Role", "JoinTime", "MsgFlag")
 SUBSCRIBER_FIELDS: Final = ("Role", "JoinTime", "MsgFlag")
-SUBSCRIBER_ROLES: Final = (members.ADMIN, members.MEMBER)
 
 
 def to_subscription(user: UserId, channel: Channel, info: members.SelfInfo | None) -> Subscription:

@@ -1,14 +1,23 @@
 """Calls about many people: one outcome each, as a stream in bounded memory or collected."""
 
 from collections import Counter
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Generator, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from channel_adapter.domain.ids import UserId
 from channel_adapter.domain.subscription import Outcome, OutcomeKind
-from channel_adapter.errors import InvalidError
+from channel_adapter.errors import (
+    ChannelAdapterError,
+    InvalidError,
+    OutcomeUnknownError,
+    ThrottledError,
+    UnavailableError,
+)
 from channel_adapter.mapping.ids import user_id
+
+TRANSIENT = (OutcomeUnknownError, ThrottledError, UnavailableError)
+"""Errors after which the rest of a bulk call may still succeed."""
 
 Users = Iterable[str] | AsyncIterable[str]
 """People of a bulk call: a collection, which is checked whole before anything is sent, or a stream of any length."""
@@ -55,6 +64,24 @@ class Bulk:
 
     async def _collect(self) -> Outcomes:
         return Outcomes(tuple([outcome async for outcome in self]))
+
+
+class Patience:
+    """How many batches in a row may stay without an answer before a bulk call ends: the service is gone then."""
+
+    def __init__(self, batches: int = 5) -> None:
+        self._batches = batches
+        self._unanswered = 0
+
+    def answered(self) -> None:
+        self._unanswered = 0
+
+    def unanswered(self, users: Sequence[str], error: ChannelAdapterError) -> dict[str, Outcome]:
+        """Outcomes of a batch that failed; raises `error` when it was one too many."""
+        self._unanswered += 1
+        if self._unanswered >= self._batches:
+            raise error
+        return {user: Outcome(user, OutcomeKind.FAILED, error.message) for user in users}
 
 
 def checked(users: Users) -> Users:

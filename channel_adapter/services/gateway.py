@@ -7,6 +7,7 @@ from channel_adapter.errors import ChannelAdapterError, Origin
 from channel_adapter.mapping.error_map import translate
 from channel_adapter.tencent.catalog import COMMANDS
 from channel_adapter.tencent.client import CallFailed, TencentClient
+from channel_adapter.tencent.codes import look_up
 from channel_adapter.tencent.command import Command, Retry
 from channel_adapter.tencent.wire.envelope import Refused, Reply, WireModel
 
@@ -33,6 +34,14 @@ class Gateway:
             return await self._client.call_raw(service, command, body)
         except CallFailed as failed:
             raise _translated(failed) from failed
+
+    @staticmethod
+    def item_error(command: Command[Any, Any], code: int, text: str) -> ChannelAdapterError:
+        """The error for one item of a batch that failed inside a call that did not."""
+        row = look_up(command.service, command.name, code)
+        origin = Origin(command.service, command.name, code, text, attempts=1)
+        message = f"{command.name}: {row.meaning} ({code}{f': {text}' if text else ''})"
+        return translate(Refused(code, text), row, origin, message, changes=command.retry is not Retry.READ)
 
 
 def _translated(failed: CallFailed) -> ChannelAdapterError:

@@ -1,0 +1,135 @@
+"""The door: opens a client from settings and holds the services."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from channel_adapter.mapping.channel_group import FieldKeys
+from channel_adapter.services.accounts import Accounts
+from channel_adapter.services.channels import Channels
+from channel_adapter.services.directory import Directory
+from channel_adapter.services.doctor import Doctor, Finding
+from channel_adapter.services.gateway import Gateway
+from channel_adapter.services.history import History
+from channel_adapter.services.joined import JoinedList
+from channel_adapter.services.posts import Posts
+from channel_adapter.services.roles import Roles
+from channel_adapter.services.subscriptions import Subscriptions
+from channel_adapter.settings import Settings
+from channel_adapter.tencent import limits
+from channel_adapter.tencent.client import App, Attempt, TencentClient, Timeouts
+from channel_adapter.tencent.clock import Clock, SystemClock
+from channel_adapter.tencent.hosts import REGIONS, HostPair
+from channel_adapter.tencent.rate_limit import CommandLimiter, KeyedLimiter
+
+
+class ChannelAdapter:
+    """Channels on Community groups of one app.
+
+    ```python
+    async with ChannelAdapter.open("adapter.toml") as adapter:
+        channel = await adapter.channels.create(slug="harbor_news", name="Harbour News", owner="editor_7")
+    ```
+    """
+
+    channels: Channels
+    subscriptions: Subscriptions
+    posts: Posts
+    accounts: Accounts
+
+    def __init__(self, settings: Settings, client: TencentClient, clock: Clock) -> None:
+        """Use `open`."""
+        self.settings = settings
+        self._client = client
+        self._gateway = gateway = Gateway(client)
+        own = settings.channels
+        directory = Directory(
+            gateway,
+            FieldKeys(own.tag_key, own.organization_key, own.custom_data_keys),
+            seconds=own.cache_seconds,
+            entries=own.cache_entries,
+            concurrency=settings.concurrency,
+            clock=clock,
+        )
+        sizes = limits.GROUP_PROFILE if own.profile_limits == "current" else limits.GROUP_PROFILE_LEGACY
+        self.accounts = Accounts(gateway, settings.concurrency)
+        self.channels = Channels(gateway, directory, JoinedList(gateway, directory, settings.concurrency), sizes)
+        self.subscriptions = Subscriptions(
+            gateway,
+            directory,
+            self.accounts,
+            add_per_call=settings.subscriptions.add_per_call,
+            remove_per_call=settings.subscriptions.remove_per_call,
+            notify=settings.subscriptions.notify,
+            concurrency=settings.concurrency,
+        )
+        self.posts = Posts(
+            gateway,
+            directory,
+            Roles(gateway, seconds=own.cache_seconds, clock=clock),
+            History(gateway, directory),
+            KeyedLimiter(settings.posts.per_second, clock=clock),
+            settings.posts.max_bytes,
+            longest_wait=settings.total_seconds,
+        )
+
+    @classmethod
+    def open(
+        cls,
+        config: str | Path | Settings | None = None,
+        *,
+        observer: Callable[[Attempt], None] | None = None,
+        clock: Clock | None = None,
+    ) -> Self:
+        """An adapter from a TOML file, from Settings, or from the environment alone; use it with `async with`.
+
+        `observer` is told of every attempt on the wire. Raises ConfigurationError; no connection is made yet.
+        """
+        settings = config if isinstance(config, Settings) else Settings.load(config)
+        clock = clock or SystemClock()
+        client = TencentClient(
+            App(settings.sdkappid, settings.admin, settings.key),
+            _hosts(settings),
+            ca_file=settings.ca_file,
+            timeouts=Timeouts(settings.connect_seconds, settings.call_seconds, settings.total_seconds),
+            concurrency=settings.concurrency,
+            limiter=CommandLimiter(settings.calls_per_second, enabled=settings.rate_limits, clock=clock),
+            clock=clock,
+            observer=observer,
+        )
+        return cls(settings, client, clock)
+
+    async def call(self, service: str, command: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Any command of the service, modelled or not, with the same signing, limiting and retrying; JSON in and out."""
+        return await self._gateway.call_raw(service, command, body)
+
+    async def doctor(self, *, repair: bool = False) -> list[Finding]:
+        """Look at service, clock, plan and channels; with `repair`, finish interrupted creations."""
+        doctor = Doctor(self.channels, self.accounts, self.settings.admin)
+        first = await doctor.service()
+        if not first.ok:
+            return [first]
+        return [first, *await doctor.examine(clock_skew=self._client.clock_skew, repair=repair)]
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+    async def __aenter__(self) -> Self:
+        await self._client.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"ChannelAdapter(sdkappid={self.settings.sdkappid}, admin={self.settings.admin!r})"
+
+
+def _hosts(settings: Settings) -> HostPair:
+    if settings.base_url is not None:
+        return HostPair.of_base_url(settings.base_url, settings.backup_url)
+    return REGIONS[settings.region or ""]

@@ -1,0 +1,74 @@
+"""Accounts of the app: who is known, and making others known."""
+
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import aclosing
+
+from channel_adapter.domain.ids import UserId
+from channel_adapter.domain.subscription import Outcome, OutcomeKind
+from channel_adapter.mapping.ids import user_id
+from channel_adapter.services.bulk import Bulk, Users, checked, each_valid
+from channel_adapter.services.gateway import Gateway
+from channel_adapter.tencent import limits
+from channel_adapter.tencent.batching import batches, concurrently
+from channel_adapter.tencent.catalog import ACCOUNT_CHECK, MULTIACCOUNT_IMPORT
+from channel_adapter.tencent.wire import accounts as wire
+
+
+class Accounts:
+    """Accounts, 100 a call [doc 34954, 34956]."""
+
+    def __init__(self, gateway: Gateway, concurrency: int) -> None:
+        self._gateway = gateway
+        self._concurrency = concurrency
+
+    async def check(self, users: Iterable[str]) -> dict[UserId, bool]:
+        """Does the app know these accounts?"""
+        wanted = dict.fromkeys(user_id(user, "users") for user in users)
+        known: dict[UserId, bool] = {}
+        async for found in concurrently(
+            batches(wanted, limits.ACCOUNTS_PER_CALL), self.check_batch, limit=self._concurrency, ordered=True
+        ):
+            known.update(found)
+        return known
+
+    def add(self, users: Users) -> Bulk:
+        """Import accounts; one that exists already stays as it is [doc 34954]. Outcomes: added, failed, invalid."""
+        people = checked(users)
+        return Bulk(lambda: self._add(people))
+
+    async def _add(self, users: Users) -> AsyncIterator[Outcome]:
+        refused: deque[Outcome] = deque()
+        people = batches(each_valid(users, refused.append), limits.ACCOUNTS_PER_CALL)
+        async with aclosing(concurrently(people, self._import_outcomes, limit=self._concurrency)) as answers:
+            async for outcomes in answers:
+                for outcome in outcomes:
+                    yield outcome
+                while refused:
+                    yield refused.popleft()
+        for outcome in refused:
+            yield outcome
+
+    async def _import_outcomes(self, users: Sequence[UserId]) -> list[Outcome]:
+        failed = await self.import_batch(users)
+        return [
+            Outcome(user, OutcomeKind.FAILED, "the service did not import it")
+            if user in failed
+            else Outcome(user, OutcomeKind.ADDED)
+            for user in users
+        ]
+
+    async def check_batch(self, users: Sequence[UserId]) -> dict[UserId, bool]:
+        """One call's worth of `check`."""
+        request = wire.AccountCheckRequest(check_item=[wire.UserIdItem(user_id=user) for user in users])
+        reply = await self._gateway.call(ACCOUNT_CHECK, request)
+        for item in reply.result_item:
+            if item.result_code != 0:
+                raise self._gateway.item_error(ACCOUNT_CHECK, item.result_code, item.result_info)
+        return {UserId(item.user_id): item.account_status == wire.IMPORTED for item in reply.result_item}
+
+    async def import_batch(self, users: Sequence[UserId]) -> set[str]:
+        """Import one call's worth; gives those that failed."""
+        request = wire.MultiaccountImportRequest(account_list=[wire.NewAccount(user_id=user) for user in users])
+        reply = await self._gateway.call(MULTIACCOUNT_IMPORT, request)
+        return set(reply.fail_accounts or ())

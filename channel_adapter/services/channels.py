@@ -1,0 +1,224 @@
+"""Channels: create, read, change, delete, and what a person follows."""
+
+import uuid
+from collections.abc import AsyncIterator, Iterable
+
+from channel_adapter.domain.channel import Channel
+from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.domain.subscription import Subscription
+from channel_adapter.errors import ChannelAdapterError, ConfigurationError, ConflictError, NotFoundError
+from channel_adapter.mapping import channel_group, ids
+from channel_adapter.mapping.channel_group import FieldKeys, Profile
+from channel_adapter.services.directory import ABSENT, Directory, no_such_channel
+from channel_adapter.services.gateway import Gateway
+from channel_adapter.services.joined import JoinedList
+from channel_adapter.tencent import codes, limits
+from channel_adapter.tencent.catalog import (
+    CREATE_GROUP,
+    DESTROY_GROUP,
+    GET_APPID_GROUP_LIST,
+    MODIFY_GROUP_BASE_INFO,
+)
+from channel_adapter.tencent.limits import GroupProfileBytes
+from channel_adapter.tencent.wire import groups
+
+ID_TAKEN = frozenset({codes.GROUP_ID_TAKEN, codes.GROUP_ID_OWN})
+
+
+class Channels:
+    """All of an app's channels. Every method takes a channel by slug or by id."""
+
+    def __init__(self, gateway: Gateway, directory: Directory, joined: JoinedList, sizes: GroupProfileBytes) -> None:
+        self._gateway = gateway
+        self._directory = directory
+        self._joined = joined
+        self._sizes = sizes
+
+    @property
+    def _keys(self) -> FieldKeys:
+        return self._directory.keys
+
+    async def create(
+        self,
+        *,
+        name: str,
+        owner: str,
+        slug: str | None = None,
+        introduction: str = "",
+        notification: str = "",
+        avatar: str = "",
+        organization: str = "",
+        custom_data: str = "",
+        max_subscribers: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> Channel:
+        """Create a channel that anybody may follow and only owner and admins post in.
+
+        Three calls: create, close posting, read back. Repeating with the same slug (or, without a slug, the same
+        `idempotency_key`) finishes what was interrupted and changes nothing that is complete.
+
+        Raises InvalidError for values over their bytes, NotFoundError for an owner the app does not know,
+        ConflictError when the id belongs to a group that is no channel of ours, or to a channel with other values,
+        ConfigurationError for custom group fields that are not declared in the console.
+        """
+        slug = slug if slug is not None else ids.generated_slug(idempotency_key or uuid.uuid4().hex)
+        channel = ids.slug_to_id(slug)
+        owner_id = ids.user_id(owner, "owner")
+        profile = Profile(
+            name=name, introduction=introduction, notification=notification, avatar=avatar,
+            organization=organization, custom_data=custom_data, max_subscribers=max_subscribers,
+        )  # fmt: skip
+        channel_group.check_profile(profile, self._keys, self._sizes)
+        try:
+            await self._gateway.call(CREATE_GROUP, channel_group.create_request(channel, owner_id, profile, self._keys))
+        except ChannelAdapterError as error:
+            if error.code not in ID_TAKEN:
+                raise self._explained(error, owner_id) from error
+            existing = await self._same_as_wanted(channel, owner_id, profile)
+            if existing.complete:
+                return existing
+        await self._close_posting(channel)
+        return await self.get(channel)
+
+    async def get(self, channel: str) -> Channel:
+        """The channel as it is now. Raises NotFoundError, also for groups that are no channels."""
+        wanted = ids.channel_id(channel)
+        found, _ = await self._directory.lookup(wanted)
+        if found is None:
+            raise no_such_channel(wanted)
+        return found
+
+    async def get_many(self, channels: Iterable[str]) -> dict[ChannelId, Channel]:
+        """The channels among any number of ids, 50 a call; what is no channel is left out."""
+        wanted = [ids.channel_id(channel) for channel in channels]
+        return {channel: found async for channel, found in self._directory.read(wanted)}
+
+    async def exists(self, channel: str) -> bool:
+        """Is there a channel with this id? A group of another kind does not count."""
+        found, _ = await self._directory.lookup(ids.channel_id(channel))
+        return found is not None
+
+    async def update(
+        self,
+        channel: str,
+        *,
+        name: str | None = None,
+        introduction: str | None = None,
+        notification: str | None = None,
+        avatar: str | None = None,
+        organization: str | None = None,
+        custom_data: str | None = None,
+        max_subscribers: int | None = None,
+    ) -> Channel:
+        """Change what differs and nothing else; None leaves a field as it is, "" empties it. Gives the channel back.
+
+        Raises InvalidError and NotFoundError, before anything is changed.
+        """
+        change = Profile(
+            name=name, introduction=introduction, notification=notification, avatar=avatar,
+            organization=organization, custom_data=custom_data, max_subscribers=max_subscribers,
+        )  # fmt: skip
+        channel_group.check_profile(change, self._keys, self._sizes)
+        current = await self.get(channel)
+        difference = channel_group.difference(change, current)
+        if difference.empty():
+            return current
+        request = channel_group.update_request(current.id, difference, self._keys)
+        try:
+            await self._gateway.call(MODIFY_GROUP_BASE_INFO, request)
+        except ChannelAdapterError as error:
+            raise self._explained(error, None) from error
+        finally:
+            self._directory.forget(current.id)
+        return await self.get(current.id)
+
+    async def delete(self, channel: str) -> bool:
+        """Dissolve a channel for good; False when it was gone already. Refuses groups that are no channels."""
+        wanted = ids.channel_id(channel)
+        found, taken = await self._directory.lookup(wanted)
+        if found is None:
+            if taken:
+                raise NotFoundError(f"{wanted} is no channel, and nothing else is deleted here", field="channel")
+            return False
+        try:
+            await self._gateway.call(DESTROY_GROUP, groups.DestroyGroupRequest(group_id=wanted))
+        except NotFoundError as error:
+            if error.code not in ABSENT:
+                raise
+            return False
+        finally:
+            self._directory.forget(wanted)
+        return True
+
+    def subscribed(self, user: str) -> AsyncIterator[Subscription]:
+        """The channels a person is in, with role and notifications, in the service's order; other groups are left out.
+
+        Costs one call for 200 joined groups, and one for 50 groups whose tag is not remembered.
+        """
+        return self._joined.channels(ids.user_id(user))
+
+    async def all(self) -> AsyncIterator[Channel]:
+        """Every channel of the app. For administration: the list behind it allows one call a second."""
+        position = 0
+        while True:
+            page = await self._gateway.call(
+                GET_APPID_GROUP_LIST,
+                groups.GetAppidGroupListRequest(
+                    limit=limits.APP_GROUPS_PER_PAGE, next=position, group_type=groups.COMMUNITY
+                ),
+            )
+            async for _, channel in self._directory.read(ChannelId(item.group_id) for item in page.group_id_list):
+                yield channel
+            position = page.next
+            if position == 0 or not page.group_id_list:
+                return
+
+    async def finish(self, channel: str) -> bool:
+        """Finish an interrupted creation; False when there was nothing to do."""
+        found = await self.get(channel)
+        if found.complete:
+            return False
+        await self._close_posting(found.id)
+        return True
+
+    def forget(self, channel: str | None = None) -> None:
+        """Drop remembered tags, of one channel or of all, when another process has changed them."""
+        self._directory.forget(ids.channel_id(channel) if channel is not None else None)
+
+    async def _close_posting(self, channel: ChannelId) -> None:
+        try:
+            await self._gateway.call(MODIFY_GROUP_BASE_INFO, channel_group.close_posting(channel))
+        finally:
+            self._directory.forget(channel)
+
+    async def _same_as_wanted(self, channel: ChannelId, owner: UserId, profile: Profile) -> Channel:
+        """The channel that has the id already, if it is the one we want. A group that is not ours is never adopted."""
+        found, _ = await self._directory.lookup(channel)
+        if found is None:
+            raise ConflictError(f"{channel} belongs to a group that is no channel; choose another slug", field="slug")
+        difference = channel_group.difference(profile, found)
+        other = [name for name in Profile.__slots__ if getattr(difference, name) is not None]
+        if found.owner != owner:
+            other.insert(0, "owner")
+        if other:
+            raise ConflictError(
+                f"channel {channel} exists with another {', '.join(other)}; choose another slug, or update it",
+                field=other[0],
+            )
+        return found
+
+    def _explained(self, error: ChannelAdapterError, owner: UserId | None) -> ChannelAdapterError:
+        if error.code == codes.NO_SUCH_ACCOUNT and owner is not None:
+            return NotFoundError(
+                f"owner {owner!r} is not an account of the app; import it first", field="owner", origin=error.origin
+            )
+        if error.code == codes.BAD_PARAMETER and error.origin is not None:
+            # What is left unchecked here are the declared keys, and the service names the key it misses [7].
+            named = [key for key in self._keys.all() if key in error.origin.text]
+            if named:
+                return ConfigurationError(
+                    f"custom group field {named[0]!r} is not declared in the app's console",
+                    field=named[0],
+                    origin=error.origin,
+                )
+        return error

@@ -1,0 +1,127 @@
+"""Which groups are channels: the tag, read in batches and remembered for a while."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from cachetools import TTLCache
+
+from channel_adapter.domain.channel import Channel
+from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.errors import NotFoundError
+from channel_adapter.mapping import channel_group
+from channel_adapter.mapping.channel_group import FieldKeys
+from channel_adapter.services.gateway import Gateway
+from channel_adapter.tencent import codes, limits
+from channel_adapter.tencent.batching import batches, concurrently
+from channel_adapter.tencent.catalog import GET_GROUP_INFO
+from channel_adapter.tencent.clock import Clock
+from channel_adapter.tencent.wire import groups
+
+ABSENT = frozenset({codes.NO_SUCH_GROUP, codes.BAD_GROUP_ID})
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is remembered of a group: is it a channel, its custom fields, and its owner where that was read."""
+
+    is_channel: bool
+    fields: dict[str, str]
+    owner: UserId | None = None
+    owner_known: bool = False
+
+
+class Directory:
+    """Reads channels and remembers their tags.
+
+    An answer is believed for `seconds`; a change made by another process is seen after that, one made here at once.
+    """
+
+    def __init__(
+        self, gateway: Gateway, keys: FieldKeys, *, seconds: float, entries: int, concurrency: int, clock: Clock
+    ) -> None:
+        self.keys = keys
+        self._gateway = gateway
+        self._concurrency = concurrency
+        self._cache: TTLCache[ChannelId, Entry] = TTLCache(entries, seconds, timer=clock.monotonic)
+
+    def forget(self, channel: ChannelId | None = None) -> None:
+        """Drop what is remembered of one group, or of all."""
+        if channel is None:
+            self._cache.clear()
+        else:
+            self._cache.pop(channel, None)
+
+    async def read(self, channels: Iterable[ChannelId]) -> AsyncIterator[tuple[ChannelId, Channel]]:
+        """The channels among `channels`, read now, 50 a call and several calls at once; others are left out."""
+        ids = dict.fromkeys(channels)
+        parts = batches(ids, limits.GROUP_INFO_PER_CALL)
+        async with aclosing(concurrently(parts, self._read_batch, limit=self._concurrency, ordered=True)) as answers:
+            async for found in answers:
+                for pair in found:
+                    yield pair
+
+    async def fields(self, channels: Sequence[ChannelId]) -> dict[ChannelId, dict[str, str]]:
+        """Custom fields of the channels among `channels`; asks the service only for groups it does not remember."""
+        known = {channel: self._cache.get(channel) for channel in channels}
+        unknown = [channel for channel, entry in known.items() if entry is None]
+        size = limits.GROUP_INFO_PER_CALL
+        parts = [unknown[start : start + size] for start in range(0, len(unknown), size)]
+        for found in await asyncio.gather(*(self._read_tags(part) for part in parts)):
+            known.update(found)
+        return {channel: entry.fields for channel, entry in known.items() if entry is not None and entry.is_channel}
+
+    async def require(self, channel: ChannelId) -> Entry:
+        """What is remembered of a channel, its owner included. Raises NotFoundError when it is no channel of ours."""
+        entry = self._cache.get(channel)
+        if entry is None or (entry.is_channel and not entry.owner_known):
+            await self._read_batch([channel])
+            entry = self._cache.get(channel) or Entry(is_channel=False, fields={})
+        if not entry.is_channel:
+            raise no_such_channel(channel)
+        return entry
+
+    async def lookup(self, channel: ChannelId) -> tuple[Channel | None, bool]:
+        """The channel, read now, and whether any group at all has this id."""
+        item = (await self._info([channel], base=True))[0]
+        if item.error_code in ABSENT:
+            return None, False
+        return self._remember(channel, item), True
+
+    async def _read_batch(self, channels: Sequence[ChannelId]) -> list[tuple[ChannelId, Channel]]:
+        found = []
+        for item in await self._info(channels, base=True):
+            channel = ChannelId(item.group_id)
+            mapped = self._remember(channel, item)
+            if mapped is not None:
+                found.append((channel, mapped))
+        return found
+
+    async def _read_tags(self, channels: Sequence[ChannelId]) -> dict[ChannelId, Entry]:
+        found = {}
+        for item in await self._info(channels, base=False):
+            channel = ChannelId(item.group_id)
+            fields = channel_group.fields_of(item)
+            found[channel] = Entry(item.error_code == 0 and channel_group.is_channel(fields, self.keys), fields)
+            self._cache[channel] = found[channel]
+        return found
+
+    async def _info(self, channels: Sequence[ChannelId], *, base: bool) -> list[groups.GroupInfo]:
+        request = channel_group.info_request(channels, self.keys, base=base)
+        reply = await self._gateway.call(GET_GROUP_INFO, request)
+        for item in reply.group_info:
+            if item.error_code != 0 and item.error_code not in ABSENT:
+                raise self._gateway.item_error(GET_GROUP_INFO, item.error_code, item.error_info)
+        return reply.group_info
+
+    def _remember(self, channel: ChannelId, item: groups.GroupInfo) -> Channel | None:
+        fields = channel_group.fields_of(item)
+        ours = item.error_code == 0 and channel_group.is_channel(fields, self.keys)
+        owner = UserId(item.owner_account) if item.owner_account else None
+        self._cache[channel] = Entry(ours, fields, owner, owner_known=True)
+        return channel_group.to_channel(channel, item, fields, self.keys) if ours else None
+
+
+def no_such_channel(channel: ChannelId) -> NotFoundError:
+    return NotFoundError(f"there is no channel {channel}", field="channel")

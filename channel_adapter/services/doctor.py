@@ -1,0 +1,91 @@
+"""What is wrong with this app, these settings or these channels, and what can be mended from here."""
+
+from dataclasses import dataclass
+
+from channel_adapter.errors import ChannelAdapterError
+from channel_adapter.mapping.ids import user_id
+from channel_adapter.services.accounts import Accounts
+from channel_adapter.services.channels import Channels
+
+CLOCK_SECONDS = 60.0
+"""More than this between our clock and the service's is worth a warning; signatures live for 24 hours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at. `advice` says what to do when it is not well."""
+
+    check: str
+    ok: bool
+    message: str
+    advice: str = ""
+
+
+class Doctor:
+    """Looks, and mends interrupted creations when asked to; nothing else is ever written."""
+
+    def __init__(self, channels: Channels, accounts: Accounts, admin: str) -> None:
+        self._channels = channels
+        self._accounts = accounts
+        self._admin = admin
+
+    async def examine(self, *, clock_skew: float | None, repair: bool) -> list[Finding]:
+        """All findings once the service has answered. `clock_skew`: seconds its clock is ahead of ours, if known."""
+        return [self._clock(clock_skew), await self._communities(), *await self._unfinished(repair)]
+
+    async def service(self) -> Finding:
+        """Can we reach it, and does it accept key, app and admin?"""
+        try:
+            await self._accounts.check([self._admin])
+        except ChannelAdapterError as error:
+            advice = {
+                "authentication": "compare sdkappid, key and admin with the console of this app",
+                "permission": "make this account an admin of the app, or allow this machine's address",
+                "configuration": "mend what the message names in the settings or the console",
+            }.get(error.kind, "see whether host, port, region and network are right, and try again")
+            return Finding("service", False, error.message, advice)
+        return Finding("service", True, f"answers, and accepts {self._admin!r} as an admin")
+
+    @staticmethod
+    def _clock(skew: float | None) -> Finding:
+        if skew is None:
+            return Finding("clock", True, "not compared: the service sent no date")
+        message = f"{abs(skew):.0f} s {'behind' if skew > 0 else 'ahead of'} the service's"
+        ok = abs(skew) <= CLOCK_SECONDS
+        return Finding("clock", ok, message, "" if ok else "set this machine's clock, for example by NTP")
+
+    async def _communities(self) -> Finding:
+        """Asking for the admin's own channels is refused with 11000 when Communities are off."""
+        try:
+            async for _ in self._channels.subscribed(user_id(self._admin)):
+                break
+        except ChannelAdapterError as error:
+            return Finding(
+                "communities", False, error.message, "enable Community groups in the console; they need a high plan"
+            )
+        return Finding("communities", True, "enabled")
+
+    async def _unfinished(self, repair: bool) -> list[Finding]:
+        """Channels whose creation stopped before posting was closed to subscribers."""
+        findings, whole = [], 0
+        try:
+            async for channel in self._channels.all():
+                if channel.complete:
+                    whole += 1
+                elif repair:
+                    await self._channels.finish(channel.id)
+                    findings.append(Finding("channel", True, f"{channel.slug}: posting is closed to subscribers now"))
+                else:
+                    findings.append(
+                        Finding(
+                            "channel",
+                            False,
+                            f"{channel.slug}: every subscriber can post",
+                            "run the doctor with --repair",
+                        )
+                    )
+        except ChannelAdapterError as error:
+            findings.append(
+                Finding("channels", False, error.message, "the list of channels could not be read to its end")
+            )
+        return [Finding("channels", True, f"{whole} complete"), *findings]

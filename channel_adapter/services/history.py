@@ -1,0 +1,79 @@
+"""A channel's posts in order, over pages of 20 [19]."""
+
+from collections.abc import AsyncIterator
+
+from channel_adapter.domain.ids import ChannelId
+from channel_adapter.domain.post import Post
+from channel_adapter.mapping.post_message import is_post, to_post
+from channel_adapter.services.directory import Directory
+from channel_adapter.services.gateway import Gateway
+from channel_adapter.tencent import limits
+from channel_adapter.tencent.catalog import GROUP_MSG_GET_SIMPLE
+from channel_adapter.tencent.wire import messages
+
+PAGE = limits.HISTORY_PER_CALL
+
+
+class History:
+    """Pages downwards; the service knows no other direction."""
+
+    def __init__(self, gateway: Gateway, directory: Directory) -> None:
+        self._gateway = gateway
+        self._directory = directory
+
+    async def posts(self, channel: ChannelId, *, oldest_first: bool, before: int | None) -> AsyncIterator[Post]:
+        """Every post below `before` once, system messages left out."""
+        await self._directory.require(channel)
+        top = before - 1 if before is not None else None
+        if oldest_first:
+            found = self._upwards(channel, await self._newest(channel, top))
+        else:
+            found = self._downwards(channel, top, lowest=1)
+        async for message in found:
+            if is_post(message):
+                yield to_post(channel, message)
+
+    async def message(self, channel: ChannelId, seq: int) -> messages.HistoryMessage | None:
+        """The message with this number, if history has it."""
+        page = await self._page(channel, seq, 1)
+        return next((message for message in page if message.msg_seq == seq and is_post(message)), None)
+
+    async def _downwards(
+        self, channel: ChannelId, top: int | None, lowest: int
+    ) -> AsyncIterator[messages.HistoryMessage]:
+        """Newest first from `top` (None: the newest there is) to `lowest`.
+
+        The end is an empty page or one that brings nothing below what was seen; `IsFinished` speaks about the page.
+        """
+        while top is None or top >= lowest:
+            number = PAGE if top is None else min(PAGE, top - lowest + 1)
+            page = await self._page(channel, top, number)
+            fresh = [
+                message for message in page if lowest <= message.msg_seq and (top is None or message.msg_seq <= top)
+            ]
+            if not fresh:
+                return
+            fresh.sort(key=lambda message: -message.msg_seq)
+            for message in fresh:
+                yield message
+            top = fresh[-1].msg_seq - 1
+
+    async def _upwards(self, channel: ChannelId, newest: int) -> AsyncIterator[messages.HistoryMessage]:
+        """Oldest first: windows of 20 numbers from below, each read downwards and turned round."""
+        for lowest in range(1, newest + 1, PAGE):
+            top = min(lowest + PAGE - 1, newest)
+            window = [message async for message in self._downwards(channel, top, lowest)]
+            for message in reversed(window):
+                yield message
+
+    async def _newest(self, channel: ChannelId, top: int | None) -> int:
+        if top is not None:
+            return top
+        page = await self._page(channel, None, 1)
+        return max((message.msg_seq for message in page), default=0)
+
+    async def _page(self, channel: ChannelId, top: int | None, number: int) -> list[messages.HistoryMessage]:
+        request = messages.GroupMsgGetSimpleRequest(
+            group_id=channel, req_msg_number=number, req_msg_seq=top, with_recalled_msg=1
+        )
+        return (await self._gateway.call(GROUP_MSG_GET_SIMPLE, request)).rsp_msg_list

@@ -1,0 +1,189 @@
+"""Posts: publish, read back, change, take back."""
+
+import uuid
+from collections.abc import AsyncIterator, Sequence
+
+from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.domain.post import Content, Post, PostRef
+from channel_adapter.errors import (
+    ChannelAdapterError,
+    InvalidError,
+    NotFoundError,
+    OutcomeUnknownError,
+    PermissionDeniedError,
+    ThrottledError,
+)
+from channel_adapter.mapping import ids
+from channel_adapter.mapping.channel_group import moment
+from channel_adapter.mapping.post_body import to_elements
+from channel_adapter.mapping.post_message import to_post
+from channel_adapter.mapping.text import require_text
+from channel_adapter.services.directory import Directory
+from channel_adapter.services.gateway import Gateway
+from channel_adapter.services.history import History
+from channel_adapter.services.roles import Roles
+from channel_adapter.tencent import codes, limits
+from channel_adapter.tencent.catalog import GROUP_MSG_RECALL, MODIFY_GROUP_MSG, SEND_GROUP_MSG
+from channel_adapter.tencent.rate_limit import KeyedLimiter, TurnTooLate
+from channel_adapter.tencent.wire import messages
+
+NO_POST = frozenset({codes.NO_SUCH_MESSAGE, codes.NO_MESSAGE_TO_MODIFY})
+
+
+class Posts:
+    """Posts of any channel; a channel is named by slug or by id, a post by its ref."""
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        directory: Directory,
+        roles: Roles,
+        history: History,
+        pace: KeyedLimiter,
+        max_bytes: int,
+        *,
+        longest_wait: float,
+    ) -> None:
+        self._gateway = gateway
+        self._directory = directory
+        self._roles = roles
+        self._history = history
+        self._pace = pace
+        self._max_bytes = max_bytes
+        self._longest_wait = longest_wait
+
+    async def publish(
+        self,
+        channel: str,
+        content: Content | Sequence[Content],
+        *,
+        author: str | None = None,
+        idempotency_key: str | None = None,
+        quiet: bool = False,
+    ) -> Post:
+        """Publish one post, as the owner or as an admin named by `author`. `quiet` posts do not count as unread.
+
+        Every attempt carries the same dedupe number, so a lost answer never posts twice; with an `idempotency_key`
+        the same holds for calls up to 300 s apart [16]. Reactions are enabled on every post, because that cannot be
+        done later. Raises InvalidError (empty, over 12,000 bytes, two custom elements, a picture without URL),
+        PermissionDeniedError for an author who is neither owner nor admin, NotFoundError, and ThrottledError when the
+        service still drops the post at the deadline.
+        """
+        wanted = ids.channel_id(channel)
+        elements, parts = to_elements(content, self._max_bytes)
+        number = self.dedupe_of(wanted, idempotency_key or uuid.uuid4().hex)
+        request = messages.SendGroupMsgRequest(
+            group_id=wanted,
+            random=number,
+            msg_body=elements,
+            from_account=await self._author(wanted, author),
+            support_message_extension=1,
+            send_msg_control=[messages.NO_UNREAD] if quiet else None,
+        )
+        await self._take_turn(wanted)
+        try:
+            reply = await self._gateway.call(SEND_GROUP_MSG, request)
+        except PermissionDeniedError as error:
+            reply = await self._again_as_new_owner(wanted, request, author, error)
+        if reply.msg_seq is None:
+            raise OutcomeUnknownError(f"{SEND_GROUP_MSG.name}: the service reports success and no number of the post")
+        return Post(
+            ref=PostRef(wanted, reply.msg_seq),
+            author=UserId(request.from_account) if request.from_account else None,
+            published_at=moment(reply.msg_time),
+            parts=parts,
+            dedupe=number,
+        )
+
+    def dedupe_of(self, channel: str, idempotency_key: str) -> int:
+        """The number by which the service knows a post that was published with this key; `Post.dedupe` in history."""
+        return ids.random_of(ids.channel_id(channel), idempotency_key)
+
+    def history(self, channel: str, *, oldest_first: bool = False, before: int | None = None) -> AsyncIterator[Post]:
+        """All posts that the service still keeps, newest first, 20 a call; recalled and expired ones as such.
+
+        `before` begins below that number. How far back it reaches is the plan's roaming time: 7 days or more.
+        """
+        wanted = ids.channel_id(channel)
+        if before is not None and before < 1:
+            raise InvalidError(f"before is {before}; post numbers start at 1", field="before", limit=1, size=before)
+        return self._history.posts(wanted, oldest_first=oldest_first, before=before)
+
+    async def get(self, ref: PostRef) -> Post:
+        """One post as it is now. Raises NotFoundError when the channel or the post does not exist."""
+        wanted, seq = _checked(ref)
+        await self._directory.require(wanted)
+        message = await self._history.message(wanted, seq)
+        if message is None:
+            raise NotFoundError(f"channel {wanted} has no post {seq}", field="seq")
+        return to_post(wanted, message)
+
+    async def edit(self, ref: PostRef, content: Content | Sequence[Content]) -> None:
+        """Replace what a post says, for everybody and for good; the last writer wins [doc 47948].
+
+        Raises NotFoundError for a post that is gone or was recalled.
+        """
+        wanted, seq = _checked(ref)
+        elements, _ = to_elements(content, self._max_bytes)
+        await self._directory.require(wanted)
+        request = messages.ModifyGroupMsgRequest(group_id=wanted, msg_seq=seq, msg_body=elements)
+        try:
+            await self._gateway.call(MODIFY_GROUP_MSG, request)
+        except NotFoundError as error:
+            if error.code not in NO_POST:
+                raise
+            raise NotFoundError(f"channel {wanted} has no post {seq}", field="seq", origin=error.origin) from error
+
+    async def recall(self, ref: PostRef, reason: str = "") -> None:
+        """Take a post back, for everybody and for good; recalling it again is harmless where the service says so.
+
+        `reason` has 100 bytes at most. Raises NotFoundError for a post that does not exist.
+        """
+        wanted, seq = _checked(ref)
+        require_text(reason, "reason", limits.RECALL_REASON_BYTES)
+        await self._directory.require(wanted)
+        request = messages.GroupMsgRecallRequest(
+            group_id=wanted, msg_seq_list=[messages.MsgSeqItem(msg_seq=seq)], reason=reason or None
+        )
+        reply = await self._gateway.call(GROUP_MSG_RECALL, request)
+        for item in reply.recall_ret_list:
+            if item.ret_code == codes.NO_SUCH_MESSAGE:
+                raise NotFoundError(f"channel {wanted} has no post {item.msg_seq}", field="seq")
+            if item.ret_code != 0:
+                raise self._gateway.item_error(GROUP_MSG_RECALL, item.ret_code, "")
+
+    async def _take_turn(self, channel: ChannelId) -> None:
+        """Keep to the posts a second that one group takes before it drops them silently [messages 2.6]."""
+        try:
+            await self._pace.acquire(channel, timeout=self._longest_wait)
+        except TurnTooLate as late:
+            raise ThrottledError(
+                f"channel {channel} has {late.seconds:.0f} s of posts waiting already; publish more slowly"
+            ) from None
+
+    async def _author(self, channel: ChannelId, author: str | None) -> UserId | None:
+        """Who the post is from: the owner, or a named owner or admin. An ownerless channel posts as the app's admin."""
+        owner = (await self._directory.require(channel)).owner
+        if author is None:
+            return owner
+        named = ids.user_id(author, "author")
+        if named != owner:
+            await self._roles.require_poster(channel, named)
+        return named
+
+    async def _again_as_new_owner(
+        self, channel: ChannelId, request: messages.SendGroupMsgRequest, author: str | None, error: ChannelAdapterError
+    ) -> messages.SendGroupMsgReply:
+        """The remembered owner may have handed the channel over: look again, and post as the new one."""
+        self._directory.forget(channel)
+        owner = await self._author(channel, author)
+        if owner == request.from_account:
+            raise error
+        request.from_account = owner
+        return await self._gateway.call(SEND_GROUP_MSG, request)
+
+
+def _checked(ref: PostRef) -> tuple[ChannelId, int]:
+    if isinstance(ref.seq, bool) or not isinstance(ref.seq, int) or ref.seq < 1:
+        raise InvalidError(f"seq: {ref.seq!r} is no number of a post; they start at 1", field="seq")
+    return ids.channel_id(ref.channel), ref.seq
