@@ -19,7 +19,10 @@ from channel_adapter.tencent.catalog import (
     GROUP_SERVICE,
     MILLION_GROUP_SERVICE,
     MODIFY_GROUP_MSG,
+    OFFICIAL_ACCOUNT_MSG_GET_SIMPLE,
+    OFFICIAL_ACCOUNT_MSG_RECALL,
     OFFICIAL_SERVICE,
+    SEND_OFFICIAL_ACCOUNT_MSG,
 )
 
 ANY: Final = "*"
@@ -83,15 +86,9 @@ _official = partial(_row, OFFICIAL_SERVICE, ANY)
 
 
 def _official_message(code: int, meaning: str, again: Again, kind: Kind, source: str) -> None:
-    for command in _OFFICIAL_MESSAGE_COMMANDS:
-        _row(OFFICIAL_SERVICE, command, code, meaning, again, kind, source)
+    for command in (SEND_OFFICIAL_ACCOUNT_MSG, OFFICIAL_ACCOUNT_MSG_RECALL, OFFICIAL_ACCOUNT_MSG_GET_SIMPLE):
+        _row(command.service, command.name, code, meaning, again, kind, source)
 
-
-_OFFICIAL_MESSAGE_COMMANDS: Final = (
-    "send_official_account_msg",
-    "official_account_msg_recall",
-    "official_account_msg_get_simple",
-)
 
 NEVER, WAIT, REPEAT, FRESH = Again.NEVER, Again.AFTER_WAIT, Again.IF_REPEATABLE, Again.FRESH_SIGNATURE
 CONFIGURATION, AUTHENTICATION, PERMISSION = Kind.CONFIGURATION, Kind.AUTHENTICATION, Kind.PERMISSION
@@ -141,7 +138,7 @@ MESSAGE_TOO_LONG = _any(80002, "the message is over 12 KB", NEVER, INVALID, "3.5
 WEBHOOK_SILENT = _any(80003, "the before-send webhook failed; nothing was delivered", REPEAT, UNAVAILABLE, "3.5")
 IMAGE_REJECTED = _any(80004, "the image was rejected by moderation", NEVER, REFUSED, "3.5")
 _any(80101, "the content was rejected", NEVER, REFUSED, "3.5")
-_any(93000, "the JSON of a message is too long", NEVER, INVALID, "3.5")
+MESSAGE_JSON_TOO_LONG = _any(93000, "the JSON of a message is too long", NEVER, INVALID, "3.5")
 
 # Accounts and profiles
 NO_SUCH_USER = _any(70107, "the account does not exist", NEVER, NOT_FOUND, "3.6")

@@ -92,6 +92,7 @@ CONTACT_GROUPS_PER_USER: Final = 20  # [doc 53437] [21]
 CONTACT_GROUP_NAME_BYTES: Final = 32  # [doc 53437] [21]
 GROUPED_CONVERSATIONS_PER_USER: Final = 1_000  # [doc 53437] [21]
 CONVERSATIONS_PER_CALL: Final = 100  # [sdk-header 51006] [21]
+CONTACT_GROUPS_DELETED_PER_CALL: Final = 1  # the array holds one name, as the one of create does [doc 53437, 53441]
 CONVERSATIONS_PER_SEARCH: Final = 300  # [doc 53442]
 CUSTOM_MARK_BYTES: Final = 256  # [doc 53438]
 C2C_UNREAD_PEERS_PER_CALL: Final = 10  # [doc 41046]
@@ -111,8 +112,19 @@ OFFICIAL_SUBSCRIBERS_PER_CALL: Final = 100  # [doc 60760]; for removal inferred 
 OFFICIAL_SUBSCRIBERS_PER_PAGE: Final = 200  # [doc 60759]
 OFFICIAL_INFO_PER_CALL: Final = 50  # [doc 60758]
 OFFICIAL_SUBSCRIPTIONS_PER_PAGE: Final = 200  # [doc 60763]
+OFFICIAL_HISTORY_PER_CALL: Final = 20  # [doc 60812]
+OFFICIAL_RECALLS_PER_CALL: Final = 10  # [doc 60811]
+OFFICIAL_RECALL_REASON_BYTES: Final = 100  # [doc 60811]
 OFFICIAL_BROADCASTS_PER_HOUR: Final = 2  # [doc 60810]
 OFFICIAL_MESSAGES_PER_SECOND: Final = 1  # [doc 60810]
+
+# Read receipts, bans, permission groups (not for Communities without topics [23])
+RECEIPTS_PER_CALL: Final = 50  # [doc 49439]
+RECEIPT_READERS_PER_PAGE: Final = 200  # [doc 49438]
+BANS_PER_CALL: Final = 20  # [java-sdk]
+BANNED_PER_PAGE: Final = 100  # [java-sdk]
+LIVE_GROUP_ADMINS: Final = 5  # [doc 60525]
+PERMISSION_GROUP_MEMBERS_PER_PAGE: Final = 50  # [doc 103976]
 
 # Profiles
 PROFILE_TEXT_BYTES: Final = 500  # Nick, Image, SelfSignature, custom values [doc 1500]

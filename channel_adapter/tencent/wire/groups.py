@@ -47,11 +47,16 @@ class GroupProfile(WireModel):
     mute_all_member: str | None = Field(None, alias="MuteAllMember")
     shut_up_all_member: str | None = Field(None, alias="ShutUpAllMember")
     support_topic: int | None = Field(None, alias="SupportTopic")
+    enable_permission: int | None = Field(None, alias="EnablePermission")
+    default_permission: int | None = Field(None, alias="DefaultPermission")
     app_defined_data: list[DefinedData] | None = Field(None, alias="AppDefinedData")
 
 
 class CreateGroupRequest(WireModel):
-    """`MuteAllMember` is no field here: create, then modify. Without `Owner_Account` the group has no owner [docS 1615]."""
+    """`MuteAllMember` is no field here: create, then modify. Without `Owner_Account` there is no owner [docS 1615].
+
+    `EnablePermission` and `DefaultPermission` are for Communities with topics [java-sdk].
+    """
 
     type: str = Field(alias="Type")
     name: str = Field(alias="Name")
@@ -66,13 +71,19 @@ class CreateGroupRequest(WireModel):
     app_defined_data: list[DefinedData] | None = Field(None, alias="AppDefinedData")
     member_list: list[NewMember] | None = Field(None, alias="MemberList")
     support_topic: int | None = Field(None, alias="SupportTopic")
+    enable_permission: int | None = Field(None, alias="EnablePermission")
+    default_permission: int | None = Field(None, alias="DefaultPermission")
 
 
 class CreateGroupReply(Reply):
-    """`OverJoinedGroupLimit_Account`: initial members left out, being in too many groups [js-sdk]."""
+    """`OverJoinedGroupLimit_Account`: initial members left out, being in too many groups [js-sdk].
+
+    `HugeGroupFlag` belongs to AVChatRooms [java-sdk].
+    """
 
     group_id: str = Field(alias="GroupId")
     type: str | None = Field(None, alias="Type")
+    huge_group_flag: int | None = Field(None, alias="HugeGroupFlag")
     over_joined_group_limit_account: list[str] | None = Field(None, alias="OverJoinedGroupLimit_Account")
 
 
@@ -105,7 +116,10 @@ class GetGroupInfoReply(Reply):
 
 
 class ModifyGroupBaseInfoRequest(WireModel):
-    """Absent fields stay unchanged; custom fields are changed key by key [docS 1620; inferred]."""
+    """Absent fields stay unchanged; custom fields are changed key by key [docS 1620; inferred].
+
+    The last three are not for Communities without topics [java-sdk].
+    """
 
     group_id: str = Field(alias="GroupId")
     name: str | None = Field(None, alias="Name")
@@ -119,6 +133,9 @@ class ModifyGroupBaseInfoRequest(WireModel):
     shut_up_all_member: str | None = Field(None, alias="ShutUpAllMember")
     app_defined_data: list[DefinedData] | None = Field(None, alias="AppDefinedData")
     from_account: str | None = Field(None, alias="From_Account")
+    enable_permission: int | None = Field(None, alias="EnablePermission")
+    default_permission: int | None = Field(None, alias="DefaultPermission")
+    history_msg_before_join: str | None = Field(None, alias="HistoryMsgBeforeJoin")
 
 
 class ModifyGroupBaseInfoReply(Reply):
@@ -224,3 +241,13 @@ class ImportGroupRequest(WireModel):
 
 class ImportGroupReply(Reply):
     group_id: str = Field(alias="GroupId")
+
+
+class GetOnlineMemberNumRequest(WireModel):
+    """In two services; the count of a Community is refreshed every 4 minutes [doc 66883]."""
+
+    group_id: str = Field(alias="GroupId")
+
+
+class GetOnlineMemberNumReply(Reply):
+    online_member_num: int = Field(alias="OnlineMemberNum")

@@ -141,7 +141,7 @@ class GetRoleInGroupReply(Reply):
 
 
 class ModifyGroupMemberInfoRequest(WireModel):
-    """`MuteTime` (older: `ShutUpTime`) in seconds, 0 ends a mute [docS 1623]."""
+    """`MuteTime` (older: `ShutUpTime`) in seconds, 0 ends a mute [docS 1623]. `TopicId`: topics only [js-sdk]."""
 
     group_id: str = Field(alias="GroupId")
     member_account: str = Field(alias="Member_Account")
@@ -151,6 +151,7 @@ class ModifyGroupMemberInfoRequest(WireModel):
     app_member_defined_data: list[MemberDefinedData] | None = Field(None, alias="AppMemberDefinedData")
     mute_time: int | None = Field(None, alias="MuteTime")
     shut_up_time: int | None = Field(None, alias="ShutUpTime")
+    topic_id: str | None = Field(None, alias="TopicId")
 
 
 class ModifyGroupMemberInfoReply(Reply):
@@ -164,6 +165,7 @@ class ForbidSendMsgRequest(WireModel):
     members_account: list[str] = Field(alias="Members_Account")
     mute_time: int | None = Field(None, alias="MuteTime")
     shut_up_time: int | None = Field(None, alias="ShutUpTime")
+    topic_id: str | None = Field(None, alias="TopicId")
 
 
 class ForbidSendMsgReply(Reply):
@@ -178,6 +180,7 @@ class MutedAccount(WireModel):
 
 class GetGroupMutedAccountRequest(WireModel):
     group_id: str = Field(alias="GroupId")
+    topic_id: str | None = Field(None, alias="TopicId")
 
 
 class GetGroupMutedAccountReply(Reply):
