@@ -22,12 +22,7 @@ BY_KIND: Final[dict[Kind, type[e.ChannelAdapterError]]] = {
 
 
 def translate(
-    outcome: Refused | Dropped | NotSent | Unclear,
-    row: CodeRow | None,
-    origin: e.Origin,
-    message: str,
-    *,
-    changes: bool,
+    outcome: Failure, row: CodeRow | None, origin: e.Origin, message: str, *, changes: bool
 ) -> e.ChannelAdapterError:
     """The error of the tree for a failed call. `changes`: the command writes, so an unclear outcome matters."""
     if isinstance(outcome, Dropped | Held):
