@@ -121,7 +121,7 @@ class Settings(BaseSettings):
         return self
 
     @classmethod
-    def load(cls, path: str | Path | None = None, **overrides: Any) -> Self:
+    def load(cls, path: str | Path | None = None, **overrides: Any) -> "Settings":
         """Read `path` (or nothing), then the environment, then `overrides`; the later one wins.
 
         Raises ConfigurationError, which names the file, the key that is wrong, and the nearest key that exists.
@@ -145,7 +145,7 @@ class Settings(BaseSettings):
             found = FromFile(**overrides)
         except ValidationError as wrong:
             raise _explained(wrong, source) from None
-        return cls.model_construct(**{name: getattr(found, name) for name in cls.model_fields})
+        return Settings.model_construct(**{name: getattr(found, name) for name in cls.model_fields})
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
