@@ -4,7 +4,7 @@ from typing import Final
 
 from channel_adapter import errors as e
 from channel_adapter.tencent.codes import CodeRow, Kind
-from channel_adapter.tencent.wire.envelope import Dropped, Held, NotSent, Unclear
+from channel_adapter.tencent.wire.envelope import Dropped, Failure, Held, NotSent, Unclear
 
 BY_KIND: Final[dict[Kind, type[e.ChannelAdapterError]]] = {
     Kind.CONFIGURATION: e.ConfigurationError,
