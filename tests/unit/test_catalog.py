@@ -1,0 +1,108 @@
+"""The catalog: rows are complete, distinct, and consistent with their own types and with the limits."""
+
+from typing import Any
+
+import pytest
+
+from channel_adapter.tencent import catalog, limits
+from channel_adapter.tencent.catalog import COMMANDS
+from channel_adapter.tencent.command import Command, Community, Retry
+
+NAMED = {name: row for name, row in vars(catalog).items() if isinstance(row, Command)}
+ROWS = list(NAMED.values())
+
+# The service has two commands of one name, and two names that say too little on their own.
+NAMES_OF_OUR_OWN = {"GET_COMMUNITY_ONLINE_MEMBER_NUM", "GET_RECENT_CONTACTS", "DELETE_RECENT_CONTACT"}
+
+# Typed from the pages, not from `limits`: the most that the service takes in one call.
+HIGHEST_BATCH = {
+    "create_group": 100, "get_group_info": 50, "get_joined_group_list": 5000, "get_appid_group_list": 10000,
+    "add_group_member": 300, "delete_group_member": 100, "import_group_member": 300, "get_group_member_info": 200,
+    "get_specified_group_member_info": 50, "get_role_in_group": 500, "forbid_send_msg": 500, "group_msg_recall": 10,
+    "group_msg_get_simple": 20, "import_group_msg": 7, "send_group_system_notification": 500,
+    "multiaccount_import": 100, "account_check": 100, "account_delete": 100, "query_online_status": 500,
+    "group_set_key_values": 20, "group_get_key_values": 200, "set_key_values": 20, "get_key_values": 200,
+    "create_contact_group": 100, "update_contact_group": 100, "del_contact_group": 1, "mark_contact": 100,
+    "search_contact_group": 300, "get_c2c_unread_msg_num": 10, "get_official_account_info": 50,
+    "add_subscriber": 100, "delete_subscriber": 100, "get_subscriber_info": 200,
+    "get_subscribed_official_account_list": 200, "official_account_msg_get_simple": 20,
+    "official_account_msg_recall": 10, "portrait_get": 100, "get_group_counter": 20, "update_group_counter": 20,
+    "delete_group_counter": 20, "group_msg_receipt": 50, "get_group_msg_receipt": 50,
+    "get_group_msg_receipt_detail": 200, "ban_group_member": 20, "unban_group_member": 20,
+    "get_group_ban_member": 100, "modify_admin": 5, "get_permission_group_member_list": 50,
+}  # fmt: skip
+
+
+def camel_case(command: str) -> str:
+    return "".join(part.capitalize() for part in command.split("_"))
+
+
+def test_every_row_can_be_looked_up_by_service_and_command() -> None:
+    assert len(COMMANDS) == len(ROWS)
+    assert all(COMMANDS[row.service, row.name] is row for row in ROWS)
+
+
+@pytest.mark.parametrize("name", sorted(NAMED.keys() - NAMES_OF_OUR_OWN))
+def test_a_constant_is_named_after_its_command(name: str) -> None:
+    assert name == NAMED[name].name.upper()
+
+
+def test_names_of_our_own_are_still_needed() -> None:
+    assert {name for name, row in NAMED.items() if name != row.name.upper()} == NAMES_OF_OUR_OWN
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.path)
+def test_a_row_has_a_source_and_the_bodies_of_its_own_command(row: Command[Any, Any]) -> None:
+    assert row.source.strip()
+    assert row.request.__name__ == f"{camel_case(row.name)}Request"
+    assert row.reply.__name__ == f"{camel_case(row.name)}Reply"
+    assert row.path == f"{row.service}/{row.name}"
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.path)
+def test_a_batch_is_positive_and_within_what_the_service_takes(row: Command[Any, Any]) -> None:
+    assert (row.batch is not None) == (row.name in HIGHEST_BATCH)
+    assert 1 <= (row.batch or 1) <= HIGHEST_BATCH.get(row.name, 1)
+    assert 1 <= row.calls_per_second <= limits.CALLS_PER_SECOND
+
+
+def test_reads_are_told_from_writes_by_name() -> None:
+    """A write that is marked as a read would be repeated blindly after a timeout."""
+    reads = {row.name for row in ROWS if row.retry is Retry.READ}
+    other_reads = {"account_check", "query_online_status", "search_contact_group", "check_members"}
+    assert {name for name in reads if not name.startswith("get_") and "_get" not in name} == other_reads
+    assert {row.name for row in ROWS if row.name.startswith("get_")} <= reads
+
+
+def test_writes_with_random_carry_the_field() -> None:
+    with_random = {row.name for row in ROWS if row.retry is Retry.RANDOM}
+    assert with_random == {"send_group_msg", "import_group_msg", "send_official_account_msg", "send_broadcast_msg"}
+
+
+def test_calls_that_count_twice_are_unsafe() -> None:
+    assert catalog.UPDATE_GROUP_COUNTER.retry is Retry.UNSAFE
+    assert catalog.SEND_GROUP_SYSTEM_NOTIFICATION.retry is Retry.UNSAFE
+
+
+def test_the_slow_commands_have_their_own_rate() -> None:
+    slower = {row.name: row.calls_per_second for row in ROWS if row.calls_per_second != limits.CALLS_PER_SECOND}
+    assert slower == {
+        "get_appid_group_list": 1,
+        "send_broadcast_msg": 1,
+        "multiaccount_import": 100,
+        "account_check": 100,
+        "account_delete": 100,
+    }
+
+
+def test_what_channels_need_works_on_communities() -> None:
+    needed: list[Command[Any, Any]] = [
+        catalog.CREATE_GROUP, catalog.GET_GROUP_INFO, catalog.MODIFY_GROUP_BASE_INFO, catalog.DESTROY_GROUP,
+        catalog.GET_JOINED_GROUP_LIST, catalog.ADD_GROUP_MEMBER, catalog.DELETE_GROUP_MEMBER,
+        catalog.GET_GROUP_MEMBER_INFO, catalog.GET_ROLE_IN_GROUP, catalog.SEND_GROUP_MSG, catalog.MODIFY_GROUP_MSG,
+        catalog.GROUP_MSG_RECALL, catalog.GROUP_MSG_GET_SIMPLE, catalog.IMPORT_GROUP_MSG,
+    ]  # fmt: skip
+    assert {row.community for row in needed} == {Community.YES}
+    assert catalog.GROUP_SET_KEY_VALUES.community is Community.DISPUTED
+    assert catalog.CREATE_TOPIC.community is Community.NO
+    assert catalog.ADD_SUBSCRIBER.community is Community.UNRELATED

@@ -1,0 +1,128 @@
+"""Error codes: the most specific meaning wins, unlisted ones are permanent, webhook ranges are known."""
+
+import pytest
+
+from channel_adapter.tencent import catalog, codes
+from channel_adapter.tencent.catalog import COMMANDS
+from channel_adapter.tencent.codes import Again, Kind, look_up
+from channel_adapter.tencent.documented_codes import documented
+
+GROUP = "group_open_http_svc"
+OFFICIAL = "official_account_open_http_svc"
+EXTENSION = "openim_msg_ext_http_svc"
+
+
+def test_the_same_number_means_different_things_in_different_services() -> None:
+    assert look_up(GROUP, "get_group_info", 10004).kind is Kind.INVALID
+    in_management = look_up(OFFICIAL, "create_official_account", 10004)
+    assert (in_management.kind, in_management.again) == (Kind.UNAVAILABLE, Again.IF_REPEATABLE)
+    assert look_up(OFFICIAL, "official_account_msg_recall", 10004).kind is Kind.INVALID
+    assert look_up(GROUP, "create_group", 10008).again is Again.FRESH_SIGNATURE
+    assert look_up(EXTENSION, "group_set_key_values", 10008).kind is Kind.CONFIGURATION
+
+
+def test_a_row_of_a_command_wins_over_its_service() -> None:
+    assert look_up(GROUP, "get_appid_group_list", 10006).again is Again.AFTER_WAIT
+    quota = look_up(GROUP, "create_group", 10006)
+    assert (quota.kind, quota.again, quota.command) == (Kind.LIMIT, Again.NEVER, "create_group")
+
+
+def test_a_row_of_a_service_wins_over_the_general_one() -> None:
+    """10004 has no general row, 20005 has one that every service falls back to."""
+    assert look_up(OFFICIAL, "add_subscriber", 20005).service == codes.ANY
+    assert look_up(OFFICIAL, "add_subscriber", 10004).service == OFFICIAL
+
+
+@pytest.mark.parametrize(
+    "service", ["million_group_open_http_svc", "group_open_attr_http_svc", "group_open_avchatroom_http_svc"]
+)
+def test_neighbouring_group_services_speak_the_group_codes(service: str) -> None:
+    assert look_up(service, "get_topic", 10010).kind is Kind.NOT_FOUND
+
+
+@pytest.mark.parametrize("code", [10999, 1, 65000, 10099, 10201, 120000, 130001])
+def test_an_unlisted_code_is_permanent_and_says_so(code: int) -> None:
+    row = look_up(GROUP, "send_group_msg", code)
+    assert (row.again, row.kind, row.code) == (Again.NEVER, Kind.REFUSED, code)
+    assert "not listed" in row.meaning
+
+
+@pytest.mark.parametrize("code", [10100, 10150, 10200, 120001, 125000, 130000])
+def test_the_apps_own_webhook_codes_are_refusals(code: int) -> None:
+    row = look_up(GROUP, "send_group_msg", code)
+    assert (row.again, row.kind) == (Again.NEVER, Kind.REFUSED)
+    assert "webhook" in row.meaning
+
+
+def test_a_code_of_one_service_is_unknown_in_another() -> None:
+    assert look_up("recentcontact", "get_list", 50001).kind is Kind.NOT_FOUND
+    assert "not listed" in look_up(GROUP, "get_group_info", 50001).meaning
+
+
+@pytest.mark.parametrize("code", [60007, 60011, 60018, 60019, 22006])
+def test_frequency_codes_may_be_repeated_after_a_wait(code: int) -> None:
+    row = look_up(GROUP, "send_group_msg", code)
+    assert (row.again, row.kind) == (Again.AFTER_WAIT, Kind.THROTTLED)
+
+
+@pytest.mark.parametrize("code", [70001, 70002, 70003, 70052, 60004])
+def test_signature_codes_ask_for_a_fresh_one(code: int) -> None:
+    row = look_up("openim", "modify_group_msg", code)
+    assert (row.again, row.kind) == (Again.FRESH_SIGNATURE, Kind.AUTHENTICATION)
+
+
+@pytest.mark.parametrize("code", [70009, 70013, 70014, 70016, 70020, 70050])
+def test_a_fresh_signature_does_not_help_against_a_wrong_key_or_app(code: int) -> None:
+    assert look_up(GROUP, "get_group_info", code).again is Again.NEVER
+
+
+@pytest.mark.parametrize(("service", "command", "code"), [
+    (GROUP, "add_group_member", 10013), (GROUP, "create_group", 10025), (GROUP, "pin_message", 10071),
+    ("openim", "admin_msgwithdraw", 20023), (EXTENSION, "group_reaction_add", 23007),
+])  # fmt: skip
+def test_codes_that_say_it_is_so_already(service: str, command: str, code: int) -> None:
+    assert look_up(service, command, code).kind is Kind.ALREADY
+
+
+@pytest.mark.parametrize("row", codes.ROWS, ids=lambda row: f"{row.service}/{row.command}/{row.code}")
+def test_again_and_kind_of_a_row_agree(row: codes.CodeRow) -> None:
+    assert row.meaning
+    assert row.source
+    assert row.code != codes.OK
+    if row.kind is Kind.THROTTLED:
+        assert row.again is Again.AFTER_WAIT
+    if row.kind is Kind.UNAVAILABLE:
+        assert row.again is Again.IF_REPEATABLE
+    if row.again is Again.FRESH_SIGNATURE:
+        assert row.kind is Kind.AUTHENTICATION
+
+
+def test_rows_speak_of_commands_that_exist() -> None:
+    known = {command.service for command in COMMANDS.values()}
+    for row in codes.ROWS:
+        assert row.service in known | {codes.ANY}
+        assert row.command == codes.ANY or (row.service, row.command) in COMMANDS
+
+
+def test_every_documented_code_is_listed() -> None:
+    for service, command in COMMANDS:
+        for code in documented(service, command):
+            assert look_up(service, command, code).source != "unlisted", (service, command, code)
+
+
+def test_documented_codes_are_those_of_the_page() -> None:
+    assert documented(GROUP, "destroy_group") == {10002, 10003, 10004, 10007, 10010, 10015}
+    assert documented(GROUP, "create_group") == {
+        10002, 10003, 10004, 10005, 10006, 10007, 10008, 10016, 10021, 10025, 10036, 10037, 10038, 10058, 80001,
+    }  # fmt: skip
+    assert documented(GROUP, "add_group_member") == {
+        10002, 10003, 10004, 10005, 10007, 10010, 10014, 10015, 10016, 10019, 10026, 10037,
+    }  # fmt: skip
+    assert documented(OFFICIAL, "destroy_official_account") == {
+        6017, 10004, 20001, 20005, 130002, 130004, 130007, 130008, 131000,
+    }  # fmt: skip
+    assert documented("million_group_open_http_svc", "create_topic") == {
+        10002, 10003, 10004, 10006, 10007, 10008, 10010, 10015, 10016, 10025, 10036, 10037, 11000, 80001,
+    }  # fmt: skip
+    assert documented(GROUP, "no_such_command") == frozenset()
+    assert documented(catalog.KICK.service, catalog.KICK.name) == frozenset()

@@ -1,0 +1,138 @@
+"""What an answer means: HTTP status, JSON, shape, ErrorCode, in this order."""
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import Field
+
+from channel_adapter.tencent.wire.envelope import Answered, Refused, Reply, Unclear, judge
+from channel_adapter.tencent.wire.groups import CreateGroupReply, GetGroupInfoReply, ModifyGroupBaseInfoRequest
+from channel_adapter.tencent.wire.members import GetRoleInGroupReply, MemberRole
+
+
+def test_success_is_error_code_zero() -> None:
+    body = b'{"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":"","GroupId":"@TGS#_news"}'
+    assert judge(CreateGroupReply, 200, body) == Answered(
+        CreateGroupReply(action_status="OK", error_code=0, error_info="", group_id="@TGS#_news")
+    )
+
+
+def test_error_info_may_be_missing() -> None:
+    outcome = judge(Reply, 200, b'{"ActionStatus":"OK","ErrorCode":0}')
+    assert isinstance(outcome, Answered)
+    assert outcome.reply.error_info == ""
+
+
+def test_a_refusal_carries_code_and_text() -> None:
+    body = b'{"ActionStatus":"FAIL","ErrorCode":10010,"ErrorInfo":"group not exist"}'
+    assert judge(Reply, 200, body) == Refused(10010, "group not exist")
+
+
+def test_a_refusal_may_leave_out_what_a_success_must_have() -> None:
+    body = b'{"ActionStatus":"FAIL","ErrorCode":10021,"ErrorInfo":"id taken"}'
+    assert judge(CreateGroupReply, 200, body) == Refused(10021, "id taken")
+
+
+def test_a_refusal_may_hold_its_fields_in_another_shape() -> None:
+    body = b'{"ActionStatus":"FAIL","ErrorCode":10002,"ErrorInfo":"","GroupInfo":null}'
+    assert judge(GetGroupInfoReply, 200, body) == Refused(10002, "")
+
+
+def test_a_success_without_its_fields_is_unclear() -> None:
+    outcome = judge(CreateGroupReply, 200, b'{"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":""}')
+    assert isinstance(outcome, Unclear)
+    assert "not documented" in outcome.reason
+
+
+def test_an_error_code_counts_even_beside_ok() -> None:
+    assert judge(Reply, 200, b'{"ActionStatus":"OK","ErrorCode":10007,"ErrorInfo":"no"}') == Refused(10007, "no")
+
+
+def test_fail_with_code_zero_is_no_success() -> None:
+    assert judge(Reply, 200, b'{"ActionStatus":"FAIL","ErrorCode":0,"ErrorInfo":"odd"}') == Refused(0, "odd")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html><body>502 Bad Gateway</body></html>",
+        b"",
+        b"null",
+        b"[]",
+        b'"OK"',
+        b'{"ActionStatus":"OK","ErrorCode":0,"Er',
+        b'{"ActionStatus":"OK","ErrorInfo":""}',
+        b'{"ActionStatus":"OK","ErrorCode":"none","ErrorInfo":""}',
+        b'{"ActionStatus":"OK","ErrorCode":null}',
+        b"\xff\xfe\x00",
+    ],
+)
+def test_a_body_that_is_no_envelope_leaves_the_outcome_open(body: bytes) -> None:
+    outcome = judge(Reply, 200, body)
+    assert isinstance(outcome, Unclear)
+    assert outcome.http_status is None
+    assert outcome.reason
+
+
+@pytest.mark.parametrize("status", [100, 204, 302, 400, 404, 408, 429, 500, 502, 503, 504])
+def test_any_other_status_is_unclear_whatever_the_body_says(status: int) -> None:
+    body = b'{"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":""}'
+    assert judge(Reply, status, body) == Unclear(f"HTTP {status}", status)
+
+
+def test_the_reason_names_the_place_and_never_quotes_the_body() -> None:
+    outcome = judge(GetRoleInGroupReply, 200, b'{"ErrorCode":"secret-in-the-body"}')
+    assert isinstance(outcome, Unclear)
+    assert "ErrorCode" in outcome.reason
+    assert "secret" not in outcome.reason
+
+
+def test_fields_that_nobody_documented_are_kept() -> None:
+    body = b'{"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":"","Fresh":{"a":1}}'
+    outcome = judge(Reply, 200, body)
+    assert isinstance(outcome, Answered)
+    assert outcome.reply.model_extra == {"Fresh": {"a": 1}}
+
+
+def test_items_of_a_reply_are_not_judged_here() -> None:
+    """The call is OK while one of its items failed: that stays with the item."""
+    body = (
+        b'{"ActionStatus":"OK","ErrorCode":0,"GroupInfo":[{"GroupId":"@TGS#_x","ErrorCode":10010,"ErrorInfo":"gone"}]}'
+    )
+    outcome = judge(GetGroupInfoReply, 200, body)
+    assert isinstance(outcome, Answered)
+    assert outcome.reply.group_info[0].error_code == 10010
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_make_it_raise(body: bytes) -> None:
+    assert isinstance(judge(GetGroupInfoReply, 200, body), (Answered, Refused, Unclear))
+
+
+@given(st.integers(min_value=1, max_value=140_000), st.text(max_size=60))
+def test_every_code_and_text_comes_back_as_they_were(code: int, text: str) -> None:
+    body = orjson.dumps({"ActionStatus": "FAIL", "ErrorCode": code, "ErrorInfo": text})
+    assert judge(CreateGroupReply, 200, body) == Refused(code, text)
+
+
+def test_absent_members_are_left_out_of_a_request_and_empty_ones_are_sent() -> None:
+    request = ModifyGroupBaseInfoRequest(group_id="@TGS#_x", introduction="")
+    assert request.to_json() == b'{"GroupId":"@TGS#_x","Introduction":""}'
+    assert request.to_wire() == {"GroupId": "@TGS#_x", "Introduction": ""}
+
+
+def test_text_is_utf8_and_not_escaped() -> None:
+    request = ModifyGroupBaseInfoRequest(group_id="@TGS#_x", name="港口新闻👍")
+    assert request.to_json() == '{"GroupId":"@TGS#_x","Name":"港口新闻👍"}'.encode()
+
+
+def test_a_reply_is_written_with_its_json_names() -> None:
+    class PairReply(Reply):
+        roles: list[MemberRole] = Field(alias="UserIdList")
+
+    reply = PairReply(roles=[MemberRole(member_account="u_1", role="Owner")])
+    assert orjson.loads(reply.to_json()) == {
+        "ActionStatus": "OK", "ErrorCode": 0, "ErrorInfo": "",
+        "UserIdList": [{"Member_Account": "u_1", "Role": "Owner"}],
+    }  # fmt: skip
