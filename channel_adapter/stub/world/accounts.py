@@ -10,8 +10,6 @@ from channel_adapter.stub.world.state import NICK_TAG, PORTRAIT_TAG, is_user_id
 from channel_adapter.tencent import catalog, codes
 from channel_adapter.tencent.wire import accounts as wire
 
-ONLINE, OFFLINE = "Online", "Offline"  # Status [java-sdk]
-
 
 @handles(catalog.ACCOUNT_IMPORT)
 def account_import(call: Call[wire.AccountImportRequest]) -> wire.AccountImportReply:
@@ -91,10 +89,7 @@ def query_online_status(call: Call[wire.QueryOnlineStatusRequest]) -> wire.Query
     known = [user for user in asked if call.state.account(user) is not None]
     unknown = [user for user in asked if call.state.account(user) is None]
     return wire.QueryOnlineStatusReply(
-        query_result=[
-            wire.OnlineStatus(to_account=user, status=ONLINE if user in call.state.online else OFFLINE)
-            for user in known
-        ],
+        query_result=[wire.OnlineStatus(to_account=user, status=call.state.online_status(user)) for user in known],
         error_list=[wire.OnlineStatusError(to_account=user, error_code=codes.NO_SUCH_USER) for user in unknown] or None,
     )
 

@@ -44,6 +44,9 @@ class Behaviour(Section):
     attributes_on_community: bool = Field(
         False, description="group attributes are not refused with 10007; sources disagree [doc 44187, java-sdk]"
     )
+    create_event_fields: bool = Field(
+        False, description="the after-create webhook carries UserDefinedDataList; by ticket only [doc 34369]"
+    )
     # Messages
     duplicate_key: Literal["sender_random", "content"] = Field(
         "sender_random",
@@ -71,6 +74,13 @@ class Behaviour(Section):
     )
     imported_extensions: bool = Field(
         False, description="imported messages can carry extensions; no field says so [doc 34968; inferred]"
+    )
+    import_media: Literal["refuse", "accept"] = Field(
+        "refuse", description="import_group_msg with other elements than text, face, location, custom [docS 1635]"
+    )
+    modify_event: bool = Field(
+        True,
+        description="modify_group_msg fires a webhook of its own; only a mainland page of 2026 has it [doc cn-129193]",
     )
     pins: bool = Field(True, description="the pin commands exist; off: 10003, as before 2026-07 [doc cn-133874]")
     # Message extensions

@@ -7,6 +7,7 @@ from channel_adapter.stub.world.member_table import MemberTable, Role
 from channel_adapter.stub.world.message_log import MessageLog
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.tencent import codes, limits
+from channel_adapter.tencent.wire.groups import COMMUNITY
 
 
 @dataclass(slots=True, eq=False)
@@ -35,6 +36,7 @@ class Group:
     mutes: dict[str, int] = field(default_factory=dict)  # user -> end; outlives membership [docS 1627]
     log: MessageLog = field(default_factory=MessageLog)
     pins: dict[int, str] = field(default_factory=dict)  # seq -> who pinned it
+    serial: int = 0  # order of creation, grows
     alone: tuple["Group", ...] = ()  # the joined groups of everybody who is in this group only, held once
 
     def __post_init__(self) -> None:
@@ -54,6 +56,8 @@ class State:
         self.deleted: dict[str, int] = {}  # user -> when
         self.online: set[str] = set()
         self.groups: dict[str, Group] = {}
+        self.community_count = 0
+        self._next_serial = 1
         self._accounts: dict[str, str] = {admin: admin for admin in admins}
         self._joined: dict[str, tuple[Group, ...]] = {}
 
@@ -66,6 +70,9 @@ class State:
 
     def account_count(self) -> int:
         return len(self._accounts)
+
+    def online_status(self, user: str) -> str:
+        return ONLINE if user in self.online else OFFLINE
 
     def add_account(self, user: str) -> None:
         self._accounts.setdefault(user, user)
@@ -91,6 +98,12 @@ class State:
             raise Refusal(codes.NO_SUCH_GROUP, "the group does not exist or was dissolved")
         return group
 
+    def add_group(self, group: Group) -> None:
+        group.serial = self._next_serial
+        self._next_serial += 1
+        self.groups[group.group_id] = group
+        self.community_count += group.type == COMMUNITY
+
     def joined(self, user: str) -> tuple[Group, ...]:
         """The groups a user is in, in the order of the calls that brought him in."""
         return self._joined.get(user, ())
@@ -114,6 +127,7 @@ class State:
         for user in group.members:
             self._forget_membership(group, user)
         del self.groups[group.group_id]
+        self.community_count -= group.type == COMMUNITY
 
     def _forget_membership(self, group: Group, user: str) -> None:
         rest = tuple(other for other in self.joined(user) if other is not group)
@@ -125,6 +139,7 @@ class State:
 
 NICK_TAG = "Tag_Profile_IM_Nick"  # [doc 1500]
 PORTRAIT_TAG = "Tag_Profile_IM_Image"
+ONLINE, OFFLINE = "Online", "Offline"  # [java-sdk]
 
 
 def is_printable(text: str) -> bool:

@@ -1,0 +1,171 @@
+"""What may stand in a group's profile, id and custom fields; each check raises Refusal and changes nothing."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from channel_adapter.stub.settings import StubSettings
+from channel_adapter.stub.world.call import Call
+from channel_adapter.stub.world.member_table import Role
+from channel_adapter.stub.world.refusal import Refusal
+from channel_adapter.stub.world.state import Group, is_group_id
+from channel_adapter.tencent import codes, limits
+from channel_adapter.tencent.wire import groups as wire
+
+TYPES = (wire.COMMUNITY, wire.PUBLIC, wire.PRIVATE, wire.CHAT_ROOM, wire.AV_CHAT_ROOM)
+APPLY_OPTIONS = (wire.FREE_ACCESS, wire.NEED_PERMISSION, wire.DISABLE_APPLY)
+INVITE_OPTIONS = (wire.FREE_ACCESS, wire.NEED_PERMISSION, "DisableInvite")  # [java-sdk, js-sdk]
+ASSIGNED_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+ASSIGNED_LENGTH = 12  # of the part that differs [docS create_topic]
+OTHER_TYPES_PREFIX = "@TGS#"  # of ids assigned to other groups, refused for custom ones [docS 1502]
+
+
+class Profile(Protocol):
+    """The profile fields that create, import and modify have in common."""
+
+    @property
+    def name(self) -> str | None: ...
+    @property
+    def introduction(self) -> str | None: ...
+    @property
+    def notification(self) -> str | None: ...
+    @property
+    def face_url(self) -> str | None: ...
+    @property
+    def apply_join_option(self) -> str | None: ...
+
+
+class Field(Protocol):
+    """A custom field as it is sent."""
+
+    key: str
+    value: str
+
+
+def bad(info: str) -> Refusal:
+    """The group family's refusal of a parameter."""
+    return Refusal(codes.BAD_PARAMETER, info)
+
+
+def check_bytes(name: str, value: str | None, most: int) -> None:
+    """Count UTF-8 bytes."""
+    if value is not None and len(value) * 4 > most and (size := len(value.encode())) > most:
+        raise bad(f"{name} has {size} bytes, the limit is {most}")
+
+
+def check_choice(name: str, value: object, choices: Sequence[object]) -> None:
+    """None, i.e. absent, is always fine."""
+    if value is not None and value not in choices:
+        raise bad(f"{name} must be one of {', '.join(map(str, choices))}")
+
+
+def check_range(name: str, value: int | None, least: int, most: int) -> None:
+    """None, i.e. absent, is always fine."""
+    if value is not None and not least <= value <= most:
+        raise bad(f"{name} must be {least} to {most}")
+
+
+def profile_limits(settings: StubSettings) -> limits.GroupProfileBytes:
+    """The byte limits in force."""
+    if settings.behaviour.profile_limits == "legacy":
+        return limits.GROUP_PROFILE_LEGACY
+    capacity = settings.limits
+    return limits.GroupProfileBytes(
+        capacity.name_bytes, capacity.introduction_bytes, capacity.notification_bytes, capacity.face_url_bytes
+    )
+
+
+def check_profile(call: Call[Any], profile: Profile) -> None:
+    """Byte limits, and values of the join option."""
+    most = profile_limits(call.settings)
+    if profile.name == "":
+        raise bad("Name is empty")
+    check_bytes("Name", profile.name, most.name)
+    check_bytes("Introduction", profile.introduction, most.introduction)
+    check_bytes("Notification", profile.notification, most.notification)
+    check_bytes("FaceUrl", profile.face_url, most.face_url)
+    check_choice("ApplyJoinOption", profile.apply_join_option, APPLY_OPTIONS)
+
+
+def check_fields(what: str, fields: Sequence[Field] | None, declared: Sequence[str], most: int) -> None:
+    """Every key must be declared in the console; an unknown one is named [decision 7]."""
+    for item in fields or ():
+        if item.key not in declared:
+            raise bad(f"{what}: the key {item.key[: limits.GROUP_ID_BYTES]!r} is not declared in the console")
+        check_bytes(f"{what} {item.key}", item.value, most)
+
+
+def check_group_fields(call: Call[Any], fields: Sequence[Field] | None) -> None:
+    check_fields("AppDefinedData", fields, call.settings.app.group_fields, call.settings.limits.group_field_bytes)
+
+
+def check_member_fields(call: Call[Any], fields: Sequence[Field] | None) -> None:
+    check_fields(
+        "AppMemberDefinedData", fields, call.settings.app.member_fields, call.settings.limits.member_field_bytes
+    )
+
+
+def write_fields(target: dict[str, str], fields: Sequence[Field] | None) -> None:
+    """Key by key; an empty value deletes [docS 1620]."""
+    for item in fields or ():
+        if item.value:
+            target[item.key] = item.value
+        else:
+            target.pop(item.key, None)
+
+
+def check_new_id(call: Call[Any], group_type: str, group_id: str) -> None:
+    """Is this a legal custom id for a group of the type? 10015 if not [docS 1502, doc 48172]"""
+    if group_type == wire.COMMUNITY:
+        legal = (
+            group_id.startswith(limits.COMMUNITY_ID_PREFIX)
+            and group_id != limits.COMMUNITY_ID_PREFIX
+            and not group_id.startswith(limits.COMMUNITY_ID_RESERVED)
+            and limits.TOPIC_ID_MARK not in group_id
+        )
+    else:
+        legal = not group_id.startswith(OTHER_TYPES_PREFIX)
+    if not legal or not is_group_id(group_id):
+        raise Refusal(
+            codes.BAD_GROUP_ID,
+            f"GroupId: 1 to {limits.GROUP_ID_BYTES} bytes of printable ASCII; of a Community: starts with "
+            f"{limits.COMMUNITY_ID_PREFIX}, not with {limits.COMMUNITY_ID_RESERVED}; of others: not with "
+            f"{OTHER_TYPES_PREFIX}",
+        )
+
+
+def assigned_id(call: Call[Any], group_type: str) -> str:
+    """An id of the service's own making, not taken."""
+    prefix = f"{limits.COMMUNITY_ID_RESERVED}c" if group_type == wire.COMMUNITY else OTHER_TYPES_PREFIX
+    while True:
+        group_id = prefix + "".join(call.random.choices(ASSIGNED_LETTERS, k=ASSIGNED_LENGTH))
+        if group_id not in call.state.groups:
+            return group_id
+
+
+def check_community(call: Call[Any], group_type: str | None) -> None:
+    """11000 for anything about Communities while the console switch is off."""
+    if group_type == wire.COMMUNITY and not call.settings.app.community:
+        raise Refusal(codes.COMMUNITY_OFF, "Communities are not enabled for this app")
+
+
+def check_account(call: Call[Any], user: str | None, field: str) -> None:
+    """10019 for an account that is not imported; None is fine."""
+    if user is not None and call.state.account(user) is None:
+        raise Refusal(codes.NO_SUCH_ACCOUNT, f"{field}: the account does not exist")
+
+
+def has_room(call: Call[Any], user: str) -> bool:
+    """May the user join one more group?"""
+    return len(call.state.joined(user)) < call.settings.limits.groups_per_user
+
+
+def check_topicless(topic_id: str | None) -> None:
+    """Groups without topics take no TopicId [inferred]."""
+    if topic_id:
+        raise bad("TopicId: the group has no topics")
+
+
+def is_staff(group: Group, user: str) -> bool:
+    """Owner or admin of the group."""
+    row = group.members.find(user)
+    return row is not None and group.members.role(row) is not Role.MEMBER

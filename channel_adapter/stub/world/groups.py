@@ -1,0 +1,276 @@
+"""Groups: create, read, modify, dissolve, hand over [groups 5.1-5.4, 5.13]."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from channel_adapter.stub.world import group_rules as rules
+from channel_adapter.stub.world import group_view as view
+from channel_adapter.stub.world.call import Call, Event, handles
+from channel_adapter.stub.world.member_table import Role
+from channel_adapter.stub.world.refusal import Refusal
+from channel_adapter.stub.world.state import Group
+from channel_adapter.tencent import catalog, codes
+from channel_adapter.tencent.wire import groups as wire
+from channel_adapter.tencent.wire import members
+
+NewGroupRequest = wire.CreateGroupRequest | wire.ImportGroupRequest
+
+
+def check_new_group(call: Call[Any], request: NewGroupRequest) -> None:
+    """What create and import have in common, except that the id may be taken."""
+    rules.check_choice("Type", request.type, rules.TYPES)
+    rules.check_community(call, request.type)
+    rules.check_profile(call, request)
+    rules.check_choice("SupportTopic", request.support_topic, (0, 1))
+    if request.support_topic and request.type != wire.COMMUNITY:
+        raise rules.bad("SupportTopic is for Communities only")
+    rules.check_group_fields(call, request.app_defined_data)
+    most = call.settings.limits.members_per_community
+    if request.max_member_count is not None and request.max_member_count < 1:
+        raise rules.bad("MaxMemberCount must be 1 or more")
+    if request.max_member_count is not None and request.max_member_count > most:
+        raise Refusal(codes.MEMBERS_OVER_PLAN, f"MaxMemberCount: the plan allows {most} members")
+    if request.group_id is not None:
+        rules.check_new_id(call, request.type, request.group_id)
+    rules.check_account(call, request.owner_account, "Owner_Account")
+    if request.owner_account is not None and not rules.has_room(call, request.owner_account):
+        raise Refusal(codes.USER_IN_TOO_MANY_GROUPS, "Owner_Account is in too many groups")
+    communities = call.settings.limits.communities
+    if request.type == wire.COMMUNITY and call.state.community_count >= communities:
+        raise Refusal(codes.TOO_FREQUENT, f"the app has {communities} Communities already")
+
+
+def add_group(call: Call[Any], request: NewGroupRequest, create_time: int) -> Group:
+    """Put a checked group into the world, with its owner."""
+    group = Group(
+        group_id=request.group_id or rules.assigned_id(call, request.type),
+        type=request.type,
+        name=request.name,
+        create_time=create_time,
+        introduction=request.introduction or "",
+        notification=request.notification or "",
+        face_url=request.face_url or "",
+        owner=request.owner_account or "",
+        last_info_time=create_time,
+        max_members=request.max_member_count or call.settings.limits.members_per_community,
+        apply_join_option=request.apply_join_option or call.settings.behaviour.default_apply_join_option,
+        support_topic=request.support_topic or 0,
+    )
+    rules.write_fields(group.fields, request.app_defined_data)
+    call.state.add_group(group)
+    if group.owner:
+        call.state.join(group, group.owner, Role.OWNER, create_time, 0)
+    return group
+
+
+def _check_create(call: Call[wire.CreateGroupRequest]) -> None:
+    request = call.request
+    check_new_group(call, request)
+    rules.check_choice("InviteJoinOption", request.invite_join_option, rules.INVITE_OPTIONS)
+    _check_initial_members(call, request.member_list or ())
+    taken = None if request.group_id is None else call.state.groups.get(request.group_id)
+    if taken is not None:
+        if taken.owner in (request.owner_account, call.caller):
+            raise Refusal(codes.GROUP_ID_OWN, "GroupId is taken by a group of the same owner")
+        raise Refusal(codes.GROUP_ID_TAKEN, "GroupId is taken")
+
+
+def _check_initial_members(call: Call[wire.CreateGroupRequest], new: Sequence[members.NewMember]) -> None:
+    limits = call.settings.limits
+    if len(new) > limits.create_members:
+        raise Refusal(codes.TOO_MANY_ACCOUNTS, f"MemberList: {limits.create_members} accounts at most")
+    for member in new:
+        rules.check_choice("Role", member.role, (members.ADMIN,))
+        rules.check_account(call, member.member_account, "MemberList")
+        rules.check_member_fields(call, member.app_member_defined_data)
+    most = call.request.max_member_count or limits.members_per_community
+    accounts = {member.member_account for member in new} | {call.request.owner_account} - {None}
+    if len(accounts) > most:
+        raise Refusal(codes.GROUP_FULL, f"the group holds {most} members")
+
+
+def _ask_create(call: Call[wire.CreateGroupRequest]) -> Event:
+    _check_create(call)
+    request = call.request
+    return call.event(
+        "Group.CallbackBeforeCreateGroup",
+        Operator_Account=call.caller,
+        Owner_Account=request.owner_account or "",
+        Type=request.type,
+        Name=request.name,
+        MemberList=[{"Member_Account": member.member_account} for member in request.member_list or ()],
+    )
+
+
+@handles(catalog.CREATE_GROUP, before=_ask_create)
+def create_group(call: Call[wire.CreateGroupRequest]) -> wire.CreateGroupReply:
+    """A new group; members who are in too many groups are left out and listed [docS 1615, js-sdk]."""
+    _check_create(call)
+    call.obey(codes.WEBHOOK_REFUSED)
+    request = call.request
+    group = add_group(call, request, call.now)
+    group.invite_join_option = request.invite_join_option or ""
+    left_out = []
+    for member in request.member_list or ():
+        if member.member_account in group.members:
+            continue
+        if not rules.has_room(call, member.member_account):
+            left_out.append(member.member_account)
+            continue
+        role = Role.MEMBER if member.role is None else Role.ADMIN
+        call.state.join(group, member.member_account, role, call.now, 0)
+        if member.app_member_defined_data:
+            rules.write_fields(
+                group.member_fields.setdefault(member.member_account, {}), member.app_member_defined_data
+            )
+    with_fields = request.app_defined_data if call.settings.behaviour.create_event_fields else None
+    call.emit(
+        "Group.CallbackAfterCreateGroup",
+        GroupId=group.group_id,
+        Operator_Account=call.caller,
+        Owner_Account=group.owner,
+        Type=group.type,
+        Name=group.name,
+        MemberList=[{"Member_Account": user} for user in group.members],
+        UserDefinedDataList=with_fields and [{"Key": item.key, "Value": item.value} for item in with_fields],
+    )
+    return wire.CreateGroupReply(
+        group_id=group.group_id, type=group.type, over_joined_group_limit_account=left_out or None
+    )
+
+
+@handles(catalog.GET_GROUP_INFO)
+def get_group_info(call: Call[wire.GetGroupInfoRequest]) -> wire.GetGroupInfoReply:
+    """The call succeeds; every item has its own code [docS 1616]."""
+    asked = call.request.group_id_list
+    if not 1 <= len(asked) <= call.settings.limits.group_info:
+        raise rules.bad(f"GroupIdList: 1 to {call.settings.limits.group_info} ids")
+    return wire.GetGroupInfoReply(group_info=[_info(call, group_id) for group_id in asked])
+
+
+def _info(call: Call[wire.GetGroupInfoRequest], group_id: str) -> wire.GroupInfo:
+    try:
+        group = call.state.group(group_id)
+    except Refusal as refusal:
+        return wire.GroupInfo(group_id=group_id, error_code=refusal.code, error_info=refusal.info)
+    wanted = call.request.response_filter
+    if wanted is None:
+        everything = None if group.type == wire.COMMUNITY else _member_items(call, group, None, None)
+        return wire.GroupInfo(
+            group_id=group_id,
+            appid=call.settings.app.sdkappid,
+            app_defined_data=view.custom_fields(group, None),
+            member_list=everything,
+            **view.profile(group, None),
+        )
+    custom = wanted.app_defined_data_filter_group
+    member_names = wanted.member_info_filter
+    show_members = group.type != wire.COMMUNITY and member_names is not None  # never for a Community [decision 4]
+    return wire.GroupInfo(
+        group_id=group_id,
+        appid=call.settings.app.sdkappid,
+        app_defined_data=None if custom is None else view.custom_fields(group, custom),
+        member_list=_member_items(call, group, member_names, wanted.app_defined_data_filter_group_member)
+        if show_members
+        else None,
+        **view.profile(group, wanted.group_base_info_filter or ()),
+    )
+
+
+def _member_items(
+    call: Call[Any], group: Group, names: list[str] | None, custom: list[str] | None
+) -> list[members.Member]:
+    look = view.MemberView(call.state, group, call.time, names, custom)
+    rows, _ = group.members.page(0, len(group.members))
+    return [look.item(row) for row in rows]
+
+
+@handles(catalog.MODIFY_GROUP_BASE_INFO)
+def modify_group_base_info(call: Call[wire.ModifyGroupBaseInfoRequest]) -> wire.ModifyGroupBaseInfoReply:
+    """Absent fields stay; custom fields are written key by key, an empty value deletes [docS 1620]."""
+    request = call.request
+    group = call.state.group(request.group_id)
+    rules.check_profile(call, request)
+    rules.check_choice("InviteJoinOption", request.invite_join_option, rules.INVITE_OPTIONS)
+    rules.check_group_fields(call, request.app_defined_data)
+    rules.check_range("MaxMemberNum", request.max_member_num, 1, call.settings.limits.members_per_community)
+    mute = request.mute_all_member if request.mute_all_member is not None else request.shut_up_all_member
+    rules.check_choice("MuteAllMember", mute, (wire.ON, wire.OFF))
+    rules.check_account(call, request.from_account, "From_Account")
+    changed = _write_profile(group, request)
+    if request.max_member_num is not None:
+        group.max_members = request.max_member_num
+    if mute is not None:
+        group.mute_all = mute == wire.ON
+    rules.write_fields(group.fields, request.app_defined_data)
+    group.info_seq += 1
+    group.last_info_time = call.now
+    if changed:
+        call.emit(
+            "Group.CallbackAfterGroupInfoChanged",
+            GroupId=group.group_id,
+            Type=group.type,
+            Operator_Account=request.from_account or call.caller,
+            **changed,
+        )
+    return wire.ModifyGroupBaseInfoReply()
+
+
+def _write_profile(group: Group, request: wire.ModifyGroupBaseInfoRequest) -> dict[str, str]:
+    """Write what was sent; returns the changed ones of the four fields that webhooks tell [doc 34378]."""
+    changed = {}
+    for name, value in (
+        ("name", request.name),
+        ("introduction", request.introduction),
+        ("notification", request.notification),
+        ("face_url", request.face_url),
+    ):
+        if value is not None and value != getattr(group, name):
+            setattr(group, name, value)
+            changed[wire.GroupProfile.model_fields[name].alias or name] = value
+    group.apply_join_option = request.apply_join_option or group.apply_join_option
+    group.invite_join_option = request.invite_join_option or group.invite_join_option
+    return changed
+
+
+@handles(catalog.DESTROY_GROUP)
+def destroy_group(call: Call[wire.DestroyGroupRequest]) -> wire.DestroyGroupReply:
+    """Gone for good, from every joined list; the id is free again [docS 1624, 1615]."""
+    group = call.state.group(call.request.group_id)
+    community = group.type == wire.COMMUNITY
+    call.emit(
+        "Group.CallbackAfterGroupDestroyed",
+        GroupId=group.group_id,
+        Type=group.type,
+        Owner_Account=group.owner,
+        Name=group.name,
+        MemberList=None if community else [{"Member_Account": user} for user in group.members],
+    )
+    call.state.dissolve(group)
+    return wire.DestroyGroupReply()
+
+
+@handles(catalog.CHANGE_GROUP_OWNER)
+def change_group_owner(call: Call[wire.ChangeGroupOwnerRequest]) -> wire.ChangeGroupOwnerReply:
+    """The new owner must be a member; the old one becomes an ordinary member [docS 1633; inferred]."""
+    group = call.state.group(call.request.group_id)
+    rules.check_account(call, call.request.from_account, "From_Account")
+    new = group.members.find(call.request.new_owner_account)
+    if new is None:
+        raise rules.bad("NewOwner_Account is not a member of the group")
+    old = group.members.find(group.owner)
+    if old == new:
+        return wire.ChangeGroupOwnerReply()
+    if old is not None:
+        group.members.set_role(old, Role.MEMBER)
+    group.members.set_role(new, Role.OWNER)
+    previous, group.owner = group.owner, group.members.user(new)
+    call.emit(
+        "Group.CallbackAfterChangeGroupOwner",
+        GroupId=group.group_id,
+        Type=group.type,
+        Operator_Account=call.request.from_account or call.caller,
+        OldOwner_Account=previous,
+        NewOwner_Account=group.owner,
+    )
+    return wire.ChangeGroupOwnerReply()
