@@ -1,0 +1,252 @@
+"""The decision to send again: by outcome, by command, by code, within limits; and tenacity carrying it out."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from channel_adapter.tencent import codes
+from channel_adapter.tencent.catalog import (
+    ADD_GROUP_MEMBER,
+    COMMANDS,
+    CREATE_GROUP,
+    GET_GROUP_INFO,
+    SEND_GROUP_MSG,
+)
+from channel_adapter.tencent.command import Command, Community, Retry
+from channel_adapter.tencent.retry import (
+    CONNECT_ATTEMPTS,
+    LONGEST_WAIT,
+    THROTTLED_ATTEMPTS,
+    UNCLEAR_ATTEMPTS,
+    Again,
+    Decision,
+    Stop,
+    Tried,
+    Why,
+    decide,
+    maybe_done,
+    repeat,
+    standing,
+)
+from channel_adapter.tencent.wire.envelope import (
+    Answered,
+    Dropped,
+    Failure,
+    Held,
+    NotSent,
+    Outcome,
+    Refused,
+    Reply,
+    Unclear,
+    WireModel,
+)
+
+UNSAFE: Command[Any, Any] = Command(
+    "openim", "sendmsg", WireModel, Reply, Retry.UNSAFE, Community.UNRELATED, "a command that no class protects"
+)
+PROTECTED = [GET_GROUP_INFO, ADD_GROUP_MEMBER, SEND_GROUP_MSG]
+ALL = [*PROTECTED, UNSAFE]
+
+TIMEOUT = Unclear("no answer within 10 s")
+UNREACHABLE = NotSent("connection refused")
+TOO_OFTEN = Refused(60007, "")
+EXPIRED = Refused(70001, "")
+INTERNAL = Refused(10002, "")
+LOCKED = Refused(70050, "")
+
+failures = st.one_of(
+    st.builds(Refused, st.sampled_from([row.code for row in codes.ROWS] + [999_999]), st.just("")),
+    st.builds(Unclear, st.just("?"), st.sampled_from([None, 301, 404, 408, 413, 429, 500, 502, 503, 504])),
+    st.just(UNREACHABLE),
+    st.just(Dropped("MsgFreqCtrl")),
+    st.just(Held("")),
+)
+commands = st.sampled_from([*COMMANDS.values(), UNSAFE])
+
+
+def after(
+    attempt: int,
+    command: Command[Any, Any],
+    outcome: Outcome[Any],
+    *,
+    elapsed: float = 0.0,
+    deadline: float = 1000.0,
+    reauthenticated: bool = False,
+    jitter: float = 0.0,
+) -> Decision:
+    return decide(
+        attempt,
+        command,
+        outcome,
+        elapsed=elapsed,
+        deadline=deadline,
+        reauthenticated=reauthenticated,
+        jitter=jitter,
+    )
+
+
+@pytest.mark.parametrize("command", ALL)
+def test_an_answer_ends_the_call(command: Command[Any, Any]) -> None:
+    assert after(1, command, Answered(Reply())) == Stop(Why.DONE)
+
+
+@pytest.mark.parametrize("command", PROTECTED)
+@pytest.mark.parametrize(
+    "outcome", [TIMEOUT, INTERNAL, Refused(60008, ""), *(Unclear("", status) for status in (408, 500, 502, 503, 504))]
+)
+def test_what_may_have_been_done_is_tried_three_times(command: Command[Any, Any], outcome: Failure) -> None:
+    decisions = [after(attempt, command, outcome) for attempt in range(1, UNCLEAR_ATTEMPTS + 1)]
+    assert [type(decision) for decision in decisions] == [Again, Again, Stop]
+    assert [decision.wait for decision in decisions if isinstance(decision, Again)] == pytest.approx([0.36, 0.72])
+    assert decisions[-1] == Stop(Why.ATTEMPTS)
+
+
+@pytest.mark.parametrize("outcome", [TIMEOUT, Refused(60008, ""), Unclear("", 502)])
+def test_what_may_have_been_done_is_never_sent_again_by_an_unsafe_command(outcome: Failure) -> None:
+    assert after(1, UNSAFE, outcome) == Stop(Why.UNSAFE)
+
+
+@pytest.mark.parametrize("command", ALL)
+@pytest.mark.parametrize("outcome", [TOO_OFTEN, Dropped("MsgFreqCtrl"), Unclear("HTTP 429", 429)])
+def test_too_fast_waits_a_second_and_longer(command: Command[Any, Any], outcome: Failure) -> None:
+    waits = []
+    for attempt in range(1, THROTTLED_ATTEMPTS):
+        decision = after(attempt, command, outcome, jitter=0.5)
+        assert isinstance(decision, Again)
+        waits.append(decision.wait)
+    assert waits[:2] == pytest.approx([1.35, 2.7])
+    assert waits == sorted(waits)
+    assert after(THROTTLED_ATTEMPTS, command, outcome) == Stop(Why.ATTEMPTS)
+
+
+@pytest.mark.parametrize("command", ALL)
+def test_what_was_never_sent_may_always_be_sent_and_reaches_the_backup(command: Command[Any, Any]) -> None:
+    for attempt in range(1, CONNECT_ATTEMPTS):
+        assert isinstance(after(attempt, command, UNREACHABLE), Again)
+    assert after(CONNECT_ATTEMPTS, command, UNREACHABLE) == Stop(Why.ATTEMPTS)
+
+
+@pytest.mark.parametrize("command", ALL)
+@pytest.mark.parametrize("code", [70001, 70002, 70003, 70005, 70052, 70101, 60004, 60005])
+def test_a_refused_signature_is_renewed_once(command: Command[Any, Any], code: int) -> None:
+    assert after(1, command, Refused(code, "")) == Again(0.0, fresh_signature=True)
+    assert after(2, command, Refused(code, ""), reauthenticated=True) == Stop(Why.SIGNATURE)
+    assert after(THROTTLED_ATTEMPTS, command, Refused(code, "")) == Again(0.0, fresh_signature=True)
+
+
+@pytest.mark.parametrize("command", ALL)
+@pytest.mark.parametrize("code", [70050, 70009, 70013, 70014, 70016, 70020, 60010, 999_999])
+def test_permanent_codes_are_never_repeated(command: Command[Any, Any], code: int) -> None:
+    assert after(1, command, Refused(code, "")) == Stop(Why.PERMANENT)
+
+
+@pytest.mark.parametrize("status", [301, 302, 400, 401, 403, 404, 413])
+def test_other_http_statuses_are_permanent(status: int) -> None:
+    assert after(1, GET_GROUP_INFO, Unclear("", status)) == Stop(Why.PERMANENT)
+
+
+def test_one_number_means_different_things() -> None:
+    quota = Refused(10006, "")
+    assert isinstance(after(1, ADD_GROUP_MEMBER, quota), Again)
+    assert after(1, CREATE_GROUP, quota) == Stop(Why.PERMANENT)
+
+
+@given(commands, failures, st.integers(1, 20), st.floats(0, 60), st.floats(0.1, 60), st.booleans(), st.floats(0, 1))
+def test_no_wait_ends_after_the_deadline(
+    command: Command[Any, Any],
+    outcome: Failure,
+    attempt: int,
+    elapsed: float,
+    deadline: float,
+    reauthenticated: bool,
+    jitter: float,
+) -> None:
+    decision = after(
+        attempt,
+        command,
+        outcome,
+        elapsed=elapsed,
+        deadline=deadline,
+        reauthenticated=reauthenticated,
+        jitter=jitter,
+    )
+    if isinstance(decision, Again):
+        assert elapsed + decision.wait < deadline
+        assert 0 <= decision.wait <= LONGEST_WAIT
+        assert not (decision.fresh_signature and reauthenticated)
+    if elapsed >= deadline:
+        assert isinstance(decision, Stop)
+
+
+@given(commands, failures, st.floats(0, 1), st.booleans())
+def test_every_series_of_one_failure_ends(
+    command: Command[Any, Any], outcome: Failure, jitter: float, reauthenticated: bool
+) -> None:
+    for attempt in range(1, THROTTLED_ATTEMPTS + 2):
+        decision = after(attempt, command, outcome, reauthenticated=reauthenticated, jitter=jitter)
+        if isinstance(decision, Stop):
+            return
+        reauthenticated = reauthenticated or decision.fresh_signature
+    pytest.fail("still going")
+
+
+@given(failures, st.integers(1, 10))
+def test_an_unsafe_command_is_repeated_only_if_nothing_was_done(outcome: Failure, attempt: int) -> None:
+    if isinstance(after(attempt, UNSAFE, outcome), Again):
+        assert not maybe_done(UNSAFE, outcome)
+
+
+@given(st.integers(1, 7), st.floats(0, 1))
+def test_jitter_adds_a_fifth_to_a_half_at_every_length(attempt: int, between: float) -> None:
+    def wait(jitter: float) -> float:
+        decision = after(attempt, GET_GROUP_INFO, TOO_OFTEN, jitter=jitter)
+        assert isinstance(decision, Again)
+        return decision.wait
+
+    assert wait(1.0) / wait(0.0) == pytest.approx(1.5 / 1.2)
+    assert wait(0.0) <= wait(between) <= wait(1.0)
+
+
+def test_doubt_outlives_later_attempts_that_did_nothing() -> None:
+    for last in (UNREACHABLE, Held(""), Dropped("MsgFreqCtrl"), TOO_OFTEN, EXPIRED):
+        assert standing(ADD_GROUP_MEMBER, TIMEOUT, last) == TIMEOUT
+        assert standing(ADD_GROUP_MEMBER, None, last) == last
+    assert standing(ADD_GROUP_MEMBER, TIMEOUT, INTERNAL) == INTERNAL
+    assert standing(CREATE_GROUP, TIMEOUT, Refused(10021, "")) == Refused(10021, "")
+
+
+def test_reading_leaves_no_doubt() -> None:
+    assert not maybe_done(GET_GROUP_INFO, TIMEOUT)
+    assert maybe_done(ADD_GROUP_MEMBER, TIMEOUT)
+    assert maybe_done(ADD_GROUP_MEMBER, INTERNAL)
+    assert not maybe_done(ADD_GROUP_MEMBER, TOO_OFTEN)
+    assert not maybe_done(ADD_GROUP_MEMBER, UNREACHABLE)
+
+
+async def test_tenacity_does_what_was_decided() -> None:
+    slept: list[float] = []
+    decisions: list[Decision] = [Again(0.5), Again(0.0, fresh_signature=True), Stop(Why.DONE)]
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    async def attempt() -> Tried[str]:
+        number = 4 - len(decisions)
+        return Tried(number + 1, f"outcome {number + 1}", decisions.pop(0))
+
+    last = await repeat(Tried(1, "outcome 1", Again(0.3)), attempt, sleep)
+    assert last == Tried(4, "outcome 4", Stop(Why.DONE))
+    assert slept == [0.3, 0.5, 0.0]
+
+
+async def test_an_exception_of_an_attempt_is_not_swallowed() -> None:
+    async def sleep(_: float) -> None:
+        return
+
+    async def attempt() -> Tried[str]:
+        raise ZeroDivisionError("a bug")
+
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        await repeat(Tried(1, "", Again(0.0)), attempt, sleep)
