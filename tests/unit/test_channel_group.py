@@ -1,0 +1,156 @@
+"""Channels as groups: byte limits at the edge, custom data over several fields, and the tag."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.errors import InvalidError
+from channel_adapter.mapping.channel_group import (
+    FieldKeys,
+    Profile,
+    check_profile,
+    create_request,
+    difference,
+    fields_of,
+    is_channel,
+    to_channel,
+    update_request,
+)
+from channel_adapter.mapping.text import byte_size, split_text
+from channel_adapter.tencent.limits import GROUP_PROFILE, GROUP_PROFILE_LEGACY
+from channel_adapter.tencent.wire import groups
+
+KEYS = FieldKeys("ch_tag", "ch_org", tuple(f"ch_data_{n}" for n in range(1, 7)))
+TAG_ALONE = FieldKeys("ch_tag")
+HARBOUR = ChannelId("@TGS#_harbor_news")
+EDITOR = UserId("editor_7")
+
+
+def text_of(size: int, piece: str) -> str:
+    """Text of exactly `size` bytes, made of `piece` and filled up with ASCII."""
+    count = size // byte_size(piece)
+    return piece * count + "x" * (size - count * byte_size(piece))
+
+
+@pytest.mark.parametrize(("field", "limit"), [("name", 100), ("introduction", 400), ("notification", 400)])
+@pytest.mark.parametrize("piece", ["a", "港", "🚢", "👩‍👩‍👧"])
+def test_multi_byte_text_fits_to_the_byte(field: str, limit: int, piece: str) -> None:
+    check_profile(Profile(**{field: text_of(limit, piece)}), KEYS, GROUP_PROFILE)  # type: ignore[arg-type]
+    with pytest.raises(InvalidError) as refused:
+        check_profile(Profile(**{field: text_of(limit + 1, piece)}), KEYS, GROUP_PROFILE)  # type: ignore[arg-type]
+    assert (refused.value.field, refused.value.limit, refused.value.size) == (field, limit, limit + 1)
+
+
+def test_the_legacy_limits_are_smaller() -> None:
+    with pytest.raises(InvalidError) as refused:
+        check_profile(Profile(name="港" * 11), KEYS, GROUP_PROFILE_LEGACY)
+    assert (refused.value.limit, refused.value.size) == (30, 33)
+
+
+@pytest.mark.parametrize("avatar", ["ftp://x/y", "harbour.png", "https://" + "x" * 500])
+def test_avatars_are_urls_of_500_bytes(avatar: str) -> None:
+    with pytest.raises(InvalidError) as refused:
+        check_profile(Profile(avatar=avatar), KEYS, GROUP_PROFILE)
+    assert refused.value.field == "avatar"
+
+
+@pytest.mark.parametrize("name", ["", "   ", "\n"])
+def test_a_name_says_something(name: str) -> None:
+    with pytest.raises(InvalidError) as refused:
+        check_profile(Profile(name=name), KEYS, GROUP_PROFILE)
+    assert refused.value.field == "name"
+
+
+def test_half_a_surrogate_is_no_text() -> None:
+    with pytest.raises(InvalidError, match="surrogate"):
+        check_profile(Profile(name="\ud83d"), KEYS, GROUP_PROFILE)
+
+
+def test_an_organization_needs_a_declared_key() -> None:
+    with pytest.raises(InvalidError, match="organization_key") as refused:
+        check_profile(Profile(organization="Harbour Office"), TAG_ALONE, GROUP_PROFILE)
+    assert (refused.value.field, refused.value.limit, refused.value.size) == ("organization", 0, 14)
+
+
+def test_custom_data_says_how_many_keys_it_needs() -> None:
+    keys = FieldKeys("ch_tag", None, ("one",))
+    with pytest.raises(InvalidError, match=r"needs 2 custom group fields.*declare 1 more") as refused:
+        check_profile(Profile(custom_data="x" * 513), keys, GROUP_PROFILE)
+    assert (refused.value.field, refused.value.limit, refused.value.size) == ("custom_data", 512, 513)
+
+
+@pytest.mark.parametrize("piece", ["x", "港", "🚢"])
+def test_custom_data_has_3000_bytes_over_six_keys(piece: str) -> None:
+    check_profile(Profile(custom_data=text_of(3000, piece)), KEYS, GROUP_PROFILE)
+    with pytest.raises(InvalidError) as refused:
+        check_profile(Profile(custom_data=text_of(3001, piece)), KEYS, GROUP_PROFILE)
+    assert (refused.value.limit, refused.value.size) == (3000, 3001)
+
+
+@given(st.text(st.characters(codec="utf-8"), max_size=800), st.integers(4, 600))
+def test_split_text_is_whole_again_and_every_piece_fits(text: str, size: int) -> None:
+    pieces = split_text(text, size)
+    assert "".join(pieces) == text
+    assert all(0 < byte_size(piece) <= size for piece in pieces)
+
+
+@given(st.text(st.characters(codec="utf-8"), max_size=700), st.text(st.characters(codec="utf-8"), max_size=100))
+def test_what_is_created_reads_back(custom_data: str, organization: str) -> None:
+    wanted = Profile(
+        name="Harbour News 港口",
+        introduction="Tides",
+        notification="",
+        avatar="https://static.example.org/h.png",
+        organization=organization,
+        custom_data=custom_data,
+        max_subscribers=500,
+    )
+    check_profile(wanted, KEYS, GROUP_PROFILE)
+    request = create_request(HARBOUR, EDITOR, wanted, KEYS)
+    group = groups.GroupProfile(
+        name=request.name,
+        introduction=request.introduction,
+        face_url=request.face_url,
+        owner_account=request.owner_account,
+        max_member_num=request.max_member_count,
+        app_defined_data=request.app_defined_data,
+        member_num=1,
+        mute_all_member="On",
+    )
+    fields = fields_of(group)
+    assert is_channel(fields, KEYS)
+    channel = to_channel(HARBOUR, group, fields, KEYS)
+    assert channel.owner == EDITOR
+    assert channel.subscriber_count == 0
+    assert channel.complete
+    assert difference(wanted, channel).empty()
+
+
+def test_an_update_names_only_what_changed_and_empties_unused_fields() -> None:
+    request = update_request(HARBOUR, Profile(custom_data="short"), KEYS)
+    assert request.to_wire() == {
+        "GroupId": HARBOUR,
+        "AppDefinedData": [
+            {"Key": "ch_data_1", "Value": "short"},
+            *({"Key": f"ch_data_{n}", "Value": ""} for n in range(2, 7)),
+        ],
+    }
+
+
+@pytest.mark.parametrize("data", [None, [], [{"Key": "other", "Value": "ch1"}], [{"Key": "ch_tag", "Value": ""}]])
+def test_an_absent_tag_in_every_form_means_no_channel(data: list[dict[str, str]] | None) -> None:
+    group = groups.GroupProfile.model_validate({"AppDefinedData": data})
+    assert not is_channel(fields_of(group), KEYS)
+
+
+@pytest.mark.parametrize(("tag", "ours"), [("ch1", True), ("ch1;m=42", True), ("ch12", False), ("CH1", False)])
+def test_the_tag_is_a_kind_a_version_and_perhaps_more(tag: str, ours: bool) -> None:
+    assert is_channel({"ch_tag": tag}, KEYS) is ours
+
+
+def test_mute_all_is_read_under_its_old_name_too() -> None:
+    group = groups.GroupProfile.model_validate({"ShutUpAllMember": "On", "MemberNum": 3})
+    channel = to_channel(HARBOUR, group, {}, KEYS)
+    assert channel.complete
+    assert channel.subscriber_count == 3  # nobody owns it, so everybody counts

@@ -1,0 +1,139 @@
+"""Posts as message elements: every kind reads back as it was written, and what cannot be said is refused."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from channel_adapter.domain.post import (
+    Article,
+    Content,
+    Custom,
+    Face,
+    File,
+    Image,
+    Location,
+    Sound,
+    Text,
+    TextAndImage,
+    Unrecognised,
+    Video,
+)
+from channel_adapter.errors import InvalidError
+from channel_adapter.mapping.post_body import from_elements, to_elements
+from channel_adapter.tencent.wire.msg_body import Element
+
+LIMIT = 12_000
+URL = "https://static.example.org/a"
+
+words = st.text(st.characters(codec="utf-8"), min_size=1, max_size=40).filter(lambda text: bool(text.strip()))
+any_text = st.text(st.characters(codec="utf-8"), max_size=40)
+urls = st.sampled_from([URL, URL + ".png", "http://example.org/b.JPG?x=1"])
+numbers = st.integers(0, 2**31)
+images = st.builds(Image, urls, numbers, numbers, numbers)
+contents: st.SearchStrategy[Content] = st.one_of(
+    st.builds(Text, words),
+    images,
+    st.builds(TextAndImage, words, images),
+    st.builds(Article, words, any_text, urls, urls, numbers, numbers),
+    st.builds(Video, urls, numbers, numbers, st.just("mp4"), urls, st.just("png"), numbers, numbers, numbers),
+    st.builds(File, urls, any_text, numbers),
+    st.builds(Sound, urls, numbers, numbers),
+    st.builds(Location, st.floats(-90, 90), st.floats(-180, 180), any_text),
+    st.builds(Face, numbers, any_text),
+    st.builds(Custom, words, any_text, any_text, any_text),
+)
+
+
+@given(contents)
+def test_every_kind_of_content_reads_back_as_written(content: Content) -> None:
+    elements, parts = to_elements(content, LIMIT)
+    assert parts == (content,)
+    over_the_wire = [Element.model_validate_json(element.to_json()) for element in elements]
+    assert from_elements(over_the_wire) == (content,)
+
+
+@given(
+    st.lists(
+        st.one_of(st.builds(Text, words), images, st.builds(File, urls, any_text, numbers)), min_size=1, max_size=4
+    )
+)
+def test_several_parts_read_back_in_order(parts: list[Content]) -> None:
+    elements, expected = to_elements(parts, LIMIT)
+    assert from_elements(elements) == expected
+
+
+def test_a_text_and_a_picture_are_one_thing() -> None:
+    elements, parts = to_elements([Text("Low tide"), Image(URL)], LIMIT)
+    assert parts == (TextAndImage("Low tide", Image(URL)),)
+    assert [element.msg_type for element in elements] == ["TIMTextElem", "TIMImageElem"]
+
+
+def test_an_article_is_the_element_that_stock_clients_draw() -> None:
+    elements, _ = to_elements(Article("Tides", "Low at noon", "https://example.org/t", URL, 640, 480), LIMIT)
+    assert elements[0].to_wire() == {
+        "MsgType": "TIMCustomElem",
+        "MsgContent": {
+            "Data": '{"businessID":"official_account_tweet","title":"Tides","content":"Low at noon",'
+            '"link":"https://example.org/t","imageInfo":{"url":"https://static.example.org/a","width":640,"height":480},'
+            '"version":1}',
+            "Desc": "Tides",
+            "Ext": "",
+            "Sound": "",
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "field"),
+    [
+        ([], "content"),
+        (Text(""), "text"),
+        (Text(" \n"), "text"),
+        (Image(""), "url"),
+        (Image("harbour.png"), "url"),
+        (TextAndImage("x", Image("")), "url"),
+        (Article(""), "title"),
+        (Article("t", link="nowhere"), "link"),
+        (Video(""), "url"),
+        (File("ftp://example.org/x"), "url"),
+        (Location(91, 0), "latitude"),
+        (Location(0, float("nan")), "longitude"),
+        (Custom(""), "data"),
+        ([Custom("a"), Custom("b")], "content"),
+        ([Article("a"), Custom("b")], "content"),
+        (Unrecognised("TIMRelayElem", "{}"), "content"),
+        ("just text", "content"),
+    ],
+)
+def test_what_cannot_be_said_is_refused_by_field(content: Content, field: str) -> None:
+    with pytest.raises(InvalidError) as refused:
+        to_elements(content, LIMIT)
+    assert refused.value.field == field
+
+
+def test_a_body_over_its_bytes_is_told_its_size() -> None:
+    envelope = len('[{"MsgType":"TIMTextElem","MsgContent":{"Text":""}}]')
+    to_elements(Text("港" * ((LIMIT - envelope) // 3)), LIMIT)
+    with pytest.raises(InvalidError) as refused:
+        to_elements(Text("x" * (LIMIT - envelope + 1)), LIMIT)
+    assert (refused.value.field, refused.value.limit, refused.value.size) == ("content", LIMIT, LIMIT + 1)
+
+
+@pytest.mark.parametrize(
+    "element",
+    [
+        {"MsgType": "TIMRelayElem", "MsgContent": {"Title": "t", "MsgNum": 1}},
+        {"MsgType": "TIMTextElem", "MsgContent": {"Words": "no Text here"}},
+        {"MsgType": "TIMImageElem", "MsgContent": {"UUID": "u", "ImageInfoArray": []}},
+        {"MsgType": "AppElem", "MsgContent": {}},
+    ],
+)
+def test_foreign_elements_stay_whole(element: dict[str, object]) -> None:
+    (part,) = from_elements([Element.model_validate(element)])
+    assert isinstance(part, Unrecognised)
+    assert part.type == element["MsgType"]
+
+
+def test_custom_json_of_others_is_not_an_article() -> None:
+    element = Element(msg_type="TIMCustomElem", msg_content={"Data": '{"businessID":"order","title":"x"}', "Desc": "d"})
+    assert from_elements([element]) == (Custom('{"businessID":"order","title":"x"}', "d"),)
