@@ -6,9 +6,10 @@ from typing import Any
 from channel_adapter.stub.world.call import Call, handles
 from channel_adapter.stub.world.message_log import SECONDS_PER_DAY
 from channel_adapter.stub.world.refusal import Refusal
-from channel_adapter.stub.world.state import NICK_TAG, PORTRAIT_TAG, is_user_id
+from channel_adapter.stub.world.state import is_user_id
 from channel_adapter.tencent import catalog, codes
 from channel_adapter.tencent.wire import accounts as wire
+from channel_adapter.tencent.wire import profiles
 
 
 @handles(catalog.ACCOUNT_IMPORT)
@@ -115,9 +116,9 @@ def import_one(call: Call[Any], user: str, nick: str | None, face_url: str | Non
     """Import or update; `check_import` has agreed."""
     call.state.add_account(user)
     if nick is not None:
-        call.state.profiles.setdefault(user, {})[NICK_TAG] = nick
+        call.state.profiles.setdefault(user, {})[profiles.NICK] = nick
     if face_url is not None:
-        call.state.profiles.setdefault(user, {})[PORTRAIT_TAG] = face_url
+        call.state.profiles.setdefault(user, {})[profiles.IMAGE] = face_url
 
 
 def _delete(call: Call[wire.AccountDeleteRequest], user: str) -> wire.AccountDeleteResult:

@@ -82,7 +82,7 @@ class Call(Generic[RequestT]):
         return Event(command, {"CallbackCommand": command, **filled, "EventTime": int(self.time * 1000)}, self.platform)
 
     def emit(self, command: str, **body: Any) -> None:
-        """Tell the app afterwards; delivered only when the call succeeds."""
+        """Tell the app afterwards, also when the call is refused after all: some events are about that."""
         self.events.append(self.event(command, **body))
 
     def obey(self, refusal_code: int) -> None:
@@ -100,14 +100,18 @@ class Handler:
     command: Command[Any, Any]
     run: Callable[[Call[Any]], Reply]
     before: Callable[[Call[Any]], Event | None] | None = None
+    sized: bool = False  # a reading command of the group service: its answer may grow over 1 MB
 
 
 def handles(
-    command: Command[RequestT, ReplyT], *, before: Callable[[Call[RequestT]], Event | None] | None = None
+    command: Command[RequestT, ReplyT],
+    *,
+    before: Callable[[Call[RequestT]], Event | None] | None = None,
+    sized: bool = False,
 ) -> Callable[[Callable[[Call[RequestT]], ReplyT]], Handler]:
     """Make a function the handler of a catalog row."""
 
     def wrap(run: Callable[[Call[RequestT]], ReplyT]) -> Handler:
-        return Handler(command, run, before)
+        return Handler(command, run, before, sized)
 
     return wrap

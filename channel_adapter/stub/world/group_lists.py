@@ -14,7 +14,7 @@ from channel_adapter.tencent.wire import groups as wire
 NEED_APP_DEFINED_DATA = "NeedAppDefineData"  # a flag of the web client's protocol [js-sdk]
 
 
-@handles(catalog.GET_JOINED_GROUP_LIST)
+@handles(catalog.GET_JOINED_GROUP_LIST, sized=True)
 def get_joined_group_list(call: Call[wire.GetJoinedGroupListRequest]) -> wire.GetJoinedGroupListReply:
     """The groups a user is in, by join time; TotalCount counts all matches [docS 1625]."""
     request = call.request
@@ -76,7 +76,7 @@ def _row(group: Group, user: str) -> int:
     return row
 
 
-@handles(catalog.GET_APPID_GROUP_LIST)
+@handles(catalog.GET_APPID_GROUP_LIST, sized=True)
 def get_appid_group_list(call: Call[wire.GetAppidGroupListRequest]) -> wire.GetAppidGroupListReply:
     """Every group of the app, in the order of creation, paged by a cursor [docS 1614]."""
     request = call.request

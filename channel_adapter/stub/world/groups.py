@@ -139,7 +139,7 @@ def create_group(call: Call[wire.CreateGroupRequest]) -> wire.CreateGroupReply:
     )
 
 
-@handles(catalog.GET_GROUP_INFO)
+@handles(catalog.GET_GROUP_INFO, sized=True)
 def get_group_info(call: Call[wire.GetGroupInfoRequest]) -> wire.GetGroupInfoReply:
     """The call succeeds; every item has its own code [docS 1616]."""
     asked = call.request.group_id_list

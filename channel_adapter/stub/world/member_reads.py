@@ -15,7 +15,7 @@ from channel_adapter.tencent.wire import members as wire
 START = ("", "0", 0, None)  # cursors that mean the first page [decision 20]
 
 
-@handles(catalog.GET_GROUP_MEMBER_INFO)
+@handles(catalog.GET_GROUP_MEMBER_INFO, sized=True)
 def get_group_member_info(call: Call[wire.GetGroupMemberInfoRequest]) -> wire.GetGroupMemberInfoReply:
     """A page of members in the order of joining; Communities by cursor only [docS 1617]."""
     request = call.request
@@ -78,7 +78,7 @@ def _page(table: MemberTable, start: int, most: int, roles: frozenset[Role]) -> 
             return found, start
 
 
-@handles(catalog.GET_SPECIFIED_GROUP_MEMBER_INFO)
+@handles(catalog.GET_SPECIFIED_GROUP_MEMBER_INFO, sized=True)
 def get_specified_group_member_info(
     call: Call[wire.GetSpecifiedGroupMemberInfoRequest],
 ) -> wire.GetSpecifiedGroupMemberInfoReply:

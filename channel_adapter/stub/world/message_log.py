@@ -7,7 +7,8 @@ from bisect import bisect_right, insort
 from collections import deque
 from collections.abc import Hashable
 from dataclasses import dataclass, field
-from typing import Any
+
+from channel_adapter.tencent.wire.msg_body import Element
 
 SECONDS_PER_DAY = 86_400
 
@@ -22,16 +23,16 @@ class Extensions:
     writes: deque[float] = field(default_factory=deque)  # moments of the changes of the last minute
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Message:
-    """One stored message. `gone` covers deletion; expiry is worked out when it is read."""
+    """One stored message; whether it has expired is worked out when it is read."""
 
     seq: int
     time: int
     random: int
     sender: str
     priority: int
-    body: list[dict[str, Any]]
+    body: list[Element]
     cloud_custom_data: str | None = None
     supports_extensions: bool = False
     recalled: bool = False

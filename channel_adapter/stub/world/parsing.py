@@ -19,9 +19,9 @@ BAD_PARAMETER = {
     catalog.MESSAGE_SERVICE: codes.MESSAGE_BAD_JSON,
     catalog.CONTACT_SERVICE: codes.CONTACT_BAD_PARAMETER,
     catalog.OFFICIAL_SERVICE: codes.OFFICIAL_BAD_PARAMETER,
-    "profile": codes.PROFILE_BAD_PARAMETER,
+    catalog.PROFILE_SERVICE: codes.PROFILE_BAD_PARAMETER,
 }
-NO_RECEIVER = {catalog.MESSAGE_SERVICE: codes.NO_RECEIVER, "profile": codes.PROFILE_NO_RECEIVER}
+NO_RECEIVER = {catalog.MESSAGE_SERVICE: codes.NO_RECEIVER, catalog.PROFILE_SERVICE: codes.PROFILE_NO_RECEIVER}
 
 
 def bad_parameter(command: Command[Any, Any]) -> int:

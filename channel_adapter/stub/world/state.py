@@ -137,8 +137,6 @@ class State:
             self._joined[user] = rest[0].alone if len(rest) == 1 else rest
 
 
-NICK_TAG = "Tag_Profile_IM_Nick"  # [doc 1500]
-PORTRAIT_TAG = "Tag_Profile_IM_Image"
 ONLINE, OFFLINE = "Online", "Offline"  # [java-sdk]
 
 

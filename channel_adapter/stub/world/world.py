@@ -12,6 +12,7 @@ from channel_adapter.stub.world.clock import WorldClock
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.stub.world.registry import HANDLERS
 from channel_adapter.stub.world.state import State
+from channel_adapter.tencent import codes
 from channel_adapter.tencent.command import Command
 from channel_adapter.tencent.wire.envelope import Reply
 
@@ -59,9 +60,12 @@ class World:
         """Carry out one call, or raise Refusal and change nothing. `decision`: what the app answered beforehand."""
         call = self._call(command, body, caller, origin, decision)
         handler = HANDLERS[command.service, command.name]
-        reply = handler.run(call)
-        for event in call.events:
-            self.emit(event)
+        try:
+            reply = handler.run(call)
+            if handler.sized and len(reply.to_json()) > self.settings.limits.reply_bytes:
+                raise Refusal(codes.REPLY_TOO_LARGE, "the answer is over 1 MB: ask for less")
+        finally:
+            self._emit_all(call)
         return reply
 
     def before_callback(
@@ -71,12 +75,20 @@ class World:
         handler = HANDLERS.get((command.service, command.name))
         if handler is None or handler.before is None:
             return None
-        return handler.before(self._call(command, body, caller, origin, ALLOW))
+        call = self._call(command, body, caller, origin, ALLOW)
+        try:
+            return handler.before(call)
+        finally:
+            self._emit_all(call)
 
     def emit(self, event: Event) -> None:
         """Hand an after-event to whoever listens."""
         if self.on_event is not None:
             self.on_event(event)
+
+    def _emit_all(self, call: Call[Any]) -> None:
+        for event in call.events:
+            self.emit(event)
 
     def _call(self, command: Command[Any, Any], body: Any, caller: str, origin: str, decision: Decision) -> Call[Any]:
         if not self.handles(command):

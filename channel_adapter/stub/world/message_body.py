@@ -1,0 +1,100 @@
+"""What may stand in a message: elements, sizes, mentions [messages 8]."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import orjson
+from pydantic import ValidationError
+
+from channel_adapter.stub.settings import StubSettings
+from channel_adapter.stub.world.group_rules import bad
+from channel_adapter.stub.world.refusal import Refusal
+from channel_adapter.tencent import codes
+from channel_adapter.tencent.wire import msg_body as wire
+from channel_adapter.tencent.wire.envelope import WireModel
+
+CONTENTS: Mapping[str, type[WireModel]] = {
+    wire.TEXT: wire.TextContent,
+    wire.FACE: wire.FaceContent,
+    wire.LOCATION: wire.LocationContent,
+    wire.CUSTOM: wire.CustomContent,
+    wire.SOUND: wire.SoundContent,
+    wire.IMAGE: wire.ImageContent,
+    wire.FILE: wire.FileContent,
+    wire.VIDEO: wire.VideoContent,
+}
+CUSTOM_ELEMENTS = 1  # at most, in one message [doc 33527]
+MENTION_ALL, MENTIONED = "GroupAtAllFlag", "GroupAt_Account"  # GroupAtInfo [doc 34959]
+
+
+class BodyCodes(NamedTuple):
+    """What a family answers to an empty body and to a bad element."""
+
+    empty: int
+    element: int
+
+
+SENDING = BodyCodes(codes.BAD_PARAMETER, codes.BAD_PARAMETER)
+MODIFYING = BodyCodes(codes.MSG_BODY_MALFORMED, codes.ELEMENT_MALFORMED)
+
+
+def check_body(body: Sequence[wire.Element], answer: BodyCodes = SENDING) -> None:
+    """At least one element, the documented types in each, one custom element at most. Unknown types pass."""
+    if not body:
+        raise Refusal(answer.empty, "MsgBody is empty")
+    if sum(element.msg_type == wire.CUSTOM for element in body) > CUSTOM_ELEMENTS:
+        raise Refusal(answer.element, f"MsgBody: more than {CUSTOM_ELEMENTS} {wire.CUSTOM}")
+    for element in body:
+        _check_element(element, answer)
+
+
+def _check_element(element: wire.Element, answer: BodyCodes) -> None:
+    try:
+        orjson.dumps(element.msg_content)  # what cannot be sent again cannot be stored: lone surrogates, huge numbers
+    except orjson.JSONEncodeError:
+        raise Refusal(answer.element, f"{element.msg_type}: MsgContent is no JSON that can be kept") from None
+    content = CONTENTS.get(element.msg_type)
+    if content is None:
+        return
+    try:
+        content.model_validate(element.msg_content, strict=True, by_alias=True, by_name=False)
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(str(part) for part in problem["loc"])
+        raise Refusal(answer.element, f"{element.msg_type}.{where}: {problem['msg']}") from None
+
+
+def check_size(settings: StubSettings, body: Sequence[wire.Element], cloud_custom_data: str | None) -> None:
+    """80002 above the limit: the lengths of all element fields together [sdk-hdr 8.0]."""
+    size = sum(_size(element.msg_content) for element in body)
+    if cloud_custom_data and settings.behaviour.count_cloud_custom_data:
+        size += len(cloud_custom_data.encode())
+    if size > settings.limits.message_bytes:
+        raise Refusal(
+            codes.MESSAGE_TOO_LONG, f"the message has {size} bytes, the limit is {settings.limits.message_bytes}"
+        )
+
+
+def _size(value: Any) -> int:
+    """UTF-8 bytes of all texts and numbers in a JSON value; its depth has been checked."""
+    if isinstance(value, str):
+        return len(value.encode())
+    if isinstance(value, dict):
+        return sum(map(_size, value.values()))
+    if isinstance(value, list):
+        return sum(map(_size, value))
+    return 0 if value is None or isinstance(value, bool) else len(str(value))
+
+
+def check_mentions(mentions: Sequence[Mapping[str, Any]] | None, most: int) -> None:
+    """Each item mentions everybody or one account [doc 34959]."""
+    if mentions is None:
+        return
+    if len(mentions) > most:
+        raise Refusal(codes.TOO_MANY_MENTIONS, f"GroupAtInfo: {most} at most")
+    for item in mentions:
+        flag, account = item.get(MENTION_ALL), item.get(MENTIONED)
+        if isinstance(account, int | float) and not isinstance(account, bool):
+            raise Refusal(codes.ACCOUNT_NOT_A_STRING, f"{MENTIONED} must be a string")
+        if flag not in (0, 1) or isinstance(flag, bool) or (flag == 0 and not isinstance(account, str)):
+            raise bad(f"GroupAtInfo: {MENTION_ALL} 1, or 0 with {MENTIONED}")
