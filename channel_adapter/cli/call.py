@@ -1,0 +1,38 @@
+"""`call`: the escape hatch."""
+
+from typing import Annotated
+
+import orjson
+import typer
+
+from channel_adapter.cli.command import Run, command, single
+from channel_adapter.cli.exits import UsageError
+from channel_adapter.cli.json_stream import encode
+from channel_adapter.cli.sources import STDIN, read_text
+
+app = single()
+
+
+@command(
+    app, "call",
+    example="""channel-adapter call group_open_http_svc get_group_info '{"GroupIdList": ["@TGS#_harbor_news"]}'""",
+)  # fmt: skip
+async def call(
+    run: Run,
+    service: Annotated[str, typer.Argument(metavar="SERVICE", help="For example group_open_http_svc.")],
+    name: Annotated[str, typer.Argument(metavar="COMMAND", help="For example get_group_info.")],
+    body: Annotated[str, typer.Argument(metavar="JSON", help="The request; - for stdin.")] = "{}",
+) -> None:
+    """Call a command of the service as it stands in its documentation, and print the reply as JSON.
+
+    Signed, limited and repeated like every other call; nothing else is added, checked or translated.
+    """
+    try:
+        request = orjson.loads(read_text(STDIN, "body") if body == STDIN else body)
+    except orjson.JSONDecodeError as wrong:
+        raise UsageError(f"the request is not JSON: {wrong}", field="body") from None
+    if not isinstance(request, dict):
+        raise UsageError("the request must be a JSON object", field="body")
+    async with run.adapter() as adapter:
+        reply = await adapter.call(service, name, request)
+    run.output.line(encode(reply, indent=True).decode())

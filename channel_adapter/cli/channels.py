@@ -1,0 +1,159 @@
+"""`channels`: create, show, list, update, delete."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from channel_adapter.cli.command import Run, command, group
+from channel_adapter.cli.exits import Exit, UsageError
+from channel_adapter.cli.sources import read_text
+
+if TYPE_CHECKING:
+    from channel_adapter.domain.channel import Channel
+
+app = group("channels")
+
+ChannelArgument = Annotated[str, typer.Argument(metavar="CHANNEL", help="Slug or id, for example harbor_news.")]
+
+_INTRODUCTION = Annotated[str | None, typer.Option(help="What the channel is about; 400 bytes.")]
+_NOTIFICATION = Annotated[str | None, typer.Option(help="A notice on top of the channel; 400 bytes.")]
+_AVATAR = Annotated[str | None, typer.Option(metavar="URL", help="Picture; 500 bytes.")]
+_ORGANIZATION = Annotated[str | None, typer.Option(help="Who is behind it; 512 bytes, needs a declared field.")]
+_CUSTOM = Annotated[str | None, typer.Option(help="Anything of your own; 512 bytes for each declared field.")]
+_CUSTOM_FILE = Annotated[str | None, typer.Option(metavar="FILE", help="The same from a file, - for stdin.")]
+_MAX = Annotated[int | None, typer.Option(min=1, help="How many people may follow.")]
+
+COLUMNS = ("slug", "name", "owner", "subscribers", "complete", "created_at")
+
+
+@command(
+    app,
+    "channels",
+    "create",
+    example='channel-adapter channels create --slug harbor_news --name "Harbour News" --owner editor_7',
+)
+async def create(
+    run: Run,
+    name: Annotated[str, typer.Option(help="What people read; 100 bytes.")],
+    owner: Annotated[str, typer.Option(metavar="USER", help="An account of the app; posts are sent as it.")],
+    slug: Annotated[str | None, typer.Option(help="Short name for the id: letters, digits, _ . -; 42 bytes.")] = None,
+    introduction: _INTRODUCTION = None,
+    notification: _NOTIFICATION = None,
+    avatar: _AVATAR = None,
+    organization: _ORGANIZATION = None,
+    custom_data: _CUSTOM = None,
+    custom_data_file: _CUSTOM_FILE = None,
+    max_subscribers: _MAX = None,
+    idempotency_key: Annotated[
+        str | None, typer.Option(help="Without a slug: the same key makes the same channel.")
+    ] = None,
+) -> None:
+    """Create a channel that anybody may follow and only its owner and admins post in.
+
+    Repeating the command with the same slug finishes what was interrupted and changes nothing that is complete. An id
+    that belongs to something else is refused. Texts over their bytes are refused, never cut.
+    """
+    custom_data = _custom(custom_data, custom_data_file)
+    async with run.adapter() as adapter:
+        channel = await adapter.channels.create(
+            name=name, owner=owner, slug=slug, introduction=introduction or "", notification=notification or "",
+            avatar=avatar or "", organization=organization or "", custom_data=custom_data or "",
+            max_subscribers=max_subscribers, idempotency_key=idempotency_key,
+        )  # fmt: skip
+    run.output.one(channel)
+
+
+@command(app, "channels", "show", example="channel-adapter channels show harbor_news")
+async def show(run: Run, channel: ChannelArgument) -> None:
+    """Show one channel as it is now."""
+    async with run.adapter() as adapter:
+        run.output.one(await adapter.channels.get(channel))
+
+
+@command(app, "channels", "list", example="channel-adapter channels list --user reader_1")
+async def list_channels(
+    run: Run,
+    user: Annotated[str | None, typer.Option(metavar="USER", help="Only what this person follows.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many.")] = None,
+) -> None:
+    """List the channels of the app, or those that one person follows.
+
+    Groups that are no channels are left out. With --user each row also says who the person is there and since when.
+    """
+    async with run.adapter() as adapter:
+        if user is not None:
+            columns = ("slug", "name", "role", "since", "notifications")
+            with run.output.items(columns, empty=f"{user} follows no channel") as listing:
+                async for mine in adapter.channels.subscribed(user):
+                    listing.add(mine, mine.channel.slug, mine.channel.name, mine.role, mine.since, mine.notifications)
+                    if listing.count == limit:
+                        break
+            return
+        with run.output.items(COLUMNS, empty="there is no channel") as listing:
+            async for channel in adapter.channels.all():
+                listing.add(channel, *_row(channel))
+                if listing.count == limit:
+                    break
+
+
+@command(
+    app,
+    "channels",
+    "update",
+    example='channel-adapter channels update harbor_news --introduction "Tides, ferries, fish"',
+)
+async def update(
+    run: Run,
+    channel: ChannelArgument,
+    name: Annotated[str | None, typer.Option(help="What people read; 100 bytes.")] = None,
+    introduction: _INTRODUCTION = None,
+    notification: _NOTIFICATION = None,
+    avatar: _AVATAR = None,
+    organization: _ORGANIZATION = None,
+    custom_data: _CUSTOM = None,
+    custom_data_file: _CUSTOM_FILE = None,
+    max_subscribers: _MAX = None,
+) -> None:
+    """Change what you name and nothing else; an empty text empties a field."""
+    change = {
+        "name": name, "introduction": introduction, "notification": notification, "avatar": avatar,
+        "organization": organization, "custom_data": _custom(custom_data, custom_data_file),
+    }  # fmt: skip
+    if max_subscribers is None and all(value is None for value in change.values()):
+        raise UsageError("nothing to change; name at least one field")
+    async with run.adapter() as adapter:
+        run.output.one(await adapter.channels.update(channel, **change, max_subscribers=max_subscribers))
+
+
+@command(app, "channels", "delete", example="channel-adapter channels delete harbor_news --yes")
+async def delete(
+    run: Run, channel: ChannelArgument, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False
+) -> Exit:
+    """Delete a channel with its posts and subscriptions, for good.
+
+    Asks first on a terminal, unless --yes is given. A channel that is gone already is no error. Groups that are no
+    channels are refused.
+    """
+    async with run.adapter() as adapter:
+        if not yes and sys.stdin.isatty() and not run.output.json:
+            found = await adapter.channels.get(channel)
+            if not typer.confirm(
+                f"Delete {found.name} with {found.subscriber_count:,} subscribers for good?", err=True
+            ):
+                run.output.note("nothing was deleted")
+                return Exit.REFUSED
+        deleted = await adapter.channels.delete(channel)
+    sentence = f"{channel} is deleted" if deleted else f"{channel} was gone already"
+    run.output.one({"channel": channel, "deleted": deleted}, sentence)
+    return Exit.DONE
+
+
+def _custom(text: str | None, file: str | None) -> str | None:
+    if text is not None and file is not None:
+        raise UsageError("give --custom-data or --custom-data-file, not both", field="custom_data")
+    return read_text(file, "custom_data") if file is not None else text
+
+
+def _row(channel: "Channel") -> tuple[object, ...]:
+    return channel.slug, channel.name, channel.owner, channel.subscriber_count, channel.complete, channel.created_at

@@ -1,0 +1,200 @@
+"""What all commands share: their options, their way from an error to an exit code, and their help."""
+
+# ruff: noqa: PLC0415 - help and usage errors must not wait for the client to be imported
+
+import functools
+import inspect
+import os
+import traceback
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from channel_adapter.cli.exits import Exit, SettingsError, UsageError, for_error
+from channel_adapter.cli.output import Output
+from channel_adapter.errors import ChannelAdapterError, ConfigurationError
+
+if TYPE_CHECKING:
+    from channel_adapter.adapter import ChannelAdapter
+    from channel_adapter.settings import Settings
+
+CONFIG_VARIABLE = "CHANNEL_ADAPTER_CONFIG"
+CONFIG_HERE = Path("adapter.toml")
+
+Handler = Callable[..., Coroutine[Any, Any, Exit | None]]
+
+EXAMPLES: dict[tuple[str, ...], str] = {}
+"""The example in the help of each command that has been loaded."""
+
+_JSON = Annotated[bool, typer.Option("--json", help="One JSON document on stdout; errors as JSON on stderr.")]
+_CONFIG = Annotated[
+    str | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help=f"Settings file; else ${CONFIG_VARIABLE}, else {CONFIG_HERE} if it exists, else the environment alone.",
+    ),
+]
+_VERBOSE = Annotated[int, typer.Option("--verbose", "-v", count=True, help="Show every call to the service on stderr.")]
+_DEBUG = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
+_COMMON = {"json": (_JSON, False), "config": (_CONFIG, None), "verbose": (_VERBOSE, 0), "debug": (_DEBUG, False)}
+
+
+@dataclass
+class Run:
+    """One run of one command."""
+
+    output: Output
+    config: str | None = None
+    debug: bool = False
+    so_far: Callable[[], str] = field(default=lambda: "")
+    """Says how far a long job got, for the moment it is interrupted or fails."""
+
+    def settings(self) -> "Settings":
+        """Settings from --config, the variable, ./adapter.toml, or the environment alone. Raises SettingsError."""
+        from channel_adapter.settings import Settings
+
+        path = self.config or os.environ.get(CONFIG_VARIABLE) or (CONFIG_HERE if CONFIG_HERE.is_file() else None)
+        try:
+            return Settings.load(path)
+        except ConfigurationError as wrong:
+            raise SettingsError(wrong.message, wrong.field) from None
+
+    @asynccontextmanager
+    async def adapter(self, settings: "Settings | None" = None) -> AsyncIterator["ChannelAdapter"]:
+        """An open adapter; with -v it tells every call it makes."""
+        from channel_adapter.adapter import ChannelAdapter
+        from channel_adapter.cli.trace import configure_logs, tell_attempts
+
+        configure_logs(self.output.verbose)
+        observer = tell_attempts(self.output) if self.output.verbose else None
+        async with ChannelAdapter.open(settings or self.settings(), observer=observer) as adapter:
+            yield adapter
+
+
+def group(name: str) -> typer.Typer:
+    """A group of commands that takes the common options before its commands too."""
+    return typer.Typer(
+        name=name, callback=remember, cls=CommandGroup, add_completion=False, rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )  # fmt: skip
+
+
+def single() -> typer.Typer:
+    """A command that stands in no group."""
+    return typer.Typer(
+        add_completion=False, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]}
+    )
+
+
+def command(app: typer.Typer, *path: str, example: str) -> Callable[[Handler], Handler]:
+    """Register a coroutine as a command. Its docstring is the help, its parameters behind `run` the options."""
+
+    def register(handler: Handler) -> Handler:
+        EXAMPLES[path] = example
+        lines = [f"  {line}" for line in example.strip().splitlines()]
+        text = inspect.cleandoc(handler.__doc__ or "") + "\n\n\b\nExample:\n" + "\n".join(lines)
+        short = (handler.__doc__ or "").strip().partition("\n")[0]
+        app.command(path[-1], help=text, short_help=short)(_with_common_options(handler))
+        return handler
+
+    return register
+
+
+def remember(
+    ctx: typer.Context, json: _JSON = False, config: _CONFIG = None, verbose: _VERBOSE = 0, debug: _DEBUG = False
+) -> None:
+    before = ctx.obj or {}
+    ctx.obj = {
+        "json": json or before.get("json", False),
+        "config": config or before.get("config"),
+        "verbose": verbose + before.get("verbose", 0),
+        "debug": debug or before.get("debug", False),
+    }
+
+
+def execute(run: Run, work: Callable[[], Coroutine[Any, Any, Exit | None]]) -> Exit:
+    """Run a command to its exit code. Every way to fail ends here, in one sentence on stderr."""
+    import asyncio
+
+    try:
+        code = asyncio.run(work()) or Exit.DONE
+        run.output.flush()
+    except KeyboardInterrupt:
+        far = run.so_far() or "the last call may have been carried out; repeating the command is harmless"
+        run.output.error("interrupted", f"interrupted: {far}")
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        return Exit.INTERRUPTED
+    except (UsageError, ChannelAdapterError, OSError) as error:
+        if run.debug:
+            run.output.note(_trace())
+        return _explain(run, error)
+    return code
+
+
+def _explain(run: Run, error: UsageError | ChannelAdapterError | OSError) -> Exit:
+    if isinstance(error, ChannelAdapterError):
+        run.output.refusal(error, run.so_far())
+        return for_error(error)
+    if isinstance(error, UsageError):
+        kind = "configuration" if isinstance(error, SettingsError) else "usage"
+        run.output.error(kind, error.message, field=error.field)
+        return Exit.USAGE
+    name = f"{error.filename}: " if error.filename else ""
+    run.output.error("usage", f"{name}{error.strerror or error}")
+    return Exit.USAGE
+
+
+def _trace() -> str:
+    from channel_adapter.cli.trace import redacted
+
+    return redacted(traceback.format_exc()).rstrip()
+
+
+def _with_common_options(handler: Handler) -> Callable[..., Exit]:
+    """A plain function with the handler's parameters and the common options, for typer to read."""
+    own = list(inspect.signature(handler).parameters.values())[1:]
+    common = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        for name, (annotation, default) in _COMMON.items()
+    ]
+    context = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+
+    def run_it(*, ctx: typer.Context, **values: Any) -> Exit:
+        remember(ctx, **{name: values.pop(name) for name in _COMMON})
+        options = ctx.obj
+        output = Output(json=options["json"], verbose=options["verbose"])
+        run = Run(output, options["config"], options["debug"])
+        return execute(run, functools.partial(handler, run, **values))
+
+    parameters = [context, *(each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own), *common]
+    run_it.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run_it.__annotations__ = {each.name: each.annotation for each in parameters}
+    run_it.__name__ = handler.__name__
+    return run_it
+
+
+class CommandGroup(TyperGroup):
+    """Names its commands when none is given, and the nearest one when it does not know the one that is."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Refuses an empty line."""
+        if not args and not ctx.resilient_parsing:
+            ctx.fail(f"a command is missing: {', '.join(self.list_commands(ctx))}")
+        return super().parse_args(ctx, args)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Refuses an unknown command."""
+        known = self.list_commands(ctx)
+        if not args[0].startswith("-") and args[0] not in known and not ctx.resilient_parsing:
+            near = get_close_matches(args[0], known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+            ctx.fail(f"there is no command {args[0]!r}; {hint}")
+        return super().resolve_command(ctx, args)

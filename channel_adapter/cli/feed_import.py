@@ -1,0 +1,127 @@
+"""Posts a feed's entries in a channel, each once: what stands in the channel's history already is not posted again."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from itertools import count
+from typing import Protocol
+
+from channel_adapter.cli.feed import Entry
+from channel_adapter.domain.post import Article, Content, Post, PostRef
+from channel_adapter.errors import InvalidError, RefusedError
+
+
+class EntryState(StrEnum):
+    """What came of an entry."""
+
+    PUBLISHED = "published"
+    ALREADY = "already"  # in the channel from an earlier run
+    PLANNED = "planned"  # would be published; a dry run writes nothing
+    REFUSED = "refused"  # too long, or declined by the service; the others go on
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """One entry and what came of it."""
+
+    key: str
+    title: str
+    link: str
+    image_url: str
+    published: datetime | None
+    shortened: bool
+    notes: tuple[str, ...]
+    state: EntryState
+    ref: PostRef | None = None
+    reason: str = ""
+
+
+class Posts(Protocol):
+    """What is needed of `adapter.posts`."""
+
+    def history(self, channel: str) -> AsyncIterator[Post]:
+        """All posts of a channel."""
+
+    async def publish(
+        self, channel: str, content: Content, *, author: str | None = None, idempotency_key: str | None = None
+    ) -> Post:
+        """One more post."""
+
+    def dedupe_of(self, channel: str, idempotency_key: str) -> int:
+        """`Post.dedupe` of a post published with that key."""
+
+
+class FeedImport:
+    """Publishes entries one after another, so that their order in the channel is the order of the feed."""
+
+    def __init__(self, posts: Posts, channel: str, author: str | None) -> None:
+        self._posts = posts
+        self._channel = channel
+        self._author = author
+        self._known: dict[int, list[Post]] = {}
+        self.counts: Counter[EntryState] = Counter()
+
+    async def read_history(self, progress: Callable[[], None]) -> None:
+        """Learn what is there already."""
+        async for post in self._posts.history(self._channel):
+            progress()
+            if post.dedupe is not None:
+                self._known.setdefault(post.dedupe, []).append(post)
+
+    async def run(self, entries: Sequence[Entry], *, dry_run: bool, limit: int | None) -> AsyncIterator[Imported]:
+        """Publish what is new, at most `limit` of it. An entry that is refused does not stop the others; a failing
+        service does, because going on would change the order."""
+        for entry in entries:
+            if limit is not None and self.counts[EntryState.PUBLISHED] + self.counts[EntryState.PLANNED] >= limit:
+                return
+            done = await self._one(entry, dry_run=dry_run)
+            self.counts[done.state] += 1
+            yield done
+
+    async def _one(self, entry: Entry, *, dry_run: bool) -> Imported:
+        key, there = self._free_key(entry)
+        if there is not None:
+            return _result(entry, EntryState.ALREADY, there.ref)
+        if dry_run:
+            return _result(entry, EntryState.PLANNED)
+        article = Article(title=entry.title, text=entry.text, link=entry.link, image_url=entry.image_url)
+        try:
+            post = await self._posts.publish(self._channel, article, author=self._author, idempotency_key=key)
+        except (InvalidError, RefusedError) as wrong:
+            return _result(entry, EntryState.REFUSED, reason=wrong.message)
+        self._known.setdefault(self._posts.dedupe_of(self._channel, key), []).append(post)
+        return _result(entry, EntryState.PUBLISHED, post.ref)
+
+    def _free_key(self, entry: Entry) -> tuple[str, Post | None]:
+        """The key to publish with, or the post that is the entry already.
+
+        The service's dedupe number has 32 bits: another post may have it. Then the entry gets a key with a suffix.
+        """
+        for number in count(1):
+            key = entry.key if number == 1 else f"{entry.key}#{number}"
+            same_number = self._known.get(self._posts.dedupe_of(self._channel, key), [])
+            if not same_number:
+                return key, None
+            for post in same_number:
+                if _is_this(entry, post):
+                    return key, post
+        raise AssertionError("count() has no end")
+
+
+def _is_this(entry: Entry, post: Post) -> bool:
+    """A post that was recalled or has expired cannot be compared and counts: it must not come back."""
+    article = post.content
+    if article is None:
+        return True
+    if not isinstance(article, Article):
+        return False
+    return article.title == entry.title or (article.link == entry.link and bool(entry.link))
+
+
+def _result(entry: Entry, state: EntryState, ref: PostRef | None = None, reason: str = "") -> Imported:
+    return Imported(
+        key=entry.key, title=entry.title, link=entry.link, image_url=entry.image_url, published=entry.published,
+        shortened=entry.shortened, notes=entry.notes, state=state, ref=ref, reason=reason,
+    )  # fmt: skip

@@ -1,0 +1,119 @@
+"""`channel-adapter`: the command line. Command groups are imported when they are used."""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, Final, NamedTuple
+
+import typer
+from typer.main import get_command as build
+
+from channel_adapter.cli.command import CommandGroup, remember
+from channel_adapter.cli.exits import Exit
+from channel_adapter.cli.output import Output
+
+PROGRAM: Final = "channel-adapter"
+
+# typer carries click inside itself since 0.22 and outside before; this is the base of all its usage errors in both.
+BadUsage: type[Exception] = typer.BadParameter.__mro__[1]
+
+
+class Entry(NamedTuple):
+    """Where a command lives, and what the overview says of it."""
+
+    module: str
+    summary: str
+
+
+COMMANDS: Final = {
+    "channels": Entry("channels", "Create, read, change and delete channels."),
+    "subscribers": Entry("subscribers", "Who follows a channel: add, remove, list, import, check."),
+    "posts": Entry("posts", "Publish, read, edit and recall posts; import a feed."),
+    "doctor": Entry("doctor", "Check settings, access and channels, and mend what was left half done."),
+    "stub": Entry("stub", "Run the stub server: the service on your own machine, for tests."),
+    "demo": Entry("demo", "Show the whole main job on a stub that it starts itself."),
+    "call": Entry("call", "Call any command of the service, modelled here or not."),
+}
+
+
+class LazyGroup(CommandGroup):
+    """Knows its commands by name, and imports one when it is run."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """In the order of the overview."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Import the command's module and build it; None for names that are not there."""
+        if cmd_name not in COMMANDS:
+            return None
+        built = build(import_module(f"channel_adapter.cli.{COMMANDS[cmd_name].module}").app)
+        built.name = cmd_name
+        return built
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The overview, without importing anything."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])
+
+
+def make_app() -> typer.Typer:
+    """The whole command line."""
+    return typer.Typer(
+        name=PROGRAM,
+        cls=LazyGroup,
+        callback=remember,
+        help=_HELP,
+        add_completion=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+
+_HELP = """Channels that people follow, on Tencent Cloud Chat Community groups.
+
+Settings come from a TOML file (--config FILE) and from CHANNEL_ADAPTER_* in the environment, which is stronger. The
+options below may stand before or after the command.
+
+Exit codes: 0 done, 1 refused, 2 usage, 3 partly done, 4 interrupted, 7 the service or the network failed.
+
+\b
+Start here:
+  channel-adapter demo
+  channel-adapter channels create --help
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line and give the exit code."""
+    args = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    nothing_asked = not args
+    try:
+        result = build(make_app()).main(args or ["--help"], prog_name=PROGRAM, standalone_mode=False)
+        code = Exit.USAGE if nothing_asked else Exit(result or 0)
+    except BadUsage as error:
+        code = _usage(error, json="--json" in args)
+    except KeyboardInterrupt:
+        code = Exit.INTERRUPTED
+    return _leave(code)
+
+
+def _usage(error: Exception, *, json: bool) -> Exit:
+    context = getattr(error, "ctx", None)
+    text = str(getattr(error, "format_message", error.__str__)()).rstrip(".")
+    where = context.command_path if context else PROGRAM
+    Output(json=json).error("usage", f"{text[:1].lower()}{text[1:]}. See '{where} --help'")
+    return Exit.USAGE
+
+
+def _leave(code: Exit) -> int:
+    """Flush; when the reader has gone away, keep the interpreter from complaining about it at its own end."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(Exit.INTERRUPTED)
+    return int(code)

@@ -1,0 +1,171 @@
+"""Everything that a command writes: tables and sentences for people, one JSON document for machines."""
+
+import dataclasses
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, BinaryIO, Protocol, TextIO
+
+from channel_adapter.cli.json_stream import ArrayWriter, ObjectWriter, encode
+from channel_adapter.cli.progress import Bar, Lines, Progress
+from channel_adapter.cli.table import Table, cell
+from channel_adapter.errors import ChannelAdapterError
+
+
+class Listing(Protocol):
+    """Where the items of a list go."""
+
+    @property
+    def count(self) -> int:
+        """How many there were."""
+
+    def add(self, item: Any, *row: Any) -> None:
+        """One more item: itself for machines, `row` for people."""
+
+
+class Output:
+    """Results go to stdout, everything else to stderr."""
+
+    def __init__(
+        self, *, json: bool = False, verbose: int = 0, stdout: TextIO | None = None, stderr: TextIO | None = None
+    ) -> None:
+        self.json = json
+        self.verbose = verbose
+        self._stdout = stdout or sys.stdout
+        self._stderr = stderr or sys.stderr
+
+    @property
+    def binary(self) -> BinaryIO:
+        """Stdout for bytes."""
+        return self._stdout.buffer
+
+    @property
+    def to_terminal(self) -> bool:
+        """Does somebody read stdout while it is written?"""
+        return self._stdout.isatty()
+
+    def one(self, value: Any, sentence: str | None = None, skip: Sequence[str] = ()) -> None:
+        """One result: the document itself, or `sentence`, or else its fields, one a line."""
+        if self.json:
+            self.binary.write(encode(value, indent=True) + b"\n")
+            return
+        if sentence is not None:
+            self.line(sentence)
+            return
+        fields = [(name, held) for name, held in _fields(value).items() if name not in skip]
+        width = max((len(name) for name, _ in fields), default=0)
+        for name, held in fields:
+            self.line(f"{name.ljust(width)}  {cell(held)}")
+
+    @contextmanager
+    def items(self, columns: Sequence[str], empty: str = "none") -> Iterator[Listing]:
+        """A list of any length. After a failure what was written is still a whole document."""
+        if self.json:
+            array = ArrayWriter(self.binary)
+            try:
+                yield _Array(array)
+            except BaseException:
+                array.abandon()
+                raise
+            array.close()
+            self.binary.write(b"\n")
+            return
+        table = self.table(columns)
+        try:
+            yield _Rows(table)
+        finally:
+            table.close()
+        if not table.count:
+            self.note(empty)
+
+    def table(self, columns: Sequence[str]) -> Table:
+        """A table for people on stdout."""
+        return Table(columns, self.line, self._heading)
+
+    def report(self, array: str, before: Mapping[str, Any]) -> ObjectWriter | None:
+        """One object with a long array in it; None for people, who read sentences."""
+        return ObjectWriter(self.binary, array, before) if self.json else None
+
+    def line(self, text: str) -> None:
+        """A line of the result."""
+        self._stdout.write(text + "\n")
+
+    def note(self, text: str) -> None:
+        """A remark on stderr; machines get it with -v only."""
+        if not self.json or self.verbose:
+            self._write_error(text)
+
+    def progress(self, what: str, total: int | None = None) -> Progress:
+        """How far a long job is, on stderr. Under --json only with -v, and then as lines."""
+        if self._stderr.isatty() and not self.json:
+            return Bar(what, total, self._stderr)
+        return Lines(what, total, self._write_error, quiet=self.json and not self.verbose)
+
+    def error(
+        self,
+        kind: str,
+        message: str,
+        *,
+        field: str | None = None,
+        limit: int | None = None,
+        size: int | None = None,
+        code: int | None = None,
+    ) -> None:
+        """What went wrong, on stderr."""
+        if not self.json:
+            self._write_error(f"error: {cell(message)}")
+            return
+        named = {"kind": kind, "message": message, "field": field, "limit": limit, "size": size, "code": code}
+        readable = {name: _without_surrogates(held) for name, held in named.items()}
+        self._write_error(encode({"error": readable}).decode())
+
+    def refusal(self, error: ChannelAdapterError, so_far: str = "") -> None:
+        """An error of the library, and what was done before it."""
+        message = f"{error.message}; {so_far}" if so_far else error.message
+        self.error(error.kind, message, field=error.field, limit=error.limit, size=error.size, code=error.code)
+
+    def flush(self) -> None:
+        """Hand everything to the system; a reader that went away shows here."""
+        self._stdout.flush()
+
+    def _write_error(self, text: str) -> None:
+        self._stdout.flush()
+        self._stderr.write(text + "\n")
+        self._stderr.flush()
+
+    def _heading(self, text: str) -> str:
+        return f"\x1b[1m{text}\x1b[0m" if self.to_terminal else text
+
+
+class _Array:
+    def __init__(self, array: ArrayWriter) -> None:
+        self._array = array
+
+    @property
+    def count(self) -> int:
+        return self._array.count
+
+    def add(self, item: Any, *row: Any) -> None:
+        self._array.add(item)
+
+
+class _Rows:
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    @property
+    def count(self) -> int:
+        return self._table.count
+
+    def add(self, item: Any, *row: Any) -> None:
+        self._table.add(*row)
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    if dataclasses.is_dataclass(value):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    return dict(value)
+
+
+def _without_surrogates(value: Any) -> Any:
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value

@@ -1,0 +1,225 @@
+"""`posts`: publish, list, show, edit, recall, import-feed."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from channel_adapter.cli.channels import ChannelArgument
+from channel_adapter.cli.command import Run, command, group
+from channel_adapter.cli.content import describe, from_json, from_options
+from channel_adapter.cli.exits import Exit, UsageError
+from channel_adapter.cli.feed import EXCERPT_BYTES, Feed, read_feed
+from channel_adapter.cli.feed_import import EntryState, FeedImport, Imported
+from channel_adapter.cli.sources import STDIN, opened, read_text
+from channel_adapter.domain.post import Content, Post, PostRef, PostState
+
+if TYPE_CHECKING:
+    from channel_adapter.adapter import ChannelAdapter
+
+app = group("posts")
+
+_TEXT = Annotated[str, typer.Argument(metavar="[TEXT]", help="Text of the post; - for stdin.")]
+_IMAGE = Annotated[str, typer.Option(metavar="URL", help="Picture: alone, below the text, or on the article.")]
+_TITLE = Annotated[str, typer.Option(help="Makes it an article: a card with title, text, link and picture.")]
+_LINK = Annotated[str, typer.Option(metavar="URL", help="Where the article leads.")]
+_LOCATION = Annotated[str, typer.Option(metavar="LAT,LON", help="A place in degrees; the text describes it.")]
+_CONTENT = Annotated[
+    str | None,
+    typer.Option(metavar="JSON", help='Any kind, as posts show --json prints parts: {"kind": "face", "index": 3}.'),
+]
+_SEQ = Annotated[int, typer.Argument(metavar="SEQ", min=1, help="Number of the post in its channel.")]
+_AUTHOR = Annotated[str | None, typer.Option(metavar="USER", help="Owner or admin it is sent as; else the owner.")]
+
+COLUMNS = ("seq", "published_at", "author", "state", "content")
+
+
+@command(app, "posts", "publish", example='channel-adapter posts publish harbor_news "Tide table for Sunday"')
+async def publish(
+    run: Run,
+    channel: ChannelArgument,
+    text: _TEXT = "",
+    image: _IMAGE = "",
+    title: _TITLE = "",
+    link: _LINK = "",
+    location: _LOCATION = "",
+    content: _CONTENT = None,
+    author: _AUTHOR = None,
+    idempotency_key: Annotated[str | None, typer.Option(help="Repeating with the same key posts once.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No offline push.")] = False,
+) -> None:
+    """Publish a post in a channel.
+
+    A text, a picture, a text with a picture, an article, a place, or with --content anything else. A post over its
+    bytes is refused, never cut.
+    """
+    parts = _content(text, image, title, link, location, content)
+    async with run.adapter() as adapter:
+        post = await adapter.posts.publish(channel, parts, author=author, idempotency_key=idempotency_key, quiet=quiet)
+    run.output.one(post, f"published as number {post.ref.seq} of {post.ref.channel}")
+
+
+@command(app, "posts", "list", example="channel-adapter posts list harbor_news --limit 5")
+async def list_posts(
+    run: Run,
+    channel: ChannelArgument,
+    limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many.")] = None,
+    before: Annotated[int | None, typer.Option(metavar="SEQ", min=1, help="Only posts with a smaller number.")] = None,
+    oldest_first: Annotated[bool, typer.Option("--oldest-first", help="From the first to the last.")] = False,
+) -> None:
+    """List a channel's posts, newest first. Recalled and expired posts keep their place and have no content."""
+    async with run.adapter() as adapter:
+        with run.output.items(COLUMNS, empty="there is no post") as listing:
+            async for post in adapter.posts.history(channel, oldest_first=oldest_first, before=before):
+                listing.add(post, *_row(post))
+                if listing.count == limit:
+                    break
+
+
+@command(app, "posts", "show", example="channel-adapter posts show harbor_news 12")
+async def show(run: Run, channel: ChannelArgument, seq: _SEQ) -> None:
+    """Show one post whole."""
+    async with run.adapter() as adapter:
+        post = await adapter.posts.get(await _ref(adapter, channel, seq))
+    if run.output.json:
+        run.output.one(post)
+        return
+    about = dict(zip(COLUMNS[:-1], _row(post), strict=False))
+    run.output.one({**about, "dedupe": post.dedupe})
+    for part in post.parts:
+        run.output.line("")
+        run.output.one(part)
+
+
+@command(app, "posts", "edit", example='channel-adapter posts edit harbor_news 12 "Tide table for Monday"')
+async def edit(
+    run: Run,
+    channel: ChannelArgument,
+    seq: _SEQ,
+    text: _TEXT = "",
+    image: _IMAGE = "",
+    title: _TITLE = "",
+    link: _LINK = "",
+    location: _LOCATION = "",
+    content: _CONTENT = None,
+) -> None:
+    """Replace what a post says; its number, author and time stay."""
+    parts = _content(text, image, title, link, location, content)
+    async with run.adapter() as adapter:
+        ref = await _ref(adapter, channel, seq)
+        await adapter.posts.edit(ref, parts)
+    run.output.one({"ref": ref, "edited": True}, f"number {seq} of {ref.channel} is edited")
+
+
+@command(app, "posts", "recall", example='channel-adapter posts recall harbor_news 12 --reason "wrong date"')
+async def recall(
+    run: Run,
+    channel: ChannelArgument,
+    seq: _SEQ,
+    reason: Annotated[str, typer.Option(help="Shown nowhere by default.")] = "",
+) -> None:
+    """Take a post back; its number stays, its content goes."""
+    async with run.adapter() as adapter:
+        ref = await _ref(adapter, channel, seq)
+        await adapter.posts.recall(ref, reason)
+    run.output.one({"ref": ref, "recalled": True}, f"number {seq} of {ref.channel} is recalled")
+
+
+@command(
+    app, "posts", "import-feed",
+    example="channel-adapter posts import-feed harbor_news feed.xml\n"
+    "curl -s https://harbor.example/feed | channel-adapter posts import-feed harbor_news -",
+)  # fmt: skip
+async def import_feed(
+    run: Run,
+    channel: ChannelArgument,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="RSS or Atom; - for stdin.")],
+    limit: Annotated[int | None, typer.Option(min=1, help="Publish at most so many.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be published; write nothing.")] = False,
+    excerpt: Annotated[int, typer.Option(metavar="BYTES", min=16, help="Longest text of a post.")] = EXCERPT_BYTES,
+    author: _AUTHOR = None,
+    base_url: Annotated[str, typer.Option(metavar="URL", help="What relative links are relative to.")] = "",
+) -> Exit:
+    """Publish the entries of a feed as articles, oldest first, each once.
+
+    What the channel's history holds already is not published again, so the command can run every hour. A body longer
+    than --excerpt is shortened at a word and marked so. Links are made absolute. An entry that is refused is reported
+    and the others go on: exit code 3.
+    """
+    with opened(file) as source:
+        data = source.read()
+    name = "stdin" if file == STDIN else file
+    feed = read_feed(data, name=name, excerpt_bytes=excerpt, base_url=base_url)
+    for warning in feed.warnings:
+        run.output.note(f"warning: {warning}")
+    async with run.adapter() as adapter:
+        job = FeedImport(adapter.posts, channel, author)
+        await _run_import(run, job, feed, channel, dry_run=dry_run, limit=limit)
+    refused = job.counts[EntryState.REFUSED]
+    if refused and refused == sum(job.counts.values()):
+        return Exit.REFUSED
+    return Exit.PARTLY if refused else Exit.DONE
+
+
+async def _run_import(run: Run, job: FeedImport, feed: Feed, channel: str, *, dry_run: bool, limit: int | None) -> None:
+    run.so_far = lambda: _summary(job, feed) if job.counts else "nothing was published"
+    report = run.output.report("entries", {"channel": channel, "feed": feed.title})
+    rows: list[Imported] = []
+    complete = False
+    try:
+        with run.output.progress("posts read") as reading:
+            await job.read_history(reading.advance)
+        with run.output.progress("entries imported", len(feed.entries)) as progress:
+            async for done in job.run(feed.entries, dry_run=dry_run, limit=limit):
+                progress.advance()
+                if report is not None:
+                    report.add(done)
+                else:
+                    rows.append(done)
+        complete = True
+    finally:
+        if report is not None and (complete or job.counts):
+            tail = {"repeated": feed.repeated, "warnings": feed.warnings, "counts": job.counts, "complete": complete}
+            report.close(tail)
+        _print_entries(run, rows)
+    if report is None:
+        run.output.line(_summary(job, feed))
+
+
+def _print_entries(run: Run, rows: Sequence[Imported]) -> None:
+    """What is new or went wrong; what was there already is only counted."""
+    table = run.output.table(("seq", "state", "published", "title", "remark"))
+    for row in rows:
+        if row.state is not EntryState.ALREADY:
+            remarks = ["shortened"] if row.shortened else []
+            remark = "; ".join([*remarks, *row.notes, *([row.reason] if row.reason else [])])
+            table.add(row.ref.seq if row.ref else None, row.state, row.published, row.title, remark)
+    table.close()
+
+
+def _summary(job: FeedImport, feed: Feed) -> str:
+    parts = [f"{count:,} {state.value}" for state, count in job.counts.items()]
+    if feed.repeated:
+        parts.append(f"{len(feed.repeated):,} repeated in the feed")
+    return f"{len(feed.entries):,} entries: {', '.join(parts) or 'nothing to do'}"
+
+
+def _content(
+    text: str, image: str, title: str, link: str, location: str, content: str | None
+) -> Content | list[Content]:
+    if content is not None:
+        if any((text, image, title, link, location)):
+            raise UsageError("--content stands alone, without text and the other options", field="content")
+        return from_json(content)
+    said = read_text(STDIN, "text") if text == STDIN else text
+    return from_options(said, image, title, link, location)
+
+
+async def _ref(adapter: "ChannelAdapter", channel: str, seq: int) -> PostRef:
+    """The post's name; the channel may be given by slug."""
+    return PostRef((await adapter.channels.get(channel)).id, seq)
+
+
+def _row(post: Post) -> tuple[object, ...]:
+    said = describe(post.parts) if post.state is PostState.PUBLISHED else None
+    return post.ref.seq, post.published_at, post.author, post.state, said

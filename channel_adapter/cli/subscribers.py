@@ -1,0 +1,189 @@
+"""`subscribers`: add, remove, list, import, check."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from channel_adapter.cli.channels import ChannelArgument
+from channel_adapter.cli.command import Run, command, group
+from channel_adapter.cli.exits import Exit, for_counts
+from channel_adapter.cli.json_stream import ObjectWriter
+from channel_adapter.cli.people import BrokenLine, Person, read_people
+from channel_adapter.cli.progress import Progress
+from channel_adapter.cli.sources import STDIN, count_lines, opened, without_blocking
+from channel_adapter.domain.subscription import Outcome, OutcomeKind
+
+if TYPE_CHECKING:
+    from channel_adapter.services.bulk import Bulk
+
+app = group("subscribers")
+
+_USERS = Annotated[list[str], typer.Argument(metavar="USER...", help="Accounts of the app.")]
+_IMPORT_MISSING = Annotated[bool, typer.Option("--import-missing", help="Make accounts that the app does not know.")]
+
+
+@command(app, "subscribers", "add", example="channel-adapter subscribers add harbor_news reader_1 reader_2")
+async def add(run: Run, channel: ChannelArgument, users: _USERS, import_missing: _IMPORT_MISSING = False) -> Exit:
+    """Subscribe people to a channel, one outcome each.
+
+    Somebody who follows already is "already", not an error. Accounts that the app does not know are "not_found",
+    unless --import-missing makes them first.
+    """
+    async with run.adapter() as adapter:
+        return await _each(run, adapter.subscriptions.subscribe(channel, users, import_missing=import_missing))
+
+
+@command(app, "subscribers", "remove", example="channel-adapter subscribers remove harbor_news reader_2")
+async def remove(run: Run, channel: ChannelArgument, users: _USERS) -> Exit:
+    """Unsubscribe people, one outcome each; somebody who does not follow is "already"."""
+    async with run.adapter() as adapter:
+        return await _each(run, adapter.subscriptions.unsubscribe(channel, users))
+
+
+@command(app, "subscribers", "list", example="channel-adapter subscribers list harbor_news --json > subscribers.json")
+async def list_subscribers(
+    run: Run,
+    channel: ChannelArgument,
+    limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many.")] = None,
+    cursor: Annotated[str, typer.Option(help="Go on where an interrupted list said it was.")] = "",
+) -> None:
+    """List who follows a channel, any number of people in little memory. The owner is not in the list."""
+    columns = ("user", "role", "since", "notifications")
+    async with run.adapter() as adapter:
+        rows = adapter.subscriptions.subscribers(channel, cursor=cursor)
+        with run.output.progress("listed") as progress, run.output.items(columns, empty="nobody follows it") as listing:
+            run.so_far = lambda: (
+                f"{progress.done:,} were listed" + (f"; go on with --cursor {rows.cursor}" if rows.cursor else "")
+            )
+            async for row in rows:
+                listing.add(row, row.user, row.role, row.since, row.notifications)
+                progress.advance()
+                if listing.count == limit:
+                    break
+
+
+@command(app, "subscribers", "check", example="channel-adapter subscribers check harbor_news reader_1 reader_2")
+async def check(run: Run, channel: ChannelArgument, users: _USERS) -> None:
+    """Say for each of these people whether they follow the channel."""
+    async with run.adapter() as adapter:
+        found = await adapter.subscriptions.is_subscribed(channel, users)
+    with run.output.items(("user", "subscribed")) as listing:
+        for user, subscribed in found.items():
+            listing.add({"user": user, "subscribed": subscribed}, user, subscribed)
+
+
+@command(
+    app, "subscribers", "import",
+    example="channel-adapter subscribers import harbor_news readers.csv\n"
+    "zcat readers.csv.gz | channel-adapter subscribers import harbor_news -",
+)  # fmt: skip
+async def import_file(
+    run: Run,
+    channel: ChannelArgument,
+    file: Annotated[str, typer.Argument(metavar="FILE.csv", help="CSV or one id a line; - for stdin.")],
+    import_missing: _IMPORT_MISSING = False,
+    heading: Annotated[
+        bool | None,
+        typer.Option("--header/--no-header", help="Does the first line name columns? Found out if not said."),
+    ] = None,
+) -> Exit:
+    """Subscribe everybody in a file, a million people in little memory.
+
+    The id is in the first column, or in the one headed user, user_id, account or id. Blank lines and lines that begin
+    with # are skipped. A line that cannot be used is reported with its number and the rest goes on: exit code 3.
+    Starting again after an interruption is harmless.
+    """
+    with opened(file) as source:
+        found = read_people(source, heading=heading)
+        total = None if file == STDIN else count_lines(file)
+        async with run.adapter() as adapter:
+            with run.output.progress("imported", total) as progress:
+                job = _Import(run, progress, run.output.report("problems", {"channel": channel}))
+                people = job.people(found, in_thread=total is None)
+                await job.follow(adapter.subscriptions.subscribe(channel, people, import_missing=import_missing))
+    return job.code
+
+
+class _Import:
+    """Counts what comes of a file, and reports every line that did not end as asked."""
+
+    def __init__(self, run: Run, progress: Progress, report: ObjectWriter | None) -> None:
+        self._output = run.output
+        self._progress = progress
+        self._report = report
+        self._lines: dict[str, int] = {}
+        self.counts: Counter[OutcomeKind] = Counter()
+        self.broken = 0
+        self.read = 0
+        run.so_far = self.sentence
+
+    async def people(self, found: Iterator[Person | BrokenLine], *, in_thread: bool) -> AsyncIterator[str]:
+        """The people of the file; broken lines go into the report."""
+        async for each in without_blocking(found) if in_thread else _at_once(found):
+            self.read += 1
+            if isinstance(each, BrokenLine):
+                self.broken += 1
+                self._problem(each.line, None, "broken_line", each.reason)
+                self._progress.advance()
+            else:
+                self._lines[each.user] = each.line
+                yield each.user
+
+    async def follow(self, bulk: "Bulk") -> None:
+        """Run the job to its end; whatever stops it, the report is a whole document."""
+        complete = False
+        try:
+            async for outcome in bulk:
+                self._outcome(outcome)
+            complete = True
+        finally:
+            if self._report is not None and (complete or self.counts or self.broken):
+                self._report.close(
+                    {"read": self.read, "broken_lines": self.broken, "counts": dict(self.counts), "complete": complete}
+                )
+        if self._report is None:
+            self._output.line(self.sentence())
+
+    @property
+    def code(self) -> Exit:
+        """The exit code for what came out."""
+        return for_counts(self.counts, self.broken)
+
+    def sentence(self) -> str:
+        """`1,003 lines read: 998 added, 2 already, 3 broken lines`."""
+        parts = [f"{count:,} {kind.value.replace('_', ' ')}" for kind, count in sorted(self.counts.items())]
+        if self.broken:
+            parts.append(f"{self.broken:,} broken {'line' if self.broken == 1 else 'lines'}")
+        return f"{self.read:,} {'line' if self.read == 1 else 'lines'} read: {', '.join(parts) or 'nobody in them'}"
+
+    def _outcome(self, outcome: Outcome) -> None:
+        line = self._lines.pop(outcome.user, None)
+        self.counts[outcome.kind] += 1
+        self._progress.advance()
+        if not outcome.done:
+            self._problem(line, outcome.user, outcome.kind.value, outcome.reason)
+
+    def _problem(self, line: int | None, user: str | None, kind: str, reason: str) -> None:
+        if self._report is not None:
+            self._report.add({"line": line, "user": user, "kind": kind, "reason": reason})
+            return
+        where = f"line {line}: " if line is not None else ""
+        who = f"{user}: {kind.replace('_', ' ')}" if user is not None else ""
+        self._progress.say(where + ": ".join(part for part in (who, reason) if part))
+
+
+async def _at_once(items: Iterator[Person | BrokenLine]) -> AsyncIterator[Person | BrokenLine]:
+    for item in items:
+        yield item
+
+
+async def _each(run: Run, bulk: "Bulk") -> Exit:
+    counts: Counter[OutcomeKind] = Counter()
+    run.so_far = lambda: f"{sum(counts.values()):,} outcomes came back" if counts else ""
+    with run.output.items(("user", "outcome", "reason")) as listing:
+        async for outcome in bulk:
+            counts[outcome.kind] += 1
+            listing.add(outcome, outcome.user, outcome.kind, outcome.reason)
+    return for_counts(counts)
