@@ -1,0 +1,89 @@
+"""The shape of the project: who imports whom, what the public names are, how large things grow."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import channel_adapter
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "channel_adapter"
+SOURCES = sorted(path for path in PACKAGE.rglob("*.py"))
+TOP_LEVEL = {"pyproject.toml", "README.md", "LICENSE", "channel_adapter", "config", "tests"}
+EMPTY_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "misc"}
+
+PUBLIC_NAMES = """
+    Article AuthenticationError Bulk Channel ChannelAdapter ChannelAdapterError ChannelId ConfigurationError
+    ConflictError Custom Face File Finding Image InvalidError LimitReachedError Location NotFoundError Notifications
+    Outcome OutcomeKind OutcomeUnknownError Outcomes PermissionDeniedError Post PostRef PostState RefusedError Role
+    Settings Sound Subscriber Subscription Text TextAndImage ThrottledError UnavailableError Unrecognised UserId Video
+""".split()  # noqa: SIM905
+
+
+def test_import_contracts_hold() -> None:
+    lint_imports = Path(sys.executable).with_name("lint-imports")
+    result = subprocess.run([lint_imports], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout
+
+
+def test_the_public_names_are_these_and_all_of_them_are_there() -> None:
+    assert sorted(channel_adapter.__all__) == sorted(PUBLIC_NAMES)
+    for name in PUBLIC_NAMES:
+        assert getattr(channel_adapter, name).__name__ == name
+    with pytest.raises(AttributeError, match="no_such_name"):
+        channel_adapter.no_such_name  # noqa: B018
+
+
+def test_the_top_level_holds_what_it_should() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode != 0:  # an unpacked source archive has no index
+        names = {path.name for path in ROOT.iterdir()}
+    else:
+        names = {line.partition("/")[0] for line in listed.stdout.splitlines()}
+    assert {name for name in names if not name.startswith(".")} <= TOP_LEVEL | {"PKG-INFO"}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_and_functions_stay_small(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 400
+    assert path.stem not in EMPTY_NAMES
+    too_long = [
+        f"{node.name} has {node.end_lineno - node.lineno + 1} lines"
+        for node in functions(text)
+        if node.end_lineno is not None and node.end_lineno - node.lineno + 1 > 60
+    ]
+    assert too_long == []
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_module_says_what_it_is_for(path: Path) -> None:
+    assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("package", ["domain", "services", "adapter.py"])
+def test_words_of_the_wire_stay_out_of_the_domain_and_of_public_signatures(package: str) -> None:
+    target = PACKAGE / package
+    files = [target] if target.is_file() else sorted(target.rglob("*.py"))
+    found = []
+    for path in files:
+        for node in functions(path.read_text(encoding="utf-8")):
+            if node.name.startswith("_") and node.name != "__init__":
+                continue
+            names = [node.name, *(argument.arg for argument in [*node.args.args, *node.args.kwonlyargs])]
+            found += [f"{path.name}: {name}" for name in names if forbidden(name)]
+    assert found == []
+
+
+def forbidden(name: str) -> bool:
+    return any(word in name.lower() for word in ("group", "community", "defined_data"))
+
+
+def functions(text: str) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node

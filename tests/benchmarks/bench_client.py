@@ -1,0 +1,101 @@
+"""Client overhead: posts of the adapter against bare aiohttp sending the same bytes to the same stub, 20 at once.
+
+    python -m tests.benchmarks.bench_client [--small]
+
+Prints the ratio of the two rates. Both run in turns in one process, the stub in another; rate limits are off on both
+sides, because they and not the client would be measured otherwise.
+"""
+
+import asyncio
+import random
+import statistics
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from itertools import count
+
+import aiohttp
+
+from channel_adapter import ChannelAdapter, Text
+from channel_adapter.tencent.usersig import sign
+from channel_adapter.tencent.wire.messages import SendGroupMsgRequest
+from channel_adapter.tencent.wire.msg_body import Element
+from tests.benchmarks.rig import adapter_on, stub_process
+
+AT_ONCE = 20
+STUB = """
+[rates]
+enabled = false
+[limits]
+messages_per_second_per_group = 1000000
+"""
+
+
+async def rate_of(work: Callable[[], Awaitable[object]], calls: int) -> float:
+    """Calls a second with 20 at once."""
+    numbers = count()
+
+    async def worker() -> None:
+        while next(numbers) < calls:
+            await work()
+
+    started = time.perf_counter()
+    await asyncio.gather(*(worker() for _ in range(AT_ONCE)))
+    return calls / (time.perf_counter() - started)
+
+
+def bare(session: aiohttp.ClientSession, ready: dict[str, object], channel: str) -> Callable[[], Awaitable[object]]:
+    """The same request by hand: a signature made once, a fresh number for every post, the answer read as JSON."""
+    signature = sign(int(str(ready["sdkappid"])), str(ready["key"]), str(ready["admin"]), now=int(time.time()))
+    prefix = (
+        f"{ready['url']}/v4/group_open_http_svc/send_group_msg?sdkappid={ready['sdkappid']}"
+        f"&identifier={ready['admin']}&usersig={signature}&contenttype=json&random="
+    )
+
+    async def post() -> object:
+        body = SendGroupMsgRequest(
+            group_id=channel,
+            random=random.getrandbits(32),
+            msg_body=[Element(msg_type="TIMTextElem", msg_content={"Text": "tide table for Sunday"})],
+            from_account="owner",
+            support_message_extension=1,
+        ).to_json()
+        async with session.post(prefix + str(random.getrandbits(32)), data=body) as answer:
+            reply = await answer.json()
+        if reply["ErrorCode"] != 0:
+            raise RuntimeError(reply["ErrorInfo"])
+        return reply["MsgSeq"]
+
+    return post
+
+
+async def measure(adapter: ChannelAdapter, ready: dict[str, object], calls: int, rounds: int) -> list[float]:
+    await adapter.accounts.add(["owner"])
+    channel = await adapter.channels.create(slug="bench", name="bench", owner="owner")
+
+    async def publish() -> object:
+        return await adapter.posts.publish(channel.id, Text("tide table for Sunday"))
+
+    ratios = []
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=64)) as session:
+        by_hand = bare(session, ready, channel.id)
+        await rate_of(by_hand, 100)
+        await rate_of(publish, 100)
+        for number in range(rounds):
+            hand, ours = await rate_of(by_hand, calls), await rate_of(publish, calls)
+            ratios.append(ours / hand)
+            print(f"round {number + 1}: bare {hand:7.0f}/s  adapter {ours:7.0f}/s  ratio {ours / hand:.2f}")
+    return ratios
+
+
+async def main(*, small: bool) -> None:
+    calls, rounds = (200, 2) if small else (3000, 7)
+    with stub_process(STUB) as ready:
+        limits = {"rate_limits": False, "posts": {"per_second": 1_000_000}}
+        async with adapter_on(ready, **limits) as adapter:
+            ratios = await measure(adapter, ready, calls, rounds)
+    print(f"adapter to bare aiohttp, median of {rounds}: {statistics.median(ratios):.2f}")
+
+
+if __name__ == "__main__":
+    asyncio.run(main(small="--small" in sys.argv))

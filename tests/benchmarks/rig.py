@@ -1,0 +1,64 @@
+"""What the benchmarks share: a stub in a process of its own, settings for it, and memory."""
+
+import asyncio
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from channel_adapter import ChannelAdapter, Settings
+
+COMMAND = Path(sys.executable).with_name("channel-adapter")
+
+
+@contextmanager
+def stub_process(toml: str = "", *, latency_ms: float = 0) -> Iterator[dict[str, Any]]:
+    """A stub server in another process; gives what its ready file says."""
+    with tempfile.TemporaryDirectory() as folder:
+        ready, config = Path(folder) / "ready.json", Path(folder) / "stub.toml"
+        config.write_text(toml, encoding="utf-8")
+        process = subprocess.Popen(
+            [
+                COMMAND,
+                "stub",
+                "--port",
+                "0",
+                "--ready-file",
+                ready,
+                "--config",
+                config,
+                "--latency-ms",
+                str(latency_ms),
+            ],
+            stdout=subprocess.DEVNULL,
+        )
+        try:
+            while not ready.exists():
+                if process.poll() is not None:
+                    raise RuntimeError(f"the stub ended with {process.returncode}")
+                psutil.Process(process.pid).status()
+                asyncio.run(asyncio.sleep(0.02))
+            yield json.loads(ready.read_text(encoding="utf-8")) | {"pid": process.pid}
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def settings_for(ready: dict[str, Any], **more: Any) -> Settings:
+    return Settings(sdkappid=ready["sdkappid"], key=ready["key"], admin=ready["admin"], base_url=ready["url"], **more)
+
+
+@asynccontextmanager
+async def adapter_on(ready: dict[str, Any], **more: Any) -> AsyncIterator[ChannelAdapter]:
+    async with ChannelAdapter.open(settings_for(ready, **more)) as adapter:
+        yield adapter
+
+
+def resident_megabytes(pid: int | None = None) -> float:
+    return psutil.Process(pid).memory_info().rss / 1e6

@@ -1,0 +1,102 @@
+"""Following and leaving: an outcome for everybody, never one answer for all."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from channel_adapter import InvalidError, NotFoundError, OutcomeKind
+from tests.conformance.conftest import OWNER, READERS, Setting
+
+
+async def channel_of(setting: Setting, **values: int) -> str:
+    return (await setting.adapter.channels.create(slug=setting.slug, name="Tides", owner=OWNER, **values)).id  # type: ignore[arg-type]
+
+
+async def test_people_follow_and_leave(setting: Setting) -> None:
+    subscriptions = setting.adapter.subscriptions
+    channel = await channel_of(setting)
+    joined = await subscriptions.subscribe(channel, READERS)
+    assert joined.complete
+    assert joined.counts == {OutcomeKind.ADDED: len(READERS)}
+    assert await subscriptions.count(channel) == len(READERS)
+    again = await subscriptions.subscribe(channel, READERS[:3])
+    assert again.counts == {OutcomeKind.ALREADY: 3}
+    left = await subscriptions.unsubscribe(channel, [*READERS[:30], "never_was_here", OWNER])
+    assert left.counts == {OutcomeKind.REMOVED: 30, OutcomeKind.ALREADY: 1, OutcomeKind.REFUSED: 1}
+    states = await subscriptions.is_subscribed(channel, [READERS[0], READERS[40], OWNER])
+    assert states == {READERS[0]: False, READERS[40]: True, OWNER: True}
+
+
+async def test_subscribers_are_listed_once_each_without_the_owner(setting: Setting) -> None:
+    channel = await channel_of(setting)
+    await setting.adapter.subscriptions.subscribe(channel, READERS)
+    listed = [subscriber async for subscriber in setting.adapter.subscriptions.subscribers(channel)]
+    assert sorted(subscriber.user for subscriber in listed) == sorted(READERS)
+    assert all(subscriber.since is not None for subscriber in listed)
+
+
+async def test_unknown_accounts_are_reported_and_the_others_added(setting: Setting) -> None:
+    channel = await channel_of(setting)
+    outcomes = await setting.adapter.subscriptions.subscribe(channel, [READERS[0], "stranger_1", READERS[1]])
+    assert {outcome.user: outcome.kind for outcome in outcomes} == {
+        READERS[0]: OutcomeKind.ADDED,
+        "stranger_1": OutcomeKind.NOT_FOUND,
+        READERS[1]: OutcomeKind.ADDED,
+    }
+    assert not outcomes.complete
+
+
+async def test_unknown_accounts_are_imported_when_that_is_asked_for(setting: Setting) -> None:
+    channel = await channel_of(setting)
+    new = f"new_{setting.slug[-12:]}"
+    outcomes = await setting.adapter.subscriptions.subscribe(channel, [READERS[0], new], import_missing=True)
+    assert outcomes.counts == {OutcomeKind.ADDED: 2}
+    assert await setting.adapter.accounts.check([new]) == {new: True}
+
+
+async def test_a_full_channel_takes_who_fits(setting: Setting) -> None:
+    channel = await channel_of(setting, max_subscribers=11)
+    outcomes = await setting.adapter.subscriptions.subscribe(channel, READERS[:8])
+    assert outcomes.complete
+    outcomes = await setting.adapter.subscriptions.subscribe(channel, READERS[5:12])
+    assert outcomes.counts == {OutcomeKind.ALREADY: 3, OutcomeKind.ADDED: 2, OutcomeKind.FULL: 2}
+    assert await setting.adapter.subscriptions.count(channel) == 10
+
+
+async def test_a_stream_of_people_gives_a_stream_of_outcomes(setting: Setting) -> None:
+    channel = await channel_of(setting)
+
+    async def people() -> AsyncIterator[str]:
+        for reader in READERS:
+            yield reader
+        yield ""
+        yield "x" * 33
+
+    outcomes = [outcome async for outcome in setting.adapter.subscriptions.subscribe(channel, people())]
+    assert len(outcomes) == len(READERS) + 2
+    assert sum(outcome.kind is OutcomeKind.ADDED for outcome in outcomes) == len(READERS)
+    assert {outcome.user for outcome in outcomes if outcome.kind is OutcomeKind.INVALID} == {"", "x" * 33}
+
+
+@pytest.mark.parametrize("users", [[READERS[0], 7], [READERS[0], ""], [READERS[0], "x" * 33], "reader_1"])
+async def test_a_collection_is_checked_before_anybody_is_added(setting: Setting, users: list[str]) -> None:
+    channel = await channel_of(setting)
+    with pytest.raises(InvalidError) as refused:
+        await setting.adapter.subscriptions.subscribe(channel, users)
+    assert refused.value.field == "users"
+    assert await setting.adapter.subscriptions.count(channel) == 0
+
+
+async def test_who_is_named_twice_is_added_once(setting: Setting) -> None:
+    channel = await channel_of(setting)
+    outcomes = await setting.adapter.subscriptions.subscribe(channel, [READERS[0], READERS[1], READERS[0]])
+    assert outcomes.counts == {OutcomeKind.ADDED: 2, OutcomeKind.ALREADY: 1}
+    outcomes = await setting.adapter.subscriptions.unsubscribe(channel, [READERS[0], READERS[0]])
+    assert outcomes.counts == {OutcomeKind.REMOVED: 1, OutcomeKind.ALREADY: 1}
+
+
+async def test_nobody_is_added_to_nothing(setting: Setting) -> None:
+    with pytest.raises(NotFoundError):
+        await setting.adapter.subscriptions.subscribe(setting.slug, READERS)
+    channel = await channel_of(setting)
+    assert len(await setting.adapter.subscriptions.subscribe(channel, [])) == 0
