@@ -1,7 +1,8 @@
 """From a JSON value to a request: strict types, the documented code of each family for whatever does not fit."""
 
 from collections.abc import Iterator
-from typing import Any
+from functools import cache
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
@@ -72,11 +73,22 @@ def unknown_fields(request: WireModel, prefix: str = "") -> Iterator[str]:
     """Dotted names of the fields that the request type does not know."""
     for name in request.model_extra or ():
         yield prefix + name
-    for name, field in type(request).model_fields.items():
+    for name, alias in _nested(type(request)):
         value = getattr(request, name)
-        if isinstance(value, WireModel):
-            yield from unknown_fields(value, f"{prefix}{field.alias}.")
-        elif isinstance(value, list):
-            for item in value:
-                if isinstance(item, WireModel):
-                    yield from unknown_fields(item, f"{prefix}{field.alias}.")
+        for item in value if isinstance(value, list) else (value,):
+            if item is not None:
+                yield from unknown_fields(item, f"{prefix}{alias}.")
+
+
+@cache
+def _nested(model: type[WireModel]) -> tuple[tuple[str, str], ...]:
+    """Attribute and JSON name of the fields that hold objects or lists of objects of the catalog."""
+    return tuple(
+        (name, field.alias or name) for name, field in model.model_fields.items() if _holds_models(field.annotation)
+    )
+
+
+def _holds_models(annotation: Any) -> bool:
+    if isinstance(annotation, type) and not get_args(annotation):
+        return issubclass(annotation, WireModel)
+    return any(_holds_models(part) for part in get_args(annotation))
