@@ -161,6 +161,16 @@ def maybe_done(command: Command[Any, Any], outcome: Failure) -> bool:
     return isinstance(outcome, Unclear) and outcome.http_status != TOO_MANY_REQUESTS
 
 
+def over_the_ceiling(command: Command[Any, Any], outcome: Failure) -> bool:
+    """Does this say that the command as a whole is called too often, rather than for one group or one message?"""
+    if isinstance(outcome, Unclear):
+        return outcome.http_status == TOO_MANY_REQUESTS
+    if not isinstance(outcome, Refused):
+        return False
+    row = codes.look_up(command.service, command.name, outcome.code)
+    return row.again is codes.Again.AFTER_WAIT and row.service == codes.ANY
+
+
 def _again(command: Command[Any, Any], refused: Refused) -> codes.Again:
     return codes.look_up(command.service, command.name, refused.code).again
 
@@ -170,9 +180,8 @@ OutcomeT = TypeVar("OutcomeT")
 
 @dataclass(frozen=True, slots=True)
 class Tried(Generic[OutcomeT]):
-    """An attempt that was made: its number, what came of it, and what follows."""
+    """An attempt that was made: what came of it, and what follows."""
 
-    number: int
     outcome: OutcomeT
     decision: Decision
 

@@ -27,6 +27,7 @@ from channel_adapter.tencent.retry import (
     Why,
     decide,
     maybe_done,
+    over_the_ceiling,
     repeat,
     standing,
 )
@@ -225,6 +226,18 @@ def test_reading_leaves_no_doubt() -> None:
     assert not maybe_done(ADD_GROUP_MEMBER, UNREACHABLE)
 
 
+@pytest.mark.parametrize("outcome", [TOO_OFTEN, Refused(60011, ""), Refused(60018, ""), Unclear("", 429)])
+def test_the_gate_speaks_of_the_whole_command(outcome: Failure) -> None:
+    assert over_the_ceiling(SEND_GROUP_MSG, outcome)
+
+
+@pytest.mark.parametrize(
+    "outcome", [Refused(10023, ""), Dropped("MsgFreqCtrl"), INTERNAL, UNREACHABLE, Unclear("", 502)]
+)
+def test_a_limit_of_one_group_does_not(outcome: Failure) -> None:
+    assert not over_the_ceiling(SEND_GROUP_MSG, outcome)
+
+
 async def test_tenacity_does_what_was_decided() -> None:
     slept: list[float] = []
     decisions: list[Decision] = [Again(0.5), Again(0.0, fresh_signature=True), Stop(Why.DONE)]
@@ -233,11 +246,10 @@ async def test_tenacity_does_what_was_decided() -> None:
         slept.append(seconds)
 
     async def attempt() -> Tried[str]:
-        number = 4 - len(decisions)
-        return Tried(number + 1, f"outcome {number + 1}", decisions.pop(0))
+        return Tried(f"{len(decisions)} to go", decisions.pop(0))
 
-    last = await repeat(Tried(1, "outcome 1", Again(0.3)), attempt, sleep)
-    assert last == Tried(4, "outcome 4", Stop(Why.DONE))
+    last = await repeat(Tried("first", Again(0.3)), attempt, sleep)
+    assert last == Tried("1 to go", Stop(Why.DONE))
     assert slept == [0.3, 0.5, 0.0]
 
 
@@ -249,4 +261,4 @@ async def test_an_exception_of_an_attempt_is_not_swallowed() -> None:
         raise ZeroDivisionError("a bug")
 
     with pytest.raises(ZeroDivisionError, match="a bug"):
-        await repeat(Tried(1, "", Again(0.0)), attempt, sleep)
+        await repeat(Tried("", Again(0.0)), attempt, sleep)

@@ -1,0 +1,269 @@
+"""The client: signs, limits, sends, judges and repeats calls; it returns typed replies or raises CallFailed.
+
+An attempt is a turn of the limiter, a host, a signed URL, one POST, one judgement. What follows an attempt is decided
+by `retry.decide`. One deadline holds for everything, waits included.
+"""
+
+import logging
+import random as random_numbers
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+import orjson
+import structlog
+
+from channel_adapter.tencent import codes, limits
+from channel_adapter.tencent.catalog import COMMANDS
+from channel_adapter.tencent.clock import Clock, SystemClock
+from channel_adapter.tencent.command import Command, Community, Retry
+from channel_adapter.tencent.failure import CallFailed
+from channel_adapter.tencent.hosts import HostChooser, HostPair
+from channel_adapter.tencent.rate_limit import CommandLimiter, TurnTooLate
+from channel_adapter.tencent.retry import (
+    DONE,
+    Again,
+    Stop,
+    Tried,
+    decide,
+    maybe_done,
+    over_the_ceiling,
+    repeat,
+    standing,
+)
+from channel_adapter.tencent.transport import Answer, Timeouts, Transport
+from channel_adapter.tencent.urls import CallUrls
+from channel_adapter.tencent.usersig import App, Signer
+from channel_adapter.tencent.wire.envelope import (
+    Answered,
+    Failure,
+    Held,
+    NotSent,
+    Outcome,
+    Refused,
+    Reply,
+    WireModel,
+    judge,
+)
+
+__all__ = ["App", "Attempt", "CallFailed", "TencentClient", "Timeouts"]
+
+# Ends in the standard library's logging: where nothing is configured, nothing goes to stdout.
+log = structlog.wrap_logger(logging.getLogger("channel_adapter.tencent"))
+
+RequestT = TypeVar("RequestT", bound=WireModel)
+ReplyT = TypeVar("ReplyT", bound=Reply)
+
+_NAME: Final = re.compile(r"[A-Za-z0-9_]+")
+_RANDOM_BITS: Final = limits.RANDOM_HIGHEST.bit_length()
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What an observer hears of every attempt. Kinds: answered, refused, dropped, notsent, held, unclear."""
+
+    service: str
+    command: str
+    number: int
+    outcome_kind: str
+    code: int | None
+    seconds: float
+
+
+@dataclass(slots=True)
+class _Call:
+    """A call on its way through its attempts."""
+
+    command: Command[Any, Any]
+    body: bytes = field(repr=False)
+    began: float  # on the clock's steady time
+    patience: float  # seconds
+    usersig: str = field(default="", repr=False)  # of the latest attempt
+    attempts: int = 0
+    reauthenticated: bool = False
+    doubt: Failure | None = None  # the latest attempt that may have been carried out
+    answer: bytes = field(default=b"", repr=False)  # the latest body
+
+
+class TencentClient:
+    """Calls of one app as one admin. Use it in `async with`; share it between the tasks of one event loop."""
+
+    def __init__(
+        self,
+        app: App,
+        hosts: HostPair,
+        *,
+        ca_file: Path | None = None,
+        timeouts: Timeouts | None = None,
+        concurrency: int = 64,
+        limiter: CommandLimiter | None = None,
+        clock: Clock | None = None,
+        random: random_numbers.Random | None = None,
+        observer: Callable[[Attempt], None] | None = None,
+    ) -> None:
+        self._app = app
+        self._clock = clock or SystemClock()
+        self._timeouts = timeouts or Timeouts()
+        self._transport = Transport(ca_file, self._timeouts, concurrency, self._clock)
+        self._limiter = limiter or CommandLimiter(clock=self._clock)
+        self._random = random or random_numbers.Random()  # noqa: S311 - names requests and spreads waits
+        self._observer = observer
+        self._signer = Signer(app, self._clock)
+        self._urls = CallUrls(app.sdkappid, app.admin)
+        self._hosts = HostChooser(hosts)
+        self._latest_date: tuple[str, float] | None = None
+
+    def __repr__(self) -> str:
+        return f"TencentClient(sdkappid={self._app.sdkappid}, admin={self._app.admin!r}, host={self._hosts.serving!r})"
+
+    async def __aenter__(self) -> Self:
+        await self._transport.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._transport.close()
+
+    @property
+    def clock_skew(self) -> float | None:
+        """The server's time minus ours in seconds, from the Date of the latest answer; None while there is none."""
+        if self._latest_date is None:
+            return None
+        text, received = self._latest_date
+        try:
+            return parsedate_to_datetime(text).timestamp() - received
+        except ValueError:
+            return None
+
+    async def call(
+        self, command: Command[RequestT, ReplyT], request: RequestT, *, deadline: float | None = None
+    ) -> ReplyT:
+        """The reply to a command of the catalog. `deadline` is in seconds from now and replaces the total timeout.
+
+        Items of a batch may have failed inside an answered call. Raises CallFailed.
+        """
+        call = self._begin(command, request.to_json(), deadline)
+        answered: Answered[ReplyT] = await self._perform(call)
+        return answered.reply
+
+    async def call_raw(
+        self, service: str, name: str, body: Mapping[str, Any], *, deadline: float | None = None
+    ) -> dict[str, Any]:
+        """The answer as plain JSON, for commands and members that are not modelled; everything else as in `call`.
+
+        A command that is not in the catalog counts as unsafe to repeat and gets the default rate limit.
+        """
+        call = self._begin(_row(service, name), orjson.dumps(dict(body)), deadline)
+        await self._perform(call)
+        answer: dict[str, Any] = orjson.loads(call.answer)
+        return answer
+
+    def _begin(self, command: Command[Any, Any], body: bytes, deadline: float | None) -> _Call:
+        return _Call(command, body, self._clock.monotonic(), self._timeouts.total if deadline is None else deadline)
+
+    async def _perform(self, call: _Call) -> Answered[Any]:
+        """Make attempts until one is answered or it is decided to stop."""
+        tried = await self._attempt(call)
+        if isinstance(tried.decision, Again):
+            tried = await repeat(tried, lambda: self._attempt(call), self._clock.sleep)
+        if isinstance(tried.outcome, Answered):
+            return tried.outcome
+        raise self._failure(call, tried.outcome, tried.decision)
+
+    async def _attempt(self, call: _Call) -> Tried[Outcome[Any]]:
+        call.attempts += 1
+        started = self._clock.monotonic()
+        outcome = await self._send(call)
+        if self._observer is not None:
+            seconds = self._clock.monotonic() - started
+            self._observer(_attempt_seen(call, outcome, seconds))
+        return Tried(outcome, DONE if isinstance(outcome, Answered) else self._consider(call, outcome))
+
+    async def _send(self, call: _Call) -> Outcome[Any]:
+        """Wait for a turn, send once, and judge what comes back."""
+        ends = call.began + call.patience
+        try:
+            await self._limiter.acquire(call.command, timeout=ends - self._clock.monotonic())
+        except TurnTooLate as late:
+            return Held(f"the rate limit allows it in {late.seconds:.1f} s, and the time for it is up before that")
+        host = self._hosts.choose(self._clock.monotonic())
+        call.usersig = self._signer.current()
+        url = self._urls.build(host, call.command, call.usersig, self._random.getrandbits(_RANDOM_BITS))
+        answer = await self._transport.post(url, call.body, until=ends)
+        self._remember_host(host, answer)
+        if not isinstance(answer, Answer):
+            return answer
+        if answer.date is not None:
+            self._latest_date = (answer.date, self._clock.now())
+        call.answer = answer.body
+        return judge(call.command.reply, answer.status, answer.body)
+
+    def _remember_host(self, host: str, answer: object) -> None:
+        if not isinstance(answer, NotSent | Held):
+            self._hosts.connected(host)
+        elif isinstance(answer, NotSent) and self._hosts.failed(host, self._clock.monotonic()):
+            log.warning("host.switched", unreachable=host, serving=self._hosts.serving, reason=answer.reason)
+
+    def _consider(self, call: _Call, outcome: Failure) -> Stop | Again:
+        """Decide what follows a failed attempt, and prepare it."""
+        if over_the_ceiling(call.command, outcome):
+            self._limiter.refused(call.command)
+        if maybe_done(call.command, outcome):
+            call.doubt = outcome
+        decision = decide(
+            call.attempts,
+            call.command,
+            outcome,
+            elapsed=self._clock.monotonic() - call.began,
+            deadline=call.patience,
+            reauthenticated=call.reauthenticated,
+            jitter=self._random.random(),
+        )
+        if isinstance(decision, Again):
+            if decision.fresh_signature:
+                call.reauthenticated = True
+                self._signer.fresh(call.usersig)
+            log.info("call.again", **_described(call, outcome), wait=round(decision.wait, 3))
+        return decision
+
+    def _failure(self, call: _Call, outcome: Failure, decision: Stop | Again) -> CallFailed:
+        """What the caller of a failed call is told."""
+        command = call.command
+        outcome = standing(command, call.doubt, outcome)
+        log.info("call.failed", **_described(call, outcome))
+        row = codes.look_up(command.service, command.name, outcome.code) if isinstance(outcome, Refused) else None
+        return CallFailed(command, outcome, call.attempts, row, decision, clock_skew=self.clock_skew)
+
+
+@lru_cache(maxsize=256)
+def _row(service: str, name: str) -> Command[Any, Any]:
+    """The row of the catalog, or a cautious one for a command that is not in it."""
+    known = COMMANDS.get((service, name))
+    if known is not None:
+        return known
+    if not (_NAME.fullmatch(service) and _NAME.fullmatch(name)):
+        raise ValueError("a service and a command are named by letters, digits and _")
+    return Command(service, name, WireModel, Reply, Retry.UNSAFE, Community.UNRELATED, "not in the catalog")
+
+
+def _attempt_seen(call: _Call, outcome: Outcome[Any], seconds: float) -> Attempt:
+    code = outcome.code if isinstance(outcome, Refused) else None
+    kind = type(outcome).__name__.lower()
+    return Attempt(call.command.service, call.command.name, call.attempts, kind, code, seconds)
+
+
+def _described(call: _Call, outcome: Failure) -> dict[str, object]:
+    """Fields of a log event; the service's own text stays out, it may quote the message."""
+    return {
+        "service": call.command.service,
+        "command": call.command.name,
+        "attempt": call.attempts,
+        "outcome": type(outcome).__name__.lower(),
+        "reason": outcome.code if isinstance(outcome, Refused) else outcome.reason,
+    }

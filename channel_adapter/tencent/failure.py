@@ -1,0 +1,93 @@
+"""A call that failed: plain values and one sentence. No URL, no secret, no exception of a lower layer."""
+
+from typing import Any, Final
+
+from channel_adapter.tencent import codes
+from channel_adapter.tencent.codes import CodeRow
+from channel_adapter.tencent.command import Command, Retry
+from channel_adapter.tencent.redaction import redact_text
+from channel_adapter.tencent.retry import Decision, Stop, Why
+from channel_adapter.tencent.wire.envelope import Dropped, Failure, Held, NotSent, Refused, Unclear
+
+CLOCK_TOLERANCE: Final = 60.0  # seconds; a smaller difference is no reason for a refusal
+_TEXT_CHARACTERS: Final = 200  # of the service's own words
+
+_WRONG_APP: Final = "the sdkappid is wrong, or this host serves another region"
+_PLAIN: Final = {
+    codes.SIGNATURE_WRONG_KEY: "the key does not belong to this app",
+    codes.SIGNATURE_OF_ANOTHER_APP: _WRONG_APP,
+    codes.NO_KEY_ON_RECORD: _WRONG_APP,
+    codes.UNKNOWN_APP: _WRONG_APP,
+}
+
+
+class CallFailed(Exception):  # noqa: N818
+    """The last word on a call. `row` is what is known about the code, when the service named one."""
+
+    def __init__(
+        self,
+        command: Command[Any, Any],
+        outcome: Failure,
+        attempts: int,
+        row: CodeRow | None,
+        decision: Decision,
+        *,
+        clock_skew: float | None = None,
+    ) -> None:
+        self.service = command.service
+        self.command = command.name
+        self.outcome = outcome
+        self.attempts = attempts
+        self.row = row
+        renewed = decision == Stop(Why.SIGNATURE)
+        what = _sentence(command, outcome, row, _clock_problem(clock_skew) if renewed else None)
+        tries = f" ({attempts} attempts)" if attempts > 1 else ""
+        super().__init__(redact_text(f"{command.name} {what}{tries}"))
+
+    @property
+    def code(self) -> int | None:
+        """The service's error code, None when it gave none."""
+        return self.outcome.code if isinstance(self.outcome, Refused) else None
+
+
+def _sentence(command: Command[Any, Any], outcome: Failure, row: CodeRow | None, clock_problem: str | None) -> str:
+    match outcome:
+        case Refused(code, text):
+            return f"was refused: {_meaning(code, row, clock_problem)} [{code}{_quoted(text)}]"
+        case Dropped(reason):
+            return f"was dropped by the service: too much at once [{reason}]"
+        case Held(reason):
+            return f"was not sent: {reason}"
+        case NotSent(reason):
+            return f"could not be sent: {reason}"
+        case Unclear(reason):
+            return f"{'failed' if command.retry is Retry.READ else 'may or may not have been carried out'}: {reason}"
+
+
+def _meaning(code: int, row: CodeRow | None, clock_problem: str | None) -> str:
+    if code == codes.SIGNATURE_EXPIRED and clock_problem:
+        return clock_problem
+    return _PLAIN.get(code) or (row.meaning if row else "the code is not known")
+
+
+def _clock_problem(clock_skew: float | None) -> str:
+    """Why a signature made just now counts as expired. `clock_skew` is the server's time minus ours, in seconds."""
+    if clock_skew is None or abs(clock_skew) < CLOCK_TOLERANCE:
+        return "this machine's clock is wrong, so even a fresh signature has expired"
+    side = "behind" if clock_skew > 0 else "ahead of"
+    return f"this machine's clock is wrong: it is {_duration(abs(clock_skew))} {side} the server's"
+
+
+def _duration(seconds: float) -> str:
+    """In the largest unit that fits, to one place at most."""
+    for unit, name in ((86_400, "days"), (3_600, "hours"), (60, "minutes")):
+        if seconds >= unit:
+            return f"{round(seconds / unit, 1):g} {name}"
+    return f"{seconds:.0f} seconds"
+
+
+def _quoted(text: str) -> str:
+    """The service's own words on one line, cut to a readable length."""
+    words = " ".join(text.split())
+    shown = words if len(words) <= _TEXT_CHARACTERS else f"{words[:_TEXT_CHARACTERS]}…"
+    return f": {shown}" if shown else ""

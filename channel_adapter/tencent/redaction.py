@@ -1,0 +1,53 @@
+"""Secrets out of text and log events: UserSig, key, webhook token and webhook signature [30].
+
+`redact` is a structlog processor. It belongs after whatever turns exceptions into text and before the renderer.
+"""
+
+import re
+from collections.abc import Mapping, MutableMapping
+from typing import Any, Final
+
+from structlog.typing import WrappedLogger
+
+HIDDEN: Final = "***"
+_NAMES: Final = frozenset(
+    {"usersig", "user_sig", "tls.sig", "sig", "key", "secret", "secret_key", "sign", "token", "tokens"}
+)
+_DEPTH: Final = 8  # events are shallow; a cycle must not hang the log
+
+_NAMED_VALUE: Final = re.compile(
+    r"""(?i)\b(usersig|user_sig|tls\.sig|secret_key|sign|token)(["']?\s*[=:]\s*["']?)[^\s&"',;)}\]]+"""
+)  # not "key" alone: in prose it names harmless things, and a key of the console is known by its shape
+_USERSIG: Final = re.compile(r"\beJ[w-z][A-Za-z0-9*_-]{60,}")  # base64 of a zlib stream as `sign` and others make it
+_HEX_SECRET: Final = re.compile(r"\b[0-9a-fA-F]{64}\b")  # a key as the console shows it; a webhook's Sign
+
+
+def redact_text(text: str) -> str:
+    """The text with every value hidden that is a secret by its name or by its shape."""
+    text = _NAMED_VALUE.sub(rf"\1\2{HIDDEN}", text)
+    return _HEX_SECRET.sub(HIDDEN, _USERSIG.sub(HIDDEN, text))
+
+
+def redact(_: WrappedLogger, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Hide secrets anywhere in a log event."""
+    for name in event:
+        event[name] = _hidden(name, event[name], _DEPTH)
+    return event
+
+
+def _hidden(name: object, value: Any, depth: int) -> Any:
+    if isinstance(name, str) and name.lower() in _NAMES:
+        return HIDDEN
+    if isinstance(value, str):
+        return redact_text(value)
+    if depth == 0 or value is None or isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, Mapping):
+        return {key: _hidden(key, inner, depth - 1) for key, inner in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_hidden(None, inner, depth - 1) for inner in value]
+    if isinstance(value, bytes):
+        return redact_text(value.decode(errors="replace"))
+    text = repr(value)
+    hidden = redact_text(text)
+    return value if hidden == text else hidden
