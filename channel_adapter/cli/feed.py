@@ -54,18 +54,17 @@ def read_feed(data: bytes, *, name: str = "the feed", excerpt_bytes: int = EXCER
     if not parsed.get("version"):
         raise UsageError(f"{name} is neither RSS nor Atom{_reason(parsed)}", field="feed")
     base = base_url or _base(parsed.feed)
-    read = [_entry(raw, base, excerpt_bytes) for raw in parsed.entries]
+    warnings = _damage(parsed, name)
+    whole = parsed.entries[:-1] if _breaks_off(parsed) else parsed.entries
+    read = [_entry(raw, base, excerpt_bytes) for raw in whole]
     unique = {entry.key: entry for entry in reversed(read)}
     kept = [entry for entry in read if unique.get(entry.key) is entry]
     repeated = [entry.key for entry in read if unique.get(entry.key) is not entry]
-    warnings = []
-    if parsed.get("bozo") and _is_broken(parsed.get("bozo_exception")):
-        warnings.append(f"{name} is not well-formed XML{_reason(parsed)}; {len(read)} entries could be read")
     return Feed(
         title=_plain(parsed.feed.get("title_detail"), parsed.feed.get("title", "")),
         entries=tuple(_oldest_first(kept)),
         repeated=tuple(repeated),
-        warnings=tuple(warnings),
+        warnings=warnings,
     )
 
 
@@ -77,9 +76,18 @@ def _parse(data: bytes) -> Any:
     return feedparser.parse(io.BytesIO(data))
 
 
-def _is_broken(reason: object) -> bool:
-    """A remark on the encoding or the content type is no damage."""
-    return isinstance(reason, SAXException)
+def _damage(parsed: Any, name: str) -> tuple[str, ...]:
+    """A remark of the parser on encoding or content type is no damage."""
+    if not isinstance(parsed.get("bozo_exception"), SAXException):
+        return ()
+    rest = "; its last entry may be half and is left out" if _breaks_off(parsed) else ""
+    return (f"{name} is not well-formed XML{_reason(parsed)}{rest}",)
+
+
+def _breaks_off(parsed: Any) -> bool:
+    """The file ends before its last element does [expat's messages]."""
+    reason = parsed.get("bozo_exception")
+    return isinstance(reason, SAXException) and reason.getMessage().startswith(("no element found", "unclosed"))
 
 
 def _reason(parsed: Any) -> str:
