@@ -1,0 +1,111 @@
+"""What was asked of the stub: the latest calls with their bodies, and a count of every call there ever was.
+
+Bodies are kept as the bytes that arrived and parsed when somebody looks, which keeps the hot path short and the
+garbage collector idle. A signature never gets in: the URL is not recorded, and a body that repeats the caller's
+signature is blanked.
+"""
+
+from collections import Counter, deque
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+CALLS_KEPT: Final = 10_000
+BYTES_KEPT: Final = 32 * 1_048_576  # of bodies; the oldest go first
+_NAME_KEPT: Final = 64  # characters of a name that no command has
+_UNKNOWN: Final = "unknown"
+
+
+class Call(NamedTuple):
+    """One request and its answer. `at` is the world's clock, `seconds` the real time it took, `raw` the body sent."""
+
+    at: float
+    service: str
+    command: str
+    caller: str | None
+    code: int
+    seconds: float
+    raw: bytes
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The body as JSON names and values; empty when it was no JSON object."""
+        try:
+            body = orjson.loads(self.raw)
+        except orjson.JSONDecodeError:
+            return {}
+        return body if isinstance(body, dict) else {}
+
+    def matches(self, **fields: object) -> bool:
+        """True when the body holds every field with that value. `group_id` and `GroupId` name the same field."""
+        if not fields:
+            return True
+        body = {plain_name(name): value for name, value in self.body.items()}
+        return all(body.get(plain_name(name), _ABSENT) == value for name, value in fields.items())
+
+
+class RequestLog:
+    """A bounded ring of calls beside counters without bound."""
+
+    def __init__(self, *, calls_kept: int = CALLS_KEPT, bytes_kept: int = BYTES_KEPT) -> None:
+        self._ring: deque[Call] = deque()
+        self._calls_kept = calls_kept
+        self._bytes_kept = bytes_kept
+        self._bytes = 0
+        self.answers: Counter[tuple[str, int]] = Counter()
+        """How often each command path (`service/command`, or `unknown`) was answered with each code."""
+
+    def __len__(self) -> int:
+        return len(self._ring)
+
+    def __iter__(self) -> Iterator[Call]:
+        return iter(tuple(self._ring))  # a copy: the server may append from its own thread meanwhile
+
+    def __repr__(self) -> str:
+        return f"RequestLog({len(self._ring)} kept of {self.answers.total()} calls)"
+
+    def add(self, call: Call, *, known: bool, secret: str = "") -> None:
+        """Record a call. `known`: the catalog has this command. `secret`: the caller's signature, never kept."""
+        if not known:
+            call = call._replace(service=call.service[:_NAME_KEPT], command=call.command[:_NAME_KEPT])
+        if secret and secret.encode() in call.raw:
+            call = call._replace(raw=call.raw.replace(secret.encode(), b"[redacted]"))
+        self.answers[f"{call.service}/{call.command}" if known else _UNKNOWN, call.code] += 1
+        ring = self._ring
+        ring.append(call)
+        self._bytes += len(call.raw)
+        while len(ring) > self._calls_kept or self._bytes > self._bytes_kept:
+            self._bytes -= len(ring.popleft().raw)
+
+    def calls(self, command: str | None = None, /, **body_fields: object) -> list[Call]:
+        """The kept calls of a command (`create_group` or `group_open_http_svc/create_group`), oldest first.
+
+        Body fields narrow them down, in snake case or by JSON name: `calls("send_group_msg", group_id="@TGS#_news")`.
+        """
+        return [call for call in self if is_named(call, command) and call.matches(**body_fields)]
+
+    def count(self, command: str | None = None) -> int:
+        """How often a command was called since the start or the last `clear`, kept or not, whatever the answer."""
+        return sum(
+            times for (path, _), times in self.answers.items() if command in (None, path, path.rpartition("/")[2])
+        )
+
+    def clear(self) -> None:
+        """Forget calls and counters."""
+        self._ring.clear()
+        self._bytes = 0
+        self.answers.clear()
+
+
+def is_named(call: Call, command: str | None) -> bool:
+    """True when `command` is the call's name, its path or None."""
+    return command in (None, call.command, f"{call.service}/{call.command}")
+
+
+def plain_name(name: str) -> str:
+    """`GroupId`, `group_id`, `From_Account` and `from_account` without what tells spellings apart."""
+    return name.replace("_", "").lower()
+
+
+_ABSENT: Final = object()

@@ -1,0 +1,82 @@
+"""From a URL to a catalog row, and the answer to URLs that lead nowhere."""
+
+import difflib
+from typing import Any, Final, NamedTuple, NoReturn
+from urllib.parse import unquote_plus
+
+from channel_adapter.stub.world.refusal import Refusal
+from channel_adapter.tencent import codes
+from channel_adapter.tencent.catalog import COMMANDS
+from channel_adapter.tencent.command import Command
+
+METHOD: Final = "POST"
+VERSION: Final = "v4"
+_SHOWN: Final = 64  # characters of an unknown name that an answer repeats
+
+SERVICES: Final = frozenset(service for service, _ in COMMANDS)
+_BY_PATH: Final = {f"/{VERSION}/{row.path}": row for row in COMMANDS.values()}
+_HAS_GROUP_CODES: Final = frozenset(service for service in SERVICES if "group" in service or "official" in service)
+
+
+class Target(NamedTuple):
+    """What a request line asks for; `command` is None when the catalog has no such command."""
+
+    service: str
+    name: str
+    command: Command[Any, Any] | None
+    query: dict[str, str]
+
+
+def read_target(method: str, url: str) -> Target:
+    """Take a request line apart. Refusal 60002 unless it is `POST /v4/{service}/{command}?...` [rest basics 1.5]."""
+    if method != METHOD:
+        raise Refusal(codes.BAD_URL, f"method {method[:_SHOWN]} is not {METHOD}")
+    path, _, query = url.partition("?")
+    command = _BY_PATH.get(path)
+    if command is not None:
+        return Target(command.service, command.name, command, read_query(query))
+    parts = path.split("/")
+    if len(parts) != 4 or parts[0] or parts[1] != VERSION or not parts[2] or not parts[3]:
+        raise Refusal(codes.BAD_URL, f"the path is not /{VERSION}/servicename/command")
+    return Target(_printable(parts[2]), _printable(parts[3]), None, read_query(query))
+
+
+def read_query(query: str) -> dict[str, str]:
+    """Names and values of a query string; of a repeated name the first value."""
+    values: dict[str, str] = {}
+    for part in query.split("&"):
+        name, _, value = part.partition("=")
+        if "%" in value or "+" in value:
+            value = unquote_plus(value)
+        values.setdefault(name, value)
+    return values
+
+
+def refuse_service(target: Target) -> NoReturn:
+    """60009: no such service."""
+    raise Refusal(codes.NO_SUCH_SERVICE, f"no service {target.service}{_hint(target)}")
+
+
+def refuse_command(target: Target) -> NoReturn:
+    """10003 where the service speaks group codes, else 60008, as a wrong pair is known to be answered."""
+    code = codes.UNKNOWN_COMMAND if target.service in _HAS_GROUP_CODES else codes.SERVICE_TIMEOUT
+    raise Refusal(code, f"no command /{VERSION}/{target.service}/{target.name}{_hint(target)}")
+
+
+def nearest(service: str, name: str) -> str | None:
+    """The path of the known command that looks most like this one; the same name in another service comes first."""
+    for (other, known), row in COMMANDS.items():
+        if known == name and other != service:
+            return f"/{VERSION}/{row.path}"
+    found = difflib.get_close_matches(f"/{VERSION}/{service}/{name}", _BY_PATH, n=1, cutoff=0.5)
+    return found[0] if found else None
+
+
+def _hint(target: Target) -> str:
+    known = nearest(target.service, target.name)
+    return f"; did you mean {known}?" if known else ""
+
+
+def _printable(name: str) -> str:
+    """A name as it may stand in an answer and a log: short, and without characters that JSON cannot hold."""
+    return name[:_SHOWN].encode("ascii", "backslashreplace").decode()

@@ -1,0 +1,206 @@
+"""The stub on a socket: in an event loop, in a thread of its own, or as the whole of a process."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import ssl
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Final, Self
+
+import orjson
+
+from channel_adapter.stub import tls as certificates
+from channel_adapter.stub.app import HttpServer, Latency, StubApp
+from channel_adapter.stub.request_log import RequestLog
+from channel_adapter.stub.settings import StubSettings
+from channel_adapter.stub.world.clock import WorldClock
+from channel_adapter.stub.world.world import World
+
+LOOPBACK: Final = "127.0.0.1"
+TLS_NAMES: Final = ("localhost", LOOPBACK)
+_EVERYWHERE: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - recognised, not bound to
+_BACKLOG: Final = 1_024
+
+
+class StubServer:
+    """A stub that listens between `start` and `stop`. Its world exists before and after, and is nobody else's.
+
+    `tls`: True makes a certificate for `tls_names` and the host; a pair of paths is the caller's own (chain, key).
+    `latency`, `latency_spread`: seconds by which every answer is late, and up to how many more, drawn from `seed`.
+    """
+
+    def __init__(
+        self,
+        settings: StubSettings | None = None,
+        *,
+        host: str = LOOPBACK,
+        port: int = 0,
+        tls: bool | tuple[Path, Path] = False,
+        tls_names: Sequence[str] = TLS_NAMES,
+        clock: WorldClock | None = None,
+        seed: int = 0,
+        latency: float = 0.0,
+        latency_spread: float = 0.0,
+    ) -> None:
+        self.world = World(settings, clock=clock, seed=seed)
+        self.app = StubApp(self.world, latency=Latency(latency, latency_spread, seed))
+        self.ca_file: Path | None = None
+        """The CA to trust while the server runs; None without TLS and with a certificate of the caller's own."""
+        self._host = host
+        self._port = port
+        self._tls = tls
+        self._tls_names = tls_names
+        self._directory: Path | None = None
+        self._http: HttpServer | None = None
+        self._listener: asyncio.Server | None = None
+
+    def __repr__(self) -> str:
+        where = self.url if self._listener is not None else "stopped"
+        return f"StubServer({where}, sdkappid={self.sdkappid}, admin={self.admin!r})"
+
+    @property
+    def url(self) -> str:
+        """Base URL, scheme and port included; a client appends `/v4/...`. RuntimeError unless it runs."""
+        if self._listener is None:
+            raise RuntimeError("the stub has no address before start() and after stop()")
+        port = self._listener.sockets[0].getsockname()[1]
+        host = LOOPBACK if self._host in _EVERYWHERE else self._host
+        return f"{'https' if self._tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+
+    @property
+    def sdkappid(self) -> int:
+        return self.world.settings.app.sdkappid
+
+    @property
+    def admin(self) -> str:
+        return self.world.settings.app.admin
+
+    @property
+    def key(self) -> str:
+        """The secret that signs UserSigs of this app."""
+        return self.world.settings.app.key.get_secret_value()
+
+    @property
+    def log(self) -> RequestLog:
+        return self.app.log
+
+    def reset(self) -> None:
+        """Forget accounts, groups, calls and rates; the address, the settings and the clock stay."""
+        self.app.reset()
+
+    async def start(self) -> None:
+        """Listen. OSError when the address is taken or not ours."""
+        if self._listener is not None:
+            raise RuntimeError("the stub is running already")
+        context = self._context()
+        self._http = HttpServer(self.app)
+        try:
+            self._listener = await asyncio.get_running_loop().create_server(
+                self._http, self._host, self._port, ssl=context, backlog=_BACKLOG
+            )
+        except OSError:
+            self._remove_directory()
+            raise
+
+    async def stop(self) -> None:
+        """Stop listening and drop every connection at once. Harmless when it does not run."""
+        listener, http = self._listener, self._http
+        if listener is None or http is None:
+            return
+        self._listener = self._http = None
+        listener.close()
+        await http.stop()
+        await asyncio.sleep(0)  # the transports close in the next turn of the loop
+        self._remove_directory()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    @contextlib.contextmanager
+    def run_in_thread(self) -> Iterator[Self]:
+        """Run in a thread with a loop of its own, for callers without one."""
+        loop = asyncio.new_event_loop()
+        thread = threading.Thread(target=loop.run_forever, name="stub", daemon=True)
+        thread.start()
+        try:
+            asyncio.run_coroutine_threadsafe(self.start(), loop).result()
+            yield self
+        finally:
+            asyncio.run_coroutine_threadsafe(self.stop(), loop).result()
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
+
+    def _context(self) -> ssl.SSLContext | None:
+        if isinstance(self._tls, tuple):
+            return certificates.given_certificate(*self._tls)
+        if not self._tls:
+            return None
+        self._directory = Path(tempfile.mkdtemp(prefix="stub-ca-"))
+        names = dict.fromkeys(name for name in (*self._tls_names, self._host) if name not in _EVERYWHERE)
+        context, self.ca_file = certificates.own_certificate(tuple(names), self._directory)
+        return context
+
+    def _remove_directory(self) -> None:
+        if self._directory is not None:
+            shutil.rmtree(self._directory, ignore_errors=True)
+            self._directory = self.ca_file = None
+
+
+async def serve(
+    settings: StubSettings | None = None,
+    *,
+    host: str = LOOPBACK,
+    port: int = 0,
+    tls: bool | tuple[Path, Path] = False,
+    tls_names: Sequence[str] = TLS_NAMES,
+    ready_file: Path | None = None,
+    latency: float = 0.0,
+    seed: int = 0,
+    on_ready: Callable[[StubServer], None] | None = None,
+) -> None:
+    """Run a stub until SIGTERM or SIGINT, then end at once.
+
+    `ready_file` gets one JSON line once connections are accepted; a stale one is removed first. `on_ready` is told too.
+    """
+    if ready_file is not None:
+        _remove(ready_file)
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    server = StubServer(settings, host=host, port=port, tls=tls, tls_names=tls_names, latency=latency, seed=seed)
+    async with server:
+        if ready_file is not None:
+            write_ready_file(ready_file, server)
+        if on_ready is not None:
+            on_ready(server)
+        await ended.wait()
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
+
+
+def write_ready_file(path: Path, server: StubServer) -> None:
+    """One JSON line with what a client needs, the key included: readable by its owner only, complete once it exists."""
+    ready = {
+        "url": server.url,
+        "sdkappid": server.sdkappid,
+        "admin": server.admin,
+        "key": server.key,
+        "ca_file": None if server.ca_file is None else str(server.ca_file),
+    }
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
+    with os.fdopen(handle, "wb") as file:
+        file.write(orjson.dumps(ready, option=orjson.OPT_APPEND_NEWLINE))
+    Path(name).replace(path)

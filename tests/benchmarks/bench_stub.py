@@ -1,0 +1,168 @@
+"""What the stub costs: `send_group_msg`, 20 at once, against an aiohttp handler that only parses JSON and answers.
+
+Both servers run in processes of their own and take turns under the same client, which writes the same bytes to each
+over plain sockets, so that the client costs next to nothing. Prints rates and their ratio; asserts nothing.
+
+    python -m tests.benchmarks.bench_stub [--calls N] [--rounds N] [--profile]
+"""
+
+import argparse
+import asyncio
+import cProfile
+import multiprocessing
+import pstats
+import statistics
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+
+import orjson
+import TLSSigAPIv2
+from aiohttp import web
+
+from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.settings import StubSettings
+
+AT_ONCE = 20
+SEND = "group_open_http_svc/send_group_msg"
+SETTINGS = StubSettings.model_validate({"rates": {"enabled": False}, "limits": {"messages_per_second": 1_000_000}})
+GROUP = "@TGS#_bench"
+SETUP = [
+    ("im_open_login_svc/account_import", {"UserID": "editor"}),
+    (
+        "group_open_http_svc/create_group",
+        {"Type": "Community", "Name": "Bench", "GroupId": GROUP, "Owner_Account": "editor"},
+    ),
+]
+
+
+def message(number: int) -> dict[str, object]:
+    element = {"MsgType": "TIMTextElem", "MsgContent": {"Text": f"Tide table for day {number}"}}
+    return {"GroupId": GROUP, "Random": number, "From_Account": "editor", "MsgBody": [element]}
+
+
+async def parse_and_answer(request: web.Request) -> web.Response:
+    """The yardstick: what any handler has to do at least."""
+    body = await request.json()
+    return web.json_response({"ActionStatus": "OK", "ErrorCode": 0, "ErrorInfo": "", "MsgSeq": body["Random"]})
+
+
+async def run_yardstick(ready: Connection) -> None:
+    app = web.Application()
+    app.router.add_post("/v4/{service}/{command}", parse_and_answer)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    ready.send(runner.addresses[0][1])
+    await asyncio.Event().wait()
+
+
+async def run_stub(ready: Connection) -> None:
+    async with StubServer(SETTINGS) as server:
+        ready.send(int(server.url.rpartition(":")[2]))
+        await asyncio.Event().wait()
+
+
+async def run_profiled(ready: Connection) -> None:
+    """The stub with a profiler on, until its client says that it is done."""
+    async with StubServer(SETTINGS) as server:
+        profiler = cProfile.Profile()
+        profiler.enable()
+        ready.send(int(server.url.rpartition(":")[2]))
+        await asyncio.to_thread(ready.recv)
+        profiler.disable()
+        pstats.Stats(profiler).sort_stats("tottime").print_stats(35)
+
+
+def in_process(main: Callable[[Connection], object]) -> tuple[multiprocessing.Process, Connection, int]:
+    here, there = multiprocessing.Pipe()
+    process = multiprocessing.get_context("fork").Process(target=_run, args=(main, there), daemon=True)
+    process.start()
+    return process, here, here.recv()
+
+
+def _run(main: Callable[[Connection], object], ready: Connection) -> None:
+    asyncio.run(main(ready))  # type: ignore[arg-type]
+
+
+def request_bytes(path: str, body: object) -> bytes:
+    app = SETTINGS.app
+    usersig = TLSSigAPIv2.TLSSigAPIv2(app.sdkappid, app.key.get_secret_value()).gen_sig(app.admin)
+    raw = orjson.dumps(body)
+    url = f"/v4/{path}?sdkappid={app.sdkappid}&identifier={app.admin}&usersig={usersig}&random=1&contenttype=json"
+    head = f"POST {url} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(raw)}"
+    return f"{head}\r\n\r\n".encode() + raw
+
+
+async def exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> bytes:
+    writer.write(request)
+    head = await reader.readuntil(b"\r\n\r\n")
+    return await reader.readexactly(int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0]))
+
+
+async def rate(port: int, requests: list[bytes]) -> float:
+    """Calls per second with AT_ONCE connections busy all the time."""
+    queue = iter(requests)
+
+    async def worker() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for request in queue:
+            answer = await exchange(reader, writer, request)
+            if b'"ErrorCode":0' not in answer.replace(b" ", b"") or b"MsgDropReason" in answer:
+                raise RuntimeError(answer.decode())
+        writer.close()
+
+    started = time.perf_counter()
+    await asyncio.gather(*(worker() for _ in range(AT_ONCE)))
+    return len(requests) / (time.perf_counter() - started)
+
+
+async def prepare(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for path, body in SETUP:
+        await exchange(reader, writer, request_bytes(path, body))
+    writer.close()
+
+
+async def compare(calls: int, rounds: int, ports: dict[str, int]) -> dict[str, list[float]]:
+    await prepare(ports["stub"])
+    rates: dict[str, list[float]] = {name: [] for name in ports}
+    numbers = iter(range(1, 2**31))
+    for _ in range(rounds):
+        requests = [request_bytes_of_message(next(numbers)) for _ in range(calls)]
+        for name, port in ports.items():
+            rates[name].append(await rate(port, requests))
+    return rates
+
+
+_TEMPLATE = request_bytes(SEND, message(1_000_000))
+
+
+def request_bytes_of_message(number: int) -> bytes:
+    return _TEMPLATE.replace(b"1000000", b"%d" % (1_000_000 + number))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--calls", type=int, default=4_000, help="calls per round and server")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--profile", action="store_true", help="show where the stub spends its time instead")
+    options = parser.parse_args()
+    if options.profile:
+        process, pipe, port = in_process(run_profiled)
+        asyncio.run(compare(options.calls, options.rounds, {"stub": port}))
+        pipe.send(None)
+        process.join()
+        return
+    (one, _, stub), (two, _, yardstick) = in_process(run_stub), in_process(run_yardstick)
+    rates = asyncio.run(compare(options.calls, options.rounds, {"yardstick": yardstick, "stub": stub}))
+    for name, measured in rates.items():
+        print(f"{name:10} {statistics.median(measured):8.0f} calls/s (median of {options.rounds} rounds)")
+    ratios = [mine / bare for mine, bare in zip(rates["stub"], rates["yardstick"], strict=True)]
+    print(f"ratio      {statistics.median(ratios):8.2f}, {AT_ONCE} at once, signature checked")
+    for process in (one, two):
+        process.terminate()
+
+
+if __name__ == "__main__":
+    main()
