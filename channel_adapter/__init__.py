@@ -89,23 +89,24 @@ __all__ = [
     "Video",
 ]
 
-_MODULES = {
-    "channel_adapter.adapter": "ChannelAdapter",
-    "channel_adapter.domain.channel": "Channel",
-    "channel_adapter.domain.ids": "ChannelId UserId",
-    "channel_adapter.domain.post": "Article Custom Face File Image Location Post PostRef PostState Sound Text TextAndImage Unrecognised Video",
-    "channel_adapter.domain.subscription": "Notifications Outcome OutcomeKind Role Subscriber Subscription",
-    "channel_adapter.errors": "AuthenticationError ChannelAdapterError ConfigurationError ConflictError InvalidError LimitReachedError NotFoundError OutcomeUnknownError PermissionDeniedError RefusedError ThrottledError UnavailableError",
-    "channel_adapter.services.bulk": "Bulk Outcomes",
-    "channel_adapter.services.doctor": "Finding",
-    "channel_adapter.settings": "Settings",
-}
-_HOME = {name: module for module, names in _MODULES.items() for name in names.split()}
+_HOMES = (  # cheapest first: nobody who wants a value pays for the client
+    "domain.channel",
+    "domain.ids",
+    "domain.post",
+    "domain.subscription",
+    "errors",
+    "settings",
+    "services.bulk",
+    "services.doctor",
+    "adapter",
+)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOME[name]), name)
-    globals()[name] = value
-    return value
+    if name in __all__:
+        for home in _HOMES:
+            module = import_module(f"{__name__}.{home}")
+            if hasattr(module, name):
+                globals()[name] = getattr(module, name)
+                return globals()[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -101,7 +101,7 @@ class ChannelAdapter:
         return cls(settings, client, clock)
 
     async def call(self, service: str, command: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Any command of the service, modelled or not, with the same signing, limiting and retrying; JSON in and out."""
+        """Any command of the service, modelled or not: same signing, limiting and retrying, JSON in and out."""
         return await self._gateway.call_raw(service, command, body)
 
     async def doctor(self, *, repair: bool = False) -> list[Finding]:

@@ -12,8 +12,9 @@ from channel_adapter.domain import post as p
 from channel_adapter.errors import InvalidError
 from channel_adapter.mapping.text import require_text, require_url
 from channel_adapter.tencent.wire import msg_body as w
+from channel_adapter.tencent.wire.envelope import WireModel
 
-ModelT = TypeVar("ModelT", bound=w.WireModel)
+ModelT = TypeVar("ModelT", bound=WireModel)
 
 _CARRIERS_OF_CUSTOM = (p.Article, p.Custom)
 
@@ -65,7 +66,7 @@ def _joined(parts: list[p.Content]) -> tuple[p.Content, ...]:
             return tuple(parts)
 
 
-def _element(kind: str, content: w.WireModel) -> w.Element:
+def _element(kind: str, content: WireModel) -> w.Element:
     return w.Element(msg_type=kind, msg_content=content.to_wire())
 
 

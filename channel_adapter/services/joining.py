@@ -117,7 +117,7 @@ class Joining:
     async def _read_results(self, users: list[UserId], reply: members.AddGroupMemberReply) -> dict[str, Outcome]:
         """`Result` 0 hides the reason: an unknown account, or the app's webhook [docS 1621]."""
         results = {item.member_account: item.result for item in reply.member_list}
-        outcomes = {
+        outcomes: dict[str, Outcome] = {
             user: Outcome(user, ADD_OUTCOMES[results[user]]) for user in users if results.get(user) in ADD_OUTCOMES
         }
         rest = [user for user in users if user not in outcomes]
