@@ -1,0 +1,351 @@
+"""Messages in the stub's world: sending, repeats, frequency, history, recall, modifying."""
+
+from typing import Any
+
+import pytest
+
+from channel_adapter.stub.world.call import Decision
+from channel_adapter.tencent.catalog import SEND_GROUP_MSG
+from tests.unit.worlds import ADMIN, CHANNEL, DAY, NOW, OWNER, Play, text
+
+CUSTOM = {"MsgType": "TIMCustomElem", "MsgContent": {"Data": "{}"}}
+
+
+def history(play: Play, number: int = 20, **fields: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = play.call("group_msg_get_simple", GroupId=CHANNEL, ReqMsgNumber=number, **fields)[
+        "RspMsgList"
+    ]
+    return found
+
+
+def test_a_message_comes_back_as_it_was_sent() -> None:
+    play = Play()
+    play.channel()
+    reply = play.call(
+        "send_group_msg", GroupId=CHANNEL, Random=7, From_Account=OWNER, MsgBody=text("汉 🎈"), MsgPriority="High"
+    )
+    assert reply == {"ActionStatus": "OK", "ErrorCode": 0, "ErrorInfo": "", "MsgTime": NOW, "MsgSeq": 1}
+    assert history(play) == [
+        {
+            "From_Account": OWNER, "IsPlaceMsg": 0, "MsgBody": text("汉 🎈"), "MsgPriority": 1, "MsgRandom": 7,
+            "MsgSeq": 1, "MsgTimeStamp": NOW,
+        }
+    ]  # fmt: skip
+    info = play.info()
+    assert (info["NextMsgSeq"], info["LastMsgTime"]) == (2, NOW)
+    told = play.told("Group.CallbackAfterSendMsg")[0]
+    assert (told["MsgSeq"], told["From_Account"], told["Operator_Account"]) == (1, OWNER, ADMIN)
+
+
+def test_without_a_sender_the_admin_speaks() -> None:
+    play = Play()
+    play.channel()
+    play.call("send_group_msg", GroupId=CHANNEL, Random=1, MsgBody=text())
+    assert history(play)[0]["From_Account"] == ADMIN
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"GroupId": "@TGS#_gone"}, 10010),
+        ({"GroupId": "\x00"}, 10015),
+        ({"Random": -1}, 10004),
+        ({"Random": 2**32 - 1}, 0),
+        ({"Random": 2**32}, 10004),
+        ({"Random": "7"}, 10004),
+        ({"Random": 7.0}, 10004),
+        ({"Random": True}, 10004),
+        ({"From_Account": "ghost"}, 10019),
+        ({"From_Account": "stranger"}, 10007),
+        ({"From_Account": 12}, 60015),
+        ({"MsgBody": []}, 10004),
+        ({"MsgBody": {}}, 10004),
+        ({"MsgBody": ["x"]}, 10004),
+        ({"MsgBody": [{"MsgType": "TIMTextElem"}]}, 10004),
+        ({"MsgBody": [{"MsgType": "TIMTextElem", "MsgContent": {}}]}, 10004),
+        ({"MsgBody": [{"MsgType": "TIMTextElem", "MsgContent": {"Text": 5}}]}, 10004),
+        ({"MsgBody": [CUSTOM]}, 0),
+        ({"MsgBody": [CUSTOM, CUSTOM]}, 10004),
+        ({"MsgBody": [*text(), *text(), CUSTOM]}, 0),
+        ({"MsgBody": [{"MsgType": "TIMNewElem", "MsgContent": {"x": [1, None, True]}}]}, 0),
+        ({"MsgBody": [{"MsgType": "TIMNewElem", "MsgContent": {"x": 2**70}}]}, 10004),
+        ({"MsgBody": [{"MsgType": "TIMNewElem", "MsgContent": {"x": "\ud800"}}]}, 10004),
+        ({"MsgBody": text("x" * 12_288)}, 0),
+        ({"MsgBody": text("x" * 12_289)}, 80002),
+        ({"MsgBody": text("汉" * 4_097)}, 80002),
+        ({"MsgBody": text("x" * 12_288), "CloudCustomData": "y"}, 80002),
+        ({"MsgPriority": "high"}, 10004),
+        ({"OnlineOnlyFlag": 2}, 10004),
+        ({"OnlineOnlyFlag": 1, "SendMsgControl": ["NoUnread"]}, 10004),
+        ({"SendMsgControl": ["Quiet"]}, 10004),
+        ({"ForbidCallbackControl": ["x"]}, 10004),
+        ({"SupportMessageExtension": 3}, 10004),
+        ({"To_Account": ["a"]}, 10004),
+        ({"TopicId": "t"}, 10004),
+        ({"GroupAtInfo": [{"GroupAtAllFlag": 1}] * 30}, 0),
+        ({"GroupAtInfo": [{"GroupAtAllFlag": 1}] * 31}, 10053),
+        ({"GroupAtInfo": [{"GroupAtAllFlag": 0}]}, 10004),
+        ({"GroupAtInfo": [{"GroupAtAllFlag": 0, "GroupAt_Account": 5}]}, 60015),
+        ({"OfflinePushInfo": "x"}, 10004),
+    ],
+)
+def test_send_answers(fields: dict[str, Any], code: int) -> None:
+    play = Play()
+    play.channel()
+    play.people("stranger")
+    body = {"GroupId": CHANNEL, "Random": 1, "From_Account": OWNER, "MsgBody": text()} | fields
+    assert play.code("send_group_msg", **body) == code
+    assert play.info()["NextMsgSeq"] == (1 if code else 2)
+
+
+def test_cloud_custom_data_need_not_count() -> None:
+    play = Play(behaviour={"count_cloud_custom_data": False})
+    play.channel()
+    assert play.send("x" * 12_288, CloudCustomData="y" * 5_000) == 1
+
+
+def test_who_may_speak_when_everybody_is_muted() -> None:
+    play = Play()
+    play.channel("a", "chief")
+    play.call("modify_group_member_info", GroupId=CHANNEL, Member_Account="chief", Role="Admin")
+    play.call("modify_group_base_info", GroupId=CHANNEL, MuteAllMember="On")
+
+    def speak(user: str, number: int) -> int:
+        return play.code("send_group_msg", GroupId=CHANNEL, Random=number, From_Account=user, MsgBody=text())
+
+    users = ("a", "chief", OWNER, ADMIN)
+    assert [speak(user, number) for number, user in enumerate(users)] == [10017, 0, 0, 0]
+    told = play.told("Group.CallbackSendMsgException")
+    assert [(item["From_Account"], item["ErrorCode"]) for item in told] == [("a", 10017)]
+
+
+def test_a_single_mute_ends_by_itself() -> None:
+    play = Play()
+    play.channel("a")
+    play.call("forbid_send_msg", GroupId=CHANNEL, Members_Account=["a"], MuteTime=30)
+    body = {"GroupId": CHANNEL, "From_Account": "a", "MsgBody": text()}
+    assert play.code("send_group_msg", **body, Random=1) == 10017
+    play.clock.advance(30)
+    assert play.code("send_group_msg", **body, Random=2) == 0
+
+
+def test_a_repeat_answers_the_first_message_for_five_minutes() -> None:
+    play = Play()
+    play.channel("a")
+    body = {"GroupId": CHANNEL, "Random": 5, "From_Account": OWNER, "MsgBody": text()}
+    first = play.call("send_group_msg", **body)
+    play.clock.advance(299)
+    assert play.call("send_group_msg", **(body | {"MsgBody": text("other")})) == first
+    assert play.call("send_group_msg", **(body | {"From_Account": "a"}))["MsgSeq"] == 2
+    assert len(play.told("Group.CallbackAfterSendMsg")) == 2
+    play.clock.advance(1)
+    assert play.call("send_group_msg", **body)["MsgSeq"] == 3
+
+
+def test_a_repeat_may_need_the_same_content_or_be_refused() -> None:
+    play = Play(behaviour={"duplicate_key": "content", "duplicate_answer_code": 10004})
+    play.channel()
+    body = {"GroupId": CHANNEL, "Random": 5, "From_Account": OWNER, "MsgBody": text()}
+    play.call("send_group_msg", **body)
+    assert play.call("send_group_msg", **(body | {"MsgBody": text("other")}))["MsgSeq"] == 2
+    assert play.code("send_group_msg", **body) == 10004
+
+
+def test_too_many_in_a_second_are_dropped_with_success() -> None:
+    play = Play()
+    play.channel()
+    assert [play.send() for _ in range(40)] == list(range(1, 41))
+    reply = play.call("send_group_msg", GroupId=CHANNEL, Random=999, From_Account=OWNER, MsgBody=text())
+    assert (reply["ErrorCode"], reply["MsgDropReason"]) == (0, "MsgFreqCtrl")
+    assert "MsgSeq" not in reply
+    assert play.info()["NextMsgSeq"] == 41
+    assert play.told("Group.CallbackSendMsgException")[0]["ErrorCode"] == 10023
+    play.clock.advance(1)
+    again = play.call("send_group_msg", GroupId=CHANNEL, Random=999, From_Account=OWNER, MsgBody=text())
+    assert again["MsgSeq"] == 41
+
+
+def test_too_many_in_a_second_can_be_refused() -> None:
+    play = Play(behaviour={"frequency": "refuse"}, limits={"messages_per_second": 1})
+    play.channel()
+    play.send()
+    body = {"GroupId": CHANNEL, "Random": 999, "From_Account": OWNER, "MsgBody": text()}
+    assert play.code("send_group_msg", **body) == 10023
+
+
+def test_messages_for_those_online_are_not_stored() -> None:
+    play = Play()
+    play.channel()
+    play.send(OnlineOnlyFlag=1)
+    assert history(play) == []
+    assert play.info()["NextMsgSeq"] == 1
+    assert play.told("Group.CallbackAfterSendMsg")[0]["OnlineOnlyFlag"] == 1
+
+
+def test_webhooks_can_be_forbidden_for_one_message() -> None:
+    play = Play()
+    play.channel()
+    play.send(ForbidCallbackControl=["ForbidAfterSendMsgCallback"])
+    assert play.told("Group.CallbackAfterSendMsg") == []
+    body = {"GroupId": CHANNEL, "Random": 1, "MsgBody": text()}
+    assert play.world.before_callback(SEND_GROUP_MSG, body, caller=ADMIN) is not None
+    forbidden = body | {"ForbidCallbackControl": ["ForbidBeforeSendMsgCallback"]}
+    assert play.world.before_callback(SEND_GROUP_MSG, forbidden, caller=ADMIN) is None
+
+
+def test_the_app_rewrites_drops_and_refuses() -> None:
+    play = Play()
+    play.channel()
+
+    def send(number: int, **answer: Any) -> dict[str, Any]:
+        body = {"GroupId": CHANNEL, "Random": number, "MsgBody": text("raw")}
+        decision = Decision.from_answer({"ErrorCode": 0} | answer)
+        return play.world.execute(SEND_GROUP_MSG, body, caller=ADMIN, decision=decision).to_wire()
+
+    assert send(1, MsgBody=text("clean"), CloudCustomData="c")["MsgSeq"] == 1
+    assert send(2, MsgBody="no body")["MsgSeq"] == 2
+    assert send(3, MsgBody=[{"MsgType": "TIMTextElem"}])["MsgSeq"] == 3
+    assert send(4, ErrorCode=2) == {
+        "ActionStatus": "OK", "ErrorCode": 0, "ErrorInfo": "", "MsgTime": NOW, "MsgSeq": 0
+    }  # fmt: skip
+    with pytest.raises(Exception, match="10016"):
+        send(5, ErrorCode=1)
+    words = [item["MsgBody"][0]["MsgContent"]["Text"] for item in history(play)]
+    assert words == ["raw", "raw", "clean"]
+    assert play.told("Group.CallbackAfterSendMsg")[0]["CloudCustomData"] == "c"
+
+
+def test_history_pages_from_the_newest() -> None:
+    play = Play()
+    play.channel()
+    for number in range(25):
+        play.send(str(number))
+    reply = play.call("group_msg_get_simple", GroupId=CHANNEL, ReqMsgNumber=20)
+    assert [item["MsgSeq"] for item in reply["RspMsgList"]] == list(range(25, 5, -1))
+    assert reply["IsFinished"] == 1
+    assert play.call("group_msg_get_simple", GroupId=CHANNEL, ReqMsgNumber=21)["IsFinished"] == 0
+    assert [item["MsgSeq"] for item in history(play, 20, ReqMsgSeq=5)] == [5, 4, 3, 2, 1]
+    assert history(play, 20, ReqMsgSeq=0) == []
+    assert [item["MsgSeq"] for item in history(play, 1, ReqMsgSeq=99)] == [25]
+    for fields in ({"ReqMsgNumber": 0}, {"ReqMsgSeq": -1}, {"WithRecalledMsg": 2}, {"TopicId": "t"}):
+        assert play.code("group_msg_get_simple", **({"GroupId": CHANNEL, "ReqMsgNumber": 1} | fields)) == 10004
+
+
+def test_expired_messages_are_places() -> None:
+    play = Play()
+    play.channel()
+    play.send("old")
+    play.clock.advance(7 * DAY + 1)
+    play.send("new")
+    old = history(play)[1]
+    assert (old["IsPlaceMsg"], old["MsgBody"]) == (1, [])
+    assert play.call("group_msg_get_simple", GroupId=CHANNEL, ReqMsgNumber=21, ReqMsgSeq=1)["IsFinished"] == 2
+    recalled = play.call("group_msg_recall", GroupId=CHANNEL, MsgSeqList=[{"MsgSeq": 1}, {"MsgSeq": 2}])
+    assert [item["RetCode"] for item in recalled["RecallRetList"]] == [10030, 0]
+    assert play.code("modify_group_msg", "openim", GroupId=CHANNEL, MsgSeq=1, MsgBody=text()) == 20026
+
+
+def test_recall_answers_each_message() -> None:
+    play = Play()
+    play.channel()
+    play.send()
+    play.send()
+    wanted = [{"MsgSeq": seq} for seq in (1, 1, 9)]
+    reply = play.call("group_msg_recall", GroupId=CHANNEL, MsgSeqList=wanted, Reason="x" * 100)
+    assert [item["RetCode"] for item in reply["RecallRetList"]] == [0, 0, 10030]
+    assert play.told("Group.CallbackAfterRecallMsg")[0]["MsgSeqList"] == [{"MsgSeq": 1}]
+    assert [item["MsgSeq"] for item in history(play)] == [2]
+    place = history(play, WithRecalledMsg=1)[1]
+    assert (place["MsgSeq"], place["IsPlaceMsg"], place["MsgBody"]) == (1, 2, [])
+    again = play.call("group_msg_recall", GroupId=CHANNEL, MsgSeqList=[{"MsgSeq": 1}])
+    assert again["RecallRetList"][0]["RetCode"] == 0
+    assert len(play.told("Group.CallbackAfterRecallMsg")) == 1
+    for fields in ({"MsgSeqList": []}, {"MsgSeqList": wanted * 4}, {"Reason": "x" * 101}, {"MsgSeqList": [1]}):
+        body = {"GroupId": CHANNEL, "MsgSeqList": wanted} | fields
+        assert play.code("group_msg_recall", **body) == 10004
+
+
+def test_recall_switches() -> None:
+    play = Play(behaviour={"recall_twice_code": 10030, "recalled_body_empty": False})
+    play.channel()
+    play.send("kept")
+    for code in (0, 10030):
+        reply = play.call("group_msg_recall", GroupId=CHANNEL, MsgSeqList=[{"MsgSeq": 1}])
+        assert reply["RecallRetList"][0]["RetCode"] == code
+    assert history(play, WithRecalledMsg=1)[0]["MsgBody"] == text("kept")
+
+
+def test_deleting_by_sender_is_silent() -> None:
+    play = Play()
+    play.channel("a")
+    play.send()
+    play.send(From_Account="a")
+    play.call("delete_group_msg_by_sender", GroupId=CHANNEL, Sender_Account="a")
+    assert [item["From_Account"] for item in history(play)] == [OWNER]
+    assert play.told("Group.CallbackAfterRecallMsg") == []
+
+
+def test_modifying() -> None:
+    play = Play(behaviour={"history_cloud_custom_data": True})
+    play.channel()
+    play.send("first", CloudCustomData="a")
+    reply = play.call("modify_group_msg", "openim", GroupId=CHANNEL, MsgSeq=1, MsgBody=text("second"))
+    assert reply["ErrorInfo"] == "succeed"
+    assert (history(play)[0]["MsgBody"], history(play)[0]["CloudCustomData"]) == (text("second"), "a")
+    play.call("modify_group_msg", "openim", GroupId=CHANNEL, MsgSeq=1, CloudCustomData="b")
+    assert (history(play)[0]["MsgBody"], history(play)[0]["CloudCustomData"]) == (text("second"), "b")
+    assert [item["MsgSeq"] for item in play.told("Group.CallbackAfterModifyMsg")] == [1, 1]
+
+
+def test_history_leaves_cloud_custom_data_out() -> None:
+    play = Play()
+    play.channel()
+    play.send(CloudCustomData="a")
+    assert "CloudCustomData" not in history(play)[0]
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({}, 90010),
+        ({"MsgBody": "x"}, 90007),
+        ({"MsgBody": ["x"]}, 90002),
+        ({"MsgBody": []}, 90002),
+        ({"MsgBody": [{"MsgType": "TIMTextElem"}]}, 90010),
+        ({"MsgBody": [{"MsgType": "TIMTextElem", "MsgContent": {"Text": None}}]}, 90010),
+        ({"MsgBody": text(), "MsgSeq": 9}, 20026),
+        ({"MsgBody": text(), "MsgSeq": "1"}, 90001),
+        ({"MsgBody": text(), "GroupId": "@TGS#_gone"}, 10010),
+        ({"MsgBody": text("x" * 12_289)}, 80002),
+    ],
+)
+def test_modify_answers(fields: dict[str, Any], code: int) -> None:
+    play = Play()
+    play.channel()
+    play.send("first")
+    assert play.code("modify_group_msg", "openim", **({"GroupId": CHANNEL, "MsgSeq": 1} | fields)) == code
+    assert history(play)[0]["MsgBody"] == text("first")
+
+
+def test_modify_can_meet_a_conflict() -> None:
+    play = Play(behaviour={"modify_conflict": True})
+    play.channel()
+    play.send()
+    assert play.code("modify_group_msg", "openim", GroupId=CHANNEL, MsgSeq=1, MsgBody=text()) == 20028
+
+
+def test_system_notices() -> None:
+    play = Play()
+    play.channel("a")
+    body = {"GroupId": CHANNEL, "Content": "reactions changed"}
+    assert play.code("send_group_system_notification", **body) == 0
+    assert play.code("send_group_system_notification", **body, ToMembers_Account=["a"] * 500) == 0
+    assert play.code("send_group_system_notification", **body, ToMembers_Account=["a"] * 501) == 10004
+    assert play.code("send_group_system_notification", GroupId=CHANNEL, Content="") == 10004
+    assert history(play) == []
+
+
+def test_a_community_with_topics_takes_no_messages_of_its_own() -> None:
+    play = Play()
+    play.channel(SupportTopic=1)
+    assert play.code("send_group_msg", GroupId=CHANNEL, Random=1, MsgBody=text()) == 10004
