@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from channel_adapter.domain.ids import ChannelId, UserId
     from channel_adapter.domain.post import (
         Article,
+        Content,
         Custom,
         Face,
         File,
@@ -56,6 +57,7 @@ __all__ = [
     "ChannelId",
     "ConfigurationError",
     "ConflictError",
+    "Content",
     "Custom",
     "Face",
     "File",

@@ -47,12 +47,6 @@ class Gateway:
 def _translated(failed: CallFailed) -> ChannelAdapterError:
     outcome = failed.outcome
     known = COMMANDS.get((failed.service, failed.command))
-    refused = isinstance(outcome, Refused)
-    origin = Origin(
-        failed.service,
-        failed.command,
-        outcome.code if refused else None,
-        outcome.text if refused else outcome.reason,
-        failed.attempts,
-    )
+    code, text = (outcome.code, outcome.text) if isinstance(outcome, Refused) else (None, outcome.reason)
+    origin = Origin(failed.service, failed.command, code, text, failed.attempts)
     return translate(outcome, failed.row, origin, str(failed), changes=known is None or known.retry is not Retry.READ)

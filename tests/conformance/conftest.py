@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from channel_adapter import ChannelAdapter, Settings
+from channel_adapter.settings import ChannelSettings
 from channel_adapter.stub.serve import StubServer
 from channel_adapter.stub.settings import StubSettings
 
@@ -34,11 +36,11 @@ class Setting:
 def settings_for(server: StubServer) -> Settings:
     return Settings(
         sdkappid=server.sdkappid,
-        key=server.key,
+        key=SecretStr(server.key),
         admin=server.admin,
         base_url=server.url,
         ca_file=server.ca_file,
-        channels={"organization_key": "ch_org", "custom_data_keys": KEYS[2:]},
+        channels=ChannelSettings(organization_key="ch_org", custom_data_keys=tuple(KEYS[2:])),
     )
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from channel_adapter import ConflictError, InvalidError, NotFoundError, Role
+from channel_adapter import ChannelId, ConflictError, InvalidError, NotFoundError, Role
 from tests.conformance.conftest import OWNER, READERS, Setting
 
 NAME = "港口新闻 🚢 Harbour News"
@@ -10,7 +10,7 @@ INTRODUCTION = "Tides, ferries and the fish market. 潮汐、渡轮与鱼市。"
 CUSTOM_DATA = '{"theme":"海蓝","tabs":[' + ",".join(f'"第{n}栏"' for n in range(230)) + "]}"
 
 
-async def create(setting: Setting, **changes: str) -> str:
+async def create(setting: Setting, **changes: str) -> ChannelId:
     values = {"name": NAME, "owner": OWNER, "slug": setting.slug} | changes
     channel = await setting.adapter.channels.create(**values)  # type: ignore[arg-type]
     return channel.id
