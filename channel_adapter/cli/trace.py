@@ -1,7 +1,6 @@
 """What -v and --debug show, without secrets."""
 
 import logging
-import re
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -9,24 +8,31 @@ from typing import TYPE_CHECKING
 import structlog
 
 from channel_adapter.cli.output import Output
+from channel_adapter.tencent.redaction import redact, redact_text
 
 if TYPE_CHECKING:
     from channel_adapter.tencent.client import Attempt
 
-_SIGNATURE = re.compile(r"(usersig=)[^&\s'\"]+", re.IGNORECASE)
+LOGGER = "channel_adapter"
 
 
 def redacted(text: str) -> str:
-    """`text` without signatures."""
-    return _SIGNATURE.sub(r"\1***", text)
+    """`text` without keys and signatures."""
+    return redact_text(text)
 
 
 def configure_logs(verbose: int) -> None:
-    """Log events go to stderr: warnings always off, since errors are told once; -v shows them, -vv all."""
-    level = {0: logging.CRITICAL, 1: logging.WARNING}.get(verbose, logging.DEBUG)
+    """Log events go to stderr: none without -v, since errors are told once; with -v all from info upwards."""
+    logging.basicConfig(stream=sys.stderr, format="%(message)s")
+    logging.getLogger(LOGGER).setLevel({0: logging.CRITICAL, 1: logging.INFO}.get(verbose, logging.DEBUG))
     structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.stdlib.add_log_level,
+            structlog.processors.format_exc_info,
+            redact,
+            structlog.processors.LogfmtRenderer(key_order=["level", "event"], bool_as_flag=False),
+        ]
     )
 
 

@@ -1,0 +1,96 @@
+"""`stub`: the server that plays the service."""
+
+# ruff: noqa: PLC0415 - the stub is imported when it runs, not for its help
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from channel_adapter.cli.command import Run, command, single
+from channel_adapter.cli.exits import SettingsError, UsageError
+
+if TYPE_CHECKING:
+    from channel_adapter.stub.serve import StubServer
+    from channel_adapter.stub.settings import StubSettings
+
+app = single()
+
+DEFAULT_PORT = 8900
+
+
+@command(
+    app, "stub",
+    example="channel-adapter stub --port 8900 --key 0123456789abcdef --group-field ch_tag\n"
+    "channel-adapter stub --port 0 --ready-file stub.json",
+)  # fmt: skip
+async def stub(
+    run: Run,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port; 0 picks a free one.")] = DEFAULT_PORT,
+    sdkappid: Annotated[int | None, typer.Option(min=1, help="The app it plays.")] = None,
+    key: Annotated[str | None, typer.Option(help="Secret that signs the app's UserSigs.")] = None,
+    admin: Annotated[str | None, typer.Option(help="The app's admin.")] = None,
+    group_field: Annotated[
+        list[str] | None, typer.Option("--group-field", metavar="KEY", help="Declare a custom group field; repeat it.")
+    ] = None,
+    tls: Annotated[bool, typer.Option("--tls", help="https, with a certificate made on the spot.")] = False,
+    tls_name: Annotated[
+        list[str] | None,
+        typer.Option("--tls-name", metavar="NAME", help="Another name in that certificate; repeat it."),
+    ] = None,
+    cert: Annotated[Path | None, typer.Option(metavar="FILE", help="Certificate chain of your own, in PEM.")] = None,
+    key_file: Annotated[Path | None, typer.Option(metavar="FILE", help="Its private key.")] = None,
+    ready_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Gets one JSON line with url, sdkappid, admin, key, ca_file.")
+    ] = None,
+    latency: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Added to every answer.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same ids.")] = 0,
+) -> None:
+    """Run the stub server until it is told to end: the service on your own machine, for tests in any language.
+
+    It checks signatures, keeps state, and answers with the documented codes and limits. --config names a settings
+    file for the stub; the options here are stronger. SIGTERM and Ctrl-C end it at once with exit code 0.
+    """
+    from channel_adapter.stub.serve import TLS_NAMES, serve
+
+    settings = _settings(run.config, {"sdkappid": sdkappid, "key": key, "admin": admin, "group_fields": group_field})
+    try:
+        await serve(
+            settings, host=host, port=port, tls=_certificate(tls, cert, key_file),
+            tls_names=[*TLS_NAMES, *(tls_name or ())], ready_file=ready_file, latency=latency, seed=seed,
+            on_ready=lambda server: _tell(run, server),
+        )  # fmt: skip
+    except OSError as error:
+        raise UsageError(f"the stub cannot start on {host}:{port}: {error.strerror or error}", field="port") from None
+
+
+def _settings(config: str | None, given: dict[str, Any]) -> "StubSettings":
+    from channel_adapter.stub.settings import SettingsError as Unusable
+    from channel_adapter.stub.settings import StubSettings
+
+    app_given = {name: value for name, value in given.items() if value}
+    try:
+        settings = StubSettings.load(config) if config else StubSettings()
+        return settings.changed(app=app_given) if app_given else settings
+    except Unusable as wrong:
+        raise SettingsError(str(wrong), field="config") from None
+
+
+def _certificate(tls: bool, cert: Path | None, key_file: Path | None) -> bool | tuple[Path, Path]:
+    if (cert is None) != (key_file is None):
+        raise UsageError("--cert and --key-file belong together", field="cert")
+    for path in (cert, key_file):
+        if path is not None and not path.is_file():
+            raise UsageError(f"{path} cannot be read: no such file", field="cert")
+    return (cert, key_file) if cert is not None and key_file is not None else tls
+
+
+def _tell(run: Run, server: "StubServer") -> None:
+    """Where it is. The key is in the ready file only."""
+    about = {"url": server.url, "sdkappid": server.sdkappid, "admin": server.admin, "ca_file": server.ca_file}
+    trust = f"; trust {server.ca_file}" if server.ca_file else ""
+    run.output.one(
+        about, f"stub of app {server.sdkappid} on {server.url}, admin {server.admin!r}{trust}; Ctrl-C ends it"
+    )
+    run.output.flush()
