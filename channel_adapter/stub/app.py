@@ -11,9 +11,9 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
-from channel_adapter.stub.checks import USERSIG, Gate
+from channel_adapter.stub.checks import Gate
 from channel_adapter.stub.request_log import Call, RequestLog
-from channel_adapter.stub.routes import Target, read_target
+from channel_adapter.stub.routes import USERSIG, Target, read_target
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.stub.world.world import World
 from channel_adapter.tencent import codes
@@ -63,6 +63,7 @@ class StubApp:
         try:
             raw = await read_raw(request, self.world.settings.limits.request_bytes)
         except Refusal as refusal:
+            self._record(_NOWHERE, None, refusal.code, 0.0, b"")
             return envelope(refusal_json("", refusal))
         answer = self.exchange(request.method, request.raw_path, request.remote, raw)
         delay = self.latency.next()
@@ -82,9 +83,12 @@ class StubApp:
             code = refusal.code
             answer = refusal_json(target.service, refusal)
         seconds = asyncio.get_running_loop().time() - started
+        self._record(target, caller, code, seconds, raw)
+        return answer
+
+    def _record(self, target: Target, caller: str | None, code: int, seconds: float, raw: bytes) -> None:
         call = Call(self.world.clock.now(), target.service, target.name, caller, code, seconds, raw)
         self.log.add(call, known=target.command is not None, secret=target.query.get(USERSIG, ""))
-        return answer
 
 
 class HttpServer(web.Server):
@@ -148,7 +152,7 @@ async def read_raw(request: web.BaseRequest, most: int) -> bytes:
             raw += await content.readany()
             if len(raw) > most:
                 raise too_large
-    except web.RequestPayloadError:
+    except (web.RequestPayloadError, ConnectionError):
         raise Refusal(codes.BAD_URL, "the body was not transferred whole") from None
     return raw
 

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from channel_adapter.stub.rate_window import RateWindows
-from channel_adapter.stub.routes import SERVICES, Target, refuse_command, refuse_service
+from channel_adapter.stub.routes import SERVICES, USERSIG, Target, refuse_command, refuse_service
 from channel_adapter.stub.settings import App, StubSettings
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.tencent import codes
@@ -21,7 +21,6 @@ from channel_adapter.tencent.usersig import BadSignature, verify
 # Names in the query string [doc 34620]
 SDKAPPID: Final = "sdkappid"
 IDENTIFIER: Final = "identifier"
-USERSIG: Final = "usersig"
 
 SIGNATURES_KEPT: Final = 1_024
 

@@ -11,9 +11,10 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from channel_adapter.stub.routes import REDACTED
+
 CALLS_KEPT: Final = 10_000
 BYTES_KEPT: Final = 32 * 1_048_576  # of bodies; the oldest go first
-_NAME_KEPT: Final = 64  # characters of a name that no command has
 _UNKNOWN: Final = "unknown"
 
 
@@ -67,10 +68,8 @@ class RequestLog:
 
     def add(self, call: Call, *, known: bool, secret: str = "") -> None:
         """Record a call. `known`: the catalog has this command. `secret`: the caller's signature, never kept."""
-        if not known:
-            call = call._replace(service=call.service[:_NAME_KEPT], command=call.command[:_NAME_KEPT])
         if secret and secret.encode() in call.raw:
-            call = call._replace(raw=call.raw.replace(secret.encode(), b"[redacted]"))
+            call = call._replace(raw=call.raw.replace(secret.encode(), REDACTED.encode()))
         self.answers[f"{call.service}/{call.command}" if known else _UNKNOWN, call.code] += 1
         ring = self._ring
         ring.append(call)

@@ -9,6 +9,8 @@ from channel_adapter.tencent import codes
 from channel_adapter.tencent.catalog import COMMANDS
 from channel_adapter.tencent.command import Command
 
+USERSIG: Final = "usersig"  # name in the query string [doc 34620]
+REDACTED: Final = "[redacted]"
 METHOD: Final = "POST"
 VERSION: Final = "v4"
 _SHOWN: Final = 64  # characters of an unknown name that an answer repeats
@@ -38,7 +40,9 @@ def read_target(method: str, url: str) -> Target:
     parts = path.split("/")
     if len(parts) != 4 or parts[0] or parts[1] != VERSION or not parts[2] or not parts[3]:
         raise Refusal(codes.BAD_URL, f"the path is not /{VERSION}/servicename/command")
-    return Target(_printable(parts[2]), _printable(parts[3]), None, read_query(query))
+    values = read_query(query)
+    secret = values.get(USERSIG, "")
+    return Target(_printable(parts[2], secret), _printable(parts[3], secret), None, values)
 
 
 def read_query(query: str) -> dict[str, str]:
@@ -77,6 +81,8 @@ def _hint(target: Target) -> str:
     return f"; did you mean {known}?" if known else ""
 
 
-def _printable(name: str) -> str:
-    """A name as it may stand in an answer and a log: short, and without characters that JSON cannot hold."""
+def _printable(name: str, secret: str) -> str:
+    """A name as it may stand in an answer and a log: short, not the signature, nothing that JSON cannot hold."""
+    if secret and secret in name:
+        return REDACTED
     return name[:_SHOWN].encode("ascii", "backslashreplace").decode()

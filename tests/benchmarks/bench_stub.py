@@ -13,8 +13,9 @@ import multiprocessing
 import pstats
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from multiprocessing.connection import Connection
+from typing import Any, TypeAlias
 
 import orjson
 import TLSSigAPIv2
@@ -22,6 +23,9 @@ from aiohttp import web
 
 from channel_adapter.stub.serve import StubServer
 from channel_adapter.stub.settings import StubSettings
+
+Pipe: TypeAlias = "Connection[Any, Any]"  # generic in type stubs only
+Main = Callable[[Pipe], Coroutine[object, object, None]]
 
 AT_ONCE = 20
 SEND = "group_open_http_svc/send_group_msg"
@@ -47,7 +51,7 @@ async def parse_and_answer(request: web.Request) -> web.Response:
     return web.json_response({"ActionStatus": "OK", "ErrorCode": 0, "ErrorInfo": "", "MsgSeq": body["Random"]})
 
 
-async def run_yardstick(ready: Connection) -> None:
+async def run_yardstick(ready: Pipe) -> None:
     app = web.Application()
     app.router.add_post("/v4/{service}/{command}", parse_and_answer)
     runner = web.AppRunner(app, access_log=None)
@@ -57,13 +61,13 @@ async def run_yardstick(ready: Connection) -> None:
     await asyncio.Event().wait()
 
 
-async def run_stub(ready: Connection) -> None:
+async def run_stub(ready: Pipe) -> None:
     async with StubServer(SETTINGS) as server:
         ready.send(int(server.url.rpartition(":")[2]))
         await asyncio.Event().wait()
 
 
-async def run_profiled(ready: Connection) -> None:
+async def run_profiled(ready: Pipe) -> None:
     """The stub with a profiler on, until its client says that it is done."""
     async with StubServer(SETTINGS) as server:
         profiler = cProfile.Profile()
@@ -74,15 +78,16 @@ async def run_profiled(ready: Connection) -> None:
         pstats.Stats(profiler).sort_stats("tottime").print_stats(35)
 
 
-def in_process(main: Callable[[Connection], object]) -> tuple[multiprocessing.Process, Connection, int]:
+def in_process(main: Main) -> tuple[multiprocessing.Process, Pipe, int]:
     here, there = multiprocessing.Pipe()
-    process = multiprocessing.get_context("fork").Process(target=_run, args=(main, there), daemon=True)
+    process = multiprocessing.Process(target=_run, args=(main, there), daemon=True)
     process.start()
-    return process, here, here.recv()
+    port: int = here.recv()
+    return process, here, port
 
 
-def _run(main: Callable[[Connection], object], ready: Connection) -> None:
-    asyncio.run(main(ready))  # type: ignore[arg-type]
+def _run(main: Main, ready: Pipe) -> None:
+    asyncio.run(main(ready))
 
 
 def request_bytes(path: str, body: object) -> bytes:

@@ -1,0 +1,194 @@
+"""Who gets in: every check of the gate, its code, and the order they come in."""
+
+import json
+import zlib
+
+import pytest
+import TLSSigAPIv2
+
+from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.settings import StubSettings
+from channel_adapter.stub.world.clock import WorldClock
+from tests.stub.conftest import ACCOUNTS, GROUPS, Caller, Start
+
+IMPORT = f"{ACCOUNTS}/account_import"
+OTHER_KEY = "f" * 64
+
+
+def unpack(usersig: str) -> dict[str, object]:
+    """The members of a signature, read without our own code."""
+    members: dict[str, object] = json.loads(zlib.decompress(TLSSigAPIv2.base64_decode_url(usersig.encode())))
+    return members
+
+
+def pack(members: dict[str, object]) -> str:
+    text: str = TLSSigAPIv2.base64_encode_url(zlib.compress(json.dumps(members).encode()))
+    return text
+
+
+def with_app(**values: object) -> StubSettings:
+    return StubSettings.model_validate({"app": values})
+
+
+async def test_a_good_call_is_answered_with_the_envelope(caller: Caller) -> None:
+    assert await caller.call(IMPORT, {"UserID": "editor_7"}) == {"ActionStatus": "OK", "ErrorCode": 0, "ErrorInfo": ""}
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "OPTIONS"])
+async def test_only_post_is_a_request(caller: Caller, method: str) -> None:
+    assert (await caller.request(method, f"/v4/{IMPORT}", b"{}"))["ErrorCode"] == 60002
+
+
+@pytest.mark.parametrize("path", ["/", "/v4", "/v4/", f"/v3/{IMPORT}", f"/v4/{IMPORT}/", f"/v4/x/{IMPORT}", "/v4//a"])
+async def test_other_paths_cannot_be_parsed(caller: Caller, path: str) -> None:
+    assert (await caller.send(path, b"{}"))["ErrorCode"] == 60002
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"sdkappid": None}, 60012),
+        ({"sdkappid": ""}, 60012),
+        ({"sdkappid": "1400999999"}, 70020),
+        ({"sdkappid": "many"}, 70020),
+        ({"identifier": None}, 60004),
+        ({"identifier": ""}, 60004),
+        ({"usersig": None}, 60004),
+        ({"usersig": ""}, 70002),
+        ({"usersig": "eJwrz"}, 70003),
+        ({"usersig": "no base64 at all"}, 70003),
+    ],
+)
+async def test_what_the_url_lacks(caller: Caller, changes: dict[str, str | None], code: int) -> None:
+    assert (await caller.call(IMPORT, {"UserID": "u"}, **changes))["ErrorCode"] == code
+
+
+async def test_random_and_contenttype_are_not_needed(caller: Caller) -> None:
+    assert (await caller.call(IMPORT, {"UserID": "u"}, random=None, contenttype=None))["ErrorCode"] == 0
+
+
+async def test_a_signature_of_another_key(caller: Caller) -> None:
+    forged = caller.signature(key=OTHER_KEY)
+    assert (await caller.call(IMPORT, {"UserID": "u"}, usersig=forged))["ErrorCode"] == 70009
+
+
+async def test_a_signature_of_another_identifier(caller: Caller) -> None:
+    other = caller.signature("someone_else")
+    assert (await caller.call(IMPORT, {"UserID": "u"}, usersig=other))["ErrorCode"] == 70013
+
+
+async def test_a_signature_of_another_app(caller: Caller, stranger: Start) -> None:
+    elsewhere = stranger(StubServer(with_app(sdkappid=1400000777)))
+    assert (await caller.call(IMPORT, {"UserID": "u"}, usersig=elsewhere.signature()))["ErrorCode"] == 70014
+
+
+async def test_a_signature_that_was_tampered_with(caller: Caller) -> None:
+    """Longer life written into a genuine signature: the HMAC gives it away."""
+    packed = unpack(caller.signature())
+    packed["TLS.expire"] = 10**9
+    assert (await caller.call(IMPORT, {"UserID": "u"}, usersig=pack(packed)))["ErrorCode"] == 70009
+
+
+async def test_a_signature_expires_by_the_worlds_clock(caller: Caller, clock: WorldClock) -> None:
+    clock.freeze()
+    usersig = caller.signature(expire=3600)
+    assert (await caller.call(IMPORT, {"UserID": "u"}, usersig=usersig))["ErrorCode"] == 0
+    clock.advance(3590)
+    assert (await caller.call(IMPORT, {"UserID": "u"}, usersig=usersig))["ErrorCode"] == 0
+    clock.advance(20)
+    assert (await caller.call(IMPORT, {"UserID": "u"}, usersig=usersig))["ErrorCode"] == 70001
+    clock.advance(-20)
+    assert (await caller.call(IMPORT, {"UserID": "u"}, usersig=usersig))["ErrorCode"] == 0
+
+
+async def test_a_proven_signature_does_not_carry_another_identifier(caller: Caller) -> None:
+    usersig = caller.signature()
+    assert (await caller.call(IMPORT, {"UserID": "u"}, usersig=usersig))["ErrorCode"] == 0
+    assert (await caller.call(IMPORT, {"UserID": "u"}, usersig=usersig, identifier="reader"))["ErrorCode"] == 70013
+
+
+async def test_only_admins_call(caller: Caller) -> None:
+    usersig = caller.signature("reader_1")
+    answer = await caller.call(IMPORT, {"UserID": "u"}, identifier="reader_1", usersig=usersig)
+    assert answer["ErrorCode"] == 60010
+
+
+async def test_every_listed_admin_calls(stranger: Start) -> None:
+    settings = with_app(admin="boss", admins=["boss", "Zoë +1"])
+    async with StubServer(settings) as server:
+        caller = stranger(server)
+        usersig = caller.signature("Zoë +1")
+        assert (await caller.call(IMPORT, {"UserID": "u"}, identifier="Zoë +1", usersig=usersig))["ErrorCode"] == 0
+        usersig = caller.signature("administrator")
+        answer = await caller.call(IMPORT, {"UserID": "u"}, identifier="administrator", usersig=usersig)
+        assert answer["ErrorCode"] == 60010
+
+
+@pytest.mark.parametrize(
+    ("app", "code"),
+    [
+        ({"enabled": False}, 60016),
+        ({"plan_active": False}, 60020),
+        ({"enabled": False, "plan_active": False}, 60016),
+        ({"ip_allow_list": ["203.0.113.0/24"]}, 60021),
+        ({"ip_allow_list": ["203.0.113.7", "127.0.0.0/8"]}, 0),
+    ],
+)
+async def test_switches_of_the_app(stranger: Start, app: dict[str, object], code: int) -> None:
+    async with StubServer(with_app(**app)) as server:
+        assert (await stranger(server).call(IMPORT, {"UserID": "u"}))["ErrorCode"] == code
+
+
+async def test_unknown_service_names_a_known_one(caller: Caller) -> None:
+    answer = await caller.call("group_open_htp_svc/create_grup", {})
+    assert answer["ErrorCode"] == 60009
+    assert f"/v4/{GROUPS}/create_group" in answer["ErrorInfo"]
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "named"),
+    [
+        (f"{GROUPS}/create_grup", 10003, f"/v4/{GROUPS}/create_group"),
+        (f"{GROUPS}/Create_Group", 10003, f"/v4/{GROUPS}/create_group"),
+        (f"{ACCOUNTS}/create_group", 60008, f"/v4/{GROUPS}/create_group"),
+        (f"{ACCOUNTS}/acount_import", 60008, f"/v4/{IMPORT}"),
+        ("openim/modify_msg", 60008, "/v4/openim/modify_group_msg"),
+    ],
+)
+async def test_unknown_command_names_the_nearest(caller: Caller, command: str, code: int, named: str) -> None:
+    answer = await caller.call(command, {})
+    assert (answer["ErrorCode"], named in answer["ErrorInfo"]) == (code, True), answer
+    assert f"/v4/{command}" in answer["ErrorInfo"]
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"null", b"[]", b'"text"', b"7", b"\xff\xfe", b'{"UserID": NaN}'])
+async def test_a_body_is_a_json_object(caller: Caller, body: bytes) -> None:
+    assert (await caller.send(f"/v4/{IMPORT}", body))["ErrorCode"] == 60003
+
+
+async def test_the_order_of_the_checks(stranger: Start, clock: WorldClock) -> None:
+    """One call with every defect at once; each answer shows the next check after one defect is mended."""
+    clock.freeze()
+    settings = StubSettings.model_validate(
+        {"app": {"ip_allow_list": ["203.0.113.1"]}, "rates": {"overrides": {IMPORT: 1}}}
+    )
+    async with StubServer(settings, clock=clock) as server:
+        caller = stranger(server)
+        forged = caller.signature("stranger", key=OTHER_KEY)
+        bad: dict[str, str | None] = {"sdkappid": None, "identifier": None, "usersig": forged}
+        assert (await caller.request("GET", "/v4/nowhere/nothing", b"{", **bad))["ErrorCode"] == 60002
+        assert (await caller.send("/v4/nowhere/nothing", b"{", **bad))["ErrorCode"] == 60012
+        bad["sdkappid"] = str(server.sdkappid)
+        assert (await caller.send("/v4/nowhere/nothing", b"{", **bad))["ErrorCode"] == 60021
+    async with StubServer(settings.changed(app={"ip_allow_list": ()}), clock=clock) as server:
+        caller = stranger(server)
+        assert (await caller.send("/v4/nowhere/nothing", b"{", **bad))["ErrorCode"] == 60004
+        bad["identifier"] = "stranger"
+        assert (await caller.send("/v4/nowhere/nothing", b"{", **bad))["ErrorCode"] == 70009
+        bad["usersig"] = caller.signature("stranger")
+        assert (await caller.send("/v4/nowhere/nothing", b"{", **bad))["ErrorCode"] == 60010
+        assert (await caller.call(IMPORT, {"UserID": "u"}))["ErrorCode"] == 0
+        assert (await caller.send(f"/v4/{IMPORT}", b"{"))["ErrorCode"] == 60007
+        assert (await caller.send("/v4/nowhere/nothing", b"{"))["ErrorCode"] == 60009
+        assert (await caller.send(f"/v4/{GROUPS}/nothing", b"{"))["ErrorCode"] == 60003
+        assert (await caller.send(f"/v4/{GROUPS}/nothing", b"{}"))["ErrorCode"] == 10003

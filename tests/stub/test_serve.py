@@ -1,0 +1,201 @@
+"""The server around the world: addresses, TLS, start and stop, threads, processes, latency."""
+
+import asyncio
+import contextlib
+import json
+import signal
+import socket
+import ssl
+import stat
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import aiohttp
+import pytest
+import trustme
+
+from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.settings import StubSettings
+from tests.stub.conftest import ACCOUNTS, Caller, Start
+
+IMPORT = f"{ACCOUNTS}/account_import"
+SERVE = """
+import asyncio, sys
+from pathlib import Path
+from channel_adapter.stub.serve import serve
+asyncio.run(serve(ready_file=Path(sys.argv[1]), tls=sys.argv[2] == "tls"))
+"""
+
+
+def wait_for(ready_file: Path, process: subprocess.Popen[bytes]) -> str:
+    """What the file says once it is not the stale one any more."""
+    deadline = time.monotonic() + 30
+    while process.poll() is None and time.monotonic() < deadline:
+        with contextlib.suppress(FileNotFoundError):
+            if (line := ready_file.read_text()) != "stale":
+                return line
+        time.sleep(0.01)
+    raise AssertionError("the stub did not become ready")
+
+
+async def test_a_free_port_each(stranger: Start) -> None:
+    async with StubServer() as one, StubServer() as two:
+        assert one.url != two.url
+        for server in (one, two):
+            await stranger(server).must(IMPORT, {"UserID": "u"})
+
+
+async def test_a_chosen_port_and_a_taken_one(stranger: Start) -> None:
+    async with StubServer() as one:
+        port = int(one.url.rpartition(":")[2])
+        with pytest.raises(OSError, match="in use"):
+            await StubServer(port=port).start()
+    async with StubServer(port=port) as two:
+        assert two.url == f"http://127.0.0.1:{port}"
+
+
+async def test_tls_with_the_ca_file(caller: Caller) -> None:
+    async with StubServer(tls=True) as server:
+        assert server.url.startswith("https://")
+        assert server.ca_file is not None
+        folder = server.ca_file.parent
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        assert b"PRIVATE" not in b"".join(path.read_bytes() for path in folder.iterdir())
+        trusting = aiohttp.TCPConnector(ssl=ssl.create_default_context(cafile=server.ca_file))
+        async with aiohttp.ClientSession(connector=trusting) as session:
+            await Caller(server, session).must(IMPORT, {"UserID": "u"})
+        with pytest.raises(aiohttp.ClientConnectorCertificateError):
+            await Caller(server, caller.session).call(IMPORT, {"UserID": "u"})
+    assert not folder.exists()
+    assert server.ca_file is None
+
+
+async def test_tls_for_other_names() -> None:
+    async with StubServer(tls=True, tls_names=["stub.example"]) as server:
+        context = ssl.create_default_context(cafile=server.ca_file)
+        port = int(server.url.rpartition(":")[2])
+        _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname="stub.example")
+        writer.transport.abort()
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname="other.example")
+
+
+async def test_tls_with_a_certificate_of_ones_own(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1")
+    chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
+    for blob in certificate.cert_chain_pems:
+        blob.write_to_path(chain, append=True)
+    certificate.private_key_pem.write_to_path(key)
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    async with StubServer(tls=(chain, key)) as server:
+        assert server.ca_file is None
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)) as session:
+            await Caller(server, session).must(IMPORT, {"UserID": "u"})
+
+
+async def test_stop_waits_for_nobody(stranger: Start) -> None:
+    """Idle keep-alive connections and a call that would take a minute."""
+    server = StubServer(latency=60)
+    await server.start()
+    caller = stranger(server)
+    calls = [asyncio.create_task(caller.call(IMPORT, {"UserID": f"u{n}"})) for n in range(5)]
+    idle = [await asyncio.open_connection("127.0.0.1", int(server.url.rpartition(":")[2])) for _ in range(5)]
+    async with asyncio.timeout(5):
+        while server.log.count() < len(calls):  # noqa: ASYNC110 - the log has no reason to signal
+            await asyncio.sleep(0.005)
+    started = time.perf_counter()
+    await server.stop()
+    assert time.perf_counter() - started < 1
+    for outcome in await asyncio.gather(*calls, return_exceptions=True):
+        assert isinstance(outcome, aiohttp.ClientError)
+    for reader, writer in idle:
+        assert await reader.read() == b""
+        writer.close()
+
+
+async def test_stop_twice_start_again(stranger: Start) -> None:
+    server = StubServer()
+    await server.stop()
+    async with server:
+        await stranger(server).must(IMPORT, {"UserID": "u"})
+        with pytest.raises(RuntimeError, match="running"):
+            await server.start()
+    await server.stop()
+    with pytest.raises(RuntimeError, match="no address"):
+        _ = server.url
+    async with server:
+        found = await stranger(server).must(f"{ACCOUNTS}/account_check", {"CheckItem": [{"UserID": "u"}]})
+        assert found["ResultItem"][0]["AccountStatus"] == "Imported"
+
+
+async def test_reset_forgets_people_and_calls(caller: Caller) -> None:
+    await caller.must(IMPORT, {"UserID": "u"})
+    caller.server.reset()
+    assert caller.server.log.count() == 0
+    found = await caller.must(f"{ACCOUNTS}/account_check", {"CheckItem": [{"UserID": "u"}]})
+    assert found["ResultItem"][0]["AccountStatus"] == "NotImported"
+
+
+async def test_every_answer_is_late(stranger: Start) -> None:
+    async with StubServer(latency=0.05, latency_spread=0.05) as server:
+        for command in (IMPORT, "nowhere/nothing"):
+            started = time.perf_counter()
+            await stranger(server).call(command, {"UserID": "u"})
+            assert time.perf_counter() - started >= 0.05
+
+
+def test_latency_follows_the_seed() -> None:
+    one, two, other = (StubServer(latency=0.01, latency_spread=1.0, seed=seed).app.latency for seed in (1, 1, 2))
+    drawn = [one.next() for _ in range(5)]
+    assert drawn == [two.next() for _ in range(5)] != [other.next() for _ in range(5)]
+    assert all(0.01 <= seconds < 1.01 for seconds in drawn)
+
+
+def test_repr_tells_no_secret() -> None:
+    server = StubServer(StubSettings.model_validate({"app": {"key": "5" * 64}}))
+    assert server.key == "5" * 64
+    assert "5555" not in f"{server!r} {server} {vars(server)} {server.world.settings!r}"
+
+
+def test_in_a_thread_for_plain_tests() -> None:
+    with StubServer(tls=False).run_in_thread() as server:
+        request = urllib.request.Request(f"{server.url}/v4/{IMPORT}", b"{}", method="POST")  # noqa: S310 - loopback
+        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310
+            assert json.load(answer)["ErrorCode"] == 60012
+        assert server.log.count() == 1
+    with pytest.raises(RuntimeError):
+        _ = server.url
+
+
+def test_a_failed_start_in_a_thread_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match="in use"), StubServer(port=port).run_in_thread():
+            raise AssertionError("it cannot have started")
+
+
+@pytest.mark.parametrize("transport", ["plain", "tls"])
+def test_a_process_until_sigterm(tmp_path: Path, transport: str) -> None:
+    ready_file = tmp_path / "ready.json"
+    ready_file.write_text("stale")
+    process = subprocess.Popen([sys.executable, "-c", SERVE, str(ready_file), transport])
+    try:
+        line = wait_for(ready_file, process)
+        ready = json.loads(line)
+        assert line.count("\n") == 1
+        assert stat.S_IMODE(ready_file.stat().st_mode) == 0o600
+        assert list(ready) == ["url", "sdkappid", "admin", "key", "ca_file"]
+        assert (ready["ca_file"] is not None) == (transport == "tls")
+        host, _, port = ready["url"].partition("://")[2].partition(":")
+        with socket.create_connection((host, int(port)), timeout=5):  # an idle client keeps nobody
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=10) == 0
+        assert list(tmp_path.iterdir()) == [ready_file]
+    finally:
+        process.kill()
+        process.wait()
