@@ -44,7 +44,8 @@ class Joining:
         if not users:
             return {}
         if len(users) > self.size:
-            return await self._add(users[: self.size]) | await self._add(users[self.size :])
+            first, rest = users[: self.size], users[self.size :]  # taken now: adding the first may shrink the size
+            return await self._add(first) | await self._add(rest)
         request = members.AddGroupMemberRequest(
             group_id=self._channel,
             member_list=[members.MemberAccount(member_account=user) for user in users],

@@ -27,7 +27,7 @@ STUB = """
 [rates]
 enabled = false
 [limits]
-messages_per_second_per_group = 1000000
+messages_per_second = 1000000
 """
 
 

@@ -30,8 +30,8 @@ async def prepare(adapter: ChannelAdapter, groups: int, channels: int) -> None:
             else []
         )
         body = {
-            "Type": "Community", "GroupId": f"@TGS#_bench_{number}", "Name": f"group {number}", "Owner_Account": "owner",
-            "AppDefinedData": tag, "MemberList": [{"Member_Account": READER}],
+            "Type": "Community", "GroupId": f"@TGS#_bench_{number}", "Name": f"group {number}",
+            "Owner_Account": "owner", "AppDefinedData": tag, "MemberList": [{"Member_Account": READER}],
         }  # fmt: skip
         await adapter.call("group_open_http_svc", "create_group", body)
 

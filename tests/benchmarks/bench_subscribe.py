@@ -17,7 +17,7 @@ from channel_adapter.tencent import limits
 from channel_adapter.tencent.client import Attempt
 from tests.benchmarks.rig import resident_megabytes, settings_for, stub_process
 
-STUB = "[limits]\ncommunity_members = 1000000\n"
+STUB = "[limits]\nmembers_per_community = 1000000\n"
 CEILING = limits.CALLS_PER_SECOND * limits.ADD_MEMBERS_PER_CALL
 
 
