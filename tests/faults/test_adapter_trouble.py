@@ -47,7 +47,7 @@ async def opened(
 
 
 def settings(server: StubServer, **more: Any) -> Settings:
-    values = {"sdkappid": server.sdkappid, "key": SecretStr(server.key), "base_url": server.url} | more
+    values: dict[str, Any] = {"sdkappid": server.sdkappid, "key": SecretStr(server.key), "base_url": server.url} | more
     return Settings(**values)
 
 
