@@ -1,0 +1,28 @@
+"""All exchanges written by hand."""
+
+from tests.golden.by_hand import (
+    Exchanges,
+    accounts,
+    contact_groups,
+    extensions,
+    groups,
+    members,
+    messages,
+    official_accounts,
+    other_groups,
+    sending,
+    topics,
+)
+
+EXCHANGES: Exchanges = {
+    **groups.EXCHANGES,
+    **members.EXCHANGES,
+    **sending.EXCHANGES,
+    **messages.EXCHANGES,
+    **extensions.EXCHANGES,
+    **contact_groups.EXCHANGES,
+    **official_accounts.EXCHANGES,
+    **accounts.EXCHANGES,
+    **other_groups.EXCHANGES,
+    **topics.EXCHANGES,
+}
