@@ -46,7 +46,6 @@ async def test_create_and_read_back(caller: Caller, clock: WorldClock) -> None:
     assert answer["ErrorCode"] == 0
     assert found == {
         "GroupId": GROUP,
-        "Appid": 1400000001,
         "ErrorCode": 0,
         "ErrorInfo": "",
         "Type": "Community",

@@ -134,9 +134,7 @@ def create_group(call: Call[wire.CreateGroupRequest]) -> wire.CreateGroupReply:
         MemberList=[{"Member_Account": user} for user in group.members],
         UserDefinedDataList=with_fields and [{"Key": item.key, "Value": item.value} for item in with_fields],
     )
-    return wire.CreateGroupReply(
-        group_id=group.group_id, type=group.type, over_joined_group_limit_account=left_out or None
-    )
+    return wire.CreateGroupReply(group_id=group.group_id, over_joined_group_limit_account=left_out or None)
 
 
 @handles(catalog.GET_GROUP_INFO, sized=True)
@@ -168,7 +166,6 @@ def _info(call: Call[wire.GetGroupInfoRequest], group_id: str) -> wire.GroupInfo
     show_members = group.type != wire.COMMUNITY and member_names is not None  # never for a Community [decision 4]
     return wire.GroupInfo(
         group_id=group_id,
-        appid=call.settings.app.sdkappid,
         app_defined_data=None if custom is None else view.custom_fields(group, custom),
         member_list=_member_items(call, group, member_names, wanted.app_defined_data_filter_group_member)
         if show_members
