@@ -47,6 +47,7 @@ from channel_adapter.tencent.wire.envelope import (
     Outcome,
     Refused,
     Reply,
+    Unclear,
     WireModel,
     judge,
 )
@@ -172,33 +173,44 @@ class TencentClient:
         return _Call(command, body, self._clock.monotonic(), self._timeouts.total if deadline is None else deadline)
 
     async def _perform(self, call: _Call) -> Answered[Any]:
-        """Make attempts until one is answered or it is decided to stop."""
-        tried = await self._attempt(call)
+        """Make one attempt, and further ones if it fails and they may help."""
+        outcome = await self._attempt(call)
+        return outcome if isinstance(outcome, Answered) else await self._persist(call, outcome)
+
+    async def _persist(self, call: _Call, outcome: Failure) -> Answered[Any]:
+        """Go on after a failed attempt until one is answered or it is decided to stop."""
+
+        async def try_again() -> Tried[Outcome[Any]]:
+            following = await self._attempt(call)
+            return Tried(following, DONE if isinstance(following, Answered) else self._consider(call, following))
+
+        tried: Tried[Outcome[Any]] = Tried(outcome, self._consider(call, outcome))
         if isinstance(tried.decision, Again):
-            tried = await repeat(tried, lambda: self._attempt(call), self._clock.sleep)
+            tried = await repeat(tried, try_again, self._clock.sleep)
         if isinstance(tried.outcome, Answered):
             return tried.outcome
         raise self._failure(call, tried.outcome, tried.decision)
 
-    async def _attempt(self, call: _Call) -> Tried[Outcome[Any]]:
+    async def _attempt(self, call: _Call) -> Outcome[Any]:
+        """Wait for a turn, send once, and judge what comes back."""
         call.attempts += 1
         started = self._clock.monotonic()
-        outcome = await self._send(call)
+        outcome = await self._send(call, started)
         if self._observer is not None:
-            seconds = self._clock.monotonic() - started
-            self._observer(_attempt_seen(call, outcome, seconds))
-        return Tried(outcome, DONE if isinstance(outcome, Answered) else self._consider(call, outcome))
+            self._observer(_seen(call, outcome, self._clock.monotonic() - started))
+        return outcome
 
-    async def _send(self, call: _Call) -> Outcome[Any]:
-        """Wait for a turn, send once, and judge what comes back."""
-        ends = call.began + call.patience
+    async def _send(self, call: _Call, now: float) -> Outcome[Any]:
+        command, ends = call.command, call.began + call.patience
         try:
-            await self._limiter.acquire(call.command, timeout=ends - self._clock.monotonic())
+            wait = self._limiter.book(command, ends - now)
         except TurnTooLate as late:
             return Held(f"the rate limit allows it in {late.seconds:.1f} s, and the time for it is up before that")
-        host = self._hosts.choose(self._clock.monotonic())
+        if wait:
+            await self._clock.sleep(wait)
+        host = self._hosts.choose(now + wait)
         call.usersig = self._signer.current()
-        url = self._urls.build(host, call.command, call.usersig, self._random.getrandbits(_RANDOM_BITS))
+        url = self._urls.build(host, command, call.usersig, self._random.getrandbits(_RANDOM_BITS))
         answer = await self._transport.post(url, call.body, until=ends)
         self._remember_host(host, answer)
         if not isinstance(answer, Answer):
@@ -206,13 +218,14 @@ class TencentClient:
         if answer.date is not None:
             self._latest_date = (answer.date, self._clock.now())
         call.answer = answer.body
-        return judge(call.command.reply, answer.status, answer.body)
+        return judge(command.reply, answer.status, answer.body)
 
-    def _remember_host(self, host: str, answer: object) -> None:
-        if not isinstance(answer, NotSent | Held):
+    def _remember_host(self, host: str, answer: Answer | NotSent | Held | Unclear) -> None:
+        if isinstance(answer, NotSent):
+            if self._hosts.failed(host, self._clock.monotonic()):
+                log.warning("host.switched", unreachable=host, serving=self._hosts.serving, reason=answer.reason)
+        elif not isinstance(answer, Held):
             self._hosts.connected(host)
-        elif isinstance(answer, NotSent) and self._hosts.failed(host, self._clock.monotonic()):
-            log.warning("host.switched", unreachable=host, serving=self._hosts.serving, reason=answer.reason)
 
     def _consider(self, call: _Call, outcome: Failure) -> Stop | Again:
         """Decide what follows a failed attempt, and prepare it."""
@@ -256,7 +269,7 @@ def _row(service: str, name: str) -> Command[Any, Any]:
     return Command(service, name, WireModel, Reply, Retry.UNSAFE, Community.UNRELATED, "not in the catalog")
 
 
-def _attempt_seen(call: _Call, outcome: Outcome[Any], seconds: float) -> Attempt:
+def _seen(call: _Call, outcome: Outcome[Any], seconds: float) -> Attempt:
     code = outcome.code if isinstance(outcome, Refused) else None
     kind = type(outcome).__name__.lower()
     return Attempt(call.command.service, call.command.name, call.attempts, kind, code, seconds)

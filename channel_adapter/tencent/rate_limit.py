@@ -1,21 +1,22 @@
 """Staying under the service's frequency limits: a bucket per command, and one per key for the limits of one group.
 
-pyrate-limiter keeps the account (GCRA: one number per bucket). A caller that must wait books its turn by putting an
-item dated to that turn, so waiters are served in order, none is woken in vain, and whether a deadline can be kept is
-known before waiting. A booked turn is spent even if its caller gives up.
+pyrate-limiter's GCRA keeps the account: one number per bucket. A caller that must wait books its turn by an arrival
+dated to that turn, so waiters are served in order, none is woken in vain, and whether a deadline can be kept is known
+before waiting. A booked turn is spent even if its caller gives up.
 """
 
 from collections.abc import Mapping
 from typing import Any, Final
 
 from cachetools import LRUCache
-from pyrate_limiter import GCRA, Rate, RateItem, StateBucket
+from pyrate_limiter import GCRA, Rate
 
 from channel_adapter.tencent.clock import Clock, SystemClock
 from channel_adapter.tencent.command import Command
 
 _TICKS: Final = 1_000_000  # per second: pyrate counts in its smallest unit, which is a microsecond here
 _BURST_SHARE: Final = 100  # one call at once for each so many calls per second
+_GCRA: Final = GCRA()
 _MARGIN: Final = 1.01  # between the calls of one window: they do not arrive as evenly as they leave
 
 SLOWEST: Final = 1.0  # calls per second that frequency refusals can press a bucket down to
@@ -36,15 +37,15 @@ class TurnTooLate(Exception):  # noqa: N818
 class Bucket:
     """Turns at `ceiling` per second: never more of them in any window of one second, a touch fewer for the jitter."""
 
-    __slots__ = ("_bucket", "_burst", "_full", "_rate", "_recover_at", "_slowed_at")
+    __slots__ = ("_account", "_burst", "_full", "_rate", "_recover_at", "_rules", "_slowed_at")
 
     def __init__(self, ceiling: float) -> None:
         if not ceiling > 0:
             raise ValueError("a rate limit must be above zero")
         self._burst = max(1, int(ceiling) // _BURST_SHARE)
         self._full = (ceiling + 1 - self._burst) / _MARGIN
-        self._rate = self._full
-        self._bucket = StateBucket([self._rule()], GCRA())
+        self._set(self._full)
+        self._account = _GCRA.initial(self._rules)
         self._recover_at = float("inf")
         self._slowed_at = float("-inf")
 
@@ -57,16 +58,15 @@ class Bucket:
         """Seconds until the turn that is booked herewith, 0.0 for at once. Raises TurnTooLate above `longest`."""
         if now >= self._recover_at:
             self._recover(now)
-        item = RateItem("", int(now * _TICKS))
-        if self._bucket.put(item):
+        ticks = int(now * _TICKS)
+        self._account, decision = _GCRA.step(self._rules, self._account, ticks, 1)
+        wait = decision.retry_after_ms  # in our ticks
+        if wait is None:
             return 0.0
-        ticks = self._bucket.waiting(item)
-        assert isinstance(ticks, int)  # noqa: S101 - narrows pyrate's union of sync and async stores
-        if ticks > longest * _TICKS:
-            raise TurnTooLate(ticks / _TICKS)
-        item.timestamp += ticks
-        self._bucket.put(item)
-        return ticks / _TICKS
+        if wait > longest * _TICKS:
+            raise TurnTooLate(wait / _TICKS)
+        self._account, _ = _GCRA.step(self._rules, self._account, ticks + wait, 1)
+        return wait / _TICKS
 
     def refused(self, now: float) -> None:
         """The service found this too fast: halve, at most once a second."""
@@ -82,10 +82,7 @@ class Bucket:
 
     def _set(self, rate: float) -> None:
         self._rate = rate
-        self._bucket.rates = [self._rule()]
-
-    def _rule(self) -> Rate:
-        return Rate(1, int(_TICKS / self._rate) + 1, burst=self._burst)
+        self._rules = [Rate(1, int(_TICKS / rate) + 1, burst=self._burst)]
 
 
 class CommandLimiter:
@@ -96,15 +93,21 @@ class CommandLimiter:
     ) -> None:
         self._enabled = enabled
         self._clock = clock or SystemClock()
-        self._buckets = {path: Bucket(ceiling) for path, ceiling in (overrides or {}).items()}
+        self._overrides = dict(overrides or {})
+        self._buckets: dict[tuple[str, str], Bucket] = {}
+        for path, ceiling in self._overrides.items():
+            if not ceiling > 0:
+                raise ValueError(f"the rate limit of {path} must be above zero")
 
     async def acquire(self, command: Command[Any, Any], *, timeout: float) -> None:  # noqa: ASYNC109 - decides, not cancels
         """Wait for a turn of this command. Raises TurnTooLate at once if that would take over `timeout` seconds."""
-        if not self._enabled:
-            return
-        wait = self._bucket(command).book(self._clock.monotonic(), timeout)
+        wait = self.book(command, timeout)
         if wait:
             await self._clock.sleep(wait)
+
+    def book(self, command: Command[Any, Any], longest: float) -> float:
+        """Seconds until the turn of this command that is booked herewith. Raises TurnTooLate above `longest`."""
+        return self._bucket(command).book(self._clock.monotonic(), longest) if self._enabled else 0.0
 
     def refused(self, command: Command[Any, Any]) -> None:
         """The service answered with a frequency code: this command goes slower for a while."""
@@ -116,10 +119,10 @@ class CommandLimiter:
         return self._bucket(command).rate if self._enabled else float("inf")
 
     def _bucket(self, command: Command[Any, Any]) -> Bucket:
-        path = command.path
-        bucket = self._buckets.get(path)
+        bucket = self._buckets.get((command.service, command.name))
         if bucket is None:
-            bucket = self._buckets[path] = Bucket(command.calls_per_second)
+            bucket = Bucket(self._overrides.get(command.path, command.calls_per_second))
+            self._buckets[command.service, command.name] = bucket
         return bucket
 
 

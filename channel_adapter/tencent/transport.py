@@ -70,36 +70,11 @@ class Transport:
         """Send once. `until` is the moment on the clock's steady time at which the caller's patience ends."""
         if self._session is None:
             raise RuntimeError("the client is not open: use it in `async with`")
-        if not await self._take_turn(until):
+        if not await (self._wait_for_turn(until) if self._free.locked() else self._free.acquire()):
             return Held("all connections were busy until the time was up")
+        limits = self._limits(until)
         try:
-            return await self._exchange(self._session, url, body, self._limits(until))
-        finally:
-            self._free.release()
-
-    async def _take_turn(self, until: float) -> bool:
-        if self._free.locked():
-            try:
-                async with asyncio.timeout(until - self._clock.monotonic()):
-                    return await self._free.acquire()
-            except TimeoutError:
-                return False
-        return await self._free.acquire()
-
-    def _limits(self, until: float) -> ClientTimeout:
-        """The usual ones, or what the caller's patience leaves; connecting ends first, so that it can be told apart."""
-        left = until - self._clock.monotonic()
-        if left >= self._timeouts.call:
-            return self._usual
-        left = max(left, 0.001)
-        return ClientTimeout(total=left, connect=min(self._timeouts.connect, left / 2))
-
-    @staticmethod
-    async def _exchange(
-        session: aiohttp.ClientSession, url: URL, body: bytes, limits: ClientTimeout
-    ) -> Answer | NotSent | Unclear:
-        try:
-            async with session.post(url, data=body, timeout=limits, allow_redirects=False) as response:
+            async with self._session.post(url, data=body, timeout=limits, allow_redirects=False) as response:
                 return Answer(response.status, await response.read(), response.headers.get("Date"))
         except aiohttp.ConnectionTimeoutError:
             return NotSent(f"no connection to {url.host} within {limits.connect:.3g} s")
@@ -109,6 +84,23 @@ class Transport:
             return Unclear(f"no answer from {url.host} within {limits.total:.3g} s")
         except (aiohttp.ClientError, OSError) as failed:
             return Unclear(_trouble(failed))
+        finally:
+            self._free.release()
+
+    async def _wait_for_turn(self, until: float) -> bool:
+        try:
+            async with asyncio.timeout(until - self._clock.monotonic()):
+                return await self._free.acquire()
+        except TimeoutError:
+            return False
+
+    def _limits(self, until: float) -> ClientTimeout:
+        """The usual ones, or what the caller's patience leaves; connecting ends first, so that it can be told apart."""
+        left = until - self._clock.monotonic()
+        if left >= self._timeouts.call:
+            return self._usual
+        left = max(left, 0.001)  # zero would mean no limit
+        return ClientTimeout(total=left, connect=min(self._timeouts.connect, left / 2))
 
     def _trust(self) -> ssl.SSLContext | bool:
         if self._ca_file is None:
