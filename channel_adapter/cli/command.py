@@ -132,14 +132,14 @@ def execute(run: Run, work: Callable[[], Coroutine[Any, Any, Exit | None]]) -> E
         return Exit.INTERRUPTED
     except BrokenPipeError:
         return Exit.INTERRUPTED
-    except (UsageError, ChannelAdapterError, OSError) as error:
+    except Exception as error:  # noqa: BLE001 - the outermost frame: a fault of ours is one sentence too
         if run.debug:
-            run.output.note(_trace())
+            run.output.trace(_trace())
         return _explain(run, error)
     return code
 
 
-def _explain(run: Run, error: UsageError | ChannelAdapterError | OSError) -> Exit:
+def _explain(run: Run, error: Exception) -> Exit:
     if isinstance(error, ChannelAdapterError):
         run.output.refusal(error, run.so_far())
         return for_error(error)
@@ -147,9 +147,13 @@ def _explain(run: Run, error: UsageError | ChannelAdapterError | OSError) -> Exi
         kind = "configuration" if isinstance(error, SettingsError) else "usage"
         run.output.error(kind, error.message, field=error.field)
         return Exit.USAGE
-    name = f"{error.filename}: " if error.filename else ""
-    run.output.error("usage", f"{name}{error.strerror or error}")
-    return Exit.USAGE
+    if isinstance(error, OSError):
+        name = f"{error.filename}: " if error.filename else ""
+        run.output.error("usage", f"{name}{error.strerror or error}")
+        return Exit.USAGE
+    hint = "" if run.debug else "; --debug shows where"
+    run.output.error("internal", f"a fault in this program: {type(error).__name__}{hint}")
+    return Exit.REFUSED
 
 
 def _trace() -> str:

@@ -44,7 +44,7 @@ class Output:
         """Does somebody read stdout while it is written?"""
         return self._stdout.isatty()
 
-    def one(self, value: Any, sentence: str | None = None, skip: Sequence[str] = ()) -> None:
+    def one(self, value: Any, sentence: str | None = None) -> None:
         """One result: the document itself, or `sentence`, or else its fields, one a line."""
         if self.json:
             self.binary.write(encode(value, indent=True) + b"\n")
@@ -52,9 +52,9 @@ class Output:
         if sentence is not None:
             self.line(sentence)
             return
-        fields = [(name, held) for name, held in _fields(value).items() if name not in skip]
-        width = max((len(name) for name, _ in fields), default=0)
-        for name, held in fields:
+        fields = _fields(value)
+        width = max(map(len, fields), default=0)
+        for name, held in fields.items():
             self.line(f"{name.ljust(width)}  {cell(held)}")
 
     @contextmanager
@@ -94,6 +94,10 @@ class Output:
         """A remark on stderr; machines get it with -v only."""
         if not self.json or self.verbose:
             self._write_error(text)
+
+    def trace(self, text: str) -> None:
+        """A traceback on stderr, also for machines: they asked for it."""
+        self._write_error(text)
 
     def progress(self, what: str, total: int | None = None) -> Progress:
         """How far a long job is, on stderr. Under --json only with -v, and then as lines."""
@@ -162,9 +166,17 @@ class _Rows:
 
 
 def _fields(value: Any) -> dict[str, Any]:
-    if dataclasses.is_dataclass(value):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    return dict(value)
+    """Names and values, those of a value inside a value as `outer.inner`."""
+    if not dataclasses.is_dataclass(value):
+        return dict(value)
+    flat: dict[str, Any] = {}
+    for field in dataclasses.fields(value):
+        held = getattr(value, field.name)
+        if dataclasses.is_dataclass(held):
+            flat |= {f"{field.name}.{name}": inner for name, inner in _fields(held).items() if name != "kind"}
+        else:
+            flat[field.name] = held
+    return flat
 
 
 def _without_surrogates(value: Any) -> Any:

@@ -1,6 +1,8 @@
 """`posts`: publish, list, show, edit, recall, import-feed."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -137,19 +139,26 @@ async def import_feed(
     limit: Annotated[int | None, typer.Option(min=1, help="Publish at most so many.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be published; write nothing.")] = False,
     excerpt: Annotated[int, typer.Option(metavar="BYTES", min=16, help="Longest text of a post.")] = EXCERPT_BYTES,
+    since: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Leave out older entries: 2026-03-20, or with a time.")
+    ] = None,
     author: _AUTHOR = None,
     base_url: Annotated[str, typer.Option(metavar="URL", help="What relative links are relative to.")] = "",
 ) -> Exit:
     """Publish the entries of a feed as articles, oldest first, each once.
 
-    What the channel's history holds already is not published again, so the command can run every hour. A body longer
-    than --excerpt is shortened at a word and marked so. Links are made absolute. An entry that is refused is reported
-    and the others go on: exit code 3.
+    What the channel's history holds already is not published again, so the command can run every hour. Where the
+    service forgets posts sooner than the feed does, name a date with --since. A body longer than --excerpt is shortened
+    at a word and marked so. Links are made absolute. An entry that is refused is reported and the others go on: exit
+    code 3.
     """
+    oldest = _date(since)
     with opened(file) as source:
         data = source.read()
     name = "stdin" if file == STDIN else file
     feed = read_feed(data, name=name, excerpt_bytes=excerpt, base_url=base_url)
+    if oldest is not None:
+        feed = replace(feed, entries=tuple(e for e in feed.entries if e.published is None or e.published >= oldest))
     for warning in feed.warnings:
         run.output.note(f"warning: {warning}")
     async with run.adapter() as adapter:
@@ -159,6 +168,17 @@ async def import_feed(
     if refused and refused == sum(job.counts.values()):
         return Exit.REFUSED
     return Exit.PARTLY if refused else Exit.DONE
+
+
+def _date(text: str | None) -> datetime | None:
+    """A day or a moment; without an offset it is meant in UTC."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"--since takes a date like 2026-03-20, not {text!r}", field="since") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 async def _run_import(run: Run, job: FeedImport, feed: Feed, channel: str, *, dry_run: bool, limit: int | None) -> None:

@@ -1,0 +1,113 @@
+"""Runs of the command line, in a process of its own or here, and what came of them. Each is searched for secrets."""
+
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from channel_adapter.cli.main import main
+
+PROGRAM = Path(sys.executable).with_name("channel-adapter")
+KEY = "c1a5" * 16
+WRONG_KEY = "d00d" * 16
+SECRETS = re.compile(rf"{KEY}|{WRONG_KEY}|usersig=(?!\*)|\beJ[w-z][A-Za-z0-9*_-]{{60,}}")
+TRACEBACK = "Traceback (most recent call last)"
+SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """Stdout, which must be one JSON document."""
+        return json.loads(self.out)
+
+    @property
+    def error(self) -> dict[str, Any]:
+        """The last line of stderr, which must be an error as JSON with all its names."""
+        error: dict[str, Any] = json.loads(self.err.splitlines()[-1])["error"]
+        assert list(error) == ["kind", "message", "field", "limit", "size", "code"]
+        return error
+
+
+class Shell:
+    """Runs the command with one settings file, in one directory, with a clean environment."""
+
+    def __init__(self, directory: Path, config: Path | None, variables: Mapping[str, str] | None = None) -> None:
+        self.directory = directory
+        self.config = config
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("CHANNEL_ADAPTER_")}
+        self.environment = {**clean, **({"CHANNEL_ADAPTER_CONFIG": str(config)} if config else {}), **(variables or {})}
+
+    def having(self, **variables: str) -> "Shell":
+        """The same with more in the environment."""
+        return Shell(self.directory, self.config, {**self.environment, **variables})
+
+    def file(self, name: str, content: str | bytes) -> str:
+        """Write a file; gives its path."""
+        path = self.directory / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return str(path)
+
+    def start(self, *args: str, stdin: int = subprocess.DEVNULL) -> "subprocess.Popen[bytes]":
+        """A run that goes on while the test does something else."""
+        return subprocess.Popen(
+            [PROGRAM, *args],
+            stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=self.directory, env=self.environment,
+        )  # fmt: skip
+
+    def installed(self, *args: str, stdin: str | bytes = b"", code: int = 0) -> Result:
+        """The installed command, run to its end, which must come with exit code `code`."""
+        given = stdin if isinstance(stdin, bytes) else stdin.encode()
+        process = self.start(*args, stdin=subprocess.PIPE)
+        out, err = process.communicate(given, timeout=SECONDS)
+        return checked(process.returncode, out, err, code, debug="--debug" in args)
+
+    def __call__(self, *args: str, code: int = 0) -> Result:
+        """The same without a process of its own, which takes most of the time: its entry point, called here."""
+        out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+            patch.chdir(self.directory)
+            for name in os.environ.keys() - self.environment.keys():
+                patch.delenv(name)
+            for name, value in self.environment.items():
+                patch.setenv(name, value)
+            returned = main(args)
+        written = [cast("io.BytesIO", stream.detach()).getvalue() for stream in (out, err)]
+        return checked(returned, *written, code, debug="--debug" in args)
+
+
+def checked(code: int, out: bytes, err: bytes, expected: int, *, debug: bool = False) -> Result:
+    """A finished run, once it is certain that it has the expected code, tells no secret and no traceback."""
+    result = Result(code, out.decode(), err.decode())
+    everything = result.out + result.err
+    assert code == expected, f"exit code {code} instead of {expected}\n{everything}"
+    assert not SECRETS.search(everything), "a secret was told"
+    assert debug or TRACEBACK not in everything, everything
+    return result
+
+
+def interrupted(process: "subprocess.Popen[bytes]", err_before: bytes = b"") -> Result:
+    """Press Ctrl-C and wait for the end."""
+    process.send_signal(signal.SIGINT)
+    process.wait(SECONDS)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    with process.stdout, process.stderr:
+        return checked(process.returncode, process.stdout.read(), err_before + process.stderr.read(), 4)

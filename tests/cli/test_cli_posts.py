@@ -1,0 +1,111 @@
+"""`posts`: publish, list, show, edit, recall, import-feed."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from cli.conftest import OWNER
+from cli.shell import Shell
+
+SAMPLE = Path(__file__).parents[2] / "config" / "scenarios" / "sample_feed.xml"
+
+
+def rss(*items: str) -> str:
+    body = "".join(f"<item>{item}</item>" for item in items)
+    return f'<rss version="2.0"><channel><title>T</title><link>https://s.example/</link>{body}</channel></rss>'
+
+
+def test_the_life_of_a_post(cli: Shell, new_channel: Callable[[], str]) -> None:
+    news = new_channel()
+    first = cli("posts", "publish", news, "Tides 潮汐 🌊", "--idempotency-key", "k", "--json").json
+    assert (first["ref"], first["author"]) == ({"channel": f"@TGS#_{news}", "seq": 1}, OWNER)
+    assert first["parts"] == [{"text": "Tides 潮汐 🌊", "kind": "text"}]
+    assert cli("posts", "publish", news, "Tides 潮汐 🌊", "--idempotency-key", "k", "--json").json["ref"]["seq"] == 1
+
+    parts = [{"kind": "text", "text": "a"}, {"kind": "location", "latitude": 1.5, "longitude": -2, "description": "b"}]
+    assert "as number 2" in cli("posts", "publish", news, "--content", json.dumps(parts)).out
+    cli.installed("posts", "publish", news, "-", "--image", "https://s.example/p.png", stdin="from\nstdin")
+
+    newest = cli.installed("posts", "list", news, "--json").json
+    assert [post["ref"]["seq"] for post in newest] == [3, 2, 1]
+    assert newest[0]["parts"][0]["text"] == "from\nstdin"
+    assert newest[0]["parts"][0]["image"]["url"] == "https://s.example/p.png"
+    assert newest[2] == first
+    assert cli.installed("posts", "show", news, "2", "--json").json == newest[1]
+    assert cli("posts", "list", news, "--oldest-first", "--limit", "1", "--json").json == [first]
+
+    assert cli.installed("posts", "edit", news, "1", "Ebb", "--json").json == {"ref": first["ref"], "edited": True}
+    cli.installed("posts", "recall", news, "2", "--reason", "wrong")
+    heading, *rows = cli("posts", "list", news).out.splitlines()
+    assert heading.split() == ["seq", "published_at", "author", "state", "content"]
+    assert rows[0].endswith("from\\nstdin + image <https://s.example/p.png>")
+    assert rows[1].split()[-2:] == ["recalled", "-"]
+    assert rows[2].endswith("published  Ebb")
+    shown = cli("posts", "show", news, "3").out
+    assert "image.url " in shown
+    assert cli("posts", "show", news, "99", "--json", code=1).error["field"] == "seq"
+
+
+def test_posts_that_are_refused(cli: Shell, new_channel: Callable[[], str]) -> None:
+    news = new_channel()
+    empty = cli("posts", "publish", news, "--json", code=1).error
+    assert (empty["kind"], empty["field"]) == ("invalid", "text")
+    long = cli.installed("posts", "publish", news, "-", "--json", stdin="x" * 12_001, code=1).error
+    assert long["size"] > long["limit"] == 12_000
+    stranger = cli("posts", "publish", news, "x", "--author", "reader_1", "--json", code=1).error
+    assert stranger["kind"] == "permission"
+
+
+def test_a_feed_is_published_once(cli: Shell, new_channel: Callable[[], str]) -> None:
+    news = new_channel()
+    planned = cli("posts", "import-feed", news, str(SAMPLE), "--dry-run", "--json").json
+    assert planned["counts"] == {"planned": 12}
+    first = cli("posts", "import-feed", news, str(SAMPLE), "--limit", "5", "--json").json
+    assert first["counts"] == {"published": 5}
+    assert first["feed"] == "Harbour News"
+    rest = cli.installed("posts", "import-feed", news, "-", "--excerpt", "60", stdin=SAMPLE.read_bytes())
+    assert rest.out.splitlines()[-1] == "12 entries: 5 already, 7 published"
+    assert "shortened" in rest.out
+    assert cli("posts", "import-feed", news, str(SAMPLE)).out == "12 entries: 12 already\n"
+
+    posts = cli("posts", "list", news, "--oldest-first", "--json").json
+    assert [post["parts"][0]["title"] for post in posts] == [entry["title"] for entry in planned["entries"]]
+    assert {post["parts"][0]["kind"] for post in posts} == {"article"}
+    market = next(post["parts"][0] for post in posts if post["parts"][0]["title"].startswith("Fish market"))
+    assert market["link"] == "https://harbour-news.example/market/opening-hours"
+    pictures = [post["parts"][0]["image_url"] for post in posts if post["parts"][0]["image_url"]]
+    assert pictures == [f"https://harbour-news.example/pictures/{name}" for name in ("beach.png", "lighthouse.jpg")]
+
+
+def test_a_feed_with_trouble_in_it(cli: Shell, new_channel: Callable[[], str]) -> None:
+    news = new_channel()
+    items = (
+        "<guid>a</guid><title>A</title><link>/a</link>",
+        "<guid>a</guid><title>A again</title>",
+        "<guid>b</guid><title>B</title>",
+    )
+    done = cli("posts", "import-feed", news, cli.file("f.xml", rss(*items)), "--json").json
+    assert [(each["title"], each["link"], each["state"]) for each in done["entries"]] == [
+        ("A", "https://s.example/a", "published"),
+        ("B", "https://s.example/b", "published"),
+    ]
+    assert done["repeated"] == ["a"]
+
+    huge = f"<guid>c</guid><title>C</title><link>https://s.example/{'c' * 12_000}</link>"
+    partly = cli(
+        "posts", "import-feed", news, cli.file("g.xml", rss(huge, "<guid>d</guid><title>D</title>")), "--json", code=3
+    )
+    assert [each["state"] for each in partly.json["entries"]] == ["refused", "published"]
+    assert "12000 are allowed" in partly.json["entries"][0]["reason"]
+
+
+def test_entries_before_a_date_stay_out(cli: Shell, new_channel: Callable[[], str]) -> None:
+    done = cli("posts", "import-feed", new_channel(), str(SAMPLE), "--since", "2026-03-27", "--dry-run", "--json").json
+    assert [entry["published"][:10] for entry in done["entries"]] == ["2026-03-27", "2026-03-28"]
+
+
+def test_what_is_no_feed(cli: Shell) -> None:
+    page = cli("posts", "import-feed", "news", cli.file("page.html", "<html><p>hello</html>"), "--json", code=2).error
+    assert "neither RSS nor Atom" in page["message"]
+    address = cli("posts", "import-feed", "news", "https://s.example/feed", code=2).err
+    assert address == "error: https://s.example/feed is an address; fetch it first and give the file, or - for stdin\n"

@@ -1,0 +1,70 @@
+"""`subscribers`: add, remove, list, import, check."""
+
+from collections.abc import Callable
+
+from cli.shell import Shell
+
+
+def test_people_come_and_go(cli: Shell, new_channel: Callable[[], str]) -> None:
+    news = new_channel()
+    added = cli.installed("subscribers", "add", news, "reader_1", "reader_2", "--json").json
+    assert added == [{"user": f"reader_{n}", "kind": "added", "reason": ""} for n in (1, 2)]
+
+    partly = cli("subscribers", "add", news, "reader_2", "reader_3", "stranger", code=3)
+    assert [line.split()[:2] for line in partly.out.splitlines()] == [
+        ["user", "outcome"], ["reader_2", "already"], ["reader_3", "added"], ["stranger", "not_found"],
+    ]  # fmt: skip
+    assert cli("subscribers", "add", news, "stranger", "--json", code=1).json[0]["kind"] == "not_found"
+    assert cli("subscribers", "add", news, "newcomer", "--import-missing", "--json").json[0]["kind"] == "added"
+
+    checked = cli.installed("subscribers", "check", news, "reader_1", "reader_9", "--json").json
+    assert checked == [{"user": "reader_1", "subscribed": True}, {"user": "reader_9", "subscribed": False}]
+
+    listed = cli.installed("subscribers", "list", news, "--json").json
+    assert [row["user"] for row in listed] == ["reader_1", "reader_2", "reader_3", "newcomer"]
+    assert list(listed[0]) == ["user", "role", "since", "notifications"]
+    assert len(cli("subscribers", "list", news, "--limit", "2", "--json").json) == 2
+
+    removed = cli.installed("subscribers", "remove", news, "reader_1", "reader_9", "--json").json
+    assert [each["kind"] for each in removed] == ["removed", "already"]
+    assert "nobody" not in cli("subscribers", "list", news).err
+
+
+def test_a_file_with_every_kind_of_line(cli: Shell, new_channel: Callable[[], str]) -> None:
+    news = new_channel()
+    data = (
+        b'\xef\xbb\xbfuser_id,name\r\n"reader_1",x\r\n\r\n# off\r\nreader_2\r\nbad\xff\r\n'
+        + b"x" * 33
+        + b"\r\nstranger\r\n"
+    )
+    file = cli.file("people.csv", data)
+    assert cli.installed("subscribers", "import", news, file, "--json", code=3).json == {
+        "channel": news,
+        "problems": [
+            {"line": 6, "user": None, "kind": "broken_line", "reason": "not UTF-8"},
+            {"line": 7, "user": None, "kind": "broken_line", "reason": "user has 33 bytes; 32 are allowed"},
+            {"line": 8, "user": "stranger", "kind": "not_found", "reason": ""},
+        ],
+        "read": 5,
+        "broken_lines": 2,
+        "counts": {"added": 2, "not_found": 1},
+        "complete": True,
+    }
+    again = cli("subscribers", "import", news, file, "--import-missing", code=3)
+    assert again.out == "5 lines read: 1 added, 2 already, 2 broken lines\n"
+    assert again.err.splitlines() == ["line 6: not UTF-8", "line 7: user has 33 bytes; 32 are allowed"]
+
+
+def test_stdin_and_an_empty_file(cli: Shell, new_channel: Callable[[], str]) -> None:
+    news = new_channel()
+    assert (
+        cli.installed("subscribers", "import", news, "-", stdin="reader_1\nreader_2").out == "2 lines read: 2 added\n"
+    )
+    assert cli.installed("subscribers", "import", news, "-", stdin="").out == "0 lines read: nobody in them\n"
+
+
+def test_a_channel_that_is_not_there(cli: Shell) -> None:
+    people = cli.file("people.txt", "reader_1\n")
+    refused = cli("subscribers", "import", "no_such", people, "--json", code=1)
+    assert (refused.out, refused.error["kind"]) == ("", "not_found")
+    assert cli("subscribers", "list", "no_such", "--json", code=1).out == ""
