@@ -52,7 +52,7 @@ async def main(*, small: bool) -> None:
     def observe(attempt: Attempt) -> None:
         calls[attempt.command] += 1
 
-    with stub_process(STUB, latency_ms=20) as ready:
+    with stub_process(STUB, latency=0.02) as ready:
         settings = settings_for(ready, rate_limits=False)
         async with ChannelAdapter.open(settings) as adapter:
             await prepare(adapter, groups, channels)

@@ -1,10 +1,10 @@
 """What the benchmarks share: a stub in a process of its own, settings for it, and memory."""
 
-import asyncio
 import json
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -18,7 +18,7 @@ COMMAND = Path(sys.executable).with_name("channel-adapter")
 
 
 @contextmanager
-def stub_process(toml: str = "", *, latency_ms: float = 0) -> Iterator[dict[str, Any]]:
+def stub_process(toml: str = "", *, latency: float = 0) -> Iterator[dict[str, Any]]:
     """A stub server in another process; gives what its ready file says."""
     with tempfile.TemporaryDirectory() as folder:
         ready, config = Path(folder) / "ready.json", Path(folder) / "stub.toml"
@@ -33,8 +33,8 @@ def stub_process(toml: str = "", *, latency_ms: float = 0) -> Iterator[dict[str,
                 ready,
                 "--config",
                 config,
-                "--latency-ms",
-                str(latency_ms),
+                "--latency",
+                str(latency),
             ],
             stdout=subprocess.DEVNULL,
         )
@@ -42,8 +42,7 @@ def stub_process(toml: str = "", *, latency_ms: float = 0) -> Iterator[dict[str,
             while not ready.exists():
                 if process.poll() is not None:
                     raise RuntimeError(f"the stub ended with {process.returncode}")
-                psutil.Process(process.pid).status()
-                asyncio.run(asyncio.sleep(0.02))
+                time.sleep(0.02)
             yield json.loads(ready.read_text(encoding="utf-8")) | {"pid": process.pid}
         finally:
             process.terminate()
