@@ -227,7 +227,10 @@ def test_history_pages_from_the_newest() -> None:
     assert [item["MsgSeq"] for item in history(play, 20, ReqMsgSeq=5)] == [5, 4, 3, 2, 1]
     assert history(play, 20, ReqMsgSeq=0) == []
     assert [item["MsgSeq"] for item in history(play, 1, ReqMsgSeq=99)] == [25]
-    for fields in ({"ReqMsgNumber": 0}, {"ReqMsgSeq": -1}, {"WithRecalledMsg": 2}, {"TopicId": "t"}):
+    wrong: tuple[dict[str, Any], ...] = (
+        {"ReqMsgNumber": 0}, {"ReqMsgSeq": -1}, {"WithRecalledMsg": 2}, {"TopicId": "t"}
+    )
+    for fields in wrong:
         assert play.code("group_msg_get_simple", **({"GroupId": CHANNEL, "ReqMsgNumber": 1} | fields)) == 10004
 
 

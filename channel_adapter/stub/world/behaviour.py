@@ -104,6 +104,9 @@ class Behaviour(Section):
     extension_over_limit: Literal["refuse_call", "per_key"] = Field(
         "refuse_call", description="more pairs than a message holds: 10004 for the call or for the keys [inferred]"
     )
+    extension_delete_missing_code: int = Field(
+        0, description="item code for deleting a key that is not there; one header says 23004 [sdk-hdr 8.0, inferred]"
+    )
     extension_recalled_code: int = Field(23004, description="set and get on a recalled message; unknown [inferred]")
     extension_unflagged_read_code: int = Field(
         0, description="get on a message without the flag: 0 answers an empty list, 23002 refuses [inferred]"
@@ -129,6 +132,10 @@ class Behaviour(Section):
     )
     search_returns_bare: bool = Field(
         True, description="search_contact_group returns conversations without data; unknown [doc 53442]"
+    )
+    # Profiles
+    profile_empty_fields: bool = Field(
+        False, description="portrait_get returns fields that were never set, empty; unknown [doc 1639]"
     )
     # Official accounts
     official_frequency_code: int = Field(10023, description="above 1/s and 2 broadcasts an hour; unknown [inferred]")

@@ -100,6 +100,7 @@ class Handler:
     command: Command[Any, Any]
     run: Callable[[Call[Any]], Reply]
     before: Callable[[Call[Any]], Event | None] | None = None
+    respell: Callable[[Any, StubSettings], Any] | None = None  # takes a body in another documented spelling
     sized: bool = False  # a reading command of the group service: its answer may grow over 1 MB
 
 
@@ -107,11 +108,12 @@ def handles(
     command: Command[RequestT, ReplyT],
     *,
     before: Callable[[Call[RequestT]], Event | None] | None = None,
+    respell: Callable[[Any, StubSettings], Any] | None = None,
     sized: bool = False,
 ) -> Callable[[Callable[[Call[RequestT]], ReplyT]], Handler]:
     """Make a function the handler of a catalog row."""
 
     def wrap(run: Callable[[Call[RequestT]], ReplyT]) -> Handler:
-        return Handler(command, run, before, sized)
+        return Handler(command, run, before, respell, sized)
 
     return wrap

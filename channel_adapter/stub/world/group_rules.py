@@ -14,6 +14,7 @@ from channel_adapter.tencent.wire import groups as wire
 TYPES = (wire.COMMUNITY, wire.PUBLIC, wire.PRIVATE, wire.CHAT_ROOM, wire.AV_CHAT_ROOM)
 APPLY_OPTIONS = (wire.FREE_ACCESS, wire.NEED_PERMISSION, wire.DISABLE_APPLY)
 INVITE_OPTIONS = (wire.FREE_ACCESS, wire.NEED_PERMISSION, "DisableInvite")  # [java-sdk, js-sdk]
+U32 = 2**32 - 1  # MsgSeq, Seq and profile numbers are unsigned, 32 bits [java-sdk]
 ASSIGNED_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 ASSIGNED_LENGTH = 12  # of the part that differs [docS create_topic]
 OTHER_TYPES_PREFIX = "@TGS#"  # of ids assigned to other groups, refused for custom ones [docS 1502]
@@ -156,7 +157,7 @@ def check_account(call: Call[Any], user: str | None, field: str) -> None:
 
 def has_room(call: Call[Any], user: str) -> bool:
     """May the user join one more group?"""
-    return len(call.state.joined(user)) < call.settings.limits.groups_per_user
+    return len(call.state.joined.of(user)) < call.settings.limits.groups_per_user
 
 
 def check_topicless(topic_id: str | None) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from channel_adapter.stub.world import contact_groups
 from channel_adapter.stub.world import group_rules as rules
 from channel_adapter.stub.world import group_view as view
 from channel_adapter.stub.world.call import Call, Event, handles
@@ -243,6 +244,7 @@ def destroy_group(call: Call[wire.DestroyGroupRequest]) -> wire.DestroyGroupRepl
         Name=group.name,
         MemberList=None if community else [{"Member_Account": user} for user in group.members],
     )
+    contact_groups.clean(call, group.group_id, call.state.contacts)
     call.state.dissolve(group)
     return wire.DestroyGroupReply()
 

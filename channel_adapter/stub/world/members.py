@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from channel_adapter.stub.world import contact_groups
 from channel_adapter.stub.world import group_rules as rules
 from channel_adapter.stub.world.call import Call, Event, handles
 from channel_adapter.stub.world.member_table import FLAGS, Role
@@ -62,6 +63,7 @@ def remove(call: Call[Any], group: Group, users: Sequence[str], exit_type: str, 
     gone = [user for user in dict.fromkeys(users) if user in group.members]
     for user in gone:
         call.state.leave(group, user)
+    contact_groups.clean(call, group.group_id, gone)
     if gone:
         call.emit(
             "Group.CallbackAfterMemberExit",

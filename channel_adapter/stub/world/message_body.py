@@ -50,7 +50,10 @@ def check_body(body: Sequence[wire.Element], answer: BodyCodes = SENDING) -> Non
 
 def _check_element(element: wire.Element, answer: BodyCodes) -> None:
     try:
-        orjson.dumps(element.msg_content)  # what cannot be sent again cannot be stored: lone surrogates, huge numbers
+        # What cannot be sent again cannot be stored: lone surrogates, huge numbers, bottomless nesting.
+        orjson.dumps(element.msg_content)
+        if element.model_extra:
+            orjson.dumps(element.model_extra)
     except orjson.JSONEncodeError:
         raise Refusal(answer.element, f"{element.msg_type}: MsgContent is no JSON that can be kept") from None
     content = CONTENTS.get(element.msg_type)

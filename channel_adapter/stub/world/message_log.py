@@ -73,6 +73,10 @@ class MessageLog:
         end = len(self._messages) if seq is None else min(seq, len(self._messages))
         return self._messages[max(0, end - most) : max(0, end)][::-1]
 
+    def seq_at(self, time: int) -> int:
+        """The highest seq sent at or before a moment, 0 if none."""
+        return bisect_right(self._messages, time, key=lambda message: message.time)
+
     def recall(self, message: Message) -> None:
         """Mark as recalled; it no longer counts as unread."""
         message.recalled = True

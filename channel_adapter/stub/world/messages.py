@@ -134,9 +134,10 @@ def send_group_msg(call: SendCall) -> wire.SendGroupMsgReply:
         return wire.SendGroupMsgReply(msg_time=call.now, msg_seq=0)
     if group.log.sent_in(call.now) >= call.settings.limits.messages_per_second:
         return _drop(call, group)
-    _rewrite(call)
+    repeat_key = _repeat_key(call)
+    rewrite(call)
     group.log.count(call.now)
-    return _deliver(call, group)
+    return _deliver(call, group, repeat_key)
 
 
 def _drop(call: SendCall, group: Group) -> wire.SendGroupMsgReply:
@@ -147,7 +148,7 @@ def _drop(call: SendCall, group: Group) -> wire.SendGroupMsgReply:
     return wire.SendGroupMsgReply(msg_time=call.now, msg_drop_reason=wire.DROPPED_BY_FREQUENCY)
 
 
-def _rewrite(call: SendCall) -> None:
+def rewrite(call: Call[Any]) -> None:
     """Put in what the app's before-webhook answered; a body that is none leaves the original [doc 34374]."""
     decision = call.decision
     if decision.msg_body is not None:
@@ -161,7 +162,7 @@ def _rewrite(call: SendCall) -> None:
         call.request.cloud_custom_data = decision.cloud_custom_data
 
 
-def _deliver(call: SendCall, group: Group) -> wire.SendGroupMsgReply:
+def _deliver(call: SendCall, group: Group, repeat_key: Hashable) -> wire.SendGroupMsgReply:
     request = call.request
     seq = 0  # of a message for those online only, which is not stored [inferred]
     if not request.online_only_flag:
@@ -177,7 +178,7 @@ def _deliver(call: SendCall, group: Group) -> wire.SendGroupMsgReply:
             supports_extensions=request.support_message_extension == 1,
         )
         group.log.append(message, counted=wire.NO_UNREAD not in (request.send_msg_control or ()))
-    group.log.remember(_repeat_key(call), call.time, call.settings.limits.dedupe_seconds, seq, call.now)
+    group.log.remember(repeat_key, call.time, call.settings.limits.dedupe_seconds, seq, call.now)
     if wire.FORBID_AFTER not in (request.forbid_callback_control or ()):
         call.emit("Group.CallbackAfterSendMsg", **_told(call, group), MsgSeq=seq, MsgTime=call.now)
     return wire.SendGroupMsgReply(msg_seq=seq, msg_time=call.now)

@@ -52,6 +52,8 @@ def parse(command: Command[Any, Any], body: Any) -> Any:
         raise Refusal(codes.ACCOUNT_NOT_A_STRING, f"{where} must be a string")
     if command is catalog.MODIFY_GROUP_MSG and location[:1] == ("MsgBody",):
         raise Refusal(_modified_body_code(location), f"{where}: {first['msg']}")
+    if command is catalog.PORTRAIT_SET and "Value" in location:
+        raise Refusal(codes.PROFILE_BAD_TYPE, f"{where}: {first['msg']}")
     missing = first["type"] == "missing" and location == ("To_Account",)
     code = NO_RECEIVER.get(command.service, bad_parameter(command)) if missing else bad_parameter(command)
     raise Refusal(code, f"{where}: {first['msg']}")

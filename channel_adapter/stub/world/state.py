@@ -1,9 +1,12 @@
 """Everything the stub remembers: accounts, groups, who is in what. Data and look-ups; the rules are the handlers'."""
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from channel_adapter.stub.world.contact_book import ContactBook
 from channel_adapter.stub.world.member_table import MemberTable, Role
+from channel_adapter.stub.world.memberships import Memberships
 from channel_adapter.stub.world.message_log import MessageLog
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.tencent import codes, limits
@@ -36,8 +39,10 @@ class Group:
     mutes: dict[str, int] = field(default_factory=dict)  # user -> end; outlives membership [docS 1627]
     log: MessageLog = field(default_factory=MessageLog)
     pins: dict[int, str] = field(default_factory=dict)  # seq -> who pinned it
+    counters: dict[str, int] = field(default_factory=dict)
+    attributes: dict[str, str] = field(default_factory=dict)
     serial: int = 0  # order of creation, grows
-    alone: tuple["Group", ...] = ()  # the joined groups of everybody who is in this group only, held once
+    alone: tuple["Group", ...] = ()
 
     def __post_init__(self) -> None:
         self.alone = (self,)
@@ -48,8 +53,31 @@ class Group:
         return end if end > now else 0
 
 
+@dataclass(slots=True, eq=False)
+class OfficialAccount:
+    """An official account: profile, subscribers (a member table without roles), broadcasts."""
+
+    account_id: str
+    owner: str
+    name: str
+    create_time: int
+    max_subscribers: int
+    introduction: str = ""
+    face_url: str = ""
+    organization: str = ""
+    custom_string: str = ""
+    subscribers: MemberTable = field(default_factory=MemberTable)
+    subscriber_strings: dict[str, str] = field(default_factory=dict)
+    log: MessageLog = field(default_factory=MessageLog)
+    broadcasts: deque[float] = field(default_factory=deque)  # moments of the last hour
+    alone: tuple["OfficialAccount", ...] = ()
+
+    def __post_init__(self) -> None:
+        self.alone = (self,)
+
+
 class State:
-    """All accounts and groups. Strings of users are held once: `account` hands out the stored one."""
+    """All accounts, groups and official accounts. A user's string is held once: `account` hands out the stored one."""
 
     def __init__(self, admins: Iterable[str]) -> None:
         self.profiles: dict[str, dict[str, str | int]] = {}
@@ -57,9 +85,13 @@ class State:
         self.online: set[str] = set()
         self.groups: dict[str, Group] = {}
         self.community_count = 0
-        self._next_serial = 1
+        self.joined: Memberships[Group] = Memberships()
+        self.official: dict[str, OfficialAccount] = {}
+        self.official_gone: set[str] = set()  # ids of destroyed official accounts
+        self.subscribed: Memberships[OfficialAccount] = Memberships()
+        self.contacts: dict[str, ContactBook] = {}
         self._accounts: dict[str, str] = {admin: admin for admin in admins}
-        self._joined: dict[str, tuple[Group, ...]] = {}
+        self._next_serial = 1
 
     def account(self, user: str) -> str | None:
         """The stored spelling object of an account that exists."""
@@ -79,13 +111,16 @@ class State:
         self.deleted.pop(user, None)
 
     def remove_account(self, user: str, now: int) -> None:
-        """Forget the account, its profile and its memberships."""
-        for group in self.joined(user):
+        """Forget the account, its profile, memberships, subscriptions and conversations."""
+        for group in self.joined.of(user):
             self.leave(group, user)
             if group.owner == user:
                 group.owner = ""
+        for account in self.subscribed.of(user):
+            self.unsubscribe(account, user)
         self._accounts.pop(user, None)
         self.profiles.pop(user, None)
+        self.contacts.pop(user, None)
         self.online.discard(user)
         self.deleted[user] = now
 
@@ -104,15 +139,10 @@ class State:
         self.groups[group.group_id] = group
         self.community_count += group.type == COMMUNITY
 
-    def joined(self, user: str) -> tuple[Group, ...]:
-        """The groups a user is in, in the order of the calls that brought him in."""
-        return self._joined.get(user, ())
-
     def join(self, group: Group, user: str, role: Role, joined: int, read: int) -> int:
         """Make an existing account a member; returns the row. The caller has checked that it is not one."""
         known = self._accounts[user]
-        others = self._joined.get(known)
-        self._joined[known] = group.alone if others is None else (*others, group)
+        self.joined.enter(known, group)
         return group.members.add(known, role, joined, read)
 
     def leave(self, group: Group, user: str) -> None:
@@ -120,21 +150,35 @@ class State:
         group.members.remove(user)
         group.name_cards.pop(user, None)
         group.member_fields.pop(user, None)
-        self._forget_membership(group, user)
+        self.joined.leave(user, group)
 
     def dissolve(self, group: Group) -> None:
         """Remove the group from the world and from every joined list."""
         for user in group.members:
-            self._forget_membership(group, user)
+            self.joined.leave(user, group)
         del self.groups[group.group_id]
         self.community_count -= group.type == COMMUNITY
 
-    def _forget_membership(self, group: Group, user: str) -> None:
-        rest = tuple(other for other in self.joined(user) if other is not group)
-        if not rest:
-            self._joined.pop(user, None)
-        else:
-            self._joined[user] = rest[0].alone if len(rest) == 1 else rest
+    def subscribe(self, account: OfficialAccount, user: str, now: int) -> None:
+        """Make an existing account a subscriber; earlier broadcasts are not unread."""
+        known = self._accounts[user]
+        self.subscribed.enter(known, account)
+        account.subscribers.add(known, Role.MEMBER, now, account.log.next_seq - 1)
+
+    def unsubscribe(self, account: OfficialAccount, user: str) -> None:
+        account.subscribers.remove(user)
+        account.subscriber_strings.pop(user, None)
+        self.subscribed.leave(user, account)
+
+    def destroy_official(self, account: OfficialAccount) -> None:
+        for user in account.subscribers:
+            self.subscribed.leave(user, account)
+        del self.official[account.account_id]
+        self.official_gone.add(account.account_id)
+
+    def contact_book(self, user: str) -> ContactBook:
+        """The user's conversation groups and marks, empty ones at first."""
+        return self.contacts.setdefault(user, ContactBook())
 
 
 ONLINE, OFFLINE = "Online", "Offline"  # [java-sdk]

@@ -13,10 +13,12 @@ from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.stub.world.registry import HANDLERS
 from channel_adapter.stub.world.state import State
 from channel_adapter.tencent import codes
+from channel_adapter.tencent.catalog import CONTACT_SERVICE, PROFILE_SERVICE
 from channel_adapter.tencent.command import Command
 from channel_adapter.tencent.wire.envelope import Reply
 
 UNKNOWN_FIELDS_KEPT = 1_000
+WITH_ERROR_DISPLAY = frozenset({CONTACT_SERVICE, PROFILE_SERVICE})  # [doc 1640, 53437]
 
 
 class World:
@@ -62,6 +64,8 @@ class World:
         handler = HANDLERS[command.service, command.name]
         try:
             reply = handler.run(call)
+            if command.service in WITH_ERROR_DISPLAY:
+                reply.error_display = ""
             if handler.sized and len(reply.to_json()) > self.settings.limits.reply_bytes:
                 raise Refusal(codes.REPLY_TOO_LARGE, "the answer is over 1 MB: ask for less")
         finally:
@@ -91,9 +95,10 @@ class World:
             self.emit(event)
 
     def _call(self, command: Command[Any, Any], body: Any, caller: str, origin: str, decision: Decision) -> Call[Any]:
-        if not self.handles(command):
+        handler = HANDLERS.get((command.service, command.name))
+        if handler is None:
             raise Refusal(*parsing.unknown_command(command))
-        request = parsing.parse(command, body)
+        request = parsing.parse(command, handler.respell(body, self.settings) if handler.respell else body)
         for name in parsing.unknown_fields(request):
             seen = (command.path, name)
             if seen in self.unknown_fields or len(self.unknown_fields) < UNKNOWN_FIELDS_KEPT:

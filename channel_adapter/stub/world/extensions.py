@@ -1,0 +1,192 @@
+"""Message extensions: pairs on one message, with sequence numbers [messages 9]."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from channel_adapter.stub.world import group_rules as rules
+from channel_adapter.stub.world.call import Call, handles
+from channel_adapter.stub.world.message_log import Extensions, Message
+from channel_adapter.stub.world.messages import expired
+from channel_adapter.stub.world.refusal import Refusal
+from channel_adapter.stub.world.state import Group
+from channel_adapter.tencent import catalog, codes
+from channel_adapter.tencent.wire import extensions as wire
+from channel_adapter.tencent.wire import groups
+
+OPERATIONS = (wire.SET, wire.DELETE, wire.CLEAR)
+RATE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One call: an operation on some pairs; `check_seq` where the caller's Seq must fit."""
+
+    operation: int
+    items: Sequence[wire.Extension]
+    check_seq: bool
+
+
+def check_change(call: Call[Any], change: Change) -> None:
+    """Shapes and sizes; 10004 for the whole call."""
+    limits = call.settings.limits
+    rules.check_choice("OperateType", change.operation, OPERATIONS)
+    if change.operation != wire.CLEAR and not 1 <= len(change.items) <= limits.extension_keys_per_call:
+        raise rules.bad(f"ExtensionList: 1 to {limits.extension_keys_per_call} pairs")
+    for item in change.items:
+        if not item.key:
+            raise rules.bad("Key is empty")
+        rules.check_bytes("Key", item.key, limits.extension_key_bytes)
+        rules.check_bytes("Value", item.value, limits.extension_value_bytes)
+        rules.check_range("Seq", item.seq, 0, rules.U32)
+
+
+def find_message(call: Call[Any], group_id: str, seq: int) -> tuple[Group, Message]:
+    """The message that extensions are asked for: edition, group type and existence, in this order."""
+    if not call.settings.app.message_extensions:
+        raise Refusal(codes.BAD_SIGNATURE_OR_EDITION, "the edition has no message extensions")
+    group = call.state.group(group_id)
+    behaviour = call.settings.behaviour
+    refused = group.type == groups.COMMUNITY and not behaviour.community_extensions
+    if refused or group.type == groups.AV_CHAT_ROOM:
+        raise Refusal(behaviour.extension_unsupported_code, f"no message extensions in a group of type {group.type}")
+    message = group.log.get(seq)
+    if message is None or expired(call, message):
+        raise Refusal(codes.EXTENSION_NO_MESSAGE, "the message does not exist")
+    if message.recalled and behaviour.extension_recalled_code:
+        raise Refusal(behaviour.extension_recalled_code, "the message was recalled")
+    return group, message
+
+
+@handles(catalog.GROUP_SET_KEY_VALUES)
+def group_set_key_values(call: Call[wire.GroupSetKeyValuesRequest]) -> wire.GroupSetKeyValuesReply:
+    """Set, delete or clear; single keys may fail while the call succeeds [doc 52170]."""
+    request = call.request
+    admin = call.is_app_admin(call.caller)
+    behaviour = call.settings.behaviour
+    check = behaviour.extension_check_admin_seq if admin else behaviour.extension_check_member_seq
+    change = Change(request.operate_type, request.extension_list or (), check)
+    check_change(call, change)
+    group, message = find_message(call, request.group_id, request.msg_seq)
+    return wire.GroupSetKeyValuesReply(extension_list=apply(call, group, message, change))
+
+
+def apply(call: Call[Any], group: Group, message: Message, change: Change) -> list[wire.ExtensionResult]:
+    """Carry a checked change out and tell the app of what has changed."""
+    if not message.supports_extensions:
+        raise Refusal(codes.EXTENSION_UNSUPPORTED, "the message was sent without SupportMessageExtension")
+    store = message.extensions or Extensions()
+    _check_rate(call, store)
+    verdicts = _judge(call, store, change)
+    message.extensions = store
+    store.writes.append(call.time)
+    if change.operation == wire.CLEAR:
+        store.seq += 1
+        store.clear_seq = store.seq
+        store.pairs.clear()
+        _tell(call, group, message, change, [])
+        return []
+    if not any(code == codes.OK for code in verdicts):
+        return [_result(store, item, code) for item, code in zip(change.items, verdicts, strict=True)]
+    by_message = call.settings.behaviour.extension_seq == "message"
+    seq = store.seq + 1
+    for item, code in zip(change.items, verdicts, strict=True):
+        if code == codes.OK:
+            value = item.value if change.operation == wire.SET else None
+            own = seq if by_message else store.pairs.get(item.key, (None, 0))[1] + 1
+            store.pairs[item.key] = (value, own)
+            store.seq = max(store.seq, own)
+    results = [_result(store, item, code) for item, code in zip(change.items, verdicts, strict=True)]
+    _tell(call, group, message, change, [item.extension for item in results if item.error_code == codes.OK])
+    return results
+
+
+def _check_rate(call: Call[Any], store: Extensions) -> None:
+    """Calls of the last minute on this message; admins are bound, too [decision 15]."""
+    while store.writes and not 0 <= call.time - store.writes[0] < RATE_SECONDS:
+        store.writes.popleft()
+    if len(store.writes) >= call.settings.limits.extension_sets_per_minute:
+        raise Refusal(codes.EXTENSION_TOO_FREQUENT, "too many changes on this message within a minute")
+
+
+def _judge(call: Call[Any], store: Extensions, change: Change) -> list[int]:
+    """A code for each item, before anything is written."""
+    most = call.settings.limits.extension_keys
+    held = {key for key, (value, _) in store.pairs.items() if value is not None}
+    verdicts = []
+    for item in change.items:
+        value, seq = store.pairs.get(item.key, (None, 0))
+        fits = item.seq == seq or (value is None and not item.seq)
+        if change.check_seq and not fits:
+            verdicts.append(codes.EXTENSION_CONFLICT)
+        elif change.operation == wire.DELETE and value is None:
+            verdicts.append(call.settings.behaviour.extension_delete_missing_code)
+        elif change.operation == wire.SET and item.key not in held and len(held) >= most:
+            if call.settings.behaviour.extension_over_limit == "refuse_call":
+                raise rules.bad(f"a message holds {most} pairs at most")
+            verdicts.append(codes.BAD_PARAMETER)
+        else:
+            verdicts.append(codes.OK)
+            held.add(item.key)
+    return verdicts
+
+
+def _result(store: Extensions, item: wire.Extension, code: int) -> wire.ExtensionResult:
+    """After a failure too, the pair that is stored now [doc 52170]."""
+    value, seq = store.pairs.get(item.key, (None, 0))
+    return wire.ExtensionResult(error_code=code, extension=wire.Extension(key=item.key, value=value or "", seq=seq))
+
+
+def _tell(call: Call[Any], group: Group, message: Message, change: Change, changed: Sequence[wire.Extension]) -> None:
+    call.emit(
+        "Group.CallbackAfterGroupMsgExtension",
+        GroupId=group.group_id,
+        MsgSeq=message.seq,
+        OperateType=change.operation,
+        ExtensionList=[pair.to_wire() for pair in changed],
+        Seq=message.extensions.seq if message.extensions else 0,
+    )
+
+
+@handles(catalog.GROUP_GET_KEY_VALUES)
+def group_get_key_values(call: Call[wire.GroupGetKeyValuesRequest]) -> wire.GroupGetKeyValuesReply:
+    """Pairs from a Seq on, ascending by Seq [doc 52169]."""
+    request = call.request
+    rules.check_range("StartSeq", request.start_seq, 0, rules.U32)
+    _, message = find_message(call, request.group_id, request.msg_seq)
+    behaviour = call.settings.behaviour
+    if not message.supports_extensions and behaviour.extension_unflagged_read_code:
+        raise Refusal(behaviour.extension_unflagged_read_code, "the message was sent without SupportMessageExtension")
+    store = message.extensions or Extensions()
+    pairs = [
+        wire.Extension(key=key, value=value or "", seq=seq)
+        for key, (value, seq) in sorted(store.pairs.items(), key=lambda pair: pair[1][1])
+        if seq >= (request.start_seq or 0) and (value is not None or behaviour.extension_tombstones)
+    ]
+    most = call.settings.limits.extension_keys_per_read
+    return wire.GroupGetKeyValuesReply(
+        extension_list=pairs[:most],
+        complete_flag=wire.ALL_RETURNED if len(pairs) <= most else wire.MORE_TO_COME,
+        latest_seq=store.seq,
+        clear_seq=store.clear_seq,
+    )
+
+
+@handles(catalog.SET_KEY_VALUES)
+def set_key_values(call: Call[wire.SetKeyValuesRequest]) -> wire.SetKeyValuesReply:
+    """The one-to-one twin. The stub keeps no one-to-one messages, so there is never one to write on."""
+    check_change(call, Change(call.request.operate_type, call.request.extension_list or (), check_seq=False))
+    raise _no_message(call)
+
+
+@handles(catalog.GET_KEY_VALUES)
+def get_key_values(call: Call[wire.GetKeyValuesRequest]) -> wire.GetKeyValuesReply:
+    """As above."""
+    rules.check_range("StartSeq", call.request.start_seq, 0, rules.U32)
+    raise _no_message(call)
+
+
+def _no_message(call: Call[Any]) -> Refusal:
+    if not call.settings.app.message_extensions:
+        return Refusal(codes.BAD_SIGNATURE_OR_EDITION, "the edition has no message extensions")
+    return Refusal(codes.EXTENSION_NO_MESSAGE, "the message does not exist")

@@ -1,0 +1,263 @@
+"""Official accounts: create, destroy, modify, read; who follows which [official accounts 4.1-4.4, 4.9]."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from channel_adapter.stub.settings import StubSettings
+from channel_adapter.stub.world.call import Call, Event, handles
+from channel_adapter.stub.world.group_rules import ASSIGNED_LENGTH, ASSIGNED_LETTERS, U32
+from channel_adapter.stub.world.group_view import attributes
+from channel_adapter.stub.world.refusal import Refusal
+from channel_adapter.stub.world.state import OfficialAccount, is_printable
+from channel_adapter.tencent import catalog, codes, limits
+from channel_adapter.tencent.wire import official_accounts as wire
+
+BASE: Mapping[str, Callable[[OfficialAccount], Any]] = {
+    "create_time": lambda account: account.create_time,
+    "name": lambda account: account.name,
+    "owner_account": lambda account: account.owner,
+    "last_msg_time": lambda account: account.log.last_time,
+    "subscriber_num": lambda account: len(account.subscribers),
+    "introduction": lambda account: account.introduction,
+    "face_url": lambda account: account.face_url,
+    "organization": lambda account: account.organization,
+    "custom_string": lambda account: account.custom_string,
+}
+ATTRIBUTES = attributes(wire.OfficialProfile)
+SELF_ATTRIBUTES = attributes(wire.SubscriptionSelfInfo)
+ACCOUNT = wire.OfficialAccountItem.model_fields["official_account"].alias
+ALIAS = "OfficialAccount"  # of one public SDK [java-sdk]
+TOLD = ("name", "introduction", "face_url", "organization")  # by the after-modify webhook [java-sdk]
+
+ProfileRequest = wire.CreateOfficialAccountRequest | wire.ModifyOfficialAccountBaseInfoRequest
+
+
+def bad(info: str) -> Refusal:
+    """The management family's refusal of a parameter."""
+    return Refusal(codes.OFFICIAL_BAD_PARAMETER, info)
+
+
+def check_enabled(call: Call[Any]) -> None:
+    """131000 while the service is off."""
+    if not call.settings.app.official_accounts:
+        raise Refusal(codes.OFFICIAL_ACCOUNTS_OFF, "official accounts are not enabled for this app")
+
+
+def is_official_id(text: str) -> bool:
+    """Could this be an official account's id, custom or assigned? [doc 60813]"""
+    prefix = limits.OFFICIAL_ACCOUNT_ID_PREFIX
+    return (
+        text.startswith(prefix) and len(prefix) < len(text) <= limits.OFFICIAL_ACCOUNT_ID_BYTES and is_printable(text)
+    )
+
+
+def find(call: Call[Any], account_id: str) -> OfficialAccount:
+    """The account: 131000 while the service is off, 130007 for an id that cannot be one, 130004 for an unknown one."""
+    check_enabled(call)
+    account = call.state.official.get(account_id)
+    if account is None:
+        if not is_official_id(account_id):
+            raise Refusal(codes.BAD_OFFICIAL_ACCOUNT_ID, "Official_Account is malformed")
+        raise Refusal(codes.NO_SUCH_OFFICIAL_ACCOUNT, "the official account does not exist or was destroyed")
+    return account
+
+
+def check_text(name: str, value: str | None, most: int) -> None:
+    """Count UTF-8 bytes."""
+    if value is not None and (size := len(value.encode())) > most:
+        raise bad(f"{name} has {size} bytes, the limit is {most}")
+
+
+def _check_profile(call: Call[Any], request: ProfileRequest) -> None:
+    most = call.settings.limits
+    if request.name == "":
+        raise bad("Name is empty")
+    check_text("Name", request.name, most.official_name_bytes)
+    check_text("Introduction", request.introduction, most.official_introduction_bytes)
+    check_text("FaceUrl", request.face_url, most.official_face_url_bytes)
+    check_text("Organization", request.organization, most.official_organization_bytes)
+    check_text("CustomString", request.custom_string, most.official_custom_bytes)
+    if request.max_subscriber_num is not None and not 1 <= request.max_subscriber_num <= U32:
+        raise bad("MaxSubscriberNum must be 1 or more")
+
+
+def _check_create(call: Call[wire.CreateOfficialAccountRequest]) -> None:
+    check_enabled(call)
+    request = call.request
+    _check_profile(call, request)
+    account_id = request.official_account_user_id
+    if account_id is not None:
+        if not is_official_id(account_id) or account_id.startswith(limits.OFFICIAL_ACCOUNT_ID_RESERVED):
+            raise Refusal(codes.BAD_OFFICIAL_ACCOUNT_ID, "OfficialAccountUserID is malformed")
+        used = account_id in call.state.official_gone and not call.settings.behaviour.official_id_reuse
+        if used or account_id in call.state.official:
+            raise Refusal(codes.OFFICIAL_ACCOUNT_ID_TAKEN, "OfficialAccountUserID is taken")
+    if call.state.account(request.owner_account) is None:
+        raise Refusal(codes.OFFICIAL_NOT_ALLOWED, "Owner_Account does not exist")
+
+
+def _ask_create(call: Call[wire.CreateOfficialAccountRequest]) -> Event:
+    _check_create(call)
+    return call.event(
+        "OfficialAccount.CallbackBeforeCreateOfficialAccount",
+        Operator_Account=call.caller,
+        Owner_Account=call.request.owner_account,
+        Name=call.request.name,
+    )
+
+
+@handles(catalog.CREATE_OFFICIAL_ACCOUNT, before=_ask_create)
+def create_official_account(call: Call[wire.CreateOfficialAccountRequest]) -> wire.CreateOfficialAccountReply:
+    """A new account without subscribers; the owner does not follow it by that [inferred]."""
+    _check_create(call)
+    call.obey(codes.MESSAGE_WEBHOOK_REFUSED)
+    request = call.request
+    account = OfficialAccount(
+        account_id=request.official_account_user_id or _assigned_id(call),
+        owner=request.owner_account,
+        name=request.name,
+        create_time=call.now,
+        max_subscribers=request.max_subscriber_num or call.settings.limits.official_subscribers,
+        introduction=request.introduction or "",
+        face_url=request.face_url or "",
+        organization=request.organization or "",
+        custom_string=request.custom_string or "",
+    )
+    call.state.official[account.account_id] = account
+    call.emit(
+        "OfficialAccount.CallbackAfterCreateOfficialAccount",
+        Official_Account=account.account_id,
+        Operator_Account=call.caller,
+        Owner_Account=account.owner,
+        Name=account.name,
+    )
+    return wire.CreateOfficialAccountReply(official_account_user_id=account.account_id)
+
+
+def _assigned_id(call: Call[Any]) -> str:
+    while True:
+        token = "".join(call.random.choices(ASSIGNED_LETTERS, k=ASSIGNED_LENGTH))
+        account_id = limits.OFFICIAL_ACCOUNT_ID_RESERVED + token
+        if account_id not in call.state.official:
+            return account_id
+
+
+@handles(catalog.DESTROY_OFFICIAL_ACCOUNT)
+def destroy_official_account(call: Call[wire.DestroyOfficialAccountRequest]) -> wire.DestroyOfficialAccountReply:
+    """Gone, with its subscriptions; a second time 130004 [doc 60756]."""
+    account = find(call, call.request.official_account)
+    call.state.destroy_official(account)
+    call.emit(
+        "OfficialAccount.CallbackAfterOfficialAccountDestroyed",
+        Official_Account=account.account_id,
+        Owner_Account=account.owner,
+        Name=account.name,
+    )
+    return wire.DestroyOfficialAccountReply()
+
+
+def _respell_modify(body: Any, settings: StubSettings) -> Any:
+    """Take one SDK's spelling of the account for the documented one, if that is switched on [java-sdk]."""
+    if settings.behaviour.official_modify_alias and isinstance(body, dict) and ALIAS in body:
+        return {ACCOUNT if name == ALIAS else name: value for name, value in body.items()}
+    return body
+
+
+@handles(catalog.MODIFY_OFFICIAL_ACCOUNT_BASE_INFO, respell=_respell_modify)
+def modify_official_account_base_info(
+    call: Call[wire.ModifyOfficialAccountBaseInfoRequest],
+) -> wire.ModifyOfficialAccountBaseInfoReply:
+    """Absent fields stay, an empty text is written as such; the owner cannot change [doc 60757; inferred]."""
+    request = call.request
+    account = find(call, request.official_account)
+    _check_profile(call, request)
+    changed = {}
+    for name in (*TOLD, "custom_string"):
+        value = getattr(request, name)
+        if value is not None and value != getattr(account, name):
+            setattr(account, name, value)
+            changed[name] = value
+    if request.max_subscriber_num is not None:
+        account.max_subscribers = request.max_subscriber_num
+    told = {alias: changed[name] for alias, name in ATTRIBUTES.items() if name in TOLD and name in changed}
+    if told:
+        call.emit(
+            "OfficialAccount.CallbackAfterOfficialAccountInfoChanged",
+            Official_Account=account.account_id,
+            Operator_Account=call.caller,
+            **told,
+        )
+    return wire.ModifyOfficialAccountBaseInfoReply()
+
+
+def base(call: Call[Any], account: OfficialAccount, wanted: wire.OfficialResponseFilter | None) -> dict[str, Any]:
+    """Attributes of OfficialProfile: all, or those that a filter names."""
+    names = None if wanted is None else wanted.official_account_base_info_filter
+    chosen: Iterable[str] = BASE if names is None else (ATTRIBUTES.get(alias, "") for alias in names)
+    values = {name: BASE[name](account) for name in chosen if name in BASE}
+    if call.settings.behaviour.official_show_max_subscribers:
+        values["max_subscriber_num"] = account.max_subscribers
+    return values
+
+
+@handles(catalog.GET_OFFICIAL_ACCOUNT_INFO)
+def get_official_account_info(call: Call[wire.GetOfficialAccountInfoRequest]) -> wire.GetOfficialAccountInfoReply:
+    """One item an id, each with its own code [doc 60758, java-sdk]."""
+    check_enabled(call)
+    asked, most = call.request.official_account_id_list, call.settings.limits.official_info
+    if not 1 <= len(asked) <= most:
+        raise bad(f"OfficialAccountIdList: 1 to {most} ids")
+    return wire.GetOfficialAccountInfoReply(
+        official_account_info_list=[_info(call, item.official_account) for item in asked]
+    )
+
+
+def _info(call: Call[wire.GetOfficialAccountInfoRequest], account_id: str) -> wire.OfficialAccountInfo:
+    try:
+        account = find(call, account_id)
+    except Refusal as refusal:
+        return wire.OfficialAccountInfo(official_account=account_id, error_code=refusal.code, error_info=refusal.info)
+    return wire.OfficialAccountInfo(official_account=account_id, **base(call, account, call.request.response_filter))
+
+
+@handles(catalog.GET_SUBSCRIBED_OFFICIAL_ACCOUNT_LIST)
+def get_subscribed_official_account_list(
+    call: Call[wire.GetSubscribedOfficialAccountListRequest],
+) -> wire.GetSubscribedOfficialAccountListReply:
+    """The accounts a user follows, in the order of subscribing [doc 60763]."""
+    check_enabled(call)
+    request, most = call.request, call.settings.limits.official_subscriptions
+    user = request.subscriber_account
+    if call.state.account(user) is None:
+        raise bad("Subscriber_Account does not exist")
+    if request.limit is not None and not 1 <= request.limit <= most:
+        raise bad(f"Limit must be 1 to {most}")
+    start = request.offset or 0
+    if start < 0:
+        raise bad("Offset must be 0 or more")
+    followed = call.state.subscribed.of(user)
+    page = followed[start : start + (request.limit or most)]
+    complete = start + len(page) >= len(followed)
+    return wire.GetSubscribedOfficialAccountListReply(
+        official_account_info_list=[_subscription(call, account, user) for account in page],
+        total_count=len(followed),
+        complete_flag=int(complete),
+        next=len(followed) if complete else start + len(page),
+    )
+
+
+def _subscription(
+    call: Call[wire.GetSubscribedOfficialAccountListRequest], account: OfficialAccount, user: str
+) -> wire.SubscribedOfficialAccount:
+    wanted = call.request.response_filter
+    own = wanted.self_info_filter if wanted else None
+    row = account.subscribers.find(user)
+    values = {
+        "subscribe_time": None if row is None else account.subscribers.joined(row),
+        "custom_string": account.subscriber_strings.get(user, ""),
+    }
+    chosen = values if own is None else [SELF_ATTRIBUTES.get(alias, "") for alias in own]
+    info = wire.SubscriptionSelfInfo.model_validate({name: values[name] for name in chosen if name in values})
+    return wire.SubscribedOfficialAccount(
+        official_account=account.account_id, self_info=info, **base(call, account, wanted)
+    )

@@ -1,0 +1,222 @@
+"""Broadcasts of official accounts: send, read, recall; they speak the group codes [official accounts 4.10-4.12]."""
+
+from collections.abc import Hashable, Iterator
+from typing import Any
+
+import orjson
+
+from channel_adapter.stub.world import group_rules as rules
+from channel_adapter.stub.world import message_body as bodies
+from channel_adapter.stub.world.call import DROP, Call, Event, handles
+from channel_adapter.stub.world.history import is_finished
+from channel_adapter.stub.world.message_log import Message
+from channel_adapter.stub.world.messages import CALLBACK_CONTROLS, expired, rewrite
+from channel_adapter.stub.world.official_accounts import check_enabled, is_official_id
+from channel_adapter.stub.world.refusal import Refusal
+from channel_adapter.stub.world.state import OfficialAccount
+from channel_adapter.tencent import catalog, codes, limits
+from channel_adapter.tencent.wire import messages
+from channel_adapter.tencent.wire import official_accounts as wire
+
+SECONDS_PER_HOUR = 3_600.0
+NORMAL = messages.PRIORITY_NUMBERS[messages.PRIORITY_NORMAL]
+SendCall = Call[wire.SendOfficialAccountMsgRequest]
+
+
+def _find(call: Call[Any]) -> OfficialAccount:
+    """The account, with the codes of this family: 10015 and 10010."""
+    check_enabled(call)
+    account_id: str = call.request.official_account
+    account = call.state.official.get(account_id)
+    if account is None:
+        if not is_official_id(account_id):
+            raise Refusal(codes.BAD_GROUP_ID, "Official_Account is malformed")
+        raise Refusal(codes.NO_SUCH_GROUP, "the official account does not exist or was destroyed")
+    return account
+
+
+def msg_key(message: Message) -> str:
+    """`{seq}_1_{seconds}` [doc 60812]."""
+    return _key(message.seq, message.time)
+
+
+def _key(seq: int, time: int) -> str:
+    return f"{seq}_1_{time}"
+
+
+def read_key(account: OfficialAccount, key: str) -> Message | None:
+    """The message that a MsgKey stands for."""
+    seq = key.partition("_")[0]
+    message = account.log.get(int(seq)) if seq.isdecimal() and seq.isascii() and len(seq) < 19 else None
+    return message if message is not None and msg_key(message) == key else None
+
+
+def _check_send(call: SendCall) -> OfficialAccount:
+    request = call.request
+    account = _find(call)
+    rules.check_range("Random", request.random, 0, limits.RANDOM_HIGHEST)
+    rules.check_choice("OnlineOnlyFlag", request.online_only_flag, (0, 1))
+    for name in request.forbid_callback_control or ():
+        rules.check_choice("ForbidCallbackControl", name, tuple(CALLBACK_CONTROLS))
+    for name in request.send_msg_control or ():
+        rules.check_choice("SendMsgControl", name, (messages.NO_LAST_MSG,))
+    if request.send_msg_control and request.online_only_flag:
+        raise rules.bad("SendMsgControl cannot go with OnlineOnlyFlag 1")
+    bodies.check_body(request.msg_body)
+    bodies.check_size(call.settings, request.msg_body, request.cloud_custom_data)
+    return account
+
+
+def _repeat_key(call: SendCall) -> Hashable:
+    body = orjson.dumps([element.to_wire() for element in call.request.msg_body], option=orjson.OPT_SORT_KEYS)
+    content = (body, call.request.cloud_custom_data)
+    by_content = call.settings.behaviour.official_duplicate == "content"
+    return content if by_content else (*content, call.request.random)
+
+
+def _repeated(call: SendCall, account: OfficialAccount) -> tuple[int, int] | None:
+    return account.log.repeated(_repeat_key(call), call.time, call.settings.limits.dedupe_seconds)
+
+
+def _told(call: SendCall, account: OfficialAccount) -> dict[str, Any]:
+    return {
+        "Official_Account": account.account_id,
+        "OnlineOnlyFlag": call.request.online_only_flag or 0,
+        "MsgBody": [element.to_wire() for element in call.request.msg_body],
+        "CloudCustomData": call.request.cloud_custom_data or "",
+    }
+
+
+def _ask_send(call: SendCall) -> Event | None:
+    account = _check_send(call)
+    if messages.FORBID_BEFORE in (call.request.forbid_callback_control or ()) or _repeated(call, account):
+        return None
+    return call.event("OfficialAccount.CallbackBeforeSendMsg", **_told(call, account))
+
+
+@handles(catalog.SEND_OFFICIAL_ACCOUNT_MSG, before=_ask_send)
+def send_official_account_msg(call: SendCall) -> wire.SendOfficialAccountMsgReply:
+    """One message a second and two an hour an account; a repeat answers the first [doc 60810; inferred]."""
+    account = _check_send(call)
+    first = _repeated(call, account)
+    if first is not None:
+        return wire.SendOfficialAccountMsgReply(msg_time=first[1], msg_key=_key(*first))
+    call.obey(codes.WEBHOOK_REFUSED)
+    if call.decision.code == DROP:
+        return wire.SendOfficialAccountMsgReply(msg_time=call.now, msg_key=_key(0, call.now))
+    _check_frequency(call, account)
+    repeat_key = _repeat_key(call)
+    rewrite(call)
+    account.broadcasts.append(call.time)
+    request = call.request
+    seq = 0  # of a broadcast to those online only, which is not stored [inferred]
+    if not request.online_only_flag:
+        seq = account.log.next_seq
+        account.log.append(
+            Message(
+                seq, call.now, request.random, account.account_id, NORMAL, request.msg_body, request.cloud_custom_data
+            )
+        )
+    account.log.remember(repeat_key, call.time, call.settings.limits.dedupe_seconds, seq, call.now)
+    if messages.FORBID_AFTER not in (request.forbid_callback_control or ()):
+        call.emit(
+            "OfficialAccount.CallbackAfterSendMsg",
+            **_told(call, account),
+            MsgKey=_key(seq, call.now),
+            MsgTime=call.now,
+        )
+    return wire.SendOfficialAccountMsgReply(msg_time=call.now, msg_key=_key(seq, call.now))
+
+
+def _check_frequency(call: SendCall, account: OfficialAccount) -> None:
+    sent, most = account.broadcasts, call.settings.limits
+    while sent and not 0 <= call.time - sent[0] < SECONDS_PER_HOUR:
+        sent.popleft()
+    in_this_second = sum(int(moment) == call.now for moment in sent)
+    too_many = len(sent) >= most.official_broadcasts_per_hour or in_this_second >= most.official_messages_per_second
+    if too_many:
+        raise Refusal(call.settings.behaviour.official_frequency_code, "too many broadcasts of this official account")
+
+
+@handles(catalog.OFFICIAL_ACCOUNT_MSG_GET_SIMPLE)
+def official_account_msg_get_simple(
+    call: Call[wire.OfficialAccountMsgGetSimpleRequest],
+) -> wire.OfficialAccountMsgGetSimpleReply:
+    """Newest first, then older than LastMsgKey [doc 60812]."""
+    request = call.request
+    account = _find(call)
+    most = call.settings.limits.history
+    number = most if request.req_msg_number is None else request.req_msg_number
+    if number < 1:
+        raise rules.bad("ReqMsgNumber must be 1 or more")
+    rules.check_choice("WithRecalledMsg", request.with_recalled_msg, (0, 1))
+    page: list[Message] = []
+    for message in _downwards(call, account):
+        if len(page) == min(number, most):
+            break
+        if not message.recalled or request.with_recalled_msg:
+            page.append(message)
+    return wire.OfficialAccountMsgGetSimpleReply(
+        official_account=account.account_id,
+        is_finished=is_finished(cut=number > most, expired=all(expired(call, message) for message in page)),
+        last_msg_key=msg_key(page[-1]) if page else "",
+        rsp_msg_list=[_item(call, message) for message in page],
+    )
+
+
+def _downwards(call: Call[wire.OfficialAccountMsgGetSimpleRequest], account: OfficialAccount) -> Iterator[Message]:
+    seq = account.log.next_seq - 1
+    if call.request.last_msg_key:
+        last = read_key(account, call.request.last_msg_key)
+        if last is None:
+            raise rules.bad("LastMsgKey is not a MsgKey of this account")
+        seq = last.seq if call.settings.behaviour.official_history_inclusive else last.seq - 1
+    while (message := account.log.get(seq)) is not None:
+        yield message
+        seq -= 1
+
+
+def _item(call: Call[wire.OfficialAccountMsgGetSimpleRequest], message: Message) -> wire.OfficialHistoryMessage:
+    gone = expired(call, message)
+    place = messages.PLACE_GONE if gone else messages.PLACE_RECALLED if message.recalled else messages.PLACE_NORMAL
+    return wire.OfficialHistoryMessage(
+        msg_key=msg_key(message),
+        from_account=message.sender,
+        is_place_msg=place,
+        msg_body=[] if gone or (message.recalled and call.settings.behaviour.recalled_body_empty) else message.body,
+        msg_priority=message.priority,
+        msg_random=message.random,
+        msg_seq=message.seq,
+        msg_time_stamp=message.time,
+    )
+
+
+@handles(catalog.OFFICIAL_ACCOUNT_MSG_RECALL)
+def official_account_msg_recall(
+    call: Call[wire.OfficialAccountMsgRecallRequest],
+) -> wire.OfficialAccountMsgRecallReply:
+    """One code a message; whatever is still kept can be recalled [doc 60811]."""
+    request, most = call.request, call.settings.limits
+    account = _find(call)
+    if not 1 <= len(request.msg_key_list) <= most.recalls:
+        raise rules.bad(f"MsgKeyList: 1 to {most.recalls} messages")
+    rules.check_bytes("Reason", request.reason, most.recall_reason_bytes)
+    results, recalled = [], []
+    for key in request.msg_key_list:
+        message = read_key(account, key)
+        if message is None or expired(call, message):
+            code = codes.NO_SUCH_MESSAGE
+        elif message.recalled:
+            code = call.settings.behaviour.recall_twice_code
+        else:
+            account.log.recall(message)
+            code = codes.OK
+            recalled.append(key)
+        results.append(wire.OfficialRecallResult(msg_key=key, ret_code=code))
+    if recalled:
+        call.emit(
+            "OfficialAccount.CallbackAfterMsgWithDraw",
+            Official_Account=account.account_id,
+            WithdrawMsgList=[{"MsgKey": key} for key in recalled],
+        )
+    return wire.OfficialAccountMsgRecallReply(recall_ret_list=results)
