@@ -1,0 +1,104 @@
+"""README tells the truth: its commands exist, its blocks run, its settings and names are real."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.settings import StubSettings
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SCRIPTS = Path(sys.executable).parent
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def stub() -> Iterator[StubServer]:
+    settings = StubSettings.model_validate({"app": {"group_fields": ["ch_tag"]}})
+    with StubServer(settings).run_in_thread() as server:
+        yield server
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def blocks(language: str) -> list[str]:
+    return [text for name, text in BLOCKS if name == language]
+
+
+def under(heading: str) -> str:
+    section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    (block,) = re.findall(r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    return str(block)
+
+
+@pytest.mark.parametrize("heading", ["Run it", "Test it"])
+def test_set_up_is_one_line_a_heading(heading: str) -> None:
+    (line,) = under(heading).strip().splitlines()
+    assert line.startswith("python3 -m venv .venv && .venv/bin/pip install ")
+
+
+def test_run_it_ends_in_the_demo_and_the_demo_agrees() -> None:
+    command = under("Run it").strip().split(" && ")[-1].removeprefix(".venv/bin/")
+    assert command == "channel-adapter demo"
+    result = subprocess.run([SCRIPTS / "channel-adapter", "demo"], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert re.search(r"all \d+ read-backs agree", result.stdout)
+
+
+def test_test_it_runs_this_suite() -> None:
+    assert under("Test it").strip().split(" && ")[-1] == ".venv/bin/pytest -q"
+
+
+def test_the_python_example_runs(stub: StubServer, tmp_path: Path) -> None:
+    (code,) = blocks("python")
+    settings = f'sdkappid = {stub.sdkappid}\nkey = "{stub.key}"\nbase_url = "{stub.url}"\n'
+    (tmp_path / "adapter.toml").write_text(settings, encoding="utf-8")
+    (tmp_path / "example.py").write_text(code, encoding="utf-8")
+    result = subprocess.run([sys.executable, "example.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "corrected" in result.stdout
+    assert "Harbour News" in result.stdout
+
+
+@pytest.mark.parametrize("block", [text for text in blocks("sh") if "venv" not in text])
+def test_shell_blocks_run(block: str, tmp_path: Path) -> None:
+    """As they stand, in a shell; a server that a block leaves running is ended with the shell."""
+    environment = os.environ | {"PATH": f"{SCRIPTS}:{os.environ['PATH']}"}
+    block = block.replace("8900", str(free_port()))
+    lines = ["set -e", "trap 'kill $(jobs -p) 2>/dev/null || true' EXIT", *block.splitlines()]
+    script = "\n".join(line if "stub --port 0" not in line else f"timeout --preserve-status 3 {line}" for line in lines)
+    result = subprocess.run(
+        ["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=40
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_every_command_of_the_table_exists() -> None:
+    rows = re.findall(r"^\| (`.*?`(?:, `.*?`)*) \| ", README.split("\n## From the shell\n")[1], re.MULTILINE)
+    named = {tuple(text.replace("\\|", "|").split()[:2]) for row in rows for text in re.findall(r"`(.*?)`", row)}
+    assert len(named) > 6
+    for words in named:
+        group = words[0]
+        result = subprocess.run(
+            [SCRIPTS / "channel-adapter", group, "--help"], capture_output=True, text=True, check=False
+        )
+        assert result.returncode == 0, f"{group}: {result.stderr}"
+        if len(words) > 1 and re.fullmatch(r"[a-z|-]+", words[1]) and "--" not in words[1]:
+            for name in words[1].split("|"):
+                assert re.search(rf"^  {name}\b", result.stdout, re.MULTILINE), f"{group} has no {name}"
+
+
+def test_files_that_are_named_exist() -> None:
+    for name in re.findall(r"`((?:config|tests|channel_adapter)/[\w./]+)`", README):
+        assert (ROOT / name).exists(), name
