@@ -48,7 +48,7 @@ async def publish(
     content: _CONTENT = None,
     author: _AUTHOR = None,
     idempotency_key: Annotated[str | None, typer.Option(help="Repeating with the same key posts once.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No offline push.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="It does not count as unread.")] = False,
 ) -> None:
     """Publish a post in a channel.
 
