@@ -50,10 +50,10 @@ class Golden:
         return orjson.dumps(self.reply)
 
 
-def load(path: Path) -> Golden:
-    """Read one file. Raises ValueError for an unknown or missing key, or when its place and its content disagree."""
+def load(path: Path, root: Path = HERE) -> Golden:
+    """Read one file below `root`. Raises ValueError for an unknown or missing key, or when its place and its content disagree."""
     content: dict[str, Any] = orjson.loads(path.read_bytes())
-    name = path.relative_to(HERE).with_suffix("").as_posix()
+    name = path.relative_to(root).with_suffix("").as_posix()
     known = {entry.name for entry in fields(Golden)} - {"name"}
     optional = {"server_picks", "only_client"}
     if unknown := content.keys() - known:

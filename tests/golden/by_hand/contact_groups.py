@@ -64,6 +64,25 @@ GROUPS: Exchanges = {
         ),
         Refused(51013, "package not support"),
     ),
+    "recentcontact/create_contact_group.name_too_long": (
+        CreateContactGroupRequest(
+            from_account="u_ann",
+            group_contact_item=[NewContactGroup(group_name="频道频道频道频道频道频", contact_item=[NEWS])],
+        ),
+        Refused(51011, "group name too long"),
+    ),
+    "recentcontact/create_contact_group.empty": (
+        CreateContactGroupRequest(
+            from_account="u_ann", group_contact_item=[NewContactGroup(group_name="Channels", contact_item=[])]
+        ),
+        Refused(51006, "0 or over 100 conversations"),
+    ),
+    "recentcontact/create_contact_group.duplicate": (
+        CreateContactGroupRequest(
+            from_account="u_ann", group_contact_item=[NewContactGroup(group_name="Channels", contact_item=[NEWS])]
+        ),
+        Refused(50002, "group exists"),
+    ),
     "recentcontact/update_contact_group": (
         UpdateContactGroupRequest(
             from_account="u_ann",

@@ -97,9 +97,23 @@ SET: Exchanges = {
             extension_list=[ExtensionResult(error_code=0, extension=Extension(key="rx:thumb", value="1", seq=1))]
         ),
     ),
+    "openim_msg_ext_http_svc/set_key_values.no_message": (
+        SetKeyValuesRequest(
+            from_account="u_owner",
+            to_account="u_ann",
+            msg_key=MSG_KEY,
+            operate_type=1,
+            extension_list=[Extension(key="rx:thumb", value="1", seq=0)],
+        ),
+        Refused(23004, "message not exist"),
+    ),
 }
 
 GET: Exchanges = {
+    "openim_msg_ext_http_svc/get_key_values.no_message": (
+        GetKeyValuesRequest(from_account="u_owner", to_account="u_ann", msg_key=MSG_KEY),
+        Refused(23004, "message not exist"),
+    ),
     "openim_msg_ext_http_svc/group_get_key_values": (
         GroupGetKeyValuesRequest(group_id=NEWS, msg_seq=1, start_seq=0),
         GroupGetKeyValuesReply(

@@ -178,6 +178,10 @@ INFO: Exchanges = {
         GetOnlineMemberNumRequest(group_id="@TGS#aJRGC4MH6"),
         GetOnlineMemberNumReply(online_member_num=12),
     ),
+    "group_open_http_svc/get_online_member_num.community": (
+        GetOnlineMemberNumRequest(group_id=NEWS),
+        GetOnlineMemberNumReply(online_member_num=0),
+    ),
     "million_group_open_http_svc/get_online_member_num": (
         GetOnlineMemberNumRequest(group_id=NEWS),
         GetOnlineMemberNumReply(online_member_num=0),
@@ -217,6 +221,10 @@ CHANGE: Exchanges = {
     ),
     "group_open_http_svc/destroy_group": (DestroyGroupRequest(group_id=NEWS), DestroyGroupReply()),
     "group_open_http_svc/destroy_group.gone": (DestroyGroupRequest(group_id=NEWS), Refused(10010, "group not exist")),
+    "group_open_http_svc/destroy_group.bad_id": (
+        DestroyGroupRequest(group_id="@TGS#_0123456789012345678901234567890123456789012345"),
+        Refused(10015, "the group id is malformed"),
+    ),
     "group_open_http_svc/change_group_owner": (
         ChangeGroupOwnerRequest(group_id=NEWS, new_owner_account="u_ann", from_account="u_owner"),
         ChangeGroupOwnerReply(),
@@ -259,6 +267,18 @@ LISTS: Exchanges = {
     ),
     "group_open_http_svc/get_joined_group_list.none": (
         GetJoinedGroupListRequest(member_account="u_ben", limit=200, offset=0, group_type="Community", support_topic=0),
+        GetJoinedGroupListReply(total_count=0, group_id_list=[]),
+    ),
+    "group_open_http_svc/get_joined_group_list.private": (
+        GetJoinedGroupListRequest(member_account="u_ann", group_type="Private"),
+        GetJoinedGroupListReply(total_count=0, group_id_list=[]),
+    ),
+    "group_open_http_svc/get_joined_group_list.meeting": (
+        GetJoinedGroupListRequest(member_account="u_ann", group_type="ChatRoom"),
+        GetJoinedGroupListReply(total_count=0, group_id_list=[]),
+    ),
+    "group_open_http_svc/get_joined_group_list.live": (
+        GetJoinedGroupListRequest(member_account="u_ann", group_type="AVChatRoom", with_huge_groups=1),
         GetJoinedGroupListReply(total_count=0, group_id_list=[]),
     ),
     "group_open_http_svc/get_joined_group_list.sdk": (

@@ -147,6 +147,10 @@ SUBSCRIBERS: Exchanges = {
             ]
         ),
     ),
+    "official_account_open_http_svc/add_subscriber.empty": (
+        AddSubscriberRequest(official_account=HARBOR, subscriber_list=[]),
+        Refused(6017, "SubscriberList is empty"),
+    ),
     "official_account_open_http_svc/delete_subscriber": (
         DeleteSubscriberRequest(official_account=HARBOR, subscriber_to_del_account=["u_1", "u_2"]),
         DeleteSubscriberReply(
