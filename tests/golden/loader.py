@@ -51,7 +51,7 @@ class Golden:
 
 
 def load(path: Path, root: Path = HERE) -> Golden:
-    """Read one file below `root`. Raises ValueError for an unknown or missing key, or when its place and its content disagree."""
+    """Read one file below `root`. ValueError for an unknown or missing key, or a place that contradicts the content."""
     content: dict[str, Any] = orjson.loads(path.read_bytes())
     name = path.relative_to(root).with_suffix("").as_posix()
     known = {entry.name for entry in fields(Golden)} - {"name"}
