@@ -263,7 +263,10 @@ def test_recall_answers_each_message() -> None:
     again = play.call("group_msg_recall", GroupId=CHANNEL, MsgSeqList=[{"MsgSeq": 1}])
     assert again["RecallRetList"][0]["RetCode"] == 0
     assert len(play.told("Group.CallbackAfterRecallMsg")) == 1
-    for fields in ({"MsgSeqList": []}, {"MsgSeqList": wanted * 4}, {"Reason": "x" * 101}, {"MsgSeqList": [1]}):
+    wrong: tuple[dict[str, Any], ...] = (
+        {"MsgSeqList": []}, {"MsgSeqList": wanted * 4}, {"Reason": "x" * 101}, {"MsgSeqList": [1]}
+    )  # fmt: skip
+    for fields in wrong:
         body = {"GroupId": CHANNEL, "MsgSeqList": wanted} | fields
         assert play.code("group_msg_recall", **body) == 10004
 

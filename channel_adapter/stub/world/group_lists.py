@@ -23,7 +23,7 @@ def get_joined_group_list(call: Call[wire.GetJoinedGroupListRequest]) -> wire.Ge
     user = request.member_account
     rules.check_account(call, user, "Member_Account")
     found = [group for group in call.state.joined.of(user) if _matches(call, group, group_type)]
-    found.sort(key=lambda group: group.members.joined(_row(group, user)))
+    found.sort(key=lambda group: (group.members.joined(_row(group, user)), group.serial))
     start = request.offset or 0
     page = found[start:] if request.limit is None else found[start : start + request.limit]
     return wire.GetJoinedGroupListReply(

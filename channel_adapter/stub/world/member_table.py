@@ -4,10 +4,13 @@ A row is found by user; rows stand in the order of joining and carry a serial nu
 (the serial of the next row) stays valid while others join and leave. A leaver's row stays empty until a compaction.
 """
 
+import base64
+import sys
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from enum import IntEnum
+from typing import Any, Literal, Self
 
 from channel_adapter.tencent.wire.members import (
     ACCEPT_AND_NOTIFY,
@@ -40,6 +43,10 @@ ROLES = {name: role for role, name in ROLE_NAMES.items()}
 
 class MemberTable:
     """Rows of (user, join time, read seq, role, receive option). `row` arguments come from `find` or `page`."""
+
+    __slots__ = (
+        "_flags", "_joined", "_next_serial", "_read", "_roles", "_rows", "_serials", "_staff", "_users"
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self._rows: dict[str, int] = {}
@@ -148,6 +155,36 @@ class MemberTable:
     def serial(self, row: int) -> int:
         return self._serials[row]
 
+    def dump(self, numbers: Mapping[str, int]) -> dict[str, Any]:
+        """The columns as base64 of little-endian integers; users as their `numbers`."""
+        self._compact()
+        return {
+            "users": _pack(array("Q", (numbers[user] for user in self._rows))),
+            "serials": _pack(self._serials),
+            "joined": _pack(self._joined),
+            "read": _pack(self._read),
+            "roles": base64.b64encode(self._roles).decode(),
+            "flags": base64.b64encode(self._flags).decode(),
+            "next_serial": self._next_serial,
+        }
+
+    @classmethod
+    def load(cls, data: Mapping[str, Any], users: Sequence[str]) -> Self:
+        """The table that `dump` wrote; `users` by number."""
+        table = cls()
+        table._users = [users[number] for number in _unpack("Q", data["users"])]
+        table._serials = _unpack("Q", data["serials"])
+        table._joined = _unpack("q", data["joined"])
+        table._read = _unpack("Q", data["read"])
+        table._roles = bytearray(base64.b64decode(data["roles"]))
+        table._flags = bytearray(base64.b64decode(data["flags"]))
+        table._next_serial = int(data["next_serial"])
+        columns = (table._serials, table._joined, table._read, table._roles, table._flags)
+        if any(len(column) != len(table._users) for column in columns):
+            raise ValueError("the columns of a member table differ in length")
+        table._index()
+        return table
+
     def _compact(self) -> None:
         kept = [row for row, user in enumerate(self._users) if user is not None]
         self._users = [self._users[row] for row in kept]
@@ -156,4 +193,22 @@ class MemberTable:
         self._read = array("Q", (self._read[row] for row in kept))
         self._roles = bytearray(self._roles[row] for row in kept)
         self._flags = bytearray(self._flags[row] for row in kept)
+        self._index()
+
+    def _index(self) -> None:
         self._rows = {user: row for row, user in enumerate(self._users) if user is not None}
+        self._staff = {user: None for user, row in self._rows.items() if self._roles[row] != Role.MEMBER}
+
+
+def _pack(column: "array[int]") -> str:
+    if sys.byteorder == "big":
+        column = column[:]
+        column.byteswap()
+    return base64.b64encode(column.tobytes()).decode()
+
+
+def _unpack(kind: Literal["q", "Q"], text: str) -> "array[int]":
+    column = array(kind, base64.b64decode(text))
+    if sys.byteorder == "big":
+        column.byteswap()
+    return column

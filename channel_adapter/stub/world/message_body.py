@@ -1,5 +1,6 @@
 """What may stand in a message: elements, sizes, mentions [messages 8]."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -87,6 +88,12 @@ def _size(value: Any) -> int:
     if isinstance(value, list):
         return sum(map(_size, value))
     return 0 if value is None or isinstance(value, bool) else len(str(value))
+
+
+def fingerprint(body: Sequence[wire.Element], cloud_custom_data: str | None) -> str:
+    """The same for the same content, whatever the order of its fields."""
+    content = [[element.to_wire() for element in body], cloud_custom_data]
+    return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def check_mentions(mentions: Sequence[Mapping[str, Any]] | None, most: int) -> None:

@@ -5,7 +5,7 @@ Seqs start at 1 and have no gaps, so a message's place is its seq minus 1 [docS 
 
 from bisect import bisect_right, insort
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from channel_adapter.tencent.wire.msg_body import Element
@@ -65,6 +65,9 @@ class MessageLog:
         if not counted:
             self._uncounted.append(message.seq)
 
+    def __iter__(self) -> Iterator[Message]:
+        return iter(self._messages)
+
     def get(self, seq: int) -> Message | None:
         return self._messages[seq - 1] if 1 <= seq <= len(self._messages) else None
 
@@ -111,3 +114,19 @@ class MessageLog:
     def count(self, second: int) -> None:
         """One more message in that second."""
         self._window = (second, self.sent_in(second) + 1)
+
+    @property
+    def uncounted(self) -> Sequence[int]:
+        """Seqs that are never unread."""
+        return self._uncounted
+
+    @property
+    def recent(self) -> Mapping[Hashable, tuple[float, int, int]]:
+        """What `repeated` knows: key -> (moment, seq, time)."""
+        return self._recent
+
+    def restore(self, messages: Iterable[Message], uncounted: Iterable[int]) -> None:
+        """Fill an empty log."""
+        for message in messages:
+            self.append(message)
+        self._uncounted = sorted(uncounted)

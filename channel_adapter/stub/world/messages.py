@@ -3,7 +3,6 @@
 from collections.abc import Hashable, Sequence
 from typing import Any
 
-import orjson
 from pydantic import ValidationError
 
 from channel_adapter.stub.world import group_rules as rules
@@ -104,8 +103,7 @@ def _repeat_key(call: SendCall) -> Hashable:
     key = (_sender(call), call.request.random)
     if call.settings.behaviour.duplicate_key == "sender_random":
         return key
-    content = [element.to_wire() for element in call.request.msg_body]
-    return (*key, orjson.dumps(content, option=orjson.OPT_SORT_KEYS), call.request.cloud_custom_data)
+    return (*key, bodies.fingerprint(call.request.msg_body, call.request.cloud_custom_data))
 
 
 def _repeated(call: SendCall, group: Group) -> tuple[int, int] | None:

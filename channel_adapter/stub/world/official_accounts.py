@@ -235,7 +235,7 @@ def get_subscribed_official_account_list(
     start = request.offset or 0
     if start < 0:
         raise bad("Offset must be 0 or more")
-    followed = call.state.subscribed.of(user)
+    followed = sorted(call.state.subscribed.of(user), key=lambda account: (_since(account, user), account.account_id))
     page = followed[start : start + (request.limit or most)]
     complete = start + len(page) >= len(followed)
     return wire.GetSubscribedOfficialAccountListReply(
@@ -246,14 +246,19 @@ def get_subscribed_official_account_list(
     )
 
 
+def _since(account: OfficialAccount, user: str) -> int:
+    """When a subscriber subscribed."""
+    row = account.subscribers.find(user)
+    return 0 if row is None else account.subscribers.joined(row)
+
+
 def _subscription(
     call: Call[wire.GetSubscribedOfficialAccountListRequest], account: OfficialAccount, user: str
 ) -> wire.SubscribedOfficialAccount:
     wanted = call.request.response_filter
     own = wanted.self_info_filter if wanted else None
-    row = account.subscribers.find(user)
     values = {
-        "subscribe_time": None if row is None else account.subscribers.joined(row),
+        "subscribe_time": _since(account, user),
         "custom_string": account.subscriber_strings.get(user, ""),
     }
     chosen = values if own is None else [SELF_ATTRIBUTES.get(alias, "") for alias in own]

@@ -3,8 +3,6 @@
 from collections.abc import Hashable, Iterator
 from typing import Any
 
-import orjson
-
 from channel_adapter.stub.world import group_rules as rules
 from channel_adapter.stub.world import message_body as bodies
 from channel_adapter.stub.world.call import DROP, Call, Event, handles
@@ -68,10 +66,9 @@ def _check_send(call: SendCall) -> OfficialAccount:
 
 
 def _repeat_key(call: SendCall) -> Hashable:
-    body = orjson.dumps([element.to_wire() for element in call.request.msg_body], option=orjson.OPT_SORT_KEYS)
-    content = (body, call.request.cloud_custom_data)
+    content = bodies.fingerprint(call.request.msg_body, call.request.cloud_custom_data)
     by_content = call.settings.behaviour.official_duplicate == "content"
-    return content if by_content else (*content, call.request.random)
+    return (content,) if by_content else (content, call.request.random)
 
 
 def _repeated(call: SendCall, account: OfficialAccount) -> tuple[int, int] | None:

@@ -29,7 +29,8 @@ from channel_adapter.stub.world.call import Handler
 
 AREAS: tuple[ModuleType, ...] = (
     accounts, profiles, groups, group_lists, members, member_reads, online, messages, history, imports, pins,
-    extensions, contact_groups, contact_marks, recent_contacts, official_accounts, subscribers, official_messages, group_data,
+    extensions, contact_groups, contact_marks, recent_contacts, official_accounts, subscribers,
+    official_messages, group_data,
 )  # fmt: skip
 
 HANDLERS: Mapping[tuple[str, str], Handler] = MappingProxyType(

@@ -1,12 +1,12 @@
 """The world: one object a server holds everything the stub knows and carries out one command at a time."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any
 
 from channel_adapter.stub.settings import StubSettings
-from channel_adapter.stub.world import parsing
+from channel_adapter.stub.world import parsing, snapshot
 from channel_adapter.stub.world.call import ALLOW, RESTAPI, Call, Decision, Event
 from channel_adapter.stub.world.clock import WorldClock
 from channel_adapter.stub.world.refusal import Refusal
@@ -45,6 +45,14 @@ class World:
         self._random.seed(self._seed)
         self.unknown_fields.clear()
         self.state = State(self.settings.app.admins)
+
+    def dump(self) -> dict[str, Any]:
+        """The whole state as JSON values, with a version number; neither settings nor secrets."""
+        return snapshot.dump(self.state, self._random)
+
+    def load(self, data: Mapping[str, Any]) -> None:
+        """Replace the state by one that `dump` wrote; SnapshotError, and no change, for anything else."""
+        self.state, self._random = snapshot.load(data, self.settings.app.admins)
 
     def handles(self, command: Command[Any, Any]) -> bool:
         """Does the stub carry this command out?"""
