@@ -25,6 +25,7 @@ from channel_adapter.tencent.command import Command, Community, Retry
 from channel_adapter.tencent.failure import CallFailed
 from channel_adapter.tencent.hosts import HostChooser, HostPair
 from channel_adapter.tencent.rate_limit import CommandLimiter, TurnTooLate
+from channel_adapter.tencent.redaction import redact_text
 from channel_adapter.tencent.retry import (
     DONE,
     Again,
@@ -218,7 +219,10 @@ class TencentClient:
         if answer.date is not None:
             self._latest_date = (answer.date, self._clock.now())
         call.answer = answer.body
-        return judge(command.reply, answer.status, answer.body)
+        outcome = judge(command.reply, answer.status, answer.body)
+        if isinstance(outcome, Refused):
+            return Refused(outcome.code, redact_text(outcome.text))  # a gate may quote the URL
+        return outcome
 
     def _remember_host(self, host: str, answer: Answer | NotSent | Held | Unclear) -> None:
         if isinstance(answer, NotSent):

@@ -5,7 +5,6 @@ from typing import Any, Final
 from channel_adapter.tencent import codes
 from channel_adapter.tencent.codes import CodeRow
 from channel_adapter.tencent.command import Command, Retry
-from channel_adapter.tencent.redaction import redact_text
 from channel_adapter.tencent.retry import Decision, Stop, Why
 from channel_adapter.tencent.wire.envelope import Dropped, Failure, Held, NotSent, Refused, Unclear
 
@@ -42,7 +41,7 @@ class CallFailed(Exception):  # noqa: N818
         renewed = decision == Stop(Why.SIGNATURE)
         what = _sentence(command, outcome, row, _clock_problem(clock_skew) if renewed else None)
         tries = f" ({attempts} attempts)" if attempts > 1 else ""
-        super().__init__(redact_text(f"{command.name} {what}{tries}"))
+        super().__init__(f"{command.name} {what}{tries}")
 
     @property
     def code(self) -> int | None:
@@ -80,9 +79,10 @@ def _clock_problem(clock_skew: float | None) -> str:
 
 def _duration(seconds: float) -> str:
     """In the largest unit that fits, to one place at most."""
-    for unit, name in ((86_400, "days"), (3_600, "hours"), (60, "minutes")):
+    for unit, name in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
         if seconds >= unit:
-            return f"{round(seconds / unit, 1):g} {name}"
+            count = round(seconds / unit, 1)
+            return f"{count:g} {name}{'' if count == 1 else 's'}"
     return f"{seconds:.0f} seconds"
 
 

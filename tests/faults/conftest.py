@@ -1,0 +1,122 @@
+"""A service that answers from a script, a clock that never really waits, and a client between the two."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Self
+
+import orjson
+import pytest
+from aiohttp import ClientResponse
+from aioresponses import aioresponses
+from pydantic import SecretStr
+from yarl import URL
+
+from channel_adapter.tencent.client import App, Attempt, TencentClient
+from channel_adapter.tencent.hosts import HostPair
+
+KEY = "5ca1ab1e" * 8
+APP = App(1400000001, "administrator", SecretStr(KEY))
+PRIMARY, BACKUP = "https://primary.test", "https://backup.test"
+NOW = 1_700_000_000.0
+
+OK: dict[str, Any] = {"ActionStatus": "OK", "ErrorCode": 0, "ErrorInfo": ""}
+
+
+def refused(code: int, text: str = "no") -> dict[str, Any]:
+    return {"ActionStatus": "FAIL", "ErrorCode": code, "ErrorInfo": text}
+
+
+class _Unread:
+    output_size = 0
+
+
+class ScriptedResponse(ClientResponse):
+    """aiohttp from 3.14 on wants a stream writer, which aioresponses 0.7.9 does not hand over."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("stream_writer", _Unread())
+        super().__init__(*args, **kwargs)
+
+
+class PatientClock:
+    """Waiting moves the time on and takes none; `waits` remembers how long."""
+
+    def __init__(self) -> None:
+        self.elapsed = 0.0
+        self.off_by = 0.0
+        self.waits: list[float] = []
+
+    def now(self) -> float:
+        return NOW + self.off_by + self.elapsed
+
+    def monotonic(self) -> float:
+        return 1000.0 + self.elapsed
+
+    async def sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.elapsed += max(0.0, seconds)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A request as the service saw it."""
+
+    url: URL
+    body: bytes
+    options: dict[str, Any]
+
+    @property
+    def usersig(self) -> str:
+        return self.url.query["usersig"]
+
+
+class Script:
+    """What the service answers, one step a request: JSON, (status, text), or an exception to raise."""
+
+    def __init__(self, mock: aioresponses) -> None:
+        self._mock = mock
+
+    def then(self, *steps: Any, headers: dict[str, str] | None = None) -> Self:
+        for step in steps:
+            answer: dict[str, Any] = {"payload": step}
+            if isinstance(step, Exception):
+                answer = {"exception": step}
+            elif isinstance(step, tuple):
+                answer = {"status": step[0], "body": step[1]}
+            elif isinstance(step, bytes):
+                answer = {"body": step}
+            anywhere = re.compile(r"https?://.*")
+            self._mock.post(anywhere, headers=headers, response_class=ScriptedResponse, **answer)
+        return self
+
+    @property
+    def sent(self) -> list[Sent]:
+        calls = [(url, call.kwargs) for (_, url), calls in self._mock.requests.items() for call in calls]
+        return [Sent(url, options["data"], options) for url, options in calls]
+
+    @property
+    def bodies(self) -> list[Any]:
+        return [orjson.loads(sent.body) for sent in self.sent]
+
+
+@pytest.fixture
+def script() -> Iterator[Script]:
+    with aioresponses() as mock:
+        yield Script(mock)
+
+
+@pytest.fixture
+def clock() -> PatientClock:
+    return PatientClock()
+
+
+@pytest.fixture
+def attempts() -> list[Attempt]:
+    return []
+
+
+@pytest.fixture
+def client(clock: PatientClock, attempts: list[Attempt]) -> TencentClient:
+    """On the scripted service, with a backup host; every attempt is noted in `attempts`."""
+    return TencentClient(APP, HostPair(PRIMARY, BACKUP), clock=clock, observer=attempts.append)

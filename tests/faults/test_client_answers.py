@@ -1,0 +1,361 @@
+"""What the client makes of every kind of answer: sent again or not, with which body, and what the caller is told."""
+
+import asyncio
+import random
+import re
+from typing import Any
+
+import aiohttp
+import pytest
+
+from channel_adapter.tencent import limits
+from channel_adapter.tencent.catalog import ADD_GROUP_MEMBER, CREATE_GROUP, GET_GROUP_INFO, SEND_GROUP_MSG
+from channel_adapter.tencent.client import Attempt, CallFailed, TencentClient, Timeouts
+from channel_adapter.tencent.hosts import HostPair
+from channel_adapter.tencent.rate_limit import CommandLimiter
+from channel_adapter.tencent.usersig import decode, verify
+from channel_adapter.tencent.wire.envelope import Dropped, Held, NotSent, Refused, Unclear
+from channel_adapter.tencent.wire.groups import CreateGroupRequest, GetGroupInfoRequest
+from channel_adapter.tencent.wire.messages import SendGroupMsgRequest
+from channel_adapter.tencent.wire.msg_body import Element
+from tests.faults.conftest import APP, KEY, NOW, OK, PRIMARY, PatientClock, Script, refused
+
+GROUP = "@TGS#_harbor"
+READ = GetGroupInfoRequest(group_id_list=[GROUP])
+POST = SendGroupMsgRequest(
+    group_id=GROUP, random=7, msg_body=[Element(msg_type="TIMTextElem", msg_content={"Text": "high tide"})]
+)
+SENT = OK | {"MsgTime": 1700000000, "MsgSeq": 12}
+FOUND = OK | {"GroupInfo": [{"GroupId": GROUP, "ErrorCode": 0, "Name": "Harbour"}]}
+
+
+class _Place:
+    """The part of aiohttp's connection key that its errors read."""
+
+    host, port, ssl, is_ssl = "primary.test", 443, True, True
+
+
+PLACE: Any = _Place()
+
+
+def kinds(attempts: list[Attempt]) -> list[str]:
+    return [attempt.outcome_kind for attempt in attempts]
+
+
+async def failure(client: TencentClient, *, deadline: float | None = None) -> CallFailed:
+    """Of a call that only reads."""
+    async with client:
+        with pytest.raises(CallFailed) as caught:
+            await client.call(GET_GROUP_INFO, READ, deadline=deadline)
+    return caught.value
+
+
+async def test_a_call_is_signed_and_answered(client: TencentClient, script: Script, clock: PatientClock) -> None:
+    script.then(SENT)
+    async with client:
+        reply = await client.call(SEND_GROUP_MSG, POST)
+    assert (reply.msg_seq, reply.msg_time) == (12, 1700000000)
+    (sent,) = script.sent
+    assert str(sent.url.with_query(None)) == f"{PRIMARY}/v4/group_open_http_svc/send_group_msg"
+    assert sent.url.query.keys() == {"sdkappid", "identifier", "usersig", "random", "contenttype"}
+    assert sent.url.query["sdkappid"] == str(APP.sdkappid)
+    assert sent.url.query["contenttype"] == "json"
+    assert 0 <= int(sent.url.query["random"]) <= limits.RANDOM_HIGHEST
+    assert verify(sent.usersig, sdkappid=APP.sdkappid, key=KEY, identifier=APP.admin, now=clock.now()).time == NOW
+    assert sent.body == POST.to_json()
+    assert sent.options["allow_redirects"] is False
+
+
+async def test_every_request_has_a_number_of_its_own(script: Script, clock: PatientClock) -> None:
+    script.then(*[SENT] * 20)
+    async with TencentClient(APP, HostPair(PRIMARY), clock=clock, random=random.Random(4)) as client:
+        await asyncio.gather(*(client.call(SEND_GROUP_MSG, POST) for _ in range(20)))
+    assert len({sent.url.query["random"] for sent in script.sent}) == 20
+    assert len({sent.usersig for sent in script.sent}) == 1
+
+
+@pytest.mark.parametrize(
+    ("trouble", "reason"),
+    [
+        ((502, "<html><h1>502 Bad Gateway</h1></html>"), "HTTP 502"),
+        ((200, '{"ActionStatus":"OK","Err'), "not an envelope"),
+        ((200, "<html>captive portal</html>"), "not an envelope"),
+        ((200, ""), "not an envelope"),
+        ({"ActionStatus": "OK", "GroupInfo": []}, "ErrorCode"),
+        (aiohttp.ServerDisconnectedError(), "closed the connection without an answer"),
+        (aiohttp.ClientPayloadError("cut"), "the answer broke off"),
+        (ConnectionResetError(104, "reset"), "connection reset by peer"),
+        (TimeoutError(), "no answer from primary.test within 10 s"),
+    ],
+)
+async def test_reading_survives_two_unclear_answers(
+    client: TencentClient, script: Script, attempts: list[Attempt], trouble: object, reason: str
+) -> None:
+    script.then(trouble, trouble, FOUND)
+    async with client:
+        reply = await client.call(GET_GROUP_INFO, READ)
+    assert reply.group_info[0].group_id == GROUP
+    assert kinds(attempts) == ["unclear", "unclear", "answered"]
+
+    script.then(trouble, trouble, trouble, FOUND)
+    failed = await failure(client)
+    assert isinstance(failed.outcome, Unclear)
+    assert reason in failed.outcome.reason
+    assert re.fullmatch(r"get_group_info failed: .*\(3 attempts\)", str(failed))
+
+
+async def test_the_same_post_is_repeated_with_the_same_bytes(
+    client: TencentClient, script: Script, clock: PatientClock
+) -> None:
+    script.then(TimeoutError(), aiohttp.ServerDisconnectedError(), SENT)
+    async with client:
+        assert (await client.call(SEND_GROUP_MSG, POST)).msg_seq == 12
+    assert [sent.body for sent in script.sent] == [POST.to_json()] * 3
+    assert 0.36 <= clock.waits[0] <= 0.45
+    assert 0.72 <= clock.waits[1] <= 0.90
+
+
+async def test_a_write_that_stays_unclear_says_so(client: TencentClient, script: Script) -> None:
+    script.then(*[TimeoutError()] * 3)
+    async with client:
+        with pytest.raises(CallFailed, match="send_group_msg may or may not have been carried out") as caught:
+            await client.call(SEND_GROUP_MSG, POST)
+    assert caught.value.attempts == 3
+
+
+async def test_an_earlier_doubt_is_not_forgotten(client: TencentClient, script: Script) -> None:
+    script.then(TimeoutError(), *[refused(60007)] * 7)
+    async with client:
+        with pytest.raises(CallFailed) as caught:
+            await client.call(SEND_GROUP_MSG, POST)
+    assert isinstance(caught.value.outcome, Unclear)
+    assert caught.value.attempts == 8
+
+
+async def test_a_clear_refusal_after_a_doubt_is_what_counts(client: TencentClient, script: Script) -> None:
+    script.then(TimeoutError(), refused(10021))
+    request = CreateGroupRequest(type="Community", name="Harbour", group_id=GROUP)
+    async with client:
+        with pytest.raises(CallFailed) as caught:
+            await client.call(CREATE_GROUP, request)
+    assert caught.value.outcome == Refused(10021, "no")
+
+
+@pytest.mark.parametrize("code", [10004, 10007, 10010, 60010, 70009, 70050, 123456])
+async def test_permanent_refusals_are_final(
+    client: TencentClient, script: Script, clock: PatientClock, code: int
+) -> None:
+    script.then(refused(code, "the text of the service"))
+    failed = await failure(client)
+    assert failed.outcome == Refused(code, "the text of the service")
+    assert (failed.service, failed.command) == ("group_open_http_svc", "get_group_info")
+    assert (failed.attempts, failed.code, clock.waits) == (1, code, [])
+    assert failed.row is not None
+    assert failed.row.code == code
+    assert f"[{code}: the text of the service]" in str(failed)
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 400, 403, 404])
+async def test_other_http_statuses_are_final(client: TencentClient, script: Script, status: int) -> None:
+    script.then((status, "moved"))
+    failed = await failure(client)
+    assert failed.outcome == Unclear(f"HTTP {status}", status)
+    assert failed.attempts == 1
+
+
+async def test_a_refused_signature_is_replaced_once(client: TencentClient, script: Script, clock: PatientClock) -> None:
+    script.then(refused(70001), FOUND)
+    async with client:
+        await client.call(GET_GROUP_INFO, READ)
+        first, second = script.sent
+        assert first.usersig != second.usersig
+        assert clock.waits == [0.0]
+        script.then(FOUND)
+        await client.call(GET_GROUP_INFO, READ)
+        assert script.sent[2].usersig == second.usersig
+
+
+async def test_a_second_refusal_of_the_signature_is_final(client: TencentClient, script: Script) -> None:
+    script.then(refused(70003), refused(70003), FOUND)
+    failed = await failure(client)
+    assert (failed.code, failed.attempts) == (70003, 2)
+
+
+@pytest.mark.parametrize(
+    ("off_by", "words"),
+    [
+        (-86_400.0, "this machine's clock is wrong: it is 1 day behind the server's"),
+        (7_200.0, "this machine's clock is wrong: it is 2 hours ahead of the server's"),
+        (-150.0, "this machine's clock is wrong: it is 2.5 minutes behind the server's"),
+        (0.0, "this machine's clock is wrong"),
+    ],
+)
+async def test_a_wrong_clock_is_named(
+    client: TencentClient, script: Script, clock: PatientClock, off_by: float, words: str
+) -> None:
+    clock.off_by = off_by
+    assert client.clock_skew is None
+    script.then(refused(70001), refused(70001), headers={"Date": "Tue, 14 Nov 2023 22:13:20 GMT"})
+    failed = await failure(client)
+    assert words in str(failed)
+    assert client.clock_skew == pytest.approx(-off_by)
+
+
+async def test_a_date_that_is_none_is_no_skew(client: TencentClient, script: Script) -> None:
+    script.then(FOUND, headers={"Date": "soon"})
+    async with client:
+        await client.call(GET_GROUP_INFO, READ)
+    assert client.clock_skew is None
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (70009, "the key does not belong to this app"),
+        (70014, "the sdkappid is wrong, or this host serves another region"),
+        (70016, "the sdkappid is wrong, or this host serves another region"),
+        (70020, "the sdkappid is wrong, or this host serves another region"),
+    ],
+)
+async def test_wrong_settings_are_named(client: TencentClient, script: Script, code: int, words: str) -> None:
+    script.then(refused(code))
+    assert words in str(await failure(client))
+
+
+@pytest.mark.parametrize("trouble", [refused(60007), refused(60011), (429, "slow down")])
+async def test_too_often_waits_a_second_and_slows_the_command(
+    script: Script, clock: PatientClock, trouble: object
+) -> None:
+    limiter = CommandLimiter(clock=clock)
+    script.then(trouble, FOUND)
+    async with TencentClient(APP, HostPair(PRIMARY), limiter=limiter, clock=clock) as client:
+        full = limiter.rate(GET_GROUP_INFO)
+        await client.call(GET_GROUP_INFO, READ)
+    assert 1.2 <= clock.waits[0] <= 1.5
+    assert limiter.rate(GET_GROUP_INFO) == full / 2
+    assert limiter.rate(ADD_GROUP_MEMBER) == full
+
+
+async def test_a_flood_of_one_group_waits_but_slows_nobody_else(script: Script, clock: PatientClock) -> None:
+    limiter = CommandLimiter(clock=clock)
+    script.then(refused(10023), OK | {"MsgDropReason": "MsgFreqCtrl"}, SENT)
+    async with TencentClient(APP, HostPair(PRIMARY), limiter=limiter, clock=clock) as client:
+        full = limiter.rate(SEND_GROUP_MSG)
+        assert (await client.call(SEND_GROUP_MSG, POST)).msg_seq == 12
+    assert limiter.rate(SEND_GROUP_MSG) == full
+    assert [sent.body for sent in script.sent] == [POST.to_json()] * 3
+    assert all(wait >= 1.2 for wait in clock.waits)
+
+
+async def test_a_drop_that_goes_on_is_no_success(client: TencentClient, script: Script) -> None:
+    script.then(*[OK | {"MsgDropReason": "MsgFreqCtrl"}] * 8)
+    async with client:
+        with pytest.raises(CallFailed, match="was dropped by the service") as caught:
+            await client.call(SEND_GROUP_MSG, POST)
+    assert caught.value.outcome == Dropped("MsgFreqCtrl")
+    assert (caught.value.attempts, caught.value.row) == (8, None)
+
+
+async def test_no_attempt_starts_after_the_deadline(client: TencentClient, script: Script, clock: PatientClock) -> None:
+    script.then(*[refused(60007)] * 8)
+    failed = await failure(client, deadline=6.0)
+    assert clock.elapsed < 6.0
+    assert 2 <= failed.attempts <= 4
+    assert failed.code == 60007
+
+
+async def test_the_limiter_counts_against_the_deadline(script: Script, clock: PatientClock) -> None:
+    limiter = CommandLimiter({GET_GROUP_INFO.path: 0.1}, clock=clock)
+    script.then(FOUND)
+    client = TencentClient(APP, HostPair(PRIMARY), limiter=limiter, clock=clock, timeouts=Timeouts(total=5.0))
+    async with client:
+        await client.call(GET_GROUP_INFO, READ)
+        with pytest.raises(CallFailed, match="was not sent: the rate limit allows it in 10") as caught:
+            await client.call(GET_GROUP_INFO, READ)
+    assert isinstance(caught.value.outcome, Held)
+    assert len(script.sent) == 1
+
+
+async def test_no_connection_turns_to_the_backup(
+    client: TencentClient, script: Script, attempts: list[Attempt]
+) -> None:
+    unreachable = aiohttp.ClientConnectorError(PLACE, ConnectionRefusedError(111, "refused"))
+    script.then(*[unreachable] * 3, FOUND, FOUND)
+    async with client:
+        await client.call(GET_GROUP_INFO, READ)
+        await client.call(GET_GROUP_INFO, READ)
+    assert [sent.url.host for sent in script.sent] == ["primary.test"] * 3 + ["backup.test"] * 2
+    assert kinds(attempts) == ["notsent"] * 3 + ["answered"] * 2
+
+
+async def test_errors_after_sending_never_change_the_host(client: TencentClient, script: Script) -> None:
+    script.then(*[TimeoutError(), (502, ""), aiohttp.ServerDisconnectedError()] * 2)
+    async with client:
+        for _ in range(2):
+            with pytest.raises(CallFailed):
+                await client.call(GET_GROUP_INFO, READ)
+    assert {sent.url.host for sent in script.sent} == {"primary.test"}
+
+
+async def test_nothing_reachable(client: TencentClient, script: Script) -> None:
+    script.then(*[aiohttp.ClientConnectorError(PLACE, ConnectionRefusedError(111, "refused"))] * 4)
+    failed = await failure(client)
+    assert failed.outcome == NotSent("no connection to primary.test:443: connection refused")
+    assert str(failed) == (
+        "get_group_info could not be sent: no connection to primary.test:443: connection refused (4 attempts)"
+    )
+
+
+async def test_raw_calls_take_the_same_way(client: TencentClient, script: Script) -> None:
+    answer = SENT | {"Unmodelled": {"deep": [1]}}
+    script.then(refused(60007), OK | {"MsgDropReason": "MsgFreqCtrl"}, answer)
+    async with client:
+        body = {"GroupId": GROUP, "Random": 7, "MsgBody": [], "New": "方"}
+        assert await client.call_raw("group_open_http_svc", "send_group_msg", body) == answer
+    assert script.bodies == [body] * 3
+
+
+async def test_a_raw_call_outside_the_catalog_is_not_repeated_blindly(client: TencentClient, script: Script) -> None:
+    script.then(TimeoutError())
+    async with client:
+        with pytest.raises(CallFailed, match="may or may not have been carried out") as caught:
+            await client.call_raw("openim", "brand_new_command", {})
+    assert caught.value.attempts == 1
+    assert script.sent[0].url.path == "/v4/openim/brand_new_command"
+
+
+@pytest.mark.parametrize(("service", "name"), [("openim", "a/b"), ("..", "x"), ("openim", "x?y=1"), ("", "x")])
+async def test_a_raw_call_cannot_leave_its_path(client: TencentClient, service: str, name: str) -> None:
+    async with client:
+        with pytest.raises(ValueError, match="letters, digits and _"):
+            await client.call_raw(service, name, {})
+
+
+async def test_the_observer_hears_of_every_attempt(
+    client: TencentClient, script: Script, attempts: list[Attempt]
+) -> None:
+    script.then(refused(60007), (502, ""), FOUND)
+    async with client:
+        await client.call(GET_GROUP_INFO, READ)
+    assert [(seen.command, seen.number, seen.outcome_kind, seen.code) for seen in attempts] == [
+        ("get_group_info", 1, "refused", 60007),
+        ("get_group_info", 2, "unclear", None),
+        ("get_group_info", 3, "answered", None),
+    ]
+    assert all(seen.seconds >= 0 for seen in attempts)
+
+
+async def test_a_client_that_is_not_open_says_so(client: TencentClient) -> None:
+    with pytest.raises(RuntimeError, match="async with"):
+        await client.call(GET_GROUP_INFO, READ)
+
+
+async def test_a_signature_is_renewed_before_it_ends(
+    client: TencentClient, script: Script, clock: PatientClock
+) -> None:
+    script.then(FOUND, FOUND)
+    async with client:
+        await client.call(GET_GROUP_INFO, READ)
+        clock.elapsed = 86_000.0
+        await client.call(GET_GROUP_INFO, READ)
+    assert [decode(sent.usersig).time for sent in script.sent] == [NOW, NOW + 86_000]

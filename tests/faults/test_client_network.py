@@ -1,0 +1,359 @@
+"""The client on real sockets: servers that hang up, stall, cut off, show the wrong certificate, or are not there."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trustme
+from aiohttp import web
+
+from channel_adapter.tencent.catalog import GET_GROUP_INFO, SEND_GROUP_MSG
+from channel_adapter.tencent.client import Attempt, CallFailed, TencentClient, Timeouts
+from channel_adapter.tencent.hosts import HostPair
+from channel_adapter.tencent.wire.envelope import Held, NotSent, Unclear
+from channel_adapter.tencent.wire.groups import GetGroupInfoRequest
+from channel_adapter.tencent.wire.messages import SendGroupMsgRequest
+from tests.faults.conftest import APP, OK, PatientClock, refused
+
+READ = GetGroupInfoRequest(group_id_list=["@TGS#_harbor"])
+POST = SendGroupMsgRequest(group_id="@TGS#_harbor", random=7, msg_body=[])
+FOUND = OK | {"GroupInfo": []}
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@asynccontextmanager
+async def serving(handler: Handler, trust: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+    """An HTTP server on a free loopback port; yields its base URL."""
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handler)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=trust)
+    await site.start()
+    try:
+        yield f"{'https' if trust else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def speaking(talk: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]) -> AsyncIterator[str]:
+    """A TCP server that says what it likes on every connection."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await talk(reader, writer)
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+async def read_request(reader: asyncio.StreamReader) -> bytes:
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = next(line for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
+    return head + await reader.readexactly(int(length.split(b":")[1]))
+
+
+def answer(body: bytes, length: int | None = None) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body) if length is None else length, body)
+
+
+async def nobody_listens() -> str:
+    """A base URL whose port was free a moment ago."""
+    async with speaking(lambda _, __: asyncio.sleep(0)) as url:
+        return url
+
+
+def client_of(url: str, backup: str | None = None, **options: object) -> TencentClient:
+    return TencentClient(APP, HostPair.of_base_url(url, backup), **options)  # type: ignore[arg-type]
+
+
+async def outcome_of(client: TencentClient, *, deadline: float | None = None) -> CallFailed:
+    async with client:
+        with pytest.raises(CallFailed) as caught:
+            await client.call(GET_GROUP_INFO, READ, deadline=deadline)
+    return caught.value
+
+
+async def test_a_post_whose_answer_comes_too_late_is_applied_once() -> None:
+    applied: dict[int, int] = {}
+    late = asyncio.Event()
+
+    async def handle(request: web.Request) -> web.Response:
+        number = (await request.json())["Random"]
+        if number not in applied:
+            applied[number] = len(applied) + 1
+            await late.wait()
+        return web.json_response(OK | {"MsgSeq": applied[number], "MsgTime": 1700000000})
+
+    async with serving(handle) as url, client_of(url, timeouts=Timeouts(call=0.2)) as client:
+        reply = await client.call(SEND_GROUP_MSG, POST)
+        late.set()
+    assert reply.msg_seq == 1
+    assert applied == {7: 1}
+
+
+async def test_a_timeout_is_an_unclear_outcome() -> None:
+    async def stall(_: web.Request) -> web.Response:
+        await asyncio.sleep(5)
+        return web.json_response(FOUND)
+
+    async with serving(stall) as url:
+        failed = await outcome_of(client_of(url), deadline=0.3)
+    assert isinstance(failed.outcome, Unclear)
+    assert "no answer from 127.0.0.1 within 0.3 s" in str(failed)
+    assert failed.attempts == 1
+
+
+async def test_a_server_that_hangs_up_is_asked_again() -> None:
+    requests = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        requests.append(await read_request(reader))
+        if len(requests) == 2:
+            writer.write(answer(b'{"ErrorCode":0,"GroupInfo":[]}'))
+            await writer.drain()
+
+    async with speaking(talk) as url, client_of(url) as client:
+        await client.call(GET_GROUP_INFO, READ)
+    assert len(requests) == 2
+
+
+async def test_an_idle_connection_that_the_server_closed_is_never_reused_unasked() -> None:
+    """aiohttp would repeat an idempotent method by itself; a POST on a dead connection comes back to us."""
+    requests: list[bytes] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        requests.append(await read_request(reader))
+        writer.write(answer(b'{"ErrorCode":0,"GroupInfo":[]}'))
+        await writer.drain()
+        await reader.read(1)  # the second request on this connection arrives, and is not answered
+
+    seen: list[Attempt] = []
+    async with speaking(talk) as url, client_of(url, observer=seen.append) as client:
+        await client.call(GET_GROUP_INFO, READ)
+        await client.call(GET_GROUP_INFO, READ)
+    assert [attempt.outcome_kind for attempt in seen] == ["answered", "unclear", "answered"]
+    assert len(requests) == 2
+
+
+async def test_an_answer_that_breaks_off_is_unclear() -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(answer(b'{"ErrorCode":0,', length=500))
+        await writer.drain()
+
+    async with speaking(talk) as url:
+        failed = await outcome_of(client_of(url, clock=PatientClock()))
+    assert failed.outcome == Unclear("the answer broke off")
+    assert failed.attempts == 3
+
+
+async def test_an_answer_that_is_not_http_is_unclear() -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(b"220 mail.example.org ESMTP\r\n\r\n")
+        await writer.drain()
+
+    async with speaking(talk) as url:
+        failed = await outcome_of(client_of(url, clock=PatientClock()))
+    assert failed.outcome == Unclear("the answer is not HTTP")
+
+
+async def test_nobody_there_and_a_backup() -> None:
+    async def handle(_: web.Request) -> web.Response:
+        return web.json_response(FOUND)
+
+    seen: list[Attempt] = []
+    primary, clock = await nobody_listens(), PatientClock()
+    async with serving(handle) as backup, client_of(primary, backup, clock=clock, observer=seen.append) as client:
+        await client.call(GET_GROUP_INFO, READ)
+        await client.call(GET_GROUP_INFO, READ)
+    assert [attempt.outcome_kind for attempt in seen] == ["notsent"] * 3 + ["answered"] * 2
+
+
+async def test_nobody_there_at_all() -> None:
+    failed = await outcome_of(client_of(await nobody_listens()), deadline=1.0)
+    assert isinstance(failed.outcome, NotSent)
+    assert "connection refused" in str(failed)
+
+
+async def test_a_name_that_does_not_exist() -> None:
+    failed = await outcome_of(client_of("http://no-such-host.invalid"), deadline=0.5)
+    assert isinstance(failed.outcome, NotSent)
+    assert "no-such-host.invalid" in str(failed)
+
+
+async def test_a_connection_that_takes_too_long_was_not_sent() -> None:
+    """The server accepts the connection and never shakes hands."""
+    released = asyncio.Event()
+
+    async def talk(_: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
+        await released.wait()
+
+    async with speaking(talk) as url:
+        client = client_of(url.replace("http:", "https:"), timeouts=Timeouts(connect=0.2))
+        failed = await outcome_of(client, deadline=0.5)
+        released.set()
+    assert failed.outcome == NotSent("no connection to 127.0.0.1 within 0.2 s")
+
+
+async def test_only_the_given_authority_is_trusted(tmp_path: Path) -> None:
+    ours, other = trustme.CA(), trustme.CA()
+    ours.cert_pem.write_to_path(str(tmp_path / "ours.pem"))
+    other.cert_pem.write_to_path(str(tmp_path / "other.pem"))
+    server_side = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    ours.issue_cert("127.0.0.1").configure_cert(server_side)
+
+    async def handle(_: web.Request) -> web.Response:
+        return web.json_response(FOUND)
+
+    async with serving(handle, server_side) as url:
+        async with client_of(url, ca_file=tmp_path / "ours.pem") as client:
+            await client.call(GET_GROUP_INFO, READ)
+        for ca_file in (tmp_path / "other.pem", None):
+            failed = await outcome_of(client_of(url, ca_file=ca_file), deadline=0.3)
+            assert isinstance(failed.outcome, NotSent)
+            assert "is not trusted" in str(failed)
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"])
+async def test_a_ca_file_that_cannot_be_used_is_named(tmp_path: Path, content: str | None) -> None:
+    ca_file = tmp_path / "authority.pem"
+    if content is not None:
+        ca_file.write_text(content)
+    with pytest.raises(ValueError, match=r"authority\.pem cannot be used"):
+        async with client_of("https://127.0.0.1", ca_file=ca_file):
+            pass
+
+
+async def test_plain_http_to_a_tls_port_and_back() -> None:
+    async def handle(_: web.Request) -> web.Response:
+        return web.json_response(FOUND)
+
+    async with serving(handle) as url:
+        failed = await outcome_of(client_of(url.replace("http:", "https:")), deadline=0.3)
+    assert isinstance(failed.outcome, NotSent)
+    assert "no TLS connection to 127.0.0.1" in str(failed)
+
+
+async def test_a_redirect_is_not_followed() -> None:
+    paths = []
+
+    async def handle(request: web.Request) -> web.Response:
+        paths.append(request.path)
+        return web.Response(status=307, headers={"Location": "/elsewhere"})
+
+    async with serving(handle) as url:
+        failed = await outcome_of(client_of(url))
+    assert failed.outcome == Unclear("HTTP 307", 307)
+    assert paths == ["/v4/group_open_http_svc/get_group_info"]
+
+
+async def test_callers_whose_signature_was_refused_share_the_new_one() -> None:
+    stale: set[str] = set()
+    both = asyncio.Barrier(10)
+
+    async def handle(request: web.Request) -> web.Response:
+        usersig = request.query["usersig"]
+        if not stale or usersig in stale:
+            stale.add(usersig)
+            await both.wait()
+            return web.json_response(refused(70001))
+        fresh.append(usersig)
+        return web.json_response(FOUND)
+
+    fresh: list[str] = []
+    async with serving(handle) as url, client_of(url) as client:
+        await asyncio.gather(*(client.call(GET_GROUP_INFO, READ) for _ in range(10)))
+    assert (len(stale), len(fresh), len(set(fresh))) == (1, 10, 1)
+
+
+async def test_no_more_than_the_allowed_calls_are_under_way() -> None:
+    under_way, most = 0, 0
+
+    async def handle(_: web.Request) -> web.Response:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0.01)
+        under_way -= 1
+        return web.json_response(FOUND)
+
+    async with serving(handle) as url, client_of(url, concurrency=3) as client:
+        await asyncio.gather(*(client.call(GET_GROUP_INFO, READ) for _ in range(12)))
+    assert most == 3
+
+
+async def test_a_caller_that_finds_no_free_connection_in_time_sends_nothing() -> None:
+    release, received, count = asyncio.Event(), asyncio.Event(), []
+
+    async def handle(request: web.Request) -> web.Response:
+        count.append(request.path)
+        received.set()
+        await release.wait()
+        return web.json_response(FOUND)
+
+    async with serving(handle) as url, client_of(url, concurrency=1) as client:
+        first = asyncio.create_task(client.call(GET_GROUP_INFO, READ))
+        await received.wait()
+        with pytest.raises(CallFailed, match="all connections were busy") as caught:
+            await client.call(GET_GROUP_INFO, READ, deadline=0.1)
+        release.set()
+        await first
+    assert isinstance(caught.value.outcome, Held)
+    assert len(count) == 1
+
+
+async def test_waiting_for_a_connection_does_not_use_up_the_time_of_the_attempt() -> None:
+    async def handle(_: web.Request) -> web.Response:
+        await asyncio.sleep(0.15)
+        return web.json_response(FOUND)
+
+    async with serving(handle) as url, client_of(url, concurrency=1, timeouts=Timeouts(call=0.4)) as client:
+        await asyncio.gather(*(client.call(GET_GROUP_INFO, READ) for _ in range(5)))
+
+
+async def test_a_cancelled_call_frees_its_connection() -> None:
+    async def handle(_: web.Request) -> web.Response:
+        await asyncio.sleep(0.05)
+        return web.json_response(FOUND)
+
+    async with serving(handle) as url, client_of(url, concurrency=1) as client:
+        call = asyncio.create_task(client.call(GET_GROUP_INFO, READ))
+        await asyncio.sleep(0.02)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        await client.call(GET_GROUP_INFO, READ, deadline=1.0)
+
+
+async def test_connections_are_kept_for_the_next_call() -> None:
+    peers = set()
+
+    async def handle(request: web.Request) -> web.Response:
+        assert request.transport is not None
+        peers.add(request.transport.get_extra_info("peername"))
+        return web.json_response(FOUND)
+
+    async with serving(handle) as url, client_of(url) as client:
+        for _ in range(5):
+            await client.call(GET_GROUP_INFO, READ)
+    assert len(peers) == 1
+
+
+async def test_the_date_of_an_answer_tells_the_skew() -> None:
+    async def handle(_: web.Request) -> web.Response:
+        return web.json_response(FOUND)
+
+    async with serving(handle) as url, client_of(url) as client:
+        assert client.clock_skew is None
+        await client.call(GET_GROUP_INFO, READ)
+        assert client.clock_skew == pytest.approx(0.0, abs=2.0)

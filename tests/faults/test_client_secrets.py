@@ -1,0 +1,97 @@
+"""Key and UserSig are in no error, repr, log or trace, whatever goes wrong."""
+
+import logging
+import traceback
+from typing import Any
+
+import aiohttp
+import pytest
+import structlog
+from aiohttp import RequestInfo
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
+
+from channel_adapter.tencent.catalog import GET_GROUP_INFO, SEND_GROUP_MSG
+from channel_adapter.tencent.client import CallFailed, TencentClient
+from channel_adapter.tencent.wire.groups import GetGroupInfoRequest
+from channel_adapter.tencent.wire.messages import SendGroupMsgRequest
+from channel_adapter.tencent.wire.msg_body import Element
+from tests.faults.conftest import KEY, Script, refused
+
+TEXT = "nobody but the reader"
+POST = SendGroupMsgRequest(
+    group_id="@TGS#_harbor", random=7, msg_body=[Element(msg_type="TIMTextElem", msg_content={"Text": TEXT})]
+)
+
+
+def telling(usersig: str) -> list[Any]:
+    """Troubles that carry the signature as the lower layers and the service could."""
+    url = URL(f"https://primary.test/v4/a/b?usersig={usersig}")
+    request = RequestInfo(url, "POST", CIMultiDictProxy(CIMultiDict()), url)
+    return [
+        aiohttp.ClientResponseError(request, (), message=f"bad header at {url}"),
+        aiohttp.ConnectionTimeoutError(f"Connection timeout to host {url}"),
+        aiohttp.ServerDisconnectedError(f"{url}"),
+        aiohttp.InvalidURL(url),
+        OSError(5, f"{url}"),
+        refused(10004, f"bad request {url}"),
+        refused(10004, f'{{"usersig":"{usersig}"}}'),
+        refused(10004, usersig),
+        (502, f"<a href='{url}'>"),
+        f"not JSON {url}".encode(),
+    ]
+
+
+@pytest.mark.parametrize("number", range(len(telling(""))))
+async def test_no_trouble_tells(
+    client: TencentClient, script: Script, caplog: pytest.LogCaptureFixture, number: int
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    usersig = client._signer.current()
+    script.then(*[telling(usersig)[number]] * 4)
+    async with client:
+        with pytest.raises(CallFailed) as caught:
+            await client.call(SEND_GROUP_MSG, POST)
+        said = "\n".join(
+            [
+                str(caught.value),
+                repr(caught.value),
+                repr(vars(caught.value)),
+                "".join(traceback.format_exception(caught.value)),
+                repr(client),
+                *(record.getMessage() for record in caplog.records),
+            ]
+        )
+    assert usersig in str(script.sent[0].url)
+    assert usersig not in said
+    assert KEY not in said
+    assert TEXT not in said
+
+
+async def test_no_exception_of_a_lower_layer_is_chained(client: TencentClient, script: Script) -> None:
+    script.then(*[aiohttp.ServerDisconnectedError("https://x/?usersig=1")] * 3)
+    async with client:
+        with pytest.raises(CallFailed) as caught:
+            await client.call(GET_GROUP_INFO, GetGroupInfoRequest(group_id_list=[]))
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+
+
+async def test_what_is_logged(client: TencentClient, script: Script) -> None:
+    script.then(refused(60007, f"text {TEXT}"), refused(10010, f"text {TEXT}"))
+    async with client:
+        with structlog.testing.capture_logs() as events, pytest.raises(CallFailed):
+            await client.call(SEND_GROUP_MSG, POST)
+    again, failed = events
+    assert again.pop("wait") > 1
+    common = {"service": "group_open_http_svc", "command": "send_group_msg", "outcome": "refused", "log_level": "info"}
+    assert again == common | {"event": "call.again", "attempt": 1, "reason": 60007}
+    assert failed == common | {"event": "call.failed", "attempt": 2, "reason": 10010}
+
+
+async def test_nothing_is_printed(client: TencentClient, script: Script, capsys: pytest.CaptureFixture[str]) -> None:
+    script.then(refused(60007), refused(10010))
+    async with client:
+        with pytest.raises(CallFailed):
+            await client.call(SEND_GROUP_MSG, POST)
+    assert capsys.readouterr().out == ""
