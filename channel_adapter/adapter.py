@@ -5,6 +5,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from channel_adapter.errors import ConfigurationError
 from channel_adapter.mapping.channel_group import FieldKeys
 from channel_adapter.services.accounts import Accounts
 from channel_adapter.services.channels import Channels
@@ -117,7 +118,10 @@ class ChannelAdapter:
         await self._client.close()
 
     async def __aenter__(self) -> Self:
-        await self._client.__aenter__()
+        try:
+            await self._client.__aenter__()
+        except ValueError as wrong:
+            raise ConfigurationError(str(wrong), field="ca_file") from None
         return self
 
     async def __aexit__(

@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -18,7 +18,7 @@ from pydantic_settings import (
 
 from channel_adapter.errors import ConfigurationError
 from channel_adapter.tencent import limits
-from channel_adapter.tencent.hosts import REGIONS
+from channel_adapter.tencent.hosts import REGIONS, HostPair
 
 ENV_PREFIX = "CHANNEL_ADAPTER_"
 
@@ -106,16 +106,19 @@ class Settings(BaseSettings):
     subscriptions: SubscriptionSettings = SubscriptionSettings()
     posts: PostSettings = PostSettings()
 
+    @field_validator("base_url", "backup_url")
+    @classmethod
+    def _is_an_address(cls, url: str | None) -> str | None:
+        if url is not None:
+            HostPair.of_base_url(url)
+        return url
+
     @model_validator(mode="after")
     def _one_server(self) -> Self:
         if (self.region is None) == (self.base_url is None):
             raise ValueError("exactly one of region and base_url must be given")
         if self.region is not None and self.region not in REGIONS:
             raise ValueError(f"region {self.region!r} is not one of {', '.join(REGIONS)}")
-        for name in ("base_url", "backup_url"):
-            url = getattr(self, name)
-            if url is not None and not url.startswith(("http://", "https://")):
-                raise ValueError(f"{name} must start with http:// or https://")
         if not self.key.get_secret_value():
             raise ValueError("key is empty")
         return self

@@ -67,22 +67,29 @@ class Run:
             raise SettingsError(wrong.message, wrong.field) from None
 
     @asynccontextmanager
-    async def adapter(self, settings: "Settings | None" = None) -> AsyncIterator["ChannelAdapter"]:
-        """An open adapter; with -v it tells every call it makes."""
+    async def adapter(self) -> AsyncIterator["ChannelAdapter"]:
+        """An open adapter; with -v it tells every call it makes. Raises SettingsError."""
         from channel_adapter.adapter import ChannelAdapter
         from channel_adapter.cli.trace import configure_logs, tell_attempts
 
         configure_logs(self.output.verbose)
         observer = tell_attempts(self.output) if self.output.verbose else None
-        async with ChannelAdapter.open(settings or self.settings(), observer=observer) as adapter:
+        adapter = ChannelAdapter.open(self.settings(), observer=observer)
+        try:
+            await adapter.__aenter__()
+        except ConfigurationError as wrong:
+            raise SettingsError(wrong.message, wrong.field) from None
+        try:
             yield adapter
+        finally:
+            await adapter.aclose()
 
 
 def group(name: str) -> typer.Typer:
     """A group of commands that takes the common options before its commands too."""
     return typer.Typer(
-        name=name, callback=remember, cls=CommandGroup, add_completion=False, rich_markup_mode=None,
-        context_settings={"help_option_names": ["-h", "--help"]},
+        name=name, callback=remember, cls=CommandGroup, invoke_without_command=True, add_completion=False,
+        rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]},
     )  # fmt: skip
 
 
@@ -110,6 +117,9 @@ def command(app: typer.Typer, *path: str, example: str) -> Callable[[Handler], H
 def remember(
     ctx: typer.Context, json: _JSON = False, config: _CONFIG = None, verbose: _VERBOSE = 0, debug: _DEBUG = False
 ) -> None:
+    """Keep the common options for the command, which may have them too; a later one is stronger."""
+    if isinstance(ctx.command, CommandGroup) and ctx.invoked_subcommand is None:
+        ctx.fail(f"a command is missing: {', '.join(ctx.command.list_commands(ctx))}")
     before = ctx.obj or {}
     ctx.obj = {
         "json": json or before.get("json", False),
@@ -186,13 +196,7 @@ def _with_common_options(handler: Handler) -> Callable[..., Exit]:
 
 
 class CommandGroup(TyperGroup):
-    """Names its commands when none is given, and the nearest one when it does not know the one that is."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Refuses an empty line."""
-        if not args and not ctx.resilient_parsing:
-            ctx.fail(f"a command is missing: {', '.join(self.list_commands(ctx))}")
-        return super().parse_args(ctx, args)
+    """Names the nearest command when it does not know the one that is given."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Refuses an unknown command."""

@@ -64,6 +64,7 @@ def make_app() -> typer.Typer:
         name=PROGRAM,
         cls=LazyGroup,
         callback=remember,
+        invoke_without_command=True,
         help=_HELP,
         add_completion=False,
         rich_markup_mode=None,
@@ -90,15 +91,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = list(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    nothing_asked = not args
     try:
         result = build(make_app()).main(args or ["--help"], prog_name=PROGRAM, standalone_mode=False)
-        code = Exit.USAGE if nothing_asked else Exit(result or 0)
+        code = _code(result, nothing_asked=not args)
     except BadUsage as error:
         code = _usage(error, json="--json" in args)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):  # typer ends so when the reader of its help has gone away
         code = Exit.INTERRUPTED
     return _leave(code)
+
+
+def _code(result: object, *, nothing_asked: bool) -> Exit:
+    """What a command returned; typer answers 130 for an interruption before the command began."""
+    if nothing_asked:
+        return Exit.USAGE
+    return Exit(result) if result in list(Exit) else Exit.INTERRUPTED if result else Exit.DONE
 
 
 def _usage(error: Exception, *, json: bool) -> Exit:

@@ -24,9 +24,12 @@ def opened(name: str) -> Iterator[BinaryIO]:
     """The file's bytes, or stdin's for `-`. Raises UsageError in one sentence when it cannot be read."""
     if "://" in name:
         raise UsageError(f"{name} is an address; fetch it first and give the file, or - for stdin", field="file")
+    if name == STDIN:
+        # A stream of its own, and never closed: a thread may wait in it for ever, and closing waits for the thread.
+        yield open(sys.stdin.fileno(), "rb", closefd=False)  # noqa: SIM115
+        return
     try:
-        # A stream of its own on stdin: a thread may still be reading it when the interpreter ends.
-        source = open(sys.stdin.fileno(), "rb", closefd=False) if name == STDIN else Path(name).open("rb")  # noqa: SIM115
+        source = Path(name).open("rb")  # noqa: SIM115
     except OSError as error:
         raise UsageError(f"{name} cannot be read: {error.strerror}", field="file") from None
     with source:

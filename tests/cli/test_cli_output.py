@@ -1,0 +1,218 @@
+"""Tables, JSON streams and progress, without a service."""
+
+import io
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from enum import StrEnum
+
+import pytest
+
+from channel_adapter.cli.exits import Exit, for_counts, for_error
+from channel_adapter.cli.json_stream import ArrayWriter, ObjectWriter, encode
+from channel_adapter.cli.output import Output
+from channel_adapter.cli.progress import Bar, Lines
+from channel_adapter.cli.readback import Differs, Recorder, Step
+from channel_adapter.cli.table import ROWS_BEFORE_WIDTHS, Table, cell
+from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.domain.post import Post, PostRef, PostState, Text
+from channel_adapter.domain.subscription import OutcomeKind
+from channel_adapter.errors import InvalidError, NotFoundError, OutcomeUnknownError, ThrottledError, UnavailableError
+
+
+def screen(**options: bool) -> tuple[Output, io.BytesIO, io.StringIO]:
+    out, err = io.BytesIO(), io.StringIO()
+    return Output(stdout=io.TextIOWrapper(out, encoding="utf-8", write_through=True), stderr=err, **options), out, err
+
+
+def lines_of(columns: tuple[str, ...], rows: list[tuple[object, ...]]) -> list[str]:
+    written: list[str] = []
+    table = Table(columns, written.append, str.upper)
+    for row in rows:
+        table.add(*row)
+    table.close()
+    return written
+
+
+def test_columns_are_aligned_by_what_a_terminal_draws() -> None:
+    assert lines_of(("name", "count"), [("港口", 1), ("a", 22), ("⚓", 3)]) == [
+        "NAME  COUNT",
+        "港口  1",
+        "a     22",
+        "⚓    3",
+    ]
+
+
+def test_a_table_without_rows_writes_nothing() -> None:
+    assert lines_of(("name",), []) == []
+
+
+def test_a_long_table_does_not_wait_for_its_end() -> None:
+    written: list[str] = []
+    table = Table(("n",), written.append, str)
+    for n in range(ROWS_BEFORE_WIDTHS):
+        table.add(n)
+    assert len(written) == ROWS_BEFORE_WIDTHS + 1
+    table.add("wider than all before")
+    assert written[-1] == "wider than all before"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "-"),
+        (True, "yes"),
+        (False, "no"),
+        (0, "0"),
+        ("two\nlines\tand \x1b[31mred\x9b", "two\\nlines\\tand \\x1b[31mred\\x9b"),
+        (datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone(timedelta(hours=2))), "2026-01-02 01:04:05Z"),
+        (PostState.RECALLED, "recalled"),
+    ],
+)
+def test_cells(value: object, text: str) -> None:
+    assert cell(value) == text
+
+
+def test_json_has_the_names_of_the_domain() -> None:
+    post = Post(
+        ref=PostRef(ChannelId("@TGS#_x"), 1),
+        author=UserId("ed"),
+        published_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+        parts=(Text("港"),),
+        dedupe=7,
+    )
+    assert json.loads(encode(post)) == {
+        "ref": {"channel": "@TGS#_x", "seq": 1},
+        "author": "ed",
+        "published_at": "2026-01-02T03:04:05Z",
+        "parts": [{"text": "港", "kind": "text"}],
+        "state": "published",
+        "dedupe": 7,
+    }
+
+
+def test_arrays_and_objects_are_written_as_they_come() -> None:
+    out = io.BytesIO()
+    array = ArrayWriter(out)
+    assert out.getvalue() == b""
+    array.add({"n": 1})
+    assert out.getvalue() == b'[\n{"n":1}'
+    array.add([2])
+    array.close()
+    assert json.loads(out.getvalue()) == [{"n": 1}, [2]]
+
+    class Kind(StrEnum):
+        A = "a"
+
+    for before, items, after in (({"x": 1}, [1, 2], {"counts": {Kind.A: 2}}), ({}, [], {})):
+        out = io.BytesIO()
+        report = ObjectWriter(out, "items", before)
+        for item in items:
+            report.add(item)
+        report.close(after)
+        assert json.loads(out.getvalue()) == {**before, "items": items, **after}
+
+
+def test_a_list_that_fails_is_a_whole_document_or_nothing() -> None:
+    for items, written in (([], b""), ([1, 2], b"[\n1,\n2\n]")):
+        output, out, _ = screen(json=True)
+        with pytest.raises(KeyError), output.items(("n",)) as listing:  # noqa: PT012
+            for item in items:
+                listing.add(item)
+            raise KeyError
+        assert out.getvalue() == written
+
+
+def test_errors_for_people_and_for_machines() -> None:
+    error = InvalidError("name has 102 bytes; 100 are allowed", field="name", limit=100, size=102)
+    output, out, err = screen()
+    output.refusal(error, "3 were done")
+    assert err.getvalue() == "error: name has 102 bytes; 100 are allowed; 3 were done\n"
+    output, out, err = screen(json=True)
+    output.refusal(InvalidError("half \ud800"))
+    assert out.getvalue() == b""
+    assert json.loads(err.getvalue())["error"]["message"] == "half \\ud800"
+
+
+def test_machines_hear_remarks_only_when_they_ask() -> None:
+    quiet, _, err = screen(json=True)
+    quiet.note("x")
+    assert err.getvalue() == ""
+    output, _, err = screen()
+    output.note("x")
+    assert err.getvalue() == "x\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (NotFoundError("x"), Exit.REFUSED),
+        (InvalidError("x"), Exit.REFUSED),
+        (UnavailableError("x"), Exit.SERVICE),
+        (ThrottledError("x"), Exit.SERVICE),
+        (OutcomeUnknownError("x"), Exit.SERVICE),
+    ],
+)
+def test_exit_codes_of_errors(error: NotFoundError, code: Exit) -> None:
+    assert for_error(error) is code
+
+
+@pytest.mark.parametrize(
+    ("counts", "broken", "code"),
+    [
+        ({}, 0, Exit.DONE),
+        ({OutcomeKind.ADDED: 2, OutcomeKind.ALREADY: 1}, 0, Exit.DONE),
+        ({OutcomeKind.ADDED: 2}, 1, Exit.PARTLY),
+        ({OutcomeKind.ADDED: 2, OutcomeKind.FAILED: 1}, 0, Exit.PARTLY),
+        ({OutcomeKind.NOT_FOUND: 2}, 0, Exit.REFUSED),
+        ({}, 3, Exit.REFUSED),
+        ({OutcomeKind.FAILED: 2}, 0, Exit.SERVICE),
+        ({OutcomeKind.FAILED: 2, OutcomeKind.FULL: 1}, 0, Exit.REFUSED),
+    ],
+)
+def test_exit_codes_of_outcomes(counts: dict[OutcomeKind, int], broken: int, code: Exit) -> None:
+    assert for_counts(counts, broken) is code
+
+
+def test_progress_is_a_line_every_few_seconds() -> None:
+    now, written = [100.0], []
+    progress = Lines("imported", 1_000, written.append, every=5.0, clock=lambda: now[0])
+    with progress:
+        for _ in range(12):
+            now[0] += 1
+            progress.advance(50)
+    assert written == ["imported 250 of 1,000, 50/s, 15 s left", "imported 500 of 1,000, 50/s, 10 s left"]
+    quiet = Lines("x", None, written.append, quiet=True, every=0.0, clock=lambda: now[0])
+    quiet.advance()
+    assert len(written) == 2
+    assert Lines("x", None, written.append, clock=lambda: now[0]).line(2.0) == "x 0, 0/s"
+
+
+def test_progress_is_a_bar_on_a_terminal() -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    output = Output(stdout=io.TextIOWrapper(io.BytesIO()), stderr=terminal)
+    with output.progress("imported", 2) as progress:
+        assert isinstance(progress, Bar)
+        progress.advance(2)
+        progress.say("line 3: [red]not a colour[/]")
+    assert "imported" in terminal.getvalue()
+    assert "2/2" in terminal.getvalue()
+    assert "line 3: [red]not a colour[/]" in terminal.getvalue()
+    assert isinstance(Output(json=True, stderr=terminal).progress("x"), Lines)
+
+
+def test_a_step_says_what_differs_field_by_field() -> None:
+    told: list[int] = []
+    recorder = Recorder(lambda number, step: told.append(number), iter([1.0, 3.5]).__next__, keep_going=False)
+    with pytest.raises(Differs), recorder.step("s") as step:  # noqa: PT012 - it is raised at the end
+        step.same("same", Text("a"), Text("a"))
+        step.same("post", Text("a"), Text("b" * 200))
+    assert told == [1]
+    assert recorder.report.seconds == 2.5
+    (difference,) = recorder.report.differences
+    assert difference.startswith("s: post: text was 'a', is 'bbb")
+    assert difference.endswith("… (202 characters)")
+    assert Step("t").differences == []

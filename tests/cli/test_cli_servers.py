@@ -1,0 +1,128 @@
+"""`doctor`, `call`, `stub` and `demo`."""
+
+import json
+import signal
+import ssl
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from cli.conftest import FIELDS
+from cli.shell import KEY, SECONDS, Shell
+
+from channel_adapter.cli.demo_steps import Demo, filled
+
+
+def test_the_doctor_finds_nothing(cli: Shell) -> None:
+    findings = cli.installed("doctor", "--json").json
+    assert [finding["check"] for finding in findings] == ["service", "clock", "communities", "channels"]
+    assert all(finding["ok"] for finding in findings)
+    assert list(findings[0]) == ["check", "ok", "message", "advice"]
+
+
+def test_the_doctor_finds_something_and_mends_it(cli: Shell) -> None:
+    half = {
+        "Type": "Community", "GroupId": "@TGS#_half_made", "Name": "n", "Owner_Account": "editor_7", "SupportTopic": 0,
+        "AppDefinedData": [{"Key": FIELDS[0], "Value": "ch1"}],
+    }  # fmt: skip
+    cli("call", "group_open_http_svc", "create_group", json.dumps(half))
+    said = cli("doctor", code=1).out
+    assert "half_made: every subscriber can post" in said
+    assert "run the doctor with --repair" in said
+    cli("doctor", "--repair")
+    assert cli("channels", "show", "half_made", "--json").json["complete"] is True
+    cli("channels", "delete", "half_made", "--yes")
+
+
+def test_the_escape_hatch(cli: Shell) -> None:
+    request = '{"CheckItem": [{"UserID": "reader_1"}]}'
+    answer = cli.installed("call", "im_open_login_svc", "account_check", "-", stdin=request).json
+    assert answer["ResultItem"][0]["AccountStatus"] == "Imported"
+    assert cli("call", "group_open_http_svc", "no_such_command", code=1).out == ""
+
+
+def test_a_stub_with_tls(cli: Shell, tmp_path: Path) -> None:
+    ready = tmp_path / "ready.json"
+    process = cli.start(
+        "stub", "--port", "0", "--tls", "--key", KEY, "--sdkappid", "77", "--ready-file", str(ready), "--json"
+    )
+    try:
+        deadline = time.monotonic() + SECONDS
+        while not ready.exists():
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        about = json.loads(ready.read_text())
+        assert (about["sdkappid"], about["admin"], about["key"]) == (77, "administrator", KEY)
+        trust = ssl.create_default_context(cafile=about["ca_file"])
+        with urllib.request.urlopen(f"{about['url']}/v4/openim/x", b"{}", timeout=SECONDS, context=trust) as answer:  # noqa: S310
+            assert json.load(answer)["ActionStatus"] == "FAIL"
+    finally:
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=SECONDS)
+    assert (process.returncode, err) == (0, b"")
+    said = json.loads(out)
+    assert said == {name: about[name] for name in ("url", "sdkappid", "admin", "ca_file")}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--config", "nowhere.toml"), "nowhere.toml: No such file or directory"),
+        (("--group-field", "far_too_long_a_name_for_a_field"), "'far_too_long_a_name_for_a_field' is no key"),
+        (("--tls", "--cert", "nowhere.pem", "--key-file", "nowhere.key"), "nowhere.pem cannot be read"),
+        (("--host", "192.0.2.1"), "the stub cannot start on 192.0.2.1:8900"),
+    ],
+)
+def test_a_stub_that_cannot_start(words: tuple[str, ...], message: str, cli: Shell) -> None:
+    assert message in cli("stub", *words, code=2).err
+
+
+def test_the_demo_works_with_defaults_wherever_it_is_started(cli: Shell) -> None:
+    said = cli.having(CHANNEL_ADAPTER_REGION="seoul").installed("demo")  # the user's own settings play no part
+    assert said.err == ""
+    last = said.out.splitlines()[-1]
+    assert last.startswith("all ")
+    assert "read-backs agree: 16 steps" in last
+    assert "1,000 people added, 1,000 read back" in said.out
+    assert "50 x add_group_member" in said.out
+    assert "12 x send_group_msg" in said.out
+
+
+def test_the_demo_with_files_of_ones_own(cli: Shell) -> None:
+    people = cli.file("people.csv", "id\nann\nbob\n\xff" + "x" * 40 + "\n")
+    feed = cli.file(
+        "feed.xml", "<rss version='2.0'><channel><title>Mine</title><item><title>x & y</title></item></channel></rss>"
+    )
+    said = cli("demo", "--feed", feed, "--subscribers", people, "--json")
+    report = said.json
+    assert report["agree"] is True
+    assert report["differences"] == []
+    assert report["read_backs"] == sum(step["read_backs"] for step in report["steps"])
+    steps = {step["title"]: step for step in report["steps"]}
+    assert steps["Publish the feed 'Mine' as articles, oldest first"]["result"].startswith("1 entries")
+    subscribed = steps["Subscribe everybody in the file"]
+    assert {"command": "group_open_http_svc/add_group_member", "count": 1} in subscribed["calls"]
+
+
+def test_a_demo_whose_read_backs_differ_says_so_and_stops(cli: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def examine(self: Demo) -> None:
+        with self._recorder.step("Compare") as step:
+            step.same("a number", 1, 1)
+            step.same("another", 2, 3)
+
+    monkeypatch.setattr(Demo, "_ordinary", examine)
+    people = cli.file("people.csv", "ann\n")
+    stopped = cli("demo", "--subscribers", people, code=1)
+    assert stopped.out.splitlines()[-2:] == ["1 of 3 read-backs differ:", "  Compare: another: was 2, is 3"]
+    assert "--keep-going shows the other steps" in stopped.err
+    report = cli("demo", "--subscribers", people, "--keep-going", "--json", code=1).json
+    assert report["agree"] is False
+    assert len(report["steps"]) == 16
+    assert "Compare: another: was 2, is 3" in report["differences"]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 99, 100, 101])
+def test_texts_of_the_demo_fill_their_limit(size: int) -> None:
+    assert len(filled("港⚓x", size).encode()) == size

@@ -1,0 +1,96 @@
+"""A service that refuses, fails or is gone; interruptions; readers that leave."""
+
+import subprocess
+from collections.abc import Callable
+
+import pytest
+from cli.shell import SECONDS, WRONG_KEY, Shell, interrupted
+
+from channel_adapter.tencent.codes import SIGNATURE_WRONG_KEY
+
+
+def test_a_wrong_key(cli: Shell) -> None:
+    stranger = cli.having(CHANNEL_ADAPTER_KEY=WRONG_KEY)
+    for extra in ((), ("-v", "--debug"), ("-vv",)):
+        said = stranger("channels", "list", *extra, code=1)
+        assert said.out == ""
+        assert "error: " in said.err
+        assert "the key does not belong to this app" in said.err
+    error = stranger("channels", "list", "--json", code=1).error
+    assert error["kind"] == "authentication"
+    assert error["code"] == SIGNATURE_WRONG_KEY
+
+
+def test_debug_shows_a_traceback_without_secrets_and_v_shows_calls(cli: Shell) -> None:
+    said = cli.installed("channels", "show", "no_such", "-v", "--debug", code=1)
+    assert "Traceback" in said.err
+    assert "group_open_http_svc/get_group_info: answered, " in said.err
+    assert said.err.splitlines()[-1] == "error: there is no channel @TGS#_no_such"
+
+
+def test_a_server_that_is_gone(cli: Shell) -> None:
+    gone = cli.having(CHANNEL_ADAPTER_BASE_URL="http://127.0.0.1:1", CHANNEL_ADAPTER_TOTAL_SECONDS="0.5")
+    error = gone.installed("channels", "show", "news", "--json", code=7).error
+    assert error["kind"] == "unavailable"
+    assert "no connection to 127.0.0.1:1" in error["message"]
+    people = cli.file("people.txt", "reader_1\n")
+    imported = gone("subscribers", "import", "news", people, code=7)
+    assert imported.out == ""
+    assert "no connection to 127.0.0.1:1" in imported.err
+
+
+def test_an_import_that_is_interrupted_says_how_far_it_got(cli: Shell, new_channel: Callable[[], str]) -> None:
+    news = new_channel()
+    process = cli.start("subscribers", "import", news, "-", "--json", "-v", stdin=subprocess.PIPE)
+    assert process.stdin is not None
+    assert process.stderr is not None
+    process.stdin.write(b"".join(b"reader_%d\n" % n for n in range(1, 61)) + b"stranger\n" + b"# more\n" * 200)
+    process.stdin.write(b"".join(b"reader_1\n" for n in range(61, 201)))
+    process.stdin.flush()  # and the pipe stays open
+    told = b""
+    while told.count(b"add_group_member: answered") < 3:
+        line = process.stderr.readline()
+        assert line, told.decode()
+        told += line
+    said = interrupted(process, told)
+    process.stdin.close()
+    document = said.json
+    assert document["complete"] is False
+    assert document["counts"]["added"] >= 20
+    assert said.error["kind"] == "interrupted"
+    assert "lines read: " in said.error["message"]
+    assert "added" in said.error["message"]
+
+
+def test_a_job_that_waits_for_stdin_can_be_interrupted(cli: Shell) -> None:
+    process = cli.start("subscribers", "import", "x", "-", "-v", stdin=subprocess.PIPE)
+    assert process.stdin is not None
+    process.stdin.write(b"reader_1\n" * 100)  # a whole batch, so that the first call shows that it runs
+    process.stdin.flush()
+    assert process.stderr is not None
+    told = process.stderr.readline()
+    said = interrupted(process, told)
+    process.stdin.close()
+    assert said.err.splitlines()[-1].startswith("error: interrupted: ")
+
+
+def test_a_reader_that_leaves_is_no_complaint(cli: Shell, new_channel: Callable[[], str]) -> None:
+    news = new_channel()
+    cli("subscribers", "add", news, *(f"reader_{n}" for n in range(1, 80)))
+    process = cli.start("subscribers", "list", news, "--json")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    with process.stderr:
+        assert process.stderr.read() == b""
+    assert process.wait(SECONDS) == 4
+
+
+def test_a_fault_of_this_program_is_one_sentence_too(cli: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("channel_adapter.services.channels.Channels.all", broken)
+    error = cli("channels", "list", "--json", code=1).error
+    assert error["kind"] == "internal"
+    assert "ZeroDivisionError" in error["message"]

@@ -1,0 +1,202 @@
+"""Help, mistakes on the command line, and settings that cannot be used: found out without the client."""
+
+import shlex
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from cli.shell import KEY, Shell
+from typer.main import get_command
+
+from channel_adapter.cli.command import EXAMPLES
+from channel_adapter.cli.main import COMMANDS, main
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Shell:
+    """No settings at all."""
+    return Shell(tmp_path, None)
+
+
+def leaves() -> dict[tuple[str, ...], object]:
+    """Every command by its path, imported."""
+    found: dict[tuple[str, ...], object] = {}
+    for name, entry in COMMANDS.items():
+        built = get_command(import_module(f"channel_adapter.cli.{entry.module}").app)
+        inner = getattr(built, "commands", None)
+        found |= {(name, each): command for each, command in inner.items()} if inner else {(name,): built}
+    return found
+
+
+LEAVES = leaves()
+
+
+def test_these_are_the_commands() -> None:
+    groups: dict[str, list[str]] = {}
+    for group, *names in LEAVES:
+        groups.setdefault(group, []).extend(names)
+    assert groups == {
+        "channels": ["create", "show", "list", "update", "delete"],
+        "subscribers": ["add", "remove", "list", "check", "import"],
+        "posts": ["publish", "list", "show", "edit", "recall", "import-feed"],
+        "doctor": [],
+        "stub": [],
+        "demo": [],
+        "call": [],
+    }
+
+
+@pytest.mark.parametrize("path", LEAVES, ids=" ".join)
+def test_every_command_teaches(path: tuple[str, ...], bare: Shell) -> None:
+    text = bare(*path, "--help").out
+    assert f"Usage: channel-adapter {' '.join(path)} " in text
+    assert f"\n  Example:\n    {EXAMPLES[path].splitlines()[0]}\n" in text
+    for option in ("--json", "--config FILE", "-v, --verbose", "--debug"):
+        assert option in text
+
+
+@pytest.mark.parametrize("path", LEAVES, ids=" ".join)
+def test_every_example_is_right(path: tuple[str, ...]) -> None:
+    for line in EXAMPLES[path].splitlines():
+        words = shlex.split(line.rpartition("| ")[2], comments=False)
+        assert words[: len(path) + 1] == ["channel-adapter", *path]
+        given = words[len(path) + 1 :]
+        if ">" in given:
+            given = given[: given.index(">")]
+        LEAVES[path].make_context(path[-1], given)  # type: ignore[attr-defined]
+
+
+def test_the_overview_names_what_the_modules_say(bare: Shell) -> None:
+    overview = " ".join(bare("--help").out.split())
+    for name, entry in COMMANDS.items():
+        assert f"{name} {entry.summary}" in overview
+
+
+def test_help_and_mistakes_do_not_wait_for_the_client() -> None:
+    script = (
+        "import sys\nfrom channel_adapter.cli.main import main\n"
+        "codes = [main(['--help']), main(['-h']), main(['channels', 'lst']), main(['posts', 'show', 'x', 'y']),"
+        " main(['subscribers', 'import', 'x', '/nowhere.csv'])]\n"
+        "heavy = {'aiohttp', 'feedparser', 'structlog', 'rich.console'} & set(sys.modules)\n"
+        "assert codes == [0, 0, 2, 2, 2] and not heavy, (codes, heavy)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["channels"], "a command is missing: create, show, list, update, delete"),
+        (["chanels", "list"], "there is no command 'chanels'; did you mean 'channels'?"),
+        (["posts", "publsh"], "there is no command 'publsh'; did you mean 'publish'?"),
+        (["zzz"], "there is no command 'zzz'; known: channels, subscribers, posts, doctor, stub, demo, call"),
+        (["channels", "list", "--limt", "3"], "no such option: --limt"),
+        (["channels", "list", "--limit", "three"], "invalid value for '--limit'"),
+        (["posts", "show", "news", "0"], "invalid value for 'SEQ'"),
+        (["channels", "create", "--name", "x"], "missing option '--owner'"),
+        (["posts", "publish"], "missing argument 'CHANNEL'"),
+        (["channels", "update", "news"], "nothing to change; name at least one field"),
+        (
+            ["posts", "publish", "news", "--link", "https://s.example"],
+            "--link belongs to an article; give a --title too",
+        ),
+        (
+            ["posts", "publish", "news", "x", "--content", "{}"],
+            "--content stands alone, without text and the other options",
+        ),
+        (["posts", "publish", "news", "--content", "{"], "--content is not JSON"),
+        (
+            ["posts", "publish", "news", "--content", '{"kind": "tweet"}'],
+            "--content: kind 'tweet' is not one of text, image",
+        ),
+        (["posts", "publish", "news", "--content", '{"kind": "face"}'], "--content: a face needs index"),
+        (
+            ["posts", "publish", "news", "--content", '{"kind": "face", "index": "1"}'],
+            "--content: index of a face is no whole number",
+        ),
+        (
+            ["posts", "publish", "news", "--content", '{"kind": "face", "idx": 1}'],
+            "--content: a face has no 'idx'; it has index, data",
+        ),
+        (
+            ["posts", "publish", "news", "--content", "[1]"],
+            "--content takes an object with a kind, or an array of them",
+        ),
+        (
+            ["posts", "publish", "news", "--location", "north"],
+            "--location takes LATITUDE,LONGITUDE in degrees, not 'north'",
+        ),
+        (["posts", "import-feed", "news", "nowhere.xml"], "nowhere.xml cannot be read: No such file or directory"),
+        (["subscribers", "import", "news", "."], ". cannot be read: Is a directory"),
+        (["call", "s", "c", "{"], "the request is not JSON"),
+        (["call", "s", "c", "[]"], "the request must be a JSON object"),
+        (["demo", "--feed", "nowhere.xml"], "nowhere.xml cannot be read: No such file or directory"),
+        (["stub", "--cert", "a.pem"], "--cert and --key-file belong together"),
+    ],
+)
+def test_mistakes_are_one_sentence_and_exit_code_2(words: list[str], message: str, bare: Shell) -> None:
+    said = bare(*words, code=2)
+    assert said.out == ""
+    assert said.err.startswith(f"error: {message}")
+    assert len(said.err.splitlines()) == 1
+    error = bare(*words, "--json", code=2).error
+    assert error["kind"] == "usage"
+    assert error["message"].startswith(message)
+
+
+def test_without_any_words_it_shows_help_and_is_a_mistake(bare: Shell) -> None:
+    assert bare(code=2).out.startswith("Usage: channel-adapter")
+
+
+def test_a_reader_of_help_may_leave(bare: Shell) -> None:
+    process = bare.start("--help")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    with process.stderr:
+        assert process.stderr.read() == b""
+    assert process.wait() in (0, 4)
+
+
+SERVER = 'sdkappid = 1400000001\nbase_url = "http://127.0.0.1:1"\n'
+
+
+@pytest.mark.parametrize(
+    ("toml", "field", "message"),
+    [
+        (SERVER + f'key = "{KEY}"\n[posts]\nmaxbytes = 1\n', "posts.maxbytes", "did you mean 'max_bytes'?"),
+        (SERVER + f'key = "{KEY}"\nregio = "seoul"\n', "regio", "unknown key 'regio'; did you mean 'region'?"),
+        (SERVER, "key", "'key' is missing; give it there or as CHANNEL_ADAPTER_KEY"),
+        (f'key = "{KEY}"\nregion = "atlantis"\nsdkappid = 1\n', None, "region 'atlantis' is not one of china"),
+        (SERVER + f'key = "{KEY}"\nca_file = "nowhere.pem"\n', "ca_file", "the CA file nowhere.pem cannot be used"),
+        (f'key = "{KEY}"\nsdkappid = 1\nbase_url = "http://[x"\n', "base_url", "broken host or port"),
+        ("key = \n", "config", "is not TOML"),
+    ],
+)  # fmt: skip
+def test_settings_that_cannot_be_used(toml: str, field: str | None, message: str, bare: Shell) -> None:
+    file = bare.file("bad.toml", toml)
+    error = bare("channels", "list", "--config", file, "--json", code=2).error
+    assert (error["kind"], error["field"]) == ("configuration", field)
+    assert message in error["message"]
+
+
+def test_where_settings_come_from(bare: Shell, tmp_path: Path) -> None:
+    missing = bare("channels", "list", "--config", "nowhere.toml", code=2).err
+    assert missing == "error: there is no settings file nowhere.toml\n"
+    assert bare("channels", "list", code=2).err.startswith("error: settings: 'sdkappid' is missing")
+    bare.file("adapter.toml", "oops = 1\n")
+    assert "adapter.toml: " in bare("channels", "list", code=2).err
+    named = bare.having(CHANNEL_ADAPTER_CONFIG=bare.file("named.toml", "oops = 1\n"))
+    assert "named.toml: " in named("channels", "list", code=2).err
+    assert "first.toml" in named("--config", "first.toml", "channels", "list", code=2).err
+    assert "last.toml" in named("--config", "first.toml", "channels", "list", "--config", "last.toml", code=2).err
+
+
+def test_an_interruption_before_anything_began(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(name: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("channel_adapter.cli.main.import_module", interrupt)
+    assert main(["channels", "list"]) == 4

@@ -1,0 +1,63 @@
+"""config/adapter.example.toml: every setting, with its default."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from channel_adapter.settings import ChannelSettings, PostSettings, Settings, SubscriptionSettings
+
+EXAMPLE = Path(__file__).parents[2] / "config" / "adapter.example.toml"
+TEXT = EXAMPLE.read_text(encoding="utf-8")
+TABLES: dict[str, type[BaseModel]] = {
+    "": Settings,
+    "channels": ChannelSettings,
+    "subscriptions": SubscriptionSettings,
+    "posts": PostSettings,
+}
+OWN_VALUES = {"sdkappid", "key", "region"}
+
+
+def settings_of(table: str) -> list[str]:
+    return [name for name in TABLES[table].model_fields if name not in TABLES]
+
+
+def section(table: str) -> str:
+    """The text of one table; the first one has no heading."""
+    parts = re.split(r"^\[(.+)\]$", TEXT, flags=re.MULTILINE)
+    return {"": parts[0], **dict(zip(parts[1::2], parts[2::2], strict=True))}[table]
+
+
+def test_the_tables_are_all_there() -> None:
+    nested = {name for name, field in Settings.model_fields.items() if isinstance(field.default, BaseModel)}
+    assert nested == TABLES.keys() - {""}
+
+
+@pytest.mark.parametrize(("table", "name"), [(table, name) for table in TABLES for name in settings_of(table)])
+def test_every_setting_stands_there_with_its_default_and_a_comment(table: str, name: str) -> None:
+    written: dict[str, Any] = tomllib.loads(TEXT)
+    values = written[table] if table else written
+    if name in OWN_VALUES:
+        assert name in values
+        return
+    default = TABLES[table].model_fields[name].get_default(call_default_factory=True)
+    if default is None:
+        assert name not in values
+        assert re.search(rf"^# {name} = ", section(table), re.MULTILINE), f"{name} is not mentioned"
+    else:
+        assert values[name] == (list(default) if isinstance(default, tuple) else default)
+
+
+def test_every_setting_has_a_comment_above_its_paragraph() -> None:
+    for paragraph in TEXT.split("\n\n"):
+        body = [line for line in paragraph.strip().splitlines() if not re.fullmatch(r"\[(?!calls).+\]", line)]
+        assert not body or body[0].startswith("# "), paragraph
+
+
+def test_the_file_loads_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = Settings.load(EXAMPLE)
+    given = Settings(sdkappid=loaded.sdkappid, key=loaded.key, region=loaded.region)
+    assert loaded.model_dump() == given.model_dump()
