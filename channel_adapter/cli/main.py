@@ -105,7 +105,9 @@ def _code(result: object, *, nothing_asked: bool) -> Exit:
     """What a command returned; typer answers 130 for an interruption before the command began."""
     if nothing_asked:
         return Exit.USAGE
-    return Exit(result) if result in list(Exit) else Exit.INTERRUPTED if result else Exit.DONE
+    if not result:
+        return Exit.DONE
+    return Exit(result) if isinstance(result, int) and result in set(Exit) else Exit.INTERRUPTED
 
 
 def _usage(error: Exception, *, json: bool) -> Exit:

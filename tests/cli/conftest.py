@@ -10,7 +10,8 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from cli.shell import KEY, PROGRAM, SECONDS, Shell
+
+from tests.cli.shell import KEY, PROGRAM, SECONDS, Shell
 
 OWNER = "editor_7"
 FIELDS = ("ch_tag", "ch_org", "ch_data_1")

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -81,16 +81,18 @@ class Shell:
 
     def __call__(self, *args: str, code: int = 0) -> Result:
         """The same without a process of its own, which takes most of the time: its entry point, called here."""
-        out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
-        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        out, err = io.BytesIO(), io.BytesIO()
+        text = [io.TextIOWrapper(stream, encoding="utf-8") for stream in (out, err)]
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(text[0]), redirect_stderr(text[1]):
             patch.chdir(self.directory)
             for name in os.environ.keys() - self.environment.keys():
                 patch.delenv(name)
             for name, value in self.environment.items():
                 patch.setenv(name, value)
             returned = main(args)
-        written = [cast("io.BytesIO", stream.detach()).getvalue() for stream in (out, err)]
-        return checked(returned, *written, code, debug="--debug" in args)
+        for stream in text:
+            stream.detach()
+        return checked(returned, out.getvalue(), err.getvalue(), code, debug="--debug" in args)
 
 
 def checked(code: int, out: bytes, err: bytes, expected: int, *, debug: bool = False) -> Result:

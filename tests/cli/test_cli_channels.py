@@ -1,7 +1,7 @@
 """`channels`: create, show, list, update, delete."""
 
-from cli.conftest import OWNER
-from cli.shell import Shell
+from tests.cli.conftest import OWNER
+from tests.cli.shell import Shell
 
 
 def test_the_life_of_a_channel(cli: Shell) -> None:

@@ -174,7 +174,8 @@ def test_exit_codes_of_outcomes(counts: dict[OutcomeKind, int], broken: int, cod
 
 
 def test_progress_is_a_line_every_few_seconds() -> None:
-    now, written = [100.0], []
+    now = [100.0]
+    written: list[str] = []
     progress = Lines("imported", 1_000, written.append, every=5.0, clock=lambda: now[0])
     with progress:
         for _ in range(12):

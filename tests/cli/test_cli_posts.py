@@ -4,8 +4,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from cli.conftest import OWNER
-from cli.shell import Shell
+from tests.cli.conftest import OWNER
+from tests.cli.shell import Shell
 
 SAMPLE = Path(__file__).parents[2] / "config" / "scenarios" / "sample_feed.xml"
 

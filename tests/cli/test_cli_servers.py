@@ -8,10 +8,10 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from cli.conftest import FIELDS
-from cli.shell import KEY, SECONDS, Shell
 
 from channel_adapter.cli.demo_steps import Demo, filled
+from tests.cli.conftest import FIELDS
+from tests.cli.shell import KEY, SECONDS, Shell
 
 
 def test_the_doctor_finds_nothing(cli: Shell) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from cli.shell import Shell
+from tests.cli.shell import Shell
 
 
 def test_people_come_and_go(cli: Shell, new_channel: Callable[[], str]) -> None:

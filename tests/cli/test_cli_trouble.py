@@ -4,9 +4,9 @@ import subprocess
 from collections.abc import Callable
 
 import pytest
-from cli.shell import SECONDS, WRONG_KEY, Shell, interrupted
 
 from channel_adapter.tencent.codes import SIGNATURE_WRONG_KEY
+from tests.cli.shell import SECONDS, WRONG_KEY, Shell, interrupted
 
 
 def test_a_wrong_key(cli: Shell) -> None:

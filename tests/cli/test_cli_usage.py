@@ -7,11 +7,11 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from cli.shell import KEY, Shell
 from typer.main import get_command
 
 from channel_adapter.cli.command import EXAMPLES
 from channel_adapter.cli.main import COMMANDS, main
+from tests.cli.shell import KEY, Shell
 
 
 @pytest.fixture
