@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import aclosing
-from typing import Any, Self
+from typing import Any
 
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.subscription import Outcome, Subscriber
@@ -18,6 +18,7 @@ from channel_adapter.services.leaving import Leaving
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.batching import batches, concurrently
 from channel_adapter.tencent.catalog import GET_GROUP_MEMBER_INFO, GET_ROLE_IN_GROUP
+from channel_adapter.tencent.paging import Page, Pages
 from channel_adapter.tencent.wire import members
 
 
@@ -93,9 +94,19 @@ class Subscriptions:
             answers.update({UserId(item.member_account): item.role != members.NOT_MEMBER for item in roles})
         return {user: answers.get(user, False) for user in people}
 
-    def subscribers(self, channel: str, *, cursor: str = "") -> "SubscriberList":
-        """Everybody who follows the channel but its owner, 100 a call. `cursor` resumes an earlier list."""
-        return SubscriberList(self._gateway, self._directory, ids.channel_id(channel), cursor)
+    def subscribers(self, channel: str, *, cursor: str = "") -> Pages[Subscriber, str]:
+        """Everybody who follows the channel but its owner, 100 a call.
+
+        The iterator's `cursor` is where to resume another time, None at the end. Resuming reads the page at hand again:
+        nobody is left out, up to a page of people comes twice.
+        """
+        wanted = ids.channel_id(channel)
+
+        async def fetch(start: str) -> Page[Subscriber, str]:
+            await self._directory.require(wanted)
+            return await self._subscriber_page(wanted, start)
+
+        return Pages(fetch, cursor)
 
     async def count(self, channel: str) -> int:
         """How many people follow the channel; its owner is not counted."""
@@ -120,48 +131,19 @@ class Subscriptions:
         for outcome in refused:
             yield outcome
 
+    async def _subscriber_page(self, channel: ChannelId, start: str) -> Page[Subscriber, str]:
+        """One page of members without the owner.
 
-class SubscriberList:
-    """A channel's subscribers, page by page. `cursor` is where the page that is being read began.
-
-    Resuming there reads that page again: nobody is left out, up to a page of people comes twice.
-    """
-
-    def __init__(self, gateway: Gateway, directory: Directory, channel: ChannelId, cursor: str) -> None:
-        self.cursor = cursor
-        self._gateway = gateway
-        self._directory = directory
-        self._channel = channel
-        self._next: str | None = cursor
-        self._page: deque[Subscriber] = deque()
-        self._checked = False
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Subscriber:
-        while not self._page:
-            if self._next is None:
-                raise StopAsyncIteration
-            await self._fetch(self._next)
-        return self._page.popleft()
-
-    async def _fetch(self, cursor: str) -> None:
-        if not self._checked:
-            await self._directory.require(self._channel)
-            self._checked = True
-        reply = await self._gateway.call(
-            GET_GROUP_MEMBER_INFO,
-            members.GetGroupMemberInfoRequest(
-                group_id=self._channel,
-                limit=limits.MEMBERS_PER_PAGE,
-                next=cursor,
-                member_info_filter=list(SUBSCRIBER_FIELDS),
-            ),
+        No role filter in the call: a page that a filter left empty could not be told from the end of the list.
+        """
+        request = members.GetGroupMemberInfoRequest(
+            group_id=channel,
+            limit=limits.MEMBERS_PER_PAGE,
+            next=start,
+            member_info_filter=list(SUBSCRIBER_FIELDS),
         )
-        self.cursor = cursor
-        # No role filter in the call: a page that a filter left empty could not be told from the end of the list.
-        self._page.extend(to_subscriber(member) for member in reply.member_list if member.role != members.OWNER)
+        reply = await self._gateway.call(GET_GROUP_MEMBER_INFO, request)
         following = str(reply.next) if reply.next else ""
-        ended = following in ("", "0", cursor) or not reply.member_list
-        self._next = None if ended else following
+        ended = following in ("", "0", start) or not reply.member_list
+        people = [to_subscriber(member) for member in reply.member_list if member.role != members.OWNER]
+        return Page(people, None if ended else following)

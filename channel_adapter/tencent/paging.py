@@ -58,8 +58,3 @@ class Pages(AsyncIterator[T], Generic[T, C]):
         if page.next is not None and page.next == cursor:
             raise EndlessPages(f"the page at {cursor!r} names itself as the next one")
         self._cursor, self._page, self._given = cursor, page, 0
-
-
-def paged(fetch: Callable[[C], Awaitable[Page[T, C]]], start: C) -> Pages[T, C]:
-    """The items of every page that `fetch` finds from `start` on."""
-    return Pages(fetch, start)

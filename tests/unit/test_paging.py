@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channel_adapter.tencent.paging import EndlessPages, Page, Pages, paged
+from channel_adapter.tencent.paging import EndlessPages, Page, Pages
 
 
 class Book:
@@ -36,7 +36,7 @@ books = st.lists(st.integers(0, 4), min_size=1, max_size=8)
 def test_every_item_once_and_every_page_once(sizes: list[int]) -> None:
     async def read() -> None:
         book = Book(sizes)
-        pages = paged(book.fetch, 0)
+        pages = Pages(book.fetch, 0)
         assert [line async for line in pages] == book.lines()
         assert book.asked == list(range(len(sizes)))
         assert pages.cursor is None
@@ -49,10 +49,10 @@ def test_every_item_once_and_every_page_once(sizes: list[int]) -> None:
 def test_a_resumed_reading_misses_nothing_and_repeats_a_page_at_most(sizes: list[int], stop_after: int) -> None:
     async def read() -> None:
         book = Book(sizes)
-        pages = paged(book.fetch, 0)
+        pages = Pages(book.fetch, 0)
         before = [line async for _, line in _first(pages, stop_after)]
         cursor = pages.cursor
-        after = [] if cursor is None else [line async for line in paged(book.fetch, cursor)]
+        after = [] if cursor is None else [line async for line in Pages(book.fetch, cursor)]
         assert sorted({*before, *after}) == book.lines()
         repeated = set(before) & set(after)
         assert len({page for page, _ in repeated}) <= 1
@@ -72,7 +72,7 @@ async def _first(pages: Pages[tuple[int, int], int], count: int):  # type: ignor
 
 async def test_a_page_is_fetched_when_its_first_item_is_needed() -> None:
     book = Book([2, 2])
-    pages = paged(book.fetch, 0)
+    pages = Pages(book.fetch, 0)
     assert book.asked == []
     await anext(pages)
     await anext(pages)
@@ -85,7 +85,7 @@ async def test_a_page_is_fetched_when_its_first_item_is_needed() -> None:
 async def test_a_failed_fetch_can_be_asked_again() -> None:
     book = Book([1, 1, 1])
     book.fail_at = 1
-    pages = paged(book.fetch, 0)
+    pages = Pages(book.fetch, 0)
     assert await anext(pages) == (0, 0)
     with pytest.raises(ConnectionError):
         await anext(pages)
@@ -97,7 +97,7 @@ async def test_a_page_that_names_itself_as_the_next_ends_in_an_error() -> None:
     async def fetch(cursor: str) -> Page[int, str]:
         return Page([1], "same")
 
-    pages = paged(fetch, "first")
+    pages = Pages(fetch, "first")
     assert await anext(pages) == 1
     with pytest.raises(EndlessPages, match="'same' names itself"):
         await anext(pages)
