@@ -101,6 +101,12 @@ def apply(call: Call[Any], group: Group, message: Message, change: Change) -> li
     return results
 
 
+def current_seqs(message: Message) -> dict[str, int]:
+    """What a client that has just read the pairs believes their Seqs to be."""
+    held = message.extensions or Extensions()
+    return {key: seq for key, (value, seq) in held.pairs.items() if value is not None}
+
+
 def _check_rate(call: Call[Any], store: Extensions) -> None:
     """Calls of the last minute on this message; admins are bound, too [decision 15]."""
     while store.writes and not 0 <= call.time - store.writes[0] < RATE_SECONDS:

@@ -110,15 +110,15 @@ def _repeated(call: SendCall, group: Group) -> tuple[int, int] | None:
     return group.log.repeated(_repeat_key(call), call.time, call.settings.limits.dedupe_seconds)
 
 
-def _ask_send(call: SendCall) -> Event | None:
+def ask_send(call: SendCall) -> Event | None:
+    """The event the app is asked with, unless this message forbids it or is a repeat."""
     group = _check_send(call)
     if wire.FORBID_BEFORE in (call.request.forbid_callback_control or ()) or _repeated(call, group):
         return None
     return call.event("Group.CallbackBeforeSendMsg", **_told(call, group))
 
 
-@handles(catalog.SEND_GROUP_MSG, before=_ask_send)
-def send_group_msg(call: SendCall) -> wire.SendGroupMsgReply:
+def send(call: SendCall) -> wire.SendGroupMsgReply:
     """Store and deliver; a repeat answers the first message, too many in a second are dropped [decisions 16, 17]."""
     group = _check_send(call)
     first = _repeated(call, group)
@@ -136,6 +136,9 @@ def send_group_msg(call: SendCall) -> wire.SendGroupMsgReply:
     rewrite(call)
     group.log.count(call.now)
     return _deliver(call, group, repeat_key)
+
+
+send_group_msg = handles(catalog.SEND_GROUP_MSG, before=ask_send)(send)
 
 
 def _drop(call: SendCall, group: Group) -> wire.SendGroupMsgReply:

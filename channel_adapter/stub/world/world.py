@@ -1,13 +1,15 @@
 """The world: one object a server holds everything the stub knows and carries out one command at a time."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from random import Random
 from typing import Any
 
 from channel_adapter.stub.settings import StubSettings
 from channel_adapter.stub.world import parsing, snapshot
-from channel_adapter.stub.world.call import ALLOW, RESTAPI, Call, Decision, Event
+from channel_adapter.stub.world.call import ALLOW, RESTAPI, Call, Decision, Event, Handler
+from channel_adapter.stub.world.client import Client
 from channel_adapter.stub.world.clock import WorldClock
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.stub.world.registry import HANDLERS
@@ -68,41 +70,52 @@ class World:
         decision: Decision = ALLOW,
     ) -> Reply:
         """Carry out one call, or raise Refusal and change nothing. `decision`: what the app answered beforehand."""
-        call = self._call(command, body, caller, origin, decision)
-        handler = HANDLERS[command.service, command.name]
-        try:
+        handler, request = self._read(command, body)
+        with self.calling(request, caller, origin, decision) as call:
             reply = handler.run(call)
-            if command.service in WITH_ERROR_DISPLAY:
-                reply.error_display = ""
             if handler.sized and len(reply.to_json()) > self.settings.limits.reply_bytes:
                 raise Refusal(codes.REPLY_TOO_LARGE, "the answer is over 1 MB: ask for less")
-        finally:
-            self._emit_all(call)
+        if command.service in WITH_ERROR_DISPLAY:
+            reply.error_display = ""
         return reply
 
     def before_callback(
         self, command: Command[Any, Any], body: Any, *, caller: str, origin: str = RESTAPI
     ) -> Event | None:
         """The event the app has to be asked with before `execute`, if there is one; raises as `execute` would."""
-        handler = HANDLERS.get((command.service, command.name))
-        if handler is None or handler.before is None:
+        if not self.handles(command) or HANDLERS[command.service, command.name].before is None:
             return None
-        call = self._call(command, body, caller, origin, ALLOW)
+        handler, request = self._read(command, body)
+        with self.calling(request, caller, origin) as call:
+            return handler.before(call) if handler.before else None
+
+    def client(self, user: str, platform: str = "iOS") -> Client:
+        """The user on a phone: what he does by himself, with the events of that platform."""
+        return Client(self, user, platform)
+
+    def draw(self, highest: int) -> int:
+        """A number from 0 to `highest` out of the world's own source."""
+        return self._random.randint(0, highest)
+
+    @contextmanager
+    def calling(
+        self, request: Any, caller: str, origin: str = RESTAPI, decision: Decision = ALLOW
+    ) -> Iterator[Call[Any]]:
+        """A call on this world; what it has to tell is told when it ends, also with a Refusal."""
+        call = Call(request, self.state, self.settings, self._random, self.clock.now(), caller, origin, decision)
         try:
-            return handler.before(call)
+            yield call
         finally:
-            self._emit_all(call)
+            for event in call.events:
+                self.emit(event)
 
     def emit(self, event: Event) -> None:
         """Hand an after-event to whoever listens."""
         if self.on_event is not None:
             self.on_event(event)
 
-    def _emit_all(self, call: Call[Any]) -> None:
-        for event in call.events:
-            self.emit(event)
-
-    def _call(self, command: Command[Any, Any], body: Any, caller: str, origin: str, decision: Decision) -> Call[Any]:
+    def _read(self, command: Command[Any, Any], body: Any) -> tuple[Handler, Any]:
+        """Handler and request; what the request type does not know is counted."""
         handler = HANDLERS.get((command.service, command.name))
         if handler is None:
             raise Refusal(*parsing.unknown_command(command))
@@ -111,4 +124,4 @@ class World:
             seen = (command.path, name)
             if seen in self.unknown_fields or len(self.unknown_fields) < UNKNOWN_FIELDS_KEPT:
                 self.unknown_fields[seen] += 1
-        return Call(request, self.state, self.settings, self._random, self.clock.now(), caller, origin, decision)
+        return handler, request
