@@ -15,11 +15,10 @@ from collections.abc import Awaitable, Callable
 from itertools import count
 
 import aiohttp
+import orjson
 
 from channel_adapter import ChannelAdapter, Text
 from channel_adapter.tencent.usersig import sign
-from channel_adapter.tencent.wire.messages import SendGroupMsgRequest
-from channel_adapter.tencent.wire.msg_body import Element
 from tests.benchmarks.rig import adapter_on, stub_process
 
 AT_ONCE = 20
@@ -53,15 +52,17 @@ def bare(session: aiohttp.ClientSession, ready: dict[str, object], channel: str)
     )
 
     async def post() -> object:
-        body = SendGroupMsgRequest(
-            group_id=channel,
-            random=random.getrandbits(32),
-            msg_body=[Element(msg_type="TIMTextElem", msg_content={"Text": "tide table for Sunday"})],
-            from_account="owner",
-            support_message_extension=1,
-        ).to_json()
+        body = orjson.dumps(
+            {
+                "GroupId": channel,
+                "Random": random.getrandbits(32),
+                "MsgBody": [{"MsgType": "TIMTextElem", "MsgContent": {"Text": "tide table for Sunday"}}],
+                "From_Account": "owner",
+                "SupportMessageExtension": 1,
+            }
+        )
         async with session.post(prefix + str(random.getrandbits(32)), data=body) as answer:
-            reply = await answer.json()
+            reply = orjson.loads(await answer.read())
         if reply["ErrorCode"] != 0:
             raise RuntimeError(reply["ErrorInfo"])
         return reply["MsgSeq"]
