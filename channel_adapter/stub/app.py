@@ -6,89 +6,49 @@ A low-level aiohttp server without router and middleware: the path is looked up 
 import asyncio
 import logging
 from http import HTTPStatus
-from random import Random
 from typing import Final
 
 from aiohttp import hdrs, web
 
-from channel_adapter.stub.checks import Gate
-from channel_adapter.stub.request_log import Call, RequestLog
-from channel_adapter.stub.routes import USERSIG, Target, read_target
+from channel_adapter.stub.control import PREFIX, Control
+from channel_adapter.stub.desk import NOWHERE, Desk, refusal_json
+from channel_adapter.stub.fault_delivery import deliver
+from channel_adapter.stub.latency import Latency
 from channel_adapter.stub.world.refusal import Refusal
-from channel_adapter.stub.world.world import World
 from channel_adapter.tencent import codes
-from channel_adapter.tencent.catalog import CONTACT_SERVICE, PROFILE_SERVICE
-from channel_adapter.tencent.wire.envelope import FAIL, Reply
 
 LOGGER: Final = logging.getLogger("channel_adapter.stub")
 JSON: Final = "application/json"
-_WITH_DISPLAY: Final = frozenset({CONTACT_SERVICE, PROFILE_SERVICE})  # their envelope has ErrorDisplay [doc 1640]
 _GRACE: Final = 0.001  # seconds aiohttp gives a handler that is being cancelled; 0 would mean for ever
-_NOWHERE: Final = Target("", "", None, {})
-
-
-class Latency:
-    """Seconds by which every answer is late: `base`, and up to `spread` more, drawn from the seed."""
-
-    def __init__(self, base: float = 0.0, spread: float = 0.0, seed: int = 0) -> None:
-        self.base = base
-        self.spread = spread
-        self._random = Random(seed)  # noqa: S311 - a delay that can be repeated
-
-    def next(self) -> float:
-        """Seconds to wait before the next answer."""
-        return self.base + self._random.random() * self.spread if self.spread else self.base
 
 
 class StubApp:
-    """What stands behind the socket: gate, world, request log. One call in, one envelope out."""
+    """What stands behind the socket. One HTTP request in, one HTTP answer out."""
 
-    def __init__(self, world: World, *, latency: Latency | None = None) -> None:
-        self.world = world
-        self.log = RequestLog()
+    def __init__(self, desk: Desk, *, latency: Latency | None = None, control: Control | None = None) -> None:
+        self.desk = desk
         self.latency = latency or Latency()
+        self._control = control
         self.failures = 0
         """Requests on which the stub itself broke down; each is a bug of the stub and is logged with its traceback."""
-        self._gate = Gate(world.settings, world.clock.now)
-
-    def reset(self) -> None:
-        """Start anew: empty world, empty log, full rate windows. Settings and clock stay."""
-        self.world.reset()
-        self.log.clear()
-        self.failures = 0
-        self._gate = Gate(self.world.settings, self.world.clock.now)
 
     async def respond(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one HTTP request."""
         try:
-            raw = await read_raw(request, self.world.settings.limits.request_bytes)
+            raw = await read_raw(request, self.desk.world.settings.limits.request_bytes)
         except Refusal as refusal:
-            self._record(_NOWHERE, None, refusal.code, 0.0, b"")
+            self.desk.record(NOWHERE, None, refusal.code, 0.0, b"")
             return envelope(refusal_json("", refusal))
-        answer = self.exchange(request.method, request.raw_path, request.remote, raw)
+        if self._control is not None and request.raw_path.startswith(PREFIX):
+            status, text = await self._control.answer(
+                request.method, request.raw_path, request.remote, request.headers, raw
+            )
+            return web.Response(status=status, body=text, content_type=JSON)
+        body, struck = await self.desk.answer(request.method, request.raw_path, request.remote, raw)
         delay = self.latency.next()
         if delay:
             await asyncio.sleep(delay)
-        return envelope(answer)
-
-    def exchange(self, method: str, url: str, peer: str | None, raw: bytes) -> bytes:
-        """Carry out one request and give the JSON that answers it."""
-        started = asyncio.get_running_loop().time()
-        target, caller, code = _NOWHERE, None, codes.OK
-        try:
-            target = read_target(method, url)
-            command, body, caller = self._gate.admit(target, peer, raw)
-            answer = self.world.execute(command, body, caller=caller).to_json()
-        except Refusal as refusal:
-            code = refusal.code
-            answer = refusal_json(target.service, refusal)
-        seconds = asyncio.get_running_loop().time() - started
-        self._record(target, caller, code, seconds, raw)
-        return answer
-
-    def _record(self, target: Target, caller: str | None, code: int, seconds: float, raw: bytes) -> None:
-        call = Call(self.world.clock.now(), target.service, target.name, caller, code, seconds, raw)
-        self.log.add(call, known=target.command is not None, secret=target.query.get(USERSIG, ""))
+        return envelope(body) if struck is None else await deliver(request, body, JSON, struck)
 
 
 class HttpServer(web.Server):
@@ -160,9 +120,3 @@ async def read_raw(request: web.BaseRequest, most: int) -> bytes:
 def envelope(answer: bytes) -> web.Response:
     """An HTTP answer around the JSON of an envelope."""
     return web.Response(body=answer, content_type=JSON)
-
-
-def refusal_json(service: str, refusal: Refusal) -> bytes:
-    """The envelope of a refusal."""
-    display = "" if service in _WITH_DISPLAY else None
-    return Reply(action_status=FAIL, error_code=refusal.code, error_info=refusal.info, error_display=display).to_json()

@@ -19,13 +19,16 @@ _UNKNOWN: Final = "unknown"
 
 
 class Call(NamedTuple):
-    """One request and its answer. `at` is the world's clock, `seconds` the real time it took, `raw` the body sent."""
+    """One request and its answer. `at` is the world's clock, `seconds` the real time it took, `raw` the body sent.
+
+    `code` is None when a fault kept the envelope from being sent.
+    """
 
     at: float
     service: str
     command: str
     caller: str | None
-    code: int
+    code: int | None
     seconds: float
     raw: bytes
 
@@ -54,7 +57,7 @@ class RequestLog:
         self._calls_kept = calls_kept
         self._bytes_kept = bytes_kept
         self._bytes = 0
-        self.answers: Counter[tuple[str, int]] = Counter()
+        self.answers: Counter[tuple[str, int | None]] = Counter()
         """How often each command path (`service/command`, or `unknown`) was answered with each code."""
 
     def __len__(self) -> int:

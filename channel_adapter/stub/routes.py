@@ -56,6 +56,15 @@ def read_query(query: str) -> dict[str, str]:
     return values
 
 
+def find(name: str) -> Command[Any, Any] | None:
+    """The catalog row of a command by path, or by name where only one service has it."""
+    row = _BY_PATH.get(f"/{VERSION}/{name}")
+    if row is not None:
+        return row
+    named = [row for (_, known), row in COMMANDS.items() if known == name]
+    return named[0] if len(named) == 1 else None
+
+
 def refuse_service(target: Target) -> NoReturn:
     """60009: no such service."""
     raise Refusal(codes.NO_SUCH_SERVICE, f"no service {target.service}{_hint(target)}")

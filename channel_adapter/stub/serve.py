@@ -15,7 +15,13 @@ from typing import Final, Self
 import orjson
 
 from channel_adapter.stub import tls as certificates
-from channel_adapter.stub.app import HttpServer, Latency, StubApp
+from channel_adapter.stub.app import HttpServer, StubApp
+from channel_adapter.stub.callback_request import WebhookSettings
+from channel_adapter.stub.callbacks import Webhooks
+from channel_adapter.stub.control import Control, ControlSettings
+from channel_adapter.stub.desk import Desk
+from channel_adapter.stub.faults import Fault, Faults
+from channel_adapter.stub.latency import Latency
 from channel_adapter.stub.request_log import RequestLog
 from channel_adapter.stub.settings import StubSettings
 from channel_adapter.stub.world.clock import WorldClock
@@ -32,6 +38,7 @@ class StubServer:
 
     `tls`: True makes a certificate for `tls_names` and the host; a pair of paths is the caller's own (chain, key).
     `latency`, `latency_spread`: seconds by which every answer is late, and up to how many more, drawn from `seed`.
+    `control` opens `/_stub/`; without it the stub has no such path.
     """
 
     def __init__(
@@ -46,9 +53,18 @@ class StubServer:
         seed: int = 0,
         latency: float = 0.0,
         latency_spread: float = 0.0,
+        faults: Sequence[Fault] = (),
+        webhooks: WebhookSettings | None = None,
+        control: ControlSettings | None = None,
     ) -> None:
         self.world = World(settings, clock=clock, seed=seed)
-        self.app = StubApp(self.world, latency=Latency(latency, latency_spread, seed))
+        self.faults = Faults(faults, seed=seed)
+        self.webhooks = Webhooks(webhooks, sdkappid=self.sdkappid, clock=self.world.clock, seed=seed)
+        self.world.on_event = self.webhooks.tell
+        self.desk = Desk(self.world, faults=self.faults, webhooks=self.webhooks)
+        late = Latency(latency, latency_spread, seed)
+        plane = None if control is None else Control(control, self.desk, self.webhooks, late, self.reset)
+        self.app = StubApp(self.desk, latency=late, control=plane)
         self.ca_file: Path | None = None
         """The CA to trust while the server runs; None without TLS and with a certificate of the caller's own."""
         self._host = host
@@ -87,11 +103,13 @@ class StubServer:
 
     @property
     def log(self) -> RequestLog:
-        return self.app.log
+        return self.desk.log
 
     def reset(self) -> None:
-        """Forget accounts, groups, calls and rates; the address, the settings and the clock stay."""
-        self.app.reset()
+        """Forget accounts, groups, calls and rates; address, settings, clock and faults stay, faults count anew."""
+        self.desk.reset()
+        self.webhooks.deliveries.clear()
+        self.app.failures = 0
 
     async def start(self) -> None:
         """Listen. OSError when the address is taken or not ours."""
@@ -106,6 +124,7 @@ class StubServer:
         except OSError:
             self._remove_directory()
             raise
+        await self.webhooks.start()
 
     async def stop(self) -> None:
         """Stop listening and drop every connection at once. Harmless when it does not run."""
@@ -115,6 +134,7 @@ class StubServer:
         self._listener = self._http = None
         listener.close()
         await http.stop()
+        await self.webhooks.stop()
         await asyncio.sleep(0)  # the transports close in the next turn of the loop
         self._remove_directory()
 
@@ -166,6 +186,9 @@ async def serve(
     ready_file: Path | None = None,
     latency: float = 0.0,
     seed: int = 0,
+    faults: Sequence[Fault] = (),
+    webhooks: WebhookSettings | None = None,
+    control: ControlSettings | None = None,
     on_ready: Callable[[StubServer], None] | None = None,
 ) -> None:
     """Run a stub until SIGTERM or SIGINT, then end at once.
@@ -178,7 +201,18 @@ async def serve(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
-    server = StubServer(settings, host=host, port=port, tls=tls, tls_names=tls_names, latency=latency, seed=seed)
+    server = StubServer(
+        settings,
+        host=host,
+        port=port,
+        tls=tls,
+        tls_names=tls_names,
+        seed=seed,
+        latency=latency,
+        faults=faults,
+        webhooks=webhooks,
+        control=control,
+    )
     async with server:
         if ready_file is not None:
             write_ready_file(ready_file, server)

@@ -1,0 +1,85 @@
+"""The request that a webhook gets: URL, signature, body, and the ways in which a test may want them wrong."""
+
+import re
+from fnmatch import fnmatchcase
+from hashlib import sha256
+from typing import Any, Final
+from urllib.parse import quote
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+from channel_adapter.stub.world.call import Event
+
+_URL: Final = re.compile(r"https?://(?P<host>[^/:?#\s]{1,63})(:\d{1,5})?(/[^!$&?\s]*)?")  # [webhooks 1.3]
+_LIMIT_ALARM: Final = "Alert.RequestOverLimit"  # the one command without ClientIP [doc 60256]
+_MODIFIED, _MODIFIED_ONCE = "Modified_Account", "Member_Account"  # two spellings of one field [webhooks 5.12]
+
+
+class WebhookSettings(BaseModel):
+    """Where the app listens and what it hears; then what a test may want wrong with it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str | None = Field(None, description="http:// or https://, without a query; off when absent [doc 34520]")
+    token: SecretStr | None = Field(None, description="signs requests when given [doc 34354]")
+    commands: tuple[str, ...] = Field(("*",), description="callback commands switched on; patterns [doc 34520]")
+    block: tuple[str, ...] = Field((), description="before-commands that are blocked by silence; patterns [doc 34354]")
+    timeout: float = Field(2.0, gt=0, description="seconds; not adjustable in the real service [doc 34354]")
+    retries: int = Field(0, ge=0, description="of after-events that got no answer; number unknown [doc 34354]")
+    retry_delay: float = Field(1.0, ge=0, description="seconds between them; unknown [inferred]")
+    delay: float = Field(0.0, ge=0, description="seconds an after-event is late [inferred]")
+    delay_spread: float = Field(0.0, ge=0, description="up to so many more, each for itself: order is lost [inferred]")
+    duplicate: float = Field(0.0, ge=0, le=1, description="probability that an after-event arrives twice [inferred]")
+    event_time_text: bool = Field(False, description="EventTime as a string, as many samples have it [webhooks 4]")
+    unknown_field: bool = Field(False, description="an extra field in the body [webhooks 4]")
+    client_ip: bool = Field(True, description="ClientIP in the URL [doc 34354]")
+    member_account: bool = Field(
+        False, description="Member_Account for Modified_Account, once printed [doc 60393 2024]"
+    )
+    wrong_sign: bool = Field(False, description="a signature of another token")
+    stale: int = Field(0, description="seconds that RequestTime lies in the past; over 60 must be refused [doc 32431]")
+
+    @field_validator("url")
+    @classmethod
+    def _allowed(cls, url: str | None) -> str | None:
+        if url is not None and not _URL.fullmatch(url):
+            raise ValueError("a webhook URL is http(s)://host/path: no query, no spaces, none of ! $ & ?")
+        return url
+
+    def wants(self, command: str) -> bool:
+        """Is this callback command switched on?"""
+        return any(fnmatchcase(command, pattern) for pattern in self.commands)
+
+    def blocks(self, command: str) -> bool:
+        """Does silence block this before-command?"""
+        return any(fnmatchcase(command, pattern) for pattern in self.block)
+
+
+def url_of(settings: WebhookSettings, event: Event, *, sdkappid: int, client_ip: str, now: float) -> str:
+    """The URL in the documented order of its parameters, percent-encoded; `now` in unix seconds."""
+    query = {"SdkAppid": str(sdkappid), "CallbackCommand": event.command, "contenttype": "json"}
+    if settings.client_ip and event.command != _LIMIT_ALARM:
+        query["ClientIP"] = client_ip
+    query["OptPlatform"] = event.platform
+    if settings.token is not None:
+        request_time = str(int(now) - settings.stale)
+        query["Sign"] = sign(settings.token.get_secret_value() + ("?" if settings.wrong_sign else ""), request_time)
+        query["RequestTime"] = request_time
+    return f"{settings.url}?" + "&".join(f"{name}={quote(value, safe='')}" for name, value in query.items())
+
+
+def sign(token: str, request_time: str) -> str:
+    """Hex of SHA-256 over token and time, nothing between them; the body is not covered [doc 34354]."""
+    return sha256(f"{token}{request_time}".encode()).hexdigest()
+
+
+def body_of(settings: WebhookSettings, event: Event) -> dict[str, Any]:
+    """The JSON body, bent as the settings want."""
+    body = dict(event.body)
+    if settings.event_time_text and "EventTime" in body:
+        body["EventTime"] = str(body["EventTime"])
+    if settings.member_account and _MODIFIED in body:
+        body[_MODIFIED_ONCE] = body.pop(_MODIFIED)
+    if settings.unknown_field:
+        body["ToBeIgnored"] = {"since": "a later version"}
+    return body

@@ -1,0 +1,66 @@
+"""A stub in one TOML file: settings, `[[fault]]` tables, `[webhooks]`. A plain settings file is one too."""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from channel_adapter.stub.callback_request import WebhookSettings
+from channel_adapter.stub.faults import Fault
+from channel_adapter.stub.settings import SettingsError, StubSettings
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+FAULTS: Final = "fault"
+WEBHOOKS: Final = "webhooks"
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """Settings of the app, trouble in store, and the app's webhook."""
+
+    settings: StubSettings
+    faults: tuple[Fault, ...] = ()
+    webhooks: WebhookSettings | None = None
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a TOML file; SettingsError names the file and what is wrong in it."""
+        try:
+            values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise SettingsError(f"{path}: {error.strerror or 'cannot be read'}") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{path}: not a TOML file: {error}") from None
+        return cls.read(values, str(path))
+
+    @classmethod
+    def read(cls, values: Mapping[str, Any], where: str = "scenario") -> Self:
+        """The same from plain values."""
+        rest = dict(values)
+        faults, webhooks = rest.pop(FAULTS, ()), rest.pop(WEBHOOKS, None)
+        return cls(
+            StubSettings.read(rest, where),
+            read_faults(faults, where),
+            None if webhooks is None else read_model(WebhookSettings, webhooks, f"{where}: {WEBHOOKS}"),
+        )
+
+
+def read_faults(values: Any, where: str = FAULTS) -> tuple[Fault, ...]:
+    """A list of tables as faults; SettingsError counts them from 1."""
+    if not isinstance(values, Sequence) or isinstance(values, str):
+        raise SettingsError(f"{where}: write faults as [[{FAULTS}]] tables")
+    return tuple(read_model(Fault, value, f"{where}: {FAULTS} {number}") for number, value in enumerate(values, 1))
+
+
+def read_model(model: type[ModelT], values: Any, where: str) -> ModelT:
+    """Values as a model; SettingsError with the first problem, never with a value: one may be a secret."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part) for part in problem["loc"])
+        raise SettingsError(f"{where}: {f'{field}: ' if field else ''}{problem['msg']}") from None

@@ -1,0 +1,286 @@
+"""The control plane, as a test in another process and another language uses it."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import pytest
+from pydantic import SecretStr
+
+from channel_adapter.stub.callback_request import WebhookSettings
+from channel_adapter.stub.control import ROUTES, Control, ControlSettings
+from channel_adapter.stub.latency import Latency
+from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.settings import StubSettings
+from tests.stub.conftest import ACCOUNTS, GROUPS, NOW, Caller
+
+IMPORT = f"{ACCOUNTS}/account_import"
+TOKEN = "orchid-control"
+
+
+class Remote(Caller):
+    """A caller that also speaks to `/_stub/`."""
+
+    async def control(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+        url = f"{self.server.url}/_stub/{path}"
+        async with self.session.request(method, url, json=body, headers=headers) as response:
+            assert response.content_type == "application/json"
+            return response.status, await response.json()
+
+    async def good(self, method: str, path: str, body: Any = None) -> Any:
+        status, answer = await self.control(method, path, body)
+        assert status == 200, answer
+        return answer
+
+
+@pytest.fixture
+async def remote(session: aiohttp.ClientSession) -> AsyncIterator[Remote]:
+    settings = StubSettings.model_validate({"rates": {"enabled": False}})
+    async with StubServer(settings, control=ControlSettings(token=SecretStr(TOKEN))) as server:
+        yield Remote(server, session)
+        assert server.app.failures == 0
+
+
+async def test_it_is_closed_unless_opened(caller: Caller) -> None:
+    async with caller.session.get(f"{caller.server.url}/_stub/health") as response:
+        assert (await response.json())["ErrorCode"] == 60002
+
+
+async def test_health(remote: Remote) -> None:
+    await remote.must(IMPORT, {"UserID": "u"})
+    health = await remote.good("GET", "health")
+    assert (health["status"], health["sdkappid"], health["calls"], health["accounts"]) == ("ok", 1400000001, 1, 2)
+
+
+async def test_reset(remote: Remote) -> None:
+    await remote.must(IMPORT, {"UserID": "u"})
+    assert await remote.good("POST", "reset") == {"ok": True}
+    assert (await remote.good("GET", "health"))["accounts"] == 1  # the admin
+    assert await remote.good("GET", "calls") == []
+
+
+async def test_clock(remote: Remote) -> None:
+    assert await remote.good("POST", "clock", {"freeze": NOW}) == {"now": NOW, "frozen": True}
+    assert (await remote.good("POST", "clock", {"advance": 3600}))["now"] == NOW + 3600
+    assert (await remote.good("POST", "clock", {"set": NOW - 5}))["now"] == NOW - 5
+    assert (await remote.good("POST", "clock", {"resume": True}))["frozen"] is False
+    assert (await remote.good("POST", "clock", {"freeze": True}))["frozen"] is True
+    assert (await remote.good("GET", "clock"))["now"] > NOW
+
+
+async def test_a_seed(remote: Remote) -> None:
+    users = [f"u{n}" for n in range(250)]
+    calls = [
+        {"command": "create_group", "body": {"Type": "Community", "Name": "n", "GroupId": "@TGS#_a"}},
+        {
+            "command": f"{GROUPS}/add_group_member",
+            "body": {"GroupId": "@TGS#_a", "MemberList": [{"Member_Account": "u7"}]},
+        },
+    ]
+    assert await remote.good("POST", "seed", {"accounts": users, "calls": calls}) == {"done": 5}
+    roles = await remote.must(f"{GROUPS}/get_role_in_group", {"GroupId": "@TGS#_a", "User_Account": ["u7", "u8"]})
+    assert [item["Role"] for item in roles["UserIdList"]] == ["Member", "NotMember"]
+
+
+async def test_a_seed_in_toml(remote: Remote) -> None:
+    text = 'accounts = ["a"]\n[[calls]]\ncommand = "account_import"\nbody = {UserID = "b"}\n'
+    url = f"{remote.server.url}/_stub/seed"
+    async with remote.session.post(url, data=text, headers={"Content-Type": "application/toml"}) as response:
+        assert await response.json() == {"done": 2}
+
+
+async def test_a_seed_that_is_refused_says_where(remote: Remote) -> None:
+    calls = [{"command": "account_import", "body": {"UserID": "a"}}, {"command": "destroy_group", "body": {}}]
+    status, answer = await remote.control("POST", "seed", {"calls": calls})
+    assert status == 409
+    assert answer["error"].startswith("call 2, destroy_group: 10004")
+    status, answer = await remote.control("POST", "seed", {"calls": [{"command": "nothing"}]})
+    assert (status, answer["error"]) == (400, "call 1, nothing: no such command")
+
+
+async def test_state_out_and_in(remote: Remote) -> None:
+    await remote.must(IMPORT, {"UserID": "u"})
+    await remote.must(f"{GROUPS}/create_group", {"Type": "Community", "Name": "n", "GroupId": "@TGS#_a"})
+    state = await remote.good("GET", "state")
+    await remote.good("POST", "reset")
+    await remote.good("PUT", "state", state)
+    assert await remote.good("GET", "state") == state
+    await remote.must(f"{GROUPS}/destroy_group", {"GroupId": "@TGS#_a"})
+    slips: list[Any] = [{}, [], {"version": 99}, {**state, "groups": 7}]
+    for wrong in slips:
+        status, answer = await remote.control("PUT", "state", wrong)
+        assert (status, list(answer)) == (400, ["error"])
+    assert (await remote.good("GET", "health"))["accounts"] == len(state["accounts"])
+
+
+async def test_people_with_phones(remote: Remote) -> None:
+    async def do(user: str, what: str, **arguments: Any) -> tuple[int, Any]:
+        return await remote.control("POST", "people", {"user": user, "do": what, "with": arguments})
+
+    await remote.good("POST", "seed", {"accounts": ["editor", "reader"]})
+    group = {"Type": "Community", "Name": "n", "GroupId": "@TGS#_a", "Owner_Account": "editor"}
+    await remote.must(f"{GROUPS}/create_group", {**group, "ApplyJoinOption": "FreeAccess"})
+    assert await do("reader", "join", group_id="@TGS#_a") == (200, {"result": None})
+    status, posted = await do("reader", "post", group_id="@TGS#_a", body="hello", supports_extensions=True)
+    assert (status, posted["result"]["MsgSeq"]) == (200, 1)
+    status, outcome = await do("reader", "set_extensions", group_id="@TGS#_a", seq=1, pairs={"r|reader": "1"})
+    assert (status, outcome["result"][0]["ErrorCode"]) == (200, 0)
+    assert await do("editor", "unread", group_id="@TGS#_a") == (200, {"result": 1})
+    assert await do("editor", "read", group_id="@TGS#_a") == (200, {"result": 1})
+    status, refused = await do("editor", "leave", group_id="@TGS#_a")
+    assert (status, refused["error"][:5]) == (409, "10009")
+
+
+@pytest.mark.parametrize(
+    ("action", "status"),
+    [
+        ({"user": "ghost", "do": "login"}, 409),
+        ({"user": "u", "do": "fly"}, 400),
+        ({"user": "u", "do": "_act"}, 400),
+        ({"user": "u", "do": "login", "platform": "Toaster"}, 400),
+        ({"user": "u", "do": "join", "with": {}}, 400),
+        ({"user": "u", "do": "join", "with": {"group_id": 7}}, 400),
+        ({"user": "u", "do": "join", "with": {"group_id": "@TGS#_none"}}, 409),
+        ({"user": "u", "do": "post", "with": {"group_id": "@TGS#_none", "body": [{"MsgType": 1}]}}, 400),
+    ],
+)
+async def test_people_who_cannot(remote: Remote, action: dict[str, Any], status: int) -> None:
+    await remote.good("POST", "seed", {"accounts": ["u"]})
+    assert (await remote.control("POST", "people", action))[0] == status
+
+
+async def test_faults_come_and_go(remote: Remote) -> None:
+    await remote.good("POST", "faults", {"name": "first", "command": "account_import", "code": 60008, "nth": 1})
+    assert (await remote.call(IMPORT, {"UserID": "u"}))["ErrorCode"] == 60008
+    report = await remote.good("GET", "faults")
+    assert report == [
+        {"name": "first", "command": "account_import", "code": 60008, "nth": [1], "matched": 1, "struck": 1}
+    ]
+    assert len(await remote.good("POST", "faults", [{"code": 1}, {"code": 2}])) == 3
+    assert len(await remote.good("PUT", "faults", [{"code": 3}])) == 1
+    assert (await remote.call(IMPORT, {"UserID": "u"}))["ErrorCode"] == 3
+    assert await remote.good("DELETE", "faults") == []
+    assert (await remote.call(IMPORT, {"UserID": "u"}))["ErrorCode"] == 0
+
+
+async def test_the_request_log(remote: Remote) -> None:
+    for number, user in enumerate(["a", "b", "123"]):
+        await remote.call(IMPORT, {"UserID": user, "Number": number})
+    await remote.call(f"{GROUPS}/create_grup", {})
+    assert [c["command"] for c in await remote.good("GET", "calls")] == ["account_import"] * 3 + ["create_grup"]
+    assert [c["code"] for c in await remote.good("GET", "calls?limit=2")] == [0, 10003]
+    found = await remote.good("GET", "calls?command=account_import&UserID=b")
+    assert [c["body"] for c in found] == [{"UserID": "b", "Number": 1}]
+    assert len(await remote.good("GET", "calls?user_id=123")) == len(await remote.good("GET", "calls?Number=2")) == 1
+    assert await remote.good("GET", "calls?UserID=nobody") == []
+    assert {"command": f"{ACCOUNTS}/account_import", "code": 0, "times": 3} in await remote.good("GET", "counters")
+
+
+async def test_what_came_nearest(remote: Remote) -> None:
+    await remote.call(IMPORT, {"UserID": "a"})
+    await remote.call(f"{ACCOUNTS}/account_check", {"CheckItem": []})
+    await remote.call(IMPORT, {"UserID": "b", "Nick": "Bee"})
+    misses = await remote.good("POST", "calls/nearest", {"command": "account_import", "fields": {"user_id": "b"}})
+    assert [m["call"]["body"].get("UserID") for m in misses[:2]] == ["b", "a"]
+    assert [m["differences"] for m in misses[:2]] == [[], [{"field": "user_id", "expected": "b", "actual": "a"}]]
+    misses = await remote.good("POST", "calls/nearest", {"command": "acount_import", "fields": {"Nick": "Bea"}})
+    assert misses[0]["differences"] == [{"field": "Nick", "expected": "Bea", "actual": "Bee"}]
+    assert await remote.good("POST", "calls/nearest", {"command": "send_group_msg"}) == []
+
+
+async def test_unknown_fields_seen(remote: Remote) -> None:
+    await remote.call(IMPORT, {"UserID": "a", "UserName": "typo"})
+    assert await remote.good("GET", "unknown_fields") == [{"command": IMPORT, "field": "UserName", "times": 1}]
+
+
+async def test_latency(remote: Remote) -> None:
+    await remote.good("PUT", "latency", {"base": 0.05})
+    assert remote.server.app.latency.next() == 0.05
+    await remote.good("PUT", "latency", {"base": 0})
+
+
+async def test_webhooks_over_the_wire(remote: Remote) -> None:
+    status, answer = await remote.control("POST", "webhooks/trigger", {"command": "State.StateChange"})
+    assert (status, answer["error"]) == (409, "webhooks are off: give them a url first")
+    shown = await remote.good("PUT", "webhooks", {"url": "http://127.0.0.1:1/", "token": "hush", "timeout": 0.2})
+    assert shown["url"] == "http://127.0.0.1:1/"
+    assert "hush" not in str(shown)
+    delivery = await remote.good("POST", "webhooks/trigger", {"command": "State.StateChange", "body": {"Info": {}}})
+    assert delivery["body"]["CallbackCommand"] == "State.StateChange"
+    assert delivery["outcome"].startswith("not reached")
+    await remote.good("POST", "webhooks/redeliver", {"number": delivery["number"]})
+    await remote.server.webhooks.idle()
+    assert len(await remote.good("GET", "webhooks/deliveries?command=State.StateChange")) == 2
+    assert await remote.good("GET", "webhooks/deliveries?command=Other") == []
+    assert (await remote.control("POST", "webhooks/redeliver", {"number": 99}))[0] == 404
+    status, answer = await remote.control("PUT", "webhooks", {"url": "gopher://x", "token": "hush"})
+    assert status == 400
+    assert "hush" not in str(answer)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("GET", "nothing", None, 404),
+        ("GET", "", None, 404),
+        ("GET", "reset", None, 405),
+        ("POST", "clock", {"freze": True}, 400),
+        ("POST", "clock", [1], 400),
+        ("POST", "faults", [{"code": "x"}], 400),
+        ("PUT", "faults", "x", 400),
+        ("PUT", "latency", {"base": -1}, 400),
+        ("POST", "seed", {"calls": [{"body": {}}]}, 400),
+        ("GET", "calls?limit=all", None, 400),
+    ],
+)
+async def test_mistakes_are_told(remote: Remote, method: str, path: str, body: Any, status: int) -> None:
+    got, answer = await remote.control(method, path, body)
+    assert (got, list(answer)) == (status, ["error"])
+
+
+async def test_bytes_that_are_no_json(remote: Remote) -> None:
+    async with remote.session.post(f"{remote.server.url}/_stub/faults", data=b"\xff{") as response:
+        assert response.status == 400
+
+
+async def test_web_pages_are_refused(remote: Remote) -> None:
+    assert (await remote.control("POST", "reset", Origin="http://evil.example"))[0] == 403
+
+
+@pytest.mark.parametrize(
+    ("peer", "token", "sent", "status"),
+    [
+        ("127.0.0.1", None, None, 200),
+        ("::1", TOKEN, None, 200),
+        ("192.0.2.7", None, None, 403),
+        ("192.0.2.7", None, "Bearer ", 403),
+        ("192.0.2.7", TOKEN, None, 401),
+        ("192.0.2.7", TOKEN, "Bearer wrong", 401),
+        ("192.0.2.7", TOKEN, f"Bearer {TOKEN}", 200),
+        ("fe80::1%eth0", TOKEN, f"Bearer {TOKEN}", 200),
+        (None, TOKEN, None, 401),
+    ],
+)
+async def test_who_may(peer: str | None, token: str | None, sent: str | None, status: int) -> None:
+    server = StubServer()
+    settings = ControlSettings(token=None if token is None else SecretStr(token))
+    control = Control(settings, server.desk, server.webhooks, Latency(), server.reset)
+    headers = {} if sent is None else {"Authorization": sent}
+    got, body = await control.answer("GET", "/_stub/health", peer, headers, b"")
+    assert got == status
+    assert TOKEN.encode() not in body
+
+
+async def test_no_secret_in_any_answer(remote: Remote) -> None:
+    remote.server.webhooks.settings = WebhookSettings.model_validate({"url": None, "token": "hush-hush"})
+    usersig = remote.signature()
+    await remote.call(IMPORT, {"UserID": "u", "note": usersig}, usersig=usersig)
+    for method, path in ROUTES:
+        if method == "GET":
+            shown = str(await remote.good(method, path))
+            assert not [s for s in (remote.server.key, usersig[:40], "hush-hush", TOKEN) if s in shown], path
+
+
+async def test_the_world_is_not_touched_by_control_calls_in_the_log(remote: Remote) -> None:
+    await remote.good("GET", "health")
+    assert await remote.good("GET", "calls") == []

@@ -1,0 +1,309 @@
+"""Webhooks that the stub sends, seen by an app's server that was written from the documentation."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from channel_adapter.stub.callback_request import WebhookSettings, sign
+from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.world.clock import WorldClock
+from tests.stub.conftest import ACCOUNTS, GROUPS, NOW, Caller
+
+GROUP = "@TGS#_harbor_news"
+OK = {"ActionStatus": "OK", "ErrorCode": 0, "ErrorInfo": ""}
+BEFORE_SEND = "Group.CallbackBeforeSendMsg"
+AFTER_SEND = "Group.CallbackAfterSendMsg"
+
+
+class App:
+    """The app's own server: keeps what it is told, answers as a test wants."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, dict[str, str], dict[str, Any]]] = []
+        self.answers: dict[str, Callable[[dict[str, Any]], Any]] = {}
+
+    async def receive(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        command: str = request.query["CallbackCommand"]
+        self.told.append((command, dict(request.query), body))
+        answer = self.answers[command](body) if command in self.answers else OK
+        if isinstance(answer, web.Response):
+            return answer
+        if isinstance(answer, float):
+            await asyncio.sleep(answer)
+            answer = OK
+        return web.json_response(answer)
+
+    def commands(self) -> list[str]:
+        return [command for command, _, _ in self.told]
+
+    def bodies(self, command: str) -> list[dict[str, Any]]:
+        return [body for told, _, body in self.told if told == command]
+
+
+@pytest.fixture
+async def app() -> App:
+    return App()
+
+
+@pytest.fixture
+async def url(app: App) -> AsyncIterator[str]:
+    listening = web.Application()
+    listening.router.add_post("/hook", app.receive)
+    runner = web.AppRunner(listening, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
+    await runner.cleanup()
+
+
+@pytest.fixture
+async def hooked(app: App, url: str, clock: WorldClock, session: aiohttp.ClientSession) -> AsyncIterator[Caller]:
+    """A caller of a stub with a group, whose app has been told of everything so far and forgot it."""
+    async with StubServer(clock=clock, webhooks=WebhookSettings(url=url)) as server:
+        caller = Caller(server, session)
+        await caller.must(IMPORT_MANY, {"AccountList": [{"UserID": "editor"}, {"UserID": "reader_1"}]})
+        group = {"Type": "Community", "Name": "Harbour", "GroupId": GROUP, "Owner_Account": "editor"}
+        await caller.must(f"{GROUPS}/create_group", group)
+        await server.webhooks.idle()
+        app.told.clear()
+        yield caller
+        assert server.app.failures == 0
+
+
+IMPORT_MANY = f"{ACCOUNTS}/multiaccount_import"
+
+
+def change(caller: Caller, **values: Any) -> None:
+    webhooks = caller.server.webhooks
+    webhooks.settings = webhooks.settings.model_copy(update=values)
+
+
+async def send(caller: Caller, number: int = 1, **more: Any) -> dict[str, Any]:
+    element = {"MsgType": "TIMTextElem", "MsgContent": {"Text": "tide table"}}
+    message = {"GroupId": GROUP, "From_Account": "editor", "Random": number, "MsgBody": [element], **more}
+    answer = await caller.call(f"{GROUPS}/send_group_msg", message)
+    await caller.server.webhooks.idle()
+    return answer
+
+
+async def history(caller: Caller) -> list[dict[str, Any]]:
+    page = await caller.must(f"{GROUPS}/group_msg_get_simple", {"GroupId": GROUP, "ReqMsgNumber": 20})
+    messages: list[dict[str, Any]] = page["RspMsgList"]
+    return messages
+
+
+async def test_a_message_asks_before_and_tells_after(hooked: Caller, app: App, clock: WorldClock) -> None:
+    clock.freeze()
+    sent = await send(hooked, 771203)
+    assert app.commands() == [BEFORE_SEND, AFTER_SEND]
+    before, after = (body for _, _, body in app.told)
+    assert before["EventTime"] == int(clock.now() * 1000)
+    assert (before["Type"], before["GroupId"], before["From_Account"]) == ("Community", GROUP, "editor")
+    assert (before["Operator_Account"], before["Random"]) == ("administrator", 771203)
+    assert "MsgSeq" not in before
+    assert (after["MsgSeq"], after["MsgTime"]) == (sent["MsgSeq"], sent["MsgTime"])
+    query = app.told[0][1]
+    assert list(query) == ["SdkAppid", "CallbackCommand", "contenttype", "ClientIP", "OptPlatform"]
+    assert query["SdkAppid"] == str(hooked.server.sdkappid)
+    assert (query["contenttype"], query["ClientIP"], query["OptPlatform"]) == ("json", "127.0.0.1", "RESTAPI")
+
+
+async def test_subscribing_tells_who_came_and_who_left(hooked: Caller, app: App) -> None:
+    members = {"GroupId": GROUP, "MemberList": [{"Member_Account": "reader_1"}]}
+    await hooked.must(f"{GROUPS}/add_group_member", members)
+    await hooked.must(f"{GROUPS}/delete_group_member", {"GroupId": GROUP, "MemberToDel_Account": ["reader_1"]})
+    await hooked.server.webhooks.idle()
+    assert app.commands() == [
+        "Group.CallbackBeforeInviteJoinGroup",
+        "Group.CallbackAfterNewMemberJoin",
+        "Group.CallbackAfterMemberExit",
+    ]
+    assert app.told[1][2]["NewMemberList"] == [{"Member_Account": "reader_1"}]
+    assert app.told[2][2]["ExitMemberList"] == [{"Member_Account": "reader_1"}]
+
+
+async def test_imports_tell_nobody(hooked: Caller, app: App) -> None:
+    await hooked.must(IMPORT_MANY, {"AccountList": [{"UserID": "late"}]})
+    await hooked.must(f"{GROUPS}/import_group", {"Type": "Community", "Name": "Old", "GroupId": "@TGS#_old"})
+    await hooked.server.webhooks.idle()
+    assert app.told == []
+
+
+@pytest.mark.parametrize(("code", "seen"), [(1, 10016), (10150, 10150)])
+async def test_the_app_refuses_a_message(hooked: Caller, app: App, code: int, seen: int) -> None:
+    app.answers[BEFORE_SEND] = lambda _: {**OK, "ErrorCode": code, "ErrorInfo": "not today"}
+    assert (await send(hooked))["ErrorCode"] == seen
+    assert AFTER_SEND not in app.commands()
+    assert await history(hooked) == []
+
+
+async def test_the_app_drops_a_message_silently(hooked: Caller, app: App) -> None:
+    app.answers[BEFORE_SEND] = lambda _: {**OK, "ErrorCode": 2}
+    assert (await send(hooked))["ErrorCode"] == 0
+    assert AFTER_SEND not in app.commands()
+    assert await history(hooked) == []
+
+
+async def test_the_app_rewrites_a_message(hooked: Caller, app: App) -> None:
+    other = [{"MsgType": "TIMTextElem", "MsgContent": {"Text": "rewritten"}}]
+    app.answers[BEFORE_SEND] = lambda _: {**OK, "MsgBody": other}
+    await send(hooked)
+    assert (await history(hooked))[0]["MsgBody"] == other
+    assert app.bodies(AFTER_SEND)[0]["MsgBody"] == other
+
+
+async def test_the_app_refuses_some_members(hooked: Caller, app: App) -> None:
+    app.answers["Group.CallbackBeforeInviteJoinGroup"] = lambda _: {**OK, "RefusedMembers_Account": ["reader_1"]}
+    members = {"GroupId": GROUP, "MemberList": [{"Member_Account": "reader_1"}]}
+    answer = await hooked.must(f"{GROUPS}/add_group_member", members)
+    assert answer["MemberList"] == [{"Member_Account": "reader_1", "Result": 0}]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        10.0,
+        web.Response(status=500),
+        web.Response(text="ok"),
+        {"ErrorCode": 1},
+        {**OK, "ActionStatus": "FAIL", "ErrorCode": 1},
+        [],
+    ],
+    ids=["timeout", "500", "not json", "no status", "FAIL", "array"],
+)
+@pytest.mark.parametrize("block", [False, True])
+async def test_an_app_that_gives_no_answer(hooked: Caller, app: App, answer: Any, block: bool) -> None:
+    app.answers[BEFORE_SEND] = lambda _: answer
+    change(hooked, timeout=0.1, block=("*",) if block else ())
+    assert (await send(hooked))["ErrorCode"] == (80003 if block else 0)
+    assert len(await history(hooked)) == (0 if block else 1)
+
+
+async def test_an_app_that_is_gone(hooked: Caller, app: App) -> None:
+    change(hooked, url="http://127.0.0.1:1/hook")
+    assert (await send(hooked))["ErrorCode"] == 0
+    outcomes = [delivery.outcome for delivery in hooked.server.webhooks.deliveries][-2:]
+    assert all(outcome.startswith("not reached") for outcome in outcomes)
+
+
+async def test_forbidden_for_one_message(hooked: Caller, app: App) -> None:
+    await send(hooked, 1, ForbidCallbackControl=["ForbidBeforeSendMsgCallback"])
+    await send(hooked, 2, ForbidCallbackControl=["ForbidAfterSendMsgCallback"])
+    assert [(told, body["Random"]) for told, _, body in app.told] == [(AFTER_SEND, 1), (BEFORE_SEND, 2)]
+
+
+async def test_switched_on_by_command(hooked: Caller, app: App) -> None:
+    change(hooked, commands=("Group.CallbackAfter*",))
+    await send(hooked)
+    assert app.commands() == [AFTER_SEND]
+
+
+async def test_signed_with_the_token(hooked: Caller, app: App, clock: WorldClock) -> None:
+    clock.freeze(NOW)
+    settings = WebhookSettings.model_validate({"url": hooked.server.webhooks.settings.url, "token": "orchid-7f"})
+    hooked.server.webhooks.settings = settings
+    await send(hooked)
+    query = app.told[0][1]
+    assert list(query)[-2:] == ["Sign", "RequestTime"]
+    assert query["RequestTime"] == str(NOW)
+    assert query["Sign"] == hashlib.sha256(f"orchid-7f{NOW}".encode()).hexdigest()
+    change(hooked, wrong_sign=True, stale=61)
+    app.told.clear()
+    await send(hooked, 2)
+    query = app.told[0][1]
+    assert query["RequestTime"] == str(NOW - 61)
+    assert query["Sign"] != hashlib.sha256(f"orchid-7f{NOW - 61}".encode()).hexdigest()
+    assert "orchid" not in repr(hooked.server.webhooks) + repr(hooked.server.webhooks.settings)
+
+
+@pytest.mark.parametrize(
+    ("token", "at", "expected"),
+    [
+        ("orchid-7f", "1700000000", "58abcb788997d56b5c746819d62594d73075c1d7cc26f8731b81c4eeee5a4091"),
+        ("xxxxyyyy", "1669872112", "17773bc39a671d7b9aa835458704d2a6db81360a5940292b587d6d760d484061"),
+    ],
+)
+def test_published_signatures(token: str, at: str, expected: str) -> None:
+    assert sign(token, at) == expected
+
+
+async def test_oddities_on_demand(hooked: Caller, app: App) -> None:
+    change(hooked, event_time_text=True, unknown_field=True, client_ip=False)
+    await send(hooked)
+    _, query, body = app.told[1]
+    assert isinstance(body["EventTime"], str)
+    assert "ToBeIgnored" in body
+    assert "ClientIP" not in query
+
+
+async def test_an_event_twice(hooked: Caller, app: App) -> None:
+    change(hooked, duplicate=1.0)
+    await send(hooked)
+    assert app.commands() == [BEFORE_SEND, AFTER_SEND, AFTER_SEND]
+
+
+async def test_events_out_of_order(hooked: Caller, app: App) -> None:
+    change(hooked, delay_spread=0.2, commands=(AFTER_SEND,))
+    for number in range(8):
+        element = {"MsgType": "TIMTextElem", "MsgContent": {"Text": "x"}}
+        body = {"GroupId": GROUP, "From_Account": "editor", "Random": number, "MsgBody": [element]}
+        await hooked.must(f"{GROUPS}/send_group_msg", body)
+    await hooked.server.webhooks.idle()
+    numbers = [body["Random"] for body in app.bodies(AFTER_SEND)]
+    assert sorted(numbers) == list(range(8))
+    assert numbers != sorted(numbers)
+
+
+async def test_retries_when_switched_on(hooked: Caller, app: App) -> None:
+    failing = iter([True, True, False])
+    app.answers[AFTER_SEND] = lambda _: web.Response(status=503) if next(failing) else OK
+    change(hooked, retries=5, retry_delay=0.01)
+    await send(hooked)
+    assert app.commands().count(AFTER_SEND) == 3
+    outcomes = [d.outcome for d in hooked.server.webhooks.deliveries if d.command == AFTER_SEND]
+    assert outcomes == ["HTTP 503", "HTTP 503", "answered"]
+
+
+async def test_no_retry_by_default_and_redelivery_by_hand(hooked: Caller, app: App) -> None:
+    app.answers[AFTER_SEND] = lambda _: web.Response(status=503)
+    await send(hooked)
+    webhooks = hooked.server.webhooks
+    lost = [d for d in webhooks.deliveries if d.command == AFTER_SEND]
+    assert [d.outcome for d in lost] == ["HTTP 503"]
+    app.answers.clear()
+    assert webhooks.redeliver(lost[0].number)
+    assert not webhooks.redeliver(10**9)
+    await webhooks.idle()
+    assert app.bodies(AFTER_SEND) == [lost[0].body] * 2
+
+
+async def test_a_slow_app_does_not_hold_up_callers(hooked: Caller, app: App) -> None:
+    app.answers[AFTER_SEND] = lambda _: 0.5
+    element = {"MsgType": "TIMTextElem", "MsgContent": {"Text": "x"}}
+    body = {"GroupId": GROUP, "From_Account": "editor", "Random": 5, "MsgBody": [element]}
+    async with asyncio.timeout(0.4):
+        await hooked.must(f"{GROUPS}/send_group_msg", body)
+    await hooked.server.webhooks.idle()
+    assert hooked.server.webhooks.deliveries[-1].outcome == "answered"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["ftp://host/", "http://host/?a=b", "http://host/a b", "http:///x", "host", f"http://{'h' * 64}/", "http://a/$"],
+)
+def test_urls_that_the_console_refuses(url: str) -> None:
+    with pytest.raises(ValueError, match="webhook URL"):
+        WebhookSettings(url=url)
+
+
+def test_deliveries_are_plain_data(clock: WorldClock) -> None:
+    server = StubServer(clock=clock)
+    assert json.dumps(list(server.webhooks.deliveries)) == "[]"
+    assert not server.webhooks.on
