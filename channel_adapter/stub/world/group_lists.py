@@ -18,7 +18,7 @@ NEED_APP_DEFINED_DATA = "NeedAppDefineData"  # a flag of the web client's protoc
 def get_joined_group_list(call: Call[wire.GetJoinedGroupListRequest]) -> wire.GetJoinedGroupListReply:
     """The groups a user is in, by join time; TotalCount counts all matches [docS 1625]."""
     request = call.request
-    group_type = request.group_type if request.group_type is not None else request.type
+    group_type = request.group_type or request.type or None  # "" is absent: a public SDK always sends the field
     _check_joined_request(call, group_type)
     user = request.member_account
     rules.check_account(call, user, "Member_Account")
@@ -80,7 +80,7 @@ def _row(group: Group, user: str) -> int:
 def get_appid_group_list(call: Call[wire.GetAppidGroupListRequest]) -> wire.GetAppidGroupListReply:
     """Every group of the app, in the order of creation, paged by a cursor [docS 1614]."""
     request = call.request
-    group_type = request.group_type if request.group_type is not None else request.type
+    group_type = request.group_type or request.type or None  # "" is absent: a public SDK always sends the field
     rules.check_choice("GroupType", group_type, rules.TYPES)
     rules.check_community(call, group_type)
     most = call.settings.limits.app_groups

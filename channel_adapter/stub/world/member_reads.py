@@ -23,7 +23,7 @@ def get_group_member_info(call: Call[wire.GetGroupMemberInfoRequest]) -> wire.Ge
     rules.check_range("Limit", request.limit, 1, call.settings.limits.members_per_page)
     roles = _roles(request.member_role_filter)
     community = group.type == groups.COMMUNITY
-    if community and request.offset is not None:
+    if community and request.offset:  # a public SDK always sends 0
         raise rules.bad("Offset is not for Communities: page with Next")
     if request.offset is not None and request.offset < 0:
         raise rules.bad("Offset must be 0 or more")

@@ -1,0 +1,20 @@
+"""A stub for clients that nobody here wrote: in a thread, over http and https, with a world of its own each."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.settings import StubSettings
+
+SETTINGS = StubSettings.model_validate({"app": {"group_fields": ["ch_tag", "ch_org"], "member_fields": ["level"]}})
+
+
+@pytest.fixture(params=["http", "https"])
+def stub(request: pytest.FixtureRequest) -> Iterator[StubServer]:
+    """A running stub; with TLS its `ca_file` is what a client has to trust."""
+    with StubServer(SETTINGS, tls=request.param == "https").run_in_thread() as server:
+        assert server.url.startswith(f"{request.param}://")
+        yield server
+        assert server.app.failures == 0
+        assert server.world.unknown_fields == {}
