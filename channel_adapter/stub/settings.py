@@ -1,6 +1,7 @@
 """Settings of the stub: the app it plays, its limits, its rates, and how it behaves where the sources are silent."""
 
 import difflib
+import json
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -151,3 +152,28 @@ def _explain(root: type[BaseModel], error: ValidationError) -> str:
         known = annotation
     nearest = difflib.get_close_matches(str(problem["loc"][-1]), known.model_fields, n=1, cutoff=0.4)
     return f"unknown setting {where!r}" + (f"; did you mean {nearest[0]!r}?" if nearest else "")
+
+
+def example() -> str:
+    """The text of `config/stub.example.toml`: every setting with its default, its reason and its source."""
+    defaults = StubSettings()
+    lines = ["# Settings of the stub server. Every value is the default; brackets name the source.", ""]
+    for section in type(defaults).model_fields:
+        part: BaseModel = getattr(defaults, section)
+        lines += [f"# {line}" for line in (type(part).__doc__ or "").strip().splitlines()] + [f"[{section}]"]
+        for name, field in type(part).model_fields.items():
+            lines += [f"# {field.description}", f"{name} = {_toml(getattr(part, name))}"]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, SecretStr):
+        value = value.get_secret_value()
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_toml(key)} = {_toml(item)}" for key, item in value.items()) + "}"
+    return json.dumps(value, ensure_ascii=False)

@@ -228,7 +228,10 @@ def test_history_pages_from_the_newest() -> None:
     assert history(play, 20, ReqMsgSeq=0) == []
     assert [item["MsgSeq"] for item in history(play, 1, ReqMsgSeq=99)] == [25]
     wrong: tuple[dict[str, Any], ...] = (
-        {"ReqMsgNumber": 0}, {"ReqMsgSeq": -1}, {"WithRecalledMsg": 2}, {"TopicId": "t"}
+        {"ReqMsgNumber": 0},
+        {"ReqMsgSeq": -1},
+        {"WithRecalledMsg": 2},
+        {"TopicId": "t"},
     )
     for fields in wrong:
         assert play.code("group_msg_get_simple", **({"GroupId": CHANNEL, "ReqMsgNumber": 1} | fields)) == 10004

@@ -68,6 +68,7 @@ class Call(Generic[RequestT]):
     platform: str = RESTAPI
     decision: Decision = ALLOW
     events: list[Event] = field(default_factory=list)
+    listening: bool = True  # False: nobody wants events, so none need be made
 
     @property
     def now(self) -> int:
@@ -83,7 +84,8 @@ class Call(Generic[RequestT]):
 
     def emit(self, command: str, **body: Any) -> None:
         """Tell the app afterwards, also when the call is refused after all: some events are about that."""
-        self.events.append(self.event(command, **body))
+        if self.listening:
+            self.events.append(self.event(command, **body))
 
     def obey(self, refusal_code: int) -> None:
         """Refuse if the app refused; `refusal_code` is what the caller sees for a plain refusal."""

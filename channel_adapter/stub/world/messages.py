@@ -180,7 +180,7 @@ def _deliver(call: SendCall, group: Group, repeat_key: Hashable) -> wire.SendGro
         )
         group.log.append(message, counted=wire.NO_UNREAD not in (request.send_msg_control or ()))
     group.log.remember(repeat_key, call.time, call.settings.limits.dedupe_seconds, seq, call.now)
-    if wire.FORBID_AFTER not in (request.forbid_callback_control or ()):
+    if call.listening and wire.FORBID_AFTER not in (request.forbid_callback_control or ()):
         call.emit("Group.CallbackAfterSendMsg", **_told(call, group), MsgSeq=seq, MsgTime=call.now)
     return wire.SendGroupMsgReply(msg_seq=seq, msg_time=call.now)
 

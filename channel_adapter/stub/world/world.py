@@ -103,6 +103,7 @@ class World:
     ) -> Iterator[Call[Any]]:
         """A call on this world; what it has to tell is told when it ends, also with a Refusal."""
         call = Call(request, self.state, self.settings, self._random, self.clock.now(), caller, origin, decision)
+        call.listening = self.on_event is not None
         try:
             yield call
         finally:

@@ -1,0 +1,175 @@
+"""People with phones: what users do by themselves, and what the app is told about it."""
+
+from typing import Any
+
+import pytest
+
+from channel_adapter.stub.world.call import Decision
+from channel_adapter.stub.world.client import Client
+from channel_adapter.stub.world.refusal import Refusal
+from tests.unit.worlds import CHANNEL, OWNER, Play, text
+
+
+def stage(**sections: dict[str, Any]) -> tuple[Play, Client]:
+    play = Play(**sections)
+    play.people("reader_1")
+    play.channel()
+    return play, play.world.client("reader_1", platform="Android")
+
+
+def refused(do: Any, *arguments: Any, **fields: Any) -> int:
+    with pytest.raises(Refusal) as refusal:
+        do(*arguments, **fields)
+    return refusal.value.code
+
+
+def test_only_people_who_exist_have_a_phone() -> None:
+    play = Play()
+    assert refused(play.world.client, "ghost") == 70107
+    with pytest.raises(ValueError, match="iOS, Android"):
+        play.world.client("administrator", platform="Toaster")
+    lenient = Play(behaviour={"auto_import": True})
+    lenient.world.client("new_one")
+    assert lenient.world.state.account("new_one") == "new_one"
+    assert refused(lenient.world.client, "ü") == 70107
+
+
+def test_joining_and_leaving() -> None:
+    play, reader = stage()
+    reader.join(CHANNEL)
+    assert refused(reader.join, CHANNEL) == 10013
+    event = play.events[-1]
+    assert (event.command, event.platform) == ("Group.CallbackAfterNewMemberJoin", "Android")
+    assert (event.body["JoinType"], event.body["Operator_Account"]) == ("Apply", "reader_1")
+    reader.leave(CHANNEL)
+    assert refused(reader.leave, CHANNEL) == 10007
+    event = play.events[-1]
+    assert (event.body["ExitType"], event.body["Operator_Account"]) == ("Quit", "reader_1")
+    assert play.info()["MemberNum"] == 1
+    assert refused(play.world.client(OWNER).leave, CHANNEL) == 10009
+
+
+def test_joining_may_be_refused() -> None:
+    play, reader = stage(limits={"groups_per_user": 1})
+    asked = reader.ask_join(CHANNEL)
+    assert (asked.command, asked.body["Requestor_Account"]) == ("Group.CallbackBeforeApplyJoinGroup", "reader_1")
+    assert refused(reader.join, CHANNEL, decision=Decision(code=1)) == 10016
+    play.call("modify_group_base_info", GroupId=CHANNEL, ApplyJoinOption="DisableApply")
+    assert refused(reader.join, CHANNEL) == 10007
+    play.call("modify_group_base_info", GroupId=CHANNEL, ApplyJoinOption="FreeAccess", MaxMemberNum=1)
+    assert refused(reader.join, CHANNEL) == 10014
+    assert play.told("Group.CallbackAfterGroupFull")
+    play.call("modify_group_base_info", GroupId=CHANNEL, MaxMemberNum=9)
+    reader.join(CHANNEL)
+    play.call("create_group", Type="Community", Name="n", GroupId="@TGS#_b")
+    assert refused(reader.join, "@TGS#_b") == 10037
+    assert refused(reader.join, "@TGS#_gone") == 10010
+
+
+def test_reading_moves_forward_only() -> None:
+    play, reader = stage()
+    reader.join(CHANNEL)
+    for _ in range(3):
+        play.send()
+    assert reader.unread(CHANNEL) == 3
+    assert [reader.read(CHANNEL, 2), reader.read(CHANNEL, 1), reader.unread(CHANNEL)] == [2, 2, 1]
+    assert reader.read(CHANNEL, 99) == 3
+    assert reader.unread(CHANNEL) == 0
+    assert refused(play.world.client("administrator").read, CHANNEL) == 10007
+
+
+def test_posting() -> None:
+    play, reader = stage()
+    assert refused(reader.post, CHANNEL, "hi") == 10007
+    reader.join(CHANNEL)
+    assert reader.post(CHANNEL, "hi").msg_seq == 1
+    assert reader.post(CHANNEL, text("elements"), random=7).msg_seq == 2
+    assert reader.post(CHANNEL, "again", random=7).msg_seq == 2
+    event = play.events[-1]
+    assert (event.command, event.platform) == ("Group.CallbackAfterSendMsg", "Android")
+    assert (event.body["From_Account"], event.body["Operator_Account"]) == ("reader_1", "reader_1")
+    play.call("modify_group_base_info", GroupId=CHANNEL, MuteAllMember="On")
+    assert refused(reader.post, CHANNEL, "hi") == 10017
+    assert play.world.client(OWNER).post(CHANNEL, "hello").msg_seq == 3
+    asked = play.world.client(OWNER).ask_post(CHANNEL, "hello")
+    assert asked is not None
+    assert asked.command == "Group.CallbackBeforeSendMsg"
+
+
+def test_editing_is_open_to_members() -> None:
+    play, reader = stage()
+    play.send("first")
+    assert refused(reader.edit, CHANNEL, 1, "x") == 10007
+    reader.join(CHANNEL)
+    reader.edit(CHANNEL, 1, "second")
+    reply = play.call("group_msg_get_simple", GroupId=CHANNEL, ReqMsgNumber=1)
+    assert reply["RspMsgList"][0]["MsgBody"] == text("second")
+    assert play.events[-1].body["Operator_Account"] == "reader_1"
+    assert refused(reader.edit, CHANNEL, 9, "x") == 20026
+    assert refused(reader.edit, CHANNEL, 1, "x" * 12_289) == 80002
+
+
+def test_recalling_within_two_minutes() -> None:
+    play, reader = stage()
+    reader.join(CHANNEL)
+    play.send()
+    reader.post(CHANNEL, "mine")
+    reader.post(CHANNEL, "mine too")
+    assert refused(reader.recall, CHANNEL, 1) == 10007
+    play.clock.advance(120)
+    reader.recall(CHANNEL, 2)
+    assert play.events[-1].command == "Group.CallbackAfterRecallMsg"
+    assert refused(reader.recall, CHANNEL, 2) == 10030
+    play.world.client(OWNER).recall(CHANNEL, 1)
+    play.clock.advance(1)
+    assert refused(reader.recall, CHANNEL, 3) == 10031
+
+
+def test_extensions_under_the_seq_rule() -> None:
+    play, reader = stage()
+    reader.join(CHANNEL)
+    play.people("reader_2")
+    other = play.world.client("reader_2")
+    other.join(CHANNEL)
+    play.send(SupportMessageExtension=1)
+    assert [item.error_code for item in reader.set_extensions(CHANNEL, 1, {"a": "1", "b": "1"})] == [0, 0]
+    results = other.set_extensions(CHANNEL, 1, {"a": "2", "c": "1"}, seqs={})
+    assert [item.error_code for item in results] == [23001, 0]
+    assert (results[0].extension.value, results[0].extension.seq) == ("1", 1)
+    assert other.set_extensions(CHANNEL, 1, {"a": "2"}, seqs={"a": 1})[0].extension.seq == 3
+    assert reader.delete_extensions(CHANNEL, 1, ["a"], seqs={"a": 1})[0].error_code == 23001
+    assert reader.delete_extensions(CHANNEL, 1, ["a"])[0].error_code == 0
+    assert reader.set_extensions(CHANNEL, 1, {"a": "new"}, seqs={"a": 0})[0].error_code == 0
+    assert refused(play.world.client("administrator").set_extensions, CHANNEL, 1, {"a": "1"}) == 10007
+    assert refused(reader.set_extensions, CHANNEL, 1, {}) == 10004
+
+
+def test_receive_option_and_login() -> None:
+    play, reader = stage()
+    reader.join(CHANNEL)
+    reader.set_receive_option(CHANNEL, "AcceptNotNotify")
+    member = play.member("reader_1")
+    assert member is not None
+    assert member["MsgFlag"] == "AcceptNotNotify"
+    assert refused(reader.set_receive_option, CHANNEL, "Never") == 10004
+    reader.login()
+    reader.login()
+    member = play.member("reader_1")
+    assert member is not None
+    assert member["OnlineStatus"] == "Online"
+    reader.logout()
+    states = [event.body["Info"]["Action"] for event in play.events if event.command == "State.StateChange"]
+    assert states == ["Login", "Logout"]
+
+
+def test_following_official_accounts() -> None:
+    play, reader = stage()
+    service, news = "official_account_open_http_svc", "@TOA#_news"
+    play.call("create_official_account", service, OfficialAccountUserID=news, Owner_Account=OWNER, Name="n")
+    assert reader.ask_follow(news).command == "OfficialAccount.CallbackBeforeAddSubscriber"
+    assert reader.follow(news, decision=Decision(refused=frozenset({"reader_1"}))) == 0
+    assert refused(reader.follow, news, decision=Decision(code=1)) == 20006
+    assert [reader.follow(news), reader.follow(news)] == [1, 2]
+    assert play.events[-1].platform == "Android"
+    assert [reader.unfollow(news), reader.unfollow(news)] == [1, 2]
+    assert refused(reader.follow, "@TOA#_gone") == 130004

@@ -1,0 +1,83 @@
+"""Settings of the stub and the example file that lists them."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from channel_adapter.stub.settings import DEFAULT_KEY, SettingsError, StubSettings, example
+
+EXAMPLE = Path(__file__).parents[2] / "config" / "stub.example.toml"
+
+
+def test_the_example_file_holds_every_setting_with_its_default() -> None:
+    written = tomllib.loads(EXAMPLE.read_text(encoding="utf-8"))
+    listed = set()
+    for section, name, value, _ in StubSettings().entries():
+        plain = value.get_secret_value() if isinstance(value, SecretStr) else value
+        assert name in written[section], f"{section}.{name} is missing in {EXAMPLE.name}"
+        assert written[section][name] == (list(plain) if isinstance(plain, tuple) else plain)
+        listed.add((section, name))
+    assert {(section, name) for section, values in written.items() for name in values} == listed
+    assert StubSettings.load(EXAMPLE) == StubSettings()
+
+
+def test_every_setting_has_a_reason_and_a_source_beside_it() -> None:
+    text = EXAMPLE.read_text(encoding="utf-8")
+    assert text == example()
+    without_source = {"sdkappid", "key", "overrides", "accounts_in_app", "online_status"}
+    for section, name, _, description in StubSettings().entries():
+        assert description, f"{section}.{name} has no description"
+        assert f"# {description}\n{name} = " in text
+        assert "[" in description or name in without_source, f"{section}.{name} has no source"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("[app]\ncomunity = true", r"app\.comunity.*did you mean 'community'"),
+        ("[ap]\nx = 1", r"unknown setting 'ap'; did you mean 'app'"),
+        ("[behaviour]\nzzzzzz = 1", r"unknown setting 'behaviour\.zzzzzz'$"),
+        ("[behaviour]\nfrequency = 'sometimes'", r"behaviour\.frequency: Input should be 'drop' or 'refuse'"),
+        ("[limits]\nname_bytes = 'many'", r"limits\.name_bytes: Input should be a valid integer"),
+        ("[limits", r"not a TOML file"),
+        ("[app]\nadmins = ['x']\nadmin = 'y'", r"admins must contain 'y'"),
+        ("[app]\nadmins = ['administrator', " + ", ".join(f"'a{n}'" for n in range(10)) + "]", r"11 admins"),
+        ("[app]\ngroup_fields = ['ch-tag']", r"group_fields: 'ch-tag' is no key"),
+        ("[app]\ngroup_fields = ['abcdefghijklmnopq']", r"is no key"),
+        ("[app]\nmember_fields = ['a','b','c','d','e','f']", r"member_fields: 6 keys; an app declares 5"),
+        ("[app]\nkey = 5", r"app\.key: Input should be a valid string"),
+    ],
+)
+def test_a_bad_file_is_explained_in_one_sentence(tmp_path: Path, text: str, reason: str) -> None:
+    path = tmp_path / "stub.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(SettingsError, match=reason) as problem:
+        StubSettings.load(path)
+    assert str(problem.value).startswith(str(path))
+    assert "\n" not in str(problem.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"none\.toml: No such file"):
+        StubSettings.load(tmp_path / "none.toml")
+
+
+def test_one_admin_is_enough() -> None:
+    assert StubSettings.read({"app": {"admin": "boss"}}).app.admins == ("boss",)
+
+
+def test_changed_checks_what_it_is_given() -> None:
+    assert StubSettings().changed(app={"community": False}).app.community is False
+    with pytest.raises(SettingsError, match="comunity"):
+        StubSettings().changed(app={"comunity": False})
+    with pytest.raises(SettingsError, match="unknown setting 'ap'"):
+        StubSettings().changed(ap={})
+
+
+def test_the_key_is_not_shown() -> None:
+    assert DEFAULT_KEY not in repr(StubSettings())
+    with pytest.raises(SettingsError) as problem:
+        StubSettings.read({"app": {"key": [DEFAULT_KEY]}})
+    assert DEFAULT_KEY not in str(problem.value)

@@ -1,0 +1,123 @@
+"""State as data and back, deterministic and without secrets."""
+
+import base64
+from typing import Any
+
+import orjson
+import pytest
+
+from channel_adapter.stub.settings import DEFAULT_KEY
+from channel_adapter.stub.world.snapshot import SnapshotError
+from tests.unit.worlds import CHANNEL, DAY, OWNER, Play, text
+
+
+def busy() -> Play:
+    """A world in which there is something of everything."""
+    play = Play(app={"member_fields": ["lvl"]})
+    play.channel("a", "b", AppDefinedData=[{"Key": "ch_tag", "Value": "1"}])
+    play.call("modify_group_member_info", GroupId=CHANNEL, Member_Account="a", NameCard="Ann", Role="Admin")
+    field = [{"Key": "lvl", "Value": "3"}]
+    play.call("modify_group_member_info", GroupId=CHANNEL, Member_Account="b", AppMemberDefinedData=field, MuteTime=DAY)
+    play.send("汉 🎈", SupportMessageExtension=1)
+    play.send(SendMsgControl=["NoUnread"])
+    play.send()
+    pair = [{"Key": "thumb", "Value": "1"}]
+    play.call(
+        "group_set_key_values", "openim_msg_ext_http_svc", GroupId=CHANNEL, MsgSeq=1, OperateType=1, ExtensionList=pair
+    )
+    play.call("group_msg_recall", GroupId=CHANNEL, MsgSeqList=[{"MsgSeq": 3}])
+    play.call("pin_message", GroupId=CHANNEL, MsgSeq=1)
+    play.call("create_group", Type="Public", GroupId="room", Name="n", MemberList=[{"Member_Account": "a"}])
+    service = "official_account_open_http_svc"
+    play.call("create_official_account", service, OfficialAccountUserID="@TOA#_n", Owner_Account=OWNER, Name="n")
+    play.call("create_official_account", service, OfficialAccountUserID="@TOA#_x", Owner_Account=OWNER, Name="n")
+    play.call("destroy_official_account", service, Official_Account="@TOA#_x")
+    play.call("add_subscriber", service, Official_Account="@TOA#_n", SubscriberList=[{"Subscriber_Account": "a"}])
+    play.call("send_official_account_msg", service, Official_Account="@TOA#_n", Random=1, MsgBody=text())
+    group = [{"GroupName": "Channels", "ContactItem": [{"Type": 2, "ToGroupId": CHANNEL}]}]
+    play.call("create_contact_group", "recentcontact", From_Account="a", GroupContactItem=group)
+    play.call("delete", "recentcontact", From_Account="a", Type=2, ToGroupid="room")
+    play.people("gone")
+    play.call("account_delete", "im_open_login_svc", DeleteItem=[{"UserID": "gone"}])
+    item = [{"Tag": "Tag_Profile_IM_Nick", "Value": "Ann"}]
+    play.call("portrait_set", "profile", From_Account="a", ProfileItem=item)
+    play.world.client("a").login()
+    return play
+
+
+def through_json(play: Play) -> Play:
+    """Another world, loaded from the bytes that the first one wrote."""
+    data = orjson.loads(orjson.dumps(play.world.dump()))
+    other = Play(app={"member_fields": ["lvl"]})
+    other.world.load(data)
+    return other
+
+
+def test_a_loaded_world_is_the_same_world() -> None:
+    play = busy()
+    other = through_json(play)
+    assert other.world.dump() == play.world.dump()
+    for each in (play, other):
+        each.clock.advance(1)
+    questions: tuple[tuple[str, str, dict[str, Any]], ...] = (
+        ("get_group_info", "group_open_http_svc", {"GroupIdList": [CHANNEL, "room"]}),
+        ("get_group_member_info", "group_open_http_svc", {"GroupId": CHANNEL, "Limit": 2}),
+        ("get_joined_group_list", "group_open_http_svc", {"Member_Account": "a"}),
+        ("group_msg_get_simple", "group_open_http_svc", {"GroupId": CHANNEL, "ReqMsgNumber": 9, "WithRecalledMsg": 1}),
+        ("get_group_muted_account", "group_open_http_svc", {"GroupId": CHANNEL}),
+        ("get_contact_group", "recentcontact", {"From_Account": "a", "StartIndex": 0}),
+        ("official_account_msg_get_simple", "official_account_open_http_svc", {"Official_Account": "@TOA#_n"}),
+        ("create_group", "group_open_http_svc", {"Type": "Community", "Name": "n"}),
+    )
+    for name, service, body in questions:
+        assert other.call(name, service, **body) == play.call(name, service, **body)
+    assert other.code("account_import", "im_open_login_svc", UserID="gone") == 70402
+
+
+def test_a_repeat_is_known_after_loading() -> None:
+    play = busy()
+    body = {"GroupId": CHANNEL, "Random": 77, "From_Account": OWNER, "MsgBody": text()}
+    first = play.call("send_group_msg", **body)
+    assert through_json(play).call("send_group_msg", **body) == first
+
+
+def test_a_dump_is_a_copy() -> None:
+    play = busy()
+    data = play.world.dump()
+    before = orjson.dumps(data)
+    play.call("modify_group_base_info", GroupId=CHANNEL, AppDefinedData=[{"Key": "ch_tag", "Value": "2"}])
+    play.call("modify_group_member_info", GroupId=CHANNEL, Member_Account="a", NameCard="Other")
+    assert orjson.dumps(data) == before
+    play.world.load(data)
+    play.call("modify_group_base_info", GroupId=CHANNEL, AppDefinedData=[{"Key": "ch_tag", "Value": "3"}])
+    assert orjson.dumps(data) == before
+
+
+def test_no_secret_is_in_it() -> None:
+    assert DEFAULT_KEY.encode() not in orjson.dumps(busy().world.dump())
+
+
+def test_what_cannot_be_loaded_says_why_and_changes_nothing() -> None:
+    play = busy()
+    good = play.world.dump()
+    columns = good["groups"][0]["members"]
+    short = columns | {"read": base64.b64encode(b"\0" * 8).decode()}
+    bad: tuple[tuple[Any, str], ...] = (
+        ({}, "version None"),
+        (good | {"version": 2}, "version 2"),
+        ([], "version None"),
+        ({key: value for key, value in good.items() if key != "groups"}, "damaged"),
+        (good | {"groups": [{"group_id": "x"}]}, "damaged"),
+        (good | {"groups": [good["groups"][0] | {"members": short}]}, "differ in length"),
+        (good | {"random": [3, [1], None]}, "damaged"),
+    )
+    for data, reason in bad:
+        with pytest.raises(SnapshotError, match=reason):
+            play.world.load(data)
+        assert play.world.dump() == good
+
+
+def test_reset_forgets_everything() -> None:
+    play = busy()
+    play.world.reset()
+    assert play.world.dump() == Play(app={"member_fields": ["lvl"]}).world.dump()
