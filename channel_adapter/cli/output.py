@@ -99,11 +99,15 @@ class Output:
         """A traceback on stderr, also for machines: they asked for it."""
         self._write_error(text)
 
-    def progress(self, what: str, total: int | None = None) -> Progress:
-        """How far a long job is, on stderr. Under --json only with -v, and then as lines."""
-        if self._stderr.isatty() and not self.json:
+    def progress(self, what: str, total: int | None = None, *, beside_rows: bool = False) -> Progress:
+        """How far a long job is, on stderr. Under --json only with -v, and then as lines.
+
+        `beside_rows`: the job writes rows all the time; where they go to a terminal, they are progress enough.
+        """
+        quiet = (self.json and not self.verbose) or (beside_rows and self.to_terminal)
+        if self._stderr.isatty() and not self.json and not quiet:
             return Bar(what, total, self._stderr)
-        return Lines(what, total, self._write_error, quiet=self.json and not self.verbose)
+        return Lines(what, total, self._write_error, quiet=quiet)
 
     def error(
         self,

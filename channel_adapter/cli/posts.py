@@ -182,7 +182,7 @@ def _date(text: str | None) -> datetime | None:
 
 
 async def _run_import(run: Run, job: FeedImport, feed: Feed, channel: str, *, dry_run: bool, limit: int | None) -> None:
-    run.so_far = lambda: _summary(job, feed) if job.counts else "nothing was published"
+    run.so_far = lambda: _summary(job, feed) if job.counts else ""
     report = run.output.report("entries", {"channel": channel, "feed": feed.title})
     rows: list[Imported] = []
     complete = False

@@ -53,15 +53,20 @@ async def list_subscribers(
     columns = ("user", "role", "since", "notifications")
     async with run.adapter() as adapter:
         rows = adapter.subscriptions.subscribers(channel, cursor=cursor)
-        with run.output.progress("listed") as progress, run.output.items(columns, empty="nobody follows it") as listing:
-            run.so_far = lambda: (
-                f"{progress.done:,} were listed" + (f"; go on with --cursor {rows.cursor}" if rows.cursor else "")
-            )
+        with (
+            run.output.progress("listed", beside_rows=True) as progress,
+            run.output.items(columns, empty="nobody follows it") as listing,
+        ):
+            run.so_far = lambda: f"{progress.done:,} were listed{_resume(rows.cursor)}" if progress.done else ""
             async for row in rows:
                 listing.add(row, row.user, row.role, row.since, row.notifications)
                 progress.advance()
                 if listing.count == limit:
                     break
+
+
+def _resume(cursor: str | None) -> str:
+    return f"; go on with --cursor {cursor}" if cursor else ""
 
 
 @command(app, "subscribers", "check", example="channel-adapter subscribers check harbor_news reader_1 reader_2")
@@ -103,6 +108,8 @@ async def import_file(
                 job = _Import(run, progress, run.output.report("problems", {"channel": channel}))
                 people = job.people(found, in_thread=total is None)
                 await job.follow(adapter.subscriptions.subscribe(channel, people, import_missing=import_missing))
+    if not run.output.json:
+        run.output.line(job.sentence())
     return job.code
 
 
@@ -110,14 +117,13 @@ class _Import:
     """Counts what comes of a file, and reports every line that did not end as asked."""
 
     def __init__(self, run: Run, progress: Progress, report: ObjectWriter | None) -> None:
-        self._output = run.output
         self._progress = progress
         self._report = report
         self._lines: dict[str, int] = {}
         self.counts: Counter[OutcomeKind] = Counter()
         self.broken = 0
         self.read = 0
-        run.so_far = self.sentence
+        run.so_far = lambda: self.sentence() if self.counts else ""
 
     async def people(self, found: Iterator[Person | BrokenLine], *, in_thread: bool) -> AsyncIterator[str]:
         """The people of the file; broken lines go into the report."""
@@ -143,8 +149,6 @@ class _Import:
                 self._report.close(
                     {"read": self.read, "broken_lines": self.broken, "counts": dict(self.counts), "complete": complete}
                 )
-        if self._report is None:
-            self._output.line(self.sentence())
 
     @property
     def code(self) -> Exit:

@@ -62,18 +62,6 @@ def test_an_import_that_is_interrupted_says_how_far_it_got(cli: Shell, new_chann
     assert "added" in said.error["message"]
 
 
-def test_a_job_that_waits_for_stdin_can_be_interrupted(cli: Shell) -> None:
-    process = cli.start("subscribers", "import", "x", "-", "-v", stdin=subprocess.PIPE)
-    assert process.stdin is not None
-    process.stdin.write(b"reader_1\n" * 100)  # a whole batch, so that the first call shows that it runs
-    process.stdin.flush()
-    assert process.stderr is not None
-    told = process.stderr.readline()
-    said = interrupted(process, told)
-    process.stdin.close()
-    assert said.err.splitlines()[-1].startswith("error: interrupted: ")
-
-
 def test_a_reader_that_leaves_is_no_complaint(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
     cli("subscribers", "add", news, *(f"reader_{n}" for n in range(1, 80)))

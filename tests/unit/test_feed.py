@@ -1,5 +1,6 @@
 """Feeds as entries, and entries as posts that are published once."""
 
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -139,6 +140,12 @@ def test_a_long_body_is_shortened_and_says_so() -> None:
 def test_what_is_no_feed_is_refused_in_one_sentence(data: bytes) -> None:
     with pytest.raises(UsageError, match=r"^news\.xml is neither RSS nor Atom"):
         read_feed(data, name="news.xml")
+
+
+def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "feedparser", None)
+    with pytest.raises(UsageError, match=r"pip install 'channel-adapter\[feeds\]'"):
+        read_feed(rss(""))
 
 
 def test_a_feed_with_a_bad_place_is_read_with_a_warning() -> None:
