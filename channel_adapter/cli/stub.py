@@ -2,6 +2,7 @@
 
 # ruff: noqa: PLC0415 - the stub is imported when it runs, not for its help
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,8 +12,8 @@ from channel_adapter.cli.command import Run, command, single
 from channel_adapter.cli.exits import SettingsError, UsageError
 
 if TYPE_CHECKING:
+    from channel_adapter.stub.scenario import Scenario
     from channel_adapter.stub.serve import StubServer
-    from channel_adapter.stub.settings import StubSettings
 
 app = single()
 
@@ -45,34 +46,48 @@ async def stub(
         Path | None, typer.Option(metavar="FILE", help="Gets one JSON line with url, sdkappid, admin, key, ca_file.")
     ] = None,
     latency: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Added to every answer.")] = 0.0,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same ids.")] = 0,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same ids and the same trouble.")] = 0,
+    control: Annotated[
+        bool, typer.Option("--control", help="Open the control plane under /_stub/, for loopback.")
+    ] = False,
+    control_token: Annotated[
+        str | None, typer.Option(metavar="TOKEN", help="Opens it to others too, with this bearer token.")
+    ] = None,
 ) -> None:
     """Run the stub server until it is told to end: the service on your own machine, for tests in any language.
 
-    It checks signatures, keeps state, and answers with the documented codes and limits. --config names a settings
-    file for the stub; the options here are stronger. SIGTERM and Ctrl-C end it at once with exit code 0.
+    It checks signatures, keeps state, and answers with the documented codes and limits. --config names a file with the
+    stub's settings, faults and webhooks; the options here are stronger. SIGTERM and Ctrl-C end it at once with exit
+    code 0.
     """
+    from pydantic import SecretStr
+
+    from channel_adapter.stub.control import ControlSettings
     from channel_adapter.stub.serve import TLS_NAMES, serve
 
-    settings = _settings(run.config, {"sdkappid": sdkappid, "key": key, "admin": admin, "group_fields": group_field})
+    scenario = _scenario(run.config, {"sdkappid": sdkappid, "key": key, "admin": admin, "group_fields": group_field})
+    token = SecretStr(control_token) if control_token else None
     try:
         await serve(
-            settings, host=host, port=port, tls=_certificate(tls, cert, key_file),
+            scenario.settings, host=host, port=port, tls=_certificate(tls, cert, key_file),
             tls_names=[*TLS_NAMES, *(tls_name or ())], ready_file=ready_file, latency=latency, seed=seed,
+            faults=scenario.faults, webhooks=scenario.webhooks,
+            control=ControlSettings(token=token) if control or token else None,
             on_ready=lambda server: _tell(run, server),
         )  # fmt: skip
     except OSError as error:
         raise UsageError(f"the stub cannot start on {host}:{port}: {error.strerror or error}", field="port") from None
 
 
-def _settings(config: str | None, given: dict[str, Any]) -> "StubSettings":
+def _scenario(config: str | None, given: dict[str, Any]) -> "Scenario":
+    from channel_adapter.stub.scenario import Scenario
     from channel_adapter.stub.settings import SettingsError as Unusable
     from channel_adapter.stub.settings import StubSettings
 
     app_given = {name: value for name, value in given.items() if value}
     try:
-        settings = StubSettings.load(config) if config else StubSettings()
-        return settings.changed(app=app_given) if app_given else settings
+        scenario = Scenario.load(config) if config else Scenario(StubSettings())
+        return replace(scenario, settings=scenario.settings.changed(app=app_given)) if app_given else scenario
     except Unusable as wrong:
         raise SettingsError(str(wrong), field="config") from None
 

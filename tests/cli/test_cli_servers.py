@@ -42,11 +42,13 @@ def test_the_escape_hatch(cli: Shell) -> None:
     assert cli("call", "group_open_http_svc", "no_such_command", code=1).out == ""
 
 
-def test_a_stub_with_tls(cli: Shell, tmp_path: Path) -> None:
+def test_a_stub_with_tls_a_scenario_and_a_control_plane(cli: Shell, tmp_path: Path) -> None:
     ready = tmp_path / "ready.json"
+    scenario = Path(__file__).parents[2] / "config" / "scenarios" / "strict.toml"
     process = cli.start(
-        "stub", "--port", "0", "--tls", "--key", KEY, "--sdkappid", "77", "--ready-file", str(ready), "--json"
-    )
+        "stub", "--port", "0", "--tls", "--key", KEY, "--sdkappid", "77", "--ready-file", str(ready), "--json",
+        "--config", str(scenario), "--control",
+    )  # fmt: skip
     try:
         deadline = time.monotonic() + SECONDS
         while not ready.exists():
@@ -56,8 +58,9 @@ def test_a_stub_with_tls(cli: Shell, tmp_path: Path) -> None:
         about = json.loads(ready.read_text())
         assert (about["sdkappid"], about["admin"], about["key"]) == (77, "administrator", KEY)
         trust = ssl.create_default_context(cafile=about["ca_file"])
-        with urllib.request.urlopen(f"{about['url']}/v4/openim/x", b"{}", timeout=SECONDS, context=trust) as answer:  # noqa: S310
-            assert json.load(answer)["ActionStatus"] == "FAIL"
+        for path, body, told in (("v4/openim/x", b"{}", '"FAIL"'), ("_stub/health", None, "77")):
+            with urllib.request.urlopen(f"{about['url']}/{path}", body, timeout=SECONDS, context=trust) as answer:  # noqa: S310
+                assert told in answer.read().decode()
     finally:
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=SECONDS)
