@@ -101,7 +101,7 @@ async def read_raw(request: web.BaseRequest, most: int) -> bytes:
     """The body as it came. Refusal 60002 when it is over `most` bytes or its transfer is broken."""
     if hdrs.EXPECT in request.headers and request.transport is not None:
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    too_large = Refusal(codes.BAD_URL, f"the request is over {most} bytes")
+    too_large = Refusal(codes.BAD_URL, f"the request is over {most} bytes", guess="request-size")
     length = request.content_length
     if length is not None and length > most:
         raise too_large

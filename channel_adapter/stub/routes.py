@@ -73,7 +73,8 @@ def refuse_service(target: Target) -> NoReturn:
 def refuse_command(target: Target) -> NoReturn:
     """10003 where the service speaks group codes, else 60008, as a wrong pair is known to be answered."""
     code = codes.UNKNOWN_COMMAND if target.service in _HAS_GROUP_CODES else codes.SERVICE_TIMEOUT
-    raise Refusal(code, f"no command /{VERSION}/{target.service}/{target.name}{_hint(target)}")
+    info = f"no command /{VERSION}/{target.service}/{target.name}{_hint(target)}"
+    raise Refusal(code, info, guess="unknown-command")
 
 
 def nearest(service: str, name: str) -> str | None:

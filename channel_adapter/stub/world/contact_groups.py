@@ -12,9 +12,9 @@ from channel_adapter.tencent.wire import contact_groups as wire
 OPERATIONS = (wire.ADD, wire.REMOVE)
 
 
-def bad(info: str) -> Refusal:
+def bad(info: str, *, guess: str | None = None) -> Refusal:
     """The family's refusal of a parameter."""
-    return Refusal(codes.CONTACT_BAD_PARAMETER, info)
+    return Refusal(codes.CONTACT_BAD_PARAMETER, info, guess=guess)
 
 
 def read_conversation(item: wire.ContactItem) -> Conversation:
@@ -55,7 +55,9 @@ def _check_room(call: Call[Any], book: ContactBook, number: int | None, new: Ite
         filed = set(book.conversations(number)) if number is not None else set()
     most = call.settings.limits.grouped_conversations
     if len(filed.union(new)) > most:
-        raise Refusal(codes.TOO_MANY_CONVERSATIONS, f"{most} conversations in groups at most")
+        raise Refusal(
+            codes.TOO_MANY_CONVERSATIONS, f"{most} conversations in groups at most", guess="contact-group-limit"
+        )
 
 
 def missing(call: Call[Any], user: str, conversation: Conversation) -> tuple[int, str] | None:
@@ -77,7 +79,7 @@ def create_contact_group(call: Call[wire.CreateContactGroupRequest]) -> wire.Cre
     """One group a call, with its first conversations; an existing name is 50002 unless merging is on."""
     user = call.request.from_account
     if len(call.request.group_contact_item) != 1:
-        raise bad("GroupContactItem: exactly one group a call")
+        raise bad("GroupContactItem: exactly one group a call", guess="contact-group-batch")
     new = call.request.group_contact_item[0]
     if not new.group_name:
         raise bad("GroupName is empty")
@@ -87,7 +89,7 @@ def create_contact_group(call: Call[wire.CreateContactGroupRequest]) -> wire.Cre
     check_count(call, conversations)
     number = book.number(new.group_name)
     if number is not None and call.settings.behaviour.contact_group_duplicate == "refuse":
-        raise bad("GroupName: the user has a group of this name")
+        raise bad("GroupName: the user has a group of this name", guess="contact-group-duplicate")
     if number is None and len(book.groups) >= call.settings.limits.contact_groups:
         raise Refusal(codes.TOO_MANY_CONTACT_GROUPS, f"a user has {call.settings.limits.contact_groups} groups at most")
     problems = [missing(call, user, conversation) for conversation in conversations]
@@ -138,7 +140,7 @@ def _rename(
     _check_name(call, update.new_group_name)
     number = _find(book, update.old_group_name)
     if book.number(update.new_group_name) not in (None, number):
-        raise bad("NewGroupName: the user has a group of this name")
+        raise bad("NewGroupName: the user has a group of this name", guess="contact-group-duplicate")
     book.groups[number] = update.new_group_name
     return _updated(update, update.new_group_name, number, None)
 
@@ -197,7 +199,7 @@ def _updated(
 def del_contact_group(call: Call[wire.DelContactGroupRequest]) -> wire.DelContactGroupReply:
     """One group a call; its conversations stay [doc 53441]."""
     if len(call.request.group_name) != 1:
-        raise bad("GroupName: exactly one name a call")
+        raise bad("GroupName: exactly one name a call", guess="contact-group-batch")
     book = open_book(call, call.request.from_account)
     name = call.request.group_name[0]
     number = _find(book, name)
@@ -211,7 +213,7 @@ def search_contact_group(call: Call[wire.SearchContactGroupRequest]) -> wire.Sea
     asked = [read_conversation(item) for item in call.request.contact_item]
     most = call.settings.limits.conversation_search
     if not 1 <= len(asked) <= most:
-        raise bad(f"ContactItem: 1 to {most} conversations")
+        raise bad(f"ContactItem: 1 to {most} conversations", guess="conversation-search-batch")
     book = open_book(call, call.request.from_account)
     bare = call.settings.behaviour.search_returns_bare
     return wire.SearchContactGroupReply(

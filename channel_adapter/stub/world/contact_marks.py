@@ -28,7 +28,7 @@ def mark_contact(call: Call[wire.MarkContactRequest]) -> wire.MarkContactReply:
     marked = {key for key, problem in zip(conversations, problems, strict=True) if problem is None}
     most = call.settings.limits.grouped_conversations
     if len(marked.union(book.marked())) > most:
-        raise Refusal(codes.TOO_MANY_CONVERSATIONS, f"{most} marked conversations at most")
+        raise Refusal(codes.TOO_MANY_CONVERSATIONS, f"{most} marked conversations at most", guess="contact-mark-limit")
     book = call.state.contact_book(user)
     results = []
     for item, conversation, problem in zip(items, conversations, problems, strict=True):

@@ -32,7 +32,7 @@ def check_change(call: Call[Any], change: Change) -> None:
     limits = call.settings.limits
     rules.check_choice("OperateType", change.operation, OPERATIONS)
     if change.operation != wire.CLEAR and not 1 <= len(change.items) <= limits.extension_keys_per_call:
-        raise rules.bad(f"ExtensionList: 1 to {limits.extension_keys_per_call} pairs")
+        raise rules.bad(f"ExtensionList: 1 to {limits.extension_keys_per_call} pairs", guess="extension-batch")
     for item in change.items:
         if not item.key:
             raise rules.bad("Key is empty")
@@ -49,12 +49,16 @@ def find_message(call: Call[Any], group_id: str, seq: int) -> tuple[Group, Messa
     behaviour = call.settings.behaviour
     refused = group.type == groups.COMMUNITY and not behaviour.community_extensions
     if refused or group.type == groups.AV_CHAT_ROOM:
-        raise Refusal(behaviour.extension_unsupported_code, f"no message extensions in a group of type {group.type}")
+        raise Refusal(
+            behaviour.extension_unsupported_code,
+            f"no message extensions in a group of type {group.type}",
+            guess="extension-unsupported",
+        )
     message = group.log.get(seq)
     if message is None or expired(call, message):
         raise Refusal(codes.EXTENSION_NO_MESSAGE, "the message does not exist")
     if message.recalled and behaviour.extension_recalled_code:
-        raise Refusal(behaviour.extension_recalled_code, "the message was recalled")
+        raise Refusal(behaviour.extension_recalled_code, "the message was recalled", guess="extension-after-recall")
     return group, message
 
 
@@ -112,7 +116,11 @@ def _check_rate(call: Call[Any], store: Extensions) -> None:
     while store.writes and not 0 <= call.time - store.writes[0] < RATE_SECONDS:
         store.writes.popleft()
     if len(store.writes) >= call.settings.limits.extension_sets_per_minute:
-        raise Refusal(codes.EXTENSION_TOO_FREQUENT, "too many changes on this message within a minute")
+        raise Refusal(
+            codes.EXTENSION_TOO_FREQUENT,
+            "too many changes on this message within a minute",
+            guess="extension-rate",
+        )
 
 
 def _judge(call: Call[Any], store: Extensions, change: Change) -> list[int]:
@@ -129,7 +137,7 @@ def _judge(call: Call[Any], store: Extensions, change: Change) -> list[int]:
             verdicts.append(call.settings.behaviour.extension_delete_missing_code)
         elif change.operation == wire.SET and item.key not in held and len(held) >= most:
             if call.settings.behaviour.extension_over_limit == "refuse_call":
-                raise rules.bad(f"a message holds {most} pairs at most")
+                raise rules.bad(f"a message holds {most} pairs at most", guess="extension-over-limit")
             verdicts.append(codes.BAD_PARAMETER)
         else:
             verdicts.append(codes.OK)
@@ -162,7 +170,11 @@ def group_get_key_values(call: Call[wire.GroupGetKeyValuesRequest]) -> wire.Grou
     _, message = find_message(call, request.group_id, request.msg_seq)
     behaviour = call.settings.behaviour
     if not message.supports_extensions and behaviour.extension_unflagged_read_code:
-        raise Refusal(behaviour.extension_unflagged_read_code, "the message was sent without SupportMessageExtension")
+        raise Refusal(
+            behaviour.extension_unflagged_read_code,
+            "the message was sent without SupportMessageExtension",
+            guess="extension-read-without-flag",
+        )
     store = message.extensions or Extensions()
     pairs = [
         wire.Extension(key=key, value=value or "", seq=seq)

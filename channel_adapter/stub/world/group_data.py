@@ -20,7 +20,7 @@ ATTRIBUTE_KEY_BYTES, ATTRIBUTE_BYTES, ATTRIBUTES_BYTES = 32, 4_000, 16_000  # ke
 def _group(call: Call[Any], *, on_communities: bool) -> Group:
     group: Group = call.state.group(call.request.group_id)
     if group.type == groups.COMMUNITY and not on_communities:
-        raise Refusal(codes.NOT_ALLOWED, "not for Communities")
+        raise Refusal(codes.NOT_ALLOWED, "not for Communities", guess="command-for-other-types")
     return group
 
 

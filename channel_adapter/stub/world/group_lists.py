@@ -21,7 +21,7 @@ def get_joined_group_list(call: Call[wire.GetJoinedGroupListRequest]) -> wire.Ge
     group_type = request.group_type or request.type or None  # "" is absent: a public SDK always sends the field
     _check_joined_request(call, group_type)
     user = request.member_account
-    rules.check_account(call, user, "Member_Account")
+    rules.check_account(call, user, "Member_Account", guess="joined-list-of-unknown-account")
     found = [group for group in call.state.joined.of(user) if _matches(call, group, group_type)]
     found.sort(key=lambda group: (group.members.joined(_row(group, user)), group.serial))
     start = request.offset or 0
@@ -111,7 +111,7 @@ def set_unread_msg_num(call: Call[wire.SetUnreadMsgNumRequest]) -> wire.SetUnrea
         raise rules.bad("UnreadMsgNum must be 0 or more")
     row = group.members.find(call.request.member_account)
     if row is None:
-        raise Refusal(codes.NOT_ALLOWED, "Member_Account is not a member of the group")
+        raise Refusal(codes.NOT_ALLOWED, "Member_Account is not a member of the group", guess="change-of-outsider")
     if group.type not in (wire.CHAT_ROOM, wire.AV_CHAT_ROOM):
         total = group.log.next_seq - 1
         group.members.set_read(row, total - min(call.request.unread_msg_num, total))

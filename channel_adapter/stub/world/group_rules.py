@@ -42,9 +42,9 @@ class Field(Protocol):
     value: str
 
 
-def bad(info: str) -> Refusal:
+def bad(info: str, *, guess: str | None = None) -> Refusal:
     """The group family's refusal of a parameter."""
-    return Refusal(codes.BAD_PARAMETER, info)
+    return Refusal(codes.BAD_PARAMETER, info, guess=guess)
 
 
 def check_bytes(name: str, value: str | None, most: int) -> None:
@@ -91,7 +91,8 @@ def check_fields(what: str, fields: Sequence[Field] | None, declared: Sequence[s
     """Every key must be declared in the console; an unknown one is named [decision 7]."""
     for item in fields or ():
         if item.key not in declared:
-            raise bad(f"{what}: the key {item.key[: limits.GROUP_ID_BYTES]!r} is not declared in the console")
+            key = item.key[: limits.GROUP_ID_BYTES]
+            raise bad(f"{what}: the key {key!r} is not declared in the console", guess="undeclared-key")
         check_bytes(f"{what} {item.key}", item.value, most)
 
 
@@ -116,11 +117,12 @@ def write_fields(target: dict[str, str], fields: Sequence[Field] | None) -> None
 
 def check_new_id(call: Call[Any], group_type: str, group_id: str) -> None:
     """Is this a legal custom id for a group of the type? 10015 if not [docS 1502, doc 48172]"""
+    reserved = group_type == wire.COMMUNITY and group_id.startswith(limits.COMMUNITY_ID_RESERVED)
     if group_type == wire.COMMUNITY:
         legal = (
             group_id.startswith(limits.COMMUNITY_ID_PREFIX)
             and group_id != limits.COMMUNITY_ID_PREFIX
-            and not group_id.startswith(limits.COMMUNITY_ID_RESERVED)
+            and not reserved
             and limits.TOPIC_ID_MARK not in group_id
         )
     else:
@@ -131,6 +133,7 @@ def check_new_id(call: Call[Any], group_type: str, group_id: str) -> None:
             f"GroupId: 1 to {limits.GROUP_ID_BYTES} bytes of printable ASCII; of a Community: starts with "
             f"{limits.COMMUNITY_ID_PREFIX}, not with {limits.COMMUNITY_ID_RESERVED}; of others: not with "
             f"{OTHER_TYPES_PREFIX}",
+            guess="reserved-community-id" if reserved else None,
         )
 
 
@@ -149,10 +152,10 @@ def check_community(call: Call[Any], group_type: str | None) -> None:
         raise Refusal(codes.COMMUNITY_OFF, "Communities are not enabled for this app")
 
 
-def check_account(call: Call[Any], user: str | None, field: str) -> None:
+def check_account(call: Call[Any], user: str | None, field: str, *, guess: str = "unknown-account-code") -> None:
     """10019 for an account that is not imported; None is fine."""
     if user is not None and call.state.account(user) is None:
-        raise Refusal(codes.NO_SUCH_ACCOUNT, f"{field}: the account does not exist")
+        raise Refusal(codes.NO_SUCH_ACCOUNT, f"{field}: the account does not exist", guess=guess)
 
 
 def has_room(call: Call[Any], user: str) -> bool:
@@ -163,7 +166,7 @@ def has_room(call: Call[Any], user: str) -> bool:
 def check_topicless(topic_id: str | None) -> None:
     """Groups without topics take no TopicId [inferred]."""
     if topic_id:
-        raise bad("TopicId: the group has no topics")
+        raise bad("TopicId: the group has no topics", guess="topic-id-without-topics")
 
 
 def is_staff(group: Group, user: str) -> bool:

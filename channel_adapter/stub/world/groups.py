@@ -30,7 +30,9 @@ def check_new_group(call: Call[Any], request: NewGroupRequest) -> None:
     if request.max_member_count is not None and request.max_member_count < 1:
         raise rules.bad("MaxMemberCount must be 1 or more")
     if request.max_member_count is not None and request.max_member_count > most:
-        raise Refusal(codes.MEMBERS_OVER_PLAN, f"MaxMemberCount: the plan allows {most} members")
+        raise Refusal(
+            codes.MEMBERS_OVER_PLAN, f"MaxMemberCount: the plan allows {most} members", guess="member-count-over-plan"
+        )
     if request.group_id is not None:
         rules.check_new_id(call, request.type, request.group_id)
     rules.check_account(call, request.owner_account, "Owner_Account")
@@ -38,7 +40,7 @@ def check_new_group(call: Call[Any], request: NewGroupRequest) -> None:
         raise Refusal(codes.USER_IN_TOO_MANY_GROUPS, "Owner_Account is in too many groups")
     communities = call.settings.limits.communities
     if request.type == wire.COMMUNITY and call.state.community_count >= communities:
-        raise Refusal(codes.TOO_FREQUENT, f"the app has {communities} Communities already")
+        raise Refusal(codes.TOO_FREQUENT, f"the app has {communities} Communities already", guess="community-quota")
 
 
 def add_group(call: Call[Any], request: NewGroupRequest, create_time: int) -> Group:
@@ -143,7 +145,7 @@ def get_group_info(call: Call[wire.GetGroupInfoRequest]) -> wire.GetGroupInfoRep
     """The call succeeds; every item has its own code [docS 1616]."""
     asked = call.request.group_id_list
     if not 1 <= len(asked) <= call.settings.limits.group_info:
-        raise rules.bad(f"GroupIdList: 1 to {call.settings.limits.group_info} ids")
+        raise rules.bad(f"GroupIdList: 1 to {call.settings.limits.group_info} ids", guess="group-info-batch")
     return wire.GetGroupInfoReply(group_info=[_info(call, group_id) for group_id in asked])
 
 
@@ -256,7 +258,7 @@ def change_group_owner(call: Call[wire.ChangeGroupOwnerRequest]) -> wire.ChangeG
     rules.check_account(call, call.request.from_account, "From_Account")
     new = group.members.find(call.request.new_owner_account)
     if new is None:
-        raise rules.bad("NewOwner_Account is not a member of the group")
+        raise rules.bad("NewOwner_Account is not a member of the group", guess="new-owner-outside")
     old = group.members.find(group.owner)
     if old == new:
         return wire.ChangeGroupOwnerReply()

@@ -24,7 +24,7 @@ def get_group_member_info(call: Call[wire.GetGroupMemberInfoRequest]) -> wire.Ge
     roles = _roles(request.member_role_filter)
     community = group.type == groups.COMMUNITY
     if community and request.offset:  # a public SDK always sends 0
-        raise rules.bad("Offset is not for Communities: page with Next")
+        raise rules.bad("Offset is not for Communities: page with Next", guess="member-list-offset")
     if request.offset is not None and request.offset < 0:
         raise rules.bad("Offset must be 0 or more")
     rows, following = _page(group.members, _cursor(request.next), request.limit or limits.MEMBERS_PER_PAGE, roles)

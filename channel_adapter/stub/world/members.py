@@ -55,7 +55,12 @@ def admit(call: Call[Any], group: Group, users: Sequence[str], join_type: str, o
 def refuse_full(call: Call[Any], group: Group) -> Refusal:
     """10014; the app is told when a join fails because the group is full, too [doc 34376]."""
     call.emit("Group.CallbackAfterGroupFull", GroupId=group.group_id)
-    return Refusal(codes.GROUP_FULL, f"the group holds {group.max_members} members")
+    some_fit = len(group.members) < group.max_members
+    return Refusal(
+        codes.GROUP_FULL,
+        f"the group holds {group.max_members} members",
+        guess="batch-over-capacity" if some_fit else None,
+    )
 
 
 def remove(call: Call[Any], group: Group, users: Sequence[str], exit_type: str, operator: str) -> None:
@@ -88,7 +93,7 @@ def _check_add(call: Call[wire.AddGroupMemberRequest]) -> tuple[Group, list[str]
     rules.check_choice("Silence", call.request.silence, (0, 1))
     if call.settings.behaviour.unknown_account == "refuse_call":
         for user in users:
-            rules.check_account(call, user, "MemberList")
+            rules.check_account(call, user, "MemberList", guess="unknown-account-in-batch")
     return group, users
 
 
@@ -131,7 +136,7 @@ def delete_group_member(call: Call[wire.DeleteGroupMemberRequest]) -> wire.Delet
         raise rules.bad(f"MemberToDel_Account: 1 to {most} accounts")
     rules.check_choice("Silence", call.request.silence, (0, 1))
     if group.owner and group.owner in users:
-        raise Refusal(codes.NOT_ALLOWED, "the owner cannot be removed")
+        raise Refusal(codes.NOT_ALLOWED, "the owner cannot be removed", guess="owner-removal")
     remove(call, group, users, KICKED, call.caller)
     return wire.DeleteGroupMemberReply()
 
@@ -149,7 +154,7 @@ def modify_group_member_info(call: Call[wire.ModifyGroupMemberInfoRequest]) -> w
     rules.check_range("MuteTime", seconds, 0, limits.MUTE_FOREVER)
     row = group.members.find(request.member_account)
     if row is None:
-        raise Refusal(codes.NOT_ALLOWED, "Member_Account is not a member of the group")
+        raise Refusal(codes.NOT_ALLOWED, "Member_Account is not a member of the group", guess="change-of-outsider")
     if request.role is not None and group.members.role(row) is Role.OWNER:
         raise Refusal(codes.NOT_ALLOWED, "the owner's role changes with change_group_owner only")
     _write_member(call, group, row)
@@ -205,7 +210,7 @@ def forbid_send_msg(call: Call[wire.ForbidSendMsgRequest]) -> wire.ForbidSendMsg
     rules.check_range("MuteTime", seconds, 0, limits.MUTE_FOREVER)
     for user in users:
         if call.state.account(user) is None:
-            raise rules.bad("Members_Account: an account does not exist")
+            raise rules.bad("Members_Account: an account does not exist", guess="mute-of-unknown-account")
     for user in users:
         mute(call, group, user, seconds)
     return wire.ForbidSendMsgReply()

@@ -45,7 +45,9 @@ def check_body(body: Sequence[wire.Element], answer: BodyCodes = SENDING) -> Non
     if not body:
         raise Refusal(answer.empty, "MsgBody is empty")
     if sum(element.msg_type == wire.CUSTOM for element in body) > CUSTOM_ELEMENTS:
-        raise Refusal(answer.element, f"MsgBody: more than {CUSTOM_ELEMENTS} {wire.CUSTOM}")
+        raise Refusal(
+            answer.element, f"MsgBody: more than {CUSTOM_ELEMENTS} {wire.CUSTOM}", guess="two-custom-elements"
+        )
     for element in body:
         _check_element(element, answer)
 

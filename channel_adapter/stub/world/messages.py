@@ -56,7 +56,7 @@ def _check_send(call: SendCall) -> Group:
     try:
         group = call.state.group(request.group_id)
         if request.to_account and group.type not in TARGETED_TYPES:
-            raise rules.bad(f"To_Account is not for {group.type}")
+            raise rules.bad(f"To_Account is not for {group.type}", guess="targeted-message")
         if group.support_topic:
             raise rules.bad("TopicId: messages of a Community with topics live in its topics")
         rules.check_topicless(request.topic_id)
@@ -70,11 +70,11 @@ def _check_send(call: SendCall) -> Group:
 
 def check_sender(call: Call[Any], group: Group, sender: str) -> None:
     """An app admin may always speak, a member unless muted, nobody else [decision 9; inferred]."""
-    rules.check_account(call, sender, "From_Account")
+    rules.check_account(call, sender, "From_Account", guess="unknown-sender")
     if call.is_app_admin(sender):
         return
     if sender not in group.members:
-        raise Refusal(codes.NOT_ALLOWED, "From_Account is not a member of the group")
+        raise Refusal(codes.NOT_ALLOWED, "From_Account is not a member of the group", guess="outside-sender")
     if group.muted_until(sender, call.time) or (group.mute_all and not rules.is_staff(group, sender)):
         raise Refusal(codes.MUTED, "From_Account is muted")
 
@@ -125,7 +125,7 @@ def send(call: SendCall) -> wire.SendGroupMsgReply:
     if first is not None:
         code = call.settings.behaviour.duplicate_answer_code
         if code:
-            raise Refusal(code, "a message with this Random was sent a short while ago")
+            raise Refusal(code, "a message with this Random was sent a short while ago", guess="duplicate-answer")
         return wire.SendGroupMsgReply(msg_seq=first[0], msg_time=first[1])
     call.obey(codes.WEBHOOK_REFUSED)
     if call.decision.code == DROP:
@@ -195,7 +195,7 @@ def modify_group_msg(call: Call[wire.ModifyGroupMsgRequest]) -> wire.ModifyGroup
     """Replace body, CloudCustomData or both; the last write wins [doc 47948]."""
     request = call.request
     if request.msg_body is None and request.cloud_custom_data is None:
-        raise Refusal(codes.ELEMENT_MALFORMED, "neither MsgBody nor CloudCustomData")
+        raise Refusal(codes.ELEMENT_MALFORMED, "neither MsgBody nor CloudCustomData", guess="empty-modification")
     if request.msg_body is not None:
         bodies.check_body(request.msg_body, bodies.MODIFYING)
     group = call.state.group(request.group_id)

@@ -32,9 +32,9 @@ TOLD = ("name", "introduction", "face_url", "organization")  # by the after-modi
 ProfileRequest = wire.CreateOfficialAccountRequest | wire.ModifyOfficialAccountBaseInfoRequest
 
 
-def bad(info: str) -> Refusal:
+def bad(info: str, *, guess: str | None = None) -> Refusal:
     """The management family's refusal of a parameter."""
-    return Refusal(codes.OFFICIAL_BAD_PARAMETER, info)
+    return Refusal(codes.OFFICIAL_BAD_PARAMETER, info, guess=guess)
 
 
 def check_enabled(call: Call[Any]) -> None:
@@ -91,9 +91,13 @@ def _check_create(call: Call[wire.CreateOfficialAccountRequest]) -> None:
             raise Refusal(codes.BAD_OFFICIAL_ACCOUNT_ID, "OfficialAccountUserID is malformed")
         used = account_id in call.state.official_gone and not call.settings.behaviour.official_id_reuse
         if used or account_id in call.state.official:
-            raise Refusal(codes.OFFICIAL_ACCOUNT_ID_TAKEN, "OfficialAccountUserID is taken")
+            raise Refusal(
+                codes.OFFICIAL_ACCOUNT_ID_TAKEN,
+                "OfficialAccountUserID is taken",
+                guess="official-id-reuse" if used else None,
+            )
     if call.state.account(request.owner_account) is None:
-        raise Refusal(codes.OFFICIAL_NOT_ALLOWED, "Owner_Account does not exist")
+        raise Refusal(codes.OFFICIAL_NOT_ALLOWED, "Owner_Account does not exist", guess="official-unknown-owner")
 
 
 def _ask_create(call: Call[wire.CreateOfficialAccountRequest]) -> Event:
@@ -206,7 +210,7 @@ def get_official_account_info(call: Call[wire.GetOfficialAccountInfoRequest]) ->
     check_enabled(call)
     asked, most = call.request.official_account_id_list, call.settings.limits.official_info
     if not 1 <= len(asked) <= most:
-        raise bad(f"OfficialAccountIdList: 1 to {most} ids")
+        raise bad(f"OfficialAccountIdList: 1 to {most} ids", guess="official-info-batch")
     return wire.GetOfficialAccountInfoReply(
         official_account_info_list=[_info(call, item.official_account) for item in asked]
     )
@@ -229,7 +233,7 @@ def get_subscribed_official_account_list(
     request, most = call.request, call.settings.limits.official_subscriptions
     user = request.subscriber_account
     if call.state.account(user) is None:
-        raise bad("Subscriber_Account does not exist")
+        raise bad("Subscriber_Account does not exist", guess="official-unknown-subscriber")
     if request.limit is not None and not 1 <= request.limit <= most:
         raise bad(f"Limit must be 1 to {most}")
     start = request.offset or 0

@@ -132,7 +132,11 @@ def _check_frequency(call: SendCall, account: OfficialAccount) -> None:
     in_this_second = sum(int(moment) == call.now for moment in sent)
     too_many = len(sent) >= most.official_broadcasts_per_hour or in_this_second >= most.official_messages_per_second
     if too_many:
-        raise Refusal(call.settings.behaviour.official_frequency_code, "too many broadcasts of this official account")
+        raise Refusal(
+            call.settings.behaviour.official_frequency_code,
+            "too many broadcasts of this official account",
+            guess="official-frequency",
+        )
 
 
 @handles(catalog.OFFICIAL_ACCOUNT_MSG_GET_SIMPLE)

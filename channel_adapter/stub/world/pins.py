@@ -33,7 +33,7 @@ def pin_message(call: Call[wire.PinMessageRequest]) -> wire.PinMessageReply:
     group = _group(call, request.topic_id)
     rules.check_account(call, request.pinner_account, "Pinner_Account")
     if not _is_there(group, request.msg_seq):
-        raise rules.bad("MsgSeq: the message does not exist")
+        raise rules.bad("MsgSeq: the message does not exist", guess="pin-of-missing-message")
     pinned = [seq for seq in group.pins if _is_there(group, seq)]
     if request.msg_seq in pinned:
         raise Refusal(codes.ALREADY_PINNED, "the message is pinned already")

@@ -16,7 +16,7 @@ from channel_adapter.tencent.wire import messages as wire
 def _refuse_group(call: Call[Any]) -> NoReturn:
     """10010 and 10015 first, then 10007 for every type of group: the stub plays no live rooms and no receipts."""
     group = call.state.group(call.request.group_id)
-    raise Refusal(codes.NOT_ALLOWED, f"not for a group of type {group.type}")
+    raise Refusal(codes.NOT_ALLOWED, f"not for a group of type {group.type}", guess="command-for-other-types")
 
 
 def _refuse_topics(call: Call[Any]) -> NoReturn:
@@ -24,7 +24,7 @@ def _refuse_topics(call: Call[Any]) -> NoReturn:
     if not call.settings.app.community:
         raise Refusal(codes.COMMUNITY_OFF, "Communities are not enabled for this app")
     call.state.group(call.request.group_id)
-    raise Refusal(codes.NOT_ALLOWED, "the Community has no topics")
+    raise Refusal(codes.NOT_ALLOWED, "the Community has no topics", guess="command-for-other-types")
 
 
 def _refuse_broadcast(call: Call[Any]) -> NoReturn:
@@ -36,7 +36,7 @@ def _clear_group_msg(call: Call[wire.ClearGroupMsgRequest]) -> wire.ClearGroupMs
     """Hides messages from clients, which the stub does not play; not for Communities [doc 65970]."""
     group = call.state.group(call.request.group_id)
     if group.type == groups.COMMUNITY:
-        raise Refusal(codes.NOT_ALLOWED, "not for Communities")
+        raise Refusal(codes.NOT_ALLOWED, "not for Communities", guess="command-for-other-types")
     return wire.ClearGroupMsgReply()
 
 

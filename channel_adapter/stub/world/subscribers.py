@@ -83,7 +83,7 @@ def ask(call: Call[Any], account: OfficialAccount, users: Sequence[str]) -> Even
 def _check_batch(call: Call[Any], field: str, users: Sequence[str]) -> None:
     most = call.settings.limits.official_subscribers_per_call
     if not 1 <= len(users) <= most:
-        raise bad(f"{field}: 1 to {most} accounts")
+        raise bad(f"{field}: 1 to {most} accounts", guess="official-subscriber-batch")
 
 
 def _check_add(call: Call[wire.AddSubscriberRequest]) -> tuple[OfficialAccount, list[str]]:
@@ -114,7 +114,7 @@ def delete_subscriber(call: Call[wire.DeleteSubscriberRequest]) -> wire.DeleteSu
     if users is None and call.settings.behaviour.official_delete_alias:
         users = [item.subscriber_account for item in request.subscriber_list or ()]
     if users is None:
-        raise bad("SubscriberToDel_Account is missing")
+        raise bad("SubscriberToDel_Account is missing", guess="official-delete-spelling")
     _check_batch(call, "SubscriberToDel_Account", users)
     return wire.DeleteSubscriberReply(subscriber_list=_results(users, unsubscribe(call, account, users)))
 
@@ -175,7 +175,7 @@ def modify_subscriber_info(call: Call[wire.ModifySubscriberInfoRequest]) -> wire
     account = find(call, request.official_account)
     check_text("CustomString", request.custom_string, call.settings.limits.official_custom_bytes)
     if request.subscriber_account not in account.subscribers:
-        raise bad("Subscriber_Account is not a subscriber")
+        raise bad("Subscriber_Account is not a subscriber", guess="official-unknown-subscriber")
     if request.custom_string is not None:
         account.subscriber_strings[request.subscriber_account] = request.custom_string
     return wire.ModifySubscriberInfoReply()
