@@ -99,13 +99,15 @@ class _Connection(web.RequestHandler):
 
 async def read_raw(request: web.BaseRequest, most: int) -> bytes:
     """The body as it came. Refusal 60002 when it is over `most` bytes or its transfer is broken."""
+    content = request.content
+    if content.is_eof() and content.total_bytes <= most and content.exception() is None:  # it came with the head
+        return content.read_nowait()
     if hdrs.EXPECT in request.headers and request.transport is not None:
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     too_large = Refusal(codes.BAD_URL, f"the request is over {most} bytes", guess="request-size")
     length = request.content_length
     if length is not None and length > most:
         raise too_large
-    content = request.content
     try:
         raw = await content.readany()
         while not content.at_eof():

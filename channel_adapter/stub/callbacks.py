@@ -17,8 +17,8 @@ from yarl import URL
 
 from channel_adapter.stub.callback_request import WebhookSettings, body_of, url_of
 from channel_adapter.stub.world.call import ALLOW, Decision, Event
-from channel_adapter.stub.world.clock import WorldClock
 from channel_adapter.stub.world.refusal import Refusal
+from channel_adapter.stub.world.world import World
 from channel_adapter.tencent import codes
 from channel_adapter.tencent.wire.envelope import OK
 
@@ -46,13 +46,10 @@ class Delivery(NamedTuple):
 class Webhooks:
     """Speaks for the service to the app's server. Runs in the event loop between `start` and `stop`."""
 
-    def __init__(
-        self, settings: WebhookSettings | None = None, *, sdkappid: int, clock: WorldClock, seed: int = 0
-    ) -> None:
-        self.settings = settings or WebhookSettings()
+    def __init__(self, world: World, settings: WebhookSettings | None = None, *, seed: int = 0) -> None:
         self.deliveries: deque[Delivery] = deque(maxlen=DELIVERIES_KEPT)
-        self._sdkappid = sdkappid
-        self._clock = clock
+        self._world = world
+        self.settings = settings or WebhookSettings()
         self._random = Random(seed)  # noqa: S311 - disorder that can be repeated
         self._peer = ""
         self._count = 0
@@ -63,6 +60,16 @@ class Webhooks:
 
     def __repr__(self) -> str:
         return f"Webhooks({self.settings.url or 'off'}, {len(self.deliveries)} deliveries)"
+
+    @property
+    def settings(self) -> WebhookSettings:
+        """Where the app listens, and how; set it at any time. A world whose app does not listen makes no events."""
+        return self._settings
+
+    @settings.setter
+    def settings(self, settings: WebhookSettings) -> None:
+        self._settings = settings
+        self._world.on_event = None if settings.url is None else self.tell
 
     @property
     def on(self) -> bool:
@@ -157,11 +164,13 @@ class Webhooks:
     async def _post(self, event: Event, peer: str) -> dict[str, Any] | None:
         """Send one request; the app's answer if it is one, else None. Both are written down."""
         settings = self.settings
-        url = url_of(settings, event, sdkappid=self._sdkappid, client_ip=peer, now=self._clock.now())
+        url = url_of(
+            settings, event, sdkappid=self._world.settings.app.sdkappid, client_ip=peer, now=self._world.clock.now()
+        )
         answer, outcome = await self._exchange(url, orjson.dumps(body_of(settings, event)))
         self._count += 1
         self.deliveries.append(
-            Delivery(self._count, self._clock.now(), event.command, event.body, event.platform, peer, outcome)
+            Delivery(self._count, self._world.clock.now(), event.command, event.body, event.platform, peer, outcome)
         )
         return answer
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import shutil
 import signal
@@ -59,8 +60,7 @@ class StubServer:
     ) -> None:
         self.world = World(settings, clock=clock, seed=seed)
         self.faults = Faults(faults, seed=seed)
-        self.webhooks = Webhooks(webhooks, sdkappid=self.sdkappid, clock=self.world.clock, seed=seed)
-        self.world.on_event = self.webhooks.tell
+        self.webhooks = Webhooks(self.world, webhooks, seed=seed)
         self.desk = Desk(self.world, faults=self.faults, webhooks=self.webhooks)
         late = Latency(latency, latency_spread, seed)
         plane = None if control is None else Control(control, self.desk, self.webhooks, late, self.reset)
@@ -213,6 +213,7 @@ async def serve(
         webhooks=webhooks,
         control=control,
     )
+    gc.freeze()  # modules live as long as the process: the collector need not look at them again
     async with server:
         if ready_file is not None:
             write_ready_file(ready_file, server)
