@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from channel_adapter.stub.world.member_table import FLAGS, MemberTable, Role
 
-USERS = st.integers(0, 120).map(lambda number: f"u{number}")
+USERS = st.integers(0, 200).map(lambda number: f"u{number}")
 
 
 class TableAndDict(RuleBasedStateMachine):
@@ -31,12 +31,12 @@ class TableAndDict(RuleBasedStateMachine):
         self.table.remove(user)
         self.plain.pop(user, None)
 
-    @rule(start=st.integers(0, 60), length=st.integers(1, 60))
+    @rule(start=st.integers(0, 60), length=st.integers(1, 100))
     def remove_many(self, start: int, length: int) -> None:
         for user in list(self.plain)[start : start + length]:
             self.remove(user)
 
-    @rule(user=USERS, role=st.sampled_from(Role), seq=st.integers(0, 2**40), flag=st.sampled_from(FLAGS))
+    @rule(user=USERS, role=st.sampled_from(Role), seq=st.integers(0, 2**32 - 1), flag=st.sampled_from(FLAGS))
     def change(self, user: str, role: Role, seq: int, flag: str) -> None:
         row = self.table.find(user)
         assert (row is None) == (user not in self.plain)
@@ -46,7 +46,7 @@ class TableAndDict(RuleBasedStateMachine):
             self.table.set_flag(row, flag)
             self.plain[user] = [role, self.plain[user][1], seq, flag]
 
-    @rule(seq=st.integers(0, 2**40))
+    @rule(seq=st.integers(0, 2**32 - 1))
     def all_read(self, seq: int) -> None:
         self.table.set_all_read(seq)
         for values in self.plain.values():

@@ -82,25 +82,19 @@ class MemberView:
         wanted: Iterable[str] | None,
         custom: Iterable[str] | None,
     ) -> None:
-        self._state, self._group, self._now = state, group, now
+        self._group = group
         names = MEMBER_ATTRIBUTES.values() if wanted is None else (MEMBER_ATTRIBUTES.get(alias, "") for alias in wanted)
-        self._names = [name for name in names if name and not (wanted is None and name in OLD_NAMES)]
+        readers = _member_readers(state, group, now)
+        self._readers = [
+            (name, readers[name]) for name in names if name in readers and not (wanted is None and name in OLD_NAMES)
+        ]
         self._custom = None if custom is None else frozenset(custom)
         self._with_custom = wanted is None or custom is not None
 
     def item(self, row: int) -> members.Member:
         """One member; Member_Account is always there."""
-        table = self._group.members
-        user = table.user(row)
-        values: dict[str, Any] = {}
-        for name in self._names:
-            reader = _MEMBER.get(name)
-            if reader is not None:
-                values[name] = reader(self._group, row)
-            elif name in ("mute_until", "shut_up_until"):
-                values[name] = self._group.muted_until(user, self._now)
-            elif name == "online_status":
-                values[name] = self._state.online_status(user)
+        user = self._group.members.user(row)
+        values = {name: read(row, user) for name, read in self._readers}
         if self._with_custom:
             values["app_member_defined_data"] = self._fields(user)
         return members.Member(member_account=user, **values)
@@ -114,11 +108,17 @@ class MemberView:
         ]
 
 
-_MEMBER: Mapping[str, Callable[[Group, int], Any]] = {
-    "role": lambda group, row: group.members.role(row).wire,
-    "join_time": lambda group, row: group.members.joined(row),
-    "msg_seq": lambda group, row: group.members.read(row),
-    "msg_flag": lambda group, row: group.members.flag(row),
-    "last_send_msg_time": lambda _group, _row: 0,  # unknown for Communities [docS 1502]
-    "name_card": lambda group, row: group.name_cards.get(group.members.user(row), ""),
-}
+def _member_readers(state: State, group: Group, now: float) -> dict[str, Callable[[int, str], Any]]:
+    """Attribute of Member -> how it is read from a row and its user."""
+    table = group.members
+    return {
+        "role": lambda row, _: table.role(row).wire,
+        "join_time": lambda row, _: table.joined(row),
+        "msg_seq": lambda row, _: table.read(row),
+        "msg_flag": lambda row, _: table.flag(row),
+        "last_send_msg_time": lambda _row, _user: 0,  # unknown for Communities [docS 1502]
+        "name_card": lambda _, user: group.name_cards.get(user, ""),
+        "mute_until": lambda _, user: group.muted_until(user, now),
+        "shut_up_until": lambda _, user: group.muted_until(user, now),
+        "online_status": lambda _, user: state.online_status(user),
+    }

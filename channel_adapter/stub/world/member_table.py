@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from enum import IntEnum
 from typing import Any, Literal, Self
 
+from channel_adapter.stub.world.user_index import UserIndex
 from channel_adapter.tencent.wire.members import (
     ACCEPT_AND_NOTIFY,
     ACCEPT_NOT_NOTIFY,
@@ -34,49 +35,52 @@ class Role(IntEnum):
 
     @property
     def wire(self) -> str:
-        return ROLE_NAMES[self]
+        return WIRE_NAMES[self]
 
 
-ROLE_NAMES = {Role.MEMBER: MEMBER, Role.ADMIN: ADMIN, Role.OWNER: OWNER}
-ROLES = {name: role for role, name in ROLE_NAMES.items()}
+WIRE_NAMES = ("", MEMBER, ADMIN, OWNER)  # by number
+ROLES_BY_NUMBER = {int(role): role for role in Role}
+ROLES = {role.wire: role for role in Role}
 
 
 class MemberTable:
     """Rows of (user, join time, read seq, role, receive option). `row` arguments come from `find` or `page`."""
 
     __slots__ = (
-        "_flags", "_joined", "_next_serial", "_read", "_roles", "_rows", "_serials", "_staff", "_users"
+        "_count", "_flags", "_index", "_joined", "_next_serial", "_read", "_roles", "_serials", "_staff", "_users"
     )  # fmt: skip
 
     def __init__(self) -> None:
-        self._rows: dict[str, int] = {}
+        self._count = 0
         self._users: list[str | None] = []
-        self._serials = array("Q")
+        self._index = UserIndex(self._users)
+        self._serials = array("I")
         self._joined = array("q")
-        self._read = array("Q")
+        self._read = array("I")
         self._roles = bytearray()
         self._flags = bytearray()
         self._next_serial = 1
         self._staff: dict[str, None] = {}  # owner and admins, so that a role filter need not look at everybody
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return self._count
 
     def __contains__(self, user: object) -> bool:
-        return user in self._rows
+        return isinstance(user, str) and self._index.find(user) is not None
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._rows)
+        return (user for user in self._users if user is not None)
 
     def find(self, user: str) -> int | None:
         """The row of a member."""
-        return self._rows.get(user)
+        return self._index.find(user)
 
     def add(self, user: str, role: Role, joined: int, read: int) -> int:
         """Append a member who is not in yet; `user` should be the account's own string, so that it is held once."""
         row = len(self._users)
-        self._rows[user] = row
+        self._count += 1
         self._users.append(user)
+        self._index.enter(row)
         self._serials.append(self._next_serial)
         self._joined.append(joined)
         self._read.append(read)
@@ -89,12 +93,13 @@ class MemberTable:
 
     def remove(self, user: str) -> None:
         """Empty the member's row; unknown users are ignored."""
-        row = self._rows.pop(user, None)
+        row = self._index.find(user)
         if row is None:
             return
+        self._count -= 1
         self._users[row] = None
         self._staff.pop(user, None)
-        empty = len(self._users) - len(self._rows)
+        empty = len(self._users) - self._count
         if empty > EMPTY_ROWS_KEPT and empty * 4 > len(self._users):
             self._compact()
 
@@ -105,7 +110,7 @@ class MemberTable:
         return user
 
     def role(self, row: int) -> Role:
-        return Role(self._roles[row])
+        return ROLES_BY_NUMBER[self._roles[row]]
 
     def set_role(self, row: int, role: Role) -> None:
         self._roles[row] = role
@@ -128,7 +133,7 @@ class MemberTable:
 
     def set_all_read(self, seq: int) -> None:
         """Everybody has read up to `seq`."""
-        self._read = array("Q", [seq]) * len(self._users)
+        self._read = array("I", [seq]) * len(self._users)
 
     def flag(self, row: int) -> str:
         """The receive option, as on the wire."""
@@ -139,7 +144,7 @@ class MemberTable:
 
     def staff(self) -> list[int]:
         """Rows of the owner and the admins, in the order of joining."""
-        return sorted(self._rows[user] for user in self._staff)
+        return sorted(row for user in self._staff if (row := self._index.find(user)) is not None)
 
     def page(self, start: int, most: int) -> tuple[list[int], int]:
         """Up to `most` rows from serial `start` on, and the serial of the next one (0: there is none)."""
@@ -157,9 +162,10 @@ class MemberTable:
 
     def dump(self, numbers: Mapping[str, int]) -> dict[str, Any]:
         """The columns as base64 of little-endian integers; users as their `numbers`."""
-        self._compact()
+        if self._count < len(self._users):
+            self._compact()
         return {
-            "users": _pack(array("Q", (numbers[user] for user in self._rows))),
+            "users": _pack(array("I", (numbers[user] for user in self))),
             "serials": _pack(self._serials),
             "joined": _pack(self._joined),
             "read": _pack(self._read),
@@ -172,32 +178,36 @@ class MemberTable:
     def load(cls, data: Mapping[str, Any], users: Sequence[str]) -> Self:
         """The table that `dump` wrote; `users` by number."""
         table = cls()
-        table._users = [users[number] for number in _unpack("Q", data["users"])]
-        table._serials = _unpack("Q", data["serials"])
+        table._users = [users[number] for number in _unpack("I", data["users"])]
+        table._serials = _unpack("I", data["serials"])
         table._joined = _unpack("q", data["joined"])
-        table._read = _unpack("Q", data["read"])
+        table._read = _unpack("I", data["read"])
         table._roles = bytearray(base64.b64decode(data["roles"]))
         table._flags = bytearray(base64.b64decode(data["flags"]))
         table._next_serial = int(data["next_serial"])
         columns = (table._serials, table._joined, table._read, table._roles, table._flags)
         if any(len(column) != len(table._users) for column in columns):
             raise ValueError("the columns of a member table differ in length")
-        table._index()
+        table._look_again()
         return table
 
     def _compact(self) -> None:
         kept = [row for row, user in enumerate(self._users) if user is not None]
         self._users = [self._users[row] for row in kept]
-        self._serials = array("Q", (self._serials[row] for row in kept))
+        self._serials = array("I", (self._serials[row] for row in kept))
         self._joined = array("q", (self._joined[row] for row in kept))
-        self._read = array("Q", (self._read[row] for row in kept))
+        self._read = array("I", (self._read[row] for row in kept))
         self._roles = bytearray(self._roles[row] for row in kept)
         self._flags = bytearray(self._flags[row] for row in kept)
-        self._index()
+        self._look_again()
 
-    def _index(self) -> None:
-        self._rows = {user: row for row, user in enumerate(self._users) if user is not None}
-        self._staff = {user: None for user, row in self._rows.items() if self._roles[row] != Role.MEMBER}
+    def _look_again(self) -> None:
+        """Index, number and staff after the rows have changed their places."""
+        self._index = UserIndex(self._users)
+        self._count = len(self._users) - self._users.count(None)
+        self._staff = {
+            user: None for row, user in enumerate(self._users) if user is not None and self._roles[row] != Role.MEMBER
+        }
 
 
 def _pack(column: "array[int]") -> str:
@@ -207,7 +217,7 @@ def _pack(column: "array[int]") -> str:
     return base64.b64encode(column.tobytes()).decode()
 
 
-def _unpack(kind: Literal["q", "Q"], text: str) -> "array[int]":
+def _unpack(kind: Literal["q", "I"], text: str) -> "array[int]":
     column = array(kind, base64.b64decode(text))
     if sys.byteorder == "big":
         column.byteswap()
