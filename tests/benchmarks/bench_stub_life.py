@@ -1,0 +1,55 @@
+"""What a test suite pays for the stub: start, reset of a world with 10,000 objects, stop; medians, asserts nothing.
+
+python -m tests.benchmarks.bench_stub_life [--rounds N]
+"""
+
+import argparse
+import asyncio
+import statistics
+import time
+
+from channel_adapter.stub.routes import find
+from channel_adapter.stub.serve import StubServer
+
+OBJECTS = 10_000
+IMPORT = find("account_import")
+
+
+def fill(server: StubServer) -> None:
+    if IMPORT is None:
+        raise RuntimeError("the catalog has no account_import")
+    for number in range(OBJECTS):
+        server.world.execute(IMPORT, {"UserID": f"user_{number}"}, caller=server.admin)
+
+
+async def measure(rounds: int, *, tls: bool) -> dict[str, list[float]]:
+    """Milliseconds of each step; a client holds a connection open while the server stops."""
+    times: dict[str, list[float]] = {"start": [], "reset": [], "stop": []}
+    for _ in range(rounds):
+        began = time.perf_counter()
+        server = StubServer(tls=tls)
+        await server.start()
+        times["start"].append(time.perf_counter() - began)
+        fill(server)
+        began = time.perf_counter()
+        server.reset()
+        times["reset"].append(time.perf_counter() - began)
+        _, idle = await asyncio.open_connection("127.0.0.1", int(server.url.rpartition(":")[2]))
+        began = time.perf_counter()
+        await server.stop()
+        times["stop"].append(time.perf_counter() - began)
+        idle.close()
+    return {step: [seconds * 1000 for seconds in measured] for step, measured in times.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=11)
+    options = parser.parse_args()
+    for tls in (False, True):
+        for step, measured in asyncio.run(measure(options.rounds, tls=tls)).items():
+            print(f"{'https' if tls else 'http':5} {step:5} {statistics.median(measured):7.2f} ms (median)")
+
+
+if __name__ == "__main__":
+    main()
