@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "channels": Entry("channels", "Create, read, change and delete channels."),
     "subscribers": Entry("subscribers", "Who follows a channel: add, remove, list, import, check."),
     "posts": Entry("posts", "Publish, read, edit and recall posts; import a feed."),
+    "accounts": Entry("accounts", "Make accounts known to the app, and see who is."),
     "doctor": Entry("doctor", "Check settings, access and channels, and mend what was left half done."),
     "stub": Entry("stub", "Run the stub server: the service on your own machine, for tests."),
     "demo": Entry("demo", "Show the whole main job on a stub that it starts itself."),

@@ -10,6 +10,7 @@ from channel_adapter.cli.channels import ChannelArgument
 from channel_adapter.cli.command import Run, command, group
 from channel_adapter.cli.exits import Exit, for_counts
 from channel_adapter.cli.json_stream import ObjectWriter
+from channel_adapter.cli.outcomes import list_outcomes
 from channel_adapter.cli.people import BrokenLine, Person, read_people
 from channel_adapter.cli.progress import Progress
 from channel_adapter.cli.sources import STDIN, count_lines, opened, without_blocking
@@ -32,14 +33,14 @@ async def add(run: Run, channel: ChannelArgument, users: _USERS, import_missing:
     unless --import-missing makes them first.
     """
     async with run.adapter() as adapter:
-        return await _each(run, adapter.subscriptions.subscribe(channel, users, import_missing=import_missing))
+        return await list_outcomes(run, adapter.subscriptions.subscribe(channel, users, import_missing=import_missing))
 
 
 @command(app, "subscribers", "remove", example="channel-adapter subscribers remove harbor_news reader_2")
 async def remove(run: Run, channel: ChannelArgument, users: _USERS) -> Exit:
     """Unsubscribe people, one outcome each; somebody who does not follow is "already"."""
     async with run.adapter() as adapter:
-        return await _each(run, adapter.subscriptions.unsubscribe(channel, users))
+        return await list_outcomes(run, adapter.subscriptions.unsubscribe(channel, users))
 
 
 @command(app, "subscribers", "list", example="channel-adapter subscribers list harbor_news --json > subscribers.json")
@@ -181,13 +182,3 @@ class _Import:
 async def _at_once(items: Iterator[Person | BrokenLine]) -> AsyncIterator[Person | BrokenLine]:
     for item in items:
         yield item
-
-
-async def _each(run: Run, bulk: "Bulk") -> Exit:
-    counts: Counter[OutcomeKind] = Counter()
-    run.so_far = lambda: f"{sum(counts.values()):,} outcomes came back" if counts else ""
-    with run.output.items(("user", "outcome", "reason")) as listing:
-        async for outcome in bulk:
-            counts[outcome.kind] += 1
-            listing.add(outcome, outcome.user, outcome.kind, outcome.reason)
-    return for_counts(counts)

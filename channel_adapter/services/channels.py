@@ -210,7 +210,7 @@ class Channels:
     def _explained(self, error: ChannelAdapterError, owner: UserId | None) -> ChannelAdapterError:
         if error.code == codes.NO_SUCH_ACCOUNT and owner is not None:
             return NotFoundError(
-                f"owner {owner!r} is not an account of the app; import it first", field="owner", origin=error.origin
+                f"owner {owner!r} is not an account of the app; add it first", field="owner", origin=error.origin
             )
         if error.code == codes.BAD_PARAMETER and error.origin is not None:
             # What is left unchecked here are the declared keys, and the service names the key it misses [7].

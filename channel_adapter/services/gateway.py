@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from channel_adapter.errors import ChannelAdapterError, Origin
+from channel_adapter.errors import ChannelAdapterError, InvalidError, Origin
 from channel_adapter.mapping.error_map import translate
 from channel_adapter.tencent.catalog import COMMANDS
 from channel_adapter.tencent.client import CallFailed, TencentClient
@@ -34,6 +34,8 @@ class Gateway:
             return await self._client.call_raw(service, command, body)
         except CallFailed as failed:
             raise _translated(failed) from failed
+        except (TypeError, ValueError) as wrong:
+            raise InvalidError(f"{service}/{command} cannot be called: {wrong}", field="body") from None
 
     @staticmethod
     def item_error(command: Command[Any, Any], code: int, text: str) -> ChannelAdapterError:

@@ -89,6 +89,7 @@ class _Call:
     attempts: int = 0
     reauthenticated: bool = False
     doubt: Failure | None = None  # the latest attempt that may have been carried out
+    trouble: Failure | None = None  # the latest attempt that was made and failed
     answer: bytes = field(default=b"", repr=False)  # the latest body
 
 
@@ -237,6 +238,8 @@ class TencentClient:
             self._limiter.refused(call.command)
         if maybe_done(call.command, outcome):
             call.doubt = outcome
+        if not isinstance(outcome, Held):
+            call.trouble = outcome
         decision = decide(
             call.attempts,
             call.command,
@@ -256,6 +259,8 @@ class TencentClient:
     def _failure(self, call: _Call, outcome: Failure, decision: Stop | Again) -> CallFailed:
         """What the caller of a failed call is told."""
         command = call.command
+        if isinstance(outcome, Held) and call.trouble is not None:
+            outcome = call.trouble  # there was no turn for one more try; what needs telling is why it was needed
         outcome = standing(command, call.doubt, outcome)
         log.info("call.failed", **_described(call, outcome))
         row = codes.look_up(command.service, command.name, outcome.code) if isinstance(outcome, Refused) else None

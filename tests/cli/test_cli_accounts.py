@@ -1,0 +1,16 @@
+"""`accounts`: add, check."""
+
+from tests.cli.shell import Shell
+
+
+def test_accounts_become_known(cli: Shell) -> None:
+    before = cli.installed("accounts", "check", "brand_new", "reader_1", "--json").json
+    assert before == [{"user": "brand_new", "known": False}, {"user": "reader_1", "known": True}]
+    added = cli.installed("accounts", "add", "brand_new", "reader_1", "--json").json
+    assert added == [{"user": user, "kind": "added", "reason": ""} for user in ("brand_new", "reader_1")]
+    assert cli("accounts", "check", "brand_new").out.splitlines()[1].split() == ["brand_new", "yes"]
+
+
+def test_an_id_that_no_account_can_have_is_refused(cli: Shell) -> None:
+    error = cli("accounts", "add", "x" * 33, "--json", code=1).error
+    assert (error["field"], error["limit"], error["size"]) == ("users", 32, 33)

@@ -1,0 +1,168 @@
+"""Every write, with its first answer lost in every way there is: done once, and reported as done."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from channel_adapter import ChannelAdapter, OutcomeKind, PostState, Settings, Text
+from channel_adapter.domain.ids import ChannelId
+from channel_adapter.domain.post import PostRef
+from channel_adapter.stub.faults import Fault
+from channel_adapter.stub.scenario import Scenario
+from channel_adapter.stub.serve import StubServer
+from channel_adapter.tencent.clock import SystemClock
+
+TIDES = ChannelId("@TGS#_tides")
+PEOPLE = [f"reader_{number}" for number in range(30)]
+SCENARIOS = Path(__file__).parents[2] / "config" / "scenarios"
+
+FAULTS = {
+    "connection dropped before the effect": Fault(nth=(1,), drop=True),
+    "connection dropped after the effect": Fault(nth=(1,), drop=True, applied=True),
+    "a proxy's 502 page before the effect": Fault(nth=(1,), status=502),
+    "a proxy's 502 page after the effect": Fault(nth=(1,), status=502, applied=True),
+    "an answer cut in half": Fault(nth=(1,), cut=0.5),
+    "an answer later than our patience": Fault(nth=(1,), delay=0.8),
+    "an internal error after the effect": Fault(nth=(1,), code=10002, applied=True),
+    "a frequency code": Fault(nth=(1,), code=60007),
+    "an expired signature": Fault(nth=(1,), code=70001),
+}
+
+
+class HastyClock(SystemClock):
+    """Waits between attempts are not what is tested here."""
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(min(seconds, 0.01))
+
+
+@dataclass(frozen=True)
+class Stage:
+    """An adapter on a stub, with a channel, ten subscribers and a post."""
+
+    adapter: ChannelAdapter
+    server: StubServer
+    post: PostRef
+
+    async def state(self) -> tuple[object, ...]:
+        """What can be seen from outside, through an adapter that nothing disturbs."""
+        self.server.faults.replace(())
+        channels = await self.adapter.channels.get_many(["tides", "ferries"])
+        profile = [(channel.slug, channel.name, channel.complete) for channel in channels.values()]
+        if TIDES not in channels:
+            return (profile,)
+        people = [subscriber.user async for subscriber in self.adapter.subscriptions.subscribers("tides")]
+        posts = [(post.content, post.state) async for post in self.adapter.posts.history("tides", oldest_first=True)]
+        return profile, sorted(people), posts
+
+
+def settings_of(server: StubServer) -> Settings:
+    return Settings(sdkappid=server.sdkappid, key=SecretStr(server.key), base_url=server.url, call_seconds=0.5)
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    async with StubServer() as server, ChannelAdapter.open(settings_of(server), clock=HastyClock()) as adapter:
+        await adapter.accounts.add(["owner", *PEOPLE])
+        await adapter.channels.create(slug="tides", name="Tides", owner="owner")
+        await adapter.subscriptions.subscribe("tides", PEOPLE[:10])
+        post = await adapter.posts.publish("tides", Text("first"))
+        yield Stage(adapter, server, post.ref)
+
+
+async def create(stage: Stage) -> None:
+    assert (await stage.adapter.channels.create(slug="ferries", name="Ferries", owner="owner")).complete
+
+
+async def update(stage: Stage) -> None:
+    assert (await stage.adapter.channels.update("tides", name="High tides")).name == "High tides"
+
+
+async def delete(stage: Stage) -> None:
+    await stage.adapter.channels.delete("tides")
+    assert not await stage.adapter.channels.exists("tides")
+
+
+async def subscribe(stage: Stage) -> None:
+    outcomes = await stage.adapter.subscriptions.subscribe("tides", PEOPLE)
+    assert outcomes.complete
+
+
+async def unsubscribe(stage: Stage) -> None:
+    outcomes = await stage.adapter.subscriptions.unsubscribe("tides", PEOPLE[:5])
+    assert outcomes.counts == {OutcomeKind.REMOVED: 5}
+
+
+async def publish(stage: Stage) -> None:
+    assert (await stage.adapter.posts.publish("tides", Text("second"))).ref.seq == stage.post.seq + 1
+
+
+async def edit(stage: Stage) -> None:
+    await stage.adapter.posts.edit(stage.post, Text("mended"))
+
+
+async def recall(stage: Stage) -> None:
+    await stage.adapter.posts.recall(stage.post)
+    assert (await stage.adapter.posts.get(stage.post)).state is PostState.RECALLED
+
+
+Work = Callable[[Stage], Awaitable[None]]
+WORK: dict[str, Work] = {
+    "create_group": create,
+    "modify_group_base_info": update,
+    "destroy_group": delete,
+    "add_group_member": subscribe,
+    "delete_group_member": unsubscribe,
+    "send_group_msg": publish,
+    "modify_group_msg": edit,
+    "group_msg_recall": recall,
+    "get_group_info": create,
+    "get_role_in_group": unsubscribe,
+}
+
+
+@pytest.fixture
+def undisturbed() -> Callable[[Work], Awaitable[tuple[object, ...]]]:
+    async def run(work: Work) -> tuple[object, ...]:
+        async with StubServer() as server, ChannelAdapter.open(settings_of(server)) as adapter:
+            await adapter.accounts.add(["owner", *PEOPLE])
+            await adapter.channels.create(slug="tides", name="Tides", owner="owner")
+            await adapter.subscriptions.subscribe("tides", PEOPLE[:10])
+            post = await adapter.posts.publish("tides", Text("first"))
+            stage = Stage(adapter, server, post.ref)
+            await work(stage)
+            return await stage.state()
+
+    return run
+
+
+INTERNAL_ERRORS = {"modify_group_msg": 91000}  # its service has codes of its own
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
+@pytest.mark.parametrize("command", WORK)
+async def test_a_lost_answer_leaves_the_same_state_as_none(
+    stage: Stage, undisturbed: Callable[[Work], Awaitable[tuple[object, ...]]], command: str, fault: Fault
+) -> None:
+    code = INTERNAL_ERRORS.get(command, fault.code) if fault.code == 10002 else fault.code
+    stage.server.faults.replace([fault.model_copy(update={"command": command, "code": code})])
+    await WORK[command](stage)
+    assert await stage.state() == await undisturbed(WORK[command])
+
+
+async def test_a_whole_life_on_a_flaky_network_ends_as_it_should() -> None:
+    scenario = Scenario.load(SCENARIOS / "flaky_network.toml")
+    async with StubServer(scenario.settings, faults=scenario.faults, seed=7) as server:
+        settings = Settings(sdkappid=server.sdkappid, key=SecretStr(server.key), base_url=server.url)
+        async with ChannelAdapter.open(settings, clock=HastyClock()) as adapter:
+            assert (await adapter.accounts.add(["owner", *PEOPLE])).complete
+            await adapter.channels.create(slug="tides", name="Tides", owner="owner")
+            for start in range(0, len(PEOPLE), 3):
+                assert (await adapter.subscriptions.subscribe("tides", PEOPLE[start : start + 3])).complete
+            published = [await adapter.posts.publish("tides", Text(f"post {number}")) for number in range(60)]
+            assert [post async for post in adapter.posts.history("tides", oldest_first=True)] == published
+            assert await adapter.subscriptions.count("tides") == len(PEOPLE)
