@@ -55,6 +55,7 @@ def _check_send(call: SendCall) -> Group:
     request = call.request
     try:
         group = call.state.group(request.group_id)
+        rules.check_community(call, group.type)
         if request.to_account and group.type not in TARGETED_TYPES:
             raise rules.bad(f"To_Account is not for {group.type}", guess="targeted-message")
         if group.support_topic:

@@ -1,0 +1,94 @@
+"""The list of divergences is whole: every doubtful setting has its entry, every id that an answer cites exists."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import channel_adapter.stub
+from channel_adapter.stub.callback_request import WebhookSettings
+from channel_adapter.stub.divergences import FILE, divergences
+from channel_adapter.stub.settings import StubSettings
+from channel_adapter.stub.world.behaviour import Behaviour
+from tests.stub.conftest import GROUPS, Caller
+
+DOUBT = re.compile(r"unknown|inferred|contradict|disagree|ambiguous|both ways")
+SOURCES = sorted(Path(channel_adapter.stub.__file__).parent.rglob("*.py"))
+IDS = {entry.id for entry in divergences()}
+SWITCHES = {entry.switch for entry in divergences() if entry.switch}
+
+
+def settings() -> Iterator[tuple[str, str]]:
+    """Every setting as `section.name`, with its description."""
+    for section, name, _, description in StubSettings().entries():
+        yield f"{section}.{name}", description
+    for name, field in WebhookSettings.model_fields.items():
+        yield f"webhooks.{name}", field.description or ""
+
+
+def cited() -> Iterator[tuple[str, str]]:
+    """Every constant that is handed over as `guess`, or is a default of it, with the file that does so."""
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            given: list[ast.expr | None] = []
+            if isinstance(node, ast.keyword) and node.arg == "guess":
+                given = [node.value]
+            elif isinstance(node, ast.FunctionDef):
+                named = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+                given = [default for argument, default in named if argument.arg == "guess"]
+            for value in given:
+                for part in ast.walk(value) if value is not None else ():
+                    if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                        yield part.value, path.name
+
+
+CITED = sorted(set(cited()))
+
+
+def test_the_file_has_nothing_empty_and_nothing_twice() -> None:
+    assert len(IDS) == len(divergences()) > 100
+    for entry in divergences():
+        assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", entry.id)
+        assert entry.unknown
+        assert entry.stub
+        assert entry.source
+    assert len(SWITCHES) == sum(entry.switch is not None for entry in divergences())
+
+
+def test_every_switch_is_a_setting() -> None:
+    assert SWITCHES - {name for name, _ in settings()} == set()
+
+
+@pytest.mark.parametrize("name", Behaviour.model_fields)
+def test_every_switch_of_behaviour_has_an_entry(name: str) -> None:
+    assert f"behaviour.{name}" in SWITCHES
+
+
+def test_every_setting_that_is_in_doubt_has_an_entry() -> None:
+    doubtful = {name for name, description in settings() if DOUBT.search(description)}
+    assert doubtful - SWITCHES == set()
+
+
+@pytest.mark.parametrize(("guess", "file"), CITED)
+def test_what_answers_cite_is_in_the_list(guess: str, file: str) -> None:
+    assert guess in IDS
+
+
+def test_many_answers_cite() -> None:
+    assert len({guess for guess, _ in CITED}) > 30
+
+
+async def test_a_caller_reads_the_id(caller: Caller) -> None:
+    bad = {"Type": "Community", "Name": "n", "AppDefinedData": [{"Key": "colour", "Value": "red"}]}
+    answer = await caller.call(f"{GROUPS}/create_group", bad)
+    assert answer["ErrorCode"] == 10004
+    assert "'colour'" in answer["ErrorInfo"]
+    assert answer["ErrorInfo"].endswith("[stub guess: undeclared-key]")
+    certain = await caller.call(f"{GROUPS}/destroy_group", {"GroupId": "@TGS#_gone"})
+    assert "guess" not in certain["ErrorInfo"]
+
+
+def test_the_file_is_part_of_the_package() -> None:
+    assert FILE.parent == Path(channel_adapter.stub.__file__).parent
