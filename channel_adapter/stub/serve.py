@@ -11,7 +11,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 import orjson
 
@@ -32,6 +32,8 @@ LOOPBACK: Final = "127.0.0.1"
 TLS_NAMES: Final = ("localhost", LOOPBACK)
 _EVERYWHERE: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - recognised, not bound to
 _BACKLOG: Final = 1_024
+
+ResultT = TypeVar("ResultT")
 
 
 class StubServer:
@@ -159,6 +161,16 @@ class StubServer:
             loop.call_soon_threadsafe(loop.stop)
             thread.join()
             loop.close()
+
+    def in_loop(self, do: Callable[[], ResultT]) -> ResultT:
+        """Do something between two requests, from a thread other than the one that serves."""
+
+        async def turn() -> ResultT:
+            return do()
+
+        if self._listener is None:
+            raise RuntimeError("the stub does not run")
+        return asyncio.run_coroutine_threadsafe(turn(), self._listener.get_loop()).result()
 
     def _context(self) -> ssl.SSLContext | None:
         if isinstance(self._tls, tuple):

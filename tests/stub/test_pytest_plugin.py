@@ -1,0 +1,226 @@
+"""The pytest plugin as a project meets it that installed the package: pytest runs in processes of their own."""
+
+import subprocess
+import sys
+from textwrap import dedent
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+RAW = """
+import json
+import urllib.request
+import TLSSigAPIv2
+
+IMPORT = "im_open_login_svc/account_import"
+
+def post(server, command, body, **more):
+    signature = TLSSigAPIv2.TLSSigAPIv2(server.sdkappid, server.key).gen_sig(server.admin)
+    query = f"sdkappid={server.sdkappid}&identifier={server.admin}&usersig={signature}"
+    request = urllib.request.Request(f"{server.url}/v4/{command}?{query}", json.dumps(body).encode())
+    with urllib.request.urlopen(request, timeout=10, **more) as answer:
+        return json.load(answer)["ErrorCode"]
+"""
+INI = "asyncio_default_fixture_loop_scope = function\nfilterwarnings = error\n"
+MISSES = """
+    import pytest
+    from raw import *
+
+    def test_nothing(stub):
+        stub.assert_called("send_group_msg", group_id="@TGS#_news")
+
+    def test_other_fields(stub, stub_server):
+        post(stub_server, IMPORT, {"UserID": "ann"})
+        stub.assert_called("account_import", user_id="bob", nick="Bo")
+
+    def test_other_command(stub, stub_server):
+        post(stub_server, IMPORT, {"UserID": "x" * 500})
+        stub.assert_called("account_imports")
+
+    def test_far_off(stub, stub_server):
+        post(stub_server, IMPORT, {"UserID": "ann"})
+        stub.assert_called("zzz")
+
+    def test_times(stub, stub_server):
+        for user in "ann", "bob":
+            post(stub_server, IMPORT, {"UserID": user})
+        stub.assert_called("account_import", times=2)
+        stub.assert_called("account_import", times=1, user_id="bob")
+        stub.assert_called("account_import", times=3)
+
+    def test_not_called(stub, stub_server):
+        post(stub_server, IMPORT, {"UserID": "x" * 500})
+        stub.assert_not_called("account_import", user_id="ann")
+        stub.assert_not_called("account_import")
+
+    def test_unknown_field(stub, stub_server):
+        assert post(stub_server, IMPORT, {"UserID": "ann", "Nickname": "Ann"}) == 0
+
+    @pytest.mark.stub_strict
+    def test_unknown_field_where_it_matters(stub, stub_server):
+        assert post(stub_server, IMPORT, {"UserID": "ann", "Nickname": "Ann"}) == 0
+"""
+
+
+def run(pytester: pytest.Pytester, source: str, *args: str, ini: str = "") -> pytest.RunResult:
+    """Run tests that may `from raw import *`."""
+    pytester.makepyfile(raw=RAW, test_inner=dedent(source))
+    pytester.makeini(f"[pytest]\npythonpath = .\n{INI}{ini}")
+    return pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:hypothesispytest", *args)
+
+
+def test_a_suite_without_our_client(pytester: pytest.Pytester) -> None:
+    """Plain tests: one server for all; each has an empty world, its own calls, no faults, and the real time."""
+    source = """
+        import sys
+        from channel_adapter.stub.faults import Fault
+        from raw import *
+        urls = set()
+
+        def test_one(stub_server, stub_world, stub):
+            urls.add(stub_server.url)
+            assert post(stub_server, IMPORT, {"UserID": "ann"}) == 0
+            assert stub_world.state.account("ann") == "ann"
+            [call] = stub.assert_called("account_import", user_id="ann")
+            assert call.code == 0
+            stub.clock.advance(20_000_000)
+            assert post(stub_server, IMPORT, {"UserID": "ann"}) == 70001
+            stub.clock.resume()
+            stub.faults.add(Fault(code=60008))
+            assert post(stub_server, IMPORT, {"UserID": "ann"}) == 60008
+            stub.clock.freeze(at=1)
+
+        def test_two(stub_server, stub):
+            assert urls == {stub_server.url}
+            assert stub.calls() == []
+            assert stub.world.state.account("ann") is None
+            assert not stub.faults
+            assert post(stub_server, IMPORT, {"UserID": "bob"}) == 0
+            assert not {"channel_adapter.adapter", "channel_adapter.tencent.client"} & set(sys.modules)
+    """
+    run(pytester, source).assert_outcomes(passed=2)
+
+
+def test_async_tests_with_the_adapter(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHANNEL_ADAPTER_REGION", "seoul")  # of the developer's own app
+    source = """
+        import pytest
+        from channel_adapter import Text
+        pytestmark = pytest.mark.asyncio
+
+        @pytest.mark.parametrize("turn", [1, 2])
+        async def test_post(channel_adapter, stub, turn):
+            assert (await channel_adapter.accounts.add(["editor_7"])).complete
+            channel = await channel_adapter.channels.create(slug="news", name="News", owner="editor_7")
+            await channel_adapter.posts.publish(channel.id, Text("Tide table"))
+            stub.assert_called("send_group_msg", group_id="@TGS#_news", times=1)
+            assert channel_adapter.settings.rate_limits
+
+        class TestOthers:
+            @pytest.fixture
+            def channel_adapter_settings(self, channel_adapter_settings):
+                return channel_adapter_settings.model_copy(update={"rate_limits": False})
+
+            async def test_settings_of_ones_own(self, channel_adapter):
+                assert not channel_adapter.settings.rate_limits
+                assert await channel_adapter.accounts.check(["editor_7"]) == {"editor_7": False}
+    """
+    run(pytester, source).assert_outcomes(passed=3)
+
+
+def test_workers_have_a_server_each(pytester: pytest.Pytester) -> None:
+    source = """
+        import pytest
+        from raw import *
+
+        @pytest.mark.parametrize("number", range(8))
+        def test_each(stub_server, stub, number, worker_id):
+            for user in range(20):
+                assert post(stub_server, IMPORT, {"UserID": f"{worker_id}_{user}"}) == 0
+            assert stub.server.log.count() == 20
+            assert [call.body["UserID"] for call in stub.calls()] == [f"{worker_id}_{user}" for user in range(20)]
+    """
+    run(pytester, source, "-n2", "--stub-strict").assert_outcomes(passed=8)
+
+
+def test_the_report_of_an_assertion_that_fails(pytester: pytest.Pytester) -> None:
+    result = run(pytester, MISSES)
+    result.assert_outcomes(failed=6, passed=2, errors=1)
+    said = [line.removeprefix("E").strip() for line in result.outlines if line.startswith("E  ")]
+    assert "\n".join(said).replace("AssertionError: ", "") == dedent(
+        """\
+        send_group_msg with group_id='@TGS#_news' was not called
+        the stub was not called at all
+        account_import with user_id='bob', nick='Bo' was not called
+        nearest of 1 call:
+        im_open_login_svc/account_import (answered 0): user_id is 'ann', expected 'bob'; nick is absent, expected 'Bo'
+        account_imports was not called
+        nearest of 1 call:
+        im_open_login_svc/account_import (answered 70402)
+        zzz was not called
+        none of 1 call came near
+        account_import was called twice, expected 3 times
+        account_import was called once, answered 70402"""
+    )
+
+
+def test_strict(pytester: pytest.Pytester) -> None:
+    """What the service does not know fails the test that sent it, unless a marker says otherwise."""
+    source = """
+        import pytest
+        from raw import *
+
+        def test_clean(stub_server, stub):
+            assert post(stub_server, IMPORT, {"UserID": "ann"}) == 0
+
+        def test_field(stub_server, stub):
+            assert post(stub_server, IMPORT, {"UserID": "ann", "Nickname": "Ann"}) == 0
+
+        def test_command(stub_server, stub_world):
+            assert post(stub_server, "im_open_login_svc/account_imports", {}) != 0
+
+        @pytest.mark.stub_strict(False)
+        def test_on_purpose(stub_server, stub):
+            assert post(stub_server, IMPORT, {"UserID": "ann", "Nickname": "Ann"}) == 0
+    """
+    strict = run(pytester, source, ini="stub_strict = true\n")
+    strict.assert_outcomes(passed=4, errors=2)
+    strict.stdout.fnmatch_lines(
+        [
+            "*ERROR at teardown of test_field*",
+            "the stub was sent what the service does not know:",
+            "unknown field Nickname of im_open_login_svc/account_import, sent once",
+            "*ERROR at teardown of test_command*",
+            "unknown command im_open_login_svc/account_imports",
+        ]
+    )
+
+
+def test_a_config_file_and_https(pytester: pytest.Pytester) -> None:
+    source = """
+        import ssl
+        from raw import *
+
+        def test_it(stub_server, stub):
+            assert stub_server.url.startswith("https://")
+            trust = ssl.create_default_context(cafile=stub_server.ca_file)
+            assert (stub_server.sdkappid, stub_server.admin, len(stub.faults.report())) == (77, "root", 1)
+            assert post(stub_server, IMPORT, {"UserID": "ann"}, context=trust) == 60008
+            assert post(stub_server, "im_open_login_svc/account_check", {"CheckItem": []}, context=trust) != 60008
+    """
+    app = '[app]\nsdkappid = 77\nadmin = "root"\n[[fault]]\ncommand = "account_import"\ncode = 60008\n'
+    pytester.mkdir("settings").joinpath("stub.toml").write_text(app)
+    run(pytester, source, "--stub-tls", ini="stub_config = settings/stub.toml\n").assert_outcomes(passed=1)
+    wrong = run(pytester, source, "--stub-config", "nowhere.toml")
+    wrong.assert_outcomes(errors=1)
+    wrong.stdout.fnmatch_lines(["*nowhere.toml: No such file or directory"])
+
+
+def test_it_costs_nothing_where_it_is_not_used() -> None:
+    code = (
+        "import sys, pytest, channel_adapter.pytest_plugin, channel_adapter.stub.pytest_plugin\n"
+        "print({'aiohttp', 'pydantic', 'orjson', 'structlog', 'channel_adapter.adapter'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
