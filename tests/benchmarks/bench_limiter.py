@@ -48,7 +48,7 @@ def cost_of_a_free_turn(turns: int = 20_000) -> float:
 
 
 def main() -> None:
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 5.0
+    seconds = 1.0 if "--small" in sys.argv else 5.0
     start = time.process_time()
     moments = asyncio.run(hold(seconds))
     busy = time.process_time() - start

@@ -152,7 +152,10 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=4_000, help="calls per round and server")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--profile", action="store_true", help="show where the stub spends its time instead")
+    parser.add_argument("--small", action="store_true", help="a short run")
     options = parser.parse_args()
+    if options.small:
+        options.calls, options.rounds = 200, 2
     if options.profile:
         process, pipe, port = in_process(run_profiled)
         asyncio.run(compare(options.calls, options.rounds, {"stub": port}))

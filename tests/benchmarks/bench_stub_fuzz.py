@@ -110,7 +110,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--small", action="store_true", help="a short run")
     options = parser.parse_args()
+    if options.small:
+        options.requests = 2_000
     started = time.perf_counter()
     try:
         codes = asyncio.run(run(options.requests, options.seed))

@@ -45,7 +45,10 @@ async def measure(rounds: int, *, tls: bool) -> dict[str, list[float]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--small", action="store_true", help="a short run")
     options = parser.parse_args()
+    if options.small:
+        options.rounds = 3
     for tls in (False, True):
         for step, measured in asyncio.run(measure(options.rounds, tls=tls)).items():
             print(f"{'https' if tls else 'http':5} {step:5} {statistics.median(measured):7.2f} ms (median)")
