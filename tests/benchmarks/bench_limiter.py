@@ -1,6 +1,6 @@
 """How exactly the limiter holds its rate in real time, and what it costs while nobody has to wait.
 
-python tests/benchmarks/bench_limiter.py [seconds]
+    python -m tests.benchmarks.bench_limiter [--small]
 """
 
 import asyncio
