@@ -1,0 +1,80 @@
+"""How much of the documentation the stub plays: commands, golden files, and documented codes that tests exercise.
+
+The codes stand in a file that lists the rows of the tests; the tests fail when the file says something else.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+import channel_adapter
+from channel_adapter.stub.world.registry import HANDLERS
+from channel_adapter.tencent.catalog import COMMANDS
+from channel_adapter.tencent.documented_codes import documented
+
+FILE: Final = Path(__file__).with_suffix(".json")
+GOLDEN: Final = Path(channel_adapter.__file__).parents[1] / "tests" / "golden"
+SITUATION, FAULT = "situation", "fault"  # how a code is shown: by what the documents say, or by an injected fault
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """One command. `golden_files` is None without a checkout; `exercised` = `in_situation` + `by_fault`."""
+
+    command: str
+    implemented: bool
+    golden_files: int | None
+    documented: int
+    exercised: int
+    in_situation: int
+    by_fault: int
+
+
+def coverage() -> tuple[Coverage, ...]:
+    """Every command of the catalog, in its order."""
+    rows, counts = _rows(), _golden_files()
+    return tuple(
+        _coverage(path, codes, rows.get(path, {}), None if counts is None else counts.get(path, 0))
+        for path, codes in documented_codes().items()
+    )
+
+
+def documented_codes() -> dict[str, frozenset[int]]:
+    """By path, the codes that the page of each command lists as its own."""
+    return {row.path: documented(row.service, row.name) for row in COMMANDS.values()}
+
+
+def _coverage(path: str, codes: frozenset[int], rows: Mapping[str, list[int]], golden: int | None) -> Coverage:
+    situation = codes.intersection(rows.get(SITUATION, ()))
+    fault = codes.intersection(rows.get(FAULT, ())) - situation
+    service, _, name = path.partition("/")
+    return Coverage(
+        command=path,
+        implemented=(service, name) in HANDLERS,
+        golden_files=golden,
+        documented=len(codes),
+        exercised=len(situation) + len(fault),
+        in_situation=len(situation),
+        by_fault=len(fault),
+    )
+
+
+@cache
+def _rows() -> dict[str, Any]:
+    content: dict[str, Any] = orjson.loads(FILE.read_bytes())
+    return content
+
+
+def _golden_files() -> dict[str, int] | None:
+    """By path, the number of golden files `<service>/<command>[.<case>].json`; None where there is no checkout."""
+    if not GOLDEN.is_dir():
+        return None
+    counts: dict[str, int] = {}
+    for file in GOLDEN.glob("*/*.json"):
+        path = f"{file.parent.name}/{file.name.partition('.')[0]}"
+        counts[path] = counts.get(path, 0) + 1
+    return counts

@@ -1,0 +1,38 @@
+"""The whole table, and the file that the package carries of it.
+
+python -m tests.stub.documented.table    writes the file anew, after rows have been added
+"""
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+import channel_adapter.stub.coverage as report
+from tests.stub.documented import groups, messages, people
+from tests.stub.documented.case import Case
+from tests.stub.documented.only_faults import fault_cases
+
+SITUATIONS: list[Case] = [*groups.CASES, *messages.CASES, *people.CASES]
+FAULTS: list[Case] = list(
+    fault_cases(report.documented_codes(), {(case.path, case.code) for case in SITUATIONS}),
+)
+
+
+def content() -> dict[str, Any]:
+    """What the file holds: by command, the codes shown in their situation and those shown by a fault."""
+    found: dict[str, dict[str, set[int]]] = {}
+    for kind, cases in ((report.SITUATION, SITUATIONS), (report.FAULT, FAULTS)):
+        for case in cases:
+            found.setdefault(case.path, {}).setdefault(kind, set()).add(case.code)
+    return {path: {kind: sorted(codes) for kind, codes in kinds.items()} for path, kinds in sorted(found.items())}
+
+
+def write(path: Path) -> None:
+    """One command a line, so that a change is one line."""
+    lines = [f"  {orjson.dumps(name).decode()}: {orjson.dumps(kinds).decode()}" for name, kinds in content().items()]
+    path.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write(report.FILE)

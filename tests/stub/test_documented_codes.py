@@ -1,0 +1,136 @@
+"""Every documented code of every command: shown in its situation, or by a fault where no situation can show it."""
+
+import asyncio
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+import TLSSigAPIv2
+
+from channel_adapter.stub.coverage import FILE, coverage, documented_codes
+from channel_adapter.stub.desk import Desk
+from channel_adapter.stub.faults import Fault
+from channel_adapter.stub.routes import find
+from channel_adapter.stub.settings import StubSettings
+from channel_adapter.stub.world.call import ALLOW, Decision
+from channel_adapter.stub.world.clock import WorldClock
+from channel_adapter.stub.world.refusal import Refusal
+from channel_adapter.stub.world.world import World
+from tests.stub.documented.case import NOW, Case, codes_of_items, standard
+from tests.stub.documented.table import FAULTS, SITUATIONS, content
+
+ENOUGH = 0.9
+APP = StubSettings().app
+QUERY = f"sdkappid={APP.sdkappid}&identifier={APP.admin}&random=1&contenttype=json&usersig=" + TLSSigAPIv2.TLSSigAPIv2(
+    APP.sdkappid, APP.key.get_secret_value()
+).gen_sig(APP.admin, 2**31)
+
+
+class Stage:
+    """A stub that is asked without a socket; empty unless a state is given."""
+
+    def __init__(
+        self, runner: asyncio.Runner, settings: Mapping[str, Mapping[str, Any]], state: dict[str, Any] | None = None
+    ) -> None:
+        clock = WorldClock()
+        clock.freeze(NOW)
+        self.world = World(StubSettings().changed(**{"rates": {"enabled": False}, **settings}), clock=clock)
+        if state is not None:
+            self.world.load(state)
+        self.desk = Desk(self.world)
+        self._runner = runner
+
+    def ask(self, path: str, body: Any) -> dict[str, Any]:
+        """The answer to one call."""
+        given = self._runner.run(
+            self.desk.answer("POST", f"/v4/{path}?{QUERY}", "127.0.0.1", json.dumps(body).encode())
+        )
+        answer: dict[str, Any] = json.loads(given.body)
+        return answer
+
+    def must(self, path: str, body: Any) -> None:
+        answer = self.ask(path, body)
+        assert answer["ErrorCode"] == 0, (path, answer)
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def state(runner: asyncio.Runner) -> dict[str, Any]:
+    """The world in which every row begins."""
+    stage = Stage(runner, {})
+    for path, body in standard():
+        stage.must(path, body)
+    return stage.world.dump()
+
+
+@pytest.mark.parametrize("case", SITUATIONS, ids=str)
+def test_a_situation(case: Case, state: dict[str, Any], runner: asyncio.Runner) -> None:
+    stage = Stage(runner, case.settings, state)
+    for path, body in case.given:
+        stage.must(path, body)
+    before = stage.world.dump()
+    if case.app_says is not None:
+        assert refused_by_the_app(stage.world, case) == case.code
+    elif case.item:
+        answer = stage.ask(case.path, case.body)
+        assert answer["ErrorCode"] == 0
+        assert case.code in codes_of_items(answer)
+        return
+    else:
+        answer = stage.ask(case.path, case.body)
+        assert (answer["ErrorCode"], answer["ActionStatus"]) == (case.code, "FAIL"), answer
+    assert stage.world.dump() == before
+
+
+def refused_by_the_app(world: World, case: Case) -> int:
+    """The code of a call that the app's webhook was asked about; without the webhook it succeeds."""
+    command = find(case.path)
+    assert command is not None
+    assert case.app_says is not None
+    assert world.before_callback(command, case.body, caller=APP.admin) is not None
+    try:
+        world.execute(command, case.body, caller=APP.admin, decision=Decision.from_answer(case.app_says))
+    except Refusal as refusal:
+        before = world.dump()
+        world.execute(command, case.body, caller=APP.admin, decision=ALLOW)
+        assert world.dump() != before
+        world.load(before)
+        return refusal.code
+    return 0
+
+
+@pytest.mark.parametrize("case", FAULTS, ids=str)
+def test_a_fault(case: Case, state: dict[str, Any], runner: asyncio.Runner) -> None:
+    stage = Stage(runner, case.settings, state)
+    service, _, command = case.path.partition("/")
+    stage.desk.faults.add(Fault(service=service, command=command, code=case.code, info=case.fault or "", times=1))
+    answer = stage.ask(case.path, case.body)
+    assert answer["ErrorCode"] == case.code
+    assert answer["ErrorInfo"] == case.fault
+    assert stage.world.dump() == state
+    assert stage.ask(case.path, case.body)["ErrorInfo"] != case.fault
+
+
+def test_a_row_is_about_a_documented_code_and_stands_once() -> None:
+    pairs = [(case.path, case.code) for case in (*SITUATIONS, *FAULTS)]
+    assert len(pairs) == len(set(pairs))
+    documented = {(path, code) for path, codes in documented_codes().items() for code in codes}
+    assert set(pairs) - documented == set()
+
+
+def test_the_file_of_the_package_says_what_the_table_says() -> None:
+    assert json.loads(FILE.read_bytes()) == content()
+
+
+def test_enough_is_shown() -> None:
+    rows = coverage()
+    assert all(row.implemented for row in rows)
+    assert sum(row.exercised for row in rows) >= ENOUGH * sum(row.documented for row in rows)
+    for row in rows:
+        assert row.exercised == row.in_situation + row.by_fault <= row.documented
