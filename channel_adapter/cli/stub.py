@@ -53,6 +53,8 @@ async def stub(
     control_token: Annotated[
         str | None, typer.Option(metavar="TOKEN", help="Opens it to others too, with this bearer token.")
     ] = None,
+    divergences: Annotated[bool, typer.Option("--divergences", help="Only list where it has to guess.")] = False,
+    coverage: Annotated[bool, typer.Option("--coverage", help="Only list what of the documents it plays.")] = False,
 ) -> None:
     """Run the stub server until it is told to end: the service on your own machine, for tests in any language.
 
@@ -60,6 +62,8 @@ async def stub(
     stub's settings, faults and webhooks; the options here are stronger. SIGTERM and Ctrl-C end it at once with exit
     code 0.
     """
+    if divergences or coverage:
+        return _report(run, divergences, coverage)
     from pydantic import SecretStr
 
     from channel_adapter.stub.control import ControlSettings
@@ -77,6 +81,14 @@ async def stub(
         )  # fmt: skip
     except OSError as error:
         raise UsageError(f"the stub cannot start on {host}:{port}: {error.strerror or error}", field="port") from None
+
+
+def _report(run: Run, divergences: bool, coverage: bool) -> None:
+    from channel_adapter.cli.stub_reports import show_coverage, show_divergences
+
+    if divergences and coverage:
+        raise UsageError("--divergences and --coverage are two reports: ask for one", field="coverage")
+    (show_divergences if divergences else show_coverage)(run.output)
 
 
 def _scenario(config: str | None, given: dict[str, Any]) -> "Scenario":
