@@ -1,13 +1,11 @@
 """Accounts of the app: who is known, and making others known."""
 
-from collections import deque
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import aclosing
+from collections.abc import Iterable, Sequence
 
 from channel_adapter.domain.ids import UserId
 from channel_adapter.domain.subscription import Outcome, OutcomeKind
 from channel_adapter.mapping.ids import user_id
-from channel_adapter.services.bulk import Bulk, Users, checked, each_valid
+from channel_adapter.services.bulk import Bulk, Users, checked, in_batches
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.batching import batches, concurrently
@@ -35,19 +33,8 @@ class Accounts:
     def add(self, users: Users) -> Bulk:
         """Import accounts; one that exists already stays as it is [doc 34954]. Outcomes: added, failed, invalid."""
         people = checked(users)
-        return Bulk(lambda: self._add(people))
-
-    async def _add(self, users: Users) -> AsyncIterator[Outcome]:
-        refused: deque[Outcome] = deque()
-        people = batches(each_valid(users, refused.append), limits.ACCOUNTS_PER_CALL)
-        async with aclosing(concurrently(people, self._import_outcomes, limit=self._concurrency)) as answers:
-            async for outcomes in answers:
-                for outcome in outcomes:
-                    yield outcome
-                while refused:
-                    yield refused.popleft()
-        for outcome in refused:
-            yield outcome
+        size = limits.ACCOUNTS_PER_CALL
+        return Bulk(lambda: in_batches(people, size, self._import_outcomes, at_once=self._concurrency))
 
     async def _import_outcomes(self, users: Sequence[UserId]) -> list[Outcome]:
         failed = await self.import_batch(users)

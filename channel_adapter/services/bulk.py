@@ -1,7 +1,19 @@
 """Calls about many people: one outcome each, as a stream in bounded memory or collected."""
 
-from collections import Counter
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Generator, Iterable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Generator,
+    Iterable,
+    Iterator,
+    Sequence,
+)
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +27,7 @@ from channel_adapter.errors import (
     UnavailableError,
 )
 from channel_adapter.mapping.ids import user_id
+from channel_adapter.tencent.batching import batches, concurrently
 
 TRANSIENT = (OutcomeUnknownError, ThrottledError, UnavailableError)
 """Errors after which the rest of a bulk call may still succeed."""
@@ -94,7 +107,23 @@ def checked(users: Users) -> Users:
     return users
 
 
-async def each_valid(users: Users, refuse: Callable[[Outcome], None]) -> AsyncIterator[UserId]:
+async def in_batches(
+    users: Users, size: int, work: Callable[[Sequence[UserId]], Awaitable[Iterable[Outcome]]], *, at_once: int
+) -> AsyncGenerator[Outcome, None]:
+    """Outcomes of `work` on batches of valid ids, several at once; what is no id comes out in between."""
+    refused: deque[Outcome] = deque()
+    people = batches(_valid(users, refused.append), size)
+    async with aclosing(concurrently(people, work, limit=at_once)) as answers:
+        async for outcomes in answers:
+            for outcome in outcomes:
+                yield outcome
+            while refused:
+                yield refused.popleft()
+    for outcome in refused:
+        yield outcome
+
+
+async def _valid(users: Users, refuse: Callable[[Outcome], None]) -> AsyncIterator[UserId]:
     """Valid ids as they come; what is no id goes to `refuse` as an outcome of its own."""
     async for user in _stream(users):
         try:

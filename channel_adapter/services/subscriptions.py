@@ -1,16 +1,14 @@
 """Who follows a channel: subscribe, unsubscribe, ask, list, count."""
 
-from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable
 from contextlib import aclosing
-from typing import Any
 
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.subscription import Outcome, Subscriber
 from channel_adapter.mapping import ids
 from channel_adapter.mapping.subscription_member import SUBSCRIBER_FIELDS, to_subscriber
 from channel_adapter.services.accounts import Accounts
-from channel_adapter.services.bulk import Bulk, Users, checked, each_valid
+from channel_adapter.services.bulk import Bulk, Users, checked, in_batches
 from channel_adapter.services.directory import Directory, no_such_channel
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.services.joining import Joining
@@ -60,7 +58,9 @@ class Subscriptions:
                 self._gateway, self._accounts, wanted,
                 size=self._add_per_call, notify=self._notify, import_missing=import_missing,
             )  # fmt: skip
-            async with aclosing(self._run(people, self._add_per_call, joining.add)) as outcomes:
+            async with aclosing(
+                in_batches(people, self._add_per_call, joining.add, at_once=self._concurrency)
+            ) as outcomes:
                 async for outcome in outcomes:
                     yield outcome
 
@@ -73,7 +73,9 @@ class Subscriptions:
         async def start() -> AsyncIterator[Outcome]:
             await self._directory.require(wanted)
             leaving = Leaving(self._gateway, wanted, size=self._remove_per_call, notify=self._notify)
-            async with aclosing(self._run(people, limits.ROLES_PER_CALL, leaving.remove)) as outcomes:
+            async with aclosing(
+                in_batches(people, limits.ROLES_PER_CALL, leaving.remove, at_once=self._concurrency)
+            ) as outcomes:
                 async for outcome in outcomes:
                     yield outcome
 
@@ -115,21 +117,6 @@ class Subscriptions:
         if found is None:
             raise no_such_channel(wanted)
         return found.subscriber_count
-
-    async def _run(
-        self, users: Users, size: int, work: Callable[[Sequence[UserId]], Coroutine[Any, Any, list[Outcome]]]
-    ) -> AsyncGenerator[Outcome, None]:
-        """Batches of valid ids through `work`, several at once; what is no id comes out in between."""
-        refused: deque[Outcome] = deque()
-        people = batches(each_valid(users, refused.append), size)
-        async with aclosing(concurrently(people, work, limit=self._concurrency)) as answers:
-            async for outcomes in answers:
-                for outcome in outcomes:
-                    yield outcome
-                while refused:
-                    yield refused.popleft()
-        for outcome in refused:
-            yield outcome
 
     async def _subscriber_page(self, channel: ChannelId, start: str) -> Page[Subscriber, str]:
         """One page of members without the owner.

@@ -1,6 +1,5 @@
 """A stub in one TOML file: settings, `[[fault]]` tables, `[webhooks]`. A plain settings file is one too."""
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from channel_adapter.stub.callback_request import WebhookSettings
 from channel_adapter.stub.faults import Fault
-from channel_adapter.stub.settings import SettingsError, StubSettings
+from channel_adapter.stub.settings import SettingsError, StubSettings, read_toml
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -29,13 +28,7 @@ class Scenario:
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """Read a TOML file; SettingsError names the file and what is wrong in it."""
-        try:
-            values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise SettingsError(f"{path}: {error.strerror or 'cannot be read'}") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{path}: not a TOML file: {error}") from None
-        return cls.read(values, str(path))
+        return cls.read(read_toml(path), str(path))
 
     @classmethod
     def read(cls, values: Mapping[str, Any], where: str = "scenario") -> Self:

@@ -21,6 +21,16 @@ class SettingsError(ValueError):
     """The settings file cannot be used; the text says which key and what would be right."""
 
 
+def read_toml(path: str | Path) -> dict[str, Any]:
+    """The tables of a TOML file; SettingsError names the file and says why it cannot be read."""
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path}: {error.strerror or 'cannot be read'}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: not a TOML file: {error}") from None
+
+
 class App(Section):
     """The app that the stub plays: identity, plan, switches of the console, declared custom fields."""
 
@@ -109,13 +119,7 @@ class StubSettings(BaseModel):
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """Read a TOML file; raises SettingsError naming the file, the key and, for an unknown key, the nearest one."""
-        try:
-            values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise SettingsError(f"{path}: {error.strerror or 'cannot be read'}") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{path}: not a TOML file: {error}") from None
-        return cls.read(values, str(path))
+        return cls.read(read_toml(path), str(path))
 
     @classmethod
     def read(cls, values: Mapping[str, Any], where: str = "stub settings") -> Self:
