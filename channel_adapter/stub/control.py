@@ -36,7 +36,7 @@ from channel_adapter.stub.scenario import read_faults, read_model
 from channel_adapter.stub.settings import SettingsError
 from channel_adapter.stub.world.call import Event
 from channel_adapter.stub.world.refusal import Refusal
-from channel_adapter.stub.world.snapshot import SnapshotError
+from channel_adapter.stub.world.snapshot_document import SnapshotError
 from channel_adapter.stub.world.world import World
 
 PREFIX: Final = "/_stub/"
@@ -144,7 +144,7 @@ class Control:
 
     def load_state(self, asked: Asked) -> None:
         try:
-            self._desk.world.load(asked.body if isinstance(asked.body, dict) else {})
+            self._desk.world.load(asked.body)
         except SnapshotError as error:
             raise ControlError(400, str(error)) from None
 

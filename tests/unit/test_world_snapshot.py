@@ -1,13 +1,14 @@
 """State as data and back, deterministic and without secrets."""
 
-import base64
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
 from channel_adapter.stub.settings import DEFAULT_KEY
-from channel_adapter.stub.world.snapshot import SnapshotError
+from channel_adapter.stub.world.member_table import Role
+from channel_adapter.stub.world.snapshot_document import SnapshotError
 from tests.unit.worlds import CHANNEL, DAY, OWNER, Play, text
 
 
@@ -100,21 +101,73 @@ def test_no_secret_is_in_it() -> None:
 def test_what_cannot_be_loaded_says_why_and_changes_nothing() -> None:
     play = busy()
     good = play.world.dump()
-    columns = good["groups"][0]["members"]
-    short = columns | {"read": base64.b64encode(b"\0" * 8).decode()}
+    group = good["groups"][0]
+    columns = group["members"]
+
+    def members(**changed: list[Any]) -> dict[str, Any]:
+        return good | {"groups": [group | {"members": columns | changed}]}
+
     bad: tuple[tuple[Any, str], ...] = (
         ({}, "version None"),
-        (good | {"version": 2}, "version 2"),
+        (good | {"version": 3}, "^the state has version 3, this stub reads 1 and 2$"),
+        (good | {"version": True}, "version True"),
         ([], "version None"),
         ({key: value for key, value in good.items() if key != "groups"}, "damaged"),
         (good | {"groups": [{"group_id": "x"}]}, "damaged"),
-        (good | {"groups": [good["groups"][0] | {"members": short}]}, "differ in length"),
         (good | {"random": [3, [1], None]}, "damaged"),
+        (members(read=[0]), "differ in length"),
+        (members(serials=[1, 1, 2]), "do not ascend"),
+        (members(serials=[1, 2, 4]), "do not ascend"),
+        (members(serials=[-1, 2, 3]), "damaged"),
+        (members(users=["a", "a", "b"]), "'a' is a member twice"),
+        (members(users=["a", "b", "nobody"]), "'nobody' has no account"),
+        (members(roles=[1, 1, 4]), "does not exist"),
+        (members(joined=["1", "2", "3"]), "damaged"),
     )
     for data, reason in bad:
         with pytest.raises(SnapshotError, match=reason):
             play.world.load(data)
         assert play.world.dump() == good
+
+
+def test_a_state_of_version_1_loads() -> None:
+    """The file was written by `busy` when a state had version 1."""
+    play = Play(app={"member_fields": ["lvl"]})
+    old = orjson.loads(Path(__file__).with_name("state_version_1.json").read_bytes())
+    assert old["version"] == 1
+    play.world.load(old)
+    assert play.world.dump() == busy().world.dump()
+
+
+def test_a_large_world_is_many_small_records() -> None:
+    play = Play()
+    people = [f"reader_{number}" for number in range(25_000)]
+    for user in people:
+        play.world.state.add_account(user)
+    group = play.world.state.groups[play.channel()]
+    for user in people:
+        play.world.state.join(group, user, Role.MEMBER, 1, 0)
+    records = list(play.world.records())
+    sizes = [len(data["users"]) for kind, data in records if kind == "members"]
+    assert sizes == [10_000, 10_000, 5_001]
+    other = Play()
+    other.world.restore(records)
+    assert other.world.dump() == play.world.dump()
+    assert len(other.world.state.groups[group.group_id].members) == 25_001
+
+
+def test_what_may_have_changed_something_is_counted() -> None:
+    play = Play()
+    play.channel()
+    play.people("a")
+    before = play.world.changes
+    play.info()
+    assert play.world.changes == before
+    play.send()
+    after = play.world.changes
+    assert after > before
+    play.world.client("a").join(CHANNEL)
+    assert play.world.changes > after
 
 
 def test_reset_forgets_everything() -> None:

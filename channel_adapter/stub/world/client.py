@@ -126,6 +126,7 @@ class Client:
         )
 
     def _act(self, request: Any, do: Callable[[Call[Any]], ResultT], decision: Decision = ALLOW) -> ResultT:
+        self._world.changes += 1
         with self._world.calling(request, self.user, self.platform, decision) as call:
             return do(call)
 

@@ -4,13 +4,12 @@ A row is found by user; rows stand in the order of joining and carry a serial nu
 (the serial of the next row) stays valid while others join and leave. A leaver's row stays empty until a compaction.
 """
 
-import base64
-import sys
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from enum import IntEnum
-from typing import Any, Literal, Self
+from itertools import pairwise
+from typing import Any
 
 from channel_adapter.stub.world.user_index import UserIndex
 from channel_adapter.tencent.wire.members import (
@@ -50,7 +49,7 @@ class MemberTable:
         "_count", "_flags", "_index", "_joined", "_next_serial", "_read", "_roles", "_serials", "_staff", "_users"
     )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, next_serial: int = 1) -> None:
         self._count = 0
         self._users: list[str | None] = []
         self._index = UserIndex(self._users)
@@ -59,7 +58,7 @@ class MemberTable:
         self._read = array("I")
         self._roles = bytearray()
         self._flags = bytearray()
-        self._next_serial = 1
+        self._next_serial = next_serial
         self._staff: dict[str, None] = {}  # owner and admins, so that a role filter need not look at everybody
 
     def __len__(self) -> int:
@@ -160,36 +159,51 @@ class MemberTable:
     def serial(self, row: int) -> int:
         return self._serials[row]
 
-    def dump(self, numbers: Mapping[str, int]) -> dict[str, Any]:
-        """The columns as base64 of little-endian integers; users as their `numbers`."""
+    @property
+    def next_serial(self) -> int:
+        """What the next row will get."""
+        return self._next_serial
+
+    def columns(self, most: int) -> Iterator[dict[str, list[Any]]]:
+        """All rows, up to `most` at a time, each column as a list."""
         if self._count < len(self._users):
             self._compact()
-        return {
-            "users": _pack(array("I", (numbers[user] for user in self))),
-            "serials": _pack(self._serials),
-            "joined": _pack(self._joined),
-            "read": _pack(self._read),
-            "roles": base64.b64encode(self._roles).decode(),
-            "flags": base64.b64encode(self._flags).decode(),
-            "next_serial": self._next_serial,
-        }
+        for start in range(0, self._count, most):
+            part = slice(start, start + most)
+            yield {
+                "users": self._users[part],
+                "serials": self._serials[part].tolist(),
+                "joined": self._joined[part].tolist(),
+                "read": self._read[part].tolist(),
+                "roles": list(self._roles[part]),
+                "flags": list(self._flags[part]),
+            }
 
-    @classmethod
-    def load(cls, data: Mapping[str, Any], users: Sequence[str]) -> Self:
-        """The table that `dump` wrote; `users` by number."""
-        table = cls()
-        table._users = [users[number] for number in _unpack("I", data["users"])]
-        table._serials = _unpack("I", data["serials"])
-        table._joined = _unpack("q", data["joined"])
-        table._read = _unpack("I", data["read"])
-        table._roles = bytearray(base64.b64decode(data["roles"]))
-        table._flags = bytearray(base64.b64decode(data["flags"]))
-        table._next_serial = int(data["next_serial"])
-        columns = (table._serials, table._joined, table._read, table._roles, table._flags)
-        if any(len(column) != len(table._users) for column in columns):
+    def extend(self, users: Sequence[str], columns: Mapping[str, Sequence[int]]) -> None:
+        """Append rows that `columns` gave; ValueError when they cannot follow those that are there."""
+        serials, roles, flags = columns["serials"], columns["roles"], columns["flags"]
+        lengths = {len(users), len(serials), len(columns["joined"]), len(columns["read"]), len(roles), len(flags)}
+        if len(lengths) != 1:
             raise ValueError("the columns of a member table differ in length")
-        table._look_again()
-        return table
+        last = self._serials[-1:].tolist()
+        if not _ascending([*last, *serials, self._next_serial]):
+            raise ValueError("the serials of a member table do not ascend")
+        if not set(roles) <= set(Role) or not set(flags) <= set(range(len(FLAGS))):
+            raise ValueError("a member has a role or a receive option that does not exist")
+        start = len(self._users)
+        self._serials.extend(serials)
+        self._joined.extend(columns["joined"])
+        self._read.extend(columns["read"])
+        self._roles.extend(roles)
+        self._flags.extend(flags)
+        for row, user in enumerate(users, start):
+            if self._index.find(user) is not None:
+                raise ValueError(f"{user!r} is a member twice")
+            self._users.append(user)
+            self._index.enter(row)
+            if self._roles[row] != Role.MEMBER:
+                self._staff[user] = None
+        self._count += len(users)
 
     def _compact(self) -> None:
         kept = [row for row, user in enumerate(self._users) if user is not None]
@@ -210,15 +224,5 @@ class MemberTable:
         }
 
 
-def _pack(column: "array[int]") -> str:
-    if sys.byteorder == "big":
-        column = column[:]
-        column.byteswap()
-    return base64.b64encode(column.tobytes()).decode()
-
-
-def _unpack(kind: Literal["q", "I"], text: str) -> "array[int]":
-    column = array(kind, base64.b64decode(text))
-    if sys.byteorder == "big":
-        column.byteswap()
-    return column
+def _ascending(numbers: Sequence[int]) -> bool:
+    return all(earlier < later for earlier, later in pairwise(numbers))

@@ -1,19 +1,33 @@
-"""The world's state as plain JSON values and back. No settings and no secrets; one version number for the whole."""
+"""The world's state as records of plain JSON values and back. No settings and no secrets."""
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import fields
+from itertools import islice
 from random import Random
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 from channel_adapter.stub.world.contact_book import ContactBook, Entry
 from channel_adapter.stub.world.member_table import MemberTable
 from channel_adapter.stub.world.message_log import Extensions, Message, MessageLog
+from channel_adapter.stub.world.snapshot_document import (
+    ACCOUNTS,
+    CONTACTS,
+    GROUP,
+    MEMBERS,
+    MESSAGES,
+    OFFICIAL_ACCOUNT,
+    PROFILES,
+    WORLD,
+    Record,
+    SnapshotError,
+    damaged,
+)
 from channel_adapter.stub.world.state import Group, OfficialAccount, State
 from channel_adapter.tencent.wire.msg_body import Element
 
-VERSION = 1
+ITEMS_A_RECORD = 10_000
 REMEMBERED_SECONDS = 3_600.0  # a window longer than every dedupe window
 
 GROUP_FIELDS = tuple(
@@ -23,114 +37,179 @@ OFFICIAL_FIELDS = tuple(
     item.name for item in fields(OfficialAccount) if item.name not in ("subscribers", "log", "broadcasts", "alone")
 )
 
-
-class SnapshotError(ValueError):
-    """The data are not a state that this version can load; the text says why."""
+ItemT = TypeVar("ItemT")
 
 
-def dump(state: State, random: Random) -> dict[str, Any]:
-    """Everything that is stored; users stand in member tables as numbers into `accounts`."""
-    accounts = list(state.accounts())
-    numbers = {user: number for number, user in enumerate(accounts)}
+def records(state: State, random: Random) -> Iterator[Record]:
+    """Everything that is stored; the state must not change before the last record is taken."""
     kind, internal, gauss = random.getstate()
-    return {
-        "version": VERSION,
+    world = {
         "random": [kind, list(internal), gauss],
-        "accounts": accounts,
-        "profiles": {user: dict(profile) for user, profile in state.profiles.items()},
         "deleted": dict(state.deleted),
         "online": sorted(state.online),
-        "groups": [_dump_group(group, numbers) for group in state.groups.values()],
-        "official_accounts": [_dump_official(account, numbers) for account in state.official.values()],
         "official_gone": sorted(state.official_gone),
-        "contacts": {user: _dump_book(book) for user, book in state.contacts.items()},
+    }
+    yield WORLD, world
+    for users in _parts(state.accounts()):
+        yield ACCOUNTS, users
+    for profiles in _parts(state.profiles.items()):
+        yield PROFILES, {user: dict(profile) for user, profile in profiles}
+    for group in state.groups.values():
+        yield GROUP, _dump_group(group)
+        yield from _dump_rows(group.members, group.log)
+    for account in state.official.values():
+        yield OFFICIAL_ACCOUNT, _dump_official(account)
+        yield from _dump_rows(account.subscribers, account.log)
+    for books in _parts(state.contacts.items()):
+        yield CONTACTS, {user: _dump_book(book) for user, book in books}
+
+
+def restore(source: Iterable[Record], admins: Sequence[str]) -> tuple[State, Random]:
+    """State and source of ids out of such records; SnapshotError for anything else."""
+    try:
+        state = State(admins)
+        random = Random()  # noqa: S311 - made-up ids must be repeatable
+        reader = _Reader(state, random)
+        for kind, data in source:
+            reader.take(kind, data)
+        reader.finish()
+    except SnapshotError:
+        raise
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
+        raise damaged(error) from error
+    return state, random
+
+
+class _Reader:
+    """Puts one record after the other into an empty state."""
+
+    def __init__(self, state: State, random: Random) -> None:
+        self._state = state
+        self._random = random
+        self._place: Group | OfficialAccount | None = None
+        self._table, self._log = MemberTable(), MessageLog()
+        self._begun = False
+
+    def take(self, kind: str, data: Any) -> None:
+        """One record; ValueError for one of an unknown kind."""
+        reader = self.READERS.get(kind)
+        if reader is None:
+            raise ValueError(f"unknown record {kind!r}")
+        reader(self, data)
+
+    def finish(self) -> None:
+        """ValueError when there was nothing."""
+        if not self._begun:
+            raise ValueError("it is empty")
+
+    def _world(self, data: Mapping[str, Any]) -> None:
+        state = self._state
+        kind, internal, gauss = data["random"]
+        self._random.setstate((kind, tuple(internal), gauss))
+        state.deleted = dict(data["deleted"])
+        state.online = set(data["online"])
+        state.official_gone = set(data["official_gone"])
+        self._begun = True
+
+    def _accounts(self, data: Iterable[str]) -> None:
+        for user in data:
+            self._state.add_account(user)
+
+    def _profiles(self, data: Mapping[str, Any]) -> None:
+        self._state.profiles |= {user: dict(profile) for user, profile in data.items()}
+
+    def _contacts(self, data: Mapping[str, Any]) -> None:
+        self._state.contacts |= {user: _load_book(book) for user, book in data.items()}
+
+    def _group(self, data: Mapping[str, Any]) -> None:
+        group = Group(**{name: deepcopy(data[name]) for name in GROUP_FIELDS})
+        group.pins = {int(seq): user for seq, user in data["pins"]}
+        group.members, group.log = self._begin(data)
+        self._state.add_group(group)
+        self._place = group
+
+    def _official(self, data: Mapping[str, Any]) -> None:
+        account = OfficialAccount(**{name: deepcopy(data[name]) for name in OFFICIAL_FIELDS})
+        account.broadcasts = deque(data["broadcasts"])
+        account.subscribers, account.log = self._begin(data)
+        self._state.official[account.account_id] = account
+        self._place = account
+
+    def _begin(self, data: Mapping[str, Any]) -> tuple[MemberTable, MessageLog]:
+        self._table = MemberTable(int(data["next_serial"]))
+        self._log = MessageLog()
+        self._log.restore((), data["uncounted"])
+        for key, moment, seq, time in data["recent"]:
+            self._log.remember(tuple(key), moment, REMEMBERED_SECONDS, seq, time)
+        return self._table, self._log
+
+    def _members(self, columns: Mapping[str, Any]) -> None:
+        state, place = self._state, self._place
+        users = [self._known(user) for user in columns["users"]]
+        self._table.extend(users, columns)
+        if isinstance(place, Group):
+            for user in users:
+                state.joined.enter(user, place)
+        elif place is not None:
+            for user in users:
+                state.subscribed.enter(user, place)
+
+    def _messages(self, data: Iterable[Mapping[str, Any]]) -> None:
+        for item in data:
+            self._log.append(_load_message(self._log.next_seq, item))
+
+    def _known(self, user: str) -> str:
+        """The account's own string, which is held once."""
+        known = self._state.account(user)
+        if known is None:
+            raise ValueError(f"the member {user!r} has no account")
+        return known
+
+    READERS: ClassVar[Mapping[str, Callable[["_Reader", Any], None]]] = {
+        WORLD: _world,
+        ACCOUNTS: _accounts,
+        PROFILES: _profiles,
+        CONTACTS: _contacts,
+        GROUP: _group,
+        OFFICIAL_ACCOUNT: _official,
+        MEMBERS: _members,
+        MESSAGES: _messages,
     }
 
 
-def load(data: Mapping[str, Any], admins: Sequence[str]) -> tuple[State, Random]:
-    """State and source of ids as `dump` wrote them; SnapshotError for anything else."""
-    version = data.get("version") if isinstance(data, Mapping) else None
-    if version != VERSION:
-        raise SnapshotError(f"state of version {version!r}; this stub reads version {VERSION}")
-    try:
-        random = Random()  # noqa: S311 - made-up ids must be repeatable
-        kind, internal, gauss = data["random"]
-        random.setstate((kind, tuple(internal), gauss))
-        return _load(data, admins), random
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        raise SnapshotError(f"the state is damaged: {type(error).__name__}: {error}") from error
+def _parts(items: Iterable[ItemT]) -> Iterator[list[ItemT]]:
+    iterator = iter(items)
+    while part := list(islice(iterator, ITEMS_A_RECORD)):
+        yield part
 
 
-def _load(data: Mapping[str, Any], admins: Sequence[str]) -> State:
-    state = State(admins)
-    accounts: list[str] = data["accounts"]
-    for user in accounts:
-        state.add_account(user)
-    state.profiles = {user: dict(profile) for user, profile in data["profiles"].items()}
-    state.deleted = dict(data["deleted"])
-    state.online = set(data["online"])
-    for item in data["groups"]:
-        group = _load_group(item, accounts)
-        state.add_group(group)
-        for user in group.members:
-            state.joined.enter(user, group)
-    for item in data["official_accounts"]:
-        account = _load_official(item, accounts)
-        state.official[account.account_id] = account
-        for user in account.subscribers:
-            state.subscribed.enter(user, account)
-    state.official_gone = set(data["official_gone"])
-    state.contacts = {user: _load_book(book) for user, book in data["contacts"].items()}
-    return state
-
-
-def _dump_group(group: Group, numbers: Mapping[str, int]) -> dict[str, Any]:
+def _dump_group(group: Group) -> dict[str, Any]:
     return {name: deepcopy(getattr(group, name)) for name in GROUP_FIELDS} | {
         "pins": list(group.pins.items()),
-        "members": group.members.dump(numbers),
-        "messages": _dump_log(group.log),
+        **_dump_heads(group.members, group.log),
     }
 
 
-def _load_group(item: Mapping[str, Any], accounts: Sequence[str]) -> Group:
-    group = Group(**{name: deepcopy(item[name]) for name in GROUP_FIELDS})
-    group.pins = {int(seq): user for seq, user in item["pins"]}
-    group.members = MemberTable.load(item["members"], accounts)
-    group.log = _load_log(item["messages"])
-    return group
-
-
-def _dump_official(account: OfficialAccount, numbers: Mapping[str, int]) -> dict[str, Any]:
+def _dump_official(account: OfficialAccount) -> dict[str, Any]:
     return {name: deepcopy(getattr(account, name)) for name in OFFICIAL_FIELDS} | {
         "broadcasts": list(account.broadcasts),
-        "subscribers": account.subscribers.dump(numbers),
-        "messages": _dump_log(account.log),
+        **_dump_heads(account.subscribers, account.log),
     }
 
 
-def _load_official(item: Mapping[str, Any], accounts: Sequence[str]) -> OfficialAccount:
-    account = OfficialAccount(**{name: deepcopy(item[name]) for name in OFFICIAL_FIELDS})
-    account.broadcasts = deque(item["broadcasts"])
-    account.subscribers = MemberTable.load(item["subscribers"], accounts)
-    account.log = _load_log(item["messages"])
-    return account
-
-
-def _dump_log(log: MessageLog) -> dict[str, Any]:
+def _dump_heads(table: MemberTable, log: MessageLog) -> dict[str, Any]:
     return {
-        "items": [_dump_message(message) for message in log],
+        "next_serial": table.next_serial,
         "uncounted": list(log.uncounted),
         "recent": [[key, *seen] for key, seen in log.recent.items()],
     }
 
 
-def _load_log(data: Mapping[str, Any]) -> MessageLog:
-    log = MessageLog()
-    messages = (_load_message(seq, item) for seq, item in enumerate(data["items"], start=1))
-    log.restore(messages, data["uncounted"])
-    for key, moment, seq, time in data["recent"]:
-        log.remember(tuple(key), moment, REMEMBERED_SECONDS, seq, time)
-    return log
+def _dump_rows(table: MemberTable, log: MessageLog) -> Iterator[Record]:
+    for columns in table.columns(ITEMS_A_RECORD):
+        yield MEMBERS, columns
+    for messages in _parts(log):
+        yield MESSAGES, [_dump_message(message) for message in messages]
 
 
 def _dump_message(message: Message) -> dict[str, Any]:

@@ -1,13 +1,13 @@
 """The world: one object a server holds everything the stub knows and carries out one command at a time."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from random import Random
 from typing import Any
 
 from channel_adapter.stub.settings import StubSettings
-from channel_adapter.stub.world import parsing, snapshot
+from channel_adapter.stub.world import parsing, snapshot, snapshot_document
 from channel_adapter.stub.world.call import ALLOW, RESTAPI, Call, Decision, Event, Handler
 from channel_adapter.stub.world.client import Client
 from channel_adapter.stub.world.clock import WorldClock
@@ -16,7 +16,7 @@ from channel_adapter.stub.world.registry import HANDLERS
 from channel_adapter.stub.world.state import State
 from channel_adapter.tencent import codes
 from channel_adapter.tencent.catalog import CONTACT_SERVICE, PROFILE_SERVICE
-from channel_adapter.tencent.command import Command
+from channel_adapter.tencent.command import Command, Retry
 from channel_adapter.tencent.wire.envelope import Reply
 
 UNKNOWN_FIELDS_KEPT = 1_000
@@ -38,6 +38,8 @@ class World:
         self.clock = clock or WorldClock()
         self.on_event = on_event
         self.unknown_fields: Counter[tuple[str, str]] = Counter()
+        self.changes = 0
+        """Grows with everything that may have changed the state."""
         self._seed = seed
         self._random = Random(seed)  # noqa: S311 - made-up ids must be repeatable
         self.state = State(self.settings.app.admins)
@@ -47,14 +49,24 @@ class World:
         self._random.seed(self._seed)
         self.unknown_fields.clear()
         self.state = State(self.settings.app.admins)
+        self.changes += 1
 
     def dump(self) -> dict[str, Any]:
-        """The whole state as JSON values, with a version number; neither settings nor secrets."""
-        return snapshot.dump(self.state, self._random)
+        """The whole state as one JSON document, with a version number; neither settings nor secrets."""
+        return snapshot_document.fold(self.records())
 
-    def load(self, data: Mapping[str, Any]) -> None:
+    def load(self, document: Any) -> None:
         """Replace the state by one that `dump` wrote; SnapshotError, and no change, for anything else."""
-        self.state, self._random = snapshot.load(data, self.settings.app.admins)
+        self.restore(snapshot_document.unfold(document))
+
+    def records(self) -> Iterator[snapshot_document.Record]:
+        """The same as `dump` in small pieces; nothing may change before the last one is taken."""
+        return snapshot.records(self.state, self._random)
+
+    def restore(self, records: Iterable[snapshot_document.Record]) -> None:
+        """Replace the state by that of such records; SnapshotError, and no change, when they are damaged."""
+        self.state, self._random = snapshot.restore(records, self.settings.app.admins)
+        self.changes += 1
 
     def handles(self, command: Command[Any, Any]) -> bool:
         """Does the stub carry this command out?"""
@@ -71,6 +83,7 @@ class World:
     ) -> Reply:
         """Carry out one call, or raise Refusal and change nothing. `decision`: what the app answered beforehand."""
         handler, request = self._read(command, body)
+        self.changes += command.retry is not Retry.READ
         with self.calling(request, caller, origin, decision) as call:
             reply = handler.run(call)
             if handler.sized and len(reply.to_json()) > self.settings.limits.reply_bytes:
@@ -91,6 +104,7 @@ class World:
 
     def client(self, user: str, platform: str = "iOS") -> Client:
         """The user on a phone: what he does by himself, with the events of that platform."""
+        self.changes += 1
         return Client(self, user, platform)
 
     def draw(self, highest: int) -> int:
