@@ -53,6 +53,12 @@ async def stub(
     control_token: Annotated[
         str | None, typer.Option(metavar="TOKEN", help="Opens it to others too, with this bearer token.")
     ] = None,
+    state: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Keep accounts, groups and messages here between two runs.")
+    ] = None,
+    save_every: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="How often; 0 saves before every answer to a change.")
+    ] = 30.0,
     divergences: Annotated[bool, typer.Option("--divergences", help="Only list where it has to guess.")] = False,
     coverage: Annotated[bool, typer.Option("--coverage", help="Only list what of the documents it plays.")] = False,
 ) -> None:
@@ -60,13 +66,14 @@ async def stub(
 
     It checks signatures, keeps state, and answers with the documented codes and limits. --config names a file with the
     stub's settings, faults and webhooks; the options here are stronger. SIGTERM and Ctrl-C end it at once with exit
-    code 0.
+    code 0. With --state it saves then and every 30 seconds: a stub that is killed loses what came after the last save.
     """
     if divergences or coverage:
         return _report(run, divergences, coverage)
     from pydantic import SecretStr
 
     from channel_adapter.stub.control import ControlSettings
+    from channel_adapter.stub.persistence import StateFileError
     from channel_adapter.stub.serve import TLS_NAMES, serve
 
     scenario = _scenario(run.config, {"sdkappid": sdkappid, "key": key, "admin": admin, "group_fields": group_field})
@@ -76,9 +83,11 @@ async def stub(
             scenario.settings, host=host, port=port, tls=_certificate(tls, cert, key_file),
             tls_names=[*TLS_NAMES, *(tls_name or ())], ready_file=ready_file, latency=latency, seed=seed,
             faults=scenario.faults, webhooks=scenario.webhooks,
-            control=ControlSettings(token=token) if control or token else None,
+            control=ControlSettings(token=token) if control or token else None, state=state, save_every=save_every,
             on_ready=lambda server: _tell(run, server),
         )  # fmt: skip
+    except StateFileError as error:
+        raise UsageError(str(error), field="state") from None
     except OSError as error:
         raise UsageError(f"the stub cannot start on {host}:{port}: {error.strerror or error}", field="port") from None
 

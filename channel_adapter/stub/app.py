@@ -5,6 +5,7 @@ A low-level aiohttp server without router and middleware: the path is looked up 
 
 import asyncio
 import logging
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
 
@@ -19,36 +20,54 @@ from channel_adapter.tencent import codes
 
 LOGGER: Final = logging.getLogger("channel_adapter.stub")
 JSON: Final = "application/json"
+CONTROL_BYTES: Final = 256 * 1_048_576  # of a request to the control plane: a state may be large
 _GRACE: Final = 0.001  # seconds aiohttp gives a handler that is being cancelled; 0 would mean for ever
 
 
 class StubApp:
     """What stands behind the socket. One HTTP request in, one HTTP answer out."""
 
-    def __init__(self, desk: Desk, *, latency: Latency | None = None, control: Control | None = None) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        *,
+        latency: Latency | None = None,
+        control: Control | None = None,
+        before_answers: Callable[[], None] | None = None,
+    ) -> None:
         self.desk = desk
         self.latency = latency or Latency()
         self._control = control
+        self._before_answers = before_answers
         self.failures = 0
         """Requests on which the stub itself broke down; each is a bug of the stub and is logged with its traceback."""
 
     async def respond(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one HTTP request."""
+        to_control = self._control is not None and request.raw_path.startswith(PREFIX)
         try:
-            raw = await read_raw(request, self.desk.world.settings.limits.request_bytes)
+            raw = await read_raw(
+                request, CONTROL_BYTES if to_control else self.desk.world.settings.limits.request_bytes
+            )
         except Refusal as refusal:
             self.desk.record(NOWHERE, None, refusal.code, 0.0, b"")
             return envelope(refusal_json("", refusal))
-        if self._control is not None and request.raw_path.startswith(PREFIX):
+        if self._control is not None and to_control:
             status, text = await self._control.answer(
                 request.method, request.raw_path, request.remote, request.headers, raw
             )
+            self._settle()
             return web.Response(status=status, body=text, content_type=JSON)
         body, struck = await self.desk.answer(request.method, request.raw_path, request.remote, raw)
+        self._settle()
         delay = self.latency.next()
         if delay:
             await asyncio.sleep(delay)
         return envelope(body) if struck is None else await deliver(request, body, JSON, struck)
+
+    def _settle(self) -> None:
+        if self._before_answers is not None:
+            self._before_answers()
 
 
 class HttpServer(web.Server):
@@ -109,14 +128,15 @@ async def read_raw(request: web.BaseRequest, most: int) -> bytes:
     if length is not None and length > most:
         raise too_large
     try:
-        raw = await content.readany()
-        while not content.at_eof():
-            raw += await content.readany()
-            if len(raw) > most:
+        parts, size = [], 0
+        while part := await content.readany():
+            parts.append(part)
+            size += len(part)
+            if size > most:
                 raise too_large
     except (web.RequestPayloadError, ConnectionError):
         raise Refusal(codes.BAD_URL, "the body was not transferred whole") from None
-    return raw
+    return b"".join(parts)
 
 
 def envelope(answer: bytes) -> web.Response:

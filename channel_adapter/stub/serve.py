@@ -23,6 +23,7 @@ from channel_adapter.stub.control import Control, ControlSettings
 from channel_adapter.stub.desk import Desk
 from channel_adapter.stub.faults import Fault, Faults
 from channel_adapter.stub.latency import Latency
+from channel_adapter.stub.persistence import SAVE_EVERY, StateFile
 from channel_adapter.stub.request_log import RequestLog
 from channel_adapter.stub.settings import StubSettings
 from channel_adapter.stub.world.clock import WorldClock
@@ -42,6 +43,7 @@ class StubServer:
     `tls`: True makes a certificate for `tls_names` and the host; a pair of paths is the caller's own (chain, key).
     `latency`, `latency_spread`: seconds by which every answer is late, and up to how many more, drawn from `seed`.
     `control` opens `/_stub/`; without it the stub has no such path.
+    `state` is loaded at the first start, saved every `save_every` seconds and at the end; 0 saves before every answer.
     """
 
     def __init__(
@@ -59,6 +61,8 @@ class StubServer:
         faults: Sequence[Fault] = (),
         webhooks: WebhookSettings | None = None,
         control: ControlSettings | None = None,
+        state: Path | None = None,
+        save_every: float = SAVE_EVERY,
     ) -> None:
         self.world = World(settings, clock=clock, seed=seed)
         self.faults = Faults(faults, seed=seed)
@@ -66,7 +70,11 @@ class StubServer:
         self.desk = Desk(self.world, faults=self.faults, webhooks=self.webhooks)
         late = Latency(latency, latency_spread, seed)
         plane = None if control is None else Control(control, self.desk, self.webhooks, late, self.reset)
-        self.app = StubApp(self.desk, latency=late, control=plane)
+        self._state = None if state is None else StateFile(state, self.world)
+        self._save_every = save_every
+        self._saving: asyncio.Task[None] | None = None
+        before = self._state.save if self._state is not None and not save_every else None
+        self.app = StubApp(self.desk, latency=late, control=plane, before_answers=before)
         self.ca_file: Path | None = None
         """The CA to trust while the server runs; None without TLS and with a certificate of the caller's own."""
         self._host = host
@@ -114,9 +122,11 @@ class StubServer:
         self.app.failures = 0
 
     async def start(self) -> None:
-        """Listen. OSError when the address is taken or not ours."""
+        """Listen. OSError when the address is taken or not ours, StateFileError when the state cannot be loaded."""
         if self._listener is not None:
             raise RuntimeError("the stub is running already")
+        if self._state is not None:
+            self._state.open()
         context = self._context()
         self._http = HttpServer(self.app)
         try:
@@ -127,9 +137,14 @@ class StubServer:
             self._remove_directory()
             raise
         await self.webhooks.start()
+        if self._state is not None and self._save_every:
+            self._saving = asyncio.create_task(self._state.keep(self._save_every))
 
     async def stop(self) -> None:
-        """Stop listening and drop every connection at once. Harmless when it does not run."""
+        """Stop listening, drop every connection at once, save. Harmless when it does not run.
+
+        StateFileError when the state cannot be saved; the stub has stopped all the same.
+        """
         listener, http = self._listener, self._http
         if listener is None or http is None:
             return
@@ -139,6 +154,11 @@ class StubServer:
         await self.webhooks.stop()
         await asyncio.sleep(0)  # the transports close in the next turn of the loop
         self._remove_directory()
+        if self._saving is not None:
+            self._saving.cancel()
+            self._saving = None
+        if self._state is not None:
+            self._state.save()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -157,10 +177,12 @@ class StubServer:
             asyncio.run_coroutine_threadsafe(self.start(), loop).result()
             yield self
         finally:
-            asyncio.run_coroutine_threadsafe(self.stop(), loop).result()
-            loop.call_soon_threadsafe(loop.stop)
-            thread.join()
-            loop.close()
+            try:
+                asyncio.run_coroutine_threadsafe(self.stop(), loop).result()
+            finally:
+                loop.call_soon_threadsafe(loop.stop)
+                thread.join()
+                loop.close()
 
     def in_loop(self, do: Callable[[], ResultT]) -> ResultT:
         """Do something between two requests, from a thread other than the one that serves."""
@@ -201,6 +223,8 @@ async def serve(
     faults: Sequence[Fault] = (),
     webhooks: WebhookSettings | None = None,
     control: ControlSettings | None = None,
+    state: Path | None = None,
+    save_every: float = SAVE_EVERY,
     on_ready: Callable[[StubServer], None] | None = None,
 ) -> None:
     """Run a stub until SIGTERM or SIGINT, then end at once.
@@ -224,6 +248,8 @@ async def serve(
         faults=faults,
         webhooks=webhooks,
         control=control,
+        state=state,
+        save_every=save_every,
     )
     gc.freeze()  # modules live as long as the process: the collector need not look at them again
     async with server:

@@ -28,7 +28,16 @@ class SnapshotError(ValueError):
 
 
 def fold(records: Iterable[Record]) -> dict[str, Any]:
-    """One document out of the records of a whole state."""
+    """One document out of the records of a whole state; SnapshotError when they do not fit together."""
+    try:
+        return _fold(records)
+    except SnapshotError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise damaged(error) from error
+
+
+def _fold(records: Iterable[Record]) -> dict[str, Any]:
     document: dict[str, Any] = {
         "version": VERSION, ACCOUNTS: [], PROFILES: {}, CONTACTS: {}, **{name: [] for name in LISTS.values()}
     }  # fmt: skip
@@ -82,7 +91,9 @@ def check_version(version: Any) -> None:
 
 def damaged(error: Exception) -> SnapshotError:
     """What to say of data of a known version that do not fit."""
-    return SnapshotError(f"the state is damaged: {type(error).__name__}: {error}")
+    if isinstance(error, KeyError):
+        return SnapshotError(f"the state is damaged: {error} is missing")
+    return SnapshotError(f"the state is damaged: {error}")
 
 
 def _from_version_1(document: Mapping[str, Any]) -> dict[str, Any]:

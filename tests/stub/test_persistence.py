@@ -1,0 +1,257 @@
+"""The state of a stub in a file: what survives which end, and files that cannot be used."""
+
+# ruff: noqa: ASYNC240 - small files, and nobody else in the loop
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import TLSSigAPIv2
+
+from channel_adapter.stub.persistence import StateFileError, read_document
+from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.settings import DEFAULT_KEY
+from tests.stub.conftest import ACCOUNTS, GROUPS, Start
+
+IMPORT = f"{ACCOUNTS}/account_import"
+GROUP = {"Type": "Community", "Name": "News", "GroupId": "@TGS#_news", "Owner_Account": "ann"}
+SEND = {"GroupId": "@TGS#_news", "Random": 1, "MsgBody": [{"MsgType": "TIMTextElem", "MsgContent": {"Text": "tide"}}]}
+HEADER = '{"format":"channel-adapter stub state","version":2}\n'
+SERVE = """
+import asyncio, sys
+from pathlib import Path
+from channel_adapter.stub.control import ControlSettings
+from channel_adapter.stub.serve import serve
+asyncio.run(serve(ready_file=Path(sys.argv[1]), state=Path(sys.argv[2]), save_every=float(sys.argv[3])))
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "state.jsonl"
+
+
+def accounts_in(file: Path) -> list[str]:
+    accounts: list[str] = read_document(file)["accounts"]
+    return accounts
+
+
+async def test_the_next_stub_goes_on_where_the_last_one_ended(file: Path, stranger: Start) -> None:
+    async with StubServer(state=file) as one:
+        caller = stranger(one)
+        await caller.must(IMPORT, {"UserID": "ann"})
+        await caller.must(f"{GROUPS}/create_group", GROUP)
+        first = await caller.must(f"{GROUPS}/send_group_msg", SEND)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert list(file.parent.iterdir()) == [file]
+    async with StubServer(state=file) as two:
+        caller = stranger(two)
+        assert await caller.must(f"{GROUPS}/send_group_msg", SEND) == first  # a repeat of the other life's message
+        history = await caller.must(f"{GROUPS}/group_msg_get_simple", {"GroupId": "@TGS#_news", "ReqMsgNumber": 5})
+        assert [message["MsgSeq"] for message in history["RspMsgList"]] == [1]
+        assert two.log.count("create_group") == 0
+    said = file.read_text()
+    assert said.startswith(HEADER)
+    assert DEFAULT_KEY not in said
+    assert "usersig" not in said
+    assert "account_import" not in said
+
+
+async def test_nothing_is_written_when_nothing_changed(file: Path, stranger: Start) -> None:
+    async with StubServer(state=file):
+        assert accounts_in(file) == ["administrator"]  # a first file: that it can be written is known from the start
+    before = file.stat().st_ino
+    async with StubServer(state=file, save_every=0.01) as server:
+        await stranger(server).must(f"{ACCOUNTS}/account_check", {"CheckItem": [{"UserID": "ann"}]})
+        await asyncio.sleep(0.05)
+    assert file.stat().st_ino == before
+
+
+async def test_it_is_saved_in_between(file: Path, stranger: Start) -> None:
+    async with StubServer(state=file, save_every=0.02) as server:
+        await stranger(server).must(IMPORT, {"UserID": "ann"})
+        async with asyncio.timeout(5):
+            while "ann" not in accounts_in(file):  # noqa: ASYNC110 - nobody tells of a save
+                await asyncio.sleep(0.01)
+
+
+async def test_it_is_saved_before_every_answer(file: Path, stranger: Start) -> None:
+    async with StubServer(state=file, save_every=0) as server:
+        for number in range(20):
+            await stranger(server).must(IMPORT, {"UserID": f"user_{number}"})
+            assert accounts_in(file)[-1] == f"user_{number}"
+
+
+async def test_a_stub_that_is_started_again_keeps_its_world(file: Path) -> None:
+    server = StubServer(state=file)
+    async with server:
+        server.world.client("administrator").login()
+    file.unlink()
+    server.world.client("administrator").logout()
+    async with server:
+        assert server.world.state.online == set()
+    assert read_document(file)["online"] == []
+
+
+async def test_a_document_is_a_state_too(file: Path, stranger: Start) -> None:
+    async with StubServer() as server:
+        await stranger(server).must(IMPORT, {"UserID": "ann"})
+        document = server.world.dump()
+    file.write_text(json.dumps(document, indent=2))
+    async with StubServer(state=file) as server:
+        assert server.world.state.account("ann") == "ann"
+    assert read_document(file) == document
+
+
+async def test_an_older_file(file: Path) -> None:
+    older = Path(__file__).parents[1] / "unit" / "state_version_1.json"
+    shutil.copy(older, file)
+    async with StubServer(state=file) as server:
+        assert len(server.world.state.groups) == 2
+        assert file.read_bytes() == older.read_bytes()  # nothing has changed yet
+        server.world.client("a").logout()
+    assert file.read_text().startswith(HEADER)
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("", "it is no state of the stub"),
+        ("[]", "the state has version None, this stub reads 1 and 2"),
+        ("not JSON", "it is no state of the stub"),
+        ('{"version": 2}', "the state is damaged: 'random' is missing"),
+        ('{"version": 3}', "the state has version 3, this stub reads 1 and 2"),
+        ('{"format":"channel-adapter stub state","version":3}\n', "the state has version 3, this stub reads 1 and 2"),
+        ('{"format":"channel-adapter stub state"}\n', "the state has version None, this stub reads 1 and 2"),
+        (HEADER, "its end is missing"),
+        (HEADER + '["accounts",["ann"]]\n["end",2]\n', "it holds 1 records of 2"),
+        (HEADER + '["accounts",["ann"]\n', "line 2 is damaged"),
+        (HEADER + '["accounts"]\n', "line 2 is damaged"),
+        (HEADER + '["wishes",[]]\n["end",1]\n', "the state is damaged: unknown record 'wishes'"),
+        (HEADER + '["end",0]\n', "the state is damaged: it is empty"),
+    ],
+)
+async def test_a_file_that_cannot_be_used_stays_as_it_is(file: Path, content: str, complaint: str) -> None:
+    file.write_text(content)
+    server = StubServer(state=file)
+    with pytest.raises(StateFileError) as refused:
+        await server.start()
+    assert str(refused.value) == f"{file}: {complaint}"
+    await server.stop()
+    assert file.read_text() == content
+    assert list(file.parent.iterdir()) == [file]
+    assert server.world.state.account_count() == 1
+
+
+async def test_places_where_no_file_can_be(tmp_path: Path) -> None:
+    with pytest.raises(StateFileError, match="Is a directory"):
+        await StubServer(state=tmp_path).start()
+    with pytest.raises(StateFileError, match="No such file or directory"):
+        await StubServer(state=tmp_path / "nowhere" / "state").start()
+
+
+async def test_a_save_that_fails_is_told_and_tried_again(
+    tmp_path: Path, stranger: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    server = StubServer(state=folder / "state", save_every=0.01)
+    await server.start()
+    shutil.rmtree(folder)
+    with caplog.at_level(logging.ERROR):
+        await stranger(server).must(IMPORT, {"UserID": "ann"})
+        async with asyncio.timeout(5):
+            while "cannot be saved: No such file or directory" not in caplog.text:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+    with pytest.raises(StateFileError, match="cannot be saved"):
+        await server.stop()
+    with pytest.raises(RuntimeError, match="no address"):
+        _ = server.url
+
+
+def test_a_save_that_fails_at_the_end_leaves_no_thread(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    server = StubServer(state=folder / "state")
+    before = threading.active_count()
+    running = server.run_in_thread()
+    running.__enter__()
+    server.in_loop(server.reset)
+    shutil.rmtree(folder)
+    with pytest.raises(StateFileError):
+        running.__exit__(None, None, None)
+    assert threading.active_count() == before
+
+
+async def test_a_link_stays_a_link(tmp_path: Path, stranger: Start) -> None:
+    real, link = tmp_path / "real", tmp_path / "link"
+    link.symlink_to(real)
+    for _ in range(2):
+        async with StubServer(state=link) as server:
+            await stranger(server).must(IMPORT, {"UserID": "ann"})
+    assert link.is_symlink()
+    assert "ann" in accounts_in(real)
+
+
+@contextlib.contextmanager
+def process(file: Path, save_every: float) -> Iterator[tuple["subprocess.Popen[bytes]", dict[str, Any]]]:
+    """A stub with a state in a process of its own, and what its ready file says."""
+    ready = file.with_name("ready.json")
+    ready.unlink(missing_ok=True)
+    running = subprocess.Popen([sys.executable, "-c", SERVE, str(ready), str(file), str(save_every)])
+    try:
+        deadline = time.monotonic() + 30
+        while not ready.exists():
+            assert running.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        yield running, json.loads(ready.read_text())
+    finally:
+        running.kill()
+        running.wait()
+
+
+def import_account(ready: dict[str, Any], user: str) -> None:
+    signature = TLSSigAPIv2.TLSSigAPIv2(ready["sdkappid"], ready["key"]).gen_sig(ready["admin"])
+    query = f"sdkappid={ready['sdkappid']}&identifier={ready['admin']}&usersig={signature}"
+    body = json.dumps({"UserID": user}).encode()
+    with urllib.request.urlopen(f"{ready['url']}/v4/{IMPORT}?{query}", body, timeout=10) as answer:  # noqa: S310
+        assert json.load(answer)["ErrorCode"] == 0
+
+
+def test_sigterm_saves(file: Path) -> None:
+    with process(file, 1_000) as (running, ready):
+        import_account(ready, "ann")
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(10) == 0
+    assert "ann" in accounts_in(file)
+
+
+def test_sigkill_loses_what_came_after_the_last_save(file: Path) -> None:
+    (file.parent / f".{file.name}.half.new").write_text("{")  # of a stub that was killed while it saved
+    with process(file, 0) as (running, ready):
+        for number in range(50):
+            import_account(ready, f"user_{number}")
+        os.kill(running.pid, signal.SIGKILL)
+        running.wait(10)
+    assert len(accounts_in(file)) == 51
+    with process(file, 1_000) as (running, ready):
+        import_account(ready, "late")
+        os.kill(running.pid, signal.SIGKILL)
+        running.wait(10)
+    assert len(accounts_in(file)) == 51
+    assert sorted(path.name for path in file.parent.iterdir()) == ["ready.json", file.name]
