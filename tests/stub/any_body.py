@@ -1,0 +1,156 @@
+"""Bodies nearly right: an exchange of the golden files, and every place in it where something else can stand.
+
+What a command documents is taken from its request type, so that fields that no golden file sends are bent as well.
+"""
+
+import asyncio
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from typing import Any, get_args
+
+import orjson
+import TLSSigAPIv2
+from pydantic import BaseModel
+
+from channel_adapter.stub.desk import Desk
+from channel_adapter.stub.settings import StubSettings
+from channel_adapter.stub.world.clock import WorldClock
+from channel_adapter.stub.world.registry import HANDLERS
+from channel_adapter.stub.world.world import World
+from tests.golden.loader import Golden, load_all
+
+Place = tuple[str | int, ...]
+
+SETTINGS = StubSettings().changed(rates={"enabled": False}, app={"group_fields": ("ch_tag", "ch_org")})
+APP = SETTINGS.app
+QUERY = f"sdkappid={APP.sdkappid}&identifier={APP.admin}&random=1&contenttype=json&usersig=" + TLSSigAPIv2.TLSSigAPIv2(
+    APP.sdkappid, APP.key.get_secret_value()
+).gen_sig(APP.admin, 2**31)
+NOW = 1_770_000_000
+
+
+class Stub:
+    """One stub that is asked without a socket, and can be put back into the state of a golden file."""
+
+    def __init__(self) -> None:
+        clock = WorldClock()
+        clock.freeze(NOW)
+        self.world = World(SETTINGS, clock=clock)
+        self.desk = Desk(self.world)
+        self._runner = asyncio.Runner()
+        self._states: dict[str, dict[str, Any]] = {}
+
+    def close(self) -> None:
+        self._runner.close()
+
+    def ask(self, path: str, raw: bytes) -> int:
+        """The code of the answer."""
+        return self.ask_all(path, [raw])[0]
+
+    def ask_all(self, path: str, bodies: Iterable[bytes], back_to: Mapping[str, Any] | None = None) -> list[int]:
+        """The codes of the answers; after a call that succeeds the stub goes `back_to` a state, if one is given."""
+        return self._runner.run(self._ask_all(f"/v4/{path}?{QUERY}", bodies, back_to))
+
+    async def _ask_all(self, url: str, bodies: Iterable[bytes], back_to: Mapping[str, Any] | None) -> list[int]:
+        codes = []
+        for raw in bodies:
+            answer = orjson.loads((await self.desk.answer("POST", url, "127.0.0.1", raw)).body)
+            code = answer["ErrorCode"]
+            assert type(code) is int
+            assert type(answer["ErrorInfo"]) is str
+            assert answer["ActionStatus"] == ("OK" if code == 0 else "FAIL")
+            if code == 0 and back_to is not None:
+                self.world.load(back_to)
+            codes.append(code)
+        return codes
+
+    def enter(self, golden: Golden) -> dict[str, Any]:
+        """Put the stub into the state that the golden file is about; the state."""
+        state = self._states.get(golden.name)
+        if state is None:
+            self.desk.reset()
+            for call in golden.given:
+                body = json.dumps(call.body).encode()
+                assert self.ask(f"{call.service}/{call.command}", body) == 0
+            state = self._states[golden.name] = self.world.dump()
+        self.world.load(state)
+        return state
+
+
+@cache
+def exchanges() -> tuple[Golden, ...]:
+    """The golden files that a stub can be asked."""
+    return tuple(
+        golden for golden in load_all() if golden.only_client is None and (golden.service, golden.command) in HANDLERS
+    )
+
+
+@cache
+def fullest() -> dict[str, Golden]:
+    """For every command the exchange that sends the most."""
+    found: dict[str, Golden] = {}
+    for golden in sorted(exchanges(), key=lambda golden: len(golden.request_bytes)):
+        found[f"{golden.service}/{golden.command}"] = golden
+    return found
+
+
+def nodes(value: Any, place: Place = ()) -> Iterator[Place]:
+    """Where something stands in a JSON value."""
+    if place:
+        yield place
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in inner:
+        yield from nodes(item, (*place, key))
+
+
+def documented_fields(model: type[BaseModel], place: Place = ()) -> Iterator[Place]:
+    """Where something may stand in a request; of lists the first item."""
+    for name, field in model.model_fields.items():
+        here = (*place, field.alias or name)
+        yield here
+        for inner, listed in _models(field.annotation):
+            yield from documented_fields(inner, (*here, 0) if listed else here)
+
+
+def _models(annotation: Any, listed: bool = False) -> Iterator[tuple[type[BaseModel], bool]]:
+    parts = get_args(annotation)
+    if not parts and isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation, listed
+    for part in parts:
+        yield from _models(part, listed or str(annotation).startswith("list"))
+
+
+def places(path: str) -> list[Place]:
+    """Everything in the fullest exchange of a command, and everything that its request documents."""
+    service, _, name = path.partition("/")
+    known = documented_fields(HANDLERS[service, name].command.request)
+    return list(dict.fromkeys((*nodes(fullest()[path].request), *known)))
+
+
+def with_value(body: Any, place: Place, value: Any) -> Any:
+    """The body with something else at one place; what leads there is made if it is missing."""
+    if not place:
+        return value
+    key, rest = place[0], place[1:]
+    if isinstance(key, int):
+        items = list(body) if isinstance(body, list) else []
+        if key < len(items):
+            items[key] = with_value(items[key], rest, value)
+        else:
+            items.append(with_value(None, rest, value))
+        return items
+    members = body if isinstance(body, dict) else {}
+    return {**members, key: with_value(members.get(key), rest, value)}
+
+
+def without(body: Any, place: Place) -> Any:
+    """The body without what stands at one place; as it is when nothing does."""
+    key, rest = place[0], place[1:]
+    if isinstance(body, list) and isinstance(key, int) and key < len(body):
+        return [*body[:key], *([without(body[key], rest)] if rest else []), *body[key + 1 :]]
+    if isinstance(body, dict) and key in body:
+        if rest:
+            return {**body, key: without(body[key], rest)}
+        return {name: item for name, item in body.items() if name != key}
+    return body
