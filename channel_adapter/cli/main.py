@@ -33,6 +33,7 @@ COMMANDS: Final = {
     "accounts": Entry("accounts", "Make accounts known to the app, and see who is."),
     "doctor": Entry("doctor", "Check settings, access and channels, and mend what was left half done."),
     "stub": Entry("stub", "Run the stub server: the service on your own machine, for tests."),
+    "state": Entry("state", "What a stub holds: dump it, load it, compare two."),
     "demo": Entry("demo", "Show the whole main job on a stub that it starts itself."),
     "call": Entry("call", "Call any command of the service, modelled here or not."),
 }

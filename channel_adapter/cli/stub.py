@@ -57,8 +57,9 @@ async def stub(
         Path | None, typer.Option(metavar="FILE", help="Keep accounts, groups and messages here between two runs.")
     ] = None,
     save_every: Annotated[
-        float, typer.Option(min=0, metavar="SECONDS", help="How often; 0 saves before every answer to a change.")
-    ] = 30.0,
+        float | None,
+        typer.Option(min=0, metavar="SECONDS", help="How often, 30 unless told; 0 saves before a change is answered."),
+    ] = None,
     divergences: Annotated[bool, typer.Option("--divergences", help="Only list where it has to guess.")] = False,
     coverage: Annotated[bool, typer.Option("--coverage", help="Only list what of the documents it plays.")] = False,
 ) -> None:
@@ -73,7 +74,7 @@ async def stub(
     from pydantic import SecretStr
 
     from channel_adapter.stub.control import ControlSettings
-    from channel_adapter.stub.persistence import StateFileError
+    from channel_adapter.stub.persistence import SAVE_EVERY, StateFileError
     from channel_adapter.stub.serve import TLS_NAMES, serve
 
     scenario = _scenario(run.config, {"sdkappid": sdkappid, "key": key, "admin": admin, "group_fields": group_field})
@@ -83,7 +84,8 @@ async def stub(
             scenario.settings, host=host, port=port, tls=_certificate(tls, cert, key_file),
             tls_names=[*TLS_NAMES, *(tls_name or ())], ready_file=ready_file, latency=latency, seed=seed,
             faults=scenario.faults, webhooks=scenario.webhooks,
-            control=ControlSettings(token=token) if control or token else None, state=state, save_every=save_every,
+            control=ControlSettings(token=token) if control or token else None,
+            state=state, save_every=SAVE_EVERY if save_every is None else save_every,
             on_ready=lambda server: _tell(run, server),
         )  # fmt: skip
     except StateFileError as error:

@@ -44,6 +44,7 @@ def test_these_are_the_commands() -> None:
         "accounts": ["add", "check"],
         "doctor": [],
         "stub": [],
+        "state": ["dump", "load", "diff"],
         "demo": [],
         "call": [],
     }

@@ -1,0 +1,173 @@
+"""`state`: dump, load, diff."""
+
+# ruff: noqa: PLC0415 - the stub and aiohttp are imported when a command runs, not for its help
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+
+from channel_adapter.cli.command import Run, command, group
+from channel_adapter.cli.exits import Exit, UsageError
+from channel_adapter.cli.json_stream import encode
+from channel_adapter.cli.state_diff import differences
+from channel_adapter.cli.stub import DEFAULT_PORT
+from channel_adapter.errors import PermissionDeniedError, RefusedError, UnavailableError
+
+app = group("state")
+
+RUNNING = f"http://127.0.0.1:{DEFAULT_PORT}"
+SECONDS = 120
+
+_URL = Annotated[str, typer.Option("--url", help="A running stub that was started with --control.")]
+_TOKEN = Annotated[str | None, typer.Option("--token", help="Its control token, when it is on another machine.")]
+_CA = Annotated[Path | None, typer.Option("--ca-file", metavar="FILE", help="PEM file to trust, for https.")]
+
+
+@command(
+    app, "state", "dump",
+    example="channel-adapter state dump --url http://127.0.0.1:8900\n"
+    "channel-adapter state dump stub.state --output readable.json",
+)  # fmt: skip
+async def dump(
+    run: Run,
+    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="A saved state; else the running stub.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write here instead of stdout.")
+    ] = None,
+    url: _URL = RUNNING,
+    token: _TOKEN = None,
+    ca_file: _CA = None,
+) -> None:
+    """Write the whole state of a stub, running or saved, as one JSON document.
+
+    Accounts, groups, members, messages, official accounts, conversation groups; neither requests nor secrets. `state
+    load` and `stub --state` take the document.
+    """
+    document = await _fetch(url, token, ca_file) if file is None else _read(file)
+    text = encode(document, indent=True) + b"\n"
+    if output is None:
+        run.output.binary.write(text)
+    else:
+        _replace(output, text)
+        run.output.note(f"{output}: {len(text):,} bytes")
+
+
+@command(app, "state", "load", example="channel-adapter state load stub.state --url http://127.0.0.1:8900")
+async def load(
+    run: Run,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A saved state or a dump.")],
+    url: _URL = RUNNING,
+    token: _TOKEN = None,
+    ca_file: _CA = None,
+) -> None:
+    """Give a running stub another state; what it had before is gone.
+
+    Its settings, clock, faults and request log stay. A state that cannot be loaded changes nothing.
+    """
+    document = _read(file)
+    await _ask("PUT", url, token, ca_file, orjson.dumps(document))
+    about = {name: len(document[name]) for name in ("accounts", "groups", "official_accounts")}
+    run.output.one(about, f"{url} has {about['accounts']:,} accounts and {about['groups']:,} groups now")
+
+
+@command(
+    app, "state", "diff",
+    example="channel-adapter state diff before.json after.json\n"
+    "channel-adapter state diff before.json --url http://127.0.0.1:8900",
+)  # fmt: skip
+async def diff(
+    run: Run,
+    first: Annotated[Path, typer.Argument(metavar="FILE", help="A saved state or a dump.")],
+    second: Annotated[
+        Path | None, typer.Argument(metavar="[OTHER]", help="Another one; else the running stub.")
+    ] = None,
+    url: _URL = RUNNING,
+    token: _TOKEN = None,
+    ca_file: _CA = None,
+) -> Exit:
+    """List what two states differ in: accounts, groups, members, messages, official accounts, conversation groups.
+
+    Exit code 0 when they are the same, 1 when they differ. Ids yet to be drawn do not count.
+    """
+    one = _read(first)
+    other = await _fetch(url, token, ca_file) if second is None else _read(second)
+    with run.output.items(("where", "what", "first", "second"), empty="the same") as listing:
+        for found in differences(one, other):
+            listing.add(found._asdict(), found.where, found.what, _shown(found.first), _shown(found.second))
+    return Exit.REFUSED if listing.count else Exit.DONE
+
+
+def _read(path: Path) -> dict[str, Any]:
+    from channel_adapter.stub.persistence import StateFileError, read_document
+
+    try:
+        return read_document(path)
+    except StateFileError as error:
+        raise UsageError(str(error), field="file") from None
+
+
+async def _fetch(url: str, token: str | None, ca_file: Path | None) -> dict[str, Any]:
+    from channel_adapter.stub.world.snapshot_document import SnapshotError, fold, unfold
+
+    try:
+        return fold(unfold(await _ask("GET", url, token, ca_file)))
+    except SnapshotError as error:
+        raise RefusedError(f"{url}: {error}") from None
+
+
+async def _ask(method: str, url: str, token: str | None, ca_file: Path | None, body: bytes | None = None) -> Any:
+    """One request to the control plane, and its answer; every failure is one sentence without the token."""
+    import ssl
+
+    import aiohttp
+
+    from channel_adapter.stub.control import PREFIX
+
+    try:
+        trust = ssl.create_default_context(cafile=ca_file) if ca_file else True
+    except OSError as error:
+        raise UsageError(f"{ca_file} cannot be read: {error.strerror or error}", field="ca_file") from None
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=SECONDS)) as session,
+            session.request(
+                method, f"{url.rstrip('/')}{PREFIX}state", data=body, headers=headers, ssl=trust, allow_redirects=False
+            ) as response,
+        ):
+            return _understood(url, response.status, await response.read())
+    except aiohttp.InvalidURL:
+        raise UsageError(f"{url} is no address", field="url") from None
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise UnavailableError(f"the stub at {url} cannot be reached: {type(error).__name__}") from None
+
+
+def _understood(url: str, status: int, raw: bytes) -> Any:
+    try:
+        answer = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        raise UnavailableError(f"{url} is not the control plane of a stub: HTTP {status}") from None
+    if isinstance(answer, dict) and "ActionStatus" in answer:
+        raise RefusedError(f"the stub at {url} has no control plane; start it with --control")
+    if status == 200:
+        return answer
+    said = answer.get("error") if isinstance(answer, dict) else None
+    refused = PermissionDeniedError if status in (401, 403) else RefusedError
+    raise refused(f"{url}: {said or f'HTTP {status}'}")
+
+
+def _replace(path: Path, text: bytes) -> None:
+    """Write a file in one step."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    with os.fdopen(handle, "wb") as file:
+        file.write(text)
+    Path(name).replace(path)
+
+
+def _shown(value: Any) -> Any:
+    """Objects and lists as JSON, on one line."""
+    return encode(value).decode() if isinstance(value, dict | list) else value
