@@ -11,13 +11,12 @@ from typing import Any, Final
 
 import orjson
 
-import channel_adapter
 from channel_adapter.stub.world.registry import HANDLERS
 from channel_adapter.tencent.catalog import COMMANDS
 from channel_adapter.tencent.documented_codes import documented
 
 FILE: Final = Path(__file__).with_suffix(".json")
-GOLDEN: Final = Path(channel_adapter.__file__).parents[1] / "tests" / "golden"
+GOLDEN: Final = Path(__file__).parents[2] / "tests" / "golden"
 SITUATION, FAULT = "situation", "fault"  # how a code is shown: by what the documents say, or by an injected fault
 
 
