@@ -34,7 +34,7 @@ _CA = Annotated[Path | None, typer.Option("--ca-file", metavar="FILE", help="PEM
 )  # fmt: skip
 async def dump(
     run: Run,
-    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="A saved state; else the running stub.")] = None,
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="A saved state; else the running stub.")] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write here instead of stdout.")
     ] = None,
@@ -82,9 +82,7 @@ async def load(
 async def diff(
     run: Run,
     first: Annotated[Path, typer.Argument(metavar="FILE", help="A saved state or a dump.")],
-    second: Annotated[
-        Path | None, typer.Argument(metavar="[OTHER]", help="Another one; else the running stub.")
-    ] = None,
+    second: Annotated[Path | None, typer.Argument(metavar="OTHER", help="Another one; else the running stub.")] = None,
     url: _URL = RUNNING,
     token: _TOKEN = None,
     ca_file: _CA = None,

@@ -14,6 +14,7 @@ import pstats
 import statistics
 import time
 from collections.abc import Callable, Coroutine
+from functools import cache
 from multiprocessing.connection import Connection
 from typing import Any, TypeAlias
 
@@ -90,11 +91,18 @@ def _run(main: Main, ready: Pipe) -> None:
     asyncio.run(main(ready))
 
 
+@cache
+def usersig() -> str:
+    """One signature carries all calls."""
+    app = SETTINGS.app
+    signature: str = TLSSigAPIv2.TLSSigAPIv2(app.sdkappid, app.key.get_secret_value()).gen_sig(app.admin)
+    return signature
+
+
 def request_bytes(path: str, body: object) -> bytes:
     app = SETTINGS.app
-    usersig = TLSSigAPIv2.TLSSigAPIv2(app.sdkappid, app.key.get_secret_value()).gen_sig(app.admin)
     raw = orjson.dumps(body)
-    url = f"/v4/{path}?sdkappid={app.sdkappid}&identifier={app.admin}&usersig={usersig}&random=1&contenttype=json"
+    url = f"/v4/{path}?sdkappid={app.sdkappid}&identifier={app.admin}&usersig={usersig()}&random=1&contenttype=json"
     head = f"POST {url} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(raw)}"
     return f"{head}\r\n\r\n".encode() + raw
 

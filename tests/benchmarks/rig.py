@@ -5,7 +5,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,26 +18,13 @@ COMMAND = Path(sys.executable).with_name("channel-adapter")
 
 
 @contextmanager
-def stub_process(toml: str = "", *, latency: float = 0) -> Iterator[dict[str, Any]]:
-    """A stub server in another process; gives what its ready file says."""
+def stub_process(toml: str = "", *, latency: float = 0, words: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
+    """A stub server in another process, with more `words` on its command line; gives what its ready file says."""
     with tempfile.TemporaryDirectory() as folder:
         ready, config = Path(folder) / "ready.json", Path(folder) / "stub.toml"
         config.write_text(toml, encoding="utf-8")
-        process = subprocess.Popen(
-            [
-                COMMAND,
-                "stub",
-                "--port",
-                "0",
-                "--ready-file",
-                ready,
-                "--config",
-                config,
-                "--latency",
-                str(latency),
-            ],
-            stdout=subprocess.DEVNULL,
-        )
+        options: list[str | Path] = ["--ready-file", ready, "--config", config, "--latency", str(latency), *words]
+        process = subprocess.Popen([COMMAND, "stub", "--port", "0", *options], stdout=subprocess.DEVNULL)
         try:
             while not ready.exists():
                 if process.poll() is not None:
