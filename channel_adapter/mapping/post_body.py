@@ -31,7 +31,7 @@ def to_elements(
     if sum(isinstance(part, _CARRIERS_OF_CUSTOM) for part in parts) > 1:
         raise InvalidError("a post carries one custom element or article, not more", field="content", limit=1)
     elements = [element for part in parts for element in _ENCODERS[type(part)](part, max_bytes)]
-    size = len(orjson.dumps([element.to_wire() for element in elements]))
+    size = sum(len(element.to_json()) for element in elements) + len(elements) + 1  # as an array: commas and brackets
     if size > max_bytes:
         raise InvalidError(
             f"content has {size} bytes as a message body; {max_bytes} are allowed",

@@ -1,6 +1,6 @@
 """Posts: publish, read back, change, take back."""
 
-import uuid
+import secrets
 from collections.abc import AsyncIterator, Sequence
 
 from channel_adapter.domain.ids import ChannelId, UserId
@@ -71,7 +71,7 @@ class Posts:
         """
         wanted = ids.channel_id(channel)
         elements, parts = to_elements(content, self._max_bytes)
-        number = self.dedupe_of(wanted, idempotency_key or uuid.uuid4().hex)
+        number = secrets.randbits(32) if idempotency_key is None else ids.random_of(wanted, idempotency_key)
         request = messages.SendGroupMsgRequest(
             group_id=wanted,
             random=number,
