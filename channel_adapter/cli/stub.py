@@ -19,6 +19,17 @@ app = single()
 
 DEFAULT_PORT = 8900
 
+_GROUP_FIELDS = Annotated[
+    list[str] | None, typer.Option("--group-field", metavar="KEY", help="Declare a custom group field; repeat it.")
+]
+_TLS_NAMES = Annotated[
+    list[str] | None, typer.Option("--tls-name", metavar="NAME", help="Another name in that certificate; repeat it.")
+]
+_SAVE_EVERY = Annotated[
+    float | None,
+    typer.Option(min=0, metavar="SECONDS", help="How often, 30 unless told; 0 saves before a change is answered."),
+]
+
 
 @command(
     app, "stub",
@@ -32,14 +43,9 @@ async def stub(
     sdkappid: Annotated[int | None, typer.Option(min=1, help="The app it plays.")] = None,
     key: Annotated[str | None, typer.Option(help="Secret that signs the app's UserSigs.")] = None,
     admin: Annotated[str | None, typer.Option(help="The app's admin.")] = None,
-    group_field: Annotated[
-        list[str] | None, typer.Option("--group-field", metavar="KEY", help="Declare a custom group field; repeat it.")
-    ] = None,
+    group_field: _GROUP_FIELDS = None,
     tls: Annotated[bool, typer.Option("--tls", help="https, with a certificate made on the spot.")] = False,
-    tls_name: Annotated[
-        list[str] | None,
-        typer.Option("--tls-name", metavar="NAME", help="Another name in that certificate; repeat it."),
-    ] = None,
+    tls_name: _TLS_NAMES = None,
     cert: Annotated[Path | None, typer.Option(metavar="FILE", help="Certificate chain of your own, in PEM.")] = None,
     key_file: Annotated[Path | None, typer.Option(metavar="FILE", help="Its private key.")] = None,
     ready_file: Annotated[
@@ -56,10 +62,7 @@ async def stub(
     state: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Keep accounts, groups and messages here between two runs.")
     ] = None,
-    save_every: Annotated[
-        float | None,
-        typer.Option(min=0, metavar="SECONDS", help="How often, 30 unless told; 0 saves before a change is answered."),
-    ] = None,
+    save_every: _SAVE_EVERY = None,
     divergences: Annotated[bool, typer.Option("--divergences", help="Only list where it has to guess.")] = False,
     coverage: Annotated[bool, typer.Option("--coverage", help="Only list what of the documents it plays.")] = False,
 ) -> None:
