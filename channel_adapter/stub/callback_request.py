@@ -10,8 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from channel_adapter.stub.world.call import Event
 
-_URL: Final = re.compile(r"https?://(?P<host>[^/:?#\s]{1,63})(:\d{1,5})?(/[^!$&?\s]*)?")  # [webhooks 1.3]
-_LIMIT_ALARM: Final = "Alert.RequestOverLimit"  # the one command without ClientIP [doc 60256]
+_URL: Final = re.compile(r"https?://[A-Za-z0-9._-]{1,63}(:(?P<port>\d{1,5}))?(/[^!$&?#\s]*)?")  # [webhooks 1.3]
+_HIGHEST_PORT: Final = 65_535
+LIMIT_ALARM: Final = "Alert.RequestOverLimit"  # the one command without ClientIP [doc 60256]
+_IN_CAPITALS: Final = ("State.StateChange", "iOS")  # written IOS by this command alone [doc 34357]
 _MODIFIED, _MODIFIED_ONCE = "Modified_Account", "Member_Account"  # two spellings of one field [webhooks 5.12]
 
 
@@ -42,7 +44,10 @@ class WebhookSettings(BaseModel):
     @field_validator("url")
     @classmethod
     def _allowed(cls, url: str | None) -> str | None:
-        if url is not None and not _URL.fullmatch(url):
+        if url is None:
+            return None
+        found = _URL.fullmatch(url)
+        if found is None or int(found["port"] or 0) > _HIGHEST_PORT:
             raise ValueError("a webhook URL is http(s)://host/path: no query, no spaces, none of ! $ & ?")
         return url
 
@@ -58,9 +63,10 @@ class WebhookSettings(BaseModel):
 def url_of(settings: WebhookSettings, event: Event, *, sdkappid: int, client_ip: str, now: float) -> str:
     """The URL in the documented order of its parameters, percent-encoded; `now` in unix seconds."""
     query = {"SdkAppid": str(sdkappid), "CallbackCommand": event.command, "contenttype": "json"}
-    if settings.client_ip and event.command != _LIMIT_ALARM:
+    if settings.client_ip and event.command != LIMIT_ALARM:
         query["ClientIP"] = client_ip
-    query["OptPlatform"] = event.platform
+    in_capitals = (event.command, event.platform) == _IN_CAPITALS
+    query["OptPlatform"] = event.platform.upper() if in_capitals else event.platform
     if settings.token is not None:
         request_time = str(int(now) - settings.stale)
         query["Sign"] = sign(settings.token.get_secret_value() + ("?" if settings.wrong_sign else ""), request_time)

@@ -7,40 +7,46 @@ caller nothing; they arrive in order unless a setting mixes them up, at most onc
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from functools import partial
 from random import Random
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import aiohttp
 import orjson
 from yarl import URL
 
+from channel_adapter.stub.callback_delivery import Delivery, read_answer
 from channel_adapter.stub.callback_request import WebhookSettings, body_of, url_of
+from channel_adapter.stub.callback_samples import sample_event
 from channel_adapter.stub.world.call import ALLOW, Decision, Event
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.stub.world.world import World
 from channel_adapter.tencent import codes
-from channel_adapter.tencent.wire.envelope import OK
+
+ResultT = TypeVar("ResultT")
 
 DELIVERIES_KEPT: Final = 10_000
-ANSWERED: Final = "answered"
+HERE: Final = "127.0.0.1"  # ClientIP of events that the stub makes up itself
+_BEFORE: Final = ".CallbackBefore"
 _BLOCKED: Final = {  # what the caller sees when the app is silent and the policy is to block [webhooks 3, 10; inferred]
     "Group.CallbackBeforeSendMsg": codes.WEBHOOK_SILENT,
     "OfficialAccount.CallbackBeforeSendMsg": codes.WEBHOOK_SILENT,
     "OfficialAccount.CallbackBeforeCreateOfficialAccount": codes.MESSAGE_WEBHOOK_REFUSED,
+    "OfficialAccount.CallbackBeforeAddSubscriber": codes.MESSAGE_WEBHOOK_REFUSED,
 }
 
 
-class Delivery(NamedTuple):
-    """One event on its way: every attempt is an entry. `outcome` is `answered`, or what went wrong."""
+class WebhooksOffError(RuntimeError):
+    """There is no app to tell: no URL is set, or the stub does not run."""
 
-    number: int
-    at: float
-    command: str
-    body: dict[str, Any]
-    platform: str
-    client_ip: str
-    outcome: str
+
+class _Queued(NamedTuple):
+    """An event that waits for its turn. `done` gets the last delivery, for whoever wants to know."""
+
+    event: Event
+    peer: str
+    done: asyncio.Future[Delivery] | None = None
 
 
 class Webhooks:
@@ -55,7 +61,7 @@ class Webhooks:
         self._count = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._session: aiohttp.ClientSession | None = None
-        self._line: asyncio.Queue[tuple[Event, str]] = asyncio.Queue()
+        self._line: asyncio.Queue[_Queued] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __repr__(self) -> str:
@@ -85,16 +91,24 @@ class Webhooks:
     async def stop(self) -> None:
         """Stop at once; what was not delivered is lost, as it would be."""
         self._loop = None
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        tasks = self._drop()
+        await asyncio.gather(*tasks, return_exceptions=True)
         if self._session is not None:
             await self._session.close()
             self._session = None
 
+    def reset(self) -> None:
+        """Forget what was delivered and what waits to be; callable from any thread."""
+        self.deliveries.clear()
+        if self._loop is _running_loop():
+            self._begin_anew()
+        elif self._loop is not None:
+            self._loop.call_soon_threadsafe(self._begin_anew)
+
     async def idle(self) -> None:
-        """Wait until every event so far has been delivered or given up."""
-        await self._line.join()
+        """Wait until every event so far has been delivered or given up; callable from any loop."""
+        if self._loop is not None:
+            await self._in_loop(self._line.join)
 
     @contextlib.contextmanager
     def on_behalf_of(self, peer: str | None) -> Iterator[None]:
@@ -109,70 +123,131 @@ class Webhooks:
         """What the app says beforehand. Silence allows the call, or refuses it if the policy of the command says so."""
         if event is None or not self.settings.wants(event.command):
             return ALLOW
-        answer = await self._post(event, peer or "")
+        answer = (await self._post(event, peer or "")).answer
         if answer is not None:
             return Decision.from_answer(answer)
         if self.settings.blocks(event.command):
             code = _BLOCKED.get(event.command, codes.WEBHOOK_REFUSED)
-            raise Refusal(code, "the app's webhook did not answer, and its policy is to block")
+            info = "the app's webhook did not answer, and its policy is to block"
+            raise Refusal(code, info, guess="webhook-silence-code")
         return ALLOW
 
     def tell(self, event: Event) -> None:
         """Queue an after-event; callable from any thread."""
-        if self._loop is not None and self.settings.url is not None and self.settings.wants(event.command):
-            item = (event, self._peer)
-            if self._loop is _running_loop():
-                self._line.put_nowait(item)
-            else:
-                self._loop.call_soon_threadsafe(self._line.put_nowait, item)
+        if self.on and self.settings.wants(event.command):
+            self._queue(_Queued(event, self._peer))
+
+    async def trigger(
+        self,
+        command: str,
+        changes: Mapping[str, Any] | None = None,
+        /,
+        *,
+        platform: str | None = None,
+        client_ip: str = HERE,
+        **fields: Any,
+    ) -> Delivery:
+        """Send an event that nothing in the world has caused, and wait until it is delivered or given up.
+
+        Any command, also one that is switched off or unknown. `changes` and `fields` are merged into its sample by JSON
+        name; None takes a field out. A before-event goes out at once, others after those that wait already, with the
+        same delays and duplicates. Callable from any loop. WebhooksOffError without a URL, TypeError for what JSON
+        does not know.
+        """
+        if not self.on:
+            raise WebhooksOffError("webhooks are off: give them a url first")
+        merged = {**(changes or {}), **fields}
+        event = sample_event(command, merged, now=self._world.clock.now(), platform=platform)
+        orjson.dumps(event.body)
+        if _BEFORE in command:
+            return await self._in_loop(lambda: self._post(event, client_ip))
+        return await self._in_loop(lambda: self._in_turn(event, client_ip))
 
     def redeliver(self, number: int) -> bool:
         """Send a delivery again as a new one; False when it is not kept."""
         found = next((delivery for delivery in self.deliveries if delivery.number == number), None)
         if found is not None and self.on:
-            self._line.put_nowait((Event(found.command, found.body, found.platform), found.client_ip))
+            self._queue(_Queued(Event(found.command, found.body, found.platform), found.client_ip))
         return found is not None and self.on
+
+    async def _in_loop(self, work: Callable[[], Coroutine[Any, Any, ResultT]]) -> ResultT:
+        """Do something in the loop that delivers, from whatever loop the caller runs in."""
+        loop = self._loop
+        if loop is None or loop is _running_loop():
+            return await work()
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work(), loop))
+
+    def _queue(self, item: _Queued) -> None:
+        if self._loop is _running_loop():
+            self._line.put_nowait(item)
+        elif self._loop is not None:
+            self._loop.call_soon_threadsafe(self._line.put_nowait, item)
+
+    async def _in_turn(self, event: Event, peer: str) -> Delivery:
+        done: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
+        self._line.put_nowait(_Queued(event, peer, done))
+        return await done
+
+    def _begin_anew(self) -> None:
+        self._drop()
+        if self._loop is not None:
+            self._keep(self._work())
+
+    def _drop(self) -> list[asyncio.Task[None]]:
+        """Give up what waits and what is on its way; the tasks that end by that."""
+        while not self._line.empty():
+            self._finish(self._line.get_nowait())
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        return tasks
+
+    def _finish(self, item: _Queued, _: object = None) -> None:
+        self._line.task_done()
+        if item.done is not None and not item.done.done():
+            item.done.set_exception(WebhooksOffError("the stub was stopped or reset before the event was delivered"))
 
     async def _work(self) -> None:
         while True:
-            event, peer = await self._line.get()
+            item = await self._line.get()
             settings = self.settings
             copies = 2 if self._random.random() < settings.duplicate else 1
             delay = settings.delay + settings.delay_spread * self._random.random()
-            if settings.delay_spread:
-                self._keep(self._deliver(event, peer, delay, copies))
-            else:
-                await self._deliver(event, peer, delay, copies)
+            task = self._keep(self._deliver(item, delay, copies))
+            task.add_done_callback(partial(self._finish, item))  # also when it is cancelled before it began
+            if not settings.delay_spread:
+                await asyncio.wait([task])
 
-    async def _deliver(self, event: Event, peer: str, delay: float, copies: int) -> None:
-        try:
-            if delay:
-                await asyncio.sleep(delay)
-            for _ in range(copies):
-                await self._insist(event, peer)
-        finally:
-            self._line.task_done()
+    async def _deliver(self, item: _Queued, delay: float, copies: int) -> None:
+        if delay:
+            await asyncio.sleep(delay)
+        for _ in range(copies):
+            delivery = await self._insist(item.event, item.peer)
+        if item.done is not None and not item.done.done():
+            item.done.set_result(delivery)
 
-    async def _insist(self, event: Event, peer: str) -> None:
-        """Once, and again after silence as often as retries are set [webhooks 3]."""
-        for attempt in range(1 + self.settings.retries):
-            if attempt:
-                await asyncio.sleep(self.settings.retry_delay)
-            if await self._post(event, peer) is not None:
-                return
+    async def _insist(self, event: Event, peer: str) -> Delivery:
+        """Once, and again after silence as often as retries are set [webhooks 3]; the last attempt."""
+        delivery = await self._post(event, peer)
+        for _ in range(self.settings.retries):
+            if delivery.answer is not None:
+                break
+            await asyncio.sleep(self.settings.retry_delay)
+            delivery = await self._post(event, peer)
+        return delivery
 
-    async def _post(self, event: Event, peer: str) -> dict[str, Any] | None:
-        """Send one request; the app's answer if it is one, else None. Both are written down."""
+    async def _post(self, event: Event, peer: str) -> Delivery:
+        """Send one request and write down what came of it."""
         settings = self.settings
         url = url_of(
             settings, event, sdkappid=self._world.settings.app.sdkappid, client_ip=peer, now=self._world.clock.now()
         )
         answer, outcome = await self._exchange(url, orjson.dumps(body_of(settings, event)))
         self._count += 1
-        self.deliveries.append(
-            Delivery(self._count, self._world.clock.now(), event.command, event.body, event.platform, peer, outcome)
-        )
-        return answer
+        at = self._world.clock.now()
+        delivery = Delivery(self._count, at, event.command, event.body, event.platform, peer, outcome, answer)
+        self.deliveries.append(delivery)
+        return delivery
 
     async def _exchange(self, url: str, body: bytes) -> tuple[dict[str, Any] | None, str]:
         if self._session is None:
@@ -192,25 +267,11 @@ class Webhooks:
         except (aiohttp.ClientError, OSError) as trouble:
             return None, f"not reached: {type(trouble).__name__}"
 
-    def _keep(self, work: Any) -> None:
-        task: asyncio.Task[None] = asyncio.ensure_future(work)
+    def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def read_answer(status: int, body: bytes) -> tuple[dict[str, Any] | None, str]:
-    """The app's answer, or None and why it does not count: not 200, not JSON, not `OK` [webhooks 2]."""
-    if status != 200:
-        return None, f"HTTP {status}"
-    try:
-        answer = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None, "the answer is not JSON"
-    if not isinstance(answer, dict) or not isinstance(answer.get("ErrorCode"), int):
-        return None, "the answer has no ErrorCode"
-    if answer.get("ActionStatus") != OK:
-        return None, "the answer's ActionStatus is not OK"
-    return answer, ANSWERED
+        return task
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

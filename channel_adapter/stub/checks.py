@@ -34,11 +34,20 @@ class Admitted(NamedTuple):
 
 
 class Gate:
-    """Checks calls against one app's settings. It remembers proven signatures and counts calls, nothing else."""
+    """Checks calls against one app's settings. It remembers proven signatures and counts calls, nothing else.
 
-    def __init__(self, settings: StubSettings, now: Callable[[], float]) -> None:
+    `on_call` hears of every call that counts for the rate of its command, also of those over it.
+    """
+
+    def __init__(
+        self,
+        settings: StubSettings,
+        now: Callable[[], float],
+        on_call: Callable[[Command[Any, Any], float], None] | None = None,
+    ) -> None:
         self._app = settings.app
         self._now = now
+        self._on_call = on_call
         self._sdkappid = str(settings.app.sdkappid)
         self._networks = _networks(settings.app)
         self._windows = RateWindows(calls_per_second(settings))
@@ -51,8 +60,12 @@ class Gate:
         now = self._now()
         caller = self._check_caller(target.query, now)
         command = target.command
-        if command is not None and not self._windows.take(command.path, now):
-            raise Refusal(codes.COMMAND_TOO_OFTEN, f"over {self._windows.rate(command.path):g} calls/s: {command.path}")
+        if command is not None:
+            if self._on_call is not None:
+                self._on_call(command, now)
+            if not self._windows.take(command.path, now):
+                rate = self._windows.rate(command.path)
+                raise Refusal(codes.COMMAND_TOO_OFTEN, f"over {rate:g} calls/s: {command.path}")
         if target.service not in SERVICES:
             refuse_service(target)
         body = read_body(raw)

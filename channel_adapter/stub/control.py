@@ -15,7 +15,8 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from channel_adapter.stub.callback_request import WebhookSettings
-from channel_adapter.stub.callbacks import Webhooks
+from channel_adapter.stub.callback_samples import samples
+from channel_adapter.stub.callbacks import HERE, Webhooks, WebhooksOffError
 from channel_adapter.stub.control_people import Action, act
 from channel_adapter.stub.control_requests import (
     ClockChange,
@@ -34,7 +35,6 @@ from channel_adapter.stub.near_misses import nearest
 from channel_adapter.stub.routes import find, read_query
 from channel_adapter.stub.scenario import read_faults, read_model
 from channel_adapter.stub.settings import SettingsError
-from channel_adapter.stub.world.call import Event
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.stub.world.snapshot_document import SnapshotError
 from channel_adapter.stub.world.world import World
@@ -227,14 +227,18 @@ class Control:
 
     async def trigger(self, asked: Asked) -> Any:
         """Send an event that nothing in the world has caused; answers once it is delivered or given up."""
-        trigger = read_model(Trigger, asked.body, "trigger")
-        if not self._webhooks.on:
-            raise ControlError(409, "webhooks are off: give them a url first")
-        now = int(self._desk.world.clock.now() * 1000)
-        body = {"CallbackCommand": trigger.command, "EventTime": now, **trigger.body}
-        self._webhooks.tell(Event(trigger.command, body, trigger.platform))
-        await self._webhooks.idle()
-        return delivery_json(self._webhooks.deliveries[-1])
+        wanted = read_model(Trigger, asked.body, "trigger")
+        try:
+            delivery = await self._webhooks.trigger(
+                wanted.command, wanted.body, platform=wanted.platform, client_ip=asked.peer or HERE
+            )
+        except WebhooksOffError as off:
+            raise ControlError(409, str(off)) from None
+        return delivery_json(delivery)
+
+    def samples(self, _: Asked) -> Any:
+        """Every command that can be triggered, with what its body looks like."""
+        return {command: {**sample.body, "CallbackCommand": command} for command, sample in samples().items()}
 
 
 ROUTES: Final[Mapping[tuple[str, str], Handler]] = {
@@ -260,6 +264,7 @@ ROUTES: Final[Mapping[tuple[str, str], Handler]] = {
     ("GET", "webhooks/deliveries"): Control.deliveries,
     ("POST", "webhooks/redeliver"): Control.redeliver,
     ("POST", "webhooks/trigger"): Control.trigger,
+    ("GET", "webhooks/samples"): Control.samples,
 }
 
 

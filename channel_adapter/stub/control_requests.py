@@ -5,9 +5,8 @@ from typing import Any, Final
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
-from channel_adapter.stub.callbacks import Delivery
+from channel_adapter.stub.callback_delivery import Delivery
 from channel_adapter.stub.request_log import Call
-from channel_adapter.stub.world.call import RESTAPI
 from channel_adapter.stub.world.clock import WorldClock
 from channel_adapter.tencent.catalog import MULTIACCOUNT_IMPORT
 from channel_adapter.tencent.limits import ACCOUNTS_PER_CALL
@@ -86,12 +85,12 @@ class Redelivery(BaseModel):
 
 
 class Trigger(BaseModel):
-    """An event of the test's own; CallbackCommand and EventTime are filled in."""
+    """An event of the test's own; `body` is merged into the sample of the command, null takes a field out."""
 
     model_config = _STRICT
     command: str
     body: dict[str, Any] = {}
-    platform: str = RESTAPI
+    platform: str | None = None
 
 
 def call_json(call: Call) -> dict[str, Any]:

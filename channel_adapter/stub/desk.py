@@ -6,15 +6,18 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from channel_adapter.stub.callbacks import Webhooks
-from channel_adapter.stub.checks import Admitted, Gate
-from channel_adapter.stub.fault_items import BATCHES, put_back, take_out
+from channel_adapter.stub.checks import Admitted, Gate, calls_per_second
+from channel_adapter.stub.fault_batches import batch_of
+from channel_adapter.stub.fault_items import put_back, take_out
 from channel_adapter.stub.faults import Faults, Struck
+from channel_adapter.stub.limit_alarm import LimitAlarm
 from channel_adapter.stub.request_log import Call, RequestLog
 from channel_adapter.stub.routes import USERSIG, Target, read_target
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.stub.world.world import World
 from channel_adapter.tencent import codes
 from channel_adapter.tencent.catalog import CONTACT_SERVICE, PROFILE_SERVICE
+from channel_adapter.tencent.command import Command
 from channel_adapter.tencent.wire.envelope import FAIL, Reply
 
 NOWHERE: Final = Target("", "", None, {})
@@ -36,14 +39,23 @@ class Desk:
         self.log = RequestLog()
         self.faults = Faults() if faults is None else faults
         self.webhooks = webhooks
-        self._gate = Gate(world.settings, world.clock.now)
+        self._open()
 
     def reset(self) -> None:
         """Start anew: empty world, empty log, full rate windows. Settings, clock and faults stay."""
         self.world.reset()
         self.log.clear()
         self.faults.replace(list(self.faults))
-        self._gate = Gate(self.world.settings, self.world.clock.now)
+        self._open()
+
+    def _open(self) -> None:
+        settings = self.world.settings
+        self._alarm = LimitAlarm(calls_per_second(settings), self.world.emit)
+        self._gate = Gate(settings, self.world.clock.now, self._count)
+
+    def _count(self, command: Command[Any, Any], now: float) -> None:
+        if self.world.on_event is not None:
+            self._alarm.count(command, now)
 
     async def answer(self, method: str, url: str, peer: str | None, raw: bytes) -> Answer:
         """Carry out one request and give the JSON that answers it."""
@@ -95,17 +107,26 @@ class Desk:
 
     async def _carry_out_in_part(self, admitted: Admitted, peer: str | None, struck: Struck) -> dict[str, Any]:
         """The reply, with some items of a batch failed if the fault wants that."""
-        fault, batch = struck.fault, BATCHES.get(admitted.command.path)
+        fault, batch = struck.fault, batch_of(admitted.command, admitted.body)
         if fault.fail_items is None or batch is None:
             return (await self._carry_out(admitted, peer)).to_wire()
-        body, failed = take_out(batch, admitted.body, fault.fail_items)
-        reply = Reply()
-        if body.get(batch.request_list) or not failed:
-            reply = await self._carry_out(admitted._replace(body=body), peer)
-        return put_back(batch, admitted.body, reply.to_wire(), failed, fault.item_code) if failed else reply.to_wire()
+        taken = take_out(batch, admitted.body, fault.fail_items)
+        if taken.empty:
+            reply = Reply(error_display=_display(admitted.command.service))
+        else:
+            reply = await self._carry_out(admitted._replace(body=taken.body), peer)
+        return put_back(batch, admitted.body, reply.to_wire(), taken, fault.item_code, self.world.state)
 
 
 def refusal_json(service: str, refusal: Refusal) -> bytes:
     """The envelope of a refusal."""
-    display = "" if service in _WITH_DISPLAY else None
-    return Reply(action_status=FAIL, error_code=refusal.code, error_info=refusal.info, error_display=display).to_json()
+    return Reply(
+        action_status=FAIL,
+        error_code=refusal.code,
+        error_info=refusal.info,
+        error_display=_display(service),
+    ).to_json()
+
+
+def _display(service: str) -> str | None:
+    return "" if service in _WITH_DISPLAY else None

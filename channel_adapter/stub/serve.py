@@ -118,7 +118,7 @@ class StubServer:
     def reset(self) -> None:
         """Forget accounts, groups, calls and rates; address, settings, clock and faults stay, faults count anew."""
         self.desk.reset()
-        self.webhooks.deliveries.clear()
+        self.webhooks.reset()
         self.app.failures = 0
 
     async def start(self) -> None:

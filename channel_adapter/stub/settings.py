@@ -4,10 +4,11 @@ import difflib
 import json
 import tomllib
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from channel_adapter.stub.world.behaviour import Behaviour, Section
 from channel_adapter.stub.world.capacity import Capacity
@@ -45,7 +46,8 @@ class App(Section):
     enabled: bool = Field(True, description="off: every call answers 60016 [doc 1671]")
     plan_active: bool = Field(True, description="off: every call answers 60020 [doc 1671]")
     ip_allow_list: tuple[str, ...] = Field(
-        (), description="callers allowed, all when empty; others get 60021 [doc 1519]"
+        (),
+        description="addresses and networks that may call, any when empty; others get 60021 [doc 1519]",
     )
     community: bool = Field(
         True, description="console switch for Communities; off: 11000 [doc 48172, docS create_topic]"
@@ -77,6 +79,16 @@ class App(Section):
         if isinstance(values, Mapping) and "admin" in values and "admins" not in values:
             return {**values, "admins": (values["admin"],)}
         return values
+
+    @field_validator("ip_allow_list")
+    @classmethod
+    def _addresses(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in entries:
+            try:
+                ip_network(entry, strict=False)
+            except ValueError:
+                raise ValueError(f"{entry!r} is neither an IP address nor a network such as 192.0.2.0/24") from None
+        return entries
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

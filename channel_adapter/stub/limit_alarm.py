@@ -1,0 +1,62 @@
+"""The warning before calls are refused: one webhook when a command is called at over 80 % of its rate [doc 60256]."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from channel_adapter.stub.callback_request import LIMIT_ALARM
+from channel_adapter.stub.world.call import Event
+from channel_adapter.tencent.command import Command
+
+SHARE: Final = 0.8  # of the calls per second allowed [rest basics 5.3]
+QUIET_SECONDS: Final = 60.0  # between two alarms about one command; the real interval is unknown [webhooks 8]
+
+
+class _Count:
+    """Calls of one command in the running second, and when the last alarm went off."""
+
+    __slots__ = ("alarm_at", "calls", "second")
+
+    def __init__(self, second: int) -> None:
+        self.second = second
+        self.calls = 0
+        self.alarm_at: float | None = None
+
+
+class LimitAlarm:
+    """Counts calls by whole seconds of the world's clock, refused ones too, and tells when they are too many."""
+
+    def __init__(self, calls_per_second: Mapping[str, float], tell: Callable[[Event], None]) -> None:
+        self._rates = calls_per_second
+        self._tell = tell
+        self._counts: dict[str, _Count] = {}
+
+    def count(self, command: Command[Any, Any], now: float) -> None:
+        """One more call at `now`, in unix seconds."""
+        limit, second = self._rates.get(command.path), int(now)
+        if limit is None:
+            return
+        count = self._counts.get(command.path)
+        if count is None:
+            count = self._counts[command.path] = _Count(second)
+        if count.second != second:
+            count.second, count.calls = second, 0
+        count.calls += 1
+        if count.calls > SHARE * limit and not self._quiet(count, now):
+            count.alarm_at = now
+            self._tell(_alarm(command, count.calls, limit))
+
+    @staticmethod
+    def _quiet(count: _Count, now: float) -> bool:
+        return count.alarm_at is not None and 0 <= now - count.alarm_at < QUIET_SECONDS
+
+
+def _alarm(command: Command[Any, Any], calls: int, limit: float) -> Event:
+    """The event; it has no EventTime. A limit below one call a second is told as 1 [inferred]."""
+    body = {
+        "CallbackCommand": LIMIT_ALARM,
+        "ServiceName": command.service,
+        "Command": command.name,
+        "Request": calls,
+        "Limit": max(1, round(limit)),
+    }
+    return Event(LIMIT_ALARM, body)
