@@ -1,7 +1,8 @@
 """Where a request becomes an answer: gate, faults, the app's webhook, world, request log. Knows no HTTP library."""
 
+from collections.abc import Callable
 from time import perf_counter
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import orjson
 
@@ -19,6 +20,8 @@ from channel_adapter.tencent import codes
 from channel_adapter.tencent.catalog import CONTACT_SERVICE, PROFILE_SERVICE
 from channel_adapter.tencent.command import Command
 from channel_adapter.tencent.wire.envelope import FAIL, Reply
+
+ReplyT = TypeVar("ReplyT", Reply, bytes)
 
 NOWHERE: Final = Target("", "", None, {})
 _WITH_DISPLAY: Final = frozenset({CONTACT_SERVICE, PROFILE_SERVICE})  # their envelope has ErrorDisplay [doc 1640]
@@ -69,7 +72,7 @@ class Desk:
             if self.faults:
                 struck = self.faults.strike(admitted.command, admitted.body, self.world.clock.now())
             if struck is None:
-                body = (await self._carry_out(admitted, peer)).to_json()
+                body = await self._carry_out(admitted, peer, self.world.answer)
             else:
                 body = await self._carry_out_struck(admitted, peer, struck)
         except Refusal as refusal:
@@ -85,15 +88,16 @@ class Desk:
         call = Call(self.world.clock.now(), target.service, target.name, caller, code, seconds, raw)
         self.log.add(call, known=target.command is not None, secret=target.query.get(USERSIG, ""))
 
-    async def _carry_out(self, admitted: Admitted, peer: str | None) -> Reply:
+    async def _carry_out(self, admitted: Admitted, peer: str | None, do: Callable[..., ReplyT]) -> ReplyT:
+        """Ask the app beforehand, if there is one, and `do` the call: `world.execute`, or `world.answer` for JSON."""
         command, body, caller = admitted
         webhooks = self.webhooks
         if webhooks is None or not webhooks.on:
-            return self.world.execute(command, body, caller=caller)
+            return do(command, body, caller=caller)
         event = self.world.before_callback(command, body, caller=caller)
         decision = await webhooks.ask(event, peer)
         with webhooks.on_behalf_of(peer):
-            return self.world.execute(command, body, caller=caller, decision=decision)
+            return do(command, body, caller=caller, decision=decision)
 
     async def _carry_out_struck(self, admitted: Admitted, peer: str | None, struck: Struck) -> bytes:
         fault = struck.fault
@@ -109,12 +113,12 @@ class Desk:
         """The reply, with some items of a batch failed if the fault wants that."""
         fault, batch = struck.fault, batch_of(admitted.command, admitted.body)
         if fault.fail_items is None or batch is None:
-            return (await self._carry_out(admitted, peer)).to_wire()
+            return (await self._carry_out(admitted, peer, self.world.execute)).to_wire()
         taken = take_out(batch, admitted.body, fault.fail_items)
         if taken.empty:
             reply = Reply(error_display=_display(admitted.command.service))
         else:
-            reply = await self._carry_out(admitted._replace(body=taken.body), peer)
+            reply = await self._carry_out(admitted._replace(body=taken.body), peer, self.world.execute)
         return put_back(batch, admitted.body, reply.to_wire(), taken, fault.item_code, self.world.state)
 
 

@@ -1,6 +1,5 @@
 """Lists of groups, of one user and of the app, and the unread number that migrations set [groups 5.5, 5.6, 5.16]."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from channel_adapter.stub.world import group_rules as rules
@@ -23,11 +22,10 @@ def get_joined_group_list(call: Call[wire.GetJoinedGroupListRequest]) -> wire.Ge
     user = request.member_account
     rules.check_account(call, user, "Member_Account", guess="joined-list-of-unknown-account")
     found = [group for group in call.state.joined.of(user) if _matches(call, group, group_type)]
-    found.sort(key=lambda group: (group.members.joined(_row(group, user)), group.serial))
     start = request.offset or 0
     page = found[start:] if request.limit is None else found[start : start + request.limit]
-    return wire.GetJoinedGroupListReply(
-        total_count=len(found), group_id_list=[_joined(call, group, user) for group in page]
+    return wire.GetJoinedGroupListReply.model_validate(
+        {"total_count": len(found), "group_id_list": _joined(call, page, user)}
     )
 
 
@@ -52,28 +50,24 @@ def _matches(call: Call[wire.GetJoinedGroupListRequest], group: Group, group_typ
     return group.type == group_type and request.support_topic in (None, group.support_topic)
 
 
-def _joined(call: Call[wire.GetJoinedGroupListRequest], group: Group, user: str) -> wire.JoinedGroup:
-    wanted = call.request.response_filter
-    base: Iterable[str] = wanted.group_base_info_filter or () if wanted else ()
-    own = wanted.self_info_filter if wanted else None
-    behaviour = call.settings.behaviour
+def _joined(call: Call[wire.GetJoinedGroupListRequest], page: list[Group], user: str) -> list[dict[str, Any]]:
+    """Attributes of JoinedGroup."""
+    wanted, behaviour = call.request.response_filter, call.settings.behaviour
+    base = view.GroupView((wanted.group_base_info_filter or ()) if wanted else ())
+    own = None
+    if wanted and wanted.self_info_filter is not None:
+        own = view.SelfView(wanted.self_info_filter, unread=behaviour.joined_list_unread)
     with_fields = behaviour.joined_list_app_defined_data and (call.request.model_extra or {}).get(NEED_APP_DEFINED_DATA)
-    return wire.JoinedGroup(
-        group_id=group.group_id,
-        self_info=None
-        if own is None
-        else view.self_info(group, _row(group, user), own, unread=behaviour.joined_list_unread),
-        app_defined_data=view.custom_fields(group, None) if with_fields else None,
-        **view.profile(group, base),
-    )
-
-
-def _row(group: Group, user: str) -> int:
-    """The row of somebody whose joined list holds the group."""
-    row = group.members.find(user)
-    if row is None:
-        raise LookupError(f"{group.group_id} is in a joined list of somebody who is not in it")
-    return row
+    items = []
+    for group in page:
+        item = base.values(group)
+        item["group_id"] = group.group_id
+        if own is not None:
+            item["self_info"] = own.values(group, group.row_of(user))
+        if with_fields:
+            item["app_defined_data"] = view.custom_fields(group, None)
+        items.append(item)
+    return items
 
 
 @handles(catalog.GET_APPID_GROUP_LIST, sized=True)

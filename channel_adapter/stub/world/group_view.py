@@ -1,6 +1,10 @@
-"""What a group or a member looks like from outside: base fields by name, as a filter asks for them."""
+"""What a group or a member looks like from outside: base fields by name, as a filter asks for them.
+
+A view is made once a call and gives each item as the attributes of its wire model: a page of them is validated at once.
+"""
 
 from collections.abc import Callable, Iterable, Mapping
+from operator import attrgetter
 from typing import Any
 
 from channel_adapter.stub.world.state import Group, State
@@ -10,20 +14,20 @@ from channel_adapter.tencent.wire.envelope import WireModel
 ACCOUNT_ALIAS = "Account"  # get_group_info's sample asks so for Member_Account [docS 1616]
 
 PROFILE: Mapping[str, Callable[[Group], Any]] = {
-    "type": lambda group: group.type,
-    "name": lambda group: group.name,
-    "introduction": lambda group: group.introduction,
-    "notification": lambda group: group.notification,
-    "face_url": lambda group: group.face_url,
-    "owner_account": lambda group: group.owner,
-    "create_time": lambda group: group.create_time,
-    "info_seq": lambda group: group.info_seq,
-    "last_info_time": lambda group: group.last_info_time,
-    "last_msg_time": lambda group: group.log.last_time,
-    "next_msg_seq": lambda group: group.log.next_seq,
+    "type": attrgetter("type"),
+    "name": attrgetter("name"),
+    "introduction": attrgetter("introduction"),
+    "notification": attrgetter("notification"),
+    "face_url": attrgetter("face_url"),
+    "owner_account": attrgetter("owner"),
+    "create_time": attrgetter("create_time"),
+    "info_seq": attrgetter("info_seq"),
+    "last_info_time": attrgetter("last_info_time"),
+    "last_msg_time": attrgetter("log.last_time"),
+    "next_msg_seq": attrgetter("log.next_seq"),
     "member_num": lambda group: len(group.members),
-    "max_member_num": lambda group: group.max_members,
-    "apply_join_option": lambda group: group.apply_join_option,
+    "max_member_num": attrgetter("max_members"),
+    "apply_join_option": attrgetter("apply_join_option"),
     "invite_join_option": lambda group: group.invite_join_option or None,
     "mute_all_member": lambda group: groups.ON if group.mute_all else groups.OFF,
     "shut_up_all_member": lambda group: groups.ON if group.mute_all else groups.OFF,
@@ -42,33 +46,44 @@ MEMBER_ATTRIBUTES = attributes(members.Member)
 SELF_ATTRIBUTES = attributes(members.SelfInfo)
 
 
-def profile(group: Group, wanted: Iterable[str] | None) -> dict[str, Any]:
-    """Attributes of GroupProfile: all, or those that a filter names; unknown names are passed over."""
-    if wanted is None:
-        return {name: read(group) for name, read in PROFILE.items() if name not in OLD_NAMES}
-    names = (GROUP_ATTRIBUTES.get(alias) for alias in wanted)
-    return {name: PROFILE[name](group) for name in names if name is not None}
+class GroupView:
+    """Base fields of GroupProfile: all, or those that a filter names; unknown names are passed over."""
+
+    def __init__(self, wanted: Iterable[str] | None) -> None:
+        names = (GROUP_ATTRIBUTES.get(alias, "") for alias in wanted or ())
+        chosen = [name for name in PROFILE if name not in OLD_NAMES] if wanted is None else [n for n in names if n]
+        self._readers = [(name, PROFILE[name]) for name in chosen]
+
+    def values(self, group: Group) -> dict[str, Any]:
+        """One group."""
+        return {name: read(group) for name, read in self._readers}
 
 
-def custom_fields(group: Group, wanted: Iterable[str] | None) -> list[groups.DefinedData]:
-    """Keys that have a value: all, or those that a filter names."""
-    keys = group.fields if wanted is None else [key for key in wanted if key in group.fields]
-    return [groups.DefinedData(key=key, value=group.fields[key]) for key in keys]
-
-
-def self_info(group: Group, row: int, wanted: Iterable[str], *, unread: bool) -> members.SelfInfo:
+class SelfView:
     """A member's own data in the joined list; `unread` says whether UnreadMsgNum is honoured [decision 12]."""
-    table = group.members
-    values: dict[str, Callable[[], Any]] = {
-        "role": lambda: table.role(row).wire,
-        "join_time": lambda: table.joined(row),
-        "msg_flag": lambda: table.flag(row),
-        "msg_seq": lambda: table.read(row),
-    }
-    if unread:
-        values["unread_msg_num"] = lambda: group.log.unread(table.read(row))
-    names = (SELF_ATTRIBUTES.get(alias, "") for alias in wanted)
-    return members.SelfInfo(**{name: values[name]() for name in names if name in values})
+
+    def __init__(self, wanted: Iterable[str], *, unread: bool) -> None:
+        names = (SELF_ATTRIBUTES.get(alias, "") for alias in wanted)
+        self._readers = [(name, SELF[name]) for name in names if name in SELF and (unread or name != "unread_msg_num")]
+
+    def values(self, group: Group, row: int) -> dict[str, Any]:
+        """One group of the member who stands in its `row`."""
+        return {name: read(group, row) for name, read in self._readers}
+
+
+SELF: Mapping[str, Callable[[Group, int], Any]] = {
+    "role": lambda group, row: group.members.role_name(row),
+    "join_time": lambda group, row: group.members.joined(row),
+    "msg_flag": lambda group, row: group.members.flag(row),
+    "msg_seq": lambda group, row: group.members.read(row),
+    "unread_msg_num": lambda group, row: group.log.unread(group.members.read(row)),
+}
+
+
+def custom_fields(group: Group, wanted: Iterable[str] | None) -> list[dict[str, str]]:
+    """Keys that have a value, as DefinedData: all, or those that a filter names."""
+    keys = group.fields if wanted is None else [key for key in wanted if key in group.fields]
+    return [{"key": key, "value": group.fields[key]} for key in keys]
 
 
 class MemberView:
@@ -91,20 +106,19 @@ class MemberView:
         self._custom = None if custom is None else frozenset(custom)
         self._with_custom = wanted is None or custom is not None
 
-    def item(self, row: int) -> members.Member:
+    def values(self, row: int) -> dict[str, Any]:
         """One member; Member_Account is always there."""
         user = self._group.members.user(row)
         values = {name: read(row, user) for name, read in self._readers}
+        values["member_account"] = user
         if self._with_custom:
             values["app_member_defined_data"] = self._fields(user)
-        return members.Member(member_account=user, **values)
+        return values
 
-    def _fields(self, user: str) -> list[members.MemberDefinedData]:
+    def _fields(self, user: str) -> list[dict[str, str]]:
         stored = self._group.member_fields.get(user, {})
         return [
-            members.MemberDefinedData(key=key, value=value)
-            for key, value in stored.items()
-            if self._custom is None or key in self._custom
+            {"key": key, "value": value} for key, value in stored.items() if self._custom is None or key in self._custom
         ]
 
 
@@ -112,7 +126,7 @@ def _member_readers(state: State, group: Group, now: float) -> dict[str, Callabl
     """Attribute of Member -> how it is read from a row and its user."""
     table = group.members
     return {
-        "role": lambda row, _: table.role(row).wire,
+        "role": lambda row, _: table.role_name(row),
         "join_time": lambda row, _: table.joined(row),
         "msg_seq": lambda row, _: table.read(row),
         "msg_flag": lambda row, _: table.flag(row),

@@ -146,43 +146,41 @@ def get_group_info(call: Call[wire.GetGroupInfoRequest]) -> wire.GetGroupInfoRep
     asked = call.request.group_id_list
     if not 1 <= len(asked) <= call.settings.limits.group_info:
         raise rules.bad(f"GroupIdList: 1 to {call.settings.limits.group_info} ids", guess="group-info-batch")
-    return wire.GetGroupInfoReply(group_info=[_info(call, group_id) for group_id in asked])
+    wanted = call.request.response_filter
+    base = view.GroupView(None if wanted is None else wanted.group_base_info_filter or ())
+    return wire.GetGroupInfoReply.model_validate({"group_info": [_info(call, group_id, base) for group_id in asked]})
 
 
-def _info(call: Call[wire.GetGroupInfoRequest], group_id: str) -> wire.GroupInfo:
+def _info(call: Call[wire.GetGroupInfoRequest], group_id: str, base: view.GroupView) -> dict[str, Any]:
+    """Attributes of GroupInfo."""
     try:
         group = call.state.group(group_id)
     except Refusal as refusal:
-        return wire.GroupInfo(group_id=group_id, error_code=refusal.code, error_info=refusal.info)
+        return {"group_id": group_id, "error_code": refusal.code, "error_info": refusal.info}
+    item = base.values(group)
+    item["group_id"] = group_id
     wanted = call.request.response_filter
+    shows_members = group.type != wire.COMMUNITY  # never of a Community [decision 4]
     if wanted is None:
-        everything = None if group.type == wire.COMMUNITY else _member_items(call, group, None, None)
-        return wire.GroupInfo(
-            group_id=group_id,
-            appid=call.settings.app.sdkappid,
-            app_defined_data=view.custom_fields(group, None),
-            member_list=everything,
-            **view.profile(group, None),
-        )
-    custom = wanted.app_defined_data_filter_group
-    member_names = wanted.member_info_filter
-    show_members = group.type != wire.COMMUNITY and member_names is not None  # never for a Community [decision 4]
-    return wire.GroupInfo(
-        group_id=group_id,
-        app_defined_data=None if custom is None else view.custom_fields(group, custom),
-        member_list=_member_items(call, group, member_names, wanted.app_defined_data_filter_group_member)
-        if show_members
-        else None,
-        **view.profile(group, wanted.group_base_info_filter or ()),
-    )
+        item["appid"] = call.settings.app.sdkappid
+        item["app_defined_data"] = view.custom_fields(group, None)
+        if shows_members:
+            item["member_list"] = _member_items(call, group, None, None)
+        return item
+    if wanted.app_defined_data_filter_group is not None:
+        item["app_defined_data"] = view.custom_fields(group, wanted.app_defined_data_filter_group)
+    if shows_members and wanted.member_info_filter is not None:
+        names, custom = wanted.member_info_filter, wanted.app_defined_data_filter_group_member
+        item["member_list"] = _member_items(call, group, names, custom)
+    return item
 
 
 def _member_items(
     call: Call[Any], group: Group, names: list[str] | None, custom: list[str] | None
-) -> list[members.Member]:
+) -> list[dict[str, Any]]:
     look = view.MemberView(call.state, group, call.time, names, custom)
     rows, _ = group.members.page(0, len(group.members))
-    return [look.item(row) for row in rows]
+    return [look.values(row) for row in rows]
 
 
 @handles(catalog.MODIFY_GROUP_BASE_INFO)

@@ -34,10 +34,12 @@ def get_group_member_info(call: Call[wire.GetGroupMemberInfoRequest]) -> wire.Ge
     look = view.MemberView(
         call.state, group, call.time, request.member_info_filter, request.app_defined_data_filter_group_member
     )
-    return wire.GetGroupMemberInfoReply(
-        member_num=len(group.members),
-        member_list=[look.item(row) for row in rows],
-        next=_text(following) if community else None,
+    return wire.GetGroupMemberInfoReply.model_validate(
+        {
+            "member_num": len(group.members),
+            "member_list": [look.values(row) for row in rows],
+            "next": _text(following) if community else None,
+        }
     )
 
 
@@ -90,10 +92,8 @@ def get_specified_group_member_info(
     look = view.MemberView(
         call.state, group, call.time, request.member_info_filter, request.app_defined_data_filter_group_member
     )
-    return wire.GetSpecifiedGroupMemberInfoReply(
-        group_id=group.group_id,
-        member_list=[look.item(row) for row in rows if group.members.role(row) in roles],
-    )
+    found = [look.values(row) for row in rows if group.members.role(row) in roles]
+    return wire.GetSpecifiedGroupMemberInfoReply.model_validate({"group_id": group.group_id, "member_list": found})
 
 
 def _named(call: Call[Any], group: Group, users: list[str]) -> list[int]:
@@ -118,4 +118,4 @@ def get_role_in_group(call: Call[wire.GetRoleInGroupRequest]) -> wire.GetRoleInG
 
 def _role(group: Group, user: str) -> str:
     row = group.members.find(user)
-    return wire.NOT_MEMBER if row is None else group.members.role(row).wire
+    return wire.NOT_MEMBER if row is None else group.members.role_name(row)

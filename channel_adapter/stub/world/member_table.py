@@ -111,6 +111,10 @@ class MemberTable:
     def role(self, row: int) -> Role:
         return ROLES_BY_NUMBER[self._roles[row]]
 
+    def role_name(self, row: int) -> str:
+        """The same as on the wire."""
+        return WIRE_NAMES[self._roles[row]]
+
     def set_role(self, row: int, role: Role) -> None:
         self._roles[row] = role
         user = self.user(row)

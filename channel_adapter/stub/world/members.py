@@ -166,7 +166,7 @@ def modify_group_member_info(call: Call[wire.ModifyGroupMemberInfoRequest]) -> w
 def _write_member(call: Call[wire.ModifyGroupMemberInfoRequest], group: Group, row: int) -> None:
     request, user = call.request, group.members.user(row)
     told: dict[str, str] = {}
-    if request.role is not None and request.role != group.members.role(row).wire:
+    if request.role is not None and request.role != group.members.role_name(row):
         group.members.set_role(row, Role.ADMIN if request.role == wire.ADMIN else Role.MEMBER)
         told["Role"] = request.role
     if request.name_card is not None and request.name_card != group.name_cards.get(user, ""):

@@ -1,6 +1,8 @@
 """Who is in what, by user: an index that costs one shared tuple for everybody who is in one place only."""
 
-from typing import Generic, Protocol, Self, TypeVar
+from bisect import bisect_right
+from collections.abc import Callable
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 
 class Place(Protocol):
@@ -14,7 +16,7 @@ PlaceT = TypeVar("PlaceT", bound=Place)
 
 
 class Memberships(Generic[PlaceT]):
-    """user -> the places he is in, in the order in which he was entered."""
+    """user -> the places he is in, in the order in which he was entered, or in one of their own."""
 
     def __init__(self) -> None:
         self._places: dict[str, tuple[PlaceT, ...]] = {}
@@ -22,9 +24,14 @@ class Memberships(Generic[PlaceT]):
     def of(self, user: str) -> tuple[PlaceT, ...]:
         return self._places.get(user, ())
 
-    def enter(self, user: str, place: PlaceT) -> None:
+    def enter(self, user: str, place: PlaceT, order: Callable[[PlaceT], Any] | None = None) -> None:
+        """Put the user in a place: behind the others, or where it belongs if they have an `order`."""
         others = self._places.get(user)
-        self._places[user] = place.alone if others is None else (*others, place)
+        if others is None:
+            self._places[user] = place.alone
+            return
+        at = len(others) if order is None else bisect_right(others, order(place), key=order)
+        self._places[user] = (*others[:at], place, *others[at:])
 
     def leave(self, user: str, place: PlaceT) -> None:
         rest = tuple(other for other in self.of(user) if other is not place)

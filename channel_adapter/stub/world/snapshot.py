@@ -149,7 +149,7 @@ class _Reader:
         self._table.extend(users, columns)
         if isinstance(place, Group):
             for user in users:
-                state.joined.enter(user, place)
+                state.enter(place, user)
         elif place is not None:
             for user in users:
                 state.subscribed.enter(user, place)

@@ -47,6 +47,13 @@ class Group:
     def __post_init__(self) -> None:
         self.alone = (self,)
 
+    def row_of(self, user: str) -> int:
+        """The row of somebody whose joined list holds the group."""
+        row = self.members.find(user)
+        if row is None:
+            raise LookupError(f"{self.group_id} is in a joined list of somebody who is not in it")
+        return row
+
     def muted_until(self, user: str, now: float) -> int:
         """When the user may speak again, 0 if now."""
         end = self.mutes.get(user, 0)
@@ -142,8 +149,13 @@ class State:
     def join(self, group: Group, user: str, role: Role, joined: int, read: int) -> int:
         """Make an existing account a member; returns the row. The caller has checked that it is not one."""
         known = self._accounts[user]
-        self.joined.enter(known, group)
-        return group.members.add(known, role, joined, read)
+        row = group.members.add(known, role, joined, read)
+        self.enter(group, known)
+        return row
+
+    def enter(self, group: Group, user: str) -> None:
+        """Put the group into the joined list of somebody who stands in its member table, by the time of joining."""
+        self.joined.enter(user, group, lambda other: (other.members.joined(other.row_of(user)), other.serial))
 
     def leave(self, group: Group, user: str) -> None:
         """Take a member out, with everything a membership carries except mutes."""

@@ -82,15 +82,33 @@ class World:
         decision: Decision = ALLOW,
     ) -> Reply:
         """Carry out one call, or raise Refusal and change nothing. `decision`: what the app answered beforehand."""
+        handler, reply = self._run(command, body, caller, origin, decision)
+        if handler.sized:
+            self._check_size(reply.to_json())
+        return reply
+
+    def answer(self, command: Command[Any, Any], body: Any, *, caller: str, decision: Decision = ALLOW) -> bytes:
+        """The same for whoever wants the reply as JSON and nothing else."""
+        handler, reply = self._run(command, body, caller, RESTAPI, decision)
+        text = reply.to_json()
+        if handler.sized:
+            self._check_size(text)
+        return text
+
+    def _run(
+        self, command: Command[Any, Any], body: Any, caller: str, origin: str, decision: Decision
+    ) -> tuple[Handler, Reply]:
         handler, request = self._read(command, body)
         self.changes += command.retry is not Retry.READ
         with self.calling(request, caller, origin, decision) as call:
             reply = handler.run(call)
-            if handler.sized and len(reply.to_json()) > self.settings.limits.reply_bytes:
-                raise Refusal(codes.REPLY_TOO_LARGE, "the answer is over 1 MB: ask for less")
         if command.service in WITH_ERROR_DISPLAY:
             reply.error_display = ""
-        return reply
+        return handler, reply
+
+    def _check_size(self, text: bytes) -> None:
+        if len(text) > self.settings.limits.reply_bytes:
+            raise Refusal(codes.REPLY_TOO_LARGE, "the answer is over 1 MB: ask for less")
 
     def before_callback(
         self, command: Command[Any, Any], body: Any, *, caller: str, origin: str = RESTAPI
