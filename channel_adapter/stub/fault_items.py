@@ -84,6 +84,8 @@ def put_back(
 ) -> dict[str, Any]:
     """The reply with the failed items in it."""
     answered = dict(reply)
+    if not taken.failed:
+        return answered
     failed = {place: Failed(item, code, state, body) for place, item in taken.failed.items()}
     if batch.outcomes is not None:
         outcomes = list(at(answered, batch.outcomes.path) or ())
@@ -91,7 +93,7 @@ def put_back(
             said = _json(batch.outcomes.say(failure))
             outcomes[place : place + (batch.spoil is not None)] = [said]
         answered = _with(answered, batch.outcomes.path, outcomes)
-    if batch.failures is not None and failed:
+    if batch.failures is not None:
         failures = [_json(batch.failures.say(failure)) for failure in failed.values()]
         answered = _with(answered, batch.failures.path, [*(at(answered, batch.failures.path) or ()), *failures])
     return answered

@@ -9,14 +9,19 @@ from typing import Any
 import aiohttp
 import pytest
 import TLSSigAPIv2
+from aiohttp import web
 
+from channel_adapter.stub.callback_request import WebhookSettings
+from channel_adapter.stub.control import ControlSettings
 from channel_adapter.stub.serve import StubServer
 from channel_adapter.stub.settings import StubSettings
 from channel_adapter.stub.world.clock import WorldClock
+from tests.stub.app_server import GROUP, App
 
 NOW = 1_760_000_000
 GROUPS = "group_open_http_svc"
 ACCOUNTS = "im_open_login_svc"
+IMPORT_MANY = f"{ACCOUNTS}/multiaccount_import"
 
 
 @dataclass
@@ -107,3 +112,35 @@ Start = Callable[[StubServer], Caller]
 def stranger(session: aiohttp.ClientSession) -> Start:
     """A caller of a server that the test made by itself."""
     return lambda server: Caller(server, session)
+
+
+@pytest.fixture
+async def app() -> App:
+    """The app's server, as a test asks what it heard and says what it answers."""
+    return App()
+
+
+@pytest.fixture
+async def hook_url(app: App) -> AsyncIterator[str]:
+    """Where the app listens."""
+    listening = web.Application()
+    listening.router.add_post("/hook", app.receive)
+    runner = web.AppRunner(listening, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
+    await runner.cleanup()
+
+
+@pytest.fixture
+async def hooked(app: App, hook_url: str, clock: WorldClock, session: aiohttp.ClientSession) -> AsyncIterator[Caller]:
+    """A caller of a stub with a group, whose app has been told of everything so far and forgot it."""
+    async with StubServer(clock=clock, webhooks=WebhookSettings(url=hook_url), control=ControlSettings()) as server:
+        caller = Caller(server, session)
+        await caller.must(IMPORT_MANY, {"AccountList": [{"UserID": "editor"}, {"UserID": "reader_1"}]})
+        group = {"Type": "Community", "Name": "Harbour", "GroupId": GROUP, "Owner_Account": "editor"}
+        await caller.must(f"{GROUPS}/create_group", {**group, "ApplyJoinOption": "FreeAccess"})
+        await server.webhooks.idle()
+        app.told.clear()
+        yield caller
+        assert server.app.failures == 0

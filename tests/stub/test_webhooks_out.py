@@ -3,81 +3,19 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-import aiohttp
 import pytest
 from aiohttp import web
 
 from channel_adapter.stub.callback_request import WebhookSettings, sign
 from channel_adapter.stub.serve import StubServer
 from channel_adapter.stub.world.clock import WorldClock
-from tests.stub.conftest import ACCOUNTS, GROUPS, NOW, Caller
+from tests.stub.app_server import GROUP, OK, App
+from tests.stub.conftest import GROUPS, IMPORT_MANY, NOW, Caller
 
-GROUP = "@TGS#_harbor_news"
-OK = {"ActionStatus": "OK", "ErrorCode": 0, "ErrorInfo": ""}
 BEFORE_SEND = "Group.CallbackBeforeSendMsg"
 AFTER_SEND = "Group.CallbackAfterSendMsg"
-
-
-class App:
-    """The app's own server: keeps what it is told, answers as a test wants."""
-
-    def __init__(self) -> None:
-        self.told: list[tuple[str, dict[str, str], dict[str, Any]]] = []
-        self.answers: dict[str, Callable[[dict[str, Any]], Any]] = {}
-
-    async def receive(self, request: web.Request) -> web.StreamResponse:
-        body = await request.json()
-        command: str = request.query["CallbackCommand"]
-        self.told.append((command, dict(request.query), body))
-        answer = self.answers[command](body) if command in self.answers else OK
-        if isinstance(answer, web.Response):
-            return answer
-        if isinstance(answer, float):
-            await asyncio.sleep(answer)
-            answer = OK
-        return web.json_response(answer)
-
-    def commands(self) -> list[str]:
-        return [command for command, _, _ in self.told]
-
-    def bodies(self, command: str) -> list[dict[str, Any]]:
-        return [body for told, _, body in self.told if told == command]
-
-
-@pytest.fixture
-async def app() -> App:
-    return App()
-
-
-@pytest.fixture
-async def url(app: App) -> AsyncIterator[str]:
-    listening = web.Application()
-    listening.router.add_post("/hook", app.receive)
-    runner = web.AppRunner(listening, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
-    await runner.cleanup()
-
-
-@pytest.fixture
-async def hooked(app: App, url: str, clock: WorldClock, session: aiohttp.ClientSession) -> AsyncIterator[Caller]:
-    """A caller of a stub with a group, whose app has been told of everything so far and forgot it."""
-    async with StubServer(clock=clock, webhooks=WebhookSettings(url=url)) as server:
-        caller = Caller(server, session)
-        await caller.must(IMPORT_MANY, {"AccountList": [{"UserID": "editor"}, {"UserID": "reader_1"}]})
-        group = {"Type": "Community", "Name": "Harbour", "GroupId": GROUP, "Owner_Account": "editor"}
-        await caller.must(f"{GROUPS}/create_group", group)
-        await server.webhooks.idle()
-        app.told.clear()
-        yield caller
-        assert server.app.failures == 0
-
-
-IMPORT_MANY = f"{ACCOUNTS}/multiaccount_import"
 
 
 def change(caller: Caller, **values: Any) -> None:

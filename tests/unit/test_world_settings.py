@@ -47,6 +47,9 @@ def test_every_setting_has_a_reason_and_a_source_beside_it() -> None:
         ("[app]\ngroup_fields = ['ch-tag']", r"group_fields: 'ch-tag' is no key"),
         ("[app]\ngroup_fields = ['abcdefghijklmnopq']", r"is no key"),
         ("[app]\nmember_fields = ['a','b','c','d','e','f']", r"member_fields: 6 keys; an app declares 5"),
+        ("[app]\nip_allow_list = ['10.0.0.1', 'here']", r"app\.ip_allow_list: .*'here' is neither an IP address nor"),
+        ("[app]\nip_allow_list = ['10.0.0.0/33']", r"'10\.0\.0\.0/33' is neither"),
+        ("[app]\nip_allow_list = '10.0.0.1'", r"app\.ip_allow_list"),
         ("[app]\nkey = 5", r"app\.key: Input should be a valid string"),
     ],
 )

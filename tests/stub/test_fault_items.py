@@ -1,0 +1,246 @@
+"""Items of a batch that fail on demand: each command that answers item by item, and what is left undone."""
+
+from typing import Any
+
+import aiohttp
+import pytest
+
+from channel_adapter.stub.fault_batches import BATCHES
+from channel_adapter.stub.scenario import read_faults
+from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.settings import StubSettings
+from tests.stub.conftest import ACCOUNTS, GROUPS, IMPORT_MANY, NOW, Caller
+
+EXTENSIONS = "openim_msg_ext_http_svc"
+CONTACTS = "recentcontact"
+OFFICIAL = "official_account_open_http_svc"
+GROUP = "@TGS#_a"
+OTHER = "@TGS#_b"
+GAZETTE = "@TOA#_gazette"
+TEXT = [{"MsgType": "TIMTextElem", "MsgContent": {"Text": "x"}}]
+CODE = 70500
+
+
+class Struck(Caller):
+    """A caller whose server lets every second item fail."""
+
+    def strike(self, every: int = 2) -> None:
+        self.server.faults.replace(read_faults([{"fail_items": every, "item_code": CODE}]))
+
+    def calm(self) -> None:
+        self.server.faults.replace(())
+
+    async def failing(self, path: str, body: dict[str, Any], every: int = 2) -> dict[str, Any]:
+        self.strike(every)
+        try:
+            return await self.must(path, body)
+        finally:
+            self.calm()
+
+    async def say(self, *randoms: int) -> None:
+        for number in randoms:
+            message = {"GroupId": GROUP, "Random": number, "MsgBody": TEXT, "SupportMessageExtension": 1}
+            await self.must(f"{GROUPS}/send_group_msg", message)
+
+
+@pytest.fixture
+def settings() -> StubSettings:
+    return StubSettings.model_validate({"limits": {"official_broadcasts_per_hour": 9}})
+
+
+@pytest.fixture
+async def struck(server: StubServer, session: aiohttp.ClientSession) -> Struck:
+    server.world.clock.freeze(NOW)
+    caller = Struck(server, session)
+    await caller.must(IMPORT_MANY, {"AccountList": [{"UserID": user} for user in ("a", "b", "c")]})
+    for group_id in (GROUP, OTHER):
+        await caller.must(f"{GROUPS}/create_group", {"Type": "Community", "Name": "n", "GroupId": group_id})
+    account = {"Owner_Account": "a", "OfficialAccountUserID": GAZETTE, "Name": "n"}
+    await caller.must(f"{OFFICIAL}/create_official_account", account)
+    return caller
+
+
+def contact(group_id: str) -> dict[str, Any]:
+    return {"Type": 2, "ToGroupId": group_id}
+
+
+def test_which_commands_answer_item_by_item() -> None:
+    assert {path.rpartition("/")[2] for path in BATCHES} == {
+        *("add_group_member", "import_group_member", "multiaccount_import", "account_check", "account_delete"),
+        *("query_online_status", "portrait_get", "get_c2c_unread_msg_num", "get_group_info", "import_group_msg"),
+        *("group_msg_recall", "group_set_key_values", "create_contact_group", "update_contact_group", "mark_contact"),
+        *("add_subscriber", "delete_subscriber", "get_official_account_info", "official_account_msg_recall"),
+    }
+
+
+async def test_imported_messages(struck: Struck) -> None:
+    old = {"Type": "Community", "Name": "n", "GroupId": "@TGS#_old", "CreateTime": NOW - 100}
+    await struck.must(f"{GROUPS}/import_group", old)
+    messages = [{"From_Account": "a", "SendTime": NOW - 50 + n, "MsgBody": TEXT} for n in range(5)]
+    answer = await struck.failing(f"{GROUPS}/import_group_msg", {"GroupId": "@TGS#_old", "MsgList": messages})
+    results = [(item["Result"], item["MsgSeq"], item["MsgTime"] - NOW + 50) for item in answer["ImportMsgResult"]]
+    assert results == [(0, 1, 0), (CODE, 0, 1), (0, 2, 2), (CODE, 0, 3), (0, 3, 4)]
+    page = await struck.must(f"{GROUPS}/group_msg_get_simple", {"GroupId": "@TGS#_old", "ReqMsgNumber": 20})
+    assert [message["MsgTimeStamp"] - NOW + 50 for message in page["RspMsgList"]] == [4, 2, 0]
+
+
+async def test_imported_members(struck: Struck) -> None:
+    members = [{"Member_Account": user, "Role": "Admin"} for user in ("a", "b", "ghost")]
+    answer = await struck.failing(f"{GROUPS}/import_group_member", {"GroupId": GROUP, "MemberList": members})
+    assert [(item["Member_Account"], item["Result"]) for item in answer["MemberList"]] == [
+        ("a", 1),
+        ("b", 0),
+        ("ghost", 0),
+    ]
+
+
+async def test_subscribers(struck: Struck) -> None:
+    users = [{"Subscriber_Account": user} for user in ("a", "b", "c")]
+    body = {"Official_Account": GAZETTE, "SubscriberList": users}
+    answer = await struck.failing(f"{OFFICIAL}/add_subscriber", body)
+    assert [(item["Subscriber_Account"], item["Result"]) for item in answer["SubscriberList"]] == [
+        ("a", 1),
+        ("b", 0),
+        ("c", 1),
+    ]
+    gone = {"Official_Account": GAZETTE, "SubscriberToDel_Account": ["b", "c", "a"]}
+    answer = await struck.failing(f"{OFFICIAL}/delete_subscriber", gone)
+    assert [(item["Subscriber_Account"], item["Result"]) for item in answer["SubscriberList"]] == [
+        ("b", 2),
+        ("c", 0),
+        ("a", 1),
+    ]
+    left = await struck.must(f"{OFFICIAL}/get_subscriber_info", {"Official_Account": GAZETTE, "Limit": 9})
+    assert [item["Subscriber_Account"] for item in left["SubscriberList"]] == ["c"]
+
+
+async def test_message_extensions(struck: Struck) -> None:
+    await struck.say(1)
+    message = {"GroupId": GROUP, "MsgSeq": 1}
+    path = f"{EXTENSIONS}/group_set_key_values"
+    first = [{"Key": "b", "Value": "old"}]
+    await struck.must(path, {**message, "OperateType": 1, "ExtensionList": first})
+    pairs = [{"Key": key, "Value": "new"} for key in "abcd"]
+    answer = await struck.failing(path, {**message, "OperateType": 1, "ExtensionList": pairs})
+    seen = [(item["ErrorCode"], *item["Extension"].values()) for item in answer["ExtensionList"]]
+    assert seen == [(0, "a", "new", 2), (CODE, "b", "old", 1), (0, "c", "new", 2), (CODE, "d", "", 0)]
+    held = await struck.must(f"{EXTENSIONS}/group_get_key_values", {**message, "StartSeq": 0})
+    assert {pair["Key"]: pair["Value"] for pair in held["ExtensionList"]} == {"a": "new", "b": "old", "c": "new"}
+    answer = await struck.failing(path, {**message, "OperateType": 2, "ExtensionList": [{"Key": "b"}]}, every=1)
+    assert answer["ExtensionList"] == [{"ErrorCode": CODE, "Extension": {"Key": "b", "Value": "old", "Seq": 1}}]
+    cleared = await struck.failing(path, {**message, "OperateType": 3, "ExtensionList": [{"Key": "b"}]}, every=1)
+    assert cleared["ExtensionList"] == []
+
+
+async def test_extensions_of_a_message_that_is_not_there(struck: Struck) -> None:
+    path, pair = f"{EXTENSIONS}/group_set_key_values", [{"Key": "k", "Value": "v"}]
+    for message in ({"GroupId": "@TGS#_no", "MsgSeq": 1}, {"GroupId": [], "MsgSeq": "x"}, {"GroupId": GROUP}):
+        answer = await struck.failing(path, {**message, "OperateType": 1, "ExtensionList": pair}, every=1)
+        assert answer["ExtensionList"][0]["ErrorCode"] == CODE
+
+
+@pytest.mark.parametrize(("every", "codes", "filed"), [(2, [0, CODE, 0], 2), (1, [CODE, CODE, CODE], 0)])
+async def test_a_new_conversation_group(struck: Struck, every: int, codes: list[int], filed: int) -> None:
+    items = [contact(GROUP), {"Type": 1, "To_Account": "b"}, contact(OTHER)]
+    new = {"From_Account": "a", "GroupContactItem": [{"GroupName": "News", "ContactItem": items}]}
+    (group,) = (await struck.failing(f"{CONTACTS}/create_contact_group", new, every))["GroupResultItem"]
+    assert group["GroupItem"]["GroupName"] == "News"
+    assert [item["ResultCode"] for item in group["ResultItem"]] == codes
+    assert [item["ContactItem"] for item in group["ResultItem"]] == items
+    book = await struck.must(f"{CONTACTS}/get_contact_group", {"From_Account": "a", "StartIndex": 0})
+    assert len(book["ContactItem"]) == filed
+
+
+async def test_a_changed_conversation_group(struck: Struck) -> None:
+    new = {"From_Account": "a", "GroupContactItem": [{"GroupName": "News", "ContactItem": [contact(GROUP)]}]}
+    await struck.must(f"{CONTACTS}/create_contact_group", new)
+    changes = [
+        {"ContactOptType": 1, "ContactItem": contact(OTHER)},
+        {"ContactOptType": 2, "ContactItem": contact(GROUP)},
+    ]
+    update = {"UpdateGroupType": 2, "OldGroupName": "News", "ContactUpdateItem": changes}
+    body = {"From_Account": "a", "UpdateType": 1, "UpdateGroup": update}
+    result = (await struck.failing(f"{CONTACTS}/update_contact_group", body))["UpdateGroupResult"]
+    assert [
+        (item["ContactOptType"], item["ContactItem"], item["ResultCode"]) for item in result["ContactResultItem"]
+    ] == [(1, contact(OTHER), 0), (2, contact(GROUP), CODE)]
+    book = await struck.must(f"{CONTACTS}/get_contact_group", {"From_Account": "a", "StartIndex": 0})
+    assert [item["ToGroupId"] for item in book["ContactItem"]] == [GROUP, OTHER]
+    rename = {"UpdateGroupType": 1, "OldGroupName": "News", "NewGroupName": "Old", "ContactUpdateItem": changes}
+    body["UpdateGroup"] = rename
+    result = (await struck.failing(f"{CONTACTS}/update_contact_group", body))["UpdateGroupResult"]
+    assert (result["GroupName"], "ContactResultItem" in result) == ("Old", False)
+
+
+async def test_marks(struck: Struck) -> None:
+    items = [{"OptType": 1, "ContactItem": contact(group_id), "SetMark": [0]} for group_id in (GROUP, OTHER)]
+    answer = await struck.failing(f"{CONTACTS}/mark_contact", {"From_Account": "a", "MarkItem": items})
+    assert [(item["ContactItem"], item["ResultCode"]) for item in answer["ResultItem"]] == [
+        (contact(GROUP), 0),
+        (contact(OTHER), CODE),
+    ]
+    found = await struck.must(
+        f"{CONTACTS}/search_contact_group", {"From_Account": "a", "ContactItem": [contact(GROUP), contact(OTHER)]}
+    )
+    assert ["StandardMark" in item for item in found["ContactResultItem"]] == [True, False]
+
+
+async def test_recalls(struck: Struck) -> None:
+    await struck.say(1, 2)
+    body = {"GroupId": GROUP, "MsgSeqList": [{"MsgSeq": 2}, {"MsgSeq": 1}, {"MsgSeq": 99}]}
+    answer = await struck.failing(f"{GROUPS}/group_msg_recall", body)
+    results = [(item["MsgSeq"], item["RetCode"]) for item in answer["RecallRetList"]]
+    assert results[:2] == [(2, 0), (1, CODE)]
+    assert results[2][0] == 99
+    assert results[2][1] not in (0, CODE)
+    broadcast = {"Official_Account": GAZETTE, "Random": 1, "MsgBody": TEXT}
+    key = (await struck.must(f"{OFFICIAL}/send_official_account_msg", broadcast))["MsgKey"]
+    recall = {"Official_Account": GAZETTE, "MsgKeyList": [key]}
+    answer = await struck.failing(f"{OFFICIAL}/official_account_msg_recall", recall, every=1)
+    assert answer["RecallRetList"] == [{"MsgKey": key, "RetCode": CODE}]
+    answer = await struck.must(f"{OFFICIAL}/official_account_msg_recall", recall)
+    assert answer["RecallRetList"] == [{"MsgKey": key, "RetCode": 0}]
+
+
+async def test_profiles_and_states(struck: Struck) -> None:
+    users = {"To_Account": ["a", "b", "ghost"]}
+    answer = await struck.failing("profile/portrait_get", {**users, "TagList": ["Tag_Profile_IM_Nick"]})
+    assert [item["ResultCode"] for item in answer["UserProfileItem"]][:2] == [0, CODE]
+    assert sorted(answer["Fail_Account"]) == ["b", "ghost"]
+    assert answer["ErrorDisplay"] == ""
+    answer = await struck.failing("profile/portrait_get", {**users, "TagList": ["Tag_Profile_IM_Nick"]}, every=1)
+    assert (answer["Fail_Account"], answer["ErrorDisplay"]) == (["a", "b", "ghost"], "")
+    answer = await struck.failing("openim/query_online_status", {"To_Account": ["a", "b"]})
+    assert [item["To_Account"] for item in answer["QueryResult"]] == ["a"]
+    assert answer["ErrorList"] == [{"To_Account": "b", "ErrorCode": CODE}]
+    unread = {"To_Account": "a", "Peer_Account": ["b", "c"]}
+    answer = await struck.failing("openim/get_c2c_unread_msg_num", unread)
+    assert answer["ErrorList"] == [{"Peer_Account": "c", "ErrorCode": CODE}]
+
+
+async def test_official_accounts_and_the_other_form_of_an_import(struck: Struck) -> None:
+    wanted = [{"Official_Account": GAZETTE}, {"Official_Account": GAZETTE}]
+    answer = await struck.failing(f"{OFFICIAL}/get_official_account_info", {"OfficialAccountIdList": wanted})
+    assert [item["ErrorCode"] for item in answer["OfficialAccountInfoList"]] == [0, CODE]
+    answer = await struck.failing(IMPORT_MANY, {"Accounts": ["x", "y"]})
+    assert answer["FailAccounts"] == ["y"]
+    deleted = await struck.failing(f"{ACCOUNTS}/account_delete", {"DeleteItem": [{"UserID": "b"}, {"UserID": "c"}]})
+    assert [item["ResultCode"] for item in deleted["ResultItem"]] == [0, CODE]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "code"),
+    [
+        (f"{GROUPS}/import_group_msg", {"GroupId": GROUP, "MsgList": [{"From_Account": 7}]}, 60015),
+        (f"{GROUPS}/import_group_msg", {"GroupId": GROUP, "MsgList": "x"}, 10004),
+        (f"{CONTACTS}/create_contact_group", {"From_Account": "a", "GroupContactItem": [7]}, 50002),
+        (f"{CONTACTS}/create_contact_group", {"From_Account": "a", "GroupContactItem": "xy"}, 50002),
+        (f"{CONTACTS}/update_contact_group", {"From_Account": "a", "UpdateGroup": {"UpdateGroupType": 2}}, 50002),
+        (f"{OFFICIAL}/delete_subscriber", {"Official_Account": GAZETTE, "SubscriberToDel_Account": [None]}, 6017),
+    ],
+)
+async def test_a_body_of_another_shape_is_refused_as_ever(
+    struck: Struck, path: str, body: dict[str, Any], code: int
+) -> None:
+    struck.strike(1)
+    assert (await struck.call(path, body))["ErrorCode"] == code
