@@ -6,6 +6,7 @@ from random import Random
 from typing import Any, Generic, Self, TypeVar
 
 from channel_adapter.stub.settings import StubSettings
+from channel_adapter.stub.world.ready import Ready
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.stub.world.state import State
 from channel_adapter.tencent.command import Command
@@ -112,10 +113,10 @@ def handles(
     before: Callable[[Call[RequestT]], Event | None] | None = None,
     respell: Callable[[Any, StubSettings], Any] | None = None,
     sized: bool = False,
-) -> Callable[[Callable[[Call[RequestT]], ReplyT]], Handler]:
+) -> Callable[[Callable[[Call[RequestT]], ReplyT | Ready]], Handler]:
     """Make a function the handler of a catalog row."""
 
-    def wrap(run: Callable[[Call[RequestT]], ReplyT]) -> Handler:
+    def wrap(run: Callable[[Call[RequestT]], ReplyT | Ready]) -> Handler:
         return Handler(command, run, before, respell, sized)
 
     return wrap

@@ -5,16 +5,20 @@ from typing import Any
 from channel_adapter.stub.world import group_rules as rules
 from channel_adapter.stub.world import group_view as view
 from channel_adapter.stub.world.call import Call, handles
+from channel_adapter.stub.world.ready import Ready, json_names, ready
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.stub.world.state import Group
 from channel_adapter.tencent import catalog, codes
 from channel_adapter.tencent.wire import groups as wire
 
+GROUP_ID, SELF_INFO, GROUP_FIELDS = (
+    json_names(wire.JoinedGroup)[name] for name in ("group_id", "self_info", "app_defined_data")
+)
 NEED_APP_DEFINED_DATA = "NeedAppDefineData"  # a flag of the web client's protocol [js-sdk]
 
 
 @handles(catalog.GET_JOINED_GROUP_LIST, sized=True)
-def get_joined_group_list(call: Call[wire.GetJoinedGroupListRequest]) -> wire.GetJoinedGroupListReply:
+def get_joined_group_list(call: Call[wire.GetJoinedGroupListRequest]) -> Ready:
     """The groups a user is in, by join time; TotalCount counts all matches [docS 1625]."""
     request = call.request
     group_type = request.group_type or request.type or None  # "" is absent: a public SDK always sends the field
@@ -24,9 +28,7 @@ def get_joined_group_list(call: Call[wire.GetJoinedGroupListRequest]) -> wire.Ge
     found = [group for group in call.state.joined.of(user) if _matches(call, group, group_type)]
     start = request.offset or 0
     page = found[start:] if request.limit is None else found[start : start + request.limit]
-    return wire.GetJoinedGroupListReply.model_validate(
-        {"total_count": len(found), "group_id_list": _joined(call, page, user)}
-    )
+    return ready(wire.GetJoinedGroupListReply, total_count=len(found), group_id_list=_joined(call, page, user))
 
 
 def _check_joined_request(call: Call[wire.GetJoinedGroupListRequest], group_type: str | None) -> None:
@@ -51,7 +53,7 @@ def _matches(call: Call[wire.GetJoinedGroupListRequest], group: Group, group_typ
 
 
 def _joined(call: Call[wire.GetJoinedGroupListRequest], page: list[Group], user: str) -> list[dict[str, Any]]:
-    """Attributes of JoinedGroup."""
+    """Items of the list, under their JSON names."""
     wanted, behaviour = call.request.response_filter, call.settings.behaviour
     base = view.GroupView((wanted.group_base_info_filter or ()) if wanted else ())
     own = None
@@ -60,12 +62,11 @@ def _joined(call: Call[wire.GetJoinedGroupListRequest], page: list[Group], user:
     with_fields = behaviour.joined_list_app_defined_data and (call.request.model_extra or {}).get(NEED_APP_DEFINED_DATA)
     items = []
     for group in page:
-        item = base.values(group)
-        item["group_id"] = group.group_id
+        item = {GROUP_ID: group.group_id, **base.item(group)}
         if own is not None:
-            item["self_info"] = own.values(group, group.row_of(user))
+            item[SELF_INFO] = own.item(group, group.row_of(user))
         if with_fields:
-            item["app_defined_data"] = view.custom_fields(group, None)
+            item[GROUP_FIELDS] = view.custom_fields(group, None)
         items.append(item)
     return items
 

@@ -1,12 +1,13 @@
 """What a group or a member looks like from outside: base fields by name, as a filter asks for them.
 
-A view is made once a call and gives each item as the attributes of its wire model: a page of them is validated at once.
+A view is made once a call and gives each item as JSON values under the names of its wire model; None is left out.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
 from typing import Any
 
+from channel_adapter.stub.world.ready import json_names
 from channel_adapter.stub.world.state import Group, State
 from channel_adapter.tencent.wire import groups, members
 from channel_adapter.tencent.wire.envelope import WireModel
@@ -38,35 +39,44 @@ OLD_NAMES = frozenset({"shut_up_all_member", "shut_up_until"})  # answered only 
 
 def attributes(model: type[WireModel]) -> dict[str, str]:
     """JSON name -> attribute."""
-    return {field.alias or name: name for name, field in model.model_fields.items()}
+    return {alias: name for name, alias in json_names(model).items()}
 
 
 GROUP_ATTRIBUTES = {alias: name for alias, name in attributes(groups.GroupProfile).items() if name in PROFILE}
 MEMBER_ATTRIBUTES = attributes(members.Member)
 SELF_ATTRIBUTES = attributes(members.SelfInfo)
+MEMBER_ACCOUNT = json_names(members.Member)["member_account"]
+MEMBER_FIELDS = json_names(members.Member)["app_member_defined_data"]
+KEY, VALUE = (json_names(groups.DefinedData)[name] for name in ("key", "value"))
 
 
 class GroupView:
     """Base fields of GroupProfile: all, or those that a filter names; unknown names are passed over."""
 
     def __init__(self, wanted: Iterable[str] | None) -> None:
-        names = (GROUP_ATTRIBUTES.get(alias, "") for alias in wanted or ())
-        chosen = [name for name in PROFILE if name not in OLD_NAMES] if wanted is None else [n for n in names if n]
-        self._readers = [(name, PROFILE[name]) for name in chosen]
+        names = GROUP_ATTRIBUTES if wanted is None else [name for name in wanted if name in GROUP_ATTRIBUTES]
+        chosen = [(name, GROUP_ATTRIBUTES[name]) for name in names]
+        self._readers = [
+            (name, PROFILE[attribute]) for name, attribute in chosen if not (wanted is None and attribute in OLD_NAMES)
+        ]
 
-    def values(self, group: Group) -> dict[str, Any]:
+    def item(self, group: Group) -> dict[str, Any]:
         """One group."""
-        return {name: read(group) for name, read in self._readers}
+        return {name: value for name, read in self._readers if (value := read(group)) is not None}
 
 
 class SelfView:
     """A member's own data in the joined list; `unread` says whether UnreadMsgNum is honoured [decision 12]."""
 
     def __init__(self, wanted: Iterable[str], *, unread: bool) -> None:
-        names = (SELF_ATTRIBUTES.get(alias, "") for alias in wanted)
-        self._readers = [(name, SELF[name]) for name in names if name in SELF and (unread or name != "unread_msg_num")]
+        chosen = [(name, SELF_ATTRIBUTES.get(name, "")) for name in wanted]
+        self._readers = [
+            (name, SELF[attribute])
+            for name, attribute in chosen
+            if attribute in SELF and (unread or attribute != "unread_msg_num")
+        ]
 
-    def values(self, group: Group, row: int) -> dict[str, Any]:
+    def item(self, group: Group, row: int) -> dict[str, Any]:
         """One group of the member who stands in its `row`."""
         return {name: read(group, row) for name, read in self._readers}
 
@@ -83,7 +93,7 @@ SELF: Mapping[str, Callable[[Group, int], Any]] = {
 def custom_fields(group: Group, wanted: Iterable[str] | None) -> list[dict[str, str]]:
     """Keys that have a value, as DefinedData: all, or those that a filter names."""
     keys = group.fields if wanted is None else [key for key in wanted if key in group.fields]
-    return [{"key": key, "value": group.fields[key]} for key in keys]
+    return [{KEY: key, VALUE: group.fields[key]} for key in keys]
 
 
 class MemberView:
@@ -98,27 +108,31 @@ class MemberView:
         custom: Iterable[str] | None,
     ) -> None:
         self._group = group
-        names = MEMBER_ATTRIBUTES.values() if wanted is None else (MEMBER_ATTRIBUTES.get(alias, "") for alias in wanted)
         readers = _member_readers(state, group, now)
+        names = MEMBER_ATTRIBUTES if wanted is None else [name for name in wanted if name in MEMBER_ATTRIBUTES]
+        chosen = [(name, MEMBER_ATTRIBUTES[name]) for name in names]
         self._readers = [
-            (name, readers[name]) for name in names if name in readers and not (wanted is None and name in OLD_NAMES)
+            (name, readers[attribute])
+            for name, attribute in chosen
+            if attribute in readers and not (wanted is None and attribute in OLD_NAMES)
         ]
         self._custom = None if custom is None else frozenset(custom)
         self._with_custom = wanted is None or custom is not None
 
-    def values(self, row: int) -> dict[str, Any]:
+    def item(self, row: int) -> dict[str, Any]:
         """One member; Member_Account is always there."""
         user = self._group.members.user(row)
-        values = {name: read(row, user) for name, read in self._readers}
-        values["member_account"] = user
+        item: dict[str, Any] = {MEMBER_ACCOUNT: user}
+        for name, read in self._readers:
+            item[name] = read(row, user)
         if self._with_custom:
-            values["app_member_defined_data"] = self._fields(user)
-        return values
+            item[MEMBER_FIELDS] = self._fields(user)
+        return item
 
     def _fields(self, user: str) -> list[dict[str, str]]:
         stored = self._group.member_fields.get(user, {})
         return [
-            {"key": key, "value": value} for key, value in stored.items() if self._custom is None or key in self._custom
+            {KEY: key, VALUE: value} for key, value in stored.items() if self._custom is None or key in self._custom
         ]
 
 

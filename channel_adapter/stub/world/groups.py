@@ -8,12 +8,15 @@ from channel_adapter.stub.world import group_rules as rules
 from channel_adapter.stub.world import group_view as view
 from channel_adapter.stub.world.call import Call, Event, handles
 from channel_adapter.stub.world.member_table import Role
+from channel_adapter.stub.world.ready import Ready, json_names, ready
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.stub.world.state import Group
 from channel_adapter.tencent import catalog, codes
 from channel_adapter.tencent.wire import groups as wire
 from channel_adapter.tencent.wire import members
 
+INFO = json_names(wire.GroupInfo)
+_FOUND = wire.GroupInfo(group_id="").to_wire()
 NewGroupRequest = wire.CreateGroupRequest | wire.ImportGroupRequest
 
 
@@ -141,37 +144,36 @@ def create_group(call: Call[wire.CreateGroupRequest]) -> wire.CreateGroupReply:
 
 
 @handles(catalog.GET_GROUP_INFO, sized=True)
-def get_group_info(call: Call[wire.GetGroupInfoRequest]) -> wire.GetGroupInfoReply:
+def get_group_info(call: Call[wire.GetGroupInfoRequest]) -> Ready:
     """The call succeeds; every item has its own code [docS 1616]."""
     asked = call.request.group_id_list
     if not 1 <= len(asked) <= call.settings.limits.group_info:
         raise rules.bad(f"GroupIdList: 1 to {call.settings.limits.group_info} ids", guess="group-info-batch")
     wanted = call.request.response_filter
     base = view.GroupView(None if wanted is None else wanted.group_base_info_filter or ())
-    return wire.GetGroupInfoReply.model_validate({"group_info": [_info(call, group_id, base) for group_id in asked]})
+    return ready(wire.GetGroupInfoReply, group_info=[_info(call, group_id, base) for group_id in asked])
 
 
 def _info(call: Call[wire.GetGroupInfoRequest], group_id: str, base: view.GroupView) -> dict[str, Any]:
-    """Attributes of GroupInfo."""
+    """One item, under its JSON names."""
     try:
         group = call.state.group(group_id)
     except Refusal as refusal:
-        return {"group_id": group_id, "error_code": refusal.code, "error_info": refusal.info}
-    item = base.values(group)
-    item["group_id"] = group_id
+        return wire.GroupInfo(group_id=group_id, error_code=refusal.code, error_info=refusal.info).to_wire()
+    item = {**_FOUND, INFO["group_id"]: group_id, **base.item(group)}
     wanted = call.request.response_filter
     shows_members = group.type != wire.COMMUNITY  # never of a Community [decision 4]
     if wanted is None:
-        item["appid"] = call.settings.app.sdkappid
-        item["app_defined_data"] = view.custom_fields(group, None)
+        item[INFO["appid"]] = call.settings.app.sdkappid
+        item[INFO["app_defined_data"]] = view.custom_fields(group, None)
         if shows_members:
-            item["member_list"] = _member_items(call, group, None, None)
+            item[INFO["member_list"]] = _member_items(call, group, None, None)
         return item
     if wanted.app_defined_data_filter_group is not None:
-        item["app_defined_data"] = view.custom_fields(group, wanted.app_defined_data_filter_group)
+        item[INFO["app_defined_data"]] = view.custom_fields(group, wanted.app_defined_data_filter_group)
     if shows_members and wanted.member_info_filter is not None:
         names, custom = wanted.member_info_filter, wanted.app_defined_data_filter_group_member
-        item["member_list"] = _member_items(call, group, names, custom)
+        item[INFO["member_list"]] = _member_items(call, group, names, custom)
     return item
 
 
@@ -180,7 +182,7 @@ def _member_items(
 ) -> list[dict[str, Any]]:
     look = view.MemberView(call.state, group, call.time, names, custom)
     rows, _ = group.members.page(0, len(group.members))
-    return [look.values(row) for row in rows]
+    return [look.item(row) for row in rows]
 
 
 @handles(catalog.MODIFY_GROUP_BASE_INFO)

@@ -7,6 +7,7 @@ from channel_adapter.stub.world import group_rules as rules
 from channel_adapter.stub.world import group_view as view
 from channel_adapter.stub.world.call import Call, handles
 from channel_adapter.stub.world.member_table import ROLES, MemberTable, Role
+from channel_adapter.stub.world.ready import Ready, ready
 from channel_adapter.stub.world.state import Group
 from channel_adapter.tencent import catalog, limits
 from channel_adapter.tencent.wire import groups
@@ -16,7 +17,7 @@ START = ("", "0", 0, None)  # cursors that mean the first page [decision 20]
 
 
 @handles(catalog.GET_GROUP_MEMBER_INFO, sized=True)
-def get_group_member_info(call: Call[wire.GetGroupMemberInfoRequest]) -> wire.GetGroupMemberInfoReply:
+def get_group_member_info(call: Call[wire.GetGroupMemberInfoRequest]) -> Ready:
     """A page of members in the order of joining; Communities by cursor only [docS 1617]."""
     request = call.request
     group = call.state.group(request.group_id)
@@ -34,12 +35,11 @@ def get_group_member_info(call: Call[wire.GetGroupMemberInfoRequest]) -> wire.Ge
     look = view.MemberView(
         call.state, group, call.time, request.member_info_filter, request.app_defined_data_filter_group_member
     )
-    return wire.GetGroupMemberInfoReply.model_validate(
-        {
-            "member_num": len(group.members),
-            "member_list": [look.values(row) for row in rows],
-            "next": _text(following) if community else None,
-        }
+    return ready(
+        wire.GetGroupMemberInfoReply,
+        member_num=len(group.members),
+        member_list=[look.item(row) for row in rows],
+        next=_text(following) if community else None,
     )
 
 
@@ -81,9 +81,7 @@ def _page(table: MemberTable, start: int, most: int, roles: frozenset[Role]) -> 
 
 
 @handles(catalog.GET_SPECIFIED_GROUP_MEMBER_INFO, sized=True)
-def get_specified_group_member_info(
-    call: Call[wire.GetSpecifiedGroupMemberInfoRequest],
-) -> wire.GetSpecifiedGroupMemberInfoReply:
+def get_specified_group_member_info(call: Call[wire.GetSpecifiedGroupMemberInfoRequest]) -> Ready:
     """Named members; those who are none are left out [doc 112002; inferred]."""
     request = call.request
     group = call.state.group(request.group_id)
@@ -92,8 +90,8 @@ def get_specified_group_member_info(
     look = view.MemberView(
         call.state, group, call.time, request.member_info_filter, request.app_defined_data_filter_group_member
     )
-    found = [look.values(row) for row in rows if group.members.role(row) in roles]
-    return wire.GetSpecifiedGroupMemberInfoReply.model_validate({"group_id": group.group_id, "member_list": found})
+    found = [look.item(row) for row in rows if group.members.role(row) in roles]
+    return ready(wire.GetSpecifiedGroupMemberInfoReply, group_id=group.group_id, member_list=found)
 
 
 def _named(call: Call[Any], group: Group, users: list[str]) -> list[int]:
