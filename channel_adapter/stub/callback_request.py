@@ -38,7 +38,7 @@ class WebhookSettings(BaseModel):
     member_account: bool = Field(
         False, description="Member_Account for Modified_Account, once printed [doc 60393 2024]"
     )
-    wrong_sign: bool = Field(False, description="a signature of another token")
+    wrong_sign: bool = Field(False, description="a signature of another token, which must be refused [doc 34354]")
     stale: int = Field(0, description="seconds that RequestTime lies in the past; over 60 must be refused [doc 32431]")
 
     @field_validator("url")

@@ -7,6 +7,7 @@ from typing import Any, Final, Self, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from channel_adapter.stub import settings
 from channel_adapter.stub.callback_request import WebhookSettings
 from channel_adapter.stub.faults import Fault
 from channel_adapter.stub.settings import SettingsError, StubSettings, read_toml
@@ -40,6 +41,11 @@ class Scenario:
             read_faults(faults, where),
             None if webhooks is None else read_model(WebhookSettings, webhooks, f"{where}: {WEBHOOKS}"),
         )
+
+
+def example() -> str:
+    """The text of `config/stub.example.toml`."""
+    return settings.example(**{WEBHOOKS: WebhookSettings()})
 
 
 def read_faults(values: Any, where: str = FAULTS) -> tuple[Fault, ...]:

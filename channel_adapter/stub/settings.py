@@ -170,15 +170,16 @@ def _explain(root: type[BaseModel], error: ValidationError) -> str:
     return f"unknown setting {where!r}" + (f"; did you mean {nearest[0]!r}?" if nearest else "")
 
 
-def example() -> str:
-    """The text of `config/stub.example.toml`: every setting with its default, its reason and its source."""
+def example(**more: BaseModel) -> str:
+    """Every setting with its default, its reason and its source, as TOML; `more` are sections beside the settings."""
     defaults = StubSettings()
+    sections: dict[str, BaseModel] = {name: getattr(defaults, name) for name in type(defaults).model_fields} | more
     lines = ["# Settings of the stub server. Every value is the default; brackets name the source.", ""]
-    for section in type(defaults).model_fields:
-        part: BaseModel = getattr(defaults, section)
+    for section, part in sections.items():
         lines += [f"# {line}" for line in (type(part).__doc__ or "").strip().splitlines()] + [f"[{section}]"]
         for name, field in type(part).model_fields.items():
-            lines += [f"# {field.description}", f"{name} = {_toml(getattr(part, name))}"]
+            value = getattr(part, name)
+            lines += [f"# {field.description}", f"# {name} =" if value is None else f"{name} = {_toml(value)}"]
         lines.append("")
     return "\n".join(lines)
 
