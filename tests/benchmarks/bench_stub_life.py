@@ -10,16 +10,29 @@ import time
 
 from channel_adapter.stub.routes import find
 from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.settings import StubSettings
 
-OBJECTS = 10_000
-IMPORT = find("account_import")
+ACCOUNTS, GROUPS, MESSAGES = 4_000, 1_000, 5_000
+SETTINGS = StubSettings.model_validate({"limits": {"messages_per_second": MESSAGES}})
+TEXT = [{"MsgType": "TIMTextElem", "MsgContent": {"Text": "Tide table"}}]
 
 
 def fill(server: StubServer) -> None:
-    if IMPORT is None:
-        raise RuntimeError("the catalog has no account_import")
-    for number in range(OBJECTS):
-        server.world.execute(IMPORT, {"UserID": f"user_{number}"}, caller=server.admin)
+    """Ten thousand objects: people, Communities, messages."""
+
+    def call(name: str, **body: object) -> None:
+        command = find(name)
+        if command is None:
+            raise RuntimeError(f"the catalog has no {name}")
+        server.world.execute(command, body, caller=server.admin)
+
+    for number in range(ACCOUNTS):
+        call("account_import", UserID=f"user_{number}")
+    for number in range(GROUPS):
+        group = f"@TGS#_group_{number}"
+        call("create_group", Type="Community", GroupId=group, Name="Bench", Owner_Account=f"user_{number}")
+    for number in range(MESSAGES):
+        call("send_group_msg", GroupId=f"@TGS#_group_{number % GROUPS}", Random=number, MsgBody=TEXT)
 
 
 async def measure(rounds: int, *, tls: bool) -> dict[str, list[float]]:
@@ -27,7 +40,7 @@ async def measure(rounds: int, *, tls: bool) -> dict[str, list[float]]:
     times: dict[str, list[float]] = {"start": [], "reset": [], "stop": []}
     for _ in range(rounds):
         began = time.perf_counter()
-        server = StubServer(tls=tls)
+        server = StubServer(SETTINGS, tls=tls)
         await server.start()
         times["start"].append(time.perf_counter() - began)
         fill(server)

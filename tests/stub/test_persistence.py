@@ -19,12 +19,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 import TLSSigAPIv2
 
+from channel_adapter.stub.control import ControlSettings
 from channel_adapter.stub.persistence import StateFileError, read_document
 from channel_adapter.stub.serve import StubServer
-from channel_adapter.stub.settings import DEFAULT_KEY
+from channel_adapter.stub.settings import DEFAULT_KEY, StubSettings
 from tests.stub.conftest import ACCOUNTS, GROUPS, Start
 
 IMPORT = f"{ACCOUNTS}/account_import"
@@ -34,7 +36,6 @@ HEADER = '{"format":"channel-adapter stub state","version":2}\n'
 SERVE = """
 import asyncio, sys
 from pathlib import Path
-from channel_adapter.stub.control import ControlSettings
 from channel_adapter.stub.serve import serve
 asyncio.run(serve(ready_file=Path(sys.argv[1]), state=Path(sys.argv[2]), save_every=float(sys.argv[3])))
 """
@@ -115,6 +116,16 @@ async def test_a_document_is_a_state_too(file: Path, stranger: Start) -> None:
     async with StubServer(state=file) as server:
         assert server.world.state.account("ann") == "ann"
     assert read_document(file) == document
+
+
+async def test_a_state_may_be_larger_than_a_request(session: aiohttp.ClientSession) -> None:
+    small = StubSettings.model_validate({"limits": {"request_bytes": 100}})
+    async with StubServer(small, control=ControlSettings()) as server:
+        people = [f"reader_{number}" for number in range(10_000)]
+        document = server.world.dump() | {"accounts": [server.admin, *people]}
+        async with session.put(f"{server.url}/_stub/state", json=document) as response:
+            assert response.status == 200
+        assert list(server.world.state.accounts())[-1] == people[-1]
 
 
 async def test_an_older_file(file: Path) -> None:

@@ -200,6 +200,7 @@ def test_strict(pytester: pytest.Pytester) -> None:
 def test_a_config_file_and_https(pytester: pytest.Pytester) -> None:
     source = """
         import ssl
+        import pytest
         from raw import *
 
         def test_it(stub_server, stub):
@@ -208,12 +209,16 @@ def test_a_config_file_and_https(pytester: pytest.Pytester) -> None:
             assert (stub_server.sdkappid, stub_server.admin, len(stub.faults.report())) == (77, "root", 1)
             assert post(stub_server, IMPORT, {"UserID": "ann"}, context=trust) == 60008
             assert post(stub_server, "im_open_login_svc/account_check", {"CheckItem": []}, context=trust) != 60008
+
+        @pytest.mark.asyncio
+        async def test_the_adapter(channel_adapter):
+            assert await channel_adapter.accounts.check(["root"]) == {"root": True}
     """
     app = '[app]\nsdkappid = 77\nadmin = "root"\n[[fault]]\ncommand = "account_import"\ncode = 60008\n'
     pytester.mkdir("settings").joinpath("stub.toml").write_text(app)
-    run(pytester, source, "--stub-tls", ini="stub_config = settings/stub.toml\n").assert_outcomes(passed=1)
+    run(pytester, source, "--stub-tls", ini="stub_config = settings/stub.toml\n").assert_outcomes(passed=2)
     wrong = run(pytester, source, "--stub-config", "nowhere.toml")
-    wrong.assert_outcomes(errors=1)
+    wrong.assert_outcomes(errors=2)
     wrong.stdout.fnmatch_lines(["*nowhere.toml: No such file or directory"])
 
 
