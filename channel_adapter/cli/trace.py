@@ -13,7 +13,7 @@ from channel_adapter.tencent.redaction import redact, redact_text
 if TYPE_CHECKING:
     from channel_adapter.tencent.client import Attempt
 
-LOGGER = "channel_adapter"
+LOGGER = "channel_adapter.tencent"
 
 
 def redacted(text: str) -> str:

@@ -1,6 +1,7 @@
 """One stub in a process of its own for all tests of the command line."""
 
 import json
+import logging
 import signal
 import subprocess
 import time
@@ -10,7 +11,9 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+import structlog
 
+from channel_adapter.cli.trace import LOGGER
 from tests.cli.shell import KEY, PROGRAM, SECONDS, Shell
 
 OWNER = "editor_7"
@@ -72,3 +75,13 @@ def new_channel(cli: Shell) -> Callable[[], str]:
         return slug
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """A command that ran in this process has set up logging for itself."""
+    logger = logging.getLogger(LOGGER)
+    level = logger.level
+    yield
+    logger.setLevel(level)
+    structlog.reset_defaults()
