@@ -91,7 +91,7 @@ class Channels:
     async def get_many(self, channels: Iterable[str]) -> dict[ChannelId, Channel]:
         """The channels among any number of ids, 50 a call; what is no channel is left out."""
         wanted = [ids.channel_id(channel) for channel in channels]
-        return {channel: found async for channel, found in self._directory.read(wanted)}
+        return {channel.id: channel async for channel in self._directory.read(wanted)}
 
     async def exists(self, channel: str) -> bool:
         """Is there a channel with this id? A group of another kind does not count."""
@@ -167,7 +167,7 @@ class Channels:
                     limit=limits.APP_GROUPS_PER_PAGE, next=position, group_type=groups.COMMUNITY
                 ),
             )
-            async for _, channel in self._directory.read(ChannelId(item.group_id) for item in page.group_id_list):
+            async for channel in self._directory.read(ChannelId(item.group_id) for item in page.group_id_list):
                 yield channel
             position = page.next
             if position == 0 or not page.group_id_list:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from cachetools import TTLCache
+from cachetools import LRUCache
 
 from channel_adapter.domain.channel import Channel
 from channel_adapter.domain.ids import ChannelId, UserId
@@ -28,6 +28,7 @@ class Entry:
 
     is_channel: bool
     fields: dict[str, str]
+    read_at: float
     owner: UserId | None = None
     owner_known: bool = False
 
@@ -44,7 +45,9 @@ class Directory:
         self.keys = keys
         self._gateway = gateway
         self._concurrency = concurrency
-        self._cache: TTLCache[ChannelId, Entry] = TTLCache(entries, seconds, timer=clock.monotonic)
+        self._seconds = seconds
+        self._clock = clock
+        self._cache: LRUCache[ChannelId, Entry] = LRUCache(entries)
 
     def forget(self, channel: ChannelId | None = None) -> None:
         """Drop what is remembered of one group, or of all."""
@@ -53,18 +56,18 @@ class Directory:
         else:
             self._cache.pop(channel, None)
 
-    async def read(self, channels: Iterable[ChannelId]) -> AsyncIterator[tuple[ChannelId, Channel]]:
+    async def read(self, channels: Iterable[ChannelId]) -> AsyncIterator[Channel]:
         """The channels among `channels`, read now, 50 a call and several calls at once; others are left out."""
         ids = dict.fromkeys(channels)
         parts = batches(ids, limits.GROUP_INFO_PER_CALL)
         async with aclosing(concurrently(parts, self._read_batch, limit=self._concurrency, ordered=True)) as answers:
             async for found in answers:
-                for pair in found:
-                    yield pair
+                for channel in found:
+                    yield channel
 
     async def fields(self, channels: Sequence[ChannelId]) -> dict[ChannelId, dict[str, str]]:
         """Custom fields of the channels among `channels`; asks the service only for groups it does not remember."""
-        known = {channel: self._cache.get(channel) for channel in channels}
+        known = self._remembered(channels)
         unknown = [channel for channel, entry in known.items() if entry is None]
         size = limits.GROUP_INFO_PER_CALL
         parts = [unknown[start : start + size] for start in range(0, len(unknown), size)]
@@ -74,38 +77,35 @@ class Directory:
 
     async def require(self, channel: ChannelId) -> Entry:
         """What is remembered of a channel, its owner included. Raises NotFoundError when it is no channel of ours."""
-        entry = self._cache.get(channel)
+        entry = self._remembered([channel])[channel]
         if entry is None or (entry.is_channel and not entry.owner_known):
-            await self._read_batch([channel])
-            entry = self._cache.get(channel) or Entry(is_channel=False, fields={})
+            entry = self._remember(await self._one(channel), base=True)
         if not entry.is_channel:
             raise no_such_channel(channel)
         return entry
 
     async def lookup(self, channel: ChannelId) -> tuple[Channel | None, bool]:
         """The channel, read now, and whether any group at all has this id."""
-        item = (await self._info([channel], base=True))[0]
-        if item.error_code in ABSENT:
-            return None, False
-        return self._remember(channel, item), True
+        item = await self._one(channel)
+        return self._channel(item), item.error_code not in ABSENT
 
-    async def _read_batch(self, channels: Sequence[ChannelId]) -> list[tuple[ChannelId, Channel]]:
-        found = []
-        for item in await self._info(channels, base=True):
-            channel = ChannelId(item.group_id)
-            mapped = self._remember(channel, item)
-            if mapped is not None:
-                found.append((channel, mapped))
-        return found
+    def _remembered(self, channels: Iterable[ChannelId]) -> dict[ChannelId, Entry | None]:
+        """What was read of these groups and is still believed."""
+        oldest = self._clock.monotonic() - self._seconds
+        found = {channel: self._cache.get(channel) for channel in channels}
+        return {channel: entry if entry and entry.read_at > oldest else None for channel, entry in found.items()}
+
+    async def _read_batch(self, channels: Sequence[ChannelId]) -> list[Channel]:
+        found = [self._channel(item) for item in await self._info(channels, base=True)]
+        return [channel for channel in found if channel is not None]
 
     async def _read_tags(self, channels: Sequence[ChannelId]) -> dict[ChannelId, Entry]:
-        found = {}
-        for item in await self._info(channels, base=False):
-            channel = ChannelId(item.group_id)
-            fields = channel_group.fields_of(item)
-            found[channel] = Entry(item.error_code == 0 and channel_group.is_channel(fields, self.keys), fields)
-            self._cache[channel] = found[channel]
-        return found
+        items = await self._info(channels, base=False)
+        return {ChannelId(item.group_id): self._remember(item, base=False) for item in items}
+
+    async def _one(self, channel: ChannelId) -> groups.GroupInfo:
+        items = await self._info([channel], base=True)
+        return items[0] if items else groups.GroupInfo(group_id=channel, error_code=codes.NO_SUCH_GROUP)
 
     async def _info(self, channels: Sequence[ChannelId], *, base: bool) -> list[groups.GroupInfo]:
         request = channel_group.info_request(channels, self.keys, base=base)
@@ -115,12 +115,23 @@ class Directory:
                 raise self._gateway.item_error(GET_GROUP_INFO, item.error_code, item.error_info)
         return reply.group_info
 
-    def _remember(self, channel: ChannelId, item: groups.GroupInfo) -> Channel | None:
+    def _channel(self, item: groups.GroupInfo) -> Channel | None:
+        entry = self._remember(item, base=True)
+        if not entry.is_channel:
+            return None
+        return channel_group.to_channel(ChannelId(item.group_id), item, entry.fields, self.keys)
+
+    def _remember(self, item: groups.GroupInfo, *, base: bool) -> Entry:
         fields = channel_group.fields_of(item)
-        ours = item.error_code == 0 and channel_group.is_channel(fields, self.keys)
-        owner = UserId(item.owner_account) if item.owner_account else None
-        self._cache[channel] = Entry(ours, fields, owner, owner_known=True)
-        return channel_group.to_channel(channel, item, fields, self.keys) if ours else None
+        entry = Entry(
+            item.error_code == 0 and channel_group.is_channel(fields, self.keys),
+            fields,
+            self._clock.monotonic(),
+            UserId(item.owner_account) if item.owner_account else None,
+            owner_known=base,
+        )
+        self._cache[ChannelId(item.group_id)] = entry
+        return entry
 
 
 def no_such_channel(channel: ChannelId) -> NotFoundError:

@@ -12,6 +12,7 @@ from channel_adapter import (
     AuthenticationError,
     ChannelAdapter,
     ConfigurationError,
+    NotFoundError,
     OutcomeKind,
     Settings,
     Text,
@@ -188,6 +189,26 @@ async def test_a_warm_tag_cache_costs_the_pages_of_the_list_alone() -> None:
         calls.clear()
         assert len([mine async for mine in adapter.channels.subscribed(PEOPLE[0])]) == 60
         assert calls == {"get_joined_group_list": 1}
+
+
+async def test_the_tag_cache_can_be_turned_off() -> None:
+    calls = Calls()
+    async with opened({}, calls, channels=ChannelSettings(cache_seconds=0)) as (adapter, _):
+        channel = await channel_on(adapter)
+        calls.clear()
+        for number in range(2):
+            await adapter.posts.publish(channel, Text(f"post {number}"))
+        assert calls == {"get_group_info": 2, "send_group_msg": 2}
+
+
+async def test_a_channel_deleted_elsewhere_is_forgotten_once_that_is_seen() -> None:
+    async with opened() as (adapter, _):
+        channel = await channel_on(adapter)
+        await adapter.posts.publish(channel, Text("remembered now"))
+        await adapter.call("group_open_http_svc", "destroy_group", {"GroupId": channel})
+        assert not await adapter.channels.exists(channel)
+        with pytest.raises(NotFoundError, match="no channel"):
+            await adapter.posts.publish(channel, Text("too late"))
 
 
 async def test_a_service_that_goes_away_ends_a_long_call_soon() -> None:
