@@ -36,9 +36,12 @@ def blocks(language: str) -> list[str]:
     return [text for name, text in BLOCKS if name == language]
 
 
+def section(heading: str) -> str:
+    return README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+
+
 def under(heading: str) -> str:
-    section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    (block,) = re.findall(r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    (block,) = re.findall(r"^```sh\n(.*?)^```$", section(heading), re.MULTILINE | re.DOTALL)
     return str(block)
 
 
@@ -61,7 +64,7 @@ def test_test_it_runs_this_suite() -> None:
 
 
 def test_the_python_example_runs(stub: StubServer, tmp_path: Path) -> None:
-    (code,) = blocks("python")
+    code = blocks("python")[0]
     settings = f'sdkappid = {stub.sdkappid}\nkey = "{stub.key}"\nbase_url = "{stub.url}"\n'
     (tmp_path / "adapter.toml").write_text(settings, encoding="utf-8")
     (tmp_path / "example.py").write_text(code, encoding="utf-8")
@@ -71,13 +74,23 @@ def test_the_python_example_runs(stub: StubServer, tmp_path: Path) -> None:
     assert "Harbour News" in result.stdout
 
 
+def test_the_pytest_example_passes(tmp_path: Path) -> None:
+    (tmp_path / "test_example.py").write_text(blocks("python")[1], encoding="utf-8")
+    words = ["-q", "-p", "no:cacheprovider", "-o", "asyncio_mode=auto"]
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", *words], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "1 passed" in result.stdout
+
+
 @pytest.mark.parametrize("block", [text for text in blocks("sh") if "venv" not in text])
 def test_shell_blocks_run(block: str, tmp_path: Path) -> None:
     """As they stand, in a shell; a server that a block leaves running is ended with the shell."""
     environment = os.environ | {"PATH": f"{SCRIPTS}:{os.environ['PATH']}"}
     block = block.replace("8900", str(free_port()))
     lines = ["set -e", "trap 'kill $(jobs -p) 2>/dev/null || true' EXIT", *block.splitlines()]
-    script = "\n".join(line if "stub --port 0" not in line else f"timeout --preserve-status 3 {line}" for line in lines)
+    script = "\n".join(line if "stub --port 0" not in line else f"timeout --preserve-status 8 {line}" for line in lines)
     result = subprocess.run(
         ["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=40
     )
@@ -85,7 +98,7 @@ def test_shell_blocks_run(block: str, tmp_path: Path) -> None:
 
 
 def test_every_command_of_the_table_exists() -> None:
-    rows = re.findall(r"^\| (`.*?`(?:, `.*?`)*) \| ", README.split("\n## From the shell\n")[1], re.MULTILINE)
+    rows = re.findall(r"^\| (`.*?`(?:, `.*?`)*) \| ", section("From the shell"), re.MULTILINE)
     named = {tuple(text.replace("\\|", "|").split()[:2]) for row in rows for text in re.findall(r"`(.*?)`", row)}
     assert len(named) > 6
     for words in named:
