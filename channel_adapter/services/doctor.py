@@ -31,7 +31,7 @@ class Doctor:
 
     async def examine(self, *, clock_skew: float | None, repair: bool) -> list[Finding]:
         """All findings once the service has answered. `clock_skew`: seconds its clock is ahead of ours, if known."""
-        return [self._clock(clock_skew), await self._communities(), *await self._unfinished(repair)]
+        return [self.clock(clock_skew), await self._communities(), *await self._unfinished(repair)]
 
     async def service(self) -> Finding:
         """Can we reach it, and does it accept key, app and admin?"""
@@ -47,7 +47,8 @@ class Doctor:
         return Finding("service", True, f"answers, and accepts {self._admin!r} as an admin")
 
     @staticmethod
-    def _clock(skew: float | None) -> Finding:
+    def clock(skew: float | None) -> Finding:
+        """Is our clock near enough to the service's? `skew`: seconds it is ahead of ours, None when it did not say."""
         if skew is None:
             return Finding("clock", True, "not compared: the service sent no date")
         message = f"{abs(skew):.0f} s {'behind' if skew > 0 else 'ahead of'} the service's"

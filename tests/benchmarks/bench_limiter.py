@@ -1,6 +1,6 @@
 """How exactly the limiter holds its rate in real time, and what it costs while nobody has to wait.
 
-    python -m tests.benchmarks.bench_limiter [--small]
+python -m tests.benchmarks.bench_limiter [--small]
 """
 
 import asyncio

@@ -1,0 +1,202 @@
+"""What the adapter really sends, and what it makes of answers that a healthy stub does not give."""
+
+import asyncio
+
+import pytest
+
+from channel_adapter import (
+    ChannelAdapter,
+    InvalidError,
+    NotFoundError,
+    OutcomeKind,
+    PermissionDeniedError,
+    Text,
+    ThrottledError,
+)
+from channel_adapter.services.doctor import Doctor
+from channel_adapter.settings import PostSettings, SubscriptionSettings
+from channel_adapter.stub.faults import Fault
+from channel_adapter.stub.serve import StubServer
+from tests.faults.test_adapter_trouble import PEOPLE, channel_on, opened
+
+
+def last(server: StubServer, command: str) -> dict[str, object]:
+    """The body of the latest call of a command."""
+    body = list(server.log.calls(command))[-1].body
+    assert isinstance(body, dict)
+    return body
+
+
+async def test_a_channel_is_a_tagged_community_without_topics_that_anybody_may_join() -> None:
+    async with opened() as (adapter, server):
+        await channel_on(adapter)
+        assert last(server, "create_group") == {
+            "Type": "Community",
+            "Name": "Tides",
+            "Owner_Account": "owner",
+            "GroupId": "@TGS#_tides",
+            "ApplyJoinOption": "FreeAccess",
+            "AppDefinedData": [{"Key": "ch_tag", "Value": "ch1"}],
+            "SupportTopic": 0,
+        }
+        assert last(server, "modify_group_base_info") == {"GroupId": "@TGS#_tides", "MuteAllMember": "On"}
+
+
+async def test_posts_carry_extensions_and_quiet_ones_do_not_count() -> None:
+    async with opened() as (adapter, server):
+        channel = await channel_on(adapter)
+        await adapter.posts.publish(channel, Text("loud"))
+        loud = last(server, "send_group_msg")
+        assert (loud["SupportMessageExtension"], loud["From_Account"]) == (1, "owner")
+        assert "SendMsgControl" not in loud
+        await adapter.posts.publish(channel, Text("quiet"), quiet=True)
+        assert last(server, "send_group_msg")["SendMsgControl"] == ["NoUnread"]
+
+
+async def test_lists_always_name_the_type_they_want() -> None:
+    async with opened() as (adapter, server):
+        assert [mine async for mine in adapter.channels.subscribed(PEOPLE[0])] == []
+        asked = last(server, "get_joined_group_list")
+        assert (asked["GroupType"], asked["SupportTopic"], asked["Limit"], asked["Offset"]) == ("Community", 0, 200, 0)
+
+
+@pytest.mark.parametrize(("notify", "silence"), [(False, 1), (True, 0)])
+async def test_who_hears_of_joins_and_leaves_is_a_setting(notify: bool, silence: int) -> None:
+    async with opened(subscriptions=SubscriptionSettings(notify=notify)) as (adapter, server):
+        channel = await channel_on(adapter)
+        await adapter.subscriptions.subscribe(channel, PEOPLE[:1])
+        await adapter.subscriptions.unsubscribe(channel, PEOPLE[:1])
+        assert last(server, "add_group_member")["Silence"] == silence
+        assert last(server, "delete_group_member")["Silence"] == silence
+
+
+async def subscribed_under(fault: Fault, adapter: ChannelAdapter, server: StubServer) -> dict[OutcomeKind, int]:
+    channel = await channel_on(adapter)
+    server.faults.replace([fault])
+    return dict((await adapter.subscriptions.subscribe(channel, PEOPLE[:6])).counts)
+
+
+async def test_one_person_in_too_many_groups_is_found_by_halving() -> None:
+    async with opened() as (adapter, server):
+        fault = Fault(command="add_group_member", account=PEOPLE[3], code=10037)
+        counts = await subscribed_under(fault, adapter, server)
+        assert counts == {OutcomeKind.TOO_MANY_CHANNELS: 1, OutcomeKind.ADDED: 5}
+
+
+async def test_a_webhook_that_refuses_refuses_everybody_in_the_call() -> None:
+    async with opened() as (adapter, server):
+        fault = Fault(command="add_group_member", code=10016)
+        assert await subscribed_under(fault, adapter, server) == {OutcomeKind.REFUSED: 6}
+
+
+@pytest.mark.parametrize("code", [10014, 10038])
+async def test_a_limit_that_is_not_the_channels_own_ends_in_full(code: int) -> None:
+    async with opened() as (adapter, server):
+        fault = Fault(command="add_group_member", code=code)
+        assert await subscribed_under(fault, adapter, server) == {OutcomeKind.FULL: 6}
+
+
+async def test_who_fails_alone_and_is_known_was_refused() -> None:
+    async with opened() as (adapter, server):
+        fault = Fault(command="add_group_member", fail_items=3)
+        counts = await subscribed_under(fault, adapter, server)
+        assert counts == {OutcomeKind.REFUSED: 2, OutcomeKind.ADDED: 4}
+
+
+async def test_accounts_that_cannot_be_imported_are_reported() -> None:
+    async with opened() as (adapter, server):
+        channel = await channel_on(adapter)
+        server.faults.replace([Fault(command="multiaccount_import", fail_items=2)])
+        made = await adapter.accounts.add(["new_1", "new_2"])
+        assert made.counts == {OutcomeKind.ADDED: 1, OutcomeKind.FAILED: 1}
+        people = ["new_3", "new_4"]
+        outcomes = await adapter.subscriptions.subscribe(channel, people, import_missing=True)
+        assert {(each.kind, each.reason) for each in outcomes} == {
+            (OutcomeKind.ADDED, ""),
+            (OutcomeKind.NOT_FOUND, "importing it failed"),
+        }
+
+
+async def test_items_that_fail_inside_a_call_are_errors_of_their_own() -> None:
+    async with opened() as (adapter, server):
+        channel = await channel_on(adapter)
+        post = await adapter.posts.publish(channel, Text("stays"))
+        server.faults.replace([Fault(command="group_msg_recall", fail_items=1, item_code=10032)])
+        with pytest.raises(PermissionDeniedError, match="cannot be recalled"):
+            await adapter.posts.recall(post.ref)
+        server.faults.replace([Fault(command="get_group_info", fail_items=1, item_code=10007)])
+        with pytest.raises(PermissionDeniedError):
+            await adapter.channels.get_many([channel])
+        server.faults.replace([Fault(command="account_check", fail_items=1, item_code=70402)])
+        with pytest.raises(InvalidError):
+            await adapter.accounts.check(PEOPLE)
+
+
+async def test_a_channel_that_goes_while_a_post_is_edited_is_not_called_a_missing_post() -> None:
+    async with opened() as (adapter, server):
+        channel = await channel_on(adapter)
+        post = await adapter.posts.publish(channel, Text("first"))
+        server.faults.replace([Fault(command="modify_group_msg", code=10010)])
+        with pytest.raises(NotFoundError, match="no such group"):
+            await adapter.posts.edit(post.ref, Text("second"))
+
+
+async def test_a_reason_and_an_author_are_checked() -> None:
+    async with opened() as (adapter, server):
+        channel = await channel_on(adapter)
+        post = await adapter.posts.publish(channel, Text("stays"))
+        with pytest.raises(InvalidError) as refused:
+            await adapter.posts.recall(post.ref, reason="潮" * 34)
+        assert (refused.value.field, refused.value.limit, refused.value.size) == ("reason", 100, 102)
+        with pytest.raises(PermissionDeniedError):
+            await adapter.posts.publish(channel, Text("by somebody outside"), author=PEOPLE[5])
+        assert server.log.count("send_group_msg") == 1
+
+
+async def test_too_many_posts_at_once_are_refused_before_they_wait_too_long() -> None:
+    async with opened(posts=PostSettings(per_second=1), total_seconds=2.0) as (adapter, _):
+        channel = await channel_on(adapter)
+        posts = [adapter.posts.publish(channel, Text(f"post {number}")) for number in range(6)]
+        results = await asyncio.gather(*posts, return_exceptions=True)
+        late = [result for result in results if isinstance(result, ThrottledError)]
+        assert late
+        assert "publish more slowly" in late[0].message
+        assert len([post async for post in adapter.posts.history(channel)]) == len(results) - len(late)
+
+
+async def test_the_room_of_a_channel_can_be_changed() -> None:
+    async with opened() as (adapter, server):
+        channel = await channel_on(adapter)
+        assert (await adapter.channels.update(channel, max_subscribers=7)).max_subscribers == 7
+        assert last(server, "modify_group_base_info") == {"GroupId": channel, "MaxMemberNum": 7}
+
+
+async def test_a_deleted_channel_takes_no_posts_whatever_was_remembered() -> None:
+    async with opened() as (adapter, server):
+        channel = await channel_on(adapter)
+        await adapter.posts.publish(channel, Text("first"))
+        await adapter.channels.delete(channel)
+        with pytest.raises(NotFoundError, match="there is no channel"):
+            await adapter.posts.publish(channel, Text("second"))
+        assert server.log.count("send_group_msg") == 1
+
+
+async def test_the_doctor_names_a_switch_that_is_off() -> None:
+    async with opened({"app": {"community": False}}) as (adapter, _):
+        failed = {finding.check: finding.advice for finding in await adapter.doctor() if not finding.ok}
+        assert "console" in failed["communities"]
+
+
+@pytest.mark.parametrize(
+    ("skew", "ok", "says"),
+    [
+        (None, True, "not compared"),
+        (7_200.0, False, "7200 s behind"),
+        (-90.0, False, "90 s ahead of"),
+        (3.0, True, "3 s"),
+    ],
+)
+def test_the_doctor_compares_clocks(skew: float | None, ok: bool, says: str) -> None:
+    finding = Doctor.clock(skew)
+    assert finding.ok is ok
+    assert says in finding.message
