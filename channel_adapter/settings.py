@@ -4,9 +4,10 @@ Nested tables are reached from the environment with two underscores: `CHANNEL_AD
 """
 
 import difflib
+import os
 import tomllib
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
@@ -14,6 +15,7 @@ from pydantic_settings import (
     InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
 )
 
 from channel_adapter.errors import ConfigurationError
@@ -84,7 +86,12 @@ class Settings(BaseSettings):
     """Everything an adapter needs. Only `sdkappid`, `key` and one of `region` and `base_url` have no default."""
 
     model_config = SettingsConfigDict(
-        env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, env_ignore_empty=True
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        env_ignore_empty=True,
+        hide_input_in_errors=True,  # one of the values is the key
     )
 
     sdkappid: int = Field(gt=0, description="the app's number")
@@ -99,7 +106,7 @@ class Settings(BaseSettings):
     total_seconds: float = Field(30.0, gt=0, description="time for a call with all its attempts and waits")
     concurrency: int = Field(64, ge=1, le=1000, description="calls under way at once")
     rate_limits: bool = Field(True, description="keep to the documented calls a second")
-    calls_per_second: dict[str, float] = Field(
+    calls_per_second: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(
         default_factory=dict, description='other ceilings, by "service/command", for apps that bought more'
     )
     channels: ChannelSettings = ChannelSettings()
@@ -130,6 +137,10 @@ class Settings(BaseSettings):
         Raises ConfigurationError, which names the file, the key that is wrong, and the nearest key that exists.
         """
         table = _read_toml(Path(path)) if path is not None else {}
+        for stronger, weaker in (("base_url", ("region",)), ("region", ("base_url", "backup_url"))):
+            if stronger in overrides or os.environ.get(ENV_PREFIX + stronger.upper()):
+                for name in weaker:
+                    table.pop(name, None)
         source = f"settings file {path}" if path is not None else "settings"
 
         class FromFile(cls):  # type: ignore[valid-type,misc]
@@ -148,6 +159,8 @@ class Settings(BaseSettings):
             found = FromFile(**overrides)
         except ValidationError as wrong:
             raise _explained(wrong, source) from None
+        except SettingsError as wrong:
+            raise ConfigurationError(f"{source}: {wrong}; tables and lists are JSON in the environment") from None
         return Settings.model_construct(**{name: getattr(found, name) for name in cls.model_fields})
 
 

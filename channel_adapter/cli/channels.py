@@ -136,7 +136,7 @@ async def delete(
     channels are refused.
     """
     async with run.adapter() as adapter:
-        if not yes and sys.stdin.isatty() and not run.output.json:
+        if not yes and sys.stdin.isatty():
             found = await adapter.channels.get(channel)
             if not typer.confirm(
                 f"Delete {found.name} with {found.subscriber_count:,} subscribers for good?", err=True

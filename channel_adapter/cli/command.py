@@ -137,7 +137,7 @@ def execute(run: Run, work: Callable[[], Coroutine[Any, Any, Exit | None]]) -> E
         code = asyncio.run(work()) or Exit.DONE
         run.output.flush()
     except KeyboardInterrupt:
-        far = run.so_far() or "the last call may have been carried out; repeating the command is harmless"
+        far = run.so_far() or "the last call may have been carried out; look before you repeat it"
         run.output.error("interrupted", f"interrupted: {far}")
         return Exit.INTERRUPTED
     except BrokenPipeError:

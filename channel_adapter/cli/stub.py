@@ -110,6 +110,9 @@ def _scenario(config: str | None, given: dict[str, Any]) -> "Scenario":
     from channel_adapter.stub.settings import SettingsError as Unusable
     from channel_adapter.stub.settings import StubSettings
 
+    for name, value in given.items():
+        if value == "":
+            raise UsageError(f"--{name} is empty; leave it out for the stub's own", field=name)
     app_given = {name: value for name, value in given.items() if value}
     try:
         scenario = Scenario.load(config) if config else Scenario(StubSettings())

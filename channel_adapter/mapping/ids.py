@@ -32,6 +32,8 @@ def channel_id(text: str) -> ChannelId:
 
 def slug_to_id(slug: str, field: str = "slug") -> ChannelId:
     """The id of a channel that is to be named by `slug`: letters, digits, `_ . -`, 1 to 42 bytes, no leading mark."""
+    if not isinstance(slug, str):
+        raise InvalidError(f"{field}: {slug!r} is not text", field=field)
     if not slug:
         raise InvalidError(f"{field} is empty; it needs 1 to {SLUG_BYTES} bytes", field=field, limit=SLUG_BYTES, size=0)
     if slug.startswith("@"):

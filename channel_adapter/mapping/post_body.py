@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import orjson
 from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError
 
 from channel_adapter.domain import post as p
 from channel_adapter.errors import InvalidError
@@ -30,8 +31,11 @@ def to_elements(
     parts = _parts(content)
     if sum(isinstance(part, _CARRIERS_OF_CUSTOM) for part in parts) > 1:
         raise InvalidError("a post carries one custom element or article, not more", field="content", limit=1)
-    elements = [element for part in parts for element in _ENCODERS[type(part)](part, max_bytes)]
-    size = sum(len(element.to_json()) for element in elements) + len(elements) + 1  # as an array: commas and brackets
+    elements = [element for part in parts for element in _encode(part, max_bytes)]
+    try:
+        size = sum(len(element.to_json()) for element in elements) + len(elements) + 1  # as an array, with its commas
+    except (PydanticSerializationError, TypeError, ValueError):
+        raise InvalidError("content holds something that JSON cannot hold", field="content") from None
     if size > max_bytes:
         raise InvalidError(
             f"content has {size} bytes as a message body; {max_bytes} are allowed",
@@ -39,12 +43,24 @@ def to_elements(
             limit=max_bytes,
             size=size,
         )
-    return elements, parts
+    plain = all(type(part) is p.Text for part in parts)
+    return elements, parts if plain else from_elements(elements)
 
 
 def from_elements(elements: Sequence[w.Element]) -> tuple[p.Content, ...]:
     """The parts of a message; an element without a type of its own becomes Unrecognised, whole."""
     return _joined([_decode(element) for element in elements])
+
+
+def _encode(part: p.Content, max_bytes: int) -> list[w.Element]:
+    try:
+        return _ENCODERS[type(part)](part, max_bytes)
+    except ValidationError as wrong:
+        problem = wrong.errors(include_url=False, include_context=False)[0]
+        name = ".".join(str(step) for step in problem["loc"])
+        raise InvalidError(f"{part.kind}: {name}: {problem['msg'].lower()}", field=name) from None
+    except TypeError as wrong:
+        raise InvalidError(f"{part.kind}: {wrong}", field="content") from None
 
 
 def _parts(content: p.Content | Sequence[p.Content]) -> tuple[p.Content, ...]:

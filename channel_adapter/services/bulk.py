@@ -15,7 +15,7 @@ from collections.abc import (
 )
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from channel_adapter.domain.ids import UserId
 from channel_adapter.domain.subscription import Outcome, OutcomeKind
@@ -34,6 +34,9 @@ TRANSIENT = (OutcomeUnknownError, ThrottledError, UnavailableError)
 
 Users = Iterable[str] | AsyncIterable[str]
 """People of a bulk call: a collection, which is checked whole before anything is sent, or a stream of any length."""
+
+
+SomeUsers = TypeVar("SomeUsers", bound=Users)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +100,23 @@ class Patience:
         return {user: Outcome(user, OutcomeKind.FAILED, error.message) for user in users}
 
 
-def checked(users: Users) -> Users:
-    """Refuse a bare text, and check every id of a collection. Raises InvalidError before anything is sent."""
+def one_by_one(users: SomeUsers) -> SomeUsers:
+    """The same, unless it is a bare text, whose letters would be taken for people. Raises InvalidError."""
     if isinstance(users, (str, bytes)):
         raise InvalidError(f"users: {users!r} is one text; give a list of ids", field="users")
+    return users
+
+
+def checked(users: Users) -> Users:
+    """Refuse a bare text, and check every id of a collection. Raises InvalidError before anything is sent."""
+    one_by_one(users)
     if isinstance(users, Collection):
-        for user in users:
-            user_id(user, "users")
+        for number, user in enumerate(users):
+            try:
+                user_id(user, "users")
+            except InvalidError as wrong:
+                message = f"users[{number}] is {user!r}: {wrong.message}"
+                raise InvalidError(message, field="users", limit=wrong.limit, size=wrong.size) from None
     return users
 
 

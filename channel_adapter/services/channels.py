@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable
 from channel_adapter.domain.channel import Channel
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.subscription import Subscription
-from channel_adapter.errors import ChannelAdapterError, ConfigurationError, ConflictError, NotFoundError
+from channel_adapter.errors import ChannelAdapterError, ConfigurationError, ConflictError, InvalidError, NotFoundError
 from channel_adapter.mapping import channel_group, ids
 from channel_adapter.mapping.channel_group import FieldKeys, Profile
 from channel_adapter.services.directory import ABSENT, Directory, no_such_channel
@@ -77,7 +77,14 @@ class Channels:
             existing = await self._same_as_wanted(channel, owner_id, profile)
             if existing.complete:
                 return existing
-        await self._close_posting(channel)
+        try:
+            await self._close_posting(channel)
+        except ChannelAdapterError as error:
+            raise type(error)(
+                f"channel {channel} exists, but every subscriber can post in it: {error.message};"
+                " create it again with the same slug, or let the doctor repair it",
+                origin=error.origin,
+            ) from error
         return await self.get(channel)
 
     async def get(self, channel: str) -> Channel:
@@ -90,6 +97,8 @@ class Channels:
 
     async def get_many(self, channels: Iterable[str]) -> dict[ChannelId, Channel]:
         """The channels among any number of ids, 50 a call; what is no channel is left out."""
+        if isinstance(channels, str):
+            raise InvalidError(f"channels: {channels!r} is one text; give a list of ids", field="channels")
         wanted = [ids.channel_id(channel) for channel in channels]
         return {channel.id: channel async for channel in self._directory.read(wanted)}
 
@@ -145,7 +154,7 @@ class Channels:
         except NotFoundError as error:
             if error.code not in ABSENT:
                 raise
-            return False
+            return error.origin is not None and error.origin.attempts > 1  # an earlier attempt of ours did it
         finally:
             self._directory.forget(wanted)
         return True

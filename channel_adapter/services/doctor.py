@@ -5,10 +5,15 @@ from dataclasses import dataclass
 from channel_adapter.errors import ChannelAdapterError
 from channel_adapter.mapping.ids import user_id
 from channel_adapter.services.accounts import Accounts
+from channel_adapter.services.bulk import TRANSIENT
 from channel_adapter.services.channels import Channels
+from channel_adapter.tencent import codes
 
 CLOCK_SECONDS = 60.0
 """More than this between our clock and the service's is worth a warning; signatures live for 24 hours."""
+
+
+SET_THE_CLOCK = "set this machine's clock, for example by NTP"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +39,13 @@ class Doctor:
         return [self.clock(clock_skew), await self._communities(), *await self._unfinished(repair)]
 
     async def service(self) -> Finding:
-        """Can we reach it, and does it accept key, app and admin?"""
+        """Does it accept key, app and admin? Raises UnavailableError and its kin when it cannot be asked."""
         try:
             await self._accounts.check([self._admin])
+        except TRANSIENT:
+            raise
         except ChannelAdapterError as error:
-            advice = {
-                "authentication": "compare sdkappid, key and admin with the console of this app",
-                "permission": "make this account an admin of the app, or allow this machine's address",
-                "configuration": "mend what the message names in the settings or the console",
-            }.get(error.kind, "see whether host, port, region and network are right, and try again")
-            return Finding("service", False, error.message, advice)
+            return Finding("service", False, error.message, _advice(error))
         return Finding("service", True, f"answers, and accepts {self._admin!r} as an admin")
 
     @staticmethod
@@ -53,7 +55,7 @@ class Doctor:
             return Finding("clock", True, "not compared: the service sent no date")
         message = f"{abs(skew):.0f} s {'behind' if skew > 0 else 'ahead of'} the service's"
         ok = abs(skew) <= CLOCK_SECONDS
-        return Finding("clock", ok, message, "" if ok else "set this machine's clock, for example by NTP")
+        return Finding("clock", ok, message, "" if ok else SET_THE_CLOCK)
 
     async def _communities(self) -> Finding:
         """Asking for the admin's own channels is refused with 11000 when Communities are off."""
@@ -90,3 +92,12 @@ class Doctor:
                 Finding("channels", False, error.message, "the list of channels could not be read to its end")
             )
         return [Finding("channels", True, f"{whole} complete"), *findings]
+
+
+def _advice(error: ChannelAdapterError) -> str:
+    if error.code == codes.SIGNATURE_EXPIRED:
+        return SET_THE_CLOCK
+    return {
+        "authentication": "compare sdkappid, key and admin with the console of this app",
+        "permission": "make this account an admin of the app, or allow this machine's address",
+    }.get(error.kind, "mend what the message names, in the settings or in the console")

@@ -38,6 +38,10 @@ class History:
         page = await self._page(channel, seq, 1)
         return next((message for message in page if message.msg_seq == seq and is_post(message)), None)
 
+    async def latest(self, channel: ChannelId) -> list[messages.HistoryMessage]:
+        """The newest messages, one page of them."""
+        return await self._page(channel, None, PAGE)
+
     async def _downwards(
         self, channel: ChannelId, top: int | None, lowest: int
     ) -> AsyncIterator[messages.HistoryMessage]:

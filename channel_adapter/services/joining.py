@@ -79,13 +79,13 @@ class Joining:
 
     async def _without_unknown(self, users: list[UserId], error: ChannelAdapterError) -> dict[str, Outcome]:
         """10019 names nobody: ask which accounts exist, import the others if that is wanted, add the rest [18]."""
-        known = await self._accounts.check_batch(users)
+        known = await self._accounts.check(users)
         unknown = [user for user in users if not known.get(user, False)]
         if not unknown:
             raise error
         outcomes: dict[str, Outcome] = {}
         if self._import_missing:
-            failed = await self._accounts.import_batch(unknown)
+            failed = await self._import(unknown)
             outcomes |= _all([user for user in unknown if user in failed], OutcomeKind.NOT_FOUND, "importing it failed")
         else:
             outcomes |= _all(unknown, OutcomeKind.NOT_FOUND)
@@ -97,10 +97,19 @@ class Joining:
         outcomes = _all([user for user in users if user in inside], OutcomeKind.ALREADY)
         outside = [user for user in users if user not in inside]
         room = await self._room()
-        if room >= len(outside):  # somebody left, or a limit of the plan and not of the channel
-            room = len(outside) // 2
-        outcomes |= _all(outside[room:], OutcomeKind.FULL)
-        return outcomes | await self._add(outside[:room])
+        if len(outside) > 1 and room >= len(outside):  # a limit of the plan, or somebody left: find out by halving
+            middle = len(outside) // 2
+            return outcomes | await self._add(outside[:middle]) | await self._add(outside[middle:])
+        if room >= len(outside):
+            room = 0
+        added, rest = await self._add(outside[:room]), outside[room:]
+        if room and not all(outcome.done for outcome in added.values()):
+            return outcomes | added | await self._add(rest)  # who could not come has left room
+        return outcomes | added | _all(rest, OutcomeKind.FULL)
+
+    async def _import(self, users: Sequence[UserId]) -> set[str]:
+        """Those that could not be imported."""
+        return {outcome.user for outcome in await self._accounts.add(users) if not outcome.done}
 
     async def _members_among(self, users: list[UserId]) -> set[str]:
         request = members.GetRoleInGroupRequest(group_id=self._channel, user_account=list(users))
@@ -124,14 +133,14 @@ class Joining:
         rest = [user for user in users if user not in outcomes]
         if not rest:
             return outcomes
-        known = await self._accounts.check_batch(rest)
+        known = await self._accounts.check(rest)
         unknown = [user for user in rest if not known.get(user, False)]
         outcomes |= _all(
             [user for user in rest if user not in unknown], OutcomeKind.REFUSED, "the service added the others only"
         )
         if not (self._import_missing and unknown):
             return outcomes | _all(unknown, OutcomeKind.NOT_FOUND)
-        failed = await self._accounts.import_batch(unknown)
+        failed = await self._import(unknown)
         outcomes |= _all([user for user in unknown if user in failed], OutcomeKind.NOT_FOUND, "importing it failed")
         return outcomes | await self._add([user for user in unknown if user not in failed])
 

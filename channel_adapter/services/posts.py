@@ -64,10 +64,10 @@ class Posts:
         """Publish one post, as the owner or as an admin named by `author`. `quiet` posts do not count as unread.
 
         Every attempt carries the same dedupe number, so a lost answer never posts twice; with an `idempotency_key`
-        the same holds for calls up to 300 s apart [16]. Reactions are enabled on every post, because that cannot be
-        done later. Raises InvalidError (empty, over 12,000 bytes, two custom elements, a picture without URL),
-        PermissionDeniedError for an author who is neither owner nor admin, NotFoundError, and ThrottledError when the
-        service still drops the post at the deadline.
+        the same holds for calls up to 300 s apart [16]; the service keeps what the first of them said. Reactions are
+        enabled on every post, because that cannot be done later. Raises InvalidError (empty, over 12,000 bytes, two
+        custom elements, a picture without URL), PermissionDeniedError for an author who is neither owner nor admin,
+        NotFoundError, and ThrottledError when the service still drops the post at the deadline.
         """
         wanted = ids.channel_id(channel)
         elements, parts = to_elements(content, self._max_bytes)
@@ -83,8 +83,8 @@ class Posts:
         await self._take_turn(wanted)
         try:
             reply = await self._gateway.call(SEND_GROUP_MSG, request)
-        except PermissionDeniedError as error:
-            reply = await self._again_as_new_owner(wanted, request, author, error)
+        except ChannelAdapterError as error:
+            reply = await self._found_or_sent_again(wanted, request, author, error)
         if reply.msg_seq is None:
             raise OutcomeUnknownError(f"{SEND_GROUP_MSG.name}: the service reports success and no number of the post")
         return Post(
@@ -132,7 +132,8 @@ class Posts:
         except NotFoundError as error:
             if error.code not in NO_POST:
                 raise
-            raise NotFoundError(f"channel {wanted} has no post {seq}", field="seq", origin=error.origin) from error
+            message = f"channel {wanted} has no post {seq} to edit: there is none, or it was recalled or has expired"
+            raise NotFoundError(message, field="seq", origin=error.origin) from error
 
     async def recall(self, ref: PostRef, reason: str = "") -> None:
         """Take a post back, for everybody and for good; recalling it again is harmless where the service says so.
@@ -148,6 +149,8 @@ class Posts:
         reply = await self._gateway.call(GROUP_MSG_RECALL, request)
         for item in reply.recall_ret_list:
             if item.ret_code == codes.NO_SUCH_MESSAGE:
+                if await self._is_recalled(wanted, seq):  # by an attempt of ours whose answer was lost, or before
+                    return
                 raise NotFoundError(f"channel {wanted} has no post {item.msg_seq}", field="seq")
             if item.ret_code != 0:
                 raise self._gateway.item_error(GROUP_MSG_RECALL, item.ret_code, "")
@@ -170,6 +173,26 @@ class Posts:
         if named != owner:
             await self._roles.require_poster(channel, named)
         return named
+
+    async def _is_recalled(self, channel: ChannelId, seq: int) -> bool:
+        message = await self._history.message(channel, seq)
+        return message is not None and message.is_place_msg == messages.PLACE_RECALLED
+
+    async def _found_or_sent_again(
+        self,
+        channel: ChannelId,
+        request: messages.SendGroupMsgRequest,
+        author: str | None,
+        error: ChannelAdapterError,
+    ) -> messages.SendGroupMsgReply:
+        """After a failure: an earlier attempt may have posted it, or the channel may have a new owner by now."""
+        if isinstance(error, OutcomeUnknownError) or (error.origin is not None and error.origin.attempts > 1):
+            for message in await self._history.latest(channel):
+                if message.msg_random == request.random:
+                    return messages.SendGroupMsgReply(msg_seq=message.msg_seq, msg_time=message.msg_time_stamp)
+        if isinstance(error, PermissionDeniedError):
+            return await self._again_as_new_owner(channel, request, author, error)
+        raise error
 
     async def _again_as_new_owner(
         self, channel: ChannelId, request: messages.SendGroupMsgRequest, author: str | None, error: ChannelAdapterError

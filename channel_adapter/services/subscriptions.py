@@ -8,7 +8,7 @@ from channel_adapter.domain.subscription import Outcome, Subscriber
 from channel_adapter.mapping import ids
 from channel_adapter.mapping.subscription_member import SUBSCRIBER_FIELDS, to_subscriber
 from channel_adapter.services.accounts import Accounts
-from channel_adapter.services.bulk import Bulk, Users, checked, in_batches
+from channel_adapter.services.bulk import Bulk, Users, checked, in_batches, one_by_one
 from channel_adapter.services.directory import Directory, no_such_channel
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.services.joining import Joining
@@ -84,7 +84,7 @@ class Subscriptions:
     async def is_subscribed(self, channel: str, users: Iterable[str]) -> dict[UserId, bool]:
         """Who of these people receives the channel's posts, 500 a call. The owner does."""
         wanted = ids.channel_id(channel)
-        people = dict.fromkeys(ids.user_id(user, "users") for user in checked(users))  # type: ignore[union-attr]
+        people = dict.fromkeys(ids.user_id(user, "users") for user in one_by_one(users))
         await self._directory.require(wanted)
 
         async def ask(batch: list[UserId]) -> list[members.MemberRole]:

@@ -150,6 +150,8 @@ async def test_a_clock_that_is_a_day_slow_is_named() -> None:
     async with opened(clock=clock) as (adapter, _):
         with pytest.raises(AuthenticationError, match="clock is wrong"):
             await adapter.channels.get("tides")
+        (finding,) = await adapter.doctor()
+        assert finding.advice == "set this machine's clock, for example by NTP"
 
 
 async def test_a_dropped_post_is_sent_again_and_arrives_once() -> None:

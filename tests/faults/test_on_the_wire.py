@@ -1,6 +1,7 @@
 """What the adapter really sends, and what it makes of answers that a healthy stub does not give."""
 
 import asyncio
+import dataclasses
 
 import pytest
 
@@ -12,6 +13,7 @@ from channel_adapter import (
     PermissionDeniedError,
     Text,
     ThrottledError,
+    UnavailableError,
 )
 from channel_adapter.services.doctor import Doctor
 from channel_adapter.settings import PostSettings, SubscriptionSettings
@@ -200,3 +202,94 @@ def test_the_doctor_compares_clocks(skew: float | None, ok: bool, says: str) -> 
     finding = Doctor.clock(skew)
     assert finding.ok is ok
     assert says in finding.message
+
+
+async def test_who_cannot_come_leaves_room_for_others() -> None:
+    async with opened({"limits": {"groups_per_user": 1}}) as (adapter, _):
+        other = (await adapter.channels.create(slug="other", name="Other", owner="owner")).id
+        await adapter.subscriptions.subscribe(other, PEOPLE[:3])
+        await adapter.accounts.add(["second_owner"])
+        small = (await adapter.channels.create(slug="small", name="Small", owner="second_owner", max_subscribers=4)).id
+        outcomes = await adapter.subscriptions.subscribe(small, PEOPLE[:7])
+        assert outcomes.counts == {OutcomeKind.TOO_MANY_CHANNELS: 3, OutcomeKind.ADDED: 3, OutcomeKind.FULL: 1}
+        assert await adapter.subscriptions.count(small) == 3
+
+
+async def test_large_batches_with_strangers_in_them() -> None:
+    subscriptions = SubscriptionSettings(add_per_call=300)
+    async with opened({"limits": {"add_members": 300}}, subscriptions=subscriptions) as (adapter, _):
+        channel = await channel_on(adapter)
+        people = [f"person_{number}" for number in range(150)]
+        outcomes = await adapter.subscriptions.subscribe(channel, [*PEOPLE, *people])
+        assert outcomes.counts == {OutcomeKind.ADDED: len(PEOPLE), OutcomeKind.NOT_FOUND: 150}
+        outcomes = await adapter.subscriptions.subscribe(channel, people, import_missing=True)
+        assert outcomes.counts == {OutcomeKind.ADDED: 150}
+
+
+@pytest.mark.parametrize("code", [10004, 10006, 90026])
+async def test_a_post_whose_repeat_is_refused_as_a_duplicate_is_found(code: int) -> None:
+    async with opened({"behaviour": {"duplicate_answer_code": code}}, total_seconds=3.0) as (adapter, server):
+        channel = await channel_on(adapter)
+        server.faults.replace([Fault(command="send_group_msg", nth=(1,), drop=True, applied=True)])
+        post = await adapter.posts.publish(channel, Text("once"))
+        assert [found async for found in adapter.posts.history(channel)] == [post]
+
+
+async def test_a_recall_whose_repeat_finds_nothing_is_done() -> None:
+    async with opened({"behaviour": {"recall_twice_code": 10030}}) as (adapter, server):
+        channel = await channel_on(adapter)
+        post = await adapter.posts.publish(channel, Text("goes"))
+        server.faults.replace([Fault(command="group_msg_recall", nth=(1,), drop=True, applied=True)])
+        await adapter.posts.recall(post.ref)
+        with pytest.raises(NotFoundError, match="no post 9"):
+            await adapter.posts.recall(dataclasses.replace(post.ref, seq=9))
+
+
+async def test_a_deletion_whose_answer_was_lost_is_ours() -> None:
+    async with opened() as (adapter, server):
+        channel = await channel_on(adapter)
+        server.faults.replace([Fault(command="destroy_group", nth=(1,), drop=True, applied=True)])
+        assert await adapter.channels.delete(channel)
+
+
+async def test_a_blip_while_importing_accounts_costs_one_batch() -> None:
+    async with opened(concurrency=1) as (adapter, server):
+        server.faults.replace([Fault(command="multiaccount_import", nth=(1, 2, 3), code=70500)])
+        people = [f"person_{number}" for number in range(250)]
+        made = await adapter.accounts.add(people)
+        assert made.counts == {OutcomeKind.FAILED: 100, OutcomeKind.ADDED: 150}
+
+
+async def test_a_bare_text_is_never_taken_for_a_list() -> None:
+    async with opened() as (adapter, _):
+        channel = await channel_on(adapter)
+        for attempt in (
+            adapter.accounts.check("reader_1"),
+            adapter.channels.get_many("tides"),
+            adapter.subscriptions.is_subscribed(channel, "reader_1"),
+        ):
+            with pytest.raises(InvalidError, match="is one text"):
+                await attempt
+
+
+async def test_a_creation_that_stops_half_way_says_what_is_there() -> None:
+    async with opened() as (adapter, server):
+        server.faults.replace([Fault(command="modify_group_base_info", code=10007)])
+        with pytest.raises(PermissionDeniedError, match="@TGS#_tides exists, but every subscriber can post in it"):
+            await channel_on(adapter)
+        server.faults.replace([])
+        assert (await adapter.channels.create(slug="tides", name="Tides", owner="owner")).complete
+
+
+async def test_the_doctor_does_not_diagnose_a_service_that_is_not_there() -> None:
+    async with opened(total_seconds=1.0) as (adapter, server):
+        await server.stop()
+        with pytest.raises(UnavailableError):
+            await adapter.doctor()
+
+
+async def test_the_wrong_one_of_many_ids_is_named() -> None:
+    async with opened() as (adapter, _):
+        channel = await channel_on(adapter)
+        with pytest.raises(InvalidError, match=r"users\[2\] is '': users is empty"):
+            await adapter.subscriptions.subscribe(channel, [*PEOPLE[:2], "", *PEOPLE[2:]])

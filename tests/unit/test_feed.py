@@ -299,11 +299,11 @@ async def test_a_recalled_entry_does_not_come_back() -> None:
     assert states(await imported(shelf, entry("a"))) == ["already"]
 
 
-async def test_another_kind_of_post_with_the_same_number_does_not_hide_an_entry() -> None:
+async def test_an_entry_that_was_edited_by_hand_into_a_text_is_not_published_again() -> None:
     shelf = Shelf({"a": 7})
-    shelf.put(Text("something else"), 7)
-    assert states(await imported(shelf, entry("a"))) == ["published"]
-    assert shelf.keys == ["a#2"]
+    shelf.put(Text("corrected by hand"), 7)
+    assert states(await imported(shelf, entry("a"))) == ["already"]
+    assert shelf.keys == []
 
 
 async def test_a_dry_run_writes_nothing() -> None:

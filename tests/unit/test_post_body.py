@@ -137,3 +137,34 @@ def test_foreign_elements_stay_whole(element: dict[str, object]) -> None:
 def test_custom_json_of_others_is_not_an_article() -> None:
     element = Element(msg_type="TIMCustomElem", msg_content={"Data": '{"businessID":"order","title":"x"}', "Desc": "d"})
     assert from_elements([element]) == (Custom('{"businessID":"order","title":"x"}', "d"),)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        Image(URL, width="wide"),  # type: ignore[arg-type]
+        Face("first"),  # type: ignore[arg-type]
+        Custom("data", extension=None),  # type: ignore[arg-type]
+        Custom("\ud83d"),
+        Location("north", 1),  # type: ignore[arg-type]
+        Video(URL, format="\ud83d"),
+    ],
+)
+def test_values_of_a_wrong_kind_are_refused_in_one_sentence(content: Content) -> None:
+    with pytest.raises(InvalidError) as refused:
+        to_elements(content, LIMIT)
+    assert refused.value.field
+    assert "\n" not in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("content", "read"),
+    [
+        (Image(URL, large_url=URL), Image(URL)),
+        (Article("t", image_width=5), Article("t")),
+        (Custom('{"businessID":"official_account_tweet","title":"t"}', "t"), Article("t")),
+    ],
+)
+def test_two_ways_to_say_the_same_give_back_what_will_be_read(content: Content, read: Content) -> None:
+    elements, parts = to_elements(content, LIMIT)
+    assert parts == from_elements(elements) == (read,)

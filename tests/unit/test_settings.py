@@ -107,3 +107,38 @@ def test_files_that_cannot_be_read_say_so(tmp_path: Path, content: bytes | None,
 def test_custom_field_keys_are_checked(keys: list[str]) -> None:
     with pytest.raises(ConfigurationError):
         Settings.load(None, sdkappid=1, key="k", region="china", channels={"custom_data_keys": keys})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("CALLS_PER_SECOND", "abc"), ("CHANNELS", "{bad"), ("CHANNELS__CUSTOM_DATA_KEYS", "a,b"), ("POSTS", "7")],
+)
+def test_a_variable_that_cannot_be_read_is_a_configuration_error(
+    name: str, value: str, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"CHANNEL_ADAPTER_{name}", value)
+    with pytest.raises(ConfigurationError):
+        Settings.load(path)
+
+
+@pytest.mark.parametrize("rate", [0, -1, float("inf"), float("nan")])
+def test_a_rate_is_a_number_above_zero(rate: float) -> None:
+    with pytest.raises(ConfigurationError, match="calls_per_second"):
+        Settings.load(None, sdkappid=1, key="k", region="china", calls_per_second={"openim/modify_group_msg": rate})
+
+
+@pytest.mark.parametrize("values", [{}, {"sdkappid": 1}, {"sdkappid": 1, "region": "nowhere"}])
+def test_the_key_shows_in_no_error_of_settings_made_in_python(values: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="validation error") as refused:
+        Settings.model_validate({"key": "python-secret", **values})
+    assert "python-secret" not in str(refused.value)
+
+
+def test_another_server_in_the_environment_replaces_the_files_region(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "adapter.toml"
+    file.write_text('sdkappid = 1\nkey = "k"\nregion = "china"', encoding="utf-8")
+    monkeypatch.setenv("CHANNEL_ADAPTER_BASE_URL", "http://127.0.0.1:8900")
+    settings = Settings.load(file)
+    assert (settings.region, settings.base_url) == (None, "http://127.0.0.1:8900")
