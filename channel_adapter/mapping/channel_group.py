@@ -19,8 +19,8 @@ TAG = "ch1"
 CUSTOM_DATA_BYTES = limits.OFFICIAL_CUSTOM_BYTES
 
 BASE_FIELDS = (
-    "Type", "Name", "Introduction", "Notification", "FaceUrl", "Owner_Account", "CreateTime", "LastMsgTime",
-    "NextMsgSeq", "MemberNum", "MaxMemberNum", "MuteAllMember",
+    "Name", "Introduction", "Notification", "FaceUrl", "Owner_Account", "CreateTime", "LastMsgTime",
+    "MemberNum", "MaxMemberNum", "MuteAllMember",
 )  # fmt: skip
 """What a channel needs of a group's base info [groups 3.1]."""
 

@@ -77,7 +77,9 @@ class Directory:
 
     async def require(self, channel: ChannelId) -> Entry:
         """What is remembered of a channel, its owner included. Raises NotFoundError when it is no channel of ours."""
-        entry = self._remembered([channel])[channel]
+        entry = self._cache.get(channel)
+        if entry is not None and entry.read_at <= self._clock.monotonic() - self._seconds:
+            entry = None
         if entry is None or (entry.is_channel and not entry.owner_known):
             entry = self._remember(await self._one(channel), base=True)
         if not entry.is_channel:

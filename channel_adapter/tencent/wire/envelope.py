@@ -24,7 +24,8 @@ class WireModel(BaseModel):
 
     def to_wire(self) -> dict[str, Any]:
         """The same as a dict."""
-        return self.model_dump(by_alias=True, exclude_none=True)
+        wire: dict[str, Any] = self.__pydantic_serializer__.to_python(self, by_alias=True, exclude_none=True)
+        return wire
 
 
 class Reply(WireModel):
