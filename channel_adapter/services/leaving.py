@@ -28,6 +28,7 @@ class Leaving:
         except TRANSIENT as error:
             failed = self._patience.unanswered(distinct, error)
             return [failed[user] for user in users]
+        self._patience.answered()
         inside = [user for user, role in roles.items() if role in (members.MEMBER, members.ADMIN)]
         outcomes: dict[str, Outcome] = {}
         for start in range(0, len(inside), self._size):

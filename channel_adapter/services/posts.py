@@ -71,6 +71,10 @@ class Posts:
         """
         wanted = ids.channel_id(channel)
         elements, parts = to_elements(content, self._max_bytes)
+        if idempotency_key == "":
+            raise InvalidError(
+                "idempotency_key is empty; every post would have the same", field="idempotency_key", size=0
+            )
         number = secrets.randbits(32) if idempotency_key is None else ids.random_of(wanted, idempotency_key)
         request = messages.SendGroupMsgRequest(
             group_id=wanted,

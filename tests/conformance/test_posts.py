@@ -78,6 +78,12 @@ async def test_publishing_again_with_the_same_key_posts_once(setting: Setting, c
     assert first.dedupe == setting.adapter.posts.dedupe_of(channel, "entry-1")
 
 
+async def test_an_empty_key_is_no_key(setting: Setting, channel: str) -> None:
+    with pytest.raises(InvalidError) as refused:
+        await setting.adapter.posts.publish(channel, Text("lost otherwise"), idempotency_key="")
+    assert refused.value.field == "idempotency_key"
+
+
 async def test_a_recalled_post_keeps_its_place_and_loses_its_words(setting: Setting, channel: str) -> None:
     posts = setting.adapter.posts
     kept = await posts.publish(channel, Text("stays"))
