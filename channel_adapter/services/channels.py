@@ -77,6 +77,8 @@ class Channels:
             existing = await self._same_as_wanted(channel, owner_id, profile)
             if existing.complete:
                 return existing
+        finally:
+            self._directory.forget(channel)
         try:
             await self._close_posting(channel)
         except ChannelAdapterError as error:

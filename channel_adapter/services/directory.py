@@ -48,9 +48,11 @@ class Directory:
         self._seconds = seconds
         self._clock = clock
         self._cache: LRUCache[ChannelId, Entry] = LRUCache(entries)
+        self._changes = 0  # a read that began before the latest one may know less, and is not remembered
 
     def forget(self, channel: ChannelId | None = None) -> None:
-        """Drop what is remembered of one group, or of all."""
+        """Drop what is remembered of one group, or of all, and what reads under way would remember."""
+        self._changes += 1
         if channel is None:
             self._cache.clear()
         else:
@@ -81,15 +83,17 @@ class Directory:
         if entry is not None and entry.read_at <= self._clock.monotonic() - self._seconds:
             entry = None
         if entry is None or (entry.is_channel and not entry.owner_known):
-            entry = self._remember(await self._one(channel), base=True)
+            changes = self._changes
+            entry = self._remember(await self._one(channel), changes, base=True)
         if not entry.is_channel:
             raise no_such_channel(channel)
         return entry
 
     async def lookup(self, channel: ChannelId) -> tuple[Channel | None, bool]:
         """The channel, read now, and whether any group at all has this id."""
+        changes = self._changes
         item = await self._one(channel)
-        return self._channel(item), item.error_code not in ABSENT
+        return self._channel(item, changes), item.error_code not in ABSENT
 
     def _remembered(self, channels: Iterable[ChannelId]) -> dict[ChannelId, Entry | None]:
         """What was read of these groups and is still believed."""
@@ -98,12 +102,14 @@ class Directory:
         return {channel: entry if entry and entry.read_at > oldest else None for channel, entry in found.items()}
 
     async def _read_batch(self, channels: Sequence[ChannelId]) -> list[Channel]:
-        found = [self._channel(item) for item in await self._info(channels, base=True)]
+        changes = self._changes
+        found = [self._channel(item, changes) for item in await self._info(channels, base=True)]
         return [channel for channel in found if channel is not None]
 
     async def _read_tags(self, channels: Sequence[ChannelId]) -> dict[ChannelId, Entry]:
+        changes = self._changes
         items = await self._info(channels, base=False)
-        return {ChannelId(item.group_id): self._remember(item, base=False) for item in items}
+        return {ChannelId(item.group_id): self._remember(item, changes, base=False) for item in items}
 
     async def _one(self, channel: ChannelId) -> groups.GroupInfo:
         items = await self._info([channel], base=True)
@@ -117,13 +123,13 @@ class Directory:
                 raise self._gateway.item_error(GET_GROUP_INFO, item.error_code, item.error_info)
         return reply.group_info
 
-    def _channel(self, item: groups.GroupInfo) -> Channel | None:
-        entry = self._remember(item, base=True)
+    def _channel(self, item: groups.GroupInfo, changes: int) -> Channel | None:
+        entry = self._remember(item, changes, base=True)
         if not entry.is_channel:
             return None
         return channel_group.to_channel(ChannelId(item.group_id), item, entry.fields, self.keys)
 
-    def _remember(self, item: groups.GroupInfo, *, base: bool) -> Entry:
+    def _remember(self, item: groups.GroupInfo, changes: int, *, base: bool) -> Entry:
         fields = channel_group.fields_of(item)
         entry = Entry(
             item.error_code == 0 and channel_group.is_channel(fields, self.keys),
@@ -132,7 +138,8 @@ class Directory:
             UserId(item.owner_account) if item.owner_account else None,
             owner_known=base,
         )
-        self._cache[ChannelId(item.group_id)] = entry
+        if changes == self._changes:
+            self._cache[ChannelId(item.group_id)] = entry
         return entry
 
 

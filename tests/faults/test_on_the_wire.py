@@ -293,3 +293,15 @@ async def test_the_wrong_one_of_many_ids_is_named() -> None:
         channel = await channel_on(adapter)
         with pytest.raises(InvalidError, match=r"users\[2\] is '': users is empty"):
             await adapter.subscriptions.subscribe(channel, [*PEOPLE[:2], "", *PEOPLE[2:]])
+
+
+async def test_a_slow_read_does_not_undo_what_a_creation_made_known() -> None:
+    async with opened() as (adapter, server):
+        server.faults.replace([Fault(command="get_group_info", nth=(1,), delay=0.5)])
+        early = asyncio.create_task(adapter.posts.publish("tides", Text("too early")))
+        await asyncio.sleep(0.1)
+        body = {"GroupIdList": ["@TGS#_tides"]}
+        await asyncio.gather(channel_on(adapter), adapter.call("group_open_http_svc", "get_group_info", body))
+        await asyncio.gather(early, return_exceptions=True)
+        assert (await adapter.posts.publish("tides", Text("in time"))).ref.seq >= 1
+        assert [mine.channel.slug async for mine in adapter.channels.subscribed("owner")] == ["tides"]
