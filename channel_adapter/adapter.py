@@ -6,7 +6,6 @@ from types import TracebackType
 from typing import Any, Self
 
 from channel_adapter.errors import ConfigurationError
-from channel_adapter.mapping.channel_group import FieldKeys
 from channel_adapter.services.accounts import Accounts
 from channel_adapter.services.channels import Channels
 from channel_adapter.services.directory import Directory
@@ -47,7 +46,7 @@ class ChannelAdapter:
         own = settings.channels
         directory = Directory(
             gateway,
-            FieldKeys(own.tag_key, own.organization_key, own.custom_data_keys),
+            own.field_keys,
             seconds=own.cache_seconds,
             entries=own.cache_entries,
             concurrency=settings.concurrency,

@@ -29,7 +29,7 @@ def channel_adapter_settings(stub_server: "StubServer") -> "Settings":
 
     from channel_adapter.settings import Settings
 
-    return Settings.model_construct(
+    return Settings(
         sdkappid=stub_server.sdkappid,
         key=SecretStr(stub_server.key),
         admin=stub_server.admin,

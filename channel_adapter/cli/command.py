@@ -19,12 +19,12 @@ from typer.core import TyperGroup
 from channel_adapter.cli.exits import Exit, SettingsError, UsageError, for_error
 from channel_adapter.cli.output import Output
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError
+from channel_adapter.settings_sources import CONFIG_VARIABLE
 
 if TYPE_CHECKING:
     from channel_adapter.adapter import ChannelAdapter
     from channel_adapter.settings import Settings
 
-CONFIG_VARIABLE = "CHANNEL_ADAPTER_CONFIG"
 CONFIG_HERE = Path("adapter.toml")
 
 Handler = Callable[..., Coroutine[Any, Any, Exit | None]]

@@ -90,25 +90,12 @@ async def _perform(run: Run, recorder: Recorder, feed: Feed, people: list[UserId
 
 
 def _settings(server: "StubServer") -> "Settings":
-    """For the stub and nothing else: what the environment says about another app must not leak in."""
+    """For the stub and nothing else; the environment, which may name another app, plays no part."""
     from pydantic import SecretStr
-    from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
     from channel_adapter.settings import ChannelSettings, Settings
 
-    class Given(Settings):
-        @classmethod
-        def settings_customise_sources(
-            cls,
-            settings_cls: type[BaseSettings],
-            init_settings: PydanticBaseSettingsSource,
-            env_settings: PydanticBaseSettingsSource,
-            dotenv_settings: PydanticBaseSettingsSource,
-            file_secret_settings: PydanticBaseSettingsSource,
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return (init_settings,)
-
-    return Given(
+    return Settings(
         sdkappid=server.sdkappid,
         key=SecretStr(server.key),
         admin=server.admin,

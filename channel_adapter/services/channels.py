@@ -8,7 +8,8 @@ from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.subscription import Subscription
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError, ConflictError, InvalidError, NotFoundError
 from channel_adapter.mapping import channel_group, ids
-from channel_adapter.mapping.channel_group import FieldKeys, Profile
+from channel_adapter.mapping.channel_group import Profile
+from channel_adapter.mapping.field_keys import FieldKeys
 from channel_adapter.services.directory import ABSENT, Directory, no_such_channel
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.services.joined import JoinedList

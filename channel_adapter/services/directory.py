@@ -11,7 +11,7 @@ from channel_adapter.domain.channel import Channel
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.errors import NotFoundError
 from channel_adapter.mapping import channel_group
-from channel_adapter.mapping.channel_group import FieldKeys
+from channel_adapter.mapping.field_keys import FieldKeys
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.tencent import codes, limits
 from channel_adapter.tencent.batching import batches, concurrently

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.errors import InvalidError
 from channel_adapter.mapping.channel_group import (
-    FieldKeys,
     Profile,
     check_profile,
     create_request,
@@ -17,6 +16,7 @@ from channel_adapter.mapping.channel_group import (
     to_channel,
     update_request,
 )
+from channel_adapter.mapping.field_keys import FieldKeys
 from channel_adapter.mapping.text import byte_size, split_text
 from channel_adapter.tencent.limits import GROUP_PROFILE, GROUP_PROFILE_LEGACY
 from channel_adapter.tencent.wire import groups

@@ -1,0 +1,33 @@
+"""The custom group fields of a channel: which keys of the app are ours."""
+
+from dataclasses import dataclass
+
+from channel_adapter.tencent import limits
+
+
+@dataclass(frozen=True, slots=True)
+class FieldKeys:
+    """Names of the custom group fields that are ours."""
+
+    tag: str
+    organization: str | None = None
+    custom_data: tuple[str, ...] = ()
+
+    def all(self) -> list[str]:
+        """Every key, the tag first."""
+        organization = [self.organization] if self.organization else []
+        return [self.tag, *organization, *self.custom_data]
+
+    def check(self) -> None:
+        """Raises ValueError that says which key no app can declare, or why there are too many [docS 1502]."""
+        keys = self.all()
+        for key in keys:
+            if not (key.isascii() and key.replace("_", "a").isalnum() and len(key) <= limits.GROUP_FIELD_KEY_BYTES):
+                raise ValueError(
+                    f"custom group field key {key!r}: letters, digits and _ only,"
+                    f" {limits.GROUP_FIELD_KEY_BYTES} bytes at most"
+                )
+        if len(set(keys)) != len(keys):
+            raise ValueError("the same custom group field key is named twice")
+        if len(keys) > limits.GROUP_FIELD_KEYS:
+            raise ValueError(f"{len(keys)} custom group field keys; an app has {limits.GROUP_FIELD_KEYS} in all")

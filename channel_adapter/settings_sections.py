@@ -1,0 +1,66 @@
+"""The tables of the settings file, one class each. A class here is a field of `Settings` and a table of the example."""
+
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from channel_adapter.mapping.field_keys import FieldKeys
+from channel_adapter.settings_sources import explained
+from channel_adapter.tencent import limits
+
+
+class Section(BaseModel):
+    """One table of the file; unknown keys are refused. Made in Python, it raises ConfigurationError."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)  # one of the values is the key
+
+    if not TYPE_CHECKING:  # type checkers read the parameters off the fields
+
+        def __init__(self, **values: Any) -> None:
+            try:
+                super().__init__(**values)
+            except ValidationError as wrong:
+                raise explained(wrong, type(self)) from None
+
+        __init__.__pydantic_base_init__ = True  # a table inside Settings is read in place, which keeps its whole path
+
+
+class ChannelSettings(Section):
+    """How channels are kept in groups. Every key must be declared in the console first; the app has 10 in all."""
+
+    tag_key: str = Field("ch_tag", description="custom group field that marks a group as a channel")
+    organization_key: str | None = Field(None, description="custom group field for the organization, 512 bytes")
+    custom_data_keys: tuple[str, ...] = Field((), description="fields for custom data, 512 bytes each, 3000 in all")
+    profile_limits: Literal["current", "legacy"] = Field(
+        "current",
+        description="byte limits of name, introduction, notification, avatar: 100/400/400/500 or 30/240/300/100",
+    )
+    cache_seconds: float = Field(
+        300.0, ge=0, description="how long a tag that was read is believed; 0 turns the cache off"
+    )
+    cache_entries: int = Field(100_000, ge=1, description="how many groups the tag cache remembers")
+
+    @property
+    def field_keys(self) -> FieldKeys:
+        """The custom group fields that are ours."""
+        return FieldKeys(self.tag_key, self.organization_key, self.custom_data_keys)
+
+    @model_validator(mode="after")
+    def _keys_are_legal(self) -> Self:
+        self.field_keys.check()
+        return self
+
+
+class SubscriptionSettings(Section):
+    """Batch sizes of joining and leaving, and who hears of it."""
+
+    add_per_call: int = Field(limits.ADD_MEMBERS_PER_CALL, ge=1, le=limits.ADD_MEMBERS_PER_CALL_HIGHEST)
+    remove_per_call: int = Field(limits.DELETE_MEMBERS_PER_CALL, ge=1, le=limits.DELETE_MEMBERS_PER_CALL_HIGHEST)
+    notify: bool = Field(False, description="tell members of every join and leave by a system notice")
+
+
+class PostSettings(Section):
+    """Size and speed of posts."""
+
+    max_bytes: int = Field(limits.MESSAGE_BYTES_SAFE, ge=1, description="size of a post's body as JSON")
+    per_second: int = Field(limits.MESSAGES_PER_SECOND_PER_GROUP, ge=1, description="posts a second in one channel")

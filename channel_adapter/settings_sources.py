@@ -1,0 +1,138 @@
+"""Where settings come from, and one sentence on the first thing that is wrong: what, and in which file or variable.
+
+No value is repeated in a sentence: one of them is the key.
+"""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from channel_adapter.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel, ValidationError
+
+ENV_PREFIX: Final = "CHANNEL_ADAPTER_"
+DELIMITER: Final = "__"
+CONFIG_VARIABLE: Final = f"{ENV_PREFIX}CONFIG"
+"""Names the settings file for the command line."""
+
+OTHER_VARIABLES: Final = (CONFIG_VARIABLE, f"{ENV_PREFIX}LIVE")
+"""Variables that are no settings; the second one names the live service for the tests."""
+
+Loc = tuple[int | str, ...]
+
+_NO_TABLE: Final = frozenset({"model_type", "dict_type", "tuple_type", "list_type"})
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file; a relative ca_file is beside it. Raises ConfigurationError."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigurationError(f"there is no settings file {path}", field="config") from None
+    except OSError as trouble:
+        raise ConfigurationError(f"settings file {path} cannot be read: {trouble.strerror}", field="config") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as trouble:
+        raise ConfigurationError(f"settings file {path} is not TOML: {trouble}", field="config") from None
+    if isinstance(table.get("ca_file"), str):
+        table["ca_file"] = path.parent / table["ca_file"]
+    return table
+
+
+def read_environment(model: "type[BaseModel]") -> dict[str, Any]:
+    """The fields of `model` that stand in the environment. Raises ConfigurationError for a name that is none."""
+    _refuse_strays(model)
+    from pydantic_settings import EnvSettingsSource  # noqa: PLC0415 - slow to import, and only files and variables need it
+
+    class Environment(EnvSettingsSource):
+        def decode_complex_value(self, field_name: str, field: Any, value: Any) -> Any:
+            try:
+                return super().decode_complex_value(field_name, field, value)
+            except ValueError:
+                return value  # the model says what is wrong with it, and under which name
+
+    source = Environment(
+        model,  # type: ignore[arg-type] - only its fields are read
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter=DELIMITER,
+        env_ignore_empty=True,
+    )
+    return source()
+
+
+def merged(weaker: Mapping[str, Any], stronger: Mapping[str, Any]) -> dict[str, Any]:
+    """Both; where they hold the same name the second one wins, table by table."""
+    whole = dict(weaker)
+    for name, value in stronger.items():
+        below = whole.get(name)
+        both = isinstance(below, Mapping) and isinstance(value, Mapping)
+        whole[name] = merged(below, value) if both else value  # type: ignore[arg-type] - `both` says so
+    return whole
+
+
+def source_of(loc: Loc, given: Mapping[str, Any], path: Path | None) -> str:
+    """Who said what stands at `loc`: Python, a variable, or the file."""
+    if loc and loc[0] in given:
+        return "settings given in Python"
+    for length in range(len(loc), 0, -1):
+        variable = variable_of(loc[:length])
+        if variable in _variables():
+            return f"environment variable {variable}"
+    return f"settings file {path}" if path is not None else "settings"
+
+
+def variable_of(loc: Loc) -> str:
+    """The variable that can hold the value at `loc`."""
+    return ENV_PREFIX + DELIMITER.join(str(part) for part in loc).upper()
+
+
+def explained(
+    wrong: "ValidationError", model: "type[BaseModel]", source: Callable[[Loc], str] | None = None
+) -> ConfigurationError:
+    """One sentence on the first problem. `source` says where a value came from; without it, it came from Python."""
+    problem = wrong.errors(include_url=False, include_input=False, include_context=False)[0]
+    loc = problem["loc"]
+    name = ".".join(str(part) for part in loc)
+    where = source(loc) if source else ""
+    message = problem["msg"].removeprefix("Value error, ")
+    said = f"{name}: {message}" if name else message
+    if problem["type"] == "extra_forbidden":
+        known = [each[-1] for each in _fields(model) if each[:-1] == loc[:-1]]
+        said = f"unknown key {name!r}; {_nearest(str(loc[-1]), known)}"
+    elif problem["type"] == "missing":
+        said = f"{name!r} is missing" + (f"; give it there or as {variable_of(loc)}" if source else "")
+    elif problem["type"] in _NO_TABLE and where.startswith("environment"):
+        said += "; in the environment, tables and lists are JSON"
+    return ConfigurationError(f"{where}: {said}" if where else said, field=name or None)
+
+
+def _refuse_strays(model: "type[BaseModel]") -> None:
+    known = {variable_of(loc): loc for loc in _fields(model)}
+    open_ended = tuple(f"{variable_of(loc)}{DELIMITER}" for loc in _fields(model, "dict"))
+    for name in sorted(_variables()):
+        if name not in known and name not in OTHER_VARIABLES and not name.startswith(open_ended):
+            hint = _nearest(name, [*known, *OTHER_VARIABLES[:1]], quote="")
+            raise ConfigurationError(f"environment variable {name} is no setting; {hint}", field=None)
+
+
+def _variables() -> set[str]:
+    """Ours, in capitals, as far as they hold anything."""
+    return {name.upper() for name, value in os.environ.items() if value and name.upper().startswith(ENV_PREFIX)}
+
+
+def _fields(model: "type[BaseModel]", kind: str = "", above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The path of every field and table; with `kind`, only of those whose type begins so."""
+    for name, field in model.model_fields.items():
+        if str(getattr(field.annotation, "__name__", "")).startswith(kind):
+            yield (*above, name)
+        if hasattr(field.annotation, "model_fields"):
+            yield from _fields(field.annotation, kind, (*above, name))  # type: ignore[arg-type] - a table
+
+
+def _nearest(name: str, known: list[str], quote: str = "'") -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {quote}{near[0]}{quote}?" if near else f"known here: {', '.join(known)}"

@@ -1,0 +1,153 @@
+"""Where a setting comes from: what is said names the file or the variable that holds the mistake."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from channel_adapter.errors import ConfigurationError
+from channel_adapter.settings import ChannelSettings, PostSettings, Settings
+
+STUB = "http://127.0.0.1:8900"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    file = tmp_path / "adapter.toml"
+    file.write_text(f'sdkappid = 1\nkey = "file-secret"\nbase_url = "{STUB}"\n', encoding="utf-8")
+    return file
+
+
+@pytest.mark.parametrize(
+    ("values", "field", "says"),
+    [
+        ({"regoin": "china"}, "regoin", "unknown key 'regoin'; did you mean 'region'"),
+        ({"posts": {"max_byte": 1}}, "posts.max_byte", "did you mean 'max_bytes'"),
+        ({"posts": {"max_bytes": 0}}, "posts.max_bytes", "posts.max_bytes: .*greater than or equal to 1"),
+        ({"region": "china"}, None, "exactly one of region and base_url"),
+        ({"sdkappid": "many"}, "sdkappid", "sdkappid: .*integer"),
+        ({"key": SecretStr("")}, None, "key is empty"),
+    ],
+)
+def test_settings_made_in_python_are_refused_like_those_of_a_file(
+    values: dict[str, object], field: str | None, says: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=says) as refused:
+        Settings(**{"sdkappid": 1, "key": "python-secret", "base_url": STUB, **values})  # type: ignore[arg-type]
+    assert refused.value.field == field
+    assert "python-secret" not in str(refused.value)
+    assert refused.value.__cause__ is None
+
+
+def test_a_section_made_in_python_is_refused_in_the_same_way() -> None:
+    with pytest.raises(ConfigurationError, match=r"max_bytes: .*greater than or equal to 1") as refused:
+        PostSettings(max_bytes=0)
+    assert refused.value.field == "max_bytes"
+    with pytest.raises(ConfigurationError, match="'has space'"):
+        ChannelSettings(tag_key="has space")
+
+
+def test_settings_made_in_python_are_those_values_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHANNEL_ADAPTER_ADMIN", "somebody_elses")
+    monkeypatch.setenv("CHANNEL_ADAPTER_POSTS__MAX_BYTES", "7")
+    settings = Settings(sdkappid=1, key=SecretStr("k"), base_url=STUB)
+    assert (settings.admin, settings.posts.max_bytes) == ("administrator", PostSettings().max_bytes)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "field", "says"),
+    [
+        ("CONNECT_SECONDS", "soon", "connect_seconds", "valid number"),
+        ("CHANNELS__CACHE_SECONDS", "-1", "channels.cache_seconds", "greater than or equal to 0"),
+        ("CHANNELS__CUSTOM_DATA_KEYS", "a,b", "channels.custom_data_keys", "JSON"),
+        ("CALLS_PER_SECOND", "abc", "calls_per_second", "JSON"),
+        ("CHANNELS", "{bad", "channels", "JSON"),
+        ("POSTS", "7", "posts", "JSON"),
+        ("POSTS", '{"max_bytes": 0}', "posts.max_bytes", "greater than or equal to 1"),
+    ],
+)
+def test_a_bad_variable_is_named_and_not_the_file(
+    name: str, value: str, field: str, says: str, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"CHANNEL_ADAPTER_{name}", value)
+    with pytest.raises(ConfigurationError, match=says) as refused:
+        Settings.load(path)
+    assert refused.value.message.startswith(f"environment variable CHANNEL_ADAPTER_{name}: ")
+    assert "adapter.toml" not in refused.value.message
+    assert refused.value.field == field
+
+
+def test_a_bad_value_given_to_load_is_not_blamed_on_the_file(path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"^settings given in Python: connect_seconds: "):
+        Settings.load(path, connect_seconds=0)
+
+
+@pytest.mark.parametrize(
+    ("stray", "nearest"),
+    [
+        ("REGOIN", "REGION"),
+        ("CHANNELS_TAG_KEY", "CHANNELS__TAG_KEY"),
+        ("CHANNELS__TAGKEY", "CHANNELS__TAG_KEY"),
+        ("KEY__X", "KEY"),
+        ("CONFIGURATION", "CONFIG"),
+    ],
+)
+def test_a_variable_that_is_no_setting_is_named_with_the_nearest_that_is(
+    stray: str, nearest: str, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"CHANNEL_ADAPTER_{stray}", "a-secret-perhaps")
+    with pytest.raises(ConfigurationError) as refused:
+        Settings.load(path)
+    said = refused.value.message
+    assert said.startswith(f"environment variable CHANNEL_ADAPTER_{stray} is no setting; ")
+    assert f"did you mean CHANNEL_ADAPTER_{nearest}?" in said
+    assert "a-secret-perhaps" not in said
+
+
+@pytest.mark.parametrize(("name", "value"), [("CONFIG", "adapter.toml"), ("LIVE", "live.toml"), ("OLD_NAME", "")])
+def test_variables_of_the_command_line_and_empty_ones_are_no_mistake(
+    name: str, value: str, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"CHANNEL_ADAPTER_{name}", value)
+    assert Settings.load(path).sdkappid == 1
+
+
+def test_a_relative_ca_file_is_beside_the_settings_file_that_names_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path.write_text('ca_file = "ca.pem"\n' + path.read_text(encoding="utf-8"), encoding="utf-8")
+    assert Settings.load(path).ca_file == path.parent / "ca.pem"
+    assert Settings.load(path, ca_file="mine.pem").ca_file == Path("mine.pem")
+    monkeypatch.setenv("CHANNEL_ADAPTER_CA_FILE", "theirs.pem")
+    assert Settings.load(path).ca_file == Path("theirs.pem")
+
+
+def test_a_server_given_to_load_replaces_the_region_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHANNEL_ADAPTER_REGION", "china")
+    settings = Settings.load(sdkappid=1, key="k", base_url=STUB)
+    assert (settings.region, settings.base_url) == (None, STUB)
+
+
+def test_a_ceiling_for_a_command_that_does_not_exist_names_the_nearest() -> None:
+    with pytest.raises(ConfigurationError, match="did you mean 'group_open_http_svc/send_group_msg'") as refused:
+        Settings.load(sdkappid=1, key="k", base_url=STUB, calls_per_second={"group_open_http_svc/send_group_mgs": 400})
+    assert refused.value.field == "calls_per_second"
+    known = {"group_open_http_svc/send_group_msg": 400.0}
+    assert Settings.load(sdkappid=1, key="k", base_url=STUB, calls_per_second=known).calls_per_second == known
+
+
+@pytest.mark.parametrize("url", ["sqlite:///state.db", "postgresql://me:db-secret@db.example/channels"])
+def test_the_address_of_stored_state_may_hold_a_password_and_is_never_shown(url: str) -> None:
+    settings = Settings.load(sdkappid=1, key="k", base_url=STUB, database_url=url)
+    assert settings.database_url is not None
+    assert settings.database_url.get_secret_value() == url
+    assert "db-secret" not in repr(settings) + str(settings.model_dump())
+    assert Settings(sdkappid=1, key=SecretStr("k"), base_url=STUB).database_url is None
+
+
+@pytest.mark.parametrize("url", ["mysql://me:db-secret@db.example/channels", "db-secret", ""])
+def test_another_kind_of_database_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="sqlite or postgresql") as refused:
+        Settings.load(sdkappid=1, key="k", base_url=STUB, database_url=url)
+    assert refused.value.field == "database_url"
+    assert "db-secret" not in str(refused.value)
