@@ -8,13 +8,15 @@ from channel_adapter.domain.channel import Channel
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.errors import InvalidError
 from channel_adapter.mapping import ids
+from channel_adapter.mapping.field_keys import FieldKeys
+from channel_adapter.mapping.tag import KIND, Tag, read_tag
 from channel_adapter.mapping.text import byte_size, require_text, require_url, split_text
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.limits import GroupProfileBytes
 from channel_adapter.tencent.wire import groups
 
-TAG = "ch1"
-"""Value of the tag field: kind and version of the layout. Behind a `;` it may carry more, which readers keep."""
+TAG = KIND
+"""Value of the tag field of a channel that was made here; `mapping.tag` says what else it may carry."""
 
 CUSTOM_DATA_BYTES = limits.OFFICIAL_CUSTOM_BYTES
 
@@ -23,19 +25,6 @@ BASE_FIELDS = (
     "MemberNum", "MaxMemberNum", "MuteAllMember",
 )  # fmt: skip
 """What a channel needs of a group's base info [groups 3.1]."""
-
-
-@dataclass(frozen=True, slots=True)
-class FieldKeys:
-    """Names of the custom group fields that are ours."""
-
-    tag: str
-    organization: str | None = None
-    custom_data: tuple[str, ...] = ()
-
-    def all(self) -> list[str]:
-        organization = [self.organization] if self.organization else []
-        return [self.tag, *organization, *self.custom_data]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +77,40 @@ def create_request(channel: ChannelId, owner: UserId, profile: Profile, keys: Fi
             *(groups.DefinedData(key=key, value=value) for key, value in _custom_fields(profile, keys) if value),
         ],
     )
+
+
+def import_request(
+    channel: ChannelId, owner: UserId, profile: Profile, keys: FieldKeys, *, created_at: int, tag: Tag
+) -> groups.ImportGroupRequest:
+    """The same for a channel that is moved here: with its true age (unix seconds), no webhooks, no notices [docS 1634].
+
+    `close_posting` follows when its posts and subscribers are in.
+    """
+    made = create_request(channel, owner, profile, keys)
+    fields = [
+        item.model_copy(update={"value": tag.text()}) if item.key == keys.tag else item
+        for item in made.app_defined_data or ()
+    ]
+    return groups.ImportGroupRequest(
+        type=made.type,
+        group_id=made.group_id,
+        name=made.name,
+        owner_account=made.owner_account,
+        introduction=made.introduction,
+        notification=made.notification,
+        face_url=made.face_url,
+        max_member_count=made.max_member_count,
+        apply_join_option=made.apply_join_option,
+        support_topic=made.support_topic,
+        app_defined_data=fields,
+        create_time=created_at,
+    )
+
+
+def retag_request(channel: ChannelId, tag: Tag, keys: FieldKeys) -> groups.ModifyGroupBaseInfoRequest:
+    """Write the tag anew, and nothing else."""
+    fields = [groups.DefinedData(key=keys.tag, value=tag.text())]
+    return groups.ModifyGroupBaseInfoRequest(group_id=channel, app_defined_data=fields)
 
 
 def close_posting(channel: ChannelId) -> groups.ModifyGroupBaseInfoRequest:
@@ -145,8 +168,12 @@ def fields_of(profile: groups.GroupProfile) -> dict[str, str]:
 
 def is_channel(fields: dict[str, str], keys: FieldKeys) -> bool:
     """Is this group ours? Only the tag says so [6]."""
-    tag = fields.get(keys.tag, "")
-    return tag == TAG or tag.startswith(TAG + ";")
+    return tag_of(fields, keys) is not None
+
+
+def tag_of(fields: dict[str, str], keys: FieldKeys) -> Tag | None:
+    """The tag in parts; None for a group that is no channel."""
+    return read_tag(fields.get(keys.tag, ""))
 
 
 def to_channel(channel: ChannelId, group: groups.GroupProfile, fields: dict[str, str], keys: FieldKeys) -> Channel:

@@ -52,6 +52,36 @@ def slug_of(channel: ChannelId) -> str:
     return channel.removeprefix(limits.COMMUNITY_ID_PREFIX)
 
 
+def channel_of_account(account: str) -> ChannelId:
+    """Where an official account moves to: its prefix is replaced and nothing else, so that it can be undone [24].
+
+    Raises InvalidError for what is no official account's id, and for one whose channel id only the service may assign.
+    """
+    size = len(account.encode("utf-8", "surrogatepass"))
+    prefix = limits.OFFICIAL_ACCOUNT_ID_PREFIX
+    if not account.startswith(prefix) or len(account) == len(prefix) or not _PRINTABLE.fullmatch(account):
+        raise InvalidError(
+            f"official account: {account!r} is not {prefix} with printable ASCII behind it", field="account"
+        )
+    if size > limits.OFFICIAL_ACCOUNT_ID_BYTES:
+        limit = limits.OFFICIAL_ACCOUNT_ID_BYTES
+        raise InvalidError(
+            f"official account {account!r} has {size} bytes; {limit} are allowed",
+            field="account", limit=limit, size=size,
+        )  # fmt: skip
+    moved = limits.COMMUNITY_ID_PREFIX + account.removeprefix(prefix)
+    if moved.startswith(limits.COMMUNITY_ID_RESERVED):
+        raise InvalidError(
+            f"official account {account!r}: {moved} is an id that only the service assigns", field="account"
+        )
+    return channel_id(moved)
+
+
+def account_of_channel(channel: ChannelId) -> str:
+    """The official account that a channel was, if it was one."""
+    return limits.OFFICIAL_ACCOUNT_ID_PREFIX + channel.removeprefix(limits.COMMUNITY_ID_PREFIX)
+
+
 def generated_slug(idempotency_key: str) -> str:
     """A slug that is the same for the same key, so that a repeated creation finds its own work: 26 characters."""
     return "c" + hashlib.sha256(idempotency_key.encode()).hexdigest()[:25]

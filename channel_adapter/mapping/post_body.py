@@ -11,6 +11,7 @@ from pydantic_core import PydanticSerializationError
 
 from channel_adapter.domain import post as p
 from channel_adapter.errors import InvalidError
+from channel_adapter.mapping.moved_post import original_elements
 from channel_adapter.mapping.text import require_text, require_url
 from channel_adapter.tencent.wire import msg_body as w
 from channel_adapter.tencent.wire.envelope import WireModel
@@ -47,9 +48,13 @@ def to_elements(
     return elements, parts if plain else from_elements(elements)
 
 
-def from_elements(elements: Sequence[w.Element]) -> tuple[p.Content, ...]:
-    """The parts of a message; an element without a type of its own becomes Unrecognised, whole."""
-    return _joined([_decode(element) for element in elements])
+def from_elements(elements: Sequence[w.ReceivedElement]) -> tuple[p.Content, ...]:
+    """The parts of a message; an element without a type of its own becomes Unrecognised, whole.
+
+    What was moved here inside a card comes out as what it was.
+    """
+    whole = [each for element in elements for each in original_elements(element) or [element]]
+    return _joined([_decode(element) for element in whole])
 
 
 def _encode(part: p.Content, max_bytes: int) -> list[w.Element]:
@@ -180,7 +185,7 @@ _ENCODERS: Final[dict[type[Any], Callable[[Any, int], list[w.Element]]]] = {
 }
 
 
-def _decode(element: w.Element) -> p.Content:
+def _decode(element: w.ReceivedElement) -> p.Content:
     """One element as content; what has no type of ours, or not its documented shape, stays whole."""
     decoder = _DECODERS.get(element.msg_type)
     try:

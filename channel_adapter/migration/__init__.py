@@ -1,1 +1,18 @@
-"""Moving official accounts, or files of any other system, to channels: plan, apply, verify, cut over, roll back."""
+"""Moves official accounts, or files of any other system, to channels: planned, resumable, verifiable, reversible.
+
+    sources/   where channels come from: official accounts, or files. Read-only, paged, nothing held whole in memory
+    records    what a source gives: SourceChannel, SourcePost, SourceSubscriber. Times are unix seconds
+    policies   what may not fit (`Loss`), and what is done about it: refuse, store, cut
+    transform  pure: one source value -> one wire request of the target. Plan, apply, delta and verify all call it
+    inventory  reads source and target, once, for a plan
+    plan       pure: inventory -> Plan; plan_file keeps it as plan.json, byte for byte the same for the same input
+    planning   ties the three together: `adapter.migration.plan(...)` and `migrate plan`
+
+A plan is the contract between the commands: it names app, migration, source, policies, and for every channel the source
+as it was read and the target as it shall be. It holds no posts and no subscribers; these are read again when they are
+moved, and whatever happened at the source in between is moved by the next run.
+
+A migration has an id, drawn from app and source ids unless it is named. It stands in the tag of every channel it makes
+(`mapping.tag`), in every dedupe number of a post (`transform.post_random`) and in every row of the journal: that is how
+a repeated step, a rollback and a stranger tell what is ours.
+"""

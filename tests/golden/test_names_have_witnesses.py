@@ -13,7 +13,7 @@ from channel_adapter.tencent import codes, wire
 from channel_adapter.tencent.wire.envelope import WireModel
 from tests.golden.loader import load_all
 
-NAMES_WITHOUT_WITNESS: dict[str, str] = {}
+NAMES_WITHOUT_WITNESS = {"original": "ours: inside the Data of a custom element, and never read by the service"}
 
 STRINGS_WITHOUT_WITNESS = {
     "jpg": "a file suffix that maps to a number, never sent",

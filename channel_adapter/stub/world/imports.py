@@ -14,7 +14,6 @@ from channel_adapter.tencent import catalog, codes, limits
 from channel_adapter.tencent.wire import groups as wire
 from channel_adapter.tencent.wire import members, messages, msg_body
 
-IMPORTABLE = frozenset({msg_body.TEXT, msg_body.FACE, msg_body.LOCATION, msg_body.CUSTOM})  # [docS 1635]
 NORMAL = messages.PRIORITY_NUMBERS[messages.PRIORITY_NORMAL]
 
 
@@ -91,7 +90,7 @@ def _check_imported(call: Call[messages.ImportGroupMsgRequest], group: Group, it
 
 
 def _importable(body: Sequence[msg_body.Element]) -> bool:
-    return all(element.msg_type in IMPORTABLE for element in body)
+    return all(element.msg_type in msg_body.IMPORTABLE for element in body)
 
 
 @handles(catalog.IMPORT_GROUP_MEMBER)

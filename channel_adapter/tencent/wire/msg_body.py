@@ -18,6 +18,7 @@ IMAGE = "TIMImageElem"
 FILE = "TIMFileElem"
 VIDEO = "TIMVideoFileElem"
 RELAY = "TIMRelayElem"
+IMPORTABLE = frozenset({TEXT, FACE, LOCATION, CUSTOM})  # what import_group_msg lists [docS 1635]
 
 DOWNLOAD_BY_URL = 2  # Download_Flag and its kin: always by URL [doc 33527]
 IMAGE_ORIGINAL, IMAGE_LARGE, IMAGE_THUMB = 1, 2, 3  # ImageInfoArray[].Type [doc 33527]
@@ -27,8 +28,14 @@ IMAGE_FORMAT_OTHER = 255
 ARTICLE_BUSINESS_ID = "official_account_tweet"  # a custom element that stock clients draw [public UI kit, 2026]
 
 
-class Element(WireModel):
+class ReceivedElement(WireModel):
+    """An element as it came: what another sender made under a type of its own may have any shape."""
+
     msg_type: str = Field(alias="MsgType")
+    msg_content: Any = Field(None, alias="MsgContent")
+
+
+class Element(ReceivedElement):
     msg_content: dict[str, Any] = Field(alias="MsgContent")
 
 
@@ -117,3 +124,9 @@ class ArticleData(WireModel):
     link: str = Field("", alias="link")
     image_info: ArticleImage | None = Field(None, alias="imageInfo")
     version: int = Field(1, alias="version")
+
+
+class MovedData(ArticleData):
+    """The same with what it stands for: a body that import does not carry. The additional name is ours."""
+
+    original: list[Element] = Field(alias="original")

@@ -1,0 +1,181 @@
+"""The body of a post that is moved here: what import carries stays as it is, the rest becomes one custom element.
+
+`import_group_msg` lists text, face, location and custom elements [docS 1635]. A body with anything else in it travels
+whole inside the card that Tencent's own UI kit draws (title, text, link, picture); `original_elements` takes it out
+again, so that readers of this package see the picture or film that it was.
+"""
+
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from channel_adapter.mapping.text import byte_size
+from channel_adapter.tencent.wire import msg_body as w
+
+TITLE_BYTES: Final = 120
+"""Of a card that stands for a picture or a file; the rest of a longer text stands below it."""
+
+_JOINERS: Final = frozenset({"\u200d", "\ufe0e", "\ufe0f"})
+_SKIN_TONES: Final = range(0x1F3FB, 0x1F400)
+_FLAG_LETTERS: Final = range(0x1F1E6, 0x1F200)
+
+
+def is_importable(elements: Iterable[w.Element]) -> bool:
+    """Does import carry this body as it is?"""
+    return all(element.msg_type in w.IMPORTABLE for element in elements)
+
+
+def body_size(elements: Sequence[w.Element]) -> int:
+    """Bytes of a body as JSON, which is how a post's size is counted here."""
+    return sum(len(element.to_json()) for element in elements) + len(elements) + 1
+
+
+def carry(elements: Sequence[w.Element], max_bytes: int) -> list[w.Element]:
+    """The body as import takes it; a card tells of long texts what fits into `max_bytes` beside the original.
+
+    The body may still be larger than that: what is to be done then is for the caller to say.
+    """
+    if is_importable(elements):
+        return list(elements)
+    card = [_card(elements, keep_original=True)]
+    if body_size(card) <= max_bytes:
+        return card
+    words = _text_of(elements)
+    return _longest(words, lambda text: [_card(elements, keep_original=True, text=text)], max_bytes) or card
+
+
+def shorten(elements: Sequence[w.Element], max_bytes: int) -> list[w.Element] | None:
+    """A body of at most `max_bytes` that says what can be said in them; None where nothing can be cut.
+
+    A lone text is cut on a character boundary. Anything with an address becomes its card without the original. A custom
+    element is whole or nothing.
+    """
+    words = _text_of(elements)
+    if all(element.msg_type == w.TEXT for element in elements):
+        return _longest(words, lambda text: [_text(text)] if text.strip() else [], max_bytes)
+    if any(map(_address, elements)):
+        return _longest(words, lambda text: [_card(elements, keep_original=False, text=text)], max_bytes)
+    return None
+
+
+def original_elements(element: w.Element) -> list[w.Element] | None:
+    """What a card of `carry` stands for; None for every other element."""
+    if element.msg_type != w.CUSTOM:
+        return None
+    data = element.msg_content.get(w.CustomContent.model_fields["data"].alias or "")
+    if not isinstance(data, str) or w.ARTICLE_BUSINESS_ID not in data:
+        return None
+    try:
+        moved = w.MovedData.model_validate_json(data)
+    except ValidationError:
+        return None
+    return moved.original if moved.business_id == w.ARTICLE_BUSINESS_ID else None
+
+
+def cut_text(text: str, max_bytes: int) -> str:
+    """The longest beginning of at most `max_bytes` UTF-8 bytes that ends where a character ends.
+
+    A character is what a reader takes for one: accents, flags and joined emoji are not taken apart, unless the very
+    first one does not fit.
+    """
+    if byte_size(text) <= max_bytes:
+        return text
+    longest = end = len(text.encode()[: max(0, max_bytes)].decode(errors="ignore"))
+    while end and _inside_character(text, end):
+        end -= 1
+    return text[: end or longest]
+
+
+def _longest(text: str, body: Callable[[str], list[w.Element]], max_bytes: int) -> list[w.Element] | None:
+    """The body with the longest beginning of `text` that fits; None where not even the shortest does."""
+    low, high = 0, len(text)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if body_size(body(text[:middle])) <= max_bytes else (low, middle - 1)
+    made = body(text if low == len(text) else cut_text(text, byte_size(text[:low])))
+    return made if made and body_size(made) <= max_bytes else None
+
+
+def _inside_character(text: str, end: int) -> bool:
+    """Would a cut before `text[end]` take a character apart?"""
+    after, before = text[end], text[end - 1]
+    if unicodedata.combining(after) or after in _JOINERS or before == "\u200d" or ord(after) in _SKIN_TONES:
+        return True
+    if ord(after) not in _FLAG_LETTERS or ord(before) not in _FLAG_LETTERS:
+        return False
+    letters = 0
+    while letters < end and ord(text[end - 1 - letters]) in _FLAG_LETTERS:
+        letters += 1
+    return letters % 2 == 1
+
+
+def _text(text: str) -> w.Element:
+    return w.Element(msg_type=w.TEXT, msg_content=w.TextContent(text=text).to_wire())
+
+
+def _card(elements: Sequence[w.Element], *, keep_original: bool, text: str | None = None) -> w.Element:
+    """One custom element that stands for a body."""
+    words = _text_of(elements) if text is None else text
+    address = next(filter(None, map(_address, elements)), "")
+    name = next(filter(None, map(_name, elements)), "")
+    title = cut_text(words or name or address, TITLE_BYTES)
+    card = w.ArticleData(
+        business_id=w.ARTICLE_BUSINESS_ID,
+        title=title,
+        content="" if words == title else words,
+        link=address,
+        image_info=next(filter(None, map(_picture, elements)), None),
+    )
+    data = w.MovedData(**dict(card), original=list(elements)) if keep_original else card
+    content = w.CustomContent(data=data.to_json().decode(), desc=title)
+    return w.Element(msg_type=w.CUSTOM, msg_content=content.to_wire())
+
+
+def _text_of(elements: Iterable[w.Element]) -> str:
+    """All texts of a body."""
+    key = w.TextContent.model_fields["text"].alias or ""
+    texts = (element.msg_content.get(key) for element in elements if element.msg_type == w.TEXT)
+    return "\n".join(text for text in texts if isinstance(text, str))
+
+
+def _address(element: w.Element) -> str:
+    """Where the picture, film, recording or file of an element lies."""
+    content = _read(element)
+    match content:
+        case w.ImageContent(image_info_array=infos):
+            return next((info.url for info in infos if info.type == w.IMAGE_ORIGINAL), infos[0].url if infos else "")
+        case w.VideoContent(video_url=url) | w.SoundContent(url=url) | w.FileContent(url=url):
+            return url
+    return ""
+
+
+def _name(element: w.Element) -> str:
+    content = _read(element)
+    return content.file_name if isinstance(content, w.FileContent) else ""
+
+
+def _picture(element: w.Element) -> w.ArticleImage | None:
+    content = _read(element)
+    match content:
+        case w.ImageContent(image_info_array=[*infos]) if infos:
+            shown = next((info for info in infos if info.type == w.IMAGE_LARGE), infos[0])
+            return w.ArticleImage(url=shown.url, width=shown.width, height=shown.height)
+        case w.VideoContent(thumb_url=url, thumb_width=width, thumb_height=height) if url:
+            return w.ArticleImage(url=url, width=width, height=height)
+    return None
+
+
+_MODELS: Final[dict[str, Any]] = {
+    w.IMAGE: w.ImageContent, w.VIDEO: w.VideoContent, w.SOUND: w.SoundContent, w.FILE: w.FileContent,
+}  # fmt: skip
+
+
+def _read(element: w.Element) -> Any:
+    """The element's content as its model; None where it has none of ours, or another shape."""
+    model = _MODELS.get(element.msg_type)
+    try:
+        return model.model_validate(element.msg_content) if model else None
+    except ValidationError:
+        return None

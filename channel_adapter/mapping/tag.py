@@ -1,0 +1,57 @@
+"""The value of the tag field: what a group is, and where it comes from.
+
+`ch1` is kind and version of the layout, and all that a channel made here has. Behind it stand `;name=value` parts:
+`mig=ID`, the migration that made the group, and `kept=name+posts`, what of it is kept whole in the adapter's database.
+Parts of a later version are kept as they are.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from channel_adapter.errors import InvalidError
+
+KIND: Final = "ch1"
+MIGRATION_ID_CHARACTERS: Final = 40
+
+_MIGRATION: Final = "mig"
+_KEPT: Final = "kept"
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A tag in parts. `migration` is empty for a channel that was made here, `kept` names what lies in the database."""
+
+    migration: str = ""
+    kept: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+
+    def text(self) -> str:
+        """The value as it stands in the group's field."""
+        parts = [KIND]
+        if self.migration:
+            parts.append(f"{_MIGRATION}={self.migration}")
+        if self.kept:
+            parts.append(f"{_KEPT}={'+'.join(self.kept)}")
+        return ";".join([*parts, *self.others])
+
+
+def read_tag(value: str) -> Tag | None:
+    """The parts of a tag; None when this is no tag of a channel, and the group none of ours."""
+    kind, *parts = value.split(";")
+    if kind != KIND:
+        return None
+    known = dict(part.split("=", 1) for part in parts if part.startswith((f"{_MIGRATION}=", f"{_KEPT}=")))
+    others = tuple(part for part in parts if part.partition("=")[0] not in known)
+    return Tag(known.get(_MIGRATION, ""), tuple(filter(None, known.get(_KEPT, "").split("+"))), others)
+
+
+def migration_id(text: str) -> str:
+    """`text`, if it can be the id of a migration: letters, digits, `_` and `-`. Raises InvalidError."""
+    if not _PLAIN.fullmatch(text) or len(text) > MIGRATION_ID_CHARACTERS:
+        raise InvalidError(
+            f"migration {text!r}: letters, digits, _ and - only, 1 to {MIGRATION_ID_CHARACTERS} of them",
+            field="migration", limit=MIGRATION_ID_CHARACTERS, size=len(text),
+        )  # fmt: skip
+    return text
