@@ -9,11 +9,25 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 
-from channel_adapter.settings_sections import ChannelSettings, PostSettings, Section, SubscriptionSettings
+from channel_adapter.settings_sections import (
+    ChannelSettings,
+    GuardSettings,
+    PostSettings,
+    Section,
+    SubscriptionSettings,
+    WebhookSettings,
+)
 from channel_adapter.settings_sources import explained, merged, read_environment, read_file, source_of
 from channel_adapter.tencent.hosts import REGIONS, HostPair
 
-__all__ = ["ChannelSettings", "PostSettings", "Settings", "SubscriptionSettings"]
+__all__ = [
+    "ChannelSettings",
+    "GuardSettings",
+    "PostSettings",
+    "Settings",
+    "SubscriptionSettings",
+    "WebhookSettings",
+]
 
 DATABASES = ("sqlite", "postgresql")
 
@@ -44,6 +58,8 @@ class Settings(Section):
     channels: ChannelSettings = ChannelSettings()
     subscriptions: SubscriptionSettings = SubscriptionSettings()
     posts: PostSettings = PostSettings()
+    webhooks: WebhookSettings = WebhookSettings()
+    guard: GuardSettings = GuardSettings()
 
     @field_validator("base_url", "backup_url")
     @classmethod

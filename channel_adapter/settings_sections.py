@@ -1,10 +1,12 @@
 """The tables of the settings file, one class each. A class here is a field of `Settings` and a table of the example."""
 
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
+from channel_adapter.errors import InvalidError
 from channel_adapter.mapping.field_keys import FieldKeys
+from channel_adapter.mapping.ids import channel_id
 from channel_adapter.settings_sources import explained
 from channel_adapter.tencent import limits
 
@@ -64,3 +66,44 @@ class PostSettings(Section):
 
     max_bytes: int = Field(limits.MESSAGE_BYTES_SAFE, ge=1, description="size of a post's body as JSON")
     per_second: int = Field(limits.MESSAGES_PER_SECOND_PER_GROUP, ge=1, description="posts a second in one channel")
+
+
+class WebhookSettings(Section):
+    """What is believed of webhooks that come in, and which of their events reach the app's handlers."""
+
+    tokens: tuple[SecretStr, ...] = Field((), description="the console's token, and the next one while it is changed")
+    window_seconds: float = Field(60.0, gt=0, le=600, description="how far a signature's time may lie from now")
+    own_echoes: bool = Field(False, description="tell handlers of what this adapter's own calls have caused too")
+    other_groups: bool = Field(False, description="tell handlers of what is about no channel, as Other")
+    lost_after_seconds: float = Field(5.0, ge=0, description="when a post that was asked about is lost; 0 turns it off")
+
+    @field_validator("tokens")
+    @classmethod
+    def _say_something(cls, tokens: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if not all(token.get_secret_value() for token in tokens):
+            raise ValueError("a token is empty; leave it out to take unsigned requests")
+        return tokens
+
+
+class GuardSettings(Section):
+    """What is answered when the service asks beforehand: posts, subscriptions, creations."""
+
+    budget_seconds: float = Field(1.0, gt=0, lt=2, description="time for an answer; the service waits for 2 seconds")
+    on_failure: Literal["allow", "refuse"] = Field("allow", description="the answer when there is none in time")
+    only_staff_posts: bool = Field(True, description="refuse posts of who is neither owner nor admin of the channel")
+    closed: tuple[str, ...] = Field((), description="channels that people cannot join by themselves")
+    blocked: tuple[str, ...] = Field((), description="people who cannot subscribe to anything")
+    caps: dict[str, Annotated[int, Field(ge=0)]] = Field(
+        default_factory=dict, description="most subscribers, by channel; the service's own limit may be lower"
+    )
+    creators: tuple[str, ...] = Field((), description="who may create Communities beside this adapter; empty: anyone")
+
+    @field_validator("closed", "caps")
+    @classmethod
+    def _name_channels(cls, named: Any) -> Any:
+        try:
+            if isinstance(named, dict):
+                return {channel_id(name): cap for name, cap in named.items()}
+            return tuple(channel_id(name) for name in named)
+        except InvalidError as wrong:
+            raise ValueError(wrong.message) from None

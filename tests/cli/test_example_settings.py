@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from channel_adapter.settings import ChannelSettings, PostSettings, Settings, SubscriptionSettings
+from channel_adapter.settings import (
+    ChannelSettings,
+    GuardSettings,
+    PostSettings,
+    Settings,
+    SubscriptionSettings,
+    WebhookSettings,
+)
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "adapter.example.toml"
 TEXT = EXAMPLE.read_text(encoding="utf-8")
@@ -17,6 +24,8 @@ TABLES: dict[str, type[BaseModel]] = {
     "channels": ChannelSettings,
     "subscriptions": SubscriptionSettings,
     "posts": PostSettings,
+    "webhooks": WebhookSettings,
+    "guard": GuardSettings,
 }
 OWN_VALUES = {"sdkappid", "key", "region"}
 
