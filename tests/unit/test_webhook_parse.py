@@ -99,7 +99,7 @@ SAME = [
     (
         EXTENDED,
         {"GroupId": GROUP, "MsgSeq": 18, "OperateType": 1, "ExtensionList": [{"Key": "k", "Seq": 3}], "Seq": 3},
-        {"GroupId": GROUP, "MsgSeq": 18, "OperateType": 1, "ExtensionList": [{"Key": "k", "Seq": 3}], "Seq": 3, "Eve": 9},
+        {"GroupId": GROUP, "MsgSeq": 18, "OperateType": 1, "ExtensionList": [{"Key": "k", "Seq": 3}], "Seq": 3, "E": 9},
     ),
     (
         "OfficialAccount.CallbackAfterSendMsg",
