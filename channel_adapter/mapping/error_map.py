@@ -4,7 +4,15 @@ from typing import Final
 
 from channel_adapter import errors as e
 from channel_adapter.tencent.codes import CodeRow, Kind
-from channel_adapter.tencent.wire.envelope import Dropped, Failure, Held, NotSent, Unclear
+from channel_adapter.tencent.wire.envelope import (
+    TOO_MANY_REQUESTS,
+    Dropped,
+    Failure,
+    Held,
+    NotSent,
+    TurnedAway,
+    Unclear,
+)
 
 BY_KIND: Final[dict[Kind, type[e.ChannelAdapterError]]] = {
     Kind.CONFIGURATION: e.ConfigurationError,
@@ -29,6 +37,9 @@ def translate(
         return e.ThrottledError(message, origin=origin)
     if isinstance(outcome, NotSent):
         return e.UnavailableError(message, origin=origin)
+    if isinstance(outcome, TurnedAway):
+        too_fast = outcome.http_status == TOO_MANY_REQUESTS
+        return (e.ThrottledError if too_fast else e.UnavailableError)(message, origin=origin)
     if isinstance(outcome, Unclear) or row is None or row.kind is Kind.UNAVAILABLE:
         return (e.OutcomeUnknownError if changes else e.UnavailableError)(message, origin=origin)
     return BY_KIND[row.kind](message, origin=origin)

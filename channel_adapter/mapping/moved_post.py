@@ -60,9 +60,9 @@ def shorten(elements: Sequence[w.Element], max_bytes: int) -> list[w.Element] | 
     return None
 
 
-def original_elements(element: w.Element) -> list[w.Element] | None:
+def original_elements(element: w.ReceivedElement) -> Sequence[w.ReceivedElement] | None:
     """What a card of `carry` stands for; None for every other element."""
-    if element.msg_type != w.CUSTOM:
+    if element.msg_type != w.CUSTOM or not isinstance(element.msg_content, dict):
         return None
     data = element.msg_content.get(w.CustomContent.model_fields["data"].alias or "")
     if not isinstance(data, str) or w.ARTICLE_BUSINESS_ID not in data:

@@ -1,7 +1,8 @@
 """The client: signs, limits, sends, judges and repeats calls; it returns typed replies or raises CallFailed.
 
-An attempt is a turn of the limiter, a host, a signed URL, one POST, one judgement. What follows an attempt is decided
-by `retry.decide`. One deadline holds for everything, waits included.
+An attempt is a free connection, a turn of the limiter, a host, a signed URL, one POST, one judgement; in this order,
+because turns that waited for connections would be used all at once. What follows an attempt is decided by
+`retry.decide`. One deadline holds for everything, waits included.
 """
 
 import logging
@@ -17,6 +18,7 @@ from typing import Any, Final, Self, TypeVar
 
 import orjson
 import structlog
+from pydantic_core import from_json
 
 from channel_adapter.tencent import codes, limits
 from channel_adapter.tencent.catalog import COMMANDS
@@ -31,11 +33,14 @@ from channel_adapter.tencent.retry import (
     Again,
     Stop,
     Tried,
+    Trouble,
     decide,
+    latest_start,
     maybe_done,
     over_the_ceiling,
     repeat,
     standing,
+    trouble_of,
 )
 from channel_adapter.tencent.transport import Answer, Timeouts, Transport
 from channel_adapter.tencent.urls import CallUrls
@@ -48,6 +53,7 @@ from channel_adapter.tencent.wire.envelope import (
     Outcome,
     Refused,
     Reply,
+    SentReply,
     Unclear,
     WireModel,
     judge,
@@ -67,7 +73,10 @@ _RANDOM_BITS: Final = limits.RANDOM_HIGHEST.bit_length()
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What an observer hears of every attempt. Kinds: answered, refused, dropped, notsent, held, unclear."""
+    """What an observer hears of every attempt. Kinds: answered, refused, dropped, notsent, held, turnedaway, unclear.
+
+    `number` counts what went to the network; one that was held back has the number of the one before it.
+    """
 
     service: str
     command: str
@@ -83,11 +92,13 @@ class _Call:
 
     command: Command[Any, Any]
     body: bytes = field(repr=False)
-    began: float  # on the clock's steady time
-    patience: float  # seconds
+    reply: type[Reply]
+    began: float  # these three on the clock's steady time
+    latest: float  # no attempt begins at this moment or after it
+    ends: float
     usersig: str = field(default="", repr=False)  # of the latest attempt
-    attempts: int = 0
-    reauthenticated: bool = False
+    attempts: int = 0  # that went to the network
+    troubles: dict[Trouble, int] = field(default_factory=dict)  # how often each has happened
     doubt: Failure | None = None  # the latest attempt that may have been carried out
     trouble: Failure | None = None  # the latest attempt that was made and failed
     answer: bytes = field(default=b"", repr=False)  # the latest body
@@ -155,7 +166,7 @@ class TencentClient:
 
         Items of a batch may have failed inside an answered call. Raises CallFailed.
         """
-        call = self._begin(command, request.to_json(), deadline)
+        call = self._begin(command, request.to_json(), command.reply, deadline)
         answered: Answered[ReplyT] = await self._perform(call)
         return answered.reply
 
@@ -166,13 +177,15 @@ class TencentClient:
 
         A command that is not in the catalog counts as unsafe to repeat and gets the default rate limit.
         """
-        call = self._begin(_row(service, name), orjson.dumps(dict(body)), deadline)
+        call = self._begin(_row(service, name), orjson.dumps(dict(body)), SentReply, deadline)
         await self._perform(call)
-        answer: dict[str, Any] = orjson.loads(call.answer)
+        answer: dict[str, Any] = from_json(call.answer)
         return answer
 
-    def _begin(self, command: Command[Any, Any], body: bytes, deadline: float | None) -> _Call:
-        return _Call(command, body, self._clock.monotonic(), self._timeouts.total if deadline is None else deadline)
+    def _begin(self, command: Command[Any, Any], body: bytes, reply: type[Reply], deadline: float | None) -> _Call:
+        total = self._timeouts.total if deadline is None else deadline
+        now = self._clock.monotonic()
+        return _Call(command, body, reply, now, now + latest_start(total, self._timeouts.call), now + total)
 
     async def _perform(self, call: _Call) -> Answered[Any]:
         """Make one attempt, and further ones if it fails and they may help."""
@@ -194,42 +207,48 @@ class TencentClient:
         raise self._failure(call, tried.outcome, tried.decision)
 
     async def _attempt(self, call: _Call) -> Outcome[Any]:
-        """Wait for a turn, send once, and judge what comes back."""
-        call.attempts += 1
+        """Wait for a connection and a turn, send once, and judge what comes back."""
         started = self._clock.monotonic()
-        outcome = await self._send(call, started)
+        if await self._transport.claim(call.latest):
+            try:
+                outcome = await self._send(call)
+            finally:
+                self._transport.release()
+        else:
+            outcome = Held("all connections were busy until the time was up")
         if self._observer is not None:
             self._observer(_seen(call, outcome, self._clock.monotonic() - started))
         return outcome
 
-    async def _send(self, call: _Call, now: float) -> Outcome[Any]:
-        command, ends = call.command, call.began + call.patience
+    async def _send(self, call: _Call) -> Outcome[Any]:
+        command, now = call.command, self._clock.monotonic()
         try:
-            wait = self._limiter.book(command, ends - now)
+            wait = self._limiter.book(command, call.latest - now)
         except TurnTooLate as late:
             return Held(f"the rate limit allows it in {late.seconds:.1f} s, and the time for it is up before that")
         if wait:
             await self._clock.sleep(wait)
         host = self._hosts.choose(now + wait)
+        call.attempts += 1
         call.usersig = self._signer.current()
         url = self._urls.build(host, command, call.usersig, self._random.getrandbits(_RANDOM_BITS))
-        answer = await self._transport.post(url, call.body, until=ends)
+        answer = await self._transport.post(url, call.body, until=call.ends)
         self._remember_host(host, answer)
         if not isinstance(answer, Answer):
             return answer
         if answer.date is not None:
             self._latest_date = (answer.date, self._clock.now())
         call.answer = answer.body
-        outcome = judge(command.reply, answer.status, answer.body)
+        outcome = judge(call.reply, answer.status, answer.body)
         if isinstance(outcome, Refused):
             return Refused(outcome.code, redact_text(outcome.text))  # a gate may quote the URL
         return outcome
 
-    def _remember_host(self, host: str, answer: Answer | NotSent | Held | Unclear) -> None:
+    def _remember_host(self, host: str, answer: Answer | NotSent | Unclear) -> None:
         if isinstance(answer, NotSent):
             if self._hosts.failed(host, self._clock.monotonic()):
                 log.warning("host.switched", unreachable=host, serving=self._hosts.serving, reason=answer.reason)
-        elif not isinstance(answer, Held):
+        else:
             self._hosts.connected(host)
 
     def _consider(self, call: _Call, outcome: Failure) -> Stop | Again:
@@ -240,18 +259,19 @@ class TencentClient:
             call.doubt = outcome
         if not isinstance(outcome, Held):
             call.trouble = outcome
+        trouble = trouble_of(call.command, outcome)
+        times = 0
+        if isinstance(trouble, Trouble):
+            times = call.troubles[trouble] = call.troubles.get(trouble, 0) + 1
         decision = decide(
-            call.attempts,
-            call.command,
-            outcome,
+            trouble,
+            times,
             elapsed=self._clock.monotonic() - call.began,
-            deadline=call.patience,
-            reauthenticated=call.reauthenticated,
+            latest=call.latest - call.began,
             jitter=self._random.random(),
         )
         if isinstance(decision, Again):
             if decision.fresh_signature:
-                call.reauthenticated = True
                 self._signer.fresh(call.usersig)
             log.info("call.again", **_described(call, outcome), wait=round(decision.wait, 3))
         return decision
@@ -264,7 +284,15 @@ class TencentClient:
         outcome = standing(command, call.doubt, outcome)
         log.info("call.failed", **_described(call, outcome))
         row = codes.look_up(command.service, command.name, outcome.code) if isinstance(outcome, Refused) else None
-        return CallFailed(command, outcome, call.attempts, row, decision, clock_skew=self.clock_skew)
+        return CallFailed(
+            command,
+            outcome,
+            call.attempts,
+            row,
+            decision,
+            in_doubt=call.doubt is not None and call.doubt is not outcome,
+            clock_skew=self.clock_skew,
+        )
 
 
 @lru_cache(maxsize=256)

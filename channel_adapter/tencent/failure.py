@@ -6,7 +6,7 @@ from channel_adapter.tencent import codes
 from channel_adapter.tencent.codes import CodeRow
 from channel_adapter.tencent.command import Command, Retry
 from channel_adapter.tencent.retry import Decision, Stop, Why
-from channel_adapter.tencent.wire.envelope import Dropped, Failure, Held, NotSent, Refused, Unclear
+from channel_adapter.tencent.wire.envelope import Dropped, Failure, Held, NotSent, Refused, TurnedAway, Unclear
 
 CLOCK_TOLERANCE: Final = 60.0  # seconds; a smaller difference is no reason for a refusal
 _TEXT_CHARACTERS: Final = 200  # of the service's own words
@@ -21,7 +21,10 @@ _PLAIN: Final = {
 
 
 class CallFailed(Exception):  # noqa: N818
-    """The last word on a call. `row` is what is known about the code, when the service named one."""
+    """The last word on a call. `row` is what is known about the code, when the service named one.
+
+    `attempts` counts those that went to the network; `in_doubt`: an earlier one of them may have been carried out.
+    """
 
     def __init__(
         self,
@@ -31,6 +34,7 @@ class CallFailed(Exception):  # noqa: N818
         row: CodeRow | None,
         decision: Decision,
         *,
+        in_doubt: bool = False,
         clock_skew: float | None = None,
     ) -> None:
         self.service = command.service
@@ -38,6 +42,7 @@ class CallFailed(Exception):  # noqa: N818
         self.outcome = outcome
         self.attempts = attempts
         self.row = row
+        self.in_doubt = in_doubt
         renewed = decision == Stop(Why.SIGNATURE)
         what = _sentence(command, outcome, row, _clock_problem(clock_skew) if renewed else None)
         tries = f" ({attempts} attempts)" if attempts > 1 else ""
@@ -59,6 +64,8 @@ def _sentence(command: Command[Any, Any], outcome: Failure, row: CodeRow | None,
             return f"was not sent: {reason}"
         case NotSent(reason):
             return f"could not be sent: {reason}"
+        case TurnedAway(reason):
+            return f"was not carried out: {reason}"
         case Unclear(reason):
             return f"{'failed' if command.retry is Retry.READ else 'may or may not have been carried out'}: {reason}"
 

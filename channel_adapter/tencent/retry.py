@@ -15,7 +15,18 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_never
 from channel_adapter.tencent import codes
 from channel_adapter.tencent.command import Command, Retry
 from channel_adapter.tencent.hosts import FAILURES_BEFORE_SWITCH
-from channel_adapter.tencent.wire.envelope import Answered, Dropped, Failure, Held, NotSent, Outcome, Refused, Unclear
+from channel_adapter.tencent.wire.envelope import (
+    TOO_MANY_REQUESTS,
+    Answered,
+    Dropped,
+    Failure,
+    Held,
+    NotSent,
+    Outcome,
+    Refused,
+    TurnedAway,
+    Unclear,
+)
 
 FIRST_WAIT: Final = 0.3  # seconds [3.1]
 FIRST_WAIT_THROTTLED: Final = 1.0  # seconds; limits count per second [3.1]
@@ -26,9 +37,19 @@ JITTER: Final = (0.2, 0.5)  # share of the wait that is added [3.1]
 UNCLEAR_ATTEMPTS: Final = 3  # [3.1]
 THROTTLED_ATTEMPTS: Final = 8
 CONNECT_ATTEMPTS: Final = FAILURES_BEFORE_SWITCH + 1  # the last one reaches the backup
+SIGNATURE_ATTEMPTS: Final = 2  # a fresh one once, whatever else happens to the call
 
-TOO_MANY_REQUESTS: Final = 429  # not documented, but clear
-MAYBE_DONE_STATUS: Final = frozenset({408, 500, 502, 503, 504})  # [3.4]
+NEEDED_SHARE: Final = 0.1  # of the time for a call: an attempt that had less than that would hardly be answered
+PASSING_STATUSES: Final = frozenset({408, 500, 502, 503, 504})  # the next attempt may well be answered [3.4]
+
+
+class Trouble(StrEnum):
+    """What stood in the way of an attempt. Each kind has its own count, and its own waits."""
+
+    NO_CONNECTION = "no connection"
+    UNCLEAR = "no usable answer"
+    THROTTLED = "too fast"
+    SIGNATURE = "the signature was refused"
 
 
 class Why(StrEnum):
@@ -61,87 +82,84 @@ Decision = Stop | Again
 DONE: Final = Stop(Why.DONE)
 
 
-def decide(
-    attempt: int,
-    command: Command[Any, Any],
-    outcome: Outcome[Any],
-    *,
-    elapsed: float,
-    deadline: float,
-    reauthenticated: bool,
-    jitter: float,
-) -> Decision:
-    """What to do after attempt number `attempt` (from 1) of a call.
+def decide(trouble: Trouble | Why, times: int, *, elapsed: float, latest: float, jitter: float) -> Decision:
+    """What to do after an attempt that ended in `trouble`, which has happened `times` times in this call, from 1.
 
-    `elapsed` and `deadline` are seconds since the call began; a wait that would last until the deadline is not begun.
-    `reauthenticated`: the call has already been repeated for its signature. `jitter` is a random number in [0, 1].
+    `elapsed` and `latest` are seconds since the call began: no attempt may begin at `latest` or after it. `jitter` is
+    a random number in [0, 1].
     """
-    if isinstance(outcome, Answered):
-        return DONE
-    if isinstance(outcome, Held):
+    if isinstance(trouble, Why):
+        return Stop(trouble)
+    plan = _PLANS[trouble]
+    if times >= plan.attempts:
+        return Stop(plan.in_the_end)
+    wait = plan.wait(times, jitter)
+    if elapsed + wait >= latest:
         return Stop(Why.DEADLINE)
-    plan = _plan(command, outcome, reauthenticated=reauthenticated)
-    if isinstance(plan, Why):
-        return Stop(plan)
-    if attempt >= plan.attempts:
-        return Stop(Why.ATTEMPTS)
-    wait = plan.wait(attempt, jitter)
-    if elapsed + wait >= deadline:
-        return Stop(Why.DEADLINE)
-    return Again(wait, plan.fresh_signature)
+    return Again(wait, fresh_signature=trouble is Trouble.SIGNATURE)
+
+
+def latest_start(total: float, attempt: float) -> float:
+    """Seconds into a call of `total` seconds after which no attempt begins. `attempt` is the timeout of one."""
+    return total - min(total * NEEDED_SHARE, attempt)
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """How one kind of trouble is repeated: attempts in all, and the wait after the first of them."""
+    """How one kind of trouble is repeated: attempts that may end in it, and the wait after the first of them."""
 
     attempts: int
     first_wait: float
-    fresh_signature: bool = False
+    in_the_end: Why = Why.ATTEMPTS
 
-    def wait(self, attempt: int, jitter: float) -> float:
-        """Grows with each attempt; the jitter stays even where the growth has ended."""
+    def wait(self, times: int, jitter: float) -> float:
+        """Grows each time; the jitter stays even where the growth has ended."""
         lowest, highest = JITTER
-        grown = min(self.first_wait * GROWTH ** (attempt - 1), LONGEST_WAIT / (1 + highest))
+        grown = min(self.first_wait * GROWTH ** (times - 1), LONGEST_WAIT / (1 + highest))
         return grown * (1 + lowest + (highest - lowest) * jitter)
 
 
-_NO_CONNECTION = _Plan(CONNECT_ATTEMPTS, FIRST_WAIT)
-_UNCLEAR = _Plan(UNCLEAR_ATTEMPTS, FIRST_WAIT)
-_THROTTLED = _Plan(THROTTLED_ATTEMPTS, FIRST_WAIT_THROTTLED)
-_REAUTHENTICATE = _Plan(THROTTLED_ATTEMPTS + 1, 0.0, fresh_signature=True)  # once, whatever came before
+_PLANS: Final = {
+    Trouble.NO_CONNECTION: _Plan(CONNECT_ATTEMPTS, FIRST_WAIT),
+    Trouble.UNCLEAR: _Plan(UNCLEAR_ATTEMPTS, FIRST_WAIT),
+    Trouble.THROTTLED: _Plan(THROTTLED_ATTEMPTS, FIRST_WAIT_THROTTLED),
+    Trouble.SIGNATURE: _Plan(SIGNATURE_ATTEMPTS, 0.0, Why.SIGNATURE),
+}
 
 
-def _plan(
-    command: Command[Any, Any], outcome: Refused | Dropped | NotSent | Unclear, *, reauthenticated: bool
-) -> _Plan | Why:
-    """The plan for this kind of trouble, or why there is none."""
-    if isinstance(outcome, NotSent):
-        return _NO_CONNECTION
-    if isinstance(outcome, Dropped):
-        return _THROTTLED
-    if isinstance(outcome, Unclear):
-        return _plan_for_unclear(command, outcome.http_status)
-    again = _again(command, outcome)
+def trouble_of(command: Command[Any, Any], outcome: Outcome[Any]) -> Trouble | Why:
+    """The kind of trouble that another attempt may end, or why none may be made."""
+    match outcome:
+        case Answered():
+            return Why.DONE
+        case Held():
+            return Why.DEADLINE
+        case NotSent():
+            return Trouble.NO_CONNECTION
+        case Dropped():
+            return Trouble.THROTTLED
+        case TurnedAway(_, http_status):
+            return Trouble.THROTTLED if http_status == TOO_MANY_REQUESTS else Why.PERMANENT
+        case Unclear(_, http_status):
+            passing = http_status is None or http_status in PASSING_STATUSES
+            return _if_repeatable(command) if passing else Why.PERMANENT
+        case Refused():
+            return _trouble_of_refusal(command, outcome)
+
+
+def _trouble_of_refusal(command: Command[Any, Any], refused: Refused) -> Trouble | Why:
+    again = _again(command, refused)
     if again is codes.Again.AFTER_WAIT:
-        return _THROTTLED
+        return Trouble.THROTTLED
     if again is codes.Again.FRESH_SIGNATURE:
-        return Why.SIGNATURE if reauthenticated else _REAUTHENTICATE
+        return Trouble.SIGNATURE
     if again is codes.Again.IF_REPEATABLE:
         return _if_repeatable(command)
     return Why.PERMANENT
 
 
-def _plan_for_unclear(command: Command[Any, Any], http_status: int | None) -> _Plan | Why:
-    if http_status == TOO_MANY_REQUESTS:
-        return _THROTTLED
-    if http_status is None or http_status in MAYBE_DONE_STATUS:
-        return _if_repeatable(command)
-    return Why.PERMANENT
-
-
-def _if_repeatable(command: Command[Any, Any]) -> _Plan | Why:
-    return Why.UNSAFE if command.retry is Retry.UNSAFE else _UNCLEAR
+def _if_repeatable(command: Command[Any, Any]) -> Trouble | Why:
+    return Why.UNSAFE if command.retry is Retry.UNSAFE else Trouble.UNCLEAR
 
 
 def standing(command: Command[Any, Any], earlier: Failure | None, last: Failure) -> Failure:
@@ -158,12 +176,12 @@ def maybe_done(command: Command[Any, Any], outcome: Failure) -> bool:
         return False
     if isinstance(outcome, Refused):
         return _again(command, outcome) is codes.Again.IF_REPEATABLE
-    return isinstance(outcome, Unclear) and outcome.http_status != TOO_MANY_REQUESTS
+    return isinstance(outcome, Unclear)
 
 
 def over_the_ceiling(command: Command[Any, Any], outcome: Failure) -> bool:
     """Does this say that the command as a whole is called too often, rather than for one group or one message?"""
-    if isinstance(outcome, Unclear):
+    if isinstance(outcome, TurnedAway):
         return outcome.http_status == TOO_MANY_REQUESTS
     if not isinstance(outcome, Refused):
         return False

@@ -16,7 +16,7 @@ from aiohttp import ClientTimeout
 from yarl import URL
 
 from channel_adapter.tencent.clock import Clock
-from channel_adapter.tencent.wire.envelope import Held, NotSent, Unclear
+from channel_adapter.tencent.wire.envelope import NotSent, Unclear
 
 _HEADERS: Final = {"Content-Type": "application/json; charset=utf-8", "User-Agent": "channel-adapter"}
 
@@ -40,7 +40,7 @@ class Answer:
 
 
 class Transport:
-    """A pool of `concurrency` connections. Waiting for a free one does not count against the time of an attempt."""
+    """A pool of `concurrency` connections: claim one, post over it, release it."""
 
     def __init__(self, ca_file: Path | None, timeouts: Timeouts, concurrency: int, clock: Clock) -> None:
         self._ca_file = ca_file
@@ -66,12 +66,24 @@ class Transport:
         if session is not None:
             await session.close()
 
-    async def post(self, url: URL, body: bytes, *, until: float) -> Answer | NotSent | Held | Unclear:
-        """Send once. `until` is the moment on the clock's steady time at which the caller's patience ends."""
+    async def claim(self, latest: float) -> bool:
+        """Have one of the connections for oneself; False if none is free by `latest`, on the clock's steady time."""
+        if not self._free.locked():
+            return await self._free.acquire()
+        try:
+            async with asyncio.timeout(latest - self._clock.monotonic()):
+                return await self._free.acquire()
+        except TimeoutError:
+            return False
+
+    def release(self) -> None:
+        """Give a claimed connection back."""
+        self._free.release()
+
+    async def post(self, url: URL, body: bytes, *, until: float) -> Answer | NotSent | Unclear:
+        """Send once, over a claimed connection. `until` is the end of the caller's patience, on the steady time."""
         if self._session is None:
             raise RuntimeError("the client is not open: use it in `async with`")
-        if not await (self._wait_for_turn(until) if self._free.locked() else self._free.acquire()):
-            return Held("all connections were busy until the time was up")
         limits = self._limits(until)
         try:
             async with self._session.post(url, data=body, timeout=limits, allow_redirects=False) as response:
@@ -84,15 +96,6 @@ class Transport:
             return Unclear(f"no answer from {url.host} within {limits.total:.3g} s")
         except (aiohttp.ClientError, OSError) as failed:
             return Unclear(_trouble(failed))
-        finally:
-            self._free.release()
-
-    async def _wait_for_turn(self, until: float) -> bool:
-        try:
-            async with asyncio.timeout(until - self._clock.monotonic()):
-                return await self._free.acquire()
-        except TimeoutError:
-            return False
 
     def _limits(self, until: float) -> ClientTimeout:
         """The usual ones, or what the caller's patience leaves; connecting ends first, so that it can be told apart."""

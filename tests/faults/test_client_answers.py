@@ -14,7 +14,7 @@ from channel_adapter.tencent.client import Attempt, CallFailed, TencentClient, T
 from channel_adapter.tencent.hosts import HostPair
 from channel_adapter.tencent.rate_limit import CommandLimiter
 from channel_adapter.tencent.usersig import decode, verify
-from channel_adapter.tencent.wire.envelope import Dropped, Held, NotSent, Refused, Unclear
+from channel_adapter.tencent.wire.envelope import Dropped, Held, NotSent, Refused, TurnedAway, Unclear
 from channel_adapter.tencent.wire.groups import CreateGroupRequest, GetGroupInfoRequest
 from channel_adapter.tencent.wire.messages import SendGroupMsgRequest
 from channel_adapter.tencent.wire.msg_body import Element
@@ -124,12 +124,12 @@ async def test_a_write_that_stays_unclear_says_so(client: TencentClient, script:
 
 
 async def test_an_earlier_doubt_is_not_forgotten(client: TencentClient, script: Script) -> None:
-    script.then(TimeoutError(), *[refused(60007)] * 7)
+    script.then(TimeoutError(), *[refused(60007)] * 8)
     async with client:
         with pytest.raises(CallFailed) as caught:
-            await client.call(SEND_GROUP_MSG, POST)
+            await client.call(SEND_GROUP_MSG, POST, deadline=100)
     assert isinstance(caught.value.outcome, Unclear)
-    assert caught.value.attempts == 8
+    assert caught.value.attempts == 9
 
 
 async def test_a_clear_refusal_after_a_doubt_is_what_counts(client: TencentClient, script: Script) -> None:
@@ -159,7 +159,7 @@ async def test_permanent_refusals_are_final(
 async def test_other_http_statuses_are_final(client: TencentClient, script: Script, status: int) -> None:
     script.then((status, "moved"))
     failed = await failure(client)
-    assert failed.outcome == Unclear(f"HTTP {status}", status)
+    assert failed.outcome == TurnedAway(f"HTTP {status}", status)
     assert failed.attempts == 1
 
 

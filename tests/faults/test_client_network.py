@@ -13,7 +13,7 @@ from aiohttp import web
 from channel_adapter.tencent.catalog import GET_GROUP_INFO, SEND_GROUP_MSG
 from channel_adapter.tencent.client import Attempt, CallFailed, TencentClient, Timeouts
 from channel_adapter.tencent.hosts import HostPair
-from channel_adapter.tencent.wire.envelope import Held, NotSent, Unclear
+from channel_adapter.tencent.wire.envelope import Held, NotSent, TurnedAway, Unclear
 from channel_adapter.tencent.wire.groups import GetGroupInfoRequest
 from channel_adapter.tencent.wire.messages import SendGroupMsgRequest
 from tests.faults.conftest import APP, OK, PatientClock, refused
@@ -253,7 +253,7 @@ async def test_a_redirect_is_not_followed() -> None:
 
     async with serving(handle) as url:
         failed = await outcome_of(client_of(url))
-    assert failed.outcome == Unclear("HTTP 307", 307)
+    assert failed.outcome == TurnedAway("HTTP 307", 307)
     assert paths == ["/v4/group_open_http_svc/get_group_info"]
 
 

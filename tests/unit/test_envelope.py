@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
 
-from channel_adapter.tencent.wire.envelope import Answered, Refused, Reply, Unclear, judge
+from channel_adapter.tencent.wire.envelope import Answered, Refused, Reply, TurnedAway, Unclear, judge
 from channel_adapter.tencent.wire.groups import CreateGroupReply, GetGroupInfoReply, ModifyGroupBaseInfoRequest
 from channel_adapter.tencent.wire.members import GetRoleInGroupReply, MemberRole
+from channel_adapter.tencent.wire.messages import GroupMsgGetSimpleReply
 
 
 def test_success_is_error_code_zero() -> None:
@@ -75,7 +76,7 @@ def test_a_body_that_is_no_envelope_leaves_the_outcome_open(body: bytes) -> None
     assert outcome.reason
 
 
-@pytest.mark.parametrize("status", [100, 204, 302, 400, 404, 408, 429, 500, 502, 503, 504])
+@pytest.mark.parametrize("status", [100, 204, 303, 408, 500, 501, 502, 503, 504, 520])
 def test_any_other_status_is_unclear_whatever_the_body_says(status: int) -> None:
     body = b'{"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":""}'
     assert judge(Reply, status, body) == Unclear(f"HTTP {status}", status)
@@ -107,7 +108,7 @@ def test_items_of_a_reply_are_not_judged_here() -> None:
 
 @given(st.binary(max_size=200))
 def test_no_bytes_make_it_raise(body: bytes) -> None:
-    assert isinstance(judge(GetGroupInfoReply, 200, body), (Answered, Refused, Unclear))
+    assert isinstance(judge(GetGroupInfoReply, 200, body), Answered | Refused | Unclear)
 
 
 @given(st.integers(min_value=1, max_value=140_000), st.text(max_size=60))
@@ -136,3 +137,37 @@ def test_a_reply_is_written_with_its_json_names() -> None:
         "ActionStatus": "OK", "ErrorCode": 0, "ErrorInfo": "",
         "UserIdList": [{"Member_Account": "u_1", "Role": "Owner"}],
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("status", [301, 307, 400, 401, 404, 413, 429])
+def test_who_is_turned_away_was_not_served(status: int) -> None:
+    assert judge(Reply, status, b"<html></html>") == TurnedAway(f"HTTP {status}", status)
+
+
+def test_null_where_a_list_is_documented_is_an_empty_list() -> None:
+    outcome = judge(GetGroupInfoReply, 200, b'{"ErrorCode":0,"GroupInfo":null}')
+    assert isinstance(outcome, Answered)
+    assert outcome.reply.group_info == []
+
+
+def test_null_lists_deep_inside_do_not_cost_the_rest_of_the_answer() -> None:
+    body = (
+        b'{"ErrorCode":0,"GroupId":"@TGS#_x","RspMsgList":[{"MsgSeq":2,"MsgBody":null},'
+        b'{"MsgSeq":1,"MsgBody":[{"MsgType":"TIMTextElem","MsgContent":{"Text":"tide"}}]}]}'
+    )
+    outcome = judge(GroupMsgGetSimpleReply, 200, body)
+    assert isinstance(outcome, Answered)
+    assert [len(message.msg_body) for message in outcome.reply.rsp_msg_list] == [0, 1]
+
+
+@pytest.mark.parametrize("body", [b'{"ErrorCode":0,"GroupInfo":7}', b'{"ErrorCode":0,"GroupInfo":[null]}'])
+def test_other_shapes_are_no_lists(body: bytes) -> None:
+    assert isinstance(judge(GetGroupInfoReply, 200, body), Unclear)
+
+
+@pytest.mark.parametrize("content", [b'"just text"', b"[1,2]", b"null", b"7"])
+def test_a_message_element_of_an_unknown_shape_is_kept(content: bytes) -> None:
+    body = b'{"ErrorCode":0,"RspMsgList":[{"MsgSeq":1,"MsgBody":[{"MsgType":"TIMNewElem","MsgContent":%b}]}]}' % content
+    outcome = judge(GroupMsgGetSimpleReply, 200, body)
+    assert isinstance(outcome, Answered)
+    assert outcome.reply.rsp_msg_list[0].msg_body[0].msg_content == orjson.loads(content)

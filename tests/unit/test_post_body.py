@@ -1,5 +1,6 @@
 """Posts as message elements: every kind reads back as it was written, and what cannot be said is refused."""
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +21,7 @@ from channel_adapter.domain.post import (
 )
 from channel_adapter.errors import InvalidError
 from channel_adapter.mapping.post_body import from_elements, to_elements
-from channel_adapter.tencent.wire.msg_body import Element
+from channel_adapter.tencent.wire.msg_body import Element, ReceivedElement
 
 LIMIT = 12_000
 URL = "https://static.example.org/a"
@@ -168,3 +169,10 @@ def test_values_of_a_wrong_kind_are_refused_in_one_sentence(content: Content) ->
 def test_two_ways_to_say_the_same_give_back_what_will_be_read(content: Content, read: Content) -> None:
     elements, parts = to_elements(content, LIMIT)
     assert parts == from_elements(elements) == (read,)
+
+
+@pytest.mark.parametrize("content", ["just text", [1, 2], None, 7])
+@pytest.mark.parametrize("kind", ["TIMNewElem", "TIMTextElem", "TIMCustomElem"])
+def test_an_element_of_an_unknown_shape_stays_whole(kind: str, content: object) -> None:
+    element = ReceivedElement(msg_type=kind, msg_content=content)
+    assert from_elements([element]) == (Unrecognised(kind, orjson.dumps(content).decode()),)

@@ -1,5 +1,6 @@
 """The decision to send again: by outcome, by command, by code, within limits; and tenacity carrying it out."""
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -18,18 +19,22 @@ from channel_adapter.tencent.command import Command, Community, Retry
 from channel_adapter.tencent.retry import (
     CONNECT_ATTEMPTS,
     LONGEST_WAIT,
+    SIGNATURE_ATTEMPTS,
     THROTTLED_ATTEMPTS,
     UNCLEAR_ATTEMPTS,
     Again,
     Decision,
     Stop,
     Tried,
+    Trouble,
     Why,
     decide,
+    latest_start,
     maybe_done,
     over_the_ceiling,
     repeat,
     standing,
+    trouble_of,
 )
 from channel_adapter.tencent.wire.envelope import (
     Answered,
@@ -40,6 +45,7 @@ from channel_adapter.tencent.wire.envelope import (
     Outcome,
     Refused,
     Reply,
+    TurnedAway,
     Unclear,
     WireModel,
 )
@@ -59,7 +65,8 @@ LOCKED = Refused(70050, "")
 
 failures = st.one_of(
     st.builds(Refused, st.sampled_from([row.code for row in codes.ROWS] + [999_999]), st.just("")),
-    st.builds(Unclear, st.just("?"), st.sampled_from([None, 301, 404, 408, 413, 429, 500, 502, 503, 504])),
+    st.builds(Unclear, st.just("?"), st.sampled_from([None, 204, 303, 408, 500, 502, 503, 504, 520])),
+    st.builds(TurnedAway, st.just("?"), st.sampled_from([301, 404, 413, 429])),
     st.just(UNREACHABLE),
     st.just(Dropped("MsgFreqCtrl")),
     st.just(Held("")),
@@ -68,24 +75,16 @@ commands = st.sampled_from([*COMMANDS.values(), UNSAFE])
 
 
 def after(
-    attempt: int,
+    times: int,
     command: Command[Any, Any],
     outcome: Outcome[Any],
     *,
     elapsed: float = 0.0,
-    deadline: float = 1000.0,
-    reauthenticated: bool = False,
+    latest: float = 1000.0,
     jitter: float = 0.0,
 ) -> Decision:
-    return decide(
-        attempt,
-        command,
-        outcome,
-        elapsed=elapsed,
-        deadline=deadline,
-        reauthenticated=reauthenticated,
-        jitter=jitter,
-    )
+    """What follows an attempt that ended like this, as others of the call did before: `times` in all."""
+    return decide(trouble_of(command, outcome), times, elapsed=elapsed, latest=latest, jitter=jitter)
 
 
 @pytest.mark.parametrize("command", ALL)
@@ -110,7 +109,7 @@ def test_what_may_have_been_done_is_never_sent_again_by_an_unsafe_command(outcom
 
 
 @pytest.mark.parametrize("command", ALL)
-@pytest.mark.parametrize("outcome", [TOO_OFTEN, Dropped("MsgFreqCtrl"), Unclear("HTTP 429", 429)])
+@pytest.mark.parametrize("outcome", [TOO_OFTEN, Dropped("MsgFreqCtrl"), TurnedAway("HTTP 429", 429)])
 def test_too_fast_waits_a_second_and_longer(command: Command[Any, Any], outcome: Failure) -> None:
     waits = []
     for attempt in range(1, THROTTLED_ATTEMPTS):
@@ -133,8 +132,7 @@ def test_what_was_never_sent_may_always_be_sent_and_reaches_the_backup(command: 
 @pytest.mark.parametrize("code", [70001, 70002, 70003, 70005, 70052, 70101, 60004, 60005])
 def test_a_refused_signature_is_renewed_once(command: Command[Any, Any], code: int) -> None:
     assert after(1, command, Refused(code, "")) == Again(0.0, fresh_signature=True)
-    assert after(2, command, Refused(code, ""), reauthenticated=True) == Stop(Why.SIGNATURE)
-    assert after(THROTTLED_ATTEMPTS, command, Refused(code, "")) == Again(0.0, fresh_signature=True)
+    assert after(2, command, Refused(code, "")) == Stop(Why.SIGNATURE)
 
 
 @pytest.mark.parametrize("command", ALL)
@@ -143,9 +141,15 @@ def test_permanent_codes_are_never_repeated(command: Command[Any, Any], code: in
     assert after(1, command, Refused(code, "")) == Stop(Why.PERMANENT)
 
 
-@pytest.mark.parametrize("status", [301, 302, 400, 401, 403, 404, 413])
-def test_other_http_statuses_are_permanent(status: int) -> None:
-    assert after(1, GET_GROUP_INFO, Unclear("", status)) == Stop(Why.PERMANENT)
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        *(TurnedAway("", status) for status in (301, 302, 400, 401, 403, 404, 413)),
+        *(Unclear("", status) for status in (204, 303, 501, 520)),
+    ],
+)
+def test_other_http_statuses_are_permanent(outcome: Failure) -> None:
+    assert after(1, GET_GROUP_INFO, outcome) == Stop(Why.PERMANENT)
 
 
 def test_one_number_means_different_things() -> None:
@@ -154,48 +158,38 @@ def test_one_number_means_different_things() -> None:
     assert after(1, CREATE_GROUP, quota) == Stop(Why.PERMANENT)
 
 
-@given(commands, failures, st.integers(1, 20), st.floats(0, 60), st.floats(0.1, 60), st.booleans(), st.floats(0, 1))
-def test_no_wait_ends_after_the_deadline(
-    command: Command[Any, Any],
-    outcome: Failure,
-    attempt: int,
-    elapsed: float,
-    deadline: float,
-    reauthenticated: bool,
-    jitter: float,
+@given(commands, failures, st.integers(1, 20), st.floats(0, 60), st.floats(0.1, 60), st.floats(0, 1))
+def test_no_wait_ends_after_the_last_moment_to_begin(
+    command: Command[Any, Any], outcome: Failure, times: int, elapsed: float, latest: float, jitter: float
 ) -> None:
-    decision = after(
-        attempt,
-        command,
-        outcome,
-        elapsed=elapsed,
-        deadline=deadline,
-        reauthenticated=reauthenticated,
-        jitter=jitter,
-    )
+    decision = after(times, command, outcome, elapsed=elapsed, latest=latest, jitter=jitter)
     if isinstance(decision, Again):
-        assert elapsed + decision.wait < deadline
+        assert elapsed + decision.wait < latest
         assert 0 <= decision.wait <= LONGEST_WAIT
-        assert not (decision.fresh_signature and reauthenticated)
-    if elapsed >= deadline:
+    if elapsed >= latest:
         assert isinstance(decision, Stop)
 
 
-@given(commands, failures, st.floats(0, 1), st.booleans())
-def test_every_series_of_one_failure_ends(
-    command: Command[Any, Any], outcome: Failure, jitter: float, reauthenticated: bool
-) -> None:
-    for attempt in range(1, THROTTLED_ATTEMPTS + 2):
-        decision = after(attempt, command, outcome, reauthenticated=reauthenticated, jitter=jitter)
-        if isinstance(decision, Stop):
+@given(commands, st.lists(failures, max_size=30), st.floats(0, 1))
+def test_every_mixture_of_failures_ends(command: Command[Any, Any], outcomes: list[Failure], jitter: float) -> None:
+    """Each kind has its own number of attempts, so that there is an end to all of them together."""
+    troubles = Counter[Trouble | Why]()
+    for outcome in outcomes:
+        trouble = trouble_of(command, outcome)
+        troubles[trouble] += 1
+        if isinstance(after(troubles[trouble], command, outcome, jitter=jitter), Stop):
             return
-        reauthenticated = reauthenticated or decision.fresh_signature
-    pytest.fail("still going")
+    assert len(outcomes) <= UNCLEAR_ATTEMPTS + THROTTLED_ATTEMPTS + CONNECT_ATTEMPTS + SIGNATURE_ATTEMPTS - 4
+
+
+@pytest.mark.parametrize(("total", "attempt", "latest"), [(30.0, 10.0, 27.0), (5.0, 10.0, 4.5), (200.0, 10.0, 190.0)])
+def test_an_attempt_is_left_a_tenth_of_the_time_or_all_it_may_take(total: float, attempt: float, latest: float) -> None:
+    assert latest_start(total, attempt) == pytest.approx(latest)
 
 
 @given(failures, st.integers(1, 10))
-def test_an_unsafe_command_is_repeated_only_if_nothing_was_done(outcome: Failure, attempt: int) -> None:
-    if isinstance(after(attempt, UNSAFE, outcome), Again):
+def test_an_unsafe_command_is_repeated_only_if_nothing_was_done(outcome: Failure, times: int) -> None:
+    if isinstance(after(times, UNSAFE, outcome), Again):
         assert not maybe_done(UNSAFE, outcome)
 
 
@@ -226,7 +220,7 @@ def test_reading_leaves_no_doubt() -> None:
     assert not maybe_done(ADD_GROUP_MEMBER, UNREACHABLE)
 
 
-@pytest.mark.parametrize("outcome", [TOO_OFTEN, Refused(60011, ""), Refused(60018, ""), Unclear("", 429)])
+@pytest.mark.parametrize("outcome", [TOO_OFTEN, Refused(60011, ""), Refused(60018, ""), TurnedAway("", 429)])
 def test_the_gate_speaks_of_the_whole_command(outcome: Failure) -> None:
     assert over_the_ceiling(SEND_GROUP_MSG, outcome)
 

@@ -64,7 +64,7 @@ def _item(call: Call[wire.GroupMsgGetSimpleRequest], message: Message) -> wire.H
     return wire.HistoryMessage(
         from_account=message.sender,
         is_place_msg=place,
-        msg_body=[] if empty else message.body,
+        msg_body=[] if empty else [*message.body],
         msg_priority=message.priority,
         msg_random=message.random,
         msg_seq=message.seq,

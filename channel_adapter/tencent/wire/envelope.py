@@ -5,12 +5,16 @@ HTTP 200 is not success: the verdict is in `ErrorCode`, and `ActionStatus` must 
 """
 
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import from_json
 
 OK = "OK"
 FAIL = "FAIL"
+
+TOO_MANY_REQUESTS: Final = 429  # not documented, but clear
+MAYBE_DONE_STATUSES: Final = frozenset({303, 408})  # of those from 300 to 499, which otherwise mean "not done" [3.4]
 
 
 class WireModel(BaseModel):
@@ -39,6 +43,15 @@ class Reply(WireModel):
     def drop_reason(self) -> str | None:
         """Why a call that reports success was thrown away all the same; None for all commands but sending [17]."""
         return None
+
+
+class SentReply(Reply):
+    """A non-empty `MsgDropReason` beside `ErrorCode` 0 means that nothing was sent [doc 34959]."""
+
+    msg_drop_reason: str | None = Field(None, alias="MsgDropReason")
+
+    def drop_reason(self) -> str | None:
+        return self.msg_drop_reason or None
 
 
 class Verdict(WireModel):
@@ -89,6 +102,14 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
+class TurnedAway:
+    """HTTP sent the request elsewhere or found it wrong before the service saw it: it was not carried out."""
+
+    reason: str
+    http_status: int
+
+
+@dataclass(frozen=True, slots=True)
 class Unclear:
     """The request may have been carried out: timeout, reset, HTTP error, an answer that cannot be read."""
 
@@ -96,28 +117,56 @@ class Unclear:
     http_status: int | None = None
 
 
-Failure = Refused | Dropped | NotSent | Held | Unclear
+Failure = Refused | Dropped | NotSent | Held | TurnedAway | Unclear
 Outcome = Answered[ReplyT] | Failure
 
 
-def judge(reply_type: type[ReplyT], http_status: int, body: bytes) -> Answered[ReplyT] | Refused | Dropped | Unclear:
+def judge(
+    reply_type: type[ReplyT], http_status: int, body: bytes
+) -> Answered[ReplyT] | Refused | Dropped | TurnedAway | Unclear:
     """Decide what an answer means: HTTP status, JSON, shape, `ErrorCode`, in this order [doc 34620; 3.4 of the notes].
 
-    Pure. A status other than 200 and a body that is not an envelope leave it open whether the call was carried out;
-    which of them may be repeated is for `retry` to say.
+    Pure. Statuses of a failing server and a body that is not an envelope leave it open whether the call was carried
+    out; which of them may be repeated is for `retry` to say. A null where a list is documented is an empty list.
     """
     if http_status != 200:
-        return Unclear(f"HTTP {http_status}", http_status)
+        return _judge_status(http_status)
+    reply: ReplyT | None
     try:
         reply = reply_type.model_validate_json(body)
-    except ValidationError:
-        reply = None
+    except ValidationError as unreadable:
+        reply = _without_null_lists(reply_type, body, unreadable)
     if reply is not None and "error_code" in reply.model_fields_set:
         if reply.error_code == 0 and reply.action_status != FAIL:
             dropped = reply.drop_reason()
             return Dropped(dropped) if dropped else Answered(reply)
         return Refused(reply.error_code, reply.error_info)
     return _judge_unexpected(body)
+
+
+def _judge_status(http_status: int) -> TurnedAway | Unclear:
+    reason = f"HTTP {http_status}"
+    if 300 <= http_status < 500 and http_status not in MAYBE_DONE_STATUSES:
+        return TurnedAway(reason, http_status)
+    return Unclear(reason, http_status)
+
+
+def _without_null_lists(reply_type: type[ReplyT], body: bytes, unreadable: ValidationError) -> ReplyT | None:
+    """The reply, if nothing stood in its way but nulls in place of lists."""
+    problems = unreadable.errors(include_url=False, include_context=False)
+    if any(problem["type"] != "list_type" or problem["input"] is not None for problem in problems):
+        return None
+    answer = from_json(body)
+    for problem in problems:
+        *steps, last = problem["loc"]
+        place = answer
+        for step in steps:
+            place = place[step]
+        place[last] = []
+    try:
+        return reply_type.model_validate(answer)
+    except ValidationError:
+        return None
 
 
 def _judge_unexpected(body: bytes) -> Refused | Unclear:

@@ -4,8 +4,8 @@ from typing import Any
 
 from pydantic import Field
 
-from channel_adapter.tencent.wire.envelope import Reply, WireModel
-from channel_adapter.tencent.wire.msg_body import Element
+from channel_adapter.tencent.wire.envelope import Reply, SentReply, WireModel
+from channel_adapter.tencent.wire.msg_body import Element, ReceivedElement
 
 PRIORITY_HIGH, PRIORITY_NORMAL, PRIORITY_LOW = "High", "Normal", "Low"  # [doc 34959]
 PRIORITY_NUMBERS = {PRIORITY_HIGH: 1, PRIORITY_NORMAL: 2, PRIORITY_LOW: 3}  # in history [doc 34971]
@@ -40,15 +40,9 @@ class SendGroupMsgRequest(WireModel):
     group_at_info: list[dict[str, Any]] | None = Field(None, alias="GroupAtInfo")
 
 
-class SendGroupMsgReply(Reply):
-    """A non-empty `MsgDropReason` beside `ErrorCode` 0 means that nothing was sent [doc 34959]."""
-
+class SendGroupMsgReply(SentReply):
     msg_time: int | None = Field(None, alias="MsgTime")
     msg_seq: int | None = Field(None, alias="MsgSeq")
-    msg_drop_reason: str | None = Field(None, alias="MsgDropReason")
-
-    def drop_reason(self) -> str | None:
-        return self.msg_drop_reason or None
 
 
 class ModifyGroupMsgRequest(WireModel):
@@ -99,7 +93,7 @@ class HistoryMessage(WireModel):
     from_account: str = Field("", alias="From_Account")
     is_place_msg: int = Field(0, alias="IsPlaceMsg")
     is_system_msg: int | None = Field(None, alias="IsSystemMsg")
-    msg_body: list[Element] = Field(default_factory=list, alias="MsgBody")
+    msg_body: list[ReceivedElement] = Field(default_factory=list, alias="MsgBody")
     msg_priority: int | None = Field(None, alias="MsgPriority")
     msg_random: int | None = Field(None, alias="MsgRandom")
     msg_seq: int = Field(alias="MsgSeq")

@@ -1,0 +1,149 @@
+"""How a call spends its time: connections, turns, attempts of each kind, and the last moment to begin one."""
+
+import asyncio
+from itertools import pairwise
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from channel_adapter.tencent.catalog import ADD_GROUP_MEMBER, GET_GROUP_INFO, SEND_GROUP_MSG
+from channel_adapter.tencent.client import Attempt, CallFailed, TencentClient, Timeouts
+from channel_adapter.tencent.hosts import HostPair
+from channel_adapter.tencent.rate_limit import CommandLimiter
+from channel_adapter.tencent.wire.envelope import Held, Refused, TurnedAway, Unclear
+from channel_adapter.tencent.wire.members import AddGroupMemberRequest
+from tests.faults.conftest import APP, OK, PRIMARY, PatientClock, Script, refused
+from tests.faults.test_client_answers import FOUND, PLACE, POST, READ, SENT, failure, kinds
+from tests.faults.test_client_network import client_of, serving
+
+UNREACHABLE = aiohttp.ClientConnectorError(PLACE, ConnectionRefusedError(111, "refused"))
+ADDING = AddGroupMemberRequest(group_id="@TGS#_harbor", member_list=[])
+
+
+async def test_a_turn_is_booked_when_there_is_a_connection_for_it() -> None:
+    """Turns that wait for connections would all be used at the same moment, over the limit."""
+    release, arrivals = asyncio.Event(), []
+    loop = asyncio.get_running_loop()
+
+    async def handle(_: web.Request) -> web.Response:
+        arrivals.append(loop.time())
+        if len(arrivals) == 1:
+            await release.wait()
+        return web.json_response(FOUND)
+
+    limiter = CommandLimiter({GET_GROUP_INFO.path: 20})
+    async with serving(handle) as url, client_of(url, concurrency=1, limiter=limiter) as client:
+        calls = [asyncio.create_task(client.call(GET_GROUP_INFO, READ)) for _ in range(4)]
+        await asyncio.sleep(0.3)
+        release.set()
+        await asyncio.gather(*calls)
+    gaps = [later - earlier for earlier, later in pairwise(arrivals[1:])]
+    assert min(gaps) > 0.04
+
+
+@pytest.mark.parametrize(("total", "latest"), [(30.0, 27.0), (5.0, 4.5), (200.0, 190.0)])
+async def test_no_attempt_begins_when_there_is_hardly_time_left_for_its_answer(
+    script: Script, clock: PatientClock, attempts: list[Attempt], total: float, latest: float
+) -> None:
+    """A tenth of the time, at most the timeout of one attempt, is what an attempt needs."""
+    limiter = CommandLimiter({GET_GROUP_INFO.path: 1 / (latest + 0.1)}, clock=clock)
+    script.then(FOUND, FOUND)
+    async with TencentClient(
+        APP, HostPair(PRIMARY), limiter=limiter, clock=clock, observer=attempts.append, timeouts=Timeouts(total=total)
+    ) as client:
+        await client.call(GET_GROUP_INFO, READ)
+        clock.elapsed = 0.11 - latest * 0.01  # the next turn is the margin of the bucket further away
+        with pytest.raises(CallFailed) as caught:
+            await client.call(GET_GROUP_INFO, READ)
+    assert isinstance(caught.value.outcome, Held)
+    assert len(script.sent) == 1
+
+
+async def test_a_wait_that_would_leave_no_time_for_an_answer_is_not_begun(script: Script, clock: PatientClock) -> None:
+    script.then(refused(60007), refused(60007), FOUND)
+    async with TencentClient(APP, HostPair(PRIMARY), clock=clock) as client:
+        # waits of 1.2 to 1.5 s and 2.4 to 3 s; the second one would end between 3.6 and 4.5 s
+        with pytest.raises(CallFailed) as caught:
+            await client.call(GET_GROUP_INFO, READ, deadline=3.9)
+    assert (caught.value.attempts, len(clock.waits)) == (2, 1)
+
+
+async def test_troubles_of_different_kinds_are_counted_apart(
+    client: TencentClient, script: Script, attempts: list[Attempt]
+) -> None:
+    """Three attempts without a connection do not use up those of a read that got no answer."""
+    script.then(UNREACHABLE, UNREACHABLE, UNREACHABLE, TimeoutError(), TimeoutError(), FOUND)
+    async with client:
+        await client.call(GET_GROUP_INFO, READ)
+    assert kinds(attempts) == ["notsent"] * 3 + ["unclear"] * 2 + ["answered"]
+
+
+async def test_each_kind_of_trouble_waits_from_its_own_beginning(
+    client: TencentClient, script: Script, clock: PatientClock
+) -> None:
+    script.then(UNREACHABLE, UNREACHABLE, TimeoutError(), FOUND)
+    async with client:
+        await client.call(GET_GROUP_INFO, READ)
+    assert 0.72 <= clock.waits[1] <= 0.90
+    assert 0.36 <= clock.waits[2] <= 0.45
+
+
+@pytest.mark.parametrize("status", [301, 307, 308, 400, 401, 403, 404, 405, 413])
+async def test_a_write_that_was_turned_away_was_not_carried_out(
+    client: TencentClient, script: Script, status: int
+) -> None:
+    script.then((status, "<html>elsewhere</html>"))
+    async with client:
+        with pytest.raises(CallFailed) as caught:
+            await client.call(ADD_GROUP_MEMBER, ADDING)
+    assert caught.value.outcome == TurnedAway(f"HTTP {status}", status)
+    assert str(caught.value) == f"add_group_member was not carried out: HTTP {status}"
+
+
+@pytest.mark.parametrize("status", [204, 303, 501, 505, 520])
+async def test_a_write_with_an_odd_status_may_have_been_carried_out(
+    client: TencentClient, script: Script, status: int
+) -> None:
+    script.then((status, ""))
+    async with client:
+        with pytest.raises(CallFailed, match="may or may not have been carried out") as caught:
+            await client.call(ADD_GROUP_MEMBER, ADDING)
+    assert caught.value.outcome == Unclear(f"HTTP {status}", status)
+
+
+async def test_an_attempt_that_got_no_turn_is_not_counted(script: Script, clock: PatientClock) -> None:
+    limiter = CommandLimiter({GET_GROUP_INFO.path: 0.1}, clock=clock)
+    script.then((502, ""))
+    async with TencentClient(
+        APP, HostPair(PRIMARY), limiter=limiter, clock=clock, timeouts=Timeouts(total=5)
+    ) as client:
+        with pytest.raises(CallFailed) as caught:
+            await client.call(GET_GROUP_INFO, READ)
+    assert caught.value.attempts == len(script.sent) == 1
+    assert "attempts" not in str(caught.value)
+
+
+async def test_a_failed_call_tells_whether_an_earlier_attempt_is_in_doubt(
+    client: TencentClient, script: Script
+) -> None:
+    script.then(TimeoutError(), refused(10007))
+    async with client:
+        with pytest.raises(CallFailed) as caught:
+            await client.call(SEND_GROUP_MSG, POST)
+        assert (caught.value.outcome, caught.value.in_doubt) == (Refused(10007, "no"), True)
+        script.then(refused(60007), refused(10007))
+        with pytest.raises(CallFailed) as caught:
+            await client.call(SEND_GROUP_MSG, POST)
+        assert (caught.value.outcome, caught.value.in_doubt) == (Refused(10007, "no"), False)
+    script.then(TimeoutError(), refused(10007))
+    assert not (await failure(client)).in_doubt  # reading leaves nothing behind
+
+
+async def test_a_raw_call_takes_members_in_any_shape(client: TencentClient, script: Script) -> None:
+    answer = SENT | {"MsgSeq": "twelve", "MsgTime": None}
+    script.then(answer)
+    async with client:
+        assert await client.call_raw("group_open_http_svc", "send_group_msg", {}) == answer
+        script.then(OK | {"GroupInfo": {"renamed": True}})
+        assert (await client.call_raw("group_open_http_svc", "get_group_info", {}))["GroupInfo"] == {"renamed": True}
