@@ -7,12 +7,13 @@ from typing import Any, Self
 
 from channel_adapter.errors import ConfigurationError
 from channel_adapter.services.accounts import Accounts
+from channel_adapter.services.bulk import BulkTerms
 from channel_adapter.services.channels import Channels
 from channel_adapter.services.directory import Directory
 from channel_adapter.services.doctor import Doctor, Finding
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.services.history import History
-from channel_adapter.services.joined import JoinedList
+from channel_adapter.services.joined import JoinedList, JoinedPages
 from channel_adapter.services.posts import Posts
 from channel_adapter.services.roles import Roles
 from channel_adapter.services.subscriptions import Subscriptions
@@ -53,16 +54,17 @@ class ChannelAdapter:
             clock=clock,
         )
         sizes = limits.GROUP_PROFILE if own.profile_limits == "current" else limits.GROUP_PROFILE_LEGACY
-        self.accounts = Accounts(gateway, settings.concurrency)
-        self.channels = Channels(gateway, directory, JoinedList(gateway, directory, settings.concurrency), sizes)
+        terms = BulkTerms(settings.concurrency, settings.total_seconds, clock)
+        self.accounts = Accounts(gateway, terms)
+        joined = JoinedPages(gateway, settings.concurrency)
+        self.channels = Channels(gateway, directory, JoinedList(joined, directory), sizes)
         self.subscriptions = Subscriptions(
             gateway,
             directory,
-            self.accounts,
+            terms,
             add_per_call=settings.subscriptions.add_per_call,
             remove_per_call=settings.subscriptions.remove_per_call,
             notify=settings.subscriptions.notify,
-            concurrency=settings.concurrency,
         )
         self.posts = Posts(
             gateway,

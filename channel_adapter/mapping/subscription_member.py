@@ -16,6 +16,8 @@ NOTIFICATIONS: Final = {
     members.DISCARD: Notifications.OFF,
 }
 
+MSG_FLAGS: Final = {notifications: flag for flag, notifications in NOTIFICATIONS.items()}
+
 ADD_OUTCOMES: Final = {
     members.RESULT_ADDED: OutcomeKind.ADDED,
     members.RESULT_ALREADY: OutcomeKind.ALREADY,

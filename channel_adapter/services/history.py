@@ -38,6 +38,10 @@ class History:
         page = await self._page(channel, seq, 1)
         return next((message for message in page if message.msg_seq == seq and is_post(message)), None)
 
+    def between(self, channel: ChannelId, lowest: int, top: int) -> AsyncIterator[messages.HistoryMessage]:
+        """Messages of every kind from `top` down to `lowest`, as far as history reaches."""
+        return self._downwards(channel, top, lowest)
+
     async def latest(self, channel: ChannelId) -> list[messages.HistoryMessage]:
         """The newest messages, one page of them."""
         return await self._page(channel, None, PAGE)

@@ -1,8 +1,9 @@
 """The joined-group list of a person, narrowed to channels: pages and tags side by side."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import TypeVar
 
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.subscription import Subscription
@@ -16,6 +17,11 @@ from channel_adapter.tencent.batching import concurrently
 from channel_adapter.tencent.catalog import GET_JOINED_GROUP_LIST
 from channel_adapter.tencent.wire import groups
 
+Ask = Callable[[int, int], groups.GetJoinedGroupListRequest]
+"""The request for one page, given offset and size."""
+
+R = TypeVar("R")
+
 
 @dataclass(frozen=True, slots=True)
 class _Page:
@@ -23,48 +29,66 @@ class _Page:
     groups: list[groups.JoinedGroup]
 
 
-class JoinedList:
-    """Always asks for Communities without topics by type, and tells channels from other groups by their tag [5][6]."""
+class JoinedPages:
+    """Pages of joined-group lists, several at once, in smaller steps where an answer would be over 1 MB [5]."""
 
-    def __init__(self, gateway: Gateway, directory: Directory, concurrency: int) -> None:
+    def __init__(self, gateway: Gateway, concurrency: int) -> None:
         self._gateway = gateway
-        self._directory = directory
         self._concurrency = concurrency
         self._page_size = limits.JOINED_GROUPS_PER_PAGE
 
-    async def channels(self, user: UserId) -> AsyncIterator[Subscription]:
-        """Every channel of a person once; the list may shift between pages, so groups are told apart by id [5]."""
+    async def each(self, ask: Ask, work: Callable[[list[groups.JoinedGroup]], Awaitable[R]]) -> AsyncGenerator[R, None]:
+        """What `work` makes of every page, in the order of the list; a group may stand on two pages of a list that
+        shifts meanwhile.
+        """
         size = self._page_size
-        first = await self._page(user, 0, size)
-        seen: set[ChannelId] = set()
+        first = await self._page(ask, 0, size)
 
-        async def fetch(offset: int) -> list[Subscription]:
-            page = first if offset == 0 else await self._page(user, offset, size)
-            return await self._channels_among(user, page)
+        async def fetch(offset: int) -> R:
+            page = first if offset == 0 else await self._page(ask, offset, size)
+            return await work(page.groups)
 
         offsets = range(0, max(first.total, 1), size)
         async with aclosing(concurrently(offsets, fetch, limit=self._concurrency, ordered=True)) as pages:
-            async for found in pages:
-                for mine in found:
-                    if mine.channel.id not in seen:
-                        seen.add(mine.channel.id)
-                        yield mine
+            async for made in pages:
+                yield made
 
-    async def _page(self, user: UserId, offset: int, size: int) -> _Page:
-        """One page of the list; in smaller steps when the answer would be over 1 MB [5]."""
+    async def _page(self, ask: Ask, offset: int, size: int) -> _Page:
         try:
-            reply = await self._gateway.call(GET_JOINED_GROUP_LIST, _request(user, offset, size))
+            reply = await self._gateway.call(GET_JOINED_GROUP_LIST, ask(offset, size))
         except ChannelAdapterError as error:
             if error.code != codes.REPLY_TOO_LARGE or size <= limits.JOINED_GROUPS_PER_PAGE_SMALL:
                 raise
         else:
             return _Page(reply.total_count, reply.group_id_list)
         self._page_size = step = limits.JOINED_GROUPS_PER_PAGE_SMALL
-        parts = [await self._page(user, start, step) for start in range(offset, offset + size, step)]
+        parts = [await self._page(ask, start, step) for start in range(offset, offset + size, step)]
         return _Page(parts[-1].total, [item for part in parts for item in part.groups])
 
-    async def _channels_among(self, user: UserId, page: _Page) -> list[Subscription]:
-        found = {ChannelId(item.group_id): item for item in page.groups}
+
+class JoinedList:
+    """Always asks for Communities without topics by type, and tells channels from other groups by their tag [5][6]."""
+
+    def __init__(self, pages: JoinedPages, directory: Directory) -> None:
+        self._pages = pages
+        self._directory = directory
+
+    async def channels(self, user: UserId) -> AsyncIterator[Subscription]:
+        """Every channel of a person once; the list may shift between pages, so groups are told apart by id [5]."""
+        seen: set[ChannelId] = set()
+
+        async def work(page: list[groups.JoinedGroup]) -> list[Subscription]:
+            return await self._channels_among(user, page)
+
+        async with aclosing(self._pages.each(lambda start, size: _request(user, start, size), work)) as pages:
+            async for found in pages:
+                for mine in found:
+                    if mine.channel.id not in seen:
+                        seen.add(mine.channel.id)
+                        yield mine
+
+    async def _channels_among(self, user: UserId, page: list[groups.JoinedGroup]) -> list[Subscription]:
+        found = {ChannelId(item.group_id): item for item in page}
         tagged = await self._directory.fields(list(found))
         keys = self._directory.keys
         return [

@@ -1,0 +1,28 @@
+"""What became of putting a channel into a person's conversation group, or taking it out."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class FilingKind(StrEnum):
+    """One person and one channel. Filing never decides whether a subscription worked."""
+
+    FILED = "filed"
+    TAKEN_OUT = "taken_out"
+    LEFT_OUT = "left_out"  # not tried: too many people in one call; sync them later
+    FULL = "full"  # the person has as many filed conversations or groups as the service allows
+    UNSUPPORTED = "unsupported"  # the edition has no conversation groups
+    FAILED = "failed"  # asking again finishes it
+
+
+@dataclass(frozen=True, slots=True)
+class Filing:
+    """`reason` says more where there is more to say."""
+
+    kind: FilingKind
+    reason: str = ""
+
+    @property
+    def done(self) -> bool:
+        """The conversation group is as it should be."""
+        return self.kind in (FilingKind.FILED, FilingKind.TAKEN_OUT)

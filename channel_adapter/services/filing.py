@@ -1,0 +1,147 @@
+"""Filing channels in a person's conversation group beside a subscription, which it never holds up."""
+
+from collections.abc import Collection, Sequence
+
+from cachetools import LRUCache
+
+from channel_adapter.domain.filing import Filing, FilingKind
+from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.errors import ChannelAdapterError
+from channel_adapter.mapping.unread_groups import FULL, Conversation
+from channel_adapter.services.bulk import TRANSIENT
+from channel_adapter.services.conversation_groups import ConversationGroups, Failures
+from channel_adapter.tencent import codes
+from channel_adapter.tencent.clock import Clock
+
+REMEMBERED = 20_000
+"""People whose group is known to exist; each is a few hundred bytes."""
+
+IN_A_ROW = 5
+"""Filings without an answer after which the next ones are not tried for a while."""
+PAUSE_SECONDS = 10.0
+EDITION_SECONDS = 300.0
+"""For so long a refusal because of the edition is believed."""
+
+LATER = "too many people in one call to file each; file=True does, and so does unread.sync_many later"
+ONCE_MORE = "asking again finishes it, and so does unread.sync"
+
+
+class FilingDesk:
+    """Knows the group's name and for whom it exists. Every failure is an outcome."""
+
+    def __init__(self, folders: ConversationGroups, *, name: str, on: bool, most_people: int, clock: Clock) -> None:
+        self.name = name
+        self._folders = folders
+        self._on = on
+        self._most_people = most_people
+        self._clock = clock
+        self._known: LRUCache[UserId, bool] = LRUCache(REMEMBERED)
+        self._unanswered = 0
+        self._closed: Filing | None = None
+        self._opens_at = 0.0
+
+    def shift(self, people: object, wanted: bool | None) -> "Shift | None":
+        """Who is filed in one call about `people`; None: nobody. `wanted` is the caller's word, None the settings'."""
+        if wanted is False or (wanted is None and not self._on):
+            return None
+        too_many = isinstance(people, Collection) and len(people) > self._most_people
+        return Shift(self, None if wanted else 0 if too_many else self._most_people)
+
+    async def file(self, user: UserId, channels: Sequence[ChannelId]) -> dict[ChannelId, Filing]:
+        """Put channels into the person's group, up to 100 a call; reads first only where the group is not known."""
+        if closed := self._is_closed():
+            return dict.fromkeys(channels, closed)
+        wanted = [Conversation(channel) for channel in dict.fromkeys(channels)]
+        try:
+            return self._outcomes(wanted, await self._put(user, wanted), FilingKind.FILED)
+        except ChannelAdapterError as error:
+            return dict.fromkeys(channels, self._failed(error))
+
+    async def unfile(self, user: UserId, channels: Sequence[ChannelId]) -> dict[ChannelId, Filing]:
+        """Take channels out of the person's group; what is not in it, or has no group to be in, is out."""
+        if closed := self._is_closed():
+            return dict.fromkeys(channels, closed)
+        unwanted = [Conversation(channel) for channel in dict.fromkeys(channels)]
+        try:
+            failures = await self._folders.take(user, self.name, unwanted)
+            return self._outcomes(unwanted, failures, FilingKind.TAKEN_OUT)
+        except ChannelAdapterError as error:
+            if error.code == codes.CONTACT_NO_SUCH_ACCOUNT:  # nobody has no groups
+                return dict.fromkeys(channels, Filing(FilingKind.TAKEN_OUT))
+            return dict.fromkeys(channels, self._failed(error))
+
+    def forget(self, user: UserId) -> None:
+        """The person's group may be gone: read before the next filing."""
+        self._known.pop(user, None)
+
+    async def _put(self, user: UserId, wanted: Sequence[Conversation]) -> Failures:
+        exists, missing = bool(self._known.get(user)), wanted
+        if not exists:
+            filed = await self._folders.first_page(user)
+            exists = filed.has(self.name)
+            inside = set(filed.of(self.name))
+            missing = [each for each in wanted if each not in inside]
+        failures = await self._folders.put(user, self.name, missing, exists=exists)
+        if len(failures) < len(wanted):
+            self._known[user] = True
+        return failures
+
+    def _outcomes(
+        self, conversations: Sequence[Conversation], failures: Failures, kind: FilingKind
+    ) -> dict[ChannelId, Filing]:
+        self._unanswered = 0
+        return {
+            ChannelId(each.id): _refused(*failures[each]) if each in failures else Filing(kind)
+            for each in conversations
+        }
+
+    def _failed(self, error: ChannelAdapterError) -> Filing:
+        """The outcome for an error; a low edition, and silence, are remembered for a while."""
+        if error.code == codes.CONTACT_EDITION_TOO_LOW:
+            self._close(Filing(FilingKind.UNSUPPORTED, "the app's edition has no conversation groups"), EDITION_SECONDS)
+            return Filing(FilingKind.UNSUPPORTED, "the app's edition has no conversation groups")
+        failed = Filing(FilingKind.FAILED, f"{error.message}; {ONCE_MORE}")
+        if isinstance(error, TRANSIENT):
+            self._unanswered += 1
+            if self._unanswered >= IN_A_ROW:
+                self._close(failed, PAUSE_SECONDS)
+        return failed
+
+    def _close(self, reason: Filing, seconds: float) -> None:
+        self._closed, self._opens_at = reason, self._clock.monotonic() + seconds
+
+    def _is_closed(self) -> Filing | None:
+        return self._closed if self._closed and self._clock.monotonic() < self._opens_at else None
+
+
+class Shift:
+    """The filing of one bulk call, which is left out once it has been `most` people's; None: never."""
+
+    def __init__(self, desk: FilingDesk, most: int | None) -> None:
+        self._desk = desk
+        self._most = most
+        self._people = 0
+
+    async def file(self, user: UserId, channel: ChannelId) -> Filing:
+        """Put one channel into one person's group."""
+        return (await self._desk.file(user, [channel]))[channel] if self._takes_one_more() else LEFT_OUT
+
+    async def unfile(self, user: UserId, channel: ChannelId) -> Filing:
+        """Take one channel out of one person's group."""
+        return (await self._desk.unfile(user, [channel]))[channel] if self._takes_one_more() else LEFT_OUT
+
+    def _takes_one_more(self) -> bool:
+        self._people += 1
+        return self._most is None or self._people <= self._most
+
+
+LEFT_OUT = Filing(FilingKind.LEFT_OUT, LATER)
+
+
+def _refused(code: int, text: str) -> Filing:
+    """What a refusal of one conversation comes to."""
+    if code in FULL:
+        return Filing(FilingKind.FULL, "the person's conversation groups are full")
+    if code == codes.CONVERSATION_UNRESOLVED:
+        return Filing(FilingKind.FAILED, "the channel is gone")
+    return Filing(FilingKind.FAILED, f"{text or 'refused'} ({code})")

@@ -1,0 +1,76 @@
+"""Moving a person's read position in a channel, by the one command there is for it [conversations 2.4]."""
+
+from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.errors import ChannelAdapterError, NotFoundError
+from channel_adapter.mapping import unread_groups as mapping
+from channel_adapter.services.gateway import Gateway
+from channel_adapter.services.membership import Membership
+from channel_adapter.services.uncounted import Uncounted
+from channel_adapter.services.unread_counts import Counting
+from channel_adapter.tencent.batching import concurrently
+from channel_adapter.tencent.catalog import SET_UNREAD_MSG_NUM
+from channel_adapter.tencent.wire import groups
+
+TRIES = 3
+"""The command counts from the end, so a post that comes in between moves the goal; then it is set again."""
+
+
+class ReadPositions:
+    """`set_unread_msg_num` is meant for migration and tells nobody [doc 34909]."""
+
+    def __init__(
+        self, gateway: Gateway, membership: Membership, counting: Counting, uncounted: Uncounted, *, concurrency: int
+    ) -> None:
+        self._gateway = gateway
+        self._membership = membership
+        self._counting = counting
+        self._uncounted = uncounted
+        self._concurrency = concurrency
+
+    async def mark(self, user: UserId, channel: ChannelId, up_to: int | None) -> int:
+        """Everything up to a post, or everything, is read; how many are left."""
+        member = await self._membership.require(user, channel)
+        if up_to is None:
+            await self._set(user, channel, 0)
+            return 0
+        last = await self._last(channel)
+        number = mapping.unread_number(last, up_to)
+        for _ in range(TRIES):
+            if member.msg_seq is not None and member.msg_seq >= up_to and last - member.msg_seq <= number:
+                break
+            await self._set(user, channel, number)
+            member, last = await self._membership.require(user, channel), await self._last(channel)
+            if member.msg_seq == up_to:
+                break
+            number = mapping.unread_number(last, up_to)
+        counted = mapping.count(last + 1, member, self._uncounted.of(channel))
+        return counted[0] if counted is not None else number
+
+    async def mark_all(self, user: UserId) -> tuple[ChannelId, ...]:
+        """Every channel with something behind the read position; raises the first error when all were tried."""
+        rows = await self._counting.rows(user, groups.COMMUNITY)
+        unread = [row.id for row in rows if row.is_channel and row.behind]
+        marked: list[ChannelId] = []
+        errors: list[ChannelAdapterError] = []
+
+        async def mark(channel: ChannelId) -> None:
+            try:
+                await self._set(user, channel, 0)
+                marked.append(channel)
+            except NotFoundError:  # the channel is gone by now
+                return
+            except ChannelAdapterError as error:
+                errors.append(error)
+
+        async for _ in concurrently(unread, mark, limit=self._concurrency):
+            continue
+        if errors:
+            raise errors[0]
+        return tuple(channel for channel in unread if channel in set(marked))
+
+    async def _last(self, channel: ChannelId) -> int:
+        return (await self._counting.next_number(channel) or 1) - 1
+
+    async def _set(self, user: UserId, channel: ChannelId, number: int) -> None:
+        request = groups.SetUnreadMsgNumRequest(group_id=channel, member_account=user, unread_msg_num=number)
+        await self._gateway.call(SET_UNREAD_MSG_NUM, request)

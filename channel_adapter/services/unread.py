@@ -1,0 +1,196 @@
+"""What people have not read, their conversation groups, and their marks."""
+
+from collections.abc import Iterable
+
+from channel_adapter.domain.filing import Filing
+from channel_adapter.domain.ids import ChannelId
+from channel_adapter.domain.post import PostRef
+from channel_adapter.domain.unread import ConversationGroup, Marks, Synced, Unread
+from channel_adapter.errors import ChannelAdapterError, ConflictError, InvalidError
+from channel_adapter.mapping import ids
+from channel_adapter.mapping import unread_groups as mapping
+from channel_adapter.services.bulk import Users
+from channel_adapter.services.conversation_groups import ConversationGroups
+from channel_adapter.services.filing import FilingDesk
+from channel_adapter.services.per_person import PerPerson
+from channel_adapter.services.read_positions import ReadPositions
+from channel_adapter.services.unread_counts import Counting
+from channel_adapter.services.unread_marks import Marking
+from channel_adapter.services.unread_sync import Syncing
+from channel_adapter.tencent import codes, limits
+from channel_adapter.tencent.paging import Page, Pages
+from channel_adapter.tencent.wire import contact_groups as wire
+
+
+class Unreads:
+    """Every method takes a channel by slug or by id. Someone the app does not know is a NotFoundError."""
+
+    def __init__(
+        self,
+        counting: Counting,
+        positions: ReadPositions,
+        syncing: Syncing,
+        folders: ConversationGroups,
+        desk: FilingDesk,
+        marking: Marking,
+        *,
+        concurrency: int,
+    ) -> None:
+        self._counting = counting
+        self._positions = positions
+        self._syncing = syncing
+        self._folders = folders
+        self._desk = desk
+        self._marking = marking
+        self._concurrency = concurrency
+
+    async def of(self, user: str, *, exact: bool = False, explain: bool = False) -> Unread:
+        """A person's channels with their counts, the badge over them, and the same sum for their other groups.
+
+        Costs the pages of the joined-group list, and one call for 50 groups whose tag is not remembered. Where the
+        service does not count by itself, recalled and quiet posts are left out as far as this process knows of them;
+        with `exact` history is read behind each read position, 20 posts a call, for those of other processes.
+        `explain` adds the inputs of every count. Whoever owns a channel has it in the list too.
+        """
+        return await self._counting.of(ids.user_id(user), exact=exact, explain=explain)
+
+    def of_many(
+        self, users: Users, *, exact: bool = False, explain: bool = False, cursor: int = 0
+    ) -> PerPerson[Unread]:
+        """The same for many people, in their order; `async for` over it.
+
+        Somebody who cannot be counted comes with a `problem`. The iterator's `cursor` is where to resume another time.
+        """
+        return PerPerson(
+            users,
+            lambda user: self._counting.of(user, exact=exact, explain=explain),
+            lambda user, why: Unread(user=user, problem=why),
+            cursor=cursor,
+            at_once=self._concurrency,
+        )
+
+    async def mark_read(self, user: str, channel: str, up_to: int | PostRef | None = None) -> int:
+        """Everything, or everything up to a post, is read; gives how many posts are left unread.
+
+        Never makes read posts unread. Phones that are online hear nothing of it [doc 34909]. Raises InvalidError for a
+        post that is not there yet, NotFoundError for who is not in the channel.
+        """
+        wanted = ids.channel_id(channel)
+        if isinstance(up_to, PostRef):
+            if up_to.channel != wanted:
+                raise InvalidError(f"up_to: post {up_to.seq} is one of {up_to.channel}", field="up_to")
+            up_to = up_to.seq
+        return await self._positions.mark(ids.user_id(user), wanted, up_to)
+
+    async def mark_all_read(self, user: str) -> tuple[ChannelId, ...]:
+        """Everything in every channel is read; gives the channels where something was not.
+
+        After a failure the others are marked all the same, and repeating marks the rest.
+        """
+        return await self._positions.mark_all(ids.user_id(user))
+
+    def groups(self, user: str, *, cursor: int = 0) -> Pages[ConversationGroup, int]:
+        """The person's conversation groups with what is in them, from number `cursor` on; 20 at most."""
+        wanted = ids.user_id(user)
+        most = limits.CONTACT_GROUPS_PER_USER
+        if isinstance(cursor, bool) or not isinstance(cursor, int) or not 0 <= cursor <= most:
+            raise InvalidError(f"cursor: {cursor!r} is not 0 to {most}", field="cursor", limit=most)
+
+        async def fetch(start: int) -> Page[ConversationGroup, int]:
+            return Page((await self._folders.read(wanted)).as_groups()[start:], None)
+
+        return Pages(fetch, cursor)
+
+    async def sync(self, user: str) -> Synced:
+        """Make the person's group of channels hold exactly the channels they follow; says what it changed.
+
+        Takes out channels that are gone, not followed or no longer channels; keeps what the person put there by hand,
+        unless `unread.keep_by_hand` is off. A full group is told in `failed`. Running it again changes nothing.
+        """
+        wanted = ids.user_id(user)
+        self._desk.forget(wanted)
+        return await self._syncing.sync(wanted)
+
+    def sync_many(self, users: Users, *, cursor: int = 0) -> PerPerson[Synced]:
+        """`sync` for many people, in their order; `async for` over it.
+
+        Its `cursor` says where to resume another time, with the same people. Somebody who cannot be synced comes with
+        a `problem`; when five people in a row got no answer the error is raised.
+        """
+        return PerPerson(
+            users,
+            self.sync,
+            lambda user, why: Synced(user=user, problem=why),
+            cursor=cursor,
+            at_once=self._concurrency,
+        )
+
+    async def file(self, user: str, channels: Iterable[str]) -> dict[ChannelId, Filing]:
+        """Put channels into the person's group, 100 a call: what subscribing does by itself."""
+        return await self._desk.file(ids.user_id(user), _channels(channels))
+
+    async def unfile(self, user: str, channels: Iterable[str]) -> dict[ChannelId, Filing]:
+        """Take channels out of the person's group, 100 a call: what unsubscribing does, and a phone does not."""
+        return await self._desk.unfile(ids.user_id(user), _channels(channels))
+
+    async def rename(self, user: str, new: str, *, old: str | None = None) -> bool:
+        """Give a person's group another name, 32 bytes at most; False when it has been renamed already.
+
+        `old` is the name in the settings if it is not given. The settings do not change: once they name another group,
+        `rename` moves people from the old name to the new one. Raises NotFoundError without such a group,
+        ConflictError when both are there.
+        """
+        wanted, new = ids.user_id(user), mapping.group_name(new, "new")
+        old = self._desk.name if old is None else mapping.group_name(old, "old")
+        if old == new:
+            return False
+        self._desk.forget(wanted)
+        try:
+            await self._folders.rename(wanted, old, new)
+        except ChannelAdapterError as error:
+            if error.code not in (codes.NO_SUCH_CONTACT_GROUP, codes.CONTACT_BAD_PARAMETER):
+                raise
+            filed = await self._folders.first_page(wanted)
+            if not filed.has(new):
+                raise
+            if filed.has(old):
+                message = f"{wanted!r} has a group {old!r} and a group {new!r}; remove one of them"
+                raise ConflictError(message, field="new", origin=error.origin) from error
+            return False
+        return True
+
+    async def remove(self, user: str, name: str | None = None) -> bool:
+        """Delete a person's group, the one of channels if no `name` is given; its conversations stay. False: none."""
+        wanted = ids.user_id(user)
+        name = self._desk.name if name is None else mapping.group_name(name)
+        self._desk.forget(wanted)
+        return await self._folders.delete(wanted, name)
+
+    async def star(self, user: str, channel: str, *, on: bool = True) -> None:
+        """Mark a channel as important for a person, or no longer."""
+        await self._mark(user, channel, {wire.BIT_STAR: on})
+
+    async def hide(self, user: str, channel: str, *, on: bool = True) -> None:
+        """Mark a channel as hidden from a person's list, or no longer."""
+        await self._mark(user, channel, {wire.BIT_HIDE: on})
+
+    async def fold(self, user: str, channel: str, *, on: bool = True) -> None:
+        """Mark a channel as folded away in a person's list, or no longer."""
+        await self._mark(user, channel, {wire.BIT_FOLD: on})
+
+    async def note(self, user: str, channel: str, text: str) -> None:
+        """Set a text of the app's own on a person's channel, 256 bytes; "" clears it."""
+        await self._marking.set(ids.user_id(user), ids.channel_id(channel), {}, mapping.custom_mark(text))
+
+    async def marks(self, user: str, channel: str) -> Marks:
+        """The marks a person has on a channel."""
+        return await self._marking.of(ids.user_id(user), ids.channel_id(channel))
+
+    async def _mark(self, user: str, channel: str, bits: dict[int, bool]) -> None:
+        await self._marking.set(ids.user_id(user), ids.channel_id(channel), bits)
+
+
+def _channels(channels: Iterable[str]) -> list[ChannelId]:
+    if isinstance(channels, str):
+        raise InvalidError(f"channels: {channels!r} is one text; give a list of ids", field="channels")
+    return [ids.channel_id(channel) for channel in channels]

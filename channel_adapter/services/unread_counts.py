@@ -1,0 +1,174 @@
+"""Counting what a person has not read, from the cheapest source that knows it [12]."""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+
+from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.domain.subscription import Notifications
+from channel_adapter.domain.unread import ChannelUnread, CountSource, Explanation, Unread
+from channel_adapter.errors import ChannelAdapterError
+from channel_adapter.mapping import unread_groups as mapping
+from channel_adapter.mapping.channel_group import moment
+from channel_adapter.mapping.subscription_member import NOTIFICATIONS
+from channel_adapter.services.directory import Directory
+from channel_adapter.services.gateway import Gateway
+from channel_adapter.services.joined import JoinedPages
+from channel_adapter.services.membership import Membership
+from channel_adapter.services.uncounted import Uncounted
+from channel_adapter.tencent import codes
+from channel_adapter.tencent.catalog import GET_GROUP_INFO
+from channel_adapter.tencent.wire import groups
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One group of a person with its count; `count` is None while the list alone could not tell."""
+
+    group: groups.JoinedGroup
+    is_channel: bool
+    count: int | None
+    explanation: Explanation | None
+
+    @property
+    def id(self) -> ChannelId:
+        """The group's id, of a channel or not."""
+        return ChannelId(self.group.group_id)
+
+    @property
+    def behind(self) -> bool:
+        """Is there a message behind the read position, be it one that does not count?"""
+        told = self.explanation
+        if told is None or told.last_post is None or told.read_up_to is None:
+            return bool(self.count)
+        return told.last_post > told.read_up_to
+
+    @property
+    def notifications(self) -> Notifications:
+        """How new posts reach the person."""
+        own = self.group.self_info
+        return NOTIFICATIONS.get((own.msg_flag if own else None) or "", Notifications.ALL)
+
+
+class Counting:
+    """Reads the list of joined groups by type; what it lacks is asked for group by group."""
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        pages: JoinedPages,
+        directory: Directory,
+        membership: Membership,
+        uncounted: Uncounted,
+    ) -> None:
+        self._gateway = gateway
+        self._pages = pages
+        self._directory = directory
+        self._membership = membership
+        self._uncounted = uncounted
+        self._fallback = 0  # which of the lists of own fields the service knows
+
+    async def of(self, user: UserId, *, exact: bool, explain: bool) -> Unread:
+        """A person's two numbers and their channels, in the order of the list."""
+        lists = await asyncio.gather(*(self.rows(user, kind) for kind in mapping.COUNTED_TYPES))
+        rows = [row for found in lists for row in found]
+        if exact:
+            rows = await asyncio.gather(*(self._looked_at(row) for row in rows))
+        loud = [row for row in rows if row.notifications is Notifications.ALL]
+        return Unread(
+            user=user,
+            channels=tuple(_channel_unread(row, explain=explain) for row in rows if row.is_channel),
+            badge=sum(row.count or 0 for row in loud if row.is_channel),
+            chats=sum(row.count or 0 for row in loud if not row.is_channel),
+        )
+
+    async def rows(self, user: UserId, kind: str) -> list[Row]:
+        """The person's groups of one type, each once and counted."""
+        rows = await self._listed(user, kind)
+        missing = {place: row for place, row in enumerate(rows) if row.count is None}
+        if missing:
+            for place, row in zip(missing, await self._asked_one_by_one(user, missing), strict=True):
+                rows[place] = row
+        return rows
+
+    async def _listed(self, user: UserId, kind: str) -> list[Row]:
+        """What the list alone says. A service that refuses a field it does not know is asked for fewer."""
+        level = self._fallback
+        while True:
+            try:
+                found = await self._every_page(user, kind, level)
+            except ChannelAdapterError as error:
+                if error.code != codes.BAD_PARAMETER or level + 1 == len(mapping.SELF_FIELDS):
+                    raise
+                level += 1
+            else:
+                self._fallback = max(self._fallback, level)
+                return found
+
+    async def _every_page(self, user: UserId, kind: str, level: int) -> list[Row]:
+        def ask(start: int, size: int) -> groups.GetJoinedGroupListRequest:
+            return mapping.joined_request(user, start, size, kind, level)
+
+        rows: dict[str, Row] = {}  # the list may shift between pages
+        async with aclosing(self._pages.each(ask, self._counted)) as pages:
+            async for page in pages:
+                rows.update({row.group.group_id: row for row in page})
+        return list(rows.values())
+
+    async def _counted(self, page: list[groups.JoinedGroup]) -> list[Row]:
+        ids = [ChannelId(item.group_id) for item in page]
+        channels: Mapping[ChannelId, object] = {}
+        if any(mapping.Conversation(each).may_be_channel for each in ids):
+            channels = await self._directory.fields(ids)
+        return [self._row(item, is_channel=item.group_id in channels) for item in page]
+
+    def _row(self, item: groups.JoinedGroup, *, is_channel: bool) -> Row:
+        counted = mapping.count(item.next_msg_seq, item.self_info, self._uncounted.of(ChannelId(item.group_id)))
+        return Row(item, is_channel, *(counted or (None, None)))
+
+    async def _asked_one_by_one(self, user: UserId, rows: Mapping[int, Row]) -> list[Row]:
+        """The documented route: the member's position and the group's next number [doc 64897]."""
+
+        async def ask(row: Row) -> Row:
+            member = await self._membership.find(user, row.id)
+            next_seq = row.group.next_msg_seq
+            if next_seq is None:
+                next_seq = await self.next_number(row.id)
+            count, explanation = mapping.count(next_seq, member, self._uncounted.of(row.id)) or (0, None)
+            return replace(row, count=count, explanation=explanation)
+
+        return await asyncio.gather(*(ask(row) for row in rows.values()))
+
+    async def next_number(self, channel: ChannelId) -> int | None:
+        """The number that the channel's next post will have."""
+        request = groups.GetGroupInfoRequest(
+            group_id_list=[channel], response_filter=groups.GroupResponseFilter(group_base_info_filter=["NextMsgSeq"])
+        )
+        return (await self._gateway.call(GET_GROUP_INFO, request)).group_info[0].next_msg_seq
+
+    async def _looked_at(self, row: Row) -> Row:
+        """The row after a look into history for what does not count; only where that can change something."""
+        told = row.explanation
+        if not row.count or told is None or told.source is CountSource.SERVER or not row.is_channel:
+            return row
+        if told.last_post is None or told.read_up_to is None:
+            return row
+        await self._uncounted.look(row.id, told.read_up_to + 1, told.last_post)
+        left_out = tuple(seq for seq in self._uncounted.of(row.id) if told.read_up_to < seq <= told.last_post)
+        return replace(
+            row,
+            count=max(0, told.last_post - told.read_up_to - len(left_out)),
+            explanation=replace(told, left_out=left_out),
+        )
+
+
+def _channel_unread(row: Row, *, explain: bool) -> ChannelUnread:
+    return ChannelUnread(
+        channel=row.id,
+        name=row.group.name or "",
+        count=row.count or 0,
+        notifications=row.notifications,
+        last_post_at=moment(row.group.last_msg_time),
+        explanation=row.explanation if explain else None,
+    )
