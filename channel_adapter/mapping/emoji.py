@@ -1,0 +1,44 @@
+"""What one emoji is: the emoji library decides, and gives each its one full spelling."""
+
+from functools import lru_cache
+
+from channel_adapter.errors import InvalidError
+
+_COMPONENT = 1  # `status` of skin tones and hair, which are parts and no emoji by themselves
+
+
+def one_emoji(text: object, field: str = "emoji") -> str:
+    """The one emoji that `text` is, fully qualified: skin tones, flags and joined sequences count as one.
+
+    Raises InvalidError for anything else.
+    """
+    if not isinstance(text, str):
+        raise InvalidError(f"{field}: {text!r} is not text", field=field)
+    if not text:
+        raise InvalidError(f"{field} is empty; a reaction is one emoji", field=field, size=0)
+    found = known_emoji(text)
+    if found is not None:
+        return found
+    count = _count(text)
+    if count > 1:
+        raise InvalidError(
+            f"{field}: {text!r} holds {count} emoji; a reaction is one", field=field, limit=1, size=count
+        )
+    raise InvalidError(f"{field}: {text!r} is not an emoji", field=field)
+
+
+@lru_cache(maxsize=4096)
+def known_emoji(text: str) -> str | None:
+    """The same, or None."""
+    import emoji  # noqa: PLC0415 - its tables are large; who never reacts never loads them
+
+    data = emoji.EMOJI_DATA.get(text)
+    if data is None or data["status"] == _COMPONENT:
+        return None
+    return emoji.emojize(emoji.demojize(text))
+
+
+def _count(text: str) -> int:
+    import emoji  # noqa: PLC0415
+
+    return emoji.emoji_count(text) if emoji.purely_emoji(text) else 0

@@ -1,0 +1,220 @@
+"""One database of an adapter: SQLite in a file or PostgreSQL, transactions, schema versions, and what its failures mean.
+
+SQLAlchemy is imported here and nowhere above: who stores nothing never loads it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Column, Integer, MetaData, String, Table, event, exc, func, insert, select, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from channel_adapter.errors import ChannelAdapterError, ConfigurationError, OutcomeUnknownError, UnavailableError
+
+LOCK_SECONDS: Final = 2.0
+"""How long a transaction waits for another one before the store counts as locked."""
+_STATEMENT_SECONDS: Final = 20.0
+_CONNECT_SECONDS: Final = 5
+_SETTING_UP: Final = 7_235_001  # key of the advisory lock on PostgreSQL under which tables are made
+_READ_ONLY: Final = "channel_adapter_read_only"
+
+_VERSIONS: Final = Table(
+    "channel_adapter_schema",
+    MetaData(),
+    Column("area", String(40), primary_key=True),
+    Column("version", Integer, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """The tables of one capability, and the version of their shape. `upgrades[n]` leads from version n to n + 1."""
+
+    name: str
+    version: int
+    tables: MetaData
+    upgrades: tuple[Callable[[Any], None], ...] = ()
+
+
+class Database:
+    """The engine of one URL. Make it in the event loop it is used in; nothing is opened before the first transaction.
+
+    `sqlite:///file.db` needs the extra `store`, `postgresql://...` the extra `postgres`.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = _with_driver(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._engine = _engine(self.url, is_sqlite=self.is_sqlite)
+        self._reads = self._engine.execution_options(**{_READ_ONLY: True})
+        self._writer = asyncio.Lock()  # SQLite has one writer: those of this process queue here, in order
+        self._ready: set[str] = set()
+
+    def __repr__(self) -> str:
+        return f"Database({self.url.render_as_string(hide_password=True)!r})"
+
+    async def prepare(self, area: Area) -> None:
+        """Make or upgrade the tables of an area, once. Raises ConfigurationError for a newer schema, changing nothing.
+
+        Several processes may start at once: the second one waits for the first.
+        """
+        if area.name in self._ready:
+            return
+        async with self.writing() as connection:
+            if not self.is_sqlite:
+                await connection.execute(select(func.pg_advisory_xact_lock(_SETTING_UP)))
+            await connection.run_sync(lambda sync: _set_up(sync, area))
+        self._ready.add(area.name)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that only reads. Raises UnavailableError."""
+        with self._explained(changes=False):
+            async with self._reads.connect() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction: committed at the end, rolled back on any error.
+
+        Raises UnavailableError when nothing was written, OutcomeUnknownError when the commit itself went wrong.
+        """
+        async with self._turn():
+            with self._explained(changes=False):
+                connection = await self._engine.connect()
+            try:
+                with self._explained(changes=False):
+                    await connection.begin()
+                    yield connection
+                with self._explained(changes=not self.is_sqlite):
+                    await connection.commit()
+            finally:
+                await asyncio.shield(_closed(connection))
+
+    async def now(self, connection: AsyncConnection, here: float) -> float:
+        """Unix seconds by the one clock that all processes of this database share: a server's own, or `here`."""
+        if self.is_sqlite:
+            return here
+        found = await connection.scalar(select(func.extract("epoch", func.clock_timestamp())))
+        return float(found)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._engine.dispose()
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        if self.is_sqlite:
+            async with self._writer:
+                yield
+        else:
+            yield
+
+    def _explained(self, *, changes: bool) -> "_Explained":
+        return _Explained(self, changes)
+
+
+class _Explained:
+    """Turns what the driver raises into an error of ours, without the statement and its values."""
+
+    def __init__(self, database: Database, changes: bool) -> None:
+        self._database = database
+        self._changes = changes
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, exc.SQLAlchemyError | OSError) and not isinstance(error, ChannelAdapterError):
+            raise _translated(error, self._database, self._changes) from None
+
+
+async def _closed(connection: AsyncConnection) -> None:
+    try:
+        await connection.close()
+    except exc.SQLAlchemyError:
+        await connection.invalidate()
+
+
+def _translated(error: Exception, database: Database, changes: bool) -> ChannelAdapterError:
+    cause = getattr(error, "orig", None) or error
+    said = " ".join(str(cause).split())
+    where = database.url.render_as_string(hide_password=True)
+    if isinstance(error, exc.TimeoutError) or any(word in said for word in ("locked", "lock timeout", "deadlock")):
+        return UnavailableError(f"the store {where} is locked by somebody else; nothing was stored")
+    if any(word in said for word in ("full", "No space", "DiskFull")):
+        return UnavailableError(f"the store {where} is full; nothing was stored")
+    kind = OutcomeUnknownError if changes else UnavailableError
+    suffix = "it may have been stored" if changes else "nothing was stored"
+    return kind(f"the store {where} failed: {said[:200]}; {suffix}")
+
+
+def _with_driver(url: str) -> URL:
+    """The URL with the driver we use. Raises ConfigurationError for other databases and for missing extras."""
+    try:
+        parsed = make_url(url)
+    except exc.ArgumentError:
+        raise ConfigurationError("database_url is no database URL: sqlite:///file.db or postgresql://host/name",
+                                 field="database_url") from None  # fmt: skip
+    backend = parsed.get_backend_name()
+    drivers = {"sqlite": ("aiosqlite", "store"), "postgresql": ("psycopg", "postgres")}
+    if backend not in drivers:
+        raise ConfigurationError(f"database_url: {backend!r} is neither sqlite nor postgresql", field="database_url")
+    driver, extra = drivers[backend]
+    if backend == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise ConfigurationError("database_url: SQLite needs a file: sqlite:///file.db", field="database_url")
+    try:
+        __import__(driver)
+    except ImportError:
+        raise ConfigurationError(
+            f"database_url needs {driver}: pip install 'channel-adapter[{extra}]'", field="database_url"
+        ) from None
+    return parsed.set(drivername=f"{backend}+{driver}")
+
+
+def _engine(url: URL, *, is_sqlite: bool) -> AsyncEngine:
+    if not is_sqlite:
+        bounds = f"-c lock_timeout={LOCK_SECONDS:.0f}s -c statement_timeout={_STATEMENT_SECONDS:.0f}s"
+        connect = {"options": bounds, "connect_timeout": _CONNECT_SECONDS}
+        return create_async_engine(url, connect_args=connect, pool_size=5, max_overflow=10, pool_timeout=10)
+    engine = create_async_engine(url, connect_args={"timeout": LOCK_SECONDS}, pool_size=5, pool_timeout=10)
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def prepare(connection: Any, _: object) -> None:
+        connection.isolation_level = None  # transactions are begun below, not by the driver's guess
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin(connection: Any) -> None:
+        reads = connection.get_execution_options().get(_READ_ONLY)
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _set_up(connection: Any, area: Area) -> None:
+    _VERSIONS.create(connection, checkfirst=True)
+    held = connection.scalar(select(_VERSIONS.c.version).where(_VERSIONS.c.area == area.name))
+    if held is None:
+        area.tables.create_all(connection)
+        connection.execute(insert(_VERSIONS).values(area=area.name, version=area.version))
+        return
+    if held > area.version:
+        raise ConfigurationError(
+            f"the database holds version {held} of {area.name}; this program knows up to {area.version}: update it",
+            field="database_url",
+        )
+    for upgrade in area.upgrades[held - 1 :]:
+        upgrade(connection)
+    if held < area.version:
+        connection.execute(
+            text("UPDATE channel_adapter_schema SET version = :version WHERE area = :area"),
+            {"version": area.version, "area": area.name},
+        )
