@@ -4,6 +4,7 @@ The documents disagree about details, so bodies are read with patience: nothing 
 be text, and members that nobody has heard of are kept.
 """
 
+from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import BeforeValidator, Field
@@ -31,18 +32,22 @@ ALLOW, REFUSE, DROP = 0, 1, 2  # ErrorCode of the answer; DROP for messages only
 _HIGHEST_TIME: Final = 2**42  # milliseconds; the year 2109
 
 
-def _milliseconds(value: Any) -> int | None:
-    """A number or the text of one; whatever is no time counts as absent [webhooks 4]."""
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= len(str(_HIGHEST_TIME)):
-        value = int(value)
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int):
-        return None
-    return value if 0 < value < _HIGHEST_TIME else None
+def _below(highest: int) -> Callable[[Any], int | None]:
+    def time(value: Any) -> int | None:
+        """A number or the text of one; whatever is no time counts as absent [webhooks 4]."""
+        if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= len(str(highest)):
+            value = int(value)
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int):
+            return None
+        return value if 0 < value < highest else None
+
+    return time
 
 
-Milliseconds = Annotated[int | None, BeforeValidator(_milliseconds)]
+Milliseconds = Annotated[int | None, BeforeValidator(_below(_HIGHEST_TIME))]
+Seconds = Annotated[int | None, BeforeValidator(_below(_HIGHEST_TIME // 1000))]
 
 
 class Callback(WireModel):

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from channel_adapter.tencent.wire.callback_envelope import Callback
+from channel_adapter.tencent.wire.callback_envelope import Callback, Seconds
 from channel_adapter.tencent.wire.envelope import WireModel
 from channel_adapter.tencent.wire.extensions import Extension
 from channel_adapter.tencent.wire.messages import MsgSeqItem
@@ -110,7 +110,7 @@ class AfterSendMsg(MessageCallback):
 
     command: ClassVar[str] = "Group.CallbackAfterSendMsg"
     msg_seq: int | None = Field(None, alias="MsgSeq")
-    msg_time: int | None = Field(None, alias="MsgTime")
+    msg_time: Seconds = Field(None, alias="MsgTime")
     group_at_info: list[AtItem] | None = Field(None, alias="GroupAtInfo")
 
 

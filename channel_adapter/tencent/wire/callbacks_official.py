@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from channel_adapter.tencent.wire.callback_envelope import Callback
+from channel_adapter.tencent.wire.callback_envelope import Callback, Seconds
 from channel_adapter.tencent.wire.envelope import WireModel
 from channel_adapter.tencent.wire.msg_body import Element
 from channel_adapter.tencent.wire.official_accounts import SubscriberItem
@@ -88,7 +88,7 @@ class OfficialAfterSendMsg(BroadcastCallback):
 
     command: ClassVar[str] = "OfficialAccount.CallbackAfterSendMsg"
     msg_key: str | None = Field(None, alias="MsgKey")
-    msg_time: int | None = Field(None, alias="MsgTime")
+    msg_time: Seconds = Field(None, alias="MsgTime")
 
 
 class MsgKeyItem(WireModel):
