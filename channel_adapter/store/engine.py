@@ -1,4 +1,4 @@
-"""One database of an adapter: SQLite in a file or PostgreSQL, transactions, schema versions, and what its failures mean.
+"""One database of an adapter, SQLite or PostgreSQL: transactions, schema versions, and what failures mean.
 
 SQLAlchemy is imported here and nowhere above: who stores nothing never loads it.
 """
@@ -100,7 +100,7 @@ class Database:
         if self.is_sqlite:
             return here
         found = await connection.scalar(select(func.extract("epoch", func.clock_timestamp())))
-        return float(found)
+        return float(found or here)
 
     async def close(self) -> None:
         """Close every connection."""

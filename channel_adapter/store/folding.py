@@ -184,7 +184,7 @@ class Folding:
     async def _compare(self, connection: AsyncConnection, ref: PostRef, counts: Mapping[str, int]) -> int:
         """Note what really stands on the message, so that the publisher mends what differs."""
         rows = (await connection.execute(select(COUNTS).where(at(COUNTS, ref)))).all()
-        held = {row.emoji: (row.count, row.published) for row in rows}
+        held = {row.emoji: (row.number, row.published) for row in rows}
         differing = 0
         for emoji in sorted(held.keys() | counts.keys()):
             count, published = held.get(emoji, (0, 0))
@@ -192,7 +192,7 @@ class Folding:
             if there == published:
                 continue
             differing += there != count
-            values = {"channel": ref.channel, "post": ref.seq, "emoji": emoji, "count": 0}
+            values = {"channel": ref.channel, "post": ref.seq, "emoji": emoji, "number": 0}
             values["published"] = known = there if there >= 0 else None
             upsert = self._store.insert(COUNTS).values(values)
             await connection.execute(

@@ -6,7 +6,7 @@ it the numbers that were written are noted, if the lease still held. Counts are 
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import and_, case, delete, func, or_, select, update
@@ -35,7 +35,7 @@ class Count(NamedTuple):
     """One emoji's number, and what stands on the message: None when that is not known."""
 
     emoji: str
-    count: int
+    number: int
     published: int | None
 
 
@@ -67,23 +67,22 @@ class Turn:
     plan: Plan
 
 
-def plan_keys(counts: Sequence[Count], people: Sequence[UserId], room: Room) -> Plan:
-    """The next call for a message with extensions. `people` have a key there that was folded, the oldest first.
+def plan_keys(counts: Sequence[Count], surplus: Sequence[UserId], people: int, room: Room) -> Plan:
+    """The next call for a message with extensions, where `people` have a key, and those of `surplus` are to go.
 
     New counts come first, unless there might be no place for them.
     """
     shown = _shown(counts, room)
-    wrong = [each for each in counts if each.emoji in shown and each.published != each.count]
-    sets = {each.emoji: each.count for each in wrong[: room.per_call]}
-    leaving = tuple(each.emoji for each in counts if each.emoji not in shown and each.published != 0)
-    surplus = tuple(people[: max(0, len(people) - room.people)])
+    wrong = [each for each in counts if each.emoji in shown and each.published != each.number]
+    sets = {each.emoji: each.number for each in wrong[: room.per_call]}
+    leaving = [each.emoji for each in counts if each.emoji not in shown and each.published != 0]
     adding = sum(not each.published for each in wrong)
     standing = sum(each.published != 0 for each in counts)
-    crowded = bool(leaving or surplus) and len(people) + standing + adding > room.keys
-    if sets and not crowded:
+    crowded = people + standing + adding > room.keys
+    if sets and not (crowded and (leaving or surplus)):
         return Plan(sets=sets, whole=not leaving and not surplus and len(wrong) <= room.per_call)
-    removals = leaving[: room.per_call]
-    gone = surplus[: room.per_call - len(removals)]
+    removals = tuple(leaving[: room.per_call])
+    gone = tuple(surplus[: room.per_call - len(removals)])
     done = len(removals) == len(leaving) and len(gone) == len(surplus)
     return Plan(removals=removals, people=gone, whole=done and not sets)
 
@@ -97,8 +96,8 @@ def plan_data(counts: Sequence[Count], room: Room) -> Plan:
 
 
 def _shown(counts: Sequence[Count], room: Room) -> dict[str, int]:
-    ordered = sorted((each for each in counts if each.count > 0), key=lambda each: (-each.count, each.emoji))
-    return {each.emoji: each.count for each in ordered[: room.counts]}
+    ordered = sorted((each for each in counts if each.number > 0), key=lambda each: (-each.number, each.emoji))
+    return {each.emoji: each.number for each in ordered[: room.counts]}
 
 
 class PublishingStore:
@@ -141,7 +140,7 @@ class PublishingStore:
                 return None
             rung = _lower(await self._app_rung(connection), row.rung)
             plan = Plan(whole=False) if reading else await self._plan(connection, ref, rung, row.written)
-            await self._announce(connection, ref, plan)
+            await self._announce(connection, ref, plan, rung)
             return Turn(ref, lease, row.version, rung, row.failures, plan)
 
     async def done(
@@ -158,14 +157,14 @@ class PublishingStore:
             values: dict[str, Any] = {"due": now + pause, "lease": "", "failures": 0}
             if plan.whole:
                 values["published"] = turn.version
-            if not plan.empty and turn.rung is not Rung.STORE:
+            if plan.data is not None:
                 values["written"] = (turn.rung or Rung.EXTENSION).value
             held = and_(at(POSTS, ref), POSTS.c.lease == turn.lease)
             kept = (await connection.execute(update(POSTS).where(held).values(values))).rowcount == 1
             if not kept:
                 again = {"version": POSTS.c.version + 1}
                 await connection.execute(update(POSTS).where(at(POSTS, ref), ~POSTS.c.dropped).values(again))
-            await self._note(connection, ref, plan, kept=kept)
+            await self._note(connection, turn, kept=kept)
             for user, version in (versions or {}).items():
                 gone = {"own": version, "deleting": False, "present": KEYS.c.folded > version}
                 await connection.execute(update(KEYS).where(at(KEYS, ref), KEYS.c.person == user).values(gone))
@@ -221,7 +220,7 @@ class PublishingStore:
     async def _plan(self, connection: AsyncConnection, ref: PostRef, rung: Rung | None, written: str) -> Plan:
         if rung is Rung.STORE:
             return Plan()
-        query = select(COUNTS.c.emoji, COUNTS.c.count, COUNTS.c.published).where(at(COUNTS, ref))
+        query = select(COUNTS.c.emoji, COUNTS.c.number, COUNTS.c.published).where(at(COUNTS, ref))
         counts = [Count(*row) for row in await connection.execute(query.order_by(COUNTS.c.emoji))]
         if rung is Rung.CUSTOM_DATA:
             return plan_data(counts, self._room)
@@ -229,18 +228,17 @@ class PublishingStore:
         order = (case((KEYS.c.deleting, 0), else_=1), KEYS.c.folded, KEYS.c.person)
         rows = await connection.execute(select(KEYS.c.person, KEYS.c.deleting).where(present).order_by(*order))
         people = [(UserId(person), deleting) for person, deleting in rows]
-        plan = plan_keys(counts, [person for person, _ in people], self._room)
-        begun = tuple(person for person, deleting in people if deleting)[: self._room.per_call]
-        if plan.empty and begun:  # a deletion that was announced, and whose end nobody has noted
-            plan = Plan(people=begun, whole=False)
-        if plan.empty and written == Rung.CUSTOM_DATA.value:
-            plan = Plan(data={}, whole=False)
-        return plan
+        begun = sum(deleting for _, deleting in people)  # whose end nobody has noted
+        surplus = [person for person, _ in people[: max(begun, len(people) - self._room.people)]]
+        plan = plan_keys(counts, surplus, len(people), self._room)
+        if written != Rung.CUSTOM_DATA.value:
+            return plan
+        return Plan(data={}, whole=False) if plan.empty else replace(plan, whole=False)
 
-    async def _announce(self, connection: AsyncConnection, ref: PostRef, plan: Plan) -> None:
+    async def _announce(self, connection: AsyncConnection, ref: PostRef, plan: Plan, rung: Rung | None) -> None:
         """Note what is about to be written, before it is."""
         emoji = [*plan.sets, *plan.removals]
-        if plan.data is not None:
+        if plan.data is not None and rung is Rung.CUSTOM_DATA:
             await connection.execute(update(COUNTS).where(at(COUNTS, ref)).values(published=None))
         elif emoji:
             await connection.execute(
@@ -251,20 +249,22 @@ class PublishingStore:
                 update(KEYS).where(at(KEYS, ref), KEYS.c.person.in_(plan.people)).values(deleting=True)
             )
 
-    async def _note(self, connection: AsyncConnection, ref: PostRef, plan: Plan, *, kept: bool) -> None:
+    async def _note(self, connection: AsyncConnection, turn: Turn, *, kept: bool) -> None:
         """Note what stands on the message now."""
+        plan, ref = turn.plan, turn.ref
         if not kept:
             await connection.execute(update(COUNTS).where(at(COUNTS, ref)).values(published=None))
             return
-        written = plan.data if plan.data else {**plan.sets, **dict.fromkeys(plan.removals, 0)}
-        if plan.data:
+        written = {**plan.sets, **dict.fromkeys(plan.removals, 0)}
+        if plan.data is not None and turn.rung is Rung.CUSTOM_DATA:
             await connection.execute(update(COUNTS).where(at(COUNTS, ref)).values(published=0))
+            written = plan.data
         for emoji, number in written.items():
             await connection.execute(
                 update(COUNTS).where(at(COUNTS, ref), COUNTS.c.emoji == emoji).values(published=number)
             )
         await connection.execute(
-            delete(COUNTS).where(at(COUNTS, ref), COUNTS.c.count == 0, func.coalesce(COUNTS.c.published, 1) == 0)
+            delete(COUNTS).where(at(COUNTS, ref), COUNTS.c.number == 0, func.coalesce(COUNTS.c.published, 1) == 0)
         )
 
 

@@ -65,7 +65,7 @@ COUNTS: Final = Table(
     Column("channel", _CHANNEL, nullable=False),
     Column("post", BigInteger, nullable=False),
     Column("emoji", _EMOJI, nullable=False),
-    Column("count", BigInteger, nullable=False),
+    Column("number", BigInteger, nullable=False),
     Column("published", BigInteger, nullable=True),
     PrimaryKeyConstraint("channel", "post", "emoji"),
     sqlite_with_rowid=False,

@@ -61,7 +61,7 @@ class ReactionStore:
         ).returning(POSTS.c.dropped, POSTS.c.cleared)
         count = self.insert(COUNTS).values(published=0)
         self._count = count.on_conflict_do_update(
-            index_elements=["channel", "post", "emoji"], set_={"count": COUNTS.c.count + count.excluded.count}
+            index_elements=["channel", "post", "emoji"], set_={"number": COUNTS.c.number + count.excluded.number}
         )
 
     async def prepare(self) -> None:
@@ -138,29 +138,29 @@ class ReactionStore:
             await connection.execute(_REMOVE, gone)
         if new:
             await connection.execute(insert(REACTIONS), new)
-        changed = [{**key, "emoji": emoji, "count": by} for emoji, by in sorted(counts.items()) if by]
+        changed = [{**key, "emoji": emoji, "number": by} for emoji, by in sorted(counts.items()) if by]
         if changed:
             await connection.execute(self._count, changed)
 
     async def counts(self, ref: PostRef) -> tuple[bool | None, dict[str, int]]:
         """Counts of one post, and whether it was dropped; None for a post that nothing is known of."""
         query = (
-            select(POSTS.c.dropped, COUNTS.c.emoji, COUNTS.c.count)
+            select(POSTS.c.dropped, COUNTS.c.emoji, COUNTS.c.number)
             .select_from(POSTS)
             .outerjoin(COUNTS, and_(COUNTS.c.channel == POSTS.c.channel, COUNTS.c.post == POSTS.c.post))
             .where(at(POSTS, ref))
         )
         async with self.database.reading() as connection:
             rows = (await connection.execute(query)).all()
-        return (rows[0].dropped if rows else None), {row.emoji: row.count for row in rows if row.count}
+        return (rows[0].dropped if rows else None), {row.emoji: row.number for row in rows if row.number}
 
     async def counts_of(self, refs: Iterable[PostRef]) -> dict[PostRef, dict[str, int]]:
         """Counts of many posts in one statement; posts without reactions are left out."""
-        query = select(COUNTS).where(_among(COUNTS, refs), COUNTS.c.count > 0)
+        query = select(COUNTS).where(_among(COUNTS, refs), COUNTS.c.number > 0)
         found: dict[PostRef, dict[str, int]] = defaultdict(dict)
         async with self.database.reading() as connection:
             for row in await connection.execute(query):
-                found[PostRef(ChannelId(row.channel), row.post)][row.emoji] = row.count
+                found[PostRef(ChannelId(row.channel), row.post)][row.emoji] = row.number
         return found
 
     async def chosen_by(self, user: UserId, refs: Iterable[PostRef]) -> dict[PostRef, tuple[str, ...]]:
