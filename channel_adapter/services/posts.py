@@ -24,6 +24,7 @@ from channel_adapter.services.history import History
 from channel_adapter.services.roles import Roles
 from channel_adapter.tencent import codes, limits
 from channel_adapter.tencent.catalog import GROUP_MSG_RECALL, MODIFY_GROUP_MSG, SEND_GROUP_MSG
+from channel_adapter.tencent.failure import CallFailed
 from channel_adapter.tencent.rate_limit import KeyedLimiter, TurnTooLate
 from channel_adapter.tencent.wire import messages
 
@@ -85,10 +86,7 @@ class Posts:
             send_msg_control=[messages.NO_UNREAD] if quiet else None,
         )
         await self._take_turn(wanted)
-        try:
-            reply = await self._gateway.call(SEND_GROUP_MSG, request)
-        except ChannelAdapterError as error:
-            reply = await self._found_or_sent_again(wanted, request, author, error)
+        reply = await self._sent_by_owner(wanted, request, author)
         if reply.msg_seq is None:
             raise OutcomeUnknownError(f"{SEND_GROUP_MSG.name}: the service reports success and no number of the post")
         return Post(
@@ -182,32 +180,46 @@ class Posts:
         message = await self._history.message(channel, seq)
         return message is not None and message.is_place_msg == messages.PLACE_RECALLED
 
-    async def _found_or_sent_again(
-        self,
-        channel: ChannelId,
-        request: messages.SendGroupMsgRequest,
-        author: str | None,
-        error: ChannelAdapterError,
+    async def _sent_by_owner(
+        self, channel: ChannelId, request: messages.SendGroupMsgRequest, author: str | None
     ) -> messages.SendGroupMsgReply:
-        """After a failure: an earlier attempt may have posted it, or the channel may have a new owner by now."""
-        if isinstance(error, OutcomeUnknownError) or (error.origin is not None and error.origin.attempts > 1):
-            for message in await self._history.latest(channel):
-                if message.msg_random == request.random:
-                    return messages.SendGroupMsgReply(msg_seq=message.msg_seq, msg_time=message.msg_time_stamp)
-        if isinstance(error, PermissionDeniedError):
-            return await self._again_as_new_owner(channel, request, author, error)
-        raise error
+        """Post it; as the new owner, if the remembered one has handed the channel over."""
+        try:
+            return await self._sent(channel, request)
+        except PermissionDeniedError as error:
+            self._directory.forget(channel)
+            if _in_doubt(error):  # the service would not know the same post from another sender
+                message = f"an earlier attempt got no answer and may have been carried out; then: {error}"
+                raise OutcomeUnknownError(message, origin=error.origin) from error
+            owner = await self._author(channel, author)
+            if owner == request.from_account:
+                raise
+            request.from_account = owner
+        return await self._sent(channel, request)
 
-    async def _again_as_new_owner(
-        self, channel: ChannelId, request: messages.SendGroupMsgRequest, author: str | None, error: ChannelAdapterError
-    ) -> messages.SendGroupMsgReply:
-        """The remembered owner may have handed the channel over: look again, and post as the new one."""
-        self._directory.forget(channel)
-        owner = await self._author(channel, author)
-        if owner == request.from_account:
-            raise error
-        request.from_account = owner
-        return await self._gateway.call(SEND_GROUP_MSG, request)
+    async def _sent(self, channel: ChannelId, request: messages.SendGroupMsgRequest) -> messages.SendGroupMsgReply:
+        """Post it; after a failure that leaves a doubt it may be there all the same."""
+        try:
+            return await self._gateway.call(SEND_GROUP_MSG, request)
+        except ChannelAdapterError as error:
+            found = await self._find(channel, request.random) if _in_doubt(error) else None
+            if found is None:
+                raise
+            return messages.SendGroupMsgReply(msg_seq=found.msg_seq, msg_time=found.msg_time_stamp)
+
+    async def _find(self, channel: ChannelId, random: int) -> messages.HistoryMessage | None:
+        """The latest message with this dedupe number; None as well when history cannot be read."""
+        try:
+            latest = await self._history.latest(channel)
+        except ChannelAdapterError:
+            return None
+        return next((message for message in latest if message.msg_random == random), None)
+
+
+def _in_doubt(error: ChannelAdapterError) -> bool:
+    """May an attempt have been carried out, the last one or one before it?"""
+    failed = error.__cause__
+    return isinstance(error, OutcomeUnknownError) or (isinstance(failed, CallFailed) and failed.in_doubt)
 
 
 def _checked(ref: PostRef) -> tuple[ChannelId, int]:

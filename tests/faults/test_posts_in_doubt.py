@@ -1,0 +1,79 @@
+"""Posts whose answer was lost while the channel changed hands: never twice, and never called refused when in doubt."""
+
+from typing import Any
+
+import pytest
+
+from channel_adapter import ChannelAdapter, OutcomeUnknownError, PermissionDeniedError, PostState, Text
+from channel_adapter.stub.faults import Fault
+from channel_adapter.stub.serve import StubServer
+from tests.faults.test_adapter_trouble import PEOPLE, Calls, channel_on, settings
+from tests.faults.test_lost_answers import HastyClock
+
+SEND = "send_group_msg"
+
+
+async def handed_over(server: StubServer, adapter: ChannelAdapter) -> str:
+    """A channel whose owner this adapter remembers, and which has another one by now."""
+    await adapter.accounts.add(["owner", *PEOPLE[:2]])
+    channel = await channel_on(adapter)
+    await adapter.subscriptions.subscribe(channel, PEOPLE[:1])
+    await adapter.posts.publish(channel, Text("first"))
+    body: dict[str, Any] = {"GroupId": channel, "NewOwner_Account": PEOPLE[0]}
+    await adapter.call("group_open_http_svc", "change_group_owner", body)
+    return channel
+
+
+async def texts(server: StubServer, adapter: ChannelAdapter, channel: str) -> list[object]:
+    server.faults.replace(())
+    return [post.content async for post in adapter.posts.history(channel) if post.state is PostState.PUBLISHED]
+
+
+async def test_a_post_in_doubt_is_not_sent_again_under_another_name() -> None:
+    """The service tells a repetition by its sender: as somebody else it would be a second post."""
+    calls = Calls()
+    async with (
+        StubServer() as server,
+        ChannelAdapter.open(settings(server), observer=calls, clock=HastyClock()) as adapter,
+    ):
+        channel = await handed_over(server, adapter)
+        server.faults.replace([Fault(command=SEND, nth=(1,), status=502)])
+        before = calls[SEND]
+        with pytest.raises(OutcomeUnknownError, match="an earlier attempt got no answer") as caught:
+            await adapter.posts.publish(channel, Text("second"))
+        assert isinstance(caught.value.__cause__, PermissionDeniedError)
+        assert calls[SEND] - before == 2
+        assert await texts(server, adapter, channel) == [Text("first")]
+        await adapter.posts.publish(channel, Text("third"))  # the new owner is known by now
+
+
+async def test_a_clear_refusal_is_sent_again_as_the_new_owner() -> None:
+    calls = Calls()
+    async with (
+        StubServer() as server,
+        ChannelAdapter.open(settings(server), observer=calls, clock=HastyClock()) as adapter,
+    ):
+        channel = await handed_over(server, adapter)
+        server.faults.replace([Fault(command=SEND, nth=(1,), code=60007)])
+        assert (await adapter.posts.publish(channel, Text("second"))).author == PEOPLE[0]
+        assert await texts(server, adapter, channel) == [Text("second"), Text("first")]
+
+
+async def test_what_the_new_owner_sent_is_looked_for_as_well() -> None:
+    async with StubServer() as server, ChannelAdapter.open(settings(server), clock=HastyClock()) as adapter:
+        channel = await handed_over(server, adapter)
+        server.faults.replace([Fault(command=SEND, nth=(2, 3, 4), drop=True, applied=True)])
+        post = await adapter.posts.publish(channel, Text("second"))
+        assert post.author == PEOPLE[0]
+        assert await texts(server, adapter, channel) == [Text("second"), Text("first")]
+
+
+async def test_history_that_cannot_be_read_does_not_make_a_post_undone() -> None:
+    async with StubServer() as server, ChannelAdapter.open(settings(server), clock=HastyClock()) as adapter:
+        channel = await handed_over(server, adapter)
+        adapter.channels.forget()
+        unreadable = Fault(command="group_msg_get_simple", status=502)
+        server.faults.replace([Fault(command=SEND, drop=True, applied=True), unreadable])
+        with pytest.raises(OutcomeUnknownError, match=SEND):
+            await adapter.posts.publish(channel, Text("second"))
+        assert await texts(server, adapter, channel) == [Text("second"), Text("first")]
