@@ -15,6 +15,7 @@ from channel_adapter.settings_sections import (
     PostSettings,
     Section,
     SubscriptionSettings,
+    UnreadSettings,
     WebhookSettings,
 )
 from channel_adapter.settings_sources import explained, merged, read_environment, read_file, source_of
@@ -26,6 +27,7 @@ __all__ = [
     "PostSettings",
     "Settings",
     "SubscriptionSettings",
+    "UnreadSettings",
     "WebhookSettings",
 ]
 
@@ -58,6 +60,7 @@ class Settings(Section):
     channels: ChannelSettings = ChannelSettings()
     subscriptions: SubscriptionSettings = SubscriptionSettings()
     posts: PostSettings = PostSettings()
+    unread: UnreadSettings = UnreadSettings()
     webhooks: WebhookSettings = WebhookSettings()
     guard: GuardSettings = GuardSettings()
 

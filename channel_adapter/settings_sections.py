@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from channel_adapter.errors import InvalidError
 from channel_adapter.mapping.field_keys import FieldKeys
 from channel_adapter.mapping.ids import channel_id
+from channel_adapter.mapping.text import require_text
 from channel_adapter.settings_sources import explained
 from channel_adapter.tencent import limits
 
@@ -66,6 +67,23 @@ class PostSettings(Section):
 
     max_bytes: int = Field(limits.MESSAGE_BYTES_SAFE, ge=1, description="size of a post's body as JSON")
     per_second: int = Field(limits.MESSAGES_PER_SECOND_PER_GROUP, ge=1, description="posts a second in one channel")
+
+
+class UnreadSettings(Section):
+    """A person's conversation group of channels, which keeps their unread posts apart from chats."""
+
+    filing: bool = Field(True, description="subscribing puts the channel into the group, unsubscribing takes it out")
+    name: str = Field("Channels", description="the group's name, 32 bytes")
+    file_up_to: int = Field(1_000, ge=0, description="people in one call who are filed if nothing else is asked for")
+    keep_by_hand: bool = Field(True, description="a sync leaves other conversations that the person put into the group")
+
+    @field_validator("name")
+    @classmethod
+    def _can_name_a_group(cls, name: str) -> str:
+        try:
+            return require_text(name, "name", limits.CONTACT_GROUP_NAME_BYTES, empty=False)
+        except InvalidError as wrong:
+            raise ValueError(wrong.message) from None
 
 
 class WebhookSettings(Section):

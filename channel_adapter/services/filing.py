@@ -27,11 +27,11 @@ ONCE_MORE = "asking again finishes it, and so does unread.sync"
 
 
 class FilingDesk:
-    """Knows the group's name and for whom it exists. Every failure is an outcome."""
+    """Knows the group's name and for whom it exists. Every failure of filing is an outcome."""
 
     def __init__(self, folders: ConversationGroups, *, name: str, on: bool, most_people: int, clock: Clock) -> None:
         self.name = name
-        self._folders = folders
+        self.folders = folders
         self._on = on
         self._most_people = most_people
         self._clock = clock
@@ -63,7 +63,7 @@ class FilingDesk:
             return dict.fromkeys(channels, closed)
         unwanted = [Conversation(channel) for channel in dict.fromkeys(channels)]
         try:
-            failures = await self._folders.take(user, self.name, unwanted)
+            failures = await self.folders.take(user, self.name, unwanted)
             return self._outcomes(unwanted, failures, FilingKind.TAKEN_OUT)
         except ChannelAdapterError as error:
             if error.code == codes.CONTACT_NO_SUCH_ACCOUNT:  # nobody has no groups
@@ -77,11 +77,11 @@ class FilingDesk:
     async def _put(self, user: UserId, wanted: Sequence[Conversation]) -> Failures:
         exists, missing = bool(self._known.get(user)), wanted
         if not exists:
-            filed = await self._folders.first_page(user)
+            filed = await self.folders.first_page(user)
             exists = filed.has(self.name)
             inside = set(filed.of(self.name))
             missing = [each for each in wanted if each not in inside]
-        failures = await self._folders.put(user, self.name, missing, exists=exists)
+        failures = await self.folders.put(user, self.name, missing, exists=exists)
         if len(failures) < len(wanted):
             self._known[user] = True
         return failures

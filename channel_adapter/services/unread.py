@@ -10,10 +10,14 @@ from channel_adapter.errors import ChannelAdapterError, ConflictError, InvalidEr
 from channel_adapter.mapping import ids
 from channel_adapter.mapping import unread_groups as mapping
 from channel_adapter.services.bulk import Users
-from channel_adapter.services.conversation_groups import ConversationGroups
+from channel_adapter.services.directory import Directory
 from channel_adapter.services.filing import FilingDesk
+from channel_adapter.services.gateway import Gateway
+from channel_adapter.services.joined import JoinedPages
+from channel_adapter.services.membership import Membership
 from channel_adapter.services.per_person import PerPerson
 from channel_adapter.services.read_positions import ReadPositions
+from channel_adapter.services.uncounted import Uncounted
 from channel_adapter.services.unread_counts import Counting
 from channel_adapter.services.unread_marks import Marking
 from channel_adapter.services.unread_sync import Syncing
@@ -27,21 +31,24 @@ class Unreads:
 
     def __init__(
         self,
-        counting: Counting,
-        positions: ReadPositions,
-        syncing: Syncing,
-        folders: ConversationGroups,
+        gateway: Gateway,
+        directory: Directory,
+        pages: JoinedPages,
+        uncounted: Uncounted,
+        membership: Membership,
         desk: FilingDesk,
-        marking: Marking,
         *,
+        keep_by_hand: bool,
         concurrency: int,
     ) -> None:
-        self._counting = counting
-        self._positions = positions
-        self._syncing = syncing
-        self._folders = folders
+        self._counting = Counting(gateway, pages, directory, membership, uncounted)
+        self._positions = ReadPositions(gateway, membership, self._counting, uncounted, concurrency=concurrency)
+        self._syncing = Syncing(
+            gateway, pages, directory, membership, desk.folders, name=desk.name, keep_by_hand=keep_by_hand
+        )
+        self._marking = Marking(gateway, membership)
+        self._folders = desk.folders
         self._desk = desk
-        self._marking = marking
         self._concurrency = concurrency
 
     async def of(self, user: str, *, exact: bool = False, explain: bool = False) -> Unread:

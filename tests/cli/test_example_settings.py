@@ -14,6 +14,7 @@ from channel_adapter.settings import (
     PostSettings,
     Settings,
     SubscriptionSettings,
+    UnreadSettings,
     WebhookSettings,
 )
 
@@ -24,6 +25,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "channels": ChannelSettings,
     "subscriptions": SubscriptionSettings,
     "posts": PostSettings,
+    "unread": UnreadSettings,
     "webhooks": WebhookSettings,
     "guard": GuardSettings,
 }
