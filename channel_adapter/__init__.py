@@ -28,7 +28,15 @@ if TYPE_CHECKING:
         Unrecognised,
         Video,
     )
-    from channel_adapter.domain.subscription import Notifications, Outcome, OutcomeKind, Role, Subscriber, Subscription
+    from channel_adapter.domain.subscription import (
+        Notifications,
+        Outcome,
+        OutcomeKind,
+        Outcomes,
+        Role,
+        Subscriber,
+        Subscription,
+    )
     from channel_adapter.errors import (
         AuthenticationError,
         ChannelAdapterError,
@@ -43,7 +51,7 @@ if TYPE_CHECKING:
         ThrottledError,
         UnavailableError,
     )
-    from channel_adapter.services.bulk import Bulk, Outcomes
+    from channel_adapter.services.bulk import Bulk
     from channel_adapter.services.doctor import Finding
     from channel_adapter.settings import Settings
 

@@ -17,7 +17,10 @@
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from channel_adapter.domain.subscription import Outcomes
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +35,13 @@ class Origin:
 
 
 class ChannelAdapterError(Exception):
-    """Base of all errors of this package; `kind` names the class for machines."""
+    """Base of all errors of this package; `kind` names the class for machines.
+
+    `outcomes` is there when an awaited call about many people ended early: what came of everybody it got to.
+    """
 
     kind: ClassVar[str] = "error"
+    outcomes: "Outcomes | None" = None
 
     def __init__(
         self,

@@ -1,5 +1,7 @@
 """Who follows what, and what came of asking."""
 
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -75,3 +77,26 @@ class Outcome:
     def done(self) -> bool:
         """The state that was asked for holds now."""
         return self.kind in DONE
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """All outcomes of a bulk call, or those of one that ended early."""
+
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def counts(self) -> Counter[OutcomeKind]:
+        """How many people came to which outcome."""
+        return Counter(outcome.kind for outcome in self.outcomes)
+
+    @property
+    def complete(self) -> bool:
+        """What was asked for holds for everybody now."""
+        return all(outcome.done for outcome in self.outcomes)
+
+    def __iter__(self) -> Iterator[Outcome]:
+        return iter(self.outcomes)
+
+    def __len__(self) -> int:
+        return len(self.outcomes)

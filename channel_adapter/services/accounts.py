@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Sequence
 
 from channel_adapter.domain.ids import UserId
-from channel_adapter.domain.subscription import Outcome, OutcomeKind
+from channel_adapter.domain.subscription import OutcomeKind
 from channel_adapter.mapping.ids import user_id
-from channel_adapter.services.bulk import TRANSIENT, Bulk, Patience, Users, checked, in_batches, one_by_one
-from channel_adapter.services.gateway import Gateway
+from channel_adapter.services.bulk import BatchSize, Bulk, BulkTerms, Found, Users, Work, everybody, one_by_one
+from channel_adapter.services.gateway import Caller, Gateway
+from channel_adapter.services.patience import Patience
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.batching import batches, concurrently
 from channel_adapter.tencent.catalog import ACCOUNT_CHECK, MULTIACCOUNT_IMPORT
@@ -16,50 +17,46 @@ from channel_adapter.tencent.wire import accounts as wire
 class Accounts:
     """Accounts, 100 a call [doc 34954, 34956]."""
 
-    def __init__(self, gateway: Gateway, concurrency: int) -> None:
-        self._gateway = gateway
-        self._concurrency = concurrency
+    def __init__(self, calls: Caller, terms: BulkTerms) -> None:
+        self._calls = calls
+        self._terms = terms
 
     async def check(self, users: Iterable[str]) -> dict[UserId, bool]:
         """Does the app know these accounts?"""
         wanted = dict.fromkeys(user_id(user, "users") for user in one_by_one(users))
         known: dict[UserId, bool] = {}
         async for found in concurrently(
-            batches(wanted, limits.ACCOUNTS_PER_CALL), self._check_batch, limit=self._concurrency, ordered=True
+            batches(wanted, limits.ACCOUNTS_PER_CALL), self._check_batch, limit=self._terms.at_once, ordered=True
         ):
             known.update(found)
         return known
 
     def add(self, users: Users) -> Bulk:
-        """Import accounts; one that exists already stays as it is [doc 34954]. Outcomes: added, failed, invalid."""
-        people, patience = checked(users), Patience()
+        """Import accounts; one that exists already stays as it is [doc 34954].
 
-        async def work(batch: Sequence[UserId]) -> list[Outcome]:
-            try:
-                failed = await self._import_batch(batch)
-            except TRANSIENT as error:
-                return list(patience.unanswered(batch, error).values())
-            patience.answered()
+        Outcomes: added, failed, invalid, and already for a second mention.
+        """
+
+        async def begin(patience: Patience) -> Work:
+            return Accounts(patience, self._terms).add_batch
+
+        return Bulk(users, BatchSize(limits.ACCOUNTS_PER_CALL), begin, self._calls, self._terms)
+
+    async def add_batch(self, users: Sequence[UserId], found: Found) -> None:
+        """Import any number of accounts, one call after another, and write down what came of each."""
+        for start in range(0, len(users), limits.ACCOUNTS_PER_CALL):
+            batch = users[start : start + limits.ACCOUNTS_PER_CALL]
+            request = wire.MultiaccountImportRequest(account_list=[wire.NewAccount(user_id=user) for user in batch])
+            failed = set((await self._calls.call(MULTIACCOUNT_IMPORT, request)).fail_accounts or ())
+            found |= everybody([user for user in batch if user not in failed], OutcomeKind.ADDED)
             reason = "the service did not import it"
-            return [
-                Outcome(user, OutcomeKind.FAILED, reason) if user in failed else Outcome(user, OutcomeKind.ADDED)
-                for user in batch
-            ]
-
-        size = limits.ACCOUNTS_PER_CALL
-        return Bulk(lambda: in_batches(people, size, work, at_once=self._concurrency))
+            found |= everybody([user for user in batch if user in failed], OutcomeKind.FAILED, reason)
 
     async def _check_batch(self, users: Sequence[UserId]) -> dict[UserId, bool]:
         """One call's worth of `check`."""
         request = wire.AccountCheckRequest(check_item=[wire.UserIdItem(user_id=user) for user in users])
-        reply = await self._gateway.call(ACCOUNT_CHECK, request)
+        reply = await self._calls.call(ACCOUNT_CHECK, request)
         for item in reply.result_item:
             if item.result_code != 0:
-                raise self._gateway.item_error(ACCOUNT_CHECK, item.result_code, item.result_info)
+                raise Gateway.item_error(ACCOUNT_CHECK, item.result_code, item.result_info)
         return {UserId(item.user_id): item.account_status == wire.IMPORTED for item in reply.result_item}
-
-    async def _import_batch(self, users: Sequence[UserId]) -> set[str]:
-        """Import one call's worth; gives those that failed."""
-        request = wire.MultiaccountImportRequest(account_list=[wire.NewAccount(user_id=user) for user in users])
-        reply = await self._gateway.call(MULTIACCOUNT_IMPORT, request)
-        return set(reply.fail_accounts or ())

@@ -1,7 +1,7 @@
 """The one door to the service: typed calls whose failures are errors of our own tree."""
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from channel_adapter.errors import ChannelAdapterError, InvalidError, Origin
 from channel_adapter.mapping.error_map import translate
@@ -9,10 +9,18 @@ from channel_adapter.tencent.catalog import COMMANDS
 from channel_adapter.tencent.client import CallFailed, TencentClient
 from channel_adapter.tencent.codes import look_up
 from channel_adapter.tencent.command import Command, Retry
-from channel_adapter.tencent.wire.envelope import Refused, Reply, WireModel
+from channel_adapter.tencent.wire.envelope import Held, Refused, Reply, WireModel
 
 RequestT = TypeVar("RequestT", bound=WireModel)
 ReplyT = TypeVar("ReplyT", bound=Reply)
+
+
+class Caller(Protocol):
+    """Makes typed calls: the gateway, or something in front of it."""
+
+    async def call(self, command: Command[RequestT, ReplyT], request: RequestT) -> ReplyT:
+        """The reply of a call that the service accepted. Raises ChannelAdapterError."""
+        ...
 
 
 class Gateway:
@@ -44,6 +52,11 @@ class Gateway:
         origin = Origin(command.service, command.name, code, text, attempts=1)
         message = f"{command.name}: {row.meaning} ({code}{f': {text}' if text else ''})"
         return translate(Refused(code, text), row, origin, message, changes=command.retry is not Retry.READ)
+
+
+def never_sent(error: ChannelAdapterError) -> bool:
+    """Did the call end on our side, without a turn or a connection in its time? The service knows nothing of it."""
+    return isinstance(error.__cause__, CallFailed) and isinstance(error.__cause__.outcome, Held)
 
 
 def _translated(failed: CallFailed) -> ChannelAdapterError:

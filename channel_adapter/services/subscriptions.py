@@ -1,21 +1,22 @@
 """Who follows a channel: subscribe, unsubscribe, ask, list, count."""
 
-from collections.abc import AsyncIterator, Iterable
-from contextlib import aclosing
+from collections.abc import Iterable
 
 from channel_adapter.domain.ids import ChannelId, UserId
-from channel_adapter.domain.subscription import Outcome, Subscriber
+from channel_adapter.domain.subscription import Subscriber
 from channel_adapter.mapping import ids
 from channel_adapter.mapping.subscription_member import SUBSCRIBER_FIELDS, to_subscriber
 from channel_adapter.services.accounts import Accounts
-from channel_adapter.services.bulk import Bulk, Users, checked, in_batches, one_by_one
+from channel_adapter.services.bulk import BatchSize, Bulk, BulkTerms, Users, Work, one_by_one
 from channel_adapter.services.directory import Directory, no_such_channel
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.services.joining import Joining
 from channel_adapter.services.leaving import Leaving
+from channel_adapter.services.patience import Patience
+from channel_adapter.services.roles import roles_in
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.batching import batches, concurrently
-from channel_adapter.tencent.catalog import GET_GROUP_MEMBER_INFO, GET_ROLE_IN_GROUP
+from channel_adapter.tencent.catalog import GET_GROUP_MEMBER_INFO
 from channel_adapter.tencent.paging import Page, Pages
 from channel_adapter.tencent.wire import members
 
@@ -27,20 +28,18 @@ class Subscriptions:
         self,
         gateway: Gateway,
         directory: Directory,
-        accounts: Accounts,
+        terms: BulkTerms,
         *,
         add_per_call: int,
         remove_per_call: int,
         notify: bool,
-        concurrency: int,
     ) -> None:
         self._gateway = gateway
         self._directory = directory
-        self._accounts = accounts
-        self._add_per_call = add_per_call
+        self._terms = terms
+        self._add_size = BatchSize(add_per_call)
         self._remove_per_call = remove_per_call
         self._notify = notify
-        self._concurrency = concurrency
 
     def subscribe(self, channel: str, users: Users, *, import_missing: bool = False) -> Bulk:
         """Let people follow a channel: `await` it, or stream the outcomes of a million people with `async for`.
@@ -50,36 +49,26 @@ class Subscriptions:
         `import_missing`. A batch the service did not answer for gives `failed`; asking again is harmless. Raises
         NotFoundError for no channel, and UnavailableError when the service stays away.
         """
-        wanted, people = ids.channel_id(channel), checked(users)
+        wanted = ids.channel_id(channel)
 
-        async def start() -> AsyncIterator[Outcome]:
+        async def begin(calls: Patience) -> Work:
             await self._directory.require(wanted)
-            joining = Joining(
-                self._gateway, self._accounts, wanted,
-                size=self._add_per_call, notify=self._notify, import_missing=import_missing,
-            )  # fmt: skip
-            async with aclosing(
-                in_batches(people, self._add_per_call, joining.add, at_once=self._concurrency)
-            ) as outcomes:
-                async for outcome in outcomes:
-                    yield outcome
+            return Joining(
+                calls, Accounts(calls, self._terms), wanted,
+                size=self._add_size, notify=self._notify, import_missing=import_missing,
+            ).add  # fmt: skip
 
-        return Bulk(start)
+        return Bulk(users, self._add_size, begin, self._gateway, self._terms)
 
     def unsubscribe(self, channel: str, users: Users) -> Bulk:
         """Take people out of a channel. Who was not in it is `already`; the owner, who cannot leave, is `refused`."""
-        wanted, people = ids.channel_id(channel), checked(users)
+        wanted = ids.channel_id(channel)
 
-        async def start() -> AsyncIterator[Outcome]:
+        async def begin(calls: Patience) -> Work:
             await self._directory.require(wanted)
-            leaving = Leaving(self._gateway, wanted, size=self._remove_per_call, notify=self._notify)
-            async with aclosing(
-                in_batches(people, limits.ROLES_PER_CALL, leaving.remove, at_once=self._concurrency)
-            ) as outcomes:
-                async for outcome in outcomes:
-                    yield outcome
+            return Leaving(calls, wanted, size=self._remove_per_call, notify=self._notify).remove
 
-        return Bulk(start)
+        return Bulk(users, BatchSize(limits.ROLES_PER_CALL), begin, self._gateway, self._terms)
 
     async def is_subscribed(self, channel: str, users: Iterable[str]) -> dict[UserId, bool]:
         """Who of these people receives the channel's posts, 500 a call. The owner does."""
@@ -87,14 +76,13 @@ class Subscriptions:
         people = dict.fromkeys(ids.user_id(user, "users") for user in one_by_one(users))
         await self._directory.require(wanted)
 
-        async def ask(batch: list[UserId]) -> list[members.MemberRole]:
-            request = members.GetRoleInGroupRequest(group_id=wanted, user_account=list(batch))
-            return (await self._gateway.call(GET_ROLE_IN_GROUP, request)).user_id_list
+        async def ask(batch: list[UserId]) -> dict[UserId, str]:
+            return await roles_in(self._gateway, wanted, batch)
 
-        answers: dict[UserId, bool] = {}
-        async for roles in concurrently(batches(people, limits.ROLES_PER_CALL), ask, limit=self._concurrency):
-            answers.update({UserId(item.member_account): item.role != members.NOT_MEMBER for item in roles})
-        return {user: answers.get(user, False) for user in people}
+        inside: dict[UserId, bool] = dict.fromkeys(people, False)
+        async for roles in concurrently(batches(people, limits.ROLES_PER_CALL), ask, limit=self._terms.at_once):
+            inside.update({user: role != members.NOT_MEMBER for user, role in roles.items()})
+        return inside
 
     def subscribers(self, channel: str, *, cursor: str = "") -> Pages[Subscriber, str]:
         """Everybody who follows the channel but its owner, 100 a call.

@@ -1,9 +1,9 @@
 """Many items in few calls, several calls at once: in bounded memory, with nothing left behind when it ends early."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import aclosing
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -24,78 +24,23 @@ def concurrently(
     *,
     limit: int,
     ordered: bool = False,
+    until: Callable[[R], bool] | None = None,
 ) -> AsyncGenerator[R, None]:
     """Results of `work` on every item, at most `limit` at a time, as they finish or in the order of the items.
 
-    Items are taken only while there is room; a result that nobody has taken yet takes up room. The first exception, of
-    the source or of any work, stops everything and is raised. Whoever may leave the loop early should close the
-    generator (`contextlib.aclosing`): that cancels the work under way and waits for its end.
+    Items are taken only while there is room; a result that nobody has taken yet takes up room. The first exception of
+    any work stops everything and is raised. A result that `until` is true of, or an exception of the source, stops the
+    taking: the work under way ends and its results are handed out, then the exception is raised.
+
+    Whoever may leave the loop early should close the generator (`contextlib.aclosing`): that cancels the work under way
+    and waits for its end.
     """
     if limit < 1:
         raise ValueError("at least one item must be worked on at a time")
-    return _concurrently(source, work, limit, ordered)
+    return _concurrently(source, _Crew(work, ordered=ordered, until=until), limit)
 
 
-async def _batches(items: Iterable[T] | AsyncIterable[T], size: int) -> AsyncGenerator[list[T], None]:
-    batch: list[T] = []
-    async with aclosing(_stream(items)) as stream:
-        async for item in stream:
-            batch.append(item)
-            if len(batch) == size:
-                yield batch
-                batch = []
-    if batch:
-        yield batch
-
-
-async def _concurrently(
-    source: Iterable[T] | AsyncIterable[T], work: Callable[[T], Awaitable[R]], limit: int, ordered: bool
-) -> AsyncGenerator[R, None]:
-    reports: asyncio.Queue[asyncio.Future[Any]] = asyncio.Queue()  # every task puts itself here when it is done
-    line: dict[asyncio.Future[R], None] = {}  # tasks whose results have not been handed out, oldest first
-    pulling: asyncio.Future[Any] | None = None
-    more = True
-
-    def start(awaitable: Awaitable[Any]) -> asyncio.Future[Any]:
-        task = asyncio.ensure_future(awaitable)
-        task.add_done_callback(reports.put_nowait)
-        return task
-
-    async with aclosing(_stream(source)) as stream:
-        try:
-            while True:
-                if more and pulling is None and len(line) < limit:
-                    pulling = start(_next(stream))
-                if pulling is None and not line:
-                    return
-                done = await reports.get()
-                if done is pulling:
-                    item, pulling = done.result(), None
-                    more = item is not _END
-                    if more:
-                        line[start(work(item))] = None
-                else:
-                    for task in _ready(line, done, ordered):
-                        del line[task]
-                        yield task.result()
-        finally:
-            await _end([*line] if pulling is None else [*line, pulling])
-
-
-def _ready(line: dict[asyncio.Future[R], None], done: asyncio.Future[R], ordered: bool) -> Iterator[asyncio.Future[R]]:
-    """The tasks to hand out now that `done` is done; a failure goes ahead of everything."""
-    if not ordered or done.cancelled() or done.exception() is not None:
-        yield done
-        return
-    while line and (oldest := next(iter(line))).done():
-        yield oldest
-
-
-async def _next(stream: AsyncIterator[Any]) -> Any:
-    return await anext(stream, _END)
-
-
-async def _stream(items: Iterable[T] | AsyncIterable[T]) -> AsyncGenerator[T, None]:
+async def stream(items: Iterable[T] | AsyncIterable[T]) -> AsyncGenerator[T, None]:
     """Any kind of iterable as an async generator; closing it closes an async source."""
     if isinstance(items, AsyncIterable):
         iterator = aiter(items)
@@ -110,8 +55,101 @@ async def _stream(items: Iterable[T] | AsyncIterable[T]) -> AsyncGenerator[T, No
             yield item
 
 
-async def _end(tasks: list[asyncio.Future[Any]]) -> None:
-    """Cancel what still runs and wait until it is gone; failures of these tasks have no one left to tell."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+async def _batches(items: Iterable[T] | AsyncIterable[T], size: int) -> AsyncGenerator[list[T], None]:
+    batch: list[T] = []
+    async with aclosing(stream(items)) as source:
+        async for item in source:
+            batch.append(item)
+            if len(batch) == size:
+                yield batch
+                batch = []
+    if batch:
+        yield batch
+
+
+async def _concurrently(
+    source: Iterable[T] | AsyncIterable[T], crew: "_Crew[T, R]", limit: int
+) -> AsyncGenerator[R, None]:
+    async with aclosing(stream(source)) as items:
+        try:
+            while True:
+                if crew.pulling is None and not crew.ended and len(crew.line) < limit:
+                    crew.pull(items)
+                if crew.pulling is None and not crew.line:
+                    break
+                crew.note(await crew.reports.get())
+                while (task := crew.ready()) is not None:
+                    yield task.result()
+        finally:
+            await crew.end()
+    if crew.failure is not None:
+        crew.failure.result()
+
+
+class _Crew(Generic[T, R]):
+    """The tasks of one `concurrently`: one that takes the next item, and those at work on earlier ones."""
+
+    def __init__(self, work: Callable[[T], Awaitable[R]], *, ordered: bool, until: Callable[[R], bool] | None) -> None:
+        self.reports: asyncio.Queue[asyncio.Future[Any]] = asyncio.Queue()  # every task that is done
+        self.line: dict[asyncio.Future[R], None] = {}  # tasks whose results have not been handed out, oldest first
+        self.pulling: asyncio.Future[Any] | None = None
+        self.ended = False  # no item is taken any more
+        self.failure: asyncio.Future[Any] | None = None  # of the source
+        self._latest: asyncio.Future[R] | None = None  # done and to be handed out
+        self._work = work
+        self._ordered = ordered
+        self._until = until
+
+    def pull(self, items: AsyncIterator[T]) -> None:
+        """Begin to take the next item."""
+        self.pulling = self._start(_next(items))
+
+    def note(self, done: asyncio.Future[Any]) -> None:
+        """A task is done: what follows from that? Raises the exception of a task at work."""
+        if done is self.pulling:
+            self.pulling = None
+            self._pulled(done)
+            return
+        result = done.result()
+        self._latest = done
+        if self._until is not None and self._until(result):
+            self.ended = True
+            if self.pulling is not None:
+                self.pulling.cancel()
+
+    def ready(self) -> asyncio.Future[R] | None:
+        """The next task to hand out, taken out of the line."""
+        if self._ordered:
+            oldest = next(iter(self.line), None)
+            task = oldest if oldest is not None and oldest.done() else None
+        else:
+            task, self._latest = self._latest, None
+        if task is not None:
+            del self.line[task]
+        return task
+
+    async def end(self) -> None:
+        """Cancel what still runs and wait until it is gone; failures of these tasks have no one left to tell."""
+        tasks = [*self.line] if self.pulling is None else [*self.line, self.pulling]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _pulled(self, done: asyncio.Future[Any]) -> None:
+        if self.ended:  # in the meantime: what was taken is dropped
+            return
+        if done.cancelled() or done.exception() is not None:
+            self.failure, self.ended = done, True
+        elif (item := done.result()) is _END:
+            self.ended = True
+        else:
+            self.line[self._start(self._work(item))] = None
+
+    def _start(self, awaitable: Awaitable[Any]) -> asyncio.Future[Any]:
+        task = asyncio.ensure_future(awaitable)
+        task.add_done_callback(self.reports.put_nowait)
+        return task
+
+
+async def _next(items: AsyncIterator[Any]) -> Any:
+    return await anext(items, _END)

@@ -238,7 +238,7 @@ async def test_leaving_the_loop_stops_the_call() -> None:
         await adapter.accounts.add([f"reader_{n}" for n in range(2000)])
         outcomes = aiter(adapter.subscriptions.subscribe(channel, (f"reader_{n}" for n in range(2000))))
         await anext(outcomes)
-        await outcomes.aclose()  # type: ignore[attr-defined]
+        await outcomes.aclose()
         before = calls["add_group_member"]
         assert before < 10
         # two more may have been on their way, and a call that was sent is not taken back

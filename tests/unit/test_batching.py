@@ -228,3 +228,43 @@ async def test_cancelling_the_consumer_leaves_nothing_behind() -> None:
         await consumer
     assert sorted(ended) == [0, 1, 2, 3]
     assert not others()
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+async def test_after_the_last_result_nothing_is_taken_and_what_is_under_way_ends(ordered: bool) -> None:
+    taken, asked = [], asyncio.Event()
+
+    async def source() -> AsyncGenerator[int, None]:
+        for number in range(4):
+            taken.append(number)
+            yield number
+        asked.set()
+        await asyncio.sleep(60)
+
+    async def work(number: int) -> int:
+        await asked.wait()
+        await asyncio.sleep(0.01 * number)
+        return number
+
+    results = concurrently(source(), work, limit=5, ordered=ordered, until=lambda number: number in (0, 2))
+    assert [result async for result in results] == [0, 1, 2, 3]
+    assert taken == [0, 1, 2, 3]
+    assert not others()
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+async def test_a_source_that_breaks_lets_the_work_under_way_end(ordered: bool) -> None:
+    async def source() -> AsyncGenerator[int, None]:
+        yield 1
+        yield 2
+        raise LookupError("no more")
+
+    async def work(number: int) -> int:
+        await asyncio.sleep(0.01 * number)
+        return number
+
+    found = []
+    with pytest.raises(LookupError, match="no more"):  # noqa: PT012 - the loop is what raises
+        async for result in concurrently(source(), work, limit=5, ordered=ordered):
+            found.append(result)  # noqa: PERF401
+    assert found == [1, 2]

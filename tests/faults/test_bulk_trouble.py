@@ -1,0 +1,239 @@
+"""Calls about many people in trouble: what is known of somebody is told, and slow is not the same as gone."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+
+import pytest
+
+from channel_adapter import (
+    ChannelAdapter,
+    ChannelAdapterError,
+    Outcome,
+    OutcomeKind,
+    PermissionDeniedError,
+    UnavailableError,
+)
+from channel_adapter.settings import SubscriptionSettings
+from channel_adapter.stub.faults import Fault
+from channel_adapter.stub.serve import StubServer
+from tests.faults.test_adapter_trouble import PEOPLE, Calls, channel_on, opened, settings
+from tests.faults.test_lost_answers import HastyClock
+
+TENS = SubscriptionSettings(add_per_call=10, remove_per_call=10)
+DENIED = 10007
+
+
+@asynccontextmanager
+async def hasty() -> AsyncIterator[tuple[ChannelAdapter, StubServer]]:
+    """An adapter that does not wait between attempts, with batches of ten."""
+    async with (
+        opened() as (_, server),
+        ChannelAdapter.open(settings(server, subscriptions=TENS, concurrency=3), clock=HastyClock()) as adapter,
+    ):
+        yield adapter, server
+
+
+async def streamed(outcomes: AsyncIterator[Outcome]) -> tuple[list[Outcome], ChannelAdapterError | None]:
+    """What came, and how it ended."""
+    found = []
+    try:
+        async for outcome in outcomes:
+            found.append(outcome)  # noqa: PERF401 - the loop may be broken off
+    except ChannelAdapterError as error:
+        return found, error
+    return found, None
+
+
+def counted(outcomes: list[Outcome]) -> Counter[OutcomeKind]:
+    return Counter(outcome.kind for outcome in outcomes)
+
+
+async def test_a_queue_for_our_own_turns_is_waited_for_however_long_it_is() -> None:
+    ones = SubscriptionSettings(add_per_call=1)
+    rates = {"group_open_http_svc/add_group_member": 10.0}
+    async with opened(subscriptions=ones, calls_per_second=rates, total_seconds=0.5) as (adapter, server):
+        channel = await channel_on(adapter)
+        outcomes = await adapter.subscriptions.subscribe(channel, PEOPLE[:18])
+        assert outcomes.counts == {OutcomeKind.ADDED: 18}
+        assert server.log.count("add_group_member") == 18
+
+
+@pytest.mark.parametrize("command", ["add_group_member", "delete_group_member", "get_role_in_group"])
+async def test_a_service_that_asks_for_a_lower_rate_is_given_time(command: str) -> None:
+    async with hasty() as (adapter, server):
+        channel = await channel_on(adapter)
+        await adapter.subscriptions.subscribe(channel, PEOPLE[:5])
+        server.faults.replace([Fault(command=command, code=60007, times=40)])
+        added = await adapter.subscriptions.subscribe(channel, PEOPLE)
+        assert added.counts == {OutcomeKind.ADDED: 35, OutcomeKind.ALREADY: 5}
+        removed = await adapter.subscriptions.unsubscribe(channel, PEOPLE)
+        assert removed.counts == {OutcomeKind.REMOVED: 40}
+
+
+@pytest.mark.parametrize("awaited", [True, False])
+async def test_a_call_that_ends_early_hands_over_what_it_knows(awaited: bool) -> None:
+    async with opened(subscriptions=TENS, concurrency=1) as (adapter, server):
+        channel = await channel_on(adapter)
+        server.faults.replace([Fault(command="add_group_member", nth=(3,), code=DENIED)])
+        bulk = adapter.subscriptions.subscribe(channel, PEOPLE)
+        if awaited:
+            with pytest.raises(PermissionDeniedError) as ended:
+                await bulk
+            assert ended.value.outcomes is not None
+            found, error = list(ended.value.outcomes), ended.value
+        else:
+            found, error = await streamed(aiter(bulk))  # type: ignore[assignment]
+        assert isinstance(error, PermissionDeniedError)
+        assert counted(found) == {OutcomeKind.ADDED: 20, OutcomeKind.FAILED: 10}
+        assert {each.reason for each in found if each.kind is OutcomeKind.FAILED} == {error.message}
+        assert server.log.count("add_group_member") == 3
+
+
+async def test_what_is_under_way_when_a_call_ends_is_told_as_well() -> None:
+    async with opened(subscriptions=TENS, concurrency=4) as (adapter, server):
+        channel = await channel_on(adapter)
+        server.faults.replace(
+            [Fault(command="add_group_member", nth=(1,), code=DENIED), Fault(command="add_group_member", delay=0.2)]
+        )
+        found, error = await streamed(aiter(adapter.subscriptions.subscribe(channel, PEOPLE)))
+        assert isinstance(error, PermissionDeniedError)
+        assert counted(found) == {OutcomeKind.ADDED: 30, OutcomeKind.FAILED: 10}
+        assert await adapter.subscriptions.count(channel) == 30
+
+
+async def test_a_source_that_breaks_does_not_take_the_outcomes_with_it() -> None:
+    async def people() -> AsyncGenerator[str, None]:
+        for reader in PEOPLE[:20]:
+            yield reader
+        raise LookupError("the file is gone")
+
+    async with opened(subscriptions=TENS) as (adapter, server):
+        channel = await channel_on(adapter)
+        server.faults.replace([Fault(command="add_group_member", delay=0.1)])
+        found = []
+        with pytest.raises(LookupError, match="the file is gone"):  # noqa: PT012 - the loop is what raises
+            async for outcome in adapter.subscriptions.subscribe(channel, people()):
+                found.append(outcome)  # noqa: PERF401
+        assert counted(found) == {OutcomeKind.ADDED: 20}
+
+
+async def test_one_half_that_fails_does_not_hide_what_came_of_the_other() -> None:
+    async with opened(concurrency=1) as (adapter, server):
+        channel = await channel_on(adapter)
+        server.faults.replace(
+            [
+                Fault(command="add_group_member", nth=(1,), code=10005),  # halved: 10 and 10
+                Fault(command="add_group_member", nth=(3, 4, 5), code=10002),
+            ]
+        )
+        outcomes = await adapter.subscriptions.subscribe(channel, PEOPLE[:20])
+        assert {each.user: each.kind for each in outcomes} == {
+            user: OutcomeKind.ADDED if number < 10 else OutcomeKind.FAILED for number, user in enumerate(PEOPLE[:20])
+        }
+
+
+async def test_an_unknown_account_that_the_check_knows_fails_alone() -> None:
+    async with opened() as (adapter, server):
+        channel = await channel_on(adapter)
+        server.faults.replace([Fault(command="add_group_member", account=PEOPLE[3], code=10019)])
+        outcomes = await adapter.subscriptions.subscribe(channel, PEOPLE[:6])
+        assert outcomes.counts == {OutcomeKind.ADDED: 5, OutcomeKind.FAILED: 1}
+        (failed,) = (each for each in outcomes if not each.done)
+        assert failed.user == PEOPLE[3]
+        assert "10019" in failed.reason
+
+
+async def test_a_smaller_batch_cap_is_remembered_by_later_calls() -> None:
+    calls = Calls()
+    async with opened({"limits": {"add_members": 6}}, calls, concurrency=1) as (adapter, _):
+        channel = await channel_on(adapter)
+        assert (await adapter.subscriptions.subscribe(channel, PEOPLE)).complete
+        calls.clear()
+        assert (await adapter.subscriptions.subscribe(channel, PEOPLE)).complete
+        assert calls["add_group_member"] == 8
+
+
+async def test_leaving_the_loop_closes_the_callers_stream_at_once() -> None:
+    closed = []
+
+    async def people() -> AsyncGenerator[str, None]:
+        try:
+            for number in range(1000):
+                yield f"person_{number}"
+        finally:
+            closed.append(True)
+
+    async with opened(concurrency=1) as (adapter, _):
+        channel = await channel_on(adapter)
+        async with aclosing(aiter(adapter.subscriptions.subscribe(channel, people()))) as outcomes:
+            await anext(outcomes)
+        assert closed == [True]
+
+
+async def test_what_is_no_id_is_told_before_a_batch_is_full() -> None:
+    more = asyncio.Event()
+
+    async def people() -> AsyncGenerator[str, None]:
+        yield PEOPLE[0]
+        yield ""
+        await more.wait()
+
+    async with opened() as (adapter, _):
+        channel = await channel_on(adapter)
+        async with aclosing(aiter(adapter.subscriptions.subscribe(channel, people()))) as outcomes:
+            first = await asyncio.wait_for(anext(outcomes), 2)
+            assert (first.user, first.kind) == ("", OutcomeKind.INVALID)
+            more.set()
+            assert [outcome.kind async for outcome in outcomes] == [OutcomeKind.ADDED]
+
+
+@pytest.mark.parametrize("command", ["subscribe", "unsubscribe", "add"])
+async def test_random_trouble_leaves_one_outcome_for_everybody(command: str) -> None:
+    """Whatever strikes, everybody who was asked for has one outcome, and it is what the service holds."""
+    async with hasty() as (adapter, server):
+        channel = await channel_on(adapter)
+        await adapter.subscriptions.subscribe(channel, random.Random(4).sample(PEOPLE, 20))
+        inside = {each.user async for each in adapter.subscriptions.subscribers(channel)}
+        server.faults.replace(
+            [Fault(probability=0.3, code=10002), Fault(probability=0.1, code=60007), Fault(every=7, code=91000)]
+        )
+        work = {
+            "subscribe": adapter.subscriptions.subscribe(channel, PEOPLE),
+            "unsubscribe": adapter.subscriptions.unsubscribe(channel, PEOPLE),
+            "add": adapter.accounts.add(PEOPLE),
+        }[command]
+        found, error = await streamed(aiter(work))
+        server.faults.replace([])
+        if error is None:
+            assert sorted(outcome.user for outcome in found) == sorted(PEOPLE)
+        now = {each.user async for each in adapter.subscriptions.subscribers(channel)}
+        for outcome in found:
+            match outcome.kind:
+                case OutcomeKind.REMOVED:
+                    assert outcome.user in inside - now
+                case OutcomeKind.ADDED if command == "subscribe":
+                    assert outcome.user in now
+
+
+async def test_a_service_that_is_gone_ends_the_call_though_the_stream_would_not() -> None:
+    taken = 0
+
+    async def people() -> AsyncGenerator[str, None]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield PEOPLE[taken % len(PEOPLE)]
+
+    async with opened(total_seconds=1.0, connect_seconds=0.5, concurrency=8) as (adapter, server):
+        channel = await channel_on(adapter)
+        await adapter.subscriptions.subscribe(channel, PEOPLE[:1])
+        await server.stop()
+        with pytest.raises(UnavailableError) as ended:
+            await adapter.subscriptions.subscribe(channel, people())
+        assert ended.value.outcomes is not None
+        assert len(ended.value.outcomes) >= 160
+        assert set(ended.value.outcomes.counts) == {OutcomeKind.FAILED}
+        assert taken < 500
