@@ -1,0 +1,136 @@
+"""Who still lives: a lock that a process holds while it runs, and that the system lets go of when it dies.
+
+Loaded with the database drivers, never before durable work starts.
+"""
+
+import contextlib
+import errno
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import IO, Any, Final, Protocol
+
+import psycopg
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+_QUIET_SECONDS: Final = 5  # a server asks a silent connection after this time, twice more a second apart
+_CONNECT_SECONDS: Final = 5
+
+
+class Liveness(Protocol):
+    """Proof that this executor lives, and a way to prove that another one does not."""
+
+    def renew(self) -> None:
+        """Make sure that the lock is still held."""
+        ...
+
+    def proof_of_death(self, executor: str) -> AbstractContextManager[bool]:
+        """True inside the block when `executor` is dead; nobody else has the same proof at the same time."""
+        ...
+
+    def release(self) -> None:
+        """Let go: from now on this executor counts as dead."""
+        ...
+
+
+def liveness_of(url: Any, executor: str) -> Liveness:
+    """The lock of `executor`, held from now on, in the way that suits the database."""
+    if url.get_backend_name() == "sqlite":
+        return FileLiveness(Path(f"{url.database}-running"), executor)
+    return PostgresLiveness(url.set(drivername="postgresql").render_as_string(hide_password=False), executor)
+
+
+class FileLiveness:
+    """Locked files beside the database. Where files cannot be locked, a SQLite database is for one process alone."""
+
+    def __init__(self, directory: Path, executor: str) -> None:
+        self._directory = directory
+        directory.mkdir(exist_ok=True)
+        self._path = directory / executor
+        self._file: IO[bytes] | None = self._path.open("wb")
+        _try_lock(self._file)
+
+    def renew(self) -> None:
+        """Nothing to do: the system keeps the lock until the process ends."""
+
+    @contextmanager
+    def proof_of_death(self, executor: str) -> Iterator[bool]:
+        """See Liveness. The file of a dead executor is removed in the end."""
+        path = self._directory / executor
+        with path.open("ab") as file:
+            dead = _try_lock(file)
+            try:
+                yield dead
+            finally:
+                if dead:
+                    path.unlink(missing_ok=True)
+
+    def release(self) -> None:
+        """See Liveness."""
+        if self._file is not None:
+            self._path.unlink(missing_ok=True)
+            self._file.close()
+            self._file = None
+
+
+def _try_lock(file: IO[bytes]) -> bool:
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as taken:
+        if taken.errno not in (errno.EAGAIN, errno.EACCES):
+            raise
+        return False
+    return True
+
+
+class PostgresLiveness:
+    """An advisory lock, held by a connection that the server gives up soon after its client is gone."""
+
+    def __init__(self, url: str, executor: str) -> None:
+        self._url = url
+        self._executor = executor
+        self._connection = self._connect()
+
+    def renew(self) -> None:
+        """Ask the server; after a lost connection take the lock again. Raises psycopg.Error while that fails."""
+        try:
+            self._connection.execute("SELECT 1")
+        except psycopg.OperationalError:
+            with contextlib.suppress(psycopg.Error):
+                self._connection.close()
+            self._connection = self._connect()
+
+    @contextmanager
+    def proof_of_death(self, executor: str) -> Iterator[bool]:
+        """See Liveness."""
+        key = _key(executor)
+        row = self._connection.execute("SELECT pg_try_advisory_lock(%s)", (key,)).fetchone()
+        dead = bool(row and row[0])
+        try:
+            yield dead
+        finally:
+            if dead:
+                self._connection.execute("SELECT pg_advisory_unlock(%s)", (key,))
+
+    def release(self) -> None:
+        """See Liveness."""
+        self._connection.close()
+
+    def _connect(self) -> "psycopg.Connection[tuple[Any, ...]]":
+        connection = psycopg.connect(self._url, autocommit=True, connect_timeout=_CONNECT_SECONDS)
+        connection.execute(
+            f"SET tcp_keepalives_idle = {_QUIET_SECONDS}; SET tcp_keepalives_interval = 1; SET tcp_keepalives_count = 2"
+        )
+        connection.execute("SELECT pg_try_advisory_lock(%s)", (_key(self._executor),))
+        return connection
+
+
+def _key(executor: str) -> int:
+    return int.from_bytes(sha256(f"channel_adapter:{executor}".encode()).digest()[:8], "big", signed=True)

@@ -1,0 +1,151 @@
+"""The engine for durable work: begun work is finished by whoever lives, once, and the process ends quickly."""
+
+import asyncio
+import logging
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from dbos import DBOS, SetWorkflowID
+
+from channel_adapter.durable import Durable, Feature, running
+from channel_adapter.errors import ConfigurationError, UnavailableError
+from tests.durable.worker import FEATURE
+
+ROOT = Path(__file__).parents[2]
+OTHER = Feature("test-other", ("test.echo",))
+
+
+@DBOS.workflow(name="test.echo")
+async def echo(text: str) -> str:
+    await asyncio.sleep(0)
+    return text
+
+
+@pytest.fixture
+def file_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'adapter.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest) -> str:
+    if request.param == "sqlite":
+        file: str = request.getfixturevalue("file_url")
+        return file
+    found: str = request.getfixturevalue("postgres_url")
+    return found
+
+
+@contextmanager
+def worker(url: str, file: Path, role: str, count: int = 0) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen([sys.executable, "-m", "tests.durable.worker", url, file, role, str(count)], cwd=ROOT)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def lines(file: Path) -> list[str]:
+    return file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+
+
+def wait_for(file: Path, needed: int, *, word: str, seconds: float = 20) -> list[str]:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if sum(word in line for line in lines(file)) >= needed:
+            return lines(file)
+        time.sleep(0.02)
+    raise AssertionError(lines(file))
+
+
+def test_work_of_a_killed_process_is_finished_by_another_one(url: str, tmp_path: Path) -> None:
+    file = tmp_path / "notes"
+    with worker(url, file, "begin", 5) as first, worker(url, file, "serve"):
+        wait_for(file, 2, word="ready")
+        wait_for(file, 5, word="recorded")
+        first.send_signal(signal.SIGKILL)
+        done = wait_for(file, 5, word="two")
+    steps = Counter(" ".join(line.split()[:2]) for line in done if line.split()[1] in ("one", "two"))
+    assert steps == {f"w{n} {step}": 1 for n in range(5) for step in ("one", "two")}
+
+
+async def test_work_is_left_to_those_who_know_it(
+    file_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "notes"
+    monkeypatch.setattr("tests.durable.worker._file", file)
+    with worker(file_url, file, "begin", 1) as first:
+        await asyncio.to_thread(wait_for, file, 1, word="one")
+        first.send_signal(signal.SIGKILL)
+    async with running(file_url, OTHER) as durable:
+        assert await durable.take_over() == 0
+    async with running(file_url, FEATURE):
+        assert await (await DBOS.retrieve_workflow_async("w0")).get_result() == "w0"
+
+
+async def test_a_living_process_keeps_its_work(url: str, tmp_path: Path) -> None:
+    file = tmp_path / "notes"
+    with worker(url, file, "begin", 3):
+        await asyncio.to_thread(wait_for, file, 3, word="recorded")
+        async with running(url, FEATURE) as durable:
+            assert await durable.take_over() == 0
+            done = await asyncio.to_thread(wait_for, file, 3, word="two")
+    assert len({line.split()[-1] for line in done}) == 1
+
+
+async def test_one_engine_serves_several_features_and_stops_with_the_last(file_url: str) -> None:
+    first = await Durable.start(file_url, FEATURE)
+    second = await Durable.start(file_url, OTHER)
+    assert first is second
+    await first.stop()
+    handle = await DBOS.enqueue_workflow_async(OTHER.name, echo, "still here")
+    assert await handle.get_result(polling_interval_sec=0.05) == "still here"
+    begun = time.monotonic()
+    await second.stop()
+    assert time.monotonic() - begun < 2
+    assert await asyncio.to_thread(lambda: "threads of the loop are whole") == "threads of the loop are whole"
+
+
+async def test_a_name_is_one_piece_of_work_over_restarts(file_url: str) -> None:
+    for text in ("first", "second"):
+        async with running(file_url, OTHER):
+            with SetWorkflowID("same"):
+                handle = await DBOS.start_workflow_async(echo, text)
+            assert await handle.get_result() == "first"
+
+
+async def test_one_process_has_one_database(tmp_path: Path) -> None:
+    async with running(f"sqlite:///{tmp_path / 'a.db'}", OTHER):
+        with pytest.raises(ConfigurationError, match="one database"):
+            await Durable.start(f"sqlite:///{tmp_path / 'b.db'}", OTHER)
+    async with running(f"sqlite:///{tmp_path / 'b.db'}", OTHER) as durable:
+        assert "b.dbos.db" in repr(durable)
+
+
+@pytest.mark.parametrize("url", ["mysql://u:secret@h/d", "sqlite://", "no url"])
+async def test_a_database_of_another_kind_is_refused(url: str) -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        await Durable.start(url, OTHER)
+    assert refusal.value.field == "database_url"
+    assert "secret" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("url", ["postgresql://u:secret@127.0.0.1:1/d", "sqlite:////nowhere/at/all.db"])
+async def test_a_database_that_cannot_be_used_is_told_without_its_password(url: str) -> None:
+    with pytest.raises(UnavailableError) as refusal:
+        await Durable.start(url, OTHER)
+    assert "secret" not in str(refusal.value)
+
+
+async def test_the_log_of_dbos_has_no_console(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    async with running(f"sqlite:///{tmp_path / 'a.db'}", OTHER):
+        logging.getLogger("dbos").info("chatter")
+    out, err = capfd.readouterr()
+    assert (out, err) == ("", "")
