@@ -15,7 +15,7 @@ from channel_adapter.tencent.wire.envelope import WireModel
 _PLAIN: Final = frozenset(
     [
         *("login", "logout", "leave", "read", "unread", "set_receive_option", "edit", "recall", "unfollow"),
-        *("set_extensions", "delete_extensions"),
+        *("set_extensions", "delete_extensions", "file", "unfile", "drop_folder"),
     ]
 )
 # action -> what asks the app before it, and with which of the arguments

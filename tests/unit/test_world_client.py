@@ -173,3 +173,19 @@ def test_following_official_accounts() -> None:
     assert play.events[-1].platform == "Android"
     assert [reader.unfollow(news), reader.unfollow(news)] == [1, 2]
     assert refused(reader.follow, "@TOA#_gone") == 130004
+
+
+def test_filing_conversations() -> None:
+    play, reader = stage()
+    play.channel(group="@TGS#_second")
+    assert reader.file("Mine", [CHANNEL, "@TGS#_gone"]) == [0, 51007]
+    assert reader.file("Mine", ["@TGS#_second"]) == [0]
+    book = play.world.state.contacts["reader_1"]
+    assert book.conversations(1) == [(2, CHANNEL), (2, "@TGS#_second")]
+    assert reader.unfile("Mine", [CHANNEL]) == [0]
+    assert book.conversations(1) == [(2, "@TGS#_second")]
+    assert refused(reader.unfile, "Theirs", [CHANNEL]) == 51009
+    assert refused(reader.file, "x" * 33, [CHANNEL]) == 51011
+    reader.drop_folder("Mine")
+    assert (book.groups, book.conversations()) == ({}, [])
+    assert refused(reader.drop_folder, "Mine") == 51009

@@ -1,9 +1,9 @@
 """A person with a phone: what users do by themselves, with the effects and events of a client, not of the REST API."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from channel_adapter.stub.world import extensions, members, messages, subscribers
+from channel_adapter.stub.world import contact_groups, extensions, members, messages, subscribers
 from channel_adapter.stub.world import group_rules as rules
 from channel_adapter.stub.world import message_body as bodies
 from channel_adapter.stub.world.call import ALLOW, Call, Decision, Event
@@ -13,6 +13,7 @@ from channel_adapter.stub.world.official_accounts import find as find_official
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.stub.world.state import Group, is_user_id
 from channel_adapter.tencent import codes, limits
+from channel_adapter.tencent.wire import contact_groups as filing_wire
 from channel_adapter.tencent.wire import extensions as pairs_wire
 from channel_adapter.tencent.wire import groups, official_accounts
 from channel_adapter.tencent.wire import messages as wire
@@ -73,6 +74,27 @@ class Client:
         rules.check_choice("MsgFlag", flag, FLAGS)
         self._act(None, lambda call: self._set_flag(call, group_id, flag))
 
+    def file(self, name: str, group_ids: Sequence[str]) -> list[int]:
+        """Put groups into one of one's conversation groups, made if it is missing; a code for each [sdk-header]."""
+        book = self._world.state.contacts.get(self.user)
+        items = [filing_wire.ContactItem(type=filing_wire.GROUP, to_group_id=group_id) for group_id in group_ids]
+        if book is not None and book.number(name) is not None:
+            return self._refile(name, filing_wire.ADD, items)
+        new = filing_wire.NewContactGroup(group_name=name, contact_item=items)
+        request = filing_wire.CreateContactGroupRequest(from_account=self.user, group_contact_item=[new])
+        reply = cast("filing_wire.CreateContactGroupReply", self._act(request, contact_groups.create_contact_group.run))
+        return [item.result_code for item in reply.group_result_item[0].result_item]
+
+    def unfile(self, name: str, group_ids: Sequence[str]) -> list[int]:
+        """Take groups out of one of one's conversation groups; 51009 when there is none."""
+        items = [filing_wire.ContactItem(type=filing_wire.GROUP, to_group_id=group_id) for group_id in group_ids]
+        return self._refile(name, filing_wire.REMOVE, items)
+
+    def drop_folder(self, name: str) -> None:
+        """Delete one of one's conversation groups; what was in it stays."""
+        request = filing_wire.DelContactGroupRequest(from_account=self.user, group_name=[name])
+        self._act(request, contact_groups.del_contact_group.run)
+
     def ask_post(self, group_id: str, body: str | Sequence[Mapping[str, Any]], *, random: int = 0) -> Event | None:
         """The event before a post."""
         return self._act(self._message(group_id, body, random), messages.ask_send)
@@ -124,6 +146,18 @@ class Client:
         return self._act(
             None, lambda call: subscribers.unsubscribe(call, find_official(call, account_id), [self.user])[0]
         )
+
+    def _refile(self, name: str, operation: int, items: list[filing_wire.ContactItem]) -> list[int]:
+        update = filing_wire.ContactGroupUpdate(
+            update_group_type=filing_wire.CHANGE_CONVERSATIONS,
+            old_group_name=name,
+            contact_update_item=[
+                filing_wire.ContactUpdate(contact_opt_type=operation, contact_item=item) for item in items
+            ],
+        )
+        request = filing_wire.UpdateContactGroupRequest(from_account=self.user, update_group=update)
+        reply = cast("filing_wire.UpdateContactGroupReply", self._act(request, contact_groups.update_contact_group.run))
+        return [item.result_code for item in reply.update_group_result.contact_result_item or ()]
 
     def _act(self, request: Any, do: Callable[[Call[Any]], ResultT], decision: Decision = ALLOW) -> ResultT:
         self._world.changes += 1
