@@ -1,0 +1,134 @@
+"""How long a bulk call stands by a service that does not answer, by a clock that never really waits."""
+
+import asyncio
+from typing import TypeVar
+
+import pytest
+
+from channel_adapter import InvalidError, ThrottledError, UnavailableError
+from channel_adapter.services.gateway import Gateway
+from channel_adapter.services.patience import Patience
+from channel_adapter.tencent.catalog import ACCOUNT_CHECK
+from channel_adapter.tencent.client import TencentClient
+from channel_adapter.tencent.command import Command
+from channel_adapter.tencent.wire.accounts import AccountCheckReply, AccountCheckRequest, UserIdItem
+from channel_adapter.tencent.wire.envelope import Reply, WireModel
+from tests.faults.conftest import OK, PatientClock, Script, refused
+
+RequestT = TypeVar("RequestT", bound=WireModel)
+ReplyT = TypeVar("ReplyT", bound=Reply)
+REQUEST = AccountCheckRequest(check_item=[UserIdItem(user_id="ann")])
+FOUND = OK | {"ResultItem": []}
+BUSY, TOO_FAST, WRONG = refused(70500), refused(60007), refused(70402)
+SECONDS = 60.0
+
+
+async def ask(patience: Patience) -> AccountCheckReply:
+    return await patience.call(ACCOUNT_CHECK, REQUEST)
+
+
+async def until_gone(patience: Patience) -> int:
+    for calls in range(1, 1000):
+        with pytest.raises(UnavailableError):
+            await ask(patience)
+        if patience.gone is not None:
+            return calls
+    raise AssertionError("never gone")
+
+
+@pytest.fixture
+def patience(client: TencentClient, clock: PatientClock) -> Patience:
+    return Patience(Gateway(client), clock, SECONDS)
+
+
+async def test_a_service_is_gone_when_nothing_was_answered_for_so_long(
+    script: Script, client: TencentClient, clock: PatientClock, patience: Patience
+) -> None:
+    script.then(*[BUSY] * 1000)
+    async with client:
+        began = clock.elapsed
+        calls = await until_gone(patience)
+        assert SECONDS <= clock.elapsed - began < SECONDS + 10
+        assert calls > 5
+        sent = len(script.sent)
+        with pytest.raises(UnavailableError) as again:
+            await ask(patience)
+        assert again.value is patience.gone
+        assert len(script.sent) == sent
+
+
+@pytest.mark.parametrize("answer", [FOUND, WRONG])
+async def test_any_answer_starts_the_time_anew(
+    script: Script, client: TencentClient, clock: PatientClock, patience: Patience, answer: dict[str, object]
+) -> None:
+    script.then(*[BUSY] * 3, answer, *[BUSY] * 1000)
+    async with client:
+        with pytest.raises(UnavailableError):
+            await ask(patience)
+        clock.elapsed += SECONDS
+        if answer is WRONG:
+            with pytest.raises(InvalidError):
+                await ask(patience)
+        else:
+            await ask(patience)
+        began = clock.elapsed
+        await until_gone(patience)
+        assert clock.elapsed - began >= SECONDS
+
+
+async def test_time_in_which_nothing_was_asked_is_no_silence(
+    script: Script, client: TencentClient, clock: PatientClock, patience: Patience
+) -> None:
+    script.then(FOUND, *[BUSY] * 3, FOUND)
+    async with client:
+        await ask(patience)
+        clock.elapsed += 10 * SECONDS
+        with pytest.raises(UnavailableError):
+            await ask(patience)
+        await ask(patience)
+
+
+async def test_a_lower_rate_is_kept_to_until_the_service_takes_nothing_at_all(
+    script: Script, client: TencentClient, clock: PatientClock, patience: Patience
+) -> None:
+    script.then(*[TOO_FAST] * 20, FOUND, *[TOO_FAST] * 1000)
+    async with client:
+        await ask(patience)
+        assert clock.elapsed > 20
+        began = clock.elapsed
+        with pytest.raises(ThrottledError):
+            await ask(patience)
+        assert clock.elapsed - began >= SECONDS
+
+
+class Gauge:
+    """The gateway, with a count of the calls under way when each one begins."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._now = 0
+        self.seen: list[int] = []
+
+    async def call(self, command: Command[RequestT, ReplyT], request: RequestT) -> ReplyT:
+        self._now += 1
+        self.seen.append(self._now)
+        try:
+            await asyncio.sleep(0.001)
+            return await self._gateway.call(command, request)
+        finally:
+            self._now -= 1
+
+
+async def test_while_nothing_is_answered_one_call_at_a_time_finds_out(
+    script: Script, client: TencentClient, clock: PatientClock
+) -> None:
+    gauge = Gauge(Gateway(client))
+    patience = Patience(gauge, clock, SECONDS)
+    script.then(*[BUSY] * 9, *[FOUND] * 20)
+    async with client:
+        with pytest.raises(UnavailableError):
+            await ask(patience)
+        answers = await asyncio.gather(*(ask(patience) for _ in range(10)), return_exceptions=True)
+    assert [isinstance(answer, UnavailableError) for answer in answers] == [True] * 2 + [False] * 8
+    assert gauge.seen[:4] == [1, 1, 1, 1]
+    assert max(gauge.seen) == 7
