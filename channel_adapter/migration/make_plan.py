@@ -1,0 +1,254 @@
+"""From an inventory to a plan. Pure: the same inventory and the same wishes give the same plan, byte for byte."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import orjson
+
+from channel_adapter.domain.ids import ChannelId
+from channel_adapter.errors import InvalidError
+from channel_adapter.mapping.channel_group import Profile
+from channel_adapter.mapping.tag import migration_id
+from channel_adapter.migration.calls import Pace, estimate, shortest
+from channel_adapter.migration.inventory import Found, Inventory, TakenId
+from channel_adapter.migration.plan import (
+    BrokenLine,
+    PeopleCounts,
+    Plan,
+    PlannedChannel,
+    PlannedLimits,
+    PlannedLoss,
+    PlannedSource,
+    PlannedTarget,
+    Problem,
+    SourceKind,
+    TargetState,
+)
+from channel_adapter.migration.policies import PROFILE_LOSSES, Loss, Policies
+from channel_adapter.migration.transform import MappedProfile, Target, kept_whole, map_profile, target_id
+from channel_adapter.tencent import limits
+
+KEPT_POSTS: Final = "posts"
+KEPT_PEOPLE: Final = "subscribers"
+BROKEN_LISTED: Final = 100
+
+NOT_CARRIED: Final = {
+    SourceKind.ACCOUNTS: (
+        "the account's id: clients find the channel under another one",
+        "the limit on subscribers: the source cannot be asked for it",
+        "when somebody wrote last, and what people and the account wrote to each other",
+        "recalled and expired posts",
+        "custom data of posts, and read marks of people",
+        "reactions: the source has none, and moved posts may not take any",
+    ),
+    SourceKind.FILES: ("reactions: moved posts may not take any",),
+}
+"""What has no place on the target or cannot be read, whatever the policies say [official accounts 5.4]."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What the person who plans wants, and what the settings allow.
+
+    `renamed` gives other target ids by source id. `member_cap` is the plan's number of members of a Community.
+    """
+
+    sdkappid: int
+    target: Target
+    policies: Policies = field(default_factory=Policies)
+    migration: str = ""
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    member_cap: int = limits.COMMUNITY_MEMBERS
+    pace: Pace = field(default_factory=Pace)
+
+
+def migration_of(spec_ids: Sequence[str], wishes: Wishes) -> str:
+    """The id of the migration: as named, or drawn from the app and the ids of the source. Raises InvalidError."""
+    if wishes.migration:
+        return migration_id(wishes.migration)
+    text = "\x1f".join([str(wishes.sdkappid), *sorted(spec_ids)])
+    return "m" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+def target_ids(source_ids: Sequence[str], wishes: Wishes) -> dict[str, ChannelId | InvalidError]:
+    """Where each channel goes, or why its id cannot go anywhere. Raises InvalidError for a rename of nobody."""
+    strangers = sorted(wishes.renamed.keys() - set(source_ids))
+    if strangers:
+        raise InvalidError(f"rename: {strangers[0]!r} is not in the source", field="rename")
+    return {source: _target_id(wishes.renamed.get(source, source)) for source in source_ids}
+
+
+def make_plan(inventory: Inventory, wishes: Wishes) -> Plan:
+    """The plan. Raises InvalidError when the wishes contradict the source."""
+    ids = [found.channel.id for found in inventory.found]
+    goals = target_ids(ids, wishes)
+    together = Counter(str(goal) for goal in goals.values() if not isinstance(goal, InvalidError))
+    migration = migration_of(ids, wishes)
+    channels = tuple(
+        _Planner(found, goals[found.channel.id], inventory, wishes, migration).channel(together)
+        for found in inventory.found
+    )
+    calls = estimate(channels, inventory.spec.kind, wishes.pace)
+    return Plan(
+        migration=migration,
+        sdkappid=wishes.sdkappid,
+        fingerprint=fingerprint(channels),
+        source=inventory.spec,
+        policies={loss: wishes.policies.of(loss) for loss in Loss},
+        limits=PlannedLimits.of(wishes.target),
+        channels=channels,
+        broken=tuple(
+            BrokenLine(where=each.where, field=each.field, reason=each.reason)
+            for each in inventory.broken[:BROKEN_LISTED]
+        ),
+        broken_count=inventory.broken_count,
+        calls=calls,
+        seconds=shortest(calls),
+        not_carried=NOT_CARRIED[inventory.spec.kind],
+    )
+
+
+def fingerprint(channels: Sequence[PlannedChannel]) -> str:
+    """Of the source as it was read: two plans with the same one were made of the same state."""
+    facts = [channel.source.model_dump(mode="json") for channel in channels]
+    return hashlib.sha256(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _target_id(source: str) -> ChannelId | InvalidError:
+    try:
+        return target_id(source)
+    except InvalidError as wrong:
+        return wrong
+
+
+@dataclass(frozen=True, slots=True)
+class _Planner:
+    """Plans one channel."""
+
+    found: Found
+    goal: ChannelId | InvalidError
+    inventory: Inventory
+    wishes: Wishes
+    migration: str
+
+    def channel(self, together: Mapping[str, int]) -> PlannedChannel:
+        source = self.found.channel
+        problems = [*self._id_problems(together), *self._people_problems()]
+        try:
+            mapped = map_profile(source, self.wishes.target)
+        except InvalidError as wrong:
+            problems.append(Problem(field=wrong.field or "profile", message=wrong.message))
+            mapped = MappedProfile(Profile(name=source.name), ())
+        losses = [*self._profile_losses(mapped), *self._other_losses()]
+        return PlannedChannel(
+            source=self._source(),
+            target=self._target(mapped, losses),
+            losses=tuple(losses),
+            left_behind=tuple(self.found.posts.left_behind),
+            problems=tuple(problems),
+        )
+
+    @property
+    def _born(self) -> int | None:
+        """When the channel was made: as the source says, else just before anything happened in it."""
+        source, people = self.found.channel, self.found.people
+        if source.created_at:
+            return source.created_at
+        first = [moment for moment in (self.found.posts.oldest, people.earliest if people else None) if moment]
+        return min(first) - 1 if first else None
+
+    @property
+    def _people(self) -> PeopleCounts:
+        people = self.found.people
+        return people.counts() if people else PeopleCounts(subscribers=self.found.channel.subscriber_count)
+
+    def _source(self) -> PlannedSource:
+        source = self.found.channel
+        names = PlannedSource.model_fields.keys() - {"posts", "people"}
+        return PlannedSource(
+            **{name: getattr(source, name) for name in names},
+            posts=self.found.posts.counts(self._born or 0),
+            people=self._people,
+        )
+
+    def _target(self, mapped: MappedProfile, losses: Sequence[PlannedLoss]) -> PlannedTarget:
+        source, profile = self.found.channel, mapped.profile
+        stored = kept_whole([loss.loss for loss in losses], self.wishes.policies)
+        kept = [loss.value for loss in stored if loss in PROFILE_LOSSES]
+        kept += [KEPT_POSTS] * bool({Loss.POST_MEDIA, Loss.POST_SIZE} & set(stored))
+        kept += [KEPT_PEOPLE] * (Loss.SUBSCRIBER_DATA in stored)
+        goal = self.goal
+        return PlannedTarget(
+            id="" if isinstance(goal, InvalidError) else goal,
+            owner=source.owner,
+            name=profile.name or "",
+            introduction=profile.introduction or "",
+            avatar=profile.avatar or "",
+            organization=profile.organization or "",
+            custom_data=profile.custom_data or "",
+            created_at=self._born,
+            max_subscribers=source.max_subscribers,
+            admins=source.admins,
+            kept=tuple(kept),
+            state=self._taken().state,
+        )
+
+    def _taken(self) -> TakenId:
+        if isinstance(self.goal, InvalidError):
+            return TakenId(TargetState.UNKNOWN)
+        return self.inventory.taken.get(self.goal, TakenId(TargetState.FREE))
+
+    def _id_problems(self, together: Mapping[str, int]) -> list[Problem]:
+        goal, source, taken = self.goal, self.found.channel.id, self._taken()
+        if isinstance(goal, InvalidError):
+            return [Problem(field="id", message=f"{goal.message}; give it another with --rename")]
+        if together[goal] > 1:
+            return [Problem(field="id", message=f"{goal} is where {together[goal]} channels of the source would go")]
+        if taken.state in (TargetState.FREE, TargetState.OURS):
+            return []
+        whose = {
+            TargetState.STRANGER: f"by a group that is no channel, {taken.said!r}",
+            TargetState.CHANNEL: f"by a channel that no migration made, {taken.said!r}",
+            TargetState.OTHER_MIGRATION: f"by migration {taken.said}",
+        }[taken.state]
+        return [Problem(field="id", message=f"{goal} is taken {whose}; move {source} elsewhere with --rename")]
+
+    def _people_problems(self) -> list[Problem]:
+        source, cap = self.found.channel, self.wishes.member_cap
+        unknown = [user for user in (source.owner, *source.admins) if not self.inventory.accounts.get(user, False)]
+        problems = [
+            Problem(field="owner", message=f"{user!r} is not an account of the app; add it first") for user in unknown
+        ]
+        if source.max_subscribers is not None and source.max_subscribers > cap:
+            most = f"max_subscribers is {source.max_subscribers}; the plan allows {cap}"
+            problems.append(Problem(field="max_subscribers", message=f"{most}, or say more with --member-cap"))
+        count = self._people.subscribers + 1
+        if count > min(cap, source.max_subscribers or cap):
+            full = f"{count} members with the owner, and room for {min(cap, source.max_subscribers or cap)}"
+            problems.append(Problem(field="subscribers", message=f"{full}; ask for more, and say so with --member-cap"))
+        return problems
+
+    def _profile_losses(self, mapped: MappedProfile) -> list[PlannedLoss]:
+        policies = self.wishes.policies
+        return [
+            PlannedLoss(loss=lost.loss, policy=policies.of(lost.loss), count=1, size=lost.size, limit=lost.limit,
+                        kept=lost.kept)
+            for lost in mapped.lost
+        ]  # fmt: skip
+
+    def _other_losses(self) -> list[PlannedLoss]:
+        policies, posts = self.wishes.policies, self.found.posts
+        losses = [
+            PlannedLoss(loss=loss, policy=policies.of(loss), count=len(posts.lost[loss]),
+                        limit=self.wishes.target.post_bytes if loss is Loss.POST_SIZE else None,
+                        posts=tuple(sorted(posts.lost[loss])))
+            for loss in (Loss.POST_MEDIA, Loss.POST_SIZE) if loss in posts.lost
+        ]  # fmt: skip
+        people = self.found.people
+        if people and people.with_data:
+            policy = policies.of(Loss.SUBSCRIBER_DATA)
+            losses.append(PlannedLoss(loss=Loss.SUBSCRIBER_DATA, policy=policy, count=people.with_data))
+        return losses
