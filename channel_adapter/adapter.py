@@ -9,14 +9,19 @@ from channel_adapter.errors import ConfigurationError
 from channel_adapter.services.accounts import Accounts
 from channel_adapter.services.bulk import BulkTerms
 from channel_adapter.services.channels import Channels
+from channel_adapter.services.conversation_groups import ConversationGroups
 from channel_adapter.services.directory import Directory
 from channel_adapter.services.doctor import Doctor, Finding
+from channel_adapter.services.filing import FilingDesk
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.services.history import History
 from channel_adapter.services.joined import JoinedList, JoinedPages
+from channel_adapter.services.membership import Membership
 from channel_adapter.services.posts import Posts
 from channel_adapter.services.roles import Roles
 from channel_adapter.services.subscriptions import Subscriptions
+from channel_adapter.services.uncounted import Uncounted
+from channel_adapter.services.unread import Unreads
 from channel_adapter.settings import Settings
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.client import App, Attempt, TencentClient, Timeouts
@@ -38,6 +43,7 @@ class ChannelAdapter:
     subscriptions: Subscriptions
     posts: Posts
     accounts: Accounts
+    unread: Unreads
 
     def __init__(self, settings: Settings, client: TencentClient, clock: Clock) -> None:
         """Use `open`."""
@@ -66,11 +72,27 @@ class ChannelAdapter:
             remove_per_call=settings.subscriptions.remove_per_call,
             notify=settings.subscriptions.notify,
         )
+        history = History(gateway, directory)
+        uncounted = Uncounted(history, seconds=own.cache_seconds, clock=clock)
+        filed = settings.unread
+        desk = FilingDesk(
+            ConversationGroups(gateway), name=filed.name, on=filed.filing, most_people=filed.file_up_to, clock=clock
+        )
+        self.unread = Unreads(
+            gateway,
+            directory,
+            joined,
+            uncounted,
+            Membership(gateway, directory),
+            desk,
+            keep_by_hand=filed.keep_by_hand,
+            concurrency=settings.concurrency,
+        )
         self.posts = Posts(
             gateway,
             directory,
             Roles(gateway, seconds=own.cache_seconds, clock=clock),
-            History(gateway, directory),
+            history,
             KeyedLimiter(settings.posts.per_second, clock=clock),
             settings.posts.max_bytes,
             longest_wait=settings.total_seconds,
