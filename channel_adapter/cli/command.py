@@ -24,6 +24,7 @@ from channel_adapter.settings_sources import CONFIG_VARIABLE
 if TYPE_CHECKING:
     from channel_adapter.adapter import ChannelAdapter
     from channel_adapter.settings import Settings
+    from channel_adapter.tencent.client import Attempt
 
 CONFIG_HERE = Path("adapter.toml")
 
@@ -32,8 +33,8 @@ Handler = Callable[..., Coroutine[Any, Any, Exit | None]]
 EXAMPLES: dict[tuple[str, ...], str] = {}
 """The example in the help of each command that has been loaded."""
 
-_JSON = Annotated[bool, typer.Option("--json", help="One JSON document on stdout; errors as JSON on stderr.")]
-_CONFIG = Annotated[
+JSON = Annotated[bool, typer.Option("--json", help="One JSON document on stdout; errors as JSON on stderr.")]
+CONFIG = Annotated[
     str | None,
     typer.Option(
         "--config",
@@ -41,9 +42,9 @@ _CONFIG = Annotated[
         help=f"Settings file; else ${CONFIG_VARIABLE}, else {CONFIG_HERE} if it exists, else the environment alone.",
     ),
 ]
-_VERBOSE = Annotated[int, typer.Option("--verbose", "-v", count=True, help="Show every call to the service on stderr.")]
-_DEBUG = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
-_COMMON = {"json": (_JSON, False), "config": (_CONFIG, None), "verbose": (_VERBOSE, 0), "debug": (_DEBUG, False)}
+VERBOSE = Annotated[int, typer.Option("--verbose", "-v", count=True, help="Show every call to the service on stderr.")]
+DEBUG = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
+_COMMON = {"json": (JSON, False), "config": (CONFIG, None), "verbose": (VERBOSE, 0), "debug": (DEBUG, False)}
 
 
 @dataclass
@@ -66,15 +67,19 @@ class Run:
         except ConfigurationError as wrong:
             raise SettingsError(wrong.message, wrong.field) from None
 
+    def observer(self) -> "Callable[[Attempt], None] | None":
+        """What tells every call on the wire with -v; None without. Sets up the logs of the client as well."""
+        from channel_adapter.cli.trace import configure_logs, tell_attempts
+
+        configure_logs(self.output.verbose)
+        return tell_attempts(self.output) if self.output.verbose else None
+
     @asynccontextmanager
     async def adapter(self) -> AsyncIterator["ChannelAdapter"]:
         """An open adapter; with -v it tells every call it makes. Raises SettingsError."""
         from channel_adapter.adapter import ChannelAdapter
-        from channel_adapter.cli.trace import configure_logs, tell_attempts
 
-        configure_logs(self.output.verbose)
-        observer = tell_attempts(self.output) if self.output.verbose else None
-        adapter = ChannelAdapter.open(self.settings(), observer=observer)
+        adapter = ChannelAdapter.open(self.settings(), observer=self.observer())
         try:
             await adapter.__aenter__()
         except ConfigurationError as wrong:
@@ -100,22 +105,25 @@ def single() -> typer.Typer:
     )
 
 
-def command(app: typer.Typer, *path: str, example: str) -> Callable[[Handler], Handler]:
-    """Register a coroutine as a command. Its docstring is the help, its parameters behind `run` the options."""
+def command(app: typer.Typer, *path: str, example: str, config_help: str | None = None) -> Callable[[Handler], Handler]:
+    """Register a coroutine as a command. Its docstring is the help, its parameters behind `run` the options.
+
+    `config_help` says what --config is where it does not name the adapter's settings.
+    """
 
     def register(handler: Handler) -> Handler:
         EXAMPLES[path] = example
         lines = [f"  {line}" for line in example.strip().splitlines()]
         text = inspect.cleandoc(handler.__doc__ or "") + "\n\n\b\nExample:\n" + "\n".join(lines)
         short = (handler.__doc__ or "").strip().partition("\n")[0]
-        app.command(path[-1], help=text, short_help=short)(_with_common_options(handler))
+        app.command(path[-1], help=text, short_help=short)(_with_common_options(handler, config_help))
         return handler
 
     return register
 
 
 def remember(
-    ctx: typer.Context, json: _JSON = False, config: _CONFIG = None, verbose: _VERBOSE = 0, debug: _DEBUG = False
+    ctx: typer.Context, json: JSON = False, config: CONFIG = None, verbose: VERBOSE = 0, debug: DEBUG = False
 ) -> None:
     """Keep the common options for the command, which may have them too; a later one is stronger."""
     if isinstance(ctx.command, CommandGroup) and ctx.invoked_subcommand is None:
@@ -141,6 +149,12 @@ def execute(run: Run, work: Callable[[], Coroutine[Any, Any, Exit | None]]) -> E
         run.output.error("interrupted", f"interrupted: {far}")
         return Exit.INTERRUPTED
     except BrokenPipeError:
+        return Exit.INTERRUPTED
+    except OSError as error:
+        trouble = run.output.trouble()
+        if trouble is None:
+            return _explain(run, error)
+        run.output.lost(trouble, run.so_far())
         return Exit.INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the outermost frame: a fault of ours is one sentence too
         if run.debug:
@@ -172,12 +186,15 @@ def _trace() -> str:
     return redacted(traceback.format_exc()).rstrip()
 
 
-def _with_common_options(handler: Handler) -> Callable[..., Exit]:
+def _with_common_options(handler: Handler, config_help: str | None) -> Callable[..., Exit]:
     """A plain function with the handler's parameters and the common options, for typer to read."""
     own = list(inspect.signature(handler).parameters.values())[1:]
+    annotations: dict[str, Any] = {name: annotation for name, (annotation, _) in _COMMON.items()}
+    if config_help is not None:
+        annotations["config"] = Annotated[str | None, typer.Option("--config", metavar="FILE", help=config_help)]
     common = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-        for name, (annotation, default) in _COMMON.items()
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotations[name])
+        for name, (_, default) in _COMMON.items()
     ]
     context = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
 

@@ -15,12 +15,13 @@ from channel_adapter.cli.exits import Exit, UsageError
 from channel_adapter.cli.feed import Feed, read_feed
 from channel_adapter.cli.people import BrokenLine, Person, read_people
 from channel_adapter.cli.readback import Differs, Recorder, Step
-from channel_adapter.cli.sources import opened
+from channel_adapter.cli.sources import opened, read_all
 from channel_adapter.domain.ids import UserId
 
 if TYPE_CHECKING:
     from channel_adapter.settings import Settings
     from channel_adapter.stub.serve import StubServer
+    from channel_adapter.tencent.client import Attempt
 
 app = single()
 
@@ -32,7 +33,11 @@ SAMPLE_FEED: Final = "sample_feed.xml"
 SAMPLE_PEOPLE: Final = "sample_subscribers.csv"
 
 
-@command(app, "demo", example="channel-adapter demo\nchannel-adapter demo --feed feed.xml --subscribers readers.csv")
+@command(
+    app, "demo",
+    example="channel-adapter demo\nchannel-adapter demo --feed feed.xml --subscribers readers.csv",
+    config_help="Not used: the demo makes its own settings.",
+)  # fmt: skip
 async def demo(
     run: Run,
     feed: Annotated[str | None, typer.Option(metavar="FILE", help="RSS or Atom; a sample if not given.")] = None,
@@ -72,17 +77,22 @@ async def demo(
 
 async def _perform(run: Run, recorder: Recorder, feed: Feed, people: list[UserId]) -> None:
     from channel_adapter.adapter import ChannelAdapter
-    from channel_adapter.cli.trace import configure_logs
     from channel_adapter.stub.serve import StubServer
     from channel_adapter.stub.settings import StubSettings
 
-    configure_logs(run.output.verbose)
+    tell = run.observer()
+
+    def observe(attempt: "Attempt") -> None:
+        recorder.observe(attempt)
+        if tell is not None:
+            tell(attempt)
+
     keys = [TAG_KEY, ORGANIZATION_KEY, *DATA_KEYS]
     async with StubServer(StubSettings.read({"app": {"group_fields": keys}})) as server:
         if not run.output.json:
             run.output.line(f"A stub of the service listens on {server.url}, as app {server.sdkappid}.\n")
         run.so_far = lambda: f"{len(recorder.report.steps)} steps were done"
-        async with ChannelAdapter.open(_settings(server), observer=recorder.observe) as adapter:
+        async with ChannelAdapter.open(_settings(server), observer=observe) as adapter:
             try:
                 await Demo(adapter, recorder, run.output.progress, feed, people).run()
             except Differs:
@@ -116,7 +126,7 @@ def _tell(run: Run, number: int, step: Step) -> None:
 def _read_feed(name: str | None) -> Feed:
     path = name or _sample(SAMPLE_FEED)
     with opened(path) as source:
-        feed = read_feed(source.read(), name=path)
+        feed = read_feed(read_all(source), name=path)
     if not feed.entries:
         raise UsageError(f"{path} has no entries", field="feed")
     return feed

@@ -1,11 +1,21 @@
 """JSON on stdout: exactly one document, written as it comes, so that a million items need no memory."""
 
 from collections.abc import Mapping
-from typing import Any, BinaryIO
+from typing import Any, Protocol
 
 import orjson
 
 _OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
+
+
+class Sink(Protocol):
+    """Where bytes go."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take them."""
+
+    def flush(self) -> None:
+        """Hand them on."""
 
 
 def encode(value: Any, *, indent: bool = False) -> bytes:
@@ -25,7 +35,7 @@ def _other(value: Any) -> Any:
 class ArrayWriter:
     """One array, an item a line. Nothing is written before the first item or `close`."""
 
-    def __init__(self, out: BinaryIO, opening: bytes = b"[", closing: bytes = b"]") -> None:
+    def __init__(self, out: Sink, opening: bytes = b"[", closing: bytes = b"]") -> None:
         self._out = out
         self._opening = opening
         self._closing = closing
@@ -55,7 +65,7 @@ class ArrayWriter:
 class ObjectWriter:
     """One object with one long array in it: `before`, then the items, then what is known at the end."""
 
-    def __init__(self, out: BinaryIO, array: str, before: Mapping[str, Any]) -> None:
+    def __init__(self, out: Sink, array: str, before: Mapping[str, Any]) -> None:
         head = encode(dict(before))[:-1]
         opening = head + (b"," if before else b"") + encode(array) + b":["
         self._out = out

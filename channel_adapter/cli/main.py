@@ -3,13 +3,13 @@
 import os
 import sys
 from collections.abc import Sequence
-from importlib import import_module
-from typing import Any, Final, NamedTuple
+from importlib import import_module, metadata
+from typing import Annotated, Any, Final, NamedTuple, TextIO
 
 import typer
 from typer.main import get_command as build
 
-from channel_adapter.cli.command import CommandGroup, remember
+from channel_adapter.cli.command import CONFIG, DEBUG, JSON, VERBOSE, CommandGroup, remember
 from channel_adapter.cli.exits import Exit
 from channel_adapter.cli.output import Output
 
@@ -60,12 +60,28 @@ class LazyGroup(CommandGroup):
             formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])
 
 
+def root(
+    ctx: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and end.")] = False,
+    json: JSON = False,
+    config: CONFIG = None,
+    verbose: VERBOSE = 0,
+    debug: DEBUG = False,
+) -> None:
+    """The common options before a command, and --version in place of one."""
+    if version:
+        number = metadata.version(PROGRAM)
+        Output(json=json).one({"version": number}, f"{PROGRAM} {number}")
+        raise typer.Exit
+    remember(ctx, json, config, verbose, debug)
+
+
 def make_app() -> typer.Typer:
     """The whole command line."""
     return typer.Typer(
         name=PROGRAM,
         cls=LazyGroup,
-        callback=remember,
+        callback=root,
         invoke_without_command=True,
         help=_HELP,
         add_completion=False,
@@ -91,6 +107,7 @@ Start here:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and give the exit code."""
     args = list(sys.argv[1:] if arguments is None else arguments)
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
@@ -99,6 +116,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BadUsage as error:
         code = _usage(error, json="--json" in args)
     except (KeyboardInterrupt, SystemExit):  # typer ends so when the reader of its help has gone away
+        code = Exit.INTERRUPTED
+    except OSError as error:  # commands tell their own; this is help or --version on a full disk
+        Output().lost(error)
         code = Exit.INTERRUPTED
     return _leave(code)
 
@@ -120,11 +140,27 @@ def _usage(error: Exception, *, json: bool) -> Exit:
     return Exit.USAGE
 
 
+def _open_closed_streams() -> None:
+    """A stream that the shell closed swallows what is written: no file or socket may get its number instead."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
+    sys.stdin, sys.stdout, sys.stderr = sys.stdin or _on(0, "r"), sys.stdout or _on(1, "w"), sys.stderr or _on(2, "w")
+
+
+def _on(number: int, mode: str) -> TextIO:
+    return os.fdopen(number, mode, encoding="utf-8", closefd=False)  # type: ignore[return-value]
+
+
 def _leave(code: Exit) -> int:
-    """Flush; when the reader has gone away, keep the interpreter from complaining about it at its own end."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return int(Exit.INTERRUPTED)
-    return int(code)
+    """Flush; when that fails, keep the interpreter from complaining about it at its own end."""
+    output = Output()
+    trouble = output.trouble()
+    if trouble is None:
+        return int(code)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if code is Exit.DONE:
+        output.lost(trouble)
+    return int(Exit.INTERRUPTED if isinstance(trouble, BrokenPipeError) else code or Exit.INTERRUPTED)

@@ -1,12 +1,13 @@
 """Everything that a command writes: tables and sentences for people, one JSON document for machines."""
 
 import dataclasses
+import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, BinaryIO, Protocol, TextIO
 
-from channel_adapter.cli.json_stream import ArrayWriter, ObjectWriter, encode
+from channel_adapter.cli.json_stream import ArrayWriter, ObjectWriter, Sink, encode
 from channel_adapter.cli.progress import Bar, Lines, Progress
 from channel_adapter.cli.table import Table, cell
 from channel_adapter.errors import ChannelAdapterError
@@ -33,11 +34,12 @@ class Output:
         self.verbose = verbose
         self._stdout = stdout or sys.stdout
         self._stderr = stderr or sys.stderr
+        self._lost: OSError | None = None
 
     @property
-    def binary(self) -> BinaryIO:
+    def binary(self) -> Sink:
         """Stdout for bytes."""
-        return self._stdout.buffer
+        return _Watched(self._stdout.buffer, self._watch)
 
     @property
     def to_terminal(self) -> bool:
@@ -79,8 +81,8 @@ class Output:
             self.note(empty)
 
     def table(self, columns: Sequence[str]) -> Table:
-        """A table for people on stdout."""
-        return Table(columns, self.line, self._heading)
+        """A table for people on stdout; on a terminal as wide as that."""
+        return Table(columns, self.line, self._heading, self._columns())
 
     def report(self, array: str, before: Mapping[str, Any]) -> ObjectWriter | None:
         """One object with a long array in it; None for people, who read sentences."""
@@ -88,7 +90,8 @@ class Output:
 
     def line(self, text: str) -> None:
         """A line of the result."""
-        self._stdout.write(text + "\n")
+        with self._watch():
+            self._stdout.write(text + "\n")
 
     def note(self, text: str) -> None:
         """A remark on stderr; machines get it with -v only."""
@@ -134,15 +137,55 @@ class Output:
 
     def flush(self) -> None:
         """Hand everything to the system; a reader that went away shows here."""
-        self._stdout.flush()
+        with self._watch():
+            self._stdout.flush()
+
+    def trouble(self) -> OSError | None:
+        """Why stdout takes no more; None while it does."""
+        with suppress(OSError):
+            self.flush()
+        return self._lost
+
+    @contextmanager
+    def _watch(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self._lost = error
+            raise
+
+    def lost(self, trouble: OSError, so_far: str = "") -> None:
+        """The result cannot be written; nothing is said of a reader that went away."""
+        if not isinstance(trouble, BrokenPipeError):
+            sentence = f"stdout cannot be written: {trouble.strerror}"
+            self.error("interrupted", f"{sentence}; {so_far}" if so_far else sentence)
 
     def _write_error(self, text: str) -> None:
-        self._stdout.flush()
-        self._stderr.write(text + "\n")
-        self._stderr.flush()
+        with suppress(OSError):  # what cannot be told must not hide the exit code
+            self._stdout.flush()
+        with suppress(OSError):
+            self._stderr.write(text + "\n")
+            self._stderr.flush()
+
+    def _columns(self) -> int | None:
+        return shutil.get_terminal_size().columns if self.to_terminal else None
 
     def _heading(self, text: str) -> str:
         return f"\x1b[1m{text}\x1b[0m" if self.to_terminal else text
+
+
+class _Watched:
+    def __init__(self, stream: BinaryIO, watch: Callable[[], AbstractContextManager[None]]) -> None:
+        self._stream = stream
+        self._watch = watch
+
+    def write(self, data: bytes) -> None:
+        with self._watch():
+            self._stream.write(data)
+
+    def flush(self) -> None:
+        with self._watch():
+            self._stream.flush()
 
 
 class _Array:

@@ -13,7 +13,7 @@ from channel_adapter.cli.content import describe, from_json, from_options
 from channel_adapter.cli.exits import Exit, UsageError
 from channel_adapter.cli.feed import EXCERPT_BYTES, Feed, read_feed
 from channel_adapter.cli.feed_import import EntryState, FeedImport, Imported
-from channel_adapter.cli.sources import STDIN, opened, read_text
+from channel_adapter.cli.sources import STDIN, opened, read_all, read_text
 from channel_adapter.domain.post import Content, Post, PostRef, PostState
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ async def import_feed(
     """
     oldest = _date(since)
     with opened(file) as source:
-        data = source.read()
+        data = read_all(source)
     name = "stdin" if file == STDIN else file
     feed = read_feed(data, name=name, excerpt_bytes=excerpt, base_url=base_url)
     if oldest is not None:

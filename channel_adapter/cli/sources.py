@@ -1,6 +1,7 @@
 """Files named on the command line, `-` for stdin, read without stopping the calls that are under way."""
 
 import asyncio
+import signal
 import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -17,6 +18,22 @@ STDIN = "-"
 BATCH = 100
 BATCHES_AHEAD = 4
 BLOCK_BYTES = 1 << 20
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C ends what waits for somebody here; the event loop would only make a note of it and wait on."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def read_all(source: BinaryIO) -> bytes:
+    """Everything to the end, which a person at a terminal may never reach."""
+    with interruptible():
+        return source.read()
 
 
 @contextmanager
@@ -40,7 +57,7 @@ def read_text(name: str, field: str) -> str:
     """A whole file as text. Raises UsageError when it is not UTF-8."""
     with opened(name) as source:
         try:
-            return source.read().decode("utf-8-sig")
+            return read_all(source).decode("utf-8-sig")
         except UnicodeDecodeError:
             raise UsageError(f"{name} is not UTF-8 text", field=field) from None
 

@@ -15,6 +15,7 @@ from channel_adapter.cli.exits import Exit, UsageError
 from channel_adapter.cli.json_stream import encode
 from channel_adapter.cli.state_diff import differences
 from channel_adapter.cli.stub import DEFAULT_PORT
+from channel_adapter.cli.words import counted
 from channel_adapter.errors import PermissionDeniedError, RefusedError, UnavailableError
 
 app = group("state")
@@ -22,6 +23,7 @@ app = group("state")
 RUNNING = f"http://127.0.0.1:{DEFAULT_PORT}"
 SECONDS = 120
 
+_NO_CONFIG = "Not used: a stub is named by --url."
 _URL = Annotated[str, typer.Option("--url", help="A running stub that was started with --control.")]
 _TOKEN = Annotated[str | None, typer.Option("--token", help="Its control token, when it is on another machine.")]
 _CA = Annotated[Path | None, typer.Option("--ca-file", metavar="FILE", help="PEM file to trust, for https.")]
@@ -31,6 +33,7 @@ _CA = Annotated[Path | None, typer.Option("--ca-file", metavar="FILE", help="PEM
     app, "state", "dump",
     example="channel-adapter state dump --url http://127.0.0.1:8900\n"
     "channel-adapter state dump stub.state --output readable.json",
+    config_help=_NO_CONFIG,
 )  # fmt: skip
 async def dump(
     run: Run,
@@ -53,10 +56,14 @@ async def dump(
         run.output.binary.write(text)
     else:
         _replace(output, text)
-        run.output.note(f"{output}: {len(text):,} bytes")
+        run.output.note(f"{output}: {counted(len(text), 'byte')}")
 
 
-@command(app, "state", "load", example="channel-adapter state load stub.state --url http://127.0.0.1:8900")
+@command(
+    app, "state", "load",
+    example="channel-adapter state load stub.state --url http://127.0.0.1:8900",
+    config_help=_NO_CONFIG,
+)  # fmt: skip
 async def load(
     run: Run,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A saved state or a dump.")],
@@ -71,13 +78,15 @@ async def load(
     document = _read(file)
     await _ask("PUT", url, token, ca_file, orjson.dumps(document))
     about = {name: len(document[name]) for name in ("accounts", "groups", "official_accounts")}
-    run.output.one(about, f"{url} has {about['accounts']:,} accounts and {about['groups']:,} groups now")
+    accounts, groups = counted(about["accounts"], "account"), counted(about["groups"], "group")
+    run.output.one(about, f"{url} has {accounts} and {groups} now")
 
 
 @command(
     app, "state", "diff",
     example="channel-adapter state diff before.json after.json\n"
     "channel-adapter state diff before.json --url http://127.0.0.1:8900",
+    config_help=_NO_CONFIG,
 )  # fmt: skip
 async def diff(
     run: Run,

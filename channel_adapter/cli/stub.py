@@ -12,6 +12,7 @@ from channel_adapter.cli.command import Run, command, single
 from channel_adapter.cli.exits import SettingsError, UsageError
 
 if TYPE_CHECKING:
+    from channel_adapter.stub.request_log import Call
     from channel_adapter.stub.scenario import Scenario
     from channel_adapter.stub.serve import StubServer
 
@@ -35,6 +36,7 @@ _SAVE_EVERY = Annotated[
     app, "stub",
     example="channel-adapter stub --port 8900 --key 0123456789abcdef --group-field ch_tag\n"
     "channel-adapter stub --port 0 --ready-file stub.json",
+    config_help="The stub's own settings, faults and webhooks (see config/stub.example.toml); nothing if not given.",
 )  # fmt: skip
 async def stub(
     run: Run,
@@ -69,8 +71,9 @@ async def stub(
     """Run the stub server until it is told to end: the service on your own machine, for tests in any language.
 
     It checks signatures, keeps state, and answers with the documented codes and limits. --config names a file with the
-    stub's settings, faults and webhooks; the options here are stronger. SIGTERM and Ctrl-C end it at once with exit
-    code 0. With --state it saves then and every 30 seconds: a stub that is killed loses what came after the last save.
+    stub's settings, faults and webhooks; the options here are stronger. With -v every call is told on stderr. SIGTERM
+    and Ctrl-C end it at once with exit code 0. With --state it saves then and every 30 seconds: a stub that is killed
+    loses what came after the last save.
     """
     if divergences or coverage:
         return _report(run, divergences, coverage)
@@ -94,6 +97,8 @@ async def stub(
     except StateFileError as error:
         raise UsageError(str(error), field="state") from None
     except OSError as error:
+        if ready_file is not None and error.filename is not None:  # an address has none
+            raise UsageError(f"{ready_file} cannot be written: {error.strerror}", field="ready_file") from None
         raise UsageError(f"the stub cannot start on {host}:{port}: {error.strerror or error}", field="port") from None
 
 
@@ -138,3 +143,12 @@ def _tell(run: Run, server: "StubServer") -> None:
         about, f"stub of app {server.sdkappid} on {server.url}, admin {server.admin!r}{trust}; Ctrl-C ends it"
     )
     run.output.flush()
+    if run.output.verbose:
+        server.log.listener = lambda call: run.output.note(_line(call))
+
+
+def _line(call: "Call") -> str:
+    """One request and its answer; a fault may have kept the answer back."""
+    caller = f" by {call.caller}" if call.caller else ""
+    answer = "no answer" if call.code is None else call.code
+    return f"{call.service}/{call.command}{caller}: {answer}, {call.seconds * 1000:.1f} ms"

@@ -6,10 +6,11 @@ from enum import Enum
 from itertools import zip_longest
 from typing import Any
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 
 ROWS_BEFORE_WIDTHS = 200
 GAP = "  "
+NARROWEST = 10  # what a column keeps however narrow the terminal is
 
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))} | {
     0x0A: "\\n",
@@ -34,10 +35,20 @@ def cell(value: Any) -> str:
 
 
 class Table:
-    """Rows under a heading. Widths come from the first rows; a later, longer cell moves only its own line."""
+    """Rows under a heading. Widths come from the first rows; a later, longer cell moves only its own line.
 
-    def __init__(self, columns: Sequence[str], write: Callable[[str], None], heading: Callable[[str], str]) -> None:
+    With the `width` of a terminal the widest cells are cut with an ellipsis until a row fits.
+    """
+
+    def __init__(
+        self,
+        columns: Sequence[str],
+        write: Callable[[str], None],
+        heading: Callable[[str], str],
+        width: int | None = None,
+    ) -> None:
         self._columns = tuple(columns)
+        self._width = width
         self._write = write
         self._heading = heading
         self._waiting: list[tuple[str, ...]] = []
@@ -49,7 +60,7 @@ class Table:
         self.count += 1
         row = tuple(cell(value) for value in values)
         if self._widths is not None:
-            self._write(_line(row, self._widths))
+            self._write(self._line(row, self._widths))
             return
         self._waiting.append(row)
         if len(self._waiting) >= ROWS_BEFORE_WIDTHS:
@@ -64,12 +75,27 @@ class Table:
         rows, self._waiting = self._waiting, []
         columns = zip_longest(self._columns, *rows, fillvalue="")
         widths = [max(map(cell_len, column)) for column in columns]
+        if self._width is not None:
+            widths = _fitted(widths, self._width)
         self._widths = widths
-        self._write(self._heading(_line(self._columns, widths)))
+        self._write(self._heading(self._line(self._columns, widths)))
         for row in rows:
-            self._write(_line(row, widths))
+            self._write(self._line(row, widths))
+
+    def _line(self, row: Sequence[str], widths: Sequence[int]) -> str:
+        if self._width is not None:
+            row = [_cut(text, width) for text, width in zip(row, widths, strict=True)]
+        cells = [text + " " * (width - cell_len(text)) for text, width in zip(row, widths, strict=True)]
+        return GAP.join(cells).rstrip()
 
 
-def _line(row: Sequence[str], widths: Sequence[int]) -> str:
-    cells = [text + " " * (width - cell_len(text)) for text, width in zip(row, widths, strict=True)]
-    return GAP.join(cells).rstrip()
+def _fitted(widths: Sequence[int], room: int) -> list[int]:
+    """The same, the widest ones narrowed until a row fits or none is wider than NARROWEST."""
+    fitted = [min(width, max(room, NARROWEST)) for width in widths]
+    while sum(fitted) + len(GAP) * (len(fitted) - 1) > room and max(fitted) > NARROWEST:
+        fitted[fitted.index(max(fitted))] -= 1
+    return fitted
+
+
+def _cut(text: str, width: int) -> str:
+    return text if cell_len(text) <= width else set_cell_size(text, width - 1).rstrip() + "…"

@@ -22,9 +22,12 @@ def redacted(text: str) -> str:
 
 
 def configure_logs(verbose: int) -> None:
-    """Log events go to stderr: none without -v, since errors are told once; with -v all from info upwards."""
+    """Log events go to stderr: none without -v, since errors are told once.
+
+    With -v only warnings: the calls are told by an observer. With -vv why each call is repeated or given up too.
+    """
     logging.basicConfig(stream=sys.stderr, format="%(message)s")
-    logging.getLogger(LOGGER).setLevel({0: logging.CRITICAL, 1: logging.INFO}.get(verbose, logging.DEBUG))
+    logging.getLogger(LOGGER).setLevel({0: logging.CRITICAL, 1: logging.WARNING}.get(verbose, logging.DEBUG))
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

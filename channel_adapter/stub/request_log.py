@@ -6,7 +6,7 @@ signature is blanked.
 """
 
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -57,6 +57,8 @@ class RequestLog:
         self._calls_kept = calls_kept
         self._bytes_kept = bytes_kept
         self._bytes = 0
+        self.listener: Callable[[Call], None] | None = None
+        """Is told of every call as it is recorded."""
         self.answers: Counter[tuple[str, int | None]] = Counter()
         """How often each command path (`service/command`, or `unknown`) was answered with each code."""
 
@@ -79,6 +81,8 @@ class RequestLog:
         self._bytes += len(call.raw)
         while len(ring) > self._calls_kept or self._bytes > self._bytes_kept:
             self._bytes -= len(ring.popleft().raw)
+        if self.listener is not None:
+            self.listener(call)
 
     def calls(self, command: str | None = None, /, **body_fields: object) -> list[Call]:
         """The kept calls of a command (`create_group` or `group_open_http_svc/create_group`), oldest first.

@@ -72,7 +72,7 @@ def test_a_stub_with_a_state_and_what_becomes_of_it(serve: Serve, tmp_path: Path
     with serve("--state", "stub.state") as (shell, url, _):
         assert shell("state", "diff", "stub.state", "--url", url).out == ""
         assert json.loads(shell("state", "diff", "stub.state", "--url", url, "--json").out) == []
-        assert shell("state", "load", "before.json", "--url", url).out == f"{url} has 3 accounts and 1 groups now\n"
+        assert shell("state", "load", "before.json", "--url", url).out == f"{url} has 3 accounts and 1 group now\n"
         assert shell("state", "diff", "before.json", "--url", url).err == "the same\n"
     assert shell("state", "diff", "before.json", "stub.state").out == ""
 
