@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from channel_adapter.adapter import ChannelAdapter
     from channel_adapter.domain.channel import Channel
+    from channel_adapter.domain.filing import Filing, FilingKind
     from channel_adapter.domain.ids import ChannelId, UserId
     from channel_adapter.domain.post import (
         Article,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         Video,
     )
     from channel_adapter.domain.subscription import (
+        ChannelOutcome,
         Notifications,
         Outcome,
         OutcomeKind,
@@ -36,6 +38,15 @@ if TYPE_CHECKING:
         Role,
         Subscriber,
         Subscription,
+    )
+    from channel_adapter.domain.unread import (
+        ChannelUnread,
+        ConversationGroup,
+        CountSource,
+        Explanation,
+        Marks,
+        Synced,
+        Unread,
     )
     from channel_adapter.errors import (
         AuthenticationError,
@@ -63,17 +74,25 @@ __all__ = [
     "ChannelAdapter",
     "ChannelAdapterError",
     "ChannelId",
+    "ChannelOutcome",
+    "ChannelUnread",
     "ConfigurationError",
     "ConflictError",
     "Content",
+    "ConversationGroup",
+    "CountSource",
     "Custom",
+    "Explanation",
     "Face",
     "File",
+    "Filing",
+    "FilingKind",
     "Finding",
     "Image",
     "InvalidError",
     "LimitReachedError",
     "Location",
+    "Marks",
     "NotFoundError",
     "Notifications",
     "Outcome",
@@ -90,10 +109,12 @@ __all__ = [
     "Sound",
     "Subscriber",
     "Subscription",
+    "Synced",
     "Text",
     "TextAndImage",
     "ThrottledError",
     "UnavailableError",
+    "Unread",
     "Unrecognised",
     "UserId",
     "Video",
@@ -101,9 +122,11 @@ __all__ = [
 
 _HOMES = (  # cheapest first: nobody who wants a value pays for the client
     "domain.channel",
+    "domain.filing",
     "domain.ids",
     "domain.post",
     "domain.subscription",
+    "domain.unread",
     "errors",
     "settings",
     "services.bulk",

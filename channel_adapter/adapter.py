@@ -59,11 +59,15 @@ class ChannelAdapter:
             concurrency=settings.concurrency,
             clock=clock,
         )
+        history = History(gateway, directory)
+        uncounted = Uncounted(history, seconds=own.cache_seconds, clock=clock)
         sizes = limits.GROUP_PROFILE if own.profile_limits == "current" else limits.GROUP_PROFILE_LEGACY
         terms = BulkTerms(settings.concurrency, settings.total_seconds, clock)
         self.accounts = Accounts(gateway, terms)
         joined = JoinedPages(gateway, settings.concurrency)
-        self.channels = Channels(gateway, directory, JoinedList(joined, directory), sizes)
+        self.channels = Channels(gateway, directory, JoinedList(joined, directory), sizes, uncounted)
+        desk = _desk(settings, gateway, clock)
+        membership = Membership(gateway, directory)
         self.subscriptions = Subscriptions(
             gateway,
             directory,
@@ -71,21 +75,17 @@ class ChannelAdapter:
             add_per_call=settings.subscriptions.add_per_call,
             remove_per_call=settings.subscriptions.remove_per_call,
             notify=settings.subscriptions.notify,
-        )
-        history = History(gateway, directory)
-        uncounted = Uncounted(history, seconds=own.cache_seconds, clock=clock)
-        filed = settings.unread
-        desk = FilingDesk(
-            ConversationGroups(gateway), name=filed.name, on=filed.filing, most_people=filed.file_up_to, clock=clock
+            membership=membership,
+            desk=desk,
         )
         self.unread = Unreads(
             gateway,
             directory,
             joined,
             uncounted,
-            Membership(gateway, directory),
+            membership,
             desk,
-            keep_by_hand=filed.keep_by_hand,
+            keep_by_hand=settings.unread.keep_by_hand,
             concurrency=settings.concurrency,
         )
         self.posts = Posts(
@@ -96,6 +96,7 @@ class ChannelAdapter:
             KeyedLimiter(settings.posts.per_second, clock=clock),
             settings.posts.max_bytes,
             longest_wait=settings.total_seconds,
+            uncounted=uncounted,
         )
 
     @classmethod
@@ -154,6 +155,17 @@ class ChannelAdapter:
 
     def __repr__(self) -> str:
         return f"ChannelAdapter(sdkappid={self.settings.sdkappid}, admin={self.settings.admin!r})"
+
+
+def _desk(settings: Settings, gateway: Gateway, clock: Clock) -> FilingDesk:
+    return FilingDesk(
+        ConversationGroups(gateway),
+        name=settings.unread.name,
+        on=settings.unread.filing,
+        most_people=settings.unread.file_up_to,
+        at_once=settings.concurrency,
+        clock=clock,
+    )
 
 
 def _hosts(settings: Settings) -> HostPair:

@@ -7,7 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from channel_adapter.domain.channel import Channel
-from channel_adapter.domain.ids import UserId
+from channel_adapter.domain.filing import Filing, FilingKind
+from channel_adapter.domain.ids import ChannelId, UserId
 
 
 class Role(StrEnum):
@@ -67,15 +68,34 @@ DONE = frozenset({OutcomeKind.ADDED, OutcomeKind.REMOVED, OutcomeKind.ALREADY})
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one person; `reason` is empty when there is nothing to add."""
+    """What came of one person; `reason` is empty when there is nothing to add.
+
+    `filing` is what became of their conversation group, None where nothing was to be filed.
+    """
 
     user: str
     kind: OutcomeKind
     reason: str = ""
+    filing: Filing | None = None
 
     @property
     def done(self) -> bool:
-        """The state that was asked for holds now."""
+        """The state that was asked for holds now, whatever became of the filing."""
+        return self.kind in DONE
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelOutcome:
+    """What came of one channel in a call about one person."""
+
+    channel: ChannelId
+    kind: OutcomeKind
+    reason: str = ""
+    filing: Filing | None = None
+
+    @property
+    def done(self) -> bool:
+        """The state that was asked for holds now, whatever became of the filing."""
         return self.kind in DONE
 
 
@@ -94,6 +114,11 @@ class Outcomes:
     def complete(self) -> bool:
         """What was asked for holds for everybody now."""
         return all(outcome.done for outcome in self.outcomes)
+
+    @property
+    def filings(self) -> Counter[FilingKind]:
+        """What became of the conversation groups of those who were to be filed."""
+        return Counter(outcome.filing.kind for outcome in self.outcomes if outcome.filing is not None)
 
     def __iter__(self) -> Iterator[Outcome]:
         return iter(self.outcomes)

@@ -5,7 +5,7 @@ from typing import Final
 from channel_adapter.domain.channel import Channel
 from channel_adapter.domain.ids import UserId
 from channel_adapter.domain.subscription import Notifications, OutcomeKind, Role, Subscriber, Subscription
-from channel_adapter.mapping.channel_group import moment
+from channel_adapter.mapping.moments import moment
 from channel_adapter.tencent.wire import members
 
 ROLES: Final = {members.OWNER: Role.OWNER, members.ADMIN: Role.ADMIN, members.MEMBER: Role.SUBSCRIBER}

@@ -13,6 +13,7 @@ from channel_adapter.mapping.field_keys import FieldKeys
 from channel_adapter.services.directory import ABSENT, Directory, no_such_channel
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.services.joined import JoinedList
+from channel_adapter.services.uncounted import Uncounted
 from channel_adapter.tencent import codes, limits
 from channel_adapter.tencent.catalog import (
     CREATE_GROUP,
@@ -29,11 +30,19 @@ ID_TAKEN = frozenset({codes.GROUP_ID_TAKEN, codes.GROUP_ID_OWN})
 class Channels:
     """All of an app's channels. Every method takes a channel by slug or by id."""
 
-    def __init__(self, gateway: Gateway, directory: Directory, joined: JoinedList, sizes: GroupProfileBytes) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        directory: Directory,
+        joined: JoinedList,
+        sizes: GroupProfileBytes,
+        uncounted: Uncounted,
+    ) -> None:
         self._gateway = gateway
         self._directory = directory
         self._joined = joined
         self._sizes = sizes
+        self._uncounted = uncounted
 
     @property
     def _keys(self) -> FieldKeys:
@@ -160,6 +169,7 @@ class Channels:
             return error.origin is not None and error.origin.attempts > 1  # an earlier attempt of ours did it
         finally:
             self._directory.forget(wanted)
+            self._uncounted.forget(wanted)
         return True
 
     def subscribed(self, user: str) -> AsyncIterator[Subscription]:

@@ -1,6 +1,8 @@
 """Filing channels in a person's conversation group beside a subscription, which it never holds up."""
 
-from collections.abc import Collection, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import replace
 
 from cachetools import LRUCache
 
@@ -8,10 +10,12 @@ from channel_adapter.domain.filing import Filing, FilingKind
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.errors import ChannelAdapterError
 from channel_adapter.mapping.unread_groups import FULL, Conversation
-from channel_adapter.services.bulk import TRANSIENT
+from channel_adapter.services.bulk import TRANSIENT, Found, Work
 from channel_adapter.services.conversation_groups import ConversationGroups, Failures
 from channel_adapter.tencent import codes
 from channel_adapter.tencent.clock import Clock
+
+Act = Callable[[UserId, Sequence[ChannelId]], Awaitable[dict[ChannelId, Filing]]]
 
 REMEMBERED = 20_000
 """People whose group is known to exist; each is a few hundred bytes."""
@@ -29,9 +33,12 @@ ONCE_MORE = "asking again finishes it, and so does unread.sync"
 class FilingDesk:
     """Knows the group's name and for whom it exists. Every failure of filing is an outcome."""
 
-    def __init__(self, folders: ConversationGroups, *, name: str, on: bool, most_people: int, clock: Clock) -> None:
+    def __init__(
+        self, folders: ConversationGroups, *, name: str, on: bool, most_people: int, at_once: int, clock: Clock
+    ) -> None:
         self.name = name
         self.folders = folders
+        self.turns = asyncio.Semaphore(at_once)
         self._on = on
         self._most_people = most_people
         self._clock = clock
@@ -40,9 +47,13 @@ class FilingDesk:
         self._closed: Filing | None = None
         self._opens_at = 0.0
 
+    def is_on(self, wanted: bool | None) -> bool:
+        """Is anything filed? `wanted` is the caller's word, None the settings'."""
+        return self._on if wanted is None else wanted
+
     def shift(self, people: object, wanted: bool | None) -> "Shift | None":
-        """Who is filed in one call about `people`; None: nobody. `wanted` is the caller's word, None the settings'."""
-        if wanted is False or (wanted is None and not self._on):
+        """How the people of one bulk call are filed; None: not at all."""
+        if not self.is_on(wanted):
             return None
         too_many = isinstance(people, Collection) and len(people) > self._most_people
         return Shift(self, None if wanted else 0 if too_many else self._most_people)
@@ -122,17 +133,34 @@ class Shift:
         self._most = most
         self._people = 0
 
-    async def file(self, user: UserId, channel: ChannelId) -> Filing:
-        """Put one channel into one person's group."""
-        return (await self._desk.file(user, [channel]))[channel] if self._takes_one_more() else LEFT_OUT
+    def filing(self, work: Work, channel: ChannelId) -> Work:
+        """`work`, and whoever is subscribed after it has the channel in their group."""
+        return self._beside(work, channel, self._desk.file)
 
-    async def unfile(self, user: UserId, channel: ChannelId) -> Filing:
-        """Take one channel out of one person's group."""
-        return (await self._desk.unfile(user, [channel]))[channel] if self._takes_one_more() else LEFT_OUT
+    def unfiling(self, work: Work, channel: ChannelId) -> Work:
+        """`work`, and whoever is not subscribed after it has the channel out of their group."""
+        return self._beside(work, channel, self._desk.unfile)
 
-    def _takes_one_more(self) -> bool:
+    def _beside(self, work: Work, channel: ChannelId, act: Act) -> Work:
+        async def both(users: list[UserId], found: Found) -> None:
+            not_tried = Filing(FilingKind.FAILED, ONCE_MORE)
+            try:
+                await work(users, found)
+            except ChannelAdapterError:
+                found |= {user: replace(each, filing=not_tried) for user, each in found.items() if each.done}
+                raise
+            done = [user for user, outcome in found.items() if outcome.done]
+            filings = await asyncio.gather(*(self._one(user, channel, act) for user in done))
+            found |= {user: replace(found[user], filing=filing) for user, filing in zip(done, filings, strict=True)}
+
+        return both
+
+    async def _one(self, user: UserId, channel: ChannelId, act: Act) -> Filing:
         self._people += 1
-        return self._most is None or self._people <= self._most
+        if self._most is not None and self._people > self._most:
+            return LEFT_OUT
+        async with self._desk.turns:
+            return (await act(user, [channel]))[channel]
 
 
 LEFT_OUT = Filing(FilingKind.LEFT_OUT, LATER)

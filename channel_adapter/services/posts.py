@@ -14,7 +14,7 @@ from channel_adapter.errors import (
     ThrottledError,
 )
 from channel_adapter.mapping import ids
-from channel_adapter.mapping.channel_group import moment
+from channel_adapter.mapping.moments import moment
 from channel_adapter.mapping.post_body import to_elements
 from channel_adapter.mapping.post_message import to_post
 from channel_adapter.mapping.text import require_text
@@ -22,6 +22,7 @@ from channel_adapter.services.directory import Directory
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.services.history import History
 from channel_adapter.services.roles import Roles
+from channel_adapter.services.uncounted import Uncounted
 from channel_adapter.tencent import codes, limits
 from channel_adapter.tencent.catalog import GROUP_MSG_RECALL, MODIFY_GROUP_MSG, SEND_GROUP_MSG
 from channel_adapter.tencent.failure import CallFailed
@@ -44,6 +45,7 @@ class Posts:
         max_bytes: int,
         *,
         longest_wait: float,
+        uncounted: Uncounted,
     ) -> None:
         self._gateway = gateway
         self._directory = directory
@@ -52,6 +54,7 @@ class Posts:
         self._pace = pace
         self._max_bytes = max_bytes
         self._longest_wait = longest_wait
+        self._uncounted = uncounted
 
     async def publish(
         self,
@@ -84,11 +87,14 @@ class Posts:
             from_account=await self._author(wanted, author),
             support_message_extension=1,
             send_msg_control=[messages.NO_UNREAD] if quiet else None,
+            msg_priority=messages.PRIORITY_LOW if quiet else None,  # history shows this, and not that it is quiet
         )
         await self._take_turn(wanted)
         reply = await self._sent_by_owner(wanted, request, author)
         if reply.msg_seq is None:
             raise OutcomeUnknownError(f"{SEND_GROUP_MSG.name}: the service reports success and no number of the post")
+        if quiet:
+            self._uncounted.add(wanted, reply.msg_seq)
         return Post(
             ref=PostRef(wanted, reply.msg_seq),
             author=UserId(request.from_account) if request.from_account else None,
@@ -152,10 +158,11 @@ class Posts:
         for item in reply.recall_ret_list:
             if item.ret_code == codes.NO_SUCH_MESSAGE:
                 if await self._is_recalled(wanted, seq):  # by an attempt of ours whose answer was lost, or before
-                    return
+                    continue
                 raise NotFoundError(f"channel {wanted} has no post {item.msg_seq}", field="seq")
             if item.ret_code != 0:
                 raise self._gateway.item_error(GROUP_MSG_RECALL, item.ret_code, "")
+        self._uncounted.add(wanted, seq)
 
     async def _take_turn(self, channel: ChannelId) -> None:
         """Keep to the posts a second that one group takes before it drops them silently [messages 2.6]."""

@@ -3,15 +3,19 @@
 from collections.abc import Iterable
 
 from channel_adapter.domain.ids import ChannelId, UserId
-from channel_adapter.domain.subscription import Subscriber
+from channel_adapter.domain.subscription import ChannelOutcome, Notifications, Subscriber
+from channel_adapter.errors import InvalidError
 from channel_adapter.mapping import ids
 from channel_adapter.mapping.subscription_member import SUBSCRIBER_FIELDS, to_subscriber
 from channel_adapter.services.accounts import Accounts
 from channel_adapter.services.bulk import BatchSize, Bulk, BulkTerms, Users, Work, one_by_one
 from channel_adapter.services.directory import Directory, no_such_channel
+from channel_adapter.services.filing import FilingDesk
+from channel_adapter.services.following import Following
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.services.joining import Joining
 from channel_adapter.services.leaving import Leaving
+from channel_adapter.services.membership import Membership
 from channel_adapter.services.patience import Patience
 from channel_adapter.services.roles import roles_in
 from channel_adapter.tencent import limits
@@ -33,42 +37,105 @@ class Subscriptions:
         add_per_call: int,
         remove_per_call: int,
         notify: bool,
+        membership: Membership,
+        desk: FilingDesk,
     ) -> None:
         self._gateway = gateway
         self._directory = directory
         self._terms = terms
+        self._membership = membership
+        self._desk = desk
         self._add_size = BatchSize(add_per_call)
         self._remove_per_call = remove_per_call
         self._notify = notify
 
-    def subscribe(self, channel: str, users: Users, *, import_missing: bool = False) -> Bulk:
+    def subscribe(self, channel: str, users: Users, *, import_missing: bool = False, file: bool | None = None) -> Bulk:
         """Let people follow a channel: `await` it, or stream the outcomes of a million people with `async for`.
 
         A collection is checked whole before the first call (InvalidError, nothing changed); in a stream what is no
         user id is an outcome of its own. Accounts the app does not know are reported, or imported first with
         `import_missing`. A batch the service did not answer for gives `failed`; asking again is harmless. Raises
         NotFoundError for no channel, and UnavailableError when the service stays away.
+
+        Whoever is subscribed then has the channel in their conversation group, as the settings or `file` say; what
+        became of that is the outcome's `filing`, and asking again finishes it. It costs up to two calls a person, so
+        in a list of more than 1,000 people nobody is filed and in a stream the first 1,000 are, unless `file` is True.
         """
-        wanted = ids.channel_id(channel)
+        wanted, shift = ids.channel_id(channel), self._desk.shift(users, file)
 
         async def begin(calls: Patience) -> Work:
             await self._directory.require(wanted)
-            return Joining(
+            joining = Joining(
                 calls, Accounts(calls, self._terms), wanted,
                 size=self._add_size, notify=self._notify, import_missing=import_missing,
-            ).add  # fmt: skip
+            )  # fmt: skip
+            return shift.filing(joining.add, wanted) if shift else joining.add
 
         return Bulk(users, self._add_size, begin, self._gateway, self._terms)
 
-    def unsubscribe(self, channel: str, users: Users) -> Bulk:
-        """Take people out of a channel. Who was not in it is `already`; the owner, who cannot leave, is `refused`."""
-        wanted = ids.channel_id(channel)
+    def unsubscribe(self, channel: str, users: Users, *, file: bool | None = None) -> Bulk:
+        """Take people out of a channel. Who was not in it is `already`; the owner, who cannot leave, is `refused`.
+
+        Takes the channel out of their conversation group too, which leaving alone does not; `file` as in `subscribe`.
+        """
+        wanted, shift = ids.channel_id(channel), self._desk.shift(users, file)
 
         async def begin(calls: Patience) -> Work:
             await self._directory.require(wanted)
-            return Leaving(calls, wanted, size=self._remove_per_call, notify=self._notify).remove
+            leaving = Leaving(calls, wanted, size=self._remove_per_call, notify=self._notify)
+            return shift.unfiling(leaving.remove, wanted) if shift else leaving.remove
 
         return Bulk(users, BatchSize(limits.ROLES_PER_CALL), begin, self._gateway, self._terms)
+
+    async def follow(
+        self, user: str, channels: Iterable[str], *, import_missing: bool = False, file: bool | None = None
+    ) -> tuple[ChannelOutcome, ...]:
+        """Let one person follow many channels: one outcome each, in their order, a channel named twice once.
+
+        The conversation group is changed in one call for 100 channels. What is no channel is `not_found`.
+        """
+        wanted, person = _different(channels), ids.user_id(user)
+
+        def begin(calls: Patience, channel: ChannelId) -> Work:
+            return Joining(
+                calls, Accounts(calls, self._terms), channel,
+                size=self._add_size, notify=self._notify, import_missing=import_missing,
+            ).add  # fmt: skip
+
+        following = Following(self._gateway, self._directory, self._terms, begin)
+        return await following.of(person, wanted, self._desk.file if self._desk.is_on(file) else None)
+
+    async def unfollow(
+        self, user: str, channels: Iterable[str], *, file: bool | None = None
+    ) -> tuple[ChannelOutcome, ...]:
+        """Let one person leave many channels: one outcome each, and one change of their conversation group for 100."""
+        wanted, person = _different(channels), ids.user_id(user)
+
+        def begin(calls: Patience, channel: ChannelId) -> Work:
+            return Leaving(calls, channel, size=self._remove_per_call, notify=self._notify).remove
+
+        following = Following(self._gateway, self._directory, self._terms, begin)
+        return await following.of(person, wanted, self._desk.unfile if self._desk.is_on(file) else None)
+
+    async def mute(self, user: str, channel: str) -> bool:
+        """No push for new posts, and none of them in the person's badge; False when it was so already."""
+        return await self.set_notifications(user, channel, Notifications.MUTED)
+
+    async def unmute(self, user: str, channel: str) -> bool:
+        """Push for new posts, and all of them in the badge; False when it was so already."""
+        return await self.set_notifications(user, channel, Notifications.ALL)
+
+    async def notifications(self, user: str, channel: str) -> Notifications:
+        """How new posts reach a person. Raises NotFoundError for who is not in the channel."""
+        return await self._membership.notifications(ids.user_id(user), ids.channel_id(channel))
+
+    async def set_notifications(self, user: str, channel: str, wanted: Notifications) -> bool:
+        """`all`, `muted` or `off`; False when it was so already. Raises NotFoundError for who is not in the channel."""
+        if wanted not in set(Notifications):
+            raise InvalidError(f"{wanted!r} is none of {', '.join(Notifications)}", field="notifications")
+        return await self._membership.set_notifications(
+            ids.user_id(user), ids.channel_id(channel), Notifications(wanted)
+        )
 
     async def is_subscribed(self, channel: str, users: Iterable[str]) -> dict[UserId, bool]:
         """Who of these people receives the channel's posts, 500 a call. The owner does."""
@@ -122,3 +189,10 @@ class Subscriptions:
         ended = following in ("", "0", start) or not reply.member_list
         people = [to_subscriber(member) for member in reply.member_list if member.role != members.OWNER]
         return Page(people, None if ended else following)
+
+
+def _different(channels: Iterable[str]) -> list[ChannelId]:
+    """Each channel once. Raises InvalidError for a bare text and for what is no id of a channel."""
+    if isinstance(channels, str):
+        raise InvalidError(f"channels: {channels!r} is one text; give a list of ids", field="channels")
+    return list(dict.fromkeys(ids.channel_id(channel) for channel in channels))

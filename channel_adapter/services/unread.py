@@ -49,6 +49,7 @@ class Unreads:
         self._marking = Marking(gateway, membership)
         self._folders = desk.folders
         self._desk = desk
+        self._uncounted = uncounted
         self._concurrency = concurrency
 
     async def of(self, user: str, *, exact: bool = False, explain: bool = False) -> Unread:
@@ -95,6 +96,10 @@ class Unreads:
         After a failure the others are marked all the same, and repeating marks the rest.
         """
         return await self._positions.mark_all(ids.user_id(user))
+
+    def recalled(self, ref: PostRef) -> None:
+        """Somebody else took this post back, as a webhook told: it does not count from here on."""
+        self._uncounted.add(ids.channel_id(ref.channel), ref.seq)
 
     def groups(self, user: str, *, cursor: int = 0) -> Pages[ConversationGroup, int]:
         """The person's conversation groups with what is in them, from number `cursor` on; 20 at most."""

@@ -10,7 +10,7 @@ from channel_adapter.domain.subscription import Notifications
 from channel_adapter.domain.unread import ChannelUnread, CountSource, Explanation, Unread
 from channel_adapter.errors import ChannelAdapterError
 from channel_adapter.mapping import unread_groups as mapping
-from channel_adapter.mapping.channel_group import moment
+from channel_adapter.mapping.moments import moment
 from channel_adapter.mapping.subscription_member import NOTIFICATIONS
 from channel_adapter.services.directory import Directory
 from channel_adapter.services.gateway import Gateway
