@@ -1,0 +1,47 @@
+"""One person and many channels: joining or leaving each of them, and one change of the person's conversation group."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.domain.subscription import ChannelOutcome, OutcomeKind
+from channel_adapter.services.bulk import TRANSIENT, BulkTerms, Found, Work
+from channel_adapter.services.directory import Directory, no_such_channel
+from channel_adapter.services.filing import Act
+from channel_adapter.services.gateway import Gateway
+from channel_adapter.services.patience import Patience
+from channel_adapter.tencent.batching import concurrently
+
+
+class Following:
+    """`begin` gives the work on the people of one channel, of whom there is one here."""
+
+    def __init__(
+        self, gateway: Gateway, directory: Directory, terms: BulkTerms, begin: Callable[[Patience, ChannelId], Work]
+    ) -> None:
+        self._directory = directory
+        self._terms = terms
+        self._begin = begin
+        self._calls = Patience(gateway, terms.clock, terms.seconds)
+
+    async def of(self, user: UserId, channels: Sequence[ChannelId], file: Act | None) -> tuple[ChannelOutcome, ...]:
+        """One outcome for each channel; those that are done are filed together."""
+        known = await self._directory.fields(channels)
+
+        async def one(channel: ChannelId) -> ChannelOutcome:
+            if channel not in known:
+                return ChannelOutcome(channel, OutcomeKind.NOT_FOUND, no_such_channel(channel).message)
+            return await self._one(user, channel)
+
+        outcomes = [each async for each in concurrently(channels, one, limit=self._terms.at_once, ordered=True)]
+        done = [each.channel for each in outcomes if each.done]
+        filings = await file(user, done) if file and done else {}
+        return tuple(replace(each, filing=filings.get(each.channel)) for each in outcomes)
+
+    async def _one(self, user: UserId, channel: ChannelId) -> ChannelOutcome:
+        found: Found = {}
+        try:
+            await self._begin(self._calls, channel)([user], found)
+        except TRANSIENT as error:
+            return ChannelOutcome(channel, OutcomeKind.FAILED, error.message)
+        return ChannelOutcome(channel, found[user].kind, found[user].reason)
