@@ -1,9 +1,10 @@
 """The door: opens a client from settings and holds the services."""
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from channel_adapter.errors import ConfigurationError
 from channel_adapter.services.accounts import Accounts
@@ -22,12 +23,17 @@ from channel_adapter.services.roles import Roles
 from channel_adapter.services.subscriptions import Subscriptions
 from channel_adapter.services.uncounted import Uncounted
 from channel_adapter.services.unread import Unreads
+from channel_adapter.services.workings import Workings
 from channel_adapter.settings import Settings
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.client import App, Attempt, TencentClient, Timeouts
 from channel_adapter.tencent.clock import Clock, SystemClock
 from channel_adapter.tencent.hosts import REGIONS, HostPair
 from channel_adapter.tencent.rate_limit import CommandLimiter, KeyedLimiter
+
+if TYPE_CHECKING:
+    from channel_adapter.webhooks.guard import Guard
+    from channel_adapter.webhooks.pipeline import Pipeline
 
 
 class ChannelAdapter:
@@ -60,6 +66,8 @@ class ChannelAdapter:
             clock=clock,
         )
         history = History(gateway, directory)
+        roles = Roles(gateway, seconds=own.cache_seconds, clock=clock)
+        self.workings = Workings(directory, roles, history, clock, client.slow_down)
         uncounted = Uncounted(history, seconds=own.cache_seconds, clock=clock)
         sizes = limits.GROUP_PROFILE if own.profile_limits == "current" else limits.GROUP_PROFILE_LEGACY
         terms = BulkTerms(settings.concurrency, settings.total_seconds, clock)
@@ -91,13 +99,27 @@ class ChannelAdapter:
         self.posts = Posts(
             gateway,
             directory,
-            Roles(gateway, seconds=own.cache_seconds, clock=clock),
+            roles,
             history,
             KeyedLimiter(settings.posts.per_second, clock=clock),
             settings.posts.max_bytes,
             longest_wait=settings.total_seconds,
             uncounted=uncounted,
         )
+
+    @cached_property
+    def pipeline(self) -> "Pipeline":
+        """What becomes of webhooks that came in: events, and what the adapter itself does about them."""
+        from channel_adapter.webhooks.pipeline import Pipeline  # noqa: PLC0415 - most adapters receive nothing
+
+        return Pipeline(self)
+
+    @cached_property
+    def guard(self) -> "Guard":
+        """What is answered when the service asks beforehand; hooks of the app are registered here."""
+        from channel_adapter.webhooks.guard import Guard  # noqa: PLC0415 - most adapters receive nothing
+
+        return Guard(self, self.pipeline.interpreter)
 
     @classmethod
     def open(

@@ -5,7 +5,7 @@ from typing import Any, Final, cast
 
 from channel_adapter.domain import events as e
 from channel_adapter.mapping.callback_context import Context, to_parts, to_user, to_users
-from channel_adapter.mapping.channel_group import moment
+from channel_adapter.mapping.moments import moment
 from channel_adapter.tencent.wire import callbacks_official as o
 from channel_adapter.tencent.wire import callbacks_other as x
 from channel_adapter.tencent.wire.callback_envelope import Callback

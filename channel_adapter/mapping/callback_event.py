@@ -9,8 +9,8 @@ from channel_adapter.domain.post import Post, PostRef
 from channel_adapter.errors import InvalidError
 from channel_adapter.mapping import callback_account
 from channel_adapter.mapping.callback_context import Context, read_context, to_parts, to_user, to_users
-from channel_adapter.mapping.channel_group import moment
 from channel_adapter.mapping.ids import channel_id
+from channel_adapter.mapping.moments import moment
 from channel_adapter.mapping.reaction_keys import to_changes
 from channel_adapter.mapping.subscription_member import ROLES
 from channel_adapter.tencent import limits

@@ -58,6 +58,11 @@ class Directory:
         else:
             self._cache.pop(channel, None)
 
+    def remembered(self, channel: ChannelId, *, however_old: bool = False) -> bool | None:
+        """Is this a channel, as far as is known without asking? None: not known, or not believed any more."""
+        entry = self._cache.get(channel) if however_old else self._remembered([channel])[channel]
+        return entry.is_channel if entry is not None else None
+
     async def read(self, channels: Iterable[ChannelId]) -> AsyncIterator[Channel]:
         """The channels among `channels`, read now, 50 a call and several calls at once; others are left out."""
         ids = dict.fromkeys(channels)

@@ -32,14 +32,24 @@ class Roles:
     def __init__(self, gateway: Caller, *, seconds: float, clock: Clock) -> None:
         self._gateway = gateway
         self._posters: TTLCache[tuple[ChannelId, UserId], bool] = TTLCache(REMEMBERED, seconds, timer=clock.monotonic)
+        self._changes = 0  # a read that began before the latest one may know less, and is not remembered
+
+    def forget(self, channel: ChannelId, users: Iterable[UserId] | None = None) -> None:
+        """Drop what is remembered of some people in a channel, or of all of them, and what reads under way found."""
+        self._changes += 1
+        for known in [(channel, user) for user in users] if users is not None else list(self._posters):
+            if known[0] == channel:
+                self._posters.pop(known, None)
 
     async def require_poster(self, channel: ChannelId, user: UserId) -> None:
         """Raises PermissionDeniedError unless `user` is owner or admin of the channel."""
         if self._posters.get((channel, user)):
             return
+        changes = self._changes
         role = (await roles_in(self._gateway, channel, [user]))[user]
         if role not in POSTERS:
             raise PermissionDeniedError(
                 f"{user!r} is neither owner nor admin of {channel} and cannot be the author of a post", field="author"
             )
-        self._posters[channel, user] = True
+        if changes == self._changes:
+            self._posters[channel, user] = True

@@ -170,6 +170,12 @@ class TencentClient:
         answered: Answered[ReplyT] = await self._perform(call)
         return answered.reply
 
+    def slow_down(self, service: str, command: str) -> None:
+        """Somebody else says that this command is called too often: go slower for a while. Unknown ones are ignored."""
+        row = COMMANDS.get((service, command))
+        if row is not None:
+            self._limiter.refused(row)
+
     async def call_raw(
         self, service: str, name: str, body: Mapping[str, Any], *, deadline: float | None = None
     ) -> dict[str, Any]:

@@ -1,0 +1,117 @@
+"""A before-webhook as a question, and a decision as the answer to it. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from channel_adapter.domain import questions as q
+from channel_adapter.domain.ids import UserId
+from channel_adapter.errors import InvalidError
+from channel_adapter.mapping.callback_context import read_context, to_parts, to_user, to_users
+from channel_adapter.mapping.callback_event import channel_of
+from channel_adapter.mapping.post_body import to_elements
+from channel_adapter.tencent import limits
+from channel_adapter.tencent.wire import callback_envelope as envelope
+from channel_adapter.tencent.wire import callbacks_group as g
+from channel_adapter.tencent.wire import callbacks_official as o
+from channel_adapter.tencent.wire import groups
+from channel_adapter.tencent.wire.callbacks import read
+
+
+def to_question(command: str, body: Mapping[str, Any], query: Mapping[str, str], *, admin: str) -> q.Question | None:
+    """What is asked; None when it is about no channel, no Community and no official account. Never raises."""
+    model = read(body)
+    context = read_context(command, body, query, model, admin)
+    common = context.common()
+    match model:
+        case g.BeforeSendMsg() | g.BeforeApplyJoinGroup() | g.BeforeInviteJoinGroup():
+            return _about_channel(model, common)
+        case g.BeforeCreateGroup(type=groups.COMMUNITY):
+            users = to_users(item.member_account for item in model.member_list or ())
+            return q.CreateRequest(**common, name=model.name or "", owner=to_user(model.owner_account), users=users)
+        case o.OfficialBeforeSendMsg() | o.BeforeAddSubscriber() | o.BeforeCreateOfficialAccount():
+            return _about_account(model, common)
+        case _:
+            return None
+
+
+def _about_channel(
+    model: g.BeforeSendMsg | g.BeforeApplyJoinGroup | g.BeforeInviteJoinGroup, common: dict[str, Any]
+) -> q.Question | None:
+    channel = channel_of(model)
+    if channel is None:
+        return None
+    match model:
+        case g.BeforeSendMsg(topic_id=None | ""):
+            return q.PostDraft(
+                **common,
+                channel=channel,
+                author=to_user(model.from_account),
+                parts=to_parts(model.msg_body),
+                app_data=model.cloud_custom_data or "",
+                online_only=bool(model.online_only_flag),
+            )
+        case g.BeforeApplyJoinGroup(requestor_account=str(person)) if person:
+            asked = {**common, "by": UserId(person), "own": False}
+            return q.SubscribeRequest(**asked, channel=channel, users=(UserId(person),))
+        case g.BeforeInviteJoinGroup(destination_members=list(people)) if people:
+            users = to_users(item.member_account for item in people)
+            return q.SubscribeRequest(**common, channel=channel, users=users, invited=True)
+        case _:
+            return None
+
+
+def _about_account(
+    model: o.OfficialBeforeSendMsg | o.BeforeAddSubscriber | o.BeforeCreateOfficialAccount, common: dict[str, Any]
+) -> q.Question | None:
+    if isinstance(model, o.BeforeCreateOfficialAccount):
+        return q.OfficialCreateRequest(**common, name=model.name or "", owner=to_user(model.owner_account))
+    account = model.official_account
+    if not account:
+        return None
+    if isinstance(model, o.BeforeAddSubscriber):
+        users = to_users(item.subscriber_account for item in model.subscribe_account_list or ())
+        return q.OfficialSubscribeRequest(**common, account=account, users=users)
+    return q.OfficialPostDraft(
+        **common,
+        account=account,
+        parts=to_parts(model.msg_body),
+        app_data=model.cloud_custom_data or "",
+        online_only=bool(model.online_only_flag),
+    )
+
+
+def to_reply(question: q.Question, decision: q.Decision, max_bytes: int) -> envelope.CallbackReply:
+    """The answer as the service wants it. Raises InvalidError for a decision that this question cannot have."""
+    match decision:
+        case q.Allow():
+            return envelope.CallbackReply()
+        case q.Refuse():
+            return _refusal(question, decision)
+        case q.Rewrite() if isinstance(question, q.PostDraft | q.OfficialPostDraft):
+            return _rewritten(decision, max_bytes)
+        case q.Drop() if isinstance(question, q.PostDraft | q.OfficialPostDraft):
+            return envelope.CallbackReply(error_code=envelope.DROP)
+        case q.RefuseSome(users=users) if isinstance(question, q.SubscribeRequest | q.OfficialSubscribeRequest):
+            refused = [user for user in question.users if user in users]
+            if len(refused) == len(question.users):
+                return _refusal(question, q.Refuse())
+            return envelope.CallbackReply(refused_members=list(refused) or None)
+        case _:
+            raise InvalidError(f"{type(decision).__name__} is no answer to {type(question).__name__}", field="decision")
+
+
+def _refusal(question: q.Question, decision: q.Refuse) -> envelope.CallbackReply:
+    """Own codes are for groups; for official accounts no page tells which they may be [webhooks 2]."""
+    code, text = decision.code, decision.text
+    lowest, highest = limits.OWN_REFUSAL_CODE_LOWEST, limits.OWN_REFUSAL_CODE_HIGHEST
+    if code is not None and not lowest <= code <= highest:
+        raise InvalidError(f"code: {code} is not one of {lowest} to {highest}", field="code", limit=highest, size=code)
+    official = isinstance(question, q.OfficialPostDraft | q.OfficialSubscribeRequest | q.OfficialCreateRequest)
+    if code is None or official:
+        code = envelope.REFUSE
+    return envelope.CallbackReply(error_code=code, error_info=text)
+
+
+def _rewritten(decision: q.Rewrite, max_bytes: int) -> envelope.CallbackReply:
+    elements = None if decision.parts is None else to_elements(decision.parts, max_bytes)[0]
+    return envelope.CallbackReply(msg_body=elements, cloud_custom_data=decision.app_data)

@@ -1,0 +1,93 @@
+"""What the adapter itself does about events, before the app hears of them. Everything here may be done twice."""
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+import structlog
+
+from channel_adapter.domain import events as e
+from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.domain.post import PostRef
+from channel_adapter.domain.reaction import ReactionChange
+from channel_adapter.services.workings import Workings
+from channel_adapter.webhooks.known_channels import KnownChannels
+
+_log = structlog.stdlib.get_logger("channel_adapter.webhooks")
+
+
+class Reactions(Protocol):
+    """Where reactions are kept."""
+
+    async def fold(self, ref: PostRef, changes: Sequence[ReactionChange]) -> object:
+        """Take in changes that were made elsewhere."""
+
+    async def drop(self, ref: PostRef) -> object:
+        """Forget the reactions of a post that is gone."""
+
+
+class Unread(Protocol):
+    """Where conversations are filed."""
+
+    async def unfile(self, user: str, channels: Iterable[str]) -> object:
+        """Take channels out of a person's conversation groups."""
+
+
+class Consumers:
+    """Corrects memories, folds reactions, cleans up after who has left, slows down when the service says so."""
+
+    def __init__(
+        self,
+        workings: Workings,
+        known: KnownChannels,
+        *,
+        reactions: Reactions | None = None,
+        unread: Unread | None = None,
+    ) -> None:
+        self._directory = workings.directory
+        self._roles = workings.roles
+        self._slow_down = workings.slow_down
+        self._known = known
+        self._reactions = reactions
+        self._unread = unread
+
+    async def take(self, event: e.Event) -> None:
+        """Raises a ChannelAdapterError when something could not be done: take the event again later."""
+        if isinstance(event, e.RateAlarm):
+            _log.warning("rate_alarm", service=event.service, command=event.command, calls=event.calls,
+                         allowed=event.allowed)  # fmt: skip
+            self._slow_down(event.service, event.command)
+        if isinstance(event, e.ChannelEvent):
+            self._correct(event)
+            self._known.learn(event)
+            await self._follow(event)
+
+    def _correct(self, event: e.ChannelEvent) -> None:
+        """Memories of what has changed now. Own changes are known to the service that made them, in this process."""
+        match event:
+            case e.RoleChanged(channel=channel, user=user):
+                self._roles.forget(channel, [user])
+            case e.OwnerChanged(channel=channel):
+                self._roles.forget(channel)
+                self._directory.forget(channel)
+            case e.Unsubscribed(channel=channel, users=users):
+                self._roles.forget(channel, users)
+            case e.ChannelDeleted(channel=channel):
+                self._roles.forget(channel)
+                self._directory.forget(channel)
+            case e.ChannelChanged(channel=channel):
+                self._directory.forget(channel)
+
+    async def _follow(self, event: e.ChannelEvent) -> None:
+        match event:
+            case e.ReactionChanged(ref=ref, changes=changes) if self._reactions is not None and changes:
+                await self._reactions.fold(ref, changes)
+            case e.PostRecalled(refs=refs) if self._reactions is not None:
+                for ref in refs:
+                    await self._reactions.drop(ref)
+            case e.Unsubscribed(channel=channel, users=users) if self._unread is not None and not event.own:
+                await self._unfile(self._unread, channel, users)
+
+    @staticmethod
+    async def _unfile(unread: Unread, channel: ChannelId, users: Sequence[UserId]) -> None:
+        for user in users:
+            await unread.unfile(user, [channel])

@@ -1,0 +1,202 @@
+"""The answers to before-webhooks: who may post, who may come, who may make channels, and what the app's hooks say.
+
+The service waits two seconds and then goes on as if it had been allowed. So an answer has a budget, and when it is used
+up, or something fails, the setting `on_failure` decides. Network work happens inside the budget only.
+"""
+
+import asyncio
+import inspect
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import structlog
+
+from channel_adapter.domain import questions as q
+from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.errors import InvalidError, PermissionDeniedError
+from channel_adapter.mapping.callback_question import to_question, to_reply
+from channel_adapter.webhooks.answers import ALLOWED, REFUSED, CallbackAnswer
+from channel_adapter.webhooks.interpret import Interpreter
+from channel_adapter.webhooks.parse import Received
+
+if TYPE_CHECKING:
+    from channel_adapter.adapter import ChannelAdapter
+
+QuestionT = TypeVar("QuestionT", bound=q.Question)
+Hook = Callable[[QuestionT], "q.Decision | Awaitable[q.Decision | None] | None"]
+
+_log = structlog.stdlib.get_logger("channel_adapter.webhooks")
+
+
+class Guard:
+    """Decides for the app. `counts`: how often it was allowed, refused, dropped, rewritten, partly, late, failed."""
+
+    def __init__(self, adapter: "ChannelAdapter", interpreter: Interpreter) -> None:
+        self.counts: Counter[str] = Counter()
+        self._settings = adapter.settings.guard
+        self._admin = adapter.settings.admin
+        self._max_bytes = adapter.settings.posts.max_bytes
+        self._directory = adapter.workings.directory
+        self._roles = adapter.workings.roles
+        self._interpreter = interpreter
+        self._hooks: list[tuple[type[q.Question], Callable[[Any], Any]]] = []
+        self._late: set[asyncio.Task[CallbackAnswer]] = set()
+
+    def on(self, kind: type[QuestionT]) -> Callable[[Hook[QuestionT]], Hook[QuestionT]]:
+        """Register a hook for one kind of question; coroutine or plain function, which must not block.
+
+        Hooks run in the order of their registration after the settings' own policies; the first refusal ends it.
+        """
+
+        def register(hook: Hook[QuestionT]) -> Hook[QuestionT]:
+            self._hooks.append((kind, hook))
+            return hook
+
+        return register
+
+    async def answer(self, received: Received) -> CallbackAnswer:
+        """What a before-webhook is answered, within the budget. Never raises but for cancellation."""
+        question = to_question(received.command, received.body, received.query, admin=self._admin)
+        if question is None:
+            return self._counted(ALLOWED)
+        task = asyncio.ensure_future(self._decide(question))
+        try:
+            await asyncio.wait({task}, timeout=self._settings.budget_seconds)
+        finally:
+            if not task.done():
+                self._give_up(task)
+        if not task.done():
+            return self._without_decision(received, "late", "TimeoutError")
+        if task.cancelled() or (trouble := task.exception()) is not None:
+            return self._without_decision(
+                received, "failed", "cancelled" if task.cancelled() else type(trouble).__name__
+            )
+        return self._counted(task.result())
+
+    def _give_up(self, task: "asyncio.Task[CallbackAnswer]") -> None:
+        """Whatever it still does, nobody waits for it."""
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        task.cancel()
+
+    def _counted(self, answer: CallbackAnswer) -> CallbackAnswer:
+        self.counts[answer.outcome] += 1
+        return answer
+
+    def _without_decision(self, received: Received, outcome: str, trouble: str) -> CallbackAnswer:
+        self.counts[outcome] += 1
+        policy = self._settings.on_failure
+        _log.warning("guard_undecided", command=received.command, outcome=outcome, error=trouble, answer=policy)
+        return ALLOWED if policy == "allow" else REFUSED
+
+    async def _decide(self, question: q.Question) -> CallbackAnswer:
+        decision, asked = await self._by_policy(question)
+        if isinstance(decision, q.Refuse):
+            return self._rendered(question, decision)
+        if asked is None:  # no channel of ours
+            return ALLOWED
+        said = await self._by_hooks(asked)
+        if isinstance(decision, q.RefuseSome) and isinstance(said, q.Allow | q.RefuseSome):
+            more = said.users if isinstance(said, q.RefuseSome) else ()
+            said = q.RefuseSome(decision.users + more)
+        return self._rendered(question, said)
+
+    def _rendered(self, question: q.Question, decision: q.Decision) -> CallbackAnswer:
+        return CallbackAnswer.of(to_reply(question, decision, self._max_bytes))
+
+    async def _by_policy(self, question: q.Question) -> tuple[q.Decision, q.Question | None]:
+        """What the settings say, and what is left to ask the hooks about."""
+        match question:
+            case q.PostDraft(channel=channel, author=author):
+                if not await self._interpreter.is_channel(channel):
+                    return q.Allow(), None
+                return await self._may_post(channel, author), question
+            case q.SubscribeRequest(channel=channel):
+                if not await self._interpreter.is_channel(channel):
+                    return q.Allow(), None
+                return self._without(question, await self._unwelcome(question))
+            case q.OfficialSubscribeRequest(users=users):
+                return self._without(question, {user for user in users if user in self._settings.blocked})
+            case q.CreateRequest(own=False, by=by) if self._settings.creators and by not in self._settings.creators:
+                return q.Refuse("this account may not create Communities"), question
+            case _:
+                return q.Allow(), question
+
+    async def _may_post(self, channel: ChannelId, author: UserId | None) -> q.Decision:
+        if not self._settings.only_staff_posts or author == self._admin:
+            return q.Allow()
+        if author is None:
+            return q.Refuse("nobody is named as the author")
+        try:
+            await self._roles.require_poster(channel, author)
+        except PermissionDeniedError:
+            return q.Refuse("only owner and admins post here")
+        return q.Allow()
+
+    async def _unwelcome(self, request: q.SubscribeRequest) -> set[UserId]:
+        """Whom the settings keep out: everybody, the blocked, and who finds no room."""
+        if request.channel in self._settings.closed and not request.own:
+            return set(request.users)
+        blocked = {user for user in request.users if user in self._settings.blocked}
+        cap = self._settings.caps.get(request.channel)
+        if cap is None:
+            return blocked
+        channel, _ = await self._directory.lookup(request.channel)
+        room = max(0, cap - channel.subscriber_count) if channel is not None else 0
+        welcome = [user for user in request.users if user not in blocked]
+        return blocked.union(welcome[room:])
+
+    @staticmethod
+    def _without(
+        question: q.SubscribeRequest | q.OfficialSubscribeRequest, unwelcome: set[UserId]
+    ) -> tuple[q.Decision, q.Question | None]:
+        left = tuple(user for user in question.users if user not in unwelcome)
+        if not left and question.users:
+            return q.Refuse("subscribing is not possible"), question
+        if not unwelcome:
+            return q.Allow(), question
+        return q.RefuseSome(tuple(user for user in question.users if user in unwelcome)), replace(question, users=left)
+
+    async def _by_hooks(self, question: q.Question) -> q.Decision:
+        """The first refusal, or what the hooks made of the post together."""
+        said: q.Decision = q.Allow()
+        for kind, hook in self._hooks:
+            if type(question) is not kind:
+                continue
+            decision = hook(question)
+            if inspect.isawaitable(decision):
+                decision = await decision
+            match decision:
+                case None | q.Allow():
+                    continue
+                case q.Rewrite():
+                    said = _together(said, decision)
+                    question = _rewritten(question, decision)
+                case q.RefuseSome(users=users):
+                    said = q.RefuseSome((said.users if isinstance(said, q.RefuseSome) else ()) + users)
+                case q.Refuse() | q.Drop():
+                    return decision
+                case _:
+                    raise InvalidError(f"a hook decided {type(decision).__name__}, which is no decision")
+        return said
+
+
+def _together(first: q.Decision, second: q.Rewrite) -> q.Rewrite:
+    before = first if isinstance(first, q.Rewrite) else q.Rewrite()
+    return q.Rewrite(
+        before.content if second.content is None else second.content,
+        before.app_data if second.app_data is None else second.app_data,
+    )
+
+
+def _rewritten(question: q.Question, decision: q.Rewrite) -> q.Question:
+    """What the next hook is asked about."""
+    if not isinstance(question, q.PostDraft | q.OfficialPostDraft):
+        return question
+    parts = question.parts if decision.parts is None else decision.parts
+    return replace(
+        question, parts=parts, app_data=question.app_data if decision.app_data is None else decision.app_data
+    )

@@ -1,0 +1,127 @@
+"""Posts that were asked about, allowed, and never came.
+
+Above 40 messages a second in one group the service throws some away, tells their authors that all is well, and sends
+no after-event [webhooks 3; seed 003]. So what was asked about is remembered; when the after-event does not come,
+history is read, because another receiver may have got it; what is not there either is lost.
+"""
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from channel_adapter.domain.ids import ChannelId
+from channel_adapter.errors import ChannelAdapterError, NotFoundError
+from channel_adapter.mapping.callback_event import channel_of
+from channel_adapter.services.history import History
+from channel_adapter.tencent.clock import Clock
+from channel_adapter.tencent.wire import callbacks_group as g
+from channel_adapter.tencent.wire.callbacks import read
+from channel_adapter.webhooks.parse import Received
+
+MOST: Final = 1_000
+"""Posts that are remembered at once; above that the oldest are forgotten. Each is a message, 12 KB at most."""
+LOOK_BACK: Final = 200  # posts of history that are read for one
+TRIES: Final = 5  # of reading history
+_EARLIER: Final = 10.0  # seconds by which the service's clock may be behind ours
+
+_log = structlog.stdlib.get_logger("channel_adapter.webhooks")
+
+
+@dataclass(slots=True)
+class _Asked:
+    received: Received
+    channel: ChannelId
+    since: float  # on the clock's steady time
+    tries: int = 0
+
+
+_Key = tuple[ChannelId, str, int]
+
+
+class LostPosts:
+    """Remembers the posts that before-events announced, until an after-event or an exception comes.
+
+    The memory is this process's: what was asked just before it died is not missed by anybody.
+    """
+
+    def __init__(self, history: History, clock: Clock, *, seconds: float) -> None:
+        self._history = history
+        self._clock = clock
+        self._seconds = seconds
+        self._asked: OrderedDict[_Key, _Asked] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._asked)
+
+    def asked(self, received: Received) -> None:
+        """A before-event was answered so that the message goes on. Others are ignored, as are online messages."""
+        key = _key(received, g.BeforeSendMsg)
+        if key is not None and self._seconds:
+            self._asked[key] = _Asked(received, key[0], self._clock.monotonic())
+            if len(self._asked) > MOST:
+                self._asked.popitem(last=False)
+
+    def settled(self, received: Received) -> None:
+        """An after-event or an exception came: the message is not lost in silence. Others are ignored."""
+        key = _key(received, g.AfterSendMsg) or _key(received, g.SendMsgException)
+        if key is not None:
+            self._asked.pop(key, None)
+
+    async def overdue(self) -> list[Received]:
+        """The before-events whose posts are lost, each once. In an inbox they mean PostLost."""
+        oldest = self._clock.monotonic() - self._seconds
+        due = [key for key, asked in self._asked.items() if asked.since <= oldest]
+        lost: list[Received] = []
+        for key in due:
+            asked = self._asked.pop(key, None)
+            if asked is None:  # it came while history was read for another one
+                continue
+            there = await self._is_there(key, asked)
+            if there is False:
+                lost.append(asked.received)
+            elif there is None and asked.tries < TRIES:
+                asked.tries += 1
+                asked.since = self._clock.monotonic()
+                self._asked[key] = asked
+        return lost
+
+    async def watch(self, store: Callable[[Received], Awaitable[object]]) -> None:
+        """Hand what is lost to `store`, for ever."""
+        while True:
+            await self._clock.sleep(max(self._seconds / 2, 0.1))
+            for received in await self.overdue():
+                await store(received)
+
+    async def _is_there(self, key: _Key, asked: _Asked) -> bool | None:
+        """Does history have it? None: it could not be read."""
+        channel, author, random = key
+        count = 0
+        try:
+            async for post in self._history.posts(channel, oldest_first=False, before=None):
+                if (post.dedupe, post.author) == (random, author):
+                    return True
+                count += 1
+                early = asked.received.received_at - _EARLIER
+                if count >= LOOK_BACK or (post.published_at is not None and post.published_at.timestamp() < early):
+                    return False
+        except NotFoundError:
+            return True  # no channel, or not any more: nobody misses it
+        except ChannelAdapterError as trouble:
+            _log.warning("lost_post_unclear", channel=channel, error=trouble.kind, tries=asked.tries)
+            return None
+        return False
+
+
+def _key(received: Received, model_type: type[g.MessageCallback]) -> _Key | None:
+    if received.command != model_type.command:
+        return None
+    model = read(received.body)
+    if not isinstance(model, model_type) or model.topic_id or model.online_only_flag:
+        return None
+    channel = channel_of(model)
+    if channel is None or not model.from_account or not model.random:
+        return None
+    return channel, model.from_account, model.random

@@ -1,0 +1,44 @@
+"""From a kept webhook to the event that the app's handlers get."""
+
+from typing import TYPE_CHECKING
+
+from channel_adapter.domain import events as e
+from channel_adapter.webhooks.consumers import Consumers
+from channel_adapter.webhooks.interpret import Interpreter
+from channel_adapter.webhooks.known_channels import KnownChannels
+from channel_adapter.webhooks.parse import Received
+
+if TYPE_CHECKING:
+    from channel_adapter.adapter import ChannelAdapter
+
+
+class Pipeline:
+    """Interpretation, then the adapter's own consumers, then the choice of what the app wants to hear."""
+
+    def __init__(self, adapter: "ChannelAdapter") -> None:
+        settings = adapter.settings
+        self.known = KnownChannels()
+        self.interpreter = Interpreter(adapter.workings.directory, self.known, admin=settings.admin)
+        self._consumers = Consumers(
+            adapter.workings,
+            self.known,
+            reactions=getattr(adapter, "reactions", None),
+            unread=getattr(adapter, "unread", None),
+        )
+        self._own_echoes = settings.webhooks.own_echoes
+        self._other_groups = settings.webhooks.other_groups
+
+    async def handle(self, received: Received) -> e.Event | None:
+        """The event for the app's handlers; None when nobody is to hear of it.
+
+        May be repeated with the same webhook as often as one likes. Raises a ChannelAdapterError when the service or
+        the store has to be asked and fails: repeat it later.
+        """
+        event = await self.interpreter.interpret(received)
+        await self._consumers.take(event)
+        return event if self._wanted(event) else None
+
+    def _wanted(self, event: e.Event) -> bool:
+        if isinstance(event, e.Other):
+            return self._other_groups
+        return self._own_echoes or not event.own
