@@ -9,6 +9,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 
+from channel_adapter.errors import ConfigurationError
 from channel_adapter.settings_sections import (
     ChannelSettings,
     GuardSettings,
@@ -106,6 +107,8 @@ class Settings(Section):
 
         Raises ConfigurationError, which names the file or variable, the key that is wrong, and the nearest that exists.
         """
+        if path is not None and not isinstance(path, str | Path):
+            raise ConfigurationError(f"{path!r} is no path of a settings file", field="config")
         file = Path(path) if path is not None else None
         values = read_file(file) if file is not None else {}
         for stronger in (read_environment(cls), given):

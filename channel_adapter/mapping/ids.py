@@ -99,6 +99,15 @@ def user_id(text: object, field: str = "user") -> UserId:
     return UserId(text)
 
 
+def idempotency_key(text: object) -> str:
+    """A caller's key: any text but an empty one, which all would share. Raises InvalidError."""
+    if not isinstance(text, str):
+        raise InvalidError(f"idempotency_key: {text!r} is not text", field="idempotency_key")
+    if not text:
+        raise InvalidError("idempotency_key is empty; every call would have the same", field="idempotency_key", size=0)
+    return text
+
+
 def random_of(*parts: str) -> int:
     """The service's 32-bit dedupe number for one logical post, the same on every attempt and in every process [16]."""
     digest = hashlib.sha256("\x1f".join(parts).encode()).digest()

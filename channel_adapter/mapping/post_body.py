@@ -12,6 +12,7 @@ from pydantic_core import PydanticSerializationError
 from channel_adapter.domain import post as p
 from channel_adapter.errors import InvalidError
 from channel_adapter.mapping.moved_post import original_elements
+from channel_adapter.mapping.part_types import check_types
 from channel_adapter.mapping.text import require_text, require_url
 from channel_adapter.tencent.wire import msg_body as w
 from channel_adapter.tencent.wire.envelope import WireModel
@@ -32,14 +33,14 @@ def to_elements(
     parts = _parts(content)
     if sum(isinstance(part, _CARRIERS_OF_CUSTOM) for part in parts) > 1:
         raise InvalidError("a post carries one custom element or article, not more", field="content", limit=1)
-    elements = [element for part in parts for element in _encode(part, max_bytes)]
+    elements = [element for part in parts for element in _encode(part)]
     try:
         size = sum(len(element.to_json()) for element in elements) + len(elements) + 1  # as an array, with its commas
     except (PydanticSerializationError, TypeError, ValueError):
         raise InvalidError("content holds something that JSON cannot hold", field="content") from None
     if size > max_bytes:
         raise InvalidError(
-            f"content has {size} bytes as a message body; {max_bytes} are allowed",
+            f"content has {size} bytes as a message body, with the JSON around it; {max_bytes} are allowed",
             field="content",
             limit=max_bytes,
             size=size,
@@ -57,15 +58,14 @@ def from_elements(elements: Sequence[w.ReceivedElement]) -> tuple[p.Content, ...
     return _joined([_decode(element) for element in whole])
 
 
-def _encode(part: p.Content, max_bytes: int) -> list[w.Element]:
+def _encode(part: p.Content) -> list[w.Element]:
+    check_types(part)
     try:
-        return _ENCODERS[type(part)](part, max_bytes)
+        return _ENCODERS[type(part)](part)
     except ValidationError as wrong:
         problem = wrong.errors(include_url=False, include_context=False)[0]
         name = ".".join(str(step) for step in problem["loc"])
         raise InvalidError(f"{part.kind}: {name}: {problem['msg'].lower()}", field=name) from None
-    except TypeError as wrong:
-        raise InvalidError(f"{part.kind}: {wrong}", field="content") from None
 
 
 def _parts(content: p.Content | Sequence[p.Content]) -> tuple[p.Content, ...]:
@@ -96,14 +96,14 @@ def _uuid(url: str) -> str:
     return hashlib.md5(url.encode(), usedforsecurity=False).hexdigest()
 
 
-def _encode_text(part: p.Text, max_bytes: int) -> list[w.Element]:
-    return [_element(w.TEXT, w.TextContent(text=require_text(part.text, "text", max_bytes, empty=False)))]
+def _encode_text(part: p.Text) -> list[w.Element]:
+    return [_element(w.TEXT, w.TextContent(text=require_text(part.text, "text", empty=False)))]
 
 
-def _encode_image(part: p.Image, max_bytes: int) -> list[w.Element]:
-    url = require_url(part.url, "url", max_bytes, empty=False)
-    large = require_url(part.large_url, "large_url", max_bytes) or url
-    thumb = require_url(part.thumbnail_url, "thumbnail_url", max_bytes) or url
+def _encode_image(part: p.Image) -> list[w.Element]:
+    url = require_url(part.url, "url", empty=False)
+    large = require_url(part.large_url, "large_url") or url
+    thumb = require_url(part.thumbnail_url, "thumbnail_url") or url
     suffix = urlsplit(url).path.rpartition(".")[2].lower()
     infos = [
         w.ImageInfo(type=w.IMAGE_ORIGINAL, size=part.size, width=part.width, height=part.height, url=url),
@@ -114,25 +114,25 @@ def _encode_image(part: p.Image, max_bytes: int) -> list[w.Element]:
     return [_element(w.IMAGE, w.ImageContent(uuid=_uuid(url), image_format=image_format, image_info_array=infos))]
 
 
-def _encode_text_and_image(part: p.TextAndImage, max_bytes: int) -> list[w.Element]:
-    return _encode_text(p.Text(part.text), max_bytes) + _encode_image(part.image, max_bytes)
+def _encode_text_and_image(part: p.TextAndImage) -> list[w.Element]:
+    return _encode_text(p.Text(part.text)) + _encode(part.image)
 
 
-def _encode_article(part: p.Article, max_bytes: int) -> list[w.Element]:
-    picture = require_url(part.image_url, "image_url", max_bytes)
+def _encode_article(part: p.Article) -> list[w.Element]:
+    picture = require_url(part.image_url, "image_url")
     data = w.ArticleData(
         business_id=w.ARTICLE_BUSINESS_ID,
-        title=require_text(part.title, "title", max_bytes, empty=False),
-        content=require_text(part.text, "text", max_bytes),
-        link=require_url(part.link, "link", max_bytes),
+        title=require_text(part.title, "title", empty=False),
+        content=require_text(part.text, "text"),
+        link=require_url(part.link, "link"),
         image_info=w.ArticleImage(url=picture, width=part.image_width, height=part.image_height) if picture else None,
     )
     return [_element(w.CUSTOM, w.CustomContent(data=data.to_json().decode(), desc=part.title))]
 
 
-def _encode_video(part: p.Video, max_bytes: int) -> list[w.Element]:
-    url = require_url(part.url, "url", max_bytes, empty=False)
-    thumb = require_url(part.thumbnail_url, "thumbnail_url", max_bytes)
+def _encode_video(part: p.Video) -> list[w.Element]:
+    url = require_url(part.url, "url", empty=False)
+    thumb = require_url(part.thumbnail_url, "thumbnail_url")
     content = w.VideoContent(
         video_url=url, video_uuid=_uuid(url), video_format=part.format, video_size=part.size, video_second=part.seconds,
         thumb_url=thumb, thumb_uuid=_uuid(thumb) if thumb else "", thumb_format=part.thumbnail_format,
@@ -141,37 +141,37 @@ def _encode_video(part: p.Video, max_bytes: int) -> list[w.Element]:
     return [_element(w.VIDEO, content)]
 
 
-def _encode_file(part: p.File, max_bytes: int) -> list[w.Element]:
-    url = require_url(part.url, "url", max_bytes, empty=False)
-    name = require_text(part.name, "name", max_bytes)
+def _encode_file(part: p.File) -> list[w.Element]:
+    url = require_url(part.url, "url", empty=False)
+    name = require_text(part.name, "name")
     return [_element(w.FILE, w.FileContent(url=url, uuid=_uuid(url), file_size=part.size, file_name=name))]
 
 
-def _encode_sound(part: p.Sound, max_bytes: int) -> list[w.Element]:
-    url = require_url(part.url, "url", max_bytes, empty=False)
+def _encode_sound(part: p.Sound) -> list[w.Element]:
+    url = require_url(part.url, "url", empty=False)
     return [_element(w.SOUND, w.SoundContent(url=url, uuid=_uuid(url), size=part.size, second=part.seconds))]
 
 
-def _encode_location(part: p.Location, max_bytes: int) -> list[w.Element]:
+def _encode_location(part: p.Location) -> list[w.Element]:
     for name, value, bound in (("latitude", part.latitude, 90), ("longitude", part.longitude, 180)):
         if not -bound <= value <= bound:
             raise InvalidError(f"{name} is {value}; it lies between -{bound} and {bound}", field=name, limit=bound)
-    desc = require_text(part.description, "description", max_bytes)
+    desc = require_text(part.description, "description")
     content = w.LocationContent(desc=desc, latitude=float(part.latitude), longitude=float(part.longitude))
     return [_element(w.LOCATION, content)]
 
 
-def _encode_face(part: p.Face, max_bytes: int) -> list[w.Element]:
-    return [_element(w.FACE, w.FaceContent(index=part.index, data=require_text(part.data, "data", max_bytes)))]
+def _encode_face(part: p.Face) -> list[w.Element]:
+    return [_element(w.FACE, w.FaceContent(index=part.index, data=require_text(part.data, "data")))]
 
 
-def _encode_custom(part: p.Custom, max_bytes: int) -> list[w.Element]:
-    data = require_text(part.data, "data", max_bytes, empty=False)
+def _encode_custom(part: p.Custom) -> list[w.Element]:
+    data = require_text(part.data, "data", empty=False)
     content = w.CustomContent(data=data, desc=part.description, ext=part.extension, sound=part.sound)
     return [_element(w.CUSTOM, content)]
 
 
-_ENCODERS: Final[dict[type[Any], Callable[[Any, int], list[w.Element]]]] = {
+_ENCODERS: Final[dict[type[Any], Callable[[Any], list[w.Element]]]] = {
     p.Text: _encode_text,
     p.Image: _encode_image,
     p.TextAndImage: _encode_text_and_image,

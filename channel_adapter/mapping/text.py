@@ -8,22 +8,22 @@ def byte_size(text: str) -> int:
     return len(text.encode("utf-8", "surrogatepass"))
 
 
-def require_text(text: object, field: str, limit: int, *, empty: bool = True) -> str:
+def require_text(text: object, field: str, limit: int | None = None, *, empty: bool = True) -> str:
     """`text`, if it is well-formed text of at most `limit` bytes. Raises InvalidError with field, limit and size."""
     if not isinstance(text, str):
-        raise InvalidError(f"{field} is not text", field=field, limit=limit)
+        raise InvalidError(f"{field} is not text but a {type(text).__name__}", field=field, limit=limit)
     try:
         size = len(text.encode())
     except UnicodeEncodeError:
         raise InvalidError(f"{field} holds half a surrogate pair, which is no character", field=field) from None
-    if size > limit:
+    if limit is not None and size > limit:
         raise InvalidError(f"{field} has {size} bytes; {limit} are allowed", field=field, limit=limit, size=size)
     if not empty and not text.strip():
         raise InvalidError(f"{field} is empty", field=field, limit=limit, size=size)
     return text
 
 
-def require_url(url: object, field: str, limit: int, *, empty: bool = True) -> str:
+def require_url(url: object, field: str, limit: int | None = None, *, empty: bool = True) -> str:
     """`url`, if it is an http or https URL of at most `limit` bytes, or empty where that is allowed."""
     checked = require_text(url, field, limit, empty=empty)
     if checked and not checked.startswith(("http://", "https://")):

@@ -154,9 +154,11 @@ def everybody(users: Iterable[UserId], kind: OutcomeKind, reason: str = "") -> F
 
 
 def one_by_one(users: SomeUsers) -> SomeUsers:
-    """The same, unless it is a bare text, whose letters would be taken for people. Raises InvalidError."""
+    """The same, unless it is a bare text, whose letters would be taken for people, or no list. Raises InvalidError."""
     if isinstance(users, (str, bytes)):
         raise InvalidError(f"users: {users!r} is one text; give a list of ids", field="users")
+    if not isinstance(users, Iterable | AsyncIterable):
+        raise InvalidError(f"users: {users!r} is no list of ids", field="users")
     return users
 
 

@@ -10,6 +10,7 @@ from channel_adapter.errors import ChannelAdapterError, ConfigurationError, Conf
 from channel_adapter.mapping import channel_group, ids
 from channel_adapter.mapping.channel_group import Profile
 from channel_adapter.mapping.field_keys import FieldKeys
+from channel_adapter.mapping.text import require_text
 from channel_adapter.services.directory import ABSENT, Directory, no_such_channel
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.services.joined import JoinedList
@@ -71,13 +72,16 @@ class Channels:
         ConflictError when the id belongs to a group that is no channel of ours, or to a channel with other values,
         ConfigurationError for custom group fields that are not declared in the console.
         """
-        slug = slug if slug is not None else ids.generated_slug(idempotency_key or uuid.uuid4().hex)
+        if slug is None:
+            key = uuid.uuid4().hex if idempotency_key is None else ids.idempotency_key(idempotency_key)
+            slug = ids.generated_slug(key)
         channel = ids.slug_to_id(slug)
         owner_id = ids.user_id(owner, "owner")
         profile = Profile(
             name=name, introduction=introduction, notification=notification, avatar=avatar,
             organization=organization, custom_data=custom_data, max_subscribers=max_subscribers,
         )  # fmt: skip
+        require_text(name, "name", self._sizes.name, empty=False)
         channel_group.check_profile(profile, self._keys, self._sizes)
         try:
             await self._gateway.call(CREATE_GROUP, channel_group.create_request(channel, owner_id, profile, self._keys))
@@ -109,8 +113,9 @@ class Channels:
 
     async def get_many(self, channels: Iterable[str]) -> dict[ChannelId, Channel]:
         """The channels among any number of ids, 50 a call; what is no channel is left out."""
-        if isinstance(channels, str):
-            raise InvalidError(f"channels: {channels!r} is one text; give a list of ids", field="channels")
+        if isinstance(channels, str) or not isinstance(channels, Iterable):
+            what = "one text; give a list" if isinstance(channels, str) else "no list"
+            raise InvalidError(f"channels: {channels!r} is {what} of ids", field="channels")
         wanted = [ids.channel_id(channel) for channel in channels]
         return {channel.id: channel async for channel in self._directory.read(wanted)}
 

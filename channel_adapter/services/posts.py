@@ -75,11 +75,7 @@ class Posts:
         """
         wanted = ids.channel_id(channel)
         elements, parts = to_elements(content, self._max_bytes)
-        if idempotency_key == "":
-            raise InvalidError(
-                "idempotency_key is empty; every post would have the same", field="idempotency_key", size=0
-            )
-        number = secrets.randbits(32) if idempotency_key is None else ids.random_of(wanted, idempotency_key)
+        number = secrets.randbits(32) if idempotency_key is None else self.dedupe_of(wanted, idempotency_key)
         request = messages.SendGroupMsgRequest(
             group_id=wanted,
             random=number,
@@ -105,7 +101,7 @@ class Posts:
 
     def dedupe_of(self, channel: str, idempotency_key: str) -> int:
         """The number by which the service knows a post that was published with this key; `Post.dedupe` in history."""
-        return ids.random_of(ids.channel_id(channel), idempotency_key)
+        return ids.random_of(ids.channel_id(channel), ids.idempotency_key(idempotency_key))
 
     def history(self, channel: str, *, oldest_first: bool = False, before: int | None = None) -> AsyncIterator[Post]:
         """All posts that the service still keeps, newest first, 20 a call; recalled and expired ones as such.
@@ -113,8 +109,8 @@ class Posts:
         `before` begins below that number. How far back it reaches is the plan's roaming time: 7 days or more.
         """
         wanted = ids.channel_id(channel)
-        if before is not None and before < 1:
-            raise InvalidError(f"before is {before}; post numbers start at 1", field="before", limit=1, size=before)
+        if before is not None:
+            _number(before, "before")
         return self._history.posts(wanted, oldest_first=oldest_first, before=before)
 
     async def get(self, ref: PostRef) -> Post:
@@ -175,10 +171,10 @@ class Posts:
 
     async def _author(self, channel: ChannelId, author: str | None) -> UserId | None:
         """Who the post is from: the owner, or a named owner or admin. An ownerless channel posts as the app's admin."""
+        named = None if author is None else ids.user_id(author, "author")
         owner = (await self._directory.require(channel)).owner
-        if author is None:
+        if named is None:
             return owner
-        named = ids.user_id(author, "author")
         if named != owner:
             await self._roles.require_poster(channel, named)
         return named
@@ -230,6 +226,13 @@ def _in_doubt(error: ChannelAdapterError) -> bool:
 
 
 def _checked(ref: PostRef) -> tuple[ChannelId, int]:
-    if isinstance(ref.seq, bool) or not isinstance(ref.seq, int) or ref.seq < 1:
-        raise InvalidError(f"seq: {ref.seq!r} is no number of a post; they start at 1", field="seq")
-    return ids.channel_id(ref.channel), ref.seq
+    if not isinstance(ref, PostRef):
+        hint = "; give its ref" if isinstance(ref, Post) else ""
+        raise InvalidError(f"ref: a {type(ref).__name__} is no PostRef{hint}", field="ref")
+    return ids.channel_id(ref.channel), _number(ref.seq, "seq")
+
+
+def _number(value: object, field: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InvalidError(f"{field}: {value!r} is no number of a post; they start at 1", field=field)
+    return value

@@ -7,6 +7,7 @@ from channel_adapter.domain.subscription import ChannelOutcome, Notifications, S
 from channel_adapter.errors import InvalidError
 from channel_adapter.mapping import ids
 from channel_adapter.mapping.subscription_member import SUBSCRIBER_FIELDS, to_subscriber
+from channel_adapter.mapping.text import require_text
 from channel_adapter.services.accounts import Accounts
 from channel_adapter.services.bulk import BatchSize, Bulk, BulkTerms, Users, Work, one_by_one
 from channel_adapter.services.directory import Directory, no_such_channel
@@ -158,6 +159,7 @@ class Subscriptions:
         nobody is left out, up to a page of people comes twice.
         """
         wanted = ids.channel_id(channel)
+        require_text(cursor, "cursor")
 
         async def fetch(start: str) -> Page[Subscriber, str]:
             await self._directory.require(wanted)

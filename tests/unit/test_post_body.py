@@ -121,6 +121,15 @@ def test_a_body_over_its_bytes_is_told_its_size() -> None:
 
 
 @pytest.mark.parametrize(
+    "content", [Text("x" * 2 * LIMIT), Article("x" * 2 * LIMIT), Image("https://s.example/" + "x" * 2 * LIMIT)]
+)
+def test_there_is_one_limit_and_it_is_that_of_the_body(content: Content) -> None:
+    with pytest.raises(InvalidError, match="as a message body, with the JSON around it") as refused:
+        to_elements(content, LIMIT)
+    assert (refused.value.field, refused.value.limit) == ("content", LIMIT)
+
+
+@pytest.mark.parametrize(
     "element",
     [
         {"MsgType": "TIMRelayElem", "MsgContent": {"Title": "t", "MsgNum": 1}},

@@ -1,0 +1,94 @@
+"""Values of a wrong type in Python: InvalidError with the name of the parameter, before anything is sent."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from channel_adapter import (
+    Article,
+    ChannelAdapter,
+    ConfigurationError,
+    Image,
+    InvalidError,
+    Post,
+    PostRef,
+    Settings,
+    Text,
+    TextAndImage,
+    Video,
+)
+from channel_adapter.domain.ids import ChannelId
+
+NOWHERE = Settings(sdkappid=1, key=SecretStr("k"), base_url="http://127.0.0.1:1")
+REF = PostRef(ChannelId("@TGS#_news"), 1)
+POST = Post(ref=REF, author=None, published_at=datetime(2026, 3, 20, tzinfo=UTC), parts=(Text("x"),))
+
+NOTHING: Any = None
+A_TEXT: Any = "text"
+
+Mistake = Callable[[Any], Awaitable[object]]
+
+
+@pytest.fixture
+async def adapter() -> AsyncIterator[ChannelAdapter]:
+    async with ChannelAdapter.open(NOWHERE) as adapter:
+        yield adapter
+
+
+async def drawn(items: Any) -> list[object]:
+    return [item async for item in items]
+
+
+@pytest.mark.parametrize(
+    ("mistake", "field", "says"),
+    [
+        (lambda a: a.subscriptions.subscribe("news", None), "users", "None is no list of ids"),
+        (lambda a: a.subscriptions.subscribe("news", 7), "users", "7 is no list of ids"),
+        (lambda a: a.subscriptions.unsubscribe("news", None), "users", "None is no list of ids"),
+        (lambda a: a.subscriptions.is_subscribed("news", None), "users", "None is no list of ids"),
+        (lambda a: a.subscriptions.subscribe(None, ["reader"]), "channel", "None is not text"),
+        (lambda a: drawn(a.subscriptions.subscribers("news", cursor=None)), "cursor", "not text"),
+        (lambda a: a.accounts.add(None), "users", "None is no list of ids"),
+        (lambda a: a.accounts.check(None), "users", "None is no list of ids"),
+        (lambda a: a.channels.get_many(None), "channels", "None is no list of ids"),
+        (lambda a: a.channels.create(name=None, owner="o", slug="news"), "name", "not text"),
+        (lambda a: a.channels.create(name="n", owner=None, slug="news"), "owner", "not text"),
+        (lambda a: a.channels.create(name="n", owner="o", organization=5, slug="news"), "organization", "not text"),
+        (lambda a: a.channels.create(name="n", owner="o", idempotency_key=5), "idempotency_key", "not text"),
+        (lambda a: a.channels.update("news", custom_data=b"x"), "custom_data", "not text"),
+        (lambda a: drawn(a.channels.subscribed(None)), "user", "not text"),
+        (lambda a: a.posts.edit(POST, Text("x")), "ref", "a Post is no PostRef; give its ref"),
+        (lambda a: a.posts.get("@TGS#_news"), "ref", "a str is no PostRef"),
+        (lambda a: a.posts.recall(None), "ref", "a NoneType is no PostRef"),
+        (lambda a: a.posts.recall(REF, reason=None), "reason", "not text"),
+        (lambda a: a.posts.publish("news", None), "content", "NoneType cannot be published"),
+        (
+            lambda a: a.posts.publish("news", TextAndImage("x", "https://s.example/a.png")),
+            "image",
+            "no Image but a str",
+        ),
+        (lambda a: a.posts.publish("news", Article(NOTHING)), "title", "no text but a NoneType"),
+        (lambda a: a.posts.publish("news", Image("https://s.example/a.png", width=A_TEXT)), "width", "no whole number"),
+        (lambda a: a.posts.publish("news", Video("https://s.example/a", seconds=True)), "seconds", "no whole number"),
+        (lambda a: a.posts.publish("news", Text("x"), author=7), "author", "not text"),
+        (lambda a: a.posts.publish("news", Text("x"), idempotency_key=7), "idempotency_key", "not text"),
+        (lambda a: drawn(a.posts.history("news", before="9")), "before", "'9'"),
+        (lambda a: drawn(a.posts.history("news", before=0)), "before", "start at 1"),
+    ],
+)
+async def test_a_wrong_type_is_refused_by_name(
+    adapter: ChannelAdapter, mistake: Mistake, field: str, says: str
+) -> None:
+    with pytest.raises(InvalidError) as refused:
+        await mistake(adapter)
+    assert refused.value.field == field
+    assert says in refused.value.message
+
+
+def test_settings_of_a_wrong_type() -> None:
+    with pytest.raises(ConfigurationError, match="7 is no path of a settings file") as refused:
+        ChannelAdapter.open(7)  # type: ignore[arg-type]
+    assert refused.value.field == "config"
