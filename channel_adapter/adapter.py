@@ -6,6 +6,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.domain.post import PostRef
 from channel_adapter.errors import ConfigurationError
 from channel_adapter.services.accounts import Accounts
 from channel_adapter.services.bulk import BulkTerms
@@ -18,7 +20,12 @@ from channel_adapter.services.gateway import Gateway
 from channel_adapter.services.history import History
 from channel_adapter.services.joined import JoinedList, JoinedPages
 from channel_adapter.services.membership import Membership
+from channel_adapter.services.message_keys import MessageKeys
 from channel_adapter.services.posts import Posts
+from channel_adapter.services.reactions import ReactionService
+from channel_adapter.services.reactions_admission import Gatekeeper, ReactionRules
+from channel_adapter.services.reactions_direct import DirectReactions
+from channel_adapter.services.reactions_opening import StoreAt
 from channel_adapter.services.roles import Roles
 from channel_adapter.services.subscriptions import Subscriptions
 from channel_adapter.services.uncounted import Uncounted
@@ -32,6 +39,7 @@ from channel_adapter.tencent.hosts import REGIONS, HostPair
 from channel_adapter.tencent.rate_limit import CommandLimiter, KeyedLimiter
 
 if TYPE_CHECKING:
+    from channel_adapter.migration.planning import Migration
     from channel_adapter.webhooks.guard import Guard
     from channel_adapter.webhooks.pipeline import Pipeline
 
@@ -50,11 +58,13 @@ class ChannelAdapter:
     posts: Posts
     accounts: Accounts
     unread: Unreads
+    reactions: ReactionService
 
     def __init__(self, settings: Settings, client: TencentClient, clock: Clock) -> None:
         """Use `open`."""
         self.settings = settings
         self._client = client
+        self._clock = clock
         self._gateway = gateway = Gateway(client)
         own = settings.channels
         directory = Directory(
@@ -73,7 +83,9 @@ class ChannelAdapter:
         terms = BulkTerms(settings.concurrency, settings.total_seconds, clock)
         self.accounts = Accounts(gateway, terms)
         joined = JoinedPages(gateway, settings.concurrency)
-        self.channels = Channels(gateway, directory, JoinedList(joined, directory), sizes, uncounted)
+        self.channels = Channels(
+            gateway, directory, JoinedList(joined, directory), sizes, uncounted, self._channel_deleted
+        )
         desk = _desk(settings, gateway, clock)
         membership = Membership(gateway, directory)
         self.subscriptions = Subscriptions(
@@ -85,6 +97,7 @@ class ChannelAdapter:
             notify=settings.subscriptions.notify,
             membership=membership,
             desk=desk,
+            left=self._people_left,
         )
         self.unread = Unreads(
             gateway,
@@ -105,7 +118,9 @@ class ChannelAdapter:
             settings.posts.max_bytes,
             longest_wait=settings.total_seconds,
             uncounted=uncounted,
+            recalled=self._post_recalled,
         )
+        self.reactions = _reactions(settings, gateway, directory, history, self.subscriptions, clock)
 
     @cached_property
     def pipeline(self) -> "Pipeline":
@@ -147,6 +162,13 @@ class ChannelAdapter:
         )
         return cls(settings, client, clock)
 
+    @property
+    def migration(self) -> "Migration":
+        """Channels that move here from official accounts, or from files of any other system."""
+        from channel_adapter.migration.planning import Migration  # noqa: PLC0415 - most programs never move anything
+
+        return Migration(self._gateway, self.accounts, self.settings, self._clock)
+
     async def call(self, service: str, command: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Any command of the service, modelled or not: same signing, limiting and retrying, JSON in and out."""
         return await self._gateway.call_raw(service, command, body)
@@ -157,11 +179,15 @@ class ChannelAdapter:
         first = await doctor.service()
         if not first.ok:
             return [first]
-        return [first, *await doctor.examine(clock_skew=self._client.clock_skew, repair=repair)]
+        found = await doctor.examine(clock_skew=self._client.clock_skew, repair=repair)
+        return [first, *found, await self.reactions.finding()]
 
     async def aclose(self) -> None:
-        """Close the connections."""
-        await self._client.close()
+        """Publish what reactions are left to publish, and close the connections."""
+        try:
+            await self.reactions.aclose()
+        finally:
+            await self._client.close()
 
     async def __aenter__(self) -> Self:
         try:
@@ -174,6 +200,15 @@ class ChannelAdapter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
+
+    async def _post_recalled(self, ref: PostRef) -> None:
+        await self.reactions.drop(ref)
+
+    async def _channel_deleted(self, channel: ChannelId) -> None:
+        await self.reactions.drop_channel(channel)
+
+    async def _people_left(self, channel: ChannelId, users: list[UserId]) -> None:
+        await self.reactions.left(channel, users)
 
     def __repr__(self) -> str:
         return f"ChannelAdapter(sdkappid={self.settings.sdkappid}, admin={self.settings.admin!r})"
@@ -188,6 +223,31 @@ def _desk(settings: Settings, gateway: Gateway, clock: Clock) -> FilingDesk:
         at_once=settings.concurrency,
         clock=clock,
     )
+
+
+def _reactions(
+    settings: Settings,
+    gateway: Gateway,
+    directory: Directory,
+    history: History,
+    subscriptions: Subscriptions,
+    clock: Clock,
+) -> ReactionService:
+    own, seconds, keys = settings.reactions, settings.channels.cache_seconds, MessageKeys(gateway)
+    rules = ReactionRules(
+        own.per_person, own.subscribers_only, own.phone_reactions == "accept", own.on_unsubscribe == "keep"
+    )
+    gatekeeper = Gatekeeper(directory, subscriptions, history, rules, seconds=seconds, clock=clock)
+    pace = KeyedLimiter(limits.EXTENSION_SETS_PER_SECOND, clock=clock)
+    direct = DirectReactions(gateway, keys, pace, most=own.per_person, longest_wait=settings.total_seconds)
+    url = settings.database_url
+    at = None
+    if url is not None:
+        at = StoreAt(
+            url.get_secret_value(), settings.sdkappid, gateway, keys, history, clock,
+            most=own.per_person, admit=gatekeeper.admit,
+        )  # fmt: skip
+    return ReactionService(gateway, directory, gatekeeper, rules, direct, at.open if at else None)
 
 
 def _hosts(settings: Settings) -> HostPair:

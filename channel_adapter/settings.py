@@ -14,6 +14,7 @@ from channel_adapter.settings_sections import (
     ChannelSettings,
     GuardSettings,
     PostSettings,
+    ReactionSettings,
     Section,
     SubscriptionSettings,
     UnreadSettings,
@@ -26,6 +27,7 @@ __all__ = [
     "ChannelSettings",
     "GuardSettings",
     "PostSettings",
+    "ReactionSettings",
     "Settings",
     "SubscriptionSettings",
     "UnreadSettings",
@@ -62,6 +64,7 @@ class Settings(Section):
     subscriptions: SubscriptionSettings = SubscriptionSettings()
     posts: PostSettings = PostSettings()
     unread: UnreadSettings = UnreadSettings()
+    reactions: ReactionSettings = ReactionSettings()
     webhooks: WebhookSettings = WebhookSettings()
     guard: GuardSettings = GuardSettings()
 

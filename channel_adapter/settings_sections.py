@@ -86,6 +86,17 @@ class UnreadSettings(Section):
             raise ValueError(wrong.message) from None
 
 
+class ReactionSettings(Section):
+    """Who may react how often, and whose word counts. Without `database_url` reactions are kept on the messages."""
+
+    per_person: int = Field(1, ge=1, le=20, description="reactions a person may have on a post; a new one replaces")
+    subscribers_only: bool = Field(True, description="refuse people who do not follow the channel")
+    phone_reactions: Literal["accept", "ignore"] = Field(
+        "accept", description="what phones write into their keys themselves; the service lets them write others' too"
+    )
+    on_unsubscribe: Literal["keep", "remove"] = Field("keep", description="a person's reactions in a channel they leave")
+
+
 class WebhookSettings(Section):
     """What is believed of webhooks that come in, and which of their events reach the app's handlers."""
 

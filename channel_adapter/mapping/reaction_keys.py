@@ -23,6 +23,8 @@ from channel_adapter.tencent.wire.extensions import Extension
 
 PERSON = "r|"
 COUNT = "n|"
+PROBE = Extension(key="v|1", value="1")
+"""Set once on a message of our own, to find out whether it can be done."""
 
 
 def person_key(user: UserId) -> str:

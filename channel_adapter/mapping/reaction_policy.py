@@ -1,19 +1,20 @@
-"""A channel's reaction policy, kept behind the `;` of its tag: every process and every phone reads it with the tag.
+"""A channel's reaction policy, a part of its tag: every process and every phone reads it where it reads the tag.
 
 ch1;reactions=basic        one of all, basic, none
 ch1;reactions=👍 ❤️         a list, with a blank between
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from channel_adapter.domain.reaction import PolicyKind, ReactionPolicy
 from channel_adapter.errors import InvalidError
 from channel_adapter.mapping.emoji import known_emoji, one_emoji
+from channel_adapter.mapping.tag import Tag
 from channel_adapter.mapping.text import byte_size
 from channel_adapter.tencent import limits
 
 NAME = "reactions="
-_SEPARATOR = ";"
 _WORDS = {kind.value: ReactionPolicy(kind) for kind in (PolicyKind.ALL, PolicyKind.BASIC, PolicyKind.NONE)}
 
 
@@ -34,9 +35,9 @@ def to_policy(wanted: str | Iterable[str] | ReactionPolicy) -> ReactionPolicy:
     return ReactionPolicy(PolicyKind.SOME, emoji)
 
 
-def policy_in(tag: str) -> ReactionPolicy:
+def policy_in(tag: Tag | None) -> ReactionPolicy:
     """What the tag of a channel says; without a word on it, everything is taken."""
-    for part in tag.split(_SEPARATOR)[1:]:
+    for part in tag.others if tag else ():
         if part.startswith(NAME):
             said = part.removeprefix(NAME)
             emoji = tuple(found for each in said.split(" ") if (found := known_emoji(each)) is not None)
@@ -44,12 +45,12 @@ def policy_in(tag: str) -> ReactionPolicy:
     return ReactionPolicy()
 
 
-def tag_with(tag: str, policy: ReactionPolicy) -> str:
+def tag_with(tag: Tag, policy: ReactionPolicy) -> Tag:
     """The tag with this policy in it and everything else as it was. Raises InvalidError when it gets too long."""
-    parts = [part for part in tag.split(_SEPARATOR) if not part.startswith(NAME)]
+    others = [part for part in tag.others if not part.startswith(NAME)]
     said = " ".join(policy.emoji) if policy.kind is PolicyKind.SOME else policy.kind.value
-    written = _SEPARATOR.join([*parts, NAME + said])
-    size = byte_size(written)
+    written = replace(tag, others=(*others, NAME + said))
+    size = byte_size(written.text())
     if size > limits.GROUP_FIELD_VALUE_BYTES:
         raise InvalidError(
             f"policy: the list makes the channel's tag {size} bytes long; {limits.GROUP_FIELD_VALUE_BYTES} are allowed",

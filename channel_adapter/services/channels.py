@@ -1,7 +1,7 @@
 """Channels: create, read, change, delete, and what a person follows."""
 
 import uuid
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
 from channel_adapter.domain.channel import Channel
 from channel_adapter.domain.ids import ChannelId, UserId
@@ -10,6 +10,7 @@ from channel_adapter.errors import ChannelAdapterError, ConfigurationError, Conf
 from channel_adapter.mapping import channel_group, ids
 from channel_adapter.mapping.channel_group import Profile
 from channel_adapter.mapping.field_keys import FieldKeys
+from channel_adapter.mapping.tag import Tag
 from channel_adapter.mapping.text import require_text
 from channel_adapter.services.directory import ABSENT, Directory, no_such_channel
 from channel_adapter.services.gateway import Gateway
@@ -38,12 +39,15 @@ class Channels:
         joined: JoinedList,
         sizes: GroupProfileBytes,
         uncounted: Uncounted,
+        deleted: Callable[[ChannelId], Awaitable[None]],
     ) -> None:
+        """`deleted` is told of channels that are gone."""
         self._gateway = gateway
         self._directory = directory
         self._joined = joined
         self._sizes = sizes
         self._uncounted = uncounted
+        self._deleted = deleted
 
     @property
     def _keys(self) -> FieldKeys:
@@ -105,11 +109,7 @@ class Channels:
 
     async def get(self, channel: str) -> Channel:
         """The channel as it is now. Raises NotFoundError, also for groups that are no channels."""
-        wanted = ids.channel_id(channel)
-        found, _ = await self._directory.lookup(wanted)
-        if found is None:
-            raise no_such_channel(wanted)
-        return found
+        return (await self._found(ids.channel_id(channel)))[0]
 
     async def get_many(self, channels: Iterable[str]) -> dict[ChannelId, Channel]:
         """The channels among any number of ids, 50 a call; what is no channel is left out."""
@@ -121,8 +121,7 @@ class Channels:
 
     async def exists(self, channel: str) -> bool:
         """Is there a channel with this id? A group of another kind does not count."""
-        found, _ = await self._directory.lookup(ids.channel_id(channel))
-        return found is not None
+        return (await self._directory.lookup(ids.channel_id(channel))).channel is not None
 
     async def update(
         self,
@@ -145,11 +144,12 @@ class Channels:
             organization=organization, custom_data=custom_data, max_subscribers=max_subscribers,
         )  # fmt: skip
         channel_group.check_profile(change, self._keys, self._sizes)
-        current = await self.get(channel)
+        current, tag = await self._found(ids.channel_id(channel))
         difference = channel_group.difference(change, current)
         if difference.empty():
             return current
-        request = channel_group.update_request(current.id, difference, self._keys)
+        owned = current.owner is not None
+        request = channel_group.update_request(current.id, difference, self._keys, owned=owned, tag=tag)
         try:
             await self._gateway.call(MODIFY_GROUP_BASE_INFO, request)
         except ChannelAdapterError as error:
@@ -161,10 +161,11 @@ class Channels:
     async def delete(self, channel: str) -> bool:
         """Dissolve a channel for good; False when it was gone already. Refuses groups that are no channels."""
         wanted = ids.channel_id(channel)
-        found, taken = await self._directory.lookup(wanted)
-        if found is None:
-            if taken:
+        found = await self._directory.lookup(wanted)
+        if found.channel is None:
+            if found.taken:
                 raise NotFoundError(f"{wanted} is no channel, and nothing else is deleted here", field="channel")
+            await self._deleted(wanted)  # what an interrupted deletion left
             return False
         try:
             await self._gateway.call(DESTROY_GROUP, groups.DestroyGroupRequest(group_id=wanted))
@@ -175,6 +176,7 @@ class Channels:
         finally:
             self._directory.forget(wanted)
             self._uncounted.forget(wanted)
+        await self._deleted(wanted)
         return True
 
     def subscribed(self, user: str) -> AsyncIterator[Subscription]:
@@ -218,9 +220,15 @@ class Channels:
         finally:
             self._directory.forget(channel)
 
+    async def _found(self, channel: ChannelId) -> tuple[Channel, Tag | None]:
+        found = await self._directory.lookup(channel)
+        if found.channel is None:
+            raise no_such_channel(channel)
+        return found.channel, found.tag
+
     async def _same_as_wanted(self, channel: ChannelId, owner: UserId, profile: Profile) -> Channel:
         """The channel that has the id already, if it is the one we want. A group that is not ours is never adopted."""
-        found, _ = await self._directory.lookup(channel)
+        found = (await self._directory.lookup(channel)).channel
         if found is None:
             raise ConflictError(f"{channel} belongs to a group that is no channel; choose another slug", field="slug")
         difference = channel_group.difference(profile, found)

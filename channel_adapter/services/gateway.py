@@ -29,10 +29,15 @@ class Gateway:
     def __init__(self, client: TencentClient) -> None:
         self._client = client
 
-    async def call(self, command: Command[RequestT, ReplyT], request: RequestT) -> ReplyT:
-        """The reply of a call that the service accepted; items of a batch may have failed on their own."""
+    async def call(
+        self, command: Command[RequestT, ReplyT], request: RequestT, *, deadline: float | None = None
+    ) -> ReplyT:
+        """The reply of a call that the service accepted; items of a batch may have failed on their own.
+
+        `deadline` is in seconds from now and replaces the total timeout.
+        """
         try:
-            return await self._client.call(command, request)
+            return await self._client.call(command, request, deadline=deadline)
         except CallFailed as failed:
             raise _translated(failed) from failed
 

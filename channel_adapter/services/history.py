@@ -33,9 +33,11 @@ class History:
             if is_post(message):
                 yield to_post(channel, message)
 
-    async def message(self, channel: ChannelId, seq: int) -> messages.HistoryMessage | None:
-        """The message with this number, if history has it."""
-        page = await self._page(channel, seq, 1)
+    async def message(
+        self, channel: ChannelId, seq: int, *, deadline: float | None = None
+    ) -> messages.HistoryMessage | None:
+        """The message with this number, if history has it. `deadline` is in seconds from now."""
+        page = await self._page(channel, seq, 1, deadline)
         return next((message for message in page if message.msg_seq == seq and is_post(message)), None)
 
     def between(self, channel: ChannelId, lowest: int, top: int) -> AsyncIterator[messages.HistoryMessage]:
@@ -80,8 +82,10 @@ class History:
         page = await self._page(channel, None, 1)
         return max((message.msg_seq for message in page), default=0)
 
-    async def _page(self, channel: ChannelId, top: int | None, number: int) -> list[messages.HistoryMessage]:
+    async def _page(
+        self, channel: ChannelId, top: int | None, number: int, deadline: float | None = None
+    ) -> list[messages.HistoryMessage]:
         request = messages.GroupMsgGetSimpleRequest(
             group_id=channel, req_msg_number=number, req_msg_seq=top, with_recalled_msg=1
         )
-        return (await self._gateway.call(GROUP_MSG_GET_SIMPLE, request)).rsp_msg_list
+        return (await self._gateway.call(GROUP_MSG_GET_SIMPLE, request, deadline=deadline)).rsp_msg_list

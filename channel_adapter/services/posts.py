@@ -1,7 +1,7 @@
 """Posts: publish, read back, change, take back."""
 
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import Content, Post, PostRef
@@ -46,7 +46,9 @@ class Posts:
         *,
         longest_wait: float,
         uncounted: Uncounted,
+        recalled: Callable[[PostRef], Awaitable[None]],
     ) -> None:
+        """`recalled` is told of posts that are gone."""
         self._gateway = gateway
         self._directory = directory
         self._roles = roles
@@ -55,6 +57,7 @@ class Posts:
         self._max_bytes = max_bytes
         self._longest_wait = longest_wait
         self._uncounted = uncounted
+        self._recalled = recalled
 
     async def publish(
         self,
@@ -159,6 +162,7 @@ class Posts:
             if item.ret_code != 0:
                 raise self._gateway.item_error(GROUP_MSG_RECALL, item.ret_code, "")
         self._uncounted.add(wanted, seq)
+        await self._recalled(PostRef(wanted, seq))
 
     async def _take_turn(self, channel: ChannelId) -> None:
         """Keep to the posts a second that one group takes before it drops them silently [messages 2.6]."""

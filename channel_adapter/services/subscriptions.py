@@ -1,15 +1,15 @@
 """Who follows a channel: subscribe, unsubscribe, ask, list, count."""
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from channel_adapter.domain.ids import ChannelId, UserId
-from channel_adapter.domain.subscription import ChannelOutcome, Notifications, Subscriber
+from channel_adapter.domain.subscription import ChannelOutcome, Notifications, OutcomeKind, Subscriber
 from channel_adapter.errors import InvalidError
 from channel_adapter.mapping import ids
 from channel_adapter.mapping.subscription_member import SUBSCRIBER_FIELDS, to_subscriber
 from channel_adapter.mapping.text import require_text
 from channel_adapter.services.accounts import Accounts
-from channel_adapter.services.bulk import BatchSize, Bulk, BulkTerms, Users, Work, one_by_one
+from channel_adapter.services.bulk import BatchSize, Bulk, BulkTerms, Found, Users, Work, one_by_one
 from channel_adapter.services.directory import Directory, no_such_channel
 from channel_adapter.services.filing import FilingDesk
 from channel_adapter.services.following import Following
@@ -24,6 +24,8 @@ from channel_adapter.tencent.batching import batches, concurrently
 from channel_adapter.tencent.catalog import GET_GROUP_MEMBER_INFO
 from channel_adapter.tencent.paging import Page, Pages
 from channel_adapter.tencent.wire import members
+
+Left = Callable[[ChannelId, list[UserId]], Awaitable[None]]
 
 
 class Subscriptions:
@@ -40,12 +42,15 @@ class Subscriptions:
         notify: bool,
         membership: Membership,
         desk: FilingDesk,
+        left: Left,
     ) -> None:
+        """`left` is told of people who are not in a channel any more."""
         self._gateway = gateway
         self._directory = directory
         self._terms = terms
         self._membership = membership
         self._desk = desk
+        self._left = left
         self._add_size = BatchSize(add_per_call)
         self._remove_per_call = remove_per_call
         self._notify = notify
@@ -84,7 +89,14 @@ class Subscriptions:
         async def begin(calls: Patience) -> Work:
             await self._directory.require(wanted)
             leaving = Leaving(calls, wanted, size=self._remove_per_call, notify=self._notify)
-            return shift.unfiling(leaving.remove, wanted) if shift else leaving.remove
+            work = shift.unfiling(leaving.remove, wanted) if shift else leaving.remove
+
+            async def remove(people: list[UserId], found: Found) -> None:
+                await work(people, found)
+                gone = (OutcomeKind.REMOVED, OutcomeKind.ALREADY)
+                await self._left(wanted, [user for user in people if user in found and found[user].kind in gone])
+
+            return remove
 
         return Bulk(users, BatchSize(limits.ROLES_PER_CALL), begin, self._gateway, self._terms)
 
@@ -170,7 +182,7 @@ class Subscriptions:
     async def count(self, channel: str) -> int:
         """How many people follow the channel; its owner is not counted."""
         wanted = ids.channel_id(channel)
-        found, _ = await self._directory.lookup(wanted)
+        found = (await self._directory.lookup(wanted)).channel
         if found is None:
             raise no_such_channel(wanted)
         return found.subscriber_count

@@ -37,6 +37,7 @@ class Snapshot:
     """All that one read of a message's keys said, and what was known of people's keys before it was made.
 
     `cleared`: versions up to this are gone, because all keys were cleared at once. `complete`: nothing was left out.
+    `absence_counts`: a key that is gone takes its owner's reaction back.
     """
 
     people: Sequence[Admitted]
@@ -45,6 +46,7 @@ class Snapshot:
     cleared: int
     complete: bool
     before: Mapping[UserId, KeyRow]
+    absence_counts: bool = True
 
 
 TAKE: Final = "take"  # the value of the change is the person's reaction now
@@ -135,7 +137,7 @@ class Folding:
                     after[user], verdict = fold_read(row, each.change)
                 elif seen.complete:
                     after[user], verdict = fold_absence(row, seen.latest, seen.cleared)
-                    each = Admitted(ReactionChange(user, (), seen.latest))
+                    each = Admitted(ReactionChange(user, (), seen.latest), seen.absence_counts)
                 if each is not None and verdict:
                     verdicts[user] = each, verdict
             taken = await self._write(connection, ref, rows, after, verdicts, now, override=override)
@@ -175,10 +177,10 @@ class Folding:
 
     def _wanted(self, had: Had, each: Admitted, verdict: str, now: float, override: bool) -> Had | None:
         """What the person has afterwards; None for "as before"."""
-        if verdict == LEAVE:
-            return {}
         if not each.counts or (had and not override):
             return None
+        if verdict == LEAVE:
+            return {}
         return {emoji: had.get(emoji, now) for emoji in each.change.emoji[: self._most]}
 
     async def _compare(self, connection: AsyncConnection, ref: PostRef, counts: Mapping[str, int]) -> int:

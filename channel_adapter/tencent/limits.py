@@ -86,6 +86,7 @@ EXTENSION_KEYS_PER_READ: Final = 200  # [doc 52169]
 EXTENSION_KEY_BYTES: Final = 100  # [doc 52170]
 EXTENSION_VALUE_BYTES: Final = 1_000  # [doc 52170]
 EXTENSION_SETS_PER_MINUTE: Final = 200  # per message [doc 52170] [15]
+EXTENSION_SETS_PER_SECOND: Final = 3  # what we send at most: 180 a minute [15]
 
 # Conversation groups
 CONTACT_GROUPS_PER_USER: Final = 20  # [doc 53437] [21]

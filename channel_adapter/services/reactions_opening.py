@@ -1,0 +1,85 @@
+"""Puts store mode together: database, rows, ladder and publisher. Imported with SQLAlchemy by who has a database."""
+
+from typing import TYPE_CHECKING, Final
+
+from channel_adapter.errors import ConfigurationError
+from channel_adapter.services.gateway import Gateway
+from channel_adapter.services.history import History
+from channel_adapter.services.message_keys import MessageKeys
+from channel_adapter.services.reactions_ladder import ReactionLadder
+from channel_adapter.services.reactions_publisher import Publisher
+from channel_adapter.services.reactions_stored import Admission, StoredReactions
+from channel_adapter.services.reactions_turns import LEASE_SECONDS, TurnWriter
+from channel_adapter.tencent import limits
+from channel_adapter.tencent.clock import Clock
+
+if TYPE_CHECKING:
+    from channel_adapter.store.reactions import ReactionStore
+
+PEOPLE_KEPT: Final = 200
+"""People's own keys that stay on a message; older ones are deleted once they are folded."""
+COUNTS_SHOWN: Final = 80
+"""Emoji whose counts are shown on a message; what is left of the 300 is for phones that react in between."""
+
+
+class StoreAt:
+    """Store mode at a URL, not opened yet."""
+
+    def __init__(
+        self,
+        url: str,
+        app: int,
+        gateway: Gateway,
+        keys: MessageKeys,
+        history: History,
+        clock: Clock,
+        *,
+        most: int,
+        admit: Admission,
+    ) -> None:
+        self._url = url
+        self._app = app
+        self._gateway = gateway
+        self._keys = keys
+        self._history = history
+        self._clock = clock
+        self._most = most
+        self._admit = admit
+
+    async def open(self) -> StoredReactions:
+        """Make the tables, and put everything together. Raises ConfigurationError and UnavailableError."""
+        try:
+            from channel_adapter.store.engine import Database  # noqa: PLC0415 - an extra
+            from channel_adapter.store.reactions import ReactionStore  # noqa: PLC0415
+        except ImportError:
+            raise ConfigurationError(
+                "database_url needs SQLAlchemy: pip install 'channel-adapter[store]'", field="database_url"
+            ) from None
+        database = Database(self._url)
+        store = ReactionStore(database, self._app, most=self._most)
+        try:
+            await store.prepare()
+        except BaseException:
+            await database.close()
+            raise
+        return self._assembled(store)
+
+    def _assembled(self, store: "ReactionStore") -> StoredReactions:
+        from channel_adapter.store.folding import Folding  # noqa: PLC0415
+        from channel_adapter.store.publishing import PublishingStore, Room  # noqa: PLC0415
+
+        room = Room(limits.EXTENSION_KEYS_PER_MESSAGE, limits.EXTENSION_KEYS_PER_CALL, PEOPLE_KEPT, COUNTS_SHOWN)
+        turns = PublishingStore(store, room, lease_seconds=LEASE_SECONDS)
+        ladder = ReactionLadder(self._gateway, self._keys, turns, self._clock)
+        writer = TurnWriter(self._gateway, self._keys, self._history, ladder, turns, self._clock)
+        return StoredReactions(
+            store,
+            Folding(store, most=self._most),
+            turns,
+            ladder,
+            self._keys,
+            self._history,
+            Publisher(turns, writer, self._clock),
+            self._clock,
+            admit=self._admit,
+        )

@@ -1,0 +1,260 @@
+"""Reactions with a database: rows are the truth, a publisher shows their counts, phones' own keys are folded in."""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import TYPE_CHECKING, Final, Protocol
+
+from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.domain.post import PostRef, PostState
+from channel_adapter.domain.reaction import Adopted, Ladder, ReactionChange, Reactions, Reactor, Reconciled, Rung
+from channel_adapter.errors import ChannelAdapterError, NotFoundError, ThrottledError
+from channel_adapter.mapping.post_message import STATES
+from channel_adapter.mapping.reaction_totals import of_counts
+from channel_adapter.services.coalescing import Coalescer
+from channel_adapter.services.doctor import Finding
+from channel_adapter.services.history import History
+from channel_adapter.services.message_keys import EDITION, GONE, UNSUPPORTED, MessageKeys, Pairs
+from channel_adapter.services.reactions_direct import explained
+from channel_adapter.services.reactions_ladder import ReactionLadder
+from channel_adapter.services.reactions_publisher import Publisher
+from channel_adapter.services.reactions_turns import DATA_SECONDS, Checkpoint
+from channel_adapter.tencent.clock import Clock
+
+if TYPE_CHECKING:
+    from channel_adapter.store.folding import Folding, KeyRow
+    from channel_adapter.store.publishing import PublishingStore, Turn
+    from channel_adapter.store.reactions import ReactionStore
+
+WISHES_TOGETHER: Final = 500
+"""Reactions that share one commit at most."""
+REFS_TOGETHER: Final = 500
+TURN_SECONDS: Final = 15.0  # to wait for the lease of a post
+TRY_EVERY: Final = 0.1
+FLUSH_EVERY: Final = 0.02
+
+
+class Admission(Protocol):
+    """Which changes made on phones count."""
+
+    async def __call__(self, channel: ChannelId, changes: Sequence[ReactionChange]) -> list[bool]:
+        """One answer a change."""
+
+
+class StoredReactions:
+    """Reactions in the store. `react` is done when its row is committed; all else catches up."""
+
+    def __init__(
+        self,
+        store: "ReactionStore",
+        folding: "Folding",
+        turns: "PublishingStore",
+        ladder: ReactionLadder,
+        keys: MessageKeys,
+        history: History,
+        publisher: Publisher,
+        clock: Clock,
+        *,
+        admit: Admission,
+    ) -> None:
+        self.ladder = ladder
+        self.publisher = publisher
+        self.checkpoint: Checkpoint = lambda name: None
+        self._store = store
+        self._folding = folding
+        self._turns = turns
+        self._keys = keys
+        self._history = history
+        self._clock = clock
+        self._admit = admit
+        publisher.writer.look = self.reconcile
+        publisher.writer.gone = self.is_gone
+        self._wishes: Coalescer[None, tuple[PostRef, UserId, str | None, bool], bool] = Coalescer(
+            self._grant, most=WISHES_TOGETHER
+        )
+
+    async def react(self, ref: PostRef, user: UserId, emoji: str) -> bool:
+        """Add or replace; True when something changed. Concurrent calls share a commit."""
+        return await self._wishes.ask(None, (ref, user, emoji, True))
+
+    async def unreact(self, ref: PostRef, user: UserId, emoji: str | None) -> bool:
+        """Take one reaction or all of them back."""
+        return await self._wishes.ask(None, (ref, user, emoji, False))
+
+    async def of(self, ref: PostRef, viewer: UserId | None) -> Reactions | None:
+        """Counts of one post; None when nothing is known of it. Raises NotFoundError for a dropped one."""
+        dropped, counts = await self._store.counts(ref)
+        if dropped:
+            raise gone(ref)
+        if dropped is None:
+            return None
+        chosen = await self._store.chosen_by(viewer, [ref]) if viewer else {}
+        return of_counts(ref, counts, chosen.get(ref, ()))
+
+    async def of_many(self, refs: Sequence[PostRef], viewer: UserId | None) -> dict[PostRef, Reactions]:
+        """Counts of many posts: one statement for up to 500 of them, and one more for the viewer."""
+        found: dict[PostRef, Reactions] = {}
+        for start in range(0, len(refs), REFS_TOGETHER):
+            some = refs[start : start + REFS_TOGETHER]
+            counts = await self._store.counts_of(some)
+            chosen = await self._store.chosen_by(viewer, some) if viewer else {}
+            found.update((ref, of_counts(ref, counts.get(ref, {}), chosen.get(ref, ()))) for ref in some)
+        return found
+
+    async def reactors(self, ref: PostRef, emoji: str | None) -> AsyncIterator[Reactor]:
+        """Everybody who reacted, by user id, 1000 a page."""
+        after: tuple[str, str] | None = ("", "")
+        while after is not None:
+            page, after = await self._store.reactors(ref, emoji, after)
+            for each in page:
+                yield each
+
+    async def fold(self, ref: PostRef, changes: Sequence[ReactionChange], *, cleared: int) -> int:
+        """Take in what an event told; gives how many reactions changed."""
+        from channel_adapter.store.folding import Admitted  # noqa: PLC0415 - SQLAlchemy only for those who store
+
+        counts = await self._admit(ref.channel, changes)
+        admitted = [Admitted(change, each) for change, each in zip(changes, counts, strict=True)]
+        self.checkpoint("fold: before the commit")
+        taken = await self._folding.events(ref, admitted, cleared=cleared, now=self._clock.now())
+        self.checkpoint("fold: committed")
+        self.publisher.wake()
+        return taken
+
+    async def reconcile(self, ref: PostRef) -> Reconciled:
+        """Compare one post with the service and take in what differs. Raises NotFoundError for one that is gone."""
+        return await self._compare(ref, adopting=False)
+
+    async def adopt(self, channel: ChannelId) -> AsyncIterator[Adopted]:
+        """Take over the keys of every post of a channel; who has a reaction in the store keeps that one."""
+        async for post in self._history.posts(channel, oldest_first=True, before=None):
+            if post.state is PostState.PUBLISHED:
+                found = await self._compare(post.ref, adopting=True)
+                yield Adopted(post.ref, found.taken)
+
+    async def drop(self, ref: PostRef) -> None:
+        """Forget the reactions of a post that is gone."""
+        await self._store.drop(ref)
+
+    async def drop_channel(self, channel: ChannelId) -> None:
+        """Forget the reactions of a channel that is gone."""
+        await self._store.drop_channel(channel)
+
+    async def forget(self, channel: ChannelId, users: Iterable[UserId]) -> None:
+        """Take back everything that these people have in a channel."""
+        for ref, user in await self._store.posts_with(channel, list(users)):
+            await self.unreact(ref, user, None)
+
+    async def probe(self) -> Ladder:
+        """Find out the app's rung anew."""
+        found = await self.ladder.probe()
+        self.publisher.wake()
+        return found
+
+    async def finding(self) -> Finding:
+        """For the doctor."""
+        return await self.ladder.finding()
+
+    async def flush(self, seconds: float) -> bool:
+        """Wait until nothing is left to publish but what the service refuses at the moment; False: it took too long."""
+        ends = self._clock.monotonic() + seconds
+        self.publisher.wake()
+        while await self._store.pending(troubled=False):
+            if self._clock.monotonic() >= ends:
+                return False
+            await self._clock.sleep(FLUSH_EVERY)
+        return True
+
+    async def close(self, flush_seconds: float) -> None:
+        """Publish what can be published soon, and stop; the rest waits in the store for the next process."""
+        await self._wishes.settle()
+        try:
+            await self.flush(flush_seconds)
+        except ChannelAdapterError:  # the store is gone: what was committed is in it
+            return
+        finally:
+            await self.publisher.close()
+            await self._store.database.close()
+
+    async def _grant(
+        self, _: None, wishes: Sequence[tuple[PostRef, UserId, str | None, bool]]
+    ) -> list[bool | Exception]:
+        from channel_adapter.store.reactions import Granted, Wish  # noqa: PLC0415
+
+        granted = await self._store.grant([Wish(*wish) for wish in wishes], self._clock.now())
+        self.checkpoint("react: committed")
+        self.publisher.wake()
+        return [
+            gone(wish[0]) if each is Granted.DROPPED else each is Granted.CHANGED
+            for wish, each in zip(wishes, granted, strict=True)
+        ]
+
+    async def _compare(self, ref: PostRef, *, adopting: bool) -> Reconciled:
+        turn = await self._claim(ref)
+        try:
+            if turn.rung not in (None, Rung.EXTENSION) and not adopting:
+                return Reconciled(ref)
+            known = await self._folding.known(ref)
+            pairs = await self._read(ref)
+            if pairs is None:
+                return Reconciled(ref)
+            self.checkpoint("fold: read, not taken in")
+            taken, mended = await self._take_in(ref, known, pairs, adopting=adopting)
+            self.checkpoint("fold: committed")
+            return Reconciled(ref, taken, mended)
+        finally:
+            await self._turns.release(turn, self._clock.now(), pause=0.0)
+            self.publisher.wake()
+
+    async def _claim(self, ref: PostRef) -> "Turn":
+        """The right to look at a post while nobody writes on it."""
+        ends = self._clock.monotonic() + TURN_SECONDS
+        while (turn := await self._turns.begin(ref, self._clock.now(), reading=True)) is None:
+            if self._clock.monotonic() >= ends:
+                raise ThrottledError(f"post {ref.seq} of {ref.channel} is being written on all the time; try later")
+            await self._clock.sleep(TRY_EVERY)
+        return turn
+
+    async def _read(self, ref: PostRef) -> Pairs | None:
+        """All keys of a message; None for one that carries none."""
+        try:
+            return await self._keys.read(ref, deadline=DATA_SECONDS)
+        except ChannelAdapterError as error:
+            if error.code == GONE and await self.is_gone(ref):
+                raise gone(ref) from error
+            if error.code == EDITION or error.code in UNSUPPORTED:
+                return None
+            raise explained(error, ref) from error
+
+    async def is_gone(self, ref: PostRef) -> bool:
+        """Was the post recalled, or was there never one? Then it is dropped. An expired one keeps its reactions."""
+        message = await self._history.message(ref.channel, ref.seq, deadline=DATA_SECONDS)
+        if message is not None and STATES.get(message.is_place_msg) is not PostState.RECALLED:
+            return False
+        await self._store.drop(ref)
+        return True
+
+    async def _take_in(
+        self, ref: PostRef, known: "dict[UserId, KeyRow]", pairs: Pairs, *, adopting: bool
+    ) -> tuple[int, int]:
+        from channel_adapter.store.folding import Admitted, Snapshot  # noqa: PLC0415
+
+        people = list(pairs.held.people.values())
+        fresh = [change for change in people if known.get(change.user) is None
+                 or known[change.user].folded != change.seq]  # fmt: skip
+        answers = [all(change.emoji) for change in fresh] if adopting else await self._admit(ref.channel, fresh)
+        counts = {change.user: each for change, each in zip(fresh, answers, strict=True)}
+        taken_back = ReactionChange(UserId(""), (), pairs.latest)
+        seen = Snapshot(
+            people=[Admitted(change, counts.get(change.user, True)) for change in people],
+            counts=pairs.held.counts,
+            latest=pairs.latest,
+            cleared=pairs.cleared,
+            complete=pairs.complete,
+            before=known,
+            absence_counts=(await self._admit(ref.channel, [taken_back]))[0],
+        )
+        return await self._folding.snapshot(ref, seen, now=self._clock.now(), override=not adopting)
+
+
+def gone(ref: PostRef) -> NotFoundError:
+    """For posts that were recalled or deleted."""
+    return NotFoundError(f"post {ref.seq} of {ref.channel} was recalled or deleted", field="seq")
