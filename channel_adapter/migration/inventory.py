@@ -81,9 +81,9 @@ class PeopleTally:
         if subscriber.since is not None:
             self.earliest = min(subscriber.since, self.earliest or subscriber.since)
 
-    def counts(self) -> PeopleCounts:
-        """The counts of a list that was read whole."""
-        return PeopleCounts(subscribers=self.read, read=True, not_default=self.not_default, with_data=self.with_data)
+    def counts(self, subscribers: int) -> PeopleCounts:
+        """The counts of a list that was read whole; `subscribers` is how many the source says there are."""
+        return PeopleCounts(subscribers=subscribers, read=True, not_default=self.not_default, with_data=self.with_data)
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,8 +162,8 @@ class _Planner:
 
     @property
     def _people(self) -> PeopleCounts:
-        people = self.found.people
-        return people.counts() if people else PeopleCounts(subscribers=self.found.channel.subscriber_count)
+        people, said = self.found.people, self.found.channel.subscriber_count
+        return people.counts(said) if people else PeopleCounts(subscribers=said)
 
     def _source(self) -> PlannedSource:
         source = self.found.channel

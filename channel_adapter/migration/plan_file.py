@@ -2,7 +2,10 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import orjson
 from pydantic import ValidationError
@@ -51,16 +54,24 @@ def write_plan(path: Path, plan: Plan) -> None:
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file that is either the old one or the new one, whatever happens. Raises OSError."""
+    with whole_file(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """The same for content that comes in pieces; nothing is written when the block raises, or writes nothing."""
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
+            written = file.tell()
+        if written:
+            Path(name).replace(path)
+    finally:
         Path(name).unlink(missing_ok=True)
-        raise
 
 
 def check_app(plan: Plan, sdkappid: int, where: str) -> None:

@@ -53,11 +53,14 @@ class _Page:
 class AccountsSource:
     """Official accounts of the app, by their ids."""
 
-    def __init__(self, gateway: Gateway, accounts: Sequence[str], *, concurrency: int) -> None:
+    def __init__(
+        self, gateway: Gateway, accounts: Sequence[str], *, concurrency: int, broken: Sequence[BrokenRecord] = ()
+    ) -> None:
+        """`broken` are the lines of a search for accounts that gave none."""
         self._gateway = gateway
         self._accounts = list(dict.fromkeys(accounts))
         self._concurrency = concurrency
-        self._counts: dict[str, int] = {}
+        self._broken = tuple(broken)
 
     @property
     def spec(self) -> SourceSpec:
@@ -98,7 +101,6 @@ class AccountsSource:
             return None
         if item.error_code != codes.OK:
             raise self._gateway.item_error(GET_OFFICIAL_ACCOUNT_INFO, item.error_code, item.error_info)
-        self._counts[account] = item.subscriber_num or 0
         return SourceChannel(
             id=account,
             owner=item.owner_account or "",
@@ -197,9 +199,8 @@ class AccountsSource:
         return SubscriberPage(tuple(map(_subscriber, reply.subscriber_list)), following)
 
     async def broken(self) -> AsyncIterator[BrokenRecord]:
-        """None: the service has no lines."""
-        none: tuple[BrokenRecord, ...] = ()
-        for record in none:
+        """Lines of the search for accounts; the service has none."""
+        for record in self._broken:
             yield record
 
     async def aclose(self) -> None:

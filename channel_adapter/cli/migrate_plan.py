@@ -1,0 +1,230 @@
+"""`migrate plan` and `migrate show`: what would move, and what would not."""
+
+# ruff: noqa: PLC0415 - help must not wait for the client to be imported
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from channel_adapter.cli.command import Run, command
+from channel_adapter.cli.exits import Exit, UsageError
+from channel_adapter.cli.migrate_group import app
+from channel_adapter.cli.output import Output
+from channel_adapter.cli.sources import read_text
+from channel_adapter.tencent import limits
+
+if TYPE_CHECKING:
+    from channel_adapter.adapter import ChannelAdapter
+    from channel_adapter.migration.plan import Plan
+    from channel_adapter.migration.planning import Options
+    from channel_adapter.migration.sources.discover import Discovered
+    from channel_adapter.migration.sources.source import Source
+
+LISTED = 20
+
+_OUT = Annotated[Path, typer.Option("--out", metavar="FILE", help="Where the plan goes.")]
+_POLICY = Annotated[
+    list[str] | None,
+    typer.Option("--policy", metavar="LOSS=POLICY", help="refuse, store or cut; LOSS may be all. May be repeated."),
+]
+
+
+@command(
+    app, "migrate", "plan",
+    example="channel-adapter migrate plan --accounts accounts.txt --out plan.json\n"
+    "channel-adapter migrate plan --files exported/ --owner editor_7 --policy all=cut --policy name=store",
+)  # fmt: skip
+async def plan(
+    run: Run,
+    accounts: Annotated[str | None, typer.Option(metavar="FILE", help="Ids of official accounts, one a line.")] = None,
+    users: Annotated[str | None, typer.Option(metavar="FILE", help="People; all they follow is moved.")] = None,
+    callbacks: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Captured webhooks, one JSON a line; what they created is moved.")
+    ] = None,
+    files: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="channels, subscribers, posts: JSONL, CSV.")
+    ] = None,
+    owner: Annotated[str, typer.Option(help="Owner of channels whose line in the files names none.")] = "",
+    out: _OUT = Path("plan.json"),
+    policy: _POLICY = None,
+    rename: Annotated[
+        list[str] | None, typer.Option(metavar="ID=SLUG", help="Another target for one id. May be repeated.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="Names the migration; else it is drawn from app and ids.")] = "",
+    member_cap: Annotated[int, typer.Option(min=1, help="Members of a channel that the plan of the app allows.")] = (
+        limits.COMMUNITY_MEMBERS
+    ),
+    read_people: Annotated[bool, typer.Option("--read-people", help="Read all subscribers of accounts too.")] = False,
+    accept_empty: Annotated[
+        bool, typer.Option("--accept-empty", help="Do not compare with the plan that is there already.")
+    ] = False,
+) -> Exit:
+    """Say what moves, how many calls that takes, how long, and what will not fit. Changes nothing but the plan file.
+
+    Exactly one source: --accounts, --users, --callbacks or --files. What does not fit is refused unless a policy says
+    otherwise: exit code 1, and the plan tells why. Lines that cannot be used go to FILE.quarantine.jsonl: exit code 3.
+    """
+    from channel_adapter.migration.plan_file import write_plan
+    from channel_adapter.migration.policies import Policies
+    from channel_adapter.migration.quarantine_file import write_broken
+
+    given = {"accounts": accounts, "users": users, "callbacks": callbacks, "files": files}
+    kind = _one_source(given)
+    options = _options(Policies.parse(policy or []), rename or [], name, member_cap, read_people=read_people)
+    before = None if accept_empty else _plan_before(out)
+    async with run.adapter() as adapter, _source(adapter, kind, given[kind] or "", owner) as source:
+        with run.output.progress("read") as progress:
+            run.so_far = lambda: f"{progress.done:,} posts and people were read; no plan was written"
+            made = await adapter.migration.plan(
+                source, options, before=before, tell=lambda _, count: progress.advance(count)
+            )
+        quarantine = out.with_suffix(".quarantine.jsonl")
+        broken = quarantine if await write_broken(quarantine, source.broken()) else None
+        write_plan(out, made)
+    _tell(run.output, made, out, broken)
+    if not made.ready:
+        return Exit.REFUSED
+    return Exit.PARTLY if made.broken_count else Exit.DONE
+
+
+@command(app, "migrate", "show", example="channel-adapter migrate show plan.json")
+async def show(run: Run, file: Annotated[Path, typer.Argument(metavar="PLAN.json")]) -> Exit:
+    """Say what a plan says, without asking the service. Exit code 1 when it cannot be applied as it is."""
+    from channel_adapter.migration.plan_file import read_plan
+
+    made = read_plan(file)
+    _tell(run.output, made, file, None)
+    return Exit.DONE if made.ready else Exit.REFUSED
+
+
+def _one_source(given: dict[str, str | None]) -> str:
+    named = [kind for kind, value in given.items() if value is not None]
+    if len(named) != 1:
+        all_of_them = ", ".join(f"--{kind}" for kind in given)
+        raise UsageError(f"give exactly one source of {all_of_them}; {len(named)} were given", field="source")
+    return named[0]
+
+
+def _options(policies: Any, rename: list[str], name: str, member_cap: int, *, read_people: bool) -> "Options":
+    from channel_adapter.migration.planning import Options
+
+    renamed: dict[str, str] = {}
+    for word in rename:
+        old, _, new = word.rpartition("=")
+        if not old or not new:
+            raise UsageError(f"--rename takes ID=SLUG, not {word!r}", field="rename")
+        renamed[old] = new
+    return Options(policies=policies, migration=name, renamed=renamed, member_cap=member_cap, read_people=read_people)
+
+
+def _plan_before(out: Path) -> "Plan | None":
+    """The plan that would be overwritten: what it found must not have vanished."""
+    from channel_adapter.migration.plan_file import read_plan
+
+    return read_plan(out) if out.exists() else None
+
+
+@asynccontextmanager
+async def _source(adapter: "ChannelAdapter", kind: str, given: str, owner: str) -> "AsyncIterator[Source]":
+    """The source that an option names, open."""
+    from channel_adapter.migration.plan import SourceKind, SourceSpec
+    from channel_adapter.migration.sources.files import find_files
+
+    if kind == "files":
+        async with adapter.migration.source(
+            SourceSpec(kind=SourceKind.FILES, files=find_files(given), owner=owner)
+        ) as source:
+            yield source
+        return
+    found = await _discover(adapter, kind, given)
+    async with adapter.migration.accounts_source(found) as source:
+        yield source
+
+
+async def _discover(adapter: "ChannelAdapter", kind: str, given: str) -> "Discovered":
+    from channel_adapter.migration.sources import discover
+
+    lines = read_text(given, kind).split("\n")
+    if kind == "users":
+        return await discover.from_users(
+            adapter.migration.gateway, lines, given, concurrency=adapter.settings.concurrency
+        )
+    read: Callable[..., Discovered] = discover.from_list if kind == "accounts" else discover.from_callbacks
+    return read(lines, given)
+
+
+def _tell(output: Output, plan: "Plan", out: Path, broken: Path | None) -> None:
+    """The plan in short: a document for machines, tables and sentences for people."""
+    if output.json:
+        output.one(_summary(plan, out, broken))
+        return
+    channels = output.table(("from", "to", "subscribers", "posts", "gone", "what does not fit"))
+    for channel in plan.channels:
+        counts, losses = channel.source.posts, ", ".join(f"{loss.loss} {loss.policy}" for loss in channel.losses)
+        gone = counts.recalled + counts.expired
+        channels.add(
+            channel.source.id, channel.target.id, channel.source.people.subscribers, counts.reachable, gone, losses
+        )
+    channels.close()
+    output.line("")
+    calls = output.table(("stage", "command", "calls", "a second", "seconds"))
+    for row in plan.calls:
+        calls.add(row.stage, row.command, row.calls, f"{row.per_second:g}", row.seconds)
+    calls.close()
+    output.line("")
+    for line in _sentences(plan, out, broken):
+        output.line(line)
+
+
+def _sentences(plan: "Plan", out: Path, broken: Path | None) -> Iterator[str]:
+    for channel, problem in plan.problems():
+        yield f"problem: {channel.source.id}: {problem.message}"
+    refused = [(channel, loss) for channel, loss in plan.losses() if loss.refused]
+    for channel, loss in refused[:LISTED]:
+        size = f" ({loss.size} bytes; {loss.limit} are allowed)" if loss.size else f" ({loss.count})"
+        yield f"refused: {channel.source.id}: {loss.loss}{size}"
+    if len(refused) > LISTED:
+        yield f"refused: {len(refused) - LISTED} more in {out}"
+    for line in plan.broken[:LISTED]:
+        yield f"broken: {line.where}: {line.reason}"
+    if plan.broken_count:
+        yield f"{plan.broken_count:,} broken lines{f', whole in {broken}' if broken else ''}"
+    for text in plan.not_carried:
+        yield f"never moves: {text}"
+    yield _verdict(plan, out, len(refused))
+
+
+def _verdict(plan: "Plan", out: Path, refused: int) -> str:
+    people = sum(channel.source.people.subscribers for channel in plan.channels)
+    posts = sum(channel.source.posts.reachable for channel in plan.channels)
+    what = (
+        f"{out}: migration {plan.migration}, {len(plan.channels):,} channels, {people:,} subscribers, {posts:,} posts"
+    )
+    if plan.ready:
+        return f"{what}; {sum(row.calls for row in plan.calls):,} calls, {plan.seconds:,.0f} s at least"
+    count = sum(1 for _ in plan.problems())
+    return f"{what}; it cannot be applied: {count} problems, {refused} losses that no policy allows"
+
+
+def _summary(plan: "Plan", out: Path, broken: Path | None) -> dict[str, Any]:
+    return {
+        "plan": str(out),
+        "ready": plan.ready,
+        "migration": plan.migration,
+        "fingerprint": plan.fingerprint,
+        "channels": len(plan.channels),
+        "subscribers": sum(channel.source.people.subscribers for channel in plan.channels),
+        "posts": sum(channel.source.posts.reachable for channel in plan.channels),
+        "calls": sum(row.calls for row in plan.calls),
+        "seconds": plan.seconds,
+        "losses": [
+            {"channel": channel.source.id} | loss.model_dump(mode="json", exclude={"posts"})
+            for channel, loss in plan.losses()
+        ],
+        "problems": [{"channel": channel.source.id} | problem.model_dump() for channel, problem in plan.problems()],
+        "broken": plan.broken_count,
+        "quarantine": str(broken) if broken else None,
+    }

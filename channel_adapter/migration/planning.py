@@ -1,0 +1,189 @@
+"""`adapter.migration`: plans are made here, and the other verbs begin here."""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+
+from channel_adapter.errors import ConfigurationError, ConflictError, InvalidError
+from channel_adapter.migration.calls import Pace
+from channel_adapter.migration.inventory import Found, Inventory, PeopleTally, PostTally
+from channel_adapter.migration.make_plan import BROKEN_LISTED, Wishes, make_plan, migration_of, target_ids
+from channel_adapter.migration.plan import Plan, SourceKind, SourceSpec
+from channel_adapter.migration.policies import Policies
+from channel_adapter.migration.records import BrokenRecord, SourceChannel
+from channel_adapter.migration.sources.accounts import AccountsSource
+from channel_adapter.migration.sources.discover import Discovered
+from channel_adapter.migration.sources.opening import open_source
+from channel_adapter.migration.sources.source import FIRST_PAGE, Source
+from channel_adapter.migration.target import TargetReader
+from channel_adapter.migration.transform import Target, map_post
+from channel_adapter.services.accounts import Accounts
+from channel_adapter.services.gateway import Gateway
+from channel_adapter.settings import Settings
+from channel_adapter.tencent import limits
+from channel_adapter.tencent.batching import concurrently
+from channel_adapter.tencent.clock import Clock
+
+Tell = Callable[[str, int], None]
+"""Hears of progress: what is read ("channels", "posts", "people"), and how many more."""
+
+
+def _silent(what: str, count: int) -> None:
+    """For those who do not listen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How a plan is made. `read_people` reads all subscribers of accounts, to know what they lose beforehand."""
+
+    policies: Policies = field(default_factory=Policies)
+    migration: str = ""
+    renamed: Mapping[str, str] | None = None
+    member_cap: int = limits.COMMUNITY_MEMBERS
+    read_people: bool = False
+
+
+class Migration:
+    """Moves channels from a source to this app."""
+
+    def __init__(self, gateway: Gateway, accounts: Accounts, settings: Settings, clock: Clock) -> None:
+        self.gateway = gateway
+        self.accounts = accounts
+        self.settings = settings
+        self.clock = clock
+
+    @property
+    def target(self) -> Target:
+        """What the settings allow."""
+        own = self.settings.channels
+        sizes = limits.GROUP_PROFILE if own.profile_limits == "current" else limits.GROUP_PROFILE_LEGACY
+        return Target(own.field_keys, sizes, self.settings.posts.max_bytes)
+
+    @asynccontextmanager
+    async def source(self, spec: SourceSpec) -> AsyncIterator[Source]:
+        """The source that a plan names, open."""
+        source = await open_source(spec, self.gateway, concurrency=self.settings.concurrency, now=self.clock.now())
+        try:
+            yield source
+        finally:
+            await source.aclose()
+
+    @asynccontextmanager
+    async def accounts_source(self, found: Discovered) -> AsyncIterator[Source]:
+        """Official accounts that were looked for, with the lines of the search that gave none."""
+        source = AccountsSource(
+            self.gateway, found.accounts, concurrency=self.settings.concurrency, broken=found.broken
+        )
+        yield source
+        await source.aclose()
+
+    async def plan(
+        self, source: Source, options: Options | None = None, *, before: Plan | None = None, tell: Tell = _silent
+    ) -> Plan:
+        """What moving this source takes. Nothing is written; the same source and target give the same plan.
+
+        `before` is an earlier plan of the same source: where that had people or posts and now there are none, it is
+        an error. Raises NotFoundError for an account that is gone, ConflictError for a source that has become empty,
+        ConfigurationError for an edition without Communities or imports, and whatever makes the source fail.
+        """
+        options = options or Options()
+        channels = [channel async for channel in source.channels()]
+        tell("channels", len(channels))
+        if not channels:
+            raise InvalidError("the source has no channel", field="source", size=0)
+        wishes = self._wishes(options)
+        ids = [channel.id for channel in channels]
+        goals = [goal for goal in target_ids(ids, wishes).values() if not isinstance(goal, InvalidError)]
+        reader = TargetReader(self.gateway, self.accounts, self.target.keys, self.settings)
+        if goals:
+            await reader.check_edition(goals[0])
+        found = await self._count(source, channels, options, tell)
+        if before is not None:
+            check_not_emptied(before, found)
+        broken, broken_count = await _listed(source.broken())
+        inventory = Inventory(
+            spec=source.spec,
+            found=tuple(found),
+            taken=await reader.taken(goals, migration_of(ids, wishes)),
+            accounts=await reader.known(user for channel in channels for user in (channel.owner, *channel.admins)),
+            broken=broken,
+            broken_count=broken_count,
+        )
+        return make_plan(inventory, wishes)
+
+    def _wishes(self, options: Options) -> Wishes:
+        if options.policies.stores and self.settings.database_url is None:
+            raise ConfigurationError(
+                "policy store keeps originals in the adapter's database: set database_url", field="database_url"
+            )
+        return Wishes(
+            sdkappid=self.settings.sdkappid,
+            target=self.target,
+            policies=options.policies,
+            migration=options.migration,
+            renamed=options.renamed or {},
+            member_cap=options.member_cap,
+            pace=Pace(self.settings.subscriptions.add_per_call, self.settings.calls_per_second),
+        )
+
+    async def _count(
+        self, source: Source, channels: Iterable[SourceChannel], options: Options, tell: Tell
+    ) -> list[Found]:
+        """Read every channel's posts, and people where that is wanted or costs nothing; several channels at once."""
+        people = options.read_people or source.spec.kind is SourceKind.FILES
+        target = self.target
+
+        async def count(channel: SourceChannel) -> Found:
+            posts = PostTally()
+            async for post in source.posts_any_order(channel.id):
+                posts.add(post, map_post(post, target))
+                tell("posts", 1)
+            return Found(channel, posts, await _people(source, channel, tell) if people else None)
+
+        at_once = self.settings.concurrency
+        async with aclosing(concurrently(channels, count, limit=at_once, ordered=True)) as counted:
+            return [found async for found in counted]
+
+
+def check_not_emptied(before: Plan, found: Iterable[Found]) -> None:
+    """Refuse a source that had something when `before` was made, and has nothing of it now. Raises ConflictError."""
+    now = {each.channel.id: each for each in found}
+    emptied: list[str] = []
+    for channel in before.channels:
+        was, current = channel.source, now.get(channel.source.id)
+        if current is None:
+            continue
+        if was.people.subscribers and not current.channel.subscriber_count:
+            emptied.append(f"{was.id} had {was.people.subscribers} subscribers")
+        if was.posts.reachable and not (current.posts.reachable + current.posts.recalled + current.posts.expired):
+            emptied.append(f"{was.id} had {was.posts.reachable} posts")
+    if emptied:
+        raise ConflictError(
+            f"the source answers empty where it was not before: {'; '.join(emptied)}; if that is right, plan anew"
+            " without the earlier plan",
+            field="source", size=len(emptied),
+        )  # fmt: skip
+
+
+async def _people(source: Source, channel: SourceChannel, tell: Tell) -> PeopleTally:
+    """Read all subscribers of a channel, a page at a time."""
+    tally = PeopleTally()
+    cursor: str | None = FIRST_PAGE
+    while cursor is not None:
+        page = await source.subscribers(channel.id, cursor)
+        for person in page.subscribers:
+            tally.add(person)
+        tell("people", len(page.subscribers))
+        cursor = page.next
+    return tally
+
+
+async def _listed(records: AsyncIterator[BrokenRecord]) -> tuple[tuple[BrokenRecord, ...], int]:
+    """The first broken records, and how many there are."""
+    listed: list[BrokenRecord] = []
+    count = 0
+    async for record in records:
+        count += 1
+        if count <= BROKEN_LISTED:
+            listed.append(record)
+    return tuple(listed), count

@@ -1,0 +1,167 @@
+"""Which official accounts an app has: nothing lists them, so ids come from a list, from people, or from callbacks."""
+
+import re
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+from pydantic import ValidationError
+
+from channel_adapter.errors import InvalidError
+from channel_adapter.mapping.ids import user_id
+from channel_adapter.migration.records import BrokenRecord
+from channel_adapter.services.gateway import Gateway
+from channel_adapter.tencent import limits
+from channel_adapter.tencent.batching import concurrently
+from channel_adapter.tencent.catalog import GET_SUBSCRIBED_OFFICIAL_ACCOUNT_LIST
+from channel_adapter.tencent.wire import official_accounts as wire
+from channel_adapter.tencent.wire.callbacks_official import (
+    AfterCreateOfficialAccount,
+    AfterOfficialAccountDestroyed,
+    OfficialCallback,
+)
+
+MISTAKES_TOLD: Final = 10
+_PRINTABLE: Final = re.compile(r"[\x20-\x7e]+")
+_NAME: Final = wire.OfficialProfile.model_fields["name"].alias or ""
+
+
+@dataclass(frozen=True, slots=True)
+class Discovered:
+    """Ids of official accounts, each once, and the lines that gave none."""
+
+    accounts: tuple[str, ...]
+    broken: tuple[BrokenRecord, ...] = ()
+    repeated: int = 0
+
+
+def from_list(lines: Iterable[str], name: str) -> Discovered:
+    """One id a line, in their order; blank lines and lines that begin with `# ` or `#` alone are skipped.
+
+    Raises InvalidError that lists every line that is no id of an official account: nothing is left out silently.
+    """
+    ids: list[str] = []
+    wrong: list[str] = []
+    for number, line in enumerate(lines, start=1):
+        text = line.strip()
+        if not text or (text.startswith("#") and not text.startswith("#T")):
+            continue
+        reason = _no_account(text)
+        if reason:
+            wrong.append(f"line {number}: {text!r} {reason}")
+        ids.append(text)
+    if wrong:
+        more = f" and {len(wrong) - MISTAKES_TOLD} more" if len(wrong) > MISTAKES_TOLD else ""
+        raise InvalidError(f"{name}: {'; '.join(wrong[:MISTAKES_TOLD])}{more}", field="accounts", size=len(wrong))
+    return _discovered(ids, (), f"{name} names no official account")
+
+
+def from_callbacks(lines: Iterable[str], name: str) -> Discovered:
+    """Captured callbacks, one JSON object a line: what was created and not destroyed since, in the order of creation.
+
+    A line is the body as it was posted, or an object that holds it as `body`. Other callbacks are skipped.
+    """
+    alive: dict[str, None] = {}
+    broken: list[BrokenRecord] = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            callback = _callback(line)
+        except ValueError as wrong:
+            broken.append(BrokenRecord(f"{name}, line {number}", "", f"no callback: {wrong}", line.strip()))
+            continue
+        account = callback.official_account
+        if account and callback.callback_command == AfterCreateOfficialAccount.command:
+            alive[account] = None
+        elif account and callback.callback_command == AfterOfficialAccountDestroyed.command:
+            alive.pop(account, None)
+    return _discovered(list(alive), broken, f"{name} tells of no official account that was created and still exists")
+
+
+async def from_users(gateway: Gateway, lines: Iterable[str], name: str, *, concurrency: int) -> Discovered:
+    """The union of what these people follow, sorted. A person whom the app does not know is told with the line."""
+    broken: list[BrokenRecord] = []
+    people = list(_people(lines, name, broken))
+    accounts: set[str] = set()
+
+    async def followed(person: tuple[int, str]) -> set[str] | BrokenRecord:
+        number, user = person
+        try:
+            return {account async for account in _followed(gateway, user)}
+        except InvalidError as wrong:
+            return BrokenRecord(f"{name}, line {number}", "user", wrong.message, user)
+
+    async with aclosing(concurrently(people, followed, limit=concurrency)) as answers:
+        async for answer in answers:
+            if isinstance(answer, BrokenRecord):
+                broken.append(answer)
+            else:
+                accounts |= answer
+    broken.sort(key=lambda record: int(record.where.rpartition(" ")[2]))
+    return _discovered(sorted(accounts), broken, f"nobody in {name} follows an official account")
+
+
+def _people(lines: Iterable[str], name: str, broken: list[BrokenRecord]) -> Iterable[tuple[int, str]]:
+    seen: set[str] = set()
+    for number, line in enumerate(lines, start=1):
+        text = line.strip()
+        if not text or text.startswith("#") or text in seen:
+            continue
+        seen.add(text)
+        try:
+            yield number, user_id(text)
+        except InvalidError as wrong:
+            broken.append(BrokenRecord(f"{name}, line {number}", "user", wrong.message, text))
+
+
+async def _followed(gateway: Gateway, user: str) -> AsyncIterator[str]:
+    """All pages of one person."""
+    offset: int | None = 0
+    while offset is not None:
+        request = wire.GetSubscribedOfficialAccountListRequest(
+            subscriber_account=user, limit=limits.OFFICIAL_SUBSCRIPTIONS_PER_PAGE, offset=offset,
+            response_filter=wire.SubscribedResponseFilter(
+                official_account_base_info_filter=[_NAME], self_info_filter=[]
+            ),
+        )  # fmt: skip
+        reply = await gateway.call(GET_SUBSCRIBED_OFFICIAL_ACCOUNT_LIST, request)
+        for item in reply.official_account_info_list:
+            if item.official_account:
+                yield item.official_account
+        more = not reply.complete_flag and reply.official_account_info_list
+        offset = reply.next if more and reply.next is not None and reply.next > offset else None
+
+
+def _discovered(ids: Sequence[str], broken: Sequence[BrokenRecord], nothing: str) -> Discovered:
+    """Raises InvalidError when there is nothing: an empty list is a mistake, and no plan."""
+    once = tuple(dict.fromkeys(ids))
+    if not once:
+        first = f": {broken[0].where}: {broken[0].reason}" if broken else ""
+        raise InvalidError(f"{nothing}{first}", field="accounts", size=0)
+    return Discovered(once, tuple(broken), len(ids) - len(once))
+
+
+def _no_account(text: str) -> str:
+    """Why this cannot be the id of an official account; empty when it can [doc 60813]."""
+    prefix, most = limits.OFFICIAL_ACCOUNT_ID_PREFIX, limits.OFFICIAL_ACCOUNT_ID_BYTES
+    if not text.startswith(prefix):
+        return f"does not begin with {prefix}"
+    if len(text) == len(prefix):
+        return "has nothing behind its prefix"
+    if not _PRINTABLE.fullmatch(text):
+        return "is not printable ASCII"
+    size = len(text.encode())
+    return f"has {size} bytes; {most} are allowed" if size > most else ""
+
+
+def _callback(line: str) -> OfficialCallback:
+    """Raises ValueError."""
+    value = orjson.loads(line)
+    try:
+        return OfficialCallback.model_validate(value.get("body", value) if isinstance(value, dict) else value)
+    except ValidationError as wrong:
+        problem = wrong.errors(include_url=False, include_input=False)[0]
+        raise ValueError(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}") from None

@@ -1,0 +1,17 @@
+"""Opens the source that a plan names."""
+
+from channel_adapter.migration.plan import SourceKind, SourceSpec
+from channel_adapter.migration.sources.accounts import AccountsSource
+from channel_adapter.migration.sources.files import FilesSource
+from channel_adapter.migration.sources.source import Source
+from channel_adapter.services.gateway import Gateway
+
+
+async def open_source(spec: SourceSpec, gateway: Gateway, *, concurrency: int, now: float) -> Source:
+    """The source, open; `aclose` it afterwards. `now` bounds the times in files.
+
+    Raises InvalidError for files that cannot be used, OSError for those that cannot be read.
+    """
+    if spec.kind is SourceKind.FILES:
+        return await FilesSource.open(spec.files, owner=spec.owner, now=now)
+    return AccountsSource(gateway, spec.accounts, concurrency=concurrency)
