@@ -47,8 +47,8 @@ class Feed:
 def read_feed(data: bytes, *, name: str = "the feed", excerpt_bytes: int = EXCERPT_BYTES, base_url: str = "") -> Feed:
     """Parse `data`. Raises UsageError when it is no feed, or when the extra `feeds` is not installed.
 
-    Entries are ordered by their date when all have one; dated ones come first when some have none; without any date
-    the order of the file stays. `base_url` stands in for the feed's own address when that is not in it.
+    Entries are ordered by their date; those without one come behind them, the last of the file first, because files run
+    from new to old. `base_url` stands in for the feed's own address when that is not in it.
     """
     parsed = _parse(data)
     if not parsed.get("version"):
@@ -181,11 +181,8 @@ def _moment(raw: Any) -> datetime | None:
 
 
 def _oldest_first(entries: list[Entry]) -> list[Entry]:
-    """Files run from new to old, so entries of the same second are turned round too."""
-    dated = [entry for entry in entries if entry.published is not None]
-    undated = [entry for entry in entries if entry.published is None]
-    dated.reverse()
-    return sorted(dated, key=_date) + undated
+    """Files run from new to old, so entries of the same second, and those without a date, are turned round."""
+    return sorted(reversed(entries), key=_date)
 
 
 def _date(entry: Entry) -> datetime:

@@ -61,6 +61,7 @@ class FeedImport:
         self._channel = channel
         self._author = author
         self._known: dict[int, list[Post]] = {}
+        self._shared: frozenset[int] = frozenset()
         self.counts: Counter[EntryState] = Counter()
 
     async def read_history(self, progress: Callable[[], None]) -> None:
@@ -73,6 +74,8 @@ class FeedImport:
     async def run(self, entries: Sequence[Entry], *, dry_run: bool, limit: int | None) -> AsyncIterator[Imported]:
         """Publish what is new, at most `limit` of it. An entry that is refused does not stop the others; a failing
         service does, because going on would change the order."""
+        numbers = Counter(self._posts.dedupe_of(self._channel, entry.key) for entry in entries)
+        self._shared = frozenset(number for number, times in numbers.items() if times > 1)
         for entry in entries:
             if limit is not None and self.counts[EntryState.PUBLISHED] + self.counts[EntryState.PLANNED] >= limit:
                 return
@@ -97,20 +100,22 @@ class FeedImport:
     def _free_key(self, entry: Entry) -> tuple[str, Post | None]:
         """The key to publish with, or the post that is the entry already.
 
-        The service's dedupe number has 32 bits: another post may have it. Then the entry gets a key with a suffix.
+        An entry is known by its id, of which the service keeps 32 bits as the post's dedupe number. Where two entries
+        of the feed have the same number, what they say tells them apart, and one of them gets a key with a suffix.
         """
         for number in count(1):
             key = entry.key if number == 1 else f"{entry.key}#{number}"
-            same_number = self._known.get(self._posts.dedupe_of(self._channel, key), [])
+            dedupe = self._posts.dedupe_of(self._channel, key)
+            same_number = self._known.get(dedupe, [])
             if not same_number:
                 return key, None
             for post in same_number:
-                if _is_this(entry, post):
+                if dedupe not in self._shared or _says_this(entry, post):
                     return key, post
         raise AssertionError("count() has no end")
 
 
-def _is_this(entry: Entry, post: Post) -> bool:
+def _says_this(entry: Entry, post: Post) -> bool:
     """A post that was recalled or has expired cannot be compared and counts: it must not come back."""
     article = post.content
     if article is None:

@@ -86,8 +86,8 @@ def test_a_feed_with_trouble_in_it(cli: Shell, new_channel: Callable[[], str]) -
     )
     done = cli("posts", "import-feed", news, cli.file("f.xml", rss(*items)), "--json").json
     assert [(each["title"], each["link"], each["state"]) for each in done["entries"]] == [
-        ("A", "https://s.example/a", "published"),
         ("B", "https://s.example/b", "published"),
+        ("A", "https://s.example/a", "published"),
     ]
     assert done["repeated"] == ["a"]
 
@@ -95,8 +95,8 @@ def test_a_feed_with_trouble_in_it(cli: Shell, new_channel: Callable[[], str]) -
     partly = cli(
         "posts", "import-feed", news, cli.file("g.xml", rss(huge, "<guid>d</guid><title>D</title>")), "--json", code=3
     )
-    assert [each["state"] for each in partly.json["entries"]] == ["refused", "published"]
-    assert "12000 are allowed" in partly.json["entries"][0]["reason"]
+    assert [each["state"] for each in partly.json["entries"]] == ["published", "refused"]
+    assert "12000 are allowed" in partly.json["entries"][1]["reason"]
 
 
 def test_entries_before_a_date_stay_out(cli: Shell, new_channel: Callable[[], str]) -> None:

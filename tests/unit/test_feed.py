@@ -67,15 +67,15 @@ def test_entries_of_one_second_are_turned_round_because_files_run_from_new_to_ol
     assert [entry.key for entry in feed.entries] == ["old", "new"]
 
 
-def test_without_dates_the_order_of_the_file_stays() -> None:
+def test_without_dates_the_last_in_the_file_is_the_oldest() -> None:
     feed = read_feed(rss("<item><guid>x</guid></item><item><guid>y</guid></item>"))
-    assert [(entry.key, entry.published) for entry in feed.entries] == [("x", None), ("y", None)]
+    assert [(entry.key, entry.published) for entry in feed.entries] == [("y", None), ("x", None)]
 
 
 def test_undated_entries_come_after_dated_ones() -> None:
     date = "<pubDate>Tue, 03 Mar 2026 10:00:00 GMT</pubDate>"
     feed = read_feed(rss(f"<item><guid>x</guid></item><item><guid>y</guid>{date}</item><item><guid>z</guid></item>"))
-    assert [entry.key for entry in feed.entries] == ["y", "x", "z"]
+    assert [entry.key for entry in feed.entries] == ["y", "z", "x"]
 
 
 def test_the_key_is_the_id_or_the_link_or_the_content() -> None:
@@ -150,7 +150,7 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
 
 def test_a_feed_with_a_bad_place_is_read_with_a_warning() -> None:
     feed = read_feed(rss("<item><guid>a</guid><title>x & y</title></item><item><guid>b</guid></item>"), name="news.xml")
-    assert [entry.key for entry in feed.entries] == ["a", "b"]
+    assert [entry.key for entry in feed.entries] == ["b", "a"]
     assert feed.warnings
     assert feed.warnings[0].startswith("news.xml is not well-formed XML")
 
@@ -291,6 +291,13 @@ async def test_an_edited_title_or_link_is_still_the_same_entry() -> None:
     shelf = Shelf({"a": 7})
     shelf.put(Article(title="edited", link="https://s.example/a"), 7)
     assert states(await imported(shelf, entry("a"))) == ["already"]
+
+
+async def test_an_entry_whose_title_and_link_changed_is_known_by_its_id() -> None:
+    shelf = Shelf({"a": 7, "b": 8})
+    shelf.put(Article(title="an old title", link="https://s.example/old"), 7)
+    assert states(await imported(shelf, entry("a"), entry("b"))) == ["already", "published"]
+    assert shelf.keys == ["b"]
 
 
 async def test_a_recalled_entry_does_not_come_back() -> None:

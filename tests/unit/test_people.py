@@ -31,6 +31,10 @@ def read(data: bytes, *, heading: bool | None = None) -> list[tuple[int, str]]:
         (b"ann\rbob\r", [(1, "ann"), (2, "bob")]),
         (b"\n  \nann\n\n#c\n  # d\nbob\n", [(3, "ann"), (7, "bob")]),
         (b"user\nann\n", [(2, "ann")]),
+        (b"id,name,user\n1,Ann,ann\n", [(2, "ann")]),
+        (b"account,user_id\nx,ann\n", [(2, "ann")]),
+        (b"id,account\n1,ann\n", [(2, "ann")]),
+        (b"member,id\nAnn,ann\n", [(2, "ann")]),
         (b"\xef\xbb\xbfUser-ID,name\nann,Ann\n", [(2, "ann")]),
         (b'# list\nname,"Account"\n"Ann, A.",ann\n', [(3, "ann")]),
         (b"name;id;city\nAnn;ann;Oslo\n", [(2, "ann")]),
@@ -74,13 +78,37 @@ def test_a_user_id_of_the_longest_length_is_taken() -> None:
 
 
 def test_a_line_without_the_column_of_the_heading() -> None:
-    assert read(b"name,id\nann\nBob,bob\n") == [(2, "! has 1 columns; the id is in column 2"), (3, "bob")]
+    assert read(b"name,id\nann\nBob,bob\n") == [(2, "! has 1 column; the id is in column 2"), (3, "bob")]
 
 
 @pytest.mark.parametrize(("heading", "found"), [(False, [(1, "id"), (2, "ann")]), (True, [(2, "ann")])])
 def test_the_caller_may_say_whether_there_is_a_heading(heading: bool, found: list[tuple[int, str]]) -> None:
     assert read(b"id\nann\n", heading=heading) == found
     assert read(b"nick\nann\n", heading=True) == [(2, "ann")]
+
+
+@pytest.mark.parametrize(
+    ("data", "heading", "remarks"),
+    [
+        (b"nick,city\nann,Oslo\n", None, 1),
+        (b"nick,city\nann,Oslo\n", False, 0),
+        (b"nick,city\nann,Oslo\n", True, 0),
+        (b"nick,user\nAnn,ann\n", None, 0),
+        (b"ann\nbob\n", None, 0),
+        (b"", None, 0),
+    ],
+)
+def test_a_first_line_of_several_columns_none_of_them_known_is_remarked_upon(
+    data: bytes, heading: bool | None, remarks: int
+) -> None:
+    said: list[str] = []
+    list(read_people(io.BytesIO(data), heading=heading, remark=said.append))
+    assert len(said) == remarks
+    if said:
+        assert said[0] == (
+            "line 1 names no column that is known (user, user_id, account, id), so the first column is taken"
+            " from line 1 on; say --header when line 1 is a heading, --no-header when it is not"
+        )
 
 
 @given(st.binary(max_size=300))

@@ -66,7 +66,7 @@ async def drawn(items: Any) -> list[object]:
         (lambda a: a.posts.recall(REF, reason=None), "reason", "not text"),
         (lambda a: a.posts.publish("news", None), "content", "NoneType cannot be published"),
         (
-            lambda a: a.posts.publish("news", TextAndImage("x", "https://s.example/a.png")),
+            lambda a: a.posts.publish("news", TextAndImage("x", A_TEXT)),
             "image",
             "no Image but a str",
         ),
