@@ -1,22 +1,19 @@
 """A channel as a group: profile fields, the tag, and the custom fields that hold what a group has no field for."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 
 from channel_adapter.domain.channel import Channel
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.errors import InvalidError
 from channel_adapter.mapping import ids
 from channel_adapter.mapping.field_keys import FieldKeys
-from channel_adapter.mapping.tag import KIND, Tag, read_tag
+from channel_adapter.mapping.moments import moment
+from channel_adapter.mapping.tag import Tag, read_tag
 from channel_adapter.mapping.text import byte_size, require_text, require_url, split_text
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.limits import GroupProfileBytes
 from channel_adapter.tencent.wire import groups
-
-TAG = KIND
-"""Value of the tag field of a channel that was made here; `mapping.tag` says what else it may carry."""
 
 CUSTOM_DATA_BYTES = limits.OFFICIAL_CUSTOM_BYTES
 
@@ -69,11 +66,11 @@ def create_request(channel: ChannelId, owner: UserId, profile: Profile, keys: Fi
         introduction=profile.introduction or None,
         notification=profile.notification or None,
         face_url=profile.avatar or None,
-        max_member_count=profile.max_subscribers,
+        max_member_count=_room(profile.max_subscribers, owned=True),
         apply_join_option=groups.FREE_ACCESS,
         support_topic=0,
         app_defined_data=[
-            groups.DefinedData(key=keys.tag, value=TAG),
+            groups.DefinedData(key=keys.tag, value=Tag(data=_pieces(profile) or None).text()),
             *(groups.DefinedData(key=key, value=value) for key, value in _custom_fields(profile, keys) if value),
         ],
     )
@@ -87,6 +84,7 @@ def import_request(
     `close_posting` follows when its posts and subscribers are in.
     """
     made = create_request(channel, owner, profile, keys)
+    tag = replace(tag, data=_pieces(profile) or None)
     fields = [
         item.model_copy(update={"value": tag.text()}) if item.key == keys.tag else item
         for item in made.app_defined_data or ()
@@ -118,16 +116,20 @@ def close_posting(channel: ChannelId) -> groups.ModifyGroupBaseInfoRequest:
     return groups.ModifyGroupBaseInfoRequest(group_id=channel, mute_all_member=groups.ON)
 
 
-def update_request(channel: ChannelId, change: Profile, keys: FieldKeys) -> groups.ModifyGroupBaseInfoRequest:
-    """Only the fields that `change` names."""
+def update_request(
+    channel: ChannelId, change: Profile, keys: FieldKeys, *, owned: bool = True, tag: Tag | None = None
+) -> groups.ModifyGroupBaseInfoRequest:
+    """Only the fields that `change` names. `owned`: somebody owns the channel. `tag`, if given, counts custom data."""
     fields = [groups.DefinedData(key=key, value=value) for key, value in _custom_fields(change, keys)]
+    if tag is not None and change.custom_data is not None:
+        fields.insert(0, groups.DefinedData(key=keys.tag, value=replace(tag, data=_pieces(change)).text()))
     return groups.ModifyGroupBaseInfoRequest(
         group_id=channel,
         name=change.name,
         introduction=change.introduction,
         notification=change.notification,
         face_url=change.avatar,
-        max_member_num=change.max_subscribers,
+        max_member_num=_room(change.max_subscribers, owned=owned),
         app_defined_data=fields or None,
     )
 
@@ -156,7 +158,7 @@ def difference(wanted: Profile, channel: Channel) -> Profile:
         notification=changed("notification"),
         avatar=changed("avatar"),
         organization=changed("organization"),
-        custom_data=changed("custom_data"),
+        custom_data=changed("custom_data") if channel.custom_data_complete else wanted.custom_data,
         max_subscribers=wanted.max_subscribers if wanted.max_subscribers != channel.max_subscribers else None,
     )
 
@@ -178,7 +180,9 @@ def tag_of(fields: dict[str, str], keys: FieldKeys) -> Tag | None:
 
 def to_channel(channel: ChannelId, group: groups.GroupProfile, fields: dict[str, str], keys: FieldKeys) -> Channel:
     """A channel from a group's base fields and its custom fields."""
-    members = group.member_num or 0
+    members, owned = group.member_num or 0, bool(group.owner_account)
+    tag = tag_of(fields, keys)
+    pieces = tag.data if tag is not None and tag.data is not None else len(keys.custom_data)
     return Channel(
         id=channel,
         slug=ids.slug_of(channel),
@@ -188,9 +192,10 @@ def to_channel(channel: ChannelId, group: groups.GroupProfile, fields: dict[str,
         notification=group.notification or "",
         avatar=group.face_url or "",
         organization=fields.get(keys.organization, "") if keys.organization else "",
-        custom_data="".join(fields.get(key, "") for key in keys.custom_data),
-        subscriber_count=max(0, members - 1) if group.owner_account else members,
-        max_subscribers=group.max_member_num,
+        custom_data="".join(fields.get(key, "") for key in keys.custom_data[:pieces]),
+        custom_data_complete=pieces <= len(keys.custom_data),
+        subscriber_count=max(0, members - owned),
+        max_subscribers=max(0, group.max_member_num - owned) if group.max_member_num is not None else None,
         created_at=moment(group.create_time),
         last_post_at=moment(group.last_msg_time),
         complete=posting_closed(group),
@@ -202,9 +207,14 @@ def posting_closed(group: groups.GroupProfile) -> bool:
     return groups.ON in (group.mute_all_member, group.shut_up_all_member)
 
 
-def moment(seconds: int | None) -> datetime | None:
-    """Unix seconds as an aware datetime; 0 and absent mean never [docS 1625]."""
-    return datetime.fromtimestamp(seconds, UTC) if seconds else None
+def _room(subscribers: int | None, *, owned: bool) -> int | None:
+    """The service counts the owner as a member, we do not count them as a subscriber."""
+    return subscribers + owned if subscribers is not None else None
+
+
+def _pieces(profile: Profile) -> int:
+    """Fields that the custom data takes up."""
+    return len(split_text(profile.custom_data or "", limits.GROUP_FIELD_VALUE_BYTES))
 
 
 def _custom_fields(profile: Profile, keys: FieldKeys) -> list[tuple[str, str]]:
@@ -218,6 +228,7 @@ def _custom_fields(profile: Profile, keys: FieldKeys) -> list[tuple[str, str]]:
 
 
 def _organization(text: str, keys: FieldKeys) -> list[tuple[str, str]]:
+    require_text(text, "organization")
     if keys.organization is None:
         if not text:
             return []

@@ -4,7 +4,7 @@ from typing import Final
 
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import Post, PostRef, PostState
-from channel_adapter.mapping.channel_group import moment
+from channel_adapter.mapping.moments import moment
 from channel_adapter.mapping.post_body import from_elements
 from channel_adapter.tencent.wire import messages
 

@@ -1,12 +1,12 @@
 """The value of the tag field: what a group is, and where it comes from.
 
 `ch1` is kind and version of the layout, and all that a channel made here has. Behind it stand `;name=value` parts:
-`mig=ID`, the migration that made the group, and `kept=name+posts`, what of it is kept whole in the adapter's database.
-Parts of a later version are kept as they are.
+`mig=ID`, the migration that made the group, `kept=name+posts`, what of it is kept whole in the adapter's database, and
+`data=3`, over how many fields the custom data is spread. Parts of a later version are kept as they are.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from channel_adapter.errors import InvalidError
@@ -16,16 +16,23 @@ MIGRATION_ID_CHARACTERS: Final = 40
 
 _MIGRATION: Final = "mig"
 _KEPT: Final = "kept"
+_DATA: Final = "data"
+_KNOWN: Final = frozenset({_MIGRATION, _KEPT, _DATA})
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """A tag in parts. `migration` is empty for a channel that was made here, `kept` names what lies in the database."""
+    """A tag in parts. `migration` is empty for a channel that was made here, `kept` names what lies in the database.
+
+    `data` is the number of fields with custom data, None where nobody wrote it down. It says nothing about what the
+    channel is, so tags are compared without it.
+    """
 
     migration: str = ""
     kept: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
+    data: int | None = field(default=None, compare=False)
 
     def text(self) -> str:
         """The value as it stands in the group's field."""
@@ -34,6 +41,8 @@ class Tag:
             parts.append(f"{_MIGRATION}={self.migration}")
         if self.kept:
             parts.append(f"{_KEPT}={'+'.join(self.kept)}")
+        if self.data is not None:
+            parts.append(f"{_DATA}={self.data}")
         return ";".join([*parts, *self.others])
 
 
@@ -42,9 +51,11 @@ def read_tag(value: str) -> Tag | None:
     kind, *parts = value.split(";")
     if kind != KIND:
         return None
-    known = dict(part.split("=", 1) for part in parts if part.startswith((f"{_MIGRATION}=", f"{_KEPT}=")))
-    others = tuple(part for part in parts if part.partition("=")[0] not in known)
-    return Tag(known.get(_MIGRATION, ""), tuple(filter(None, known.get(_KEPT, "").split("+"))), others)
+    known = {name: value for name, _, value in (part.partition("=") for part in parts) if name in _KNOWN}
+    others = tuple(part for part in parts if part.partition("=")[0] not in _KNOWN)
+    kept = tuple(filter(None, known.get(_KEPT, "").split("+")))
+    data = known.get(_DATA, "")
+    return Tag(known.get(_MIGRATION, ""), kept, others, int(data) if data.isdecimal() else None)
 
 
 def migration_id(text: str) -> str:

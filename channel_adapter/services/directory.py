@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from cachetools import LRUCache
 
@@ -12,6 +13,7 @@ from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.errors import NotFoundError
 from channel_adapter.mapping import channel_group
 from channel_adapter.mapping.field_keys import FieldKeys
+from channel_adapter.mapping.tag import Tag
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.tencent import codes, limits
 from channel_adapter.tencent.batching import batches, concurrently
@@ -31,6 +33,14 @@ class Entry:
     read_at: float
     owner: UserId | None = None
     owner_known: bool = False
+
+
+class Found(NamedTuple):
+    """What stands under an id: a channel and its tag, or nothing of ours; `taken` says whether any group has the id."""
+
+    channel: Channel | None
+    taken: bool
+    tag: Tag | None
 
 
 class Directory:
@@ -94,11 +104,12 @@ class Directory:
             raise no_such_channel(channel)
         return entry
 
-    async def lookup(self, channel: ChannelId) -> tuple[Channel | None, bool]:
-        """The channel, read now, and whether any group at all has this id."""
+    async def lookup(self, channel: ChannelId) -> Found:
+        """What stands under this id, read now."""
         changes = self._changes
         item = await self._one(channel)
-        return self._channel(item, changes), item.error_code not in ABSENT
+        tag = channel_group.tag_of(channel_group.fields_of(item), self.keys)
+        return Found(self._channel(item, changes), item.error_code not in ABSENT, tag)
 
     def _remembered(self, channels: Iterable[ChannelId]) -> dict[ChannelId, Entry | None]:
         """What was read of these groups and is still believed."""

@@ -144,7 +144,7 @@ class Guard:
         cap = self._settings.caps.get(request.channel)
         if cap is None:
             return blocked
-        channel, _ = await self._directory.lookup(request.channel)
+        channel = (await self._directory.lookup(request.channel)).channel
         room = max(0, cap - channel.subscriber_count) if channel is not None else 0
         welcome = [user for user in request.users if user not in blocked]
         return blocked.union(welcome[room:])

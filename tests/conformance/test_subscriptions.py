@@ -55,12 +55,18 @@ async def test_unknown_accounts_are_imported_when_that_is_asked_for(setting: Set
 
 
 async def test_a_full_channel_takes_who_fits(setting: Setting) -> None:
-    channel = await channel_of(setting, max_subscribers=11)
+    channel = await channel_of(setting, max_subscribers=10)
+    assert (await setting.adapter.channels.get(channel)).max_subscribers == 10
     outcomes = await setting.adapter.subscriptions.subscribe(channel, READERS[:8])
     assert outcomes.complete
     outcomes = await setting.adapter.subscriptions.subscribe(channel, READERS[5:12])
     assert outcomes.counts == {OutcomeKind.ALREADY: 3, OutcomeKind.ADDED: 2, OutcomeKind.FULL: 2}
     assert await setting.adapter.subscriptions.count(channel) == 10
+    assert (await setting.adapter.channels.update(channel, max_subscribers=11)).max_subscribers == 11
+    assert (await setting.adapter.subscriptions.subscribe(channel, READERS[10:12])).counts == {
+        OutcomeKind.ADDED: 1,
+        OutcomeKind.FULL: 1,
+    }
 
 
 async def test_a_stream_of_people_gives_a_stream_of_outcomes(setting: Setting) -> None:

@@ -170,7 +170,7 @@ async def test_the_room_of_a_channel_can_be_changed() -> None:
     async with opened() as (adapter, server):
         channel = await channel_on(adapter)
         assert (await adapter.channels.update(channel, max_subscribers=7)).max_subscribers == 7
-        assert last(server, "modify_group_base_info") == {"GroupId": channel, "MaxMemberNum": 7}
+        assert last(server, "modify_group_base_info") == {"GroupId": channel, "MaxMemberNum": 8}
 
 
 async def test_a_deleted_channel_takes_no_posts_whatever_was_remembered() -> None:
@@ -209,7 +209,7 @@ async def test_who_cannot_come_leaves_room_for_others() -> None:
         other = (await adapter.channels.create(slug="other", name="Other", owner="owner")).id
         await adapter.subscriptions.subscribe(other, PEOPLE[:3])
         await adapter.accounts.add(["second_owner"])
-        small = (await adapter.channels.create(slug="small", name="Small", owner="second_owner", max_subscribers=4)).id
+        small = (await adapter.channels.create(slug="small", name="Small", owner="second_owner", max_subscribers=3)).id
         outcomes = await adapter.subscriptions.subscribe(small, PEOPLE[:7])
         assert outcomes.counts == {OutcomeKind.TOO_MANY_CHANNELS: 3, OutcomeKind.ADDED: 3, OutcomeKind.FULL: 1}
         assert await adapter.subscriptions.count(small) == 3

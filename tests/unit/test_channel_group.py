@@ -1,9 +1,12 @@
 """Channels as groups: byte limits at the edge, custom data over several fields, and the tag."""
 
+import dataclasses
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from channel_adapter.domain.channel import Channel
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.errors import InvalidError
 from channel_adapter.mapping.channel_group import (
@@ -17,6 +20,7 @@ from channel_adapter.mapping.channel_group import (
     update_request,
 )
 from channel_adapter.mapping.field_keys import FieldKeys
+from channel_adapter.mapping.tag import Tag
 from channel_adapter.mapping.text import byte_size, split_text
 from channel_adapter.tencent.limits import GROUP_PROFILE, GROUP_PROFILE_LEGACY
 from channel_adapter.tencent.wire import groups
@@ -127,11 +131,62 @@ def test_what_is_created_reads_back(custom_data: str, organization: str) -> None
     assert difference(wanted, channel).empty()
 
 
+def channel_with(fields: dict[str, str], keys: FieldKeys = KEYS) -> Channel:
+    group = groups.GroupProfile(owner_account=EDITOR, member_num=3, max_member_num=501, mute_all_member="On")
+    return to_channel(HARBOUR, group, fields, keys)
+
+
+def written(custom_data: str, keys: FieldKeys = KEYS) -> dict[str, str]:
+    """The custom fields of a channel that is created with this."""
+    request = create_request(HARBOUR, EDITOR, Profile(name="Tides", custom_data=custom_data), keys)
+    return {item.key: item.value for item in request.app_defined_data or ()}
+
+
+def test_the_owner_takes_up_room_that_is_not_the_subscribers() -> None:
+    wanted = Profile(name="Tides", max_subscribers=500)
+    assert create_request(HARBOUR, EDITOR, wanted, KEYS).max_member_count == 501
+    channel = channel_with({"ch_tag": "ch1"})
+    assert (channel.max_subscribers, channel.subscriber_count) == (500, 2)
+    assert update_request(HARBOUR, Profile(max_subscribers=500), KEYS).max_member_num == 501
+    orphan = to_channel(HARBOUR, groups.GroupProfile(member_num=3, max_member_num=501), {}, KEYS)
+    assert (orphan.max_subscribers, orphan.subscriber_count) == (501, 3)
+    assert update_request(HARBOUR, Profile(max_subscribers=500), KEYS, owned=False).max_member_num == 500
+
+
+@pytest.mark.parametrize("declared", range(7))
+@pytest.mark.parametrize("size", [0, 1, 512, 513, 1500, 3000])
+def test_data_that_is_cut_for_want_of_keys_says_so(declared: int, size: int) -> None:
+    data = text_of(size, "港")
+    fields = written(data)
+    keys = dataclasses.replace(KEYS, custom_data=KEYS.custom_data[:declared])
+    channel = channel_with({key: value for key, value in fields.items() if key in keys.all()}, keys)
+    assert data.startswith(channel.custom_data)
+    assert channel.custom_data_complete is (channel.custom_data == data)
+    assert difference(Profile(custom_data=channel.custom_data), channel).empty() is channel.custom_data_complete
+
+
+def test_what_an_adapter_with_more_keys_left_behind_is_no_part_of_the_data() -> None:
+    fields = written("x" * 1500)
+    narrow = dataclasses.replace(KEYS, custom_data=KEYS.custom_data[:1])
+    for data in ("short", ""):
+        request = update_request(HARBOUR, Profile(custom_data=data), narrow, tag=Tag(data=3))
+        after = fields | {item.key: item.value for item in request.app_defined_data or ()}
+        assert after["ch_data_2"]
+        assert (channel_with(after).custom_data, channel_with(after).custom_data_complete) == (data, True)
+
+
+@pytest.mark.parametrize("tag", ["ch1", "ch1;data=", "ch1;data=many"])
+def test_data_without_a_count_is_taken_as_it_is(tag: str) -> None:
+    channel = channel_with(written("x" * 600) | {"ch_tag": tag})
+    assert (channel.custom_data, channel.custom_data_complete) == ("x" * 600, True)
+
+
 def test_an_update_names_only_what_changed_and_empties_unused_fields() -> None:
-    request = update_request(HARBOUR, Profile(custom_data="short"), KEYS)
+    request = update_request(HARBOUR, Profile(custom_data="short"), KEYS, tag=Tag(others=("later=1",)))
     assert request.to_wire() == {
         "GroupId": HARBOUR,
         "AppDefinedData": [
+            {"Key": "ch_tag", "Value": "ch1;data=1;later=1"},
             {"Key": "ch_data_1", "Value": "short"},
             *({"Key": f"ch_data_{n}", "Value": ""} for n in range(2, 7)),
         ],
