@@ -13,6 +13,7 @@ from channel_adapter.errors import ConfigurationError
 from channel_adapter.settings_sections import (
     ChannelSettings,
     GuardSettings,
+    InboxSettings,
     PostSettings,
     ReactionSettings,
     Section,
@@ -26,6 +27,7 @@ from channel_adapter.tencent.hosts import REGIONS, HostPair
 __all__ = [
     "ChannelSettings",
     "GuardSettings",
+    "InboxSettings",
     "PostSettings",
     "ReactionSettings",
     "Settings",
@@ -67,6 +69,7 @@ class Settings(Section):
     reactions: ReactionSettings = ReactionSettings()
     webhooks: WebhookSettings = WebhookSettings()
     guard: GuardSettings = GuardSettings()
+    inbox: InboxSettings = InboxSettings()
 
     @field_validator("base_url", "backup_url")
     @classmethod

@@ -105,6 +105,8 @@ class WebhookSettings(Section):
     own_echoes: bool = Field(False, description="tell handlers of what this adapter's own calls have caused too")
     other_groups: bool = Field(False, description="tell handlers of what is about no channel, as Other")
     lost_after_seconds: float = Field(5.0, ge=0, description="when a post that was asked about is lost; 0 turns it off")
+    requests_at_once: int = Field(512, ge=1, description="requests under way; more are turned away")
+    request_seconds: float = Field(5.0, gt=0, description="time for a request to arrive whole, and again for its head")
 
     @field_validator("tokens")
     @classmethod
@@ -112,6 +114,19 @@ class WebhookSettings(Section):
         if not all(token.get_secret_value() for token in tokens):
             raise ValueError("a token is empty; leave it out to take unsigned requests")
         return tokens
+
+
+class InboxSettings(Section):
+    """How events are kept and handled once they are acknowledged."""
+
+    kind: Literal["durable", "memory"] = Field(
+        "durable", description="durable: in database_url, else in ./channel-adapter.db; memory: a crash loses events"
+    )
+    attempts: int = Field(5, ge=1, description="how often an event is tried before it goes to the dead letters")
+    retry_seconds: float = Field(1.0, ge=0, description="wait after the first failure; it doubles, to a minute at most")
+    reorder_seconds: float = Field(0.05, ge=0, description="how long an event waits for others that belong before it")
+    remember_hours: float = Field(24.0, gt=0, description="how long handled events are known, and repeats of them")
+    at_once: int = Field(64, ge=1, description="events that are handled at once, of different channels")
 
 
 class GuardSettings(Section):

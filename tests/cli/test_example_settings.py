@@ -11,7 +11,9 @@ from pydantic import BaseModel
 from channel_adapter.settings import (
     ChannelSettings,
     GuardSettings,
+    InboxSettings,
     PostSettings,
+    ReactionSettings,
     Settings,
     SubscriptionSettings,
     UnreadSettings,
@@ -26,8 +28,10 @@ TABLES: dict[str, type[BaseModel]] = {
     "subscriptions": SubscriptionSettings,
     "posts": PostSettings,
     "unread": UnreadSettings,
+    "reactions": ReactionSettings,
     "webhooks": WebhookSettings,
     "guard": GuardSettings,
+    "inbox": InboxSettings,
 }
 OWN_VALUES = {"sdkappid", "key", "region"}
 
