@@ -29,6 +29,17 @@ if TYPE_CHECKING:
         Unrecognised,
         Video,
     )
+    from channel_adapter.domain.reaction import (
+        Adopted,
+        Ladder,
+        PolicyKind,
+        ReactionChange,
+        ReactionPolicy,
+        Reactions,
+        Reactor,
+        Reconciled,
+        Rung,
+    )
     from channel_adapter.domain.subscription import (
         ChannelOutcome,
         Notifications,
@@ -67,6 +78,7 @@ if TYPE_CHECKING:
     from channel_adapter.settings import Settings
 
 __all__ = [
+    "Adopted",
     "Article",
     "AuthenticationError",
     "Bulk",
@@ -90,6 +102,7 @@ __all__ = [
     "Finding",
     "Image",
     "InvalidError",
+    "Ladder",
     "LimitReachedError",
     "Location",
     "Marks",
@@ -100,11 +113,18 @@ __all__ = [
     "OutcomeUnknownError",
     "Outcomes",
     "PermissionDeniedError",
+    "PolicyKind",
     "Post",
     "PostRef",
     "PostState",
+    "ReactionChange",
+    "ReactionPolicy",
+    "Reactions",
+    "Reactor",
+    "Reconciled",
     "RefusedError",
     "Role",
+    "Rung",
     "Settings",
     "Sound",
     "Subscriber",
@@ -125,6 +145,7 @@ _HOMES = (  # cheapest first: nobody who wants a value pays for the client
     "domain.filing",
     "domain.ids",
     "domain.post",
+    "domain.reaction",
     "domain.subscription",
     "domain.unread",
     "errors",

@@ -40,6 +40,7 @@ from channel_adapter.tencent.rate_limit import CommandLimiter, KeyedLimiter
 
 if TYPE_CHECKING:
     from channel_adapter.migration.planning import Migration
+    from channel_adapter.webhooks.events import Events
     from channel_adapter.webhooks.guard import Guard
     from channel_adapter.webhooks.pipeline import Pipeline
 
@@ -67,14 +68,7 @@ class ChannelAdapter:
         self._clock = clock
         self._gateway = gateway = Gateway(client)
         own = settings.channels
-        directory = Directory(
-            gateway,
-            own.field_keys,
-            seconds=own.cache_seconds,
-            entries=own.cache_entries,
-            concurrency=settings.concurrency,
-            clock=clock,
-        )
+        directory = _directory(settings, gateway, clock)
         history = History(gateway, directory)
         roles = Roles(gateway, seconds=own.cache_seconds, clock=clock)
         self.workings = Workings(directory, roles, history, clock, client.slow_down)
@@ -128,6 +122,13 @@ class ChannelAdapter:
         from channel_adapter.webhooks.pipeline import Pipeline  # noqa: PLC0415 - most adapters receive nothing
 
         return Pipeline(self)
+
+    @cached_property
+    def events(self) -> "Events":
+        """What happens in channels, told by webhooks: `@adapter.events.on(Subscribed)`, `adapter.events.stream()`."""
+        from channel_adapter.webhooks.events import Events  # noqa: PLC0415 - most adapters receive nothing
+
+        return Events(self.pipeline)
 
     @cached_property
     def guard(self) -> "Guard":
@@ -212,6 +213,18 @@ class ChannelAdapter:
 
     def __repr__(self) -> str:
         return f"ChannelAdapter(sdkappid={self.settings.sdkappid}, admin={self.settings.admin!r})"
+
+
+def _directory(settings: Settings, gateway: Gateway, clock: Clock) -> Directory:
+    own = settings.channels
+    return Directory(
+        gateway,
+        own.field_keys,
+        seconds=own.cache_seconds,
+        entries=own.cache_entries,
+        concurrency=settings.concurrency,
+        clock=clock,
+    )
 
 
 def _desk(settings: Settings, gateway: Gateway, clock: Clock) -> FilingDesk:

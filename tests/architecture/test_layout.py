@@ -17,12 +17,13 @@ TOP_LEVEL = {"pyproject.toml", "README.md", "LICENSE", "channel_adapter", "confi
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "misc"}
 
 PUBLIC_NAMES = """
-    Article AuthenticationError Bulk Channel ChannelAdapter ChannelAdapterError ChannelId ChannelOutcome
+    Adopted Article AuthenticationError Bulk Channel ChannelAdapter ChannelAdapterError ChannelId ChannelOutcome
     ChannelUnread ConfigurationError ConflictError Content ConversationGroup CountSource Custom Explanation Face
-    File Filing FilingKind Finding Image InvalidError LimitReachedError Location Marks NotFoundError Notifications
-    Outcome OutcomeKind OutcomeUnknownError Outcomes PermissionDeniedError Post PostRef PostState RefusedError Role
-    Settings Sound Subscriber Subscription Synced Text TextAndImage ThrottledError UnavailableError Unread
-    Unrecognised UserId Video
+    File Filing FilingKind Finding Image InvalidError Ladder LimitReachedError Location Marks NotFoundError
+    Notifications Outcome OutcomeKind OutcomeUnknownError Outcomes PermissionDeniedError PolicyKind Post PostRef
+    PostState ReactionChange ReactionPolicy Reactions Reactor Reconciled RefusedError Role Rung Settings Sound
+    Subscriber Subscription Synced Text TextAndImage ThrottledError UnavailableError Unread Unrecognised UserId
+    Video
 """.split()  # noqa: SIM905
 
 CONVERSATION_GROUPS = {"unread.py: groups"}  # what people see under this name in their own lists

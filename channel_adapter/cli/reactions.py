@@ -1,0 +1,150 @@
+"""`reactions`: add, remove, show, people, policy, reconcile, adopt, probe, publish."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from channel_adapter.cli.channels import ChannelArgument
+from channel_adapter.cli.command import Run, command, group
+from channel_adapter.cli.exits import Exit
+from channel_adapter.domain.ids import ChannelId
+from channel_adapter.domain.post import PostRef
+
+if TYPE_CHECKING:
+    from channel_adapter.domain.reaction import ReactionPolicy
+
+app = group("reactions")
+
+PUBLISH_SECONDS = 60.0
+
+_SEQ = Annotated[int, typer.Argument(metavar="SEQ", min=1, help="Number of the post in its channel.")]
+_USER = Annotated[str, typer.Argument(metavar="USER", help="An account of the app.")]
+_EMOJI = Annotated[str, typer.Argument(metavar="EMOJI", help="One emoji, skin tone and all.")]
+_SOME_EMOJI = Annotated[str | None, typer.Argument(metavar="[EMOJI]", help="This one alone; else all.")]
+
+
+def _ref(channel: str, seq: int) -> PostRef:
+    return PostRef(ChannelId(channel), seq)
+
+
+@command(app, "reactions", "add", example="channel-adapter reactions add harbor_news 12 reader_1 👍")
+async def add(run: Run, channel: ChannelArgument, seq: _SEQ, user: _USER, emoji: _EMOJI) -> None:
+    """Set a person's reaction to a post.
+
+    One a person: a new one replaces the old one, the same again changes nothing. Without database_url it is a key on
+    the message, and a post takes 250 people; with it any number of people.
+    """
+    async with run.adapter() as adapter:
+        changed = await adapter.reactions.react(_ref(channel, seq), user, emoji)
+    sentence = f"{user} reacts with {emoji}" if changed else f"{user} reacted with {emoji} before"
+    run.output.one({"channel": channel, "seq": seq, "user": user, "emoji": emoji, "changed": changed}, sentence)
+
+
+@command(app, "reactions", "remove", example="channel-adapter reactions remove harbor_news 12 reader_1")
+async def remove(run: Run, channel: ChannelArgument, seq: _SEQ, user: _USER, emoji: _SOME_EMOJI = None) -> None:
+    """Take a person's reaction to a post back."""
+    async with run.adapter() as adapter:
+        changed = await adapter.reactions.unreact(_ref(channel, seq), user, emoji)
+    sentence = f"{user} reacts no more" if changed else f"{user} had no such reaction"
+    run.output.one({"channel": channel, "seq": seq, "user": user, "emoji": emoji, "changed": changed}, sentence)
+
+
+@command(app, "reactions", "show", example="channel-adapter reactions show harbor_news 12 --viewer reader_1")
+async def show(
+    run: Run,
+    channel: ChannelArgument,
+    seq: _SEQ,
+    viewer: Annotated[str | None, typer.Option(metavar="USER", help="Show what this person chose, too.")] = None,
+) -> None:
+    """Show the counts of a post, the most frequent emoji first."""
+    async with run.adapter() as adapter:
+        found = await adapter.reactions.of(_ref(channel, seq), viewer)
+    if run.output.json:
+        run.output.one(found)
+        return
+    with run.output.items(("emoji", "people"), empty="no reactions") as listing:
+        for emoji, people in found.counts.items():
+            listing.add(None, emoji, people)
+    if viewer is not None:
+        run.output.line(f"{viewer}: {' '.join(found.mine) or 'no reaction'}")
+
+
+@command(app, "reactions", "people", example="channel-adapter reactions people harbor_news 12 --emoji 👍")
+async def people(
+    run: Run,
+    channel: ChannelArgument,
+    seq: _SEQ,
+    emoji: Annotated[str | None, typer.Option(metavar="EMOJI", help="Those who chose this one.")] = None,
+) -> None:
+    """List who reacted to a post, and how: for admins."""
+    async with run.adapter() as adapter:
+        with run.output.items(("user", "emoji", "since"), empty="nobody") as listing:
+            async for each in adapter.reactions.reactors(_ref(channel, seq), emoji):
+                listing.add(each, each.user, each.emoji, each.since)
+
+
+@command(
+    app, "reactions", "policy",
+    example="channel-adapter reactions policy harbor_news basic\nchannel-adapter reactions policy harbor_news 👍 🙏",
+)  # fmt: skip
+async def policy(
+    run: Run,
+    channel: ChannelArgument,
+    allowed: Annotated[
+        list[str] | None, typer.Argument(metavar="[all|basic|none|EMOJI...]", help="Nothing: show the policy.")
+    ] = None,
+) -> None:
+    """Show or set which emoji a channel takes: all, basic (six of them), none, or a list."""
+    async with run.adapter() as adapter:
+        if not allowed:
+            found = await adapter.reactions.policy(channel)
+        else:
+            wanted = allowed[0] if len(allowed) == 1 else allowed
+            found = await adapter.reactions.set_policy(channel, wanted)
+    run.output.one({"channel": channel, "policy": found.kind, "allowed": found.allowed}, _sentence(found))
+
+
+def _sentence(policy: "ReactionPolicy") -> str:
+    if policy.allowed is None:
+        return "all: every emoji is taken"
+    return f"{policy.kind}: {' '.join(policy.allowed)}" if policy.allowed else "none: no reactions are taken"
+
+
+@command(app, "reactions", "reconcile", example="channel-adapter reactions reconcile harbor_news 12")
+async def reconcile(run: Run, channel: ChannelArgument, seq: _SEQ) -> None:
+    """Compare a post with the service: take in what phones did unheard, mend counts that others changed."""
+    async with run.adapter() as adapter:
+        found = await adapter.reactions.reconcile(_ref(channel, seq))
+    run.output.one(found, f"{found.taken} reactions taken in, {found.mended} counts to mend")
+
+
+@command(app, "reactions", "adopt", example="channel-adapter reactions adopt harbor_news")
+async def adopt(run: Run, channel: ChannelArgument) -> None:
+    """Take over into the store what direct mode left on a channel's posts.
+
+    Who has a reaction in the store keeps that one. Interrupted anywhere, run it again.
+    """
+    async with run.adapter() as adapter:
+        with run.output.items(("seq", "reactions"), empty="no posts") as listing:
+            async for each in adapter.reactions.adopt(channel):
+                listing.add(each, each.ref.seq, each.reactions)
+
+
+@command(app, "reactions", "probe", example="channel-adapter reactions probe")
+async def probe(run: Run) -> None:
+    """Find out anew where counts can be shown to plain clients: extension, custom_data, or store alone.
+
+    It is tried out on a message in a group of its own, which is dissolved at once.
+    """
+    async with run.adapter() as adapter:
+        found = await adapter.reactions.probe()
+    run.output.one(found, f"{found.rung}: {found.reason}")
+
+
+@command(app, "reactions", "publish", example="channel-adapter reactions publish")
+async def publish(run: Run) -> Exit:
+    """Publish every count that is still to be published, for example what a process left that was killed."""
+    async with run.adapter() as adapter:
+        done = await adapter.reactions.flush(PUBLISH_SECONDS)
+    run.output.one({"published": done}, "everything is published" if done else "some counts could not be published yet")
+    return Exit.DONE if done else Exit.PARTLY
