@@ -28,9 +28,12 @@ class Entry(NamedTuple):
 
 COMMANDS: Final = {
     "channels": Entry("channels", "Create, read, change and delete channels."),
-    "subscribers": Entry("subscribers", "Who follows a channel: add, remove, list, import, check."),
+    "subscribers": Entry("subscribers", "Who follows a channel: add, remove, list, import, check, follow, mute."),
+    "unread": Entry("unread", "What a person has not read; their conversation groups and marks."),
     "posts": Entry("posts", "Publish, read, edit and recall posts; import a feed."),
+    "reactions": Entry("reactions", "What people think of a post: add, remove, show, policy, and their store."),
     "accounts": Entry("accounts", "Make accounts known to the app, and see who is."),
+    "migrate": Entry("migrate", "Move official accounts, or files of another system, to channels."),
     "doctor": Entry("doctor", "Check settings, access and channels, and mend what was left half done."),
     "stub": Entry("stub", "Run the stub server: the service on your own machine, for tests."),
     "state": Entry("state", "What a stub holds: dump it, load it, compare two."),

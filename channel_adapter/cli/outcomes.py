@@ -1,11 +1,13 @@
 """How the outcomes of a bulk call are shown, and what exit code they come to."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from channel_adapter.cli.command import Run
 from channel_adapter.cli.exits import Exit, for_counts
-from channel_adapter.domain.subscription import OutcomeKind
+from channel_adapter.domain.filing import FilingKind
+from channel_adapter.domain.subscription import ChannelOutcome, Outcome, OutcomeKind
 
 if TYPE_CHECKING:
     from channel_adapter.services.bulk import Bulk
@@ -15,8 +17,23 @@ async def list_outcomes(run: Run, bulk: "Bulk") -> Exit:
     """One row a person, as they come."""
     counts: Counter[OutcomeKind] = Counter()
     run.so_far = lambda: f"{sum(counts.values()):,} outcomes came back" if counts else ""
-    with run.output.items(("user", "outcome", "reason")) as listing:
+    with run.output.items(("user", "outcome", "filing", "reason")) as listing:
         async for outcome in bulk:
             counts[outcome.kind] += 1
-            listing.add(outcome, outcome.user, outcome.kind, outcome.reason)
+            listing.add(outcome, outcome.user, outcome.kind, *filing_and_reason(outcome))
     return for_counts(counts)
+
+
+def list_channel_outcomes(run: Run, outcomes: Sequence[ChannelOutcome]) -> Exit:
+    """One row a channel."""
+    with run.output.items(("channel", "outcome", "filing", "reason")) as listing:
+        for outcome in outcomes:
+            listing.add(outcome, outcome.channel, outcome.kind, *filing_and_reason(outcome))
+    return for_counts(Counter(outcome.kind for outcome in outcomes))
+
+
+def filing_and_reason(outcome: Outcome | ChannelOutcome) -> tuple[FilingKind | None, str]:
+    """What became of the conversation group, and the reasons for both."""
+    filing = outcome.filing
+    reasons = [outcome.reason, filing.reason if filing else ""]
+    return filing.kind if filing else None, "; ".join(reason for reason in reasons if reason)

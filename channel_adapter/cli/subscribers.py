@@ -1,4 +1,4 @@
-"""`subscribers`: add, remove, list, import, check."""
+"""`subscribers`: add, remove, list, import, check, follow, unfollow, mute, unmute."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -10,37 +10,90 @@ from channel_adapter.cli.channels import ChannelArgument
 from channel_adapter.cli.command import Run, command, group
 from channel_adapter.cli.exits import Exit, for_counts
 from channel_adapter.cli.json_stream import ObjectWriter
-from channel_adapter.cli.outcomes import list_outcomes
+from channel_adapter.cli.outcomes import list_channel_outcomes, list_outcomes
 from channel_adapter.cli.people import BrokenLine, Person, read_people
 from channel_adapter.cli.progress import Progress
 from channel_adapter.cli.sources import STDIN, count_lines, opened, without_blocking
-from channel_adapter.domain.subscription import Outcome, OutcomeKind
+from channel_adapter.domain.filing import FilingKind
+from channel_adapter.domain.subscription import Notifications, Outcome, OutcomeKind
 
 if TYPE_CHECKING:
     from channel_adapter.services.bulk import Bulk
 
 app = group("subscribers")
 
+_USER = Annotated[str, typer.Argument(metavar="USER", help="An account of the app.")]
+_CHANNELS = Annotated[list[str], typer.Argument(metavar="CHANNEL...", help="Slugs or ids.")]
 _USERS = Annotated[list[str], typer.Argument(metavar="USER...", help="Accounts of the app.")]
+_FILE = Annotated[
+    bool | None,
+    typer.Option("--filing/--no-filing", help="Keep their conversation groups in step? Else as the settings say."),
+]
 _IMPORT_MISSING = Annotated[bool, typer.Option("--import-missing", help="Make accounts that the app does not know.")]
 
 
 @command(app, "subscribers", "add", example="channel-adapter subscribers add harbor_news reader_1 reader_2")
-async def add(run: Run, channel: ChannelArgument, users: _USERS, import_missing: _IMPORT_MISSING = False) -> Exit:
+async def add(
+    run: Run, channel: ChannelArgument, users: _USERS, import_missing: _IMPORT_MISSING = False, filing: _FILE = None
+) -> Exit:
     """Subscribe people to a channel, one outcome each.
 
     Somebody who follows already is "already", not an error. Accounts that the app does not know are "not_found",
-    unless --import-missing makes them first.
+    unless --import-missing makes them first. The column "filing" says what became of each conversation group; it never
+    keeps anybody from subscribing.
     """
     async with run.adapter() as adapter:
-        return await list_outcomes(run, adapter.subscriptions.subscribe(channel, users, import_missing=import_missing))
+        bulk = adapter.subscriptions.subscribe(channel, users, import_missing=import_missing, file=filing)
+        return await list_outcomes(run, bulk)
 
 
 @command(app, "subscribers", "remove", example="channel-adapter subscribers remove harbor_news reader_2")
-async def remove(run: Run, channel: ChannelArgument, users: _USERS) -> Exit:
+async def remove(run: Run, channel: ChannelArgument, users: _USERS, filing: _FILE = None) -> Exit:
     """Unsubscribe people, one outcome each; somebody who does not follow is "already"."""
     async with run.adapter() as adapter:
-        return await list_outcomes(run, adapter.subscriptions.unsubscribe(channel, users))
+        return await list_outcomes(run, adapter.subscriptions.unsubscribe(channel, users, file=filing))
+
+
+@command(app, "subscribers", "follow", example="channel-adapter subscribers follow reader_1 harbor_news harbor_tides")
+async def follow(
+    run: Run, user: _USER, channels: _CHANNELS, import_missing: _IMPORT_MISSING = False, filing: _FILE = None
+) -> Exit:
+    """Let one person follow many channels, one outcome each; their conversation group is changed once."""
+    async with run.adapter() as adapter:
+        found = await adapter.subscriptions.follow(user, channels, import_missing=import_missing, file=filing)
+    return list_channel_outcomes(run, found)
+
+
+@command(app, "subscribers", "unfollow", example="channel-adapter subscribers unfollow reader_1 harbor_tides")
+async def unfollow(run: Run, user: _USER, channels: _CHANNELS, filing: _FILE = None) -> Exit:
+    """Let one person leave many channels, one outcome each; their conversation group is changed once."""
+    async with run.adapter() as adapter:
+        found = await adapter.subscriptions.unfollow(user, channels, file=filing)
+    return list_channel_outcomes(run, found)
+
+
+@command(app, "subscribers", "mute", example="channel-adapter subscribers mute harbor_news reader_1")
+async def mute(
+    run: Run,
+    channel: ChannelArgument,
+    user: _USER,
+    off: Annotated[bool, typer.Option("--off", help="Do not even deliver new posts.")] = False,
+) -> None:
+    """No push for new posts, and none of them in the person's badge."""
+    await _notify(run, channel, user, Notifications.OFF if off else Notifications.MUTED)
+
+
+@command(app, "subscribers", "unmute", example="channel-adapter subscribers unmute harbor_news reader_1")
+async def unmute(run: Run, channel: ChannelArgument, user: _USER) -> None:
+    """Push for new posts, and all of them in the person's badge."""
+    await _notify(run, channel, user, Notifications.ALL)
+
+
+async def _notify(run: Run, channel: str, user: str, wanted: Notifications) -> None:
+    async with run.adapter() as adapter:
+        changed = await adapter.subscriptions.set_notifications(user, channel, wanted)
+    document = {"user": user, "channel": channel, "notifications": wanted, "changed": changed}
+    run.output.one(document, f"notifications: {wanted}{'' if changed else ', as before'}")
 
 
 @command(app, "subscribers", "list", example="channel-adapter subscribers list harbor_news --json > subscribers.json")
@@ -94,6 +147,7 @@ async def import_file(
         bool | None,
         typer.Option("--header/--no-header", help="Does the first line name columns? Found out if not said."),
     ] = None,
+    filing: _FILE = None,
 ) -> Exit:
     """Subscribe everybody in a file, a million people in little memory.
 
@@ -108,9 +162,12 @@ async def import_file(
             with run.output.progress("imported", total) as progress:
                 job = _Import(run, progress, run.output.report("problems", {"channel": channel}))
                 people = job.people(found, in_thread=total is None)
-                await job.follow(adapter.subscriptions.subscribe(channel, people, import_missing=import_missing))
+                bulk = adapter.subscriptions.subscribe(channel, people, import_missing=import_missing, file=filing)
+                await job.follow(bulk)
     if not run.output.json:
         run.output.line(job.sentence())
+        if unfiled := job.unfiled():
+            run.output.note(unfiled)
     return job.code
 
 
@@ -122,6 +179,7 @@ class _Import:
         self._report = report
         self._lines: dict[str, int] = {}
         self.counts: Counter[OutcomeKind] = Counter()
+        self.filings: Counter[FilingKind] = Counter()
         self.broken = 0
         self.read = 0
         run.so_far = lambda: self.sentence() if self.counts else ""
@@ -148,8 +206,9 @@ class _Import:
         finally:
             if self._report is not None and (complete or self.counts or self.broken):
                 self._report.close(
-                    {"read": self.read, "broken_lines": self.broken, "counts": dict(self.counts), "complete": complete}
-                )
+                    {"read": self.read, "broken_lines": self.broken, "counts": dict(self.counts),
+                     "filings": dict(self.filings), "complete": complete}
+                )  # fmt: skip
 
     @property
     def code(self) -> Exit:
@@ -163,9 +222,18 @@ class _Import:
             parts.append(f"{self.broken:,} broken {'line' if self.broken == 1 else 'lines'}")
         return f"{self.read:,} {'line' if self.read == 1 else 'lines'} read: {', '.join(parts) or 'nobody in them'}"
 
+    def unfiled(self) -> str:
+        """`conversation groups: 1,000 filed, 9,000 left out; unread sync-all ...`, or nothing when all is well."""
+        if not self.filings.keys() - {FilingKind.FILED}:
+            return ""
+        parts = [f"{count:,} {kind.value.replace('_', ' ')}" for kind, count in sorted(self.filings.items())]
+        return f"conversation groups: {', '.join(parts)}; 'unread sync-all' with the same file does the rest"
+
     def _outcome(self, outcome: Outcome) -> None:
         line = self._lines.pop(outcome.user, None)
         self.counts[outcome.kind] += 1
+        if outcome.filing is not None:
+            self.filings[outcome.filing.kind] += 1
         self._progress.advance()
         if not outcome.done:
             self._problem(line, outcome.user, outcome.kind.value, outcome.reason)

@@ -8,7 +8,8 @@ from tests.cli.shell import Shell
 def test_people_come_and_go(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
     added = cli.installed("subscribers", "add", news, "reader_1", "reader_2", "--json").json
-    assert added == [{"user": f"reader_{n}", "kind": "added", "reason": ""} for n in (1, 2)]
+    filed = {"kind": "filed", "reason": ""}
+    assert added == [{"user": f"reader_{n}", "kind": "added", "reason": "", "filing": filed} for n in (1, 2)]
 
     partly = cli("subscribers", "add", news, "reader_2", "reader_3", "stranger", code=3)
     assert [line.split()[:2] for line in partly.out.splitlines()] == [
@@ -48,6 +49,7 @@ def test_a_file_with_every_kind_of_line(cli: Shell, new_channel: Callable[[], st
         "read": 5,
         "broken_lines": 2,
         "counts": {"added": 2, "not_found": 1},
+        "filings": {"filed": 2},
         "complete": True,
     }
     again = cli("subscribers", "import", news, file, "--import-missing", code=3)

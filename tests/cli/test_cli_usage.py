@@ -39,8 +39,13 @@ def test_these_are_the_commands() -> None:
         groups.setdefault(group, []).extend(names)
     assert groups == {
         "channels": ["create", "show", "list", "update", "delete"],
-        "subscribers": ["add", "remove", "list", "check", "import"],
+        "subscribers": ["add", "remove", "follow", "unfollow", "mute", "unmute", "list", "check", "import"],
+        "unread": [
+            "show", "mark-read", "sync", "sync-all", "groups", "rename", "remove", "star", "hide", "fold", "note",
+            "marks",
+        ],
         "posts": ["publish", "list", "show", "edit", "recall", "import-feed"],
+        "reactions": ["add", "remove", "show", "people", "policy", "reconcile", "adopt", "probe", "publish"],
         "accounts": ["add", "check"],
         "doctor": [],
         "stub": [],
@@ -93,7 +98,7 @@ def test_help_and_mistakes_do_not_wait_for_the_client() -> None:
         (["channels"], "a command is missing: create, show, list, update, delete"),
         (["chanels", "list"], "there is no command 'chanels'; did you mean 'channels'?"),
         (["posts", "publsh"], "there is no command 'publsh'; did you mean 'publish'?"),
-        (["zzz"], "there is no command 'zzz'; known: channels, subscribers, posts, accounts, doctor"),
+        (["zzz"], "there is no command 'zzz'; known: channels, subscribers, unread, posts, reactions, accounts, doctor"),
         (["channels", "list", "--limt", "3"], "no such option: --limt"),
         (["channels", "list", "--limit", "three"], "invalid value for '--limit'"),
         (["posts", "show", "news", "0"], "invalid value for 'SEQ'"),

@@ -36,6 +36,7 @@ from tests.golden.by_hand import Exchanges
 
 NEWS = ContactItem(type=2, to_group_id="@TGS#_news_42")
 GONE = ContactItem(type=2, to_group_id="@TGS#_gone")
+SPORT = ContactItem(type=2, to_group_id="@TGS#_sport_7")
 BEN = ContactItem(type=1, to_account="u_ben")
 CHANNELS = ContactGroup(group_name="Channels", group_id=1)
 
@@ -111,6 +112,50 @@ GROUPS: Exchanges = {
             ),
         ),
     ),
+    "recentcontact/update_contact_group.mixed": (
+        UpdateContactGroupRequest(
+            from_account="u_ann",
+            update_type=1,
+            update_group=ContactGroupUpdate(
+                update_group_type=2,
+                old_group_name="Channels",
+                contact_update_item=[
+                    ContactUpdate(contact_opt_type=2, contact_item=NEWS),
+                    ContactUpdate(contact_opt_type=1, contact_item=SPORT),
+                    ContactUpdate(contact_opt_type=1, contact_item=GONE),
+                ],
+            ),
+        ),
+        UpdateContactGroupReply(
+            error_display="",
+            update_type=1,
+            update_group_result=ContactGroupUpdated(
+                update_group_type=2,
+                group_name="Channels",
+                group_id=1,
+                old_group_name="Channels",
+                contact_result_item=[
+                    ContactUpdateResult(contact_opt_type=2, contact_item=NEWS, result_code=0, result_info=""),
+                    ContactUpdateResult(contact_opt_type=1, contact_item=SPORT, result_code=0, result_info=""),
+                    ContactUpdateResult(
+                        contact_opt_type=1, contact_item=GONE, result_code=51007, result_info="group not found"
+                    ),
+                ],
+            ),
+        ),
+    ),
+    "recentcontact/update_contact_group.missing": (
+        UpdateContactGroupRequest(
+            from_account="u_ann",
+            update_type=1,
+            update_group=ContactGroupUpdate(
+                update_group_type=2,
+                old_group_name="Channels",
+                contact_update_item=[ContactUpdate(contact_opt_type=1, contact_item=NEWS)],
+            ),
+        ),
+        Refused(51009, "group not exist"),
+    ),
     "recentcontact/update_contact_group.rename": (
         UpdateContactGroupRequest(
             from_account="u_ann",
@@ -146,6 +191,45 @@ MARKS_AND_READS: Exchanges = {
         MarkContactReply(
             error_display="",
             result_item=[MarkResult(opt_type=3, contact_item=NEWS, result_code=0, result_info="")],
+        ),
+    ),
+    "recentcontact/mark_contact.mixed": (
+        MarkContactRequest(
+            from_account="u_ann",
+            mark_item=[
+                MarkItem(opt_type=1, contact_item=NEWS, set_mark=[0], clear_mark=[2]),
+                MarkItem(opt_type=2, contact_item=GONE, custom_mark="vip"),
+            ],
+        ),
+        MarkContactReply(
+            error_display="",
+            result_item=[
+                MarkResult(opt_type=1, contact_item=NEWS, result_code=0, result_info=""),
+                MarkResult(opt_type=2, contact_item=GONE, result_code=51007, result_info="group not found"),
+            ],
+        ),
+    ),
+    "recentcontact/search_contact_group.mixed": (
+        SearchContactGroupRequest(from_account="u_ann", contact_item=[NEWS, SPORT]),
+        SearchContactGroupReply(
+            error_display="",
+            contact_result_item=[
+                ContactEntry(type=2, to_group_id="@TGS#_news_42", contact_group_id=[1], timestamp=1760000000),
+                ContactEntry(type=2, to_group_id="@TGS#_sport_7"),
+            ],
+            group_item=[CHANNELS],
+        ),
+    ),
+    "recentcontact/get_contact_group.page": (
+        GetContactGroupRequest(from_account="u_ann", start_index=100),
+        GetContactGroupReply(
+            error_display="",
+            contact_item=[
+                ContactEntry(type=2, to_group_id="@TGS#_news_42", contact_group_id=[1, 3], timestamp=1760000000)
+            ],
+            group_item=[CHANNELS, ContactGroup(group_name="Mine", group_id=3)],
+            complete_flag=0,
+            next_start_index=200,
         ),
     ),
     "recentcontact/search_contact_group": (

@@ -1,0 +1,284 @@
+"""`unread`: what people have not read, their conversation groups and marks."""
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from channel_adapter.cli.channels import ChannelArgument
+from channel_adapter.cli.command import Run, command, group
+from channel_adapter.cli.exits import Exit, UsageError
+from channel_adapter.cli.json_stream import ObjectWriter
+from channel_adapter.cli.people import BrokenLine, Person, read_people
+from channel_adapter.cli.progress import Progress
+from channel_adapter.cli.sources import STDIN, count_lines, opened, without_blocking
+from channel_adapter.domain.unread import ChannelUnread, Synced, Unread
+
+if TYPE_CHECKING:
+    from channel_adapter.services.per_person import PerPerson
+
+app = group("unread")
+
+UserArgument = Annotated[str, typer.Argument(metavar="USER", help="An account of the app.")]
+_OFF = Annotated[bool, typer.Option("--off", help="Take the mark away.")]
+
+_COLUMNS = ("channel", "name", "unread", "muted", "last_post_at")
+_INPUTS = ("last_post", "read_up_to", "left_out", "source")
+
+
+@command(
+    app, "unread", "show",
+    example="channel-adapter unread show reader_1\nchannel-adapter unread show reader_1 --explain",
+)  # fmt: skip
+async def show(
+    run: Run,
+    user: UserArgument,
+    explain: Annotated[bool, typer.Option("--explain", help="Show how each number came about; so does -v.")] = False,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="Do not look into history for recalled and quiet posts.")
+    ] = False,
+) -> None:
+    """Show a person's unread posts by channel, the badge over them, and the same for their chats.
+
+    The badge leaves muted channels out. Recalled posts and posts sent with --quiet do not count: where the service
+    does not leave them out by itself, they are found in history.
+    """
+    explain = explain or bool(run.output.verbose)
+    async with run.adapter() as adapter:
+        found = await adapter.unread.of(user, exact=not fast, explain=explain)
+    if run.output.json:
+        run.output.one(_document(found))
+        return
+    with run.output.items(_COLUMNS + (_INPUTS if explain else ()), empty=f"{user} is in no channel") as listing:
+        for each in found.channels:
+            row = (each.channel, each.name, each.count, each.muted, each.last_post_at)
+            listing.add(each, *row, *_inputs(each))
+    run.output.line(f"badge {found.badge:,}, chats {found.chats:,}")
+
+
+def _document(found: Unread) -> dict[str, Any]:
+    channels = [
+        {name: value for name, value in asdict(each).items() if value is not None} | {"muted": each.muted}
+        for each in found.channels
+    ]
+    return {"user": found.user, "badge": found.badge, "chats": found.chats, "channels": channels}
+
+
+def _inputs(each: ChannelUnread) -> tuple[Any, ...]:
+    told = each.explanation
+    if told is None:
+        return ()
+    left_out = " ".join(map(str, told.left_out)) or None
+    return told.last_post, told.read_up_to, left_out, told.source
+
+
+@command(
+    app, "unread", "mark-read",
+    example="channel-adapter unread mark-read reader_1 harbor_news --up-to 12\n"
+    "channel-adapter unread mark-read reader_1 --all",
+)  # fmt: skip
+async def mark_read(
+    run: Run,
+    user: UserArgument,
+    channel: Annotated[str | None, typer.Argument(metavar="[CHANNEL]", help="Slug or id.")] = None,
+    up_to: Annotated[int | None, typer.Option("--up-to", metavar="POST", help="Up to this post's number.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Everything in every channel.")] = False,
+) -> None:
+    """Mark a channel as read for a person, or up to one post of it; read posts never become unread."""
+    if everything == (channel is not None):
+        raise UsageError("give a channel, or --all for every channel", field="channel")
+    if everything and up_to is not None:
+        raise UsageError("--up-to goes with one channel", field="up_to")
+    async with run.adapter() as adapter:
+        if channel is None:
+            marked = await adapter.unread.mark_all_read(user)
+            sentence = f"{user} has read everything; {len(marked):,} channels were not"
+            run.output.one({"user": user, "channels": list(marked)}, sentence)
+        else:
+            left = await adapter.unread.mark_read(user, channel, up_to)
+            run.output.one({"user": user, "channel": channel, "left": left}, f"{left:,} posts are left unread")
+
+
+@command(app, "unread", "sync", example="channel-adapter unread sync reader_1")
+async def sync(run: Run, user: UserArgument) -> Exit:
+    """Make a person's conversation group hold exactly the channels they follow, and say what changed.
+
+    What the person put there by hand stays, unless unread.keep_by_hand is off. A second run changes nothing.
+    """
+    async with run.adapter() as adapter:
+        done = await adapter.unread.sync(user)
+    if run.output.json:
+        run.output.one(done)
+    else:
+        with run.output.items(("conversation", "change", "reason"), empty="nothing to change") as listing:
+            for conversation, change, reason in _changes(done):
+                listing.add(None, conversation, change, reason)
+    return Exit.DONE if done.done else Exit.PARTLY
+
+
+def _changes(done: Synced) -> Iterator[tuple[str, str, str]]:
+    yield from ((each, "put in", "") for each in done.added)
+    yield from ((each, "taken out", "") for each in done.removed)
+    yield from ((each, "kept", "put there by hand") for each in done.kept)
+    yield from ((each, "failed", why) for each, why in done.failed)
+
+
+@command(
+    app, "unread", "sync-all",
+    example="channel-adapter unread sync-all readers.csv\nchannel-adapter unread sync-all readers.csv --cursor 12000",
+)  # fmt: skip
+async def sync_all(
+    run: Run,
+    file: Annotated[str, typer.Argument(metavar="FILE.csv", help="CSV or one id a line; - for stdin.")],
+    cursor: Annotated[int, typer.Option(min=0, help="Go on where an interrupted run said it was.")] = 0,
+) -> Exit:
+    """Do `sync` for everybody in a file, about 190 people a second at the documented limits.
+
+    An interrupted run says where to go on. People the app does not know and lines that cannot be used are reported,
+    and the rest goes on: exit code 3.
+    """
+    with opened(file) as source:
+        total = None if file == STDIN else count_lines(file)
+        async with run.adapter() as adapter:
+            with run.output.progress("synced", total) as progress:
+                job = _SyncAll(progress, run.output.report("problems", {}))
+                people = adapter.unread.sync_many(job.people(read_people(source)), cursor=cursor)
+                run.so_far = lambda: f"{job.sentence()}; go on with --cursor {people.cursor}"
+                await job.follow(people)
+    if not run.output.json:
+        run.output.line(job.sentence())
+    return Exit.PARTLY if job.problems else Exit.DONE
+
+
+class _SyncAll:
+    """Counts what a sync of many changed, and reports everybody for whom it was not done."""
+
+    def __init__(self, progress: Progress, report: ObjectWriter | None) -> None:
+        self._progress = progress
+        self._report = report
+        self._done = self._changed = self._added = self._removed = 0
+        self.problems = 0
+
+    async def people(self, found: Iterator[Person | BrokenLine]) -> AsyncIterator[str]:
+        """The people of the file; broken lines go into the report."""
+        async for each in without_blocking(found):
+            if isinstance(each, BrokenLine):
+                self._problem({"line": each.line}, f"line {each.line}: {each.reason}", each.reason)
+            else:
+                yield each.user
+
+    async def follow(self, people: "PerPerson[Synced]") -> None:
+        """Run the job to its end; whatever stops it, the report is a whole document."""
+        try:
+            async for done in people:
+                self._count(done)
+        finally:
+            await people.aclose()
+            if self._report is not None:
+                self._report.close(
+                    {"people": self._done, "changed": self._changed, "added": self._added, "removed": self._removed,
+                     "cursor": people.cursor}
+                )  # fmt: skip
+
+    def sentence(self) -> str:
+        """`1,000 people: 12 changed, 14 channels put in, 3 taken out, 1 problem`."""
+        changes = f"{self._changed:,} changed, {self._added:,} channels put in, {self._removed:,} taken out"
+        problems = f", {self.problems:,} {'problem' if self.problems == 1 else 'problems'}" if self.problems else ""
+        return f"{self._done:,} {'person' if self._done == 1 else 'people'}: {changes}{problems}"
+
+    def _count(self, done: Synced) -> None:
+        self._done += 1
+        self._changed += done.changed
+        self._added += len(done.added)
+        self._removed += len(done.removed)
+        self._progress.advance()
+        for why in [done.problem] if done.problem else [f"{each}: {why}" for each, why in done.failed]:
+            self._problem({"user": done.user}, f"{done.user}: {why}", why)
+
+    def _problem(self, where: dict[str, Any], line: str, reason: str) -> None:
+        self.problems += 1
+        if self._report is not None:
+            self._report.add({**where, "reason": reason})
+        else:
+            self._progress.say(line)
+
+
+@command(app, "unread", "groups", example="channel-adapter unread groups reader_1")
+async def list_groups(run: Run, user: UserArgument) -> None:
+    """List a person's conversation groups and what is in them."""
+    async with run.adapter() as adapter:
+        with run.output.items(("name", "channels", "others"), empty="no conversation groups") as listing:
+            async for each in adapter.unread.groups(user):
+                listing.add(each, each.name, " ".join(each.channels), " ".join(each.others))
+
+
+@command(app, "unread", "rename", example='channel-adapter unread rename reader_1 "Updates"')
+async def rename(
+    run: Run,
+    user: UserArgument,
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The new name, 32 bytes.")],
+    old: Annotated[str | None, typer.Option(help="The group's name now; else the one in the settings.")] = None,
+) -> None:
+    """Give a person's group another name. Set unread.name as well, or new channels go into a new group."""
+    async with run.adapter() as adapter:
+        renamed = await adapter.unread.rename(user, new, old=old)
+    run.output.one(
+        {"user": user, "name": new, "renamed": renamed}, "renamed" if renamed else "it had that name already"
+    )
+
+
+@command(app, "unread", "remove", example="channel-adapter unread remove reader_1")
+async def remove(
+    run: Run,
+    user: UserArgument,
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Else the one in the settings.")] = None,
+) -> None:
+    """Delete a person's conversation group; the channels in it stay subscribed."""
+    async with run.adapter() as adapter:
+        removed = await adapter.unread.remove(user, name)
+    run.output.one({"user": user, "removed": removed}, "removed" if removed else "there was no such group")
+
+
+@command(app, "unread", "star", example="channel-adapter unread star reader_1 harbor_news")
+async def star(run: Run, user: UserArgument, channel: ChannelArgument, off: _OFF = False) -> None:
+    """Mark a channel as important for a person."""
+    async with run.adapter() as adapter:
+        await adapter.unread.star(user, channel, on=not off)
+        run.output.one(await adapter.unread.marks(user, channel))
+
+
+@command(app, "unread", "hide", example="channel-adapter unread hide reader_1 harbor_news")
+async def hide(run: Run, user: UserArgument, channel: ChannelArgument, off: _OFF = False) -> None:
+    """Mark a channel as hidden from a person's list."""
+    async with run.adapter() as adapter:
+        await adapter.unread.hide(user, channel, on=not off)
+        run.output.one(await adapter.unread.marks(user, channel))
+
+
+@command(app, "unread", "fold", example="channel-adapter unread fold reader_1 harbor_news --off")
+async def fold(run: Run, user: UserArgument, channel: ChannelArgument, off: _OFF = False) -> None:
+    """Mark a channel as folded away in a person's list."""
+    async with run.adapter() as adapter:
+        await adapter.unread.fold(user, channel, on=not off)
+        run.output.one(await adapter.unread.marks(user, channel))
+
+
+@command(app, "unread", "note", example='channel-adapter unread note reader_1 harbor_news "vip"')
+async def note(
+    run: Run,
+    user: UserArgument,
+    channel: ChannelArgument,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help='256 bytes; "" clears it.')],
+) -> None:
+    """Set a text of the app's own on a person's channel."""
+    async with run.adapter() as adapter:
+        await adapter.unread.note(user, channel, text)
+        run.output.one(await adapter.unread.marks(user, channel))
+
+
+@command(app, "unread", "marks", example="channel-adapter unread marks reader_1 harbor_news")
+async def marks(run: Run, user: UserArgument, channel: ChannelArgument) -> None:
+    """Show the marks that a person has on a channel."""
+    async with run.adapter() as adapter:
+        run.output.one(await adapter.unread.marks(user, channel))
