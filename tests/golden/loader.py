@@ -71,4 +71,4 @@ def load(path: Path, root: Path = HERE) -> Golden:
 
 def load_all() -> list[Golden]:
     """Every golden file, by name."""
-    return [load(path) for path in sorted(HERE.glob("*/*.json"))]
+    return [load(path) for path in sorted(HERE.glob("*/*.json")) if path.parent.name != "callbacks"]

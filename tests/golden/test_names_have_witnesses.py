@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from channel_adapter.tencent import codes, wire
 from channel_adapter.tencent.wire.envelope import WireModel
+from tests.golden.callback_loader import load_callbacks
 from tests.golden.loader import load_all
 
 NAMES_WITHOUT_WITNESS = {"original": "ours: inside the Data of a custom element, and never read by the service"}
@@ -102,9 +103,19 @@ def constants_of(module: ModuleType) -> Iterator[tuple[str, object]]:
     return ((name, value) for name, value in vars(module).items() if name.isupper() and not name.startswith("_"))
 
 
-OBJECTS = [item for golden in load_all() for part in (golden.request, golden.reply) for item in objects_in(part)]
+CALLBACKS = load_callbacks()
+OBJECTS = [
+    *(item for golden in load_all() for part in (golden.request, golden.reply) for item in objects_in(part)),
+    *(
+        item
+        for golden in CALLBACKS
+        for part in (golden.query, golden.body, golden.answers)
+        for item in objects_in(part)
+    ),
+]
 NAMES = frozenset(name for item in OBJECTS for name in item)
-VALUES = frozenset(value for item in OBJECTS for value in values_in(item))
+PARAMETERS = frozenset(name for golden in CALLBACKS for name in golden.query)  # of the URL, constants for us
+VALUES = PARAMETERS.union(value for item in OBJECTS for value in values_in(item))
 
 
 def test_every_json_name_of_a_model_is_in_a_file() -> None:

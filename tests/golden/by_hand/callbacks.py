@@ -1,0 +1,204 @@
+"""The events, questions and decisions of the golden webhooks, written by hand. The adapter of these calls as `root`."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from channel_adapter.domain import events as e
+from channel_adapter.domain import questions as q
+from channel_adapter.domain.events import Platform
+from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.domain.post import Post, PostRef, Text
+from channel_adapter.domain.reaction import ReactionChange
+from channel_adapter.domain.subscription import Role
+
+LIGHTHOUSE = ChannelId("@TGS#_lighthouse")
+GAZETTE = "@TOA#_gazette"
+ROOT, KEEPER, MATE, COOK, SAILOR, PIRATE = map(UserId, ("root", "keeper", "mate", "cook", "sailor", "pirate"))
+FOG = (Text("fog"),)
+
+
+def at(seconds: int, milliseconds: int = 0) -> datetime:
+    """The moment so long after 2025-01-04 14:13:20 UTC."""
+    return datetime(2025, 1, 4, 14, 13, 20 + seconds, milliseconds * 1000, tzinfo=UTC)
+
+
+def by_server(moment: datetime | None, by: UserId | None = ROOT, *, own: bool = True) -> dict[str, Any]:
+    return {"at": moment, "platform": Platform.SERVER, "by": by, "own": own}
+
+
+def by_hand(moment: datetime | None, platform: Platform, by: UserId | None = None) -> dict[str, Any]:
+    return {"at": moment, "platform": platform, "by": by}
+
+
+_FOG_LOST: dict[str, Any] = {
+    "channel": LIGHTHOUSE,
+    "author": KEEPER,
+    "parts": FOG,
+    "dedupe": 4294967295,
+    "reason": e.Loss.VANISHED,
+}
+_REACTED: dict[str, Any] = {"channel": LIGHTHOUSE, "ref": PostRef(LIGHTHOUSE, 5)}
+_GAZETTE: dict[str, Any] = {"account": GAZETTE}
+
+EVENTS: Mapping[str, e.Event] = {
+    "Group.CallbackAfterCreateGroup": e.ChannelCreated(
+        **by_server(at(0, 120)), channel=LIGHTHOUSE, name="Lighthouse", owner=KEEPER, users=(MATE,)
+    ),
+    "Group.CallbackAfterNewMemberJoin": e.Subscribed(
+        **by_hand(at(2, 456), Platform.IOS, SAILOR), channel=LIGHTHOUSE, users=(SAILOR,)
+    ),
+    "Group.CallbackAfterNewMemberJoin.invited": e.Subscribed(
+        **by_server(at(2, 456)), channel=LIGHTHOUSE, users=(SAILOR, COOK), invited=True
+    ),
+    "Group.CallbackAfterMemberExit": e.Unsubscribed(
+        **by_hand(at(3, 1), Platform.WEB, SAILOR), channel=LIGHTHOUSE, users=(SAILOR,), reason=e.Departure.LEFT
+    ),
+    "Group.CallbackAfterMemberExit.kicked": e.Unsubscribed(
+        **by_server(at(3, 50)), channel=LIGHTHOUSE, users=(PIRATE,), reason=e.Departure.REMOVED
+    ),
+    "Group.CallbackBeforeSendMsg": e.PostLost(**by_hand(at(4), Platform.WINDOWS, KEEPER), **_FOG_LOST),
+    "Group.CallbackAfterSendMsg": e.PostPublished(
+        **by_server(at(4, 111)),
+        channel=LIGHTHOUSE,
+        post=Post(ref=PostRef(LIGHTHOUSE, 5), author=KEEPER, published_at=at(4), parts=FOG, dedupe=77),
+        app_data="mood=grey",
+    ),
+    "Group.CallbackSendMsgException": e.PostLost(
+        **by_hand(at(5), Platform.MAC, SAILOR),
+        channel=LIGHTHOUSE,
+        author=SAILOR,
+        parts=(Text("let me in"),),
+        dedupe=79,
+        reason=e.Loss.FAILED,
+        code=10017,
+        text="muted",
+    ),
+    "Group.CallbackAfterRecallMsg": e.PostRecalled(
+        **by_hand(at(6), Platform.ANDROID, KEEPER),
+        channel=LIGHTHOUSE,
+        refs=(PostRef(LIGHTHOUSE, 5), PostRef(LIGHTHOUSE, 4)),
+    ),
+    "Group.CallbackAfterModifyMsg": e.PostEdited(
+        **by_hand(at(6, 500), Platform.IOS, MATE),
+        channel=LIGHTHOUSE,
+        ref=PostRef(LIGHTHOUSE, 5),
+        parts=(Text("thick fog"),),
+    ),
+    "Group.CallbackAfterGroupFull": e.ChannelFull(**by_server(at(7), None, own=False), channel=LIGHTHOUSE),
+    "Group.CallbackAfterGroupDestroyed": e.ChannelDeleted(
+        **by_server(at(8), None), channel=LIGHTHOUSE, name="Lighthouse", owner=KEEPER
+    ),
+    "Group.CallbackAfterGroupInfoChanged": e.ChannelChanged(
+        **by_hand(at(9), Platform.WEB, KEEPER),
+        channel=LIGHTHOUSE,
+        name="Light",
+        introduction="a tower",
+        notification="closed on Mondays",
+        avatar="https://example.com/tower.png",
+    ),
+    "Group.CallbackAfterMemberFieldChanged": e.RoleChanged(
+        **by_server(at(10)), channel=LIGHTHOUSE, user=MATE, role=Role.ADMIN
+    ),
+    "Group.CallbackAfterMemberFieldChanged.2024": e.RoleChanged(
+        **by_hand(at(10, 500), Platform.IOS, KEEPER), channel=LIGHTHOUSE, user=MATE, role=Role.SUBSCRIBER
+    ),
+    "Group.CallbackAfterChangeGroupOwner": e.OwnerChanged(
+        **by_server(at(11)), channel=LIGHTHOUSE, old_owner=KEEPER, new_owner=MATE
+    ),
+    "Group.CallbackAfterGroupMsgExtension": e.ReactionChanged(
+        **by_hand(at(12), Platform.ANDROID),
+        **_REACTED,
+        changes=(ReactionChange(SAILOR, ("👍",), 3, by_phone=True),),
+        version=4,
+    ),
+    "Group.CallbackAfterGroupMsgExtension.deleted": e.ReactionChanged(
+        **by_hand(at(12, 100), Platform.ANDROID),
+        **_REACTED,
+        changes=(ReactionChange(SAILOR, (), 5, by_phone=True),),
+        version=5,
+    ),
+    "Group.CallbackAfterGroupMsgExtension.cleared": e.ReactionChanged(
+        **by_server(at(12, 200), None), **_REACTED, changes=(), version=6, cleared=True
+    ),
+    "OfficialAccount.CallbackAfterCreateOfficialAccount": e.OfficialAccountCreated(
+        **by_server(at(20, 100)), **_GAZETTE, name="Harbour Gazette", owner=KEEPER
+    ),
+    "OfficialAccount.CallbackAfterOfficialAccountInfoChanged": e.OfficialAccountChanged(
+        **by_server(at(21)),
+        **_GAZETTE,
+        name="Gazette",
+        introduction="what floats",
+        avatar="https://example.com/g.png",
+        organization="Harbour Board",
+    ),
+    "OfficialAccount.CallbackAfterOfficialAccountDestroyed": e.OfficialAccountDeleted(
+        **by_server(at(29), None), **_GAZETTE, name="Gazette", owner=KEEPER
+    ),
+    "OfficialAccount.CallbackAfterAddSubscriber": e.OfficialAccountSubscribed(
+        **by_hand(at(22, 100), Platform.IOS, SAILOR), **_GAZETTE, users=(SAILOR,)
+    ),
+    "OfficialAccount.CallbackAfterOfficialAccountFull": e.OfficialAccountFull(
+        **by_server(at(23), None, own=False), **_GAZETTE
+    ),
+    "OfficialAccount.CallbackAfterDeleteSubscriber": e.OfficialAccountUnsubscribed(
+        **by_hand(at(24), Platform.ANDROID, SAILOR), **_GAZETTE, users=(SAILOR,)
+    ),
+    "OfficialAccount.CallbackAfterSendMsg": e.OfficialPostPublished(
+        **by_server(at(25, 100), None),
+        **_GAZETTE,
+        key="41_1_1736000025",
+        parts=(Text("extra"),),
+        published_at=at(25),
+        app_data="issue=1",
+    ),
+    "OfficialAccount.CallbackAfterMsgWithDraw": e.OfficialPostRecalled(
+        **by_server(at(26), None), **_GAZETTE, keys=("41_1_1736000025",)
+    ),
+    "Alert.RequestOverLimit": e.RateAlarm(
+        **by_server(None, None, own=False),
+        service="group_open_http_svc",
+        command="send_group_msg",
+        calls=180,
+        allowed=200,
+    ),
+}
+"""By name of the file; what is not here is about no channel, and so Other."""
+
+QUESTIONS: Mapping[str, q.Question] = {
+    "Group.CallbackBeforeCreateGroup": q.CreateRequest(
+        **by_hand(at(0, 1), Platform.ANDROID, KEEPER), name="Lighthouse", owner=KEEPER, users=(MATE, COOK)
+    ),
+    "Group.CallbackBeforeApplyJoinGroup": q.SubscribeRequest(
+        **by_hand(at(1, 1), Platform.IPAD, SAILOR), channel=LIGHTHOUSE, users=(SAILOR,)
+    ),
+    "Group.CallbackBeforeInviteJoinGroup": q.SubscribeRequest(
+        **by_server(at(1, 100)), channel=LIGHTHOUSE, users=(SAILOR, PIRATE), invited=True
+    ),
+    "Group.CallbackBeforeSendMsg": q.PostDraft(
+        **by_hand(at(4), Platform.WINDOWS, KEEPER), channel=LIGHTHOUSE, author=KEEPER, parts=FOG, app_data="mood=grey"
+    ),
+    "OfficialAccount.CallbackBeforeCreateOfficialAccount": q.OfficialCreateRequest(
+        **by_server(at(20)), name="Harbour Gazette", owner=KEEPER
+    ),
+    "OfficialAccount.CallbackBeforeAddSubscriber": q.OfficialSubscribeRequest(
+        **by_server(at(22)), **_GAZETTE, users=(SAILOR, PIRATE)
+    ),
+    "OfficialAccount.CallbackBeforeSendMsg": q.OfficialPostDraft(
+        **by_server(at(25), None), **_GAZETTE, parts=(Text("extra"),), app_data="issue=1"
+    ),
+}
+
+DECISIONS: Mapping[str, dict[str, q.Decision]] = {
+    "*": {
+        "allow": q.Allow(),
+        "refuse": q.Refuse(),
+        "drop": q.Drop(),
+        "some": q.RefuseSome((PIRATE,)),
+        "rewrite": q.Rewrite(Text("haze"), "mood=blue"),
+    },
+    "Group.CallbackBeforeCreateGroup": {"own_code": q.Refuse("ask the harbour master", 10100)},
+    "Group.CallbackBeforeApplyJoinGroup": {"own_code": q.Refuse("crew only", 10200)},
+    "Group.CallbackBeforeSendMsg": {"own_code": q.Refuse("no fog today", 10150)},
+}
+"""By name of the file, or for all, and by name of the answer there."""

@@ -1,0 +1,152 @@
+"""Golden webhooks: our models know every member of them, and make of them what is written by hand."""
+
+from typing import Any
+
+import orjson
+import pytest
+from pydantic import SecretStr
+
+from channel_adapter.domain.events import Other
+from channel_adapter.domain.questions import (
+    Decision,
+    Drop,
+    OfficialSubscribeRequest,
+    Question,
+    Refuse,
+    RefuseSome,
+    Rewrite,
+)
+from channel_adapter.errors import InvalidError
+from channel_adapter.mapping.callback_event import to_event
+from channel_adapter.mapping.callback_question import to_question, to_reply
+from channel_adapter.tencent import limits
+from channel_adapter.tencent.wire.callback_samples import samples
+from channel_adapter.tencent.wire.callbacks import MODELS, is_before, read
+from channel_adapter.tencent.wire.envelope import WireModel
+from channel_adapter.webhooks.answers import ALLOWED, REFUSED, CallbackAnswer
+from channel_adapter.webhooks.parse import parse
+from channel_adapter.webhooks.verify import read_query, verify
+from tests.golden.by_hand.callbacks import DECISIONS, EVENTS, QUESTIONS
+from tests.golden.callback_loader import GoldenCallback, load_callbacks
+
+GOLDEN = load_callbacks()
+NAMED = {golden.name: golden for golden in GOLDEN}
+NOT_DESCRIBED = {"Group.CallbackAfterMemberExit.kicked": {"ToSomebody"}}
+each = pytest.mark.parametrize("golden", GOLDEN, ids=lambda golden: golden.name)
+
+
+def unknown_members(model: Any) -> set[str]:
+    """Names in the model and in everything inside it that no field has."""
+    if isinstance(model, list):
+        return set().union(*map(unknown_members, model))
+    if not isinstance(model, WireModel):
+        return set()
+    inside = set().union(*(unknown_members(getattr(model, name)) for name in type(model).model_fields))
+    return set(model.model_extra or ()) | inside
+
+
+def test_every_command_has_a_file_and_every_file_a_model() -> None:
+    assert {golden.command for golden in GOLDEN} == MODELS.keys() == samples().keys()
+
+
+@each
+def test_the_model_knows_every_member_and_writes_it_back(golden: GoldenCallback) -> None:
+    model = read(golden.body)
+    assert model is not None
+    assert unknown_members(model) == NOT_DESCRIBED.get(golden.name, set())
+    assert model.to_wire() == {**golden.body, **golden.respelt}
+    assert orjson.loads(model.to_json()) == model.to_wire()
+
+
+@each
+def test_the_request_is_taken(golden: GoldenCallback) -> None:
+    query = read_query(golden.query.items())
+    tokens = [SecretStr("orchid-7f")] if "Sign" in golden.query else []
+    verify(query, sdkappid=1400000001, tokens=tokens, now=1700000000)
+    got = parse(query, golden.body_bytes, now=1736000000)
+    assert (got.command, got.body, got.is_before) == (golden.command, golden.body, "Before" in golden.command)
+    assert got.order_key == golden.body.get("GroupId", golden.body.get("Official_Account", ""))
+
+
+@each
+def test_the_event_is_the_one_written_by_hand(golden: GoldenCallback) -> None:
+    event = to_event(golden.command, golden.body, read_query(golden.query.items()), admin="root")
+    if golden.name in EVENTS:
+        assert event == EVENTS[golden.name]
+    else:
+        assert isinstance(event, Other)
+        assert (event.command, event.body, event.about) == (
+            golden.command, golden.body, golden.body.get("GroupId", ""),
+        )  # fmt: skip
+
+
+@each
+def test_the_question_is_the_one_written_by_hand(golden: GoldenCallback) -> None:
+    question = to_question(golden.command, golden.body, read_query(golden.query.items()), admin="root")
+    assert question == QUESTIONS.get(golden.name)
+    assert bool(golden.answers) == is_before(golden.command)
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [(golden.name, answer) for golden in GOLDEN for answer in golden.answers if golden.name in QUESTIONS],
+)
+def test_a_decision_is_answered_like_this(name: str, answer: str) -> None:
+    decision = (DECISIONS["*"] | DECISIONS.get(name, {}))[answer]
+    given = CallbackAnswer.of(to_reply(QUESTIONS[name], decision, limits.MESSAGE_BYTES_SAFE))
+    assert orjson.loads(given.to_json()) == NAMED[name].answers[answer]
+    assert given.outcome == {
+        "allow": "allowed", "refuse": "refused", "own_code": "refused", "drop": "dropped", "some": "partly",
+        "rewrite": "rewritten",
+    }[answer]  # fmt: skip
+    assert given.allows == (answer in ("allow", "some", "rewrite"))
+
+
+def test_the_two_answers_that_are_always_the_same() -> None:
+    assert orjson.loads(ALLOWED.to_json()) == NAMED["Group.CallbackBeforeCreateTopic"].answers["allow"]
+    assert orjson.loads(REFUSED.to_json()) == NAMED["Group.CallbackBeforeSendMsg"].answers["refuse"]
+
+
+def test_decisions_that_a_question_cannot_have() -> None:
+    joining = QUESTIONS["Group.CallbackBeforeInviteJoinGroup"]
+    posting = QUESTIONS["Group.CallbackBeforeSendMsg"]
+    impossible: list[tuple[Question, Decision]] = [
+        (joining, Drop()), (joining, Rewrite(app_data="x")), (posting, RefuseSome(())), (posting, Refuse("", 10099)),
+        (posting, Refuse("", 10201)), (posting, Refuse("", 0)),
+    ]  # fmt: skip
+    for question, decision in impossible:
+        with pytest.raises(InvalidError):
+            to_reply(question, decision, limits.MESSAGE_BYTES_SAFE)
+
+
+def test_refusing_everybody_is_a_refusal() -> None:
+    question = QUESTIONS["OfficialAccount.CallbackBeforeAddSubscriber"]
+    assert isinstance(question, OfficialSubscribeRequest)
+    everybody = to_reply(question, RefuseSome(question.users), limits.MESSAGE_BYTES_SAFE)
+    assert (everybody.error_code, everybody.refused_members) == (1, None)
+    nobody = to_reply(question, RefuseSome(()), limits.MESSAGE_BYTES_SAFE)
+    assert (nobody.error_code, nobody.refused_members) == (0, None)
+
+
+def test_official_accounts_have_no_codes_of_the_app() -> None:
+    question = QUESTIONS["OfficialAccount.CallbackBeforeSendMsg"]
+    assert to_reply(question, Refuse("no", 10150), limits.MESSAGE_BYTES_SAFE).error_code == 1
+
+
+def type_names(value: Any) -> Any:
+    """The shape of a JSON value: names and types."""
+    if isinstance(value, dict):
+        return {name: type_names(held) for name, held in value.items()}
+    if isinstance(value, list):
+        return [type_names(value[0])] if value else []
+    return type(value).__name__
+
+
+@pytest.mark.parametrize("command", sorted(MODELS))
+def test_the_samples_that_are_sent_by_hand_look_like_the_files(command: str) -> None:
+    cases = [golden.body | golden.respelt for golden in GOLDEN if golden.command == command]
+    for name, value in samples()[command].body.items():
+        if name == "MsgBody":
+            continue
+        shapes = [type_names(case[name]) for case in cases if name in case]
+        assert type_names(value) in shapes or (value == [] and list in map(type, shapes)), f"{command}: {name}"
