@@ -163,7 +163,7 @@ def difference(wanted: Profile, channel: Channel) -> Profile:
     )
 
 
-def fields_of(profile: groups.GroupProfile) -> dict[str, str]:
+def fields_of(profile: groups.GroupProfile | groups.GroupTag) -> dict[str, str]:
     """Custom fields by key. An absent field, an empty list and a missing list all mean "not tagged" [groups 5.2]."""
     return {item.key: item.value for item in profile.app_defined_data or ()}
 

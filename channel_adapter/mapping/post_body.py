@@ -31,11 +31,16 @@ def to_elements(
     carries one [doc 33527]), a body over `max_bytes` of JSON.
     """
     parts = _parts(content)
-    if sum(isinstance(part, _CARRIERS_OF_CUSTOM) for part in parts) > 1:
+    if len(parts) > 1 and sum(isinstance(part, _CARRIERS_OF_CUSTOM) for part in parts) > 1:
         raise InvalidError("a post carries one custom element or article, not more", field="content", limit=1)
     elements = [element for part in parts for element in _encode(part)]
+    _check_size(elements, max_bytes)
+    return elements, parts if all(type(part) is p.Text for part in parts) else from_elements(elements)
+
+
+def _check_size(elements: list[w.Element], max_bytes: int) -> None:
     try:
-        size = sum(len(element.to_json()) for element in elements) + len(elements) + 1  # as an array, with its commas
+        size = sum([len(element.to_json()) for element in elements]) + len(elements) + 1  # as an array, with its commas
     except (PydanticSerializationError, TypeError, ValueError):
         raise InvalidError("content holds something that JSON cannot hold", field="content") from None
     if size > max_bytes:
@@ -45,8 +50,6 @@ def to_elements(
             limit=max_bytes,
             size=size,
         )
-    plain = all(type(part) is p.Text for part in parts)
-    return elements, parts if plain else from_elements(elements)
 
 
 def from_elements(elements: Sequence[w.ReceivedElement]) -> tuple[p.Content, ...]:
@@ -80,11 +83,11 @@ def _parts(content: p.Content | Sequence[p.Content]) -> tuple[p.Content, ...]:
 
 def _joined(parts: list[p.Content]) -> tuple[p.Content, ...]:
     """A text and a picture and nothing else are one TextAndImage: on the wire the two cannot be told apart."""
-    match parts:
-        case [p.Text(text=text), p.Image() as image]:
-            return (p.TextAndImage(text, image),)
-        case _:
-            return tuple(parts)
+    if len(parts) == 2:
+        first, second = parts
+        if isinstance(first, p.Text) and isinstance(second, p.Image):
+            return (p.TextAndImage(first.text, second),)
+    return tuple(parts)
 
 
 def _element(kind: str, content: WireModel) -> w.Element:
@@ -97,7 +100,7 @@ def _uuid(url: str) -> str:
 
 
 def _encode_text(part: p.Text) -> list[w.Element]:
-    return [_element(w.TEXT, w.TextContent(text=require_text(part.text, "text", empty=False)))]
+    return [w.text_element(require_text(part.text, "text", empty=False))]
 
 
 def _encode_image(part: p.Image) -> list[w.Element]:

@@ -46,8 +46,13 @@ class Tag:
         return ";".join([*parts, *self.others])
 
 
+_PLAIN_TAG: Final = Tag()
+
+
 def read_tag(value: str) -> Tag | None:
     """The parts of a tag; None when this is no tag of a channel, and the group none of ours."""
+    if value == KIND:
+        return _PLAIN_TAG
     kind, *parts = value.split(";")
     if kind != KIND:
         return None

@@ -21,6 +21,8 @@ from channel_adapter.tencent.catalog import GET_GROUP_INFO
 from channel_adapter.tencent.clock import Clock
 from channel_adapter.tencent.wire import groups
 
+GET_GROUP_TAGS = GET_GROUP_INFO.read_as(groups.GroupTagsReply)
+
 ABSENT = frozenset({codes.NO_SUCH_GROUP, codes.BAD_GROUP_ID})
 
 
@@ -99,7 +101,7 @@ class Directory:
             entry = None
         if entry is None or (entry.is_channel and not entry.owner_known):
             changes = self._changes
-            entry = self._remember(await self._one(channel), changes, base=True)
+            entry = self._remember(await self._one(channel), changes)
         if not entry.is_channel:
             raise no_such_channel(channel)
         return entry
@@ -119,40 +121,44 @@ class Directory:
 
     async def _read_batch(self, channels: Sequence[ChannelId]) -> list[Channel]:
         changes = self._changes
-        found = [self._channel(item, changes) for item in await self._info(channels, base=True)]
+        found = [self._channel(item, changes) for item in await self._info(channels)]
         return [channel for channel in found if channel is not None]
 
     async def _read_tags(self, channels: Sequence[ChannelId]) -> dict[ChannelId, Entry]:
         changes = self._changes
-        items = await self._info(channels, base=False)
-        return {ChannelId(item.group_id): self._remember(item, changes, base=False) for item in items}
+        reply = await self._gateway.call(GET_GROUP_TAGS, channel_group.info_request(channels, self.keys, base=False))
+        self._check(reply.group_info)
+        return {ChannelId(item.group_id): self._remember(item, changes) for item in reply.group_info}
 
     async def _one(self, channel: ChannelId) -> groups.GroupInfo:
-        items = await self._info([channel], base=True)
+        items = await self._info([channel])
         return items[0] if items else groups.GroupInfo(group_id=channel, error_code=codes.NO_SUCH_GROUP)
 
-    async def _info(self, channels: Sequence[ChannelId], *, base: bool) -> list[groups.GroupInfo]:
-        request = channel_group.info_request(channels, self.keys, base=base)
-        reply = await self._gateway.call(GET_GROUP_INFO, request)
-        for item in reply.group_info:
-            if item.error_code != 0 and item.error_code not in ABSENT:
-                raise self._gateway.item_error(GET_GROUP_INFO, item.error_code, item.error_info)
+    async def _info(self, channels: Sequence[ChannelId]) -> list[groups.GroupInfo]:
+        reply = await self._gateway.call(GET_GROUP_INFO, channel_group.info_request(channels, self.keys))
+        self._check(reply.group_info)
         return reply.group_info
 
+    def _check(self, items: Iterable[groups.GroupInfo | groups.GroupTag]) -> None:
+        for item in items:
+            if item.error_code != 0 and item.error_code not in ABSENT:
+                raise self._gateway.item_error(GET_GROUP_INFO, item.error_code, item.error_info)
+
     def _channel(self, item: groups.GroupInfo, changes: int) -> Channel | None:
-        entry = self._remember(item, changes, base=True)
+        entry = self._remember(item, changes)
         if not entry.is_channel:
             return None
         return channel_group.to_channel(ChannelId(item.group_id), item, entry.fields, self.keys)
 
-    def _remember(self, item: groups.GroupInfo, changes: int, *, base: bool) -> Entry:
+    def _remember(self, item: groups.GroupInfo | groups.GroupTag, changes: int) -> Entry:
         fields = channel_group.fields_of(item)
+        owner = item.owner_account if isinstance(item, groups.GroupInfo) else None
         entry = Entry(
             item.error_code == 0 and channel_group.is_channel(fields, self.keys),
             fields,
             self._clock.monotonic(),
-            UserId(item.owner_account) if item.owner_account else None,
-            owner_known=base,
+            UserId(owner) if owner else None,
+            isinstance(item, groups.GroupInfo),
         )
         if changes == self._changes:
             self._cache[ChannelId(item.group_id)] = entry

@@ -9,6 +9,7 @@ from channel_adapter.tencent.wire.envelope import Reply, WireModel
 
 RequestT = TypeVar("RequestT", bound=WireModel)
 ReplyT = TypeVar("ReplyT", bound=Reply)
+PartT = TypeVar("PartT", bound=Reply)
 
 
 class Retry(StrEnum):
@@ -42,6 +43,20 @@ class Command(Generic[RequestT, ReplyT]):
     source: str
     calls_per_second: int = limits.CALLS_PER_SECOND
     batch: int | None = None
+
+    def read_as(self, reply: type[PartT]) -> "Command[RequestT, PartT]":
+        """The same command with another model of its answer, for callers who ask for a part of it."""
+        return Command(
+            self.service,
+            self.name,
+            self.request,
+            reply,
+            self.retry,
+            self.community,
+            self.source,
+            self.calls_per_second,
+            self.batch,
+        )
 
     @property
     def path(self) -> str:

@@ -136,9 +136,13 @@ class KeyedLimiter:
 
     async def acquire(self, key: str, *, timeout: float) -> None:  # noqa: ASYNC109 - decides, not cancels
         """Wait for a turn of this key. Raises TurnTooLate at once if that would take over `timeout` seconds."""
+        wait = self.book(key, timeout)
+        if wait:
+            await self._clock.sleep(wait)
+
+    def book(self, key: str, longest: float) -> float:
+        """Seconds until the turn of this key that is booked herewith. Raises TurnTooLate above `longest`."""
         bucket = self._buckets.get(key)
         if bucket is None:
             bucket = self._buckets[key] = Bucket(self._rate)
-        wait = bucket.book(self._clock.monotonic(), timeout)
-        if wait:
-            await self._clock.sleep(wait)
+        return bucket.book(self._clock.monotonic(), longest)

@@ -3,7 +3,7 @@
 Kept as data: the service stores unknown elements as they are, so nothing here refuses or drops one.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from pydantic import Field
 
@@ -41,6 +41,14 @@ class Element(ReceivedElement):
 
 class TextContent(WireModel):
     text: str = Field(alias="Text")
+
+
+_TEXT_MEMBER: Final = TextContent.model_fields["text"].alias or ""
+
+
+def text_element(text: str) -> Element:
+    """By far the commonest element, without a model of its content on the way."""
+    return Element(msg_type=TEXT, msg_content={_TEXT_MEMBER: text})
 
 
 class FaceContent(WireModel):
