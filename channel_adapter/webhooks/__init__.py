@@ -1,1 +1,19 @@
-"""Callbacks of the service, in: verified, parsed, kept, turned into events of channels."""
+"""Webhooks in: verified, understood, kept, and handed to the app's handlers. `application` mounts the receiver."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from channel_adapter.webhooks.memory_inbox import MemoryInbox
+    from channel_adapter.webhooks.receiver import application
+    from channel_adapter.webhooks.server import serve
+
+__all__ = ["MemoryInbox", "application", "serve"]
+
+_HOMES = {"MemoryInbox": "memory_inbox", "application": "receiver", "serve": "server"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

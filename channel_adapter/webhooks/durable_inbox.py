@@ -1,0 +1,275 @@
+"""An inbox that does not forget: an event is in the database before it is acknowledged, and handled whoever is killed.
+
+Requests that come together are stored together, as one DBOS workflow: its arguments are the events. The workflow makes
+their keys known, leaves out repeats, lets each event wait for its turn, and ends when all are handled or given up.
+Every step that succeeded is recorded by the key of its event. A workflow of a killed process is taken over by another
+receiver of the same database, or by the next one that starts; what is recorded does not run again.
+"""
+
+import asyncio
+import contextlib
+import secrets
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import orjson
+import structlog
+from dbos import DBOS, SetWorkflowID
+
+from channel_adapter.durable import Durable, Feature
+from channel_adapter.errors import ChannelAdapterError
+from channel_adapter.store.engine import Database
+from channel_adapter.tencent.clock import Clock, SystemClock
+from channel_adapter.tencent.redaction import redact_text
+from channel_adapter.webhooks import counters as names
+from channel_adapter.webhooks.counters import Counters
+from channel_adapter.webhooks.handling import Handling, Patience
+from channel_adapter.webhooks.inbox import DeadLetter, NotStoredError, Plan, Step, Task
+from channel_adapter.webhooks.inbox_table import AREA, DEAD, HANDLED, InboxTable
+from channel_adapter.webhooks.intake import Intake
+from channel_adapter.webhooks.lines import Lines
+from channel_adapter.webhooks.parse import Received
+
+BATCH: Final = "webhooks.batch"
+FEATURE: Final = Feature("webhooks", (BATCH,))
+WAITING: Final = 20_000
+"""Events that may wait in one process before it takes no more."""
+_TELL_SECONDS: Final = 2.0
+_TIDY_SECONDS: Final = 60.0
+_FINISHED_KEPT: Final = 600.0
+_TIDIED_AT_ONCE: Final = 500
+_WRITE_AGAIN_SECONDS: Final = 1.0
+
+_log = structlog.stdlib.get_logger("channel_adapter.webhooks")
+_inbox: "DurableInbox | None" = None  # DBOS calls functions of modules; this is what they work for
+
+
+@DBOS.workflow(name=BATCH, max_recovery_attempts=1_000_000)
+async def handle_batch(documents: list[str]) -> int:
+    """Handle the events of one batch; how many were new."""
+    if _inbox is None:
+        raise asyncio.CancelledError  # stays to be taken over
+    return await _inbox.handle_batch(DBOS.workflow_id or "", documents)
+
+
+class DurableInbox:
+    """On SQLite for one receiver, on PostgreSQL for several: they share the events and take over from each other."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        patience: Patience | None = None,
+        window: float = 0.05,
+        at_once: int = 64,
+        remember_seconds: float = 86_400.0,
+        counters: Counters | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.counters = counters or Counters()
+        self._url = url
+        self._patience = patience or Patience()
+        self._window = window
+        self._at_once = at_once
+        self._remember = remember_seconds
+        self._clock = clock or SystemClock()
+        self._ready = asyncio.Event()
+        self._intake = Intake(self._begin)
+        self._chores: list[asyncio.Task[None]] = []
+        self._batches: set[asyncio.Task[int]] = set()
+        self._database: Database | None = None
+        self._durable: Durable | None = None
+
+    async def start(self, plan: Plan) -> None:
+        """See Inbox. What earlier receivers left is handled too."""
+        global _inbox  # noqa: PLW0603 - see there
+        if _inbox is not None:
+            raise RuntimeError("one process has one durable inbox")
+        _inbox = self
+        try:
+            self._database = Database(self._url)
+            self._table = InboxTable(self._database)
+            await self._database.prepare(AREA)
+            handling = Handling(self, plan, self._patience, self.counters, self._clock, at_once=self._at_once)
+            self._lines = Lines(handling.handle, window=self._window, clock=self._clock)
+            self._ready.set()
+            self._durable = await Durable.start(self._url, FEATURE)
+        except BaseException:
+            await self.stop()
+            raise
+        self._chores = [asyncio.ensure_future(chore()) for chore in (self._keep_telling, self._keep_tidy)]
+
+    async def store(self, received: Received) -> bool:
+        """See Inbox. Back when the event is committed; a repeat that only the database knows counts as new here."""
+        if self._durable is None:
+            raise NotStoredError("the inbox is not running")
+        if len(self._lines) >= WAITING:
+            raise NotStoredError("too many events wait")
+        new = await self._intake.store(received.dedupe_key, _document(received))
+        if not new:
+            self.counters.add(names.DUPLICATES)
+        return new
+
+    @property
+    def lag(self) -> float:
+        """Seconds that the oldest event waiting in this process has waited."""
+        oldest = self._lines.oldest if self._durable is not None else None
+        return 0.0 if oldest is None else max(0.0, self._clock.now() - oldest)
+
+    async def idle(self) -> None:
+        """See Inbox."""
+        await self._intake.idle()
+        while self._batches:
+            await asyncio.wait(set(self._batches))
+
+    async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
+        """See Inbox."""
+        rows = await self._table.rows([DEAD], limit=limit)
+        return [DeadLetter(r.key, r.command, r.channel, r.reason or "", r.attempts, r.received_at) for r in rows]
+
+    async def retry(self, key: str) -> bool:
+        """See Inbox."""
+        batch = _new_batch()
+        document = await self._table.revive(key, batch)
+        if document is not None:
+            await self._begin([document], batch)
+        return document is not None
+
+    async def drop(self, key: str) -> bool:
+        """See Inbox."""
+        return await self._table.drop(key)
+
+    async def stop(self) -> None:
+        """See Inbox."""
+        global _inbox  # noqa: PLW0603 - as above
+        for chore in self._chores:
+            chore.cancel()
+        await asyncio.gather(*self._chores, return_exceptions=True)
+        await self._intake.stop()
+        if self._ready.is_set():
+            await self._lines.stop()
+        for batch in list(self._batches):
+            batch.cancel()
+        await asyncio.gather(*self._batches, return_exceptions=True)
+        durable, self._durable = self._durable, None
+        if durable is not None:
+            with contextlib.suppress(ChannelAdapterError):
+                await self._tell()
+            await durable.stop()
+        if self._database is not None:
+            await self._database.close()
+        if _inbox is self:
+            _inbox = None
+
+    async def _begin(self, documents: list[str], batch: str | None = None) -> None:
+        """Back when DBOS has committed the batch, which then runs."""
+        with SetWorkflowID(batch or _new_batch()):
+            await DBOS.start_workflow_async(handle_batch, documents)
+
+    async def handle_batch(self, batch: str, documents: list[str]) -> int:
+        """The body of the workflow."""
+        work = asyncio.ensure_future(self._handle_batch(batch, documents))
+        self._batches.add(work)
+        work.add_done_callback(self._batches.discard)
+        return await work
+
+    async def _handle_batch(self, batch: str, documents: list[str]) -> int:
+        events = {event.dedupe_key: (event, document) for document in documents for event in [_event(document)]}
+        rows = [
+            {
+                "key": key,
+                "command": event.command,
+                "channel": event.order_key,
+                "document": document,
+                "received_at": event.received_at,
+            }
+            for key, (event, document) in sorted(events.items())  # everybody locks rows in the same order
+        ]
+        claims = await self._insist(lambda: self._table.claim(batch, rows))
+        self.counters.add(names.DUPLICATES, len(documents) - len(claims))
+        places = [self._lines.put(Task(events[c.key][0], c.attempts, set(c.done))) for c in claims]
+        if places:
+            await asyncio.gather(*places)
+        return len(claims)
+
+    async def advance(self, task: Task, step: Step | None, *, last: bool) -> None:
+        """See Ledger. A step that has run is recorded however long that takes: it must not run again."""
+        key, done = task.received.dedupe_key, sorted({*task.done, *({step.name} if step else ())})
+        values: dict[str, Any] = {"done": "\n".join(done), **({"state": HANDLED} if last else {})}
+        if step is None or not step.transaction:
+            if step is not None:
+                await step.run(None)
+            await self._insist(lambda: self._table.mark(key, **values))
+            return
+        async with self._table.database.writing() as connection:
+            if await self._table.mark_within(connection, key, **values):
+                await step.run(connection)
+
+    async def failed(self, task: Task, reason: str, *, dead: bool) -> None:
+        """See Ledger."""
+        state = {"state": DEAD} if dead else {}
+        await self._table.mark(task.received.dedupe_key, attempts=task.attempts, reason=reason, **state)
+
+    async def _insist(self, write: Any) -> Any:
+        while True:
+            try:
+                return await write()
+            except ChannelAdapterError as trouble:
+                _log.warning("webhooks.ledger_failed", reason=redact_text(trouble.message)[:300])
+                await asyncio.sleep(_WRITE_AGAIN_SECONDS)
+
+    async def _keep_telling(self) -> None:
+        while True:
+            await asyncio.sleep(_TELL_SECONDS)
+            with contextlib.suppress(ChannelAdapterError):
+                await self._tell()
+
+    async def _tell(self) -> None:
+        news = self.counters.news()
+        if news:
+            try:
+                await self._table.add_counts(news)
+            except ChannelAdapterError:
+                self.counters.give_back(news)
+                raise
+
+    async def _keep_tidy(self) -> None:
+        while True:
+            await asyncio.sleep(_TIDY_SECONDS)
+            try:
+                await self._table.forget(self._clock.now() - self._remember)
+                await self._forget_finished()
+            except Exception as trouble:  # noqa: BLE001 - tidying can wait; the inbox goes on
+                _log.warning("webhooks.tidying_failed", reason=redact_text(str(trouble))[:300])
+
+    async def _forget_finished(self) -> None:
+        """Delete workflows that are through: the table knows all that matters of them."""
+        if self._durable is None:
+            return
+        before = _iso(self._clock.now() - _FINISHED_KEPT)
+        while True:
+            done = await DBOS.list_workflows_async(
+                name=BATCH, status="SUCCESS", completed_before=before, limit=_TIDIED_AT_ONCE,
+                load_input=False, load_output=False,
+            )  # fmt: skip
+            if done:
+                await DBOS.delete_workflows_async([row.workflow_id for row in done])
+            if len(done) < _TIDIED_AT_ONCE:
+                return
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
+
+
+def _new_batch() -> str:
+    return f"webhooks:{secrets.token_hex(12)}"
+
+
+def _document(received: Received) -> str:
+    values = {name: getattr(received, name) for name in Received.__slots__}
+    return orjson.dumps(values).decode()
+
+
+def _event(document: str) -> Received:
+    return Received(**orjson.loads(document))

@@ -1,0 +1,127 @@
+"""`adapter.events`: what happens on phones and elsewhere, handed to functions or to a loop.
+
+A handler that raises is tried again later, with its event; one that returned never hears of that event again. Handlers
+of one event run one after the other, in the order of their registration; so do events of one channel.
+"""
+
+import asyncio
+import functools
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from channel_adapter.domain.events import Event
+from channel_adapter.webhooks.inbox import Step
+from channel_adapter.webhooks.parse import Received
+
+if TYPE_CHECKING:
+    from channel_adapter.webhooks.pipeline import Pipeline
+
+EventT = TypeVar("EventT", bound=Event)
+HandlerT = TypeVar("HandlerT", bound=Callable[..., Any])
+
+_current: ContextVar[Received | None] = ContextVar("channel_adapter_webhook", default=None)
+
+
+class _Handler(NamedTuple):
+    kinds: tuple[type[Event], ...]
+    function: Callable[..., Any]
+    name: str
+    transaction: bool
+
+
+class Events:
+    """Registers handlers and hands events to them; a receiver does the rest: `webhooks serve` or `application`."""
+
+    def __init__(self, pipeline: "Pipeline") -> None:
+        self._pipeline = pipeline
+        self._handlers: list[_Handler] = []
+
+    def on(self, *kinds: type[Event], transaction: bool = False) -> Callable[[HandlerT], HandlerT]:
+        """Register a coroutine or a plain function, which must not block; without kinds it hears everything.
+
+        With `transaction` it is called with a second argument, a SQLAlchemy connection to the inbox's database: what it
+        writes there and the record that it ran are committed together, so that it has its effect exactly once. In a
+        memory inbox that argument is None. TypeError for what is no event.
+        """
+        for kind in kinds:
+            if not (isinstance(kind, type) and issubclass(kind, Event)):
+                raise TypeError(f"{kind!r} is no event; see channel_adapter.domain.events")
+
+        def register(function: HandlerT) -> HandlerT:
+            self._handlers.append(_Handler(kinds or (Event,), function, self._name_of(function), transaction))
+            return function
+
+        return register
+
+    def _name_of(self, function: Callable[..., Any]) -> str:
+        """The same name after a restart, as long as the function keeps its own."""
+        inner = inspect.unwrap(function)
+        base = f"{getattr(inner, '__module__', '')}.{getattr(inner, '__qualname__', type(inner).__qualname__)}"
+        taken = sum(handler.name.partition("#")[0] == base for handler in self._handlers)
+        return f"{base}#{taken}" if taken else base
+
+    def stream(self, *kinds: type[Event]) -> AsyncIterator[Event]:
+        """Events as they are handled, from now on; for `async for`.
+
+        An event counts as handled when the loop asks for the next one or is left. A slow loop slows its channels.
+        """
+        waiting: asyncio.Queue[tuple[Event, asyncio.Future[None]]] = asyncio.Queue()
+
+        async def hand_over(event: Event) -> None:
+            taken = asyncio.get_running_loop().create_future()
+            waiting.put_nowait((event, taken))
+            await taken
+
+        handler = _Handler(kinds or (Event,), hand_over, self._name_of(hand_over), transaction=False)
+        self._handlers.append(handler)
+        return self._run_stream(handler, waiting)
+
+    async def _run_stream(
+        self, handler: _Handler, waiting: "asyncio.Queue[tuple[Event, asyncio.Future[None]]]"
+    ) -> AsyncIterator[Event]:
+        try:
+            while True:
+                event, taken = await waiting.get()
+                try:
+                    yield event
+                finally:
+                    if not taken.done():
+                        taken.set_result(None)
+        finally:
+            self._handlers.remove(handler)
+            while not waiting.empty():
+                _, taken = waiting.get_nowait()
+                if not taken.done():
+                    taken.set_result(None)
+
+    @property
+    def key(self) -> str | None:
+        """In a handler: the name of its event, the same in every attempt and for every repeat; else None.
+
+        For effects that are done once by their key: an insert that ignores a conflict, an idempotency key.
+        """
+        received = _current.get()
+        return None if received is None else received.dedupe_key
+
+    async def plan(self, received: Received) -> Sequence[Step]:
+        """What an inbox has to run for a webhook. The adapter's own work has been done when this returns."""
+        event = await self._pipeline.handle(received)
+        if event is None:
+            return ()
+        return [
+            Step(handler.name, functools.partial(_call, handler, event, received), handler.transaction)
+            for handler in self._handlers
+            if isinstance(event, handler.kinds)
+        ]
+
+
+async def _call(handler: _Handler, event: Event, received: Received, connection: Any) -> None:
+    token = _current.set(received)
+    try:
+        result = handler.function(event, connection) if handler.transaction else handler.function(event)
+        if isinstance(result, Awaitable):
+            await result
+    finally:
+        _current.reset(token)

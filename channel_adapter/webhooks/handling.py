@@ -1,0 +1,100 @@
+"""From a stored event to a handled one: attempts, waits between them, and when to give up. Both inboxes share it."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from channel_adapter.errors import ChannelAdapterError
+from channel_adapter.tencent.clock import Clock
+from channel_adapter.tencent.redaction import redact_text
+from channel_adapter.webhooks import counters as names
+from channel_adapter.webhooks.counters import Counters
+from channel_adapter.webhooks.inbox import Ledger, Plan, Step, Task
+
+LONGEST_WAIT: Final = 60.0
+_REASON_LENGTH: Final = 300
+_LEDGER_WAIT: Final = 1.0
+
+_log = structlog.stdlib.get_logger("channel_adapter.webhooks")
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How often an event is tried, and the wait after the first failure in seconds; it doubles, to a minute at most."""
+
+    attempts: int = 5
+    first_wait: float = 1.0
+
+    def wait_after(self, attempt: int) -> float | None:
+        """Seconds to wait after the attempt of this number, from 1 on; None when it was the last."""
+        if attempt >= self.attempts:
+            return None
+        return min(self.first_wait * 2.0 ** min(attempt - 1, 32), LONGEST_WAIT)
+
+
+class Handling:
+    """Handles events, `at_once` of them side by side; `Lines` decides which."""
+
+    def __init__(
+        self, ledger: Ledger, plan: Plan, patience: Patience, counters: Counters, clock: Clock, *, at_once: int
+    ) -> None:
+        self._turns = asyncio.Semaphore(at_once)  # nobody holds one while waiting for the next attempt
+        self._ledger = ledger
+        self._plan = plan
+        self._patience = patience
+        self._counters = counters
+        self._clock = clock
+
+    async def handle(self, task: Task) -> None:
+        """Try until the event is handled or given up; either way that is recorded when this returns."""
+        while True:
+            try:
+                async with self._turns:
+                    await self._attempt(task)
+            except Exception as error:  # noqa: BLE001 - handlers are the app's: whatever they raise is a failed attempt
+                task.attempts += 1
+                if not await self._try_again(task, error):
+                    return
+            else:
+                self._counters.add(names.HANDLED)
+                return
+
+    async def _attempt(self, task: Task) -> None:
+        steps = [step for step in await self._plan(task.received) if step.name not in task.done]
+        if not steps:
+            await self._ledger.advance(task, None, last=True)
+        for step in steps:
+            await self._advance(task, step, last=step is steps[-1])
+
+    async def _advance(self, task: Task, step: Step, *, last: bool) -> None:
+        await self._ledger.advance(task, step, last=last)
+        task.done.add(step.name)
+
+    async def _try_again(self, task: Task, error: Exception) -> bool:
+        """Record the failure and wait; False when the event is dead now."""
+        wait = self._patience.wait_after(task.attempts)
+        reason = redact_text(f"{type(error).__name__}: {error}")[:_REASON_LENGTH]
+        received = task.received
+        told = {"key": received.dedupe_key, "command": received.command, "attempt": task.attempts, "reason": reason}
+        await self._record_failure(task, reason, dead=wait is None)
+        if wait is None:
+            self._counters.add(names.DEAD)
+            _log.error("webhooks.dead", **told)
+            return False
+        self._counters.add(names.FAILED)
+        _log.warning("webhooks.failed", **told, retry_in=wait)
+        await self._clock.sleep(wait)
+        return True
+
+    async def _record_failure(self, task: Task, reason: str, *, dead: bool) -> None:
+        """A ledger that cannot be written now is tried until it can: giving up silently would lose the event."""
+        while True:
+            try:
+                await self._ledger.failed(task, reason, dead=dead)
+            except ChannelAdapterError as trouble:
+                _log.warning("webhooks.ledger_failed", reason=redact_text(trouble.message)[:_REASON_LENGTH])
+                await asyncio.sleep(_LEDGER_WAIT)
+            else:
+                return

@@ -1,0 +1,218 @@
+"""What is known of each event by its key: a repeat or not, how far it is, why it was given up. SQLAlchemy Core.
+
+DBOS keeps the events that are under way and runs them; this table is the memory that outlives a run.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    bindparam,
+    delete,
+    func,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from channel_adapter.store.engine import Area, Database
+
+TAKEN, HANDLED, DEAD, DROPPED = "taken", "handled", "dead", "dropped"
+
+_metadata = MetaData()
+EVENTS: Final = Table(
+    "webhook_event",
+    _metadata,
+    Column("key", String(200), primary_key=True),
+    Column("batch", String(80), nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("done", Text, nullable=False, default=""),  # names of steps, one a line
+    Column("reason", Text),
+    Column("command", String(200), nullable=False),
+    Column("channel", String(200), nullable=False),
+    Column("document", Text, nullable=False),
+    Column("received_at", Float, nullable=False),
+    Column("changed_at", Float, nullable=False),
+    Index("webhook_event_by_state", "state", "changed_at"),
+)
+COUNTS: Final = Table(
+    "webhook_count",
+    _metadata,
+    Column("name", String(80), primary_key=True),
+    Column("number", BigInteger, nullable=False),
+)
+AREA: Final = Area("webhooks", 1, _metadata)
+
+
+class Row(NamedTuple):
+    """One event as `webhooks list` and `tail` show it."""
+
+    key: str
+    state: str
+    attempts: int
+    reason: str | None
+    command: str
+    channel: str
+    document: str
+    received_at: float
+    changed_at: float
+
+
+class Claim(NamedTuple):
+    """An event that this batch is to handle: attempts and steps that are behind it."""
+
+    key: str
+    attempts: int
+    done: frozenset[str]
+
+
+class _Mark(NamedTuple):
+    values: Mapping[str, Any]
+    written: "asyncio.Future[None]"
+
+
+class InboxTable:
+    """The events of one database. Marks that are made at the same time are written in one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self._marks: list[_Mark] = []
+        self._writer: asyncio.Task[None] | None = None
+
+    async def claim(self, batch: str, events: Sequence[Mapping[str, Any]]) -> list[Claim]:
+        """Make the events of a batch known; those that are its own and not finished. Repeatable."""
+        now = time.time()
+        rows = [
+            {**event, "batch": batch, "state": TAKEN, "attempts": 0, "done": "", "changed_at": now} for event in events
+        ]
+        async with self.database.writing() as connection:
+            insert = _insert_into(EVENTS, connection)
+            await connection.execute(insert.on_conflict_do_nothing(index_elements=["key"]), rows)
+            found = await connection.execute(
+                select(EVENTS.c.key, EVENTS.c.attempts, EVENTS.c.done).where(
+                    EVENTS.c.key.in_([row["key"] for row in rows]), EVENTS.c.batch == batch, EVENTS.c.state == TAKEN
+                )
+            )
+            return [Claim(key, attempts, frozenset(filter(None, done.split("\n")))) for key, attempts, done in found]
+
+    async def mark(self, key: str, **values: Any) -> None:
+        """Record something about an event that is under way; back when it is committed."""
+        written = asyncio.get_running_loop().create_future()
+        self._marks.append(_Mark({"the_key": key, **values}, written))
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.ensure_future(self._write())
+        await written
+
+    async def mark_within(self, connection: AsyncConnection, key: str, **values: Any) -> bool:
+        """The same within a transaction; False when the event is not under way any more."""
+        changed = await connection.execute(
+            update(EVENTS).where(EVENTS.c.key == key, EVENTS.c.state == TAKEN).values(**values, changed_at=time.time())
+        )
+        return bool(changed.rowcount)
+
+    async def _write(self) -> None:
+        while self._marks:
+            marks, self._marks = self._marks, []
+            try:
+                async with self.database.writing() as connection:
+                    for names, rows in _alike(marks).items():
+                        await connection.execute(_marking(names), rows)
+            except BaseException as trouble:
+                for mark in marks:
+                    if not mark.written.done():
+                        mark.written.set_exception(trouble) if isinstance(trouble, Exception) else mark.written.cancel()
+                if not isinstance(trouble, Exception):
+                    raise
+            else:
+                for mark in marks:
+                    if not mark.written.done():
+                        mark.written.set_result(None)
+
+    async def rows(self, states: Iterable[str], *, limit: int, changed_after: float = 0.0) -> list[Row]:
+        """Events in these states, the one first that changed first."""
+        columns = [EVENTS.c[name] for name in Row._fields]
+        query = (
+            select(*columns)
+            .where(EVENTS.c.state.in_(list(states)), EVENTS.c.changed_at > changed_after)
+            .order_by(EVENTS.c.changed_at, EVENTS.c.key)
+            .limit(limit)
+        )
+        async with self.database.reading() as connection:
+            return [Row(*row) for row in await connection.execute(query)]
+
+    async def revive(self, key: str, batch: str) -> str | None:
+        """Give a dead event to a new batch, with fresh attempts; its document, None when it is not dead."""
+        return await self._leave_dead(key, state=TAKEN, batch=batch, attempts=0, reason=None)
+
+    async def drop(self, key: str) -> bool:
+        """A dead event is of no interest any more; it stays known, so that repeats are repeats."""
+        return await self._leave_dead(key, state=DROPPED) is not None
+
+    async def _leave_dead(self, key: str, **values: Any) -> str | None:
+        async with self.database.writing() as connection:
+            changed = await connection.execute(
+                update(EVENTS)
+                .where(EVENTS.c.key == key, EVENTS.c.state == DEAD)
+                .values(**values, changed_at=time.time())
+                .returning(EVENTS.c.document)
+            )
+            document: str | None = changed.scalar_one_or_none()
+            return document
+
+    async def forget(self, before: float) -> int:
+        """Delete what was handled or dropped before; how many."""
+        async with self.database.writing() as connection:
+            gone = await connection.execute(
+                delete(EVENTS).where(EVENTS.c.state.in_([HANDLED, DROPPED]), EVENTS.c.changed_at < before)
+            )
+            return gone.rowcount
+
+    async def add_counts(self, news: Mapping[str, int]) -> None:
+        """Add to the counts that all receivers of the database share."""
+        async with self.database.writing() as connection:
+            insert = _insert_into(COUNTS, connection)
+            added = insert.on_conflict_do_update(
+                index_elements=["name"], set_={"number": COUNTS.c.number + insert.excluded.number}
+            )
+            await connection.execute(added, [{"name": name, "number": number} for name, number in sorted(news.items())])
+
+    async def stats(self) -> tuple[dict[str, int], dict[str, int], float | None]:
+        """Counts since ever, events by state now, and when the oldest that is under way was received."""
+        async with self.database.reading() as connection:
+            counted = await connection.execute(select(COUNTS.c.name, COUNTS.c.number))
+            counts = {str(name): int(number) for name, number in counted}
+            states = select(EVENTS.c.state, func.count()).group_by(EVENTS.c.state)
+            by_state = {str(state): int(number) for state, number in await connection.execute(states)}
+            oldest = await connection.scalar(select(func.min(EVENTS.c.received_at)).where(EVENTS.c.state == TAKEN))
+        return counts, by_state, oldest
+
+
+def _alike(marks: Sequence[_Mark]) -> dict[tuple[str, ...], list[dict[str, Any]]]:
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    now = time.time()
+    for mark in marks:
+        row = {**mark.values, "changed_at": now}
+        groups.setdefault(tuple(row), []).append({f"new_{name}": value for name, value in row.items()})
+    return groups
+
+
+def _insert_into(table: Table, connection: AsyncConnection) -> Any:
+    return (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
+
+
+def _marking(names: tuple[str, ...]) -> Any:
+    values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in names if name != "the_key"}
+    return update(EVENTS).where(EVENTS.c.key == bindparam("new_the_key"), EVENTS.c.state == TAKEN).values(values)

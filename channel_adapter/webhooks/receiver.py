@@ -1,0 +1,178 @@
+"""The receiver: an aiohttp application that takes webhooks in, answers at once, and has them handled afterwards.
+
+Mount it in an application of yours, or let `serve` run it. Everything that comes from outside is bounded before it is
+looked at: size, depth, time and number of requests. The order of the checks is that of the documents [webhooks 9].
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+from aiohttp import web
+
+from channel_adapter.tencent.clock import Clock, SystemClock
+from channel_adapter.webhooks import counters as names
+from channel_adapter.webhooks.answers import ALLOWED
+from channel_adapter.webhooks.counters import Counters
+from channel_adapter.webhooks.inbox import Inbox, NotStoredError
+from channel_adapter.webhooks.lost_posts import LostPosts
+from channel_adapter.webhooks.parse import Received, parse
+from channel_adapter.webhooks.refusal import Reason, RequestRefused
+from channel_adapter.webhooks.verify import read_query, verify
+
+if TYPE_CHECKING:
+    from channel_adapter.adapter import ChannelAdapter
+
+BODY_BYTES: Final = 2**20
+_QUERY_BYTES: Final = 4096
+_TELL_SECONDS: Final = 60.0
+_QUIET_SECONDS: Final = 10.0  # one line a reason in this time, however many are refused
+_JSON: Final = "application/json"
+
+_log = structlog.stdlib.get_logger("channel_adapter.webhooks")
+
+
+class Receiver:
+    """Requests in, answers out. `counters` say what happened; `inbox` is where events are kept."""
+
+    def __init__(
+        self, adapter: "ChannelAdapter", inbox: Inbox, counters: Counters, *, clock: Clock | None = None
+    ) -> None:
+        self.inbox = inbox
+        self.counters = counters
+        self._adapter = adapter
+        self._settings = adapter.settings.webhooks
+        self._sdkappid = adapter.settings.sdkappid
+        self._clock = clock or SystemClock()
+        self._under_way = 0
+        self._last_told: dict[Reason, float] = {}
+        workings = adapter.workings
+        self._lost = LostPosts(workings.history, workings.clock, seconds=self._settings.lost_after_seconds)
+
+    async def run(self, _: web.Application) -> AsyncIterator[None]:
+        """Open the inbox for the life of an application. Raises ConfigurationError, UnavailableError."""
+        if not self._settings.tokens:
+            _log.warning("webhooks.unsigned", meaning="no token is set: anybody who knows the URL is believed")
+        await self.inbox.start(self._adapter.events.plan)
+        chores = [asyncio.ensure_future(self._lost.watch(self._keep_lost)), asyncio.ensure_future(self._keep_telling())]
+        try:
+            yield
+        finally:
+            for chore in chores:
+                chore.cancel()
+            await asyncio.gather(*chores, return_exceptions=True)
+            await self.inbox.stop()
+            self._tell()
+
+    async def receive(self, request: web.Request) -> web.StreamResponse:
+        """Any request to the receiver's path."""
+        self.counters.add(names.RECEIVED)
+        if self._under_way >= self._settings.requests_at_once:
+            return self._refused(request, RequestRefused(Reason.TOO_MANY, f"{self._under_way} are under way"))
+        self._under_way += 1
+        try:
+            return await self._answer(request)
+        except RequestRefused as refusal:
+            return self._refused(request, refusal)
+        except NotStoredError as trouble:
+            return self._refused(request, RequestRefused(Reason.NOT_STORED, str(trouble)))
+        finally:
+            self._under_way -= 1
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        if request.method != "POST":
+            raise RequestRefused(Reason.METHOD, request.method[:16])
+        if len(request.rel_url.raw_query_string) > _QUERY_BYTES:
+            raise RequestRefused(Reason.QUERY, "the query is too long")
+        query = read_query(request.query.items())
+        settings, now = self._settings, self._clock.now()
+        verify(query, sdkappid=self._sdkappid, tokens=settings.tokens, now=now, window=settings.window_seconds)
+        received = parse(query, await self._body(request), now=now)
+        if received.is_before:
+            answer = await self._adapter.guard.answer(received)
+            self.counters.add(names.ANSWERED)
+            if answer.allows:
+                self._lost.asked(received)
+            return web.Response(body=answer.body, content_type=_JSON)
+        if await self.inbox.store(received):
+            self.counters.add(names.STORED)
+        self._lost.settled(received)
+        return web.Response(body=ALLOWED.body, content_type=_JSON)
+
+    async def _body(self, request: web.Request) -> bytes:
+        """The whole body, within its size and time."""
+        if (request.content_length or 0) > BODY_BYTES:
+            raise RequestRefused(Reason.TOO_LARGE, f"{request.content_length} bytes are announced")
+        parts: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout(self._settings.request_seconds):
+                async for part in request.content.iter_any():
+                    parts.append(part)
+                    size += len(part)
+                    if size > BODY_BYTES:
+                        raise RequestRefused(Reason.TOO_LARGE, f"over {BODY_BYTES} bytes")
+        except TimeoutError:
+            raise RequestRefused(Reason.TOO_SLOW, f"{size} bytes in {self._settings.request_seconds:g} s") from None
+        except (web.RequestPayloadError, ConnectionError, ValueError):
+            raise RequestRefused(Reason.NOT_JSON, f"the body broke off after {size} bytes") from None
+        return b"".join(parts)
+
+    def _refused(self, request: web.Request, refusal: RequestRefused) -> web.Response:
+        """No detail goes out: whoever asks wrongly learns the reason's name, and the connection ends."""
+        reason = refusal.reason
+        self.counters.refuse(reason)
+        now = self._clock.monotonic()
+        if now - self._last_told.get(reason, -_QUIET_SECONDS) >= _QUIET_SECONDS:
+            self._last_told[reason] = now
+            _log.warning("webhooks.refused", reason=reason.value, detail=refusal.detail, remote=request.remote,
+                         so_far=self.counters.refused[reason.value])  # fmt: skip
+        response = web.json_response({"error": reason.value}, status=reason.status)
+        if reason is Reason.METHOD:
+            response.headers["Allow"] = "POST"
+        response.force_close()
+        return response
+
+    async def _keep_lost(self, received: Received) -> None:
+        try:
+            await self.inbox.store(received)
+        except NotStoredError as trouble:
+            _log.error("webhooks.lost_post_not_stored", command=received.command, reason=str(trouble))
+
+    async def _keep_telling(self) -> None:
+        while True:
+            await asyncio.sleep(_TELL_SECONDS)
+            self._tell()
+
+    def _tell(self) -> None:
+        counts = self.counters.snapshot()
+        if counts:
+            lag = round(getattr(self.inbox, "lag", 0.0), 3)
+            _log.info("webhooks.stats", **counts, lag_seconds=lag, guard=dict(self._adapter.guard.counts))
+
+
+RECEIVER: Final[web.AppKey[Receiver]] = web.AppKey("channel_adapter_receiver", Receiver)
+"""Where an application holds its receiver."""
+
+
+def application(adapter: "ChannelAdapter", *, inbox: Inbox | None = None, path: str = "/") -> web.Application:
+    """An application with one route: POST `path`. Start it with an open adapter; stop it before the adapter closes.
+
+    Without `inbox` the settings choose one. Mounted with `add_subapp("/hooks", application(adapter))` it listens at
+    `/hooks/`. How slowly a request's head may come is up to the server that it is mounted in; `serve` bounds that too.
+    """
+    counters: Any = getattr(inbox, "counters", None) or Counters()
+    receiver = Receiver(adapter, inbox or inbox_of(adapter, counters), counters)
+    app = web.Application(client_max_size=BODY_BYTES)
+    app[RECEIVER] = receiver
+    app.router.add_route("*", path, receiver.receive)
+    app.cleanup_ctx.append(receiver.run)
+    return app
+
+
+def inbox_of(adapter: "ChannelAdapter", counters: Counters | None = None) -> Inbox:
+    """The inbox that the settings describe. Raises ConfigurationError when its extra is missing."""
+    from channel_adapter.webhooks.opening import open_inbox  # noqa: PLC0415 - the durable one is slow to import
+
+    return open_inbox(adapter.settings, counters)
