@@ -41,6 +41,7 @@ from channel_adapter.tencent.rate_limit import CommandLimiter, KeyedLimiter
 if TYPE_CHECKING:
     from channel_adapter.migration.planning import Migration
     from channel_adapter.webhooks.events import Events
+    from channel_adapter.webhooks.events import Events
     from channel_adapter.webhooks.guard import Guard
     from channel_adapter.webhooks.pipeline import Pipeline
 
@@ -122,6 +123,13 @@ class ChannelAdapter:
         from channel_adapter.webhooks.pipeline import Pipeline  # noqa: PLC0415 - most adapters receive nothing
 
         return Pipeline(self)
+
+    @cached_property
+    def events(self) -> "Events":
+        """What happens in channels, told by webhooks: `@adapter.events.on(Subscribed)`, `adapter.events.stream()`."""
+        from channel_adapter.webhooks.events import Events  # noqa: PLC0415 - most adapters receive nothing
+
+        return Events(self.pipeline)
 
     @cached_property
     def events(self) -> "Events":
