@@ -132,13 +132,6 @@ class ChannelAdapter:
         return Events(self.pipeline)
 
     @cached_property
-    def events(self) -> "Events":
-        """What happens in channels, told by webhooks: `@adapter.events.on(Subscribed)`, `adapter.events.stream()`."""
-        from channel_adapter.webhooks.events import Events  # noqa: PLC0415 - most adapters receive nothing
-
-        return Events(self.pipeline)
-
-    @cached_property
     def guard(self) -> "Guard":
         """What is answered when the service asks beforehand; hooks of the app are registered here."""
         from channel_adapter.webhooks.guard import Guard  # noqa: PLC0415 - most adapters receive nothing
