@@ -1,9 +1,8 @@
 """What may not fit on the target, and what is to be done about each of them."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Final
 
 from channel_adapter.errors import InvalidError
@@ -39,7 +38,7 @@ EVERY: Final = "all"
 class Policies:
     """One policy a loss; `refuse` for those that are not named."""
 
-    chosen: Mapping[Loss, Policy] = MappingProxyType({})
+    chosen: Mapping[Loss, Policy] = field(default_factory=dict)
 
     def of(self, loss: Loss) -> Policy:
         return self.chosen.get(loss, Policy.REFUSE)
@@ -68,4 +67,4 @@ class Policies:
                     f"policy {word!r}: {name!r} is not one of {', '.join([*Loss, EVERY])}", field="policies"
                 )
             chosen |= {loss: Policy(value) for loss in Loss if name in (EVERY, loss.value)}
-        return cls(MappingProxyType(chosen))
+        return cls(chosen)

@@ -128,9 +128,9 @@ def import_channel(
 def update_channel(
     channel: ChannelId, change: Profile, target: Target, *, tag: Tag | None = None
 ) -> groups.ModifyGroupBaseInfoRequest:
-    """The fields that `change` names, and the tag if one is given."""
-    request = channel_group.update_request(channel, change, target.keys)
-    if tag is None:
+    """The fields that `change` names, and the tag if one is given: the one that was read, with what is to differ."""
+    request = channel_group.update_request(channel, change, target.keys, tag=tag)
+    if tag is None or change.custom_data is not None:
         return request
     tagged = channel_group.retag_request(channel, tag, target.keys).app_defined_data or []
     return request.model_copy(update={"app_defined_data": [*tagged, *(request.app_defined_data or [])]})

@@ -1,0 +1,63 @@
+"""A stub with the world of a migration, and an adapter on it."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from channel_adapter import ChannelAdapter, Settings
+from channel_adapter.settings import ChannelSettings
+from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.settings import StubSettings
+from tests.migration import worlds
+from tests.migration.worlds import FIELDS, Moving, Size
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A running stub with a world in it, and an open adapter."""
+
+    server: StubServer
+    adapter: ChannelAdapter
+    moving: Moving
+
+    @property
+    def settings(self) -> Settings:
+        return self.adapter.settings
+
+
+def settings_for(server: StubServer, **more: Any) -> Settings:
+    """Settings of an adapter that has every custom group field."""
+    fields: dict[str, Any] = {
+        "channels": ChannelSettings(organization_key=FIELDS[1], custom_data_keys=FIELDS[2:]),
+        **more,
+    }
+    return Settings(
+        sdkappid=server.sdkappid, key=SecretStr(server.key), admin=server.admin, base_url=server.url, **fields
+    )
+
+
+@asynccontextmanager
+async def stage(
+    size: Size | None = None,
+    *,
+    ids: tuple[str, ...] = worlds.IDS,
+    stub: Mapping[str, Mapping[str, Any]] | None = None,
+    **settings: Any,
+) -> AsyncIterator[Stage]:
+    """A stage with these accounts. `stub` are sections of the stub's settings, the rest are the adapter's."""
+    sections = {"app": {"group_fields": FIELDS}} | dict(stub or {})
+    async with StubServer(StubSettings.model_validate(sections)) as server:
+        moving = worlds.build(server.world, size, ids)
+        async with ChannelAdapter.open(settings_for(server, **settings)) as adapter:
+            yield Stage(server, adapter, moving)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> str:
+    """A database of its own."""
+    return f"sqlite:///{tmp_path / 'adapter.sqlite'}"
