@@ -180,11 +180,12 @@ def _downwards(call: Call[wire.OfficialAccountMsgGetSimpleRequest], account: Off
 def _item(call: Call[wire.OfficialAccountMsgGetSimpleRequest], message: Message) -> wire.OfficialHistoryMessage:
     gone = expired(call, message)
     place = messages.PLACE_GONE if gone else messages.PLACE_RECALLED if message.recalled else messages.PLACE_NORMAL
+    empty = gone or (message.recalled and call.settings.behaviour.recalled_body_empty)
     return wire.OfficialHistoryMessage(
         msg_key=msg_key(message),
         from_account=message.sender,
         is_place_msg=place,
-        msg_body=[] if gone or (message.recalled and call.settings.behaviour.recalled_body_empty) else message.body,
+        msg_body=[] if empty else [*message.body],
         msg_priority=message.priority,
         msg_random=message.random,
         msg_seq=message.seq,

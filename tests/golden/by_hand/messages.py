@@ -29,7 +29,7 @@ from channel_adapter.tencent.wire.messages import (
     UnpinMessageReply,
     UnpinMessageRequest,
 )
-from channel_adapter.tencent.wire.msg_body import Element, TextContent
+from channel_adapter.tencent.wire.msg_body import Element, ReceivedElement, TextContent
 from tests.golden.by_hand import Exchanges
 
 NEWS = "@TGS#_news_42"
@@ -39,6 +39,10 @@ TOPIC = "@TGS#_forum@TOPIC#_a"
 
 def text(words: str) -> Element:
     return Element(msg_type="TIMTextElem", msg_content=TextContent(text=words).to_wire())
+
+
+def received(words: str) -> ReceivedElement:
+    return ReceivedElement(msg_type="TIMTextElem", msg_content=TextContent(text=words).to_wire())
 
 
 CHANGE: Exchanges = {
@@ -98,7 +102,7 @@ HISTORY: Exchanges = {
             rsp_msg_list=[
                 HistoryMessage(
                     from_account="u_owner", is_place_msg=0, msg_priority=2, msg_random=904112233, msg_seq=2,
-                    msg_time_stamp=1767225600, msg_body=[text("Autumn issue is out")],
+                    msg_time_stamp=1767225600, msg_body=[received("Autumn issue is out")],
                 ),
                 HistoryMessage(
                     from_account="u_owner", is_place_msg=2, msg_priority=2, msg_random=77, msg_seq=1,

@@ -1,7 +1,7 @@
 """Official accounts."""
 
 from channel_adapter.tencent.wire.envelope import Refused
-from channel_adapter.tencent.wire.msg_body import Element
+from channel_adapter.tencent.wire.msg_body import Element, ReceivedElement
 from channel_adapter.tencent.wire.official_accounts import (
     AddSubscriberReply,
     AddSubscriberRequest,
@@ -242,7 +242,7 @@ MESSAGES: Exchanges = {
                 OfficialHistoryMessage(
                     from_account=HARBOR,
                     is_place_msg=0,
-                    msg_body=[TIDES],
+                    msg_body=[ReceivedElement(msg_type=TIDES.msg_type, msg_content=TIDES.msg_content)],
                     msg_key="1_1_1736000000",
                     msg_seq=1,
                     msg_time_stamp=1736000000,
