@@ -1,0 +1,112 @@
+"""`webhooks`: what comes in from the service."""
+
+# ruff: noqa: PLC0415 - help and usage errors must not wait for the client to be imported
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from channel_adapter.cli.command import Run, command, group
+from channel_adapter.cli.exits import Exit, SettingsError, UsageError
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+app = group("webhooks")
+
+_EVENT = Annotated[
+    str | None,
+    typer.Argument(metavar="EVENT", help="Subscribed, AfterSendMsg, Group.CallbackAfterSendMsg; --list shows all."),
+]
+
+
+@command(
+    app, "webhooks", "trigger",
+    example="channel-adapter webhooks trigger Subscribed --url http://127.0.0.1:8080/\n"
+    "channel-adapter webhooks trigger PostPublished --url http://127.0.0.1:8080/ --sdkappid 1400000001 "
+    """--set '{"GroupId": "@TGS#_harbor_news", "MsgSeq": 7}'""",
+)  # fmt: skip
+async def trigger(
+    run: Run,
+    event: _EVENT = None,
+    url: Annotated[str | None, typer.Option("--url", metavar="URL", help="The receiver's address.")] = None,
+    changes: Annotated[
+        str, typer.Option("--set", metavar="JSON", help="Members of the body to change; null takes one out.")
+    ] = "{}",
+    platform: Annotated[
+        str | None, typer.Option("--platform", metavar="NAME", help="OptPlatform: iOS, Android, Web, RESTAPI ...")
+    ] = None,
+    sdkappid: Annotated[int | None, typer.Option(min=1, help="The app; that of the settings unless given.")] = None,
+    unsigned: Annotated[bool, typer.Option("--unsigned", help="Do not sign, whatever token is set.")] = False,
+    times: Annotated[int, typer.Option(min=1, max=1000, help="Send it so often, as a repeat of itself.")] = 1,
+    listing: Annotated[bool, typer.Option("--list", help="Show every event and its command, send nothing.")] = False,
+) -> Exit | None:
+    """Send a realistic webhook to a receiver, signed with the first token of the settings, and show its answer.
+
+    With --sdkappid no settings are needed; the token is then that of the settings if there are any.
+    """
+    import time
+
+    from channel_adapter.errors import InvalidError
+    from channel_adapter.webhooks.trigger import trigger as send
+
+    if listing:
+        return _list(run)
+    if event is None or url is None:
+        raise UsageError("EVENT and --url are needed; --list shows the events", field="url" if event else "event")
+    app_id, token = _sender(run, sdkappid)
+    body = _changes(changes)
+    key = None if unsigned else token
+    now = time.time()
+    try:
+        sent = [
+            await send(url, event, body, sdkappid=app_id, token=key, platform=platform, now=now) for _ in range(times)
+        ]
+    except InvalidError as wrong:
+        raise UsageError(wrong.message, field=wrong.field) from None
+    last = sent[-1]
+    took = f"{last.seconds * 1000:.0f} ms"
+    run.output.one(last, f"{last.command}: HTTP {last.status}, {_shown(last.answer)}, {took}")
+    return None if all(each.taken for each in sent) else Exit.REFUSED
+
+
+def _list(run: Run) -> None:
+    """Every command that is known, with the event it means."""
+    from channel_adapter.tencent.wire.callback_samples import samples
+    from channel_adapter.webhooks.trigger import COMMANDS
+
+    names = {command: kind.__name__ for kind, command in COMMANDS.items()}
+    with run.output.items(("event", "command")) as rows:
+        for name in samples():
+            rows.add({"event": names.get(name, ""), "command": name}, names.get(name, ""), name)
+
+
+def _sender(run: Run, sdkappid: int | None) -> "tuple[int, SecretStr | None]":
+    """The app and the token to send as. Raises SettingsError when neither option nor settings name an app."""
+    try:
+        settings = run.settings()
+    except SettingsError:
+        if sdkappid is None:
+            raise
+        return sdkappid, None
+    token = next(iter(settings.webhooks.tokens), None)
+    return settings.sdkappid if sdkappid is None else sdkappid, token
+
+
+def _changes(text: str) -> dict[str, object]:
+    """The members that --set names."""
+    import orjson
+
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError as wrong:
+        raise UsageError(f"--set is not JSON: {wrong}", field="set") from None
+    if not isinstance(value, dict):
+        raise UsageError("--set takes a JSON object", field="set")
+    return value
+
+
+def _shown(answer: object) -> str:
+    import orjson
+
+    return "no JSON" if answer is None else orjson.dumps(answer).decode()

@@ -1,0 +1,164 @@
+"""Realistic, signed webhooks made by hand, for any receiver: what the service would send, sent by us."""
+
+import difflib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import quote
+
+import aiohttp
+import orjson
+from pydantic import SecretStr
+from yarl import URL
+
+from channel_adapter.domain import events as e
+from channel_adapter.errors import InvalidError, UnavailableError
+from channel_adapter.tencent.wire import callback_envelope as envelope
+from channel_adapter.tencent.wire import callbacks_group as g
+from channel_adapter.tencent.wire import callbacks_official as o
+from channel_adapter.tencent.wire import callbacks_other as x
+from channel_adapter.tencent.wire.callback_samples import sample_body, samples
+from channel_adapter.webhooks.verify import sign
+
+COMMANDS: Final[Mapping[type[e.Event], str]] = {
+    e.Subscribed: g.AfterNewMemberJoin.command,
+    e.Unsubscribed: g.AfterMemberExit.command,
+    e.ChannelCreated: g.AfterCreateGroup.command,
+    e.ChannelChanged: g.AfterGroupInfoChanged.command,
+    e.ChannelDeleted: g.AfterGroupDestroyed.command,
+    e.ChannelFull: g.AfterGroupFull.command,
+    e.PostPublished: g.AfterSendMsg.command,
+    e.PostEdited: g.AfterModifyMsg.command,
+    e.PostRecalled: g.AfterRecallMsg.command,
+    e.PostLost: g.SendMsgException.command,
+    e.ReactionChanged: g.AfterGroupMsgExtension.command,
+    e.RoleChanged: g.AfterMemberFieldChanged.command,
+    e.OwnerChanged: g.AfterChangeGroupOwner.command,
+    e.RateAlarm: x.RequestOverLimit.command,
+    e.OfficialAccountCreated: o.AfterCreateOfficialAccount.command,
+    e.OfficialAccountChanged: o.AfterOfficialAccountInfoChanged.command,
+    e.OfficialAccountDeleted: o.AfterOfficialAccountDestroyed.command,
+    e.OfficialAccountSubscribed: o.AfterAddSubscriber.command,
+    e.OfficialAccountUnsubscribed: o.AfterDeleteSubscriber.command,
+    e.OfficialAccountFull: o.AfterOfficialAccountFull.command,
+    e.OfficialPostPublished: o.OfficialAfterSendMsg.command,
+    e.OfficialPostRecalled: o.AfterMsgWithDraw.command,
+}
+"""What the service sends for each event."""
+
+SECONDS: Final = 2.0
+"""How long the service waits for an answer [doc 34354]."""
+_ANSWER_BYTES: Final = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Triggered:
+    """What came of one request. `answer` is the receiver's JSON, None when it was none."""
+
+    command: str
+    status: int
+    answer: Any
+    seconds: float
+
+    @property
+    def taken(self) -> bool:
+        """The service would count it as delivered: status 200 and an `ErrorCode` [webhooks 2]."""
+        return self.status == 200 and isinstance(self.answer, dict) and isinstance(self.answer.get("ErrorCode"), int)
+
+
+def find_command(name: str) -> str:
+    """The callback command for an event's name (`Subscribed`), a command, or its end (`AfterSendMsg`).
+
+    A name with a dot that is not documented is taken as it is. Raises InvalidError, naming what comes near.
+    """
+    if "." in name:
+        return name
+    known = {kind.__name__: command for kind, command in COMMANDS.items()}
+    for command in reversed(samples()):  # of two that end alike, the group's
+        known[command.rpartition(".")[2].removeprefix("Callback")] = command
+    if name in known:
+        return known[name]
+    near = difflib.get_close_matches(name, known, n=3)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
+    raise InvalidError(f"there is no event {name!r}; {hint}", field="event")
+
+
+def request_of(
+    command: str,
+    changes: Mapping[str, Any],
+    *,
+    sdkappid: int,
+    token: SecretStr | None,
+    now: float,
+    platform: str | None = None,
+    client_ip: str = "127.0.0.1",
+) -> tuple[str, bytes]:
+    """Query and body as the service would make them at `now`, in unix seconds. `changes` are merged by JSON name."""
+    sample = samples().get(command)
+    query = {
+        envelope.QUERY_APP: str(sdkappid),
+        envelope.QUERY_COMMAND: command,
+        envelope.QUERY_CONTENT_TYPE: envelope.CONTENT_TYPE,
+    }
+    if command != x.RequestOverLimit.command:
+        query[envelope.QUERY_CLIENT_IP] = client_ip
+    query[envelope.QUERY_PLATFORM] = platform or (sample.platform if sample else envelope.REST)
+    if token is not None:
+        query[envelope.QUERY_SIGN] = sign(token.get_secret_value(), str(int(now)))
+        query[envelope.QUERY_REQUEST_TIME] = str(int(now))
+    encoded = "&".join(f"{name}={quote(value, safe='')}" for name, value in query.items())
+    return encoded, orjson.dumps(sample_body(command, changes, now=now))
+
+
+async def trigger(
+    url: str,
+    event: str,
+    changes: Mapping[str, Any] | None = None,
+    *,
+    sdkappid: int,
+    token: SecretStr | None = None,
+    platform: str | None = None,
+    now: float | None = None,
+    session: aiohttp.ClientSession | None = None,
+) -> Triggered:
+    """Send one webhook to `url` and give back what was answered within two seconds.
+
+    `event` is anything that `find_command` takes. Raises InvalidError for it, UnavailableError when nobody answers.
+    """
+    command = find_command(event)
+    moment = time.time() if now is None else now
+    query, body = request_of(command, changes or {}, sdkappid=sdkappid, token=token, now=moment, platform=platform)
+    if not url.startswith(("http://", "https://")) or "?" in url:
+        raise InvalidError(f"url: {url!r} is no http:// or https:// address without a query", field="url")
+    if session is not None:
+        return await _send(session, url, query, body, command)
+    async with aiohttp.ClientSession() as own:
+        return await _send(own, url, query, body, command)
+
+
+async def _send(session: aiohttp.ClientSession, url: str, query: str, body: bytes, command: str) -> Triggered:
+    began = time.monotonic()
+    trouble = ""
+    try:
+        async with session.post(
+            URL(f"{url}?{query}", encoded=True),
+            data=body,
+            headers={"Content-Type": "application/json"},
+            timeout=aiohttp.ClientTimeout(total=SECONDS),
+            allow_redirects=False,
+        ) as got:
+            answer = _read(await got.content.read(_ANSWER_BYTES))
+            return Triggered(command, got.status, answer, time.monotonic() - began)
+    except TimeoutError:
+        trouble = f"no answer within {SECONDS:g} s"
+    except (aiohttp.ClientError, ValueError, OSError) as failed:
+        trouble = f"not reached: {type(failed).__name__}"
+    raise UnavailableError(f"{url}: {trouble}")
+
+
+def _read(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
