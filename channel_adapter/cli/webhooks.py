@@ -51,7 +51,8 @@ async def trigger(
     from channel_adapter.webhooks.trigger import trigger as send
 
     if listing:
-        return _list(run)
+        _list(run)
+        return None
     if event is None or url is None:
         raise UsageError("EVENT and --url are needed; --list shows the events", field="url" if event else "event")
     app_id, token = _sender(run, sdkappid)

@@ -75,7 +75,7 @@ def find_command(name: str) -> str:
     if "." in name:
         return name
     known = {kind.__name__: command for kind, command in COMMANDS.items()}
-    for command in reversed(samples()):  # of two that end alike, the group's
+    for command in reversed(list(samples())):  # of two that end alike, the group's
         known[command.rpartition(".")[2].removeprefix("Callback")] = command
     if name in known:
         return known[name]
