@@ -182,7 +182,8 @@ def _moment(raw: Any) -> datetime | None:
 
 def _oldest_first(entries: list[Entry]) -> list[Entry]:
     """Files run from new to old, so entries of the same second, and those without a date, are turned round."""
-    return sorted(reversed(entries), key=_date)
+    turned = entries[::-1]
+    return sorted(turned, key=_date)
 
 
 def _date(entry: Entry) -> datetime:

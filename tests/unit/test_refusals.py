@@ -1,0 +1,80 @@
+"""What a refusal of a channel's profile means: which custom field, which limit, which account."""
+
+import pytest
+
+from channel_adapter.errors import ConfigurationError, InvalidError, LimitReachedError, NotFoundError, Origin
+from channel_adapter.mapping.refusals import explained, without_account
+from channel_adapter.tencent import codes
+
+KEYS = ["ch_tag", "ch_org", "ch_data", "ch_data_2"]
+
+
+def refused(text: str, code: int = codes.BAD_PARAMETER) -> InvalidError:
+    origin = Origin("group_open_http_svc", "create_group", code, text, attempts=1)
+    return InvalidError(f"create_group was refused: illegal parameter [{code}: {text}]", origin=origin)
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("AppDefinedData: ch_org is not declared", "ch_org"),
+        ("ch_data_2", "ch_data_2"),
+        ("no such key (ch_data).", "ch_data"),
+    ],
+)
+def test_a_key_that_the_service_names_is_a_matter_of_the_console(text: str, key: str) -> None:
+    error = explained(refused(text), KEYS)
+    assert isinstance(error, ConfigurationError)
+    assert error.field == key
+    assert error.message == f"custom group field {key!r} is not declared in the app's console"
+    assert error.code == codes.BAD_PARAMETER
+
+
+@pytest.mark.parametrize("text", ["xch_org is bad", "ch_data_3 is bad", "ch_tags", "invalid request", ""])
+def test_a_part_of_a_word_names_no_key_and_all_in_the_request_are_suspects(text: str) -> None:
+    error = explained(refused(text), KEYS)
+    assert isinstance(error, InvalidError)
+    assert error.field is None
+    assert error.message.endswith(
+        "; perhaps one of the custom group fields ch_tag, ch_org, ch_data, ch_data_2 is not declared"
+        " in the app's console"
+    )
+
+
+def test_keys_that_were_not_sent_are_no_suspects() -> None:
+    error = explained(refused("invalid request"), ["ch_org"])
+    assert error.message.endswith("; perhaps the custom group field ch_org is not declared in the app's console")
+    plain = refused("invalid request")
+    assert explained(plain, []) is plain
+
+
+@pytest.mark.parametrize(("text", "field"), [("Name is too long", "name"), ("FaceUrl: 300 bytes at most", "avatar")])
+def test_a_parameter_that_the_service_names_is_told_by_our_name(text: str, field: str) -> None:
+    error = explained(refused(text), KEYS)
+    assert isinstance(error, InvalidError)
+    assert error.field == field
+    assert "console" not in error.message
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("MaxMemberNum must be 1 to 100000", codes.BAD_PARAMETER),
+        ("MaxMemberCount: too many", codes.BAD_PARAMETER),
+        ("whatever", codes.MEMBERS_OVER_PLAN),
+    ],
+)
+def test_more_subscribers_than_the_plan_has(text: str, code: int) -> None:
+    error = explained(refused(text, code), KEYS, 2_000_000)
+    assert isinstance(error, LimitReachedError)
+    assert (error.field, error.size) == ("max_subscribers", 2_000_000)
+    assert error.message == "max_subscribers: the service does not take 2,000,000; the app's plan has fewer"
+
+
+def test_an_owner_and_a_person_the_app_does_not_know() -> None:
+    unknown = refused("", codes.NO_SUCH_ACCOUNT)
+    owner = without_account(unknown, "nobody", "owner")
+    assert isinstance(owner, NotFoundError)
+    assert (owner.message, owner.field) == ("owner 'nobody' is not an account of the app; add it first", "owner")
+    other = refused("")
+    assert without_account(other, "nobody", "owner") is other
