@@ -1,17 +1,20 @@
 """Channels: create, read, change, delete, and what a person follows."""
 
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from contextlib import aclosing
 
 from channel_adapter.domain.channel import Channel
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.subscription import Subscription
-from channel_adapter.errors import ChannelAdapterError, ConfigurationError, ConflictError, InvalidError, NotFoundError
+from channel_adapter.errors import ChannelAdapterError, ConflictError, InvalidError, NotFoundError
 from channel_adapter.mapping import channel_group, ids
 from channel_adapter.mapping.channel_group import Profile
 from channel_adapter.mapping.field_keys import FieldKeys
+from channel_adapter.mapping.refusals import explained, without_account
 from channel_adapter.mapping.tag import Tag
 from channel_adapter.mapping.text import require_text
+from channel_adapter.services.cursors import Cursors
 from channel_adapter.services.directory import ABSENT, Directory, no_such_channel
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.services.joined import JoinedList
@@ -87,11 +90,13 @@ class Channels:
         )  # fmt: skip
         require_text(name, "name", self._sizes.name, empty=False)
         channel_group.check_profile(profile, self._keys, self._sizes)
+        request = channel_group.create_request(channel, owner_id, profile, self._keys)
         try:
-            await self._gateway.call(CREATE_GROUP, channel_group.create_request(channel, owner_id, profile, self._keys))
+            await self._gateway.call(CREATE_GROUP, request)
         except ChannelAdapterError as error:
             if error.code not in ID_TAKEN:
-                raise self._explained(error, owner_id) from error
+                told = explained(without_account(error, owner_id, "owner"), _sent_keys(request), max_subscribers)
+                raise told from (error if told is not error else error.__cause__)
             existing = await self._same_as_wanted(channel, owner_id, profile)
             if existing.complete:
                 return existing
@@ -153,7 +158,8 @@ class Channels:
         try:
             await self._gateway.call(MODIFY_GROUP_BASE_INFO, request)
         except ChannelAdapterError as error:
-            raise self._explained(error, None) from error
+            told = explained(error, _sent_keys(request), difference.max_subscribers)
+            raise told from (error if told is not error else error.__cause__)
         finally:
             self._directory.forget(current.id)
         return await self.get(current.id)
@@ -179,28 +185,31 @@ class Channels:
         await self._deleted(wanted)
         return True
 
-    def subscribed(self, user: str) -> AsyncIterator[Subscription]:
+    def subscribed(self, user: str) -> AsyncGenerator[Subscription, None]:
         """The channels a person is in, with role and notifications, in the service's order; other groups are left out.
 
         Costs one call for 200 joined groups, and one for 50 groups whose tag is not remembered.
         """
         return self._joined.channels(ids.user_id(user))
 
-    async def all(self) -> AsyncIterator[Channel]:
-        """Every channel of the app. For administration: the list behind it allows one call a second."""
+    async def all(self) -> AsyncGenerator[Channel, None]:
+        """Every channel of the app once. For administration: the list behind it allows one call a second."""
+        cursors: Cursors[int] = Cursors(GET_APPID_GROUP_LIST)
+        seen: set[ChannelId] = set()
         position = 0
         while True:
-            page = await self._gateway.call(
-                GET_APPID_GROUP_LIST,
-                groups.GetAppidGroupListRequest(
-                    limit=limits.APP_GROUPS_PER_PAGE, next=position, group_type=groups.COMMUNITY
-                ),
+            request = groups.GetAppidGroupListRequest(
+                limit=limits.APP_GROUPS_PER_PAGE, next=position, group_type=groups.COMMUNITY
             )
-            async for channel in self._directory.read(ChannelId(item.group_id) for item in page.group_id_list):
-                yield channel
-            position = page.next
-            if position == 0 or not page.group_id_list:
+            page = await self._gateway.call(GET_APPID_GROUP_LIST, request)
+            new = [ChannelId(item.group_id) for item in page.group_id_list if item.group_id not in seen]
+            seen.update(new)
+            async with aclosing(self._directory.read(new)) as channels:
+                async for channel in channels:
+                    yield channel
+            if page.next == 0 or not page.group_id_list:
                 return
+            position = cursors.follow(position, page.next)
 
     async def finish(self, channel: str) -> bool:
         """Finish an interrupted creation; False when there was nothing to do."""
@@ -242,18 +251,6 @@ class Channels:
             )
         return found
 
-    def _explained(self, error: ChannelAdapterError, owner: UserId | None) -> ChannelAdapterError:
-        if error.code == codes.NO_SUCH_ACCOUNT and owner is not None:
-            return NotFoundError(
-                f"owner {owner!r} is not an account of the app; add it first", field="owner", origin=error.origin
-            )
-        if error.code == codes.BAD_PARAMETER and error.origin is not None:
-            # What is left unchecked here are the declared keys, and the service names the key it misses [7].
-            named = [key for key in self._keys.all() if key in error.origin.text]
-            if named:
-                return ConfigurationError(
-                    f"custom group field {named[0]!r} is not declared in the app's console",
-                    field=named[0],
-                    origin=error.origin,
-                )
-        return error
+
+def _sent_keys(request: groups.CreateGroupRequest | groups.ModifyGroupBaseInfoRequest) -> list[str]:
+    return [item.key for item in request.app_defined_data or ()]

@@ -1,10 +1,9 @@
 """Which groups are channels: the tag, read in batches and remembered for a while."""
 
-import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from cachetools import LRUCache
 
@@ -15,15 +14,22 @@ from channel_adapter.mapping import channel_group
 from channel_adapter.mapping.field_keys import FieldKeys
 from channel_adapter.mapping.tag import Tag
 from channel_adapter.services.gateway import Gateway
+from channel_adapter.services.sharing import Shared
 from channel_adapter.tencent import codes, limits
 from channel_adapter.tencent.batching import batches, concurrently
 from channel_adapter.tencent.catalog import GET_GROUP_INFO
 from channel_adapter.tencent.clock import Clock
+from channel_adapter.tencent.codes import look_up
+from channel_adapter.tencent.retry import FIRST_WAIT, GROWTH, UNCLEAR_ATTEMPTS
 from channel_adapter.tencent.wire import groups
 
 GET_GROUP_TAGS = GET_GROUP_INFO.read_as(groups.GroupTagsReply)
 
 ABSENT = frozenset({codes.NO_SUCH_GROUP, codes.BAD_GROUP_ID})
+PASSING: Final = frozenset({codes.Again.IF_REPEATABLE, codes.Again.AFTER_WAIT})
+"""What the rows of error codes say of trouble that passes."""
+
+ItemT = TypeVar("ItemT", groups.GroupInfo, groups.GroupTag)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +66,13 @@ class Directory:
         self._seconds = seconds
         self._clock = clock
         self._cache: LRUCache[ChannelId, Entry] = LRUCache(entries)
+        self._asking: Shared[ChannelId, Entry] = Shared(self._ask)
         self._changes = 0  # a read that began before the latest one may know less, and is not remembered
 
     def forget(self, channel: ChannelId | None = None) -> None:
         """Drop what is remembered of one group, or of all, and what reads under way would remember."""
         self._changes += 1
+        self._asking.forget(channel)
         if channel is None:
             self._cache.clear()
         else:
@@ -75,7 +83,7 @@ class Directory:
         entry = self._cache.get(channel) if however_old else self._remembered([channel])[channel]
         return entry.is_channel if entry is not None else None
 
-    async def read(self, channels: Iterable[ChannelId]) -> AsyncIterator[Channel]:
+    async def read(self, channels: Iterable[ChannelId]) -> AsyncGenerator[Channel, None]:
         """The channels among `channels`, read now, 50 a call and several calls at once; others are left out."""
         ids = dict.fromkeys(channels)
         parts = batches(ids, limits.GROUP_INFO_PER_CALL)
@@ -90,18 +98,16 @@ class Directory:
         unknown = [channel for channel, entry in known.items() if entry is None]
         size = limits.GROUP_INFO_PER_CALL
         parts = [unknown[start : start + size] for start in range(0, len(unknown), size)]
-        for found in await asyncio.gather(*(self._read_tags(part) for part in parts)):
-            known.update(found)
+        async with aclosing(concurrently(parts, self._read_tags, limit=self._concurrency)) as answers:
+            async for found in answers:
+                known.update(found)
         return {channel: entry.fields for channel, entry in known.items() if entry is not None and entry.is_channel}
 
     async def require(self, channel: ChannelId) -> Entry:
         """What is remembered of a channel, its owner included. Raises NotFoundError when it is no channel of ours."""
-        entry = self._cache.get(channel)
-        if entry is not None and entry.read_at <= self._clock.monotonic() - self._seconds:
-            entry = None
+        entry = self._remembered([channel])[channel]
         if entry is None or (entry.is_channel and not entry.owner_known):
-            changes = self._changes
-            entry = self._remember(await self._one(channel), changes)
+            entry = await self._asking.get(channel)
         if not entry.is_channel:
             raise no_such_channel(channel)
         return entry
@@ -126,23 +132,44 @@ class Directory:
 
     async def _read_tags(self, channels: Sequence[ChannelId]) -> dict[ChannelId, Entry]:
         changes = self._changes
-        reply = await self._gateway.call(GET_GROUP_TAGS, channel_group.info_request(channels, self.keys, base=False))
-        self._check(reply.group_info)
-        return {ChannelId(item.group_id): self._remember(item, changes) for item in reply.group_info}
+
+        async def ask(some: Sequence[ChannelId]) -> list[groups.GroupTag]:
+            request = channel_group.info_request(some, self.keys, base=False)
+            return (await self._gateway.call(GET_GROUP_TAGS, request)).group_info
+
+        items = await self._settled(channels, ask)
+        return {ChannelId(item.group_id): self._remember(item, changes) for item in items}
+
+    async def _ask(self, channel: ChannelId) -> Entry:
+        changes = self._changes
+        return self._remember(await self._one(channel), changes)
 
     async def _one(self, channel: ChannelId) -> groups.GroupInfo:
         items = await self._info([channel])
         return items[0] if items else groups.GroupInfo(group_id=channel, error_code=codes.NO_SUCH_GROUP)
 
     async def _info(self, channels: Sequence[ChannelId]) -> list[groups.GroupInfo]:
-        reply = await self._gateway.call(GET_GROUP_INFO, channel_group.info_request(channels, self.keys))
-        self._check(reply.group_info)
-        return reply.group_info
+        async def ask(some: Sequence[ChannelId]) -> list[groups.GroupInfo]:
+            request = channel_group.info_request(some, self.keys)
+            return (await self._gateway.call(GET_GROUP_INFO, request)).group_info
 
-    def _check(self, items: Iterable[groups.GroupInfo | groups.GroupTag]) -> None:
-        for item in items:
-            if item.error_code != 0 and item.error_code not in ABSENT:
-                raise self._gateway.item_error(GET_GROUP_INFO, item.error_code, item.error_info)
+        return await self._settled(channels, ask)
+
+    async def _settled(
+        self, channels: Sequence[ChannelId], ask: Callable[[Sequence[ChannelId]], Awaitable[list[ItemT]]]
+    ) -> list[ItemT]:
+        """Groups that were read or are surely absent; one that failed for the moment is asked for again."""
+        items = {item.group_id: item for item in await ask(channels)}
+        attempt = 1
+        while failed := [item for item in items.values() if item.error_code != 0 and item.error_code not in ABSENT]:
+            for item in failed:
+                passing = look_up(GET_GROUP_INFO.service, GET_GROUP_INFO.name, item.error_code).again in PASSING
+                if not passing or attempt == UNCLEAR_ATTEMPTS:
+                    raise self._gateway.item_error(GET_GROUP_INFO, item.error_code, item.error_info)
+            await self._clock.sleep(FIRST_WAIT * GROWTH ** (attempt - 1))
+            attempt += 1
+            items |= {item.group_id: item for item in await ask([ChannelId(item.group_id) for item in failed])}
+        return list(items.values())
 
     def _channel(self, item: groups.GroupInfo, changes: int) -> Channel | None:
         entry = self._remember(item, changes)

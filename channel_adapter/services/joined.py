@@ -1,14 +1,15 @@
 """The joined-group list of a person, narrowed to channels: pages and tags side by side."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TypeVar
 
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.subscription import Subscription
-from channel_adapter.errors import ChannelAdapterError
+from channel_adapter.errors import ChannelAdapterError, NotFoundError, UnavailableError
 from channel_adapter.mapping import channel_group
+from channel_adapter.mapping.refusals import without_account
 from channel_adapter.mapping.subscription_member import SELF_FIELDS, to_subscription
 from channel_adapter.services.directory import Directory
 from channel_adapter.services.gateway import Gateway
@@ -39,31 +40,46 @@ class JoinedPages:
 
     async def each(self, ask: Ask, work: Callable[[list[groups.JoinedGroup]], Awaitable[R]]) -> AsyncGenerator[R, None]:
         """What `work` makes of every page, in the order of the list; a group may stand on two pages of a list that
-        shifts meanwhile.
+        shifts meanwhile. Raises UnavailableError when there are fewer groups than the service counts.
         """
         size = self._page_size
         first = await self._page(ask, 0, size)
+        seen: set[str] = set()
+        totals: list[int] = []
 
         async def fetch(offset: int) -> R:
             page = first if offset == 0 else await self._page(ask, offset, size)
+            totals.append(page.total)
+            seen.update(item.group_id for item in page.groups)
             return await work(page.groups)
 
-        offsets = range(0, max(first.total, 1), size)
-        async with aclosing(concurrently(offsets, fetch, limit=self._concurrency, ordered=True)) as pages:
-            async for made in pages:
-                yield made
+        done = 0
+        while done == 0 or done < max(totals):  # again when the list has grown meanwhile
+            offsets = range(done, max(first.total, *totals, 1), size)
+            done = offsets[-1] + size
+            async with aclosing(concurrently(offsets, fetch, limit=self._concurrency, ordered=True)) as pages:
+                async for made in pages:
+                    yield made
+        if len(seen) < min(totals):
+            raise UnavailableError(
+                f"{GET_JOINED_GROUP_LIST.name}: {len(seen)} of {min(totals)} groups came; list them again"
+            )
 
     async def _page(self, ask: Ask, offset: int, size: int) -> _Page:
-        try:
-            reply = await self._gateway.call(GET_JOINED_GROUP_LIST, ask(offset, size))
-        except ChannelAdapterError as error:
-            if error.code != codes.REPLY_TOO_LARGE or size <= limits.JOINED_GROUPS_PER_PAGE_SMALL:
-                raise
-        else:
-            return _Page(reply.total_count, reply.group_id_list)
-        self._page_size = step = limits.JOINED_GROUPS_PER_PAGE_SMALL
-        parts = [await self._page(ask, start, step) for start in range(offset, offset + size, step)]
-        return _Page(parts[-1].total, [item for part in parts for item in part.groups])
+        """Everything from `offset` up to `size` rows on, in as many calls as the service makes of it."""
+        rows: list[groups.JoinedGroup] = []
+        while True:
+            step = min(self._page_size, size - len(rows))
+            try:
+                reply = await self._gateway.call(GET_JOINED_GROUP_LIST, ask(offset + len(rows), step))
+            except ChannelAdapterError as error:
+                if error.code != codes.REPLY_TOO_LARGE or step <= limits.JOINED_GROUPS_PER_PAGE_SMALL:
+                    raise
+                self._page_size = limits.JOINED_GROUPS_PER_PAGE_SMALL
+                continue
+            rows += reply.group_id_list
+            if not reply.group_id_list or len(rows) >= min(size, reply.total_count - offset):
+                return _Page(reply.total_count, rows)
 
 
 class JoinedList:
@@ -73,19 +89,23 @@ class JoinedList:
         self._pages = pages
         self._directory = directory
 
-    async def channels(self, user: UserId) -> AsyncIterator[Subscription]:
+    async def channels(self, user: UserId) -> AsyncGenerator[Subscription, None]:
         """Every channel of a person once; the list may shift between pages, so groups are told apart by id [5]."""
         seen: set[ChannelId] = set()
 
         async def work(page: list[groups.JoinedGroup]) -> list[Subscription]:
             return await self._channels_among(user, page)
 
-        async with aclosing(self._pages.each(lambda start, size: _request(user, start, size), work)) as pages:
-            async for found in pages:
-                for mine in found:
-                    if mine.channel.id not in seen:
-                        seen.add(mine.channel.id)
-                        yield mine
+        try:
+            async with aclosing(self._pages.each(lambda start, size: _request(user, start, size), work)) as pages:
+                async for found in pages:
+                    for mine in found:
+                        if mine.channel.id not in seen:
+                            seen.add(mine.channel.id)
+                            yield mine
+        except NotFoundError as error:
+            told = without_account(error, user, "user")
+            raise told from (error if told is not error else error.__cause__)
 
     async def _channels_among(self, user: UserId, page: list[groups.JoinedGroup]) -> list[Subscription]:
         found = {ChannelId(item.group_id): item for item in page}

@@ -10,6 +10,7 @@ from channel_adapter.mapping.subscription_member import SUBSCRIBER_FIELDS, to_su
 from channel_adapter.mapping.text import require_text
 from channel_adapter.services.accounts import Accounts
 from channel_adapter.services.bulk import BatchSize, Bulk, BulkTerms, Found, Users, Work, one_by_one
+from channel_adapter.services.cursors import Cursors
 from channel_adapter.services.directory import Directory, no_such_channel
 from channel_adapter.services.filing import FilingDesk
 from channel_adapter.services.following import Following
@@ -172,10 +173,12 @@ class Subscriptions:
         """
         wanted = ids.channel_id(channel)
         require_text(cursor, "cursor")
+        cursors: Cursors[str] = Cursors(GET_GROUP_MEMBER_INFO)
 
         async def fetch(start: str) -> Page[Subscriber, str]:
             await self._directory.require(wanted)
-            return await self._subscriber_page(wanted, start)
+            page = await self._subscriber_page(wanted, start)
+            return page if page.next is None else Page(page.items, cursors.follow(start, page.next))
 
         return Pages(fetch, cursor)
 
@@ -200,7 +203,7 @@ class Subscriptions:
         )
         reply = await self._gateway.call(GET_GROUP_MEMBER_INFO, request)
         following = str(reply.next) if reply.next else ""
-        ended = following in ("", "0", start) or not reply.member_list
+        ended = following in ("", "0") or not reply.member_list
         people = [to_subscriber(member) for member in reply.member_list if member.role != members.OWNER]
         return Page(people, None if ended else following)
 

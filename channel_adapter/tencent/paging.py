@@ -16,10 +16,6 @@ class Page(Generic[T, C]):
     next: C | None
 
 
-class EndlessPages(RuntimeError):  # noqa: N818
-    """A page named itself as its successor: going on would never end."""
-
-
 class Pages(AsyncIterator[T], Generic[T, C]):
     """Items of all pages from `start` on. A page is fetched when its first item is asked for.
 
@@ -55,6 +51,4 @@ class Pages(AsyncIterator[T], Generic[T, C]):
         if cursor is None:
             raise StopAsyncIteration
         page = await self._fetch(cursor)
-        if page.next is not None and page.next == cursor:
-            raise EndlessPages(f"the page at {cursor!r} names itself as the next one")
         self._cursor, self._page, self._given = cursor, page, 0

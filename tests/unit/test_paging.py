@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channel_adapter.tencent.paging import EndlessPages, Page, Pages
+from channel_adapter.tencent.paging import Page, Pages
 
 
 class Book:
@@ -91,13 +91,3 @@ async def test_a_failed_fetch_can_be_asked_again() -> None:
         await anext(pages)
     assert pages.cursor == 1
     assert [line async for line in pages] == [(1, 0), (2, 0)]
-
-
-async def test_a_page_that_names_itself_as_the_next_ends_in_an_error() -> None:
-    async def fetch(cursor: str) -> Page[int, str]:
-        return Page([1], "same")
-
-    pages = Pages(fetch, "first")
-    assert await anext(pages) == 1
-    with pytest.raises(EndlessPages, match="'same' names itself"):
-        await anext(pages)

@@ -1,0 +1,192 @@
+"""Lists that the service breaks off, turns in a circle or answers in part: never short without saying so."""
+
+import asyncio
+from contextlib import aclosing
+from typing import Any
+
+import pytest
+
+from channel_adapter import (
+    ChannelAdapter,
+    ChannelAdapterError,
+    NotFoundError,
+    PermissionDeniedError,
+    Settings,
+    Text,
+    UnavailableError,
+)
+from channel_adapter.settings import ChannelSettings
+from channel_adapter.stub.faults import Fault
+from tests.faults.conftest import OK, PRIMARY, PatientClock, Script
+from tests.faults.test_adapter_trouble import PEOPLE, Calls, channel_on, opened, settings
+from tests.faults.test_lost_answers import HastyClock
+
+MANY = [f"person_{number}" for number in range(250)]
+
+
+async def filled(adapter: ChannelAdapter) -> str:
+    channel = await channel_on(adapter)
+    await adapter.accounts.add(MANY)
+    assert (await adapter.subscriptions.subscribe(channel, MANY)).complete
+    return channel
+
+
+async def second_cursor(adapter: ChannelAdapter, channel: str) -> str:
+    body = {"GroupId": channel, "Limit": 100, "Next": ""}
+    return str((await adapter.call("group_open_http_svc", "get_group_member_info", body))["Next"])
+
+
+@pytest.mark.parametrize("nth", [2, 3])
+async def test_a_list_of_subscribers_that_turns_in_a_circle_is_an_error(nth: int) -> None:
+    async with opened() as (adapter, server):
+        channel = await filled(adapter)
+        cursor = await second_cursor(adapter, channel)
+        server.faults.replace([Fault(command="get_group_member_info", nth=(nth,), extra={"Next": cursor})])
+        rows = adapter.subscriptions.subscribers(channel)
+        found = []
+        with pytest.raises(UnavailableError, match="came back to"):  # noqa: PT012 - the loop is what raises
+            async with asyncio.timeout(5):
+                async for row in rows:
+                    found.append(row.user)  # noqa: PERF401
+        assert len(found) == len(set(found)) == (nth - 1) * 100 - 1
+        server.faults.replace([])
+        found += [row.user async for row in rows]  # it can simply be asked again
+        assert sorted(found) == sorted(MANY)
+
+
+async def test_the_list_of_all_channels_has_each_once_and_ends() -> None:
+    async with opened() as (adapter, server):
+        slugs = [f"channel_{number}" for number in range(6)]
+        for slug in slugs:
+            await adapter.channels.create(slug=slug, name="Tides", owner="owner")
+        server.faults.replace([Fault(command="get_appid_group_list", nth=(1,), extra={"Next": 3})])
+        assert sorted([channel.slug async for channel in adapter.channels.all()]) == slugs
+        assert server.log.count("get_appid_group_list") == 2
+        server.faults.replace([Fault(command="get_appid_group_list", extra={"Next": 3})])
+        found = []
+        with pytest.raises(UnavailableError, match="came back to"):  # noqa: PT012 - the loop is what raises
+            async with asyncio.timeout(10):
+                async for channel in adapter.channels.all():
+                    found.append(channel.slug)  # noqa: PERF401
+        assert sorted(found) == slugs
+
+
+async def test_a_joined_list_with_fewer_rows_than_it_counts_is_an_error() -> None:
+    async with opened() as (adapter, server):
+        for number in range(3):
+            channel = await adapter.channels.create(slug=f"channel_{number}", name="Tides", owner="owner")
+            await adapter.subscriptions.subscribe(channel.id, PEOPLE[:1])
+        server.faults.replace([Fault(command="get_joined_group_list", extra={"TotalCount": 4})])
+        with pytest.raises(UnavailableError, match="3 of 4"):
+            assert [mine async for mine in adapter.channels.subscribed(PEOPLE[0])]
+
+
+def joined(total: int, *numbers: int) -> dict[str, Any]:
+    rows = [{"GroupId": f"@TGS#_channel_{number}", "Name": "Tides", "Type": "Community"} for number in numbers]
+    return OK | {"TotalCount": total, "GroupIdList": rows}
+
+
+def tagged(*numbers: int) -> dict[str, Any]:
+    tag = [{"Key": "ch_tag", "Value": "ch1"}]
+    rows = [{"GroupId": f"@TGS#_channel_{n}", "ErrorCode": 0, "ErrorInfo": "", "AppDefinedData": tag} for n in numbers]
+    return OK | {"GroupInfo": rows}
+
+
+@pytest.mark.parametrize(
+    ("pages", "offsets"),
+    [
+        ([joined(3, 0, 1), joined(3, 2)], [0, 2]),  # the service gives smaller pages than it is asked for
+        ([joined(5, 0, 1, 2), joined(5, 3), joined(5, 4)], [0, 3, 4]),
+        ([joined(4, 0, 1, 2), joined(3)], [0, 3]),  # somebody left meanwhile
+    ],
+)
+async def test_a_short_page_of_the_joined_list_is_read_on(
+    script: Script, clock: PatientClock, pages: list[dict[str, Any]], offsets: list[int]
+) -> None:
+    numbers = [number for page in pages for number in range(5) if f"_{number}'" in str(page)]
+    script.then(*pages, tagged(*numbers))
+    given = Settings(sdkappid=1400000001, key="k" * 64, base_url=PRIMARY)  # type: ignore[arg-type]
+    async with ChannelAdapter.open(given, clock=clock) as adapter:
+        slugs = [mine.channel.slug async for mine in adapter.channels.subscribed("ann")]
+    assert slugs == [f"channel_{number}" for number in numbers]
+    assert [body["Offset"] for body in script.bodies if "Offset" in body] == offsets
+
+
+async def test_one_group_of_a_batch_that_fails_for_the_moment_is_asked_for_again() -> None:
+    async with opened() as (_, server), ChannelAdapter.open(settings(server), clock=HastyClock()) as adapter:
+        slugs = [f"channel_{number}" for number in range(4)]
+        for slug in slugs:
+            await adapter.channels.create(slug=slug, name="Tides", owner="owner")
+        before = server.log.count("get_group_info")
+        server.faults.replace([Fault(command="get_group_info", fail_items=2, item_code=10002, times=1)])
+        assert [channel.slug for channel in (await adapter.channels.get_many(slugs)).values()] == slugs
+        calls = list(server.log.calls("get_group_info"))[before:]
+        assert [len(call.body["GroupIdList"]) for call in calls] == [4, 2]
+        server.faults.replace([Fault(command="get_group_info", fail_items=1, item_code=10002)])
+        with pytest.raises(UnavailableError):
+            await adapter.channels.get_many(slugs)
+        assert server.log.count("get_group_info") - before == 2 + 3
+
+
+async def test_a_failed_read_of_tags_leaves_no_other_one_running() -> None:
+    async with opened() as (adapter, server):
+        for number in range(120):
+            await adapter.channels.create(slug=f"channel_{number}", name="Tides", owner="owner")
+        adapter.channels.forget()
+        server.faults.replace(
+            [Fault(command="get_group_info", nth=(1,), code=10007), Fault(command="get_group_info", delay=0.3)]
+        )
+        with pytest.raises(PermissionDeniedError):
+            assert [mine async for mine in adapter.channels.subscribed("owner")]
+        running = [task for task in asyncio.all_tasks() if "_read_tags" in repr(task.get_coro())]
+        assert not running
+
+
+async def test_many_who_need_the_same_channel_at_once_cost_one_read() -> None:
+    calls = Calls()
+    async with opened({}, calls) as (adapter, _):
+        channel = await channel_on(adapter)
+        adapter.channels.forget()
+        calls.clear()
+        await asyncio.gather(*(adapter.posts.publish(channel, Text(f"post {number}")) for number in range(10)))
+        assert calls == {"get_group_info": 1, "send_group_msg": 10}
+
+
+async def test_what_a_creation_made_known_is_not_hidden_by_a_read_that_was_under_way() -> None:
+    async with opened() as (adapter, server):
+        server.faults.replace([Fault(command="get_group_info", nth=(1,), delay=0.4)])
+        early = asyncio.create_task(adapter.posts.publish("tides", Text("too early")))
+        await asyncio.sleep(0.1)
+        await channel_on(adapter)
+        assert (await adapter.posts.publish("tides", Text("in time"))).ref.seq == 1
+        with pytest.raises((NotFoundError, ChannelAdapterError)):
+            await early
+
+
+async def test_data_written_over_more_fields_than_are_read_says_so() -> None:
+    keys = tuple(f"ch_data_{number}" for number in range(3))
+    stub = {"app": {"group_fields": ["ch_tag", *keys]}}
+    async with opened(stub, channels=ChannelSettings(custom_data_keys=keys)) as (wide, server):
+        narrow_settings = settings(server, channels=ChannelSettings(custom_data_keys=keys[:1]))
+        async with ChannelAdapter.open(narrow_settings) as narrow:
+            data = "海" * 400
+            await wide.channels.create(slug="tides", name="Tides", owner="owner", custom_data=data)
+            assert (await wide.channels.get("tides")).custom_data_complete
+            cut = await narrow.channels.get("tides")
+            assert (cut.custom_data, cut.custom_data_complete) == ("海" * 170, False)
+            again = await narrow.channels.update("tides", custom_data=cut.custom_data)
+            assert again.custom_data_complete
+            assert await wide.channels.get("tides") == again
+
+
+async def test_lists_can_be_closed() -> None:
+    async with opened() as (adapter, _):
+        channel = await channel_on(adapter)
+        await adapter.posts.publish(channel, Text("first"))
+        await adapter.subscriptions.subscribe(channel, PEOPLE[:1])
+        async with (
+            aclosing(adapter.channels.all()) as everything,
+            aclosing(adapter.channels.subscribed(PEOPLE[0])) as mine,
+            aclosing(adapter.posts.history(channel)) as posts,
+        ):
+            assert (await anext(everything)).id == (await anext(mine)).channel.id == (await anext(posts)).ref.channel
