@@ -1,0 +1,53 @@
+"""A process that reacts, folds and publishes, and can be told where to be killed. Reads one JSON job from its stdin.
+
+`kill_at` is a checkpoint and how often it is passed before the process kills itself with signal 9.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from channel_adapter import ChannelAdapter, PostRef, Settings
+from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.domain.reaction import ReactionChange
+
+
+def killer(name: str, times: int) -> Callable[[str], None]:
+    """A checkpoint that kills this process when it is passed under this name for the `times`-th time."""
+    left = times
+
+    def passed(point: str) -> None:
+        nonlocal left
+        left -= point == name
+        if point == name and left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return passed
+
+
+async def run(job: dict[str, Any]) -> dict[str, Any]:
+    """Do what the job says; gives how many reactions were answered."""
+    ref = PostRef(ChannelId(job["channel"]), job["seq"])
+    async with ChannelAdapter.open(Settings.model_validate(job["settings"])) as adapter:
+        stored = await adapter.reactions._required()
+        if job.get("kill_at"):
+            name, times = job["kill_at"]
+            stored.checkpoint = stored.publisher.writer.checkpoint = killer(name, times)
+        answers = await asyncio.gather(
+            *(adapter.reactions.react(ref, user, emoji) for user, emoji in job.get("react", []))
+        )
+        for changes in job.get("fold", []):
+            values = [ReactionChange(UserId(user), tuple(emoji), seq) for user, emoji, seq in changes]
+            await adapter.reactions.fold(ref, values)
+        if job.get("reconcile"):
+            await adapter.reactions.reconcile(ref)
+        published = await adapter.reactions.flush(job.get("flush", 20))
+    return {"answered": len(answers), "published": published}
+
+
+if __name__ == "__main__":
+    print(json.dumps(asyncio.run(run(json.loads(sys.stdin.read())))))  # noqa: T201

@@ -1,0 +1,106 @@
+"""What tests of reactions share: a stub with a channel, people and a post, adapters on it, and what stands where."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from channel_adapter import ChannelAdapter, PostRef, Settings, Text
+from channel_adapter.domain.ids import ChannelId
+from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.settings import StubSettings
+
+ROOT = Path(__file__).parents[2]
+SERVICE = "openim_msg_ext_http_svc"
+SLUG, OWNER = "tides", "owner"
+
+
+@dataclass
+class Stage:
+    """A stub in this process; every adapter on it shares one database."""
+
+    server: StubServer
+    ref: PostRef
+    people: list[str]
+    values: dict[str, Any]
+
+    def settings(self, **more: Any) -> Settings:
+        return Settings.model_validate({**self.values, **more})
+
+    @asynccontextmanager
+    async def adapter(self, **more: Any) -> AsyncIterator[ChannelAdapter]:
+        async with ChannelAdapter.open(self.settings(**more)) as adapter:
+            yield adapter
+
+    def pairs(self, ref: PostRef | None = None) -> dict[str, str]:
+        """What stands on the message."""
+        group = self.server.world.state.group((ref or self.ref).channel)
+        message = group.log.get((ref or self.ref).seq)
+        held = message.extensions.pairs if message is not None and message.extensions else {}
+        return {key: value for key, (value, _) in held.items() if value is not None}
+
+    def shown(self, ref: PostRef | None = None) -> dict[str, int]:
+        """Counts as a plain client reads them."""
+        return {key[2:]: int(value) for key, value in self.pairs(ref).items() if key.startswith("n|")}
+
+    def own_keys(self, ref: PostRef | None = None) -> dict[str, str]:
+        """What people's own keys say."""
+        return {key[2:]: value for key, value in self.pairs(ref).items() if key.startswith("r|")}
+
+    def job(self, **what: Any) -> dict[str, Any]:
+        return {"settings": self.values, "channel": self.ref.channel, "seq": self.ref.seq, **what}
+
+    async def process(self, **what: Any) -> "subprocess.CompletedProcess[bytes]":
+        """One job in a process of its own."""
+        return await in_process(self.job(**what))
+
+    def busiest_minute(self) -> int:
+        """Most set calls on the post that the stub saw within 60 seconds."""
+        times = [call.at for call in self.server.log.calls("group_set_key_values", msg_seq=self.ref.seq)]
+        return max((sum(first <= each < first + 60 for each in times) for first in times), default=0)
+
+    def busiest_second(self) -> int:
+        """Most set calls on the post within one second."""
+        times = [call.at for call in self.server.log.calls("group_set_key_values", msg_seq=self.ref.seq)]
+        return max((sum(first <= each < first + 1 for each in times) for first in times), default=0)
+
+
+async def in_process(job: dict[str, Any]) -> "subprocess.CompletedProcess[bytes]":
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.faults.reacting", cwd=ROOT,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    out, err = await process.communicate(json.dumps(job).encode())
+    return subprocess.CompletedProcess(["reacting"], process.returncode or 0, out, err)
+
+
+@asynccontextmanager
+async def staged(
+    people: int, database_url: str | None, *, stub: StubSettings | None = None, **more: Any
+) -> AsyncIterator[Stage]:
+    """A channel with so many subscribers and one post."""
+    users = [f"reader_{number:05}" for number in range(people)]
+    async with StubServer(stub or StubSettings()) as server:
+        values = {
+            "sdkappid": server.sdkappid, "key": server.key, "admin": server.admin, "base_url": server.url,
+            "database_url": database_url, **more,
+        }  # fmt: skip
+        plain = Settings(sdkappid=server.sdkappid, key=SecretStr(server.key), base_url=server.url)
+        async with ChannelAdapter.open(plain) as adapter:
+            await adapter.accounts.add([OWNER, *users])
+            await adapter.channels.create(slug=SLUG, name="Tides", owner=OWNER)
+            await adapter.subscriptions.subscribe(SLUG, users, file=False)
+            post = await adapter.posts.publish(SLUG, Text("first"))
+        yield Stage(server, PostRef(ChannelId(post.ref.channel), post.ref.seq), users, values)
+
+
+def tally(chosen: Sequence[str]) -> dict[str, int]:
+    return dict(Counter(chosen))

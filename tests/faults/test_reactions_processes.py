@@ -1,0 +1,41 @@
+"""Four processes, one PostgreSQL, one post: exact counts within the service's limits, every reaction answered."""
+
+import asyncio
+import json
+import os
+
+import pytest
+
+from channel_adapter.stub.settings import StubSettings
+from tests.faults.reaction_stage import staged, tally
+
+PEOPLE = 10_000 if os.environ.get("CHANNEL_ADAPTER_FULL") else 800
+PROCESSES = 4
+EMOJI = ["👍", "❤️", "😂", "😮", "😢", "🙏", "🎉"]
+STUB = StubSettings.model_validate({"limits": {"members_per_community": 100_000}})
+
+
+@pytest.mark.timeout(240)
+async def test_many_people_react_through_four_processes(postgres_url: str) -> None:
+    async with staged(PEOPLE, postgres_url, stub=STUB) as stage:
+        chosen = {user: EMOJI[number % len(EMOJI)] for number, user in enumerate(stage.people)}
+        first = {user: "👎" for user in stage.people[:100]}  # replaced below: one reaction a person
+        shares = [list(chosen.items())[number::PROCESSES] for number in range(PROCESSES)]
+        jobs = [
+            stage.process(react=[*((user, first[user]) for user, _ in share if user in first), *share])
+            for share in shares
+        ]
+        results = await asyncio.gather(*jobs)
+        assert [result.returncode for result in results] == [0] * PROCESSES, results[0].stderr.decode()
+        answers = [json.loads(result.stdout) for result in results]
+        assert sum(answer["answered"] for answer in answers) == PEOPLE + len(first)
+        async with stage.adapter() as adapter:
+            found = await adapter.reactions.of(stage.ref, stage.people[0])
+            assert found.counts == dict(sorted(tally([*chosen.values()]).items(), key=lambda item: (-item[1], item[0])))
+            assert (found.total, found.mine) == (PEOPLE, (chosen[stage.people[0]],))
+            assert len([each async for each in adapter.reactions.reactors(stage.ref)]) == PEOPLE
+            assert await adapter.reactions.flush()
+        assert stage.shown() == tally([*chosen.values()])
+        assert stage.busiest_minute() <= 180
+        assert stage.busiest_second() <= 3
+        assert not [call for call in stage.server.log if call.code not in (0, None)]
