@@ -25,6 +25,9 @@ Failures = dict[Conversation, tuple[int, str]]
 
 T = TypeVar("T")
 
+CLEAR = mapping.FULL | {codes.CONVERSATION_UNRESOLVED}
+"""Codes of a conversation that leave no doubt where it is."""
+
 TURNS = 4
 """Between updating and creating, while other processes create and remove the same group."""
 
@@ -60,7 +63,7 @@ class ConversationGroups:
             failed, made = await self._put_some(user, name, part, exists=exists)
             failures |= failed
             exists = exists or made
-        return failures
+        return await self._without_repeats(user, name, failures, inside=True)
 
     async def take(self, user: UserId, name: str, unwanted: Sequence[Conversation]) -> Failures:
         """Take conversations out of the group; without the group there is nothing to do."""
@@ -74,7 +77,7 @@ class ConversationGroups:
                     return failures
                 raise
             failures |= mapping.results_of_change(reply)
-        return failures
+        return await self._without_repeats(user, name, failures, inside=False)
 
     async def rename(self, user: UserId, old: str, new: str) -> None:
         """NotFoundError (51009) without the group; what a taken name is answered with is unknown, here 50002."""
@@ -89,6 +92,13 @@ class ConversationGroups:
                 raise
             return error.origin is not None and error.origin.attempts > 1  # an earlier attempt of ours did it
         return True
+
+    async def _without_repeats(self, user: UserId, name: str, failures: Failures, *, inside: bool) -> Failures:
+        """Without what is as it should be: what putting in twice, or taking out twice, is answered with is unknown."""
+        if all(code in CLEAR for code, _ in failures.values()):
+            return failures
+        there = set((await self.read(user)).of(name))
+        return {each: why for each, why in failures.items() if (each in there) is not inside}
 
     async def _put_some(
         self, user: UserId, name: str, part: Sequence[Conversation], *, exists: bool

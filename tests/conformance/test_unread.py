@@ -1,0 +1,291 @@
+"""Unread posts, conversation groups and marks: what a person sees, whichever server it is."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from channel_adapter import (
+    ChannelOutcome,
+    ConflictError,
+    ConversationGroup,
+    CountSource,
+    Filing,
+    FilingKind,
+    InvalidError,
+    Marks,
+    NotFoundError,
+    Notifications,
+    OutcomeKind,
+    PostRef,
+    Text,
+)
+from channel_adapter.domain.ids import ChannelId, UserId
+from tests.conformance.conftest import OWNER, READERS, Setting
+
+ANN, BEN = UserId(READERS[0]), UserId(READERS[1])
+FILED, TAKEN_OUT = Filing(FilingKind.FILED), Filing(FilingKind.TAKEN_OUT)
+
+
+async def channel_of(setting: Setting, *people: str, more: str = "") -> ChannelId:
+    channel = await setting.adapter.channels.create(slug=setting.slug + more, name=f"Tides{more}", owner=OWNER)
+    await setting.adapter.subscriptions.subscribe(channel.id, people)
+    return channel.id
+
+
+async def publish(setting: Setting, channel: str, number: int, *, quiet: bool = False) -> PostRef:
+    for count in range(number):
+        ref = (await setting.adapter.posts.publish(channel, Text(f"post {count}"), quiet=quiet)).ref
+    return ref
+
+
+async def filed(setting: Setting, user: str) -> tuple[str, ...]:
+    return next((each.channels for each in await groups(setting, user) if each.name == "Channels"), ())
+
+
+async def groups(setting: Setting, user: str) -> list[ConversationGroup]:
+    return [each async for each in setting.adapter.unread.groups(user)]
+
+
+async def count(setting: Setting, user: str, channel: str) -> int:
+    return next(each.count for each in (await setting.adapter.unread.of(user)).channels if each.channel == channel)
+
+
+async def test_posts_are_unread_until_they_are_read(setting: Setting) -> None:
+    channel = await channel_of(setting, ANN)
+    await publish(setting, channel, 3)
+    await setting.adapter.subscriptions.subscribe(channel, [BEN])
+    ref = await publish(setting, channel, 2)
+    assert (await count(setting, ANN, channel), await count(setting, BEN, channel)) == (5, 2)
+    unread = await setting.adapter.unread.of(ANN)
+    (mine,) = [each for each in unread.channels if each.channel == channel]
+    assert (mine.name, mine.muted, mine.explanation) == ("Tides", False, None)
+    assert mine.last_post_at == (await setting.adapter.posts.get(ref)).published_at
+    assert await setting.adapter.unread.mark_read(ANN, setting.slug, 2) == 3
+    assert await count(setting, ANN, channel) == 3
+    assert await setting.adapter.unread.mark_read(ANN, channel, 1) == 3
+    assert await setting.adapter.unread.mark_read(ANN, channel, ref) == 0
+    assert (await count(setting, ANN, channel), await count(setting, BEN, channel)) == (0, 2)
+    assert await setting.adapter.unread.mark_read(BEN, channel) == 0
+    assert await count(setting, BEN, channel) == 0
+
+
+async def test_quiet_and_recalled_posts_do_not_count(setting: Setting) -> None:
+    channel = await channel_of(setting, ANN)
+    first = await publish(setting, channel, 3)
+    await publish(setting, channel, 1, quiet=True)
+    await setting.adapter.posts.recall(first)
+    (mine,) = (await setting.adapter.unread.of(ANN, explain=True)).channels
+    assert mine.count == 2
+    assert mine.explanation is not None
+    assert mine.explanation.last_post == 4
+    if mine.explanation.source is not CountSource.SERVER:
+        assert (mine.explanation.read_up_to, mine.explanation.left_out) == (0, (3, 4))
+    (exactly,) = (await setting.adapter.unread.of(ANN, exact=True)).channels
+    assert exactly.count == 2
+
+
+async def test_muted_channels_are_not_in_the_badge(setting: Setting) -> None:
+    channel = await channel_of(setting, ANN)
+    subscriptions, unread = setting.adapter.subscriptions, setting.adapter.unread
+    before = (await unread.of(ANN)).badge
+    await publish(setting, channel, 2)
+    assert (await unread.of(ANN)).badge == before + 2
+    assert await subscriptions.notifications(ANN, channel) is Notifications.ALL
+    assert [await subscriptions.mute(ANN, setting.slug) for _ in range(2)] == [True, False]
+    assert await subscriptions.notifications(ANN, channel) is Notifications.MUTED
+    (mine,) = [each for each in (await unread.of(ANN)).channels if each.channel == channel]
+    assert (mine.muted, mine.count, (await unread.of(ANN)).badge) == (True, 2, before)
+    assert await subscriptions.set_notifications(ANN, channel, Notifications.OFF)
+    assert (await unread.of(ANN)).badge == before
+    assert [await subscriptions.unmute(ANN, channel) for _ in range(2)] == [True, False]
+    assert (await unread.of(ANN)).badge == before + 2
+
+
+async def test_everything_is_read_at_once(setting: Setting) -> None:
+    one, two = await channel_of(setting, ANN), await channel_of(setting, ANN, more="_2")
+    await publish(setting, one, 2)
+    await publish(setting, two, 1)
+    assert set(await setting.adapter.unread.mark_all_read(ANN)) >= {one, two}
+    assert (await setting.adapter.unread.of(ANN)).badge == 0
+    assert await setting.adapter.unread.mark_all_read(ANN) == ()
+    await setting.adapter.channels.delete(two)
+
+
+async def test_many_people_are_counted_in_their_order(setting: Setting) -> None:
+    channel = await channel_of(setting, *READERS[:6])
+    await publish(setting, channel, 1)
+    people = [*READERS[:3], "stranger_1", *READERS[3:6]]
+    run = setting.adapter.unread.of_many(people)
+    found = [each async for each in run]
+    assert [each.user for each in found] == people
+    assert [bool(each.problem) for each in found] == [False] * 3 + [True] + [False] * 3
+    assert [sum(mine.count for mine in each.channels if mine.channel == channel) for each in found] == [
+        1, 1, 1, 0, 1, 1, 1,
+    ]  # fmt: skip
+    assert run.cursor == 7
+    rest = [each.user async for each in setting.adapter.unread.of_many(people, cursor=5)]
+    assert rest == people[5:]
+
+
+async def test_subscribing_files_and_unsubscribing_takes_out(setting: Setting) -> None:
+    channel = await channel_of(setting)
+    subscriptions = setting.adapter.subscriptions
+    joined = await subscriptions.subscribe(channel, [ANN, BEN, "stranger_1"])
+    assert {each.user: each.filing for each in joined} == {ANN: FILED, BEN: FILED, "stranger_1": None}
+    assert joined.filings == {FilingKind.FILED: 2}
+    assert channel in await filed(setting, ANN)
+    again = await subscriptions.subscribe(channel, [ANN])
+    assert [(each.kind, each.filing) for each in again] == [(OutcomeKind.ALREADY, FILED)]
+    left = await subscriptions.unsubscribe(channel, [ANN, READERS[5], OWNER])
+    assert {each.user: each.filing for each in left} == {ANN: TAKEN_OUT, READERS[5]: TAKEN_OUT, OWNER: None}
+    assert channel not in await filed(setting, ANN)
+    assert channel in await filed(setting, BEN)
+    (outcome,) = await subscriptions.subscribe(channel, [READERS[6]], file=False)
+    assert (outcome.kind, outcome.filing) == (OutcomeKind.ADDED, None)
+    assert channel not in await filed(setting, READERS[6])
+    await subscriptions.unsubscribe(channel, [BEN])
+
+
+async def test_one_person_follows_many_channels(setting: Setting) -> None:
+    channels = [await channel_of(setting, more=more) for more in ("", "_2", "_3")]
+    subscriptions = setting.adapter.subscriptions
+    await subscriptions.subscribe(channels[1], [ANN], file=False)
+    nowhere = ChannelId(f"{channels[0]}_none")
+    found = await subscriptions.follow(ANN, [*channels, setting.slug, nowhere])
+    assert found[:3] == (
+        ChannelOutcome(channels[0], OutcomeKind.ADDED, "", FILED),
+        ChannelOutcome(channels[1], OutcomeKind.ALREADY, "", FILED),
+        ChannelOutcome(channels[2], OutcomeKind.ADDED, "", FILED),
+    )
+    assert [(each.channel, each.kind, each.done) for each in found[3:]] == [(nowhere, OutcomeKind.NOT_FOUND, False)]
+    assert set(await filed(setting, ANN)) >= set(channels)
+    left = await subscriptions.unfollow(ANN, channels[:2])
+    assert [(each.kind, each.filing) for each in left] == [(OutcomeKind.REMOVED, TAKEN_OUT)] * 2
+    assert set(await filed(setting, ANN)) & set(channels) == {channels[2]}
+    (stranger,) = await subscriptions.follow("stranger_1", channels[:1])
+    assert (stranger.kind, stranger.filing) == (OutcomeKind.NOT_FOUND, None)
+    for channel in channels[1:]:
+        await setting.adapter.channels.delete(channel)
+
+
+async def test_a_sync_puts_in_and_takes_out_and_then_changes_nothing(setting: Setting) -> None:
+    channels = [await channel_of(setting, more=more) for more in ("", "_2", "_3")]
+    adapter = setting.adapter
+    await adapter.unread.sync(ANN)
+    await adapter.subscriptions.follow(ANN, channels)
+    await adapter.unread.unfile(ANN, channels[:1])
+    await adapter.channels.delete(channels[1])
+    await adapter.subscriptions.unsubscribe(channels[2], [ANN], file=False)
+    done = await adapter.unread.sync(ANN)
+    assert (done.added, set(done.removed), done.done) == ((channels[0],), set(channels[1:]), True)
+    assert not (await adapter.unread.sync(ANN)).changed
+    assert channels[0] in await filed(setting, ANN)
+    await adapter.channels.delete(channels[2])
+
+
+async def test_many_people_are_synced_and_taken_up_again_at_a_cursor(setting: Setting) -> None:
+    people = [*READERS[:4], "stranger_1", *READERS[4:8]]
+    channel = await channel_of(setting)
+    await setting.adapter.subscriptions.subscribe(channel, READERS[:8], file=False)
+    run = setting.adapter.unread.sync_many(iter(people))
+    first = [await anext(run) for _ in range(3)]
+    await run.aclose()
+    assert ([each.user for each in first], run.cursor) == (people[:3], 3)
+    assert all(channel in each.added for each in first)
+    run = setting.adapter.unread.sync_many(iter(people), cursor=run.cursor)
+    rest = [each async for each in run]
+    assert ([each.user for each in rest], run.cursor) == (people[3:], len(people))
+    assert [each.user for each in rest if each.problem] == ["stranger_1"]
+    for user in READERS[:8]:
+        assert channel in await filed(setting, user)
+
+
+async def test_groups_are_renamed_and_removed(setting: Setting) -> None:
+    unread = setting.adapter.unread
+    await unread.remove(ANN)
+    channel = await channel_of(setting, ANN)
+    new = f"频道 {setting.slug[-6:]}"
+    assert [await unread.rename(ANN, new) for _ in range(2)] == [True, False]
+    assert ConversationGroup(new, (channel,)) in await groups(setting, ANN)
+    assert (await unread.sync(ANN)).added == (channel,)
+    with pytest.raises(ConflictError):
+        await unread.rename(ANN, new)
+    assert [await unread.remove(ANN, new) for _ in range(2)] == [True, False]
+    assert await unread.rename(ANN, "Channels") is False
+    assert [await unread.remove(ANN) for _ in range(2)] == [True, False]
+    with pytest.raises(NotFoundError):
+        await unread.rename(ANN, new)
+    assert await unread.file(ANN, [setting.slug]) == {channel: FILED}
+    assert await filed(setting, ANN) == (channel,)
+
+
+async def test_marks_come_and_go_one_by_one(setting: Setting) -> None:
+    channel, unread = await channel_of(setting, ANN), setting.adapter.unread
+    assert await unread.marks(ANN, channel) == Marks()
+    await unread.star(ANN, setting.slug)
+    await unread.hide(ANN, channel)
+    await unread.note(ANN, channel, "ü" * 128)
+    assert await unread.marks(ANN, channel) == Marks(starred=True, hidden=True, text="ü" * 128)
+    await unread.hide(ANN, channel, on=False)
+    await unread.fold(ANN, channel)
+    await unread.note(ANN, channel, "")
+    assert await unread.marks(ANN, channel) == Marks(starred=True, folded=True)
+
+
+Act = Callable[[Any, str], Awaitable[object]]
+
+
+async def synced(adapter: Any, user: str) -> None:
+    (only,) = [each async for each in adapter.unread.sync_many([user])]
+    assert only.problem
+    await adapter.unread.sync(user)
+
+
+BAD: dict[str, tuple[type[Exception], str | None, Act]] = {
+    "a name over 32 bytes": (InvalidError, "new", lambda a, _: a.unread.rename(ANN, "频道" * 5 + "频")),
+    "an empty name": (InvalidError, "new", lambda a, _: a.unread.rename(ANN, "")),
+    "an empty name to remove": (InvalidError, "name", lambda a, _: a.unread.remove(ANN, "")),
+    "a text over 256 bytes": (InvalidError, "text", lambda a, c: a.unread.note(ANN, c, "x" * 257)),
+    "reading where one is not": (NotFoundError, "user", lambda a, c: a.unread.mark_read(BEN, c)),
+    "muting where one is not": (NotFoundError, "user", lambda a, c: a.subscriptions.mute(BEN, c)),
+    "asking where one is not": (NotFoundError, "user", lambda a, c: a.subscriptions.notifications(BEN, c)),
+    "marking where one is not": (NotFoundError, "user", lambda a, c: a.unread.star(BEN, c)),
+    "reading no channel": (NotFoundError, "channel", lambda a, c: a.unread.mark_read(ANN, c + "_none")),
+    "a post that is not there yet": (InvalidError, "up_to", lambda a, c: a.unread.mark_read(ANN, c, up_to=2)),
+    "no number of a post": (InvalidError, "up_to", lambda a, c: a.unread.mark_read(ANN, c, up_to=0)),
+    "a post of another channel": (
+        InvalidError,
+        "up_to",
+        lambda a, c: a.unread.mark_read(ANN, c, up_to=PostRef(ChannelId("@TGS#_other"), 1)),
+    ),
+    "no receive option": (InvalidError, "notifications", lambda a, c: a.subscriptions.set_notifications(ANN, c, "x")),
+    "an unknown person's count": (NotFoundError, None, lambda a, _: a.unread.of("stranger_1")),
+    "an unknown person's sync": (NotFoundError, None, lambda a, _: synced(a, "stranger_1")),
+    "an unknown person's groups": (NotFoundError, None, lambda a, _: anext(a.unread.groups("stranger_1"))),
+    "an unknown person's posts": (NotFoundError, None, lambda a, _: a.unread.mark_all_read("stranger_1")),
+    "no id of a person": (InvalidError, "user", lambda a, _: a.unread.of("x" * 33)),
+    "a bare text for channels": (InvalidError, "channels", lambda a, c: a.subscriptions.follow(ANN, c)),
+    "a bare text to file": (InvalidError, "channels", lambda a, c: a.unread.file(ANN, c)),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+async def test_bad_input(setting: Setting, case: str) -> None:
+    channel = await channel_of(setting, ANN)
+    await publish(setting, channel, 1)
+    error, field, act = BAD[case]
+    with pytest.raises(error) as refused:
+        await act(setting.adapter, channel)
+    assert getattr(refused.value, "field", None) == field
+
+
+@pytest.mark.parametrize("cursor", [-1, 21, True, "x"])
+async def test_a_page_that_cannot_be(setting: Setting, cursor: Any) -> None:
+    await channel_of(setting)
+    with pytest.raises(InvalidError, match="cursor"):
+        setting.adapter.unread.groups(ANN, cursor=cursor)
+    if cursor != 21:
+        with pytest.raises(InvalidError, match="cursor"):
+            setting.adapter.unread.sync_many([ANN], cursor=cursor)
+    assert [each async for each in setting.adapter.unread.groups(ANN, cursor=20)] == []
