@@ -185,3 +185,13 @@ def test_two_ways_to_say_the_same_give_back_what_will_be_read(content: Content, 
 def test_an_element_of_an_unknown_shape_stays_whole(kind: str, content: object) -> None:
     element = ReceivedElement(msg_type=kind, msg_content=content)
     assert from_elements([element]) == (Unrecognised(kind, orjson.dumps(content).decode()),)
+
+
+@pytest.mark.parametrize("character", ["a", "\x01", "港", "👍", '"'])
+def test_the_limit_of_a_lone_text_is_that_of_its_json(character: str) -> None:
+    """Short texts are not measured, because they fit however they are written: the two must agree at the edge."""
+    for length in range(1, 80):
+        size = len(to_elements(Text(character * length), LIMIT)[0][0].to_json()) + 2
+        to_elements(Text(character * length), size)
+        with pytest.raises(InvalidError):
+            to_elements(Text(character * length), size - 1)

@@ -133,7 +133,7 @@ def judge(
         return _judge_status(http_status)
     reply: ReplyT | None
     try:
-        reply = reply_type.model_validate_json(body)
+        reply = reply_type.__pydantic_validator__.validate_json(body)
     except ValidationError as unreadable:
         reply = _without_null_lists(reply_type, body, unreadable)
     if reply is not None and "error_code" in reply.model_fields_set:
