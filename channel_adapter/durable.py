@@ -14,9 +14,9 @@ import os
 import secrets
 import socket
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, ParamSpec, Self, TypeVar
 
@@ -26,6 +26,7 @@ from channel_adapter.errors import ConfigurationError, UnavailableError
 from channel_adapter.tencent.redaction import redact_text
 
 if TYPE_CHECKING:
+    from dbos import DBOSClient
     from sqlalchemy import Engine
 
     from channel_adapter.liveness import Liveness
@@ -246,6 +247,31 @@ async def running(url: str, feature: Feature) -> AsyncIterator[Durable]:
         yield durable
     finally:
         await durable.stop()
+
+
+@contextmanager
+def enqueue_client(url: str) -> Iterator["DBOSClient"]:
+    """A client of DBOS that queues work for other processes and runs none. Blocks while it connects.
+
+    Raises UnavailableError when no engine has ever run on this database.
+    """
+    database = _database(url)
+    from dbos import DBOSClient  # noqa: PLC0415 - slow, and in an extra
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 - as above
+
+    _tell_logs()
+    try:
+        engine = _connected(database)
+    except (SQLAlchemyError, OSError):
+        raise UnavailableError("the database for durable work cannot be reached") from None
+    try:
+        client = DBOSClient(system_database_engine=engine, application_name=APPLICATION)
+        try:
+            yield client
+        finally:
+            client.destroy()
+    finally:
+        engine.dispose()
 
 
 def _database(url: str) -> Any:

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from channel_adapter.cli.command import Run, command, group
+from channel_adapter.cli import webhooks_inbox, webhooks_serve
+from channel_adapter.cli.command import Run, command
 from channel_adapter.cli.exits import Exit, SettingsError, UsageError
+from channel_adapter.cli.webhooks_group import app
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-app = group("webhooks")
+__all__ = ["app", "webhooks_inbox", "webhooks_serve"]
 
 _EVENT = Annotated[
     str | None,

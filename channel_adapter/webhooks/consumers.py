@@ -6,9 +6,9 @@ from typing import Protocol
 import structlog
 
 from channel_adapter.domain import events as e
-from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import PostRef
 from channel_adapter.domain.reaction import ReactionChange
+from channel_adapter.errors import NotFoundError
 from channel_adapter.services.workings import Workings
 from channel_adapter.webhooks.known_channels import KnownChannels
 
@@ -18,11 +18,17 @@ _log = structlog.stdlib.get_logger("channel_adapter.webhooks")
 class Reactions(Protocol):
     """Where reactions are kept."""
 
-    async def fold(self, ref: PostRef, changes: Sequence[ReactionChange]) -> object:
-        """Take in changes that were made elsewhere."""
+    async def fold(self, ref: PostRef, changes: Sequence[ReactionChange], *, cleared: int = 0) -> object:
+        """Take in changes that were made elsewhere; keys up to version `cleared` are gone."""
 
     async def drop(self, ref: PostRef) -> object:
         """Forget the reactions of a post that is gone."""
+
+    async def drop_channel(self, channel: str) -> object:
+        """Forget those of all posts of a channel that is gone."""
+
+    async def left(self, channel: str, users: Iterable[str]) -> object:
+        """These people went; the settings say what becomes of their reactions."""
 
 
 class Unread(Protocol):
@@ -40,8 +46,8 @@ class Consumers:
         workings: Workings,
         known: KnownChannels,
         *,
-        reactions: Reactions | None = None,
-        unread: Unread | None = None,
+        reactions: Reactions,
+        unread: Unread,
     ) -> None:
         self._directory = workings.directory
         self._roles = workings.roles
@@ -78,16 +84,19 @@ class Consumers:
                 self._directory.forget(channel)
 
     async def _follow(self, event: e.ChannelEvent) -> None:
-        match event:
-            case e.ReactionChanged(ref=ref, changes=changes) if self._reactions is not None and changes:
-                await self._reactions.fold(ref, changes)
-            case e.PostRecalled(refs=refs) if self._reactions is not None:
-                for ref in refs:
-                    await self._reactions.drop(ref)
-            case e.Unsubscribed(channel=channel, users=users) if self._unread is not None and not event.own:
-                await self._unfile(self._unread, channel, users)
-
-    @staticmethod
-    async def _unfile(unread: Unread, channel: ChannelId, users: Sequence[UserId]) -> None:
-        for user in users:
-            await unread.unfile(user, [channel])
+        """What is stored elsewhere. A post or channel that is gone meanwhile needs nothing."""
+        try:
+            match event:
+                case e.ReactionChanged(ref=ref, changes=changes, cleared=cleared) if changes or cleared:
+                    await self._reactions.fold(ref, changes, cleared=event.version if cleared else 0)
+                case e.PostRecalled(refs=refs):
+                    for ref in refs:
+                        await self._reactions.drop(ref)
+                case e.ChannelDeleted(channel=channel):
+                    await self._reactions.drop_channel(channel)
+                case e.Unsubscribed(channel=channel, users=users) if not event.own:  # own ones are cleaned up after
+                    await self._reactions.left(channel, users)
+                    for user in users:
+                        await self._unread.unfile(user, [channel])
+        except NotFoundError as gone:
+            _log.info("nothing_to_follow", channel=event.channel, event_kind=type(event).__name__, error=gone.kind)

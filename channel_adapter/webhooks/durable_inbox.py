@@ -129,7 +129,7 @@ class DurableInbox:
 
     async def retry(self, key: str) -> bool:
         """See Inbox."""
-        batch = _new_batch()
+        batch = new_batch()
         document = await self._table.revive(key, batch)
         if document is not None:
             await self._begin([document], batch)
@@ -163,7 +163,7 @@ class DurableInbox:
 
     async def _begin(self, documents: list[str], batch: str | None = None) -> None:
         """Back when DBOS has committed the batch, which then runs."""
-        with SetWorkflowID(batch or _new_batch()):
+        with SetWorkflowID(batch or new_batch()):
             await DBOS.start_workflow_async(handle_batch, documents)
 
     async def handle_batch(self, batch: str, documents: list[str]) -> int:
@@ -262,7 +262,8 @@ def _iso(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat()
 
 
-def _new_batch() -> str:
+def new_batch() -> str:
+    """The name of a batch, which is that of its workflow."""
     return f"webhooks:{secrets.token_hex(12)}"
 
 

@@ -22,6 +22,7 @@ from sqlalchemy import (
     delete,
     func,
     select,
+    tuple_,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -141,17 +142,22 @@ class InboxTable:
                     if not mark.written.done():
                         mark.written.set_result(None)
 
-    async def rows(self, states: Iterable[str], *, limit: int, changed_after: float = 0.0) -> list[Row]:
-        """Events in these states, the one first that changed first."""
-        columns = [EVENTS.c[name] for name in Row._fields]
-        query = (
-            select(*columns)
-            .where(EVENTS.c.state.in_(list(states)), EVENTS.c.changed_at > changed_after)
-            .order_by(EVENTS.c.changed_at, EVENTS.c.key)
-            .limit(limit)
-        )
+    async def rows(self, states: Iterable[str], *, limit: int, after: tuple[float, str] | None = None) -> list[Row]:
+        """Events in these states, the one first that changed first; `after` the time of change and key of another."""
+        query = select(*(EVENTS.c[name] for name in Row._fields)).where(EVENTS.c.state.in_(list(states)))
+        if after is not None:
+            query = query.where(tuple_(EVENTS.c.changed_at, EVENTS.c.key) > tuple_(*after))
         async with self.database.reading() as connection:
-            return [Row(*row) for row in await connection.execute(query)]
+            found = await connection.execute(query.order_by(EVENTS.c.changed_at, EVENTS.c.key).limit(limit))
+            return [Row(*row) for row in found]
+
+    async def end_of(self, states: Iterable[str], *, before: int = 0) -> tuple[float, str]:
+        """The place after which `rows` gives the last `before` events that there are now, and what comes."""
+        query = select(EVENTS.c.changed_at, EVENTS.c.key).where(EVENTS.c.state.in_(list(states)))
+        order = query.order_by(EVENTS.c.changed_at.desc(), EVENTS.c.key.desc())
+        async with self.database.reading() as connection:
+            found = (await connection.execute(order.offset(before).limit(1))).first()
+        return (float(found[0]), str(found[1])) if found is not None else (0.0, "")
 
     async def revive(self, key: str, batch: str) -> str | None:
         """Give a dead event to a new batch, with fresh attempts; its document, None when it is not dead."""

@@ -89,9 +89,9 @@ class LostPosts:
         return lost
 
     async def watch(self, store: Callable[[Received], Awaitable[object]]) -> None:
-        """Hand what is lost to `store`, for ever."""
-        while True:
-            await self._clock.sleep(max(self._seconds / 2, 0.1))
+        """Hand what is lost to `store`, for ever; at once back when this is turned off."""
+        while self._seconds:
+            await self._clock.sleep(self._seconds / 2)
             for received in await self.overdue():
                 await store(received)
 

@@ -19,12 +19,7 @@ class Pipeline:
         settings = adapter.settings
         self.known = KnownChannels()
         self.interpreter = Interpreter(adapter.workings.directory, self.known, admin=settings.admin)
-        self._consumers = Consumers(
-            adapter.workings,
-            self.known,
-            reactions=getattr(adapter, "reactions", None),
-            unread=getattr(adapter, "unread", None),
-        )
+        self._consumers = Consumers(adapter.workings, self.known, reactions=adapter.reactions, unread=adapter.unread)
         self._own_echoes = settings.webhooks.own_echoes
         self._other_groups = settings.webhooks.other_groups
 
