@@ -59,7 +59,7 @@ class Consumers:
     async def take(self, event: e.Event) -> None:
         """Raises a ChannelAdapterError when something could not be done: take the event again later."""
         if isinstance(event, e.RateAlarm):
-            _log.warning("rate_alarm", service=event.service, command=event.command, calls=event.calls,
+            _log.warning("webhooks.rate_alarm", service=event.service, command=event.command, calls=event.calls,
                          allowed=event.allowed)  # fmt: skip
             self._slow_down(event.service, event.command)
         if isinstance(event, e.ChannelEvent):
@@ -99,4 +99,4 @@ class Consumers:
                     for user in users:
                         await self._unread.unfile(user, [channel])
         except NotFoundError as gone:
-            _log.info("nothing_to_follow", channel=event.channel, event_kind=type(event).__name__, error=gone.kind)
+            _log.info("webhooks.nothing_to_follow", channel=event.channel, event_kind=type(event).__name__, error=gone.kind)

@@ -110,7 +110,7 @@ class LostPosts:
         except NotFoundError:
             return True  # no channel, or not any more: nobody misses it
         except ChannelAdapterError as trouble:
-            _log.warning("lost_post_unclear", channel=channel, error=trouble.kind, tries=asked.tries)
+            _log.warning("webhooks.lost_post_unclear", channel=channel, error=trouble.kind, tries=asked.tries)
             return None
         return False
 
