@@ -44,7 +44,7 @@ _CONNECT_SECONDS: Final = 5
 _TAKEN_AT_ONCE: Final = 1000
 _EXTRA: Final = "durable work needs DBOS: pip install 'channel-adapter[durable]'"
 
-_log = structlog.stdlib.get_logger("channel_adapter.durable")
+_log = structlog.wrap_logger(logging.getLogger("channel_adapter.durable"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@
 
 import asyncio
 import inspect
+import logging
 import os
 import signal
 import sys
@@ -60,6 +61,7 @@ async def serve(
     registered = [_function(name) for name in handlers or ()]
     tls = _tls(cert, key_file)
     async with run.adapter() as adapter, _told_to_end() as ending:
+        _show_logs(run)
         for register in registered:
             outcome = register(adapter)
             if inspect.isawaitable(outcome):
@@ -70,6 +72,12 @@ async def serve(
                 await ending.wait()
         except OSError as error:
             raise UsageError(f"cannot listen on {host}:{port}: {error.strerror or error}", field="port") from None
+
+
+def _show_logs(run: Run) -> None:
+    """What a receiver has to say is told nowhere else: warnings always, the rest with -v."""
+    for name in ("channel_adapter.webhooks", "channel_adapter.durable"):
+        logging.getLogger(name).setLevel(logging.INFO if run.output.verbose else logging.WARNING)
 
 
 def _tell(run: Run, url: str, ready_file: Path | None) -> None:

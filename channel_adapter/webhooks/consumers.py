@@ -1,5 +1,6 @@
 """What the adapter itself does about events, before the app hears of them. Everything here may be done twice."""
 
+import logging
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
@@ -12,7 +13,7 @@ from channel_adapter.errors import NotFoundError
 from channel_adapter.services.workings import Workings
 from channel_adapter.webhooks.known_channels import KnownChannels
 
-_log = structlog.stdlib.get_logger("channel_adapter.webhooks")
+_log = structlog.wrap_logger(logging.getLogger("channel_adapter.webhooks"))
 
 
 class Reactions(Protocol):

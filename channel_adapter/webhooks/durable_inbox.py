@@ -8,6 +8,7 @@ receiver of the same database, or by the next one that starts; what is recorded 
 
 import asyncio
 import contextlib
+import logging
 import secrets
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -40,7 +41,7 @@ _FINISHED_KEPT: Final = 600.0
 _TIDIED_AT_ONCE: Final = 500
 _WRITE_AGAIN_SECONDS: Final = 1.0
 
-_log = structlog.stdlib.get_logger("channel_adapter.webhooks")
+_log = structlog.wrap_logger(logging.getLogger("channel_adapter.webhooks"))
 _inbox: "DurableInbox | None" = None  # DBOS calls functions of modules; this is what they work for
 
 

@@ -6,6 +6,7 @@ up, or something fails, the setting `on_failure` decides. Network work happens i
 
 import asyncio
 import inspect
+import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 QuestionT = TypeVar("QuestionT", bound=q.Question)
 Hook = Callable[[QuestionT], "q.Decision | Awaitable[q.Decision | None] | None"]
 
-_log = structlog.stdlib.get_logger("channel_adapter.webhooks")
+_log = structlog.wrap_logger(logging.getLogger("channel_adapter.webhooks"))
 
 
 class Guard:

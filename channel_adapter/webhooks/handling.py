@@ -1,6 +1,7 @@
 """From a stored event to a handled one: attempts, waits between them, and when to give up. Both inboxes share it."""
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,7 +18,7 @@ LONGEST_WAIT: Final = 60.0
 _REASON_LENGTH: Final = 300
 _LEDGER_WAIT: Final = 1.0
 
-_log = structlog.stdlib.get_logger("channel_adapter.webhooks")
+_log = structlog.wrap_logger(logging.getLogger("channel_adapter.webhooks"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Requests that come together are committed together: one write for all that came while the last one was under way."""
 
 import asyncio
+import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
@@ -16,7 +17,7 @@ REMEMBERED: Final = 50_000
 STORE_SECONDS: Final = 1.5
 """The sender waits two seconds; what is not stored by then gets an honest answer [doc 34354]."""
 
-_log = structlog.stdlib.get_logger("channel_adapter.webhooks")
+_log = structlog.wrap_logger(logging.getLogger("channel_adapter.webhooks"))
 
 
 class _Waiting(NamedTuple):

@@ -5,6 +5,7 @@ no after-event [webhooks 3; seed 003]. So what was asked about is remembered; wh
 history is read, because another receiver may have got it; what is not there either is lost.
 """
 
+import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ LOOK_BACK: Final = 200  # posts of history that are read for one
 TRIES: Final = 5  # of reading history
 _EARLIER: Final = 10.0  # seconds by which the service's clock may be behind ours
 
-_log = structlog.stdlib.get_logger("channel_adapter.webhooks")
+_log = structlog.wrap_logger(logging.getLogger("channel_adapter.webhooks"))
 
 
 @dataclass(slots=True)

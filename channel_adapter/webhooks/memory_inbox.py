@@ -1,5 +1,6 @@
 """An inbox that forgets: fast, for tests and for those who accept that a crash loses events."""
 
+import logging
 from collections import OrderedDict
 from typing import Final
 
@@ -19,7 +20,7 @@ WAITING: Final = 10_000
 """Events that may wait before more are refused."""
 _DEAD: Final = 1_000
 
-_log = structlog.stdlib.get_logger("channel_adapter.webhooks")
+_log = structlog.wrap_logger(logging.getLogger("channel_adapter.webhooks"))
 
 
 class MemoryInbox:

@@ -5,6 +5,7 @@ looked at: size, depth, time and number of requests. The order of the checks is 
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,7 +31,7 @@ _TELL_SECONDS: Final = 60.0
 _QUIET_SECONDS: Final = 10.0  # one line a reason in this time, however many are refused
 _JSON: Final = "application/json"
 
-_log = structlog.stdlib.get_logger("channel_adapter.webhooks")
+_log = structlog.wrap_logger(logging.getLogger("channel_adapter.webhooks"))
 
 
 class Receiver:

@@ -1,0 +1,42 @@
+"""What the receivers of these tests do with events: they write each into a table, so that a second time would show.
+
+`DATABASE_OF_EFFECTS` names the database of `register_with_key`; `register` uses the inbox's own, in its transaction.
+"""
+
+import asyncio
+import os
+from typing import Any
+
+from sqlalchemy import text
+
+from channel_adapter import ChannelAdapter
+from channel_adapter.domain.events import OfficialAccountSubscribed
+
+TABLE = "CREATE TABLE IF NOT EXISTS effect (account VARCHAR(80), who VARCHAR(80), pid INTEGER, place BIGINT)"
+
+
+def register(adapter: ChannelAdapter) -> None:
+    """Write a row for each event in the transaction that records that it was handled. No key, nothing unique."""
+
+    @adapter.events.on(OfficialAccountSubscribed, transaction=True)
+    async def write(event: OfficialAccountSubscribed, connection: Any) -> None:
+        place = await connection.scalar(text("SELECT count(*) FROM effect")) if _in_order() else 0
+        await connection.execute(
+            text("INSERT INTO effect VALUES (:account, :who, :pid, :place)"),
+            {"account": event.account, "who": event.users[0], "pid": os.getpid(), "place": place},
+        )
+
+
+def register_failing(adapter: ChannelAdapter) -> None:
+    """Refuse events of people called `bad...`, for ever; write the others."""
+    register(adapter)
+
+    @adapter.events.on(OfficialAccountSubscribed)
+    async def refuse(event: OfficialAccountSubscribed) -> None:
+        await asyncio.sleep(0)
+        if event.users[0].startswith("bad"):
+            raise ValueError("this one is not wanted")
+
+
+def _in_order() -> bool:
+    return bool(os.environ.get("EFFECTS_IN_ORDER"))

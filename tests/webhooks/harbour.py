@@ -1,0 +1,103 @@
+"""A stub, an adapter whose receiver it calls over a socket, a second program of the same app, and people with phones."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from pydantic import SecretStr
+
+from channel_adapter import ChannelAdapter, ChannelId, Settings
+from channel_adapter.domain.events import Event
+from channel_adapter.stub.callback_request import WebhookSettings as ToReceiver
+from channel_adapter.stub.control_people import Action, act
+from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.settings import StubSettings
+from channel_adapter.webhooks.memory_inbox import MemoryInbox
+from channel_adapter.webhooks.receiver import Receiver
+from channel_adapter.webhooks.server import serve
+
+TOKEN = "orchid-7f"
+ADMIN, OTHER = "administrator", "other_program"
+KEEPER, MATE, SAILOR = "keeper", "mate", "sailor"
+LIGHTHOUSE = ChannelId("@TGS#_lighthouse")
+EventT = TypeVar("EventT", bound=Event)
+
+
+@dataclass
+class Harbour:
+    """Everything that is open. `heard` is what the app's handler got."""
+
+    stub: StubServer
+    adapter: ChannelAdapter
+    other: ChannelAdapter
+    receiver: Receiver
+    url: str
+    heard: list[Event] = field(default_factory=list)
+
+    async def phone(self, user: str, do: str, platform: str = "iOS", **arguments: Any) -> Any:
+        """One action of one person, with the webhooks that it has, before and after."""
+        action = Action.model_validate({"user": user, "do": do, "platform": platform, "with": arguments})
+        return await act(self.stub.world, self.stub.webhooks, action, "127.0.0.1")
+
+    async def until(self, kind: type[EventT], wanted: Callable[[EventT], bool] = lambda _: True) -> EventT:
+        """The first event of a kind, waited for. TimeoutError says what came in its place."""
+        try:
+            async with asyncio.timeout(5):
+                while True:
+                    for event in self.heard:
+                        if isinstance(event, kind) and wanted(event):
+                            return event
+                    await asyncio.sleep(0.005)
+        except TimeoutError:
+            raise TimeoutError(f"no {kind.__name__}, but {[type(event).__name__ for event in self.heard]}") from None
+
+    async def settle(self) -> list[Event]:
+        """All events so far, once nothing is on its way any more."""
+        await self.stub.webhooks.idle()
+        async with asyncio.timeout(5):
+            while self.receiver.counters.snapshot().get("stored", 0) > self.handled:
+                await asyncio.sleep(0.005)
+        return self.heard
+
+    @property
+    def handled(self) -> int:
+        counts = self.receiver.counters.snapshot()
+        return int(counts.get("handled", 0)) + int(counts.get("dead", 0))
+
+
+def settings_of(stub: StubServer, admin: str, **tables: Any) -> Settings:
+    """Settings of an adapter in front of the stub; `tables` by name."""
+    table = {"webhooks": {"tokens": [TOKEN], **tables.pop("webhooks", {})}, **tables}
+    return Settings.load(None, sdkappid=stub.sdkappid, key=stub.key, admin=admin, base_url=stub.url, **table)
+
+
+@asynccontextmanager
+async def harbour(*, stub: dict[str, Any] | None = None, **tables: Any) -> AsyncIterator[Harbour]:
+    """`stub` and `tables` are settings beside the usual ones, by table."""
+    app = {"admins": [ADMIN, OTHER], "group_fields": ["ch_tag"]}
+    played = StubSettings.model_validate({"app": app, **(stub or {})})
+    async with (
+        StubServer(played) as server,
+        ChannelAdapter.open(settings_of(server, ADMIN, **tables)) as adapter,
+        ChannelAdapter.open(settings_of(server, OTHER)) as other,
+        serve(adapter, inbox=MemoryInbox(window=0.0)) as (receiver, url),
+    ):
+        built = Harbour(server, adapter, other, receiver, url)
+        assert (await adapter.accounts.add([KEEPER, MATE, SAILOR])).complete
+        server.webhooks.settings = ToReceiver(url=url, token=SecretStr(TOKEN))
+
+        @adapter.events.on()
+        async def hear(event: Event) -> None:
+            built.heard.append(event)
+
+        yield built
+
+
+async def lighthouse(built: Harbour, **more: Any) -> Harbour:
+    """With a channel of the keeper, and nothing heard yet."""
+    await built.other.channels.create(slug="lighthouse", name="Lighthouse", owner=KEEPER, **more)
+    await built.settle()
+    built.heard.clear()
+    return built

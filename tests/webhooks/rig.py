@@ -1,0 +1,97 @@
+"""Receivers in processes of their own: the installed command, with settings in a file."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from os import environ
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from tests.webhooks.effects import TABLE
+from tests.webhooks.sender import APP, TOKEN
+
+ROOT = Path(__file__).parents[2]
+COMMAND = Path(sys.executable).with_name("channel-adapter")
+
+
+def write_settings(folder: Path, url: str, **inbox: Any) -> Path:
+    """A settings file for receivers whose events need no service."""
+    path = folder / "adapter.toml"
+    lines = [
+        f'sdkappid = {APP}\nkey = "{"0" * 64}"\nbase_url = "http://127.0.0.1:9"\ndatabase_url = {json.dumps(url)}',
+        f"[webhooks]\ntokens = [{json.dumps(TOKEN)}]\nlost_after_seconds = 0",
+        "[inbox]",
+        *(f"{name} = {json.dumps(value)}" for name, value in inbox.items()),
+    ]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+class Process:
+    """A receiver that runs: where it listens, and a way to kill it."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", url: str) -> None:
+        self.process = process
+        self.url = url
+
+    def kill(self) -> None:
+        """SIGKILL, and wait for the system to notice."""
+        self.process.kill()
+        self.process.wait()
+
+
+def start(
+    settings: Path, *, port: int = 0, handlers: str = "tests.webhooks.effects:register", more: Mapping[str, str] = {}
+) -> Process:
+    """Start `webhooks serve` and wait until it listens."""
+    ready = settings.with_name(f"ready-{time.monotonic_ns()}.json")
+    words = ["webhooks", "serve", "--port", str(port), "--handlers", handlers, "--ready-file", ready]
+    process = subprocess.Popen(
+        [COMMAND, *words, "--config", settings], cwd=ROOT, env={**environ, **more}, stdout=subprocess.DEVNULL
+    )
+    end = time.monotonic() + 30
+    while not ready.exists():
+        if process.poll() is not None or time.monotonic() > end:
+            process.kill()
+            raise RuntimeError(f"the receiver ended with {process.wait()}")
+        time.sleep(0.01)
+    return Process(process, json.loads(ready.read_text(encoding="utf-8"))["url"])
+
+
+@contextmanager
+def receiver(settings: Path, **options: Any) -> Iterator[Process]:
+    """A receiver for the length of a block; told to end, and killed when it does not."""
+    running = start(settings, **options)
+    try:
+        yield running
+        running.process.terminate()
+        running.process.wait(5)
+    finally:
+        running.kill()
+
+
+def engine_of(url: str) -> sa.Engine:
+    """The database of effects, with its table."""
+    engine = sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+    with engine.begin() as connection:
+        connection.execute(sa.text(TABLE))
+    return engine
+
+
+def effects(engine: sa.Engine) -> list[tuple[str, str]]:
+    """Account and person of each effect there was."""
+    with engine.connect() as connection:
+        return [(str(row[0]), str(row[1])) for row in connection.execute(sa.text("SELECT account, who FROM effect"))]
+
+
+def wait_for_effects(engine: sa.Engine, number: int, seconds: float = 30) -> list[tuple[str, str]]:
+    """All effects once there are so many."""
+    end = time.monotonic() + seconds
+    while len(found := effects(engine)) < number and time.monotonic() < end:
+        time.sleep(0.05)
+    return found
