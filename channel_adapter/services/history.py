@@ -1,6 +1,7 @@
 """A channel's posts in order, over pages of 20 [19]."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.domain.post import Post
@@ -21,7 +22,7 @@ class History:
         self._gateway = gateway
         self._directory = directory
 
-    async def posts(self, channel: ChannelId, *, oldest_first: bool, before: int | None) -> AsyncIterator[Post]:
+    async def posts(self, channel: ChannelId, *, oldest_first: bool, before: int | None) -> AsyncGenerator[Post, None]:
         """Every post below `before` once, system messages left out."""
         await self._directory.require(channel)
         top = before - 1 if before is not None else None
@@ -29,9 +30,10 @@ class History:
             found = self._upwards(channel, await self._newest(channel, top))
         else:
             found = self._downwards(channel, top, lowest=1)
-        async for message in found:
-            if is_post(message):
-                yield to_post(channel, message)
+        async with aclosing(found):
+            async for message in found:
+                if is_post(message):
+                    yield to_post(channel, message)
 
     async def message(
         self, channel: ChannelId, seq: int, *, deadline: float | None = None
@@ -40,7 +42,7 @@ class History:
         page = await self._page(channel, seq, 1, deadline)
         return next((message for message in page if message.msg_seq == seq and is_post(message)), None)
 
-    def between(self, channel: ChannelId, lowest: int, top: int) -> AsyncIterator[messages.HistoryMessage]:
+    def between(self, channel: ChannelId, lowest: int, top: int) -> AsyncGenerator[messages.HistoryMessage, None]:
         """Messages of every kind from `top` down to `lowest`, as far as history reaches."""
         return self._downwards(channel, top, lowest)
 
@@ -50,7 +52,7 @@ class History:
 
     async def _downwards(
         self, channel: ChannelId, top: int | None, lowest: int
-    ) -> AsyncIterator[messages.HistoryMessage]:
+    ) -> AsyncGenerator[messages.HistoryMessage, None]:
         """Newest first from `top` (None: the newest there is) to `lowest`.
 
         The end is an empty page or one that brings nothing below what was seen; `IsFinished` speaks about the page.
@@ -68,13 +70,37 @@ class History:
                 yield message
             top = fresh[-1].msg_seq - 1
 
-    async def _upwards(self, channel: ChannelId, newest: int) -> AsyncIterator[messages.HistoryMessage]:
-        """Oldest first: windows of 20 numbers from below, each read downwards and turned round."""
-        for lowest in range(1, newest + 1, PAGE):
+    async def _upwards(self, channel: ChannelId, newest: int) -> AsyncGenerator[messages.HistoryMessage, None]:
+        """Oldest first: windows of 20 numbers from below, each read downwards and turned round.
+
+        Where a window is empty, the service has forgotten it and perhaps much more: the next message is searched for.
+        """
+        lowest: int | None = 1
+        while lowest is not None and lowest <= newest:
             top = min(lowest + PAGE - 1, newest)
             window = [message async for message in self._downwards(channel, top, lowest)]
             for message in reversed(window):
                 yield message
+            lowest = top + 1 if window else await self._first_above(channel, top, newest)
+
+    async def _first_above(self, channel: ChannelId, floor: int, newest: int) -> int | None:
+        """The number of the first message above `floor`, found by halving; None when there is none."""
+        lowest, highest = floor + 1, await self._highest(channel, newest)
+        if highest < lowest:
+            return None
+        while lowest < highest:
+            middle = (lowest + highest) // 2
+            found = await self._highest(channel, middle)
+            if found > floor:
+                highest = found
+            else:
+                lowest = middle + 1
+        return highest
+
+    async def _highest(self, channel: ChannelId, top: int) -> int:
+        """The highest number at or below `top` that history has; 0 when there is none."""
+        page = await self._page(channel, top, 1)
+        return max((message.msg_seq for message in page if message.msg_seq <= top), default=0)
 
     async def _newest(self, channel: ChannelId, top: int | None) -> int:
         if top is not None:

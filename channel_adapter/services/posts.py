@@ -1,7 +1,7 @@
 """Posts: publish, read back, change, take back."""
 
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import Content, Post, PostRef
@@ -106,7 +106,9 @@ class Posts:
         """The number by which the service knows a post that was published with this key; `Post.dedupe` in history."""
         return ids.random_of(ids.channel_id(channel), ids.idempotency_key(idempotency_key))
 
-    def history(self, channel: str, *, oldest_first: bool = False, before: int | None = None) -> AsyncIterator[Post]:
+    def history(
+        self, channel: str, *, oldest_first: bool = False, before: int | None = None
+    ) -> AsyncGenerator[Post, None]:
         """All posts that the service still keeps, newest first, 20 a call; recalled and expired ones as such.
 
         `before` begins below that number. How far back it reaches is the plan's roaming time: 7 days or more.
