@@ -1,0 +1,251 @@
+"""Filing and syncing conversation groups when things are full, gone, refused, or changed by somebody else."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from channel_adapter import (
+    ChannelAdapter,
+    ConfigurationError,
+    FilingKind,
+    NotFoundError,
+    OutcomeKind,
+    UnavailableError,
+)
+from channel_adapter.settings import UnreadSettings
+from channel_adapter.stub.faults import Fault
+from channel_adapter.stub.serve import StubServer
+from channel_adapter.tencent.clock import SystemClock
+from tests.faults.test_adapter_trouble import PEOPLE, Calls, opened, settings
+from tests.faults.test_unread_trouble import channels_on, filed
+
+ANN, BEN = PEOPLE[:2]
+GROUPS = "group_open_http_svc"
+
+
+class HastyClock(SystemClock):
+    """Waits between attempts are not what is tested here."""
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(min(seconds, 0.01))
+
+
+async def test_the_edition_has_no_conversation_groups() -> None:
+    calls = Calls()
+    async with opened({"app": {"conversation_groups": False}}, calls) as (adapter, _):
+        (channel,) = await channels_on(adapter, 1)
+        outcomes = await adapter.subscriptions.subscribe(channel, PEOPLE[:3])
+        assert outcomes.complete
+        assert outcomes.filings == {FilingKind.UNSUPPORTED: 3}
+        calls.clear()
+        left = await adapter.subscriptions.unsubscribe(channel, PEOPLE[:3])
+        assert (left.complete, left.filings) == (True, {FilingKind.UNSUPPORTED: 3})
+        assert "update_contact_group" not in calls  # it is remembered for a while
+        assert (await adapter.unread.of(ANN)).badge == 0
+        with pytest.raises(ConfigurationError, match="edition"):
+            await adapter.unread.sync(ANN)
+        with pytest.raises(ConfigurationError):
+            await anext(adapter.unread.sync_many([ANN]))
+
+
+async def test_full_groups_never_block_a_subscription() -> None:
+    async with opened({"limits": {"grouped_conversations": 3}}) as (adapter, server):
+        channels = await channels_on(adapter, 5)
+        found = await adapter.subscriptions.follow(ANN, channels)
+        assert all(each.done for each in found)
+        assert [each.filing.kind for each in found if each.filing] == [*[FilingKind.FILED] * 3, *[FilingKind.FULL] * 2]
+        (outcome,) = await adapter.subscriptions.subscribe(channels[4], [ANN])
+        assert (outcome.kind, outcome.filing and outcome.filing.kind) == (OutcomeKind.ALREADY, FilingKind.FULL)
+        done = await adapter.unread.sync(ANN)
+        assert ({channel for channel, _ in done.failed}, done.changed) == (set(channels[3:]), False)
+        await adapter.subscriptions.unsubscribe(channels[0], [ANN])
+        (added,) = (await adapter.unread.sync(ANN)).added
+        assert added in channels[3:]
+        reader = server.world.client(BEN)
+        for number in range(20):
+            reader.file(f"mine {number}", [channels[0]])
+        (outcome,) = await adapter.subscriptions.subscribe(channels[1], [BEN])
+        assert (outcome.kind, outcome.filing and outcome.filing.kind) == (OutcomeKind.ADDED, FilingKind.FULL)
+
+
+async def test_a_filing_without_an_answer_is_told_and_finished_by_repeating() -> None:
+    calls = Calls()
+    async with StubServer() as server:
+        adapter = ChannelAdapter.open(settings(server, call_seconds=0.3), clock=HastyClock(), observer=calls)
+        async with adapter:
+            await adapter.accounts.add(["owner", *PEOPLE])
+            (channel,) = await channels_on(adapter, 1)
+            server.faults.replace([Fault(service="recentcontact", code=50004)])
+            outcomes = await adapter.subscriptions.subscribe(channel, PEOPLE)
+            assert (outcomes.complete, outcomes.filings) == (True, {FilingKind.FAILED: 40})
+            assert all(each.filing and "again" in each.filing.reason for each in outcomes)
+
+
+async def test_repeating_finishes_the_filing() -> None:
+    async with opened() as (adapter, server):
+        (channel,) = await channels_on(adapter, 1)
+        server.faults.replace([Fault(command="create_contact_group", nth=(1,), code=50003)])
+        (outcome,) = await adapter.subscriptions.subscribe(channel, [ANN])
+        assert (outcome.kind, outcome.filing and outcome.filing.kind) == (OutcomeKind.ADDED, FilingKind.FAILED)
+        (outcome,) = await adapter.subscriptions.subscribe(channel, [ANN])
+        assert (outcome.kind, outcome.filing and outcome.filing.kind) == (OutcomeKind.ALREADY, FilingKind.FILED)
+        assert await filed(adapter, ANN) == {channel}
+
+
+async def test_in_a_call_for_many_people_filing_is_left_out() -> None:
+    calls = Calls()
+    async with opened({}, calls, unread=UnreadSettings(file_up_to=5)) as (adapter, _):
+        (channel,) = await channels_on(adapter, 1)
+        calls.clear()
+        outcomes = await adapter.subscriptions.subscribe(channel, PEOPLE[:6])
+        assert (outcomes.complete, outcomes.filings) == (True, {FilingKind.LEFT_OUT: 6})
+        assert all(each.filing and "sync_many" in each.filing.reason for each in outcomes)
+        assert "get_contact_group" not in calls
+
+        async def stream() -> AsyncIterator[str]:
+            for user in PEOPLE[:8]:
+                yield user
+
+        outcomes = await adapter.subscriptions.subscribe(channel, stream())
+        assert outcomes.filings == {FilingKind.FILED: 5, FilingKind.LEFT_OUT: 3}
+        outcomes = await adapter.subscriptions.subscribe(channel, PEOPLE[:6], file=True)
+        assert outcomes.filings == {FilingKind.FILED: 6}
+        outcomes = await adapter.subscriptions.unsubscribe(channel, PEOPLE[:6])
+        assert outcomes.filings == {FilingKind.LEFT_OUT: 6}
+
+
+async def test_filing_can_be_turned_off_and_asked_for() -> None:
+    calls = Calls()
+    async with opened({}, calls, unread=UnreadSettings(filing=False, name="频道")) as (adapter, _):
+        one, two = await channels_on(adapter, 2)
+        (outcome,) = await adapter.subscriptions.subscribe(one, [ANN])
+        assert outcome.filing is None
+        assert [each.filing for each in await adapter.subscriptions.follow(BEN, [one, two])] == [None, None]
+        assert not {"get_contact_group", "create_contact_group"} & calls.keys()
+        await adapter.subscriptions.subscribe(one, [ANN], file=True)
+        assert [(each.name, each.channels) async for each in adapter.unread.groups(ANN)] == [("频道", (one,))]
+
+
+async def test_calls_of_a_filing() -> None:
+    """Two for somebody new, one for somebody known; one update of 100 for many channels."""
+    calls = Calls()
+    async with opened({}, calls) as (adapter, _):
+        channels = await channels_on(adapter, 4)
+        calls.clear()
+        await adapter.subscriptions.subscribe(channels[0], PEOPLE[:3])
+        assert (calls["get_contact_group"], calls["create_contact_group"], calls["update_contact_group"]) == (3, 3, 0)
+        calls.clear()
+        await adapter.subscriptions.subscribe(channels[1], PEOPLE[:3])
+        assert (calls["get_contact_group"], calls["create_contact_group"], calls["update_contact_group"]) == (0, 0, 3)
+        calls.clear()
+        await adapter.subscriptions.follow(ANN, channels)
+        assert (calls["get_contact_group"], calls["create_contact_group"], calls["update_contact_group"]) == (0, 0, 1)
+
+
+@pytest.mark.parametrize("duplicate", ["refuse", "merge"])
+async def test_two_processes_file_for_one_person_at_once(duplicate: str) -> None:
+    async with opened({"behaviour": {"contact_group_duplicate": duplicate}}) as (one, server):
+        channels = await channels_on(one, 12)
+        server.faults.replace([Fault(service="recentcontact", delay=0.005)])
+        async with ChannelAdapter.open(settings(server)) as two:
+            for adapter in (one, two):
+                await adapter.accounts.check([ANN])
+            outcomes = await asyncio.gather(
+                *(
+                    adapter.subscriptions.subscribe(channel, PEOPLE[:4])._collect()
+                    for adapter, part in ((one, channels[:6]), (two, channels[6:]))
+                    for channel in part
+                )
+            )
+        assert all(each.filings == {FilingKind.FILED: 4} for each in outcomes)
+        for user in PEOPLE[:4]:
+            book = server.world.state.contacts[user]
+            assert list(book.groups.values()) == ["Channels"]
+            assert {peer for _, peer in book.conversations(1)} == set(channels)
+
+
+async def test_a_group_that_comes_and_goes_under_our_hands() -> None:
+    async with opened() as (adapter, server):
+        one, two = await channels_on(adapter, 2)
+        await adapter.subscriptions.subscribe(one, [ANN])
+        server.world.client(ANN).drop_folder("Channels")
+        (outcome,) = await adapter.subscriptions.subscribe(two, [ANN])  # known, and gone all the same
+        assert outcome.filing is not None
+        assert outcome.filing.done
+        assert await filed(adapter, ANN) == {two}
+
+
+async def test_a_subscription_that_comes_between_reading_and_removing_stays_filed() -> None:
+    async with opened() as (adapter, server):
+        (channel,) = await channels_on(adapter, 1)
+        server.world.client(ANN).file("Channels", [channel])
+        server.faults.replace([Fault(command="get_group_info", nth=(1,), delay=0.2)])  # while the stranger is judged
+        sync = asyncio.ensure_future(adapter.unread.sync(ANN))
+        await asyncio.sleep(0.1)
+        server.world.client(ANN).join(channel)
+        done = await sync
+        assert (done.added, done.removed) == ((), ())
+        assert await filed(adapter, ANN) == {channel}
+
+
+async def test_what_the_person_filed_by_hand_is_kept_or_not() -> None:
+    async with opened({"app": {"group_fields": ["ch_tag"]}}) as (adapter, server):
+        one, former = await channels_on(adapter, 2)
+        await adapter.subscriptions.follow(ANN, [one, former])
+        chat = {"Type": "Community", "GroupId": "@TGS#_rowing", "Name": "Rowing", "Owner_Account": ANN}
+        await adapter.call(GROUPS, "create_group", chat)
+        club = {"Type": "Public", "GroupId": "club", "Name": "Club", "Owner_Account": ANN}
+        await adapter.call(GROUPS, "create_group", club)
+        item = {"ContactOptType": 1, "ContactItem": {"Type": 1, "To_Account": BEN}}
+        change = {"UpdateGroupType": 2, "OldGroupName": "Channels", "ContactUpdateItem": [item]}
+        body = {"From_Account": ANN, "UpdateType": 1, "UpdateGroup": change}
+        await adapter.call("recentcontact", "update_contact_group", body)
+        server.world.client(ANN).file("Channels", ["@TGS#_rowing", "club"])
+        untag = {"GroupId": former, "AppDefinedData": [{"Key": "ch_tag", "Value": "none"}]}
+        await adapter.call(GROUPS, "modify_group_base_info", untag)
+        adapter.channels.forget()
+        done = await adapter.unread.sync(ANN)
+        assert (done.added, done.removed, set(done.kept)) == ((), (former,), {BEN, "@TGS#_rowing", "club"})
+        again = await adapter.unread.sync(ANN)
+        assert (again.changed, set(again.kept)) == (False, {BEN, "@TGS#_rowing", "club"})
+        async with ChannelAdapter.open(settings(server, unread=UnreadSettings(keep_by_hand=False))) as strict:
+            done = await strict.unread.sync(ANN)
+            assert (set(done.removed), done.kept) == ({BEN, "@TGS#_rowing", "club"}, ())
+        assert await filed(adapter, ANN) == {one}
+
+
+async def test_a_list_of_groups_that_does_not_end() -> None:
+    endless = {"CompleteFlag": 0, "NextStartIndex": 100}
+    async with opened() as (adapter, server):
+        server.faults.replace([Fault(command="get_contact_group", extra=endless)])
+        with pytest.raises(UnavailableError, match="next"):
+            await adapter.unread.sync(ANN)
+
+
+async def test_a_sync_of_many_ends_when_the_service_is_gone_and_says_where() -> None:
+    async with StubServer() as server:
+        adapter = ChannelAdapter.open(settings(server, concurrency=4), clock=HastyClock())
+        async with adapter:
+            await adapter.accounts.add(["owner", *PEOPLE])
+            run = adapter.unread.sync_many(iter(PEOPLE))
+            for _ in range(10):
+                await anext(run)
+            server.faults.replace([Fault(service="recentcontact", code=50004)])
+            with pytest.raises(UnavailableError):
+                _ = [each async for each in run]
+            assert 10 <= run.cursor <= 15
+            server.faults.replace([])
+            rest = [each async for each in adapter.unread.sync_many(iter(PEOPLE), cursor=run.cursor)]
+            assert [each.user for each in rest] == PEOPLE[run.cursor :]
+
+
+async def test_somebody_unknown_has_nothing_to_be_unfiled() -> None:
+    async with opened() as (adapter, _):
+        (channel,) = await channels_on(adapter, 1)
+        outcomes = await adapter.unread.unfile("stranger", [channel])
+        assert outcomes[channel].kind is FilingKind.TAKEN_OUT  # type: ignore[index]
+        outcomes = await adapter.unread.file("stranger", [channel])
+        assert outcomes[channel].kind is FilingKind.FAILED  # type: ignore[index]
+        with pytest.raises(NotFoundError):
+            await adapter.unread.remove("stranger")

@@ -1,0 +1,187 @@
+"""Unread counts on every reading of the documents, and while others post, recall and read."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from channel_adapter import (
+    ChannelAdapter,
+    CountSource,
+    Text,
+)
+from channel_adapter.stub.faults import Fault
+from channel_adapter.tencent.catalog import CREATE_GROUP
+from tests.faults.test_adapter_trouble import PEOPLE, Calls, opened, settings
+
+ANN, BEN = PEOPLE[:2]
+GROUPS = "group_open_http_svc"
+
+
+async def channels_on(adapter: ChannelAdapter, number: int) -> list[str]:
+    made = [adapter.channels.create(slug=f"tides_{n}", name=f"Tides {n}", owner="owner") for n in range(number)]
+    return [channel.id for channel in await asyncio.gather(*made)]
+
+
+async def filed(adapter: ChannelAdapter, user: str) -> set[str]:
+    return {channel async for each in adapter.unread.groups(user) for channel in (*each.channels, *each.others)}
+
+
+SWITCHES: dict[str, dict[str, Any]] = {
+    "as decided": {},
+    "the service counts": {"behaviour": {"joined_list_unread": True}},
+    "an untyped list without Communities": {"behaviour": {"community_in_untyped_list": False}},
+    "a duplicate create merges": {"behaviour": {"contact_group_duplicate": "merge"}},
+    "repeats are refused item by item": {"behaviour": {"contact_group_repeat_code": 50002}},
+    "only joined groups are filed": {"behaviour": {"contact_group_needs_membership": True}},
+    "a limit for each group": {"behaviour": {"contact_group_limit": "group"}},
+    "leaving cleans up": {"behaviour": {"contact_group_cleaned": True}},
+    "pages of two": {"limits": {"contact_group_page": 2}},
+    "a search leaves out the bare": {"behaviour": {"search_returns_bare": False}},
+}
+
+
+@pytest.mark.parametrize("switch", SWITCHES)
+async def test_a_life_on_every_reading_of_the_documents(switch: str) -> None:
+    async with opened(SWITCHES[switch]) as (adapter, server):
+        one, two, three = await channels_on(adapter, 3)
+        for channel in (one, two, three):
+            for _ in range(2):
+                (outcome,) = await adapter.subscriptions.subscribe(channel, [ANN])
+                assert outcome.filing is not None
+                assert outcome.filing.done
+        posts = [await adapter.posts.publish(one, Text("x"), quiet=number == 1) for number in range(4)]
+        await adapter.posts.recall(posts[0].ref)
+        found = await adapter.unread.of(ANN, explain=True)
+        assert ([each.count for each in found.channels], found.badge) == ([2, 0, 0], 2)
+        by_server = switch == "the service counts"
+        explained = found.channels[0].explanation
+        assert explained is not None
+        assert explained.source is (CountSource.SERVER if by_server else CountSource.POSITIONS)
+        assert await adapter.unread.mark_read(ANN, one, 3) == 1
+        await adapter.unread.star(ANN, one)
+        assert (await adapter.unread.marks(ANN, one)).starred
+        for _ in range(2):
+            (outcome,) = await adapter.subscriptions.unsubscribe(two, [ANN])
+            assert outcome.filing is not None
+            assert outcome.filing.done
+        await adapter.channels.delete(three)
+        done = await adapter.unread.sync(ANN)
+        assert done.removed == (() if switch == "leaving cleans up" else (three,))
+        assert not (await adapter.unread.sync(ANN)).changed
+        assert await filed(adapter, ANN) == {one}
+        assert server.world.state.contacts[ANN].conversations(1) == [(2, one)]
+
+
+async def test_a_service_that_knows_no_unread_number_or_position_is_asked_for_less() -> None:
+    """10004 for a field of the filter: the documented route is then the member's own row."""
+    calls = Calls()
+    async with opened({}, calls) as (adapter, server):
+        one, two = await channels_on(adapter, 2)
+        await adapter.subscriptions.follow(ANN, [one, two])
+        await adapter.posts.publish(one, Text("x"))
+        server.faults.replace([Fault(command="get_joined_group_list", times=6, code=10004)])  # three lists, two fields
+        for expected in (9, 3):
+            calls.clear()
+            found = await adapter.unread.of(ANN, explain=True)
+            assert sorted(each.count for each in found.channels) == [0, 1]
+            sources = {each.explanation.source for each in found.channels if each.explanation}
+            assert sources == {CountSource.MEMBER}
+            assert calls == {"get_joined_group_list": expected, "get_specified_group_member_info": 2}
+
+
+async def test_chats_are_counted_apart() -> None:
+    async with opened() as (adapter, server):
+        (channel,) = await channels_on(adapter, 1)
+        await adapter.subscriptions.subscribe(channel, [ANN])
+        await adapter.posts.publish(channel, Text("x"))
+        for kind, name in (("Public", "club"), ("Private", "family"), ("ChatRoom", "hall"), ("Community", "@TGS#_row")):
+            body = {"Type": kind, "GroupId": name, "Name": name, "Owner_Account": "owner"}
+            await adapter.call(GROUPS, "create_group", {**body, "MemberList": [{"Member_Account": ANN}]})
+            server.world.client("owner").post(name, "hello")
+        assert (found := await adapter.unread.of(ANN)).badge == 1
+        assert found.chats == 3  # meetings have no unread count
+        server.world.client(ANN).set_receive_option("club", "AcceptNotNotify")
+        assert (await adapter.unread.of(ANN)).chats == 2
+
+
+async def test_quiet_and_recalled_posts_of_another_process_are_found_in_history() -> None:
+    calls = Calls()
+    async with opened({}, calls) as (adapter, server):
+        (channel,) = await channels_on(adapter, 1)
+        await adapter.subscriptions.subscribe(channel, [ANN])
+        async with ChannelAdapter.open(settings(server)) as other:
+            for number in range(45):
+                ref = (await other.posts.publish(channel, Text("x"), quiet=number % 9 == 0)).ref
+            await other.posts.recall(ref)
+        server.world.client("owner").recall(channel, 2)
+        assert (await adapter.unread.of(ANN)).badge == 45  # nobody told this process
+        calls.clear()
+        assert (await adapter.unread.of(ANN, exact=True)).badge == 45 - 5 - 2
+        assert calls["group_msg_get_simple"] == 3
+        await adapter.posts.publish(channel, Text("one more"))
+        calls.clear()
+        assert (await adapter.unread.of(ANN, exact=True)).badge == 45 - 5 - 2 + 1
+        assert calls["group_msg_get_simple"] == 1  # what was read a moment ago is not read again
+        assert (await adapter.unread.of(ANN)).badge == 45 - 5 - 2 + 1
+        server.world.client("owner").recall(channel, 3)
+        adapter.unread.recalled(ref.__class__(ref.channel, 3))
+        assert (await adapter.unread.of(ANN)).badge == 45 - 5 - 3 + 1
+
+
+async def test_a_channel_with_the_id_of_a_deleted_one_begins_anew() -> None:
+    async with opened() as (adapter, _):
+        for _ in range(2):
+            (channel,) = await channels_on(adapter, 1)
+            await adapter.subscriptions.subscribe(channel, [ANN])
+            first = await adapter.posts.publish(channel, Text("x"))
+            assert (await adapter.unread.of(ANN)).badge == 1
+            await adapter.posts.recall(first.ref)
+            assert (await adapter.unread.of(ANN)).badge == 0
+            await adapter.channels.delete(channel)
+
+
+async def test_a_post_that_comes_while_one_is_reading_stays_unread() -> None:
+    async with opened() as (adapter, server):
+        (channel,) = await channels_on(adapter, 1)
+        await adapter.subscriptions.subscribe(channel, [ANN])
+        for _ in range(4):
+            await adapter.posts.publish(channel, Text("x"))
+        server.faults.replace([Fault(command="set_unread_msg_num", nth=(1,), delay=0.2)])
+        reading = asyncio.ensure_future(adapter.unread.mark_read(ANN, channel, 2))
+        await asyncio.sleep(0.1)
+        await adapter.posts.publish(channel, Text("x"))
+        assert await reading == 3
+        assert server.world.client(ANN).unread(channel) == 3
+
+
+async def test_a_failure_for_one_channel_does_not_keep_the_others_from_being_read() -> None:
+    async with opened() as (adapter, server):
+        channels = await channels_on(adapter, 4)
+        await adapter.subscriptions.follow(ANN, channels)
+        for channel in channels:
+            await adapter.posts.publish(channel, Text("x"))
+        server.faults.replace([Fault(command="set_unread_msg_num", group=channels[1], code=10004)])
+        with pytest.raises(Exception, match="10004"):
+            await adapter.unread.mark_all_read(ANN)
+        assert (await adapter.unread.of(ANN)).badge == 1
+        server.faults.replace([])
+        assert await adapter.unread.mark_all_read(ANN) == (channels[1],)
+
+
+async def test_with_a_warm_cache_a_count_costs_the_pages_of_the_list_alone() -> None:
+    calls = Calls()
+    async with opened({"limits": {"groups_per_user": 2000}}, calls) as (adapter, server):
+        for number in range(450):
+            tag = [{"Key": "ch_tag", "Value": "ch1"}] if number % 3 else []
+            body = {"Type": "Community", "GroupId": f"@TGS#_{number}", "Name": "x", "Owner_Account": "owner"}
+            more = {"AppDefinedData": tag, "MemberList": [{"Member_Account": ANN}]}
+            server.world.execute(CREATE_GROUP, {**body, **more}, caller=server.admin)
+            server.world.client("owner").post(f"@TGS#_{number}", "hello")
+        calls.clear()
+        found = await adapter.unread.of(ANN)
+        assert (len(found.channels), found.badge, found.chats) == (300, 300, 150)
+        assert calls == {"get_joined_group_list": 5, "get_group_info": 9}
+        calls.clear()
+        assert await adapter.unread.of(ANN) == found
+        assert calls == {"get_joined_group_list": 5}  # three pages of Communities, and one for each other type
