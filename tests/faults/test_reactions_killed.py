@@ -1,0 +1,100 @@
+"""Kill -9 at every named point of publisher and fold: after a restart nothing is lost and nothing counted twice."""
+
+import asyncio
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from channel_adapter.domain.ids import UserId
+from channel_adapter.domain.reaction import ReactionChange
+from tests.faults.reaction_stage import Stage, staged, tally
+
+EMOJI = ["👍", "❤️", "😂"]
+PEOPLE = 240
+KEPT = 200
+POINTS = {
+    "react: committed": 1,
+    "publisher: claimed": 1,
+    "publisher: written, not noted": 1,
+    "publisher: noted": 1,
+    "fold: before the commit": 1,
+    "fold: committed": 1,
+    "fold: read, not taken in": 1,
+}
+Changes = list[tuple[str, Sequence[str], int]]
+
+
+def write_by_phone(stage: Stage, users: Sequence[str], emoji: str) -> Changes:
+    """Phones write keys, 20 a call; gives the changes as an event would tell them."""
+    changes: Changes = []
+    for start in range(0, len(users), 20):
+        phone = stage.server.world.client(users[start])
+        pairs = {f"r|{user}": emoji for user in users[start : start + 20]}
+        results = phone.set_extensions(stage.ref.channel, stage.ref.seq, pairs)
+        changes += [(each.extension.key[2:], [emoji], each.extension.seq or 0) for each in results]
+    return changes
+
+
+async def killed(stage: Stage, point: str, times: int, job: dict[str, Any]) -> None:
+    result = await stage.process(kill_at=[point, times], **job)
+    assert result.returncode == -signal.SIGKILL, (point, times, result.stderr.decode())
+
+
+async def restarted(stage: Stage, changes: Changes, react: list[tuple[str, str]], *, reconcile: bool) -> dict[str, int]:
+    """Another process: the events come again, people who had no answer ask again; gives the counts."""
+    async with stage.adapter() as adapter:
+        values = [ReactionChange(UserId(user), tuple(emoji), seq) for user, emoji, seq in changes]
+        await adapter.reactions.fold(stage.ref, values)
+        await asyncio.gather(*(adapter.reactions.react(stage.ref, user, emoji) for user, emoji in react))
+        if reconcile:
+            await adapter.reactions.reconcile(stage.ref)
+        assert await adapter.reactions.flush(30)
+        return dict((await adapter.reactions.of(stage.ref)).counts)
+
+
+async def one_point(directory: Path, point: str, times: int) -> None:
+    directory.mkdir()
+    async with staged(30, f"sqlite:///{directory / 'reactions.db'}") as stage:
+        reacting, phones = stage.people[:10], stage.people[10:30]
+        changes = write_by_phone(stage, phones, "❤️")
+        react = [(user, EMOJI[number % 3]) for number, user in enumerate(reacting)]
+        if "read" in point:
+            job: dict[str, Any] = {"react": react, "reconcile": True}
+        else:
+            job = {"react": react, "fold": [changes, changes[::-1]]}
+        await killed(stage, point, times, job)
+        counts = await restarted(stage, changes, react, reconcile="read" in point)
+        expected = tally([*(emoji for _, emoji in react), *("❤️" for _ in phones)])
+        assert counts == expected, point
+        assert stage.shown() == expected, point
+
+
+async def compaction(directory: Path, point: str, times: int) -> None:
+    """240 people's keys are one too many for the message; killed between deleting some and knowing of it."""
+    directory.mkdir()
+    async with staged(PEOPLE, f"sqlite:///{directory / 'reactions.db'}") as stage:
+        changes = write_by_phone(stage, stage.people, "👍")
+        await killed(stage, point, times, {"fold": [changes]})
+        counts = await restarted(stage, changes, [], reconcile=True)
+        assert counts == {"👍": PEOPLE}, point
+        assert stage.shown() == {"👍": PEOPLE}, point
+        assert len(stage.own_keys()) == KEPT
+        late = write_by_phone(stage, [next(user for user in stage.people if user not in stage.own_keys())], "😂")
+        assert await restarted(stage, late, [], reconcile=True) == {"👍": PEOPLE - 1, "😂": 1}, point
+
+
+@pytest.mark.timeout(180)
+async def test_killed_at_every_point(tmp_path: Path) -> None:
+    points = [one_point(tmp_path / f"point_{number}", *at) for number, at in enumerate(POINTS.items())]
+    deletions = [compaction(tmp_path / f"keys_{times}", "publisher: written, not noted", times) for times in (2, 3)]
+    await asyncio.gather(*points, *deletions)
+
+
+def test_every_checkpoint_of_the_code_is_in_the_list() -> None:
+    root = Path(__file__).parents[2] / "channel_adapter" / "services"
+    text = "".join(path.read_text(encoding="utf-8") for path in root.glob("reactions_*.py"))
+    named = {part.partition('"')[0] for part in text.split('checkpoint("')[1:]}
+    assert named == POINTS.keys()
