@@ -2,29 +2,35 @@
 
 `COMMANDS` looks a row up by (service, command); rows have names for typed calls. Sources: document numbers of the
 service's own pages; what is repeatable follows section 3.2 of the notes on REST basics where a page is silent.
+The models of a row are imported when it is first used: an application uses a third of them.
 """
 
-from collections.abc import Mapping
+from __future__ import annotations
+
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.command import Command, Community, Retry
-from channel_adapter.tencent.wire import (
-    accounts,
-    contact_groups,
-    extensions,
-    group_data,
-    groups,
-    live_groups,
-    members,
-    messages,
-    official_accounts,
-    profiles,
-    receipts,
-    topics,
-    unread,
-)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from channel_adapter.tencent.wire import (
+        accounts,
+        contact_groups,
+        extensions,
+        group_data,
+        groups,
+        live_groups,
+        members,
+        messages,
+        official_accounts,
+        profiles,
+        receipts,
+        topics,
+        unread,
+    )
 
 GROUP_SERVICE = "group_open_http_svc"
 MILLION_GROUP_SERVICE = "million_group_open_http_svc"  # topics; online count of Communities
@@ -42,340 +48,301 @@ YES, NO, DISPUTED, UNRELATED = Community.YES, Community.NO, Community.DISPUTED, 
 
 # fmt: off
 # Groups
-CREATE_GROUP = Command(
-    GROUP_SERVICE, "create_group", groups.CreateGroupRequest, groups.CreateGroupReply, REPEATABLE, YES,
+CREATE_GROUP: Command[groups.CreateGroupRequest, groups.CreateGroupReply] = Command(
+    GROUP_SERVICE, "create_group", "groups", REPEATABLE, YES,
     "doc 1615/34895; repeatable because GroupId is always sent", batch=limits.CREATE_GROUP_MEMBERS)
-GET_GROUP_INFO = Command(
-    GROUP_SERVICE, "get_group_info", groups.GetGroupInfoRequest, groups.GetGroupInfoReply, READ, YES,
-    "doc 1616", batch=limits.GROUP_INFO_PER_CALL)
-MODIFY_GROUP_BASE_INFO = Command(
-    GROUP_SERVICE, "modify_group_base_info", groups.ModifyGroupBaseInfoRequest, groups.ModifyGroupBaseInfoReply,
-    REPEATABLE, YES, "doc 1620/34962")
-DESTROY_GROUP = Command(
-    GROUP_SERVICE, "destroy_group", groups.DestroyGroupRequest, groups.DestroyGroupReply, REPEATABLE, YES,
-    "doc 1624/34896; a repeat answers 10010")
-GET_JOINED_GROUP_LIST = Command(
-    GROUP_SERVICE, "get_joined_group_list", groups.GetJoinedGroupListRequest, groups.GetJoinedGroupListReply,
-    READ, YES, "doc 1625/34925; js-sdk for the page size", batch=limits.JOINED_GROUPS_PER_PAGE)
-GET_APPID_GROUP_LIST = Command(
-    GROUP_SERVICE, "get_appid_group_list", groups.GetAppidGroupListRequest, groups.GetAppidGroupListReply,
-    READ, YES, "doc 1614", limits.CALLS_PER_SECOND_APP_LIST, batch=limits.APP_GROUPS_PER_PAGE)
-CHANGE_GROUP_OWNER = Command(
-    GROUP_SERVICE, "change_group_owner", groups.ChangeGroupOwnerRequest, groups.ChangeGroupOwnerReply,
-    REPEATABLE, YES, "doc 1633")
-SET_UNREAD_MSG_NUM = Command(
-    GROUP_SERVICE, "set_unread_msg_num", groups.SetUnreadMsgNumRequest, groups.SetUnreadMsgNumReply,
-    REPEATABLE, YES, "doc 1637/34909")
-IMPORT_GROUP = Command(
-    GROUP_SERVICE, "import_group", groups.ImportGroupRequest, groups.ImportGroupReply, REPEATABLE, YES,
+GET_GROUP_INFO: Command[groups.GetGroupInfoRequest, groups.GetGroupInfoReply] = Command(
+    GROUP_SERVICE, "get_group_info", "groups", READ, YES, "doc 1616", batch=limits.GROUP_INFO_PER_CALL)
+MODIFY_GROUP_BASE_INFO: Command[groups.ModifyGroupBaseInfoRequest, groups.ModifyGroupBaseInfoReply] = Command(
+    GROUP_SERVICE, "modify_group_base_info", "groups", REPEATABLE, YES, "doc 1620/34962")
+DESTROY_GROUP: Command[groups.DestroyGroupRequest, groups.DestroyGroupReply] = Command(
+    GROUP_SERVICE, "destroy_group", "groups", REPEATABLE, YES, "doc 1624/34896; a repeat answers 10010")
+GET_JOINED_GROUP_LIST: Command[groups.GetJoinedGroupListRequest, groups.GetJoinedGroupListReply] = Command(
+    GROUP_SERVICE, "get_joined_group_list", "groups", READ, YES, "doc 1625/34925; js-sdk for the page size",
+    batch=limits.JOINED_GROUPS_PER_PAGE)
+GET_APPID_GROUP_LIST: Command[groups.GetAppidGroupListRequest, groups.GetAppidGroupListReply] = Command(
+    GROUP_SERVICE, "get_appid_group_list", "groups", READ, YES, "doc 1614", limits.CALLS_PER_SECOND_APP_LIST,
+    batch=limits.APP_GROUPS_PER_PAGE)
+CHANGE_GROUP_OWNER: Command[groups.ChangeGroupOwnerRequest, groups.ChangeGroupOwnerReply] = Command(
+    GROUP_SERVICE, "change_group_owner", "groups", REPEATABLE, YES, "doc 1633")
+SET_UNREAD_MSG_NUM: Command[groups.SetUnreadMsgNumRequest, groups.SetUnreadMsgNumReply] = Command(
+    GROUP_SERVICE, "set_unread_msg_num", "groups", REPEATABLE, YES, "doc 1637/34909")
+IMPORT_GROUP: Command[groups.ImportGroupRequest, groups.ImportGroupReply] = Command(
+    GROUP_SERVICE, "import_group", "groups", REPEATABLE, YES,
     "doc 1634/34967; repeatable because GroupId is always sent")
 
 # Members
-ADD_GROUP_MEMBER = Command(
-    GROUP_SERVICE, "add_group_member", members.AddGroupMemberRequest, members.AddGroupMemberReply,
-    REPEATABLE, YES, "doc 1621/34921", batch=limits.ADD_MEMBERS_PER_CALL)
-DELETE_GROUP_MEMBER = Command(
-    GROUP_SERVICE, "delete_group_member", members.DeleteGroupMemberRequest, members.DeleteGroupMemberReply,
-    REPEATABLE, YES, "doc 1622/34949", batch=limits.DELETE_MEMBERS_PER_CALL)
-GET_GROUP_MEMBER_INFO = Command(
-    GROUP_SERVICE, "get_group_member_info", members.GetGroupMemberInfoRequest, members.GetGroupMemberInfoReply,
-    READ, YES, "doc 1617/34948", batch=limits.MEMBERS_PER_PAGE)
-GET_SPECIFIED_GROUP_MEMBER_INFO = Command(
-    GROUP_SERVICE, "get_specified_group_member_info",
-    members.GetSpecifiedGroupMemberInfoRequest, members.GetSpecifiedGroupMemberInfoReply,
-    READ, YES, "doc 112002/64897", batch=limits.SPECIFIED_MEMBERS_PER_CALL)
-GET_ROLE_IN_GROUP = Command(
-    GROUP_SERVICE, "get_role_in_group", members.GetRoleInGroupRequest, members.GetRoleInGroupReply,
-    READ, YES, "doc 1626/34963", batch=limits.ROLES_PER_CALL)
-MODIFY_GROUP_MEMBER_INFO = Command(
-    GROUP_SERVICE, "modify_group_member_info",
-    members.ModifyGroupMemberInfoRequest, members.ModifyGroupMemberInfoReply, REPEATABLE, YES, "doc 1623/34900")
-FORBID_SEND_MSG = Command(
-    GROUP_SERVICE, "forbid_send_msg", members.ForbidSendMsgRequest, members.ForbidSendMsgReply,
-    REPEATABLE, YES, "doc 1627/34951", batch=limits.MUTES_PER_CALL)
-GET_GROUP_MUTED_ACCOUNT = Command(
-    GROUP_SERVICE, "get_group_muted_account",
-    members.GetGroupMutedAccountRequest, members.GetGroupMutedAccountReply, READ, YES, "doc 2925/34964")
-GET_GROUP_SHUTTED_UIN = Command(
-    GROUP_SERVICE, "get_group_shutted_uin",
-    members.GetGroupShuttedUinRequest, members.GetGroupShuttedUinReply,
-    READ, YES, "docS 2925: older name of get_group_muted_account")
-IMPORT_GROUP_MEMBER = Command(
-    GROUP_SERVICE, "import_group_member", members.ImportGroupMemberRequest, members.ImportGroupMemberReply,
-    REPEATABLE, YES, "doc 1636", batch=limits.IMPORT_MEMBERS_PER_CALL)
+ADD_GROUP_MEMBER: Command[members.AddGroupMemberRequest, members.AddGroupMemberReply] = Command(
+    GROUP_SERVICE, "add_group_member", "members", REPEATABLE, YES, "doc 1621/34921", batch=limits.ADD_MEMBERS_PER_CALL)
+DELETE_GROUP_MEMBER: Command[members.DeleteGroupMemberRequest, members.DeleteGroupMemberReply] = Command(
+    GROUP_SERVICE, "delete_group_member", "members", REPEATABLE, YES, "doc 1622/34949",
+    batch=limits.DELETE_MEMBERS_PER_CALL)
+GET_GROUP_MEMBER_INFO: Command[members.GetGroupMemberInfoRequest, members.GetGroupMemberInfoReply] = Command(
+    GROUP_SERVICE, "get_group_member_info", "members", READ, YES, "doc 1617/34948", batch=limits.MEMBERS_PER_PAGE)
+GET_SPECIFIED_GROUP_MEMBER_INFO: Command[
+    members.GetSpecifiedGroupMemberInfoRequest, members.GetSpecifiedGroupMemberInfoReply
+] = Command(
+    GROUP_SERVICE, "get_specified_group_member_info", "members", READ, YES, "doc 112002/64897",
+    batch=limits.SPECIFIED_MEMBERS_PER_CALL)
+GET_ROLE_IN_GROUP: Command[members.GetRoleInGroupRequest, members.GetRoleInGroupReply] = Command(
+    GROUP_SERVICE, "get_role_in_group", "members", READ, YES, "doc 1626/34963", batch=limits.ROLES_PER_CALL)
+MODIFY_GROUP_MEMBER_INFO: Command[members.ModifyGroupMemberInfoRequest, members.ModifyGroupMemberInfoReply] = Command(
+    GROUP_SERVICE, "modify_group_member_info", "members", REPEATABLE, YES, "doc 1623/34900")
+FORBID_SEND_MSG: Command[members.ForbidSendMsgRequest, members.ForbidSendMsgReply] = Command(
+    GROUP_SERVICE, "forbid_send_msg", "members", REPEATABLE, YES, "doc 1627/34951", batch=limits.MUTES_PER_CALL)
+GET_GROUP_MUTED_ACCOUNT: Command[members.GetGroupMutedAccountRequest, members.GetGroupMutedAccountReply] = Command(
+    GROUP_SERVICE, "get_group_muted_account", "members", READ, YES, "doc 2925/34964")
+GET_GROUP_SHUTTED_UIN: Command[members.GetGroupShuttedUinRequest, members.GetGroupShuttedUinReply] = Command(
+    GROUP_SERVICE, "get_group_shutted_uin", "members", READ, YES, "docS 2925: older name of get_group_muted_account")
+IMPORT_GROUP_MEMBER: Command[members.ImportGroupMemberRequest, members.ImportGroupMemberReply] = Command(
+    GROUP_SERVICE, "import_group_member", "members", REPEATABLE, YES, "doc 1636", batch=limits.IMPORT_MEMBERS_PER_CALL)
 
 # Messages
-SEND_GROUP_MSG = Command(
-    GROUP_SERVICE, "send_group_msg", messages.SendGroupMsgRequest, messages.SendGroupMsgReply, RANDOM, YES,
-    "doc 34959/1629")
-MODIFY_GROUP_MSG = Command(
-    MESSAGE_SERVICE, "modify_group_msg", messages.ModifyGroupMsgRequest, messages.ModifyGroupMsgReply,
-    REPEATABLE, YES, "doc 47948/74741")
-GROUP_MSG_RECALL = Command(
-    GROUP_SERVICE, "group_msg_recall", messages.GroupMsgRecallRequest, messages.GroupMsgRecallReply,
-    REPEATABLE, YES, "doc 34965/12341", batch=limits.RECALLS_PER_CALL)
-GROUP_MSG_GET_SIMPLE = Command(
-    GROUP_SERVICE, "group_msg_get_simple", messages.GroupMsgGetSimpleRequest, messages.GroupMsgGetSimpleReply,
-    READ, YES, "doc 34971/2738", batch=limits.HISTORY_PER_CALL)
-IMPORT_GROUP_MSG = Command(
-    GROUP_SERVICE, "import_group_msg", messages.ImportGroupMsgRequest, messages.ImportGroupMsgReply, RANDOM, YES,
-    "doc 1635/34968; every item carries its Random", batch=limits.IMPORT_MESSAGES_PER_CALL)
-DELETE_GROUP_MSG_BY_SENDER = Command(
-    GROUP_SERVICE, "delete_group_msg_by_sender",
-    messages.DeleteGroupMsgBySenderRequest, messages.DeleteGroupMsgBySenderReply, REPEATABLE, YES, "doc 34970/2359")
-SEND_GROUP_SYSTEM_NOTIFICATION = Command(
-    GROUP_SERVICE, "send_group_system_notification",
-    messages.SendGroupSystemNotificationRequest, messages.SendGroupSystemNotificationReply,
-    UNSAFE, YES, "doc 34958; no dedupe key", batch=limits.SYSTEM_NOTICE_RECEIVERS)
-PIN_MESSAGE = Command(
-    GROUP_SERVICE, "pin_message", messages.PinMessageRequest, messages.PinMessageReply, REPEATABLE, YES,
-    "doc cn-133874; a repeat answers 10071")
-UNPIN_MESSAGE = Command(
-    GROUP_SERVICE, "unpin_message", messages.UnpinMessageRequest, messages.UnpinMessageReply, REPEATABLE, YES,
-    "doc cn-134119")
-GET_PINNED_MESSAGES = Command(
-    GROUP_SERVICE, "get_pinned_messages", messages.GetPinnedMessagesRequest, messages.GetPinnedMessagesReply,
-    READ, YES, "doc cn-134120")
+SEND_GROUP_MSG: Command[messages.SendGroupMsgRequest, messages.SendGroupMsgReply] = Command(
+    GROUP_SERVICE, "send_group_msg", "messages", RANDOM, YES, "doc 34959/1629")
+MODIFY_GROUP_MSG: Command[messages.ModifyGroupMsgRequest, messages.ModifyGroupMsgReply] = Command(
+    MESSAGE_SERVICE, "modify_group_msg", "messages", REPEATABLE, YES, "doc 47948/74741")
+GROUP_MSG_RECALL: Command[messages.GroupMsgRecallRequest, messages.GroupMsgRecallReply] = Command(
+    GROUP_SERVICE, "group_msg_recall", "messages", REPEATABLE, YES, "doc 34965/12341", batch=limits.RECALLS_PER_CALL)
+GROUP_MSG_GET_SIMPLE: Command[messages.GroupMsgGetSimpleRequest, messages.GroupMsgGetSimpleReply] = Command(
+    GROUP_SERVICE, "group_msg_get_simple", "messages", READ, YES, "doc 34971/2738", batch=limits.HISTORY_PER_CALL)
+IMPORT_GROUP_MSG: Command[messages.ImportGroupMsgRequest, messages.ImportGroupMsgReply] = Command(
+    GROUP_SERVICE, "import_group_msg", "messages", RANDOM, YES, "doc 1635/34968; every item carries its Random",
+    batch=limits.IMPORT_MESSAGES_PER_CALL)
+DELETE_GROUP_MSG_BY_SENDER: Command[
+    messages.DeleteGroupMsgBySenderRequest, messages.DeleteGroupMsgBySenderReply
+] = Command(
+    GROUP_SERVICE, "delete_group_msg_by_sender", "messages", REPEATABLE, YES, "doc 34970/2359")
+SEND_GROUP_SYSTEM_NOTIFICATION: Command[
+    messages.SendGroupSystemNotificationRequest, messages.SendGroupSystemNotificationReply
+] = Command(
+    GROUP_SERVICE, "send_group_system_notification", "messages", UNSAFE, YES, "doc 34958; no dedupe key",
+    batch=limits.SYSTEM_NOTICE_RECEIVERS)
+PIN_MESSAGE: Command[messages.PinMessageRequest, messages.PinMessageReply] = Command(
+    GROUP_SERVICE, "pin_message", "messages", REPEATABLE, YES, "doc cn-133874; a repeat answers 10071")
+UNPIN_MESSAGE: Command[messages.UnpinMessageRequest, messages.UnpinMessageReply] = Command(
+    GROUP_SERVICE, "unpin_message", "messages", REPEATABLE, YES, "doc cn-134119")
+GET_PINNED_MESSAGES: Command[messages.GetPinnedMessagesRequest, messages.GetPinnedMessagesReply] = Command(
+    GROUP_SERVICE, "get_pinned_messages", "messages", READ, YES, "doc cn-134120")
 
 # Accounts
-ACCOUNT_IMPORT = Command(
-    ACCOUNT_SERVICE, "account_import", accounts.AccountImportRequest, accounts.AccountImportReply,
-    REPEATABLE, UNRELATED, "doc 34953/1608")
-MULTIACCOUNT_IMPORT = Command(
-    ACCOUNT_SERVICE, "multiaccount_import", accounts.MultiaccountImportRequest, accounts.MultiaccountImportReply,
-    REPEATABLE, UNRELATED, "doc 34954/4919", limits.CALLS_PER_SECOND_ACCOUNTS, batch=limits.ACCOUNTS_PER_CALL)
-ACCOUNT_CHECK = Command(
-    ACCOUNT_SERVICE, "account_check", accounts.AccountCheckRequest, accounts.AccountCheckReply,
-    READ, UNRELATED, "doc 34956/38417", limits.CALLS_PER_SECOND_ACCOUNTS, batch=limits.ACCOUNTS_PER_CALL)
-ACCOUNT_DELETE = Command(
-    ACCOUNT_SERVICE, "account_delete", accounts.AccountDeleteRequest, accounts.AccountDeleteReply,
-    REPEATABLE, UNRELATED, "doc 34955/36443; a repeat answers 70107 per item",
+ACCOUNT_IMPORT: Command[accounts.AccountImportRequest, accounts.AccountImportReply] = Command(
+    ACCOUNT_SERVICE, "account_import", "accounts", REPEATABLE, UNRELATED, "doc 34953/1608")
+MULTIACCOUNT_IMPORT: Command[accounts.MultiaccountImportRequest, accounts.MultiaccountImportReply] = Command(
+    ACCOUNT_SERVICE, "multiaccount_import", "accounts", REPEATABLE, UNRELATED, "doc 34954/4919",
     limits.CALLS_PER_SECOND_ACCOUNTS, batch=limits.ACCOUNTS_PER_CALL)
-KICK = Command(
-    ACCOUNT_SERVICE, "kick", accounts.KickRequest, accounts.KickReply, REPEATABLE, UNRELATED, "doc 3853")
-QUERY_ONLINE_STATUS = Command(
-    MESSAGE_SERVICE, "query_online_status", accounts.QueryOnlineStatusRequest, accounts.QueryOnlineStatusReply,
-    READ, UNRELATED, "java-sdk, go-sdk", batch=limits.ONLINE_STATUS_PER_CALL)
+ACCOUNT_CHECK: Command[accounts.AccountCheckRequest, accounts.AccountCheckReply] = Command(
+    ACCOUNT_SERVICE, "account_check", "accounts", READ, UNRELATED, "doc 34956/38417", limits.CALLS_PER_SECOND_ACCOUNTS,
+    batch=limits.ACCOUNTS_PER_CALL)
+ACCOUNT_DELETE: Command[accounts.AccountDeleteRequest, accounts.AccountDeleteReply] = Command(
+    ACCOUNT_SERVICE, "account_delete", "accounts", REPEATABLE, UNRELATED,
+    "doc 34955/36443; a repeat answers 70107 per item", limits.CALLS_PER_SECOND_ACCOUNTS,
+    batch=limits.ACCOUNTS_PER_CALL)
+KICK: Command[accounts.KickRequest, accounts.KickReply] = Command(
+    ACCOUNT_SERVICE, "kick", "accounts", REPEATABLE, UNRELATED, "doc 3853")
+QUERY_ONLINE_STATUS: Command[accounts.QueryOnlineStatusRequest, accounts.QueryOnlineStatusReply] = Command(
+    MESSAGE_SERVICE, "query_online_status", "accounts", READ, UNRELATED, "java-sdk, go-sdk",
+    batch=limits.ONLINE_STATUS_PER_CALL)
 
 # Online counts of groups
-GET_COMMUNITY_ONLINE_MEMBER_NUM = Command(
-    MILLION_GROUP_SERVICE, "get_online_member_num", groups.GetOnlineMemberNumRequest, groups.GetOnlineMemberNumReply,
-    READ, YES, "doc 66883")
-GET_ONLINE_MEMBER_NUM = Command(
-    GROUP_SERVICE, "get_online_member_num", groups.GetOnlineMemberNumRequest, groups.GetOnlineMemberNumReply,
-    READ, DISPUTED, "java-sdk: AVChatRoom only; js-sdk: all types")
+GET_COMMUNITY_ONLINE_MEMBER_NUM: Command[groups.GetOnlineMemberNumRequest, groups.GetOnlineMemberNumReply] = Command(
+    MILLION_GROUP_SERVICE, "get_online_member_num", "groups", READ, YES, "doc 66883")
+GET_ONLINE_MEMBER_NUM: Command[groups.GetOnlineMemberNumRequest, groups.GetOnlineMemberNumReply] = Command(
+    GROUP_SERVICE, "get_online_member_num", "groups", READ, DISPUTED, "java-sdk: AVChatRoom only; js-sdk: all types")
 
 # Message extensions
-GROUP_SET_KEY_VALUES = Command(
-    EXTENSION_SERVICE, "group_set_key_values",
-    extensions.GroupSetKeyValuesRequest, extensions.GroupSetKeyValuesReply,
-    REPEATABLE, DISPUTED, "doc 52170/82032; no Seq check for admins", batch=limits.EXTENSION_KEYS_PER_CALL)
-GROUP_GET_KEY_VALUES = Command(
-    EXTENSION_SERVICE, "group_get_key_values", extensions.GroupGetKeyValuesRequest, extensions.GroupGetKeyValuesReply,
-    READ, DISPUTED, "doc 52169, doc cn-82031", batch=limits.EXTENSION_KEYS_PER_READ)
-SET_KEY_VALUES = Command(
-    EXTENSION_SERVICE, "set_key_values", extensions.SetKeyValuesRequest, extensions.SetKeyValuesReply,
-    REPEATABLE, UNRELATED, "doc 51195/82030", batch=limits.EXTENSION_KEYS_PER_CALL)
-GET_KEY_VALUES = Command(
-    EXTENSION_SERVICE, "get_key_values", extensions.GetKeyValuesRequest, extensions.GetKeyValuesReply, READ, UNRELATED,
-    "doc 51194/82029", batch=limits.EXTENSION_KEYS_PER_READ)
+GROUP_SET_KEY_VALUES: Command[extensions.GroupSetKeyValuesRequest, extensions.GroupSetKeyValuesReply] = Command(
+    EXTENSION_SERVICE, "group_set_key_values", "extensions", REPEATABLE, DISPUTED,
+    "doc 52170/82032; no Seq check for admins", batch=limits.EXTENSION_KEYS_PER_CALL)
+GROUP_GET_KEY_VALUES: Command[extensions.GroupGetKeyValuesRequest, extensions.GroupGetKeyValuesReply] = Command(
+    EXTENSION_SERVICE, "group_get_key_values", "extensions", READ, DISPUTED, "doc 52169, doc cn-82031",
+    batch=limits.EXTENSION_KEYS_PER_READ)
+SET_KEY_VALUES: Command[extensions.SetKeyValuesRequest, extensions.SetKeyValuesReply] = Command(
+    EXTENSION_SERVICE, "set_key_values", "extensions", REPEATABLE, UNRELATED, "doc 51195/82030",
+    batch=limits.EXTENSION_KEYS_PER_CALL)
+GET_KEY_VALUES: Command[extensions.GetKeyValuesRequest, extensions.GetKeyValuesReply] = Command(
+    EXTENSION_SERVICE, "get_key_values", "extensions", READ, UNRELATED, "doc 51194/82029",
+    batch=limits.EXTENSION_KEYS_PER_READ)
 
 # Recent contacts and conversation groups
-CREATE_CONTACT_GROUP = Command(
-    CONTACT_SERVICE, "create_contact_group",
-    contact_groups.CreateContactGroupRequest, contact_groups.CreateContactGroupReply,
-    REPEATABLE, YES, "doc 53437/85791; a repeat may answer 50002", batch=limits.CONVERSATIONS_PER_CALL)
-UPDATE_CONTACT_GROUP = Command(
-    CONTACT_SERVICE, "update_contact_group",
-    contact_groups.UpdateContactGroupRequest, contact_groups.UpdateContactGroupReply,
-    REPEATABLE, YES, "doc 53439/85793", batch=limits.CONVERSATIONS_PER_CALL)
-DEL_CONTACT_GROUP = Command(
-    CONTACT_SERVICE, "del_contact_group", contact_groups.DelContactGroupRequest, contact_groups.DelContactGroupReply,
-    REPEATABLE, YES, "doc 53441; a repeat answers 51009", batch=limits.CONTACT_GROUPS_DELETED_PER_CALL)
-MARK_CONTACT = Command(
-    CONTACT_SERVICE, "mark_contact", contact_groups.MarkContactRequest, contact_groups.MarkContactReply,
-    REPEATABLE, YES, "doc 53438/85792", batch=limits.CONVERSATIONS_PER_CALL)
-SEARCH_CONTACT_GROUP = Command(
-    CONTACT_SERVICE, "search_contact_group",
-    contact_groups.SearchContactGroupRequest, contact_groups.SearchContactGroupReply,
-    READ, YES, "doc 53442/85796", batch=limits.CONVERSATIONS_PER_SEARCH)
-GET_CONTACT_GROUP = Command(
-    CONTACT_SERVICE, "get_contact_group", contact_groups.GetContactGroupRequest, contact_groups.GetContactGroupReply,
-    READ, YES, "doc 53440")
-GET_RECENT_CONTACTS = Command(
-    CONTACT_SERVICE, "get_list", contact_groups.GetListRequest, contact_groups.GetListReply, READ, YES,
-    "doc 43087/62118")
-DELETE_RECENT_CONTACT = Command(
-    CONTACT_SERVICE, "delete", contact_groups.DeleteRequest, contact_groups.DeleteReply, REPEATABLE, YES,
-    "doc 43088/62119")
+CREATE_CONTACT_GROUP: Command[
+    contact_groups.CreateContactGroupRequest, contact_groups.CreateContactGroupReply
+] = Command(
+    CONTACT_SERVICE, "create_contact_group", "contact_groups", REPEATABLE, YES,
+    "doc 53437/85791; a repeat may answer 50002", batch=limits.CONVERSATIONS_PER_CALL)
+UPDATE_CONTACT_GROUP: Command[
+    contact_groups.UpdateContactGroupRequest, contact_groups.UpdateContactGroupReply
+] = Command(
+    CONTACT_SERVICE, "update_contact_group", "contact_groups", REPEATABLE, YES, "doc 53439/85793",
+    batch=limits.CONVERSATIONS_PER_CALL)
+DEL_CONTACT_GROUP: Command[contact_groups.DelContactGroupRequest, contact_groups.DelContactGroupReply] = Command(
+    CONTACT_SERVICE, "del_contact_group", "contact_groups", REPEATABLE, YES, "doc 53441; a repeat answers 51009",
+    batch=limits.CONTACT_GROUPS_DELETED_PER_CALL)
+MARK_CONTACT: Command[contact_groups.MarkContactRequest, contact_groups.MarkContactReply] = Command(
+    CONTACT_SERVICE, "mark_contact", "contact_groups", REPEATABLE, YES, "doc 53438/85792",
+    batch=limits.CONVERSATIONS_PER_CALL)
+SEARCH_CONTACT_GROUP: Command[
+    contact_groups.SearchContactGroupRequest, contact_groups.SearchContactGroupReply
+] = Command(
+    CONTACT_SERVICE, "search_contact_group", "contact_groups", READ, YES, "doc 53442/85796",
+    batch=limits.CONVERSATIONS_PER_SEARCH)
+GET_CONTACT_GROUP: Command[contact_groups.GetContactGroupRequest, contact_groups.GetContactGroupReply] = Command(
+    CONTACT_SERVICE, "get_contact_group", "contact_groups", READ, YES, "doc 53440")
+GET_RECENT_CONTACTS: Command[contact_groups.GetListRequest, contact_groups.GetListReply] = Command(
+    CONTACT_SERVICE, "get_list", "contact_groups", READ, YES, "doc 43087/62118")
+DELETE_RECENT_CONTACT: Command[contact_groups.DeleteRequest, contact_groups.DeleteReply] = Command(
+    CONTACT_SERVICE, "delete", "contact_groups", REPEATABLE, YES, "doc 43088/62119")
 
 # Unread counts of one-to-one conversations
-GET_C2C_UNREAD_MSG_NUM = Command(
-    MESSAGE_SERVICE, "get_c2c_unread_msg_num", unread.GetC2cUnreadMsgNumRequest, unread.GetC2cUnreadMsgNumReply,
-    READ, UNRELATED, "doc 41046/56043", batch=limits.C2C_UNREAD_PEERS_PER_CALL)
-ADMIN_SET_MSG_READ = Command(
-    MESSAGE_SERVICE, "admin_set_msg_read", unread.AdminSetMsgReadRequest, unread.AdminSetMsgReadReply,
-    REPEATABLE, UNRELATED, "java-sdk")
+GET_C2C_UNREAD_MSG_NUM: Command[unread.GetC2cUnreadMsgNumRequest, unread.GetC2cUnreadMsgNumReply] = Command(
+    MESSAGE_SERVICE, "get_c2c_unread_msg_num", "unread", READ, UNRELATED, "doc 41046/56043",
+    batch=limits.C2C_UNREAD_PEERS_PER_CALL)
+ADMIN_SET_MSG_READ: Command[unread.AdminSetMsgReadRequest, unread.AdminSetMsgReadReply] = Command(
+    MESSAGE_SERVICE, "admin_set_msg_read", "unread", REPEATABLE, UNRELATED, "java-sdk")
 
 # Official accounts
-CREATE_OFFICIAL_ACCOUNT = Command(
-    OFFICIAL_SERVICE, "create_official_account",
-    official_accounts.CreateOfficialAccountRequest, official_accounts.CreateOfficialAccountReply,
-    REPEATABLE, UNRELATED, "doc 60755/102302; repeatable because the id is always sent")
-DESTROY_OFFICIAL_ACCOUNT = Command(
-    OFFICIAL_SERVICE, "destroy_official_account",
-    official_accounts.DestroyOfficialAccountRequest, official_accounts.DestroyOfficialAccountReply,
-    REPEATABLE, UNRELATED, "doc 60756; a repeat answers 130004")
-MODIFY_OFFICIAL_ACCOUNT_BASE_INFO = Command(
-    OFFICIAL_SERVICE, "modify_official_account_base_info",
-    official_accounts.ModifyOfficialAccountBaseInfoRequest, official_accounts.ModifyOfficialAccountBaseInfoReply,
-    REPEATABLE, UNRELATED, "doc 60757")
-GET_OFFICIAL_ACCOUNT_INFO = Command(
-    OFFICIAL_SERVICE, "get_official_account_info",
-    official_accounts.GetOfficialAccountInfoRequest, official_accounts.GetOfficialAccountInfoReply,
-    READ, UNRELATED, "doc 60758", batch=limits.OFFICIAL_INFO_PER_CALL)
-ADD_SUBSCRIBER = Command(
-    OFFICIAL_SERVICE, "add_subscriber", official_accounts.AddSubscriberRequest, official_accounts.AddSubscriberReply,
-    REPEATABLE, UNRELATED, "doc 60760/102308", batch=limits.OFFICIAL_SUBSCRIBERS_PER_CALL)
-DELETE_SUBSCRIBER = Command(
-    OFFICIAL_SERVICE, "delete_subscriber",
-    official_accounts.DeleteSubscriberRequest, official_accounts.DeleteSubscriberReply,
-    REPEATABLE, UNRELATED, "doc 60761", batch=limits.OFFICIAL_SUBSCRIBERS_PER_CALL)
-GET_SUBSCRIBER_INFO = Command(
-    OFFICIAL_SERVICE, "get_subscriber_info",
-    official_accounts.GetSubscriberInfoRequest, official_accounts.GetSubscriberInfoReply,
-    READ, UNRELATED, "doc 60759/102306", batch=limits.OFFICIAL_SUBSCRIBERS_PER_PAGE)
-MODIFY_SUBSCRIBER_INFO = Command(
-    OFFICIAL_SERVICE, "modify_subscriber_info",
-    official_accounts.ModifySubscriberInfoRequest, official_accounts.ModifySubscriberInfoReply,
-    REPEATABLE, UNRELATED, "doc 60762")
-GET_SUBSCRIBED_OFFICIAL_ACCOUNT_LIST = Command(
-    OFFICIAL_SERVICE, "get_subscribed_official_account_list",
-    official_accounts.GetSubscribedOfficialAccountListRequest, official_accounts.GetSubscribedOfficialAccountListReply,
-    READ, UNRELATED, "doc 60763/102311", batch=limits.OFFICIAL_SUBSCRIPTIONS_PER_PAGE)
-SEND_OFFICIAL_ACCOUNT_MSG = Command(
-    OFFICIAL_SERVICE, "send_official_account_msg",
-    official_accounts.SendOfficialAccountMsgRequest, official_accounts.SendOfficialAccountMsgReply,
-    RANDOM, UNRELATED, "doc 60810/102298")
-OFFICIAL_ACCOUNT_MSG_GET_SIMPLE = Command(
-    OFFICIAL_SERVICE, "official_account_msg_get_simple",
-    official_accounts.OfficialAccountMsgGetSimpleRequest, official_accounts.OfficialAccountMsgGetSimpleReply,
-    READ, UNRELATED, "doc 60812/102299", batch=limits.OFFICIAL_HISTORY_PER_CALL)
-OFFICIAL_ACCOUNT_MSG_RECALL = Command(
-    OFFICIAL_SERVICE, "official_account_msg_recall",
-    official_accounts.OfficialAccountMsgRecallRequest, official_accounts.OfficialAccountMsgRecallReply,
-    REPEATABLE, UNRELATED, "doc 60811/102327", batch=limits.OFFICIAL_RECALLS_PER_CALL)
+CREATE_OFFICIAL_ACCOUNT: Command[
+    official_accounts.CreateOfficialAccountRequest, official_accounts.CreateOfficialAccountReply
+] = Command(
+    OFFICIAL_SERVICE, "create_official_account", "official_accounts", REPEATABLE, UNRELATED,
+    "doc 60755/102302; repeatable because the id is always sent")
+DESTROY_OFFICIAL_ACCOUNT: Command[
+    official_accounts.DestroyOfficialAccountRequest, official_accounts.DestroyOfficialAccountReply
+] = Command(
+    OFFICIAL_SERVICE, "destroy_official_account", "official_accounts", REPEATABLE, UNRELATED,
+    "doc 60756; a repeat answers 130004")
+MODIFY_OFFICIAL_ACCOUNT_BASE_INFO: Command[
+    official_accounts.ModifyOfficialAccountBaseInfoRequest, official_accounts.ModifyOfficialAccountBaseInfoReply
+] = Command(
+    OFFICIAL_SERVICE, "modify_official_account_base_info", "official_accounts", REPEATABLE, UNRELATED, "doc 60757")
+GET_OFFICIAL_ACCOUNT_INFO: Command[
+    official_accounts.GetOfficialAccountInfoRequest, official_accounts.GetOfficialAccountInfoReply
+] = Command(
+    OFFICIAL_SERVICE, "get_official_account_info", "official_accounts", READ, UNRELATED, "doc 60758",
+    batch=limits.OFFICIAL_INFO_PER_CALL)
+ADD_SUBSCRIBER: Command[official_accounts.AddSubscriberRequest, official_accounts.AddSubscriberReply] = Command(
+    OFFICIAL_SERVICE, "add_subscriber", "official_accounts", REPEATABLE, UNRELATED, "doc 60760/102308",
+    batch=limits.OFFICIAL_SUBSCRIBERS_PER_CALL)
+DELETE_SUBSCRIBER: Command[
+    official_accounts.DeleteSubscriberRequest, official_accounts.DeleteSubscriberReply
+] = Command(
+    OFFICIAL_SERVICE, "delete_subscriber", "official_accounts", REPEATABLE, UNRELATED, "doc 60761",
+    batch=limits.OFFICIAL_SUBSCRIBERS_PER_CALL)
+GET_SUBSCRIBER_INFO: Command[
+    official_accounts.GetSubscriberInfoRequest, official_accounts.GetSubscriberInfoReply
+] = Command(
+    OFFICIAL_SERVICE, "get_subscriber_info", "official_accounts", READ, UNRELATED, "doc 60759/102306",
+    batch=limits.OFFICIAL_SUBSCRIBERS_PER_PAGE)
+MODIFY_SUBSCRIBER_INFO: Command[
+    official_accounts.ModifySubscriberInfoRequest, official_accounts.ModifySubscriberInfoReply
+] = Command(
+    OFFICIAL_SERVICE, "modify_subscriber_info", "official_accounts", REPEATABLE, UNRELATED, "doc 60762")
+GET_SUBSCRIBED_OFFICIAL_ACCOUNT_LIST: Command[
+    official_accounts.GetSubscribedOfficialAccountListRequest, official_accounts.GetSubscribedOfficialAccountListReply
+] = Command(
+    OFFICIAL_SERVICE, "get_subscribed_official_account_list", "official_accounts", READ, UNRELATED, "doc 60763/102311",
+    batch=limits.OFFICIAL_SUBSCRIPTIONS_PER_PAGE)
+SEND_OFFICIAL_ACCOUNT_MSG: Command[
+    official_accounts.SendOfficialAccountMsgRequest, official_accounts.SendOfficialAccountMsgReply
+] = Command(
+    OFFICIAL_SERVICE, "send_official_account_msg", "official_accounts", RANDOM, UNRELATED, "doc 60810/102298")
+OFFICIAL_ACCOUNT_MSG_GET_SIMPLE: Command[
+    official_accounts.OfficialAccountMsgGetSimpleRequest, official_accounts.OfficialAccountMsgGetSimpleReply
+] = Command(
+    OFFICIAL_SERVICE, "official_account_msg_get_simple", "official_accounts", READ, UNRELATED, "doc 60812/102299",
+    batch=limits.OFFICIAL_HISTORY_PER_CALL)
+OFFICIAL_ACCOUNT_MSG_RECALL: Command[
+    official_accounts.OfficialAccountMsgRecallRequest, official_accounts.OfficialAccountMsgRecallReply
+] = Command(
+    OFFICIAL_SERVICE, "official_account_msg_recall", "official_accounts", REPEATABLE, UNRELATED, "doc 60811/102327",
+    batch=limits.OFFICIAL_RECALLS_PER_CALL)
 
 # Profiles
-PORTRAIT_SET = Command(
-    PROFILE_SERVICE, "portrait_set", profiles.PortraitSetRequest, profiles.PortraitSetReply, REPEATABLE, UNRELATED,
-    "doc 1640")
-PORTRAIT_GET = Command(
-    PROFILE_SERVICE, "portrait_get", profiles.PortraitGetRequest, profiles.PortraitGetReply, READ, UNRELATED,
-    "doc 1639", batch=limits.PROFILES_PER_CALL)
+PORTRAIT_SET: Command[profiles.PortraitSetRequest, profiles.PortraitSetReply] = Command(
+    PROFILE_SERVICE, "portrait_set", "profiles", REPEATABLE, UNRELATED, "doc 1640")
+PORTRAIT_GET: Command[profiles.PortraitGetRequest, profiles.PortraitGetReply] = Command(
+    PROFILE_SERVICE, "portrait_get", "profiles", READ, UNRELATED, "doc 1639", batch=limits.PROFILES_PER_CALL)
 
 # Documented, but not for Communities or disputed there: counters, attributes, receipts, clearing
-GET_GROUP_COUNTER = Command(
-    GROUP_SERVICE, "get_group_counter", group_data.GetGroupCounterRequest, group_data.GetGroupCounterReply, READ, NO,
-    "doc 53427", batch=limits.COUNTERS_PER_GROUP)
-UPDATE_GROUP_COUNTER = Command(
-    GROUP_SERVICE, "update_group_counter", group_data.UpdateGroupCounterRequest, group_data.UpdateGroupCounterReply,
-    UNSAFE, NO, "doc 53428; Increase counts twice", batch=limits.COUNTERS_PER_GROUP)
-DELETE_GROUP_COUNTER = Command(
-    GROUP_SERVICE, "delete_group_counter", group_data.DeleteGroupCounterRequest, group_data.DeleteGroupCounterReply,
-    REPEATABLE, NO, "doc 53429", batch=limits.COUNTERS_PER_GROUP)
-GET_GROUP_ATTR = Command(
-    GROUP_ATTR_SERVICE, "get_group_attr", group_data.GetGroupAttrRequest, group_data.GetGroupAttrReply, READ, DISPUTED,
-    "doc 44187")
-SET_GROUP_ATTR = Command(
-    GROUP_SERVICE, "set_group_attr", group_data.SetGroupAttrRequest, group_data.SetGroupAttrReply, REPEATABLE, DISPUTED,
-    "groups 6")
-MODIFY_GROUP_ATTR = Command(
-    GROUP_SERVICE, "modify_group_attr", group_data.ModifyGroupAttrRequest, group_data.ModifyGroupAttrReply,
-    REPEATABLE, DISPUTED, "groups 6")
-DELETE_GROUP_ATTR = Command(
-    GROUP_SERVICE, "delete_group_attr", group_data.DeleteGroupAttrRequest, group_data.DeleteGroupAttrReply,
-    REPEATABLE, DISPUTED, "js-sdk")
-CLEAR_GROUP_ATTR = Command(
-    GROUP_SERVICE, "clear_group_attr", group_data.ClearGroupAttrRequest, group_data.ClearGroupAttrReply,
-    REPEATABLE, DISPUTED, "groups 6")
-GROUP_MSG_RECEIPT = Command(
-    GROUP_SERVICE, "group_msg_receipt", receipts.GroupMsgReceiptRequest, receipts.GroupMsgReceiptReply, REPEATABLE, NO,
-    "doc cn-107478", batch=limits.RECEIPTS_PER_CALL)
-GET_GROUP_MSG_RECEIPT = Command(
-    GROUP_SERVICE, "get_group_msg_receipt", receipts.GetGroupMsgReceiptRequest, receipts.GetGroupMsgReceiptReply,
-    READ, NO, "doc 49439", batch=limits.RECEIPTS_PER_CALL)
-GET_GROUP_MSG_RECEIPT_DETAIL = Command(
-    GROUP_SERVICE, "get_group_msg_receipt_detail",
-    receipts.GetGroupMsgReceiptDetailRequest, receipts.GetGroupMsgReceiptDetailReply,
-    READ, NO, "doc 49438", batch=limits.RECEIPT_READERS_PER_PAGE)
-CLEAR_GROUP_MSG = Command(
-    GROUP_SERVICE, "clear_group_msg", messages.ClearGroupMsgRequest, messages.ClearGroupMsgReply, REPEATABLE, NO,
-    "doc 65970/95617")
+GET_GROUP_COUNTER: Command[group_data.GetGroupCounterRequest, group_data.GetGroupCounterReply] = Command(
+    GROUP_SERVICE, "get_group_counter", "group_data", READ, NO, "doc 53427", batch=limits.COUNTERS_PER_GROUP)
+UPDATE_GROUP_COUNTER: Command[group_data.UpdateGroupCounterRequest, group_data.UpdateGroupCounterReply] = Command(
+    GROUP_SERVICE, "update_group_counter", "group_data", UNSAFE, NO, "doc 53428; Increase counts twice",
+    batch=limits.COUNTERS_PER_GROUP)
+DELETE_GROUP_COUNTER: Command[group_data.DeleteGroupCounterRequest, group_data.DeleteGroupCounterReply] = Command(
+    GROUP_SERVICE, "delete_group_counter", "group_data", REPEATABLE, NO, "doc 53429", batch=limits.COUNTERS_PER_GROUP)
+GET_GROUP_ATTR: Command[group_data.GetGroupAttrRequest, group_data.GetGroupAttrReply] = Command(
+    GROUP_ATTR_SERVICE, "get_group_attr", "group_data", READ, DISPUTED, "doc 44187")
+SET_GROUP_ATTR: Command[group_data.SetGroupAttrRequest, group_data.SetGroupAttrReply] = Command(
+    GROUP_SERVICE, "set_group_attr", "group_data", REPEATABLE, DISPUTED, "groups 6")
+MODIFY_GROUP_ATTR: Command[group_data.ModifyGroupAttrRequest, group_data.ModifyGroupAttrReply] = Command(
+    GROUP_SERVICE, "modify_group_attr", "group_data", REPEATABLE, DISPUTED, "groups 6")
+DELETE_GROUP_ATTR: Command[group_data.DeleteGroupAttrRequest, group_data.DeleteGroupAttrReply] = Command(
+    GROUP_SERVICE, "delete_group_attr", "group_data", REPEATABLE, DISPUTED, "js-sdk")
+CLEAR_GROUP_ATTR: Command[group_data.ClearGroupAttrRequest, group_data.ClearGroupAttrReply] = Command(
+    GROUP_SERVICE, "clear_group_attr", "group_data", REPEATABLE, DISPUTED, "groups 6")
+GROUP_MSG_RECEIPT: Command[receipts.GroupMsgReceiptRequest, receipts.GroupMsgReceiptReply] = Command(
+    GROUP_SERVICE, "group_msg_receipt", "receipts", REPEATABLE, NO, "doc cn-107478", batch=limits.RECEIPTS_PER_CALL)
+GET_GROUP_MSG_RECEIPT: Command[receipts.GetGroupMsgReceiptRequest, receipts.GetGroupMsgReceiptReply] = Command(
+    GROUP_SERVICE, "get_group_msg_receipt", "receipts", READ, NO, "doc 49439", batch=limits.RECEIPTS_PER_CALL)
+GET_GROUP_MSG_RECEIPT_DETAIL: Command[
+    receipts.GetGroupMsgReceiptDetailRequest, receipts.GetGroupMsgReceiptDetailReply
+] = Command(
+    GROUP_SERVICE, "get_group_msg_receipt_detail", "receipts", READ, NO, "doc 49438",
+    batch=limits.RECEIPT_READERS_PER_PAGE)
+CLEAR_GROUP_MSG: Command[messages.ClearGroupMsgRequest, messages.ClearGroupMsgReply] = Command(
+    GROUP_SERVICE, "clear_group_msg", "messages", REPEATABLE, NO, "doc 65970/95617")
 
 # Live groups only
-BAN_GROUP_MEMBER = Command(
-    GROUP_SERVICE, "ban_group_member", live_groups.BanGroupMemberRequest, live_groups.BanGroupMemberReply,
-    REPEATABLE, NO, "java-sdk", batch=limits.BANS_PER_CALL)
-UNBAN_GROUP_MEMBER = Command(
-    GROUP_SERVICE, "unban_group_member", live_groups.UnbanGroupMemberRequest, live_groups.UnbanGroupMemberReply,
-    REPEATABLE, NO, "java-sdk", batch=limits.BANS_PER_CALL)
-GET_GROUP_BAN_MEMBER = Command(
-    GROUP_SERVICE, "get_group_ban_member", live_groups.GetGroupBanMemberRequest, live_groups.GetGroupBanMemberReply,
-    READ, NO, "java-sdk", batch=limits.BANNED_PER_PAGE)
-MODIFY_ADMIN = Command(
-    AVCHATROOM_SERVICE, "modify_admin", live_groups.ModifyAdminRequest, live_groups.ModifyAdminReply, REPEATABLE, NO,
-    "doc 60525", batch=limits.LIVE_GROUP_ADMINS)
-GET_ADMIN_LIST = Command(
-    AVCHATROOM_SERVICE, "get_admin_list", live_groups.GetAdminListRequest, live_groups.GetAdminListReply, READ, NO,
-    "doc 60524")
-CHECK_MEMBERS = Command(
-    AVCHATROOM_SERVICE, "check_members", live_groups.CheckMembersRequest, live_groups.CheckMembersReply, READ, NO,
-    "doc 60523")
-GET_MEMBERS = Command(
-    AVCHATROOM_SERVICE, "get_members", live_groups.GetMembersRequest, live_groups.GetMembersReply, READ, NO, "groups 6")
-MODIFY_USER_INFO = Command(
-    AVCHATROOM_SERVICE, "modify_user_info", live_groups.ModifyUserInfoRequest, live_groups.ModifyUserInfoReply,
-    REPEATABLE, NO, "groups 6")
-SEND_BROADCAST_MSG = Command(
-    GROUP_SERVICE, "send_broadcast_msg", live_groups.SendBroadcastMsgRequest, live_groups.SendBroadcastMsgReply,
-    RANDOM, NO, "doc 49440", limits.CALLS_PER_SECOND_BROADCAST)
+BAN_GROUP_MEMBER: Command[live_groups.BanGroupMemberRequest, live_groups.BanGroupMemberReply] = Command(
+    GROUP_SERVICE, "ban_group_member", "live_groups", REPEATABLE, NO, "java-sdk", batch=limits.BANS_PER_CALL)
+UNBAN_GROUP_MEMBER: Command[live_groups.UnbanGroupMemberRequest, live_groups.UnbanGroupMemberReply] = Command(
+    GROUP_SERVICE, "unban_group_member", "live_groups", REPEATABLE, NO, "java-sdk", batch=limits.BANS_PER_CALL)
+GET_GROUP_BAN_MEMBER: Command[live_groups.GetGroupBanMemberRequest, live_groups.GetGroupBanMemberReply] = Command(
+    GROUP_SERVICE, "get_group_ban_member", "live_groups", READ, NO, "java-sdk", batch=limits.BANNED_PER_PAGE)
+MODIFY_ADMIN: Command[live_groups.ModifyAdminRequest, live_groups.ModifyAdminReply] = Command(
+    AVCHATROOM_SERVICE, "modify_admin", "live_groups", REPEATABLE, NO, "doc 60525", batch=limits.LIVE_GROUP_ADMINS)
+GET_ADMIN_LIST: Command[live_groups.GetAdminListRequest, live_groups.GetAdminListReply] = Command(
+    AVCHATROOM_SERVICE, "get_admin_list", "live_groups", READ, NO, "doc 60524")
+CHECK_MEMBERS: Command[live_groups.CheckMembersRequest, live_groups.CheckMembersReply] = Command(
+    AVCHATROOM_SERVICE, "check_members", "live_groups", READ, NO, "doc 60523")
+GET_MEMBERS: Command[live_groups.GetMembersRequest, live_groups.GetMembersReply] = Command(
+    AVCHATROOM_SERVICE, "get_members", "live_groups", READ, NO, "groups 6")
+MODIFY_USER_INFO: Command[live_groups.ModifyUserInfoRequest, live_groups.ModifyUserInfoReply] = Command(
+    AVCHATROOM_SERVICE, "modify_user_info", "live_groups", REPEATABLE, NO, "groups 6")
+SEND_BROADCAST_MSG: Command[live_groups.SendBroadcastMsgRequest, live_groups.SendBroadcastMsgReply] = Command(
+    GROUP_SERVICE, "send_broadcast_msg", "live_groups", RANDOM, NO, "doc 49440", limits.CALLS_PER_SECOND_BROADCAST)
 
 # Communities with topics only
-CREATE_TOPIC = Command(
-    MILLION_GROUP_SERVICE, "create_topic", topics.CreateTopicRequest, topics.CreateTopicReply, UNSAFE, NO,
-    "docS create_topic")
-GET_TOPIC = Command(
-    MILLION_GROUP_SERVICE, "get_topic", topics.GetTopicRequest, topics.GetTopicReply, READ, NO, "groups 7.1")
-MODIFY_TOPIC = Command(
-    MILLION_GROUP_SERVICE, "modify_topic", topics.ModifyTopicRequest, topics.ModifyTopicReply, REPEATABLE, NO,
-    "groups 7.1")
-DESTROY_TOPIC = Command(
-    MILLION_GROUP_SERVICE, "destroy_topic", topics.DestroyTopicRequest, topics.DestroyTopicReply, REPEATABLE, NO,
-    "groups 7.1")
-IMPORT_TOPIC = Command(
-    GROUP_SERVICE, "import_topic", topics.ImportTopicRequest, topics.ImportTopicReply, UNSAFE, NO, "doc 53448")
-CREATE_PERMISSION_GROUP = Command(
-    GROUP_SERVICE, "create_permission_group", topics.CreatePermissionGroupRequest, topics.CreatePermissionGroupReply,
-    UNSAFE, NO, "doc 61232")
-MODIFY_PERMISSION_GROUP = Command(
-    GROUP_SERVICE, "modify_permission_group", topics.ModifyPermissionGroupRequest, topics.ModifyPermissionGroupReply,
-    REPEATABLE, NO, "doc 61234")
-GET_PERMISSION_GROUP = Command(
-    GROUP_SERVICE, "get_permission_group", topics.GetPermissionGroupRequest, topics.GetPermissionGroupReply, READ, NO,
-    "doc 61235")
-ADD_PERMISSION_GROUP_MEMBER = Command(
-    GROUP_SERVICE, "add_permission_group_member",
-    topics.AddPermissionGroupMemberRequest, topics.AddPermissionGroupMemberReply,
-    REPEATABLE, NO, "doc 61240")
-DELETE_PERMISSION_GROUP_MEMBER = Command(
-    GROUP_SERVICE, "delete_permission_group_member",
-    topics.DeletePermissionGroupMemberRequest, topics.DeletePermissionGroupMemberReply,
-    REPEATABLE, NO, "doc 61241")
-GET_PERMISSION_GROUP_MEMBER_LIST = Command(
-    GROUP_SERVICE, "get_permission_group_member_list",
-    topics.GetPermissionGroupMemberListRequest, topics.GetPermissionGroupMemberListReply,
-    READ, NO, "doc 61242/103976", batch=limits.PERMISSION_GROUP_MEMBERS_PER_PAGE)
+CREATE_TOPIC: Command[topics.CreateTopicRequest, topics.CreateTopicReply] = Command(
+    MILLION_GROUP_SERVICE, "create_topic", "topics", UNSAFE, NO, "docS create_topic")
+GET_TOPIC: Command[topics.GetTopicRequest, topics.GetTopicReply] = Command(
+    MILLION_GROUP_SERVICE, "get_topic", "topics", READ, NO, "groups 7.1")
+MODIFY_TOPIC: Command[topics.ModifyTopicRequest, topics.ModifyTopicReply] = Command(
+    MILLION_GROUP_SERVICE, "modify_topic", "topics", REPEATABLE, NO, "groups 7.1")
+DESTROY_TOPIC: Command[topics.DestroyTopicRequest, topics.DestroyTopicReply] = Command(
+    MILLION_GROUP_SERVICE, "destroy_topic", "topics", REPEATABLE, NO, "groups 7.1")
+IMPORT_TOPIC: Command[topics.ImportTopicRequest, topics.ImportTopicReply] = Command(
+    GROUP_SERVICE, "import_topic", "topics", UNSAFE, NO, "doc 53448")
+CREATE_PERMISSION_GROUP: Command[topics.CreatePermissionGroupRequest, topics.CreatePermissionGroupReply] = Command(
+    GROUP_SERVICE, "create_permission_group", "topics", UNSAFE, NO, "doc 61232")
+MODIFY_PERMISSION_GROUP: Command[topics.ModifyPermissionGroupRequest, topics.ModifyPermissionGroupReply] = Command(
+    GROUP_SERVICE, "modify_permission_group", "topics", REPEATABLE, NO, "doc 61234")
+GET_PERMISSION_GROUP: Command[topics.GetPermissionGroupRequest, topics.GetPermissionGroupReply] = Command(
+    GROUP_SERVICE, "get_permission_group", "topics", READ, NO, "doc 61235")
+ADD_PERMISSION_GROUP_MEMBER: Command[
+    topics.AddPermissionGroupMemberRequest, topics.AddPermissionGroupMemberReply
+] = Command(
+    GROUP_SERVICE, "add_permission_group_member", "topics", REPEATABLE, NO, "doc 61240")
+DELETE_PERMISSION_GROUP_MEMBER: Command[
+    topics.DeletePermissionGroupMemberRequest, topics.DeletePermissionGroupMemberReply
+] = Command(
+    GROUP_SERVICE, "delete_permission_group_member", "topics", REPEATABLE, NO, "doc 61241")
+GET_PERMISSION_GROUP_MEMBER_LIST: Command[
+    topics.GetPermissionGroupMemberListRequest, topics.GetPermissionGroupMemberListReply
+] = Command(
+    GROUP_SERVICE, "get_permission_group_member_list", "topics", READ, NO, "doc 61242/103976",
+    batch=limits.PERMISSION_GROUP_MEMBERS_PER_PAGE)
 # fmt: on
 
 COMMANDS: Mapping[tuple[str, str], Command[Any, Any]] = MappingProxyType(

@@ -23,7 +23,7 @@ from pydantic_core import from_json
 from channel_adapter.tencent import codes, limits
 from channel_adapter.tencent.catalog import COMMANDS
 from channel_adapter.tencent.clock import Clock, SystemClock
-from channel_adapter.tencent.command import Command, Community, Retry
+from channel_adapter.tencent.command import UNMODELLED, Command, Community, Retry
 from channel_adapter.tencent.failure import CallFailed
 from channel_adapter.tencent.hosts import HostChooser, HostPair
 from channel_adapter.tencent.rate_limit import CommandLimiter, TurnTooLate
@@ -309,7 +309,7 @@ def _row(service: str, name: str) -> Command[Any, Any]:
         return known
     if not (_NAME.fullmatch(service) and _NAME.fullmatch(name)):
         raise ValueError("a service and a command are named by letters, digits and _")
-    return Command(service, name, WireModel, Reply, Retry.UNSAFE, Community.UNRELATED, "not in the catalog")
+    return Command(service, name, UNMODELLED, Retry.UNSAFE, Community.UNRELATED, "not in the catalog")
 
 
 def _seen(call: _Call, outcome: Outcome[Any], seconds: float) -> Attempt:

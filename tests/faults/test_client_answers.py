@@ -251,7 +251,7 @@ async def test_a_drop_that_goes_on_is_no_success(client: TencentClient, script: 
     script.then(*[OK | {"MsgDropReason": "MsgFreqCtrl"}] * 8)
     async with client:
         with pytest.raises(CallFailed, match="was dropped by the service") as caught:
-            await client.call(SEND_GROUP_MSG, POST)
+            await client.call(SEND_GROUP_MSG, POST, deadline=100)
     assert caught.value.outcome == Dropped("MsgFreqCtrl")
     assert (caught.value.attempts, caught.value.row) == (8, None)
 

@@ -1,5 +1,7 @@
 """The catalog: rows are complete, distinct, and consistent with their own types and with the limits."""
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from channel_adapter.tencent import catalog, limits
 from channel_adapter.tencent.catalog import COMMANDS
 from channel_adapter.tencent.command import Command, Community, Retry
+from channel_adapter.tencent.wire.groups import GetGroupInfoReply, GroupTagsReply
 
 NAMED = {name: row for name, row in vars(catalog).items() if isinstance(row, Command)}
 ROWS = list(NAMED.values())
@@ -106,3 +109,26 @@ def test_what_channels_need_works_on_communities() -> None:
     assert catalog.GROUP_SET_KEY_VALUES.community is Community.DISPUTED
     assert catalog.CREATE_TOPIC.community is Community.NO
     assert catalog.ADD_SUBSCRIBER.community is Community.UNRELATED
+
+
+def test_the_models_found_by_name_are_those_of_the_annotation() -> None:
+    """mypy believes the annotation, the program looks up the names: they must agree."""
+    for name, row in NAMED.items():
+        models = f"{row.area}.{row.request.__name__}, {row.area}.{row.reply.__name__}"
+        assert catalog.__annotations__[name].replace("\n    ", "").replace("\n", "") == f"Command[{models}]"
+
+
+def test_a_row_can_be_read_as_a_part_of_its_reply() -> None:
+    part = catalog.GET_GROUP_INFO.read_as(GroupTagsReply)
+    assert (part.reply, part.request) == (GroupTagsReply, catalog.GET_GROUP_INFO.request)
+    assert catalog.GET_GROUP_INFO.reply is GetGroupInfoReply
+    assert part.path == catalog.GET_GROUP_INFO.path
+
+
+def test_areas_that_nobody_uses_are_not_imported() -> None:
+    program = (
+        "import sys; import channel_adapter.tencent.catalog;"
+        "print([name for name in sys.modules if name.startswith('channel_adapter.tencent.wire.')])"
+    )
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert loaded.strip() == "['channel_adapter.tencent.wire.envelope']"

@@ -15,7 +15,7 @@ from channel_adapter.tencent.catalog import (
     GET_GROUP_INFO,
     SEND_GROUP_MSG,
 )
-from channel_adapter.tencent.command import Command, Community, Retry
+from channel_adapter.tencent.command import UNMODELLED, Command, Community, Retry
 from channel_adapter.tencent.retry import (
     CONNECT_ATTEMPTS,
     LONGEST_WAIT,
@@ -47,11 +47,10 @@ from channel_adapter.tencent.wire.envelope import (
     Reply,
     TurnedAway,
     Unclear,
-    WireModel,
 )
 
 UNSAFE: Command[Any, Any] = Command(
-    "openim", "sendmsg", WireModel, Reply, Retry.UNSAFE, Community.UNRELATED, "a command that no class protects"
+    "openim", "sendmsg", UNMODELLED, Retry.UNSAFE, Community.UNRELATED, "a command that no class protects"
 )
 PROTECTED = [GET_GROUP_INFO, ADD_GROUP_MEMBER, SEND_GROUP_MSG]
 ALL = [*PROTECTED, UNSAFE]
