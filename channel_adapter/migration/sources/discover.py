@@ -25,6 +25,7 @@ from channel_adapter.tencent.wire.callbacks_official import (
 
 MISTAKES_TOLD: Final = 10
 _PRINTABLE: Final = re.compile(r"[\x20-\x7e]+")
+_MISTAKEN: Final = "#TOA#"  # a misprint of the documents, and no remark [doc 60805]
 _NAME: Final = wire.OfficialProfile.model_fields["name"].alias or ""
 
 
@@ -38,7 +39,7 @@ class Discovered:
 
 
 def from_list(lines: Iterable[str], name: str) -> Discovered:
-    """One id a line, in their order; blank lines and lines that begin with `# ` or `#` alone are skipped.
+    """One id a line, in their order; blank lines and lines that begin with `#` are skipped.
 
     Raises InvalidError that lists every line that is no id of an official account: nothing is left out silently.
     """
@@ -46,7 +47,7 @@ def from_list(lines: Iterable[str], name: str) -> Discovered:
     wrong: list[str] = []
     for number, line in enumerate(lines, start=1):
         text = line.strip()
-        if not text or (text.startswith("#") and not text.startswith("#T")):
+        if not text or (text.startswith("#") and not text.startswith(_MISTAKEN)):
             continue
         reason = _no_account(text)
         if reason:

@@ -3,6 +3,7 @@
 import csv
 import difflib
 import hashlib
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import BufferedReader, RawIOBase, TextIOWrapper
@@ -77,34 +78,51 @@ class LineReader:
         return Line(self._where(number), {name: held for name, held in value.items() if held is not None}, text)
 
     def _csv(self, source: BinaryIO) -> Iterator[Line | BrokenRecord]:
-        spoiled: list[int] = []
-
-        def lines() -> Iterator[str]:
-            for number, text in self._lines(source):
-                if text is None:
-                    spoiled.append(number)
-                yield text if text is not None else "\n"
-
-        reader = csv.reader(lines(), strict=True)
         columns: list[str] | None = None
-        while True:
-            number = reader.line_num + 1
-            try:
-                row = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as wrong:
-                yield self._broken(number, "", f"no CSV: {wrong}", "")
-                continue
-            if spoiled:
-                yield self._broken(spoiled[0], "", _UNREADABLE, "")
-                spoiled.clear()
+        for number, row, raw in self._rows(_Turnback(self._lines(source))):
+            if isinstance(row, str):
+                yield self._broken(number, "", row, raw)
             elif not any(row):
                 continue
             elif columns is None:
                 columns = self._heading(row)
             else:
-                yield self._row(number, columns, row)
+                line = Line(self._where(number), {}, raw)
+                line.values.update((name, held) for name, held in zip(columns, row, strict=False) if held)
+                yield line
+
+    def _rows(self, lines: "_Turnback") -> Iterator[tuple[int, list[str] | str, str]]:
+        """Number, fields or what is wrong, and text of every record.
+
+        A quotation mark without a partner spoils its own line only: those behind it are read again without it.
+        """
+        width = 0
+        for number, text in lines:
+            used = [text or ""]
+
+            def more(used: list[str] = used) -> Iterator[str]:
+                yield used[0]
+                for _, following in lines:
+                    used.append(following or "\n")
+                    yield used[-1]
+
+            if text is None:
+                yield number, _UNREADABLE, ""
+                continue
+            wrong = ""
+            try:
+                row = next(csv.reader(more(), strict=True)) if '"' in text else text.rstrip("\r\n").split(",")
+            except csv.Error as error:
+                row, wrong = [], f"no CSV: {error}"
+            filled = any(row)
+            if filled and width and len(row) != width:
+                wrong = f"{len(row)} columns where the heading has {width}"
+            if wrong:
+                lines.back(number + 1, used[1:])
+                yield number, wrong, used[0]
+                continue
+            width = width or len(row) * filled
+            yield number, row, "".join(used)
 
     def _heading(self, row: Sequence[str]) -> list[str]:
         names = [name.strip().lower() for name in row]
@@ -114,12 +132,6 @@ class LineReader:
         if len(set(names)) < len(names):
             raise InvalidError(f"{self._where(1)}: a column stands there twice", field=self._path.name)
         return names
-
-    def _row(self, number: int, columns: Sequence[str], row: Sequence[str]) -> Line | BrokenRecord:
-        raw = ",".join(row)
-        if len(row) != len(columns):
-            return self._broken(number, "", f"{len(row)} columns where the heading has {len(columns)}", raw)
-        return Line(self._where(number), {name: held for name, held in zip(columns, row, strict=True) if held}, raw)
 
     def _lines(self, source: BinaryIO) -> Iterator[tuple[int, str | None]]:
         """Lines with their numbers; None for one that is too long or not UTF-8."""
@@ -146,6 +158,24 @@ class LineReader:
 
     def _broken(self, number: int, field: str, reason: str, raw: str) -> BrokenRecord:
         return BrokenRecord(self._where(number), field, reason, raw.rstrip("\n"))
+
+
+class _Turnback:
+    """Numbered lines, some of which can be given back."""
+
+    def __init__(self, lines: Iterator[tuple[int, str | None]]) -> None:
+        self._lines = lines
+        self._given_back: deque[tuple[int, str | None]] = deque()
+
+    def __iter__(self) -> "_Turnback":
+        return self
+
+    def __next__(self) -> tuple[int, str | None]:
+        return self._given_back.popleft() if self._given_back else next(self._lines)
+
+    def back(self, first: int, lines: Sequence[str]) -> None:
+        """Give lines back that were taken too many."""
+        self._given_back.extendleft(reversed(list(enumerate(lines, start=first))))
 
 
 class _Hashed(RawIOBase):

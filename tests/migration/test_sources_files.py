@@ -1,0 +1,266 @@
+"""Files of any other system as a source: what a line may hold, what is wrong with a line, and how little is held."""
+
+import json
+import tracemalloc
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from channel_adapter.domain.post import Article, Image, Text, TextAndImage
+from channel_adapter.domain.subscription import Notifications
+from channel_adapter.errors import InvalidError, NotFoundError
+from channel_adapter.mapping.post_body import from_elements
+from channel_adapter.migration.records import BrokenRecord, SourceChannel, SourcePost, SourceSubscriber
+from channel_adapter.migration.sources.files import FilesSource, find_files
+
+NOW = 1_770_000_000
+BORN = 1_760_000_000
+CHANNEL = {"id": "harbour", "name": "Harbour", "owner": "editor_7", "created_at": BORN}
+
+
+def write(folder: Path, name: str, *rows: Mapping[str, Any] | str) -> None:
+    lines = (row if isinstance(row, str) else json.dumps(row, ensure_ascii=False) for row in rows)
+    (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+async def opened(folder: Path, owner: str = "") -> FilesSource:
+    return await FilesSource.open(find_files(str(folder)), owner=owner, now=NOW)
+
+
+async def broken(source: FilesSource) -> list[BrokenRecord]:
+    return [record async for record in source.broken()]
+
+
+async def channels(source: FilesSource) -> list[SourceChannel]:
+    return [channel async for channel in source.channels()]
+
+
+async def people(source: FilesSource, channel: str = "harbour") -> list[SourceSubscriber]:
+    found: list[SourceSubscriber] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = await source.subscribers(channel, cursor)
+        found += page.subscribers
+        cursor = page.next
+    return found
+
+
+async def posts(source: FilesSource, channel: str = "harbour", after: str = "") -> list[SourcePost]:
+    return [post async for post in source.posts(channel, after=after)]
+
+
+async def test_jsonl_and_csv_say_the_same(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.mkdir()
+    two.mkdir()
+    write(
+        one, "channels.jsonl", CHANNEL | {"admins": ["ann", "ben"], "max_subscribers": 500, "introduction": '汉, "x"'}
+    )
+    write(one, "subscribers.jsonl", {"channel": "harbour", "user": "ann", "since": "2025-10-10T10:00:00+02:00",
+                                     "notifications": "off", "unread": 3, "custom_data": "vip"})  # fmt: skip
+    write(one, "posts.jsonl", {"channel": "harbour", "id": "p1", "time": BORN + 5, "text": "two\nlines"},
+          {"channel": "harbour", "id": "p0", "time": BORN + 5, "author": "ann",
+           "content": [{"kind": "text", "text": "see"}, {"kind": "image", "url": "https://e.org/x.png"}]})  # fmt: skip
+    write(two, "channels.csv", "id,name,owner,created_at,admins,max_subscribers,introduction",
+          f'harbour,Harbour,editor_7,{BORN},ann; ben,500,"汉, ""x"""')  # fmt: skip
+    write(two, "subscribers.csv", "\ufeffchannel,user,since,notifications,unread,custom_data",
+          "", "harbour,ann,2025-10-10T08:00:00Z,off,3,vip")  # fmt: skip
+    content = '[{"kind": "text", "text": "see"}, {"kind": "image", "url": "https://e.org/x.png"}]'
+    quoted = content.replace('"', '""')
+    write(two, "posts.csv", "channel,id,time,author,text,content",
+          f'harbour,p1,{BORN + 5},,"two', 'lines",', f'harbour,p0,{BORN + 5},ann,,"{quoted}"')  # fmt: skip
+    first, second = await opened(one), await opened(two)
+    try:
+        assert await broken(first) == await broken(second) == []
+        assert await channels(first) == await channels(second)
+        assert (
+            await people(first)
+            == await people(second)
+            == [SourceSubscriber("ann", 1_760_083_200, Notifications.OFF, "vip", 3)]
+        )
+        assert await posts(first) == await posts(second)
+        [channel] = await channels(first)
+        assert channel == SourceChannel(
+            id="harbour", owner="editor_7", name="Harbour", introduction='汉, "x"', created_at=BORN,
+            last_post_at=BORN + 5, subscriber_count=1, max_subscribers=500, admins=("ann", "ben"),
+        )  # fmt: skip
+        earlier, later = await posts(first)
+        assert (earlier.key, earlier.author, later.key) == ("p0", "ann", "p1")
+        assert from_elements(earlier.body) == (TextAndImage("see", Image("https://e.org/x.png")),)
+        assert from_elements(later.body) == (Text("two\nlines"),)
+    finally:
+        await first.aclose()
+        await second.aclose()
+
+
+@pytest.mark.parametrize(
+    ("row", "field", "reason"),
+    [
+        ("{", "", "no JSON"),
+        ("[]", "", "no JSON object"),
+        ({"channel": "harbour", "user": "ann", "sinse": 1}, "sinse", "did you mean 'since'?"),
+        ({"user": "ann"}, "channel", "channel is missing"),
+        ({"channel": "other", "user": "ann"}, "channel", "'other' is not in the file of channels"),
+        ({"channel": "harbour"}, "user", "user is empty"),
+        ({"channel": "harbour", "user": 5}, "user", "not text"),
+        ({"channel": "harbour", "user": "x" * 33}, "user", "33 bytes; 32 are allowed"),
+        ({"channel": "harbour", "user": "ünal"}, "user", "not printable ASCII"),
+        ({"channel": "harbour", "user": "ann", "since": NOW + 1}, "since", "in the future"),
+        ({"channel": "harbour", "user": "ann", "since": BORN - 1}, "since", "before channel 'harbour' was made"),
+        ({"channel": "harbour", "user": "ann", "since": BORN * 1000}, "since", "milliseconds"),
+        ({"channel": "harbour", "user": "ann", "since": "2025-10-10T10:00:00"}, "since", "no time zone"),
+        ({"channel": "harbour", "user": "ann", "since": "yesterday"}, "since", "neither unix seconds nor ISO 8601"),
+        ({"channel": "harbour", "user": "ann", "since": True}, "since", "is no time"),
+        ({"channel": "harbour", "user": "ann", "notifications": "loud"}, "notifications", "one of all, muted, off"),
+        ({"channel": "harbour", "user": "ann", "unread": -1}, "unread", "no number from 0 on"),
+        ({"channel": "harbour", "user": "ann", "custom_data": "x" * 3001}, "custom_data", "3001 bytes"),
+        ({"channel": "harbour", "user": "first"}, "user", "was there before"),
+        (b"\xff", "", "not UTF-8"),
+        ("x" * 300_000, "", "longer than"),
+    ],
+)  # fmt: skip
+async def test_a_broken_line_of_people_says_where_and_what_is_wrong(
+    tmp_path: Path, row: Any, field: str, reason: str
+) -> None:
+    write(tmp_path, "channels.jsonl", CHANNEL)
+    first, last = '{"channel": "harbour", "user": "first"}', '{"channel": "harbour", "user": "zoe"}'
+    line = row if isinstance(row, bytes) else (row if isinstance(row, str) else json.dumps(row)).encode()
+    (tmp_path / "subscribers.jsonl").write_bytes(b"\n".join([first.encode(), line, b"", last.encode()]))
+    source = await opened(tmp_path)
+    try:
+        [found] = await broken(source)
+        assert (found.where, found.field) == ("subscribers.jsonl, line 2", field)
+        assert reason in found.reason
+        assert not isinstance(row, dict) or json.loads(found.raw) == row
+        assert [person.user for person in await people(source)] == ["first", "zoe"]
+    finally:
+        await source.aclose()
+
+
+@pytest.mark.parametrize(
+    ("row", "field", "reason"),
+    [
+        ({"id": "p", "time": BORN, "text": "x"}, "channel", "channel is missing"),
+        ({"channel": "harbour", "time": BORN, "text": "x"}, "id", "id is missing"),
+        ({"channel": "harbour", "id": "p", "text": "x"}, "time", "time is missing"),
+        ({"channel": "harbour", "id": "p", "time": BORN - 1, "text": "x"}, "time", "before channel"),
+        ({"channel": "harbour", "id": "p", "time": NOW + 60, "text": "x"}, "time", "in the future"),
+        ({"channel": "harbour", "id": "p", "time": BORN}, "text", "either text or content"),
+        ({"channel": "harbour", "id": "p", "time": BORN, "text": "  "}, "text", "text is empty"),
+        ({"channel": "harbour", "id": "p", "time": BORN, "text": "x", "content": {}}, "text", "either"),
+        ({"channel": "harbour", "id": "p", "time": BORN, "content": {"kind": "poll"}}, "content", "not one of"),
+        ({"channel": "harbour", "id": "p", "time": BORN, "content": {"kind": "image"}}, "url", "needs url"),
+        ({"channel": "harbour", "id": "p", "time": BORN, "content": "{"}, "content", "no JSON"),
+        ({"channel": "harbour", "id": "p0", "time": BORN, "text": "x"}, "id", "was there before"),
+        ({"channel": "harbour", "id": "p", "time": BORN, "text": "x", "author": "x" * 33}, "author", "33 bytes"),
+    ],
+)  # fmt: skip
+async def test_a_broken_line_of_posts_says_where_and_what_is_wrong(
+    tmp_path: Path, row: dict[str, Any], field: str, reason: str
+) -> None:
+    write(tmp_path, "channels.jsonl", CHANNEL)
+    write(tmp_path, "posts.jsonl", {"channel": "harbour", "id": "p0", "time": BORN, "text": "first"}, row)
+    source = await opened(tmp_path)
+    try:
+        [found] = await broken(source)
+        assert (found.where, found.field) == ("posts.jsonl, line 2", field)
+        assert reason in found.reason
+        assert [post.key for post in await posts(source)] == ["p0"]
+    finally:
+        await source.aclose()
+
+
+async def test_broken_lines_of_channels_and_of_csv(tmp_path: Path) -> None:
+    write(tmp_path, "channels.jsonl", {"id": "x"}, CHANNEL, CHANNEL, CHANNEL | {"id": "y", "admins": 5},
+          CHANNEL | {"id": "z", "max_subscribers": 0}, {"id": "w", "name": "W"})  # fmt: skip
+    write(
+        tmp_path, "subscribers.csv", "channel,user", "harbour,ann,extra", '"harbour,ben', "harbour,cid", '"harbour",dan'
+    )
+    source = await opened(tmp_path, owner="editor_9")
+    try:
+        assert [channel.id for channel in await channels(source)] == ["harbour", "w"]
+        assert [person.user for person in await people(source)] == ["cid", "dan"]
+        assert (await channels(source))[1].owner == "editor_9"
+        where = [(record.where, record.field) for record in await broken(source)]
+        assert where == [
+            ("channels.jsonl, line 1", "name"), ("channels.jsonl, line 3", "id"), ("channels.jsonl, line 4", "admins"),
+            ("channels.jsonl, line 5", "max_subscribers"), ("subscribers.csv, line 2", ""),
+            ("subscribers.csv, line 3", ""),
+        ]  # fmt: skip
+    finally:
+        await source.aclose()
+
+
+@pytest.mark.parametrize("heading", ["channel,user,sinse", "channel,user,user", "channel;user"])
+async def test_a_heading_with_unknown_columns_refuses_the_file(tmp_path: Path, heading: str) -> None:
+    write(tmp_path, "channels.jsonl", CHANNEL)
+    write(tmp_path, "subscribers.csv", heading, "harbour,ann,1")
+    with pytest.raises(InvalidError, match=r"subscribers\.csv, line 1: "):
+        await opened(tmp_path)
+
+
+async def test_files_without_a_usable_channel_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidError, match=r"no channels\.jsonl or channels\.csv"):
+        find_files(str(tmp_path))
+    write(tmp_path, "channels.jsonl", {"id": "x"})
+    with pytest.raises(InvalidError, match=r"no channel that can be used: channels\.jsonl, line 1: name is missing"):
+        await opened(tmp_path, owner="ann")
+    write(tmp_path, "channels.csv", "id,name")
+    with pytest.raises(InvalidError, match="keep one"):
+        find_files(str(tmp_path))
+
+
+async def test_numbers_of_posts_stay_when_the_file_grows(tmp_path: Path) -> None:
+    write(tmp_path, "channels.jsonl", CHANNEL)
+    rows = [{"channel": "harbour", "id": f"p{n}", "time": BORN + n, "text": "x"} for n in range(300)]
+    write(tmp_path, "posts.jsonl", *rows[100:])
+    before = await opened(tmp_path)
+    numbers = {post.key: post.number for post in await posts(before)}
+    await before.aclose()
+    write(tmp_path, "posts.jsonl", *rows)
+    after = await opened(tmp_path)
+    found = await posts(after)
+    assert [post.key for post in found] == [f"p{n}" for n in range(300)]
+    assert {post.key: post.number for post in found}.items() >= numbers.items()
+    assert len({post.number for post in found}) == 300
+    assert [post.key for post in await posts(after, after="p297")] == ["p298", "p299"]
+    assert len(await posts(after, after="no such post")) == 300
+    with pytest.raises(NotFoundError):
+        await after.subscribers("nowhere")
+    await after.aclose()
+
+
+async def test_an_article_is_content_like_any_other(tmp_path: Path) -> None:
+    write(tmp_path, "channels.jsonl", CHANNEL)
+    article = {"kind": "article", "title": "Ferries", "link": "https://example.org"}
+    write(tmp_path, "posts.jsonl", {"channel": "harbour", "id": "p", "time": BORN, "content": article})
+    source = await opened(tmp_path)
+    [post] = await posts(source)
+    assert from_elements(post.body) == (Article("Ferries", link="https://example.org"),)
+    await source.aclose()
+
+
+async def test_memory_does_not_grow_with_the_files(tmp_path: Path) -> None:
+    peaks = []
+    for count in (1_000, 8_000):
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        write(folder, "channels.jsonl", CHANNEL)
+        with (folder / "subscribers.csv").open("w") as file:
+            file.write("channel,user,since\n")
+            file.writelines(f"harbour,reader_{number:07},{BORN + number}\n" for number in range(count))
+        tracemalloc.start()
+        source = await opened(folder)
+        seen, cursor = 0, ""
+        while page := await source.subscribers("harbour", cursor):
+            seen += len(page.subscribers)
+            if page.next is None:
+                break
+            cursor = page.next
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        await source.aclose()
+        assert seen == count
+    assert peaks[1] < peaks[0] * 1.2 + 100_000
