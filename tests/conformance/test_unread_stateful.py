@@ -1,0 +1,269 @@
+"""Random lives of a few people in a few channels: `of` equals a model that counts by definition, a sync settles.
+
+Two machines: one adapter that knows what it sent itself, and one that is asked to be exact while phones recall too.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from channel_adapter import ChannelAdapter, NotFoundError, Notifications, PostRef, Text
+from channel_adapter.mapping.ids import channel_id
+from channel_adapter.stub.serve import StubServer
+from tests.conformance.conftest import settings_for
+
+SLUGS = ["tides", "ferries", "market"]
+PEOPLE = ["ann", "ben", "cleo"]
+OWNER, CLUB = "owner", "club"
+slugs, person = st.sampled_from(SLUGS), st.sampled_from(PEOPLE)
+T = TypeVar("T")
+
+
+@dataclass
+class Member:
+    """What a person has read of a group, and how posts reach them."""
+
+    read: int
+    notifications: Notifications = Notifications.ALL
+
+
+@dataclass
+class Known:
+    """What the model knows of one group: does each post count, and who is in it."""
+
+    posts: list[bool] = field(default_factory=list)
+    members: dict[str, Member] = field(default_factory=dict)
+
+    def join(self, user: str) -> None:
+        self.members.setdefault(user, Member(len(self.posts)))
+
+    def unread(self, user: str) -> int:
+        return sum(self.posts[self.members[user].read :])
+
+
+class UnreadLives(RuleBasedStateMachine):
+    """Every rule does one thing through the adapter or a phone, and the same to the model."""
+
+    exact = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.server = StubServer()
+        self.run(self.server.start())
+        own = settings_for(self.server)
+        seconds = 0 if self.exact else own.channels.cache_seconds
+        channels = own.channels.model_copy(update={"cache_seconds": seconds})
+        self.adapter = ChannelAdapter.open(own.model_copy(update={"channels": channels}))
+        self.run(self.adapter.__aenter__())
+        self.run(self.adapter.accounts.add([OWNER, *PEOPLE])._collect())
+        self.model: dict[str, Known] = {}
+        self.by_hand: dict[str, set[str]] = {user: set() for user in PEOPLE}
+        self.club = Known()
+
+    @initialize()
+    def begin(self) -> None:
+        for user in PEOPLE:
+            self.club.join(user)
+        group = {"Type": "Public", "GroupId": CLUB, "Name": "Club", "Owner_Account": OWNER}
+        members = [{"Member_Account": user} for user in PEOPLE]
+        self.run(self.adapter.call("group_open_http_svc", "create_group", {**group, "MemberList": members}))
+        for slug in SLUGS[:2]:
+            self.create(slug)
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.loop.run_until_complete(work)
+
+    def teardown(self) -> None:
+        self.run(self.adapter.aclose())
+        self.run(self.server.stop())
+        self.loop.close()
+
+    def phone(self, user: str) -> Any:
+        return self.server.world.client(user)
+
+    @rule(slug=slugs)
+    def create(self, slug: str) -> None:
+        if slug not in self.model:
+            self.run(self.adapter.channels.create(slug=slug, name=slug, owner=OWNER))
+            self.model[slug] = Known()
+
+    @rule(slug=slugs)
+    def delete(self, slug: str) -> None:
+        assert self.run(self.adapter.channels.delete(slug)) is (slug in self.model)
+        self.model.pop(slug, None)
+
+    @rule(slug=slugs, users=st.sets(person))
+    def subscribe(self, slug: str, users: set[str]) -> None:
+        if (known := self.model.get(slug)) is None:
+            return
+        outcomes = self.run(self.adapter.subscriptions.subscribe(slug, users)._collect())
+        assert all(each.done and each.filing is not None and each.filing.done for each in outcomes)
+        for user in users:
+            known.join(user)
+
+    @rule(user=person)
+    def follow_everything(self, user: str) -> None:
+        outcomes = self.run(self.adapter.subscriptions.follow(user, SLUGS))
+        assert {each.channel for each in outcomes if each.done} == {channel_id(slug) for slug in self.model}
+        for known in self.model.values():
+            known.join(user)
+
+    @rule(slug=slugs, users=st.sets(person))
+    def unsubscribe(self, slug: str, users: set[str]) -> None:
+        if (known := self.model.get(slug)) is None:
+            return
+        outcomes = self.run(self.adapter.subscriptions.unsubscribe(slug, users)._collect())
+        assert all(each.done and each.filing is not None and each.filing.done for each in outcomes)
+        for user in users:
+            known.members.pop(user, None)
+
+    @rule(slug=slugs, quiet=st.booleans(), number=st.integers(1, 3))
+    def publish(self, slug: str, quiet: bool, number: int) -> None:
+        if (known := self.model.get(slug)) is None:
+            return
+        for _ in range(number):
+            self.run(self.adapter.posts.publish(slug, Text("low tide"), quiet=quiet))
+            known.posts.append(not quiet)
+
+    @rule(slug=slugs, seq=st.integers(1, 8))
+    def recall(self, slug: str, seq: int) -> None:
+        if (known := self.model.get(slug)) is None or seq > len(known.posts):
+            return
+        self.run(self.adapter.posts.recall(PostRef(channel_id(slug), seq)))
+        known.posts[seq - 1] = False
+
+    @precondition(lambda self: self.exact)
+    @rule(slug=slugs, seq=st.integers(1, 8))
+    def recall_on_the_phone(self, slug: str, seq: int) -> None:
+        known = self.model.get(slug)
+        if known is None or seq > len(known.posts) or not known.posts[seq - 1]:
+            return
+        self.phone(OWNER).recall(channel_id(slug), seq)
+        known.posts[seq - 1] = False
+
+    @rule(slug=slugs, user=person, up_to=st.one_of(st.none(), st.integers(1, 8)))
+    def mark_read(self, slug: str, user: str, up_to: int | None) -> None:
+        known = self.model.get(slug)
+        work = self.adapter.unread.mark_read(user, slug, up_to)
+        if known is None or user not in known.members:
+            try:
+                self.run(work)
+            except NotFoundError:
+                return
+            raise AssertionError("read where one is not")
+        if up_to is not None and up_to > len(known.posts):
+            work.close()
+            return
+        member = known.members[user]
+        member.read = len(known.posts) if up_to is None else max(member.read, up_to)
+        left = self.run(work)
+        assert self.exact or left == known.unread(user)
+
+    @rule(user=person)
+    def mark_all_read(self, user: str) -> None:
+        marked = self.run(self.adapter.unread.mark_all_read(user))
+        behind = set()
+        for slug, known in self.model.items():
+            if user in known.members and known.members[user].read < len(known.posts):
+                known.members[user].read = len(known.posts)
+                behind.add(channel_id(slug))
+        assert set(marked) == behind
+
+    @rule(slug=slugs, user=person, wanted=st.sampled_from(Notifications))
+    def notify(self, slug: str, user: str, wanted: Notifications) -> None:
+        known = self.model.get(slug)
+        if known is not None and user in known.members:
+            changed = self.run(self.adapter.subscriptions.set_notifications(user, slug, wanted))
+            assert changed is (known.members[user].notifications is not wanted)
+            known.members[user].notifications = wanted
+
+    @rule(slug=slugs, user=person, inside=st.booleans())
+    def come_or_go_on_the_phone(self, slug: str, user: str, inside: bool) -> None:
+        known = self.model.get(slug)
+        if known is None or (user in known.members) is inside:
+            return
+        if inside:
+            self.phone(user).join(channel_id(slug))
+            known.join(user)
+        else:
+            self.phone(user).leave(channel_id(slug))
+            del known.members[user]
+
+    @rule(slug=slugs, user=person, up_to=st.integers(1, 8))
+    def read_on_the_phone(self, slug: str, user: str, up_to: int) -> None:
+        known = self.model.get(slug)
+        if known is not None and user in known.members:
+            self.phone(user).read(channel_id(slug), up_to)
+            known.members[user].read = max(known.members[user].read, min(up_to, len(known.posts)))
+
+    @rule(user=person, talks=st.booleans())
+    def chat(self, user: str, talks: bool) -> None:
+        if talks:
+            self.phone(user).post(CLUB, "hello")
+            self.club.posts.append(True)
+        else:
+            self.phone(user).read(CLUB)
+            self.club.members[user].read = len(self.club.posts)
+
+    @rule(user=person, slug=slugs, inside=st.booleans())
+    def file_on_the_phone(self, user: str, slug: str, inside: bool) -> None:
+        """The person moves the club and some channel in or out of the group, or drops it altogether."""
+        book = self.server.world.state.contacts.get(user)
+        channel = [channel_id(slug)] if slug in self.model else []
+        if inside:
+            self.phone(user).file("Channels", [CLUB, *channel])
+            self.by_hand[user] = {CLUB}
+        elif book is not None and book.number("Channels") is not None:
+            if channel:
+                self.phone(user).unfile("Channels", channel)
+            else:
+                self.phone(user).drop_folder("Channels")
+                self.by_hand[user] = set()
+
+    @rule(user=person)
+    def sync(self, user: str) -> None:
+        done = self.run(self.adapter.unread.sync(user))
+        mine = {channel_id(slug) for slug, known in self.model.items() if user in known.members}
+        assert done.done
+        assert set(done.kept) == self.by_hand[user]
+        again = self.run(self.adapter.unread.sync(user))
+        assert not again.changed
+        assert self.run(self._filed(user)) == mine | self.by_hand[user]
+
+    async def _filed(self, user: str) -> set[str]:
+        found = [each async for each in self.adapter.unread.groups(user) if each.name == "Channels"]
+        return {inside for each in found for inside in (*each.channels, *each.others)}
+
+    @invariant()
+    def everybody_is_counted_as_the_definition_says(self) -> None:
+        for found in self.run(self._counted()):
+            mine = {
+                channel_id(slug): (known.unread(found.user), known.members[found.user].notifications)
+                for slug, known in self.model.items()
+                if found.user in known.members
+            }
+            assert {each.channel: (each.count, each.notifications) for each in found.channels} == mine
+            assert found.badge == sum(number for number, told in mine.values() if told is Notifications.ALL)
+            assert found.chats == (self.club.unread(found.user) if self.club.members else 0)
+
+    async def _counted(self) -> list[Any]:
+        return [each async for each in self.adapter.unread.of_many(PEOPLE, exact=self.exact)]
+
+
+class ExactUnreadLives(UnreadLives):
+    """The same with phones that recall: nothing is remembered, and history is read."""
+
+    exact = True
+
+
+BUDGET = settings(max_examples=10, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
+UnreadLives.TestCase.settings = BUDGET
+ExactUnreadLives.TestCase.settings = BUDGET
+TestUnreadLives = UnreadLives.TestCase
+TestExactUnreadLives = ExactUnreadLives.TestCase
