@@ -58,7 +58,7 @@ def read_context(
         at=datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds else None,
         platform=platform,
         by=UserId(operator) if operator else None,
-        own=platform is e.Platform.SERVER and operator in (None, admin),
+        own=platform is e.Platform.SERVER and operator == admin,
         command=command,
         body=body,
     )

@@ -155,12 +155,15 @@ def _lost(model: g.BeforeSendMsg | g.SendMsgException, channel: ChannelId, conte
 def _reacted(model: g.AfterGroupMsgExtension, channel: ChannelId, context: Context) -> e.Event | None:
     if not model.msg_seq:
         return None
+    pairs = model.extension_list or ()
     by_phone = None if context.platform is e.Platform.UNKNOWN else context.platform is not e.Platform.SERVER
+    people = tuple(to_changes(pairs, by_phone=by_phone))
+    only_counts = not people and bool(pairs) and by_phone is False  # which the adapter itself publishes
     return e.ReactionChanged(
-        **context.common(),
+        **context.common(own=only_counts),
         channel=channel,
         ref=PostRef(channel, model.msg_seq),
-        changes=tuple(to_changes(model.extension_list or (), by_phone=by_phone)),
+        changes=people,
         version=model.seq or 0,
         cleared=model.operate_type == CLEAR,
     )

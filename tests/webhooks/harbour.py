@@ -1,4 +1,4 @@
-"""A stub, an adapter whose receiver it calls over a socket, a second program of the same app, and people with phones."""
+"""A stub, an adapter whose receiver it calls over a socket, a second program of the app, and people with phones."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -57,14 +57,19 @@ class Harbour:
         """All events so far, once nothing is on its way any more."""
         await self.stub.webhooks.idle()
         async with asyncio.timeout(5):
-            while self.receiver.counters.snapshot().get("stored", 0) > self.handled:
+            while self.waiting:  # noqa: ASYNC110 - counters have no waiters
                 await asyncio.sleep(0.005)
         return self.heard
 
+    def switch(self, **changes: Any) -> None:
+        """Other settings of the stub's webhooks."""
+        self.stub.webhooks.settings = self.stub.webhooks.settings.model_copy(update=changes)
+
     @property
-    def handled(self) -> int:
+    def waiting(self) -> int:
+        """Events that are stored and not handled."""
         counts = self.receiver.counters.snapshot()
-        return int(counts.get("handled", 0)) + int(counts.get("dead", 0))
+        return int(counts.get("stored", 0)) - int(counts.get("handled", 0)) - int(counts.get("dead", 0))
 
 
 def settings_of(stub: StubServer, admin: str, **tables: Any) -> Settings:
@@ -93,6 +98,7 @@ async def harbour(*, stub: dict[str, Any] | None = None, **tables: Any) -> Async
             built.heard.append(event)
 
         yield built
+        await server.webhooks.stop()  # its connection is kept alive, and the receiver would wait for it
 
 
 async def lighthouse(built: Harbour, **more: Any) -> Harbour:

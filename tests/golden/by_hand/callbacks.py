@@ -87,7 +87,7 @@ EVENTS: Mapping[str, e.Event] = {
     ),
     "Group.CallbackAfterGroupFull": e.ChannelFull(**by_server(at(7), None, own=False), channel=LIGHTHOUSE),
     "Group.CallbackAfterGroupDestroyed": e.ChannelDeleted(
-        **by_server(at(8), None), channel=LIGHTHOUSE, name="Lighthouse", owner=KEEPER
+        **by_server(at(8), None, own=False), channel=LIGHTHOUSE, name="Lighthouse", owner=KEEPER
     ),
     "Group.CallbackAfterGroupInfoChanged": e.ChannelChanged(
         **by_hand(at(9), Platform.WEB, KEEPER),
@@ -119,7 +119,7 @@ EVENTS: Mapping[str, e.Event] = {
         version=5,
     ),
     "Group.CallbackAfterGroupMsgExtension.cleared": e.ReactionChanged(
-        **by_server(at(12, 200), None), **_REACTED, changes=(), version=6, cleared=True
+        **by_server(at(12, 200), None, own=False), **_REACTED, changes=(), version=6, cleared=True
     ),
     "OfficialAccount.CallbackAfterCreateOfficialAccount": e.OfficialAccountCreated(
         **by_server(at(20, 100)), **_GAZETTE, name="Harbour Gazette", owner=KEEPER
@@ -133,7 +133,7 @@ EVENTS: Mapping[str, e.Event] = {
         organization="Harbour Board",
     ),
     "OfficialAccount.CallbackAfterOfficialAccountDestroyed": e.OfficialAccountDeleted(
-        **by_server(at(29), None), **_GAZETTE, name="Gazette", owner=KEEPER
+        **by_server(at(29), None, own=False), **_GAZETTE, name="Gazette", owner=KEEPER
     ),
     "OfficialAccount.CallbackAfterAddSubscriber": e.OfficialAccountSubscribed(
         **by_hand(at(22, 100), Platform.IOS, SAILOR), **_GAZETTE, users=(SAILOR,)
@@ -145,7 +145,7 @@ EVENTS: Mapping[str, e.Event] = {
         **by_hand(at(24), Platform.ANDROID, SAILOR), **_GAZETTE, users=(SAILOR,)
     ),
     "OfficialAccount.CallbackAfterSendMsg": e.OfficialPostPublished(
-        **by_server(at(25, 100), None),
+        **by_server(at(25, 100), None, own=False),
         **_GAZETTE,
         key="41_1_1736000025",
         parts=(Text("extra"),),
@@ -153,7 +153,7 @@ EVENTS: Mapping[str, e.Event] = {
         app_data="issue=1",
     ),
     "OfficialAccount.CallbackAfterMsgWithDraw": e.OfficialPostRecalled(
-        **by_server(at(26), None), **_GAZETTE, keys=("41_1_1736000025",)
+        **by_server(at(26), None, own=False), **_GAZETTE, keys=("41_1_1736000025",)
     ),
     "Alert.RequestOverLimit": e.RateAlarm(
         **by_server(None, None, own=False),
@@ -185,7 +185,7 @@ QUESTIONS: Mapping[str, q.Question] = {
         **by_server(at(22)), **_GAZETTE, users=(SAILOR, PIRATE)
     ),
     "OfficialAccount.CallbackBeforeSendMsg": q.OfficialPostDraft(
-        **by_server(at(25), None), **_GAZETTE, parts=(Text("extra"),), app_data="issue=1"
+        **by_server(at(25), None, own=False), **_GAZETTE, parts=(Text("extra"),), app_data="issue=1"
     ),
 }
 
