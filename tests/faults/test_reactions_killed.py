@@ -55,9 +55,8 @@ async def restarted(stage: Stage, changes: Changes, react: list[tuple[str, str]]
         return dict((await adapter.reactions.of(stage.ref)).counts)
 
 
-async def one_point(directory: Path, point: str, times: int) -> None:
-    directory.mkdir()
-    async with staged(30, f"sqlite:///{directory / 'reactions.db'}") as stage:
+async def one_point(file: Path, point: str, times: int) -> None:
+    async with staged(30, f"sqlite:///{file}") as stage:
         reacting, phones = stage.people[:10], stage.people[10:30]
         changes = write_by_phone(stage, phones, "❤️")
         react = [(user, EMOJI[number % 3]) for number, user in enumerate(reacting)]
@@ -72,10 +71,9 @@ async def one_point(directory: Path, point: str, times: int) -> None:
         assert stage.shown() == expected, point
 
 
-async def compaction(directory: Path, point: str, times: int) -> None:
+async def compaction(file: Path, point: str, times: int) -> None:
     """240 people's keys are one too many for the message; killed between deleting some and knowing of it."""
-    directory.mkdir()
-    async with staged(PEOPLE, f"sqlite:///{directory / 'reactions.db'}") as stage:
+    async with staged(PEOPLE, f"sqlite:///{file}") as stage:
         changes = write_by_phone(stage, stage.people, "👍")
         await killed(stage, point, times, {"fold": [changes]})
         counts = await restarted(stage, changes, [], reconcile=True)
@@ -88,8 +86,8 @@ async def compaction(directory: Path, point: str, times: int) -> None:
 
 @pytest.mark.timeout(180)
 async def test_killed_at_every_point(tmp_path: Path) -> None:
-    points = [one_point(tmp_path / f"point_{number}", *at) for number, at in enumerate(POINTS.items())]
-    deletions = [compaction(tmp_path / f"keys_{times}", "publisher: written, not noted", times) for times in (2, 3)]
+    points = [one_point(tmp_path / f"point_{number}.db", *at) for number, at in enumerate(POINTS.items())]
+    deletions = [compaction(tmp_path / f"keys_{times}.db", "publisher: written, not noted", times) for times in (2, 3)]
     await asyncio.gather(*points, *deletions)
 
 

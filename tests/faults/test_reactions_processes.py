@@ -19,7 +19,7 @@ STUB = StubSettings.model_validate({"limits": {"members_per_community": 100_000}
 async def test_many_people_react_through_four_processes(postgres_url: str) -> None:
     async with staged(PEOPLE, postgres_url, stub=STUB) as stage:
         chosen = {user: EMOJI[number % len(EMOJI)] for number, user in enumerate(stage.people)}
-        first = {user: "👎" for user in stage.people[:100]}  # replaced below: one reaction a person
+        first = dict.fromkeys(stage.people[:100], "👎")  # replaced below: one reaction a person
         shares = [list(chosen.items())[number::PROCESSES] for number in range(PROCESSES)]
         jobs = [
             stage.process(react=[*((user, first[user]) for user, _ in share if user in first), *share])
