@@ -44,6 +44,9 @@ Work = Callable[[list[UserId], Found], Awaitable[None]]
 """Deals with one batch of different people. Whoever has no outcome at its end, or when it raises, has failed."""
 
 
+UNNAMED = "the service's answer does not name this person"
+
+
 @dataclass(frozen=True, slots=True)
 class BulkTerms:
     """How bulk calls are made: so many batches at once, and so many seconds without an answer before one ends."""
@@ -139,7 +142,7 @@ async def _deal(batch: Sequence[UserId], work: Work, patience: Patience) -> _Dea
     people = list(dict.fromkeys(batch))
     found: Found = {}
     end: ChannelAdapterError | None = None
-    reason = "the service's answer does not name this person"
+    reason = UNNAMED
     try:
         await work(people, found)
     except ChannelAdapterError as error:

@@ -7,7 +7,7 @@ from channel_adapter.domain.subscription import OutcomeKind
 from channel_adapter.errors import ChannelAdapterError
 from channel_adapter.mapping.subscription_member import ADD_OUTCOMES
 from channel_adapter.services.accounts import Accounts
-from channel_adapter.services.bulk import TRANSIENT, BatchSize, Found, everybody
+from channel_adapter.services.bulk import TRANSIENT, UNNAMED, BatchSize, Found, everybody
 from channel_adapter.services.gateway import Caller
 from channel_adapter.services.roles import roles_in
 from channel_adapter.tencent import codes
@@ -148,13 +148,19 @@ class _Batch:
     async def _read_results(self, users: list[UserId], reply: members.AddGroupMemberReply) -> None:
         """`Result` 0 hides the reason: an unknown account, or the app's webhook [docS 1621]."""
         results = {item.member_account: item.result for item in reply.member_list}
+        rest: list[UserId] = []
         for user in users:
-            result = results.get(user, members.RESULT_FAILED)
-            if result in ADD_OUTCOMES:
-                self._settle([user], ADD_OUTCOMES[result])
-            elif result != members.RESULT_FAILED:
-                self._settle([user], OutcomeKind.FAILED, f"the service answered Result {result}, which no page lists")
-        rest = [user for user in users if user not in self._found]
+            match results.get(user):
+                case None:
+                    self._settle([user], OutcomeKind.FAILED, UNNAMED)
+                case members.RESULT_FAILED:
+                    rest.append(user)
+                case result if result in ADD_OUTCOMES:
+                    self._settle([user], ADD_OUTCOMES[result])
+                case result:
+                    self._settle(
+                        [user], OutcomeKind.FAILED, f"the service answered Result {result}, which is not known"
+                    )
         if not rest:
             return
         known = await self._joining.accounts.check(rest)

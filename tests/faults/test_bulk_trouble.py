@@ -237,3 +237,42 @@ async def test_a_service_that_is_gone_ends_the_call_though_the_stream_would_not(
         assert len(ended.value.outcomes) >= 160
         assert set(ended.value.outcomes.counts) == {OutcomeKind.FAILED}
         assert taken < 500
+
+
+def result(user: str, number: int) -> dict[str, object]:
+    return {"Member_Account": user, "Result": number}
+
+
+async def test_every_result_has_its_outcome_and_an_unknown_one_is_told_as_it_is() -> None:
+    results = [result(user, number) for user, number in zip(PEOPLE, [1, 2, 3, 4, 7, 0], strict=False)]
+    async with opened() as (adapter, server):
+        channel = await channel_on(adapter)
+        server.faults.replace([Fault(command="add_group_member", extra={"MemberList": results})])
+        outcomes = await adapter.subscriptions.subscribe(channel, PEOPLE[:7])
+        assert [outcome.kind for outcome in outcomes] == [
+            OutcomeKind.ADDED, OutcomeKind.ALREADY, OutcomeKind.PENDING, OutcomeKind.TOO_MANY_CHANNELS,
+            OutcomeKind.FAILED, OutcomeKind.REFUSED, OutcomeKind.FAILED,
+        ]  # fmt: skip
+        reasons = [outcome.reason for outcome in outcomes]
+        assert "Result 7" in reasons[4]
+        assert "does not name" in reasons[6]
+        assert not outcomes.complete
+
+
+@pytest.mark.parametrize("refused", [Fault(code=10019), Fault(extra={"MemberList": [result("stranger", 0)]})])
+async def test_an_account_that_stays_unknown_is_imported_once(refused: Fault) -> None:
+    unknown = {"UserID": "stranger", "ResultCode": 0, "ResultInfo": "", "AccountStatus": "NotImported"}
+    async with opened() as (adapter, server):
+        channel = await channel_on(adapter)
+        server.faults.replace(
+            [
+                refused.model_copy(update={"command": "add_group_member"}),
+                Fault(command="account_check", extra={"ResultItem": [unknown]}),
+            ]
+        )
+        async with asyncio.timeout(10):
+            outcomes = await adapter.subscriptions.subscribe(channel, ["stranger"], import_missing=True)
+        assert [(each.kind, each.reason) for each in outcomes] == [
+            (OutcomeKind.NOT_FOUND, "it was imported and is still not known")
+        ]
+        assert server.log.count("multiaccount_import") == 2  # one of them by the test
