@@ -95,8 +95,8 @@ def _lost(loss: Loss, text: str, target: Target) -> LostText | None:
     try:
         _check(loss, text, target)
     except InvalidError as wrong:
-        if wrong.limit is None:
-            raise
+        if wrong.limit is None or wrong.size is None or wrong.size <= wrong.limit:
+            raise  # not too long, but wrong
         limit = wrong.limit
     else:
         return None

@@ -1,0 +1,365 @@
+"""Plans: what is in them, what makes them wrong, and that the same input gives the same bytes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from channel_adapter.errors import ConfigurationError, ConflictError, InvalidError, NotFoundError
+from channel_adapter.migration import plan_file
+from channel_adapter.migration.calls import Pace
+from channel_adapter.migration.inventory import Found, Inventory, PeopleTally, PostTally, TakenId
+from channel_adapter.migration.make_plan import Wishes, make_plan
+from channel_adapter.migration.plan import Plan, SourceKind, SourceSpec, TargetState, changes
+from channel_adapter.migration.planning import Options
+from channel_adapter.migration.policies import Loss, Policies, Policy
+from channel_adapter.migration.records import SourceChannel, SourcePost
+from channel_adapter.migration.sources.discover import Discovered
+from channel_adapter.migration.transform import map_post
+from channel_adapter.stub.faults import Fault
+from channel_adapter.tencent.catalog import IMPORT_GROUP_MEMBER
+from tests.migration import worlds
+from tests.migration.conftest import Stage, stage
+from tests.migration.test_transform import BARE, TARGET
+from tests.migration.worlds import Size
+
+SPEC = SourceSpec(kind=SourceKind.ACCOUNTS, accounts=("@TOA#_a",))
+
+
+def wishes(*policies: str, **more: Any) -> Wishes:
+    values: dict[str, Any] = {"sdkappid": 1, "target": TARGET, "policies": Policies.parse(policies)}
+    return Wishes(**values | more)
+
+
+def channel(**fields: Any) -> SourceChannel:
+    values: dict[str, Any] = {"id": "@TOA#_a", "owner": "ann", "name": "A", "created_at": 1_700_000_000}
+    return SourceChannel(**values | fields)
+
+
+def inventory(*channels: SourceChannel, taken: dict[str, TakenId] | None = None, **more: Any) -> Inventory:
+    found = tuple(Found(each, PostTally()) for each in channels or (channel(),))
+    values: dict[str, Any] = {
+        "spec": SPEC,
+        "found": found,
+        "taken": taken or {},
+        "accounts": {"ann": True, "ben": True},
+    }
+    return Inventory(**values | more)
+
+
+async def plan_of(at: Stage, options: Options | None = None, before: Plan | None = None, *ids: str) -> Plan:
+    """A plan of these accounts, or of all; losses are cut unless options say otherwise."""
+    accounts = ids or tuple(at.moving.ids)
+    renamed = worlds.RENAMED if worlds.TAKEN in accounts else {}
+    wanted = options or Options(policies=Policies.parse(["all=cut"]), renamed=renamed)
+    async with at.adapter.migration.accounts_source(Discovered(accounts)) as source:
+        return await at.adapter.migration.plan(source, wanted, before=before)
+
+
+async def test_the_same_input_gives_the_same_bytes_and_they_read_back(tmp_path: Path) -> None:
+    async with stage(Size(40, 24)) as at:
+        first, second = await plan_of(at), await plan_of(at)
+        assert plan_file.to_json(first) == plan_file.to_json(second)
+        path = tmp_path / "plan.json"
+        plan_file.write_plan(path, first)
+        assert plan_file.read_plan(path) == first
+        assert first.ready
+        at.server.world.state.subscribe(at.server.world.state.official[worlds.EMPTY], "reader_000001", 1_700_000_000)
+        assert (await plan_of(at)).fingerprint != first.fingerprint
+
+
+async def test_planning_writes_nothing() -> None:
+    async with stage(Size(40, 24)) as at:
+        before = at.server.world.dump()
+        await plan_of(at)
+        assert at.server.world.dump() == before
+
+
+async def test_a_plan_counts_what_there_is() -> None:
+    async with stage(Size(120, 60)) as at:
+        plan = await plan_of(at)
+        state = at.server.world.state
+        for planned in plan.channels:
+            account = state.official[planned.source.id]
+            posts = planned.source.posts
+            assert planned.source.people.subscribers == len(account.subscribers)
+            assert posts.reachable + posts.recalled + posts.expired == len(list(account.log))
+            assert planned.target.created_at == account.create_time
+            assert planned.target.owner == account.owner
+        gone = plan.channel(worlds.GONE)
+        assert gone is not None
+        assert (gone.source.posts.recalled, gone.source.posts.expired) == (4, 5)
+        same = plan.channel(worlds.SAME_SECOND)
+        assert same is not None
+        assert same.source.posts.moved_in_time > 5
+        lost = {loss.loss: loss for loss in (plan.channel(worlds.LIMITS) or gone).losses}
+        assert (lost[Loss.NAME].size, lost[Loss.NAME].limit, lost[Loss.NAME].kept) == (150, 100, worlds.LONG_NAME[:33])
+        assert lost[Loss.POST_SIZE].posts == (f"2_1_{_time_of(at, worlds.LIMITS, 2)}",)
+        assert plan.channel(worlds.GENERATED) is not None
+        assert (plan.channel(worlds.TAKEN) or gone).target.id == "@TGS#_taken_by_us"
+
+
+def _time_of(at: Stage, account: str, seq: int) -> int:
+    message = at.server.world.state.official[account].log.get(seq)
+    assert message is not None
+    return message.time
+
+
+async def test_without_a_policy_every_loss_is_refused_and_named() -> None:
+    async with stage(Size(20, 12), ids=(worlds.LIMITS, worlds.TEXTS)) as at:
+        plan = await plan_of(at, Options())
+        assert not plan.ready
+        assert [(each.source.id, loss.loss) for each, loss in plan.losses() if loss.refused] == [
+            (worlds.LIMITS, Loss.NAME), (worlds.LIMITS, Loss.POST_SIZE),
+        ]  # fmt: skip
+        assert (await plan_of(at, Options(), None, worlds.TEXTS)).ready
+
+
+async def test_people_are_read_where_that_is_wanted() -> None:
+    async with stage(Size(40, 3), ids=(worlds.FLAGS,)) as at:
+        guessed = (await plan_of(at)).channels[0]
+        assert (guessed.source.people.read, guessed.source.people.not_default) == (False, None)
+        options = Options(read_people=True)
+        known = await plan_of(at, options)
+        people = known.channels[0].source.people
+        assert (people.read, people.not_default, people.with_data) == (True, 20, 6)
+        assert [(loss.loss, loss.count) for loss in known.channels[0].losses] == [(Loss.SUBSCRIBER_DATA, 6)]
+        assert not known.ready
+
+
+async def test_an_id_that_a_strangers_group_has_is_a_problem_until_it_is_renamed() -> None:
+    async with stage(Size(10, 3), ids=(worlds.TAKEN,)) as at:
+        plan = await plan_of(at, Options(policies=Policies.parse(["all=cut"])))
+        [(_, problem)] = plan.problems()
+        assert 'taken by a group that is no channel, "Somebody else\'s"' in problem.message
+        assert plan.channels[0].target.state is TargetState.STRANGER
+        assert not plan.ready
+        assert (await plan_of(at)).ready
+        await at.adapter.channels.create(slug="taken_by_us", name="Ours", owner=worlds.OWNER)
+        [(_, problem)] = (await plan_of(at)).problems()
+        assert "taken by a channel that no migration made, 'Ours'" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("taken", "problem"),
+    [
+        (TakenId(TargetState.FREE), ""),
+        (TakenId(TargetState.OURS, "m"), ""),
+        (TakenId(TargetState.STRANGER, "Chat"), "by a group that is no channel, 'Chat'"),
+        (TakenId(TargetState.CHANNEL, "News"), "by a channel that no migration made, 'News'"),
+        (TakenId(TargetState.OTHER_MIGRATION, "m2"), "by migration m2"),
+    ],
+)
+def test_what_stands_at_the_target_decides(taken: TakenId, problem: str) -> None:
+    plan = make_plan(inventory(taken={"@TGS#_a": taken}), wishes())
+    assert [each.message for _, each in plan.problems()] == (
+        [f"@TGS#_a is taken {problem}; move @TOA#_a elsewhere with --rename"] if problem else []
+    )
+    assert plan.ready == (not problem)
+
+
+@pytest.mark.parametrize(
+    ("fields", "more", "field"),
+    [
+        ({"id": "@TOA#_@TGS#x"}, {}, "id"),
+        ({"owner": "ghost"}, {}, "owner"),
+        ({"admins": ("ann", "ghost")}, {}, "owner"),
+        ({"subscriber_count": 100_000}, {}, "subscribers"),
+        ({"subscriber_count": 100}, {"member_cap": 100}, "subscribers"),
+        ({"subscriber_count": 50, "max_subscribers": 50}, {}, "subscribers"),
+        ({"max_subscribers": 200_000}, {}, "max_subscribers"),
+        ({"name": "   "}, {}, "name"),
+    ],
+)  # fmt: skip
+def test_what_no_policy_can_help_is_a_problem(fields: dict[str, Any], more: dict[str, Any], field: str) -> None:
+    plan = make_plan(inventory(channel(**fields)), wishes("all=cut", **more))
+    assert [each.field for _, each in plan.problems()] == [field]
+    assert not plan.ready
+    assert make_plan(inventory(channel(subscriber_count=99_999)), wishes()).ready
+    assert make_plan(inventory(channel(subscriber_count=500_000)), wishes(member_cap=1_000_000)).ready
+
+
+def test_two_channels_that_would_meet_are_a_problem_of_both() -> None:
+    found = inventory(channel(id="a"), channel(id="@TOA#_a"), channel(id="b"))
+    plan = make_plan(found, wishes())
+    assert [each.source.id for each, _ in plan.problems()] == ["a", "@TOA#_a"]
+    assert make_plan(found, wishes(renamed={"a": "c"})).ready
+    with pytest.raises(InvalidError, match="'d' is not in the source"):
+        make_plan(found, wishes(renamed={"d": "e"}))
+
+
+def test_policies_decide_about_a_loss_and_the_tag_tells_what_is_kept() -> None:
+    long = channel(name="n" * 101, organization="o" * 600)
+    for words, ready, kept in (
+        ((), False, ()),
+        (("all=cut",), True, ()),
+        (("all=cut", "name=store"), True, ("name",)),
+        (("all=store",), True, ("name", "organization")),
+        (("name=cut",), False, ()),
+    ):
+        plan = make_plan(inventory(long), wishes(*words))
+        target = plan.channels[0].target
+        assert (plan.ready, target.kept) == (ready, kept)
+        assert target.name == "n" * 100
+        assert target.tag(plan.migration).kept == kept
+
+
+def test_only_the_keys_that_are_there_can_be_used() -> None:
+    plan = make_plan(inventory(channel(organization="Port", custom_data="x")), wishes("all=cut", target=BARE))
+    lost = {loss.loss: loss for loss in plan.channels[0].losses}
+    assert (lost[Loss.ORGANIZATION].limit, lost[Loss.CUSTOM_DATA].limit) == (0, 0)
+    assert plan.limits.target() == BARE
+    assert plan.chosen.of(Loss.NAME) is Policy.CUT
+
+
+def test_a_migration_has_an_id_of_its_app_and_accounts() -> None:
+    one, two = channel(), channel(id="@TOA#_b")
+    first = make_plan(inventory(one, two), wishes()).migration
+    assert make_plan(inventory(two, one), wishes("all=cut")).migration == first
+    assert make_plan(inventory(one), wishes()).migration != first
+    assert make_plan(inventory(one, two), wishes(sdkappid=2)).migration != first
+    assert make_plan(inventory(one), wishes(migration="spring")).migration == "spring"
+    with pytest.raises(InvalidError):
+        make_plan(inventory(one), wishes(migration="a b"))
+
+
+def test_a_channel_of_unknown_age_is_born_before_anything_in_it() -> None:
+    posts, people = PostTally(), PeopleTally()
+    post = SourcePost("p", 1, 1_700_000_500, tuple(worlds.carried(1)[0]))
+    posts.add(post, map_post(post, TARGET))
+    people.earliest = 1_700_000_300
+    young = channel(created_at=0)
+    assert make_plan(inventory(found=(Found(young, posts, people),)), wishes()).channels[0].target.created_at == (
+        1_700_000_299
+    )
+    assert make_plan(inventory(young), wishes()).channels[0].target.created_at is None
+
+
+def test_calls_and_seconds_follow_the_limits() -> None:
+    plan = make_plan(inventory(channel(subscriber_count=99_999)), wishes())
+    [row] = [row for row in plan.calls if row.command == IMPORT_GROUP_MEMBER.path]
+    assert (row.calls, row.per_call, row.per_second, row.seconds) == (5_000, 20, 200.0, 25.0)
+    assert plan.seconds >= 25 + 5
+    pace = Pace(300, {IMPORT_GROUP_MEMBER.path: 400.0})
+    [row] = [
+        row for row in make_plan(inventory(channel(subscriber_count=99_999)), wishes(pace=pace)).calls
+        if row.command == IMPORT_GROUP_MEMBER.path
+    ]  # fmt: skip
+    assert (row.calls, row.seconds) == (334, 0.8)
+
+
+async def test_the_calls_of_a_plan_are_those_that_reading_takes() -> None:
+    async with stage(Size(450, 90)) as at:
+        at.server.log.clear()
+        plan = await plan_of(at)
+        for row in plan.calls:
+            command = row.command.partition("/")[2]
+            if row.stage == "move" and command in ("get_official_account_info", "official_account_msg_get_simple"):
+                assert row.calls == at.server.log.count(command)
+
+
+async def test_a_source_that_has_become_empty_is_an_error_and_no_plan() -> None:
+    async with stage(Size(20, 12), ids=(worlds.FULL, worlds.BUSY)) as at:
+        before = await plan_of(at)
+        account = at.server.world.state.official[worlds.FULL]
+        for user in list(account.subscribers):
+            at.server.world.state.unsubscribe(account, user)
+        with pytest.raises(ConflictError, match=f"{worlds.FULL} had 20 subscribers"):
+            await plan_of(at, None, before)
+        assert (await plan_of(at)).channels[0].source.people.subscribers == 0
+
+
+async def test_an_account_that_has_vanished_is_an_error_and_no_plan() -> None:
+    async with stage(Size(20, 12), ids=(worlds.FULL, worlds.BUSY)) as at:
+        at.server.world.state.destroy_official(at.server.world.state.official[worlds.BUSY])
+        with pytest.raises(NotFoundError, match=worlds.BUSY):
+            await plan_of(at, None, None, worlds.FULL, worlds.BUSY)
+
+
+async def test_a_failing_source_is_an_error_and_no_plan() -> None:
+    async with stage(Size(20, 12), ids=(worlds.BUSY,), total_seconds=1.0) as at:
+        at.server.faults.replace([Fault(command="official_account_msg_get_simple", nth=(1,), code=10010)])
+        with pytest.raises(NotFoundError):
+            await plan_of(at)
+
+
+@pytest.mark.parametrize(
+    ("stub", "fault", "words"),
+    [
+        ({"app": {"community": False}}, None, "Communit"),
+        ({"app": {"official_accounts": False}}, None, "official account"),
+        ({}, Fault(command="import_group_msg", code=10007), "may not import"),
+        ({}, Fault(command="import_group_msg", code=10026), "command"),
+    ],
+)
+async def test_an_edition_that_cannot_is_told_before_anything(
+    stub: dict[str, Any], fault: Fault | None, words: str
+) -> None:
+    async with stage(Size(5, 3), ids=(worlds.FULL,), stub=stub) as at:
+        at.server.faults.replace([fault] if fault else [])
+        with pytest.raises(ConfigurationError, match=words):
+            await plan_of(at)
+
+
+async def test_store_needs_a_database(database: str) -> None:
+    options = Options(policies=Policies.parse(["all=store"]))
+    async with stage(Size(5, 3), ids=(worlds.TEXTS,)) as at:
+        with pytest.raises(ConfigurationError) as refusal:
+            await plan_of(at, options)
+        assert refusal.value.field == "database_url"
+    async with stage(Size(5, 3), ids=(worlds.TEXTS,), database_url=database) as at:
+        assert (await plan_of(at, options)).ready
+
+
+def test_changes_tell_what_the_source_did_since() -> None:
+    plan = make_plan(inventory(channel(), channel(id="@TOA#_b"), channel(id="@TOA#_c")), wishes())
+    now = {"@TOA#_a": channel(name="B", subscriber_count=5), "@TOA#_b": channel(id="@TOA#_b")}
+    found = changes(plan, now)
+    assert [(each.channel, each.field, each.serious) for each in found] == [
+        ("@TOA#_a", "name", True), ("@TOA#_a", "subscribers", False), ("@TOA#_c", "channel", True),
+    ]  # fmt: skip
+    assert str(found[0]) == "@TOA#_a: name was 'A', is 'B'"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (b"{", "is no JSON"),
+        (b"[]", "is no plan of a migration"),
+        (b'{"format": "other"}', "is no plan of a migration"),
+        ({"version": 2}, "version 2; this program reads 1"),
+        ({"sdkappid": "x"}, "sdkappid"),
+        ({"colour": "red"}, "colour"),
+        ({"channels": [{"source": {}}]}, "channels.0.source.id"),
+    ],
+)
+def test_a_file_that_is_no_plan_is_refused_with_the_reason(change: bytes | dict[str, Any], words: str) -> None:
+    text = change
+    if isinstance(change, dict):
+        text = json.dumps(json.loads(plan_file.to_json(make_plan(inventory(), wishes()))) | change).encode()
+    assert isinstance(text, bytes)
+    with pytest.raises(InvalidError, match=words):
+        plan_file.from_json(text, "plan.json")
+
+
+def test_a_plan_of_another_app_is_refused() -> None:
+    plan = make_plan(inventory(), wishes())
+    plan_file.check_app(plan, 1, "plan.json")
+    with pytest.raises(InvalidError, match="for app 1; the settings name 2"):
+        plan_file.check_app(plan, 2, "plan.json")
+
+
+def test_a_full_disk_leaves_the_plan_that_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    path.write_bytes(b"before")
+
+    def half() -> None:
+        with plan_file.whole_file(path) as file:
+            file.write(b"half")
+            raise OSError(28, "No space left on device", str(path))
+
+    with pytest.raises(OSError, match="No space left"):
+        half()
+    assert path.read_bytes() == b"before"
+    assert list(tmp_path.iterdir()) == [path]
