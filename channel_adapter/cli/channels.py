@@ -7,9 +7,13 @@ import typer
 
 from channel_adapter.cli.command import Run, command, group
 from channel_adapter.cli.exits import Exit, UsageError
-from channel_adapter.cli.sources import read_text
+from channel_adapter.cli.sources import interruptible, read_text
+from channel_adapter.cli.words import counted
+from channel_adapter.errors import NotFoundError
+from channel_adapter.mapping.ids import channel_id
 
 if TYPE_CHECKING:
+    from channel_adapter.adapter import ChannelAdapter
     from channel_adapter.domain.channel import Channel
 
 app = group("channels")
@@ -136,17 +140,24 @@ async def delete(
     channels are refused.
     """
     async with run.adapter() as adapter:
-        if not yes and sys.stdin.isatty():
-            found = await adapter.channels.get(channel)
-            if not typer.confirm(
-                f"Delete {found.name} with {found.subscriber_count:,} subscribers for good?", err=True
-            ):
-                run.output.note("nothing was deleted")
-                return Exit.REFUSED
+        if not yes and sys.stdin.isatty() and not await _agreed(adapter, channel):
+            run.output.note("nothing was deleted")
+            return Exit.REFUSED
         deleted = await adapter.channels.delete(channel)
     sentence = f"{channel} is deleted" if deleted else f"{channel} was gone already"
-    run.output.one({"channel": channel, "deleted": deleted}, sentence)
+    run.output.one({"channel": channel_id(channel), "deleted": deleted}, sentence)
     return Exit.DONE
+
+
+async def _agreed(adapter: "ChannelAdapter", channel: str) -> bool:
+    """Does the person at the terminal mean it? Nobody is asked about a channel that is gone."""
+    try:
+        found = await adapter.channels.get(channel)
+    except NotFoundError:
+        return True
+    people = counted(found.subscriber_count, "subscriber")
+    with interruptible():
+        return typer.confirm(f"Delete {found.name} with {people} for good?", err=True)
 
 
 def _custom(text: str | None, file: str | None) -> str | None:

@@ -16,6 +16,7 @@ from channel_adapter.cli.feed import Feed, read_feed
 from channel_adapter.cli.people import BrokenLine, Person, read_people
 from channel_adapter.cli.readback import Differs, Recorder, Step
 from channel_adapter.cli.sources import opened, read_all
+from channel_adapter.cli.words import counted
 from channel_adapter.domain.ids import UserId
 
 if TYPE_CHECKING:
@@ -64,12 +65,13 @@ async def demo(
     if run.output.json:
         run.output.one(report.document())
     elif report.differences:
-        run.output.line(f"{len(report.differences)} of {report.read_backs} read-backs differ:")
+        run.output.line(f"{len(report.differences)} of {counted(report.read_backs, 'read-back')} differ:")
         for difference in report.differences:
             run.output.line(f"  {difference}")
     else:
         run.output.line(
-            f"all {report.read_backs} read-backs agree: {len(report.steps)} steps, {report.calls} calls,"
+            f"all {counted(report.read_backs, 'read-back')} agree: {counted(len(report.steps), 'step')},"
+            f" {counted(report.calls, 'call')},"
             f" {report.seconds:.1f} s"
         )
     return Exit.REFUSED if report.differences else Exit.DONE
@@ -91,7 +93,7 @@ async def _perform(run: Run, recorder: Recorder, feed: Feed, people: list[UserId
     async with StubServer(StubSettings.read({"app": {"group_fields": keys}})) as server:
         if not run.output.json:
             run.output.line(f"A stub of the service listens on {server.url}, as app {server.sdkappid}.\n")
-        run.so_far = lambda: f"{len(recorder.report.steps)} steps were done"
+        run.so_far = lambda: f"{counted(len(recorder.report.steps), 'step')} done"
         async with ChannelAdapter.open(_settings(server), observer=observe) as adapter:
             try:
                 await Demo(adapter, recorder, run.output.progress, feed, people).run()
@@ -120,7 +122,7 @@ def _tell(run: Run, number: int, step: Step) -> None:
     calls = ", ".join(f"{each.count} x {each.command.rpartition('/')[2]}" for each in step.calls)
     run.output.line(f"{number:>2}. {step.title}")
     run.output.line(f"    {step.result}" if not step.differences else f"    DIFFERS: {'; '.join(step.differences)}")
-    run.output.line(f"    {step.read_backs} read-backs; {calls}; {step.seconds:.2f} s\n")
+    run.output.line(f"    {counted(step.read_backs, 'read-back')}; {calls}; {step.seconds:.2f} s\n")
 
 
 def _read_feed(name: str | None) -> Feed:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypedDict
 from channel_adapter.cli.feed import Feed
 from channel_adapter.cli.feed_import import EntryState, FeedImport
 from channel_adapter.cli.readback import Recorder
+from channel_adapter.cli.words import counted
 from channel_adapter.domain import post as p
 from channel_adapter.domain.ids import UserId
 from channel_adapter.domain.subscription import Outcome, OutcomeKind, Role
@@ -142,7 +143,7 @@ class Demo:
                     progress.advance()
             known = await self._adapter.accounts.check([*people, OUTSIDER])
             step.same("accounts", {**dict.fromkeys(people, True), OUTSIDER: False}, known)
-            step.result = f"{len(people):,} accounts; {OUTSIDER!r} stays unknown"
+            step.result = f"{counted(len(people), 'account')}; {OUTSIDER!r} stays unknown"
 
     async def _ordinary(self) -> None:
         with self._recorder.step("Create Communities that are no channels") as step:
@@ -162,7 +163,7 @@ class Demo:
             read = await self._adapter.channels.get(SLUG)
             for name, text in {**wrote, "slug": SLUG, "owner": OWNER, "complete": True}.items():
                 step.same(name, text, getattr(read, name))
-            sizes = ", ".join(f"{name} {len(str(text).encode()):,} bytes" for name, text in wrote.items())
+            sizes = ", ".join(f"{name} {counted(len(str(text).encode()), 'byte')}" for name, text in wrote.items())
             step.result = f"{read.id}: {sizes}"
 
     async def _subscribe(self) -> None:
@@ -177,7 +178,7 @@ class Demo:
             step.same("subscribers", sorted(self._people), sorted(row.user for row in read))
             step.same("roles", {Role.SUBSCRIBER}, {row.role for row in read})
             step.same("count", len(self._people), await self._adapter.subscriptions.count(SLUG))
-            step.result = f"{len(outcomes):,} people added, {len(read):,} read back"
+            step.result = f"{counted(len(outcomes), 'person', 'people')} added, {len(read):,} read back"
 
     async def _subscribe_again(self) -> None:
         some = [*self._people[:5], OUTSIDER]
@@ -194,7 +195,7 @@ class Demo:
             counts = await self._import_feed()
             step.same("entries", len(self._feed.entries), counts[EntryState.PUBLISHED])
             shortened = sum(entry.shortened for entry in self._feed.entries)
-            step.result = f"{len(self._feed.entries)} entries, {shortened} of them shortened"
+            step.result = f"{counted(len(self._feed.entries), 'entry', 'entries')}, {shortened} of them shortened"
 
     async def _publish_kinds(self) -> None:
         with self._recorder.step("Publish one post of every other kind") as step:
@@ -209,7 +210,7 @@ class Demo:
             for wrote, found in zip(self._written, read, strict=False):
                 step.same(f"post {wrote.ref.seq}", wrote, found)
             parts = sum(len(post.parts) for post in read)
-            step.result = f"{len(read)} posts with {parts} parts, each as it was written"
+            step.result = f"{counted(len(read), 'post')} with {counted(parts, 'part')}, each as it was written"
 
     async def _list_mine(self) -> None:
         person = self._people[0]
@@ -222,7 +223,8 @@ class Demo:
             step.same("roles", {Role.SUBSCRIBER}, {each.role for each in mine})
             joined = await self._joined()
             step.same("joined Communities", len(ORDINARY) + 2, joined)
-            step.result = f"{joined} joined Communities, {len(mine)} of them channels: {', '.join(sorted(slugs))}"
+            among = counted(joined, "joined Community", "joined Communities")
+            step.result = f"{among}, {len(mine)} of them channels: {', '.join(sorted(slugs))}"
 
     async def _unsubscribe(self) -> None:
         with self._recorder.step("Unsubscribe the last ones in the file") as step:
@@ -233,7 +235,7 @@ class Demo:
             step.same("subscribed", {user: user not in wanted for user in self._people}, left)
             remaining = await self._adapter.subscriptions.count(SLUG)
             step.same("count", len(self._people) - len(self._leavers), remaining)
-            step.result = f"{len(self._leavers)} people removed, {remaining:,} remain"
+            step.result = f"{counted(len(self._leavers), 'person', 'people')} removed, {remaining:,} left"
 
     async def _edit(self) -> None:
         with self._recorder.step("Edit a post") as step:

@@ -14,7 +14,9 @@ from channel_adapter.cli.exits import Exit, UsageError
 from channel_adapter.cli.feed import EXCERPT_BYTES, Feed, read_feed
 from channel_adapter.cli.feed_import import EntryState, FeedImport, Imported
 from channel_adapter.cli.sources import STDIN, opened, read_all, read_text
+from channel_adapter.cli.words import counted
 from channel_adapter.domain.post import Content, Post, PostRef, PostState
+from channel_adapter.mapping.ids import channel_id
 
 if TYPE_CHECKING:
     from channel_adapter.adapter import ChannelAdapter
@@ -22,10 +24,10 @@ if TYPE_CHECKING:
 app = group("posts")
 
 _TEXT = Annotated[str, typer.Argument(metavar="[TEXT]", help="Text of the post; - for stdin.")]
-_IMAGE = Annotated[str, typer.Option(metavar="URL", help="Picture: alone, below the text, or on the article.")]
-_TITLE = Annotated[str, typer.Option(help="Makes it an article: a card with title, text, link and picture.")]
-_LINK = Annotated[str, typer.Option(metavar="URL", help="Where the article leads.")]
-_LOCATION = Annotated[str, typer.Option(metavar="LAT,LON", help="A place in degrees; the text describes it.")]
+_IMAGE = Annotated[str | None, typer.Option(metavar="URL", help="Picture: alone, below the text, or on the article.")]
+_TITLE = Annotated[str | None, typer.Option(help="Makes it an article: a card with title, text, link and picture.")]
+_LINK = Annotated[str | None, typer.Option(metavar="URL", help="Where the article leads.")]
+_LOCATION = Annotated[str | None, typer.Option(metavar="LAT,LON", help="A place in degrees; the text describes it.")]
 _CONTENT = Annotated[
     str | None,
     typer.Option(metavar="JSON", help='Any kind, as posts show --json prints parts: {"kind": "face", "index": 3}.'),
@@ -41,10 +43,10 @@ async def publish(
     run: Run,
     channel: ChannelArgument,
     text: _TEXT = "",
-    image: _IMAGE = "",
-    title: _TITLE = "",
-    link: _LINK = "",
-    location: _LOCATION = "",
+    image: _IMAGE = None,
+    title: _TITLE = None,
+    link: _LINK = None,
+    location: _LOCATION = None,
     content: _CONTENT = None,
     author: _AUTHOR = None,
     idempotency_key: Annotated[str | None, typer.Option(help="Repeating with the same key posts once.")] = None,
@@ -99,10 +101,10 @@ async def edit(
     channel: ChannelArgument,
     seq: _SEQ,
     text: _TEXT = "",
-    image: _IMAGE = "",
-    title: _TITLE = "",
-    link: _LINK = "",
-    location: _LOCATION = "",
+    image: _IMAGE = None,
+    title: _TITLE = None,
+    link: _LINK = None,
+    location: _LOCATION = None,
     content: _CONTENT = None,
 ) -> None:
     """Replace what a post says; its number, author and time stay."""
@@ -183,7 +185,7 @@ def _date(text: str | None) -> datetime | None:
 
 async def _run_import(run: Run, job: FeedImport, feed: Feed, channel: str, *, dry_run: bool, limit: int | None) -> None:
     run.so_far = lambda: _summary(job, feed) if job.counts else ""
-    report = run.output.report("entries", {"channel": channel, "feed": feed.title})
+    report = run.output.report("entries", {"channel": channel_id(channel), "feed": feed.title})
     rows: list[Imported] = []
     complete = False
     try:
@@ -221,18 +223,21 @@ def _summary(job: FeedImport, feed: Feed) -> str:
     parts = [f"{count:,} {state.value}" for state, count in job.counts.items()]
     if feed.repeated:
         parts.append(f"{len(feed.repeated):,} repeated in the feed")
-    return f"{len(feed.entries):,} entries: {', '.join(parts) or 'nothing to do'}"
+    return f"{counted(len(feed.entries), 'entry', 'entries')}: {', '.join(parts) or 'nothing to do'}"
 
 
 def _content(
-    text: str, image: str, title: str, link: str, location: str, content: str | None
+    text: str, image: str | None, title: str | None, link: str | None, location: str | None, content: str | None
 ) -> Content | list[Content]:
+    for name, value in (("image", image), ("title", title), ("link", link), ("location", location)):
+        if value == "":
+            raise UsageError(f"--{name} is empty; leave it out", field=name)
     if content is not None:
         if any((text, image, title, link, location)):
             raise UsageError("--content stands alone, without text and the other options", field="content")
         return from_json(content)
     said = read_text(STDIN, "text") if text == STDIN else text
-    return from_options(said, image, title, link, location)
+    return from_options(said, image or "", title or "", link or "", location or "")
 
 
 async def _ref(adapter: "ChannelAdapter", channel: str, seq: int) -> PostRef:

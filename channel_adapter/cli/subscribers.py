@@ -1,6 +1,6 @@
 """`subscribers`: add, remove, list, import, check, follow, unfollow, mute, unmute."""
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,8 +14,10 @@ from channel_adapter.cli.outcomes import list_channel_outcomes, list_outcomes
 from channel_adapter.cli.people import BrokenLine, Person, read_people
 from channel_adapter.cli.progress import Progress
 from channel_adapter.cli.sources import STDIN, count_lines, opened, without_blocking
+from channel_adapter.cli.words import counted
 from channel_adapter.domain.filing import FilingKind
 from channel_adapter.domain.subscription import Notifications, Outcome, OutcomeKind
+from channel_adapter.mapping.ids import channel_id
 
 if TYPE_CHECKING:
     from channel_adapter.services.bulk import Bulk
@@ -116,7 +118,15 @@ async def list_subscribers(
                 listing.add(row, row.user, row.role, row.since, row.notifications)
                 progress.advance()
                 if listing.count == limit:
+                    run.output.note(_stopped(listing.count, rows.cursor))
                     break
+
+
+def _stopped(count: int, cursor: str | None) -> str:
+    """What to say of a list that was cut at the limit; "" is the cursor of the first page."""
+    if not cursor:
+        return f"stopped after {count:,}; there may be more"
+    return f"stopped after {count:,}; --cursor {cursor} goes on, perhaps with some that were listed"
 
 
 def _resume(cursor: str | None) -> str:
@@ -156,11 +166,11 @@ async def import_file(
     Starting again after an interruption is harmless.
     """
     with opened(file) as source:
-        found = read_people(source, heading=heading)
+        found = read_people(source, heading=heading, remark=run.output.note)
         total = None if file == STDIN else count_lines(file)
         async with run.adapter() as adapter:
             with run.output.progress("imported", total) as progress:
-                job = _Import(run, progress, run.output.report("problems", {"channel": channel}))
+                job = _Import(run, progress, run.output.report("problems", {"channel": channel_id(channel)}))
                 people = job.people(found, in_thread=total is None)
                 bulk = adapter.subscriptions.subscribe(channel, people, import_missing=import_missing, file=filing)
                 await job.follow(bulk)
@@ -177,7 +187,7 @@ class _Import:
     def __init__(self, run: Run, progress: Progress, report: ObjectWriter | None) -> None:
         self._progress = progress
         self._report = report
-        self._lines: dict[str, int] = {}
+        self._lines: dict[str, deque[int]] = {}
         self.counts: Counter[OutcomeKind] = Counter()
         self.filings: Counter[FilingKind] = Counter()
         self.broken = 0
@@ -193,7 +203,7 @@ class _Import:
                 self._problem(each.line, None, "broken_line", each.reason)
                 self._progress.advance()
             else:
-                self._lines[each.user] = each.line
+                self._lines.setdefault(each.user, deque()).append(each.line)
                 yield each.user
 
     async def follow(self, bulk: "Bulk") -> None:
@@ -219,8 +229,8 @@ class _Import:
         """`1,003 lines read: 998 added, 2 already, 3 broken lines`."""
         parts = [f"{count:,} {kind.value.replace('_', ' ')}" for kind, count in sorted(self.counts.items())]
         if self.broken:
-            parts.append(f"{self.broken:,} broken {'line' if self.broken == 1 else 'lines'}")
-        return f"{self.read:,} {'line' if self.read == 1 else 'lines'} read: {', '.join(parts) or 'nobody in them'}"
+            parts.append(counted(self.broken, "broken line"))
+        return f"{counted(self.read, 'line')} read: {', '.join(parts) or 'nobody in them'}"
 
     def unfiled(self) -> str:
         """`conversation groups: 1,000 filed, 9,000 left out; unread sync-all ...`, or nothing when all is well."""
@@ -230,13 +240,23 @@ class _Import:
         return f"conversation groups: {', '.join(parts)}; 'unread sync-all' with the same file does the rest"
 
     def _outcome(self, outcome: Outcome) -> None:
-        line = self._lines.pop(outcome.user, None)
+        line = self._line_of(outcome.user)
         self.counts[outcome.kind] += 1
         if outcome.filing is not None:
             self.filings[outcome.filing.kind] += 1
         self._progress.advance()
         if not outcome.done:
             self._problem(line, outcome.user, outcome.kind.value, outcome.reason)
+
+    def _line_of(self, user: str) -> int | None:
+        """Its earliest line that has no outcome yet."""
+        lines = self._lines.get(user)
+        if not lines:
+            return None
+        line = lines.popleft()
+        if not lines:
+            del self._lines[user]
+        return line
 
     def _problem(self, line: int | None, user: str | None, kind: str, reason: str) -> None:
         if self._report is not None:

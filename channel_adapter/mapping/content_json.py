@@ -7,6 +7,8 @@ from typing import Any, Final
 from channel_adapter.domain import post as p
 from channel_adapter.domain.post import Content
 from channel_adapter.errors import InvalidError
+from channel_adapter.mapping.part_types import NAMES, fits
+from channel_adapter.mapping.text import with_article
 
 KINDS: Final[Mapping[str, type[Any]]] = {
     "text": p.Text,
@@ -21,8 +23,6 @@ KINDS: Final[Mapping[str, type[Any]]] = {
     "custom": p.Custom,
 }
 
-_NAMES: Final[Mapping[Any, str]] = {str: "text", int: "whole number", float: "number"}
-
 
 def parts_of(value: Any, where: str = "content") -> list[Content]:
     """One part or an array of parts. `where` begins the errors. Raises InvalidError naming what is wrong."""
@@ -36,16 +36,17 @@ def _part(value: Any, where: str) -> Content:
     if kind is None:
         known = ", ".join(KINDS)
         raise InvalidError(f"{where}: kind {value.get('kind')!r} is not one of {known}", field="content")
+    what = with_article(value["kind"])
     given = {name: held for name, held in value.items() if name != "kind"}
     types = {field.name: field.type for field in dataclasses.fields(kind) if field.init}
     for name, held in given.items():
         expected = types.get(name)
         if expected is None:
-            raise InvalidError(f"{where}: a {value['kind']} has no {name!r}; it has {', '.join(types)}", field=name)
+            raise InvalidError(f"{where}: {what} has no {name!r}; it has {', '.join(types)}", field=name)
         if expected is p.Image:
             given[name] = _part({**held, "kind": "image"} if isinstance(held, dict) else held, where)
-        elif not _fits(held, expected):
-            raise InvalidError(f"{where}: {name} of a {value['kind']} is no {_NAMES[expected]}", field=name)
+        elif not fits(held, expected):
+            raise InvalidError(f"{where}: {name} of {what} is no {NAMES[expected]}", field=name)
     try:
         made: Content = kind(**given)
     except TypeError:
@@ -54,11 +55,5 @@ def _part(value: Any, where: str) -> Content:
             for field in dataclasses.fields(kind)
             if field.init and field.default is dataclasses.MISSING and field.name not in given
         ]
-        raise InvalidError(f"{where}: a {value['kind']} needs {', '.join(missing)}", field=missing[0]) from None
+        raise InvalidError(f"{where}: {what} needs {', '.join(missing)}", field=missing[0]) from None
     return made
-
-
-def _fits(value: object, expected: Any) -> bool:
-    if isinstance(value, bool):
-        return False
-    return isinstance(value, (int, float) if expected is float else expected)

@@ -8,6 +8,11 @@ def byte_size(text: str) -> int:
     return len(text.encode("utf-8", "surrogatepass"))
 
 
+def with_article(noun: str) -> str:
+    """`a face`, `an image`."""
+    return f"{'an' if noun[:1] in 'aeiou' else 'a'} {noun}"
+
+
 def require_text(text: object, field: str, limit: int | None = None, *, empty: bool = True) -> str:
     """`text`, if it is well-formed text of at most `limit` bytes. Raises InvalidError with field, limit and size."""
     if not isinstance(text, str):

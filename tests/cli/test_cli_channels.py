@@ -1,7 +1,11 @@
 """`channels`: create, show, list, update, delete."""
 
+import os
+import pty
+from collections.abc import Callable
+
 from tests.cli.conftest import OWNER
-from tests.cli.shell import Shell
+from tests.cli.shell import SECONDS, Shell
 
 
 def test_the_life_of_a_channel(cli: Shell) -> None:
@@ -64,3 +68,43 @@ def test_somebody_without_channels(cli: Shell) -> None:
     assert cli("channels", "list", "--user", "reader_79", "--json").json == []
     spoken = cli("channels", "list", "--user", "reader_79")
     assert (spoken.out, spoken.err) == ("", "reader_79 follows no channel\n")
+
+
+def test_a_channel_goes_by_its_id_for_machines_however_it_was_named(cli: Shell, new_channel: Callable[[], str]) -> None:
+    news = new_channel()
+    gone = cli("channels", "delete", news, "--json").json
+    assert gone == {"channel": f"@TGS#_{news}", "deleted": True}
+    feed = cli.file("f.xml", "<rss version='2.0'><channel><title>T</title></channel></rss>")
+    other = new_channel()
+    for name in (other, f"@TGS#_{other}"):
+        assert cli("posts", "import-feed", name, feed, "--json").json["channel"] == f"@TGS#_{other}"
+
+
+def on_a_terminal(cli: Shell, *words: str, answer: bytes) -> tuple[int, str]:
+    """Exit code and everything shown of a run whose stdin is a terminal."""
+    ours, theirs = pty.openpty()
+    try:
+        process = cli.start(*words, stdin=theirs)
+        os.write(ours, answer)
+        out, err = process.communicate(timeout=SECONDS)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    return process.returncode, (out + err).decode()
+
+
+def test_deleting_what_is_gone_is_the_same_on_a_terminal(cli: Shell, new_channel: Callable[[], str]) -> None:
+    assert on_a_terminal(cli, "channels", "delete", "no_such", answer=b"")[0] == 0
+    news = new_channel()
+    code, said = on_a_terminal(cli, "channels", "delete", news, answer=b"n\n")
+    assert code == 1
+    assert f"Delete News {news} with 0 subscribers for good?" in said
+    assert "nothing was deleted" in said
+    assert on_a_terminal(cli, "channels", "delete", news, answer=b"y\n")[0] == 0
+
+
+def test_more_subscribers_than_the_plan_has_and_somebody_unknown(cli: Shell) -> None:
+    words = ("channels", "create", "--slug", "big", "--name", "n", "--owner", OWNER, "--max-subscribers", "9999999")
+    assert "the app's plan has fewer" in cli(*words, code=1).err
+    unknown = cli("channels", "list", "--user", "nobody_at_all", code=1).err
+    assert unknown == "error: user 'nobody_at_all' is not an account of the app; add it first\n"

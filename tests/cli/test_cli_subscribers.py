@@ -40,7 +40,7 @@ def test_a_file_with_every_kind_of_line(cli: Shell, new_channel: Callable[[], st
     )
     file = cli.file("people.csv", data)
     assert cli.installed("subscribers", "import", news, file, "--json", code=3).json == {
-        "channel": news,
+        "channel": f"@TGS#_{news}",
         "problems": [
             {"line": 6, "user": None, "kind": "broken_line", "reason": "not UTF-8"},
             {"line": 7, "user": None, "kind": "broken_line", "reason": "user has 33 bytes; 32 are allowed"},
@@ -70,3 +70,33 @@ def test_a_channel_that_is_not_there(cli: Shell) -> None:
     refused = cli("subscribers", "import", "no_such", people, "--json", code=1)
     assert (refused.out, refused.error["kind"]) == ("", "not_found")
     assert cli("subscribers", "list", "no_such", "--json", code=1).out == ""
+
+
+def test_a_list_that_stops_early_says_where_to_go_on(cli: Shell, new_channel: Callable[[], str]) -> None:
+    news = new_channel()
+    people = "".join(f"crowd_{n}\n" for n in range(130))
+    cli("subscribers", "import", news, cli.file("crowd.txt", people), "--import-missing")
+    stopped = cli("subscribers", "list", news, "--limit", "110")
+    assert len(stopped.out.splitlines()) == 111
+    (said,) = stopped.err.splitlines()
+    assert said.startswith("stopped after 110; --cursor ")
+    cursor = said.split("--cursor ")[1].split()[0]
+    rest = [row["user"] for row in cli("subscribers", "list", news, "--cursor", cursor, "--json").json]
+    listed = [line.split()[0] for line in stopped.out.splitlines()[1:]]
+    assert set(listed) | set(rest) == set(people.split())
+    assert cli("subscribers", "list", news, "--limit", "2").err == "stopped after 2; there may be more\n"
+    assert cli("subscribers", "list", news, "--limit", "500").err == ""
+
+
+def test_somebody_twice_in_a_file_has_two_line_numbers(cli: Shell, new_channel: Callable[[], str]) -> None:
+    news = new_channel()
+    file = cli.file("people.txt", "reader_1\nstranger\nreader_2\nstranger\n")
+    problems = cli("subscribers", "import", news, file, "--json", code=3).json["problems"]
+    assert [(problem["line"], problem["user"]) for problem in problems] == [(2, "stranger"), (4, "stranger")]
+
+
+def test_a_first_line_that_may_be_a_heading_is_remarked_upon(cli: Shell, new_channel: Callable[[], str]) -> None:
+    news = new_channel()
+    file = cli.file("people.csv", "reader_1,Ann\nreader_2,Bob\n")
+    assert "say --header when line 1 is a heading" in cli("subscribers", "import", news, file).err
+    assert cli("subscribers", "import", news, file, "--no-header").err == ""

@@ -41,7 +41,7 @@ def test_a_server_that_is_gone(cli: Shell) -> None:
 
 def test_an_import_that_is_interrupted_says_how_far_it_got(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
-    process = cli.start("subscribers", "import", news, "-", "--json", "-v", stdin=subprocess.PIPE)
+    process = cli.start("subscribers", "import", news, "-", "--no-filing", "--json", "-v", stdin=subprocess.PIPE)
     assert process.stdin is not None
     assert process.stderr is not None
     process.stdin.write(b"".join(b"reader_%d\n" % n for n in range(1, 61)) + b"stranger\n" + b"# more\n" * 200)
