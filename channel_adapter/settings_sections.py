@@ -15,7 +15,12 @@ from channel_adapter.tencent import limits
 class Section(BaseModel):
     """One table of the file; unknown keys are refused. Made in Python, it raises ConfigurationError."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)  # one of the values is the key
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,  # one of the values is the key
+        defer_build=True,
+    )
 
     if not TYPE_CHECKING:  # type checkers read the parameters off the fields
 
@@ -94,7 +99,9 @@ class ReactionSettings(Section):
     phone_reactions: Literal["accept", "ignore"] = Field(
         "accept", description="what phones write into their keys themselves; the service lets them write others' too"
     )
-    on_unsubscribe: Literal["keep", "remove"] = Field("keep", description="a person's reactions in a channel they leave")
+    on_unsubscribe: Literal["keep", "remove"] = Field(
+        "keep", description="a person's reactions in a channel they leave"
+    )
 
 
 class WebhookSettings(Section):
