@@ -1,0 +1,282 @@
+"""Who may post, come, and make channels: asked by the service over a socket, answered in time."""
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+
+from channel_adapter import Article, OutcomeKind, RefusedError, Text, UserId
+from channel_adapter.domain import events as e
+from channel_adapter.domain import questions as q
+from channel_adapter.errors import ChannelAdapterError
+from channel_adapter.stub.world.refusal import Refusal
+from tests.webhooks.harbour import KEEPER, LIGHTHOUSE, MATE, SAILOR, Harbour, harbour, lighthouse
+
+GROUPS = "group_open_http_svc"
+OFFICIAL = "official_account_open_http_svc"
+GAZETTE = "@TOA#_gazette"
+
+
+async def post(sea: Harbour, user: str, body: str = "fog", **more: Any) -> int | None:
+    """The code that the phone sees, None when it believes that all is well."""
+    try:
+        await sea.phone(user, "post", group_id=LIGHTHOUSE, body=body, **more)
+    except Refusal as refusal:
+        return refusal.code
+    return None
+
+
+async def join(sea: Harbour, user: str, group: str = LIGHTHOUSE) -> int | None:
+    try:
+        await sea.phone(user, "join", group_id=group)
+    except Refusal as refusal:
+        return refusal.code
+    return None
+
+
+async def said(sea: Harbour) -> list[str]:
+    """What the channel says, oldest first."""
+    await sea.settle()
+    return [part.text for post in sea.heard if isinstance(post, e.PostPublished) for part in post.post.parts
+            if isinstance(part, Text)]  # fmt: skip
+
+
+async def unmuted(sea: Harbour) -> Harbour:
+    """A channel whose posting somebody has opened by mistake, with two subscribers."""
+    await lighthouse(sea)
+    await sea.other.call(GROUPS, "modify_group_base_info", {"GroupId": LIGHTHOUSE, "MuteAllMember": "Off"})
+    for user in (SAILOR, MATE):
+        await sea.phone(user, "join", group_id=LIGHTHOUSE)
+    await sea.settle()
+    sea.heard.clear()
+    return sea
+
+
+async def role(sea: Harbour, user: str, name: str) -> None:
+    member = {"GroupId": LIGHTHOUSE, "Member_Account": user, "Role": name}
+    await sea.other.call(GROUPS, "modify_group_member_info", member)
+    await sea.settle()
+
+
+async def test_only_owner_and_admins_post() -> None:
+    async with harbour() as sea:
+        await unmuted(sea)
+        assert await post(sea, KEEPER) is None
+        assert await post(sea, SAILOR) == 10016
+        await role(sea, MATE, "Admin")
+        assert await post(sea, MATE) is None
+        await role(sea, MATE, "Member")
+        assert await post(sea, MATE) == 10016, "the event of the demotion did not reach the cache"
+        await sea.other.call(GROUPS, "change_group_owner", {"GroupId": LIGHTHOUSE, "NewOwner_Account": SAILOR})
+        await sea.settle()
+        assert (await post(sea, KEEPER), await post(sea, SAILOR)) == (10016, None)
+        assert await said(sea) == ["fog"] * 3
+        assert sea.adapter.guard.counts["refused"] == 3
+
+
+async def test_the_role_is_asked_once() -> None:
+    async with harbour() as sea:
+        await unmuted(sea)
+        for _ in range(5):
+            assert await post(sea, KEEPER) is None
+        assert len([call for call in sea.stub.log if call.command == "get_role_in_group"]) == 1
+
+
+async def test_anyone_may_post_where_the_settings_say_so() -> None:
+    async with harbour(guard={"only_staff_posts": False}) as sea:
+        await unmuted(sea)
+        assert await post(sea, SAILOR) is None
+
+
+async def test_other_groups_are_nobodys_business() -> None:
+    async with harbour(guard={"blocked": [SAILOR], "on_failure": "refuse"}) as sea:
+        group = {"Type": "Community", "Name": "Quay", "GroupId": "@TGS#_quay", "ApplyJoinOption": "FreeAccess"}
+        await sea.other.call(GROUPS, "create_group", group)
+        asked: list[q.Question] = []
+        sea.adapter.guard.on(q.PostDraft)(asked.append)
+        assert await join(sea, SAILOR, "@TGS#_quay") is None
+        await sea.phone(SAILOR, "post", group_id="@TGS#_quay", body="ahoy")
+        assert asked == []
+
+
+async def test_closed_and_blocked() -> None:
+    async with harbour(guard={"closed": ["lighthouse"], "blocked": [MATE]}) as sea:
+        await lighthouse(sea)
+        assert await join(sea, SAILOR) == 10016
+        other = (await sea.other.subscriptions.subscribe(LIGHTHOUSE, [SAILOR])).outcomes
+        assert [outcome.kind for outcome in other] == [OutcomeKind.REFUSED]
+        own = (await sea.adapter.subscriptions.subscribe(LIGHTHOUSE, [SAILOR, MATE])).outcomes
+        assert [outcome.kind for outcome in own] == [OutcomeKind.ADDED, OutcomeKind.REFUSED]
+        assert sea.adapter.guard.counts["partly"] == 1
+
+
+async def test_a_cap_of_subscribers() -> None:
+    async with harbour(guard={"caps": {"lighthouse": 2}}) as sea:
+        await lighthouse(sea)
+        people = [f"passenger_{number}" for number in range(4)]
+        await sea.adapter.accounts.add(people)
+        assert await join(sea, SAILOR) is None
+        outcomes = (await sea.other.subscriptions.subscribe(LIGHTHOUSE, people)).outcomes
+        assert [outcome.kind for outcome in outcomes] == [OutcomeKind.ADDED, *[OutcomeKind.REFUSED] * 3]
+        assert await join(sea, MATE) == 10016
+        await sea.phone(SAILOR, "leave", group_id=LIGHTHOUSE)
+        assert await join(sea, MATE) is None
+
+
+async def test_who_may_make_communities() -> None:
+    async with harbour(guard={"creators": [KEEPER]}) as sea:
+        with pytest.raises(ChannelAdapterError) as refused:
+            await sea.other.channels.create(slug="quay", name="Quay", owner=KEEPER)
+        assert refused.value.code == 10016
+        await sea.adapter.channels.create(slug="lighthouse", name="Lighthouse", owner=KEEPER)
+        await sea.other.call(GROUPS, "create_group", {"Type": "Public", "Name": "Dinghy"})
+
+
+async def test_hooks_rewrite_one_after_the_other() -> None:
+    async with harbour() as sea:
+        await unmuted(sea)
+        asked: list[q.PostDraft] = []
+
+        @sea.adapter.guard.on(q.PostDraft)
+        async def calm(draft: q.PostDraft) -> q.Decision | None:
+            asked.append(draft)
+            return q.Rewrite(Text("haze"), app_data="mood=blue") if draft.parts == (Text("fog"),) else None
+
+        @sea.adapter.guard.on(q.PostDraft)
+        def shout(draft: q.PostDraft) -> q.Decision:
+            asked.append(draft)
+            (part,) = draft.parts
+            assert isinstance(part, Text)
+            return q.Rewrite(Text(part.text.upper()))
+
+        assert await post(sea, KEEPER, "fog") is None
+        assert await said(sea) == ["HAZE"]
+        published = await sea.until(e.PostPublished)
+        assert published.app_data == "mood=blue"
+        first, second = asked
+        assert (first.channel, first.author, first.by, first.platform) == (LIGHTHOUSE, KEEPER, KEEPER, e.Platform.IOS)
+        assert (second.parts, second.app_data) == ((Text("haze"),), "mood=blue")
+
+
+@pytest.mark.parametrize(
+    ("decision", "code", "outcome"),
+    [
+        (q.Refuse(), 10016, "refused"),
+        (q.Refuse("not today", 10150), 10150, "refused"),
+        (q.Drop(), None, "dropped"),
+    ],
+)
+async def test_a_hook_refuses_or_drops(decision: q.Decision, code: int | None, outcome: str) -> None:
+    async with harbour(webhooks={"lost_after_seconds": 0.1}) as sea:
+        await unmuted(sea)
+        sea.adapter.guard.on(q.PostDraft)(lambda _: decision)
+        sea.adapter.guard.on(q.PostDraft)(lambda _: pytest.fail("the first refusal should have ended it"))
+        assert await post(sea, KEEPER) == code
+        assert await said(sea) == []
+        assert sea.adapter.guard.counts[outcome] == 1
+        await asyncio.sleep(0.3)
+        assert await sea.settle() == [], "what the guard held back is not lost"
+
+
+async def test_hooks_for_people_and_channels() -> None:
+    async with harbour() as sea:
+        await lighthouse(sea)
+
+        @sea.adapter.guard.on(q.SubscribeRequest)
+        def only_sailors(request: q.SubscribeRequest) -> q.Decision:
+            return q.RefuseSome(tuple(user for user in request.users if user != SAILOR))
+
+        @sea.adapter.guard.on(q.CreateRequest)
+        def nothing_new(request: q.CreateRequest) -> q.Decision:
+            return q.Refuse(f"no {request.name}", 10101)
+
+        assert await join(sea, SAILOR) is None
+        assert await join(sea, MATE) == 10016
+        with pytest.raises(RefusedError) as refused:
+            await sea.other.channels.create(slug="quay", name="Quay", owner=KEEPER)
+        assert refused.value.code == 10101
+        assert "no Quay" in str(refused.value)
+
+
+async def test_official_accounts_are_guarded_too() -> None:
+    async with harbour(guard={"blocked": [MATE]}) as sea:
+        made = {"Owner_Account": KEEPER, "OfficialAccountUserID": GAZETTE, "Name": "Gazette"}
+        await sea.other.call(OFFICIAL, "create_official_account", made)
+        sea.adapter.guard.on(q.OfficialPostDraft)(lambda draft: q.Rewrite(Article(title=draft.account)))
+        sea.adapter.guard.on(q.OfficialCreateRequest)(lambda _: q.Refuse("", 10150))
+        subscribers = {"Official_Account": GAZETTE,
+                       "SubscriberList": [{"Subscriber_Account": SAILOR}, {"Subscriber_Account": MATE}]}  # fmt: skip
+        answer = await sea.other.call(OFFICIAL, "add_subscriber", subscribers)
+        assert [item["Result"] for item in answer["SubscriberList"]] == [1, 0]
+        text = [{"MsgType": "TIMTextElem", "MsgContent": {"Text": "extra"}}]
+        message = {"Official_Account": GAZETTE, "Random": 1, "MsgBody": text}
+        await sea.other.call(OFFICIAL, "send_official_account_msg", message)
+        assert (await sea.until(e.OfficialPostPublished)).parts == (Article(title=GAZETTE),)
+        with pytest.raises(ChannelAdapterError) as refused:
+            await sea.other.call(OFFICIAL, "create_official_account", {"Owner_Account": KEEPER, "Name": "Second"})
+        assert refused.value.code == 20006
+
+
+@pytest.mark.parametrize(("policy", "code"), [("allow", None), ("refuse", 10016)])
+async def test_a_hook_that_takes_too_long(policy: str, code: int | None) -> None:
+    async with harbour(guard={"budget_seconds": 0.1, "on_failure": policy}) as sea:
+        await unmuted(sea)
+        cancelled = asyncio.Event()
+
+        @sea.adapter.guard.on(q.PostDraft)
+        async def think(_: q.PostDraft) -> None:
+            try:
+                await asyncio.sleep(60)
+            finally:
+                cancelled.set()
+
+        began = time.monotonic()
+        assert await post(sea, KEEPER) == code
+        assert time.monotonic() - began < 1
+        assert sea.adapter.guard.counts["late"] == 1
+        await asyncio.wait_for(cancelled.wait(), 1)
+
+
+@pytest.mark.parametrize(("policy", "code"), [("allow", None), ("refuse", 10016)])
+@pytest.mark.parametrize(
+    "hook",
+    [
+        lambda _: 1 / 0,
+        lambda _: "yes",
+        lambda _: q.RefuseSome((UserId(KEEPER),)),
+        lambda _: q.Refuse("", 7),
+        lambda _: q.Rewrite(Text("x" * 20_000)),
+        lambda _: q.Rewrite(Text("")),
+    ],
+    ids=["raises", "no decision", "of another question", "foreign code", "too long", "empty"],
+)
+async def test_a_hook_that_fails(policy: str, code: int | None, hook: Any) -> None:
+    async with harbour(guard={"on_failure": policy}) as sea:
+        await unmuted(sea)
+        sea.adapter.guard.on(q.PostDraft)(hook)
+        assert await post(sea, KEEPER) == code
+        assert sea.adapter.guard.counts["failed"] == 1
+
+
+@pytest.mark.parametrize(("policy", "code"), [("allow", None), ("refuse", 10016)])
+async def test_a_service_that_does_not_answer_in_time(policy: str, code: int | None) -> None:
+    """The guard's own questions to the service have the same budget."""
+    async with harbour(guard={"budget_seconds": 0.2, "on_failure": policy}) as sea:
+        await unmuted(sea)
+        sea.stub.app.latency.base = 1.0
+        began = time.monotonic()
+        assert await post(sea, SAILOR) == code
+        assert time.monotonic() - began < 0.9
+        sea.stub.app.latency.base = 0.0
+        assert sea.adapter.guard.counts["late"] == 1
+
+
+async def test_questions_about_nothing_of_ours_are_allowed() -> None:
+    async with harbour(guard={"on_failure": "refuse"}) as sea:
+        for command in ("Group.CallbackBeforeCreateTopic", "Group.CallbackBeforeSomethingNew"):
+            assert (await sea.stub.webhooks.trigger(command)).answer == {
+                "ActionStatus": "OK", "ErrorCode": 0, "ErrorInfo": "",
+            }  # fmt: skip
+        odd = await sea.stub.webhooks.trigger("Group.CallbackBeforeSendMsg", GroupId=7)
+        assert (odd.answer or {})["ErrorCode"] == 0
