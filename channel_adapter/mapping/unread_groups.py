@@ -232,15 +232,17 @@ def count(
 
     `uncounted` are numbers of posts known never to count, ascending.
     """
+    if own is None:
+        return None
     last = next_seq - 1 if next_seq is not None else None
-    read = own.msg_seq if own is not None else None
-    counted = own.unread_msg_num if isinstance(own, members.SelfInfo) else None
-    if counted is not None:
-        return max(0, counted), Explanation(CountSource.SERVER, last, read)
+    read, source = own.msg_seq, CountSource.MEMBER
+    if isinstance(own, members.SelfInfo):
+        source = CountSource.POSITIONS
+        if own.unread_msg_num is not None:
+            return max(0, own.unread_msg_num), Explanation(CountSource.SERVER, last, read)
     if last is None or read is None:
         return None
-    left_out = tuple(seq for seq in uncounted if read < seq <= last)
-    source = CountSource.POSITIONS if isinstance(own, members.SelfInfo) else CountSource.MEMBER
+    left_out = tuple(seq for seq in uncounted if read < seq <= last) if uncounted else ()
     return max(0, last - read - len(left_out)), Explanation(source, last, read, left_out)
 
 

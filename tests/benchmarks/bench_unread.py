@@ -1,0 +1,119 @@
+"""Unread counts of a person in 1,000 groups, and a sync of 10,000 people: round trips, rates, memory.
+
+    python -m tests.benchmarks.bench_unread [--small]
+
+Counts are taken on a stub that answers 20 ms late; a round trip is measured there too. The sync runs at the documented
+limits; its ceiling is 200 people a second, one call of each command for each of them.
+"""
+
+import asyncio
+import statistics
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+from channel_adapter import ChannelAdapter, Text
+from channel_adapter.tencent import limits
+from channel_adapter.tencent.client import Attempt
+from tests.benchmarks.bench_lists import READER, prepare, warm_up
+from tests.benchmarks.rig import resident_megabytes, settings_for, stub_process
+
+LATENCY = 0.02
+SLOW_STUB = "[rates]\nenabled = false\n[limits]\ngroups_per_user = 5000\n"
+
+
+async def counted(adapter: ChannelAdapter) -> float:
+    """Seconds that one count takes."""
+    started = time.perf_counter()
+    await adapter.unread.of(READER)
+    return time.perf_counter() - started
+
+
+async def round_trip(adapter: ChannelAdapter, rounds: int) -> float:
+    """Median seconds of the smallest call there is."""
+    times = []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        await adapter.accounts.check([READER])
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
+
+
+async def bench_counts(*, small: bool) -> None:
+    """Cold, warm, and one call after another."""
+    groups, channels, rounds = (300, 90, 2) if small else (1000, 300, 9)
+    calls: Counter[str] = Counter()
+
+    def observe(attempt: Attempt) -> None:
+        calls[attempt.command] += 1
+
+    slow, cold, warm, costs = [], [], [], []
+    with stub_process(SLOW_STUB, latency=LATENCY) as ready:
+        async with (
+            ChannelAdapter.open(settings_for(ready, rate_limits=False, concurrency=1)) as one_by_one,
+            ChannelAdapter.open(settings_for(ready, rate_limits=False), observer=observe) as adapter,
+        ):
+            await prepare(adapter, groups, channels)
+            await asyncio.gather(warm_up(one_by_one), warm_up(adapter))
+            trip = await round_trip(adapter, 10 * rounds)
+            for _ in range(rounds):
+                one_by_one.channels.forget()
+                adapter.channels.forget()
+                slow.append(await counted(one_by_one))
+                cold.append(await counted(adapter))
+                calls.clear()
+                warm.append(await counted(adapter))
+                costs.append(dict(calls))
+    one, many, again = (statistics.median(times) for times in (slow, cold, warm))
+    print(f"{groups} joined groups, {channels} of them channels; a round trip takes {trip * 1000:.1f} ms")
+    print(f"one after another: {one * 1000:6.0f} ms (medians of {rounds} rounds)")
+    print(f"at once, cold:     {many * 1000:6.0f} ms, {one / many:.1f} times faster")
+    print(f"at once, warm:     {again * 1000:6.0f} ms, {again / trip:.1f} round trips; calls: {costs[-1]}")
+
+
+def people(count: int) -> Iterator[str]:
+    for number in range(count):
+        yield f"reader_{number:07}"
+
+
+async def bench_sync(*, small: bool) -> None:
+    """Everybody follows one channel and nobody has it filed; then everybody has."""
+    count = 400 if small else 10_000
+    ceiling = limits.CALLS_PER_SECOND
+    calls: Counter[str] = Counter()
+
+    def observe(attempt: Attempt) -> None:
+        calls["refused" if attempt.code else attempt.command] += 1
+
+    with stub_process() as ready:
+        async with ChannelAdapter.open(settings_for(ready), observer=observe) as adapter:
+            async for _ in adapter.accounts.add(people(count)):
+                pass
+            await adapter.accounts.add(["owner"])
+            channel = await adapter.channels.create(slug="bench", name="bench", owner="owner")
+            await adapter.posts.publish(channel.id, Text("hello"))
+            async for _ in adapter.subscriptions.subscribe(channel.id, people(count), file=False):
+                pass
+            for what in ("nobody filed", "everybody filed"):
+                calls.clear()
+                before = peak = resident_megabytes()
+                started, changed, done = time.perf_counter(), 0, 0
+                async for synced in adapter.unread.sync_many(people(count)):
+                    changed += synced.changed
+                    done += 1
+                    if done % 500 == 0:
+                        peak = max(peak, resident_megabytes())
+                took = time.perf_counter() - started
+                print(f"sync of {done:,} people, {what}: {took:.1f} s, {done / took:.1f} people/s,")
+                print(f"  {done / took / ceiling:.1%} of {ceiling}/s; {changed:,} changed; {dict(calls)};")
+                print(f"  memory grew by {peak - before:.1f} MB")
+
+
+async def main(*, small: bool) -> None:
+    await bench_counts(small=small)
+    await bench_sync(small=small)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(small="--small" in sys.argv))
