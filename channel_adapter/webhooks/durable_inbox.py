@@ -188,10 +188,24 @@ class DurableInbox:
         ]
         claims = await self._insist(lambda: self._table.claim(batch, rows))
         self.counters.add(names.DUPLICATES, len(documents) - len(claims))
-        places = [self._lines.put(Task(events[c.key][0], c.attempts, set(c.done))) for c in claims]
-        if places:
-            await asyncio.gather(*places)
+        await self._through([Task(events[c.key][0], c.attempts, set(c.done)) for c in claims])
         return len(claims)
+
+    async def _through(self, tasks: list[Task]) -> None:
+        """Back when all are handled or given up; cancelled when the inbox stops before that."""
+        everything = asyncio.get_running_loop().create_future()
+        left = len(tasks)
+
+        def ended(well: bool) -> None:
+            nonlocal left
+            left -= 1
+            if not everything.done() and not (well and left):
+                everything.set_result(None) if well else everything.cancel()
+
+        for task in tasks:
+            self._lines.put(task, ended)
+        if tasks:
+            await everything
 
     async def advance(self, task: Task, step: Step | None, *, last: bool) -> None:
         """See Ledger. A step that has run is recorded however long that takes: it must not run again."""

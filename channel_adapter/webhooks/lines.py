@@ -6,11 +6,15 @@ later than that is handled when it comes: order is kept as far as it can be know
 
 import asyncio
 import heapq
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import NamedTuple
 
 from channel_adapter.tencent.clock import Clock
 from channel_adapter.webhooks.inbox import Task
+
+Ended = Callable[[bool], None]
+"""Told once: True when the event has been handled or given up, False when the lines were stopped before that."""
 
 
 class _Place(NamedTuple):
@@ -18,7 +22,7 @@ class _Place(NamedTuple):
     number: int
     ready_at: float
     task: Task
-    finished: "asyncio.Future[None]"
+    ended: Ended | None
 
 
 class Lines:
@@ -30,7 +34,9 @@ class Lines:
         self._clock = clock
         self._number = 0
         self._lines: dict[tuple[str, int], list[_Place]] = {}
+        self._due: deque[tuple[float, tuple[str, int]]] = deque()  # lines that have not begun to move
         self._tasks: set[asyncio.Task[None]] = set()
+        self._ticker: asyncio.Task[None] | None = None
         self._waiting: dict[int, Task] = {}
 
     def __len__(self) -> int:
@@ -41,24 +47,25 @@ class Lines:
         """When the event that waits longest was received, in unix seconds; None when none waits."""
         return min((task.received.received_at for task in self._waiting.values()), default=None)
 
-    def put(self, task: Task) -> "asyncio.Future[None]":
-        """Let an event wait for its turn; the future ends when it has been handled, well or not."""
+    def put(self, task: Task, ended: Ended | None = None) -> None:
+        """Let an event wait for its turn."""
         self._number += 1
         received = task.received
-        ready_at = self._clock.monotonic() + (self._window if received.order_key else 0.0)
-        finished = asyncio.get_running_loop().create_future()
+        ready_at = self._clock.monotonic() + self._window
+        place = _Place(received.sequence, self._number, ready_at, task, ended)
         self._waiting[self._number] = task
-        number = self._number
-        finished.add_done_callback(lambda _: self._waiting.pop(number, None))
-        place = _Place(received.sequence, number, ready_at, task, finished)
-        key = (received.order_key, 0 if received.order_key else number)
+        key = (received.order_key, 0 if received.order_key else self._number)
         line = self._lines.get(key)
-        if line is None:
-            self._lines[key] = [place]
-            self._keep(self._move(key))
-        else:
+        if line is not None:
             heapq.heappush(line, place)
-        return finished
+            return
+        self._lines[key] = [place]
+        if received.order_key and self._window:
+            self._due.append((ready_at, key))
+            if self._ticker is None or self._ticker.done():
+                self._ticker = self._keep(self._tick())
+        else:
+            self._keep(self._move(key))
 
     async def idle(self) -> None:
         """Wait until every line is empty."""
@@ -66,35 +73,53 @@ class Lines:
             await asyncio.wait(set(self._tasks))
 
     async def stop(self) -> None:
-        """Give up what waits and what is under way; its futures are cancelled."""
+        """Give up what waits and what is under way."""
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for key in list(self._lines):
+            self._give_up(key)
+
+    async def _tick(self) -> None:
+        """Lines begin in the order in which they came, each a window after its first event."""
+        while self._due:
+            wait = self._due[0][0] - self._clock.monotonic()
+            if wait > 0:
+                await self._clock.sleep(wait)
+            else:
+                self._keep(self._move(self._due.popleft()[1]))
 
     async def _move(self, key: tuple[str, int]) -> None:
         line = self._lines[key]
         try:
             while line:
-                wait = line[0].ready_at - self._clock.monotonic()
+                wait = line[0].ready_at - self._clock.monotonic() if key[0] else 0.0
                 if wait > 0:
                     await self._clock.sleep(wait)  # somebody may come who belongs before it
                 else:
                     await self._serve(heapq.heappop(line))
         finally:
-            self._lines.pop(key, None)
-            for place in line:
-                place.finished.cancel()
+            self._give_up(key)
 
     async def _serve(self, place: _Place) -> None:
+        well = False
         try:
             await self._handle(place.task)
-        except BaseException:
-            place.finished.cancel()
-            raise
-        if not place.finished.done():
-            place.finished.set_result(None)
+            well = True
+        finally:
+            self._leave(place, well)
 
-    def _keep(self, work: Coroutine[object, object, None]) -> None:
+    def _give_up(self, key: tuple[str, int]) -> None:
+        for place in self._lines.pop(key, ()):
+            self._leave(place, False)
+
+    def _leave(self, place: _Place, well: bool) -> None:
+        del self._waiting[place.number]
+        if place.ended is not None:
+            place.ended(well)
+
+    def _keep(self, work: Coroutine[object, object, None]) -> "asyncio.Task[None]":
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task

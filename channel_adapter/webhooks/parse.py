@@ -64,14 +64,15 @@ def received(command: str, body: dict[str, Any], query: dict[str, str], *, now: 
     """What a body is kept as; `parse` without its checks."""
     event = read(body)
     at = event.event_time if event else None
-    seq = getattr(event, "msg_seq", None) or getattr(event, "seq", None) or 0
+    members = event.__dict__ if event else {}  # models are slow to say that they lack a member
+    seq = members.get("msg_seq") or members.get("seq") or 0
     milliseconds = int(now * 1000) if at is None else at
     return Received(
         command=command,
         body=body,
         query=query,
         dedupe_key=_dedupe_key(command, event, body, now),
-        order_key=getattr(event, "group_id", None) or getattr(event, "official_account", None) or "",
+        order_key=members.get("group_id") or members.get("official_account") or "",
         sequence=(milliseconds << _SEQUENCE_BITS) | min(max(seq, 0), (1 << _SEQUENCE_BITS) - 1),
         received_at=now,
     )

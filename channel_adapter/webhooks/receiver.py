@@ -105,6 +105,9 @@ class Receiver:
         """The whole body, within its size and time."""
         if (request.content_length or 0) > BODY_BYTES:
             raise RequestRefused(Reason.TOO_LARGE, f"{request.content_length} bytes are announced")
+        content = request.content
+        if content.is_eof() and content.total_bytes <= BODY_BYTES and content.exception() is None:
+            return content.read_nowait()  # it came with its head, as small ones do
         parts: list[bytes] = []
         size = 0
         try:

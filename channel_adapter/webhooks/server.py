@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import ssl
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -27,7 +28,7 @@ class _Connections:
     def __init__(self, runner: web.AppRunner, seconds: float) -> None:
         self._runner = runner
         self._seconds = seconds
-        self._deadlines: dict[RequestHandler, asyncio.TimerHandle] = {}
+        self._waiting: dict[RequestHandler, float] = {}  # for a head, since then
         self._busy: set[RequestHandler] = set()
 
     def __call__(self) -> asyncio.Protocol:
@@ -57,21 +58,18 @@ class _Connections:
 
     def waits_for_head(self, connection: RequestHandler) -> None:
         """Bytes came, or may come: unless a request is under way, its head has to be there soon."""
-        if connection not in self._busy and connection not in self._deadlines:
-            loop = asyncio.get_running_loop()
-            self._deadlines[connection] = loop.call_later(self._seconds, self._cut, connection)
+        if connection not in self._busy and connection not in self._waiting:
+            self._waiting[connection] = time.monotonic()
 
     def ended(self, connection: RequestHandler) -> None:
         """The connection is gone."""
         self._busy.discard(connection)
-        deadline = self._deadlines.pop(connection, None)
-        if deadline is not None:
-            deadline.cancel()
+        self._waiting.pop(connection, None)
 
     @web.middleware
     async def watch(self, request: web.Request, handler: Any) -> web.StreamResponse:
         """From here on the body's own time counts."""
-        self.ended(request.protocol)
+        self._waiting.pop(request.protocol, None)
         self._busy.add(request.protocol)
         try:
             response: web.StreamResponse = await handler(request)
@@ -79,9 +77,14 @@ class _Connections:
         finally:
             self._busy.discard(request.protocol)
 
-    def _cut(self, connection: RequestHandler) -> None:
-        self._deadlines.pop(connection, None)
-        connection.force_close()
+    async def keep_cutting(self) -> None:
+        """End those that took too long, until it is cancelled."""
+        while True:
+            await asyncio.sleep(min(self._seconds / 4, 0.5))
+            late = time.monotonic() - self._seconds
+            for connection in [each for each, since in self._waiting.items() if since <= late]:
+                self.ended(connection)
+                connection.force_close()
 
 
 @asynccontextmanager
@@ -102,12 +105,14 @@ async def serve(
     await runner.setup()
     try:
         listening = await asyncio.get_running_loop().create_server(connections, host, port, ssl=tls, backlog=1024)
+        cutting = asyncio.ensure_future(connections.keep_cutting())
         try:
             bound = listening.sockets[0].getsockname()[1]
             scheme = "https" if tls is not None else "http"
             yield app[RECEIVER], f"{scheme}://{host}:{bound}{path}"
         finally:
             listening.close()
+            cutting.cancel()
             if runner.server is not None:
                 await runner.server.shutdown(_STOP_SECONDS)
     finally:

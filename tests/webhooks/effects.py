@@ -27,6 +27,14 @@ def register(adapter: ChannelAdapter) -> None:
         )
 
 
+def register_nothing(adapter: ChannelAdapter) -> None:
+    """Hear events and do nothing: what is measured is not the handler."""
+
+    @adapter.events.on(OfficialAccountSubscribed)
+    async def hear(event: OfficialAccountSubscribed) -> None:
+        await asyncio.sleep(0)
+
+
 def register_failing(adapter: ChannelAdapter) -> None:
     """Refuse events of people called `bad...`, for ever; write the others."""
     register(adapter)

