@@ -177,7 +177,7 @@ class ChannelAdapter:
 
     async def doctor(self, *, repair: bool = False) -> list[Finding]:
         """Look at service, clock, plan and channels; with `repair`, finish interrupted creations."""
-        doctor = Doctor(self.channels, self.accounts, self.settings.admin)
+        doctor = Doctor(self.channels, self.accounts, self.settings.admin, self.settings.channels.field_keys)
         first = await doctor.service()
         if not first.ok:
             return [first]

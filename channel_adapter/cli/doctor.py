@@ -14,10 +14,10 @@ app = single()
 async def doctor(
     run: Run, repair: Annotated[bool, typer.Option("--repair", help="Mend what can be mended.")] = False
 ) -> Exit:
-    """Check settings, access, clock, console switches and channels, and say what to do about each finding.
+    """Check settings, access, clock, whether Communities are on, and all channels; say what to do about each finding.
 
-    Writes nothing without --repair. With it, channels whose creation was interrupted are finished. Exit code 1 when
-    something is wrong.
+    Other switches of the console, and its list of custom group fields, no call can see. Writes nothing without
+    --repair. With it, channels whose creation was interrupted are finished. Exit code 1 when something is wrong.
     """
     async with run.adapter() as adapter:
         findings = await adapter.doctor(repair=repair)

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
+from channel_adapter.domain.channel import Channel
 from channel_adapter.errors import ChannelAdapterError
+from channel_adapter.mapping.field_keys import FieldKeys
 from channel_adapter.mapping.ids import user_id
 from channel_adapter.services.accounts import Accounts
 from channel_adapter.services.bulk import TRANSIENT
@@ -14,6 +16,9 @@ CLOCK_SECONDS = 60.0
 
 
 SET_THE_CLOCK = "set this machine's clock, for example by NTP"
+ENABLE_COMMUNITIES = "enable Community groups in the console; they need a high plan"
+REPAIR = "run the doctor with --repair"
+TRY_AGAIN = "run the doctor again later"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +34,20 @@ class Finding:
 class Doctor:
     """Looks, and mends interrupted creations when asked to; nothing else is ever written."""
 
-    def __init__(self, channels: Channels, accounts: Accounts, admin: str) -> None:
+    def __init__(self, channels: Channels, accounts: Accounts, admin: str, keys: FieldKeys) -> None:
+        self._keys = keys
         self._channels = channels
         self._accounts = accounts
         self._admin = admin
 
     async def examine(self, *, clock_skew: float | None, repair: bool) -> list[Finding]:
         """All findings once the service has answered. `clock_skew`: seconds its clock is ahead of ours, if known."""
-        return [self.clock(clock_skew), await self._communities(), *await self._unfinished(repair)]
+        return [
+            self.clock(clock_skew),
+            await self._communities(),
+            self._fields(),
+            *await self._unfinished(repair),
+        ]
 
     async def service(self) -> Finding:
         """Does it accept key, app and admin? Raises UnavailableError and its kin when it cannot be asked."""
@@ -63,40 +74,53 @@ class Doctor:
             async for _ in self._channels.subscribed(user_id(self._admin)):
                 break
         except ChannelAdapterError as error:
-            return Finding(
-                "communities", False, error.message, "enable Community groups in the console; they need a high plan"
-            )
+            off = error.code == codes.COMMUNITY_OFF
+            return Finding("communities", False, error.message, ENABLE_COMMUNITIES if off else _advice(error))
         return Finding("communities", True, "enabled")
+
+    def _fields(self) -> Finding:
+        """The console alone knows which custom group fields are declared."""
+        keys = ", ".join(self._keys.all())
+        return Finding(
+            "fields",
+            True,
+            f"{keys}: no call tells whether the console declares {'them' if ',' in keys else 'it'}; a channel that is"
+            " created with an undeclared one is refused",
+        )
 
     async def _unfinished(self, repair: bool) -> list[Finding]:
         """Channels whose creation stopped before posting was closed to subscribers."""
-        findings, whole = [], 0
+        findings: list[Finding] = []
+        whole = 0
         try:
             async for channel in self._channels.all():
                 if channel.complete:
                     whole += 1
-                elif repair:
-                    await self._channels.finish(channel.id)
-                    findings.append(Finding("channel", True, f"{channel.slug}: posting is closed to subscribers now"))
                 else:
-                    findings.append(
-                        Finding(
-                            "channel",
-                            False,
-                            f"{channel.slug}: every subscriber can post",
-                            "run the doctor with --repair",
-                        )
-                    )
+                    findings.append(await self._half_made(channel, repair))
         except ChannelAdapterError as error:
-            findings.append(
-                Finding("channels", False, error.message, "the list of channels could not be read to its end")
-            )
+            message = f"{whole} complete before the list broke off: {error.message}"
+            return [Finding("channels", False, message, _advice(error)), *findings]
         return [Finding("channels", True, f"{whole} complete"), *findings]
+
+    async def _half_made(self, channel: Channel, repair: bool) -> Finding:
+        """One channel in which everybody may post; a repair that fails is a finding, and the others go on."""
+        open_to_all = f"{channel.slug}: every subscriber can post"
+        if not repair:
+            return Finding("channel", False, open_to_all, REPAIR)
+        try:
+            await self._channels.finish(channel.id)
+        except ChannelAdapterError as error:
+            message = f"{open_to_all}, and that could not be changed: {error.message}"
+            return Finding("channel", False, message, _advice(error))
+        return Finding("channel", True, f"{channel.slug}: posting is closed to subscribers now")
 
 
 def _advice(error: ChannelAdapterError) -> str:
     if error.code == codes.SIGNATURE_EXPIRED:
         return SET_THE_CLOCK
+    if isinstance(error, TRANSIENT):
+        return TRY_AGAIN
     return {
         "authentication": "compare sdkappid, key and admin with the console of this app",
         "permission": "make this account an admin of the app, or allow this machine's address",

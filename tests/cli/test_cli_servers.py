@@ -16,7 +16,8 @@ from tests.cli.shell import KEY, SECONDS, Shell
 
 def test_the_doctor_finds_nothing(cli: Shell) -> None:
     findings = cli.installed("doctor", "--json").json
-    assert [finding["check"] for finding in findings] == ["service", "clock", "communities", "channels"]
+    checks = ["service", "clock", "communities", "fields", "channels", "reactions"]
+    assert [finding["check"] for finding in findings] == checks
     assert all(finding["ok"] for finding in findings)
     assert list(findings[0]) == ["check", "ok", "message", "advice"]
 

@@ -1,0 +1,76 @@
+"""What the doctor says of an app that is not well, and that one patient does not keep it from the others."""
+
+import pytest
+
+from channel_adapter import ChannelAdapter, Finding
+from channel_adapter.services.doctor import ENABLE_COMMUNITIES
+from channel_adapter.stub.faults import Fault
+from channel_adapter.tencent import codes
+from tests.faults.test_adapter_trouble import opened
+
+SLUGS = ("tides", "ferries", "harbour")
+
+
+async def half_made(adapter: ChannelAdapter) -> None:
+    """Channels whose creation stopped after the first of its calls."""
+    for slug in SLUGS:
+        body = {
+            "Type": "Community", "GroupId": f"@TGS#_{slug}", "Name": slug, "Owner_Account": "owner",
+            "ApplyJoinOption": "FreeAccess", "AppDefinedData": [{"Key": "ch_tag", "Value": "ch1"}],
+        }  # fmt: skip
+        await adapter.call("group_open_http_svc", "create_group", body)
+
+
+async def finding(adapter: ChannelAdapter, check: str, *, repair: bool = False) -> Finding:
+    (found,) = [each for each in await adapter.doctor(repair=repair) if each.check == check]
+    return found
+
+
+async def test_only_its_own_code_says_that_communities_are_off() -> None:
+    async with opened({"app": {"community": False}}) as (adapter, _):
+        assert (await finding(adapter, "communities")).advice == ENABLE_COMMUNITIES
+
+
+@pytest.mark.parametrize("code", [codes.NOT_ALLOWED, codes.BAD_PARAMETER, 65000])
+async def test_another_refusal_is_told_without_that_advice(code: int) -> None:
+    async with opened() as (adapter, server):
+        server.faults.add(Fault(command="get_joined_group_list", code=code))
+        found = await finding(adapter, "communities")
+        assert not found.ok
+        assert str(code) in found.message
+        assert found.advice
+        assert "Communit" not in found.advice
+
+
+async def test_a_repair_that_fails_does_not_stop_the_others() -> None:
+    async with opened() as (adapter, server):
+        await half_made(adapter)
+        refuse = Fault(command="modify_group_base_info", group="@TGS#_ferries", code=codes.NOT_ALLOWED)
+        server.faults.add(refuse)
+        found = [each for each in await adapter.doctor(repair=True) if each.check == "channel"]
+        assert {each.message.partition(":")[0]: each.ok for each in found} == {
+            "tides": True,
+            "ferries": False,
+            "harbour": True,
+        }
+        (failed,) = [each for each in found if not each.ok]
+        assert failed.message.startswith("ferries: every subscriber can post, and that could not be changed: ")
+        assert [channel.complete async for channel in adapter.channels.all()].count(True) == 2
+
+
+async def test_a_list_that_breaks_off_is_not_called_well() -> None:
+    async with opened() as (adapter, server):
+        server.faults.add(Fault(command="get_appid_group_list", code=codes.NOT_ALLOWED))
+        found = await finding(adapter, "channels")
+        assert not found.ok
+        assert found.message.startswith("0 complete before the list broke off: ")
+
+
+async def test_it_says_what_no_call_can_see() -> None:
+    async with opened() as (adapter, _):
+        found = await finding(adapter, "fields")
+        assert found.ok
+        assert found.message == (
+            "ch_tag: no call tells whether the console declares it; a channel that is created with an undeclared one is"
+            " refused"
+        )
