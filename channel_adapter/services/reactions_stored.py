@@ -109,6 +109,8 @@ class StoredReactions:
 
     async def fold(self, ref: PostRef, changes: Sequence[ReactionChange], *, cleared: int) -> int:
         """Take in what an event told; gives how many reactions changed."""
+        if not changes and not cleared:  # counts of our own, for example
+            return 0
         from channel_adapter.store.folding import Admitted  # noqa: PLC0415 - SQLAlchemy only for those who store
 
         counts = await self._admit(ref.channel, changes)

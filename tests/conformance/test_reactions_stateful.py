@@ -1,0 +1,296 @@
+"""Random lives of one post's reactions: store, counts on the message and a model agree, whatever goes wrong."""
+
+import asyncio
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+import orjson
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from pydantic import SecretStr
+
+from channel_adapter import ChannelAdapter, ReactionChange, Rung, Text
+from channel_adapter.mapping.reaction_data import counts_in
+from channel_adapter.mapping.reaction_keys import to_changes
+from channel_adapter.services import reactions_opening
+from channel_adapter.stub.faults import Fault
+from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.world.call import RESTAPI, Event
+from channel_adapter.stub.world.refusal import Refusal
+from channel_adapter.tencent.wire.extensions import Extension
+from tests.conformance.conftest import settings_for
+
+PEOPLE = [f"reader_{number}" for number in range(5)]
+people, emoji = st.sampled_from(PEOPLE), st.sampled_from(["👍", "❤️", "🙏"])
+KEYS_KEPT = 2  # of people's own, so that the others are compacted
+FASTER = 20
+T = TypeVar("T")
+TROUBLE = {
+    "lost": Fault(command="group_set_key_values", nth=(1,), drop=True, applied=True),
+    "not done": Fault(command="group_set_key_values", nth=(1,), drop=True),
+    "throttled": Fault(command="group_set_key_values", nth=(1, 2), code=23003),
+    "too fast": Fault(nth=(1,), code=60007),
+    "lost data": Fault(command="modify_group_msg", nth=(1,), status=502, applied=True),
+    "slow read": Fault(command="group_get_key_values", nth=(1,), status=503),
+}
+
+
+class FastClock:
+    """Seconds pass twenty times as fast."""
+
+    def __init__(self) -> None:
+        self._began, self._wall = time.monotonic(), time.time()
+
+    def now(self) -> float:
+        return self._wall + self.monotonic()
+
+    def monotonic(self) -> float:
+        return (time.monotonic() - self._began) * FASTER
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(max(0.0, seconds) / FASTER)
+
+
+class Model:
+    """What everybody's reaction is: adapters write it at once, phones when their key is heard of or read."""
+
+    def __init__(self) -> None:
+        self.truth: dict[str, str] = {}
+        self.folded: dict[str, int] = {}
+        self.present: set[str] = set()
+        self.deleted: dict[str, int] = {}  # by the adapter
+
+    def hear(self, change: ReactionChange) -> None:
+        if change.seq <= self.folded.get(change.user, 0) or not change.by_phone:
+            return
+        self.folded[change.user] = change.seq
+        self._take(change.user, change.emoji)
+        if change.emoji and change.seq > self.deleted.get(change.user, 0):
+            self.present.add(change.user)
+        elif not change.emoji:
+            self.present.discard(change.user)
+
+    def read(self, keys: dict[str, tuple[str, int]], latest: int) -> None:
+        for user in PEOPLE:
+            if user in keys and keys[user][1] != self.folded.get(user, 0):
+                self.folded[user] = keys[user][1]
+                self._take(user, (keys[user][0],))
+            if user in keys:
+                self.present.add(user)
+            elif user in self.present:
+                self.present.discard(user)
+                self.folded[user] = latest
+                self._take(user, ())
+
+    def compacted(self, user: str, seq: int) -> None:
+        self.deleted[user] = max(seq, self.deleted.get(user, 0))
+        if self.folded.get(user, 0) < seq:
+            self.present.discard(user)
+
+    def _take(self, user: str, chosen: tuple[str, ...]) -> None:
+        self.truth.pop(user, None)
+        self.truth.update({user: each for each in chosen[:1]})
+
+
+class ReactionLives(RuleBasedStateMachine):
+    """Every rule does one thing to the adapter or to a phone, and the same to the model."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept, reactions_opening.PEOPLE_KEPT = reactions_opening.PEOPLE_KEPT, KEYS_KEPT  # type: ignore[misc]
+        self.loop = asyncio.new_event_loop()
+        self.folder = tempfile.TemporaryDirectory()
+        self.server = StubServer()
+        self.run(self.server.start())
+        url = f"sqlite:///{Path(self.folder.name) / 'reactions.db'}"
+        self.settings = settings_for(self.server).model_copy(update={"database_url": SecretStr(url)})
+        self.open()
+        self.run(self.adapter.accounts.add(["owner", *PEOPLE])._collect())
+        self.run(self.adapter.channels.create(slug="tides", name="Tides", owner="owner"))
+        self.run(self.adapter.subscriptions.subscribe("tides", PEOPLE, file=False)._collect())
+        self.ref = self.run(self.adapter.posts.publish("tides", Text("low"))).ref
+        self.model, self.events = Model(), list[ReactionChange]()
+        self.world = self.server.world
+        self.world.on_event = self.happened
+        self.phones = {user: self.world.client(user) for user in PEOPLE}
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.loop.run_until_complete(asyncio.wait_for(work, 20))
+
+    def open(self) -> None:
+        self.adapter = ChannelAdapter.open(self.settings, clock=FastClock())
+        self.run(self.adapter.__aenter__())
+
+    def teardown(self) -> None:
+        self.world.on_event = None
+        self.run(self.adapter.aclose())
+        self.run(self.server.stop())
+        self.folder.cleanup()
+        self.loop.close()
+        reactions_opening.PEOPLE_KEPT = self.kept  # type: ignore[misc]
+
+    def happened(self, event: Event) -> None:
+        """What the app's webhook would be told."""
+        if event.command != "Group.CallbackAfterGroupMsgExtension":
+            return
+        pairs = [Extension.model_validate(pair) for pair in event.body["ExtensionList"]]
+        changes = to_changes(pairs, by_phone=event.platform != RESTAPI)
+        self.events += changes
+        for change in changes:
+            if not change.by_phone:
+                self.model.compacted(change.user, change.seq)
+
+    @rule(user=people, chosen=emoji)
+    def react(self, user: str, chosen: str) -> None:
+        assert self.run(self.adapter.reactions.react(self.ref, user, chosen)) is (self.model.truth.get(user) != chosen)
+        self.model.truth[user] = chosen
+
+    @rule(users=st.lists(people, min_size=2, unique=True), chosen=emoji)
+    def react_together(self, users: list[str], chosen: str) -> None:
+        async def together() -> None:
+            await asyncio.gather(*(self.adapter.reactions.react(self.ref, user, chosen) for user in users))
+
+        self.run(together())
+        self.model.truth.update(dict.fromkeys(users, chosen))
+
+    @rule(user=people)
+    def unreact(self, user: str) -> None:
+        assert self.run(self.adapter.reactions.unreact(self.ref, user)) is (user in self.model.truth)
+        self.model.truth.pop(user, None)
+
+    @rule(user=people, chosen=st.none() | emoji)
+    def phone(self, user: str, chosen: str | None) -> None:
+        key = f"r|{user}"
+        try:
+            if chosen is None:
+                self.phones[user].delete_extensions(self.ref.channel, self.ref.seq, [key])
+            else:
+                self.phones[user].set_extensions(self.ref.channel, self.ref.seq, {key: chosen})
+        except Refusal:
+            return
+
+    @rule(number=st.integers(0, 20), again=st.booleans())
+    def hear(self, number: int, again: bool) -> None:
+        """One event, in any order; it may come again."""
+        if not self.events:
+            return
+        change = self.events[number % len(self.events)]
+        if not again:
+            self.events.remove(change)
+        self.run(self.adapter.reactions.fold(self.ref, [change]))
+        self.model.hear(change)
+
+    @rule()
+    def reconcile(self) -> None:
+        self.settle()
+        self.run(self.adapter.reactions.reconcile(self.ref))
+        if self.rung() is Rung.EXTENSION and self.supported():
+            extensions = self.message().extensions
+            pairs = extensions.pairs if extensions else {}
+            keys = {key[2:]: (value, seq) for key, (value, seq) in pairs.items() if value and key.startswith("r|")}
+            self.model.read(keys, extensions.seq if extensions else 0)
+
+    @rule(what=st.sampled_from(sorted(TROUBLE)))
+    def trouble(self, what: str) -> None:
+        self.server.faults.replace([TROUBLE[what]])
+
+    @rule()
+    def restart(self) -> None:
+        """The process is killed with whatever it was writing."""
+        opened = self.adapter.reactions._opened
+        if opened is not None:
+            tasks = [opened.publisher._task, *opened.publisher._turns.values()]
+            for task in tasks:
+                if task is not None:
+                    task.cancel()
+            self.run(opened.publisher.close())
+            self.run(opened._store.database.close())
+            self.adapter.reactions._opened = None
+        self.run(self.adapter.aclose())
+        self.open()
+
+    @rule(supported=st.booleans(), probe=st.booleans())
+    def switch(self, supported: bool, probe: bool) -> None:
+        """The console turns extensions on or off; somebody may ask for a probe."""
+        behaviour = self.world.settings.behaviour.model_copy(update={"community_extensions": supported})
+        self.world.settings = self.world.settings.model_copy(update={"behaviour": behaviour})
+        if probe:
+            self.server.faults.replace(())
+            found = self.run(self.adapter.reactions.probe())
+            assert found.rung is (Rung.EXTENSION if supported else Rung.CUSTOM_DATA)
+
+    @invariant()
+    def the_truth_is_the_model(self) -> None:
+        found = self.run(self.adapter.reactions.of(self.ref, PEOPLE[0]))
+        assert dict(found.counts) == Counter(self.model.truth.values())
+        assert found.mine == tuple(filter(None, [self.model.truth.get(PEOPLE[0])]))
+
+    @rule()
+    def what_plain_clients_see_is_the_truth(self) -> None:
+        self.settle()
+        counts, message = Counter(self.model.truth.values()), self.message()
+        pairs = message.extensions.pairs if message.extensions else {}
+        shown = {key[2:]: int(value) for key, (value, _) in pairs.items() if value and key.startswith("n|")}
+        data = counts_in(message.cloud_custom_data)
+        if self.rung() is Rung.EXTENSION:
+            assert shown == counts
+            assert data == {}
+            if self.supported():
+                assert sum(key.startswith("r|") for key in pairs if pairs[key][0]) <= KEYS_KEPT + self.unheard(pairs)
+        else:
+            assert data == counts
+        assert orjson.loads(message.cloud_custom_data or "{}").keys() <= {"channel_adapter"}
+        listed = self.run(self.reactors())
+        assert listed == self.model.truth
+
+    def unheard(self, pairs: dict[str, tuple[str | None, int]]) -> int:
+        """Keys that nobody has told the adapter of."""
+        return sum(
+            pairs[f"r|{user}"][1] != self.model.folded.get(user)
+            for user in PEOPLE
+            if pairs.get(f"r|{user}", (None, 0))[0]
+        )
+
+    async def reactors(self) -> dict[str, str]:
+        return {each.user: each.emoji async for each in self.adapter.reactions.reactors(self.ref)}
+
+    def settle(self) -> None:
+        self.server.faults.replace(())
+
+        async def quiet() -> None:
+            opened = await self.adapter.reactions._required()
+            opened.publisher.wake()
+            while await opened._store.pending():
+                await asyncio.sleep(0.005)
+
+        self.run(quiet())
+
+    def supported(self) -> bool:
+        return self.world.settings.behaviour.community_extensions
+
+    def message(self) -> Any:
+        return self.world.state.group(self.ref.channel).log.get(self.ref.seq)
+
+    def rung(self) -> Rung:
+        """Where this post's counts are shown, as the store has it."""
+
+        async def ask() -> Rung:
+            opened = await self.adapter.reactions._required()
+            while (turn := await opened._turns.begin(self.ref, opened._clock.now(), reading=True)) is None:
+                await asyncio.sleep(0.005)
+            await opened._turns.release(turn, opened._clock.now(), pause=0.0)
+            return turn.rung or Rung.EXTENSION
+
+        return self.run(ask())
+
+
+ReactionLives.TestCase.settings = settings(
+    max_examples=12, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+)
+TestReactionLives = ReactionLives.TestCase
+
