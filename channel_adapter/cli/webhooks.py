@@ -25,19 +25,22 @@ _EVENT = Annotated[
 @command(
     app, "webhooks", "trigger",
     example="channel-adapter webhooks trigger Subscribed --url http://127.0.0.1:8080/\n"
-    "channel-adapter webhooks trigger PostPublished --url http://127.0.0.1:8080/ --sdkappid 1400000001 "
-    """--set '{"GroupId": "@TGS#_harbor_news", "MsgSeq": 7}'""",
+    "channel-adapter webhooks trigger PostPublished --url http://127.0.0.1:8080/ --channel harbor_news "
+    """--set '{"MsgSeq": 7}'""",
 )  # fmt: skip
 async def trigger(
     run: Run,
     event: _EVENT = None,
     url: Annotated[str | None, typer.Option("--url", metavar="URL", help="The receiver's address.")] = None,
+    channel: Annotated[
+        str | None, typer.Option("--channel", metavar="CHANNEL", help="What it is about; else a channel of the sample.")
+    ] = None,
     changes: Annotated[
         str, typer.Option("--set", metavar="JSON", help="Members of the body to change; null takes one out.")
     ] = "{}",
     platform: Annotated[
-        str | None, typer.Option("--platform", metavar="NAME", help="OptPlatform: iOS, Android, Web, RESTAPI ...")
-    ] = None,
+        str, typer.Option("--platform", metavar="NAME", help="OptPlatform: iOS, Android, Web, RESTAPI ...")
+    ] = "iOS",
     sdkappid: Annotated[int | None, typer.Option(min=1, help="The app; that of the settings unless given.")] = None,
     unsigned: Annotated[bool, typer.Option("--unsigned", help="Do not sign, whatever token is set.")] = False,
     times: Annotated[int, typer.Option(min=1, max=1000, help="Send it so often, as a repeat of itself.")] = 1,
@@ -45,7 +48,8 @@ async def trigger(
 ) -> Exit | None:
     """Send a realistic webhook to a receiver, signed with the first token of the settings, and show its answer.
 
-    With --sdkappid no settings are needed; the token is then that of the settings if there are any.
+    With --sdkappid no settings are needed; the token is then that of the settings if there are any. A receiver of this
+    program hands events to its handlers only for channels that exist: name one with --channel.
     """
     import time
 
@@ -58,7 +62,7 @@ async def trigger(
     if event is None or url is None:
         raise UsageError("EVENT and --url are needed; --list shows the events", field="url" if event else "event")
     app_id, token = _sender(run, sdkappid)
-    body = _changes(changes)
+    body = _changes(changes, channel)
     key = None if unsigned else token
     now = time.time()
     try:
@@ -96,9 +100,12 @@ def _sender(run: Run, sdkappid: int | None) -> "tuple[int, SecretStr | None]":
     return settings.sdkappid if sdkappid is None else sdkappid, token
 
 
-def _changes(text: str) -> dict[str, object]:
-    """The members that --set names."""
+def _changes(text: str, channel: str | None) -> dict[str, object]:
+    """The members that --channel and --set name; the latter is stronger."""
     import orjson
+
+    from channel_adapter.mapping.ids import channel_id
+    from channel_adapter.tencent.wire.callbacks_group import GroupCallback
 
     try:
         value = orjson.loads(text)
@@ -106,6 +113,8 @@ def _changes(text: str) -> dict[str, object]:
         raise UsageError(f"--set is not JSON: {wrong}", field="set") from None
     if not isinstance(value, dict):
         raise UsageError("--set takes a JSON object", field="set")
+    if channel is not None:
+        return {str(GroupCallback.model_fields["group_id"].alias): channel_id(channel), **value}
     return value
 
 

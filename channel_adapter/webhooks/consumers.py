@@ -9,7 +9,7 @@ import structlog
 from channel_adapter.domain import events as e
 from channel_adapter.domain.post import PostRef
 from channel_adapter.domain.reaction import ReactionChange
-from channel_adapter.errors import NotFoundError
+from channel_adapter.errors import InvalidError, NotFoundError
 from channel_adapter.services.workings import Workings
 from channel_adapter.webhooks.known_channels import KnownChannels
 
@@ -40,7 +40,10 @@ class Unread(Protocol):
 
 
 class Consumers:
-    """Corrects memories, folds reactions, cleans up after who has left, slows down when the service says so."""
+    """Corrects memories, folds reactions, cleans up after who has left, slows down when the service says so.
+
+    `unread` None: channels are not filed, so there is nothing to take out.
+    """
 
     def __init__(
         self,
@@ -48,7 +51,7 @@ class Consumers:
         known: KnownChannels,
         *,
         reactions: Reactions,
-        unread: Unread,
+        unread: Unread | None,
     ) -> None:
         self._directory = workings.directory
         self._roles = workings.roles
@@ -85,7 +88,7 @@ class Consumers:
                 self._directory.forget(channel)
 
     async def _follow(self, event: e.ChannelEvent) -> None:
-        """What is stored elsewhere. A post or channel that is gone meanwhile needs nothing."""
+        """What is stored elsewhere. What is gone meanwhile, or has no id that could be ours, needs nothing."""
         try:
             match event:
                 case e.ReactionChanged(ref=ref, changes=changes, cleared=cleared) if changes or cleared:
@@ -97,7 +100,8 @@ class Consumers:
                     await self._reactions.drop_channel(channel)
                 case e.Unsubscribed(channel=channel, users=users) if not event.own:  # own ones are cleaned up after
                     await self._reactions.left(channel, users)
-                    for user in users:
+                    for user in users if self._unread is not None else ():
                         await self._unread.unfile(user, [channel])
-        except NotFoundError as gone:
-            _log.info("webhooks.nothing_to_follow", channel=event.channel, event_kind=type(event).__name__, error=gone.kind)
+        except (NotFoundError, InvalidError) as gone:
+            kind = type(event).__name__
+            _log.info("webhooks.nothing_to_follow", channel=event.channel, event_kind=kind, error=gone.kind)

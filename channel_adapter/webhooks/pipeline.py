@@ -19,7 +19,8 @@ class Pipeline:
         settings = adapter.settings
         self.known = KnownChannels()
         self.interpreter = Interpreter(adapter.workings.directory, self.known, admin=settings.admin)
-        self._consumers = Consumers(adapter.workings, self.known, reactions=adapter.reactions, unread=adapter.unread)
+        unread = adapter.unread if settings.unread.filing else None
+        self._consumers = Consumers(adapter.workings, self.known, reactions=adapter.reactions, unread=unread)
         self._own_echoes = settings.webhooks.own_echoes
         self._other_groups = settings.webhooks.other_groups
 

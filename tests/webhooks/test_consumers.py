@@ -1,0 +1,144 @@
+"""What the adapter itself does about events of phones: reactions, memories, the directory, unread counts."""
+
+from pathlib import Path
+
+import pytest
+
+from channel_adapter import NotFoundError, PermissionDeniedError, PostRef, Text
+from channel_adapter.domain import events as e
+from tests.webhooks.harbour import KEEPER, LIGHTHOUSE, MATE, SAILOR, Harbour, harbour, lighthouse
+
+GROUPS = "group_open_http_svc"
+
+
+def database(folder: Path) -> str:
+    return f"sqlite:///{folder / 'adapter.db'}"
+
+
+async def react(sea: Harbour, user: str, emoji: str, seq: int) -> None:
+    pairs = {f"r|{user}": emoji}
+    await sea.phone(user, "set_extensions", group_id=LIGHTHOUSE, seq=seq, pairs=pairs)
+    await sea.settle()
+
+
+async def test_reactions_of_phones_are_folded(tmp_path: Path) -> None:
+    async with harbour(database_url=database(tmp_path), webhooks={"own_echoes": False}) as sea:
+        await lighthouse(sea)
+        for user in (SAILOR, MATE):
+            await sea.phone(user, "join", group_id=LIGHTHOUSE)
+        ref = (await sea.adapter.posts.publish(LIGHTHOUSE, Text("fog"))).ref
+        await react(sea, SAILOR, "👍", ref.seq)
+        await react(sea, MATE, "👍", ref.seq)
+        assert (await sea.adapter.reactions.of(ref)).counts == {"👍": 2}
+        await react(sea, MATE, "❤️", ref.seq)
+        assert (await sea.adapter.reactions.of(ref, MATE)).mine == ("❤️",)
+        await sea.phone(SAILOR, "delete_extensions", group_id=LIGHTHOUSE, seq=ref.seq, keys=["r|sailor"])
+        await sea.settle()
+        assert (await sea.adapter.reactions.of(ref)).counts == {"❤️": 1}
+
+
+async def test_reactions_go_with_the_post_and_the_channel(tmp_path: Path) -> None:
+    async with harbour(database_url=database(tmp_path)) as sea:
+        await lighthouse(sea)
+        await sea.phone(SAILOR, "join", group_id=LIGHTHOUSE)
+        refs = [(await sea.adapter.posts.publish(LIGHTHOUSE, Text(text))).ref for text in ("fog", "haze")]
+        for ref in refs:
+            await react(sea, SAILOR, "👍", ref.seq)
+        await sea.phone(KEEPER, "recall", group_id=LIGHTHOUSE, seq=refs[0].seq)
+        await sea.settle()
+        with pytest.raises(NotFoundError):
+            await sea.adapter.reactions.of(refs[0])
+        await sea.other.channels.delete(LIGHTHOUSE)
+        await sea.until(e.ChannelDeleted)
+        assert sea.receiver.counters.snapshot().get("dead", 0) == 0
+
+
+async def test_repeats_and_disorder_fold_to_the_same(tmp_path: Path) -> None:
+    async with harbour(database_url=database(tmp_path)) as sea:
+        await lighthouse(sea)
+        await sea.phone(SAILOR, "join", group_id=LIGHTHOUSE)
+        ref = (await sea.adapter.posts.publish(LIGHTHOUSE, Text("fog"))).ref
+        sea.switch(duplicate=1.0, delay_spread=0.05)
+        for emoji in ("👍", "❤️", "😂", "👍", "😮"):
+            pairs = {f"r|{SAILOR}": emoji}
+            await sea.phone(SAILOR, "set_extensions", group_id=LIGHTHOUSE, seq=ref.seq, pairs=pairs)
+        await sea.settle()
+        assert (await sea.adapter.reactions.of(ref, SAILOR)).mine == ("😮",)
+        assert len([event for event in sea.heard if isinstance(event, e.ReactionChanged)]) == 5
+
+
+async def test_who_leaves_by_phone_is_taken_out_of_the_conversation_group() -> None:
+    async with harbour() as sea:
+        await lighthouse(sea)
+        await sea.adapter.subscriptions.subscribe(LIGHTHOUSE, [SAILOR])
+        (group,) = [group async for group in sea.adapter.unread.groups(SAILOR)]
+        assert LIGHTHOUSE in group.channels
+        await sea.phone(SAILOR, "leave", group_id=LIGHTHOUSE)
+        await sea.settle()
+        left = [channel async for group in sea.adapter.unread.groups(SAILOR) for channel in group.channels]
+        assert LIGHTHOUSE not in left
+
+
+async def test_nothing_is_taken_out_where_nothing_is_filed() -> None:
+    async with harbour(unread={"filing": False}) as sea:
+        await lighthouse(sea)
+        await sea.phone(SAILOR, "join", group_id=LIGHTHOUSE)
+        await sea.phone(SAILOR, "leave", group_id=LIGHTHOUSE)
+        await sea.until(e.Unsubscribed)
+        assert [call.command for call in sea.stub.log if "contact_group" in call.command] == []
+
+
+async def test_memories_are_corrected(tmp_path: Path) -> None:
+    async with harbour() as sea:
+        await lighthouse(sea)
+        await sea.phone(MATE, "join", group_id=LIGHTHOUSE)
+        member = {"GroupId": LIGHTHOUSE, "Member_Account": MATE}
+        await sea.other.call(GROUPS, "modify_group_member_info", {**member, "Role": "Admin"})
+        await sea.adapter.posts.publish(LIGHTHOUSE, Text("fog"), author=MATE)
+        await sea.other.call(GROUPS, "modify_group_member_info", {**member, "Role": "Member"})
+        await sea.until(e.RoleChanged, lambda event: event.role == "subscriber")
+        with pytest.raises(PermissionDeniedError):
+            await sea.adapter.posts.publish(LIGHTHOUSE, Text("haze"), author=MATE)
+        await sea.other.call(GROUPS, "change_group_owner", {"GroupId": LIGHTHOUSE, "NewOwner_Account": MATE})
+        await sea.until(e.OwnerChanged)
+        assert (await sea.adapter.posts.publish(LIGHTHOUSE, Text("haze"))).author == MATE
+        await sea.other.channels.delete(LIGHTHOUSE)
+        await sea.until(e.ChannelDeleted)
+        with pytest.raises(NotFoundError):
+            await sea.adapter.posts.publish(LIGHTHOUSE, Text("too late"))
+
+
+async def test_the_directory_of_channels() -> None:
+    async with harbour() as sea:
+        known = sea.adapter.pipeline.known
+        await lighthouse(sea)
+        await sea.phone(KEEPER, "post", group_id=LIGHTHOUSE, body="fog")
+        await sea.other.channels.update(LIGHTHOUSE, name="Light")
+        await sea.settle()
+        (channel,) = known
+        assert (channel.id, channel.name, channel.owner) == (LIGHTHOUSE, "Light", KEEPER)
+        assert channel.last_post == PostRef(LIGHTHOUSE, 1)
+        await sea.other.channels.delete(LIGHTHOUSE)
+        await sea.settle()
+        assert list(known) == []
+        remembered = known.get(LIGHTHOUSE)
+        assert remembered is not None
+        assert remembered.deleted_at is not None
+
+
+async def test_a_late_event_of_a_deleted_channel_is_still_one_of_a_channel() -> None:
+    async with harbour() as sea:
+        await lighthouse(sea)
+        await sea.other.channels.delete(LIGHTHOUSE)
+        await sea.until(e.ChannelDeleted)
+        await sea.stub.webhooks.trigger("Group.CallbackAfterMemberExit", platform="iOS", GroupId=LIGHTHOUSE)
+        assert (await sea.until(e.Unsubscribed)).channel == LIGHTHOUSE
+
+
+async def test_a_channel_that_nobody_here_knew_is_deleted() -> None:
+    async with harbour() as sea:
+        sea.switch(commands=("Group.CallbackAfterGroupDestroyed",))
+        await sea.other.channels.create(slug="lighthouse", name="Lighthouse", owner=KEEPER)
+        await sea.other.channels.delete(LIGHTHOUSE)
+        deleted = await sea.until(e.ChannelDeleted)
+        assert (deleted.channel, deleted.confirmed) == (LIGHTHOUSE, False)
