@@ -1,0 +1,129 @@
+"""`unread`, and what `subscribers` says and does about notifications and conversation groups."""
+
+from collections.abc import Callable
+
+from tests.cli.shell import Shell
+
+
+def test_unread_posts_by_channel(cli: Shell, new_channel: Callable[[], str]) -> None:
+    news, tides = new_channel(), new_channel()
+    found = cli("subscribers", "follow", "reader_60", news, tides, "no_such", "--json", code=3).json
+    assert [(each["kind"], each["filing"] and each["filing"]["kind"]) for each in found] == [
+        ("added", "filed"), ("added", "filed"), ("not_found", None),
+    ]  # fmt: skip
+    for words in (["one"], ["two"], ["three"], ["hush", "--quiet"]):
+        cli("posts", "publish", news, *words)
+    cli("posts", "publish", tides, "low tide")
+    cli("posts", "recall", news, "1")
+    shown = cli.installed("unread", "show", "reader_60", "--json").json
+    assert (shown["user"], shown["badge"], shown["chats"]) == ("reader_60", 3, 0)
+    by_channel = {each["channel"]: each for each in shown["channels"]}
+    assert by_channel[f"@TGS#_{news}"] == {
+        "channel": f"@TGS#_{news}", "name": f"News {news}", "count": 2, "notifications": "all", "muted": False,
+        "last_post_at": by_channel[f"@TGS#_{news}"]["last_post_at"],
+    }  # fmt: skip
+    explained = cli("unread", "show", "reader_60", "--explain", "--json").json["channels"]
+    assert {each["count"]: each["explanation"] for each in explained} == {
+        2: {"source": "positions", "last_post": 4, "read_up_to": 0, "left_out": [1, 4]},
+        1: {"source": "positions", "last_post": 1, "read_up_to": 0, "left_out": []},
+    }
+    assert cli("unread", "show", "reader_60", "--fast", "--json").json["badge"] == 5  # another process sent them
+
+    lines = cli("unread", "show", "reader_60", "--explain").out.splitlines()
+    assert lines[0].split() == [
+        "channel", "name", "unread", "muted", "last_post_at", "last_post", "read_up_to", "left_out", "source",
+    ]  # fmt: skip
+    assert lines[-1] == "badge 3, chats 0"
+    assert cli("unread", "show", "reader_60").out.splitlines()[0].split()[-1] == "last_post_at"
+    assert cli("unread", "show", "reader_60", "-v", "--json").json["channels"][0]["explanation"]
+
+
+def test_reading_and_muting(cli: Shell, new_channel: Callable[[], str]) -> None:
+    news, tides = new_channel(), new_channel()
+    cli("subscribers", "follow", "reader_61", news, tides)
+    for number in range(3):
+        cli("posts", "publish", news, f"post {number}")
+    cli("posts", "publish", tides, "low tide")
+    assert cli("unread", "mark-read", "reader_61", news, "--up-to", "2", "--json").json["left"] == 1
+    assert cli("unread", "mark-read", "reader_61", news).out == "0 posts are left unread\n"
+    assert cli("subscribers", "mute", tides, "reader_61").out == "notifications: muted\n"
+    assert cli("subscribers", "mute", tides, "reader_61").out == "notifications: muted, as before\n"
+    assert cli("unread", "show", "reader_61", "--json").json["badge"] == 0
+    assert cli("subscribers", "mute", tides, "reader_61", "--off", "--json").json["notifications"] == "off"
+    assert cli("subscribers", "unmute", tides, "reader_61", "--json").json["changed"] is True
+    assert cli("unread", "show", "reader_61", "--json").json["badge"] == 1
+    assert cli("unread", "mark-read", "reader_61", "--all", "--json").json["channels"] == [f"@TGS#_{tides}"]
+    assert "0 channels were not" in cli("unread", "mark-read", "reader_61", "--all").out
+
+
+def test_groups_and_marks(cli: Shell, new_channel: Callable[[], str]) -> None:
+    news = new_channel()
+    assert cli("unread", "groups", "reader_62").err == "no conversation groups\n"
+    cli("subscribers", "add", news, "reader_62", "--no-filing")
+    done = cli("unread", "sync", "reader_62", "--json").json
+    assert (done["added"], done["removed"], done["problem"]) == ([f"@TGS#_{news}"], [], "")
+    assert cli("unread", "sync", "reader_62").err == "nothing to change\n"
+    assert cli("unread", "rename", "reader_62", "频道").out == "renamed\n"
+    assert cli("unread", "groups", "reader_62", "--json").json == [
+        {"name": "频道", "channels": [f"@TGS#_{news}"], "others": []}
+    ]
+    assert cli("unread", "rename", "reader_62", "频道", "--json").json["renamed"] is False
+    assert cli("unread", "sync", "reader_62").out.splitlines()[1].split() == [f"@TGS#_{news}", "put", "in"]
+    assert cli("unread", "remove", "reader_62", "频道").out == "removed\n"
+    assert cli("unread", "remove", "reader_62", "频道").out == "there was no such group\n"
+    cli("unread", "star", "reader_62", news)
+    cli("unread", "fold", "reader_62", news)
+    cli("unread", "hide", "reader_62", news)
+    cli("unread", "fold", "reader_62", news, "--off")
+    marked = {"starred": True, "hidden": True, "folded": False, "text": "vip"}
+    assert cli("unread", "note", "reader_62", news, "vip", "--json").json == marked
+    assert cli("unread", "marks", "reader_62", news, "--json").json == marked
+
+
+def test_everybody_in_a_file_is_synced(cli: Shell, new_channel: Callable[[], str]) -> None:
+    news = new_channel()
+    people = [f"reader_{number}" for number in range(63, 73)]
+    cli("subscribers", "add", news, *people, "--no-filing")
+    file = cli.file("people.csv", "user\n" + "\n".join([*people[:5], "stranger", "x" * 33, *people[5:]]) + "\n")
+    done = cli.installed("unread", "sync-all", file, "--json", code=3).json
+    reason = done["problems"].pop(1)["reason"]
+    assert "not" in reason
+    assert done == {
+        "problems": [{"line": 8, "reason": "user has 33 bytes; 32 are allowed"}],
+        "people": 11, "changed": 10, "added": 10, "removed": 0, "cursor": 11,
+    }  # fmt: skip
+    again = cli("unread", "sync-all", file, "--cursor", "6", code=3)
+    assert again.out == "5 people: 0 changed, 0 channels put in, 0 taken out, 1 problem\n"
+    assert cli.installed("unread", "sync-all", "-", stdin="reader_63").out.startswith("1 person: 0 changed")
+
+
+def test_what_the_outcomes_say_of_filing(cli: Shell, new_channel: Callable[[], str]) -> None:
+    news = new_channel()
+    small = cli.having(CHANNEL_ADAPTER_UNREAD__FILE_UP_TO="1")
+    lines = small("subscribers", "add", news, "reader_73", "reader_74").out.splitlines()
+    assert lines[0].split() == ["user", "outcome", "filing", "reason"]
+    assert lines[1].split()[:3] == ["reader_73", "added", "left_out"]
+    assert "sync_many" in lines[1]
+    file = cli.file("people.txt", "reader_73\nreader_74\nreader_75\n")
+    imported = small("subscribers", "import", news, file)
+    assert imported.out == "3 lines read: 1 added, 2 already\n"
+    assert (
+        imported.err == "conversation groups: 1 filed, 2 left out; 'unread sync-all' with the same file does the rest\n"
+    )
+    assert small("subscribers", "import", news, file, "--filing").err == ""
+    off = cli.having(CHANNEL_ADAPTER_UNREAD__FILING="false")
+    assert off("subscribers", "remove", news, "reader_73", "--json").json[0]["filing"] is None
+    left = cli("subscribers", "unfollow", "reader_74", news, "--json").json
+    assert (left[0]["kind"], left[0]["filing"]["kind"]) == ("removed", "taken_out")
+
+
+def test_mistakes(cli: Shell, new_channel: Callable[[], str]) -> None:
+    news = new_channel()
+    assert cli("unread", "mark-read", "reader_1", "--json", code=2).error["field"] == "channel"
+    assert cli("unread", "mark-read", "reader_1", news, "--all", "--json", code=2).error["field"] == "channel"
+    assert cli("unread", "mark-read", "reader_1", "--all", "--up-to", "1", "--json", code=2).error["field"] == "up_to"
+    assert cli("unread", "mark-read", "reader_1", news, "--json", code=1).error["kind"] == "not_found"
+    assert cli("unread", "show", "stranger", "--json", code=1).error["kind"] == "not_found"
+    assert cli("unread", "rename", "reader_1", "x" * 33, "--json", code=1).error["limit"] == 32
+    assert cli("unread", "sync-all", "nowhere.csv", "--json", code=2).error["field"] == "file"
+    assert cli("unread", "show", "reader_1", "--config", cli.file("a.toml", '[unread]\nname = ""\n'), code=2)
