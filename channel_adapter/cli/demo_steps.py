@@ -13,6 +13,7 @@ from channel_adapter.domain import post as p
 from channel_adapter.domain.ids import UserId
 from channel_adapter.domain.subscription import Outcome, OutcomeKind, Role
 from channel_adapter.mapping.channel_group import CUSTOM_DATA_BYTES
+from channel_adapter.mapping.ids import channel_id
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.catalog import CREATE_GROUP, GET_JOINED_GROUP_LIST
 from channel_adapter.tencent.wire import groups
@@ -129,8 +130,8 @@ class Demo:
         """All steps. Raises what the adapter raises, and Differs."""
         steps = (
             self._accounts, self._ordinary, self._create, self._subscribe, self._subscribe_again, self._publish_feed,
-            self._publish_kinds, self._read_history, self._list_mine, self._unsubscribe, self._edit, self._recall,
-            self._publish_feed_again, self._update, self._examine, self._delete,
+            self._publish_kinds, self._read_history, self._list_mine, self._unread, self._unsubscribe, self._edit,
+            self._recall, self._publish_feed_again, self._update, self._examine, self._delete,
         )  # fmt: skip
         for step in steps:
             await step()
@@ -170,7 +171,7 @@ class Demo:
         with self._recorder.step("Subscribe everybody in the file") as step:
             outcomes: list[Outcome] = []
             with self._display("subscribed", len(self._people)) as progress:
-                async for outcome in self._adapter.subscriptions.subscribe(SLUG, self._people):
+                async for outcome in self._adapter.subscriptions.subscribe(SLUG, self._people, file=False):
                     outcomes.append(outcome)
                     progress.advance()
             step.same("outcomes", dict.fromkeys(self._people, OutcomeKind.ADDED), {o.user: o.kind for o in outcomes})
@@ -225,6 +226,21 @@ class Demo:
             step.same("joined Communities", len(ORDINARY) + 2, joined)
             among = counted(joined, "joined Community", "joined Communities")
             step.result = f"{among}, {len(mine)} of them channels: {', '.join(sorted(slugs))}"
+
+    async def _unread(self) -> None:
+        person = self._people[0]
+        with self._recorder.step(f"Fill the conversation group of {person}, count what is unread, and read it") as step:
+            await self._adapter.unread.sync(person)
+            step.same("in the group", {channel_id(SLUG), channel_id(SECOND_SLUG)}, await self._filed(person))
+            before = await self._adapter.unread.of(person)
+            step.same("badge", len(self._written), before.badge)
+            step.same("left after reading", 1, await self._adapter.unread.mark_read(person, SLUG, before.badge - 1))
+            step.same("read", (channel_id(SLUG),), await self._adapter.unread.mark_all_read(person))
+            step.same("badge after reading", 0, (await self._adapter.unread.of(person)).badge)
+            step.result = f"{before.badge} posts were unread in {len(before.channels)} channels, none are now"
+
+    async def _filed(self, person: str) -> set[str]:
+        return {channel async for each in self._adapter.unread.groups(person) for channel in each.channels}
 
     async def _unsubscribe(self) -> None:
         with self._recorder.step("Unsubscribe the last ones in the file") as step:

@@ -88,7 +88,7 @@ def test_the_demo_works_with_defaults_wherever_it_is_started(cli: Shell) -> None
     assert "error" not in said.err  # a slow machine gets lines of progress
     last = said.out.splitlines()[-1]
     assert last.startswith("all ")
-    assert "read-backs agree: 16 steps" in last
+    assert "read-backs agree: 17 steps" in last
     assert "1,000 people added, 1,000 read back" in said.out
     assert "50 x add_group_member" in said.out
     assert "12 x send_group_msg" in said.out
@@ -123,7 +123,7 @@ def test_a_demo_whose_read_backs_differ_says_so_and_stops(cli: Shell, monkeypatc
     assert "--keep-going shows the other steps" in stopped.err
     report = cli("demo", "--subscribers", people, "--keep-going", "--json", code=1).json
     assert report["agree"] is False
-    assert len(report["steps"]) == 16
+    assert len(report["steps"]) == 17
     assert "Compare: another: was 2, is 3" in report["differences"]
 
 
