@@ -17,6 +17,9 @@ from channel_adapter.tencent.wire import msg_body as w
 TITLE_BYTES: Final = 120
 """Of a card that stands for a picture or a file; the rest of a longer text stands below it."""
 
+_CARD_GROWTH: Final = 8
+_CARD_BYTES: Final = 1_000
+
 _JOINERS: Final = frozenset({"\u200d", "\ufe0e", "\ufe0f"})
 _SKIN_TONES: Final = range(0x1F3FB, 0x1F400)
 _FLAG_LETTERS: Final = range(0x1F1E6, 0x1F200)
@@ -30,6 +33,14 @@ def is_importable(elements: Iterable[w.Element]) -> bool:
 def body_size(elements: Sequence[w.Element]) -> int:
     """Bytes of a body as JSON, which is how a post's size is counted here."""
     return sum(len(element.to_json()) for element in elements) + len(elements) + 1
+
+
+def surely_fits(elements: Sequence[w.Element], max_bytes: int) -> bool:
+    """Is this body so small that it fits as it is, and inside a card too? False says nothing.
+
+    A card repeats each text at most four times, and writes each byte with at most two.
+    """
+    return body_size(elements) * _CARD_GROWTH + _CARD_BYTES <= max_bytes
 
 
 def carry(elements: Sequence[w.Element], max_bytes: int) -> list[w.Element]:

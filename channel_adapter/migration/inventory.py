@@ -9,7 +9,7 @@ from channel_adapter.domain.subscription import Notifications
 from channel_adapter.migration.plan import PeopleCounts, PostCounts, SourceSpec, TargetState
 from channel_adapter.migration.policies import Loss
 from channel_adapter.migration.records import BrokenRecord, SourceChannel, SourcePost, SourceState, SourceSubscriber
-from channel_adapter.migration.transform import MappedPost, SendTimes, subscriber_losses
+from channel_adapter.migration.transform import PostLosses, SendTimes, subscriber_losses
 
 
 @dataclass(slots=True)
@@ -21,13 +21,12 @@ class PostTally:
     expired: int = 0
     elements: Counter[str] = field(default_factory=Counter)
     lost: dict[Loss, list[str]] = field(default_factory=dict)
-    largest: int = 0
     left_behind: list[str] = field(default_factory=list)
     _times: "array[int]" = field(default_factory=lambda: array("q"))
     _newest: tuple[int, int, str] = (0, 0, "")
     _oldest_time: int | None = None
 
-    def add(self, post: SourcePost, mapped: MappedPost) -> None:
+    def add(self, post: SourcePost, losses: PostLosses) -> None:
         """Count one post and what becomes of it."""
         self._newest = max(self._newest, (post.time, post.number, post.key))
         self._oldest_time = min(post.time, self._oldest_time or post.time)
@@ -36,14 +35,14 @@ class PostTally:
         elif post.state is SourceState.EXPIRED:
             self.expired += 1
         else:
-            self._add_published(post, mapped)
+            self._add_published(post, losses)
 
-    def _add_published(self, post: SourcePost, mapped: MappedPost) -> None:
+    def _add_published(self, post: SourcePost, losses: PostLosses) -> None:
         self.reachable += 1
         self.elements.update({element.msg_type for element in post.body})
-        for loss in mapped.lost:
+        for loss in losses.lost:
             self.lost.setdefault(loss, []).append(post.key)
-        if mapped.body is None:
+        if losses.left_behind:
             self.left_behind.append(post.key)
         else:
             self._times.append(post.time)

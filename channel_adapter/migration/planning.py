@@ -16,7 +16,7 @@ from channel_adapter.migration.sources.discover import Discovered
 from channel_adapter.migration.sources.opening import open_source
 from channel_adapter.migration.sources.source import FIRST_PAGE, Source
 from channel_adapter.migration.target import TargetReader
-from channel_adapter.migration.transform import Target, map_post
+from channel_adapter.migration.transform import Target, judge_post
 from channel_adapter.services.accounts import Accounts
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.settings import Settings
@@ -136,7 +136,7 @@ class Migration:
         async def count(channel: SourceChannel) -> Found:
             posts = PostTally()
             async for post in source.posts_any_order(channel.id):
-                posts.add(post, map_post(post, target))
+                posts.add(post, judge_post(post, target))
                 tell("posts", 1)
             return Found(channel, posts, await _people(source, channel, tell) if people else None)
 

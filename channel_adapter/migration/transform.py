@@ -62,6 +62,18 @@ class MappedPost:
     lost: tuple[Loss, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class PostLosses:
+    """What a post loses; `left_behind` when no part of it can be carried."""
+
+    lost: tuple[Loss, ...] = ()
+    left_behind: bool = False
+
+
+NOTHING_LOST: Final = PostLosses()
+MEDIA_LOST: Final = PostLosses((Loss.POST_MEDIA,))
+
+
 # Ids
 
 
@@ -156,6 +168,16 @@ def map_body(body: Sequence[Element], max_bytes: int) -> MappedPost:
         return MappedPost(tuple(carried), lost)
     shorter = moved_post.shorten(body, max_bytes)
     return MappedPost(None if shorter is None else tuple(shorter), (*lost, Loss.POST_SIZE))
+
+
+def judge_post(post: SourcePost, target: Target) -> PostLosses:
+    """The same without the body, for counting: cards of small bodies need not be made to be known to fit."""
+    if post.state is not SourceState.PUBLISHED:
+        return NOTHING_LOST
+    if post.body and moved_post.surely_fits(post.body, target.post_bytes):
+        return NOTHING_LOST if moved_post.is_importable(post.body) else MEDIA_LOST
+    mapped = map_body(post.body, target.post_bytes)
+    return PostLosses(mapped.lost, left_behind=mapped.body is None)
 
 
 class SendTimes:

@@ -16,8 +16,9 @@ from channel_adapter.migration.planning import Options
 from channel_adapter.migration.policies import Loss, Policies, Policy
 from channel_adapter.migration.records import SourceChannel, SourcePost
 from channel_adapter.migration.sources.discover import Discovered
-from channel_adapter.migration.transform import map_post
+from channel_adapter.migration.transform import judge_post
 from channel_adapter.stub.faults import Fault
+from channel_adapter.stub.scenario import Scenario
 from channel_adapter.tencent.catalog import IMPORT_GROUP_MEMBER
 from tests.migration import worlds
 from tests.migration.conftest import Stage, stage
@@ -227,7 +228,7 @@ def test_a_migration_has_an_id_of_its_app_and_accounts() -> None:
 def test_a_channel_of_unknown_age_is_born_before_anything_in_it() -> None:
     posts, people = PostTally(), PeopleTally()
     post = SourcePost("p", 1, 1_700_000_500, tuple(worlds.carried(1)[0]))
-    posts.add(post, map_post(post, TARGET))
+    posts.add(post, judge_post(post, TARGET))
     people.earliest = 1_700_000_300
     young = channel(created_at=0)
     assert make_plan(inventory(found=(Found(young, posts, people),)), wishes()).channels[0].target.created_at == (
@@ -257,6 +258,14 @@ async def test_the_calls_of_a_plan_are_those_that_reading_takes() -> None:
             command = row.command.partition("/")[2]
             if row.stage == "move" and command in ("get_official_account_info", "official_account_msg_get_simple"):
                 assert row.calls == at.server.log.count(command)
+
+
+async def test_a_flaky_network_gives_the_same_plan() -> None:
+    flaky = Scenario.load(Path(__file__).parents[2] / "config" / "scenarios" / "flaky_network.toml")
+    async with stage(Size(40, 40)) as at:
+        calm = await plan_of(at)
+        at.server.faults.replace(flaky.faults)
+        assert plan_file.to_json(await plan_of(at)) == plan_file.to_json(calm)
 
 
 async def test_a_source_that_has_become_empty_is_an_error_and_no_plan() -> None:

@@ -20,6 +20,7 @@ from channel_adapter.mapping.tag import Tag, migration_id, read_tag
 from channel_adapter.migration.policies import Loss, Policies, Policy
 from channel_adapter.migration.records import SourceChannel, SourcePost, SourceState, SourceSubscriber
 from channel_adapter.migration.transform import (
+    PostLosses,
     SendTimes,
     Target,
     import_channel,
@@ -28,6 +29,7 @@ from channel_adapter.migration.transform import (
     import_subscriber,
     import_subscribers,
     join_time,
+    judge_post,
     kept_whole,
     map_post,
     map_profile,
@@ -205,6 +207,15 @@ def test_what_cannot_be_cut_is_left_behind() -> None:
     assert map_post(post([big]), TARGET) == map_post(post([big], 2), TARGET)
     assert map_post(post([big]), TARGET).body is None
     assert map_post(post([]), TARGET).body is None
+
+
+@pytest.mark.parametrize("max_bytes", [200, 700, 1_500, 4_000, 12_000])
+@pytest.mark.parametrize("body", [*BODIES, worlds.huge(), [], [worlds.text('\x01"\\' * 300)]], ids=len)
+def test_counting_says_what_moving_will_do(body: list[Element], max_bytes: int) -> None:
+    target = Target(KEYS, limits.GROUP_PROFILE, max_bytes)
+    for whole in (body, [*body, worlds.picture("x")]):
+        mapped, judged = map_post(post(whole), target), judge_post(post(whole), target)
+        assert judged == PostLosses(mapped.lost, mapped.body is None)
 
 
 @pytest.mark.parametrize("state", [SourceState.RECALLED, SourceState.EXPIRED])

@@ -217,7 +217,11 @@ def _post(channel: str, message: wire.OfficialHistoryMessage) -> SourcePost:
     """A body that no service would take is none: the post is left behind, and told."""
     state = STATES.get(message.is_place_msg, SourceState.EXPIRED)
     whole = all(isinstance(each.msg_content, dict) for each in message.msg_body)
-    body = tuple(Element(msg_type=each.msg_type, msg_content=each.msg_content) for each in message.msg_body if whole)
+    body = tuple(
+        Element.model_construct(msg_type=each.msg_type, msg_content=each.msg_content)
+        for each in message.msg_body
+        if whole
+    )
     return SourcePost(
         key=message.msg_key,
         number=message.msg_seq,
