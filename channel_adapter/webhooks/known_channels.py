@@ -30,67 +30,59 @@ class KnownChannel:
     owner: UserId | None = None
     last_post: PostRef | None = None
     last_post_at: datetime | None = None
-    changed_at: datetime | None = None
     deleted_at: datetime | None = None
 
 
 class KnownChannels:
-    """Learns from events of channels; from late ones only what no later one said. Forgets the quietest first."""
+    """Learns from events of channels, in any order: of two that say the same thing the later one counts.
+
+    Forgets the quietest channel first when there are too many.
+    """
 
     def __init__(self, most: int = MOST) -> None:
-        self._channels: LRUCache[ChannelId, KnownChannel] = LRUCache(most)
+        self._channels: LRUCache[ChannelId, tuple[KnownChannel, dict[str, datetime]]] = LRUCache(most)
 
     def __len__(self) -> int:
-        return len(self._channels)
+        return len(list(iter(self)))
 
     def __iter__(self) -> Iterator[KnownChannel]:
         """Those that are not deleted, as they are now."""
-        return iter([known for known in self._channels.values() if known.deleted_at is None])
+        return iter([known for known, _ in self._channels.values() if known.deleted_at is None])
 
     def get(self, channel: ChannelId) -> KnownChannel | None:
         """What is known of a channel, a deleted one too."""
-        return self._channels.get(channel)
+        known = self._channels.get(channel)
+        return known[0] if known is not None else None
 
     def learn(self, event: e.ChannelEvent) -> None:
         """Take in what an event says. The channel must be one: nothing here asks for tags."""
-        known = self._channels.get(event.channel) or KnownChannel(id=event.channel)
-        self._channels[event.channel] = _after(known, event)
+        known, said_at = self._channels.get(event.channel) or (KnownChannel(id=event.channel), {})
+        if isinstance(event, e.PostPublished):
+            known = _with_post(known, event)
+        at = event.at or _NEVER
+        news = {name: value for name, value in _said(event).items() if at >= said_at.get(name, _NEVER)}
+        self._channels[event.channel] = (replace(known, **news), {**said_at, **dict.fromkeys(news, at)})
 
 
-def _after(known: KnownChannel, event: e.ChannelEvent) -> KnownChannel:
+def _with_post(known: KnownChannel, event: e.PostPublished) -> KnownChannel:
+    """Posts have an order of their own; those without a place in history do not count."""
+    ref = event.post.ref
+    if event.online_only or (known.last_post is not None and known.last_post.seq >= ref.seq):
+        return known
+    return replace(known, last_post=ref, last_post_at=event.post.published_at or event.at)
+
+
+def _said(event: e.ChannelEvent) -> dict[str, Any]:
+    """The fields that an event is about, with their values since then."""
     match event:
-        case e.PostPublished(online_only=False, post=post):
-            if known.last_post is not None and known.last_post.seq >= post.ref.seq:
-                return known
-            return replace(known, last_post=post.ref, last_post_at=post.published_at or event.at)
-        case e.ChannelCreated() | e.ChannelChanged() | e.OwnerChanged() | e.ChannelDeleted():
-            return _profile(known, event, late=(event.at or _NEVER) < (known.changed_at or _NEVER))
-        case _:
-            return known
-
-
-def _profile(
-    known: KnownChannel,
-    event: e.ChannelCreated | e.ChannelChanged | e.OwnerChanged | e.ChannelDeleted,
-    *,
-    late: bool,
-) -> KnownChannel:
-    """`late`: another change came first that was made afterwards; this one fills gaps and overrides nothing."""
-    said = {name: value for name, value in _said(event).items() if value is not None}
-    if late:
-        said = {name: value for name, value in said.items() if getattr(known, name) is None}
-    changed_at = max(event.at or _NEVER, known.changed_at or _NEVER)
-    if isinstance(event, e.ChannelDeleted):
-        return known if late else replace(known, **said, deleted_at=changed_at, changed_at=changed_at)
-    made_again = isinstance(event, e.ChannelCreated) and not late
-    return replace(known, **said, deleted_at=None if made_again else known.deleted_at, changed_at=changed_at)
-
-
-def _said(event: e.ChannelCreated | e.ChannelChanged | e.OwnerChanged | e.ChannelDeleted) -> dict[str, Any]:
-    match event:
+        case e.ChannelCreated(name=name, owner=owner):
+            return {"name": name, "owner": owner, "deleted_at": None}
+        case e.ChannelChanged():
+            changed = {name: getattr(event, name) for name in ("name", "introduction", "notification", "avatar")}
+            return {name: value for name, value in changed.items() if value is not None}
         case e.OwnerChanged(new_owner=owner):
             return {"owner": owner}
-        case e.ChannelChanged():
-            return {name: getattr(event, name) for name in ("name", "introduction", "notification", "avatar")}
+        case e.ChannelDeleted(name=name, owner=owner, at=at):
+            return {"name": name, "owner": owner, "deleted_at": at or _NEVER}
         case _:
-            return {"name": event.name or None, "owner": event.owner}
+            return {}

@@ -1,0 +1,173 @@
+"""Webhooks as events and questions whatever stands in them, and the directory that is made of events."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from channel_adapter.domain import events as e
+from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.domain.post import Post, PostRef, Text, Unrecognised
+from channel_adapter.domain.questions import Question
+from channel_adapter.mapping.callback_context import PLATFORMS
+from channel_adapter.mapping.callback_event import to_event
+from channel_adapter.mapping.callback_question import to_question
+from channel_adapter.tencent.wire.callback_samples import samples
+from channel_adapter.tencent.wire.callbacks import MODELS, is_before
+from channel_adapter.webhooks.known_channels import KnownChannels
+
+LIGHT = ChannelId("@TGS#_lighthouse")
+NOON = datetime(2025, 1, 4, 12, tzinfo=UTC)
+
+
+def read(command: str, platform: str = "iOS", **body: Any) -> e.Event:
+    given_body = {"CallbackCommand": command, **body}
+    return to_event(command, given_body, {"optplatform": platform}, admin="root")
+
+
+@pytest.mark.parametrize(
+    "group", ["@TGS#ordinary", "", None, "@TGS#_quay@TOPIC#_nets", "@TGS#_" + "x" * 60, "harbor", 7]
+)
+def test_what_has_no_id_of_a_community_is_no_event_of_a_channel(group: Any) -> None:
+    event = read("Group.CallbackAfterGroupFull", GroupId=group, EventTime=1)
+    assert isinstance(event, e.Other | e.Unknown)
+
+
+@pytest.mark.parametrize("kind", ["Public", "Private", "ChatRoom", "AVChatRoom", "Work", "Meeting"])
+def test_other_types_of_groups_are_other(kind: str) -> None:
+    event = read("Group.CallbackAfterNewMemberJoin", GroupId=LIGHT, Type=kind, NewMemberList=[{"Member_Account": "a"}])
+    assert isinstance(event, e.Other)
+    assert event.about == LIGHT
+
+
+def test_the_platforms() -> None:
+    found = {name: read("Group.CallbackAfterGroupFull", name, GroupId=LIGHT).platform for name in PLATFORMS}
+    assert found == {
+        "RESTAPI": "server", "Android": "android", "iOS": "ios", "IOS": "ios", "iPad": "ipad", "Web": "web",
+        "Windows": "windows", "Mac": "mac",
+    }  # fmt: skip
+    assert read("Group.CallbackAfterGroupFull", "Fridge", GroupId=LIGHT).platform is e.Platform.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("platform", "operator", "own"),
+    [("RESTAPI", "root", True), ("RESTAPI", "other", False), ("RESTAPI", None, False), ("iOS", "root", False)],
+)
+def test_an_echo_is_ours_by_its_operator(platform: str, operator: str | None, own: bool) -> None:
+    event = read("Group.CallbackAfterGroupInfoChanged", platform, GroupId=LIGHT, Operator_Account=operator, Name="n")
+    assert isinstance(event, e.ChannelChanged)
+    assert (event.own, event.by) == (own, operator)
+
+
+def test_counts_that_we_publish_are_an_echo_and_nobodys_reaction() -> None:
+    command, pair = "Group.CallbackAfterGroupMsgExtension", {"Key": "n|👍", "Value": "2", "Seq": 4}
+    ours = read(command, "RESTAPI", GroupId=LIGHT, MsgSeq=5, OperateType=1, ExtensionList=[pair], Seq=4)
+    theirs = read(command, "Android", GroupId=LIGHT, MsgSeq=5, OperateType=1, ExtensionList=[pair], Seq=4)
+    assert isinstance(ours, e.ReactionChanged)
+    assert isinstance(theirs, e.ReactionChanged)
+    assert (ours.own, ours.changes, theirs.own) == (True, (), False)
+
+
+def test_a_name_card_is_no_role() -> None:
+    event = read("Group.CallbackAfterMemberFieldChanged", GroupId=LIGHT, Modified_Account="mate", NameCard="the mate")
+    assert isinstance(event, e.Other)
+
+
+def test_people_are_told_once_each_and_in_order() -> None:
+    people = [{"Member_Account": name} for name in ("b", "a", "b", "")]
+    event = read("Group.CallbackAfterNewMemberJoin", GroupId=LIGHT, NewMemberList=people)
+    assert isinstance(event, e.Subscribed)
+    assert event.users == ("b", "a")
+
+
+def test_elements_of_other_clients_stay_whole() -> None:
+    body = [{"MsgType": "TIMMysteryElem", "MsgContent": {"What": 1}}]
+    event = read("Group.CallbackAfterModifyMsg", GroupId=LIGHT, MsgSeq=5, MsgBody=body)
+    assert isinstance(event, e.PostEdited)
+    assert event.parts == (Unrecognised("TIMMysteryElem", '{"What":1}'),)
+
+
+@pytest.mark.parametrize("command", sorted(MODELS))
+@pytest.mark.parametrize("missing", [False, True])
+def test_an_empty_body_says_nothing_wrong(command: str, missing: bool) -> None:
+    """Without the members that it needs an event is Unknown, or Other where it says not even which group."""
+    body = {} if missing else {"GroupId": LIGHT, "Official_Account": "@TOA#_g"}
+    event = read(command, **body)
+    lists = {"users", "refs", "keys"} if not isinstance(event, e.ChannelCreated) else set()
+    assert [name for name in lists & set(type(event).__slots__) if not getattr(event, name)] == []
+    assert isinstance(event, e.Other | e.Unknown) or not missing
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8) | st.just(LIGHT),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(sorted(
+        {"Member_Account", "MsgSeq", "Key", "Value", "Seq", "MsgType", "MsgContent", "MsgKey", "Subscriber_Account"}
+    )), inner, max_size=3),
+    max_leaves=6,
+)  # fmt: skip
+
+
+@given(st.data(), st.sampled_from(sorted(MODELS)), st.sampled_from(["iOS", "RESTAPI", ""]))
+def test_whatever_a_body_holds_reading_it_never_fails(data: st.DataObject, command: str, platform: str) -> None:
+    sample = dict(samples()[command].body)
+    spoiled = data.draw(st.dictionaries(st.sampled_from(sorted({*sample, "TopicId", "ErrorCode"})), values, max_size=4))
+    body = {"CallbackCommand": command, **sample, **spoiled}
+    query = {"optplatform": platform}
+    assert isinstance(to_event(command, body, query, admin="root"), e.Event)
+    question = to_question(command, body, query, admin="root")
+    assert question is None or (isinstance(question, Question) and is_before(command))
+
+
+def at(minute: int) -> datetime:
+    return NOON + timedelta(minutes=minute)
+
+
+def posted(minute: int, seq: int, *, online_only: bool = False) -> e.PostPublished:
+    post = Post(ref=PostRef(LIGHT, seq), author=None, published_at=at(minute), parts=(Text("fog"),))
+    return e.PostPublished(at=at(minute), channel=LIGHT, post=post, online_only=online_only)
+
+
+HISTORY: list[e.ChannelEvent] = [
+    e.ChannelCreated(at=at(0), channel=LIGHT, name="Lighthouse", owner=UserId("keeper")),
+    e.ChannelChanged(at=at(1), channel=LIGHT, name="Light", introduction="a tower"),
+    posted(2, 1),
+    e.ChannelChanged(at=at(3), channel=LIGHT, name="The Light"),
+    e.OwnerChanged(at=at(4), channel=LIGHT, old_owner=UserId("keeper"), new_owner=UserId("mate")),
+    posted(5, 2),
+    posted(6, 0, online_only=True),
+]
+
+
+@given(st.permutations(HISTORY), st.lists(st.sampled_from(HISTORY), max_size=3))
+def test_the_directory_does_not_care_for_order_or_repeats(
+    events: list[e.ChannelEvent], again: list[e.ChannelEvent]
+) -> None:
+    known = KnownChannels()
+    for event in [*events, *again]:
+        known.learn(event)
+    (channel,) = known
+    assert (channel.name, channel.introduction, channel.owner) == ("The Light", "a tower", "mate")
+    assert (channel.last_post, channel.last_post_at, channel.notification) == (PostRef(LIGHT, 2), at(5), None)
+
+
+@given(st.permutations([*HISTORY, e.ChannelDeleted(at=at(7), channel=LIGHT, name="The Light", owner=UserId("mate"))]))
+def test_a_deleted_channel_is_known_and_not_listed(events: list[e.ChannelEvent]) -> None:
+    known = KnownChannels()
+    for event in events:
+        known.learn(event)
+    channel = known.get(LIGHT)
+    assert (list(known), len(known)) == ([], 0)
+    assert channel is not None
+    assert (channel.deleted_at, channel.name) == (at(7), "The Light")
+    known.learn(e.ChannelCreated(at=at(8), channel=LIGHT, name="Second", owner=None))
+    assert [each.name for each in known] == ["Second"]
+
+
+def test_the_quietest_channel_is_forgotten() -> None:
+    known = KnownChannels(most=2)
+    for name in "abc":
+        known.learn(e.ChannelFull(channel=ChannelId(f"@TGS#_{name}")))
+    assert sorted(channel.id for channel in known) == ["@TGS#_b", "@TGS#_c"]
+    assert known.get(ChannelId("@TGS#_a")) is None
