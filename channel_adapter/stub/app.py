@@ -6,6 +6,7 @@ A low-level aiohttp server without router and middleware: the path is looked up 
 import asyncio
 import logging
 from collections.abc import Callable
+from email.utils import formatdate
 from http import HTTPStatus
 from typing import Final
 
@@ -39,11 +40,24 @@ class StubApp:
         self.latency = latency or Latency()
         self._control = control
         self._before_answers = before_answers
+        self._dated = (-1, "")
         self.failures = 0
         """Requests on which the stub itself broke down; each is a bug of the stub and is logged with its traceback."""
 
     async def respond(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one HTTP request."""
+        """Answer one HTTP request, at the world's time."""
+        answer = await self._answer(request)
+        if not answer.prepared:  # a fault has sent it already
+            answer.headers[hdrs.DATE] = self._date()
+        return answer
+
+    def _date(self) -> str:
+        second = int(self.desk.world.clock.now())
+        if second != self._dated[0]:
+            self._dated = second, formatdate(second, usegmt=True)
+        return self._dated[1]
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         to_control = self._control is not None and request.raw_path.startswith(PREFIX)
         try:
             raw = await read_raw(

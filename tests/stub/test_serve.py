@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import aiohttp
@@ -199,3 +200,15 @@ def test_a_process_until_sigterm(tmp_path: Path, transport: str) -> None:
     finally:
         process.kill()
         process.wait()
+
+
+async def test_the_date_of_an_answer_is_the_worlds() -> None:
+    async with StubServer() as server, aiohttp.ClientSession() as session:
+        for moment, date in ((1_773_990_000, "Fri, 20 Mar 2026 07:00:00 GMT"), (0, "Thu, 01 Jan 1970 00:00:00 GMT")):
+            server.world.clock.freeze(moment)
+            async with session.post(f"{server.url}/v4/openim/x", data=b"{}") as answer:
+                assert answer.headers["Date"] == date
+        server.world.clock.resume()
+        async with session.post(f"{server.url}/v4/openim/x", data=b"{}") as answer:
+            told = parsedate_to_datetime(answer.headers["Date"]).timestamp()
+        assert abs(told - time.time()) < 60
