@@ -1,10 +1,13 @@
 """Lists that the service breaks off, turns in a circle or answers in part: never short without saying so."""
 
 import asyncio
+import re
 from contextlib import aclosing
 from typing import Any
 
+import orjson
 import pytest
+from aioresponses import CallbackResult, aioresponses
 
 from channel_adapter import (
     ChannelAdapter,
@@ -17,7 +20,7 @@ from channel_adapter import (
 )
 from channel_adapter.settings import ChannelSettings
 from channel_adapter.stub.faults import Fault
-from tests.faults.conftest import OK, PRIMARY, PatientClock, Script
+from tests.faults.conftest import OK, PRIMARY, PatientClock, Script, ScriptedResponse
 from tests.faults.test_adapter_trouble import PEOPLE, Calls, channel_on, opened, settings
 from tests.faults.test_lost_answers import HastyClock
 
@@ -190,3 +193,42 @@ async def test_lists_can_be_closed() -> None:
             aclosing(adapter.posts.history(channel)) as posts,
         ):
             assert (await anext(everything)).id == (await anext(mine)).channel.id == (await anext(posts)).ref.channel
+
+
+class Shifting:
+    """A joined list that is another one at every page: `lists[n]` is what the (n+1)th page is cut from."""
+
+    def __init__(self, mock: aioresponses, lists: list[list[int]]) -> None:
+        self.offsets: list[int] = []
+        self._lists = lists
+        mock.post(re.compile(".*"), callback=self.answer, repeat=True)
+
+    def answer(self, url: Any, *, data: bytes, **_: Any) -> CallbackResult:
+        body = orjson.loads(data)
+        if url.path.endswith("get_group_info"):
+            found = tagged(*(int(group.rpartition("_")[2]) for group in body["GroupIdList"]))
+        else:
+            numbers = self._lists[min(len(self.offsets), len(self._lists) - 1)]
+            self.offsets.append(body["Offset"])
+            found = joined(len(numbers), *numbers[body["Offset"] : body["Offset"] + body["Limit"]])
+        return CallbackResult(body=orjson.dumps(found), response_class=ScriptedResponse)
+
+
+@pytest.mark.parametrize(
+    ("lists", "offsets", "found"),
+    [
+        ([list(range(250)), list(range(401))], [0, 200, 400], list(range(401))),  # many more at its end
+        ([list(range(400)), [999, *range(400)]], [0, 200, 400], list(range(400))),  # one more at its beginning
+        ([list(range(250)), list(range(1, 250))], [0, 200], [*range(200), *range(201, 250)]),  # cannot be seen
+    ],
+)
+async def test_a_joined_list_that_shifts_while_it_is_read(
+    clock: PatientClock, lists: list[list[int]], offsets: list[int], found: list[int]
+) -> None:
+    given = Settings(sdkappid=1400000001, key="k" * 64, base_url=PRIMARY, concurrency=1)  # type: ignore[arg-type]
+    with aioresponses() as mock:
+        service = Shifting(mock, lists)
+        async with ChannelAdapter.open(given, clock=clock) as adapter:
+            slugs = [mine.channel.slug async for mine in adapter.channels.subscribed("ann")]
+    assert slugs == [f"channel_{number}" for number in found]
+    assert service.offsets == offsets
