@@ -1,0 +1,121 @@
+"""The transforms alone, in the order of decision 25, move the whole world: the stub refuses nothing of it."""
+
+from collections.abc import AsyncIterator, Sequence
+
+from channel_adapter.domain.ids import UserId
+from channel_adapter.mapping import channel_group
+from channel_adapter.mapping.post_body import from_elements
+from channel_adapter.migration import transform
+from channel_adapter.migration.plan import Plan, PlannedChannel
+from channel_adapter.migration.planning import Options
+from channel_adapter.migration.policies import Policies
+from channel_adapter.migration.records import SourcePost, SourceSubscriber
+from channel_adapter.migration.sources.discover import Discovered
+from channel_adapter.migration.sources.source import Source
+from channel_adapter.tencent import catalog, limits
+from channel_adapter.tencent.batching import batches
+from channel_adapter.tencent.wire import members, messages
+from channel_adapter.tencent.wire.msg_body import Element
+from tests.migration import worlds
+from tests.migration.conftest import Stage, stage
+from tests.migration.worlds import Size
+
+
+async def move(at: Stage, source: Source, plan: Plan, channel: PlannedChannel) -> None:
+    """One channel, without any care for interruptions."""
+    gateway, goal, target = at.adapter.migration.gateway, channel.target, plan.limits.target()
+    made = transform.import_channel(
+        goal.channel, UserId(goal.owner), goal.profile, target,
+        created_at=goal.created_at or 0, tag=goal.tag(plan.migration),
+    )  # fmt: skip
+    await gateway.call(catalog.IMPORT_GROUP, made)
+    async for posts in batches(imported(source, plan, channel), limits.IMPORT_MESSAGES_PER_CALL):
+        told = await gateway.call(catalog.IMPORT_GROUP_MSG, transform.import_posts(goal.channel, posts))
+        assert {item.result for item in told.import_msg_result} == {0}
+    async for group in batches(people(source, channel), limits.IMPORT_MEMBERS_PER_CALL):
+        await join(at, channel, group)
+    await gateway.call(catalog.MODIFY_GROUP_BASE_INFO, channel_group.close_posting(goal.channel))
+
+
+async def join(at: Stage, channel: PlannedChannel, group: Sequence[SourceSubscriber]) -> None:
+    """One call's worth of people, and their options."""
+    gateway, goal, now = at.adapter.migration.gateway, channel.target, int(at.server.world.clock.now())
+    new = [transform.import_subscriber(each, created_at=goal.created_at or 0, now=now) for each in group]
+    added = await gateway.call(catalog.IMPORT_GROUP_MEMBER, transform.import_subscribers(goal.channel, new))
+    assert {item.result for item in added.member_list} == {members.RESULT_ADDED}
+    for person in group:
+        flag = transform.notifications_request(goal.channel, person)
+        if flag is not None:
+            await gateway.call(catalog.MODIFY_GROUP_MEMBER_INFO, flag)
+
+
+async def imported(source: Source, plan: Plan, channel: PlannedChannel) -> AsyncIterator[messages.ImportedMessage]:
+    """Posts as import takes them."""
+    goal, times = channel.target, transform.SendTimes(channel.target.created_at or 0)
+    async for post in source.posts(channel.source.id):
+        body = transform.map_post(post, plan.limits.target()).body
+        if body is not None:
+            time = times.next(post.time)
+            yield transform.import_post(
+                post, body, migration=plan.migration, channel=goal.channel, owner=goal.owner, time=time
+            )
+
+
+async def people(source: Source, channel: PlannedChannel) -> AsyncIterator[SourceSubscriber]:
+    """Everybody but the owner, who is a member already."""
+    cursor: str | None = ""
+    while cursor is not None:
+        page = await source.subscribers(channel.source.id, cursor)
+        for person in page.subscribers:
+            if person.user != channel.target.owner:
+                yield person
+        cursor = page.next
+
+
+async def test_every_channel_post_and_subscriber_arrives_as_it_was() -> None:
+    async with stage(Size(60, 40)) as at:
+        options = Options(policies=Policies.parse(["all=cut"]), renamed=worlds.RENAMED)
+        async with at.adapter.migration.accounts_source(Discovered(tuple(at.moving.ids))) as source:
+            plan = await at.adapter.migration.plan(source, options)
+            for channel in plan.channels:
+                await move(at, source, plan, channel)
+                await compare(at, source, plan, channel)
+
+
+async def compare(at: Stage, source: Source, plan: Plan, channel: PlannedChannel) -> None:
+    """The channel as the adapter and the stub show it, against the source."""
+    account = at.server.world.state.official[channel.source.id]
+    found = await at.adapter.channels.get(channel.target.id)
+    assert found.complete
+    assert found.created_at is not None
+    assert int(found.created_at.timestamp()) == account.create_time
+    assert (found.introduction, found.avatar) == (account.introduction, account.face_url)
+    assert (found.organization, found.custom_data) == (account.organization, account.custom_string)
+    assert account.name.startswith(found.name)
+    posts = [post async for post in at.adapter.posts.history(channel.target.id, oldest_first=True)]
+    moved = [post async for post in source.posts(channel.source.id) if post.body]
+    assert len(posts) == len(moved)
+    for before, after in zip(moved, posts, strict=True):
+        assert after.parts == from_elements(_expected(before))
+        assert transform.post_number(plan.migration, found.id, after.dedupe or 0) == before.number
+    stamps = [int(post.published_at.timestamp()) for post in posts if post.published_at]
+    assert stamps == sorted(set(stamps))
+    assert sum(stamp != post.time for stamp, post in zip(stamps, moved, strict=True)) == (
+        channel.source.posts.moved_in_time
+    )
+    table = account.subscribers
+    group = at.server.world.state.groups[channel.target.id]
+    for user in table:
+        old, new = table.find(user), group.members.find(user)
+        assert old is not None
+        assert new is not None
+        assert group.members.flag(new) == table.flag(old)
+        if user != account.owner:
+            assert group.members.joined(new) == max(table.joined(old), account.create_time + 1)
+    assert len(group.members) == len(table) + (account.owner not in table)
+
+
+def _expected(post: SourcePost) -> list[Element]:
+    """The whole body; the one that is too large comes as far as it fits."""
+    body = list(post.body)
+    return list(transform.map_body(body, limits.MESSAGE_BYTES_SAFE).body or ()) if body == worlds.huge() else body
