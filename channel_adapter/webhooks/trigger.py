@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import aiohttp
 import orjson
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 from yarl import URL
 
 from channel_adapter.domain import events as e
@@ -19,6 +19,7 @@ from channel_adapter.tencent.wire import callbacks_group as g
 from channel_adapter.tencent.wire import callbacks_official as o
 from channel_adapter.tencent.wire import callbacks_other as x
 from channel_adapter.tencent.wire.callback_samples import sample_body, samples
+from channel_adapter.tencent.wire.envelope import OK, Verdict
 from channel_adapter.webhooks.verify import sign
 
 COMMANDS: Final[Mapping[type[e.Event], str]] = {
@@ -63,8 +64,13 @@ class Triggered:
 
     @property
     def taken(self) -> bool:
-        """The service would count it as delivered: status 200 and an `ErrorCode` [webhooks 2]."""
-        return self.status == 200 and isinstance(self.answer, dict) and isinstance(self.answer.get("ErrorCode"), int)
+        """The service would count it as delivered: status 200, and an envelope that is no failure [webhooks 2]."""
+        if self.status != 200:
+            return False
+        try:
+            return Verdict.model_validate(self.answer).action_status == OK
+        except ValidationError:
+            return False
 
 
 def find_command(name: str) -> str:

@@ -1,0 +1,163 @@
+"""Posts that were asked about and never came; tags that are looked up once."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from channel_adapter import ChannelId, UnavailableError
+from channel_adapter.domain import events as e
+from channel_adapter.stub.faults import Fault
+from channel_adapter.tencent.clock import SystemClock
+from channel_adapter.webhooks.interpret import Interpreter
+from channel_adapter.webhooks.known_channels import KnownChannels
+from channel_adapter.webhooks.lost_posts import MOST, LostPosts
+from channel_adapter.webhooks.parse import Received, received
+from tests.webhooks.harbour import KEEPER, LIGHTHOUSE, Harbour, harbour, lighthouse
+
+BEFORE, AFTER = "Group.CallbackBeforeSendMsg", "Group.CallbackAfterSendMsg"
+FAILED = "Group.CallbackSendMsgException"
+
+
+class Hourglass(SystemClock):
+    """Steady time that a test turns."""
+
+    def __init__(self) -> None:
+        self.passed = 0.0
+
+    def monotonic(self) -> float:
+        return self.passed
+
+
+def message(command: str, random: int, **more: object) -> Received:
+    body = {"CallbackCommand": command, "GroupId": LIGHTHOUSE, "Type": "Community", "From_Account": KEEPER,
+            "Random": random, "EventTime": 1_736_000_000_000 + random, "MsgSeq": random, **more}  # fmt: skip
+    return received(command, body, {}, now=SystemClock().now())
+
+
+@pytest.fixture
+async def sea() -> AsyncIterator[Harbour]:
+    async with harbour(total_seconds=0.5, webhooks={"lost_after_seconds": 0}) as built:
+        yield await lighthouse(built)
+
+
+@pytest.fixture
+def clock() -> Hourglass:
+    return Hourglass()
+
+
+@pytest.fixture
+def lost(sea: Harbour, clock: Hourglass) -> LostPosts:
+    return LostPosts(sea.adapter.workings.history, clock, seconds=5.0)
+
+
+async def test_told_once_and_after_its_time(lost: LostPosts, clock: Hourglass) -> None:
+    first = message(BEFORE, 1)
+    lost.asked(first)
+    clock.passed = 4.9
+    assert await lost.overdue() == []
+    lost.asked(message(BEFORE, 2))
+    clock.passed = 5.0
+    assert await lost.overdue() == [first]
+    assert await lost.overdue() == []
+    clock.passed = 10.0
+    assert len(await lost.overdue()) == 1
+    assert len(lost) == 0
+
+
+@pytest.mark.parametrize("command", [AFTER, FAILED])
+async def test_settled_by_either_event(lost: LostPosts, clock: Hourglass, command: str) -> None:
+    lost.asked(message(BEFORE, 1))
+    lost.settled(message(command, 2))
+    assert len(lost) == 1
+    lost.settled(message(command, 1))
+    clock.passed = 60.0
+    assert await lost.overdue() == []
+
+
+async def test_another_receiver_may_have_got_it(sea: Harbour, lost: LostPosts, clock: Hourglass) -> None:
+    """History knows."""
+    await sea.phone(KEEPER, "post", group_id=LIGHTHOUSE, body="fog", random=7)
+    for number in (7, 8):
+        lost.asked(message(BEFORE, number))
+    clock.passed = 60.0
+    assert [each.body["Random"] for each in await lost.overdue()] == [8]
+
+
+async def test_history_that_cannot_be_read_is_asked_again(sea: Harbour, lost: LostPosts, clock: Hourglass) -> None:
+    lost.asked(message(BEFORE, 1))
+    sea.stub.faults.replace([Fault.model_validate({"command": "group_msg_get_simple", "code": 10002})])
+    clock.passed = 60.0
+    assert await lost.overdue() == []
+    assert len(lost) == 1
+    sea.stub.faults.replace([])
+    clock.passed = 120.0
+    assert len(await lost.overdue()) == 1
+
+
+async def test_what_is_not_watched(lost: LostPosts, clock: Hourglass, sea: Harbour) -> None:
+    for more in (
+        {"OnlineOnlyFlag": 1}, {"TopicId": "t"}, {"Type": "Public"}, {"GroupId": "@TGS#ordinary"}, {"Random": 0},
+        {"From_Account": ""}, {"MsgBody": "no list"},
+    ):  # fmt: skip
+        lost.asked(message(BEFORE, 1, **more))
+    lost.asked(message(AFTER, 1))
+    assert len(lost) == 0
+    lost.asked(message(BEFORE, 1, GroupId="@TGS#_no_channel"))
+    clock.passed = 60.0
+    assert await lost.overdue() == [], "nobody misses a message of another group"
+    off = LostPosts(sea.adapter.workings.history, clock, seconds=0)
+    off.asked(message(BEFORE, 1))
+    await asyncio.wait_for(off.watch(never), 1)
+    assert len(off) == 0
+
+
+async def test_memory_is_bounded(lost: LostPosts) -> None:
+    for number in range(1, MOST + 51):
+        lost.asked(message(BEFORE, number))
+    assert len(lost) == MOST
+
+
+async def never(received: Received) -> None:
+    pytest.fail(f"nothing is lost, least of all {received.command}")
+
+
+def interpreter_of(sea: Harbour) -> Interpreter:
+    return Interpreter(sea.adapter.workings.directory, KnownChannels(), admin="administrator")
+
+
+def tag_reads(sea: Harbour) -> int:
+    return len([call for call in sea.stub.log if call.command == "get_group_info"])
+
+
+async def test_many_events_of_one_channel_ask_for_its_tag_once(sea: Harbour) -> None:
+    sea.adapter.workings.directory.forget()
+    before = tag_reads(sea)
+    interpreter = interpreter_of(sea)
+    found = await asyncio.gather(*(interpreter.interpret(message(AFTER, number)) for number in range(1, 51)))
+    assert {type(event) for event in found} == {e.PostPublished}
+    assert tag_reads(sea) == before + 1
+
+
+async def test_a_tag_that_cannot_be_read_is_no_verdict(sea: Harbour) -> None:
+    """The inbox tries again; nobody is told that it is another group."""
+    sea.adapter.workings.directory.forget()
+    interpreter = interpreter_of(sea)
+    sea.stub.faults.replace([Fault.model_validate({"command": "get_group_info", "code": 10002})])
+    results = await asyncio.gather(
+        *(interpreter.interpret(message(AFTER, number)) for number in (1, 2)), return_exceptions=True
+    )
+    assert [type(result) for result in results] == [UnavailableError] * 2
+    sea.stub.faults.replace([])
+    assert isinstance(await interpreter.interpret(message(AFTER, 1)), e.PostPublished)
+
+
+async def test_a_waiter_that_gives_up_does_not_take_the_answer_from_others(sea: Harbour) -> None:
+    sea.adapter.workings.directory.forget()
+    interpreter = interpreter_of(sea)
+    hasty = asyncio.ensure_future(interpreter.is_channel(LIGHTHOUSE))
+    patient = asyncio.ensure_future(interpreter.is_channel(LIGHTHOUSE))
+    await asyncio.sleep(0)
+    hasty.cancel()
+    assert await patient
+    assert not await interpreter.is_channel(ChannelId("@TGS#_nothing_here"))

@@ -1,0 +1,119 @@
+"""Webhooks made by hand: what is sent is what the service would send, to receivers of ours and of others."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import parse_qsl
+
+import pytest
+from aiohttp import web
+from pydantic import SecretStr
+
+from channel_adapter import InvalidError, UnavailableError
+from channel_adapter.domain import events as e
+from channel_adapter.mapping.callback_event import to_event
+from channel_adapter.stub.callback_request import WebhookSettings, url_of
+from channel_adapter.stub.world.call import Event as StubEvent
+from channel_adapter.tencent.wire.callback_samples import samples
+from channel_adapter.webhooks.trigger import COMMANDS, find_command, request_of, trigger
+from channel_adapter.webhooks.verify import read_query, verify
+from tests.webhooks.harbour import LIGHTHOUSE, TOKEN, harbour, lighthouse
+
+APP = 1400000001
+NOW = 1_736_000_000.25
+
+
+@pytest.mark.parametrize("kind", COMMANDS, ids=lambda kind: kind.__name__)
+def test_the_sample_of_an_event_is_that_event(kind: type[e.Event]) -> None:
+    command = find_command(kind.__name__)
+    query, body = request_of(command, {}, sdkappid=APP, token=None, now=NOW)
+    assert f"CallbackCommand={command}" in query
+    assert type(to_event(command, json.loads(body), {}, admin="nobody")) is kind
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("Subscribed", "Group.CallbackAfterNewMemberJoin"),
+        ("AfterSendMsg", "Group.CallbackAfterSendMsg"),
+        ("AfterMsgWithDraw", "OfficialAccount.CallbackAfterMsgWithDraw"),
+        ("BeforeApplyJoinGroup", "Group.CallbackBeforeApplyJoinGroup"),
+        ("RequestOverLimit", "Alert.RequestOverLimit"),
+        ("State.StateChange", "State.StateChange"),
+        ("Group.CallbackAfterSomethingNew", "Group.CallbackAfterSomethingNew"),
+    ],
+)
+def test_names_that_are_understood(name: str, command: str) -> None:
+    assert find_command(name) == command
+
+
+def test_names_that_are_not() -> None:
+    with pytest.raises(InvalidError, match="Subscribed"):
+        find_command("Subscribd")
+
+
+@pytest.mark.parametrize("command", sorted(samples()))
+def test_the_url_is_the_one_that_the_stub_makes(command: str) -> None:
+    """Both were written from the documentation, each for itself."""
+    token = SecretStr(TOKEN)
+    query, _ = request_of(command, {}, sdkappid=APP, token=token, now=NOW, platform="Web", client_ip="203.0.113.7")
+    settings = WebhookSettings(url="http://receiver.example/hook", token=token)
+    theirs = url_of(settings, StubEvent(command, {}, "Web"), sdkappid=APP, client_ip="203.0.113.7", now=NOW)
+    assert f"http://receiver.example/hook?{query}" == theirs
+    verify(read_query(parse_qsl(query)), sdkappid=APP, tokens=[token], now=NOW)
+
+
+async def test_a_receiver_of_ours_hears_it() -> None:
+    async with harbour() as sea:
+        await lighthouse(sea)
+        changes = {"GroupId": LIGHTHOUSE, "MsgSeq": 7}
+        sent = await trigger(
+            sea.url, "PostPublished", changes, sdkappid=sea.stub.sdkappid, token=SecretStr(TOKEN), platform="iOS"
+        )
+        assert (sent.status, sent.taken) == (200, True)
+        assert sent.answer == {"ActionStatus": "OK", "ErrorCode": 0, "ErrorInfo": ""}
+        assert (await sea.until(e.PostPublished)).post.ref.seq == 7
+        forged = await trigger(sea.url, "PostPublished", changes, sdkappid=sea.stub.sdkappid, token=SecretStr("guess"))
+        assert (forged.status, forged.taken) == (403, False)
+
+
+@pytest.fixture
+async def elsewhere() -> AsyncIterator[tuple[str, list[Any]]]:
+    """Somebody else's server, which answers with a text."""
+    heard: list[Any] = []
+
+    async def take(request: web.Request) -> web.Response:
+        heard.append(await request.json())
+        return web.Response(text="thanks")
+
+    app = web.Application()
+    app.router.add_post("/hook", take)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}/hook", heard
+    await runner.cleanup()
+
+
+async def test_a_receiver_of_others(elsewhere: tuple[str, list[Any]]) -> None:
+    url, heard = elsewhere
+    sent = await trigger(url, "Group.CallbackAfterSomethingNew", {"Colour": "red"}, sdkappid=APP, now=NOW)
+    assert (sent.status, sent.answer, sent.taken) == (200, None, False)
+    assert heard == [
+        {"CallbackCommand": "Group.CallbackAfterSomethingNew", "EventTime": 1_736_000_000_250, "Colour": "red"}
+    ]
+
+
+async def test_nobody_is_there() -> None:
+    with pytest.raises(UnavailableError) as nobody:
+        await trigger("http://127.0.0.1:1/hook", "Subscribed", sdkappid=APP, token=SecretStr(TOKEN))
+    assert "Sign" not in str(nobody.value)
+    assert nobody.value.__cause__ is None
+    assert nobody.value.__context__ is None
+
+
+@pytest.mark.parametrize("url", ["ftp://x/", "127.0.0.1:80", "http://x/?a=1", ""])
+async def test_what_is_no_address(url: str) -> None:
+    with pytest.raises(InvalidError, match="url"):
+        await trigger(url, "Subscribed", sdkappid=APP)
