@@ -240,6 +240,8 @@ class TencentClient:
         url = self._urls.build(host, command, call.usersig, self._random.getrandbits(_RANDOM_BITS))
         answer = await self._transport.post(url, call.body, until=call.ends)
         self._remember_host(host, answer)
+        if isinstance(answer, NotSent) and answer.lasting and self._hosts.has_backup:
+            return NotSent(answer.reason)  # the other host may show a better certificate
         if not isinstance(answer, Answer):
             return answer
         if answer.date is not None:

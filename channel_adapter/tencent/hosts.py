@@ -80,6 +80,11 @@ class HostChooser:
         """The host in use, probes aside."""
         return self._serving
 
+    @property
+    def has_backup(self) -> bool:
+        """Is there another host to turn to?"""
+        return self._hosts.backup is not None
+
     def choose(self, now: float) -> str:
         """The base URL for an attempt that starts now."""
         if now < self._probe_at:

@@ -134,8 +134,8 @@ def trouble_of(command: Command[Any, Any], outcome: Outcome[Any]) -> Trouble | W
             return Why.DONE
         case Held():
             return Why.DEADLINE
-        case NotSent():
-            return Trouble.NO_CONNECTION
+        case NotSent(_, lasting):
+            return Why.PERMANENT if lasting else Trouble.NO_CONNECTION
         case Dropped():
             return Trouble.THROTTLED
         case TurnedAway(_, http_status):

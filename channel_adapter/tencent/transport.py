@@ -91,7 +91,7 @@ class Transport:
         except aiohttp.ConnectionTimeoutError:
             return NotSent(f"no connection to {url.host} within {limits.connect:.3g} s")
         except aiohttp.ClientConnectorError as failed:
-            return NotSent(_connect_trouble(failed))
+            return NotSent(_connect_trouble(failed), isinstance(failed, aiohttp.ClientConnectorCertificateError))
         except TimeoutError:
             return Unclear(f"no answer from {url.host} within {limits.total:.3g} s")
         except (aiohttp.ClientError, OSError) as failed:

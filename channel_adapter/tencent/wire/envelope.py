@@ -89,9 +89,13 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """The request never reached the service (DNS, connect, TLS): repeating it is always harmless."""
+    """The request never reached the service (DNS, connect, TLS): repeating it is always harmless.
+
+    `lasting`: and useless with the same server, whose certificate is not trusted.
+    """
 
     reason: str
+    lasting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
