@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -117,6 +117,11 @@ def fingerprint(channels: Sequence[PlannedChannel]) -> str:
     return hashlib.sha256(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
+def _in_order(keys: Iterable[str]) -> tuple[str, ...]:
+    """Keys of posts by the number they begin with, as far as they do."""
+    return tuple(sorted(keys, key=lambda key: (len(key.partition("_")[0]), key)))
+
+
 def _target_id(source: str) -> ChannelId | InvalidError:
     try:
         return target_id(source)
@@ -147,7 +152,7 @@ class _Planner:
             source=self._source(),
             target=self._target(mapped, losses),
             losses=tuple(losses),
-            left_behind=tuple(self.found.posts.left_behind),
+            left_behind=_in_order(self.found.posts.left_behind),
             problems=tuple(problems),
         )
 
@@ -190,11 +195,16 @@ class _Planner:
             organization=profile.organization or "",
             custom_data=profile.custom_data or "",
             created_at=self._born,
-            max_subscribers=source.max_subscribers,
+            max_subscribers=self._room(),
             admins=source.admins,
             kept=tuple(kept),
             state=self._taken().state,
         )
+
+    def _room(self) -> int | None:
+        """The limit on subscribers, if it is below what the plan of the app allows; else that holds."""
+        most = self.found.channel.max_subscribers
+        return most if most is not None and most < self.wishes.member_cap else None
 
     def _taken(self) -> TakenId:
         if isinstance(self.goal, InvalidError):
@@ -222,12 +232,9 @@ class _Planner:
         problems = [
             Problem(field="owner", message=f"{user!r} is not an account of the app; add it first") for user in unknown
         ]
-        if source.max_subscribers is not None and source.max_subscribers > cap:
-            most = f"max_subscribers is {source.max_subscribers}; the plan allows {cap}"
-            problems.append(Problem(field="max_subscribers", message=f"{most}, or say more with --member-cap"))
-        count = self._people.subscribers + 1
-        if count > min(cap, source.max_subscribers or cap):
-            full = f"{count} members with the owner, and room for {min(cap, source.max_subscribers or cap)}"
+        count, room = self._people.subscribers, min(cap - 1, source.max_subscribers or cap)
+        if count > room:
+            full = f"{count} subscribers beside the owner, and room for {room}"
             problems.append(Problem(field="subscribers", message=f"{full}; ask for more, and say so with --member-cap"))
         return problems
 
@@ -244,7 +251,7 @@ class _Planner:
         losses = [
             PlannedLoss(loss=loss, policy=policies.of(loss), count=len(posts.lost[loss]),
                         limit=self.wishes.target.post_bytes if loss is Loss.POST_SIZE else None,
-                        posts=tuple(sorted(posts.lost[loss])))
+                        posts=_in_order(posts.lost[loss]))
             for loss in (Loss.POST_MEDIA, Loss.POST_SIZE) if loss in posts.lost
         ]  # fmt: skip
         people = self.found.people

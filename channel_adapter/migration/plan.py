@@ -3,7 +3,7 @@
 A plan is ready when it has no problems and none of its losses is refused. `changes` tells what the source did since.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Final, Literal
 
@@ -281,9 +281,17 @@ PROFILE_FIELDS: Final = (
 )  # fmt: skip
 
 
-def changes(plan: Plan, now: dict[str, SourceChannel]) -> list[Change]:
-    """What differs between the channels of a plan and the same ones as they are now, by source id."""
+def changes(plan: Plan, now: Mapping[str, SourceChannel], spec: SourceSpec | None = None) -> list[Change]:
+    """What differs between the channels of a plan and the same ones as they are now, by source id.
+
+    `spec`, of the source as it is now, tells which files are others than they were.
+    """
     found: list[Change] = []
+    for kind, before in plan.source.digests.items():
+        after = spec.digests.get(kind, "") if spec else before
+        if after != before:
+            file = plan.source.files.get(kind, kind)
+            found.append(Change(channel=file, field="file", planned=before[:12], now=after[:12], serious=False))
     for channel in plan.channels:
         was, current = channel.source, now.get(channel.source.id)
         if current is None:

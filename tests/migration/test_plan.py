@@ -168,8 +168,7 @@ def test_what_stands_at_the_target_decides(taken: TakenId, problem: str) -> None
         ({"admins": ("ann", "ghost")}, {}, "owner"),
         ({"subscriber_count": 100_000}, {}, "subscribers"),
         ({"subscriber_count": 100}, {"member_cap": 100}, "subscribers"),
-        ({"subscriber_count": 50, "max_subscribers": 50}, {}, "subscribers"),
-        ({"max_subscribers": 200_000}, {}, "max_subscribers"),
+        ({"subscriber_count": 51, "max_subscribers": 50}, {}, "subscribers"),
         ({"name": "   "}, {}, "name"),
     ],
 )  # fmt: skip
@@ -179,6 +178,12 @@ def test_what_no_policy_can_help_is_a_problem(fields: dict[str, Any], more: dict
     assert not plan.ready
     assert make_plan(inventory(channel(subscriber_count=99_999)), wishes()).ready
     assert make_plan(inventory(channel(subscriber_count=500_000)), wishes(member_cap=1_000_000)).ready
+
+
+def test_a_limit_that_the_plan_does_not_allow_becomes_that_of_the_plan() -> None:
+    for most, planned in ((500, 500), (99_999, 99_999), (100_000, None), (700_000, None), (None, None)):
+        target = make_plan(inventory(channel(max_subscribers=most)), wishes()).channels[0].target
+        assert target.max_subscribers == planned
 
 
 def test_two_channels_that_would_meet_are_a_problem_of_both() -> None:
@@ -329,6 +334,15 @@ def test_changes_tell_what_the_source_did_since() -> None:
         ("@TOA#_a", "name", True), ("@TOA#_a", "subscribers", False), ("@TOA#_c", "channel", True),
     ]  # fmt: skip
     assert str(found[0]) == "@TOA#_a: name was 'A', is 'B'"
+
+
+def test_changes_tell_which_files_are_others() -> None:
+    spec = SourceSpec(kind=SourceKind.FILES, files={"posts": "x/posts.csv"}, digests={"posts": "1" * 64})
+    plan = make_plan(inventory(spec=spec), wishes())
+    now = {"@TOA#_a": channel()}
+    assert changes(plan, now, spec) == []
+    [found] = changes(plan, now, spec.model_copy(update={"digests": {"posts": "2" * 64}}))
+    assert (found.channel, found.field, found.serious) == ("x/posts.csv", "file", False)
 
 
 @pytest.mark.parametrize(
