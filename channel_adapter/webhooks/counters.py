@@ -19,7 +19,8 @@ class Counters:
 
     def add(self, name: str, number: int = 1) -> None:
         """Count something by one of the names above."""
-        self._counts[name] += number
+        if number:
+            self._counts[name] += number
 
     def refuse(self, reason: Reason) -> None:
         """Count a refused request by its reason."""

@@ -77,7 +77,7 @@ class DurableInbox:
         self._ready = asyncio.Event()
         self._intake = Intake(self._begin)
         self._chores: list[asyncio.Task[None]] = []
-        self._batches: set[asyncio.Task[int]] = set()
+        self._under_way: dict[str, asyncio.Future[None]] = {}  # batches that began here, by name
         self._database: Database | None = None
         self._durable: Durable | None = None
 
@@ -120,8 +120,8 @@ class DurableInbox:
     async def idle(self) -> None:
         """See Inbox."""
         await self._intake.idle()
-        while self._batches:
-            await asyncio.wait(set(self._batches))
+        while self._under_way:
+            await asyncio.wait(set(self._under_way.values()))
 
     async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
         """See Inbox."""
@@ -149,9 +149,7 @@ class DurableInbox:
         await self._intake.stop()
         if self._ready.is_set():
             await self._lines.stop()
-        for batch in list(self._batches):
-            batch.cancel()
-        await asyncio.gather(*self._batches, return_exceptions=True)
+        await asyncio.sleep(0)  # workflows learn that they are cancelled
         durable, self._durable = self._durable, None
         if durable is not None:
             with contextlib.suppress(ChannelAdapterError):
@@ -164,15 +162,30 @@ class DurableInbox:
 
     async def _begin(self, documents: list[str], batch: str | None = None) -> None:
         """Back when DBOS has committed the batch, which then runs."""
-        with SetWorkflowID(batch or new_batch()):
-            await DBOS.start_workflow_async(handle_batch, documents)
+        batch = batch or new_batch()
+        self._open(batch)
+        try:
+            with SetWorkflowID(batch):
+                await DBOS.start_workflow_async(handle_batch, documents)
+        except BaseException:
+            self._close(batch)
+            raise
 
     async def handle_batch(self, batch: str, documents: list[str]) -> int:
-        """The body of the workflow."""
-        work = asyncio.ensure_future(self._handle_batch(batch, documents))
-        self._batches.add(work)
-        work.add_done_callback(self._batches.discard)
-        return await work
+        """The body of the workflow. Cancelled when the inbox stops: DBOS then has it taken over."""
+        self._open(batch)
+        try:
+            return await self._handle_batch(batch, documents)
+        finally:
+            self._close(batch)
+
+    def _open(self, batch: str) -> None:
+        self._under_way.setdefault(batch, asyncio.get_running_loop().create_future())
+
+    def _close(self, batch: str) -> None:
+        ended = self._under_way.pop(batch, None)
+        if ended is not None:
+            ended.set_result(None)
 
     async def _handle_batch(self, batch: str, documents: list[str]) -> int:
         events = {event.dedupe_key: (event, document) for document in documents for event in [_event(document)]}

@@ -7,9 +7,9 @@ of one event run one after the other, in the order of their registration; so do 
 import asyncio
 import functools
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 
 from channel_adapter.domain.events import Event
 from channel_adapter.webhooks.inbox import Step
@@ -62,7 +62,11 @@ class Events:
         taken = sum(handler.name.partition("#")[0] == base for handler in self._handlers)
         return f"{base}#{taken}" if taken else base
 
-    def stream(self, *kinds: type[Event]) -> AsyncIterator[Event]:
+    @overload
+    def stream(self) -> AsyncGenerator[Event, None]: ...
+    @overload
+    def stream(self, *kinds: type[EventT]) -> AsyncGenerator[EventT, None]: ...
+    def stream(self, *kinds: type[Event]) -> AsyncGenerator[Any, None]:
         """Events as they are handled, from now on; for `async for`.
 
         An event counts as handled when the loop asks for the next one or is left. A slow loop slows its channels.
@@ -80,7 +84,7 @@ class Events:
 
     async def _run_stream(
         self, handler: _Handler, waiting: "asyncio.Queue[tuple[Event, asyncio.Future[None]]]"
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         try:
             while True:
                 event, taken = await waiting.get()

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from channel_adapter.webhooks.inbox import Inbox
 
 _IDLE_SECONDS: Final = 75.0  # the sender keeps connections open [doc 34354]
-_STOP_SECONDS: Final = 2.0
+_LINGER_SECONDS: Final = 0.5  # for the rest of a body that was refused, so that the answer is read
+_STOP_SECONDS: Final = 1.0  # for requests that are under way
 _SILENT: Final = logging.Logger("channel_adapter.webhooks.access", logging.CRITICAL + 1)  # URLs carry signatures
 
 
@@ -54,7 +55,10 @@ class _Connections:
         server = self._runner.server
         if server is None:
             raise RuntimeError("the runner is not set up")
-        return Timed(server, loop=asyncio.get_running_loop(), keepalive_timeout=_IDLE_SECONDS, access_log=_SILENT)
+        loop = asyncio.get_running_loop()
+        return Timed(
+            server, loop=loop, keepalive_timeout=_IDLE_SECONDS, lingering_time=_LINGER_SECONDS, access_log=_SILENT
+        )
 
     def waits_for_head(self, connection: RequestHandler) -> None:
         """Bytes came, or may come: unless a request is under way, its head has to be there soon."""
@@ -99,7 +103,7 @@ async def serve(
 ) -> AsyncIterator[tuple[Receiver, str]]:
     """The receiver on a socket of its own, and its URL, for the length of a block. OSError when the port is taken."""
     app = application(adapter, inbox=inbox, path=path)
-    runner = web.AppRunner(app, access_log=None, handle_signals=False)
+    runner = web.AppRunner(app, handle_signals=False, shutdown_timeout=_STOP_SECONDS)
     connections = _Connections(runner, adapter.settings.webhooks.request_seconds)
     app.middlewares.append(connections.watch)
     await runner.setup()
@@ -113,7 +117,5 @@ async def serve(
         finally:
             listening.close()
             cutting.cancel()
-            if runner.server is not None:
-                await runner.server.shutdown(_STOP_SECONDS)
     finally:
         await runner.cleanup()

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 COMMAND = Path(sys.executable).with_name("channel-adapter")
 
 
-def write_settings(folder: Path, url: str, **inbox: Any) -> Path:
+def write_settings(folder: Path, url: str, **inbox: object) -> Path:
     """A settings file for receivers whose events need no service."""
     path = folder / "adapter.toml"
     lines = [
@@ -50,7 +50,7 @@ def start(
 ) -> Process:
     """Start `webhooks serve` and wait until it listens."""
     ready = settings.with_name(f"ready-{time.monotonic_ns()}.json")
-    words = ["webhooks", "serve", "--port", str(port), "--handlers", handlers, "--ready-file", ready]
+    words = ["webhooks", "serve", "--port", str(port), "--handlers", handlers, "--ready-file", str(ready)]
     process = subprocess.Popen(
         [COMMAND, *words, "--config", settings], cwd=ROOT, env={**environ, **more}, stdout=subprocess.DEVNULL
     )

@@ -1,0 +1,46 @@
+"""Webhooks as an inbox gets them, made without a request."""
+
+from typing import Any
+
+from channel_adapter.webhooks.inbox import Step
+from channel_adapter.webhooks.parse import Received, received
+
+COMMAND = "OfficialAccount.CallbackAfterAddSubscriber"
+START = 1_736_000_000_000
+
+
+def followed(who: str, *, account: str = "@TOA#_a", at: int = 0, now: float = 1_736_000_000.0) -> Received:
+    """`who` follows an account, `at` milliseconds after some moment."""
+    body = {
+        "CallbackCommand": COMMAND,
+        "Official_Account": account,
+        "Operator_Account": who,
+        "SubscribeAccountList": [{"Subscriber_Account": who}],
+        "EventTime": START + at,
+    }
+    return received(COMMAND, body, {"optplatform": "iOS"}, now=now)
+
+
+def who_of(event: Received) -> str:
+    return str(event.body["Operator_Account"])
+
+
+class Recorder:
+    """A plan of one step that writes down who it was for, and fails as often as it is told."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+        self.failing: dict[str, int] = {}
+        self.planned = 0
+
+    async def plan(self, event: Received) -> list[Step]:
+        self.planned += 1
+
+        async def run(connection: Any) -> None:
+            name = who_of(event)
+            self.seen.append(name)
+            if self.failing.get(name, 0) > 0:
+                self.failing[name] -= 1
+                raise ValueError(f"{name} is not wanted, token=abc123")
+
+        return [Step("record", run)]

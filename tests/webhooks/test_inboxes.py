@@ -1,0 +1,261 @@
+"""What both inboxes promise; and what only the durable one can."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import text
+
+from channel_adapter.webhooks.durable_inbox import DurableInbox
+from channel_adapter.webhooks.handling import LONGEST_WAIT, Patience
+from channel_adapter.webhooks.inbox import Inbox, NotStoredError, Step
+from channel_adapter.webhooks.memory_inbox import MemoryInbox
+from channel_adapter.webhooks.parse import Received
+from tests.webhooks.events_made import Recorder, followed, who_of
+
+QUICK = Patience(3, 0.01)
+Make = Callable[[], Inbox]
+Open = Callable[..., DurableInbox]
+
+
+@pytest.fixture
+def file_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'inbox.db'}"
+
+
+@pytest.fixture
+async def durable() -> AsyncIterator[Open]:
+    """Makes durable inboxes, and stops those that a failing test left running."""
+    made: list[DurableInbox] = []
+
+    def make(url: str, **more: Any) -> DurableInbox:
+        made.append(DurableInbox(url, patience=QUICK, **{"window": 0.02, **more}))
+        return made[-1]
+
+    yield make
+    for inbox in made:
+        await inbox.stop()
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def make(request: pytest.FixtureRequest, durable: Open) -> Make:
+    if request.param == "memory":
+        return lambda: MemoryInbox(patience=QUICK, window=0.02)
+    url: str = request.getfixturevalue("file_url")
+    return lambda: durable(url)
+
+
+def counts(inbox: Any) -> dict[str, int]:
+    return dict(inbox.counters.snapshot())
+
+
+async def test_events_are_handled_once_and_in_order(make: Make) -> None:
+    inbox, app = make(), Recorder()
+    await inbox.start(app.plan)
+    events = [followed(f"u{n}", at=n) for n in (3, 1, 2, 5, 4, 1, 3)]
+    new = await asyncio.gather(*(inbox.store(event) for event in events))
+    await inbox.idle()
+    assert app.seen == ["u1", "u2", "u3", "u4", "u5"]
+    assert sum(new) == 5
+    assert not await inbox.store(followed("u1", at=1))
+    assert (counts(inbox)["handled"], counts(inbox)["duplicates"]) == (5, 3)
+    await inbox.stop()
+    with pytest.raises(NotStoredError):
+        await inbox.store(followed("u9", at=9))
+
+
+async def test_what_fails_is_tried_again_and_then_goes_to_the_dead_letters(make: Make) -> None:
+    inbox, app = make(), Recorder()
+    await inbox.start(app.plan)
+    app.failing = {"once": 1, "always": 3}
+    for number, name in enumerate(["once", "always", "after"]):
+        await inbox.store(followed(name, at=number))
+    await inbox.idle()
+    assert app.seen == ["once", "once", "always", "always", "always", "after"]
+    (letter,) = await inbox.dead_letters()
+    assert (letter.channel, letter.attempts) == ("@TOA#_a", 3)
+    assert letter.reason == "ValueError: always is not wanted, token=***"
+    assert counts(inbox) == {"handled": 2, "failed": 3, "dead": 1}
+    assert await inbox.retry(letter.key)
+    assert not await inbox.retry("no such key")
+    await inbox.idle()
+    assert app.seen[-1] == "always"
+    assert await inbox.dead_letters() == []
+    await inbox.stop()
+
+
+async def test_a_dropped_letter_stays_known(make: Make) -> None:
+    inbox, app = make(), Recorder()
+    await inbox.start(app.plan)
+    app.failing = {"bad": 9}
+    await inbox.store(followed("bad"))
+    await inbox.idle()
+    (letter,) = await inbox.dead_letters()
+    assert await inbox.drop(letter.key)
+    assert not await inbox.drop(letter.key)
+    assert not await inbox.store(followed("bad"))
+    await inbox.idle()
+    assert (len(app.seen), await inbox.dead_letters()) == (3, [])
+    await inbox.stop()
+
+
+async def test_a_step_that_succeeded_does_not_run_again_when_another_fails(make: Make) -> None:
+    runs: list[str] = []
+
+    async def plan(event: Received) -> list[Step]:
+        async def first(_: Any) -> None:
+            runs.append("first")
+
+        async def second(_: Any) -> None:
+            runs.append("second")
+            if runs.count("second") < 3:
+                raise RuntimeError("not yet")
+
+        return [Step("first", first), Step("second", second)]
+
+    inbox = make()
+    await inbox.start(plan)
+    await inbox.store(followed("u"))
+    await inbox.idle()
+    assert runs == ["first", "second", "second", "second"]
+    assert await inbox.dead_letters() == []
+    await inbox.stop()
+
+
+async def test_what_was_stored_is_handled_by_the_next_one(file_url: str, durable: Open) -> None:
+    first, app = durable(file_url), Recorder()
+    blocked = asyncio.Event()
+
+    async def never(event: Received) -> list[Step]:
+        blocked.set()
+        await asyncio.sleep(60)
+        return []
+
+    await first.start(never)
+    for number in range(5):
+        await first.store(followed(f"u{number}", at=number))
+    await blocked.wait()
+    await first.stop()
+    second = durable(file_url)
+    await second.start(app.plan)
+    async with asyncio.timeout(10):
+        while len(app.seen) < 5:  # noqa: ASYNC110 - it comes from DBOS
+            await asyncio.sleep(0.02)
+    await second.idle()
+    assert sorted(app.seen) == [f"u{number}" for number in range(5)]
+    for number in range(5):
+        await second.store(followed(f"u{number}", at=number))
+    await second.idle()
+    assert len(app.seen) == 5
+    await second.stop()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+async def test_a_transaction_of_a_handler_that_fails_leaves_nothing(
+    kind: str, file_url: str, durable: Open, request: pytest.FixtureRequest
+) -> None:
+    url: str = file_url if kind == "sqlite" else request.getfixturevalue("postgres_url")
+    tried = 0
+
+    async def plan(event: Received) -> list[Step]:
+        async def write(connection: Any) -> None:
+            nonlocal tried
+            tried += 1
+            await connection.execute(text("INSERT INTO effect VALUES (:who)"), {"who": who_of(event)})
+            if tried < 3:
+                raise RuntimeError("too early")
+
+        return [Step("write", write, transaction=True)]
+
+    engine = sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE effect (who VARCHAR(20))"))
+    inbox = durable(url)
+    await inbox.start(plan)
+    await inbox.store(followed("u"))
+    await inbox.idle()
+    await inbox.stop()
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT who FROM effect")).scalars().all() == ["u"]
+    engine.dispose()
+    assert tried == 3
+
+
+async def test_a_full_disk_is_not_acknowledged(file_url: str, durable: Open) -> None:
+    inbox, app = durable(file_url), Recorder()
+    await inbox.start(app.plan)
+    await inbox.store(followed("before", at=1))
+    await inbox.idle()
+    engine = inbox._durable._engine  # type: ignore[union-attr]
+    assert engine is not None
+    engine.dispose()
+
+    def fill(connection: Any, _: Any) -> None:
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        connection.execute(f"PRAGMA max_page_count={pages}")
+
+    sa.event.listen(engine, "connect", fill)
+    big = followed("x" * 50_000, at=2)
+    with pytest.raises(NotStoredError):
+        await inbox.store(big)
+    sa.event.remove(engine, "connect", fill)
+    engine.dispose()
+    assert await inbox.store(big)
+    await inbox.idle()
+    assert app.seen == ["before", "x" * 50_000]
+    await inbox.stop()
+
+
+async def test_a_lost_database_is_not_acknowledged_and_comes_back(
+    postgres_url: str, postgres_server: Any, durable: Open
+) -> None:
+    inbox, app = durable(postgres_url), Recorder()
+    await inbox.start(app.plan)
+    server = sa.create_engine(
+        postgres_server.get_uri().replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT"
+    )
+    name = re.search(r"/(test_\d+)\?", postgres_url)
+    assert name
+    with server.connect() as connection:
+        connection.execute(text(f"ALTER DATABASE {name[1]} ALLOW_CONNECTIONS false"))
+        ending = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name")
+        connection.execute(ending, {"name": name[1]})
+        with pytest.raises(NotStoredError):
+            await inbox.store(followed("u"))
+        connection.execute(text(f"ALTER DATABASE {name[1]} ALLOW_CONNECTIONS true"))
+    async with asyncio.timeout(20):
+        while not app.seen:
+            try:
+                await inbox.store(followed("u"))
+            except NotStoredError:
+                await asyncio.sleep(0.1)
+            await asyncio.sleep(0.1)
+    await inbox.idle()
+    assert app.seen == ["u"]
+    await inbox.stop()
+    server.dispose()
+
+
+async def test_counts_and_rows_are_shared_through_the_database(file_url: str, durable: Open) -> None:
+    inbox, app = durable(file_url, remember_seconds=0.0), Recorder()
+    await inbox.start(app.plan)
+    app.failing = {"bad": 9}
+    for name in ("good", "bad"):
+        await inbox.store(followed(name, account=name))
+    await inbox.idle()
+    await inbox._tell()
+    counted, by_state, oldest = await inbox._table.stats()
+    assert counted == {"handled": 1, "failed": 2, "dead": 1}
+    assert (by_state, oldest) == ({"handled": 1, "dead": 1}, None)
+    assert await inbox._table.forget(2e9 * 2) == 1
+    await inbox.stop()
+
+
+def test_patience_grows_and_ends() -> None:
+    patience = Patience(10, 1.0)
+    assert [patience.wait_after(n) for n in range(1, 11)] == [1, 2, 4, 8, 16, 32, LONGEST_WAIT, 60, 60, None]
+    assert Patience(1, 1.0).wait_after(1) is None
