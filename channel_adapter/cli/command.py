@@ -181,9 +181,9 @@ def _explain(run: Run, error: Exception) -> Exit:
 
 
 def _trace() -> str:
-    from channel_adapter.cli.trace import redacted
+    from channel_adapter.tencent.redaction import redact_text
 
-    return redacted(traceback.format_exc()).rstrip()
+    return redact_text(traceback.format_exc()).rstrip()
 
 
 def _with_common_options(handler: Handler, config_help: str | None) -> Callable[..., Exit]:

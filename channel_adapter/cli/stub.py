@@ -71,9 +71,8 @@ async def stub(
     """Run the stub server until it is told to end: the service on your own machine, for tests in any language.
 
     It checks signatures, keeps state, and answers with the documented codes and limits. --config names a file with the
-    stub's settings, faults and webhooks; the options here are stronger. With -v every call is told on stderr. SIGTERM
-    and Ctrl-C end it at once with exit code 0. With --state it saves then and every 30 seconds: a stub that is killed
-    loses what came after the last save.
+    stub's settings; the options here are stronger. With -v every call is told. SIGTERM and Ctrl-C end it at once with
+    exit code 0. With --state it saves then and every 30 seconds: killed, it loses what came after the last save.
     """
     if divergences or coverage:
         return _report(run, divergences, coverage)
@@ -97,9 +96,13 @@ async def stub(
     except StateFileError as error:
         raise UsageError(str(error), field="state") from None
     except OSError as error:
-        if ready_file is not None and error.filename is not None:  # an address has none
-            raise UsageError(f"{ready_file} cannot be written: {error.strerror}", field="ready_file") from None
-        raise UsageError(f"the stub cannot start on {host}:{port}: {error.strerror or error}", field="port") from None
+        raise _cannot_start(error, f"{host}:{port}", ready_file) from None
+
+
+def _cannot_start(error: OSError, address: str, ready_file: Path | None) -> UsageError:
+    if ready_file is not None and error.filename is not None:  # an address has none
+        return UsageError(f"{ready_file} cannot be written: {error.strerror}", field="ready_file")
+    return UsageError(f"the stub cannot start on {address}: {error.strerror or error}", field="port")
 
 
 def _report(run: Run, divergences: bool, coverage: bool) -> None:

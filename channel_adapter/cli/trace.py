@@ -8,17 +8,12 @@ from typing import TYPE_CHECKING
 import structlog
 
 from channel_adapter.cli.output import Output
-from channel_adapter.tencent.redaction import redact, redact_text
+from channel_adapter.tencent.redaction import redact
 
 if TYPE_CHECKING:
     from channel_adapter.tencent.client import Attempt
 
 LOGGER = "channel_adapter.tencent"
-
-
-def redacted(text: str) -> str:
-    """`text` without keys and signatures."""
-    return redact_text(text)
 
 
 def configure_logs(verbose: int) -> None:

@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "channel_adapter"
 SOURCES = sorted(path for path in PACKAGE.rglob("*.py"))
 TOP_LEVEL = {"pyproject.toml", "README.md", "LICENSE", "channel_adapter", "config", "tests"}
+LONGER = {("adapter.py", "__init__")}  # one constructor call after the other, without a branch
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "misc"}
 
 PUBLIC_NAMES = """
@@ -58,9 +59,10 @@ def test_files_and_functions_stay_small(path: Path) -> None:
     assert len(text.splitlines()) <= 400
     assert path.stem not in EMPTY_NAMES
     too_long = [
-        f"{node.name} has {node.end_lineno - node.lineno + 1} lines"
+        f"{node.name} has {whole} lines, {code} of them code"
         for node in functions(text)
-        if node.end_lineno is not None and node.end_lineno - node.lineno + 1 > 60
+        for whole, code in [sizes(node)]
+        if whole > 60 or (code > 40 and (path.name, node.name) not in LONGER)
     ]
     assert too_long == []
 
@@ -86,6 +88,13 @@ def test_words_of_the_wire_stay_out_of_the_domain_and_of_public_signatures(packa
 
 def forbidden(name: str) -> bool:
     return any(word in name.lower() for word in ("group", "community", "defined_data"))
+
+
+def sizes(node: ast.FunctionDef | ast.AsyncFunctionDef) -> tuple[int, int]:
+    """Lines in all, and without signature and docstring: one parameter a line and a long contract are no complexity."""
+    end = node.end_lineno or node.lineno
+    code = node.body[1:] if ast.get_docstring(node) is not None else node.body
+    return end - node.lineno + 1, end - code[0].lineno + 1 if code else 0
 
 
 def functions(text: str) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:

@@ -1,10 +1,14 @@
 """A service that refuses, fails or is gone; interruptions; readers that leave."""
 
+import io
+import json
 import subprocess
 from collections.abc import Callable
 
 import pytest
 
+from channel_adapter.cli.command import Run, execute
+from channel_adapter.cli.output import Output
 from channel_adapter.tencent.codes import SIGNATURE_WRONG_KEY
 from tests.cli.shell import SECONDS, WRONG_KEY, Shell, interrupted
 
@@ -74,11 +78,15 @@ def test_a_reader_that_leaves_is_no_complaint(cli: Shell, new_channel: Callable[
     assert process.wait(SECONDS) == 4
 
 
-def test_a_fault_of_this_program_is_one_sentence_too(cli: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> None:
+@pytest.mark.parametrize("debug", [False, True])
+def test_a_fault_of_this_program_is_one_sentence_too(debug: bool) -> None:
+    async def broken() -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("channel_adapter.services.channels.Channels.all", broken)
-    error = cli("channels", "list", "--json", code=1).error
-    assert error["kind"] == "internal"
-    assert "ZeroDivisionError" in error["message"]
+    err = io.StringIO()
+    code = execute(Run(Output(json=True, stderr=err), debug=debug), broken)
+    *trace, sentence = err.getvalue().splitlines()
+    error = json.loads(sentence)["error"]
+    assert (code, error["kind"]) == (1, "internal")
+    assert error["message"].startswith("a fault in this program: ZeroDivisionError")
+    assert ("ZeroDivisionError" in "".join(trace)) == debug

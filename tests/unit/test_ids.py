@@ -63,8 +63,7 @@ def test_generated_slugs_are_legal_and_stable(key: str) -> None:
 def test_dedupe_numbers_are_32_bits_and_differ_with_any_part(a: str, b: str, c: str, d: str) -> None:
     number = ids.random_of(a, b)
     assert 0 <= number < 2**32
-    if (a, b) == (c, d):
-        assert number == ids.random_of(c, d)
+    assert (number == ids.random_of(c, d)) == ((a, b) == (c, d))
 
 
 def test_dedupe_numbers_keep_their_parts_apart() -> None:
