@@ -34,30 +34,33 @@ class Publisher:
         self._woken = asyncio.Event()
         self._turns: dict[PostRef, asyncio.Task[None]] = {}
         self._task: asyncio.Task[None] | None = None
+        self._stopping = False
 
     def wake(self) -> None:
         """Something changed; the first call starts the task."""
         self._woken.set()
-        if self._task is None:
+        if self._task is None and not self._stopping:
             self._task = asyncio.ensure_future(self._run())
 
     async def close(self) -> None:
-        """Let the turns under way end, and stop."""
+        """Let the turns under way end, and stop. Nothing is cancelled: a transaction that is cut off blocks others."""
+        self._stopping = True
+        self._woken.set()
         if self._task is not None:
-            self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
         await asyncio.gather(*self._turns.values(), return_exceptions=True)
 
     async def _run(self) -> None:
-        while True:
+        while not self._stopping:
             self._woken.clear()
             try:
                 rest = await self._begin_turns()
             except ChannelAdapterError as trouble:
                 log.warning("reactions.store_failed", reason=trouble.message)
                 rest = LOOK_EVERY
-            await self._rest(rest)
+            if not self._stopping:
+                await self._rest(rest)
 
     async def _begin_turns(self) -> float:
         """Begin as many turns as may be; gives how long to rest."""
@@ -72,7 +75,9 @@ class Publisher:
                 turn.add_done_callback(partial(self._ended, ref))
         return min(LOOK_EVERY, max(SHORTEST, later)) if later is not None else LOOK_EVERY
 
-    def _ended(self, ref: PostRef, _: "asyncio.Task[None]") -> None:
+    def _ended(self, ref: PostRef, turn: "asyncio.Task[None]") -> None:
+        if not turn.cancelled() and (fault := turn.exception()) is not None:
+            log.error("reactions.turn_broke", channel=ref.channel, post=ref.seq, fault=type(fault).__name__)
         self._turns.pop(ref, None)
         self._woken.set()
 

@@ -1,7 +1,8 @@
 """Reactions with a database: rows are the truth, a publisher shows their counts, phones' own keys are folded in."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import TYPE_CHECKING, Final, Protocol
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import PostRef, PostState
@@ -30,6 +31,8 @@ REFS_TOGETHER: Final = 500
 TURN_SECONDS: Final = 15.0  # to wait for the lease of a post
 TRY_EVERY: Final = 0.1
 FLUSH_EVERY: Final = 0.02
+
+T = TypeVar("T")
 
 
 class Admission(Protocol):
@@ -67,6 +70,7 @@ class StoredReactions:
         self._admit = admit
         publisher.writer.look = self.reconcile
         publisher.writer.gone = self.is_gone
+        self._under_way: set[asyncio.Task[object]] = set()
         self._wishes: Coalescer[None, tuple[PostRef, UserId, str | None, bool], bool] = Coalescer(
             self._grant, most=WISHES_TOGETHER
         )
@@ -111,6 +115,9 @@ class StoredReactions:
         """Take in what an event told; gives how many reactions changed."""
         if not changes and not cleared:  # counts of our own, for example
             return 0
+        return await self._whole(self._fold(ref, changes, cleared))
+
+    async def _fold(self, ref: PostRef, changes: Sequence[ReactionChange], cleared: int) -> int:
         from channel_adapter.store.folding import Admitted  # noqa: PLC0415 - SQLAlchemy only for those who store
 
         counts = await self._admit(ref.channel, changes)
@@ -123,22 +130,22 @@ class StoredReactions:
 
     async def reconcile(self, ref: PostRef) -> Reconciled:
         """Compare one post with the service and take in what differs. Raises NotFoundError for one that is gone."""
-        return await self._compare(ref, adopting=False)
+        return await self._whole(self._compare(ref, adopting=False))
 
     async def adopt(self, channel: ChannelId) -> AsyncIterator[Adopted]:
         """Take over the keys of every post of a channel; who has a reaction in the store keeps that one."""
         async for post in self._history.posts(channel, oldest_first=True, before=None):
             if post.state is PostState.PUBLISHED:
-                found = await self._compare(post.ref, adopting=True)
+                found = await self._whole(self._compare(post.ref, adopting=True))
                 yield Adopted(post.ref, found.taken)
 
     async def drop(self, ref: PostRef) -> None:
         """Forget the reactions of a post that is gone."""
-        await self._store.drop(ref)
+        await self._whole(self._store.drop(ref))
 
     async def drop_channel(self, channel: ChannelId) -> None:
         """Forget the reactions of a channel that is gone."""
-        await self._store.drop_channel(channel)
+        await self._whole(self._store.drop_channel(channel))
 
     async def forget(self, channel: ChannelId, users: Iterable[UserId]) -> None:
         """Take back everything that these people have in a channel."""
@@ -147,7 +154,7 @@ class StoredReactions:
 
     async def probe(self) -> Ladder:
         """Find out the app's rung anew."""
-        found = await self.ladder.probe()
+        found = await self._whole(self.ladder.probe())
         self.publisher.wake()
         return found
 
@@ -168,6 +175,7 @@ class StoredReactions:
     async def close(self, flush_seconds: float) -> None:
         """Publish what can be published soon, and stop; the rest waits in the store for the next process."""
         await self._wishes.settle()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
         try:
             await self.flush(flush_seconds)
         except ChannelAdapterError:  # the store is gone: what was committed is in it
@@ -188,6 +196,13 @@ class StoredReactions:
             gone(wish[0]) if each is Granted.DROPPED else each is Granted.CHANGED
             for wish, each in zip(wishes, granted, strict=True)
         ]
+
+    async def _whole(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do the work to its end, even if its caller is cancelled: a transaction that is cut off blocks others."""
+        task = asyncio.ensure_future(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return await asyncio.shield(task)
 
     async def _compare(self, ref: PostRef, *, adopting: bool) -> Reconciled:
         turn = await self._claim(ref)

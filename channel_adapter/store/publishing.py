@@ -19,6 +19,8 @@ from channel_adapter.store.reaction_tables import COUNTS, FACTS, KEYS, POSTS
 from channel_adapter.store.reactions import ReactionStore, at
 
 RUNG: Final = "rung"
+FARTHEST: Final = 60.0
+"""Seconds; a turn that is due later was dated by a clock that has been set back since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +119,8 @@ class PublishingStore:
         async with self._database.reading() as connection:
             now = await self._database.now(connection, here)
             rows = (await connection.execute(query)).all()
-        ready = [PostRef(ChannelId(row.channel), row.post) for row in rows if row.due <= now]
-        later = [row.due - now for row in rows if row.due > now]
+        ready = [PostRef(ChannelId(row.channel), row.post) for row in rows if not now < row.due <= now + FARTHEST]
+        later = [row.due - now for row in rows if now < row.due <= now + FARTHEST]
         return ready[:limit], (min(later) if later else None)
 
     async def begin(self, ref: PostRef, here: float, *, reading: bool = False) -> Turn | None:
@@ -131,7 +133,7 @@ class PublishingStore:
             now = await self._database.now(connection, here)
             if reading:
                 await self._store.touch(connection, ref)
-            claim = update(POSTS).where(at(POSTS, ref), POSTS.c.due <= now)
+            claim = update(POSTS).where(at(POSTS, ref), or_(POSTS.c.due <= now, POSTS.c.due > now + FARTHEST))
             if not reading:
                 claim = claim.where(POSTS.c.version != POSTS.c.published)
             claimed = claim.values(lease=lease, due=now + self._lease_seconds).returning(POSTS)

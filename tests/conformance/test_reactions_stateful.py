@@ -41,19 +41,22 @@ TROUBLE = {
 
 
 class FastClock:
-    """Seconds pass twenty times as fast."""
+    """Seconds pass twenty times as fast, for every adapter alike."""
 
-    def __init__(self) -> None:
-        self._began, self._wall = time.monotonic(), time.time()
+    began, wall = time.monotonic(), time.time()
 
     def now(self) -> float:
-        return self._wall + self.monotonic()
+        return self.wall + self.monotonic()
 
     def monotonic(self) -> float:
-        return (time.monotonic() - self._began) * FASTER
+        return (time.monotonic() - self.began) * FASTER
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(max(0.0, seconds) / FASTER)
+
+
+class Killed(Exception):  # noqa: N818
+    """Whatever was under way ends here."""
 
 
 class Model:
@@ -94,7 +97,8 @@ class Model:
 
     def _take(self, user: str, chosen: tuple[str, ...]) -> None:
         self.truth.pop(user, None)
-        self.truth.update({user: each for each in chosen[:1]})
+        if chosen:
+            self.truth[user] = chosen[0]
 
 
 class ReactionLives(RuleBasedStateMachine):
@@ -199,15 +203,18 @@ class ReactionLives(RuleBasedStateMachine):
     def trouble(self, what: str) -> None:
         self.server.faults.replace([TROUBLE[what]])
 
-    @rule()
-    def restart(self) -> None:
-        """The process is killed with whatever it was writing."""
+    @rule(at=st.sampled_from(["publisher: claimed", "publisher: written, not noted", "publisher: noted"]))
+    def restart(self, at: str) -> None:
+        """The process ends, and what it was writing ends at this point."""
+
+        def passed(point: str) -> None:
+            if point == at:
+                raise Killed
+
         opened = self.adapter.reactions._opened
         if opened is not None:
-            tasks = [opened.publisher._task, *opened.publisher._turns.values()]
-            for task in tasks:
-                if task is not None:
-                    task.cancel()
+            opened.publisher.writer.checkpoint = passed
+            self.run(asyncio.sleep(0.03))
             self.run(opened.publisher.close())
             self.run(opened._store.database.close())
             self.adapter.reactions._opened = None
@@ -266,7 +273,7 @@ class ReactionLives(RuleBasedStateMachine):
             opened = await self.adapter.reactions._required()
             opened.publisher.wake()
             while await opened._store.pending():
-                await asyncio.sleep(0.005)
+                await opened._clock.sleep(0.1)
 
         self.run(quiet())
 
@@ -282,7 +289,7 @@ class ReactionLives(RuleBasedStateMachine):
         async def ask() -> Rung:
             opened = await self.adapter.reactions._required()
             while (turn := await opened._turns.begin(self.ref, opened._clock.now(), reading=True)) is None:
-                await asyncio.sleep(0.005)
+                await opened._clock.sleep(0.1)
             await opened._turns.release(turn, opened._clock.now(), pause=0.0)
             return turn.rung or Rung.EXTENSION
 
@@ -293,4 +300,3 @@ ReactionLives.TestCase.settings = settings(
     max_examples=12, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestReactionLives = ReactionLives.TestCase
-

@@ -1,0 +1,181 @@
+"""Emoji, keys, policies, custom data, plans and folding of reactions: everything pure."""
+
+import random
+
+import emoji
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from channel_adapter import InvalidError, PolicyKind, ReactionChange, ReactionPolicy
+from channel_adapter.domain.ids import UserId
+from channel_adapter.mapping import reaction_data, reaction_keys, reaction_policy
+from channel_adapter.mapping.emoji import known_emoji, one_emoji
+from channel_adapter.mapping.tag import Tag, read_tag
+from channel_adapter.store.folding import LEAVE, TAKE, KeyRow, fold_absence, fold_event, fold_read
+from channel_adapter.store.publishing import Count, Room, plan_data, plan_keys
+from channel_adapter.tencent import limits
+from channel_adapter.tencent.wire.extensions import Extension
+
+USER = UserId("reader_1")
+WHOLE = [each for each, about in emoji.EMOJI_DATA.items() if about["status"] == emoji.STATUS["fully_qualified"]]
+ids = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=1, max_size=32)
+chosen = st.sampled_from(WHOLE)
+
+
+def test_every_emoji_of_the_library_has_one_spelling_which_is_whole() -> None:
+    for each, about in emoji.EMOJI_DATA.items():
+        if about["status"] != emoji.STATUS["component"]:
+            assert emoji.EMOJI_DATA[one_emoji(each)]["status"] == emoji.STATUS["fully_qualified"]
+            assert one_emoji(one_emoji(each)) == one_emoji(each)
+        else:
+            assert known_emoji(each) is None
+
+
+@given(ids, chosen, st.integers(0, 2**40))
+def test_keys_and_values_fit_for_every_person_and_emoji(user: str, each: str, count: int) -> None:
+    pairs = [reaction_keys.person_pair(UserId(user), [each] * 20), reaction_keys.count_pair(each, count)]
+    for pair in pairs:
+        assert len(pair.key.encode()) <= limits.EXTENSION_KEY_BYTES
+        assert len(pair.value.encode()) <= limits.EXTENSION_VALUE_BYTES
+    held = reaction_keys.read_pairs([*pairs, Extension(key="somebody else's", value="x")])
+    assert held.people[UserId(user)].emoji == (each,)
+    assert (held.counts, held.foreign) == ({each: count}, 1)
+
+
+def test_what_is_no_reaction_counts_as_none() -> None:
+    strange = {
+        "r|reader_1": "hello",
+        "r|" + "x" * 33: "👍",
+        "r|": "👍",
+        "n|👍": "many",
+        "n|x": "1",
+        "N|👍": "1",
+        "r|a": "",
+    }
+    held = reaction_keys.read_pairs(Extension(key=key, value=value, seq=1) for key, value in strange.items())
+    assert held.people == {USER: ReactionChange(USER, ("",), 1)}
+    assert (held.counts, held.foreign) == ({"👍": -1}, 4)
+
+
+@given(st.sampled_from(["all", "basic", "none"]) | st.lists(chosen, min_size=1, max_size=10))
+def test_a_policy_comes_back_out_of_the_tag_and_leaves_the_rest_of_it(wanted: str | list[str]) -> None:
+    policy = reaction_policy.to_policy(wanted)
+    before = Tag("m1", ("posts",), ("later=x", "reactions=none"), 2)
+    written = read_tag(reaction_policy.tag_with(before, policy).text())
+    assert written is not None
+    assert reaction_policy.policy_in(written) == policy
+    assert (written.migration, written.kept, written.others[0], written.data) == ("m1", ("posts",), "later=x", 2)
+
+
+def test_policies_that_cannot_be() -> None:
+    for wrong in ("", "some", [], ["👍👍"], ["all"]):
+        with pytest.raises(InvalidError):
+            reaction_policy.to_policy(wrong)
+    with pytest.raises(InvalidError) as refused:
+        reaction_policy.tag_with(Tag(), ReactionPolicy(PolicyKind.SOME, tuple(WHOLE[:200])))
+    assert refused.value.limit == limits.GROUP_FIELD_VALUE_BYTES
+    assert reaction_policy.policy_in(Tag(others=("reactions=words of a later version",))).allowed == ()
+
+
+def test_custom_data_of_others_stays() -> None:
+    held = orjson.dumps({"v": 1, "isEdited": True, "channel_adapter": {"v": 1, "reactions": {"👎": 3}}}).decode()
+    written = reaction_data.with_counts(held, {"👍": 41})
+    assert written is not None
+    assert orjson.loads(written) == {"v": 1, "isEdited": True, "channel_adapter": {"v": 1, "reactions": {"👍": 41}}}
+    assert reaction_data.counts_in(written) == {"👍": 41}
+    emptied = reaction_data.with_counts(written, {})
+    assert emptied is not None
+    assert orjson.loads(emptied) == {"v": 1, "isEdited": True}
+    assert reaction_data.with_counts(None, {}) == "{}"
+    for foreign in ("plain text", "[1]", "7"):
+        assert reaction_data.with_counts(foreign, {"👍": 1}) is None
+        assert reaction_data.counts_in(foreign) == {}
+
+
+ROOM = Room(keys=300, per_call=20, people=200, counts=80)
+
+
+def written_out(counts: list[Count], people: int, *, foreign: int = 0) -> tuple[dict[str, int], int, int]:
+    """Carry plans out until one is whole; gives what stands there, people's keys and calls. Never over the room."""
+    standing = {each.emoji: each.published for each in counts if each.published}
+    begun = people
+    for calls in range(100):
+        rows = [Count(each.emoji, each.number, standing.get(each.emoji, 0)) for each in counts]
+        surplus = [UserId(f"u{number}") for number in range(max(0, people - ROOM.people))]
+        plan = plan_keys(rows, surplus, people, ROOM)
+        assert len(plan.sets) + len(plan.removals) + len(plan.people) <= ROOM.per_call
+        assert not (plan.sets and (plan.removals or plan.people))
+        standing.update(plan.sets)
+        for gone in plan.removals:
+            del standing[gone]
+        people -= len(plan.people)
+        assert len(standing) + people <= max(ROOM.keys, begun + len([each for each in counts if each.published]))
+        if plan.whole:
+            return {each: number for each, number in standing.items() if number}, people, calls
+    raise AssertionError("never whole")
+
+
+@given(st.integers(0, 300), st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=120))
+def test_plans_end_with_the_most_frequent_counts_and_room_for_phones(
+    people: int, numbers: list[tuple[int, int]]
+) -> None:
+    standing = max(0, min(len(numbers), 300 - people))
+    counts = [
+        Count(WHOLE[number], count, published if number < standing else 0)
+        for number, (count, published) in enumerate(numbers)
+    ]
+    shown, left, _ = written_out(counts, people)
+    wanted = sorted((each for each in counts if each.number), key=lambda each: (-each.number, each.emoji))[:80]
+    assert shown == {each.emoji: each.number for each in wanted}
+    assert left == min(people, ROOM.people)
+
+
+def test_a_plan_for_custom_data_is_all_or_nothing() -> None:
+    assert plan_data([Count("👍", 2, 2), Count("👎", 0, 0)], ROOM).empty
+    assert plan_data([Count("👍", 2, 2), Count("👎", 1, None)], ROOM).data == {"👍": 2, "👎": 1}
+    assert plan_data([Count("👍", 0, 2)], ROOM).data == {}
+
+
+@given(st.lists(st.tuples(st.sampled_from(["👍", "❤️", ""]), st.booleans()), max_size=8), st.randoms())
+def test_events_in_any_order_and_number_end_alike(writes: list[tuple[str, bool]], order: random.Random) -> None:
+    changes = [
+        ReactionChange(USER, (each,) if each else (), seq, by_phone=not (ours and not each))
+        for seq, (each, ours) in enumerate(writes, start=1)
+    ]
+
+    def folded(events: list[ReactionChange]) -> tuple[int, tuple[str, ...]]:
+        row, mine = KeyRow(), tuple[str, ...]()
+        for change in events:
+            row, verdict = fold_event(row, change)
+            mine = {TAKE: change.emoji, LEAVE: (), "": mine}[verdict]
+        return row.folded, mine
+
+    shuffled = changes * 2
+    order.shuffle(shuffled)
+    phones = [change for change in changes if change.by_phone]
+    expected = (phones[-1].seq, phones[-1].emoji) if phones else (0, ())
+    assert folded(changes) == folded(shuffled) == expected
+
+
+def test_a_deletion_of_our_own_takes_nothing_back() -> None:
+    gone = ReactionChange(USER, (), 9)
+    assert fold_event(KeyRow(folded=5, own=9), gone)[1] == ""  # noted already
+    assert fold_event(KeyRow(folded=5, present=True, deleting=True), gone)[1] == ""  # under way
+    assert fold_event(KeyRow(folded=5, present=True), ReactionChange(USER, (), 9, by_phone=False))[1] == ""
+    assert fold_event(KeyRow(folded=5, present=True), gone) == (KeyRow(folded=9), LEAVE)
+    assert (
+        fold_event(KeyRow(folded=5, present=True, deleting=True), ReactionChange(USER, (), 9, by_phone=True))[1]
+        == LEAVE
+    )
+
+
+def test_reads_see_what_is_new_and_what_is_gone() -> None:
+    there = KeyRow(folded=5, present=True)
+    assert fold_read(there, ReactionChange(USER, ("👍",), 5)) == (there, "")
+    assert fold_read(KeyRow(folded=7), ReactionChange(USER, ("👍",), 6)) == (KeyRow(folded=6, present=True), TAKE)
+    assert fold_absence(there, 8, 0) == (KeyRow(folded=8), LEAVE)
+    assert fold_absence(there, 8, 6) == (KeyRow(folded=5, own=6), "")  # all keys were cleared at once
+    assert fold_absence(KeyRow(folded=5, own=6), 8, 0)[1] == ""  # we deleted it
+    assert fold_absence(KeyRow(folded=5, present=True, deleting=True), 8, 0)[1] == ""
