@@ -9,12 +9,18 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from channel_adapter.stub.world.call import Event
+from channel_adapter.tencent.wire import callback_envelope as wire
+from channel_adapter.tencent.wire.callbacks_group import AfterMemberFieldChanged
+from channel_adapter.tencent.wire.callbacks_other import IOS_IN_CAPITALS, RequestOverLimit, StateChange
 
 _URL: Final = re.compile(r"https?://[A-Za-z0-9._-]{1,63}(:(?P<port>\d{1,5}))?(/[^!$&?#\s]*)?")  # [webhooks 1.3]
 _HIGHEST_PORT: Final = 65_535
-LIMIT_ALARM: Final = "Alert.RequestOverLimit"  # the one command without ClientIP [doc 60256]
-_IN_CAPITALS: Final = ("State.StateChange", "iOS")  # written IOS by this command alone [doc 34357]
-_MODIFIED, _MODIFIED_ONCE = "Modified_Account", "Member_Account"  # two spellings of one field [webhooks 5.12]
+LIMIT_ALARM: Final = RequestOverLimit.command  # the one command without ClientIP [doc 60256]
+_IN_CAPITALS: Final = (StateChange.command, wire.IOS)  # written IOS by this command alone [doc 34357]
+_TIME: Final = str(wire.Callback.model_fields["event_time"].alias)
+_MODIFIED, _MODIFIED_ONCE = (  # two spellings of one field [webhooks 5.12]
+    str(AfterMemberFieldChanged.model_fields[name].alias) for name in ("modified_account", "member_account")
+)
 
 
 class WebhookSettings(BaseModel):
@@ -62,15 +68,21 @@ class WebhookSettings(BaseModel):
 
 def url_of(settings: WebhookSettings, event: Event, *, sdkappid: int, client_ip: str, now: float) -> str:
     """The URL in the documented order of its parameters, percent-encoded; `now` in unix seconds."""
-    query = {"SdkAppid": str(sdkappid), "CallbackCommand": event.command, "contenttype": "json"}
+    query = {
+        wire.QUERY_APP: str(sdkappid),
+        wire.QUERY_COMMAND: event.command,
+        wire.QUERY_CONTENT_TYPE: wire.CONTENT_TYPE,
+    }
     if settings.client_ip and event.command != LIMIT_ALARM:
-        query["ClientIP"] = client_ip
+        query[wire.QUERY_CLIENT_IP] = client_ip
     in_capitals = (event.command, event.platform) == _IN_CAPITALS
-    query["OptPlatform"] = event.platform.upper() if in_capitals else event.platform
+    query[wire.QUERY_PLATFORM] = IOS_IN_CAPITALS if in_capitals else event.platform
     if settings.token is not None:
         request_time = str(int(now) - settings.stale)
-        query["Sign"] = sign(settings.token.get_secret_value() + ("?" if settings.wrong_sign else ""), request_time)
-        query["RequestTime"] = request_time
+        query[wire.QUERY_SIGN] = sign(
+            settings.token.get_secret_value() + ("?" if settings.wrong_sign else ""), request_time
+        )
+        query[wire.QUERY_REQUEST_TIME] = request_time
     return f"{settings.url}?" + "&".join(f"{name}={quote(value, safe='')}" for name, value in query.items())
 
 
@@ -82,8 +94,8 @@ def sign(token: str, request_time: str) -> str:
 def body_of(settings: WebhookSettings, event: Event) -> dict[str, Any]:
     """The JSON body, bent as the settings want."""
     body = dict(event.body)
-    if settings.event_time_text and "EventTime" in body:
-        body["EventTime"] = str(body["EventTime"])
+    if settings.event_time_text and _TIME in body:
+        body[_TIME] = str(body[_TIME])
     if settings.member_account and _MODIFIED in body:
         body[_MODIFIED_ONCE] = body.pop(_MODIFIED)
     if settings.unknown_field:

@@ -23,17 +23,23 @@ from channel_adapter.stub.world.call import ALLOW, Decision, Event
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.stub.world.world import World
 from channel_adapter.tencent import codes
+from channel_adapter.tencent.wire.callbacks import is_before
+from channel_adapter.tencent.wire.callbacks_group import BeforeSendMsg
+from channel_adapter.tencent.wire.callbacks_official import (
+    BeforeAddSubscriber,
+    BeforeCreateOfficialAccount,
+    OfficialBeforeSendMsg,
+)
 
 ResultT = TypeVar("ResultT")
 
 DELIVERIES_KEPT: Final = 10_000
 HERE: Final = "127.0.0.1"  # ClientIP of events that the stub makes up itself
-_BEFORE: Final = ".CallbackBefore"
 _BLOCKED: Final = {  # what the caller sees when the app is silent and the policy is to block [webhooks 3, 10; inferred]
-    "Group.CallbackBeforeSendMsg": codes.WEBHOOK_SILENT,
-    "OfficialAccount.CallbackBeforeSendMsg": codes.WEBHOOK_SILENT,
-    "OfficialAccount.CallbackBeforeCreateOfficialAccount": codes.MESSAGE_WEBHOOK_REFUSED,
-    "OfficialAccount.CallbackBeforeAddSubscriber": codes.MESSAGE_WEBHOOK_REFUSED,
+    BeforeSendMsg.command: codes.WEBHOOK_SILENT,
+    OfficialBeforeSendMsg.command: codes.WEBHOOK_SILENT,
+    BeforeCreateOfficialAccount.command: codes.MESSAGE_WEBHOOK_REFUSED,
+    BeforeAddSubscriber.command: codes.MESSAGE_WEBHOOK_REFUSED,
 }
 
 
@@ -159,7 +165,7 @@ class Webhooks:
         merged = {**(changes or {}), **fields}
         event = sample_event(command, merged, now=self._world.clock.now(), platform=platform)
         orjson.dumps(event.body)
-        if _BEFORE in command:
+        if is_before(command):
             return await self._in_loop(lambda: self._post(event, client_ip))
         return await self._in_loop(lambda: self._in_turn(event, client_ip))
 

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from channel_adapter.stub.callback_request import LIMIT_ALARM
 from channel_adapter.stub.world.call import Event
 from channel_adapter.tencent.command import Command
+from channel_adapter.tencent.wire.callbacks_other import RequestOverLimit
 
 SHARE: Final = 0.8  # of the calls per second allowed [rest basics 5.3]
 QUIET_SECONDS: Final = 60.0  # between two alarms about one command; the real interval is unknown [webhooks 8]
@@ -52,11 +52,11 @@ class LimitAlarm:
 
 def _alarm(command: Command[Any, Any], calls: int, limit: float) -> Event:
     """The event; it has no EventTime. A limit below one call a second is told as 1 [inferred]."""
-    body = {
-        "CallbackCommand": LIMIT_ALARM,
-        "ServiceName": command.service,
-        "Command": command.name,
-        "Request": calls,
-        "Limit": max(1, round(limit)),
-    }
-    return Event(LIMIT_ALARM, body)
+    alarm = RequestOverLimit(
+        callback_command=RequestOverLimit.command,
+        service_name=command.service,
+        command_name=command.name,
+        request=calls,
+        limit=max(1, round(limit)),
+    )
+    return Event(RequestOverLimit.command, alarm.to_wire())

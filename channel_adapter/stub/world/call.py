@@ -10,9 +10,14 @@ from channel_adapter.stub.world.ready import Ready
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.stub.world.state import State
 from channel_adapter.tencent.command import Command
+from channel_adapter.tencent.wire.callback_envelope import DROP, REFUSE, REST, Callback, CallbackReply
 from channel_adapter.tencent.wire.envelope import Reply, WireModel
 
-RESTAPI = "RESTAPI"  # OptPlatform of calls by an admin [doc 34354]
+RESTAPI = REST
+_ANSWER = [  # what counts of the app's answer
+    str(CallbackReply.model_fields[name].alias)
+    for name in ("error_code", "error_info", "msg_body", "cloud_custom_data", "refused_members")
+]
 
 RequestT = TypeVar("RequestT", bound=WireModel)
 ReplyT = TypeVar("ReplyT", bound=Reply)
@@ -40,9 +45,7 @@ class Decision:
     @classmethod
     def from_answer(cls, answer: Mapping[str, Any]) -> Self:
         """Read the JSON that the app's server sent back; fields of a wrong type are left out."""
-        code, info = answer.get("ErrorCode"), answer.get("ErrorInfo")
-        body, cloud = answer.get("MsgBody"), answer.get("CloudCustomData")
-        refused = answer.get("RefusedMembers_Account")
+        code, info, body, cloud, refused = (answer.get(name) for name in _ANSWER)
         return cls(
             code if isinstance(code, int) else 0,
             info if isinstance(info, str) else "",
@@ -53,7 +56,6 @@ class Decision:
 
 
 ALLOW = Decision()
-REFUSE, DROP = 1, 2  # Decision.code [doc 34374]
 
 
 @dataclass(slots=True)
@@ -78,15 +80,15 @@ class Call(Generic[RequestT]):
     def is_app_admin(self, user: str) -> bool:
         return user in self.settings.app.admins
 
-    def event(self, command: str, **body: Any) -> Event:
-        """An event about this call; fields that are None are left out. EventTime is in milliseconds."""
-        filled = {name: value for name, value in body.items() if value is not None}
-        return Event(command, {"CallbackCommand": command, **filled, "EventTime": int(self.time * 1000)}, self.platform)
+    def event(self, kind: type[Callback], **members: Any) -> Event:
+        """An event about this call; `members` by the names of the model, None is left out. Its time is now."""
+        common = {"callback_command": kind.command, "event_time": int(self.time * 1000)}
+        return Event(kind.command, kind.model_validate(common | members).to_wire(), self.platform)
 
-    def emit(self, command: str, **body: Any) -> None:
+    def emit(self, kind: type[Callback], **members: Any) -> None:
         """Tell the app afterwards, also when the call is refused after all: some events are about that."""
         if self.listening:
-            self.events.append(self.event(command, **body))
+            self.events.append(self.event(kind, **members))
 
     def obey(self, refusal_code: int) -> None:
         """Refuse if the app refused; `refusal_code` is what the caller sees for a plain refusal."""

@@ -13,6 +13,9 @@ from channel_adapter.stub.world.official_accounts import find as find_official
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.stub.world.state import Group, is_user_id
 from channel_adapter.tencent import codes, limits
+from channel_adapter.tencent.wire import callback_envelope as platforms
+from channel_adapter.tencent.wire import callbacks_group as events
+from channel_adapter.tencent.wire import callbacks_other as other_events
 from channel_adapter.tencent.wire import contact_groups as filing_wire
 from channel_adapter.tencent.wire import extensions as pairs_wire
 from channel_adapter.tencent.wire import groups, official_accounts
@@ -22,7 +25,15 @@ from channel_adapter.tencent.wire.msg_body import TEXT, Element, TextContent
 if TYPE_CHECKING:
     from channel_adapter.stub.world.world import World
 
-PLATFORMS = ("iOS", "Android", "Web", "Windows", "Mac", "iPad", "Unknown")  # OptPlatform [doc 34354]
+PLATFORMS = (
+    platforms.IOS,
+    platforms.ANDROID,
+    platforms.WEB,
+    platforms.WINDOWS,
+    platforms.MAC,
+    platforms.IPAD,
+    platforms.UNKNOWN_PLATFORM,
+)
 ResultT = TypeVar("ResultT")
 
 
@@ -172,15 +183,15 @@ class Client:
         else:
             call.state.online.discard(self.user)
         action, reason = ("Login", "Register") if online else ("Logout", "Unregister")
-        call.emit("State.StateChange", Info={"Action": action, "To_Account": self.user, "Reason": reason})
+        call.emit(other_events.StateChange, info={"action": action, "to_account": self.user, "reason": reason})
 
     def _ask_join(self, call: Call[Any], group_id: str) -> Event:
         group = self._joinable(call, group_id)
         return call.event(
-            "Group.CallbackBeforeApplyJoinGroup",
-            GroupId=group.group_id,
-            Type=group.type,
-            Requestor_Account=self.user,
+            events.BeforeApplyJoinGroup,
+            group_id=group.group_id,
+            type=group.type,
+            requestor_account=self.user,
         )
 
     def _joinable(self, call: Call[Any], group_id: str) -> Group:
@@ -198,7 +209,7 @@ class Client:
     def _join(self, call: Call[Any], group_id: str) -> None:
         group = self._joinable(call, group_id)
         call.obey(codes.WEBHOOK_REFUSED)
-        members.admit(call, group, [self.user], members.APPLIED, self.user)
+        members.admit(call, group, [self.user], events.APPLIED, self.user)
 
     def _mine(self, call: Call[Any], group_id: str) -> tuple[Group, int]:
         """The group and one's own row in it; 10007 for who is no member."""
@@ -212,7 +223,7 @@ class Client:
         group, _ = self._mine(call, group_id)
         if group.owner == self.user:
             raise Refusal(codes.OWNER_CANNOT_LEAVE, "the owner may not leave")
-        members.remove(call, group, [self.user], members.QUIT, self.user)
+        members.remove(call, group, [self.user], events.QUIT, self.user)
 
     def _read(self, call: Call[Any], group_id: str, up_to: int | None) -> int:
         group, row = self._mine(call, group_id)

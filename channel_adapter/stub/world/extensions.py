@@ -11,6 +11,7 @@ from channel_adapter.stub.world.messages import expired
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.stub.world.state import Group
 from channel_adapter.tencent import catalog, codes
+from channel_adapter.tencent.wire import callbacks_group as events
 from channel_adapter.tencent.wire import extensions as wire
 from channel_adapter.tencent.wire import groups
 
@@ -153,12 +154,12 @@ def _result(store: Extensions, item: wire.Extension, code: int) -> wire.Extensio
 
 def _tell(call: Call[Any], group: Group, message: Message, change: Change, changed: Sequence[wire.Extension]) -> None:
     call.emit(
-        "Group.CallbackAfterGroupMsgExtension",
-        GroupId=group.group_id,
-        MsgSeq=message.seq,
-        OperateType=change.operation,
-        ExtensionList=[pair.to_wire() for pair in changed],
-        Seq=message.extensions.seq if message.extensions else 0,
+        events.AfterGroupMsgExtension,
+        group_id=group.group_id,
+        msg_seq=message.seq,
+        operate_type=change.operation,
+        extension_list=changed,
+        seq=message.extensions.seq if message.extensions else 0,
     )
 
 

@@ -12,6 +12,7 @@ from channel_adapter.stub.world.ready import Ready, json_names, ready
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.stub.world.state import Group
 from channel_adapter.tencent import catalog, codes
+from channel_adapter.tencent.wire import callbacks_group as events
 from channel_adapter.tencent.wire import groups as wire
 from channel_adapter.tencent.wire import members
 
@@ -99,12 +100,12 @@ def _ask_create(call: Call[wire.CreateGroupRequest]) -> Event:
     _check_create(call)
     request = call.request
     return call.event(
-        "Group.CallbackBeforeCreateGroup",
-        Operator_Account=call.caller,
-        Owner_Account=request.owner_account or "",
-        Type=request.type,
-        Name=request.name,
-        MemberList=[{"Member_Account": member.member_account} for member in request.member_list or ()],
+        events.BeforeCreateGroup,
+        operator_account=call.caller,
+        owner_account=request.owner_account or "",
+        type=request.type,
+        name=request.name,
+        member_list=[{"member_account": member.member_account} for member in request.member_list or ()],
     )
 
 
@@ -131,14 +132,14 @@ def create_group(call: Call[wire.CreateGroupRequest]) -> wire.CreateGroupReply:
             )
     with_fields = request.app_defined_data if call.settings.behaviour.create_event_fields else None
     call.emit(
-        "Group.CallbackAfterCreateGroup",
-        GroupId=group.group_id,
-        Operator_Account=call.caller,
-        Owner_Account=group.owner,
-        Type=group.type,
-        Name=group.name,
-        MemberList=[{"Member_Account": user} for user in group.members],
-        UserDefinedDataList=with_fields and [{"Key": item.key, "Value": item.value} for item in with_fields],
+        events.AfterCreateGroup,
+        group_id=group.group_id,
+        operator_account=call.caller,
+        owner_account=group.owner,
+        type=group.type,
+        name=group.name,
+        member_list=[{"member_account": user} for user in group.members],
+        user_defined_data_list=with_fields and [{"key": item.key, "value": item.value} for item in with_fields],
     )
     return wire.CreateGroupReply(group_id=group.group_id, over_joined_group_limit_account=left_out or None)
 
@@ -207,10 +208,10 @@ def modify_group_base_info(call: Call[wire.ModifyGroupBaseInfoRequest]) -> wire.
     group.last_info_time = call.now
     if changed:
         call.emit(
-            "Group.CallbackAfterGroupInfoChanged",
-            GroupId=group.group_id,
-            Type=group.type,
-            Operator_Account=request.from_account or call.caller,
+            events.AfterGroupInfoChanged,
+            group_id=group.group_id,
+            type=group.type,
+            operator_account=request.from_account or call.caller,
             **changed,
         )
     return wire.ModifyGroupBaseInfoReply()
@@ -239,12 +240,12 @@ def destroy_group(call: Call[wire.DestroyGroupRequest]) -> wire.DestroyGroupRepl
     group = call.state.group(call.request.group_id)
     community = group.type == wire.COMMUNITY
     call.emit(
-        "Group.CallbackAfterGroupDestroyed",
-        GroupId=group.group_id,
-        Type=group.type,
-        Owner_Account=group.owner,
-        Name=group.name,
-        MemberList=None if community else [{"Member_Account": user} for user in group.members],
+        events.AfterGroupDestroyed,
+        group_id=group.group_id,
+        type=group.type,
+        owner_account=group.owner,
+        name=group.name,
+        member_list=None if community else [{"member_account": user} for user in group.members],
     )
     contact_groups.clean(call, group.group_id, call.state.contacts)
     call.state.dissolve(group)
@@ -267,11 +268,11 @@ def change_group_owner(call: Call[wire.ChangeGroupOwnerRequest]) -> wire.ChangeG
     group.members.set_role(new, Role.OWNER)
     previous, group.owner = group.owner, group.members.user(new)
     call.emit(
-        "Group.CallbackAfterChangeGroupOwner",
-        GroupId=group.group_id,
-        Type=group.type,
-        Operator_Account=call.request.from_account or call.caller,
-        OldOwner_Account=previous,
-        NewOwner_Account=group.owner,
+        events.AfterChangeGroupOwner,
+        group_id=group.group_id,
+        type=group.type,
+        operator_account=call.request.from_account or call.caller,
+        old_owner_account=previous,
+        new_owner_account=group.owner,
     )
     return wire.ChangeGroupOwnerReply()

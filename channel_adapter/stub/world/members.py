@@ -11,11 +11,9 @@ from channel_adapter.stub.world.member_table import FLAGS, Role
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.stub.world.state import Group
 from channel_adapter.tencent import catalog, codes, limits
+from channel_adapter.tencent.wire import callbacks_group as events
 from channel_adapter.tencent.wire import groups
 from channel_adapter.tencent.wire import members as wire
-
-INVITED, APPLIED = "Invited", "Apply"  # JoinType [doc 34372]
-KICKED, QUIT = "Kicked", "Quit"  # ExitType [doc 34373]
 
 
 def judge_new_members(call: Call[Any], group: Group, users: Sequence[str]) -> list[int]:
@@ -41,20 +39,20 @@ def admit(call: Call[Any], group: Group, users: Sequence[str], join_type: str, o
     for user in users:
         call.state.join(group, user, Role.MEMBER, call.now, group.log.next_seq - 1)
     call.emit(
-        "Group.CallbackAfterNewMemberJoin",
-        GroupId=group.group_id,
-        Type=group.type,
-        JoinType=join_type,
-        Operator_Account=operator,
-        NewMemberList=[{"Member_Account": user} for user in users],
+        events.AfterNewMemberJoin,
+        group_id=group.group_id,
+        type=group.type,
+        join_type=join_type,
+        operator_account=operator,
+        new_member_list=[{"member_account": user} for user in users],
     )
     if len(group.members) >= group.max_members:
-        call.emit("Group.CallbackAfterGroupFull", GroupId=group.group_id)
+        call.emit(events.AfterGroupFull, group_id=group.group_id)
 
 
 def refuse_full(call: Call[Any], group: Group) -> Refusal:
     """10014; the app is told when a join fails because the group is full, too [doc 34376]."""
-    call.emit("Group.CallbackAfterGroupFull", GroupId=group.group_id)
+    call.emit(events.AfterGroupFull, group_id=group.group_id)
     some_fit = len(group.members) < group.max_members
     return Refusal(
         codes.GROUP_FULL,
@@ -71,12 +69,12 @@ def remove(call: Call[Any], group: Group, users: Sequence[str], exit_type: str, 
     contact_groups.clean(call, group.group_id, gone)
     if gone:
         call.emit(
-            "Group.CallbackAfterMemberExit",
-            GroupId=group.group_id,
-            Type=group.type,
-            ExitType=exit_type,
-            Operator_Account=operator,
-            ExitMemberList=[{"Member_Account": user} for user in gone],
+            events.AfterMemberExit,
+            group_id=group.group_id,
+            type=group.type,
+            exit_type=exit_type,
+            operator_account=operator,
+            exit_member_list=[{"member_account": user} for user in gone],
         )
 
 
@@ -100,11 +98,11 @@ def _check_add(call: Call[wire.AddGroupMemberRequest]) -> tuple[Group, list[str]
 def _ask_add(call: Call[wire.AddGroupMemberRequest]) -> Event:
     group, users = _check_add(call)
     return call.event(
-        "Group.CallbackBeforeInviteJoinGroup",
-        GroupId=group.group_id,
-        Type=group.type,
-        Operator_Account=call.caller,
-        DestinationMembers=[{"Member_Account": user} for user in users],
+        events.BeforeInviteJoinGroup,
+        group_id=group.group_id,
+        type=group.type,
+        operator_account=call.caller,
+        destination_members=[{"member_account": user} for user in users],
     )
 
 
@@ -117,7 +115,7 @@ def add_group_member(call: Call[wire.AddGroupMemberRequest]) -> wire.AddGroupMem
     if len(group.members) + Counter(results)[wire.RESULT_ADDED] > group.max_members:
         raise refuse_full(call, group)
     added = [user for user, result in zip(users, results, strict=True) if result == wire.RESULT_ADDED]
-    admit(call, group, added, INVITED, call.caller)
+    admit(call, group, added, events.INVITED, call.caller)
     return wire.AddGroupMemberReply(
         member_list=[
             wire.MemberResult(member_account=user, result=result) for user, result in zip(users, results, strict=True)
@@ -137,7 +135,7 @@ def delete_group_member(call: Call[wire.DeleteGroupMemberRequest]) -> wire.Delet
     rules.check_choice("Silence", call.request.silence, (0, 1))
     if group.owner and group.owner in users:
         raise Refusal(codes.NOT_ALLOWED, "the owner cannot be removed", guess="owner-removal")
-    remove(call, group, users, KICKED, call.caller)
+    remove(call, group, users, events.KICKED, call.caller)
     return wire.DeleteGroupMemberReply()
 
 
@@ -178,11 +176,11 @@ def _write_member(call: Call[wire.ModifyGroupMemberInfoRequest], group: Group, r
         rules.write_fields(group.member_fields.setdefault(user, {}), request.app_member_defined_data)
     if told:
         call.emit(
-            "Group.CallbackAfterMemberFieldChanged",
-            GroupId=group.group_id,
-            Type=group.type,
-            Operator_Account=call.caller,
-            Modified_Account=user,
+            events.AfterMemberFieldChanged,
+            group_id=group.group_id,
+            type=group.type,
+            operator_account=call.caller,
+            modified_account=user,
             **told,
         )
 

@@ -7,13 +7,15 @@ from pydantic import ValidationError
 
 from channel_adapter.stub.world import group_rules as rules
 from channel_adapter.stub.world import message_body as bodies
-from channel_adapter.stub.world.call import DROP, Call, Event, handles
+from channel_adapter.stub.world.call import Call, Event, handles
 from channel_adapter.stub.world.message_log import SECONDS_PER_DAY, Message
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.stub.world.state import Group
 from channel_adapter.tencent import catalog, codes, limits
+from channel_adapter.tencent.wire import callbacks_group as events
 from channel_adapter.tencent.wire import groups
 from channel_adapter.tencent.wire import messages as wire
+from channel_adapter.tencent.wire.callback_envelope import DROP
 from channel_adapter.tencent.wire.msg_body import Element
 
 PRIORITIES = (wire.PRIORITY_HIGH, wire.PRIORITY_NORMAL, wire.PRIORITY_LOW)
@@ -84,19 +86,19 @@ def _told(call: SendCall, group: Group | None) -> dict[str, Any]:
     """The fields that all events about sending share; `None` when the group is not there."""
     request = call.request
     return {
-        "GroupId": request.group_id,
-        "Type": group.type if group else None,
-        "From_Account": _sender(call),
-        "Operator_Account": call.caller,
-        "Random": request.random,
-        "OnlineOnlyFlag": request.online_only_flag or 0,
-        "MsgBody": [element.to_wire() for element in request.msg_body],
-        "CloudCustomData": request.cloud_custom_data or "",
+        "group_id": request.group_id,
+        "type": group.type if group else None,
+        "from_account": _sender(call),
+        "operator_account": call.caller,
+        "random": request.random,
+        "online_only_flag": request.online_only_flag or 0,
+        "msg_body": request.msg_body,
+        "cloud_custom_data": request.cloud_custom_data or "",
     }
 
 
 def _tell_failure(call: SendCall, group: Group | None, refusal: Refusal) -> None:
-    call.emit("Group.CallbackSendMsgException", **_told(call, group), ErrorCode=refusal.code, ErrorInfo=refusal.info)
+    call.emit(events.SendMsgException, **_told(call, group), error_code=refusal.code, error_info=refusal.info)
 
 
 def _repeat_key(call: SendCall) -> Hashable:
@@ -116,7 +118,7 @@ def ask_send(call: SendCall) -> Event | None:
     group = _check_send(call)
     if wire.FORBID_BEFORE in (call.request.forbid_callback_control or ()) or _repeated(call, group):
         return None
-    return call.event("Group.CallbackBeforeSendMsg", **_told(call, group))
+    return call.event(events.BeforeSendMsg, **_told(call, group))
 
 
 def send(call: SendCall) -> wire.SendGroupMsgReply:
@@ -182,7 +184,7 @@ def _deliver(call: SendCall, group: Group, repeat_key: Hashable) -> wire.SendGro
         group.log.append(message, counted=wire.NO_UNREAD not in (request.send_msg_control or ()))
     group.log.remember(repeat_key, call.time, call.settings.limits.dedupe_seconds, seq, call.now)
     if call.listening and wire.FORBID_AFTER not in (request.forbid_callback_control or ()):
-        call.emit("Group.CallbackAfterSendMsg", **_told(call, group), MsgSeq=seq, MsgTime=call.now)
+        call.emit(events.AfterSendMsg, **_told(call, group), msg_seq=seq, msg_time=call.now)
     return wire.SendGroupMsgReply(msg_seq=seq, msg_time=call.now)
 
 
@@ -219,11 +221,11 @@ def change_message(
     message.body, message.cloud_custom_data = body, cloud_custom_data
     if call.settings.behaviour.modify_event:
         call.emit(
-            "Group.CallbackAfterModifyMsg",
-            Operator_Account=call.caller,
-            GroupId=group.group_id,
-            MsgSeq=message.seq,
-            MsgBody=[element.to_wire() for element in body],
+            events.AfterModifyMsg,
+            operator_account=call.caller,
+            group_id=group.group_id,
+            msg_seq=message.seq,
+            msg_body=body,
         )
 
 
@@ -258,11 +260,11 @@ def recall(call: Call[Any], group: Group, messages: Sequence[Message]) -> None:
         group.log.recall(message)
     if messages:
         call.emit(
-            "Group.CallbackAfterRecallMsg",
-            Operator_Account=call.caller,
-            Type=group.type,
-            GroupId=group.group_id,
-            MsgSeqList=[{"MsgSeq": message.seq} for message in messages],
+            events.AfterRecallMsg,
+            operator_account=call.caller,
+            type=group.type,
+            group_id=group.group_id,
+            msg_seq_list=[{"msg_seq": message.seq} for message in messages],
         )
 
 

@@ -10,6 +10,7 @@ from channel_adapter.stub.world.group_view import attributes
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.stub.world.state import OfficialAccount, is_printable
 from channel_adapter.tencent import catalog, codes, limits
+from channel_adapter.tencent.wire import callbacks_official as events
 from channel_adapter.tencent.wire import official_accounts as wire
 
 BASE: Mapping[str, Callable[[OfficialAccount], Any]] = {
@@ -103,10 +104,10 @@ def _check_create(call: Call[wire.CreateOfficialAccountRequest]) -> None:
 def _ask_create(call: Call[wire.CreateOfficialAccountRequest]) -> Event:
     _check_create(call)
     return call.event(
-        "OfficialAccount.CallbackBeforeCreateOfficialAccount",
-        Operator_Account=call.caller,
-        Owner_Account=call.request.owner_account,
-        Name=call.request.name,
+        events.BeforeCreateOfficialAccount,
+        operator_account=call.caller,
+        owner_account=call.request.owner_account,
+        name=call.request.name,
     )
 
 
@@ -129,11 +130,11 @@ def create_official_account(call: Call[wire.CreateOfficialAccountRequest]) -> wi
     )
     call.state.official[account.account_id] = account
     call.emit(
-        "OfficialAccount.CallbackAfterCreateOfficialAccount",
-        Official_Account=account.account_id,
-        Operator_Account=call.caller,
-        Owner_Account=account.owner,
-        Name=account.name,
+        events.AfterCreateOfficialAccount,
+        official_account=account.account_id,
+        operator_account=call.caller,
+        owner_account=account.owner,
+        name=account.name,
     )
     return wire.CreateOfficialAccountReply(official_account_user_id=account.account_id)
 
@@ -152,10 +153,10 @@ def destroy_official_account(call: Call[wire.DestroyOfficialAccountRequest]) -> 
     account = find(call, call.request.official_account)
     call.state.destroy_official(account)
     call.emit(
-        "OfficialAccount.CallbackAfterOfficialAccountDestroyed",
-        Official_Account=account.account_id,
-        Owner_Account=account.owner,
-        Name=account.name,
+        events.AfterOfficialAccountDestroyed,
+        official_account=account.account_id,
+        owner_account=account.owner,
+        name=account.name,
     )
     return wire.DestroyOfficialAccountReply()
 
@@ -186,9 +187,9 @@ def modify_official_account_base_info(
     told = {alias: changed[name] for alias, name in ATTRIBUTES.items() if name in TOLD and name in changed}
     if told:
         call.emit(
-            "OfficialAccount.CallbackAfterOfficialAccountInfoChanged",
-            Official_Account=account.account_id,
-            Operator_Account=call.caller,
+            events.AfterOfficialAccountInfoChanged,
+            official_account=account.account_id,
+            operator_account=call.caller,
             **told,
         )
     return wire.ModifyOfficialAccountBaseInfoReply()

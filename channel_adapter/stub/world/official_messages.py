@@ -5,7 +5,7 @@ from typing import Any
 
 from channel_adapter.stub.world import group_rules as rules
 from channel_adapter.stub.world import message_body as bodies
-from channel_adapter.stub.world.call import DROP, Call, Event, handles
+from channel_adapter.stub.world.call import Call, Event, handles
 from channel_adapter.stub.world.history import is_finished
 from channel_adapter.stub.world.message_log import Message
 from channel_adapter.stub.world.messages import CALLBACK_CONTROLS, expired, rewrite
@@ -13,8 +13,10 @@ from channel_adapter.stub.world.official_accounts import check_enabled, is_offic
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.stub.world.state import OfficialAccount
 from channel_adapter.tencent import catalog, codes, limits
+from channel_adapter.tencent.wire import callbacks_official as events
 from channel_adapter.tencent.wire import messages
 from channel_adapter.tencent.wire import official_accounts as wire
+from channel_adapter.tencent.wire.callback_envelope import DROP
 
 SECONDS_PER_HOUR = 3_600.0
 NORMAL = messages.PRIORITY_NUMBERS[messages.PRIORITY_NORMAL]
@@ -77,10 +79,10 @@ def _repeated(call: SendCall, account: OfficialAccount) -> tuple[int, int] | Non
 
 def _told(call: SendCall, account: OfficialAccount) -> dict[str, Any]:
     return {
-        "Official_Account": account.account_id,
-        "OnlineOnlyFlag": call.request.online_only_flag or 0,
-        "MsgBody": [element.to_wire() for element in call.request.msg_body],
-        "CloudCustomData": call.request.cloud_custom_data or "",
+        "official_account": account.account_id,
+        "online_only_flag": call.request.online_only_flag or 0,
+        "msg_body": call.request.msg_body,
+        "cloud_custom_data": call.request.cloud_custom_data or "",
     }
 
 
@@ -88,7 +90,7 @@ def _ask_send(call: SendCall) -> Event | None:
     account = _check_send(call)
     if messages.FORBID_BEFORE in (call.request.forbid_callback_control or ()) or _repeated(call, account):
         return None
-    return call.event("OfficialAccount.CallbackBeforeSendMsg", **_told(call, account))
+    return call.event(events.OfficialBeforeSendMsg, **_told(call, account))
 
 
 @handles(catalog.SEND_OFFICIAL_ACCOUNT_MSG, before=_ask_send)
@@ -117,10 +119,10 @@ def send_official_account_msg(call: SendCall) -> wire.SendOfficialAccountMsgRepl
     account.log.remember(repeat_key, call.time, call.settings.limits.dedupe_seconds, seq, call.now)
     if messages.FORBID_AFTER not in (request.forbid_callback_control or ()):
         call.emit(
-            "OfficialAccount.CallbackAfterSendMsg",
+            events.OfficialAfterSendMsg,
             **_told(call, account),
-            MsgKey=_key(seq, call.now),
-            MsgTime=call.now,
+            msg_key=_key(seq, call.now),
+            msg_time=call.now,
         )
     return wire.SendOfficialAccountMsgReply(msg_time=call.now, msg_key=_key(seq, call.now))
 
@@ -217,8 +219,8 @@ def official_account_msg_recall(
         results.append(wire.OfficialRecallResult(msg_key=key, ret_code=code))
     if recalled:
         call.emit(
-            "OfficialAccount.CallbackAfterMsgWithDraw",
-            Official_Account=account.account_id,
-            WithdrawMsgList=[{"MsgKey": key} for key in recalled],
+            events.AfterMsgWithDraw,
+            official_account=account.account_id,
+            withdraw_msg_list=[{"msg_key": key} for key in recalled],
         )
     return wire.OfficialAccountMsgRecallReply(recall_ret_list=results)

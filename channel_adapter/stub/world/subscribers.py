@@ -10,6 +10,7 @@ from channel_adapter.stub.world.call import Call, Event, handles
 from channel_adapter.stub.world.official_accounts import bad, check_text, find
 from channel_adapter.stub.world.state import OfficialAccount
 from channel_adapter.tencent import catalog, codes
+from channel_adapter.tencent.wire import callbacks_official as events
 from channel_adapter.tencent.wire import official_accounts as wire
 
 COOKIE = "next:"  # before the serial of the next subscriber, in base64
@@ -39,10 +40,10 @@ def subscribe(call: Call[Any], account: OfficialAccount, users: Sequence[str]) -
     for user in new:
         call.state.subscribe(account, user, call.now)
     if new:
-        _tell(call, "OfficialAccount.CallbackAfterAddSubscriber", account, new)
+        _tell(call, events.AfterAddSubscriber, account, new)
     full = len(account.subscribers) >= account.max_subscribers
     if full and (new or Counter(results)[wire.RESULT_FAILED]):
-        call.emit("OfficialAccount.CallbackAfterOfficialAccountFull", Official_Account=account.account_id)
+        call.emit(events.AfterOfficialAccountFull, official_account=account.account_id)
     return results
 
 
@@ -59,25 +60,27 @@ def unsubscribe(call: Call[Any], account: OfficialAccount, users: Sequence[str])
             gone.append(user)
             results.append(wire.RESULT_DONE)
     if gone:
-        _tell(call, "OfficialAccount.CallbackAfterDeleteSubscriber", account, gone)
+        _tell(call, events.AfterDeleteSubscriber, account, gone)
     return results
 
 
 def _fields(call: Call[Any], account: OfficialAccount, users: Sequence[str]) -> dict[str, Any]:
     return {
-        "Official_Account": account.account_id,
-        "Operator_Account": call.caller,
-        "SubscribeAccountList": [{"Subscriber_Account": user} for user in users],
+        "official_account": account.account_id,
+        "operator_account": call.caller,
+        "subscribe_account_list": [{"subscriber_account": user} for user in users],
     }
 
 
-def _tell(call: Call[Any], command: str, account: OfficialAccount, users: Sequence[str]) -> None:
-    call.emit(command, **_fields(call, account, users))
+def _tell(
+    call: Call[Any], kind: type[events.SubscribersCallback], account: OfficialAccount, users: Sequence[str]
+) -> None:
+    call.emit(kind, **_fields(call, account, users))
 
 
 def ask(call: Call[Any], account: OfficialAccount, users: Sequence[str]) -> Event:
     """The app is asked before anybody subscribes."""
-    return call.event("OfficialAccount.CallbackBeforeAddSubscriber", **_fields(call, account, users))
+    return call.event(events.BeforeAddSubscriber, **_fields(call, account, users))
 
 
 def _check_batch(call: Call[Any], field: str, users: Sequence[str]) -> None:
