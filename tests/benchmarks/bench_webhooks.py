@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from subprocess import Popen
 from typing import NamedTuple
@@ -43,6 +44,7 @@ def bodies(number: int, *, first: int = 0) -> list[bytes]:
 
 def serve_bare(ready: Path) -> None:
     """The least that a receiver can do: read the body, answer."""
+    write = partial(ready.write_text, encoding="utf-8")
 
     async def receive(request: web.Request) -> web.Response:
         await request.read()
@@ -55,7 +57,7 @@ def serve_bare(ready: Path) -> None:
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
-        ready.write_text(f"http://127.0.0.1:{runner.addresses[0][1]}/", encoding="utf-8")
+        write(f"http://127.0.0.1:{runner.addresses[0][1]}/")
         await asyncio.Event().wait()
 
     asyncio.run(main())
@@ -145,7 +147,8 @@ def measure_patience(folder: Path, number: int) -> None:
         sender = Sender(running.url)
         asyncio.run(sender.pace(bodies(number), 200.0))
     p50, p99 = sender.percentile(0.5) * 1000, sender.percentile(0.99) * 1000
-    print(f"SQLite at 200 events/s       answer p50 {p50:.1f} ms, p99 {p99:.1f} ms, worst {max(sender.seconds) * 1e3:.0f} ms")
+    worst = max(sender.seconds) * 1000
+    print(f"SQLite at 200 events/s       answer p50 {p50:.1f} ms, p99 {p99:.1f} ms, worst {worst:.0f} ms")
 
 
 class Killed:
@@ -179,9 +182,11 @@ class Killed:
         wire = Wire(sender.url)
         for number in numbers:
             account, who = f"@TOA#_a{number % ACCOUNTS}", f"u{number}"
-            while await sender.post(body(account, who, _START + number), wire=wire) != 200:
+            content = body(account, who, _START + number)
+            while await sender.post(content, wire=wire) != 200:  # noqa: ASYNC110 - another process answers
                 await asyncio.sleep(0.05)
             self.acknowledged.add((account, who))
+        await wire.close()
 
     async def _kill_again_and_again(self, pause: tuple[float, float]) -> None:
         while self.running is not None:
@@ -204,9 +209,9 @@ def measure_kills(folder: Path, number: int) -> None:
         done = asyncio.run(killed.run(number, pause=(0.3, 1.5)))
     finally:
         killed.end()
-    missing = len(killed.acknowledged - set(done))
-    print(f"kill -9 in a loop            {killed.kills} kills, {len(killed.acknowledged)} acknowledged, {len(done)} effects,"
-          f" {missing} missing, {len(done) - len(set(done))} twice")  # fmt: skip
+    missing, twice = len(killed.acknowledged - set(done)), len(done) - len(set(done))
+    print(f"kill -9 in a loop            {killed.kills} kills, {len(killed.acknowledged)} acknowledged,"
+          f" {len(done)} effects, {missing} missing, {twice} twice")  # fmt: skip
 
 
 def measure_postgres(folder: Path, number: int) -> None:

@@ -1,0 +1,117 @@
+"""`webhooks serve`, `list`, `retry`, `drop`, `tail`, `stats`: the installed command on an inbox with a dead letter."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from channel_adapter.cli.main import main
+from tests.webhooks.rig import COMMAND, ROOT, engine_of, receiver, start, wait_for_effects, write_settings
+from tests.webhooks.sender import TOKEN, Sender, body
+
+START = 1_736_000_000_000
+
+
+@pytest.fixture(scope="module")
+def used(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Settings of an inbox that has handled two events and given up two; its receiver has ended."""
+    folder = tmp_path_factory.mktemp("used")
+    url = f"sqlite:///{folder / 'inbox.db'}"
+    settings = write_settings(folder, url, attempts=2, retry_seconds=0.01)
+    engine = engine_of(url)
+    with receiver(settings, handlers="tests.webhooks.effects:register_failing") as running:
+        people = ("good_1", "bad_1", "bad_2", "good_2")
+        bodies = [body("@TOA#_a", who, START + n) for n, who in enumerate(people)]
+        sender = Sender(running.url)
+        asyncio.run(sender.flood(bodies, 1))
+        asyncio.run(sender.flood(bodies[:1], 1))
+        wait_for_effects(engine, 4)
+        time.sleep(0.3)
+    engine.dispose()
+    return settings
+
+
+def run(settings: Path, *words: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    code = main(["webhooks", *words, "--config", str(settings)])
+    out, err = capsys.readouterr()
+    assert TOKEN not in out + err
+    return code, out, err
+
+
+def rows(settings: Path, capsys: pytest.CaptureFixture[str], *words: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(run(settings, "list", "--json", *words, capsys=capsys)[1])
+    return found
+
+
+def test_what_failed_is_listed_counted_and_tailed(used: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    letters = rows(used, capsys)
+    assert [letter["body"]["Operator_Account"] for letter in letters] == ["bad_1", "bad_2"]
+    assert {letter["reason"] for letter in letters} == {"ValueError: this one is not wanted"}
+    assert {letter["attempts"] for letter in letters} == {2}
+    assert rows(used, capsys, "--waiting") == []
+    code, out, _ = run(used, "list", capsys=capsys)
+    assert (code, out.count("this one is not wanted")) == (0, 2)
+    stats = json.loads(run(used, "stats", "--json", capsys=capsys)[1])
+    assert {name: stats[name] for name in ("received", "stored", "duplicates", "handled", "failed", "dead")} == {
+        "received": 5, "stored": 4, "duplicates": 1, "handled": 2, "failed": 2, "dead": 2,
+    }  # fmt: skip
+    assert (stats["waiting"], stats["dead_letters"], stats["refused"], stats["lag_seconds"]) == (0, 2, {}, 0.0)
+    tailed = run(used, "tail", "--json", "--past", "9", "--seconds", "0.1", capsys=capsys)[1].splitlines()
+    assert sorted(json.loads(line)["state"] for line in tailed) == ["dead", "dead", "handled", "handled"]
+    assert "dead: ValueError" in run(used, "tail", "--past", "9", "--seconds", "0.1", capsys=capsys)[1]
+    assert run(used, "tail", "--seconds", "0.1", capsys=capsys)[1] == ""
+
+
+def test_dead_letters_are_dropped_and_given_new_attempts(used: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = (letter["key"] for letter in rows(used, capsys))
+    assert run(used, "drop", first, "no-such-key", capsys=capsys)[0] == 3
+    assert run(used, "drop", first, capsys=capsys)[0] == 1
+    assert run(used, "retry", capsys=capsys)[0] == 2
+    assert run(used, "retry", "--all", capsys=capsys)[0] == 0
+    assert [row["key"] for row in rows(used, capsys, "--waiting")] == [second]
+    with receiver(used):  # its handler takes everybody
+        end = time.monotonic() + 20
+        while rows(used, capsys, "--waiting") and time.monotonic() < end:
+            time.sleep(0.2)
+    assert rows(used, capsys, "--waiting") == rows(used, capsys) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--handlers", "nothing"], "'nothing' is not MODULE:FUNCTION"),
+        (["--handlers", "no_such_module:f"], "there is no module 'no_such_module'"),
+        (["--handlers", "tests.webhooks.effects:nobody"], "has no function 'nobody'"),
+        (["--path", "hooks"], "--path begins with /"),
+        (["--cert", "chain.pem"], "--cert and --key-file belong together"),
+    ],
+)
+def test_what_cannot_be_served_is_said(
+    words: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = write_settings(tmp_path, f"sqlite:///{tmp_path / 'inbox.db'}")
+    code, _, err = run(settings, "serve", *words, capsys=capsys)
+    assert (code, said in err) == (2, True), err
+
+
+def test_a_memory_inbox_has_nothing_to_look_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = write_settings(tmp_path, "sqlite:///unused.db", kind="memory")
+    code, _, err = run(settings, "list", capsys=capsys)
+    assert (code, "memory inbox" in err) == (2, True)
+
+
+def test_a_memory_inbox_says_what_it_is_and_a_port_is_taken_once(tmp_path: Path) -> None:
+    settings = write_settings(tmp_path, "sqlite:///unused.db", kind="memory")
+    running = start(settings)
+    words = ["webhooks", "serve", "--port", running.url.rpartition(":")[2].strip("/"), "--config", str(settings)]
+    second = subprocess.run([COMMAND, *words], cwd=ROOT, capture_output=True, text=True, check=False, env=os.environ)
+    assert (second.returncode, "cannot listen on" in second.stderr) == (2, True)
+    assert "webhooks.memory_inbox" in second.stderr
+    running.process.send_signal(signal.SIGINT)
+    assert running.process.wait(5) == 0

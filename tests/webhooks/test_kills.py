@@ -1,0 +1,68 @@
+"""Receivers that are killed, and two that share a database: acknowledged is handled, and each effect happens once."""
+
+import asyncio
+import random
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.benchmarks.bench_webhooks import ACCOUNTS, Killed
+from tests.webhooks.rig import effects, engine_of, receiver, wait_for_effects, write_settings
+from tests.webhooks.sender import Sender, body
+
+START = 1_736_000_000_000
+
+
+@pytest.mark.timeout(120)
+async def test_no_kill_loses_or_repeats_an_acknowledged_event(tmp_path: Path) -> None:
+    killed = Killed(tmp_path, f"sqlite:///{tmp_path / 'inbox.db'}")
+    try:
+        done = await killed.run(200, pause=(0.1, 0.3))
+    finally:
+        killed.end()
+    assert killed.kills >= 2
+    assert len(killed.acknowledged) == 200
+    assert Counter(done) == dict.fromkeys(killed.acknowledged, 1)
+
+
+@pytest.mark.timeout(120)
+async def test_two_receivers_and_one_database_do_everything_once(tmp_path: Path, postgres_url: str) -> None:
+    """Each event goes to both receivers, in another order, and one of them is killed in the middle."""
+    settings = write_settings(tmp_path, postgres_url, retry_seconds=0.1)
+    engine = engine_of(postgres_url)
+    bodies = [body(f"@TOA#_a{n % ACCOUNTS}", f"u{n}", START + n) for n in range(200)]
+    wanted = {(f"@TOA#_a{n % ACCOUNTS}", f"u{n}"): 1 for n in range(200)}
+    with receiver(settings) as first, receiver(settings) as second:
+        shuffled = random.sample(bodies, len(bodies))
+        to_first, to_second = Sender(first.url), Sender(second.url)
+        both = asyncio.gather(to_first.flood(bodies, 8), to_second.flood(shuffled, 8))
+        await asyncio.sleep(0.4)
+        second.kill()
+        await both
+        found = await asyncio.to_thread(wait_for_effects, engine, len(wanted))
+        await asyncio.sleep(0.5)
+        found = effects(engine)
+        assert to_first.statuses == {200: 200}
+        second.process.returncode = 0
+    engine.dispose()
+    assert Counter(found) == wanted
+
+
+async def test_a_receiver_ends_at_once_and_the_next_goes_on(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'inbox.db'}"
+    settings = write_settings(tmp_path, url, reorder_seconds=30.0)
+    with receiver(settings) as running:
+        sender = Sender(running.url)
+        assert set(await sender.flood([body("@TOA#_a", f"u{n}", START + n) for n in range(20)], 4)) == {200}
+        begun = time.monotonic()
+        running.process.terminate()
+        assert running.process.wait(5) == 0
+        assert time.monotonic() - begun < 2
+    write_settings(tmp_path, url)
+    engine = engine_of(url)
+    with receiver(settings):
+        found = await asyncio.to_thread(wait_for_effects, engine, 20)
+    engine.dispose()
+    assert found == [("@TOA#_a", f"u{n}") for n in range(20)]
