@@ -14,6 +14,7 @@ from channel_adapter.cli.exits import Exit, UsageError
 from channel_adapter.cli.migrate_group import app
 from channel_adapter.cli.output import Output
 from channel_adapter.cli.sources import read_text
+from channel_adapter.cli.words import counted
 from channel_adapter.tencent import limits
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ def _tell(output: Output, plan: "Plan", out: Path, broken: Path | None) -> None:
     channels.close()
     output.line("")
     calls = output.table(("stage", "command", "calls", "a second", "seconds"))
-    for row in plan.calls:
+    for row in filter(lambda row: row.calls, plan.calls):
         calls.add(row.stage, row.command, row.calls, f"{row.per_second:g}", row.seconds)
     calls.close()
     output.line("")
@@ -191,7 +192,9 @@ def _sentences(plan: "Plan", out: Path, broken: Path | None) -> Iterator[str]:
     for line in plan.broken[:LISTED]:
         yield f"broken: {line.where}: {line.reason}"
     if plan.broken_count:
-        yield f"{plan.broken_count:,} broken lines{f', whole in {broken}' if broken else ''}"
+        yield f"{counted(plan.broken_count, 'broken line')}{f', whole in {broken}' if broken else ''}"
+    if not all(channel.source.people.read or not channel.source.people.subscribers for channel in plan.channels):
+        yield "not counted: who turned notifications down, and texts on subscriptions; --read-people reads them"
     for text in plan.not_carried:
         yield f"never moves: {text}"
     yield _verdict(plan, out, len(refused))
@@ -200,13 +203,13 @@ def _sentences(plan: "Plan", out: Path, broken: Path | None) -> Iterator[str]:
 def _verdict(plan: "Plan", out: Path, refused: int) -> str:
     people = sum(channel.source.people.subscribers for channel in plan.channels)
     posts = sum(channel.source.posts.reachable for channel in plan.channels)
-    what = (
-        f"{out}: migration {plan.migration}, {len(plan.channels):,} channels, {people:,} subscribers, {posts:,} posts"
-    )
+    moved = f"{counted(len(plan.channels), 'channel')}, {counted(people, 'subscriber')}, {counted(posts, 'post')}"
+    what = f"{out}: migration {plan.migration}, {moved}"
     if plan.ready:
-        return f"{what}; {sum(row.calls for row in plan.calls):,} calls, {plan.seconds:,.0f} s at least"
-    count = sum(1 for _ in plan.problems())
-    return f"{what}; it cannot be applied: {count} problems, {refused} losses that no policy allows"
+        return f"{what}; {counted(sum(row.calls for row in plan.calls), 'call')}, {plan.seconds:,.0f} s at least"
+    problems = counted(sum(1 for _ in plan.problems()), "problem")
+    refusals = counted(refused, "loss that no policy allows", "losses that no policy allows")
+    return f"{what}; it cannot be applied: {problems}, {refusals}"
 
 
 def _summary(plan: "Plan", out: Path, broken: Path | None) -> dict[str, Any]:

@@ -27,9 +27,10 @@ Count = Callable[[PlannedChannel], int]
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """One command: what it is called for in a channel, how much of it fits into a call, and where calls end.
+    """One command: what it is called for in a channel, and how much of it fits into a call.
 
-    `together`: one call may be about several channels.
+    `together`: one call may be about several channels. `looks`: a call is made even for nothing, to find that out.
+    `ends_empty`: the list ends with a page that is empty.
     """
 
     stage: Literal["move", "verify"]
@@ -37,6 +38,7 @@ class _Row:
     items: Count
     per_call: int
     together: bool = False
+    looks: bool = False
     ends_empty: bool = False
 
 
@@ -69,7 +71,7 @@ def _rows(kind: SourceKind, import_members: int) -> Sequence[_Row]:
     checking = (
         _Row("verify", catalog.GET_GROUP_INFO, _one, limits.GROUP_INFO_PER_CALL, together=True),
         _Row("verify", catalog.GROUP_MSG_GET_SIMPLE, _posts, limits.HISTORY_PER_CALL, ends_empty=True),
-        _Row("verify", catalog.GET_GROUP_MEMBER_INFO, _people, limits.MEMBERS_PER_PAGE),
+        _Row("verify", catalog.GET_GROUP_MEMBER_INFO, _people, limits.MEMBERS_PER_PAGE, looks=True),
     )
     if kind is SourceKind.FILES:
         return (*moving, *checking)
@@ -80,7 +82,7 @@ def _rows(kind: SourceKind, import_members: int) -> Sequence[_Row]:
             _Row(stage, catalog.GET_OFFICIAL_ACCOUNT_INFO, _one, limits.OFFICIAL_INFO_PER_CALL, together=True),
             _Row(stage, catalog.OFFICIAL_ACCOUNT_MSG_GET_SIMPLE, _history, limits.OFFICIAL_HISTORY_PER_CALL,
                  ends_empty=True),
-            _Row(stage, catalog.GET_SUBSCRIBER_INFO, _people, limits.OFFICIAL_SUBSCRIBERS_PER_PAGE),
+            _Row(stage, catalog.GET_SUBSCRIBER_INFO, _people, limits.OFFICIAL_SUBSCRIBERS_PER_PAGE, looks=True),
         ]  # fmt: skip
     return (*(row for row in reading if row.stage == "move"), *moving,
             *(row for row in reading if row.stage == "verify"), *checking)  # fmt: skip
@@ -102,7 +104,7 @@ def shortest(calls: Iterable[PlannedCalls]) -> float:
 def _planned(row: _Row, channels: Sequence[PlannedChannel], pace: Pace) -> PlannedCalls:
     counts = [row.items(channel) for channel in channels]
     pages = [sum(counts)] if row.together else counts
-    calls = sum(ceil(count / row.per_call) for count in pages) + len(channels) * row.ends_empty
+    calls = sum(max(row.looks, ceil(count / row.per_call)) for count in pages) + len(channels) * row.ends_empty
     rate = pace.rate(row.command)
     return PlannedCalls(
         stage=row.stage, command=row.command.path, items=sum(counts), per_call=row.per_call, calls=calls,

@@ -57,6 +57,7 @@ def test_these_are_the_commands() -> None:
         "posts": ["publish", "list", "show", "edit", "recall", "import-feed"],
         "reactions": ["add", "remove", "show", "people", "policy", "reconcile", "adopt", "probe", "publish"],
         "accounts": ["add", "check"],
+        "migrate": ["plan", "show"],
         "doctor": [],
         "stub": [],
         "state": ["dump", "load", "diff"],
