@@ -48,11 +48,6 @@ class CallFailed(Exception):  # noqa: N818
         tries = f" ({attempts} attempts)" if attempts > 1 else ""
         super().__init__(f"{command.name} {what}{tries}")
 
-    @property
-    def code(self) -> int | None:
-        """The service's error code, None when it gave none."""
-        return self.outcome.code if isinstance(self.outcome, Refused) else None
-
 
 def _sentence(command: Command[Any, Any], outcome: Failure, row: CodeRow | None, clock_problem: str | None) -> str:
     match outcome:

@@ -99,12 +99,6 @@ class CommandLimiter:
             if not ceiling > 0:
                 raise ValueError(f"the rate limit of {path} must be above zero")
 
-    async def acquire(self, command: Command[Any, Any], *, timeout: float) -> None:  # noqa: ASYNC109 - decides, not cancels
-        """Wait for a turn of this command. Raises TurnTooLate at once if that would take over `timeout` seconds."""
-        wait = self.book(command, timeout)
-        if wait:
-            await self._clock.sleep(wait)
-
     def book(self, command: Command[Any, Any], longest: float) -> float:
         """Seconds until the turn of this command that is booked herewith. Raises TurnTooLate above `longest`."""
         return self._bucket(command).book(self._clock.monotonic(), longest) if self._enabled else 0.0

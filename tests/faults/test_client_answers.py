@@ -42,6 +42,10 @@ def kinds(attempts: list[Attempt]) -> list[str]:
     return [attempt.outcome_kind for attempt in attempts]
 
 
+def code_of(failed: CallFailed) -> int | None:
+    return failed.outcome.code if isinstance(failed.outcome, Refused) else None
+
+
 async def failure(client: TencentClient, *, deadline: float | None = None) -> CallFailed:
     """Of a call that only reads."""
     async with client:
@@ -149,7 +153,7 @@ async def test_permanent_refusals_are_final(
     failed = await failure(client)
     assert failed.outcome == Refused(code, "the text of the service")
     assert (failed.service, failed.command) == ("group_open_http_svc", "get_group_info")
-    assert (failed.attempts, failed.code, clock.waits) == (1, code, [])
+    assert (failed.attempts, code_of(failed), clock.waits) == (1, code, [])
     assert failed.row is not None
     assert failed.row.code == code
     assert f"[{code}: the text of the service]" in str(failed)
@@ -178,7 +182,7 @@ async def test_a_refused_signature_is_replaced_once(client: TencentClient, scrip
 async def test_a_second_refusal_of_the_signature_is_final(client: TencentClient, script: Script) -> None:
     script.then(refused(70003), refused(70003), FOUND)
     failed = await failure(client)
-    assert (failed.code, failed.attempts) == (70003, 2)
+    assert (code_of(failed), failed.attempts) == (70003, 2)
 
 
 @pytest.mark.parametrize(
@@ -261,7 +265,7 @@ async def test_no_attempt_starts_after_the_deadline(client: TencentClient, scrip
     failed = await failure(client, deadline=6.0)
     assert clock.elapsed < 6.0
     assert 2 <= failed.attempts <= 4
-    assert failed.code == 60007
+    assert code_of(failed) == 60007
 
 
 async def test_the_limiter_counts_against_the_deadline(script: Script, clock: PatientClock) -> None:
