@@ -18,13 +18,18 @@ LONGER = {("adapter.py", "__init__")}  # one constructor call after the other, w
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "misc"}
 
 PUBLIC_NAMES = """
-    Adopted Article AuthenticationError Bulk Channel ChannelAdapter ChannelAdapterError ChannelId ChannelOutcome
-    ChannelUnread ConfigurationError ConflictError Content ConversationGroup CountSource Custom Explanation Face
-    File Filing FilingKind Finding Image InvalidError Ladder LimitReachedError Location Marks NotFoundError
-    Notifications Outcome OutcomeKind OutcomeUnknownError Outcomes PermissionDeniedError PolicyKind Post PostRef
-    PostState ReactionChange ReactionPolicy Reactions Reactor Reconciled RefusedError Role Rung Settings Sound
-    Subscriber Subscription Synced Text TextAndImage ThrottledError UnavailableError Unread Unrecognised UserId
-    Video
+    Adopted Allow Article AuthenticationError Bulk Channel ChannelAdapter ChannelAdapterError ChannelChanged
+    ChannelCreated ChannelDeleted ChannelEvent ChannelFull ChannelId ChannelOutcome ChannelUnread ConfigurationError
+    ConflictError Content ConversationGroup CountSource CreateRequest Custom Decision Departure Drop Event
+    Explanation Face File Filing FilingKind Finding Image InvalidError Ladder LimitReachedError Location Loss Marks
+    NotFoundError Notifications OfficialAccountChanged OfficialAccountCreated OfficialAccountDeleted
+    OfficialAccountEvent OfficialAccountFull OfficialAccountSubscribed OfficialAccountUnsubscribed
+    OfficialCreateRequest OfficialPostDraft OfficialPostPublished OfficialPostRecalled OfficialSubscribeRequest
+    Other Outcome OutcomeKind OutcomeUnknownError Outcomes OwnerChanged PermissionDeniedError Platform PolicyKind
+    Post PostDraft PostEdited PostLost PostPublished PostRecalled PostRef PostState Question RateAlarm
+    ReactionChange ReactionChanged ReactionPolicy Reactions Reactor Reconciled Refuse RefuseSome RefusedError
+    Rewrite Role RoleChanged Rung Settings Sound SubscribeRequest Subscribed Subscriber Subscription Synced Text
+    TextAndImage ThrottledError UnavailableError Unknown Unread Unrecognised Unsubscribed UserId Video
 """.split()  # noqa: SIM905
 
 CONVERSATION_GROUPS = {"unread.py: groups"}  # what people see under this name in their own lists
