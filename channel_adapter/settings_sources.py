@@ -56,7 +56,7 @@ def read_environment(model: "type[BaseModel]") -> dict[str, Any]:
                 return value  # the model says what is wrong with it, and under which name
 
     source = Environment(
-        model,  # type: ignore[arg-type] - only its fields are read
+        model,  # type: ignore[arg-type]  # only its fields are read
         env_prefix=ENV_PREFIX,
         env_nested_delimiter=DELIMITER,
         env_ignore_empty=True,
@@ -70,7 +70,7 @@ def merged(weaker: Mapping[str, Any], stronger: Mapping[str, Any]) -> dict[str, 
     for name, value in stronger.items():
         below = whole.get(name)
         both = isinstance(below, Mapping) and isinstance(value, Mapping)
-        whole[name] = merged(below, value) if both else value  # type: ignore[arg-type] - `both` says so
+        whole[name] = merged(below, value) if both else value  # type: ignore[arg-type]  # `both` says so
     return whole
 
 
@@ -130,7 +130,7 @@ def _fields(model: "type[BaseModel]", kind: str = "", above: tuple[str, ...] = (
         if str(getattr(field.annotation, "__name__", "")).startswith(kind):
             yield (*above, name)
         if hasattr(field.annotation, "model_fields"):
-            yield from _fields(field.annotation, kind, (*above, name))  # type: ignore[arg-type] - a table
+            yield from _fields(field.annotation, kind, (*above, name))  # type: ignore[arg-type]  # a table
 
 
 def _nearest(name: str, known: list[str], quote: str = "'") -> str:

@@ -10,6 +10,7 @@ from channel_adapter import (
     InvalidError,
     NotFoundError,
     OutcomeKind,
+    OutcomeUnknownError,
     PermissionDeniedError,
     Text,
     ThrottledError,
@@ -305,3 +306,36 @@ async def test_a_slow_read_does_not_undo_what_a_creation_made_known() -> None:
         await asyncio.gather(early, return_exceptions=True)
         assert (await adapter.posts.publish("tides", Text("in time"))).ref.seq >= 1
         assert [mine.channel.slug async for mine in adapter.channels.subscribed("owner")] == ["tides"]
+
+
+async def test_a_success_without_a_number_is_an_unknown_outcome() -> None:
+    async with opened() as (adapter, server):
+        channel = await channel_on(adapter)
+        server.faults.add(Fault(command="send_group_msg", extra={"MsgSeq": None}))
+        with pytest.raises(OutcomeUnknownError, match="no number of the post"):
+            await adapter.posts.publish(channel, Text("x"))
+
+
+async def test_all_channels_come_from_every_page_of_the_list() -> None:
+    async with opened() as (adapter, server):
+        slugs = [f"channel_{number}" for number in range(8)]
+        for slug in slugs:
+            await adapter.channels.create(slug=slug, name=slug, owner="owner")
+        server.faults.add(Fault(command="get_appid_group_list", nth=(1,), extra={"GroupIdList": [], "Next": 3}))
+        assert [channel async for channel in adapter.channels.all()] == []  # an empty page is the end
+        server.faults.replace([])
+        half = [{"GroupId": f"@TGS#_{slug}"} for slug in slugs[:5]]
+        server.faults.add(Fault(command="get_appid_group_list", nth=(1,), extra={"GroupIdList": half, "Next": 3}))
+        assert sorted([channel.slug async for channel in adapter.channels.all()]) == slugs
+        assert [call.body["Next"] for call in server.log.calls("get_appid_group_list")] == [0, 0, 3]
+
+
+async def test_a_tag_seen_in_a_list_does_not_stand_for_the_owner() -> None:
+    async with opened() as (adapter, server):
+        channel = await channel_on(adapter)
+        await adapter.subscriptions.subscribe(channel, PEOPLE[:1])
+        adapter.channels.forget()
+        assert len([mine async for mine in adapter.channels.subscribed(PEOPLE[0])]) == 1  # the tag is remembered now
+        post = await adapter.posts.publish(channel, Text("x"))
+        assert post.author == "owner"
+        assert last(server, "send_group_msg")["From_Account"] == "owner"
