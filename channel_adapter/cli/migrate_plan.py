@@ -189,6 +189,10 @@ def _sentences(plan: "Plan", out: Path, broken: Path | None) -> Iterator[str]:
         yield f"refused: {channel.source.id}: {loss.loss}{size}"
     if len(refused) > LISTED:
         yield f"refused: {len(refused) - LISTED} more in {out}"
+    for channel in plan.channels:
+        if channel.source.posts.foreign:
+            others = counted(channel.source.posts.foreign, "message")
+            yield f"never moves: {channel.source.id}: {others} that others wrote to it"
     for line in plan.broken[:LISTED]:
         yield f"broken: {line.where}: {line.reason}"
     if plan.broken_count:

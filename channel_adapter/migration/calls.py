@@ -48,7 +48,7 @@ def _posts(channel: PlannedChannel) -> int:
 
 def _history(channel: PlannedChannel) -> int:
     counts = channel.source.posts
-    return counts.reachable + counts.recalled + counts.expired
+    return counts.reachable + counts.recalled + counts.expired + counts.foreign
 
 
 def _people(channel: PlannedChannel) -> int:

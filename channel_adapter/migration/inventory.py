@@ -19,6 +19,7 @@ class PostTally:
     reachable: int = 0
     recalled: int = 0
     expired: int = 0
+    foreign: int = 0
     elements: Counter[str] = field(default_factory=Counter)
     lost: dict[Loss, list[str]] = field(default_factory=dict)
     left_behind: list[str] = field(default_factory=list)
@@ -34,6 +35,8 @@ class PostTally:
             self.recalled += 1
         elif post.state is SourceState.EXPIRED:
             self.expired += 1
+        elif post.state is SourceState.FOREIGN:
+            self.foreign += 1
         else:
             self._add_published(post, losses)
 
@@ -58,7 +61,8 @@ class PostTally:
         for time in sorted(self._times):
             times.next(time)
         return PostCounts(
-            reachable=self.reachable, recalled=self.recalled, expired=self.expired, moved_in_time=times.moved,
+            reachable=self.reachable, recalled=self.recalled, expired=self.expired,
+            foreign=self.foreign, moved_in_time=times.moved,
             newest=self._newest[2], elements=dict(sorted(self.elements.items())),
         )  # fmt: skip
 

@@ -46,7 +46,8 @@ class SourceSpec(Part):
 
 
 class PostCounts(Part):
-    """Posts of one channel. `expired`: the source still counts them, and their bodies are gone.
+    """Posts of one channel. `expired`: the source still counts them, and their bodies are gone. `foreign` ones are
+    what others wrote to it.
 
     `moved_in_time` get another second than their own, because the target wants each later than the one before.
     """
@@ -54,6 +55,7 @@ class PostCounts(Part):
     reachable: int = 0
     recalled: int = 0
     expired: int = 0
+    foreign: int = 0
     moved_in_time: int = 0
     newest: str = ""
     elements: dict[str, int] = {}

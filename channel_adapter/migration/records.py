@@ -35,6 +35,7 @@ class SourceState(StrEnum):
     PUBLISHED = "published"
     RECALLED = "recalled"
     EXPIRED = "expired"  # or deleted, or never stored: the source does not tell them apart [doc 60812]
+    FOREIGN = "foreign"  # said by somebody else than the channel: private, and never moved
 
 
 @dataclass(frozen=True, slots=True)

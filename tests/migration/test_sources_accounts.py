@@ -110,6 +110,17 @@ async def test_posts_say_what_is_left_of_them() -> None:
         assert first == SourcePost(first.key, 6, first.time, tuple(worlds.carried(0)[0]))
 
 
+async def test_what_others_wrote_to_an_account_is_nobodys_post() -> None:
+    async with stage(Size(10, 10), ids=(worlds.TEXTS,)) as at:
+        log = at.server.world.state.official[worlds.TEXTS].log
+        first = log.get(1)
+        assert first is not None
+        first.sender = "reader_000001"
+        found = [post async for post in source(at).posts(worlds.TEXTS)]
+        assert [post.state for post in found] == [SourceState.FOREIGN, SourceState.PUBLISHED, SourceState.PUBLISHED]
+        assert found[0].body == ()
+
+
 async def test_people_come_page_by_page_with_their_options_and_times() -> None:
     async with stage(Size(450, 3), ids=(worlds.FULL, worlds.FLAGS)) as at:
         first = await source(at).subscribers(worlds.FULL)

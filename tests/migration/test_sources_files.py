@@ -1,6 +1,8 @@
 """Files of any other system as a source: what a line may hold, what is wrong with a line, and how little is held."""
 
+import asyncio
 import json
+import time
 import tracemalloc
 from collections.abc import Mapping
 from pathlib import Path
@@ -240,6 +242,18 @@ async def test_an_article_is_content_like_any_other(tmp_path: Path) -> None:
     [post] = await posts(source)
     assert from_elements(post.body) == (Article("Ferries", link="https://example.org"),)
     await source.aclose()
+
+
+async def test_reading_ends_at_once_when_it_is_not_wanted_any_more(tmp_path: Path) -> None:
+    write(tmp_path, "channels.jsonl", CHANNEL)
+    with (tmp_path / "subscribers.csv").open("w") as file:
+        file.write("channel,user\n")
+        file.writelines(f"harbour,reader_{number:07}\n" for number in range(300_000))
+    began = time.monotonic()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await opened(tmp_path)
+    assert time.monotonic() - began < 3
 
 
 async def test_memory_does_not_grow_with_the_files(tmp_path: Path) -> None:

@@ -214,8 +214,13 @@ def sequence_of(key: str) -> int:
 
 
 def _post(channel: str, message: wire.OfficialHistoryMessage) -> SourcePost:
-    """A body that no service would take is none: the post is left behind, and told."""
+    """A body that no service would take is none: the post is left behind, and told.
+
+    Whether the history mixes in what people wrote to the account is unknown; if it does, that is nobody's post.
+    """
     state = STATES.get(message.is_place_msg, SourceState.EXPIRED)
+    if message.from_account not in ("", channel):
+        state = SourceState.FOREIGN
     whole = all(isinstance(each.msg_content, dict) for each in message.msg_body)
     body = tuple(
         Element.model_construct(msg_type=each.msg_type, msg_content=each.msg_content)
@@ -227,7 +232,6 @@ def _post(channel: str, message: wire.OfficialHistoryMessage) -> SourcePost:
         number=message.msg_seq,
         time=message.msg_time_stamp,
         body=body if state is SourceState.PUBLISHED else (),
-        author="" if message.from_account == channel else message.from_account,
         state=state,
     )
 

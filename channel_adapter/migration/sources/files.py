@@ -47,7 +47,7 @@ class FilesSource:
         """
         index = Index()
         try:
-            spec = await asyncio.to_thread(lambda: _Filling(index, files, owner, now).fill())
+            spec = await _fill(_Filling(index, files, owner, now))
         except BaseException:
             index.close()
             raise
@@ -92,14 +92,27 @@ class FilesSource:
             raise NotFoundError(f"the files have no channel {channel!r}", field="channel")
 
 
+async def _fill(filling: "_Filling") -> SourceSpec:
+    """Read in a thread, which ends with this line whatever happens: nobody waits for a file that is not wanted."""
+    reading = asyncio.ensure_future(asyncio.to_thread(filling.fill))
+    try:
+        return await asyncio.shield(reading)
+    finally:
+        filling.stopped = True
+        await asyncio.wait([reading])
+        if not reading.cancelled():
+            reading.exception()  # taken note of: whoever left has no use for it
+
+
 class _Filling:
-    """Reads the files into an index."""
+    """Reads the files into an index, until `stopped`."""
 
     def __init__(self, index: Index, files: Mapping[str, str], owner: str, now: float) -> None:
         self._index = index
         self._files = files
         self._owner = owner
         self._now = now
+        self.stopped = False
         self._latest: tuple[str, tuple[int, int] | None] = ("", None)
 
     def fill(self) -> SourceSpec:
@@ -111,6 +124,8 @@ class _Filling:
                 continue
             reader = LineReader(Path(self._files[kind]), schema.COLUMNS[kind])
             for line in reader.read():
+                if self.stopped:
+                    raise InvalidError("reading was stopped", field="files")
                 self._take(line, add[kind])
             digests[kind] = reader.digest
         if not any(True for _ in self._index.channels()):
