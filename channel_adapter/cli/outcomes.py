@@ -13,14 +13,18 @@ if TYPE_CHECKING:
     from channel_adapter.services.bulk import Bulk
 
 
-async def list_outcomes(run: Run, bulk: "Bulk") -> Exit:
-    """One row a person, as they come."""
+async def list_outcomes(run: Run, bulk: "Bulk", *, filing: bool = True) -> Exit:
+    """One row a person, as they come; without `filing` nothing is said of conversation groups."""
     counts: Counter[OutcomeKind] = Counter()
     run.so_far = lambda: f"{sum(counts.values()):,} outcomes came back" if counts else ""
-    with run.output.items(("user", "outcome", "filing", "reason")) as listing:
+    with run.output.items(("user", "outcome", *(["filing"] if filing else []), "reason")) as listing:
         async for outcome in bulk:
             counts[outcome.kind] += 1
-            listing.add(outcome, outcome.user, outcome.kind, *filing_and_reason(outcome))
+            if filing:
+                listing.add(outcome, outcome.user, outcome.kind, *filing_and_reason(outcome))
+            else:
+                document = {"user": outcome.user, "kind": outcome.kind, "reason": outcome.reason}
+                listing.add(document, outcome.user, outcome.kind, outcome.reason)
     return for_counts(counts)
 
 

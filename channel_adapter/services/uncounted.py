@@ -5,6 +5,7 @@ where they are made, and found in history where somebody asks for it: a recalled
 low priority, which is how `posts.publish` sends it.
 """
 
+import asyncio
 from bisect import bisect_left, insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -28,7 +29,8 @@ class _Channel:
     numbers: list[int] = field(default_factory=list)  # ascending
     lowest: int = 0  # history was read from here
     highest: int = -1  # to here
-    read_at: float = 0.0
+    read_at: float = float("-inf")
+    reading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Uncounted:
@@ -60,19 +62,20 @@ class Uncounted:
     async def look(self, channel: ChannelId, lowest: int, highest: int) -> None:
         """Read these posts in history, the newest 1,000 of them, 20 a call; not what was read a short while ago."""
         known = self._channel(channel)
-        lowest = max(lowest, highest - POSTS + 1)
-        oldest = self._clock.monotonic() - self._seconds
-        if known.read_at > oldest and known.lowest <= lowest <= known.highest + 1:
-            if known.highest >= highest:
-                return
-            start, lowest = known.highest + 1, known.lowest
-        else:
-            start = lowest
-            known.read_at = self._clock.monotonic()
+        async with known.reading:  # who waits here mostly finds everything read
+            await self._look(channel, known, max(lowest, highest - POSTS + 1), highest)
+
+    async def _look(self, channel: ChannelId, known: _Channel, lowest: int, highest: int) -> None:
+        now = self._clock.monotonic()
+        start, began = lowest, now
+        if known.read_at > now - self._seconds and known.lowest <= lowest <= known.highest + 1:
+            start, lowest, began = known.highest + 1, known.lowest, known.read_at
+        if start > highest:
+            return
         async for message in self._history.between(channel, start, highest):
             if never_counts(message):
                 self.add(channel, message.msg_seq)
-        known.lowest, known.highest = lowest, highest
+        known.lowest, known.highest, known.read_at = lowest, highest, began
 
     def _channel(self, channel: ChannelId) -> _Channel:
         known = self._channels.get(channel)

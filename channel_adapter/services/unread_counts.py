@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.subscription import Notifications
 from channel_adapter.domain.unread import ChannelUnread, CountSource, Explanation, Unread
-from channel_adapter.errors import ChannelAdapterError
+from channel_adapter.errors import ChannelAdapterError, NotFoundError
 from channel_adapter.mapping import unread_groups as mapping
 from channel_adapter.mapping.moments import moment
 from channel_adapter.mapping.subscription_member import NOTIFICATIONS
@@ -131,10 +131,13 @@ class Counting:
         """The documented route: the member's position and the group's next number [doc 64897]."""
 
         async def ask(row: Row) -> Row:
-            member = await self._membership.find(user, row.id)
             next_seq = row.group.next_msg_seq
-            if next_seq is None:
-                next_seq = await self.next_number(row.id)
+            try:
+                member = await self._membership.find(user, row.id)
+                if next_seq is None:
+                    next_seq = await self.next_number(row.id)
+            except NotFoundError:  # gone since the list was read
+                member = None
             count, explanation = mapping.count(next_seq, member, self._uncounted.of(row.id)) or (0, None)
             return replace(row, count=count, explanation=explanation)
 
@@ -154,7 +157,10 @@ class Counting:
             return row
         if told.last_post is None or told.read_up_to is None:
             return row
-        await self._uncounted.look(row.id, told.read_up_to + 1, told.last_post)
+        try:
+            await self._uncounted.look(row.id, told.read_up_to + 1, told.last_post)
+        except NotFoundError:  # gone since the list was read
+            return row
         left_out = tuple(seq for seq in self._uncounted.of(row.id) if told.read_up_to < seq <= told.last_post)
         return replace(
             row,

@@ -8,6 +8,7 @@ import pytest
 from channel_adapter import (
     ChannelAdapter,
     CountSource,
+    InvalidError,
     Text,
 )
 from channel_adapter.stub.faults import Fault
@@ -76,7 +77,7 @@ async def test_a_life_on_every_reading_of_the_documents(switch: str) -> None:
 async def test_a_service_that_knows_no_unread_number_or_position_is_asked_for_less() -> None:
     """10004 for a field of the filter: the documented route is then the member's own row."""
     calls = Calls()
-    async with opened({}, calls) as (adapter, server):
+    async with opened({}, calls, concurrency=1) as (adapter, server):
         one, two = await channels_on(adapter, 2)
         await adapter.subscriptions.follow(ANN, [one, two])
         await adapter.posts.publish(one, Text("x"))
@@ -185,3 +186,34 @@ async def test_with_a_warm_cache_a_count_costs_the_pages_of_the_list_alone() -> 
         calls.clear()
         assert await adapter.unread.of(ANN) == found
         assert calls == {"get_joined_group_list": 5}  # three pages of Communities, and one for each other type
+
+
+async def test_history_is_read_once_for_many_people_and_again_after_a_failure() -> None:
+    calls = Calls()
+    async with opened({}, calls) as (adapter, server):
+        (channel,) = await channels_on(adapter, 1)
+        await adapter.subscriptions.subscribe(channel, PEOPLE[:10])
+        async with ChannelAdapter.open(settings(server)) as other:
+            await other.posts.publish(channel, Text("x"), quiet=True)
+        server.faults.replace([Fault(command="group_msg_get_simple", nth=(1,), code=10004)])
+        with pytest.raises(InvalidError):
+            await adapter.unread.of(ANN, exact=True)
+        calls.clear()
+        found = [each.badge async for each in adapter.unread.of_many(PEOPLE[:10], exact=True)]
+        assert (found, calls["group_msg_get_simple"]) == ([0] * 10, 1)
+
+
+async def test_a_channel_that_goes_between_two_calls_of_a_count_is_no_failure() -> None:
+    async with opened(concurrency=1) as (adapter, server):
+        (channel,) = await channels_on(adapter, 1)
+        await adapter.subscriptions.subscribe(channel, [ANN])
+        await adapter.posts.publish(channel, Text("x"))
+        server.faults.replace([Fault(command="group_msg_get_simple", code=10010)])
+        assert (await adapter.unread.of(ANN, exact=True)).badge == 1
+        server.faults.replace(
+            [
+                Fault(command="get_joined_group_list", times=6, code=10004),
+                Fault(command="get_specified_group_member_info", code=10010),
+            ]
+        )
+        assert (await adapter.unread.of(ANN)).badge == 0
