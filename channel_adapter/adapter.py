@@ -41,7 +41,6 @@ from channel_adapter.tencent.rate_limit import CommandLimiter, KeyedLimiter
 if TYPE_CHECKING:
     from channel_adapter.migration.planning import Migration
     from channel_adapter.webhooks.events import Events
-    from channel_adapter.webhooks.events import Events
     from channel_adapter.webhooks.guard import Guard
     from channel_adapter.webhooks.pipeline import Pipeline
 
@@ -188,6 +187,8 @@ class ChannelAdapter:
         """Publish what reactions are left to publish, and close the connections."""
         try:
             await self.reactions.aclose()
+            if "pipeline" in vars(self):
+                await self.pipeline.aclose()
         finally:
             await self._client.close()
 

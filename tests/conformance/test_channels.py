@@ -140,6 +140,12 @@ async def test_a_refused_creation_creates_nothing(setting: Setting, values: dict
     assert not await setting.adapter.channels.exists(setting.slug)
 
 
+async def test_the_channels_of_somebody_the_app_does_not_know(setting: Setting) -> None:
+    with pytest.raises(NotFoundError, match="user 'nobody_here' is not an account of the app") as refused:
+        [mine async for mine in setting.adapter.channels.subscribed("nobody_here")]
+    assert refused.value.field == "user"
+
+
 async def test_an_owner_whom_the_app_does_not_know_is_named(setting: Setting) -> None:
     with pytest.raises(NotFoundError, match="owner 'nobody_here' is not an account") as refused:
         await create(setting, owner="nobody_here")
