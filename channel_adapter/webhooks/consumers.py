@@ -7,6 +7,7 @@ from typing import Protocol
 import structlog
 
 from channel_adapter.domain import events as e
+from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import PostRef
 from channel_adapter.domain.reaction import ReactionChange
 from channel_adapter.errors import InvalidError, NotFoundError
@@ -68,7 +69,7 @@ class Consumers:
             self._slow_down(event.service, event.command)
         if isinstance(event, e.ChannelEvent):
             self._correct(event)
-            self._known.learn(event)
+            await self._known.learn(event)
             await self._follow(event)
 
     def _correct(self, event: e.ChannelEvent) -> None:
@@ -100,8 +101,12 @@ class Consumers:
                     await self._reactions.drop_channel(channel)
                 case e.Unsubscribed(channel=channel, users=users) if not event.own:  # own ones are cleaned up after
                     await self._reactions.left(channel, users)
-                    for user in users if self._unread is not None else ():
-                        await self._unread.unfile(user, [channel])
+                    await self._unfile(channel, users)
         except (NotFoundError, InvalidError) as gone:
             kind = type(event).__name__
             _log.info("webhooks.nothing_to_follow", channel=event.channel, event_kind=kind, error=gone.kind)
+
+    async def _unfile(self, channel: ChannelId, users: Iterable[UserId]) -> None:
+        if self._unread is not None:
+            for user in users:
+                await self._unread.unfile(user, [channel])

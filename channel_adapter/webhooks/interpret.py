@@ -28,7 +28,7 @@ class Interpreter:
         if isinstance(event, e.ChannelCreated) and not self._directory.remembered(event.channel):
             self._directory.forget(event.channel)  # before it was made, it was rightly remembered as none
         if isinstance(event, e.ChannelDeleted):
-            return self._deleted(event, received)
+            return await self._deleted(event, received)
         return event if await self.is_channel(event.channel) else _other(event, received)
 
     async def is_channel(self, channel: ChannelId) -> bool:
@@ -40,18 +40,20 @@ class Interpreter:
                 task = self._asked[channel] = asyncio.ensure_future(self._look_up(channel))
                 task.add_done_callback(lambda done: self._answered(channel, done))
             remembered = await asyncio.shield(task)
-        known = self._known.get(channel)
-        return remembered or (known is not None and known.deleted_at is not None)
+        if remembered:
+            return True
+        known = await self._known.get(channel)
+        return known is not None and known.deleted_at is not None
 
     def _answered(self, channel: ChannelId, task: "asyncio.Task[bool]") -> None:
         del self._asked[channel]
         if not task.cancelled():
             task.exception()  # seen, even if nobody waits any more
 
-    def _deleted(self, event: e.ChannelDeleted, received: Received) -> e.Event:
+    async def _deleted(self, event: e.ChannelDeleted, received: Received) -> e.Event:
         """The service has nothing left to ask about it: what is remembered decides, and what is not, is told so."""
         was_channel = self._directory.remembered(event.channel, however_old=True)
-        if self._known.get(event.channel) is not None:
+        if await self._known.get(event.channel) is not None:
             was_channel = True
         if was_channel is None:
             return replace(event, confirmed=False)

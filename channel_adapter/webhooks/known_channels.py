@@ -1,21 +1,27 @@
 """A directory of channels made of their events: their names, their owners, when they last spoke.
 
-It knows what it was told since it began. It also answers for a deleted channel, which the service cannot any more.
+It knows what it was told since it began: with `database_url` since the first receiver of this app, else since this
+process started. It also answers for a deleted channel, which the service cannot any more.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from cachetools import LRUCache
 
 from channel_adapter.domain import events as e
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import PostRef
+from channel_adapter.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from channel_adapter.store.known_channels import ChannelRows, Said
 
 MOST: Final = 100_000
-_NEVER: Final = datetime.min.replace(tzinfo=UTC)
+"""Channels in memory; the quietest is forgotten first."""
+DELETED: Final = "deleted_at"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,53 +42,90 @@ class KnownChannel:
 class KnownChannels:
     """Learns from events of channels, in any order: of two that say the same thing the later one counts.
 
-    Forgets the quietest channel first when there are too many.
+    The last post is known to this process alone: not every post is worth a row.
     """
 
-    def __init__(self, most: int = MOST) -> None:
-        self._channels: LRUCache[ChannelId, tuple[KnownChannel, dict[str, datetime]]] = LRUCache(most)
+    def __init__(self, rows: "ChannelRows | None" = None, *, most: int = MOST) -> None:
+        self._rows = rows
+        self._said: LRUCache[ChannelId, Said] = LRUCache(most)
+        self._posts: LRUCache[ChannelId, e.PostPublished] = LRUCache(most)
+        self._unknown: LRUCache[ChannelId, bool] = LRUCache(most)  # no row when it was looked for
 
-    def __len__(self) -> int:
-        return len(list(iter(self)))
-
-    def __iter__(self) -> Iterator[KnownChannel]:
+    async def __aiter__(self) -> AsyncIterator[KnownChannel]:
         """Those that are not deleted, as they are now."""
-        return iter([known for known, _ in self._channels.values() if known.deleted_at is None])
+        if self._rows is not None:
+            async for channel, said in self._rows.present():
+                yield self._built(channel, said)
+            return
+        for channel, said in list(self._said.items()):
+            if said.get(DELETED, (None, 0.0))[0] is None:
+                yield self._built(channel, said)
 
-    def get(self, channel: ChannelId) -> KnownChannel | None:
+    async def get(self, channel: ChannelId) -> KnownChannel | None:
         """What is known of a channel, a deleted one too."""
-        known = self._channels.get(channel)
-        return known[0] if known is not None else None
+        said = self._said.get(channel)
+        if said is None and self._rows is not None and channel not in self._unknown:
+            said = await self._rows.get(channel)
+            if said is None:
+                self._unknown[channel] = True
+        return None if said is None else self._built(channel, said)
 
-    def learn(self, event: e.ChannelEvent) -> None:
+    async def learn(self, event: e.ChannelEvent) -> None:
         """Take in what an event says. The channel must be one: nothing here asks for tags."""
-        known, said_at = self._channels.get(event.channel) or (KnownChannel(id=event.channel), {})
-        if isinstance(event, e.PostPublished):
-            known = _with_post(known, event)
-        at = event.at or _NEVER
-        news = {name: value for name, value in _said(event).items() if at >= said_at.get(name, _NEVER)}
-        self._channels[event.channel] = (replace(known, **news), {**said_at, **dict.fromkeys(news, at)})
+        if isinstance(event, e.PostPublished) and not event.online_only:
+            last = self._posts.get(event.channel)
+            if last is None or event.post.ref > last.post.ref:
+                self._posts[event.channel] = event
+        self._unknown.pop(event.channel, None)
+        at = event.at.timestamp() if event.at is not None else 0.0
+        news: Said = {name: (value, at) for name, value in _said(event).items()}
+        if self._rows is not None and (news or event.channel not in self._said):
+            self._said[event.channel] = await self._rows.merge(event.channel, news)
+            return
+        known = self._said.get(event.channel, {})
+        later = {name: told for name, told in news.items() if name not in known or at >= known[name][1]}
+        self._said[event.channel] = {**known, **later}
+
+    async def aclose(self) -> None:
+        """Close the connections to the database, if there are any."""
+        if self._rows is not None:
+            await self._rows.close()
+
+    def _built(self, channel: ChannelId, said: "Said") -> KnownChannel:
+        fields: dict[str, Any] = {name: value for name, (value, _) in said.items()}
+        if fields.get(DELETED) is not None:
+            fields[DELETED] = datetime.fromtimestamp(fields[DELETED], UTC)
+        last = self._posts.get(channel)
+        if last is not None:
+            fields |= {"last_post": last.post.ref, "last_post_at": last.post.published_at or last.at}
+        return KnownChannel(id=channel, **fields)
 
 
-def _with_post(known: KnownChannel, event: e.PostPublished) -> KnownChannel:
-    """Posts have an order of their own; those without a place in history do not count."""
-    ref = event.post.ref
-    if event.online_only or (known.last_post is not None and known.last_post.seq >= ref.seq):
-        return known
-    return replace(known, last_post=ref, last_post_at=event.post.published_at or event.at)
+def open_known_channels(database_url: str | None) -> KnownChannels:
+    """The directory of an app; nothing is opened before it is used. Raises ConfigurationError without the extra."""
+    if database_url is None:
+        return KnownChannels()
+    try:
+        from channel_adapter.store.engine import Database  # noqa: PLC0415 - an extra
+        from channel_adapter.store.known_channels import ChannelRows  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise ConfigurationError(
+            "database_url needs SQLAlchemy: pip install 'channel-adapter[store]'", field="database_url"
+        ) from None
+    return KnownChannels(ChannelRows(Database(database_url), deleted=DELETED))
 
 
 def _said(event: e.ChannelEvent) -> dict[str, Any]:
     """The fields that an event is about, with their values since then."""
     match event:
         case e.ChannelCreated(name=name, owner=owner):
-            return {"name": name, "owner": owner, "deleted_at": None}
+            return {"name": name, "owner": owner, DELETED: None}
         case e.ChannelChanged():
             changed = {name: getattr(event, name) for name in ("name", "introduction", "notification", "avatar")}
             return {name: value for name, value in changed.items() if value is not None}
         case e.OwnerChanged(new_owner=owner):
             return {"owner": owner}
         case e.ChannelDeleted(name=name, owner=owner, at=at):
-            return {"name": name, "owner": owner, "deleted_at": at or _NEVER}
+            return {"name": name, "owner": owner, DELETED: at.timestamp() if at is not None else 0.0}
         case _:
             return {}

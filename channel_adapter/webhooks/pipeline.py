@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from channel_adapter.domain import events as e
 from channel_adapter.webhooks.consumers import Consumers
 from channel_adapter.webhooks.interpret import Interpreter
-from channel_adapter.webhooks.known_channels import KnownChannels
+from channel_adapter.webhooks.known_channels import open_known_channels
 from channel_adapter.webhooks.parse import Received
 
 if TYPE_CHECKING:
@@ -17,7 +17,8 @@ class Pipeline:
 
     def __init__(self, adapter: "ChannelAdapter") -> None:
         settings = adapter.settings
-        self.known = KnownChannels()
+        url = settings.database_url
+        self.known = open_known_channels(url.get_secret_value() if url is not None else None)
         self.interpreter = Interpreter(adapter.workings.directory, self.known, admin=settings.admin)
         unread = adapter.unread if settings.unread.filing else None
         self._consumers = Consumers(adapter.workings, self.known, reactions=adapter.reactions, unread=unread)
@@ -33,6 +34,10 @@ class Pipeline:
         event = await self.interpreter.interpret(received)
         await self._consumers.take(event)
         return event if self._wanted(event) else None
+
+    async def aclose(self) -> None:
+        """Close what was opened for it; the adapter does it when it closes."""
+        await self.known.aclose()
 
     def _wanted(self, event: e.Event) -> bool:
         if isinstance(event, e.Other):

@@ -1,6 +1,9 @@
 """Webhooks as events and questions whatever stands in them, and the directory that is made of events."""
 
+import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +19,7 @@ from channel_adapter.mapping.callback_event import to_event
 from channel_adapter.mapping.callback_question import to_question
 from channel_adapter.tencent.wire.callback_samples import samples
 from channel_adapter.tencent.wire.callbacks import MODELS, is_before
-from channel_adapter.webhooks.known_channels import KnownChannels
+from channel_adapter.webhooks.known_channels import KnownChannels, open_known_channels
 
 LIGHT = ChannelId("@TGS#_lighthouse")
 NOON = datetime(2025, 1, 4, 12, tzinfo=UTC)
@@ -140,34 +143,55 @@ HISTORY: list[e.ChannelEvent] = [
 ]
 
 
+async def learnt(events: Sequence[e.ChannelEvent], most: int = 10) -> KnownChannels:
+    known = KnownChannels(most=most)
+    for event in events:
+        await known.learn(event)
+    return known
+
+
 @given(st.permutations(HISTORY), st.lists(st.sampled_from(HISTORY), max_size=3))
-def test_the_directory_does_not_care_for_order_or_repeats(
+async def test_the_directory_does_not_care_for_order_or_repeats(
     events: list[e.ChannelEvent], again: list[e.ChannelEvent]
 ) -> None:
-    known = KnownChannels()
-    for event in [*events, *again]:
-        known.learn(event)
-    (channel,) = known
+    (channel,) = [each async for each in await learnt([*events, *again])]
     assert (channel.name, channel.introduction, channel.owner) == ("The Light", "a tower", "mate")
     assert (channel.last_post, channel.last_post_at, channel.notification) == (PostRef(LIGHT, 2), at(5), None)
 
 
-@given(st.permutations([*HISTORY, e.ChannelDeleted(at=at(7), channel=LIGHT, name="The Light", owner=UserId("mate"))]))
-def test_a_deleted_channel_is_known_and_not_listed(events: list[e.ChannelEvent]) -> None:
-    known = KnownChannels()
-    for event in events:
-        known.learn(event)
-    channel = known.get(LIGHT)
-    assert (list(known), len(known)) == ([], 0)
+DELETED = e.ChannelDeleted(at=at(7), channel=LIGHT, name="The Light", owner=UserId("mate"))
+
+
+@given(st.permutations([*HISTORY, DELETED]))
+async def test_a_deleted_channel_is_known_and_not_listed(events: list[e.ChannelEvent]) -> None:
+    known = await learnt(events)
+    channel = await known.get(LIGHT)
+    assert [each async for each in known] == []
     assert channel is not None
     assert (channel.deleted_at, channel.name) == (at(7), "The Light")
-    known.learn(e.ChannelCreated(at=at(8), channel=LIGHT, name="Second", owner=None))
-    assert [each.name for each in known] == ["Second"]
+    await known.learn(e.ChannelCreated(at=at(8), channel=LIGHT, name="Second", owner=None))
+    assert [each.name async for each in known] == ["Second"]
 
 
-def test_the_quietest_channel_is_forgotten() -> None:
-    known = KnownChannels(most=2)
-    for name in "abc":
-        known.learn(e.ChannelFull(channel=ChannelId(f"@TGS#_{name}")))
-    assert sorted(channel.id for channel in known) == ["@TGS#_b", "@TGS#_c"]
-    assert known.get(ChannelId("@TGS#_a")) is None
+async def test_the_quietest_channel_is_forgotten() -> None:
+    known = await learnt([e.ChannelFull(channel=ChannelId(f"@TGS#_{name}")) for name in "abc"], most=2)
+    assert sorted([channel.id async for channel in known]) == ["@TGS#_b", "@TGS#_c"]
+    assert await known.get(ChannelId("@TGS#_a")) is None
+
+
+@pytest.mark.parametrize("place", ["sqlite", "postgresql"])
+async def test_two_receivers_share_a_directory(place: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """Each hears half of the events, in the wrong order; a third one starts afterwards."""
+    url = f"sqlite:///{tmp_path / 'a.db'}" if place == "sqlite" else request.getfixturevalue("postgres_url")
+    one, other, third = (open_known_channels(url) for _ in range(3))
+    for event in reversed([*HISTORY, DELETED]):
+        await asyncio.gather(one.learn(event), other.learn(event))
+    seen = await third.get(LIGHT)
+    assert seen is not None
+    assert (seen.name, seen.introduction, seen.owner, seen.deleted_at) == ("The Light", "a tower", "mate", at(7))
+    await other.learn(e.ChannelCreated(at=at(8), channel=LIGHT, name="Second", owner=None))
+    await one.learn(e.ChannelFull(at=at(9), channel=ChannelId("@TGS#_quay")))
+    assert [(each.id, each.name) async for each in third] == [(LIGHT, "Second"), ("@TGS#_quay", None)]
+    assert await third.get(ChannelId("@TGS#_nothing")) is None
+    for each in (one, other, third):
+        await each.aclose()

@@ -115,13 +115,13 @@ async def test_the_directory_of_channels() -> None:
         await sea.phone(KEEPER, "post", group_id=LIGHTHOUSE, body="fog")
         await sea.other.channels.update(LIGHTHOUSE, name="Light")
         await sea.settle()
-        (channel,) = known
+        (channel,) = [each async for each in known]
         assert (channel.id, channel.name, channel.owner) == (LIGHTHOUSE, "Light", KEEPER)
         assert channel.last_post == PostRef(LIGHTHOUSE, 1)
         await sea.other.channels.delete(LIGHTHOUSE)
         await sea.settle()
-        assert list(known) == []
-        remembered = known.get(LIGHTHOUSE)
+        assert [each async for each in known] == []
+        remembered = await known.get(LIGHTHOUSE)
         assert remembered is not None
         assert remembered.deleted_at is not None
 
@@ -133,6 +133,17 @@ async def test_a_late_event_of_a_deleted_channel_is_still_one_of_a_channel() -> 
         await sea.until(e.ChannelDeleted)
         await sea.stub.webhooks.trigger("Group.CallbackAfterMemberExit", platform="iOS", GroupId=LIGHTHOUSE)
         assert (await sea.until(e.Unsubscribed)).channel == LIGHTHOUSE
+
+
+async def test_a_receiver_that_was_restarted_knows_the_channels_still(tmp_path: Path) -> None:
+    url = database(tmp_path)
+    async with harbour(database_url=url) as sea:
+        await lighthouse(sea)
+    async with harbour(database_url=url) as sea:
+        sea.switch(commands=("Group.CallbackAfterGroupDestroyed",))
+        await sea.other.channels.create(slug="lighthouse", name="Lighthouse", owner=KEEPER)
+        await sea.other.channels.delete(LIGHTHOUSE)
+        assert (await sea.until(e.ChannelDeleted)).confirmed
 
 
 async def test_a_channel_that_nobody_here_knew_is_deleted() -> None:
