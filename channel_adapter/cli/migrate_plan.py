@@ -75,7 +75,7 @@ async def plan(
     given = {"accounts": accounts, "users": users, "callbacks": callbacks, "files": files}
     kind = _one_source(given)
     options = _options(Policies.parse(policy or []), rename or [], name, member_cap, read_people=read_people)
-    before = None if accept_empty else _plan_before(out)
+    before = None if accept_empty else _plan_before(out, run.settings().sdkappid)
     async with run.adapter() as adapter, _source(adapter, kind, given[kind] or "", owner) as source:
         with run.output.progress("read") as progress:
             run.so_far = lambda: f"{progress.done:,} posts and people were read; no plan was written"
@@ -121,11 +121,20 @@ def _options(policies: Any, rename: list[str], name: str, member_cap: int, *, re
     return Options(policies=policies, migration=name, renamed=renamed, member_cap=member_cap, read_people=read_people)
 
 
-def _plan_before(out: Path) -> "Plan | None":
-    """The plan that would be overwritten: what it found must not have vanished."""
-    from channel_adapter.migration.plan_file import read_plan
+def _plan_before(out: Path, sdkappid: int) -> "Plan | None":
+    """The plan that would be overwritten: what it found must not have vanished. Raises InvalidError."""
+    from channel_adapter.errors import InvalidError
+    from channel_adapter.migration.plan_file import check_app, read_plan
 
-    return read_plan(out) if out.exists() else None
+    if not out.exists():
+        return None
+    try:
+        before = read_plan(out)
+        check_app(before, sdkappid, str(out))
+    except InvalidError as wrong:
+        message = f"{wrong.message}; choose another --out, or --accept-empty to write over it"
+        raise InvalidError(message, field="out") from None
+    return before
 
 
 @asynccontextmanager

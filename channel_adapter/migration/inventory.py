@@ -50,6 +50,10 @@ class PostTally:
         else:
             self._times.append(post.time)
 
+    def any(self) -> bool:
+        """Is there any post, in whatever state?"""
+        return bool(self.reachable or self.recalled or self.expired)
+
     @property
     def oldest(self) -> int | None:
         """When the oldest post was made."""

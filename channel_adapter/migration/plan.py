@@ -36,10 +36,14 @@ class SourceKind(StrEnum):
 
 
 class SourceSpec(Part):
-    """How the source is opened again. Paths are as they were given; digests are SHA-256 of the files as they were."""
+    """How the source is opened again. Paths are as they were given; digests are SHA-256 of the files as they were.
+
+    `searched`: the accounts were looked for, by what people follow or in callbacks, and not named one by one.
+    """
 
     kind: SourceKind
     accounts: tuple[str, ...] = ()
+    searched: bool = False
     files: dict[str, str] = {}
     digests: dict[str, str] = {}
     owner: str = ""

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Final
 
 from channel_adapter.errors import ConfigurationError, ConflictError, InvalidError
 from channel_adapter.migration.calls import Pace
@@ -26,6 +27,9 @@ from channel_adapter.tencent.clock import Clock
 
 Tell = Callable[[str, int], None]
 """Hears of progress: what is read ("channels", "posts", "people"), and how many more."""
+
+
+TOLD: Final = 10
 
 
 def _silent(what: str, count: int) -> None:
@@ -72,7 +76,11 @@ class Migration:
     async def accounts_source(self, found: Discovered) -> AsyncIterator[Source]:
         """Official accounts that were looked for, with the lines of the search that gave none."""
         source = AccountsSource(
-            self.gateway, found.accounts, concurrency=self.settings.concurrency, broken=found.broken
+            self.gateway,
+            found.accounts,
+            concurrency=self.settings.concurrency,
+            searched=found.searched,
+            broken=found.broken,
         )
         yield source
         await source.aclose()
@@ -99,7 +107,7 @@ class Migration:
             await reader.check_edition(goals[0])
         found = await self._count(source, channels, options, tell)
         if before is not None:
-            check_not_emptied(before, found)
+            check_not_emptied(before, source.spec, found)
         broken, broken_count = await _listed(source.broken())
         inventory = Inventory(
             spec=source.spec,
@@ -145,22 +153,28 @@ class Migration:
             return [found async for found in counted]
 
 
-def check_not_emptied(before: Plan, found: Iterable[Found]) -> None:
-    """Refuse a source that had something when `before` was made, and has nothing of it now. Raises ConflictError."""
+def check_not_emptied(before: Plan, spec: SourceSpec, found: Iterable[Found]) -> None:
+    """Refuse a source that had something when `before` was made, and has nothing of it now. Raises ConflictError.
+
+    A channel that is missing counts, unless the ids were named one by one: then somebody has left it out on purpose.
+    """
     now = {each.channel.id: each for each in found}
+    named = spec.kind is SourceKind.ACCOUNTS and not spec.searched
     emptied: list[str] = []
     for channel in before.channels:
         was, current = channel.source, now.get(channel.source.id)
         if current is None:
+            emptied += [] if named else [f"{was.id} was there"]
             continue
         if was.people.subscribers and not current.channel.subscriber_count:
             emptied.append(f"{was.id} had {was.people.subscribers} subscribers")
-        if was.posts.reachable and not (current.posts.reachable + current.posts.recalled + current.posts.expired):
+        if was.posts.reachable and not current.posts.any():
             emptied.append(f"{was.id} had {was.posts.reachable} posts")
     if emptied:
+        more = f" and {len(emptied) - TOLD} more" if len(emptied) > TOLD else ""
         raise ConflictError(
-            f"the source answers empty where it was not before: {'; '.join(emptied)}; if that is right, plan anew"
-            " without the earlier plan",
+            f"the source answers empty where it was not before: {'; '.join(emptied[:TOLD])}{more}; if that is right,"
+            " plan again without the earlier plan (--accept-empty)",
             field="source", size=len(emptied),
         )  # fmt: skip
 

@@ -158,6 +158,13 @@ def test_an_earlier_plan_that_cannot_be_read_is_not_overwritten(cli: Shell) -> N
     cli.file("plan.json", "{")
     assert "plan.json is no JSON" in cli("migrate", "plan", "--accounts", "ids", code=1).err
     assert (cli.directory / "plan.json").read_text() == "{"
+    cli("migrate", "plan", "--accounts", "ids", "--accept-empty")
+    other = (cli.directory / "plan.json").read_text().replace('"sdkappid": 1400000001', '"sdkappid": 7')
+    cli.file("plan.json", other)
+    assert (
+        "is a plan for app 7; the settings name 1400000001" in cli("migrate", "plan", "--accounts", "ids", code=1).err
+    )
+    assert (cli.directory / "plan.json").read_text() == other
     assert "no plan" in cli("migrate", "show", cli.file("other.json", "{}"), code=1).err
 
 

@@ -284,6 +284,15 @@ async def test_a_source_that_has_become_empty_is_an_error_and_no_plan() -> None:
         assert (await plan_of(at)).channels[0].source.people.subscribers == 0
 
 
+async def test_an_account_that_a_search_finds_no_more_is_an_error_and_one_that_is_left_out_is_not() -> None:
+    async with stage(Size(20, 12), ids=(worlds.FULL, worlds.BUSY)) as at:
+        before, migration = await plan_of(at), at.adapter.migration
+        assert len((await plan_of(at, None, before, worlds.FULL)).channels) == 1
+        async with migration.accounts_source(Discovered((worlds.FULL,), searched=True)) as source:
+            with pytest.raises(ConflictError, match=f"{worlds.BUSY} was there"):
+                await migration.plan(source, Options(policies=Policies.parse(["all=cut"])), before=before)
+
+
 async def test_an_account_that_has_vanished_is_an_error_and_no_plan() -> None:
     async with stage(Size(20, 12), ids=(worlds.FULL, worlds.BUSY)) as at:
         at.server.world.state.destroy_official(at.server.world.state.official[worlds.BUSY])

@@ -54,17 +54,24 @@ class AccountsSource:
     """Official accounts of the app, by their ids."""
 
     def __init__(
-        self, gateway: Gateway, accounts: Sequence[str], *, concurrency: int, broken: Sequence[BrokenRecord] = ()
+        self,
+        gateway: Gateway,
+        accounts: Sequence[str],
+        *,
+        concurrency: int,
+        searched: bool = False,
+        broken: Sequence[BrokenRecord] = (),
     ) -> None:
-        """`broken` are the lines of a search for accounts that gave none."""
+        """`searched`: the ids were not named one by one; `broken` are the lines of the search that gave none."""
         self._gateway = gateway
         self._accounts = list(dict.fromkeys(accounts))
         self._concurrency = concurrency
+        self._searched = searched
         self._broken = tuple(broken)
 
     @property
     def spec(self) -> SourceSpec:
-        return SourceSpec(kind=SourceKind.ACCOUNTS, accounts=tuple(self._accounts))
+        return SourceSpec(kind=SourceKind.ACCOUNTS, accounts=tuple(self._accounts), searched=self._searched)
 
     async def channels(self) -> AsyncIterator[SourceChannel]:
         """In the order of the ids. Raises NotFoundError naming every account that does not exist."""

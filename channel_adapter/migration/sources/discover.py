@@ -36,6 +36,7 @@ class Discovered:
     accounts: tuple[str, ...]
     broken: tuple[BrokenRecord, ...] = ()
     repeated: int = 0
+    searched: bool = False
 
 
 def from_list(lines: Iterable[str], name: str) -> Discovered:
@@ -56,7 +57,7 @@ def from_list(lines: Iterable[str], name: str) -> Discovered:
     if wrong:
         more = f" and {len(wrong) - MISTAKES_TOLD} more" if len(wrong) > MISTAKES_TOLD else ""
         raise InvalidError(f"{name}: {'; '.join(wrong[:MISTAKES_TOLD])}{more}", field="accounts", size=len(wrong))
-    return _discovered(ids, (), f"{name} names no official account")
+    return _discovered(ids, (), f"{name} names no official account", searched=False)
 
 
 def from_callbacks(lines: Iterable[str], name: str) -> Discovered:
@@ -136,13 +137,15 @@ async def _followed(gateway: Gateway, user: str) -> AsyncIterator[str]:
         offset = reply.next if more and reply.next is not None and reply.next > offset else None
 
 
-def _discovered(ids: Sequence[str], broken: Sequence[BrokenRecord], nothing: str) -> Discovered:
+def _discovered(
+    ids: Sequence[str], broken: Sequence[BrokenRecord], nothing: str, *, searched: bool = True
+) -> Discovered:
     """Raises InvalidError when there is nothing: an empty list is a mistake, and no plan."""
     once = tuple(dict.fromkeys(ids))
     if not once:
         first = f": {broken[0].where}: {broken[0].reason}" if broken else ""
         raise InvalidError(f"{nothing}{first}", field="accounts", size=0)
-    return Discovered(once, tuple(broken), len(ids) - len(once))
+    return Discovered(once, tuple(broken), len(ids) - len(once), searched)
 
 
 def _no_account(text: str) -> str:

@@ -14,4 +14,4 @@ async def open_source(spec: SourceSpec, gateway: Gateway, *, concurrency: int, n
     """
     if spec.kind is SourceKind.FILES:
         return await FilesSource.open(spec.files, owner=spec.owner, now=now)
-    return AccountsSource(gateway, spec.accounts, concurrency=concurrency)
+    return AccountsSource(gateway, spec.accounts, concurrency=concurrency, searched=spec.searched)
