@@ -56,7 +56,7 @@ def explained(
 
 def without_account(error: ChannelAdapterError, user: str, field: str) -> ChannelAdapterError:
     """NotFoundError about this account where the service says that one does not exist; else the error as it is."""
-    if error.code != codes.NO_SUCH_ACCOUNT:
+    if error.code not in (codes.NO_SUCH_ACCOUNT, codes.CONTACT_NO_SUCH_ACCOUNT):
         return error
     message = f"{field} {user!r} is not an account of the app; add it first"
     return NotFoundError(message, field=field, origin=error.origin)

@@ -1,14 +1,16 @@
 """What people have not read, their conversation groups, and their marks."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from channel_adapter.domain.filing import Filing
-from channel_adapter.domain.ids import ChannelId
+from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import PostRef
 from channel_adapter.domain.unread import ConversationGroup, Marks, Synced, Unread
-from channel_adapter.errors import ChannelAdapterError, ConflictError, InvalidError
+from channel_adapter.errors import ChannelAdapterError, ConflictError, InvalidError, NotFoundError
 from channel_adapter.mapping import ids
 from channel_adapter.mapping import unread_groups as mapping
+from channel_adapter.mapping.refusals import without_account
 from channel_adapter.services.bulk import Users
 from channel_adapter.services.directory import Directory
 from channel_adapter.services.filing import FilingDesk
@@ -60,7 +62,9 @@ class Unreads:
         with `exact` history is read behind each read position, 20 posts a call, for those of other processes.
         `explain` adds the inputs of every count. Whoever owns a channel has it in the list too.
         """
-        return await self._counting.of(ids.user_id(user), exact=exact, explain=explain)
+        wanted = ids.user_id(user)
+        with _account(wanted):
+            return await self._counting.of(wanted, exact=exact, explain=explain)
 
     def of_many(
         self, users: Users, *, exact: bool = False, explain: bool = False, cursor: int = 0
@@ -71,7 +75,7 @@ class Unreads:
         """
         return PerPerson(
             users,
-            lambda user: self._counting.of(user, exact=exact, explain=explain),
+            lambda user: self.of(user, exact=exact, explain=explain),
             lambda user, why: Unread(user=user, problem=why),
             cursor=cursor,
             at_once=self._concurrency,
@@ -95,7 +99,9 @@ class Unreads:
 
         After a failure the others are marked all the same, and repeating marks the rest.
         """
-        return await self._positions.mark_all(ids.user_id(user))
+        wanted = ids.user_id(user)
+        with _account(wanted):
+            return await self._positions.mark_all(wanted)
 
     def recalled(self, ref: PostRef) -> None:
         """Somebody else took this post back, as a webhook told: it does not count from here on."""
@@ -109,7 +115,8 @@ class Unreads:
             raise InvalidError(f"cursor: {cursor!r} is not 0 to {most}", field="cursor", limit=most)
 
         async def fetch(start: int) -> Page[ConversationGroup, int]:
-            return Page((await self._folders.read(wanted)).as_groups()[start:], None)
+            with _account(wanted):
+                return Page((await self._folders.read(wanted)).as_groups()[start:], None)
 
         return Pages(fetch, cursor)
 
@@ -121,7 +128,8 @@ class Unreads:
         """
         wanted = ids.user_id(user)
         self._desk.forget(wanted)
-        return await self._syncing.sync(wanted)
+        with _account(wanted):
+            return await self._syncing.sync(wanted)
 
     def sync_many(self, users: Users, *, cursor: int = 0) -> PerPerson[Synced]:
         """`sync` for many people, in their order; `async for` over it.
@@ -158,11 +166,13 @@ class Unreads:
             return False
         self._desk.forget(wanted)
         try:
-            await self._folders.rename(wanted, old, new)
+            with _account(wanted):
+                await self._folders.rename(wanted, old, new)
         except ChannelAdapterError as error:
             if error.code not in (codes.NO_SUCH_CONTACT_GROUP, codes.CONTACT_BAD_PARAMETER):
                 raise
-            filed = await self._folders.first_page(wanted)
+            with _account(wanted):
+                filed = await self._folders.first_page(wanted)
             if not filed.has(new):
                 raise
             if filed.has(old):
@@ -176,7 +186,8 @@ class Unreads:
         wanted = ids.user_id(user)
         name = self._desk.name if name is None else mapping.group_name(name)
         self._desk.forget(wanted)
-        return await self._folders.delete(wanted, name)
+        with _account(wanted):
+            return await self._folders.delete(wanted, name)
 
     async def star(self, user: str, channel: str, *, on: bool = True) -> None:
         """Mark a channel as important for a person, or no longer."""
@@ -200,6 +211,16 @@ class Unreads:
 
     async def _mark(self, user: str, channel: str, bits: dict[int, bool]) -> None:
         await self._marking.set(ids.user_id(user), ids.channel_id(channel), bits)
+
+
+@contextmanager
+def _account(user: UserId) -> Iterator[None]:
+    """A refusal because the account is not known names it."""
+    try:
+        yield
+    except NotFoundError as error:
+        told = without_account(error, user, "user")
+        raise told from (error if told is not error else error.__cause__)
 
 
 def _channels(channels: Iterable[str]) -> list[ChannelId]:
