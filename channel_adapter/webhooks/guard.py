@@ -90,7 +90,9 @@ class Guard:
     def _without_decision(self, received: Received, outcome: str, trouble: str) -> CallbackAnswer:
         self.counts[outcome] += 1
         policy = self._settings.on_failure
-        _log.warning("webhooks.guard_undecided", command=received.command, outcome=outcome, error=trouble, answer=policy)
+        _log.warning(
+            "webhooks.guard_undecided", command=received.command, outcome=outcome, error=trouble, answer=policy
+        )
         return ALLOWED if policy == "allow" else REFUSED
 
     async def _decide(self, question: q.Question) -> CallbackAnswer:

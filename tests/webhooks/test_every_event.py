@@ -247,6 +247,59 @@ async def test_own_echoes(echoes: bool) -> None:
         assert {event.by for event in sea.heard} <= {ADMIN, SAILOR}
 
 
+async def a_day(sea: Harbour) -> None:
+    """What people do in a channel."""
+    for user in (SAILOR, MATE):
+        await sea.phone(user, "join", group_id=LIGHTHOUSE)
+    member = {"GroupId": LIGHTHOUSE, "Member_Account": MATE}
+    await sea.other.call(GROUPS, "modify_group_member_info", {**member, "Role": "Admin"})
+    for number in range(1, 6):
+        await sea.phone(KEEPER, "post", group_id=LIGHTHOUSE, body=f"post {number}", random=number)
+    await sea.phone(MATE, "edit", group_id=LIGHTHOUSE, seq=2, body="edited")
+    await sea.phone(KEEPER, "recall", group_id=LIGHTHOUSE, seq=3)
+    await sea.phone(SAILOR, "leave", group_id=LIGHTHOUSE)
+
+
+DAY = [
+    e.Subscribed, e.Subscribed, e.RoleChanged, *[e.PostPublished] * 5, e.PostEdited, e.PostRecalled, e.Unsubscribed,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        {"duplicate": 1.0},
+        {"delay_spread": 0.1, "duplicate": 0.5},
+        {"retries": 3, "retry_delay": 0.01, "timeout": 0.001},
+        {"event_time_text": True, "unknown_field": True, "client_ip": False, "member_account": True},
+    ],
+    ids=["twice", "out of order", "answers too late", "other spellings"],
+)
+async def test_each_event_is_told_once_whatever_the_network_does(trouble: dict[str, Any]) -> None:
+    async with harbour() as sea:
+        await lighthouse(sea)
+        sea.switch(**trouble)
+        await a_day(sea)
+        await sea.settle()
+        assert sorted(kind.__name__ for kind in map(type, sea.heard)) == sorted(kind.__name__ for kind in DAY)
+        posts = [event.post.ref.seq for event in sea.heard if isinstance(event, e.PostPublished)]
+        assert sorted(posts) == [1, 2, 3, 4, 5]
+        roles = [event.user for event in sea.heard if isinstance(event, e.RoleChanged)]
+        assert roles == [MATE]
+
+
+@pytest.mark.parametrize("trouble", [{"wrong_sign": True}, {"stale": 61}])
+async def test_what_is_forged_or_stale_is_told_to_nobody(trouble: dict[str, Any]) -> None:
+    async with harbour() as sea:
+        await lighthouse(sea)
+        sea.switch(**trouble)
+        await a_day(sea)
+        assert await sea.settle() == []
+        assert sea.receiver.counters.snapshot().get("stored", 0) == 1  # the creation, before it began
+        outcomes = {delivery.outcome for delivery in list(sea.stub.webhooks.deliveries)[2:]}
+        assert outcomes == {"HTTP 403"}
+
+
 def test_no_event_is_without_a_test_here() -> None:
     text = Path(__file__).read_text(encoding="utf-8")
     kinds = [kind.__name__ for kind in (*COMMANDS, e.Other, e.Unknown)]
