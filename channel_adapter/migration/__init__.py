@@ -4,9 +4,10 @@
     records    what a source gives: SourceChannel, SourcePost, SourceSubscriber. Times are unix seconds
     policies   what may not fit (`Loss`), and what is done about it: refuse, store, cut
     transform  pure: one source value -> one wire request of the target. Plan, apply, delta and verify all call it
-    inventory  reads source and target, once, for a plan
-    plan       pure: inventory -> Plan; plan_file keeps it as plan.json, byte for byte the same for the same input
-    planning   ties the three together: `adapter.migration.plan(...)` and `migrate plan`
+    inventory  what a plan is made of, counted while it is read; `target` looks at what stands on the other side
+    plan       the values of a plan; `make_plan` makes one of an inventory, pure; `calls` says what it costs
+    plan_file  plan.json, the same bytes for the same plan; `quarantine_file` keeps what cannot go
+    planning   ties these together: `adapter.migration.plan(...)` and `migrate plan`
 
 A plan is the contract between the commands: it names app, migration, source, policies, and for every channel the source
 as it was read and the target as it shall be. It holds no posts and no subscribers; these are read again when they are
