@@ -36,7 +36,7 @@ def test_a_file_with_every_kind_of_line(cli: Shell, new_channel: Callable[[], st
     data = (
         b'\xef\xbb\xbfuser_id,name\r\n"reader_1",x\r\n\r\n# off\r\nreader_2\r\nbad\xff\r\n'
         + b"x" * 33
-        + b"\r\nstranger\r\n"
+        + b"\r\nlatecomer\r\n"
     )
     file = cli.file("people.csv", data)
     assert cli.installed("subscribers", "import", news, file, "--json", code=3).json == {
@@ -44,7 +44,7 @@ def test_a_file_with_every_kind_of_line(cli: Shell, new_channel: Callable[[], st
         "problems": [
             {"line": 6, "user": None, "kind": "broken_line", "reason": "not UTF-8"},
             {"line": 7, "user": None, "kind": "broken_line", "reason": "user has 33 bytes; 32 are allowed"},
-            {"line": 8, "user": "stranger", "kind": "not_found", "reason": ""},
+            {"line": 8, "user": "latecomer", "kind": "not_found", "reason": ""},
         ],
         "read": 5,
         "broken_lines": 2,
