@@ -42,6 +42,7 @@ _LISTEN_SECONDS: Final = 0.2  # also how long the listener may delay the end
 _CONNECTIONS: Final = 8
 _CONNECT_SECONDS: Final = 5
 _TAKEN_AT_ONCE: Final = 1000
+_EXPECTED: Final = "Asyncio task cancelled"  # how a workflow ends that is left to be taken over
 _EXTRA: Final = "durable work needs DBOS: pip install 'channel-adapter[durable]'"
 
 _log = structlog.wrap_logger(logging.getLogger("channel_adapter.durable"))
@@ -299,7 +300,8 @@ def _connected(url: Any) -> "Engine":
 
     sqlite = url.get_backend_name() == "sqlite"
     more = {} if sqlite else {"pool_pre_ping": True, "connect_args": {"connect_timeout": _CONNECT_SECONDS}}
-    engine = create_engine(url, pool_size=_CONNECTIONS, max_overflow=0, **more)
+    # SQLite has one writer: who waits for its turn here waits less than who finds the file locked and tries again.
+    engine = create_engine(url, pool_size=1 if sqlite else _CONNECTIONS, max_overflow=0, **more)
 
     def prepare(connection: Any, _: object) -> None:
         connection.isolation_level = "IMMEDIATE"  # as DBOS has it for engines of its own
@@ -318,7 +320,9 @@ class _ToStructlog(logging.Handler):
     """DBOS writes to the standard log; with a handler there it makes no console of its own."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        _log.log(record.levelno, "durable.dbos", said=redact_text(record.getMessage())[:500])
+        said = redact_text(record.getMessage())[:500]
+        level = logging.DEBUG if said.startswith(_EXPECTED) else record.levelno
+        _log.log(level, "durable.dbos", said=said)
 
 
 def _tell_logs() -> None:

@@ -55,6 +55,8 @@ COUNTS: Final = Table(
     Column("name", String(80), primary_key=True),
     Column("number", BigInteger, nullable=False),
 )
+GATHER_SECONDS: Final = 0.005
+"""How long a mark waits for others, and its channel with it."""
 AREA: Final = Area("webhooks", 1, _metadata)
 
 
@@ -126,6 +128,7 @@ class InboxTable:
 
     async def _write(self) -> None:
         while self._marks:
+            await asyncio.sleep(GATHER_SECONDS)
             marks, self._marks = self._marks, []
             try:
                 async with self.database.writing() as connection:
