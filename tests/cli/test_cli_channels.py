@@ -38,7 +38,7 @@ def test_the_life_of_a_channel(cli: Shell) -> None:
     assert heading.split() == ["slug", "name", "owner", "subscribers", "complete", "created_at"]
     assert any(row.startswith("life ") for row in rows)
 
-    assert cli.installed("channels", "delete", "life", "--json").json == {"channel": "life", "deleted": True}
+    assert cli.installed("channels", "delete", "life", "--json").json == {"channel": "@TGS#_life", "deleted": True}
     assert cli("channels", "delete", "life", "--yes").out == "life was gone already\n"
     assert cli("channels", "show", "life", "--json", code=1).error["kind"] == "not_found"
 
