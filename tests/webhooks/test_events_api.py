@@ -1,0 +1,109 @@
+"""`adapter.events`: who hears what, how often, and what a loop over a stream promises."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from channel_adapter import ChannelAdapter, Settings
+from channel_adapter.domain.events import ChannelEvent, Event, OfficialAccountEvent, OfficialAccountSubscribed, Unknown
+from channel_adapter.webhooks.handling import Patience
+from channel_adapter.webhooks.memory_inbox import MemoryInbox
+from channel_adapter.webhooks.parse import received
+from tests.webhooks.events_made import followed
+
+
+@pytest.fixture
+async def adapter() -> AsyncIterator[ChannelAdapter]:
+    settings = Settings.load(None, sdkappid=1, key="0" * 64, base_url="http://127.0.0.1:9")
+    async with ChannelAdapter.open(settings) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def inbox(adapter: ChannelAdapter) -> AsyncIterator[MemoryInbox]:
+    made = MemoryInbox(patience=Patience(3, 0.01), window=0.0)
+    await made.start(adapter.events.plan)
+    yield made
+    await made.stop()
+
+
+async def test_a_handler_hears_its_kinds_and_their_children(adapter: ChannelAdapter, inbox: MemoryInbox) -> None:
+    heard: list[tuple[str, str]] = []
+    adapter.events.on()(lambda event: heard.append(("all", type(event).__name__)))
+    adapter.events.on(OfficialAccountEvent)(lambda event: heard.append(("accounts", type(event).__name__)))
+    adapter.events.on(Unknown, ChannelEvent)(lambda event: heard.append(("others", type(event).__name__)))
+
+    @adapter.events.on(OfficialAccountSubscribed, transaction=True)
+    async def write(event: OfficialAccountSubscribed, connection: Any) -> None:
+        heard.append((f"with {connection}", event.users[0]))
+
+    await inbox.store(followed("u"))
+    await inbox.idle()
+    await inbox.store(received("New.Command", {"CallbackCommand": "New.Command"}, {}, now=1.0))
+    await inbox.idle()
+    name = "OfficialAccountSubscribed"
+    assert heard == [
+        ("all", name), ("accounts", name), ("with None", "u"), ("all", "Unknown"), ("others", "Unknown"),
+    ]  # fmt: skip
+
+
+async def test_only_the_handler_that_failed_is_called_again_with_the_same_key(
+    adapter: ChannelAdapter, inbox: MemoryInbox
+) -> None:
+    keys: list[str | None] = []
+    calls: list[str] = []
+
+    @adapter.events.on(OfficialAccountSubscribed)
+    async def first(event: Event) -> None:
+        calls.append("first")
+
+    @adapter.events.on(OfficialAccountSubscribed)
+    async def second(event: Event) -> None:
+        calls.append("second")
+        keys.append(adapter.events.key)
+        if len(keys) < 3:
+            raise ValueError("not yet")
+
+    event = followed("u")
+    await inbox.store(event)
+    await inbox.idle()
+    assert calls == ["first", "second", "second", "second"]
+    assert set(keys) == {event.dedupe_key}
+    assert adapter.events.key is None
+
+
+async def test_a_loop_gets_events_and_acknowledges_by_asking_for_the_next(
+    adapter: ChannelAdapter, inbox: MemoryInbox
+) -> None:
+    stream = adapter.events.stream(OfficialAccountSubscribed)
+    for number in range(3):
+        await inbox.store(followed(f"u{number}", at=number))
+    seen = []
+    async for event in stream:
+        seen.append(event.users[0])
+        assert inbox.counters["handled"] == len(seen) - 1
+        if len(seen) == 2:
+            break
+    await stream.aclose()
+    await inbox.idle()
+    assert seen == ["u0", "u1"]
+    assert inbox.counters["handled"] == 3
+    assert len(await adapter.events.plan(followed("later"))) == 0
+
+
+async def test_two_functions_of_one_name_are_two_handlers(adapter: ChannelAdapter) -> None:
+    for _ in range(2):
+
+        @adapter.events.on()
+        async def same(event: Event) -> None:
+            await asyncio.sleep(0)
+
+    steps = await adapter.events.plan(followed("u"))
+    assert len({step.name for step in steps}) == 2
+
+
+async def test_what_is_no_event_is_refused(adapter: ChannelAdapter) -> None:
+    with pytest.raises(TypeError, match="is no event"):
+        adapter.events.on(str)  # type: ignore[arg-type]
