@@ -56,7 +56,9 @@ class Receiver:
         if not self._settings.tokens:
             _log.warning("webhooks.unsigned", meaning="no token is set: anybody who knows the URL is believed")
         await self.inbox.start(self._adapter.events.plan)
-        chores = [asyncio.ensure_future(self._lost.watch(self._keep_lost)), asyncio.ensure_future(self._keep_telling())]
+        chores = [asyncio.ensure_future(self._keep_telling())]
+        if self._settings.lost_after_seconds:
+            chores.append(asyncio.ensure_future(self._lost.watch(self._keep_lost)))
         try:
             yield
         finally:
