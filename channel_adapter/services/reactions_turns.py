@@ -122,25 +122,27 @@ class TurnWriter:
         elif turn.plan.data is not None:  # custom data of old could not be emptied: it stays
             await self._store.done(turn, self._clock.now(), pause=PACE_SECONDS)
         elif error.code == EDITION or (error.code in UNSUPPORTED and turn.rung is None):
-            await self._step_down(turn)
-        elif error.code == codes.BAD_PARAMETER and turn.failures < GIVE_UP_AFTER:
+            await self._step_down(turn, error)
+        elif error.code == codes.BAD_PARAMETER:
             await self._make_room(turn)
         elif error.code in UNSUPPORTED:
             await self._fall(turn, Rung.CUSTOM_DATA)
         else:
             await self._store.failed(turn, self._clock.now(), pause=_pause(turn))
 
-    async def _step_down(self, turn: "Turn") -> None:
+    async def _step_down(self, turn: "Turn", error: ChannelAdapterError) -> None:
         """Is it the app, or this message alone?"""
         try:
             found = await self._ladder.doubted(turn.rung)
         except ChannelAdapterError:
             await self._store.failed(turn, self._clock.now(), pause=_pause(turn))
             return
-        if found.rung is Rung.EXTENSION:
-            await self._fall(turn, Rung.CUSTOM_DATA)
-        else:
+        if found.rung is not Rung.EXTENSION:
             await self._store.failed(turn, self._clock.now(), pause=0.0)
+        elif error.code == codes.BAD_PARAMETER:
+            await self._make_room(turn)
+        else:
+            await self._fall(turn, Rung.CUSTOM_DATA)
 
     async def _make_room(self, turn: "Turn") -> None:
         """Look at what really stands on the message: keys that can go make room for the next turn."""

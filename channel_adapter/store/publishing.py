@@ -210,7 +210,7 @@ class PublishingStore:
         """
         async with self._database.writing() as connection:
             if everywhere:
-                anew = {"version": POSTS.c.version + 1, "rung": "", "lease": "", "failures": 0}
+                anew = {"version": POSTS.c.version + 1, "rung": "", "lease": "", "due": 0.0, "failures": 0}
                 await connection.execute(update(POSTS).where(~POSTS.c.dropped).values(anew))
                 await connection.execute(update(COUNTS).values(published=None))
             upsert = self._store.insert(FACTS).values(name=RUNG, value=remembered)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, bindparam, delete, func, insert, select, true, tuple_, update
+from sqlalchemy import ColumnElement, and_, bindparam, case, delete, func, insert, select, true, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -57,7 +57,8 @@ class ReactionStore:
         self.insert: Any = dialect.insert
         touch = self.insert(POSTS).values(channel=bindparam("channel"), post=bindparam("post"))
         self._touch = touch.on_conflict_do_update(
-            index_elements=["channel", "post"], set_={"version": POSTS.c.version + 1}
+            index_elements=["channel", "post"],
+            set_={"version": case((POSTS.c.dropped, POSTS.c.version), else_=POSTS.c.version + 1)},
         ).returning(POSTS.c.dropped, POSTS.c.cleared)
         count = self.insert(COUNTS).values(published=0)
         self._count = count.on_conflict_do_update(
@@ -107,7 +108,10 @@ class ReactionStore:
         return granted
 
     async def touch(self, connection: AsyncConnection, ref: PostRef) -> tuple[bool, int]:
-        """Lock a post's row, made if there is none, and count its version up; gives `dropped` and `cleared`."""
+        """Lock a post's row, made if there is none, and count its version up unless it was dropped.
+
+        Gives `dropped` and `cleared`.
+        """
         row = (await connection.execute(self._touch, _key(ref))).one()
         return row.dropped, row.cleared
 

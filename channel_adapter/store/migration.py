@@ -1,0 +1,324 @@
+"""What is known of migrations: jobs, how far each channel is, what was moved, and what could not go. SQLAlchemy Core."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Final
+
+from sqlalchemy import Table, and_, delete, func, select, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from channel_adapter.errors import ConfigurationError, ConflictError
+from channel_adapter.store.engine import Database
+from channel_adapter.store.migration_tables import AREA, CHANNELS, JOBS, KEPT, PEOPLE, POSTS, QUARANTINE, WORKERS
+
+PLANNED: Final = "planned"
+QUEUED, STOPPED, FAILED, DONE = "queued", "stopped", "failed", "done"
+"""Standings of a channel: somebody is or will be at it; it was stopped; it failed; its round has ended."""
+SENT, MOVED, ALREADY, GONE = "sent", "moved", "already", "gone"
+"""Standings of a person: a call with them is under way; we brought them; they had come before us; we took them out."""
+_ROWS_READ: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class JobRow:
+    """One migration. `round` is the one under way, or the last that has ended."""
+
+    migration: str
+    app: int
+    plan: str
+    round: int
+    began: float
+
+
+@dataclass(slots=True)
+class ChannelRow:
+    """How far one channel is. Whoever moves it holds the only copy that changes."""
+
+    migration: str
+    source: str
+    target: str
+    place: int
+    state: str = PLANNED
+    standing: str = STOPPED
+    run: int = 0
+    finished: int = 0
+    created_at: int = 0
+    cursor: str = ""
+    people_round: int = 0
+    post_key: str = ""
+    last_seq: int = 0
+    last_time: int = 0
+    posts: int = 0
+    subscribers: int = 0
+    removed: int = 0
+    options: int = 0
+    calls: int = 0
+    profile: str = ""
+    reason: str = ""
+    transient: bool = False
+    changed: float = 0.0
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.migration, self.source
+
+
+@dataclass(frozen=True, slots=True)
+class PostRow:
+    """A post that was moved: its key and number at the source, its number and time on the target."""
+
+    migration: str
+    source: str
+    key: str
+    number: int
+    seq: int
+    time: int
+    recalled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PersonRow:
+    """Somebody whom the source had in `round`, and how posts were to reach them."""
+
+    migration: str
+    source: str
+    person: str
+    round: int
+    standing: str
+    notifications: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineRow:
+    """What could not go: why, the record itself as JSON, and how to try again."""
+
+    migration: str
+    source: str
+    what: str
+    key: str
+    reason: str
+    raw: str
+    retry: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRow:
+    """A whole original. `what` is the name of the loss, "post" or "subscriber"."""
+
+    channel: str
+    what: str
+    key: str
+    text: str
+
+
+Row = PostRow | PersonRow | QuarantineRow | KeptRow | ChannelRow
+
+_TABLE_OF: Final[Mapping[type, Table]] = {
+    PostRow: POSTS, PersonRow: PEOPLE, QuarantineRow: QUARANTINE, KeptRow: KEPT, ChannelRow: CHANNELS,
+}  # fmt: skip
+
+
+class MigrationStore:
+    """The tables of one database."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    async def prepare(self) -> None:
+        """Make the tables. Raises ConfigurationError for a newer schema, UnavailableError."""
+        await self.database.prepare(AREA)
+
+    async def write(self, rows: Iterable[Row]) -> None:
+        """Write these rows in one transaction, in place of those with the same keys; a later one wins."""
+        by_kind: dict[type, list[dict[str, Any]]] = {}
+        for row in rows:
+            by_kind.setdefault(type(row), []).append({name: getattr(row, name) for name in _FIELDS[type(row)]})
+        if not by_kind:
+            return
+        async with self.database.writing() as connection:
+            for kind, values in by_kind.items():
+                await connection.execute(self._upsert(_TABLE_OF[kind]), values)
+
+    async def begin_job(self, job: JobRow, channels: Sequence[ChannelRow]) -> JobRow:
+        """Take over a plan: the job as it stands then. Nothing is written when it may not be.
+
+        Raises ConfigurationError for a database of another app, ConflictError for accounts of another migration.
+        """
+        async with self.database.writing() as connection:
+            await _refuse_strangers(connection, job, channels)
+            held = (await connection.execute(select(JOBS).where(JOBS.c.migration == job.migration))).one_or_none()
+            if held is None:
+                await connection.execute(JOBS.insert(), asdict(job))
+            else:
+                job = JobRow(**{**held._asdict(), "plan": job.plan})
+                await connection.execute(update(JOBS).where(JOBS.c.migration == job.migration).values(plan=job.plan))
+            there = set(await connection.scalars(
+                select(CHANNELS.c.source).where(CHANNELS.c.migration == job.migration)
+            ))  # fmt: skip
+            fresh = [asdict(row) for row in channels if row.source not in there]
+            if fresh:
+                await connection.execute(CHANNELS.insert(), fresh)
+        return job
+
+    async def next_round(self, migration: str, held: int) -> int:
+        """Begin the round behind `held`, unless somebody else has; the one that is under way then."""
+        async with self.database.writing() as connection:
+            same = and_(JOBS.c.migration == migration, JOBS.c.round == held)
+            await connection.execute(update(JOBS).where(same).values(round=held + 1))
+            found: int = (
+                await connection.execute(select(JOBS.c.round).where(JOBS.c.migration == migration))
+            ).scalar_one()
+        return found
+
+    async def job(self, migration: str) -> JobRow | None:
+        """The job of this migration."""
+        async with self.database.reading() as connection:
+            found = (await connection.execute(select(JOBS).where(JOBS.c.migration == migration))).one_or_none()
+        return JobRow(**found._asdict()) if found else None
+
+    async def jobs(self) -> list[JobRow]:
+        """All of them, the oldest first."""
+        async with self.database.reading() as connection:
+            found = await connection.execute(select(JOBS).order_by(JOBS.c.began, JOBS.c.migration))
+            return [JobRow(**row._asdict()) for row in found]
+
+    async def channels(self, migration: str) -> list[ChannelRow]:
+        """The channels of a migration, in the order of its plan."""
+        async with self.database.reading() as connection:
+            found = await connection.execute(
+                select(CHANNELS).where(CHANNELS.c.migration == migration).order_by(CHANNELS.c.place)
+            )
+            return [ChannelRow(**row._asdict()) for row in found]
+
+    async def channel(self, migration: str, source: str) -> ChannelRow | None:
+        """One channel."""
+        async with self.database.reading() as connection:
+            found = (
+                await connection.execute(
+                    select(CHANNELS).where(CHANNELS.c.migration == migration, CHANNELS.c.source == source)
+                )
+            ).one_or_none()
+        return ChannelRow(**found._asdict()) if found else None
+
+    async def people(self, migration: str, source: str, persons: Sequence[str]) -> dict[str, PersonRow]:
+        """What is known of these people."""
+        wanted = select(PEOPLE).where(
+            PEOPLE.c.migration == migration, PEOPLE.c.source == source, PEOPLE.c.person.in_(persons)
+        )
+        async with self.database.reading() as connection:
+            return {row.person: PersonRow(**row._asdict()) for row in await connection.execute(wanted)}
+
+    async def count_people(self, migration: str, source: str, before: int) -> tuple[int, int]:
+        """How many whom we moved the source had last before that round, and how many since."""
+        here = and_(PEOPLE.c.migration == migration, PEOPLE.c.source == source, PEOPLE.c.standing != GONE)
+        async with self.database.reading() as connection:
+            gone = await connection.scalar(select(func.count()).where(here, PEOPLE.c.round < before)) or 0
+            all_of_them = await connection.scalar(select(func.count()).where(here)) or 0
+        return gone, all_of_them - gone
+
+    async def people_not_seen(self, migration: str, source: str, before: int) -> AsyncIterator[list[PersonRow]]:
+        """People whom we brought and whom the source has no more, some at a time. They may be rewritten meanwhile."""
+        last = ""
+        while True:
+            wanted = (
+                select(PEOPLE)
+                .where(
+                    PEOPLE.c.migration == migration, PEOPLE.c.source == source, PEOPLE.c.round < before,
+                    PEOPLE.c.standing.in_((MOVED, SENT)), PEOPLE.c.person > last,
+                )
+                .order_by(PEOPLE.c.person)
+                .limit(_ROWS_READ)
+            )  # fmt: skip
+            async with self.database.reading() as connection:
+                found = [PersonRow(**row._asdict()) for row in await connection.execute(wanted)]
+            if not found:
+                return
+            last = found[-1].person
+            yield found
+
+    async def posts(self, migration: str, source: str, keys: Sequence[str]) -> dict[str, PostRow]:
+        """What became of these posts."""
+        wanted = select(POSTS).where(POSTS.c.migration == migration, POSTS.c.source == source, POSTS.c.key.in_(keys))
+        async with self.database.reading() as connection:
+            return {row.key: PostRow(**row._asdict()) for row in await connection.execute(wanted)}
+
+    async def moved_posts(self, migration: str, source: str) -> dict[str, PostRow]:
+        """All posts of a channel that were moved, by their keys."""
+        wanted = select(POSTS).where(POSTS.c.migration == migration, POSTS.c.source == source).order_by(POSTS.c.seq)
+        async with self.database.reading() as connection:
+            return {row.key: PostRow(**row._asdict()) for row in await connection.execute(wanted)}
+
+    async def quarantined(self, migration: str) -> list[QuarantineRow]:
+        """What could not go, in the order of channels and keys."""
+        columns = (QUARANTINE.c.source, QUARANTINE.c.what, QUARANTINE.c.key)
+        wanted = select(QUARANTINE).where(QUARANTINE.c.migration == migration).order_by(*columns)
+        async with self.database.reading() as connection:
+            return [QuarantineRow(**row._asdict()) for row in await connection.execute(wanted)]
+
+    async def count_quarantined(self, migration: str) -> int:
+        """How much could not go."""
+        wanted = select(func.count()).where(QUARANTINE.c.migration == migration)
+        async with self.database.reading() as connection:
+            return await connection.scalar(wanted) or 0
+
+    async def release(self, rows: Sequence[QuarantineRow]) -> None:
+        """These went after all."""
+        if not rows:
+            return
+        keys = tuple_(QUARANTINE.c.migration, QUARANTINE.c.source, QUARANTINE.c.what, QUARANTINE.c.key)
+        async with self.database.writing() as connection:
+            for start in range(0, len(rows), _ROWS_READ):
+                some = rows[start : start + _ROWS_READ]
+                wanted = [(row.migration, row.source, row.what, row.key) for row in some]
+                await connection.execute(delete(QUARANTINE).where(keys.in_(wanted)))
+
+    async def kept(self, channel: str, what: str) -> dict[str, str]:
+        """Whole originals of one kind, by key."""
+        wanted = select(KEPT.c.key, KEPT.c.text).where(KEPT.c.channel == channel, KEPT.c.what == what)
+        async with self.database.reading() as connection:
+            return {key: text for key, text in await connection.execute(wanted)}
+
+    async def workers(self, executor: str, here: float, alive: float) -> int:
+        """Say that this one lives, and count those who said so in the last `alive` seconds."""
+        async with self.database.writing() as connection:
+            now = await self.database.now(connection, here)
+            await connection.execute(self._upsert(WORKERS), [{"executor": executor, "seen": now}])
+            await connection.execute(delete(WORKERS).where(WORKERS.c.seen < now - alive))
+            return await connection.scalar(select(func.count()).select_from(WORKERS)) or 1
+
+    async def worker_left(self, executor: str) -> None:
+        """This one works no more."""
+        async with self.database.writing() as connection:
+            await connection.execute(delete(WORKERS).where(WORKERS.c.executor == executor))
+
+    def _upsert(self, table: Table) -> Any:
+        insert = sqlite.insert(table) if self.database.is_sqlite else postgresql.insert(table)
+        keys = [column.name for column in table.primary_key]
+        changed = {column.name: insert.excluded[column.name] for column in table.c if column.name not in keys}
+        return insert.on_conflict_do_update(index_elements=keys, set_=changed)
+
+
+_FIELDS: Final[Mapping[type, tuple[str, ...]]] = {
+    kind: tuple(field.name for field in fields(kind)) for kind in _TABLE_OF
+}
+
+
+async def _refuse_strangers(connection: AsyncConnection, job: JobRow, channels: Sequence[ChannelRow]) -> None:
+    other_app = await connection.scalar(select(JOBS.c.app).where(JOBS.c.app != job.app).limit(1))
+    if other_app is not None:
+        raise ConfigurationError(
+            f"the database belongs to migrations of app {other_app}, and this is app {job.app}", field="database_url"
+        )
+    wanted = {row.source for row in channels}
+    others = await connection.execute(
+        select(CHANNELS.c.migration, CHANNELS.c.source).where(
+            CHANNELS.c.migration != job.migration, CHANNELS.c.finished == 0
+        )
+    )
+    for migration, source in others:
+        if source in wanted:
+            raise ConflictError(
+                f"migration {migration} in this database moves {source} already: roll it back, or use another database",
+                field="database_url",
+            )

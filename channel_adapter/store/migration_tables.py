@@ -1,0 +1,126 @@
+"""Tables of migrations. One schema for SQLite and PostgreSQL.
+
+A job is one migration; its round grows with every run that begins anew, so the first is the move and the others are
+deltas. A channel's row says how far it is: `state` what is being done, `standing` whether somebody is at it, `finished`
+the round that it has ended. Posts and people stand there as they were moved, the rest is what could not go.
+"""
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+)
+from sqlalchemy import Text as LongText
+
+from channel_adapter.store.engine import Area
+
+_TABLES: Final = MetaData()
+_MIGRATION, _SOURCE, _PERSON, _KEY = String(40), String(200), String(32), String(200)
+
+JOBS: Final = Table(
+    "migration_jobs",
+    _TABLES,
+    Column("migration", _MIGRATION, primary_key=True),
+    Column("app", BigInteger, nullable=False),
+    Column("plan", LongText, nullable=False),
+    Column("round", Integer, nullable=False, default=1),
+    Column("began", Double, nullable=False),
+)
+
+CHANNELS: Final = Table(
+    "migration_channels",
+    _TABLES,
+    Column("migration", _MIGRATION, nullable=False),
+    Column("source", _SOURCE, nullable=False),
+    Column("target", String(48), nullable=False),
+    Column("place", Integer, nullable=False),
+    Column("state", String(24), nullable=False),
+    Column("standing", String(8), nullable=False),
+    Column("run", Integer, nullable=False, default=0),
+    Column("finished", Integer, nullable=False, default=0),
+    Column("created_at", BigInteger, nullable=False, default=0),
+    Column("cursor", LongText, nullable=False, default=""),
+    Column("people_round", Integer, nullable=False, default=0),  # the round that the cursor belongs to
+    Column("post_key", _KEY, nullable=False, default=""),
+    Column("last_seq", BigInteger, nullable=False, default=0),
+    Column("last_time", BigInteger, nullable=False, default=0),
+    Column("posts", BigInteger, nullable=False, default=0),
+    Column("subscribers", BigInteger, nullable=False, default=0),
+    Column("removed", BigInteger, nullable=False, default=0),
+    Column("options", BigInteger, nullable=False, default=0),
+    Column("calls", BigInteger, nullable=False, default=0),
+    Column("profile", LongText, nullable=False, default=""),  # of the source, as it was moved last
+    Column("reason", LongText, nullable=False, default=""),
+    Column("transient", Boolean, nullable=False, default=False),
+    Column("changed", Double, nullable=False, default=0.0),
+    PrimaryKeyConstraint("migration", "source"),
+)
+
+POSTS: Final = Table(
+    "migration_posts",
+    _TABLES,
+    Column("migration", _MIGRATION, nullable=False),
+    Column("source", _SOURCE, nullable=False),
+    Column("key", _KEY, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("time", BigInteger, nullable=False),
+    Column("recalled", Boolean, nullable=False, default=False),
+    PrimaryKeyConstraint("migration", "source", "key"),
+    sqlite_with_rowid=False,
+)
+
+PEOPLE: Final = Table(
+    "migration_people",
+    _TABLES,
+    Column("migration", _MIGRATION, nullable=False),
+    Column("source", _SOURCE, nullable=False),
+    Column("person", _PERSON, nullable=False),
+    Column("round", Integer, nullable=False),  # in which the source had this person
+    Column("standing", String(8), nullable=False),
+    Column("notifications", String(8), nullable=False),
+    PrimaryKeyConstraint("migration", "source", "person"),
+    sqlite_with_rowid=False,
+)
+
+QUARANTINE: Final = Table(
+    "migration_quarantine",
+    _TABLES,
+    Column("migration", _MIGRATION, nullable=False),
+    Column("source", _SOURCE, nullable=False),
+    Column("what", String(24), nullable=False),
+    Column("key", _KEY, nullable=False),
+    Column("reason", LongText, nullable=False),
+    Column("raw", LongText, nullable=False),
+    Column("retry", LongText, nullable=False),
+    PrimaryKeyConstraint("migration", "source", "what", "key"),
+)
+
+KEPT: Final = Table(  # whole originals of what was cut, by the policy `store`
+    "migration_kept",
+    _TABLES,
+    Column("channel", String(48), nullable=False),
+    Column("what", String(24), nullable=False),
+    Column("key", _KEY, nullable=False),
+    Column("text", LongText, nullable=False),
+    PrimaryKeyConstraint("channel", "what", "key"),
+)
+
+WORKERS: Final = Table(
+    "migration_workers",
+    _TABLES,
+    Column("executor", String(120), primary_key=True),
+    Column("seen", Double, nullable=False),
+    Index("migration_workers_seen", "seen"),
+)
+
+AREA: Final = Area("migration", 1, _TABLES)

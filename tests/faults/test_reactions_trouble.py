@@ -1,0 +1,397 @@
+"""Reactions when something is in the way: the store, the service's feature, the message, its room, other writers."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import orjson
+import psycopg
+import pytest
+from sqlalchemy import event
+
+from channel_adapter import (
+    ConfigurationError,
+    Finding,
+    LimitReachedError,
+    NotFoundError,
+    PostRef,
+    ReactionChange,
+    Rung,
+    Settings,
+    Text,
+    UnavailableError,
+)
+from channel_adapter.domain.ids import UserId
+from channel_adapter.mapping.reaction_data import counts_in
+from channel_adapter.services.reactions_direct import REACTORS
+from channel_adapter.stub.faults import Fault
+from tests.faults.reaction_stage import SERVICE, SLUG, Stage, staged
+
+ONE, TWO, THREE = (f"reader_0000{number}" for number in range(3))
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "reactions.db"
+
+
+@pytest.fixture
+async def stage(file: Path) -> AsyncIterator[Stage]:
+    async with staged(3, f"sqlite:///{file}") as made:
+        yield made
+
+
+def behave(stage: Stage, **switches: object) -> None:
+    world = stage.server.world
+    behaviour = type(world.settings.behaviour).model_validate({**world.settings.behaviour.model_dump(), **switches})
+    world.settings = world.settings.model_copy(update={"behaviour": behaviour})
+
+
+def data(stage: Stage, ref: PostRef | None = None) -> dict[str, int]:
+    message = stage.server.world.state.group(stage.ref.channel).log.get((ref or stage.ref).seq)
+    assert message is not None
+    return counts_in(message.cloud_custom_data)
+
+
+def finding_of(findings: list[Finding]) -> str:
+    return next(each.message for each in findings if each.check == "reactions")
+
+
+def _hold_no_more(connection: Any, _: object) -> None:
+    """A connection to a disk without room."""
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA max_page_count = 1")  # which means: as many as there are
+    cursor.close()
+
+
+async def until(stage: Stage, counts: dict[str, int]) -> None:
+    """Wait until plain clients see these counts."""
+    async with asyncio.timeout(20):
+        while stage.shown() != counts:  # noqa: ASYNC110 - the stub tells nobody
+            await asyncio.sleep(0.02)
+
+
+async def test_a_locked_store_is_an_error_and_nothing_is_counted(stage: Stage, file: Path) -> None:
+    async with stage.adapter() as adapter:
+        await adapter.reactions.react(stage.ref, ONE, "👍")
+        assert await adapter.reactions.flush()
+        blocker = sqlite3.connect(file, check_same_thread=False)
+        await asyncio.to_thread(blocker.execute, "BEGIN IMMEDIATE")
+        with pytest.raises(UnavailableError, match="locked"):
+            await adapter.reactions.react(stage.ref, TWO, "👍")
+        assert (await adapter.reactions.of(stage.ref)).counts == {"👍": 1}  # reading goes on
+        blocker.rollback()
+        blocker.close()
+        assert await adapter.reactions.react(stage.ref, TWO, "👍")
+        assert (await adapter.reactions.of(stage.ref)).counts == {"👍": 2}
+
+
+async def test_a_full_store_is_an_error_and_nothing_is_counted(stage: Stage) -> None:
+    async with stage.adapter() as adapter:
+        await adapter.reactions.react(stage.ref, ONE, "👍")
+        assert await adapter.reactions.flush()
+        stored = await adapter.reactions._required()
+        engine = stored._store.database._engine
+        await engine.dispose()
+        event.listen(engine.sync_engine, "connect", _hold_no_more)
+        users = [UserId(f"somebody_{number}_{'x' * 15}") for number in range(400)]
+        with pytest.raises(UnavailableError, match="full"):
+            await asyncio.gather(*(stored.react(stage.ref, user, "👍") for user in users))
+        assert (await adapter.reactions.of(stage.ref)).total == 1
+
+
+async def test_a_store_that_is_gone_is_an_error(stage: Stage, file: Path) -> None:
+    with pytest.raises(UnavailableError, match="nothing was stored"):
+        async with stage.adapter(database_url=f"sqlite:///{file.parent / 'nowhere' / 'reactions.db'}") as adapter:
+            await adapter.reactions.react(stage.ref, ONE, "👍")
+    async with stage.adapter(database_url="postgresql://nobody:s3cret@127.0.0.1:1/none") as adapter:
+        with pytest.raises(UnavailableError, match="nothing was stored") as refused:
+            await adapter.reactions.react(stage.ref, ONE, "👍")
+        assert "s3cret" not in str(refused.value)
+
+
+async def test_a_server_that_goes_away_and_comes_back(stage: Stage, postgres_url: str) -> None:
+    async with stage.adapter(database_url=postgres_url) as adapter:
+        await adapter.reactions.react(stage.ref, ONE, "👍")
+        with psycopg.connect(postgres_url, autocommit=True) as admin:
+            admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                          " WHERE datname = current_database() AND pid <> pg_backend_pid()")  # fmt: skip
+        for _ in range(5):  # every connection of the pool may have been closed
+            with suppress(UnavailableError):
+                await adapter.reactions.react(stage.ref, TWO, "❤️")
+                break
+        assert (await adapter.reactions.of(stage.ref)).counts == {"❤️": 1, "👍": 1}
+
+
+async def test_databases_of_other_times_and_other_apps_are_refused(stage: Stage, file: Path) -> None:
+    async with stage.adapter() as adapter:
+        await adapter.reactions.react(stage.ref, ONE, "👍")
+    with sqlite3.connect(file) as database:
+        database.execute("UPDATE reaction_facts SET value = '7' WHERE name = 'app'")
+    async with stage.adapter() as adapter:
+        with pytest.raises(ConfigurationError, match="app 7"):
+            await adapter.reactions.of(stage.ref)
+    with sqlite3.connect(file) as database:
+        database.execute("UPDATE channel_adapter_schema SET version = 99 WHERE area = 'reactions'")
+    database.close()
+    async with stage.adapter() as adapter:
+        with pytest.raises(ConfigurationError, match="version 99 of reactions; this program knows up to 1"):
+            await adapter.reactions.of(stage.ref)
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "postgresqlx://host/x", "sqlite"])
+async def test_urls_that_cannot_be(stage: Stage, url: str) -> None:
+    with pytest.raises(ConfigurationError, match="database_url"):
+        async with stage.adapter(database_url=url) as adapter:
+            await adapter.reactions.of(stage.ref)
+
+
+async def test_direct_mode_ends_at_250_people_and_says_how_to_go_on(file: Path) -> None:
+    async with staged(REACTORS + 1, None) as stage:
+        async with stage.adapter() as adapter:
+            pairs = [{"Key": f"r|{user}", "Value": "👍"} for user in stage.people[:-2]]
+            for start in range(0, len(pairs), 20):
+                body = {"GroupId": stage.ref.channel, "MsgSeq": 1, "OperateType": 1,
+                        "ExtensionList": pairs[start : start + 20]}  # fmt: skip
+                await adapter.call(SERVICE, "group_set_key_values", body)
+            assert await adapter.reactions.react(stage.ref, stage.people[-2], "👍")
+            with pytest.raises(LimitReachedError, match="database_url turns on the store") as refused:
+                await adapter.reactions.react(stage.ref, stage.people[-1], "👍")
+            assert (refused.value.limit, refused.value.size) == (250, 251)
+            assert await adapter.reactions.react(stage.ref, stage.people[0], "❤️")  # who is in may change
+            stage.server.log.clear()
+            assert (await adapter.reactions.of(stage.ref)).counts == {"👍": 249, "❤️": 1}
+            assert len(stage.server.log.calls("group_get_key_values")) == 2
+            assert await adapter.reactions.unreact(stage.ref, stage.people[0])
+            assert await adapter.reactions.react(stage.ref, stage.people[-1], "👍")
+        await taken_over(stage, file)
+
+
+async def taken_over(stage: Stage, file: Path) -> None:
+    """Direct to store, interrupted and run again; keys above 200 make room."""
+    async with stage.adapter(database_url=f"sqlite:///{file}") as adapter:
+        first = stage.people[1]
+        await adapter.reactions.react(stage.ref, first, "😂")  # newer than the key
+        stage.server.faults.replace([Fault(command="group_get_key_values", nth=(2, 3, 4, 5, 6, 7), drop=True)])
+        with pytest.raises(UnavailableError):
+            _ = [each async for each in adapter.reactions.adopt(SLUG)]
+        stage.server.faults.replace(())
+        for reactions in (249, 0):
+            assert [each.reactions async for each in adapter.reactions.adopt(SLUG)] == [reactions]
+            found = await adapter.reactions.of(stage.ref, first)
+            assert (found.counts, found.mine) == ({"👍": 249, "😂": 1}, ("😂",))
+        assert await adapter.reactions.flush(20)
+        assert stage.shown() == {"👍": 249, "😂": 1}
+        assert len(stage.own_keys()) == 200
+        await adapter.reactions.reconcile(stage.ref)
+        assert (await adapter.reactions.of(stage.ref)).total == 250
+
+
+@pytest.mark.parametrize("code", [23002, 10004, 10007, 10008])
+async def test_an_app_without_extensions_shows_counts_in_custom_data(stage: Stage, code: int) -> None:
+    behave(stage, community_extensions=False, extension_unsupported_code=code)
+    async with stage.adapter() as adapter:
+        await adapter.reactions.react(stage.ref, ONE, "👍")
+        await adapter.reactions.react(stage.ref, TWO, "❤️")
+        assert await adapter.reactions.flush()
+        assert data(stage) == {"👍": 1, "❤️": 1}
+        message = stage.server.world.state.group(stage.ref.channel).log.get(1)
+        assert message is not None
+        assert message.body[0].msg_content == {"Text": "first"}
+        findings = await adapter.doctor()
+        assert "shown as custom data" in finding_of(findings)
+        assert not next(each.ok for each in findings if each.check == "reactions")
+        assert not [each async for each in adapter.channels.all() if each.slug != SLUG]
+    async with stage.adapter() as adapter:  # remembered
+        stage.server.log.clear()
+        await adapter.reactions.react(stage.ref, THREE, "❤️")
+        assert await adapter.reactions.flush()
+        assert data(stage) == {"👍": 1, "❤️": 2}
+        assert not stage.server.log.calls("group_set_key_values")
+        behave(stage, community_extensions=True)
+        assert (await adapter.reactions.probe()).rung is Rung.EXTENSION
+        assert await adapter.reactions.flush()
+        assert (data(stage), stage.shown()) == ({}, {"👍": 1, "❤️": 2})
+        assert (await adapter.reactions.of(stage.ref)).total == 3
+
+
+async def test_an_app_with_neither_keeps_counts_in_the_store(stage: Stage) -> None:
+    behave(stage, community_extensions=False)
+    stage.server.faults.replace([Fault(command="modify_group_msg", code=10007)])
+    async with stage.adapter() as adapter:
+        await adapter.reactions.react(stage.ref, ONE, "👍")
+        assert await adapter.reactions.flush()
+        assert "shown as store" in finding_of(await adapter.doctor())
+        assert (await adapter.reactions.of(stage.ref)).counts == {"👍": 1}
+        assert (data(stage), stage.shown()) == ({}, {})
+
+
+async def test_a_message_without_the_flag_falls_back_alone(stage: Stage) -> None:
+    async with stage.adapter() as adapter:
+        await adapter.reactions.react(stage.ref, ONE, "👍")
+        body = {"GroupId": stage.ref.channel, "Random": 7, "From_Account": "owner",
+                "MsgBody": [{"MsgType": "TIMTextElem", "MsgContent": {"Text": "of another program"}}]}  # fmt: skip
+        sent = await adapter.call("group_open_http_svc", "send_group_msg", body)
+        unflagged = PostRef(stage.ref.channel, sent["MsgSeq"])
+        assert await adapter.reactions.flush()
+        for ref in (unflagged, stage.ref):
+            await adapter.reactions.react(ref, TWO, "❤️")
+        assert await adapter.reactions.flush()
+        assert (data(stage, unflagged), stage.shown(unflagged)) == ({"❤️": 1}, {})
+        assert (data(stage), stage.shown()) == ({}, {"👍": 1, "❤️": 1})
+        assert "shown as extension" in finding_of(await adapter.doctor())
+
+
+async def test_custom_data_of_somebody_else_is_left_alone(stage: Stage) -> None:
+    behave(stage, community_extensions=False, history_cloud_custom_data=True)
+    async with stage.adapter() as adapter:
+        edit = {"GroupId": stage.ref.channel, "MsgSeq": 1, "CloudCustomData": orjson.dumps({"isEdited": True}).decode()}
+        await adapter.call("openim", "modify_group_msg", edit)
+        await adapter.reactions.react(stage.ref, ONE, "👍")
+        assert await adapter.reactions.flush()
+        message = stage.server.world.state.group(stage.ref.channel).log.get(1)
+        assert message is not None
+        assert orjson.loads(message.cloud_custom_data or "")["isEdited"] is True
+        assert data(stage) == {"👍": 1}
+        await adapter.call("openim", "modify_group_msg", {**edit, "CloudCustomData": "of another kind"})
+        await adapter.reactions.react(stage.ref, TWO, "👍")
+        assert await adapter.reactions.flush()
+        assert message.cloud_custom_data == "of another kind"
+        assert (await adapter.reactions.of(stage.ref)).total == 2
+
+
+async def test_a_full_message_makes_room_for_counts(file: Path) -> None:
+    people = [f"phone_{number}" for number in range(300)]
+    async with staged(3, f"sqlite:///{file}", reactions={"subscribers_only": False}) as stage:
+        phone = stage.server.world.client(ONE)
+        for start in range(0, len(people), 20):
+            phone.set_extensions(stage.ref.channel, 1, {f"r|{user}": "🙏" for user in people[start : start + 20]})
+        async with stage.adapter() as adapter:
+            await adapter.reactions.react(stage.ref, ONE, "👍")
+            assert await adapter.reactions.react(stage.ref, TWO, "🎉")
+            await until(stage, {"🙏": 300, "👍": 1, "🎉": 1})
+            assert await adapter.reactions.flush(20)
+            assert len(stage.own_keys()) == 200
+            assert (await adapter.reactions.of(stage.ref)).total == 302
+
+
+async def test_keys_of_others_are_left_alone_and_counts_of_others_are_mended(stage: Stage) -> None:
+    async with stage.adapter() as adapter:
+        await adapter.reactions.react(stage.ref, ONE, "👍")
+        assert await adapter.reactions.flush()
+        phone = stage.server.world.client(TWO)
+        tampered = {"n|👍": "999", "n|💩": "7", "n|🎉": "many", "poll": "x", "r|nobody_here": "👍", f"r|{THREE}": "x"}
+        phone.set_extensions(stage.ref.channel, 1, tampered)
+        assert (await adapter.reactions.reconcile(stage.ref)).mended == 3
+        assert await adapter.reactions.flush()
+        assert stage.shown() == {"👍": 1}
+        assert (await adapter.reactions.of(stage.ref)).counts == {"👍": 1}
+        assert stage.pairs()["poll"] == "x"
+
+
+async def test_phones_can_be_ignored_and_policy_holds_for_them(stage: Stage) -> None:
+    phone = stage.server.world.client(TWO)
+    phone.set_extensions(stage.ref.channel, 1, {f"r|{TWO}": "💩"})
+    async with stage.adapter(reactions={"phone_reactions": "ignore"}) as adapter:
+        await adapter.reactions.react(stage.ref, TWO, "👍")
+        assert (await adapter.reactions.reconcile(stage.ref)).taken == 0
+        phone.delete_extensions(stage.ref.channel, 1, [f"r|{TWO}"])
+        assert (await adapter.reactions.reconcile(stage.ref)).taken == 0
+        assert (await adapter.reactions.of(stage.ref)).counts == {"👍": 1}
+    async with stage.adapter() as adapter:
+        await adapter.reactions.set_policy(SLUG, "basic")
+        for emoji, counts in (("🎉", {"👍": 1}), ("🙏", {"🙏": 1})):
+            phone.set_extensions(stage.ref.channel, 1, {f"r|{TWO}": emoji})
+            await adapter.reactions.reconcile(stage.ref)
+            assert (await adapter.reactions.of(stage.ref)).counts == counts
+
+
+async def test_a_phone_clears_all_keys(stage: Stage) -> None:
+    phone = stage.server.world.client(ONE)
+    phone.set_extensions(stage.ref.channel, 1, {f"r|{ONE}": "👍"})
+    async with stage.adapter() as adapter:
+        await adapter.reactions.reconcile(stage.ref)
+        assert await adapter.reactions.flush()
+        clear = {"GroupId": stage.ref.channel, "MsgSeq": 1, "OperateType": 3}
+        await adapter.call(SERVICE, "group_set_key_values", clear)
+        assert stage.pairs() == {}
+        assert await adapter.reactions.fold(stage.ref, [], cleared=3) == 0
+        assert await adapter.reactions.flush()
+        assert stage.shown() == {"👍": 1}
+        await adapter.reactions.reconcile(stage.ref)
+        assert (await adapter.reactions.of(stage.ref)).counts == {"👍": 1}
+
+
+async def test_a_post_recalled_by_a_phone_is_found_out(stage: Stage) -> None:
+    async with stage.adapter() as adapter:
+        await adapter.reactions.react(stage.ref, ONE, "👍")
+        assert await adapter.reactions.flush()
+        stage.server.world.client("owner").recall(stage.ref.channel, 1)
+        await adapter.reactions.react(stage.ref, TWO, "👍")  # nobody has heard of it yet
+        assert await adapter.reactions.flush()
+        with pytest.raises(NotFoundError, match="recalled"):
+            await adapter.reactions.of(stage.ref)
+        with pytest.raises(NotFoundError, match="recalled"):
+            await adapter.reactions.react(stage.ref, THREE, "👍")
+        assert await adapter.reactions.fold(stage.ref, [ReactionChange(UserId(ONE), ("👍",), 99)]) == 0
+
+
+async def test_more_emoji_than_a_message_has_room_for(file: Path) -> None:
+    from emoji import EMOJI_DATA  # noqa: PLC0415
+
+    whole = [each for each, about in EMOJI_DATA.items() if about["status"] == 2][:120]
+    async with (
+        staged(3, f"sqlite:///{file}", reactions={"subscribers_only": False}) as stage,
+        stage.adapter() as adapter,
+    ):
+        people = {f"somebody_{number}": emoji for number, emoji in enumerate(whole)} | {ONE: whole[-1]}
+        await asyncio.gather(*(adapter.reactions.react(stage.ref, *each) for each in people.items()))
+        assert await adapter.reactions.flush(20)
+        assert (await adapter.reactions.of(stage.ref)).total == 121
+        assert len(stage.shown()) == 80
+        assert stage.shown()[whole[-1]] == 2
+
+
+async def test_counts_are_there_within_two_seconds_of_quiet(stage: Stage) -> None:
+    async with stage.adapter() as adapter:
+        for number in range(60):
+            await adapter.reactions.react(stage.ref, (ONE, TWO, THREE)[number % 3], ("👍", "❤️", "😂", "🙏")[number % 4])
+            await asyncio.sleep(0.02)
+        began = asyncio.get_running_loop().time()
+        wanted = dict((await adapter.reactions.of(stage.ref)).counts)
+        await until(stage, wanted)
+        assert asyncio.get_running_loop().time() - began < 2
+        assert stage.busiest_second() <= 3
+
+
+async def test_the_service_is_away_and_comes_back(stage: Stage) -> None:
+    async with stage.adapter() as adapter:
+        await adapter.reactions.react(stage.ref, ONE, "👍")
+        assert await adapter.reactions.flush()
+        stage.server.faults.replace([Fault(command="group_set_key_values", status=503, times=9)])
+        assert await adapter.reactions.react(stage.ref, TWO, "👍")  # the store has it
+        assert (await adapter.reactions.of(stage.ref)).total == 2
+        await until(stage, {"👍": 2})
+
+
+async def test_publishing_what_another_process_left(stage: Stage) -> None:
+    async with stage.adapter() as adapter:
+        stored = await adapter.reactions._required()
+        await stored.publisher.close()
+        await adapter.reactions.react(stage.ref, ONE, "👍")
+        adapter.reactions._opened = None
+        await stored._store.database.close()
+    assert stage.shown() == {}
+    async with stage.adapter() as adapter:
+        await adapter.posts.publish(SLUG, Text("unrelated"))
+        assert (await adapter.reactions.of(stage.ref)).total == 1  # the first use starts the publisher
+        assert await adapter.reactions.flush()
+    assert stage.shown() == {"👍": 1}
+
+
+def test_settings_show_no_password() -> None:
+    url = "postgresql://me:s3cret@db/reactions"
+    assert "s3cret" not in repr(Settings(sdkappid=1, key="k", base_url="http://h", database_url=url))  # type: ignore[arg-type]
