@@ -71,8 +71,8 @@ class ChannelAdapter:
         directory = _directory(settings, gateway, clock)
         history = History(gateway, directory)
         roles = Roles(gateway, seconds=own.cache_seconds, clock=clock)
-        self.workings = Workings(directory, roles, history, clock, client.slow_down)
         uncounted = Uncounted(history, seconds=own.cache_seconds, clock=clock)
+        self.workings = Workings(directory, roles, history, uncounted, clock, client.slow_down)
         sizes = limits.GROUP_PROFILE if own.profile_limits == "current" else limits.GROUP_PROFILE_LEGACY
         terms = BulkTerms(settings.concurrency, settings.total_seconds, clock)
         self.accounts = Accounts(gateway, terms)

@@ -158,14 +158,16 @@ def _reacted(model: g.AfterGroupMsgExtension, channel: ChannelId, context: Conte
     pairs = model.extension_list or ()
     by_phone = None if context.platform is e.Platform.UNKNOWN else context.platform is not e.Platform.SERVER
     people = tuple(to_changes(pairs, by_phone=by_phone))
-    only_counts = not people and bool(pairs) and by_phone is False  # which the adapter itself publishes
+    cleared = model.operate_type == CLEAR
+    if not people and not cleared:  # our own counts, or pairs that mean something else to somebody
+        return context.other(channel)
     return e.ReactionChanged(
-        **context.common(own=only_counts),
+        **context.common(),
         channel=channel,
         ref=PostRef(channel, model.msg_seq),
         changes=people,
         version=model.seq or 0,
-        cleared=model.operate_type == CLEAR,
+        cleared=cleared,
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from channel_adapter.services.directory import Directory
 from channel_adapter.services.history import History
 from channel_adapter.services.roles import Roles
+from channel_adapter.services.uncounted import Uncounted
 from channel_adapter.tencent.clock import Clock
 
 
@@ -16,6 +17,7 @@ class Workings:
     directory: Directory
     roles: Roles
     history: History
+    uncounted: Uncounted
     clock: Clock
     slow_down: Callable[[str, str], None]
     """Takes service and command: calls of it go slower for a while."""

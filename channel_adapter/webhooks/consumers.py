@@ -56,6 +56,7 @@ class Consumers:
     ) -> None:
         self._directory = workings.directory
         self._roles = workings.roles
+        self._uncounted = workings.uncounted
         self._slow_down = workings.slow_down
         self._known = known
         self._reactions = reactions
@@ -85,6 +86,10 @@ class Consumers:
             case e.ChannelDeleted(channel=channel):
                 self._roles.forget(channel)
                 self._directory.forget(channel)
+                self._uncounted.forget(channel)
+            case e.PostRecalled(channel=channel, refs=refs):
+                for ref in refs:
+                    self._uncounted.add(channel, ref.seq)  # nobody has it unread any more
             case e.ChannelChanged(channel=channel):
                 self._directory.forget(channel)
 

@@ -40,6 +40,6 @@ class Pipeline:
         await self.known.aclose()
 
     def _wanted(self, event: e.Event) -> bool:
-        if isinstance(event, e.Other):
-            return self._other_groups
+        if isinstance(event, e.Other) and not self._other_groups:
+            return False
         return self._own_echoes or not event.own

@@ -79,6 +79,18 @@ async def test_who_leaves_by_phone_is_taken_out_of_the_conversation_group() -> N
         assert LIGHTHOUSE not in left
 
 
+async def test_a_post_that_a_phone_recalled_is_unread_no_more() -> None:
+    async with harbour() as sea:
+        await lighthouse(sea)
+        await sea.phone(SAILOR, "join", group_id=LIGHTHOUSE)
+        for text in ("fog", "haze"):
+            await sea.phone(KEEPER, "post", group_id=LIGHTHOUSE, body=text)
+        assert (await sea.adapter.unread.of(SAILOR)).badge == 2
+        await sea.phone(KEEPER, "recall", group_id=LIGHTHOUSE, seq=1)
+        await sea.settle()
+        assert (await sea.adapter.unread.of(SAILOR)).badge == 1
+
+
 async def test_nothing_is_taken_out_where_nothing_is_filed() -> None:
     async with harbour(unread={"filing": False}) as sea:
         await lighthouse(sea)
