@@ -1,0 +1,76 @@
+"""`reactions`: add, remove, show, people, policy, and what needs the store."""
+
+from collections.abc import Callable
+
+from tests.cli.shell import Shell
+
+
+def post_in(cli: Shell, channel: str) -> str:
+    cli("subscribers", "add", channel, "reader_1", "reader_2")
+    return str(cli("posts", "publish", channel, "low tide", "--json").json["ref"]["seq"])
+
+
+def test_people_react(cli: Shell, new_channel: Callable[[], str]) -> None:
+    news = new_channel()
+    seq = post_in(cli, news)
+    added = cli.installed("reactions", "add", news, seq, "reader_1", "👍", "--json").json
+    assert added == {"channel": news, "seq": int(seq), "user": "reader_1", "emoji": "👍", "changed": True}
+    assert cli("reactions", "add", news, seq, "reader_1", "👍").out == "reader_1 reacted with 👍 before\n"
+    assert cli("reactions", "add", news, seq, "reader_2", "👍🏽").out == "reader_2 reacts with 👍🏽\n"
+    shown = cli("reactions", "show", news, seq, "--viewer", "reader_2").out.splitlines()
+    assert [line.split() for line in shown] == [["emoji", "people"], ["👍", "1"], ["👍🏽", "1"], ["reader_2:", "👍🏽"]]
+    assert cli("reactions", "show", news, seq, "--json").json["counts"] == {"👍": 1, "👍🏽": 1}
+    assert cli("reactions", "people", news, seq, "--emoji", "👍", "--json").json == [
+        {"user": "reader_1", "emoji": "👍", "since": None}
+    ]
+    assert cli("reactions", "remove", news, seq, "reader_1").out == "reader_1 reacts no more\n"
+    assert cli("reactions", "remove", news, seq, "reader_1").out == "reader_1 had no such reaction\n"
+
+
+def test_a_policy(cli: Shell, new_channel: Callable[[], str]) -> None:
+    news = new_channel()
+    seq = post_in(cli, news)
+    assert cli("reactions", "policy", news).out == "all: every emoji is taken\n"
+    assert cli("reactions", "policy", news, "basic").out == "basic: 👍 ❤️ 😂 😮 😢 🙏\n"
+    refused = cli("reactions", "add", news, seq, "reader_1", "💩", "--json", code=1).error
+    assert (refused["kind"], refused["field"]) == ("invalid", "emoji")
+    assert "👍 ❤️" in refused["message"]
+    assert cli("reactions", "policy", news, "🎉", "👍", "--json").json == {
+        "channel": news, "policy": "some", "allowed": ["🎉", "👍"],
+    }  # fmt: skip
+    assert cli("reactions", "policy", news, "none").out == "none: no reactions are taken\n"
+    assert cli("reactions", "policy", news, "most", code=1).err.startswith("error: policy: 'most' is none of")
+
+
+def test_what_goes_wrong_is_one_sentence(cli: Shell, new_channel: Callable[[], str]) -> None:
+    news = new_channel()
+    seq = post_in(cli, news)
+    for words, kind in (
+        (["add", news, seq, "reader_1", "👍👍"], "invalid"),
+        (["add", news, seq, "reader_9", "👍"], "permission"),
+        (["add", news, "99", "reader_1", "👍"], "not_found"),
+        (["reconcile", news, seq], "configuration"),
+        (["adopt", news], "configuration"),
+        (["probe"], "configuration"),
+    ):
+        assert cli("reactions", *words, "--json", code=1).error["kind"] == kind
+
+
+def test_from_direct_mode_to_the_store(cli: Shell, new_channel: Callable[[], str]) -> None:
+    news = new_channel()
+    seq = post_in(cli, news)
+    cli("reactions", "add", news, seq, "reader_1", "👍")
+    stored = cli.having(CHANNEL_ADAPTER_DATABASE_URL=f"sqlite:///{cli.directory / 'reactions.db'}")
+    assert stored.installed("reactions", "adopt", news, "--json").json == [
+        {"ref": {"channel": f"@TGS#_{news}", "seq": int(seq)}, "reactions": 1}
+    ]
+    stored("reactions", "add", news, seq, "reader_2", "👍")
+    assert stored("reactions", "show", news, seq, "--json").json["counts"] == {"👍": 2}
+    assert stored("reactions", "publish").out == "everything is published\n"
+    assert stored("reactions", "reconcile", news, seq).out == "0 reactions taken in, 0 counts to mend\n"
+    assert stored("reactions", "probe").out == "extension: probed\n"
+    doctor = {each["check"]: each for each in stored("doctor", "--json").json}
+    assert doctor["reactions"]["message"] == "store; counts are shown as extension: probed"
+    body = f'{{"GroupId": "@TGS#_{news}", "MsgSeq": {seq}}}'
+    pairs = cli("call", "openim_msg_ext_http_svc", "group_get_key_values", body).json["ExtensionList"]
+    assert {pair["Key"]: pair["Value"] for pair in pairs} == {"r|reader_1": "👍", "n|👍": "2"}
