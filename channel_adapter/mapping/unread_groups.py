@@ -227,23 +227,33 @@ def followed_request(user: UserId, offset: int, size: int) -> groups.GetJoinedGr
 
 def count(
     next_seq: int | None, own: members.SelfInfo | members.Member | None, uncounted: Sequence[int] = ()
-) -> tuple[int, Explanation] | None:
-    """How many posts are unread and why; None when the service told too little [12].
+) -> int | None:
+    """How many posts are unread; None when the service told too little [12].
 
     `uncounted` are numbers of posts known never to count, ascending.
     """
     if own is None:
         return None
-    last = next_seq - 1 if next_seq is not None else None
-    read, source = own.msg_seq, CountSource.MEMBER
-    if isinstance(own, members.SelfInfo):
-        source = CountSource.POSITIONS
-        if own.unread_msg_num is not None:
-            return max(0, own.unread_msg_num), Explanation(CountSource.SERVER, last, read)
-    if last is None or read is None:
+    if isinstance(own, members.SelfInfo) and own.unread_msg_num is not None:
+        return max(0, own.unread_msg_num)
+    read = own.msg_seq
+    if next_seq is None or read is None:
         return None
-    left_out = tuple(seq for seq in uncounted if read < seq <= last) if uncounted else ()
-    return max(0, last - read - len(left_out)), Explanation(source, last, read, left_out)
+    return max(0, next_seq - 1 - read - len(_left_out(uncounted, read, next_seq - 1)))
+
+
+def explain(next_seq: int | None, own: members.SelfInfo | members.Member, uncounted: Sequence[int] = ()) -> Explanation:
+    """The inputs of `count`, and where they came from."""
+    last = next_seq - 1 if next_seq is not None else None
+    source = CountSource.POSITIONS if isinstance(own, members.SelfInfo) else CountSource.MEMBER
+    if isinstance(own, members.SelfInfo) and own.unread_msg_num is not None:
+        return Explanation(CountSource.SERVER, last, own.msg_seq)
+    left_out = _left_out(uncounted, own.msg_seq, last) if last is not None and own.msg_seq is not None else ()
+    return Explanation(source, last, own.msg_seq, left_out)
+
+
+def _left_out(uncounted: Sequence[int], read: int, last: int) -> tuple[int, ...]:
+    return tuple(seq for seq in uncounted if read < seq <= last) if uncounted else ()
 
 
 def unread_number(last: int, up_to: int) -> int:

@@ -44,7 +44,7 @@ class ReadPositions:
                 break
             number = mapping.unread_number(last, up_to)
         counted = mapping.count(last + 1, member, self._uncounted.of(channel))
-        return counted[0] if counted is not None else number
+        return counted if counted is not None else number
 
     async def mark_all(self, user: UserId) -> tuple[ChannelId, ...]:
         """Every channel with something behind the read position; raises the first error when all were tried."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.subscription import Notifications
-from channel_adapter.domain.unread import ChannelUnread, CountSource, Explanation, Unread
+from channel_adapter.domain.unread import ChannelUnread, CountSource, Unread
 from channel_adapter.errors import ChannelAdapterError, NotFoundError
 from channel_adapter.mapping import unread_groups as mapping
 from channel_adapter.mapping.moments import moment
@@ -19,17 +19,21 @@ from channel_adapter.services.membership import Membership
 from channel_adapter.services.uncounted import Uncounted
 from channel_adapter.tencent import codes
 from channel_adapter.tencent.catalog import GET_GROUP_INFO
-from channel_adapter.tencent.wire import groups
+from channel_adapter.tencent.wire import groups, members
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Row:
-    """One group of a person with its count; `count` is None while the list alone could not tell."""
+    """One group of a person with its count; `count` is None while the list alone could not tell.
+
+    `own` and `next_seq` are what was counted with: of the list, or asked for afterwards.
+    """
 
     group: groups.JoinedGroup
     is_channel: bool
+    own: members.SelfInfo | members.Member | None
+    next_seq: int | None
     count: int | None
-    explanation: Explanation | None
 
     @property
     def id(self) -> ChannelId:
@@ -39,10 +43,10 @@ class Row:
     @property
     def behind(self) -> bool:
         """Is there a message behind the read position, be it one that does not count?"""
-        told = self.explanation
-        if told is None or told.last_post is None or told.read_up_to is None:
+        read = self.own.msg_seq if self.own is not None else None
+        if read is None or self.next_seq is None:
             return bool(self.count)
-        return told.last_post > told.read_up_to
+        return self.next_seq - 1 > read
 
     @property
     def notifications(self) -> Notifications:
@@ -78,7 +82,7 @@ class Counting:
         loud = [row for row in rows if row.notifications is Notifications.ALL]
         return Unread(
             user=user,
-            channels=tuple(_channel_unread(row, explain=explain) for row in rows if row.is_channel),
+            channels=tuple(self._channel_unread(row, explain=explain) for row in rows if row.is_channel),
             badge=sum(row.count or 0 for row in loud if row.is_channel),
             chats=sum(row.count or 0 for row in loud if not row.is_channel),
         )
@@ -124,22 +128,23 @@ class Counting:
         return [self._row(item, is_channel=item.group_id in channels) for item in page]
 
     def _row(self, item: groups.JoinedGroup, *, is_channel: bool) -> Row:
-        counted = mapping.count(item.next_msg_seq, item.self_info, self._uncounted.of(ChannelId(item.group_id)))
-        return Row(item, is_channel, *(counted or (None, None)))
+        own, next_seq = item.self_info, item.next_msg_seq
+        number = mapping.count(next_seq, own, self._uncounted.of(ChannelId(item.group_id)))
+        return Row(item, is_channel, own, next_seq, number)
 
     async def _asked_one_by_one(self, user: UserId, rows: Mapping[int, Row]) -> list[Row]:
         """The documented route: the member's position and the group's next number [doc 64897]."""
 
         async def ask(row: Row) -> Row:
-            next_seq = row.group.next_msg_seq
+            next_seq = row.next_seq
             try:
                 member = await self._membership.find(user, row.id)
                 if next_seq is None:
                     next_seq = await self.next_number(row.id)
             except NotFoundError:  # gone since the list was read
                 member = None
-            count, explanation = mapping.count(next_seq, member, self._uncounted.of(row.id)) or (0, None)
-            return replace(row, count=count, explanation=explanation)
+            number = mapping.count(next_seq, member, self._uncounted.of(row.id)) or 0
+            return replace(row, own=member, next_seq=next_seq, count=number)
 
         return await asyncio.gather(*(ask(row) for row in rows.values()))
 
@@ -152,29 +157,24 @@ class Counting:
 
     async def _looked_at(self, row: Row) -> Row:
         """The row after a look into history for what does not count; only where that can change something."""
-        told = row.explanation
-        if not row.count or told is None or told.source is CountSource.SERVER or not row.is_channel:
+        if not (row.count and row.is_channel and row.own is not None and row.next_seq is not None):
             return row
-        if told.last_post is None or told.read_up_to is None:
+        told = mapping.explain(row.next_seq, row.own)
+        if told.source is CountSource.SERVER or told.read_up_to is None:
             return row
         try:
-            await self._uncounted.look(row.id, told.read_up_to + 1, told.last_post)
+            await self._uncounted.look(row.id, told.read_up_to + 1, row.next_seq - 1)
         except NotFoundError:  # gone since the list was read
             return row
-        left_out = tuple(seq for seq in self._uncounted.of(row.id) if told.read_up_to < seq <= told.last_post)
-        return replace(
-            row,
-            count=max(0, told.last_post - told.read_up_to - len(left_out)),
-            explanation=replace(told, left_out=left_out),
+        return replace(row, count=mapping.count(row.next_seq, row.own, self._uncounted.of(row.id)))
+
+    def _channel_unread(self, row: Row, *, explain: bool) -> ChannelUnread:
+        told = mapping.explain(row.next_seq, row.own, self._uncounted.of(row.id)) if explain and row.own else None
+        return ChannelUnread(
+            channel=row.id,
+            name=row.group.name or "",
+            count=row.count or 0,
+            notifications=row.notifications,
+            last_post_at=moment(row.group.last_msg_time),
+            explanation=told,
         )
-
-
-def _channel_unread(row: Row, *, explain: bool) -> ChannelUnread:
-    return ChannelUnread(
-        channel=row.id,
-        name=row.group.name or "",
-        count=row.count or 0,
-        notifications=row.notifications,
-        last_post_at=moment(row.group.last_msg_time),
-        explanation=row.explanation if explain else None,
-    )

@@ -106,29 +106,33 @@ def test_a_mark_holds_the_bits_that_were_set(bits: set[int], zeros: int) -> None
 
 def test_a_number_of_the_server_is_taken_as_it_is() -> None:
     own = SelfInfo(msg_seq=3, unread_msg_num=2)
-    assert mapping.count(11, own, [5]) == (2, Explanation(CountSource.SERVER, 10, 3))
-    assert mapping.count(None, SelfInfo(unread_msg_num=-1)) == (0, Explanation(CountSource.SERVER, None, None))
+    assert mapping.count(11, own, [5]) == 2
+    assert mapping.explain(11, own, [5]) == Explanation(CountSource.SERVER, 10, 3)
+    assert mapping.count(None, SelfInfo(unread_msg_num=-1)) == 0
+    assert mapping.explain(None, SelfInfo(unread_msg_num=0)) == Explanation(CountSource.SERVER, None, None)
 
 
 def test_positions_of_the_list_or_of_the_member() -> None:
-    told = Explanation(CountSource.POSITIONS, 10, 3, (4, 10))
-    assert mapping.count(11, SelfInfo(msg_seq=3), [1, 3, 4, 10, 11]) == (5, told)
+    own = SelfInfo(msg_seq=3)
+    assert mapping.count(11, own, [1, 3, 4, 10, 11]) == 5
+    assert mapping.explain(11, own, [1, 3, 4, 10, 11]) == Explanation(CountSource.POSITIONS, 10, 3, (4, 10))
     member = Member(member_account="u_ann", msg_seq=9)
-    assert mapping.count(11, member) == (1, Explanation(CountSource.MEMBER, 10, 9))
-    assert mapping.count(3, SelfInfo(msg_seq=9)) == (0, Explanation(CountSource.POSITIONS, 2, 9))
+    assert mapping.count(11, member) == 1
+    assert mapping.explain(11, member) == Explanation(CountSource.MEMBER, 10, 9)
+    assert mapping.count(3, SelfInfo(msg_seq=9)) == 0
 
 
 def test_too_little_is_no_count() -> None:
     assert mapping.count(11, SelfInfo()) is None
     assert mapping.count(None, SelfInfo(msg_seq=3)) is None
     assert mapping.count(11, None) is None
+    assert mapping.explain(None, SelfInfo(msg_seq=3), [4]) == Explanation(CountSource.POSITIONS, None, 3)
 
 
 @given(last=st.integers(0, 60), read=st.integers(0, 60), uncounted=st.sets(st.integers(1, 70)).map(sorted))
 def test_the_count_is_the_number_of_posts_that_count(last: int, read: int, uncounted: list[int]) -> None:
     counted = mapping.count(last + 1, SelfInfo(msg_seq=read), uncounted)
-    assert counted is not None
-    assert counted[0] == len([seq for seq in range(read + 1, last + 1) if seq not in uncounted])
+    assert counted == len([seq for seq in range(read + 1, last + 1) if seq not in uncounted])
 
 
 @pytest.mark.parametrize(("last", "up_to", "number"), [(5, 5, 0), (5, 1, 4), (1, 1, 0)])
