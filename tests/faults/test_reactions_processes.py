@@ -9,7 +9,7 @@ import pytest
 from channel_adapter.stub.settings import StubSettings
 from tests.faults.reaction_stage import staged, tally
 
-PEOPLE = 10_000 if os.environ.get("CHANNEL_ADAPTER_FULL") else 800
+PEOPLE = 10_000 if os.environ.get("CHANNEL_ADAPTER_FULL") else 2_000
 PROCESSES = 4
 EMOJI = ["👍", "❤️", "😂", "😮", "😢", "🙏", "🎉"]
 STUB = StubSettings.model_validate({"limits": {"members_per_community": 100_000}})
