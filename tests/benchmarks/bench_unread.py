@@ -80,7 +80,7 @@ def people(count: int) -> Iterator[str]:
 
 async def bench_sync(*, small: bool) -> None:
     """Everybody follows one channel and nobody has it filed; then everybody has."""
-    count = 400 if small else 10_000
+    count = 200 if small else 10_000
     ceiling = limits.CALLS_PER_SECOND
     calls: Counter[str] = Counter()
 
