@@ -38,6 +38,7 @@ class Lines:
         self._tasks: set[asyncio.Task[None]] = set()
         self._ticker: asyncio.Task[None] | None = None
         self._waiting: dict[int, Task] = {}
+        self._stopped = False
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -48,7 +49,11 @@ class Lines:
         return min((task.received.received_at for task in self._waiting.values()), default=None)
 
     def put(self, task: Task, ended: Ended | None = None) -> None:
-        """Let an event wait for its turn."""
+        """Let an event wait for its turn; once the lines are stopped it never comes."""
+        if self._stopped:
+            if ended is not None:
+                ended(False)
+            return
         self._number += 1
         received = task.received
         ready_at = self._clock.monotonic() + self._window
@@ -74,6 +79,8 @@ class Lines:
 
     async def stop(self) -> None:
         """Give up what waits and what is under way."""
+        self._stopped = True
+        self._due.clear()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -7,10 +7,11 @@ looked at: size, depth, time and number of requests. The order of the checks is 
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import structlog
 from aiohttp import web
+from multidict import CIMultiDict, CIMultiDictProxy
 
 from channel_adapter.tencent.clock import Clock, SystemClock
 from channel_adapter.webhooks import counters as names
@@ -29,9 +30,19 @@ BODY_BYTES: Final = 2**20
 _QUERY_BYTES: Final = 4096
 _TELL_SECONDS: Final = 60.0
 _QUIET_SECONDS: Final = 10.0  # one line a reason in this time, however many are refused
-_JSON: Final = "application/json"
+_JSON: Final = CIMultiDictProxy(CIMultiDict({"Content-Type": "application/json"}))
 
 _log = structlog.wrap_logger(logging.getLogger("channel_adapter.webhooks"))
+
+
+class Watch(Protocol):
+    """Told by a receiver about each request that it looks at."""
+
+    def begins(self, request: web.Request) -> None:
+        """Its head has arrived."""
+
+    def ends(self, request: web.Request) -> None:
+        """It is answered."""
 
 
 class Receiver:
@@ -42,6 +53,7 @@ class Receiver:
     ) -> None:
         self.inbox = inbox
         self.counters = counters
+        self.watch: Watch | None = None
         self._adapter = adapter
         self._settings = adapter.settings.webhooks
         self._sdkappid = adapter.settings.sdkappid
@@ -74,6 +86,8 @@ class Receiver:
         if self._under_way >= self._settings.requests_at_once:
             return self._refused(request, RequestRefused(Reason.TOO_MANY, f"{self._under_way} are under way"))
         self._under_way += 1
+        if self.watch is not None:
+            self.watch.begins(request)
         try:
             return await self._answer(request)
         except RequestRefused as refusal:
@@ -82,6 +96,8 @@ class Receiver:
             return self._refused(request, RequestRefused(Reason.NOT_STORED, str(trouble)))
         finally:
             self._under_way -= 1
+            if self.watch is not None:
+                self.watch.ends(request)
 
     async def _answer(self, request: web.Request) -> web.Response:
         if request.method != "POST":
@@ -97,11 +113,11 @@ class Receiver:
             self.counters.add(names.ANSWERED)
             if answer.allows:
                 self._lost.asked(received)
-            return web.Response(body=answer.body, content_type=_JSON)
+            return web.Response(body=answer.body, headers=_JSON)
         if await self.inbox.store(received):
             self.counters.add(names.STORED)
         self._lost.settled(received)
-        return web.Response(body=ALLOWED.body, content_type=_JSON)
+        return web.Response(body=ALLOWED.body, headers=_JSON)
 
     async def _body(self, request: web.Request) -> bytes:
         """The whole body, within its size and time."""

@@ -6,7 +6,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
@@ -70,16 +70,14 @@ class _Connections:
         self._busy.discard(connection)
         self._waiting.pop(connection, None)
 
-    @web.middleware
-    async def watch(self, request: web.Request, handler: Any) -> web.StreamResponse:
-        """From here on the body's own time counts."""
+    def begins(self, request: web.Request) -> None:
+        """The head is there; from here on the body's own time counts."""
         self._waiting.pop(request.protocol, None)
         self._busy.add(request.protocol)
-        try:
-            response: web.StreamResponse = await handler(request)
-            return response
-        finally:
-            self._busy.discard(request.protocol)
+
+    def ends(self, request: web.Request) -> None:
+        """The request has its answer."""
+        self._busy.discard(request.protocol)
 
     async def keep_cutting(self) -> None:
         """End those that took too long, until it is cancelled."""
@@ -105,7 +103,7 @@ async def serve(
     app = application(adapter, inbox=inbox, path=path)
     runner = web.AppRunner(app, handle_signals=False, shutdown_timeout=_STOP_SECONDS)
     connections = _Connections(runner, adapter.settings.webhooks.request_seconds)
-    app.middlewares.append(connections.watch)
+    app[RECEIVER].watch = connections
     await runner.setup()
     try:
         listening = await asyncio.get_running_loop().create_server(connections, host, port, ssl=tls, backlog=1024)

@@ -43,12 +43,12 @@ def bodies(number: int, *, first: int = 0) -> list[bytes]:
 
 
 def serve_bare(ready: Path) -> None:
-    """The least that a receiver can do: read the body, answer."""
+    """The least that a receiver can do: read the JSON, answer with JSON."""
     write = partial(ready.write_text, encoding="utf-8")
 
     async def receive(request: web.Request) -> web.Response:
-        await request.read()
-        return web.Response(body=b'{"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":""}', content_type="application/json")
+        await request.json()
+        return web.json_response({"ActionStatus": "OK", "ErrorCode": 0, "ErrorInfo": ""})
 
     async def main() -> None:
         app = web.Application()
