@@ -80,11 +80,8 @@ class KnownChannels:
         at = event.at.timestamp() if event.at is not None else 0.0
         news: Said = {name: (value, at) for name, value in _said(event).items()}
         if self._rows is not None and (news or event.channel not in self._said):
-            self._said[event.channel] = await self._rows.merge(event.channel, news)
-            return
-        known = self._said.get(event.channel, {})
-        later = {name: told for name, told in news.items() if name not in known or at >= known[name][1]}
-        self._said[event.channel] = {**known, **later}
+            news = await self._rows.merge(event.channel, news)
+        self._said[event.channel] = _later(self._said.get(event.channel, {}), news)
 
     async def aclose(self) -> None:
         """Close the connections to the database, if there are any."""
@@ -113,6 +110,11 @@ def open_known_channels(database_url: str | None) -> KnownChannels:
             "database_url needs SQLAlchemy: pip install 'channel-adapter[store]'", field="database_url"
         ) from None
     return KnownChannels(ChannelRows(Database(database_url), deleted=DELETED))
+
+
+def _later(known: "Said", news: "Said") -> "Said":
+    """Each field as it was said last."""
+    return {**known, **{name: told for name, told in news.items() if name not in known or told[1] >= known[name][1]}}
 
 
 def _said(event: e.ChannelEvent) -> dict[str, Any]:
