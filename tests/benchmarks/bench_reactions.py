@@ -83,9 +83,9 @@ async def many_posts(ready: dict[str, Any], folder: Path, *, posts: int) -> None
         channel = (await adapter.channels.get("bench")).id
         refs = [PostRef(channel, number) for number in range(1, posts + 1)]
         stored = await adapter.reactions._required()
+        await stored.publisher.close()
         await asyncio.gather(*(stored.react(ref, UserId("reader_000001"), "👍") for ref in refs))
         await adapter.reactions.of_many(refs)
-        await stored.publisher.close()
         event.listen(stored._store.database._engine.sync_engine, "before_cursor_execute", count)
         for viewer in (None, "reader_000001"):
             asked.clear()
