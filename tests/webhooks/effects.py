@@ -35,6 +35,14 @@ def register_nothing(adapter: ChannelAdapter) -> None:
         return None
 
 
+def register_slow(adapter: ChannelAdapter) -> None:
+    """Hear events and wait 50 ms for each, as for an answer of another service."""
+
+    @adapter.events.on(OfficialAccountSubscribed)
+    async def hear(event: OfficialAccountSubscribed) -> None:
+        await asyncio.sleep(0.05)
+
+
 def register_failing(adapter: ChannelAdapter) -> None:
     """Refuse events of people called `bad...`, for ever; write the others."""
     register(adapter)
