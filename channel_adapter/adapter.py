@@ -235,7 +235,7 @@ def _desk(settings: Settings, gateway: Gateway, clock: Clock) -> FilingDesk:
         name=settings.unread.name,
         on=settings.unread.filing,
         most_people=settings.unread.file_up_to,
-        at_once=settings.concurrency,
+        at_once=max(1, settings.concurrency // 2),  # the subscriptions that go on meanwhile need connections too
         clock=clock,
     )
 

@@ -13,6 +13,7 @@ from channel_adapter.cli.json_stream import ObjectWriter
 from channel_adapter.cli.people import BrokenLine, Person, read_people
 from channel_adapter.cli.progress import Progress
 from channel_adapter.cli.sources import STDIN, count_lines, opened, without_blocking
+from channel_adapter.cli.words import counted
 from channel_adapter.domain.unread import ChannelUnread, Synced, Unread
 
 if TYPE_CHECKING:
@@ -93,11 +94,11 @@ async def mark_read(
     async with run.adapter() as adapter:
         if channel is None:
             marked = await adapter.unread.mark_all_read(user)
-            sentence = f"{user} has read everything; {len(marked):,} channels were not"
+            sentence = f"{counted(len(marked), 'channel')} marked as read" if marked else "everything was read already"
             run.output.one({"user": user, "channels": list(marked)}, sentence)
         else:
             left = await adapter.unread.mark_read(user, channel, up_to)
-            run.output.one({"user": user, "channel": channel, "left": left}, f"{left:,} posts are left unread")
+            run.output.one({"user": user, "channel": channel, "left": left}, f"{counted(left, 'post')} left unread")
 
 
 @command(app, "unread", "sync", example="channel-adapter unread sync reader_1")

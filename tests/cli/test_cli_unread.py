@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tests.cli.shell import Shell
+from tests.cli.shell import SECONDS, Shell, checked
 
 
 def test_unread_posts_by_channel(cli: Shell, new_channel: Callable[[], str]) -> None:
@@ -45,7 +45,7 @@ def test_reading_and_muting(cli: Shell, new_channel: Callable[[], str]) -> None:
         cli("posts", "publish", news, f"post {number}")
     cli("posts", "publish", tides, "low tide")
     assert cli("unread", "mark-read", "reader_61", news, "--up-to", "2", "--json").json["left"] == 1
-    assert cli("unread", "mark-read", "reader_61", news).out == "0 posts are left unread\n"
+    assert cli("unread", "mark-read", "reader_61", news).out == "0 posts left unread\n"
     assert cli("subscribers", "mute", tides, "reader_61").out == "notifications: muted\n"
     assert cli("subscribers", "mute", tides, "reader_61").out == "notifications: muted, as before\n"
     assert cli("unread", "show", "reader_61", "--json").json["badge"] == 0
@@ -53,7 +53,7 @@ def test_reading_and_muting(cli: Shell, new_channel: Callable[[], str]) -> None:
     assert cli("subscribers", "unmute", tides, "reader_61", "--json").json["changed"] is True
     assert cli("unread", "show", "reader_61", "--json").json["badge"] == 1
     assert cli("unread", "mark-read", "reader_61", "--all", "--json").json["channels"] == [f"@TGS#_{tides}"]
-    assert "0 channels were not" in cli("unread", "mark-read", "reader_61", "--all").out
+    assert cli("unread", "mark-read", "reader_61", "--all").out == "everything was read already\n"
 
 
 def test_groups_and_marks(cli: Shell, new_channel: Callable[[], str]) -> None:
@@ -127,3 +127,16 @@ def test_mistakes(cli: Shell, new_channel: Callable[[], str]) -> None:
     assert cli("unread", "rename", "reader_1", "x" * 33, "--json", code=1).error["limit"] == 32
     assert cli("unread", "sync-all", "nowhere.csv", "--json", code=2).error["field"] == "file"
     assert cli("unread", "show", "reader_1", "--config", cli.file("a.toml", '[unread]\nname = ""\n'), code=2)
+
+
+def test_two_processes_file_for_the_same_people_at_once(cli: Shell, new_channel: Callable[[], str]) -> None:
+    channels = [new_channel() for _ in range(2)]
+    people = ["reader_76", "reader_77"]
+    running = [cli.start("subscribers", "add", channel, *people, "--json") for channel in channels]
+    for process in running:
+        out, err = process.communicate(timeout=SECONDS)
+        outcomes = checked(process.returncode, out, err, 0).json
+        assert [each["filing"]["kind"] for each in outcomes] == ["filed", "filed"]
+    for user in people:
+        (group,) = cli("unread", "groups", user, "--json").json
+        assert set(group["channels"]) == {f"@TGS#_{channel}" for channel in channels}
