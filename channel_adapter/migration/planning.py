@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from channel_adapter.errors import ConfigurationError, ConflictError, InvalidError
+from channel_adapter.migration import apply as applying
+from channel_adapter.migration.apply import Bounds, Hear, silent
 from channel_adapter.migration.calls import Pace
 from channel_adapter.migration.inventory import Found, Inventory, PeopleTally, PostTally
 from channel_adapter.migration.make_plan import BROKEN_LISTED, Wishes, make_plan, migration_of, target_ids
@@ -16,6 +18,7 @@ from channel_adapter.migration.sources.accounts import AccountsSource
 from channel_adapter.migration.sources.discover import Discovered
 from channel_adapter.migration.sources.opening import open_source
 from channel_adapter.migration.sources.source import FIRST_PAGE, Source
+from channel_adapter.migration.status import Status
 from channel_adapter.migration.target import TargetReader
 from channel_adapter.migration.transform import Target, judge_post
 from channel_adapter.services.accounts import Accounts
@@ -118,6 +121,16 @@ class Migration:
             broken_count=broken_count,
         )
         return make_plan(inventory, wishes)
+
+    async def apply(
+        self, plan: Plan, *, database: str | None = None, bounds: Bounds | None = None, tell: Hear = silent
+    ) -> Status:
+        """Carry out a plan, go on with it, or move what has changed since. See `migration.apply`."""
+        return await applying.apply(self, plan, database=database, bounds=bounds, tell=tell)
+
+    async def status(self, migration: str, *, database: str | None = None) -> Status:
+        """How far a migration is. Raises ConflictError when the database does not know it."""
+        return await applying.status(self, migration, database=database)
 
     def _wishes(self, options: Options) -> Wishes:
         if options.policies.stores and self.settings.database_url is None:

@@ -1,6 +1,6 @@
-"""What is known of migrations: jobs, how far each channel is, what was moved, and what could not go. SQLAlchemy Core."""
+"""What is known of migrations: jobs, how far channels are, what was moved, what could not go. SQLAlchemy Core."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final
 
@@ -217,7 +217,7 @@ class MigrationStore:
             all_of_them = await connection.scalar(select(func.count()).where(here)) or 0
         return gone, all_of_them - gone
 
-    async def people_not_seen(self, migration: str, source: str, before: int) -> AsyncIterator[list[PersonRow]]:
+    async def people_not_seen(self, migration: str, source: str, before: int) -> AsyncGenerator[list[PersonRow], None]:
         """People whom we brought and whom the source has no more, some at a time. They may be rewritten meanwhile."""
         last = ""
         while True:
@@ -277,7 +277,7 @@ class MigrationStore:
         """Whole originals of one kind, by key."""
         wanted = select(KEPT.c.key, KEPT.c.text).where(KEPT.c.channel == channel, KEPT.c.what == what)
         async with self.database.reading() as connection:
-            return {key: text for key, text in await connection.execute(wanted)}
+            return {row.key: row.text for row in await connection.execute(wanted)}
 
     async def workers(self, executor: str, here: float, alive: float) -> int:
         """Say that this one lives, and count those who said so in the last `alive` seconds."""

@@ -1,0 +1,249 @@
+"""Applying a plan: what is checked before anything is written, what is queued, and how far it is."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from channel_adapter.errors import ConfigurationError, InvalidError
+from channel_adapter.migration.metered import Allowance
+from channel_adapter.migration.plan import Plan, changes
+from channel_adapter.migration.plan_file import check_app, to_json
+from channel_adapter.migration.sources.source import channels_by_id
+from channel_adapter.migration.status import Status, read_status
+from channel_adapter.migration.target import TargetReader
+from channel_adapter.migration.work import At, nowhere
+
+if TYPE_CHECKING:
+    from channel_adapter.durable import Durable
+    from channel_adapter.migration.journal import Journal
+    from channel_adapter.migration.planning import Migration
+    from channel_adapter.migration.run import Runtime
+    from channel_adapter.store.migration import ChannelRow, JobRow
+
+LOOK_EVERY: Final = 0.2
+END_SECONDS: Final = 1.2
+_ALIVE_IN_DBOS: Final = frozenset({"PENDING", "ENQUEUED", "DELAYED"})
+EXTRA: Final = "moving channels needs DBOS and SQLAlchemy: pip install 'channel-adapter[durable,store]'"
+
+
+Hear = Callable[[Status], None]
+
+
+def silent(status: Status) -> None:
+    """For those who do not listen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """How much one run may do; None is no bound."""
+
+    calls: int | None = None
+    seconds: float | None = None
+
+
+def database_for(migration: "Migration", database: str | None, plan: Plan | None = None) -> str:
+    """Where the journal is. Raises ConfigurationError when nobody says."""
+    set_url = migration.settings.database_url
+    url = database or (set_url.get_secret_value() if set_url else None)
+    if url is None:
+        raise ConfigurationError(
+            "a migration keeps a journal: set database_url, or give a database", field="database_url"
+        )
+    if plan is not None and plan.chosen.stores and (set_url is None or set_url.get_secret_value() != url):
+        raise ConfigurationError(
+            "policy store keeps originals in the adapter's database: set database_url, and give no other",
+            field="database_url",
+        )
+    return url
+
+
+@asynccontextmanager
+async def journal_at(url: str) -> "AsyncIterator[Journal]":
+    """The journal in a database. Raises ConfigurationError for a missing extra."""
+    try:
+        from channel_adapter.migration.journal import open_journal  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise ConfigurationError(EXTRA, field="database_url") from None
+    async with open_journal(url) as journal:
+        yield journal
+
+
+async def apply(
+    migration: "Migration", plan: Plan, *, database: str | None = None, bounds: Bounds | None = None,
+    tell: Hear = silent, at: At = nowhere,
+) -> Status:  # fmt: skip
+    """Carry out a plan, go on with it, or move what has changed since; how far it is then.
+
+    Raises before anything is written: InvalidError for a plan that is not ready, of another app, or older than the
+    source; ConfigurationError for the edition, the database, a missing extra; ConflictError for accounts that another
+    migration is moving. Failures of single channels are in the result.
+    """
+    url = database_for(migration, database, plan)
+    _check_plan(migration, plan)
+    async with journal_at(url) as journal:
+        await _check_source(migration, plan, journal)
+        job = await _begin(migration, plan, journal)
+        try:
+            from channel_adapter.migration import run  # noqa: PLC0415 - DBOS is slow to import, and in an extra
+        except ImportError:
+            raise ConfigurationError(EXTRA, field="database_url") from None
+        bounds = bounds or Bounds()
+        allowance = Allowance(migration.clock, calls=bounds.calls, seconds=bounds.seconds)
+        runtime = run.Runtime(migration.gateway, migration.settings, migration.clock, journal, allowance, at)
+        async with run.working(url, runtime) as durable:
+            await _queue(durable, runtime, job)
+            return await _watch(runtime, job, tell)
+
+
+async def status(migration: "Migration", name: str, *, database: str | None = None) -> Status:
+    """How far a migration is. Raises ConflictError when the database does not know it."""
+    async with journal_at(database_for(migration, database)) as journal:
+        return await read_status(journal, name)
+
+
+async def work(
+    migration: "Migration", *, database: str | None = None, bounds: Bounds | None = None, at: At = nowhere,
+    tell: Callable[[int, int], None] = lambda channels, calls: None,
+) -> int:  # fmt: skip
+    """Work on what others have queued until the bounds or a cancellation end it; calls made.
+
+    `tell` hears how many channels are under way here and how many calls were made.
+    """
+    url = database_for(migration, database)
+    async with journal_at(url) as journal:
+        try:
+            from channel_adapter.migration import run  # noqa: PLC0415 - as above
+        except ImportError:
+            raise ConfigurationError(EXTRA, field="database_url") from None
+        bounds = bounds or Bounds()
+        allowance = Allowance(migration.clock, calls=bounds.calls, seconds=bounds.seconds)
+        runtime = run.Runtime(migration.gateway, migration.settings, migration.clock, journal, allowance, at)
+        async with run.working(url, runtime):
+            try:
+                while not allowance.used_up:
+                    await asyncio.sleep(LOOK_EVERY)
+                    tell(runtime.active, allowance.calls)
+            finally:
+                allowance.stop("interrupted")
+                await _wind_down(runtime)
+        return allowance.calls
+
+
+def _check_plan(migration: "Migration", plan: Plan) -> None:
+    check_app(plan, migration.settings.sdkappid, "this")
+    if not plan.ready:
+        count = sum(1 for _ in plan.problems())
+        refused = sum(loss.refused for _, loss in plan.losses())
+        raise InvalidError(
+            f"the plan cannot be applied: {count} problems, {refused} losses that no policy allows;"
+            " `channel-adapter migrate show` names them",
+            field="plan", size=count + refused,
+        )  # fmt: skip
+    from channel_adapter.migration.plan import PlannedLimits  # noqa: PLC0415
+
+    if PlannedLimits.of(migration.target) != plan.limits:
+        raise InvalidError(
+            "the plan was made for other custom fields or sizes than the settings name now: plan again", field="plan"
+        )
+
+
+async def _check_source(migration: "Migration", plan: Plan, journal: "Journal") -> None:
+    """Only before the first run: later ones move what has changed."""
+    if await journal.store.job(plan.migration) is not None:
+        return
+    async with migration.source(plan.source) as source:
+        found = changes(plan, await channels_by_id(source), source.spec)
+    serious = [change for change in found if change.serious]
+    if serious:
+        listed = "; ".join(str(change) for change in serious[:5])
+        more = f" and {len(serious) - 5} more" if len(serious) > 5 else ""
+        raise InvalidError(f"the plan is older than the source: {listed}{more}: plan again", field="plan")
+    reader = TargetReader(migration.gateway, migration.accounts, migration.target.keys, migration.settings)
+    await reader.check_edition(plan.channels[0].target.channel)
+
+
+async def _begin(migration: "Migration", plan: Plan, journal: "Journal") -> "JobRow":
+    """Write the job down; a new round when the one before has ended everywhere."""
+    from channel_adapter.store.migration import ChannelRow, JobRow  # noqa: PLC0415 - an extra
+
+    store = journal.store
+    name = plan.migration
+    rows = [
+        ChannelRow(name, channel.source.id, channel.target.id, place) for place, channel in enumerate(plan.channels)
+    ]
+    job = await store.begin_job(JobRow(name, plan.sdkappid, to_json(plan).decode(), 1, migration.clock.now()), rows)
+    planned = {channel.source.id for channel in plan.channels}
+    held = [row for row in await store.channels(name) if row.source in planned]
+    if all(row.finished >= job.round for row in held):
+        number = await store.next_round(name, job.round)
+        job = JobRow(job.migration, job.app, job.plan, number, job.began)
+    return job
+
+
+async def _queue(durable: "Durable", runtime: "Runtime", job: "JobRow") -> None:
+    """Queue every channel that this round has not finished, unless somebody is at it."""
+    from dbos import DBOS, SetWorkflowID  # noqa: PLC0415 - as above
+
+    from channel_adapter.migration import run  # noqa: PLC0415 - as above
+    from channel_adapter.store.migration import QUEUED  # noqa: PLC0415
+
+    rows = [row for row in await runtime.journal.store.channels(job.migration) if row.finished < job.round]
+    taken = await _under_way(durable, rows)
+    for row in rows:
+        if row.source in taken:
+            continue
+        row.run += 1
+        row.standing, row.reason, row.transient = QUEUED, "", False
+        await runtime.journal.note([row])
+    await runtime.journal.flush()
+    for row in rows:
+        if row.source not in taken:
+            with SetWorkflowID(_workflow_id(row)):
+                await DBOS.enqueue_workflow_async(
+                    run.MIGRATION.name, run.move_channel, row.migration, row.source, row.run
+                )
+
+
+async def _under_way(durable: "Durable", rows: "list[ChannelRow]") -> set[str]:
+    """Channels that a workflow is at: of a worker that lives, or of a dead one, to be taken over."""
+    from dbos import DBOS  # noqa: PLC0415 - as above
+
+    from channel_adapter.store.migration import QUEUED  # noqa: PLC0415
+
+    ids = {_workflow_id(row): row.source for row in rows if row.standing == QUEUED}
+    if not ids:
+        return set()
+    found: list[Any] = await durable.in_thread(
+        DBOS.list_workflows, workflow_ids=list(ids), load_input=False, load_output=False
+    )
+    return {ids[each.workflow_id] for each in found if each.status in _ALIVE_IN_DBOS}
+
+
+def _workflow_id(row: "ChannelRow") -> str:
+    return f"migration:{row.migration}:{row.source}:{row.run}"
+
+
+async def _watch(runtime: "Runtime", job: "JobRow", tell: Hear) -> Status:
+    """Wait until nobody is at any channel, or this run is over."""
+    allowance = runtime.allowance
+    try:
+        while True:
+            found = await read_status(runtime.journal, job.migration, runtime.allowance)
+            tell(found)
+            busy = any(channel.standing == "queued" for channel in found.channels)
+            if not busy or (allowance.used_up and not runtime.active):
+                return found
+            if runtime.journal.failure is not None and not runtime.active:
+                raise runtime.journal.failure
+            await asyncio.sleep(LOOK_EVERY)
+    finally:
+        allowance.stop("interrupted")
+        await _wind_down(runtime)
+
+
+async def _wind_down(runtime: "Runtime") -> None:
+    """Let the calls under way end, for a moment."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(runtime.idle.wait(), END_SECONDS)

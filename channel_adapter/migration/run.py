@@ -1,0 +1,230 @@
+"""The workflows: one a channel, four steps each. Imported with DBOS by who applies a plan or works for others.
+
+A step is as long as it takes; the journal knows how far it is inside. A step that is repeated reads the journal, asks
+the target about what the journal may not know, and goes on.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from dbos import DBOS
+
+from channel_adapter.durable import Durable, Feature
+from channel_adapter.errors import ChannelAdapterError, ConfigurationError, ConflictError
+from channel_adapter.migration.journal import Journal, require_same_app
+from channel_adapter.migration.metered import TRANSIENT, Allowance, Metered, Stopped
+from channel_adapter.migration.move_channel import close_channel, open_channel
+from channel_adapter.migration.move_people import move_people
+from channel_adapter.migration.move_posts import move_posts
+from channel_adapter.migration.plan import Plan
+from channel_adapter.migration.plan_file import from_json
+from channel_adapter.migration.records import SourceChannel
+from channel_adapter.migration.sources.opening import open_source
+from channel_adapter.migration.sources.source import Source, channels_by_id
+from channel_adapter.migration.work import At, ChannelWork, nowhere
+from channel_adapter.services.bulk import BatchSize
+from channel_adapter.services.gateway import Gateway
+from channel_adapter.settings import Settings
+from channel_adapter.store.migration import FAILED, STOPPED, ChannelRow
+from channel_adapter.tencent.clock import Clock
+
+CHANNELS_AT_ONCE: Final = 32
+WORKFLOW: Final = "migration.channel"
+MIGRATION: Final = Feature("migration", (WORKFLOW,), concurrency=CHANNELS_AT_ONCE)
+STEPS: Final[Mapping[str, Callable[[ChannelWork], Coroutine[Any, Any, None]]]] = {
+    "open": open_channel, "posts": move_posts, "people": move_people, "close": close_channel,
+}  # fmt: skip
+BEAT_SECONDS: Final = 2.0
+ALIVE_SECONDS: Final = 10.0
+
+GONE_ON: Final = "done"
+
+
+class Runtime:
+    """What the workflows of this process work with. Plans come from the database, sources are opened when needed."""
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        settings: Settings,
+        clock: Clock,
+        journal: Journal,
+        allowance: Allowance,
+        at: At = nowhere,
+    ) -> None:
+        self.journal = journal
+        self.allowance = allowance
+        self.calls = Metered(gateway, allowance, clock, settings.total_seconds)
+        self.settings = settings
+        self.clock = clock
+        self.at = at
+        self.active = 0
+        self.idle = asyncio.Event()
+        self.idle.set()
+        self._plans: dict[str, tuple[str, Plan]] = {}
+        self._sources: dict[str, Source] = {}
+        self._profiles: dict[tuple[str, int], dict[str, SourceChannel]] = {}
+        self._opening = asyncio.Lock()
+        self._works: dict[tuple[str, str, int], ChannelWork] = {}
+        self._add_size = BatchSize(settings.subscriptions.add_per_call)
+
+    async def close(self) -> None:
+        """Let go of sources."""
+        for source in self._sources.values():
+            await source.aclose()
+
+    async def do(self, migration: str, source: str, run: int, step: str) -> str:
+        """Carry out one step of one channel; "done", or how it ended otherwise."""
+        self.active += 1
+        self.idle.clear()
+        try:
+            return await self._do(migration, source, run, step)
+        finally:
+            self.active -= 1
+            if not self.active:
+                self.idle.set()
+
+    async def _do(self, migration: str, source: str, run: int, step: str) -> str:
+        key = (migration, source, run)
+        try:
+            work = self._works.get(key)
+            if work is None:
+                self.calls.renew()
+                work = self._works[key] = await self._prepare(migration, source, opened=step == "open")
+            await STEPS[step](work)
+        except Stopped:
+            return await self._end(key, STOPPED, "", transient=False)
+        except ChannelAdapterError as error:
+            return await self._end(key, FAILED, error.message, transient=isinstance(error, TRANSIENT))
+        except OSError as error:
+            return await self._end(key, FAILED, f"{error.filename or ''}: {error.strerror}", transient=False)
+        except Exception as fault:
+            await self._end(key, FAILED, f"a fault in this program: {type(fault).__name__}", transient=False)
+            raise
+        self.at("step.done")
+        if step == "close":
+            self._works.pop(key, None)
+        return GONE_ON
+
+    async def _end(self, key: tuple[str, str, int], standing: str, reason: str, *, transient: bool) -> str:
+        """The channel is left as it is, to be taken up again."""
+        work = self._works.pop(key, None)
+        row = work.row if work else await self.journal.store.channel(*key[:2])
+        if row is not None:
+            row.standing, row.reason, row.transient, row.changed = standing, reason, transient, self.clock.now()
+            await self.journal.note([row])
+            await self.journal.flush()
+        return standing
+
+    async def _prepare(self, migration: str, source_id: str, *, opened: bool) -> ChannelWork:
+        store = self.journal.store
+        job, row = await store.job(migration), await store.channel(migration, source_id)
+        if job is None or row is None:
+            raise ConflictError(f"the database does not know {source_id} of migration {migration} any more")
+        require_same_app(self.settings.sdkappid, job.app)
+        work = await self._work(self._plan(migration, job.plan), row, job.round)
+        if not opened:  # another process has done the first steps
+            await open_channel(work)
+        return work
+
+    async def work_on(self, plan: Plan, row: ChannelRow, number: int) -> ChannelWork:
+        """The same outside of a workflow."""
+        return await self._work(plan, row, number)
+
+    async def _work(self, plan: Plan, row: ChannelRow, number: int) -> ChannelWork:
+        planned = plan.channel(row.source)
+        if planned is None:
+            raise ConflictError(f"the plan of migration {plan.migration} has no channel {row.source} any more")
+        async with self._opening:
+            source, profiles = await self._source(plan, number)
+        return ChannelWork(
+            calls=self.calls, journal=self.journal, plan=plan, planned=planned, source=source,
+            now=profiles[row.source], row=row, clock=self.clock, add_size=self._add_size,
+            at_once=self.settings.concurrency, round=number, at=self.at,
+        )  # fmt: skip
+
+    def _plan(self, migration: str, text: str) -> Plan:
+        held = self._plans.get(migration)
+        if held is None or held[0] != text:
+            held = self._plans[migration] = (text, from_json(text.encode(), f"the plan of {migration}"))
+        return held[1]
+
+    async def _source(self, plan: Plan, number: int) -> tuple[Source, dict[str, SourceChannel]]:
+        """The source of a migration, opened once in a process, and its profiles, read once a round."""
+        source = self._sources.get(plan.migration)
+        if source is None:
+            source = await open_source(
+                plan.source, self.calls, concurrency=self.settings.concurrency, now=self.clock.now()
+            )
+            self._sources[plan.migration] = source
+        key = (plan.migration, number)
+        if key not in self._profiles:
+            self._profiles[key] = await channels_by_id(source)
+        return source, self._profiles[key]
+
+
+_runtime: Runtime | None = None
+
+
+def _here() -> Runtime:
+    if _runtime is None:
+        raise ConfigurationError("nothing of a migration can run here yet")
+    return _runtime
+
+
+@DBOS.step(name="migration.step")
+async def do_step(migration: str, source: str, run: int, step: str) -> str:
+    """One step; its result says whether to go on."""
+    return await _here().do(migration, source, run, step)
+
+
+@DBOS.workflow(name=WORKFLOW)
+async def move_channel(migration: str, source: str, run: int) -> str:
+    """One channel in one run."""
+    for step in STEPS:
+        outcome = await do_step(migration, source, run, step)
+        if outcome != GONE_ON:
+            return outcome
+    return GONE_ON
+
+
+@asynccontextmanager
+async def working(url: str, runtime: Runtime) -> AsyncIterator[Durable]:
+    """This process works on what is queued in the database, for the length of a block."""
+    global _runtime  # noqa: PLW0603 - DBOS calls functions by name; they find what they need here
+    if _runtime is not None:
+        raise ConfigurationError("one process works on one database of migrations", field="database_url")
+    _runtime = runtime
+    beat: asyncio.Task[None] | None = None
+    try:
+        durable = await Durable.start(url, MIGRATION)
+        try:
+            await _beat_once(runtime, durable.executor_id)
+            beat = asyncio.ensure_future(_beat(runtime, durable.executor_id))
+            yield durable
+        finally:
+            if beat is not None:
+                beat.cancel()
+                await asyncio.gather(beat, return_exceptions=True)
+            await durable.stop()
+            await runtime.journal.store.worker_left(durable.executor_id)
+    finally:
+        _runtime = None
+        await runtime.close()
+
+
+async def _beat(runtime: Runtime, executor: str) -> None:
+    """Tell the others that this one lives, and share the limits among all who do."""
+    while True:
+        await asyncio.sleep(BEAT_SECONDS)
+        try:
+            await _beat_once(runtime, executor)
+        except TRANSIENT:
+            continue
+
+
+async def _beat_once(runtime: Runtime, executor: str) -> None:
+    sharers = await runtime.journal.store.workers(executor, runtime.clock.now(), ALIVE_SECONDS)
+    runtime.calls.share(sharers, runtime.settings.calls_per_second)
