@@ -230,6 +230,7 @@ class ReactionLives(RuleBasedStateMachine):
             self.server.faults.replace(())
             found = self.run(self.adapter.reactions.probe())
             assert found.rung is (Rung.EXTENSION if supported else Rung.CUSTOM_DATA)
+            self.what_plain_clients_see_is_the_truth()
 
     @invariant()
     def the_truth_is_the_model(self) -> None:

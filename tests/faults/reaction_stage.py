@@ -15,12 +15,14 @@ from pydantic import SecretStr
 
 from channel_adapter import ChannelAdapter, PostRef, Settings, Text
 from channel_adapter.domain.ids import ChannelId
+from channel_adapter.mapping.reaction_data import counts_in
 from channel_adapter.stub.serve import StubServer
 from channel_adapter.stub.settings import StubSettings
 
 ROOT = Path(__file__).parents[2]
 SERVICE = "openim_msg_ext_http_svc"
 SLUG, OWNER = "tides", "owner"
+Changes = list[tuple[str, Sequence[str], int]]
 
 
 @dataclass
@@ -104,3 +106,26 @@ async def staged(
 
 def tally(chosen: Sequence[str]) -> dict[str, int]:
     return dict(Counter(chosen))
+
+
+def write_by_phone(stage: Stage, users: Sequence[str], emoji: str) -> Changes:
+    """Phones write keys, 20 a call; gives the changes as an event would tell them."""
+    changes: Changes = []
+    for start in range(0, len(users), 20):
+        phone = stage.server.world.client(users[start])
+        pairs = {f"r|{user}": emoji for user in users[start : start + 20]}
+        results = phone.set_extensions(stage.ref.channel, stage.ref.seq, pairs)
+        changes += [(each.extension.key[2:], [emoji], each.extension.seq or 0) for each in results]
+    return changes
+
+
+def behave(stage: Stage, **switches: object) -> None:
+    world = stage.server.world
+    behaviour = type(world.settings.behaviour).model_validate({**world.settings.behaviour.model_dump(), **switches})
+    world.settings = world.settings.model_copy(update={"behaviour": behaviour})
+
+
+def data(stage: Stage, ref: PostRef | None = None) -> dict[str, int]:
+    message = stage.server.world.state.group(stage.ref.channel).log.get((ref or stage.ref).seq)
+    assert message is not None
+    return counts_in(message.cloud_custom_data)

@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 
 from channel_adapter.domain.ids import UserId
 from channel_adapter.domain.reaction import ReactionChange
-from tests.faults.reaction_stage import Stage, staged, tally
+from tests.faults.reaction_stage import Changes, Stage, staged, tally, write_by_phone
 
 EMOJI = ["👍", "❤️", "😂"]
 PEOPLE = 240
@@ -24,18 +23,6 @@ POINTS = {
     "fold: committed": 1,
     "fold: read, not taken in": 1,
 }
-Changes = list[tuple[str, Sequence[str], int]]
-
-
-def write_by_phone(stage: Stage, users: Sequence[str], emoji: str) -> Changes:
-    """Phones write keys, 20 a call; gives the changes as an event would tell them."""
-    changes: Changes = []
-    for start in range(0, len(users), 20):
-        phone = stage.server.world.client(users[start])
-        pairs = {f"r|{user}": emoji for user in users[start : start + 20]}
-        results = phone.set_extensions(stage.ref.channel, stage.ref.seq, pairs)
-        changes += [(each.extension.key[2:], [emoji], each.extension.seq or 0) for each in results]
-    return changes
 
 
 async def killed(stage: Stage, point: str, times: int, job: dict[str, Any]) -> None:

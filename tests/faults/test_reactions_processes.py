@@ -6,8 +6,9 @@ import os
 
 import pytest
 
+from channel_adapter import NotFoundError, Rung
 from channel_adapter.stub.settings import StubSettings
-from tests.faults.reaction_stage import staged, tally
+from tests.faults.reaction_stage import SLUG, behave, data, staged, tally, write_by_phone
 
 PEOPLE = 10_000 if os.environ.get("CHANNEL_ADAPTER_FULL") else 2_000
 PROCESSES = 4
@@ -39,3 +40,24 @@ async def test_many_people_react_through_four_processes(postgres_url: str) -> No
         assert stage.busiest_minute() <= 180
         assert stage.busiest_second() <= 3
         assert not [call for call in stage.server.log if call.code not in (0, None)]
+
+
+async def test_phones_rungs_and_recalls_on_postgresql(postgres_url: str) -> None:
+    async with staged(240, postgres_url) as stage, stage.adapter() as adapter:
+        write_by_phone(stage, stage.people, "👍")
+        assert (await adapter.reactions.reconcile(stage.ref)).taken == 240
+        await asyncio.gather(*(adapter.reactions.react(stage.ref, user, "🙏") for user in stage.people[:40]))
+        assert await adapter.reactions.flush(20)
+        assert stage.shown() == {"👍": 200, "🙏": 40}
+        assert len(stage.own_keys()) == 200
+        assert (await adapter.reactions.reconcile(stage.ref)).taken == 0
+        behave(stage, community_extensions=False)
+        assert (await adapter.reactions.probe()).rung is Rung.CUSTOM_DATA
+        assert await adapter.reactions.flush(20)
+        assert data(stage) == {"👍": 200, "🙏": 40}
+        found = await adapter.reactions.of_many([stage.ref], stage.people[0])
+        assert (found[stage.ref].total, found[stage.ref].mine) == (240, ("🙏",))
+        await adapter.posts.recall(stage.ref)
+        with pytest.raises(NotFoundError):
+            await adapter.reactions.of(stage.ref)
+        assert await adapter.channels.delete(SLUG)

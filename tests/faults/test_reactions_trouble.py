@@ -25,10 +25,9 @@ from channel_adapter import (
     UnavailableError,
 )
 from channel_adapter.domain.ids import UserId
-from channel_adapter.mapping.reaction_data import counts_in
 from channel_adapter.services.reactions_direct import REACTORS
 from channel_adapter.stub.faults import Fault
-from tests.faults.reaction_stage import SERVICE, SLUG, Stage, staged
+from tests.faults.reaction_stage import SERVICE, SLUG, Stage, behave, data, staged
 
 ONE, TWO, THREE = (f"reader_0000{number}" for number in range(3))
 
@@ -42,18 +41,6 @@ def file(tmp_path: Path) -> Path:
 async def stage(file: Path) -> AsyncIterator[Stage]:
     async with staged(3, f"sqlite:///{file}") as made:
         yield made
-
-
-def behave(stage: Stage, **switches: object) -> None:
-    world = stage.server.world
-    behaviour = type(world.settings.behaviour).model_validate({**world.settings.behaviour.model_dump(), **switches})
-    world.settings = world.settings.model_copy(update={"behaviour": behaviour})
-
-
-def data(stage: Stage, ref: PostRef | None = None) -> dict[str, int]:
-    message = stage.server.world.state.group(stage.ref.channel).log.get((ref or stage.ref).seq)
-    assert message is not None
-    return counts_in(message.cloud_custom_data)
 
 
 def finding_of(findings: list[Finding]) -> str:
