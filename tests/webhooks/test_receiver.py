@@ -6,7 +6,7 @@ import json
 import logging
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from io import BytesIO
 from typing import Any
@@ -51,24 +51,24 @@ def deep(levels: int) -> bytes:
     return GOOD[:-1] + b',"x":' + b"[" * levels + b"]" * levels + b"}"
 
 
-REFUSED = {
-    "forged": (GOOD, query(token="guessed"), 403, "signature"),
-    "unsigned": (GOOD, query().partition("&Sign=")[0], 403, "unsigned"),
-    "stale": (GOOD, query(now=time.time() - 120), 403, "stale"),
-    "from the future": (GOOD, query(now=time.time() + 120), 403, "stale"),
-    "wrong app": (GOOD, query(app=APP + 1), 403, "wrong_app"),
-    "no app": (GOOD, query().partition("&")[2], 403, "wrong_app"),
-    "two apps": (GOOD, query() + "&SDKAppID=1", 400, "query"),
-    "endless query": (GOOD, query() + "&x=" + "y" * 5000, 400, "query"),
-    "truncated": (GOOD[:-9], query(), 400, "not_json"),
-    "empty": (b"", query(), 400, "not_json"),
-    "an array": (b"[1]", query(), 400, "not_json"),
-    "binary": (bytes(range(256)), query(), 400, "not_json"),
-    "deeply nested": (deep(40), query(), 400, "too_deep"),
-    "nested a hundred thousand times": (deep(100_000), query(), 400, "not_json"),
-    "oversized": (GOOD + b" " * BODY_BYTES, query(), 413, "too_large"),
-    "another command": (GOOD, query(UNKNOWN), 400, "command"),
-    "no command": (b"{}", query(), 400, "command"),
+REFUSED: dict[str, tuple[bytes, Callable[[], str], int, str]] = {  # a query ages, so each is made when it is used
+    "forged": (GOOD, lambda: query(token="guessed"), 403, "signature"),
+    "unsigned": (GOOD, lambda: query().partition("&Sign=")[0], 403, "unsigned"),
+    "stale": (GOOD, lambda: query(now=time.time() - 120), 403, "stale"),
+    "from the future": (GOOD, lambda: query(now=time.time() + 120), 403, "stale"),
+    "wrong app": (GOOD, lambda: query(app=APP + 1), 403, "wrong_app"),
+    "no app": (GOOD, lambda: query().partition("&")[2], 403, "wrong_app"),
+    "two apps": (GOOD, lambda: query() + "&SDKAppID=1", 400, "query"),
+    "endless query": (GOOD, lambda: query() + "&x=" + "y" * 5000, 400, "query"),
+    "truncated": (GOOD[:-9], query, 400, "not_json"),
+    "empty": (b"", query, 400, "not_json"),
+    "an array": (b"[1]", query, 400, "not_json"),
+    "binary": (bytes(range(256)), query, 400, "not_json"),
+    "deeply nested": (deep(40), query, 400, "too_deep"),
+    "nested a hundred thousand times": (deep(100_000), query, 400, "not_json"),
+    "oversized": (GOOD + b" " * BODY_BYTES, query, 413, "too_large"),
+    "another command": (GOOD, lambda: query(UNKNOWN), 400, "command"),
+    "no command": (b"{}", query, 400, "command"),
 }
 
 
@@ -76,7 +76,7 @@ REFUSED = {
 async def test_what_is_no_webhook_is_refused_and_dispatched_nowhere(case: str) -> None:
     content, text, status, reason = REFUSED[case]
     async with listening() as (receiver, url, heard):
-        assert await post(url, content, text) == (status, {"error": reason})
+        assert await post(url, content, text()) == (status, {"error": reason})
         assert receiver.counters.refused == {reason: 1}
         assert await post(url) == (200, {"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0})
         await receiver.inbox.idle()
@@ -186,7 +186,7 @@ async def test_no_log_has_a_secret(caplog: pytest.LogCaptureFixture, capsys: pyt
     caplog.set_level(logging.DEBUG)
     async with listening() as (_, url, _):
         for content, text, _, _ in REFUSED.values():
-            await post(url, content, text)
+            await post(url, content, text())
     told = caplog.text + "".join(capsys.readouterr())
     assert "webhooks.refused" in told
     for secret in (TOKEN, "Sign=", query().partition("Sign=")[2][:64]):
