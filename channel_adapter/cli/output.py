@@ -112,6 +112,15 @@ class Output:
             return Bar(what, total, self._stderr)
         return Lines(what, total, self._write_error, quiet=quiet)
 
+    @property
+    def watched(self) -> bool:
+        """Does a person look at stderr?"""
+        return self._stderr.isatty() and not self.json
+
+    def event(self, value: Any) -> None:
+        """One JSON document in a line on stderr, for programs that watch a job."""
+        self._write_error(encode(value).decode())
+
     def error(
         self,
         kind: str,

@@ -133,6 +133,13 @@ class PeopleImporter:
         self._work.row.subscribers += brought.fresh
         return {row.person for row in brought.rows}
 
+    async def set_options(self, person: SourceSubscriber) -> bool:
+        """Set how posts reach somebody who is there; False when it was refused again."""
+        brought = _Brought(None)
+        await self._set_notifications(person, brought)
+        self._work.row.options += brought.options
+        return brought.options > 0
+
     async def _may_go(self, person: SourceSubscriber) -> bool:
         work = self._work
         lost = transform.subscriber_losses(person)

@@ -7,6 +7,7 @@ from typing import Final
 
 from channel_adapter.errors import ConfigurationError, ConflictError, InvalidError
 from channel_adapter.migration import apply as applying
+from channel_adapter.migration import retry as retrying
 from channel_adapter.migration.apply import Bounds, Hear, silent
 from channel_adapter.migration.calls import Pace
 from channel_adapter.migration.inventory import Found, Inventory, PeopleTally, PostTally
@@ -131,6 +132,16 @@ class Migration:
     async def status(self, migration: str, *, database: str | None = None) -> Status:
         """How far a migration is. Raises ConflictError when the database does not know it."""
         return await applying.status(self, migration, database=database)
+
+    async def retry(
+        self, plan: Plan, *, database: str | None = None, bounds: Bounds | None = None, tell: Hear = silent
+    ) -> Status:
+        """Go on with what failed or was stopped, and try again what is in the quarantine."""
+        return await retrying.retry(self, plan, database=database, bounds=bounds, tell=tell)
+
+    async def work(self, *, database: str | None = None, bounds: Bounds | None = None) -> int:
+        """Work on what others have queued in this database until the bounds, or a cancellation; calls made."""
+        return await applying.work(self, database=database, bounds=bounds)
 
     def _wishes(self, options: Options) -> Wishes:
         if options.policies.stores and self.settings.database_url is None:

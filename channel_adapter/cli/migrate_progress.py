@@ -1,0 +1,130 @@
+"""How far a migration is: bars with rate, limit and time left on a terminal, JSON lines elsewhere."""
+
+# ruff: noqa: PLC0415 - rich is only needed on a terminal
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from channel_adapter.cli.output import Output
+
+if TYPE_CHECKING:
+    from channel_adapter.migration.plan import Plan
+    from channel_adapter.migration.status import Status
+    from channel_adapter.settings import Settings
+
+SECONDS_BETWEEN_LINES: Final = 2.0
+
+
+class Watching:
+    """Turns what a migration tells into a display."""
+
+    def __init__(self, plan: "Plan", settings: "Settings") -> None:
+        from channel_adapter.tencent import limits
+        from channel_adapter.tencent.catalog import IMPORT_GROUP_MEMBER, IMPORT_GROUP_MSG
+
+        ceilings = settings.calls_per_second
+        self.posts = sum(channel.source.posts.reachable - len(channel.left_behind) for channel in plan.channels)
+        self.subscribers = sum(channel.source.people.subscribers for channel in plan.channels)
+        people, posts = (
+            ceilings.get(row.path, row.calls_per_second) for row in (IMPORT_GROUP_MEMBER, IMPORT_GROUP_MSG)
+        )
+        self.limits = {
+            "subscribers": people * settings.subscriptions.add_per_call,
+            "posts": posts * limits.IMPORT_MESSAGES_PER_CALL,
+        }
+        self.latest: Status | None = None
+
+    def so_far(self) -> str:
+        """For the moment when it is interrupted."""
+        if self.latest is None:
+            return "nothing was moved"
+        return f"{_sentence(self.latest)}; the same command goes on from there"
+
+    @contextmanager
+    def shown(self, output: Output) -> "Iterator[Callable[[Status], None]]":
+        """What is to be told of every new state."""
+        show = self._bars() if output.watched else self._lines(output)
+        with show as tell:
+
+            def take(status: "Status") -> None:
+                self.latest = status
+                tell(status)
+
+            yield take
+
+    @contextmanager
+    def _lines(self, output: Output) -> "Iterator[Callable[[Status], None]]":
+        began = time.monotonic()
+        spoke, before = began, (0, 0)
+
+        def tell(status: "Status") -> None:
+            nonlocal spoke, before
+            now = time.monotonic()
+            if now - spoke < SECONDS_BETWEEN_LINES:
+                return
+            moved = (status.posts, status.subscribers)
+            rates = [(after - held) / (now - spoke) for after, held in zip(moved, before, strict=True)]
+            output.event(self._document(status, now - began, rates))
+            spoke, before = now, moved
+
+        yield tell
+
+    def _document(self, status: "Status", seconds: float, rates: list[float]) -> dict[str, Any]:
+        left = [
+            (total - done) / rate
+            for total, done, rate in zip(
+                (self.posts, self.subscribers), (status.posts, status.subscribers), rates, strict=True
+            )
+            if rate > 0 and total > done
+        ]
+        return {
+            "event": "progress", "migration": status.migration, "round": status.round,
+            "channels": {"done": status.done, "of": len(status.channels)},
+            "posts": {"done": status.posts, "of": self.posts, "per_second": round(rates[0], 1),
+                      "limit": self.limits["posts"]},
+            "subscribers": {"done": status.subscribers, "of": self.subscribers, "per_second": round(rates[1], 1),
+                            "limit": self.limits["subscribers"]},
+            "quarantined": status.quarantined, "calls": status.calls, "seconds": round(seconds, 1),
+            "seconds_left": round(max(left)) if left else None,
+        }  # fmt: skip
+
+    @contextmanager
+    def _bars(self) -> "Iterator[Callable[[Status], None]]":
+        from rich import progress
+        from rich.console import Console
+        from rich.text import Text
+
+        class Rate(progress.ProgressColumn):
+            def render(self, task: progress.Task) -> Text:
+                speed = task.finished_speed or task.speed or 0.0
+                limit = task.fields["limit"]
+                return Text(f"{speed:,.0f}/s" + (f" of {limit:,.0f}/s" if limit else ""))
+
+        bars = progress.Progress(
+            progress.TextColumn("{task.description}"), progress.BarColumn(), progress.MofNCompleteColumn(), Rate(),
+            progress.TimeRemainingColumn(), console=Console(file=sys.stderr), redirect_stdout=False,
+            redirect_stderr=False,
+        )  # fmt: skip
+        tasks = {
+            "channels": bars.add_task("channels", total=None, limit=None),
+            "posts": bars.add_task("posts", total=self.posts, limit=self.limits["posts"]),
+            "subscribers": bars.add_task("subscribers", total=self.subscribers, limit=self.limits["subscribers"]),
+        }
+
+        def tell(status: "Status") -> None:
+            bars.update(tasks["channels"], total=len(status.channels), completed=status.done)
+            bars.update(tasks["posts"], completed=status.posts)
+            bars.update(tasks["subscribers"], completed=status.subscribers)
+
+        with bars:
+            yield tell
+
+
+def _sentence(status: "Status") -> str:
+    return (
+        f"{status.done:,} of {len(status.channels):,} channels are done, {status.subscribers:,} subscribers and"
+        f" {status.posts:,} posts are moved, {status.calls:,} calls were made"
+    )
