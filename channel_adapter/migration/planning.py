@@ -8,10 +8,13 @@ from typing import Final
 from channel_adapter.errors import ConfigurationError, ConflictError, InvalidError
 from channel_adapter.migration import apply as applying
 from channel_adapter.migration import retry as retrying
+from channel_adapter.migration import verify as verifying
 from channel_adapter.migration.apply import Bounds, Hear, silent
 from channel_adapter.migration.calls import Pace
+from channel_adapter.migration.findings import Verdict
 from channel_adapter.migration.inventory import Found, Inventory, PeopleTally, PostTally
 from channel_adapter.migration.make_plan import BROKEN_LISTED, Wishes, make_plan, migration_of, target_ids
+from channel_adapter.migration.metered import Allowance
 from channel_adapter.migration.plan import Plan, SourceKind, SourceSpec
 from channel_adapter.migration.policies import Policies
 from channel_adapter.migration.records import BrokenRecord, SourceChannel
@@ -22,6 +25,7 @@ from channel_adapter.migration.sources.source import FIRST_PAGE, Source
 from channel_adapter.migration.status import Status
 from channel_adapter.migration.target import TargetReader
 from channel_adapter.migration.transform import Target, judge_post
+from channel_adapter.migration.verify import Write, unwritten
 from channel_adapter.services.accounts import Accounts
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.settings import Settings
@@ -142,6 +146,17 @@ class Migration:
     async def work(self, *, database: str | None = None, bounds: Bounds | None = None) -> int:
         """Work on what others have queued in this database until the bounds, or a cancellation; calls made."""
         return await applying.work(self, database=database, bounds=bounds)
+
+    async def verify(
+        self, plan: Plan, *, bounds: Bounds | None = None, write: Write = unwritten, tell: Tell = _silent
+    ) -> Verdict:
+        """Read source and target afresh and compare everything; `write` gets every finding. Changes nothing."""
+        return await verifying.verify(self, plan, allowance=self.allowance(bounds), write=write, tell=tell)
+
+    def allowance(self, bounds: Bounds | None) -> Allowance:
+        """What one run may do, beginning now."""
+        bounds = bounds or Bounds()
+        return Allowance(self.clock, calls=bounds.calls, seconds=bounds.seconds)
 
     def _wishes(self, options: Options) -> Wishes:
         if options.policies.stores and self.settings.database_url is None:

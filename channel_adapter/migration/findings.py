@@ -1,0 +1,169 @@
+"""What verify finds: one mark for every profile field, subscriber and post, and the counts of them."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+import orjson
+
+Value = str | int | None
+
+
+class Mark(StrEnum):
+    """Source against target."""
+
+    SAME = "="
+    MISSING = "-"  # on the target
+    EXTRA = "+"  # on the target
+    DIFFERS = "*"
+    UNREADABLE = "!"
+
+
+class What(StrEnum):
+    """What a finding is about."""
+
+    PROFILE = "profile"
+    POST = "post"
+    SUBSCRIBER = "subscriber"
+
+
+NAMED: Final = 20
+"""Findings that a verdict names; the file has all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One field that is not the same. `explained` says which policy or rule wants it so; empty: nothing does."""
+
+    field: str
+    source: Value
+    target: Value
+    explained: str = ""
+
+    def __str__(self) -> str:
+        why = f" ({self.explained})" if self.explained else ""
+        return f"{self.field}: {self.source!r} at the source, {self.target!r} here{why}"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One profile field, post or subscriber of a channel, which is named by its id at the source.
+
+    `key`: the field's name, the post's key at the source (`#` and its number on the target for one that only stands
+    there), or the person. `reason` says in words what `differences` cannot; `explained` is about the whole of it.
+    """
+
+    channel: str
+    what: What
+    key: str
+    mark: Mark
+    differences: tuple[Difference, ...] = ()
+    reason: str = ""
+    explained: str = ""
+
+    @property
+    def settled(self) -> bool:
+        """The same, or as it has to be."""
+        if self.mark is Mark.SAME or self.explained:
+            return True
+        return bool(self.differences) and all(each.explained for each in self.differences)
+
+    def to_json(self) -> bytes:
+        """One line, without what is empty."""
+        line: dict[str, Any] = {"channel": self.channel, "what": self.what, "key": self.key, "mark": self.mark}
+        if self.mark is not Mark.SAME:
+            line["settled"] = self.settled
+        if self.differences:
+            line["differences"] = [
+                {"field": each.field, "source": each.source, "target": each.target, "explained": each.explained}
+                for each in self.differences
+            ]
+        line |= {name: text for name in ("reason", "explained") if (text := getattr(self, name))}
+        return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+
+    @classmethod
+    def from_json(cls, line: bytes) -> "Finding":
+        """What `to_json` has written."""
+        held = orjson.loads(line)
+        return cls(
+            held["channel"], What(held["what"]), held["key"], Mark(held["mark"]),
+            tuple(Difference(**each) for each in held.get("differences", ())),
+            held.get("reason", ""), held.get("explained", ""),
+        )  # fmt: skip
+
+    def __str__(self) -> str:
+        """`* @TOA#_news profile name: name: 'Harbour news' at the source, 'Harbour' here`."""
+        told = [str(each) for each in self.differences]
+        words = "; ".join(filter(None, [self.reason, *told, self.explained]))
+        return f"{self.mark} {self.channel} {self.what} {self.key}{f': {words}' if words else ''}"
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of one channel, by what and mark. `open` are those that nothing explains."""
+
+    marks: Counter[tuple[What, Mark]] = field(default_factory=Counter)
+    open: int = 0
+    lost: int = 0
+    """Of the open ones: what the source has and the target has not, or has otherwise, or cannot show."""
+
+    def add(self, finding: Finding) -> None:
+        """Count one."""
+        self.marks[finding.what, finding.mark] += 1
+        if not finding.settled:
+            self.open += 1
+            self.lost += finding.mark is not Mark.EXTRA
+
+    def count(self, mark: Mark, what: What | None = None) -> int:
+        """How many have this mark."""
+        return sum(
+            count for (each, found), count in self.marks.items() if found is mark and (what is None or each is what)
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Counts by what, then by mark."""
+        counts = {what.value: {mark.value: self.count(mark, what) for mark in Mark} for what in What}
+        return {**counts, "open": self.open}
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What a verification has found. `named` are the first of the open findings."""
+
+    migration: str
+    at: float
+    channels: dict[str, Tally] = field(default_factory=dict)
+    named: list[Finding] = field(default_factory=list)
+
+    @property
+    def clean(self) -> bool:
+        """Is everything the same, or as the plan's policies want it?"""
+        return not self.open
+
+    @property
+    def open(self) -> int:
+        """Findings that nothing explains."""
+        return sum(tally.open for tally in self.channels.values())
+
+    def count(self, mark: Mark, what: What | None = None) -> int:
+        """How many have this mark, in all channels."""
+        return sum(tally.count(mark, what) for tally in self.channels.values())
+
+    def name(self, finding: Finding) -> None:
+        """Keep it if it is one of the first that nothing explains."""
+        if not finding.settled and len(self.named) < NAMED:
+            self.named.append(finding)
+
+    def to_json(self) -> dict[str, Any]:
+        """The summary."""
+        totals = {mark.value: self.count(mark) for mark in Mark}
+        return {
+            "migration": self.migration,
+            "at": self.at,
+            "clean": self.clean,
+            "totals": totals,
+            "open": self.open,
+            "channels": {channel: tally.to_json() for channel, tally in self.channels.items()},
+            "named": [orjson.loads(finding.to_json()) for finding in self.named],
+        }

@@ -1,0 +1,264 @@
+"""What verify finds: every mark, in worlds that were damaged on purpose."""
+
+from collections.abc import Callable
+
+import orjson
+import pytest
+
+from channel_adapter.errors import InvalidError, UnavailableError
+from channel_adapter.migration.findings import Finding, Mark, Verdict, What
+from channel_adapter.migration.plan import Plan
+from channel_adapter.stub.faults import Fault
+from channel_adapter.stub.world.member_table import Role
+from channel_adapter.stub.world.message_log import Message
+from channel_adapter.stub.world.state import Group, OfficialAccount
+from channel_adapter.tencent.catalog import GET_GROUP_MEMBER_INFO, GROUP_MSG_GET_SIMPLE
+from channel_adapter.tencent.wire.members import DISCARD
+from tests.migration import worlds
+from tests.migration.applied import moved
+from tests.migration.conftest import Stage, stage
+from tests.migration.worlds import Size
+
+SMALL = Size(40, 24)
+ONE = ("@TOA#_full",)
+
+
+async def found_in(at: Stage, plan: Plan) -> tuple[Verdict, list[Finding]]:
+    findings: list[Finding] = []
+    return await at.adapter.migration.verify(plan, write=findings.append), findings
+
+
+def group_of(at: Stage, plan: Plan, account: str = worlds.FULL) -> Group:
+    channel = plan.channel(account)
+    assert channel is not None
+    return at.server.world.state.groups[channel.target.id]
+
+
+def account_of(at: Stage, account: str = worlds.FULL) -> OfficialAccount:
+    return at.server.world.state.official[account]
+
+
+async def test_a_moved_world_is_clean_and_every_item_has_a_mark() -> None:
+    async with stage(Size(60, 40)) as at:
+        plan = await moved(at)
+        verdict, findings = await found_in(at, plan)
+        assert verdict.clean
+        assert verdict.named == []
+        assert verdict.count(Mark.MISSING) == verdict.count(Mark.EXTRA) == 0
+        accounts = at.server.world.state.official.values()
+        people = sum(len(account.subscribers) - (account.owner in account.subscribers) for account in accounts)
+        posts = sum(account.log.next_seq - 1 for account in accounts)
+        assert sum(finding.what is What.SUBSCRIBER for finding in findings) == people
+        assert sum(finding.what is What.POST for finding in findings) == posts
+        fields = {finding.key for finding in findings if finding.what is What.PROFILE}
+        assert {"name", "owner", "created_at", "custom_data", "posting", "tag", "admins"} <= fields
+        assert list(dict.fromkeys(finding.channel for finding in findings)) == [
+            each.source.id for each in plan.channels
+        ]
+        assert all(finding.settled for finding in findings)
+
+
+async def test_every_finding_reads_back_from_its_line() -> None:
+    async with stage(Size(20, 24)) as at:
+        _, findings = await found_in(at, await moved(at))
+        assert {finding.mark for finding in findings} >= {Mark.SAME, Mark.DIFFERS, Mark.UNREADABLE}
+        for finding in findings:
+            line = finding.to_json()
+            assert Finding.from_json(line) == finding
+            assert line.count(b"\n") == 1
+            assert orjson.loads(line).get("settled", True) is finding.settled
+
+
+async def test_a_loss_that_a_policy_allows_is_told_and_explained() -> None:
+    async with stage(SMALL, ids=(worlds.LIMITS, worlds.FLAGS)) as at:
+        _, findings = await found_in(at, await moved(at))
+        name = next(each for each in findings if each.key == "name" and each.mark is Mark.DIFFERS)
+        assert name.differences[0].explained == "policy name=cut"
+        told = [each for each in findings if each.what is What.SUBSCRIBER and each.mark is Mark.DIFFERS]
+        assert told
+        assert {each.differences[0].field for each in told} == {"custom_data"}
+        assert {each.differences[0].explained for each in told} == {"policy subscriber_data=cut"}
+
+
+Damage = Callable[[Stage, Group, OfficialAccount], None]
+
+
+def lose_a_person(at: Stage, group: Group, account: OfficialAccount) -> None:
+    at.server.world.state.leave(group, "reader_000003")
+
+
+def bring_a_stranger(at: Stage, group: Group, account: OfficialAccount) -> None:
+    at.server.world.state.join(group, worlds.OTHER_OWNER, Role.MEMBER, group.create_time + 500, 0)
+
+
+def join_later(at: Stage, group: Group, account: OfficialAccount) -> None:
+    state = at.server.world.state
+    state.leave(group, "reader_000003")
+    state.join(group, "reader_000003", Role.MEMBER, group.create_time + 999_999, 0)
+
+
+def quieten(at: Stage, group: Group, account: OfficialAccount) -> None:
+    row = group.members.find("reader_000003")
+    assert row is not None
+    group.members.set_flag(row, DISCARD)
+
+
+def rename(at: Stage, group: Group, account: OfficialAccount) -> None:
+    group.name = "Another name"
+
+
+def open_posting(at: Stage, group: Group, account: OfficialAccount) -> None:
+    group.mute_all = False
+
+
+def change_a_body(at: Stage, group: Group, account: OfficialAccount) -> None:
+    message = group.log.get(1)
+    assert message is not None
+    message.body = [worlds.text("another")]
+
+
+def recall_here(at: Stage, group: Group, account: OfficialAccount) -> None:
+    message = group.log.get(1)
+    assert message is not None
+    group.log.recall(message)
+
+
+def recall_there(at: Stage, group: Group, account: OfficialAccount) -> None:
+    message = account.log.get(1)
+    assert message is not None
+    account.log.recall(message)
+
+
+def another_author(at: Stage, group: Group, account: OfficialAccount) -> None:
+    message = group.log.get(1)
+    assert message is not None
+    message.sender = worlds.OTHER_OWNER
+
+
+def a_minute_later(at: Stage, group: Group, account: OfficialAccount) -> None:
+    message = group.log.get(1)
+    assert message is not None
+    message.time += 60
+
+
+def swap_two(at: Stage, group: Group, account: OfficialAccount) -> None:
+    first, second = group.log.get(1), group.log.get(2)
+    assert first is not None
+    assert second is not None
+    first.random, second.random = second.random, first.random
+
+
+def post_here(at: Stage, group: Group, account: OfficialAccount) -> None:
+    log = group.log
+    log.append(Message(log.next_seq, log.last_time + 5, 17, worlds.OWNER, 2, [worlds.text("live")]))
+
+
+def post_twice(at: Stage, group: Group, account: OfficialAccount) -> None:
+    first, log = group.log.get(1), group.log
+    assert first is not None
+    log.append(Message(log.next_seq, log.last_time + 5, first.random, worlds.OWNER, 2, first.body))
+
+
+def post_there(at: Stage, group: Group, account: OfficialAccount) -> None:
+    log = account.log
+    log.append(Message(log.next_seq, log.last_time + 5, 17, account.account_id, 2, [worlds.text("new")]))
+
+
+@pytest.mark.parametrize(
+    ("damage", "what", "mark", "telling"),
+    [
+        (lose_a_person, What.SUBSCRIBER, Mark.MISSING, "reader_000003"),
+        (bring_a_stranger, What.SUBSCRIBER, Mark.EXTRA, worlds.OTHER_OWNER),
+        (join_later, What.SUBSCRIBER, Mark.DIFFERS, "since"),
+        (quieten, What.SUBSCRIBER, Mark.DIFFERS, "notifications"),
+        (rename, What.PROFILE, Mark.DIFFERS, "Another name"),
+        (open_posting, What.PROFILE, Mark.DIFFERS, "open to all"),
+        (change_a_body, What.POST, Mark.DIFFERS, "another"),
+        (recall_here, What.POST, Mark.DIFFERS, "recalled here"),
+        (recall_there, What.POST, Mark.DIFFERS, "recalled at the source"),
+        (another_author, What.POST, Mark.DIFFERS, "author"),
+        (a_minute_later, What.POST, Mark.DIFFERS, "time"),
+        (swap_two, What.POST, Mark.DIFFERS, "order"),
+        (post_here, What.POST, Mark.EXTRA, "#7"),
+        (post_twice, What.POST, Mark.EXTRA, "a second copy"),
+        (post_there, What.POST, Mark.MISSING, "7_1_"),
+    ],
+    ids=lambda value: value.__name__ if callable(value) else None,
+)
+async def test_damage_is_found_and_named(damage: Damage, what: What, mark: Mark, telling: str) -> None:
+    async with stage(SMALL, ids=ONE) as at:
+        plan = await moved(at)
+        damage(at, group_of(at, plan), account_of(at))
+        verdict, findings = await found_in(at, plan)
+        assert not verdict.clean
+        open_ones = [finding for finding in findings if not finding.settled]
+        assert open_ones == verdict.named
+        assert verdict.open == len(open_ones)
+        assert {finding.what for finding in open_ones} == {what}
+        told = [finding for finding in open_ones if finding.mark is mark]
+        assert told
+        assert any(telling in str(finding) for finding in told)
+
+
+async def test_a_group_that_is_gone_or_is_somebody_elses_has_nothing_of_the_source() -> None:
+    async with stage(SMALL, ids=(worlds.FULL, worlds.TEXTS)) as at:
+        plan = await moved(at)
+        state = at.server.world.state
+        state.dissolve(group_of(at, plan))
+        group_of(at, plan, worlds.TEXTS).fields.clear()
+        verdict, findings = await found_in(at, plan)
+        channels = [each for each in findings if each.key == "channel"]
+        assert [(each.channel, each.mark) for each in channels] == [
+            (worlds.FULL, Mark.MISSING),
+            (worlds.TEXTS, Mark.MISSING),
+        ]
+        assert "no such group" in channels[0].reason
+        assert "no channel stands there" in channels[1].reason
+        people = [each for each in findings if each.what is What.SUBSCRIBER]
+        assert len(people) == SMALL.subscribers + SMALL.subscribers // 5
+        assert {each.mark for each in people} == {Mark.MISSING}
+        assert verdict.count(Mark.MISSING, What.POST) == 6 + 8
+
+
+async def test_an_account_that_is_gone_is_unreadable_and_the_others_are_compared() -> None:
+    async with stage(SMALL, ids=(worlds.FULL, worlds.TEXTS)) as at:
+        plan = await moved(at)
+        del at.server.world.state.official[worlds.FULL]
+        verdict, findings = await found_in(at, plan)
+        gone = [each for each in findings if each.channel == worlds.FULL]
+        assert [(each.mark, each.reason) for each in gone] == [(Mark.UNREADABLE, "gone at the source")]
+        assert verdict.open == 1
+
+
+async def test_what_the_service_refuses_to_show_is_unreadable() -> None:
+    async with stage(SMALL, ids=ONE) as at:
+        plan = await moved(at)
+        at.server.faults.replace([Fault(command=GROUP_MSG_GET_SIMPLE.name, code=10007)])
+        verdict, findings = await found_in(at, plan)
+        assert verdict.count(Mark.UNREADABLE, What.POST) == 1
+        assert not verdict.clean
+        assert verdict.count(Mark.SAME, What.SUBSCRIBER) == SMALL.subscribers
+        assert any("does not show" in finding.reason for finding in findings)
+
+
+async def test_a_service_that_is_away_is_no_finding() -> None:
+    async with stage(SMALL, ids=ONE, total_seconds=0.5, call_seconds=0.2) as at:
+        plan = await moved(at)
+        at.server.faults.replace([Fault(command=GET_GROUP_MEMBER_INFO.name, status=503)])
+        with pytest.raises(UnavailableError):
+            await found_in(at, plan)
+
+
+async def test_verifying_writes_nothing() -> None:
+    async with stage(SMALL, ids=ONE) as at:
+        plan = await moved(at)
+        before = at.server.world.dump()
+        await found_in(at, plan)
+        assert at.server.world.dump() == before
+
+
+async def test_a_plan_of_another_app_is_refused() -> None:
+    async with stage(SMALL, ids=ONE) as at:
+        plan = (await moved(at)).model_copy(update={"sdkappid": 1})
+        with pytest.raises(InvalidError, match="app 1"):
+            await found_in(at, plan)
