@@ -35,12 +35,12 @@ class ReadPositions:
             return 0
         last = await self._last(channel)
         number = mapping.unread_number(last, up_to)
-        for _ in range(TRIES):
-            if member.msg_seq is not None and member.msg_seq >= up_to and last - member.msg_seq <= number:
-                break
+        for _ in range(TRIES if member.msg_seq is None or member.msg_seq < up_to else 0):
             await self._set(user, channel, number)
-            member, last = await self._membership.require(user, channel), await self._last(channel)
-            if member.msg_seq == up_to:
+            before, last = last, await self._last(channel)
+            member = await self._membership.require(user, channel)
+            moved_too_far = (member.msg_seq or 0) - up_to
+            if not 0 < moved_too_far <= last - before:  # otherwise the person has read on meanwhile
                 break
             number = mapping.unread_number(last, up_to)
         counted = mapping.count(last + 1, member, self._uncounted.of(channel))

@@ -128,9 +128,9 @@ async def test_filing_can_be_turned_off_and_asked_for() -> None:
 
 
 async def test_calls_of_a_filing() -> None:
-    """Two for somebody new, one for somebody known; one update of 100 for many channels."""
+    """Two for somebody new, one for somebody known; one update of 100 for many channels; none for what is filed."""
     calls = Calls()
-    async with opened({}, calls) as (adapter, _):
+    async with opened({}, calls) as (adapter, server):
         channels = await channels_on(adapter, 4)
         calls.clear()
         await adapter.subscriptions.subscribe(channels[0], PEOPLE[:3])
@@ -141,6 +141,11 @@ async def test_calls_of_a_filing() -> None:
         calls.clear()
         await adapter.subscriptions.follow(ANN, channels)
         assert (calls["get_contact_group"], calls["create_contact_group"], calls["update_contact_group"]) == (0, 0, 1)
+        calls.clear()
+        async with ChannelAdapter.open(settings(server), observer=calls) as another:
+            outcomes = await another.subscriptions.subscribe(channels[0], [ANN])
+        assert outcomes.filings == {FilingKind.FILED: 1}
+        assert (calls["get_contact_group"], calls["create_contact_group"], calls["update_contact_group"]) == (1, 0, 0)
 
 
 @pytest.mark.parametrize("duplicate", ["refuse", "merge"])
