@@ -7,7 +7,6 @@ The insert is committed in the same SQLite file, through the same engine, one af
 """
 
 import asyncio
-import json
 import statistics
 import sys
 import tempfile
@@ -136,7 +135,7 @@ async def four_processes(people: int) -> None:
                     *(stage.process(react=chosen[number::4], flush=60) for number in range(4))
                 )
                 took = time.perf_counter() - started
-                answered = sum(json.loads(result.stdout)["answered"] for result in results)
+                answered = sum(result.answer["answered"] for result in results)
                 exact = stage.shown() == tally([emoji for _, emoji in chosen])
                 print(f"{answered} of {people} reactions answered by 4 processes on PostgreSQL in {took:.1f} s,")
                 print(f"  counts on the message exact: {exact}; at most {stage.busiest_second()} set calls a second,")

@@ -298,6 +298,6 @@ class ReactionLives(RuleBasedStateMachine):
 
 
 ReactionLives.TestCase.settings = settings(
-    max_examples=12, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=10, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestReactionLives = ReactionLives.TestCase

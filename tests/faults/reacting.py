@@ -1,16 +1,20 @@
-"""A process that reacts, folds and publishes, and can be told where to be killed. Reads one JSON job from its stdin.
+"""The job of a process that reacts, folds and publishes, and can be told where to be killed.
 
 `kill_at` is a checkpoint and how often it is passed before the process kills itself with signal 9.
 """
 
 import asyncio
-import json
 import os
 import signal
-import sys
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from typing import Any
 
+import aiosqlite  # noqa: F401 - imported once, for all processes that are forked from here
+import psycopg  # noqa: F401
+
+import channel_adapter.store.folding
+import channel_adapter.store.publishing  # noqa: F401
 from channel_adapter import ChannelAdapter, PostRef, Settings
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.reaction import ReactionChange
@@ -49,5 +53,6 @@ async def run(job: dict[str, Any]) -> dict[str, Any]:
     return {"answered": len(answers), "published": published}
 
 
-if __name__ == "__main__":
-    print(json.dumps(asyncio.run(run(json.loads(sys.stdin.read())))))  # noqa: T201
+def work(job: dict[str, Any], sender: Connection) -> None:
+    """The whole life of the process; whoever started it is sent the answer."""
+    sender.send(asyncio.run(run(job)))

@@ -1,14 +1,12 @@
 """What tests of reactions share: a stub with a channel, people and a post, adapters on it, and what stands where."""
 
 import asyncio
-import json
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from typing import Any
 
 from pydantic import SecretStr
@@ -18,8 +16,8 @@ from channel_adapter.domain.ids import ChannelId
 from channel_adapter.mapping.reaction_data import counts_in
 from channel_adapter.stub.serve import StubServer
 from channel_adapter.stub.settings import StubSettings
+from tests.faults import reacting
 
-ROOT = Path(__file__).parents[2]
 SERVICE = "openim_msg_ext_http_svc"
 SLUG, OWNER = "tides", "owner"
 Changes = list[tuple[str, Sequence[str], int]]
@@ -60,7 +58,7 @@ class Stage:
     def job(self, **what: Any) -> dict[str, Any]:
         return {"settings": self.values, "channel": self.ref.channel, "seq": self.ref.seq, **what}
 
-    async def process(self, **what: Any) -> "subprocess.CompletedProcess[bytes]":
+    async def process(self, **what: Any) -> "Ended":
         """One job in a process of its own."""
         return await in_process(self.job(**what))
 
@@ -75,13 +73,37 @@ class Stage:
         return max((sum(first <= each < first + 1 for each in times) for first in times), default=0)
 
 
-async def in_process(job: dict[str, Any]) -> "subprocess.CompletedProcess[bytes]":
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.faults.reacting", cwd=ROOT,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    out, err = await process.communicate(json.dumps(job).encode())
-    return subprocess.CompletedProcess(["reacting"], process.returncode or 0, out, err)
+@dataclass(frozen=True)
+class Ended:
+    """How a process ended, and what it had to say before."""
+
+    code: int
+    answer: dict[str, Any]
+
+
+async def in_process(job: dict[str, Any]) -> Ended:
+    """Forked from a server that has imported everything, because importing takes longer than the job."""
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["tests.faults.reacting"])
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=reacting.work, args=(job, sender))
+    process.start()
+    sender.close()
+    answer = await asyncio.to_thread(_answer_of, receiver)
+    await asyncio.to_thread(process.join)
+    code = process.exitcode
+    process.close()
+    receiver.close()
+    assert code is not None
+    return Ended(code, answer)
+
+
+def _answer_of(receiver: Connection) -> dict[str, Any]:
+    try:
+        answer: dict[str, Any] = receiver.recv()
+    except EOFError:  # it was killed
+        return {}
+    return answer
 
 
 @asynccontextmanager

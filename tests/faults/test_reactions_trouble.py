@@ -116,12 +116,13 @@ async def test_a_server_that_goes_away_and_comes_back(stage: Stage, postgres_url
 async def test_databases_of_other_times_and_other_apps_are_refused(stage: Stage, file: Path) -> None:
     async with stage.adapter() as adapter:
         await adapter.reactions.react(stage.ref, ONE, "👍")
-    with sqlite3.connect(file) as database:
+    database = sqlite3.connect(file)
+    with database:
         database.execute("UPDATE reaction_facts SET value = '7' WHERE name = 'app'")
     async with stage.adapter() as adapter:
         with pytest.raises(ConfigurationError, match="app 7"):
             await adapter.reactions.of(stage.ref)
-    with sqlite3.connect(file) as database:
+    with database:
         database.execute("UPDATE channel_adapter_schema SET version = 99 WHERE area = 'reactions'")
     database.close()
     async with stage.adapter() as adapter:
