@@ -130,8 +130,7 @@ async def _each(run: Run, table: "InboxTable", keys: list[str] | None, every: bo
 
 @asynccontextmanager
 async def _table(run: Run) -> "AsyncIterator[InboxTable]":
-    """The table of the settings' inbox."""
-    from channel_adapter.webhooks.inbox_table import AREA
+    """The table of the settings' inbox; it is not made here. Raises UsageError when no receiver has made it yet."""
     from channel_adapter.webhooks.opening import table_of
 
     try:
@@ -139,7 +138,8 @@ async def _table(run: Run) -> "AsyncIterator[InboxTable]":
     except ConfigurationError as wrong:
         raise SettingsError(wrong.message, wrong.field) from None
     try:
-        await table.database.prepare(AREA)
+        if not await table.is_there():
+            raise UsageError("no receiver has run on this database yet", field="database_url")
         yield table
     finally:
         await table.database.close()

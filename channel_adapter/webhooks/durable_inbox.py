@@ -18,7 +18,7 @@ import structlog
 from dbos import DBOS, SetWorkflowID
 
 from channel_adapter.durable import Durable, Feature
-from channel_adapter.errors import ChannelAdapterError
+from channel_adapter.errors import ChannelAdapterError, ConfigurationError
 from channel_adapter.store.engine import Database
 from channel_adapter.tencent.clock import Clock, SystemClock
 from channel_adapter.tencent.redaction import redact_text
@@ -85,7 +85,7 @@ class DurableInbox:
         """See Inbox. What earlier receivers left is handled too."""
         global _inbox  # noqa: PLW0603 - see there
         if _inbox is not None:
-            raise RuntimeError("one process has one durable inbox")
+            raise ConfigurationError("one process has one durable inbox", field="inbox.kind")
         _inbox = self
         try:
             self._database = Database(self._url)

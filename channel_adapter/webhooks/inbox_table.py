@@ -6,6 +6,7 @@ DBOS keeps the events that are under way and runs them; this table is the memory
 import asyncio
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
@@ -21,6 +22,7 @@ from sqlalchemy import (
     bindparam,
     delete,
     func,
+    inspect,
     select,
     tuple_,
     update,
@@ -94,6 +96,14 @@ class InboxTable:
         self.database = database
         self._marks: list[_Mark] = []
         self._writer: asyncio.Task[None] | None = None
+
+    async def is_there(self) -> bool:
+        """Has a receiver made these tables? Looking makes nothing, not even a file."""
+        file = self.database.url.database
+        if self.database.is_sqlite and not await asyncio.to_thread(Path(file or "").is_file):
+            return False
+        async with self.database.reading() as connection:
+            return await connection.run_sync(lambda sync: inspect(sync).has_table(EVENTS.name))
 
     async def claim(self, batch: str, events: Sequence[Mapping[str, Any]]) -> list[Claim]:
         """Make the events of a batch known; those that are its own and not finished. Repeatable."""

@@ -100,6 +100,20 @@ def test_what_cannot_be_served_is_said(
     assert (code, said in err) == (2, True), err
 
 
+@pytest.mark.parametrize("words", [["list"], ["stats"], ["tail"], ["retry", "--all"], ["drop", "--all"]])
+def test_looking_makes_no_database(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = write_settings(tmp_path, f"sqlite:///{tmp_path / 'inbox.db'}")
+    code, _, err = run(settings, *words, capsys=capsys)
+    assert (code, "no receiver has run" in err) == (2, True)
+    assert [path.name for path in tmp_path.iterdir()] == ["adapter.toml"]
+
+
+def test_a_database_that_is_not_there_is_the_services_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = write_settings(tmp_path, "postgresql://u:hidden@127.0.0.1:1/d")
+    code, _, err = run(settings, "serve", "--port", "0", capsys=capsys)
+    assert (code, "hidden" in err) == (7, False), err
+
+
 def test_a_memory_inbox_has_nothing_to_look_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings = write_settings(tmp_path, "sqlite:///unused.db", kind="memory")
     code, _, err = run(settings, "list", capsys=capsys)

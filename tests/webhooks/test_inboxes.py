@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from dbos import DBOS
 from sqlalchemy import text
 
-from channel_adapter.webhooks.durable_inbox import DurableInbox
+from channel_adapter.errors import ConfigurationError
+from channel_adapter.webhooks.durable_inbox import BATCH, DurableInbox
 from channel_adapter.webhooks.handling import LONGEST_WAIT, Patience
 from channel_adapter.webhooks.inbox import Inbox, NotStoredError, Step
 from channel_adapter.webhooks.memory_inbox import MemoryInbox
@@ -253,6 +255,35 @@ async def test_counts_and_rows_are_shared_through_the_database(file_url: str, du
     assert (by_state, oldest) == ({"handled": 1, "dead": 1}, None)
     assert await inbox._table.forget(2e9 * 2) == 1
     await inbox.stop()
+
+
+async def test_finished_workflows_are_forgotten_and_repeats_still_known(
+    file_url: str, durable: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inbox, app = durable(file_url), Recorder()
+    await inbox.start(app.plan)
+    event = followed("u")
+    await inbox.store(event)
+    await inbox.idle()
+    async with asyncio.timeout(5):
+        while await DBOS.list_workflows_async(status="PENDING"):  # noqa: ASYNC110 - it is not ours
+            await asyncio.sleep(0.02)
+    assert len(await DBOS.list_workflows_async(name=BATCH)) == 1
+    monkeypatch.setattr("channel_adapter.webhooks.durable_inbox._FINISHED_KEPT", -5.0)
+    await inbox._forget_finished()
+    assert await DBOS.list_workflows_async(name=BATCH) == []
+    await inbox.stop()
+    second = durable(file_url)
+    await second.start(app.plan)
+    await second.store(event)
+    await second.idle()
+    assert (app.seen, counts(second)) == (["u"], {"duplicates": 1})
+
+
+async def test_a_process_has_one_durable_inbox(file_url: str, durable: Open) -> None:
+    await durable(file_url).start(Recorder().plan)
+    with pytest.raises(ConfigurationError):
+        await durable(file_url).start(Recorder().plan)
 
 
 def test_patience_grows_and_ends() -> None:
