@@ -58,6 +58,7 @@ def test_these_are_the_commands() -> None:
         "reactions": ["add", "remove", "show", "people", "policy", "reconcile", "adopt", "probe", "publish"],
         "accounts": ["add", "check"],
         "migrate": ["plan", "show"],
+        "webhooks": ["list", "retry", "drop", "tail", "stats", "serve", "trigger"],
         "doctor": [],
         "stub": [],
         "state": ["dump", "load", "diff"],
