@@ -1,7 +1,8 @@
 """The answers to before-webhooks: who may post, who may come, who may make channels, and what the app's hooks say.
 
 The service waits two seconds and then goes on as if it had been allowed. So an answer has a budget, and when it is used
-up, or something fails, the setting `on_failure` decides. Network work happens inside the budget only.
+up, or something fails, the setting `on_failure` decides: "allow" lets stand what was decided until then, so that a hook
+that hangs does not open the door to somebody whom the settings block. Network work happens inside the budget only.
 """
 
 import asyncio
@@ -9,8 +10,8 @@ import inspect
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import structlog
 
@@ -18,6 +19,7 @@ from channel_adapter.domain import questions as q
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.errors import InvalidError, PermissionDeniedError
 from channel_adapter.mapping.callback_question import to_question, to_reply
+from channel_adapter.tencent.redaction import redact_text
 from channel_adapter.webhooks.answers import ALLOWED, REFUSED, CallbackAnswer
 from channel_adapter.webhooks.interpret import Interpreter
 from channel_adapter.webhooks.parse import Received
@@ -28,7 +30,17 @@ if TYPE_CHECKING:
 QuestionT = TypeVar("QuestionT", bound=q.Question)
 Hook = Callable[[QuestionT], "q.Decision | Awaitable[q.Decision | None] | None"]
 
+_TROUBLE_LENGTH: Final = 300
+
 _log = structlog.wrap_logger(logging.getLogger("channel_adapter.webhooks"))
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A question, and the answer to it as far as it is decided."""
+
+    question: q.Question
+    answer: CallbackAnswer = ALLOWED
 
 
 class Guard:
@@ -43,13 +55,16 @@ class Guard:
         self._roles = adapter.workings.roles
         self._interpreter = interpreter
         self._hooks: list[tuple[type[q.Question], Callable[[Any], Any]]] = []
-        self._late: set[asyncio.Task[CallbackAnswer]] = set()
+        self._late: set[asyncio.Task[None]] = set()
 
     def on(self, kind: type[QuestionT]) -> Callable[[Hook[QuestionT]], Hook[QuestionT]]:
-        """Register a hook for one kind of question; coroutine or plain function, which must not block.
+        """Register a hook for one kind of question, or for all: `Question`; a plain function must not block.
 
         Hooks run in the order of their registration after the settings' own policies; the first refusal ends it.
+        TypeError for what is no question: nobody would ever ask it.
         """
+        if not (isinstance(kind, type) and issubclass(kind, q.Question)):
+            raise TypeError(f"{kind!r} is no question; see channel_adapter.domain.questions")
 
         def register(hook: Hook[QuestionT]) -> Hook[QuestionT]:
             self._hooks.append((kind, hook))
@@ -59,24 +74,26 @@ class Guard:
 
     async def answer(self, received: Received) -> CallbackAnswer:
         """What a before-webhook is answered, within the budget. Never raises but for cancellation."""
-        question = to_question(received.command, received.body, received.query, admin=self._admin)
+        try:
+            question = to_question(received.command, received.body, received.query, admin=self._admin)
+        except InvalidError as unreadable:
+            return self._without_decision(received, ALLOWED, "failed", unreadable)
         if question is None:
             return self._counted(ALLOWED)
-        task = asyncio.ensure_future(self._decide(question))
+        asked = _Asked(question)
+        task = asyncio.ensure_future(self._decide(asked))
         try:
             await asyncio.wait({task}, timeout=self._settings.budget_seconds)
         finally:
             if not task.done():
                 self._give_up(task)
         if not task.done():
-            return self._without_decision(received, "late", "TimeoutError")
+            return self._without_decision(received, asked.answer, "late", None)
         if task.cancelled() or (trouble := task.exception()) is not None:
-            return self._without_decision(
-                received, "failed", "cancelled" if task.cancelled() else type(trouble).__name__
-            )
-        return self._counted(task.result())
+            return self._without_decision(received, asked.answer, "failed", None if task.cancelled() else trouble)
+        return self._counted(asked.answer)
 
-    def _give_up(self, task: "asyncio.Task[CallbackAnswer]") -> None:
+    def _give_up(self, task: "asyncio.Task[None]") -> None:
         """Whatever it still does, nobody waits for it."""
         self._late.add(task)
         task.add_done_callback(self._late.discard)
@@ -87,28 +104,24 @@ class Guard:
         self.counts[answer.outcome] += 1
         return answer
 
-    def _without_decision(self, received: Received, outcome: str, trouble: str) -> CallbackAnswer:
+    def _without_decision(
+        self, received: Received, so_far: CallbackAnswer, outcome: str, trouble: BaseException | None
+    ) -> CallbackAnswer:
         self.counts[outcome] += 1
         policy = self._settings.on_failure
-        _log.warning(
-            "webhooks.guard_undecided", command=received.command, outcome=outcome, error=trouble, answer=policy
-        )
-        return ALLOWED if policy == "allow" else REFUSED
+        error = outcome if trouble is None else redact_text(f"{type(trouble).__name__}: {trouble}")[:_TROUBLE_LENGTH]
+        _log.warning("webhooks.guard_undecided", command=received.command, outcome=outcome, error=error, answer=policy)
+        return so_far if policy == "allow" else REFUSED
 
-    async def _decide(self, question: q.Question) -> CallbackAnswer:
-        decision, asked = await self._by_policy(question)
-        if isinstance(decision, q.Refuse):
-            return self._rendered(question, decision)
-        if asked is None:  # no channel of ours
-            return ALLOWED
-        said = await self._by_hooks(asked)
-        if isinstance(decision, q.RefuseSome) and isinstance(said, q.Allow | q.RefuseSome):
-            more = said.users if isinstance(said, q.RefuseSome) else ()
-            said = q.RefuseSome(decision.users + more)
-        return self._rendered(question, said)
+    async def _decide(self, asked: _Asked) -> None:
+        decision, question = await self._by_policy(asked.question)
+        self._settle(asked, decision)
+        if question is not None and not isinstance(decision, q.Refuse):
+            await self._by_hooks(asked, question, decision)
 
-    def _rendered(self, question: q.Question, decision: q.Decision) -> CallbackAnswer:
-        return CallbackAnswer.of(to_reply(question, decision, self._max_bytes))
+    def _settle(self, asked: _Asked, decision: q.Decision) -> None:
+        """Raises InvalidError for a decision that this question cannot have; what was settled before stands then."""
+        asked.answer = CallbackAnswer.of(to_reply(asked.question, decision, self._max_bytes))
 
     async def _by_policy(self, question: q.Question) -> tuple[q.Decision, q.Question | None]:
         """What the settings say, and what is left to ask the hooks about."""
@@ -163,43 +176,46 @@ class Guard:
             return q.Allow(), question
         return q.RefuseSome(tuple(user for user in question.users if user in unwelcome)), replace(question, users=left)
 
-    async def _by_hooks(self, question: q.Question) -> q.Decision:
-        """The first refusal, or what the hooks made of the post together."""
-        said: q.Decision = q.Allow()
+    async def _by_hooks(self, asked: _Asked, question: q.Question, said: q.Decision) -> None:
+        """Each hook is asked about what those before it have left; the first refusal ends it."""
         for kind, hook in self._hooks:
-            if type(question) is not kind:
+            if not isinstance(question, kind):
                 continue
             decision = hook(question)
             if inspect.isawaitable(decision):
                 decision = await decision
-            match decision:
-                case None | q.Allow():
-                    continue
-                case q.Rewrite():
-                    said = _together(said, decision)
-                    question = _rewritten(question, decision)
-                case q.RefuseSome(users=users):
-                    said = q.RefuseSome((said.users if isinstance(said, q.RefuseSome) else ()) + users)
-                case q.Refuse() | q.Drop():
-                    return decision
-                case _:
-                    raise InvalidError(f"a hook decided {type(decision).__name__}, which is no decision")
-        return said
+            if decision is None or isinstance(decision, q.Allow):
+                continue
+            said = _together(said, decision)
+            self._settle(asked, said)
+            if isinstance(said, q.Refuse | q.Drop):
+                return
+            question = _left_of(question, decision)
 
 
-def _together(first: q.Decision, second: q.Rewrite) -> q.Rewrite:
-    before = first if isinstance(first, q.Rewrite) else q.Rewrite()
-    return q.Rewrite(
-        before.content if second.content is None else second.content,
-        before.app_data if second.app_data is None else second.app_data,
-    )
+def _together(said: q.Decision, more: object) -> q.Decision:
+    """What was decided before, with one more decision. Raises InvalidError for what is none."""
+    match said, more:
+        case q.RefuseSome(users=users), q.RefuseSome(users=others):
+            return q.RefuseSome((*users, *others))
+        case q.Rewrite(content=content, app_data=app_data), q.Rewrite():
+            return q.Rewrite(
+                content if more.content is None else more.content, app_data if more.app_data is None else more.app_data
+            )
+        case _, q.Refuse() | q.RefuseSome() | q.Rewrite() | q.Drop():
+            return more
+        case _:
+            raise InvalidError(f"a hook decided {type(more).__name__}, which is no decision", field="decision")
 
 
-def _rewritten(question: q.Question, decision: q.Rewrite) -> q.Question:
+def _left_of(question: q.Question, decision: q.Decision) -> q.Question:
     """What the next hook is asked about."""
-    if not isinstance(question, q.PostDraft | q.OfficialPostDraft):
-        return question
-    parts = question.parts if decision.parts is None else decision.parts
-    return replace(
-        question, parts=parts, app_data=question.app_data if decision.app_data is None else decision.app_data
-    )
+    match question, decision:
+        case q.PostDraft() | q.OfficialPostDraft(), q.Rewrite():
+            parts = question.parts if decision.parts is None else decision.parts
+            app_data = question.app_data if decision.app_data is None else decision.app_data
+            return replace(question, parts=parts, app_data=app_data)
+        case q.SubscribeRequest() | q.OfficialSubscribeRequest(), q.RefuseSome(users=refused):
+            return replace(question, users=tuple(user for user in question.users if user not in refused))
+        case _:
+            return question

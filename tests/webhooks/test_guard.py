@@ -259,6 +259,82 @@ async def test_a_hook_that_fails(policy: str, code: int | None, hook: Any) -> No
         assert sea.adapter.guard.counts["failed"] == 1
 
 
+@pytest.mark.parametrize(
+    ("hook", "outcome"),
+    [
+        (lambda _: 1 / 0, "failed"),
+        (lambda _: q.Rewrite(Text("welcome")), "failed"),
+        (lambda _: asyncio.sleep(60), "late"),
+    ],
+    ids=["raises", "of another question", "hangs"],
+)
+async def test_a_hook_in_trouble_opens_no_door_that_the_settings_keep_shut(hook: Any, outcome: str) -> None:
+    async with harbour(guard={"blocked": [MATE], "budget_seconds": 0.2, "on_failure": "allow"}) as sea:
+        await lighthouse(sea)
+        sea.adapter.guard.on(q.SubscribeRequest)(hook)
+        outcomes = (await sea.other.subscriptions.subscribe(LIGHTHOUSE, [SAILOR, MATE])).outcomes
+        assert [each.kind for each in outcomes] == [OutcomeKind.ADDED, OutcomeKind.REFUSED]
+        assert sea.adapter.guard.counts[outcome] == 1
+
+
+async def test_what_one_hook_decided_stands_when_the_next_one_fails() -> None:
+    async with harbour() as sea:
+        await unmuted(sea)
+        sea.adapter.guard.on(q.PostDraft)(lambda _: q.Rewrite(Text("haze")))
+        sea.adapter.guard.on(q.PostDraft)(lambda _: q.Rewrite(Text("x" * 20_000)))
+        assert await post(sea, KEEPER, "fog") is None
+        assert await said(sea) == ["haze"]
+
+
+async def test_each_hook_is_asked_about_the_people_who_are_left() -> None:
+    async with harbour() as sea:
+        await lighthouse(sea)
+        asked: list[tuple[UserId, ...]] = []
+
+        @sea.adapter.guard.on(q.SubscribeRequest)
+        def not_the_first(request: q.SubscribeRequest) -> q.Decision:
+            asked.append(request.users)
+            return q.RefuseSome(request.users[:1])
+
+        sea.adapter.guard.on(q.SubscribeRequest)(not_the_first)
+        outcomes = (await sea.other.subscriptions.subscribe(LIGHTHOUSE, [SAILOR, MATE, KEEPER])).outcomes
+        assert asked[0] == (SAILOR, MATE, *asked[0][2:])
+        assert asked[1] == asked[0][1:]
+        assert [each.kind for each in outcomes][:2] == [OutcomeKind.REFUSED] * 2
+
+
+async def test_a_hook_for_every_question() -> None:
+    async with harbour() as sea:
+        await unmuted(sea)
+        asked: list[type[q.Question]] = []
+        sea.adapter.guard.on(q.Question)(lambda question: asked.append(type(question)))
+        await post(sea, KEEPER)
+        await sea.phone(SAILOR, "leave", group_id=LIGHTHOUSE)
+        await join(sea, SAILOR)
+        assert asked == [q.PostDraft, q.SubscribeRequest]
+
+
+@pytest.mark.parametrize("kind", [e.Subscribed, q.Refuse, "PostDraft", None])
+async def test_a_hook_for_what_nobody_asks_is_refused(kind: Any) -> None:
+    async with harbour() as sea:
+        with pytest.raises(TypeError, match="is no question"):
+            sea.adapter.guard.on(kind)
+
+
+async def test_the_log_says_why_a_hook_failed(caplog: pytest.LogCaptureFixture) -> None:
+    async with harbour() as sea:
+        await unmuted(sea)
+
+        def fails(_: q.PostDraft) -> q.Decision:
+            raise LookupError("no mood called blue, nor usersig=eJwtzEELgjAY")
+
+        sea.adapter.guard.on(q.PostDraft)(fails)
+        await post(sea, KEEPER)
+        assert "LookupError" in caplog.text
+        assert "no mood called blue" in caplog.text
+        assert "eJwtzEELgjAY" not in caplog.text
+
+
 @pytest.mark.parametrize(("policy", "code"), [("allow", None), ("refuse", 10016)])
 async def test_a_service_that_does_not_answer_in_time(policy: str, code: int | None) -> None:
     """The guard's own questions to the service have the same budget."""
@@ -278,5 +354,12 @@ async def test_questions_about_nothing_of_ours_are_allowed() -> None:
             assert (await sea.stub.webhooks.trigger(command)).answer == {
                 "ActionStatus": "OK", "ErrorCode": 0, "ErrorInfo": "",
             }  # fmt: skip
-        odd = await sea.stub.webhooks.trigger("Group.CallbackBeforeSendMsg", GroupId=7)
-        assert (odd.answer or {})["ErrorCode"] == 0
+
+
+@pytest.mark.parametrize(("policy", "code"), [("allow", 0), ("refuse", 1)])
+async def test_questions_that_cannot_be_read(policy: str, code: int) -> None:
+    """Not understood is not decided: whoever wants to be careful does not let it pass."""
+    async with harbour(guard={"on_failure": policy}) as sea:
+        odd = await sea.stub.webhooks.trigger("Group.CallbackBeforeSendMsg", GroupId=LIGHTHOUSE, MsgBody="fog")
+        assert (odd.answer or {})["ErrorCode"] == code
+        assert sea.adapter.guard.counts["failed"] == 1
