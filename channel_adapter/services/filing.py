@@ -1,8 +1,9 @@
 """Filing channels in a person's conversation group beside a subscription, which it never holds up."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from cachetools import LRUCache
 
@@ -10,7 +11,7 @@ from channel_adapter.domain.filing import Filing, FilingKind
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.errors import ChannelAdapterError
 from channel_adapter.mapping.unread_groups import FULL, Conversation
-from channel_adapter.services.bulk import TRANSIENT, Found, Work
+from channel_adapter.services.bulk import TRANSIENT, Found, Users, Work
 from channel_adapter.services.conversation_groups import ConversationGroups, Failures
 from channel_adapter.tencent import codes
 from channel_adapter.tencent.clock import Clock
@@ -51,12 +52,16 @@ class FilingDesk:
         """Is anything filed? `wanted` is the caller's word, None the settings'."""
         return self._on if wanted is None else wanted
 
-    def shift(self, people: object, wanted: bool | None) -> "Shift | None":
-        """How the people of one bulk call are filed; None: not at all."""
+    def shift(self, users: Users, wanted: bool | None) -> "tuple[Users, Shift | None]":
+        """The people of one bulk call, to be taken from here on, and how they are filed; None: not at all."""
         if not self.is_on(wanted):
-            return None
-        too_many = isinstance(people, Collection) and len(people) > self._most_people
-        return Shift(self, None if wanted else 0 if too_many else self._most_people)
+            return users, None
+        if wanted:
+            return users, Shift(self, None)
+        if isinstance(users, Collection):
+            return users, Shift(self, 0 if len(users) > self._most_people else self._most_people)
+        shift = Shift(self, self._most_people)
+        return (shift.counted(users) if isinstance(users, Iterable) else users), shift
 
     async def file(self, user: UserId, channels: Sequence[ChannelId]) -> dict[ChannelId, Filing]:
         """Put channels into the person's group, up to 100 a call; reads first only where the group is not known."""
@@ -132,6 +137,22 @@ class Shift:
         self._desk = desk
         self._most = most
         self._people = 0
+
+    def counted(self, users: Iterable[str]) -> Iterator[str]:
+        """The same people. Looks ahead far enough to know, before one of them is filed, that they are too many."""
+        most = self._most or 0
+        people = iter(users)
+        ahead: list[str] = []
+        try:
+            for user in islice(people, most + 1):
+                ahead.append(user)  # noqa: PERF402 - whom a source gave before it failed are not lost
+        except BaseException:
+            yield from ahead
+            raise
+        if len(ahead) > most:
+            self._most = 0
+        yield from ahead
+        yield from people
 
     def filing(self, work: Work, channel: ChannelId) -> Work:
         """`work`, and whoever is subscribed after it has the channel in their group."""

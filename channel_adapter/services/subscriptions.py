@@ -66,9 +66,11 @@ class Subscriptions:
 
         Whoever is subscribed then has the channel in their conversation group, as the settings or `file` say; what
         became of that is the outcome's `filing`, and asking again finishes it. It costs up to two calls a person, so
-        in a list of more than 1,000 people nobody is filed and in a stream the first 1,000 are, unless `file` is True.
+        nobody is filed in a call for more than 1,000 people unless `file` is True. Of an async stream, which cannot be
+        looked ahead in without waiting, the first 1,000 are.
         """
-        wanted, shift = ids.channel_id(channel), self._desk.shift(users, file)
+        wanted = ids.channel_id(channel)
+        people, shift = self._desk.shift(users, file)
 
         async def begin(calls: Patience) -> Work:
             await self._directory.require(wanted)
@@ -78,28 +80,29 @@ class Subscriptions:
             )  # fmt: skip
             return shift.filing(joining.add, wanted) if shift else joining.add
 
-        return Bulk(users, self._add_size, begin, self._gateway, self._terms)
+        return Bulk(people, self._add_size, begin, self._gateway, self._terms)
 
     def unsubscribe(self, channel: str, users: Users, *, file: bool | None = None) -> Bulk:
         """Take people out of a channel. Who was not in it is `already`; the owner, who cannot leave, is `refused`.
 
         Takes the channel out of their conversation group too, which leaving alone does not; `file` as in `subscribe`.
         """
-        wanted, shift = ids.channel_id(channel), self._desk.shift(users, file)
+        wanted = ids.channel_id(channel)
+        people, shift = self._desk.shift(users, file)
 
         async def begin(calls: Patience) -> Work:
             await self._directory.require(wanted)
             leaving = Leaving(calls, wanted, size=self._remove_per_call, notify=self._notify)
             work = shift.unfiling(leaving.remove, wanted) if shift else leaving.remove
 
-            async def remove(people: list[UserId], found: Found) -> None:
-                await work(people, found)
+            async def remove(batch: list[UserId], found: Found) -> None:
+                await work(batch, found)
                 gone = (OutcomeKind.REMOVED, OutcomeKind.ALREADY)
-                await self._left(wanted, [user for user in people if user in found and found[user].kind in gone])
+                await self._left(wanted, [user for user in batch if user in found and found[user].kind in gone])
 
             return remove
 
-        return Bulk(users, BatchSize(limits.ROLES_PER_CALL), begin, self._gateway, self._terms)
+        return Bulk(people, BatchSize(limits.ROLES_PER_CALL), begin, self._gateway, self._terms)
 
     async def follow(
         self, user: str, channels: Iterable[str], *, import_missing: bool = False, file: bool | None = None

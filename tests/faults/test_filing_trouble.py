@@ -109,6 +109,9 @@ async def test_in_a_call_for_many_people_filing_is_left_out() -> None:
 
         outcomes = await adapter.subscriptions.subscribe(channel, stream())
         assert outcomes.filings == {FilingKind.FILED: 5, FilingKind.LEFT_OUT: 3}
+        for count, filings in ((5, {FilingKind.FILED: 5}), (6, {FilingKind.LEFT_OUT: 6})):
+            outcomes = await adapter.subscriptions.subscribe(channel, (user for user in PEOPLE[:count]))
+            assert outcomes.filings == filings
         outcomes = await adapter.subscriptions.subscribe(channel, PEOPLE[:6], file=True)
         assert outcomes.filings == {FilingKind.FILED: 6}
         outcomes = await adapter.subscriptions.unsubscribe(channel, PEOPLE[:6])
