@@ -8,6 +8,7 @@ from typing import Final
 from channel_adapter.errors import ConfigurationError, ConflictError, InvalidError
 from channel_adapter.migration import apply as applying
 from channel_adapter.migration import retry as retrying
+from channel_adapter.migration import rollback as rolling_back
 from channel_adapter.migration import verify as verifying
 from channel_adapter.migration.apply import Bounds, Hear, silent
 from channel_adapter.migration.calls import Pace
@@ -18,6 +19,7 @@ from channel_adapter.migration.metered import Allowance
 from channel_adapter.migration.plan import Plan, SourceKind, SourceSpec
 from channel_adapter.migration.policies import Policies
 from channel_adapter.migration.records import BrokenRecord, SourceChannel
+from channel_adapter.migration.rollback import Rollback
 from channel_adapter.migration.sources.accounts import AccountsSource
 from channel_adapter.migration.sources.discover import Discovered
 from channel_adapter.migration.sources.opening import open_source
@@ -152,6 +154,17 @@ class Migration:
     ) -> Verdict:
         """Read source and target afresh and compare everything; `write` gets every finding. Changes nothing."""
         return await verifying.verify(self, plan, allowance=self.allowance(bounds), write=write, tell=tell)
+
+    async def rollback(
+        self, plan: Plan, *, remove: bool = False, database: str | None = None, bounds: Bounds | None = None,
+        tell: rolling_back.Tell = rolling_back.silent,
+    ) -> Rollback:  # fmt: skip
+        """List the groups that could go; with `remove`, let them go. The source is only read."""
+        url = self.settings.database_url
+        return await rolling_back.rollback(
+            self, plan, remove=remove, allowance=self.allowance(bounds), tell=tell,
+            database=database or (url.get_secret_value() if url else None),
+        )  # fmt: skip
 
     def allowance(self, bounds: Bounds | None) -> Allowance:
         """What one run may do, beginning now."""

@@ -9,7 +9,7 @@ from contextlib import ExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from channel_adapter.errors import ChannelAdapterError, ConfigurationError, InvalidError, NotFoundError
+from channel_adapter.errors import ChannelAdapterError, ConfigurationError
 from channel_adapter.mapping import channel_group
 from channel_adapter.mapping.tag import Tag
 from channel_adapter.migration.bounded import bounded
@@ -28,14 +28,16 @@ from channel_adapter.migration.compare import (
 from channel_adapter.migration.findings import Finding, Mark, Tally, Verdict, What
 from channel_adapter.migration.ledger import HeldPost, Ledger
 from channel_adapter.migration.metered import TRANSIENT, Allowance
-from channel_adapter.migration.plan import Plan, PlannedChannel, SourceKind
+from channel_adapter.migration.plan import Plan, PlannedChannel
 from channel_adapter.migration.plan_file import check_app
 from channel_adapter.migration.policies import PROFILE_LOSSES, Loss
 from channel_adapter.migration.records import SourceChannel, SourcePost
-from channel_adapter.migration.sources.source import FIRST_PAGE, Source, channels_by_id
+from channel_adapter.migration.source_reading import every_subscriber, present_channels
+from channel_adapter.migration.sources.source import Source
 from channel_adapter.migration.target_pages import member_pages, message_pages, read_groups
 from channel_adapter.migration.transform import post_number
 from channel_adapter.services.gateway import Gateway
+from channel_adapter.tencent import limits
 from channel_adapter.tencent.batching import batches, concurrently
 from channel_adapter.tencent.clock import Clock
 from channel_adapter.tencent.wire import groups, members, messages
@@ -169,29 +171,12 @@ class _Verifier:
 
     async def sightings(self, migration: "Migration") -> AsyncGenerator[_Sight, None]:
         """Every channel of the plan, 50 read at a time."""
-        now = await self._channels(migration)
-        async with aclosing(batches(self._plan.channels, 50)) as parts:
+        now = await present_channels(migration, self._plan, self._source)
+        async with aclosing(batches(self._plan.channels, limits.GROUP_INFO_PER_CALL)) as parts:
             async for part in parts:
                 infos = await read_groups(self._gateway, [each.target.channel for each in part], self._target.keys)
                 for planned in part:
                     yield _Sight(planned, now.get(planned.source.id), infos.get(planned.target.channel))
-
-    async def _channels(self, migration: "Migration") -> dict[str, SourceChannel]:
-        """Channels of the source as they are; without those that are gone."""
-        try:
-            return await channels_by_id(self._source)
-        except NotFoundError:
-            if self._plan.source.kind is not SourceKind.ACCOUNTS:
-                raise
-        found: dict[str, SourceChannel] = {}
-        for account in self._plan.source.accounts:
-            spec = self._plan.source.model_copy(update={"accounts": (account,)})
-            async with migration.source(spec) as one:
-                try:
-                    found |= await channels_by_id(one)
-                except NotFoundError:
-                    continue
-        return found
 
     async def channel(self, sight: _Sight) -> tuple[str, Tally, Ledger]:
         """Compare one; the ledger is for the caller to close."""
@@ -300,20 +285,11 @@ class _Verifier:
             self._tell("people", len(people))
 
     async def _read_people(self, work: _Work) -> None:
-        """All but the owner. A cursor that has died is no reason to stop: who comes twice is in the ledger once."""
-        owner, cursor, begun_anew = work.terms.channel.target.owner, FIRST_PAGE, False
-        while True:
-            try:
-                page = await self._source.subscribers(work.terms.id, cursor)
-            except InvalidError:
-                if cursor == FIRST_PAGE or begun_anew:
-                    raise
-                cursor, begun_anew = FIRST_PAGE, True
-                continue
-            work.ledger.add_people(person for person in page.subscribers if person.user != owner)
-            if page.next is None:
-                return
-            cursor = page.next
+        """All but the owner."""
+        owner = work.terms.channel.target.owner
+        async with aclosing(every_subscriber(self._source, work.terms.id)) as pages:
+            async for people in pages:
+                work.ledger.add_people(person for person in people if person.user != owner)
 
     async def _compare_members(self, work: _Work) -> None:
         admins: list[str] = []

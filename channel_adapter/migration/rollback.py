@@ -1,0 +1,281 @@
+"""Taking a migration back: what could go and what may not, and then the groups that may. The source is only read.
+
+A group goes when its tag carries the migration, everything in it came from the source, and the source is still there.
+The journal may vouch for people who have left the source since, and for nothing else.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from channel_adapter.errors import ConfigurationError, NotFoundError
+from channel_adapter.mapping import channel_group
+from channel_adapter.migration.apply import EXTRA
+from channel_adapter.migration.bounded import bounded
+from channel_adapter.migration.ledger import Ledger
+from channel_adapter.migration.metered import Allowance
+from channel_adapter.migration.plan import Plan, PlannedChannel, SourceKind
+from channel_adapter.migration.plan_file import check_app
+from channel_adapter.migration.source_reading import every_subscriber, present_channels
+from channel_adapter.migration.sources.accounts import sequence_of
+from channel_adapter.migration.sources.source import Source
+from channel_adapter.migration.target import NO_GROUP
+from channel_adapter.migration.target_pages import member_pages, message_pages, read_groups
+from channel_adapter.migration.transform import Target, join_time, post_number
+from channel_adapter.tencent.batching import batches, concurrently
+from channel_adapter.tencent.catalog import DESTROY_GROUP
+from channel_adapter.tencent.limits import GROUP_INFO_PER_CALL
+from channel_adapter.tencent.wire import groups, members
+
+if TYPE_CHECKING:
+    from channel_adapter.migration.planning import Migration
+    from channel_adapter.store.engine import Database
+
+CHANNELS_AT_ONCE: Final = 8
+
+Tell = Callable[["Standing", int], None]
+"""Hears of progress: what was found of a channel, or done about it."""
+
+
+class Standing(StrEnum):
+    """What becomes of one channel."""
+
+    ABSENT = "absent"  # there is no such group: nothing to do
+    FOREIGN = "foreign"  # the group is none of this migration's
+    LIVES = "lives"  # posts or subscribers of its own since
+    SOURCE_GONE = "source_gone"  # what stands here is the only copy
+    REMOVABLE = "removable"
+    REMOVED = "removed"
+    CHANGED = "changed"  # somebody came or posted between the list and the removal
+
+
+LEFT: Final = frozenset({Standing.LIVES, Standing.SOURCE_GONE, Standing.CHANGED, Standing.REMOVABLE})
+"""Groups of this migration that still stand."""
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackItem:
+    """One channel of the plan. Own posts and subscribers are those that did not come from the source."""
+
+    source: str
+    target: str
+    standing: Standing
+    posts: int = 0
+    subscribers: int = 0
+    own_posts: int = 0
+    own_subscribers: int = 0
+    reason: str = ""
+    mark: tuple[int, int] = (0, 0)
+    """Next message number and members when it was looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """What was found, or done. `acted` is False for a list."""
+
+    migration: str
+    items: tuple[RollbackItem, ...]
+    acted: bool
+
+    def having(self, *standings: Standing) -> tuple[RollbackItem, ...]:
+        """Items with one of these standings."""
+        return tuple(item for item in self.items if item.standing in standings)
+
+    @property
+    def complete(self) -> bool:
+        """Does nothing of this migration stand any more?"""
+        return not any(item.standing in LEFT for item in self.items)
+
+
+def silent(standing: Standing, count: int) -> None:
+    """For those who do not listen."""
+
+
+async def rollback(
+    migration: "Migration", plan: Plan, *, remove: bool = False, database: str | None = None,
+    allowance: Allowance | None = None, tell: Tell = silent,
+) -> Rollback:  # fmt: skip
+    """List what would go; with `remove`, let it go. May be repeated, and ends where it was stopped.
+
+    `database` is the journal's, if there is one: removed channels leave it. Raises InvalidError for a plan of another
+    app, Stopped at the end of the allowance, and whatever makes source or target fail.
+    """
+    check_app(plan, migration.settings.sdkappid, "this")
+    bound = bounded(migration, allowance)
+    async with _journal(database) as held, bound.source(plan.source) as source:
+        surveyor = _Surveyor(bound, plan, source, _Hints(held, plan.migration))
+        items: list[RollbackItem] = []
+        looked = concurrently(surveyor.sightings(), surveyor.look, limit=CHANNELS_AT_ONCE, ordered=True)
+        async with aclosing(looked) as found:
+            async for item in found:
+                done = item
+                if remove and item.standing is Standing.REMOVABLE:
+                    done = await _remove(bound, plan, item)
+                if remove and held is not None and done.standing in (Standing.REMOVED, Standing.ABSENT):
+                    await _forget(held, plan.migration, done)
+                items.append(done)
+                tell(done.standing, 1)
+    return Rollback(plan.migration, tuple(items), remove)
+
+
+@asynccontextmanager
+async def _journal(url: str | None) -> "AsyncIterator[Database | None]":
+    if url is None:
+        yield None
+        return
+    try:
+        from channel_adapter.store.engine import Database  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise ConfigurationError(EXTRA, field="database_url") from None
+    database = Database(url)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+async def _forget(database: "Database", migration: str, item: RollbackItem) -> None:
+    from channel_adapter.store.cutover import CutoverStore  # noqa: PLC0415 - an extra
+    from channel_adapter.store.migration_forgetting import Forgetting  # noqa: PLC0415
+
+    await CutoverStore(database).forget(migration, item.source)
+    await Forgetting(database).forget(migration, item.source, item.target)
+
+
+async def _remove(migration: "Migration", plan: Plan, item: RollbackItem) -> RollbackItem:
+    """Dissolve a group, unless something has happened in it since it was looked at."""
+    planned = plan.channel(item.source)
+    if planned is None:
+        return item
+    channel, keys = planned.target.channel, plan.limits.target().keys
+    info = (await read_groups(migration.gateway, [channel], keys)).get(channel)
+    if info is not None and (_mark(info) != item.mark or not is_ours(info, plan.migration, plan.limits.target())):
+        return replace(item, standing=Standing.CHANGED, reason="somebody came or posted meanwhile: look again")
+    if info is not None:
+        try:
+            await migration.gateway.call(DESTROY_GROUP, groups.DestroyGroupRequest(group_id=channel))
+        except NotFoundError as error:
+            if error.code not in NO_GROUP:
+                raise
+    return replace(item, standing=Standing.REMOVED)
+
+
+def is_ours(info: groups.GroupInfo, migration: str, target: Target) -> bool:
+    """Does the group's tag carry this migration?"""
+    tag = channel_group.tag_of(channel_group.fields_of(info), target.keys)
+    return tag is not None and tag.migration == migration
+
+
+def _mark(info: groups.GroupInfo) -> tuple[int, int]:
+    return info.next_msg_seq or 0, info.member_num or 0
+
+
+class _Hints:
+    """What the journal knows of who was brought by this migration; without one, nobody."""
+
+    def __init__(self, database: "Database | None", migration: str) -> None:
+        self._database = database
+        self._migration = migration
+
+    async def brought(self, source: str, users: Sequence[str]) -> set[str]:
+        """Who of these was brought here."""
+        if self._database is None or not users:
+            return set()
+        from channel_adapter.store.migration import MOVED, SENT, MigrationStore  # noqa: PLC0415 - an extra
+
+        store = MigrationStore(self._database)
+        await store.prepare()
+        rows = await store.people(self._migration, source, users)
+        return {user for user, row in rows.items() if row.standing in (MOVED, SENT)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Sight:
+    planned: PlannedChannel
+    at_source: bool
+    info: groups.GroupInfo | None
+
+
+class _Surveyor:
+    """Looks at every channel of a plan."""
+
+    def __init__(self, migration: "Migration", plan: Plan, source: Source, hints: _Hints) -> None:
+        self._migration = migration
+        self._plan = plan
+        self._source = source
+        self._hints = hints
+        self._target = plan.limits.target()
+
+    async def sightings(self) -> AsyncGenerator[_Sight, None]:
+        """Both sides of every channel, 50 read at a time."""
+        there = await present_channels(self._migration, self._plan, self._source)
+        async with aclosing(batches(self._plan.channels, GROUP_INFO_PER_CALL)) as parts:
+            async for part in parts:
+                channels = [each.target.channel for each in part if each.target.id]
+                infos = await read_groups(self._migration.gateway, channels, self._target.keys) if channels else {}
+                for planned in part:
+                    yield _Sight(planned, planned.source.id in there, infos.get(planned.target.channel))
+
+    async def look(self, sight: _Sight) -> RollbackItem:
+        """What becomes of one channel."""
+        planned, info = sight.planned, sight.info
+        item = RollbackItem(planned.source.id, planned.target.id, Standing.ABSENT)
+        if info is None:
+            return item
+        if not is_ours(info, self._plan.migration, self._target):
+            return replace(item, standing=Standing.FOREIGN, reason="the group is none of this migration's")
+        item = replace(item, subscribers=max(0, (info.member_num or 0) - 1), mark=_mark(info))
+        if not sight.at_source:
+            reason = "the source is gone: what stands here is the only copy"
+            return replace(item, standing=Standing.SOURCE_GONE, reason=reason)
+        posts, own_posts = await self._posts(planned)
+        own_people = await self._own_people(planned, info.create_time or 0)
+        item = replace(item, posts=posts, own_posts=own_posts, own_subscribers=own_people)
+        if own_posts or own_people:
+            reason = f"did not come from the source: posts {own_posts}, subscribers {own_people}"
+            return replace(item, standing=Standing.LIVES, reason=reason)
+        return replace(item, standing=Standing.REMOVABLE)
+
+    async def _posts(self, planned: PlannedChannel) -> tuple[int, int]:
+        """How many posts there are, and how many of them were published here."""
+        numbers = {post.number async for post in self._source.posts_any_order(planned.source.id)}
+        # The source may have forgotten old posts that were moved; their numbers lie below the newest's.
+        highest = sequence_of(planned.source.posts.newest) if self._plan.source.kind is SourceKind.ACCOUNTS else 0
+        posts = own = 0
+        async with aclosing(message_pages(self._migration.gateway, planned.target.channel)) as pages:
+            async for page in pages:
+                for message in page:
+                    if message.is_system_msg:
+                        continue
+                    number = post_number(self._plan.migration, planned.target.channel, message.msg_random or 0)
+                    posts += 1
+                    own += number not in numbers and not 0 < number <= highest
+        return posts, own
+
+    async def _own_people(self, planned: PlannedChannel, born: int) -> int:
+        """How many came by themselves."""
+        now, own = int(self._migration.clock.now()), 0
+        staff = {planned.target.owner, *planned.target.admins}
+        with Ledger() as ledger:
+            async for people in every_subscriber(self._source, planned.source.id):
+                ledger.add_people(people)
+            async with aclosing(member_pages(self._migration.gateway, planned.target.channel)) as pages:
+                async for page in pages:
+                    ordinary = [each for each in page if each.member_account not in staff]
+                    own += await self._own_among(planned.source.id, ledger, ordinary, born, now)
+        return own
+
+    async def _own_among(self, source: str, ledger: Ledger, page: Sequence[members.Member], born: int, now: int) -> int:
+        known = ledger.take_people([member.member_account for member in page])
+        doubtful: list[str] = []
+        for member in page:
+            user = member.member_account
+            if user not in known:
+                doubtful.append(user)
+                continue
+            expected = join_time(known[user][0].since, born, now)
+            if expected is not None and (member.join_time or 0) > expected:
+                doubtful.append(user)
+        return len(set(doubtful) - await self._hints.brought(source, doubtful))

@@ -1,0 +1,28 @@
+"""A channel that was rolled back leaves the journal, so that its account may be moved again."""
+
+from typing import Final
+
+from sqlalchemy import Table, delete, func, select
+
+from channel_adapter.store.engine import Database
+from channel_adapter.store.migration_tables import AREA, CHANNELS, JOBS, KEPT, PEOPLE, POSTS, QUARANTINE
+
+_OF_A_CHANNEL: Final[tuple[Table, ...]] = (POSTS, PEOPLE, QUARANTINE, CHANNELS)
+
+
+class Forgetting:
+    """Deletes rows of one channel. Raises what Database raises."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def forget(self, migration: str, source: str, target: str) -> None:
+        """Everything about one channel, in one transaction; the job too when this was its last one. Repeatable."""
+        await self._database.prepare(AREA)
+        async with self._database.writing() as connection:
+            for table in _OF_A_CHANNEL:
+                await connection.execute(delete(table).where(table.c.migration == migration, table.c.source == source))
+            await connection.execute(delete(KEPT).where(KEPT.c.channel == target))
+            left = await connection.scalar(select(func.count()).where(CHANNELS.c.migration == migration))
+            if not left:
+                await connection.execute(delete(JOBS).where(JOBS.c.migration == migration))

@@ -1,0 +1,110 @@
+"""Rollback: lists first, removes what came from the source and nothing else, and can be run again."""
+
+import pytest
+
+from channel_adapter.domain.post import Text
+from channel_adapter.errors import InvalidError
+from channel_adapter.migration.plan import Plan
+from channel_adapter.migration.rollback import Rollback, Standing
+from channel_adapter.stub.faults import Fault
+from channel_adapter.tencent.catalog import DESTROY_GROUP
+from tests.migration import worlds
+from tests.migration.applied import moved
+from tests.migration.conftest import Stage, stage
+from tests.migration.worlds import Size
+
+SMALL = Size(40, 24)
+TWO = (worlds.FULL, worlds.TEXTS)
+
+
+async def standings(at: Stage, plan: Plan, *, remove: bool = False) -> dict[str, Standing]:
+    found: Rollback = await at.adapter.migration.rollback(plan, remove=remove)
+    return {item.source: item.standing for item in found.items}
+
+
+async def test_the_whole_world_goes_and_the_source_and_the_strangers_stay() -> None:
+    async with stage(Size(40, 24)) as at:
+        before = at.server.world.dump()
+        plan = await moved(at)
+        found = await at.adapter.migration.rollback(plan)
+        assert not found.acted
+        assert {item.standing for item in found.items} == {Standing.REMOVABLE}
+        assert all(each.target.id in at.server.world.state.groups for each in plan.channels)
+        done = await at.adapter.migration.rollback(plan, remove=True)
+        assert done.complete
+        assert {item.standing for item in done.items} == {Standing.REMOVED}
+        after = at.server.world.dump()
+        assert after["official_accounts"] == before["official_accounts"]
+        assert list(at.server.world.state.groups) == [at.moving.stranger]
+        assert set((await standings(at, plan, remove=True)).values()) == {Standing.ABSENT}
+
+
+async def test_a_list_writes_nothing() -> None:
+    async with stage(SMALL, ids=TWO) as at:
+        plan = await moved(at)
+        before = at.server.world.dump()
+        await standings(at, plan)
+        assert at.server.world.dump() == before
+
+
+async def test_a_group_with_posts_of_its_own_stays_and_says_so() -> None:
+    async with stage(SMALL, ids=TWO) as at:
+        plan = await moved(at)
+        channel = plan.channels[0].target.id
+        await at.adapter.posts.publish(channel, Text("said here"))
+        done = await at.adapter.migration.rollback(plan, remove=True)
+        lives, gone = done.items
+        assert (lives.standing, lives.own_posts, lives.own_subscribers) == (Standing.LIVES, 1, 0)
+        assert "posts 1, subscribers 0" in lives.reason
+        assert gone.standing is Standing.REMOVED
+        assert channel in at.server.world.state.groups
+        assert not done.complete
+
+
+async def test_a_group_that_somebody_has_joined_since_stays() -> None:
+    async with stage(SMALL, ids=TWO) as at:
+        plan = await moved(at)
+        await at.adapter.subscriptions.subscribe(plan.channels[0].target.id, [worlds.OTHER_OWNER], file=False)
+        done = await at.adapter.migration.rollback(plan, remove=True)
+        assert (done.items[0].standing, done.items[0].own_subscribers) == (Standing.LIVES, 1)
+        assert plan.channels[0].target.id in at.server.world.state.groups
+
+
+async def test_somebody_who_left_and_came_back_is_a_subscriber_of_the_group_itself() -> None:
+    async with stage(SMALL, ids=TWO) as at:
+        plan = await moved(at)
+        channel = plan.channels[0].target.id
+        await at.adapter.subscriptions.unsubscribe(channel, ["reader_000001"], file=False)
+        assert (await standings(at, plan))[worlds.FULL] is Standing.REMOVABLE
+        await at.adapter.subscriptions.subscribe(channel, ["reader_000001"], file=False)
+        assert (await standings(at, plan))[worlds.FULL] is Standing.LIVES
+
+
+async def test_groups_of_others_and_the_only_copy_are_never_removed() -> None:
+    async with stage(SMALL, ids=(*TWO, worlds.BUSY)) as at:
+        plan = await moved(at)
+        state = at.server.world.state
+        state.groups[plan.channels[0].target.id].fields["ch_tag"] = "ch1;mig=another"
+        del state.official[worlds.TEXTS]
+        found = await standings(at, plan, remove=True)
+        assert found == {
+            worlds.FULL: Standing.FOREIGN,
+            worlds.TEXTS: Standing.SOURCE_GONE,
+            worlds.BUSY: Standing.REMOVED,
+        }
+        assert plan.channels[0].target.id in state.groups
+        assert plan.channels[1].target.id in state.groups
+
+
+async def test_a_lost_answer_is_no_harm() -> None:
+    async with stage(SMALL, ids=TWO) as at:
+        plan = await moved(at)
+        at.server.faults.replace([Fault(command=DESTROY_GROUP.name, nth=(1,), drop=True, applied=True)])
+        assert set((await standings(at, plan, remove=True)).values()) == {Standing.REMOVED}
+
+
+async def test_a_plan_of_another_app_is_refused() -> None:
+    async with stage(SMALL, ids=TWO) as at:
+        plan = (await moved(at)).model_copy(update={"sdkappid": 1})
+        with pytest.raises(InvalidError, match="app 1"):
+            await at.adapter.migration.rollback(plan, remove=True)
