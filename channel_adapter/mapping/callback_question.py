@@ -14,7 +14,7 @@ from channel_adapter.tencent.wire import callback_envelope as envelope
 from channel_adapter.tencent.wire import callbacks_group as g
 from channel_adapter.tencent.wire import callbacks_official as o
 from channel_adapter.tencent.wire import groups
-from channel_adapter.tencent.wire.callbacks import MODELS, read
+from channel_adapter.tencent.wire.callbacks import MODELS, is_before, read
 
 
 def to_question(command: str, body: Mapping[str, Any], query: Mapping[str, str], *, admin: str) -> q.Question | None:
@@ -23,7 +23,7 @@ def to_question(command: str, body: Mapping[str, Any], query: Mapping[str, str],
     Raises InvalidError for a body that is not as documented: it may be about anything.
     """
     model = read(body)
-    if model is None and command in MODELS:
+    if model is None and is_before(command) and command in MODELS:
         raise InvalidError(f"the body of {command} is not as documented", field="body")
     context = read_context(command, body, query, model, admin)
     common = context.common()

@@ -109,7 +109,12 @@ def _inside(value: Any) -> Iterator[Any]:
 
 
 def _dedupe_key(command: str, event: Callback | None, body: dict[str, Any], now: float) -> str:
-    """Made of what the event is about where that is enough to know it again, else of the whole body [webhooks 6]."""
+    """Made of what the event is about where that is enough to know it again, else of the whole body [webhooks 6].
+
+    A post that was asked about and never came is named like one that failed: it got lost once, whichever was seen.
+    """
+    if isinstance(event, g.BeforeSendMsg):
+        command = g.SendMsgException.command
     parts = _parts(event)
     if parts is None:
         parts = [orjson.dumps(body, option=orjson.OPT_SORT_KEYS).decode()]
@@ -122,7 +127,10 @@ def _parts(event: Callback | None) -> Sequence[object] | None:
     """What makes this event the same as another of its command; None when its members do not say."""
     match event:
         case g.AfterSendMsg(group_id=group, msg_seq=seq, topic_id=topic) if group and seq:
-            return [group, seq, topic or ""]
+            # numbers begin anew in a group that was deleted and made again; its messages have other times
+            return [group, seq, topic or "", event.msg_time, event.random]
+        case g.BeforeSendMsg() | g.SendMsgException() if event.group_id and event.from_account and event.random:
+            return [event.group_id, event.from_account, event.random, event.topic_id or ""]
         case g.AfterRecallMsg(group_id=group, msg_seq_list=list() as items, topic_id=topic) if group and items:
             return [group, sorted(item.msg_seq for item in items), topic or ""]
         case g.AfterGroupMsgExtension(group_id=group, msg_seq=message, seq=seq) if group and message and seq:

@@ -116,7 +116,22 @@ def test_a_repeat_has_the_same_key(command: str, one: dict[str, Any], other: dic
     assert take(command, **one).dedupe_key == take(command, now=NOW + 5, **other).dedupe_key
 
 
+LOST = "Group.CallbackSendMsgException"
+DRAFTED = "Group.CallbackBeforeSendMsg"
+
+
+def test_a_post_that_failed_and_vanished_is_lost_once() -> None:
+    """One receiver hears that it failed, the other waits for it in vain."""
+    draft: dict[str, Any] = {"GroupId": GROUP, "From_Account": "a", "Random": 7}
+    asked = take(DRAFTED, **draft, EventTime=1).dedupe_key
+    assert asked == take(LOST, **draft, EventTime=2, ErrorCode=10017).dedupe_key
+    others: list[dict[str, Any]] = [{"Random": 8}, {"From_Account": "b"}, {"GroupId": "@TGS#_a"}, {"TopicId": "t"}]
+    for other in others:
+        assert take(DRAFTED, **{**draft, **other}, EventTime=1).dedupe_key != asked
+
+
 DIFFERENT = [
+    (POSTED, {"GroupId": GROUP, "MsgSeq": 1, "MsgTime": 1}, {"GroupId": GROUP, "MsgSeq": 1, "MsgTime": 90}),
     (POSTED, {"GroupId": GROUP, "MsgSeq": 18}, {"GroupId": GROUP, "MsgSeq": 19}),
     (POSTED, {"GroupId": GROUP, "MsgSeq": 18}, {"GroupId": "@TGS#_a", "MsgSeq": 18}),
     (POSTED, {"GroupId": GROUP, "MsgSeq": 18}, {"GroupId": GROUP, "MsgSeq": 18, "TopicId": "t"}),

@@ -104,6 +104,18 @@ async def test_a_post_lives(light: Harbour) -> None:
     assert (recalled.refs, recalled.by) == ((ref,), KEEPER)
 
 
+async def test_the_first_post_of_a_channel_that_was_made_again(light: Harbour) -> None:
+    """Its number has been there before; it is no repeat."""
+    await light.phone(KEEPER, "post", group_id=LIGHTHOUSE, body="fog")
+    first = await light.until(e.PostPublished)
+    await light.other.channels.delete(LIGHTHOUSE)
+    light.stub.world.clock.advance(2)
+    await lighthouse(light)
+    await light.phone(KEEPER, "post", group_id=LIGHTHOUSE, body="haze")
+    second = await light.until(e.PostPublished)
+    assert (second.post.ref, second.post.parts) == (first.post.ref, (Text("haze"),))
+
+
 async def test_a_post_that_fails_is_lost(light: Harbour) -> None:
     await light.phone(SAILOR, "join", group_id=LIGHTHOUSE)
     with pytest.raises(Refusal):
