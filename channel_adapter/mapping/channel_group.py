@@ -165,7 +165,8 @@ def difference(wanted: Profile, channel: Channel) -> Profile:
 
 def fields_of(profile: groups.GroupProfile | groups.GroupTag) -> dict[str, str]:
     """Custom fields by key. An absent field, an empty list and a missing list all mean "not tagged" [groups 5.2]."""
-    return {item.key: item.value for item in profile.app_defined_data or ()}
+    data = profile.app_defined_data
+    return {item.key: item.value for item in data} if data else {}
 
 
 def is_channel(fields: dict[str, str], keys: FieldKeys) -> bool:
@@ -175,10 +176,12 @@ def is_channel(fields: dict[str, str], keys: FieldKeys) -> bool:
 
 def tag_of(fields: dict[str, str], keys: FieldKeys) -> Tag | None:
     """The tag in parts; None for a group that is no channel."""
-    return read_tag(fields.get(keys.tag, ""))
+    return read_tag(fields.get(keys.tag, "")) if fields else None
 
 
-def to_channel(channel: ChannelId, group: groups.GroupProfile, fields: dict[str, str], keys: FieldKeys) -> Channel:
+def to_channel(
+    channel: ChannelId, group: groups.GroupProfile | groups.JoinedRow, fields: dict[str, str], keys: FieldKeys
+) -> Channel:
     """A channel from a group's base fields and its custom fields."""
     members, owned = group.member_num or 0, bool(group.owner_account)
     tag = tag_of(fields, keys)
@@ -202,7 +205,7 @@ def to_channel(channel: ChannelId, group: groups.GroupProfile, fields: dict[str,
     )
 
 
-def posting_closed(group: groups.GroupProfile) -> bool:
+def posting_closed(group: groups.GroupProfile | groups.JoinedRow) -> bool:
     """Read under either name of the field [groups 1.1]."""
     return groups.ON in (group.mute_all_member, group.shut_up_all_member)
 

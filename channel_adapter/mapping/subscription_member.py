@@ -30,7 +30,7 @@ SELF_FIELDS: Final = ("Role", "JoinTime", "MsgFlag")
 SUBSCRIBER_FIELDS: Final = ("Role", "JoinTime", "MsgFlag")
 
 
-def to_subscription(user: UserId, channel: Channel, info: members.SelfInfo | None) -> Subscription:
+def to_subscription(user: UserId, channel: Channel, info: members.Own | None) -> Subscription:
     """One row of the joined list."""
     return Subscription(
         channel=channel,

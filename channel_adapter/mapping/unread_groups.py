@@ -225,16 +225,14 @@ def followed_request(user: UserId, offset: int, size: int) -> groups.GetJoinedGr
     )
 
 
-def count(
-    next_seq: int | None, own: members.SelfInfo | members.Member | None, uncounted: Sequence[int] = ()
-) -> int | None:
+def count(next_seq: int | None, own: members.Own | members.Member | None, uncounted: Sequence[int] = ()) -> int | None:
     """How many posts are unread; None when the service told too little [12].
 
     `uncounted` are numbers of posts known never to count, ascending.
     """
     if own is None:
         return None
-    if isinstance(own, members.SelfInfo) and own.unread_msg_num is not None:
+    if isinstance(own, members.Own) and own.unread_msg_num is not None:
         return max(0, own.unread_msg_num)
     read = own.msg_seq
     if next_seq is None or read is None:
@@ -242,11 +240,11 @@ def count(
     return max(0, next_seq - 1 - read - len(_left_out(uncounted, read, next_seq - 1)))
 
 
-def explain(next_seq: int | None, own: members.SelfInfo | members.Member, uncounted: Sequence[int] = ()) -> Explanation:
+def explain(next_seq: int | None, own: members.Own | members.Member, uncounted: Sequence[int] = ()) -> Explanation:
     """The inputs of `count`, and where they came from."""
     last = next_seq - 1 if next_seq is not None else None
-    source = CountSource.POSITIONS if isinstance(own, members.SelfInfo) else CountSource.MEMBER
-    if isinstance(own, members.SelfInfo) and own.unread_msg_num is not None:
+    source = CountSource.POSITIONS if isinstance(own, members.Own) else CountSource.MEMBER
+    if isinstance(own, members.Own) and own.unread_msg_num is not None:
         return Explanation(CountSource.SERVER, last, own.msg_seq)
     left_out = _left_out(uncounted, own.msg_seq, last) if last is not None and own.msg_seq is not None else ()
     return Explanation(source, last, own.msg_seq, left_out)

@@ -21,13 +21,15 @@ from channel_adapter.tencent.wire import groups
 Ask = Callable[[int, int], groups.GetJoinedGroupListRequest]
 """The request for one page, given offset and size."""
 
+GET_JOINED_ROWS = GET_JOINED_GROUP_LIST.read_as(groups.JoinedRowsReply)
+
 R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
 class _Page:
     total: int
-    groups: list[groups.JoinedGroup]
+    groups: list[groups.JoinedRow]
 
 
 class JoinedPages:
@@ -38,7 +40,7 @@ class JoinedPages:
         self._concurrency = concurrency
         self._page_size = limits.JOINED_GROUPS_PER_PAGE
 
-    async def each(self, ask: Ask, work: Callable[[list[groups.JoinedGroup]], Awaitable[R]]) -> AsyncGenerator[R, None]:
+    async def each(self, ask: Ask, work: Callable[[list[groups.JoinedRow]], Awaitable[R]]) -> AsyncGenerator[R, None]:
         """What `work` makes of every page, in the order of the list; a group may stand on two pages of a list that
         shifts meanwhile. Raises UnavailableError when there are fewer groups than the service counts.
         """
@@ -67,11 +69,11 @@ class JoinedPages:
 
     async def _page(self, ask: Ask, offset: int, size: int) -> _Page:
         """Everything from `offset` up to `size` rows on, in as many calls as the service makes of it."""
-        rows: list[groups.JoinedGroup] = []
+        rows: list[groups.JoinedRow] = []
         while True:
             step = min(self._page_size, size - len(rows))
             try:
-                reply = await self._gateway.call(GET_JOINED_GROUP_LIST, ask(offset + len(rows), step))
+                reply = await self._gateway.call(GET_JOINED_ROWS, ask(offset + len(rows), step))
             except ChannelAdapterError as error:
                 if error.code != codes.REPLY_TOO_LARGE or step <= limits.JOINED_GROUPS_PER_PAGE_SMALL:
                     raise
@@ -93,7 +95,7 @@ class JoinedList:
         """Every channel of a person once; the list may shift between pages, so groups are told apart by id [5]."""
         seen: set[ChannelId] = set()
 
-        async def work(page: list[groups.JoinedGroup]) -> list[Subscription]:
+        async def work(page: list[groups.JoinedRow]) -> list[Subscription]:
             return await self._channels_among(user, page)
 
         try:
@@ -107,7 +109,7 @@ class JoinedList:
             told = without_account(error, user, "user")
             raise told from (error if told is not error else error.__cause__)
 
-    async def _channels_among(self, user: UserId, page: list[groups.JoinedGroup]) -> list[Subscription]:
+    async def _channels_among(self, user: UserId, page: list[groups.JoinedRow]) -> list[Subscription]:
         found = {ChannelId(item.group_id): item for item in page}
         tagged = await self._directory.fields(list(found))
         keys = self._directory.keys

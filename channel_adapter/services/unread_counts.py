@@ -29,9 +29,9 @@ class Row:
     `own` and `next_seq` are what was counted with: of the list, or asked for afterwards.
     """
 
-    group: groups.JoinedGroup
+    group: groups.JoinedRow
     is_channel: bool
-    own: members.SelfInfo | members.Member | None
+    own: members.Own | members.Member | None
     next_seq: int | None
     count: int | None
 
@@ -120,14 +120,14 @@ class Counting:
                 rows.update({row.group.group_id: row for row in page})
         return list(rows.values())
 
-    async def _counted(self, page: list[groups.JoinedGroup]) -> list[Row]:
+    async def _counted(self, page: list[groups.JoinedRow]) -> list[Row]:
         ids = [ChannelId(item.group_id) for item in page]
         channels: Mapping[ChannelId, object] = {}
         if any(mapping.Conversation(each).may_be_channel for each in ids):
             channels = await self._directory.fields(ids)
         return [self._row(item, is_channel=item.group_id in channels) for item in page]
 
-    def _row(self, item: groups.JoinedGroup, *, is_channel: bool) -> Row:
+    def _row(self, item: groups.JoinedRow, *, is_channel: bool) -> Row:
         own, next_seq = item.self_info, item.next_msg_seq
         number = mapping.count(next_seq, own, self._uncounted.of(ChannelId(item.group_id)))
         return Row(item, is_channel, own, next_seq, number)

@@ -73,7 +73,7 @@ class Syncing:
         )
 
     async def _followed(self, user: UserId) -> dict[Conversation, None]:
-        async def channels(page: list[groups.JoinedGroup]) -> list[ChannelId]:
+        async def channels(page: list[groups.JoinedRow]) -> list[ChannelId]:
             return list(await self._directory.fields([ChannelId(item.group_id) for item in page]))
 
         def ask(start: int, size: int) -> groups.GetJoinedGroupListRequest:

@@ -5,7 +5,7 @@ HTTP 200 is not success: the verdict is in `ErrorCode`, and `ActionStatus` must 
 """
 
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, ClassVar, Final, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
@@ -30,6 +30,15 @@ class WireModel(BaseModel):
         """The same as a dict."""
         wire: dict[str, Any] = self.__pydantic_serializer__.to_python(self, by_alias=True, exclude_none=True)
         return wire
+
+
+class WireRow:
+    """A JSON object of which a reply holds hundreds: a dataclass with slots, checked like a model, with the fields we
+    read and no others.
+    """
+
+    __slots__ = ()
+    __pydantic_config__: ClassVar = ConfigDict(extra="ignore")
 
 
 class Reply(WireModel):

@@ -1,9 +1,12 @@
 """Groups: `group_open_http_svc` create, read, modify, dissolve, list, import [groups 5.1-5.6, 5.13, 5.16, 5.17]."""
 
+from dataclasses import dataclass
+from typing import Annotated
+
 from pydantic import Field
 
-from channel_adapter.tencent.wire.envelope import Reply, WireModel
-from channel_adapter.tencent.wire.members import Member, NewMember, SelfInfo
+from channel_adapter.tencent.wire.envelope import Reply, WireModel, WireRow
+from channel_adapter.tencent.wire.members import Member, NewMember, OwnRow, SelfInfo
 
 COMMUNITY = "Community"  # wire names of group types [docS 1615]
 PUBLIC = "Public"
@@ -115,13 +118,22 @@ class GetGroupInfoReply(Reply):
     group_info: list[GroupInfo] = Field(alias="GroupInfo")
 
 
-class GroupTag(WireModel):
+@dataclass(slots=True)
+class FieldRow(WireRow):
+    """A DefinedData in a row of many."""
+
+    key: Annotated[str, Field(alias="Key")]
+    value: Annotated[str, Field(alias="Value")]
+
+
+@dataclass(slots=True)
+class GroupTag(WireRow):
     """An item of which nothing but custom fields was asked for; a fifth of the work of a GroupInfo."""
 
-    group_id: str = Field(alias="GroupId")
-    error_code: int = Field(0, alias="ErrorCode")
-    error_info: str = Field("", alias="ErrorInfo")
-    app_defined_data: list[DefinedData] | None = Field(None, alias="AppDefinedData")
+    group_id: Annotated[str, Field(alias="GroupId")]
+    error_code: Annotated[int, Field(alias="ErrorCode")] = 0
+    error_info: Annotated[str, Field(alias="ErrorInfo")] = ""
+    app_defined_data: Annotated[list[FieldRow] | None, Field(alias="AppDefinedData")] = None
 
 
 class GroupTagsReply(Reply):
@@ -192,6 +204,31 @@ class GetJoinedGroupListReply(Reply):
 
     total_count: int = Field(alias="TotalCount")
     group_id_list: list[JoinedGroup] = Field(alias="GroupIdList")
+
+
+@dataclass(slots=True)
+class JoinedRow(WireRow):
+    """What we ask for of a JoinedGroup; a page of 200 costs half the work."""
+
+    group_id: Annotated[str, Field(alias="GroupId")]
+    name: Annotated[str | None, Field(alias="Name")] = None
+    introduction: Annotated[str | None, Field(alias="Introduction")] = None
+    notification: Annotated[str | None, Field(alias="Notification")] = None
+    face_url: Annotated[str | None, Field(alias="FaceUrl")] = None
+    owner_account: Annotated[str | None, Field(alias="Owner_Account")] = None
+    create_time: Annotated[int | None, Field(alias="CreateTime")] = None
+    last_msg_time: Annotated[int | None, Field(alias="LastMsgTime")] = None
+    next_msg_seq: Annotated[int | None, Field(alias="NextMsgSeq")] = None
+    member_num: Annotated[int | None, Field(alias="MemberNum")] = None
+    max_member_num: Annotated[int | None, Field(alias="MaxMemberNum")] = None
+    mute_all_member: Annotated[str | None, Field(alias="MuteAllMember")] = None
+    shut_up_all_member: Annotated[str | None, Field(alias="ShutUpAllMember")] = None
+    self_info: Annotated[OwnRow | None, Field(alias="SelfInfo")] = None
+
+
+class JoinedRowsReply(Reply):
+    total_count: int = Field(alias="TotalCount")
+    group_id_list: list[JoinedRow] = Field(alias="GroupIdList")
 
 
 class GetAppidGroupListRequest(WireModel):

@@ -1,8 +1,11 @@
 """Members: add, delete, read, roles, mutes, import [groups 5.7-5.12, 5.14, 5.15, 5.19]."""
 
+from dataclasses import dataclass
+from typing import Annotated
+
 from pydantic import Field
 
-from channel_adapter.tencent.wire.envelope import Reply, WireModel
+from channel_adapter.tencent.wire.envelope import Reply, WireModel, WireRow
 
 OWNER = "Owner"  # Role [docS 1502]
 ADMIN = "Admin"
@@ -33,6 +36,20 @@ class SelfInfo(WireModel):
     msg_flag: str | None = Field(None, alias="MsgFlag")
     msg_seq: int | None = Field(None, alias="MsgSeq")
     unread_msg_num: int | None = Field(None, alias="UnreadMsgNum")
+
+
+@dataclass(slots=True)
+class OwnRow(WireRow):
+    """A SelfInfo in a row of many."""
+
+    role: Annotated[str | None, Field(alias="Role")] = None
+    join_time: Annotated[int | None, Field(alias="JoinTime")] = None
+    msg_flag: Annotated[str | None, Field(alias="MsgFlag")] = None
+    msg_seq: Annotated[int | None, Field(alias="MsgSeq")] = None
+    unread_msg_num: Annotated[int | None, Field(alias="UnreadMsgNum")] = None
+
+
+Own = SelfInfo | OwnRow
 
 
 class Member(WireModel):
