@@ -1,7 +1,16 @@
 """Many items in few calls, several calls at once: in bounded memory, with nothing left behind when it ends early."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Sequence,
+)
 from contextlib import aclosing
 from typing import Any, Final, Generic, TypeVar
 
@@ -70,10 +79,13 @@ async def _batches(items: Iterable[T] | AsyncIterable[T], size: int) -> AsyncGen
 async def _concurrently(
     source: Iterable[T] | AsyncIterable[T], crew: "_Crew[T, R]", limit: int
 ) -> AsyncGenerator[R, None]:
+    at_hand = iter(source) if isinstance(source, Sequence) else None
     async with aclosing(stream(source)) as items:
         try:
             while True:
-                if crew.pulling is None and not crew.ended and len(crew.line) < limit:
+                if at_hand is not None:
+                    crew.take(at_hand, limit)
+                elif crew.pulling is None and not crew.ended and len(crew.line) < limit:
                     crew.pull(items)
                 if crew.pulling is None and not crew.line:
                     break
@@ -99,6 +111,16 @@ class _Crew(Generic[T, R]):
         self._work = work
         self._ordered = ordered
         self._until = until
+
+    def take(self, items: Iterator[T], limit: int) -> None:
+        """Begin to work on items that cost no time to get and cannot fail, as many as there is room for."""
+        while not self.ended and len(self.line) < limit:
+            try:
+                item = next(items)
+            except StopIteration:
+                self.ended = True
+            else:
+                self.line[self._start(self._work(item))] = None
 
     def pull(self, items: AsyncIterator[T]) -> None:
         """Begin to take the next item."""
