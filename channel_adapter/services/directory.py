@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeVar
 
 from cachetools import LRUCache
@@ -32,8 +31,7 @@ PASSING: Final = frozenset({codes.Again.IF_REPEATABLE, codes.Again.AFTER_WAIT})
 ItemT = TypeVar("ItemT", groups.GroupInfo, groups.GroupTag)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """What is remembered of a group: is it a channel, its custom fields, and its owner where that was read."""
 
     is_channel: bool
@@ -122,8 +120,11 @@ class Directory:
     def _remembered(self, channels: Iterable[ChannelId]) -> dict[ChannelId, Entry | None]:
         """What was read of these groups and is still believed."""
         oldest = self._clock.monotonic() - self._seconds
-        found = {channel: self._cache.get(channel) for channel in channels}
-        return {channel: entry if entry and entry.read_at > oldest else None for channel, entry in found.items()}
+        cached = self._cache.get
+        return {
+            channel: entry if (entry := cached(channel)) is not None and entry.read_at > oldest else None
+            for channel in channels
+        }
 
     async def _read_batch(self, channels: Sequence[ChannelId]) -> list[Channel]:
         changes = self._changes
@@ -179,14 +180,10 @@ class Directory:
 
     def _remember(self, item: groups.GroupInfo | groups.GroupTag, changes: int) -> Entry:
         fields = channel_group.fields_of(item)
+        whole = isinstance(item, groups.GroupInfo)
         owner = item.owner_account if isinstance(item, groups.GroupInfo) else None
-        entry = Entry(
-            item.error_code == 0 and channel_group.is_channel(fields, self.keys),
-            fields,
-            self._clock.monotonic(),
-            UserId(owner) if owner else None,
-            isinstance(item, groups.GroupInfo),
-        )
+        ours = item.error_code == 0 and channel_group.is_channel(fields, self.keys)
+        entry = Entry(ours, fields, self._clock.monotonic(), UserId(owner) if owner else None, whole)
         if changes == self._changes:
             self._cache[ChannelId(item.group_id)] = entry
         return entry
