@@ -265,9 +265,9 @@ class PublishingStore:
             await connection.execute(
                 update(COUNTS).where(at(COUNTS, ref), COUNTS.c.emoji == emoji).values(published=number)
             )
-        await connection.execute(
-            delete(COUNTS).where(at(COUNTS, ref), COUNTS.c.number == 0, func.coalesce(COUNTS.c.published, 1) == 0)
-        )
+        if turn.rung in (None, Rung.EXTENSION):  # below it a key may still stand there from better times
+            nothing = (COUNTS.c.number == 0, func.coalesce(COUNTS.c.published, 1) == 0)
+            await connection.execute(delete(COUNTS).where(at(COUNTS, ref), *nothing))
 
 
 def _lower(app: str, own: str) -> Rung | None:

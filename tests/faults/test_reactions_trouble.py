@@ -383,3 +383,18 @@ async def test_publishing_what_another_process_left(stage: Stage) -> None:
 def test_settings_show_no_password() -> None:
     url = "postgresql://me:s3cret@db/reactions"
     assert "s3cret" not in repr(Settings(sdkappid=1, key="k", base_url="http://h", database_url=url))  # type: ignore[arg-type]
+
+
+async def test_a_count_that_ends_on_a_lower_rung_is_gone_after_the_climb(stage: Stage) -> None:
+    async with stage.adapter() as adapter:
+        await adapter.reactions.react(stage.ref, ONE, "👍")
+        assert await adapter.reactions.flush()
+        behave(stage, community_extensions=False)
+        await adapter.reactions.probe()
+        await adapter.reactions.react(stage.ref, ONE, "❤️")
+        assert await adapter.reactions.flush()
+        assert (data(stage), stage.shown()) == ({"❤️": 1}, {"👍": 1})  # nobody can write that key now
+        behave(stage, community_extensions=True)
+        await adapter.reactions.probe()
+        assert await adapter.reactions.flush()
+        assert (data(stage), stage.shown()) == ({}, {"❤️": 1})
