@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from typing import Final
 
 from channel_adapter.domain import events as e
 from channel_adapter.domain.ids import ChannelId
@@ -9,6 +10,9 @@ from channel_adapter.mapping.callback_event import to_event
 from channel_adapter.services.directory import Directory
 from channel_adapter.webhooks.known_channels import KnownChannels
 from channel_adapter.webhooks.parse import Received
+
+LATE_SECONDS: Final = 60.0
+"""How long after a deletion something may still have happened in the channel, by the service's times."""
 
 
 class Interpreter:
@@ -29,10 +33,12 @@ class Interpreter:
             self._directory.forget(event.channel)  # before it was made, it was rightly remembered as none
         if isinstance(event, e.ChannelDeleted):
             return await self._deleted(event, received)
-        return event if await self.is_channel(event.channel) else _other(event, received)
+        if await self.is_channel(event.channel) or await self._was_channel(event):
+            return event
+        return _other(event, received)
 
     async def is_channel(self, channel: ChannelId) -> bool:
-        """Has it our tag, or had it one when it was deleted? Many questions at once about one group are one call."""
+        """Has it our tag? Many questions at once about one group are one call."""
         remembered = self._directory.remembered(channel)
         if remembered is None:
             task = self._asked.get(channel)
@@ -40,10 +46,15 @@ class Interpreter:
                 task = self._asked[channel] = asyncio.ensure_future(self._look_up(channel))
                 task.add_done_callback(lambda done: self._answered(channel, done))
             remembered = await asyncio.shield(task)
-        if remembered:
-            return True
-        known = await self._known.get(channel)
-        return known is not None and known.deleted_at is not None
+        return remembered
+
+    async def _was_channel(self, event: e.ChannelEvent) -> bool:
+        """Is it a late event of a channel that is deleted now? What comes much later is about another group."""
+        known = await self._known.get(event.channel)
+        if known is None or known.deleted_at is None:
+            return False
+        latest = 0.0 if isinstance(event, e.ChannelCreated) else LATE_SECONDS
+        return event.at is None or (event.at - known.deleted_at).total_seconds() <= latest
 
     def _answered(self, channel: ChannelId, task: "asyncio.Task[bool]") -> None:
         del self._asked[channel]

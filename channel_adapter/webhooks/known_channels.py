@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from cachetools import LRUCache
+from cachetools import LRUCache, TTLCache
 
 from channel_adapter.domain import events as e
 from channel_adapter.domain.ids import ChannelId, UserId
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MOST: Final = 100_000
 """Channels in memory; the quietest is forgotten first."""
 DELETED: Final = "deleted_at"
+_UNKNOWN_SECONDS: Final = 30.0  # another receiver may write the row that was looked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +50,7 @@ class KnownChannels:
         self._rows = rows
         self._said: LRUCache[ChannelId, Said] = LRUCache(most)
         self._posts: LRUCache[ChannelId, e.PostPublished] = LRUCache(most)
-        self._unknown: LRUCache[ChannelId, bool] = LRUCache(most)  # no row when it was looked for
+        self._unknown: TTLCache[ChannelId, bool] = TTLCache(most, _UNKNOWN_SECONDS)  # no row when it was looked for
 
     async def __aiter__(self) -> AsyncIterator[KnownChannel]:
         """Those that are not deleted, as they are now."""
@@ -62,19 +63,27 @@ class KnownChannels:
                 yield self._built(channel, said)
 
     async def get(self, channel: ChannelId) -> KnownChannel | None:
-        """What is known of a channel, a deleted one too."""
-        said = self._said.get(channel)
-        if said is None and self._rows is not None and channel not in self._unknown:
+        """What is known of a channel, a deleted one too; where there are rows, also what other receivers know."""
+        if self._rows is None:
+            said = self._said.get(channel)
+        elif channel in self._unknown:
+            said = None
+        else:
             said = await self._rows.get(channel)
             if said is None:
                 self._unknown[channel] = True
         return None if said is None else self._built(channel, said)
 
     async def learn(self, event: e.ChannelEvent) -> None:
-        """Take in what an event says. The channel must be one: nothing here asks for tags."""
+        """Take in what an event says. The channel must be one: nothing here asks for tags.
+
+        A deletion that is not confirmed may be another kind of group's, and is left out.
+        """
+        if isinstance(event, e.ChannelDeleted) and not event.confirmed:
+            return
         if isinstance(event, e.PostPublished) and not event.online_only:
             last = self._posts.get(event.channel)
-            if last is None or event.post.ref > last.post.ref:
+            if last is None or _place(event) > _place(last):
                 self._posts[event.channel] = event
         self._unknown.pop(event.channel, None)
         at = event.at.timestamp() if event.at is not None else 0.0
@@ -110,6 +119,12 @@ def open_known_channels(database_url: str | None) -> KnownChannels:
             "database_url needs SQLAlchemy: pip install 'channel-adapter[store]'", field="database_url"
         ) from None
     return KnownChannels(ChannelRows(Database(database_url), deleted=DELETED))
+
+
+def _place(event: e.PostPublished) -> tuple[float, PostRef]:
+    """By time first: in a channel that was deleted and made again the numbers begin anew."""
+    at = event.post.published_at or event.at
+    return (at.timestamp() if at is not None else 0.0), event.post.ref
 
 
 def _later(known: "Said", news: "Said") -> "Said":

@@ -18,8 +18,9 @@ from channel_adapter.errors import InvalidError
 from channel_adapter.mapping.callback_context import PLATFORMS
 from channel_adapter.mapping.callback_event import to_event
 from channel_adapter.mapping.callback_question import to_question
+from channel_adapter.tencent.wire import callbacks
 from channel_adapter.tencent.wire.callback_samples import samples
-from channel_adapter.tencent.wire.callbacks import MODELS, is_before, read
+from channel_adapter.tencent.wire.callbacks import MODELS, is_before
 from channel_adapter.webhooks.known_channels import KnownChannels, open_known_channels
 
 LIGHT = ChannelId("@TGS#_lighthouse")
@@ -129,7 +130,7 @@ def test_whatever_a_body_holds_reading_it_never_fails(data: st.DataObject, comma
         question = to_question(command, body, query, admin="root")
     except InvalidError:
         assert is_before(command)
-        assert read(body) is None
+        assert callbacks.read(body) is None
     else:
         assert question is None or (isinstance(question, Question) and is_before(command))
 
@@ -186,6 +187,18 @@ async def test_a_deleted_channel_is_known_and_not_listed(events: list[e.ChannelE
     assert [each.name async for each in known] == ["Second"]
 
 
+async def test_the_last_post_of_a_channel_that_was_made_again() -> None:
+    known = await learnt([*HISTORY, DELETED, e.ChannelCreated(at=at(8), channel=LIGHT, name="Second"), posted(9, 1)])
+    channel = await known.get(LIGHT)
+    assert channel is not None
+    assert (channel.last_post, channel.last_post_at) == (PostRef(LIGHT, 1), at(9))
+
+
+async def test_a_deletion_that_may_be_another_groups_is_not_learnt() -> None:
+    known = await learnt([e.ChannelDeleted(at=at(7), channel=LIGHT, name="Quay", confirmed=False)])
+    assert await known.get(LIGHT) is None
+
+
 async def test_the_quietest_channel_is_forgotten() -> None:
     known = await learnt([e.ChannelFull(channel=ChannelId(f"@TGS#_{name}")) for name in "abc"], most=2)
     assert sorted([channel.id async for channel in known]) == ["@TGS#_b", "@TGS#_c"]
@@ -206,5 +219,9 @@ async def test_two_receivers_share_a_directory(place: str, tmp_path: Path, reque
     await one.learn(e.ChannelFull(at=at(9), channel=ChannelId("@TGS#_quay")))
     assert [(each.id, each.name) async for each in third] == [(LIGHT, "Second"), ("@TGS#_quay", None)]
     assert await third.get(ChannelId("@TGS#_nothing")) is None
+    for each in (one, other, third):
+        now = await each.get(LIGHT)
+        assert now is not None
+        assert (now.name, now.deleted_at) == ("Second", None)
     for each in (one, other, third):
         await each.aclose()

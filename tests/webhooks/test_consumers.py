@@ -145,6 +145,32 @@ async def test_a_late_event_of_a_deleted_channel_is_still_one_of_a_channel() -> 
         await sea.until(e.ChannelDeleted)
         await sea.stub.webhooks.trigger("Group.CallbackAfterMemberExit", platform="iOS", GroupId=LIGHTHOUSE)
         assert (await sea.until(e.Unsubscribed)).channel == LIGHTHOUSE
+        sea.heard.clear()
+        created = "Group.CallbackAfterCreateGroup"
+        await sea.stub.webhooks.trigger(created, platform="iOS", GroupId=LIGHTHOUSE, EventTime=1_736_000_000_000)
+        assert (await sea.until(e.ChannelCreated)).channel == LIGHTHOUSE
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_an_ordinary_community_under_the_id_of_what_is_gone(known: bool) -> None:
+    """A channel was deleted, or a group that nobody here knew; what is made there afterwards is its own thing."""
+    async with harbour(webhooks={"other_groups": True, "window_seconds": 600}) as sea:
+        if known:
+            await lighthouse(sea)
+        sea.switch(commands=("Group.CallbackBefore*", "Group.CallbackAfter*"))
+        if not known:
+            await sea.stub.webhooks.trigger("Group.CallbackAfterGroupDestroyed", GroupId=LIGHTHOUSE)
+        else:
+            await sea.other.channels.delete(LIGHTHOUSE)
+        await sea.until(e.ChannelDeleted)
+        sea.heard.clear()
+        sea.stub.world.clock.advance(120)
+        sea.switch(commands=("Group.CallbackBefore*", "Group.CallbackAfterNew*", "Group.CallbackAfterSend*"))
+        ordinary = {"Type": "Community", "Name": "Quay", "GroupId": LIGHTHOUSE, "ApplyJoinOption": "FreeAccess"}
+        await sea.other.call(GROUPS, "create_group", ordinary)
+        await sea.phone(SAILOR, "join", group_id=LIGHTHOUSE)
+        await sea.phone(SAILOR, "post", group_id=LIGHTHOUSE, body="ahoy")  # only staff posts in channels
+        assert [type(event) for event in await sea.settle()] == [e.Other] * 2
 
 
 async def test_a_receiver_that_was_restarted_knows_the_channels_still(tmp_path: Path) -> None:
