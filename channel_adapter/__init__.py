@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from channel_adapter.domain.ids import ChannelId, UserId
     from channel_adapter.domain.post import (
         Article,
+        Broadcast,
         Content,
         Custom,
         Face,
@@ -129,6 +130,7 @@ __all__ = [
     "Allow",
     "Article",
     "AuthenticationError",
+    "Broadcast",
     "Bulk",
     "Channel",
     "ChannelAdapter",

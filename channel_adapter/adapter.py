@@ -1,13 +1,13 @@
 """The door: opens a client from settings and holds the services."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from channel_adapter.domain.ids import ChannelId, UserId
-from channel_adapter.domain.post import PostRef
+from channel_adapter.domain.post import Post, PostRef
 from channel_adapter.errors import ConfigurationError
 from channel_adapter.services.accounts import Accounts
 from channel_adapter.services.bulk import BulkTerms
@@ -37,9 +37,11 @@ from channel_adapter.tencent.client import App, Attempt, TencentClient, Timeouts
 from channel_adapter.tencent.clock import Clock, SystemClock
 from channel_adapter.tencent.hosts import REGIONS, HostPair
 from channel_adapter.tencent.rate_limit import CommandLimiter, KeyedLimiter
+from channel_adapter.tencent.wire.msg_body import Element
 
 if TYPE_CHECKING:
     from channel_adapter.migration.planning import Migration
+    from channel_adapter.migration.posting_moved import PostingMoved
     from channel_adapter.webhooks.events import Events
     from channel_adapter.webhooks.guard import Guard
     from channel_adapter.webhooks.pipeline import Pipeline
@@ -113,6 +115,7 @@ class ChannelAdapter:
             longest_wait=settings.total_seconds,
             uncounted=uncounted,
             recalled=self._post_recalled,
+            published=self._post_published,
         )
         self.reactions = _reactions(settings, gateway, directory, history, self.subscriptions, clock)
 
@@ -122,6 +125,17 @@ class ChannelAdapter:
         from channel_adapter.webhooks.pipeline import Pipeline  # noqa: PLC0415 - most adapters receive nothing
 
         return Pipeline(self)
+
+    @cached_property
+    def posting_moved(self) -> "PostingMoved | None":
+        """Official accounts that post here since a cutover, as the database says; None without one."""
+        if self.settings.database_url is None:
+            return None
+        try:
+            from channel_adapter.migration.posting_moved import PostingMoved  # noqa: PLC0415 - an extra
+        except ImportError:
+            return None
+        return PostingMoved(self.settings.database_url.get_secret_value(), self._gateway, self._clock)
 
     @cached_property
     def events(self) -> "Events":
@@ -189,6 +203,9 @@ class ChannelAdapter:
             await self.reactions.aclose()
             if "pipeline" in vars(self):
                 await self.pipeline.aclose()
+            moved = vars(self).get("posting_moved")
+            if moved is not None:
+                await moved.aclose()
         finally:
             await self._client.close()
 
@@ -206,6 +223,10 @@ class ChannelAdapter:
 
     async def _post_recalled(self, ref: PostRef) -> None:
         await self.reactions.drop(ref)
+
+    async def _post_published(self, post: Post, elements: Sequence[Element]) -> Post:
+        moved = self.posting_moved
+        return post if moved is None else await moved.copied(post, elements)
 
     async def _channel_deleted(self, channel: ChannelId) -> None:
         await self.reactions.drop_channel(channel)

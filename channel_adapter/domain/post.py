@@ -144,9 +144,22 @@ class PostState(StrEnum):
     EXPIRED = "expired"
 
 
+@dataclass(frozen=True, slots=True)
+class Broadcast:
+    """The same post on the official account that its channel comes from: its key there, or why it is not there."""
+
+    account: str
+    sent: bool
+    key: str = ""
+    reason: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Post:
-    """One post as it was when read. `dedupe` is the number by which the service recognises a repeated sending."""
+    """One post as it was when read. `dedupe` is the number by which the service recognises a repeated sending.
+
+    `broadcast` is there on a post just published in a channel whose official account is still served too.
+    """
 
     ref: PostRef
     author: UserId | None
@@ -154,6 +167,7 @@ class Post:
     parts: tuple[Content, ...]
     state: PostState = PostState.PUBLISHED
     dedupe: int | None = None
+    broadcast: Broadcast | None = None
 
     @property
     def content(self) -> Content | None:

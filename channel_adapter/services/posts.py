@@ -28,6 +28,7 @@ from channel_adapter.tencent.catalog import GROUP_MSG_RECALL, MODIFY_GROUP_MSG, 
 from channel_adapter.tencent.failure import CallFailed
 from channel_adapter.tencent.rate_limit import KeyedLimiter, TurnTooLate
 from channel_adapter.tencent.wire import messages
+from channel_adapter.tencent.wire.msg_body import Element
 
 NO_POST = frozenset({codes.NO_SUCH_MESSAGE, codes.NO_MESSAGE_TO_MODIFY})
 
@@ -47,8 +48,9 @@ class Posts:
         longest_wait: float,
         uncounted: Uncounted,
         recalled: Callable[[PostRef], Awaitable[None]],
+        published: Callable[[Post, Sequence[Element]], Awaitable[Post]],
     ) -> None:
-        """`recalled` is told of posts that are gone."""
+        """`recalled` is told of posts that are gone; `published` of new ones, and may say more about them."""
         self._gateway = gateway
         self._directory = directory
         self._roles = roles
@@ -58,6 +60,7 @@ class Posts:
         self._longest_wait = longest_wait
         self._uncounted = uncounted
         self._recalled = recalled
+        self._published = published
 
     async def publish(
         self,
@@ -94,13 +97,14 @@ class Posts:
             raise OutcomeUnknownError(f"{SEND_GROUP_MSG.name}: the service reports success and no number of the post")
         if quiet:
             self._uncounted.add(wanted, reply.msg_seq)
-        return Post(
+        post = Post(
             ref=PostRef(wanted, reply.msg_seq),
             author=UserId(request.from_account) if request.from_account else None,
             published_at=moment(reply.msg_time),
             parts=parts,
             dedupe=number,
         )
+        return await self._published(post, elements)
 
     def dedupe_of(self, channel: str, idempotency_key: str) -> int:
         """The number by which the service knows a post that was published with this key; `Post.dedupe` in history."""

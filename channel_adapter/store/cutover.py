@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, inspect, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from channel_adapter.store.cutover_tables import AREA, COPIES, CUTOVERS, MOVED, PEOPLE
@@ -95,6 +95,13 @@ class CutoverStore:
         async with self.database.reading() as connection:
             found = await connection.execute(select(MOVED).order_by(MOVED.c.source))
             return [MovedRow(**row._asdict()) for row in found]
+
+    async def moved_if_any(self) -> list[MovedRow]:
+        """The same, without making tables where nothing was ever cut over."""
+        async with self.database.reading() as connection:
+            if not await connection.run_sync(lambda sync: inspect(sync).has_table(MOVED.name)):
+                return []
+        return await self.moved()
 
     async def put(self, rows: Iterable[MovedRow]) -> None:
         """Write channels, all at once or none."""

@@ -18,7 +18,7 @@ LONGER = {("adapter.py", "__init__")}  # one constructor call after the other, w
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "misc"}
 
 PUBLIC_NAMES = """
-    Adopted Allow Article AuthenticationError Bulk Channel ChannelAdapter ChannelAdapterError ChannelChanged
+    Adopted Allow Article AuthenticationError Broadcast Bulk Channel ChannelAdapter ChannelAdapterError ChannelChanged
     ChannelCreated ChannelDeleted ChannelEvent ChannelFull ChannelId ChannelOutcome ChannelUnread ConfigurationError
     ConflictError Content ConversationGroup CountSource CreateRequest Custom Decision Departure Drop Event
     Explanation Face File Filing FilingKind Finding Image InvalidError Ladder LimitReachedError Location Loss Marks

@@ -1,0 +1,143 @@
+"""Which official accounts post as channels now, and the second broadcast of a post while both are read.
+
+What the database says is believed for a few seconds, so that a post costs no query; a cutover elsewhere is seen then.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final
+
+import structlog
+
+from channel_adapter.domain.post import Broadcast, Post
+from channel_adapter.errors import ChannelAdapterError, OutcomeUnknownError
+from channel_adapter.services.gateway import Gateway
+from channel_adapter.store.cutover import FAREWELL, NOT_SENT, SENDING, SENT, CopyRow, CutoverStore, MovedRow
+from channel_adapter.store.engine import Database
+from channel_adapter.tencent import limits
+from channel_adapter.tencent.catalog import OFFICIAL_ACCOUNT_MSG_GET_SIMPLE, SEND_OFFICIAL_ACCOUNT_MSG
+from channel_adapter.tencent.clock import Clock
+from channel_adapter.tencent.wire import messages
+from channel_adapter.tencent.wire import official_accounts as wire
+from channel_adapter.tencent.wire.msg_body import Element
+
+BELIEVED_SECONDS: Final = 3.0
+HOUR: Final = 3_600.0
+COPY_SECONDS: Final = 5.0
+"""Time for the second broadcast; the post itself stands already."""
+
+_log = structlog.wrap_logger(logging.getLogger("channel_adapter.migration"))
+
+
+class PostingMoved:
+    """What of the source posts here now, and what is still broadcast there too."""
+
+    def __init__(self, url: str, gateway: Gateway, clock: Clock) -> None:
+        self._database = Database(url)
+        self.store = CutoverStore(self._database)
+        self._gateway = gateway
+        self._clock = clock
+        self._rows: dict[str, MovedRow] = {}
+        self._channels: dict[str, MovedRow] = {}
+        self._read_at: float | None = None
+
+    async def account(self, account: str) -> MovedRow | None:
+        """What is known of an account that moves or has moved. Raises UnavailableError."""
+        await self._refresh()
+        return self._rows.get(account)
+
+    async def copied(self, post: Post, elements: Sequence[Element]) -> Post:
+        """The post, broadcast on the account that its channel comes from as well, while the window is open.
+
+        Never raises ChannelAdapterError: what could not be done is told in `Post.broadcast`, and in the log.
+        """
+        try:
+            await self._refresh()
+            row = self._channels.get(post.ref.channel)
+            if row is None or not self._clock.now() < row.window_end or not row.moved_at:
+                return post
+            said = await self._broadcast(row.source, post.ref.seq, post.dedupe or 0, elements)
+        except ChannelAdapterError as error:
+            held = self._channels.get(post.ref.channel)
+            if held is None:
+                _log.warning("migration.copies_unknown", channel=post.ref.channel, error=error.kind)
+                return post
+            said = Broadcast(held.source, sent=False, reason=error.message)
+        if not said.sent:
+            _log.warning("migration.not_broadcast", account=said.account, seq=post.ref.seq, reason=said.reason)
+        return replace(post, broadcast=said)
+
+    async def farewell(self, account: str, elements: Sequence[Element], random: int) -> Broadcast:
+        """The last broadcast of an account, once. Raises ChannelAdapterError when the store fails."""
+        return await self._broadcast(account, FAREWELL, random, elements)
+
+    async def settle(self) -> None:
+        """Find out what became of broadcasts whose process ended in the middle. Raises ChannelAdapterError."""
+        for copy in await self.store.copies(SENDING):
+            if copy.at > self._clock.now() - 2 * COPY_SECONDS:
+                continue  # under way
+            key = await self._key_of(copy.source, copy.random)
+            state, said = (SENT, key) if key else (NOT_SENT, "interrupted before it was sent")
+            await self.store.end_copy(copy.source, copy.seq, state, said)
+
+    async def aclose(self) -> None:
+        """Close the database."""
+        await self._database.close()
+
+    async def _refresh(self) -> None:
+        now = self._clock.monotonic()
+        if self._read_at is not None and now - self._read_at < BELIEVED_SECONDS:
+            return
+        rows = await self.store.moved_if_any()
+        self._rows = {row.source: row for row in rows}
+        self._channels = {row.channel: row for row in rows}
+        self._read_at = now
+
+    async def _broadcast(self, account: str, seq: int, random: int, elements: Sequence[Element]) -> Broadcast:
+        now = self._clock.now()
+        known = await self.store.begin_copy(
+            CopyRow(account, seq, random, now, SENDING),
+            since=now - HOUR, most=limits.OFFICIAL_BROADCASTS_PER_HOUR,
+        )  # fmt: skip
+        if known is not None and known.state == SENT:
+            return Broadcast(account, sent=True, key=known.said)
+        if known is not None and known.state == NOT_SENT:
+            again = datetime.fromtimestamp(float(known.said) + HOUR, UTC).strftime("%H:%M:%S UTC")
+            reason = (
+                f"{limits.OFFICIAL_BROADCASTS_PER_HOUR} broadcasts an hour are all; the next is possible at {again}"
+            )
+            await self.store.end_copy(account, seq, NOT_SENT, reason)
+            return Broadcast(account, sent=False, reason=reason)
+        if known is not None:  # an attempt that was interrupted, or is under way elsewhere
+            key = await self._key_of(account, random)
+            if key:
+                await self.store.end_copy(account, seq, SENT, key)
+                return Broadcast(account, sent=True, key=key)
+        return await self._send(account, seq, random, elements)
+
+    async def _send(self, account: str, seq: int, random: int, elements: Sequence[Element]) -> Broadcast:
+        request = wire.SendOfficialAccountMsgRequest(
+            official_account=account,
+            random=random,
+            msg_body=list(elements),
+            forbid_callback_control=[messages.FORBID_BEFORE],  # our own guard would refuse it
+        )
+        try:
+            reply = await self._gateway.call(SEND_OFFICIAL_ACCOUNT_MSG, request, deadline=COPY_SECONDS)
+        except OutcomeUnknownError as error:  # stays under way until it is settled
+            return Broadcast(account, sent=False, reason=error.message)
+        except ChannelAdapterError as error:
+            await self.store.end_copy(account, seq, NOT_SENT, error.message)
+            return Broadcast(account, sent=False, reason=error.message)
+        await self.store.end_copy(account, seq, SENT, reply.msg_key or "")
+        return Broadcast(account, sent=True, key=reply.msg_key or "")
+
+    async def _key_of(self, account: str, random: int) -> str:
+        """The key of a broadcast of ours among the newest ones; "" when it is not there."""
+        request = wire.OfficialAccountMsgGetSimpleRequest(
+            official_account=account, req_msg_number=limits.OFFICIAL_HISTORY_PER_CALL, with_recalled_msg=1
+        )
+        reply = await self._gateway.call(OFFICIAL_ACCOUNT_MSG_GET_SIMPLE, request)
+        return next((each.msg_key for each in reply.rsp_msg_list if each.msg_random == random), "")
