@@ -22,6 +22,7 @@ from channel_adapter.mapping.callback_question import to_question, to_reply
 from channel_adapter.tencent.redaction import redact_text
 from channel_adapter.webhooks.answers import ALLOWED, REFUSED, CallbackAnswer
 from channel_adapter.webhooks.interpret import Interpreter
+from channel_adapter.webhooks.moved_accounts import may_broadcast
 from channel_adapter.webhooks.parse import Received
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Guard:
 
     def __init__(self, adapter: "ChannelAdapter", interpreter: Interpreter) -> None:
         self.counts: Counter[str] = Counter()
+        self._adapter = adapter
         self._settings = adapter.settings.guard
         self._admin = adapter.settings.admin
         self._max_bytes = adapter.settings.posts.max_bytes
@@ -136,6 +138,9 @@ class Guard:
                 return self._without(question, await self._unwelcome(question))
             case q.OfficialSubscribeRequest(users=users):
                 return self._without(question, {user for user in users if user in self._settings.blocked})
+            case q.OfficialPostDraft():
+                decision = await may_broadcast(self._adapter, question)
+                return decision, question if isinstance(decision, q.Allow) else None
             case q.CreateRequest(own=False, by=by) if self._settings.creators and by not in self._settings.creators:
                 return q.Refuse("this account may not create Communities"), question
             case _:
