@@ -4,16 +4,17 @@ A handler that raises is tried again later, with its event; one that returned ne
 of one event run one after the other, in the order of their registration; so do events of one channel.
 """
 
-import asyncio
 import functools
 import inspect
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+import itertools
+from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 
 from channel_adapter.domain.events import Event
 from channel_adapter.webhooks.inbox import Step
 from channel_adapter.webhooks.parse import Received
+from channel_adapter.webhooks.stream import EventStream, Offers
 
 if TYPE_CHECKING:
     from channel_adapter.webhooks.pipeline import Pipeline
@@ -45,60 +46,41 @@ class Events:
         writes there and the record that it ran are committed together, so that it has its effect exactly once. In a
         memory inbox that argument is None. TypeError for what is no event.
         """
-        for kind in kinds:
-            if not (isinstance(kind, type) and issubclass(kind, Event)):
-                raise TypeError(f"{kind!r} is no event; see channel_adapter.domain.events")
+        _check(kinds)
 
         def register(function: HandlerT) -> HandlerT:
-            self._handlers.append(_Handler(kinds or (Event,), function, self._name_of(function), transaction))
+            self._add(kinds, function, transaction=transaction)
             return function
 
         return register
 
     def _name_of(self, function: Callable[..., Any]) -> str:
-        """The same name after a restart, as long as the function keeps its own."""
+        """The same name after a restart, as long as the function keeps its own; no two handlers share one."""
         inner = inspect.unwrap(function)
         base = f"{getattr(inner, '__module__', '')}.{getattr(inner, '__qualname__', type(inner).__qualname__)}"
-        taken = sum(handler.name.partition("#")[0] == base for handler in self._handlers)
-        return f"{base}#{taken}" if taken else base
+        taken = {handler.name for handler in self._handlers}
+        names = itertools.chain([base], (f"{base}#{number}" for number in itertools.count(1)))
+        return next(name for name in names if name not in taken)
 
     @overload
-    def stream(self) -> AsyncGenerator[Event, None]: ...
+    def stream(self) -> EventStream[Event]: ...
     @overload
-    def stream(self, *kinds: type[EventT]) -> AsyncGenerator[EventT, None]: ...
-    def stream(self, *kinds: type[Event]) -> AsyncGenerator[Any, None]:
+    def stream(self, *kinds: type[EventT]) -> EventStream[EventT]: ...
+    def stream(self, *kinds: type[Event]) -> EventStream[Any]:
         """Events as they are handled, from now on; for `async for`.
 
         An event counts as handled when the loop asks for the next one or is left. A slow loop slows its channels.
         """
-        waiting: asyncio.Queue[tuple[Event, asyncio.Future[None]]] = asyncio.Queue()
+        _check(kinds)
+        offers = Offers()
+        handler = self._add(kinds, offers.hand_over, transaction=False)
+        offers.on_leaving(lambda: self._handlers.remove(handler))
+        return EventStream(offers)
 
-        async def hand_over(event: Event) -> None:
-            taken = asyncio.get_running_loop().create_future()
-            waiting.put_nowait((event, taken))
-            await taken
-
-        handler = _Handler(kinds or (Event,), hand_over, self._name_of(hand_over), transaction=False)
+    def _add(self, kinds: tuple[type[Event], ...], function: Callable[..., Any], *, transaction: bool) -> _Handler:
+        handler = _Handler(kinds or (Event,), function, self._name_of(function), transaction)
         self._handlers.append(handler)
-        return self._run_stream(handler, waiting)
-
-    async def _run_stream(
-        self, handler: _Handler, waiting: "asyncio.Queue[tuple[Event, asyncio.Future[None]]]"
-    ) -> AsyncGenerator[Event, None]:
-        try:
-            while True:
-                event, taken = await waiting.get()
-                try:
-                    yield event
-                finally:
-                    if not taken.done():
-                        taken.set_result(None)
-        finally:
-            self._handlers.remove(handler)
-            while not waiting.empty():
-                _, taken = waiting.get_nowait()
-                if not taken.done():
-                    taken.set_result(None)
+        return handler
 
     @property
     def key(self) -> str | None:
@@ -119,6 +101,12 @@ class Events:
             for handler in self._handlers
             if isinstance(event, handler.kinds)
         ]
+
+
+def _check(kinds: tuple[type[Event], ...]) -> None:
+    for kind in kinds:
+        if not (isinstance(kind, type) and issubclass(kind, Event)):
+            raise TypeError(f"{kind!r} is no event; see channel_adapter.domain.events")
 
 
 async def _call(handler: _Handler, event: Event, received: Received, connection: Any) -> None:

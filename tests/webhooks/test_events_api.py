@@ -104,6 +104,46 @@ async def test_two_functions_of_one_name_are_two_handlers(adapter: ChannelAdapte
     assert len({step.name for step in steps}) == 2
 
 
+async def test_a_stream_that_ended_leaves_no_name_twice(adapter: ChannelAdapter) -> None:
+    """Steps are known by their names: of two with one name the second would count as done."""
+    streams = [adapter.events.stream(Unknown) for _ in range(2)]
+    await streams[0].aclose()
+    with pytest.raises(StopAsyncIteration):
+        await anext(streams[0])
+    streams.append(adapter.events.stream(Unknown))
+    steps = await adapter.events.plan(received("New.Command", {"CallbackCommand": "New.Command"}, {}, now=1.0))
+    assert len({step.name for step in steps}) == len(steps) == 2
+
+
+async def test_a_stream_that_nobody_reads_holds_nothing_up(adapter: ChannelAdapter, inbox: MemoryInbox) -> None:
+    closed = adapter.events.stream()
+    await closed.aclose()
+    forgotten = adapter.events.stream()
+    del forgotten
+    late = adapter.events.stream()
+    await inbox.store(followed("u"))
+    async with asyncio.timeout(1):
+        while not inbox.lag:  # noqa: ASYNC110 - it has no waiters
+            await asyncio.sleep(0.01)
+        del late
+        await inbox.idle()
+    assert inbox.counters["handled"] == 1
+
+
+async def test_a_loop_that_waits_ends_when_its_stream_is_closed(adapter: ChannelAdapter) -> None:
+    stream = adapter.events.stream()
+
+    async def read() -> list[Event]:
+        return [event async for event in stream]
+
+    reading = asyncio.ensure_future(read())
+    await asyncio.sleep(0)
+    await stream.aclose()
+    assert await asyncio.wait_for(reading, 1) == []
+
+
 async def test_what_is_no_event_is_refused(adapter: ChannelAdapter) -> None:
     with pytest.raises(TypeError, match="is no event"):
         adapter.events.on(str)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="is no event"):
+        adapter.events.stream(str)  # type: ignore[type-var]
