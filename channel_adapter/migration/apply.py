@@ -94,6 +94,7 @@ async def apply(
         runtime = run.Runtime(migration.gateway, migration.settings, migration.clock, journal, allowance, at)
         async with run.working(url, runtime) as durable:
             await _queue(durable, runtime, job)
+            at("queued")
             return await _watch(runtime, job, tell)
 
 
@@ -170,8 +171,10 @@ async def _begin(migration: "Migration", plan: Plan, journal: "Journal") -> "Job
 
     store = journal.store
     name = plan.migration
+    begun = int(migration.clock.now())  # runs count on from here: their numbers name workflows, and those are for ever
     rows = [
-        ChannelRow(name, channel.source.id, channel.target.id, place) for place, channel in enumerate(plan.channels)
+        ChannelRow(name, channel.source.id, channel.target.id, place, run=begun)
+        for place, channel in enumerate(plan.channels)
     ]
     job = await store.begin_job(JobRow(name, plan.sdkappid, to_json(plan).decode(), 1, migration.clock.now()), rows)
     planned = {channel.source.id for channel in plan.channels}

@@ -164,8 +164,6 @@ async def _move_admins(work: ChannelWork, before: dict[str, Any]) -> None:
         except ChannelAdapterError as error:
             retry = retry_command("see that the account exists")
             await work.quarantine(ADMIN, user, said(error), {"user": user}, retry)
-    if fresh:
-        work.at("admins.sent")
 
 
 async def make_admin(work: ChannelWork, user: str) -> None:

@@ -30,7 +30,7 @@ from channel_adapter.settings import Settings
 from channel_adapter.store.migration import FAILED, STOPPED, ChannelRow
 from channel_adapter.tencent.clock import Clock
 
-CHANNELS_AT_ONCE: Final = 32
+CHANNELS_AT_ONCE: Final = 16
 WORKFLOW: Final = "migration.channel"
 MIGRATION: Final = Feature("migration", (WORKFLOW,), concurrency=CHANNELS_AT_ONCE)
 STEPS: Final[Mapping[str, Callable[[ChannelWork], Coroutine[Any, Any, None]]]] = {
@@ -91,6 +91,8 @@ class Runtime:
         try:
             work = self._works.get(key)
             if work is None:
+                if await self._over(*key):
+                    return GONE_ON
                 self.calls.renew()
                 work = self._works[key] = await self._prepare(migration, source, opened=step == "open")
             await STEPS[step](work)
@@ -117,6 +119,12 @@ class Runtime:
             await self.journal.note([row])
             await self.journal.flush()
         return standing
+
+    async def _over(self, migration: str, source: str, run: int) -> bool:
+        """Was this run finished by a process that died before it could say so, or has a later run begun?"""
+        store = self.journal.store
+        job, row = await store.job(migration), await store.channel(migration, source)
+        return job is not None and row is not None and (row.finished >= job.round or row.run != run)
 
     async def _prepare(self, migration: str, source_id: str, *, opened: bool) -> ChannelWork:
         store = self.journal.store

@@ -30,8 +30,8 @@ POST, SUBSCRIBER, NOTIFICATIONS, ADMIN, PROFILE = "post", "subscriber", "notific
 """Kinds of records in the quarantine."""
 
 POINTS: Final = (
-    "channel.sending", "channel.made", "posts.sending", "posts.sent", "posts.noted", "people.sending", "people.sent",
-    "options.set", "people.noted", "closing.sending", "closing.sent", "admins.sent", "channel.done", "step.done",
+    "queued", "channel.sending", "channel.made", "posts.sending", "posts.sent", "posts.noted", "people.sending",
+    "people.sent", "options.set", "people.noted", "closing.sending", "closing.sent", "channel.done", "step.done",
 )  # fmt: skip
 """Moments of the work, for tests that end the process in them."""
 

@@ -1,28 +1,27 @@
-"""Applying a plan on the stub's world: all of it arrives, once; later runs move what has changed."""
+"""Applying a plan on the stub's world: all of it arrives, once, and what cannot go is told."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
+from channel_adapter.errors import ConfigurationError, ConflictError, InvalidError
+from channel_adapter.migration.apply import Bounds, journal_at
 from channel_adapter.migration.plan import Plan
-from channel_adapter.migration.planning import Options
-from channel_adapter.migration.policies import Policies
-from channel_adapter.migration.sources.discover import Discovered
-from channel_adapter.migration.status import Status
-from channel_adapter.stub.world.state import Group
+from channel_adapter.stub.faults import Fault
+from channel_adapter.stub.scenario import Scenario
 from tests.migration import worlds
 from tests.migration.conftest import Stage, stage
+from tests.migration.moved_world import check_against_source, picture
+from tests.migration.planned import planned
 from tests.migration.worlds import Size
 
+SCENARIO = Scenario.load(Path(__file__).parents[2] / "config" / "scenarios" / "flaky_network.toml")
 SMALL = Size(subscribers=230, posts=60)
-
-
-async def planned(s: Stage, **more: Any) -> Plan:
-    policies = more.pop("policies", ["all=cut"])
-    options = Options(policies=Policies.parse(policies), renamed=worlds.RENAMED, **more)
-    async with s.adapter.migration.accounts_source(Discovered(tuple(s.moving.ids))) as source:
-        return await s.adapter.migration.plan(source, options)
+TINY = (worlds.TEXTS, worlds.FLAGS, worlds.GONE)
 
 
 @pytest.fixture
@@ -31,19 +30,177 @@ async def small(database: str) -> AsyncIterator[Stage]:
         yield s
 
 
-def group_of(s: Stage, plan: Plan, account: str) -> Group:
-    channel = plan.channel(account)
-    assert channel is not None
-    return s.server.world.state.groups[channel.target.id]
+@pytest.fixture
+async def tiny(database: str) -> AsyncIterator[Stage]:
+    async with stage(Size(60, 21), ids=TINY, database_url=database) as s:
+        yield s
 
 
-async def test_everything_arrives(small: Stage) -> None:
+async def rows(database: str, plan: Plan) -> list[Any]:
+    async with journal_at(database) as journal:
+        return await journal.store.quarantined(plan.migration)
+
+
+async def test_everything_arrives(small: Stage, database: str) -> None:
     plan = await planned(small)
-    status: Status = await small.adapter.migration.apply(plan)
-    assert status.complete, status
-    assert status.quarantined == 0
-    for account in small.moving.ids:
-        source = small.server.world.state.official[account]
-        group = group_of(small, plan, account)
-        people = {user for user in source.subscribers if user != worlds.OWNER}
-        assert {user for user in group.members if user != worlds.OWNER} == people
+    before = small.server.world.state.groups[small.moving.stranger]
+    status = await small.adapter.migration.apply(plan)
+    assert status.complete
+    assert (status.quarantined, status.round, status.stopped) == (0, 1, "")
+    check_against_source(small.server.world, plan)
+    assert status.subscribers == sum(
+        len([user for user in small.server.world.state.official[account].subscribers if user != worlds.OWNER])
+        for account in small.moving.ids
+    )
+    assert small.server.world.state.groups[small.moving.stranger] is before
+    async with journal_at(database) as journal:
+        posts = await journal.store.moved_posts(plan.migration, worlds.BUSY)
+    assert [post.seq for post in posts.values()] == list(range(1, SMALL.posts + 1))
+    assert [post.number for post in posts.values()] == list(range(1, SMALL.posts + 1))
+    again = await small.adapter.migration.status(plan.migration)
+    assert again.channels == status.channels
+
+
+async def test_a_network_that_loses_one_call_in_ten(database: str) -> None:
+    async with stage(Size(230, 36), ids=(*TINY, worlds.FULL), database_url=database) as s:
+        plan = await planned(s)
+        s.server.faults.replace(SCENARIO.faults)
+        status = await s.adapter.migration.apply(plan)
+        s.server.faults.replace([])
+        assert status.complete
+        assert status.quarantined == 0
+        check_against_source(s.server.world, plan)
+        channel = plan.channel(worlds.FULL)
+        assert channel is not None
+        randoms = [post.random for post in s.server.world.state.groups[channel.target.id].log]
+        assert len(randoms) == len(set(randoms))
+
+
+async def test_calls_that_are_used_up_end_a_run_that_the_next_one_finishes(tiny: Stage) -> None:
+    plan = await planned(tiny)
+    first = await tiny.adapter.migration.apply(plan, bounds=Bounds(calls=20))
+    assert not first.complete
+    assert first.stopped == "its 20 calls are used up"
+    assert first.calls == 20
+    second = await tiny.adapter.migration.apply(plan)
+    assert second.complete
+    assert second.round == 1
+    check_against_source(tiny.server.world, plan)
+
+
+async def test_a_cancelled_run_ends_at_once_and_is_finished_by_the_next_one(tiny: Stage) -> None:
+    plan = await planned(tiny)
+    tiny.server.faults.replace([Fault(command="import_group_member", delay=0.2)])
+    task = asyncio.ensure_future(tiny.adapter.migration.apply(plan))
+    for _ in range(500):
+        if ("group_open_http_svc/import_group_msg", 0) in tiny.server.log.answers:
+            break
+        await asyncio.sleep(0.02)
+    began = asyncio.get_running_loop().time()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert asyncio.get_running_loop().time() - began < 2
+    assert (await tiny.adapter.migration.apply(plan)).complete
+    check_against_source(tiny.server.world, plan)
+
+
+async def test_originals_are_kept_whole(database: str) -> None:
+    async with stage(Size(60, 24), ids=(worlds.LIMITS, worlds.FLAGS), database_url=database) as s:
+        plan = await planned(s, policies=["all=store"])
+        assert (await s.adapter.migration.apply(plan)).complete
+        source = s.server.world.state.official[worlds.LIMITS]
+        limits, flags = plan.channel(worlds.LIMITS), plan.channel(worlds.FLAGS)
+        assert limits is not None
+        assert flags is not None
+        async with journal_at(database) as journal:
+            assert await journal.store.kept(limits.target.id, "name") == {"": source.name}
+            [post] = (await journal.store.kept(limits.target.id, "post")).values()
+            people = await journal.store.kept(flags.target.id, "subscriber")
+        assert orjson.loads(post)["body"] == [each.model_dump(by_alias=True) for each in worlds.huge()]
+        assert people == s.server.world.state.official[worlds.FLAGS].subscriber_strings
+        assert "kept=name+posts" in s.server.world.state.groups[limits.target.id].fields["ch_tag"]
+
+
+async def test_people_who_are_refused_wait_in_the_quarantine_for_a_retry(tiny: Stage, database: str) -> None:
+    plan = await planned(tiny)
+    refusing = [Fault(command="import_group_member", fail_items=7)]
+    tiny.server.faults.replace(refusing)
+    status = await tiny.adapter.migration.apply(plan)
+    assert status.complete
+    found = await rows(database, plan)
+    assert len(found) == status.quarantined > 3
+    assert found[0].reason.startswith("the target refused this person: the channel is full")
+    assert "migrate retry" in found[0].retry
+    assert orjson.loads(found[0].raw)["user"] == found[0].key
+    tiny.server.faults.replace([Fault(command="import_group_member", fail_items=1)])
+    assert (await tiny.adapter.migration.retry(plan)).quarantined == len(found)
+    tiny.server.faults.replace([])
+    after = await tiny.adapter.migration.retry(plan)
+    assert after.quarantined == 0
+    assert after.subscribers == status.subscribers + len(found)
+    check_against_source(tiny.server.world, plan)
+
+
+async def test_a_failed_channel_is_told_and_taken_up_by_retry(tiny: Stage) -> None:
+    plan = await planned(tiny)
+    tiny.server.faults.replace([Fault(command="modify_group_base_info", code=10007)])
+    status = await tiny.adapter.migration.apply(plan)
+    assert [channel.standing for channel in status.failed] == ["failed"] * 3
+    assert "10007" in status.failed[0].reason
+    tiny.server.faults.replace([])
+    assert (await tiny.adapter.migration.retry(plan)).complete
+    check_against_source(tiny.server.world, plan)
+
+
+async def test_posts_that_were_sent_long_ago_are_recognised(tiny: Stage, database: str) -> None:
+    """The journal is lost, and the service does not know the numbers of the posts as repeats any more."""
+    plan = await planned(tiny)
+    assert (await tiny.adapter.migration.apply(plan)).complete
+    origin = 0
+    before = picture(tiny.server.world, plan, origin)
+    async with journal_at(database) as journal:
+        await journal.store.forget(plan.migration, [channel.source.id for channel in plan.channels])
+    for channel in plan.channels:
+        tiny.server.world.state.groups[channel.target.id].log._recent.clear()
+    assert (await tiny.adapter.migration.apply(plan)).complete
+    assert picture(tiny.server.world, plan, origin) == before
+
+
+class TestRefusals:
+    """Whoever is refused has changed nothing, and learns what and where."""
+
+    async def test_a_plan_with_losses_that_nobody_allowed(self, tiny: Stage) -> None:
+        plan = await planned(tiny, policies=())
+        await self._refused(tiny, plan, InvalidError, "the plan cannot be applied")
+
+    async def test_a_plan_of_another_app(self, tiny: Stage) -> None:
+        plan = (await planned(tiny)).model_copy(update={"sdkappid": 7})
+        await self._refused(tiny, plan, InvalidError, "is a plan for app 7")
+
+    async def test_a_plan_that_is_older_than_the_source(self, tiny: Stage) -> None:
+        plan = await planned(tiny)
+        tiny.server.world.state.official[worlds.TEXTS].name = "Another"
+        await self._refused(tiny, plan, InvalidError, "name was 'News of only_texts', is 'Another'")
+
+    async def test_accounts_of_another_migration(self, tiny: Stage) -> None:
+        plan = await planned(tiny, migration="first")
+        await tiny.adapter.migration.apply(plan, bounds=Bounds(calls=4))
+        other = plan.model_copy(update={"migration": "second"})
+        await self._refused(tiny, other, ConflictError, "migration first in this database moves")
+
+    async def test_no_database(self, tiny: Stage) -> None:
+        plan = await planned(tiny)
+        tiny.adapter.settings.__dict__["database_url"] = None
+        await self._refused(tiny, plan, ConfigurationError, "set database_url, or give a database")
+
+    async def test_an_edition_without_imports(self, tiny: Stage) -> None:
+        plan = await planned(tiny)
+        tiny.server.faults.replace([Fault(command="import_group_msg", code=10007)])
+        await self._refused(tiny, plan, ConfigurationError, "may not import into groups")
+
+    async def _refused(self, tiny: Stage, plan: Plan, kind: type[Exception], words: str) -> None:
+        before = {name: dict(group.fields) for name, group in tiny.server.world.state.groups.items()}
+        with pytest.raises(kind, match=words.replace("(", r"\(")):
+            await tiny.adapter.migration.apply(plan)
+        assert {name: dict(group.fields) for name, group in tiny.server.world.state.groups.items()} == before

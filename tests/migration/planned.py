@@ -1,0 +1,20 @@
+"""A plan of everything on a stage."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from channel_adapter.migration.plan import Plan
+from channel_adapter.migration.planning import Options
+from channel_adapter.migration.policies import Policies
+from channel_adapter.migration.sources.discover import Discovered
+from tests.migration import worlds
+from tests.migration.conftest import Stage
+
+
+async def planned(stage: Stage, *, policies: Sequence[str] = ("all=cut",), **more: Any) -> Plan:
+    """With every loss cut, unless other policies are given."""
+    ids = tuple(stage.moving.ids)
+    renamed = {old: new for old, new in worlds.RENAMED.items() if old in ids}
+    options = Options(policies=Policies.parse(policies), renamed=renamed, **more)
+    async with stage.adapter.migration.accounts_source(Discovered(ids)) as source:
+        return await stage.adapter.migration.plan(source, options)

@@ -1,0 +1,155 @@
+"""A worker that is killed for good at any point of the work: the next one goes on, and nothing shows of it."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from channel_adapter.migration.plan import Plan
+from channel_adapter.migration.plan_file import write_plan
+from channel_adapter.migration.work import POINTS
+from tests.migration import mover, worlds
+from tests.migration.conftest import Stage, stage
+from tests.migration.moved_world import Picture, check_against_source, picture
+from tests.migration.planned import planned
+from tests.migration.worlds import Size
+
+KILLED = -9
+SIZE = Size(subscribers=230, posts=36)
+IDS = (worlds.FULL, worlds.BUSY, worlds.FLAGS, worlds.GONE, worlds.SAME_SECOND)
+AGAIN = 45
+"""Calls that a kill may cost: a look at every channel, and the work of a tenth of a second, which is much here."""
+NTH = {
+    "queued": 1,
+    "posts.sent": 3,
+    "posts.sending": 4,
+    "people.sent": 9,
+    "people.sending": 7,
+    "step.done": 6,
+    "options.set": 5,
+}
+AT_ONCE = 5
+
+
+Undisturbed = tuple[Picture, Counter[str]]
+
+
+class Scene:
+    """A world of its own, and how many calls were made in it."""
+
+    def __init__(self, stage: Stage, plan: Plan, folder: Path) -> None:
+        self.stage, self.plan, self.folder = stage, plan, folder
+        self.origin = stage.server.world.state.official[IDS[0]].create_time
+        self._before = Counter(stage.server.log.answers)
+
+    @property
+    def calls(self) -> Counter[str]:
+        """Calls since the plan was made, by command."""
+        made: Counter[str] = Counter()
+        for (command, _), count in (self.stage.server.log.answers - self._before).items():
+            made[command] += count
+        return made
+
+    def picture(self) -> Picture:
+        return picture(self.stage.server.world, self.plan, self.origin)
+
+    def orders(self, **more: Any) -> mover.Orders:
+        given = {"database": f"sqlite:///{self.folder / 'journal.db'}", **more}
+        return mover.orders(self.stage, self.folder / "plan.json", **given)
+
+
+async def scene(folder: Path) -> AsyncIterator[Scene]:
+    async with stage(SIZE, ids=IDS) as s:
+        plan = await planned(s)
+        write_plan(folder / "plan.json", plan)
+        yield Scene(s, plan, folder)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    async def run() -> Undisturbed:
+        async for made in scene(tmp_path_factory.mktemp("undisturbed")):
+            assert await mover.carried_out(made.orders()) == 0
+            check_against_source(made.stage.server.world, made.plan)
+            return made.picture(), made.calls
+        raise AssertionError
+
+    return asyncio.run(run())
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir()
+    return path
+
+
+async def survives(folder: Path, undisturbed: Undisturbed, point: str, nth: int) -> str:
+    """What is wrong after a kill and a second run; empty when nothing is."""
+    async for made in scene(folder):
+        if (code := await mover.carried_out(made.orders(point=point, nth=nth))) != KILLED:
+            return f"{point} {nth}: it was not killed, but ended with {code}"
+        if (code := await mover.carried_out(made.orders())) != 0:
+            return f"{point} {nth}: the second run ended with {code}"
+        if made.picture() != undisturbed[0]:
+            return f"{point} {nth}: the world is another one"
+        more = made.calls - undisturbed[1]
+        if more.total() > AGAIN:
+            return f"{point} {nth}: {more} calls more"
+    return ""
+
+
+async def all_survive(folder: Path, undisturbed: Undisturbed, kills: Sequence[tuple[str, int]]) -> list[str]:
+    """The same for several kills, some of them at the same time: most of it is waiting."""
+    room = asyncio.Semaphore(AT_ONCE)
+
+    async def one(number: int, point: str, nth: int) -> str:
+        async with room:
+            own = await asyncio.to_thread(_folder, folder / str(number))
+            return await survives(own, undisturbed, point, nth)
+
+    found = await asyncio.gather(*(one(number, *kill) for number, kill in enumerate(kills)))
+    return [wrong for wrong in found if wrong]
+
+
+@pytest.mark.timeout(180)
+async def test_killed_at_every_named_point(tmp_path: Path, undisturbed: Undisturbed) -> None:
+    kills = [(point, NTH.get(point, 2)) for point in POINTS]
+    assert await all_survive(tmp_path, undisturbed, kills) == []
+
+
+@pytest.mark.timeout(120)
+async def test_killed_at_any_instant(tmp_path: Path, undisturbed: Undisturbed) -> None:
+    """The benchmark of applying does this at 50 instants of a larger world."""
+    rng = random.Random(7)
+    kills = [("people.sent", rng.randint(1, 17)) for _ in range(2)]
+    kills += [("posts.sent", rng.randint(1, 13)), ("options.set", rng.randint(1, 19))]
+    assert await all_survive(tmp_path, undisturbed, kills) == []
+
+
+@pytest.mark.timeout(60)
+async def test_killed_again_and_again(tmp_path: Path, undisturbed: Undisturbed) -> None:
+    async for made in scene(tmp_path):
+        for nth in (3, 5, 7):
+            assert await mover.carried_out(made.orders(point="people.sent", nth=nth)) == KILLED
+        assert await mover.carried_out(made.orders()) == 0
+        assert made.picture() == undisturbed[0]
+
+
+@pytest.mark.timeout(60)
+async def test_one_of_two_workers_is_killed(tmp_path: Path, postgres_url: str, undisturbed: Undisturbed) -> None:
+    async for made in scene(tmp_path):
+        given = {"database": postgres_url, "role": "worker"}
+        assert await mover.carried_out(made.orders(database=postgres_url, point="queued")) == KILLED
+        first = mover.start(made.orders(**given, point="people.sent", nth=6))
+        for _ in range(1_000):
+            if made.calls["group_open_http_svc/import_group"]:
+                break
+            await asyncio.sleep(0.02)
+        second = mover.start(made.orders(**given))
+        assert await mover.ended(first) == KILLED
+        assert await mover.carried_out(made.orders(database=postgres_url)) == 0
+        await mover.ended_or_killed(second)
+        assert made.picture() == undisturbed[0]
