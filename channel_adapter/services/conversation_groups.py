@@ -57,13 +57,27 @@ class ConversationGroups:
             start = page.next_start_index
 
     async def put(self, user: UserId, name: str, wanted: Sequence[Conversation], *, exists: bool) -> Failures:
-        """Put conversations into the group, which is made if need be; `exists` is where to begin, not a promise."""
+        """Put conversations into the group, which is made if need be; `exists` is where to begin, not a promise.
+
+        Where there is not room for a call's worth, half of it is tried, and so on; once there is none for one, the rest
+        is not tried. What is filed elsewhere takes up no room, and should stand first.
+        """
         failures: Failures = {}
-        for part in parts_of(wanted, limits.CONVERSATIONS_PER_CALL):
-            failed, made = await self._put_some(user, name, part, exists=exists)
-            failures |= failed
-            exists = exists or made
-        return await self._without_repeats(user, name, failures, inside=True)
+        rest, size = wanted, limits.CONVERSATIONS_PER_CALL
+        while rest:
+            part = rest[:size]
+            try:
+                failures |= await self._update_or_create(user, name, part, exists=exists)
+            except ChannelAdapterError as error:
+                if error.code not in mapping.FULL or error.code is None:
+                    raise
+                if error.code == codes.TOO_MANY_CONTACT_GROUPS or len(part) == 1:
+                    failures |= dict.fromkeys(rest, (error.code, error.message))
+                    break
+                size = (len(part) + 1) // 2
+            else:
+                exists, rest = True, rest[size:]
+        return await self._without_repeats(user, name, failures, inside=True, unsure=len(rest) > 1)
 
     async def take(self, user: UserId, name: str, unwanted: Sequence[Conversation]) -> Failures:
         """Take conversations out of the group; without the group there is nothing to do."""
@@ -77,7 +91,7 @@ class ConversationGroups:
                     return failures
                 raise
             failures |= mapping.results_of_change(reply)
-        return await self._without_repeats(user, name, failures, inside=False)
+        return await self._without_repeats(user, name, failures, inside=False, unsure=False)
 
     async def rename(self, user: UserId, old: str, new: str) -> None:
         """NotFoundError (51009) without the group; what a taken name is answered with is unknown, here 50002."""
@@ -93,31 +107,17 @@ class ConversationGroups:
             return error.origin is not None and error.origin.attempts > 1  # an earlier attempt of ours did it
         return True
 
-    async def _without_repeats(self, user: UserId, name: str, failures: Failures, *, inside: bool) -> Failures:
-        """Without what is as it should be: what putting in twice, or taking out twice, is answered with is unknown."""
-        if all(code in CLEAR for code, _ in failures.values()):
+    async def _without_repeats(
+        self, user: UserId, name: str, failures: Failures, *, inside: bool, unsure: bool
+    ) -> Failures:
+        """Without what is as it should be: what putting in twice, or taking out twice, is answered with is unknown.
+
+        `unsure`: some of them were not even tried.
+        """
+        if not unsure and all(code in CLEAR for code, _ in failures.values()):
             return failures
         there = set((await self.read(user)).of(name))
         return {each: why for each, why in failures.items() if (each in there) is not inside}
-
-    async def _put_some(
-        self, user: UserId, name: str, part: Sequence[Conversation], *, exists: bool
-    ) -> tuple[Failures, bool]:
-        """One call's worth, in halves where there is not room for all; the failures, and whether the group is there."""
-        try:
-            return await self._update_or_create(user, name, part, exists=exists), True
-        except ChannelAdapterError as error:
-            if error.code not in mapping.FULL or error.code is None:
-                raise
-            if error.code == codes.TOO_MANY_CONTACT_GROUPS or len(part) == 1:
-                return dict.fromkeys(part, (error.code, error.message)), False
-        failures: Failures = {}
-        made = False
-        for half in parts_of(part, (len(part) + 1) // 2):
-            failed, there = await self._put_some(user, name, half, exists=exists or made)
-            failures |= failed
-            made = made or there
-        return failures, made
 
     async def _update_or_create(
         self, user: UserId, name: str, part: Sequence[Conversation], *, exists: bool

@@ -5,13 +5,23 @@ from contextlib import aclosing
 from typing import Generic, TypeVar
 
 from channel_adapter.domain.ids import UserId
-from channel_adapter.errors import ChannelAdapterError, InvalidError, NotFoundError
+from channel_adapter.errors import (
+    ChannelAdapterError,
+    ConflictError,
+    InvalidError,
+    LimitReachedError,
+    NotFoundError,
+    RefusedError,
+)
 from channel_adapter.mapping.ids import user_id
 from channel_adapter.services.bulk import TRANSIENT, Users, one_by_one
 from channel_adapter.tencent.batching import concurrently, stream
 
 IN_A_ROW = 5
-"""People without an answer after whom the call ends: the service is gone then."""
+"""People without an answer after whom the call ends: it is not about them then."""
+
+OWN = (ConflictError, InvalidError, LimitReachedError, NotFoundError)
+"""Errors that one person has and the next one has not."""
 
 R = TypeVar("R")
 
@@ -19,8 +29,9 @@ R = TypeVar("R")
 class PerPerson(AsyncIterator[R], Generic[R]):
     """`work` for each of the people, from number `cursor` on; `problem` makes the answer for who cannot be asked about.
 
-    `cursor` then says where to begin another time: everybody before it has their answer. Somebody the app does not know
-    is an answer too; when five people in a row got none, the error is raised and the cursor stays in front of them.
+    `cursor` then says where to begin another time: everybody before it has their answer. That somebody is not known, or
+    has no room, is an answer too; when five people in a row got none, the error is raised and the cursor stays in front
+    of them. An error that is nobody's own, of key, settings or edition, is raised at once.
     """
 
     def __init__(
@@ -61,9 +72,9 @@ class PerPerson(AsyncIterator[R], Generic[R]):
     async def _one(self, user: str) -> tuple[R, ChannelAdapterError | None]:
         try:
             return await self._work(user_id(user, "users")), None
-        except (NotFoundError, InvalidError) as wrong:
+        except OWN as wrong:
             return self._problem(UserId(str(user)), wrong.message), None
-        except TRANSIENT as error:
+        except (*TRANSIENT, RefusedError) as error:
             return self._problem(UserId(str(user)), error.message), error
 
 

@@ -43,7 +43,7 @@ class Unreads:
         keep_by_hand: bool,
         concurrency: int,
     ) -> None:
-        self._counting = Counting(gateway, pages, directory, membership, uncounted)
+        self._counting = Counting(gateway, pages, directory, membership, uncounted, concurrency=concurrency)
         self._positions = ReadPositions(gateway, membership, self._counting, uncounted, concurrency=concurrency)
         self._syncing = Syncing(
             gateway, pages, directory, membership, desk.folders, name=desk.name, keep_by_hand=keep_by_hand

@@ -1,9 +1,9 @@
 """Counting what a person has not read, from the cheapest source that knows it [12]."""
 
-import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.subscription import Notifications
@@ -18,8 +18,12 @@ from channel_adapter.services.joined import JoinedPages
 from channel_adapter.services.membership import Membership
 from channel_adapter.services.uncounted import Uncounted
 from channel_adapter.tencent import codes
+from channel_adapter.tencent.batching import concurrently
 from channel_adapter.tencent.catalog import GET_GROUP_INFO
 from channel_adapter.tencent.wire import groups, members
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(slots=True)
@@ -65,20 +69,24 @@ class Counting:
         directory: Directory,
         membership: Membership,
         uncounted: Uncounted,
+        *,
+        concurrency: int,
     ) -> None:
         self._gateway = gateway
         self._pages = pages
         self._directory = directory
         self._membership = membership
         self._uncounted = uncounted
+        self._concurrency = concurrency
         self._fallback = 0  # which of the lists of own fields the service knows
 
     async def of(self, user: UserId, *, exact: bool, explain: bool) -> Unread:
         """A person's two numbers and their channels, in the order of the list."""
-        lists = await asyncio.gather(*(self.rows(user, kind) for kind in mapping.COUNTED_TYPES))
+        kinds = mapping.COUNTED_TYPES
+        lists = await _each(kinds, lambda kind: self.rows(user, kind), at_once=len(kinds))
         rows = [row for found in lists for row in found]
         if exact:
-            rows = await asyncio.gather(*(self._looked_at(row) for row in rows))
+            rows = await _each(rows, self._looked_at, at_once=self._concurrency)
         loud = [row for row in rows if row.notifications is Notifications.ALL]
         return Unread(
             user=user,
@@ -92,7 +100,7 @@ class Counting:
         rows = await self._listed(user, kind)
         missing = {place: row for place, row in enumerate(rows) if row.count is None}
         if missing:
-            for place, row in zip(missing, await self._asked_one_by_one(user, missing), strict=True):
+            for place, row in zip(missing, await self._asked_one_by_one(user, missing.values()), strict=True):
                 rows[place] = row
         return rows
 
@@ -132,7 +140,7 @@ class Counting:
         number = mapping.count(next_seq, own, self._uncounted.of(ChannelId(item.group_id)))
         return Row(item, is_channel, own, next_seq, number)
 
-    async def _asked_one_by_one(self, user: UserId, rows: Mapping[int, Row]) -> list[Row]:
+    async def _asked_one_by_one(self, user: UserId, rows: Iterable[Row]) -> list[Row]:
         """The documented route: the member's position and the group's next number [doc 64897]."""
 
         async def ask(row: Row) -> Row:
@@ -146,7 +154,7 @@ class Counting:
             number = mapping.count(next_seq, member, self._uncounted.of(row.id)) or 0
             return replace(row, own=member, next_seq=next_seq, count=number)
 
-        return await asyncio.gather(*(ask(row) for row in rows.values()))
+        return await _each(list(rows), ask, at_once=self._concurrency)
 
     async def next_number(self, channel: ChannelId) -> int | None:
         """The number that the channel's next post will have."""
@@ -178,3 +186,9 @@ class Counting:
             last_post_at=moment(row.group.last_msg_time),
             explanation=told,
         )
+
+
+async def _each(items: Sequence[T], work: Callable[[T], Awaitable[R]], *, at_once: int) -> list[R]:
+    """Results in the order of the items; after a failure nothing goes on."""
+    async with aclosing(concurrently(items, work, limit=at_once, ordered=True)) as results:
+        return [result async for result in results]

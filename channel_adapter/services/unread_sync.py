@@ -61,7 +61,9 @@ class Syncing:
         failed = await self._folders.take(user, self._name, strangers.unwanted) if strangers.unwanted else {}
         removed = [each for each in strangers.unwanted if each not in failed]
         back = await self._subscribed_meanwhile(user, removed)
-        wanted = [*missing, *back]
+        wanted = sorted(
+            [*missing, *back], key=lambda each: not filed.inside.get(each)
+        )  # filed elsewhere: needs no room
         if wanted:
             failed = failed | await self._folders.put(user, self._name, wanted, exists=filed.has(self._name))
         return Synced(

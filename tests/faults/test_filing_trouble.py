@@ -11,6 +11,7 @@ from channel_adapter import (
     FilingKind,
     NotFoundError,
     OutcomeKind,
+    RefusedError,
     UnavailableError,
 )
 from channel_adapter.settings import UnreadSettings
@@ -67,6 +68,24 @@ async def test_full_groups_never_block_a_subscription() -> None:
             reader.file(f"mine {number}", [channels[0]])
         (outcome,) = await adapter.subscriptions.subscribe(channels[1], [BEN])
         assert (outcome.kind, outcome.filing and outcome.filing.kind) == (OutcomeKind.ADDED, FilingKind.FULL)
+
+
+async def test_what_is_full_costs_few_calls_and_what_is_in_it_stays_filed() -> None:
+    calls = Calls()
+    async with opened({"limits": {"grouped_conversations": 3}}, calls) as (adapter, server):
+        channels = await channels_on(adapter, 60)
+        await adapter.subscriptions.follow(ANN, channels[:2])
+        server.world.client(ANN).file("mine", [channels[59]])
+        calls.clear()
+        found = await adapter.subscriptions.follow(ANN, [*channels[2:58], *channels[:2]])
+        kinds = [each.filing.kind for each in found if each.filing]
+        assert kinds == [*[FilingKind.FULL] * 56, *[FilingKind.FILED] * 2]
+        assert calls["update_contact_group"] <= 7  # 58 of them, then half of it, and so on
+        server.world.client(ANN).join(channels[59])
+        calls.clear()
+        done = await adapter.unread.sync(ANN)
+        assert (done.added, len(done.failed)) == ((channels[59],), 56)  # filed elsewhere: it takes up no room
+        assert calls["update_contact_group"] <= 12
 
 
 async def test_a_filing_without_an_answer_is_told_and_finished_by_repeating() -> None:
@@ -246,6 +265,25 @@ async def test_a_sync_of_many_ends_when_the_service_is_gone_and_says_where() -> 
             server.faults.replace([])
             rest = [each async for each in adapter.unread.sync_many(iter(PEOPLE), cursor=run.cursor)]
             assert [each.user for each in rest] == PEOPLE[run.cursor :]
+
+
+@pytest.mark.parametrize("code", [59999, 50002, 51008])
+async def test_one_person_who_is_refused_does_not_end_a_sync_of_many(code: int) -> None:
+    async with opened(concurrency=1) as (adapter, server):
+        server.faults.replace([Fault(command="get_contact_group", nth=(3,), code=code)])
+        run = adapter.unread.sync_many(iter(PEOPLE[:6]))
+        found = [(each.user, bool(each.problem)) async for each in run]
+        assert found == [(user, user == PEOPLE[2]) for user in PEOPLE[:6]]
+        assert run.cursor == 6
+
+
+async def test_a_sync_of_many_ends_when_everybody_is_refused() -> None:
+    async with opened(concurrency=1) as (adapter, server):
+        server.faults.replace([Fault(command="get_contact_group", code=59999)])
+        run = adapter.unread.sync_many(iter(PEOPLE))
+        with pytest.raises(RefusedError):
+            _ = [each async for each in run]
+        assert run.cursor == 0
 
 
 async def test_somebody_unknown_has_nothing_to_be_unfiled() -> None:

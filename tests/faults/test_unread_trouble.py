@@ -203,6 +203,23 @@ async def test_history_is_read_once_for_many_people_and_again_after_a_failure() 
         assert (found, calls["group_msg_get_simple"]) == ([0] * 10, 1)
 
 
+async def test_nothing_goes_on_behind_a_count_that_failed() -> None:
+    calls = Calls()
+    async with opened({}, calls, concurrency=2) as (adapter, server):
+        channels = await channels_on(adapter, 12)
+        await adapter.subscriptions.follow(ANN, channels)
+        async with ChannelAdapter.open(settings(server)) as other:
+            for channel in channels:
+                await other.posts.publish(channel, Text("x"))
+        command = "group_msg_get_simple"
+        server.faults.replace([Fault(command=command, nth=(1,), code=10004), Fault(command=command, delay=0.05)])
+        calls.clear()
+        with pytest.raises(InvalidError):
+            await adapter.unread.of(ANN, exact=True)
+        await asyncio.sleep(0.2)
+        assert calls[command] <= 2
+
+
 async def test_a_channel_that_goes_between_two_calls_of_a_count_is_no_failure() -> None:
     async with opened(concurrency=1) as (adapter, server):
         (channel,) = await channels_on(adapter, 1)
