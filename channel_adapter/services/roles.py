@@ -27,7 +27,7 @@ async def roles_in(calls: Caller, channel: ChannelId, users: Iterable[UserId]) -
 
 
 class Roles:
-    """Owner and admins of channels, as far as somebody posted as one of them."""
+    """Who may post in which channel, as far as somebody posted or wanted to."""
 
     def __init__(self, gateway: Caller, *, seconds: float, clock: Clock) -> None:
         self._gateway = gateway
@@ -42,14 +42,20 @@ class Roles:
                 self._posters.pop(known, None)
 
     async def require_poster(self, channel: ChannelId, user: UserId) -> None:
-        """Raises PermissionDeniedError unless `user` is owner or admin of the channel."""
-        if self._posters.get((channel, user)):
-            return
-        changes = self._changes
-        role = (await roles_in(self._gateway, channel, [user]))[user]
-        if role not in POSTERS:
+        """Raises PermissionDeniedError unless `user` is owner or admin of the channel. A refusal is asked for anew."""
+        if not self._posters.get((channel, user)) and not await self._ask(channel, user):
             raise PermissionDeniedError(
                 f"{user!r} is neither owner nor admin of {channel} and cannot be the author of a post", field="author"
             )
+
+    async def may_post(self, channel: ChannelId, user: UserId) -> bool:
+        """Is `user` owner or admin? A no is remembered too: many may ask who may not, and events tell of changes."""
+        remembered = self._posters.get((channel, user))
+        return await self._ask(channel, user) if remembered is None else remembered
+
+    async def _ask(self, channel: ChannelId, user: UserId) -> bool:
+        changes = self._changes
+        found = (await roles_in(self._gateway, channel, [user]))[user] in POSTERS
         if changes == self._changes:
-            self._posters[channel, user] = True
+            self._posters[channel, user] = found
+        return found

@@ -1,12 +1,13 @@
 """What the adapter itself does about events, before the app hears of them. Everything here may be done twice."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 import structlog
 
 from channel_adapter.domain import events as e
+from channel_adapter.domain.filing import Filing, FilingKind
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import PostRef
 from channel_adapter.domain.reaction import ReactionChange
@@ -36,8 +37,8 @@ class Reactions(Protocol):
 class Unread(Protocol):
     """Where conversations are filed."""
 
-    async def unfile(self, user: str, channels: Iterable[str]) -> object:
-        """Take channels out of a person's conversation groups."""
+    async def unfile(self, user: str, channels: Iterable[str]) -> Mapping[ChannelId, Filing]:
+        """Take channels out of a person's conversation groups; says what came of it."""
 
 
 class Consumers:
@@ -112,6 +113,9 @@ class Consumers:
             _log.info("webhooks.nothing_to_follow", channel=event.channel, event_kind=kind, error=gone.kind)
 
     async def _unfile(self, channel: ChannelId, users: Iterable[UserId]) -> None:
+        """What fails is not tried again here: a sync finishes it, and the app need not wait for that."""
         if self._unread is not None:
             for user in users:
-                await self._unread.unfile(user, [channel])
+                filing = (await self._unread.unfile(user, [channel]))[channel]
+                if filing.kind is FilingKind.FAILED:
+                    _log.warning("webhooks.not_taken_out", user=user, channel=channel, reason=filing.reason)

@@ -17,7 +17,7 @@ import structlog
 
 from channel_adapter.domain import questions as q
 from channel_adapter.domain.ids import ChannelId, UserId
-from channel_adapter.errors import InvalidError, PermissionDeniedError
+from channel_adapter.errors import InvalidError
 from channel_adapter.mapping.callback_question import to_question, to_reply
 from channel_adapter.tencent.redaction import redact_text
 from channel_adapter.webhooks.answers import ALLOWED, REFUSED, CallbackAnswer
@@ -151,11 +151,9 @@ class Guard:
             return q.Allow()
         if author is None:
             return q.Refuse("nobody is named as the author")
-        try:
-            await self._roles.require_poster(channel, author)
-        except PermissionDeniedError:
-            return q.Refuse("only owner and admins post here")
-        return q.Allow()
+        if await self._roles.may_post(channel, author):
+            return q.Allow()
+        return q.Refuse("only owner and admins post here")
 
     async def _unwelcome(self, request: q.SubscribeRequest) -> set[UserId]:
         """Whom the settings keep out: everybody, the blocked, and who finds no room."""

@@ -6,6 +6,7 @@ import pytest
 
 from channel_adapter import NotFoundError, PermissionDeniedError, PostRef, Text
 from channel_adapter.domain import events as e
+from channel_adapter.stub.faults import Fault
 from tests.webhooks.harbour import KEEPER, LIGHTHOUSE, MATE, SAILOR, Harbour, harbour, lighthouse
 
 GROUPS = "group_open_http_svc"
@@ -77,6 +78,19 @@ async def test_who_leaves_by_phone_is_taken_out_of_the_conversation_group() -> N
         await sea.settle()
         left = [channel async for group in sea.adapter.unread.groups(SAILOR) for channel in group.channels]
         assert LIGHTHOUSE not in left
+
+
+async def test_who_cannot_be_taken_out_now_is_written_to_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """The app hears of the event all the same: a sync takes the channel out later."""
+    async with harbour() as sea:
+        await lighthouse(sea)
+        await sea.adapter.subscriptions.subscribe(LIGHTHOUSE, [SAILOR])
+        caplog.clear()
+        sea.stub.faults.replace([Fault.model_validate({"service": "recentcontact", "command": "*", "code": 60003})])
+        await sea.phone(SAILOR, "leave", group_id=LIGHTHOUSE)
+        await sea.until(e.Unsubscribed)
+        assert "webhooks.not_taken_out" in caplog.text
+        assert LIGHTHOUSE in caplog.text
 
 
 async def test_a_post_that_a_phone_recalled_is_unread_no_more() -> None:

@@ -83,6 +83,22 @@ async def test_the_role_is_asked_once() -> None:
         assert len([call for call in sea.stub.log if call.command == "get_role_in_group"]) == 1
 
 
+async def test_who_may_not_post_is_asked_about_once_too() -> None:
+    """Else a flood of posts is a flood of calls, until there is no time left to refuse them."""
+    async with harbour() as sea:
+        await unmuted(sea)
+        for _ in range(5):
+            assert await post(sea, SAILOR) == 10016
+        assert len([call for call in sea.stub.log if call.command == "get_role_in_group"]) == 1
+        await role(sea, SAILOR, "Admin")
+        assert await post(sea, SAILOR) is None, "the event of the promotion did not reach the cache"
+        await role(sea, SAILOR, "Member")
+        assert await post(sea, SAILOR) == 10016
+        await sea.other.call(GROUPS, "change_group_owner", {"GroupId": LIGHTHOUSE, "NewOwner_Account": SAILOR})
+        await sea.settle()
+        assert await post(sea, SAILOR) is None
+
+
 async def test_anyone_may_post_where_the_settings_say_so() -> None:
     async with harbour(guard={"only_staff_posts": False}) as sea:
         await unmuted(sea)
