@@ -5,7 +5,8 @@ Loaded with the database drivers, never before durable work starts.
 
 import contextlib
 import errno
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -20,6 +21,8 @@ except ImportError:  # Windows
 
 _QUIET_SECONDS: Final = 5  # a server asks a silent connection after this time, twice more a second apart
 _CONNECT_SECONDS: Final = 5
+SURE_SECONDS: Final = 3.0
+"""How long a lock on a server must be free before its owner is dead: whoever lost its connection takes it again."""
 
 
 class Liveness(Protocol):
@@ -93,43 +96,62 @@ def _try_lock(file: IO[bytes]) -> bool:
 class PostgresLiveness:
     """An advisory lock, held by a connection that the server gives up soon after its client is gone."""
 
-    def __init__(self, url: str, executor: str) -> None:
+    def __init__(self, url: str, executor: str, now: Callable[[], float] = time.monotonic) -> None:
         self._url = url
         self._executor = executor
+        self._now = now
+        self._free_since: dict[str, float] = {}
+        self._held = False
         self._connection = self._connect()
 
     def renew(self) -> None:
-        """Ask the server; after a lost connection take the lock again. Raises psycopg.Error while that fails."""
+        """Ask the server; after a lost connection take the lock again. Raises OSError while that fails."""
         try:
             self._connection.execute("SELECT 1")
         except psycopg.OperationalError:
             with contextlib.suppress(psycopg.Error):
                 self._connection.close()
+            self._held = False
             self._connection = self._connect()
+        if not self._held:  # somebody was just asking whether we live
+            self._held = _lock(self._connection, self._executor)
 
     @contextmanager
     def proof_of_death(self, executor: str) -> Iterator[bool]:
-        """See Liveness."""
-        key = _key(executor)
-        row = self._connection.execute("SELECT pg_try_advisory_lock(%s)", (key,)).fetchone()
-        dead = bool(row and row[0])
+        """See Liveness. Dead is whose lock was free some time ago and is still."""
+        free = _lock(self._connection, executor)
+        if not free:
+            self._free_since.pop(executor, None)
+            yield False
+            return
+        dead = self._now() - self._free_since.setdefault(executor, self._now()) >= SURE_SECONDS
+        if dead:
+            del self._free_since[executor]
         try:
             yield dead
         finally:
-            if dead:
-                self._connection.execute("SELECT pg_advisory_unlock(%s)", (key,))
+            self._connection.execute("SELECT pg_advisory_unlock(%s)", (_key(executor),))
 
     def release(self) -> None:
         """See Liveness."""
         self._connection.close()
 
     def _connect(self) -> "psycopg.Connection[tuple[Any, ...]]":
-        connection = psycopg.connect(self._url, autocommit=True, connect_timeout=_CONNECT_SECONDS)
-        connection.execute(
-            f"SET tcp_keepalives_idle = {_QUIET_SECONDS}; SET tcp_keepalives_interval = 1; SET tcp_keepalives_count = 2"
-        )
-        connection.execute("SELECT pg_try_advisory_lock(%s)", (_key(self._executor),))
+        try:
+            connection = psycopg.connect(self._url, autocommit=True, connect_timeout=_CONNECT_SECONDS)
+            connection.execute(
+                f"SET tcp_keepalives_idle = {_QUIET_SECONDS}; SET tcp_keepalives_interval = 1; "
+                "SET tcp_keepalives_count = 2"
+            )
+            self._held = _lock(connection, self._executor)
+        except psycopg.Error as lost:
+            raise ConnectionError(" ".join(str(lost).split())) from None
         return connection
+
+
+def _lock(connection: "psycopg.Connection[tuple[Any, ...]]", executor: str) -> bool:
+    row = connection.execute("SELECT pg_try_advisory_lock(%s)", (_key(executor),)).fetchone()
+    return bool(row and row[0])
 
 
 def _key(executor: str) -> int:

@@ -46,11 +46,11 @@ _inbox: "DurableInbox | None" = None  # DBOS calls functions of modules; this is
 
 
 @DBOS.workflow(name=BATCH, max_recovery_attempts=1_000_000)
-async def handle_batch(documents: list[str]) -> int:
-    """Handle the events of one batch; how many were new."""
+async def handle_batch(documents: list[str], revive: bool = False) -> int:
+    """Handle the events of one batch, with `revive` also those that were given up; how many there were to handle."""
     if _inbox is None:
         raise asyncio.CancelledError  # stays to be taken over
-    return await _inbox.handle_batch(DBOS.workflow_id or "", documents)
+    return await _inbox.handle_batch(DBOS.workflow_id or "", documents, revive=revive)
 
 
 class DurableInbox:
@@ -130,11 +130,13 @@ class DurableInbox:
 
     async def retry(self, key: str) -> bool:
         """See Inbox."""
+        document = await self._table.dead(key)
+        if document is None:
+            return False
         batch = new_batch()
-        document = await self._table.revive(key, batch)
-        if document is not None:
-            await self._begin([document], batch)
-        return document is not None
+        await self._begin([document], batch, revive=True)
+        await self._table.revive(key, batch)
+        return True
 
     async def drop(self, key: str) -> bool:
         """See Inbox."""
@@ -160,22 +162,22 @@ class DurableInbox:
         if _inbox is self:
             _inbox = None
 
-    async def _begin(self, documents: list[str], batch: str | None = None) -> None:
+    async def _begin(self, documents: list[str], batch: str | None = None, *, revive: bool = False) -> None:
         """Back when DBOS has committed the batch, which then runs."""
         batch = batch or new_batch()
         self._open(batch)
         try:
             with SetWorkflowID(batch):
-                await DBOS.start_workflow_async(handle_batch, documents)
+                await DBOS.start_workflow_async(handle_batch, documents, revive)
         except BaseException:
             self._close(batch)
             raise
 
-    async def handle_batch(self, batch: str, documents: list[str]) -> int:
+    async def handle_batch(self, batch: str, documents: list[str], *, revive: bool) -> int:
         """The body of the workflow. Cancelled when the inbox stops: DBOS then has it taken over."""
         self._open(batch)
         try:
-            return await self._handle_batch(batch, documents)
+            return await self._handle_batch(batch, documents, revive)
         finally:
             self._close(batch)
 
@@ -187,7 +189,7 @@ class DurableInbox:
         if ended is not None:
             ended.set_result(None)
 
-    async def _handle_batch(self, batch: str, documents: list[str]) -> int:
+    async def _handle_batch(self, batch: str, documents: list[str], revive: bool) -> int:
         events = {event.dedupe_key: (event, document) for document in documents for event in [_event(document)]}
         rows = [
             {
@@ -199,7 +201,7 @@ class DurableInbox:
             }
             for key, (event, document) in sorted(events.items())  # everybody locks rows in the same order
         ]
-        claims = await self._insist(lambda: self._table.claim(batch, rows))
+        claims = await self._insist(lambda: self._table.claim(batch, rows, revive=revive))
         self.counters.add(names.DUPLICATES, len(documents) - len(claims))
         await self._through([Task(events[c.key][0], c.attempts, set(c.done)) for c in claims])
         return len(claims)
@@ -222,15 +224,14 @@ class DurableInbox:
 
     async def advance(self, task: Task, step: Step | None, *, last: bool) -> None:
         """See Ledger. A step that has run is recorded however long that takes: it must not run again."""
-        key, done = task.received.dedupe_key, sorted({*task.done, *({step.name} if step else ())})
-        values: dict[str, Any] = {"done": "\n".join(done), **({"state": HANDLED} if last else {})}
+        key, state = task.received.dedupe_key, {"state": HANDLED} if last else {}
         if step is None or not step.transaction:
             if step is not None:
                 await step.run(None)
-            await self._insist(lambda: self._table.mark(key, **values))
+            await self._insist(lambda: self._table.mark(key, step=step.name if step else None, **state))
             return
         async with self._table.database.writing() as connection:
-            if await self._table.mark_within(connection, key, **values):
+            if await self._table.mark_within(connection, key, step=step.name, **state):
                 await step.run(connection)
 
     async def failed(self, task: Task, reason: str, *, dead: bool) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from channel_adapter.errors import ChannelAdapterError
+from channel_adapter.errors import ChannelAdapterError, ThrottledError, UnavailableError
 from channel_adapter.tencent.clock import Clock
 from channel_adapter.tencent.redaction import redact_text
 from channel_adapter.webhooks import counters as names
@@ -17,22 +17,50 @@ from channel_adapter.webhooks.inbox import Ledger, Plan, Step, Task
 LONGEST_WAIT: Final = 60.0
 _REASON_LENGTH: Final = 300
 _LEDGER_WAIT: Final = 1.0
+_AWAY_WAIT: Final = 10.0  # so that all goes on soon after an outage
 
 _log = structlog.wrap_logger(logging.getLogger("channel_adapter.webhooks"))
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How often an event is tried, and the wait after the first failure in seconds; it doubles, to a minute at most."""
+    """How often an event is tried, and the wait after the first failure in seconds; it doubles, to a minute at most.
+
+    While the service or a store is away, for `away_seconds` at most, no attempt is used up.
+    """
 
     attempts: int = 5
     first_wait: float = 1.0
+    away_seconds: float = 3600.0
 
     def wait_after(self, attempt: int) -> float | None:
         """Seconds to wait after the attempt of this number, from 1 on; None when it was the last."""
         if attempt >= self.attempts:
             return None
         return min(self.first_wait * 2.0 ** min(attempt - 1, 32), LONGEST_WAIT)
+
+
+class _Outage:
+    """How long one event has met nothing but closed doors."""
+
+    def __init__(self, patience: Patience, clock: Clock) -> None:
+        self._patience = patience
+        self._clock = clock
+        self._since: float | None = None
+        self._times = 0
+
+    def wait_after(self, error: Exception) -> float | None:
+        """Seconds to wait; None when nobody is away, or for so long that attempts count."""
+        if not isinstance(error, (UnavailableError, ThrottledError)):
+            self._since, self._times = None, 0
+            return None
+        now = self._clock.monotonic()
+        self._since = now if self._since is None else self._since
+        if now - self._since >= self._patience.away_seconds:
+            return None
+        wait = min(self._patience.first_wait * 2.0 ** min(self._times, 32), _AWAY_WAIT)
+        self._times += 1
+        return wait
 
 
 class Handling:
@@ -50,13 +78,17 @@ class Handling:
 
     async def handle(self, task: Task) -> None:
         """Try until the event is handled or given up; either way that is recorded when this returns."""
+        outage = _Outage(self._patience, self._clock)
         while True:
             try:
                 async with self._turns:
                     await self._attempt(task)
             except Exception as error:  # noqa: BLE001 - handlers are the app's: whatever they raise is a failed attempt
-                task.attempts += 1
-                if not await self._try_again(task, error):
+                wait = outage.wait_after(error)
+                if wait is not None:
+                    _log.warning("webhooks.away", **_told(task, error), retry_in=wait)
+                    await self._clock.sleep(wait)
+                elif not await self._try_again(task, error):
                     return
             else:
                 self._counters.add(names.HANDLED)
@@ -75,17 +107,16 @@ class Handling:
 
     async def _try_again(self, task: Task, error: Exception) -> bool:
         """Record the failure and wait; False when the event is dead now."""
+        task.attempts += 1
         wait = self._patience.wait_after(task.attempts)
-        reason = redact_text(f"{type(error).__name__}: {error}")[:_REASON_LENGTH]
-        received = task.received
-        told = {"key": received.dedupe_key, "command": received.command, "attempt": task.attempts, "reason": reason}
-        await self._record_failure(task, reason, dead=wait is None)
+        told = _told(task, error)
+        await self._record_failure(task, told["reason"], dead=wait is None)
         if wait is None:
             self._counters.add(names.DEAD)
-            _log.error("webhooks.dead", **told)
+            _log.error("webhooks.dead", **told, attempt=task.attempts)
             return False
         self._counters.add(names.FAILED)
-        _log.warning("webhooks.failed", **told, retry_in=wait)
+        _log.warning("webhooks.failed", **told, attempt=task.attempts, retry_in=wait)
         await self._clock.sleep(wait)
         return True
 
@@ -99,3 +130,10 @@ class Handling:
                 await asyncio.sleep(_LEDGER_WAIT)
             else:
                 return
+
+
+def _told(task: Task, error: Exception) -> dict[str, str]:
+    """What happened to which event, in characters that every log and database takes."""
+    said = redact_text(f"{type(error).__name__}: {error}")[:_REASON_LENGTH]
+    reason = said.encode(errors="replace").decode().replace("\x00", "\ufffd")
+    return {"key": task.received.dedupe_key, "command": task.received.command, "reason": reason}

@@ -105,36 +105,49 @@ class InboxTable:
         async with self.database.reading() as connection:
             return await connection.run_sync(lambda sync: inspect(sync).has_table(EVENTS.name))
 
-    async def claim(self, batch: str, events: Sequence[Mapping[str, Any]]) -> list[Claim]:
-        """Make the events of a batch known; those that are its own and not finished. Repeatable."""
-        now = time.time()
+    async def claim(self, batch: str, events: Sequence[Mapping[str, Any]], *, revive: bool = False) -> list[Claim]:
+        """Make the events of a batch known; those that are its own and not finished. Repeatable.
+
+        With `revive` those that are dead become its own, with fresh attempts.
+        """
+        fixed = {"batch": batch, "state": TAKEN, "attempts": 0, "done": "", "changed_at": time.time()}
         rows = [
-            {**event, "batch": batch, "state": TAKEN, "attempts": 0, "done": "", "changed_at": now} for event in events
+            {**event, **fixed, **{name: _fitting(event[name], EVENTS.c[name]) for name in ("command", "channel")}}
+            for event in events
         ]
+        keys = [row["key"] for row in rows]
         async with self.database.writing() as connection:
             insert = _insert_into(EVENTS, connection)
             await connection.execute(insert.on_conflict_do_nothing(index_elements=["key"]), rows)
+            if revive:
+                await connection.execute(_revival(batch, keys))
             found = await connection.execute(
                 select(EVENTS.c.key, EVENTS.c.attempts, EVENTS.c.done).where(
-                    EVENTS.c.key.in_([row["key"] for row in rows]), EVENTS.c.batch == batch, EVENTS.c.state == TAKEN
+                    EVENTS.c.key.in_(keys), EVENTS.c.batch == batch, EVENTS.c.state == TAKEN
                 )
             )
             return [Claim(key, attempts, frozenset(filter(None, done.split("\n")))) for key, attempts, done in found]
 
-    async def mark(self, key: str, **values: Any) -> None:
-        """Record something about an event that is under way; back when it is committed."""
+    async def mark(self, key: str, *, step: str | None = None, **values: Any) -> None:
+        """Record something about an event that is under way, also that a step ran; back when it is committed."""
         written = asyncio.get_running_loop().create_future()
-        self._marks.append(_Mark({"the_key": key, **values}, written))
+        done = {} if step is None else {"done": f"{step}\n"}
+        self._marks.append(_Mark({"the_key": key, **done, **values}, written))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.ensure_future(self._write())
         await written
 
-    async def mark_within(self, connection: AsyncConnection, key: str, **values: Any) -> bool:
-        """The same within a transaction; False when the event is not under way any more."""
-        changed = await connection.execute(
-            update(EVENTS).where(EVENTS.c.key == key, EVENTS.c.state == TAKEN).values(**values, changed_at=time.time())
-        )
-        return bool(changed.rowcount)
+    async def mark_within(self, connection: AsyncConnection, key: str, *, step: str, **values: Any) -> bool:
+        """Record in a transaction that a step runs in it; False when it must not, as it ran or the event is finished.
+
+        Nobody else gets an answer about this event before the transaction ends.
+        """
+        this = (EVENTS.c.key == key, EVENTS.c.state == TAKEN)
+        done = await connection.scalar(select(EVENTS.c.done).where(*this).with_for_update())
+        fresh = done is not None and step not in done.split("\n")
+        added = {"done": f"{done}{step}\n"} if fresh else {}
+        await connection.execute(update(EVENTS).where(*this).values(**added, **values, changed_at=time.time()))
+        return fresh
 
     async def _write(self) -> None:
         while self._marks:
@@ -172,24 +185,28 @@ class InboxTable:
             found = (await connection.execute(order.offset(before).limit(1))).first()
         return (float(found[0]), str(found[1])) if found is not None else (0.0, "")
 
-    async def revive(self, key: str, batch: str) -> str | None:
-        """Give a dead event to a new batch, with fresh attempts; its document, None when it is not dead."""
-        return await self._leave_dead(key, state=TAKEN, batch=batch, attempts=0, reason=None)
+    async def dead(self, key: str) -> str | None:
+        """The document of a dead event; None when there is none of this key."""
+        async with self.database.reading() as connection:
+            document: str | None = await connection.scalar(
+                select(EVENTS.c.document).where(EVENTS.c.key == key, EVENTS.c.state == DEAD)
+            )
+            return document
+
+    async def revive(self, key: str, batch: str) -> None:
+        """Give a dead event to a batch that is on its way, with fresh attempts, as `claim` does."""
+        async with self.database.writing() as connection:
+            await connection.execute(_revival(batch, [key]))
 
     async def drop(self, key: str) -> bool:
         """A dead event is of no interest any more; it stays known, so that repeats are repeats."""
-        return await self._leave_dead(key, state=DROPPED) is not None
-
-    async def _leave_dead(self, key: str, **values: Any) -> str | None:
         async with self.database.writing() as connection:
             changed = await connection.execute(
                 update(EVENTS)
                 .where(EVENTS.c.key == key, EVENTS.c.state == DEAD)
-                .values(**values, changed_at=time.time())
-                .returning(EVENTS.c.document)
+                .values(state=DROPPED, changed_at=time.time())
             )
-            document: str | None = changed.scalar_one_or_none()
-            return document
+            return bool(changed.rowcount)
 
     async def forget(self, before: float) -> int:
         """Delete what was handled or dropped before; how many."""
@@ -234,4 +251,20 @@ def _insert_into(table: Table, connection: AsyncConnection) -> Any:
 
 def _marking(names: tuple[str, ...]) -> Any:
     values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in names if name != "the_key"}
+    if "done" in values:
+        values["done"] = EVENTS.c.done + bindparam("new_done", type_=Text)  # another one may have added to it
     return update(EVENTS).where(EVENTS.c.key == bindparam("new_the_key"), EVENTS.c.state == TAKEN).values(values)
+
+
+def _revival(batch: str, keys: Sequence[str]) -> Any:
+    """What has died in this very batch stays dead: a batch may run twice."""
+    return (
+        update(EVENTS)
+        .where(EVENTS.c.key.in_(keys), EVENTS.c.state == DEAD, EVENTS.c.batch != batch)
+        .values(state=TAKEN, batch=batch, attempts=0, reason=None, changed_at=time.time())
+    )
+
+
+def _fitting(text: str, column: Any) -> str:
+    """As much of a name as the column takes; the document has all of it."""
+    return text.replace("\x00", "\ufffd")[: column.type.length]

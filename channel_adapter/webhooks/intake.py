@@ -55,6 +55,7 @@ class Intake:
             async with asyncio.timeout(STORE_SECONDS):
                 return bool(await stored)
         except TimeoutError:
+            self._waiting = [waiting for waiting in self._waiting if not waiting.stored.done()]
             raise NotStoredError(f"the database did not answer within {STORE_SECONDS:g} s") from None
 
     async def idle(self) -> None:

@@ -20,14 +20,15 @@ class Reviver:
 
     async def revive(self, key: str) -> bool:
         """Give a dead letter new attempts; False when there is none of this key."""
+        document = await self._table.dead(key)
+        if document is None:
+            return False
         if self._client is None:
             self._client = await asyncio.to_thread(self._stack.enter_context, enqueue_client(self._url))
         batch = new_batch()
-        document = await self._table.revive(key, batch)
-        if document is None:
-            return False
         options = {"workflow_name": BATCH, "queue_name": FEATURE.name, "workflow_id": batch}
-        await asyncio.to_thread(self._client.enqueue, options, [document])
+        await asyncio.to_thread(self._client.enqueue, options, [document], True)
+        await self._table.revive(key, batch)
         return True
 
     async def close(self) -> None:

@@ -1,0 +1,93 @@
+"""Who counts as dead: never somebody whose connection was lost for a moment."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from channel_adapter.liveness import SURE_SECONDS, FileLiveness, PostgresLiveness
+
+
+class Watch:
+    """A clock that is turned by hand."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def watch() -> Watch:
+    return Watch()
+
+
+@pytest.fixture
+def pair(postgres_url: str, watch: Watch) -> Iterator[tuple[PostgresLiveness, PostgresLiveness]]:
+    """Two that live, `a` and `b`."""
+    made = PostgresLiveness(postgres_url, "a", watch), PostgresLiveness(postgres_url, "b", watch)
+    yield made
+    for each in made:
+        each.release()
+
+
+def is_dead(judge: PostgresLiveness, executor: str) -> bool:
+    with judge.proof_of_death(executor) as dead:
+        return dead
+
+
+def cut(judged: PostgresLiveness, url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("SELECT pg_terminate_backend(%s)", (judged._connection.info.backend_pid,))
+
+
+def test_who_is_back_in_time_lives(
+    pair: tuple[PostgresLiveness, PostgresLiveness], postgres_url: str, watch: Watch
+) -> None:
+    a, b = pair
+    cut(a, postgres_url)
+    assert not is_dead(b, "a")
+    watch.now += SURE_SECONDS / 2
+    a.renew()
+    watch.now += SURE_SECONDS
+    assert not is_dead(b, "a")
+    cut(a, postgres_url)
+    watch.now += SURE_SECONDS
+    assert not is_dead(b, "a")  # an absence of long ago proves nothing
+    watch.now += SURE_SECONDS
+    assert is_dead(b, "a")
+
+
+def test_who_comes_back_while_it_is_judged_has_its_lock_again(
+    pair: tuple[PostgresLiveness, PostgresLiveness], postgres_url: str, watch: Watch
+) -> None:
+    a, b = pair
+    cut(a, postgres_url)
+    is_dead(b, "a")
+    watch.now += SURE_SECONDS
+    with b.proof_of_death("a") as dead:
+        assert dead
+        a.renew()
+    a.renew()
+    watch.now += 2 * SURE_SECONDS
+    assert not is_dead(b, "a")
+    watch.now += 2 * SURE_SECONDS
+    assert not is_dead(b, "a")
+
+
+def test_a_server_that_cannot_be_reached_is_told_without_its_password() -> None:
+    with pytest.raises(OSError, match="refused") as lost:
+        PostgresLiveness("postgresql://u:hidden@127.0.0.1:1/d", "a")
+    assert "hidden" not in str(lost.value)
+
+
+def test_a_file_is_locked_until_it_is_let_go_of(tmp_path: Path) -> None:
+    a, b = FileLiveness(tmp_path / "running", "a"), FileLiveness(tmp_path / "running", "b")
+    with b.proof_of_death("a") as dead:
+        assert not dead
+    a.release()
+    with b.proof_of_death("a") as dead:
+        assert dead
+    b.release()
