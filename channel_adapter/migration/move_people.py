@@ -51,6 +51,19 @@ async def move_people(work: ChannelWork) -> None:
         row.people_round, row.cursor = work.round, FIRST_PAGE
         row.subscribers = 0 if work.first else row.subscribers
     await work.note(IMPORTING_SUBSCRIBERS)
+    if row.people_done != work.round:
+        await _bring_all(work)
+        row.people_done = work.round
+        await work.note()
+        await work.journal.flush()
+    if not work.first:
+        await _take_out(work)
+        await work.journal.flush()
+    work.at("people.noted")
+
+
+async def _bring_all(work: ChannelWork) -> None:
+    row = work.row
     try:
         await _pages(work)
     except InvalidError:
@@ -59,11 +72,6 @@ async def move_people(work: ChannelWork) -> None:
         row.cursor = FIRST_PAGE  # it has died: who came before comes again, and is there already
         row.subscribers = 0 if work.first else row.subscribers
         await _pages(work)
-    await work.journal.flush()
-    if not work.first:
-        await _take_out(work)
-        await work.journal.flush()
-    work.at("people.noted")
 
 
 async def _pages(work: ChannelWork) -> None:

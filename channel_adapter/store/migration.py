@@ -46,6 +46,7 @@ class ChannelRow:
     created_at: int = 0
     cursor: str = ""
     people_round: int = 0
+    people_done: int = 0
     post_key: str = ""
     last_seq: int = 0
     last_time: int = 0

@@ -50,6 +50,7 @@ CHANNELS: Final = Table(
     Column("created_at", BigInteger, nullable=False, default=0),
     Column("cursor", LongText, nullable=False, default=""),
     Column("people_round", Integer, nullable=False, default=0),  # the round that the cursor belongs to
+    Column("people_done", Integer, nullable=False, default=0),  # the round whose people are all there
     Column("post_key", _KEY, nullable=False, default=""),
     Column("last_seq", BigInteger, nullable=False, default=0),
     Column("last_time", BigInteger, nullable=False, default=0),

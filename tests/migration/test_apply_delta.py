@@ -1,0 +1,168 @@
+"""Later runs: what the source has changed since is moved, and what people did on the target is left alone."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from channel_adapter import Text
+from channel_adapter.migration.apply import journal_at
+from channel_adapter.migration.plan import Plan
+from channel_adapter.stub.world.message_log import Message
+from channel_adapter.stub.world.state import Group, OfficialAccount
+from channel_adapter.tencent.wire.members import ACCEPT_NOT_NOTIFY, DISCARD
+from tests.migration import worlds
+from tests.migration.conftest import Stage, stage
+from tests.migration.moved_world import check_against_source, picture
+from tests.migration.planned import planned
+from tests.migration.worlds import Size, text
+
+IDS = (worlds.FULL, worlds.TEXTS)
+
+
+class Scene:
+    """A world that was moved once."""
+
+    def __init__(self, stage: Stage, plan: Plan) -> None:
+        self.stage, self.plan = stage, plan
+        self.world = stage.server.world
+        self.source: OfficialAccount = self.world.state.official[worlds.FULL]
+
+    @property
+    def group(self) -> Group:
+        channel = self.plan.channel(worlds.FULL)
+        assert channel is not None
+        return self.world.state.groups[channel.target.id]
+
+    def broadcast(self, words: str) -> Message:
+        log = self.source.log
+        sent = max(int(self.world.clock.now()) - 50, log.last_time + 1)
+        message = Message(log.next_seq, sent, 9_000 + log.next_seq, self.source.account_id, 2, [text(words)])
+        log.append(message)
+        return message
+
+    def joins(self, *people: str) -> None:
+        for user in people:
+            self.world.state.add_account(user)
+            self.world.state.subscribe(self.source, user, int(self.world.clock.now()) - 40)
+
+
+@pytest.fixture
+async def moved(database: str) -> AsyncIterator[Scene]:
+    async with stage(Size(120, 24), ids=IDS, database_url=database) as s:
+        plan = await planned(s)
+        assert (await s.adapter.migration.apply(plan)).complete
+        yield Scene(s, plan)
+
+
+async def test_nothing_new_changes_nothing(moved: Scene) -> None:
+    before = picture(moved.world, moved.plan, 0)
+    status = await moved.stage.adapter.migration.apply(moved.plan)
+    assert (status.complete, status.round) == (True, 2)
+    assert picture(moved.world, moved.plan, 0) == before
+
+
+async def test_posts_people_and_texts_that_came_since(moved: Scene) -> None:
+    """Of the source: new and recalled posts, joins, leaves, another name, a choice of how posts arrive."""
+    state, source = moved.world.state, moved.source
+    moved.broadcast("fresh")
+    gone = next(post for post in source.log if not post.recalled)
+    source.log.recall(gone)
+    moved.joins("late_1", "late_2")
+    for user in ("reader_000004", "reader_000005"):
+        state.unsubscribe(source, user)
+    source.name = "Renamed 港"
+    row = source.subscribers.find("reader_000007")
+    assert row is not None
+    source.subscribers.set_flag(row, DISCARD)
+    status = await moved.stage.adapter.migration.apply(moved.plan)
+    assert status.complete
+    assert status.quarantined == 0
+    group = moved.group
+    assert group.name == "Renamed 港"
+    assert {user for user in group.members if user != group.owner} == set(source.subscribers)
+    assert sum(channel.removed for channel in status.channels) == 2
+    last = list(group.log)[-1]
+    assert [element.msg_content for element in last.body] == [{"Text": "fresh"}]
+    assert [post.recalled for post in group.log].count(True) == 1
+    reader = group.members.find("reader_000007")
+    assert reader is not None
+    assert group.members.flag(reader) == DISCARD
+
+
+async def test_what_people_did_on_the_target_stays(moved: Scene) -> None:
+    state, group = moved.world.state, moved.group
+    state.leave(group, "reader_000001")
+    row = group.members.find("reader_000002")
+    assert row is not None
+    group.members.set_flag(row, ACCEPT_NOT_NOTIFY)
+    source_row = moved.source.subscribers.find("reader_000002")
+    assert source_row is not None
+    moved.source.subscribers.set_flag(source_row, DISCARD)
+    group.introduction = "Written here"
+    moved.joins("late_1")
+    assert (await moved.stage.adapter.migration.apply(moved.plan)).complete
+    assert "reader_000001" not in group.members
+    assert "late_1" in group.members
+    found = group.members.find("reader_000002")
+    assert found is not None
+    assert group.members.flag(found) == ACCEPT_NOT_NOTIFY
+    assert group.introduction == "Written here"
+
+
+async def test_who_came_to_the_target_first_is_not_taken_out_with_the_source(moved: Scene) -> None:
+    state, group = moved.world.state, moved.group
+    state.add_account("early")
+    await moved.stage.adapter.subscriptions.subscribe(group.group_id, ["early"])
+    moved.joins("early")
+    assert (await moved.stage.adapter.migration.apply(moved.plan)).complete
+    state.unsubscribe(moved.source, "early")
+    assert (await moved.stage.adapter.migration.apply(moved.plan)).complete
+    assert "early" in group.members
+
+
+async def test_a_source_that_is_empty_all_at_once_takes_nobody_out(moved: Scene) -> None:
+    for user in list(moved.source.subscribers):
+        moved.world.state.unsubscribe(moved.source, user)
+    status = await moved.stage.adapter.migration.apply(moved.plan)
+    assert len(moved.group.members) == 121
+    assert "has no subscribers any more and had 120" in status.failed[0].reason
+
+
+async def test_a_post_behind_a_live_one_gets_a_later_time(moved: Scene, database: str) -> None:
+    """The service takes a post only behind all others; where it takes none at all, the quarantine has it."""
+    moved.broadcast("an old one")
+    await moved.stage.adapter.posts.publish(moved.group.group_id, Text("live"))
+    status = await moved.stage.adapter.migration.apply(moved.plan)
+    assert status.complete
+    assert [post.body[0].msg_content for post in list(moved.group.log)[-2:]] == [
+        {"Text": "live"}, {"Text": "an old one"},
+    ]  # fmt: skip
+    async with journal_at(database) as journal:
+        assert await journal.store.count_quarantined(moved.plan.migration) == 0
+
+
+async def test_a_source_that_changes_during_the_run(database: str) -> None:
+    async with stage(Size(230, 24), ids=IDS, database_url=database) as s:
+        plan = await planned(s)
+        scene = Scene(s, plan)
+        calls = 0
+
+        def meanwhile(_: object) -> None:
+            nonlocal calls
+            calls += 1
+            command = s.server.log.answers
+            if not any("import_group_member" in path for path, _ in command) or calls % 2:
+                return
+            scene.joins(f"during_{calls}")
+            scene.world.state.unsubscribe(scene.source, f"reader_{calls:06}")
+
+        s.server.log.listener = meanwhile
+        assert (await s.adapter.migration.apply(plan)).complete
+        scene.broadcast("during")
+        s.server.log.listener = None
+        assert calls > 20
+        assert (await s.adapter.migration.apply(plan)).complete
+        people = set(scene.source.subscribers)
+        assert {user for user in scene.group.members if user != scene.group.owner} == people
+        assert any(user.startswith("during_") for user in people)
+        check_against_source(s.server.world, plan)

@@ -1,0 +1,103 @@
+"""`migrate apply`, `status`, `retry` and `worker` as somebody types them."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from channel_adapter.stub.faults import Fault
+from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.settings import StubSettings
+from tests.cli.shell import KEY, PROGRAM, Shell
+from tests.migration import worlds
+from tests.migration.worlds import Size
+
+IDS = (worlds.TEXTS, worlds.FLAGS)
+
+
+@pytest.fixture
+def served() -> Iterator[StubServer]:
+    settings = StubSettings.model_validate({"app": {"group_fields": worlds.FIELDS, "key": KEY}})
+    with StubServer(settings).run_in_thread() as server:
+        server.in_loop(lambda: worlds.build(server.world, Size(60, 21), IDS))
+        yield server
+
+
+@pytest.fixture
+def cli(served: StubServer, tmp_path: Path) -> Shell:
+    keys = ", ".join(f'"{key}"' for key in worlds.FIELDS[2:])
+    config = tmp_path / "adapter.toml"
+    config.write_text(
+        f'sdkappid = {served.sdkappid}\nkey = "{KEY}"\nbase_url = "{served.url}"\n'
+        f'[channels]\norganization_key = "ch_org"\ncustom_data_keys = [{keys}]\n'
+    )
+    shell = Shell(tmp_path, config)
+    shell.file("accounts.txt", "\n".join(IDS))
+    shell("migrate", "plan", "--accounts", "accounts.txt", "--policy", "all=cut")
+    return shell
+
+
+def test_a_plan_is_applied_in_two_runs_and_told(cli: Shell) -> None:
+    first = cli("migrate", "apply", "plan.json", "--max-calls", "15", code=4)
+    assert "stopped: its 15 calls are used up; the same command goes on from there" in first.out
+    assert "the journal is plan.journal.db" in first.err
+    stopped = cli("migrate", "status", "plan.json", "--json", code=3).json
+    assert stopped["complete"] is False
+    second = cli("migrate", "apply", "plan.json", "--json").json
+    assert second["complete"] is True
+    assert (second["subscribers"], second["posts"], second["quarantined"], second["round"]) == (42, 9, 0, 1)
+    assert {each["state"] for each in second["channels"]} == {"done"}
+    third = cli("migrate", "apply", "plan.json")
+    assert "2 of 2 channels brought up to date, run 2; 42 subscribers, 9 posts" in third.out
+    assert not list(cli.directory.glob("*.quarantine.jsonl"))
+
+
+def test_what_cannot_go_is_in_a_file_until_it_goes(cli: Shell, served: StubServer) -> None:
+    served.in_loop(lambda: served.faults.replace([Fault(command="import_group_member", fail_items=5)]))
+    run = cli("migrate", "apply", "plan.json", code=3)
+    assert "what could not go is in plan.quarantine.jsonl, with reasons" in run.out
+    lines = [json.loads(line) for line in (cli.directory / "plan.quarantine.jsonl").read_text().splitlines()]
+    assert lines
+    assert lines[0].keys() == {"channel", "what", "key", "reason", "raw", "retry"}
+    assert lines[0]["raw"]["user"] == lines[0]["key"]
+    served.in_loop(lambda: served.faults.replace([]))
+    cli("migrate", "retry", "plan.json")
+    assert not (cli.directory / "plan.quarantine.jsonl").exists()
+
+
+def test_refusals_in_one_sentence(cli: Shell) -> None:
+    assert "the database knows no migration" in cli("migrate", "status", "plan.json", code=1).err
+    assert (
+        "--max-duration takes 90s, 30m or 2h, not 'soon'"
+        in cli("migrate", "apply", "plan.json", "--max-duration", "soon", code=2).err
+    )
+    assert "sqlite" in cli("migrate", "apply", "plan.json", "--database", "mysql://x/y", code=1).err
+    assert "no plan of a migration" in cli("migrate", "apply", cli.file("x.json", "{}"), code=1).err
+
+
+def test_an_interruption_ends_in_two_seconds_with_4_and_a_worker_goes_on(cli: Shell, served: StubServer) -> None:
+    slow = [Fault(command="import_group_member", delay=0.6)]
+    served.in_loop(lambda: served.faults.replace(slow))
+    words = [str(PROGRAM), "migrate", "apply", "plan.json", "--config", str(cli.directory / "adapter.toml")]
+    process = subprocess.Popen(words, cwd=cli.directory, stderr=subprocess.PIPE, env=os.environ | {"NO_COLOR": "1"})
+    for _ in range(1_000):
+        if ("group_open_http_svc/import_group_member", 0) in served.log.answers:
+            break
+        time.sleep(0.02)
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert time.monotonic() - began < 2
+    assert process.returncode == 4
+    assert b"interrupted: " in err
+    assert b"the same command goes on from there" in err
+    served.in_loop(lambda: served.faults.replace([]))
+    done = cli("migrate", "apply", "plan.json", "--json").json
+    assert done["complete"] is True
+    worked = cli("migrate", "worker", "--database", "sqlite:///plan.journal.db", "--max-duration", "0.3s", code=4)
+    assert "0 calls were made" in worked.out
