@@ -19,6 +19,7 @@ from channel_adapter.domain import questions as q
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.errors import InvalidError
 from channel_adapter.mapping.callback_question import to_question, to_reply
+from channel_adapter.mapping.ids import user_id
 from channel_adapter.tencent.redaction import redact_text
 from channel_adapter.webhooks.answers import ALLOWED, REFUSED, CallbackAnswer
 from channel_adapter.webhooks.interpret import Interpreter
@@ -149,9 +150,11 @@ class Guard:
     async def _may_post(self, channel: ChannelId, author: UserId | None) -> q.Decision:
         if not self._settings.only_staff_posts or author == self._admin:
             return q.Allow()
-        if author is None:
+        try:
+            poster = user_id(author or "")
+        except InvalidError:
             return q.Refuse("nobody is named as the author")
-        if await self._roles.may_post(channel, author):
+        if await self._roles.may_post(channel, poster):
             return q.Allow()
         return q.Refuse("only owner and admins post here")
 

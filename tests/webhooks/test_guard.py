@@ -99,6 +99,19 @@ async def test_who_may_not_post_is_asked_about_once_too() -> None:
         assert await post(sea, SAILOR) is None
 
 
+async def test_a_crowd_that_may_not_post_is_asked_about_together() -> None:
+    """The service answers 200 such questions a second, each about 500 people."""
+    async with harbour() as sea:
+        await unmuted(sea)
+        ask: dict[str, Any] = {"GroupId": LIGHTHOUSE, "MsgBody": []}
+        trigger = sea.stub.webhooks.trigger
+        crowd = [f"stranger_{number}" for number in range(300)]
+        asked = (trigger("Group.CallbackBeforeSendMsg", **ask, From_Account=name) for name in (*crowd, "x" * 99, ""))
+        answers = await asyncio.gather(*asked)
+        assert [(each.answer or {}).get("ErrorCode") for each in answers] == [1] * 302
+        assert len([call for call in sea.stub.log if call.command == "get_role_in_group"]) < 100
+
+
 async def test_anyone_may_post_where_the_settings_say_so() -> None:
     async with harbour(guard={"only_staff_posts": False}) as sea:
         await unmuted(sea)
