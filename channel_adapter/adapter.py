@@ -102,6 +102,8 @@ class ChannelAdapter:
             uncounted,
             membership,
             desk,
+            history,
+            clock,
             keep_by_hand=settings.unread.keep_by_hand,
             concurrency=settings.concurrency,
         )

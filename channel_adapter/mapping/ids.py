@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Iterable
 
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.errors import InvalidError
@@ -28,6 +29,14 @@ def channel_id(text: str) -> ChannelId:
         raise InvalidError(f"channel: {text!r} is not printable ASCII behind its prefix", field="channel")
     _within(text, "channel", limits.GROUP_ID_BYTES)
     return ChannelId(text)
+
+
+def channel_ids(channels: Iterable[str]) -> list[ChannelId]:
+    """The ids of several channels. Raises InvalidError, also for a bare text, whose letters would be taken for them."""
+    if isinstance(channels, (str, bytes)) or not isinstance(channels, Iterable):
+        what = "one text; give a list" if isinstance(channels, (str, bytes)) else "no list"
+        raise InvalidError(f"channels: {channels!r} is {what} of ids", field="channels")
+    return [channel_id(channel) for channel in channels]
 
 
 def slug_to_id(slug: str, field: str = "slug") -> ChannelId:

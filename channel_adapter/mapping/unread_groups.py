@@ -11,11 +11,14 @@ The family's traps, each dealt with in one place below:
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.domain.post import PostRef
 from channel_adapter.domain.unread import ConversationGroup, CountSource, Explanation, Marks
 from channel_adapter.errors import InvalidError
+from channel_adapter.mapping.post_refs import post_number, post_ref
 from channel_adapter.mapping.text import require_text
 from channel_adapter.tencent import codes, limits
 from channel_adapter.tencent.wire import contact_groups as wire
@@ -254,10 +257,24 @@ def _left_out(uncounted: Sequence[int], read: int, last: int) -> tuple[int, ...]
     return tuple(seq for seq in uncounted if read < seq <= last) if uncounted else ()
 
 
+def read_up_to(channel: ChannelId, up_to: object) -> int | datetime | None:
+    """How far somebody has read: the number of a post of this channel, a moment, or None. Raises InvalidError."""
+    if up_to is None:
+        return None
+    if isinstance(up_to, PostRef):
+        of, number = post_ref(up_to, "up_to")
+        if of != channel:
+            raise InvalidError(f"up_to: post {number} is one of {of}", field="up_to")
+        return number
+    if isinstance(up_to, datetime):
+        if up_to.utcoffset() is None:
+            raise InvalidError(f"up_to: {up_to} has no time zone; give an aware datetime", field="up_to")
+        return up_to
+    return post_number(up_to, "up_to")
+
+
 def unread_number(last: int, up_to: int) -> int:
     """What `set_unread_msg_num` is told so that everything up to post `up_to` is read. Raises InvalidError."""
-    if isinstance(up_to, bool) or not isinstance(up_to, int) or up_to < 1:
-        raise InvalidError(f"up_to: {up_to!r} is no number of a post; they start at 1", field="up_to")
     if up_to > last:
         raise InvalidError(f"up_to is {up_to}, and the last post is {last}", field="up_to", limit=last, size=up_to)
     return last - up_to

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from channel_adapter.domain.channel import Channel
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.subscription import Subscription
-from channel_adapter.errors import ChannelAdapterError, ConflictError, InvalidError, NotFoundError
+from channel_adapter.errors import ChannelAdapterError, ConflictError, NotFoundError
 from channel_adapter.mapping import channel_group, ids
 from channel_adapter.mapping.channel_group import Profile
 from channel_adapter.mapping.field_keys import FieldKeys
@@ -118,10 +118,7 @@ class Channels:
 
     async def get_many(self, channels: Iterable[str]) -> dict[ChannelId, Channel]:
         """The channels among any number of ids, 50 a call; what is no channel is left out."""
-        if isinstance(channels, str) or not isinstance(channels, Iterable):
-            what = "one text; give a list" if isinstance(channels, str) else "no list"
-            raise InvalidError(f"channels: {channels!r} is {what} of ids", field="channels")
-        wanted = [ids.channel_id(channel) for channel in channels]
+        wanted = ids.channel_ids(channels)
         return {channel.id: channel async for channel in self._directory.read(wanted)}
 
     async def exists(self, channel: str) -> bool:

@@ -46,6 +46,25 @@ class History:
         """Messages of every kind from `top` down to `lowest`, as far as history reaches."""
         return self._downwards(channel, top, lowest)
 
+    async def number_at(self, channel: ChannelId, seconds: float) -> int:
+        """The number of the newest message that was there at this moment, in Unix seconds; 0 when history has none.
+
+        The newest page first, then halves of what is left: 20 calls for a million posts.
+        """
+        found, lowest, highest = 0, 1, None
+        while highest is None or lowest <= highest:
+            top = None if highest is None else (lowest + highest) // 2
+            page = await self._page(channel, top, PAGE)
+            old = [message.msg_seq for message in page if message.msg_time_stamp <= seconds]
+            found = max(found, *old, 0)
+            if 0 < len(old) < len(page) or (top is None and len(old) == len(page)):
+                break
+            if top is not None and len(old) == len(page):  # all of it, or nothing, because it is forgotten
+                lowest = top + 1
+            else:
+                highest = min(message.msg_seq for message in page) - 1
+        return found
+
     async def latest(self, channel: ChannelId) -> list[messages.HistoryMessage]:
         """The newest messages, one page of them."""
         return await self._page(channel, None, PAGE)

@@ -7,7 +7,6 @@ from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import Content, Post, PostRef
 from channel_adapter.errors import (
     ChannelAdapterError,
-    InvalidError,
     NotFoundError,
     OutcomeUnknownError,
     PermissionDeniedError,
@@ -17,6 +16,7 @@ from channel_adapter.mapping import ids
 from channel_adapter.mapping.moments import moment
 from channel_adapter.mapping.post_body import to_elements
 from channel_adapter.mapping.post_message import to_post
+from channel_adapter.mapping.post_refs import post_number, post_ref
 from channel_adapter.mapping.text import require_text
 from channel_adapter.services.directory import Directory
 from channel_adapter.services.gateway import Gateway
@@ -119,12 +119,12 @@ class Posts:
         """
         wanted = ids.channel_id(channel)
         if before is not None:
-            _number(before, "before")
+            post_number(before, "before")
         return self._history.posts(wanted, oldest_first=oldest_first, before=before)
 
     async def get(self, ref: PostRef) -> Post:
         """One post as it is now. Raises NotFoundError when the channel or the post does not exist."""
-        wanted, seq = _checked(ref)
+        wanted, seq = post_ref(ref)
         await self._directory.require(wanted)
         message = await self._history.message(wanted, seq)
         if message is None:
@@ -136,7 +136,7 @@ class Posts:
 
         Raises NotFoundError for a post that is gone or was recalled.
         """
-        wanted, seq = _checked(ref)
+        wanted, seq = post_ref(ref)
         elements, _ = to_elements(content, self._max_bytes)
         await self._directory.require(wanted)
         request = messages.ModifyGroupMsgRequest(group_id=wanted, msg_seq=seq, msg_body=elements)
@@ -153,7 +153,7 @@ class Posts:
 
         `reason` has 100 bytes at most. Raises NotFoundError for a post that does not exist.
         """
-        wanted, seq = _checked(ref)
+        wanted, seq = post_ref(ref)
         require_text(reason, "reason", limits.RECALL_REASON_BYTES)
         await self._directory.require(wanted)
         request = messages.GroupMsgRecallRequest(
@@ -233,16 +233,3 @@ def _in_doubt(error: ChannelAdapterError) -> bool:
     """May an attempt have been carried out, the last one or one before it?"""
     failed = error.__cause__
     return isinstance(error, OutcomeUnknownError) or (isinstance(failed, CallFailed) and failed.in_doubt)
-
-
-def _checked(ref: PostRef) -> tuple[ChannelId, int]:
-    if not isinstance(ref, PostRef):
-        hint = "; give its ref" if isinstance(ref, Post) else ""
-        raise InvalidError(f"ref: a {type(ref).__name__} is no PostRef{hint}", field="ref")
-    return ids.channel_id(ref.channel), _number(ref.seq, "seq")
-
-
-def _number(value: object, field: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidError(f"{field}: {value!r} is no number of a post; they start at 1", field=field)
-    return value

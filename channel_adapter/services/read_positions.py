@@ -1,14 +1,18 @@
 """Moving a person's read position in a channel, by the one command there is for it [conversations 2.4]."""
 
+from datetime import datetime
+
 from channel_adapter.domain.ids import ChannelId, UserId
-from channel_adapter.errors import ChannelAdapterError, NotFoundError
+from channel_adapter.errors import ChannelAdapterError, InvalidError, NotFoundError
 from channel_adapter.mapping import unread_groups as mapping
 from channel_adapter.services.gateway import Gateway
+from channel_adapter.services.history import History
 from channel_adapter.services.membership import Membership
 from channel_adapter.services.uncounted import Uncounted
 from channel_adapter.services.unread_counts import Counting
 from channel_adapter.tencent.batching import concurrently
 from channel_adapter.tencent.catalog import SET_UNREAD_MSG_NUM
+from channel_adapter.tencent.clock import Clock
 from channel_adapter.tencent.wire import groups
 
 TRIES = 3
@@ -19,23 +23,35 @@ class ReadPositions:
     """`set_unread_msg_num` is meant for migration and tells nobody [doc 34909]."""
 
     def __init__(
-        self, gateway: Gateway, membership: Membership, counting: Counting, uncounted: Uncounted, *, concurrency: int
+        self,
+        gateway: Gateway,
+        membership: Membership,
+        counting: Counting,
+        uncounted: Uncounted,
+        history: History,
+        clock: Clock,
+        *,
+        concurrency: int,
     ) -> None:
         self._gateway = gateway
         self._membership = membership
         self._counting = counting
         self._uncounted = uncounted
+        self._history = history
+        self._clock = clock
         self._concurrency = concurrency
 
-    async def mark(self, user: UserId, channel: ChannelId, up_to: int | None) -> int:
-        """Everything up to a post, or everything, is read; how many are left."""
+    async def mark(self, user: UserId, channel: ChannelId, up_to: int | datetime | None) -> int:
+        """Everything up to a post or a moment, or everything, is read; how many are left."""
         member = await self._membership.require(user, channel)
         if up_to is None:
             await self._set(user, channel, 0)
             return 0
+        if isinstance(up_to, datetime):
+            up_to = await self._post_at(channel, up_to)
         last = await self._last(channel)
         number = mapping.unread_number(last, up_to)
-        for _ in range(TRIES if member.msg_seq is None or member.msg_seq < up_to else 0):
+        for _ in range(TRIES if (member.msg_seq or 0) < up_to else 0):
             await self._set(user, channel, number)
             before, last = last, await self._last(channel)
             member = await self._membership.require(user, channel)
@@ -67,6 +83,18 @@ class ReadPositions:
         if errors:
             raise errors[0]
         return tuple(channel for channel in unread if channel in set(marked))
+
+    async def _post_at(self, channel: ChannelId, moment: datetime) -> int:
+        """The newest post of that moment; 0 for none. The future begins after now and after the newest post there is.
+
+        The service's clock may be ahead of ours.
+        """
+        seconds = moment.timestamp()
+        if seconds > self._clock.now():
+            newest = max((post.msg_time_stamp for post in await self._history.latest(channel)), default=0)
+            if seconds > newest:
+                raise InvalidError(f"up_to is {moment}, which is in the future", field="up_to")
+        return await self._history.number_at(channel, seconds)
 
     async def _last(self, channel: ChannelId) -> int:
         return (await self._counting.next_number(channel) or 1) - 1

@@ -111,7 +111,7 @@ class Subscriptions:
 
         The conversation group is changed in one call for 100 channels. What is no channel is `not_found`.
         """
-        wanted, person = _different(channels), ids.user_id(user)
+        wanted, person = list(dict.fromkeys(ids.channel_ids(channels))), ids.user_id(user)
 
         def begin(calls: Patience, channel: ChannelId) -> Work:
             return Joining(
@@ -126,7 +126,7 @@ class Subscriptions:
         self, user: str, channels: Iterable[str], *, file: bool | None = None
     ) -> tuple[ChannelOutcome, ...]:
         """Let one person leave many channels: one outcome each, and one change of their conversation group for 100."""
-        wanted, person = _different(channels), ids.user_id(user)
+        wanted, person = list(dict.fromkeys(ids.channel_ids(channels))), ids.user_id(user)
 
         def begin(calls: Patience, channel: ChannelId) -> Work:
             return Leaving(calls, channel, size=self._remove_per_call, notify=self._notify).remove
@@ -209,10 +209,3 @@ class Subscriptions:
         ended = following in ("", "0") or not reply.member_list
         people = [to_subscriber(member) for member in reply.member_list if member.role != members.OWNER]
         return Page(people, None if ended else following)
-
-
-def _different(channels: Iterable[str]) -> list[ChannelId]:
-    """Each channel once. Raises InvalidError for a bare text and for what is no id of a channel."""
-    if isinstance(channels, str):
-        raise InvalidError(f"channels: {channels!r} is one text; give a list of ids", field="channels")
-    return list(dict.fromkeys(ids.channel_id(channel) for channel in channels))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 from channel_adapter.domain.filing import Filing
 from channel_adapter.domain.ids import ChannelId, UserId
@@ -10,11 +11,13 @@ from channel_adapter.domain.unread import ConversationGroup, Marks, Synced, Unre
 from channel_adapter.errors import ChannelAdapterError, ConflictError, InvalidError, NotFoundError
 from channel_adapter.mapping import ids
 from channel_adapter.mapping import unread_groups as mapping
+from channel_adapter.mapping.post_refs import post_ref
 from channel_adapter.mapping.refusals import without_account
 from channel_adapter.services.bulk import Users
 from channel_adapter.services.directory import Directory
 from channel_adapter.services.filing import FilingDesk
 from channel_adapter.services.gateway import Gateway
+from channel_adapter.services.history import History
 from channel_adapter.services.joined import JoinedPages
 from channel_adapter.services.membership import Membership
 from channel_adapter.services.per_person import PerPerson
@@ -24,6 +27,7 @@ from channel_adapter.services.unread_counts import Counting
 from channel_adapter.services.unread_marks import Marking
 from channel_adapter.services.unread_sync import Syncing
 from channel_adapter.tencent import codes, limits
+from channel_adapter.tencent.clock import Clock
 from channel_adapter.tencent.paging import Page, Pages
 from channel_adapter.tencent.wire import contact_groups as wire
 
@@ -39,12 +43,16 @@ class Unreads:
         uncounted: Uncounted,
         membership: Membership,
         desk: FilingDesk,
+        history: History,
+        clock: Clock,
         *,
         keep_by_hand: bool,
         concurrency: int,
     ) -> None:
         self._counting = Counting(gateway, pages, directory, membership, uncounted, concurrency=concurrency)
-        self._positions = ReadPositions(gateway, membership, self._counting, uncounted, concurrency=concurrency)
+        self._positions = ReadPositions(
+            gateway, membership, self._counting, uncounted, history, clock, concurrency=concurrency
+        )
         self._syncing = Syncing(
             gateway, pages, directory, membership, desk.folders, name=desk.name, keep_by_hand=keep_by_hand
         )
@@ -81,18 +89,15 @@ class Unreads:
             at_once=self._concurrency,
         )
 
-    async def mark_read(self, user: str, channel: str, up_to: int | PostRef | None = None) -> int:
-        """Everything, or everything up to a post, is read; gives how many posts are left unread.
+    async def mark_read(self, user: str, channel: str, up_to: int | PostRef | datetime | None = None) -> int:
+        """Everything, or everything up to a post or a moment, is read; gives how many posts are left unread.
 
+        `up_to` is the number of a post, its ref, or an aware datetime, for which history is searched, 20 posts a call.
         Never makes read posts unread. Phones that are online hear nothing of it [doc 34909]. Raises InvalidError for a
-        post that is not there yet, NotFoundError for who is not in the channel.
+        post that is not there yet and for the future, NotFoundError for who is not in the channel.
         """
-        wanted = ids.channel_id(channel)
-        if isinstance(up_to, PostRef):
-            if up_to.channel != wanted:
-                raise InvalidError(f"up_to: post {up_to.seq} is one of {up_to.channel}", field="up_to")
-            up_to = up_to.seq
-        return await self._positions.mark(ids.user_id(user), wanted, up_to)
+        person, wanted = ids.user_id(user), ids.channel_id(channel)
+        return await self._positions.mark(person, wanted, mapping.read_up_to(wanted, up_to))
 
     async def mark_all_read(self, user: str) -> tuple[ChannelId, ...]:
         """Everything in every channel is read; gives the channels where something was not.
@@ -105,7 +110,7 @@ class Unreads:
 
     def recalled(self, ref: PostRef) -> None:
         """Somebody else took this post back, as a webhook told: it does not count from here on."""
-        self._uncounted.add(ids.channel_id(ref.channel), ref.seq)
+        self._uncounted.add(*post_ref(ref))
 
     def groups(self, user: str, *, cursor: int = 0) -> Pages[ConversationGroup, int]:
         """The person's conversation groups with what is in them, from number `cursor` on; 20 at most."""
@@ -147,11 +152,11 @@ class Unreads:
 
     async def file(self, user: str, channels: Iterable[str]) -> dict[ChannelId, Filing]:
         """Put channels into the person's group, 100 a call: what subscribing does by itself."""
-        return await self._desk.file(ids.user_id(user), _channels(channels))
+        return await self._desk.file(ids.user_id(user), ids.channel_ids(channels))
 
     async def unfile(self, user: str, channels: Iterable[str]) -> dict[ChannelId, Filing]:
         """Take channels out of the person's group, 100 a call: what unsubscribing does, and a phone does not."""
-        return await self._desk.unfile(ids.user_id(user), _channels(channels))
+        return await self._desk.unfile(ids.user_id(user), ids.channel_ids(channels))
 
     async def rename(self, user: str, new: str, *, old: str | None = None) -> bool:
         """Give a person's group another name, 32 bytes at most; False when it has been renamed already.
@@ -174,7 +179,10 @@ class Unreads:
             with _account(wanted):
                 filed = await self._folders.first_page(wanted)
             if not filed.has(new):
-                raise
+                if error.code != codes.NO_SUCH_CONTACT_GROUP:
+                    raise
+                message = f"{wanted!r} has no conversation group {old!r}"
+                raise NotFoundError(message, field="old", origin=error.origin) from error
             if filed.has(old):
                 message = f"{wanted!r} has a group {old!r} and a group {new!r}; remove one of them"
                 raise ConflictError(message, field="new", origin=error.origin) from error
@@ -221,9 +229,3 @@ def _account(user: UserId) -> Iterator[None]:
     except NotFoundError as error:
         told = without_account(error, user, "user")
         raise told from (error if told is not error else error.__cause__)
-
-
-def _channels(channels: Iterable[str]) -> list[ChannelId]:
-    if isinstance(channels, str):
-        raise InvalidError(f"channels: {channels!r} is one text; give a list of ids", field="channels")
-    return [ids.channel_id(channel) for channel in channels]

@@ -1,6 +1,7 @@
 """Unread posts, conversation groups and marks: what a person sees, whichever server it is."""
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from channel_adapter.domain.ids import ChannelId, UserId
 from tests.conformance.conftest import OWNER, READERS, Setting
 
 ANN, BEN = UserId(READERS[0]), UserId(READERS[1])
+TOMORROW = datetime.now(UTC) + timedelta(days=1)
 FILED, TAKEN_OUT = Filing(FilingKind.FILED), Filing(FilingKind.TAKEN_OUT)
 
 
@@ -64,6 +66,8 @@ async def test_posts_are_unread_until_they_are_read(setting: Setting) -> None:
     assert await setting.adapter.unread.mark_read(ANN, setting.slug, 2) == 3
     assert await count(setting, ANN, channel) == 3
     assert await setting.adapter.unread.mark_read(ANN, channel, 1) == 3
+    moment = (await setting.adapter.posts.get(ref)).published_at
+    assert await setting.adapter.unread.mark_read(ANN, channel, moment) == 0
     assert await setting.adapter.unread.mark_read(ANN, channel, ref) == 0
     assert (await count(setting, ANN, channel), await count(setting, BEN, channel)) == (0, 2)
     assert await setting.adapter.unread.mark_read(BEN, channel) == 0
@@ -254,6 +258,10 @@ BAD: dict[str, tuple[type[Exception], str | None, Act]] = {
     "reading no channel": (NotFoundError, "channel", lambda a, c: a.unread.mark_read(ANN, c + "_none")),
     "a post that is not there yet": (InvalidError, "up_to", lambda a, c: a.unread.mark_read(ANN, c, up_to=2)),
     "no number of a post": (InvalidError, "up_to", lambda a, c: a.unread.mark_read(ANN, c, up_to=0)),
+    "a moment to come": (InvalidError, "up_to", lambda a, c: a.unread.mark_read(ANN, c, TOMORROW)),
+    "a moment without a zone": (InvalidError, "up_to", lambda a, c: a.unread.mark_read(ANN, c, datetime.now())),  # noqa: DTZ005
+    "a text for a post": (InvalidError, "up_to", lambda a, c: a.unread.mark_read(ANN, c, "1")),
+    "renaming what is not there": (NotFoundError, "old", lambda a, _: a.unread.rename(BEN, "x", old="y")),
     "a post of another channel": (
         InvalidError,
         "up_to",

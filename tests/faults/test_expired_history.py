@@ -10,6 +10,7 @@ import pytest
 from aioresponses import CallbackResult, aioresponses
 
 from channel_adapter import ChannelAdapter, Settings
+from channel_adapter.domain.ids import ChannelId
 from tests.faults.conftest import OK, PRIMARY, PatientClock, ScriptedResponse
 
 
@@ -72,6 +73,19 @@ async def test_gaps_in_what_is_left_hide_nothing(remnant: Remnant) -> None:
         below = [post.ref.seq async for post in adapter.posts.history("tides", oldest_first=True, before=172)]
     assert found == remnant.numbers
     assert below == [100, 101, 170, 171]
+
+
+@pytest.mark.parametrize("oldest", [1, 20, 999_936])
+async def test_the_post_of_a_moment_among_what_is_left(remnant: Remnant, oldest: int) -> None:
+    remnant.numbers = [*range(oldest, oldest + 100, 3), oldest + 200]
+    async with reader() as adapter:
+        for second in [0, *range(oldest - 1, oldest + 105), oldest + 199, oldest + 200, oldest + 300]:
+            remnant.reads = 0
+            found = await adapter.workings.history.number_at(ChannelId("@TGS#_tides"), 1_700_000_000 + second)
+            assert found == max((number for number in remnant.numbers if number <= second), default=0)
+            assert remnant.reads <= 21
+        remnant.numbers = []
+        assert await adapter.workings.history.number_at(ChannelId("@TGS#_tides"), 1_700_000_000) == 0
 
 
 @pytest.mark.parametrize("oldest_first", [True, False])

@@ -1,6 +1,9 @@
 """Unread counts on every reading of the documents, and while others post, recall and read."""
 
 import asyncio
+import time
+from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 from typing import Any
 
 import pytest
@@ -154,6 +157,31 @@ async def test_a_post_that_comes_while_one_is_reading_stays_unread() -> None:
         await adapter.posts.publish(channel, Text("x"))
         assert await reading == 3
         assert server.world.client(ANN).unread(channel) == 3
+
+
+async def test_reading_up_to_a_moment() -> None:
+    calls = Calls()
+    async with opened({}, calls) as (adapter, server):
+        (channel,) = await channels_on(adapter, 1)
+        await adapter.subscriptions.subscribe(channel, [ANN])
+        began = int(time.time()) - 60
+        server.world.clock.freeze(began)
+        for _ in range(130):
+            await adapter.posts.publish(channel, Text("x"))
+            server.world.clock.advance(1)
+        server.world.clock.resume()
+        mark, moment = adapter.unread.mark_read, partial(datetime.fromtimestamp, tz=UTC)
+        assert await mark(ANN, channel, moment(began - 1)) == 130
+        calls.clear()
+        assert await mark(ANN, channel, moment(began + 20.5)) == 130 - 21
+        assert calls["group_msg_get_simple"] <= 4
+        assert server.world.client(ANN).unread(channel) == 130 - 21
+        assert await mark(ANN, channel, moment(began + 3)) == 130 - 21  # never back
+        assert await mark(ANN, channel, moment(began + 40).astimezone(timezone(timedelta(hours=8)))) == 130 - 41
+        assert await mark(ANN, channel, moment(began + 128)) == 1  # later than our clock, and there is a post later yet
+        with pytest.raises(InvalidError, match="in the future"):
+            await mark(ANN, channel, moment(began + 130))
+        assert await mark(ANN, channel, moment(began + 129)) == 0
 
 
 async def test_a_failure_for_one_channel_does_not_keep_the_others_from_being_read() -> None:

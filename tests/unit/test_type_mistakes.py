@@ -42,6 +42,10 @@ async def drawn(items: Any) -> list[object]:
     return [item async for item in items]
 
 
+async def reading(method: Callable[[Any], object], value: object) -> object:
+    return method(value)
+
+
 @pytest.mark.parametrize(
     ("mistake", "field", "says"),
     [
@@ -76,6 +80,15 @@ async def drawn(items: Any) -> list[object]:
         (lambda a: a.posts.publish("news", Text("x"), author=7), "author", "not text"),
         (lambda a: a.posts.publish("news", Text("x"), idempotency_key=7), "idempotency_key", "not text"),
         (lambda a: drawn(a.posts.history("news", before="9")), "before", "'9'"),
+        (lambda a: a.subscriptions.follow("reader", None), "channels", "None is no list of ids"),
+        (lambda a: a.subscriptions.unfollow("reader", "news"), "channels", "one text; give a list of ids"),
+        (lambda a: a.unread.file("reader", None), "channels", "None is no list of ids"),
+        (lambda a: a.unread.mark_read("reader", "news", "1"), "up_to", "'1' is no number of a post"),
+        (lambda a: a.unread.mark_read("reader", "news", True), "up_to", "True is no number of a post"),
+        (lambda a: a.unread.mark_read("reader", "news", datetime(2026, 3, 20)), "up_to", "no time zone"),  # noqa: DTZ001
+        (lambda a: reading(a.unread.recalled, POST), "ref", "a Post is no PostRef; give its ref"),
+        (lambda a: reading(a.unread.of_many, None), "users", "None is no list of ids"),
+        (lambda a: reading(a.unread.groups, None), "user", "not text"),
         (lambda a: drawn(a.posts.history("news", before=0)), "before", "start at 1"),
     ],
 )

@@ -1,12 +1,13 @@
 """Conversation groups on the wire: the bytes of the golden files, the traps of the family, a count by its inputs."""
 
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channel_adapter import ConversationGroup, CountSource, Explanation, InvalidError, Marks
+from channel_adapter import ConversationGroup, CountSource, Explanation, InvalidError, Marks, PostRef
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.mapping import unread_groups as mapping
 from channel_adapter.mapping.unread_groups import Conversation, Filed
@@ -140,12 +141,26 @@ def test_reading_up_to_a_post(last: int, up_to: int, number: int) -> None:
     assert mapping.unread_number(last, up_to) == number
 
 
-@pytest.mark.parametrize("up_to", [0, -1, 6, True, 2.5, "3", None])
-def test_posts_that_cannot_be_read_up_to(up_to: Any) -> None:
+def test_a_post_that_is_not_there_yet() -> None:
     with pytest.raises(InvalidError) as refused:
-        mapping.unread_number(5, up_to)
+        mapping.unread_number(5, 6)
+    assert (refused.value.field, refused.value.limit, refused.value.size) == ("up_to", 5, 6)
+
+
+NEWS = ChannelId("@TGS#_news")
+
+
+@pytest.mark.parametrize("up_to", [0, -1, True, 2.5, "3", date(2026, 3, 20), datetime(2026, 3, 20)])  # noqa: DTZ001
+def test_nothing_to_read_up_to(up_to: Any) -> None:
+    with pytest.raises(InvalidError) as refused:
+        mapping.read_up_to(NEWS, up_to)
     assert refused.value.field == "up_to"
-    assert refused.value.limit == (5 if up_to == 6 else None)
+
+
+def test_how_far_somebody_has_read() -> None:
+    moment = datetime(2026, 3, 20, tzinfo=UTC)
+    given = (None, 3, PostRef(NEWS, 4), moment)
+    assert [mapping.read_up_to(NEWS, up_to) for up_to in given] == [None, 3, 4, moment]
 
 
 @pytest.mark.parametrize(
