@@ -1,7 +1,7 @@
 """What happened: events of channels as webhooks tell them, whoever caused them, on a phone or on a server.
 
 `at` is the service's time. `by` is who did it, None where the service does not say. `own` marks the echo of a call that
-this adapter made itself, as far as `by` can tell: nobody deletes a channel or sends a broadcast.
+this adapter made itself, as far as `by` can tell: nobody deletes a channel, sends a broadcast or sets a reaction.
 """
 
 from collections.abc import Mapping

@@ -108,9 +108,13 @@ class Refuse:
 
 @dataclass(frozen=True, slots=True)
 class RefuseSome:
-    """Let the others come; for several people at once."""
+    """Let the others come; for several people at once. TypeError for one text, whose letters would be people."""
 
     users: tuple[UserId, ...]
+
+    def __post_init__(self) -> None:
+        if isinstance(self.users, str):
+            raise TypeError(f"users: {self.users!r} is one text; give a tuple of people")
 
 
 @dataclass(frozen=True, slots=True)

@@ -277,8 +277,9 @@ async def test_a_hook_that_takes_too_long(policy: str, code: int | None) -> None
         lambda _: q.Refuse("", 7),
         lambda _: q.Rewrite(Text("x" * 20_000)),
         lambda _: q.Rewrite(Text("")),
+        lambda _: q.RefuseSome(KEEPER),  # type: ignore[arg-type]
     ],
-    ids=["raises", "no decision", "of another question", "foreign code", "too long", "empty"],
+    ids=["raises", "no decision", "of another question", "foreign code", "too long", "empty", "letters"],
 )
 async def test_a_hook_that_fails(policy: str, code: int | None, hook: Any) -> None:
     async with harbour(guard={"on_failure": policy}) as sea:
@@ -348,6 +349,11 @@ async def test_a_hook_for_what_nobody_asks_is_refused(kind: Any) -> None:
     async with harbour() as sea:
         with pytest.raises(TypeError, match="is no question"):
             sea.adapter.guard.on(kind)
+
+
+def test_one_text_is_no_list_of_people() -> None:
+    with pytest.raises(TypeError, match="one text"):
+        q.RefuseSome(KEEPER)  # type: ignore[arg-type]
 
 
 async def test_the_log_says_why_a_hook_failed(caplog: pytest.LogCaptureFixture) -> None:
