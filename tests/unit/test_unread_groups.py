@@ -16,6 +16,7 @@ from channel_adapter.tencent.wire.members import Member, SelfInfo
 from tests.golden.loader import HERE, load
 
 ANN = UserId("u_ann")
+CHANNEL = ChannelId("@TGS#_news")
 NEWS, SPORT, GONE = (Conversation(f"@TGS#_{name}") for name in ("news_42", "sport_7", "gone"))
 BEN = Conversation("u_ben", one_to_one=True)
 FILED = wire.GetContactGroupReply.model_validate(
@@ -147,20 +148,17 @@ def test_a_post_that_is_not_there_yet() -> None:
     assert (refused.value.field, refused.value.limit, refused.value.size) == ("up_to", 5, 6)
 
 
-NEWS = ChannelId("@TGS#_news")
-
-
 @pytest.mark.parametrize("up_to", [0, -1, True, 2.5, "3", date(2026, 3, 20), datetime(2026, 3, 20)])  # noqa: DTZ001
 def test_nothing_to_read_up_to(up_to: Any) -> None:
     with pytest.raises(InvalidError) as refused:
-        mapping.read_up_to(NEWS, up_to)
+        mapping.read_up_to(CHANNEL, up_to)
     assert refused.value.field == "up_to"
 
 
 def test_how_far_somebody_has_read() -> None:
     moment = datetime(2026, 3, 20, tzinfo=UTC)
-    given = (None, 3, PostRef(NEWS, 4), moment)
-    assert [mapping.read_up_to(NEWS, up_to) for up_to in given] == [None, 3, 4, moment]
+    given = (None, 3, PostRef(CHANNEL, 4), moment)
+    assert [mapping.read_up_to(CHANNEL, up_to) for up_to in given] == [None, 3, 4, moment]
 
 
 @pytest.mark.parametrize(
