@@ -184,7 +184,7 @@ class ChannelAdapter:
         """Channels that move here from official accounts, or from files of any other system."""
         from channel_adapter.migration.planning import Migration  # noqa: PLC0415 - most programs never move anything
 
-        return Migration(self._gateway, self.accounts, self.settings, self._clock)
+        return Migration(self._gateway, self.accounts, self.settings, self._clock, self.unread)
 
     async def call(self, service: str, command: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Any command of the service, modelled or not: same signing, limiting and retrying, JSON in and out."""

@@ -41,9 +41,10 @@ Kept = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """What may have happened on the target since posting has moved there, which was after a clean verification.
+    """What may have happened on the target since posting has moved there.
 
-    0 for a channel that has not moved. `destroyed`: its source was removed by the cutover.
+    0 for a channel that has not moved, and for one that moved without a clean verification: then nobody can tell what
+    was lost from what was changed. `destroyed`: its source was removed by the cutover.
     """
 
     verified_at: float = 0.0
@@ -121,7 +122,7 @@ def _field(
     """`unchanged`: the source says what it said when the plan was made, so the target was changed."""
     if source == target:
         return terms.finding(What.PROFILE, name, Mark.SAME)
-    if unchanged and terms.life.moved_at and not explained:
+    if unchanged and terms.life.verified_at and not explained:
         explained = f"changed here {SINCE_THE_CUTOVER}"
     difference = Difference(name, _short(source), _short(target), explained)
     return terms.finding(What.PROFILE, name, Mark.DIFFERS, differences=(difference,))
@@ -157,7 +158,7 @@ def compare_post(terms: Terms, post: SourcePost, held: HeldPost | None, kept: st
     if held is None:
         return found(Mark.MISSING, explained=_left_behind(terms, post, mapped, kept))
     if held.place == messages.PLACE_RECALLED:
-        since = f"recalled here {SINCE_THE_CUTOVER}" if terms.life.moved_at else ""
+        since = f"recalled here {SINCE_THE_CUTOVER}" if terms.life.verified_at else ""
         return found(Mark.DIFFERS, reason="recalled here", explained=since)
     if held.place == messages.PLACE_GONE:
         return found(Mark.UNREADABLE, reason="the target has no body of it any more")
@@ -203,7 +204,7 @@ def _post_differences(
     body = mapped.body or ()
     same = canonical(body) == held.body or (bool(body) and from_elements(body) == from_elements(there))
     if not same:
-        edited = f"changed here {SINCE_THE_CUTOVER}" if terms.life.moved_at else ""
+        edited = f"changed here {SINCE_THE_CUTOVER}" if terms.life.verified_at else ""
         yield Difference("body", _shown(post.body), _shown(there), edited)
     elif mapped.lost:
         original = canonical(post.body).decode()
@@ -250,7 +251,7 @@ def missing_person(terms: Terms, person: SourceSubscriber) -> Finding:
 
 def extra_person(terms: Terms, member: members.Member) -> Finding:
     """Somebody whom only the target has."""
-    live = bool(terms.life.moved_at) and (member.join_time or 0) >= int(terms.life.verified_at)
+    live = bool(terms.life.moved_at) and (member.join_time or 0) >= int(terms.life.verified_at or terms.life.moved_at)
     explained = f"joined here {SINCE_THE_CUTOVER}" if live else ""
     return terms.finding(What.SUBSCRIBER, member.member_account, Mark.EXTRA, explained=explained)
 
@@ -267,7 +268,7 @@ def _person_differences(
         yield Difference("since", person.since, joined, BORN_LATER)
     has = NOTIFICATIONS.get(member.msg_flag or "", Notifications.ALL)
     if has is not person.notifications:
-        chosen = f"chosen here {SINCE_THE_CUTOVER}" if terms.life.moved_at else ""
+        chosen = f"chosen here {SINCE_THE_CUTOVER}" if terms.life.verified_at else ""
         yield Difference("notifications", person.notifications.value, has.value, chosen)
     if subscriber_losses(person):
         explained = terms.policy(Loss.SUBSCRIBER_DATA, person.custom_data, kept)

@@ -7,11 +7,13 @@ from typing import Final
 
 from channel_adapter.errors import ConfigurationError, ConflictError, InvalidError
 from channel_adapter.migration import apply as applying
+from channel_adapter.migration import cutover as cutting
 from channel_adapter.migration import retry as retrying
 from channel_adapter.migration import rollback as rolling_back
 from channel_adapter.migration import verify as verifying
 from channel_adapter.migration.apply import Bounds, Hear, silent
 from channel_adapter.migration.calls import Pace
+from channel_adapter.migration.cutover import Cutover, CutoverOptions
 from channel_adapter.migration.findings import Verdict
 from channel_adapter.migration.inventory import Found, Inventory, PeopleTally, PostTally
 from channel_adapter.migration.make_plan import BROKEN_LISTED, Wishes, make_plan, migration_of, target_ids
@@ -24,12 +26,14 @@ from channel_adapter.migration.sources.accounts import AccountsSource
 from channel_adapter.migration.sources.discover import Discovered
 from channel_adapter.migration.sources.opening import open_source
 from channel_adapter.migration.sources.source import FIRST_PAGE, Source
+from channel_adapter.migration.sources.without_copies import without_copies
 from channel_adapter.migration.status import Status
 from channel_adapter.migration.target import TargetReader
 from channel_adapter.migration.transform import Target, judge_post
 from channel_adapter.migration.verify import Write, unwritten
 from channel_adapter.services.accounts import Accounts
 from channel_adapter.services.gateway import Gateway
+from channel_adapter.services.unread import Unreads
 from channel_adapter.settings import Settings
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.batching import concurrently
@@ -60,11 +64,15 @@ class Options:
 class Migration:
     """Moves channels from a source to this app."""
 
-    def __init__(self, gateway: Gateway, accounts: Accounts, settings: Settings, clock: Clock) -> None:
+    def __init__(
+        self, gateway: Gateway, accounts: Accounts, settings: Settings, clock: Clock, unread: Unreads | None = None
+    ) -> None:
+        """`unread` fills conversation groups at the end of a cutover."""
         self.gateway = gateway
         self.accounts = accounts
         self.settings = settings
         self.clock = clock
+        self.unread = unread
 
     @property
     def target(self) -> Target:
@@ -78,7 +86,7 @@ class Migration:
         """The source that a plan names, open."""
         source = await open_source(spec, self.gateway, concurrency=self.settings.concurrency, now=self.clock.now())
         try:
-            yield source
+            yield without_copies(source, self.settings)
         finally:
             await source.aclose()
 
@@ -153,7 +161,16 @@ class Migration:
         self, plan: Plan, *, bounds: Bounds | None = None, write: Write = unwritten, tell: Tell = _silent
     ) -> Verdict:
         """Read source and target afresh and compare everything; `write` gets every finding. Changes nothing."""
-        return await verifying.verify(self, plan, allowance=self.allowance(bounds), write=write, tell=tell)
+        life = await cutting.life_of(self, plan)
+        allowance = self.allowance(bounds)
+        return await verifying.verify(self, plan, allowance=allowance, life=life, write=write, tell=tell)
+
+    async def cutover(
+        self, plan: Plan, options: CutoverOptions | None = None, *, database: str | None = None,
+        bounds: Bounds | None = None, tell: cutting.Tell = cutting.silent,
+    ) -> Cutover:  # fmt: skip
+        """Last delta, verification, and then posting moves to the channels. See `migration.cutover`."""
+        return await cutting.cutover(self, plan, options, database=database, bounds=bounds, tell=tell)
 
     async def rollback(
         self, plan: Plan, *, remove: bool = False, database: str | None = None, bounds: Bounds | None = None,

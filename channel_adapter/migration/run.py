@@ -23,6 +23,7 @@ from channel_adapter.migration.plan_file import from_json
 from channel_adapter.migration.records import SourceChannel
 from channel_adapter.migration.sources.opening import open_source
 from channel_adapter.migration.sources.source import Source, channels_by_id
+from channel_adapter.migration.sources.without_copies import without_copies
 from channel_adapter.migration.work import At, ChannelWork, nowhere
 from channel_adapter.services.bulk import BatchSize
 from channel_adapter.services.gateway import Gateway
@@ -166,6 +167,7 @@ class Runtime:
             source = await open_source(
                 plan.source, self.calls, concurrency=self.settings.concurrency, now=self.clock.now()
             )
+            source = without_copies(source, self.settings)
             self._sources[plan.migration] = source
         key = (plan.migration, number)
         if key not in self._profiles:

@@ -1,0 +1,218 @@
+"""Cutover: delta, verification, posting moves; a window of double writing; the source goes only after a clean look."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from channel_adapter.domain.post import Text
+from channel_adapter.errors import ChannelAdapterError, ConfigurationError, InvalidError
+from channel_adapter.migration.cutover import CutoverOptions, opened
+from channel_adapter.migration.findings import Mark
+from channel_adapter.migration.plan import Plan
+from channel_adapter.migration.planning import Options
+from channel_adapter.migration.policies import Policies
+from channel_adapter.migration.rollback import Standing
+from channel_adapter.migration.sources.discover import Discovered
+from channel_adapter.store.cutover import MovedRow
+from channel_adapter.stub.faults import Fault
+from channel_adapter.tencent.catalog import DESTROY_OFFICIAL_ACCOUNT, SEND_OFFICIAL_ACCOUNT_MSG
+from tests.migration import worlds
+from tests.migration.applied import moved
+from tests.migration.conftest import Stage, stage
+from tests.migration.worlds import Size
+
+SMALL = Size(30, 12)
+TWO = (worlds.TEXTS, worlds.BUSY)
+NOW = CutoverOptions(window_seconds=0, fill=False)
+WINDOW = CutoverOptions(window_seconds=3_600, fill=False)
+
+
+@asynccontextmanager
+async def applied(database: str, ids: tuple[str, ...] = TWO) -> AsyncIterator[tuple[Stage, Plan]]:
+    """A stage whose accounts were moved; the journal knows nothing of it."""
+    async with stage(SMALL, ids=ids, database_url=database) as at:
+        yield at, await moved(at)
+
+
+async def posting_moved(at: Stage, plan: Plan, window: float) -> None:
+    """What a cutover leaves behind, without its deltas."""
+    now = at.server.world.clock.now()
+    async with opened(at.adapter.migration) as posting:
+        await posting.store.begin(plan.migration, now)
+        await posting.store.put(
+            MovedRow(
+                channel.source.id, plan.migration, channel.target.id,
+                verified_at=now, moved_at=now, window_end=now + window if window else 0.0,
+            )
+            for channel in plan.channels
+        )  # fmt: skip
+
+
+def broadcasts(at: Stage, account: str = worlds.TEXTS) -> list[str]:
+    """What the account has said, the newest last."""
+    log = at.server.world.state.official[account].log
+    return [element.msg_content.get("Text", "") for message in log for element in message.body]
+
+
+async def broadcast(at: Stage, words: str, account: str = worlds.TEXTS) -> dict[str, object]:
+    body = [{"MsgType": "TIMTextElem", "MsgContent": {"Text": words}}]
+    request = {"Official_Account": account, "Random": len(words), "MsgBody": body}
+    return await at.adapter.call(SEND_OFFICIAL_ACCOUNT_MSG.service, SEND_OFFICIAL_ACCOUNT_MSG.name, request)
+
+
+async def test_what_came_last_is_moved_and_then_posting_moves(database: str) -> None:
+    async with applied(database) as (at, plan):
+        await broadcast(at, "just before")
+        at.server.world.state.subscribe(
+            at.server.world.state.official[worlds.TEXTS], worlds.OTHER_OWNER, int(at.server.world.clock.now()) - 5
+        )
+        done = await at.adapter.migration.cutover(plan, NOW)
+        assert done.posting_moved
+        assert done.verdict is not None
+        assert done.verdict.clean
+        channel = plan.channels[0].target.id
+        posts = [post async for post in at.adapter.posts.history(channel)]
+        assert posts[0].content == Text("just before")
+        assert await at.adapter.subscriptions.is_subscribed(channel, [worlds.OTHER_OWNER]) == {worlds.OTHER_OWNER: True}
+        again = await at.adapter.migration.cutover(plan, NOW)
+        assert again.posting_moved
+        assert [row.moved_at for row in again.moved] == [row.moved_at for row in done.moved]
+        assert again.status is None
+
+
+async def test_differences_keep_posting_where_it_is_until_they_are_accepted(database: str) -> None:
+    async with applied(database) as (at, plan):
+        group = at.server.world.state.groups[plan.channels[0].target.id]
+        group.name = "Another name"
+        kept = await at.adapter.migration.cutover(plan, NOW)
+        assert not kept.posting_moved
+        assert kept.stopped == "source and target differ"
+        assert kept.verdict is not None
+        assert kept.verdict.open == 1
+        assert not any(row.moved_at or row.held_until for row in kept.moved)
+        await broadcast(at, "still here")
+        moved = await at.adapter.migration.cutover(plan, CutoverOptions(window_seconds=0, accept_differences=True))
+        assert moved.posting_moved
+        wish = CutoverOptions(window_seconds=0, fill=False, destroy_source=True)
+        refused = await at.adapter.migration.cutover(plan, wish)
+        assert refused.stopped == "source and target differ: nothing was destroyed"
+        assert worlds.TEXTS in at.server.world.state.official
+
+
+async def test_posts_are_broadcast_too_while_the_window_is_open_and_no_more_than_twice_an_hour(database: str) -> None:
+    async with applied(database) as (at, plan):
+        await posting_moved(at, plan, 3_600)
+        channel = plan.channels[0].target.id
+        before = len(broadcasts(at))
+        first = await at.adapter.posts.publish(channel, Text("one"), idempotency_key="one")
+        assert first.broadcast is not None
+        assert (first.broadcast.account, first.broadcast.sent) == (worlds.TEXTS, True)
+        at.server.world.clock.advance(2)
+        again = await at.adapter.posts.publish(channel, Text("one"), idempotency_key="one")
+        assert again.broadcast == first.broadcast
+        second = await at.adapter.posts.publish(channel, Text("two"))
+        assert second.broadcast is not None
+        assert second.broadcast.sent
+        third = await at.adapter.posts.publish(channel, Text("three"))
+        assert third.broadcast is not None
+        assert not third.broadcast.sent
+        assert "2 times an hour" in third.broadcast.reason or "2 broadcasts an hour" in third.broadcast.reason
+        assert broadcasts(at)[before:] == ["one", "two"]
+        verdict = await at.adapter.migration.verify(plan)
+        assert verdict.clean
+        assert verdict.count(Mark.EXTRA) == 3
+        assert (await at.adapter.migration.apply(plan)).complete
+        assert len([post async for post in at.adapter.posts.history(channel)]) == before + 3
+
+
+async def test_a_broadcast_that_fails_is_told_and_the_post_stands(database: str) -> None:
+    async with applied(database) as (at, plan):
+        await posting_moved(at, plan, 3_600)
+        at.server.faults.replace([Fault(command=SEND_OFFICIAL_ACCOUNT_MSG.name, code=10007)])
+        post = await at.adapter.posts.publish(plan.channels[0].target.id, Text("one"))
+        assert post.broadcast is not None
+        assert not post.broadcast.sent
+        assert "10007" in post.broadcast.reason
+        other = await at.adapter.posts.get(post.ref)
+        assert other.content == Text("one")
+
+
+async def test_without_a_window_nothing_is_broadcast(database: str) -> None:
+    async with applied(database) as (at, plan):
+        await posting_moved(at, plan, 0)
+        before = len(broadcasts(at))
+        post = await at.adapter.posts.publish(plan.channels[0].target.id, Text("one"))
+        assert post.broadcast is None
+        assert len(broadcasts(at)) == before
+
+
+async def test_people_are_told_once_by_a_last_broadcast(database: str) -> None:
+    options = CutoverOptions(window_seconds=3_600, fill=False, farewell="We have moved")
+    async with applied(database) as (at, plan):
+        await posting_moved(at, plan, 3_600)
+        done = await at.adapter.migration.cutover(plan, options)
+        assert [each.sent for each in done.farewells] == [True, True]
+        again = await at.adapter.migration.cutover(plan, options)
+        assert again.farewells == done.farewells
+        assert broadcasts(at).count("We have moved") == 1
+        assert (await at.adapter.migration.verify(plan)).clean
+
+
+async def test_conversation_groups_are_filled_and_a_stopped_filling_goes_on(database: str) -> None:
+    async with applied(database) as (at, plan):
+        await posting_moved(at, plan, 0)
+        done = await at.adapter.migration.cutover(plan, CutoverOptions(window_seconds=0))
+        assert done.complete
+        people = {user for channel in plan.channels for user in at.server.world.state.groups[channel.target.id].members}
+        assert done.filled == len(people)
+        assert done.fill_problems == 0
+        for user in ("reader_000000", worlds.OWNER):
+            shown = [group async for group in at.adapter.unread.groups(user)]
+            assert any(channel.target.id in str(shown) for channel in plan.channels)
+        again = await at.adapter.migration.cutover(plan, CutoverOptions(window_seconds=0))
+        assert again.fill_done
+        assert again.filled == done.filled
+
+
+async def test_the_source_is_destroyed_only_when_the_window_is_over_and_all_is_clean(database: str) -> None:
+    async with applied(database) as (at, plan):
+        wish = CutoverOptions(window_seconds=3_600, fill=False, destroy_source=True)
+        with pytest.raises(InvalidError, match=r"another 1\.0 h"):
+            await at.adapter.migration.cutover(plan, wish)
+        await posting_moved(at, plan, 0)
+        at.server.faults.replace([Fault(command=DESTROY_OFFICIAL_ACCOUNT.name, nth=(2,), code=130002)])
+        with pytest.raises(ChannelAdapterError):
+            await at.adapter.migration.cutover(plan, CutoverOptions(window_seconds=0, fill=False, destroy_source=True))
+        assert len(at.server.world.state.official) == 1
+        at.server.faults.replace([])
+        done = await at.adapter.migration.cutover(
+            plan, CutoverOptions(window_seconds=0, fill=False, destroy_source=True)
+        )
+        assert set(done.destroyed) == set(TWO)
+        assert not at.server.world.state.official
+        verdict = await at.adapter.migration.verify(plan)
+        assert verdict.clean
+        found = await at.adapter.migration.rollback(plan, remove=True)
+        assert {item.standing for item in found.items} == {Standing.SOURCE_GONE}
+
+
+async def test_a_cutover_that_is_stopped_in_the_middle_goes_on_and_holds_nobody_up(database: str) -> None:
+    async with applied(database) as (at, plan):
+        for moment in (0.05, 0.15, 0.3):
+            task = asyncio.ensure_future(at.adapter.migration.cutover(plan, WINDOW))
+            await asyncio.sleep(moment)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        done = await at.adapter.migration.cutover(plan, WINDOW)
+        assert done.posting_moved
+        assert (await at.adapter.migration.verify(plan)).clean
+
+
+async def test_a_cutover_needs_the_adapters_database() -> None:
+    async with stage(SMALL, ids=TWO) as at:
+        async with at.adapter.migration.accounts_source(Discovered(TWO)) as source:
+            plan = await at.adapter.migration.plan(source, Options(policies=Policies.parse(["all=cut"])))
+        with pytest.raises(ConfigurationError, match="database_url"):
+            await at.adapter.migration.cutover(plan)
