@@ -24,7 +24,7 @@ from channel_adapter.webhooks.parse import Received
 
 MOST: Final = 1_000
 """Posts that are remembered at once; above that the oldest are forgotten. Each is a message, 12 KB at most."""
-LOOK_BACK: Final = 200  # posts of history that are read for one
+LOOK_BACK: Final = 1_000  # posts of history that are read at once; 40 a second are stored
 TRIES: Final = 5  # of reading history
 _EARLIER: Final = 10.0  # seconds by which the service's clock may be behind ours
 
@@ -74,19 +74,15 @@ class LostPosts:
     async def overdue(self) -> list[Received]:
         """The before-events whose posts are lost, each once. In an inbox they mean PostLost."""
         oldest = self._clock.monotonic() - self._seconds
-        due = [key for key, asked in self._asked.items() if asked.since <= oldest]
+        due: dict[ChannelId, list[_Key]] = {}
+        for key, asked in self._asked.items():
+            if asked.since <= oldest:
+                due.setdefault(key[0], []).append(key)
         lost: list[Received] = []
-        for key in due:
-            asked = self._asked.pop(key, None)
-            if asked is None:  # it came while history was read for another one
-                continue
-            there = await self._is_there(key, asked)
-            if there is False:
-                lost.append(asked.received)
-            elif there is None and asked.tries < TRIES:
-                asked.tries += 1
-                asked.since = self._clock.monotonic()
-                self._asked[key] = asked
+        for channel, keys in due.items():
+            # what came while history was read for another channel is not there any more
+            missed = {key: self._asked.pop(key) for key in keys if key in self._asked}
+            lost += await self._missing(channel, missed)
         return lost
 
     async def watch(self, store: Callable[[Received], Awaitable[object]]) -> None:
@@ -96,24 +92,36 @@ class LostPosts:
             for received in await self.overdue():
                 await store(received)
 
-    async def _is_there(self, key: _Key, asked: _Asked) -> bool | None:
-        """Does history have it? None: it could not be read."""
-        channel, author, random = key
-        count = 0
+    async def _missing(self, channel: ChannelId, missed: dict[_Key, _Asked]) -> list[Received]:
+        """Those that history does not have either. Where it cannot be read, they are remembered for another time."""
         try:
-            async for post in self._history.posts(channel, oldest_first=False, before=None):
-                if (post.dedupe, post.author) == (random, author):
-                    return True
-                count += 1
-                early = asked.received.received_at - _EARLIER
-                if count >= LOOK_BACK or (post.published_at is not None and post.published_at.timestamp() < early):
-                    return False
-        except NotFoundError:
-            return True  # no channel, or not any more: nobody misses it
+            await self._strike_out(channel, missed)
+        except NotFoundError:  # no channel, or not any more: nobody misses them
+            return []
         except ChannelAdapterError as trouble:
-            _log.warning("webhooks.lost_post_unclear", channel=channel, error=trouble.kind, tries=asked.tries)
-            return None
-        return False
+            _log.warning("webhooks.lost_posts_unclear", channel=channel, posts=len(missed), error=trouble.kind)
+            for key, asked in missed.items():
+                asked.tries += 1
+                if asked.tries <= TRIES:
+                    asked.since = self._clock.monotonic()
+                    self._asked[key] = asked
+            return []
+        return [asked.received for asked in missed.values()]
+
+    async def _strike_out(self, channel: ChannelId, missed: dict[_Key, _Asked]) -> None:
+        """Take out of `missed` what history has, read once for all, and what is too far back to be found."""
+        early = min((asked.received.received_at for asked in missed.values()), default=0.0) - _EARLIER
+        count = 0
+        async for post in self._history.posts(channel, oldest_first=False, before=None):
+            if post.author is not None and post.dedupe is not None:
+                missed.pop((channel, post.author, post.dedupe), None)
+            count += 1
+            if not missed or (post.published_at is not None and post.published_at.timestamp() < early):
+                return
+            if count >= LOOK_BACK:
+                _log.warning("webhooks.lost_posts_unclear", channel=channel, posts=len(missed), error="too far back")
+                missed.clear()
+                return
 
 
 def _key(received: Received, model_type: type[g.MessageCallback]) -> _Key | None:

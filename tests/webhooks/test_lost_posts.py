@@ -9,6 +9,7 @@ from channel_adapter import ChannelId, UnavailableError
 from channel_adapter.domain import events as e
 from channel_adapter.stub.faults import Fault
 from channel_adapter.tencent.clock import SystemClock
+from channel_adapter.webhooks import lost_posts
 from channel_adapter.webhooks.interpret import Interpreter
 from channel_adapter.webhooks.known_channels import KnownChannels
 from channel_adapter.webhooks.lost_posts import MOST, LostPosts
@@ -82,6 +83,30 @@ async def test_another_receiver_may_have_got_it(sea: Harbour, lost: LostPosts, c
         lost.asked(message(BEFORE, number))
     clock.passed = 60.0
     assert [each.body["Random"] for each in await lost.overdue()] == [8]
+
+
+async def test_history_is_read_once_for_all(sea: Harbour, lost: LostPosts, clock: Hourglass) -> None:
+    for number in range(1, 31):
+        await sea.phone(KEEPER, "post", group_id=LIGHTHOUSE, body="fog", random=number)
+    for number in range(1, 61):
+        lost.asked(message(BEFORE, number))
+    clock.passed = 60.0
+    read = sum(call.command == "group_msg_get_simple" for call in sea.stub.log)
+    assert [each.body["Random"] for each in await lost.overdue()] == list(range(31, 61))
+    assert sum(call.command == "group_msg_get_simple" for call in sea.stub.log) - read <= 3
+
+
+async def test_what_is_too_far_back_is_not_called_lost(
+    sea: Harbour, lost: LostPosts, clock: Hourglass, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be there, and another receiver may have got it."""
+    monkeypatch.setattr(lost_posts, "LOOK_BACK", 10)
+    for number in range(1, 13):
+        await sea.phone(KEEPER, "post", group_id=LIGHTHOUSE, body="fog", random=number)
+    lost.asked(message(BEFORE, 1))
+    clock.passed = 60.0
+    assert await lost.overdue() == []
+    assert len(lost) == 0
 
 
 async def test_history_that_cannot_be_read_is_asked_again(sea: Harbour, lost: LostPosts, clock: Hourglass) -> None:
