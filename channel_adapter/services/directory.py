@@ -2,9 +2,8 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
+from itertools import islice
 from typing import Final, NamedTuple, TypeVar
-
-from cachetools import LRUCache
 
 from channel_adapter.domain.channel import Channel
 from channel_adapter.domain.ids import ChannelId, UserId
@@ -63,7 +62,8 @@ class Directory:
         self._concurrency = concurrency
         self._seconds = seconds
         self._clock = clock
-        self._cache: LRUCache[ChannelId, Entry] = LRUCache(entries)
+        self._cache: dict[ChannelId, Entry] = {}  # in the order of reading: what was read first ends first
+        self._entries = entries
         self._asking: Shared[ChannelId, Entry] = Shared(self._ask)
         self._changes = 0  # a read that began before the latest one may know less, and is not remembered
 
@@ -139,7 +139,13 @@ class Directory:
             return (await self._gateway.call(GET_GROUP_TAGS, request)).group_info
 
         items = await self._settled(channels, ask)
-        return {ChannelId(item.group_id): self._remember(item, changes) for item in items}
+        now = self._clock.monotonic()
+        untagged = Entry(False, {}, now)
+        found = {
+            ChannelId(item.group_id): self._entry(item, now) if item.app_defined_data else untagged for item in items
+        }
+        self._keep(found, changes)
+        return found
 
     async def _ask(self, channel: ChannelId) -> Entry:
         changes = self._changes
@@ -178,15 +184,30 @@ class Directory:
             return None
         return channel_group.to_channel(ChannelId(item.group_id), item, entry.fields, self.keys)
 
-    def _remember(self, item: groups.GroupInfo | groups.GroupTag, changes: int) -> Entry:
-        fields = channel_group.fields_of(item)
-        whole = isinstance(item, groups.GroupInfo)
-        owner = item.owner_account if isinstance(item, groups.GroupInfo) else None
-        ours = item.error_code == 0 and channel_group.is_channel(fields, self.keys)
-        entry = Entry(ours, fields, self._clock.monotonic(), UserId(owner) if owner else None, whole)
-        if changes == self._changes:
-            self._cache[ChannelId(item.group_id)] = entry
+    def _remember(self, item: groups.GroupInfo, changes: int) -> Entry:
+        entry = self._entry(item, self._clock.monotonic(), item)
+        self._keep({ChannelId(item.group_id): entry}, changes)
         return entry
+
+    def _entry(
+        self, item: groups.GroupInfo | groups.GroupTag, now: float, whole: groups.GroupInfo | None = None
+    ) -> Entry:
+        """What is to be remembered of a group, and of its owner where the `whole` group was read."""
+        fields = channel_group.fields_of(item)
+        ours = item.error_code == 0 and channel_group.is_channel(fields, self.keys)
+        owner = UserId(whole.owner_account) if whole is not None and whole.owner_account else None
+        return Entry(ours, fields, now, owner, whole is not None)
+
+    def _keep(self, found: dict[ChannelId, Entry], changes: int) -> None:
+        """Remember it, unless something changed since the reading began; what is too much goes, the oldest first."""
+        if changes != self._changes:
+            return
+        cache = self._cache
+        for channel, entry in found.items():
+            cache.pop(channel, None)
+            cache[channel] = entry
+        for channel in [*islice(cache, max(0, len(cache) - self._entries))]:
+            del cache[channel]
 
 
 def no_such_channel(channel: ChannelId) -> NotFoundError:
