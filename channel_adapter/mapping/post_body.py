@@ -33,19 +33,22 @@ def to_elements(
     Raises InvalidError: nothing to say, a part that is no content, a missing or bad URL, two custom elements (a message
     carries one [doc 33527]), a body over `max_bytes` of JSON.
     """
+    if type(content) is p.Text:  # by far the commonest post
+        elements = _encode(content)
+        if not _surely_fits(content, max_bytes):
+            _check_size(elements, max_bytes)
+        return elements, (content,)
     parts = _parts(content)
     if len(parts) > 1 and sum(isinstance(part, _CARRIERS_OF_CUSTOM) for part in parts) > 1:
         raise InvalidError("a post carries one custom element or article, not more", field="content", limit=1)
     elements = [element for part in parts for element in _encode(part)]
-    if not _surely_fits(parts, max_bytes):
-        _check_size(elements, max_bytes)
+    _check_size(elements, max_bytes)
     return elements, parts if all(type(part) is p.Text for part in parts) else from_elements(elements)
 
 
-def _surely_fits(parts: tuple[p.Content, ...], max_bytes: int) -> bool:
+def _surely_fits(part: p.Text, max_bytes: int) -> bool:
     """A short lone text is within the limit however its characters are written, and need not be measured."""
-    part = parts[0]
-    return len(parts) == 1 and type(part) is p.Text and _AROUND + len(part.text) * _LONGEST_ESCAPE <= max_bytes
+    return _AROUND + len(part.text) * _LONGEST_ESCAPE <= max_bytes
 
 
 def _check_size(elements: list[w.Element], max_bytes: int) -> None:
