@@ -90,7 +90,7 @@ async def measure(adapter: ChannelAdapter, ready: dict[str, object], calls: int,
 
 
 async def main(*, small: bool) -> None:
-    calls, rounds = (200, 2) if small else (3000, 7)
+    calls, rounds = (200, 2) if small else (600, 35)
     with stub_process(STUB) as ready:
         limits = {"rate_limits": False, "posts": {"per_second": 1_000_000}}
         async with adapter_on(ready, **limits) as adapter:
