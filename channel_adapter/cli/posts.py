@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +12,7 @@ from channel_adapter.cli.content import describe, from_json, from_options
 from channel_adapter.cli.exits import Exit, UsageError
 from channel_adapter.cli.feed import EXCERPT_BYTES, Feed, read_feed
 from channel_adapter.cli.feed_import import EntryState, FeedImport, Imported
+from channel_adapter.cli.moments import moment
 from channel_adapter.cli.sources import STDIN, opened, read_all, read_text
 from channel_adapter.cli.words import counted
 from channel_adapter.domain.post import Content, Post, PostRef, PostState
@@ -154,7 +154,7 @@ async def import_feed(
     at a word and marked so. Links are made absolute. An entry that is refused is reported and the others go on: exit
     code 3.
     """
-    oldest = _date(since)
+    oldest = moment(since, "--since", "a date like 2026-03-20") if since is not None else None
     with opened(file) as source:
         data = read_all(source)
     name = "stdin" if file == STDIN else file
@@ -170,17 +170,6 @@ async def import_feed(
     if refused and refused == sum(job.counts.values()):
         return Exit.REFUSED
     return Exit.PARTLY if refused else Exit.DONE
-
-
-def _date(text: str | None) -> datetime | None:
-    """A day or a moment; without an offset it is meant in UTC."""
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"--since takes a date like 2026-03-20, not {text!r}", field="since") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 async def _run_import(run: Run, job: FeedImport, feed: Feed, channel: str, *, dry_run: bool, limit: int | None) -> None:

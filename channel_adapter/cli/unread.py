@@ -1,23 +1,22 @@
 """`unread`: what people have not read, their conversation groups and marks."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from datetime import datetime
+from typing import Annotated, Any
 
 import typer
 
 from channel_adapter.cli.channels import ChannelArgument
 from channel_adapter.cli.command import Run, command, group
 from channel_adapter.cli.exits import Exit, UsageError
-from channel_adapter.cli.json_stream import ObjectWriter
-from channel_adapter.cli.people import BrokenLine, Person, read_people
-from channel_adapter.cli.progress import Progress
-from channel_adapter.cli.sources import STDIN, count_lines, opened, without_blocking
+from channel_adapter.cli.moments import moment
+from channel_adapter.cli.people import read_people
+from channel_adapter.cli.sources import STDIN, count_lines, opened
+from channel_adapter.cli.sync_all import SyncAll
 from channel_adapter.cli.words import counted
 from channel_adapter.domain.unread import ChannelUnread, Synced, Unread
-
-if TYPE_CHECKING:
-    from channel_adapter.services.per_person import PerPerson
+from channel_adapter.mapping.ids import channel_id
 
 app = group("unread")
 
@@ -83,22 +82,36 @@ async def mark_read(
     run: Run,
     user: UserArgument,
     channel: Annotated[str | None, typer.Argument(metavar="[CHANNEL]", help="Slug or id.")] = None,
-    up_to: Annotated[int | None, typer.Option("--up-to", metavar="POST", help="Up to this post's number.")] = None,
+    up_to: Annotated[
+        str | None,
+        typer.Option("--up-to", metavar="POST|MOMENT", help="A post's number, or a moment like 2026-03-20T08:00Z."),
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Everything in every channel.")] = False,
 ) -> None:
-    """Mark a channel as read for a person, or up to one post of it; read posts never become unread."""
+    """Mark a channel as read for a person, or up to one post or moment of it; read posts never become unread."""
     if everything == (channel is not None):
         raise UsageError("give a channel, or --all for every channel", field="channel")
     if everything and up_to is not None:
         raise UsageError("--up-to goes with one channel", field="up_to")
+    limit = _up_to(up_to)
     async with run.adapter() as adapter:
         if channel is None:
             marked = await adapter.unread.mark_all_read(user)
             sentence = f"{counted(len(marked), 'channel')} marked as read" if marked else "everything was read already"
             run.output.one({"user": user, "channels": list(marked)}, sentence)
         else:
-            left = await adapter.unread.mark_read(user, channel, up_to)
-            run.output.one({"user": user, "channel": channel, "left": left}, f"{counted(left, 'post')} left unread")
+            left = await adapter.unread.mark_read(user, channel, limit)
+            document = {"user": user, "channel": channel_id(channel), "left": left}
+            run.output.one(document, f"{counted(left, 'post')} left unread")
+
+
+def _up_to(text: str | None) -> int | datetime | None:
+    """Digits are the number of a post."""
+    if text is None:
+        return None
+    if text.removeprefix("-").isdecimal():
+        return int(text)
+    return moment(text, "--up-to", "a post's number or a moment like 2026-03-20T08:00Z")
 
 
 @command(app, "unread", "sync", example="channel-adapter unread sync reader_1")
@@ -133,76 +146,29 @@ async def sync_all(
     run: Run,
     file: Annotated[str, typer.Argument(metavar="FILE.csv", help="CSV or one id a line; - for stdin.")],
     cursor: Annotated[int, typer.Option(min=0, help="Go on where an interrupted run said it was.")] = 0,
+    heading: Annotated[
+        bool | None,
+        typer.Option("--header/--no-header", help="Does the first line name columns? Found out if not said."),
+    ] = None,
 ) -> Exit:
     """Do `sync` for everybody in a file, about 190 people a second at the documented limits.
 
     An interrupted run says where to go on. People the app does not know and lines that cannot be used are reported,
-    and the rest goes on: exit code 3.
+    and the rest goes on: exit code 3, or 1 when nothing could be done for anybody.
     """
     with opened(file) as source:
-        total = None if file == STDIN else count_lines(file)
+        found = read_people(source, heading=heading, remark=run.output.note)
+        lines = None if file == STDIN else count_lines(file)
+        total = None if lines is None else max(0, lines - cursor)
         async with run.adapter() as adapter:
             with run.output.progress("synced", total) as progress:
-                job = _SyncAll(progress, run.output.report("problems", {}))
-                people = adapter.unread.sync_many(job.people(read_people(source)), cursor=cursor)
+                job = SyncAll(progress, run.output.report("problems", {}))
+                people = adapter.unread.sync_many(job.people(found), cursor=cursor)
                 run.so_far = lambda: f"{job.sentence()}; go on with --cursor {people.cursor}"
                 await job.follow(people)
     if not run.output.json:
         run.output.line(job.sentence())
-    return Exit.PARTLY if job.problems else Exit.DONE
-
-
-class _SyncAll:
-    """Counts what a sync of many changed, and reports everybody for whom it was not done."""
-
-    def __init__(self, progress: Progress, report: ObjectWriter | None) -> None:
-        self._progress = progress
-        self._report = report
-        self._done = self._changed = self._added = self._removed = 0
-        self.problems = 0
-
-    async def people(self, found: Iterator[Person | BrokenLine]) -> AsyncIterator[str]:
-        """The people of the file; broken lines go into the report."""
-        async for each in without_blocking(found):
-            if isinstance(each, BrokenLine):
-                self._problem({"line": each.line}, f"line {each.line}: {each.reason}", each.reason)
-            else:
-                yield each.user
-
-    async def follow(self, people: "PerPerson[Synced]") -> None:
-        """Run the job to its end; whatever stops it, the report is a whole document."""
-        try:
-            async for done in people:
-                self._count(done)
-        finally:
-            await people.aclose()
-            if self._report is not None:
-                self._report.close(
-                    {"people": self._done, "changed": self._changed, "added": self._added, "removed": self._removed,
-                     "cursor": people.cursor}
-                )  # fmt: skip
-
-    def sentence(self) -> str:
-        """`1,000 people: 12 changed, 14 channels put in, 3 taken out, 1 problem`."""
-        changes = f"{self._changed:,} changed, {self._added:,} channels put in, {self._removed:,} taken out"
-        problems = f", {self.problems:,} {'problem' if self.problems == 1 else 'problems'}" if self.problems else ""
-        return f"{self._done:,} {'person' if self._done == 1 else 'people'}: {changes}{problems}"
-
-    def _count(self, done: Synced) -> None:
-        self._done += 1
-        self._changed += done.changed
-        self._added += len(done.added)
-        self._removed += len(done.removed)
-        self._progress.advance()
-        for why in [done.problem] if done.problem else [f"{each}: {why}" for each, why in done.failed]:
-            self._problem({"user": done.user}, f"{done.user}: {why}", why)
-
-    def _problem(self, where: dict[str, Any], line: str, reason: str) -> None:
-        self.problems += 1
-        if self._report is not None:
-            self._report.add({**where, "reason": reason})
-        else:
-            self._progress.say(line)
+    return job.code
 
 
 @command(app, "unread", "groups", example="channel-adapter unread groups reader_1")

@@ -45,6 +45,10 @@ def test_reading_and_muting(cli: Shell, new_channel: Callable[[], str]) -> None:
         cli("posts", "publish", news, f"post {number}")
     cli("posts", "publish", tides, "low tide")
     assert cli("unread", "mark-read", "reader_61", news, "--up-to", "2", "--json").json["left"] == 1
+    history = cli("posts", "list", news, "--json").json
+    second = next(each["published_at"] for each in history if each["ref"]["seq"] == 2)
+    upto = cli("unread", "mark-read", "reader_61", news, "--up-to", second, "--json").json
+    assert (upto["channel"], upto["left"] <= 1) == (f"@TGS#_{news}", True)
     assert cli("unread", "mark-read", "reader_61", news).out == "0 posts left unread\n"
     assert cli("subscribers", "mute", tides, "reader_61").out == "notifications: muted\n"
     assert cli("subscribers", "mute", tides, "reader_61").out == "notifications: muted, as before\n"
@@ -92,6 +96,12 @@ def test_everybody_in_a_file_is_synced(cli: Shell, new_channel: Callable[[], str
         "problems": [{"line": 8, "reason": "user has 33 bytes; 32 are allowed"}],
         "people": 11, "changed": 10, "added": 10, "removed": 0, "cursor": 11,
     }  # fmt: skip
+    headed = cli.file("headed.csv", "who,age\n" + "\n".join(f"{user},5" for user in people))
+    assert "--header" in cli("unread", "sync-all", headed, code=3).err
+    assert cli("unread", "sync-all", headed, "--header").out.startswith("10 people: 0 changed")
+    assert cli("unread", "sync-all", cli.file("none.csv", "stranger_1\nstranger_2\n"), code=1).out.startswith(
+        "2 people"
+    )
     again = cli("unread", "sync-all", file, "--cursor", "6", code=3)
     assert again.out == "5 people: 0 changed, 0 channels put in, 0 taken out, 1 problem\n"
     assert cli.installed("unread", "sync-all", "-", stdin="reader_63").out.startswith("1 person: 0 changed")
@@ -123,6 +133,11 @@ def test_mistakes(cli: Shell, new_channel: Callable[[], str]) -> None:
     assert cli("unread", "mark-read", "reader_1", news, "--all", "--json", code=2).error["field"] == "channel"
     assert cli("unread", "mark-read", "reader_1", "--all", "--up-to", "1", "--json", code=2).error["field"] == "up_to"
     assert cli("unread", "mark-read", "reader_1", news, "--json", code=1).error["kind"] == "not_found"
+    assert cli("unread", "mark-read", "reader_1", news, "--up-to", "soon", "--json", code=2).error["field"] == "up_to"
+    cli("subscribers", "add", news, "reader_2")
+    for up_to in ("0", "1", "2999-01-01"):
+        refused = cli("unread", "mark-read", "reader_2", news, "--up-to", up_to, "--json", code=1).error
+        assert (refused["kind"], refused["field"]) == ("invalid", "up_to")
     assert cli("unread", "show", "stranger", "--json", code=1).error["kind"] == "not_found"
     assert cli("unread", "rename", "reader_1", "x" * 33, "--json", code=1).error["limit"] == 32
     assert cli("unread", "sync-all", "nowhere.csv", "--json", code=2).error["field"] == "file"
