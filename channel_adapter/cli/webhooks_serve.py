@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib import import_module
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import ssl
 
 DEFAULT_PORT = 8080
+_END_SECONDS = 1.9
 
 _HANDLERS = Annotated[
     list[str] | None,
@@ -93,16 +95,31 @@ def _tell(run: Run, url: str, ready_file: Path | None) -> None:
 
 @asynccontextmanager
 async def _told_to_end() -> AsyncIterator[asyncio.Event]:
-    """Set by SIGTERM and Ctrl-C."""
+    """Set by SIGTERM and Ctrl-C. The process ends soon then; what hangs is left behind: an inbox survives worse."""
     ending = asyncio.Event()
     loop = asyncio.get_running_loop()
+    last = threading.Timer(_END_SECONDS, _end_at_once)
+    last.daemon = True
+
+    def end() -> None:
+        if not ending.is_set():
+            ending.set()
+            last.start()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ending.set)
+        loop.add_signal_handler(number, end)
     try:
         yield ending
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
+
+
+def _end_at_once() -> None:
+    """Threads that wait for a database that does not answer would keep the process."""
+    sys.stderr.write("ended without waiting any longer; what was under way goes on at the next start\n")
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _function(name: str) -> Callable[[Any], Any]:

@@ -66,3 +66,21 @@ async def test_a_receiver_ends_at_once_and_the_next_goes_on(tmp_path: Path) -> N
         found = await asyncio.to_thread(wait_for_effects, engine, 20)
     engine.dispose()
     assert found == [("@TOA#_a", f"u{n}") for n in range(20)]
+
+
+async def test_a_receiver_ends_in_time_whatever_hangs(tmp_path: Path) -> None:
+    """A handler that does not listen, as well as a database that does not answer: what is not done is done later."""
+    url = f"sqlite:///{tmp_path / 'inbox.db'}"
+    settings = write_settings(tmp_path, url)
+    with receiver(settings, handlers="tests.webhooks.effects:register_deaf") as running:
+        assert await Sender(running.url).post(body("@TOA#_a", "u", START)) == 200
+        await asyncio.sleep(0.3)
+        running.process.terminate()
+        begun = time.monotonic()
+        assert await asyncio.to_thread(running.process.wait, 10) == 0
+        assert time.monotonic() - begun < 3
+    engine = engine_of(url)
+    with receiver(settings):
+        found = await asyncio.to_thread(wait_for_effects, engine, 1)
+    engine.dispose()
+    assert found == [("@TOA#_a", "u")]
