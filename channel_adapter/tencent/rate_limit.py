@@ -6,17 +6,19 @@ before waiting. A booked turn is spent even if its caller gives up.
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
 
 from cachetools import LRUCache
-from pyrate_limiter import GCRA, Rate
 
 from channel_adapter.tencent.clock import Clock, SystemClock
 from channel_adapter.tencent.command import Command
 
+if TYPE_CHECKING:
+    from pyrate_limiter import GCRA
+
 _TICKS: Final = 1_000_000  # per second: pyrate counts in its smallest unit, which is a microsecond here
 _BURST_SHARE: Final = 100  # one call at once for each so many calls per second
-_GCRA: Final = GCRA()
 _MARGIN: Final = 1.01  # between the calls of one window: they do not arrive as evenly as they leave
 
 SLOWEST: Final = 1.0  # calls per second that frequency refusals can press a bucket down to
@@ -24,6 +26,14 @@ SLOW_DOWN: Final = 0.5  # factor on a refusal
 REFUSALS_TOGETHER: Final = 1.0  # seconds within which refusals count once: they answer calls of the same moment
 RECOVER: Final = 1.25  # factor a step
 RECOVER_EVERY: Final = 10.0  # seconds without a refusal
+
+
+@cache
+def _gcra() -> "GCRA":
+    """The library loads sqlite3 and multiprocessing: a program pays for that at its first call, not at its start."""
+    from pyrate_limiter import GCRA  # noqa: PLC0415
+
+    return GCRA()
 
 
 class TurnTooLate(Exception):  # noqa: N818
@@ -37,15 +47,16 @@ class TurnTooLate(Exception):  # noqa: N818
 class Bucket:
     """Turns at `ceiling` per second: never more of them in any window of one second, a touch fewer for the jitter."""
 
-    __slots__ = ("_account", "_burst", "_full", "_rate", "_recover_at", "_rules", "_slowed_at")
+    __slots__ = ("_account", "_burst", "_full", "_gcra", "_rate", "_recover_at", "_rules", "_slowed_at")
 
     def __init__(self, ceiling: float) -> None:
         if not ceiling > 0:
             raise ValueError("a rate limit must be above zero")
+        self._gcra = _gcra()
         self._burst = max(1, int(ceiling) // _BURST_SHARE)
         self._full = (ceiling + 1 - self._burst) / _MARGIN
         self._set(self._full)
-        self._account = _GCRA.initial(self._rules)
+        self._account = self._gcra.initial(self._rules)
         self._recover_at = float("inf")
         self._slowed_at = float("-inf")
 
@@ -59,13 +70,13 @@ class Bucket:
         if now >= self._recover_at:
             self._recover(now)
         ticks = int(now * _TICKS)
-        self._account, decision = _GCRA.step(self._rules, self._account, ticks, 1)
+        self._account, decision = self._gcra.step(self._rules, self._account, ticks, 1)
         wait = decision.retry_after_ms  # in our ticks
         if wait is None:
             return 0.0
         if wait > longest * _TICKS:
             raise TurnTooLate(wait / _TICKS)
-        self._account, _ = _GCRA.step(self._rules, self._account, ticks + wait, 1)
+        self._account, _ = self._gcra.step(self._rules, self._account, ticks + wait, 1)
         return wait / _TICKS
 
     def refused(self, now: float) -> None:
@@ -82,6 +93,8 @@ class Bucket:
 
     def _set(self, rate: float) -> None:
         self._rate = rate
+        from pyrate_limiter import Rate  # noqa: PLC0415
+
         self._rules = [Rate(1, int(_TICKS / rate) + 1, burst=self._burst)]
 
 
