@@ -3,11 +3,12 @@
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from channel_adapter.errors import ConfigurationError, ConflictError, InvalidError
 from channel_adapter.migration import apply as applying
 from channel_adapter.migration import cutover as cutting
+from channel_adapter.migration import report as reporting
 from channel_adapter.migration import retry as retrying
 from channel_adapter.migration import rollback as rolling_back
 from channel_adapter.migration import verify as verifying
@@ -21,6 +22,7 @@ from channel_adapter.migration.metered import Allowance
 from channel_adapter.migration.plan import Plan, SourceKind, SourceSpec
 from channel_adapter.migration.policies import Policies
 from channel_adapter.migration.records import BrokenRecord, SourceChannel
+from channel_adapter.migration.report import Report
 from channel_adapter.migration.rollback import Rollback
 from channel_adapter.migration.sources.accounts import AccountsSource
 from channel_adapter.migration.sources.discover import Discovered
@@ -182,6 +184,15 @@ class Migration:
             self, plan, remove=remove, allowance=self.allowance(bounds), tell=tell,
             database=database or (url.get_secret_value() if url else None),
         )  # fmt: skip
+
+    async def report(
+        self, plan: Plan, *, database: str | None = None, verdict: Mapping[str, Any] | None = None
+    ) -> Report:
+        """What is known of a migration, for people and for machines. Neither source nor target is asked."""
+        url = self.settings.database_url
+        return await reporting.report(
+            self, plan, database=database or (url.get_secret_value() if url else None), verdict=verdict
+        )
 
     def allowance(self, bounds: Bounds | None) -> Allowance:
         """What one run may do, beginning now."""

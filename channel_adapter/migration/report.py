@@ -1,0 +1,254 @@
+"""The final report of a migration: what moved, what did not and why, what verify found, and where posting is."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from channel_adapter.errors import ConflictError
+from channel_adapter.migration.apply import journal_at
+from channel_adapter.migration.plan import Plan
+from channel_adapter.migration.plan_file import check_app
+from channel_adapter.migration.status import Status, read_status
+
+if TYPE_CHECKING:
+    from channel_adapter.migration.planning import Migration
+
+FORMAT: Final = "channel-adapter migration report"
+_MARKS: Final = ("=", "-", "+", "*", "!")
+_LISTED: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One report, in both shapes. `document` is the same at every time at which nothing has happened in between."""
+
+    document: dict[str, Any]
+
+    def to_json(self) -> bytes:
+        """For machines."""
+        return orjson.dumps(self.document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+    def to_markdown(self) -> bytes:
+        """For people."""
+        return ("\n".join(_lines(self.document)) + "\n").encode()
+
+
+async def report(
+    migration: "Migration", plan: Plan, *, database: str | None = None, verdict: Mapping[str, Any] | None = None
+) -> Report:
+    """What is known of a migration; neither source nor target is asked. `verdict` is that of a verification, as JSON.
+
+    Without one, the cutover's is told. Raises InvalidError for a plan of another app.
+    """
+    check_app(plan, migration.settings.sdkappid, "this")
+    status, quarantine = await _journal(plan, database)
+    cutover, held = await _cutover(migration, plan)
+    document = {
+        "format": FORMAT,
+        "migration": plan.migration,
+        "sdkappid": plan.sdkappid,
+        "fingerprint": plan.fingerprint,
+        "source": plan.source.kind.value,
+        "channels": [_channel(plan, place, status) for place in range(len(plan.channels))],
+        "round": status.round if status else 0,
+        "complete": bool(status and status.complete),
+        "quarantine": quarantine,
+        "broken_lines": plan.broken_count,
+        "verification": dict(verdict) if verdict is not None else held,
+        "cutover": cutover,
+        "never_moved": list(plan.not_carried),
+    }
+    return Report(document)
+
+
+async def _journal(plan: Plan, database: str | None) -> tuple[Status | None, list[dict[str, Any]]]:
+    """How far it is, and what could not go, by channel, kind and reason."""
+    if database is None:
+        return None, []
+    async with journal_at(database) as journal:
+        try:
+            status = await read_status(journal, plan.migration)
+        except ConflictError:  # never begun, or rolled back
+            return None, []
+        rows = await journal.store.quarantined(plan.migration)
+    counts = Counter((row.source, row.what, row.reason) for row in rows)
+    return status, [
+        {"channel": source, "what": what, "reason": reason, "count": count}
+        for (source, what, reason), count in counts.items()
+    ]
+
+
+async def _cutover(migration: "Migration", plan: Plan) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """Where posting is, and the verdict that it went by."""
+    if migration.settings.database_url is None:
+        return None, None
+    from channel_adapter.migration.cutover import opened  # noqa: PLC0415 - imports what needs an extra
+
+    async with opened(migration) as posting:
+        rows = [row for row in await posting.store.moved_if_any() if row.migration == plan.migration]
+        row = await posting.store.cutover(plan.migration) if rows else None
+        if row is None:
+            return None, None
+        sources = {each.source for each in rows}
+        copies = [copy for copy in await posting.store.copies() if copy.source in sources]
+    document = {
+        "moved": [
+            {
+                "source": each.source, "channel": each.channel, "at": _moment(each.moved_at), "guard": each.guard,
+                "window_end": _moment(each.window_end), "verified_at": _moment(each.verified_at),
+                "destroyed_at": _moment(each.destroyed_at),
+            }
+            for each in rows
+        ],
+        "broadcasts": dict(sorted(Counter(copy.state for copy in copies).items())),
+        "not_broadcast": [
+            {"source": copy.source, "seq": copy.seq, "reason": copy.said} for copy in copies if copy.state == "not_sent"
+        ],
+        "conversation_groups": {
+            "filled": row.filled, "problems": row.fill_problems, "done": bool(row.fill_done),
+        },
+    }  # fmt: skip
+    return document, orjson.loads(row.verdict) if row.verdict else None
+
+
+def _channel(plan: Plan, place: int, status: Status | None) -> dict[str, Any]:
+    planned = plan.channels[place]
+    found = next((each for each in status.channels if each.source == planned.source.id), None) if status else None
+    return {
+        "source": planned.source.id,
+        "target": planned.target.id,
+        "state": f"{found.standing}: {found.state}" if found and found.standing != "done" else
+                 found.state if found else "planned",
+        "reason": found.reason if found else "",
+        "planned": {
+            "posts": planned.source.posts.reachable,
+            "subscribers": planned.source.people.subscribers,
+            "recalled": planned.source.posts.recalled,
+            "expired": planned.source.posts.expired,
+        },
+        "moved": {"posts": found.posts, "subscribers": found.subscribers, "removed": found.removed} if found else None,
+        "losses": [
+            {"loss": loss.loss.value, "policy": loss.policy.value, "count": loss.count} for loss in planned.losses
+        ],
+        "left_behind": list(planned.left_behind),
+    }  # fmt: skip
+
+
+def _moment(seconds: float) -> str | None:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds") if seconds else None
+
+
+# Markdown
+
+
+def _lines(document: Mapping[str, Any]) -> Iterator[str]:
+    yield f"# Migration {document['migration']}"
+    yield ""
+    kind = str(document["source"]).replace("_", " ")
+    state = "complete" if document["complete"] else "not complete"
+    yield f"From {kind}, app {document['sdkappid']}; {state}, run {document['round']}."
+    yield ""
+    yield from _channels(document["channels"])
+    yield from _quarantine(document)
+    yield from _verification(document["verification"])
+    yield from _cutover_lines(document["cutover"])
+    if document["never_moved"]:
+        yield "## Never moved"
+        yield ""
+        yield from (f"- {text}" for text in document["never_moved"])
+
+
+def _channels(channels: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    rows: list[Sequence[Any]] = []
+    for each in channels:
+        moved, planned = each["moved"] or {"posts": 0, "subscribers": 0}, each["planned"]
+        losses = ", ".join(f"{loss['loss']} {loss['policy']} ({loss['count']})" for loss in each["losses"])
+        state = f"{each['state']}: {each['reason']}" if each["reason"] else each["state"]
+        rows.append((
+            each["source"], each["target"], state, f"{moved['posts']} of {planned['posts']}",
+            f"{moved['subscribers']} of {planned['subscribers']}", losses,
+        ))  # fmt: skip
+    yield "## Channels"
+    yield ""
+    yield from _table(("from", "to", "state", "posts", "subscribers", "what did not fit"), rows)
+
+
+def _quarantine(document: Mapping[str, Any]) -> Iterator[str]:
+    held = document["quarantine"]
+    if not held and not document["broken_lines"]:
+        return
+    yield "## What could not go"
+    yield ""
+    if document["broken_lines"]:
+        yield f"Lines of the source that cannot be used: {document['broken_lines']}."
+        yield ""
+    if held:
+        rows = [(each["channel"], each["what"], each["count"], each["reason"]) for each in held]
+        yield from _table(("channel", "what", "count", "reason"), rows)
+
+
+def _verification(verdict: Mapping[str, Any] | None) -> Iterator[str]:
+    yield "## Verification"
+    yield ""
+    if verdict is None:
+        yield "None yet: `channel-adapter migrate verify`."
+        yield ""
+        return
+    at = datetime.fromtimestamp(verdict["at"], UTC).isoformat(timespec="seconds")
+    found = "clean" if verdict["clean"] else f"{verdict['open']} differences that nothing explains"
+    yield f"At {at}: {found}. `=` same, `-` missing here, `+` extra here, `*` differs, `!` unreadable."
+    yield ""
+    rows = [
+        (channel, what, *(counts[what][mark] for mark in _MARKS))
+        for channel, counts in verdict["channels"].items()
+        for what in ("profile", "post", "subscriber")
+    ]
+    yield from _table(("channel", "what", *_MARKS), rows)
+    for finding in verdict["named"]:
+        said = "; ".join(
+            filter(None, [finding.get("reason"), *(
+                f"{each['field']}: {each['source']!r} at the source, {each['target']!r} here"
+                for each in finding.get("differences", ())
+            )])
+        )  # fmt: skip
+        where = f"{_cell(finding['channel'])} {finding['what']} {_cell(finding['key'])}"
+        yield f"- `{finding['mark']}` {where}: {_cell(said)}"
+    if verdict["named"]:
+        yield ""
+
+
+def _cutover_lines(cutover: Mapping[str, Any] | None) -> Iterator[str]:
+    if cutover is None:
+        return
+    yield "## Cutover"
+    yield ""
+    rows = [
+        (each["source"], each["at"] or "not yet", each["guard"], each["window_end"] or "-", each["destroyed_at"] or "-")
+        for each in cutover["moved"]
+    ]
+    yield from _table(("account", "posting moved", "broadcasts are", "also broadcast until", "destroyed"), rows)
+    groups = cutover["conversation_groups"]
+    state = "done" if groups["done"] else "not done"
+    yield f"Conversation groups filled: {groups['filled']} ({groups['problems']} with a problem), {state}."
+    yield ""
+    for copy in cutover["not_broadcast"][:_LISTED]:
+        what = f"post {copy['seq']}" if copy["seq"] else "the last broadcast"
+        yield f"- {_cell(copy['source'])}: {what} was not broadcast: {_cell(copy['reason'])}"
+    if cutover["not_broadcast"]:
+        yield ""
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> Iterator[str]:
+    yield f"| {' | '.join(head)} |"
+    yield f"|{'---|' * len(head)}"
+    for row in rows:
+        yield f"| {' | '.join(_cell(each) for each in row)} |"
+    yield ""
+
+
+def _cell(value: Any) -> str:
+    return " ".join(str(value).replace("|", "\\|").split())

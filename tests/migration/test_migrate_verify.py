@@ -1,0 +1,121 @@
+"""`migrate verify`, `cutover`, `rollback` and `report` as somebody types them, and what a report says."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import orjson
+import pytest
+
+from channel_adapter.migration.plan import Plan
+from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.settings import StubSettings
+from channel_adapter.stub.world.state import Group
+from tests.cli.shell import KEY, Shell
+from tests.migration import worlds
+from tests.migration.applied import moved
+from tests.migration.conftest import stage
+from tests.migration.worlds import Moving, Size
+
+SIZE = Size(20, 12)
+TWO = (worlds.TEXTS, worlds.LIMITS)
+
+
+@pytest.fixture
+def served() -> Iterator[tuple[StubServer, Moving]]:
+    settings = StubSettings.model_validate({"app": {"group_fields": worlds.FIELDS, "key": KEY}})
+    with StubServer(settings).run_in_thread() as server:
+        yield server, server.in_loop(lambda: worlds.build(server.world, SIZE, TWO))
+
+
+@pytest.fixture
+def cli(served: tuple[StubServer, Moving], tmp_path: Path) -> Shell:
+    """A directory with a plan that was applied."""
+    server, moving = served
+    keys = ", ".join(f'"{key}"' for key in worlds.FIELDS[2:])
+    config = tmp_path / "adapter.toml"
+    config.write_text(
+        f'sdkappid = {server.sdkappid}\nkey = "{KEY}"\nbase_url = "{server.url}"\n'
+        f'database_url = "sqlite:///{tmp_path / "adapter.db"}"\n'
+        f'[channels]\norganization_key = "ch_org"\ncustom_data_keys = [{keys}]\n'
+    )
+    shell = Shell(tmp_path, config)
+    shell("migrate", "plan", "--accounts", str(moving.write_ids(tmp_path / "a.txt")), "--policy", "all=cut")
+    return shell
+
+
+def test_from_verify_to_report(cli: Shell, served: tuple[StubServer, Moving]) -> None:
+    server, _ = served
+    missing = cli("migrate", "verify", "plan.json", code=3)
+    assert "there is no such group" in missing.out
+    cli("migrate", "apply", "plan.json")
+    clean = cli("migrate", "verify", "plan.json")
+    assert "clean: " in clean.out
+    lines = [orjson.loads(line) for line in (cli.directory / "plan.verify.jsonl").read_bytes().splitlines()]
+    assert {line["mark"] for line in lines} == {"=", "*"}
+    assert json.loads((cli.directory / "plan.verify.json").read_text())["clean"] is True
+
+    def rename() -> Group:
+        group = server.world.state.groups["@TGS#_only_texts"]
+        group.name = "Another"
+        return group
+
+    group = server.in_loop(rename)
+    differs = cli("migrate", "verify", "plan.json", "--json", code=3)
+    assert differs.json["open"] == 1
+    assert differs.json["named"][0]["differences"][0]["target"] == "Another"
+    cli("migrate", "report", "plan.json", code=3)
+    text = (cli.directory / "plan.report.md").read_text()
+    assert "1 differences that nothing explains" in text
+    assert "- `*` @TOA#_only_texts profile name" in text
+    assert "| @TOA#_every_limit | @TGS#_every_limit | done |" in text
+    group.name = f"News of {worlds.TEXTS.removeprefix('@TOA#_')}"
+    cli("migrate", "verify", "plan.json")
+    done = cli("migrate", "cutover", "plan.json", "--window", "0", "--json")
+    assert done.json["posting_moved"] is True
+    assert done.json["fill_done"] is True
+    report = cli("migrate", "report", "plan.json", "--json")
+    assert report.json["complete"] is True
+    assert report.json["cutover"]["conversation_groups"]["done"] is True
+    assert json.loads((cli.directory / "plan.report.json").read_text()) == report.json
+
+
+def test_rollback_lists_and_then_removes(cli: Shell, served: tuple[StubServer, Moving]) -> None:
+    server, _ = served
+    cli("migrate", "apply", "plan.json")
+    listed = cli("migrate", "rollback", "plan.json")
+    assert "2 channels could go; nothing was removed: --yes removes" in listed.out
+    assert len(server.in_loop(lambda: list(server.world.state.groups))) == 2
+    assert "2 channels removed" in cli("migrate", "rollback", "plan.json", "--yes").out
+    assert server.in_loop(lambda: list(server.world.state.groups)) == []
+    assert cli("migrate", "rollback", "plan.json", "--yes", "--json").json["complete"] is True
+    cli("migrate", "status", "plan.json", code=1)
+    cli("migrate", "apply", "plan.json")
+    assert cli("migrate", "verify", "plan.json", "--json").json["clean"] is True
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (("cutover", "plan.json", "--window", "soon"), 2, "--window takes"),
+        (("cutover", "plan.json", "--destroy-source"), 1, "destroy it when that is over"),
+        (("verify", "plan.json", "--max-calls", "1"), 4, "1 calls are used up"),
+        (("rollback", "plan.json", "--max-calls", "1"), 4, "1 calls are used up"),
+    ],
+)
+def test_what_is_refused_or_stopped_says_so(cli: Shell, options: tuple[str, ...], code: int, words: str) -> None:
+    run = cli("migrate", *options, "--json", code=code)
+    assert words in run.error["message"]
+    assert not (cli.directory / "plan.verify.jsonl").exists()
+
+
+async def test_a_report_of_nothing_yet() -> None:
+    async with stage(SIZE, ids=TWO) as at:
+        plan: Plan = await moved(at)
+        made = await at.adapter.migration.report(plan)
+        assert made.document["verification"] is None
+        assert b"None yet: `channel-adapter migrate verify`" in made.to_markdown()
+        verdict = await at.adapter.migration.verify(plan)
+        told = await at.adapter.migration.report(plan, verdict=verdict.to_json())
+        assert b": clean." in told.to_markdown()
+        assert orjson.loads(told.to_json())["verification"]["clean"] is True
