@@ -91,7 +91,7 @@ class ConversationGroups:
                     return failures
                 raise
             failures |= mapping.results_of_change(reply)
-        return await self._without_repeats(user, name, failures, inside=False, unsure=False)
+        return await self._without_repeats(user, name, failures, inside=False, unsure=bool(failures))
 
     async def rename(self, user: UserId, old: str, new: str) -> None:
         """NotFoundError (51009) without the group; what a taken name is answered with is unknown, here 50002."""
@@ -112,7 +112,7 @@ class ConversationGroups:
     ) -> Failures:
         """Without what is as it should be: what putting in twice, or taking out twice, is answered with is unknown.
 
-        `unsure`: some of them were not even tried.
+        `unsure`: even if no code says so; some were not tried, or the code is none that taking out should have.
         """
         if not unsure and all(code in CLEAR for code, _ in failures.values()):
             return failures

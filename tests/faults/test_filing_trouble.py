@@ -8,6 +8,7 @@ import pytest
 from channel_adapter import (
     ChannelAdapter,
     ConfigurationError,
+    Filing,
     FilingKind,
     NotFoundError,
     OutcomeKind,
@@ -240,6 +241,17 @@ async def test_what_the_person_filed_by_hand_is_kept_or_not() -> None:
             done = await strict.unread.sync(ANN)
             assert (set(done.removed), done.kept) == ({BEN, "@TGS#_rowing", "club"}, ())
         assert await filed(adapter, ANN) == {one}
+
+
+async def test_a_channel_that_is_gone_and_answered_with_a_code_is_out_all_the_same() -> None:
+    """Whether a conversation that cannot be resolved is taken out with code 0 or 51007 is unknown."""
+    async with opened({"behaviour": {"contact_group_cleaned": True}}) as (adapter, server):
+        (channel,) = await channels_on(adapter, 1)
+        await adapter.subscriptions.subscribe(channel, [ANN])
+        server.world.client(ANN).leave(channel)  # which takes it out of the group here
+        server.faults.replace([Fault(command="update_contact_group", fail_items=1, item_code=51007)])
+        outcomes = await adapter.unread.unfile(ANN, [channel])
+        assert list(outcomes.values()) == [Filing(FilingKind.TAKEN_OUT)]
 
 
 async def test_a_list_of_groups_that_does_not_end() -> None:
