@@ -21,7 +21,7 @@ SECONDS_BETWEEN_LINES: Final = 2.0
 class Watching:
     """Turns what a migration tells into a display."""
 
-    def __init__(self, plan: "Plan", settings: "Settings") -> None:
+    def __init__(self, plan: "Plan", settings: "Settings", *, clock: Callable[[], float] = time.monotonic) -> None:
         from channel_adapter.tencent import limits
         from channel_adapter.tencent.catalog import IMPORT_GROUP_MEMBER, IMPORT_GROUP_MSG
 
@@ -36,6 +36,7 @@ class Watching:
             "posts": posts * limits.IMPORT_MESSAGES_PER_CALL,
         }
         self.latest: Status | None = None
+        self._clock = clock
 
     def so_far(self) -> str:
         """For the moment when it is interrupted."""
@@ -57,12 +58,12 @@ class Watching:
 
     @contextmanager
     def _lines(self, output: Output) -> "Iterator[Callable[[Status], None]]":
-        began = time.monotonic()
+        began = self._clock()
         spoke, before = began, (0, 0)
 
         def tell(status: "Status") -> None:
             nonlocal spoke, before
-            now = time.monotonic()
+            now = self._clock()
             if now - spoke < SECONDS_BETWEEN_LINES:
                 return
             moved = (status.posts, status.subscribers)

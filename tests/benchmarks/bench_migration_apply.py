@@ -129,7 +129,7 @@ def in_process(folder: Path, ready: dict[str, Any], *, watched: bool = False, ki
             process.kill()
             process.join()
             return None
-    moved = answers.get()
+    moved = answers.get(timeout=300)
     process.join()
     return moved
 
@@ -190,7 +190,7 @@ def _asked(ready: dict[str, Any]) -> int:
 
 def main() -> None:
     small = "--small" in sys.argv
-    rate_and_memory((400, 2_000) if small else (10_000, 100_000))
+    rate_and_memory((400, 2_000) if small else (10_000, limits.COMMUNITY_MEMBERS - 1))
     journal(2_000 if small else 40_000)
     if "--kills" in sys.argv:
         kills(int(sys.argv[sys.argv.index("--kills") + 1]), worlds.Size(subscribers=20_000, posts=200))

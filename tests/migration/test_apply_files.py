@@ -1,0 +1,135 @@
+"""Files of another system as a source, an outage of the service, and what is shared and told while work goes on."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from channel_adapter.cli.migrate_progress import Watching
+from channel_adapter.cli.output import Output
+from channel_adapter.migration.apply import journal_at
+from channel_adapter.migration.metered import Allowance, Metered
+from channel_adapter.migration.plan import Plan, SourceKind, SourceSpec
+from channel_adapter.migration.planning import Options
+from channel_adapter.migration.policies import Policies
+from channel_adapter.migration.sources.files import find_files
+from channel_adapter.migration.status import Status
+from channel_adapter.stub.faults import Fault
+from channel_adapter.stub.world.member_table import Role
+from channel_adapter.tencent.catalog import ACCOUNT_CHECK, COMMANDS
+from channel_adapter.tencent.clock import SystemClock
+from channel_adapter.tencent.wire import accounts as wire
+from tests.migration import worlds
+from tests.migration.conftest import Stage, stage
+from tests.migration.planned import planned
+from tests.migration.worlds import Size
+
+OLD = 1_600_000_000  # far beyond what history shows
+
+
+def write_files(folder: Path, posts: int = 20) -> None:
+    """A channel of long ago: an admin who follows, one who does not, unread counts, and somebody nobody knows."""
+    lines: dict[str, list[dict[str, Any]]] = {
+        "channels": [{"id": "harbour", "name": "Harbour", "owner": worlds.OWNER, "created_at": OLD,
+                      "admins": ["reader_000001", worlds.OTHER_OWNER]}],
+        "subscribers": [
+            *({"channel": "harbour", "user": f"reader_{n:06}", "since": OLD + 10 + n, "unread": n % 4,
+               "notifications": "muted" if n == 3 else "all"} for n in range(10)),
+            {"channel": "harbour", "user": "ghost"},
+        ],
+        "posts": [{"channel": "harbour", "id": str(n), "time": OLD + 100 + n // 2, "text": f"Post {n}"}
+                  for n in range(posts)],
+    }  # fmt: skip
+    for kind, records in lines.items():
+        (folder / f"{kind}.jsonl").write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
+
+
+async def plan_of(s: Stage, folder: Path) -> Plan:
+    spec = SourceSpec(kind=SourceKind.FILES, files=find_files(str(folder)))
+    async with s.adapter.migration.source(spec) as source:
+        return await s.adapter.migration.plan(source, Options(policies=Policies.parse(["all=cut"])))
+
+
+async def test_files_become_a_channel(tmp_path: Path, database: str) -> None:
+    write_files(tmp_path)
+    async with stage(Size(12, 0), ids=(worlds.EMPTY,), database_url=database) as s:
+        plan = await plan_of(s, tmp_path)
+        status = await s.adapter.migration.apply(plan)
+        assert (status.complete, status.quarantined, status.posts, status.subscribers) == (True, 1, 20, 10)
+        group = s.server.world.state.groups["@TGS#_harbour"]
+        assert group.create_time == OLD
+        assert [post.body[0].msg_content["Text"] for post in group.log] == [f"Post {n}" for n in range(20)]
+        times = [post.time for post in group.log]
+        assert times == sorted(set(times))
+        rows = {user: group.members.find(user) for user in group.members}
+        assert len(rows) == 12
+        for n in range(10):
+            row = rows[f"reader_{n:06}"]
+            assert row is not None
+            assert group.members.joined(row) == OLD + 10 + n
+            assert 20 - group.members.read(row) == n % 4
+        staff = {group.members.user(row): group.members.role(row) for row in group.members.staff()}
+        admins = {"reader_000001": Role.ADMIN, worlds.OTHER_OWNER: Role.ADMIN}
+        assert staff == {worlds.OWNER: Role.OWNER, **admins}
+        async with journal_at(database) as journal:
+            [left] = await journal.store.quarantined(plan.migration)
+        assert (left.key, left.reason) == ("ghost", "no account of the app")
+        s.server.world.state.add_account("ghost")
+        assert (await s.adapter.migration.retry(plan)).quarantined == 0
+        assert "ghost" in group.members
+
+
+async def test_posts_that_history_does_not_show_are_not_sent_again(tmp_path: Path, database: str) -> None:
+    """The journal knows of none of them; only the group's next number tells that they are there."""
+    write_files(tmp_path)
+    async with stage(Size(12, 0), ids=(worlds.EMPTY,), database_url=database) as s:
+        plan = await plan_of(s, tmp_path)
+        assert (await s.adapter.migration.apply(plan)).complete
+        group = s.server.world.state.groups["@TGS#_harbour"]
+        group.log._recent.clear()
+        async with journal_at(database) as journal:
+            await journal.store.forget(plan.migration, ["harbour"])
+        assert (await s.adapter.migration.apply(plan)).complete
+        assert len(list(group.log)) == 20
+        async with journal_at(database) as journal:
+            moved = await journal.store.moved_posts(plan.migration, "harbour")
+        assert sorted(row.seq for row in moved.values()) == list(range(1, 21))
+
+
+async def test_an_outage_fails_channels_that_the_next_run_finishes(database: str) -> None:
+    async with stage(Size(40, 12), ids=(worlds.TEXTS,), database_url=database, total_seconds=0.5) as s:
+        plan = await planned(s)
+        s.server.faults.replace([Fault(command="import_group_member", status=502)])
+        status = await s.adapter.migration.apply(plan)
+        assert [channel.transient for channel in status.failed] == [True]
+        s.server.faults.replace([])
+        assert (await s.adapter.migration.apply(plan)).complete
+
+
+async def test_workers_share_the_calls_per_second() -> None:
+    async with stage(Size(1, 0), ids=(worlds.EMPTY,)) as s:
+        clock = SystemClock()
+        calls = Metered(s.adapter.migration.gateway, Allowance(clock), clock, 5.0)
+        request = wire.AccountCheckRequest(check_item=[wire.UserIdItem(user_id="nobody")])
+        calls.share(10, {row.path: 200.0 for row in COMMANDS.values()})
+        began = clock.monotonic()
+        for _ in range(9):
+            await calls.call(ACCOUNT_CHECK, request)
+        assert clock.monotonic() - began > 0.35
+        calls.share(1, {})
+        assert calls.allowance.calls == 9
+
+
+async def test_progress_in_lines_for_programs() -> None:
+    times = iter(range(0, 1_000, 5))
+    async with stage(Size(40, 12), ids=(worlds.TEXTS,)) as s:
+        plan = await planned(s)
+        watching, err = Watching(plan, s.settings, clock=lambda: float(next(times))), io.StringIO()
+        with watching.shown(Output(stderr=err, stdout=io.StringIO())) as hear:
+            hear(Status("m", 1, (), 2, calls=7))
+    line = json.loads(err.getvalue())
+    assert line["event"] == "progress"
+    assert line["subscribers"] == {"done": 0, "of": 8, "per_second": 0.0, "limit": 4_000}
+    assert (line["calls"], line["quarantined"]) == (7, 2)
+    assert watching.so_far().endswith("7 calls were made; the same command goes on from there")
+    assert line["seconds_left"] is None
