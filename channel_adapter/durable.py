@@ -284,7 +284,7 @@ def _database(url: str) -> Any:
         raise ConfigurationError(_EXTRA, field="database_url") from None
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # the latter for a port that is no number
         raise ConfigurationError("database_url is no database URL", field="database_url") from None
     match parsed.get_backend_name(), parsed.database:
         case "postgresql", _:

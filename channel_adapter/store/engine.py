@@ -157,7 +157,7 @@ def _with_driver(url: str) -> URL:
     """The URL with the driver we use. Raises ConfigurationError for other databases and for missing extras."""
     try:
         parsed = make_url(url)
-    except exc.ArgumentError:
+    except (exc.ArgumentError, ValueError):  # the latter for a port that is no number
         raise ConfigurationError("database_url is no database URL: sqlite:///file.db or postgresql://host/name",
                                  field="database_url") from None  # fmt: skip
     backend = parsed.get_backend_name()

@@ -114,6 +114,15 @@ def test_a_database_that_is_not_there_is_the_services_fault(tmp_path: Path, caps
     assert (code, "hidden" in err) == (7, False), err
 
 
+@pytest.mark.parametrize("words", [["serve", "--port", "0"], ["list"]])
+@pytest.mark.parametrize("url", ["postgresql://u:hidden@host:no_port/d", "sqlite:///"])
+def test_a_bad_url_is_a_bad_setting(
+    url: str, words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = run(write_settings(tmp_path, url), *words, capsys=capsys)
+    assert (code, "database_url" in err, "hidden" in err) == (2, True, False), err
+
+
 def test_a_memory_inbox_has_nothing_to_look_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings = write_settings(tmp_path, "sqlite:///unused.db", kind="memory")
     code, _, err = run(settings, "list", capsys=capsys)
