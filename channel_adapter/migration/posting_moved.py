@@ -48,6 +48,10 @@ class PostingMoved:
         await self._refresh()
         return self._rows.get(account)
 
+    def forget(self) -> None:
+        """Read anew at the next question: a cutover has just written something."""
+        self._read_at = None
+
     async def copied(self, post: Post, elements: Sequence[Element]) -> Post:
         """The post, broadcast on the account that its channel comes from as well, while the window is open.
 
