@@ -30,6 +30,7 @@ from channel_adapter.webhooks.inbox_table import AREA, DEAD, HANDLED, InboxTable
 from channel_adapter.webhooks.intake import Intake
 from channel_adapter.webhooks.lines import Lines
 from channel_adapter.webhooks.parse import Received
+from channel_adapter.webhooks.seldom import Seldom
 
 BATCH: Final = "webhooks.batch"
 FEATURE: Final = Feature("webhooks", (BATCH,))
@@ -74,6 +75,7 @@ class DurableInbox:
         self._at_once = at_once
         self._remember = remember_seconds
         self._clock = clock or SystemClock()
+        self._worth_telling = Seldom()
         self._ready = asyncio.Event()
         self._intake = Intake(self._begin)
         self._chores: list[asyncio.Task[None]] = []
@@ -244,7 +246,8 @@ class DurableInbox:
             try:
                 return await write()
             except ChannelAdapterError as trouble:
-                _log.warning("webhooks.ledger_failed", reason=redact_text(trouble.message)[:300])
+                if self._worth_telling():
+                    _log.warning("webhooks.ledger_failed", reason=redact_text(trouble.message)[:300])
                 await asyncio.sleep(_WRITE_AGAIN_SECONDS)
 
     async def _keep_telling(self) -> None:

@@ -14,6 +14,7 @@ import structlog
 
 from channel_adapter.tencent.redaction import redact_text
 from channel_adapter.webhooks.inbox import NotStoredError
+from channel_adapter.webhooks.seldom import Seldom
 
 AT_ONCE: Final = 200
 """Events in one write."""
@@ -42,6 +43,7 @@ class Intake:
         self._stored: OrderedDict[str, None] = OrderedDict()
         self._writer: asyncio.Task[None] | None = None
         self._not_before = 0.0
+        self._worth_telling = Seldom()
 
     async def store(self, key: str, document: str) -> bool:
         """Back when it is written; False when it was written before. Raises NotStoredError."""
@@ -81,7 +83,8 @@ class Intake:
                 if fresh:
                     await self._write([waiting.document for waiting in fresh.values()])
             except Exception as trouble:  # noqa: BLE001 - whatever it was, nothing is stored, and all must hear it
-                _log.error("webhooks.not_stored", events=len(batch), reason=_said(trouble))
+                if self._worth_telling():
+                    _log.error("webhooks.not_stored", events=len(batch), reason=_said(trouble))
                 for waiting in batch:
                     _settle(waiting, NotStoredError(type(trouble).__name__))
             else:

@@ -21,6 +21,7 @@ from channel_adapter.webhooks.inbox import Inbox, NotStoredError
 from channel_adapter.webhooks.lost_posts import LostPosts
 from channel_adapter.webhooks.parse import Received, parse
 from channel_adapter.webhooks.refusal import Reason, RequestRefused
+from channel_adapter.webhooks.seldom import Seldom
 from channel_adapter.webhooks.verify import read_query, verify
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 BODY_BYTES: Final = 2**20
 _QUERY_BYTES: Final = 4096
 _TELL_SECONDS: Final = 60.0
-_QUIET_SECONDS: Final = 10.0  # one line a reason in this time, however many are refused
 _JSON: Final = CIMultiDictProxy(CIMultiDict({"Content-Type": "application/json"}))
 
 _log = structlog.wrap_logger(logging.getLogger("channel_adapter.webhooks"))
@@ -59,7 +59,7 @@ class Receiver:
         self._sdkappid = adapter.settings.sdkappid
         self._clock = clock or SystemClock()
         self._under_way = 0
-        self._last_told: dict[Reason, float] = {}
+        self._worth_telling = Seldom(self._clock.monotonic)  # one line a reason, however many are refused
         workings = adapter.workings
         self._lost = LostPosts(workings.history, workings.clock, seconds=self._settings.lost_after_seconds)
 
@@ -145,9 +145,7 @@ class Receiver:
         """No detail goes out: whoever asks wrongly learns the reason's name, and the connection ends."""
         reason = refusal.reason
         self.counters.refuse(reason)
-        now = self._clock.monotonic()
-        if now - self._last_told.get(reason, -_QUIET_SECONDS) >= _QUIET_SECONDS:
-            self._last_told[reason] = now
+        if self._worth_telling(reason.value):
             _log.warning("webhooks.refused", reason=reason.value, detail=refusal.detail, remote=request.remote,
                          so_far=self.counters.refused[reason.value])  # fmt: skip
         response = web.json_response({"error": reason.value}, status=reason.status)

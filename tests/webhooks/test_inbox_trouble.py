@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -183,3 +184,30 @@ async def test_a_service_that_is_away_too_long_is_a_failure() -> None:
     (letter,) = await inbox.dead_letters()
     assert (letter.attempts, letter.reason) == (2, "UnavailableError: not now")
     await inbox.stop()
+
+
+async def test_a_database_that_is_away_does_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    async def write(documents: list[str]) -> None:
+        raise OSError("no disk")
+
+    intake = Intake(write)
+    for n in range(5):
+        with pytest.raises(NotStoredError):
+            await intake.store(f"k{n}", "x")
+    assert caplog.text.count("webhooks.not_stored") == 1
+    await intake.stop()
+
+
+async def test_a_ledger_that_cannot_be_written_is_told_once_in_a_while(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("channel_adapter.webhooks.durable_inbox._WRITE_AGAIN_SECONDS", 0.0)
+    troubles = [UnavailableError("away")] * 50
+
+    async def write() -> str:
+        if troubles:
+            raise troubles.pop()
+        return "written"
+
+    assert await DurableInbox(f"sqlite:///{tmp_path / 'i.db'}")._insist(write) == "written"
+    assert caplog.text.count("webhooks.ledger_failed") == 1
