@@ -2,7 +2,7 @@
 
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeGuard
 
 import typer
 
@@ -171,7 +171,7 @@ async def import_file(
         async with run.adapter() as adapter:
             with run.output.progress("imported", total) as progress:
                 job = _Import(run, progress, run.output.report("problems", {"channel": channel_id(channel)}))
-                people = job.people(found, in_thread=total is None)
+                people = job.people_of_pipe(found) if total is None else job.people(found)
                 bulk = adapter.subscriptions.subscribe(channel, people, import_missing=import_missing, file=filing)
                 await job.follow(bulk)
     if not run.output.json:
@@ -194,16 +194,16 @@ class _Import:
         self.read = 0
         run.so_far = lambda: self.sentence() if self.counts else ""
 
-    async def people(self, found: Iterator[Person | BrokenLine], *, in_thread: bool) -> AsyncIterator[str]:
+    def people(self, found: Iterator[Person | BrokenLine]) -> Iterator[str]:
         """The people of the file; broken lines go into the report."""
-        async for each in without_blocking(found) if in_thread else _at_once(found):
-            self.read += 1
-            if isinstance(each, BrokenLine):
-                self.broken += 1
-                self._problem(each.line, None, "broken_line", each.reason)
-                self._progress.advance()
-            else:
-                self._lines.setdefault(each.user, deque()).append(each.line)
+        for each in found:
+            if self._read(each):
+                yield each.user
+
+    async def people_of_pipe(self, found: Iterator[Person | BrokenLine]) -> AsyncIterator[str]:
+        """The same of a file that comes as it likes."""
+        async for each in without_blocking(found):
+            if self._read(each):
                 yield each.user
 
     async def follow(self, bulk: "Bulk") -> None:
@@ -239,6 +239,16 @@ class _Import:
         parts = [f"{count:,} {kind.value.replace('_', ' ')}" for kind, count in sorted(self.filings.items())]
         return f"conversation groups: {', '.join(parts)}; 'unread sync-all' with the same file does the rest"
 
+    def _read(self, each: Person | BrokenLine) -> TypeGuard[Person]:
+        self.read += 1
+        if isinstance(each, Person):
+            self._lines.setdefault(each.user, deque()).append(each.line)
+            return True
+        self.broken += 1
+        self._problem(each.line, None, "broken_line", each.reason)
+        self._progress.advance()
+        return False
+
     def _outcome(self, outcome: Outcome) -> None:
         line = self._line_of(outcome.user)
         self.counts[outcome.kind] += 1
@@ -265,8 +275,3 @@ class _Import:
         where = f"line {line}: " if line is not None else ""
         who = f"{user}: {kind.replace('_', ' ')}" if user is not None else ""
         self._progress.say(where + ": ".join(part for part in (who, reason) if part))
-
-
-async def _at_once(items: Iterator[Person | BrokenLine]) -> AsyncIterator[Person | BrokenLine]:
-    for item in items:
-        yield item
