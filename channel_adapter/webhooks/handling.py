@@ -49,7 +49,7 @@ class _Outage:
         self._since: float | None = None
         self._times = 0
 
-    def wait_after(self, error: Exception) -> float | None:
+    def wait_after(self, error: BaseException) -> float | None:
         """Seconds to wait; None when nobody is away, or for so long that attempts count."""
         if not isinstance(error, (UnavailableError, ThrottledError)):
             self._since, self._times = None, 0
@@ -83,7 +83,9 @@ class Handling:
             try:
                 async with self._turns:
                     await self._attempt(task)
-            except Exception as error:  # noqa: BLE001 - handlers are the app's: whatever they raise is a failed attempt
+            except (Exception, asyncio.CancelledError) as error:  # handlers are the app's: whatever they raise
+                if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+                    raise
                 wait = outage.wait_after(error)
                 if wait is not None:
                     _log.warning("webhooks.away", **_told(task, error), retry_in=wait)
@@ -105,7 +107,7 @@ class Handling:
         await self._ledger.advance(task, step, last=last)
         task.done.add(step.name)
 
-    async def _try_again(self, task: Task, error: Exception) -> bool:
+    async def _try_again(self, task: Task, error: BaseException) -> bool:
         """Record the failure and wait; False when the event is dead now."""
         task.attempts += 1
         wait = self._patience.wait_after(task.attempts)
@@ -132,8 +134,14 @@ class Handling:
                 return
 
 
-def _told(task: Task, error: Exception) -> dict[str, str]:
+def _told(task: Task, error: BaseException) -> dict[str, str]:
     """What happened to which event, in characters that every log and database takes."""
     said = redact_text(f"{type(error).__name__}: {error}")[:_REASON_LENGTH]
     reason = said.encode(errors="replace").decode().replace("\x00", "\ufffd")
     return {"key": task.received.dedupe_key, "command": task.received.command, "reason": reason}
+
+
+def _is_cancelled() -> bool:
+    """Are we asked to end, or was it only something that a handler waited for?"""
+    current = asyncio.current_task()
+    return current is not None and current.cancelling() > 0

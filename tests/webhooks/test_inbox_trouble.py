@@ -211,3 +211,27 @@ async def test_a_ledger_that_cannot_be_written_is_told_once_in_a_while(
 
     assert await DurableInbox(f"sqlite:///{tmp_path / 'i.db'}")._insist(write) == "written"
     assert caplog.text.count("webhooks.ledger_failed") == 1
+
+
+async def test_a_handler_whose_own_work_was_cancelled_has_failed_and_nobody_else_waits() -> None:
+    seen: list[str] = []
+
+    async def plan(event: Received) -> list[Step]:
+        async def run(connection: Any) -> None:
+            seen.append(who_of(event))
+            if who_of(event) == "bad":
+                work = asyncio.ensure_future(asyncio.sleep(60))
+                work.cancel()
+                await work
+
+        return [Step("run", run)]
+
+    inbox = MemoryInbox(patience=Patience(2, 0.0), window=0.0)
+    await inbox.start(plan)
+    for number, who in enumerate(["bad", "good"]):
+        await inbox.store(followed(who, at=number))
+    await inbox.idle()
+    assert seen == ["bad", "bad", "good"]
+    (letter,) = await inbox.dead_letters()
+    assert letter.reason.startswith("CancelledError")
+    await inbox.stop()
