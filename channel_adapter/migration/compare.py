@@ -24,6 +24,7 @@ from channel_adapter.migration.transform import (
     map_profile,
     subscriber_losses,
 )
+from channel_adapter.tencent import limits
 from channel_adapter.tencent.wire import members, messages
 from channel_adapter.tencent.wire.msg_body import Element, ReceivedElement
 
@@ -33,7 +34,9 @@ AS_PLANNED: Final = "no part of it can be carried, as the plan says"
 LATER: Final = "the target wants each post later than the one before"
 BORN_LATER: Final = "the target lets nobody join before the channel was made"
 SINCE_THE_CUTOVER: Final = "since posting has moved"
+BEYOND: Final = "longer ago than the target's history reaches: nobody can look at it"
 _SHOWN: Final = 200
+_DAY: Final = 86_400
 
 Kept = Mapping[str, str]
 """Whole originals in the adapter's database, by the key of the post or person, or "" for a profile's text."""
@@ -54,19 +57,24 @@ class Life:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What one channel is judged by. `created_at` is the target's own."""
+    """What one channel is judged by, and when. `created_at` is the target's own."""
 
     channel: PlannedChannel
     migration: str
     target: Target
     policies: Policies
     created_at: int
+    now: int
     life: Life = Life()
 
     @property
     def id(self) -> str:
         """At the source."""
         return self.channel.source.id
+
+    def beyond(self, time: int) -> bool:
+        """Is this longer ago than the target's history reaches, on the plans that keep least?"""
+        return time < self.now - limits.ROAMING_DAYS * _DAY
 
     def finding(self, what: What, key: str, mark: Mark, **more: Any) -> Finding:
         """A finding about this channel."""
@@ -155,13 +163,16 @@ def compare_post(terms: Terms, post: SourcePost, held: HeldPost | None, kept: st
             return found(Mark.SAME)
         return found(Mark.DIFFERS, reason="recalled at the source and still here")
     mapped = map_post(post, terms.target)
+    if held is None and mapped.body is not None and terms.beyond(post.time):
+        return found(Mark.UNREADABLE, explained=BEYOND)
     if held is None:
         return found(Mark.MISSING, explained=_left_behind(terms, post, mapped, kept))
     if held.place == messages.PLACE_RECALLED:
         since = f"recalled here {SINCE_THE_CUTOVER}" if terms.life.verified_at else ""
         return found(Mark.DIFFERS, reason="recalled here", explained=since)
     if held.place == messages.PLACE_GONE:
-        return found(Mark.UNREADABLE, reason="the target has no body of it any more")
+        beyond = BEYOND if terms.beyond(held.time) else ""
+        return found(Mark.UNREADABLE, reason="the target has no body of it any more", explained=beyond)
     differences = tuple(_post_differences(terms, post, mapped, held, kept, in_order=in_order))
     return found(Mark.DIFFERS if differences else Mark.SAME, differences=differences)
 
@@ -229,11 +240,9 @@ def _shown(elements: Sequence[ReceivedElement]) -> str:
 # People
 
 
-def compare_person(
-    terms: Terms, person: SourceSubscriber, member: members.Member, kept: str | None, now: int
-) -> Finding:
+def compare_person(terms: Terms, person: SourceSubscriber, member: members.Member, kept: str | None) -> Finding:
     """Somebody who is on both sides."""
-    differences = tuple(_person_differences(terms, person, member, kept, now))
+    differences = tuple(_person_differences(terms, person, member, kept))
     mark = Mark.DIFFERS if differences else Mark.SAME
     return terms.finding(What.SUBSCRIBER, person.user, mark, differences=differences)
 
@@ -257,9 +266,9 @@ def extra_person(terms: Terms, member: members.Member) -> Finding:
 
 
 def _person_differences(
-    terms: Terms, person: SourceSubscriber, member: members.Member, kept: str | None, now: int
+    terms: Terms, person: SourceSubscriber, member: members.Member, kept: str | None
 ) -> Iterator[Difference]:
-    expected = join_time(person.since, terms.created_at, now)
+    expected = join_time(person.since, terms.created_at, terms.now)
     joined = member.join_time
     # Whoever came in the second in which they were moved joined the second before.
     if expected is not None and joined not in (expected, expected - 1):

@@ -184,7 +184,8 @@ class _Verifier:
         tag = channel_group.tag_of(channel_group.fields_of(info), self._target.keys) if info else None
         life = self._life.get(planned.source.id, Life())
         born = (info.create_time if info else None) or planned.target.created_at or 0
-        terms = Terms(planned, self._plan.migration, self._target, self._plan.chosen, born, life)
+        now = int(self._clock.now())
+        terms = Terms(planned, self._plan.migration, self._target, self._plan.chosen, born, now, life)
         with ExitStack() as stack:
             work = _Work(terms, stack.enter_context(Ledger()))
             if sight.source is not None:
@@ -302,7 +303,7 @@ class _Verifier:
         work.admins = sorted(set(admins))
 
     async def _compare_page(self, work: _Work, page: Sequence[members.Member]) -> None:
-        terms, now = work.terms, int(self._clock.now())
+        terms = work.terms
         people = work.ledger.take_people([member.member_account for member in page])
         with_data = [person.user for person, _ in people.values() if person.custom_data]
         kept = await self._originals(terms, PERSON_KEPT, with_data)
@@ -310,7 +311,7 @@ class _Verifier:
             user = member.member_account
             person, seen = people.get(user, (None, False))
             if person is not None and not seen:
-                work.note([compare_person(terms, person, member, kept.get(user), now)])
+                work.note([compare_person(terms, person, member, kept.get(user))])
             elif person is None and user not in work.staff and work.ledger.is_new(user):
                 work.note([extra_person(terms, member)])
 

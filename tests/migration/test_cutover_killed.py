@@ -1,0 +1,87 @@
+"""A cutover that is killed for real, in its delta and while it fills groups, and then run again."""
+
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.settings import StubSettings
+from tests.cli.shell import KEY, PROGRAM, Shell
+from tests.migration import worlds
+from tests.migration.worlds import Size
+
+TWO = (worlds.TEXTS, worlds.BUSY)
+CUTOVER = ("migrate", "cutover", "plan.json", "--window", "1h", "--farewell", "We have moved")
+HELD = "SELECT count(*) FROM cutover_channels WHERE held_until > 0"
+FILLING = "SELECT count(*) FROM cutover_people"
+
+
+@pytest.fixture
+def served() -> Iterator[StubServer]:
+    settings = StubSettings.model_validate({"app": {"group_fields": worlds.FIELDS, "key": KEY}})
+    with StubServer(settings).run_in_thread() as server:
+        server.in_loop(lambda: worlds.build(server.world, Size(300, 12), TWO))
+        yield server
+
+
+@pytest.fixture
+def cli(served: StubServer, tmp_path: Path) -> Shell:
+    keys = ", ".join(f'"{key}"' for key in worlds.FIELDS[2:])
+    config = tmp_path / "adapter.toml"
+    config.write_text(
+        f'sdkappid = {served.sdkappid}\nkey = "{KEY}"\nbase_url = "{served.url}"\n'
+        f'database_url = "sqlite:///{tmp_path / "adapter.db"}"\n'
+        f'[channels]\norganization_key = "ch_org"\ncustom_data_keys = [{keys}]\n'
+    )
+    shell = Shell(tmp_path, config)
+    (tmp_path / "accounts.txt").write_text("\n".join(TWO))
+    shell("migrate", "plan", "--accounts", "accounts.txt", "--policy", "all=cut")
+    return shell
+
+
+def killed_when(shell: Shell, query: str) -> None:
+    """Start the cutover, and kill it as soon as the database answers this with more than nothing."""
+    process = subprocess.Popen(
+        [PROGRAM, *CUTOVER], cwd=shell.directory, env=shell.environment, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        end = time.monotonic() + 30
+        while not counted(shell.directory / "adapter.db", query):
+            assert process.poll() is None, "the cutover ended before it could be killed"
+            assert time.monotonic() < end, "the cutover did not get there"
+            time.sleep(0.01)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert process.returncode == -signal.SIGKILL
+
+
+def counted(database: Path, query: str) -> int:
+    with sqlite3.connect(database) as rows:
+        try:
+            return int(rows.execute(query).fetchone()[0])
+        except sqlite3.OperationalError:  # there is no such table yet
+            return 0
+
+
+def test_killed_in_the_delta_and_while_it_fills(cli: Shell, served: StubServer) -> None:
+    for moment in (HELD, FILLING):
+        killed_when(cli, moment)
+    done = cli(*CUTOVER, "--json").json
+    assert done["posting_moved"] is True
+    assert [each["sent"] for each in done["farewells"]] == [True, True]
+    assert (done["filled"], done["fill_problems"], done["fill_done"]) == (61, 0, True)
+    verdict = cli("migrate", "verify", "plan.json", "--json").json
+    assert verdict["clean"] is True
+
+    def farewells() -> list[int]:
+        logs = [served.world.state.official[account].log for account in TWO]
+        return [sum("We have moved" in str(message.body) for message in log) for log in logs]
+
+    assert served.in_loop(farewells) == [1, 1]

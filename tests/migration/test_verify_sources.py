@@ -1,0 +1,87 @@
+"""Verify beside what apply has written: originals that are kept, files, a network that loses calls."""
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from channel_adapter.migration.findings import Finding, Mark, What
+from channel_adapter.migration.plan import SourceKind, SourceSpec
+from channel_adapter.migration.planning import Options
+from channel_adapter.migration.policies import Policies
+from channel_adapter.migration.sources.files import find_files
+from channel_adapter.stub.scenario import Scenario
+from channel_adapter.tencent import limits
+from tests.migration import worlds
+from tests.migration.applied import moved
+from tests.migration.conftest import stage
+from tests.migration.planned import planned
+from tests.migration.worlds import Size
+
+SCENARIO = Scenario.load(Path(__file__).parents[2] / "config" / "scenarios" / "flaky_network.toml")
+
+
+async def test_what_is_kept_whole_explains_a_loss_and_what_is_not_does_not(database: str) -> None:
+    async with stage(Size(30, 14), ids=(worlds.LIMITS, worlds.FLAGS, worlds.FULL), database_url=database) as at:
+        plan = await planned(at, policies=["all=store"])
+        assert (await at.adapter.migration.apply(plan)).complete
+        findings: list[Finding] = []
+        assert (await at.adapter.migration.verify(plan, write=findings.append)).clean
+        explained = {each.explained for finding in findings for each in finding.differences}
+        assert {"policy name=store", "policy post_size=store", "policy subscriber_data=store"} <= explained
+        with sqlite3.connect(database.removeprefix("sqlite:///")) as rows:
+            rows.execute("DELETE FROM migration_kept WHERE what = 'name'")
+            rows.execute("UPDATE migration_kept SET text = '{\"body\": []}' WHERE what = 'post'")
+            rows.execute("UPDATE migration_kept SET text = 'other' WHERE what = 'subscriber'")
+        spoilt = await at.adapter.migration.verify(plan)
+        assert {finding.what for finding in spoilt.named} == {What.PROFILE, What.POST, What.SUBSCRIBER}
+
+
+async def test_files_are_compared_and_what_history_cannot_show_is_told(tmp_path: Path, database: str) -> None:
+    async with stage(Size(12, 0), ids=(worlds.EMPTY,), database_url=database) as at:
+        now = int(at.server.world.clock.now())
+        old = now - (limits.ROAMING_DAYS + 30) * worlds.DAY
+        lines: dict[str, list[dict[str, Any]]] = {
+            "channels": [
+                {"id": "quay", "name": "Quay", "owner": worlds.OWNER, "created_at": old, "admins": [worlds.OTHER_OWNER]}
+            ],
+            "subscribers": [
+                {
+                    "channel": "quay",
+                    "user": f"reader_{n:06}",
+                    "since": old + n,
+                    "notifications": "muted" if n else "all",
+                }
+                for n in range(5)
+            ],
+            "posts": [
+                {"channel": "quay", "id": str(n), "time": time, "text": f"Post {n}"}
+                for n, time in enumerate((old + 9, old + 99, now - 900, now - 900, now - 300))
+            ],
+        }
+        for kind, records in lines.items():
+            (tmp_path / f"{kind}.jsonl").write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
+        spec = SourceSpec(kind=SourceKind.FILES, files=find_files(str(tmp_path)))
+        async with at.adapter.migration.source(spec) as source:
+            plan = await at.adapter.migration.plan(source, Options(policies=Policies.parse(["all=cut"])))
+        assert (await at.adapter.migration.apply(plan)).complete
+        findings: list[Finding] = []
+        verdict = await at.adapter.migration.verify(plan, write=findings.append)
+        assert verdict.named == []
+        assert verdict.count(Mark.UNREADABLE, What.POST) == 2
+        assert verdict.count(Mark.SAME, What.POST) == 2
+        assert verdict.count(Mark.SAME, What.SUBSCRIBER) + verdict.count(Mark.DIFFERS, What.SUBSCRIBER) == 5
+        admins = next(each for each in findings if each.key == "admins")
+        assert admins.mark is Mark.SAME
+
+
+async def test_a_network_that_loses_calls_changes_no_verdict() -> None:
+    async with stage(Size(120, 24), ids=(worlds.FULL, worlds.TEXTS)) as at:
+        plan = await moved(at)
+        calm: list[Finding] = []
+        await at.adapter.migration.verify(plan, write=calm.append)
+        at.server.faults.replace(SCENARIO.faults)
+        shaken: list[Finding] = []
+        verdict = await at.adapter.migration.verify(plan, write=shaken.append)
+        assert verdict.clean
+        assert shaken == calm
