@@ -100,7 +100,7 @@ async def mark_read(
             sentence = f"{counted(len(marked), 'channel')} marked as read" if marked else "everything was read already"
             run.output.one({"user": user, "channels": list(marked)}, sentence)
         else:
-            left = await adapter.unread.mark_read(user, channel, limit)
+            left = await adapter.unread.mark_read(user, channel, limit, exact=True)
             document = {"user": user, "channel": channel_id(channel), "left": left}
             run.output.one(document, f"{counted(left, 'post')} left unread")
 

@@ -41,7 +41,7 @@ class ReadPositions:
         self._clock = clock
         self._concurrency = concurrency
 
-    async def mark(self, user: UserId, channel: ChannelId, up_to: int | datetime | None) -> int:
+    async def mark(self, user: UserId, channel: ChannelId, up_to: int | datetime | None, *, exact: bool) -> int:
         """Everything up to a post or a moment, or everything, is read; how many are left."""
         member = await self._membership.require(user, channel)
         if up_to is None:
@@ -59,6 +59,8 @@ class ReadPositions:
             if not 0 < moved_too_far <= last - before:  # otherwise the person has read on meanwhile
                 break
             number = mapping.unread_number(last, up_to)
+        if exact and last > (read := member.msg_seq or up_to):
+            await self._uncounted.look(channel, read + 1, last)
         counted = mapping.count(last + 1, member, self._uncounted.of(channel))
         return counted if counted is not None else number
 

@@ -89,15 +89,18 @@ class Unreads:
             at_once=self._concurrency,
         )
 
-    async def mark_read(self, user: str, channel: str, up_to: int | PostRef | datetime | None = None) -> int:
+    async def mark_read(
+        self, user: str, channel: str, up_to: int | PostRef | datetime | None = None, *, exact: bool = False
+    ) -> int:
         """Everything, or everything up to a post or a moment, is read; gives how many posts are left unread.
 
         `up_to` is the number of a post, its ref, or an aware datetime, for which history is searched, 20 posts a call.
-        Never makes read posts unread. Phones that are online hear nothing of it [doc 34909]. Raises InvalidError for a
-        post that is not there yet and for the future, NotFoundError for who is not in the channel.
+        What is left is counted as `of` does, `exact` or not. Never makes read posts unread. Phones that are online hear
+        nothing of it [doc 34909]. Raises InvalidError for a post that is not there yet and for the future,
+        NotFoundError for who is not in the channel.
         """
         person, wanted = ids.user_id(user), ids.channel_id(channel)
-        return await self._positions.mark(person, wanted, mapping.read_up_to(wanted, up_to))
+        return await self._positions.mark(person, wanted, mapping.read_up_to(wanted, up_to), exact=exact)
 
     async def mark_all_read(self, user: str) -> tuple[ChannelId, ...]:
         """Everything in every channel is read; gives the channels where something was not.

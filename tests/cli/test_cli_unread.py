@@ -45,6 +45,8 @@ def test_reading_and_muting(cli: Shell, new_channel: Callable[[], str]) -> None:
         cli("posts", "publish", news, f"post {number}")
     cli("posts", "publish", tides, "low tide")
     assert cli("unread", "mark-read", "reader_61", news, "--up-to", "2", "--json").json["left"] == 1
+    cli("posts", "publish", news, "hush", "--quiet")
+    assert cli("unread", "mark-read", "reader_61", news, "--up-to", "2").out == "1 post left unread\n"  # as show says
     history = cli("posts", "list", news, "--json").json
     second = next(each["published_at"] for each in history if each["ref"]["seq"] == 2)
     upto = cli("unread", "mark-read", "reader_61", news, "--up-to", second, "--json").json

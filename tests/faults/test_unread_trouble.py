@@ -123,6 +123,9 @@ async def test_quiet_and_recalled_posts_of_another_process_are_found_in_history(
         calls.clear()
         assert (await adapter.unread.of(ANN, exact=True)).badge == 45 - 5 - 2
         assert calls["group_msg_get_simple"] == 3
+        calls.clear()
+        assert await adapter.unread.mark_read(ANN, channel, 1, exact=True) == 45 - 5 - 2
+        assert calls["group_msg_get_simple"] == 0
         await adapter.posts.publish(channel, Text("one more"))
         calls.clear()
         assert (await adapter.unread.of(ANN, exact=True)).badge == 45 - 5 - 2 + 1
