@@ -216,6 +216,7 @@ class ChannelAdapter:
             await self._client.__aenter__()
         except ValueError as wrong:
             raise ConfigurationError(str(wrong), field="ca_file") from None
+        self.reactions.start()
         return self
 
     async def __aexit__(
@@ -285,7 +286,7 @@ def _reactions(
             url.get_secret_value(), settings.sdkappid, gateway, keys, history, clock,
             most=own.per_person, admit=gatekeeper.admit,
         )  # fmt: skip
-    return ReactionService(gateway, directory, gatekeeper, rules, direct, at.open if at else None)
+    return ReactionService(gateway, directory, gatekeeper, rules, direct, at.open if at else None, clock)
 
 
 def _hosts(settings: Settings) -> HostPair:

@@ -1,8 +1,11 @@
 """Reactions: what a person thinks of a post, in one emoji."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Final
+
+import structlog
 
 from channel_adapter.domain.post import PostRef
 from channel_adapter.domain.reaction import (
@@ -14,7 +17,7 @@ from channel_adapter.domain.reaction import (
     Reactor,
     Reconciled,
 )
-from channel_adapter.errors import ConfigurationError
+from channel_adapter.errors import ChannelAdapterError, ConfigurationError
 from channel_adapter.mapping import channel_group, ids
 from channel_adapter.mapping.emoji import one_emoji
 from channel_adapter.mapping.reaction_policy import tag_with, to_policy
@@ -25,16 +28,25 @@ from channel_adapter.services.gateway import Gateway
 from channel_adapter.services.reactions_admission import Gatekeeper, ReactionRules, checked
 from channel_adapter.services.reactions_direct import REACTORS, DirectReactions
 from channel_adapter.services.reactions_stored import StoredReactions
+from channel_adapter.services.resting import rest
 from channel_adapter.tencent.catalog import MODIFY_GROUP_BASE_INFO
+from channel_adapter.tencent.clock import Clock
 
 FLUSH_SECONDS: Final = 5.0
 """How long closing waits for counts to be published; what is left waits in the store for the next process."""
 
 
+START_AFTER: Final = 1.0
+"""Seconds until a process that does not use reactions opens their store; short commands end before, and never do."""
+START_AGAIN: Final = 5.0
+
+log = structlog.wrap_logger(logging.getLogger("channel_adapter.reactions"))
+
+
 class ReactionService:
     """Without a database direct mode: keys on the message, 250 people a post. With one store mode: any number.
 
-    The store is opened, and its publisher started, by the first call.
+    The store is opened, and its publisher started, by the first call, or soon after `start`.
     """
 
     def __init__(
@@ -45,6 +57,7 @@ class ReactionService:
         rules: ReactionRules,
         direct: DirectReactions,
         stored: Callable[[], Awaitable[StoredReactions]] | None,
+        clock: Clock,
     ) -> None:
         self._gateway = gateway
         self._directory = directory
@@ -54,6 +67,14 @@ class ReactionService:
         self._open = stored
         self._opening = asyncio.Lock()
         self._opened: StoredReactions | None = None
+        self._clock = clock
+        self._closing = asyncio.Event()
+        self._starting: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Publish what another process left, though nobody may ever ask for reactions here; nothing in direct mode."""
+        if self._open is not None and self._starting is None:
+            self._starting = asyncio.ensure_future(self._start())
 
     async def react(self, ref: PostRef, user: str, emoji: str) -> bool:
         """Set a person's reaction; True when it changed. A new one replaces the old one, the same again is harmless.
@@ -160,7 +181,10 @@ class ReactionService:
         return await (await self._required()).probe()
 
     async def flush(self, seconds: float = FLUSH_SECONDS) -> bool:
-        """Wait until every count is published; False when it took longer. True at once in direct mode."""
+        """Wait until every count is published; False when it took longer, for example because the service is away.
+
+        True at once in direct mode.
+        """
         stored = await self._store()
         return await stored.flush(seconds) if stored else True
 
@@ -173,8 +197,10 @@ class ReactionService:
 
     async def drop_channel(self, channel: str) -> None:
         """Forget all reactions of a channel that was deleted; `channels.delete` does this by itself."""
+        wanted = ids.channel_id(channel)
+        self._gatekeeper.forget_channel(wanted)
         if (stored := await self._store()) is not None:
-            await stored.drop_channel(ids.channel_id(channel))
+            await stored.drop_channel(wanted)
 
     async def left(self, channel: str, users: Iterable[str]) -> None:
         """People left a channel: their reactions stay, unless the settings say otherwise."""
@@ -186,18 +212,40 @@ class ReactionService:
             await stored.forget(wanted, people)
 
     async def finding(self) -> Finding:
-        """For the doctor: the mode, and in store mode where counts are shown."""
-        stored = await self._store()
-        if stored is None:
-            return Finding("reactions", True, f"direct mode: on the messages, {REACTORS} people a post")
-        return await stored.finding()
+        """For the doctor: the mode, and in store mode where counts are shown, or what is wrong with the store."""
+        try:
+            stored = await self._store()
+            if stored is None:
+                return Finding("reactions", True, f"direct mode: on the messages, {REACTORS} people a post")
+            return await stored.finding()
+        except ChannelAdapterError as error:
+            return Finding("reactions", False, error.message, "see to the database that database_url names")
 
     async def aclose(self) -> None:
         """Publish what can be published soon, and close the store."""
+        self._closing.set()
+        if self._starting is not None:
+            await self._starting
         async with self._opening:
             opened, self._opened = self._opened, None
         if opened is not None:
             await opened.close(FLUSH_SECONDS)
+
+    async def _start(self) -> None:
+        """Open the store, as soon as it can be; one that never can be is an error for whoever uses it."""
+        pause = START_AFTER
+        while self._opened is None:
+            await rest(self._clock, pause, self._closing)
+            if self._closing.is_set():
+                return
+            try:
+                await self._store()
+            except ConfigurationError as refused:
+                log.warning("reactions.store_refused", reason=refused.message)
+                return
+            except ChannelAdapterError as trouble:
+                log.warning("reactions.store_failed", reason=trouble.message)
+                pause = START_AGAIN
 
     async def _store(self) -> StoredReactions | None:
         """The store, opened; None in direct mode."""

@@ -102,6 +102,11 @@ class Gatekeeper:
         """The post is gone."""
         self._posts.pop(ref, None)
 
+    def forget_channel(self, channel: ChannelId) -> None:
+        """The channel is gone, with all its posts; one that is made anew has none of them."""
+        for ref in [each for each in self._posts if each.channel == channel]:
+            self._posts.pop(ref, None)
+
     def forget_people(self, channel: ChannelId, users: Iterable[UserId]) -> None:
         """These people left."""
         for user in users:

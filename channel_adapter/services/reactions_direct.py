@@ -52,7 +52,7 @@ class DirectReactions:
 
     async def of(self, ref: PostRef, viewer: UserId | None) -> Reactions:
         """Counts of one post: two calls at most, 300 keys are all there can be."""
-        people = _people(await self._read(ref))
+        people = _people(await self._read(ref), self._most)
         return of_counts(ref, of_people(people), people.get(viewer, ()) if viewer else ())
 
     async def of_some(self, ref: PostRef, viewer: UserId | None) -> Reactions:
@@ -64,7 +64,7 @@ class DirectReactions:
 
     async def reactors(self, ref: PostRef, emoji: str | None) -> AsyncIterator[Reactor]:
         """Everybody who reacted, by user id."""
-        for user, chosen in sorted(_people(await self._read(ref)).items()):
+        for user, chosen in sorted(_people(await self._read(ref), self._most).items()):
             for each in chosen:
                 if emoji is None or each == emoji:
                     yield Reactor(user, each)
@@ -79,7 +79,7 @@ class DirectReactions:
         self, ref: PostRef, wishes: Sequence[tuple[UserId, str | None, bool]]
     ) -> list[bool | Exception]:
         held = await self._read(ref)
-        before = _people(held)
+        before = _people(held, self._most)
         taken = set(held.people)
         after = dict(before)
         results: list[bool | Exception] = []
@@ -144,9 +144,9 @@ def explained(error: ChannelAdapterError, ref: PostRef) -> ChannelAdapterError:
     return error
 
 
-def _people(held: Held) -> dict[UserId, tuple[str, ...]]:
-    """What counts of people's keys: the emoji in them."""
-    found = {user: tuple(filter(None, change.emoji)) for user, change in held.people.items()}
+def _people(held: Held, most: int) -> dict[UserId, tuple[str, ...]]:
+    """What counts of people's keys: the emoji in them, the newest where a phone wrote too many."""
+    found = {user: tuple(filter(None, change.emoji))[-most:] for user, change in held.people.items()}
     return {user: emoji for user, emoji in found.items() if emoji}
 
 

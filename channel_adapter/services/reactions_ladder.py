@@ -56,11 +56,11 @@ class ReactionLadder:
             found = await self.current()
             return found if found.rung is not believed else await self.probe()
 
-    async def probe(self) -> Ladder:
+    async def probe(self, *, anew: bool = False) -> Ladder:
         """Find out anew, on a message in a group of our own that is dissolved again; nobody is in it and sees it.
 
-        When the rung is another one than before, every post is written anew. Raises what the service's failures are;
-        then what was remembered stays.
+        When the rung is another one than before, every post is written anew; with `anew` those that fell below the
+        app's rung are in any case. Raises what the service's failures are; then what was remembered stays.
         """
         before = (await self.current()).rung
         scratch = ids.channel_id(SLUG + secrets.token_hex(4))
@@ -72,7 +72,7 @@ class ReactionLadder:
             found = await self._try_out(await self._message(scratch))
         finally:
             await self._gateway.call(DESTROY_GROUP, groups.DestroyGroupRequest(group_id=scratch))
-        return await self._remember(found, before=before)
+        return await self._remember(found, before=before, anew=anew)
 
     async def finding(self) -> Finding:
         """For the doctor: where the counts of this app are shown."""
@@ -119,7 +119,8 @@ class ReactionLadder:
             return Ladder(Rung.STORE, f"{refusal}; {error.message}")
         return Ladder(Rung.CUSTOM_DATA, refusal)
 
-    async def _remember(self, found: Ladder, *, before: Rung | None) -> Ladder:
+    async def _remember(self, found: Ladder, *, before: Rung | None, anew: bool = False) -> Ladder:
         rung, now = found.rung or Rung.STORE, self._clock.now()
-        await self._store.climb(f"{rung.value} {now:.3f} {found.reason}", everywhere=rung is not before)
+        said = f"{rung.value} {now:.3f} {found.reason}"
+        await self._store.climb(said, everywhere=rung is not before, fallen=anew)
         return Ladder(rung, found.reason, datetime.fromtimestamp(now, UTC))

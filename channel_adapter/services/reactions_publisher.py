@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -11,6 +10,7 @@ import structlog
 from channel_adapter.domain.post import PostRef
 from channel_adapter.errors import ChannelAdapterError
 from channel_adapter.services.reactions_turns import TurnWriter
+from channel_adapter.services.resting import rest
 from channel_adapter.tencent.clock import Clock
 
 if TYPE_CHECKING:
@@ -55,12 +55,12 @@ class Publisher:
         while not self._stopping:
             self._woken.clear()
             try:
-                rest = await self._begin_turns()
+                pause = await self._begin_turns()
             except ChannelAdapterError as trouble:
                 log.warning("reactions.store_failed", reason=trouble.message)
-                rest = LOOK_EVERY
+                pause = LOOK_EVERY
             if not self._stopping:
-                await self._rest(rest)
+                await rest(self._clock, pause, self._woken)
 
     async def _begin_turns(self) -> float:
         """Begin as many turns as may be; gives how long to rest."""
@@ -90,13 +90,3 @@ class Publisher:
         except ChannelAdapterError as trouble:
             log.warning("reactions.turn_failed", channel=ref.channel, post=ref.seq, reason=trouble.message)
             await self._clock.sleep(LOOK_EVERY)
-
-    async def _rest(self, seconds: float) -> None:
-        waits: list[Callable[[], Awaitable[object]]] = [self._woken.wait, lambda: self._clock.sleep(seconds)]
-        tasks = [asyncio.ensure_future(wait()) for wait in waits]
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)

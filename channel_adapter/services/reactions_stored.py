@@ -18,6 +18,7 @@ from channel_adapter.services.reactions_direct import explained
 from channel_adapter.services.reactions_ladder import ReactionLadder
 from channel_adapter.services.reactions_publisher import Publisher
 from channel_adapter.services.reactions_turns import DATA_SECONDS, Checkpoint
+from channel_adapter.tencent import codes
 from channel_adapter.tencent.clock import Clock
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ class StoredReactions:
 
     async def probe(self) -> Ladder:
         """Find out the app's rung anew."""
-        found = await self._whole(self.ladder.probe())
+        found = await self._whole(self.ladder.probe(anew=True))
         self.publisher.wake()
         return found
 
@@ -162,11 +163,14 @@ class StoredReactions:
         """For the doctor."""
         return await self.ladder.finding()
 
-    async def flush(self, seconds: float) -> bool:
-        """Wait until nothing is left to publish but what the service refuses at the moment; False: it took too long."""
+    async def flush(self, seconds: float, *, troubled: bool = True) -> bool:
+        """Wait until everything is published; False: it took too long.
+
+        Without `troubled` what the service refuses at the moment is not waited for.
+        """
         ends = self._clock.monotonic() + seconds
         self.publisher.wake()
-        while await self._store.pending(troubled=False):
+        while await self._store.pending(troubled=troubled):
             if self._clock.monotonic() >= ends:
                 return False
             await self._clock.sleep(FLUSH_EVERY)
@@ -177,7 +181,7 @@ class StoredReactions:
         await self._wishes.settle()
         await asyncio.gather(*self._under_way, return_exceptions=True)
         try:
-            await self.flush(flush_seconds)
+            await self.flush(flush_seconds, troubled=False)
         except ChannelAdapterError:  # the store is gone: what was committed is in it
             return
         finally:
@@ -242,8 +246,17 @@ class StoredReactions:
             raise explained(error, ref) from error
 
     async def is_gone(self, ref: PostRef) -> bool:
-        """Was the post recalled, or was there never one? Then it is dropped. An expired one keeps its reactions."""
-        message = await self._history.message(ref.channel, ref.seq, deadline=DATA_SECONDS)
+        """Was the post recalled, or was there never one? Then it is dropped. An expired one keeps its reactions.
+
+        A channel that was dissolved unheard is dropped as a whole.
+        """
+        try:
+            message = await self._history.message(ref.channel, ref.seq, deadline=DATA_SECONDS)
+        except NotFoundError as error:
+            if error.code != codes.NO_SUCH_GROUP:
+                raise
+            await self._store.drop_channel(ref.channel)
+            return True
         if message is not None and STATES.get(message.is_place_msg) is not PostState.RECALLED:
             return False
         await self._store.drop(ref)

@@ -88,9 +88,9 @@ class TurnWriter:
             _require([each for each in results if each.error_code != GONE])
             versions = _versions(results, named)
         self.checkpoint("publisher: written, not noted")
-        await self._note(turn, versions)
         if turn.rung is None and plan.sets:
             await self._ladder.proven()
+        await self._note(turn, versions)
 
     async def _write_data(self, turn: "Turn") -> None:
         ref, counts = turn.ref, turn.plan.data
@@ -115,7 +115,7 @@ class TurnWriter:
 
     async def _refused(self, turn: "Turn", error: ChannelAdapterError) -> None:
         """The service will say the same again: go down a rung, or find out what is wrong."""
-        if error.code in (GONE, codes.NO_MESSAGE_TO_MODIFY):
+        if error.code in (GONE, codes.NO_MESSAGE_TO_MODIFY, codes.NO_SUCH_GROUP):
             await self._leave(turn)
         elif turn.rung is Rung.CUSTOM_DATA:
             await self._fall(turn, Rung.STORE)

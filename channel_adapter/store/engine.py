@@ -20,6 +20,7 @@ LOCK_SECONDS: Final = 2.0
 _STATEMENT_SECONDS: Final = 20.0
 _CONNECT_SECONDS: Final = 5
 _SETTING_UP: Final = 7_235_001  # key of the advisory lock on PostgreSQL under which tables are made
+_SHOWN: Final = ("host", "port", "sslmode")  # of the query of a URL
 _READ_ONLY: Final = "channel_adapter_read_only"
 
 _VERSIONS: Final = Table(
@@ -55,7 +56,13 @@ class Database:
         self._ready: set[str] = set()
 
     def __repr__(self) -> str:
-        return f"Database({self.url.render_as_string(hide_password=True)!r})"
+        return f"Database({self.name!r})"
+
+    @property
+    def name(self) -> str:
+        """The URL as people may see it: a password may stand in its query, too."""
+        shown = {key: value for key, value in self.url.query.items() if key in _SHOWN}
+        return self.url.set(query=shown).render_as_string(hide_password=True)
 
     async def prepare(self, area: Area) -> None:
         """Make or upgrade the tables of an area, once. Raises ConfigurationError for a newer schema, changing nothing.
@@ -143,7 +150,7 @@ async def _closed(connection: AsyncConnection) -> None:
 def _translated(error: Exception, database: Database, changes: bool) -> ChannelAdapterError:
     cause = getattr(error, "orig", None) or error
     said = " ".join(str(cause).split())
-    where = database.url.render_as_string(hide_password=True)
+    where = database.name
     if isinstance(error, exc.TimeoutError) or any(word in said for word in ("locked", "lock timeout", "deadlock")):
         return UnavailableError(f"the store {where} is locked by somebody else; nothing was stored")
     if any(word in said for word in ("full", "No space", "DiskFull")):

@@ -181,7 +181,7 @@ class Folding:
             return None
         if verdict == LEAVE:
             return {}
-        return {emoji: had.get(emoji, now) for emoji in each.change.emoji[: self._most]}
+        return {emoji: had.get(emoji, now) for emoji in each.change.emoji[-self._most :]}
 
     async def _compare(self, connection: AsyncConnection, ref: PostRef, counts: Mapping[str, int]) -> int:
         """Note what really stands on the message, so that the publisher mends what differs."""

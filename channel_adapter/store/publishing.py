@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import and_, case, delete, func, or_, select, update
+from sqlalchemy import and_, case, delete, exists, func, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from channel_adapter.domain.ids import ChannelId, UserId
@@ -168,7 +168,9 @@ class PublishingStore:
                 await connection.execute(update(POSTS).where(at(POSTS, ref), ~POSTS.c.dropped).values(again))
             await self._note(connection, turn, kept=kept)
             for user, version in (versions or {}).items():
-                gone = {"own": version, "deleting": False, "present": KEYS.c.folded > version}
+                gone: dict[str, Any] = {"deleting": False, "present": False}
+                if version:  # else it was not there any more: an earlier deletion of ours came through
+                    gone |= {"own": version, "present": KEYS.c.folded > version}
                 await connection.execute(update(KEYS).where(at(KEYS, ref), KEYS.c.person == user).values(gone))
         return kept
 
@@ -203,16 +205,20 @@ class PublishingStore:
         async with self._database.reading() as connection:
             return await connection.scalar(select(FACTS.c.value).where(FACTS.c.name == RUNG))
 
-    async def climb(self, remembered: str, *, everywhere: bool) -> None:
+    async def climb(self, remembered: str, *, everywhere: bool, fallen: bool = False) -> None:
         """Remember a rung; `everywhere`: it is another one than before, so every post is written anew on it.
 
+        `fallen`: posts that fell below the app's rung by themselves are, in any case.
         A turn under way loses its lease, so that what it writes on the old rung counts for nothing on the new one.
         """
         async with self._database.writing() as connection:
-            if everywhere:
-                anew = {"version": POSTS.c.version + 1, "rung": "", "lease": "", "due": 0.0, "failures": 0}
-                await connection.execute(update(POSTS).where(~POSTS.c.dropped).values(anew))
-                await connection.execute(update(COUNTS).values(published=None))
+            if everywhere or fallen:
+                these = and_(~POSTS.c.dropped, true() if everywhere else POSTS.c.rung != "")
+                anew = {"version": POSTS.c.version + 1, "lease": "", "due": 0.0, "failures": 0}
+                await connection.execute(update(POSTS).where(these).values(anew))
+                counts = exists().where(POSTS.c.channel == COUNTS.c.channel, POSTS.c.post == COUNTS.c.post, these)
+                await connection.execute(update(COUNTS).where(counts).values(published=None))
+                await connection.execute(update(POSTS).where(these).values(rung=""))
             upsert = self._store.insert(FACTS).values(name=RUNG, value=remembered)
             await connection.execute(upsert.on_conflict_do_update(index_elements=["name"], set_={"value": remembered}))
 

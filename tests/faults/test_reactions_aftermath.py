@@ -1,0 +1,144 @@
+"""Reactions after something went wrong: what is left to publish, what is said of it, and what is tried anew."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from channel_adapter import ConfigurationError, Rung, UnavailableError
+from channel_adapter.store.engine import Database
+from channel_adapter.stub.faults import Fault
+from tests.faults.reaction_stage import SLUG, Stage, behave, data, staged
+
+ONE, TWO, THREE = (f"reader_0000{number}" for number in range(3))
+
+
+@pytest.fixture
+async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+    async with staged(3, f"sqlite:///{tmp_path / 'reactions.db'}") as made:
+        yield made
+
+
+async def left_over(stage: Stage) -> None:
+    """A reaction that was committed, and whose count nobody published."""
+    async with stage.adapter() as adapter:
+        stored = await adapter.reactions._required()
+        await stored.publisher.close()
+        await adapter.reactions.react(stage.ref, ONE, "👍")
+        adapter.reactions._opened = None
+        await stored._store.database.close()
+    assert stage.shown() == {}
+
+
+async def test_what_was_left_is_published_by_a_process_that_never_uses_reactions(stage: Stage) -> None:
+    await left_over(stage)
+    async with stage.adapter(), asyncio.timeout(10):
+        while stage.shown() != {"👍": 1}:  # noqa: ASYNC110 - the stub tells nobody
+            await asyncio.sleep(0.02)
+
+
+async def test_a_short_process_never_opens_the_store(stage: Stage, tmp_path: Path) -> None:
+    async with stage.adapter(database_url=f"sqlite:///{tmp_path / 'other.db'}") as adapter:
+        await adapter.channels.get(SLUG)
+    assert not (tmp_path / "other.db").exists()
+
+
+async def test_a_store_that_is_away_at_the_start_is_opened_later(stage: Stage, tmp_path: Path) -> None:
+    await left_over(stage)
+    (tmp_path / "reactions.db").rename(tmp_path / "later.db")
+    (tmp_path / "reactions.db").mkdir()
+    async with stage.adapter() as adapter, asyncio.timeout(20):
+        with pytest.raises(UnavailableError):
+            await adapter.reactions.of(stage.ref)
+        await asyncio.sleep(1.5)
+        (tmp_path / "reactions.db").rmdir()
+        (tmp_path / "later.db").rename(tmp_path / "reactions.db")
+        while stage.shown() != {"👍": 1}:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+async def test_a_flush_does_not_claim_what_the_service_refuses(stage: Stage) -> None:
+    async with stage.adapter() as adapter:
+        await adapter.reactions.react(stage.ref, ONE, "👍")
+        assert await adapter.reactions.flush()
+        stage.server.faults.replace([Fault(command="group_set_key_values", status=503)])
+        await adapter.reactions.react(stage.ref, TWO, "👍")
+        assert not await adapter.reactions.flush(1.5)
+        stage.server.faults.replace(())
+        assert await adapter.reactions.flush(20)
+        assert stage.shown() == {"👍": 2}
+
+
+async def test_the_doctor_says_what_is_wrong_with_the_store(stage: Stage, tmp_path: Path) -> None:
+    async with stage.adapter(database_url=f"sqlite:///{tmp_path / 'nowhere' / 'x.db'}") as adapter:
+        finding = (await adapter.doctor())[-1]
+        assert (finding.check, finding.ok) == ("reactions", False)
+        assert "nothing was stored" in finding.message
+        assert finding.advice
+
+
+@pytest.mark.parametrize(
+    "where", ["me:s3c/ret@db:5432/x", "me:s3c?ret@db/x", "db:s3cret/x", "db/x?user=me&password=s3cret"]
+)
+def test_no_password_is_told(where: str) -> None:
+    try:
+        said = repr(Database(f"postgresql://{where}"))
+    except ConfigurationError as refused:
+        said = str(refused)
+    assert "s3c" not in said
+
+
+async def test_an_unreachable_database_is_named_without_its_password(stage: Stage) -> None:
+    async with stage.adapter(database_url="postgresql://127.0.0.1:1/x?user=me&password=s3cret") as adapter:
+        with pytest.raises(UnavailableError) as refused:
+            await adapter.reactions.of(stage.ref)
+    assert "s3cret" not in str(refused.value)
+
+
+async def test_a_probe_tries_messages_that_fell_anew(stage: Stage) -> None:
+    async with stage.adapter() as adapter:
+        await adapter.reactions.react(stage.ref, ONE, "👍")
+        assert await adapter.reactions.flush()
+        behave(stage, community_extensions=False)  # the console turns them off, and each message falls by itself
+        await adapter.reactions.react(stage.ref, TWO, "❤️")
+        assert await adapter.reactions.flush()
+        assert (data(stage), stage.shown()) == ({"👍": 1, "❤️": 1}, {"👍": 1})
+        behave(stage, community_extensions=True)
+        assert (await adapter.reactions.probe()).rung is Rung.EXTENSION
+        assert await adapter.reactions.flush()
+        assert (data(stage), stage.shown()) == ({}, {"👍": 1, "❤️": 1})
+
+
+async def test_a_channel_that_went_unheard_leaves_nothing_to_publish(stage: Stage) -> None:
+    async with stage.adapter() as adapter, stage.adapter(database_url=None) as other:
+        await adapter.reactions.react(stage.ref, ONE, "👍")
+        assert await adapter.reactions.flush()
+        await other.channels.delete(SLUG)
+        await adapter.reactions.react(stage.ref, ONE, "❤️")  # nobody has told this process
+        assert await adapter.reactions.flush(5)
+        assert (await adapter.reactions.of(stage.ref)).total == 0
+
+
+async def test_repeats_of_a_lost_call_keep_the_pace(stage: Stage) -> None:
+    async with stage.adapter() as adapter:
+        await adapter.reactions.react(stage.ref, ONE, "👍")
+        assert await adapter.reactions.flush()
+        stage.server.faults.replace([Fault(command="group_set_key_values", drop=True, applied=True, times=8)])
+        for number in range(20):
+            await adapter.reactions.react(stage.ref, (ONE, TWO, THREE)[number % 3], ("👍", "🙏")[number % 2])
+            await asyncio.sleep(0.1)
+        assert stage.busiest_second() <= 3
+        stage.server.faults.replace(())
+        assert await adapter.reactions.flush(20)
+
+
+async def test_one_person_has_one_reaction_whatever_a_phone_writes(stage: Stage) -> None:
+    phone = stage.server.world.client(ONE)
+    phone.set_extensions(stage.ref.channel, 1, {f"r|{ONE}": "👍 ❤️ 😂"})
+    for url in (None, stage.values["database_url"]):
+        async with stage.adapter(database_url=url) as adapter:
+            if url:
+                await adapter.reactions.reconcile(stage.ref)
+            found = await adapter.reactions.of(stage.ref, ONE)
+            assert (found.counts, found.mine) == ({"😂": 1}, ("😂",))

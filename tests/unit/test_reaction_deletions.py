@@ -1,0 +1,104 @@
+"""Deletions of people's own keys that were begun and never noted: they are finished, and take nothing back."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.domain.post import PostRef
+from channel_adapter.domain.reaction import ReactionChange
+from channel_adapter.store.engine import Database
+from channel_adapter.store.folding import Admitted, Folding, Snapshot
+from channel_adapter.store.publishing import PublishingStore, Room, Turn
+from channel_adapter.store.reactions import ReactionStore
+
+REF = PostRef(ChannelId("@TGS#_tides"), 1)
+A, B, C = (UserId(name) for name in "abc")
+LEASE = 5.0
+
+
+class Rows:
+    """A database where three phones wrote keys, one more than a message keeps."""
+
+    def __init__(self, database: Database) -> None:
+        self.store = ReactionStore(database, 1, most=1)
+        self.folding = Folding(self.store, most=1)
+        self.turns = PublishingStore(self.store, Room(keys=9, per_call=4, people=2, counts=4), lease_seconds=LEASE)
+        self.now = 1000.0
+
+    async def hear(self, user: UserId, seq: int, *emoji: str) -> None:
+        change = Admitted(ReactionChange(user, emoji, seq))
+        await self.folding.events(REF, [change], cleared=0, now=self.now)
+
+    async def begin(self) -> Turn:
+        """The next turn, when the last one's lease has ended."""
+        self.now += LEASE + 1
+        turn = await self.turns.begin(REF, self.now)
+        assert turn is not None
+        return turn
+
+    async def absent(self, *there: tuple[UserId, int]) -> int:
+        """A read that finds these keys and no others; gives how many reactions changed."""
+        people = [Admitted(ReactionChange(user, ("👍",), seq)) for user, seq in there]
+        known = await self.folding.known(REF)
+        taken, _ = await self.folding.snapshot(REF, Snapshot(people, {}, 99, 0, True, known), now=self.now)
+        return taken
+
+    async def total(self) -> int:
+        _, counts = await self.store.counts(REF)
+        return sum(counts.values())
+
+
+@pytest.fixture
+async def rows(tmp_path: Path) -> AsyncIterator[Rows]:
+    database = Database(f"sqlite:///{tmp_path / 'rows.db'}")
+    made = Rows(database)
+    await made.store.prepare()
+    for seq, user in enumerate((A, B, C), start=1):
+        await made.hear(user, seq, "👍")
+    turn = await made.begin()
+    assert turn.plan.sets == {"👍": 3}
+    await made.turns.done(turn, made.now, pause=0.0)
+    yield made
+    await database.close()
+
+
+async def test_a_deletion_that_was_begun_is_finished_though_there_is_room_now(rows: Rows) -> None:
+    assert (await rows.begin()).plan.people == (A,)  # and its process is killed
+    await rows.hear(B, 4)  # a phone takes its reaction back: two keys are left
+    turn = await rows.begin()
+    assert turn.plan.sets == {"👍": 2}
+    await rows.turns.done(turn, rows.now, pause=0.0)
+    turn = await rows.begin()
+    assert turn.plan.people == (A,)
+    await rows.turns.done(turn, rows.now, pause=0.0, versions={A: 5})
+    assert await rows.store.pending() == 0
+
+
+async def test_a_finished_deletion_takes_nothing_back(rows: Rows) -> None:
+    turn = await rows.begin()
+    await rows.turns.done(turn, rows.now, pause=0.0, versions={A: 4})
+    await rows.hear(A, 4)
+    assert await rows.absent((B, 2), (C, 3)) == 0
+    assert await rows.total() == 3
+
+
+async def test_nor_does_one_that_found_no_key_any_more(rows: Rows) -> None:
+    await rows.begin()  # its process deletes the key and is killed
+    turn = await rows.begin()
+    assert turn.plan.people == (A,)
+    await rows.turns.done(turn, rows.now, pause=0.0, versions={A: 0})  # the service says: no such key
+    assert await rows.absent((B, 2), (C, 3)) == 0
+    assert await rows.total() == 3
+    assert (await rows.begin()).plan.people == ()
+
+
+async def test_a_version_that_is_known_already_does_not_go_back(rows: Rows) -> None:
+    turn = await rows.begin()
+    await rows.turns.done(turn, rows.now, pause=0.0, versions={A: 4})
+    await rows.hear(A, 5, "❤️")  # written anew by its phone
+    turn = await rows.begin()
+    await rows.turns.done(turn, rows.now, pause=0.0)
+    turn = await rows.begin()
+    assert turn.plan.people == (B,)
