@@ -5,7 +5,7 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -18,21 +18,19 @@ from tests.migration.moved_world import Picture, check_against_source, picture
 from tests.migration.planned import planned
 from tests.migration.worlds import Size
 
+Kill = tuple[str, int]
+"""A point, and at which time that it is come to."""
+
 KILLED = -9
 SIZE = Size(subscribers=230, posts=36)
 IDS = (worlds.FULL, worlds.BUSY, worlds.FLAGS, worlds.GONE, worlds.SAME_SECOND)
 AGAIN = 45
 """Calls that a kill may cost: a look at every channel, and the work of a tenth of a second, which is much here."""
-NTH = {
-    "queued": 1,
-    "posts.sent": 3,
-    "posts.sending": 4,
-    "people.sent": 9,
-    "people.sending": 7,
-    "step.done": 6,
-    "options.set": 5,
-}
-AT_ONCE = 5
+LIVES: Final[Sequence[Sequence[Kill]]] = (
+    (("queued", 1), ("channel.made", 2), ("posts.sent", 3), ("people.sent", 5), ("closing.sent", 2)),
+    (("channel.sending", 3), ("posts.sending", 4), ("people.sending", 4), ("options.set", 5), ("closing.sending", 2)),
+    (("step.done", 4), ("posts.noted", 2), ("people.noted", 2), ("channel.done", 2)),
+)
 
 
 Undisturbed = tuple[Picture, Counter[str]]
@@ -86,56 +84,45 @@ def _folder(path: Path) -> Path:
     return path
 
 
-async def survives(folder: Path, undisturbed: Undisturbed, point: str, nth: int) -> str:
-    """What is wrong after a kill and a second run; empty when nothing is."""
+async def survives(folder: Path, undisturbed: Undisturbed, kills: Sequence[Kill]) -> str:
+    """What is wrong after some kills, one a process, and a last run; empty when nothing is."""
     async for made in scene(folder):
-        if (code := await mover.carried_out(made.orders(point=point, nth=nth))) != KILLED:
-            return f"{point} {nth}: it was not killed, but ended with {code}"
+        for point, nth in kills:
+            if (code := await mover.carried_out(made.orders(point=point, nth=nth))) != KILLED:
+                return f"{kills}: at {point} it was not killed, but ended with {code}"
         if (code := await mover.carried_out(made.orders())) != 0:
-            return f"{point} {nth}: the second run ended with {code}"
+            return f"{kills}: the last run ended with {code}"
         if made.picture() != undisturbed[0]:
-            return f"{point} {nth}: the world is another one"
+            return f"{kills}: the world is another one"
         more = made.calls - undisturbed[1]
-        if more.total() > AGAIN:
-            return f"{point} {nth}: {more} calls more"
+        if more.total() > AGAIN * len(kills):
+            return f"{kills}: {more} calls more"
     return ""
 
 
-async def all_survive(folder: Path, undisturbed: Undisturbed, kills: Sequence[tuple[str, int]]) -> list[str]:
-    """The same for several kills, some of them at the same time: most of it is waiting."""
-    room = asyncio.Semaphore(AT_ONCE)
+async def all_survive(folder: Path, undisturbed: Undisturbed, lives: Sequence[Sequence[Kill]]) -> list[str]:
+    """The same for several worlds at the same time: most of it is waiting."""
 
-    async def one(number: int, point: str, nth: int) -> str:
-        async with room:
-            own = await asyncio.to_thread(_folder, folder / str(number))
-            return await survives(own, undisturbed, point, nth)
+    async def one(number: int, kills: Sequence[Kill]) -> str:
+        own = await asyncio.to_thread(_folder, folder / str(number))
+        return await survives(own, undisturbed, kills)
 
-    found = await asyncio.gather(*(one(number, *kill) for number, kill in enumerate(kills)))
+    found = await asyncio.gather(*(one(number, kills) for number, kills in enumerate(lives)))
     return [wrong for wrong in found if wrong]
 
 
 @pytest.mark.timeout(180)
 async def test_killed_at_every_named_point(tmp_path: Path, undisturbed: Undisturbed) -> None:
-    kills = [(point, NTH.get(point, 2)) for point in POINTS]
-    assert await all_survive(tmp_path, undisturbed, kills) == []
+    assert {point for life in LIVES for point, _ in life} == set(POINTS)
+    assert await all_survive(tmp_path, undisturbed, LIVES) == []
 
 
 @pytest.mark.timeout(120)
 async def test_killed_at_any_instant(tmp_path: Path, undisturbed: Undisturbed) -> None:
-    """The benchmark of applying does this at 50 instants of a larger world."""
+    """The benchmark of applying does this at as many instants of a larger world as it is told to."""
     rng = random.Random(7)
-    kills = [("people.sent", rng.randint(1, 17)) for _ in range(2)]
-    kills += [("posts.sent", rng.randint(1, 13)), ("options.set", rng.randint(1, 19))]
-    assert await all_survive(tmp_path, undisturbed, kills) == []
-
-
-@pytest.mark.timeout(60)
-async def test_killed_again_and_again(tmp_path: Path, undisturbed: Undisturbed) -> None:
-    async for made in scene(tmp_path):
-        for nth in (3, 5, 7):
-            assert await mover.carried_out(made.orders(point="people.sent", nth=nth)) == KILLED
-        assert await mover.carried_out(made.orders()) == 0
-        assert made.picture() == undisturbed[0]
+    lives = [[("people.sent", rng.randint(1, 17))], [("posts.sent", rng.randint(1, 13))]]
+    assert await all_survive(tmp_path, undisturbed, lives) == []
 
 
 @pytest.mark.timeout(60)
