@@ -40,7 +40,7 @@ def is_dead(judge: PostgresLiveness, executor: str) -> bool:
 
 def cut(judged: PostgresLiveness, url: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("SELECT pg_terminate_backend(%s)", (judged._connection.info.backend_pid,))
+        connection.execute("SELECT pg_terminate_backend(%s, 5000)", (judged._connection.info.backend_pid,))
 
 
 def test_who_is_back_in_time_lives(
