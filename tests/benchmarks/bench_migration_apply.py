@@ -57,7 +57,7 @@ def stub_with(folder: Path, size: worlds.Size, ids: tuple[str, ...]) -> Iterator
     world = World()
     worlds.build(world, size, ids)
     state = worlds.save(world, folder / "state.json")
-    with stub_process(words=["--state", str(state)]) as ready:
+    with stub_process(words=["--state", str(state), "--control"]) as ready:
         asyncio.run(_plan(folder, ready, ids))
         yield ready
 
