@@ -120,9 +120,7 @@ async def cutover(
         destroy_source=destroy_source, accept_differences=accept_differences,
     )  # fmt: skip
     run.so_far = lambda: "the same command goes on from there"
-    beside = file.with_suffix(".journal.db")
-    if database is None and beside.is_file():  # that is where apply has left it
-        database = f"sqlite:///{beside}"
+    database = _beside(file, database)
     async with run.adapter() as adapter:
         with _compared(run, plan, "cutover") as tell:
             done = await adapter.migration.cutover(plan, options, database=database, bounds=bounds, tell=tell)
@@ -152,7 +150,7 @@ async def rollback(
     plan = read_plan(file)
     bounds = bounds_of(max_calls, max_duration)
     async with run.adapter() as adapter:
-        url = journal_url(run, adapter, file, database)
+        url = journal_url(run, adapter, file, _beside(file, database))
         run.so_far = lambda: "what was removed is gone; the same command goes on"
         with run.output.progress("looked at", len(plan.channels)) as progress, _stopping(run) as stopped:
             done = await adapter.migration.rollback(
@@ -183,7 +181,7 @@ async def report(
     verdict = orjson.loads(verified.read_bytes()) if verified.is_file() else None
     markdown = out or file.with_suffix(".report.md")
     async with run.adapter() as adapter:
-        url = journal_url(run, adapter, file, database)
+        url = journal_url(run, adapter, file, _beside(file, database))
         made = await adapter.migration.report(plan, database=url, verdict=verdict)
     write_whole(markdown, made.to_markdown())
     write_whole(markdown.with_suffix(".json"), made.to_json())
@@ -191,6 +189,12 @@ async def report(
     told = made.document
     clean = told["verification"] is not None and told["verification"]["clean"]
     return Exit.DONE if told["complete"] and clean and not told["quarantine"] else Exit.PARTLY
+
+
+def _beside(file: Path, database: str | None) -> str | None:
+    """The journal that apply has left beside the plan, when no database was set; else as it is given."""
+    beside = file.with_suffix(".journal.db")
+    return f"sqlite:///{beside}" if database is None and beside.is_file() else database
 
 
 def _write(file: Any, line: bytes) -> None:

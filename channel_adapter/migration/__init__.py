@@ -8,6 +8,10 @@
     plan       the values of a plan; `make_plan` makes one of an inventory, pure; `calls` says what it costs
     plan_file  plan.json, the same bytes for the same plan; `quarantine_file` keeps what cannot go
     planning   ties these together: `adapter.migration.plan(...)` and `migrate plan`
+    verify     both sides read afresh: `compare` is pure, `findings` are its marks, `ledger` keeps one channel on disk
+    rollback   lists what came from the source and nothing else, and then removes it
+    cutover    delta, verification, then posting moves; `posting_moved` is what publishing and the guard know of it
+    report     the journal, the last verdict and the cutover, as Markdown and JSON
 
 A plan is the contract between the commands: it names app, migration, source, policies, and for every channel the source
 as it was read and the target as it shall be. It holds no posts and no subscribers; these are read again when they are

@@ -14,6 +14,7 @@ from channel_adapter.errors import ConfigurationError, NotFoundError
 from channel_adapter.mapping import channel_group
 from channel_adapter.migration.apply import EXTRA
 from channel_adapter.migration.bounded import bounded
+from channel_adapter.migration.cutover import opened
 from channel_adapter.migration.ledger import Ledger
 from channel_adapter.migration.metered import Allowance
 from channel_adapter.migration.plan import Plan, PlannedChannel, SourceKind
@@ -113,8 +114,8 @@ async def rollback(
                 done = item
                 if remove and item.standing is Standing.REMOVABLE:
                     done = await _remove(bound, plan, item)
-                if remove and held is not None and done.standing in (Standing.REMOVED, Standing.ABSENT):
-                    await _forget(held, plan.migration, done)
+                if remove and done.standing in (Standing.REMOVED, Standing.ABSENT):
+                    await _forget(migration, held, plan.migration, done)
                 items.append(done)
                 tell(done.standing, 1)
     return Rollback(plan.migration, tuple(items), remove)
@@ -136,12 +137,15 @@ async def _journal(url: str | None) -> "AsyncIterator[Database | None]":
         await database.close()
 
 
-async def _forget(database: "Database", migration: str, item: RollbackItem) -> None:
-    from channel_adapter.store.cutover import CutoverStore  # noqa: PLC0415 - an extra
-    from channel_adapter.store.migration_forgetting import Forgetting  # noqa: PLC0415
+async def _forget(migration: "Migration", journal: "Database | None", name: str, item: RollbackItem) -> None:
+    """The account may be moved again, and posting is its own matter again."""
+    if migration.settings.database_url is not None:
+        async with opened(migration) as posting:
+            await posting.store.forget(name, item.source)
+    if journal is not None:
+        from channel_adapter.store.migration_forgetting import Forgetting  # noqa: PLC0415 - an extra
 
-    await CutoverStore(database).forget(migration, item.source)
-    await Forgetting(database).forget(migration, item.source, item.target)
+        await Forgetting(journal).forget(name, item.source, item.target)
 
 
 async def _remove(migration: "Migration", plan: Plan, item: RollbackItem) -> RollbackItem:
