@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
 from channel_adapter.domain.post import Text
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError, InvalidError
 from channel_adapter.migration.cutover import CutoverOptions, opened
-from channel_adapter.migration.findings import Mark
+from channel_adapter.migration.findings import Finding, Mark, What
 from channel_adapter.migration.plan import Plan
 from channel_adapter.migration.planning import Options
 from channel_adapter.migration.policies import Policies
@@ -216,3 +217,38 @@ async def test_a_cutover_needs_the_adapters_database() -> None:
             plan = await at.adapter.migration.plan(source, Options(policies=Policies.parse(["all=cut"])))
         with pytest.raises(ConfigurationError, match="database_url"):
             await at.adapter.migration.cutover(plan)
+
+
+async def test_what_people_do_since_posting_has_moved_is_explained(database: str) -> None:
+    async with applied(database) as (at, plan):
+        await posting_moved(at, plan, 0)
+        channel = plan.channels[0].target.id
+        await at.adapter.channels.update(channel, name="Another name")
+        await at.adapter.subscriptions.unsubscribe(channel, ["reader_000001"], file=False)
+        await at.adapter.subscriptions.subscribe(channel, [worlds.OTHER_OWNER], file=False)
+        await at.adapter.subscriptions.mute("reader_000002", channel)
+        await at.adapter.posts.publish(channel, Text("live"))
+        findings: list[Finding] = []
+        assert (await at.adapter.migration.verify(plan, write=findings.append)).clean
+        told = {finding.mark for finding in findings if "since posting has moved" in str(finding)}
+        assert told == {Mark.MISSING, Mark.EXTRA, Mark.DIFFERS}
+        async with opened(at.adapter.migration) as posting:
+            await posting.store.put([replace(row, verified_at=0.0) for row in await posting.store.moved()])
+        doubtful = await at.adapter.migration.verify(plan)
+        assert {(finding.what, finding.mark) for finding in doubtful.named} == {
+            (What.PROFILE, Mark.DIFFERS),
+            (What.SUBSCRIBER, Mark.MISSING),
+            (What.SUBSCRIBER, Mark.DIFFERS),
+        }
+
+
+async def test_a_rollback_gives_posting_back(database: str) -> None:
+    async with applied(database) as (at, plan):
+        await posting_moved(at, plan, 3_600)
+        found = await at.adapter.migration.rollback(plan, remove=True)
+        assert found.complete
+        async with opened(at.adapter.migration) as posting:
+            assert await posting.store.moved() == []
+            assert await posting.store.cutover(plan.migration) is None
+        verdict = await at.adapter.migration.verify(plan)
+        assert verdict.count(Mark.MISSING, What.PROFILE) == len(TWO)
