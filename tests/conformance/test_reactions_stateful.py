@@ -4,20 +4,22 @@ import asyncio
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
 import orjson
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from pydantic import SecretStr
 
 from channel_adapter import ChannelAdapter, ReactionChange, Rung, Text
 from channel_adapter.mapping.reaction_data import counts_in
 from channel_adapter.mapping.reaction_keys import to_changes
 from channel_adapter.services import reactions_opening
+from channel_adapter.store.engine import Database
 from channel_adapter.stub.faults import Fault
 from channel_adapter.stub.serve import StubServer
 from channel_adapter.stub.world.call import RESTAPI, Event
@@ -104,14 +106,14 @@ class Model:
 class ReactionLives(RuleBasedStateMachine):
     """Every rule does one thing to the adapter or to a phone, and the same to the model."""
 
-    def __init__(self) -> None:
+    def __init__(self, new_url: Callable[[], str] | None = None) -> None:
         super().__init__()
         self.kept, reactions_opening.PEOPLE_KEPT = reactions_opening.PEOPLE_KEPT, KEYS_KEPT  # type: ignore[misc]
         self.loop = asyncio.new_event_loop()
         self.folder = tempfile.TemporaryDirectory()
         self.server = StubServer()
         self.run(self.server.start())
-        url = f"sqlite:///{Path(self.folder.name) / 'reactions.db'}"
+        url = new_url() if new_url else f"sqlite:///{Path(self.folder.name) / 'reactions.db'}"
         self.settings = settings_for(self.server).model_copy(update={"database_url": SecretStr(url)})
         self.open()
         self.run(self.adapter.accounts.add(["owner", *PEOPLE])._collect())
@@ -297,7 +299,14 @@ class ReactionLives(RuleBasedStateMachine):
         return self.run(ask())
 
 
-ReactionLives.TestCase.settings = settings(
-    max_examples=10, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
-)
+LIVES = settings(max_examples=10, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))
+ReactionLives.TestCase.settings = LIVES
 TestReactionLives = ReactionLives.TestCase
+
+
+def test_lives_on_postgresql(new_postgres_url: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> None:
+    async def here(database: Database, connection: object, now: float) -> float:
+        return now
+
+    monkeypatch.setattr(Database, "now", here)  # the server's clock is not twenty times as fast
+    run_state_machine_as_test(lambda: ReactionLives(new_postgres_url), settings=settings(LIVES, max_examples=4))
