@@ -53,8 +53,8 @@ def parse(query: Mapping[str, str], body: bytes, *, now: float) -> Received:
     """
     content = _read_json(body)
     command = content.get(BODY_COMMAND)
-    if not isinstance(command, str) or not 0 < len(command.encode()) <= COMMAND_BYTES:
-        raise RequestRefused(Reason.COMMAND, f"the body has no {BODY_COMMAND} of 1 to {COMMAND_BYTES} bytes")
+    if not isinstance(command, str) or not 0 < len(command.encode()) <= COMMAND_BYTES or not command.isprintable():
+        raise RequestRefused(Reason.COMMAND, f"the body has no {BODY_COMMAND} of 1 to {COMMAND_BYTES} printable bytes")
     if query.get(QUERY_COMMAND.lower()) != command:
         raise RequestRefused(Reason.COMMAND, "URL and body name different commands")
     return received(command, content, {k: v for k, v in query.items() if k not in _SECRET}, now=now)

@@ -70,6 +70,10 @@ def test_no_command(body: bytes) -> None:
     assert reason(body, "") is Reason.COMMAND
 
 
+def test_a_command_is_printable() -> None:
+    assert reason(b'{"CallbackCommand":"Group.\\u0000"}', "Group.\x00") is Reason.COMMAND
+
+
 def test_url_and_body_agree() -> None:
     assert reason(b'{"CallbackCommand":"%s"}' % JOINED.encode()) is Reason.COMMAND
     with pytest.raises(RequestRefused):

@@ -124,13 +124,13 @@ def test_a_bad_url_is_a_bad_setting(
 
 
 def test_a_memory_inbox_has_nothing_to_look_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    settings = write_settings(tmp_path, "sqlite:///unused.db", kind="memory")
+    settings = write_settings(tmp_path, f"sqlite:///{tmp_path / 'unused.db'}", kind="memory")
     code, _, err = run(settings, "list", capsys=capsys)
     assert (code, "memory inbox" in err) == (2, True)
 
 
 def test_a_memory_inbox_says_what_it_is_and_a_port_is_taken_once(tmp_path: Path) -> None:
-    settings = write_settings(tmp_path, "sqlite:///unused.db", kind="memory")
+    settings = write_settings(tmp_path, f"sqlite:///{tmp_path / 'unused.db'}", kind="memory")
     running = start(settings)
     words = ["webhooks", "serve", "--port", running.url.rpartition(":")[2].strip("/"), "--config", str(settings)]
     second = subprocess.run([COMMAND, *words], cwd=ROOT, capture_output=True, text=True, check=False, env=os.environ)
