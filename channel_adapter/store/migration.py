@@ -274,20 +274,6 @@ class MigrationStore:
                 wanted = [(row.migration, row.source, row.what, row.key) for row in some]
                 await connection.execute(delete(QUARANTINE).where(keys.in_(wanted)))
 
-    async def forget(self, migration: str, sources: Sequence[str]) -> None:
-        """Nothing is known of these channels any more; of the migration neither when none of its channels is left."""
-        async with self.database.writing() as connection:
-            for table in (CHANNELS, POSTS, PEOPLE, QUARANTINE):
-                for source in sources:
-                    await connection.execute(
-                        delete(table).where(table.c.migration == migration, table.c.source == source)
-                    )
-            left = await connection.scalar(
-                select(func.count()).select_from(CHANNELS).where(CHANNELS.c.migration == migration)
-            )
-            if not left:
-                await connection.execute(delete(JOBS).where(JOBS.c.migration == migration))
-
     async def kept(self, channel: str, what: str) -> dict[str, str]:
         """Whole originals of one kind, by key."""
         wanted = select(KEPT.c.key, KEPT.c.text).where(KEPT.c.channel == channel, KEPT.c.what == what)

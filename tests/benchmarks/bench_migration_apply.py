@@ -98,8 +98,8 @@ async def _move(folder: Path, ready: dict[str, Any], *, watched: bool) -> Moved:
         url = f"sqlite:///{folder / 'journal.db'}"
         status = await adapter.migration.apply(plan, database=url, tell=hear)
     (begun, before), (end, after) = next(each for each in seen if each[1]), seen[-1]
-    rate = (after - before) / (end - begun) if end > begun else after / (end - seen[0][0])
     took = end - seen[0][0]
+    rate = (after - before) / (end - begun) if end > begun else after / max(took, 0.001)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_000
     cpu = await _played_again(folder, written) if watched else 0.0
     return Moved(took, rate, peak, status.calls, status.complete, cpu)

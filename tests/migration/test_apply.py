@@ -11,6 +11,7 @@ import pytest
 from channel_adapter.errors import ConfigurationError, ConflictError, InvalidError
 from channel_adapter.migration.apply import Bounds, journal_at
 from channel_adapter.migration.plan import Plan
+from channel_adapter.store.migration_forgetting import Forgetting
 from channel_adapter.stub.faults import Fault
 from channel_adapter.stub.scenario import Scenario
 from tests.migration import worlds
@@ -160,7 +161,9 @@ async def test_posts_that_were_sent_long_ago_are_recognised(tiny: Stage, databas
     origin = 0
     before = picture(tiny.server.world, plan, origin)
     async with journal_at(database) as journal:
-        await journal.store.forget(plan.migration, [channel.source.id for channel in plan.channels])
+        for channel in plan.channels:
+            forgetting = Forgetting(journal.store.database)
+            await forgetting.forget(plan.migration, channel.source.id, channel.target.id)
     for channel in plan.channels:
         tiny.server.world.state.groups[channel.target.id].log._recent.clear()
     assert (await tiny.adapter.migration.apply(plan)).complete

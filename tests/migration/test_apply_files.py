@@ -14,6 +14,7 @@ from channel_adapter.migration.planning import Options
 from channel_adapter.migration.policies import Policies
 from channel_adapter.migration.sources.files import find_files
 from channel_adapter.migration.status import Status
+from channel_adapter.store.migration_forgetting import Forgetting
 from channel_adapter.stub.faults import Fault
 from channel_adapter.stub.world.member_table import Role
 from channel_adapter.tencent.catalog import ACCOUNT_CHECK, COMMANDS
@@ -88,7 +89,7 @@ async def test_posts_that_history_does_not_show_are_not_sent_again(tmp_path: Pat
         group = s.server.world.state.groups["@TGS#_harbour"]
         group.log._recent.clear()
         async with journal_at(database) as journal:
-            await journal.store.forget(plan.migration, ["harbour"])
+            await Forgetting(journal.store.database).forget(plan.migration, "harbour", "@TGS#_harbour")
         assert (await s.adapter.migration.apply(plan)).complete
         assert len(list(group.log)) == 20
         async with journal_at(database) as journal:
