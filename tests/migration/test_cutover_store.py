@@ -1,0 +1,73 @@
+"""Rows of cutovers, on both databases."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from channel_adapter.store.cutover import NOT_SENT, SENDING, SENT, CopyRow, CutoverStore, MovedRow
+from channel_adapter.store.engine import Database
+
+ROW = MovedRow("@TOA#_a", "m1", "@TGS#_a")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def store(request: pytest.FixtureRequest, database: str) -> AsyncIterator[CutoverStore]:
+    url = database if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    held = Database(url)
+    yield CutoverStore(held)
+    await held.close()
+
+
+async def test_nothing_is_made_by_looking(store: CutoverStore) -> None:
+    assert await store.moved_if_any() == []
+    assert await store.copies_if_any(SENT) == []
+    await store.prepare()
+    assert await store.moved() == []
+
+
+async def test_channels_are_written_together_and_rewritten(store: CutoverStore) -> None:
+    begun = await store.begin("m1", 5.0)
+    assert await store.begin("m1", 9.0) == begun
+    await store.put([ROW, replace(ROW, source="@TOA#_b", channel="@TGS#_b")])
+    await store.put([replace(ROW, moved_at=7.0)])
+    assert [row.moved_at for row in await store.moved_if_any()] == [7.0, 0.0]
+    await store.forget("m1", "@TOA#_a")
+    assert [row.source for row in await store.moved()] == ["@TOA#_b"]
+    assert await store.cutover("m1") is not None
+    await store.forget("m1", "@TOA#_b")
+    assert await store.cutover("m1") is None
+
+
+async def test_two_copies_an_hour_and_each_once(store: CutoverStore) -> None:
+    await store.prepare()
+    await store.put([ROW])
+
+    async def begin(seq: int, at: float) -> CopyRow | None:
+        return await store.begin_copy(CopyRow(ROW.source, seq, seq, at, SENDING), since=at - 3_600, most=2)
+
+    assert await begin(1, 10.0) is None
+    known = await begin(1, 11.0)
+    assert known is not None
+    assert known.state == SENDING
+    await store.end_copy(ROW.source, 1, SENT, "1_1_10")
+    assert await begin(2, 20.0) is None
+    refused = await begin(3, 30.0)
+    assert refused is not None
+    assert (refused.state, refused.said) == (NOT_SENT, "10.0")
+    assert await begin(3, 3_611.0) is None
+    assert [copy.said for copy in await store.copies_if_any(SENT)] == ["1_1_10"]
+
+
+async def test_people_are_listed_once_and_in_order(store: CutoverStore) -> None:
+    await store.begin("m1", 1.0)
+    await store.list_people("m1", ["b", "a"])
+    await store.list_people("m1", ["c", "b"])
+    assert await store.people_after("m1", "", 2) == ["a", "b"]
+    assert await store.people_after("m1", "b", 2) == ["c"]
+    await store.change("m1", filled_to="c", filled=3)
+    held = await store.cutover("m1")
+    assert held is not None
+    assert (held.filled_to, held.filled) == ("c", 3)
+    await store.drop_people("m1")
+    assert await store.people_after("m1", "", 2) == []
