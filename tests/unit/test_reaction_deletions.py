@@ -27,8 +27,8 @@ class Rows:
         self.turns = PublishingStore(self.store, Room(keys=9, per_call=4, people=2, counts=4), lease_seconds=LEASE)
         self.now = 1000.0
 
-    async def hear(self, user: UserId, seq: int, *emoji: str) -> None:
-        change = Admitted(ReactionChange(user, emoji, seq))
+    async def hear(self, user: UserId, seq: int, *emoji: str, by_phone: bool | None = None) -> None:
+        change = Admitted(ReactionChange(user, emoji, seq, by_phone))
         await self.folding.events(REF, [change], cleared=0, now=self.now)
 
     async def begin(self) -> Turn:
@@ -37,6 +37,13 @@ class Rows:
         turn = await self.turns.begin(REF, self.now)
         assert turn is not None
         return turn
+
+    async def publish(self, counts: dict[str, int]) -> Turn:
+        """Turns in which these counts are written, and the next one."""
+        turn = await self.begin()
+        assert turn.plan.sets == counts
+        await self.turns.done(turn, self.now, pause=0.0)
+        return await self.begin()
 
     async def absent(self, *there: tuple[UserId, int]) -> int:
         """A read that finds these keys and no others; gives how many reactions changed."""
@@ -67,10 +74,7 @@ async def rows(tmp_path: Path) -> AsyncIterator[Rows]:
 async def test_a_deletion_that_was_begun_is_finished_though_there_is_room_now(rows: Rows) -> None:
     assert (await rows.begin()).plan.people == (A,)  # and its process is killed
     await rows.hear(B, 4)  # a phone takes its reaction back: two keys are left
-    turn = await rows.begin()
-    assert turn.plan.sets == {"👍": 2}
-    await rows.turns.done(turn, rows.now, pause=0.0)
-    turn = await rows.begin()
+    turn = await rows.publish({"👍": 2})
     assert turn.plan.people == (A,)
     await rows.turns.done(turn, rows.now, pause=0.0, versions={A: 5})
     assert await rows.store.pending() == 0
@@ -94,11 +98,16 @@ async def test_nor_does_one_that_found_no_key_any_more(rows: Rows) -> None:
     assert (await rows.begin()).plan.people == ()
 
 
-async def test_a_version_that_is_known_already_does_not_go_back(rows: Rows) -> None:
-    turn = await rows.begin()
-    await rows.turns.done(turn, rows.now, pause=0.0, versions={A: 4})
-    await rows.hear(A, 5, "❤️")  # written anew by its phone
-    turn = await rows.begin()
-    await rows.turns.done(turn, rows.now, pause=0.0)
-    turn = await rows.begin()
-    assert turn.plan.people == (B,)
+@pytest.mark.parametrize("emoji", [("❤️",), ()])
+async def test_a_deletion_that_was_begun_is_finished_though_its_phone_wrote_again(
+    rows: Rows, emoji: tuple[str, ...]
+) -> None:
+    assert (await rows.begin()).plan.people == (A,)  # and its process is killed
+    await rows.hear(A, 4, *emoji, by_phone=True)
+    turn = await rows.publish({"👍": 2, **dict.fromkeys(emoji, 1)})
+    assert turn.plan.people == (A,)
+    await rows.turns.done(turn, rows.now, pause=0.0, versions={A: 5 if emoji else 0})
+    assert await rows.store.pending() == 0
+    known = (await rows.folding.known(REF))[A]
+    assert (known.folded, known.present, known.deleting) == (4, False, False)
+    assert await rows.total() == 2 + len(emoji)
