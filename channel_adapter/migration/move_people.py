@@ -37,7 +37,7 @@ from channel_adapter.tencent.wire import members
 
 T = TypeVar("T")
 
-PAGES_AT_ONCE: Final = 6
+PAGES_AT_ONCE: Final = 3
 REASONS: Final = {
     members.RESULT_PENDING: "the target wants somebody to agree first",
     members.RESULT_TOO_MANY_GROUPS: "this person is in as many groups as the app's plan allows",
