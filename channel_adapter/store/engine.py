@@ -4,6 +4,7 @@ SQLAlchemy is imported here and nowhere above: who stores nothing never loads it
 """
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -188,7 +189,8 @@ def _engine(url: URL, *, is_sqlite: bool) -> AsyncEngine:
         bounds = f"-c lock_timeout={LOCK_SECONDS:.0f}s -c statement_timeout={_STATEMENT_SECONDS:.0f}s"
         connect = {"options": bounds, "connect_timeout": _CONNECT_SECONDS}
         return create_async_engine(url, connect_args=connect, pool_size=5, max_overflow=10, pool_timeout=10)
-    engine = create_async_engine(url, connect_args={"timeout": LOCK_SECONDS}, pool_size=5, pool_timeout=10)
+    connect = {"timeout": LOCK_SECONDS, "async_creator_fn": _opened}
+    engine = create_async_engine(url, connect_args=connect, pool_size=5, pool_timeout=10)
 
     @event.listens_for(engine.sync_engine, "connect")
     def prepare(connection: Any, _: object) -> None:
@@ -204,6 +206,20 @@ def _engine(url: URL, *, is_sqlite: bool) -> AsyncEngine:
         connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
     return engine
+
+
+async def _opened(*where: Any, **how: Any) -> Any:
+    """A connection to a file. One that fails has a thread, which must have ended before the event loop does."""
+    import aiosqlite  # noqa: PLC0415 - not for those who use PostgreSQL
+
+    connection = aiosqlite.connect(*where, **how)
+    thread = connection._thread  # noqa: SLF001 - it has no other name
+    thread.daemon = True
+    try:
+        return await connection
+    except sqlite3.Error:
+        await asyncio.to_thread(thread.join)
+        raise
 
 
 def _set_up(connection: Any, area: Area) -> None:

@@ -5,6 +5,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -309,4 +310,5 @@ def test_lives_on_postgresql(new_postgres_url: Callable[[], str], monkeypatch: p
         return now
 
     monkeypatch.setattr(Database, "now", here)  # the server's clock is not twenty times as fast
-    run_state_machine_as_test(lambda: ReactionLives(new_postgres_url), settings=settings(LIVES, max_examples=4))
+    on_postgresql: Any = partial(ReactionLives, new_postgres_url)
+    run_state_machine_as_test(on_postgresql, settings=settings(LIVES, max_examples=4))

@@ -1,12 +1,15 @@
 """Reactions after something went wrong: what is left to publish, what is said of it, and what is tried anew."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
-from channel_adapter import ConfigurationError, Rung, UnavailableError
+from channel_adapter import ConfigurationError, PostRef, Rung, UnavailableError
+from channel_adapter.domain.ids import UserId
 from channel_adapter.store.engine import Database
 from channel_adapter.stub.faults import Fault
 from tests.faults.reaction_stage import SLUG, Stage, behave, data, staged
@@ -142,3 +145,31 @@ async def test_one_person_has_one_reaction_whatever_a_phone_writes(stage: Stage)
                 await adapter.reactions.reconcile(stage.ref)
             found = await adapter.reactions.of(stage.ref, ONE)
             assert (found.counts, found.mine) == ({"😂": 1}, ("😂",))
+
+
+async def test_a_hundred_posts_need_a_statement_and_one_for_the_viewer(stage: Stage) -> None:
+    refs = [PostRef(stage.ref.channel, number) for number in range(1, 101)]
+    async with stage.adapter() as adapter:
+        stored = await adapter.reactions._required()
+        await stored.publisher.close()
+        await asyncio.gather(*(stored.react(ref, UserId(ONE), "👍") for ref in refs))
+        asked: list[str] = []
+        engine = stored._store.database._engine.sync_engine
+        event.listen(engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
+        for viewer, statements in ((None, 1), (ONE, 2)):
+            asked.clear()
+            found = await adapter.reactions.of_many(refs, viewer)
+            assert sum(each.total for each in found.values()) == 100
+            assert len([each for each in asked if each.startswith("SELECT")]) == statements
+        await stored.drop_channel(stage.ref.channel)
+
+
+def test_a_file_that_cannot_be_opened_leaves_no_thread_behind(tmp_path: Path) -> None:
+    async def fail() -> int:
+        database = Database(f"sqlite:///{tmp_path / 'nowhere' / 'x.db'}")
+        with pytest.raises(UnavailableError):
+            async with database.writing():
+                raise AssertionError
+        return sum("_connection_worker" in thread.name for thread in threading.enumerate())
+
+    assert [asyncio.run(fail()) for _ in range(20)] == [0] * 20

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ from tests.faults.reaction_stage import Changes, Stage, staged, tally, write_by_
 EMOJI = ["👍", "❤️", "😂"]
 PEOPLE = 240
 KEPT = 200
+WRITTEN = "publisher: written, not noted"
 POINTS = {
     "react: committed": 1,
     "publisher: claimed": 1,
-    "publisher: written, not noted": 1,
+    WRITTEN: 1,
     "publisher: noted": 1,
     "fold: before the commit": 1,
     "fold: committed": 1,
@@ -42,8 +44,8 @@ async def restarted(stage: Stage, changes: Changes, react: list[tuple[str, str]]
         return dict((await adapter.reactions.of(stage.ref)).counts)
 
 
-async def one_point(file: Path, point: str, times: int) -> None:
-    async with staged(30, f"sqlite:///{file}") as stage:
+async def one_point(url: str, point: str, times: int) -> None:
+    async with staged(30, url) as stage:
         reacting, phones = stage.people[:10], stage.people[10:30]
         changes = write_by_phone(stage, phones, "❤️")
         react = [(user, EMOJI[number % 3]) for number, user in enumerate(reacting)]
@@ -58,9 +60,9 @@ async def one_point(file: Path, point: str, times: int) -> None:
         assert stage.shown() == expected, point
 
 
-async def compaction(file: Path, point: str, times: int) -> None:
+async def compaction(url: str, point: str, times: int) -> None:
     """240 people's keys are one too many for the message; killed between deleting some and knowing of it."""
-    async with staged(PEOPLE, f"sqlite:///{file}") as stage:
+    async with staged(PEOPLE, url) as stage:
         changes = write_by_phone(stage, stage.people, "👍")
         await killed(stage, point, times, {"fold": [changes]})
         counts = await restarted(stage, changes, [], reconcile=True)
@@ -73,9 +75,16 @@ async def compaction(file: Path, point: str, times: int) -> None:
 
 @pytest.mark.timeout(180)
 async def test_killed_at_every_point(tmp_path: Path) -> None:
-    points = [one_point(tmp_path / f"point_{number}.db", *at) for number, at in enumerate(POINTS.items())]
-    deletions = [compaction(tmp_path / f"keys_{times}.db", "publisher: written, not noted", times) for times in (2, 3)]
+    file = f"sqlite:///{tmp_path}"
+    points = [one_point(f"{file}/point_{number}.db", *at) for number, at in enumerate(POINTS.items())]
+    deletions = [compaction(f"{file}/keys_{times}.db", WRITTEN, times) for times in (2, 3)]
     await asyncio.gather(*points, *deletions)
+
+
+@pytest.mark.timeout(180)
+async def test_killed_on_postgresql(new_postgres_url: Callable[[], str]) -> None:
+    points = [one_point(new_postgres_url(), point, 1) for point in (WRITTEN, "fold: committed")]
+    await asyncio.gather(*points, compaction(new_postgres_url(), WRITTEN, 3))
 
 
 def test_every_checkpoint_of_the_code_is_in_the_list() -> None:
