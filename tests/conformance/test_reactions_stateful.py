@@ -300,7 +300,7 @@ class ReactionLives(RuleBasedStateMachine):
         return self.run(ask())
 
 
-LIVES = settings(max_examples=10, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))
+LIVES = settings(max_examples=8, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))
 ReactionLives.TestCase.settings = LIVES
 TestReactionLives = ReactionLives.TestCase
 
@@ -311,4 +311,4 @@ def test_lives_on_postgresql(new_postgres_url: Callable[[], str], monkeypatch: p
 
     monkeypatch.setattr(Database, "now", here)  # the server's clock is not twenty times as fast
     on_postgresql: Any = partial(ReactionLives, new_postgres_url)
-    run_state_machine_as_test(on_postgresql, settings=settings(LIVES, max_examples=4))
+    run_state_machine_as_test(on_postgresql, settings=settings(LIVES, max_examples=3))
