@@ -10,7 +10,7 @@ from channel_adapter.cli.outcomes import list_outcomes
 
 app = group("accounts")
 
-_USERS = Annotated[list[str], typer.Argument(metavar="USER...", help="Ids of 1 to 32 bytes.")]
+_USERS = Annotated[list[str], typer.Argument(metavar="USER", help="Ids of 1 to 32 bytes.")]
 
 
 @command(app, "accounts", "add", example="channel-adapter accounts add editor_7 reader_1")

@@ -15,9 +15,11 @@ from xml.sax import SAXException
 
 from channel_adapter.cli.exits import UsageError
 from channel_adapter.cli.html_text import excerpt, html_to_text
+from channel_adapter.cli.words import counted
 
 EXCERPT_BYTES = 1_000
 TITLE_BYTES = 300
+UNTITLED = "(untitled)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,11 @@ def read_feed(data: bytes, *, name: str = "the feed", excerpt_bytes: int = EXCER
     base = base_url or _base(parsed.feed)
     warnings = _damage(parsed, name)
     whole = parsed.entries[:-1] if _breaks_off(parsed) else parsed.entries
-    read = [_entry(raw, base, excerpt_bytes) for raw in whole]
+    all_read = [_entry(raw, base, excerpt_bytes) for raw in whole]
+    read = [entry for entry in all_read if entry.title or entry.text or entry.link or entry.image_url]
+    if len(read) < len(all_read):
+        said = counted(len(all_read) - len(read), "entry says nothing and is", "entries say nothing and are")
+        warnings = (*warnings, f"{said} left out")
     unique = {entry.key: entry for entry in reversed(read)}
     kept = [entry for entry in read if unique.get(entry.key) is entry]
     repeated = [entry.key for entry in read if unique.get(entry.key) is not entry]
@@ -119,8 +125,9 @@ def _entry(raw: Any, base: str, excerpt_bytes: int) -> Entry:
     if not title:
         title, title_shortened = excerpt(body.partition("\n")[0] or link, TITLE_BYTES)[0], False
     key = raw.get("id") or link or hashlib.sha256(f"{title}\n{body}".encode()).hexdigest()
+    title = title or (UNTITLED if text or image else "")
     return Entry(
-        key=key, title=title or "(untitled)", text=text, link=link, image_url=image, published=_moment(raw),
+        key=key, title=title, text=text, link=link, image_url=image, published=_moment(raw),
         shortened=shortened or title_shortened, notes=tuple(notes),
     )  # fmt: skip
 

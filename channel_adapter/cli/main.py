@@ -56,6 +56,8 @@ class LazyGroup(CommandGroup):
             return None
         built = build(import_module(f"channel_adapter.cli.{COMMANDS[cmd_name].module}").app)
         built.name = cmd_name
+        if isinstance(built, CommandGroup):
+            built.help = COMMANDS[cmd_name].summary
         return built
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:

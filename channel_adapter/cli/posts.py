@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 app = group("posts")
 
-_TEXT = Annotated[str, typer.Argument(metavar="[TEXT]", help="Text of the post; - for stdin.")]
+_TEXT = Annotated[str, typer.Argument(metavar="TEXT", help="Text of the post; - for stdin.")]
 _IMAGE = Annotated[str | None, typer.Option(metavar="URL", help="Picture: alone, below the text, or on the article.")]
 _TITLE = Annotated[str | None, typer.Option(help="Makes it an article: a card with title, text, link and picture.")]
 _LINK = Annotated[str | None, typer.Option(metavar="URL", help="Where the article leads.")]
@@ -155,6 +155,8 @@ async def import_feed(
     code 3.
     """
     oldest = moment(since, "--since", "a date like 2026-03-20") if since is not None else None
+    if base_url and not base_url.startswith(("http://", "https://")):
+        raise UsageError(f"--base-url takes an http or https address, not {base_url!r}", field="base_url")
     with opened(file) as source:
         data = read_all(source)
     name = "stdin" if file == STDIN else file

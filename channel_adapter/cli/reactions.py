@@ -9,6 +9,7 @@ from channel_adapter.cli.command import Run, command, group
 from channel_adapter.cli.exits import Exit
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.domain.post import PostRef
+from channel_adapter.mapping.ids import channel_id
 
 if TYPE_CHECKING:
     from channel_adapter.domain.reaction import ReactionPolicy
@@ -20,7 +21,7 @@ PUBLISH_SECONDS = 60.0
 _SEQ = Annotated[int, typer.Argument(metavar="SEQ", min=1, help="Number of the post in its channel.")]
 _USER = Annotated[str, typer.Argument(metavar="USER", help="An account of the app.")]
 _EMOJI = Annotated[str, typer.Argument(metavar="EMOJI", help="One emoji, skin tone and all.")]
-_SOME_EMOJI = Annotated[str | None, typer.Argument(metavar="[EMOJI]", help="This one alone; else all.")]
+_SOME_EMOJI = Annotated[str | None, typer.Argument(metavar="EMOJI", help="This one alone; else all.")]
 
 
 def _ref(channel: str, seq: int) -> PostRef:
@@ -37,7 +38,9 @@ async def add(run: Run, channel: ChannelArgument, seq: _SEQ, user: _USER, emoji:
     async with run.adapter() as adapter:
         changed = await adapter.reactions.react(_ref(channel, seq), user, emoji)
     sentence = f"{user} reacts with {emoji}" if changed else f"{user} reacted with {emoji} before"
-    run.output.one({"channel": channel, "seq": seq, "user": user, "emoji": emoji, "changed": changed}, sentence)
+    run.output.one(
+        {"channel": channel_id(channel), "seq": seq, "user": user, "emoji": emoji, "changed": changed}, sentence
+    )
 
 
 @command(app, "reactions", "remove", example="channel-adapter reactions remove harbor_news 12 reader_1")
@@ -46,7 +49,9 @@ async def remove(run: Run, channel: ChannelArgument, seq: _SEQ, user: _USER, emo
     async with run.adapter() as adapter:
         changed = await adapter.reactions.unreact(_ref(channel, seq), user, emoji)
     sentence = f"{user} reacts no more" if changed else f"{user} had no such reaction"
-    run.output.one({"channel": channel, "seq": seq, "user": user, "emoji": emoji, "changed": changed}, sentence)
+    run.output.one(
+        {"channel": channel_id(channel), "seq": seq, "user": user, "emoji": emoji, "changed": changed}, sentence
+    )
 
 
 @command(app, "reactions", "show", example="channel-adapter reactions show harbor_news 12 --viewer reader_1")
@@ -91,7 +96,7 @@ async def policy(
     run: Run,
     channel: ChannelArgument,
     allowed: Annotated[
-        list[str] | None, typer.Argument(metavar="[all|basic|none|EMOJI...]", help="Nothing: show the policy.")
+        list[str] | None, typer.Argument(metavar="all|basic|none|EMOJI", help="Nothing: show the policy.")
     ] = None,
 ) -> None:
     """Show or set which emoji a channel takes: all, basic (six of them), none, or a list."""
@@ -101,7 +106,7 @@ async def policy(
         else:
             wanted = allowed[0] if len(allowed) == 1 else allowed
             found = await adapter.reactions.set_policy(channel, wanted)
-    run.output.one({"channel": channel, "policy": found.kind, "allowed": found.allowed}, _sentence(found))
+    run.output.one({"channel": channel_id(channel), "policy": found.kind, "allowed": found.allowed}, _sentence(found))
 
 
 def _sentence(policy: "ReactionPolicy") -> str:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 app = group("subscribers")
 
 _USER = Annotated[str, typer.Argument(metavar="USER", help="An account of the app.")]
-_CHANNELS = Annotated[list[str], typer.Argument(metavar="CHANNEL...", help="Slugs or ids.")]
-_USERS = Annotated[list[str], typer.Argument(metavar="USER...", help="Accounts of the app.")]
+_CHANNELS = Annotated[list[str], typer.Argument(metavar="CHANNEL", help="Slugs or ids.")]
+_USERS = Annotated[list[str], typer.Argument(metavar="USER", help="Accounts of the app.")]
 _FILE = Annotated[
     bool | None,
     typer.Option("--filing/--no-filing", help="Keep their conversation groups in step? Else as the settings say."),

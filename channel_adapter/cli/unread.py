@@ -58,10 +58,7 @@ async def show(
 
 
 def _document(found: Unread) -> dict[str, Any]:
-    channels = [
-        {name: value for name, value in asdict(each).items() if value is not None} | {"muted": each.muted}
-        for each in found.channels
-    ]
+    channels = [asdict(each) | {"muted": each.muted} for each in found.channels]
     return {"user": found.user, "badge": found.badge, "chats": found.chats, "channels": channels}
 
 
@@ -81,7 +78,7 @@ def _inputs(each: ChannelUnread) -> tuple[Any, ...]:
 async def mark_read(
     run: Run,
     user: UserArgument,
-    channel: Annotated[str | None, typer.Argument(metavar="[CHANNEL]", help="Slug or id.")] = None,
+    channel: Annotated[str | None, typer.Argument(metavar="CHANNEL", help="Slug or id.")] = None,
     up_to: Annotated[
         str | None,
         typer.Option("--up-to", metavar="POST|MOMENT", help="A post's number, or a moment like 2026-03-20T08:00Z."),
@@ -199,7 +196,7 @@ async def rename(
 async def remove(
     run: Run,
     user: UserArgument,
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Else the one in the settings.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Else the one in the settings.")] = None,
 ) -> None:
     """Delete a person's conversation group; the channels in it stay subscribed."""
     async with run.adapter() as adapter:

@@ -12,6 +12,7 @@ import typer
 
 from channel_adapter.cli.command import Run, command
 from channel_adapter.cli.exits import Exit, SettingsError, UsageError
+from channel_adapter.cli.json_stream import encode
 from channel_adapter.cli.webhooks_group import app
 from channel_adapter.errors import ConfigurationError
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 0.2
 _PAGE = 500
-_KEYS = Annotated[list[str] | None, typer.Argument(metavar="KEY...", help="Keys as `webhooks list` shows them.")]
+_KEYS = Annotated[list[str] | None, typer.Argument(metavar="KEY", help="Keys as `webhooks list` shows them.")]
 _ALL = Annotated[bool, typer.Option("--all", help="Every dead letter.")]
 
 
@@ -152,7 +153,7 @@ def _url(run: Run) -> str:
 
 
 def _when(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def _shown(row: "Row") -> dict[str, Any]:
@@ -165,16 +166,14 @@ def _shown(row: "Row") -> dict[str, Any]:
         "channel": row.channel,
         "attempts": row.attempts,
         "reason": row.reason,
-        "received_at": datetime.fromtimestamp(row.received_at, UTC).isoformat(),
+        "received_at": datetime.fromtimestamp(row.received_at, UTC),
         "body": orjson.loads(row.document)["body"],
     }
 
 
 def _print(run: Run, row: "Row") -> None:
-    import orjson
-
     if run.output.json:
-        run.output.binary.write(orjson.dumps(_shown(row)) + b"\n")
+        run.output.binary.write(encode(_shown(row)) + b"\n")
         return
     took = max(0.0, row.changed_at - row.received_at)
     outcome = row.state if row.reason is None or row.state != "dead" else f"dead: {row.reason}"

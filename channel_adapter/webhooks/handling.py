@@ -138,7 +138,7 @@ def _told(task: Task, error: BaseException) -> dict[str, str]:
     """What happened to which event, in characters that every log and database takes."""
     said = redact_text(f"{type(error).__name__}: {error}")[:_REASON_LENGTH]
     reason = said.encode(errors="replace").decode().replace("\x00", "\ufffd")
-    return {"key": task.received.dedupe_key, "command": task.received.command, "reason": reason}
+    return {"event_key": task.received.dedupe_key, "command": task.received.command, "reason": reason}
 
 
 def _is_cancelled() -> bool:

@@ -86,7 +86,8 @@ def find_command(name: str) -> str:
     if name in known:
         return known[name]
     near = difflib.get_close_matches(name, known, n=3)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
+    events = ", ".join(kind.__name__ for kind in COMMANDS)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {events}, and the commands of the service"
     raise InvalidError(f"there is no event {name!r}; {hint}", field="event")
 
 

@@ -114,6 +114,7 @@ def test_json_has_the_names_of_the_domain() -> None:
         "parts": [{"text": "港", "kind": "text"}],
         "state": "published",
         "dedupe": 7,
+        "broadcast": None,
     }
 
 

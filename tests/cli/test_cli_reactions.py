@@ -14,7 +14,7 @@ def test_people_react(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
     seq = post_in(cli, news)
     added = cli.installed("reactions", "add", news, seq, "reader_1", "👍", "--json").json
-    assert added == {"channel": news, "seq": int(seq), "user": "reader_1", "emoji": "👍", "changed": True}
+    assert added == {"channel": f"@TGS#_{news}", "seq": int(seq), "user": "reader_1", "emoji": "👍", "changed": True}
     assert cli("reactions", "add", news, seq, "reader_1", "👍").out == "reader_1 reacted with 👍 before\n"
     assert cli("reactions", "add", news, seq, "reader_2", "👍🏽").out == "reader_2 reacts with 👍🏽\n"
     shown = cli("reactions", "show", news, seq, "--viewer", "reader_2").out.splitlines()
@@ -36,7 +36,7 @@ def test_a_policy(cli: Shell, new_channel: Callable[[], str]) -> None:
     assert (refused["kind"], refused["field"]) == ("invalid", "emoji")
     assert "👍 ❤️" in refused["message"]
     assert cli("reactions", "policy", news, "🎉", "👍", "--json").json == {
-        "channel": news, "policy": "some", "allowed": ["🎉", "👍"],
+        "channel": f"@TGS#_{news}", "policy": "some", "allowed": ["🎉", "👍"],
     }  # fmt: skip
     assert cli("reactions", "policy", news, "none").out == "none: no reactions are taken\n"
     assert cli("reactions", "policy", news, "most", code=1).err.startswith("error: policy: 'most' is none of")

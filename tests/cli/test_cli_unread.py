@@ -20,7 +20,7 @@ def test_unread_posts_by_channel(cli: Shell, new_channel: Callable[[], str]) -> 
     by_channel = {each["channel"]: each for each in shown["channels"]}
     assert by_channel[f"@TGS#_{news}"] == {
         "channel": f"@TGS#_{news}", "name": f"News {news}", "count": 2, "notifications": "all", "muted": False,
-        "last_post_at": by_channel[f"@TGS#_{news}"]["last_post_at"],
+        "last_post_at": by_channel[f"@TGS#_{news}"]["last_post_at"], "explanation": None,
     }  # fmt: skip
     explained = cli("unread", "show", "reader_60", "--explain", "--json").json["channels"]
     assert {each["count"]: each["explanation"] for each in explained} == {

@@ -104,6 +104,11 @@ def test_the_overview_names_what_the_modules_say(bare: Shell) -> None:
         assert f"{name} {entry.summary}" in overview
 
 
+def test_a_group_says_what_it_is_for(bare: Shell) -> None:
+    for name in ("channels", "posts", "webhooks"):
+        assert COMMANDS[name].summary in bare(name, "--help").out
+
+
 def test_help_and_mistakes_do_not_wait_for_the_client() -> None:
     script = (
         "import sys\nfrom channel_adapter.cli.main import main\n"
@@ -167,6 +172,10 @@ def test_help_and_mistakes_do_not_wait_for_the_client() -> None:
             "--location takes LATITUDE,LONGITUDE in degrees, not 'north'",
         ),
         (["posts", "import-feed", "news", "nowhere.xml"], "nowhere.xml cannot be read: No such file or directory"),
+        (
+            ["posts", "import-feed", "news", "nowhere.xml", "--base-url", "site.example"],
+            "--base-url takes an http or https address, not 'site.example'",
+        ),
         (["subscribers", "import", "news", "."], ". cannot be read: Is a directory"),
         (["call", "s", "c", "{"], "the request is not JSON"),
         (["call", "s", "c", "[]"], "the request must be a JSON object"),

@@ -126,7 +126,13 @@ def test_an_enclosure_that_is_no_picture_is_none() -> None:
 
 def test_an_entry_without_a_title_borrows_its_first_line() -> None:
     assert one("<description>&lt;p&gt;First&lt;/p&gt;&lt;p&gt;Second&lt;/p&gt;</description>").title == "First"
-    assert one("<guid isPermaLink='false'>g</guid>").title == "(untitled)"
+    assert one("<enclosure url='/i.png' type='image/png'/>").title == "(untitled)"
+
+
+def test_an_entry_that_says_nothing_is_left_out_and_told() -> None:
+    feed = read_feed(rss("<item/><item><guid isPermaLink='false'>g</guid></item><item><title>t</title></item>"))
+    assert [entry.title for entry in feed.entries] == ["t"]
+    assert feed.warnings == ("2 entries say nothing and are left out",)
 
 
 def test_a_long_body_is_shortened_and_says_so() -> None:
