@@ -1,6 +1,6 @@
 """What happened, written down in the database: many small notes in few transactions.
 
-Notes wait a tenth of a second at most and are then written together, whatever channel they are about; `flush` waits
+Notes wait a twentieth of a second at most and are then written together, whatever channel they are about; `flush` waits
 until all are there. What was done and not yet noted when the process is killed is recognised by the next one.
 """
 
@@ -13,7 +13,7 @@ from channel_adapter.errors import ChannelAdapterError, ConfigurationError
 from channel_adapter.store.engine import Database
 from channel_adapter.store.migration import ChannelRow, MigrationStore, QuarantineRow, Row
 
-EVERY_SECONDS: Final = 0.1
+EVERY_SECONDS: Final = 0.05
 _MOST_WAITING: Final = 20_000
 
 

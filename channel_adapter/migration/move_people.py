@@ -1,9 +1,12 @@
-"""Subscribers page by page, many calls at once, with their true times; in a delta, those who are gone as well."""
+"""Subscribers page by page, many calls at once, with their true times; in a delta, those who are gone as well.
+
+Everybody is noted as soon as they are where they belong, and a page that is read again brings only the others: what a
+kill costs is the calls that nobody had noted yet, not the pages under way.
+"""
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from channel_adapter.errors import ChannelAdapterError, ConflictError, InvalidError
@@ -38,6 +41,7 @@ from channel_adapter.tencent.wire import members
 T = TypeVar("T")
 
 PAGES_AT_ONCE: Final = 3
+THERE: Final = frozenset({members.RESULT_ADDED, members.RESULT_ALREADY})
 REASONS: Final = {
     members.RESULT_PENDING: "the target wants somebody to agree first",
     members.RESULT_TOO_MANY_GROUPS: "this person is in as many groups as the app's plan allows",
@@ -69,20 +73,17 @@ async def _bring_all(work: ChannelWork) -> None:
     except InvalidError:
         if row.cursor == FIRST_PAGE:
             raise
-        row.cursor = FIRST_PAGE  # it has died: who came before comes again, and is there already
-        row.subscribers = 0 if work.first else row.subscribers
+        row.cursor = FIRST_PAGE  # it has died: who came before is known, and passed by
+        await work.journal.flush()
         await _pages(work)
 
 
 async def _pages(work: ChannelWork) -> None:
     importer = PeopleImporter(work)
-    async with aclosing(concurrently(_read(work), importer.bring, limit=PAGES_AT_ONCE, ordered=True)) as pages:
-        async for page in pages:
-            await work.journal.note(page.rows)
-            work.row.subscribers += page.fresh
-            work.row.options += page.options
-            if page.next is not None:
-                work.row.cursor = page.next
+    async with aclosing(concurrently(_read(work), importer.bring, limit=PAGES_AT_ONCE, ordered=True)) as cursors:
+        async for cursor in cursors:
+            if cursor is not None:
+                work.row.cursor = cursor
             await work.note()
 
 
@@ -94,16 +95,6 @@ async def _read(work: ChannelWork) -> AsyncGenerator[SubscriberPage, None]:
         cursor = page.next
 
 
-@dataclass(slots=True)
-class _Brought:
-    """What came of a page."""
-
-    next: str | None
-    rows: list[PersonRow] = field(default_factory=list)
-    fresh: int = 0
-    options: int = 0
-
-
 class PeopleImporter:
     """Brings pages of people to the target."""
 
@@ -111,42 +102,34 @@ class PeopleImporter:
         self._work = work
         self._room = asyncio.Semaphore(work.at_once)
 
-    async def bring(self, page: SubscriberPage) -> _Brought:
-        """A page of the source. Repeating it is harmless."""
-        work, brought = self._work, _Brought(page.next)
+    async def bring(self, page: SubscriberPage) -> str | None:
+        """A page of the source; where the next one begins. Who was brought in this round already is passed by."""
+        work = self._work
         people = [person for person in page.subscribers if person.user != work.planned.target.owner]
-        known: dict[str, PersonRow] = {}
-        if not work.first and people:
-            names = [person.user for person in people]
-            known = await work.journal.store.people(work.plan.migration, work.id, names)
+        if not people:
+            return page.next
+        known = await work.journal.store.people(work.plan.migration, work.id, [person.user for person in people])
         fresh: list[SourceSubscriber] = []
+        there: list[SourceSubscriber] = []
         for person in people:
             row = known.get(person.user)
             if row is None or row.standing in (GONE, SENT):
                 if await self._may_go(person):
                     fresh.append(person)
             else:
-                brought.rows.append(self._row(person, row.standing))
-        changed = [person for person in people if self._changed(person, known.get(person.user))]
-        sent = {name for name, row in known.items() if row.standing == SENT}
-        await self._bring(fresh, sent, brought)
-        await self._set_changed(changed, known, brought)
-        return brought
+                there.append(person)
+        await self._bring(fresh, {name for name, row in known.items() if row.standing == SENT})
+        await self._set_changed([person for person in there if self._changed(person, known[person.user])], known)
+        await work.journal.note([self._row(person, known[person.user].standing) for person in there])
+        return page.next
 
     async def again(self, people: Sequence[SourceSubscriber]) -> set[str]:
         """Try again to bring people who could not come; who of them is there now."""
-        brought = _Brought(None)
-        await self._bring(list(people), {person.user for person in people}, brought)
-        await self._work.journal.note(brought.rows)
-        self._work.row.subscribers += brought.fresh
-        return {row.person for row in brought.rows}
+        return await self._bring(list(people), {person.user for person in people})
 
     async def set_options(self, person: SourceSubscriber) -> bool:
         """Set how posts reach somebody who is there; False when it was refused again."""
-        brought = _Brought(None)
-        await self._set_notifications(person, brought)
-        self._work.row.options += brought.options
-        return brought.options > 0
+        return await self._set_notifications(person)
 
     async def _may_go(self, person: SourceSubscriber) -> bool:
         work = self._work
@@ -161,33 +144,51 @@ class PeopleImporter:
             await work.keep(SUBSCRIBER, person.user, person.custom_data)
         return True
 
-    async def _bring(self, people: list[SourceSubscriber], sent: set[str], brought: _Brought) -> None:
-        """`sent` were under way when an earlier run ended: being there already says nothing about who brought them."""
+    async def _bring(self, people: list[SourceSubscriber], sent: set[str]) -> set[str]:
+        """Who of them is there now.
+
+        `sent` were under way when an earlier run ended: being there already says nothing about who brought them.
+        """
         work = self._work
         if not people:
-            return
+            return set()
         if not work.first:  # later runs must tell ours from those who came by themselves
             await work.journal.note([self._row(person, SENT) for person in people])
             await work.journal.flush()
         parts = _parts(people, work.add_size.people)
-        answers = await asyncio.gather(*(self._import(part) for part in parts))
         results: dict[str, int] = {}
-        for answer in answers:
+        for answer in await asyncio.gather(*(self._bring_part(part, sent) for part in parts)):
             results |= answer
-        failed: list[SourceSubscriber] = []
+        there = {user for user, result in results.items() if result in THERE}
+        await self._explain([person for person in people if person.user not in there], results)
+        return there
+
+    async def _bring_part(self, people: list[SourceSubscriber], sent: set[str]) -> dict[str, int]:
+        """One call, and the options of those who came with it; each is noted when nothing is left to do for them."""
+        work = self._work
+        results = await self._import(people)
         quiet: list[SourceSubscriber] = []
+        rows: list[PersonRow] = []
         for person in people:
             result = results.get(person.user, members.RESULT_FAILED)
+            if result not in THERE:
+                continue
             ours = result == members.RESULT_ADDED or work.first or person.user in sent
-            if result in (members.RESULT_ADDED, members.RESULT_ALREADY):
-                brought.rows.append(self._row(person, MOVED if ours else ALREADY))
-                brought.fresh += ours
-                if ours and transform.notifications_request(work.channel, person) is not None:
-                    quiet.append(person)
+            if ours and transform.notifications_request(work.channel, person) is not None:
+                quiet.append(person)
             else:
-                failed.append(person)
-        await self._explain(failed, results)
-        await asyncio.gather(*(self._set_notifications(person, brought) for person in quiet))
+                rows.append(self._row(person, MOVED if ours else ALREADY))
+                work.row.subscribers += ours
+        await work.journal.note([*rows, work.row])
+        await asyncio.gather(*(self._quieten(person) for person in quiet))
+        return results
+
+    async def _quieten(self, person: SourceSubscriber) -> None:
+        """The last thing to do for one of ours whom not every post is to reach aloud."""
+        work = self._work
+        await self._set_notifications(person)
+        work.row.subscribers += 1
+        await work.journal.note([self._row(person, MOVED), work.row])
 
     async def _import(self, people: list[SourceSubscriber]) -> dict[str, int]:
         work = self._work
@@ -233,7 +234,7 @@ class PeopleImporter:
     async def _leave(self, person: SourceSubscriber, reason: str, retry: str) -> None:
         await self._work.quarantine(SUBSCRIBER, person.user, reason, raw_person(person), retry)
 
-    async def _set_notifications(self, person: SourceSubscriber, brought: _Brought) -> None:
+    async def _set_notifications(self, person: SourceSubscriber) -> bool:
         work = self._work
         flag = transform.FLAGS[person.notifications]
         request = members.ModifyGroupMemberInfoRequest(group_id=work.channel, member_account=person.user, msg_flag=flag)
@@ -246,18 +247,17 @@ class PeopleImporter:
             await work.quarantine(
                 NOTIFICATIONS, person.user, said(error), raw_person(person), retry_command("see why it was refused")
             )
-            return
+            return False
         work.at("options.set")
-        brought.options += 1
+        work.row.options += 1
+        return True
 
     @staticmethod
     def _changed(person: SourceSubscriber, row: PersonRow | None) -> bool:
         moved = row is not None and row.standing == MOVED
         return moved and row is not None and row.notifications != person.notifications.value
 
-    async def _set_changed(
-        self, changed: list[SourceSubscriber], known: dict[str, PersonRow], brought: _Brought
-    ) -> None:
+    async def _set_changed(self, changed: list[SourceSubscriber], known: dict[str, PersonRow]) -> None:
         """What people chose at the source since, unless they chose something else on the target."""
         work = self._work
         for part in _parts(changed, limits.SPECIFIED_MEMBERS_PER_CALL):
@@ -270,7 +270,7 @@ class PeopleImporter:
             for person in part:
                 found = has.get(person.user)
                 if found is not None and found.value == known[person.user].notifications:
-                    await self._set_notifications(person, brought)
+                    await self._set_notifications(person)
 
     def _row(self, person: SourceSubscriber, standing: str) -> PersonRow:
         work = self._work
