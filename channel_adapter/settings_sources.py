@@ -23,6 +23,9 @@ CONFIG_VARIABLE: Final = f"{ENV_PREFIX}CONFIG"
 OTHER_VARIABLES: Final = (CONFIG_VARIABLE, f"{ENV_PREFIX}LIVE")
 """Variables that are no settings; the second one names the live service for the tests."""
 
+NO_SOURCE: Final = "settings"
+"""What `source_of` says where there is neither file nor variable."""
+
 Loc = tuple[int | str, ...]
 
 _NO_TABLE: Final = frozenset({"model_type", "dict_type", "tuple_type", "list_type"})
@@ -82,7 +85,7 @@ def source_of(loc: Loc, given: Mapping[str, Any], path: Path | None) -> str:
         variable = variable_of(loc[:length])
         if variable in _variables():
             return f"environment variable {variable}"
-    return f"settings file {path}" if path is not None else "settings"
+    return f"settings file {path}" if path is not None else NO_SOURCE
 
 
 def variable_of(loc: Loc) -> str:
@@ -104,7 +107,12 @@ def explained(
         known = [each[-1] for each in _fields(model) if each[:-1] == loc[:-1]]
         said = f"unknown key {name!r}; {_nearest(str(loc[-1]), known)}"
     elif problem["type"] == "missing":
-        said = f"{name!r} is missing" + (f"; give it there or as {variable_of(loc)}" if source else "")
+        said = f"{name!r} is missing"
+        if where == NO_SOURCE:
+            where = "no settings file"
+            said += f"; give it in adapter.toml, in --config FILE, or as {variable_of(loc)}"
+        elif source:
+            said += f"; give it there or as {variable_of(loc)}"
     elif problem["type"] in _NO_TABLE and where.startswith("environment"):
         said += "; in the environment, tables and lists are JSON"
     return ConfigurationError(f"{where}: {said}" if where else said, field=name or None)

@@ -17,6 +17,7 @@ from channel_adapter.cli.words import counted
 if TYPE_CHECKING:
     from channel_adapter.adapter import ChannelAdapter
     from channel_adapter.migration.apply import Bounds
+    from channel_adapter.migration.plan import Plan
     from channel_adapter.migration.status import Status
 
 SECONDS_OF = {"": 1, "s": 1, "m": 60, "h": 3_600}
@@ -57,15 +58,19 @@ async def retry(
 
 @command(app, "migrate", "status", example="channel-adapter migrate status plan.json")
 async def status(run: Run, file: PLAN, database: DATABASE = None) -> Exit:
-    """Say how far a migration is, from its journal. Exit code 3 while it is not done or something is in quarantine."""
+    """Say how far a migration is, from its journal.
+
+    Exit code 3 while it is not done, or something could not go: records in quarantine, or lines of the source that
+    the plan could not read.
+    """
     from channel_adapter.migration.plan_file import read_plan
 
     plan = read_plan(file)
     async with run.adapter() as adapter:
-        url = journal_url(run, adapter, file, database)
+        url = journal_url(adapter, file, database)
         found = await adapter.migration.status(plan.migration, database=url)
-    tell(run, found, None)
-    return Exit.DONE if found.complete and not found.quarantined else Exit.PARTLY
+    tell(run, found, plan, None)
+    return Exit.DONE if found.complete and code_of(found, plan.broken_count) is Exit.DONE else Exit.PARTLY
 
 
 @command(
@@ -105,8 +110,10 @@ async def _carry_out(
     plan = read_plan(file)
     bounds = bounds_of(max_calls, max_duration)
     async with run.adapter() as adapter:
-        url = journal_url(run, adapter, file, database)
-        watching = Watching(plan, adapter.settings)
+        url = journal_url(adapter, file, database)
+        beside = journal_beside(file)
+        remark = f"the journal is {beside}; keep it beside the plan until the migration is over"
+        watching = Watching(plan, adapter.settings, first=remark if url == f"sqlite:///{beside}" else "")
         run.so_far = watching.so_far
         with watching.shown(run.output) as hear:
             begin = adapter.migration.apply if verb == "apply" else adapter.migration.retry
@@ -114,31 +121,34 @@ async def _carry_out(
         quarantine = file.with_suffix(".quarantine.jsonl")
         async with journal_at(url) as journal:
             left = write_quarantine(quarantine, await journal.store.quarantined(plan.migration))
-    tell(run, found, quarantine if left else None)
-    return code_of(found, left)
+    tell(run, found, plan, quarantine if left else None)
+    return code_of(found, plan.broken_count)
 
 
-def code_of(found: "Status", left: int) -> Exit:
-    """The exit code for a state."""
+def code_of(found: "Status", broken: int = 0) -> Exit:
+    """The exit code for a state. `broken` lines of the source, which the plan could not read, could not go either."""
     if found.stopped and not found.complete:
         return Exit.INTERRUPTED
     if any(channel.transient for channel in found.failed):
         return Exit.SERVICE
     if found.failed:
         return Exit.PARTLY if found.done or found.posts or found.subscribers else Exit.REFUSED
-    return Exit.PARTLY if left or found.quarantined else Exit.DONE
+    return Exit.PARTLY if broken or found.quarantined else Exit.DONE
 
 
-def journal_url(run: Run, adapter: "ChannelAdapter", file: Path, database: str | None) -> str:
-    """Where the journal of this plan is: as given, as set, or a file beside the plan, which is told."""
+def journal_url(adapter: "ChannelAdapter", file: Path, database: str | None) -> str:
+    """Where the journal of this plan is: as given, as set, or a file beside the plan."""
     if database is not None:
         return database
     held = adapter.settings.database_url
     if held is not None:
         return held.get_secret_value()
-    beside = file.with_suffix(".journal.db")
-    run.output.note(f"the journal is {beside}; keep it beside the plan until the migration is over")
-    return f"sqlite:///{beside}"
+    return f"sqlite:///{journal_beside(file)}"
+
+
+def journal_beside(file: Path) -> Path:
+    """The journal of a plan when nobody says where it is."""
+    return file.with_suffix(".journal.db")
 
 
 def bounds_of(max_calls: int | None, max_duration: str | None) -> "Bounds":
@@ -154,10 +164,10 @@ def bounds_of(max_calls: int | None, max_duration: str | None) -> "Bounds":
     return Bounds(calls=max_calls, seconds=seconds)
 
 
-def tell(run: Run, found: "Status", quarantine: Path | None) -> None:
+def tell(run: Run, found: "Status", plan: "Plan", quarantine: Path | None) -> None:
     """The state as a document, or as a table and a sentence."""
     if run.output.json:
-        run.output.one(_document(found, quarantine))
+        run.output.one(_document(found, plan, quarantine))
         return
     table = run.output.table(("from", "to", "state", "subscribers", "posts", "reason"))
     for each in found.channels:
@@ -170,13 +180,16 @@ def tell(run: Run, found: "Status", quarantine: Path | None) -> None:
         f"migration {found.migration}: {found.done:,} of {counted(len(found.channels), 'channel')} {kind};"
         f" {counted(found.subscribers, 'subscriber')}, {counted(found.posts, 'post')}, {counted(found.calls, 'call')}"
     )
+    if found.quarantined or plan.broken_count:
+        records, lines = counted(found.quarantined, "record"), counted(plan.broken_count, "broken line")
+        run.output.line(f"could not go: {records}, {lines} of the source")
     if quarantine is not None:
         run.output.line(f"what could not go is in {quarantine}, with reasons")
     if found.stopped and not found.complete:
         run.output.line(f"stopped: {found.stopped}; the same command goes on from there")
 
 
-def _document(found: "Status", quarantine: Path | None) -> dict[str, Any]:
+def _document(found: "Status", plan: "Plan", quarantine: Path | None) -> dict[str, Any]:
     return {
         "migration": found.migration,
         "round": found.round,
@@ -193,6 +206,7 @@ def _document(found: "Status", quarantine: Path | None) -> dict[str, Any]:
         "subscribers": found.subscribers,
         "posts": found.posts,
         "quarantined": found.quarantined,
+        "broken": plan.broken_count,
         "quarantine": str(quarantine) if quarantine else None,
         "calls": found.calls,
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""How far a migration is: bars with rate, limit and time left on a terminal, JSON lines elsewhere."""
+"""How far a migration is: bars with rate, limit and time left on a terminal, lines elsewhere, JSON for machines."""
 
 # ruff: noqa: PLC0415 - rich is only needed on a terminal
 
@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from channel_adapter.cli.output import Output
+from channel_adapter.cli.words import counted
 
 if TYPE_CHECKING:
     from channel_adapter.migration.plan import Plan
@@ -19,9 +20,11 @@ SECONDS_BETWEEN_LINES: Final = 2.0
 
 
 class Watching:
-    """Turns what a migration tells into a display."""
+    """Turns what a migration tells into a display. `first` is said once, when a run has begun."""
 
-    def __init__(self, plan: "Plan", settings: "Settings", *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, plan: "Plan", settings: "Settings", *, first: str = "", clock: Callable[[], float] = time.monotonic
+    ) -> None:
         from channel_adapter.tencent import limits
         from channel_adapter.tencent.catalog import IMPORT_GROUP_MEMBER, IMPORT_GROUP_MSG
 
@@ -36,6 +39,7 @@ class Watching:
             "posts": posts * limits.IMPORT_MESSAGES_PER_CALL,
         }
         self.latest: Status | None = None
+        self._first = first
         self._clock = clock
 
     def so_far(self) -> str:
@@ -51,6 +55,8 @@ class Watching:
         with show as tell:
 
             def take(status: "Status") -> None:
+                if self.latest is None and self._first:
+                    output.note(self._first)
                 self.latest = status
                 tell(status)
 
@@ -68,7 +74,11 @@ class Watching:
                 return
             moved = (status.posts, status.subscribers)
             rates = [(after - held) / (now - spoke) for after, held in zip(moved, before, strict=True)]
-            output.event(self._document(status, now - began, rates))
+            document = self._document(status, now - began, rates)
+            if output.json:
+                output.event(document)
+            else:
+                output.note(_line(document))
             spoke, before = now, moved
 
         yield tell
@@ -116,12 +126,26 @@ class Watching:
         }
 
         def tell(status: "Status") -> None:
+            bars.start()  # here, so that what is said before stands above them
             bars.update(tasks["channels"], total=len(status.channels), completed=status.done)
             bars.update(tasks["posts"], completed=status.posts)
             bars.update(tasks["subscribers"], completed=status.subscribers)
 
-        with bars:
+        try:
             yield tell
+        finally:
+            bars.stop()
+
+
+def _line(document: dict[str, Any]) -> str:
+    """`1 of 2 channels; posts 1,200 of 9,000, 400/s of 420/s; ...; 20 s left`."""
+    channels, left = document["channels"], document["seconds_left"]
+    moved = (
+        f"{what} {each['done']:,} of {each['of']:,}, {each['per_second']:,.0f}/s of {each['limit']:,.0f}/s"
+        for what, each in ((what, document[what]) for what in ("posts", "subscribers"))
+    )
+    ends = [] if left is None else [f"{left:,} s left"]
+    return "; ".join([f"{channels['done']:,} of {counted(channels['of'], 'channel')}", *moved, *ends])
 
 
 def _sentence(status: "Status") -> str:

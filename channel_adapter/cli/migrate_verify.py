@@ -150,7 +150,7 @@ async def rollback(
     plan = read_plan(file)
     bounds = bounds_of(max_calls, max_duration)
     async with run.adapter() as adapter:
-        url = journal_url(run, adapter, file, _beside(file, database))
+        url = journal_url(adapter, file, _beside(file, database))
         run.so_far = lambda: "what was removed is gone; the same command goes on"
         with run.output.progress("looked at", len(plan.channels)) as progress, _stopping(run) as stopped:
             done = await adapter.migration.rollback(
@@ -181,7 +181,7 @@ async def report(
     verdict = orjson.loads(verified.read_bytes()) if verified.is_file() else None
     markdown = out or file.with_suffix(".report.md")
     async with run.adapter() as adapter:
-        url = journal_url(run, adapter, file, _beside(file, database))
+        url = journal_url(adapter, file, _beside(file, database))
         made = await adapter.migration.report(plan, database=url, verdict=verdict)
     write_whole(markdown, made.to_markdown())
     write_whole(markdown.with_suffix(".json"), made.to_json())
@@ -320,7 +320,7 @@ def _cutover_document(done: "Cutover") -> dict[str, Any]:
 
 def _cutover_code(done: "Cutover", *, filled: bool) -> Exit:
     if done.status is not None and not done.status.complete:
-        code = code_of(done.status, done.status.quarantined)
+        code = code_of(done.status)
         return code if code is not Exit.DONE else Exit.INTERRUPTED
     if done.verdict is not None and not done.verdict.clean and done.stopped:
         return Exit.PARTLY

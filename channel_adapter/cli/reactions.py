@@ -148,8 +148,11 @@ async def probe(run: Run) -> None:
 
 @command(app, "reactions", "publish", example="channel-adapter reactions publish")
 async def publish(run: Run) -> Exit:
-    """Publish every count that is still to be published, for example what a process left that was killed."""
+    """Publish every count that is still to be published, for example what a process left that was killed.
+
+    Needs database_url: without it there are no counts to publish.
+    """
     async with run.adapter() as adapter:
-        done = await adapter.reactions.flush(PUBLISH_SECONDS)
+        done = await adapter.reactions.publish(PUBLISH_SECONDS)
     run.output.one({"published": done}, "everything is published" if done else "some counts could not be published yet")
     return Exit.DONE if done else Exit.PARTLY

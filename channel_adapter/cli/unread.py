@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +17,9 @@ from channel_adapter.cli.sync_all import SyncAll
 from channel_adapter.cli.words import counted
 from channel_adapter.domain.unread import ChannelUnread, Synced, Unread
 from channel_adapter.mapping.ids import channel_id
+
+if TYPE_CHECKING:
+    from channel_adapter.adapter import ChannelAdapter
 
 app = group("unread")
 
@@ -201,7 +204,9 @@ async def remove(
     """Delete a person's conversation group; the channels in it stay subscribed."""
     async with run.adapter() as adapter:
         removed = await adapter.unread.remove(user, name)
-    run.output.one({"user": user, "removed": removed}, "removed" if removed else "there was no such group")
+        group_name = adapter.settings.unread.name if name is None else name
+    document = {"user": user, "name": group_name, "removed": removed}
+    run.output.one(document, "removed" if removed else "there was no such group")
 
 
 @command(app, "unread", "star", example="channel-adapter unread star reader_1 harbor_news")
@@ -209,7 +214,7 @@ async def star(run: Run, user: UserArgument, channel: ChannelArgument, off: _OFF
     """Mark a channel as important for a person."""
     async with run.adapter() as adapter:
         await adapter.unread.star(user, channel, on=not off)
-        run.output.one(await adapter.unread.marks(user, channel))
+        await _show_marks(run, adapter, user, channel)
 
 
 @command(app, "unread", "hide", example="channel-adapter unread hide reader_1 harbor_news")
@@ -217,7 +222,7 @@ async def hide(run: Run, user: UserArgument, channel: ChannelArgument, off: _OFF
     """Mark a channel as hidden from a person's list."""
     async with run.adapter() as adapter:
         await adapter.unread.hide(user, channel, on=not off)
-        run.output.one(await adapter.unread.marks(user, channel))
+        await _show_marks(run, adapter, user, channel)
 
 
 @command(app, "unread", "fold", example="channel-adapter unread fold reader_1 harbor_news --off")
@@ -225,7 +230,7 @@ async def fold(run: Run, user: UserArgument, channel: ChannelArgument, off: _OFF
     """Mark a channel as folded away in a person's list."""
     async with run.adapter() as adapter:
         await adapter.unread.fold(user, channel, on=not off)
-        run.output.one(await adapter.unread.marks(user, channel))
+        await _show_marks(run, adapter, user, channel)
 
 
 @command(app, "unread", "note", example='channel-adapter unread note reader_1 harbor_news "vip"')
@@ -238,11 +243,17 @@ async def note(
     """Set a text of the app's own on a person's channel."""
     async with run.adapter() as adapter:
         await adapter.unread.note(user, channel, text)
-        run.output.one(await adapter.unread.marks(user, channel))
+        await _show_marks(run, adapter, user, channel)
 
 
 @command(app, "unread", "marks", example="channel-adapter unread marks reader_1 harbor_news")
 async def marks(run: Run, user: UserArgument, channel: ChannelArgument) -> None:
     """Show the marks that a person has on a channel."""
     async with run.adapter() as adapter:
-        run.output.one(await adapter.unread.marks(user, channel))
+        await _show_marks(run, adapter, user, channel)
+
+
+async def _show_marks(run: Run, adapter: "ChannelAdapter", user: str, channel: str) -> None:
+    """Whose marks, on what, and the marks."""
+    found = await adapter.unread.marks(user, channel)
+    run.output.one({"user": user, "channel": channel_id(channel), **asdict(found)})

@@ -250,10 +250,11 @@ def _custom_data(text: str, keys: FieldKeys) -> list[tuple[str, str]]:
     declared = len(keys.custom_data)
     if len(pieces) > declared:
         size = byte_size(text)
+        needed = f"{len(pieces)} custom group field{'' if len(pieces) == 1 else 's'}"
         raise InvalidError(
-            f"custom_data has {size} bytes and needs {len(pieces)} custom group fields; channels.custom_data_keys names"
-            f" {declared} (a character is never split between fields): declare {len(pieces) - declared} more in the"
-            " console and name them there",
+            f"custom_data has {size} bytes and needs {needed}; channels.custom_data_keys names {declared}"
+            f" (a character is never split between fields): declare {len(pieces) - declared} more in the console and"
+            " name them there",
             field="custom_data", limit=declared * limits.GROUP_FIELD_VALUE_BYTES, size=size,
         )  # fmt: skip
     return list(zip(keys.custom_data, pieces + [""] * (declared - len(pieces)), strict=True))

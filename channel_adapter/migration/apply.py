@@ -137,8 +137,10 @@ def _check_plan(migration: "Migration", plan: Plan) -> None:
     if not plan.ready:
         count = sum(1 for _ in plan.problems())
         refused = sum(loss.refused for _, loss in plan.losses())
+        problems = f"{count:,} problem{'' if count == 1 else 's'}"
+        losses = f"{refused:,} loss{'' if refused == 1 else 'es'} that no policy allows"
         raise InvalidError(
-            f"the plan cannot be applied: {count} problems, {refused} losses that no policy allows;"
+            f"the plan cannot be applied: {problems}, {losses};"
             " `channel-adapter migrate show` names them",
             field="plan", size=count + refused,
         )  # fmt: skip

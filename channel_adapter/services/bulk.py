@@ -171,10 +171,9 @@ def _checked(users: Users) -> Users:
     if isinstance(users, Collection):
         for number, user in enumerate(users):
             try:
-                user_id(user, "users")
+                user_id(user, f"users[{number}]")
             except InvalidError as wrong:
-                message = f"users[{number}] is {user!r}: {wrong.message}"
-                raise InvalidError(message, field="users", limit=wrong.limit, size=wrong.size) from None
+                raise InvalidError(wrong.message, field="users", limit=wrong.limit, size=wrong.size) from None
     return users
 
 

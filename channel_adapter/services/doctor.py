@@ -10,6 +10,7 @@ from channel_adapter.services.accounts import Accounts
 from channel_adapter.services.bulk import TRANSIENT
 from channel_adapter.services.channels import Channels
 from channel_adapter.tencent import codes
+from channel_adapter.tencent.failure import duration
 
 CLOCK_SECONDS = 60.0
 """More than this between our clock and the service's is worth a warning; signatures live for 24 hours."""
@@ -64,7 +65,7 @@ class Doctor:
         """Is our clock near enough to the service's? `skew`: seconds it is ahead of ours, None when it did not say."""
         if skew is None:
             return Finding("clock", True, "not compared: the service sent no date")
-        message = f"{abs(skew):.0f} s {'behind' if skew > 0 else 'ahead of'} the service's"
+        message = f"{duration(abs(skew))} {'behind' if skew > 0 else 'ahead of'} the service's"
         ok = abs(skew) <= CLOCK_SECONDS
         return Finding("clock", ok, message, "" if ok else SET_THE_CLOCK)
 

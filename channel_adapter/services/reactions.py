@@ -188,6 +188,10 @@ class ReactionService:
         stored = await self._store()
         return await stored.flush(seconds) if stored else True
 
+    async def publish(self, seconds: float = FLUSH_SECONDS) -> bool:
+        """`flush` for those who count on a store. Raises ConfigurationError in direct mode."""
+        return await (await self._required()).flush(seconds)
+
     async def drop(self, ref: PostRef) -> None:
         """Forget the reactions of a post that was recalled or deleted; `posts.recall` does this by itself."""
         ref = checked(ref)

@@ -76,16 +76,17 @@ def _clock_problem(clock_skew: float | None) -> str:
     if clock_skew is None or abs(clock_skew) < CLOCK_TOLERANCE:
         return "this machine's clock is wrong, so even a fresh signature has expired"
     side = "behind" if clock_skew > 0 else "ahead of"
-    return f"this machine's clock is wrong: it is {_duration(abs(clock_skew))} {side} the server's"
+    return f"this machine's clock is wrong: it is {duration(abs(clock_skew))} {side} the server's"
 
 
-def _duration(seconds: float) -> str:
-    """In the largest unit that fits, to one place at most."""
+def duration(seconds: float) -> str:
+    """A span in words: the largest unit that fits, to one place at most."""
     for unit, name in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
         if seconds >= unit:
             count = round(seconds / unit, 1)
             return f"{count:g} {name}{'' if count == 1 else 's'}"
-    return f"{seconds:.0f} seconds"
+    whole = round(seconds)
+    return f"{whole} second{'' if whole == 1 else 's'}"
 
 
 def _quoted(text: str) -> str:

@@ -1,6 +1,7 @@
 """Realistic, signed webhooks made by hand, for any receiver: what the service would send, sent by us."""
 
 import difflib
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -160,8 +161,14 @@ async def _send(session: aiohttp.ClientSession, url: str, query: str, body: byte
     except TimeoutError:
         trouble = f"no answer within {SECONDS:g} s"
     except (aiohttp.ClientError, ValueError, OSError) as failed:
-        trouble = f"not reached: {type(failed).__name__}"
+        trouble = f"not reached: {_reason(failed)}"
     raise UnavailableError(f"{url}: {trouble}")
+
+
+def _reason(failed: Exception) -> str:
+    """Why a connection failed, in the words of the system; the name of the error where it has none."""
+    number = failed.errno if isinstance(failed, OSError) else None
+    return os.strerror(number).lower() if number is not None and number > 0 else type(failed).__name__
 
 
 def _read(body: bytes) -> Any:

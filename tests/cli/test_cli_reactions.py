@@ -52,6 +52,7 @@ def test_what_goes_wrong_is_one_sentence(cli: Shell, new_channel: Callable[[], s
         (["reconcile", news, seq], "configuration"),
         (["adopt", news], "configuration"),
         (["probe"], "configuration"),
+        (["publish"], "configuration"),
     ):
         assert cli("reactions", *words, "--json", code=1).error["kind"] == kind
 

@@ -77,11 +77,15 @@ def test_groups_and_marks(cli: Shell, new_channel: Callable[[], str]) -> None:
     assert cli("unread", "sync", "reader_62").out.splitlines()[1].split() == [f"@TGS#_{news}", "put", "in"]
     assert cli("unread", "remove", "reader_62", "频道").out == "removed\n"
     assert cli("unread", "remove", "reader_62", "频道").out == "there was no such group\n"
-    cli("unread", "star", "reader_62", news)
+    gone = cli("unread", "remove", "reader_62", "--json").json
+    assert gone == {"user": "reader_62", "name": "Channels", "removed": True}
+    starred = cli("unread", "star", "reader_62", news, "--json").json
+    assert (starred["user"], starred["channel"], starred["starred"]) == ("reader_62", f"@TGS#_{news}", True)
     cli("unread", "fold", "reader_62", news)
     cli("unread", "hide", "reader_62", news)
     cli("unread", "fold", "reader_62", news, "--off")
-    marked = {"starred": True, "hidden": True, "folded": False, "text": "vip"}
+    whose = {"user": "reader_62", "channel": f"@TGS#_{news}"}
+    marked = whose | {"starred": True, "hidden": True, "folded": False, "text": "vip"}
     assert cli("unread", "note", "reader_62", news, "vip", "--json").json == marked
     assert cli("unread", "marks", "reader_62", news, "--json").json == marked
 

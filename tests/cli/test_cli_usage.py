@@ -232,7 +232,10 @@ def test_settings_that_cannot_be_used(toml: str, field: str | None, message: str
 def test_where_settings_come_from(bare: Shell, tmp_path: Path) -> None:
     missing = bare("channels", "list", "--config", "nowhere.toml", code=2).err
     assert missing == "error: there is no settings file nowhere.toml\n"
-    assert bare("channels", "list", code=2).err.startswith("error: settings: 'sdkappid' is missing")
+    assert bare("channels", "list", code=2).err == (
+        "error: no settings file: 'sdkappid' is missing; give it in adapter.toml, in --config FILE, or as"
+        " CHANNEL_ADAPTER_SDKAPPID\n"
+    )
     bare.file("adapter.toml", "oops = 1\n")
     assert "adapter.toml: " in bare("channels", "list", code=2).err
     named = bare.having(CHANNEL_ADAPTER_CONFIG=bare.file("named.toml", "oops = 1\n"))

@@ -95,7 +95,7 @@ def test_the_list(tmp_path: Path) -> None:
     ("args", "code", "hint"),
     [
         (["Subscribd", "--url", "http://127.0.0.1:1/", "--sdkappid", "5"], 2, "Subscribed"),
-        (["Subscribed", "--url", "http://127.0.0.1:1/", "--sdkappid", "5"], 7, "not reached"),
+        (["Subscribed", "--url", "http://127.0.0.1:1/", "--sdkappid", "5"], 7, "not reached: connection refused\n"),
         (["Subscribed", "--url", "http://127.0.0.1:1/"], 2, "sdkappid"),
         (["Subscribed"], 2, "--url"),
         ([], 2, "--list"),

@@ -13,7 +13,7 @@ from channel_adapter.migration.plan import Plan, SourceKind, SourceSpec
 from channel_adapter.migration.planning import Options
 from channel_adapter.migration.policies import Policies
 from channel_adapter.migration.sources.files import find_files
-from channel_adapter.migration.status import Status
+from channel_adapter.migration.status import ChannelStatus, Status
 from channel_adapter.store.migration_forgetting import Forgetting
 from channel_adapter.stub.faults import Fault
 from channel_adapter.stub.world.member_table import Role
@@ -126,7 +126,7 @@ async def test_progress_in_lines_for_programs() -> None:
     async with stage(Size(40, 12), ids=(worlds.TEXTS,)) as s:
         plan = await planned(s)
         watching, err = Watching(plan, s.settings, clock=lambda: float(next(times))), io.StringIO()
-        with watching.shown(Output(stderr=err, stdout=io.StringIO())) as hear:
+        with watching.shown(Output(json=True, stderr=err, stdout=io.StringIO())) as hear:
             hear(Status("m", 1, (), 2, calls=7))
     line = json.loads(err.getvalue())
     assert line["event"] == "progress"
@@ -134,3 +134,19 @@ async def test_progress_in_lines_for_programs() -> None:
     assert (line["calls"], line["quarantined"]) == (7, 2)
     assert watching.so_far().endswith("7 calls were made; the same command goes on from there")
     assert line["seconds_left"] is None
+
+
+async def test_progress_in_lines_for_people_off_a_terminal() -> None:
+    times = iter(range(0, 1_000, 5))
+    moving = ChannelStatus("@TOA#_a", "@TGS#_a", "posts", "queued", 0, 4, 0, "", transient=False)
+    async with stage(Size(40, 12), ids=(worlds.TEXTS,)) as s:
+        plan, err = await planned(s), io.StringIO()
+    watching = Watching(plan, s.settings, first="the journal is here", clock=lambda: float(next(times)))
+    with watching.shown(Output(stderr=err, stdout=io.StringIO())) as hear:
+        assert err.getvalue() == ""
+        hear(Status("m", 1, (moving,), 0))
+        hear(Status("m", 1, (moving,), 0))
+    first, line, _ = err.getvalue().splitlines()
+    assert first == "the journal is here"
+    assert line.startswith("0 of 1 channel; posts 0 of ")
+    assert line.endswith("; subscribers 4 of 8, 1/s of 4,000/s; 5 s left")

@@ -70,6 +70,25 @@ def test_what_cannot_go_is_in_a_file_until_it_goes(cli: Shell, served: StubServe
     assert not (cli.directory / "plan.quarantine.jsonl").exists()
 
 
+def test_a_plan_that_is_refused_leaves_no_journal(cli: Shell) -> None:
+    (cli.directory / "exported").mkdir()
+    cli.file("exported/channels.csv", f"id,name,created_at\nharbour,{'x' * 101},1760000000\n")
+    cli("migrate", "plan", "--files", "exported", "--owner", worlds.OWNER, "--accept-empty", code=1)
+    refused = cli("migrate", "apply", "plan.json", code=1)
+    assert "the plan cannot be applied: 0 problems, 1 loss that no policy allows; " in refused.err
+    assert "the journal is" not in refused.err
+    assert not list(cli.directory.glob("*.journal.db"))
+
+
+def test_broken_lines_of_the_source_count_in_apply_and_in_status(cli: Shell) -> None:
+    cli.file("users.txt", "reader_000000\nghost\n")
+    cli("migrate", "plan", "--users", "users.txt", "--policy", "all=cut", code=3)
+    assert "could not go: 0 records, 1 broken line of the source" in cli("migrate", "apply", "plan.json", code=3).out
+    told = cli("migrate", "status", "plan.json", "--json", code=3)
+    assert (told.json["complete"], told.json["quarantined"], told.json["broken"]) == (True, 0, 1)
+    assert "the journal is" not in told.err
+
+
 def test_refusals_in_one_sentence(cli: Shell) -> None:
     assert "the database knows no migration" in cli("migrate", "status", "plan.json", code=1).err
     assert (

@@ -82,6 +82,8 @@ def test_custom_data_says_how_many_keys_it_needs() -> None:
     with pytest.raises(InvalidError, match=r"needs 2 custom group fields.*declare 1 more") as refused:
         check_profile(Profile(custom_data="x" * 513), keys, GROUP_PROFILE)
     assert (refused.value.field, refused.value.limit, refused.value.size) == ("custom_data", 512, 513)
+    with pytest.raises(InvalidError, match="needs 1 custom group field;"):
+        check_profile(Profile(custom_data="x"), TAG_ALONE, GROUP_PROFILE)
 
 
 @pytest.mark.parametrize("piece", ["x", "港", "🚢"])
