@@ -60,7 +60,7 @@ def test_run_it_ends_in_the_demo_and_the_demo_agrees() -> None:
 
 
 def test_test_it_runs_this_suite() -> None:
-    assert under("Test it").strip().split(" && ")[-1] == ".venv/bin/pytest -q -n logical"
+    assert under("Test it").strip().split(" && ")[-1] == ".venv/bin/pytest -q -n 4"
 
 
 SCRIPTS_IN_PYTHON = [text for text in blocks("python") if text.endswith("asyncio.run(main())\n")]
