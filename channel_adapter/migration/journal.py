@@ -14,6 +14,7 @@ from channel_adapter.store.engine import Database
 from channel_adapter.store.migration import ChannelRow, MigrationStore, QuarantineRow, Row
 
 EVERY_SECONDS: Final = 0.05
+_LOCK_SECONDS: Final = 15.0  # nobody waits for an answer: rather late than stopped by a busy disk
 _MOST_WAITING: Final = 20_000
 
 
@@ -86,7 +87,7 @@ def _key(row: Row) -> tuple[object, ...]:
 @asynccontextmanager
 async def open_journal(url: str) -> AsyncIterator[Journal]:
     """The journal in a database. Raises ConfigurationError and UnavailableError."""
-    database = Database(url)
+    database = Database(url, lock_seconds=_LOCK_SECONDS)
     try:
         journal = Journal(MigrationStore(database))
         await journal.store.prepare()

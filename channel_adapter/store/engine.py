@@ -48,10 +48,11 @@ class Database:
     `sqlite:///file.db` needs the extra `store`, `postgresql://...` the extra `postgres`.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, lock_seconds: float = LOCK_SECONDS) -> None:
+        """`lock_seconds`: how long a transaction waits for another one's rows; short where a person waits."""
         self.url = _with_driver(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self._engine = _engine(self.url, is_sqlite=self.is_sqlite)
+        self._engine = _engine(self.url, lock_seconds, is_sqlite=self.is_sqlite)
         self._reads = self._engine.execution_options(**{_READ_ONLY: True})
         self._writer = asyncio.Lock()  # SQLite has one writer: those of this process queue here, in order
         self._ready: set[str] = set()
@@ -184,12 +185,12 @@ def _with_driver(url: str) -> URL:
     return parsed.set(drivername=f"{backend}+{driver}")
 
 
-def _engine(url: URL, *, is_sqlite: bool) -> AsyncEngine:
+def _engine(url: URL, lock_seconds: float, *, is_sqlite: bool) -> AsyncEngine:
     if not is_sqlite:
-        bounds = f"-c lock_timeout={LOCK_SECONDS:.0f}s -c statement_timeout={_STATEMENT_SECONDS:.0f}s"
+        bounds = f"-c lock_timeout={lock_seconds:.0f}s -c statement_timeout={_STATEMENT_SECONDS:.0f}s"
         connect = {"options": bounds, "connect_timeout": _CONNECT_SECONDS}
         return create_async_engine(url, connect_args=connect, pool_size=5, max_overflow=10, pool_timeout=10)
-    connect = {"timeout": LOCK_SECONDS, "async_creator_fn": _opened}
+    connect = {"timeout": lock_seconds, "async_creator_fn": _opened}
     engine = create_async_engine(url, connect_args=connect, pool_size=5, pool_timeout=10)
 
     @event.listens_for(engine.sync_engine, "connect")

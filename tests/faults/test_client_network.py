@@ -1,6 +1,7 @@
 """The client on real sockets: servers that hang up, stall, cut off, show the wrong certificate, or are not there."""
 
 import asyncio
+import re
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -108,7 +109,7 @@ async def test_a_timeout_is_an_unclear_outcome() -> None:
     async with serving(stall) as url:
         failed = await outcome_of(client_of(url), deadline=0.3)
     assert isinstance(failed.outcome, Unclear)
-    assert "no answer from 127.0.0.1 within 0.3 s" in str(failed)
+    assert re.search(r"no answer from 127\.0\.0\.1 within 0\.[23]\d* s", str(failed))  # what was left of 0.3 s
     assert failed.attempts == 1
 
 
