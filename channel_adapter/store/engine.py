@@ -6,7 +6,7 @@ SQLAlchemy is imported here and nowhere above: who stores nothing never loads it
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -54,7 +54,9 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._engine = _engine(self.url, lock_seconds, is_sqlite=self.is_sqlite)
         self._reads = self._engine.execution_options(**{_READ_ONLY: True})
-        self._writer = asyncio.Lock()  # SQLite has one writer: those of this process queue here, in order
+        self._writer = (
+            asyncio.Lock()
+        )  # SQLite has one writer: ours queue here, in order; those elsewhere are waited for by the file
         self._ready: set[str] = set()
 
     def __repr__(self) -> str:
@@ -206,7 +208,19 @@ def _engine(url: URL, lock_seconds: float, *, is_sqlite: bool) -> AsyncEngine:
         reads = connection.get_execution_options().get(_READ_ONLY)
         connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
+    @event.listens_for(engine.sync_engine, "invalidate")
+    def end(connection: Any, _: object, cause: BaseException | None) -> None:
+        """A cancelled statement keeps a closed connection alive, and with it the lock on the file, until it is freed."""
+        if cause is not None:
+            connection.run_async(_rolled_back)
+
     return engine
+
+
+async def _rolled_back(connection: Any) -> None:
+    """Shielded: who is cancelled a second time must not leave the lock behind either."""
+    with suppress(sqlite3.Error, ValueError):  # the file is gone, the connection was closed: no lock is held
+        await asyncio.shield(connection.rollback())
 
 
 async def _opened(*where: Any, **how: Any) -> Any:

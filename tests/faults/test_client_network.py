@@ -1,7 +1,6 @@
 """The client on real sockets: servers that hang up, stall, cut off, show the wrong certificate, or are not there."""
 
 import asyncio
-import re
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -102,14 +101,17 @@ async def test_a_post_whose_answer_comes_too_late_is_applied_once() -> None:
 
 
 async def test_a_timeout_is_an_unclear_outcome() -> None:
+    clock = PatientClock()  # on a slow machine, too, all of the patience is left when the call is sent
+
     async def stall(_: web.Request) -> web.Response:
+        clock.elapsed += 5
         await asyncio.sleep(5)
         return web.json_response(FOUND)
 
     async with serving(stall) as url:
-        failed = await outcome_of(client_of(url), deadline=0.3)
+        failed = await outcome_of(client_of(url, clock=clock), deadline=0.3)
     assert isinstance(failed.outcome, Unclear)
-    assert re.search(r"no answer from 127\.0\.0\.1 within 0\.[23]\d* s", str(failed))  # what was left of 0.3 s
+    assert "no answer from 127.0.0.1 within 0.3 s" in str(failed)
     assert failed.attempts == 1
 
 
