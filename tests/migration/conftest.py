@@ -1,7 +1,7 @@
-"""A stub with the world of a migration, and an adapter on it."""
+"""A stub with the world of a migration, and an adapter or a command line on it."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from channel_adapter import ChannelAdapter, Settings
 from channel_adapter.settings import ChannelSettings
 from channel_adapter.stub.serve import StubServer
 from channel_adapter.stub.settings import StubSettings
+from tests.cli.shell import KEY, Shell
 from tests.migration import worlds
 from tests.migration.worlds import FIELDS, Moving, Size
 
@@ -55,6 +56,26 @@ async def stage(
         moving = worlds.build(server.world, size, ids)
         async with ChannelAdapter.open(settings_for(server, **settings)) as adapter:
             yield Stage(server, adapter, moving)
+
+
+@contextmanager
+def world_served(size: Size, ids: tuple[str, ...] = worlds.IDS) -> Iterator[tuple[StubServer, Moving]]:
+    """A stub with these accounts in a thread of its own, for commands that are typed."""
+    settings = StubSettings.model_validate({"app": {"group_fields": FIELDS, "key": KEY}})
+    with StubServer(settings).run_in_thread() as server:
+        yield server, server.in_loop(lambda: worlds.build(server.world, size, ids))
+
+
+def shell_on(server: StubServer, directory: Path, *, database: bool = False) -> Shell:
+    """A shell whose settings have every custom group field; with `database`, the adapter's own is set too."""
+    keys = ", ".join(f'"{key}"' for key in FIELDS[2:])
+    held = f'database_url = "sqlite:///{directory / "adapter.db"}"\n' if database else ""
+    config = directory / "adapter.toml"
+    config.write_text(
+        f'sdkappid = {server.sdkappid}\nkey = "{KEY}"\nbase_url = "{server.url}"\n{held}'
+        f'[channels]\norganization_key = "{FIELDS[1]}"\ncustom_data_keys = [{keys}]\n'
+    )
+    return Shell(directory, config)
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from channel_adapter.stub.serve import StubServer
-from channel_adapter.stub.settings import StubSettings
-from tests.cli.shell import KEY, PROGRAM, Shell
+from tests.cli.shell import PROGRAM, Shell
 from tests.migration import worlds
+from tests.migration.conftest import shell_on, world_served
 from tests.migration.worlds import Size
 
 TWO = (worlds.TEXTS, worlds.BUSY)
@@ -23,23 +23,14 @@ FILLING = "SELECT count(*) FROM cutover_people"
 
 @pytest.fixture
 def served() -> Iterator[StubServer]:
-    settings = StubSettings.model_validate({"app": {"group_fields": worlds.FIELDS, "key": KEY}})
-    with StubServer(settings).run_in_thread() as server:
-        server.in_loop(lambda: worlds.build(server.world, Size(300, 12), TWO))
+    with world_served(Size(300, 12), TWO) as (server, _):
         yield server
 
 
 @pytest.fixture
 def cli(served: StubServer, tmp_path: Path) -> Shell:
-    keys = ", ".join(f'"{key}"' for key in worlds.FIELDS[2:])
-    config = tmp_path / "adapter.toml"
-    config.write_text(
-        f'sdkappid = {served.sdkappid}\nkey = "{KEY}"\nbase_url = "{served.url}"\n'
-        f'database_url = "sqlite:///{tmp_path / "adapter.db"}"\n'
-        f'[channels]\norganization_key = "ch_org"\ncustom_data_keys = [{keys}]\n'
-    )
-    shell = Shell(tmp_path, config)
-    (tmp_path / "accounts.txt").write_text("\n".join(TWO))
+    shell = shell_on(served, tmp_path, database=True)
+    shell.file("accounts.txt", "\n".join(TWO))
     shell("migrate", "plan", "--accounts", "accounts.txt", "--policy", "all=cut")
     return shell
 

@@ -7,29 +7,21 @@ from pathlib import Path
 import pytest
 
 from channel_adapter.stub.serve import StubServer
-from channel_adapter.stub.settings import StubSettings
-from tests.cli.shell import KEY, Shell
+from tests.cli.shell import Shell
 from tests.migration import worlds
+from tests.migration.conftest import shell_on, world_served
 from tests.migration.worlds import Moving, Size
 
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[tuple[StubServer, Moving]]:
-    settings = StubSettings.model_validate({"app": {"group_fields": worlds.FIELDS, "key": KEY}})
-    with StubServer(settings).run_in_thread() as server:
-        yield server, server.in_loop(lambda: worlds.build(server.world, Size(40, 24)))
+    with world_served(Size(40, 24)) as server_and_world:
+        yield server_and_world
 
 
 @pytest.fixture
 def cli(served: tuple[StubServer, Moving], tmp_path: Path) -> Shell:
-    server, _ = served
-    keys = ", ".join(f'"{key}"' for key in worlds.FIELDS[2:])
-    config = tmp_path / "adapter.toml"
-    config.write_text(
-        f'sdkappid = {server.sdkappid}\nkey = "{KEY}"\nbase_url = "{server.url}"\n'
-        f'[channels]\norganization_key = "ch_org"\ncustom_data_keys = [{keys}]\n'
-    )
-    return Shell(tmp_path, config)
+    return shell_on(served[0], tmp_path)
 
 
 @pytest.fixture

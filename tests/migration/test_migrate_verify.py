@@ -9,12 +9,11 @@ import pytest
 
 from channel_adapter.migration.plan import Plan
 from channel_adapter.stub.serve import StubServer
-from channel_adapter.stub.settings import StubSettings
 from channel_adapter.stub.world.state import Group
-from tests.cli.shell import KEY, Shell
+from tests.cli.shell import Shell
 from tests.migration import worlds
 from tests.migration.applied import moved
-from tests.migration.conftest import stage
+from tests.migration.conftest import shell_on, stage, world_served
 from tests.migration.worlds import Moving, Size
 
 SIZE = Size(20, 12)
@@ -23,23 +22,15 @@ TWO = (worlds.TEXTS, worlds.LIMITS)
 
 @pytest.fixture
 def served() -> Iterator[tuple[StubServer, Moving]]:
-    settings = StubSettings.model_validate({"app": {"group_fields": worlds.FIELDS, "key": KEY}})
-    with StubServer(settings).run_in_thread() as server:
-        yield server, server.in_loop(lambda: worlds.build(server.world, SIZE, TWO))
+    with world_served(SIZE, TWO) as server_and_world:
+        yield server_and_world
 
 
 @pytest.fixture
 def cli(served: tuple[StubServer, Moving], tmp_path: Path) -> Shell:
-    """A directory with a plan that was applied."""
+    """A directory with a plan."""
     server, moving = served
-    keys = ", ".join(f'"{key}"' for key in worlds.FIELDS[2:])
-    config = tmp_path / "adapter.toml"
-    config.write_text(
-        f'sdkappid = {server.sdkappid}\nkey = "{KEY}"\nbase_url = "{server.url}"\n'
-        f'database_url = "sqlite:///{tmp_path / "adapter.db"}"\n'
-        f'[channels]\norganization_key = "ch_org"\ncustom_data_keys = [{keys}]\n'
-    )
-    shell = Shell(tmp_path, config)
+    shell = shell_on(server, tmp_path, database=True)
     shell("migrate", "plan", "--accounts", str(moving.write_ids(tmp_path / "a.txt")), "--policy", "all=cut")
     return shell
 
