@@ -210,7 +210,7 @@ def _engine(url: URL, lock_seconds: float, *, is_sqlite: bool) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "invalidate")
     def end(connection: Any, _: object, cause: BaseException | None) -> None:
-        """A cancelled statement keeps a closed connection alive, and with it the lock on the file, until it is freed."""
+        """A cancelled statement keeps its closed connection alive, and so the lock on the file, until it is freed."""
         if cause is not None:
             connection.run_async(_rolled_back)
 

@@ -102,27 +102,34 @@ async def test_a_lower_rate_is_kept_to_until_the_service_takes_nothing_at_all(
 
 
 class Gauge:
-    """The gateway, with a count of the calls under way when each one begins."""
+    """The gateway, with a count of the calls under way when each one begins; once one is answered, `together` wait
+    for each other."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, together: int) -> None:
         self._gateway = gateway
         self._now = 0
+        self._all_here = asyncio.Barrier(together)
+        self._answered = False
         self.seen: list[int] = []
 
     async def call(self, command: Command[RequestT, ReplyT], request: RequestT) -> ReplyT:
         self._now += 1
         self.seen.append(self._now)
         try:
-            await asyncio.sleep(0.001)
-            return await self._gateway.call(command, request)
+            if self._answered:
+                async with asyncio.timeout(20):
+                    await self._all_here.wait()
+            reply = await self._gateway.call(command, request)
         finally:
             self._now -= 1
+        self._answered = True
+        return reply
 
 
 async def test_while_nothing_is_answered_one_call_at_a_time_finds_out(
     script: Script, client: TencentClient, clock: PatientClock
 ) -> None:
-    gauge = Gauge(Gateway(client))
+    gauge = Gauge(Gateway(client), together=7)
     patience = Patience(gauge, clock, SECONDS)
     script.then(*[BUSY] * 9, *[FOUND] * 20)
     async with client:
