@@ -1,5 +1,6 @@
 """What is the same and what is not, one profile, post or person at a time. Pure."""
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -34,6 +35,8 @@ AS_PLANNED: Final = "no part of it can be carried, as the plan says"
 LATER: Final = "the target wants each post later than the one before"
 BORN_LATER: Final = "the target lets nobody join before the channel was made"
 SINCE_THE_CUTOVER: Final = "since posting has moved"
+UNTOLD: Final = "the target does not tell how far people have read"
+FEWER_POSTS: Final = "nobody can have more unread than there are posts"
 BEYOND: Final = "longer ago than the target's history reaches: nobody can look at it"
 _SHOWN: Final = 200
 _DAY: Final = 86_400
@@ -57,7 +60,7 @@ class Life:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What one channel is judged by, and when. `created_at` is the target's own."""
+    """What one channel is judged by, and when. `created_at` and `last_seq`, its newest post's, are the target's own."""
 
     channel: PlannedChannel
     migration: str
@@ -66,6 +69,7 @@ class Terms:
     created_at: int
     now: int
     life: Life = Life()
+    last_seq: int = 0
 
     @property
     def id(self) -> str:
@@ -137,7 +141,11 @@ def _field(
 
 
 def _short(value: Value) -> Value:
-    return f"{value[:_SHOWN]}…" if isinstance(value, str) and len(value) > _SHOWN else value
+    """Long texts with a digest: what differs behind the part that is shown is told apart, too."""
+    if not isinstance(value, str) or len(value) <= _SHOWN:
+        return value
+    digest = hashlib.blake2b(value.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
+    return f"{value[:_SHOWN]}… ({len(value):,} characters, {digest})"
 
 
 # Posts
@@ -279,6 +287,22 @@ def _person_differences(
     if has is not person.notifications:
         chosen = f"chosen here {SINCE_THE_CUTOVER}" if terms.life.verified_at else ""
         yield Difference("notifications", person.notifications.value, has.value, chosen)
+    yield from _unread(terms, person, member)
     if subscriber_losses(person):
         explained = terms.policy(Loss.SUBSCRIBER_DATA, person.custom_data, kept)
         yield Difference("custom_data", _short(person.custom_data), "", explained)
+
+
+def _unread(terms: Terms, person: SourceSubscriber, member: members.Member) -> Iterator[Difference]:
+    """Posts behind the one that somebody has read last [decision 12]; nothing where the source tells none."""
+    if person.unread is None:
+        return
+    if member.msg_seq is None:
+        yield Difference("unread", person.unread, None, UNTOLD)
+        return
+    has = max(0, terms.last_seq - member.msg_seq)
+    if has != min(person.unread, terms.last_seq):
+        since = f"read or published here {SINCE_THE_CUTOVER}" if terms.life.verified_at else ""
+        yield Difference("unread", person.unread, has, since)
+    elif has != person.unread:
+        yield Difference("unread", person.unread, has, FEWER_POSTS)

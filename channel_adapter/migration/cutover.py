@@ -15,6 +15,7 @@ import orjson
 from channel_adapter.domain.post import Broadcast
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError, ConflictError, InvalidError, NotFoundError
 from channel_adapter.mapping.ids import random_of
+from channel_adapter.migration.accepted import NOTHING_ACCEPTED, Accepted
 from channel_adapter.migration.apply import EXTRA, Bounds
 from channel_adapter.migration.bounded import bounded
 from channel_adapter.migration.compare import Life
@@ -57,7 +58,8 @@ class CutoverOptions:
     """How posting moves. The window is how long posts are broadcast at the source too; 0 is not at all.
 
     `guard`: what becomes of broadcasts of a moved account. `farewell` is the text of its last broadcast; empty: none.
-    `accept_differences` moves posting in spite of what verify finds; the source can never be destroyed in spite of it.
+    `accepted` are findings that somebody has looked at: with no others a verification is clean. `accept_differences`
+    moves posting in spite of what verify finds; the source can never be destroyed in spite of it.
     """
 
     window_seconds: float = 7 * DAY
@@ -65,6 +67,7 @@ class CutoverOptions:
     farewell: str = ""
     fill: bool = True
     destroy_source: bool = False
+    accepted: Accepted = NOTHING_ACCEPTED
     accept_differences: bool = False
 
 
@@ -283,8 +286,9 @@ class _Work:
 
     async def _verify(self) -> Verdict:
         verdict = await verify(
-            self._migration, self._plan, allowance=self._allowance, life=_life(self._rows.values()), tell=self._tell
-        )
+            self._migration, self._plan, allowance=self._allowance, life=_life(self._rows.values()),
+            accepted=self._options.accepted, tell=self._tell,
+        )  # fmt: skip
         self._result.verdict = verdict
         await self._store.change(self._plan.migration, verdict=orjson.dumps(verdict.to_json()).decode())
         return verdict

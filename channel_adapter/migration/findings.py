@@ -30,6 +30,10 @@ class What(StrEnum):
 
 NAMED: Final = 20
 """Findings that a verdict names; the file has all."""
+ACCEPTED: Final = "accepted by hand"
+"""What explains a difference that somebody has looked at."""
+EVERY: Final = "*"
+"""The key of a finding about all posts or people of a channel at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +111,13 @@ class Tally:
     open: int = 0
     lost: int = 0
     """Of the open ones: what the source has and the target has not, or has otherwise, or cannot show."""
+    accepted: int = 0
+    """Of the others: what nothing but somebody's word explains."""
 
     def add(self, finding: Finding) -> None:
         """Count one."""
         self.marks[finding.what, finding.mark] += 1
+        self.accepted += finding.explained == ACCEPTED
         if not finding.settled:
             self.open += 1
             self.lost += finding.mark is not Mark.EXTRA
@@ -124,15 +131,19 @@ class Tally:
     def to_json(self) -> dict[str, Any]:
         """Counts by what, then by mark."""
         counts = {what.value: {mark.value: self.count(mark, what) for mark in Mark} for what in What}
-        return {**counts, "open": self.open}
+        return {**counts, "open": self.open, "accepted": self.accepted}
 
 
 @dataclass(slots=True)
 class Verdict:
-    """What a verification has found. `named` are the first of the open findings."""
+    """What a verification has found. `named` are the first of the open findings.
+
+    `not_compared` says in words what one of the two sides does not tell, of any post or person.
+    """
 
     migration: str
     at: float
+    not_compared: tuple[str, ...] = ()
     channels: dict[str, Tally] = field(default_factory=dict)
     named: list[Finding] = field(default_factory=list)
 
@@ -145,6 +156,11 @@ class Verdict:
     def open(self) -> int:
         """Findings that nothing explains."""
         return sum(tally.open for tally in self.channels.values())
+
+    @property
+    def accepted(self) -> int:
+        """Findings that nothing but somebody's word explains."""
+        return sum(tally.accepted for tally in self.channels.values())
 
     def count(self, mark: Mark, what: What | None = None) -> int:
         """How many have this mark, in all channels."""
@@ -164,6 +180,8 @@ class Verdict:
             "clean": self.clean,
             "totals": totals,
             "open": self.open,
+            "accepted": self.accepted,
+            "not_compared": list(self.not_compared),
             "channels": {channel: tally.to_json() for channel, tally in self.channels.items()},
             "named": [orjson.loads(finding.to_json()) for finding in self.named],
         }

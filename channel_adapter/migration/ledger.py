@@ -14,7 +14,7 @@ from channel_adapter.migration.records import SourceSubscriber
 _ROWS_READ: Final = 500
 
 _TABLES: Final = """
-CREATE TABLE person (id TEXT PRIMARY KEY, since INTEGER, how TEXT NOT NULL, data TEXT NOT NULL,
+CREATE TABLE person (id TEXT PRIMARY KEY, since INTEGER, how TEXT NOT NULL, data TEXT NOT NULL, unread INTEGER,
     seen INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
 CREATE TABLE stranger (id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE post (seq INTEGER PRIMARY KEY, number INTEGER, time INTEGER NOT NULL, place INTEGER NOT NULL,
@@ -57,20 +57,21 @@ class Ledger:
 
     def add_people(self, people: Iterable[SourceSubscriber]) -> int:
         """Put people in; how many of them were not there yet."""
-        rows = [(each.user, each.since, each.notifications.value, each.custom_data) for each in people]
-        return self._insert("INSERT OR IGNORE INTO person (id, since, how, data) VALUES (?, ?, ?, ?)", rows)
+        rows = [(each.user, each.since, each.notifications.value, each.custom_data, each.unread) for each in people]
+        return self._insert("INSERT OR IGNORE INTO person (id, since, how, data, unread) VALUES (?, ?, ?, ?, ?)", rows)
 
     def take_people(self, users: Sequence[str]) -> dict[str, tuple[SourceSubscriber, bool]]:
         """Who of these follows at the source, and whether they were taken out before."""
         marks = ",".join("?" * len(users))
-        found = self._rows.execute(f"SELECT id, since, how, data, seen FROM person WHERE id IN ({marks})", users)  # noqa: S608 - question marks only
-        people = {row[0]: (_person(row), bool(row[4])) for row in found.fetchall()}
+        query = f"SELECT id, since, how, data, unread, seen FROM person WHERE id IN ({marks})"  # noqa: S608 - question marks only
+        found = self._rows.execute(query, users)
+        people = {row[0]: (_person(row), bool(row[5])) for row in found.fetchall()}
         self._rows.execute(f"UPDATE person SET seen = 1 WHERE id IN ({marks})", users)  # noqa: S608
         return people
 
     def people_left(self) -> Iterator[list[SourceSubscriber]]:
         """Who was never taken out, by their ids, some at a time."""
-        query = "SELECT id, since, how, data FROM person WHERE NOT seen AND id > ? ORDER BY id LIMIT ?"
+        query = "SELECT id, since, how, data, unread FROM person WHERE NOT seen AND id > ? ORDER BY id LIMIT ?"
         last = ""
         while rows := self._rows.execute(query, (last, _ROWS_READ)).fetchall():
             yield [_person(row) for row in rows]
@@ -130,4 +131,4 @@ class Ledger:
 
 
 def _person(row: Sequence[Any]) -> SourceSubscriber:
-    return SourceSubscriber(row[0], row[1], Notifications(row[2]), row[3])
+    return SourceSubscriber(row[0], row[1], Notifications(row[2]), row[3], row[4])

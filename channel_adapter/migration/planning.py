@@ -12,6 +12,7 @@ from channel_adapter.migration import report as reporting
 from channel_adapter.migration import retry as retrying
 from channel_adapter.migration import rollback as rolling_back
 from channel_adapter.migration import verify as verifying
+from channel_adapter.migration.accepted import NOTHING_ACCEPTED, Accepted
 from channel_adapter.migration.apply import Bounds, Hear, silent
 from channel_adapter.migration.calls import Pace
 from channel_adapter.migration.cutover import Cutover, CutoverOptions
@@ -160,12 +161,18 @@ class Migration:
         return await applying.work(self, database=database, bounds=bounds)
 
     async def verify(
-        self, plan: Plan, *, bounds: Bounds | None = None, write: Write = unwritten, tell: Tell = _silent
-    ) -> Verdict:
-        """Read source and target afresh and compare everything; `write` gets every finding. Changes nothing."""
+        self, plan: Plan, *, accepted: Accepted = NOTHING_ACCEPTED, bounds: Bounds | None = None,
+        write: Write = unwritten, tell: Tell = _silent,
+    ) -> Verdict:  # fmt: skip
+        """Read source and target afresh and compare everything; `write` gets every finding. Changes nothing.
+
+        `accepted` are findings of an earlier verification that somebody has looked at: they are explained.
+        """
         life = await cutting.life_of(self, plan)
         allowance = self.allowance(bounds)
-        return await verifying.verify(self, plan, allowance=allowance, life=life, write=write, tell=tell)
+        return await verifying.verify(
+            self, plan, allowance=allowance, life=life, accepted=accepted, write=write, tell=tell
+        )
 
     async def cutover(
         self, plan: Plan, options: CutoverOptions | None = None, *, database: str | None = None,

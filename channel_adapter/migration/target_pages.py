@@ -36,14 +36,16 @@ async def read_groups(
     return found
 
 
-async def member_pages(gateway: Gateway, channel: ChannelId) -> AsyncGenerator[list[members.Member], None]:
+async def member_pages(
+    gateway: Gateway, channel: ChannelId, fields: Sequence[str] = SUBSCRIBER_FIELDS
+) -> AsyncGenerator[list[members.Member], None]:
     """Everybody in a group, 100 a call; somebody may come twice when others come and go meanwhile."""
     cursor = ""
     seen: set[str] = set()
     while cursor not in seen:
         seen.add(cursor)
         request = members.GetGroupMemberInfoRequest(
-            group_id=channel, limit=limits.MEMBERS_PER_PAGE, next=cursor, member_info_filter=list(SUBSCRIBER_FIELDS)
+            group_id=channel, limit=limits.MEMBERS_PER_PAGE, next=cursor, member_info_filter=list(fields)
         )
         reply = await gateway.call(GET_GROUP_MEMBER_INFO, request)
         if not reply.member_list:

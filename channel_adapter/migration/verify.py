@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError
 from channel_adapter.mapping import channel_group
+from channel_adapter.mapping.subscription_member import SUBSCRIBER_FIELDS
 from channel_adapter.mapping.tag import Tag
+from channel_adapter.migration.accepted import NOTHING_ACCEPTED, Accepted
 from channel_adapter.migration.bounded import bounded
 from channel_adapter.migration.compare import (
     Kept,
@@ -25,10 +27,10 @@ from channel_adapter.migration.compare import (
     extra_post,
     missing_person,
 )
-from channel_adapter.migration.findings import Finding, Mark, Tally, Verdict, What
+from channel_adapter.migration.findings import EVERY, Finding, Mark, Tally, Verdict, What
 from channel_adapter.migration.ledger import HeldPost, Ledger
 from channel_adapter.migration.metered import TRANSIENT, Allowance
-from channel_adapter.migration.plan import Plan, PlannedChannel
+from channel_adapter.migration.plan import Plan, PlannedChannel, SourceKind
 from channel_adapter.migration.plan_file import check_app
 from channel_adapter.migration.policies import PROFILE_LOSSES, Loss
 from channel_adapter.migration.records import SourceChannel, SourcePost
@@ -56,6 +58,15 @@ Tell = Callable[[str, int], None]
 """Hears of progress: what was compared ("channels", "posts", "people"), and how many more."""
 Write = Callable[[Finding], None]
 
+NOT_COMPARED: Final[Mapping[SourceKind, tuple[str, ...]]] = {
+    SourceKind.ACCOUNTS: ("unread counts: no call tells how far a subscriber of an official account has read",),
+    SourceKind.FILES: (),
+}
+_MEMBER_FIELDS: Final[Mapping[SourceKind, tuple[str, ...]]] = {
+    SourceKind.ACCOUNTS: SUBSCRIBER_FIELDS,
+    SourceKind.FILES: (*SUBSCRIBER_FIELDS, "MsgSeq"),
+}
+
 POST_KEPT, PERSON_KEPT = "post", "subscriber"
 """Kinds of originals in the database."""
 
@@ -70,19 +81,19 @@ def unwritten(finding: Finding) -> None:
 
 async def verify(
     migration: "Migration", plan: Plan, *, allowance: Allowance | None = None, life: Mapping[str, Life] | None = None,
-    write: Write = unwritten, tell: Tell = silent,
+    accepted: Accepted = NOTHING_ACCEPTED, write: Write = unwritten, tell: Tell = silent,
 ) -> Verdict:  # fmt: skip
     """Compare everything; `write` gets every finding, channel by channel in the order of the plan.
 
     `life`, by source id: channels whose posting has moved, where people and posts of their own are to be expected.
-    Raises InvalidError for a plan of another app, Stopped at the end of the allowance, and whatever makes source or
-    target fail.
+    `accepted`: findings that somebody has looked at. Raises InvalidError for a plan of another app, Stopped at the end
+    of the allowance, and whatever makes source or target fail.
     """
     check_app(plan, migration.settings.sdkappid, "this")
     migration = bounded(migration, allowance)
-    verdict = Verdict(plan.migration, migration.clock.now())
+    verdict = Verdict(plan.migration, migration.clock.now(), NOT_COMPARED[plan.source.kind])
     async with migration.source(plan.source) as source, _originals(migration, plan) as kept:
-        verifier = _Verifier(migration.gateway, migration.clock, plan, source, kept, life or {}, tell)
+        verifier = _Verifier(migration.gateway, migration.clock, plan, source, kept, life or {}, accepted, tell)
         at_once = min(CHANNELS_AT_ONCE, migration.settings.concurrency)
         done = concurrently(verifier.sightings(migration), verifier.channel, limit=at_once, ordered=True)
         async with aclosing(done) as ledgers:
@@ -136,13 +147,14 @@ class _Work:
 
     terms: Terms
     ledger: Ledger
+    accepted: Accepted
     tally: Tally = field(default_factory=Tally)
     staff: frozenset[str] = frozenset()
     admins: list[str] | None = None
 
     def note(self, findings: Sequence[Finding]) -> None:
         """Keep and count."""
-        for finding in findings:
+        for finding in map(self.accepted.judged, findings):
             self.tally.add(finding)
             self.ledger.note(_PART[finding.what], [finding])
 
@@ -158,6 +170,7 @@ class _Verifier:
         source: Source,
         kept: "KeptOriginals | None",
         life: Mapping[str, Life],
+        accepted: Accepted,
         tell: Tell,
     ) -> None:
         self._gateway = gateway
@@ -167,6 +180,7 @@ class _Verifier:
         self._source = source
         self._kept = kept
         self._life = life
+        self._accepted = accepted
         self._tell = tell
 
     async def sightings(self, migration: "Migration") -> AsyncGenerator[_Sight, None]:
@@ -185,9 +199,10 @@ class _Verifier:
         life = self._life.get(planned.source.id, Life())
         born = (info.create_time if info else None) or planned.target.created_at or 0
         now = int(self._clock.now())
-        terms = Terms(planned, self._plan.migration, self._target, self._plan.chosen, born, now, life)
+        last = max(0, (info.next_msg_seq or 1) - 1) if info else 0
+        terms = Terms(planned, self._plan.migration, self._target, self._plan.chosen, born, now, life, last)
         with ExitStack() as stack:
-            work = _Work(terms, stack.enter_context(Ledger()))
+            work = _Work(terms, stack.enter_context(Ledger()), self._accepted)
             if sight.source is not None:
                 work.staff = frozenset({planned.target.owner, *sight.source.admins})
             if sight.source is None:
@@ -294,7 +309,8 @@ class _Verifier:
 
     async def _compare_members(self, work: _Work) -> None:
         admins: list[str] = []
-        async with aclosing(member_pages(self._gateway, work.terms.channel.target.channel)) as pages:
+        fields = _MEMBER_FIELDS[self._plan.source.kind]
+        async with aclosing(member_pages(self._gateway, work.terms.channel.target.channel, fields)) as pages:
             async for page in pages:
                 ordinary = [member for member in page if member.role != members.OWNER]
                 admins += [member.member_account for member in ordinary if member.role == members.ADMIN]
@@ -324,7 +340,7 @@ async def _guarded(work: _Work, what: What, side: str, reading: Awaitable[None])
         raise
     except ChannelAdapterError as error:
         reason = f"{side} does not show them: {error.message}"
-        work.note([work.terms.finding(what, "*", Mark.UNREADABLE, reason=reason)])
+        work.note([work.terms.finding(what, EVERY, Mark.UNREADABLE, reason=reason)])
 
 
 def _not_ours(terms: Terms, info: groups.GroupInfo | None, tag: Tag | None) -> Finding:

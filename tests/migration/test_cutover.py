@@ -9,6 +9,7 @@ import pytest
 
 from channel_adapter.domain.post import Text
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError, InvalidError
+from channel_adapter.migration.accepted import Accepted
 from channel_adapter.migration.cutover import CutoverOptions, opened
 from channel_adapter.migration.findings import Finding, Mark, What
 from channel_adapter.migration.plan import Plan
@@ -100,6 +101,27 @@ async def test_differences_keep_posting_where_it_is_until_they_are_accepted(data
         refused = await at.adapter.migration.cutover(plan, wish)
         assert refused.stopped == "source and target differ: nothing was destroyed"
         assert worlds.TEXTS in at.server.world.state.official
+
+
+async def test_differences_that_somebody_has_looked_at_stop_neither_posting_nor_the_end_of_the_source(
+    database: str,
+) -> None:
+    async with applied(database) as (at, plan):
+        channel = plan.channels[0].target.id
+        await at.adapter.subscriptions.unsubscribe(channel, ["reader_000001"], file=False)
+        await at.adapter.subscriptions.mute("reader_000002", channel)
+        findings: list[Finding] = []
+        await at.adapter.migration.verify(plan, write=findings.append)
+        wish = replace(NOW, accepted=Accepted.of(findings), destroy_source=True)
+        await at.adapter.subscriptions.mute("reader_000003", channel)
+        kept = await at.adapter.migration.cutover(plan, wish)
+        assert not kept.posting_moved
+        assert kept.verdict is not None
+        assert [finding.key for finding in kept.verdict.named] == ["reader_000003"]
+        await at.adapter.subscriptions.unmute("reader_000003", channel)
+        done = await at.adapter.migration.cutover(plan, wish)
+        assert done.posting_moved
+        assert set(done.destroyed) == set(TWO)
 
 
 async def test_posts_are_broadcast_too_while_the_window_is_open_and_no_more_than_twice_an_hour(database: str) -> None:

@@ -1,12 +1,14 @@
 """What verify finds: every mark, in worlds that were damaged on purpose."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import orjson
 import pytest
 
 from channel_adapter.errors import InvalidError, UnavailableError
-from channel_adapter.migration.findings import Finding, Mark, Verdict, What
+from channel_adapter.migration.accepted import Accepted
+from channel_adapter.migration.findings import ACCEPTED, Finding, Mark, Verdict, What
 from channel_adapter.migration.plan import Plan
 from channel_adapter.stub.faults import Fault
 from channel_adapter.stub.world.member_table import Role
@@ -117,6 +119,12 @@ def change_a_body(at: Stage, group: Group, account: OfficialAccount) -> None:
     message.body = [worlds.text("another")]
 
 
+def make_an_admin(at: Stage, group: Group, account: OfficialAccount) -> None:
+    row = group.members.find("reader_000003")
+    assert row is not None
+    group.members.set_role(row, Role.ADMIN)
+
+
 def recall_here(at: Stage, group: Group, account: OfficialAccount) -> None:
     message = group.log.get(1)
     assert message is not None
@@ -172,6 +180,7 @@ def post_there(at: Stage, group: Group, account: OfficialAccount) -> None:
         (join_later, What.SUBSCRIBER, Mark.DIFFERS, "since"),
         (quieten, What.SUBSCRIBER, Mark.DIFFERS, "notifications"),
         (rename, What.PROFILE, Mark.DIFFERS, "Another name"),
+        (make_an_admin, What.PROFILE, Mark.DIFFERS, "reader_000003"),
         (open_posting, What.PROFILE, Mark.DIFFERS, "open to all"),
         (change_a_body, What.POST, Mark.DIFFERS, "another"),
         (recall_here, What.POST, Mark.DIFFERS, "recalled here"),
@@ -198,6 +207,64 @@ async def test_damage_is_found_and_named(damage: Damage, what: What, mark: Mark,
         told = [finding for finding in open_ones if finding.mark is mark]
         assert told
         assert any(telling in str(finding) for finding in told)
+
+
+async def test_what_somebody_has_looked_at_is_explained_and_whatever_is_new_stays_open(tmp_path: Path) -> None:
+    async with stage(SMALL, ids=ONE) as at:
+        plan = await moved(at)
+        group, account = group_of(at, plan), account_of(at)
+        for damage in (lose_a_person, change_a_body, bring_a_stranger, rename):
+            damage(at, group, account)
+        _, findings = await found_in(at, plan)
+        reviewed = tmp_path / "reviewed.jsonl"
+        reviewed.write_bytes(b"\n".join(finding.to_json() for finding in findings))
+        accepted = Accepted.read(reviewed)
+        again: list[Finding] = []
+        verdict = await at.adapter.migration.verify(plan, accepted=accepted, write=again.append)
+        assert (verdict.clean, verdict.accepted, verdict.to_json()["accepted"]) == (True, 4, 4)
+        assert [each.explained for each in again if each.what is What.SUBSCRIBER and each.mark is not Mark.SAME] == [
+            ACCEPTED,
+            ACCEPTED,
+        ]
+        reviewed.write_bytes(b"".join(finding.to_json() for finding in again))
+        assert Accepted.read(reviewed) == accepted
+        at.server.world.state.leave(group, "reader_000004")
+        group.name = "A third name"
+        verdict = await at.adapter.migration.verify(plan, accepted=accepted)
+        assert [(each.key, each.mark) for each in verdict.named] == [
+            ("name", Mark.DIFFERS),
+            ("reader_000004", Mark.MISSING),
+        ]
+        assert not verdict.clean
+
+
+async def test_what_differs_behind_the_part_that_is_shown_is_another_difference() -> None:
+    async with stage(SMALL, ids=ONE) as at:
+        plan = await moved(at)
+        message = group_of(at, plan).log.get(1)
+        assert message is not None
+        findings: list[Finding] = []
+        for end in ("first", "second"):
+            message.body = [worlds.text("x" * 500 + end)]
+            verdict = await at.adapter.migration.verify(plan, accepted=Accepted.of(findings), write=findings.append)
+            assert verdict.open == 1
+
+
+async def test_a_list_that_nobody_could_read_cannot_be_accepted() -> None:
+    async with stage(SMALL, ids=ONE) as at:
+        plan = await moved(at)
+        at.server.faults.replace([Fault(command=GET_GROUP_MEMBER_INFO.name, code=10007)])
+        _, findings = await found_in(at, plan)
+        verdict = await at.adapter.migration.verify(plan, accepted=Accepted.of(findings))
+        assert [(each.key, each.mark) for each in verdict.named] == [("*", Mark.UNREADABLE)]
+
+
+@pytest.mark.parametrize("line", [b"{", b"[]", b"{}", b'{"channel": 1, "what": "person", "key": "", "mark": "="}'])
+def test_a_line_that_is_no_finding_is_named(line: bytes, tmp_path: Path) -> None:
+    reviewed = tmp_path / "reviewed.jsonl"
+    reviewed.write_bytes(b"\n" + line + b"\n")
+    with pytest.raises(InvalidError, match=r"reviewed\.jsonl, line 2: this is no line of a verification"):
+        Accepted.read(reviewed)
 
 
 async def test_a_group_that_is_gone_or_is_somebody_elses_has_nothing_of_the_source() -> None:

@@ -5,13 +5,16 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from channel_adapter.migration.findings import Finding, Mark, What
+from channel_adapter.migration.compare import FEWER_POSTS, SINCE_THE_CUTOVER, UNTOLD, Life, Terms, compare_person
+from channel_adapter.migration.findings import Difference, Finding, Mark, What
 from channel_adapter.migration.plan import SourceKind, SourceSpec
 from channel_adapter.migration.planning import Options
 from channel_adapter.migration.policies import Policies
+from channel_adapter.migration.records import SourceSubscriber
 from channel_adapter.migration.sources.files import find_files
 from channel_adapter.stub.scenario import Scenario
 from channel_adapter.tencent import limits
+from channel_adapter.tencent.wire.members import Member
 from tests.migration import worlds
 from tests.migration.applied import moved
 from tests.migration.conftest import stage
@@ -51,6 +54,7 @@ async def test_files_are_compared_and_what_history_cannot_show_is_told(tmp_path:
                     "user": f"reader_{n:06}",
                     "since": old + n,
                     "notifications": "muted" if n else "all",
+                    "unread": n if n < 4 else 99,
                 }
                 for n in range(5)
             ],
@@ -71,8 +75,28 @@ async def test_files_are_compared_and_what_history_cannot_show_is_told(tmp_path:
         assert verdict.count(Mark.UNREADABLE, What.POST) == 2
         assert verdict.count(Mark.SAME, What.POST) == 2
         assert verdict.count(Mark.SAME, What.SUBSCRIBER) + verdict.count(Mark.DIFFERS, What.SUBSCRIBER) == 5
+        people = {each.key: each.differences for each in findings if each.what is What.SUBSCRIBER}
+        assert [each.explained for each in people["reader_000004"] if each.field == "unread"] == [FEWER_POSTS]
+        assert all(each.field != "unread" for n in range(4) for each in people[f"reader_{n:06}"])
+        assert verdict.not_compared == ()
         admins = next(each for each in findings if each.key == "admins")
         assert admins.mark is Mark.SAME
+        group = at.server.world.state.groups[plan.channels[0].target.id]
+        row = group.members.find("reader_000002")
+        assert row is not None
+        group.members.set_read(row, group.log.next_seq - 1)
+        verdict = await at.adapter.migration.verify(plan)
+        assert [(each.key, each.differences) for each in verdict.named] == [
+            ("reader_000002", (Difference("unread", 2, 0),))
+        ]
+        terms = Terms(
+            plan.channels[0], plan.migration, plan.limits.target(), plan.chosen, old, now, Life(now, now), last_seq=3
+        )
+        person = SourceSubscriber("reader_000002", unread=2)
+        for seq, told in ((3, SINCE_THE_CUTOVER), (None, UNTOLD)):
+            member = Member(member_account=person.user, msg_flag="AcceptAndNotify", msg_seq=seq)
+            [difference] = compare_person(terms, person, member, None).differences
+            assert told in difference.explained
 
 
 async def test_a_network_that_loses_calls_changes_no_verdict() -> None:
