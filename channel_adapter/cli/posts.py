@@ -156,7 +156,9 @@ async def import_feed(
     """
     oldest = moment(since, "--since", "a date like 2026-03-20") if since is not None else None
     if base_url and not base_url.startswith(("http://", "https://")):
-        raise UsageError(f"--base-url takes an http or https address, not {base_url!r}", field="base_url")
+        from channel_adapter.tencent.redaction import shown_url  # noqa: PLC0415 - for this alone
+
+        raise UsageError(f"--base-url takes an http or https address, not {shown_url(base_url)!r}", field="base_url")
     with opened(file) as source:
         data = read_all(source)
     name = "stdin" if file == STDIN else file

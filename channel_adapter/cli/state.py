@@ -79,7 +79,7 @@ async def load(
     await _ask("PUT", url, token, ca_file, orjson.dumps(document))
     about = {name: len(document[name]) for name in ("accounts", "groups", "official_accounts")}
     accounts, groups = counted(about["accounts"], "account"), counted(about["groups"], "group")
-    run.output.one(about, f"{url} has {accounts} and {groups} now")
+    run.output.one(about, f"{_address(url)} has {accounts} and {groups} now")
 
 
 @command(
@@ -123,7 +123,7 @@ async def _fetch(url: str, token: str | None, ca_file: Path | None) -> dict[str,
     try:
         return fold(unfold(await _ask("GET", url, token, ca_file)))
     except SnapshotError as error:
-        raise RefusedError(f"{url}: {error}") from None
+        raise RefusedError(f"{_address(url)}: {error}") from None
 
 
 async def _ask(method: str, url: str, token: str | None, ca_file: Path | None, body: bytes | None = None) -> Any:
@@ -148,23 +148,30 @@ async def _ask(method: str, url: str, token: str | None, ca_file: Path | None, b
         ):
             return _understood(url, response.status, await response.read())
     except aiohttp.InvalidURL:
-        raise UsageError(f"{url} is no address", field="url") from None
+        raise UsageError(f"{_address(url)} is no address", field="url") from None
     except (aiohttp.ClientError, TimeoutError) as error:
-        raise UnavailableError(f"the stub at {url} cannot be reached: {type(error).__name__}") from None
+        raise UnavailableError(f"the stub at {_address(url)} cannot be reached: {type(error).__name__}") from None
+
+
+def _address(url: str) -> str:
+    """The address without a user's password."""
+    from channel_adapter.tencent.redaction import shown_url
+
+    return shown_url(url)
 
 
 def _understood(url: str, status: int, raw: bytes) -> Any:
     try:
         answer = orjson.loads(raw)
     except orjson.JSONDecodeError:
-        raise UnavailableError(f"{url} is not the control plane of a stub: HTTP {status}") from None
+        raise UnavailableError(f"{_address(url)} is not the control plane of a stub: HTTP {status}") from None
     if isinstance(answer, dict) and "ActionStatus" in answer:
-        raise RefusedError(f"the stub at {url} has no control plane; start it with --control")
+        raise RefusedError(f"the stub at {_address(url)} has no control plane; start it with --control")
     if status == 200:
         return answer
     said = answer.get("error") if isinstance(answer, dict) else None
     refused = PermissionDeniedError if status in (401, 403) else RefusedError
-    raise refused(f"{url}: {said or f'HTTP {status}'}")
+    raise refused(f"{_address(url)}: {said or f'HTTP {status}'}")
 
 
 def _replace(path: Path, text: bytes) -> None:

@@ -102,7 +102,7 @@ async def stats(run: Run) -> None:
         counts, by_state, oldest = await table.stats()
     refused = {name.partition(".")[2]: n for name, n in sorted(counts.items()) if name.startswith("refused.")}
     lag = 0.0 if oldest is None else max(0.0, time.time() - oldest)
-    names = ("received", "stored", "answered", "duplicates", "handled", "failed", "dead")
+    names = ("received", "stored", "decided", "duplicates", "handled", "failed", "dead")
     run.output.one(
         {
             **{name: counts.get(name, 0) for name in names},

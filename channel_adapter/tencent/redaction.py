@@ -1,4 +1,4 @@
-"""Secrets out of text and log events: UserSig, key, webhook token and webhook signature [30].
+"""Secrets out of text and log events: UserSig, key, webhook token and signature [30], user and password of a URL.
 
 `redact` is a structlog processor. It belongs after whatever turns exceptions into text and before the renderer.
 """
@@ -19,13 +19,22 @@ _NAMED_VALUE: Final = re.compile(
     r"""(?i)\b(usersig|user_sig|tls\.sig|secret_key|sign|token)(["']?\s*[=:]\s*["']?)[^\s&"',;)}\]]+"""
 )  # not "key" alone: in prose it names harmless things, and a key of the console is known by its shape
 _USERSIG: Final = re.compile(r"\beJ[w-z][A-Za-z0-9*_-]{60,}")  # base64 of a zlib stream as `sign` and others make it
+_USER: Final = re.compile(r"(?<=://)[^\s/]*@")  # user and password of a URL
 _HEX_SECRET: Final = re.compile(r"\b[0-9a-fA-F]{64}\b")  # a key as the console shows it; a webhook's Sign
 
 
 def redact_text(text: str) -> str:
     """The text with every value hidden that is a secret by its name or by its shape."""
     text = _NAMED_VALUE.sub(rf"\1\2{HIDDEN}", text)
+    text = _USER.sub(f"{HIDDEN}@", text)
     return _HEX_SECRET.sub(HIDDEN, _USERSIG.sub(HIDDEN, text))
+
+
+def shown_url(url: str) -> str:
+    """An address that somebody typed, as it may be shown: nothing that stands before an @, however wrong it is."""
+    scheme, slashes, rest = url.partition("://") if "://" in url else ("", "", url)
+    _, at, place = rest.rpartition("@")
+    return redact_text(f"{scheme}{slashes}{HIDDEN}@{place}" if at else url)
 
 
 def redact(_: WrappedLogger, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 
 from channel_adapter.webhooks.refusal import Reason
 
-RECEIVED, STORED, ANSWERED = "received", "stored", "answered"
+RECEIVED, STORED, DECIDED = "received", "stored", "decided"
 DUPLICATES, HANDLED, FAILED, DEAD = "duplicates", "handled", "failed", "dead"
 _REFUSED = "refused."
 
 
 class Counters:
-    """received = stored + answered (before-events) + duplicates known at once + refused."""
+    """received = stored + decided (before-events) + duplicates known at once + refused: each got one answer."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()

@@ -110,7 +110,7 @@ class Receiver:
         received = parse(query, await self._body(request), now=now)
         if received.is_before:
             answer = await self._adapter.guard.answer(received)
-            self.counters.add(names.ANSWERED)
+            self.counters.add(names.DECIDED)
             if answer.allows:
                 self._lost.asked(received)
             return web.Response(body=answer.body, headers=_JSON)

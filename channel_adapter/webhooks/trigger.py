@@ -15,6 +15,7 @@ from yarl import URL
 
 from channel_adapter.domain import events as e
 from channel_adapter.errors import InvalidError, UnavailableError
+from channel_adapter.tencent.redaction import shown_url
 from channel_adapter.tencent.wire import callback_envelope as envelope
 from channel_adapter.tencent.wire import callbacks_group as g
 from channel_adapter.tencent.wire import callbacks_official as o
@@ -138,7 +139,7 @@ async def trigger(
     moment = time.time() if now is None else now
     query, body = request_of(command, changes or {}, sdkappid=sdkappid, token=token, now=moment, platform=platform)
     if not url.startswith(("http://", "https://")) or "?" in url:
-        raise InvalidError(f"url: {url!r} is no http:// or https:// address without a query", field="url")
+        raise InvalidError(f"url: {shown_url(url)!r} is no http:// or https:// address without a query", field="url")
     if session is not None:
         return await _send(session, url, query, body, command)
     async with aiohttp.ClientSession() as own:
@@ -162,7 +163,7 @@ async def _send(session: aiohttp.ClientSession, url: str, query: str, body: byte
         trouble = f"no answer within {SECONDS:g} s"
     except (aiohttp.ClientError, ValueError, OSError) as failed:
         trouble = f"not reached: {_reason(failed)}"
-    raise UnavailableError(f"{url}: {trouble}")
+    raise UnavailableError(f"{shown_url(url)}: {trouble}")
 
 
 def _reason(failed: Exception) -> str:

@@ -133,5 +133,8 @@ def test_a_stub_that_cannot_be_asked(cli: Shell, served: Served) -> None:
     assert without == f"error: the stub at {served.url} has no control plane; start it with --control\n"
     closed = cli("state", "dump", "--url", "http://127.0.0.1:1", code=7).err
     assert closed == "error: the stub at http://127.0.0.1:1 cannot be reached: ClientConnectorError\n"
+    for url, code in (("http://keeper:abc123@127.0.0.1:1", 7), ("keeper:abc123@h", 7)):
+        complaint = cli("state", "dump", "--url", url, code=code).err
+        assert ("***@" in complaint, "abc123" in complaint) == (True, False)
     assert "is no address" in cli("state", "dump", "--url", "nonsense", code=2).err
     assert "cannot be read" in cli("state", "dump", "--url", "https://localhost:1", "--ca-file", "none", code=2).err

@@ -176,6 +176,10 @@ def test_help_and_mistakes_do_not_wait_for_the_client() -> None:
             ["posts", "import-feed", "news", "nowhere.xml", "--base-url", "site.example"],
             "--base-url takes an http or https address, not 'site.example'",
         ),
+        (
+            ["posts", "import-feed", "news", "nowhere.xml", "--base-url", "keeper:abc123@site.example"],
+            "--base-url takes an http or https address, not '***@site.example'",
+        ),
         (["subscribers", "import", "news", "."], ". cannot be read: Is a directory"),
         (["call", "s", "c", "{"], "the request is not JSON"),
         (["call", "s", "c", "[]"], "the request must be a JSON object"),

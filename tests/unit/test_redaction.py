@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from channel_adapter.tencent.redaction import HIDDEN, redact, redact_text
+from channel_adapter.tencent.redaction import HIDDEN, redact, redact_text, shown_url
 from channel_adapter.tencent.usersig import sign
 
 KEY = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0"
@@ -31,6 +31,8 @@ def processed(**event: Any) -> Any:
         "token=abc123",
         'Token: "abc123"',
         "secret_key = 'abc123'",
+        "nobody at https://keeper:abc123@h.example/hook answers",
+        "https://abc123@h.example",
     ],
 )
 def test_secrets_in_text(text: str) -> None:
@@ -53,6 +55,20 @@ def test_secrets_in_text(text: str) -> None:
 )
 def test_harmless_text_stays(text: str) -> None:
     assert redact_text(text) == text
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://keeper:abc123@h:80/hook", "http://***@h:80/hook"),
+        ("keeper:abc123@h", "***@h"),
+        ("ftp://keeper:a/bc?1@23@h/", "ftp://***@h/"),
+        ("http://h/hook", "http://h/hook"),
+        ("", ""),
+    ],
+)
+def test_an_address_without_its_user(url: str, shown: str) -> None:
+    assert shown_url(url) == shown
 
 
 @given(st.text(min_size=1, max_size=32), st.integers(1, 2**31), st.integers(0, 2**31))

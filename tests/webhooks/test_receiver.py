@@ -103,6 +103,18 @@ async def test_a_replay_is_answered_and_handled_once() -> None:
         assert receiver.counters["duplicates"] == 4
 
 
+async def test_each_request_is_counted_once() -> None:
+    before = "Group.CallbackBeforeCreateGroup"
+    asks = json.dumps({"CallbackCommand": before, "Type": "Community", "Owner_Account": "u"}).encode()
+    async with listening() as (receiver, url, _):
+        asked = [(GOOD, query()), (GOOD, query()), (asks, query(before)), (b"[1]", query())]
+        assert [(await post(url, *each))[0] for each in asked] == [200, 200, 200, 400]
+        await receiver.inbox.idle()
+        assert receiver.counters.snapshot() == {
+            "received": 4, "stored": 1, "duplicates": 1, "decided": 1, "refused.not_json": 1, "handled": 1,
+        }  # fmt: skip
+
+
 async def test_ten_thousand_unknown_commands_are_answered_and_leave_nothing_behind() -> None:
     async with listening() as (receiver, url, heard):
         sender = Sender(url)

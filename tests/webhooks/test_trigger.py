@@ -113,6 +113,14 @@ async def test_nobody_is_there() -> None:
     assert nobody.value.__context__ is None
 
 
+@pytest.mark.parametrize("url", ["http://keeper:abc123@127.0.0.1:1/hook", "ftp://keeper:abc123@x/", "keeper:abc123@x"])
+async def test_who_asks_is_not_shown(url: str) -> None:
+    with pytest.raises((UnavailableError, InvalidError)) as wrong:
+        await trigger(url, "Subscribed", sdkappid=APP)
+    assert "***@" in str(wrong.value)
+    assert "abc123" not in repr(wrong.value)
+
+
 @pytest.mark.parametrize("url", ["ftp://x/", "127.0.0.1:80", "http://x/?a=1", ""])
 async def test_what_is_no_address(url: str) -> None:
     with pytest.raises(InvalidError, match="url"):
