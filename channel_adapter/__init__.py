@@ -232,27 +232,29 @@ __all__ = [
     "Video",
 ]
 
-_HOMES = (  # cheapest first: nobody who wants a value pays for the client
-    "domain.channel",
-    "domain.events",
-    "domain.filing",
+_VALUES = (  # searched in this order, the most used first
+    "errors",
     "domain.ids",
     "domain.post",
-    "domain.questions",
-    "domain.reaction",
+    "domain.channel",
     "domain.subscription",
+    "domain.filing",
+    "domain.reaction",
     "domain.unread",
-    "errors",
-    "settings",
-    "services.bulk",
-    "services.doctor",
-    "adapter",
+    "domain.questions",
+    "domain.events",
 )
+_MACHINERY = {  # nobody who wants a value pays for these
+    "Bulk": "services.bulk",
+    "ChannelAdapter": "adapter",
+    "Finding": "services.doctor",
+    "Settings": "settings",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        for home in _HOMES:
+        for home in (_MACHINERY[name],) if name in _MACHINERY else _VALUES:
             module = import_module(f"{__name__}.{home}")
             if hasattr(module, name):
                 globals()[name] = getattr(module, name)

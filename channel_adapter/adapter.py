@@ -1,47 +1,44 @@
-"""The door: opens a client from settings and holds the services."""
+"""The door: opens a client from settings and holds the services.
 
-from collections.abc import Callable, Mapping, Sequence
+Each area of services is imported and made when it is first used: few programs use all of them.
+"""
+
+from __future__ import annotations
+
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from channel_adapter.domain.ids import ChannelId, UserId
-from channel_adapter.domain.post import Post, PostRef
 from channel_adapter.errors import ConfigurationError
-from channel_adapter.services.accounts import Accounts
-from channel_adapter.services.bulk import BulkTerms
-from channel_adapter.services.channels import Channels
-from channel_adapter.services.conversation_groups import ConversationGroups
-from channel_adapter.services.directory import Directory
-from channel_adapter.services.doctor import Doctor, Finding
-from channel_adapter.services.filing import FilingDesk
 from channel_adapter.services.gateway import Gateway
-from channel_adapter.services.history import History
-from channel_adapter.services.joined import JoinedList, JoinedPages
-from channel_adapter.services.membership import Membership
-from channel_adapter.services.message_keys import MessageKeys
-from channel_adapter.services.posts import Posts
-from channel_adapter.services.reactions import ReactionService
-from channel_adapter.services.reactions_admission import Gatekeeper, ReactionRules
-from channel_adapter.services.reactions_direct import DirectReactions
-from channel_adapter.services.reactions_opening import StoreAt
-from channel_adapter.services.roles import Roles
-from channel_adapter.services.subscriptions import Subscriptions
-from channel_adapter.services.uncounted import Uncounted
-from channel_adapter.services.unread import Unreads
-from channel_adapter.services.workings import Workings
 from channel_adapter.settings import Settings
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.client import App, Attempt, TencentClient, Timeouts
 from channel_adapter.tencent.clock import Clock, SystemClock
 from channel_adapter.tencent.hosts import REGIONS, HostPair
 from channel_adapter.tencent.rate_limit import CommandLimiter, KeyedLimiter
-from channel_adapter.tencent.wire.msg_body import Element
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from types import TracebackType
+
+    from channel_adapter.domain.ids import ChannelId, UserId
+    from channel_adapter.domain.post import Post, PostRef
     from channel_adapter.migration.planning import Migration
     from channel_adapter.migration.posting_moved import PostingMoved
+    from channel_adapter.services.accounts import Accounts
+    from channel_adapter.services.bulk import BulkTerms
+    from channel_adapter.services.channels import Channels
+    from channel_adapter.services.doctor import Finding
+    from channel_adapter.services.filing import FilingDesk
+    from channel_adapter.services.joined import JoinedPages
+    from channel_adapter.services.membership import Membership
+    from channel_adapter.services.posts import Posts
+    from channel_adapter.services.reactions import ReactionService
+    from channel_adapter.services.subscriptions import Subscriptions
+    from channel_adapter.services.unread import Unreads
+    from channel_adapter.services.workings import Workings
+    from channel_adapter.tencent.wire.msg_body import Element
     from channel_adapter.webhooks.events import Events
     from channel_adapter.webhooks.guard import Guard
     from channel_adapter.webhooks.pipeline import Pipeline
@@ -56,100 +53,171 @@ class ChannelAdapter:
     ```
     """
 
-    channels: Channels
-    subscriptions: Subscriptions
-    posts: Posts
-    accounts: Accounts
-    unread: Unreads
-    reactions: ReactionService
-
     def __init__(self, settings: Settings, client: TencentClient, clock: Clock) -> None:
         """Use `open`."""
         self.settings = settings
         self._client = client
         self._clock = clock
-        self._gateway = gateway = Gateway(client)
-        own = settings.channels
-        directory = _directory(settings, gateway, clock)
-        history = History(gateway, directory)
-        roles = Roles(gateway, seconds=own.cache_seconds, clock=clock)
-        uncounted = Uncounted(history, seconds=own.cache_seconds, clock=clock)
-        self.workings = Workings(directory, roles, history, uncounted, clock, client.slow_down)
-        sizes = limits.GROUP_PROFILE if own.profile_limits == "current" else limits.GROUP_PROFILE_LEGACY
-        terms = BulkTerms(settings.concurrency, settings.total_seconds, clock)
-        self.accounts = Accounts(gateway, terms)
-        joined = JoinedPages(gateway, settings.concurrency)
-        self.channels = Channels(
-            gateway, directory, JoinedList(joined, directory), sizes, uncounted, self._channel_deleted
-        )
-        desk = _desk(settings, gateway, clock)
-        membership = Membership(gateway, directory)
-        self.subscriptions = Subscriptions(
-            gateway,
+        self._gateway = Gateway(client)
+
+    @cached_property
+    def channels(self) -> Channels:
+        """Channels: create, read, change, delete, and what a person follows."""
+        from channel_adapter.services.channels import Channels
+        from channel_adapter.services.joined import JoinedList
+
+        directory = self.workings.directory
+        current = self.settings.channels.profile_limits == "current"
+        return Channels(
+            self._gateway,
             directory,
-            terms,
-            add_per_call=settings.subscriptions.add_per_call,
-            remove_per_call=settings.subscriptions.remove_per_call,
-            notify=settings.subscriptions.notify,
-            membership=membership,
-            desk=desk,
+            JoinedList(self._joined, directory),
+            limits.GROUP_PROFILE if current else limits.GROUP_PROFILE_LEGACY,
+            self.workings.uncounted,
+            self._channel_deleted,
+        )
+
+    @cached_property
+    def subscriptions(self) -> Subscriptions:
+        """People of channels: subscribe, unsubscribe, list, and the notifications of each."""
+        from channel_adapter.services.subscriptions import Subscriptions
+
+        own = self.settings.subscriptions
+        return Subscriptions(
+            self._gateway,
+            self.workings.directory,
+            self._terms,
+            add_per_call=own.add_per_call,
+            remove_per_call=own.remove_per_call,
+            notify=own.notify,
+            membership=self._membership,
+            desk=self._desk,
             left=self._people_left,
         )
-        self.unread = Unreads(
-            gateway,
-            directory,
-            joined,
-            uncounted,
-            membership,
-            desk,
-            history,
-            clock,
-            keep_by_hand=settings.unread.keep_by_hand,
-            concurrency=settings.concurrency,
-        )
-        self.posts = Posts(
-            gateway,
-            directory,
-            roles,
-            history,
-            KeyedLimiter(settings.posts.per_second, clock=clock),
+
+    @cached_property
+    def posts(self) -> Posts:
+        """Posts: publish, edit, recall, read back."""
+        from channel_adapter.services.posts import Posts
+
+        settings, workings = self.settings, self.workings
+        return Posts(
+            self._gateway,
+            workings.directory,
+            workings.roles,
+            workings.history,
+            KeyedLimiter(settings.posts.per_second, clock=self._clock),
             settings.posts.max_bytes,
             longest_wait=settings.total_seconds,
-            uncounted=uncounted,
+            uncounted=workings.uncounted,
             recalled=self._post_recalled,
             published=self._post_published,
         )
-        self.reactions = _reactions(settings, gateway, directory, history, self.subscriptions, clock)
 
     @cached_property
-    def pipeline(self) -> "Pipeline":
+    def accounts(self) -> Accounts:
+        """Accounts of the app: who can own, read and react at all."""
+        from channel_adapter.services.accounts import Accounts
+
+        return Accounts(self._gateway, self._terms)
+
+    @cached_property
+    def unread(self) -> Unreads:
+        """What a person has not read, and the conversation group that keeps it apart from chats."""
+        from channel_adapter.services.unread import Unreads
+
+        workings = self.workings
+        return Unreads(
+            self._gateway,
+            workings.directory,
+            self._joined,
+            workings.uncounted,
+            self._membership,
+            self._desk,
+            workings.history,
+            self._clock,
+            keep_by_hand=self.settings.unread.keep_by_hand,
+            concurrency=self.settings.concurrency,
+        )
+
+    @cached_property
+    def reactions(self) -> ReactionService:
+        """Reactions: what a person thinks of a post, in one emoji."""
+        from channel_adapter.services.message_keys import MessageKeys
+        from channel_adapter.services.reactions import ReactionService
+        from channel_adapter.services.reactions_admission import Gatekeeper, ReactionRules
+        from channel_adapter.services.reactions_direct import DirectReactions
+        from channel_adapter.services.reactions_opening import StoreAt
+
+        settings, own, clock, gateway = self.settings, self.settings.reactions, self._clock, self._gateway
+        directory, history = self.workings.directory, self.workings.history
+        rules = ReactionRules(
+            own.per_person, own.subscribers_only, own.phone_reactions == "accept", own.on_unsubscribe == "keep"
+        )
+        keys, seconds = MessageKeys(gateway), settings.channels.cache_seconds
+        gatekeeper = Gatekeeper(directory, self.subscriptions, history, rules, seconds=seconds, clock=clock)
+        pace = KeyedLimiter(limits.EXTENSION_SETS_PER_SECOND, clock=clock)
+        direct = DirectReactions(gateway, keys, pace, most=own.per_person, longest_wait=settings.total_seconds)
+        at = None
+        if settings.database_url is not None:
+            at = StoreAt(
+                settings.database_url.get_secret_value(), settings.sdkappid, gateway, keys, history, clock,
+                most=own.per_person, admit=gatekeeper.admit,
+            )  # fmt: skip
+        return ReactionService(gateway, directory, gatekeeper, rules, direct, at.open if at else None, clock)
+
+    @cached_property
+    def workings(self) -> Workings:
+        """What the services share, for the packages of this project."""
+        from channel_adapter.services.directory import Directory
+        from channel_adapter.services.history import History
+        from channel_adapter.services.roles import Roles
+        from channel_adapter.services.uncounted import Uncounted
+        from channel_adapter.services.workings import Workings
+
+        own, gateway, clock = self.settings.channels, self._gateway, self._clock
+        directory = Directory(
+            gateway,
+            own.field_keys,
+            seconds=own.cache_seconds,
+            entries=own.cache_entries,
+            concurrency=self.settings.concurrency,
+            clock=clock,
+        )
+        history = History(gateway, directory)
+        roles = Roles(gateway, seconds=own.cache_seconds, clock=clock)
+        uncounted = Uncounted(history, seconds=own.cache_seconds, clock=clock)
+        return Workings(directory, roles, history, uncounted, clock, self._client.slow_down)
+
+    @cached_property
+    def pipeline(self) -> Pipeline:
         """What becomes of webhooks that came in: events, and what the adapter itself does about them."""
-        from channel_adapter.webhooks.pipeline import Pipeline  # noqa: PLC0415 - most adapters receive nothing
+        from channel_adapter.webhooks.pipeline import Pipeline
 
         return Pipeline(self)
 
     @cached_property
-    def posting_moved(self) -> "PostingMoved | None":
+    def posting_moved(self) -> PostingMoved | None:
         """Official accounts that post here since a cutover, as the database says; None without one."""
         if self.settings.database_url is None:
             return None
         try:
-            from channel_adapter.migration.posting_moved import PostingMoved  # noqa: PLC0415 - an extra
+            from channel_adapter.migration.posting_moved import PostingMoved
         except ImportError:
             return None
         return PostingMoved(self.settings.database_url.get_secret_value(), self._gateway, self._clock)
 
     @cached_property
-    def events(self) -> "Events":
+    def events(self) -> Events:
         """What happens in channels, told by webhooks: `@adapter.events.on(Subscribed)`, `adapter.events.stream()`."""
-        from channel_adapter.webhooks.events import Events  # noqa: PLC0415 - most adapters receive nothing
+        from channel_adapter.webhooks.events import Events
 
         return Events(self.pipeline)
 
     @cached_property
-    def guard(self) -> "Guard":
+    def guard(self) -> Guard:
         """What is answered when the service asks beforehand; hooks of the app are registered here."""
-        from channel_adapter.webhooks.guard import Guard  # noqa: PLC0415 - most adapters receive nothing
+        from channel_adapter.webhooks.guard import Guard
 
         return Guard(self, self.pipeline.interpreter)
 
@@ -180,9 +248,9 @@ class ChannelAdapter:
         return cls(settings, client, clock)
 
     @property
-    def migration(self) -> "Migration":
+    def migration(self) -> Migration:
         """Channels that move here from official accounts, or from files of any other system."""
-        from channel_adapter.migration.planning import Migration  # noqa: PLC0415 - most programs never move anything
+        from channel_adapter.migration.planning import Migration
 
         return Migration(self._gateway, self.accounts, self.settings, self._clock, self.unread)
 
@@ -192,6 +260,8 @@ class ChannelAdapter:
 
     async def doctor(self, *, repair: bool = False) -> list[Finding]:
         """Look at service, clock, plan and channels; with `repair`, finish interrupted creations."""
+        from channel_adapter.services.doctor import Doctor
+
         doctor = Doctor(self.channels, self.accounts, self.settings.admin, self.settings.channels.field_keys)
         first = await doctor.service()
         if not first.ok:
@@ -202,7 +272,8 @@ class ChannelAdapter:
     async def aclose(self) -> None:
         """Publish what reactions are left to publish, and close the connections."""
         try:
-            await self.reactions.aclose()
+            if "reactions" in vars(self):
+                await self.reactions.aclose()
             if "pipeline" in vars(self):
                 await self.pipeline.aclose()
             moved = vars(self).get("posting_moved")
@@ -216,7 +287,8 @@ class ChannelAdapter:
             await self._client.__aenter__()
         except ValueError as wrong:
             raise ConfigurationError(str(wrong), field="ca_file") from None
-        self.reactions.start()
+        if self._reacting is not None:
+            self._reacting.start()
         return self
 
     async def __aexit__(
@@ -224,69 +296,62 @@ class ChannelAdapter:
     ) -> None:
         await self.aclose()
 
+    @cached_property
+    def _terms(self) -> BulkTerms:
+        from channel_adapter.services.bulk import BulkTerms
+
+        return BulkTerms(self.settings.concurrency, self.settings.total_seconds, self._clock)
+
+    @cached_property
+    def _joined(self) -> JoinedPages:
+        from channel_adapter.services.joined import JoinedPages
+
+        return JoinedPages(self._gateway, self.settings.concurrency)
+
+    @cached_property
+    def _membership(self) -> Membership:
+        from channel_adapter.services.membership import Membership
+
+        return Membership(self._gateway, self.workings.directory)
+
+    @cached_property
+    def _desk(self) -> FilingDesk:
+        from channel_adapter.services.conversation_groups import ConversationGroups
+        from channel_adapter.services.filing import FilingDesk
+
+        own = self.settings.unread
+        return FilingDesk(
+            ConversationGroups(self._gateway),
+            name=own.name,
+            on=own.filing,
+            most_people=own.file_up_to,
+            at_once=max(1, self.settings.concurrency // 2),  # subscriptions go on meanwhile
+            clock=self._clock,
+        )
+
+    @property
+    def _reacting(self) -> ReactionService | None:
+        """Reactions, if there can be any to care for: they are stored, or this process has used them."""
+        return self.reactions if self.settings.database_url is not None or "reactions" in vars(self) else None
+
     async def _post_recalled(self, ref: PostRef) -> None:
-        await self.reactions.drop(ref)
+        if self._reacting is not None:
+            await self._reacting.drop(ref)
 
     async def _post_published(self, post: Post, elements: Sequence[Element]) -> Post:
         moved = self.posting_moved
         return post if moved is None else await moved.copied(post, elements)
 
     async def _channel_deleted(self, channel: ChannelId) -> None:
-        await self.reactions.drop_channel(channel)
+        if self._reacting is not None:
+            await self._reacting.drop_channel(channel)
 
     async def _people_left(self, channel: ChannelId, users: list[UserId]) -> None:
-        await self.reactions.left(channel, users)
+        if self._reacting is not None:
+            await self._reacting.left(channel, users)
 
     def __repr__(self) -> str:
         return f"ChannelAdapter(sdkappid={self.settings.sdkappid}, admin={self.settings.admin!r})"
-
-
-def _directory(settings: Settings, gateway: Gateway, clock: Clock) -> Directory:
-    own = settings.channels
-    return Directory(
-        gateway,
-        own.field_keys,
-        seconds=own.cache_seconds,
-        entries=own.cache_entries,
-        concurrency=settings.concurrency,
-        clock=clock,
-    )
-
-
-def _desk(settings: Settings, gateway: Gateway, clock: Clock) -> FilingDesk:
-    return FilingDesk(
-        ConversationGroups(gateway),
-        name=settings.unread.name,
-        on=settings.unread.filing,
-        most_people=settings.unread.file_up_to,
-        at_once=max(1, settings.concurrency // 2),  # the subscriptions that go on meanwhile need connections too
-        clock=clock,
-    )
-
-
-def _reactions(
-    settings: Settings,
-    gateway: Gateway,
-    directory: Directory,
-    history: History,
-    subscriptions: Subscriptions,
-    clock: Clock,
-) -> ReactionService:
-    own, seconds, keys = settings.reactions, settings.channels.cache_seconds, MessageKeys(gateway)
-    rules = ReactionRules(
-        own.per_person, own.subscribers_only, own.phone_reactions == "accept", own.on_unsubscribe == "keep"
-    )
-    gatekeeper = Gatekeeper(directory, subscriptions, history, rules, seconds=seconds, clock=clock)
-    pace = KeyedLimiter(limits.EXTENSION_SETS_PER_SECOND, clock=clock)
-    direct = DirectReactions(gateway, keys, pace, most=own.per_person, longest_wait=settings.total_seconds)
-    url = settings.database_url
-    at = None
-    if url is not None:
-        at = StoreAt(
-            url.get_secret_value(), settings.sdkappid, gateway, keys, history, clock,
-            most=own.per_person, admit=gatekeeper.admit,
-        )  # fmt: skip
-    return ReactionService(gateway, directory, gatekeeper, rules, direct, at.open if at else None, clock)
 
 
 def _hosts(settings: Settings) -> HostPair:

@@ -62,14 +62,14 @@ class Settings(Section):
         default_factory=dict, description='other ceilings, by "service/command", for apps that bought more'
     )
     database_url: SecretStr | None = Field(None, description="where state is stored; None: nowhere, all is asked anew")
-    channels: ChannelSettings = ChannelSettings()
-    subscriptions: SubscriptionSettings = SubscriptionSettings()
-    posts: PostSettings = PostSettings()
-    unread: UnreadSettings = UnreadSettings()
-    reactions: ReactionSettings = ReactionSettings()
-    webhooks: WebhookSettings = WebhookSettings()
-    guard: GuardSettings = GuardSettings()
-    inbox: InboxSettings = InboxSettings()
+    channels: ChannelSettings = Field(default_factory=ChannelSettings)
+    subscriptions: SubscriptionSettings = Field(default_factory=SubscriptionSettings)
+    posts: PostSettings = Field(default_factory=PostSettings)
+    unread: UnreadSettings = Field(default_factory=UnreadSettings)
+    reactions: ReactionSettings = Field(default_factory=ReactionSettings)
+    webhooks: WebhookSettings = Field(default_factory=WebhookSettings)
+    guard: GuardSettings = Field(default_factory=GuardSettings)
+    inbox: InboxSettings = Field(default_factory=InboxSettings)
 
     @field_validator("base_url", "backup_url")
     @classmethod

@@ -5,7 +5,6 @@ No value is repeated in a sentence: one of them is the key.
 
 import difflib
 import os
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -33,6 +32,8 @@ _NO_TABLE: Final = frozenset({"model_type", "dict_type", "tuple_type", "list_typ
 
 def read_file(path: Path) -> dict[str, Any]:
     """The tables of a TOML file; a relative ca_file is beside it. Raises ConfigurationError."""
+    import tomllib  # noqa: PLC0415 - many settings come from the environment alone
+
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
