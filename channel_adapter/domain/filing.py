@@ -1,6 +1,6 @@
 """What became of putting a channel into a person's conversation group, or taking it out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -17,10 +17,11 @@ class FilingKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Filing:
-    """`reason` says more where there is more to say."""
+    """`reason` says more where there is more to say. `passing`: it failed because the service was away or busy."""
 
     kind: FilingKind
     reason: str = ""
+    passing: bool = field(default=False, compare=False)
 
     @property
     def done(self) -> bool:

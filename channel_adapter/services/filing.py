@@ -116,7 +116,7 @@ class FilingDesk:
         if error.code == codes.CONTACT_EDITION_TOO_LOW:
             self._close(Filing(FilingKind.UNSUPPORTED, "the app's edition has no conversation groups"), EDITION_SECONDS)
             return Filing(FilingKind.UNSUPPORTED, "the app's edition has no conversation groups")
-        failed = Filing(FilingKind.FAILED, f"{error.message}; {ONCE_MORE}")
+        failed = Filing(FilingKind.FAILED, f"{error.message}; {ONCE_MORE}", passing=isinstance(error, TRANSIENT))
         if isinstance(error, TRANSIENT):
             self._unanswered += 1
             if self._unanswered >= IN_A_ROW:

@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from functools import partial
+from typing import Final, Protocol
 
 import structlog
 
@@ -11,9 +12,14 @@ from channel_adapter.domain.filing import Filing, FilingKind
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import PostRef
 from channel_adapter.domain.reaction import ReactionChange
-from channel_adapter.errors import InvalidError, NotFoundError
+from channel_adapter.errors import InvalidError, NotFoundError, RefusedError, UnavailableError
 from channel_adapter.services.workings import Workings
+from channel_adapter.webhooks.inbox import Step
 from channel_adapter.webhooks.known_channels import KnownChannels
+
+UNFILING: Final = "channel_adapter.unfiling"
+"""The step that takes who left out of the conversation group."""
+_NAMED: Final = 5
 
 _log = structlog.wrap_logger(logging.getLogger("channel_adapter.webhooks"))
 
@@ -107,15 +113,27 @@ class Consumers:
                     await self._reactions.drop_channel(channel)
                 case e.Unsubscribed(channel=channel, users=users) if not event.own:  # own ones are cleaned up after
                     await self._reactions.left(channel, users)
-                    await self._unfile(channel, users)
         except (NotFoundError, InvalidError) as gone:
             kind = type(event).__name__
             _log.info("webhooks.nothing_to_follow", channel=event.channel, event_kind=kind, error=gone.kind)
 
-    async def _unfile(self, channel: ChannelId, users: Iterable[UserId]) -> None:
-        """What fails is not tried again here: a sync finishes it, and the app need not wait for that."""
-        if self._unread is not None:
-            for user in users:
-                filing = (await self._unread.unfile(user, [channel]))[channel]
-                if filing.kind is FilingKind.FAILED:
-                    _log.warning("webhooks.not_taken_out", user=user, channel=channel, reason=filing.reason)
+    def afterwards(self, event: e.Event) -> list[Step]:
+        """What is to be done once the app has heard of the event: it need not wait for that, the channel does."""
+        if self._unread is None or not isinstance(event, e.Unsubscribed) or event.own:
+            return []
+        return [Step(UNFILING, partial(self._unfile, self._unread, event.channel, event.users))]
+
+    async def _unfile(self, unread: Unread, channel: ChannelId, users: Iterable[UserId], _: object) -> None:
+        """Raises UnavailableError or RefusedError for those who could not be taken out; the others are then."""
+        failed: list[tuple[UserId, Filing]] = []
+        for user in users:
+            try:
+                filing = (await unread.unfile(user, [channel]))[channel]
+            except InvalidError:  # no id that could be in a conversation group
+                continue
+            if filing.kind is FilingKind.FAILED:
+                failed.append((user, filing))
+        if failed:
+            names = ", ".join(user for user, _ in failed[:_NAMED])
+            what = f"{len(failed)} not taken out of the conversation group ({names}): {failed[0][1].reason}"
+            raise UnavailableError(what) if any(each.passing for _, each in failed) else RefusedError(what)

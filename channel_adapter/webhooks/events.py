@@ -92,15 +92,16 @@ class Events:
         return None if received is None else received.dedupe_key
 
     async def plan(self, received: Received) -> Sequence[Step]:
-        """What an inbox has to run for a webhook. The adapter's own work has been done when this returns."""
+        """What an inbox has to run for a webhook. What the app's handlers rely on has been done when this returns."""
         event = await self._pipeline.handle(received)
         if event is None:
             return ()
-        return [
+        heard = [
             Step(handler.name, functools.partial(_call, handler, event, received), handler.transaction)
             for handler in self._handlers
             if isinstance(event, handler.kinds)
         ]
+        return [*heard, *self._pipeline.afterwards(event)]
 
 
 def _check(kinds: tuple[type[Event], ...]) -> None:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from channel_adapter.domain import events as e
 from channel_adapter.webhooks.consumers import Consumers
+from channel_adapter.webhooks.inbox import Step
 from channel_adapter.webhooks.interpret import Interpreter
 from channel_adapter.webhooks.known_channels import open_known_channels
 from channel_adapter.webhooks.parse import Received
@@ -34,6 +35,10 @@ class Pipeline:
         event = await self.interpreter.interpret(received)
         await self._consumers.take(event)
         return event if self._wanted(event) else None
+
+    def afterwards(self, event: e.Event) -> list[Step]:
+        """The adapter's own work that comes after the app's handlers, and fails for itself."""
+        return self._consumers.afterwards(event)
 
     async def aclose(self) -> None:
         """Close what was opened for it; the adapter does it when it closes."""

@@ -14,6 +14,7 @@ from channel_adapter.stub.callback_request import WebhookSettings as ToReceiver
 from channel_adapter.stub.control_people import Action, act
 from channel_adapter.stub.serve import StubServer
 from channel_adapter.stub.settings import StubSettings
+from channel_adapter.webhooks.handling import Patience
 from channel_adapter.webhooks.memory_inbox import MemoryInbox
 from channel_adapter.webhooks.receiver import Receiver
 from channel_adapter.webhooks.server import serve
@@ -79,7 +80,9 @@ def settings_of(stub: StubServer, admin: str, **tables: Any) -> Settings:
 
 
 @asynccontextmanager
-async def harbour(*, stub: dict[str, Any] | None = None, **tables: Any) -> AsyncIterator[Harbour]:
+async def harbour(
+    *, stub: dict[str, Any] | None = None, patience: Patience | None = None, **tables: Any
+) -> AsyncIterator[Harbour]:
     """`stub` and `tables` are settings beside the usual ones, by table."""
     app = {"admins": [ADMIN, OTHER], "group_fields": ["ch_tag"]}
     played = StubSettings.model_validate({"app": app, **(stub or {})})
@@ -87,7 +90,7 @@ async def harbour(*, stub: dict[str, Any] | None = None, **tables: Any) -> Async
         StubServer(played) as server,
         ChannelAdapter.open(settings_of(server, ADMIN, **tables)) as adapter,
         ChannelAdapter.open(settings_of(server, OTHER)) as other,
-        serve(adapter, inbox=MemoryInbox(window=0.0)) as (receiver, url),
+        serve(adapter, inbox=MemoryInbox(window=0.0, patience=patience)) as (receiver, url),
     ):
         built = Harbour(server, adapter, other, receiver, url)
         assert (await adapter.accounts.add([KEEPER, MATE, SAILOR])).complete

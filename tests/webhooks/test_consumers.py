@@ -1,12 +1,14 @@
 """What the adapter itself does about events of phones: reactions, memories, the directory, unread counts."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from channel_adapter import NotFoundError, PermissionDeniedError, PostRef, Text
 from channel_adapter.domain import events as e
 from channel_adapter.stub.faults import Fault
+from channel_adapter.webhooks.handling import Patience
 from tests.webhooks.harbour import KEEPER, LIGHTHOUSE, MATE, SAILOR, Harbour, harbour, lighthouse
 
 GROUPS = "group_open_http_svc"
@@ -80,17 +82,44 @@ async def test_who_leaves_by_phone_is_taken_out_of_the_conversation_group() -> N
         assert LIGHTHOUSE not in left
 
 
-async def test_who_cannot_be_taken_out_now_is_written_to_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    """The app hears of the event all the same: a sync takes the channel out later."""
-    async with harbour() as sea:
+NO_CONTACTS = {"service": "recentcontact", "command": "*"}
+
+
+async def filed(sea: Harbour) -> set[str]:
+    return {channel async for group in sea.adapter.unread.groups(SAILOR) for channel in group.channels}
+
+
+@pytest.mark.parametrize("trouble", [{"code": 60003}, {"status": 503}], ids=["refused", "away"])
+async def test_who_cannot_be_taken_out_now_is_taken_out_later(trouble: dict[str, Any]) -> None:
+    """The app does not wait for that, and hears of it once."""
+    async with harbour(patience=Patience(3, 0.05), total_seconds=0.5) as sea:
         await lighthouse(sea)
         await sea.adapter.subscriptions.subscribe(LIGHTHOUSE, [SAILOR])
-        caplog.clear()
-        sea.stub.faults.replace([Fault.model_validate({"service": "recentcontact", "command": "*", "code": 60003})])
+        sea.stub.faults.replace([Fault.model_validate({**NO_CONTACTS, **trouble})])
         await sea.phone(SAILOR, "leave", group_id=LIGHTHOUSE)
         await sea.until(e.Unsubscribed)
-        assert "webhooks.not_taken_out" in caplog.text
-        assert LIGHTHOUSE in caplog.text
+        assert sea.waiting == 1
+        sea.stub.faults.replace([])
+        await sea.settle()
+        assert await filed(sea) == set()
+        assert len([event for event in sea.heard if isinstance(event, e.Unsubscribed)]) == 1
+
+
+async def test_who_can_never_be_taken_out_is_a_dead_letter() -> None:
+    async with harbour(patience=Patience(2, 0.01)) as sea:
+        await lighthouse(sea)
+        await sea.adapter.subscriptions.subscribe(LIGHTHOUSE, [SAILOR])
+        sea.stub.faults.replace([Fault.model_validate({**NO_CONTACTS, "code": 60003})])
+        await sea.phone(SAILOR, "leave", group_id=LIGHTHOUSE)
+        await sea.settle()
+        (letter,) = await sea.receiver.inbox.dead_letters()
+        assert "1 not taken out of the conversation group (sailor)" in letter.reason
+        sea.stub.faults.replace([])
+        assert await filed(sea) == {LIGHTHOUSE}
+        assert await sea.receiver.inbox.retry(letter.key)
+        await sea.receiver.inbox.idle()
+        assert await filed(sea) == set()
+        assert len([event for event in sea.heard if isinstance(event, e.Unsubscribed)]) == 1
 
 
 async def test_a_post_that_a_phone_recalled_is_unread_no_more() -> None:
