@@ -80,7 +80,7 @@ class Journal:
 def _key(row: Row) -> tuple[object, ...]:
     if isinstance(row, ChannelRow):
         return ("channel", *row.key)
-    named = (getattr(row, name, "") for name in ("migration", "source", "channel", "what", "key", "person"))
+    named = (getattr(row, name, "") for name in ("migration", "source", "channel", "what", "key", "person", "number"))
     return (type(row), *named)
 
 

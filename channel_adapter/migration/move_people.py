@@ -7,7 +7,7 @@ kill costs is the calls that nobody had noted yet, not the pages under way.
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import Final, TypeVar
+from typing import Final, Self, TypeVar
 
 from channel_adapter.errors import ChannelAdapterError, ConflictError, InvalidError
 from channel_adapter.mapping.subscription_member import NOTIFICATIONS as KINDS
@@ -40,7 +40,8 @@ from channel_adapter.tencent.wire import members
 
 T = TypeVar("T")
 
-PAGES_AT_ONCE: Final = 3
+PAGES_AT_ONCE: Final = 6
+"""Pages under way in a process: they are what a kill has read in vain."""
 THERE: Final = frozenset({members.RESULT_ADDED, members.RESULT_ALREADY})
 REASONS: Final = {
     members.RESULT_PENDING: "the target wants somebody to agree first",
@@ -80,19 +81,52 @@ async def _bring_all(work: ChannelWork) -> None:
 
 async def _pages(work: ChannelWork) -> None:
     importer = PeopleImporter(work)
-    async with aclosing(concurrently(_read(work), importer.bring, limit=PAGES_AT_ONCE, ordered=True)) as cursors:
-        async for cursor in cursors:
-            if cursor is not None:
-                work.row.cursor = cursor
-            await work.note()
+    with Turns(work.pages) as turns:
+
+        async def bring(page: SubscriberPage) -> str | None:
+            cursor = await importer.bring(page)
+            turns.give_back()
+            return cursor
+
+        async with aclosing(concurrently(_read(work, turns), bring, limit=PAGES_AT_ONCE, ordered=True)) as cursors:
+            async for cursor in cursors:
+                if cursor is not None:
+                    work.row.cursor = cursor
+                await work.note()
 
 
-async def _read(work: ChannelWork) -> AsyncGenerator[SubscriberPage, None]:
+async def _read(work: ChannelWork, turns: "Turns") -> AsyncGenerator[SubscriberPage, None]:
     cursor: str | None = work.row.cursor
     while cursor is not None:
+        await turns.take()
         page = await work.source.subscribers(work.id, cursor)
         yield page
         cursor = page.next
+
+
+class Turns:
+    """What one channel has of the pages that all channels of a process may have under way; all back in the end."""
+
+    def __init__(self, pages: asyncio.Semaphore) -> None:
+        self._pages = pages
+        self._held = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while self._held:
+            self.give_back()
+
+    async def take(self) -> None:
+        """Wait for one more."""
+        await self._pages.acquire()
+        self._held += 1
+
+    def give_back(self) -> None:
+        """One less."""
+        self._held -= 1
+        self._pages.release()
 
 
 class PeopleImporter:

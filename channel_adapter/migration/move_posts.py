@@ -37,6 +37,7 @@ async def move_posts(work: ChannelWork) -> None:
     if not work.first:
         await _recall(work)
     await work.journal.flush()
+    await work.journal.store.drop_pages(work.plan.migration, work.id)
     work.at("posts.noted")
 
 

@@ -16,7 +16,7 @@ from channel_adapter.errors import ChannelAdapterError, ConfigurationError, Conf
 from channel_adapter.migration.journal import Journal, require_same_app
 from channel_adapter.migration.metered import TRANSIENT, Allowance, Metered, Stopped
 from channel_adapter.migration.move_channel import close_channel, open_channel
-from channel_adapter.migration.move_people import move_people
+from channel_adapter.migration.move_people import PAGES_AT_ONCE, move_people
 from channel_adapter.migration.move_posts import move_posts
 from channel_adapter.migration.plan import Plan
 from channel_adapter.migration.plan_file import from_json
@@ -24,6 +24,7 @@ from channel_adapter.migration.records import SourceChannel
 from channel_adapter.migration.sources.opening import open_source
 from channel_adapter.migration.sources.source import Source, channels_by_id
 from channel_adapter.migration.sources.without_copies import without_copies
+from channel_adapter.migration.waiting_pages import JournalPages
 from channel_adapter.migration.work import At, ChannelWork, nowhere
 from channel_adapter.services.bulk import BatchSize
 from channel_adapter.services.gateway import Gateway
@@ -69,6 +70,7 @@ class Runtime:
         self._profiles: dict[tuple[str, int], dict[str, SourceChannel]] = {}
         self._opening = asyncio.Lock()
         self._works: dict[tuple[str, str, int], ChannelWork] = {}
+        self._pages = asyncio.Semaphore(PAGES_AT_ONCE)
         self._add_size = BatchSize(settings.subscriptions.add_per_call)
 
     async def close(self) -> None:
@@ -150,7 +152,7 @@ class Runtime:
             source, profiles = await self._source(plan, number)
         return ChannelWork(
             calls=self.calls, journal=self.journal, plan=plan, planned=planned, source=source,
-            now=profiles[row.source], row=row, clock=self.clock, add_size=self._add_size,
+            now=profiles[row.source], row=row, clock=self.clock, add_size=self._add_size, pages=self._pages,
             at_once=self.settings.concurrency, round=number, at=self.at,
         )  # fmt: skip
 
@@ -164,8 +166,9 @@ class Runtime:
         """The source of a migration, opened once in a process, and its profiles, read once a round."""
         source = self._sources.get(plan.migration)
         if source is None:
+            pages = JournalPages(self.journal, plan.migration, self.clock)
             source = await open_source(
-                plan.source, self.calls, concurrency=self.settings.concurrency, now=self.clock.now()
+                plan.source, self.calls, concurrency=self.settings.concurrency, now=self.clock.now(), waiting=pages
             )
             source = without_copies(source, self.settings)
             self._sources[plan.migration] = source

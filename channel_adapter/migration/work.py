@@ -1,5 +1,6 @@
 """One channel on its way: what its steps share, and how they note what came of them."""
 
+import asyncio
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ def nowhere(point: str) -> None:
 class ChannelWork:
     """What the steps of one channel need. `now` is the channel at the source, `round` 1 moves, a later one is a delta.
 
-    `open` is what the target said of the group when this run began.
+    `pages` are those of subscribers that all channels of a process may have under way.
     """
 
     calls: Metered
@@ -58,6 +59,7 @@ class ChannelWork:
     row: ChannelRow
     clock: Clock
     add_size: BatchSize
+    pages: asyncio.Semaphore
     at_once: int
     round: int
     at: At = nowhere

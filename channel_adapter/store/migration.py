@@ -4,13 +4,23 @@ from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final
 
-from sqlalchemy import Table, and_, delete, func, select, tuple_, update
+from sqlalchemy import Table, and_, delete, func, literal, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from channel_adapter.errors import ConfigurationError, ConflictError
 from channel_adapter.store.engine import Database
-from channel_adapter.store.migration_tables import AREA, CHANNELS, JOBS, KEPT, PEOPLE, POSTS, QUARANTINE, WORKERS
+from channel_adapter.store.migration_tables import (
+    AREA,
+    CHANNELS,
+    JOBS,
+    KEPT,
+    PAGES,
+    PEOPLE,
+    POSTS,
+    QUARANTINE,
+    WORKERS,
+)
 
 PLANNED: Final = "planned"
 QUEUED, STOPPED, FAILED, DONE = "queued", "stopped", "failed", "done"
@@ -113,10 +123,25 @@ class KeptRow:
     text: str
 
 
-Row = PostRow | PersonRow | QuarantineRow | KeptRow | ChannelRow
+@dataclass(frozen=True, slots=True)
+class PageRow:
+    """A page of an account's history that waits to be moved: the newest is 0. `text` is JSON, `read` unix seconds."""
+
+    migration: str
+    source: str
+    number: int
+    asked: str
+    below: str
+    lowest: int
+    read: float
+    text: str
+
+
+Row = PostRow | PersonRow | QuarantineRow | KeptRow | PageRow | ChannelRow
 
 _TABLE_OF: Final[Mapping[type, Table]] = {
-    PostRow: POSTS, PersonRow: PEOPLE, QuarantineRow: QUARANTINE, KeptRow: KEPT, ChannelRow: CHANNELS,
+    PostRow: POSTS, PersonRow: PEOPLE, QuarantineRow: QUARANTINE, KeptRow: KEPT, PageRow: PAGES,
+    ChannelRow: CHANNELS,
 }  # fmt: skip
 
 
@@ -249,6 +274,30 @@ class MigrationStore:
         wanted = select(POSTS).where(POSTS.c.migration == migration, POSTS.c.source == source).order_by(POSTS.c.seq)
         async with self.database.reading() as connection:
             return {row.key: PostRow(**row._asdict()) for row in await connection.execute(wanted)}
+
+    async def pages(self, migration: str, source: str) -> list[PageRow]:
+        """Pages of a channel's history that wait, without their texts, the newest first."""
+        wanted = (
+            select(*(literal("").label("text") if column is PAGES.c.text else column for column in PAGES.c))
+            .where(PAGES.c.migration == migration, PAGES.c.source == source)
+            .order_by(PAGES.c.number)
+        )
+        async with self.database.reading() as connection:
+            return [PageRow(**row._asdict()) for row in await connection.execute(wanted)]
+
+    async def page(self, migration: str, source: str, number: int) -> str | None:
+        """The text of one of them."""
+        wanted = select(PAGES.c.text).where(
+            PAGES.c.migration == migration, PAGES.c.source == source, PAGES.c.number == number
+        )
+        async with self.database.reading() as connection:
+            found: str | None = await connection.scalar(wanted)
+        return found
+
+    async def drop_pages(self, migration: str, source: str) -> None:
+        """None of them is needed any more."""
+        async with self.database.writing() as connection:
+            await connection.execute(delete(PAGES).where(PAGES.c.migration == migration, PAGES.c.source == source))
 
     async def quarantined(self, migration: str) -> list[QuarantineRow]:
         """What could not go, in the order of channels and keys."""

@@ -5,9 +5,9 @@ from typing import Final
 from sqlalchemy import Table, delete, func, select
 
 from channel_adapter.store.engine import Database
-from channel_adapter.store.migration_tables import AREA, CHANNELS, JOBS, KEPT, PEOPLE, POSTS, QUARANTINE
+from channel_adapter.store.migration_tables import AREA, CHANNELS, JOBS, KEPT, PAGES, PEOPLE, POSTS, QUARANTINE
 
-_OF_A_CHANNEL: Final[tuple[Table, ...]] = (POSTS, PEOPLE, QUARANTINE, CHANNELS)
+_OF_A_CHANNEL: Final[tuple[Table, ...]] = (PAGES, POSTS, PEOPLE, QUARANTINE, CHANNELS)
 
 
 class Forgetting:

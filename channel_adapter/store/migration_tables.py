@@ -5,7 +5,7 @@ deltas. A channel's row says how far it is: `state` what is being done, `standin
 the round that it has ended. Posts and people stand there as they were moved, the rest is what could not go.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -124,4 +124,23 @@ WORKERS: Final = Table(
     Index("migration_workers_seen", "seen"),
 )
 
-AREA: Final = Area("migration", 1, _TABLES)
+PAGES: Final = Table(  # of an account's history, read and not moved yet
+    "migration_pages",
+    _TABLES,
+    Column("migration", _MIGRATION, nullable=False),
+    Column("source", _SOURCE, nullable=False),
+    Column("number", Integer, nullable=False),  # 0 is the newest
+    Column("asked", _KEY, nullable=False),
+    Column("below", _KEY, nullable=False),
+    Column("lowest", BigInteger, nullable=False),
+    Column("read", Double, nullable=False),
+    Column("text", LongText, nullable=False),
+    PrimaryKeyConstraint("migration", "source", "number"),
+)
+
+
+def _with_pages(connection: Any) -> None:
+    PAGES.create(connection)
+
+
+AREA: Final = Area("migration", 2, _TABLES, upgrades=(_with_pages,))

@@ -5,7 +5,7 @@ import pytest
 from channel_adapter.domain.subscription import Notifications
 from channel_adapter.errors import ConfigurationError, InvalidError, NotFoundError, UnavailableError
 from channel_adapter.migration.records import SourcePost, SourceState
-from channel_adapter.migration.sources import accounts as module
+from channel_adapter.migration.sources import history
 from channel_adapter.migration.sources.accounts import AccountsSource, sequence_of
 from channel_adapter.migration.sources.discover import from_callbacks, from_list, from_users
 from channel_adapter.migration.sources.source import channels_by_id
@@ -59,7 +59,7 @@ async def test_every_account_that_is_gone_is_named() -> None:
 async def test_posts_come_oldest_first_whatever_is_kept_of_them(
     monkeypatch: pytest.MonkeyPatch, kept: int, inclusive: bool
 ) -> None:
-    monkeypatch.setattr(module, "PAGES_KEPT", kept)
+    monkeypatch.setattr(history, "PAGES_KEPT", kept)
     async with stage(Size(3, 107), stub={"behaviour": {"official_history_inclusive": inclusive}}) as at:
         log = at.server.world.state.official[worlds.BUSY].log
         assert [sequence_of(key) for key in await keys(at, worlds.BUSY)] == [message.seq for message in log]
@@ -83,7 +83,7 @@ async def test_only_later_posts_are_read_again(after: int) -> None:
 async def test_what_is_posted_while_a_long_history_is_read_costs_nothing_of_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "PAGES_KEPT", 1)
+    monkeypatch.setattr(history, "PAGES_KEPT", 1)
     async with stage(Size(3, 90), ids=(worlds.BUSY,)) as at:
         log = at.server.world.state.official[worlds.BUSY].log
         seen: list[int] = []

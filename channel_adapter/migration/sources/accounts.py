@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Final
 
 from channel_adapter.domain.subscription import Notifications
@@ -17,6 +17,7 @@ from channel_adapter.migration.records import (
     SourceSubscriber,
     SubscriberPage,
 )
+from channel_adapter.migration.sources.history import AllInMemory, Page, Place, WaitingPages
 from channel_adapter.migration.sources.source import FIRST_PAGE
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.tencent import codes, limits
@@ -30,9 +31,6 @@ from channel_adapter.tencent.wire import messages
 from channel_adapter.tencent.wire import official_accounts as wire
 from channel_adapter.tencent.wire.msg_body import Element
 
-PAGES_KEPT: Final = 32
-"""Pages of history that are kept while going down, so that coming up again costs no further calls for them."""
-
 GONE: Final = frozenset({codes.NO_SUCH_OFFICIAL_ACCOUNT, codes.BAD_OFFICIAL_ACCOUNT_ID})
 
 STATES: Final = {
@@ -40,14 +38,6 @@ STATES: Final = {
     messages.PLACE_GONE: SourceState.EXPIRED,
     messages.PLACE_RECALLED: SourceState.RECALLED,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class _Page:
-    """Messages of one call, newest first, and the key that it was asked with; None for the newest page."""
-
-    asked: str | None
-    messages: tuple[wire.OfficialHistoryMessage, ...]
 
 
 class AccountsSource:
@@ -61,13 +51,18 @@ class AccountsSource:
         concurrency: int,
         searched: bool = False,
         broken: Sequence[BrokenRecord] = (),
+        waiting: WaitingPages | None = None,
     ) -> None:
-        """`searched`: the ids were not named one by one; `broken` are the lines of the search that gave none."""
+        """`searched`: the ids were not named one by one; `broken` are the lines of the search that gave none.
+
+        `waiting` keeps pages of history until they are wanted; without it they wait in memory.
+        """
         self._gateway = gateway
         self._accounts = list(dict.fromkeys(accounts))
         self._concurrency = concurrency
         self._searched = searched
         self._broken = tuple(broken)
+        self._waiting = waiting or AllInMemory()
 
     @property
     def spec(self) -> SourceSpec:
@@ -125,26 +120,33 @@ class AccountsSource:
     async def posts(self, channel: str, *, after: str = "") -> AsyncIterator[SourcePost]:
         """Oldest first: goes down to find the pages, and up again page by page.
 
-        Of a long history only the keys of the pages are kept, and the oldest pages whole; the others are read twice.
-        What is posted meanwhile may be given or not.
+        Pages that nobody keeps are read twice. Where an earlier process has left pages, its way is gone on with, and
+        the newest messages are looked for once more in the end. What is posted meanwhile may be given or not.
         """
-        lowest = sequence_of(after)
-        trail: list[str | None] = []
-        kept: dict[str | None, _Page] = {}
-        async with aclosing(self._downwards(channel, lowest)) as pages:
+        done = sequence_of(after)
+        waiting = self._waiting.of(channel)
+        trail = await waiting.trail()
+        left = len(trail)
+        page: Page | None = None
+        async with aclosing(self._downwards(channel, done, trail[-1] if trail else None)) as pages:
             async for page in pages:
-                trail.append(page.asked)
-                kept[page.asked] = page
-                if len(kept) > PAGES_KEPT:
-                    del kept[trail[-PAGES_KEPT - 1]]
-        done = lowest
-        for asked in reversed(trail):
-            known = kept.pop(asked, None)
-            again = [known] if known else await self._window(channel, asked, done)
-            for message in sorted((each for one in again for each in one.messages), key=lambda each: each.msg_seq):
-                if message.msg_seq > done:
-                    done = message.msg_seq
-                    yield _post(channel, message)
+                await waiting.keep(len(trail), page)
+                trail.append(page.place)
+        if page is not None and page.place.below is not None:  # only the next call showed that it was the last one
+            await waiting.keep(len(trail) - 1, replace(page, place=replace(page.place, below=None)))
+        for number in range(len(trail) - 1, -1, -1):
+            place = trail[number]
+            if number and trail[number - 1].lowest <= done + 1:
+                continue
+            found = await waiting.take(number)
+            if found is None:
+                found = await self._again(channel, place, done)
+            for message in _upwards(found, done):
+                done = message.msg_seq
+                yield _post(channel, message)
+        if left:
+            for message in _upwards(await self._again(channel, None, done), done):
+                yield _post(channel, message)
 
     async def posts_any_order(self, channel: str) -> AsyncIterator[SourcePost]:
         """Newest first, each page read once."""
@@ -153,35 +155,34 @@ class AccountsSource:
                 for message in page.messages:
                     yield _post(channel, message)
 
-    async def _window(self, channel: str, asked: str | None, done: int) -> list[_Page]:
+    async def _again(self, channel: str, place: Place | None, done: int) -> Sequence[wire.OfficialHistoryMessage]:
         """A page again; above the newest one of before there may be more now, so go down from the top to `done`."""
-        if asked is not None:
-            return [await self._page(channel, asked)]
+        if place is not None and place.asked is not None:
+            return (await self._read(channel, place.asked)).rsp_msg_list
         async with aclosing(self._downwards(channel, done)) as pages:
-            return [page async for page in pages]
+            return [message async for page in pages for message in page.messages]
 
-    async def _downwards(self, channel: str, above: int) -> AsyncGenerator[_Page, None]:
-        """Pages from the newest message down to the first one above `above`, each message once."""
-        asked: str | None = None
-        lowest: int | None = None
+    async def _downwards(self, channel: str, above: int, last: Place | None = None) -> AsyncGenerator[Page, None]:
+        """From the newest message, or from below `last`, down to the first one above `above`, each message once."""
+        if last is not None and (last.below is None or last.lowest <= above + 1):
+            return
+        asked = last.below if last else None
+        lowest = last.lowest if last else None
         while True:
             reply = await self._read(channel, asked)
             fresh = [each for each in reply.rsp_msg_list if (lowest is None or each.msg_seq < lowest)]
             fresh.sort(key=lambda each: -each.msg_seq)
             wanted = tuple(each for each in fresh if each.msg_seq > above)
-            if wanted:
-                yield _Page(asked, wanted)
-            if len(wanted) < len(fresh) or not fresh or reply.is_finished == wire.RANGE_EXPIRED:
+            if not wanted:
                 return
-            lowest = fresh[-1].msg_seq
-            following = reply.last_msg_key or fresh[-1].msg_key
-            if following == asked:
+            lowest = wanted[-1].msg_seq
+            below: str | None = reply.last_msg_key or wanted[-1].msg_key
+            if len(wanted) < len(fresh) or reply.is_finished == wire.RANGE_EXPIRED or below == asked:
+                below = None
+            yield Page(Place(asked, below, lowest), wanted)
+            if below is None:
                 return
-            asked = following
-
-    async def _page(self, channel: str, asked: str) -> _Page:
-        reply = await self._read(channel, asked)
-        return _Page(asked, tuple(reply.rsp_msg_list))
+            asked = below
 
     async def _read(self, channel: str, asked: str | None) -> wire.OfficialAccountMsgGetSimpleReply:
         request = wire.OfficialAccountMsgGetSimpleRequest(
@@ -212,6 +213,11 @@ class AccountsSource:
 
     async def aclose(self) -> None:
         """There is nothing to let go of."""
+
+
+def _upwards(page: Sequence[wire.OfficialHistoryMessage], done: int) -> list[wire.OfficialHistoryMessage]:
+    """Messages above `done`, the oldest first."""
+    return sorted((each for each in page if each.msg_seq > done), key=lambda each: each.msg_seq)
 
 
 def sequence_of(key: str) -> int:

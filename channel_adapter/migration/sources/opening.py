@@ -3,15 +3,18 @@
 from channel_adapter.migration.plan import SourceKind, SourceSpec
 from channel_adapter.migration.sources.accounts import AccountsSource
 from channel_adapter.migration.sources.files import FilesSource
+from channel_adapter.migration.sources.history import WaitingPages
 from channel_adapter.migration.sources.source import Source
 from channel_adapter.services.gateway import Gateway
 
 
-async def open_source(spec: SourceSpec, gateway: Gateway, *, concurrency: int, now: float) -> Source:
-    """The source, open; `aclose` it afterwards. `now` bounds the times in files.
+async def open_source(
+    spec: SourceSpec, gateway: Gateway, *, concurrency: int, now: float, waiting: WaitingPages | None = None
+) -> Source:
+    """The source, open; `aclose` it afterwards. `now` bounds the times in files; `waiting` keeps pages of history.
 
     Raises InvalidError for files that cannot be used, OSError for those that cannot be read.
     """
     if spec.kind is SourceKind.FILES:
         return await FilesSource.open(spec.files, owner=spec.owner, now=now)
-    return AccountsSource(gateway, spec.accounts, concurrency=concurrency, searched=spec.searched)
+    return AccountsSource(gateway, spec.accounts, concurrency=concurrency, searched=spec.searched, waiting=waiting)

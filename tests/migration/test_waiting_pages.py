@@ -1,0 +1,150 @@
+"""Pages of history in the journal: whoever goes on reads only what nobody had read, and gives every post once."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from channel_adapter.migration.journal import Journal, open_journal
+from channel_adapter.migration.sources.accounts import AccountsSource, sequence_of
+from channel_adapter.migration.waiting_pages import FRESH_SECONDS, JournalPages
+from channel_adapter.store.engine import Database
+from channel_adapter.store.migration import MigrationStore
+from channel_adapter.store.migration_tables import AREA, PAGES
+from channel_adapter.stub.world.message_log import Message
+from channel_adapter.tencent.clock import SystemClock
+from tests.migration import worlds
+from tests.migration.conftest import Stage, stage
+from tests.migration.worlds import Size
+
+POSTS = 107
+PAGES_OF_POSTS = 6
+TO_THE_END = PAGES_OF_POSTS + 1
+"""Calls: the last one finds nothing more."""
+
+
+class LaterClock(SystemClock):
+    """Goes ahead of the system's when told to."""
+
+    ahead = 0.0
+
+    def now(self) -> float:
+        return super().now() + self.ahead
+
+
+class Reading:
+    """A history that is read by one process after the other, all with one journal."""
+
+    def __init__(self, at: Stage, journal: Journal) -> None:
+        self.at, self.journal = at, journal
+        self.clock = LaterClock()
+        self.log = at.server.world.state.official[worlds.BUSY].log
+
+    def source(self) -> AccountsSource:
+        pages = JournalPages(self.journal, "move", self.clock)
+        gateway = self.at.adapter.migration.gateway
+        return AccountsSource(gateway, (worlds.BUSY,), concurrency=8, waiting=pages)
+
+    async def posts(self, most: int = 1_000, after: int = 0) -> tuple[list[int], int]:
+        """Numbers of the posts that one process reads until it is killed, and its calls."""
+        self.at.server.log.clear()
+        found: list[int] = []
+        async with aclosing(self.source().posts(worlds.BUSY, after=self._key(after))) as posts:  # type: ignore[type-var]
+            async for post in posts:
+                found.append(sequence_of(post.key))
+                if len(found) == most:
+                    break
+        await self.journal.flush()
+        return found, self.at.server.log.count("official_account_msg_get_simple")
+
+    def publish(self, count: int) -> None:
+        for _ in range(count):
+            last = self.log.get(self.log.next_seq - 1)
+            assert last is not None
+            self.log.append(Message(self.log.next_seq, last.time + 1, 1, "", 2, [worlds.text("new")]))
+
+    def _key(self, number: int) -> str:
+        message = self.log.get(number)
+        return f"{number}_1_{message.time}" if message else ""
+
+
+@asynccontextmanager
+async def reading(folder: Path, **behaviour: bool) -> AsyncIterator[Reading]:
+    async with (
+        stage(Size(3, POSTS), ids=(worlds.BUSY,), stub={"behaviour": behaviour}) as at,
+        open_journal(f"sqlite:///{folder / 'journal.db'}") as journal,
+    ):
+        yield Reading(at, journal)
+
+
+@pytest.mark.parametrize("inclusive", [False, True])
+@pytest.mark.parametrize("moved", [1, 20, 55, 106])
+async def test_on_the_way_up_nothing_is_read_again_but_the_newest(tmp_path: Path, moved: int, inclusive: bool) -> None:
+    async with reading(tmp_path, official_history_inclusive=inclusive) as r:
+        first, calls = await r.posts(moved)
+        assert first == list(range(1, moved + 1))
+        assert calls == TO_THE_END
+        rest, calls = await r.posts(after=moved)
+        assert rest == list(range(moved + 1, POSTS + 1))
+        assert calls == 1
+
+
+@pytest.mark.parametrize("pages", [1, 3, 5])
+async def test_on_the_way_down_the_way_is_gone_on_with(tmp_path: Path, pages: int) -> None:
+    async with reading(tmp_path) as r:
+        source = r.source()
+        waiting = JournalPages(r.journal, "move", r.clock).of(worlds.BUSY)
+        async with aclosing(source._downwards(worlds.BUSY, 0)) as down:  # noqa: SLF001 - a kill has no other name
+            number = 0
+            async for page in down:
+                await waiting.keep(number, page)
+                number += 1
+                if number == pages:
+                    break
+        await r.journal.flush()
+        found, calls = await r.posts()
+        assert found == list(range(1, POSTS + 1))
+        assert calls == TO_THE_END - pages + 1
+
+
+async def test_what_was_published_meanwhile_comes_last(tmp_path: Path) -> None:
+    async with reading(tmp_path) as r:
+        await r.posts(30)
+        r.publish(45)
+        rest, calls = await r.posts(after=30)
+        assert rest == list(range(31, POSTS + 46))
+        assert calls <= 4
+
+
+async def test_old_pages_are_read_anew(tmp_path: Path) -> None:
+    async with reading(tmp_path) as r:
+        await r.posts(30)
+        r.clock.ahead = FRESH_SECONDS + 1
+        rest, calls = await r.posts(after=30)
+        assert rest == list(range(31, POSTS + 1))
+        assert calls == 4
+
+
+async def test_without_the_journal_all_is_read_again(tmp_path: Path) -> None:
+    async with reading(tmp_path) as r:
+        await r.posts(30)
+        await r.journal.store.drop_pages("move", worlds.BUSY)
+        found, calls = await r.posts()
+        assert found == list(range(1, POSTS + 1))
+        assert calls == TO_THE_END
+
+
+async def test_a_journal_of_the_version_before_gets_its_table(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'journal.db'}"
+    database = Database(url)
+    await database.prepare(AREA)
+    async with database.writing() as connection:
+        await connection.run_sync(lambda sync: PAGES.drop(sync))
+        await connection.exec_driver_sql("UPDATE channel_adapter_schema SET version = 1 WHERE area = 'migration'")
+    await database.close()
+    again = Database(url)
+    store = MigrationStore(again)
+    await store.prepare()
+    assert await store.pages("move", worlds.BUSY) == []
+    await again.close()
