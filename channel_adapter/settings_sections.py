@@ -134,6 +134,9 @@ class InboxSettings(Section):
     reorder_seconds: float = Field(0.05, ge=0, description="how long an event waits for others that belong before it")
     remember_hours: float = Field(24.0, gt=0, description="how long handled events are known, and repeats of them")
     at_once: int = Field(64, ge=1, description="events that are handled at once, of different channels")
+    waiting_bytes: int = Field(
+        32_000_000, ge=2**20, description="of events that may wait in one process; more are answered 503"
+    )
 
 
 class GuardSettings(Section):

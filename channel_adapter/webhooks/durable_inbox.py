@@ -11,7 +11,7 @@ import contextlib
 import logging
 import secrets
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 import structlog
@@ -30,6 +30,7 @@ from channel_adapter.webhooks.inbox_table import AREA, DEAD, HANDLED, InboxTable
 from channel_adapter.webhooks.intake import Intake
 from channel_adapter.webhooks.lines import Lines
 from channel_adapter.webhooks.parse import Received
+from channel_adapter.webhooks.room import BYTES, Room
 from channel_adapter.webhooks.seldom import Seldom
 
 BATCH: Final = "webhooks.batch"
@@ -54,6 +55,11 @@ async def handle_batch(documents: list[str], revive: bool = False) -> int:
     return await _inbox.handle_batch(DBOS.workflow_id or "", documents, revive=revive)
 
 
+class _Batch(NamedTuple):
+    ended: "asyncio.Future[None]"
+    size: int
+
+
 class DurableInbox:
     """On SQLite for one receiver, on PostgreSQL for several: they share the events and take over from each other."""
 
@@ -65,6 +71,7 @@ class DurableInbox:
         window: float = 0.05,
         at_once: int = 64,
         remember_seconds: float = 86_400.0,
+        waiting_bytes: int = BYTES,
         counters: Counters | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -74,12 +81,13 @@ class DurableInbox:
         self._window = window
         self._at_once = at_once
         self._remember = remember_seconds
+        self._room = Room(WAITING, waiting_bytes)
         self._clock = clock or SystemClock()
         self._worth_telling = Seldom()
         self._ready = asyncio.Event()
         self._intake = Intake(self._begin)
         self._chores: list[asyncio.Task[None]] = []
-        self._under_way: dict[str, asyncio.Future[None]] = {}  # batches that began here, by name
+        self._under_way: dict[str, _Batch] = {}  # those that began here, by name
         self._database: Database | None = None
         self._durable: Durable | None = None
 
@@ -106,9 +114,11 @@ class DurableInbox:
         """See Inbox. Back when the event is committed; a repeat that only the database knows counts as new here."""
         if self._durable is None:
             raise NotStoredError("the inbox is not running")
-        if len(self._lines) >= WAITING:
-            raise NotStoredError("too many events wait")
-        new = await self._intake.store(received.dedupe_key, _document(received))
+        document = _document(received)
+        size = len(document.encode())
+        self._room.admit(len(self._lines), size)
+        with self._room.taken(size):
+            new = await self._intake.store(received.dedupe_key, document)
         if not new:
             self.counters.add(names.DUPLICATES)
         return new
@@ -123,7 +133,7 @@ class DurableInbox:
         """See Inbox."""
         await self._intake.idle()
         while self._under_way:
-            await asyncio.wait(set(self._under_way.values()))
+            await asyncio.wait({batch.ended for batch in self._under_way.values()})
 
     async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
         """See Inbox."""
@@ -167,7 +177,7 @@ class DurableInbox:
     async def _begin(self, documents: list[str], batch: str | None = None, *, revive: bool = False) -> None:
         """Back when DBOS has committed the batch, which then runs."""
         batch = batch or new_batch()
-        self._open(batch)
+        self._open(batch, documents)
         try:
             with SetWorkflowID(batch):
                 await DBOS.start_workflow_async(handle_batch, documents, revive)
@@ -177,19 +187,23 @@ class DurableInbox:
 
     async def handle_batch(self, batch: str, documents: list[str], *, revive: bool) -> int:
         """The body of the workflow. Cancelled when the inbox stops: DBOS then has it taken over."""
-        self._open(batch)
+        self._open(batch, documents)
         try:
             return await self._handle_batch(batch, documents, revive)
         finally:
             self._close(batch)
 
-    def _open(self, batch: str) -> None:
-        self._under_way.setdefault(batch, asyncio.get_running_loop().create_future())
+    def _open(self, batch: str, documents: list[str]) -> None:
+        if batch not in self._under_way:
+            size = sum(len(document.encode()) for document in documents)  # DBOS holds all until the batch has ended
+            self._under_way[batch] = _Batch(asyncio.get_running_loop().create_future(), size)
+            self._room.take(size)
 
     def _close(self, batch: str) -> None:
-        ended = self._under_way.pop(batch, None)
-        if ended is not None:
-            ended.set_result(None)
+        closed = self._under_way.pop(batch, None)
+        if closed is not None:
+            self._room.give_back(closed.size)
+            closed.ended.set_result(None)
 
     async def _handle_batch(self, batch: str, documents: list[str], revive: bool) -> int:
         events = {event.dedupe_key: (event, document) for document in documents for event in [_event(document)]}

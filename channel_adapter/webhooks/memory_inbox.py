@@ -2,8 +2,9 @@
 
 import logging
 from collections import OrderedDict
-from typing import Final
+from typing import Final, NamedTuple
 
+import orjson
 import structlog
 
 from channel_adapter.tencent.clock import Clock, SystemClock
@@ -13,6 +14,7 @@ from channel_adapter.webhooks.handling import Handling, Patience
 from channel_adapter.webhooks.inbox import DeadLetter, NotStoredError, Plan, Step, Task
 from channel_adapter.webhooks.lines import Lines
 from channel_adapter.webhooks.parse import Received
+from channel_adapter.webhooks.room import BYTES, Room
 
 REMEMBERED: Final = 100_000
 """Keys by which repeats are known."""
@@ -24,7 +26,10 @@ _log = structlog.wrap_logger(logging.getLogger("channel_adapter.webhooks"))
 
 
 class MemoryInbox:
-    """Keeps events in this process alone, the last 100,000 keys against repeats, the last 1,000 dead letters."""
+    """Keeps events in this process alone: the last 100,000 keys against repeats, the last 1,000 dead letters.
+
+    `waiting_bytes` bounds what waits, and once more what is dead.
+    """
 
     def __init__(
         self,
@@ -32,6 +37,7 @@ class MemoryInbox:
         patience: Patience | None = None,
         window: float = 0.05,
         at_once: int = 64,
+        waiting_bytes: int = BYTES,
         counters: Counters | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -39,9 +45,11 @@ class MemoryInbox:
         self._patience = patience or Patience()
         self._window = window
         self._at_once = at_once
+        self._room = Room(WAITING, waiting_bytes)
+        self._dead_room = Room(_DEAD, waiting_bytes)
         self._clock = clock or SystemClock()
         self._seen: OrderedDict[str, None] = OrderedDict()
-        self._dead: OrderedDict[str, tuple[Task, str]] = OrderedDict()
+        self._dead: OrderedDict[str, _Dead] = OrderedDict()
         self._lines: Lines | None = None
 
     async def start(self, plan: Plan) -> None:
@@ -57,13 +65,19 @@ class MemoryInbox:
             self._seen.move_to_end(key)
             self.counters.add(names.DUPLICATES)
             return False
-        if self._lines is None or len(self._lines) >= WAITING:
-            raise NotStoredError("the inbox is not running" if self._lines is None else "too many events wait")
+        if self._lines is None:
+            raise NotStoredError("the inbox is not running")
+        size = _size(received)
+        self._room.admit(len(self._lines), size)
         self._seen[key] = None
         if len(self._seen) > REMEMBERED:
             self._seen.popitem(last=False)
-        self._lines.put(Task(received))
+        self._put(self._lines, Task(received), size)
         return True
+
+    def _put(self, lines: Lines, task: Task, size: int) -> None:
+        self._room.take(size)
+        lines.put(task, lambda _: self._room.give_back(size))
 
     @property
     def lag(self) -> float:
@@ -78,20 +92,23 @@ class MemoryInbox:
 
     async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
         """See Inbox."""
-        found = [_letter(task, reason) for task, reason in self._dead.values()]
+        found = [dead.letter() for dead in self._dead.values()]
         return found[:limit]
 
     async def retry(self, key: str) -> bool:
         """See Inbox."""
         if key not in self._dead or self._lines is None:
             return False
-        task, _ = self._dead.pop(key)
-        self._lines.put(Task(task.received, 0, task.done))
+        task = self._forget(key).task
+        self._put(self._lines, Task(task.received, 0, task.done), _size(task.received))
         return True
 
     async def drop(self, key: str) -> bool:
         """See Inbox."""
-        return self._dead.pop(key, None) is not None
+        if key not in self._dead:
+            return False
+        self._forget(key)
+        return True
 
     async def stop(self) -> None:
         """See Inbox."""
@@ -107,11 +124,27 @@ class MemoryInbox:
     async def failed(self, task: Task, reason: str, *, dead: bool) -> None:
         """See Ledger."""
         if dead:
-            self._dead[task.received.dedupe_key] = (task, reason)
-            if len(self._dead) > _DEAD:
-                self._dead.popitem(last=False)
+            key, size = task.received.dedupe_key, _size(task.received)
+            while self._dead and not self._dead_room.has(len(self._dead), size):
+                self._forget(next(iter(self._dead)))
+            self._dead[key] = _Dead(task, reason, size)
+            self._dead_room.take(size)
+
+    def _forget(self, key: str) -> "_Dead":
+        dead = self._dead.pop(key)
+        self._dead_room.give_back(dead.size)
+        return dead
 
 
-def _letter(task: Task, reason: str) -> DeadLetter:
-    r = task.received
-    return DeadLetter(r.dedupe_key, r.command, r.order_key, reason, task.attempts, r.received_at)
+class _Dead(NamedTuple):
+    task: Task
+    reason: str
+    size: int
+
+    def letter(self) -> DeadLetter:
+        r = self.task.received
+        return DeadLetter(r.dedupe_key, r.command, r.order_key, self.reason, self.task.attempts, r.received_at)
+
+
+def _size(received: Received) -> int:
+    return len(orjson.dumps(received.body))

@@ -21,7 +21,13 @@ def open_inbox(settings: "Settings", counters: Counters | None = None) -> "Inbox
     own = settings.inbox
     patience = Patience(own.attempts, own.retry_seconds)
     if own.kind == "memory":
-        return MemoryInbox(patience=patience, window=own.reorder_seconds, at_once=own.at_once, counters=counters)
+        return MemoryInbox(
+            patience=patience,
+            window=own.reorder_seconds,
+            at_once=own.at_once,
+            waiting_bytes=own.waiting_bytes,
+            counters=counters,
+        )
     try:
         from channel_adapter.webhooks.durable_inbox import DurableInbox  # noqa: PLC0415 - DBOS is slow to import
     except ImportError:
@@ -32,6 +38,7 @@ def open_inbox(settings: "Settings", counters: Counters | None = None) -> "Inbox
         window=own.reorder_seconds,
         at_once=own.at_once,
         remember_seconds=own.remember_hours * 3600,
+        waiting_bytes=own.waiting_bytes,
         counters=counters,
     )
 

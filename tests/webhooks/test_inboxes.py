@@ -1,7 +1,9 @@
 """What both inboxes promise; and what only the durable one can."""
 
 import asyncio
+import gc
 import re
+import tracemalloc
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from channel_adapter.webhooks.parse import Received
 from tests.webhooks.events_made import Recorder, followed, who_of
 
 QUICK = Patience(3, 0.01)
-Make = Callable[[], Inbox]
+Make = Callable[..., Inbox]
 Open = Callable[..., DurableInbox]
 
 
@@ -46,9 +48,9 @@ async def durable() -> AsyncIterator[Open]:
 @pytest.fixture(params=["memory", "sqlite"])
 def make(request: pytest.FixtureRequest, durable: Open) -> Make:
     if request.param == "memory":
-        return lambda: MemoryInbox(patience=QUICK, window=0.02)
+        return lambda **more: MemoryInbox(patience=QUICK, window=0.02, **more)
     url: str = request.getfixturevalue("file_url")
-    return lambda: durable(url)
+    return lambda **more: durable(url, **more)
 
 
 def counts(inbox: Any) -> dict[str, int]:
@@ -86,6 +88,69 @@ async def test_what_fails_is_tried_again_and_then_goes_to_the_dead_letters(make:
     assert not await inbox.retry("no such key")
     await inbox.idle()
     assert app.seen[-1] == "always"
+    assert await inbox.dead_letters() == []
+    await inbox.stop()
+
+
+async def stored(inbox: Inbox, event: Received) -> bool:
+    """False when there is no room for it."""
+    try:
+        return await inbox.store(event)
+    except NotStoredError as full:
+        assert "bytes wait" in str(full)
+        return False
+
+
+async def test_what_waits_is_bounded_by_its_bytes(make: Make) -> None:
+    """As a full inbox: whoever is turned away hears it, and nothing of theirs is held."""
+    go = asyncio.Event()
+    seen: list[str] = []
+
+    async def plan(event: Received) -> list[Step]:
+        async def run(connection: Any) -> None:
+            await go.wait()
+            seen.append(who_of(event))
+
+        return [Step("run", run)]
+
+    def big(number: int) -> Received:
+        return followed(f"u{number}-" + "x" * 50_000, account=f"@TOA#_{number}", at=number)
+
+    inbox = make(waiting_bytes=1_500_000)
+    await inbox.start(plan)
+    taken = [await stored(inbox, big(number)) for number in range(100)]
+    held = sum(taken)
+    assert 10 <= held <= 15  # the name is in it twice
+    assert taken == sorted(taken, reverse=True)
+    gc.collect()
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    assert not any([await stored(inbox, big(number)) for number in range(100, 600)])
+    gc.collect()
+    assert tracemalloc.get_traced_memory()[0] - before < 500_000
+    tracemalloc.stop()
+    go.set()
+    await inbox.idle()
+    assert await inbox.store(big(1000))
+    await inbox.idle()
+    assert len(seen) == held + 1
+    await inbox.stop()
+
+
+async def test_dead_letters_in_memory_are_bounded_by_their_bytes() -> None:
+    app = Recorder()
+    inbox = MemoryInbox(patience=Patience(1, 0.0), window=0.0, waiting_bytes=250_000)
+    await inbox.start(app.plan)
+    people = [f"u{number}-" + "x" * 50_000 for number in range(4)]
+    app.failing = dict.fromkeys(people, 1)
+    for number, who in enumerate(people):
+        await inbox.store(followed(who, at=number))
+        await inbox.idle()
+    first, second = await inbox.dead_letters()
+    assert await inbox.retry(first.key)
+    await inbox.idle()
+    assert app.seen == [*people, people[2]]
+    assert await inbox.drop(second.key)
     assert await inbox.dead_letters() == []
     await inbox.stop()
 
