@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from channel_adapter.cli.exits import Exit, SettingsError, UsageError, for_error
+from channel_adapter.cli.exits import Exit, UsageError, for_error
 from channel_adapter.cli.output import Output
-from channel_adapter.errors import ChannelAdapterError, ConfigurationError
+from channel_adapter.errors import ChannelAdapterError
 from channel_adapter.settings_sources import CONFIG_VARIABLE
 
 if TYPE_CHECKING:
@@ -58,14 +58,11 @@ class Run:
     """Says how far a long job got, for the moment it is interrupted or fails."""
 
     def settings(self) -> "Settings":
-        """Settings from --config, the variable, ./adapter.toml, or the environment alone. Raises SettingsError."""
+        """Settings from --config, the variable, ./adapter.toml, or the environment alone. Raises ConfigurationError."""
         from channel_adapter.settings import Settings
 
         path = self.config or os.environ.get(CONFIG_VARIABLE) or (CONFIG_HERE if CONFIG_HERE.is_file() else None)
-        try:
-            return Settings.load(path)
-        except ConfigurationError as wrong:
-            raise SettingsError(wrong.message, wrong.field) from None
+        return Settings.load(path)
 
     def observer(self) -> "Callable[[Attempt], None] | None":
         """What tells every call on the wire with -v; None without. Sets up the logs of the client as well."""
@@ -76,18 +73,11 @@ class Run:
 
     @asynccontextmanager
     async def adapter(self) -> AsyncIterator["ChannelAdapter"]:
-        """An open adapter; with -v it tells every call it makes. Raises SettingsError."""
+        """An open adapter; with -v it tells every call it makes. Raises ConfigurationError."""
         from channel_adapter.adapter import ChannelAdapter
 
-        adapter = ChannelAdapter.open(self.settings(), observer=self.observer())
-        try:
-            await adapter.__aenter__()
-        except ConfigurationError as wrong:
-            raise SettingsError(wrong.message, wrong.field) from None
-        try:
+        async with ChannelAdapter.open(self.settings(), observer=self.observer()) as adapter:
             yield adapter
-        finally:
-            await adapter.aclose()
 
 
 def group(name: str) -> typer.Typer:
@@ -168,9 +158,8 @@ def _explain(run: Run, error: Exception) -> Exit:
         run.output.refusal(error, run.so_far())
         return for_error(error)
     if isinstance(error, UsageError):
-        kind = "configuration" if isinstance(error, SettingsError) else "usage"
-        run.output.error(kind, error.message, field=error.field)
-        return Exit.USAGE
+        run.output.error("usage", error.message, field=error.field)
+        return for_error(error)
     if isinstance(error, OSError):
         name = f"{error.filename}: " if error.filename else ""
         run.output.error("usage", f"{name}{error.strerror or error}")

@@ -2,10 +2,9 @@
 
 import orjson
 
-from channel_adapter.cli.exits import UsageError
+from channel_adapter.cli.exits import UsageError, read_option
 from channel_adapter.domain import post as p
 from channel_adapter.domain.post import Content
-from channel_adapter.errors import InvalidError
 from channel_adapter.mapping.content_json import parts_of
 
 
@@ -34,10 +33,8 @@ def from_json(text: str) -> list[Content]:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as wrong:
         raise UsageError(f"--content is not JSON: {wrong}", field="content") from None
-    try:
+    with read_option():
         return parts_of(value, "--content")
-    except InvalidError as wrong:
-        raise UsageError(wrong.message, field=wrong.field) from None
 
 
 def describe(parts: tuple[Content, ...]) -> str:

@@ -1,11 +1,14 @@
 """Exit codes, in one place."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from enum import IntEnum
 
 from channel_adapter.domain.subscription import DONE, OutcomeKind
 from channel_adapter.errors import (
     ChannelAdapterError,
+    ConfigurationError,
+    InvalidError,
     OutcomeUnknownError,
     ThrottledError,
     UnavailableError,
@@ -17,7 +20,7 @@ class Exit(IntEnum):
 
     DONE = 0
     REFUSED = 1  # the service or a rule of ours said no; nothing was done
-    USAGE = 2  # wrong options, a file that is not there, settings that cannot be used
+    USAGE = 2  # wrong options, a file that is not there; settings, console or plan that do not allow it
     PARTLY = 3  # some was done, the rest is reported
     INTERRUPTED = 4  # Ctrl-C; what was done before stays done
     SERVICE = 7  # the service or the network failed
@@ -35,12 +38,19 @@ class UsageError(Exception):
         self.field = field
 
 
-class SettingsError(UsageError):
-    """The settings file or the environment cannot be used."""
+@contextmanager
+def read_option(field: str | None = None) -> Iterator[None]:
+    """Around what takes an option apart: a word that cannot be read is a usage error, not a refusal."""
+    try:
+        yield
+    except InvalidError as wrong:
+        raise UsageError(wrong.message, field=field or wrong.field) from None
 
 
-def for_error(error: ChannelAdapterError) -> Exit:
-    """1 or 7: nothing here was found out before the service was asked, except broken rules."""
+def for_error(error: ChannelAdapterError | UsageError) -> Exit:
+    """By the class of the error alone, wherever it arose: 2 is for who starts the command to mend, 7 mends itself."""
+    if isinstance(error, UsageError | ConfigurationError):
+        return Exit.USAGE
     return Exit.SERVICE if isinstance(error, SERVICE_FAILED) else Exit.REFUSED
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from channel_adapter.cli.command import Run, command
-from channel_adapter.cli.exits import Exit, UsageError
+from channel_adapter.cli.exits import Exit, UsageError, read_option
 from channel_adapter.cli.migrate_group import app
 from channel_adapter.cli.output import Output
 from channel_adapter.cli.sources import read_text
@@ -74,7 +74,9 @@ async def plan(
 
     given = {"accounts": accounts, "users": users, "callbacks": callbacks, "files": files}
     kind = _one_source(given)
-    options = _options(Policies.parse(policy or []), rename or [], name, member_cap, read_people=read_people)
+    with read_option("policy"):
+        policies = Policies.parse(policy or [])
+    options = _options(policies, rename or [], name, member_cap, read_people=read_people)
     before = None if accept_empty else _plan_before(out, run.settings().sdkappid)
     async with run.adapter() as adapter, _source(adapter, kind, given[kind] or "", owner) as source:
         with run.output.progress("read") as progress:

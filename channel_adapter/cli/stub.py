@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from channel_adapter.cli.command import Run, command, single
-from channel_adapter.cli.exits import SettingsError, UsageError
+from channel_adapter.cli.exits import UsageError
+from channel_adapter.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from channel_adapter.stub.request_log import Call
@@ -115,8 +116,7 @@ def _report(run: Run, divergences: bool, coverage: bool) -> None:
 
 def _scenario(config: str | None, given: dict[str, Any]) -> "Scenario":
     from channel_adapter.stub.scenario import Scenario
-    from channel_adapter.stub.settings import SettingsError as Unusable
-    from channel_adapter.stub.settings import StubSettings
+    from channel_adapter.stub.settings import SettingsError, StubSettings
 
     for name, value in given.items():
         if value == "":
@@ -125,8 +125,8 @@ def _scenario(config: str | None, given: dict[str, Any]) -> "Scenario":
     try:
         scenario = Scenario.load(config) if config else Scenario(StubSettings())
         return replace(scenario, settings=scenario.settings.changed(app=app_given)) if app_given else scenario
-    except Unusable as wrong:
-        raise SettingsError(str(wrong), field="config") from None
+    except SettingsError as wrong:
+        raise ConfigurationError(str(wrong), field="config") from None
 
 
 def _certificate(tls: bool, cert: Path | None, key_file: Path | None) -> bool | tuple[Path, Path]:

@@ -8,8 +8,9 @@ import typer
 
 from channel_adapter.cli import webhooks_inbox, webhooks_serve
 from channel_adapter.cli.command import Run, command
-from channel_adapter.cli.exits import Exit, SettingsError, UsageError
+from channel_adapter.cli.exits import Exit, UsageError, read_option
 from channel_adapter.cli.webhooks_group import app
+from channel_adapter.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -53,7 +54,6 @@ async def trigger(
     """
     import time
 
-    from channel_adapter.errors import InvalidError
     from channel_adapter.webhooks.trigger import trigger as send
 
     if listing:
@@ -65,12 +65,10 @@ async def trigger(
     body = _changes(changes, channel)
     key = None if unsigned else token
     now = time.time()
-    try:
+    with read_option():
         sent = [
             await send(url, event, body, sdkappid=app_id, token=key, platform=platform, now=now) for _ in range(times)
         ]
-    except InvalidError as wrong:
-        raise UsageError(wrong.message, field=wrong.field) from None
     last = sent[-1]
     took = f"{last.seconds * 1000:.0f} ms"
     run.output.one(last, f"{last.command}: HTTP {last.status}, {_shown(last.answer)}, {took}")
@@ -89,10 +87,10 @@ def _list(run: Run) -> None:
 
 
 def _sender(run: Run, sdkappid: int | None) -> "tuple[int, SecretStr | None]":
-    """The app and the token to send as. Raises SettingsError when neither option nor settings name an app."""
+    """The app and the token to send as. Raises ConfigurationError when neither option nor settings name an app."""
     try:
         settings = run.settings()
-    except SettingsError:
+    except ConfigurationError:
         if sdkappid is None:
             raise
         return sdkappid, None

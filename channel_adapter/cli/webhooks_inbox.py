@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from channel_adapter.cli.command import Run, command
-from channel_adapter.cli.exits import Exit, SettingsError, UsageError
+from channel_adapter.cli.exits import Exit, UsageError
 from channel_adapter.cli.json_stream import encode
 from channel_adapter.cli.webhooks_group import app
-from channel_adapter.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from channel_adapter.webhooks.inbox_table import InboxTable, Row
@@ -134,10 +133,7 @@ async def _table(run: Run) -> "AsyncIterator[InboxTable]":
     """The table of the settings' inbox; it is not made here. Raises UsageError when no receiver has made it yet."""
     from channel_adapter.webhooks.opening import table_of
 
-    try:
-        table = table_of(run.settings())
-    except ConfigurationError as wrong:
-        raise SettingsError(wrong.message, wrong.field) from None
+    table = table_of(run.settings())
     try:
         if not await table.is_there():
             raise UsageError("no receiver has run on this database yet", field="database_url")

@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from channel_adapter.cli.command import Run, command
-from channel_adapter.cli.exits import SettingsError, UsageError
+from channel_adapter.cli.exits import UsageError
 from channel_adapter.cli.webhooks_group import app
-from channel_adapter.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import ssl
@@ -73,8 +72,6 @@ async def serve(
             async with listen(adapter, host=host, port=port, path=path, tls=tls) as (_, url):
                 _tell(run, url, ready_file)
                 await ending.wait()
-        except ConfigurationError as wrong:
-            raise SettingsError(wrong.message, wrong.field) from None
         except OSError as error:
             raise UsageError(f"cannot listen on {host}:{port}: {error.strerror or error}", field="port") from None
 

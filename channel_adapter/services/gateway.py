@@ -9,6 +9,7 @@ from channel_adapter.tencent.catalog import COMMANDS
 from channel_adapter.tencent.client import CallFailed, TencentClient
 from channel_adapter.tencent.codes import look_up
 from channel_adapter.tencent.command import Command, Retry
+from channel_adapter.tencent.failure import quoted
 from channel_adapter.tencent.wire.envelope import Held, Refused, Reply, WireModel
 
 RequestT = TypeVar("RequestT", bound=WireModel)
@@ -55,7 +56,7 @@ class Gateway:
         """The error for one item of a batch that failed inside a call that did not."""
         row = look_up(command.service, command.name, code)
         origin = Origin(command.service, command.name, code, text, attempts=1)
-        message = f"{command.name}: {row.meaning} ({code}{f': {text}' if text else ''})"
+        message = f"{command.name}: {row.meaning} [{code}{quoted(text, row.meaning)}]"
         return translate(Refused(code, text), row, origin, message, changes=command.retry is not Retry.READ)
 
 

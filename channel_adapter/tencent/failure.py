@@ -17,6 +17,7 @@ _PLAIN: Final = {
     codes.SIGNATURE_OF_ANOTHER_APP: _WRONG_APP,
     codes.NO_KEY_ON_RECORD: _WRONG_APP,
     codes.UNKNOWN_APP: _WRONG_APP,
+    codes.NOT_APP_ADMIN: "the account that is set as admin is no admin of this app",
 }
 
 
@@ -52,7 +53,8 @@ class CallFailed(Exception):  # noqa: N818
 def _sentence(command: Command[Any, Any], outcome: Failure, row: CodeRow | None, clock_problem: str | None) -> str:
     match outcome:
         case Refused(code, text):
-            return f"was refused: {_meaning(code, row, clock_problem)} [{code}{_quoted(text)}]"
+            meaning = _meaning(code, row, clock_problem)
+            return f"was refused: {meaning} [{code}{quoted(text, meaning)}]"
         case Dropped(reason):
             return f"was dropped by the service: too much at once [{reason}]"
         case Held(reason):
@@ -89,8 +91,10 @@ def duration(seconds: float) -> str:
     return f"{whole} second{'' if whole == 1 else 's'}"
 
 
-def _quoted(text: str) -> str:
-    """The service's own words on one line, cut to a readable length."""
+def quoted(text: str, meaning: str) -> str:
+    """The service's own words on one line, cut to a readable length; nothing when they only say it again."""
     words = " ".join(text.split())
+    if words.casefold() == meaning.casefold():
+        return ""
     shown = words if len(words) <= _TEXT_CHARACTERS else f"{words[:_TEXT_CHARACTERS]}…"
     return f": {shown}" if shown else ""

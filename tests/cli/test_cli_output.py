@@ -8,7 +8,7 @@ from enum import StrEnum
 import pytest
 from rich.cells import cell_len
 
-from channel_adapter.cli.exits import Exit, for_counts, for_error
+from channel_adapter.cli.exits import Exit, UsageError, for_counts, for_error
 from channel_adapter.cli.json_stream import ArrayWriter, ObjectWriter, encode
 from channel_adapter.cli.output import Output
 from channel_adapter.cli.progress import Bar, Lines
@@ -17,7 +17,17 @@ from channel_adapter.cli.table import ROWS_BEFORE_WIDTHS, Table, cell
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import Post, PostRef, PostState, Text
 from channel_adapter.domain.subscription import OutcomeKind
-from channel_adapter.errors import InvalidError, NotFoundError, OutcomeUnknownError, ThrottledError, UnavailableError
+from channel_adapter.errors import (
+    ChannelAdapterError,
+    ConfigurationError,
+    InvalidError,
+    NotFoundError,
+    Origin,
+    OutcomeUnknownError,
+    ThrottledError,
+    UnavailableError,
+)
+from channel_adapter.tencent.codes import EDITION_TOO_LOW
 
 
 def screen(**options: bool) -> tuple[Output, io.BytesIO, io.StringIO]:
@@ -175,12 +185,15 @@ def test_machines_hear_remarks_only_when_they_ask() -> None:
     [
         (NotFoundError("x"), Exit.REFUSED),
         (InvalidError("x"), Exit.REFUSED),
+        (ConfigurationError("x"), Exit.USAGE),
+        (ConfigurationError("x", origin=Origin("s", "c", EDITION_TOO_LOW, "", 1)), Exit.USAGE),
+        (UsageError("x"), Exit.USAGE),
         (UnavailableError("x"), Exit.SERVICE),
         (ThrottledError("x"), Exit.SERVICE),
         (OutcomeUnknownError("x"), Exit.SERVICE),
     ],
 )
-def test_exit_codes_of_errors(error: NotFoundError, code: Exit) -> None:
+def test_exit_codes_of_errors(error: ChannelAdapterError | UsageError, code: Exit) -> None:
     assert for_error(error) is code
 
 

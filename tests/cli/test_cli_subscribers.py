@@ -8,7 +8,7 @@ from tests.cli.shell import Shell
 def test_people_come_and_go(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
     added = cli.installed("subscribers", "add", news, "reader_1", "reader_2", "--json").json
-    filed = {"kind": "filed", "reason": ""}
+    filed = {"kind": "filed", "reason": "", "passing": False}
     assert added == [{"user": f"reader_{n}", "kind": "added", "reason": "", "filing": filed} for n in (1, 2)]
 
     partly = cli("subscribers", "add", news, "reader_2", "reader_3", "stranger", code=3)

@@ -87,7 +87,7 @@ def test_refusals_in_one_sentence(cli: Shell) -> None:
         "--max-duration takes 90s, 30m or 2h, not 'soon'"
         in cli("migrate", "apply", "plan.json", "--max-duration", "soon", code=2).err
     )
-    assert "sqlite" in cli("migrate", "apply", "plan.json", "--database", "mysql://x/y", code=1).err
+    assert "sqlite" in cli("migrate", "apply", "plan.json", "--database", "mysql://x/y", code=2).err
     assert "no plan of a migration" in cli("migrate", "apply", cli.file("x.json", "{}"), code=1).err
 
 
