@@ -1,6 +1,6 @@
 """Pages of history in the journal: whoever goes on reads only what nobody had read, and gives every post once."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
@@ -95,7 +95,7 @@ async def test_on_the_way_down_the_way_is_gone_on_with(tmp_path: Path, pages: in
     async with reading(tmp_path) as r:
         source = r.source()
         waiting = JournalPages(r.journal, "move", r.clock).of(worlds.BUSY)
-        async with aclosing(source._downwards(worlds.BUSY, 0)) as down:  # noqa: SLF001 - a kill has no other name
+        async with aclosing(source._downwards(worlds.BUSY, 0)) as down:
             number = 0
             async for page in down:
                 await waiting.keep(number, page)
@@ -140,7 +140,7 @@ async def test_a_journal_of_the_version_before_gets_its_table(tmp_path: Path) ->
     database = Database(url)
     await database.prepare(AREA)
     async with database.writing() as connection:
-        await connection.run_sync(lambda sync: PAGES.drop(sync))
+        await connection.run_sync(PAGES.drop)
         await connection.exec_driver_sql("UPDATE channel_adapter_schema SET version = 1 WHERE area = 'migration'")
     await database.close()
     again = Database(url)
