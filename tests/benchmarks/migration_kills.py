@@ -27,8 +27,6 @@ from tests.migration import worlds
 from tests.migration.moved_world import Picture, check_against_source, picture
 
 RATES_OFF = "[rates]\nenabled = false\n"
-IMPORTING = 1.5
-"""Seconds of a process before it does anything."""
 EARLY = ("importing_channel", "importing_posts")
 PATIENCE = 600.0
 LOOK_EVERY = 0.2
@@ -158,7 +156,7 @@ def worker_kills(count: int, size: worlds.Size, seed: int, new_url: Callable[[],
         print(f"two processes, undisturbed: {wanted.calls.total():,} calls in {wanted.seconds:.1f} s", flush=True)
         costs = Costs(wanted, [])
         while len(costs.extra) < count:
-            after = rng.uniform(IMPORTING + 1, wanted.seconds)
+            after = rng.uniform(wanted.early[0], wanted.seconds)
             run = _together(scene, new_url(), after, worker=len(costs.extra) % 2 == 0)
             if run.killed:
                 costs.add(run, after)
