@@ -11,12 +11,14 @@ import typer
 from channel_adapter.cli.command import Run, command
 from channel_adapter.cli.exits import Exit, UsageError
 from channel_adapter.cli.migrate_group import app
+from channel_adapter.cli.migrate_posting import state_document, state_lines
 from channel_adapter.cli.migrate_progress import Watching
 from channel_adapter.cli.words import counted
 
 if TYPE_CHECKING:
     from channel_adapter.adapter import ChannelAdapter
     from channel_adapter.migration.apply import Bounds
+    from channel_adapter.migration.cutover_state import CutoverState
     from channel_adapter.migration.plan import Plan
     from channel_adapter.migration.status import Status
 
@@ -58,7 +60,7 @@ async def retry(
 
 @command(app, "migrate", "status", example="channel-adapter migrate status plan.json")
 async def status(run: Run, file: PLAN, database: DATABASE = None) -> Exit:
-    """Say how far a migration is, from its journal.
+    """Say how far a migration is, from its journal; and its cutover, with the conversation groups that are filled.
 
     Exit code 3 while it is not done, or something could not go: records in quarantine, or lines of the source that
     the plan could not read.
@@ -69,7 +71,8 @@ async def status(run: Run, file: PLAN, database: DATABASE = None) -> Exit:
     async with run.adapter() as adapter:
         url = journal_url(adapter, file, database)
         found = await adapter.migration.status(plan.migration, database=url)
-    tell(run, found, plan, None)
+        cutover = await adapter.migration.cutover_state(plan)
+    tell(run, found, plan, None, cutover)
     return Exit.DONE if found.complete and code_of(found, plan.broken_count) is Exit.DONE else Exit.PARTLY
 
 
@@ -82,6 +85,7 @@ async def worker(
     """Help with what `migrate apply` has queued in the same database, until it is stopped.
 
     All workers share the app's calls per second evenly. When one dies, others go on with its channels within seconds.
+    On the adapter's own database they fill people's conversation groups after a cutover, too.
     """
     calls = 0
 
@@ -164,10 +168,12 @@ def bounds_of(max_calls: int | None, max_duration: str | None) -> "Bounds":
     return Bounds(calls=max_calls, seconds=seconds)
 
 
-def tell(run: Run, found: "Status", plan: "Plan", quarantine: Path | None) -> None:
+def tell(
+    run: Run, found: "Status", plan: "Plan", quarantine: Path | None, cutover: "CutoverState | None" = None
+) -> None:
     """The state as a document, or as a table and a sentence."""
     if run.output.json:
-        run.output.one(_document(found, plan, quarantine))
+        run.output.one(_document(found, plan, quarantine) | {"cutover": state_document(cutover)})
         return
     table = run.output.table(("from", "to", "state", "subscribers", "posts", "reason"))
     for each in found.channels:
@@ -185,6 +191,8 @@ def tell(run: Run, found: "Status", plan: "Plan", quarantine: Path | None) -> No
         run.output.line(f"could not go: {records}, {lines} of the source")
     if quarantine is not None:
         run.output.line(f"what could not go is in {quarantine}, with reasons")
+    for line in state_lines(cutover):
+        run.output.line(line)
     if found.stopped and not found.complete:
         run.output.line(f"stopped: {found.stopped}; the same command goes on from there")
 

@@ -90,7 +90,7 @@ class Bar:
 
     def __init__(self, what: str, total: int | None, stream: TextIO) -> None:
         self.done = 0
-        self._rich = _rich_progress(stream)
+        self._rich = rich_progress(stream)
         self._task = self._rich.add_task(what, total=total)
 
     def __enter__(self) -> Self:
@@ -112,14 +112,18 @@ class Bar:
         self._rich.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _rich_progress(stream: TextIO) -> "RichProgress":
+def rich_progress(stream: TextIO) -> "RichProgress":
+    """Bars with rate and time left; a task with a field `limit` shows that beside its rate."""
     from rich import progress
     from rich.console import Console
     from rich.text import Text
 
     class Rate(progress.ProgressColumn):
         def render(self, task: progress.Task) -> Text:
-            speed = task.finished_speed or task.speed
+            speed = task.finished_speed or task.speed or 0.0
+            limit = task.fields.get("limit")
+            if limit:
+                return Text(f"{speed:,.0f}/s of {limit:,.0f}/s")
             return Text(f"{speed:,.0f}/s" if speed else "")
 
     columns: list[ProgressColumn] = [

@@ -110,18 +110,21 @@ async def work(
 ) -> int:  # fmt: skip
     """Work on what others have queued until the bounds or a cancellation end it; calls made.
 
+    In the adapter's own database it fills conversation groups for cutovers, too.
+
     `tell` hears how many channels are under way here and how many calls were made.
     """
     url = database_for(migration, database)
     async with journal_at(url) as journal:
         try:
             from channel_adapter.migration import run  # noqa: PLC0415 - as above
+            from channel_adapter.migration.filling import serving  # noqa: PLC0415 - it imports this
         except ImportError:
             raise ConfigurationError(EXTRA, field="database_url") from None
         bounds = bounds or Bounds()
         allowance = Allowance(migration.clock, calls=bounds.calls, seconds=bounds.seconds)
         runtime = run.Runtime(migration.gateway, migration.settings, migration.clock, journal, allowance, at)
-        async with run.working(url, runtime):
+        async with run.working(url, runtime), serving(migration, url, allowance, patient=True):
             try:
                 while not allowance.used_up:
                     await asyncio.sleep(LOOK_EVERY)

@@ -1,30 +1,30 @@
 """Posting moves from official accounts to channels: a last delta, a verification, and then for all of them at once.
 
 Every stage is written down before the next one begins, so a cutover that is killed goes on where it was. Until posting
-has moved nothing is different for anybody but the accounts' broadcasters, whom the guard asks to wait.
+has moved nothing is different for anybody but the accounts' broadcasters, whom the guard asks to wait. Nobody waits for
+conversation groups: they are filled when everything else is done, by whoever works on the database.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 import orjson
 
 from channel_adapter.domain.post import Broadcast
-from channel_adapter.errors import ChannelAdapterError, ConfigurationError, ConflictError, InvalidError, NotFoundError
+from channel_adapter.errors import ChannelAdapterError, ConflictError, InvalidError, NotFoundError
 from channel_adapter.mapping.ids import random_of
 from channel_adapter.migration.accepted import NOTHING_ACCEPTED, Accepted
-from channel_adapter.migration.apply import EXTRA, Bounds
-from channel_adapter.migration.bounded import bounded
-from channel_adapter.migration.compare import Life
+from channel_adapter.migration.apply import LOOK_EVERY, Bounds
+from channel_adapter.migration.cutover_state import lives, opened
+from channel_adapter.migration.filling import Filling, filling_of, serving
 from channel_adapter.migration.findings import Verdict
 from channel_adapter.migration.metered import Allowance, Stopped
 from channel_adapter.migration.plan import Plan, SourceKind
 from channel_adapter.migration.plan_file import check_app
 from channel_adapter.migration.status import Status
-from channel_adapter.migration.target_pages import member_pages
 from channel_adapter.migration.verify import verify
 from channel_adapter.tencent.batching import concurrently
 from channel_adapter.tencent.catalog import DESTROY_OFFICIAL_ACCOUNT
@@ -34,19 +34,18 @@ from channel_adapter.tencent.wire.msg_body import text_element
 if TYPE_CHECKING:
     from channel_adapter.migration.planning import Migration
     from channel_adapter.migration.posting_moved import PostingMoved
-    from channel_adapter.services.unread import Unreads
-    from channel_adapter.store.cutover import CutoverRow, CutoverStore, MovedRow
+    from channel_adapter.store.cutover import CutoverStore, MovedRow
 
 DAY: Final = 86_400.0
 HELD_SECONDS: Final = 3_600.0
 """How long broadcasters wait at most for a cutover that was killed."""
 ROUNDS: Final = 3
 """Deltas that are tried while people come and go at the source."""
-FILLED_AT_ONCE: Final = 500
 _ACCOUNTS_AT_ONCE: Final = 8
 
 Tell = Callable[[str, int], None]
-"""Hears of progress: "delta", "posts", "people", "channels" of a verification, "farewell", "filled", "destroyed"."""
+"""Hears of progress: "delta" when one begins, "moved" for each of its channels; "posts", "people", "channels" of a
+verification; "farewell", "destroyed"; "to_fill" and "filled" for people."""
 
 
 def silent(what: str, count: int) -> None:
@@ -59,13 +58,15 @@ class CutoverOptions:
 
     `guard`: what becomes of broadcasts of a moved account. `farewell` is the text of its last broadcast; empty: none.
     `accepted` are findings that somebody has looked at: with no others a verification is clean. `accept_differences`
-    moves posting in spite of what verify finds; the source can never be destroyed in spite of it.
+    moves posting in spite of what verify finds; the source can never be destroyed in spite of it. `fill`: conversation
+    groups are filled; `wait` for that, or leave it to `migrate worker` and to later runs.
     """
 
     window_seconds: float = 7 * DAY
     guard: Literal["refuse", "redirect"] = "refuse"
     farewell: str = ""
     fill: bool = True
+    wait: bool = True
     destroy_source: bool = False
     accepted: Accepted = NOTHING_ACCEPTED
     accept_differences: bool = False
@@ -81,9 +82,7 @@ class Cutover:
     status: Status | None = None
     verdict: Verdict | None = None
     farewells: tuple[Broadcast, ...] = ()
-    filled: int = 0
-    fill_problems: int = 0
-    fill_done: bool = False
+    filling: Filling = field(default_factory=Filling)
     stopped: str = ""
 
     @property
@@ -99,7 +98,8 @@ class Cutover:
     @property
     def complete(self) -> bool:
         """Is nothing left to do?"""
-        return self.posting_moved and self.fill_done and not self.stopped and all(each.sent for each in self.farewells)
+        filled = self.filling.done or not self.filling.wanted
+        return self.posting_moved and filled and not self.stopped and all(each.sent for each in self.farewells)
 
 
 async def cutover(
@@ -119,42 +119,6 @@ async def cutover(
         return await work.carry_out()
 
 
-@asynccontextmanager
-async def opened(migration: "Migration") -> "AsyncIterator[PostingMoved]":
-    """What is known of cutovers in the adapter's database. Raises ConfigurationError where there is none."""
-    url = migration.settings.database_url
-    if url is None:
-        raise ConfigurationError(
-            "a cutover is written down in the adapter's database, where publishing and guards find it: set"
-            " database_url",
-            field="database_url",
-        )
-    try:
-        from channel_adapter.migration.posting_moved import PostingMoved  # noqa: PLC0415 - an extra
-    except ImportError:
-        raise ConfigurationError(EXTRA, field="database_url") from None
-    posting = PostingMoved(url.get_secret_value(), migration.gateway, migration.clock)
-    try:
-        yield posting
-    finally:
-        await posting.aclose()
-
-
-async def life_of(migration: "Migration", plan: Plan) -> dict[str, Life]:
-    """What verify has to know of channels that live already; nothing where no database is set."""
-    if migration.settings.database_url is None:
-        return {}
-    async with opened(migration) as posting:
-        rows = await posting.store.moved_if_any()
-        if rows:
-            await posting.settle()
-    return _life(row for row in rows if row.migration == plan.migration)
-
-
-def _life(rows: "Iterable[MovedRow]") -> dict[str, Life]:
-    return {row.source: Life(row.verified_at, row.moved_at, destroyed=bool(row.destroying)) for row in rows}
-
-
 class _Work:
     """One run of one cutover."""
 
@@ -170,35 +134,54 @@ class _Work:
         self._database = database
         self._bounds = bounds
         self._allowance = Allowance(migration.clock, calls=bounds.calls, seconds=bounds.seconds)
+        self._began = migration.clock.monotonic()
         self._tell = tell
         self._result = Cutover(plan.migration, channels=len(plan.channels))
         self._rows: dict[str, MovedRow] = {}
 
     async def carry_out(self) -> Cutover:
         """All stages that are not done yet."""
-        begun = await self._store.begin(self._plan.migration, self._now)
+        await self._store.begin(self._plan.migration, self._now)
         await self._read_rows()
+        await self._read_filling()
         self._check_wish()
         await self._posting.settle()
         try:
-            await self._stages(begun)
+            await self._stages()
         except Stopped as end:
             self._result.stopped = str(end)
         return self._result
 
-    async def _stages(self, begun: "CutoverRow") -> None:
+    async def _stages(self) -> None:
         result = self._result
         if not result.posting_moved:
             await self._move()
-        if result.posting_moved and not any(row.destroying for row in self._rows.values()):
+        if not result.posting_moved:
+            return
+        if self._options.fill and self._migration.unread is not None and self._migration.settings.unread.filing:
+            await self._store.change(self._plan.migration, fill_wanted=1)
+            await self._read_filling()
+        if not any(row.destroying for row in self._rows.values()):
             await self._say_farewell()
-            await self._fill(begun)
-        if result.posting_moved and self._options.destroy_source and not result.stopped:
+        if self._options.destroy_source:
             await self._destroy()
+        if result.filling.wanted and self._options.fill and self._options.wait:
+            await self._fill()
 
     @property
     def _now(self) -> float:
         return self._migration.clock.now()
+
+    @property
+    def _left(self) -> Bounds:
+        """What this run may still do. Raises Stopped."""
+        if self._allowance.used_up:
+            raise Stopped(self._allowance.reason)
+        calls, seconds = self._bounds.calls, self._bounds.seconds
+        return Bounds(
+            calls=None if calls is None else max(1, calls - self._allowance.calls),
+            seconds=None if seconds is None else seconds - (self._migration.clock.monotonic() - self._began),
+        )
 
     async def _read_rows(self) -> None:
         rows = await self._store.moved()
@@ -275,9 +258,17 @@ class _Work:
 
     async def _delta(self) -> bool:
         """False when it did not come to its end."""
-        status = await self._migration.apply(self._plan, database=self._database, bounds=self._bounds)
-        self._result.status = status
         self._tell("delta", 1)
+        done = 0
+
+        def hear(status: Status) -> None:
+            nonlocal done
+            self._tell("moved", max(0, status.done - done))
+            done = max(done, status.done)
+
+        status = await self._migration.apply(self._plan, database=self._database, bounds=self._left, tell=hear)
+        self._result.status = status
+        self._allowance.calls += status.calls
         if status.complete:
             return True
         failed = status.failed
@@ -286,7 +277,7 @@ class _Work:
 
     async def _verify(self) -> Verdict:
         verdict = await verify(
-            self._migration, self._plan, allowance=self._allowance, life=_life(self._rows.values()),
+            self._migration, self._plan, allowance=self._allowance, life=lives(self._rows.values()),
             accepted=self._options.accepted, tell=self._tell,
         )  # fmt: skip
         self._result.verdict = verdict
@@ -324,43 +315,31 @@ class _Work:
                 self._tell("farewell", 1)
         self._result.farewells = tuple(said)
 
-    async def _fill(self, begun: "CutoverRow") -> None:
-        """Everybody's conversation group, in the order of their ids; the next run goes on behind the last batch."""
-        unread, result = self._migration.unread, self._result
-        result.filled, result.fill_problems = begun.filled, begun.fill_problems
-        result.fill_done = bool(begun.fill_done) or unread is None or not self._migration.settings.unread.filing
-        if result.fill_done or not self._options.fill or unread is None:
+    async def _fill(self) -> None:
+        """Wait until everybody's conversation group is filled, by this process or others; this run may end before."""
+        url = self._migration.settings.database_url
+        if url is None or self._result.filling.done:
             return
-        name = self._plan.migration
-        if not begun.people_listed:
-            await self._list_people()
-            await self._store.change(name, people_listed=1)
-        last = begun.filled_to
-        while people := await self._store.people_after(name, last, FILLED_AT_ONCE):
-            if self._allowance.used_up:
-                result.stopped = self._allowance.reason
-                return
-            await self._fill_some(unread, people)
-            last = people[-1]
-            progress = {"filled_to": last, "filled": result.filled, "fill_problems": result.fill_problems}
-            await self._store.change(name, **progress)
-        await self._store.change(name, fill_done=1)
-        await self._store.drop_people(name)
-        result.fill_done = True
+        async with serving(self._migration, url.get_secret_value(), self._allowance) as service:
+            while service is not None:
+                before = self._result.filling
+                await self._read_filling()
+                now = self._result.filling
+                self._tell("to_fill", now.filled + now.left - before.filled - before.left)
+                self._tell("filled", now.filled - before.filled)
+                if now.done or self._allowance.used_up:
+                    break
+                if service.filler.failure is not None:
+                    raise service.filler.failure
+                await service.queue()
+                await asyncio.sleep(LOOK_EVERY)
+        if not self._result.filling.done:
+            self._result.stopped = self._allowance.reason or self._result.filling.said or "stopped"
 
-    async def _fill_some(self, unread: "Unreads", people: Sequence[str]) -> None:
-        async for synced in unread.sync_many(people):
-            self._result.fill_problems += bool(synced.problem)
-            self._result.filled += 1
-            self._tell("filled", 1)
-
-    async def _list_people(self) -> None:
-        """Everybody in any of the channels, once."""
-        calls = bounded(self._migration, self._allowance).gateway
-        for channel in self._plan.channels:
-            async with aclosing(member_pages(calls, channel.target.channel)) as pages:
-                async for page in pages:
-                    await self._store.list_people(self._plan.migration, [each.member_account for each in page])
+    async def _read_filling(self) -> None:
+        row = await self._store.cutover(self._plan.migration)
+        if row is not None:
+            self._result.filling = await filling_of(self._store, row)
 
     async def _destroy(self) -> None:
         """Destroy the accounts, if a fresh verification is clean; once begun, it only goes on."""

@@ -16,6 +16,7 @@ from channel_adapter.migration.accepted import NOTHING_ACCEPTED, Accepted
 from channel_adapter.migration.apply import Bounds, Hear, silent
 from channel_adapter.migration.calls import Pace
 from channel_adapter.migration.cutover import Cutover, CutoverOptions
+from channel_adapter.migration.cutover_state import CutoverState, life_of, state_of
 from channel_adapter.migration.findings import Verdict
 from channel_adapter.migration.inventory import Found, Inventory, PeopleTally, PostTally
 from channel_adapter.migration.make_plan import BROKEN_LISTED, Wishes, make_plan, migration_of, target_ids
@@ -168,7 +169,7 @@ class Migration:
 
         `accepted` are findings of an earlier verification that somebody has looked at: they are explained.
         """
-        life = await cutting.life_of(self, plan)
+        life = await life_of(self, plan)
         allowance = self.allowance(bounds)
         return await verifying.verify(
             self, plan, allowance=allowance, life=life, accepted=accepted, write=write, tell=tell
@@ -180,6 +181,10 @@ class Migration:
     ) -> Cutover:  # fmt: skip
         """Last delta, verification, and then posting moves to the channels. See `migration.cutover`."""
         return await cutting.cutover(self, plan, options, database=database, bounds=bounds, tell=tell)
+
+    async def cutover_state(self, plan: Plan) -> CutoverState | None:
+        """How far a cutover is, as the adapter's database has it; None where none has begun."""
+        return await state_of(self, plan.migration)
 
     async def rollback(
         self, plan: Plan, *, remove: bool = False, database: str | None = None, bounds: Bounds | None = None,

@@ -10,6 +10,7 @@ import orjson
 
 from channel_adapter.errors import ConflictError
 from channel_adapter.migration.apply import journal_at
+from channel_adapter.migration.cutover_state import state_of
 from channel_adapter.migration.plan import Plan
 from channel_adapter.migration.plan_file import check_app
 from channel_adapter.migration.status import Status, read_status
@@ -84,17 +85,10 @@ async def _journal(plan: Plan, database: str | None) -> tuple[Status | None, lis
 
 async def _cutover(migration: "Migration", plan: Plan) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
     """Where posting is, and the verdict that it went by."""
-    if migration.settings.database_url is None:
+    state = await state_of(migration, plan.migration)
+    if state is None:
         return None, None
-    from channel_adapter.migration.cutover import opened  # noqa: PLC0415 - imports what needs an extra
-
-    async with opened(migration) as posting:
-        rows = [row for row in await posting.store.moved_if_any() if row.migration == plan.migration]
-        row = await posting.store.cutover(plan.migration) if rows else None
-        if row is None:
-            return None, None
-        sources = {each.source for each in rows}
-        copies = [copy for copy in await posting.store.copies() if copy.source in sources]
+    filling = state.filling
     document = {
         "moved": [
             {
@@ -102,17 +96,19 @@ async def _cutover(migration: "Migration", plan: Plan) -> tuple[dict[str, Any] |
                 "window_end": _moment(each.window_end), "verified_at": _moment(each.verified_at),
                 "destroyed_at": _moment(each.destroyed_at),
             }
-            for each in rows
+            for each in state.moved
         ],
-        "broadcasts": dict(sorted(Counter(copy.state for copy in copies).items())),
+        "broadcasts": dict(sorted(Counter(copy.state for copy in state.copies).items())),
         "not_broadcast": [
-            {"source": copy.source, "seq": copy.seq, "reason": copy.said} for copy in copies if copy.state == "not_sent"
+            {"source": copy.source, "seq": copy.seq, "reason": copy.said}
+            for copy in state.copies if copy.state == "not_sent"
         ],
         "conversation_groups": {
-            "filled": row.filled, "problems": row.fill_problems, "done": bool(row.fill_done),
+            "state": filling.state, "filled": filling.filled, "problems": filling.problems, "left": filling.left,
+            "reason": filling.said or None,
         },
     }  # fmt: skip
-    return document, orjson.loads(row.verdict) if row.verdict else None
+    return document, orjson.loads(state.verdict) if state.verdict else None
 
 
 def _channel(plan: Plan, place: int, status: Status | None) -> dict[str, Any]:
@@ -200,6 +196,8 @@ def _verification(verdict: Mapping[str, Any] | None) -> Iterator[str]:
         return
     at = datetime.fromtimestamp(verdict["at"], UTC).isoformat(timespec="seconds")
     found = "clean" if verdict["clean"] else f"{verdict['open']} differences that nothing explains"
+    if verdict.get("accepted"):
+        found += f", {verdict['accepted']} accepted by hand"
     yield f"At {at}: {found}. `=` same, `-` missing here, `+` extra here, `*` differs, `!` unreadable."
     yield ""
     rows = [
@@ -208,6 +206,9 @@ def _verification(verdict: Mapping[str, Any] | None) -> Iterator[str]:
         for what in ("profile", "post", "subscriber")
     ]
     yield from _table(("channel", "what", *_MARKS), rows)
+    if verdict.get("not_compared"):
+        yield f"Not compared: {'; '.join(verdict['not_compared'])}."
+        yield ""
     for finding in verdict["named"]:
         said = "; ".join(
             filter(None, [finding.get("reason"), *(
@@ -232,8 +233,9 @@ def _cutover_lines(cutover: Mapping[str, Any] | None) -> Iterator[str]:
     ]
     yield from _table(("account", "posting moved", "broadcasts are", "also broadcast until", "destroyed"), rows)
     groups = cutover["conversation_groups"]
-    state = "done" if groups["done"] else "not done"
-    yield f"Conversation groups filled: {groups['filled']} ({groups['problems']} with a problem), {state}."
+    why = f": {_cell(groups['reason'])}" if groups["reason"] else ""
+    problems = f"{groups['problems']} with a problem"
+    yield f"Conversation groups filled: {groups['filled']} ({problems}), {groups['state']}{why}."
     yield ""
     for copy in cutover["not_broadcast"][:_LISTED]:
         what = f"post {copy['seq']}" if copy["seq"] else "the last broadcast"

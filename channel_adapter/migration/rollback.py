@@ -14,7 +14,8 @@ from channel_adapter.errors import ConfigurationError, NotFoundError
 from channel_adapter.mapping import channel_group
 from channel_adapter.migration.apply import EXTRA
 from channel_adapter.migration.bounded import bounded
-from channel_adapter.migration.cutover import opened
+from channel_adapter.migration.clearing import Clearing, clearing_for
+from channel_adapter.migration.cutover_state import opened
 from channel_adapter.migration.ledger import Ledger
 from channel_adapter.migration.metered import Allowance
 from channel_adapter.migration.plan import Plan, PlannedChannel, SourceKind
@@ -36,8 +37,8 @@ if TYPE_CHECKING:
 
 CHANNELS_AT_ONCE: Final = 8
 
-Tell = Callable[["Standing", int], None]
-"""Hears of progress: what was found of a channel, or done about it."""
+Tell = Callable[[str, int], None]
+"""Hears of progress: what was found of a channel, or done about it (a Standing); "to_clear", "cleared" for people."""
 
 
 class Standing(StrEnum):
@@ -54,6 +55,7 @@ class Standing(StrEnum):
 
 LEFT: Final = frozenset({Standing.LIVES, Standing.SOURCE_GONE, Standing.CHANGED, Standing.REMOVABLE})
 """Groups of this migration that still stand."""
+GONE: Final = frozenset({Standing.REMOVED, Standing.ABSENT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +76,18 @@ class RollbackItem:
 
 @dataclass(frozen=True, slots=True)
 class Rollback:
-    """What was found, or done. `acted` is False for a list."""
+    """What was found, or done. `acted` is False for a list.
+
+    `filled`: a cutover has put these channels into people's conversation groups. `cleared` people's have lost them
+    again, and those of `to_clear` are still to lose what is gone: another run tries.
+    """
 
     migration: str
     items: tuple[RollbackItem, ...]
     acted: bool
+    filled: bool = False
+    cleared: int = 0
+    to_clear: int = 0
 
     def having(self, *standings: Standing) -> tuple[RollbackItem, ...]:
         """Items with one of these standings."""
@@ -86,11 +95,11 @@ class Rollback:
 
     @property
     def complete(self) -> bool:
-        """Does nothing of this migration stand any more?"""
-        return not any(item.standing in LEFT for item in self.items)
+        """Does nothing of this migration stand any more, in nobody's conversation groups either?"""
+        return not self.to_clear and not any(item.standing in LEFT for item in self.items)
 
 
-def silent(standing: Standing, count: int) -> None:
+def silent(what: str, count: int) -> None:
     """For those who do not listen."""
 
 
@@ -104,8 +113,13 @@ async def rollback(
     app, Stopped at the end of the allowance, and whatever makes source or target fail.
     """
     check_app(plan, migration.settings.sdkappid, "this")
+    allowance = allowance or Allowance(migration.clock)
     bound = bounded(migration, allowance)
-    async with _journal(database) as held, bound.source(plan.source) as source:
+    async with (
+        _journal(database) as held,
+        bound.source(plan.source) as source,
+        clearing_for(migration, plan.migration) as clearing,
+    ):
         surveyor = _Surveyor(bound, plan, source, _Hints(held, plan.migration))
         items: list[RollbackItem] = []
         looked = concurrently(surveyor.sightings(), surveyor.look, limit=CHANNELS_AT_ONCE, ordered=True)
@@ -113,12 +127,17 @@ async def rollback(
             async for item in found:
                 done = item
                 if remove and item.standing is Standing.REMOVABLE:
-                    done = await _remove(bound, plan, item)
-                if remove and done.standing in (Standing.REMOVED, Standing.ABSENT):
+                    done = await _remove(bound, plan, item, clearing)
+                if remove and done.standing in GONE:
                     await _forget(migration, held, plan.migration, done)
                 items.append(done)
                 tell(done.standing, 1)
-    return Rollback(plan.migration, tuple(items), remove)
+        result = Rollback(plan.migration, tuple(items), remove)
+        if clearing is None:
+            return result
+        stay = [item.target for item in items if item.standing not in GONE]
+        cleared = await clearing.carry_out(stay, allowance, tell) if remove else 0
+        return replace(result, filled=clearing.filled, cleared=cleared, to_clear=await clearing.waiting())
 
 
 @asynccontextmanager
@@ -148,7 +167,7 @@ async def _forget(migration: "Migration", journal: "Database | None", name: str,
         await Forgetting(journal).forget(name, item.source, item.target)
 
 
-async def _remove(migration: "Migration", plan: Plan, item: RollbackItem) -> RollbackItem:
+async def _remove(migration: "Migration", plan: Plan, item: RollbackItem, clearing: Clearing | None) -> RollbackItem:
     """Dissolve a group, unless something has happened in it since it was looked at."""
     planned = plan.channel(item.source)
     if planned is None:
@@ -158,6 +177,8 @@ async def _remove(migration: "Migration", plan: Plan, item: RollbackItem) -> Rol
     if info is not None and (_mark(info) != item.mark or not is_ours(info, plan.migration, plan.limits.target())):
         return replace(item, standing=Standing.CHANGED, reason="somebody came or posted meanwhile: look again")
     if info is not None:
+        if clearing is not None:
+            await clearing.note(migration.gateway, channel)
         try:
             await migration.gateway.call(DESTROY_GROUP, groups.DestroyGroupRequest(group_id=channel))
         except NotFoundError as error:

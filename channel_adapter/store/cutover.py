@@ -1,6 +1,6 @@
-"""What is known of cutovers: which channels post here now, what was broadcast at the source too, who is to be filed."""
+"""What is known of cutovers: which channels post here now, what was broadcast at the source too, what is filled."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -17,7 +17,10 @@ FAREWELL: Final = 0
 
 @dataclass(frozen=True, slots=True)
 class CutoverRow:
-    """One migration's cutover. `filled_to` is the last person whose conversation group was filled."""
+    """One migration's cutover. `filled_to` is the last person whose conversation group was filled.
+
+    `fill_run` numbers the workflows that fill; `fill_said` is why the last one ended before its end.
+    """
 
     migration: str
     began: float
@@ -27,6 +30,9 @@ class CutoverRow:
     filled: int = 0
     fill_problems: int = 0
     fill_done: int = 0
+    fill_wanted: int = 0
+    fill_run: int = 0
+    fill_said: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +94,23 @@ class CutoverStore:
         """Write fields of a cutover."""
         async with self.database.writing() as connection:
             await connection.execute(update(CUTOVERS).where(CUTOVERS.c.migration == migration).values(**values))
+
+    async def unfilled_if_any(self) -> list[CutoverRow]:
+        """Cutovers that wait for conversation groups; makes no tables where nothing was ever cut over."""
+        async with self.database.reading() as connection:
+            if not await connection.run_sync(lambda sync: inspect(sync).has_table(CUTOVERS.name)):
+                return []
+        await self.prepare()
+        wanted = select(CUTOVERS).where(CUTOVERS.c.fill_wanted != 0, CUTOVERS.c.fill_done == 0)
+        async with self.database.reading() as connection:
+            return [CutoverRow(**row._asdict()) for row in await connection.execute(wanted)]
+
+    async def filled(self, row: CutoverRow, to: str, people: int, problems: int) -> None:
+        """Some more people were filled, behind the row's last one; nothing is written if somebody else did that."""
+        same = (CUTOVERS.c.migration == row.migration) & (CUTOVERS.c.filled_to == row.filled_to)
+        values = {"filled_to": to, "filled": row.filled + people, "fill_problems": row.fill_problems + problems}
+        async with self.database.writing() as connection:
+            await connection.execute(update(CUTOVERS).where(same).values(**values))
 
     async def moved(self) -> list[MovedRow]:
         """Every channel of every cutover."""
@@ -168,32 +191,6 @@ class CutoverStore:
             if not await connection.run_sync(lambda sync: inspect(sync).has_table(COPIES.name)):
                 return []
         return await self.copies(state)
-
-    # People whose conversation groups are to be filled
-
-    async def list_people(self, migration: str, people: Sequence[str]) -> None:
-        """Add people; who is there already stays."""
-        if not people:
-            return
-        values = [{"migration": migration, "person": person} for person in people]
-        async with self.database.writing() as connection:
-            await connection.execute(self._insert(PEOPLE).on_conflict_do_nothing(), values)
-
-    async def people_after(self, migration: str, person: str, most: int) -> list[str]:
-        """The next people by their ids."""
-        wanted = (
-            select(PEOPLE.c.person)
-            .where(PEOPLE.c.migration == migration, PEOPLE.c.person > person)
-            .order_by(PEOPLE.c.person)
-            .limit(most)
-        )
-        async with self.database.reading() as connection:
-            return list(await connection.scalars(wanted))
-
-    async def drop_people(self, migration: str) -> None:
-        """All of them were filled."""
-        async with self.database.writing() as connection:
-            await connection.execute(delete(PEOPLE).where(PEOPLE.c.migration == migration))
 
 
 def by_source(rows: Iterable[MovedRow], migration: str) -> Mapping[str, MovedRow]:

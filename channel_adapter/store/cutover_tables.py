@@ -1,8 +1,8 @@
-"""Tables of cutovers: where posting has moved, what was broadcast twice, and whose conversation groups to fill."""
+"""Tables of cutovers: where posting has moved, what was broadcast twice, whose conversation groups to fill or clear."""
 
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import BigInteger, Column, Double, Index, Integer, MetaData, PrimaryKeyConstraint, String, Table
+from sqlalchemy import BigInteger, Column, Double, Index, Integer, MetaData, PrimaryKeyConstraint, String, Table, text
 from sqlalchemy import Text as LongText
 
 from channel_adapter.store.engine import Area
@@ -20,6 +20,9 @@ CUTOVERS: Final = Table(
     Column("filled", Integer, nullable=False, default=0),
     Column("fill_problems", Integer, nullable=False, default=0),
     Column("fill_done", Integer, nullable=False, default=0),
+    Column("fill_wanted", Integer, nullable=False, default=0, server_default="0"),
+    Column("fill_run", Integer, nullable=False, default=0, server_default="0"),  # it numbers the workflows
+    Column("fill_said", LongText, nullable=False, default="", server_default=""),  # why the last one ended too early
 )
 
 MOVED: Final = Table(
@@ -59,4 +62,22 @@ PEOPLE: Final = Table(
     sqlite_with_rowid=False,
 )
 
-AREA: Final = Area("cutover", 1, _TABLES)
+CLEARING: Final = Table(  # whose groups lose a channel that was rolled back
+    "cutover_clearing",
+    _TABLES,
+    Column("migration", String(40), nullable=False),
+    Column("person", String(32), nullable=False),
+    Column("channel", String(48), nullable=False),
+    PrimaryKeyConstraint("migration", "person", "channel"),
+    sqlite_with_rowid=False,
+)
+
+
+def _with_fillings(connection: Any) -> None:
+    CLEARING.create(connection)
+    for column, kind in (("fill_wanted", "INTEGER"), ("fill_run", "INTEGER"), ("fill_said", "TEXT")):
+        default = "0" if kind == "INTEGER" else "''"
+        connection.execute(text(f"ALTER TABLE cutovers ADD COLUMN {column} {kind} NOT NULL DEFAULT {default}"))
+
+
+AREA: Final = Area("cutover", 2, _TABLES, upgrades=(_with_fillings,))

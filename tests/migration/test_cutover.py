@@ -10,7 +10,8 @@ import pytest
 from channel_adapter.domain.post import Text
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError, InvalidError
 from channel_adapter.migration.accepted import Accepted
-from channel_adapter.migration.cutover import CutoverOptions, opened
+from channel_adapter.migration.cutover import CutoverOptions
+from channel_adapter.migration.cutover_state import opened
 from channel_adapter.migration.findings import Finding, Mark, What
 from channel_adapter.migration.plan import Plan
 from channel_adapter.migration.planning import Options
@@ -189,14 +190,12 @@ async def test_conversation_groups_are_filled_and_a_stopped_filling_goes_on(data
         done = await at.adapter.migration.cutover(plan, CutoverOptions(window_seconds=0))
         assert done.complete
         people = {user for channel in plan.channels for user in at.server.world.state.groups[channel.target.id].members}
-        assert done.filled == len(people)
-        assert done.fill_problems == 0
+        assert (done.filling.filled, done.filling.problems, done.filling.left) == (len(people), 0, 0)
         for user in ("reader_000000", worlds.OWNER):
             shown = [group async for group in at.adapter.unread.groups(user)]
             assert any(channel.target.id in str(shown) for channel in plan.channels)
         again = await at.adapter.migration.cutover(plan, CutoverOptions(window_seconds=0))
-        assert again.fill_done
-        assert again.filled == done.filled
+        assert again.filling == done.filling
 
 
 async def test_the_source_is_destroyed_only_when_the_window_is_over_and_all_is_clean(database: str) -> None:

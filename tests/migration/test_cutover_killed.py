@@ -67,7 +67,7 @@ def test_killed_in_the_delta_and_while_it_fills(cli: Shell, served: StubServer) 
     done = cli(*CUTOVER, "--json").json
     assert done["posting_moved"] is True
     assert [each["sent"] for each in done["farewells"]] == [True, True]
-    assert (done["filled"], done["fill_problems"], done["fill_done"]) == (61, 0, True)
+    assert done["conversation_groups"] == {"state": "done", "filled": 61, "left": 0, "problems": 0, "reason": None}
     verdict = cli("migrate", "verify", "plan.json", "--json").json
     assert verdict["clean"] is True
 

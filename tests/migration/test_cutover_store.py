@@ -5,7 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from channel_adapter.store.cutover import NOT_SENT, SENDING, SENT, CopyRow, CutoverStore, MovedRow
+from channel_adapter.store.cutover import NOT_SENT, SENDING, SENT, CopyRow, CutoverRow, CutoverStore, MovedRow
+from channel_adapter.store.cutover_people import CutoverPeople
+from channel_adapter.store.cutover_tables import CLEARING
 from channel_adapter.store.engine import Database
 
 ROW = MovedRow("@TOA#_a", "m1", "@TGS#_a")
@@ -59,15 +61,52 @@ async def test_two_copies_an_hour_and_each_once(store: CutoverStore) -> None:
     assert [copy.said for copy in await store.copies_if_any(SENT)] == ["1_1_10"]
 
 
-async def test_people_are_listed_once_and_in_order(store: CutoverStore) -> None:
+async def test_people_are_listed_once_and_filled_in_order_by_one_at_a_time(store: CutoverStore) -> None:
+    people = CutoverPeople(store.database)
+    assert await store.unfilled_if_any() == []
     await store.begin("m1", 1.0)
-    await store.list_people("m1", ["b", "a"])
-    await store.list_people("m1", ["c", "b"])
-    assert await store.people_after("m1", "", 2) == ["a", "b"]
-    assert await store.people_after("m1", "b", 2) == ["c"]
-    await store.change("m1", filled_to="c", filled=3)
+    assert await store.unfilled_if_any() == []
+    await store.change("m1", fill_wanted=1)
+    [row] = await store.unfilled_if_any()
+    await people.add("m1", ["b", "a"])
+    await people.add("m1", ["c", "b"])
+    assert await people.after("m1", "", 2) == ["a", "b"]
+    assert await people.count_after("m1", "a") == 2
+    await store.filled(row, "b", 2, 1)
+    await store.filled(row, "c", 3, 0)  # of somebody who did not know
     held = await store.cutover("m1")
     assert held is not None
-    assert (held.filled_to, held.filled) == ("c", 3)
-    await store.drop_people("m1")
-    assert await store.people_after("m1", "", 2) == []
+    assert (held.filled_to, held.filled, held.fill_problems) == ("b", 2, 1)
+    assert await people.after("m1", "b", 2) == ["c"]
+    await people.drop("m1")
+    assert await people.after("m1", "", 2) == []
+    await store.change("m1", fill_done=1)
+    assert await store.unfilled_if_any() == []
+
+
+async def test_who_is_to_lose_channels_is_told_person_by_person(store: CutoverStore) -> None:
+    people = CutoverPeople(store.database)
+    assert await people.count_clearing_if_any("m1") == 0
+    await people.prepare()
+    for channel, users in (("@TGS#_a", ["x", "y"]), ("@TGS#_b", ["y", "z"]), ("@TGS#_c", ["z"])):
+        await people.to_clear("m1", channel, users)
+        await people.to_clear("m1", channel, users)
+    await people.keep("m1", ["@TGS#_c"])
+    assert await people.count_clearing_if_any("m1") == 3
+    assert await people.clearing_after("m1", "", 2) == {"x": ["@TGS#_a"], "y": ["@TGS#_a", "@TGS#_b"]}
+    assert await people.clearing_after("m1", "y", 2) == {"z": ["@TGS#_b"]}
+    await people.cleared("m1", ["x", "y"])
+    assert await people.count_clearing_if_any("m1") == 1
+
+
+async def test_an_older_database_is_brought_up_to_date(store: CutoverStore) -> None:
+    await store.begin("m1", 5.0)
+    async with store.database.writing() as connection:
+        await connection.run_sync(CLEARING.drop)
+        for column in ("fill_wanted", "fill_run", "fill_said"):
+            await connection.exec_driver_sql(f"ALTER TABLE cutovers DROP COLUMN {column}")
+        await connection.exec_driver_sql("UPDATE channel_adapter_schema SET version = 1 WHERE area = 'cutover'")
+    again = CutoverStore(Database(store.database.url.render_as_string(hide_password=False)))
+    assert await again.cutover("m1") == CutoverRow("m1", 5.0)
+    assert await CutoverPeople(again.database).count_clearing_if_any("m1") == 0
+    await again.database.close()

@@ -64,10 +64,11 @@ def test_from_verify_to_report(cli: Shell, served: tuple[StubServer, Moving]) ->
     cli("migrate", "verify", "plan.json")
     done = cli("migrate", "cutover", "plan.json", "--window", "0", "--json")
     assert done.json["posting_moved"] is True
-    assert done.json["fill_done"] is True
+    assert done.json["conversation_groups"]["state"] == "done"
+    assert cli("migrate", "status", "plan.json", "--json").json["cutover"]["moved"] == 2
     report = cli("migrate", "report", "plan.json", "--json")
     assert report.json["complete"] is True
-    assert report.json["cutover"]["conversation_groups"]["done"] is True
+    assert report.json["cutover"]["conversation_groups"]["state"] == "done"
     assert json.loads((cli.directory / "plan.report.json").read_text()) == report.json
 
 

@@ -1,0 +1,236 @@
+"""`migrate cutover` and `rollback`: moving posting, and going back."""
+
+# ruff: noqa: PLC0415 - help must not wait for the client to be imported
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from channel_adapter.cli.command import Run, command
+from channel_adapter.cli.exits import Exit, UsageError
+from channel_adapter.cli.migrate_apply import (
+    DATABASE,
+    MAX_CALLS,
+    MAX_DURATION,
+    PLAN,
+    SECONDS_OF,
+    bounds_of,
+    code_of,
+    journal_url,
+)
+from channel_adapter.cli.migrate_checking import Checking
+from channel_adapter.cli.migrate_group import app
+from channel_adapter.cli.migrate_posting import filling_document, filling_sentence
+from channel_adapter.cli.migrate_verify import EXPLAINED, accepted_in, stopping
+from channel_adapter.cli.words import counted
+
+if TYPE_CHECKING:
+    from channel_adapter.cli.output import Output
+    from channel_adapter.migration.cutover import Cutover
+    from channel_adapter.migration.rollback import Rollback
+
+SECONDS_A_DAY: Final = 86_400
+CLEARING: Final = ("to_clear", "cleared")
+
+
+class OnBroadcast(StrEnum):
+    """What becomes of broadcasts of an account that has moved."""
+
+    REFUSE = "refuse"
+    REDIRECT = "redirect"
+
+
+@command(
+    app, "migrate", "cutover",
+    example='channel-adapter migrate cutover plan.json --window 7d --farewell "We have moved"\n'
+    "channel-adapter migrate cutover plan.json --destroy-source",
+)  # fmt: skip
+async def cutover(
+    run: Run,
+    file: PLAN,
+    window: Annotated[
+        str,
+        typer.Option("--window", metavar="TIME", help="How long posts are broadcast at the source too: 7d, 12h, 0."),
+    ] = "7d",
+    on_broadcast: Annotated[
+        OnBroadcast, typer.Option("--on-broadcast", help="What the guard does with broadcasts of a moved account.")
+    ] = OnBroadcast.REFUSE,
+    farewell: Annotated[
+        str, typer.Option("--farewell", metavar="TEXT", help="A last broadcast of every account.")
+    ] = "",
+    no_fill: Annotated[bool, typer.Option("--no-fill", help="Leave people's conversation groups as they are.")] = False,
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="Leave conversation groups to `migrate worker`, or to a later run.")
+    ] = False,
+    explained: EXPLAINED = None,
+    accept_differences: Annotated[
+        bool, typer.Option("--accept-differences", help="Move posting in spite of what verify finds.")
+    ] = False,
+    destroy_source: Annotated[
+        bool, typer.Option("--destroy-source", help="Destroy the accounts, after a clean verification.")
+    ] = False,
+    database: DATABASE = None,
+    max_calls: MAX_CALLS = None,
+    max_duration: MAX_DURATION = None,
+) -> Exit:
+    """Move posting: a last delta, a verification, then all accounts at once. Run again, it goes on where it was.
+
+    It needs `database_url` in the settings, where publishing and the guard find that posting has moved. Exit code 3:
+    differences, and nothing has moved; or a last broadcast that is still to be sent. 4: stopped. When posting has moved
+    it waits for people's conversation groups; whoever runs `migrate worker` on the same database fills them as well.
+    """
+    from channel_adapter.migration.cutover import CutoverOptions
+    from channel_adapter.migration.plan_file import read_plan
+
+    plan = read_plan(file)
+    bounds = bounds_of(max_calls, max_duration)
+    options = CutoverOptions(
+        window_seconds=_seconds(window), guard=on_broadcast.value, farewell=farewell, fill=not no_fill,
+        wait=not no_wait, destroy_source=destroy_source, accepted=accepted_in(explained),
+        accept_differences=accept_differences,
+    )  # fmt: skip
+    run.so_far = lambda: "the same command goes on from there"
+    database = beside(file, database)
+    async with run.adapter() as adapter:
+        with Checking(plan, adapter.settings, "cutover").shown(run.output) as tell:
+            done = await adapter.migration.cutover(plan, options, database=database, bounds=bounds, tell=tell)
+    _tell_cutover(run.output, done)
+    return _cutover_code(done, filled=no_fill or no_wait or done.filling.done or not done.filling.wanted)
+
+
+@command(
+    app, "migrate", "rollback",
+    example="channel-adapter migrate rollback plan.json\nchannel-adapter migrate rollback plan.json --yes",
+)  # fmt: skip
+async def rollback(
+    run: Run,
+    file: PLAN,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove what the list says; without it, only list.")] = False,
+    database: DATABASE = None,
+    max_calls: MAX_CALLS = None,
+    max_duration: MAX_DURATION = None,
+) -> Exit:
+    """List the channels of this migration that could go, and with --yes remove them. The source is only read.
+
+    Channels with posts or subscribers of their own since stay, and so does what the source has no more. Exit code 3:
+    some of the migration's channels stay.
+    """
+    from channel_adapter.migration.plan_file import read_plan
+
+    plan = read_plan(file)
+    bounds = bounds_of(max_calls, max_duration)
+    async with run.adapter() as adapter:
+        url = journal_url(adapter, file, beside(file, database))
+        run.so_far = lambda: "what was removed is gone; the same command goes on"
+        checking = Checking(plan, adapter.settings, "rollback")
+        with checking.shown(run.output) as tell, stopping(run) as stopped:
+            done = await adapter.migration.rollback(
+                plan, remove=yes, database=url, bounds=bounds,
+                tell=lambda kind, count: tell(kind if kind in CLEARING else "looked", count),
+            )  # fmt: skip
+    if stopped:
+        return Exit.INTERRUPTED
+    _tell_rollback(run.output, done)
+    return Exit.DONE if not yes or done.complete else Exit.PARTLY
+
+
+def beside(file: Path, database: str | None) -> str | None:
+    """The journal that apply has left beside the plan, when no database was set; else as it is given."""
+    beside = file.with_suffix(".journal.db")
+    return f"sqlite:///{beside}" if database is None and beside.is_file() else database
+
+
+def _seconds(text: str) -> float:
+    """`7d`, `12h`, `30m`, `0`. Raises UsageError."""
+    units = {**SECONDS_OF, "d": SECONDS_A_DAY}
+    number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "")
+    if not number.isdecimal():
+        raise UsageError(f"--window takes 7d, 12h, 30m or 0, not {text!r}", field="window")
+    return float(int(number) * units[unit])
+
+
+def _tell_cutover(output: "Output", done: "Cutover") -> None:
+    if output.json:
+        output.one(_cutover_document(done))
+        return
+    if done.verdict is not None and not done.verdict.clean:
+        for finding in done.verdict.named:
+            output.line(str(finding))
+        output.line("`migrate verify` writes all of them; those that may stay can be given as --explained")
+    moved = sum(bool(row.moved_at) for row in done.moved)
+    output.line(f"posting has moved for {moved:,} of {counted(done.channels, 'channel')}")
+    for said in done.farewells:
+        if not said.sent:
+            output.line(f"the last broadcast of {said.account} is still to be sent: {said.reason}")
+    if done.posting_moved and done.filling.wanted:
+        output.line(filling_sentence(done.filling))
+    if done.destroyed:
+        output.line(f"destroyed at the source: {', '.join(done.destroyed)}")
+    if done.stopped:
+        output.line(f"stopped: {done.stopped}")
+
+
+def _cutover_document(done: "Cutover") -> dict[str, Any]:
+    return {
+        "migration": done.migration,
+        "posting_moved": done.posting_moved,
+        "channels": [
+            {"source": row.source, "target": row.channel, "moved_at": row.moved_at or None,
+             "window_end": row.window_end or None, "destroyed_at": row.destroyed_at or None}
+            for row in done.moved
+        ],
+        "verification": done.verdict.to_json() if done.verdict else None,
+        "farewells": [
+            {"account": each.account, "sent": each.sent, "key": each.key, "reason": each.reason}
+            for each in done.farewells
+        ],
+        "conversation_groups": filling_document(done.filling),
+        "stopped": done.stopped or None,
+    }  # fmt: skip
+
+
+def _cutover_code(done: "Cutover", *, filled: bool) -> Exit:
+    if done.status is not None and not done.status.complete:
+        code = code_of(done.status)
+        return code if code is not Exit.DONE else Exit.INTERRUPTED
+    if done.verdict is not None and not done.verdict.clean and done.stopped:
+        return Exit.PARTLY
+    if done.stopped:
+        return Exit.INTERRUPTED
+    told = all(each.sent for each in done.farewells)
+    return Exit.DONE if done.posting_moved and told and filled and not done.filling.problems else Exit.PARTLY
+
+
+def _tell_rollback(output: "Output", done: "Rollback") -> None:
+    if output.json:
+        output.one({
+            "migration": done.migration,
+            "removed": done.acted,
+            "complete": done.complete,
+            "conversation_groups": {"filled": done.filled, "cleared": done.cleared, "to_clear": done.to_clear},
+            "channels": [
+                {"source": each.source, "target": each.target, "standing": each.standing.value, "posts": each.posts,
+                 "subscribers": each.subscribers, "own_posts": each.own_posts,
+                 "own_subscribers": each.own_subscribers, "reason": each.reason or None}
+                for each in done.items
+            ],
+        })  # fmt: skip
+        return
+    table = output.table(("from", "to", "standing", "posts", "subscribers", "reason"))
+    for each in done.items:
+        table.add(each.source, each.target, each.standing.value, each.posts, each.subscribers, each.reason)
+    table.close()
+    output.line("")
+    if done.acted:
+        gone = sum(each.standing == "removed" for each in done.items)
+        output.line(f"{counted(gone, 'channel')} removed; the source is as it was")
+    else:
+        could = sum(each.standing == "removable" for each in done.items)
+        output.line(f"{counted(could, 'channel')} could go; nothing was removed: --yes removes")
+        if done.filled:
+            output.line("the conversation groups that the cutover has filled lose what goes")
+    if done.cleared or done.to_clear:
+        people = counted(done.to_clear, "person", "people")
+        output.line(f"conversation groups cleared: {done.cleared:,}; those of {people} are still to be: run it again")
