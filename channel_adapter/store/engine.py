@@ -218,8 +218,9 @@ def _engine(url: URL, lock_seconds: float, *, is_sqlite: bool) -> AsyncEngine:
 
 
 async def _rolled_back(connection: Any) -> None:
-    """Shielded: who is cancelled a second time must not leave the lock behind either."""
-    with suppress(sqlite3.Error, ValueError):  # the file is gone, the connection was closed: no lock is held
+    """Ends the transaction whatever happens to the caller. The connection is closed afterwards by who called."""
+    # The file is gone, or the connection closed: no lock is held. Or a second cancellation: the first goes on its way.
+    with suppress(sqlite3.Error, ValueError, asyncio.CancelledError):
         await asyncio.shield(connection.rollback())
 
 

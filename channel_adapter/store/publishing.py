@@ -159,14 +159,11 @@ class PublishingStore:
             values: dict[str, Any] = {"due": now + pause, "lease": "", "failures": 0}
             if plan.whole:
                 values["published"] = turn.version
-            if plan.data is not None:
-                values["written"] = (turn.rung or Rung.EXTENSION).value
-            held = and_(at(POSTS, ref), POSTS.c.lease == turn.lease)
-            kept = (await connection.execute(update(POSTS).where(held).values(values))).rowcount == 1
-            if not kept:
-                again = {"version": POSTS.c.version + 1}
-                await connection.execute(update(POSTS).where(at(POSTS, ref), ~POSTS.c.dropped).values(again))
-            await self._note(connection, turn, kept=kept)
+            if plan.data is not None and not _fills_data(turn.rung, plan):
+                values["written"] = Rung.EXTENSION.value
+            kept = await self._give_back(connection, turn, values)
+            if kept:
+                await self._note(connection, turn)
             for user, version in (versions or {}).items():
                 gone: dict[str, Any] = {"deleting": False, "present": False}
                 if version:  # else it was not there any more: an earlier deletion of ours came through
@@ -179,9 +176,7 @@ class PublishingStore:
         async with self._database.writing() as connection:
             now = await self._database.now(connection, here)
             values = {"due": now + pause, "lease": "", "failures": POSTS.c.failures + 1}
-            await connection.execute(
-                update(POSTS).where(at(POSTS, turn.ref), POSTS.c.lease == turn.lease).values(values)
-            )
+            await self._give_back(connection, turn, values)
 
     async def release(self, turn: Turn, here: float, *, pause: float) -> None:
         """Give back a claim that was for reading."""
@@ -209,12 +204,15 @@ class PublishingStore:
         """Remember a rung; `everywhere`: it is another one than before, so every post is written anew on it.
 
         `fallen`: posts that fell below the app's rung by themselves are, in any case.
-        A turn under way loses its lease, so that what it writes on the old rung counts for nothing on the new one.
+        A turn under way loses its lease, so that what it writes on the old rung counts for nothing on the new one; the
+        next turn waits until it ended, or until its lease would have.
         """
         async with self._database.writing() as connection:
             if everywhere or fallen:
                 these = and_(~POSTS.c.dropped, true() if everywhere else POSTS.c.rung != "")
-                anew = {"version": POSTS.c.version + 1, "lease": "", "due": 0.0, "failures": 0}
+                resting = and_(POSTS.c.lease == "", POSTS.c.failures > 0)
+                due = case((resting, 0.0), else_=POSTS.c.due)
+                anew = {"version": POSTS.c.version + 1, "lease": "", "due": due, "failures": 0}
                 await connection.execute(update(POSTS).where(these).values(anew))
                 counts = exists().where(POSTS.c.channel == COUNTS.c.channel, POSTS.c.post == COUNTS.c.post, these)
                 await connection.execute(update(COUNTS).where(counts).values(published=None))
@@ -243,10 +241,30 @@ class PublishingStore:
             return plan
         return Plan(data={}, whole=False) if plan.empty else replace(plan, whole=False)
 
+    async def _give_back(self, connection: AsyncConnection, turn: Turn, values: dict[str, Any]) -> bool:
+        """End a turn. False when its lease was lost: what it wrote may have come after something newer.
+
+        Then nothing of the message is known any more, and the next turn begins when this one's pause is over.
+        """
+        this = at(POSTS, turn.ref)
+        ended = update(POSTS).where(this, POSTS.c.lease == turn.lease).values(values)
+        if (await connection.execute(ended)).rowcount == 1:
+            return True
+        await connection.execute(update(COUNTS).where(at(COUNTS, turn.ref)).values(published=None))
+        again: dict[str, Any] = {
+            "version": case((POSTS.c.dropped, POSTS.c.version), else_=POSTS.c.version + 1),
+            "due": case((POSTS.c.lease == "", values["due"]), else_=POSTS.c.due),
+        }
+        if _fills_data(turn.rung, turn.plan):
+            again["written"] = Rung.CUSTOM_DATA.value
+        await connection.execute(update(POSTS).where(this).values(again))
+        return False
+
     async def _announce(self, connection: AsyncConnection, ref: PostRef, plan: Plan, rung: Rung | None) -> None:
         """Note what is about to be written, before it is."""
         emoji = [*plan.sets, *plan.removals]
-        if plan.data is not None and rung is Rung.CUSTOM_DATA:
+        if _fills_data(rung, plan):
+            await connection.execute(update(POSTS).where(at(POSTS, ref)).values(written=Rung.CUSTOM_DATA.value))
             await connection.execute(update(COUNTS).where(at(COUNTS, ref)).values(published=None))
         elif emoji:
             await connection.execute(
@@ -257,14 +275,11 @@ class PublishingStore:
                 update(KEYS).where(at(KEYS, ref), KEYS.c.person.in_(plan.people)).values(deleting=True)
             )
 
-    async def _note(self, connection: AsyncConnection, turn: Turn, *, kept: bool) -> None:
+    async def _note(self, connection: AsyncConnection, turn: Turn) -> None:
         """Note what stands on the message now."""
         plan, ref = turn.plan, turn.ref
-        if not kept:
-            await connection.execute(update(COUNTS).where(at(COUNTS, ref)).values(published=None))
-            return
         written = {**plan.sets, **dict.fromkeys(plan.removals, 0)}
-        if plan.data is not None and turn.rung is Rung.CUSTOM_DATA:
+        if plan.data is not None and _fills_data(turn.rung, plan):
             await connection.execute(update(COUNTS).where(at(COUNTS, ref)).values(published=0))
             written = plan.data
         for emoji, number in written.items():
@@ -274,6 +289,11 @@ class PublishingStore:
         if turn.rung in (None, Rung.EXTENSION):  # below it a key may still stand there from better times
             nothing = (COUNTS.c.number == 0, func.coalesce(COUNTS.c.published, 1) == 0)
             await connection.execute(delete(COUNTS).where(at(COUNTS, ref), *nothing))
+
+
+def _fills_data(rung: Rung | None, plan: Plan) -> bool:
+    """Does it put counts into custom data? On a better rung it takes them out."""
+    return plan.data is not None and rung is Rung.CUSTOM_DATA
 
 
 def _lower(app: str, own: str) -> Rung | None:

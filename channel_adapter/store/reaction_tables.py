@@ -38,7 +38,7 @@ POSTS: Final = Table(
     Column("lease", String(40), nullable=False, default=""),
     Column("failures", Integer, nullable=False, default=0),
     Column("rung", String(16), nullable=False, default=""),  # of this post alone, below the app's
-    Column("written", String(16), nullable=False, default=""),  # the rung that counts were last written on
+    Column("written", String(16), nullable=False, default=""),  # `custom_data` until counts were taken out of it
     Column("cleared", BigInteger, nullable=False, default=0),  # key versions up to this were cleared as a whole
     Column("dropped", Boolean, nullable=False, default=False),  # recalled or deleted: nothing counts any more
     PrimaryKeyConstraint("channel", "post"),
