@@ -63,6 +63,8 @@ class FeedImport:
         self._known: dict[int, list[Post]] = {}
         self._shared: frozenset[int] = frozenset()
         self.counts: Counter[EntryState] = Counter()
+        self.shortened = 0
+        """Of those that were published, or would be."""
 
     async def read_history(self, progress: Callable[[], None]) -> None:
         """Learn what is there already."""
@@ -81,6 +83,7 @@ class FeedImport:
                 return
             done = await self._one(entry, dry_run=dry_run)
             self.counts[done.state] += 1
+            self.shortened += done.shortened and done.state in (EntryState.PUBLISHED, EntryState.PLANNED)
             yield done
 
     async def _one(self, entry: Entry, *, dry_run: bool) -> Imported:

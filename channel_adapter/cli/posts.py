@@ -152,7 +152,7 @@ async def import_feed(
     What the channel's history holds already is not published again, so the command can run every hour. Where the
     service forgets posts sooner than the feed does, name a date with --since. A body longer than --excerpt is shortened
     at a word and marked so. Links are made absolute. An entry that is refused is reported and the others go on: exit
-    code 3.
+    code 3. Entries that went well are only counted; -v, --dry-run and --json list them all.
     """
     oldest = moment(since, "--since", "a date like 2026-03-20") if since is not None else None
     if base_url and not base_url.startswith(("http://", "https://")):
@@ -180,6 +180,7 @@ async def _run_import(run: Run, job: FeedImport, feed: Feed, channel: str, *, dr
     run.so_far = lambda: _summary(job, feed) if job.counts else ""
     report = run.output.report("entries", {"channel": channel_id(channel), "feed": feed.title})
     rows: list[Imported] = []
+    shown = {EntryState.REFUSED, *([*EntryState] if dry_run or run.output.verbose else [])} - {EntryState.ALREADY}
     complete = False
     try:
         with run.output.progress("posts read") as reading:
@@ -189,7 +190,7 @@ async def _run_import(run: Run, job: FeedImport, feed: Feed, channel: str, *, dr
                 progress.advance()
                 if report is not None:
                     report.add(done)
-                else:
+                elif done.state in shown:
                     rows.append(done)
         complete = True
     finally:
@@ -202,18 +203,18 @@ async def _run_import(run: Run, job: FeedImport, feed: Feed, channel: str, *, dr
 
 
 def _print_entries(run: Run, rows: Sequence[Imported]) -> None:
-    """What is new or went wrong; what was there already is only counted."""
     table = run.output.table(("seq", "state", "published", "title", "remark"))
     for row in rows:
-        if row.state is not EntryState.ALREADY:
-            remarks = ["shortened"] if row.shortened else []
-            remark = "; ".join([*remarks, *row.notes, *([row.reason] if row.reason else [])])
-            table.add(row.ref.seq if row.ref else None, row.state, row.published, row.title, remark)
+        remarks = ["shortened"] if row.shortened else []
+        remark = "; ".join([*remarks, *row.notes, *([row.reason] if row.reason else [])])
+        table.add(row.ref.seq if row.ref else None, row.state, row.published, row.title, remark)
     table.close()
 
 
 def _summary(job: FeedImport, feed: Feed) -> str:
     parts = [f"{count:,} {state.value}" for state, count in job.counts.items()]
+    if job.shortened:
+        parts.append(f"{job.shortened:,} of them shortened")
     if feed.repeated:
         parts.append(f"{len(feed.repeated):,} repeated in the feed")
     return f"{counted(len(feed.entries), 'entry', 'entries')}: {', '.join(parts) or 'nothing to do'}"

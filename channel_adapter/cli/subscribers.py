@@ -102,10 +102,14 @@ async def _notify(run: Run, channel: str, user: str, wanted: Notifications) -> N
 async def list_subscribers(
     run: Run,
     channel: ChannelArgument,
-    limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many.")] = None,
-    cursor: Annotated[str, typer.Option(help="Go on where an interrupted list said it was.")] = "",
+    limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many; stderr says where to go on.")] = None,
+    cursor: Annotated[str, typer.Option(help="Go on where a list said that it stopped or failed.")] = "",
 ) -> None:
-    """List who follows a channel, any number of people in little memory. The owner is not in the list."""
+    """List who follows a channel, any number of people in little memory. The owner is not in the list.
+
+    A list that --limit stopped goes on with --cursor, a page of the service's earlier: some people may come again. With
+    --json the place is a line on stderr, {"stopped": {"count", "cursor"}}; stdout holds the people and nothing else.
+    """
     columns = ("user", "role", "since", "notifications")
     async with run.adapter() as adapter:
         rows = adapter.subscriptions.subscribers(channel, cursor=cursor)
@@ -118,15 +122,18 @@ async def list_subscribers(
                 listing.add(row, row.user, row.role, row.since, row.notifications)
                 progress.advance()
                 if listing.count == limit:
-                    run.output.note(_stopped(listing.count, rows.cursor))
+                    _tell_stop(run, listing.count, rows.cursor)
                     break
 
 
-def _stopped(count: int, cursor: str | None) -> str:
-    """What to say of a list that was cut at the limit; "" is the cursor of the first page."""
-    if not cursor:
-        return f"stopped after {count:,}; there may be more"
-    return f"stopped after {count:,}; --cursor {cursor} goes on, perhaps with some that were listed"
+def _tell_stop(run: Run, count: int, cursor: str | None) -> None:
+    """Where a list goes on that was cut at the limit; "" is the cursor of the first page."""
+    if run.output.json:
+        run.output.event({"stopped": {"count": count, "cursor": cursor or ""}})
+    elif not cursor:
+        run.output.note(f"stopped after {count:,}; there may be more")
+    else:
+        run.output.note(f"stopped after {count:,}; --cursor {cursor} goes on, perhaps with some that were listed")
 
 
 def _resume(cursor: str | None) -> str:

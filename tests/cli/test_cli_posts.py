@@ -1,11 +1,14 @@
 """`posts`: publish, list, show, edit, recall, import-feed."""
 
 import json
+import os
+import pty
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 from tests.cli.conftest import OWNER
-from tests.cli.shell import Shell
+from tests.cli.shell import PROGRAM, SECONDS, Shell
 
 SAMPLE = Path(__file__).parents[2] / "config" / "scenarios" / "sample_feed.xml"
 
@@ -64,8 +67,7 @@ def test_a_feed_is_published_once(cli: Shell, new_channel: Callable[[], str]) ->
     assert first["counts"] == {"published": 5}
     assert first["feed"] == "Harbour News"
     rest = cli.installed("posts", "import-feed", news, "-", "--excerpt", "60", stdin=SAMPLE.read_bytes())
-    assert rest.out.splitlines()[-1] == "12 entries: 5 already, 7 published"
-    assert "shortened" in rest.out
+    assert rest.out == "12 entries: 5 already, 7 published, 7 of them shortened\n"
     assert cli("posts", "import-feed", news, str(SAMPLE)).out == "12 entries: 12 already\n"
 
     posts = cli("posts", "list", news, "--oldest-first", "--json").json
@@ -97,6 +99,48 @@ def test_a_feed_with_trouble_in_it(cli: Shell, new_channel: Callable[[], str]) -
     )
     assert [each["state"] for each in partly.json["entries"]] == ["published", "refused"]
     assert "12000 are allowed" in partly.json["entries"][1]["reason"]
+
+
+def test_entries_that_went_well_are_counted_and_listed_on_demand(cli: Shell, new_channel: Callable[[], str]) -> None:
+    huge = f"<guid>c</guid><title>Too long</title><link>https://s.example/{'c' * 12_000}</link>"
+    good = [f"<guid>{n}</guid><title>Entry {n}</title>" for n in range(5)]
+    feed = cli.file("h.xml", rss(huge, *good))
+    news = new_channel()
+    planned = cli("posts", "import-feed", news, feed, "--dry-run").out
+    assert [planned.count(word) for word in ("Entry ", "Too long")] == [5, 1]
+    done = cli("posts", "import-feed", news, feed, code=3)
+    *table, sentence = done.out.splitlines()
+    assert sentence == "6 entries: 5 published, 1 refused"
+    assert [row.split()[:2] for row in table] == [["seq", "state"], ["-", "refused"]]
+    assert "12000 are allowed" in table[1]
+    assert "Entry 4" in cli("posts", "import-feed", new_channel(), feed, "-v", code=3).out
+
+
+def test_on_a_terminal_an_import_shows_how_far_it_is(cli: Shell, new_channel: Callable[[], str]) -> None:
+    feed = cli.file("t.xml", rss(*(f"<guid>{n}</guid><title>Entry {n}</title>" for n in range(3))))
+    leader, follower = pty.openpty()
+    try:
+        process = subprocess.Popen(
+            [PROGRAM, "posts", "import-feed", new_channel(), feed],
+            stdin=subprocess.DEVNULL, stdout=follower, stderr=follower, cwd=cli.directory,
+            env={**cli.environment, "TERM": "xterm", "COLUMNS": "100"},
+        )  # fmt: skip
+        os.close(follower)
+        seen = b"".join(iter(lambda: _read(leader), b"")).decode()
+    finally:
+        os.close(leader)
+    assert process.wait(SECONDS) == 0
+    assert "entries imported" in seen
+    assert "3/3" in seen
+    assert "3 entries: 3 published" in seen
+    assert "Entry 1" not in seen
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65_536)
+    except OSError:  # the last program has left it
+        return b""
 
 
 def test_entries_before_a_date_stay_out(cli: Shell, new_channel: Callable[[], str]) -> None:

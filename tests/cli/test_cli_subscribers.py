@@ -1,5 +1,6 @@
 """`subscribers`: add, remove, list, import, check."""
 
+import json
 from collections.abc import Callable
 
 from tests.cli.shell import Shell
@@ -84,6 +85,8 @@ def test_a_list_that_stops_early_says_where_to_go_on(cli: Shell, new_channel: Ca
     rest = [row["user"] for row in cli("subscribers", "list", news, "--cursor", cursor, "--json").json]
     listed = [line.split()[0] for line in stopped.out.splitlines()[1:]]
     assert set(listed) | set(rest) == set(people.split())
+    machine = cli("subscribers", "list", news, "--limit", "110", "--json")
+    assert (len(machine.json), json.loads(machine.err)) == (110, {"stopped": {"count": 110, "cursor": cursor}})
     assert cli("subscribers", "list", news, "--limit", "2").err == "stopped after 2; there may be more\n"
     assert cli("subscribers", "list", news, "--limit", "500").err == ""
 

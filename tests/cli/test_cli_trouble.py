@@ -9,7 +9,7 @@ import pytest
 
 from channel_adapter.cli.command import Run, execute
 from channel_adapter.cli.output import Output
-from channel_adapter.tencent.codes import SIGNATURE_WRONG_KEY
+from channel_adapter.tencent.codes import NO_SUCH_GROUP, NOT_APP_ADMIN, SIGNATURE_WRONG_KEY
 from tests.cli.shell import SECONDS, WRONG_KEY, Shell, interrupted
 
 
@@ -23,6 +23,21 @@ def test_a_wrong_key(cli: Shell) -> None:
     error = stranger("channels", "list", "--json", code=1).error
     assert error["kind"] == "authentication"
     assert error["code"] == SIGNATURE_WRONG_KEY
+
+
+def test_an_admin_that_is_none(cli: Shell) -> None:
+    said = cli.having(CHANNEL_ADAPTER_ADMIN="reader_1")("channels", "list", code=1)
+    assert said.err == (
+        "error: get_appid_group_list was refused: the account that is set as admin is no admin of this app"
+        f" [{NOT_APP_ADMIN}: the identifier is not an app admin]\n"
+    )
+
+
+def test_what_the_service_says_in_our_words_is_said_once(cli: Shell) -> None:
+    said = cli("call", "group_open_http_svc", "destroy_group", '{"GroupId": "@TGS#_none"}', code=1)
+    assert (
+        said.err == f"error: destroy_group was refused: the group does not exist or was dissolved [{NO_SUCH_GROUP}]\n"
+    )
 
 
 def test_debug_shows_a_traceback_without_secrets_and_v_shows_calls(cli: Shell) -> None:
