@@ -98,6 +98,21 @@ def test_send_answers(fields: dict[str, Any], code: int) -> None:
     assert play.info()["NextMsgSeq"] == (1 if code else 2)
 
 
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"To_Account": [f"u{n}" for n in range(50)]}, 0),
+        ({"To_Account": [f"u{n}" for n in range(51)]}, 10004),
+        ({"To_Account": ["u1"], "GroupAtInfo": [{"GroupAtAllFlag": 1}]}, 10004),
+    ],
+)
+def test_a_message_for_some_members_of_a_group_that_is_no_community(fields: dict[str, Any], code: int) -> None:
+    play = Play()
+    play.people(OWNER)
+    play.call("create_group", Type="Public", GroupId="club", Name="Club", Owner_Account=OWNER)
+    assert play.code("send_group_msg", GroupId="club", Random=1, MsgBody=text(), **fields) == code
+
+
 def test_cloud_custom_data_need_not_count() -> None:
     play = Play(behaviour={"count_cloud_custom_data": False})
     play.channel()

@@ -48,6 +48,9 @@ class Capacity(Section):
         limits.SYSTEM_NOTICE_RECEIVERS, description="send_group_system_notification [doc 34958]"
     )
     mentions: int = Field(limits.MENTIONS_PER_MESSAGE, description="GroupAtInfo; 10053 above [doc 34348]")
+    targeted_receivers: int = Field(
+        limits.TARGETED_RECEIVERS, description="To_Account of a group message; 10004 above [java-sdk]"
+    )
     message_bytes: int = Field(
         limits.MESSAGE_BYTES, description="lengths of all element fields together; 80002 above [doc 34959, sdk-hdr 8.0]"
     )
@@ -58,7 +61,7 @@ class Capacity(Section):
     roaming_days: int = Field(limits.ROAMING_DAYS, description="older messages are IsPlaceMsg 1 [doc 34381]")
     history: int = Field(limits.HISTORY_PER_CALL, description="messages a history page [doc 34971]")
     recalls: int = Field(limits.RECALLS_PER_CALL, description="group_msg_recall [doc 34965]")
-    recall_reason_bytes: int = Field(limits.RECALL_REASON_BYTES, description="Reason of a recall [doc 34965]")
+    recall_reason_bytes: int = Field(limits.RECALL_REASON_BYTES, description="Reason of a recall [doc 34965, 60811]")
     client_recall_seconds: int = Field(limits.CLIENT_RECALL_SECONDS, description="a client's recall window [doc 34965]")
     pins: int = Field(limits.PINS_PER_GROUP, description="pinned messages of a group; 10070 above [doc cn-133874]")
     extension_keys: int = Field(limits.EXTENSION_KEYS_PER_MESSAGE, description="pairs on a message [doc 52170]")

@@ -58,8 +58,7 @@ def _check_send(call: SendCall) -> Group:
     try:
         group = call.state.group(request.group_id)
         rules.check_community(call, group.type)
-        if request.to_account and group.type not in TARGETED_TYPES:
-            raise rules.bad(f"To_Account is not for {group.type}", guess="targeted-message")
+        _check_targets(call, group)
         if group.support_topic:
             raise rules.bad("TopicId: messages of a Community with topics live in its topics")
         rules.check_topicless(request.topic_id)
@@ -69,6 +68,19 @@ def _check_send(call: SendCall) -> Group:
             _tell_failure(call, call.state.groups.get(request.group_id), refusal)
         raise
     return group
+
+
+def _check_targets(call: SendCall, group: Group) -> None:
+    """A message for some members: not in every type of group, not for many, and never with mentions [doc 34959]."""
+    targets, most = call.request.to_account, call.settings.limits.targeted_receivers
+    if not targets:
+        return
+    if group.type not in TARGETED_TYPES:
+        raise rules.bad(f"To_Account is not for {group.type}", guess="targeted-message")
+    if len(targets) > most:
+        raise rules.bad(f"To_Account: {most} members at most", guess="targeted-message")
+    if call.request.group_at_info:
+        raise rules.bad("To_Account cannot go with GroupAtInfo", guess="targeted-message")
 
 
 def check_sender(call: Call[Any], group: Group, sender: str) -> None:
