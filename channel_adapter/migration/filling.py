@@ -42,7 +42,7 @@ class Filling:
         """In a word or two."""
         if self.done:
             return "done"
-        return "under way" if self.wanted else "not wanted"
+        return "unfinished" if self.wanted else "not wanted"
 
 
 async def filling_of(store: "CutoverStore", row: "CutoverRow") -> Filling:

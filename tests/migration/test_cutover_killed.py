@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from channel_adapter.stub.serve import StubServer
-from tests.cli.shell import PROGRAM, Shell
+from tests.cli.shell import PROGRAM, Shell, interrupted
 from tests.migration import worlds
 from tests.migration.conftest import shell_on, world_served
 from tests.migration.worlds import Size
@@ -18,6 +18,8 @@ from tests.migration.worlds import Size
 TWO = (worlds.TEXTS, worlds.BUSY)
 CUTOVER = ("migrate", "cutover", "plan.json", "--window", "1h", "--farewell", "We have moved")
 HELD = "SELECT count(*) FROM cutover_channels WHERE held_until > 0"
+FILLED = "SELECT fill_done FROM cutovers"
+UNFINISHED = "unfinished"
 FILLING = "SELECT count(*) FROM cutover_people"
 
 
@@ -42,15 +44,20 @@ def killed_when(shell: Shell, query: str) -> None:
         stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        end = time.monotonic() + 30
-        while not counted(shell.directory / "adapter.db", query):
-            assert process.poll() is None, "the cutover ended before it could be killed"
-            assert time.monotonic() < end, "the cutover did not get there"
-            time.sleep(0.01)
+        until_true(shell, query, process)
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert process.returncode == -signal.SIGKILL
+
+
+def until_true(shell: Shell, query: str, process: "subprocess.Popen[bytes] | None" = None) -> None:
+    """Wait until the database answers this with more than nothing."""
+    end = time.monotonic() + 60
+    while not counted(shell.directory / "adapter.db", query):
+        assert process is None or process.poll() is None, "the cutover ended before it could be killed"
+        assert time.monotonic() < end, "the database did not get there"
+        time.sleep(0.01)
 
 
 def counted(database: Path, query: str) -> int:
@@ -64,6 +71,12 @@ def counted(database: Path, query: str) -> int:
 def test_killed_in_the_delta_and_while_it_fills(cli: Shell, served: StubServer) -> None:
     for moment in (HELD, FILLING):
         killed_when(cli, moment)
+    assert cli("migrate", "status", "plan.json", "--json").json["cutover"]["conversation_groups"]["state"] == UNFINISHED
+    worker = cli.start("migrate", "worker")
+    try:
+        until_true(cli, FILLED)
+    finally:
+        interrupted(worker)
     done = cli(*CUTOVER, "--json").json
     assert done["posting_moved"] is True
     assert [each["sent"] for each in done["farewells"]] == [True, True]

@@ -1,0 +1,187 @@
+"""Conversation groups after a cutover: filled by whoever works on the database, cleared by a rollback."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+
+from channel_adapter.errors import UnavailableError
+from channel_adapter.migration import filling
+from channel_adapter.migration.cutover import CutoverOptions
+from channel_adapter.migration.cutover_state import opened
+from channel_adapter.migration.filling import Filler, Filling
+from channel_adapter.migration.plan import Plan
+from channel_adapter.migration.rollback import Standing
+from channel_adapter.store.cutover_people import CutoverPeople
+from channel_adapter.stub.faults import Fault
+from channel_adapter.tencent.catalog import GET_CONTACT_GROUP, UPDATE_CONTACT_GROUP
+from tests.migration import worlds
+from tests.migration.applied import moved
+from tests.migration.conftest import Stage, stage
+from tests.migration.test_cutover import TWO, applied, posting_moved
+from tests.migration.worlds import Size
+
+WAIT = CutoverOptions(window_seconds=0)
+LEAVE = CutoverOptions(window_seconds=0, wait=False)
+SECONDS = 30.0
+
+
+def everybody(at: Stage, plan: Plan) -> set[str]:
+    groups = [at.server.world.state.groups.get(channel.target.id) for channel in plan.channels]
+    return {user for group in groups if group is not None for user in group.members}
+
+
+async def filed(at: Stage, user: str) -> str:
+    """What is in somebody's conversation groups, in words."""
+    return str([group async for group in at.adapter.unread.groups(user)])
+
+
+async def filling_now(at: Stage, plan: Plan) -> Filling:
+    state = await at.adapter.migration.cutover_state(plan)
+    assert state is not None
+    return state.filling
+
+
+async def fill(at: Stage, plan: Plan) -> None:
+    """What a cutover does in the end, without its workflow."""
+    async with opened(at.adapter.migration) as posting:
+        await posting.store.change(plan.migration, fill_wanted=1)
+        filler = Filler(at.adapter.migration, posting.store, at.adapter.migration.allowance(None))
+        assert await filler.fill(plan.migration) == ""
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(SECONDS):
+        while not await condition():  # noqa: ASYNC110 - the database tells nobody
+            await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def worker(at: Stage) -> AsyncIterator[None]:
+    """`migrate worker` on the adapter's database."""
+    work = asyncio.ensure_future(at.adapter.migration.work())
+    try:
+        yield
+    finally:
+        work.cancel()
+        with suppress(asyncio.CancelledError):
+            await work
+
+
+@asynccontextmanager
+async def impatient(database: str) -> AsyncIterator[tuple[Stage, Plan]]:
+    """The same, whose adapter soon takes no answer for an outage."""
+    async with stage(Size(30, 12), ids=TWO, database_url=database, total_seconds=0.3) as at:
+        plan = await moved(at)
+        await posting_moved(at, plan, 0)
+        yield at, plan
+
+
+async def test_nobody_waits_and_a_worker_fills(database: str) -> None:
+    async with applied(database) as (at, plan):
+        assert await at.adapter.migration.cutover_state(plan) is None
+        await posting_moved(at, plan, 0)
+        assert (await filling_now(at, plan)).state == "not wanted"
+        left = await at.adapter.migration.cutover(plan, LEAVE)
+        assert left.posting_moved
+        assert not left.complete
+        assert left.stopped == ""
+        assert (left.filling.state, left.filling.filled) == ("unfinished", 0)
+        assert await filed(at, "reader_000000") == "[]"
+
+        async def done() -> bool:
+            return (await filling_now(at, plan)).done
+
+        async with worker(at):
+            await until(done)
+        people = everybody(at, plan)
+        assert await filling_now(at, plan) == Filling(wanted=True, done=True, filled=len(people))
+        for user in people:
+            shown = await filed(at, user)
+            assert any(channel.target.id in shown for channel in plan.channels)
+
+
+async def test_an_outage_ends_who_waits_and_the_next_run_goes_on(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filling, "PAUSES", (0.0,))
+    monkeypatch.setattr(filling, "FILLED_AT_ONCE", 8)
+    async with impatient(database) as (at, plan):
+        at.server.faults.replace([Fault(command=GET_CONTACT_GROUP.name, account="reader_00001?", status=503)])
+        with pytest.raises(UnavailableError):
+            await at.adapter.migration.cutover(plan, WAIT)
+        stopped = await filling_now(at, plan)
+        assert 0 < stopped.filled < len(everybody(at, plan))
+        assert stopped.left == len(everybody(at, plan)) - stopped.filled
+        assert stopped.said
+        at.server.faults.replace([])
+        done = await at.adapter.migration.cutover(plan, WAIT)
+        assert done.complete
+        assert (done.filling.filled, done.filling.said) == (len(everybody(at, plan)), "")
+
+
+async def test_a_worker_bears_an_outage(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filling, "PAUSES", (0.05,))
+    async with impatient(database) as (at, plan):
+        await at.adapter.migration.cutover(plan, LEAVE)
+        at.server.faults.replace([Fault(command=GET_CONTACT_GROUP.name, status=503)])
+
+        async def refused() -> bool:
+            return sum(count for (name, _), count in at.server.log.answers.items() if "contact_group" in name) > 20
+
+        async def done() -> bool:
+            return (await filling_now(at, plan)).done
+
+        async with worker(at):
+            await until(refused)
+            at.server.faults.replace([])
+            await until(done)
+
+
+async def test_a_rollback_takes_the_channels_out_again(database: str) -> None:
+    async with applied(database) as (at, plan):
+        await posting_moved(at, plan, 0)
+        await fill(at, plan)
+        people = everybody(at, plan)
+        listed = await at.adapter.migration.rollback(plan)
+        assert (listed.filled, listed.cleared, listed.to_clear) == (True, 0, 0)
+        ids = [channel.target.id for channel in plan.channels]
+        assert ids[0] in await filed(at, worlds.OWNER)
+        unchanged = Fault(command=UPDATE_CONTACT_GROUP.name, account="reader_000001", code=50003)
+        at.server.faults.replace([unchanged])
+        partly = await at.adapter.migration.rollback(plan, remove=True)
+        assert {item.standing for item in partly.items} == {Standing.REMOVED}
+        assert (partly.cleared, partly.to_clear, partly.complete) == (len(people) - 1, 1, False)
+        at.server.faults.replace([])
+        done = await at.adapter.migration.rollback(plan, remove=True)
+        assert (done.cleared, done.to_clear, done.complete) == (1, 0, True)
+        for user in people:
+            shown = await filed(at, user)
+            assert not any(id_ in shown for id_ in ids)
+        again = await at.adapter.migration.rollback(plan, remove=True)
+        assert (again.filled, again.cleared, again.to_clear, again.complete) == (False, 0, 0, True)
+
+
+async def test_a_channel_that_stays_stays_in_peoples_groups(database: str) -> None:
+    async with applied(database) as (at, plan):
+        await posting_moved(at, plan, 0)
+        await fill(at, plan)
+        stays, goes = (channel.target.id for channel in plan.channels)
+        await at.adapter.subscriptions.subscribe(stays, [worlds.OTHER_OWNER], file=False)
+        async with opened(at.adapter.migration) as posting:
+            await CutoverPeople(posting.store.database).to_clear(plan.migration, stays, ["reader_000000"])
+        done = await at.adapter.migration.rollback(plan, remove=True)
+        assert [item.standing for item in done.items] == [Standing.LIVES, Standing.REMOVED]
+        shown = await filed(at, "reader_000000")
+        assert stays in shown
+        assert goes not in shown
+        assert done.to_clear == 0
+
+
+async def test_without_a_filling_a_rollback_asks_nobodys_groups(database: str) -> None:
+    async with applied(database) as (at, plan):
+        await posting_moved(at, plan, 0)
+        done = await at.adapter.migration.rollback(plan, remove=True)
+        assert done.complete
+        assert not any("contact_group" in name for name, _ in at.server.log.answers)

@@ -1,0 +1,103 @@
+"""How far a verification or a cutover is, as programs, people off a terminal and people on one see it."""
+
+import asyncio
+import io
+import json
+from collections.abc import Callable
+from itertools import count
+
+import pytest
+
+from channel_adapter.cli.migrate_checking import Checking, limits_of
+from channel_adapter.cli.output import Output
+from channel_adapter.migration.plan import Plan, PlannedChannel, SourceKind
+from channel_adapter.settings import Settings
+from tests.migration import worlds
+from tests.migration.conftest import stage
+from tests.migration.planned import planned
+from tests.migration.worlds import Size
+
+
+@pytest.fixture(scope="module")
+def made() -> tuple[Plan, Settings]:
+    async def make() -> tuple[Plan, Settings]:
+        async with stage(Size(40, 12), ids=(worlds.FULL, worlds.TEXTS)) as s:
+            return await planned(s), s.settings
+
+    return asyncio.run(make())
+
+
+def every(seconds: float) -> Callable[[], float]:
+    """A clock that goes on by so much whenever it is looked at."""
+    times = count(0, seconds)
+    return lambda: float(next(times))
+
+
+def people_in(channel: PlannedChannel) -> int:
+    return channel.source.people.subscribers
+
+
+class Terminal(io.StringIO):
+    """Somebody looks at it."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_programs_get_rate_limit_and_time_left(made: tuple[Plan, Settings]) -> None:
+    plan, settings = made
+    err = io.StringIO()
+    checking = Checking(plan, settings, "verified", clock=every(5.0))
+    with checking.shown(Output(json=True, stderr=err, stdout=io.StringIO())) as tell:
+        tell("people", 20)
+        tell("posts", 7)
+    first, second = map(json.loads, err.getvalue().splitlines())
+    people = sum(map(people_in, plan.channels))
+    assert first["event"] == "verified"
+    assert first["people"] == {"done": 20, "of": people, "per_second": 4.0, "limit": 20_000}
+    assert first["seconds_left"] == round((people - 20) / 4)
+    assert second["posts"]["limit"] == 4_000
+    assert second["posts"]["per_second"] == 1.4
+
+
+def test_a_delta_begins_the_counting_anew_and_people_to_fill_are_told_when_they_are_known(
+    made: tuple[Plan, Settings],
+) -> None:
+    plan, settings = made
+    err = io.StringIO()
+    checking = Checking(plan, settings, "cutover", clock=every(5.0))
+    with checking.shown(Output(stderr=err, stdout=io.StringIO())) as tell:
+        for kind, number in (("people", 30), ("delta", 1), ("moved", 2), ("people", 8), ("farewell", 2)):
+            tell(kind, number)
+        tell("to_fill", 50)
+        tell("filled", 20)
+    lines = err.getvalue().splitlines()
+    assert lines[0].startswith("people compared 30 of ")
+    assert lines[2].startswith("channels moved again 2 of 2, 0/s")
+    assert "; people compared 8 of " in lines[3]
+    assert lines[-1].endswith("conversation groups 20 of 50, 4/s of 200/s; 8 s left")
+
+
+def test_a_terminal_has_bars_with_the_limit(made: tuple[Plan, Settings], monkeypatch: pytest.MonkeyPatch) -> None:
+    plan, settings = made
+    screen = Terminal()
+    monkeypatch.setattr("sys.stderr", screen)
+    monkeypatch.setenv("COLUMNS", "140")
+    with Checking(plan, settings, "verified").shown(Output(stderr=screen, stdout=io.StringIO())) as tell:
+        tell("people", 20)
+        tell("delta", 1)
+        tell("people", 10)
+    [*_, last, _] = screen.getvalue().splitlines()
+    assert "people compared" in last
+    assert f"10/{sum(map(people_in, plan.channels))}" in last
+    assert "of 20,000/s" in last
+
+
+def test_the_slower_side_is_the_limit_and_settings_may_lower_it(made: tuple[Plan, Settings]) -> None:
+    plan, settings = made
+    slow = settings.model_copy(
+        update={"calls_per_second": {"official_account_open_http_svc/get_subscriber_info": 10.0}}
+    )
+    assert limits_of(plan, slow)["people"] == 2_000
+    files = plan.model_copy(update={"source": plan.source.model_copy(update={"kind": SourceKind.FILES})})
+    assert limits_of(files, slow)["people"] == 20_000
