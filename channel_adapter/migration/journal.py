@@ -16,6 +16,8 @@ from channel_adapter.store.migration import ChannelRow, MigrationStore, Quaranti
 EVERY_SECONDS: Final = 0.05
 _LOCK_SECONDS: Final = 15.0  # nobody waits for an answer: rather late than stopped by a busy disk
 _MOST_WAITING: Final = 20_000
+CALLS_AHEAD: Final = 40
+"""Calls with people that may be made, or under way, and not written down: a kill costs no more of them."""
 
 
 class Journal:
@@ -25,6 +27,8 @@ class Journal:
         self.store = store
         self._waiting: dict[tuple[object, ...], Row] = {}
         self._writing = asyncio.Lock()
+        self._ahead = asyncio.Semaphore(CALLS_AHEAD)
+        self._unwritten = 0  # calls that are made and noted
         self._writer: asyncio.Task[None] | None = None
         self.failure: ChannelAdapterError | None = None
         """Why the latest notes are not written; None when they are, or will be."""
@@ -42,31 +46,52 @@ class Journal:
 
     async def note(self, rows: Iterable[Row]) -> None:
         """Write these down soon. Raises the error of an earlier attempt: nothing goes on without its journal."""
-        if self.failure is not None:
-            raise self.failure
+        self._check()
         for row in rows:
             # A channel's row changes on; the latest state is what is to be written.
             self._waiting[_key(row)] = row
         if len(self._waiting) > _MOST_WAITING:
             await self.flush()
 
+    @asynccontextmanager
+    async def ahead(self) -> AsyncIterator[None]:
+        """For the length of a call and until what was noted of it is written: waits while too many others are there.
+
+        However slow the disk is, only so much is repeated after a kill. Raises the error of an earlier attempt.
+        """
+        await self._ahead.acquire()
+        try:
+            self._check()
+            yield
+        except BaseException:
+            self._ahead.release()
+            raise
+        self._unwritten += 1
+
     async def flush(self) -> None:
         """Wait until everything noted so far is written. Raises UnavailableError."""
         async with self._writing:
             waiting, self._waiting = self._waiting, {}
-            if not waiting:
-                return
+            calls, self._unwritten = self._unwritten, 0
             try:
-                await self.store.write(waiting.values())
+                if waiting:
+                    await self.store.write(waiting.values())
+                    self.failure = None
             except BaseException:
                 self._waiting = waiting | self._waiting
                 raise
-            self.failure = None
+            finally:  # who waits after a failure is told of it
+                for _ in range(calls):
+                    self._ahead.release()
 
     async def forget(self, rows: list[QuarantineRow]) -> None:
         """Take these out of the quarantine."""
         await self.flush()
         await self.store.release(rows)
+
+    def _check(self) -> None:
+        if self.failure is not None:
+            raise self.failure
 
     async def _keep_writing(self) -> None:
         while True:

@@ -200,29 +200,31 @@ class PeopleImporter:
     async def _bring_part(self, people: list[SourceSubscriber], sent: set[str]) -> dict[str, int]:
         """One call, and the options of those who came with it; each is noted when nothing is left to do for them."""
         work = self._work
-        results = await self._import(people)
         quiet: list[SourceSubscriber] = []
         rows: list[PersonRow] = []
-        for person in people:
-            result = results.get(person.user, members.RESULT_FAILED)
-            if result not in THERE:
-                continue
-            ours = result == members.RESULT_ADDED or work.first or person.user in sent
-            if ours and transform.notifications_request(work.channel, person) is not None:
-                quiet.append(person)
-            else:
-                rows.append(self._row(person, MOVED if ours else ALREADY))
-                work.row.subscribers += ours
-        await work.journal.note([*rows, work.row])
+        async with work.journal.ahead():
+            results = await self._import(people)
+            for person in people:
+                result = results.get(person.user, members.RESULT_FAILED)
+                if result not in THERE:
+                    continue
+                ours = result == members.RESULT_ADDED or work.first or person.user in sent
+                if ours and transform.notifications_request(work.channel, person) is not None:
+                    quiet.append(person)
+                else:
+                    rows.append(self._row(person, MOVED if ours else ALREADY))
+                    work.row.subscribers += ours
+            await work.journal.note([*rows, work.row])
         await asyncio.gather(*(self._quieten(person) for person in quiet))
         return results
 
     async def _quieten(self, person: SourceSubscriber) -> None:
         """The last thing to do for one of ours whom not every post is to reach aloud."""
         work = self._work
-        await self._set_notifications(person)
-        work.row.subscribers += 1
-        await work.journal.note([self._row(person, MOVED), work.row])
+        async with work.journal.ahead():
+            await self._set_notifications(person)
+            work.row.subscribers += 1
+            await work.journal.note([self._row(person, MOVED), work.row])
 
     async def _import(self, people: list[SourceSubscriber]) -> dict[str, int]:
         work = self._work
