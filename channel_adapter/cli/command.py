@@ -5,16 +5,17 @@
 import functools
 import inspect
 import os
+import re
 import traceback
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from channel_adapter.cli.exits import Exit, UsageError, for_error
 from channel_adapter.cli.output import Output
@@ -42,7 +43,13 @@ CONFIG = Annotated[
         help=f"Settings file; else ${CONFIG_VARIABLE}, else {CONFIG_HERE} if it exists, else the environment alone.",
     ),
 ]
-VERBOSE = Annotated[int, typer.Option("--verbose", "-v", count=True, help="Show every call to the service on stderr.")]
+VERBOSE = Annotated[
+    int,
+    typer.Option(
+        "--verbose", "-v", count=True, show_default=False,
+        help="Show every call to the service on stderr; -vv also why one is repeated.",
+    ),
+]  # fmt: skip
 DEBUG = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 _COMMON = {"json": (JSON, False), "config": (CONFIG, None), "verbose": (VERBOSE, 0), "debug": (DEBUG, False)}
 
@@ -106,7 +113,7 @@ def command(app: typer.Typer, *path: str, example: str, config_help: str | None 
         lines = [f"  {line}" for line in example.strip().splitlines()]
         text = inspect.cleandoc(handler.__doc__ or "") + "\n\n\b\nExample:\n" + "\n".join(lines)
         short = (handler.__doc__ or "").strip().partition("\n")[0]
-        app.command(path[-1], help=text, short_help=short)(_with_common_options(handler, config_help))
+        app.command(path[-1], cls=PlainCommand, help=text, short_help=short)(_with_common_options(handler, config_help))
         return handler
 
     return register
@@ -199,6 +206,31 @@ def _with_common_options(handler: Handler, config_help: str | None) -> Callable[
     run_it.__annotations__ = {each.name: each.annotation for each in parameters}
     run_it.__name__ = handler.__name__
     return run_it
+
+
+_TYPE: Final = re.compile(r" <([^>]*)>$")
+_VALUE_NAMES: Final = {"str": "TEXT", "path": "FILE"}
+
+
+class PlainCommand(TyperCommand):
+    """Its help names values as a manual does, where typer shows the types of Python."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Arguments, then options."""
+        for title, kind in (("Arguments", "argument"), ("Options", "option")):
+            records = [each.get_help_record(ctx) for each in self.get_params(ctx) if each.param_type_name == kind]
+            rows = [
+                (_TYPE.sub(_value_name if kind == "option" else "", record[0]), record[1])
+                for record in records
+                if record
+            ]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+
+def _value_name(found: re.Match[str]) -> str:
+    return f" {_VALUE_NAMES.get(found[1], 'N')}"
 
 
 class CommandGroup(TyperGroup):

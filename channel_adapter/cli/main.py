@@ -98,15 +98,18 @@ def make_app() -> typer.Typer:
 
 _HELP = """Channels that people follow, on Tencent Cloud Chat Community groups.
 
-Settings come from a TOML file (--config FILE) and from CHANNEL_ADAPTER_* in the environment, which is stronger. The
-options below may stand before or after the command.
+Settings come from a TOML file (--config FILE) and from CHANNEL_ADAPTER_* in the environment, which is stronger. Needed
+are sdkappid, key, and region or base_url. The options below may stand before or after the command.
 
-Exit codes: 0 done, 1 refused, 2 usage, 3 partly done, 4 interrupted, 7 the service or the network failed.
+Exit codes: 0 done, 1 refused, 2 usage (options, files, settings), 3 partly done, 4 interrupted, 7 the service or the
+network failed.
 
 \b
 Start here:
-  channel-adapter demo
-  channel-adapter channels create --help
+  channel-adapter demo                        the whole tour; needs nothing
+  channel-adapter stub --key 0f1e2d3c         a server to try commands on
+  channel-adapter doctor                      do settings, key and clock work?
+  channel-adapter channels create --help      a command, with an example
 """
 
 

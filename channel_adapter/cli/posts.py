@@ -120,7 +120,9 @@ async def recall(
     run: Run,
     channel: ChannelArgument,
     seq: _SEQ,
-    reason: Annotated[str, typer.Option(help="Shown nowhere by default.")] = "",
+    reason: Annotated[
+        str, typer.Option(help="Why, 100 bytes; the service keeps it, and apps show it if they want to.")
+    ] = "",
 ) -> None:
     """Take a post back; its number stays, its content goes."""
     async with run.adapter() as adapter:

@@ -85,6 +85,7 @@ def test_every_command_teaches(path: tuple[str, ...], bare: Shell) -> None:
     assert f"\n  Example:\n    {EXAMPLES[path].splitlines()[0]}\n" in text
     for option in ("--json", "--config FILE", "-v, --verbose", "--debug"):
         assert option in text
+    assert " <" not in text.partition("Options:")[2], "a type of Python where the name of a value should be"
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=" ".join)
