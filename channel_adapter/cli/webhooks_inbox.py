@@ -31,7 +31,7 @@ async def list_(
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 100,
 ) -> None:
     """Show the dead letters: events whose attempts are used up, with the reason, oldest first."""
-    from channel_adapter.webhooks.inbox_table import DEAD, TAKEN
+    from channel_adapter.webhooks.inbox_schema import DEAD, TAKEN
 
     async with _table(run) as table:
         found = await table.rows([TAKEN if waiting else DEAD], limit=limit)
@@ -75,7 +75,7 @@ async def tail(
     """Print events as receivers handle them: one line each; with --json one object a line, with the service's body."""
     import time
 
-    from channel_adapter.webhooks.inbox_table import DEAD, HANDLED
+    from channel_adapter.webhooks.inbox_schema import DEAD, HANDLED
 
     end = None if seconds is None else time.monotonic() + seconds
     async with _table(run) as table:
@@ -95,7 +95,7 @@ async def stats(run: Run) -> None:
     """Show what all receivers of the database counted, what waits, and how long the oldest has waited."""
     import time
 
-    from channel_adapter.webhooks.inbox_table import DEAD, TAKEN
+    from channel_adapter.webhooks.inbox_schema import DEAD, TAKEN
 
     async with _table(run) as table:
         counts, by_state, oldest = await table.stats()
@@ -114,7 +114,7 @@ async def stats(run: Run) -> None:
 
 
 async def _each(run: Run, table: "InboxTable", keys: list[str] | None, every: bool, do: Any, word: str) -> Exit:
-    from channel_adapter.webhooks.inbox_table import DEAD
+    from channel_adapter.webhooks.inbox_schema import DEAD
 
     if bool(keys) == every:
         raise UsageError("name the keys, or give --all", field="keys")

@@ -26,12 +26,14 @@ from channel_adapter.webhooks import counters as names
 from channel_adapter.webhooks.counters import Counters
 from channel_adapter.webhooks.handling import Handling, Patience
 from channel_adapter.webhooks.inbox import DeadLetter, NotStoredError, Plan, Step, Task
-from channel_adapter.webhooks.inbox_table import AREA, DEAD, HANDLED, InboxTable
+from channel_adapter.webhooks.inbox_schema import AREA, DEAD, HANDLED
+from channel_adapter.webhooks.inbox_table import InboxTable
 from channel_adapter.webhooks.intake import Intake
 from channel_adapter.webhooks.lines import Lines
 from channel_adapter.webhooks.parse import Received
 from channel_adapter.webhooks.room import BYTES, Room
 from channel_adapter.webhooks.seldom import Seldom
+from channel_adapter.webhooks.turns import Turns
 
 BATCH: Final = "webhooks.batch"
 FEATURE: Final = Feature("webhooks", (BATCH,))
@@ -90,6 +92,7 @@ class DurableInbox:
         self._under_way: dict[str, _Batch] = {}  # those that began here, by name
         self._database: Database | None = None
         self._durable: Durable | None = None
+        self._turns: Turns | None = None  # on SQLite there are no others
 
     async def start(self, plan: Plan) -> None:
         """See Inbox. What earlier receivers left is handled too."""
@@ -102,7 +105,11 @@ class DurableInbox:
             self._table = InboxTable(self._database)
             await self._database.prepare(AREA)
             handling = Handling(self, plan, self._patience, self.counters, self._clock, at_once=self._at_once)
-            self._lines = Lines(handling.handle, window=self._window, clock=self._clock)
+            if not self._database.is_sqlite:
+                self._turns = Turns(self._database)
+                await self._turns.prepare()
+            asking = self._is_turn if self._turns is not None else None
+            self._lines = Lines(handling.handle, window=self._window, clock=self._clock, may_begin=asking)
             self._ready.set()
             self._durable = await Durable.start(self._url, FEATURE)
         except BaseException:
@@ -187,9 +194,10 @@ class DurableInbox:
 
     async def handle_batch(self, batch: str, documents: list[str], *, revive: bool) -> int:
         """The body of the workflow. Cancelled when the inbox stops: DBOS then has it taken over."""
+        began_here = batch in self._under_way
         self._open(batch, documents)
         try:
-            return await self._handle_batch(batch, documents, revive)
+            return await self._handle_batch(batch, documents, revive, waited_before=revive or not began_here)
         finally:
             self._close(batch)
 
@@ -205,7 +213,7 @@ class DurableInbox:
             self._room.give_back(closed.size)
             closed.ended.set_result(None)
 
-    async def _handle_batch(self, batch: str, documents: list[str], revive: bool) -> int:
+    async def _handle_batch(self, batch: str, documents: list[str], revive: bool, *, waited_before: bool) -> int:
         events = {event.dedupe_key: (event, document) for document in documents for event in [_event(document)]}
         rows = [
             {
@@ -214,9 +222,12 @@ class DurableInbox:
                 "channel": event.order_key,
                 "document": document,
                 "received_at": event.received_at,
+                "sequence": event.sequence,
             }
             for key, (event, document) in sorted(events.items())  # everybody locks rows in the same order
         ]
+        if waited_before and (turns := self._turns) is not None:
+            await self._insist(lambda: turns.end(sorted(events)))
         claims = await self._insist(lambda: self._table.claim(batch, rows, revive=revive))
         self.counters.add(names.DUPLICATES, len(documents) - len(claims))
         await self._through([Task(events[c.key][0], c.attempts, set(c.done)) for c in claims])
@@ -237,6 +248,10 @@ class DurableInbox:
             self._lines.put(task, ended)
         if tasks:
             await everything
+
+    async def _is_turn(self, task: Task) -> bool:
+        key = task.received.dedupe_key
+        return bool(await self._insist(lambda: self._table.may_begin(key)))
 
     async def advance(self, task: Task, step: Step | None, *, last: bool) -> None:
         """See Ledger. A step that has run is recorded however long that takes: it must not run again."""
@@ -283,10 +298,15 @@ class DurableInbox:
         while True:
             await asyncio.sleep(_TIDY_SECONDS)
             try:
-                await self._table.forget(self._clock.now() - self._remember)
+                await self._forget_old(self._clock.now() - self._remember)
                 await self._forget_finished()
             except Exception as trouble:  # noqa: BLE001 - tidying can wait; the inbox goes on
                 _log.warning("webhooks.tidying_failed", reason=redact_text(str(trouble))[:300])
+
+    async def _forget_old(self, before: float) -> None:
+        if self._turns is not None:
+            await self._turns.forget(before)
+        await self._table.forget(before)
 
     async def _forget_finished(self) -> None:
         """Delete workflows that are through: the table knows all that matters of them."""

@@ -7,59 +7,16 @@ import asyncio
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Float,
-    Index,
-    Integer,
-    MetaData,
-    String,
-    Table,
-    Text,
-    bindparam,
-    delete,
-    func,
-    inspect,
-    select,
-    tuple_,
-    update,
-)
+from sqlalchemy import Table, Text, bindparam, delete, func, inspect, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from channel_adapter.store.engine import Area, Database
-
-TAKEN, HANDLED, DEAD, DROPPED = "taken", "handled", "dead", "dropped"
-
-_metadata = MetaData()
-EVENTS: Final = Table(
-    "webhook_event",
-    _metadata,
-    Column("key", String(200), primary_key=True),
-    Column("batch", String(80), nullable=False),
-    Column("state", String(8), nullable=False),
-    Column("attempts", Integer, nullable=False, default=0),
-    Column("done", Text, nullable=False, default=""),  # names of steps, one a line
-    Column("reason", Text),
-    Column("command", String(200), nullable=False),
-    Column("channel", String(200), nullable=False),
-    Column("document", Text, nullable=False),
-    Column("received_at", Float, nullable=False),
-    Column("changed_at", Float, nullable=False),
-    Index("webhook_event_by_state", "state", "changed_at"),
-)
-COUNTS: Final = Table(
-    "webhook_count",
-    _metadata,
-    Column("name", String(80), primary_key=True),
-    Column("number", BigInteger, nullable=False),
-)
-GATHER_SECONDS: Final = 0.005
-"""How long a mark waits for others, and its channel with it."""
-AREA: Final = Area("webhooks", 1, _metadata)
+from channel_adapter.store.engine import Database
+from channel_adapter.webhooks.gathering import Gathering
+from channel_adapter.webhooks.inbox_schema import COUNTS, DEAD, DROPPED, EVENTS, HANDLED, TAKEN
+from channel_adapter.webhooks.turns import waiting_of
 
 
 class Row(NamedTuple):
@@ -84,18 +41,18 @@ class Claim(NamedTuple):
     done: frozenset[str]
 
 
-class _Mark(NamedTuple):
-    values: Mapping[str, Any]
-    written: "asyncio.Future[None]"
+class _Question(NamedTuple):
+    """Is it the turn of the event of this key?"""
+
+    key: str
 
 
 class InboxTable:
-    """The events of one database. Marks that are made at the same time are written in one transaction."""
+    """The events of one database. What is marked and asked at the same time is one transaction."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self._marks: list[_Mark] = []
-        self._writer: asyncio.Task[None] | None = None
+        self._work: Gathering[Mapping[str, Any] | _Question, bool] = Gathering(self._write)
 
     async def is_there(self) -> bool:
         """Has a receiver made these tables? Looking makes nothing, not even a file."""
@@ -130,12 +87,8 @@ class InboxTable:
 
     async def mark(self, key: str, *, step: str | None = None, **values: Any) -> None:
         """Record something about an event that is under way, also that a step ran; back when it is committed."""
-        written = asyncio.get_running_loop().create_future()
         done = {} if step is None else {"done": f"{step}\n"}
-        self._marks.append(_Mark({"the_key": key, **done, **values}, written))
-        if self._writer is None or self._writer.done():
-            self._writer = asyncio.ensure_future(self._write())
-        await written
+        await self._work.ask({"the_key": key, **done, **values})
 
     async def mark_within(self, connection: AsyncConnection, key: str, *, step: str, **values: Any) -> bool:
         """Record in a transaction that a step runs in it; False when it must not, as it ran or the event is finished.
@@ -149,24 +102,20 @@ class InboxTable:
         await connection.execute(update(EVENTS).where(*this).values(**added, **values, changed_at=time.time()))
         return fresh
 
-    async def _write(self) -> None:
-        while self._marks:
-            await asyncio.sleep(GATHER_SECONDS)
-            marks, self._marks = self._marks, []
-            try:
-                async with self.database.writing() as connection:
-                    for names, rows in _alike(marks).items():
-                        await connection.execute(_marking(names), rows)
-            except BaseException as trouble:
-                for mark in marks:
-                    if not mark.written.done():
-                        mark.written.set_exception(trouble) if isinstance(trouble, Exception) else mark.written.cancel()
-                if not isinstance(trouble, Exception):
-                    raise
-            else:
-                for mark in marks:
-                    if not mark.written.done():
-                        mark.written.set_result(None)
+    async def may_begin(self, key: str) -> bool:
+        """Is it this event's turn in its channel? Only to be asked on PostgreSQL, after `prepare_turns`."""
+        return await self._work.ask(_Question(key))
+
+    async def _write(self, work: Sequence[Mapping[str, Any] | _Question]) -> list[bool]:
+        marks = [item for item in work if not isinstance(item, _Question)]
+        keys = [item.key for item in work if isinstance(item, _Question)]
+        waiting: set[str] = set()
+        async with self.database.writing() as connection:
+            for names, rows in _alike(marks).items():
+                await connection.execute(_marking(names), rows)
+            if keys:
+                waiting = await waiting_of(connection, keys)
+        return [not (isinstance(item, _Question) and item.key in waiting) for item in work]
 
     async def rows(self, states: Iterable[str], *, limit: int, after: tuple[float, str] | None = None) -> list[Row]:
         """Events in these states, the one first that changed first; `after` the time of change and key of another."""
@@ -236,11 +185,11 @@ class InboxTable:
         return counts, by_state, oldest
 
 
-def _alike(marks: Sequence[_Mark]) -> dict[tuple[str, ...], list[dict[str, Any]]]:
+def _alike(marks: Sequence[Mapping[str, Any]]) -> dict[tuple[str, ...], list[dict[str, Any]]]:
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     now = time.time()
     for mark in marks:
-        row = {**mark.values, "changed_at": now}
+        row = {**mark, "changed_at": now}
         groups.setdefault(tuple(row), []).append({f"new_{name}": value for name, value in row.items()})
     return groups
 

@@ -8,10 +8,14 @@ import asyncio
 import heapq
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from channel_adapter.tencent.clock import Clock
 from channel_adapter.webhooks.inbox import Task
+
+FIRST_PAUSE: Final = 0.03
+LONGEST_PAUSE: Final = 1.0
+"""Between two questions whether it is an event's turn."""
 
 Ended = Callable[[bool], None]
 """Told once: True when the event has been handled or given up, False when the lines were stopped before that."""
@@ -26,10 +30,21 @@ class _Place(NamedTuple):
 
 
 class Lines:
-    """A line for each channel; lines move side by side. `handle` deals with its own failures."""
+    """A line for each channel; lines move side by side. `handle` deals with its own failures.
 
-    def __init__(self, handle: Callable[[Task], Awaitable[None]], *, window: float, clock: Clock) -> None:
+    `may_begin` is asked about the first one of a channel until it says yes: others may have events of it, too.
+    """
+
+    def __init__(
+        self,
+        handle: Callable[[Task], Awaitable[None]],
+        *,
+        window: float,
+        clock: Clock,
+        may_begin: Callable[[Task], Awaitable[bool]] | None = None,
+    ) -> None:
         self._handle = handle
+        self._may_begin = may_begin
         self._window = window
         self._clock = clock
         self._number = 0
@@ -98,13 +113,20 @@ class Lines:
 
     async def _move(self, key: tuple[str, int]) -> None:
         line = self._lines[key]
+        pause = FIRST_PAUSE
         try:
             while line:
-                wait = line[0].ready_at - self._clock.monotonic() if key[0] else 0.0
+                first = line[0]
+                wait = first.ready_at - self._clock.monotonic() if key[0] else 0.0
                 if wait > 0:
                     await self._clock.sleep(wait)  # somebody may come who belongs before it
+                elif key[0] and self._may_begin is not None and not await self._may_begin(first.task):
+                    await self._clock.sleep(pause)
+                    pause = min(pause * 1.5, LONGEST_PAUSE)
                 else:
-                    await self._serve(heapq.heappop(line))
+                    _leave_line(line, first)
+                    await self._serve(first)
+                    pause = FIRST_PAUSE
         finally:
             self._give_up(key)
 
@@ -130,3 +152,11 @@ class Lines:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def _leave_line(line: list[_Place], place: _Place) -> None:
+    if line[0] is place:
+        heapq.heappop(line)
+    else:  # somebody came who belongs before it, too late
+        line.remove(place)
+        heapq.heapify(line)

@@ -13,7 +13,8 @@ from channel_adapter.store.engine import Database
 from channel_adapter.webhooks.durable_inbox import DurableInbox
 from channel_adapter.webhooks.handling import Patience
 from channel_adapter.webhooks.inbox import NotStoredError, Plan, Step, Task
-from channel_adapter.webhooks.inbox_table import AREA, DEAD, HANDLED, TAKEN, InboxTable
+from channel_adapter.webhooks.inbox_schema import AREA, DEAD, HANDLED, TAKEN
+from channel_adapter.webhooks.inbox_table import InboxTable
 from channel_adapter.webhooks.intake import Intake
 from channel_adapter.webhooks.memory_inbox import MemoryInbox
 from channel_adapter.webhooks.parse import Received

@@ -222,6 +222,33 @@ async def test_what_was_stored_is_handled_by_the_next_one(file_url: str, durable
     await second.stop()
 
 
+async def test_what_is_taken_over_waits_for_what_belongs_before_it(postgres_url: str, durable: Open) -> None:
+    """It had begun elsewhere: neither may wait for the other now."""
+    app = Recorder()
+    begun = asyncio.Event()
+
+    async def never(event: Received) -> list[Step]:
+        async def run(connection: Any) -> None:
+            begun.set()
+            await asyncio.sleep(60)
+
+        return [Step("record", run)]
+
+    first = durable(postgres_url)
+    await first.start(never)
+    await first.store(followed("late", at=2))
+    await begun.wait()
+    await first.stop()
+    second = durable(postgres_url, window=1.0)
+    await second.start(app.plan)
+    await second.store(followed("early", at=1))
+    async with asyncio.timeout(20):
+        while len(app.seen) < 2:  # noqa: ASYNC110 - it comes from DBOS
+            await asyncio.sleep(0.02)
+    assert sorted(app.seen) == ["early", "late"]
+    await second.stop()
+
+
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 async def test_a_transaction_of_a_handler_that_fails_leaves_nothing(
     kind: str, file_url: str, durable: Open, request: pytest.FixtureRequest
