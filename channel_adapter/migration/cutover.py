@@ -220,6 +220,9 @@ class _Work:
                 if not await self._delta():
                     break
                 verdict = await self._verify()
+                if self._hold_is_over:
+                    self._result.stopped = f"it took longer than broadcasters wait ({HELD_SECONDS / 60:.0f} min)"
+                    continue
                 if verdict.clean or self._options.accept_differences:
                     await self._write_moved([each.source.id for each in fresh], verdict)
                     self._result.stopped = ""
@@ -248,6 +251,11 @@ class _Work:
             )
             for source in sources
         )
+
+    @property
+    def _hold_is_over(self) -> bool:
+        """Then a broadcast may have come behind the delta's back."""
+        return any(not row.moved_at and row.held_until <= self._now for row in self._rows.values())
 
     async def _release(self) -> None:
         await self._put([replace(row, held_until=0.0) for row in self._rows.values() if not row.moved_at])

@@ -1,23 +1,30 @@
 """Cutover: delta, verification, posting moves; a window of double writing; the source goes only after a clean look."""
 
 import asyncio
+import json
+import sqlite3
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from channel_adapter.domain.post import Text
-from channel_adapter.errors import ChannelAdapterError, ConfigurationError, InvalidError
+from channel_adapter.errors import ChannelAdapterError, ConfigurationError, ConflictError, InvalidError
+from channel_adapter.migration import cutover as cutting
 from channel_adapter.migration.accepted import Accepted
+from channel_adapter.migration.apply import Bounds
 from channel_adapter.migration.cutover import CutoverOptions
 from channel_adapter.migration.cutover_state import opened
 from channel_adapter.migration.findings import Finding, Mark, What
-from channel_adapter.migration.plan import Plan
+from channel_adapter.migration.plan import Plan, SourceKind, SourceSpec
 from channel_adapter.migration.planning import Options
 from channel_adapter.migration.policies import Policies
 from channel_adapter.migration.rollback import Standing
 from channel_adapter.migration.sources.discover import Discovered
+from channel_adapter.migration.sources.files import find_files
 from channel_adapter.store.cutover import MovedRow
 from channel_adapter.stub.faults import Fault
 from channel_adapter.tencent.catalog import DESTROY_OFFICIAL_ACCOUNT, SEND_OFFICIAL_ACCOUNT_MSG
@@ -53,6 +60,13 @@ async def posting_moved(at: Stage, plan: Plan, window: float) -> None:
         )  # fmt: skip
 
 
+def broadcasters_held(database: str) -> int:
+    """Accounts whose broadcasters the guard asks to wait."""
+    with sqlite3.connect(database.removeprefix("sqlite:///")) as rows:
+        [(count,)] = rows.execute("SELECT count(*) FROM cutover_channels WHERE held_until > ?", (time.time(),))
+    return int(count)
+
+
 def broadcasts(at: Stage, account: str = worlds.TEXTS) -> list[str]:
     """What the account has said, the newest last."""
     log = at.server.world.state.official[account].log
@@ -71,10 +85,22 @@ async def test_what_came_last_is_moved_and_then_posting_moves(database: str) -> 
         at.server.world.state.subscribe(
             at.server.world.state.official[worlds.TEXTS], worlds.OTHER_OWNER, int(at.server.world.clock.now()) - 5
         )
-        done = await at.adapter.migration.cutover(plan, NOW)
+        held: list[int] = []
+
+        def tell(kind: str, _: int) -> None:
+            if kind in ("delta", "people"):
+                held.append(broadcasters_held(database))
+
+        wish = CutoverOptions(window_seconds=600, guard="redirect", fill=False)
+        done = await at.adapter.migration.cutover(plan, wish, tell=tell)
+        assert held
+        assert set(held) == {len(TWO)}
+        assert broadcasters_held(database) == 0
         assert done.posting_moved
         assert done.verdict is not None
         assert done.verdict.clean
+        assert {row.guard for row in done.moved} == {"redirect"}
+        assert {round(row.window_end - row.moved_at) for row in done.moved} == {600}
         channel = plan.channels[0].target.id
         posts = [post async for post in at.adapter.posts.history(channel)]
         assert posts[0].content == Text("just before")
@@ -144,6 +170,9 @@ async def test_posts_are_broadcast_too_while_the_window_is_open_and_no_more_than
         assert not third.broadcast.sent
         assert "2 times an hour" in third.broadcast.reason or "2 broadcasts an hour" in third.broadcast.reason
         assert broadcasts(at)[before:] == ["one", "two"]
+        report = await at.adapter.migration.report(plan)
+        assert report.document["cutover"]["broadcasts"] == {"sent": 2, "not_sent": 1}
+        assert f"- {worlds.TEXTS}: post {third.ref.seq} was not broadcast: 2 ".encode() in report.to_markdown()
         verdict = await at.adapter.migration.verify(plan)
         assert verdict.clean
         assert verdict.count(Mark.EXTRA) == 3
@@ -182,6 +211,68 @@ async def test_people_are_told_once_by_a_last_broadcast(database: str) -> None:
         assert again.farewells == done.farewells
         assert broadcasts(at).count("We have moved") == 1
         assert (await at.adapter.migration.verify(plan)).clean
+
+
+async def test_a_last_broadcast_that_cannot_be_sent_now_is_told_and_the_cutover_is_not_complete(database: str) -> None:
+    async with applied(database, (worlds.TEXTS,)) as (at, plan):
+        await posting_moved(at, plan, 3_600)
+        for words in ("one", "two"):
+            await at.adapter.posts.publish(plan.channels[0].target.id, Text(words))
+            at.server.world.clock.advance(2)
+        options = CutoverOptions(window_seconds=3_600, fill=False, farewell="We have moved")
+        done = await at.adapter.migration.cutover(plan, options)
+        assert [(each.sent, "2 broadcasts an hour" in each.reason) for each in done.farewells] == [(False, True)]
+        assert done.posting_moved
+        assert not done.complete
+        assert broadcasts(at)[-2:] == ["one", "two"]
+
+
+async def test_a_cutover_that_runs_out_of_calls_moves_nothing(database: str) -> None:
+    async with applied(database) as (at, plan):
+        stopped = await at.adapter.migration.cutover(plan, NOW, bounds=Bounds(calls=6))
+        assert not stopped.posting_moved
+        assert "6 calls are used up" in stopped.stopped
+        assert broadcasters_held(database) == 0
+
+
+async def test_posting_does_not_move_behind_the_back_of_broadcasters_who_wait_no_longer(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cutting, "HELD_SECONDS", 0.0)
+    monkeypatch.setattr(cutting, "ROUNDS", 1)
+    async with applied(database, (worlds.TEXTS,)) as (at, plan):
+        kept = await at.adapter.migration.cutover(plan, NOW)
+        assert not kept.posting_moved
+        assert "longer than broadcasters wait" in kept.stopped
+
+
+async def test_accounts_of_another_cutover_are_refused(database: str) -> None:
+    async with applied(database) as (at, plan):
+        await posting_moved(at, plan.model_copy(update={"migration": "another"}), 0)
+        with pytest.raises(ConflictError, match="was cut over by migration another"):
+            await at.adapter.migration.cutover(plan, NOW)
+
+
+async def test_files_have_no_window_no_last_broadcast_and_no_end(database: str, tmp_path: Path) -> None:
+    records = {
+        "channels": {"id": "quay", "name": "Quay", "owner": worlds.OWNER},
+        "subscribers": {"channel": "quay", "user": "reader_000001", "since": 1_700_000_000},
+    }
+    for kind, record in records.items():
+        (tmp_path / f"{kind}.jsonl").write_text(json.dumps(record))
+    async with stage(SMALL, ids=(worlds.EMPTY,), database_url=database) as at:
+        spec = SourceSpec(kind=SourceKind.FILES, files=find_files(str(tmp_path)))
+        async with at.adapter.migration.source(spec) as source:
+            plan = await at.adapter.migration.plan(source)
+        wish = CutoverOptions(farewell="We have moved", fill=False)
+        with pytest.raises(InvalidError, match="files are no source"):
+            await at.adapter.migration.cutover(plan, replace(wish, destroy_source=True))
+        done = await at.adapter.migration.cutover(plan, wish)
+        assert done.complete
+        assert done.farewells == ()
+        assert [row.window_end for row in done.moved] == [0.0]
+        post = await at.adapter.posts.publish("quay", Text("live"))
+        assert post.broadcast is None
 
 
 async def test_conversation_groups_are_filled_and_a_stopped_filling_goes_on(database: str) -> None:

@@ -1,0 +1,70 @@
+"""What the guard answers about broadcasts of an account that posts as a channel since."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import pytest
+
+from channel_adapter.domain import questions as q
+from channel_adapter.domain.post import Content, Text
+from channel_adapter.migration.cutover_state import opened
+from channel_adapter.migration.plan import Plan
+from channel_adapter.store.cutover import MovedRow
+from channel_adapter.tencent import limits
+from channel_adapter.webhooks.moved_accounts import REDIRECT, may_broadcast
+from tests.migration import worlds
+from tests.migration.conftest import Stage
+from tests.migration.test_cutover import applied
+
+Moved = tuple[Stage, Plan]
+AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+async def redirected(database: str) -> AsyncIterator[Moved]:
+    """An account whose broadcasts are published in its channel, without a window."""
+    async with applied(database, (worlds.TEXTS,)) as (at, plan):
+        async with opened(at.adapter.migration) as posting:
+            row = MovedRow(worlds.TEXTS, plan.migration, plan.channels[0].target.id, guard=REDIRECT, moved_at=1.0)
+            await posting.store.prepare()
+            await posting.store.put([row])
+        yield at, plan
+
+
+def draft(*parts: Content, account: str = worlds.TEXTS, online_only: bool = False) -> q.OfficialPostDraft:
+    return q.OfficialPostDraft(at=AT, account=account, parts=parts, online_only=online_only)
+
+
+async def said(at: Stage, plan: Plan) -> list[Content | None]:
+    return [post.content async for post in at.adapter.posts.history(plan.channels[0].target.id)]
+
+
+async def test_a_broadcast_becomes_one_post_however_often_the_service_asks(redirected: Moved) -> None:
+    at, plan = redirected
+    before = len(await said(at, plan))
+    for _ in range(2):
+        assert await may_broadcast(at.adapter, draft(Text("tide"))) == q.Drop()
+    now = await said(at, plan)
+    assert (now[0], len(now) - before) == (Text("tide"), 1)
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (draft(Text("only for who is here"), online_only=True), "posting has moved to the channel @TGS#_only_texts"),
+        (draft(Text("x" * limits.MESSAGE_BYTES)), "which cannot take this"),
+    ],
+    ids=["online only", "too large"],
+)
+async def test_what_a_channel_cannot_have_is_refused(redirected: Moved, asked: q.OfficialPostDraft, words: str) -> None:
+    at, plan = redirected
+    before = await said(at, plan)
+    answer = await may_broadcast(at.adapter, asked)
+    assert isinstance(answer, q.Refuse)
+    assert words in answer.text
+    assert await said(at, plan) == before
+
+
+async def test_other_accounts_go_on_as_ever(redirected: Moved) -> None:
+    at, _ = redirected
+    assert await may_broadcast(at.adapter, draft(Text("tide"), account="@TOA#_other")) == q.Allow()
