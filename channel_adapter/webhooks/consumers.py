@@ -14,6 +14,7 @@ from channel_adapter.domain.post import PostRef
 from channel_adapter.domain.reaction import ReactionChange
 from channel_adapter.errors import InvalidError, NotFoundError, RefusedError, UnavailableError
 from channel_adapter.services.workings import Workings
+from channel_adapter.webhooks.elsewhere import Elsewhere
 from channel_adapter.webhooks.inbox import Step
 from channel_adapter.webhooks.known_channels import KnownChannels
 
@@ -57,6 +58,7 @@ class Consumers:
         self,
         workings: Workings,
         known: KnownChannels,
+        elsewhere: Elsewhere,
         *,
         reactions: Reactions,
         unread: Unread | None,
@@ -66,6 +68,7 @@ class Consumers:
         self._uncounted = workings.uncounted
         self._slow_down = workings.slow_down
         self._known = known
+        self._elsewhere = elsewhere
         self._reactions = reactions
         self._unread = unread
 
@@ -77,6 +80,7 @@ class Consumers:
             self._slow_down(event.service, event.command)
         if isinstance(event, e.ChannelEvent):
             self._correct(event)
+            await self._elsewhere.tell(event)
             await self._known.learn(event)
             await self._follow(event)
 

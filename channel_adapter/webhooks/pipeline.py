@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from channel_adapter.domain import events as e
 from channel_adapter.webhooks.consumers import Consumers
+from channel_adapter.webhooks.elsewhere import open_elsewhere
 from channel_adapter.webhooks.inbox import Step
 from channel_adapter.webhooks.interpret import Interpreter
 from channel_adapter.webhooks.known_channels import open_known_channels
@@ -18,11 +19,13 @@ class Pipeline:
 
     def __init__(self, adapter: "ChannelAdapter") -> None:
         settings = adapter.settings
-        url = settings.database_url
-        self.known = open_known_channels(url.get_secret_value() if url is not None else None)
-        self.interpreter = Interpreter(adapter.workings.directory, self.known, admin=settings.admin)
+        workings = adapter.workings
+        url = settings.database_url.get_secret_value() if settings.database_url is not None else None
+        self.known = open_known_channels(url)
+        self.elsewhere = open_elsewhere(url, workings.directory, workings.roles)
+        self.interpreter = Interpreter(workings.directory, self.known, admin=settings.admin)
         unread = adapter.unread if settings.unread.filing else None
-        self._consumers = Consumers(adapter.workings, self.known, reactions=adapter.reactions, unread=unread)
+        self._consumers = Consumers(workings, self.known, self.elsewhere, reactions=adapter.reactions, unread=unread)
         self._own_echoes = settings.webhooks.own_echoes
         self._other_groups = settings.webhooks.other_groups
 
@@ -43,6 +46,7 @@ class Pipeline:
     async def aclose(self) -> None:
         """Close what was opened for it; the adapter does it when it closes."""
         await self.known.aclose()
+        await self.elsewhere.aclose()
 
     def _wanted(self, event: e.Event) -> bool:
         if isinstance(event, e.Other) and not self._other_groups:

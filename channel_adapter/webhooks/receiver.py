@@ -68,7 +68,8 @@ class Receiver:
         if not self._settings.tokens:
             _log.warning("webhooks.unsigned", meaning="no token is set: anybody who knows the URL is believed")
         await self.inbox.start(self._adapter.events.plan)
-        chores = [asyncio.ensure_future(self._keep_telling())]
+        listening = self._adapter.pipeline.elsewhere.keep_listening()
+        chores = [asyncio.ensure_future(self._keep_telling()), asyncio.ensure_future(listening)]
         if self._settings.lost_after_seconds:
             chores.append(asyncio.ensure_future(self._lost.watch(self._keep_lost)))
         try:

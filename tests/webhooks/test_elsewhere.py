@@ -1,0 +1,161 @@
+"""Memories of a receiver that did not get the event: it hears of the change through the database."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from channel_adapter import ChannelAdapter, ChannelId, UserId
+from channel_adapter.domain import events as e
+from channel_adapter.errors import UnavailableError
+from channel_adapter.store.engine import Database
+from channel_adapter.store.memory_changes import _CHANGES, KEPT_SECONDS, Change, MemoryChanges
+from channel_adapter.webhooks import MemoryInbox, serve
+from channel_adapter.webhooks.elsewhere import Elsewhere
+from tests.webhooks.harbour import ADMIN, KEEPER, LIGHTHOUSE, MATE, Harbour, harbour, lighthouse, settings_of
+
+GROUPS = "group_open_http_svc"
+QUAY = ChannelId("@TGS#_quay")
+PATIENCE = 20  # a memory is believed for 300
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{request.getfixturevalue('tmp_path') / 'adapter.db'}"
+    found: str = request.getfixturevalue("postgres_url")
+    return found
+
+
+@asynccontextmanager
+async def two_receivers(url: str) -> AsyncIterator[tuple[Harbour, ChannelAdapter]]:
+    """The stub's webhooks go to the first; the second shares its database and hears nothing else."""
+    async with (
+        harbour(database_url=url) as sea,
+        ChannelAdapter.open(settings_of(sea.stub, ADMIN, database_url=url)) as deaf,
+        serve(deaf, inbox=MemoryInbox()),
+    ):
+        await lighthouse(sea)
+        await sea.phone(MATE, "join", group_id=LIGHTHOUSE)
+        await sea.settle()
+        changes = deaf.pipeline.elsewhere._changes
+        assert changes is not None
+        await changes.news()  # of the creation: what follows is about what follows
+        yield sea, deaf
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not condition():  # noqa: ASYNC110 - memories have no waiters
+            await asyncio.sleep(0.01)
+
+
+async def test_a_role_that_changed_is_forgotten_by_all_receivers(url: str) -> None:
+    async with two_receivers(url) as (sea, deaf):
+        roles, keeper = deaf.workings.roles, UserId(KEEPER)
+
+        async def may_post() -> bool:
+            return await roles.may_post(LIGHTHOUSE, UserId(MATE))
+
+        assert not await may_post()
+        assert await roles.may_post(LIGHTHOUSE, keeper)
+        member = {"GroupId": LIGHTHOUSE, "Member_Account": MATE}
+        for name, allowed in (("Admin", True), ("Member", False)):
+            await sea.other.call(GROUPS, "modify_group_member_info", {**member, "Role": name})
+            await until(lambda: (LIGHTHOUSE, MATE) not in roles._posters)
+            assert await may_post() is allowed
+        assert (LIGHTHOUSE, keeper) in roles._posters  # only whom it is about
+        await sea.other.call(GROUPS, "change_group_owner", {"GroupId": LIGHTHOUSE, "NewOwner_Account": MATE})
+        await until(lambda: (LIGHTHOUSE, keeper) not in roles._posters)
+        await sea.settle()
+
+
+async def test_a_tag_that_changed_is_forgotten_by_all_receivers(tmp_path: Path) -> None:
+    async with two_receivers(f"sqlite:///{tmp_path / 'adapter.db'}") as (sea, deaf):
+        directory = deaf.workings.directory
+        assert await deaf.pipeline.interpreter.is_channel(LIGHTHOUSE)
+        await sea.other.channels.update(LIGHTHOUSE, name="Light")
+        await until(lambda: directory.remembered(LIGHTHOUSE) is None)
+        assert not await deaf.pipeline.interpreter.is_channel(QUAY)
+        await sea.other.channels.create(slug="quay", name="Quay", owner=KEEPER)
+        await until(lambda: directory.remembered(QUAY) is None)
+        assert await deaf.pipeline.interpreter.is_channel(QUAY)
+        await sea.other.channels.delete(QUAY)
+        await until(lambda: directory.remembered(QUAY, however_old=True) is None)
+        await sea.settle()
+
+
+async def test_news_are_heard_once_and_own_ones_not_at_all(url: str) -> None:
+    mine, theirs = MemoryChanges(Database(url)), MemoryChanges(Database(url))
+    assert await mine.news() == await theirs.news() == []
+    role, everything = Change(QUAY, UserId(MATE)), Change(QUAY)
+    await mine.tell([role, everything])
+    assert await mine.news() == []
+    assert sorted(await theirs.news(), key=str) == sorted([role, everything], key=str)
+    assert await theirs.news() == []
+    await mine.tell([role])
+    assert await theirs.news() == [role]
+    await mine.tell([Change(ChannelId("no\x00id")), Change(QUAY, UserId("u" * 300))])
+    await mine.tell([])
+    assert await theirs.news() == []
+    await mine.close()
+    await theirs.close()
+
+
+async def test_what_is_committed_late_is_heard_and_what_is_old_is_deleted(url: str) -> None:
+    mine, theirs = MemoryChanges(Database(url)), MemoryChanges(Database(url))
+    await theirs.news()
+    await mine.tell([Change(QUAY)])
+    await theirs.news()
+    async with mine._database.writing() as connection:
+        now = await connection.scalar(sa.select(_CHANGES.c.changed_at))
+        rows = [("late", 3.0), ("old", KEPT_SECONDS + 60)]
+        for channel, seconds in rows:
+            row = {"channel": channel, "person": "", "changed_at": (now or 0.0) - seconds}
+            await connection.execute(sa.insert(_CHANGES).values(row))
+    assert await theirs.news() == [Change(ChannelId("late"))]
+    mine._tidied_at -= 3600
+    await mine.tell([Change(QUAY)])
+    async with mine._database.reading() as connection:
+        assert set(await connection.scalars(sa.select(_CHANGES.c.channel))) == {QUAY, "late"}
+    await mine.close()
+    await theirs.close()
+
+
+class Away:
+    """Changes that cannot be read at first."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def news(self) -> list[Change]:
+        self.asked += 1
+        if self.asked == 1:
+            raise UnavailableError("no database")
+        return [Change(LIGHTHOUSE)] if self.asked == 2 else []
+
+
+async def test_a_database_that_was_away_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("channel_adapter.webhooks.elsewhere.LOOK_SECONDS", 0.001)
+    async with harbour() as sea:
+        await lighthouse(sea)
+        directory, changes = sea.adapter.workings.directory, Away()
+        assert await sea.adapter.pipeline.interpreter.is_channel(LIGHTHOUSE)
+        elsewhere = Elsewhere(changes, directory, sea.adapter.workings.roles)  # type: ignore[arg-type]
+        listening = asyncio.ensure_future(elsewhere.keep_listening())
+        await until(lambda: directory.remembered(LIGHTHOUSE) is None)
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+        assert "webhooks.changes_not_heard" in caplog.text
+
+
+async def test_without_a_database_nobody_is_told() -> None:
+    async with harbour() as sea:
+        alone = sea.adapter.pipeline.elsewhere
+        await alone.tell(e.ChannelFull(channel=LIGHTHOUSE, at=None, platform=None, by=None, own=False))  # type: ignore[arg-type]
+        await alone.keep_listening()  # there is nobody to listen to
