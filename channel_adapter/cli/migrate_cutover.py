@@ -233,4 +233,5 @@ def _tell_rollback(output: "Output", done: "Rollback") -> None:
             output.line("the conversation groups that the cutover has filled lose what goes")
     if done.cleared or done.to_clear:
         people = counted(done.to_clear, "person", "people")
-        output.line(f"conversation groups cleared: {done.cleared:,}; those of {people} are still to be: run it again")
+        rest = f"; those of {people} are still to be: run it again" if done.to_clear else ""
+        output.line(f"conversation groups cleared: {done.cleared:,}{rest}")

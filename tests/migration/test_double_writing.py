@@ -114,6 +114,7 @@ async def test_an_answer_that_is_lost_is_looked_for_and_nothing_is_broadcast_twi
     assert not sent(await scene.copied(101))
     assert await scene.copies() == {101: SENDING}
     scene.at.server.faults.replace([])
+    scene.later(400)  # the service has forgotten by which number it recognised it
     again = await scene.copied(101)
     assert again.broadcast is not None
     assert again.broadcast.sent

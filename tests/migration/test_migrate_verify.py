@@ -60,8 +60,17 @@ def test_from_verify_to_report(cli: Shell, served: tuple[StubServer, Moving]) ->
     assert "1 differences that nothing explains" in text
     assert "- `*` @TOA#_only_texts profile name" in text
     assert "| @TOA#_every_limit | @TGS#_every_limit | done |" in text
+    accepted = cli("migrate", "verify", "plan.json", "--explained", "plan.verify.jsonl")
+    assert "1 accepted by hand" in accepted.out
+    assert "not compared: unread counts: no call tells" in accepted.out
+    cli("migrate", "report", "plan.json")
+    assert ": clean, 1 accepted by hand." in (cli.directory / "plan.report.md").read_text()
     group.name = f"News of {worlds.TEXTS.removeprefix('@TOA#_')}"
     cli("migrate", "verify", "plan.json")
+    left = cli("migrate", "cutover", "plan.json", "--window", "0", "--no-wait")
+    assert "posting has moved for 2 of 2 channels" in left.out
+    assert "conversation groups: 0 filled, 0 problems, unfinished" in left.out
+    assert "posting has moved for 2 of 2 channels" in cli("migrate", "status", "plan.json").out
     done = cli("migrate", "cutover", "plan.json", "--window", "0", "--json")
     assert done.json["posting_moved"] is True
     assert done.json["conversation_groups"]["state"] == "done"
@@ -70,6 +79,10 @@ def test_from_verify_to_report(cli: Shell, served: tuple[StubServer, Moving]) ->
     assert report.json["complete"] is True
     assert report.json["cutover"]["conversation_groups"]["state"] == "done"
     assert json.loads((cli.directory / "plan.report.json").read_text()) == report.json
+    people = done.json["conversation_groups"]["filled"]
+    listed = cli("migrate", "rollback", "plan.json")
+    assert "the conversation groups that the cutover has filled lose what goes" in listed.out
+    assert f"conversation groups cleared: {people}\n" in cli("migrate", "rollback", "plan.json", "--yes").out
 
 
 def test_rollback_lists_and_then_removes(cli: Shell, served: tuple[StubServer, Moving]) -> None:
