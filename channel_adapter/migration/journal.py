@@ -1,6 +1,6 @@
 """What happened, written down in the database: many small notes in few transactions.
 
-Notes wait a twentieth of a second at most and are then written together, whatever channel they are about; `flush` waits
+Notes wait a thirtieth of a second and are then written together, whatever channel they are about; `flush` waits
 until all are there. What was done and not yet noted when the process is killed is recognised by the next one.
 """
 
@@ -13,10 +13,10 @@ from channel_adapter.errors import ChannelAdapterError, ConfigurationError
 from channel_adapter.store.engine import Database
 from channel_adapter.store.migration import ChannelRow, MigrationStore, QuarantineRow, Row
 
-EVERY_SECONDS: Final = 0.05
+EVERY_SECONDS: Final = 0.03
 _LOCK_SECONDS: Final = 15.0  # nobody waits for an answer: rather late than stopped by a busy disk
 _MOST_WAITING: Final = 20_000
-CALLS_AHEAD: Final = 40
+CALLS_AHEAD: Final = 32
 """Calls with people that may be made, or under way, and not written down: a kill costs no more of them."""
 
 
