@@ -28,6 +28,14 @@ NO_SOURCE: Final = "settings"
 Loc = tuple[int | str, ...]
 
 _NO_TABLE: Final = frozenset({"model_type", "dict_type", "tuple_type", "list_type"})
+_MUST_BE: Final = {  # where the words for a programmer say little to who writes a file
+    **dict.fromkeys(("model_type", "dict_type"), "must be a table"),
+    **dict.fromkeys(("tuple_type", "list_type"), "must be a list"),
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "must be a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), "must be a number"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "must be true or false"),
+    "string_type": "must be a text",
+}
 
 
 def read_file(path: Path) -> dict[str, Any]:
@@ -86,6 +94,9 @@ def source_of(loc: Loc, given: Mapping[str, Any], path: Path | None) -> str:
         variable = variable_of(loc[:length])
         if variable in _variables():
             return f"environment variable {variable}"
+    inside = sorted(name for name in _variables() if loc and name.startswith(f"{variable_of(loc)}{DELIMITER}"))
+    if inside:
+        return f"environment variable {inside[0]}" if len(inside) == 1 else f"environment variables {', '.join(inside)}"
     return f"settings file {path}" if path is not None else NO_SOURCE
 
 
@@ -102,7 +113,8 @@ def explained(
     loc = problem["loc"]
     name = ".".join(str(part) for part in loc)
     where = source(loc) if source else ""
-    message = problem["msg"].removeprefix("Value error, ")
+    message = problem["msg"].removeprefix("Value error, ").replace("Input should be ", "must be ")
+    message = _MUST_BE.get(problem["type"], message)
     said = f"{name}: {message}" if name else message
     if problem["type"] == "extra_forbidden":
         known = [each[-1] for each in _fields(model) if each[:-1] == loc[:-1]]

@@ -10,6 +10,7 @@ import typer
 
 from channel_adapter.cli.command import Run, command, single
 from channel_adapter.cli.exits import UsageError
+from channel_adapter.cli.words import why_not_bound
 from channel_adapter.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ async def stub(
 def _cannot_start(error: OSError, address: str, ready_file: Path | None) -> UsageError:
     if ready_file is not None and error.filename is not None:  # an address has none
         return UsageError(f"{ready_file} cannot be written: {error.strerror}", field="ready_file")
-    return UsageError(f"the stub cannot start on {address}: {error.strerror or error}", field="port")
+    return UsageError(f"the stub cannot start on {address}: {why_not_bound(error)}", field="port")
 
 
 def _report(run: Run, divergences: bool, coverage: bool) -> None:

@@ -20,6 +20,7 @@ import typer
 from channel_adapter.cli.command import Run, command
 from channel_adapter.cli.exits import UsageError
 from channel_adapter.cli.webhooks_group import app
+from channel_adapter.cli.words import why_not_bound
 
 if TYPE_CHECKING:
     import ssl
@@ -73,7 +74,7 @@ async def serve(
                 _tell(run, url, ready_file)
                 await ending.wait()
         except OSError as error:
-            raise UsageError(f"cannot listen on {host}:{port}: {error.strerror or error}", field="port") from None
+            raise UsageError(f"cannot listen on {host}:{port}: {why_not_bound(error)}", field="port") from None
 
 
 def _show_logs(run: Run) -> None:

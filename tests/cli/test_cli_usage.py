@@ -225,6 +225,9 @@ SERVER = 'sdkappid = 1400000001\nbase_url = "http://127.0.0.1:1"\n'
         (SERVER + f'key = "{KEY}"\nca_file = "nowhere.pem"\n', "ca_file", "nowhere.pem cannot be used"),
         (f'key = "{KEY}"\nsdkappid = 1\nbase_url = "http://[x"\n', "base_url", "broken host or port"),
         ("key = \n", "config", "is not TOML"),
+        (SERVER + f'key = "{KEY}"\nconcurrency = "many"\n', "concurrency", "concurrency: must be a whole number"),
+        (SERVER + f'key = "{KEY}"\nconcurrency = 0\n', "concurrency", "must be greater than or equal to 1"),
+        (SERVER + f'key = "{KEY}"\nchannels = 3\n', "channels", "channels: must be a table"),
     ],
 )  # fmt: skip
 def test_settings_that_cannot_be_used(toml: str, field: str | None, message: str, bare: Shell) -> None:

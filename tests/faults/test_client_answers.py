@@ -82,9 +82,9 @@ async def test_every_request_has_a_number_of_its_own(script: Script, clock: Pati
     ("trouble", "reason"),
     [
         ((502, "<html><h1>502 Bad Gateway</h1></html>"), "HTTP 502"),
-        ((200, '{"ActionStatus":"OK","Err'), "not an envelope"),
-        ((200, "<html>captive portal</html>"), "not an envelope"),
-        ((200, ""), "not an envelope"),
+        ((200, '{"ActionStatus":"OK","Err'), "not JSON"),
+        ((200, "<html>captive portal</html>"), "not JSON"),
+        ((200, ""), "not JSON"),
         ({"ActionStatus": "OK", "GroupInfo": []}, "ErrorCode"),
         (aiohttp.ServerDisconnectedError(), "closed the connection without an answer"),
         (aiohttp.ClientPayloadError("cut"), "the answer broke off"),

@@ -66,7 +66,7 @@ def test_the_key_shows_nowhere(path: Path) -> None:
         ("[channels]\nzzz = 1", "channels.zzz", "known here: tag_key"),
         ('region = "singapore"', None, "exactly one of region and base_url"),
         ("connect_seconds = 0", "connect_seconds", "greater than 0"),
-        ('sdkappid = "many"', "sdkappid", "integer"),
+        ('sdkappid = "many"', "sdkappid", "whole number"),
     ],
 )
 def test_what_is_wrong_is_named_with_the_nearest_that_exists(

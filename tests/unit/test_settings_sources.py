@@ -25,7 +25,7 @@ def path(tmp_path: Path) -> Path:
         ({"posts": {"max_byte": 1}}, "posts.max_byte", "did you mean 'max_bytes'"),
         ({"posts": {"max_bytes": 0}}, "posts.max_bytes", "posts.max_bytes: .*greater than or equal to 1"),
         ({"region": "china"}, None, "exactly one of region and base_url"),
-        ({"sdkappid": "many"}, "sdkappid", "sdkappid: .*integer"),
+        ({"sdkappid": "many"}, "sdkappid", "sdkappid: must be a whole number"),
         ({"key": SecretStr("")}, None, "key is empty"),
     ],
 )
@@ -57,7 +57,7 @@ def test_settings_made_in_python_are_those_values_and_nothing_else(monkeypatch: 
 @pytest.mark.parametrize(
     ("name", "value", "field", "says"),
     [
-        ("CONNECT_SECONDS", "soon", "connect_seconds", "valid number"),
+        ("CONNECT_SECONDS", "soon", "connect_seconds", "must be a number"),
         ("CHANNELS__CACHE_SECONDS", "-1", "channels.cache_seconds", "greater than or equal to 0"),
         ("CHANNELS__CUSTOM_DATA_KEYS", "a,b", "channels.custom_data_keys", "JSON"),
         ("CALLS_PER_SECOND", "abc", "calls_per_second", "JSON"),
@@ -151,3 +151,9 @@ def test_another_kind_of_database_is_refused_without_its_password(url: str) -> N
         Settings.load(sdkappid=1, key="k", base_url=STUB, database_url=url)
     assert refused.value.field == "database_url"
     assert "db-secret" not in str(refused.value)
+
+
+def test_a_rule_of_a_whole_table_names_the_variables_that_fill_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHANNEL_ADAPTER_CHANNELS__TAG_KEY", "this_key_is_too_long")
+    with pytest.raises(ConfigurationError, match="variable CHANNEL_ADAPTER_CHANNELS__TAG_KEY: channels: "):
+        Settings.load(sdkappid=1, key="k", region="seoul")

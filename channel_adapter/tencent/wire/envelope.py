@@ -189,7 +189,15 @@ def _judge_unexpected(body: bytes) -> Refused | Unclear:
     except ValidationError as unreadable:
         problem = unreadable.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(str(part) for part in problem["loc"]) or "body"
-        return Unclear(f"the answer is not an envelope of the service: {where}: {problem['msg']}")
+        return Unclear(_unreadable(problem["type"], where, problem["msg"]))
     if verdict.error_code == 0 and verdict.action_status != FAIL:
         return Unclear("the answer reports success in a shape that is not documented")
     return Refused(verdict.error_code, verdict.error_info)
+
+
+def _unreadable(kind: str, where: str, said: str) -> str:
+    if kind == "json_invalid":
+        return f"the answer is not JSON: {said.removeprefix('Invalid JSON: ')}"
+    if kind == "missing":
+        return f"the answer has no {where}"
+    return f"the answer is not an envelope of the service: {where}: {said}"
