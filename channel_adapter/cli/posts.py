@@ -154,7 +154,8 @@ async def import_feed(
     What the channel's history holds already is not published again, so the command can run every hour. Where the
     service forgets posts sooner than the feed does, name a date with --since. A body longer than --excerpt is shortened
     at a word and marked so. Links are made absolute. An entry that is refused is reported and the others go on: exit
-    code 3. Entries that went well are only counted, unless something was left out of them; -v, --dry-run and --json list them all.
+    code 3. Entries that went well are only counted, unless something was left out of them; -v, --dry-run and --json
+    list them all.
     """
     oldest = moment(since, "--since", "a date like 2026-03-20") if since is not None else None
     if base_url and not base_url.startswith(("http://", "https://")):
