@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import text
 
 from channel_adapter import ChannelAdapter
-from channel_adapter.domain.events import OfficialAccountSubscribed
+from channel_adapter.domain.events import ChannelEvent, OfficialAccountSubscribed
 
 TABLE = "CREATE TABLE IF NOT EXISTS effect (account VARCHAR(80), who VARCHAR(80), pid INTEGER, place BIGINT)"
 
@@ -67,3 +67,14 @@ def register_deaf(adapter: ChannelAdapter) -> None:
         while True:
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.sleep(60)
+
+
+def register_everything(adapter: ChannelAdapter) -> None:
+    """Write a row for each event of a channel: what it is, and the key of its webhook. Nothing is unique."""
+
+    @adapter.events.on(ChannelEvent, transaction=True)
+    async def write(event: ChannelEvent, connection: Any) -> None:
+        await connection.execute(
+            text("INSERT INTO effect VALUES (:kind, :key, :pid, 0)"),
+            {"kind": type(event).__name__, "key": adapter.events.key, "pid": os.getpid()},
+        )
