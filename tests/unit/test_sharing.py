@@ -28,7 +28,8 @@ class Well:
 
     async def tasks(self, *keys: str) -> list[asyncio.Task[int]]:
         tasks = [asyncio.create_task(self.shared.get(key)) for key in keys]
-        await asyncio.sleep(0.001)
+        for _ in range(10):  # until all of them wait
+            await asyncio.sleep(0)
         return tasks
 
 
