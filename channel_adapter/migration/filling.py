@@ -70,6 +70,7 @@ class Filler:
         self.idle.set()
         self.failure: ChannelAdapterError | None = None
         self._patient = patient
+        self._work: asyncio.Future[str] | None = None
         self._migration = migration
         self._people = CutoverPeople(store.database)
 
@@ -77,15 +78,32 @@ class Filler:
         """Until nobody is left; else why it ended before that, which is written down, too."""
         self.idle.clear()
         try:
-            said = await self._fill_patiently(name)
-        except Stopped as end:
-            said = str(end)
-        except ChannelAdapterError as error:
-            self.failure, said = error, error.message
+            said = await self._ended(name)
+            await self.store.change(name, fill_said=said)
         finally:
             self.idle.set()
-        await self.store.change(name, fill_said=said)
         return said
+
+    def stop(self) -> None:
+        """End now what is under way. Who was not written down yet is filled once more, which changes nothing."""
+        self.allowance.stop("interrupted")
+        if self._work is not None:
+            self._work.cancel()
+
+    async def _ended(self, name: str) -> str:
+        """How it has ended; empty when it is done."""
+        self._work = asyncio.ensure_future(self._fill_patiently(name))
+        try:
+            return await self._work
+        except Stopped as end:
+            return str(end)
+        except asyncio.CancelledError:
+            if not self.allowance.used_up:
+                raise
+            return self.allowance.reason
+        except ChannelAdapterError as error:
+            self.failure = error
+            return error.message
 
     async def _fill_patiently(self, name: str) -> str:
         pauses = list(PAUSES)
@@ -123,6 +141,8 @@ class Filler:
         problems = 0
         async with aclosing(unread.sync_many(people)) as answers:
             async for synced in answers:
+                if self.allowance.used_up:
+                    raise Stopped(self.allowance.reason)
                 problems += bool(synced.problem)
         await self.store.filled(row, people[-1], len(people), problems)
 

@@ -104,7 +104,7 @@ async def working(url: str, filler: Filler) -> AsyncIterator[Service]:
         finally:
             looking.cancel()
             await asyncio.gather(looking, return_exceptions=True)
-            filler.allowance.stop("interrupted")
+            filler.stop()
             with suppress(TimeoutError):
                 await asyncio.wait_for(filler.idle.wait(), END_SECONDS)
             await durable.stop()

@@ -4,23 +4,21 @@ import signal
 import sqlite3
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from channel_adapter.stub.faults import Fault
 from channel_adapter.stub.serve import StubServer
-from tests.cli.shell import PROGRAM, Shell, interrupted
+from channel_adapter.tencent.catalog import GET_CONTACT_GROUP
+from tests.cli.shell import Shell, interrupted
 from tests.migration import worlds
 from tests.migration.conftest import shell_on, world_served
 from tests.migration.worlds import Size
 
 TWO = (worlds.TEXTS, worlds.BUSY)
 CUTOVER = ("migrate", "cutover", "plan.json", "--window", "1h", "--farewell", "We have moved")
-HELD = "SELECT count(*) FROM cutover_channels WHERE held_until > 0"
-FILLED = "SELECT fill_done FROM cutovers"
-UNFINISHED = "unfinished"
-FILLING = "SELECT count(*) FROM cutover_people"
 
 
 @pytest.fixture
@@ -37,46 +35,48 @@ def cli(served: StubServer, tmp_path: Path) -> Shell:
     return shell
 
 
-def killed_when(shell: Shell, query: str) -> None:
-    """Start the cutover, and kill it as soon as the database answers this with more than nothing."""
-    process = subprocess.Popen(
-        [PROGRAM, *CUTOVER], cwd=shell.directory, env=shell.environment, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+def killed_when(shell: Shell, condition: Callable[[], bool]) -> None:
+    """Start the cutover, and kill it as soon as this is so."""
+    process = shell.start(*CUTOVER)
     try:
-        until_true(shell, query, process)
+        wait_until(condition, process)
     finally:
         process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.communicate()
     assert process.returncode == -signal.SIGKILL
 
 
-def until_true(shell: Shell, query: str, process: "subprocess.Popen[bytes] | None" = None) -> None:
-    """Wait until the database answers this with more than nothing."""
+def wait_until(condition: Callable[[], bool], process: "subprocess.Popen[bytes]") -> None:
+    """While the process goes on."""
     end = time.monotonic() + 60
-    while not counted(shell.directory / "adapter.db", query):
-        assert process is None or process.poll() is None, "the cutover ended before it could be killed"
-        assert time.monotonic() < end, "the database did not get there"
+    while not condition():
+        assert process.poll() is None, "the process ended before that"
+        assert time.monotonic() < end, "it did not come to that"
         time.sleep(0.01)
 
 
-def counted(database: Path, query: str) -> int:
+def broadcasters_wait(database: Path) -> bool:
     with sqlite3.connect(database) as rows:
         try:
-            return int(rows.execute(query).fetchone()[0])
+            return bool(rows.execute("SELECT count(*) FROM cutover_channels WHERE held_until > 0").fetchone()[0])
         except sqlite3.OperationalError:  # there is no such table yet
-            return 0
+            return False
 
 
 def test_killed_in_the_delta_and_while_it_fills(cli: Shell, served: StubServer) -> None:
-    for moment in (HELD, FILLING):
-        killed_when(cli, moment)
-    assert cli("migrate", "status", "plan.json", "--json").json["cutover"]["conversation_groups"]["state"] == UNFINISHED
+    def looked_at() -> int:
+        return served.in_loop(lambda: served.log.answers[GET_CONTACT_GROUP.path, 0])
+
+    killed_when(cli, lambda: broadcasters_wait(cli.directory / "adapter.db"))
+    served.in_loop(lambda: served.faults.replace([Fault(command=GET_CONTACT_GROUP.name, delay=0.7)]))
+    killed_when(cli, lambda: looked_at() > 0)
+    told = cli("migrate", "status", "plan.json", "--json").json["cutover"]
+    assert (told["moved"], told["conversation_groups"]["state"]) == (2, "unfinished")
+    before = looked_at()
     worker = cli.start("migrate", "worker")
-    try:
-        until_true(cli, FILLED)
-    finally:
-        interrupted(worker)
+    wait_until(lambda: looked_at() > before + 20, worker)
+    assert "others, or the next start, go on" in interrupted(worker).err
+    served.in_loop(lambda: served.faults.replace([]))
     done = cli(*CUTOVER, "--json").json
     assert done["posting_moved"] is True
     assert [each["sent"] for each in done["farewells"]] == [True, True]
