@@ -42,6 +42,7 @@ _LISTEN_SECONDS: Final = 0.2  # also how long the listener may delay the end
 _CONNECTIONS: Final = 8
 _CONNECT_SECONDS: Final = 5
 _TAKEN_AT_ONCE: Final = 1000
+_ROOM: Final = 65_536  # bytes that an outcome of a workflow may take, generously
 _EXPECTED: Final = "Asyncio task cancelled"  # how a workflow ends that is left to be taken over
 _EXTRA: Final = "durable work needs DBOS: pip install 'channel-adapter[durable]'"
 
@@ -120,17 +121,36 @@ class Durable:
             asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(thread_name_prefix="asyncio"))
 
     async def in_thread(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run a call of DBOS that waits for the database, in a thread of the engine."""
+        """Run a call of DBOS that waits for the database, in a thread of the engine. Raises UnavailableError."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, lambda: function(*args, **kwargs))
+        with self.explained():
+            return await loop.run_in_executor(self._threads, lambda: function(*args, **kwargs))
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Turns what the database of DBOS raises in a block into UnavailableError, which says where and why."""
+        from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 - with DBOS, when it is needed
+
+        try:
+            yield
+        except (SQLAlchemyError, OSError) as wrong:
+            where = self._url.set(query={}).render_as_string(hide_password=True)
+            said = redact_text(" ".join(str(getattr(wrong, "orig", None) or wrong).split())[:200])
+            raise UnavailableError(f"the database for durable work, {where}, cannot be used: {said}") from None
+
+    async def check_room(self) -> None:
+        """Does the database still take what is written? DBOS itself would try again for ever. Raises UnavailableError.
+
+        Only for SQLite; a server is asked in vain by everybody when its disk is full.
+        """
+        if self._engine is not None and self._url.get_backend_name() == "sqlite":
+            await self.in_thread(_fill_and_empty, self._engine)
 
     async def take_over(self) -> int:
         """Queue what dead executors left of our features, at once; how much. It happens by itself every 2 seconds."""
         return await self.in_thread(self._take_over)
 
     async def _launch(self) -> None:
-        from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 - with DBOS, when it is needed
-
         _tell_logs()
         try:
             from dbos import DBOS, DBOSConfig  # noqa: PLC0415 - slow, and in an extra
@@ -138,7 +158,7 @@ class Durable:
             from channel_adapter.liveness import liveness_of  # noqa: PLC0415 - as above
         except ImportError:
             raise ConfigurationError(_EXTRA, field="database_url") from None
-        try:
+        with self.explained():
             self._engine = engine = await self.in_thread(_connected, self._url)
             self._liveness = await self.in_thread(liveness_of, self._url, self.executor_id)
             config: DBOSConfig = {
@@ -154,9 +174,6 @@ class Durable:
             DBOS(config=config)
             DBOS.listen_queues([])
             DBOS.launch()  # in the loop's own thread: DBOS runs coroutines in the loop that it is launched from
-        except (SQLAlchemyError, OSError) as wrong:
-            said = redact_text(" ".join(str(getattr(wrong, "orig", None) or wrong).split())[:200])
-            raise UnavailableError(f"the database for durable work cannot be used: {said}") from None
         self._watch = asyncio.ensure_future(self._keep_taking_over())
 
     async def _join(self, feature: Feature) -> None:
@@ -314,6 +331,16 @@ def _connected(url: Any) -> "Engine":
         event.listen(engine, "connect", prepare)
     engine.connect().close()
     return engine
+
+
+def _fill_and_empty(engine: "Engine") -> None:
+    from sqlalchemy import text  # noqa: PLC0415 - as above
+
+    with engine.begin() as connection:
+        connection.execute(text("BEGIN IMMEDIATE"))  # before tables are made, which is no reason for the driver
+        connection.execute(text("CREATE TABLE channel_adapter_room (filler BLOB)"))
+        connection.execute(text("INSERT INTO channel_adapter_room VALUES (zeroblob(:size))"), {"size": _ROOM})
+        connection.execute(text("DROP TABLE channel_adapter_room"))
 
 
 class _ToStructlog(logging.Handler):

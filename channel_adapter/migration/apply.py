@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from channel_adapter.store.migration import ChannelRow, JobRow
 
 LOOK_EVERY: Final = 0.2
+IDLE_SECONDS: Final = 3.0
+"""After which an idle process looks whether anybody is at what is queued: longer than it takes to begin."""
 END_SECONDS: Final = 1.2
 _ALIVE_IN_DBOS: Final = frozenset({"PENDING", "ENQUEUED", "DELAYED"})
 EXTRA: Final = "moving channels needs DBOS and SQLAlchemy: pip install 'channel-adapter[durable,store]'"
@@ -95,7 +97,7 @@ async def apply(
         async with run.working(url, runtime) as durable:
             await _queue(durable, runtime, job)
             at("queued")
-            return await _watch(runtime, job, tell)
+            return await _watch(durable, runtime, job, tell)
 
 
 async def status(migration: "Migration", name: str, *, database: str | None = None) -> Status:
@@ -192,50 +194,65 @@ async def _begin(migration: "Migration", plan: Plan, journal: "Journal") -> "Job
 
 async def _queue(durable: "Durable", runtime: "Runtime", job: "JobRow") -> None:
     """Queue every channel that this round has not finished, unless somebody is at it."""
+    from channel_adapter.store.migration import QUEUED  # noqa: PLC0415 - as above
+
+    rows = [row for row in await runtime.journal.store.channels(job.migration) if row.finished < job.round]
+    found = await _workflows(durable, [row for row in rows if row.standing == QUEUED])
+    await _enqueue(durable, runtime, [row for row in rows if found.get(_workflow_id(row)) not in _ALIVE_IN_DBOS])
+
+
+async def _enqueue(durable: "Durable", runtime: "Runtime", rows: "list[ChannelRow]") -> None:
     from dbos import DBOS, SetWorkflowID  # noqa: PLC0415 - as above
 
     from channel_adapter.migration import run  # noqa: PLC0415 - as above
     from channel_adapter.store.migration import QUEUED  # noqa: PLC0415
 
-    rows = [row for row in await runtime.journal.store.channels(job.migration) if row.finished < job.round]
-    taken = await _under_way(durable, rows)
     for row in rows:
-        if row.source in taken:
-            continue
         row.run += 1
         row.standing, row.reason, row.transient = QUEUED, "", False
-        await runtime.journal.note([row])
+    await runtime.journal.note(rows)
     await runtime.journal.flush()
     for row in rows:
-        if row.source not in taken:
-            with SetWorkflowID(_workflow_id(row)):
-                await DBOS.enqueue_workflow_async(
-                    run.MIGRATION.name, run.move_channel, row.migration, row.source, row.run
-                )
+        with SetWorkflowID(_workflow_id(row)), durable.explained():
+            await DBOS.enqueue_workflow_async(run.MIGRATION.name, run.move_channel, row.migration, row.source, row.run)
 
 
-async def _under_way(durable: "Durable", rows: "list[ChannelRow]") -> set[str]:
-    """Channels that a workflow is at: of a worker that lives, or of a dead one, to be taken over."""
+async def _workflows(durable: "Durable", rows: "list[ChannelRow]") -> dict[str, str]:
+    """Standings of the workflows of these channels by their ids; a dead worker's one lives, to be taken over."""
     from dbos import DBOS  # noqa: PLC0415 - as above
 
-    from channel_adapter.store.migration import QUEUED  # noqa: PLC0415
-
-    ids = {_workflow_id(row): row.source for row in rows if row.standing == QUEUED}
-    if not ids:
-        return set()
+    if not rows:
+        return {}
+    ids = [_workflow_id(row) for row in rows]
     found: list[Any] = await durable.in_thread(
-        DBOS.list_workflows, workflow_ids=list(ids), load_input=False, load_output=False
+        DBOS.list_workflows, workflow_ids=ids, load_input=False, load_output=False
     )
-    return {ids[each.workflow_id] for each in found if each.status in _ALIVE_IN_DBOS}
+    return {each.workflow_id: each.status for each in found}
+
+
+async def _look_after(durable: "Durable", runtime: "Runtime", job: "JobRow") -> None:
+    """Nothing is done here: is there room for what DBOS writes, and is anybody at what is queued?
+
+    A workflow whose end could not be written down in the journal leaves its channel queued. Raises UnavailableError.
+    """
+    from channel_adapter.store.migration import QUEUED  # noqa: PLC0415 - as above
+
+    await durable.check_room()
+    store = runtime.journal.store
+    found = await _workflows(durable, [row for row in await store.channels(job.migration) if row.standing == QUEUED])
+    ended = {name for name, status in found.items() if status not in _ALIVE_IN_DBOS}
+    rows = await store.channels(job.migration) if ended else []  # later than the workflows: what they wrote is there
+    await _enqueue(durable, runtime, [row for row in rows if row.standing == QUEUED and _workflow_id(row) in ended])
 
 
 def _workflow_id(row: "ChannelRow") -> str:
     return f"migration:{row.migration}:{row.source}:{row.run}"
 
 
-async def _watch(runtime: "Runtime", job: "JobRow", tell: Hear) -> Status:
+async def _watch(durable: "Durable", runtime: "Runtime", job: "JobRow", tell: Hear) -> Status:
     """Wait until nobody is at any channel, or this run is over."""
-    allowance = runtime.allowance
+    allowance, clock = runtime.allowance, runtime.clock
+    looked = clock.monotonic()
     try:
         while True:
             found = await read_status(runtime.journal, job.migration, runtime.allowance)
@@ -243,8 +260,13 @@ async def _watch(runtime: "Runtime", job: "JobRow", tell: Hear) -> Status:
             busy = any(channel.standing == "queued" for channel in found.channels)
             if not busy or (allowance.used_up and not runtime.active):
                 return found
-            if runtime.journal.failure is not None and not runtime.active:
-                raise runtime.journal.failure
+            if runtime.active:
+                looked = clock.monotonic()
+            elif trouble := runtime.journal.failure or runtime.trouble:
+                raise trouble
+            elif clock.monotonic() - looked > IDLE_SECONDS:
+                await _look_after(durable, runtime, job)
+                looked = clock.monotonic()
             await asyncio.sleep(LOOK_EVERY)
     finally:
         allowance.stop("interrupted")

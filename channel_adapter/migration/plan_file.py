@@ -70,6 +70,10 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
             written = file.tell()
         if written:
             Path(name).replace(path)
+    except OSError as wrong:
+        if wrong.errno is not None and wrong.filename in (None, name):  # a full disk does not say whose
+            raise OSError(wrong.errno, wrong.strerror, str(path)) from None
+        raise
     finally:
         Path(name).unlink(missing_ok=True)
 

@@ -10,9 +10,10 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from dbos import DBOS
+from sqlalchemy.exc import SQLAlchemyError
 
 from channel_adapter.durable import Durable, Feature
-from channel_adapter.errors import ChannelAdapterError, ConfigurationError, ConflictError
+from channel_adapter.errors import ChannelAdapterError, ConfigurationError, ConflictError, UnavailableError
 from channel_adapter.migration.journal import Journal, require_same_app
 from channel_adapter.migration.metered import TRANSIENT, Allowance, Metered, Stopped
 from channel_adapter.migration.move_channel import close_channel, open_channel
@@ -63,6 +64,8 @@ class Runtime:
         self.clock = clock
         self.at = at
         self.active = 0
+        self.trouble: ChannelAdapterError | None = None
+        """Why a channel was left without a word in the journal, or none can be begun."""
         self.idle = asyncio.Event()
         self.idle.set()
         self._plans: dict[str, tuple[str, Plan]] = {}
@@ -84,6 +87,9 @@ class Runtime:
         self.idle.clear()
         try:
             return await self._do(migration, source, run, step)
+        except ChannelAdapterError as error:
+            self.trouble = error
+            raise
         finally:
             self.active -= 1
             if not self.active:
@@ -197,7 +203,11 @@ async def do_step(migration: str, source: str, run: int, step: str) -> str:
 async def move_channel(migration: str, source: str, run: int) -> str:
     """One channel in one run."""
     for step in STEPS:
-        outcome = await do_step(migration, source, run, step)
+        try:
+            outcome = await do_step(migration, source, run, step)
+        except SQLAlchemyError as wrong:  # the step has ended, and DBOS could not write that down
+            _here().trouble = UnavailableError(f"the database for durable work failed: {getattr(wrong, 'orig', wrong)}")
+            raise
         if outcome != GONE_ON:
             return outcome
     return GONE_ON

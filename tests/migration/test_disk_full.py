@@ -1,0 +1,141 @@
+"""A disk without room, for the journal, for DBOS, for the files that are written: told, nothing lost, gone on with."""
+
+import resource
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, Engine
+
+from channel_adapter.errors import UnavailableError
+from channel_adapter.migration.apply import apply
+from channel_adapter.migration.plan_file import read_plan, write_whole
+from channel_adapter.migration.quarantine_file import write_quarantine
+from channel_adapter.store.migration import QuarantineRow
+from channel_adapter.stub.serve import StubServer
+from tests.cli.shell import PROGRAM, Shell, checked
+from tests.migration import worlds
+from tests.migration.conftest import shell_on, stage, world_served
+from tests.migration.moved_world import check_against_source
+from tests.migration.planned import planned
+from tests.migration.worlds import Size
+
+IDS = (worlds.TEXTS, worlds.FLAGS)
+SIZE = Size(300, 60)
+NO_END = 2**30
+
+
+class Disk:
+    """Room for SQLite files: pages that their databases may have."""
+
+    full = False
+
+    def begin(self, connection: Connection) -> None:
+        """Every transaction of the journal, as far as its file is now."""
+        if connection.engine.dialect.name == "sqlite" and not str(connection.engine.url.database).endswith(".dbos.db"):
+            connection.exec_driver_sql(f"PRAGMA max_page_count = {1 if self.full else NO_END}")
+
+
+@pytest.fixture
+def disk() -> Iterator[Disk]:
+    made = Disk()
+    event.listen(Engine, "begin", made.begin)
+    yield made
+    event.remove(Engine, "begin", made.begin)
+
+
+@contextmanager
+def files_up_to(size: int) -> Iterator[None]:
+    """No file of this process grows beyond so many bytes."""
+    before, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (before, hard))
+
+
+@pytest.fixture
+def served() -> Iterator[StubServer]:
+    with world_served(SIZE, IDS) as (server, _):
+        yield server
+
+
+@pytest.fixture
+def cli(served: StubServer, tmp_path: Path) -> Shell:
+    shell = shell_on(served, tmp_path)
+    shell.file("accounts.txt", "\n".join(IDS))
+    shell("migrate", "plan", "--accounts", "accounts.txt", "--policy", "all=cut")
+    return shell
+
+
+@pytest.mark.parametrize("point", ["channel.made", "people.sent"])
+async def test_a_journal_without_room_ends_the_run_and_the_next_one_goes_on(
+    tmp_path: Path, disk: Disk, point: str
+) -> None:
+    file = tmp_path / "journal.db"
+    async with stage(SIZE, ids=IDS) as at:
+        plan = await planned(at)
+
+        def fill(passed: str) -> None:
+            disk.full = disk.full or passed == point
+
+        url = f"sqlite:///{file}"
+        with pytest.raises(UnavailableError, match=rf"{file} is full; nothing was stored"):
+            await apply(at.adapter.migration, plan, database=url, at=fill)
+        disk.full = False
+        found = await apply(at.adapter.migration, plan, database=url)
+        assert found.complete
+        assert found.round == 1
+        check_against_source(at.server.world, plan)
+
+
+@pytest.mark.timeout(90)
+def test_nothing_grows_any_more_in_the_middle_of_a_move(cli: Shell, served: StubServer) -> None:
+    """Journal and DBOS both begin, and one of them ends the run."""
+    cli("migrate", "apply", "plan.json", "--max-calls", "15", code=4)
+    files = {path.name for path in cli.directory.iterdir()}
+    limited = f"ulimit -f 100; exec {PROGRAM} migrate apply plan.json"
+    process = subprocess.run(
+        ["bash", "-c", limited], cwd=cli.directory, env=cli.environment, capture_output=True, timeout=60, check=False
+    )
+    refused = checked(process.returncode, process.stdout, process.stderr, 7)
+    assert "plan.journal" in refused.err
+    assert "disk I/O error" in refused.err
+    assert cli("migrate", "apply", "plan.json", "--json").json["complete"] is True
+    assert {path.name for path in cli.directory.iterdir()} <= files
+    plan = read_plan(cli.directory / "plan.json")
+    served.in_loop(lambda: check_against_source(served.world, plan))
+
+
+def _quarantine(path: Path) -> None:
+    write_quarantine(path, [QuarantineRow("move", worlds.TEXTS, "post", "1_1_1", "no room", "{}", "make some")])
+
+
+def _report(path: Path) -> None:
+    write_whole(path, b"# Migration of twelve accounts\n")
+
+
+@pytest.mark.parametrize("write", [_quarantine, _report])
+def test_a_file_without_room_is_named_and_the_old_one_stays(tmp_path: Path, write: Callable[[Path], None]) -> None:
+    path = tmp_path / "plan.file"
+    path.write_bytes(b'{"what": "before"}\n')
+    with files_up_to(20), pytest.raises(OSError, match="File too large") as refusal:
+        write(path)
+    assert refusal.value.filename == str(path)
+    assert path.read_bytes() == b'{"what": "before"}\n'
+    assert list(tmp_path.iterdir()) == [path]
+    write(path)
+    assert len(path.read_bytes()) > 20
+
+
+def test_a_plan_without_room_leaves_the_one_of_before(cli: Shell) -> None:
+    before = (cli.directory / "plan.json").read_bytes()
+    cli.file("accounts.txt", IDS[0])
+    with files_up_to(100):
+        refused = cli("migrate", "plan", "--accounts", "accounts.txt", "--policy", "all=cut", code=2)
+    assert "plan.json: File too large" in refused.err
+    assert (cli.directory / "plan.json").read_bytes() == before
