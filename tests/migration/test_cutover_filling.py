@@ -6,21 +6,22 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from channel_adapter.errors import UnavailableError
+from channel_adapter import ChannelAdapter
 from channel_adapter.migration import filling
 from channel_adapter.migration.cutover import CutoverOptions
 from channel_adapter.migration.cutover_state import opened
 from channel_adapter.migration.filling import Filler, Filling
+from channel_adapter.migration.metered import TRANSIENT
 from channel_adapter.migration.plan import Plan
+from channel_adapter.migration.planning import Migration
 from channel_adapter.migration.rollback import Standing
 from channel_adapter.store.cutover_people import CutoverPeople
 from channel_adapter.stub.faults import Fault
 from channel_adapter.tencent.catalog import GET_CONTACT_GROUP, UPDATE_CONTACT_GROUP
+from channel_adapter.tencent.clock import SystemClock
 from tests.migration import worlds
-from tests.migration.applied import moved
-from tests.migration.conftest import Stage, stage
-from tests.migration.test_cutover import TWO, applied, posting_moved
-from tests.migration.worlds import Size
+from tests.migration.conftest import Stage, settings_for
+from tests.migration.test_cutover import applied, posting_moved
 
 WAIT = CutoverOptions(window_seconds=0)
 LEAVE = CutoverOptions(window_seconds=0, wait=False)
@@ -70,12 +71,21 @@ async def worker(at: Stage) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def impatient(database: str) -> AsyncIterator[tuple[Stage, Plan]]:
-    """The same, whose adapter soon takes no answer for an outage."""
-    async with stage(Size(30, 12), ids=TWO, database_url=database, total_seconds=0.3) as at:
-        plan = await moved(at)
-        await posting_moved(at, plan, 0)
-        yield at, plan
+async def impatient(at: Stage, database: str) -> AsyncIterator[Migration]:
+    """Another process, which soon takes no answer for an outage."""
+    async with ChannelAdapter.open(settings_for(at.server, database_url=database, total_seconds=1.0)) as adapter:
+        yield adapter.migration
+
+
+class Pausing(SystemClock):
+    """Counts the pauses, and does not wait so long."""
+
+    def __init__(self) -> None:
+        self.pauses: list[float] = []
+
+    async def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        await super().sleep(0.01)
 
 
 async def test_nobody_waits_and_a_worker_fills(database: str) -> None:
@@ -107,10 +117,12 @@ async def test_an_outage_ends_who_waits_and_the_next_run_goes_on(
 ) -> None:
     monkeypatch.setattr(filling, "PAUSES", (0.0,))
     monkeypatch.setattr(filling, "FILLED_AT_ONCE", 8)
-    async with impatient(database) as (at, plan):
+    async with applied(database) as (at, plan):
+        await posting_moved(at, plan, 0)
         at.server.faults.replace([Fault(command=GET_CONTACT_GROUP.name, account="reader_00001?", status=503)])
-        with pytest.raises(UnavailableError):
-            await at.adapter.migration.cutover(plan, WAIT)
+        async with impatient(at, database) as migration:
+            with pytest.raises(TRANSIENT):
+                await migration.cutover(plan, WAIT)
         stopped = await filling_now(at, plan)
         assert 0 < stopped.filled < len(everybody(at, plan))
         assert stopped.left == len(everybody(at, plan)) - stopped.filled
@@ -122,21 +134,24 @@ async def test_an_outage_ends_who_waits_and_the_next_run_goes_on(
 
 
 async def test_a_worker_bears_an_outage(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(filling, "PAUSES", (0.05,))
-    async with impatient(database) as (at, plan):
-        await at.adapter.migration.cutover(plan, LEAVE)
+    monkeypatch.setattr(filling, "PAUSES", (1.0, 2.0))
+    async with applied(database) as (at, plan):
+        await posting_moved(at, plan, 0)
         at.server.faults.replace([Fault(command=GET_CONTACT_GROUP.name, status=503)])
+        async with impatient(at, database) as migration, opened(migration) as posting:
+            await posting.store.change(plan.migration, fill_wanted=1)
+            migration.clock = clock = Pausing()
+            filler = Filler(migration, posting.store, migration.allowance(None), patient=True)
+            work = asyncio.ensure_future(filler.fill(plan.migration))
 
-        async def refused() -> bool:
-            return sum(count for (name, _), count in at.server.log.answers.items() if "contact_group" in name) > 20
+            async def tired() -> bool:
+                return len(clock.pauses) > 2
 
-        async def done() -> bool:
-            return (await filling_now(at, plan)).done
-
-        async with worker(at):
-            await until(refused)
+            await until(tired)
+            assert clock.pauses[:3] == [1.0, 2.0, 2.0]
             at.server.faults.replace([])
-            await until(done)
+            assert await work == ""
+        assert (await filling_now(at, plan)).done
 
 
 async def test_a_rollback_takes_the_channels_out_again(database: str) -> None:
