@@ -54,7 +54,7 @@ def start(
     process = subprocess.Popen(
         [COMMAND, *words, "--config", settings], cwd=ROOT, env={**environ, **more}, stdout=subprocess.DEVNULL
     )
-    end = time.monotonic() + 30
+    end = time.monotonic() + 90
     while not ready.exists():
         if process.poll() is not None or time.monotonic() > end:
             process.kill()
@@ -70,7 +70,7 @@ def receiver(settings: Path, **options: Any) -> Iterator[Process]:
     try:
         yield running
         running.process.terminate()
-        running.process.wait(5)
+        running.process.wait(60)
     finally:
         running.kill()
 
@@ -89,9 +89,21 @@ def effects(engine: sa.Engine) -> list[tuple[str, str]]:
         return [(str(row[0]), str(row[1])) for row in connection.execute(sa.text("SELECT account, who FROM effect"))]
 
 
-def wait_for_effects(engine: sa.Engine, number: int, seconds: float = 30) -> list[tuple[str, str]]:
+def wait_for_effects(engine: sa.Engine, number: int, seconds: float = 90) -> list[tuple[str, str]]:
     """All effects once there are so many."""
     end = time.monotonic() + seconds
     while len(found := effects(engine)) < number and time.monotonic() < end:
         time.sleep(0.05)
     return found
+
+
+def wait_until_settled(engine: sa.Engine, number: int) -> None:
+    """Back when so many events are known and none of them is under way."""
+    end = time.monotonic() + 90
+    while time.monotonic() < end:
+        with engine.connect() as connection:
+            states = list(connection.scalars(sa.text("SELECT state FROM webhook_event")))
+        if len(states) >= number and "taken" not in states:
+            return
+        time.sleep(0.05)
+    raise TimeoutError(f"the states are {states}")

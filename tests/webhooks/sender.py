@@ -74,6 +74,12 @@ class Sender:
         await asyncio.gather(*(speak() for _ in range(connections)))
         return answers
 
+    async def insist(self, bodies: list[bytes], connections: int) -> None:
+        """The same until each is acknowledged: a busy machine may answer 503 first."""
+        while bodies:
+            answers = await self.flood(bodies, connections)
+            bodies = [content for content, status in zip(bodies, answers, strict=True) if status != 200]
+
     async def pace(self, bodies: list[bytes], per_second: float, connections: int = 32) -> None:
         """Bodies at a steady rate, whether answers come or not."""
         free: asyncio.Queue[Wire] = asyncio.Queue()

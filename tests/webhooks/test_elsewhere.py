@@ -19,7 +19,7 @@ from tests.webhooks.harbour import ADMIN, KEEPER, LIGHTHOUSE, MATE, Harbour, har
 
 GROUPS = "group_open_http_svc"
 QUAY = ChannelId("@TGS#_quay")
-PATIENCE = 20  # a memory is believed for 300
+PATIENCE = 60  # a memory is believed for 300
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

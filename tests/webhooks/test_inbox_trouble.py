@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from channel_adapter.errors import ChannelAdapterError, ThrottledError, UnavailableError
 from channel_adapter.store.engine import Database
 from channel_adapter.webhooks.durable_inbox import DurableInbox
 from channel_adapter.webhooks.handling import Patience
 from channel_adapter.webhooks.inbox import NotStoredError, Plan, Step, Task
-from channel_adapter.webhooks.inbox_schema import AREA, DEAD, HANDLED, TAKEN
+from channel_adapter.webhooks.inbox_schema import AREA, DEAD, EVENTS, HANDLED, TAKEN
 from channel_adapter.webhooks.inbox_table import InboxTable
 from channel_adapter.webhooks.intake import Intake
 from channel_adapter.webhooks.memory_inbox import MemoryInbox
@@ -84,6 +85,24 @@ async def test_two_that_have_the_same_event_write_each_step_once(url: str) -> No
     assert ran == ["one", "two"]
 
 
+async def test_a_database_of_the_version_before_is_upgraded(url: str) -> None:
+    database = Database(url)
+    async with database.writing() as connection:
+        await connection.run_sync(AREA.tables.create_all)
+        for statement in (
+            *(["DROP INDEX webhook_event_in_line"] if not database.is_sqlite else []),
+            "ALTER TABLE webhook_event DROP COLUMN sequence",
+            "CREATE TABLE channel_adapter_schema (area VARCHAR(40) PRIMARY KEY, version INTEGER NOT NULL)",
+            "INSERT INTO channel_adapter_schema VALUES ('webhooks', 1)",
+        ):
+            await connection.execute(sa.text(statement))
+    await database.close()
+    async with table(url) as events:
+        assert [claim.key for claim in await events.claim("batch", [{**row("k"), "sequence": 2**62}])] == ["k"]
+        async with events.database.reading() as connection:
+            assert await connection.scalar(sa.select(EVENTS.c.sequence)) == 2**62
+
+
 async def _nothing(connection: Any) -> None:
     await asyncio.sleep(0)
 
@@ -94,7 +113,7 @@ async def test_a_reason_that_no_database_takes_is_kept_as_far_as_it_can_be(url: 
 
     async with running(url, plan) as inbox:
         await inbox.store(followed("u"))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await inbox.idle()
         (letter,) = await inbox.dead_letters()
         assert letter.reason == "ValueError: not \ufffd even ? this"
@@ -106,7 +125,7 @@ async def test_names_that_no_column_takes_stop_nobody(url: str) -> None:
         await asyncio.gather(
             *(inbox.store(followed(f"u{n}", account=name)) for n, name in enumerate(["@a" * 500, "nul\x00", "@b"]))
         )
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await inbox.idle()
     assert sorted(app.seen) == ["u0", "u1", "u2"]
 

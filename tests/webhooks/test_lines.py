@@ -69,7 +69,9 @@ async def test_a_slow_event_holds_up_its_own_channel_alone() -> None:
     lines = Lines(handle, window=0.0, clock=SystemClock())
     for each in (event("a", 1), event("a", 2), event("b", 1)):
         lines.put(Task(each))
-    await asyncio.sleep(0.01)
+    async with asyncio.timeout(60):
+        while not seen:  # noqa: ASYNC110 - it has no waiters
+            await asyncio.sleep(0)
     assert seen == ["b1"]
     assert len(lines) == 2
     go.set()
@@ -81,7 +83,7 @@ async def test_events_of_no_channel_wait_for_nobody() -> None:
     begun = time.monotonic()
     alone = [followed(f"u{n}", account="", at=n) for n in range(5)]
     assert sorted(await served(alone, window=10.0)) == [f"u{n}" for n in range(5)]
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 9
 
 
 async def test_whoever_waits_is_told_when_the_lines_stop() -> None:

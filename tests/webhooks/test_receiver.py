@@ -151,37 +151,47 @@ async def test_slow_bodies_and_slow_heads_are_cut() -> None:
             reader, writer = await asyncio.open_connection(host, port)
             begun = time.monotonic()
             writer.write(sent)
-            async with asyncio.timeout(3):
+            async with asyncio.timeout(60):
                 assert (await reader.read())[: len(answer)] == answer
-            assert 0.2 < time.monotonic() - begun < 2
+            assert time.monotonic() - begun > 0.2
             writer.close()
         assert receiver.counters.refused == {"too_slow": 1}
         assert heard == []
 
 
 async def test_a_connection_that_is_kept_is_not_cut() -> None:
-    async with listening(request_seconds=0.3) as (_, url, heard):
+    async with listening(request_seconds=1.0) as (_, url, heard):
         wire = Wire(url)
-        for number in range(3):
-            assert await wire.post(body("@TOA#_a", f"u{number}", 1_736_000_000_000 + number), query()) == 200
-            streams = wire._streams
-            await asyncio.sleep(0.5)
+        assert await wire.post(body("@TOA#_a", "u0", 1_736_000_000_000), query()) == 200
+        streams = wire._streams
+        await asyncio.sleep(1.6)
+        assert await wire.post(body("@TOA#_a", "u1", 1_736_000_000_001), query()) == 200
         assert wire._streams is streams
         await wire.close()
-        assert len(heard) == 3
+        assert len(heard) == 2
 
 
 class SlowInbox(MemoryInbox):
-    """Keeps everybody waiting, and then nothing."""
+    """Keeps everybody waiting until it is told to go on, and then nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = asyncio.Event()
 
     async def store(self, received: Received) -> bool:
-        await asyncio.sleep(0.3)
+        await self.go.wait()
         raise NotStoredError("the disk is full")
 
 
 async def test_too_many_at_once_are_turned_away_and_what_is_not_stored_is_not_acknowledged() -> None:
-    async with listening(SlowInbox(), requests_at_once=3) as (receiver, url, _):
-        answers = await asyncio.gather(*(post(url) for _ in range(5)))
+    inbox = SlowInbox()
+    async with listening(inbox, requests_at_once=3) as (receiver, url, _):
+        asking = asyncio.gather(*(post(url) for _ in range(5)))
+        async with asyncio.timeout(60):
+            while receiver.counters.refused.get("too_many", 0) < 2:  # noqa: ASYNC110 - counters have no waiters
+                await asyncio.sleep(0.005)
+        inbox.go.set()
+        answers = await asking
         assert sorted(answer["error"] for _, answer in answers) == ["not_stored"] * 3 + ["too_many"] * 2
         assert {status for status, _ in answers} == {503}
         assert receiver.counters["received"] == 5

@@ -18,7 +18,7 @@ from channel_adapter.webhooks.parse import Received
 from channel_adapter.webhooks.turns import SILENCE_SECONDS, Turns
 from tests.webhooks.events_made import followed, who_of
 
-PATIENCE = 20
+PATIENCE = 60
 
 
 class Quay:

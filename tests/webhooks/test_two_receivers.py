@@ -28,7 +28,7 @@ from tests.webhooks.rig import Process, engine_of, start
 GROUPS = "group_open_http_svc"
 CREW = [f"sailor_{n}" for n in range(6)]
 COOK = "cook"
-PATIENCE = 30
+PATIENCE = 60
 WAITING = sa.text("SELECT count(*) FROM webhook_event WHERE state = 'taken'")
 KNOWN = sa.text("SELECT count(*) FROM webhook_event")
 ROWS = sa.text("SELECT account, who, pid FROM effect")
@@ -122,7 +122,7 @@ async def fleet(tmp_path: Path, postgres_url: str) -> AsyncIterator[Fleet]:
         other = await stack.enter_async_context(ChannelAdapter.open(settings_of(stub, OTHER)))
         await other.accounts.add([KEEPER, MATE, COOK, *CREW])
         stub.webhooks.settings = ToReceiver(
-            url=url, token=SecretStr(TOKEN), duplicate=0.4, delay_spread=0.05, timeout=20.0
+            url=url, token=SecretStr(TOKEN), duplicate=0.4, delay_spread=0.05, timeout=60.0, retries=50, retry_delay=0.1
         )
         yield Fleet(stub, other, postgres_url, receivers, engine)
         await stub.webhooks.stop()
