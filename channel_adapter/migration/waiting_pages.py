@@ -14,6 +14,8 @@ from channel_adapter.tencent.wire.official_accounts import OfficialHistoryMessag
 
 FRESH_SECONDS: Final = 3_600.0
 """Pages that were read before that are read again: too much may have been recalled since."""
+NEWEST_SECONDS: Final = 60.0
+"""The newest page is read again when it is older: more may have been posted since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class _Pages:
         self._journal = pages.journal
         self._clock = pages.clock
         self._whose = (pages.migration, account)
+        self._newest = 0.0  # when the newest page was read
 
     async def trail(self) -> list[Place]:
         """What an earlier process has left; nothing when it is too old."""
@@ -42,18 +45,22 @@ class _Pages:
         if found and self._clock.now() - oldest > FRESH_SECONDS:
             await self._journal.store.drop_pages(*self._whose)
             return []
+        self._newest = oldest
         return [Place(row.asked or None, row.below or None, row.lowest) for row in found]
 
     async def keep(self, number: int, page: Page) -> None:
-        """One more page."""
-        place = page.place
+        """One more page, written down before the next one is read."""
+        place, now = page.place, self._clock.now()
+        self._newest = now if number == 0 else self._newest
         text = orjson.dumps([message.model_dump(mode="json", by_alias=True) for message in page.messages]).decode()
-        row = PageRow(*self._whose, number, place.asked or "", place.below or "", place.lowest, self._clock.now(), text)
+        row = PageRow(*self._whose, number, place.asked or "", place.below or "", place.lowest, now, text)
         await self._journal.note([row])
+        await self._journal.flush()
 
     async def take(self, number: int) -> Sequence[OfficialHistoryMessage] | None:
         """The messages of a page; it waits on, until the posts of the channel are done."""
-        await self._journal.flush()
+        if number == 0 and self._clock.now() - self._newest > NEWEST_SECONDS:
+            return None
         text = await self._journal.store.page(*self._whose, number)
         if text is None:
             return None

@@ -120,13 +120,12 @@ class AccountsSource:
     async def posts(self, channel: str, *, after: str = "") -> AsyncIterator[SourcePost]:
         """Oldest first: goes down to find the pages, and up again page by page.
 
-        Pages that nobody keeps are read twice. Where an earlier process has left pages, its way is gone on with, and
-        the newest messages are looked for once more in the end. What is posted meanwhile may be given or not.
+        Pages that nobody keeps are read twice. Where an earlier process has left pages, its way is gone on with. What
+        is posted meanwhile may be given or not.
         """
         done = sequence_of(after)
         waiting = self._waiting.of(channel)
         trail = await waiting.trail()
-        left = len(trail)
         page: Page | None = None
         async with aclosing(self._downwards(channel, done, trail[-1] if trail else None)) as pages:
             async for page in pages:
@@ -144,9 +143,6 @@ class AccountsSource:
             for message in _upwards(found, done):
                 done = message.msg_seq
                 yield _post(channel, message)
-        if left:
-            for message in _upwards(await self._again(channel, None, done), done):
-                yield _post(channel, message)
 
     async def posts_any_order(self, channel: str) -> AsyncIterator[SourcePost]:
         """Newest first, each page read once."""
@@ -155,9 +151,9 @@ class AccountsSource:
                 for message in page.messages:
                     yield _post(channel, message)
 
-    async def _again(self, channel: str, place: Place | None, done: int) -> Sequence[wire.OfficialHistoryMessage]:
+    async def _again(self, channel: str, place: Place, done: int) -> Sequence[wire.OfficialHistoryMessage]:
         """A page again; above the newest one of before there may be more now, so go down from the top to `done`."""
-        if place is not None and place.asked is not None:
+        if place.asked is not None:
             return (await self._read(channel, place.asked)).rsp_msg_list
         async with aclosing(self._downwards(channel, done)) as pages:
             return [message async for page in pages for message in page.messages]

@@ -39,7 +39,7 @@ class Waiting(Protocol):
         ...
 
     async def take(self, number: int) -> Sequence[wire.OfficialHistoryMessage] | None:
-        """The messages of a page; None when they have to be read again."""
+        """The messages of a page; None when they have to be read again, as the newest page must after a while."""
         ...
 
 
