@@ -6,7 +6,6 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import pytest
 
 from tests.benchmarks.bench_webhooks import ACCOUNTS, Killed
 from tests.webhooks.rig import effects, engine_of, receiver, wait_for_effects, write_settings
@@ -15,7 +14,6 @@ from tests.webhooks.sender import Sender, body
 START = 1_736_000_000_000
 
 
-@pytest.mark.timeout(120)
 async def test_no_kill_loses_or_repeats_an_acknowledged_event(tmp_path: Path) -> None:
     killed = Killed(tmp_path, f"sqlite:///{tmp_path / 'inbox.db'}")
     try:
@@ -27,7 +25,6 @@ async def test_no_kill_loses_or_repeats_an_acknowledged_event(tmp_path: Path) ->
     assert Counter(done) == dict.fromkeys(killed.acknowledged, 1)
 
 
-@pytest.mark.timeout(120)
 async def test_two_receivers_and_one_database_do_everything_once(tmp_path: Path, postgres_url: str) -> None:
     """Each event goes to both receivers, in another order, and one of them is killed in the middle."""
     settings = write_settings(tmp_path, postgres_url, retry_seconds=0.1)

@@ -155,7 +155,6 @@ DAY = {
 }  # fmt: skip
 
 
-@pytest.mark.timeout(150)
 async def test_each_effect_happens_once_and_all_is_right_in_the_end(fleet: Fleet) -> None:
     ref = await a_day(fleet)
     done = await fleet.settle(sum(DAY.values()))
