@@ -58,6 +58,20 @@ def test_the_top_level_holds_what_it_should() -> None:
     assert {name for name in names if not name.startswith(".")} <= TOP_LEVEL | {"PKG-INFO"}
 
 
+def test_an_area_of_the_adapter_is_imported_when_it_is_first_used() -> None:
+    script = (
+        "import sys\nfrom channel_adapter import ChannelAdapter, Settings\n"
+        "adapter = ChannelAdapter.open(Settings(sdkappid=1, key='k', region='seoul'))\n"
+        "def loaded(*parts):\n"
+        "    return sorted(n for n in sys.modules for p in parts if n.startswith(f'channel_adapter.{p}'))\n"
+        "areas = ('services.channels', 'services.reactions', 'services.unread', 'webhooks', 'migration', 'store')\n"
+        "assert not loaded(*areas, 'services.posts'), loaded(*areas, 'services.posts')\n"
+        "adapter.posts\nassert loaded('services.posts') and not loaded(*areas), loaded(*areas)\n"
+        "adapter.reactions\nassert not loaded('services.unread', 'webhooks', 'migration', 'store')"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, cwd=ROOT)
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_files_and_functions_stay_small(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
