@@ -6,7 +6,6 @@ import time
 from collections import Counter
 from pathlib import Path
 
-
 from tests.benchmarks.bench_webhooks import ACCOUNTS, Killed
 from tests.webhooks.rig import effects, engine_of, receiver, wait_for_effects, write_settings
 from tests.webhooks.sender import Sender, body
