@@ -12,7 +12,7 @@ from channel_adapter.cli.command import Run, command
 from channel_adapter.cli.exits import Exit, UsageError
 from channel_adapter.cli.migrate_group import app
 from channel_adapter.cli.migrate_posting import state_document, state_lines
-from channel_adapter.cli.migrate_progress import Watching
+from channel_adapter.cli.migrate_progress import Watching, WorkersView
 from channel_adapter.cli.words import counted
 
 if TYPE_CHECKING:
@@ -87,19 +87,15 @@ async def worker(
     All workers share the app's calls per second evenly. When one dies, others go on with its channels within seconds.
     On the adapter's own database they fill people's conversation groups after a cutover, too.
     """
-    calls = 0
-
-    def hear(channels: int, made: int) -> None:
-        nonlocal calls
-        calls = made
-
-    run.so_far = lambda: f"{counted(calls, 'call')} were made; others, or the next start, go on"
     async with run.adapter() as adapter:
         from channel_adapter.migration.apply import database_for, work
 
         url = database_for(adapter.migration, database)
         run.output.note("working; Ctrl-C ends it")
-        await work(adapter.migration, database=url, bounds=bounds_of(max_calls, max_duration), tell=hear)
+        with WorkersView(adapter.settings, run.output) as view:
+            run.so_far = lambda: f"{counted(view.calls, 'call')} were made; others, or the next start, go on"
+            bounds = bounds_of(max_calls, max_duration)
+            calls = await work(adapter.migration, database=url, bounds=bounds, tell=view.hear)
     run.output.one({"calls": calls}, f"{counted(calls, 'call')} were made")
     return Exit.INTERRUPTED
 

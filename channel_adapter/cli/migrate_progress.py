@@ -5,13 +5,14 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from channel_adapter.cli.output import Output
 from channel_adapter.cli.words import counted
 
 if TYPE_CHECKING:
+    from channel_adapter.migration.apply import UnderWay
     from channel_adapter.migration.plan import Plan
     from channel_adapter.migration.status import Status
     from channel_adapter.settings import Settings
@@ -64,15 +65,16 @@ class Watching:
 
     @contextmanager
     def _lines(self, output: Output) -> "Iterator[Callable[[Status], None]]":
-        began = self._clock()
-        spoke, before = began, (0, 0)
+        began = spoke = self._clock()
+        before: tuple[int, int] | None = None
 
         def tell(status: "Status") -> None:
             nonlocal spoke, before
-            now = self._clock()
+            now, moved = self._clock(), (status.posts, status.subscribers)
+            if before is None:  # what an earlier run has moved says nothing about this one's rate
+                before = moved
             if now - spoke < SECONDS_BETWEEN_LINES:
                 return
-            moved = (status.posts, status.subscribers)
             rates = [(after - held) / (now - spoke) for after, held in zip(moved, before, strict=True)]
             document = self._document(status, now - began, rates)
             if output.json:
@@ -121,20 +123,58 @@ class Watching:
         )  # fmt: skip
         tasks = {
             "channels": bars.add_task("channels", total=None, limit=None),
-            "posts": bars.add_task("posts", total=self.posts, limit=self.limits["posts"]),
-            "subscribers": bars.add_task("subscribers", total=self.subscribers, limit=self.limits["subscribers"]),
+            "posts": bars.add_task("posts", total=self.posts, limit=self.limits["posts"], fresh=True),
+            "subscribers": bars.add_task(
+                "subscribers", total=self.subscribers, limit=self.limits["subscribers"], fresh=True
+            ),
         }
 
         def tell(status: "Status") -> None:
             bars.start()  # here, so that what is said before stands above them
+            done = {"posts": status.posts, "subscribers": status.subscribers}
             bars.update(tasks["channels"], total=len(status.channels), completed=status.done)
-            bars.update(tasks["posts"], completed=status.posts)
-            bars.update(tasks["subscribers"], completed=status.subscribers)
+            for what, count in done.items():
+                if bars.tasks[tasks[what]].fields["fresh"]:  # as above
+                    bars.reset(tasks[what], completed=count, fresh=False)
+                bars.update(tasks[what], completed=count)
 
         try:
             yield tell
         finally:
             bars.stop()
+
+
+class WorkersView:
+    """What a worker shows: the migration that is under way in its database, as the one that queued it shows it."""
+
+    def __init__(self, settings: "Settings", output: Output, clock: Callable[[], float] = time.monotonic) -> None:
+        self.calls = 0
+        self._clock = clock
+        self._settings = settings
+        self._output = output
+        self._shown = ExitStack()
+        self._showing = ""
+        self._tell: Callable[[Status], None] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._shown.close()
+
+    def hear(self, calls: int, under_way: "UnderWay | None") -> None:
+        """Calls that were made here, and how far what is under way is, when that was looked up."""
+        self.calls = calls
+        if under_way is None:
+            return
+        plan, status = under_way.plan, under_way.status
+        if self._tell is None or status.migration != self._showing:
+            self._shown.close()
+            self._showing = status.migration
+            self._tell = self._shown.enter_context(
+                Watching(plan, self._settings, clock=self._clock).shown(self._output)
+            )
+        self._tell(status)
 
 
 def _line(document: dict[str, Any]) -> str:

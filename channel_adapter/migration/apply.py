@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from channel_adapter.errors import ConfigurationError, InvalidError
-from channel_adapter.migration.metered import Allowance
+from channel_adapter.migration.metered import TRANSIENT, Allowance
 from channel_adapter.migration.plan import Plan, changes
 from channel_adapter.migration.plan_file import check_app, to_json
 from channel_adapter.migration.sources.source import channels_by_id
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from channel_adapter.store.migration import ChannelRow, JobRow
 
 LOOK_EVERY: Final = 0.2
+WORKER_LOOKS_EVERY: Final = 1.0
 IDLE_SECONDS: Final = 3.0
 """After which an idle process looks whether anybody is at what is queued: longer than it takes to begin."""
 END_SECONDS: Final = 1.2
@@ -35,6 +36,21 @@ Hear = Callable[[Status], None]
 
 def silent(status: Status) -> None:
     """For those who do not listen."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """A migration that is under way, and how far it is. `status.calls` are those of this process."""
+
+    plan: Plan
+    status: Status
+
+
+HearWorker = Callable[[int, UnderWay | None], None]
+
+
+def silent_worker(calls: int, under_way: UnderWay | None) -> None:
+    """The same of a worker."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,13 +124,13 @@ async def status(migration: "Migration", name: str, *, database: str | None = No
 
 async def work(
     migration: "Migration", *, database: str | None = None, bounds: Bounds | None = None, at: At = nowhere,
-    tell: Callable[[int, int], None] = lambda channels, calls: None,
+    tell: HearWorker = silent_worker,
 ) -> int:  # fmt: skip
     """Work on what others have queued until the bounds or a cancellation end it; calls made.
 
     In the adapter's own database it fills conversation groups for cutovers, too.
 
-    `tell` hears how many channels are under way here and how many calls were made.
+    `tell` hears how many calls were made here, and now and then how far the migration is that is under way.
     """
     url = database_for(migration, database)
     async with journal_at(url) as journal:
@@ -128,13 +144,29 @@ async def work(
         runtime = run.Runtime(migration.gateway, migration.settings, migration.clock, journal, allowance, at)
         async with run.working(url, runtime), serving(migration, url, allowance, patient=True):
             try:
+                looked = migration.clock.monotonic()
                 while not allowance.used_up:
                     await asyncio.sleep(LOOK_EVERY)
-                    tell(runtime.active, allowance.calls)
+                    found = None
+                    if migration.clock.monotonic() - looked >= WORKER_LOOKS_EVERY:
+                        found, looked = await _under_way(runtime), migration.clock.monotonic()
+                    tell(allowance.calls, found)
             finally:
                 allowance.stop("interrupted")
                 await _wind_down(runtime)
         return allowance.calls
+
+
+async def _under_way(runtime: "Runtime") -> UnderWay | None:
+    """The oldest migration that somebody is at; None as well while the database cannot be read."""
+    try:
+        for job in await runtime.journal.store.jobs():
+            found = await read_status(runtime.journal, job.migration, runtime.allowance)
+            if any(channel.standing == "queued" for channel in found.channels):
+                return UnderWay(runtime.plan_of(job), found)
+    except TRANSIENT:
+        return None
+    return None
 
 
 def _check_plan(migration: "Migration", plan: Plan) -> None:

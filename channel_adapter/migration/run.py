@@ -30,7 +30,7 @@ from channel_adapter.migration.work import At, ChannelWork, nowhere
 from channel_adapter.services.bulk import BatchSize
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.settings import Settings
-from channel_adapter.store.migration import FAILED, STOPPED, ChannelRow
+from channel_adapter.store.migration import FAILED, STOPPED, ChannelRow, JobRow
 from channel_adapter.tencent.clock import Clock
 
 CHANNELS_AT_ONCE: Final = 16
@@ -141,7 +141,7 @@ class Runtime:
         if job is None or row is None:
             raise ConflictError(f"the database does not know {source_id} of migration {migration} any more")
         require_same_app(self.settings.sdkappid, job.app)
-        work = await self._work(self._plan(migration, job.plan), row, job.round)
+        work = await self._work(self.plan_of(job), row, job.round)
         if not opened:  # another process has done the first steps
             await open_channel(work)
         return work
@@ -162,10 +162,12 @@ class Runtime:
             at_once=self.settings.concurrency, round=number, at=self.at,
         )  # fmt: skip
 
-    def _plan(self, migration: str, text: str) -> Plan:
-        held = self._plans.get(migration)
-        if held is None or held[0] != text:
-            held = self._plans[migration] = (text, from_json(text.encode(), f"the plan of {migration}"))
+    def plan_of(self, job: JobRow) -> Plan:
+        """The plan of a migration as the database has it now."""
+        held = self._plans.get(job.migration)
+        if held is None or held[0] != job.plan:
+            plan = from_json(job.plan.encode(), f"the plan of {job.migration}")
+            held = self._plans[job.migration] = (job.plan, plan)
         return held[1]
 
     async def _source(self, plan: Plan, number: int) -> tuple[Source, dict[str, SourceChannel]]:

@@ -2,12 +2,13 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from channel_adapter.cli.migrate_progress import Watching
+from channel_adapter.cli.migrate_progress import Watching, WorkersView
 from channel_adapter.cli.output import Output
-from channel_adapter.migration.apply import journal_at
+from channel_adapter.migration.apply import UnderWay, journal_at
 from channel_adapter.migration.metered import Allowance, Metered
 from channel_adapter.migration.plan import Plan, SourceKind, SourceSpec
 from channel_adapter.migration.planning import Options
@@ -144,9 +145,31 @@ async def test_progress_in_lines_for_people_off_a_terminal() -> None:
     watching = Watching(plan, s.settings, first="the journal is here", clock=lambda: float(next(times)))
     with watching.shown(Output(stderr=err, stdout=io.StringIO())) as hear:
         assert err.getvalue() == ""
+        hear(Status("m", 1, (replace(moving, subscribers=1),), 0))
         hear(Status("m", 1, (moving,), 0))
-        hear(Status("m", 1, (moving,), 0))
-    first, line, _ = err.getvalue().splitlines()
+    first, _, line = err.getvalue().splitlines()
     assert first == "the journal is here"
     assert line.startswith("0 of 1 channel; posts 0 of ")
-    assert line.endswith("; subscribers 4 of 8, 1/s of 4,000/s; 5 s left")
+    assert line.endswith("; subscribers 4 of 8, 1/s of 4,000/s; 7 s left")
+
+
+async def test_a_worker_shows_what_is_under_way_one_migration_after_the_other() -> None:
+    moving = ChannelStatus("@TOA#_a", "@TGS#_a", "posts", "queued", 0, 4, 0, "", transient=False)
+    async with stage(Size(40, 12), ids=(worlds.TEXTS,)) as s:
+        plan, err = await planned(s), io.StringIO()
+    times = iter(range(0, 1_000, 5))
+
+    def clock() -> float:
+        return float(next(times))
+
+    with WorkersView(s.settings, Output(json=True, stderr=err, stdout=io.StringIO()), clock=clock) as view:
+        for migration, subscribers in (("m", 4), ("m", 6), ("n", 1)):
+            status = Status(migration, 1, (replace(moving, subscribers=subscribers),), 0, calls=9)
+            view.hear(9, UnderWay(plan, status))
+        view.hear(11, None)
+    lines = [json.loads(line) for line in err.getvalue().splitlines()]
+    assert [(line["migration"], line["subscribers"]["done"]) for line in lines] == [("m", 4), ("m", 6), ("n", 1)]
+    assert all(line["subscribers"]["limit"] == 4_000 for line in lines)
+    assert lines[1]["subscribers"]["per_second"] > 0
+    assert lines[1]["seconds_left"] is not None
+    assert view.calls == 11
