@@ -67,16 +67,13 @@ async def scene(folder: Path) -> AsyncIterator[Scene]:
         yield Scene(s, plan, folder)
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
-    async def run() -> Undisturbed:
-        async for made in scene(tmp_path_factory.mktemp("undisturbed")):
-            assert await mover.carried_out(made.orders()) == 0
-            check_against_source(made.stage.server.world, made.plan)
-            return made.picture(), made.calls
-        raise AssertionError
-
-    return asyncio.run(run())
+async def undisturbed(folder: Path) -> Undisturbed:
+    """The world and the calls of a run that nobody kills."""
+    async for made in scene(await asyncio.to_thread(_folder, folder)):
+        assert await mover.carried_out(made.orders()) == 0
+        check_against_source(made.stage.server.world, made.plan)
+        return made.picture(), made.calls
+    raise AssertionError
 
 
 def _folder(path: Path) -> Path:
@@ -84,52 +81,48 @@ def _folder(path: Path) -> Path:
     return path
 
 
-async def survives(folder: Path, undisturbed: Undisturbed, kills: Sequence[Kill]) -> str:
+async def survives(folder: Path, whole: "asyncio.Future[Undisturbed]", kills: Sequence[Kill]) -> str:
     """What is wrong after some kills, one a process, and a last run; empty when nothing is."""
-    async for made in scene(folder):
+    async for made in scene(await asyncio.to_thread(_folder, folder)):
         for point, nth in kills:
             if (code := await mover.carried_out(made.orders(point=point, nth=nth))) != KILLED:
                 return f"{kills}: at {point} it was not killed, but ended with {code}"
         if (code := await mover.carried_out(made.orders())) != 0:
             return f"{kills}: the last run ended with {code}"
-        if made.picture() != undisturbed[0]:
+        world, calls = await asyncio.shield(whole)
+        if made.picture() != world:
             return f"{kills}: the world is another one"
-        more = made.calls - undisturbed[1]
+        more = made.calls - calls
         if more.total() > AGAIN * len(kills):
             return f"{kills}: {more} calls more"
     return ""
 
 
-async def all_survive(folder: Path, undisturbed: Undisturbed, lives: Sequence[Sequence[Kill]]) -> list[str]:
-    """The same for several worlds at the same time: most of it is waiting."""
-
-    async def one(number: int, kills: Sequence[Kill]) -> str:
-        own = await asyncio.to_thread(_folder, folder / str(number))
-        return await survives(own, undisturbed, kills)
-
-    found = await asyncio.gather(*(one(number, kills) for number, kills in enumerate(lives)))
-    return [wrong for wrong in found if wrong]
-
-
-@pytest.mark.timeout(180)
-async def test_killed_at_every_named_point(tmp_path: Path, undisturbed: Undisturbed) -> None:
+@pytest.mark.timeout(240)
+async def test_killed_at_every_named_point_and_at_some_instants(tmp_path: Path) -> None:
+    """Several worlds at the same time: most of it is waiting. The benchmark has more instants, of a larger world."""
+    rng = random.Random(7)
+    instants = [[("people.sent", rng.randint(1, 17))], [("posts.sent", rng.randint(1, 13))]]
+    lives = [*LIVES, *instants]
     assert {point for life in LIVES for point, _ in life} == set(POINTS)
-    assert await all_survive(tmp_path, undisturbed, LIVES) == []
+    async with asyncio.TaskGroup() as tasks:
+        whole = tasks.create_task(undisturbed(tmp_path / "undisturbed"))
+        runs = [tasks.create_task(survives(tmp_path / str(number), whole, kills)) for number, kills in enumerate(lives)]
+    assert [wrong for run in runs if (wrong := run.result())] == []
 
 
 @pytest.mark.timeout(120)
-async def test_killed_at_any_instant(tmp_path: Path, undisturbed: Undisturbed) -> None:
-    """The benchmark of applying does this at as many instants of a larger world as it is told to."""
-    rng = random.Random(7)
-    lives = [[("people.sent", rng.randint(1, 17))], [("posts.sent", rng.randint(1, 13))]]
-    assert await all_survive(tmp_path, undisturbed, lives) == []
+async def test_one_of_two_workers_is_killed(tmp_path: Path, postgres_url: str) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        whole = tasks.create_task(undisturbed(tmp_path / "undisturbed"))
+        shared = tasks.create_task(_shared_by_two(tmp_path, postgres_url))
+    assert shared.result() == whole.result()[0]
 
 
-@pytest.mark.timeout(60)
-async def test_one_of_two_workers_is_killed(tmp_path: Path, postgres_url: str, undisturbed: Undisturbed) -> None:
-    async for made in scene(tmp_path):
-        given = {"database": postgres_url, "role": "worker"}
-        assert await mover.carried_out(made.orders(database=postgres_url, point="queued")) == KILLED
+async def _shared_by_two(folder: Path, url: str) -> Picture:
+    async for made in scene(folder):
+        given = {"database": url, "role": "worker"}
+        assert await mover.carried_out(made.orders(database=url, point="queued")) == KILLED
         first = mover.start(made.orders(**given, point="people.sent", nth=6))
         for _ in range(1_000):
             if made.calls["group_open_http_svc/import_group"]:
@@ -137,6 +130,7 @@ async def test_one_of_two_workers_is_killed(tmp_path: Path, postgres_url: str, u
             await asyncio.sleep(0.02)
         second = mover.start(made.orders(**given))
         assert await mover.ended(first) == KILLED
-        assert await mover.carried_out(made.orders(database=postgres_url)) == 0
+        assert await mover.carried_out(made.orders(database=url)) == 0
         await mover.ended_or_killed(second)
-        assert made.picture() == undisturbed[0]
+        return made.picture()
+    raise AssertionError
