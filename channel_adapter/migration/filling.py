@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from channel_adapter.store.cutover import CutoverRow, CutoverStore
 
 FILLED_AT_ONCE: Final = 100
+PATIENT_LOCK_SECONDS: Final = 15.0
+"""How long a cutover waits for others who write to its database: rather late than stopped by a busy disk."""
 PAUSES: Final = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Seconds before trying again while the service does not answer. Where somebody waits for it, it ends after that."""
 
@@ -176,7 +178,7 @@ async def serving(
         from channel_adapter.migration import filling_run  # noqa: PLC0415 - DBOS is slow to import, and in an extra
     except ImportError:
         raise ConfigurationError(EXTRA, field="database_url") from None
-    database = Database(url)
+    database = Database(url, lock_seconds=PATIENT_LOCK_SECONDS)
     try:
         filler = Filler(migration, CutoverStore(database), allowance, patient=patient)
         async with filling_run.working(url, filler) as service:

@@ -118,6 +118,8 @@ async def test_differences_keep_posting_where_it_is_until_they_are_accepted(data
         kept = await at.adapter.migration.cutover(plan, NOW)
         assert not kept.posting_moved
         assert kept.stopped == "source and target differ"
+        assert kept.status is not None
+        assert kept.status.round == 2  # a second delta did not mend it, so there is no third
         assert kept.verdict is not None
         assert kept.verdict.open == 1
         assert not any(row.moved_at or row.held_until for row in kept.moved)
