@@ -107,7 +107,7 @@ def test_shell_blocks_run(block: str, tmp_path: Path) -> None:
     lines = ["set -e", "trap 'kill $(jobs -p) 2>/dev/null || true' EXIT", *block.splitlines()]
     script = "\n".join(line if "stub --port 0" not in line else f"timeout --preserve-status 8 {line}" for line in lines)
     result = subprocess.run(
-        ["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=55
+        ["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=220
     )
     assert result.returncode == 0, result.stdout + result.stderr
 
