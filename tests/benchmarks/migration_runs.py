@@ -2,6 +2,7 @@
 
 import asyncio
 import multiprocessing
+import resource
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -153,7 +154,10 @@ async def _played_again(folder: Path, written: list[list[Row]]) -> float:
 
 def peak_megabytes() -> float:
     """The most that this process ever had. What `getrusage` says begins with what the process that started it had."""
-    lines = Path("/proc/self/status").read_text().splitlines()
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_000_000
+    lines = status.read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1_000
 
 
