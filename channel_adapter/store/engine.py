@@ -19,6 +19,7 @@ from channel_adapter.errors import ChannelAdapterError, ConfigurationError, Outc
 LOCK_SECONDS: Final = 2.0
 """How long a transaction waits for another one before the store counts as locked."""
 _STATEMENT_SECONDS: Final = 20.0
+_LEFT_SECONDS: Final = 1.0  # how long closing waits for connections whose users were cancelled
 _CONNECT_SECONDS: Final = 5
 _SETTING_UP: Final = 7_235_001  # key of the advisory lock on PostgreSQL under which tables are made
 _SHOWN: Final = ("host", "port", "sslmode")  # of the query of a URL
@@ -58,6 +59,7 @@ class Database:
             asyncio.Lock()
         )  # SQLite has one writer: ours queue here, in order; those elsewhere are waited for by the file
         self._ready: set[str] = set()
+        self._closing: set[asyncio.Task[None]] = set()
 
     def __repr__(self) -> str:
         return f"Database({self.name!r})"
@@ -84,9 +86,8 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that only reads. Raises UnavailableError."""
-        with self._explained(changes=False):
-            async with self._reads.connect() as connection:
-                yield connection
+        async with self._connection(self._reads) as connection:
+            yield connection
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
@@ -94,17 +95,11 @@ class Database:
 
         Raises UnavailableError when nothing was written, OutcomeUnknownError when the commit itself went wrong.
         """
-        async with self._turn():
-            with self._explained(changes=False):
-                connection = await self._engine.connect()
-            try:
-                with self._explained(changes=False):
-                    await connection.begin()
-                    yield connection
-                with self._explained(changes=not self.is_sqlite):
-                    await connection.commit()
-            finally:
-                await asyncio.shield(_closed(connection))
+        async with self._turn(), self._connection(self._engine) as connection:
+            await connection.begin()
+            yield connection
+            with self._explained(changes=not self.is_sqlite):
+                await connection.commit()
 
     async def now(self, connection: AsyncConnection, here: float) -> float:
         """Unix seconds by the one clock that all processes of this database share: a server's own, or `here`."""
@@ -115,7 +110,23 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection."""
+        if self._closing:
+            await asyncio.wait(self._closing, timeout=_LEFT_SECONDS)
         await self._engine.dispose()
+
+    @asynccontextmanager
+    async def _connection(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+        """A connection, given back at the end. One whose opening is cut short is given back when it is open."""
+        opening = asyncio.ensure_future(_open(engine))
+        try:
+            with self._explained(changes=False):
+                yield await asyncio.shield(opening)
+        finally:
+            closing = asyncio.ensure_future(_closed(opening))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+            if opening.done():  # a database that cannot be reached holds up nobody who was cancelled
+                await asyncio.shield(closing)
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
@@ -144,7 +155,15 @@ class _Explained:
             raise _translated(error, self._database, self._changes) from None
 
 
-async def _closed(connection: AsyncConnection) -> None:
+async def _open(engine: AsyncEngine) -> AsyncConnection:
+    return await engine.connect()
+
+
+async def _closed(opening: "asyncio.Task[AsyncConnection]") -> None:
+    try:
+        connection = await opening
+    except (exc.SQLAlchemyError, OSError):  # its caller was told
+        return
     try:
         await connection.close()
     except exc.SQLAlchemyError:

@@ -1,6 +1,7 @@
 """Transactions that are cut off in the middle leave nothing behind: no row, and above all no lock."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -69,3 +70,16 @@ async def test_the_lock_goes_with_whoever_is_cancelled(
     await rise(theirs, 2)
     await rise(ours, 3)
     assert await count(ours) == before + 2
+
+
+async def test_no_connection_is_left_by_whoever_is_cancelled(tmp_path: Path) -> None:
+    for moment in range(40):
+        database = Database(f"sqlite:///{tmp_path / 'tides.db'}", lock_seconds=LOCK_SECONDS)
+        preparing = asyncio.ensure_future(database.prepare(Area("tides", 1, TIDES.metadata)))
+        await asyncio.sleep(moment * 0.0005)
+        preparing.cancel()
+        await asyncio.wait([preparing])
+        await database.close()
+        for thread in [each for each in threading.enumerate() if "_connection_worker" in each.name]:
+            thread.join(timeout=5)  # one that was told to end needs a moment
+            assert not thread.is_alive(), f"after {moment} half milliseconds"
