@@ -1,10 +1,11 @@
 """Transactions that are cut off in the middle leave nothing behind: no row, and above all no lock."""
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
+import aiosqlite
 import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, event, func, insert, select
 
@@ -72,7 +73,15 @@ async def test_the_lock_goes_with_whoever_is_cancelled(
     assert await count(ours) == before + 2
 
 
-async def test_no_connection_is_left_by_whoever_is_cancelled(tmp_path: Path) -> None:
+async def test_no_connection_is_left_by_whoever_is_cancelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[aiosqlite.Connection] = []  # held here, none is closed by being forgotten
+    connect = aiosqlite.connect
+
+    def noted(*where: Any, **how: Any) -> aiosqlite.Connection:
+        opened.append(connect(*where, **how))
+        return opened[-1]
+
+    monkeypatch.setattr(aiosqlite, "connect", noted)
     for moment in range(40):
         database = Database(f"sqlite:///{tmp_path / 'tides.db'}", lock_seconds=LOCK_SECONDS)
         preparing = asyncio.ensure_future(database.prepare(Area("tides", 1, TIDES.metadata)))
@@ -80,6 +89,7 @@ async def test_no_connection_is_left_by_whoever_is_cancelled(tmp_path: Path) -> 
         preparing.cancel()
         await asyncio.wait([preparing])
         await database.close()
-        for thread in [each for each in threading.enumerate() if "_connection_worker" in each.name]:
-            thread.join(timeout=5)  # one that was told to end needs a moment
-            assert not thread.is_alive(), f"after {moment} half milliseconds"
+    for connection in opened:
+        await asyncio.to_thread(connection._thread.join, 5)
+    assert len(opened) > 20
+    assert [connection for connection in opened if connection._thread.is_alive()] == []
