@@ -90,7 +90,7 @@ class Durable:
         engine = cls._running
         if engine is None:
             cls._running = engine = cls(url)
-            engine._launched = asyncio.ensure_future(engine._launch())
+            engine._launched = asyncio.ensure_future(engine._launch(feature))
         elif engine._url != _database(url):
             raise ConfigurationError("one process has one database for durable work", field="database_url")
         if not isinstance(engine, cls) or engine._launched is None:
@@ -150,7 +150,7 @@ class Durable:
         """Queue what dead executors left of our features, at once; how much. It happens by itself every 2 seconds."""
         return await self.in_thread(self._take_over)
 
-    async def _launch(self) -> None:
+    async def _launch(self, first: Feature) -> None:
         _tell_logs()
         try:
             from dbos import DBOS, DBOSConfig  # noqa: PLC0415 - slow, and in an extra
@@ -172,7 +172,7 @@ class Durable:
                 "notification_listener_polling_interval_sec": _LISTEN_SECONDS,
             }
             DBOS(config=config)
-            DBOS.listen_queues([])
+            DBOS.listen_queues([first.name])  # where it exists already, work begins a second sooner
             DBOS.launch()  # in the loop's own thread: DBOS runs coroutines in the loop that it is launched from
         self._watch = asyncio.ensure_future(self._keep_taking_over())
 
