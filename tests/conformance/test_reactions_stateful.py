@@ -300,7 +300,7 @@ class ReactionLives(RuleBasedStateMachine):
         return self.run(ask())
 
 
-LIVES = settings(max_examples=8, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))
+LIVES = settings(max_examples=8, stateful_step_count=30, suppress_health_check=list(HealthCheck))
 ReactionLives.TestCase.settings = LIVES
 TestReactionLives = ReactionLives.TestCase
 

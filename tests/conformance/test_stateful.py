@@ -165,6 +165,6 @@ class ChannelLives(RuleBasedStateMachine):
 
 
 ChannelLives.TestCase.settings = settings(
-    max_examples=15, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=15, stateful_step_count=25, suppress_health_check=list(HealthCheck)
 )
 TestChannelLives = ChannelLives.TestCase

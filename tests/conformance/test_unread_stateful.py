@@ -262,7 +262,7 @@ class ExactUnreadLives(UnreadLives):
     exact = True
 
 
-BUDGET = settings(max_examples=10, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
+BUDGET = settings(max_examples=10, stateful_step_count=25, suppress_health_check=list(HealthCheck))
 UnreadLives.TestCase.settings = BUDGET
 ExactUnreadLives.TestCase.settings = BUDGET
 TestUnreadLives = UnreadLives.TestCase

@@ -21,19 +21,18 @@ UNREACHABLE = aiohttp.ClientConnectorError(PLACE, ConnectionRefusedError(111, "r
 ADDING = AddGroupMemberRequest(group_id="@TGS#_harbor", member_list=[])
 
 
-async def test_a_turn_is_booked_when_there_is_a_connection_for_it() -> None:
+async def test_a_turn_is_booked_when_there_is_a_connection_for_it(clock: PatientClock) -> None:
     """Turns that wait for connections would all be used at the same moment, over the limit."""
     release, arrivals = asyncio.Event(), []
-    loop = asyncio.get_running_loop()
 
     async def handle(_: web.Request) -> web.Response:
-        arrivals.append(loop.time())
+        arrivals.append(clock.elapsed)
         if len(arrivals) == 1:
             await release.wait()
         return web.json_response(FOUND)
 
-    limiter = CommandLimiter({GET_GROUP_INFO.path: 20})
-    async with serving(handle) as url, client_of(url, concurrency=1, limiter=limiter) as client:
+    limiter = CommandLimiter({GET_GROUP_INFO.path: 20}, clock=clock)
+    async with serving(handle) as url, client_of(url, concurrency=1, limiter=limiter, clock=clock) as client:
         calls = [asyncio.create_task(client.call(GET_GROUP_INFO, READ)) for _ in range(4)]
         await asyncio.sleep(0.3)
         release.set()

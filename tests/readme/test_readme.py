@@ -91,6 +91,7 @@ def test_the_pytest_example_passes(tmp_path: Path) -> None:
 
 SERVER, SHELL = re.split(r"(?<=ADAPTER_BASE_URL=http://127.0.0.1:8900\n)", blocks("sh")[2])
 """The lines that start a stub and name it, and those that go on: other blocks stand on the first, and on its people."""
+ENDED_WHEN_READY = "until [ -s ready.json ]; do sleep 0.1; done; kill -TERM $!; wait $!"
 
 
 @pytest.mark.parametrize("block", [text for text in blocks("sh") if "venv" not in text])
@@ -105,7 +106,7 @@ def test_shell_blocks_run(block: str, tmp_path: Path) -> None:
     for port in ("8900", "8080"):
         block = block.replace(port, str(free_port()))
     lines = ["set -e", "trap 'kill $(jobs -p) 2>/dev/null || true' EXIT", *block.splitlines()]
-    script = "\n".join(line if "stub --port 0" not in line else f"timeout --preserve-status 8 {line}" for line in lines)
+    script = "\n".join(line if "stub --port 0" not in line else f"{line} &\n{ENDED_WHEN_READY}" for line in lines)
     result = subprocess.run(
         ["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=220
     )

@@ -142,7 +142,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=250, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_golden_bodies_bent_in_several_places(stub: Stub, data: st.DataObject) -> None:
     golden = data.draw(st.sampled_from(exchanges()))
@@ -160,7 +160,7 @@ def test_golden_bodies_bent_in_several_places(stub: Stub, data: st.DataObject) -
         assert stub.world.dump() == state
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(PATHS), st.binary(max_size=300))
 def test_random_bytes(stub: Stub, path: str, raw: bytes) -> None:
     state = stub.enter(fullest()[path])

@@ -6,7 +6,7 @@ from io import BytesIO
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 
@@ -70,7 +70,7 @@ VALUES = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4), max_leaves=12
 )
 BODIES = st.dictionaries(NAMES, VALUES, max_size=6)
-THOROUGH = effort(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+THOROUGH = effort(max_examples=300)
 
 
 def ask(desk: Desk, path: str, raw: bytes, query: str, method: str = "POST") -> dict[str, Any]:

@@ -181,7 +181,7 @@ def test_five_thousand_entries() -> None:
     assert time.process_time() - began < 30
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.binary(max_size=200))
 def test_bytes_inside_a_feed_never_break_the_reader(junk: bytes) -> None:
     with suppress(UsageError):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from channel_adapter.domain import events as e
@@ -118,7 +118,6 @@ values = st.recursive(
 )  # fmt: skip
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data(), st.sampled_from(sorted(MODELS)), st.sampled_from(["iOS", "RESTAPI", ""]))
 def test_whatever_a_body_holds_reading_it_never_fails(data: st.DataObject, command: str, platform: str) -> None:
     sample = dict(samples()[command].body)
@@ -162,7 +161,6 @@ async def learnt(events: Sequence[e.ChannelEvent], most: int = 10) -> KnownChann
     return known
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.permutations(HISTORY), st.lists(st.sampled_from(HISTORY), max_size=3))
 async def test_the_directory_does_not_care_for_order_or_repeats(
     events: list[e.ChannelEvent], again: list[e.ChannelEvent]
@@ -175,7 +173,6 @@ async def test_the_directory_does_not_care_for_order_or_repeats(
 DELETED = e.ChannelDeleted(at=at(7), channel=LIGHT, name="The Light", owner=UserId("mate"))
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.permutations([*HISTORY, DELETED]))
 async def test_a_deleted_channel_is_known_and_not_listed(events: list[e.ChannelEvent]) -> None:
     known = await learnt(events)

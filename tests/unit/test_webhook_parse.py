@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from channel_adapter.tencent.wire.callbacks import MODELS, is_before
@@ -196,7 +196,6 @@ names = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(sorted(MODELS)), st.dictionaries(names, json_values))
 def test_any_body_of_any_command_is_kept_as_it_is(command: str, body: dict[str, Any]) -> None:
     body = json.loads(json.dumps(body).encode("utf-8", "replace"))
@@ -207,7 +206,6 @@ def test_any_body_of_any_command_is_kept_as_it_is(command: str, body: dict[str, 
     assert got.is_before == is_before(command) == ("Before" in command)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary(max_size=200))
 def test_bytes_that_are_no_webhook_are_refused(body: bytes) -> None:
     with pytest.raises(RequestRefused) as refused:

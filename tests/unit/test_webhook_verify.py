@@ -1,7 +1,7 @@
 """Who may send us webhooks: app, signature, freshness."""
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
@@ -113,7 +113,6 @@ def test_statuses() -> None:
     }  # fmt: skip
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from(["SdkAppid", "Sign", "RequestTime", "x"]), st.text()), st.floats())
 def test_nothing_forged_gets_through_and_nothing_breaks(query: dict[str, str], now: float) -> None:
     try:

@@ -70,7 +70,7 @@ class TableAndDict(RuleBasedStateMachine):
         assert [table.user(row) for row in table.staff()] == staff
 
 
-TableAndDict.TestCase.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+TableAndDict.TestCase.settings = settings(max_examples=40, stateful_step_count=25)
 TestTableAndDict = TableAndDict.TestCase
 
 

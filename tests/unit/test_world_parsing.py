@@ -102,7 +102,7 @@ def test_bodies_of_no_use(world: World, command: Command[Any, Any]) -> None:
     assert world.dump() == before
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=400, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_json_for_any_command(world: World, data: st.DataObject) -> None:
     command = data.draw(st.sampled_from(list(COMMANDS.values())))
