@@ -123,20 +123,21 @@ class Watching:
         )  # fmt: skip
         tasks = {
             "channels": bars.add_task("channels", total=None, limit=None),
-            "posts": bars.add_task("posts", total=self.posts, limit=self.limits["posts"], fresh=True),
-            "subscribers": bars.add_task(
-                "subscribers", total=self.subscribers, limit=self.limits["subscribers"], fresh=True
-            ),
+            "posts": bars.add_task("posts", total=self.posts, limit=self.limits["posts"]),
+            "subscribers": bars.add_task("subscribers", total=self.subscribers, limit=self.limits["subscribers"]),
         }
 
+        begun = False
+
         def tell(status: "Status") -> None:
+            nonlocal begun
             bars.start()  # here, so that what is said before stands above them
-            done = {"posts": status.posts, "subscribers": status.subscribers}
             bars.update(tasks["channels"], total=len(status.channels), completed=status.done)
-            for what, count in done.items():
-                if bars.tasks[tasks[what]].fields["fresh"]:  # as above
-                    bars.reset(tasks[what], completed=count, fresh=False)
+            for what, count in (("posts", status.posts), ("subscribers", status.subscribers)):
+                if not begun:  # as above
+                    bars.reset(tasks[what], completed=count, limit=self.limits[what])
                 bars.update(tasks[what], completed=count)
+            begun = True
 
         try:
             yield tell

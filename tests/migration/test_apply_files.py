@@ -2,9 +2,12 @@
 
 import io
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from channel_adapter.cli.migrate_progress import Watching, WorkersView
 from channel_adapter.cli.output import Output
@@ -151,6 +154,28 @@ async def test_progress_in_lines_for_people_off_a_terminal() -> None:
     assert first == "the journal is here"
     assert line.startswith("0 of 1 channel; posts 0 of ")
     assert line.endswith("; subscribers 4 of 8, 1/s of 4,000/s; 7 s left")
+
+
+class Terminal(Output):
+    """An output that somebody watches."""
+
+    @property
+    def watched(self) -> bool:
+        return True
+
+
+async def test_progress_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    moving = ChannelStatus("@TOA#_a", "@TGS#_a", "posts", "queued", 0, 4, 0, "", transient=False)
+    async with stage(Size(40, 12), ids=(worlds.TEXTS,)) as s:
+        plan = await planned(s)
+    with Watching(plan, s.settings).shown(Terminal(stdout=io.StringIO())) as hear:
+        for subscribers in (4, 6, 8):
+            hear(Status("m", 1, (replace(moving, subscribers=subscribers),), 0))
+    channels, posts, subscribers_line = capsys.readouterr().err.splitlines()[-3:]
+    assert "0/1" in channels
+    assert "0/s of 1,400/s" in posts
+    assert "8/8" in subscribers_line
+    assert re.search(r"/s of 4,000/s +\d+:\d\d:\d\d", subscribers_line)
 
 
 async def test_a_worker_shows_what_is_under_way_one_migration_after_the_other() -> None:
