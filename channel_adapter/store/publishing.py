@@ -244,7 +244,8 @@ class PublishingStore:
     async def _give_back(self, connection: AsyncConnection, turn: Turn, values: dict[str, Any]) -> bool:
         """End a turn. False when its lease was lost: what it wrote may have come after something newer.
 
-        Then nothing of the message is known any more, and the next turn begins when this one's pause is over.
+        Then nothing of the message is known any more, and the next turn begins when this one's pause is over. Whoever
+        writes beside it loses the lease, too: nobody knows whose write came last.
         """
         this = at(POSTS, turn.ref)
         ended = update(POSTS).where(this, POSTS.c.lease == turn.lease).values(values)
@@ -254,6 +255,7 @@ class PublishingStore:
         again: dict[str, Any] = {
             "version": case((POSTS.c.dropped, POSTS.c.version), else_=POSTS.c.version + 1),
             "due": case((POSTS.c.lease == "", values["due"]), else_=POSTS.c.due),
+            "lease": "",
         }
         if _fills_data(turn.rung, turn.plan):
             again["written"] = Rung.CUSTOM_DATA.value

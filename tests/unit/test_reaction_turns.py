@@ -105,6 +105,25 @@ async def test_who_comes_after_its_lease_has_everything_written_once_more(rows: 
     assert (await rows.begin()).plan.sets == {"👍": 2}
 
 
+@pytest.mark.parametrize("answered", [True, False])
+async def test_who_wrote_beside_a_late_one_writes_once_more(rows: Rows, answered: bool) -> None:
+    late = await rows.begin()
+    rows.now += LEASE
+    await rows.react("ben")
+    newer = await rows.begin()
+    if answered:
+        assert not await rows.done(late)
+    else:
+        await rows.turns.failed(late, rows.now, pause=PACE)
+    rows.now += PACE
+    assert await rows.next() is None  # the newer one is still at it
+    assert not await rows.done(newer)  # its numbers may have been written over
+    turn = await rows.begin()
+    assert turn.plan.sets == {"👍": 2}
+    assert await rows.done(turn)
+    assert await rows.store.pending() == 0
+
+
 async def test_a_pause_after_failures_ends_with_a_change_of_rung(rows: Rows) -> None:
     await rows.turns.failed(await rows.begin(), rows.now, pause=30.0)
     assert await rows.next() is None
