@@ -146,13 +146,13 @@ async def _source(adapter: "ChannelAdapter", kind: str, given: str, owner: str) 
     from channel_adapter.migration.sources.files import find_files
 
     if kind == "files":
-        async with adapter.migration.source(
-            SourceSpec(kind=SourceKind.FILES, files=find_files(given), owner=owner)
-        ) as source:
+        with read_option():
+            found = find_files(given)
+        async with adapter.migration.source(SourceSpec(kind=SourceKind.FILES, files=found, owner=owner)) as source:
             yield source
         return
-    found = await _discover(adapter, kind, given)
-    async with adapter.migration.accounts_source(found) as source:
+    discovered = await _discover(adapter, kind, given)
+    async with adapter.migration.accounts_source(discovered) as source:
         yield source
 
 

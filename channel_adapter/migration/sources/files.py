@@ -17,7 +17,8 @@ KINDS: Final = ("channels", "subscribers", "posts")
 
 
 def find_files(folder: str) -> dict[str, str]:
-    """The files of a folder by what they hold. Raises InvalidError: no channels, or two files of a kind."""
+    """The files of a folder by what they hold. Raises InvalidError: no channels, or two files of a kind. OSError."""
+    next(Path(folder).iterdir(), None)  # one that is not there says so itself
     found: dict[str, str] = {}
     for kind in KINDS:
         there = [path for suffix in SUFFIXES if (path := Path(folder) / f"{kind}{suffix}").is_file()]
