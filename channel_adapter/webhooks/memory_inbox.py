@@ -125,6 +125,8 @@ class MemoryInbox:
         """See Ledger."""
         if dead:
             key, size = task.received.dedupe_key, _size(task.received)
+            if key in self._dead:  # so long ago that it was not known as a repeat
+                self._forget(key)
             while self._dead and not self._dead_room.has(len(self._dead), size):
                 self._forget(next(iter(self._dead)))
             self._dead[key] = _Dead(task, reason, size)

@@ -14,6 +14,7 @@ from dbos import DBOS
 from sqlalchemy import text
 
 from channel_adapter.errors import ConfigurationError
+from channel_adapter.webhooks import memory_inbox
 from channel_adapter.webhooks.durable_inbox import BATCH, DurableInbox
 from channel_adapter.webhooks.handling import LONGEST_WAIT, Patience
 from channel_adapter.webhooks.inbox import Inbox, NotStoredError, Step
@@ -159,6 +160,21 @@ async def test_dead_letters_in_memory_are_bounded_by_their_bytes() -> None:
     assert app.seen == [*people, people[2]]
     assert await inbox.drop(second.key)
     assert await inbox.dead_letters() == []
+    await inbox.stop()
+
+
+async def test_a_letter_that_comes_again_unknown_takes_no_more_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory_inbox, "REMEMBERED", 1)
+    app = Recorder()
+    inbox = MemoryInbox(patience=Patience(1, 0.0), window=0.0, waiting_bytes=250_000)
+    await inbox.start(app.plan)
+    people = [f"u{number}-" + "x" * 50_000 for number in range(2)]
+    app.failing = dict.fromkeys(people, 3)
+    for _ in range(3):
+        for number, who in enumerate(people):
+            assert await inbox.store(followed(who, at=number))
+            await inbox.idle()
+    assert len(await inbox.dead_letters()) == 2
     await inbox.stop()
 
 
