@@ -54,8 +54,8 @@ class Checking:
         with self._bars() if output.watched else self._lines(output) as tell:
             yield tell
 
-    def _counted(self, done: dict[str, int], kind: str, count: int) -> bool:
-        """Count it; False for what is no amount of work."""
+    def _count(self, done: dict[str, int], kind: str, count: int) -> None:
+        """Add what was told to `done`, or to the totals; what is no amount of work is left out."""
         if kind == "delta":
             for each in ("moved", "posts", "people", "channels"):
                 done.pop(each, None)
@@ -63,10 +63,8 @@ class Checking:
             goal = {"to_fill": "filled", "to_clear": "cleared"}[kind]
             self.totals[goal] = (self.totals[goal] or 0) + count
             done.setdefault(goal, 0)
-        if kind not in NAMES:
-            return False
-        done[kind] = done.get(kind, 0) + count
-        return True
+        if kind in NAMES:
+            done[kind] = done.get(kind, 0) + count
 
     @contextmanager
     def _lines(self, output: Output) -> Iterator[Tell]:
@@ -76,7 +74,7 @@ class Checking:
 
         def tell(kind: str, count: int) -> None:
             nonlocal spoke, before
-            self._counted(done, kind, count)
+            self._count(done, kind, count)
             now = self._clock()
             if now - spoke < SECONDS_BETWEEN_LINES:
                 return
@@ -110,7 +108,7 @@ class Checking:
         done: dict[str, int] = {}
 
         def tell(kind: str, count: int) -> None:
-            self._counted(done, kind, count)
+            self._count(done, kind, count)
             for each, held in done.items():
                 if each not in tasks:
                     limit = self.limits.get(each)

@@ -62,10 +62,11 @@ class Clearing:
             done: list[str] = []
             async with aclosing(concurrently(wanted.items(), self._clear, limit=self._at_once)) as answers:
                 async for person, gone in answers:
-                    done += [person] if gone else []
+                    if gone:
+                        done.append(person)
                     tell("cleared", 1)
             await self._people.cleared(self._name, done)
-            last, cleared = max(wanted), cleared + len(done)
+            last, cleared = list(wanted)[-1], cleared + len(done)  # the last one in the order of the database
         return cleared
 
     async def _clear(self, wanted: tuple[str, list[str]]) -> tuple[str, bool]:

@@ -234,7 +234,7 @@ class _Work:
                 before = found
         finally:
             if not self._result.posting_moved:
-                with suppress(ChannelAdapterError):
+                with suppress(ChannelAdapterError):  # then the hold ends by itself, and what went wrong is told
                     await asyncio.shield(self._release())
 
     def _moved(self, source: str) -> bool:

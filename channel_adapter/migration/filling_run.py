@@ -55,16 +55,11 @@ class Service:
         for row in await self._store.unfilled_if_any():
             await self._queue(row, again=again)
 
-    async def under_way(self, name: str) -> bool:
-        """Is anybody at it, or will be?"""
-        row = await self._store.cutover(name)
-        return row is not None and await self._standing(row) in _ALIVE
-
     async def keep_looking(self) -> None:
         """Queue what cutovers elsewhere leave behind."""
         again = True
         while True:
-            with suppress(*TRANSIENT):
+            with suppress(*TRANSIENT):  # the next look comes soon
                 await self.queue(again=again)
                 again = False
             await asyncio.sleep(LOOK_SECONDS)
@@ -77,7 +72,7 @@ class Service:
             await self._store.change(row.migration, fill_run=row.fill_run + 1)
             row = replace(row, fill_run=row.fill_run + 1)
             standing = await self._standing(row)
-        with SetWorkflowID(_id(row)):  # two who come here at once queue the same
+        with SetWorkflowID(_id(row)), self._durable.explained():  # two who come here at once queue the same
             await DBOS.enqueue_workflow_async(FILLING.name, fill_groups, row.migration)
 
     async def _standing(self, row: CutoverRow) -> str | None:
@@ -105,7 +100,7 @@ async def working(url: str, filler: Filler) -> AsyncIterator[Service]:
             looking.cancel()
             await asyncio.gather(looking, return_exceptions=True)
             filler.stop()
-            with suppress(TimeoutError):
+            with suppress(TimeoutError):  # what is not over by then is taken over by others
                 await asyncio.wait_for(filler.idle.wait(), END_SECONDS)
             await durable.stop()
     finally:

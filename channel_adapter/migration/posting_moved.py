@@ -45,8 +45,10 @@ class PostingMoved:
         self._read_at: float | None = None
 
     async def account(self, account: str) -> MovedRow | None:
-        """What is known of an account that moves or has moved, at this moment: broadcasts are few, and one that is let
-        through after the last delta is lost to the channel. Raises UnavailableError."""
+        """What is known of an account that moves or has moved, read afresh. Raises UnavailableError.
+
+        Broadcasts are few, and one that is let through after the last delta is lost to the channel.
+        """
         self.forget()
         await self._refresh()
         return self._rows.get(account)

@@ -1,6 +1,6 @@
 """What is known of cutovers: which channels post here now, what was broadcast at the source too, what is filled."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -191,8 +191,3 @@ class CutoverStore:
             if not await connection.run_sync(lambda sync: inspect(sync).has_table(COPIES.name)):
                 return []
         return await self.copies(state)
-
-
-def by_source(rows: Iterable[MovedRow], migration: str) -> Mapping[str, MovedRow]:
-    """Channels of one migration by their ids at the source."""
-    return {row.source: row for row in rows if row.migration == migration}

@@ -55,9 +55,8 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._engine = _engine(self.url, lock_seconds, is_sqlite=self.is_sqlite)
         self._reads = self._engine.execution_options(**{_READ_ONLY: True})
-        self._writer = (
-            asyncio.Lock()
-        )  # SQLite has one writer: ours queue here, in order; those elsewhere are waited for by the file
+        # SQLite has one writer: ours queue here, in order; those elsewhere are waited for by the file.
+        self._writer = asyncio.Lock()
         self._ready: set[str] = set()
         self._closing: set[asyncio.Task[None]] = set()
 

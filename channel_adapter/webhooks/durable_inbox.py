@@ -173,7 +173,7 @@ class DurableInbox:
         await asyncio.sleep(0)  # workflows learn that they are cancelled
         durable, self._durable = self._durable, None
         if durable is not None:
-            with contextlib.suppress(ChannelAdapterError):
+            with contextlib.suppress(ChannelAdapterError):  # counts of the last seconds, no events
                 await self._tell()
             await durable.stop()
         if self._database is not None:
@@ -282,7 +282,7 @@ class DurableInbox:
     async def _keep_telling(self) -> None:
         while True:
             await asyncio.sleep(_TELL_SECONDS)
-            with contextlib.suppress(ChannelAdapterError):
+            with contextlib.suppress(ChannelAdapterError):  # they are told the next time
                 await self._tell()
 
     async def _tell(self) -> None:

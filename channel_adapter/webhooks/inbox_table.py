@@ -103,7 +103,7 @@ class InboxTable:
         return fresh
 
     async def may_begin(self, key: str) -> bool:
-        """Is it this event's turn in its channel? Only to be asked on PostgreSQL, after `prepare_turns`."""
+        """Is it this event's turn in its channel? Only to be asked on PostgreSQL, after `Turns.prepare`."""
         return await self._work.ask(_Question(key))
 
     async def _write(self, work: Sequence[Mapping[str, Any] | _Question]) -> list[bool]:
