@@ -102,7 +102,7 @@ async def test_posts_that_history_does_not_show_are_not_sent_again(tmp_path: Pat
 
 
 async def test_an_outage_fails_channels_that_the_next_run_finishes(database: str) -> None:
-    async with stage(Size(40, 12), ids=(worlds.TEXTS,), database_url=database, total_seconds=0.5) as s:
+    async with stage(Size(40, 12), ids=(worlds.TEXTS,), database_url=database, total_seconds=3.0) as s:
         plan = await planned(s)
         s.server.faults.replace([Fault(command="import_group_member", status=502)])
         status = await s.adapter.migration.apply(plan)

@@ -73,7 +73,7 @@ async def worker(at: Stage) -> AsyncIterator[None]:
 @asynccontextmanager
 async def impatient(at: Stage, database: str) -> AsyncIterator[Migration]:
     """Another process, which soon takes no answer for an outage."""
-    async with ChannelAdapter.open(settings_for(at.server, database_url=database, total_seconds=1.0)) as adapter:
+    async with ChannelAdapter.open(settings_for(at.server, database_url=database, total_seconds=3.0)) as adapter:
         yield adapter.migration
 
 

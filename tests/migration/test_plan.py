@@ -301,7 +301,7 @@ async def test_an_account_that_has_vanished_is_an_error_and_no_plan() -> None:
 
 
 async def test_a_failing_source_is_an_error_and_no_plan() -> None:
-    async with stage(Size(20, 12), ids=(worlds.BUSY,), total_seconds=1.0) as at:
+    async with stage(Size(20, 12), ids=(worlds.BUSY,), total_seconds=3.0) as at:
         at.server.faults.replace([Fault(command="official_account_msg_get_simple", nth=(1,), code=10010)])
         with pytest.raises(NotFoundError):
             await plan_of(at)

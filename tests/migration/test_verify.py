@@ -309,7 +309,7 @@ async def test_what_the_service_refuses_to_show_is_unreadable() -> None:
 
 
 async def test_a_service_that_is_away_is_no_finding() -> None:
-    async with stage(SMALL, ids=ONE, total_seconds=0.5, call_seconds=0.2) as at:
+    async with stage(SMALL, ids=ONE, total_seconds=3.0, call_seconds=1.5) as at:
         plan = await moved(at)
         at.server.faults.replace([Fault(command=GET_GROUP_MEMBER_INFO.name, status=503)])
         with pytest.raises(UnavailableError):

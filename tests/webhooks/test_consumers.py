@@ -92,7 +92,7 @@ async def filed(sea: Harbour) -> set[str]:
 @pytest.mark.parametrize("trouble", [{"code": 60003}, {"status": 503}], ids=["refused", "away"])
 async def test_who_cannot_be_taken_out_now_is_taken_out_later(trouble: dict[str, Any]) -> None:
     """The app does not wait for that, and hears of it once."""
-    async with harbour(patience=Patience(3, 0.05), total_seconds=0.5) as sea:
+    async with harbour(patience=Patience(3, 0.05), total_seconds=2.0) as sea:
         await lighthouse(sea)
         await sea.adapter.subscriptions.subscribe(LIGHTHOUSE, [SAILOR])
         sea.stub.faults.replace([Fault.model_validate({**NO_CONTACTS, **trouble})])

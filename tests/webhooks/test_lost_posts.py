@@ -38,7 +38,7 @@ def message(command: str, random: int, **more: object) -> Received:
 
 @pytest.fixture
 async def sea() -> AsyncIterator[Harbour]:
-    async with harbour(total_seconds=0.5, webhooks={"lost_after_seconds": 0}) as built:
+    async with harbour(total_seconds=3.0, webhooks={"lost_after_seconds": 0}) as built:
         yield await lighthouse(built)
 
 
