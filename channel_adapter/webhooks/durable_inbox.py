@@ -89,7 +89,7 @@ class DurableInbox:
         self._ready = asyncio.Event()
         self._intake = Intake(self._begin)
         self._chores: list[asyncio.Task[None]] = []
-        self._under_way: dict[str, _Batch] = {}  # those that began here, by name
+        self._under_way: dict[str, _Batch] = {}  # those that are handled here, by name
         self._database: Database | None = None
         self._durable: Durable | None = None
         self._turns: Turns | None = None  # on SQLite there are no others
