@@ -179,13 +179,10 @@ class PublishingStore:
             await self._give_back(connection, turn, values)
 
     async def release(self, turn: Turn, here: float, *, pause: float) -> None:
-        """Give back a claim that was for reading."""
+        """Give back a claim that was for reading; what was read without a lease may be of before a newer write."""
         async with self._database.writing() as connection:
             now = await self._database.now(connection, here)
-            values = {"due": now + pause, "lease": ""}
-            await connection.execute(
-                update(POSTS).where(at(POSTS, turn.ref), POSTS.c.lease == turn.lease).values(values)
-            )
+            await self._give_back(connection, turn, {"due": now + pause, "lease": ""})
 
     async def fall(self, turn: Turn, rung: Rung, here: float, *, pause: float) -> None:
         """This message alone goes down to `rung`; its counts are written there."""
@@ -242,7 +239,7 @@ class PublishingStore:
         return Plan(data={}, whole=False) if plan.empty else replace(plan, whole=False)
 
     async def _give_back(self, connection: AsyncConnection, turn: Turn, values: dict[str, Any]) -> bool:
-        """End a turn. False when its lease was lost: what it wrote may have come after something newer.
+        """End a turn. False when its lease was lost: what it wrote, or noted, may have come after something newer.
 
         Then nothing of the message is known any more, and the next turn begins when this one's pause is over. Whoever
         writes beside it loses the lease, too: nobody knows whose write came last.

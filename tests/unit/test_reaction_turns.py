@@ -9,7 +9,7 @@ from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import PostRef
 from channel_adapter.domain.reaction import ReactionChange, Rung
 from channel_adapter.store.engine import Database
-from channel_adapter.store.folding import Admitted, Folding
+from channel_adapter.store.folding import Admitted, Folding, Snapshot
 from channel_adapter.store.publishing import PublishingStore, Room, Turn
 from channel_adapter.store.reactions import ReactionStore
 
@@ -122,6 +122,22 @@ async def test_who_wrote_beside_a_late_one_writes_once_more(rows: Rows, answered
     assert turn.plan.sets == {"👍": 2}
     assert await rows.done(turn)
     assert await rows.store.pending() == 0
+
+
+@pytest.mark.parametrize("overtaken", [True, False])
+async def test_what_was_read_before_a_change_of_rung_counts_for_nothing_after_it(rows: Rows, overtaken: bool) -> None:
+    await rows.rung(Rung.EXTENSION)
+    assert await rows.done(await rows.begin())
+    reading = await rows.turns.begin(REF, rows.now, reading=True)
+    assert reading is not None
+    if overtaken:
+        await rows.rung(Rung.CUSTOM_DATA)
+    folding = Folding(rows.store, most=1)
+    seen = Snapshot(people=[], counts={"👍": 1}, latest=1, cleared=0, complete=True, before={}, absence_counts=True)
+    await folding.snapshot(REF, seen, now=rows.now)
+    await rows.turns.release(reading, rows.now, pause=0.0)
+    turn = await rows.next()
+    assert (turn.plan.data if turn else None) == ({"👍": 1} if overtaken else None)
 
 
 async def test_a_pause_after_failures_ends_with_a_change_of_rung(rows: Rows) -> None:
