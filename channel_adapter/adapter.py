@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from channel_adapter.errors import ConfigurationError
+from channel_adapter.extras import lacking
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.settings import Settings
 from channel_adapter.tencent import limits
@@ -249,9 +250,14 @@ class ChannelAdapter:
 
     @property
     def migration(self) -> Migration:
-        """Channels that move here from official accounts, or from files of any other system."""
-        from channel_adapter.migration.planning import Migration
+        """Channels that move here from official accounts, or from files of any other system.
 
+        Raises ConfigurationError without the extra `durable`.
+        """
+        try:
+            from channel_adapter.migration.planning import Migration
+        except ModuleNotFoundError as error:
+            raise lacking(error) or error from None
         return Migration(self._gateway, self.accounts, self.settings, self._clock, self.unread)
 
     async def call(self, service: str, command: str, body: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from typer.core import TyperCommand, TyperGroup
 from channel_adapter.cli.exits import Exit, UsageError, for_error
 from channel_adapter.cli.output import Output
 from channel_adapter.errors import ChannelAdapterError
+from channel_adapter.extras import lacking
 from channel_adapter.settings_sources import CONFIG_VARIABLE
 
 if TYPE_CHECKING:
@@ -171,6 +172,8 @@ def _explain(run: Run, error: Exception) -> Exit:
         name = f"{error.filename}: " if error.filename else ""
         run.output.error("usage", f"{name}{error.strerror or error}")
         return Exit.USAGE
+    if isinstance(error, ModuleNotFoundError) and (lacks := lacking(error)):
+        return _explain(run, lacks)
     hint = "" if run.debug else "; --debug shows where"
     run.output.error("internal", f"a fault in this program: {type(error).__name__}{hint}")
     return Exit.REFUSED

@@ -25,6 +25,7 @@ from channel_adapter.cli.migrate_group import app
 from channel_adapter.cli.migrate_posting import filling_document, filling_sentence
 from channel_adapter.cli.migrate_verify import EXPLAINED, accepted_in, stopping
 from channel_adapter.cli.words import counted
+from channel_adapter.errors import InvalidError
 
 if TYPE_CHECKING:
     from channel_adapter.cli.output import Output
@@ -95,7 +96,12 @@ async def cutover(
     database = beside(file, database)
     async with run.adapter() as adapter:
         with Checking(plan, adapter.settings, "cutover").shown(run.output) as tell:
-            done = await adapter.migration.cutover(plan, options, database=database, bounds=bounds, tell=tell)
+            try:
+                done = await adapter.migration.cutover(plan, options, database=database, bounds=bounds, tell=tell)
+            except InvalidError as wrong:
+                if wrong.field == "destroy_source":  # refused at once; the same command would be again
+                    run.so_far = lambda: "nothing was changed"
+                raise
     _tell_cutover(run.output, done)
     return _cutover_code(done, filled=no_fill or no_wait or done.filling.done or not done.filling.wanted)
 

@@ -224,6 +224,7 @@ def _verdict(plan: "Plan", out: Path, refused: int) -> str:
         return f"{what}; {counted(sum(row.calls for row in plan.calls), 'call')}, {plan.seconds:,.0f} s at least"
     problems = counted(sum(1 for _ in plan.problems()), "problem")
     refusals = counted(refused, "loss that no policy allows", "losses that no policy allows")
+    refusals += " (plan again with --policy LOSS=cut or LOSS=store)" if refused else ""
     return f"{what}; it cannot be applied: {problems}, {refusals}"
 
 

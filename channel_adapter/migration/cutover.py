@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
+from math import ceil
 from typing import TYPE_CHECKING, Final, Literal
 
 import orjson
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from channel_adapter.store.cutover import CutoverStore, MovedRow
 
 DAY: Final = 86_400.0
+_HOUR: Final = 3_600.0
 HELD_SECONDS: Final = 3_600.0
 """How long broadcasters wait at most for a cutover that was killed."""
 ROUNDS: Final = 3
@@ -198,13 +200,19 @@ class _Work:
             return
         if self._plan.source.kind is not SourceKind.ACCOUNTS:
             raise InvalidError("files are no source that could be destroyed here", field="destroy_source")
-        ends = max((row.window_end for row in self._rows.values()), default=0.0)
         if not self._result.posting_moved:
-            ends = self._now + self._options.window_seconds
-        if ends > self._now:
+            if self._options.window_seconds:
+                raise InvalidError(
+                    "posting has not moved, and its window begins then: cut over without destroying the source,"
+                    " and destroy it when the window is over; or cut over without a window",
+                    field="destroy_source",
+                )
+            return
+        left = max((row.window_end for row in self._rows.values()), default=0.0) - self._now
+        if left > 0:
+            told = f"{left / _HOUR:.1f} h" if left >= _HOUR else f"{ceil(left)} s"
             raise InvalidError(
-                f"posts are to be broadcast at the source for another {(ends - self._now) / 3_600:.1f} h: destroy it"
-                " when that is over, or move posting without a window",
+                f"posts are broadcast at the source for another {told}: destroy it when that is over",
                 field="destroy_source",
             )
 

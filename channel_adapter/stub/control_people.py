@@ -18,6 +18,7 @@ _PLAIN: Final = frozenset(
         *("set_extensions", "delete_extensions", "file", "unfile", "drop_folder"),
     ]
 )
+_ASKING: Final = "ask_"
 # action -> what asks the app before it, and with which of the arguments
 _ASKED: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "join": ("ask_join", ("group_id",)),
@@ -66,7 +67,7 @@ def _call(client: Client, method: str, arguments: Mapping[str, Any]) -> Any:
     except ValidationError as error:
         problem = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in problem["loc"])
-        raise SettingsError(f"{method}: {where}: {problem['msg']}") from None
+        raise SettingsError(f"{method.removeprefix(_ASKING)}: {where}: {problem['msg']}") from None
 
 
 def _json(result: Any) -> Any:

@@ -121,6 +121,23 @@ def test_help_and_mistakes_do_not_wait_for_the_client() -> None:
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
 
 
+def test_a_library_of_an_extra_that_is_missing_is_named_with_what_brings_it(tmp_path: Path) -> None:
+    script = (
+        "import asyncio, sys\nsys.modules |= {'sqlalchemy': None, 'dbos': None}\n"
+        "from channel_adapter import ChannelAdapter, ConfigurationError, Settings\n"
+        "from channel_adapter.cli.main import main\n"
+        "codes = [main(['migrate', 'plan', '--files', '.']), main(['webhooks', 'list'])]\n"
+        "async def migration():\n"
+        f"    settings = Settings(sdkappid=1400000001, key='{KEY}', base_url='http://127.0.0.1:1')\n"
+        "    async with ChannelAdapter.open(settings) as adapter:\n"
+        "        return adapter.migration\n"
+        "try:\n    asyncio.run(migration())\nexcept ConfigurationError as error:\n    print(codes, error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, cwd=tmp_path)
+    sentence = "this needs SQLAlchemy: pip install 'channel-adapter[durable]'\n"
+    assert (done.stdout, done.stderr) == (f"[2, 2] {sentence}", f"error: {sentence}" * 2)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -294,8 +294,12 @@ async def test_conversation_groups_are_filled_and_a_stopped_filling_goes_on(data
 async def test_the_source_is_destroyed_only_when_the_window_is_over_and_all_is_clean(database: str) -> None:
     async with applied(database) as (at, plan):
         wish = CutoverOptions(window_seconds=3_600, fill=False, destroy_source=True)
-        with pytest.raises(InvalidError, match=r"another 1\.0 h"):
+        with pytest.raises(InvalidError, match="posting has not moved, and its window begins then"):
             await at.adapter.migration.cutover(plan, wish)
+        for window, left in ((36_000, r"\d+\.\d h"), (3_500, r"\d+ s")):
+            await posting_moved(at, plan, window)
+            with pytest.raises(InvalidError, match=f"another ({left}): destroy it when that is over"):
+                await at.adapter.migration.cutover(plan, wish)
         await posting_moved(at, plan, 0)
         at.server.faults.replace([Fault(command=DESTROY_OFFICIAL_ACCOUNT.name, nth=(2,), code=130002)])
         with pytest.raises(ChannelAdapterError):

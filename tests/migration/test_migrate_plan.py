@@ -51,6 +51,7 @@ def test_without_policies_the_plan_is_refused_and_says_what_and_where(cli: Shell
     assert f"refused: {worlds.LIMITS}: name (150 bytes; 100 are allowed)" in run.out
     assert f"problem: {worlds.TAKEN}: @TGS#_taken is taken by a group that is no channel" in run.out
     assert "it cannot be applied: 1 problem, " in run.out
+    assert "that no policy allows (plan again with --policy LOSS=cut or LOSS=store)" in run.out
     assert json.loads((cli.directory / "p.json").read_text())["migration"]
     assert cli("migrate", "show", "p.json", "--json", code=1).json["ready"] is False
 

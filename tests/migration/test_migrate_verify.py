@@ -103,7 +103,7 @@ def test_rollback_lists_and_then_removes(cli: Shell, served: tuple[StubServer, M
     ("options", "code", "words"),
     [
         (("cutover", "plan.json", "--window", "soon"), 2, "--window takes"),
-        (("cutover", "plan.json", "--destroy-source"), 1, "destroy it when that is over"),
+        (("cutover", "plan.json", "--destroy-source"), 1, "or cut over without a window; nothing was changed"),
         (("verify", "plan.json", "--max-calls", "1"), 4, "1 calls are used up"),
         (("rollback", "plan.json", "--max-calls", "1"), 4, "1 calls are used up"),
     ],

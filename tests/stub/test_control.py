@@ -205,6 +205,9 @@ async def test_webhooks_over_the_wire(remote: Remote) -> None:
     shown = await remote.good("PUT", "webhooks", {"url": "http://127.0.0.1:1/", "token": "hush", "timeout": 0.2})
     assert shown["url"] == "http://127.0.0.1:1/"
     assert "hush" not in str(shown)
+    await remote.good("POST", "seed", {"accounts": ["reader"]})
+    status, slip = await remote.control("POST", "people", {"user": "reader", "do": "post"})
+    assert (status, slip["error"]) == (400, "post: group_id: Missing required argument")
     delivery = await remote.good("POST", "webhooks/trigger", {"command": "State.StateChange", "body": {"Info": {}}})
     assert delivery["body"]["CallbackCommand"] == "State.StateChange"
     assert delivery["outcome"].startswith("not reached")
