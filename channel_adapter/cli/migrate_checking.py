@@ -56,9 +56,11 @@ class Checking:
 
     def _count(self, done: dict[str, int], kind: str, count: int) -> None:
         """Add what was told to `done`, or to the totals; what is no amount of work is left out."""
-        if kind == "delta":
-            for each in ("moved", "posts", "people", "channels"):
+        if kind in ("delta", "again"):
+            for each in ("posts", "people", "channels"):
                 done.pop(each, None)
+        if kind == "delta":
+            done.pop("moved", None)
         if kind in ("to_fill", "to_clear"):
             goal = {"to_fill": "filled", "to_clear": "cleared"}[kind]
             self.totals[goal] = (self.totals[goal] or 0) + count

@@ -231,7 +231,8 @@ def _tell_rollback(output: "Output", done: "Rollback") -> None:
     output.line("")
     if done.acted:
         gone = sum(each.standing == "removed" for each in done.items)
-        output.line(f"{counted(gone, 'channel')} removed; the source is as it was")
+        kept = "" if any(each.standing == "source_gone" for each in done.items) else "; the source is as it was"
+        output.line(f"{counted(gone, 'channel')} removed{kept}")
     else:
         could = sum(each.standing == "removable" for each in done.items)
         output.line(f"{counted(could, 'channel')} could go; nothing was removed: --yes removes")

@@ -47,7 +47,8 @@ _ACCOUNTS_AT_ONCE: Final = 8
 
 Tell = Callable[[str, int], None]
 """Hears of progress: "delta" when one begins, "moved" for each of its channels; "posts", "people", "channels" of a
-verification; "farewell", "destroyed"; "to_fill" and "filled" for people."""
+verification, "again" before the one that destroying takes; "farewell", "destroyed"; "to_fill" and "filled" for people.
+"""
 
 
 def silent(what: str, count: int) -> None:
@@ -360,6 +361,7 @@ class _Work:
     async def _destroy(self) -> None:
         """Destroy the accounts, if a fresh verification is clean; once begun, it only goes on."""
         if not all(row.destroying for row in self._rows.values()):
+            self._tell("again", 1)
             verdict = await self._verify()
             if not verdict.clean:
                 self._result.stopped = "source and target differ: nothing was destroyed"

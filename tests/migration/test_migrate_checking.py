@@ -69,12 +69,15 @@ def test_a_delta_begins_the_counting_anew_and_people_to_fill_are_told_when_they_
     with checking.shown(Output(stderr=err, stdout=io.StringIO())) as tell:
         for kind, number in (("people", 30), ("delta", 1), ("moved", 2), ("people", 8), ("farewell", 2)):
             tell(kind, number)
+        tell("again", 1)
+        tell("people", 9)
         tell("to_fill", 50)
         tell("filled", 20)
     lines = err.getvalue().splitlines()
     assert lines[0].startswith("people compared 30 of ")
     assert lines[2].startswith("channels moved again 2 of 2, 0/s")
     assert "; people compared 8 of " in lines[3]
+    assert lines[6].startswith("channels moved again 2 of 2, 0/s; people compared 9 of ")
     assert lines[-1].endswith("conversation groups 20 of 50, 4/s of 200/s; 8 s left")
 
 

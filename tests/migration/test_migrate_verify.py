@@ -99,6 +99,17 @@ def test_rollback_lists_and_then_removes(cli: Shell, served: tuple[StubServer, M
     assert cli("migrate", "verify", "plan.json", "--json").json["clean"] is True
 
 
+def test_rollback_does_not_say_that_a_source_is_there_which_is_gone(
+    cli: Shell, served: tuple[StubServer, Moving]
+) -> None:
+    server, _ = served
+    cli("migrate", "apply", "plan.json")
+    server.in_loop(server.world.state.official.clear)
+    told = cli("migrate", "rollback", "plan.json", "--yes", code=3)
+    assert "the source is gone: what stands here is the only copy" in told.out
+    assert told.out.endswith("0 channels removed\n")
+
+
 @pytest.mark.parametrize(
     ("options", "code", "words"),
     [
