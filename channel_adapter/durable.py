@@ -135,7 +135,7 @@ class Durable:
             yield
         except (SQLAlchemyError, OSError) as wrong:
             where = self._url.set(query={}).render_as_string(hide_password=True)
-            said = redact_text(" ".join(str(getattr(wrong, "orig", None) or wrong).split())[:200])
+            said = cause_of(wrong)
             raise UnavailableError(f"the database for durable work, {where}, cannot be used: {said}") from None
 
     async def check_room(self) -> None:
@@ -255,6 +255,11 @@ class Durable:
         if self._liveness is not None:
             self._liveness.release()
         self._engine.dispose()
+
+
+def cause_of(wrong: Exception) -> str:
+    """What the driver of the database said, in one line, without the statement and its values."""
+    return redact_text(" ".join(str(getattr(wrong, "orig", None) or wrong).split())[:200])
 
 
 @asynccontextmanager

@@ -132,7 +132,7 @@ class Filler:
             if people:
                 await self._fill_some(row, people)
                 continue
-            await self.store.change(name, fill_done=1)
+            await self.store.change(name, fill_done=1, fill_said="")
             await self._people.drop(name)
         return ""
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 from dbos import DBOS
 from sqlalchemy.exc import SQLAlchemyError
 
-from channel_adapter.durable import Durable, Feature
+from channel_adapter.durable import Durable, Feature, cause_of
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError, ConflictError, UnavailableError
 from channel_adapter.migration.journal import Journal, require_same_app
 from channel_adapter.migration.metered import TRANSIENT, Allowance, Metered, Stopped
@@ -208,7 +208,7 @@ async def move_channel(migration: str, source: str, run: int) -> str:
         try:
             outcome = await do_step(migration, source, run, step)
         except SQLAlchemyError as wrong:  # the step has ended, and DBOS could not write that down
-            _here().trouble = UnavailableError(f"the database for durable work failed: {getattr(wrong, 'orig', wrong)}")
+            _here().trouble = UnavailableError(f"the database for durable work failed: {cause_of(wrong)}")
             raise
         if outcome != GONE_ON:
             return outcome

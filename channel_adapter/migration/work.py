@@ -21,7 +21,6 @@ from channel_adapter.migration.transform import Target
 from channel_adapter.services.bulk import BatchSize
 from channel_adapter.store.migration import ChannelRow, KeptRow, QuarantineRow
 from channel_adapter.tencent.clock import Clock
-from channel_adapter.tencent.wire.msg_body import Element
 
 IMPORTING_CHANNEL, IMPORTING_POSTS, IMPORTING_SUBSCRIBERS, CLOSING = (
     "importing_channel", "importing_posts", "importing_subscribers", "closing",
@@ -66,7 +65,6 @@ class ChannelWork:
     tag: Tag | None = None
     closed: bool = False
     unclear: int = 0  # messages on the target that the journal does not know
-    noted_calls: int = 0
 
     @property
     def channel(self) -> ChannelId:
@@ -123,12 +121,6 @@ def raw_post(post: SourcePost) -> dict[str, Any]:
         "key": post.key, "number": post.number, "time": post.time, "author": post.author, "state": post.state.value,
         "body": [element.model_dump(mode="json", by_alias=True) for element in post.body],
     }  # fmt: skip
-
-
-def post_of_raw(raw: Mapping[str, Any]) -> SourcePost:
-    """The post again."""
-    body = tuple(Element.model_validate(element) for element in raw["body"])
-    return SourcePost(raw["key"], raw["number"], raw["time"], body, raw["author"])
 
 
 def raw_person(person: SourceSubscriber) -> dict[str, Any]:

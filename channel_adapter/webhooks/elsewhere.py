@@ -27,7 +27,7 @@ _log = structlog.wrap_logger(logging.getLogger("channel_adapter.webhooks"))
 
 
 class Elsewhere:
-    """Tells other processes of the database what has changed, and hears it from them. Without `changes` there are none."""
+    """Tells other processes of the database what has changed, and hears it from them. Without `changes`: nobody."""
 
     def __init__(self, changes: "MemoryChanges | None", directory: Directory, roles: Roles) -> None:
         self._changes = changes

@@ -1,6 +1,7 @@
 """A disk without room, for the journal, for DBOS, for the files that are written: told, nothing lost, gone on with."""
 
 import resource
+import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import OperationalError
 
 from channel_adapter.errors import UnavailableError
 from channel_adapter.migration.apply import apply
@@ -25,26 +27,26 @@ from tests.migration.worlds import Size
 
 IDS = (worlds.TEXTS, worlds.FLAGS)
 SIZE = Size(300, 60)
-NO_END = 2**30
 
 
 class Disk:
-    """Room for SQLite files: pages that their databases may have."""
+    """Room for the journal: none at all when it is full, not even in pages that its file has to spare."""
 
     full = False
 
-    def begin(self, connection: Connection) -> None:
-        """Every transaction of the journal, as far as its file is now."""
-        if connection.engine.dialect.name == "sqlite" and not str(connection.engine.url.database).endswith(".dbos.db"):
-            connection.exec_driver_sql(f"PRAGMA max_page_count = {1 if self.full else NO_END}")
+    def write(self, connection: Connection, _: object, statement: str, *__: object) -> None:
+        """Before each statement."""
+        journal = not str(connection.engine.url.database).endswith(".dbos.db")
+        if self.full and journal and statement.startswith(("INSERT", "UPDATE")):
+            raise OperationalError(statement, None, sqlite3.OperationalError("database or disk is full"))
 
 
 @pytest.fixture
 def disk() -> Iterator[Disk]:
     made = Disk()
-    event.listen(Engine, "begin", made.begin)
+    event.listen(Engine, "before_cursor_execute", made.write)
     yield made
-    event.remove(Engine, "begin", made.begin)
+    event.remove(Engine, "before_cursor_execute", made.write)
 
 
 @contextmanager

@@ -97,6 +97,20 @@ def wait_for_effects(engine: sa.Engine, number: int, seconds: float = 90) -> lis
     return found
 
 
+def wait_until_counted(engine: sa.Engine, name: str, number: int) -> None:
+    """Back when a receiver has written down that it counted so many; it does so every few moments."""
+    end = time.monotonic() + 90
+    found = None
+    while time.monotonic() < end:
+        with engine.connect() as connection:
+            asked = sa.text("SELECT number FROM webhook_count WHERE name = :name")
+            found = connection.scalar(asked, {"name": name})
+        if found == number:
+            return
+        time.sleep(0.05)
+    raise TimeoutError(f"{name}: {found}")
+
+
 def wait_until_settled(engine: sa.Engine, number: int) -> None:
     """Back when so many events are known and none of them is under way."""
     end = time.monotonic() + 90

@@ -12,7 +12,16 @@ from typing import Any
 import pytest
 
 from channel_adapter.cli.main import main
-from tests.webhooks.rig import COMMAND, ROOT, engine_of, receiver, start, wait_until_settled, write_settings
+from tests.webhooks.rig import (
+    COMMAND,
+    ROOT,
+    engine_of,
+    receiver,
+    start,
+    wait_until_counted,
+    wait_until_settled,
+    write_settings,
+)
 from tests.webhooks.sender import TOKEN, Sender, body
 
 START = 1_736_000_000_000
@@ -32,6 +41,8 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Path:
         asyncio.run(sender.flood(bodies, 1))
         asyncio.run(sender.flood(bodies[:1], 1))
         wait_until_settled(engine, 4)
+        wait_until_counted(engine, "handled", 2)
+        wait_until_counted(engine, "dead", 2)
     engine.dispose()
     return settings
 
