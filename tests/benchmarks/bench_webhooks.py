@@ -12,7 +12,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -167,21 +167,27 @@ class Killed:
         self.acknowledged: set[tuple[str, str]] = set()
         self.kills = 0
 
-    async def run(self, number: int, *, pause: tuple[float, float]) -> list[tuple[str, str]]:
-        """Send so many events while the receiver dies; what was done in the end."""
+    async def run(
+        self, number: int, *, pause: tuple[float, float] | None = None, at: Collection[int] = ()
+    ) -> list[tuple[str, str]]:
+        """Send so many events while the receiver dies; what was done in the end.
+
+        It is killed after a pause, again and again, or when so many events are acknowledged.
+        """
         self.running = await asyncio.to_thread(start, self.settings, port=self.port)
         sender = Sender(self.running.url)
-        killer = asyncio.ensure_future(self._kill_again_and_again(pause))
-        await asyncio.gather(*(self._insist(sender, range(part, number, 16)) for part in range(16)))
-        killer.cancel()
-        await asyncio.gather(killer, return_exceptions=True)
+        killer = asyncio.ensure_future(self._kill_again_and_again(pause)) if pause else None
+        await asyncio.gather(*(self._insist(sender, range(part, number, 16), at) for part in range(16)))
+        if killer is not None:
+            killer.cancel()
+            await asyncio.gather(killer, return_exceptions=True)
         if self.running.process.poll() is not None:
             self.running = await asyncio.to_thread(start, self.settings, port=self.port)
         await asyncio.to_thread(wait_for_effects, self.engine, len(self.acknowledged), 120)
         await asyncio.sleep(1)  # a second time would come late
         return effects(self.engine)
 
-    async def _insist(self, sender: Sender, numbers: range) -> None:
+    async def _insist(self, sender: Sender, numbers: range, kill_at: Collection[int]) -> None:
         wire = Wire(sender.url)
         for number in numbers:
             account, who = f"@TOA#_a{number % ACCOUNTS}", f"u{number}"
@@ -189,11 +195,17 @@ class Killed:
             while await sender.post(content, wire=wire) != 200:  # noqa: ASYNC110 - another process answers
                 await asyncio.sleep(0.05)
             self.acknowledged.add((account, who))
+            if len(self.acknowledged) in kill_at:
+                await self._kill()
         await wire.close()
 
     async def _kill_again_and_again(self, pause: tuple[float, float]) -> None:
-        while self.running is not None:
+        while True:
             await asyncio.sleep(random.uniform(*pause))
+            await self._kill()
+
+    async def _kill(self) -> None:
+        if self.running is not None:
             self.running.kill()
             self.kills += 1
             self.running = await asyncio.shield(asyncio.to_thread(start, self.settings, port=self.port))
