@@ -81,6 +81,9 @@ class Filler:
         self.idle.clear()
         try:
             said = await self._ended(name)
+            row = await self.store.cutover(name)
+            if row is not None and row.fill_done:  # also who is stopped just then
+                return ""
             await self.store.change(name, fill_said=said)
         finally:
             self.idle.set()

@@ -25,7 +25,7 @@ from tests.migration.test_cutover import applied, posting_moved
 
 WAIT = CutoverOptions(window_seconds=0)
 LEAVE = CutoverOptions(window_seconds=0, wait=False)
-SECONDS = 30.0
+SECONDS = 90.0
 
 
 def everybody(at: Stage, plan: Plan) -> set[str]:
@@ -152,6 +152,26 @@ async def test_a_worker_bears_an_outage(database: str, monkeypatch: pytest.Monke
             at.server.faults.replace([])
             assert await work == ""
         assert (await filling_now(at, plan)).done
+
+
+async def test_who_is_stopped_when_everybody_is_filled_was_not_interrupted(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with applied(database) as (at, plan):
+        await posting_moved(at, plan, 0)
+        async with opened(at.adapter.migration) as posting:
+            await posting.store.change(plan.migration, fill_wanted=1)
+            filler = Filler(at.adapter.migration, posting.store, at.adapter.migration.allowance(None))
+            drop = CutoverPeople.drop
+
+            async def dropped(people: CutoverPeople, name: str) -> None:
+                filler.stop()
+                await drop(people, name)
+
+            monkeypatch.setattr(CutoverPeople, "drop", dropped)
+            assert await filler.fill(plan.migration) == ""
+        found = await filling_now(at, plan)
+        assert (found.done, found.filled, found.said) == (True, len(everybody(at, plan)), "")
 
 
 async def test_a_rollback_takes_the_channels_out_again(database: str) -> None:
