@@ -47,7 +47,7 @@ def finding_of(findings: list[Finding]) -> str:
     return next(each.message for each in findings if each.check == "reactions")
 
 
-def _hold_no_more(connection: Any, _: object) -> None:
+def _hold_no_more(connection: Any, *_: object) -> None:
     """A connection to a disk without room."""
     cursor = connection.cursor()
     cursor.execute("PRAGMA max_page_count = 1")  # which means: as many as there are
@@ -81,9 +81,7 @@ async def test_a_full_store_is_an_error_and_nothing_is_counted(stage: Stage) -> 
         await adapter.reactions.react(stage.ref, ONE, "👍")
         assert await adapter.reactions.flush()
         stored = await adapter.reactions._required()
-        engine = stored._store.database._engine
-        await engine.dispose()
-        event.listen(engine.sync_engine, "connect", _hold_no_more)
+        event.listen(stored._store.database._engine.sync_engine, "checkout", _hold_no_more)
         users = [UserId(f"somebody_{number}_{'x' * 15}") for number in range(400)]
         with pytest.raises(UnavailableError, match="full"):
             await asyncio.gather(*(stored.react(stage.ref, user, "👍") for user in users))
