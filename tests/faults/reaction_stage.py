@@ -151,3 +151,14 @@ def data(stage: Stage, ref: PostRef | None = None) -> dict[str, int]:
     message = stage.server.world.state.group(stage.ref.channel).log.get((ref or stage.ref).seq)
     assert message is not None
     return counts_in(message.cloud_custom_data)
+
+
+async def left_over(stage: Stage) -> None:
+    """A reaction that was committed, and whose count nobody published."""
+    async with stage.adapter() as adapter:
+        stored = await adapter.reactions._required()
+        await stored.publisher.close()
+        await adapter.reactions.react(stage.ref, "reader_00000", "👍")
+        adapter.reactions._opened = None
+        await stored._store.database.close()
+    assert stage.shown() == {}

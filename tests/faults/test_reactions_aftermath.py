@@ -12,7 +12,7 @@ from channel_adapter import ConfigurationError, PostRef, Rung, UnavailableError
 from channel_adapter.domain.ids import UserId
 from channel_adapter.store.engine import Database
 from channel_adapter.stub.faults import Fault
-from tests.faults.reaction_stage import SLUG, Stage, behave, data, staged
+from tests.faults.reaction_stage import SLUG, Stage, behave, data, left_over, staged
 
 ONE, TWO, THREE = (f"reader_0000{number}" for number in range(3))
 
@@ -21,17 +21,6 @@ ONE, TWO, THREE = (f"reader_0000{number}" for number in range(3))
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     async with staged(3, f"sqlite:///{tmp_path / 'reactions.db'}") as made:
         yield made
-
-
-async def left_over(stage: Stage) -> None:
-    """A reaction that was committed, and whose count nobody published."""
-    async with stage.adapter() as adapter:
-        stored = await adapter.reactions._required()
-        await stored.publisher.close()
-        await adapter.reactions.react(stage.ref, ONE, "👍")
-        adapter.reactions._opened = None
-        await stored._store.database.close()
-    assert stage.shown() == {}
 
 
 async def test_what_was_left_is_published_by_a_process_that_never_uses_reactions(stage: Stage) -> None:

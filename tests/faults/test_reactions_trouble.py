@@ -27,7 +27,7 @@ from channel_adapter import (
 from channel_adapter.domain.ids import UserId
 from channel_adapter.services.reactions_direct import REACTORS
 from channel_adapter.stub.faults import Fault
-from tests.faults.reaction_stage import SERVICE, SLUG, Stage, behave, data, staged
+from tests.faults.reaction_stage import SERVICE, SLUG, Stage, behave, data, left_over, staged
 
 ONE, TWO, THREE = (f"reader_0000{number}" for number in range(3))
 
@@ -364,13 +364,7 @@ async def test_the_service_is_away_and_comes_back(stage: Stage) -> None:
 
 
 async def test_publishing_what_another_process_left(stage: Stage) -> None:
-    async with stage.adapter() as adapter:
-        stored = await adapter.reactions._required()
-        await stored.publisher.close()
-        await adapter.reactions.react(stage.ref, ONE, "👍")
-        adapter.reactions._opened = None
-        await stored._store.database.close()
-    assert stage.shown() == {}
+    await left_over(stage)
     async with stage.adapter() as adapter:
         await adapter.posts.publish(SLUG, Text("unrelated"))
         assert (await adapter.reactions.of(stage.ref)).total == 1  # the first use starts the publisher

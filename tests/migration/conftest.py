@@ -1,6 +1,6 @@
 """A stub with the world of a migration, and an adapter or a command line on it."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +76,14 @@ def shell_on(server: StubServer, directory: Path, *, database: bool = False) -> 
         f'[channels]\norganization_key = "{FIELDS[1]}"\ncustom_data_keys = [{keys}]\n'
     )
     return Shell(directory, config)
+
+
+def planned_shell(server: StubServer, directory: Path, ids: Sequence[str]) -> Shell:
+    """One in whose directory `plan.json` moves these accounts, with every loss cut."""
+    shell = shell_on(server, directory)
+    shell.file("accounts.txt", "\n".join(ids))
+    shell("migrate", "plan", "--accounts", "accounts.txt", "--policy", "all=cut")
+    return shell
 
 
 @pytest.fixture

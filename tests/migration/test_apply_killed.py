@@ -24,7 +24,7 @@ Kill = tuple[str, int]
 KILLED = -9
 SIZE = Size(subscribers=230, posts=36)
 IDS = (worlds.FULL, worlds.BUSY, worlds.FLAGS, worlds.GONE, worlds.SAME_SECOND)
-AGAIN = 40 + 6 * len(IDS)
+AGAIN = 45
 """Calls that a kill may cost however slow the disk is: what was not written down, and looks at every channel."""
 LIVES: Final[Sequence[Sequence[Kill]]] = (
     (("queued", 1), ("channel.made", 2), ("posts.sent", 3), ("people.sent", 5), ("closing.sent", 2)),

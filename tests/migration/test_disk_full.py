@@ -20,7 +20,7 @@ from channel_adapter.store.migration import QuarantineRow
 from channel_adapter.stub.serve import StubServer
 from tests.cli.shell import PROGRAM, Shell, checked
 from tests.migration import worlds
-from tests.migration.conftest import shell_on, stage, world_served
+from tests.migration.conftest import planned_shell, stage, world_served
 from tests.migration.moved_world import check_against_source
 from tests.migration.planned import planned
 from tests.migration.worlds import Size
@@ -68,10 +68,7 @@ def served() -> Iterator[StubServer]:
 
 @pytest.fixture
 def cli(served: StubServer, tmp_path: Path) -> Shell:
-    shell = shell_on(served, tmp_path)
-    shell.file("accounts.txt", "\n".join(IDS))
-    shell("migrate", "plan", "--accounts", "accounts.txt", "--policy", "all=cut")
-    return shell
+    return planned_shell(served, tmp_path, IDS)
 
 
 @pytest.mark.parametrize("point", ["channel.made", "people.sent"])

@@ -14,7 +14,7 @@ from channel_adapter.stub.faults import Fault
 from channel_adapter.stub.serve import StubServer
 from tests.cli.shell import PROGRAM, Shell
 from tests.migration import worlds
-from tests.migration.conftest import shell_on, world_served
+from tests.migration.conftest import planned_shell, world_served
 from tests.migration.worlds import Size
 
 IDS = (worlds.TEXTS, worlds.FLAGS)
@@ -28,10 +28,7 @@ def served() -> Iterator[StubServer]:
 
 @pytest.fixture
 def cli(served: StubServer, tmp_path: Path) -> Shell:
-    shell = shell_on(served, tmp_path)
-    shell.file("accounts.txt", "\n".join(IDS))
-    shell("migrate", "plan", "--accounts", "accounts.txt", "--policy", "all=cut")
-    return shell
+    return planned_shell(served, tmp_path, IDS)
 
 
 def test_a_plan_is_applied_in_two_runs_and_told(cli: Shell) -> None:
