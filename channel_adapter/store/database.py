@@ -1,0 +1,340 @@
+"""Transactions on one database, SQLite or PostgreSQL.
+
+A transaction is an ordinary function over a synchronous SQLAlchemy connection. `Database.write` and `Database.read` run
+it in a worker thread, so one transaction costs one thread switch however many statements it has. SQLite has one writer
+thread and a few readers; PostgreSQL has a small pool of threads with a connection each.
+"""
+
+import asyncio
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, ClassVar, Concatenate, Final, ParamSpec, Self, TypeVar
+
+from sqlalchemy import Column as SqlColumn
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    create_engine,
+    event,
+    exc,
+    func,
+    insert,
+    literal,
+    select,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, make_url
+
+from channel_adapter.errors import ChannelAdapterError, ConfigurationError, OutcomeUnknownError, UnavailableError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+LOCK_SECONDS: Final = 2.0
+"""How long a transaction waits in all for a lock that another transaction holds."""
+THREADS: Final = 8
+"""Worker threads, and connections, of a PostgreSQL database."""
+READERS: Final = 4
+"""Threads that read from a SQLite file beside the one that writes."""
+_IDLE_SECONDS: Final = 2
+_STATEMENT_SECONDS: Final = 20
+_CONNECT_SECONDS: Final = 5
+_CREATE_KEY: Final = 7_235_001  # of the transaction-level advisory lock under which PostgreSQL creates tables
+_SHOWN: Final = ("host", "port", "sslmode")  # of the query of a URL
+_READ_ONLY: Final = "channel_adapter_read_only"
+_LOCKED_STATES: Final = frozenset({"55P03", "40P01", "57014"})  # lock timeout, deadlock, statement timeout
+_FULL_STATES: Final = frozenset({"53100"})
+
+_VERSIONS: Final = Table(
+    "channel_adapter_schema",
+    MetaData(),
+    SqlColumn("area", String(40), primary_key=True),
+    SqlColumn("version", Integer, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """The tables of one capability and the version of their shape."""
+
+    name: str
+    version: int
+    tables: MetaData
+
+
+class Database:
+    """Runs transactions on one URL. Opens nothing before the first of them; works in any event loop.
+
+    `sqlite:///file.db` needs the extra `store`, `postgresql://...` the extra `postgres`. Use `Database.shared` for the
+    object that all capabilities of a process share; each user closes it once.
+    """
+
+    _registry: ClassVar[dict[tuple[int, str], "Database"]] = {}
+    _registry_lock: ClassVar[threading.Lock] = threading.Lock()
+
+    def __init__(self, url: str, *, lock_seconds: float = LOCK_SECONDS) -> None:
+        """`lock_seconds` is how long a transaction waits in all for locks of other transactions."""
+        self.url = parse_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.insert: Any = (sqlite if self.is_sqlite else postgresql).insert
+        """`insert()` of the dialect, with `on_conflict_do_update` and `on_conflict_do_nothing`."""
+        self._lock_seconds = lock_seconds
+        self._local = threading.local()
+        self._file: tuple[int, int] | None = None
+        self.engine = self._create_engine()
+        self._writer = ThreadPoolExecutor(1 if self.is_sqlite else THREADS, thread_name_prefix="store-write")
+        self._reader = ThreadPoolExecutor(READERS, thread_name_prefix="store-read") if self.is_sqlite else self._writer
+        self._prepared: set[str] = set()
+        self._users = 1
+        self._closed = False
+
+    @classmethod
+    def shared(cls, url: str) -> "Database":
+        """Return the database object of a URL in this process. Every caller calls `close` once."""
+        key = (os.getpid(), parse_url(url).render_as_string(hide_password=False))
+        with cls._registry_lock:
+            database = cls._registry.get(key)
+            if database is None:
+                database = cls._registry[key] = cls(url)
+            else:
+                database._users += 1
+            return database
+
+    def __repr__(self) -> str:
+        return f"Database({self.name!r})"
+
+    @property
+    def name(self) -> str:
+        """The URL without password and without query parameters that may hold one."""
+        shown = {key: value for key, value in self.url.query.items() if key in _SHOWN}
+        return self.url.set(query=shown).render_as_string(hide_password=True)
+
+    async def prepare(self, schema: Schema) -> None:
+        """Create the tables of a schema if they are missing.
+
+        Raises ConfigurationError, and changes nothing, for a database that another version of the schema has created.
+        """
+        if schema.name not in self._prepared:
+            await self.write(self._create_tables, schema)
+            self._prepared.add(schema.name)
+
+    async def write(self, function: Callable[Concatenate[Connection, P], R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a function in a transaction: committed when it returns, rolled back when it raises.
+
+        A cancelled caller does not interrupt the transaction: it is committed as a whole, or never begins. Raises
+        UnavailableError if nothing was stored, OutcomeUnknownError if the commit itself failed.
+        """
+        deadline = time.monotonic() + self._lock_seconds
+        return await self._run(self._writer, lambda: self._write(deadline, lambda c: function(c, *args, **kwargs)))
+
+    async def read(self, function: Callable[Concatenate[Connection, P], R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a function that only reads. Raises UnavailableError."""
+        deadline = time.monotonic() + self._lock_seconds
+        return await self._run(self._reader, lambda: self._read(deadline, lambda c: function(c, *args, **kwargs)))
+
+    def now(self, here: float) -> ColumnElement[Any]:
+        """Return the SQL expression for Unix seconds by the clock that all users of this database share.
+
+        On PostgreSQL that is the server's clock; on SQLite, which serves one machine, it is `here`.
+        """
+        return literal(here) if self.is_sqlite else func.extract("epoch", func.clock_timestamp())
+
+    async def close(self) -> None:
+        """Wait for the transactions under way and close every connection, if this was the last user."""
+        with self._registry_lock:
+            self._users -= 1
+            if self._users > 0 or self._closed:
+                return
+            self._closed = True
+            for key in [key for key, database in self._registry.items() if database is self]:
+                del self._registry[key]
+        done: Future[None] = Future()
+        threading.Thread(target=self._shut_down, args=(done,), name="store-close").start()
+        await asyncio.shield(asyncio.wrap_future(done))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def _shut_down(self, done: "Future[None]") -> None:
+        self._writer.shutdown()
+        self._reader.shutdown()
+        self.engine.dispose()
+        done.set_result(None)
+
+    async def _run(self, threads: ThreadPoolExecutor, transaction: Callable[[], R]) -> R:
+        if self._closed:
+            raise UnavailableError(f"the store {self.name} is closed; nothing was stored")
+        return await asyncio.get_running_loop().run_in_executor(threads, transaction)
+
+    def _write(self, deadline: float, function: Callable[[Connection], R]) -> R:
+        with self._connection(deadline, self.engine) as connection:
+            with self._translated(changes=False):
+                connection.begin()
+                self._check_file()
+                result = function(connection)
+            with self._translated(changes=not self.is_sqlite):
+                connection.commit()
+            return result
+
+    def _read(self, deadline: float, function: Callable[[Connection], R]) -> R:
+        with self._connection(deadline, self._reads) as connection, self._translated(changes=False):
+            connection.begin()
+            self._check_file()
+            return function(connection)
+
+    @contextmanager
+    def _connection(self, deadline: float, engine: Engine) -> Iterator[Connection]:
+        self._local.deadline = deadline
+        with self._translated(changes=False):
+            connection = engine.connect()
+        try:
+            yield connection
+        finally:
+            with self._translated(changes=False):
+                connection.close()
+
+    @contextmanager
+    def _translated(self, *, changes: bool) -> Iterator[None]:
+        """Translate errors of the driver into ours, without the statement and its values."""
+        try:
+            yield
+        except ChannelAdapterError:
+            raise
+        except (exc.SQLAlchemyError, sqlite3.Error, OSError) as error:
+            raise _translate(error, self.name, changes=changes) from None
+
+    def _check_file(self) -> None:
+        """Raise UnavailableError if the SQLite file at our path is no longer the one that was opened."""
+        if self.is_sqlite and _identity(self.url.database) != self._file:
+            raise UnavailableError(
+                f"the store {self.name} was deleted or replaced while it was open; nothing was stored: restart to use "
+                "the file that is there now"
+            )
+
+    def _remaining_ms(self) -> int:
+        """Milliseconds that the transaction of this thread may still wait for a lock; at least one attempt is made."""
+        return max(1, int((self._local.deadline - time.monotonic()) * 1_000))
+
+    def _create_engine(self) -> Engine:
+        if not self.is_sqlite:
+            bounds = {
+                "lock_timeout": int(self._lock_seconds * 1_000),
+                "idle_in_transaction_session_timeout": _IDLE_SECONDS * 1_000,
+                "statement_timeout": _STATEMENT_SECONDS * 1_000,
+            }
+            options = " ".join(f"-c {name}={value}" for name, value in bounds.items())
+            connect = {"options": options, "connect_timeout": _CONNECT_SECONDS}
+            engine = create_engine(self.url, connect_args=connect, pool_size=THREADS, max_overflow=0)
+            # Statements of READ COMMITTED see no common snapshot, so autocommit reads the same with fewer round trips.
+            self._reads = engine.execution_options(isolation_level="AUTOCOMMIT")
+            return engine
+        engine = create_engine(self.url, pool_size=READERS + 1, max_overflow=0)
+        event.listen(engine, "do_connect", self._before_connect)
+        event.listen(engine, "connect", self._connected)
+        event.listen(engine, "begin", self._begin)
+        self._reads = engine.execution_options(**{_READ_ONLY: True})
+        return engine
+
+    def _before_connect(self, _dialect: Any, _record: Any, _arguments: Any, options: dict[str, Any]) -> None:
+        options["timeout"] = self._remaining_ms() / 1_000
+        if self._file is not None:  # a file that has gone is not created again
+            self._check_file()
+        else:
+            with suppress(OSError):  # a missing folder is reported by SQLite
+                os.close(os.open(str(self.url.database), os.O_CREAT | os.O_RDWR, 0o600))
+
+    def _connected(self, connection: Any, _: object) -> None:
+        connection.isolation_level = None  # transactions begin in _begin
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.close()
+        if self._file is None:
+            self._file = _identity(self.url.database)
+
+    def _begin(self, connection: Connection) -> None:
+        if connection.get_execution_options().get(_READ_ONLY):
+            connection.exec_driver_sql("BEGIN")
+        else:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={self._remaining_ms()}")
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    def _create_tables(self, connection: Connection, schema: Schema) -> None:
+        if not self.is_sqlite:
+            connection.execute(select(func.pg_advisory_xact_lock(_CREATE_KEY)))
+        _VERSIONS.create(connection, checkfirst=True)
+        stored = connection.scalar(select(_VERSIONS.c.version).where(_VERSIONS.c.area == schema.name))
+        if stored is None:
+            schema.tables.create_all(connection)
+            connection.execute(insert(_VERSIONS).values(area=schema.name, version=schema.version))
+        elif stored != schema.version:
+            raise ConfigurationError(
+                f"the database {self.name} was created by another version of channel-adapter: its tables for "
+                f"{schema.name} have version {stored}, this program needs {schema.version}; use a new database",
+                field="database_url",
+            )
+
+
+def _identity(path: str | None) -> tuple[int, int] | None:
+    try:
+        status = os.stat(str(path))  # noqa: PTH116 - the fastest call, once a transaction
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _translate(error: Exception, where: str, *, changes: bool) -> ChannelAdapterError:
+    cause = getattr(error, "orig", None) or error
+    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+    state = getattr(cause, "sqlstate", None)
+    if isinstance(error, exc.TimeoutError) or code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return UnavailableError(f"the store {where} is locked by another process; nothing was stored")
+    if state in _LOCKED_STATES:
+        return UnavailableError(f"the store {where} is locked by another transaction; nothing was stored")
+    if code == sqlite3.SQLITE_FULL or state in _FULL_STATES:
+        return UnavailableError(f"the store {where} is full; nothing was stored")
+    text = " ".join(str(cause).split())[:200]
+    if changes:
+        return OutcomeUnknownError(f"the store {where} failed while committing: {text}; it may have been stored")
+    return UnavailableError(f"the store {where} failed: {text}; nothing was stored")
+
+
+def parse_url(url: str) -> URL:
+    """Return a database URL with the driver that we use.
+
+    Raises ConfigurationError for other databases, for SQLite without a file, and for a missing extra.
+    """
+    try:
+        parsed = make_url(url)
+    except (exc.ArgumentError, ValueError):  # the latter for a port that is no number
+        raise ConfigurationError(
+            "database_url is not a database URL: use sqlite:///file.db or postgresql://host/name", field="database_url"
+        ) from None
+    backend = parsed.get_backend_name()
+    drivers = {"sqlite": ("sqlite3", "store", "pysqlite"), "postgresql": ("psycopg", "postgres", "psycopg")}
+    if backend not in drivers:
+        raise ConfigurationError(f"database_url: {backend!r} is neither sqlite nor postgresql", field="database_url")
+    module, extra, driver = drivers[backend]
+    if backend == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise ConfigurationError("database_url: SQLite needs a file: sqlite:///file.db", field="database_url")
+    try:
+        __import__(module)
+    except ImportError:
+        raise ConfigurationError(
+            f"database_url needs {module}: pip install 'channel-adapter[{extra}]'", field="database_url"
+        ) from None
+    return parsed.set(drivername=f"{backend}+{driver}")

@@ -1,0 +1,100 @@
+"""Leases: which process works on what, until when.
+
+A lease is a row with an owner and an end. It is acquired when it is free, its end has passed, or the owner holds it
+already; it is renewed and released by its owner only. Every function runs inside the caller's transaction, so a change
+of a lease is committed together with what it protects. Rows are always locked in the order of their names.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Double,
+    MetaData,
+    String,
+    Table,
+    and_,
+    delete,
+    exists,
+    or_,
+    select,
+    update,
+)
+
+from channel_adapter.store.database import Database, Schema
+
+_metadata = MetaData()
+LEASES: Final = Table(
+    "lease",
+    _metadata,
+    Column("name", String(300), primary_key=True),
+    Column("owner", String(100)),  # NULL: free, but not before `until`
+    Column("until", Double, nullable=False),
+)
+SCHEMA: Final = Schema("leases", 1, _metadata)
+
+
+class Leases:
+    """The leases of one owner in a database. `here` is the caller's clock in Unix seconds.
+
+    PostgreSQL compares ends of leases with the server's clock, so clocks of processes may differ.
+    """
+
+    def __init__(self, database: Database, owner: str, *, seconds: float) -> None:
+        """`seconds` is how long a lease lasts without renewal."""
+        self.owner = owner
+        self.seconds = seconds
+        self._database = database
+
+    def acquire(self, connection: Connection, names: Sequence[str], here: float) -> set[str]:
+        """Acquire leases that are free, have ended or are ours; return the names of those acquired."""
+        if not names:
+            return set()
+        now = self._database.now(here)
+        wanted = self._database.insert(LEASES).values(
+            [{"name": name, "owner": self.owner, "until": now + self.seconds} for name in sorted(names)]
+        )
+        statement = wanted.on_conflict_do_update(
+            index_elements=["name"],
+            set_={"owner": wanted.excluded.owner, "until": wanted.excluded.until},
+            where=or_(LEASES.c.until <= now, LEASES.c.owner == self.owner),
+        ).returning(LEASES.c.name)
+        return set(connection.scalars(statement))
+
+    def renew(self, connection: Connection, names: Sequence[str], here: float) -> set[str]:
+        """Extend leases that we still hold; return their names. One that has ended but was not taken is extended."""
+        if not names:
+            return set()
+        self._lock(connection, names)
+        until = self._database.now(here) + self.seconds
+        statement = update(LEASES).where(self._ours(names)).values(until=until).returning(LEASES.c.name)
+        return set(connection.scalars(statement))
+
+    def held(self, connection: Connection, names: Sequence[str]) -> set[str]:
+        """Lock the leases of ours among `names` until the transaction ends; return their names."""
+        return self._lock(connection, names) if names else set()
+
+    def release(self, connection: Connection, names: Sequence[str]) -> None:
+        """Give up leases; those of other owners stay."""
+        if names:
+            self._lock(connection, names)
+            connection.execute(delete(LEASES).where(self._ours(names)))
+
+    def postpone(self, connection: Connection, name: str, until: float) -> None:
+        """Give up a lease that no process may acquire before `until`, in Unix seconds of the shared clock."""
+        connection.execute(update(LEASES).where(self._ours([name])).values(owner=None, until=until))
+
+    def _ours(self, names: Sequence[str]) -> ColumnElement[bool]:
+        return and_(LEASES.c.name.in_(names), LEASES.c.owner == self.owner)
+
+    def _lock(self, connection: Connection, names: Sequence[str]) -> set[str]:
+        query = select(LEASES.c.name).where(self._ours(names)).order_by(LEASES.c.name).with_for_update()
+        return set(connection.scalars(query))
+
+
+def live(name: ColumnElement[str], now: ColumnElement[float]) -> ColumnElement[bool]:
+    """Return the condition that a lease of this name has an owner, or may not be acquired, at the moment."""
+    return exists().where(LEASES.c.name == name, LEASES.c.until > now)

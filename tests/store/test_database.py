@@ -1,0 +1,297 @@
+"""Transactions: whole or absent when the caller is cancelled, 2 seconds for locks, errors that say what was stored."""
+
+import asyncio
+import os
+import sqlite3
+import stat
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import Column, Connection, Integer, MetaData, Table, func, insert, select
+
+from channel_adapter.errors import ChannelAdapterError, ConfigurationError, UnavailableError
+from channel_adapter.store.database import Database, Schema
+
+NUMBERS = Table("numbers", MetaData(), Column("number", Integer, unique=True))
+SCHEMA = Schema("numbers", 1, NUMBERS.metadata)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'numbers.db'}"
+    made: str = request.getfixturevalue("postgres_url")
+    return made
+
+
+@pytest.fixture
+async def database(url: str) -> AsyncIterator[Database]:
+    async with Database(url) as opened:
+        await opened.prepare(SCHEMA)
+        yield opened
+
+
+def add(connection: Connection, *numbers: int) -> int:
+    for number in numbers:
+        connection.execute(insert(NUMBERS).values(number=number))
+    return len(numbers)
+
+
+def count(connection: Connection) -> int:
+    return connection.scalar(select(func.count()).select_from(NUMBERS)) or 0
+
+
+async def test_write_returns_the_result_and_commits(database: Database, url: str) -> None:
+    assert await database.write(add, 1, 2) == 2
+    async with Database(url) as other:
+        assert await other.read(count) == 2
+
+
+async def test_error_of_the_function_rolls_back_and_reaches_the_caller(database: Database) -> None:
+    def fail(connection: Connection) -> None:
+        add(connection, 1)
+        raise LookupError("no such number")
+
+    with pytest.raises(LookupError, match="no such number"):
+        await database.write(fail)
+    assert await database.read(count) == 0
+
+
+async def test_error_of_the_driver_shows_no_statement_and_no_value(database: Database) -> None:
+    await database.write(add, 7)
+    with pytest.raises(UnavailableError, match="nothing was stored") as raised:
+        await database.write(add, 8, 7)
+    assert "INSERT" not in str(raised.value)
+    assert await database.read(count) == 1
+
+
+async def test_transaction_of_a_cancelled_caller_is_committed_as_a_whole(database: Database, url: str) -> None:
+    running, go_on = threading.Event(), threading.Event()
+
+    def slow(connection: Connection) -> None:
+        add(connection, 1)
+        running.set()
+        assert go_on.wait(10)
+        add(connection, 2)
+
+    caller = asyncio.ensure_future(database.write(slow))
+    assert await asyncio.to_thread(running.wait, 10)
+    caller.cancel()
+    await asyncio.wait([caller])
+    assert caller.cancelled()
+    go_on.set()
+    await database.write(add, 3)
+    await database.close()  # waits for the transaction, which PostgreSQL runs beside the other one
+    async with Database(url) as other:
+        assert await other.read(count) == 3
+
+
+async def test_transaction_of_a_caller_cancelled_in_the_queue_never_begins(tmp_path: Path) -> None:
+    running, go_on = threading.Event(), threading.Event()
+
+    def hold(_: Connection) -> None:
+        running.set()
+        assert go_on.wait(10)
+
+    async with Database(f"sqlite:///{tmp_path / 'numbers.db'}") as database:
+        await database.prepare(SCHEMA)
+        holder = asyncio.ensure_future(database.write(hold))
+        assert await asyncio.to_thread(running.wait, 10)
+        queued = asyncio.ensure_future(database.write(add, 1))
+        await asyncio.sleep(0)
+        queued.cancel()
+        await asyncio.wait([queued])
+        go_on.set()
+        await holder
+        await database.write(add, 2)
+        assert await database.read(count) == 1
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_cancelled_caller_leaves_no_lock(database: Database, url: str, turns: int) -> None:
+    caller = asyncio.ensure_future(database.write(add, *range(100)))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    caller.cancel()
+    await asyncio.wait([caller])
+    async with Database(url) as other:
+        await other.write(add, 1_000)
+        await database.write(add, 2_000)
+        assert await other.read(count) in (2, 102)
+
+
+async def test_closing_waits_for_transactions_of_cancelled_callers(url: str) -> None:
+    running, go_on = threading.Event(), threading.Event()
+
+    def slow(connection: Connection) -> None:
+        running.set()
+        assert go_on.wait(10)
+        add(connection, 1)
+
+    database = Database(url)
+    await database.prepare(SCHEMA)
+    caller = asyncio.ensure_future(database.write(slow))
+    assert await asyncio.to_thread(running.wait, 10)
+    caller.cancel()
+    closing = asyncio.ensure_future(database.close())
+    await asyncio.sleep(0.05)
+    assert not closing.done()
+    go_on.set()
+    await closing
+    with pytest.raises(UnavailableError, match="closed"):
+        await database.read(count)
+    async with Database(url) as again:
+        assert await again.read(count) == 1
+
+
+async def test_locked_file_waits_for_two_seconds_in_all(tmp_path: Path) -> None:
+    file = tmp_path / "numbers.db"
+    async with Database(f"sqlite:///{file}") as database:
+        await database.prepare(SCHEMA)
+        other = sqlite3.connect(file)
+        other.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        failed = await asyncio.gather(*(database.write(add, n) for n in range(5)), return_exceptions=True)
+        took = time.monotonic() - began
+        other.close()
+        assert all(isinstance(each, UnavailableError) and "locked" in each.message for each in failed)
+        assert 1.9 <= took < 3.5  # five that wait one after the other, each for 2 seconds, would take 10
+        await database.write(add, 1)
+
+
+async def test_new_connection_to_a_locked_file_waits_for_two_seconds_in_all(tmp_path: Path) -> None:
+    file = tmp_path / "numbers.db"
+    other = sqlite3.connect(file)
+    other.execute("CREATE TABLE mine (x)")
+    other.execute("BEGIN EXCLUSIVE")
+    async with Database(f"sqlite:///{file}") as database:
+        began = time.monotonic()
+        with pytest.raises(UnavailableError, match="locked"):
+            await database.prepare(SCHEMA)
+        assert time.monotonic() - began < 3.5
+    other.close()
+
+
+async def test_locked_rows_of_postgresql_are_reported_after_two_seconds(postgres_url: str) -> None:
+    async with Database(postgres_url, lock_seconds=0.5) as database:
+        await database.prepare(SCHEMA)
+        with psycopg.connect(postgres_url) as other:
+            other.execute("LOCK TABLE numbers")
+            with pytest.raises(UnavailableError, match="locked by another transaction"):
+                await database.write(add, 1)
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+async def test_file_that_was_deleted_or_replaced_is_an_error(tmp_path: Path, replaced: bool) -> None:
+    file = tmp_path / "numbers.db"
+    async with Database(f"sqlite:///{file}") as database:
+        await database.prepare(SCHEMA)
+        await database.write(add, 1)
+        file.unlink()
+        if replaced:
+            async with Database(f"sqlite:///{file}") as other:
+                await other.prepare(SCHEMA)
+        calls: list[Callable[[], object]] = [lambda: database.write(add, 2), lambda: database.read(count)] * 4
+        for call in calls:
+            with pytest.raises(UnavailableError, match="deleted or replaced"):
+                await call()  # type: ignore[misc]
+        assert file.exists() is replaced
+
+
+async def test_file_is_created_for_its_owner_alone(tmp_path: Path) -> None:
+    file = tmp_path / "numbers.db"
+    async with Database(f"sqlite:///{file}") as database:
+        await database.prepare(SCHEMA)
+        modes = {entry.name: stat.S_IMODE(entry.stat().st_mode) for entry in os.scandir(tmp_path)}
+    assert set(modes.values()) == {0o600}
+    assert "numbers.db" in modes
+
+
+async def test_text_of_a_database_message_does_not_decide_what_it_means(database: Database) -> None:
+    def fail(connection: Connection) -> None:
+        connection.exec_driver_sql("SELECT * FROM full_and_locked")
+
+    with pytest.raises(UnavailableError, match=r"failed: .*full_and_locked"):
+        await database.write(fail)
+
+
+async def test_full_disk_is_reported_as_such(tmp_path: Path) -> None:
+    def bound(connection: Connection) -> None:
+        connection.exec_driver_sql("PRAGMA max_page_count = 10")
+
+    async with Database(f"sqlite:///{tmp_path / 'numbers.db'}") as database:
+        await database.prepare(SCHEMA)
+        await database.write(bound)
+        with pytest.raises(UnavailableError, match="is full; nothing was stored"):
+            await database.write(add, *range(100_000))
+        assert await database.read(count) == 0
+
+
+async def test_database_of_another_version_is_refused(database: Database, url: str) -> None:
+    newer = Schema("numbers", 2, NUMBERS.metadata)
+    with pytest.raises(ConfigurationError, match="version 1, this program needs 2"):
+        async with Database(url) as other:
+            await other.prepare(newer)
+
+
+async def test_shared_database_is_closed_by_its_last_user(url: str) -> None:
+    first, second = Database.shared(url), Database.shared(url)
+    assert first is second
+    await first.prepare(SCHEMA)
+    await first.close()
+    assert await second.write(add, 1) == 1
+    await second.close()
+    with pytest.raises(UnavailableError, match="closed"):
+        await second.write(add, 2)
+    third = Database.shared(url)
+    assert third is not first
+    assert await third.read(count) == 1
+    await third.close()
+
+
+async def test_two_processes_may_prepare_concurrently(url: str) -> None:
+    databases = [Database(url) for _ in range(6)]
+    await asyncio.gather(*(each.prepare(SCHEMA) for each in databases))
+    for each in databases:
+        await each.close()
+
+
+def test_database_serves_one_event_loop_after_another(url: str) -> None:
+    database = Database(url)
+    asyncio.run(database.prepare(SCHEMA))
+    assert asyncio.run(database.write(add, 1)) == 1
+    asyncio.run(database.close())
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ("mysql://host/name", "neither sqlite nor postgresql"),
+        ("sqlite://", "needs a file"),
+        ("sqlite:///:memory:", "needs a file"),
+        ("postgresql://host:port/name", "is not a database URL"),
+        ("nothing", "is not a database URL"),
+    ],
+)
+def test_bad_url_is_a_configuration_error(bad: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        Database(bad)
+
+
+def test_password_is_not_shown() -> None:
+    shown = Database("postgresql://user:s3cret@host/name?password=s3cret&sslmode=require")
+    assert "s3cret" not in repr(shown)
+    assert "sslmode=require" in repr(shown)
+
+
+async def test_server_that_cannot_be_reached_is_unavailable(tmp_path: Path) -> None:
+    async with Database(f"postgresql:///name?host={tmp_path}") as database:
+        with pytest.raises(UnavailableError, match="nothing was stored"):
+            await database.read(count)
+    async with Database(f"sqlite:///{tmp_path / 'missing' / 'numbers.db'}") as database:
+        with pytest.raises(ChannelAdapterError, match="nothing was stored"):
+            await database.write(add, 1)

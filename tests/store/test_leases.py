@@ -1,0 +1,79 @@
+"""Leases: one owner at a time, taken over when they end, renewed and released by their owner only."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, select
+
+from channel_adapter.store.database import Database
+from channel_adapter.store.leases import LEASES, SCHEMA, Leases
+
+HERE = 1_000.0
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
+    url = (
+        f"sqlite:///{tmp_path / 'leases.db'}" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    )
+    async with Database(url) as opened:
+        await opened.prepare(SCHEMA)
+        yield opened
+
+
+async def test_lease_has_one_owner(database: Database) -> None:
+    first, second = Leases(database, "first", seconds=60), Leases(database, "second", seconds=60)
+    assert await database.write(first.acquire, ["a", "b"], HERE) == {"a", "b"}
+    assert await database.write(second.acquire, ["a", "b", "c"], HERE) == {"c"}
+    assert await database.write(first.acquire, ["a"], HERE) == {"a"}
+    assert await database.write(second.renew, ["a", "c"], HERE) == {"c"}
+    assert await database.write(second.held, ["a", "c"]) == {"c"}
+
+
+async def test_lease_that_has_ended_is_acquired_by_another_owner(database: Database) -> None:
+    first, second = Leases(database, "first", seconds=-1), Leases(database, "second", seconds=60)
+    await database.write(first.acquire, ["a"], HERE)
+    assert await database.write(second.acquire, ["a"], HERE) == {"a"}
+    assert await database.write(first.renew, ["a"], HERE) == set()
+    await database.write(first.release, ["a"])
+    assert await database.write(second.held, ["a"]) == {"a"}
+
+
+async def test_released_lease_is_free(database: Database) -> None:
+    first, second = Leases(database, "first", seconds=60), Leases(database, "second", seconds=60)
+    await database.write(first.acquire, ["a"], HERE)
+    await database.write(first.release, ["a"])
+    assert await database.write(second.acquire, ["a"], HERE) == {"a"}
+
+
+async def test_postponed_lease_is_acquired_by_nobody_before_its_time(database: Database) -> None:
+    def clock(connection: Connection) -> float:
+        return float(connection.scalar(select(database.now(HERE))) or 0)
+
+    now = await database.read(clock)
+    first, second = Leases(database, "first", seconds=60), Leases(database, "second", seconds=60)
+    await database.write(first.acquire, ["a"], HERE)
+    await database.write(first.postpone, "a", now + 60)
+    assert await database.write(second.acquire, ["a"], HERE) == set()
+    assert await database.write(first.acquire, ["a"], HERE) == set()
+
+
+async def test_postgresql_compares_with_the_clock_of_the_server(postgres_url: str) -> None:
+    async with Database(postgres_url) as database:
+        await database.prepare(SCHEMA)
+        first, second = Leases(database, "first", seconds=60), Leases(database, "second", seconds=60)
+        await database.write(first.acquire, ["a"], HERE)
+        assert await database.write(second.acquire, ["a"], HERE + 1e12) == set()
+
+
+async def test_lease_changes_with_the_transaction_of_the_caller(database: Database) -> None:
+    leases = Leases(database, "first", seconds=60)
+
+    def acquire_and_fail(connection: Connection) -> None:
+        leases.acquire(connection, ["a"], HERE)
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await database.write(acquire_and_fail)
+    assert await database.read(lambda connection: connection.scalars(select(LEASES.c.name)).all()) == []
