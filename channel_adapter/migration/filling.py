@@ -175,13 +175,13 @@ async def serving(
         yield None
         return
     from channel_adapter.store.cutover import CutoverStore  # noqa: PLC0415 - an extra
-    from channel_adapter.store.engine import Database  # noqa: PLC0415 - an extra
+    from channel_adapter.store.database import Database  # noqa: PLC0415 - an extra
 
     try:
         from channel_adapter.migration import filling_run  # noqa: PLC0415 - DBOS is slow to import, and in an extra
     except ImportError:
         raise ConfigurationError(EXTRA, field="database_url") from None
-    database = Database(url, lock_seconds=PATIENT_LOCK_SECONDS)
+    database = Database.shared(url).waiting(PATIENT_LOCK_SECONDS)
     try:
         filler = Filler(migration, CutoverStore(database), allowance, patient=patient)
         async with filling_run.working(url, filler) as service:

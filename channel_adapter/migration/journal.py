@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError
-from channel_adapter.store.engine import Database
+from channel_adapter.store.database import Database
 from channel_adapter.store.migration import ChannelRow, MigrationStore, QuarantineRow, Row
 
 EVERY_SECONDS: Final = 0.03
@@ -112,7 +112,7 @@ def _key(row: Row) -> tuple[object, ...]:
 @asynccontextmanager
 async def open_journal(url: str) -> AsyncIterator[Journal]:
     """The journal in a database. Raises ConfigurationError and UnavailableError."""
-    database = Database(url, lock_seconds=_LOCK_SECONDS)
+    database = Database.shared(url).waiting(_LOCK_SECONDS)
     try:
         journal = Journal(MigrationStore(database))
         await journal.store.prepare()

@@ -15,7 +15,7 @@ from channel_adapter.domain.post import Broadcast, Post
 from channel_adapter.errors import ChannelAdapterError, OutcomeUnknownError
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.store.cutover import FAREWELL, NOT_SENT, SENDING, SENT, CopyRow, CutoverStore, MovedRow
-from channel_adapter.store.engine import LOCK_SECONDS, Database
+from channel_adapter.store.database import LOCK_SECONDS, Database
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.catalog import OFFICIAL_ACCOUNT_MSG_GET_SIMPLE, SEND_OFFICIAL_ACCOUNT_MSG
 from channel_adapter.tencent.clock import Clock
@@ -36,7 +36,7 @@ class PostingMoved:
 
     def __init__(self, url: str, gateway: Gateway, clock: Clock, *, lock_seconds: float = LOCK_SECONDS) -> None:
         """`lock_seconds`: how long it waits for others who write; short where somebody publishes meanwhile."""
-        self._database = Database(url, lock_seconds=lock_seconds)
+        self._database = Database.shared(url).waiting(lock_seconds)
         self.store = CutoverStore(self._database)
         self._gateway = gateway
         self._clock = clock

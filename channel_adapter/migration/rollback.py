@@ -33,7 +33,7 @@ from channel_adapter.tencent.wire import groups, members
 
 if TYPE_CHECKING:
     from channel_adapter.migration.planning import Migration
-    from channel_adapter.store.engine import Database
+    from channel_adapter.store.database import Database
 
 CHANNELS_AT_ONCE: Final = 8
 
@@ -146,10 +146,10 @@ async def _journal(url: str | None) -> "AsyncIterator[Database | None]":
         yield None
         return
     try:
-        from channel_adapter.store.engine import Database  # noqa: PLC0415 - an extra
+        from channel_adapter.store.database import Database  # noqa: PLC0415 - an extra
     except ImportError:
         raise ConfigurationError(EXTRA, field="database_url") from None
-    database = Database(url)
+    database = Database.shared(url)
     try:
         yield database
     finally:

@@ -119,13 +119,13 @@ async def _originals(migration: "Migration", plan: Plan) -> "AsyncIterator[KeptO
             "the plan keeps originals in the adapter's database: set database_url", field="database_url"
         )
     try:
-        from channel_adapter.store.engine import Database  # noqa: PLC0415 - an extra
+        from channel_adapter.store.database import Database  # noqa: PLC0415 - an extra
         from channel_adapter.store.kept_originals import KeptOriginals  # noqa: PLC0415
     except ImportError:
         raise ConfigurationError(
             "database_url needs SQLAlchemy: pip install 'channel-adapter[store]'", field="database_url"
         ) from None
-    kept = KeptOriginals(Database(url.get_secret_value()))
+    kept = KeptOriginals(Database.shared(url.get_secret_value()))
     try:
         yield kept
     finally:

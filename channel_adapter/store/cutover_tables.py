@@ -1,11 +1,11 @@
 """Tables of cutovers: where posting has moved, what was broadcast twice, whose conversation groups to fill or clear."""
 
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import BigInteger, Column, Double, Index, Integer, MetaData, PrimaryKeyConstraint, String, Table, text
+from sqlalchemy import BigInteger, Column, Double, Index, Integer, MetaData, PrimaryKeyConstraint, String, Table
 from sqlalchemy import Text as LongText
 
-from channel_adapter.store.engine import Area
+from channel_adapter.store.database import Schema
 
 _TABLES: Final = MetaData()
 
@@ -72,12 +72,4 @@ CLEARING: Final = Table(  # whose groups lose a channel that was rolled back
     sqlite_with_rowid=False,
 )
 
-
-def _with_fillings(connection: Any) -> None:
-    CLEARING.create(connection)
-    for column, kind in (("fill_wanted", "INTEGER"), ("fill_run", "INTEGER"), ("fill_said", "TEXT")):
-        default = "0" if kind == "INTEGER" else "''"
-        connection.execute(text(f"ALTER TABLE cutovers ADD COLUMN {column} {kind} NOT NULL DEFAULT {default}"))
-
-
-AREA: Final = Area("cutover", 2, _TABLES, upgrades=(_with_fillings,))
+SCHEMA: Final = Schema("cutover", 1, _TABLES)

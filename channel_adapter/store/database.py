@@ -6,14 +6,15 @@ thread and a few readers; PostgreSQL has a small pool of threads with a connecti
 """
 
 import asyncio
+import copy
 import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Concatenate, Final, ParamSpec, Self, TypeVar
 
 from sqlalchemy import Column as SqlColumn
@@ -21,6 +22,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
+    Executable,
     Integer,
     MetaData,
     String,
@@ -30,6 +32,7 @@ from sqlalchemy import (
     exc,
     func,
     insert,
+    inspect,
     literal,
     select,
 )
@@ -64,6 +67,17 @@ _VERSIONS: Final = Table(
 )
 
 
+@dataclass(slots=True)
+class _State:
+    """What all objects of one engine share."""
+
+    key: tuple[int, str] | None = None  # in the registry
+    users: int = 1
+    closed: bool = False
+    file: tuple[int, int] | None = None
+    prepared: set[str] = field(default_factory=set)
+
+
 @dataclass(frozen=True, slots=True)
 class Schema:
     """The tables of one capability and the version of their shape."""
@@ -89,15 +103,12 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.insert: Any = (sqlite if self.is_sqlite else postgresql).insert
         """`insert()` of the dialect, with `on_conflict_do_update` and `on_conflict_do_nothing`."""
-        self._lock_seconds = lock_seconds
+        self._lock_seconds = self._engine_lock_seconds = lock_seconds
         self._local = threading.local()
-        self._file: tuple[int, int] | None = None
+        self._state = _State()
         self.engine = self._create_engine()
         self._writer = ThreadPoolExecutor(1 if self.is_sqlite else THREADS, thread_name_prefix="store-write")
         self._reader = ThreadPoolExecutor(READERS, thread_name_prefix="store-read") if self.is_sqlite else self._writer
-        self._prepared: set[str] = set()
-        self._users = 1
-        self._closed = False
 
     @classmethod
     def shared(cls, url: str) -> "Database":
@@ -107,9 +118,19 @@ class Database:
             database = cls._registry.get(key)
             if database is None:
                 database = cls._registry[key] = cls(url)
+                database._state.key = key
             else:
-                database._users += 1
+                database._state.users += 1
             return database
+
+    def waiting(self, lock_seconds: float) -> "Database":
+        """Return this database with another limit on waiting for locks, for work that no user waits for.
+
+        It shares connections and threads, and is closed together with this object.
+        """
+        other = copy.copy(self)
+        other._lock_seconds = lock_seconds  # noqa: SLF001 - an object of this class
+        return other
 
     def __repr__(self) -> str:
         return f"Database({self.name!r})"
@@ -125,9 +146,9 @@ class Database:
 
         Raises ConfigurationError, and changes nothing, for a database that another version of the schema has created.
         """
-        if schema.name not in self._prepared:
+        if schema.name not in self._state.prepared:
             await self.write(self._create_tables, schema)
-            self._prepared.add(schema.name)
+            self._state.prepared.add(schema.name)
 
     async def write(self, function: Callable[Concatenate[Connection, P], R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a function in a transaction: committed when it returns, rolled back when it raises.
@@ -137,6 +158,16 @@ class Database:
         """
         deadline = time.monotonic() + self._lock_seconds
         return await self._run(self._writer, lambda: self._write(deadline, lambda c: function(c, *args, **kwargs)))
+
+    async def execute(self, statement: Executable, values: Sequence[Mapping[str, Any]] | None = None) -> int:
+        """Run one statement in a transaction of its own, once for each row of `values`; return the rows it changed."""
+        return await self.write(lambda connection: connection.execute(statement, values).rowcount)
+
+    async def has_table(self, table: Table) -> bool:
+        """Return whether a table exists. Creates nothing, not even a file."""
+        if self.is_sqlite and not await asyncio.to_thread(os.path.isfile, str(self.url.database)):
+            return False
+        return await self.read(lambda connection: inspect(connection).has_table(table.name))
 
     async def read(self, function: Callable[Concatenate[Connection, P], R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a function that only reads. Raises UnavailableError."""
@@ -150,15 +181,19 @@ class Database:
         """
         return literal(here) if self.is_sqlite else func.extract("epoch", func.clock_timestamp())
 
+    def time(self, connection: Connection, here: float) -> float:
+        """Return Unix seconds by the clock of `now`."""
+        return here if self.is_sqlite else float(connection.scalar(select(self.now(here))) or here)
+
     async def close(self) -> None:
         """Wait for the transactions under way and close every connection, if this was the last user."""
         with self._registry_lock:
-            self._users -= 1
-            if self._users > 0 or self._closed:
+            self._state.users -= 1
+            if self._state.users > 0 or self._state.closed:
                 return
-            self._closed = True
-            for key in [key for key, database in self._registry.items() if database is self]:
-                del self._registry[key]
+            self._state.closed = True
+            if self._state.key is not None:
+                del self._registry[self._state.key]
         done: Future[None] = Future()
         threading.Thread(target=self._shut_down, args=(done,), name="store-close").start()
         await asyncio.shield(asyncio.wrap_future(done))
@@ -176,7 +211,7 @@ class Database:
         done.set_result(None)
 
     async def _run(self, threads: ThreadPoolExecutor, transaction: Callable[[], R]) -> R:
-        if self._closed:
+        if self._state.closed:
             raise UnavailableError(f"the store {self.name} is closed; nothing was stored")
         return await asyncio.get_running_loop().run_in_executor(threads, transaction)
 
@@ -185,6 +220,8 @@ class Database:
             with self._translated(changes=False):
                 connection.begin()
                 self._check_file()
+                if not self.is_sqlite and self._lock_seconds != self._engine_lock_seconds:
+                    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {int(self._lock_seconds * 1_000)}")
                 result = function(connection)
             with self._translated(changes=not self.is_sqlite):
                 connection.commit()
@@ -219,7 +256,7 @@ class Database:
 
     def _check_file(self) -> None:
         """Raise UnavailableError if the SQLite file at our path is no longer the one that was opened."""
-        if self.is_sqlite and _identity(self.url.database) != self._file:
+        if self.is_sqlite and _identity(self.url.database) != self._state.file:
             raise UnavailableError(
                 f"the store {self.name} was deleted or replaced while it was open; nothing was stored: restart to use "
                 "the file that is there now"
@@ -251,7 +288,7 @@ class Database:
 
     def _before_connect(self, _dialect: Any, _record: Any, _arguments: Any, options: dict[str, Any]) -> None:
         options["timeout"] = self._remaining_ms() / 1_000
-        if self._file is not None:  # a file that has gone is not created again
+        if self._state.file is not None:  # a file that has gone is not created again
             self._check_file()
         else:
             with suppress(OSError):  # a missing folder is reported by SQLite
@@ -263,8 +300,8 @@ class Database:
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.close()
-        if self._file is None:
-            self._file = _identity(self.url.database)
+        if self._state.file is None:
+            self._state.file = _identity(self.url.database)
 
     def _begin(self, connection: Connection) -> None:
         if connection.get_execution_options().get(_READ_ONLY):

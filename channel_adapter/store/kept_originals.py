@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import select
 
-from channel_adapter.store.engine import Database
-from channel_adapter.store.migration_tables import AREA, KEPT
+from channel_adapter.store.database import Database
+from channel_adapter.store.migration_tables import KEPT, SCHEMA
 
 
 class KeptOriginals:
@@ -16,12 +16,11 @@ class KeptOriginals:
 
     async def of(self, channel: str, what: str, keys: Sequence[str]) -> dict[str, str]:
         """Originals of one kind with these keys, as far as they are there; 500 keys at most."""
-        await self._database.prepare(AREA)
+        await self._database.prepare(SCHEMA)
         wanted = select(KEPT.c.key, KEPT.c.text).where(
             KEPT.c.channel == channel, KEPT.c.what == what, KEPT.c.key.in_(keys)
         )
-        async with self._database.reading() as connection:
-            return {row.key: row.text for row in await connection.execute(wanted)}
+        return await self._database.read(lambda connection: {row.key: row.text for row in connection.execute(wanted)})
 
     async def close(self) -> None:
         """Close the connections."""

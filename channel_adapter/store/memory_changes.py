@@ -6,13 +6,12 @@ before, and a little further back: a transaction may be committed later than ano
 
 import time
 from collections.abc import Collection
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from sqlalchemy import Column, Float, MetaData, Table, Text, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Column, Connection, Float, MetaData, Table, Text, delete, select
 
 from channel_adapter.domain.ids import ChannelId, UserId
-from channel_adapter.store.engine import Area, Database
+from channel_adapter.store.database import Database, Schema
 
 LOOK_BACK_SECONDS: Final = 5.0
 KEPT_SECONDS: Final = 86_400.0
@@ -28,7 +27,7 @@ _CHANGES: Final = Table(
     Column("person", Text, primary_key=True),
     Column("changed_at", Float, nullable=False, index=True),
 )
-AREA: Final = Area("memory_changes", 1, _TABLES)
+SCHEMA: Final = Schema("memory_changes", 1, _TABLES)
 
 
 class Change(NamedTuple):
@@ -43,7 +42,6 @@ class MemoryChanges:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._insert: Any = (sqlite if database.is_sqlite else postgresql).insert
         self._seen: set[tuple[str, str, float]] = set()
         self._newest: float | None = None
         self._tidied_at = time.monotonic()
@@ -53,31 +51,38 @@ class MemoryChanges:
         rows = sorted({(change.channel, change.user or _EVERYBODY) for change in changes if _possible(change)})
         if not rows:
             return
-        await self._database.prepare(AREA)
-        async with self._database.writing() as connection:
-            now = await self._database.now(connection, time.time())
+        await self._database.prepare(SCHEMA)
+
+        def transaction(connection: Connection) -> float:
+            now = self._database.time(connection, time.time())
             told = [{"channel": channel, "person": person, "changed_at": now} for channel, person in rows]
-            insert = self._insert(_CHANGES)
+            insert = self._database.insert(_CHANGES)
             keys = [_CHANGES.c.channel, _CHANGES.c.person]
             newer = insert.on_conflict_do_update(index_elements=keys, set_={"changed_at": insert.excluded.changed_at})
-            await connection.execute(newer, told)
+            connection.execute(newer, told)
             if time.monotonic() - self._tidied_at > _TIDY_SECONDS:
-                await connection.execute(delete(_CHANGES).where(_CHANGES.c.changed_at < now - KEPT_SECONDS))
+                connection.execute(delete(_CHANGES).where(_CHANGES.c.changed_at < now - KEPT_SECONDS))
                 self._tidied_at = time.monotonic()
+            return now
+
+        now = await self._database.write(transaction)
         self._seen.update((channel, person, now) for channel, person in rows)  # nobody need tell us
 
     async def news(self) -> list[Change]:
         """What others have told since the last time; at first what they told in the last seconds."""
-        await self._database.prepare(AREA)
-        async with self._database.reading() as connection:
-            if self._newest is None:
-                self._newest = await self._database.now(connection, time.time())
-            since = self._newest - LOOK_BACK_SECONDS
+        await self._database.prepare(SCHEMA)
+
+        def transaction(connection: Connection) -> tuple[float, set[tuple[str, str, float]]]:
+            newest = self._newest
+            if newest is None:
+                newest = self._database.time(connection, time.time())
             query = select(_CHANGES.c.channel, _CHANGES.c.person, _CHANGES.c.changed_at)
-            found = await connection.execute(query.where(_CHANGES.c.changed_at > since))
-            rows = {(str(channel), str(person), float(at)) for channel, person, at in found}
+            found = connection.execute(query.where(_CHANGES.c.changed_at > newest - LOOK_BACK_SECONDS))
+            return newest, {(str(channel), str(person), float(at)) for channel, person, at in found}
+
+        newest, rows = await self._database.read(transaction)
         fresh = rows - self._seen
-        self._newest = max([self._newest, *(at for *_, at in rows)])
+        self._newest = max([newest, *(at for *_, at in rows)])
         self._seen = {row for row in self._seen | rows if row[2] > self._newest - LOOK_BACK_SECONDS}
         return [Change(ChannelId(channel), UserId(person) if person else None) for channel, person, _ in fresh]
 

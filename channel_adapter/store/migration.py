@@ -4,14 +4,11 @@ from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final
 
-from sqlalchemy import Table, and_, delete, func, literal, select, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Table, and_, delete, func, literal, select, tuple_, update
 
 from channel_adapter.errors import ConfigurationError, ConflictError
-from channel_adapter.store.engine import Database
+from channel_adapter.store.database import Database
 from channel_adapter.store.migration_tables import (
-    AREA,
     CHANNELS,
     JOBS,
     KEPT,
@@ -19,6 +16,7 @@ from channel_adapter.store.migration_tables import (
     PEOPLE,
     POSTS,
     QUARANTINE,
+    SCHEMA,
     WORKERS,
 )
 
@@ -153,7 +151,7 @@ class MigrationStore:
 
     async def prepare(self) -> None:
         """Make the tables. Raises ConfigurationError for a newer schema, UnavailableError."""
-        await self.database.prepare(AREA)
+        await self.database.prepare(SCHEMA)
 
     async def write(self, rows: Iterable[Row]) -> None:
         """Write these rows in one transaction, in place of those with the same keys; a later one wins."""
@@ -162,102 +160,119 @@ class MigrationStore:
             by_kind.setdefault(type(row), []).append({name: getattr(row, name) for name in _FIELDS[type(row)]})
         if not by_kind:
             return
-        async with self.database.writing() as connection:
+
+        def transaction(connection: Connection) -> None:
             for kind, values in by_kind.items():
-                await connection.execute(self._upsert(_TABLE_OF[kind]), values)
+                connection.execute(self._upsert(_TABLE_OF[kind]), values)
+
+        await self.database.write(transaction)
 
     async def begin_job(self, job: JobRow, channels: Sequence[ChannelRow]) -> JobRow:
         """Take over a plan: the job as it stands then. Nothing is written when it may not be.
 
         Raises ConfigurationError for a database of another app, ConflictError for accounts of another migration.
         """
-        async with self.database.writing() as connection:
-            await _refuse_strangers(connection, job, channels)
-            held = (await connection.execute(select(JOBS).where(JOBS.c.migration == job.migration))).one_or_none()
+
+        def transaction(connection: Connection) -> JobRow:
+            _refuse_strangers(connection, job, channels)
+            held = connection.execute(select(JOBS).where(JOBS.c.migration == job.migration)).one_or_none()
+            current = job if held is None else JobRow(**{**held._asdict(), "plan": job.plan})
             if held is None:
-                await connection.execute(JOBS.insert(), asdict(job))
+                connection.execute(JOBS.insert(), asdict(job))
             else:
-                job = JobRow(**{**held._asdict(), "plan": job.plan})
-                await connection.execute(update(JOBS).where(JOBS.c.migration == job.migration).values(plan=job.plan))
-            there = set(await connection.scalars(
+                connection.execute(update(JOBS).where(JOBS.c.migration == job.migration).values(plan=job.plan))
+            there = set(connection.scalars(
                 select(CHANNELS.c.source).where(CHANNELS.c.migration == job.migration)
             ))  # fmt: skip
             fresh = [asdict(row) for row in channels if row.source not in there]
             if fresh:
-                await connection.execute(CHANNELS.insert(), fresh)
-        return job
+                connection.execute(CHANNELS.insert(), fresh)
+            return current
+
+        return await self.database.write(transaction)
 
     async def next_round(self, migration: str, held: int) -> int:
         """Begin the round behind `held`, unless somebody else has; the one that is under way then."""
-        async with self.database.writing() as connection:
+
+        def transaction(connection: Connection) -> int:
             same = and_(JOBS.c.migration == migration, JOBS.c.round == held)
-            await connection.execute(update(JOBS).where(same).values(round=held + 1))
-            found: int = (
-                await connection.execute(select(JOBS.c.round).where(JOBS.c.migration == migration))
-            ).scalar_one()
-        return found
+            connection.execute(update(JOBS).where(same).values(round=held + 1))
+            found: int = connection.execute(select(JOBS.c.round).where(JOBS.c.migration == migration)).scalar_one()
+            return found
+
+        return await self.database.write(transaction)
 
     async def job(self, migration: str) -> JobRow | None:
         """The job of this migration."""
-        async with self.database.reading() as connection:
-            found = (await connection.execute(select(JOBS).where(JOBS.c.migration == migration))).one_or_none()
-        return JobRow(**found._asdict()) if found else None
+
+        def transaction(connection: Connection) -> JobRow | None:
+            found = connection.execute(select(JOBS).where(JOBS.c.migration == migration)).one_or_none()
+            return JobRow(**found._asdict()) if found else None
+
+        return await self.database.read(transaction)
 
     async def jobs(self) -> list[JobRow]:
         """All of them, the oldest first."""
-        async with self.database.reading() as connection:
-            found = await connection.execute(select(JOBS).order_by(JOBS.c.began, JOBS.c.migration))
+
+        def transaction(connection: Connection) -> list[JobRow]:
+            found = connection.execute(select(JOBS).order_by(JOBS.c.began, JOBS.c.migration))
             return [JobRow(**row._asdict()) for row in found]
+
+        return await self.database.read(transaction)
 
     async def channels(self, migration: str) -> list[ChannelRow]:
         """The channels of a migration, in the order of its plan."""
-        async with self.database.reading() as connection:
-            found = await connection.execute(
+
+        def transaction(connection: Connection) -> list[ChannelRow]:
+            found = connection.execute(
                 select(CHANNELS).where(CHANNELS.c.migration == migration).order_by(CHANNELS.c.place)
             )
             return [ChannelRow(**row._asdict()) for row in found]
 
+        return await self.database.read(transaction)
+
     async def channel(self, migration: str, source: str) -> ChannelRow | None:
         """One channel."""
-        async with self.database.reading() as connection:
-            found = (
-                await connection.execute(
-                    select(CHANNELS).where(CHANNELS.c.migration == migration, CHANNELS.c.source == source)
-                )
-            ).one_or_none()
-        return ChannelRow(**found._asdict()) if found else None
+
+        def transaction(connection: Connection) -> ChannelRow | None:
+            wanted = select(CHANNELS).where(CHANNELS.c.migration == migration, CHANNELS.c.source == source)
+            found = connection.execute(wanted).one_or_none()
+            return ChannelRow(**found._asdict()) if found else None
+
+        return await self.database.read(transaction)
 
     async def people(self, migration: str, source: str, persons: Sequence[str]) -> dict[str, PersonRow]:
         """What is known of these people."""
         wanted = select(PEOPLE).where(
             PEOPLE.c.migration == migration, PEOPLE.c.source == source, PEOPLE.c.person.in_(persons)
         )
-        async with self.database.reading() as connection:
-            return {row.person: PersonRow(**row._asdict()) for row in await connection.execute(wanted)}
+        return await self.database.read(
+            lambda connection: {row.person: PersonRow(**row._asdict()) for row in connection.execute(wanted)}
+        )
 
     async def count_people(self, migration: str, source: str, before: int) -> tuple[int, int]:
         """How many whom we moved the source had last before that round, and how many since."""
         here = and_(PEOPLE.c.migration == migration, PEOPLE.c.source == source, PEOPLE.c.standing != GONE)
-        async with self.database.reading() as connection:
-            gone = await connection.scalar(select(func.count()).where(here, PEOPLE.c.round < before)) or 0
-            all_of_them = await connection.scalar(select(func.count()).where(here)) or 0
-        return gone, all_of_them - gone
+
+        def transaction(connection: Connection) -> tuple[int, int]:
+            gone = connection.scalar(select(func.count()).where(here, PEOPLE.c.round < before)) or 0
+            all_of_them = connection.scalar(select(func.count()).where(here)) or 0
+            return gone, all_of_them - gone
+
+        return await self.database.read(transaction)
 
     async def people_not_seen(self, migration: str, source: str, before: int) -> AsyncGenerator[list[PersonRow], None]:
         """People whom we brought and whom the source has no more, some at a time. They may be rewritten meanwhile."""
         last = ""
+        here = and_(PEOPLE.c.migration == migration, PEOPLE.c.source == source, PEOPLE.c.round < before)
+        wanted = select(PEOPLE).where(here, PEOPLE.c.standing.in_((MOVED, SENT)))
+
+        def page(connection: Connection, after: str) -> list[PersonRow]:
+            rows = wanted.where(PEOPLE.c.person > after).order_by(PEOPLE.c.person).limit(_ROWS_READ)
+            return [PersonRow(**row._asdict()) for row in connection.execute(rows)]
+
         while True:
-            wanted = (
-                select(PEOPLE)
-                .where(
-                    PEOPLE.c.migration == migration, PEOPLE.c.source == source, PEOPLE.c.round < before,
-                    PEOPLE.c.standing.in_((MOVED, SENT)), PEOPLE.c.person > last,
-                )
-                .order_by(PEOPLE.c.person)
-                .limit(_ROWS_READ)
-            )  # fmt: skip
-            async with self.database.reading() as connection:
-                found = [PersonRow(**row._asdict()) for row in await connection.execute(wanted)]
+            found = await self.database.read(page, last)
             if not found:
                 return
             last = found[-1].person
@@ -266,14 +281,16 @@ class MigrationStore:
     async def posts(self, migration: str, source: str, keys: Sequence[str]) -> dict[str, PostRow]:
         """What became of these posts."""
         wanted = select(POSTS).where(POSTS.c.migration == migration, POSTS.c.source == source, POSTS.c.key.in_(keys))
-        async with self.database.reading() as connection:
-            return {row.key: PostRow(**row._asdict()) for row in await connection.execute(wanted)}
+        return await self.database.read(
+            lambda connection: {row.key: PostRow(**row._asdict()) for row in connection.execute(wanted)}
+        )
 
     async def moved_posts(self, migration: str, source: str) -> dict[str, PostRow]:
         """All posts of a channel that were moved, by their keys."""
         wanted = select(POSTS).where(POSTS.c.migration == migration, POSTS.c.source == source).order_by(POSTS.c.seq)
-        async with self.database.reading() as connection:
-            return {row.key: PostRow(**row._asdict()) for row in await connection.execute(wanted)}
+        return await self.database.read(
+            lambda connection: {row.key: PostRow(**row._asdict()) for row in connection.execute(wanted)}
+        )
 
     async def pages(self, migration: str, source: str) -> list[PageRow]:
         """Pages of a channel's history that wait, without their texts, the newest first."""
@@ -282,68 +299,70 @@ class MigrationStore:
             .where(PAGES.c.migration == migration, PAGES.c.source == source)
             .order_by(PAGES.c.number)
         )
-        async with self.database.reading() as connection:
-            return [PageRow(**row._asdict()) for row in await connection.execute(wanted)]
+        return await self.database.read(
+            lambda connection: [PageRow(**row._asdict()) for row in connection.execute(wanted)]
+        )
 
     async def page(self, migration: str, source: str, number: int) -> str | None:
         """The text of one of them."""
         wanted = select(PAGES.c.text).where(
             PAGES.c.migration == migration, PAGES.c.source == source, PAGES.c.number == number
         )
-        async with self.database.reading() as connection:
-            found: str | None = await connection.scalar(wanted)
-        return found
+        return await self.database.read(lambda connection: connection.scalar(wanted))
 
     async def drop_pages(self, migration: str, source: str) -> None:
         """None of them is needed any more."""
-        async with self.database.writing() as connection:
-            await connection.execute(delete(PAGES).where(PAGES.c.migration == migration, PAGES.c.source == source))
+        await self.database.execute(delete(PAGES).where(PAGES.c.migration == migration, PAGES.c.source == source))
 
     async def quarantined(self, migration: str) -> list[QuarantineRow]:
         """What could not go, in the order of channels and keys."""
         columns = (QUARANTINE.c.source, QUARANTINE.c.what, QUARANTINE.c.key)
         wanted = select(QUARANTINE).where(QUARANTINE.c.migration == migration).order_by(*columns)
-        async with self.database.reading() as connection:
-            return [QuarantineRow(**row._asdict()) for row in await connection.execute(wanted)]
+        return await self.database.read(
+            lambda connection: [QuarantineRow(**row._asdict()) for row in connection.execute(wanted)]
+        )
 
     async def count_quarantined(self, migration: str) -> int:
         """How much could not go."""
         wanted = select(func.count()).where(QUARANTINE.c.migration == migration)
-        async with self.database.reading() as connection:
-            return await connection.scalar(wanted) or 0
+        return await self.database.read(lambda connection: connection.scalar(wanted) or 0)
 
     async def release(self, rows: Sequence[QuarantineRow]) -> None:
         """These went after all."""
         if not rows:
             return
         keys = tuple_(QUARANTINE.c.migration, QUARANTINE.c.source, QUARANTINE.c.what, QUARANTINE.c.key)
-        async with self.database.writing() as connection:
+
+        def transaction(connection: Connection) -> None:
             for start in range(0, len(rows), _ROWS_READ):
                 some = rows[start : start + _ROWS_READ]
                 wanted = [(row.migration, row.source, row.what, row.key) for row in some]
-                await connection.execute(delete(QUARANTINE).where(keys.in_(wanted)))
+                connection.execute(delete(QUARANTINE).where(keys.in_(wanted)))
+
+        await self.database.write(transaction)
 
     async def kept(self, channel: str, what: str) -> dict[str, str]:
         """Whole originals of one kind, by key."""
         wanted = select(KEPT.c.key, KEPT.c.text).where(KEPT.c.channel == channel, KEPT.c.what == what)
-        async with self.database.reading() as connection:
-            return {row.key: row.text for row in await connection.execute(wanted)}
+        return await self.database.read(lambda connection: {row.key: row.text for row in connection.execute(wanted)})
 
     async def workers(self, executor: str, here: float, alive: float) -> int:
         """Say that this one lives, and count those who said so in the last `alive` seconds."""
-        async with self.database.writing() as connection:
-            now = await self.database.now(connection, here)
-            await connection.execute(self._upsert(WORKERS), [{"executor": executor, "seen": now}])
-            await connection.execute(delete(WORKERS).where(WORKERS.c.seen < now - alive))
-            return await connection.scalar(select(func.count()).select_from(WORKERS)) or 1
+
+        def transaction(connection: Connection) -> int:
+            now = self.database.time(connection, here)
+            connection.execute(self._upsert(WORKERS), [{"executor": executor, "seen": now}])
+            connection.execute(delete(WORKERS).where(WORKERS.c.seen < now - alive))
+            return connection.scalar(select(func.count()).select_from(WORKERS)) or 1
+
+        return await self.database.write(transaction)
 
     async def worker_left(self, executor: str) -> None:
         """This one works no more."""
-        async with self.database.writing() as connection:
-            await connection.execute(delete(WORKERS).where(WORKERS.c.executor == executor))
+        await self.database.execute(delete(WORKERS).where(WORKERS.c.executor == executor))
 
     def _upsert(self, table: Table) -> Any:
-        insert = sqlite.insert(table) if self.database.is_sqlite else postgresql.insert(table)
+        insert = self.database.insert(table)
         keys = [column.name for column in table.primary_key]
         changed = {column.name: insert.excluded[column.name] for column in table.c if column.name not in keys}
         return insert.on_conflict_do_update(index_elements=keys, set_=changed)
@@ -354,14 +373,14 @@ _FIELDS: Final[Mapping[type, tuple[str, ...]]] = {
 }
 
 
-async def _refuse_strangers(connection: AsyncConnection, job: JobRow, channels: Sequence[ChannelRow]) -> None:
-    other_app = await connection.scalar(select(JOBS.c.app).where(JOBS.c.app != job.app).limit(1))
+def _refuse_strangers(connection: Connection, job: JobRow, channels: Sequence[ChannelRow]) -> None:
+    other_app = connection.scalar(select(JOBS.c.app).where(JOBS.c.app != job.app).limit(1))
     if other_app is not None:
         raise ConfigurationError(
             f"the database belongs to migrations of app {other_app}, and this is app {job.app}", field="database_url"
         )
     wanted = {row.source for row in channels}
-    others = await connection.execute(
+    others = connection.execute(
         select(CHANNELS.c.migration, CHANNELS.c.source).where(
             CHANNELS.c.migration != job.migration, CHANNELS.c.finished == 0
         )

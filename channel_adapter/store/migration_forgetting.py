@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from sqlalchemy import Table, delete, func, select
+from sqlalchemy import Connection, Table, delete, func, select
 
-from channel_adapter.store.engine import Database
-from channel_adapter.store.migration_tables import AREA, CHANNELS, JOBS, KEPT, PAGES, PEOPLE, POSTS, QUARANTINE
+from channel_adapter.store.database import Database
+from channel_adapter.store.migration_tables import CHANNELS, JOBS, KEPT, PAGES, PEOPLE, POSTS, QUARANTINE, SCHEMA
 
 _OF_A_CHANNEL: Final[tuple[Table, ...]] = (PAGES, POSTS, PEOPLE, QUARANTINE, CHANNELS)
 
@@ -18,11 +18,14 @@ class Forgetting:
 
     async def forget(self, migration: str, source: str, target: str) -> None:
         """Everything about one channel, in one transaction; the job too when this was its last one. Repeatable."""
-        await self._database.prepare(AREA)
-        async with self._database.writing() as connection:
+        await self._database.prepare(SCHEMA)
+
+        def transaction(connection: Connection) -> None:
             for table in _OF_A_CHANNEL:
-                await connection.execute(delete(table).where(table.c.migration == migration, table.c.source == source))
-            await connection.execute(delete(KEPT).where(KEPT.c.channel == target))
-            left = await connection.scalar(select(func.count()).where(CHANNELS.c.migration == migration))
+                connection.execute(delete(table).where(table.c.migration == migration, table.c.source == source))
+            connection.execute(delete(KEPT).where(KEPT.c.channel == target))
+            left = connection.scalar(select(func.count()).where(CHANNELS.c.migration == migration))
             if not left:
-                await connection.execute(delete(JOBS).where(JOBS.c.migration == migration))
+                connection.execute(delete(JOBS).where(JOBS.c.migration == migration))
+
+        await self._database.write(transaction)

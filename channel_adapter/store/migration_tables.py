@@ -5,7 +5,7 @@ deltas. A channel's row says how far it is: `state` what is being done, `standin
 the round that it has ended. Posts and people stand there as they were moved, the rest is what could not go.
 """
 
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import (
     BigInteger,
@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import Text as LongText
 
-from channel_adapter.store.engine import Area
+from channel_adapter.store.database import Schema
 
 _TABLES: Final = MetaData()
 _MIGRATION, _SOURCE, _PERSON, _KEY = String(40), String(200), String(32), String(200)
@@ -138,9 +138,4 @@ PAGES: Final = Table(  # of an account's history, read and not moved yet
     PrimaryKeyConstraint("migration", "source", "number"),
 )
 
-
-def _with_pages(connection: Any) -> None:
-    PAGES.create(connection)
-
-
-AREA: Final = Area("migration", 2, _TABLES, upgrades=(_with_pages,))
+SCHEMA: Final = Schema("migration", 1, _TABLES)

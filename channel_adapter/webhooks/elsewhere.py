@@ -85,10 +85,10 @@ def open_elsewhere(database_url: str | None, directory: Directory, roles: Roles)
     if database_url is None:
         return Elsewhere(None, directory, roles)
     try:
-        from channel_adapter.store.engine import Database  # noqa: PLC0415 - an extra
+        from channel_adapter.store.database import Database  # noqa: PLC0415 - an extra
         from channel_adapter.store.memory_changes import MemoryChanges  # noqa: PLC0415 - an extra
     except ImportError:
         raise ConfigurationError(
             "database_url needs SQLAlchemy: pip install 'channel-adapter[store]'", field="database_url"
         ) from None
-    return Elsewhere(MemoryChanges(Database(database_url)), directory, roles)
+    return Elsewhere(MemoryChanges(Database.shared(database_url)), directory, roles)

@@ -112,13 +112,13 @@ def open_known_channels(database_url: str | None) -> KnownChannels:
     if database_url is None:
         return KnownChannels()
     try:
-        from channel_adapter.store.engine import Database  # noqa: PLC0415 - an extra
+        from channel_adapter.store.database import Database  # noqa: PLC0415 - an extra
         from channel_adapter.store.known_channels import ChannelRows  # noqa: PLC0415 - an extra
     except ImportError:
         raise ConfigurationError(
             "database_url needs SQLAlchemy: pip install 'channel-adapter[store]'", field="database_url"
         ) from None
-    return KnownChannels(ChannelRows(Database(database_url), deleted=DELETED))
+    return KnownChannels(ChannelRows(Database.shared(database_url), deleted=DELETED))
 
 
 def _place(event: e.PostPublished) -> tuple[float, PostRef]:

@@ -18,7 +18,7 @@ import orjson
 
 from channel_adapter.migration.plan import Plan
 from channel_adapter.migration.plan_file import read_plan
-from channel_adapter.store.engine import Database
+from channel_adapter.store.database import Database
 from channel_adapter.store.migration import ChannelRow, MigrationStore
 from channel_adapter.stub.world.world import World
 from tests.benchmarks.migration_runs import ROOM, Moved, journal_in, start, start_worker, stub_with

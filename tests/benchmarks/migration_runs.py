@@ -19,7 +19,7 @@ from channel_adapter.migration.planning import Options
 from channel_adapter.migration.policies import Policies
 from channel_adapter.migration.sources.discover import Discovered
 from channel_adapter.migration.status import Status
-from channel_adapter.store.engine import Database
+from channel_adapter.store.database import Database
 from channel_adapter.store.migration import MigrationStore, Row
 from channel_adapter.stub.world.world import World
 from tests.benchmarks.rig import settings_for, stub_process

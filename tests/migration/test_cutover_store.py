@@ -5,10 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from channel_adapter.store.cutover import NOT_SENT, SENDING, SENT, CopyRow, CutoverRow, CutoverStore, MovedRow
+from channel_adapter.store.cutover import NOT_SENT, SENDING, SENT, CopyRow, CutoverStore, MovedRow
 from channel_adapter.store.cutover_people import CutoverPeople
-from channel_adapter.store.cutover_tables import CLEARING
-from channel_adapter.store.engine import Database
+from channel_adapter.store.database import Database
 
 ROW = MovedRow("@TOA#_a", "m1", "@TGS#_a")
 
@@ -97,16 +96,3 @@ async def test_who_is_to_lose_channels_is_told_person_by_person(store: CutoverSt
     assert await people.clearing_after("m1", "y", 2) == {"z": ["@TGS#_b"]}
     await people.cleared("m1", ["x", "y"])
     assert await people.count_clearing_if_any("m1") == 1
-
-
-async def test_an_older_database_is_brought_up_to_date(store: CutoverStore) -> None:
-    await store.begin("m1", 5.0)
-    async with store.database.writing() as connection:
-        await connection.run_sync(CLEARING.drop)
-        for column in ("fill_wanted", "fill_run", "fill_said"):
-            await connection.exec_driver_sql(f"ALTER TABLE cutovers DROP COLUMN {column}")
-        await connection.exec_driver_sql("UPDATE channel_adapter_schema SET version = 1 WHERE area = 'cutover'")
-    again = CutoverStore(Database(store.database.url.render_as_string(hide_password=False)))
-    assert await again.cutover("m1") == CutoverRow("m1", 5.0)
-    assert await CutoverPeople(again.database).count_clearing_if_any("m1") == 0
-    await again.database.close()

@@ -38,7 +38,9 @@ class Disk:
         """Before each statement."""
         journal = not str(connection.engine.url.database).endswith(".dbos.db")
         if self.full and journal and statement.startswith(("INSERT", "UPDATE")):
-            raise OperationalError(statement, None, sqlite3.OperationalError("database or disk is full"))
+            error = sqlite3.OperationalError("database or disk is full")
+            error.sqlite_errorcode = sqlite3.SQLITE_FULL
+            raise OperationalError(statement, None, error)
 
 
 @pytest.fixture

@@ -9,9 +9,6 @@ import pytest
 from channel_adapter.migration.journal import Journal, open_journal
 from channel_adapter.migration.sources.accounts import AccountsSource, sequence_of
 from channel_adapter.migration.waiting_pages import FRESH_SECONDS, NEWEST_SECONDS, JournalPages
-from channel_adapter.store.engine import Database
-from channel_adapter.store.migration import MigrationStore
-from channel_adapter.store.migration_tables import AREA, PAGES
 from channel_adapter.stub.world.message_log import Message
 from channel_adapter.tencent.clock import SystemClock
 from tests.migration import worlds
@@ -134,18 +131,3 @@ async def test_without_the_journal_all_is_read_again(tmp_path: Path) -> None:
         found, calls = await r.posts()
         assert found == list(range(1, POSTS + 1))
         assert calls == TO_THE_END
-
-
-async def test_a_journal_of_the_version_before_gets_its_table(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'journal.db'}"
-    database = Database(url)
-    await database.prepare(AREA)
-    async with database.writing() as connection:
-        await connection.run_sync(PAGES.drop)
-        await connection.exec_driver_sql("UPDATE channel_adapter_schema SET version = 1 WHERE area = 'migration'")
-    await database.close()
-    again = Database(url)
-    store = MigrationStore(again)
-    await store.prepare()
-    assert await store.pages("move", worlds.BUSY) == []
-    await again.close()

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from channel_adapter import ChannelAdapter, ChannelId, UserId
 from channel_adapter.domain import events as e
 from channel_adapter.errors import UnavailableError
-from channel_adapter.store.engine import Database
+from channel_adapter.store.database import Database
 from channel_adapter.store.memory_changes import _CHANGES, KEPT_SECONDS, Change, MemoryChanges
 from channel_adapter.webhooks import MemoryInbox, serve
 from channel_adapter.webhooks.elsewhere import Elsewhere
@@ -110,17 +110,20 @@ async def test_what_is_committed_late_is_heard_and_what_is_old_is_deleted(url: s
     await theirs.news()
     await mine.tell([Change(QUAY)])
     await theirs.news()
-    async with mine._database.writing() as connection:
-        now = await connection.scalar(sa.select(_CHANGES.c.changed_at))
+
+    def commit_late(connection: sa.Connection) -> None:
+        now = connection.scalar(sa.select(_CHANGES.c.changed_at))
         rows = [("late", 3.0), ("old", KEPT_SECONDS + 60)]
         for channel, seconds in rows:
             row = {"channel": channel, "person": "", "changed_at": (now or 0.0) - seconds}
-            await connection.execute(sa.insert(_CHANGES).values(row))
+            connection.execute(sa.insert(_CHANGES).values(row))
+
+    await mine._database.write(commit_late)
     assert await theirs.news() == [Change(ChannelId("late"))]
     mine._tidied_at -= 3600
     await mine.tell([Change(QUAY)])
-    async with mine._database.reading() as connection:
-        assert set(await connection.scalars(sa.select(_CHANGES.c.channel))) == {QUAY, "late"}
+    left = await mine._database.read(lambda connection: set(connection.scalars(sa.select(_CHANGES.c.channel))))
+    assert left == {QUAY, "late"}
     await mine.close()
     await theirs.close()
 

@@ -61,9 +61,9 @@ class WithoutCopies:
 async def copies_of(url: str) -> Mapping[str, frozenset[str]]:
     """Keys of our own broadcasts by account; none where there never was a cutover. Raises UnavailableError."""
     from channel_adapter.store.cutover import SENT, CutoverStore  # noqa: PLC0415 - an extra
-    from channel_adapter.store.engine import Database  # noqa: PLC0415
+    from channel_adapter.store.database import Database  # noqa: PLC0415
 
-    database = Database(url)
+    database = Database.shared(url)
     try:
         found: dict[str, set[str]] = {}
         for copy in await CutoverStore(database).copies_if_any(SENT):
