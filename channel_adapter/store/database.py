@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Concatenate, Final, ParamSpec, Self, TypeVar
 
 from sqlalchemy import Column as SqlColumn
@@ -165,7 +166,7 @@ class Database:
 
     async def has_table(self, table: Table) -> bool:
         """Return whether a table exists. Creates nothing, not even a file."""
-        if self.is_sqlite and not await asyncio.to_thread(os.path.isfile, str(self.url.database)):
+        if self.is_sqlite and await asyncio.to_thread(_can_be_created, Path(str(self.url.database))):
             return False
         return await self.read(lambda connection: inspect(connection).has_table(table.name))
 
@@ -324,6 +325,10 @@ class Database:
                 f"{schema.name} have version {stored}, this program needs {schema.version}; use a new database",
                 field="database_url",
             )
+
+
+def _can_be_created(file: Path) -> bool:
+    return not file.exists() and file.parent.is_dir()
 
 
 def _identity(path: str | None) -> tuple[int, int] | None:

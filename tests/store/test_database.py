@@ -253,6 +253,31 @@ async def test_shared_database_is_closed_by_its_last_user(url: str) -> None:
     await third.close()
 
 
+async def test_looking_for_a_table_creates_nothing(tmp_path: Path, database: Database) -> None:
+    assert await database.has_table(NUMBERS)
+    missing = tmp_path / "missing.db"
+    async with Database(f"sqlite:///{missing}") as other:
+        assert not await other.has_table(NUMBERS)
+    assert "missing.db" not in {entry.name for entry in os.scandir(tmp_path)}
+    async with Database(f"sqlite:///{tmp_path}/no-folder/missing.db") as other:
+        with pytest.raises(UnavailableError, match="nothing was stored"):
+            await other.has_table(NUMBERS)
+
+
+async def test_longer_wait_shares_connections_and_applies_to_its_user_alone(postgres_url: str) -> None:
+    async with Database(postgres_url, lock_seconds=0.2) as database:
+        await database.prepare(SCHEMA)
+        with psycopg.connect(postgres_url) as other:
+            other.execute("LOCK TABLE numbers")
+            patient = asyncio.ensure_future(database.waiting(60).write(add, 1))
+            for _ in range(2):
+                with pytest.raises(UnavailableError, match="locked"):
+                    await database.write(add, 2)
+            assert not patient.done()
+            other.rollback()
+            assert await patient == 1
+
+
 async def test_two_processes_may_prepare_concurrently(url: str) -> None:
     databases = [Database(url) for _ in range(6)]
     await asyncio.gather(*(each.prepare(SCHEMA) for each in databases))
