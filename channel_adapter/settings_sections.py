@@ -113,6 +113,9 @@ class WebhookSettings(Section):
     other_groups: bool = Field(False, description="tell handlers of what is about no channel, as Other")
     lost_after_seconds: float = Field(5.0, ge=0, description="when a post that was asked about is lost; 0 turns it off")
     requests_at_once: int = Field(512, ge=1, description="requests under way; more are turned away")
+    max_connections: int | None = Field(
+        None, ge=1, description="open connections; unset: the limit of open files (ulimit -n) less 200, at most 2,000"
+    )
     request_seconds: float = Field(5.0, gt=0, description="time for a request to arrive whole, and again for its head")
 
     @field_validator("tokens")

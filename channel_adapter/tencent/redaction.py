@@ -4,6 +4,7 @@
 """
 
 import re
+import traceback
 from collections.abc import Mapping, MutableMapping
 from typing import Any, Final
 
@@ -35,6 +36,11 @@ def shown_url(url: str) -> str:
     scheme, slashes, rest = url.partition("://") if "://" in url else ("", "", url)
     _, at, place = rest.rpartition("@")
     return redact_text(f"{scheme}{slashes}{HIDDEN}@{place}" if at else url)
+
+
+def shown_traceback(error: BaseException | None) -> str:
+    """Return the traceback of an error as text, with its secrets hidden; empty for None."""
+    return "" if error is None else redact_text("".join(traceback.format_exception(error)))
 
 
 def redact(_: WrappedLogger, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

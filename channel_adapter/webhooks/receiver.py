@@ -10,10 +10,12 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import structlog
-from aiohttp import web
+from aiohttp import HttpVersion11, hdrs, web
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from channel_adapter.concurrency.http_server import LogThrottle
 from channel_adapter.tencent.clock import Clock, SystemClock
+from channel_adapter.tencent.redaction import shown_traceback
 from channel_adapter.webhooks import counters as names
 from channel_adapter.webhooks.answers import ALLOWED
 from channel_adapter.webhooks.counters import Counters
@@ -21,7 +23,6 @@ from channel_adapter.webhooks.inbox import Inbox, NotStoredError
 from channel_adapter.webhooks.lost_posts import LostPosts
 from channel_adapter.webhooks.parse import Received, parse
 from channel_adapter.webhooks.refusal import Reason, RequestRefused
-from channel_adapter.webhooks.seldom import Seldom
 from channel_adapter.webhooks.verify import read_query, verify
 
 if TYPE_CHECKING:
@@ -35,14 +36,14 @@ _JSON: Final = CIMultiDictProxy(CIMultiDict({"Content-Type": "application/json"}
 _log = structlog.wrap_logger(logging.getLogger("channel_adapter.webhooks"))
 
 
-class Watch(Protocol):
-    """Told by a receiver about each request that it looks at."""
+class ConnectionObserver(Protocol):
+    """Called by a receiver for each request that it looks at."""
 
-    def begins(self, request: web.Request) -> None:
-        """Its head has arrived."""
+    def on_request_start(self, request: web.Request) -> None:
+        """Handle the arrival of its head."""
 
-    def ends(self, request: web.Request) -> None:
-        """It is answered."""
+    def on_request_end(self, request: web.Request) -> None:
+        """Handle its answer."""
 
 
 class Receiver:
@@ -53,24 +54,24 @@ class Receiver:
     ) -> None:
         self.inbox = inbox
         self.counters = counters
-        self.watch: Watch | None = None
+        self.observer: ConnectionObserver | None = None
+        self.settings = adapter.settings.webhooks
         self._adapter = adapter
-        self._settings = adapter.settings.webhooks
         self._sdkappid = adapter.settings.sdkappid
         self._clock = clock or SystemClock()
         self._under_way = 0
-        self._worth_telling = Seldom(self._clock.monotonic)  # one line a reason, however many are refused
+        self._worth_logging = LogThrottle(self._clock.monotonic)  # one line per reason and minute
         workings = adapter.workings
-        self._lost = LostPosts(workings.history, workings.clock, seconds=self._settings.lost_after_seconds)
+        self._lost = LostPosts(workings.history, workings.clock, seconds=self.settings.lost_after_seconds)
 
     async def run(self, _: web.Application) -> AsyncIterator[None]:
         """Open the inbox for the life of an application. Raises ConfigurationError, UnavailableError."""
-        if not self._settings.tokens:
+        if not self.settings.tokens:
             _log.warning("webhooks.unsigned", meaning="no token is set: anybody who knows the URL is believed")
         await self.inbox.start(self._adapter.events.plan)
         listening = self._adapter.pipeline.elsewhere.keep_listening()
         chores = [asyncio.ensure_future(self._keep_telling()), asyncio.ensure_future(listening)]
-        if self._settings.lost_after_seconds:
+        if self.settings.lost_after_seconds:
             chores.append(asyncio.ensure_future(self._lost.watch(self._keep_lost)))
         try:
             yield
@@ -84,11 +85,11 @@ class Receiver:
     async def receive(self, request: web.Request) -> web.StreamResponse:
         """Any request to the receiver's path."""
         self.counters.add(names.RECEIVED)
-        if self._under_way >= self._settings.requests_at_once:
+        if self._under_way >= self.settings.requests_at_once:
             return self._refused(request, RequestRefused(Reason.TOO_MANY, f"{self._under_way} are under way"))
         self._under_way += 1
-        if self.watch is not None:
-            self.watch.begins(request)
+        if self.observer is not None:
+            self.observer.on_request_start(request)
         try:
             return await self._answer(request)
         except RequestRefused as refusal:
@@ -97,8 +98,8 @@ class Receiver:
             return self._refused(request, RequestRefused(Reason.NOT_STORED, str(trouble)))
         finally:
             self._under_way -= 1
-            if self.watch is not None:
-                self.watch.ends(request)
+            if self.observer is not None:
+                self.observer.on_request_end(request)
 
     async def _answer(self, request: web.Request) -> web.Response:
         if request.method != "POST":
@@ -106,7 +107,7 @@ class Receiver:
         if len(request.rel_url.raw_query_string) > _QUERY_BYTES:
             raise RequestRefused(Reason.QUERY, "the query is too long")
         query = read_query(request.query.items())
-        settings, now = self._settings, self._clock.now()
+        settings, now = self.settings, self._clock.now()
         verify(query, sdkappid=self._sdkappid, tokens=settings.tokens, now=now, window=settings.window_seconds)
         received = parse(query, await self._body(request), now=now)
         if received.is_before:
@@ -130,23 +131,39 @@ class Receiver:
         parts: list[bytes] = []
         size = 0
         try:
-            async with asyncio.timeout(self._settings.request_seconds):
+            async with asyncio.timeout(self.settings.request_seconds):
                 async for part in request.content.iter_any():
                     parts.append(part)
                     size += len(part)
                     if size > BODY_BYTES:
                         raise RequestRefused(Reason.TOO_LARGE, f"over {BODY_BYTES} bytes")
         except TimeoutError:
-            raise RequestRefused(Reason.TOO_SLOW, f"{size} bytes in {self._settings.request_seconds:g} s") from None
+            raise RequestRefused(Reason.TOO_SLOW, f"{size} bytes in {self.settings.request_seconds:g} s") from None
         except (web.RequestPayloadError, ConnectionError, ValueError):
             raise RequestRefused(Reason.NOT_JSON, f"the body broke off after {size} bytes") from None
         return b"".join(parts)
 
-    def _refused(self, request: web.Request, refusal: RequestRefused) -> web.Response:
-        """No detail goes out: whoever asks wrongly learns the reason's name, and the connection ends."""
+    def refuse_malformed(self, request: web.BaseRequest, error: str) -> web.Response:
+        """Count and answer bytes that are not HTTP; `error` is the name of the parser's exception."""
+        self.counters.add(names.RECEIVED)
+        return self._refused(request, RequestRefused(Reason.MALFORMED, error), error)
+
+    def report_failure(self, error: BaseException | None) -> web.Response:
+        """Log a fault of this program with its traceback, at most once a minute for each class, and answer 500."""
+        if self._worth_logging(f"failure {type(error).__name__}"):
+            _log.error("webhooks.failure", traceback=shown_traceback(error))
+        return web.json_response({"error": "failure"}, status=500)
+
+    def report_broken_body(self, error: str) -> None:
+        """Log that the rest of a body could not be read after its request was answered."""
+        if self._worth_logging(f"broken body {error}"):
+            _log.warning("webhooks.broken_body", error=error)
+
+    def _refused(self, request: web.BaseRequest, refusal: RequestRefused, kind: str = "") -> web.Response:
+        """Count and log a refusal. The answer has the name of the reason and no detail, and the connection ends."""
         reason = refusal.reason
         self.counters.refuse(reason)
-        if self._worth_telling(reason.value):
+        if self._worth_logging(f"{reason.value} {kind}"):
             _log.warning("webhooks.refused", reason=reason.value, detail=refusal.detail, remote=request.remote,
                          so_far=self.counters.refused[reason.value])  # fmt: skip
         response = web.json_response({"error": reason.value}, status=reason.status)
@@ -178,18 +195,28 @@ RECEIVER: Final[web.AppKey[Receiver]] = web.AppKey("channel_adapter_receiver", R
 
 
 def application(adapter: "ChannelAdapter", *, inbox: Inbox | None = None, path: str = "/") -> web.Application:
-    """An application with one route: POST `path`. Start it with an open adapter; stop it before the adapter closes.
+    """Return an application that receives POST `path`, with and without a slash at its end.
 
-    Without `inbox` the settings choose one. Mounted with `add_subapp("/hooks", application(adapter))` it listens at
-    `/hooks/`. How slowly a request's head may come is up to the server that it is mounted in; `serve` bounds that too.
+    Start it with an open adapter; stop it before the adapter closes. Without `inbox` the settings choose one. Mounted
+    with `add_subapp("/hooks", application(adapter))` it answers at `/hooks` and `/hooks/`. The number of connections,
+    the time of a request's head and what is logged of malformed requests are up to the server that it is mounted in;
+    `serve` bounds them too.
     """
     counters: Any = getattr(inbox, "counters", None) or Counters()
     receiver = Receiver(adapter, inbox or inbox_of(adapter, counters), counters)
     app = web.Application(client_max_size=BODY_BYTES)
     app[RECEIVER] = receiver
-    app.router.add_route("*", path, receiver.receive)
+    place = path.rstrip("/")
+    for spelling in (place, f"{place}/"):
+        app.router.add_route("*", spelling, receiver.receive, expect_handler=expect)
     app.cleanup_ctx.append(receiver.run)
     return app
+
+
+async def expect(request: web.Request) -> None:
+    """Answer `Expect: 100-continue`. Other values are ignored; the default of aiohttp repeats them in its answer."""
+    if request.version >= HttpVersion11 and request.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
 def inbox_of(adapter: "ChannelAdapter", counters: Counters | None = None) -> Inbox:

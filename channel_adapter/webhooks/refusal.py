@@ -7,6 +7,7 @@ from typing import Final
 class Reason(StrEnum):
     """Counted and logged under these names. The sender takes any status but 200 as a failure [doc 34354]."""
 
+    MALFORMED = "malformed"  # not HTTP
     METHOD = "method"  # not POST
     QUERY = "query"  # a parameter twice with different values, or unreadable
     WRONG_APP = "wrong_app"

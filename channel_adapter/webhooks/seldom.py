@@ -1,22 +1,5 @@
-"""What would fill the log while something is down is told once in a while."""
+"""What would fill the log while something is down is logged once a minute."""
 
-import time
-from collections.abc import Callable
-from typing import Final
+from channel_adapter.concurrency.http_server import LogThrottle as Seldom
 
-QUIET_SECONDS: Final = 10.0
-
-
-class Seldom:
-    """True for a kind of news that was not told in the last ten seconds."""
-
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        self._now = now
-        self._told: dict[str, float] = {}
-
-    def __call__(self, kind: str = "") -> bool:
-        now = self._now()
-        if now - self._told.get(kind, -QUIET_SECONDS) < QUIET_SECONDS:
-            return False
-        self._told[kind] = now
-        return True
+__all__ = ["Seldom"]

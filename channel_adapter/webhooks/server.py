@@ -1,17 +1,17 @@
-"""A server for the receiver alone, in front of which a stranger may stand: heads of requests have a time too."""
+"""A server for the receiver alone, reachable by any client: connections, request heads and log lines are bounded."""
 
 import asyncio
 import logging
 import ssl
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
+import structlog
 from aiohttp import web
-from aiohttp.web_protocol import RequestHandler
 
-from channel_adapter.webhooks.receiver import RECEIVER, Receiver, application
+from channel_adapter.concurrency.http_server import HttpConnection, Listener, default_max_connections
+from channel_adapter.webhooks.receiver import RECEIVER, Receiver, application, expect
 
 if TYPE_CHECKING:
     from channel_adapter.adapter import ChannelAdapter
@@ -22,71 +22,72 @@ _LINGER_SECONDS: Final = 0.5  # for the rest of a body that was refused, so that
 _STOP_SECONDS: Final = 1.0  # for requests that are under way
 _SILENT: Final = logging.Logger("channel_adapter.webhooks.access", logging.CRITICAL + 1)  # URLs carry signatures
 
+_log = structlog.wrap_logger(logging.getLogger("channel_adapter.webhooks"))
+
 
 class _Connections:
-    """Ends connections whose next request does not arrive with its whole head in time."""
+    """Makes the connections of one receiver, and passes their requests on to the listener that bounds them."""
 
-    def __init__(self, runner: web.AppRunner, seconds: float) -> None:
-        self._runner = runner
-        self._seconds = seconds
-        self._waiting: dict[RequestHandler, float] = {}  # for a head, since then
-        self._busy: set[RequestHandler] = set()
-
-    def __call__(self) -> asyncio.Protocol:
-        connections = self
-
-        class Timed(RequestHandler):
-            """A connection that tells when bytes come and when it ends."""
-
-            __slots__ = ()
-
-            def connection_made(self, transport: asyncio.BaseTransport) -> None:
-                super().connection_made(transport)
-                connections.waits_for_head(self)
-
-            def data_received(self, data: bytes) -> None:
-                connections.waits_for_head(self)
-                super().data_received(data)
-
-            def connection_lost(self, exc: BaseException | None) -> None:
-                connections.ended(self)
-                super().connection_lost(exc)
-
-        server = self._runner.server
-        if server is None:
-            raise RuntimeError("the runner is not set up")
-        loop = asyncio.get_running_loop()
-        return Timed(
-            server, loop=loop, keepalive_timeout=_IDLE_SECONDS, lingering_time=_LINGER_SECONDS, access_log=_SILENT
+    def __init__(self, server: web.Server, receiver: Receiver, tls: ssl.SSLContext | None) -> None:
+        self.server = server
+        self.receiver = receiver
+        settings = receiver.settings
+        self.listener = Listener(
+            self._make,
+            max_connections=settings.max_connections or default_max_connections(),
+            head_seconds=settings.request_seconds,
+            tls=tls,
+            log=lambda event, **values: _log.warning(f"webhooks.{event}", **values),
         )
 
-    def waits_for_head(self, connection: RequestHandler) -> None:
-        """Bytes came, or may come: unless a request is under way, its head has to be there soon."""
-        if connection not in self._busy and connection not in self._waiting:
-            self._waiting[connection] = time.monotonic()
+    def _make(self) -> "_Connection":
+        return _Connection(self)
 
-    def ended(self, connection: RequestHandler) -> None:
-        """The connection is gone."""
-        self._busy.discard(connection)
-        self._waiting.pop(connection, None)
+    def on_request_start(self, request: web.Request) -> None:
+        """Protect the connection from being closed; the head is complete."""
+        self.listener.request_began(request.protocol)
 
-    def begins(self, request: web.Request) -> None:
-        """The head is there; from here on the body's own time counts."""
-        self._waiting.pop(request.protocol, None)
-        self._busy.add(request.protocol)
+    def on_request_end(self, request: web.Request) -> None:
+        """Count the connection as idle."""
+        self.listener.request_ended(request.protocol)
 
-    def ends(self, request: web.Request) -> None:
-        """The request has its answer."""
-        self._busy.discard(request.protocol)
 
-    async def keep_cutting(self) -> None:
-        """End those that took too long, until it is cancelled."""
-        while True:
-            await asyncio.sleep(min(self._seconds / 4, 0.5))
-            late = time.monotonic() - self._seconds
-            for connection in [each for each, since in self._waiting.items() if since <= late]:
-                self.ended(connection)
-                connection.force_close()
+class _Connection(HttpConnection):
+    """One client of a receiver."""
+
+    __slots__ = ("_connections",)
+
+    def __init__(self, connections: _Connections) -> None:
+        super().__init__(
+            connections.server,
+            loop=asyncio.get_running_loop(),
+            keepalive_timeout=_IDLE_SECONDS,
+            lingering_time=_LINGER_SECONDS,
+            access_log=_SILENT,
+        )
+        self._connections = connections
+
+    def data_received(self, data: bytes) -> None:
+        """Start the time of the next head, if this is the beginning of one."""
+        self._connections.listener.head_expected(self)
+        super().data_received(data)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Make room for another connection."""
+        self._connections.listener.closed(self)
+        super().connection_lost(exc)
+
+    def on_malformed(self, request: web.BaseRequest, error: str) -> web.StreamResponse:
+        """Count it, and answer 400 without detail."""
+        return self._connections.receiver.refuse_malformed(request, error)
+
+    def on_failure(self, error: BaseException | None) -> web.StreamResponse:
+        """Log a fault of this program, and answer 500 without detail."""
+        return self._connections.receiver.report_failure(error)
+
+    def on_broken_body(self, error: str) -> None:
+        """Log it at most once a minute; its request is counted and answered."""
+        self._connections.receiver.report_broken_body(error)
 
 
 @asynccontextmanager
@@ -99,21 +100,28 @@ async def serve(
     inbox: "Inbox | None" = None,
     tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[tuple[Receiver, str]]:
-    """The receiver on a socket of its own, and its URL, for the length of a block. OSError when the port is taken."""
+    """Run a receiver on a socket of its own for the length of a block, and yield it and its URL.
+
+    Raises OSError when the address cannot be used. Needs an event loop that has `add_reader`.
+    """
     app = application(adapter, inbox=inbox, path=path)
+    app.router.add_route("*", "/{other:.*}", _not_found, expect_handler=expect)
     runner = web.AppRunner(app, handle_signals=False, shutdown_timeout=_STOP_SECONDS)
-    connections = _Connections(runner, adapter.settings.webhooks.request_seconds)
-    app[RECEIVER].watch = connections
     await runner.setup()
     try:
-        listening = await asyncio.get_running_loop().create_server(connections, host, port, ssl=tls, backlog=1024)
-        cutting = asyncio.ensure_future(connections.keep_cutting())
+        if runner.server is None:
+            raise RuntimeError("the runner is not set up")
+        receiver = app[RECEIVER]
+        receiver.observer = connections = _Connections(runner.server, receiver, tls)
+        bound = await connections.listener.start(host, port)
         try:
-            bound = listening.sockets[0].getsockname()[1]
             scheme = "https" if tls is not None else "http"
-            yield app[RECEIVER], f"{scheme}://{host}:{bound}{path}"
+            yield receiver, f"{scheme}://{host}:{bound}{path}"
         finally:
-            listening.close()
-            cutting.cancel()
+            await connections.listener.stop()
     finally:
         await runner.cleanup()
+
+
+async def _not_found(_: web.Request) -> web.Response:
+    return web.json_response({"error": "not_found"}, status=404)

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from os import environ
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,13 @@ ROOT = Path(__file__).parents[2]
 COMMAND = Path(sys.executable).with_name("channel-adapter")
 
 
-def write_settings(folder: Path, url: str, **inbox: object) -> Path:
+def write_settings(folder: Path, url: str, webhooks: Any = None, **inbox: object) -> Path:
     """A settings file for receivers whose events need no service."""
     path = folder / "adapter.toml"
     lines = [
         f'sdkappid = {APP}\nkey = "{"0" * 64}"\nbase_url = "http://127.0.0.1:9"\ndatabase_url = {json.dumps(url)}',
         f"[webhooks]\ntokens = [{json.dumps(TOKEN)}]\nlost_after_seconds = 0",
+        *(f"{name} = {json.dumps(value)}" for name, value in (webhooks or {}).items()),
         "[inbox]",
         *(f"{name} = {json.dumps(value)}" for name, value in inbox.items()),
     ]
@@ -46,14 +47,23 @@ class Process:
 
 
 def start(
-    settings: Path, *, port: int = 0, handlers: str = "tests.webhooks.effects:register", more: Mapping[str, str] = {}
+    settings: Path,
+    *,
+    port: int = 0,
+    handlers: str = "tests.webhooks.effects:register",
+    more: Mapping[str, str] = {},
+    open_files: int | None = None,
+    stderr: Path | None = None,
 ) -> Process:
-    """Start `webhooks serve` and wait until it listens."""
+    """Start `webhooks serve` and wait until it listens. `open_files` is its soft limit of descriptors."""
     ready = settings.with_name(f"ready-{time.monotonic_ns()}.json")
     words = ["webhooks", "serve", "--port", str(port), "--handlers", handlers, "--ready-file", str(ready)]
-    process = subprocess.Popen(
-        [COMMAND, *words, "--config", settings], cwd=ROOT, env={**environ, **more}, stdout=subprocess.DEVNULL
-    )
+    limited = [] if open_files is None else ["sh", "-c", f'ulimit -S -n {open_files} && exec "$0" "$@"']
+    with stderr.open("wb") if stderr is not None else nullcontext() as errors:
+        process = subprocess.Popen(
+            [*limited, COMMAND, *words, "--config", settings], cwd=ROOT, env={**environ, **more},
+            stdout=subprocess.DEVNULL, stderr=errors,
+        )  # fmt: skip
     end = time.monotonic() + 90
     while not ready.exists():
         if process.poll() is not None or time.monotonic() > end:

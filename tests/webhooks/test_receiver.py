@@ -4,6 +4,7 @@ import asyncio
 import gc
 import json
 import logging
+import resource
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
@@ -16,6 +17,7 @@ import pytest
 from aiohttp import web
 
 from channel_adapter import ChannelAdapter, Settings
+from channel_adapter.concurrency.http_server import default_max_connections
 from channel_adapter.domain.events import Event, OfficialAccountSubscribed
 from channel_adapter.webhooks import MemoryInbox, application, serve
 from channel_adapter.webhooks.inbox import NotStoredError
@@ -92,6 +94,167 @@ async def test_other_methods_and_other_places() -> None:
             async with session.post(f"{url}/elsewhere?{query()}", data=GOOD) as answer:
                 assert answer.status == 404
         assert heard == []
+
+
+async def test_path_is_answered_with_and_without_a_slash_at_its_end() -> None:
+    async with listening() as (_, url, _):
+        assert [(await post(place))[0] for place in (url, f"{url}/")] == [200, 200]
+
+
+async def raw(url: str, *requests: bytes) -> list[bytes]:
+    """The answer to each request, read to the end of its connection."""
+    port = int(url.rpartition(":")[2].partition("/")[0])
+    answers = []
+    for request in requests:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(request)
+        async with asyncio.timeout(60):
+            answers.append(await reader.read())
+        writer.close()
+        await writer.wait_closed()
+    return answers
+
+
+def malformed() -> dict[str, bytes]:
+    """Requests with a signature that are not HTTP, by the parser's complaint."""
+    line = f"POST /hook?{query()}"
+    head = f"{line} HTTP/1.1\r\nHost: x\r\n"
+    return {
+        "BadStatusLine": f"{line} HTTQ/1.1\r\n\r\n".encode(),
+        "BadHttpMessage": f"{head}{query()}\r\n\r\n".encode(),
+        "LineTooLong": f"{line}{'y' * 9_000} HTTP/1.1\r\n\r\n".encode(),
+        "InvalidURLError": f"POST http://h:99999/hook?{query()} HTTP/1.1\r\n\r\n".encode(),
+        "ContentEncodingError": f"{head}Content-Encoding: br\r\nContent-Length: 1\r\n\r\nx".encode(),
+    }
+
+
+async def test_malformed_requests_are_counted_and_logged_once_without_their_bytes(
+    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with listening() as (receiver, url, heard):
+        for _ in range(20):
+            for answer in await raw(url, *malformed().values()):
+                assert answer.startswith(b"HTTP/1.0 400 ")
+                assert answer.partition(b"\r\n\r\n")[2] == b'{"error": "malformed"}'
+        assert receiver.counters.refused == {"malformed": 100}
+        assert receiver.counters["received"] == 100
+        assert await post(url) == (200, {"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0})
+        await receiver.inbox.idle()
+        assert len(heard) == 1
+    written = [record for record in caplog.records if "reason=malformed" in record.getMessage()]
+    assert len(written) == len(malformed())
+    assert all(record.exc_info is None for record in caplog.records)
+    shown = caplog.text + "".join(capsys.readouterr())
+    for name in ("RequestTime", "Sign", "SdkAppid"):
+        assert name not in shown
+
+
+async def test_body_that_cannot_be_decompressed_is_refused_without_a_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    head = f"POST /hook?{query()} HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nabcde"
+    async with listening() as (receiver, url, _):
+        (answer,) = await raw(url, head.encode())
+        assert answer.partition(b"\r\n\r\n")[2] == b'{"error": "not_json"}'
+        assert receiver.counters.refused == {"not_json": 1}
+    assert all(record.exc_info is None for record in caplog.records)
+
+
+async def test_unknown_expectation_is_not_repeated() -> None:
+    head = "Host: x\r\nConnection: close\r\nExpect: RequestTime\r\nContent-Length: 0\r\n\r\n"
+    async with listening() as (_, url, _):
+        requests = (f"POST {path} HTTP/1.1\r\n{head}".encode() for path in ("/hook", "/elsewhere"))
+        answers = await raw(url, *requests)
+        assert [answer.partition(b"\r\n\r\n")[2] for answer in answers] == [
+            b'{"error": "wrong_app"}', b'{"error": "not_found"}',
+        ]  # fmt: skip
+
+
+class BrokenInbox(MemoryInbox):
+    """Fails in a way that no receiver expects."""
+
+    async def store(self, received: Received) -> bool:
+        raise LookupError(f"no place for Sign={'ab' * 32}")
+
+
+async def test_fault_of_the_program_is_logged_once_with_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    async with listening(BrokenInbox()) as (_, url, _):
+        assert [await post(url) for _ in range(5)] == [(500, {"error": "failure"})] * 5
+    written = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
+    assert len(written) == 1
+    assert "LookupError" in written[0]
+    assert "in store" in written[0]
+    assert "abab" not in written[0]
+
+
+@asynccontextmanager
+async def half_open(url: str, number: int) -> AsyncIterator[list[asyncio.StreamReader]]:
+    """So many connections that began a request and do not go on."""
+    port = int(url.rpartition(":")[2].partition("/")[0])
+    opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(number)]
+    try:
+        for _, writer in opened:
+            writer.write(b"POST /hook")
+        yield [reader for reader, _ in opened]
+    finally:
+        for _, writer in opened:
+            writer.close()
+        await asyncio.gather(*(writer.wait_closed() for _, writer in opened), return_exceptions=True)
+
+
+async def ended(reader: asyncio.StreamReader) -> bool:
+    """True once the other side has closed the connection."""
+    try:
+        async with asyncio.timeout(60):
+            return await reader.read() == b""
+    except ConnectionError:
+        return True
+
+
+async def test_at_the_limit_the_oldest_connection_without_a_head_is_closed(caplog: pytest.LogCaptureFixture) -> None:
+    async with listening(max_connections=5, request_seconds=600.0) as (receiver, url, _):
+        kept = Wire(url)
+        assert await kept.post(GOOD, query()) == 200
+        async with half_open(url, 7) as readers:
+            assert [await ended(reader) for reader in readers[:3]] == [True] * 3
+            assert not any(reader.at_eof() for reader in readers[3:])
+            assert await post(url) == (200, {"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0})
+            streams = kept._streams
+            assert await kept.post(GOOD, query()) == 200
+            assert kept._streams is streams, "an idle connection is closed after those that never sent a request"
+        await kept.close()
+        assert receiver.counters["received"] == 3
+    assert caplog.text.count("webhooks.connection_limit") == 1
+
+
+async def test_at_the_limit_connections_with_a_request_stay_and_a_new_one_is_closed() -> None:
+    inbox = SlowInbox()
+    async with listening(inbox, max_connections=2) as (receiver, url, _):
+        asking = asyncio.gather(*(post(url) for _ in range(2)))
+        async with asyncio.timeout(60):
+            while receiver.counters["received"] < 2:  # noqa: ASYNC110 - counters have no waiters
+                await asyncio.sleep(0.005)
+        async with half_open(url, 1) as (reader,):
+            assert await ended(reader)
+        inbox.go.set()
+        assert await asking == [(503, {"error": "not_stored"})] * 2
+
+
+async def test_idle_connection_is_closed_when_there_is_no_other() -> None:
+    async with listening(max_connections=1) as (_, url, _):
+        kept = Wire(url)
+        assert await kept.post(GOOD, query()) == 200
+        assert await post(url) == (200, {"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0})
+        assert kept._streams is not None
+        assert await ended(kept._streams[0])
+        await kept.close()
+
+
+@pytest.mark.parametrize(("soft", "connections"), [(1024, 824), (1_000_000, 2_000), (-1, 2_000), (256, 64), (4, 1)])
+def test_default_limit_of_connections(monkeypatch: pytest.MonkeyPatch, soft: int, connections: int) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, -1))
+    assert default_max_connections() == connections
 
 
 async def test_a_replay_is_answered_and_handled_once() -> None:
@@ -230,7 +393,8 @@ async def test_it_can_be_mounted_in_an_application() -> None:
             bound.bind(("127.0.0.1", 0))
             site = web.SockSite(runner, bound)
             await site.start()
-            assert (await post(f"http://127.0.0.1:{bound.getsockname()[1]}/hooks/"))[0] == 200
+            for place in ("hooks", "hooks/"):
+                assert (await post(f"http://127.0.0.1:{bound.getsockname()[1]}/{place}"))[0] == 200
             assert (await first).users == ("u",)
             await stream.aclose()
             await runner.cleanup()

@@ -1,0 +1,1 @@
+"""General asyncio tools that know nothing of channels or of the service."""
