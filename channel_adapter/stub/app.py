@@ -7,11 +7,12 @@ import asyncio
 import logging
 from collections.abc import Callable
 from email.utils import formatdate
-from http import HTTPStatus
+from functools import partial
 from typing import Final
 
 from aiohttp import hdrs, web
 
+from channel_adapter.concurrency.http_server import HttpConnection, LogThrottle
 from channel_adapter.stub.control import PREFIX, Control
 from channel_adapter.stub.desk import NOWHERE, Desk, refusal_json
 from channel_adapter.stub.fault_delivery import deliver
@@ -41,6 +42,7 @@ class StubApp:
         self._control = control
         self._before_answers = before_answers
         self._dated = (-1, "")
+        self._worth_logging = LogThrottle()
         self.failures = 0
         """Requests on which the stub itself broke down; each is a bug of the stub and is logged with its traceback."""
 
@@ -58,26 +60,48 @@ class StubApp:
         return self._dated[1]
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        to_control = self._control is not None and request.raw_path.startswith(PREFIX)
+        if self._control is not None and request.raw_path.startswith(PREFIX):
+            return await self._answer_control(self._control, request)
         try:
-            raw = await read_raw(
-                request, CONTROL_BYTES if to_control else self.desk.world.settings.limits.request_bytes
-            )
+            raw = await read_raw(request, self.desk.world.settings.limits.request_bytes)
         except Refusal as refusal:
             self.desk.record(NOWHERE, None, refusal.code, 0.0, b"")
             return envelope(refusal_json("", refusal))
-        if self._control is not None and to_control:
-            status, text = await self._control.answer(
-                request.method, request.raw_path, request.remote, request.headers, raw
-            )
-            self._settle()
-            return web.Response(status=status, body=text, content_type=JSON)
         body, struck = await self.desk.answer(request.method, request.raw_path, request.remote, raw)
         self._settle()
         delay = self.latency.next()
         if delay:
             await asyncio.sleep(delay)
         return envelope(body) if struck is None else await deliver(request, body, JSON, struck)
+
+    async def _answer_control(self, control: Control, request: web.BaseRequest) -> web.Response:
+        status, text = await control.answer(
+            request.method, request.raw_path, request.remote, request.headers, partial(read_raw, request, CONTROL_BYTES)
+        )
+        self._settle()
+        answer = web.Response(status=status, body=text, content_type=JSON)
+        if not request.content.is_eof():  # the body of a caller that was refused
+            answer.force_close()
+        return answer
+
+    def malformed(self, error: str) -> web.Response:
+        """Count and answer bytes that are not HTTP; `error` is the name of the parser's exception."""
+        self.desk.record(NOWHERE, None, codes.BAD_URL, 0.0, b"")
+        if self._worth_logging(error):
+            LOGGER.warning("a request was not HTTP: %s", error)
+        return envelope(refusal_json("", Refusal(codes.BAD_URL, "this is not an HTTP request")))
+
+    def broke_down(self, error: BaseException | None) -> web.Response:
+        """Count a fault of the stub, log it with its traceback, and answer 60008."""
+        self.failures += 1
+        LOGGER.error("the stub broke down on a request", exc_info=error)
+        refusal = Refusal(codes.SERVICE_TIMEOUT, "the stub itself broke down; its log has the traceback")
+        return envelope(refusal_json("", refusal))
+
+    def broken_body(self, error: str) -> None:
+        """Log that the rest of a body could not be read after its request was answered."""
+        if self._worth_logging(f"body {error}"):
+            LOGGER.warning("the body of a request could not be read: %s", error)
 
     def _settle(self) -> None:
         if self._before_answers is not None:
@@ -102,7 +126,7 @@ class HttpServer(web.Server):
         await self.shutdown(_GRACE)
 
 
-class _Connection(web.RequestHandler):
+class _Connection(HttpConnection):
     """One client. What HTTP itself cannot read, and what breaks inside the stub, is answered with an envelope too."""
 
     __slots__ = ("_app",)
@@ -111,23 +135,17 @@ class _Connection(web.RequestHandler):
         super().__init__(server, loop=loop, access_log=None)  # type: ignore[arg-type] # None is how it is switched off
         self._app = app
 
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        """400 is what aiohttp says of bytes that are no HTTP; anything else is a bug of the stub."""
-        if status == HTTPStatus.BAD_REQUEST:
-            refusal = Refusal(codes.BAD_URL, "this is not an HTTP request")
-        else:
-            self._app.failures += 1
-            LOGGER.error("the stub broke down on a request", exc_info=exc)
-            refusal = Refusal(codes.SERVICE_TIMEOUT, "the stub itself broke down; its log has the traceback")
-        answer = envelope(refusal_json("", refusal))
-        answer.force_close()
-        return answer
+    def on_malformed(self, request: web.BaseRequest, error: str) -> web.StreamResponse:
+        """Answer 60002 with status 200, as every refusal."""
+        return self._app.malformed(error)
+
+    def on_failure(self, error: BaseException | None) -> web.StreamResponse:
+        """Answer 60008 with status 200."""
+        return self._app.broke_down(error)
+
+    def on_broken_body(self, error: str) -> None:
+        """Log it at most once a minute."""
+        self._app.broken_body(error)
 
 
 async def read_raw(request: web.BaseRequest, most: int) -> bytes:

@@ -1,15 +1,18 @@
 """The control plane under `/_stub/`: what a test in another process, in any language, does to the stub.
 
-Real HTTP status codes and plain JSON. Callers on loopback need nothing; others need the bearer token, and are refused
-when none is set. Requests of web pages, which carry an Origin, are refused. No answer holds a key, signature or token.
+Real HTTP status codes and plain JSON. Callers on loopback that name this server in `Host` need nothing; others need the
+bearer token, and are refused when none is set. A foreign Host is that of a web page whose name was bound to a loopback
+address. Requests of web pages that carry an Origin are refused. A body is read once its caller is admitted. No answer
+holds a key, signature or token.
 """
 
 import hmac
 import tomllib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
@@ -76,20 +79,34 @@ class Control:
     """Carries out control requests on one stub."""
 
     def __init__(
-        self, settings: ControlSettings, desk: Desk, webhooks: Webhooks, latency: Latency, reset: Callable[[], None]
+        self,
+        settings: ControlSettings,
+        desk: Desk,
+        webhooks: Webhooks,
+        latency: Latency,
+        reset: Callable[[], None],
+        *,
+        hosts: Collection[str] = (),
     ) -> None:
         self._settings = settings
         self._desk = desk
         self._webhooks = webhooks
         self._latency = latency
         self._reset = reset
+        self._hosts = frozenset(host.lower() for host in ("localhost", *hosts))
 
     async def answer(
-        self, method: str, url: str, peer: str | None, headers: Mapping[str, str], raw: bytes
+        self,
+        method: str,
+        url: str,
+        peer: str | None,
+        headers: Mapping[str, str],
+        read: Callable[[], Awaitable[bytes]],
     ) -> tuple[int, bytes]:
-        """HTTP status and JSON for one request."""
+        """Return HTTP status and JSON for one request; `read` returns its body and may raise Refusal."""
         try:
             self._check(peer, headers)
+            raw = await _read(read)
             path, _, query = url.removeprefix(PREFIX).partition("?")
             handler = _route(method, path.rstrip("/"))
             result = handler(self, Asked(read_query(query) if query else {}, _parse(raw, headers), peer))
@@ -104,14 +121,26 @@ class Control:
     def _check(self, peer: str | None, headers: Mapping[str, str]) -> None:
         if "Origin" in headers:
             raise ControlError(403, "web pages have no business here")
-        if peer is not None and ip_address(peer.partition("%")[0]).is_loopback:
+        near = peer is not None and ip_address(peer.partition("%")[0]).is_loopback
+        if near and self._names_this_server(headers.get("Host")):
             return
         token = self._settings.token
         if token is None:
-            raise ControlError(403, "only for callers on loopback: the stub was given no control token")
+            who = "callers that name this server in Host" if near else "callers on loopback"
+            raise ControlError(403, f"only for {who}: the stub was given no control token")
         given = headers.get("Authorization", "").removeprefix("Bearer ")
         if not hmac.compare_digest(given.encode(), token.get_secret_value().encode()):
             raise ControlError(401, "send the control token: Authorization: Bearer ...")
+
+    def _names_this_server(self, host: str | None) -> bool:
+        """Return whether a Host header is absent, a loopback address, or a name that the stub was given."""
+        if host is None:
+            return True
+        try:
+            name = (urlsplit(f"//{host}").hostname or "").removesuffix(".")
+        except ValueError:
+            return False
+        return name in self._hosts or _is_loopback(name)
 
     def health(self, _: Asked) -> Any:
         world = self._desk.world
@@ -286,6 +315,20 @@ def _route(method: str, path: str) -> Handler:
     if methods:
         raise ControlError(405, f"{PREFIX}{path} takes {' or '.join(methods)}")
     raise ControlError(404, f"no {PREFIX}{path}; there are {', '.join(sorted({where for _, where in ROUTES}))}")
+
+
+def _is_loopback(name: str) -> bool:
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+async def _read(read: Callable[[], Awaitable[bytes]]) -> bytes:
+    try:
+        return await read()
+    except Refusal as refusal:
+        raise ControlError(400, refusal.info) from None
 
 
 def _parse(raw: bytes, headers: Mapping[str, str]) -> Any:

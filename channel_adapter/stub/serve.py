@@ -69,7 +69,8 @@ class StubServer:
         self.webhooks = Webhooks(self.world, webhooks, seed=seed)
         self.desk = Desk(self.world, faults=self.faults, webhooks=self.webhooks)
         late = Latency(latency, latency_spread, seed)
-        plane = None if control is None else Control(control, self.desk, self.webhooks, late, self.reset)
+        hosts = [name for name in (host, *tls_names) if name not in _EVERYWHERE]
+        plane = None if control is None else Control(control, self.desk, self.webhooks, late, self.reset, hosts=hosts)
         self._state = None if state is None else StateFile(state, self.world)
         self._save_every = save_every
         self._saving: asyncio.Task[None] | None = None

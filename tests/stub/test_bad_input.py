@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from io import BytesIO
 from typing import Any
 
@@ -172,6 +173,37 @@ async def test_what_is_hardly_http(caller: Caller, request_bytes: bytes) -> None
     assert json.loads(await reader.readexactly(length))["ErrorCode"] in (60002, 60012)
     writer.close()
     await caller.must(IMPORT, {"UserID": "still_there"})
+
+
+async def test_malformed_requests_are_counted_and_logged_once_without_their_bytes(
+    caller: Caller, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    port = int(caller.server.url.rpartition(":")[2])
+    line = f"POST /v4/{IMPORT}?usersig={caller.signature()}".encode()
+    for request in [line + b" HTTQ/1.1\r\n\r\n", line + b" HTTP/1.1\r\nContent-Length: usersig=x\r\n\r\n"] * 20:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(request)
+        assert b"usersig" not in await reader.read()
+        writer.close()
+        await writer.wait_closed()
+    assert caller.server.log.answers["unknown", 60002] == 40
+    assert [record.getMessage() for record in caplog.records if record.name != "asyncio"] == [
+        "a request was not HTTP: BadStatusLine", "a request was not HTTP: BadHttpMessage",
+    ]  # fmt: skip
+    assert "usersig" not in caplog.text
+
+
+async def test_body_that_cannot_be_decompressed_leaves_no_traceback(
+    caller: Caller, caplog: pytest.LogCaptureFixture
+) -> None:
+    port = int(caller.server.url.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"POST /v4/a/b HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnope")
+    assert b"60002" in await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    assert all(record.exc_info is None for record in caplog.records)
 
 
 async def test_a_client_that_asks_before_it_sends(caller: Caller) -> None:

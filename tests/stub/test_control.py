@@ -1,5 +1,6 @@
 """The control plane, as a test in another process and another language uses it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -269,9 +270,68 @@ async def test_who_may(peer: str | None, token: str | None, sent: str | None, st
     settings = ControlSettings(token=None if token is None else SecretStr(token))
     control = Control(settings, server.desk, server.webhooks, Latency(), server.reset)
     headers = {} if sent is None else {"Authorization": sent}
-    got, body = await control.answer("GET", "/_stub/health", peer, headers, b"")
+    bodies: list[bytes] = [b"{}"]
+
+    async def read() -> bytes:
+        return bodies.pop()
+
+    got, body = await control.answer("GET", "/_stub/health", peer, headers, read)
     assert got == status
     assert TOKEN.encode() not in body
+    assert len(bodies) == (0 if status == 200 else 1), "the body is read after the caller is admitted"
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("evil.example", 401),
+        ("evil.example:8900", 401),
+        ("127.0.0.1.evil.example", 401),
+        ("localhost.evil.example", 401),
+        ("[::1", 401),
+        ("192.0.2.7", 401),
+        ("", 401),
+        ("127.0.0.1", 200),
+        ("127.8.8.8:80", 200),
+        ("[::1]:8900", 200),
+        ("LocalHost:8900", 200),
+        ("localhost.", 200),
+        ("stub.internal", 200),
+    ],
+)
+async def test_foreign_host_needs_the_token(host: str, status: int, session: aiohttp.ClientSession) -> None:
+    settings = ControlSettings(token=SecretStr(TOKEN))
+    async with StubServer(control=settings, tls_names=["stub.internal"]) as server:
+        remote = Remote(server, session)
+        assert (await remote.control("GET", "state", Host=host))[0] == status
+        token = {"Authorization": f"Bearer {TOKEN}"}
+        assert (await remote.control("GET", "state", Host=host, **token))[0] == 200
+
+
+async def test_foreign_host_is_refused_without_a_token_to_send(session: aiohttp.ClientSession) -> None:
+    async with StubServer(control=ControlSettings()) as server:
+        status, answer = await Remote(server, session).control("GET", "state", Host="evil.example")
+    assert (status, list(answer)) == (403, ["error"])
+
+
+async def test_refused_caller_is_answered_before_its_body_arrives(remote: Remote) -> None:
+    port = int(remote.server.url.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"PUT /_stub/state HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 200000000\r\n\r\n{")
+    async with asyncio.timeout(60):
+        assert (await reader.readline()).split()[1] == b"401"
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_body_over_the_limit_is_refused(remote: Remote) -> None:
+    port = int(remote.server.url.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"PUT /_stub/state HTTP/1.1\r\nHost: localhost\r\nContent-Length: 300000000\r\n\r\n{")
+    async with asyncio.timeout(60):
+        assert (await reader.readline()).split()[1] == b"400"
+    writer.close()
+    await writer.wait_closed()
 
 
 async def test_no_secret_in_any_answer(remote: Remote) -> None:

@@ -6,14 +6,17 @@ import json
 import logging
 import resource
 import socket
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+import trustme
 from aiohttp import web
 
 from channel_adapter import ChannelAdapter, Settings
@@ -249,6 +252,27 @@ async def test_idle_connection_is_closed_when_there_is_no_other() -> None:
         assert kept._streams is not None
         assert await ended(kept._streams[0])
         await kept.close()
+
+
+async def test_handshakes_that_are_not_completed_count_as_connections(tmp_path: Path) -> None:
+    authority, certificate = trustme.CA(), tmp_path / "server.pem"
+    issued = authority.issue_cert("127.0.0.1")
+    issued.private_key_and_cert_chain_pem.write_to_path(certificate)
+    tls, trust = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), ssl.create_default_context()
+    tls.load_cert_chain(certificate)
+    authority.configure_trust(trust)
+    table = {"tokens": [TOKEN], "max_connections": 2, "request_seconds": 600.0}
+    settings = Settings.load(None, sdkappid=APP, key="0" * 64, base_url="http://127.0.0.1:9", webhooks=table)
+    async with (
+        ChannelAdapter.open(settings) as adapter,
+        serve(adapter, inbox=MemoryInbox(window=0.0), tls=tls) as (_, url),
+        half_open(url.rstrip("/"), 3) as readers,
+        aiohttp.ClientSession() as session,
+    ):
+        assert url.startswith("https://")
+        assert await ended(readers[0])
+        async with session.post(f"{url}?{query()}", data=GOOD, ssl=trust) as answer:
+            assert answer.status == 200
 
 
 @pytest.mark.parametrize(("soft", "connections"), [(1024, 824), (1_000_000, 2_000), (-1, 2_000), (256, 64), (4, 1)])
