@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from channel_adapter.stub.rate_window import RateWindows
-from channel_adapter.stub.routes import SERVICES, USERSIG, Target, refuse_command, refuse_service
+from channel_adapter.stub.routes import USERSIG, Target, unknown_command
 from channel_adapter.stub.settings import App, StubSettings
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.tencent import codes
@@ -60,18 +60,14 @@ class Gate:
         now = self._now()
         caller = self._check_caller(target.query, now)
         command = target.command
-        if command is not None:
-            if self._on_call is not None:
-                self._on_call(command, now)
-            if not self._windows.take(command.path, now):
-                rate = self._windows.rate(command.path)
-                raise Refusal(codes.COMMAND_TOO_OFTEN, f"over {rate:g} calls/s: {command.path}")
-        if target.service not in SERVICES:
-            refuse_service(target)
-        body = read_body(raw)
         if command is None:
-            refuse_command(target)
-        return Admitted(command, body, caller)
+            raise unknown_command(target)
+        if self._on_call is not None:
+            self._on_call(command, now)
+        if not self._windows.take(command.path, now):
+            rate = self._windows.rate(command.path)
+            raise Refusal(codes.COMMAND_TOO_OFTEN, f"over {rate:g} calls/s: {command.path}")
+        return Admitted(command, read_body(raw), caller)
 
     def _check_app(self, sdkappid: str | None) -> None:
         app = self._app

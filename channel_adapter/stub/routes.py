@@ -1,10 +1,10 @@
 """From a URL to a catalog row, and the answer to URLs that lead nowhere."""
 
 import difflib
-from typing import Any, Final, NamedTuple, NoReturn
+from typing import Any, Final, NamedTuple
 from urllib.parse import unquote_plus
 
-from channel_adapter.stub.world.refusal import Refusal
+from channel_adapter.stub.world.refusal import Refusal, not_played
 from channel_adapter.tencent import codes
 from channel_adapter.tencent.catalog import COMMANDS
 from channel_adapter.tencent.command import Command
@@ -15,9 +15,7 @@ METHOD: Final = "POST"
 VERSION: Final = "v4"
 _SHOWN: Final = 64  # characters of an unknown name that an answer repeats
 
-SERVICES: Final = frozenset(service for service, _ in COMMANDS)
 _BY_PATH: Final = {f"/{VERSION}/{row.path}": row for row in COMMANDS.values()}
-_HAS_GROUP_CODES: Final = frozenset(service for service in SERVICES if "group" in service or "official" in service)
 
 
 class Target(NamedTuple):
@@ -65,16 +63,10 @@ def find(name: str) -> Command[Any, Any] | None:
     return named[0] if len(named) == 1 else None
 
 
-def refuse_service(target: Target) -> NoReturn:
-    """60009: no such service."""
-    raise Refusal(codes.NO_SUCH_SERVICE, f"no service {target.service}{_hint(target)}")
-
-
-def refuse_command(target: Target) -> NoReturn:
-    """10003 where the service speaks group codes, else 60008, as a wrong pair is known to be answered."""
-    code = codes.UNKNOWN_COMMAND if target.service in _HAS_GROUP_CODES else codes.SERVICE_TIMEOUT
-    info = f"no command /{VERSION}/{target.service}/{target.name}{_hint(target)}"
-    raise Refusal(code, info, guess="unknown-command")
+def unknown_command(target: Target) -> Refusal:
+    """Return the refusal of a service or command that the catalog does not have; it names the nearest one."""
+    known = nearest(target.service, target.name)
+    return not_played(f"/{VERSION}/{target.service}/{target.name}", hint=f"did you mean {known}?" if known else "")
 
 
 def nearest(service: str, name: str) -> str | None:
@@ -84,11 +76,6 @@ def nearest(service: str, name: str) -> str | None:
             return f"/{VERSION}/{row.path}"
     found = difflib.get_close_matches(f"/{VERSION}/{service}/{name}", _BY_PATH, n=1, cutoff=0.5)
     return found[0] if found else None
-
-
-def _hint(target: Target) -> str:
-    known = nearest(target.service, target.name)
-    return f"; did you mean {known}?" if known else ""
 
 
 def _printable(name: str, secret: str) -> str:

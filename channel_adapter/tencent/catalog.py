@@ -146,9 +146,9 @@ QUERY_ONLINE_STATUS: Command[accounts.QueryOnlineStatusRequest, accounts.QueryOn
 
 # Online counts of groups
 GET_COMMUNITY_ONLINE_MEMBER_NUM: Command[groups.GetOnlineMemberNumRequest, groups.GetOnlineMemberNumReply] = Command(
-    MILLION_GROUP_SERVICE, "get_online_member_num", "groups", READ, YES, "doc 66883")
+    MILLION_GROUP_SERVICE, "get_online_member_num", "groups", READ, YES, "doc 66883: Communities only")
 GET_ONLINE_MEMBER_NUM: Command[groups.GetOnlineMemberNumRequest, groups.GetOnlineMemberNumReply] = Command(
-    GROUP_SERVICE, "get_online_member_num", "groups", READ, DISPUTED, "java-sdk: AVChatRoom only; js-sdk: all types")
+    GROUP_SERVICE, "get_online_member_num", "groups", READ, NO, "doc 38521: not for Communities")
 
 # Message extensions
 GROUP_SET_KEY_VALUES: Command[extensions.GroupSetKeyValuesRequest, extensions.GroupSetKeyValuesReply] = Command(
@@ -307,7 +307,7 @@ GET_ADMIN_LIST: Command[live_groups.GetAdminListRequest, live_groups.GetAdminLis
 CHECK_MEMBERS: Command[live_groups.CheckMembersRequest, live_groups.CheckMembersReply] = Command(
     AVCHATROOM_SERVICE, "check_members", "live_groups", READ, NO, "doc 60523")
 GET_MEMBERS: Command[live_groups.GetMembersRequest, live_groups.GetMembersReply] = Command(
-    AVCHATROOM_SERVICE, "get_members", "live_groups", READ, NO, "groups 6")
+    AVCHATROOM_SERVICE, "get_members", "live_groups", READ, DISPUTED, "doc 50293")
 MODIFY_USER_INFO: Command[live_groups.ModifyUserInfoRequest, live_groups.ModifyUserInfoReply] = Command(
     AVCHATROOM_SERVICE, "modify_user_info", "live_groups", REPEATABLE, NO, "groups 6")
 SEND_BROADCAST_MSG: Command[live_groups.SendBroadcastMsgRequest, live_groups.SendBroadcastMsgReply] = Command(

@@ -124,6 +124,8 @@ RECEIPT_READERS_PER_PAGE: Final = 200  # [doc 49438]
 BANS_PER_CALL: Final = 20  # [java-sdk]
 BANNED_PER_PAGE: Final = 100  # [java-sdk]
 LIVE_GROUP_ADMINS: Final = 5  # [doc 60525]
+LIVE_MEMBERS: Final = 1_000  # newest online members that get_members lists [doc 50293]
+LIVE_MEMBERS_PER_PAGE: Final = 500  # [doc 50293]
 PERMISSION_GROUP_MEMBERS_PER_PAGE: Final = 50  # [doc 103976]
 
 # Profiles

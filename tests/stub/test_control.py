@@ -169,7 +169,7 @@ async def test_the_request_log(remote: Remote) -> None:
         await remote.call(IMPORT, {"UserID": user, "Number": number})
     await remote.call(f"{GROUPS}/create_grup", {})
     assert [c["command"] for c in await remote.good("GET", "calls")] == ["account_import"] * 3 + ["create_grup"]
-    assert [c["code"] for c in await remote.good("GET", "calls?limit=2")] == [0, 10003]
+    assert [c["code"] for c in await remote.good("GET", "calls?limit=2")] == [0, 60002]
     found = await remote.good("GET", "calls?command=account_import&UserID=b")
     assert [c["body"] for c in found] == [{"UserID": "b", "Number": 1}]
     assert len(await remote.good("GET", "calls?user_id=123")) == len(await remote.good("GET", "calls?Number=2")) == 1

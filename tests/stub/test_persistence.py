@@ -104,8 +104,8 @@ async def test_a_stub_that_is_started_again_keeps_its_world(file: Path) -> None:
     file.unlink()
     server.world.client("administrator").logout()
     async with server:
-        assert server.world.state.online == set()
-    assert read_document(file)["online"] == []
+        assert server.world.state.online == {}
+    assert read_document(file)["online"] == {}
 
 
 async def test_a_document_is_a_state_too(file: Path, stranger: Start) -> None:

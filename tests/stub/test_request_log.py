@@ -43,11 +43,11 @@ async def test_refusals_at_the_gate_are_recorded_too(caller: Caller) -> None:
     await caller.send(f"/v4/{IMPORT}", b"x" * 2_000_000)
     assert [(c.command, c.code) for c in caller.server.log] == [
         ("account_import", 70009),
-        ("nothing", 60009),
+        ("nothing", 60002),
         ("", 60002),
         ("", 60002),
     ]
-    assert caller.server.log.answers["unknown", 60002] == 2
+    assert caller.server.log.answers["unknown", 60002] == 3
 
 
 @pytest.mark.parametrize("key", [None, "1" * 64])

@@ -27,7 +27,7 @@ def test_a_new_channel_as_its_info_shows_it() -> None:
     assert expected.items() <= info.items()
     assert "MemberList" not in info
     assert "ShutUpAllMember" not in info
-    assert play.told("Group.CallbackAfterCreateGroup")[0]["MemberList"] == [{"Member_Account": OWNER}]
+    assert play.told("Group.CallbackAfterCreateGroup")[0]["MemberList"] == []
 
 
 def test_absent_join_option_and_owner() -> None:

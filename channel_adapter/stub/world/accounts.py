@@ -6,7 +6,7 @@ from typing import Any
 from channel_adapter.stub.world.call import Call, handles
 from channel_adapter.stub.world.message_log import SECONDS_PER_DAY
 from channel_adapter.stub.world.refusal import Refusal
-from channel_adapter.stub.world.state import is_user_id
+from channel_adapter.stub.world.state import ONLINE, is_user_id
 from channel_adapter.tencent import catalog, codes
 from channel_adapter.tencent.wire import accounts as wire
 from channel_adapter.tencent.wire import profiles
@@ -75,13 +75,13 @@ def kick(call: Call[wire.KickRequest]) -> wire.KickReply:
         raise Refusal(codes.ACCOUNT_BAD_PARAMETER, "UserID is missing")
     if call.state.account(user) is None:
         raise Refusal(codes.NO_SUCH_USER, "the account does not exist")
-    call.state.online.discard(user)
+    call.state.online.pop(user, None)
     return wire.KickReply()
 
 
 @handles(catalog.QUERY_ONLINE_STATUS)
 def query_online_status(call: Call[wire.QueryOnlineStatusRequest]) -> wire.QueryOnlineStatusReply:
-    """Online or offline; unknown accounts stand in ErrorList with 70107 [java-sdk]."""
+    """Return who is online, with platforms if asked; unknown accounts are in ErrorList with 70107 [doc 35477]."""
     asked = call.request.to_account
     if not asked:
         raise Refusal(codes.NO_RECEIVER, "To_Account is empty")
@@ -90,7 +90,7 @@ def query_online_status(call: Call[wire.QueryOnlineStatusRequest]) -> wire.Query
     known = [user for user in asked if call.state.account(user) is not None]
     unknown = [user for user in asked if call.state.account(user) is None]
     return wire.QueryOnlineStatusReply(
-        query_result=[wire.OnlineStatus(to_account=user, status=call.state.online_status(user)) for user in known],
+        query_result=[_online_status(call, user) for user in known],
         error_list=[wire.OnlineStatusError(to_account=user, error_code=codes.NO_SUCH_USER) for user in unknown] or None,
     )
 
@@ -142,3 +142,14 @@ def _check_batch(call: Call[Any], items: Sequence[object]) -> None:
     most = call.settings.limits.accounts
     if not 1 <= len(items) <= most:
         raise Refusal(codes.ACCOUNT_BATCH_SIZE, f"1 to {most} accounts a call")
+
+
+def _online_status(call: Call[wire.QueryOnlineStatusRequest], user: str) -> wire.OnlineStatus:
+    platforms = call.state.online.get(user)
+    detail = None
+    if platforms and call.request.is_need_detail == 1:
+        detail = [
+            wire.PlatformStatus(platform=wire.PLATFORM_NAMES.get(platform, platform), status=ONLINE)
+            for platform in platforms
+        ]
+    return wire.OnlineStatus(to_account=user, status=call.state.online_status(user), detail=detail)

@@ -111,6 +111,11 @@ class Behaviour(Section):
     extension_unflagged_read_code: int = Field(
         0, description="get on a message without the flag: 0 answers an empty list, 23002 refuses [inferred]"
     )
+    get_members_on_community: bool = Field(
+        True,
+        description="group_open_avchatroom_http_svc/get_members answers for a Community, as its page says; another "
+        "guide contradicts [doc 50293]",
+    )
     # Conversation groups
     contact_group_duplicate: Literal["refuse", "merge"] = Field(
         "refuse", description="create with a name that exists: 50002, or into the existing one; unknown [inferred]"
@@ -137,6 +142,11 @@ class Behaviour(Section):
     profile_empty_fields: bool = Field(
         False, description="portrait_get returns fields that were never set, empty; unknown [doc 1639]"
     )
+    profile_msg_settings: bool = Field(
+        True,
+        description="Tag_Profile_IM_MsgSettings is a standard profile field; SDKs have it, the table of fields does "
+        "not; unknown [doc 33520, sdk-hdr 8.0]",
+    )
     # Official accounts
     official_frequency_code: int = Field(10023, description="above 1/s and 2 broadcasts an hour; unknown [inferred]")
     official_duplicate: Literal["content_and_random", "content"] = Field(
@@ -146,7 +156,9 @@ class Behaviour(Section):
         False, description="get_official_account_info returns MaxSubscriberNum; not in its filter list [doc 60758]"
     )
     official_delete_alias: bool = Field(
-        False, description="delete_subscriber takes SubscriberList too, as its field table says [doc 60761]"
+        True,
+        description="delete_subscriber takes SubscriberList too, as its field table says; off: 6017, unknown which "
+        "the service does [doc 60761]",
     )
     official_modify_alias: bool = Field(
         False, description="modify takes OfficialAccount for Official_Account, as one SDK spells it [java-sdk]"

@@ -53,11 +53,11 @@ class Client:
         self._world, self.user, self.platform = world, user, platform
 
     def login(self) -> None:
-        """Be online."""
+        """Log in on this platform; the user is online."""
         self._act(None, lambda call: self._switch(call, online=True))
 
     def logout(self) -> None:
-        """Be offline."""
+        """Log out on this platform; the user is offline when no other platform is logged in."""
         self._act(None, lambda call: self._switch(call, online=False))
 
     def ask_join(self, group_id: str) -> Event:
@@ -176,12 +176,14 @@ class Client:
             return do(call)
 
     def _switch(self, call: Call[Any], *, online: bool) -> None:
-        if online == (self.user in call.state.online):
+        logins = call.state.online.get(self.user, [])
+        if online == (self.platform in logins):
             return
+        call.state.online[self.user] = [platform for platform in logins if platform != self.platform]
         if online:
-            call.state.online.add(self.user)
-        else:
-            call.state.online.discard(self.user)
+            call.state.online[self.user].append(self.platform)
+        elif not call.state.online[self.user]:
+            del call.state.online[self.user]
         action, reason = ("Login", "Register") if online else ("Logout", "Unregister")
         call.emit(other_events.StateChange, info={"action": action, "to_account": self.user, "reason": reason})
 

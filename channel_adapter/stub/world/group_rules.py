@@ -152,6 +152,12 @@ def check_community(call: Call[Any], group_type: str | None) -> None:
         raise Refusal(codes.COMMUNITY_OFF, "Communities are not enabled for this app")
 
 
+def check_not_live(group_type: str, what: str) -> None:
+    """Raise 10007 for a live room, for commands whose pages exclude AVChatRoom."""
+    if group_type == wire.AV_CHAT_ROOM:
+        raise Refusal(codes.NOT_ALLOWED, f"{what} is not for {wire.AV_CHAT_ROOM}")
+
+
 def check_account(call: Call[Any], user: str | None, field: str, *, guess: str = "unknown-account-code") -> None:
     """10019 for an account that is not imported; None is fine."""
     if user is not None and call.state.account(user) is None:

@@ -21,6 +21,7 @@ NORMAL = messages.PRIORITY_NUMBERS[messages.PRIORITY_NORMAL]
 def import_group(call: Call[wire.ImportGroupRequest]) -> wire.ImportGroupReply:
     """As create, with a creation time in the past; a taken id is 10021, whoever owns it [docS 1634]."""
     request = call.request
+    rules.check_not_live(request.type, "import_group")
     groups.check_new_group(call, request)
     rules.check_range("CreateTime", request.create_time, 1, call.now)
     if request.group_id is not None and request.group_id in call.state.groups:
@@ -33,6 +34,7 @@ def import_group(call: Call[wire.ImportGroupRequest]) -> wire.ImportGroupReply:
 def import_group_msg(call: Call[messages.ImportGroupMsgRequest]) -> messages.ImportGroupMsgReply:
     """Old messages in ascending order, each later than all before it; everybody's unread becomes 0 [doc 1635]."""
     group = call.state.group(call.request.group_id)
+    rules.check_not_live(group.type, "import_group_msg")
     rules.check_topicless(call.request.topic_id)
     most = call.settings.limits.import_messages
     if not 1 <= len(call.request.msg_list) <= most:
@@ -97,6 +99,7 @@ def _importable(body: Sequence[msg_body.Element]) -> bool:
 def import_group_member(call: Call[members.ImportGroupMemberRequest]) -> members.ImportGroupMemberReply:
     """Members with their true join times; one result each [docS 1636]."""
     group = call.state.group(call.request.group_id)
+    rules.check_not_live(group.type, "import_group_member")
     new, most = call.request.member_list, call.settings.limits.import_members
     if not new:
         raise rules.bad("MemberList is empty")

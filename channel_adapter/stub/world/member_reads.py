@@ -21,6 +21,7 @@ def get_group_member_info(call: Call[wire.GetGroupMemberInfoRequest]) -> Ready:
     """A page of members in the order of joining; Communities by cursor only [docS 1617]."""
     request = call.request
     group = call.state.group(request.group_id)
+    rules.check_not_live(group.type, "get_group_member_info")
     rules.check_range("Limit", request.limit, 1, call.settings.limits.members_per_page)
     roles = _roles(request.member_role_filter)
     community = group.type == groups.COMMUNITY
@@ -104,8 +105,9 @@ def _named(call: Call[Any], group: Group, users: list[str]) -> list[int]:
 
 @handles(catalog.GET_ROLE_IN_GROUP)
 def get_role_in_group(call: Call[wire.GetRoleInGroupRequest]) -> wire.GetRoleInGroupReply:
-    """The role of each account, NotMember included [docS 1626]."""
+    """Return the role of each account, NotMember included; not for AVChatRoom [doc 1626]."""
     group = call.state.group(call.request.group_id)
+    rules.check_not_live(group.type, "get_role_in_group")
     users, most = call.request.user_account, call.settings.limits.roles
     if not 1 <= len(users) <= most:
         raise rules.bad(f"User_Account: 1 to {most} accounts")

@@ -80,8 +80,7 @@ def remove(call: Call[Any], group: Group, users: Sequence[str], exit_type: str, 
 
 def _check_add(call: Call[wire.AddGroupMemberRequest]) -> tuple[Group, list[str]]:
     group = call.state.group(call.request.group_id)
-    if group.type == groups.AV_CHAT_ROOM:
-        raise Refusal(codes.NOT_ALLOWED, "nobody can be added to a live room")
+    rules.check_not_live(group.type, "add_group_member")
     users = [item.member_account for item in call.request.member_list]
     if not users:
         raise rules.bad("MemberList is empty")
@@ -153,6 +152,8 @@ def modify_group_member_info(call: Call[wire.ModifyGroupMemberInfoRequest]) -> w
     row = group.members.find(request.member_account)
     if row is None:
         raise Refusal(codes.NOT_ALLOWED, "Member_Account is not a member of the group", guess="change-of-outsider")
+    if group.members.role(row) is Role.MEMBER:
+        rules.check_not_live(group.type, "changing a plain member")
     if request.role is not None and group.members.role(row) is Role.OWNER:
         raise Refusal(codes.NOT_ALLOWED, "the owner's role changes with change_group_owner only")
     _write_member(call, group, row)

@@ -196,7 +196,13 @@ def _deliver(call: SendCall, group: Group, repeat_key: Hashable) -> wire.SendGro
         group.log.append(message, counted=wire.NO_UNREAD not in (request.send_msg_control or ()))
     group.log.remember(repeat_key, call.time, call.settings.limits.dedupe_seconds, seq, call.now)
     if call.listening and wire.FORBID_AFTER not in (request.forbid_callback_control or ()):
-        call.emit(events.AfterSendMsg, **_told(call, group), msg_seq=seq, msg_time=call.now)
+        call.emit(
+            events.AfterSendMsg,
+            **_told(call, group),
+            msg_seq=seq,
+            msg_time=call.now,
+            group_at_info=request.group_at_info or None,
+        )
     return wire.SendGroupMsgReply(msg_seq=seq, msg_time=call.now)
 
 

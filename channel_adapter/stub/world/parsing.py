@@ -32,13 +32,6 @@ def bad_parameter(command: Command[Any, Any]) -> int:
     return BAD_PARAMETER.get(command.service, codes.BAD_PARAMETER)
 
 
-def unknown_command(command: Command[Any, Any]) -> tuple[int, str]:
-    """Code and text for a command that the stub does not carry out."""
-    family = bad_parameter(command)
-    code = codes.UNKNOWN_COMMAND if family == codes.BAD_PARAMETER else family
-    return code, f"the stub does not carry out {command.path}"
-
-
 def parse(command: Command[Any, Any], body: Any) -> Any:
     """The request of `command` with the types it documents, nothing coerced; or Refusal."""
     try:

@@ -7,7 +7,6 @@ from channel_adapter.stub.world.call import Call, handles
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.stub.world.state import Group
 from channel_adapter.tencent import catalog, codes
-from channel_adapter.tencent.wire import groups
 from channel_adapter.tencent.wire import messages as wire
 
 
@@ -16,8 +15,7 @@ def _group(call: Call[Any], topic_id: str | None) -> Group:
         raise Refusal(codes.UNKNOWN_COMMAND, "the command does not exist yet")
     group: Group = call.state.group(call.request.group_id)
     rules.check_topicless(topic_id)
-    if group.type == groups.AV_CHAT_ROOM:
-        raise Refusal(codes.NOT_ALLOWED, "live rooms have no pinned messages")
+    rules.check_not_live(group.type, "pinning a message")
     return group
 
 

@@ -10,7 +10,7 @@ from channel_adapter.tencent import catalog, codes
 from channel_adapter.tencent.wire import profiles as wire
 
 TEXTS = frozenset({wire.NICK, wire.IMAGE, wire.SELF_SIGNATURE})
-NUMBERS = frozenset({wire.BIRTH_DAY, wire.LANGUAGE, wire.LEVEL, wire.ROLE})
+NUMBERS = frozenset({wire.BIRTH_DAY, wire.LANGUAGE, wire.LEVEL, wire.ROLE, wire.MSG_SETTINGS})
 CHOICES = {
     wire.GENDER: wire.GENDERS,
     wire.ALLOW_TYPE: wire.ALLOW_TYPES,
@@ -23,6 +23,8 @@ def check_tag(call: Call[Any], tag: str) -> None:
     declared = tag.startswith(wire.CUSTOM_PREFIX) and (
         tag.removeprefix(wire.CUSTOM_PREFIX) in call.settings.app.profile_fields
     )
+    if tag == wire.MSG_SETTINGS and not call.settings.behaviour.profile_msg_settings:
+        raise Refusal(codes.PROFILE_UNKNOWN_TAG, "Tag is not a standard field", guess="profile-msg-settings")
     if not (declared or tag in TEXTS or tag in NUMBERS or tag in CHOICES or tag == wire.LOCATION):
         raise Refusal(codes.PROFILE_UNKNOWN_TAG, "Tag is neither a standard field nor declared in the console")
 

@@ -1,57 +1,64 @@
-"""Commands that exist and are refused for Communities without topics [groups 6, 7; messages 6.2, 6.3, 6.5].
+"""Commands of which the stub plays the refusal only [groups 6, 7; messages 6.2, 6.3, 6.5].
 
-The shape of the request is checked and the group looked up first, so a caller sees the usual codes for those.
+The shape of the request is checked and the group looked up first, so a caller sees the usual codes for those. Then
+10007 where the pages exclude the type of the group, and 60002 where the service would carry the command out.
 """
 
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from channel_adapter.stub.world.call import Call, Handler
-from channel_adapter.stub.world.refusal import Refusal
+from channel_adapter.stub.world.refusal import Refusal, not_played
 from channel_adapter.tencent import catalog, codes
 from channel_adapter.tencent.command import Command
 from channel_adapter.tencent.wire import groups
-from channel_adapter.tencent.wire import messages as wire
+
+LIVE_ROOMS: Final = frozenset({groups.AV_CHAT_ROOM})
+ORDINARY: Final = frozenset({groups.PRIVATE, groups.PUBLIC, groups.CHAT_ROOM})  # receipts, clearing [messages 6]
 
 
-def _refuse_group(call: Call[Any]) -> NoReturn:
-    """10010 and 10015 first, then 10007 for every type of group: the stub plays no live rooms and no receipts."""
-    group = call.state.group(call.request.group_id)
-    raise Refusal(codes.NOT_ALLOWED, f"not for a group of type {group.type}", guess="command-for-other-types")
+def _refuse(command: Command[Any, Any], types: frozenset[str]) -> Handler:
+    """Make the handler of a command that the service has for groups of `types`."""
+
+    def run(call: Call[Any]) -> NoReturn:
+        group = call.state.group(call.request.group_id)
+        if group.type in types:
+            raise not_played(command.path, f"groups of type {group.type}")
+        raise Refusal(codes.NOT_ALLOWED, f"not for a group of type {group.type}", guess="command-for-other-types")
+
+    return Handler(command, run)
 
 
-def _refuse_topics(call: Call[Any]) -> NoReturn:
-    """11000 while Communities are off, then as above: the stub plays no topics."""
-    if not call.settings.app.community:
-        raise Refusal(codes.COMMUNITY_OFF, "Communities are not enabled for this app")
-    call.state.group(call.request.group_id)
-    raise Refusal(codes.NOT_ALLOWED, "the Community has no topics", guess="command-for-other-types")
+def _refuse_topics(command: Command[Any, Any]) -> Handler:
+    """Make the handler of a command about topics; 11000 while Communities are off."""
+
+    def run(call: Call[Any]) -> NoReturn:
+        if not call.settings.app.community:
+            raise Refusal(codes.COMMUNITY_OFF, "Communities are not enabled for this app")
+        if call.state.group(call.request.group_id).support_topic:
+            raise not_played(command.path, "Communities with topics")
+        raise Refusal(codes.NOT_ALLOWED, "the Community has no topics", guess="command-for-other-types")
+
+    return Handler(command, run)
 
 
 def _refuse_broadcast(call: Call[Any]) -> NoReturn:
-    """There are no live rooms to speak to [doc 49440]."""
+    """Raise 10007, as for an app without this feature [doc 49440]."""
     raise Refusal(codes.NOT_ALLOWED, "broadcasts to live rooms are not enabled for this app")
 
 
-def _clear_group_msg(call: Call[wire.ClearGroupMsgRequest]) -> wire.ClearGroupMsgReply:
-    """Hides messages from clients, which the stub does not play; not for Communities [doc 65970]."""
-    group = call.state.group(call.request.group_id)
-    if group.type == groups.COMMUNITY:
-        raise Refusal(codes.NOT_ALLOWED, "not for Communities", guess="command-for-other-types")
-    return wire.ClearGroupMsgReply()
-
-
-FOR_OTHER_GROUPS: tuple[Command[Any, Any], ...] = (
-    catalog.GROUP_MSG_RECEIPT,
-    catalog.GET_GROUP_MSG_RECEIPT,
-    catalog.GET_GROUP_MSG_RECEIPT_DETAIL,
+FOR_LIVE_ROOMS: tuple[Command[Any, Any], ...] = (
     catalog.BAN_GROUP_MEMBER,
     catalog.UNBAN_GROUP_MEMBER,
     catalog.GET_GROUP_BAN_MEMBER,
     catalog.MODIFY_ADMIN,
     catalog.GET_ADMIN_LIST,
     catalog.CHECK_MEMBERS,
-    catalog.GET_MEMBERS,
     catalog.MODIFY_USER_INFO,
+)
+RECEIPTS: tuple[Command[Any, Any], ...] = (
+    catalog.GROUP_MSG_RECEIPT,
+    catalog.GET_GROUP_MSG_RECEIPT,
+    catalog.GET_GROUP_MSG_RECEIPT_DETAIL,
 )
 FOR_TOPICS: tuple[Command[Any, Any], ...] = (
     catalog.CREATE_TOPIC,
@@ -67,8 +74,8 @@ FOR_TOPICS: tuple[Command[Any, Any], ...] = (
     catalog.GET_PERMISSION_GROUP_MEMBER_LIST,
 )
 HANDLERS: tuple[Handler, ...] = (
-    *(Handler(command, _refuse_group) for command in FOR_OTHER_GROUPS),
-    *(Handler(command, _refuse_topics) for command in FOR_TOPICS),
+    *(_refuse(command, LIVE_ROOMS) for command in FOR_LIVE_ROOMS),
+    *(_refuse(command, ORDINARY) for command in (*RECEIPTS, catalog.CLEAR_GROUP_MSG)),
+    *(_refuse_topics(command) for command in FOR_TOPICS),
     Handler(catalog.SEND_BROADCAST_MSG, _refuse_broadcast),
-    Handler(catalog.CLEAR_GROUP_MSG, _clear_group_msg),
 )

@@ -25,6 +25,7 @@ from channel_adapter.stub.world.snapshot_document import (
     damaged,
 )
 from channel_adapter.stub.world.state import Group, OfficialAccount, State
+from channel_adapter.tencent.wire.callback_envelope import UNKNOWN_PLATFORM
 from channel_adapter.tencent.wire.msg_body import Element
 
 ITEMS_A_RECORD = 10_000
@@ -46,7 +47,7 @@ def records(state: State, random: Random) -> Iterator[Record]:
     world = {
         "random": [kind, list(internal), gauss],
         "deleted": dict(state.deleted),
-        "online": sorted(state.online),
+        "online": {user: list(platforms) for user, platforms in sorted(state.online.items())},
         "official_gone": sorted(state.official_gone),
     }
     yield WORLD, world
@@ -107,7 +108,9 @@ class _Reader:
         kind, internal, gauss = data["random"]
         self._random.setstate((kind, tuple(internal), gauss))
         state.deleted = dict(data["deleted"])
-        state.online = set(data["online"])
+        online = data["online"]  # a list of users in files of earlier stubs, which knew no platforms
+        known = online.items() if isinstance(online, Mapping) else ((user, [UNKNOWN_PLATFORM]) for user in online)
+        state.online = {user: list(platforms) for user, platforms in known}
         state.official_gone = set(data["official_gone"])
         self._begun = True
 

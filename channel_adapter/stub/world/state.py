@@ -89,7 +89,7 @@ class State:
     def __init__(self, admins: Iterable[str]) -> None:
         self.profiles: dict[str, dict[str, str | int]] = {}
         self.deleted: dict[str, int] = {}  # user -> when
-        self.online: set[str] = set()
+        self.online: dict[str, list[str]] = {}  # user -> platforms, in the order of login
         self.groups: dict[str, Group] = {}
         self.community_count = 0
         self.joined: Memberships[Group] = Memberships()
@@ -128,7 +128,7 @@ class State:
         self._accounts.pop(user, None)
         self.profiles.pop(user, None)
         self.contacts.pop(user, None)
-        self.online.discard(user)
+        self.online.pop(user, None)
         self.deleted[user] = now
 
     def group(self, group_id: str) -> Group:

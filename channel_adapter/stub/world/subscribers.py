@@ -110,7 +110,7 @@ def add_subscriber(call: Call[wire.AddSubscriberRequest]) -> wire.AddSubscriberR
 
 @handles(catalog.DELETE_SUBSCRIBER)
 def delete_subscriber(call: Call[wire.DeleteSubscriberRequest]) -> wire.DeleteSubscriberReply:
-    """One result an account; the list of objects that the field table shows is behind a switch [doc 60761]."""
+    """Return one result an account; accounts are named in the sample's spelling or the field table's [doc 60761]."""
     request = call.request
     account = find(call, request.official_account)
     users = request.subscriber_to_del_account

@@ -11,7 +11,7 @@ from channel_adapter.stub.world import parsing, snapshot, snapshot_document
 from channel_adapter.stub.world.call import ALLOW, RESTAPI, Call, Decision, Event, Handler
 from channel_adapter.stub.world.client import Client
 from channel_adapter.stub.world.clock import WorldClock
-from channel_adapter.stub.world.refusal import Refusal
+from channel_adapter.stub.world.refusal import Refusal, not_played
 from channel_adapter.stub.world.registry import HANDLERS
 from channel_adapter.stub.world.state import State
 from channel_adapter.tencent import codes
@@ -151,7 +151,7 @@ class World:
         """Handler and request; what the request type does not know is counted."""
         handler = HANDLERS.get((command.service, command.name))
         if handler is None:
-            raise Refusal(*parsing.unknown_command(command))
+            raise not_played(command.path)
         request = parsing.parse(command, handler.respell(body, self.settings) if handler.respell else body)
         for name in parsing.unknown_fields(request):
             seen = (command.path, name)

@@ -1,13 +1,13 @@
 """Accounts: `im_open_login_svc` import, check, delete, kick; online status [rest basics 6.2-6.6]."""
 
-from typing import Any
-
 from pydantic import Field
 
 from channel_adapter.tencent.wire.envelope import Reply, WireModel
 
 IMPORTED = "Imported"  # AccountStatus [doc 34956]
 NOT_IMPORTED = "NotImported"
+
+PLATFORM_NAMES = {"iOS": "IPhone"}  # OptPlatform -> Platform of query_online_status, where they differ [doc 35477]
 
 
 class AccountImportRequest(WireModel):
@@ -89,10 +89,19 @@ class QueryOnlineStatusRequest(WireModel):
     is_need_detail: int | None = Field(None, alias="IsNeedDetail")
 
 
+class PlatformStatus(WireModel):
+    """One login; the page's sample writes `IPhone` and `Web` [doc 35477]."""
+
+    platform: str = Field(alias="Platform")
+    status: str = Field(alias="Status")
+
+
 class OnlineStatus(WireModel):
+    """`Detail` is there with IsNeedDetail 1 and for accounts that are online only [doc 35477]."""
+
     to_account: str = Field(alias="To_Account")
     status: str = Field(alias="Status")
-    detail: list[dict[str, Any]] | None = Field(None, alias="Detail")
+    detail: list[PlatformStatus] | None = Field(None, alias="Detail")
 
 
 class OnlineStatusError(WireModel):

@@ -1,4 +1,4 @@
-"""Commands of live groups (AVChatRoom), refused for Communities: bans, admins, online members, broadcast [groups 6]."""
+"""Commands of live groups (AVChatRoom): bans, admins, online members, broadcast [groups 6]."""
 
 from pydantic import Field
 
@@ -84,13 +84,25 @@ class CheckMembersReply(Reply):
 
 
 class GetMembersRequest(WireModel):
-    """Members online; nothing but the group was established of its fields."""
+    """`Timestamp` 0 asks for the first page; `Mark` selects members with that mark [doc 50293]."""
 
     group_id: str = Field(alias="GroupId")
+    timestamp: int | None = Field(None, alias="Timestamp")
+    mark: int | None = Field(None, alias="Mark")
+
+
+class LiveMember(WireModel):
+    member_account: str = Field(alias="Member_Account")
+    join_time: int | None = Field(None, alias="JoinTime")
+    nick_name: str | None = Field(None, alias="NickName")
+    avatar: str | None = Field(None, alias="Avatar")
 
 
 class GetMembersReply(Reply):
-    pass
+    """Online members; `NextTimestamp` 0 is the end, else the Timestamp of the next call [doc 50293]."""
+
+    member_list: list[LiveMember] = Field(default_factory=list, alias="MemberList")
+    next_timestamp: int = Field(0, alias="NextTimestamp")
 
 
 class ModifyUserInfoRequest(WireModel):

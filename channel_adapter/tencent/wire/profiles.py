@@ -15,6 +15,7 @@ ROLE = "Tag_Profile_IM_Role"
 LOCATION = "Tag_Profile_IM_Location"
 ALLOW_TYPE = "Tag_Profile_IM_AllowType"
 ADMIN_FORBID_TYPE = "Tag_Profile_IM_AdminForbidType"
+MSG_SETTINGS = "Tag_Profile_IM_MsgSettings"  # in SDKs, not in doc 33520
 CUSTOM_PREFIX = "Tag_Profile_Custom_"  # followed by up to 8 letters
 
 GENDERS = ("Gender_Type_Unknown", "Gender_Type_Female", "Gender_Type_Male")
@@ -23,7 +24,7 @@ ADMIN_FORBID_TYPES = ("AdminForbid_Type_None", "AdminForbid_Type_SendOut")
 
 
 class ProfileItem(WireModel):
-    """Texts are strings, `BirthDay`, `Language`, `Level` and `Role` are numbers [doc 1500]."""
+    """Texts are strings, `BirthDay`, `Language`, `Level`, `Role` and `MsgSettings` are numbers [doc 1500]."""
 
     tag: str = Field(alias="Tag")
     value: str | int = Field(alias="Value")

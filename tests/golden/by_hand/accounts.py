@@ -16,6 +16,7 @@ from channel_adapter.tencent.wire.accounts import (
     NewAccount,
     OnlineStatus,
     OnlineStatusError,
+    PlatformStatus,
     QueryOnlineStatusReply,
     QueryOnlineStatusRequest,
     UserIdItem,
@@ -113,8 +114,15 @@ STATUS: Exchanges = {
         QueryOnlineStatusRequest(to_account=["u_ann", "u_ben"], is_need_detail=1),
         QueryOnlineStatusReply(
             query_result=[
-                OnlineStatus(to_account="u_ann", status="Online", detail=[]),
-                OnlineStatus(to_account="u_ben", status="PushOnline", detail=[]),
+                OnlineStatus(
+                    to_account="u_ann",
+                    status="Online",
+                    detail=[
+                        PlatformStatus(platform="IPhone", status="PushOnline"),
+                        PlatformStatus(platform="Web", status="Online"),
+                    ],
+                ),
+                OnlineStatus(to_account="u_ben", status="Offline"),
             ]
         ),
     ),
@@ -151,6 +159,7 @@ PROFILES: Exchanges = {
                 ProfileItem(tag="Tag_Profile_IM_Location", value="harbour"),
                 ProfileItem(tag="Tag_Profile_IM_AllowType", value="AllowType_Type_NeedConfirm"),
                 ProfileItem(tag="Tag_Profile_IM_AdminForbidType", value="AdminForbid_Type_None"),
+                ProfileItem(tag="Tag_Profile_IM_MsgSettings", value=1),
             ],
         ),
         PortraitSetReply(error_display=""),

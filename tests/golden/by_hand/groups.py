@@ -175,12 +175,16 @@ INFO: Exchanges = {
         ),
     ),
     "group_open_http_svc/get_online_member_num": (
-        GetOnlineMemberNumRequest(group_id="@TGS#aJRGC4MH6"),
-        GetOnlineMemberNumReply(online_member_num=12),
-    ),
-    "group_open_http_svc/get_online_member_num.community": (
-        GetOnlineMemberNumRequest(group_id=NEWS),
+        GetOnlineMemberNumRequest(group_id="regatta"),
         GetOnlineMemberNumReply(online_member_num=0),
+    ),
+    "group_open_http_svc/get_online_member_num.refused": (
+        GetOnlineMemberNumRequest(group_id=NEWS),
+        Refused(10007, "not for this group type"),
+    ),
+    "million_group_open_http_svc/get_online_member_num.refused": (
+        GetOnlineMemberNumRequest(group_id="regatta"),
+        Refused(10007, "not for this group type"),
     ),
     "million_group_open_http_svc/get_online_member_num": (
         GetOnlineMemberNumRequest(group_id=NEWS),

@@ -161,8 +161,16 @@ SUBSCRIBERS: Exchanges = {
         ),
     ),
     "official_account_open_http_svc/delete_subscriber.table": (
-        DeleteSubscriberRequest(official_account=HARBOR, subscriber_list=[SubscriberItem(subscriber_account="u_1")]),
-        DeleteSubscriberReply(subscriber_list=[SubscriberResult(subscriber_account="u_1", result=1)]),
+        DeleteSubscriberRequest(
+            official_account=HARBOR,
+            subscriber_list=[SubscriberItem(subscriber_account="u_1"), SubscriberItem(subscriber_account="u_2")],
+        ),
+        DeleteSubscriberReply(
+            subscriber_list=[
+                SubscriberResult(subscriber_account="u_1", result=1),
+                SubscriberResult(subscriber_account="u_2", result=2),
+            ]
+        ),
     ),
     "official_account_open_http_svc/get_subscriber_info": (
         GetSubscriberInfoRequest(official_account=HARBOR, limit=200, next=""),

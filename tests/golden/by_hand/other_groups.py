@@ -31,8 +31,10 @@ from channel_adapter.tencent.wire.live_groups import (
     GetAdminListRequest,
     GetGroupBanMemberReply,
     GetGroupBanMemberRequest,
+    GetMembersReply,
     GetMembersRequest,
     LiveAdmin,
+    LiveMember,
     ModifyAdminReply,
     ModifyAdminRequest,
     ModifyUserInfoRequest,
@@ -213,7 +215,25 @@ LIVE_GROUPS: Exchanges = {
         CheckMembersRequest(group_id=NEWS, member_account=["u_ann"]),
         REFUSED,
     ),
-    "group_open_avchatroom_http_svc/get_members.refused": (GetMembersRequest(group_id=NEWS), REFUSED),
+    "group_open_avchatroom_http_svc/get_members": (
+        GetMembersRequest(group_id="@TGS#a2", timestamp=0, mark=1000),
+        GetMembersReply(
+            member_list=[
+                LiveMember(
+                    member_account="u_ann",
+                    join_time=1736000000,
+                    nick_name="Ann 安",
+                    avatar="https://static.example.org/a.png",
+                )
+            ],
+            next_timestamp=0,
+        ),
+    ),
+    "group_open_avchatroom_http_svc/get_members.empty": (
+        GetMembersRequest(group_id=NEWS, timestamp=0),
+        GetMembersReply(member_list=[], next_timestamp=0),
+    ),
+    "group_open_avchatroom_http_svc/get_members.refused": (GetMembersRequest(group_id="town", timestamp=0), REFUSED),
     "group_open_avchatroom_http_svc/modify_user_info.refused": (ModifyUserInfoRequest(group_id=NEWS), REFUSED),
 }
 
