@@ -109,6 +109,8 @@ class Durable:
         self._users -= 1
         if self._users > 0 or Durable._running is not self:
             return
+        if self._launched is not None:  # a caller of `start` that was cancelled leaves it under way
+            await asyncio.wait([self._launched])
         if self._watch is not None:
             self._watch.cancel()
             await asyncio.gather(self._watch, return_exceptions=True)
@@ -254,7 +256,7 @@ class Durable:
         DBOS.destroy()
         if self._liveness is not None:
             self._liveness.release()
-        self._engine.dispose()
+        _dispose(self._engine)
 
 
 def cause_of(wrong: Exception) -> str:
@@ -294,7 +296,7 @@ def enqueue_client(url: str) -> Iterator["DBOSClient"]:
         finally:
             client.destroy()
     finally:
-        engine.dispose()
+        _dispose(engine)
 
 
 def _database(url: str) -> Any:
@@ -336,6 +338,14 @@ def _connected(url: Any) -> "Engine":
         event.listen(engine, "connect", prepare)
     engine.connect().close()
     return engine
+
+
+def _dispose(engine: "Engine") -> None:
+    """Close the connections of an engine: the idle ones now, each of the others when its user returns it."""
+    from sqlalchemy import event  # noqa: PLC0415 - with DBOS, when it is needed
+
+    event.listen(engine.pool, "checkin", lambda _, record: record.invalidate())
+    engine.dispose()
 
 
 def _fill_and_empty(engine: "Engine") -> None:

@@ -3,7 +3,6 @@
 Loaded with the database drivers, never before durable work starts.
 """
 
-import contextlib
 import errno
 import time
 from collections.abc import Callable, Iterator
@@ -49,14 +48,22 @@ def liveness_of(url: Any, executor: str) -> Liveness:
 
 
 class FileLiveness:
-    """Locked files beside the database. Where files cannot be locked, a SQLite database is for one process alone."""
+    """Locked files beside the database.
+
+    Where files cannot be locked (Windows), no other process counts as dead: its work waits until that process runs it.
+    """
 
     def __init__(self, directory: Path, executor: str) -> None:
         self._directory = directory
         directory.mkdir(exist_ok=True)
         self._path = directory / executor
-        self._file: IO[bytes] | None = self._path.open("wb")
-        _try_lock(self._file)
+        file = self._path.open("wb")
+        try:
+            _try_lock(file)
+        except BaseException:
+            file.close()
+            raise
+        self._file: IO[bytes] | None = file
 
     def renew(self) -> None:
         """Nothing to do: the system keeps the lock until the process ends."""
@@ -83,7 +90,7 @@ class FileLiveness:
 
 def _try_lock(file: IO[bytes]) -> bool:
     if fcntl is None:
-        return True
+        return False
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as taken:
@@ -109,8 +116,7 @@ class PostgresLiveness:
         try:
             self._connection.execute("SELECT 1")
         except psycopg.OperationalError:
-            with contextlib.suppress(psycopg.Error):
-                self._connection.close()
+            self._connection.close()
             self._held = False
             self._connection = self._connect()
         if not self._held:  # somebody was just asking whether we live
@@ -139,11 +145,15 @@ class PostgresLiveness:
     def _connect(self) -> "psycopg.Connection[tuple[Any, ...]]":
         try:
             connection = psycopg.connect(self._url, autocommit=True, connect_timeout=_CONNECT_SECONDS)
-            connection.execute(
-                f"SET tcp_keepalives_idle = {_QUIET_SECONDS}; SET tcp_keepalives_interval = 1; "
-                "SET tcp_keepalives_count = 2"
-            )
-            self._held = _lock(connection, self._executor)
+            try:
+                connection.execute(
+                    f"SET tcp_keepalives_idle = {_QUIET_SECONDS}; SET tcp_keepalives_interval = 1; "
+                    "SET tcp_keepalives_count = 2"
+                )
+                self._held = _lock(connection, self._executor)
+            except BaseException:
+                connection.close()
+                raise
         except psycopg.Error as lost:
             raise ConnectionError(" ".join(str(lost).split())) from None
         return connection

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
 from dbos import DBOS, SetWorkflowID
 
@@ -149,3 +150,46 @@ async def test_the_log_of_dbos_has_no_console(tmp_path: Path, capfd: pytest.Capt
         logging.getLogger("dbos").info("chatter")
     out, err = capfd.readouterr()
     assert (out, err) == ("", "")
+
+
+def connections(admin: "psycopg.Connection[tuple[int]]", *, waiting: bool = False) -> int:
+    """How many other connections the database has; `waiting`: only those that wait for a lock."""
+    found = admin.execute(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        " AND (NOT %s OR wait_event_type = 'Lock')",
+        [waiting],
+    ).fetchone()
+    return found[0] if found else 0
+
+
+async def until_connections(admin: "psycopg.Connection[tuple[int]]", wanted: int, *, waiting: bool = False) -> None:
+    async with asyncio.timeout(30):
+        while connections(admin, waiting=waiting) != wanted:
+            await asyncio.sleep(0.02)
+
+
+async def test_stop_closes_connections_that_are_in_use_when_they_are_returned(postgres_url: str) -> None:
+    with psycopg.connect(postgres_url, autocommit=True) as admin, psycopg.connect(postgres_url) as blocker:
+        durable = await Durable.start(postgres_url, OTHER)
+        pool = durable._engine.pool if durable._engine else None  # kept, so that only closing closes
+        handle = await DBOS.enqueue_workflow_async(OTHER.name, echo, "x")
+        blocker.execute("LOCK TABLE dbos.notifications IN ACCESS EXCLUSIVE MODE")
+        sending = asyncio.create_task(asyncio.to_thread(DBOS.send, handle.workflow_id, "y"))
+        await until_connections(admin, 1, waiting=True)
+        await durable.stop()
+        blocker.rollback()
+        await asyncio.wait([sending])
+        blocker.close()
+        await until_connections(admin, 0)
+        assert pool is not None
+
+
+async def test_a_cancelled_start_leaves_no_connection(postgres_url: str) -> None:
+    with psycopg.connect(postgres_url, autocommit=True) as admin:
+        for _ in range(3):
+            start = asyncio.create_task(Durable.start(postgres_url, OTHER))
+            while not connections(admin) and not start.done():
+                await asyncio.sleep(0)
+            start.cancel()
+            await asyncio.wait([start])
+            await until_connections(admin, 0)

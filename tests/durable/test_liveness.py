@@ -1,10 +1,12 @@
 """Who counts as dead: never somebody whose connection was lost for a moment."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from channel_adapter.liveness import SURE_SECONDS, FileLiveness, PostgresLiveness
 
@@ -90,4 +92,30 @@ def test_a_file_is_locked_until_it_is_let_go_of(tmp_path: Path) -> None:
     a.release()
     with b.proof_of_death("a") as dead:
         assert dead
+    b.release()
+
+
+def test_failed_start_leaves_no_connection_open(postgres_url: str) -> None:
+    with psycopg.connect(postgres_url, autocommit=True) as admin:
+        admin.execute("CREATE ROLE without_locks LOGIN")
+        admin.execute("REVOKE EXECUTE ON FUNCTION pg_try_advisory_lock(bigint) FROM PUBLIC")
+        with pytest.raises(ConnectionError, match="permission denied") as refused:
+            PostgresLiveness(make_conninfo(postgres_url, user="without_locks"), "a")
+        end = time.monotonic() + 20  # the server notices a closed connection a moment later
+        query = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'without_locks'"
+        while admin.execute(query).fetchone() != (0,) and time.monotonic() < end:
+            time.sleep(0.02)
+        assert admin.execute(query).fetchone() == (0,)
+        assert refused.value.__traceback__ is not None  # which keeps alive whatever its frames refer to
+        admin.execute("DROP ROLE without_locks")
+
+
+def test_other_processes_do_not_count_as_dead_where_files_cannot_be_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("channel_adapter.liveness.fcntl", None)  # as on Windows
+    a, b = FileLiveness(tmp_path / "running", "a"), FileLiveness(tmp_path / "running", "b")
+    with b.proof_of_death("a") as dead:
+        assert not dead
+    a.release()
     b.release()
