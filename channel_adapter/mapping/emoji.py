@@ -5,12 +5,14 @@ from functools import lru_cache
 from channel_adapter.errors import InvalidError
 
 _COMPONENT = 1  # `status` of skin tones and hair, which are parts and no emoji by themselves
+_EMOJI_STYLE = "\ufe0f"
+"""Variation selector 16. Clients also send it where Unicode's list has none, as in `👍` + U+FE0F: the same emoji."""
 
 
 def one_emoji(text: object, field: str = "emoji") -> str:
-    """The one emoji that `text` is, fully qualified: skin tones, flags and joined sequences count as one.
+    """Return the one emoji that `text` is, fully qualified: skin tones, flags and joined sequences count as one.
 
-    Raises InvalidError for anything else.
+    Variation selectors (U+FE0F) may be missing or superfluous. Raises InvalidError for anything else.
     """
     if not isinstance(text, str):
         raise InvalidError(f"{field}: {text!r} is not text", field=field)
@@ -29,16 +31,18 @@ def one_emoji(text: object, field: str = "emoji") -> str:
 
 @lru_cache(maxsize=4096)
 def known_emoji(text: str) -> str | None:
-    """The same, or None."""
+    """Return the emoji that `text` is, fully qualified, or None."""
     import emoji  # noqa: PLC0415 - its tables are large; who never reacts never loads them
 
-    data = emoji.EMOJI_DATA.get(text)
+    unqualified = text.replace(_EMOJI_STYLE, "")
+    data = emoji.EMOJI_DATA.get(unqualified)  # has every emoji in this spelling too
     if data is None or data["status"] == _COMPONENT:
         return None
-    return emoji.emojize(emoji.demojize(text))
+    return emoji.emojize(emoji.demojize(unqualified))
 
 
 def _count(text: str) -> int:
     import emoji  # noqa: PLC0415
 
-    return emoji.emoji_count(text) if emoji.purely_emoji(text) else 0
+    unqualified = text.replace(_EMOJI_STYLE, "")
+    return emoji.emoji_count(unqualified) if emoji.purely_emoji(unqualified) else 0

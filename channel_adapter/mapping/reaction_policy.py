@@ -40,8 +40,8 @@ def policy_in(tag: Tag | None) -> ReactionPolicy:
     for part in tag.others if tag else ():
         if part.startswith(NAME):
             said = part.removeprefix(NAME)
-            emoji = tuple(found for each in said.split(" ") if (found := known_emoji(each)) is not None)
-            return _WORDS.get(said, ReactionPolicy(PolicyKind.SOME, emoji))
+            emoji = dict.fromkeys(found for each in said.split(" ") if (found := known_emoji(each)) is not None)
+            return _WORDS.get(said, ReactionPolicy(PolicyKind.SOME, tuple(emoji)))
     return ReactionPolicy()
 
 

@@ -33,6 +33,43 @@ def test_every_emoji_of_the_library_has_one_spelling_which_is_whole() -> None:
             assert known_emoji(each) is None
 
 
+@pytest.mark.parametrize(
+    ("spelled", "emoji"),
+    [
+        ("👍\ufe0f", "👍"),
+        ("👍🏽\ufe0f", "👍🏽"),
+        ("☝\ufe0f🏽", "☝🏽"),
+        ("❤", "❤️"),
+        ("❤\ufe0f\ufe0f", "❤️"),
+        ("🇳\ufe0f🇴", "🇳🇴"),
+        ("👩\ufe0f\u200d🚀", "👩‍🚀"),
+        ("1\u20e3", "1\ufe0f\u20e3"),
+    ],
+)
+def test_superfluous_or_missing_variation_selectors_are_normalised_everywhere(spelled: str, emoji: str) -> None:
+    assert one_emoji(spelled) == emoji
+    assert reaction_policy.to_policy(spelled).emoji == (emoji,)
+    assert reaction_policy.policy_in(Tag(others=(f"{reaction_policy.NAME}{spelled} {emoji} 🎉",))).emoji == (
+        emoji,
+        "🎉",
+    )
+    pairs = [Extension(key="r|reader_1", value=f"{spelled} {emoji}", seq=1), Extension(key=f"n|{spelled}", value="2")]
+    parsed = reaction_keys.read_pairs(pairs)
+    assert parsed.people[USER].emoji == (emoji,)
+    assert (parsed.counts, parsed.foreign) == ({spelled: 2}, 0)  # as it is, so that exactly this key can be removed
+
+
+@pytest.mark.parametrize("text", ["\ufe0f", "1\ufe0f", "🏽\ufe0f", "a\ufe0f"])
+def test_variation_selector_makes_no_emoji_of_other_text(text: str) -> None:
+    with pytest.raises(InvalidError, match="is not an emoji"):
+        one_emoji(text)
+
+
+def test_two_emoji_with_variation_selectors_are_counted_as_two() -> None:
+    with pytest.raises(InvalidError, match="holds 2 emoji"):
+        one_emoji("👍\ufe0f❤\ufe0f")
+
+
 @given(ids, chosen, st.integers(0, 2**40))
 def test_keys_and_values_fit_for_every_person_and_emoji(user: str, each: str, count: int) -> None:
     pairs = [reaction_keys.person_pair(UserId(user), [each] * 20), reaction_keys.count_pair(each, count)]
