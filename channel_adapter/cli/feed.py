@@ -1,20 +1,17 @@
 """An RSS or Atom file as entries ready to be posted, oldest first. Nothing is fetched."""
 
-# ruff: noqa: PLC0415 - feedparser is an extra
-
 import calendar
 import hashlib
-import io
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urljoin, urlsplit
-from xml.sax import SAXException
 
 from channel_adapter.cli.exits import UsageError
-from channel_adapter.cli.html_text import excerpt, html_to_text
+from channel_adapter.cli.feed_xml import ParsedFeed, parse_feed
+from channel_adapter.cli.html_text import excerpt, html_to_text, is_picture
 from channel_adapter.cli.words import counted
 
 EXCERPT_BYTES = 1_000
@@ -24,7 +21,10 @@ UNTITLED = "(untitled)"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry. `key` is the same in every reading of the feed; `notes` say what was left out of it."""
+    """One entry. `key` is the same in every reading of the feed; `notes` name what was left out of it.
+
+    `other_keys` are keys that the entry may have had in an earlier reading, when other entries stood in the feed.
+    """
 
     key: str
     title: str
@@ -34,75 +34,87 @@ class Entry:
     published: datetime | None
     shortened: bool = False
     notes: tuple[str, ...] = ()
+    other_keys: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """A feed as read. `repeated` are keys that stood in it more than once, `warnings` what a person should know."""
+    """A feed as read. `repeated` are the keys of entries that stood in it more than once."""
 
     title: str
     entries: tuple[Entry, ...]
     repeated: tuple[str, ...] = ()
     warnings: tuple[str, ...] = field(default=())
 
+    def since(self, oldest: datetime) -> "Feed":
+        """Return the feed with the entries from `oldest` on. A warning counts those without a readable date."""
+        undated = sum(entry.published is None for entry in self.entries)
+        entries = tuple(entry for entry in self.entries if entry.published is not None and entry.published >= oldest)
+        if not undated:
+            return replace(self, entries=entries)
+        which = counted(undated, "entry has no readable date and is", "entries have no readable date and are")
+        return replace(self, entries=entries, warnings=(*self.warnings, f"{which} left out because of --since"))
+
 
 def read_feed(data: bytes, *, name: str = "the feed", excerpt_bytes: int = EXCERPT_BYTES, base_url: str = "") -> Feed:
     """Parse `data`. Raises UsageError when it is no feed, or when the extra `feeds` is not installed.
 
-    Entries are ordered by their date; those without one come behind them, the last of the file first, because files run
-    from new to old. `base_url` stands in for the feed's own address when that is not in it.
+    Entries are ordered by date. Files run from new to old: an entry without a readable date comes directly after the
+    one that follows it in the file. `base_url` stands in for the feed's own address when that is not in it.
     """
-    parsed = _parse(data)
-    if not parsed.get("version"):
+    parsed = parse_feed(data, name)
+    if not parsed.version:
         raise UsageError(f"{name} is neither RSS nor Atom{_reason(parsed)}", field="feed")
     base = base_url or _base(parsed.feed)
     warnings = _damage(parsed, name)
-    whole = parsed.entries[:-1] if _breaks_off(parsed) else parsed.entries
-    all_read = [_entry(raw, base, excerpt_bytes) for raw in whole]
+    complete = parsed.entries[:-1] if _breaks_off(parsed) else parsed.entries
+    all_read = [_entry(raw, base, excerpt_bytes) for raw in complete]
     read = [entry for entry in all_read if entry.title or entry.text or entry.link or entry.image_url]
     if len(read) < len(all_read):
-        said = counted(len(all_read) - len(read), "entry says nothing and is", "entries say nothing and are")
-        warnings = (*warnings, f"{said} left out")
+        empty = counted(len(all_read) - len(read), "entry says nothing and is", "entries say nothing and are")
+        warnings = (*warnings, f"{empty} left out")
+    read = _identified(read)
     unique = {entry.key: entry for entry in reversed(read)}
-    kept = [entry for entry in read if unique.get(entry.key) is entry]
-    repeated = [entry.key for entry in read if unique.get(entry.key) is not entry]
     return Feed(
         title=_plain(parsed.feed.get("title_detail"), parsed.feed.get("title", "")),
-        entries=tuple(_oldest_first(kept)),
-        repeated=tuple(repeated),
+        entries=tuple(_oldest_first([entry for entry in read if unique[entry.key] is entry])),
+        repeated=tuple(entry.key for entry in read if unique[entry.key] is not entry),
         warnings=warnings,
     )
 
 
-def _parse(data: bytes) -> Any:
-    try:
-        import feedparser
-    except ModuleNotFoundError:
-        raise UsageError("reading feeds needs feedparser: pip install 'channel-adapter[feeds]'") from None
-    return feedparser.parse(io.BytesIO(data))
+def _identified(entries: Sequence[Entry]) -> list[Entry]:
+    """Take the first key of each entry that stands on no entry with another link or title."""
+    bearers: dict[str, set[tuple[str, str]]] = {}
+    for entry in entries:
+        for key in (entry.key, *entry.other_keys):
+            bearers.setdefault(key, set()).add((entry.link, entry.title))
+    found = []
+    for entry in entries:
+        keys = (entry.key, *entry.other_keys)
+        key = next((key for key in keys if len(bearers[key]) == 1), keys[-1])
+        found.append(replace(entry, key=key, other_keys=tuple(each for each in keys if each != key)))
+    return found
 
 
-def _damage(parsed: Any, name: str) -> tuple[str, ...]:
-    """A remark of the parser on encoding or content type is no damage."""
-    if not isinstance(parsed.get("bozo_exception"), SAXException):
-        return ()
+def _damage(parsed: ParsedFeed, name: str) -> tuple[str, ...]:
+    unreadable = (f"{name}: {parsed.unreadable}",) if parsed.unreadable else ()
+    if parsed.damage is None:
+        return unreadable
     rest = "; its last entry may be half and is left out" if _breaks_off(parsed) else ""
-    return (f"{name} is not well-formed XML{_reason(parsed)}{rest}",)
+    return (f"{name} is not well-formed XML{_reason(parsed)}{rest}", *unreadable)
 
 
-def _breaks_off(parsed: Any) -> bool:
-    """The file ends before its last element does [expat's messages]."""
-    reason = parsed.get("bozo_exception")
-    return isinstance(reason, SAXException) and reason.getMessage().startswith(("no element found", "unclosed"))
+def _breaks_off(parsed: ParsedFeed) -> bool:
+    """Return whether the file ends before its last element does [expat's messages]."""
+    return parsed.damage is not None and parsed.damage.getMessage().startswith(("no element found", "unclosed"))
 
 
-def _reason(parsed: Any) -> str:
-    reason = parsed.get("bozo_exception")
-    if reason is None:
+def _reason(parsed: ParsedFeed) -> str:
+    if parsed.damage is None:
         return ""
-    message = getattr(reason, "getMessage", reason.__str__)()
-    line = getattr(reason, "getLineNumber", lambda: None)()
-    return f": {message}" + (f" in line {line}" if line else "")
+    line = getattr(parsed.damage, "getLineNumber", lambda: None)()
+    return f": {parsed.damage.getMessage()}" + (f" in line {line}" if line else "")
 
 
 def _base(feed: Mapping[str, Any]) -> str:
@@ -118,17 +130,19 @@ def _base(feed: Mapping[str, Any]) -> str:
 def _entry(raw: Any, base: str, excerpt_bytes: int) -> Entry:
     body, picture = _body(raw)
     notes: list[str] = []
-    link = _address(raw.get("link") or "", base, "link", notes)
+    own_link = _address(raw.get("link") or "", base, "link", notes)
+    link = own_link or _address(_recording(raw), base, "recording", notes)
     image = _address(_attached_image(raw) or picture, base, "image", notes)
     text, shortened = excerpt(body, excerpt_bytes)
     title, title_shortened = excerpt(_plain(raw.get("title_detail"), raw.get("title", "")), TITLE_BYTES)
     if not title:
         title, title_shortened = excerpt(body.partition("\n")[0] or link, TITLE_BYTES)[0], False
-    key = raw.get("id") or link or hashlib.sha256(f"{title}\n{body}".encode()).hexdigest()
-    title = title or (UNTITLED if text or image else "")
+    digest = hashlib.sha256(f"{title}\n{body}".encode(errors="replace")).hexdigest()
+    key, *other_keys = dict.fromkeys(each for each in (raw.get("id"), own_link, digest) if each)
+    title = title or (UNTITLED if text or image or link else "")
     return Entry(
-        key=key, title=title, text=text, link=link, image_url=image, published=_moment(raw),
-        shortened=shortened or title_shortened, notes=tuple(notes),
+        key=key, title=title, text=text, link=link, image_url=image, published=_moment(raw, notes),
+        shortened=shortened or title_shortened, notes=tuple(notes), other_keys=tuple(other_keys),
     )  # fmt: skip
 
 
@@ -150,14 +164,27 @@ def _plain(detail: Mapping[str, Any] | None, value: str) -> str:
 
 
 def _attached_image(raw: Any) -> str:
-    """From media:content, an enclosure, or media:thumbnail, in this order."""
-    for media in raw.get("media_content") or ():
-        if media.get("medium") == "image" or str(media.get("type") or "").startswith("image/"):
-            return str(media.get("url") or "")
-    for enclosure in raw.get("enclosures") or ():
-        if str(enclosure.get("type") or "").startswith("image/"):
-            return str(enclosure.get("href") or enclosure.get("url") or "")
-    return next((str(each.get("url") or "") for each in raw.get("media_thumbnail") or ()), "")
+    """Return the first picture of media:content, the enclosures and media:thumbnail, in this order."""
+    found = [
+        *(
+            (media.get("url"), media)
+            for media in raw.get("media_content") or ()
+            if media.get("medium") == "image" or str(media.get("type") or "").startswith("image/")
+        ),
+        *((href, each) for href, each in _enclosures(raw) if str(each.get("type") or "").startswith("image/")),
+        *((media.get("url"), media) for media in raw.get("media_thumbnail") or ()),
+    ]
+    usable = (str(url) for url, media in found if is_picture(str(url or ""), media.get("width"), media.get("height")))
+    return next(usable, "")
+
+
+def _recording(raw: Any) -> str:
+    """Return the first enclosure that is no picture: the audio or video file of a podcast."""
+    return next((href for href, each in _enclosures(raw) if not str(each.get("type") or "").startswith("image/")), "")
+
+
+def _enclosures(raw: Any) -> list[tuple[str, Mapping[str, Any]]]:
+    return [(str(each.get("href") or each.get("url") or ""), each) for each in raw.get("enclosures") or ()]
 
 
 def _address(found: str, base: str, what: str, notes: list[str]) -> str:
@@ -176,22 +203,28 @@ def _address(found: str, base: str, what: str, notes: list[str]) -> str:
     return ""
 
 
-def _moment(raw: Any) -> datetime | None:
-    for name in ("published_parsed", "updated_parsed", "created_parsed"):
-        parts = raw.get(name)
-        if parts:
-            try:
-                return datetime.fromtimestamp(calendar.timegm(parts), UTC)
-            except (ValueError, OverflowError, OSError):
-                continue
+def _moment(raw: Any, notes: list[str]) -> datetime | None:
+    unreadable = ""
+    for name in ("published", "updated", "created"):
+        if name not in raw:  # `get` warns where feedparser puts one for another
+            continue
+        try:
+            return datetime.fromtimestamp(calendar.timegm(raw[f"{name}_parsed"]), UTC)
+        except (TypeError, ValueError, OverflowError, OSError):
+            unreadable = unreadable or str(raw[name])
+    if unreadable:
+        notes.append(f"date left out: {excerpt(unreadable, 60)[0]!r} cannot be read")
     return None
 
 
 def _oldest_first(entries: list[Entry]) -> list[Entry]:
-    """Files run from new to old, so entries of the same second, and those without a date, are turned round."""
-    turned = entries[::-1]
-    return sorted(turned, key=_date)
+    """Order by date. Files run from new to old, so entries of one second are reversed.
 
-
-def _date(entry: Entry) -> datetime:
-    return entry.published or datetime.max.replace(tzinfo=UTC)
+    An entry without a readable date comes directly after the one that follows it in the file.
+    """
+    dated: list[tuple[datetime, Entry]] = []
+    date = datetime.min.replace(tzinfo=UTC)
+    for entry in reversed(entries):
+        date = entry.published or date
+        dated.append((date, entry))
+    return [entry for _, entry in sorted(dated, key=lambda each: each[0])]

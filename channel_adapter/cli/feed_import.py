@@ -103,9 +103,15 @@ class FeedImport:
     def _free_key(self, entry: Entry) -> tuple[str, Post | None]:
         """The key to publish with, or the post that is the entry already.
 
-        An entry is known by its id, of which the service keeps 32 bits as the post's dedupe number. Where two entries
+        An entry is known by its key, of which the service keeps 32 bits as the post's dedupe number. Where two entries
         of the feed have the same number, what they say tells them apart, and one of them gets a key with a suffix.
+        An earlier run may have known the entry by another key, when other entries stood in the feed: then link and
+        title must be the same.
         """
+        for other in entry.other_keys:
+            for post in self._known.get(self._posts.dedupe_of(self._channel, other), ()):
+                if isinstance(post.content, Article) and _identity(post.content) == _identity(entry):
+                    return other, post
         for number in count(1):
             key = entry.key if number == 1 else f"{entry.key}#{number}"
             dedupe = self._posts.dedupe_of(self._channel, key)
@@ -116,6 +122,10 @@ class FeedImport:
                 if dedupe not in self._shared or _says_this(entry, post):
                     return key, post
         raise AssertionError("count() has no end")
+
+
+def _identity(article: Article | Entry) -> tuple[str, str]:
+    return article.link or "", article.title
 
 
 def _says_this(entry: Entry, post: Post) -> bool:

@@ -1,6 +1,7 @@
-"""HTML as plain text: what a feed's body says, and the first picture in it."""
+"""HTML as plain text, and the first picture in it."""
 
 import re
+from collections.abc import Mapping
 from html.parser import HTMLParser
 
 BLOCKS = frozenset(
@@ -10,6 +11,43 @@ BLOCKS = frozenset(
 )  # fmt: skip
 UNREAD = frozenset({"script", "style", "template", "title", "head"})
 ELLIPSIS = "…"
+MIN_PICTURE_PIXELS = 50
+"""Images with a declared width or height below this are tracking pixels, smileys or buttons."""
+
+_NO_PICTURE = re.compile(
+    r"""^(?:data|about|cid):
+    |\bfeeds\.feedburner\.com/~|\bfeedsportal\.com/|\bfeeds\.wordpress\.com/1\.0/
+    |\bstats?\.wordpress\.com/|\b(?:pixel|stats)\.wp\.com/|\bmedium\.com/_/stat|\bgoogle-analytics\.com/
+    |\bblogger\.googleusercontent\.com/tracker/|\bdoubleclick\.net/|\bfacebook\.com/tr\b|\bapi\.flattr\.com/
+    |\bgravatar\.com/avatar/|\bs\.w\.org/images/core/emoji/|\bimg\.shields\.io/|\bpaypalobjects\.com/
+    |/(?:smil(?:ies|eys?)|emoticons?|emojis?|buttons?)/
+    |(?:^|[/_-])(?:pixel|spacer|blank|clear|transparent|1x1|tracker|tracking)\.(?:gif|png)\b
+    |(?:btn|button)s?\.(?:gif|png|svg)\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""Addresses of trackers, avatars, smileys and buttons that blog services put into feeds."""
+_SHARE_LINK = re.compile(
+    r"\b(?:(?:twitter|x)\.com/(?:share|intent)|facebook\.com/shar|linkedin\.com/share|pinterest\.com/pin/create"
+    r"|reddit\.com/submit|feeds\.feedburner\.com/~|feeds\.wordpress\.com/1\.0/)",
+    re.IGNORECASE,
+)
+_SMALL_CLASS = re.compile(r"(?:^|[\s_-])(?:smil(?:ey|ie)s?|emoji|emoticon|button|tracker)(?:$|[\s_-])", re.IGNORECASE)
+_HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
+_STYLED = re.compile(r"(?:^|[;\s])(?:width|height)\s*:\s*(\d+(?:\.\d+)?)\s*(px|r?em)", re.IGNORECASE)
+_PIXELS = re.compile(r"\s*(\d+)\s*(?:px)?\s*$", re.IGNORECASE)
+_EM_PIXELS = 16
+_SOURCES = ("src", "data-src", "data-lazy-src", "data-original", "data-orig-file", "srcset", "data-srcset")
+"""Where an image may have its address: pages that load images when they are scrolled to have a placeholder in `src`."""
+
+
+def is_picture(address: str, *sizes: str | None) -> bool:
+    """Return whether an image may be a picture of an article, by its address and its declared width and height.
+
+    `data:` placeholders, tracking pixels, smileys, avatars and buttons are none.
+    """
+    if not address.strip() or _NO_PICTURE.search(address.strip()):
+        return False
+    return all(int(found[1]) >= MIN_PICTURE_PIXELS for size in sizes if (found := _PIXELS.match(size or "")))
 
 
 class _Reader(HTMLParser):
@@ -18,12 +56,15 @@ class _Reader(HTMLParser):
         self.pieces: list[str] = []
         self.image = ""
         self._unread = 0
+        self._link = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag in UNREAD:
             self._unread += 1
         elif tag == "img" and not self.image:
-            self.image = (dict(attrs).get("src") or "").strip()
+            self.image = _picture(dict(attrs), self._link)
+        elif tag == "a":
+            self._link = dict(attrs).get("href") or ""
         elif tag in BLOCKS:
             self.pieces.append("\n- " if tag == "li" else "\n")
         elif tag in ("td", "th"):
@@ -36,6 +77,8 @@ class _Reader(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag in UNREAD:
             self._unread = max(0, self._unread - 1)
+        elif tag == "a":
+            self._link = ""
         elif tag in BLOCKS:
             self.pieces.append("\n")
 
@@ -44,8 +87,29 @@ class _Reader(HTMLParser):
             self.pieces.append(re.sub(r"\s+", " ", data))
 
 
+def _picture(attributes: Mapping[str, str | None], link: str) -> str:
+    """Return the address of an `img` inside a link, or "" when it is no picture of the article."""
+    style = attributes.get("style") or ""
+    styled = (float(size) * (_EM_PIXELS if unit.lower() != "px" else 1) for size, unit in _STYLED.findall(style))
+    if (
+        "hidden" in attributes
+        or _SHARE_LINK.search(link)
+        or _SMALL_CLASS.search(attributes.get("class") or "")
+        or _HIDDEN.search(style)
+        or any(size < MIN_PICTURE_PIXELS for size in styled)
+    ):
+        return ""
+    for name in _SOURCES:
+        address = (attributes.get(name) or "").strip()
+        if name.endswith("srcset"):
+            address = address.partition(" ")[0].rstrip(",")
+        if is_picture(address, attributes.get("width"), attributes.get("height")):
+            return address
+    return ""
+
+
 def html_to_text(html: str) -> tuple[str, str]:
-    """Text with one line a block, entities resolved, and the address of the first picture as it stands there."""
+    """Return the text with one line a block and entities resolved, and the address of the first picture."""
     reader = _Reader()
     reader.feed(html)
     reader.close()

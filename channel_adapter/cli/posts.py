@@ -1,7 +1,6 @@
 """`posts`: publish, list, show, edit, recall, import-feed."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -167,7 +166,7 @@ async def import_feed(
     name = "stdin" if file == STDIN else file
     feed = read_feed(data, name=name, excerpt_bytes=excerpt, base_url=base_url)
     if oldest is not None:
-        feed = replace(feed, entries=tuple(e for e in feed.entries if e.published is None or e.published >= oldest))
+        feed = feed.since(oldest)
     for warning in feed.warnings:
         run.output.note(f"warning: {warning}")
     async with run.adapter() as adapter:

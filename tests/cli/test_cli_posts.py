@@ -83,7 +83,7 @@ def test_a_feed_with_trouble_in_it(cli: Shell, new_channel: Callable[[], str]) -
     news = new_channel()
     items = (
         "<guid>a</guid><title>A</title><link>/a</link>",
-        "<guid>a</guid><title>A again</title>",
+        "<guid>a</guid><title>A</title><description>again</description>",
         "<guid>b</guid><title>B</title>",
     )
     done = cli("posts", "import-feed", news, cli.file("f.xml", rss(*items)), "--json").json
@@ -99,6 +99,18 @@ def test_a_feed_with_trouble_in_it(cli: Shell, new_channel: Callable[[], str]) -
     )
     assert [each["state"] for each in partly.json["entries"]] == ["published", "refused"]
     assert "12000 are allowed" in partly.json["entries"][1]["reason"]
+
+
+def test_since_leaves_out_entries_without_a_readable_date_and_reports_them(
+    cli: Shell, new_channel: Callable[[], str]
+) -> None:
+    items = (
+        "<guid>a</guid><title>New</title><pubDate>Mon, 01 Jun 2026 10:00:00 GMT</pubDate>",
+        "<guid>b</guid><title>Odd</title><pubDate>Sep 23, 2019</pubDate>",
+    )
+    done = cli("posts", "import-feed", new_channel(), cli.file("s.xml", rss(*items)), "--since", "2026-01-01", "-v")
+    assert done.out.splitlines()[-1] == "1 entry: 1 published"
+    assert "warning: 1 entry has no readable date and is left out because of --since" in done.err
 
 
 def test_entries_that_went_well_are_counted_and_listed_on_demand(cli: Shell, new_channel: Callable[[], str]) -> None:

@@ -1,11 +1,15 @@
 """Feeds as entries, and entries as posts that are published once."""
 
+import gzip
+import io
+import re
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 
+import feedparser
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -72,10 +76,31 @@ def test_without_dates_the_last_in_the_file_is_the_oldest() -> None:
     assert [(entry.key, entry.published) for entry in feed.entries] == [("y", None), ("x", None)]
 
 
-def test_undated_entries_come_after_dated_ones() -> None:
-    date = "<pubDate>Tue, 03 Mar 2026 10:00:00 GMT</pubDate>"
-    feed = read_feed(rss(f"<item><guid>x</guid></item><item><guid>y</guid>{date}</item><item><guid>z</guid></item>"))
-    assert [entry.key for entry in feed.entries] == ["y", "z", "x"]
+@pytest.mark.parametrize("date", ["", "<pubDate>Sep 23, 2019</pubDate>", "<pubDate>soon</pubDate>"])
+def test_entry_without_readable_date_keeps_its_place_in_the_file(date: str) -> None:
+    items = [
+        "<item><guid>d</guid><pubDate>Wed, 04 Mar 2026 10:00:00 GMT</pubDate></item>",
+        f"<item><guid>c</guid>{date}</item>",
+        "<item><guid>b</guid><pubDate>Tue, 03 Mar 2026 10:00:00 GMT</pubDate></item>",
+        f"<item><guid>a</guid>{date}</item>",
+    ]
+    assert [entry.key for entry in read_feed(rss("".join(items))).entries] == ["a", "b", "c", "d"]
+
+
+def test_unreadable_date_is_noted_and_its_entry_is_older_than_every_since() -> None:
+    feed = read_feed(
+        rss(
+            "<item><guid>new</guid><pubDate>Mon, 01 Jun 2026 10:00:00 GMT</pubDate></item>"
+            "<item><guid>old</guid><pubDate>Mon, 01 Jun 2020 10:00:00 GMT</pubDate></item>"
+            "<item><guid>odd</guid><pubDate>Sep 23, 2019</pubDate></item>"
+            "<item><guid>none</guid></item>"
+        )
+    )
+    notes = {entry.key: entry.notes for entry in feed.entries}
+    assert notes == {"new": (), "old": (), "none": (), "odd": ("date left out: 'Sep 23, 2019' cannot be read",)}
+    recent = feed.since(datetime(2026, 1, 1, tzinfo=UTC))
+    assert [entry.key for entry in recent.entries] == ["new"]
+    assert recent.warnings == ("2 entries have no readable date and are left out because of --since",)
 
 
 def test_the_key_is_the_id_or_the_link_or_the_content() -> None:
@@ -84,12 +109,45 @@ def test_the_key_is_the_id_or_the_link_or_the_content() -> None:
     assert one("<title>t</title>").key == one("<title>t</title>").key != one("<title>u</title>").key
 
 
-def test_the_same_entry_twice_is_one_entry_and_is_said() -> None:
-    feed = read_feed(
-        rss("<item><guid>g</guid><title>first</title></item><item><guid>g</guid><title>second</title></item>")
-    )
-    assert [entry.title for entry in feed.entries] == ["first"]
+def test_the_same_entry_twice_is_one_entry_and_is_reported() -> None:
+    item = "<item><guid>g</guid><title>t</title><description>{}</description></item>"
+    feed = read_feed(rss(item.format("first") + item.format("second")))
+    assert [(entry.key, entry.text) for entry in feed.entries] == [("g", "first")]
     assert feed.repeated == ("g",)
+
+
+def item(number: int, guid: str = "", link: str = "", title: str = "") -> str:
+    identity = f"<guid isPermaLink='false'>{guid}</guid>" if guid else ""
+    address = f"<link>{link}</link>" if link else ""
+    shown = title or f"title {number}"
+    return f"<item>{identity}{address}<title>{shown}</title><description>{number}</description></item>"
+
+
+LINK = "https://site.example/"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "third", "keys"),
+    [
+        (("N/A", f"{LINK}1"), ("N/A", f"{LINK}2"), ("N/A", f"{LINK}3"), [f"{LINK}3", f"{LINK}2", f"{LINK}1"]),
+        (("N/A", f"{LINK}1", "t"), ("N/A", f"{LINK}2", "t"), ("x", f"{LINK}3"), ["x", f"{LINK}2", f"{LINK}1"]),
+        (("a", LINK), ("b", LINK), ("c", LINK), ["c", "b", "a"]),
+        ((f"{LINK}2", f"{LINK}1"), ("N/A", f"{LINK}2"), ("N/A", f"{LINK}3"), [f"{LINK}3", None, f"{LINK}1"]),
+        (("", LINK), ("", LINK), ("", LINK), [None, None, None]),
+        (("N/A", LINK), ("N/A", LINK), ("N/A", LINK), [None, None, None]),
+        (("N/A",), ("N/A",), ("N/A",), [None, None, None]),
+    ],
+)
+def test_an_id_or_link_of_different_entries_identifies_none_of_them(
+    first: tuple[str, ...], second: tuple[str, ...], third: tuple[str, ...], keys: list[str | None]
+) -> None:
+    items = [item(number, *each) for number, each in enumerate((first, second, third), start=1)]
+    feed = read_feed(rss("".join(items)))
+    assert [entry.text for entry in feed.entries] == ["3", "2", "1"]
+    digest = re.compile("[0-9a-f]{64}")
+    assert [None if digest.fullmatch(entry.key) else entry.key for entry in feed.entries] == keys
+    assert len({entry.key for entry in feed.entries}) == 3
+    assert feed.repeated == ()
 
 
 def test_a_relative_link_without_anything_to_be_relative_to_is_left_out_and_noted() -> None:
@@ -118,6 +176,82 @@ def test_a_link_that_is_no_http_address_is_left_out_and_noted(link: str) -> None
 )
 def test_the_picture_of_an_entry(picture: str) -> None:
     assert one(f"<title>t</title>{picture}").image_url == "https://site.example/p.png"
+
+
+PHOTO = '<img src="/photo.jpg" width="640" height="480">'
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        '<img src="https://stats.example/b.gif?post=1" width="1" height="1">',
+        '<img src="https://stats.example/b.gif" style="width:1px;height:1px">',
+        '<img src="https://stats.example/b.gif" style="display: none">',
+        '<img src="https://stats.wordpress.com/b.gif?host=x">',
+        '<img src="https://medium.com/_/stat?event=post.clientViewed">',
+        '<img src="/i/spacer.gif">',
+        '<img class="wp-smiley" src="/i/face.png" style="height: 1em; max-height: 1em;">',
+        '<img class="emoji" src="/i/face.png">',
+        '<img src="https://s.w.org/images/core/emoji/2.4/72x72/1f642.png">',
+        '<img src="/forum/smilies/smile.gif">',
+        '<img src="https://buttons.example/share.png" width="16" height="16">',
+        '<img src="https://site.example/badge.png" width="88" height="31">',
+        '<a href="https://twitter.com/intent/tweet?url=x"><img src="/i/bird.png"></a>',
+        '<a href="https://feeds.feedburner.com/~ff/x?a=1"><img src="https://feeds.feedburner.com/~ff/x?d=1"></a>',
+        '<img src="https://secure.gravatar.com/avatar/0?s=96">',
+        '<img src="data:image/gif;base64,R0lGODlhAQABAAAAACw=">',
+        '<img src="">',
+        "<img>",
+    ],
+)
+def test_pixels_buttons_smileys_and_placeholders_are_no_picture(html: str) -> None:
+    def picture(body: str) -> str:
+        return one(f"<title>t</title><description><![CDATA[<p>x</p>{body}]]></description>").image_url
+
+    assert picture(html) == ""
+    assert picture(html + PHOTO) == "https://site.example/photo.jpg"
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        'src="data:image/gif;base64,R0" data-src="/photo.jpg"',
+        'src="data:image/svg+xml,x" data-lazy-src="/photo.jpg"',
+        'src="/i/blank.gif" data-original="/photo.jpg"',
+        'src="data:image/gif;base64,R0" srcset="/photo.jpg 1x, /photo2.jpg 2x"',
+        'src="/photo.jpg" width="100%" height="auto" style="max-width: 100%; height: auto; max-height: 40px"',
+        'src="/photo.jpg" class="wp-image-7 alignnone"',
+    ],
+)
+def test_picture_that_a_page_loads_later_or_scales_is_found(attributes: str) -> None:
+    entry = one(f"<title>t</title><description><![CDATA[<img {attributes}>]]></description>")
+    assert (entry.image_url, entry.notes) == ("https://site.example/photo.jpg", ())
+
+
+@pytest.mark.parametrize(
+    "attached",
+    [
+        '<media:content url="/pixel.gif" medium="image" width="1" height="1"/>',
+        '<media:content url="https://0.gravatar.com/avatar/x?s=96" medium="image"/>',
+        '<media:thumbnail url="data:image/png;base64,R0"/>',
+        '<enclosure url="data:image/png;base64,R0" type="image/png" length="1"/>',
+    ],
+)
+def test_attached_images_that_are_no_picture_are_passed_over(attached: str) -> None:
+    assert one(f"<title>t</title>{attached}").image_url == ""
+    photo = '<media:thumbnail url="/photo.jpg" width="75"/>'
+    assert one(f"<title>t</title>{attached}{photo}").image_url == "https://site.example/photo.jpg"
+
+
+def test_podcast_entry_without_link_leads_to_its_recording() -> None:
+    recording = '<enclosure url="/17.mp3" type="audio/mpeg" length="1"/>'
+    guid = "<guid isPermaLink='false'>17</guid>"
+    entry = one(f"<title>Episode 17</title>{guid}{recording}")
+    assert (entry.key, entry.link, entry.image_url) == ("17", "https://site.example/17.mp3", "")
+    assert one(f"<title>t</title>{guid}<link>/shownotes</link>{recording}").link == "https://site.example/shownotes"
+    assert one(f"{recording}").title == "https://site.example/17.mp3"
+    cover = '<enclosure url="/17.jpg" type="image/jpeg" length="1"/>'
+    assert one(f"<title>t</title>{guid}{cover}{recording}").link == "https://site.example/17.mp3"
 
 
 def test_an_enclosure_that_is_no_picture_is_none() -> None:
@@ -152,6 +286,87 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "feedparser", None)
     with pytest.raises(UsageError, match=r"pip install 'channel-adapter\[feeds\]'"):
         read_feed(rss(""))
+
+
+REFERENCE = "<item><guid>g</guid><title>a {} b</title></item>"
+
+
+@pytest.mark.parametrize(
+    ("reference", "shown"),
+    [
+        ("&#55357;&#56842;", "\U0001f60a"),
+        ("&#xD83D;&#xDE0A;", "\U0001f60a"),
+        ("&#55357;", "\ufffd"),
+        ("&#56842;&#55357;", "\ufffd\ufffd"),
+        ("&#x110000;", "\ufffd"),
+        ("&#99999999999999999999999;", "\ufffd"),
+        ("&#0;", "\ufffd"),
+        ("&#128522;", "\U0001f60a"),
+        ("&#0000065;&#x1;", "A\ufffd"),
+    ],
+)
+def test_references_to_no_character_are_repaired(reference: str, shown: str) -> None:
+    feed = read_feed(rss("<item><guid>good</guid><title>good</title></item>" + REFERENCE.format(reference)))
+    assert [entry.title for entry in feed.entries] == [f"a {shown} b", "good"]
+    body = one(f"<title>t</title><description><![CDATA[<p>a {reference} b</p>]]></description>")
+    assert body.text == f"a {shown} b"
+
+
+GEO = 'xmlns:georss="http://www.georss.org/georss" xmlns:gml="http://www.opengis.net/gml"'
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        rss(
+            f"<item><guid>g</guid><title>Quay</title><georss:where {GEO}>"
+            f"<gml:Point srsName='EPSG:none'><gml:pos>1 2</gml:pos></gml:Point></georss:where></item>"
+        ),
+        b'<!DOCTYPE rss [\n<!ENTITY x "C:\\quay">\n]>\n' + rss("<item><guid>g</guid><title>Quay</title></item>"),
+    ],
+)
+def test_places_and_doctypes_that_feedparser_fails_on_are_passed_over(data: bytes) -> None:
+    feed = read_feed(data)
+    assert [(entry.key, entry.title) for entry in feed.entries] == [("g", "Quay")]
+
+
+def test_entry_that_feedparser_fails_on_is_left_out_and_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    items = "".join(f"<item><guid>{number}</guid><title>t{number}</title></item>" for number in range(3))
+    parse = feedparser.parse
+
+    def failing(source: io.BytesIO, **options: bool) -> object:
+        if b"<title>t1" in source.getvalue():
+            raise ZeroDivisionError("a fault of the parser")
+        return parse(source, **options)
+
+    monkeypatch.setattr(feedparser, "parse", failing)
+    feed = read_feed(rss(items), name="news.xml")
+    assert [entry.key for entry in feed.entries] == ["2", "0"]
+    assert feed.warnings == (
+        "news.xml: 1 entry that cannot be read is left out: feedparser fails with"
+        " ZeroDivisionError: a fault of the parser",
+    )
+    with pytest.raises(UsageError, match=r"^news\.xml cannot be read: feedparser fails with ZeroDivisionError"):
+        read_feed(rss(items, head="<title>t1</title>"), name="news.xml")
+
+
+FEED = rss("<item><guid>g</guid><title>Schönes Wetter 你好</title></item>").decode()
+
+
+@pytest.mark.parametrize("declared", ["", "utf-8", "utf-16", "UTF-16LE", "ISO-10646-UCS-2"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_encodings_and_compression(encoding: str, declared: str, pack: Callable[[bytes], bytes]) -> None:
+    declaration = f'<?xml version="1.0" encoding="{declared}"?>\n' if declared else ""
+    feed = read_feed(pack((declaration + FEED).encode(encoding)))
+    assert [entry.title for entry in feed.entries] == ["Schönes Wetter 你好"]
+    assert feed.warnings == ()
+
+
+@pytest.mark.parametrize("damaged", [gzip.compress(FEED.encode())[:-9], b"\x1f\x8bnothing", b"\x1f\x8b"])
+def test_damaged_gzip_is_named_as_such(damaged: bytes) -> None:
+    with pytest.raises(UsageError, match=r"^news\.gz is compressed with gzip and cannot be decompressed: "):
+        read_feed(damaged, name="news.gz")
 
 
 def test_a_feed_with_a_bad_place_is_read_with_a_warning() -> None:
@@ -291,6 +506,32 @@ async def test_two_entries_with_one_dedupe_number_are_both_published_and_only_on
         "title a",
         "title b",
     ]
+
+
+async def test_feed_whose_entries_share_an_id_publishes_only_the_new_entry_of_the_next_run() -> None:
+    shelf = Shelf()
+    runs = [
+        [item(1, "N/A", f"{LINK}1")],  # alone in the feed, and known by its id then
+        [item(2, "N/A", f"{LINK}2"), item(1, "N/A", f"{LINK}1")],
+        [item(4, "N/A", f"{LINK}4"), item(3, "N/A", f"{LINK}3"), item(2, "N/A", f"{LINK}2")],
+        [item(4, "N/A", f"{LINK}4")],
+        [item(5, "five", f"{LINK}5"), item(4, "four", f"{LINK}4")],  # the feed was repaired
+    ]
+    found = [states(await imported(shelf, *read_feed(rss("".join(run))).entries)) for run in runs]
+    assert found == [
+        ["published"], ["already", "published"], ["already", "published", "published"], ["already"],
+        ["already", "published"],
+    ]  # fmt: skip
+    assert [post.content.title for post in shelf.posts if isinstance(post.content, Article)] == [
+        f"title {number}" for number in range(1, 6)
+    ]
+
+
+async def test_feed_with_one_link_for_all_publishes_only_the_new_entry_of_the_next_run() -> None:
+    shelf = Shelf()
+    await imported(shelf, *read_feed(rss(item(2, "", LINK) + item(1, "", LINK))).entries)
+    later = read_feed(rss(item(3, "", LINK) + item(2, "", LINK) + item(1, "", LINK))).entries
+    assert states(await imported(shelf, *later)) == ["already", "already", "published"]
 
 
 async def test_an_edited_title_or_link_is_still_the_same_entry() -> None:
