@@ -78,9 +78,10 @@ async def serve(
 
 
 def _show_logs(run: Run) -> None:
-    """What a receiver has to say is told nowhere else: warnings always, the rest with -v."""
+    """Show the logs of the receiver: warnings always, counts with -v, tracebacks of every failed attempt with -vv."""
+    level = {0: logging.WARNING, 1: logging.INFO}.get(run.output.verbose, logging.DEBUG)
     for name in ("channel_adapter.webhooks", "channel_adapter.durable"):
-        logging.getLogger(name).setLevel(logging.INFO if run.output.verbose else logging.WARNING)
+        logging.getLogger(name).setLevel(level)
 
 
 def _tell(run: Run, url: str, ready_file: Path | None) -> None:

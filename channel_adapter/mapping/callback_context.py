@@ -22,6 +22,7 @@ PLATFORMS: Final = {
     envelope.WEB: e.Platform.WEB,
     envelope.WINDOWS: e.Platform.WINDOWS,
     envelope.MAC: e.Platform.MAC,
+    envelope.MAC_BEFORE: e.Platform.MAC,
 }
 
 

@@ -1,15 +1,15 @@
 """A before-webhook as a question, and a decision as the answer to it. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from channel_adapter.domain import questions as q
-from channel_adapter.domain.ids import UserId
+from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.domain.post import Content
 from channel_adapter.errors import InvalidError
 from channel_adapter.mapping.callback_context import read_context, to_parts, to_user, to_users
 from channel_adapter.mapping.callback_event import channel_of
 from channel_adapter.mapping.post_body import to_elements
-from channel_adapter.tencent import limits
 from channel_adapter.tencent.wire import callback_envelope as envelope
 from channel_adapter.tencent.wire import callbacks_group as g
 from channel_adapter.tencent.wire import callbacks_official as o
@@ -24,12 +24,17 @@ def to_question(command: str, body: Mapping[str, Any], query: Mapping[str, str],
     """
     model = read(body)
     if model is None and is_before(command) and command in MODELS:
-        raise InvalidError(f"the body of {command} is not as documented", field="body")
+        raise _unreadable(command, "body")
     context = read_context(command, body, query, model, admin)
     common = context.common()
     match model:
         case g.BeforeSendMsg() | g.BeforeApplyJoinGroup() | g.BeforeInviteJoinGroup():
-            return _about_channel(model, common)
+            if not model.group_id:
+                raise _unreadable(command, "GroupId")
+            channel = channel_of(model)
+            return None if channel is None else _about_channel(model, channel, common)
+        case g.BeforeCreateGroup(type=None | ""):
+            raise _unreadable(command, "Type")
         case g.BeforeCreateGroup(type=groups.COMMUNITY):
             users = to_users(item.member_account for item in model.member_list or ())
             return q.CreateRequest(**common, name=model.name or "", owner=to_user(model.owner_account), users=users)
@@ -40,26 +45,27 @@ def to_question(command: str, body: Mapping[str, Any], query: Mapping[str, str],
 
 
 def _about_channel(
-    model: g.BeforeSendMsg | g.BeforeApplyJoinGroup | g.BeforeInviteJoinGroup, common: dict[str, Any]
+    model: g.BeforeSendMsg | g.BeforeApplyJoinGroup | g.BeforeInviteJoinGroup,
+    channel: ChannelId,
+    common: dict[str, Any],
 ) -> q.Question | None:
-    channel = channel_of(model)
-    if channel is None:
-        return None
     match model:
         case g.BeforeSendMsg(topic_id=None | ""):
             return q.PostDraft(
                 **common,
                 channel=channel,
                 author=to_user(model.from_account),
-                parts=to_parts(model.msg_body),
+                parts=_parts(model),
                 app_data=model.cloud_custom_data or "",
                 online_only=bool(model.online_only_flag),
             )
-        case g.BeforeApplyJoinGroup(requestor_account=str(person)) if person:
-            asked = {**common, "by": UserId(person), "own": False}
-            return q.SubscribeRequest(**asked, channel=channel, users=(UserId(person),))
-        case g.BeforeInviteJoinGroup(destination_members=list(people)) if people:
-            users = to_users(item.member_account for item in people)
+        case g.BeforeApplyJoinGroup():
+            (person,) = _users(model, "Requestor_Account", [model.requestor_account or ""])
+            asked = {**common, "by": person, "own": False}
+            return q.SubscribeRequest(**asked, channel=channel, users=(person,))
+        case g.BeforeInviteJoinGroup():
+            named = (item.member_account for item in model.destination_members or ())
+            users = _users(model, "DestinationMembers", named)
             return q.SubscribeRequest(**common, channel=channel, users=users, invited=True)
         case _:
             return None
@@ -67,22 +73,41 @@ def _about_channel(
 
 def _about_account(
     model: o.OfficialBeforeSendMsg | o.BeforeAddSubscriber | o.BeforeCreateOfficialAccount, common: dict[str, Any]
-) -> q.Question | None:
+) -> q.Question:
     if isinstance(model, o.BeforeCreateOfficialAccount):
         return q.OfficialCreateRequest(**common, name=model.name or "", owner=to_user(model.owner_account))
     account = model.official_account
     if not account:
-        return None
+        raise _unreadable(model.command, "Official_Account")
     if isinstance(model, o.BeforeAddSubscriber):
-        users = to_users(item.subscriber_account for item in model.subscribe_account_list or ())
+        named = (item.subscriber_account for item in model.subscribe_account_list or ())
+        users = _users(model, "SubscribeAccountList", named)
         return q.OfficialSubscribeRequest(**common, account=account, users=users)
     return q.OfficialPostDraft(
         **common,
         account=account,
-        parts=to_parts(model.msg_body),
+        parts=_parts(model),
         app_data=model.cloud_custom_data or "",
         online_only=bool(model.online_only_flag),
     )
+
+
+def _users(model: envelope.Callback, field: str, accounts: Iterable[str]) -> tuple[UserId, ...]:
+    """The users of a request to subscribe, at least one."""
+    users = to_users(accounts)
+    if not users:
+        raise _unreadable(model.command, field)
+    return users
+
+
+def _parts(model: g.BeforeSendMsg | o.OfficialBeforeSendMsg) -> tuple[Content, ...]:
+    if model.msg_body is None:
+        raise _unreadable(model.command, "MsgBody")
+    return to_parts(model.msg_body)
+
+
+def _unreadable(command: str, field: str) -> InvalidError:
+    return InvalidError(f"the body of {command} is not as documented: {field}", field=field)
 
 
 def to_reply(question: q.Question, decision: q.Decision, max_bytes: int) -> envelope.CallbackReply:
@@ -97,23 +122,22 @@ def to_reply(question: q.Question, decision: q.Decision, max_bytes: int) -> enve
         case q.Drop() if isinstance(question, q.PostDraft | q.OfficialPostDraft):
             return envelope.CallbackReply(error_code=envelope.DROP)
         case q.RefuseSome(users=users) if isinstance(question, q.SubscribeRequest | q.OfficialSubscribeRequest):
-            refused = [user for user in question.users if user in users]
+            refused: list[str] = [user for user in question.users if user in users]
             if len(refused) == len(question.users):
                 return _refusal(question, q.Refuse())
-            return envelope.CallbackReply(refused_members=list(refused) or None)
+            names = refused or None
+            official = isinstance(question, q.OfficialSubscribeRequest)
+            return envelope.CallbackReply(refused_members=names, refused_subscribers=names if official else None)
         case _:
             raise InvalidError(f"{type(decision).__name__} is no answer to {type(question).__name__}", field="decision")
 
 
 def _refusal(question: q.Question, decision: q.Refuse) -> envelope.CallbackReply:
-    """Own codes are for groups; for official accounts no page tells which they may be [webhooks 2]."""
-    code, text = decision.code, decision.text
-    lowest, highest = limits.OWN_REFUSAL_CODE_LOWEST, limits.OWN_REFUSAL_CODE_HIGHEST
-    if code is not None and not lowest <= code <= highest:
-        raise InvalidError(f"code: {code} is not one of {lowest} to {highest}", field="code", limit=highest, size=code)
-    official = isinstance(question, q.OfficialPostDraft | q.OfficialSubscribeRequest | q.OfficialCreateRequest)
-    if code is None or official:
+    """A code that this question cannot have becomes a refusal without one [webhooks 2]."""
+    code = decision.code
+    if code is None or code not in question.codes:
         code = envelope.REFUSE
+    text = decision.text.encode(errors="replace").decode()
     return envelope.CallbackReply(error_code=code, error_info=text)
 
 

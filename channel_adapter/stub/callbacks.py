@@ -131,7 +131,7 @@ class Webhooks:
             return ALLOW
         answer = (await self._post(event, peer or "")).answer
         if answer is not None:
-            return Decision.from_answer(answer)
+            return Decision.from_answer(answer, event.command)
         if self.settings.blocks(event.command):
             code = _BLOCKED.get(event.command, codes.WEBHOOK_REFUSED)
             info = "the app's webhook did not answer, and its policy is to block"

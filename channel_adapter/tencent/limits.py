@@ -132,10 +132,6 @@ PERMISSION_GROUP_MEMBERS_PER_PAGE: Final = 50  # [doc 103976]
 PROFILE_TEXT_BYTES: Final = 500  # Nick, Image, SelfSignature, custom values [doc 1500]
 PROFILE_LOCATION_BYTES: Final = 16  # [doc 1500]
 
-# Webhooks
-OWN_REFUSAL_CODE_LOWEST: Final = 10_100  # the app's own codes in answers to before-webhooks of groups [doc 34368]
-OWN_REFUSAL_CODE_HIGHEST: Final = 10_200
-
 # Transport
 CALLS_PER_SECOND: Final = 200  # default of every command [doc 34381, doc 9346]
 CALLS_PER_SECOND_ACCOUNTS: Final = 100  # import of many, check, delete [doc 34956]

@@ -17,10 +17,10 @@ import structlog
 
 from channel_adapter.domain import questions as q
 from channel_adapter.domain.ids import ChannelId, UserId
-from channel_adapter.errors import InvalidError
+from channel_adapter.errors import ChannelAdapterError, InvalidError
 from channel_adapter.mapping.callback_question import to_question, to_reply
 from channel_adapter.mapping.ids import user_id
-from channel_adapter.tencent.redaction import redact_text
+from channel_adapter.tencent.redaction import redact_text, shown_traceback
 from channel_adapter.webhooks.answers import ALLOWED, REFUSED, CallbackAnswer
 from channel_adapter.webhooks.interpret import Interpreter
 from channel_adapter.webhooks.moved_accounts import may_broadcast
@@ -79,7 +79,7 @@ class Guard:
         """What a before-webhook is answered, within the budget. Never raises but for cancellation."""
         try:
             question = to_question(received.command, received.body, received.query, admin=self._admin)
-        except InvalidError as unreadable:
+        except Exception as unreadable:  # noqa: BLE001 - raised further, the service would go on whatever the policy says
             return self._without_decision(received, ALLOWED, "failed", unreadable)
         if question is None:
             return self._counted(ALLOWED)
@@ -92,8 +92,14 @@ class Guard:
                 self._give_up(task)
         if not task.done():
             return self._without_decision(received, asked.answer, "late", None)
-        if task.cancelled() or (trouble := task.exception()) is not None:
-            return self._without_decision(received, asked.answer, "failed", None if task.cancelled() else trouble)
+        if task.cancelled():
+            return self._without_decision(received, asked.answer, "failed", None)
+        trouble = task.exception()
+        if isinstance(trouble, q.InvalidRefusalError):
+            _log.error("webhooks.guard_refusal_invalid", command=received.command, **_told(trouble))
+            return self._counted(REFUSED)
+        if trouble is not None:
+            return self._without_decision(received, asked.answer, "failed", trouble)
         return self._counted(asked.answer)
 
     def _give_up(self, task: "asyncio.Task[None]") -> None:
@@ -110,10 +116,13 @@ class Guard:
     def _without_decision(
         self, received: Received, so_far: CallbackAnswer, outcome: str, trouble: BaseException | None
     ) -> CallbackAnswer:
+        """Answer as the policy says. Faults of hooks are logged with their traceback, those of the service without."""
         self.counts[outcome] += 1
         policy = self._settings.on_failure
-        error = outcome if trouble is None else redact_text(f"{type(trouble).__name__}: {trouble}")[:_TROUBLE_LENGTH]
-        _log.warning("webhooks.guard_undecided", command=received.command, outcome=outcome, error=error, answer=policy)
+        details = {"error": outcome} if trouble is None else _told(trouble)
+        expected = trouble is None or isinstance(trouble, ChannelAdapterError)
+        log = _log.warning if expected else _log.error
+        log("webhooks.guard_undecided", command=received.command, outcome=outcome, answer=policy, **details)
         return so_far if policy == "allow" else REFUSED
 
     async def _decide(self, asked: _Asked) -> None:
@@ -124,6 +133,9 @@ class Guard:
 
     def _settle(self, asked: _Asked, decision: q.Decision) -> None:
         """Raises InvalidError for a decision that this question cannot have; what was settled before stands then."""
+        kind = type(asked.question)
+        if isinstance(decision, q.Refuse) and decision.code is not None and decision.code not in kind.codes:
+            _log.warning("webhooks.guard_code_not_sent", question=kind.__name__, code=decision.code)
         asked.answer = CallbackAnswer.of(to_reply(asked.question, decision, self._max_bytes))
 
     async def _by_policy(self, question: q.Question) -> tuple[q.Decision, q.Question | None]:
@@ -197,6 +209,13 @@ class Guard:
             if isinstance(said, q.Refuse | q.Drop):
                 return
             question = _left_of(question, decision)
+
+
+def _told(trouble: BaseException) -> dict[str, str]:
+    """What a log line says of an exception; its traceback unless the class says enough."""
+    error = redact_text(f"{type(trouble).__name__}: {trouble}")[:_TROUBLE_LENGTH]
+    service = isinstance(trouble, ChannelAdapterError) and not isinstance(trouble, q.InvalidRefusalError)
+    return {"error": error} if service else {"error": error, "traceback": shown_traceback(trouble)}
 
 
 def _together(said: q.Decision, more: object) -> q.Decision:

@@ -9,7 +9,7 @@ import structlog
 
 from channel_adapter.errors import ChannelAdapterError, ThrottledError, UnavailableError
 from channel_adapter.tencent.clock import Clock
-from channel_adapter.tencent.redaction import redact_text
+from channel_adapter.tencent.redaction import redact_text, shown_traceback
 from channel_adapter.webhooks import counters as names
 from channel_adapter.webhooks.counters import Counters
 from channel_adapter.webhooks.inbox import Ledger, Plan, Step, Task
@@ -19,7 +19,8 @@ _REASON_LENGTH: Final = 300
 _LEDGER_WAIT: Final = 1.0
 _AWAY_WAIT: Final = 10.0  # so that all goes on soon after an outage
 
-_log = structlog.wrap_logger(logging.getLogger("channel_adapter.webhooks"))
+_logger = logging.getLogger("channel_adapter.webhooks")
+_log = structlog.wrap_logger(_logger)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +116,13 @@ class Handling:
         await self._record_failure(task, told["reason"], dead=wait is None)
         if wait is None:
             self._counters.add(names.DEAD)
-            _log.error("webhooks.dead", **told, attempt=task.attempts)
+            _log.error("webhooks.dead", **told, attempt=task.attempts, traceback=shown_traceback(error))
             return False
         self._counters.add(names.FAILED)
         _log.warning("webhooks.failed", **told, attempt=task.attempts, retry_in=wait)
+        if _logger.isEnabledFor(logging.DEBUG):
+            key = task.received.dedupe_key
+            _log.debug("webhooks.failed_at", event_key=key, attempt=task.attempts, traceback=shown_traceback(error))
         await self._clock.sleep(wait)
         return True
 

@@ -3,6 +3,7 @@
 Pure. The body is not signed, so its size and depth are bounded before anything is made of it [webhooks 9].
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -83,7 +84,7 @@ _SECRET: Final = frozenset({"sign"})
 
 def _read_json(body: bytes) -> dict[str, Any]:
     try:
-        content = orjson.loads(body)
+        content = _load(body)
     except orjson.JSONDecodeError:
         raise RequestRefused(Reason.NOT_JSON, f"{len(body)} bytes that are no JSON, or nested endlessly") from None
     if not isinstance(content, dict):
@@ -91,6 +92,24 @@ def _read_json(body: bytes) -> dict[str, Any]:
     if body.count(b"{") + body.count(b"[") > DEPTH and _deeper_than(content, DEPTH):
         raise RequestRefused(Reason.TOO_DEEP, f"nested more than {DEPTH} times")
     return content
+
+
+_ESCAPE: Final = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
+"""An escape of JSON: two surrogates that are one character, one alone (the group), or any other."""
+
+
+def _load(body: bytes) -> Any:
+    """Read JSON. Half characters become U+FFFD: texts that clients cut in the middle of an emoji have some.
+
+    They come as the escape of one surrogate, or as bytes that are not UTF-8. Raises JSONDecodeError.
+    """
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        repaired = _ESCAPE.sub(lambda found: b"\\ufffd" if found[1] else found[0], body)
+        return orjson.loads(repaired.decode(errors="replace"))
 
 
 def _deeper_than(value: Any, depth: int) -> bool:

@@ -111,8 +111,7 @@ def test_decisions_that_a_question_cannot_have() -> None:
     joining = QUESTIONS["Group.CallbackBeforeInviteJoinGroup"]
     posting = QUESTIONS["Group.CallbackBeforeSendMsg"]
     impossible: list[tuple[Question, Decision]] = [
-        (joining, Drop()), (joining, Rewrite(app_data="x")), (posting, RefuseSome(())), (posting, Refuse("", 10099)),
-        (posting, Refuse("", 10201)), (posting, Refuse("", 0)),
+        (joining, Drop()), (joining, Rewrite(app_data="x")), (posting, RefuseSome(())),
     ]  # fmt: skip
     for question, decision in impossible:
         with pytest.raises(InvalidError):
@@ -123,14 +122,41 @@ def test_refusing_everybody_is_a_refusal() -> None:
     question = QUESTIONS["OfficialAccount.CallbackBeforeAddSubscriber"]
     assert isinstance(question, OfficialSubscribeRequest)
     everybody = to_reply(question, RefuseSome(question.users), limits.MESSAGE_BYTES_SAFE)
-    assert (everybody.error_code, everybody.refused_members) == (1, None)
+    assert (everybody.error_code, everybody.refused_members, everybody.refused_subscribers) == (1, None, None)
     nobody = to_reply(question, RefuseSome(()), limits.MESSAGE_BYTES_SAFE)
-    assert (nobody.error_code, nobody.refused_members) == (0, None)
+    assert (nobody.error_code, nobody.refused_members, nobody.refused_subscribers) == (0, None, None)
 
 
-def test_official_accounts_have_no_codes_of_the_app() -> None:
-    question = QUESTIONS["OfficialAccount.CallbackBeforeSendMsg"]
-    assert to_reply(question, Refuse("no", 10150), limits.MESSAGE_BYTES_SAFE).error_code == 1
+@pytest.mark.parametrize(
+    ("name", "codes"),
+    [
+        ("Group.CallbackBeforeSendMsg", (10100, 10200)),
+        ("Group.CallbackBeforeApplyJoinGroup", (10100, 10200)),
+        ("Group.CallbackBeforeInviteJoinGroup", (10100, 10200)),
+        ("Group.CallbackBeforeCreateGroup", (10100, 10200)),
+        ("OfficialAccount.CallbackBeforeSendMsg", (120001, 130000)),
+        ("OfficialAccount.CallbackBeforeAddSubscriber", ()),
+        ("OfficialAccount.CallbackBeforeCreateOfficialAccount", ()),
+    ],
+)
+def test_code_is_sent_where_its_range_allows_it(name: str, codes: tuple[int, ...]) -> None:
+    sent = {
+        code: to_reply(QUESTIONS[name], Refuse("no", code), limits.MESSAGE_BYTES_SAFE).error_code
+        for code in (10100, 10200, 120001, 130000)
+    }
+    assert sent == {code: code if code in codes else 1 for code in sent}
+
+
+@pytest.mark.parametrize("code", [-1, 0, 1, 2, 10099, 10201, 120000, 130001, True, 10150.0, "10150"])
+def test_code_that_no_question_allows_is_refused_when_made(code: Any) -> None:
+    with pytest.raises(InvalidError, match="is not one of 10100 to 10200 or 120001 to 130000") as wrong:
+        Refuse("no", code)
+    assert wrong.value.field == "code"
+
+
+def test_text_of_a_refusal_is_a_text() -> None:
+    with pytest.raises(InvalidError, match="text: int is not a text"):
+        Refuse(10150)  # type: ignore[arg-type]
 
 
 def type_names(value: Any) -> Any:

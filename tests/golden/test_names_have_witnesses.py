@@ -22,6 +22,7 @@ STRINGS_WITHOUT_WITNESS = {
     "gif": "the same",
     "png": "the same",
     "bmp": "the same",
+    "Mac": "OptPlatform of older pages; the file has the one of the newer page, and both are read",
 }
 
 # One reason a family; the numbers are typed here from the documentation once more.

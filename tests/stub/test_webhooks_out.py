@@ -105,6 +105,37 @@ async def test_the_app_refuses_some_members(hooked: Caller, app: App) -> None:
 
 
 @pytest.mark.parametrize(
+    ("names", "results"),
+    [
+        ({"RefusedSubscribers_Account": ["reader_1"], "RefusedMembers_Account": ["reader_1"]}, [0, 1]),
+        ({"RefusedSubscribers_Account": ["reader_1"]}, [0, 1]),
+        ({"RefusedMembers_Account": ["reader_1"]}, [0, 1]),
+        ({"RefusedSubscribers_Account": ["reader_1"], "RefusedMembers_Account": ["editor"]}, [0, 1]),
+        ({}, [1, 1]),
+    ],
+    ids=["both", "documented", "prose", "different", "neither"],
+)
+async def test_the_app_refuses_some_subscribers(
+    hooked: Caller, app: App, names: dict[str, Any], results: list[int]
+) -> None:
+    app.answers["OfficialAccount.CallbackBeforeAddSubscriber"] = lambda _: {**OK, **names}
+    service = "official_account_open_http_svc"
+    made = {"Owner_Account": "editor", "OfficialAccountUserID": "@TOA#_gazette", "Name": "Gazette"}
+    await hooked.must(f"{service}/create_official_account", made)
+    users = [{"Subscriber_Account": user} for user in ("reader_1", "editor")]
+    body = {"Official_Account": "@TOA#_gazette", "SubscriberList": users}
+    answer = await hooked.must(f"{service}/add_subscriber", body)
+    assert [item["Result"] for item in answer["SubscriberList"]] == results
+
+
+async def test_names_of_refused_subscribers_mean_nothing_for_groups(hooked: Caller, app: App) -> None:
+    app.answers["Group.CallbackBeforeInviteJoinGroup"] = lambda _: {**OK, "RefusedSubscribers_Account": ["reader_1"]}
+    members = {"GroupId": GROUP, "MemberList": [{"Member_Account": "reader_1"}]}
+    answer = await hooked.must(f"{GROUPS}/add_group_member", members)
+    assert answer["MemberList"] == [{"Member_Account": "reader_1", "Result": 1}]
+
+
+@pytest.mark.parametrize(
     "answer",
     [
         10.0,

@@ -51,7 +51,7 @@ def test_the_platforms() -> None:
     found = {name: read("Group.CallbackAfterGroupFull", name, GroupId=LIGHT).platform for name in PLATFORMS}
     assert found == {
         "RESTAPI": "server", "Android": "android", "iOS": "ios", "IOS": "ios", "iPad": "ipad", "Web": "web",
-        "Windows": "windows", "Mac": "mac",
+        "Windows": "windows", "Mac": "mac", "macOS": "mac",
     }  # fmt: skip
     assert read("Group.CallbackAfterGroupFull", "Fridge", GroupId=LIGHT).platform is e.Platform.UNKNOWN
 

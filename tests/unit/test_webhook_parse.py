@@ -42,7 +42,7 @@ def test_what_is_kept_of_a_request() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"[]", b"null", b'"x"', b"{", b"\xff\xfe{}", b"\x00\x01", b'{"a":NaN}', b'{"a":"\\ud800"}', b"[" * 5000],
+    [b"", b"[]", b"null", b'"x"', b"{", b"\xff\xfe{}", b"\x00\x01", b'{"a":NaN}', b'{"a":\\ud800}', b"[" * 5000],
 )
 def test_no_json_object(body: bytes) -> None:
     assert reason(body) is Reason.NOT_JSON
@@ -51,6 +51,27 @@ def test_no_json_object(body: bytes) -> None:
 def nested(depth: int) -> bytes:
     """An object around `depth - 1` arrays."""
     return b'{"CallbackCommand":"%s","x":%s1%s}' % (POSTED.encode(), b"[" * (depth - 1), b"]" * (depth - 1))
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        (rb"cut \ud83d", "cut \ufffd"),
+        (rb"\uDE00 rest", "\ufffd rest"),
+        (rb"\ud83d\ud83d\ude00", "\ufffd\U0001f600"),
+        (rb"\ude00\ud83d", "\ufffd\ufffd"),
+        (rb"\ud83d\u0041", "\ufffdA"),
+        (rb"\ud83d\\ude00", "\ufffd\\ude00"),
+        (rb"\\ud83d \ud83d", "\\ud83d \ufffd"),
+        (b"\xed\xa0\xbd half", "\ufffd\ufffd\ufffd half"),
+        (b"\xf0\x9f\x98 cut", "\ufffd cut"),
+    ],
+)
+def test_half_a_character_is_repaired_and_the_event_kept(sent: bytes, kept: str) -> None:
+    body = b'{"CallbackCommand":"%s","Name":"%s","List":[{"%s":"good"}]}' % (POSTED.encode(), sent, sent)
+    got = parse({"callbackcommand": POSTED}, body, now=NOW)
+    assert (got.body["Name"], got.body["List"]) == (kept, [{kept: "good"}])
+    assert json.loads(json.dumps(got.body, ensure_ascii=False).encode()) == got.body
 
 
 def test_depth_is_bounded() -> None:

@@ -95,7 +95,7 @@ async def test_full(sea: Harbour) -> None:
 
 
 async def test_a_post_lives(light: Harbour) -> None:
-    await light.phone(KEEPER, "post", "Mac", group_id=LIGHTHOUSE, body="fog", random=77)
+    await light.phone(KEEPER, "post", "macOS", group_id=LIGHTHOUSE, body="fog", random=77)
     published = await light.until(e.PostPublished)
     ref = PostRef(LIGHTHOUSE, published.post.ref.seq)
     assert (published.post.ref, published.post.author, published.post.dedupe) == (ref, KEEPER, 77)

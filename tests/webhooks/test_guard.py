@@ -274,18 +274,88 @@ async def test_a_hook_that_takes_too_long(policy: str, code: int | None) -> None
         lambda _: 1 / 0,
         lambda _: "yes",
         lambda _: q.RefuseSome((UserId(KEEPER),)),
-        lambda _: q.Refuse("", 7),
         lambda _: q.Rewrite(Text("x" * 20_000)),
         lambda _: q.Rewrite(Text("")),
         lambda _: q.RefuseSome(KEEPER),  # type: ignore[arg-type]
     ],
-    ids=["raises", "no decision", "of another question", "foreign code", "too long", "empty", "letters"],
+    ids=["raises", "no decision", "of another question", "too long", "empty", "letters"],
 )
 async def test_a_hook_that_fails(policy: str, code: int | None, hook: Any) -> None:
     async with harbour(guard={"on_failure": policy}) as sea:
         await unmuted(sea)
         sea.adapter.guard.on(q.PostDraft)(hook)
         assert await post(sea, KEEPER) == code
+        assert sea.adapter.guard.counts["failed"] == 1
+
+
+@pytest.mark.parametrize("policy", ["allow", "refuse"])
+@pytest.mark.parametrize(
+    "hook",
+    [lambda _: q.Refuse("", 7), lambda _: q.Refuse(10150), lambda _: q.Refuse("", "10150")],  # type: ignore[arg-type]
+    ids=["foreign code", "code as text", "text as code"],
+)
+async def test_refusal_that_cannot_be_made_is_a_refusal(
+    policy: str, hook: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with harbour(guard={"on_failure": policy}) as sea:
+        await unmuted(sea)
+        sea.adapter.guard.on(q.PostDraft)(hook)
+        assert await post(sea, KEEPER) == 10016
+        assert sea.adapter.guard.counts["refused"] == 1
+    (record,) = [each for each in caplog.records if "webhooks.guard_refusal_invalid" in each.getMessage()]
+    assert record.levelname == "ERROR"
+    assert "test_guard.py" in record.getMessage()
+
+
+async def test_code_of_another_kind_of_question_is_a_refusal_without_it(caplog: pytest.LogCaptureFixture) -> None:
+    async with harbour() as sea:
+        await unmuted(sea)
+        sea.adapter.guard.on(q.PostDraft)(lambda _: q.Refuse("no", 120_500))
+        assert await post(sea, KEEPER) == 10016
+        assert "webhooks.guard_code_not_sent" in caplog.text
+        caplog.clear()
+        sea.adapter.guard.on(q.OfficialPostDraft)(lambda _: q.Refuse("no issue today", 120_500))
+        made = {"Owner_Account": KEEPER, "OfficialAccountUserID": GAZETTE, "Name": "Gazette"}
+        await sea.other.call(OFFICIAL, "create_official_account", made)
+        text = [{"MsgType": "TIMTextElem", "MsgContent": {"Text": "extra"}}]
+        message = {"Official_Account": GAZETTE, "Random": 1, "MsgBody": text}
+        with pytest.raises(ChannelAdapterError, match="no issue today") as refused:
+            await sea.other.call(OFFICIAL, "send_official_account_msg", message)
+        assert refused.value.code == 120_500
+        assert "webhooks.guard_code_not_sent" not in caplog.text
+
+
+async def test_refusal_with_half_a_character_in_its_text_is_a_refusal() -> None:
+    async with harbour() as sea:
+        await unmuted(sea)
+        sea.adapter.guard.on(q.PostDraft)(lambda _: q.Refuse("no \ud83d today", 10150))
+        assert await post(sea, KEEPER) == 10150
+
+
+@pytest.mark.parametrize(("policy", "code"), [("allow", 0), ("refuse", 1)])
+@pytest.mark.parametrize(
+    ("command", "without"),
+    [
+        ("Group.CallbackBeforeSendMsg", "GroupId"),
+        ("Group.CallbackBeforeSendMsg", "MsgBody"),
+        ("Group.CallbackBeforeApplyJoinGroup", "Requestor_Account"),
+        ("Group.CallbackBeforeInviteJoinGroup", "DestinationMembers"),
+        ("Group.CallbackBeforeCreateGroup", "Type"),
+        ("OfficialAccount.CallbackBeforeAddSubscriber", "SubscribeAccountList"),
+        ("OfficialAccount.CallbackBeforeAddSubscriber", "Official_Account"),
+        ("OfficialAccount.CallbackBeforeSendMsg", "Official_Account"),
+        ("OfficialAccount.CallbackBeforeSendMsg", "MsgBody"),
+    ],
+)
+async def test_question_without_a_member_that_it_is_about_is_not_decided(
+    policy: str, code: int, command: str, without: str
+) -> None:
+    async with harbour(guard={"on_failure": policy}) as sea:
+        about = (
+            {"GroupId": LIGHTHOUSE} if command.startswith("Group.CallbackBefore") and "Create" not in command else {}
+        )
+        odd = await sea.stub.webhooks.trigger(command, {**about, without: None})
+        assert (odd.answer or {})["ErrorCode"] == code
         assert sea.adapter.guard.counts["failed"] == 1
 
 
@@ -365,8 +435,11 @@ async def test_the_log_says_why_a_hook_failed(caplog: pytest.LogCaptureFixture) 
 
         sea.adapter.guard.on(q.PostDraft)(fails)
         await post(sea, KEEPER)
-        assert "LookupError" in caplog.text
-        assert "no mood called blue" in caplog.text
+        (record,) = [each for each in caplog.records if "webhooks.guard_undecided" in each.getMessage()]
+        assert record.levelname == "ERROR"
+        assert "LookupError" in record.getMessage()
+        assert "no mood called blue" in record.getMessage()
+        assert "in fails" in record.getMessage()
         assert "eJwtzEELgjAY" not in caplog.text
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 import re
 import tracemalloc
 from collections.abc import AsyncIterator, Callable
@@ -97,6 +98,32 @@ async def test_what_fails_is_tried_again_and_then_goes_to_the_dead_letters(make:
     assert app.seen[-1] == "always"
     assert await inbox.dead_letters() == []
     await inbox.stop()
+
+
+async def test_failing_handler_leaves_its_traceback_in_the_log(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "channel_adapter.webhooks")
+    inbox, app = make(), Recorder()
+    await inbox.start(app.plan)
+    app.failing = {"always": 3}
+    await inbox.store(followed("always", at=1))
+    await inbox.idle()
+    await inbox.stop()
+    traces = [record for record in caplog.records if "Traceback (most recent call last)" in record.getMessage()]
+    assert [record.levelname for record in traces] == ["DEBUG", "DEBUG", "ERROR"]
+    for record in traces:
+        assert "in run" in record.getMessage()
+        assert "always is not wanted" in record.getMessage()
+        assert "abc123" not in record.getMessage()
+    caplog.clear()
+    caplog.set_level(logging.INFO, "channel_adapter.webhooks")
+    quiet = make()
+    await quiet.start(app.plan)
+    app.failing = {"twice": 2}
+    await quiet.store(followed("twice", at=2))
+    await quiet.idle()
+    await quiet.stop()
+    assert "webhooks.failed" in caplog.text
+    assert "Traceback" not in caplog.text
 
 
 async def stored(inbox: Inbox, event: Received) -> bool:

@@ -164,6 +164,17 @@ async def test_body_that_cannot_be_decompressed_is_refused_without_a_traceback(
     assert all(record.exc_info is None for record in caplog.records)
 
 
+async def test_event_with_half_a_character_is_kept() -> None:
+    cut = GOOD.replace(b'"u"', rb'"u\ud83d"')
+    async with listening() as (receiver, url, heard):
+        assert (await post(url, cut, query() + "&X=%ed%a0%bd"))[0] == 200
+        await receiver.inbox.idle()
+        assert receiver.counters.refused == {}
+        (event,) = heard
+        assert isinstance(event, OfficialAccountSubscribed)
+        assert event.users == ("u\ufffd",)
+
+
 async def test_unknown_expectation_is_not_repeated() -> None:
     head = "Host: x\r\nConnection: close\r\nExpect: RequestTime\r\nContent-Length: 0\r\n\r\n"
     async with listening() as (_, url, _):

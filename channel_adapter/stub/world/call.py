@@ -11,6 +11,7 @@ from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.stub.world.state import State
 from channel_adapter.tencent.command import Command
 from channel_adapter.tencent.wire.callback_envelope import DROP, REFUSE, REST, Callback, CallbackReply
+from channel_adapter.tencent.wire.callbacks_official import BeforeAddSubscriber
 from channel_adapter.tencent.wire.envelope import Reply, WireModel
 
 RESTAPI = REST
@@ -18,6 +19,7 @@ _ANSWER = [  # what counts of the app's answer
     str(CallbackReply.model_fields[name].alias)
     for name in ("error_code", "error_info", "msg_body", "cloud_custom_data", "refused_members")
 ]
+_REFUSED_SUBSCRIBERS = str(CallbackReply.model_fields["refused_subscribers"].alias)
 
 RequestT = TypeVar("RequestT", bound=WireModel)
 ReplyT = TypeVar("ReplyT", bound=Reply)
@@ -43,9 +45,11 @@ class Decision:
     refused: frozenset[str] = frozenset()
 
     @classmethod
-    def from_answer(cls, answer: Mapping[str, Any]) -> Self:
-        """Read the JSON that the app's server sent back; fields of a wrong type are left out."""
+    def from_answer(cls, answer: Mapping[str, Any], command: str = "") -> Self:
+        """Read the JSON that the app's server sent back to `command`; fields of a wrong type are left out."""
         code, info, body, cloud, refused = (answer.get(name) for name in _ANSWER)
+        if command == BeforeAddSubscriber.command:
+            refused = answer.get(_REFUSED_SUBSCRIBERS, refused)
         return cls(
             code if isinstance(code, int) else 0,
             info if isinstance(info, str) else "",

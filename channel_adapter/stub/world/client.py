@@ -31,6 +31,7 @@ PLATFORMS = (
     platforms.WEB,
     platforms.WINDOWS,
     platforms.MAC,
+    platforms.MAC_BEFORE,
     platforms.IPAD,
     platforms.UNKNOWN_PLATFORM,
 )

@@ -24,8 +24,9 @@ CONTENT_TYPE = "json"
 
 REST = "RESTAPI"  # OptPlatform [doc 34354]
 ANDROID, IOS, WEB, WINDOWS, MAC, IPAD, UNKNOWN_PLATFORM = (
-    "Android", "iOS", "Web", "Windows", "Mac", "iPad", "Unknown",
+    "Android", "iOS", "Web", "Windows", "macOS", "iPad", "Unknown",
 )  # fmt: skip
+MAC_BEFORE = "Mac"  # in older pages and SDKs
 
 ALLOW, REFUSE, DROP = 0, 1, 2  # ErrorCode of the answer; DROP for messages only [doc 34354]
 
@@ -59,8 +60,13 @@ class Callback(WireModel):
 
 
 class CallbackReply(Reply):
-    """What the app answers; the replacements need `ErrorCode` 0 [doc 34374, 34371]."""
+    """What the app answers; the replacements need `ErrorCode` 0 [doc 34374, 34371].
+
+    Refused subscribers of official accounts stand under both names: sample and table have one, the prose the other
+    [doc 60799].
+    """
 
     msg_body: list[Element] | None = Field(None, alias="MsgBody")
     cloud_custom_data: str | None = Field(None, alias="CloudCustomData")
     refused_members: list[str] | None = Field(None, alias="RefusedMembers_Account")
+    refused_subscribers: list[str] | None = Field(None, alias="RefusedSubscribers_Account")

@@ -200,5 +200,6 @@ DECISIONS: Mapping[str, dict[str, q.Decision]] = {
     "Group.CallbackBeforeCreateGroup": {"own_code": q.Refuse("ask the harbour master", 10100)},
     "Group.CallbackBeforeApplyJoinGroup": {"own_code": q.Refuse("crew only", 10200)},
     "Group.CallbackBeforeSendMsg": {"own_code": q.Refuse("no fog today", 10150)},
+    "OfficialAccount.CallbackBeforeSendMsg": {"own_code": q.Refuse("no issue today", 120500)},
 }
 """By name of the file, or for all, and by name of the answer there."""
