@@ -7,7 +7,6 @@ import typer
 
 from channel_adapter.cli.command import Run, command, single
 from channel_adapter.cli.exits import UsageError
-from channel_adapter.cli.json_stream import encode
 from channel_adapter.cli.sources import STDIN, read_text
 
 app = single()
@@ -35,4 +34,4 @@ async def call(
         raise UsageError("the request must be a JSON object", field="body")
     async with run.adapter() as adapter:
         reply = await adapter.call(service, name, request)
-    run.output.line(encode(reply, indent=True).decode())
+    run.output.document(reply)

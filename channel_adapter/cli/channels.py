@@ -7,7 +7,7 @@ import typer
 
 from channel_adapter.cli.command import Run, command, group
 from channel_adapter.cli.exits import Exit, UsageError
-from channel_adapter.cli.sources import interruptible, read_text
+from channel_adapter.cli.sources import read_text
 from channel_adapter.cli.words import counted
 from channel_adapter.errors import NotFoundError
 from channel_adapter.mapping.ids import channel_id
@@ -136,11 +136,13 @@ async def delete(
 ) -> Exit:
     """Delete a channel with its posts and subscriptions, for good.
 
-    Asks first on a terminal, unless --yes is given. A channel that is gone already is no error. Groups that are no
-    channels are refused.
+    Asks first on a terminal; without a terminal it needs --yes. A channel that is gone already is no error. Groups
+    that are no channels are refused.
     """
+    if not yes and not sys.stdin.isatty():
+        raise UsageError("without a terminal, deleting a channel needs --yes", field="yes")
     async with run.adapter() as adapter:
-        if not yes and sys.stdin.isatty() and not await _agreed(adapter, channel):
+        if not yes and not await _agreed(run, adapter, channel):
             run.output.note("nothing was deleted")
             return Exit.REFUSED
         deleted = await adapter.channels.delete(channel)
@@ -149,15 +151,14 @@ async def delete(
     return Exit.DONE
 
 
-async def _agreed(adapter: "ChannelAdapter", channel: str) -> bool:
-    """Does the person at the terminal mean it? Nobody is asked about a channel that is gone."""
+async def _agreed(run: Run, adapter: "ChannelAdapter", channel: str) -> bool:
+    """Ask at the terminal whether to delete a channel; a channel that does not exist needs no answer."""
     try:
         found = await adapter.channels.get(channel)
     except NotFoundError:
         return True
-    people = counted(found.subscriber_count, "subscriber")
-    with interruptible():
-        return typer.confirm(f"Delete {found.name} with {people} for good?", err=True)
+    subscribers = counted(found.subscriber_count, "subscriber")
+    return run.output.confirm(f"Delete {found.name} with {subscribers} for good?")
 
 
 def _custom(text: str | None, file: str | None) -> str | None:

@@ -92,7 +92,8 @@ async def _perform(run: Run, recorder: Recorder, feed: Feed, people: list[UserId
     keys = [TAG_KEY, ORGANIZATION_KEY, *DATA_KEYS]
     async with StubServer(StubSettings.read({"app": {"group_fields": keys}})) as server:
         if not run.output.json:
-            run.output.line(f"A stub of the service listens on {server.url}, as app {server.sdkappid}.\n")
+            run.output.line(f"A stub of the service listens on {server.url}, as app {server.sdkappid}.")
+            run.output.line("")
         run.so_far = lambda: f"{counted(len(recorder.report.steps), 'step')} done"
         async with ChannelAdapter.open(_settings(server), observer=observe) as adapter:
             try:
@@ -122,7 +123,8 @@ def _tell(run: Run, number: int, step: Step) -> None:
     calls = ", ".join(f"{each.count} x {each.command.rpartition('/')[2]}" for each in step.calls)
     run.output.line(f"{number:>2}. {step.title}")
     run.output.line(f"    {step.result}" if not step.differences else f"    DIFFERS: {'; '.join(step.differences)}")
-    run.output.line(f"    {counted(step.read_backs, 'read-back')}; {calls}; {step.seconds:.2f} s\n")
+    run.output.line(f"    {counted(step.read_backs, 'read-back')}; {calls}; {step.seconds:.2f} s")
+    run.output.line("")
 
 
 def _read_feed(name: str | None) -> Feed:

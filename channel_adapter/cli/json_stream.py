@@ -5,6 +5,8 @@ from typing import Any, Protocol
 
 import orjson
 
+from channel_adapter.mapping.text import printable_json
+
 _OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
 
 
@@ -19,8 +21,11 @@ class Sink(Protocol):
 
 
 def encode(value: Any, *, indent: bool = False) -> bytes:
-    """Domain values by their attribute names: datetimes as ISO 8601 in UTC, enums by value, tuples as arrays."""
-    return orjson.dumps(value, default=_other, option=_OPTIONS | (orjson.OPT_INDENT_2 if indent else 0))
+    """Return domain values by their attribute names: datetimes as ISO 8601 in UTC, enums by value, tuples as arrays.
+
+    Characters that a terminal obeys or hides are escaped, so that a document can be shown as it is.
+    """
+    return printable_json(orjson.dumps(value, default=_other, option=_OPTIONS | (orjson.OPT_INDENT_2 if indent else 0)))
 
 
 def _other(value: Any) -> Any:

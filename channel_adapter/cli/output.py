@@ -1,4 +1,9 @@
-"""Everything that a command writes: tables and sentences for people, one JSON document for machines."""
+"""Everything that a command writes: tables and sentences for users, one JSON document for programs.
+
+Text of other parties reaches the terminal through here alone. Control, bidirectional and invisible characters are
+escaped: in cells by `table.cell`, in JSON by `json_stream.encode`, in lines, notes, errors, questions, progress and
+logs by `printable`.
+"""
 
 import dataclasses
 import shutil
@@ -7,10 +12,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, BinaryIO, Protocol, TextIO
 
+import typer
+
 from channel_adapter.cli.json_stream import ArrayWriter, ObjectWriter, Sink, encode
 from channel_adapter.cli.progress import Bar, Lines, Progress
+from channel_adapter.cli.sources import interruptible
 from channel_adapter.cli.table import Table, cell
 from channel_adapter.errors import ChannelAdapterError
+from channel_adapter.mapping.text import printable
 
 
 class Listing(Protocol):
@@ -49,7 +58,7 @@ class Output:
     def one(self, value: Any, sentence: str | None = None) -> None:
         """One result: the document itself, or `sentence`, or else its fields, one a line."""
         if self.json:
-            self.binary.write(encode(value, indent=True) + b"\n")
+            self.document(value)
             return
         if sentence is not None:
             self.line(sentence)
@@ -58,6 +67,10 @@ class Output:
         width = max(map(len, fields), default=0)
         for name, held in fields.items():
             self.line(f"{name.ljust(width)}  {cell(held)}")
+
+    def document(self, value: Any) -> None:
+        """Write `value` as an indented JSON document, with and without --json."""
+        self.binary.write(encode(value, indent=True) + b"\n")
 
     @contextmanager
     def items(self, columns: Sequence[str], empty: str = "none") -> Iterator[Listing]:
@@ -82,16 +95,15 @@ class Output:
 
     def table(self, columns: Sequence[str]) -> Table:
         """A table for people on stdout; on a terminal as wide as that."""
-        return Table(columns, self.line, self._heading, self._columns())
+        return Table(columns, self._write, self._heading, self._columns())
 
     def report(self, array: str, before: Mapping[str, Any]) -> ObjectWriter | None:
         """One object with a long array in it; None for people, who read sentences."""
         return ObjectWriter(self.binary, array, before) if self.json else None
 
     def line(self, text: str) -> None:
-        """A line of the result."""
-        with self._watch():
-            self._stdout.write(text + "\n")
+        """Write one line of the result; a line break in `text` is escaped."""
+        self._write(printable(text))
 
     def note(self, text: str) -> None:
         """A remark on stderr; machines get it with -v only."""
@@ -99,8 +111,17 @@ class Output:
             self._write_error(text)
 
     def trace(self, text: str) -> None:
-        """A traceback on stderr, also for machines: they asked for it."""
-        self._write_error(text)
+        """Write a traceback to stderr, with --json too."""
+        for line in text.split("\n"):
+            self._write_error(line)
+
+    def confirm(self, question: str) -> bool:
+        """Ask a yes-or-no question on stderr. Returns False for no; Ctrl-C raises KeyboardInterrupt."""
+        try:
+            with interruptible():
+                return typer.confirm(printable(question), err=True)
+        except typer.Abort:
+            raise KeyboardInterrupt from None
 
     def progress(self, what: str, total: int | None = None, *, beside_rows: bool = False) -> Progress:
         """How far a long job is, on stderr. Under --json only with -v, and then as lines.
@@ -133,7 +154,7 @@ class Output:
     ) -> None:
         """What went wrong, on stderr."""
         if not self.json:
-            self._write_error(f"error: {cell(message)}")
+            self._write_error(f"error: {message}")
             return
         named = {"kind": kind, "message": message, "field": field, "limit": limit, "size": size, "code": code}
         readable = {name: _without_surrogates(held) for name, held in named.items()}
@@ -169,11 +190,16 @@ class Output:
             sentence = f"stdout cannot be written: {trouble.strerror}"
             self.error("interrupted", f"{sentence}; {so_far}" if so_far else sentence)
 
+    def _write(self, text: str) -> None:
+        """Write a line to stdout whose parts have been escaped."""
+        with self._watch():
+            self._stdout.write(text + "\n")
+
     def _write_error(self, text: str) -> None:
         with suppress(OSError):  # what cannot be told must not hide the exit code
             self._stdout.flush()
         with suppress(OSError):
-            self._stderr.write(text + "\n")
+            self._stderr.write(printable(text) + "\n")
             self._stderr.flush()
 
     def _columns(self) -> int | None:

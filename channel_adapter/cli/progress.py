@@ -7,6 +7,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
+from channel_adapter.mapping.text import printable
+
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
     from rich.progress import ProgressColumn
@@ -109,7 +111,7 @@ class Bar:
 
     def say(self, line: str) -> None:
         """Written above the bar."""
-        self._rich.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self._rich.console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
 
 
 def rich_progress(stream: TextIO) -> "RichProgress":

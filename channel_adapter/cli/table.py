@@ -8,19 +8,15 @@ from typing import Any
 
 from rich.cells import cell_len, set_cell_size
 
+from channel_adapter.mapping.text import printable
+
 ROWS_BEFORE_WIDTHS = 200
 GAP = "  "
 NARROWEST = 10  # what a column keeps however narrow the terminal is
 
-_CONTROL = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))} | {
-    0x0A: "\\n",
-    0x0D: "\\r",
-    0x09: "\\t",
-}
-
 
 def cell(value: Any) -> str:
-    """One value as text on one line; control characters are shown, not sent to the terminal."""
+    """Return one value as text on one line; characters that a terminal obeys or hides are escaped."""
     if value is None:
         return "-"
     if isinstance(value, bool):
@@ -31,7 +27,7 @@ def cell(value: Any) -> str:
         return str(value.value)
     if isinstance(value, int):
         return str(value)
-    return str(value).translate(_CONTROL)
+    return printable(str(value))
 
 
 class Table:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from channel_adapter.cli.output import Output
+from channel_adapter.mapping.text import printable
 from channel_adapter.tencent.redaction import redact
 
 if TYPE_CHECKING:
@@ -16,12 +17,21 @@ if TYPE_CHECKING:
 LOGGER = "channel_adapter.tencent"
 
 
+class _PrintableFormatter(logging.Formatter):
+    """Formats records for a terminal; only their line breaks, as in a traceback, stay control characters."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return "\n".join(map(printable, super().format(record).split("\n")))
+
+
 def configure_logs(verbose: int) -> None:
     """Log events go to stderr: none without -v, since errors are told once.
 
     With -v only warnings: the calls are told by an observer. With -vv why each call is repeated or given up too.
     """
-    logging.basicConfig(stream=sys.stderr, format="%(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_PrintableFormatter("%(message)s"))
+    logging.basicConfig(handlers=[handler])
     logging.getLogger(LOGGER).setLevel({0: logging.CRITICAL, 1: logging.WARNING}.get(verbose, logging.DEBUG))
     structlog.configure(
         processors=[

@@ -1,6 +1,20 @@
-"""Byte limits: checked, never cut."""
+"""Texts: byte limits, which are checked and never cut, and forms that a terminal, JSON or Markdown can show safely."""
+
+import re
+from typing import Final
 
 from channel_adapter.errors import InvalidError
+
+_UNPRINTABLE: Final = re.compile(
+    "[\x00-\x1f\x7f-\x9f"  # control characters; with ESC and the C1 range, everything a terminal obeys
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # bidirectional controls
+    "\u2028\u2029"  # separators of lines and paragraphs
+    "\u180e\u200b\u2060-\u2065\u206a-\u206f\ufeff\ufff9-\ufffb"  # invisible; joiners of emoji are not among them
+    "\ud800-\udfff]"  # half a surrogate pair
+)
+_SHORT: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+# An underscore before a letter or digit ends no emphasis, and a # inside a word is no heading: ids stay legible.
+_MARKDOWN: Final = re.compile(r"[\\`*\[\]<>|~&$]|_(?![^\W_])|(?<!\S)#|^[-+=]|^\d+[.)]")
 
 
 def byte_size(text: str) -> int:
@@ -48,3 +62,34 @@ def split_text(text: str, piece_bytes: int) -> list[str]:
         pieces.append(data[start:end].decode())
         start = end
     return pieces
+
+
+def printable(text: str) -> str:
+    r"""Return `text` on one line, with control, bidirectional and invisible characters written as `\x1b` or `\u202e`.
+
+    Emoji with joiners, flags and variation selectors stay as they are. Applied twice, it changes nothing more.
+    """
+    return _UNPRINTABLE.sub(_escape, text)
+
+
+def printable_json(document: bytes) -> bytes:
+    r"""Return a JSON document with the same characters written as `\u001b`; its value and its line breaks stay."""
+    text = document.decode()
+    if _UNPRINTABLE.search(text) is None:
+        return document
+    return _UNPRINTABLE.sub(lambda found: "\n" if found[0] == "\n" else f"\\u{ord(found[0]):04x}", text).encode()
+
+
+def markdown(text: str) -> str:
+    """Return `text` on one line as Markdown that shows it literally, also in a cell of a table: no markup, no HTML."""
+    return _MARKDOWN.sub(_escape_markdown, printable(" ".join(text.split())))
+
+
+def _escape(found: re.Match[str]) -> str:
+    character = found[0]
+    code = ord(character)
+    return _SHORT.get(character) or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")
+
+
+def _escape_markdown(found: re.Match[str]) -> str:
+    return f"{found[0][:-1]}\\{found[0][-1]}"

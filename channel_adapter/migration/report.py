@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from channel_adapter.errors import ConflictError
+from channel_adapter.mapping.text import markdown
 from channel_adapter.migration.apply import journal_at
 from channel_adapter.migration.cutover_state import state_of
 from channel_adapter.migration.plan import Plan
@@ -142,11 +143,11 @@ def _moment(seconds: float) -> str | None:
 
 
 def _lines(document: Mapping[str, Any]) -> Iterator[str]:
-    yield f"# Migration {document['migration']}"
+    yield f"# Migration {_cell(document['migration'])}"
     yield ""
     kind = str(document["source"]).replace("_", " ")
     state = "complete" if document["complete"] else "not complete"
-    yield f"From {kind}, app {document['sdkappid']}; {state}, run {document['round']}."
+    yield f"From {_cell(kind)}, app {document['sdkappid']}; {state}, run {document['round']}."
     yield ""
     yield from _channels(document["channels"])
     yield from _quarantine(document)
@@ -155,7 +156,7 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
     if document["never_moved"]:
         yield "## Never moved"
         yield ""
-        yield from (f"- {text}" for text in document["never_moved"])
+        yield from (f"- {_cell(text)}" for text in document["never_moved"])
 
 
 def _channels(channels: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -207,7 +208,7 @@ def _verification(verdict: Mapping[str, Any] | None) -> Iterator[str]:
     ]
     yield from _table(("channel", "what", *_MARKS), rows)
     if verdict.get("not_compared"):
-        yield f"Not compared: {'; '.join(verdict['not_compared'])}."
+        yield f"Not compared: {_cell('; '.join(verdict['not_compared']))}."
         yield ""
     for finding in verdict["named"]:
         said = "; ".join(
@@ -216,7 +217,7 @@ def _verification(verdict: Mapping[str, Any] | None) -> Iterator[str]:
                 for each in finding.get("differences", ())
             )])
         )  # fmt: skip
-        where = f"{_cell(finding['channel'])} {finding['what']} {_cell(finding['key'])}"
+        where = f"{_cell(finding['channel'])} {_cell(finding['what'])} {_cell(finding['key'])}"
         yield f"- `{finding['mark']}` {where}: {_cell(said)}"
     if verdict["named"]:
         yield ""
@@ -235,7 +236,7 @@ def _cutover_lines(cutover: Mapping[str, Any] | None) -> Iterator[str]:
     groups = cutover["conversation_groups"]
     why = f": {_cell(groups['reason'])}" if groups["reason"] else ""
     problems = f"{groups['problems']} with a problem"
-    yield f"Conversation groups filled: {groups['filled']} ({problems}), {groups['state']}{why}."
+    yield f"Conversation groups filled: {groups['filled']} ({problems}), {_cell(groups['state'])}{why}."
     yield ""
     for copy in cutover["not_broadcast"][:_LISTED]:
         what = f"post {copy['seq']}" if copy["seq"] else "the last broadcast"
@@ -253,4 +254,4 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> Iterator[str]:
 
 
 def _cell(value: Any) -> str:
-    return " ".join(str(value).replace("|", "\\|").split())
+    return markdown(str(value))

@@ -38,7 +38,10 @@ def test_the_life_of_a_channel(cli: Shell) -> None:
     assert heading.split() == ["slug", "name", "owner", "subscribers", "complete", "created_at"]
     assert any(row.startswith("life ") for row in rows)
 
-    assert cli.installed("channels", "delete", "life", "--json").json == {"channel": "@TGS#_life", "deleted": True}
+    assert cli.installed("channels", "delete", "life", "--yes", "--json").json == {
+        "channel": "@TGS#_life",
+        "deleted": True,
+    }
     assert cli("channels", "delete", "life", "--yes").out == "life was gone already\n"
     assert cli("channels", "show", "life", "--json", code=1).error["kind"] == "not_found"
 
@@ -73,7 +76,7 @@ def test_somebody_without_channels(cli: Shell) -> None:
 
 def test_a_channel_goes_by_its_id_for_machines_however_it_was_named(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
-    gone = cli("channels", "delete", news, "--json").json
+    gone = cli("channels", "delete", news, "--yes", "--json").json
     assert gone == {"channel": f"@TGS#_{news}", "deleted": True}
     feed = cli.file("f.xml", "<rss version='2.0'><channel><title>T</title></channel></rss>")
     other = new_channel()
@@ -102,6 +105,36 @@ def test_deleting_what_is_gone_is_the_same_on_a_terminal(cli: Shell, new_channel
     assert f"Delete News {news} with 0 subscribers for good?" in said
     assert "nothing was deleted" in said
     assert on_a_terminal(cli, "channels", "delete", news, answer=b"y\n")[0] == 0
+
+
+def test_deleting_without_a_terminal_needs_yes(cli: Shell, new_channel: Callable[[], str]) -> None:
+    news = new_channel()
+    for name in (news, "no_such"):
+        refused = cli.installed("channels", "delete", name, "--json", code=2).error
+        assert (refused["kind"], refused["field"]) == ("usage", "yes")
+        assert "--yes" in refused["message"]
+    assert cli("channels", "show", news).out
+    assert cli("channels", "delete", news, "-y").out == f"{news} is deleted\n"
+
+
+def test_a_name_that_a_terminal_would_obey_is_escaped_wherever_it_is_shown(cli: Shell) -> None:
+    name = "\x1b[31mred\x9b32m\u202egnp"
+    made = cli("channels", "create", "--slug", "hostile", "--name", name, "--owner", OWNER, "--json")
+    assert made.json["name"] == name
+    code, question = on_a_terminal(cli, "channels", "delete", "hostile", answer=b"n\n")
+    assert code == 1
+    shown = [made.out, question, cli("channels", "show", "hostile").out, cli("channels", "list").out]
+    shown.append(cli("call", "group_open_http_svc", "get_group_info", '{"GroupIdList": ["@TGS#_hostile"]}').out)
+    for text in shown:
+        assert "gnp" in text
+        assert not {"\x1b", "\x9b", "\u202e"} & set(text)
+
+
+def test_ctrl_c_at_the_question_deletes_nothing(cli: Shell, new_channel: Callable[[], str]) -> None:
+    news = new_channel()
+    code, said = on_a_terminal(cli, "channels", "delete", news, answer=b"\x04")
+    assert (code, "interrupted" in said) == (4, True)
+    assert cli("channels", "show", news).out
 
 
 def test_more_subscribers_than_the_plan_has_and_somebody_unknown(cli: Shell) -> None:

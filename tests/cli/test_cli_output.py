@@ -2,6 +2,9 @@
 
 import io
 import json
+import re
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta, timezone
 from enum import StrEnum
 
@@ -244,6 +247,82 @@ def test_progress_is_a_bar_on_a_terminal() -> None:
     assert "2/2" in terminal.getvalue()
     assert "line 3: [red]not a colour[/]" in terminal.getvalue()
     assert isinstance(Output(json=True, stderr=terminal).progress("x"), Lines)
+
+
+HOSTILE = "\x1b]0;owned\x07\x9b31m\x7f\u202egnp.exe\u2028\u2029\u200f\ufeff\r\nforged line"
+HARMLESS = "Ünïcode 港 👩‍🚀 ⚓️ 🏴󠁧󠁢󠁥󠁮󠁧󠁿 <b>[red]"
+DANGEROUS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+
+
+def everything_written(**options: bool) -> tuple[str, str]:
+    """Stdout and stderr after hostile text went through every method of an Output."""
+    output, out, err = screen(**options)
+    output.line(HOSTILE)
+    output.note(HOSTILE)
+    output.one({"name": HOSTILE, HOSTILE: 1})
+    output.one({"name": HOSTILE}, f"sentence {HOSTILE}")
+    output.document([HOSTILE])
+    with output.items(("name",), empty=HOSTILE) as listing:
+        listing.add({"name": HOSTILE}, HOSTILE)
+    table = output.table(("name",))
+    table.add(HOSTILE)
+    table.close()
+    report = output.report("items", {"name": HOSTILE})
+    if report is not None:
+        report.add(HOSTILE)
+        report.close({"last": HOSTILE})
+    output.event({"name": HOSTILE})
+    output.error("usage", HOSTILE, field=HOSTILE)
+    output.trace(f"Traceback\n{HOSTILE}")
+    with output.progress("listed") as progress:
+        progress.say(HOSTILE)
+    return out.getvalue().decode(), err.getvalue()
+
+
+@pytest.mark.parametrize("json_", [False, True])
+def test_nothing_that_a_terminal_obeys_is_written(json_: bool) -> None:
+    for text in everything_written(json=json_, verbose=True):
+        assert "gnp.exe" in text
+        assert DANGEROUS.findall(text) == []
+        if not json_:
+            assert "\\x1b]0;owned\\x07\\x9b31m\\x7f\\u202egnp.exe\\u2028" in text
+
+
+def test_a_line_break_of_another_party_makes_no_line() -> None:
+    output, out, err = screen()
+    output.line(HOSTILE)
+    output.note(HOSTILE)
+    assert (out.getvalue().count(b"\n"), err.getvalue().count("\n")) == (1, 1)
+    assert "\nforged" not in err.getvalue()
+
+
+def test_escaped_json_has_the_same_value() -> None:
+    assert json.loads(encode({HOSTILE: [HARMLESS]})) == {HOSTILE: [HARMLESS]}
+    assert HARMLESS.encode() in encode(HARMLESS)
+    assert encode({"a": 1}, indent=True) == b'{\n  "a": 1\n}'
+
+
+def test_letters_and_emoji_stay_as_they_are() -> None:
+    assert cell(HARMLESS) == HARMLESS
+    assert cell(cell(HOSTILE)) == cell(HOSTILE)
+
+
+def test_progress_above_a_bar_and_log_lines_are_escaped() -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    with Output(stdout=io.TextIOWrapper(io.BytesIO()), stderr=terminal).progress("imported", 2) as progress:
+        progress.say(HOSTILE)
+    assert "\\x1b]0;owned\\x07\\x9b31m" in terminal.getvalue()
+    script = (
+        "import logging; from channel_adapter.cli.trace import LOGGER, configure_logs; configure_logs(2);"
+        f"logging.getLogger(LOGGER).warning('from outside: %s', {HOSTILE!r})"
+    )
+    logged = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stderr
+    assert "from outside: \\x1b]0;owned" in logged
+    assert DANGEROUS.findall(logged) == []
 
 
 def test_a_step_says_what_differs_field_by_field() -> None:

@@ -17,6 +17,7 @@ from tests.migration.conftest import shell_on, stage, world_served
 from tests.migration.worlds import Moving, Size
 
 SIZE = Size(20, 12)
+HOSTILE = "<img src=x> | **Another** \x1b[31m\x9b\u202e"
 TWO = (worlds.TEXTS, worlds.LIMITS)
 
 
@@ -48,15 +49,21 @@ def test_from_verify_to_report(cli: Shell, served: tuple[StubServer, Moving]) ->
 
     def rename() -> Group:
         group = server.world.state.groups["@TGS#_only_texts"]
-        group.name = "Another"
+        group.name = HOSTILE
         return group
 
     group = server.in_loop(rename)
     differs = cli("migrate", "verify", "plan.json", "--json", code=3)
     assert differs.json["open"] == 1
-    assert differs.json["named"][0]["differences"][0]["target"] == "Another"
+    assert differs.json["named"][0]["differences"][0]["target"] == HOSTILE
     cli("migrate", "report", "plan.json", code=3)
     text = (cli.directory / "plan.report.md").read_text()
+    shown = [cli("migrate", "verify", "plan.json", code=3).out, text]
+    shown.append(cli("migrate", "cutover", "plan.json", "--window", "0", code=3).out)
+    for each in shown:
+        assert "Another" in each
+        assert not set("\x1b\x9b\u202e") & set(each)
+    assert "\\<img src=x\\> \\| \\*\\*Another\\*\\*" in text
     assert "1 differences that nothing explains" in text
     assert "- `*` @TOA#_only_texts profile name" in text
     assert "| @TOA#_every_limit | @TGS#_every_limit | done |" in text
