@@ -17,8 +17,8 @@ _USERS = Annotated[list[str], typer.Argument(metavar="USER", help="Ids of 1 to 3
 async def add(run: Run, users: _USERS) -> Exit:
     """Make accounts known to the app, so that they can own and follow channels.
 
-    An account that exists already stays as it is. Apps that sign their users in by Tencent's SDK need this only for
-    accounts that have never signed in.
+    "added" is a new account, "already" one that the app knew before; it stays as it is. Apps that sign their users in
+    by Tencent's SDK need this only for accounts that have never signed in.
     """
     async with run.adapter() as adapter:
         return await list_outcomes(run, adapter.accounts.add(users), filing=False)

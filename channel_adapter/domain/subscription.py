@@ -53,9 +53,10 @@ class OutcomeKind(StrEnum):
 
     ADDED = "added"
     REMOVED = "removed"
-    ALREADY = "already"  # was subscribed before, or for removal: was not
+    ALREADY = "already"  # was subscribed or an account before; for removal: was not subscribed
     PENDING = "pending"  # waits for the person's consent
     NOT_FOUND = "not_found"  # no such account in the app
+    CHANNEL_NOT_FOUND = "channel_not_found"  # no such channel; only where one call names many channels
     REFUSED = "refused"  # by the app's own webhook, or for the owner, who cannot leave
     FULL = "full"  # the channel has no room
     TOO_MANY_CHANNELS = "too_many_channels"  # the person is in as many groups as the plan allows

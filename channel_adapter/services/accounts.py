@@ -32,13 +32,15 @@ class Accounts:
         return known
 
     def add(self, users: Users) -> Bulk:
-        """Import accounts; one that exists already stays as it is [doc 34954].
+        """Import accounts that the app does not know; one that exists stays as it is [doc 34954, 34956].
 
-        Outcomes: added, failed, invalid, and already for a second mention.
+        Outcomes: `added`; `already` for an account that account_check listed as imported just before, and for a second
+        mention; `failed`, `invalid`. multiaccount_import itself does not report which accounts are new, so an account
+        that another process imports between the two calls is `added` as well.
         """
 
         async def begin(patience: Patience) -> Work:
-            return Accounts(patience, self._terms).add_batch
+            return Accounts(patience, self._terms)._add_unknown
 
         return Bulk(users, BatchSize(limits.ACCOUNTS_PER_CALL), begin, self._calls, self._terms)
 
@@ -52,10 +54,20 @@ class Accounts:
             reason = "the service did not import it"
             found |= everybody([user for user in batch if user in failed], OutcomeKind.FAILED, reason)
 
+    async def _add_unknown(self, users: Sequence[UserId], found: Found) -> None:
+        """Check one call's worth of accounts, and import those that are not known. An unclear check means import."""
+        items = (await self._check_items(users)).result_item
+        known = {item.user_id for item in items if item.result_code == 0 and item.account_status == wire.IMPORTED}
+        found |= everybody([user for user in users if user in known], OutcomeKind.ALREADY)
+        await self.add_batch([user for user in users if user not in known], found)
+
+    async def _check_items(self, users: Sequence[UserId]) -> wire.AccountCheckReply:
+        request = wire.AccountCheckRequest(check_item=[wire.UserIdItem(user_id=user) for user in users])
+        return await self._calls.call(ACCOUNT_CHECK, request)
+
     async def _check_batch(self, users: Sequence[UserId]) -> dict[UserId, bool]:
         """One call's worth of `check`."""
-        request = wire.AccountCheckRequest(check_item=[wire.UserIdItem(user_id=user) for user in users])
-        reply = await self._calls.call(ACCOUNT_CHECK, request)
+        reply = await self._check_items(users)
         for item in reply.result_item:
             if item.result_code != 0:
                 raise Gateway.item_error(ACCOUNT_CHECK, item.result_code, item.result_info)

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.subscription import ChannelOutcome, OutcomeKind
+from channel_adapter.errors import NotFoundError
 from channel_adapter.services.bulk import TRANSIENT, BulkTerms, Found, Work
-from channel_adapter.services.directory import Directory, no_such_channel
+from channel_adapter.services.directory import ABSENT, Directory, no_such_channel
 from channel_adapter.services.filing import Act
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.services.patience import Patience
@@ -30,7 +31,7 @@ class Following:
 
         async def one(channel: ChannelId) -> ChannelOutcome:
             if channel not in known:
-                return ChannelOutcome(channel, OutcomeKind.NOT_FOUND, no_such_channel(channel).message)
+                return _not_found(channel)
             return await self._one(user, channel)
 
         outcomes = [each async for each in concurrently(channels, one, limit=self._terms.at_once, ordered=True)]
@@ -44,4 +45,13 @@ class Following:
             await self._begin(self._calls, channel)([user], found)
         except TRANSIENT as error:
             return ChannelOutcome(channel, OutcomeKind.FAILED, error.message)
+        except NotFoundError as error:
+            if error.code not in ABSENT:
+                raise
+            self._directory.forget(channel)  # it was deleted after it was read
+            return _not_found(channel)
         return ChannelOutcome(channel, found[user].kind, found[user].reason)
+
+
+def _not_found(channel: ChannelId) -> ChannelOutcome:
+    return ChannelOutcome(channel, OutcomeKind.CHANNEL_NOT_FOUND, no_such_channel(channel).message)

@@ -109,7 +109,8 @@ class Subscriptions:
     ) -> tuple[ChannelOutcome, ...]:
         """Let one person follow many channels: one outcome each, in their order, a channel named twice once.
 
-        The conversation group is changed in one call for 100 channels. What is no channel is `not_found`.
+        The conversation group is changed in one call for 100 channels. What is no channel is `channel_not_found`; an
+        account that the app does not know is `not_found` for every channel.
         """
         wanted, person = list(dict.fromkeys(ids.channel_ids(channels))), ids.user_id(user)
 
@@ -125,7 +126,10 @@ class Subscriptions:
     async def unfollow(
         self, user: str, channels: Iterable[str], *, file: bool | None = None
     ) -> tuple[ChannelOutcome, ...]:
-        """Let one person leave many channels: one outcome each, and one change of their conversation group for 100."""
+        """Let one person leave many channels: one outcome each, and one change of their conversation group for 100.
+
+        What is no channel is `channel_not_found`.
+        """
         wanted, person = list(dict.fromkeys(ids.channel_ids(channels))), ids.user_id(user)
 
         def begin(calls: Patience, channel: ChannelId) -> Work:

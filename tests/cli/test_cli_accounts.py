@@ -7,7 +7,10 @@ def test_accounts_become_known(cli: Shell) -> None:
     before = cli.installed("accounts", "check", "brand_new", "reader_1", "--json").json
     assert before == [{"user": "brand_new", "known": False}, {"user": "reader_1", "known": True}]
     added = cli.installed("accounts", "add", "brand_new", "reader_1", "--json").json
-    assert added == [{"user": user, "kind": "added", "reason": ""} for user in ("brand_new", "reader_1")]
+    assert added == [
+        {"user": "brand_new", "kind": "added", "reason": ""},
+        {"user": "reader_1", "kind": "already", "reason": ""},
+    ]
     assert cli("accounts", "check", "brand_new").out.splitlines()[1].split() == ["brand_new", "yes"]
 
 

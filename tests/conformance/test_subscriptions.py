@@ -46,6 +46,18 @@ async def test_unknown_accounts_are_reported_and_the_others_added(setting: Setti
     assert not outcomes.complete
 
 
+async def test_adding_accounts_distinguishes_new_from_existing_ones(setting: Setting) -> None:
+    new = f"add_{setting.slug[-12:]}"
+    outcomes = await setting.adapter.accounts.add([READERS[0], new, READERS[1], new])
+    assert [(each.user, each.kind, each.reason) for each in outcomes] == [
+        (READERS[0], OutcomeKind.ALREADY, ""),
+        (new, OutcomeKind.ADDED, ""),
+        (READERS[1], OutcomeKind.ALREADY, ""),
+        (new, OutcomeKind.ALREADY, "named twice in this call"),
+    ]
+    assert (await setting.adapter.accounts.add([new])).counts == {OutcomeKind.ALREADY: 1}
+
+
 async def test_unknown_accounts_are_imported_when_that_is_asked_for(setting: Setting) -> None:
     channel = await channel_of(setting)
     new = f"new_{setting.slug[-12:]}"

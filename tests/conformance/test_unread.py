@@ -162,15 +162,20 @@ async def test_one_person_follows_many_channels(setting: Setting) -> None:
         ChannelOutcome(channels[1], OutcomeKind.ALREADY, "", FILED),
         ChannelOutcome(channels[2], OutcomeKind.ADDED, "", FILED),
     )
-    assert [(each.channel, each.kind, each.done) for each in found[3:]] == [(nowhere, OutcomeKind.NOT_FOUND, False)]
+    assert [(each.channel, each.kind, each.done) for each in found[3:]] == [
+        (nowhere, OutcomeKind.CHANNEL_NOT_FOUND, False)
+    ]
     assert set(await filed(setting, ANN)) >= set(channels)
     left = await subscriptions.unfollow(ANN, channels[:2])
     assert [(each.kind, each.filing) for each in left] == [(OutcomeKind.REMOVED, TAKEN_OUT)] * 2
     assert set(await filed(setting, ANN)) & set(channels) == {channels[2]}
     (stranger,) = await subscriptions.follow("stranger_1", channels[:1])
     assert (stranger.kind, stranger.filing) == (OutcomeKind.NOT_FOUND, None)
-    for channel in channels[1:]:
-        await setting.adapter.channels.delete(channel)
+    assert [each.kind for each in await subscriptions.unfollow(ANN, [nowhere])] == [OutcomeKind.CHANNEL_NOT_FOUND]
+    await setting.adapter.call("group_open_http_svc", "destroy_group", {"GroupId": channels[1]})  # behind the cache
+    found = await subscriptions.follow(ANN, [channels[1], channels[0]])
+    assert [each.kind for each in found] == [OutcomeKind.CHANNEL_NOT_FOUND, OutcomeKind.ADDED]
+    await setting.adapter.channels.delete(channels[2])
 
 
 async def test_a_sync_puts_in_and_takes_out_and_then_changes_nothing(setting: Setting) -> None:
