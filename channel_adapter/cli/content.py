@@ -1,5 +1,7 @@
 """What is to be posted, from options of the command line or from JSON with the attribute names of the domain."""
 
+from collections.abc import Sequence
+
 import orjson
 
 from channel_adapter.cli.exits import UsageError, read_option
@@ -8,23 +10,33 @@ from channel_adapter.domain.post import Content
 from channel_adapter.mapping.content_json import parts_of
 
 
-def from_options(text: str, image: str, title: str, link: str, location: str) -> Content:
-    """The content that the options spell: article, picture, text and picture, place, or text."""
+def from_options(text: str, images: Sequence[str], title: str, link: str, location: str) -> Content | list[Content]:
+    """Return the content that the options name: an article, a place, or a text with any number of pictures below it.
+
+    Raises UsageError for options that do not go together, and for none at all.
+    """
     if title:
         if location:
             raise UsageError(
                 "--title makes an article, which has no --location; use --content for parts", field="location"
             )
-        return p.Article(title=title, text=text, link=link, image_url=image)
+        if len(images) > 1:
+            raise UsageError(f"--title makes an article, which has one --image, not {len(images)}", field="image")
+        return p.Article(title=title, text=text, link=link, image_url=images[0] if images else "")
     if link:
         raise UsageError("--link belongs to an article; give a --title too", field="link")
     if location:
-        if image:
+        if images:
             raise UsageError("--location and --image do not go together; use --content for parts", field="image")
         return _place(location, text)
-    if image:
-        return p.TextAndImage(text, p.Image(image)) if text else p.Image(image)
-    return p.Text(text)
+    pictures = [p.Image(url) for url in images]
+    if not text.strip():
+        if not pictures:
+            raise UsageError("there is no content: give TEXT, --image, --title, --location or --content", field="text")
+        return list(pictures)
+    if not pictures:
+        return p.Text(text)
+    return p.TextAndImage(text, pictures[0]) if len(pictures) == 1 else [p.Text(text), *pictures]
 
 
 def from_json(text: str) -> list[Content]:

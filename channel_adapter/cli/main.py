@@ -28,7 +28,7 @@ class Entry(NamedTuple):
 
 COMMANDS: Final = {
     "channels": Entry("channels", "Create, read, change and delete channels."),
-    "subscribers": Entry("subscribers", "Who follows a channel: add, remove, list, import, check, follow, mute."),
+    "subscribers": Entry("subscribers", "Subscribers of a channel: add, remove, list, import, check, notifications."),
     "unread": Entry("unread", "What a person has not read; their conversation groups and marks."),
     "posts": Entry("posts", "Publish, read, edit and recall posts; import a feed."),
     "reactions": Entry("reactions", "What people think of a post: add, remove, show, policy, and their store."),
@@ -143,7 +143,7 @@ def _code(result: object, *, nothing_asked: bool) -> Exit:
 
 def _usage(error: Exception, *, json: bool) -> Exit:
     context = getattr(error, "ctx", None)
-    text = str(getattr(error, "format_message", error.__str__)()).rstrip(".")
+    text = str(getattr(error, "format_message", error.__str__)()).rstrip(".").replace(": Value error, ", ": ")
     where = context.command_path if context else PROGRAM
     Output(json=json).error("usage", f"{text[:1].lower()}{text[1:]}. See '{where} --help'")
     return Exit.USAGE

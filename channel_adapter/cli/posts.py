@@ -14,7 +14,7 @@ from channel_adapter.cli.feed_import import EntryState, FeedImport, Imported
 from channel_adapter.cli.moments import moment
 from channel_adapter.cli.sources import STDIN, opened, read_all, read_text
 from channel_adapter.cli.words import counted
-from channel_adapter.domain.post import Content, Post, PostRef, PostState
+from channel_adapter.domain.post import Content, Post, PostPreview, PostRef, PostState
 from channel_adapter.mapping.ids import channel_id
 
 if TYPE_CHECKING:
@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 app = group("posts")
 
 _TEXT = Annotated[str, typer.Argument(metavar="TEXT", help="Text of the post; - for stdin.")]
-_IMAGE = Annotated[str | None, typer.Option(metavar="URL", help="Picture: alone, below the text, or on the article.")]
+_IMAGE = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--image", metavar="URL", help="Picture: alone, below the text (repeat it for more), or on the article."
+    ),
+]
 _TITLE = Annotated[str | None, typer.Option(help="Makes it an article: a card with title, text, link and picture.")]
 _LINK = Annotated[str | None, typer.Option(metavar="URL", help="Where the article leads.")]
 _LOCATION = Annotated[str | None, typer.Option(metavar="LAT,LON", help="A place in degrees; the text describes it.")]
@@ -42,7 +47,7 @@ async def publish(
     run: Run,
     channel: ChannelArgument,
     text: _TEXT = "",
-    image: _IMAGE = None,
+    images: _IMAGE = None,
     title: _TITLE = None,
     link: _LINK = None,
     location: _LOCATION = None,
@@ -50,16 +55,33 @@ async def publish(
     author: _AUTHOR = None,
     idempotency_key: Annotated[str | None, typer.Option(help="Repeating with the same key posts once.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="It does not count as unread.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be sent; send nothing.")] = False,
 ) -> None:
     """Publish a post in a channel.
 
-    A text, a picture, a text with a picture, an article, a place, or with --content anything else. A post over its
-    bytes is refused, never cut.
+    A text, pictures, a text with pictures, an article, a place, or with --content anything else. A post over its bytes
+    is refused, never cut.
     """
-    parts = _content(text, image, title, link, location, content)
+    parts = _content(text, images or [], title, link, location, content)
     async with run.adapter() as adapter:
+        if dry_run:
+            preview = await adapter.posts.preview(
+                channel, parts, author=author, idempotency_key=idempotency_key, quiet=quiet
+            )
+            _print_preview(run, preview)
+            return
         post = await adapter.posts.publish(channel, parts, author=author, idempotency_key=idempotency_key, quiet=quiet)
     run.output.one(post, f"published as number {post.ref.seq} of {post.ref.channel}")
+
+
+def _print_preview(run: Run, preview: PostPreview) -> None:
+    if run.output.json:
+        run.output.one(preview)
+        return
+    names = ("channel", "author", "quiet", "dedupe", "command")
+    run.output.one({name: getattr(preview, name) for name in names})
+    run.output.document(preview.body)
+    run.output.note("dry run: nothing was sent")
 
 
 @command(app, "posts", "list", example="channel-adapter posts list harbor_news --limit 5")
@@ -100,14 +122,14 @@ async def edit(
     channel: ChannelArgument,
     seq: _SEQ,
     text: _TEXT = "",
-    image: _IMAGE = None,
+    images: _IMAGE = None,
     title: _TITLE = None,
     link: _LINK = None,
     location: _LOCATION = None,
     content: _CONTENT = None,
 ) -> None:
     """Replace what a post says; its number, author and time stay."""
-    parts = _content(text, image, title, link, location, content)
+    parts = _content(text, images or [], title, link, location, content)
     async with run.adapter() as adapter:
         ref = await _ref(adapter, channel, seq)
         await adapter.posts.edit(ref, parts)
@@ -223,17 +245,18 @@ def _summary(job: FeedImport, feed: Feed) -> str:
 
 
 def _content(
-    text: str, image: str | None, title: str | None, link: str | None, location: str | None, content: str | None
+    text: str, images: Sequence[str], title: str | None, link: str | None, location: str | None, content: str | None
 ) -> Content | list[Content]:
-    for name, value in (("image", image), ("title", title), ("link", link), ("location", location)):
+    given = [*(("image", url) for url in images), ("title", title), ("link", link), ("location", location)]
+    for name, value in given:
         if value == "":
             raise UsageError(f"--{name} is empty; leave it out", field=name)
     if content is not None:
-        if any((text, image, title, link, location)):
+        if any((text, images, title, link, location)):
             raise UsageError("--content stands alone, without text and the other options", field="content")
         return from_json(content)
-    said = read_text(STDIN, "text") if text == STDIN else text
-    return from_options(said, image or "", title or "", link or "", location or "")
+    body = read_text(STDIN, "text") if text == STDIN else text
+    return from_options(body, images, title or "", link or "", location or "")
 
 
 async def _ref(adapter: "ChannelAdapter", channel: str, seq: int) -> PostRef:

@@ -1,4 +1,4 @@
-"""`subscribers`: add, remove, list, import, check, follow, unfollow, mute, unmute."""
+"""`subscribers`: add, remove, list, import, check, follow, unfollow, notifications, mute, unmute."""
 
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Iterator
@@ -74,20 +74,33 @@ async def unfollow(run: Run, user: _USER, channels: _CHANNELS, filing: _FILE = N
     return list_channel_outcomes(run, found)
 
 
-@command(app, "subscribers", "mute", example="channel-adapter subscribers mute harbor_news reader_1")
-async def mute(
+@command(
+    app, "subscribers", "notifications",
+    example="channel-adapter subscribers notifications harbor_news reader_1 muted",
+)  # fmt: skip
+async def notifications(
     run: Run,
     channel: ChannelArgument,
     user: _USER,
-    off: Annotated[bool, typer.Option("--off", help="Do not even deliver new posts.")] = False,
+    wanted: Annotated[Notifications, typer.Argument(metavar="all|muted|off", help="How new posts reach the user.")],
 ) -> None:
-    """No push for new posts, and none of them in the person's badge."""
-    await _notify(run, channel, user, Notifications.OFF if off else Notifications.MUTED)
+    """Set how new posts reach a subscriber.
+
+    all: delivered with push, counted in the badge. muted: delivered without push, not counted in the badge. off: not
+    delivered.
+    """
+    await _notify(run, channel, user, wanted)
+
+
+@command(app, "subscribers", "mute", example="channel-adapter subscribers mute harbor_news reader_1")
+async def mute(run: Run, channel: ChannelArgument, user: _USER) -> None:
+    """Deliver new posts without push, and leave them out of the user's badge."""
+    await _notify(run, channel, user, Notifications.MUTED)
 
 
 @command(app, "subscribers", "unmute", example="channel-adapter subscribers unmute harbor_news reader_1")
 async def unmute(run: Run, channel: ChannelArgument, user: _USER) -> None:
-    """Push for new posts, and all of them in the person's badge."""
+    """Deliver new posts with push, and count them in the user's badge."""
     await _notify(run, channel, user, Notifications.ALL)
 
 

@@ -1,5 +1,6 @@
 """Posts and what they are made of."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -173,3 +174,19 @@ class Post:
     def content(self) -> Content | None:
         """The first part; None for recalled and expired posts."""
         return self.parts[0] if self.parts else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostPreview:
+    """A post that has not been sent: its parts, and the command and body that would send it.
+
+    `dedupe` is None without an idempotency key: the number is drawn when the post is sent.
+    """
+
+    channel: ChannelId
+    author: UserId | None
+    parts: tuple[Content, ...]
+    quiet: bool
+    dedupe: int | None
+    command: str
+    body: Mapping[str, object]

@@ -40,7 +40,7 @@ class Accounts:
         """
 
         async def begin(patience: Patience) -> Work:
-            return Accounts(patience, self._terms)._add_unknown
+            return Accounts(patience, self._terms).add_unknown
 
         return Bulk(users, BatchSize(limits.ACCOUNTS_PER_CALL), begin, self._calls, self._terms)
 
@@ -54,7 +54,7 @@ class Accounts:
             reason = "the service did not import it"
             found |= everybody([user for user in batch if user in failed], OutcomeKind.FAILED, reason)
 
-    async def _add_unknown(self, users: Sequence[UserId], found: Found) -> None:
+    async def add_unknown(self, users: Sequence[UserId], found: Found) -> None:
         """Check one call's worth of accounts, and import those that are not known. An unclear check means import."""
         items = (await self._check_items(users)).result_item
         known = {item.user_id for item in items if item.result_code == 0 and item.account_status == wire.IMPORTED}

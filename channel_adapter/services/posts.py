@@ -4,7 +4,7 @@ import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
 from channel_adapter.domain.ids import ChannelId, UserId
-from channel_adapter.domain.post import Content, Post, PostRef
+from channel_adapter.domain.post import Content, Post, PostPreview, PostRef
 from channel_adapter.errors import (
     ChannelAdapterError,
     NotFoundError,
@@ -80,17 +80,7 @@ class Posts:
         NotFoundError, and ThrottledError when the service still drops the post at the deadline.
         """
         wanted = ids.channel_id(channel)
-        elements, parts = to_elements(content, self._max_bytes)
-        number = secrets.randbits(32) if idempotency_key is None else self.dedupe_of(wanted, idempotency_key)
-        request = messages.SendGroupMsgRequest(
-            group_id=wanted,
-            random=number,
-            msg_body=elements,
-            from_account=await self._author(wanted, author),
-            support_message_extension=1,
-            send_msg_control=[messages.NO_UNREAD] if quiet else None,
-            msg_priority=messages.PRIORITY_LOW if quiet else None,  # history shows this, and not that it is quiet
-        )
+        request, parts = await self._request(wanted, content, author, idempotency_key, quiet=quiet)
         await self._take_turn(wanted)
         reply = await self._sent_by_owner(wanted, request, author)
         if reply.msg_seq is None:
@@ -102,9 +92,37 @@ class Posts:
             author=UserId(request.from_account) if request.from_account else None,
             published_at=moment(reply.msg_time),
             parts=parts,
-            dedupe=number,
+            dedupe=request.random,
         )
-        return await self._published(post, elements)
+        return await self._published(post, request.msg_body)
+
+    async def preview(
+        self,
+        channel: str,
+        content: Content | Sequence[Content],
+        *,
+        author: str | None = None,
+        idempotency_key: str | None = None,
+        quiet: bool = False,
+    ) -> PostPreview:
+        """Return what `publish` would send for the same arguments, and send nothing: it only reads channel and roles.
+
+        Raises what `publish` raises for content, author and channel.
+        """
+        wanted = ids.channel_id(channel)
+        request, parts = await self._request(wanted, content, author, idempotency_key, quiet=quiet)
+        body = request.to_wire()
+        if idempotency_key is None:
+            del body["Random"]  # drawn when the post is sent
+        return PostPreview(
+            channel=wanted,
+            author=UserId(request.from_account) if request.from_account else None,
+            parts=parts,
+            quiet=quiet,
+            dedupe=None if idempotency_key is None else request.random,
+            command=SEND_GROUP_MSG.path,
+            body=body,
+        )
 
     def dedupe_of(self, channel: str, idempotency_key: str) -> int:
         """The number by which the service knows a post that was published with this key; `Post.dedupe` in history."""
@@ -169,6 +187,28 @@ class Posts:
                 raise self._gateway.item_error(GROUP_MSG_RECALL, item.ret_code, "")
         self._uncounted.add(wanted, seq)
         await self._recalled(PostRef(wanted, seq))
+
+    async def _request(
+        self,
+        channel: ChannelId,
+        content: Content | Sequence[Content],
+        author: str | None,
+        idempotency_key: str | None,
+        *,
+        quiet: bool,
+    ) -> tuple[messages.SendGroupMsgRequest, tuple[Content, ...]]:
+        elements, parts = to_elements(content, self._max_bytes)
+        number = secrets.randbits(32) if idempotency_key is None else self.dedupe_of(channel, idempotency_key)
+        request = messages.SendGroupMsgRequest(
+            group_id=channel,
+            random=number,
+            msg_body=elements,
+            from_account=await self._author(channel, author),
+            support_message_extension=1,
+            send_msg_control=[messages.NO_UNREAD] if quiet else None,
+            msg_priority=messages.PRIORITY_LOW if quiet else None,  # history shows this, and not that it is quiet
+        )
+        return request, parts
 
     async def _take_turn(self, channel: ChannelId) -> None:
         """Keep to the posts a second that one group takes before it drops them silently [messages 2.6]."""

@@ -49,10 +49,50 @@ def test_the_life_of_a_post(cli: Shell, new_channel: Callable[[], str]) -> None:
     assert cli("posts", "show", news, "99", "--json", code=1).error["field"] == "seq"
 
 
+def test_several_pictures_in_one_post(cli: Shell, new_channel: Callable[[], str]) -> None:
+    news = new_channel()
+    urls = [f"https://s.example/{n}.png" for n in range(3)]
+    options = [word for url in urls for word in ("--image", url)]
+    with_text = cli("posts", "publish", news, "Three views", *options, "--json").json
+    assert [part["kind"] for part in with_text["parts"]] == ["text", "image", "image", "image"]
+    pictures = cli("posts", "publish", news, *options[:4], "--json").json
+    assert [part["url"] for part in pictures["parts"]] == urls[:2]
+    one = cli("posts", "publish", news, "One view", *options[:2], "--json").json
+    assert [part["kind"] for part in one["parts"]] == ["text_and_image"]
+    read = cli("posts", "list", news, "--oldest-first", "--json").json
+    assert [post["parts"] for post in read] == [post["parts"] for post in (with_text, pictures, one)]
+
+
+def test_a_dry_run_prints_what_would_be_sent_and_sends_nothing(cli: Shell, new_channel: Callable[[], str]) -> None:
+    news = new_channel()
+    words = ("posts", "publish", news, "Tides 潮汐", "--idempotency-key", "k", "--quiet")
+    preview = cli(*words, "--dry-run", "--json").json
+    assert preview["body"]["GroupId"] == preview["channel"] == f"@TGS#_{news}"
+    assert preview["body"]["From_Account"] == preview["author"] == OWNER
+    assert preview["body"]["MsgBody"] == [{"MsgType": "TIMTextElem", "MsgContent": {"Text": "Tides 潮汐"}}]
+    assert preview["body"]["SendMsgControl"] == ["NoUnread"]
+    assert preview["command"] == "group_open_http_svc/send_group_msg"
+    shown = cli("posts", "publish", news, "Tides 潮汐", "--dry-run", "-v")
+    assert '"Text": "Tides 潮汐"' in shown.out
+    assert "Random" not in shown.out
+    assert "dry run: nothing was sent" in shown.err
+    assert "send_group_msg" not in shown.err
+    assert cli("posts", "list", news, "--json").json == []
+    sent = cli(*words, "--json").json
+    assert (sent["dedupe"], sent["ref"]["seq"]) == (preview["dedupe"], 1)
+    assert preview["body"]["Random"] == sent["dedupe"]
+    refused = cli("posts", "publish", news, "x", "--author", "reader_1", "--dry-run", "--json", code=1).error
+    assert refused["kind"] == "permission"
+    long = cli("posts", "publish", news, "x" * 12_001, "--dry-run", "--json", code=1).error
+    assert long["size"] > long["limit"] == 12_000
+    assert cli("posts", "publish", "no_such", "x", "--dry-run", "--json", code=1).error["kind"] == "not_found"
+
+
 def test_posts_that_are_refused(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
-    empty = cli("posts", "publish", news, "--json", code=1).error
-    assert (empty["kind"], empty["field"]) == ("invalid", "text")
+    for words, stdin in (([], b""), (["-"], b"\n")):
+        empty = cli.installed("posts", "publish", news, *words, "--json", stdin=stdin, code=2).error
+        assert (empty["kind"], empty["field"]) == ("usage", "text")
     long = cli.installed("posts", "publish", news, "-", "--json", stdin="x" * 12_001, code=1).error
     assert long["size"] > long["limit"] == 12_000
     stranger = cli("posts", "publish", news, "x", "--author", "reader_1", "--json", code=1).error

@@ -9,7 +9,7 @@ def test_unread_posts_by_channel(cli: Shell, new_channel: Callable[[], str]) -> 
     news, tides = new_channel(), new_channel()
     found = cli("subscribers", "follow", "reader_60", news, tides, "no_such", "--json", code=3).json
     assert [(each["kind"], each["filing"] and each["filing"]["kind"]) for each in found] == [
-        ("added", "filed"), ("added", "filed"), ("not_found", None),
+        ("added", "filed"), ("added", "filed"), ("channel_not_found", None),
     ]  # fmt: skip
     for words in (["one"], ["two"], ["three"], ["hush", "--quiet"]):
         cli("posts", "publish", news, *words)
@@ -55,7 +55,10 @@ def test_reading_and_muting(cli: Shell, new_channel: Callable[[], str]) -> None:
     assert cli("subscribers", "mute", tides, "reader_61").out == "notifications: muted\n"
     assert cli("subscribers", "mute", tides, "reader_61").out == "notifications: muted, as before\n"
     assert cli("unread", "show", "reader_61", "--json").json["badge"] == 0
-    assert cli("subscribers", "mute", tides, "reader_61", "--off", "--json").json["notifications"] == "off"
+    assert cli("subscribers", "notifications", tides, "reader_61", "off", "--json").json["notifications"] == "off"
+    again = cli("subscribers", "notifications", tides, "reader_61", "off").out
+    assert again == "notifications: off, as before\n"
+    assert cli("subscribers", "notifications", tides, "reader_61", "muted").out == "notifications: muted\n"
     assert cli("subscribers", "unmute", tides, "reader_61", "--json").json["changed"] is True
     assert cli("unread", "show", "reader_61", "--json").json["badge"] == 1
     assert cli("unread", "mark-read", "reader_61", "--all", "--json").json["channels"] == [f"@TGS#_{tides}"]

@@ -39,7 +39,18 @@ def test_these_are_the_commands() -> None:
         groups.setdefault(group, []).extend(names)
     assert groups == {
         "channels": ["create", "show", "list", "update", "delete"],
-        "subscribers": ["add", "remove", "follow", "unfollow", "mute", "unmute", "list", "check", "import"],
+        "subscribers": [
+            "add",
+            "remove",
+            "follow",
+            "unfollow",
+            "notifications",
+            "mute",
+            "unmute",
+            "list",
+            "check",
+            "import",
+        ],
         "unread": [
             "show",
             "mark-read",
@@ -170,6 +181,19 @@ def test_a_library_of_an_extra_that_is_missing_is_named_with_what_brings_it(tmp_
         (["posts", "publish", "news", "--content", '{"kind": "face"}'], "--content: a face needs index"),
         (["posts", "publish", "news", "--content", '{"kind": "image"}'], "--content: an image needs url"),
         (["posts", "publish", "news", "x", "--image", ""], "--image is empty; leave it out"),
+        (["posts", "publish", "news"], "there is no content: give TEXT, --image, --title, --location or --content"),
+        (["posts", "publish", "news", " \n"], "there is no content"),
+        (["posts", "publish", "news", "--author", "ed", "--dry-run"], "there is no content"),
+        (["posts", "edit", "news", "1"], "there is no content"),
+        (
+            ["posts", "publish", "news", "--title", "T", "--image", "https://a", "--image", "https://b"],
+            "--title makes an article, which has one --image, not 2",
+        ),
+        (
+            ["subscribers", "notifications", "news", "reader_1", "loud"],
+            "invalid value for 'all|muted|off': 'loud' is not one of 'all', 'muted', 'off'",
+        ),
+        (["subscribers", "mute", "news", "reader_1", "--off"], "no such option: --off"),
         (["posts", "edit", "news", "1", "x", "--title", ""], "--title is empty; leave it out"),
         (["posts", "publish", "news", "x", "--link", ""], "--link is empty; leave it out"),
         (["posts", "publish", "news", "x", "--location", ""], "--location is empty; leave it out"),
