@@ -322,12 +322,11 @@ class ChannelAdapter:
 
     @cached_property
     def _desk(self) -> FilingDesk:
-        from channel_adapter.services.conversation_groups import ConversationGroups
         from channel_adapter.services.filing import FilingDesk
 
         own = self.settings.unread
         return FilingDesk(
-            ConversationGroups(self._gateway),
+            self._gateway,
             name=own.name,
             on=own.filing,
             most_people=own.file_up_to,

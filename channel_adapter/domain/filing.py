@@ -12,6 +12,8 @@ class FilingKind(StrEnum):
     LEFT_OUT = "left_out"  # not tried: too many people in one call; sync them later
     FULL = "full"  # the person has as many filed conversations or groups as the service allows
     UNSUPPORTED = "unsupported"  # the edition has no conversation groups
+    NOT_SUBSCRIBED = "not_subscribed"  # the service takes only channels that the user is in
+    UNCERTAIN = "uncertain"  # membership changed meanwhile and may differ from the group; sync repairs it
     FAILED = "failed"  # asking again finishes it
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from itertools import islice
 
@@ -9,14 +10,19 @@ from cachetools import LRUCache
 
 from channel_adapter.domain.filing import Filing, FilingKind
 from channel_adapter.domain.ids import ChannelId, UserId
-from channel_adapter.errors import ChannelAdapterError
-from channel_adapter.mapping.unread_groups import FULL, Conversation
+from channel_adapter.errors import ChannelAdapterError, NotFoundError
+from channel_adapter.mapping.unread_groups import FULL, Conversation, followed_request
 from channel_adapter.services.bulk import TRANSIENT, Found, Users, Work
-from channel_adapter.services.conversation_groups import ConversationGroups, Failures
-from channel_adapter.tencent import codes
+from channel_adapter.services.conversation_groups import ConversationGroups, Failures, parts_of
+from channel_adapter.services.gateway import Gateway
+from channel_adapter.services.joined import JoinedPages
+from channel_adapter.services.roles import roles_in
+from channel_adapter.tencent import codes, limits
 from channel_adapter.tencent.clock import Clock
+from channel_adapter.tencent.wire import groups, members
 
 Act = Callable[[UserId, Sequence[ChannelId]], Awaitable[dict[ChannelId, Filing]]]
+Pair = tuple[UserId, ChannelId]
 
 REMEMBERED = 20_000
 """People whose group is known to exist; each is a few hundred bytes."""
@@ -27,19 +33,23 @@ PAUSE_SECONDS = 10.0
 EDITION_SECONDS = 300.0
 """For so long a refusal because of the edition is believed."""
 
+CHECKS = 3
+"""Reads of membership after an assignment, while other processes go on changing it."""
+
 LATER = "too many people in one call to file each; file=True does, and so does unread.sync_many later"
 ONCE_MORE = "asking again finishes it, and so does unread.sync"
+SYNC = "unread.sync repairs it"
 
 
 class FilingDesk:
     """Knows the group's name and for whom it exists. Every failure of filing is an outcome."""
 
-    def __init__(
-        self, folders: ConversationGroups, *, name: str, on: bool, most_people: int, at_once: int, clock: Clock
-    ) -> None:
+    def __init__(self, gateway: Gateway, *, name: str, on: bool, most_people: int, at_once: int, clock: Clock) -> None:
         self.name = name
-        self.folders = folders
+        self.folders = ConversationGroups(gateway)
         self.turns = asyncio.Semaphore(at_once)
+        self._gateway = gateway
+        self._pages = JoinedPages(gateway, at_once)
         self._on = on
         self._most_people = most_people
         self._clock = clock
@@ -85,6 +95,77 @@ class FilingDesk:
             if error.code == codes.CONTACT_NO_SUCH_ACCOUNT:  # nobody has no groups
                 return dict.fromkeys(channels, Filing(FilingKind.TAKEN_OUT))
             return dict.fromkeys(channels, self._failed(error))
+
+    async def follow_membership(self, filings: dict[Pair, Filing]) -> dict[Pair, Filing]:
+        """Read membership after assignments, and repeat in the other direction those that it contradicts.
+
+        The pairs are those of one user or of one channel.
+
+        Another process may have changed membership between our change of it and our assignment, and its assignment may
+        have come before ours. Each process that reads membership after its own last assignment leaves the group as
+        membership is. What cannot be read, or keeps changing, is UNCERTAIN.
+        """
+        settled = dict(filings)
+        doubtful = [pair for pair, filing in filings.items() if filing.done]
+        for _ in range(CHECKS):
+            if not doubtful:
+                return settled
+            try:
+                inside = await self._members_among(doubtful)
+            except ChannelAdapterError as error:
+                reason = f"{error.message}; membership could not be read again; {SYNC}"
+                return settled | dict.fromkeys(doubtful, Filing(FilingKind.UNCERTAIN, reason, passing=True))
+            wrong = [pair for pair in doubtful if (pair in inside) is not (settled[pair].kind is FilingKind.FILED)]
+            opposite = {pair: await self._opposite(pair, subscribed=pair in inside) for pair in wrong}
+            settled |= opposite
+            doubtful = [pair for pair, filing in opposite.items() if filing.done]
+        reason = f"the subscription changed {CHECKS} times meanwhile; {SYNC}"
+        return settled | dict.fromkeys(doubtful, Filing(FilingKind.UNCERTAIN, reason, passing=True))
+
+    async def _opposite(self, pair: Pair, *, subscribed: bool) -> Filing:
+        """Assign as membership is now, against what the caller asked for."""
+        user, channel = pair
+        async with self.turns:
+            filing = (await (self.file if subscribed else self.unfile)(user, [channel]))[channel]
+        if filing.kind is FilingKind.NOT_SUBSCRIBED:  # ended again, and the channel is out
+            return Filing(FilingKind.TAKEN_OUT)
+        if not filing.done:
+            return filing
+        return replace(filing, reason="subscribed again meanwhile" if subscribed else "unsubscribed meanwhile")
+
+    async def _members_among(self, pairs: Sequence[Pair]) -> set[Pair]:
+        """Return the pairs whose user is in the channel; a channel that is gone has no members.
+
+        Reads the list of one user's channels, 200 a call, or the roles of one channel's users, 500 a call.
+        """
+        by_channel: dict[ChannelId, list[UserId]] = {}
+        for user, channel in pairs:
+            by_channel.setdefault(channel, []).append(user)
+        if len(by_channel) > 1:
+            (user,) = {user for user, _ in pairs}
+            return await self._joined_by(user)
+        inside: set[Pair] = set()
+        for channel, users in by_channel.items():
+            for part in parts_of(users, limits.ROLES_PER_CALL):
+                try:
+                    roles = await roles_in(self._gateway, channel, part)
+                except NotFoundError:
+                    return set()
+                inside |= {(user, channel) for user, role in roles.items() if role != members.NOT_MEMBER}
+        return inside
+
+    async def _joined_by(self, user: UserId) -> set[Pair]:
+        async def pairs_of(page: list[groups.JoinedRow]) -> set[Pair]:
+            return {(user, ChannelId(item.group_id)) for item in page}
+
+        def ask(start: int, size: int) -> groups.GetJoinedGroupListRequest:
+            return followed_request(user, start, size)
+
+        inside: set[Pair] = set()
+        async with aclosing(self._pages.each(ask, pairs_of)) as pages:
+            async for page in pages:
+                inside |= page
+        return inside
 
     def forget(self, user: UserId) -> None:
         """The person's group may be gone: read before the next filing."""
@@ -172,7 +253,9 @@ class Shift:
                 raise
             done = [user for user, outcome in found.items() if outcome.done]
             filings = await asyncio.gather(*(self._one(user, channel, act) for user in done))
-            found |= {user: replace(found[user], filing=filing) for user, filing in zip(done, filings, strict=True)}
+            made = {(user, channel): filing for user, filing in zip(done, filings, strict=True)}
+            settled = await self._desk.follow_membership(made)
+            found |= {user: replace(found[user], filing=settled[user, channel]) for user in done}
 
         return both
 
@@ -192,5 +275,5 @@ def _refused(code: int, text: str) -> Filing:
     if code in FULL:
         return Filing(FilingKind.FULL, "the person's conversation groups are full")
     if code == codes.CONVERSATION_UNRESOLVED:
-        return Filing(FilingKind.FAILED, "the channel is gone")
+        return Filing(FilingKind.NOT_SUBSCRIBED, "the user is not subscribed to the channel, or the channel is gone")
     return Filing(FilingKind.FAILED, f"{text or 'refused'} ({code})")

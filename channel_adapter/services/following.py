@@ -8,7 +8,7 @@ from channel_adapter.domain.subscription import ChannelOutcome, OutcomeKind
 from channel_adapter.errors import NotFoundError
 from channel_adapter.services.bulk import TRANSIENT, BulkTerms, Found, Work
 from channel_adapter.services.directory import ABSENT, Directory, no_such_channel
-from channel_adapter.services.filing import Act
+from channel_adapter.services.filing import Act, FilingDesk
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.services.patience import Patience
 from channel_adapter.tencent.batching import concurrently
@@ -18,9 +18,15 @@ class Following:
     """`begin` gives the work on the people of one channel, of whom there is one here."""
 
     def __init__(
-        self, gateway: Gateway, directory: Directory, terms: BulkTerms, begin: Callable[[Patience, ChannelId], Work]
+        self,
+        gateway: Gateway,
+        directory: Directory,
+        desk: FilingDesk,
+        terms: BulkTerms,
+        begin: Callable[[Patience, ChannelId], Work],
     ) -> None:
         self._directory = directory
+        self._desk = desk
         self._terms = terms
         self._begin = begin
         self._calls = Patience(gateway, terms.clock, terms.seconds)
@@ -36,8 +42,9 @@ class Following:
 
         outcomes = [each async for each in concurrently(channels, one, limit=self._terms.at_once, ordered=True)]
         done = [each.channel for each in outcomes if each.done]
-        filings = await file(user, done) if file and done else {}
-        return tuple(replace(each, filing=filings.get(each.channel)) for each in outcomes)
+        made = await file(user, done) if file and done else {}
+        settled = await self._desk.follow_membership({(user, channel): filing for channel, filing in made.items()})
+        return tuple(replace(each, filing=settled.get((user, each.channel))) for each in outcomes)
 
     async def _one(self, user: UserId, channel: ChannelId) -> ChannelOutcome:
         found: Found = {}

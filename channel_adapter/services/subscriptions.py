@@ -120,7 +120,7 @@ class Subscriptions:
                 size=self._add_size, notify=self._notify, import_missing=import_missing,
             ).add  # fmt: skip
 
-        following = Following(self._gateway, self._directory, self._terms, begin)
+        following = Following(self._gateway, self._directory, self._desk, self._terms, begin)
         return await following.of(person, wanted, self._desk.file if self._desk.is_on(file) else None)
 
     async def unfollow(
@@ -135,7 +135,7 @@ class Subscriptions:
         def begin(calls: Patience, channel: ChannelId) -> Work:
             return Leaving(calls, channel, size=self._remove_per_call, notify=self._notify).remove
 
-        following = Following(self._gateway, self._directory, self._terms, begin)
+        following = Following(self._gateway, self._directory, self._desk, self._terms, begin)
         return await following.of(person, wanted, self._desk.unfile if self._desk.is_on(file) else None)
 
     async def mute(self, user: str, channel: str) -> bool:

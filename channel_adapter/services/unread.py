@@ -53,9 +53,7 @@ class Unreads:
         self._positions = ReadPositions(
             gateway, membership, self._counting, uncounted, history, clock, concurrency=concurrency
         )
-        self._syncing = Syncing(
-            gateway, pages, directory, membership, desk.folders, name=desk.name, keep_by_hand=keep_by_hand
-        )
+        self._syncing = Syncing(gateway, pages, directory, desk.folders, name=desk.name, keep_by_hand=keep_by_hand)
         self._marking = Marking(gateway, membership)
         self._folders = desk.folders
         self._desk = desk
@@ -160,6 +158,13 @@ class Unreads:
     async def unfile(self, user: str, channels: Iterable[str]) -> dict[ChannelId, Filing]:
         """Take channels out of the person's group, 100 a call: what unsubscribing does, and a phone does not."""
         return await self._desk.unfile(ids.user_id(user), ids.channel_ids(channels))
+
+    async def unfile_left(self, user: str, channels: Iterable[str]) -> dict[ChannelId, Filing]:
+        """Take channels out of a user's group that the user has left; what is followed again stays in it."""
+        person = ids.user_id(user)
+        made = await self._desk.unfile(person, ids.channel_ids(channels))
+        settled = await self._desk.follow_membership({(person, channel): filing for channel, filing in made.items()})
+        return {channel: filing for (_, channel), filing in settled.items()}
 
     async def rename(self, user: str, new: str, *, old: str | None = None) -> bool:
         """Give a person's group another name, 32 bytes at most; False when it has been renamed already.

@@ -11,12 +11,14 @@ from channel_adapter.mapping import unread_groups as mapping
 from channel_adapter.mapping.unread_groups import Conversation
 from channel_adapter.services.conversation_groups import ConversationGroups, Failures, parts_of
 from channel_adapter.services.directory import ABSENT, Directory
+from channel_adapter.services.filing import CHECKS
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.services.joined import JoinedPages
-from channel_adapter.services.membership import Membership
-from channel_adapter.tencent import limits
+from channel_adapter.tencent import codes, limits
 from channel_adapter.tencent.catalog import GET_GROUP_INFO
 from channel_adapter.tencent.wire import groups
+
+CHANGING = f"the subscription changed {CHECKS} times meanwhile; a sync repairs it"
 
 
 @dataclass(slots=True)
@@ -36,7 +38,6 @@ class Syncing:
         gateway: Gateway,
         pages: JoinedPages,
         directory: Directory,
-        membership: Membership,
         folders: ConversationGroups,
         *,
         name: str,
@@ -45,7 +46,6 @@ class Syncing:
         self._gateway = gateway
         self._pages = pages
         self._directory = directory
-        self._membership = membership
         self._folders = folders
         self._name = name
         self._keep_by_hand = keep_by_hand
@@ -60,19 +60,44 @@ class Syncing:
         strangers = await self._judged([each for each in inside if each not in followed])
         failed = await self._folders.take(user, self._name, strangers.unwanted) if strangers.unwanted else {}
         removed = [each for each in strangers.unwanted if each not in failed]
-        back = await self._subscribed_meanwhile(user, removed)
-        wanted = sorted(
-            [*missing, *back], key=lambda each: not filed.inside.get(each)
-        )  # filed elsewhere: needs no room
+        wanted = sorted(missing, key=lambda each: not filed.inside.get(each))  # filed elsewhere: needs no room
         if wanted:
             failed = failed | await self._folders.put(user, self._name, wanted, exists=filed.has(self._name))
+        changes = {each: True for each in missing if each not in failed} | dict.fromkeys(removed, False)
+        unresolved = [each for each in missing if failed.get(each, (0, ""))[0] == codes.CONVERSATION_UNRESOLVED]
+        held, failures = await self._follow_membership(user, changes, unresolved)
+        failed = {each: why for each, why in failed.items() if each not in unresolved} | failures
         return Synced(
             user=user,
-            added=tuple(each.id for each in missing if each not in failed),
-            removed=tuple(each.id for each in removed if each not in back),
+            added=tuple(each.id for each in missing if held.get(each)),
+            removed=tuple(each.id for each in removed if not held[each]),
             kept=tuple(each.id for each in strangers.kept),
             failed=tuple((each.id, _text(*why)) for each, why in {**strangers.unclear, **failed}.items()),
         )
+
+    async def _follow_membership(
+        self, user: UserId, changes: dict[Conversation, bool], unresolved: Sequence[Conversation]
+    ) -> tuple[dict[Conversation, bool], Failures]:
+        """Read membership after the changes, and make in the other direction those that it contradicts.
+
+        `changes` tells which conversations were put in, and which were taken out. `unresolved` could not be put in, and
+        are failures while the user follows them. Returns what is in the group now, and the failures.
+        """
+        inside, failures, doubtful = dict(changes), Failures(), [*changes, *unresolved]
+        for _ in range(CHECKS):
+            if not doubtful:
+                break
+            followed = await self._followed(user)
+            back = [each for each in doubtful if each in followed and not inside.get(each)]
+            gone = [each for each in doubtful if each not in followed and inside.get(each)]
+            if back:
+                failures |= await self._folders.put(user, self._name, back, exists=True)
+            if gone:
+                failures |= await self._folders.take(user, self._name, gone)
+            done = [each for each in (*back, *gone) if each not in failures]
+            inside |= {each: each in followed for each in done}
+            doubtful = done
+        return inside, failures | dict.fromkeys(doubtful, (codes.OK, CHANGING))
 
     async def _followed(self, user: UserId) -> dict[Conversation, None]:
         async def channels(page: list[groups.JoinedRow]) -> list[ChannelId]:
@@ -118,11 +143,6 @@ class Syncing:
         else:
             judged.kept.append(conversation)
 
-    async def _subscribed_meanwhile(self, user: UserId, removed: Sequence[Conversation]) -> list[Conversation]:
-        """Those that the person follows after all: the subscription came between our reading and our removing."""
-        channels = await self._directory.fields([ChannelId(each.id) for each in removed if each.may_be_channel])
-        return [Conversation(channel) for channel in channels if await self._membership.find(user, channel) is not None]
-
 
 def _text(code: int, text: str) -> str:
-    return f"{text or 'refused'} ({code})"
+    return text if code == codes.OK else f"{text or 'refused'} ({code})"

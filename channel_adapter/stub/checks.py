@@ -90,7 +90,7 @@ class Gate:
     def _check_caller(self, query: Mapping[str, str], now: float) -> str:
         identifier, usersig = query.get(IDENTIFIER), query.get(USERSIG)
         if not identifier or usersig is None:
-            raise Refusal(codes.NO_CREDENTIALS, "identifier or usersig is missing from the URL")
+            raise Refusal(codes.BAD_CREDENTIALS, "identifier or usersig is missing from the URL")
         ends = self._proven.get((usersig, identifier))
         if ends is None or ends < now:
             self._prove(usersig, identifier, now)

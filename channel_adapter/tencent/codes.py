@@ -115,8 +115,8 @@ _any(70101, "the login ticket has expired", FRESH, AUTHENTICATION, "2.3")
 # The REST gate, every service
 BAD_URL = _any(60002, "the URL or the HTTP request cannot be parsed", NEVER, INVALID, "3.5")
 BAD_JSON = _any(60003, "the body is not valid JSON", NEVER, INVALID, "3.5")
-NO_CREDENTIALS = _any(60004, "account or UserSig wrong in URL or body", FRESH, AUTHENTICATION, "3.5")
-_any(60005, "account or UserSig wrong in URL or body", FRESH, AUTHENTICATION, "3.5")
+ACCOUNT_CHECK_FAILED = _any(60004, "the check of the account failed, retry later", REPEAT, UNAVAILABLE, "doc 34348")
+_any(60005, "the check of the account failed, retry later", REPEAT, UNAVAILABLE, "doc 34348")
 _any(60006, "the SDKAppID is not valid", NEVER, CONFIGURATION, "3.5")
 COMMAND_TOO_OFTEN = _any(60007, "this command is called too often", WAIT, THROTTLED, "3.5")
 SERVICE_TIMEOUT = _any(60008, "the service timed out, or service and command do not fit", REPEAT, UNAVAILABLE, "3.5")
@@ -133,10 +133,17 @@ _any(60018, "too frequent", WAIT, THROTTLED, "3.5")
 _any(60019, "too frequent", WAIT, THROTTLED, "3.5")
 PLAN_INACTIVE = _any(60020, "the plan has expired or is not active yet", NEVER, CONFIGURATION, "3.5")
 IP_NOT_ALLOWED = _any(60021, "the caller's IP address is not on the allow-list", NEVER, PERMISSION, "3.5")
+BAD_CREDENTIALS = _any(
+    60025, "SDKAppID, identifier, UserSig or contenttype is missing or wrong", FRESH, AUTHENTICATION, "doc 34348"
+)
+HOST_OF_ANOTHER_REGION = _any(60026, "the host does not fit the app's region", NEVER, CONFIGURATION, "doc 34348")
+TRIAL_VOLUME = _any(60027, "the trial volume of 24 hours is used up", NEVER, LIMIT, "doc 34348")
+_any(60028, "the trial volume of 24 hours is used up", NEVER, LIMIT, "doc 34348")
 TEXT_REJECTED = _any(80001, "the text was rejected by moderation", NEVER, REFUSED, "3.5")
 MESSAGE_TOO_LONG = _any(80002, "the message is over 12 KB", NEVER, INVALID, "3.5")
 WEBHOOK_SILENT = _any(80003, "the before-send webhook failed; nothing was delivered", REPEAT, UNAVAILABLE, "3.5")
 IMAGE_REJECTED = _any(80004, "the image was rejected by moderation", NEVER, REFUSED, "3.5")
+SERVICE_SUSPENDED = _any(80005, "the service is stopped or in arrears", NEVER, CONFIGURATION, "doc 34348")
 _any(80101, "the content was rejected", NEVER, REFUSED, "3.5")
 MESSAGE_JSON_TOO_LONG = _any(93000, "the JSON of a message is too long", NEVER, INVALID, "3.5")
 
@@ -147,12 +154,21 @@ ACCOUNT_TIMEOUT = _any(70169, "timeout inside the service", REPEAT, UNAVAILABLE,
 ACCOUNT_BATCH_TIMEOUT = _any(70202, "timeout inside the service", REPEAT, UNAVAILABLE, "3.6")
 ACCOUNT_BATCH_SIZE = _any(70206, "illegal number of items", NEVER, INVALID, "3.6")
 ACCOUNT_QUOTA = _any(70398, "the app has no room for more accounts", NEVER, LIMIT, "3.6")
+ACCOUNT_DELETED_RECENTLY = _any(
+    70399, "the account was deleted and cannot be imported again for three months", NEVER, PERMISSION, "doc 34348"
+)
 ACCOUNT_BAD_PARAMETER = _any(70402, "illegal parameter or missing field", NEVER, INVALID, "3.6")
 ACCOUNT_NOT_ADMIN = _any(70403, "needs an app admin", NEVER, PERMISSION, "3.6")
+_any(70404, "the account does not exist", NEVER, NOT_FOUND, "doc 34348; meaning inferred")
 ACCOUNT_INTERNAL_ERROR = _any(70500, "internal error", REPEAT, UNAVAILABLE, "3.6")
 ACCOUNT_DELETE_DISABLED = _any(71000, "deleting accounts is not enabled for this app", NEVER, CONFIGURATION, "3.6")
 _any(72000, "trial app: too many daily active users", NEVER, LIMIT, "3.6")
 _any(72001, "user status is not enabled in the console", NEVER, CONFIGURATION, "3.6")
+for _code in (72002, 72010, 72011):
+    _any(
+        _code, "user status or profile subscription is not available to this app", NEVER, CONFIGURATION,
+        "doc 34348; meaning inferred",
+    )  # fmt: skip
 _any(72012, "profile subscription is not enabled in the console", NEVER, CONFIGURATION, "3.6")
 PROFILE_BAD_PARAMETER = _any(40001, "bad parameter", NEVER, INVALID, "3.6")
 PROFILE_NO_RECEIVER = _any(40002, "To_Account is missing", NEVER, INVALID, "3.6")
@@ -166,6 +182,7 @@ PROFILE_UNKNOWN_TAG = _any(40009, "unknown Tag", NEVER, INVALID, "3.6")
 PROFILE_VALUE_TOO_LONG = _any(40601, "a value is over 500 bytes", NEVER, INVALID, "3.6")
 PROFILE_BAD_VALUE = _any(40605, "value not allowed for a standard field", NEVER, INVALID, "3.6")
 PROFILE_BAD_TYPE = _any(40610, "value of a wrong JSON type", NEVER, INVALID, "3.6")
+_any(30005, "a field of a relation holds a sensitive word", NEVER, REFUSED, "doc 34348")
 RELATIONS_INTERNAL_ERROR = _any(30006, "internal error while clearing relations", REPEAT, UNAVAILABLE, "3.6")
 RELATIONS_TIMEOUT = _any(30007, "timeout while clearing relations", REPEAT, UNAVAILABLE, "3.6")
 RELATIONS_CONFLICT = _any(30008, "concurrent change of relations", NEVER, CONFLICT, "3.6")
@@ -249,6 +266,7 @@ _any(20027, "the message was modified by someone else", NEVER, CONFLICT, "js-sdk
 MODIFY_CONFLICT = _any(20028, "concurrent modification of one message", NEVER, CONFLICT, "3.8")
 _any(22002, "network error of the push service", REPEAT, UNAVAILABLE, "3.8")
 _any(22006, "too frequent", WAIT, THROTTLED, "3.8")
+_any(22007, "the message is not accepted by the push service", NEVER, INVALID, "doc 34348; meaning inferred")
 MESSAGE_BAD_JSON = _any(90001, "the body cannot be parsed", NEVER, INVALID, "3.8")
 MSG_BODY_MALFORMED = _any(90002, "MsgBody is malformed", NEVER, INVALID, "3.8")
 NO_RECEIVER = _any(90003, "To_Account is missing", NEVER, INVALID, "3.8")
@@ -268,6 +286,11 @@ _any(90044, "MsgLifeTime is malformed", NEVER, INVALID, "3.8")
 NO_SUCH_PEER = _any(90048, "the account does not exist", NEVER, NOT_FOUND, "3.8")
 _any(90054, "MsgKey is illegal", NEVER, INVALID, "3.8")
 _any(90055, "the batch message is too long", NEVER, INVALID, "3.8")
+_any(90057, "more than 12,000 batch messages a minute", WAIT, THROTTLED, "doc 34348; doc cn-1612")
+for _code in range(110_006, 110_015):
+    _any(
+        _code, "an additional service is not available to this app", NEVER, CONFIGURATION, "doc 34348; meaning inferred"
+    )
 MESSAGE_WEBHOOK_SILENT = _any(90992, "internal error, or the webhook does not answer", REPEAT, UNAVAILABLE, "3.8")
 _any(90994, "internal error", REPEAT, UNAVAILABLE, "3.8")
 _any(90995, "internal error", REPEAT, UNAVAILABLE, "3.8")
@@ -297,7 +320,9 @@ CONTACT_NOT_ADMIN = _contact(50003, "needs an app admin", NEVER, PERMISSION, "3.
 CONTACT_INTERNAL_ERROR = _contact(50004, "internal error", REPEAT, UNAVAILABLE, "3.9")
 CONTACT_TIMEOUT = _contact(50005, "network timeout", REPEAT, UNAVAILABLE, "3.9")
 CONVERSATIONS_PER_CALL_WRONG = _contact(51006, "no conversation, or more than 100", NEVER, INVALID, "3.9")
-CONVERSATION_UNRESOLVED = _contact(51007, "the group was dissolved, or an internal error", REPEAT, NOT_FOUND, "3.9")
+CONVERSATION_UNRESOLVED = _contact(
+    51007, "the user is not in the group, or the group does not exist", NEVER, NOT_FOUND, "doc 34348"
+)
 TOO_MANY_CONVERSATIONS = _contact(51008, "more than 1000 grouped conversations", NEVER, LIMIT, "3.9")
 NO_SUCH_CONTACT_GROUP = _contact(51009, "the conversation group does not exist", NEVER, NOT_FOUND, "3.9")
 TOO_MANY_CONTACT_GROUPS = _contact(51010, "more than 20 conversation groups", NEVER, LIMIT, "3.9")
@@ -308,11 +333,25 @@ CONTACT_EDITION_TOO_LOW = _contact(51013, "the edition has no conversation group
 # Official accounts: management commands, then the three message commands with the group codes
 OFFICIAL_BAD_PARAMETER = _official(6017, "illegal parameter", NEVER, INVALID, "3.10")
 OFFICIAL_INTERNAL_ERROR = _official(BAD_PARAMETER, "internal error", REPEAT, UNAVAILABLE, "3.10")
-OFFICIAL_NOT_ALLOWED = _official(130002, "permission denied", NEVER, PERMISSION, "3.10")
+OFFICIAL_NOT_ALLOWED = _official(
+    130002, "permission denied: the user is neither subscribed nor a manager", NEVER, PERMISSION, "doc 34348"
+)
 NO_SUCH_OFFICIAL_ACCOUNT = _official(130004, "the official account does not exist", NEVER, NOT_FOUND, "3.10")
+ALREADY_SUBSCRIBED = _official(130005, "already subscribed", NEVER, ALREADY, "doc 34348")
+OFFICIAL_ACCOUNT_FULL = _official(
+    130006, "the official account has no room for more subscribers", NEVER, LIMIT, "doc 34348"
+)
 BAD_OFFICIAL_ACCOUNT_ID = _official(130007, "the official account's id is malformed", NEVER, INVALID, "3.10")
 OFFICIAL_ACCOUNT_ID_TAKEN = _official(130008, "the official account's id is taken", NEVER, CONFLICT, "3.10")
+OFFICIAL_NOT_RECALLABLE = _official(
+    130009, "the official account does not support deletion of messages", NEVER, CONFIGURATION, "doc 34348"
+)
+OFFICIAL_ACCOUNT_QUOTA = _official(
+    130010, "too many official accounts created by the app or subscribed by the user", NEVER, LIMIT, "doc 34348"
+)
 OFFICIAL_ACCOUNTS_OFF = _official(131000, "official accounts are not enabled", NEVER, CONFIGURATION, "3.10")
+NO_SUCH_SUBSCRIPTION = _official(131003, "the user is not subscribed", NEVER, NOT_FOUND, "doc 34348")
+_official(131005, "the client SDK is too old for official accounts", NEVER, CONFIGURATION, "doc 34348")
 _official_message(INTERNAL_ERROR, "internal error", REPEAT, UNAVAILABLE, "doc 60811")
 _official_message(UNKNOWN_COMMAND, "unknown command", NEVER, INVALID, "doc 60811")
 _official_message(BAD_PARAMETER, "illegal parameter", NEVER, INVALID, "doc 60811")

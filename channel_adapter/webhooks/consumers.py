@@ -44,8 +44,8 @@ class Reactions(Protocol):
 class Unread(Protocol):
     """Where conversations are filed."""
 
-    async def unfile(self, user: str, channels: Iterable[str]) -> Mapping[ChannelId, Filing]:
-        """Take channels out of a person's conversation groups; says what came of it."""
+    async def unfile_left(self, user: str, channels: Iterable[str]) -> Mapping[ChannelId, Filing]:
+        """Take channels that a user has left out of their conversation groups, unless they follow them again."""
 
 
 class Consumers:
@@ -132,10 +132,10 @@ class Consumers:
         failed: list[tuple[UserId, Filing]] = []
         for user in users:
             try:
-                filing = (await unread.unfile(user, [channel]))[channel]
+                filing = (await unread.unfile_left(user, [channel]))[channel]
             except InvalidError:  # no id that could be in a conversation group
                 continue
-            if filing.kind is FilingKind.FAILED:
+            if filing.kind in (FilingKind.FAILED, FilingKind.UNCERTAIN):
                 failed.append((user, filing))
         if failed:
             names = ", ".join(user for user, _ in failed[:_NAMED])

@@ -76,13 +76,13 @@ async def test_what_is_full_costs_few_calls_and_what_is_in_it_stays_filed() -> N
     async with opened({"limits": {"grouped_conversations": 3}}, calls) as (adapter, server):
         channels = await channels_on(adapter, 60)
         await adapter.subscriptions.follow(ANN, channels[:2])
+        server.world.client(ANN).join(channels[59])
         server.world.client(ANN).file("mine", [channels[59]])
         calls.clear()
         found = await adapter.subscriptions.follow(ANN, [*channels[2:58], *channels[:2]])
         kinds = [each.filing.kind for each in found if each.filing]
         assert kinds == [*[FilingKind.FULL] * 56, *[FilingKind.FILED] * 2]
         assert calls["update_contact_group"] <= 7  # 58 of them, then half of it, and so on
-        server.world.client(ANN).join(channels[59])
         calls.clear()
         done = await adapter.unread.sync(ANN)
         assert (done.added, len(done.failed)) == ((channels[59],), 56)  # filed elsewhere: it takes up no room
@@ -207,7 +207,9 @@ async def test_a_group_that_comes_and_goes_under_our_hands() -> None:
 async def test_a_subscription_that_comes_between_reading_and_removing_stays_filed() -> None:
     async with opened() as (adapter, server):
         (channel,) = await channels_on(adapter, 1)
+        server.world.client(ANN).join(channel)
         server.world.client(ANN).file("Channels", [channel])
+        server.world.client(ANN).leave(channel)
         server.faults.replace([Fault(command="get_group_info", nth=(1,), delay=0.2)])  # while the stranger is judged
         sync = asyncio.ensure_future(adapter.unread.sync(ANN))
         await asyncio.sleep(0.1)

@@ -37,7 +37,7 @@ SWITCHES: dict[str, dict[str, Any]] = {
     "an untyped list without Communities": {"behaviour": {"community_in_untyped_list": False}},
     "a duplicate create merges": {"behaviour": {"contact_group_duplicate": "merge"}},
     "repeats are refused item by item": {"behaviour": {"contact_group_repeat_code": 50002}},
-    "only joined groups are filed": {"behaviour": {"contact_group_needs_membership": True}},
+    "groups that are not joined are filed": {"behaviour": {"contact_group_needs_membership": False}},
     "a limit for each group": {"behaviour": {"contact_group_limit": "group"}},
     "leaving cleans up": {"behaviour": {"contact_group_cleaned": True}},
     "pages of two": {"limits": {"contact_group_page": 2}},

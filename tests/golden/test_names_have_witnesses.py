@@ -32,14 +32,14 @@ CODES_WITHOUT_WITNESS: dict[str, set[int]] = {
     },
     "REST gate: refused before a command is looked at; their situations are tests of the gate": {
         60002, 60003, 60004, 60005, 60006, 60007, 60008, 60009, 60011, 60012, 60013, 60014, 60015, 60016, 60017, 60018,
-        60019, 60020, 60021,
+        60019, 60020, 60021, 60025, 60026, 60027, 60028,
     },
     "moderation, the app's webhook and the oldest size limit: nothing in a body shows when they come": {
-        80003, 80004, 80101, 93000,
+        80003, 80004, 80005, 80101, 93000,
     },
     "accounts, profiles and relations: one line each in a table, without a sample": {
-        30006, 30007, 30008, 40001, 40002, 40004, 40005, 40006, 40007, 40008, 40601, 40605, 40610, 70114, 70169, 70202,
-        70206, 70398, 70402, 70403, 70500, 72000, 72001, 72012,
+        30005, 30006, 30007, 30008, 40001, 40002, 40004, 40005, 40006, 40007, 40008, 40601, 40605, 40610, 70114, 70169,
+        70202, 70206, 70398, 70399, 70402, 70403, 70404, 70500, 72000, 72001, 72002, 72010, 72011, 72012,
     },
     "groups: faults, throttles and quotas, one line each in a table, without a sample": {
         10002, 10003, 10006, 10011, 10012, 10016, 10018, 10026, 10036, 10037, 10038, 10041, 10054, 10058, 10059,
@@ -50,14 +50,17 @@ CODES_WITHOUT_WITNESS: dict[str, set[int]] = {
     },
     "messages outside the group service: mostly one-to-one, which we neither send nor edit": {
         20001, 20002, 20003, 20004, 20005, 20006, 20007, 20009, 20010, 20011, 20012, 20016, 20018, 20022, 20023, 20027,
-        20028, 22002, 22006, 90001, 90002, 90003, 90005, 90006, 90007, 90008, 90009, 90010, 90011, 90012, 90018, 90026,
-        90031, 90043, 90044, 90048, 90054, 90055, 90992, 90994, 90995, 91000,
+        20028, 22002, 22006, 22007, 90001, 90002, 90003, 90005, 90006, 90007, 90008, 90009, 90010, 90011, 90012, 90018,
+        90026, 90031, 90043, 90044, 90048, 90054, 90055, 90057, 90992, 90994, 90995, 91000,
     },
     "reactions of client SDKs: there is no server command": {23005, 23006, 23007, 23008, 23009},
     "recent contacts: faults and quotas, one line each in a table, without a sample": {
         50003, 50004, 50005, 51008, 51010, 51012,
     },
-    "official accounts: one line in a table, without a sample": {130002},
+    "official accounts: one line in a table, without a sample": {
+        130002, 130005, 130006, 130009, 130010, 131003, 131005,
+    },
+    "additional services: one line in a table, without a sample": set(range(110006, 110015)),
 }  # fmt: skip
 
 

@@ -37,6 +37,12 @@ class Struck(Caller):
         finally:
             self.calm()
 
+    async def join(self) -> None:
+        """Make "a" a member of both groups: only members can put them into conversation groups."""
+        for group_id in (GROUP, OTHER):
+            members = [{"Member_Account": "a"}]
+            await self.must(f"{GROUPS}/add_group_member", {"GroupId": group_id, "MemberList": members})
+
     async def say(self, *randoms: int) -> None:
         for number in randoms:
             message = {"GroupId": GROUP, "Random": number, "MsgBody": TEXT, "SupportMessageExtension": 1}
@@ -141,6 +147,7 @@ async def test_extensions_of_a_message_that_is_not_there(struck: Struck) -> None
 
 @pytest.mark.parametrize(("every", "codes", "filed"), [(2, [0, CODE, 0], 2), (1, [CODE, CODE, CODE], 0)])
 async def test_a_new_conversation_group(struck: Struck, every: int, codes: list[int], filed: int) -> None:
+    await struck.join()
     items = [contact(GROUP), {"Type": 1, "To_Account": "b"}, contact(OTHER)]
     new = {"From_Account": "a", "GroupContactItem": [{"GroupName": "News", "ContactItem": items}]}
     (group,) = (await struck.failing(f"{CONTACTS}/create_contact_group", new, every))["GroupResultItem"]
@@ -152,6 +159,7 @@ async def test_a_new_conversation_group(struck: Struck, every: int, codes: list[
 
 
 async def test_a_changed_conversation_group(struck: Struck) -> None:
+    await struck.join()
     new = {"From_Account": "a", "GroupContactItem": [{"GroupName": "News", "ContactItem": [contact(GROUP)]}]}
     await struck.must(f"{CONTACTS}/create_contact_group", new)
     changes = [
@@ -173,6 +181,7 @@ async def test_a_changed_conversation_group(struck: Struck) -> None:
 
 
 async def test_marks(struck: Struck) -> None:
+    await struck.join()
     items = [{"OptType": 1, "ContactItem": contact(group_id), "SetMark": [0]} for group_id in (GROUP, OTHER)]
     answer = await struck.failing(f"{CONTACTS}/mark_contact", {"From_Account": "a", "MarkItem": items})
     assert [(item["ContactItem"], item["ResultCode"]) for item in answer["ResultItem"]] == [

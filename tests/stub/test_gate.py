@@ -51,9 +51,9 @@ async def test_other_paths_cannot_be_parsed(caller: Caller, path: str) -> None:
         ({"sdkappid": ""}, 60012),
         ({"sdkappid": "1400999999"}, 70020),
         ({"sdkappid": "many"}, 70020),
-        ({"identifier": None}, 60004),
-        ({"identifier": ""}, 60004),
-        ({"usersig": None}, 60004),
+        ({"identifier": None}, 60025),
+        ({"identifier": ""}, 60025),
+        ({"usersig": None}, 60025),
         ({"usersig": ""}, 70002),
         ({"usersig": "eJwrz"}, 70003),
         ({"usersig": "no base64 at all"}, 70003),
@@ -182,7 +182,7 @@ async def test_the_order_of_the_checks(stranger: Start, clock: WorldClock) -> No
         assert (await caller.send("/v4/nowhere/nothing", b"{", **bad))["ErrorCode"] == 60021
     async with StubServer(settings.changed(app={"ip_allow_list": ()}), clock=clock) as server:
         caller = stranger(server)
-        assert (await caller.send("/v4/nowhere/nothing", b"{", **bad))["ErrorCode"] == 60004
+        assert (await caller.send("/v4/nowhere/nothing", b"{", **bad))["ErrorCode"] == 60025
         bad["identifier"] = "stranger"
         assert (await caller.send("/v4/nowhere/nothing", b"{", **bad))["ErrorCode"] == 70009
         bad["usersig"] = caller.signature("stranger")

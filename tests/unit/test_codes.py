@@ -21,6 +21,30 @@ def test_the_same_number_means_different_things_in_different_services() -> None:
     assert look_up(EXTENSION, "group_set_key_values", 10008).kind is Kind.CONFIGURATION
 
 
+@pytest.mark.parametrize(("service", "code", "kind", "again"), [
+    ("im_open_login_svc", 60004, Kind.UNAVAILABLE, Again.IF_REPEATABLE),
+    ("im_open_login_svc", 60005, Kind.UNAVAILABLE, Again.IF_REPEATABLE),
+    (GROUP, 60025, Kind.AUTHENTICATION, Again.FRESH_SIGNATURE), (GROUP, 60026, Kind.CONFIGURATION, Again.NEVER),
+    (GROUP, 60027, Kind.LIMIT, Again.NEVER), (GROUP, 60028, Kind.LIMIT, Again.NEVER),
+    (GROUP, 80004, Kind.REFUSED, Again.NEVER), (GROUP, 80005, Kind.CONFIGURATION, Again.NEVER),
+    ("im_open_login_svc", 70399, Kind.PERMISSION, Again.NEVER),
+    ("im_open_login_svc", 70404, Kind.NOT_FOUND, Again.NEVER),
+    *(("openim", code, Kind.CONFIGURATION, Again.NEVER) for code in (72002, 72010, 72011, 72012)),
+    *(("openim", code, Kind.CONFIGURATION, Again.NEVER) for code in range(110006, 110015)),
+    ("sns", 30005, Kind.REFUSED, Again.NEVER), ("openim", 22007, Kind.INVALID, Again.NEVER),
+    ("openim", 90057, Kind.THROTTLED, Again.AFTER_WAIT),
+    ("recentcontact", 51007, Kind.NOT_FOUND, Again.NEVER),
+    (OFFICIAL, 130002, Kind.PERMISSION, Again.NEVER), (OFFICIAL, 130005, Kind.ALREADY, Again.NEVER),
+    (OFFICIAL, 130006, Kind.LIMIT, Again.NEVER), (OFFICIAL, 130009, Kind.CONFIGURATION, Again.NEVER),
+    (OFFICIAL, 130010, Kind.LIMIT, Again.NEVER), (OFFICIAL, 131003, Kind.NOT_FOUND, Again.NEVER),
+    (OFFICIAL, 131005, Kind.CONFIGURATION, Again.NEVER),
+])  # fmt: skip
+def test_codes_of_the_error_table_are_classified(service: str, code: int, kind: Kind, again: Again) -> None:
+    row = look_up(service, "any_command", code)
+    assert (row.kind, row.again) == (kind, again)
+    assert row.source != "unlisted"
+
+
 def test_a_row_of_a_command_wins_over_its_service() -> None:
     assert look_up(GROUP, "get_appid_group_list", 10006).again is Again.AFTER_WAIT
     quota = look_up(GROUP, "create_group", 10006)
@@ -65,7 +89,7 @@ def test_frequency_codes_may_be_repeated_after_a_wait(code: int) -> None:
     assert (row.again, row.kind) == (Again.AFTER_WAIT, Kind.THROTTLED)
 
 
-@pytest.mark.parametrize("code", [70001, 70002, 70003, 70052, 60004])
+@pytest.mark.parametrize("code", [70001, 70002, 70003, 70052, 60025])
 def test_signature_codes_ask_for_a_fresh_one(code: int) -> None:
     row = look_up("openim", "modify_group_msg", code)
     assert (row.again, row.kind) == (Again.FRESH_SIGNATURE, Kind.AUTHENTICATION)

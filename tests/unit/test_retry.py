@@ -128,7 +128,7 @@ def test_what_was_never_sent_may_always_be_sent_and_reaches_the_backup(command: 
 
 
 @pytest.mark.parametrize("command", ALL)
-@pytest.mark.parametrize("code", [70001, 70002, 70003, 70005, 70052, 70101, 60004, 60005])
+@pytest.mark.parametrize("code", [70001, 70002, 70003, 70005, 70052, 70101, 60025])
 def test_a_refused_signature_is_renewed_once(command: Command[Any, Any], code: int) -> None:
     assert after(1, command, Refused(code, "")) == Again(0.0, fresh_signature=True)
     assert after(2, command, Refused(code, "")) == Stop(Why.SIGNATURE)

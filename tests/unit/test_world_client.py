@@ -178,6 +178,9 @@ def test_following_official_accounts() -> None:
 def test_filing_conversations() -> None:
     play, reader = stage()
     play.channel(group="@TGS#_second")
+    assert reader.file("Mine", [CHANNEL, "@TGS#_second"]) == [51007, 51007]
+    for group in (CHANNEL, "@TGS#_second"):
+        reader.join(group)
     assert reader.file("Mine", [CHANNEL, "@TGS#_gone"]) == [0, 51007]
     assert reader.file("Mine", ["@TGS#_second"]) == [0]
     book = play.world.state.contacts["reader_1"]

@@ -109,13 +109,17 @@ def test_a_name_that_exists() -> None:
     assert len(listed(play)["ContactItem"]) == 2
 
 
-def test_membership_can_be_asked_for() -> None:
-    play = stage(behaviour={"contact_group_needs_membership": True})
+@pytest.mark.parametrize(("settings", "code"), [({}, 51007), ({"contact_group_needs_membership": False}, 0)])
+def test_only_members_can_put_a_group_into_a_conversation_group_and_mark_it(
+    settings: dict[str, bool], code: int
+) -> None:
+    play = stage(behaviour=settings)
     play.channel(group="@TGS#_other")
-    results = create(play, "Channels", NEWS, {"Type": 2, "ToGroupId": "@TGS#_other"})["GroupResultItem"][0][
-        "ResultItem"
-    ]
-    assert [item["ResultCode"] for item in results] == [0, 51007]
+    other = {"Type": 2, "ToGroupId": "@TGS#_other"}
+    results = create(play, "Channels", NEWS, other)["GroupResultItem"][0]["ResultItem"]
+    assert [item["ResultCode"] for item in results] == [0, code]
+    assert moved(play, (1, other), (2, other)) == [code, 0]
+    assert mark(play, {"OptType": 2, "ContactItem": other, "CustomMark": "x"}) == [code]
 
 
 def test_adding_and_removing() -> None:

@@ -179,7 +179,7 @@ def test_a_subscriber_s_text() -> None:
     body = {"Official_Account": NEWS, "Subscriber_Account": "a"}
     assert play.code("modify_subscriber_info", SERVICE, **body, CustomString="x" * 3_001) == 6017
     assert play.code("modify_subscriber_info", SERVICE, **body, CustomString="gold") == 0
-    assert play.code("modify_subscriber_info", SERVICE, **(body | {"Subscriber_Account": OWNER})) == 6017
+    assert play.code("modify_subscriber_info", SERVICE, **(body | {"Subscriber_Account": OWNER})) == 131003
     reply = play.call("get_subscribed_official_account_list", SERVICE, Subscriber_Account="a")
     assert reply["OfficialAccountInfoList"][0]["SelfInfo"] == {"SubscribeTime": NOW, "CustomString": "gold"}
 

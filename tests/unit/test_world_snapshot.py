@@ -72,7 +72,7 @@ def test_a_loaded_world_is_the_same_world() -> None:
     )
     for name, service, body in questions:
         assert other.call(name, service, **body) == play.call(name, service, **body)
-    assert other.code("account_import", "im_open_login_svc", UserID="gone") == 70402
+    assert other.code("account_import", "im_open_login_svc", UserID="gone") == 70399
 
 
 def test_a_repeat_is_known_after_loading() -> None:

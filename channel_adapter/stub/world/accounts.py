@@ -107,11 +107,7 @@ def check_import(call: Call[Any], user: str, nick: str | None, face_url: str | N
         return
     deleted = call.state.deleted.get(user)
     if deleted is not None and call.now < deleted + limits.deleted_account_days * SECONDS_PER_DAY:
-        raise Refusal(
-            codes.ACCOUNT_BAD_PARAMETER,
-            "the account was deleted and cannot be imported again yet",
-            guess="deleted-account-import",
-        )
+        raise Refusal(codes.ACCOUNT_DELETED_RECENTLY, "the account was deleted and cannot be imported again yet")
     if limits.accounts_in_app and call.state.account_count() >= limits.accounts_in_app:
         raise Refusal(codes.ACCOUNT_QUOTA, f"the app has {limits.accounts_in_app} accounts already")
 

@@ -121,7 +121,8 @@ class Behaviour(Section):
         "refuse", description="create with a name that exists: 50002, or into the existing one; unknown [inferred]"
     )
     contact_group_needs_membership: bool = Field(
-        False, description="only joined groups can be filed, others get 51007; nothing documents a check [inferred]"
+        True,
+        description="only joined groups can be put into conversation groups and marked, others get 51007 [doc 34348]",
     )
     contact_group_repeat_code: int = Field(
         0, description="item code for adding what is in or removing what is not; unknown [inferred]"

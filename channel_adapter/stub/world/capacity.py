@@ -38,7 +38,7 @@ class Capacity(Section):
         0, description="accounts an app may have, 0 = any; 70398 above (trial: 100) [doc 1671]"
     )
     deleted_account_days: int = Field(
-        90, description="days in which a deleted account cannot be imported again (70402); 0 allows it [doc 34955]"
+        90, description="days in which a deleted account cannot be imported again (70399); 0 allows it [doc 34955]"
     )
     online_status: int = Field(limits.ONLINE_STATUS_PER_CALL, description="query_online_status [java-sdk]")
     profiles: int = Field(limits.PROFILES_PER_CALL, description="portrait_get accounts a call [doc 1639]")

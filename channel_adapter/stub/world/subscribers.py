@@ -8,6 +8,7 @@ from typing import Any
 
 from channel_adapter.stub.world.call import Call, Event, handles
 from channel_adapter.stub.world.official_accounts import bad, check_text, find
+from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.stub.world.state import OfficialAccount
 from channel_adapter.tencent import catalog, codes
 from channel_adapter.tencent.wire import callbacks_official as events
@@ -173,12 +174,12 @@ def _read_cookie(text: str) -> int:
 
 @handles(catalog.MODIFY_SUBSCRIBER_INFO)
 def modify_subscriber_info(call: Call[wire.ModifySubscriberInfoRequest]) -> wire.ModifySubscriberInfoReply:
-    """The custom text of one subscriber; 6017 for others [doc 60762; inferred]."""
+    """Write the custom text of one subscriber; 131003 for a user who is none [doc 60762, doc 34348]."""
     request = call.request
     account = find(call, request.official_account)
     check_text("CustomString", request.custom_string, call.settings.limits.official_custom_bytes)
     if request.subscriber_account not in account.subscribers:
-        raise bad("Subscriber_Account is not a subscriber", guess="official-unknown-subscriber")
+        raise Refusal(codes.NO_SUCH_SUBSCRIPTION, "Subscriber_Account is not a subscriber")
     if request.custom_string is not None:
         account.subscriber_strings[request.subscriber_account] = request.custom_string
     return wire.ModifySubscriberInfoReply()

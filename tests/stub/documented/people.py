@@ -31,6 +31,12 @@ def profile(code: int, tag: str, value: Any) -> Case:
 ACCOUNT_CASES = [
     Case(f"{ACCOUNTS}/account_import", 40601, {"UserID": ANN, "Nick": "x" * 501}),
     Case(f"{ACCOUNTS}/account_import", 70398, {"UserID": "cy"}, settings={"limits": {"accounts_in_app": 1}}),
+    Case(
+        f"{ACCOUNTS}/account_import",
+        70399,
+        {"UserID": BEN},
+        given=((f"{ACCOUNTS}/account_delete", {"DeleteItem": [{"UserID": BEN}]}),),
+    ),
     Case(f"{ACCOUNTS}/account_import", 70402, {"UserID": "x" * 33}),
     Case(f"{ACCOUNTS}/multiaccount_import", 70402, {}),
     Case(f"{ACCOUNTS}/account_check", 70402, {}),
@@ -159,6 +165,11 @@ OFFICIAL_CASES = [
         Case(f"{OFFICIAL}/{name}", code, {"Official_Account": account, **body})
         for name, body in MESSAGES_OF_AN_ACCOUNT.items()
         for code, account in ((10004, {}), (10010, "@TOA#_gone"))
+    ),
+    Case(
+        f"{OFFICIAL}/modify_subscriber_info",
+        131003,
+        {"Official_Account": HARBOUR, "Subscriber_Account": BEN, "CustomString": "x"},
     ),
     Case(f"{OFFICIAL}/create_official_account", 6017, {**CREATE, "Name": "x" * 151}),
     Case(f"{OFFICIAL}/create_official_account", 20006, CREATE, app_says=REFUSES),

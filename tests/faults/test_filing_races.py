@@ -1,0 +1,183 @@
+"""Several processes that subscribe and unsubscribe the same users: conversation groups end as membership does."""
+
+import asyncio
+import random
+from collections import defaultdict
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+
+from channel_adapter import ChannelAdapter, FilingKind, OutcomeKind
+from channel_adapter.stub.faults import Fault
+from channel_adapter.stub.serve import StubServer
+from tests.faults.test_adapter_trouble import PEOPLE, Calls, opened, settings
+from tests.faults.test_unread_trouble import channels_on, filed
+
+ANN = PEOPLE[0]
+ANY_GROUP: dict[str, Any] = {"behaviour": {"contact_group_needs_membership": False}}
+"""The service takes groups of which the user is no member, so only the adapter keeps them apart."""
+
+
+def too_fast(command: str) -> Fault:
+    """Refuse one change, which the client repeats a second later: after what other processes do meanwhile."""
+    return Fault(command=command, nth=(1,), code=60007)
+
+
+class Watch(Calls):
+    """Sets an event when a command has been answered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answered: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+
+    def __call__(self, attempt: Any) -> None:
+        super().__call__(attempt)
+        self.answered[attempt.command].set()
+
+    def clear(self) -> None:
+        super().clear()
+        self.answered.clear()
+
+
+def members_of(server: StubServer, channel: str) -> set[str]:
+    return set(server.world.state.groups[channel].members)
+
+
+async def test_a_subscription_between_leaving_and_its_removal_stays_assigned() -> None:
+    calls = Watch()
+    async with opened(calls=calls) as (one, server), ChannelAdapter.open(settings(server)) as two:
+        (channel,) = await channels_on(one, 1)
+        await one.subscriptions.subscribe(channel, [ANN])
+        calls.clear()
+        server.faults.replace([too_fast("update_contact_group")])
+        leaving = asyncio.ensure_future(one.subscriptions.unsubscribe(channel, [ANN])._collect())
+        await calls.answered["update_contact_group"].wait()
+        (joined,) = await two.subscriptions.subscribe(channel, [ANN])
+        (left,) = await leaving
+        assert (joined.kind, left.kind) == (OutcomeKind.ADDED, OutcomeKind.REMOVED)
+        assert left.filing is not None
+        assert (left.filing.kind, left.filing.reason) == (FilingKind.FILED, "subscribed again meanwhile")
+        assert await filed(one, ANN) == {channel}
+
+
+@pytest.mark.parametrize(
+    ("stub", "kind"), [(ANY_GROUP, FilingKind.TAKEN_OUT), ({}, FilingKind.NOT_SUBSCRIBED)], ids=["any group", "members"]
+)
+async def test_leaving_between_a_subscription_and_its_assignment_ends_without_one(
+    stub: dict[str, Any], kind: FilingKind
+) -> None:
+    calls = Watch()
+    async with opened(stub, calls) as (one, server), ChannelAdapter.open(settings(server)) as two:
+        (channel, other) = await channels_on(one, 2)
+        await one.subscriptions.subscribe(other, [ANN])
+        calls.clear()
+        server.faults.replace([too_fast("update_contact_group")])
+        joining = asyncio.ensure_future(one.subscriptions.follow(ANN, [channel, other]))
+        await calls.answered["update_contact_group"].wait()
+        (left,) = await two.subscriptions.unsubscribe(channel, [ANN])
+        joined, kept = await joining
+        assert (joined.kind, left.kind) == (OutcomeKind.ADDED, OutcomeKind.REMOVED)
+        assert [each.filing and each.filing.kind for each in (joined, kept)] == [kind, FilingKind.FILED]
+        assert await filed(one, ANN) == {other}
+
+
+@pytest.mark.parametrize("stub", [ANY_GROUP, {}], ids=["any group", "members"])
+async def test_groups_equal_membership_after_four_processes_changed_the_same_users(stub: dict[str, Any]) -> None:
+    draw = random.Random(30)
+    users = PEOPLE[:8]
+    async with opened(stub) as (one, server), AsyncExitStack() as stack:
+        channels = await channels_on(one, 2)
+        others = [await stack.enter_async_context(ChannelAdapter.open(settings(server))) for _ in range(3)]
+        server.faults.replace(
+            [Fault(command="update_contact_group", delay=0.02, every=2), Fault(service="recentcontact", delay=0.002)]
+        )
+
+        async def change(adapter: ChannelAdapter) -> list[FilingKind]:
+            kinds = []
+            for _ in range(12):
+                act = draw.choice((adapter.subscriptions.subscribe, adapter.subscriptions.unsubscribe))
+                outcomes = await act(draw.choice(channels), draw.sample(users, 3))
+                kinds += [each.filing.kind for each in outcomes if each.filing is not None]
+            return kinds
+
+        found = await asyncio.gather(*(change(adapter) for adapter in (one, *others)))
+        uncertain = FilingKind.UNCERTAIN in {kind for kinds in found for kind in kinds}
+        wrong = {
+            (user, channel)
+            for user in users
+            for channel in channels
+            if (channel in await filed(one, user)) is not (user in members_of(server, channel))
+        }
+        assert not wrong or uncertain
+        server.faults.replace([])
+        assert all([each.done async for each in one.unread.sync_many(users)])
+        for user in users:
+            assert await filed(one, user) == {channel for channel in channels if user in members_of(server, channel)}
+
+
+async def test_membership_that_cannot_be_read_again_is_an_outcome_of_its_own() -> None:
+    async with opened() as (adapter, server):
+        (channel,) = await channels_on(adapter, 1)
+        server.faults.replace([Fault(command="get_role_in_group", code=10007)])
+        outcomes = await adapter.subscriptions.subscribe(channel, PEOPLE[:3])
+        assert (outcomes.complete, outcomes.filings) == (True, {FilingKind.UNCERTAIN: 3})
+        assert all(each.filing and "unread.sync" in each.filing.reason for each in outcomes)
+
+
+async def test_membership_that_keeps_changing_is_an_outcome_of_its_own() -> None:
+    async with opened() as (adapter, server):
+        (channel,) = await channels_on(adapter, 1)
+        phone = server.world.client(ANN)
+        roles = ("NotMember", "Member")
+        server.faults.replace(
+            [
+                Fault(command="get_role_in_group", nth=(number,), extra={"UserIdList": [row]})
+                for number in range(1, 5)
+                for row in ({"Member_Account": ANN, "Role": roles[number % 2 == 0]},)
+            ]
+        )
+        (outcome,) = await adapter.subscriptions.subscribe(channel, [ANN])
+        assert outcome.filing is not None
+        assert (outcome.filing.kind, outcome.filing.passing) == (FilingKind.UNCERTAIN, True)
+        server.faults.replace([])
+        assert (await adapter.unread.sync(ANN)).done
+        assert await filed(adapter, ANN) == {channel}
+        phone.leave(channel)
+
+
+async def test_an_assignment_of_a_channel_that_the_user_is_not_in_is_not_subscribed() -> None:
+    async with opened() as (adapter, _):
+        (channel,) = await channels_on(adapter, 1)
+        filing = (await adapter.unread.file(ANN, [channel])).popitem()[1]
+        assert (filing.kind, filing.done) == (FilingKind.NOT_SUBSCRIBED, False)
+
+
+async def test_a_late_event_about_leaving_does_not_take_out_what_is_followed_again() -> None:
+    async with opened() as (adapter, server):
+        (channel,) = await channels_on(adapter, 1)
+        await adapter.subscriptions.subscribe(channel, [ANN])
+        found = await adapter.unread.unfile_left(ANN, [channel])
+        assert [each.kind for each in found.values()] == [FilingKind.FILED]
+        assert await filed(adapter, ANN) == {channel}
+        server.world.client(ANN).leave(channel)
+        found = await adapter.unread.unfile_left(ANN, [channel])
+        assert [each.kind for each in found.values()] == [FilingKind.TAKEN_OUT]
+        assert await filed(adapter, ANN) == set()
+
+
+@pytest.mark.parametrize("stub", [ANY_GROUP, {}], ids=["any group", "members"])
+async def test_a_sync_takes_out_what_the_user_left_meanwhile(stub: dict[str, Any]) -> None:
+    calls = Watch()
+    async with opened(stub, calls) as (adapter, server):
+        (channel, other) = await channels_on(adapter, 2)
+        await adapter.subscriptions.subscribe(channel, [ANN], file=False)
+        await adapter.subscriptions.subscribe(other, [ANN], file=False)
+        calls.clear()
+        server.faults.replace([too_fast("create_contact_group")])
+        sync = asyncio.ensure_future(adapter.unread.sync(ANN))
+        await calls.answered["create_contact_group"].wait()
+        server.world.client(ANN).leave(channel)
+        done = await sync
+        assert (done.added, done.failed) == ((other,), ())
+        assert await filed(adapter, ANN) == {other}
