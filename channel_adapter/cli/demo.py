@@ -3,8 +3,6 @@
 # ruff: noqa: PLC0415 - client and stub are imported when the demo runs, not for its help
 
 import time
-from importlib.resources import files
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -148,8 +146,9 @@ def _read_people(name: str | None) -> tuple[list[UserId], list[BrokenLine]]:
 
 def _sample(name: str) -> str:
     """A sample from the installed package, or from the repository."""
-    package = Path(str(files("channel_adapter")))
-    for folder in (package / "scenarios", package.parent / "config" / "scenarios"):
-        if (folder / name).is_file():
-            return str(folder / name)
-    raise UsageError(f"the sample {name} is not installed; name a file of your own")
+    from channel_adapter.stub.shipped import shipped_file
+
+    path = shipped_file(name)
+    if path is None:
+        raise UsageError(f"the sample {name} is not installed; name a file of your own")
+    return str(path)

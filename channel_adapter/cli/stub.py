@@ -12,6 +12,7 @@ from channel_adapter.cli.command import Run, command, single
 from channel_adapter.cli.exits import UsageError
 from channel_adapter.cli.words import why_not_bound
 from channel_adapter.errors import ConfigurationError
+from channel_adapter.stub.shipped import scenario_names
 
 if TYPE_CHECKING:
     from channel_adapter.stub.request_log import Call
@@ -28,17 +29,32 @@ _GROUP_FIELDS = Annotated[
 _TLS_NAMES = Annotated[
     list[str] | None, typer.Option("--tls-name", metavar="NAME", help="Another name in that certificate; repeat it.")
 ]
+_READY_FILE = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Gets one JSON line with url, sdkappid, admin, key, ca_file.")
+]
+_STATE = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Keep accounts, groups and messages here between two runs; one stub at a time uses it."
+    ),
+]
 _SAVE_EVERY = Annotated[
     float | None,
     typer.Option(min=0, metavar="SECONDS", help="How often, 30 unless told; 0 saves before a change is answered."),
+]
+_SCENARIO = Annotated[
+    str | None,
+    typer.Option(
+        "--scenario", metavar="NAME", help=f"A shipped scenario in place of --config: {', '.join(scenario_names())}."
+    ),
 ]
 
 
 @command(
     app, "stub",
     example="channel-adapter stub --port 8900 --key 0123456789abcdef --group-field ch_tag\n"
-    "channel-adapter stub --port 0 --ready-file stub.json",
-    config_help="The stub's own settings, faults and webhooks (see config/stub.example.toml); nothing if not given.",
+    "channel-adapter stub --port 0 --ready-file stub.json --scenario flaky_network",
+    config_help="The stub's own settings, faults and webhooks (see config/stub.example.toml); or use --scenario.",
 )  # fmt: skip
 async def stub(
     run: Run,
@@ -52,9 +68,7 @@ async def stub(
     tls_name: _TLS_NAMES = None,
     cert: Annotated[Path | None, typer.Option(metavar="FILE", help="Certificate chain of your own, in PEM.")] = None,
     key_file: Annotated[Path | None, typer.Option(metavar="FILE", help="Its private key.")] = None,
-    ready_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Gets one JSON line with url, sdkappid, admin, key, ca_file.")
-    ] = None,
+    ready_file: _READY_FILE = None,
     latency: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Added to every answer.")] = 0.0,
     seed: Annotated[int, typer.Option(help="The same seed gives the same ids and the same trouble.")] = 0,
     control: Annotated[
@@ -63,10 +77,10 @@ async def stub(
     control_token: Annotated[
         str | None, typer.Option(metavar="TOKEN", help="Opens it to others too, with this bearer token.")
     ] = None,
-    state: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Keep accounts, groups and messages here between two runs.")
-    ] = None,
+    state: _STATE = None,
     save_every: _SAVE_EVERY = None,
+    scenario: _SCENARIO = None,
+    commands: Annotated[bool, typer.Option("--commands", help="Only list which commands it plays.")] = False,
     divergences: Annotated[bool, typer.Option("--divergences", help="Only list where it has to guess.")] = False,
     coverage: Annotated[bool, typer.Option("--coverage", help="Only list what of the documents it plays.")] = False,
 ) -> None:
@@ -76,21 +90,24 @@ async def stub(
     stub's settings; the options here are stronger. With -v every call is told. SIGTERM and Ctrl-C end it at once with
     exit code 0. With --state it saves then and every 30 seconds: killed, it loses what came after the last save.
     """
-    if divergences or coverage:
-        return _report(run, divergences, coverage)
+    reports = {"commands": commands, "divergences": divergences, "coverage": coverage}
+    if any(reports.values()):
+        return _report(run, [name for name, wanted in reports.items() if wanted])
     from pydantic import SecretStr
 
     from channel_adapter.stub.control import ControlSettings
     from channel_adapter.stub.persistence import SAVE_EVERY, StateFileError
     from channel_adapter.stub.serve import TLS_NAMES, serve
 
-    scenario = _scenario(run.config, {"sdkappid": sdkappid, "key": key, "admin": admin, "group_fields": group_field})
+    played = _scenario(
+        run.config, scenario, {"sdkappid": sdkappid, "key": key, "admin": admin, "group_fields": group_field}
+    )
     token = SecretStr(control_token) if control_token else None
     try:
         await serve(
-            scenario.settings, host=host, port=port, tls=_certificate(tls, cert, key_file),
+            played.settings, host=host, port=port, tls=_certificate(tls, cert, key_file),
             tls_names=[*TLS_NAMES, *(tls_name or ())], ready_file=ready_file, latency=latency, seed=seed,
-            faults=scenario.faults, webhooks=scenario.webhooks,
+            faults=played.faults, webhooks=played.webhooks,
             control=ControlSettings(token=token) if control or token else None,
             state=state, save_every=SAVE_EVERY if save_every is None else save_every,
             on_ready=lambda server: _tell(run, server),
@@ -107,27 +124,33 @@ def _cannot_start(error: OSError, address: str, ready_file: Path | None) -> Usag
     return UsageError(f"the stub cannot start on {address}: {why_not_bound(error)}", field="port")
 
 
-def _report(run: Run, divergences: bool, coverage: bool) -> None:
-    from channel_adapter.cli.stub_reports import show_coverage, show_divergences
+def _report(run: Run, wanted: list[str]) -> None:
+    from channel_adapter.cli.stub_reports import REPORTS
 
-    if divergences and coverage:
-        raise UsageError("--divergences and --coverage are two reports: ask for one", field="coverage")
-    (show_divergences if divergences else show_coverage)(run.output)
+    first, *others = wanted
+    if others:
+        raise UsageError(f"--{first} and --{others[0]} are two reports: ask for one", field=others[0])
+    REPORTS[first](run.output)
 
 
-def _scenario(config: str | None, given: dict[str, Any]) -> "Scenario":
+def _scenario(config: str | None, name: str | None, given: dict[str, Any]) -> "Scenario":
     from channel_adapter.stub.scenario import Scenario
     from channel_adapter.stub.settings import SettingsError, StubSettings
 
-    for name, value in given.items():
+    for option, value in given.items():
         if value == "":
-            raise UsageError(f"--{name} is empty; leave it out for the stub's own", field=name)
-    app_given = {name: value for name, value in given.items() if value}
+            raise UsageError(f"--{option} is empty; leave it out for the stub's own", field=option)
+    if config and name is not None:
+        raise UsageError("--config and --scenario are two sources of settings: give one", field="scenario")
+    app_given = {option: value for option, value in given.items() if value}
     try:
-        scenario = Scenario.load(config) if config else Scenario(StubSettings())
+        if name is not None:
+            scenario = Scenario.named(name)
+        else:
+            scenario = Scenario.load(config) if config else Scenario(StubSettings())
         return replace(scenario, settings=scenario.settings.changed(app=app_given)) if app_given else scenario
     except SettingsError as wrong:
-        raise ConfigurationError(str(wrong), field="config") from None
+        raise ConfigurationError(str(wrong), field="config" if name is None else "scenario") from None
 
 
 def _certificate(tls: bool, cert: Path | None, key_file: Path | None) -> bool | tuple[Path, Path]:

@@ -1,8 +1,18 @@
-"""What the stub says about itself: where it guesses, and how much of the documentation it plays."""
+"""What the stub reports about itself: which commands it plays, where it guesses, which codes its tests exercise."""
+
+from collections.abc import Callable
+from typing import Final
 
 from channel_adapter.cli.output import Output
-from channel_adapter.stub.coverage import coverage
+from channel_adapter.stub.coverage import coverage, played_commands
 from channel_adapter.stub.divergences import divergences
+
+
+def show_commands(output: Output) -> None:
+    """List every documented command and how much of it is played."""
+    with output.items(("command", "played")) as listing:
+        for row in played_commands():
+            listing.add(row, row.command, row.played)
 
 
 def show_divergences(output: Output) -> None:
@@ -27,3 +37,10 @@ def show_coverage(output: Output) -> None:
             f"{played} of {len(rows)} commands; tests exercise {shown} of {listed} documented codes "
             f"({shown / listed:.0%}), {natural} of them in their situation"
         )
+
+
+REPORTS: Final[dict[str, Callable[[Output], None]]] = {
+    "commands": show_commands,
+    "divergences": show_divergences,
+    "coverage": show_coverage,
+}

@@ -11,12 +11,14 @@ from typing import Any, Final
 
 import orjson
 
+from channel_adapter.stub.world.call import Handler
 from channel_adapter.stub.world.registry import HANDLERS
 from channel_adapter.tencent.catalog import COMMANDS
 from channel_adapter.tencent.documented_codes import documented
 
 FILE: Final = Path(__file__).with_suffix(".json")
 GOLDEN: Final = Path(__file__).parents[2] / "tests" / "golden"
+PLAYED, REFUSED, NOT_PLAYED = "yes", "refusals only", "no"
 SITUATION, FAULT = "situation", "fault"  # how a code is shown: by what the documents say, or by an injected fault
 
 
@@ -31,6 +33,25 @@ class Coverage:
     exercised: int
     in_situation: int
     by_fault: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlayedCommand:
+    """One documented command; `played` is one of PLAYED, REFUSED and NOT_PLAYED."""
+
+    command: str
+    played: str
+
+
+def played_commands() -> tuple[PlayedCommand, ...]:
+    """Return every command of the catalog, in its order, with how much of it the stub plays."""
+    return tuple(PlayedCommand(row.path, _played(HANDLERS.get(key))) for key, row in COMMANDS.items())
+
+
+def _played(handler: Handler | None) -> str:
+    if handler is None:
+        return NOT_PLAYED
+    return REFUSED if handler.refusals_only else PLAYED
 
 
 def coverage() -> tuple[Coverage, ...]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import orjson
+from filelock import FileLock, Timeout
 
 from channel_adapter.stub.world.snapshot_document import (
     VERSION,
@@ -43,13 +44,35 @@ class StateFile:
     def __init__(self, path: Path, world: World) -> None:
         self.path = path
         self._world = world
+        target = path.resolve()
+        # The lock file stays when the lock is released: if it were removed, two stubs could lock two files of its name.
+        self._lock = FileLock(target.with_name(f".{target.name}.lock"), timeout=0, mode=0o600, thread_local=False)
         self._saved: int | None = None  # world.changes when the file was last as the world is
 
     def open(self) -> None:
-        """Load the file, or write a first one; StateFileError, and the file as it was, when that is not possible.
+        """Lock the file until `close`, and load it or write a first one.
 
-        Only the first time: afterwards the world is right, whatever the file says.
+        It is loaded the first time only: afterwards the world is right, whatever the file says. StateFileError, and
+        the file as it was, when another stub has it open or it cannot be used.
         """
+        try:
+            self.path.resolve().parent.stat()  # the lock would make a folder that is missing
+            self._lock.acquire()
+        except Timeout:
+            raise StateFileError(f"{self.path}: another stub uses this state; each needs a file of its own") from None
+        except OSError as error:
+            raise StateFileError(f"{self.path}: it cannot be locked: {error.strerror or error}") from None
+        try:
+            self._load()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let other stubs open the file. Harmless when it is not open."""
+        self._lock.release()
+
+    def _load(self) -> None:
         if self._saved is not None:
             return
         try:

@@ -18,35 +18,39 @@ if TYPE_CHECKING:
     from channel_adapter.stub.serve import StubServer
     from channel_adapter.stub.world.world import World
 
-CONFIG: Final = "stub_config"
-STRICT: Final = "stub_strict"
-TLS: Final = "stub_tls"
+PREFIX: Final = "channel_adapter_stub"  # pytest has one set of option and ini names for all installed plugins
+CONFIG: Final = f"{PREFIX}_config"
+STRICT: Final = f"{PREFIX}_strict"
+TLS: Final = f"{PREFIX}_tls"
+STRICT_MARK: Final = "stub_strict"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The same three as options and in the ini file; an option is stronger."""
-    group = parser.getgroup("stub", "stub of Tencent Cloud Chat")
-    group.addoption("--stub-config", dest=CONFIG, metavar="FILE", help="TOML file with settings, faults and webhooks")
+    """Add three settings, each as an option and in the ini file; an option is stronger."""
+    group = parser.getgroup(PREFIX, "stub of Tencent Cloud Chat (channel-adapter)")
     group.addoption(
-        "--stub-strict",
+        _option(CONFIG), dest=CONFIG, metavar="FILE", help="TOML file with settings, faults and webhooks of the stub"
+    )
+    group.addoption(
+        _option(STRICT),
         dest=STRICT,
         action="store_true",
         default=None,
         help="tests fail on fields and commands that the service does not have",
     )
-    group.addoption("--stub-tls", dest=TLS, action="store_true", default=None, help="the stub speaks https")
+    group.addoption(_option(TLS), dest=TLS, action="store_true", default=None, help="the stub speaks https")
     parser.addini(CONFIG, "TOML file with settings, faults and webhooks of the stub, relative to this file", default="")
     parser.addini(STRICT, "tests fail on fields and commands that the service does not have", "bool", default=False)
     parser.addini(TLS, "the stub speaks https", "bool", default=False)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", f"{STRICT}(on=True): unknown fields and commands fail this test, or do not")
+    config.addinivalue_line("markers", f"{STRICT_MARK}(on=True): unknown fields and commands fail this test, or do not")
 
 
 @pytest.fixture(scope="session")
 def stub_scenario(pytestconfig: pytest.Config) -> "Scenario":
-    """What the stub plays: stub_config, or the documented service; override it to make one in Python."""
+    """Return what channel_adapter_stub_config names, or the documented service; override it to make one in Python."""
     from channel_adapter.stub.scenario import Scenario
     from channel_adapter.stub.settings import SettingsError, StubSettings
 
@@ -92,6 +96,10 @@ def stub(stub_server: "StubServer", stub_world: "World") -> "Stub":
     return Stub(stub_server)
 
 
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
 def _renew(server: "StubServer", scenario: "Scenario") -> None:
     from channel_adapter.stub.callback_request import WebhookSettings
 
@@ -117,7 +125,7 @@ def _is_on(config: pytest.Config, name: str) -> bool:
 
 def _is_strict(request: pytest.FixtureRequest) -> bool:
     """The nearest marker decides, else the option."""
-    marker = request.node.get_closest_marker(STRICT)
+    marker = request.node.get_closest_marker(STRICT_MARK)
     if marker is None:
         return _is_on(request.config, STRICT)
     return bool(marker.args[0]) if marker.args else bool(marker.kwargs.get("on", True))

@@ -11,6 +11,7 @@ from channel_adapter.stub import settings
 from channel_adapter.stub.callback_request import WebhookSettings
 from channel_adapter.stub.faults import Fault
 from channel_adapter.stub.settings import SettingsError, StubSettings, read_toml
+from channel_adapter.stub.shipped import scenario_file, scenario_names
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -30,6 +31,14 @@ class Scenario:
     def load(cls, path: str | Path) -> Self:
         """Read a TOML file; SettingsError names the file and what is wrong in it."""
         return cls.read(read_toml(path), str(path))
+
+    @classmethod
+    def named(cls, name: str) -> Self:
+        """Load a scenario that comes with the package, such as `flaky_network`; SettingsError lists the names."""
+        path = scenario_file(name)
+        if path is None:
+            raise SettingsError(f"no scenario is named {name!r}; the names are {', '.join(scenario_names())}")
+        return cls.load(path)
 
     @classmethod
     def read(cls, values: Mapping[str, Any], where: str = "scenario") -> Self:

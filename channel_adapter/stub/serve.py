@@ -44,6 +44,7 @@ class StubServer:
     `latency`, `latency_spread`: seconds by which every answer is late, and up to how many more, drawn from `seed`.
     `control` opens `/_stub/`; without it the stub has no such path.
     `state` is loaded at the first start, saved every `save_every` seconds and at the end; 0 saves before every answer.
+    It is locked while the server runs: a second server on the same file raises StateFileError at its start.
     """
 
     def __init__(
@@ -128,6 +129,17 @@ class StubServer:
             raise RuntimeError("the stub is running already")
         if self._state is not None:
             self._state.open()
+        try:
+            await self._listen()
+        except BaseException:
+            if self._state is not None:
+                self._state.close()
+            raise
+        await self.webhooks.start()
+        if self._state is not None and self._save_every:
+            self._saving = asyncio.create_task(self._state.keep(self._save_every))
+
+    async def _listen(self) -> None:
         context = self._context()
         self._http = HttpServer(self.app)
         try:
@@ -137,9 +149,6 @@ class StubServer:
         except OSError:
             self._remove_directory()
             raise
-        await self.webhooks.start()
-        if self._state is not None and self._save_every:
-            self._saving = asyncio.create_task(self._state.keep(self._save_every))
 
     async def stop(self) -> None:
         """Stop listening, drop every connection at once, save. Harmless when it does not run.
@@ -159,7 +168,10 @@ class StubServer:
             self._saving.cancel()
             self._saving = None
         if self._state is not None:
-            self._state.save()
+            try:
+                self._state.save()
+            finally:
+                self._state.close()
 
     async def __aenter__(self) -> Self:
         await self.start()

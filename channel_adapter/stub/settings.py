@@ -143,7 +143,10 @@ class StubSettings(BaseModel):
 
     def changed(self, **sections: Mapping[str, Any]) -> Self:
         """A copy with some values replaced: `settings.changed(app={"community": False})`."""
-        values = {name: {**dict(getattr(self, name)), **sections.get(name, {})} for name in type(self).model_fields}
+        current = {name: dict(getattr(self, name)) for name in type(self).model_fields}
+        if self.app.admins == (self.app.admin,):
+            del current["app"]["admins"]  # they follow from `admin`
+        values = {name: {**current[name], **sections.get(name, {})} for name in current}
         return self.read(values | {name: value for name, value in sections.items() if name not in values})
 
     def entries(self) -> Iterator[tuple[str, str, Any, str]]:

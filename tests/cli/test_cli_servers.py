@@ -45,10 +45,9 @@ def test_the_escape_hatch(cli: Shell) -> None:
 
 def test_a_stub_with_tls_a_scenario_and_a_control_plane(cli: Shell, tmp_path: Path) -> None:
     ready = tmp_path / "ready.json"
-    scenario = Path(__file__).parents[2] / "config" / "scenarios" / "strict.toml"
     process = cli.start(
         "stub", "--port", "0", "--tls", "--key", KEY, "--sdkappid", "77", "--ready-file", str(ready), "--json",
-        "--config", str(scenario), "--control",
+        "--scenario", "strict", "--admin", "boss", "--control",
     )  # fmt: skip
     try:
         deadline = time.monotonic() + SECONDS
@@ -57,7 +56,7 @@ def test_a_stub_with_tls_a_scenario_and_a_control_plane(cli: Shell, tmp_path: Pa
             assert time.monotonic() < deadline
             time.sleep(0.02)
         about = json.loads(ready.read_text())
-        assert (about["sdkappid"], about["admin"], about["key"]) == (77, "administrator", KEY)
+        assert (about["sdkappid"], about["admin"], about["key"]) == (77, "boss", KEY)
         trust = ssl.create_default_context(cafile=about["ca_file"])
         for path, body, told in (("v4/openim/x", b"{}", '"FAIL"'), ("_stub/health", None, "77")):
             with urllib.request.urlopen(f"{about['url']}/{path}", body, timeout=SECONDS, context=trust) as answer:  # noqa: S310
@@ -77,6 +76,10 @@ def test_a_stub_with_tls_a_scenario_and_a_control_plane(cli: Shell, tmp_path: Pa
         (("--group-field", "far_too_long_a_name_for_a_field"), "'far_too_long_a_name_for_a_field' is no key"),
         (("--tls", "--cert", "nowhere.pem", "--key-file", "nowhere.key"), "nowhere.pem cannot be read"),
         (("--host", "192.0.2.1"), "the stub cannot start on 192.0.2.1:8900"),
+        (("--scenario", "flaky"), "no scenario is named 'flaky'; the names are busy_day, edition_too_low, "),
+        (("--scenario", "../strict"), "no scenario is named '../strict'"),
+        (("--scenario", ""), "no scenario is named ''"),
+        (("--scenario", "strict", "--config", "stub.toml"), "--config and --scenario are two sources of settings"),
     ],
 )
 def test_a_stub_that_cannot_start(words: tuple[str, ...], message: str, cli: Shell) -> None:

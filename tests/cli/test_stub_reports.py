@@ -26,6 +26,17 @@ def test_what_the_stub_plays(cli: Shell) -> None:
     assert total.startswith(f"{len(rows)} of {len(rows)} commands; tests exercise ")
 
 
+def test_commands_that_the_stub_plays(cli: Shell) -> None:
+    rows = cli("stub", "--commands", "--json").json
+    played = {row["command"]: row["played"] for row in rows}
+    assert played["group_open_http_svc/create_group"] == "yes"
+    assert played["million_group_open_http_svc/create_topic"] == "refusals only"
+    assert "openim/sendmsg" not in played
+    heading, *lines = cli("stub", "--commands").out.splitlines()
+    assert heading.split() == ["command", "played"]
+    assert [line.split(maxsplit=1) for line in lines] == [[row["command"], row["played"]] for row in rows]
+
+
 def test_one_report_at_a_time(cli: Shell) -> None:
     result = cli("stub", "--coverage", "--divergences", "--json", code=2)
     assert result.error["field"] == "coverage"

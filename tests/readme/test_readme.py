@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from channel_adapter.stub.coverage import PLAYED, REFUSED, played_commands
 from channel_adapter.stub.serve import StubServer
 from channel_adapter.stub.settings import StubSettings
 
@@ -43,6 +44,20 @@ def section(heading: str) -> str:
 def under(heading: str) -> str:
     (block,) = re.findall(r"^```sh\n(.*?)^```$", section(heading), re.MULTILINE | re.DOTALL)
     return str(block)
+
+
+def test_list_of_played_commands_is_the_generated_one() -> None:
+    """The two tables of the section, row by row, beside what `stub --commands` prints."""
+    tables = section("The stub").split("\n### Commands\n")[1].split("\n### ")[0].split("| Service | Commands |\n")[1:]
+    written = [
+        [f"{service}/{name}" for service, names in re.findall(r"^\| `(\w+)` \| (.+) \|$", table, re.MULTILINE)
+         for name in names.split(", ")]
+        for table in tables
+    ]  # fmt: skip
+    for kind, commands in zip((PLAYED, REFUSED), written, strict=True):
+        expected = [row.command for row in played_commands() if row.played == kind]
+        assert sorted(commands) == sorted(expected)
+    assert {row.played for row in played_commands()} == {PLAYED, REFUSED}
 
 
 @pytest.mark.parametrize("heading", ["Run it", "Test it"])

@@ -46,6 +46,13 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "state.jsonl"
 
 
+LEFT = [".state.jsonl.lock", "state.jsonl"]  # what a stub leaves in a folder
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
 def accounts_in(file: Path) -> list[str]:
     accounts: list[str] = read_document(file)["accounts"]
     return accounts
@@ -58,7 +65,7 @@ async def test_the_next_stub_goes_on_where_the_last_one_ended(file: Path, strang
         await caller.must(f"{GROUPS}/create_group", GROUP)
         first = await caller.must(f"{GROUPS}/send_group_msg", SEND)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert list(file.parent.iterdir()) == [file]
+    assert names_in(file.parent) == LEFT
     async with StubServer(state=file) as two:
         caller = stranger(two)
         assert await caller.must(f"{GROUPS}/send_group_msg", SEND) == first  # a repeat of the other life's message
@@ -164,7 +171,7 @@ async def test_a_file_that_cannot_be_used_stays_as_it_is(file: Path, content: st
     assert str(refused.value) == f"{file}: {complaint}"
     await server.stop()
     assert file.read_text() == content
-    assert list(file.parent.iterdir()) == [file]
+    assert names_in(file.parent) == LEFT
     assert server.world.state.account_count() == 1
 
 
@@ -206,6 +213,45 @@ def test_a_save_that_fails_at_the_end_leaves_no_thread(tmp_path: Path) -> None:
     with pytest.raises(StateFileError):
         running.__exit__(None, None, None)
     assert threading.active_count() == before
+
+
+async def test_second_stub_on_one_state_is_refused(file: Path, stranger: Start) -> None:
+    link = file.with_name("link")
+    async with StubServer(state=file, save_every=0) as first:
+        link.symlink_to(file)
+        for path in (file, link):
+            second = StubServer(state=path, save_every=0)
+            with pytest.raises(StateFileError, match="another stub uses this state"):
+                await second.start()
+            with pytest.raises(RuntimeError, match="no address"):
+                _ = second.url
+            await second.stop()
+        await stranger(first).must(IMPORT, {"UserID": "ann"})
+    async with StubServer(state=link) as third:
+        assert third.world.state.account("ann") == "ann"
+
+
+async def test_stub_that_cannot_start_leaves_its_state_to_others(file: Path) -> None:
+    async with StubServer() as other:
+        taken = int(other.url.rpartition(":")[2])
+        with pytest.raises(OSError, match="address already in use"):
+            await StubServer(state=file, port=taken).start()
+    async with StubServer(state=file):
+        pass
+
+
+def test_state_of_a_killed_stub_is_free(file: Path) -> None:
+    with process(file, 0) as (running, ready):
+        import_account(ready, "ann")
+        with (
+            pytest.raises(StateFileError, match="another stub uses this state"),
+            StubServer(state=file).run_in_thread(),
+        ):
+            pytest.fail("two stubs have one state")
+        os.kill(running.pid, signal.SIGKILL)
+        running.wait(10)
+    with StubServer(state=file).run_in_thread() as server:
+        assert server.world.state.account("ann") == "ann"
 
 
 async def test_a_link_stays_a_link(tmp_path: Path, stranger: Start) -> None:
@@ -265,4 +311,4 @@ def test_sigkill_loses_what_came_after_the_last_save(file: Path) -> None:
         os.kill(running.pid, signal.SIGKILL)
         running.wait(10)
     assert len(accounts_in(file)) == 51
-    assert sorted(path.name for path in file.parent.iterdir()) == ["ready.json", file.name]
+    assert names_in(file.parent) == [LEFT[0], "ready.json", LEFT[1]]

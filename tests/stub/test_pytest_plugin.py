@@ -141,7 +141,7 @@ def test_workers_have_a_server_each(pytester: pytest.Pytester) -> None:
             assert stub.server.log.count() == 20
             assert [call.body["UserID"] for call in stub.calls()] == [f"{worker_id}_{user}" for user in range(20)]
     """
-    run(pytester, source, "-n2", "--stub-strict").assert_outcomes(passed=8)
+    run(pytester, source, "-n2", "--channel-adapter-stub-strict").assert_outcomes(passed=8)
 
 
 def test_the_report_of_an_assertion_that_fails(pytester: pytest.Pytester) -> None:
@@ -184,7 +184,7 @@ def test_strict(pytester: pytest.Pytester) -> None:
         def test_on_purpose(stub_server, stub):
             assert post(stub_server, IMPORT, {"UserID": "ann", "Nickname": "Ann"}) == 0
     """
-    strict = run(pytester, source, ini="stub_strict = true\n")
+    strict = run(pytester, source, ini="channel_adapter_stub_strict = true\n")
     strict.assert_outcomes(passed=4, errors=2)
     strict.stdout.fnmatch_lines(
         [
@@ -216,8 +216,10 @@ def test_a_config_file_and_https(pytester: pytest.Pytester) -> None:
     """
     app = '[app]\nsdkappid = 77\nadmin = "root"\n[[fault]]\ncommand = "account_import"\ncode = 60008\n'
     pytester.mkdir("settings").joinpath("stub.toml").write_text(app)
-    run(pytester, source, "--stub-tls", ini="stub_config = settings/stub.toml\n").assert_outcomes(passed=2)
-    wrong = run(pytester, source, "--stub-config", "nowhere.toml")
+    run(
+        pytester, source, "--channel-adapter-stub-tls", ini="channel_adapter_stub_config = settings/stub.toml\n"
+    ).assert_outcomes(passed=2)
+    wrong = run(pytester, source, "--channel-adapter-stub-config", "nowhere.toml")
     wrong.assert_outcomes(errors=2)
     wrong.stdout.fnmatch_lines(["*nowhere.toml: No such file or directory"])
 
@@ -229,3 +231,40 @@ def test_it_costs_nothing_where_it_is_not_used() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+OTHER = """
+import pytest
+
+def pytest_addoption(parser):
+    for name in "config", "strict", "tls":
+        parser.addoption(f"--stub-{name}", dest=f"stub_{name}", default="theirs", help="of another plugin")
+        parser.addini(f"stub_{name}", "of another plugin", default="theirs")
+    parser.getgroup("stub", "another stub").addoption("--stub-port", default="theirs", help="of another plugin")
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "stub_strict: of another plugin")
+"""
+
+
+@pytest.mark.parametrize("position", ["before", "after"])
+def test_plugin_with_equal_options_loads_beside_ours(pytester: pytest.Pytester, position: str) -> None:
+    """Plugins named with `-p` load before those of installed packages; a conftest file loads after them."""
+    if position == "before":
+        pytester.makepyfile(other_stub=OTHER)
+    else:
+        pytester.makeconftest(OTHER)
+    pytester.mkdir("settings").joinpath("stub.toml").write_text("[app]\nsdkappid = 77\n")
+    source = """
+        from raw import *
+
+        def test_both(pytestconfig, stub_server, stub):
+            assert stub_server.sdkappid == 77
+            assert pytestconfig.getoption("stub_config") == "mine.toml"
+            assert pytestconfig.getini("stub_config") == "theirs"
+            assert (pytestconfig.getoption("stub_strict"), pytestconfig.getini("stub_tls")) == ("theirs", "theirs")
+            assert post(stub_server, IMPORT, {"UserID": "ann"}) == 0
+    """
+    words = ["-p", "other_stub"] if position == "before" else []
+    ours = ["--channel-adapter-stub-config", "settings/stub.toml", "--stub-config", "mine.toml"]
+    run(pytester, source, *words, *ours).assert_outcomes(passed=1)

@@ -32,6 +32,18 @@ def test_every_ready_scenario_is_tested_here() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_scenario_is_found_by_name(name: str) -> None:
+    assert Scenario.named(name) == Scenario.load(FOLDER / f"{name}.toml")
+
+
+@pytest.mark.parametrize("name", ["", "flaky", "strict.toml", "../scenarios/strict", "/etc/passwd"])
+def test_names_are_listed_when_there_is_no_such_scenario(name: str) -> None:
+    with pytest.raises(SettingsError, match=", ".join(NAMES)) as unknown:
+        Scenario.named(name)
+    assert repr(name) in str(unknown.value)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_each_differs_from_the_default(name: str) -> None:
     scenario = Scenario.load(FOLDER / f"{name}.toml")
     assert scenario.settings != StubSettings() or scenario.faults

@@ -77,6 +77,15 @@ def test_one_admin_is_enough() -> None:
     assert StubSettings.read({"app": {"admin": "boss"}}).app.admins == ("boss",)
 
 
+def test_changed_admin_is_the_only_one_unless_admins_are_given() -> None:
+    for settings in (StubSettings(), StubSettings.read({"app": {"admin": "root"}})):
+        assert settings.changed(app={"admin": "boss"}).app.admins == ("boss",)
+    several = StubSettings.read({"app": {"admin": "root", "admins": ["root", "boss"]}})
+    assert several.changed(app={"admin": "boss"}).app.admins == ("root", "boss")
+    with pytest.raises(SettingsError, match="admins must contain 'other'"):
+        several.changed(app={"admin": "other"})
+
+
 def test_changed_checks_what_it_is_given() -> None:
     assert StubSettings().changed(app={"community": False}).app.community is False
     with pytest.raises(SettingsError, match="comunity"):

@@ -111,6 +111,7 @@ class Handler:
     before: Callable[[Call[Any]], Event | None] | None = None
     respell: Callable[[Any, StubSettings], Any] | None = None  # takes a body in another documented spelling
     sized: bool = False  # a reading command of the group service: its answer may grow over 1 MB
+    refusals_only: bool = False  # the stub never carries it out, for want of what it is about
 
 
 def handles(
@@ -119,10 +120,11 @@ def handles(
     before: Callable[[Call[RequestT]], Event | None] | None = None,
     respell: Callable[[Any, StubSettings], Any] | None = None,
     sized: bool = False,
+    refusals_only: bool = False,
 ) -> Callable[[Callable[[Call[RequestT]], ReplyT | Ready]], Handler]:
     """Make a function the handler of a catalog row."""
 
     def wrap(run: Callable[[Call[RequestT]], ReplyT | Ready]) -> Handler:
-        return Handler(command, run, before, respell, sized)
+        return Handler(command, run, before, respell, sized, refusals_only)
 
     return wrap

@@ -25,7 +25,7 @@ def _refuse(command: Command[Any, Any], types: frozenset[str]) -> Handler:
             raise not_played(command.path, f"groups of type {group.type}")
         raise Refusal(codes.NOT_ALLOWED, f"not for a group of type {group.type}", guess="command-for-other-types")
 
-    return Handler(command, run)
+    return Handler(command, run, refusals_only=True)
 
 
 def _refuse_topics(command: Command[Any, Any]) -> Handler:
@@ -38,7 +38,7 @@ def _refuse_topics(command: Command[Any, Any]) -> Handler:
             raise not_played(command.path, "Communities with topics")
         raise Refusal(codes.NOT_ALLOWED, "the Community has no topics", guess="command-for-other-types")
 
-    return Handler(command, run)
+    return Handler(command, run, refusals_only=True)
 
 
 def _refuse_broadcast(call: Call[Any]) -> NoReturn:
@@ -77,5 +77,5 @@ HANDLERS: tuple[Handler, ...] = (
     *(_refuse(command, LIVE_ROOMS) for command in FOR_LIVE_ROOMS),
     *(_refuse(command, ORDINARY) for command in (*RECEIPTS, catalog.CLEAR_GROUP_MSG)),
     *(_refuse_topics(command) for command in FOR_TOPICS),
-    Handler(catalog.SEND_BROADCAST_MSG, _refuse_broadcast),
+    Handler(catalog.SEND_BROADCAST_MSG, _refuse_broadcast, refusals_only=True),
 )
