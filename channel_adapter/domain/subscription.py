@@ -25,6 +25,7 @@ class Notifications(StrEnum):
     ALL = "all"  # delivered, with offline push
     MUTED = "muted"  # delivered, without offline push; not in totals of unread posts
     OFF = "off"  # not delivered
+    MENTIONS = "mentions"  # as muted, with push for posts that mention the user
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ ROLES: Final = {members.OWNER: Role.OWNER, members.ADMIN: Role.ADMIN, members.ME
 NOTIFICATIONS: Final = {
     members.ACCEPT_AND_NOTIFY: Notifications.ALL,
     members.ACCEPT_NOT_NOTIFY: Notifications.MUTED,
+    members.ACCEPT_MENTIONS: Notifications.MENTIONS,
     members.DISCARD: Notifications.OFF,
 }
 

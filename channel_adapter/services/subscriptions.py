@@ -151,7 +151,10 @@ class Subscriptions:
         return await self._membership.notifications(ids.user_id(user), ids.channel_id(channel))
 
     async def set_notifications(self, user: str, channel: str, wanted: Notifications) -> bool:
-        """`all`, `muted` or `off`; False when it was so already. Raises NotFoundError for who is not in the channel."""
+        """Set how new posts reach a user; False when it was so already.
+
+        Raises NotFoundError for a user who is not in the channel.
+        """
         if wanted not in set(Notifications):
             raise InvalidError(f"{wanted!r} is none of {', '.join(Notifications)}", field="notifications")
         return await self._membership.set_notifications(

@@ -100,8 +100,11 @@ async def test_muted_channels_are_not_in_the_badge(setting: Setting) -> None:
     assert await subscriptions.notifications(ANN, channel) is Notifications.MUTED
     (mine,) = [each for each in (await unread.of(ANN)).channels if each.channel == channel]
     assert (mine.muted, mine.count, (await unread.of(ANN)).badge) == (True, 2, before)
-    assert await subscriptions.set_notifications(ANN, channel, Notifications.OFF)
-    assert (await unread.of(ANN)).badge == before
+    for silent in (Notifications.MENTIONS, Notifications.OFF):
+        assert await subscriptions.set_notifications(ANN, channel, silent)
+        assert await subscriptions.notifications(ANN, channel) is silent
+        (mine,) = [each for each in (await unread.of(ANN)).channels if each.channel == channel]
+        assert (mine.notifications, mine.muted, (await unread.of(ANN)).badge) == (silent, True, before)
     assert [await subscriptions.unmute(ANN, channel) for _ in range(2)] == [True, False]
     assert (await unread.of(ANN)).badge == before + 2
 

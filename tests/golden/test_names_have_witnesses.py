@@ -22,6 +22,7 @@ STRINGS_WITHOUT_WITNESS = {
     "gif": "the same",
     "png": "the same",
     "bmp": "the same",
+    "AcceptNotNotifyExceptAt": "MsgFlag that clients set; no page of a command shows it",
     "Mac": "OptPlatform of older pages; the file has the one of the newer page, and both are read",
 }
 

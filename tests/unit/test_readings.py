@@ -36,6 +36,7 @@ def test_system_messages_are_no_posts(values: dict[str, int], post: bool) -> Non
 FLAGS = [
     ("AcceptAndNotify", Notifications.ALL),
     ("AcceptNotNotify", Notifications.MUTED),
+    ("AcceptNotNotifyExceptAt", Notifications.MENTIONS),
     ("Discard", Notifications.OFF),
     ("SomethingNew", Notifications.ALL),
 ]

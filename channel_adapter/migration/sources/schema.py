@@ -1,7 +1,7 @@
 """What the lines of channels, subscribers and posts hold, and how each is checked.
 
     channels     id*, name*, owner, introduction, avatar, organization, custom_data, created_at, max_subscribers, admins
-    subscribers  channel*, user*, since, notifications (all, muted, off), custom_data, unread
+    subscribers  channel*, user*, since, notifications (all, muted, off, mentions), custom_data, unread
     posts        channel*, id*, time*, author, and one of text and content
 
 `*` must be there. Times are unix seconds or ISO 8601 with a time zone. `admins` is a list, in CSV with `;` between.

@@ -82,7 +82,7 @@ class Client:
         return self._act(None, lambda call: self._unread(call, group_id))
 
     def set_receive_option(self, group_id: str, flag: str) -> None:
-        """AcceptAndNotify, AcceptNotNotify or Discard, for oneself."""
+        """AcceptAndNotify, AcceptNotNotify, AcceptNotNotifyExceptAt or Discard, for oneself."""
         rules.check_choice("MsgFlag", flag, FLAGS)
         self._act(None, lambda call: self._set_flag(call, group_id, flag))
 

@@ -14,6 +14,7 @@ from typing import Any
 from channel_adapter.stub.world.user_index import UserIndex
 from channel_adapter.tencent.wire.members import (
     ACCEPT_AND_NOTIFY,
+    ACCEPT_MENTIONS,
     ACCEPT_NOT_NOTIFY,
     ADMIN,
     DISCARD,
@@ -22,7 +23,7 @@ from channel_adapter.tencent.wire.members import (
 )
 
 EMPTY_ROWS_KEPT = 64  # below this a compaction is not worth it
-FLAGS = (ACCEPT_AND_NOTIFY, ACCEPT_NOT_NOTIFY, DISCARD)
+FLAGS = (ACCEPT_AND_NOTIFY, ACCEPT_NOT_NOTIFY, DISCARD, ACCEPT_MENTIONS)  # new ones last: files hold the place
 
 
 class Role(IntEnum):

@@ -14,6 +14,7 @@ NOT_MEMBER = "NotMember"  # get_role_in_group only [docS 1626]
 
 ACCEPT_AND_NOTIFY = "AcceptAndNotify"  # MsgFlag [doc 48032]
 ACCEPT_NOT_NOTIFY = "AcceptNotNotify"
+ACCEPT_MENTIONS = "AcceptNotNotifyExceptAt"  # push only for mentions [doc 33529]
 DISCARD = "Discard"
 
 RESULT_FAILED = 0  # Result of add and import [docS 1621]
