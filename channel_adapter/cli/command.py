@@ -103,10 +103,13 @@ def single() -> typer.Typer:
     )
 
 
-def command(app: typer.Typer, *path: str, example: str, config_help: str | None = None) -> Callable[[Handler], Handler]:
+def command(
+    app: typer.Typer, *path: str, example: str, config_help: str | None = None, until_interrupted: bool = False
+) -> Callable[[Handler], Handler]:
     """Register a coroutine as a command. Its docstring is the help, its parameters behind `run` the options.
 
-    `config_help` says what --config is where it does not name the adapter's settings.
+    `config_help` says what --config is where it does not name the adapter's settings. With `until_interrupted` Ctrl-C
+    is the usual end of the command: exit code 0, and nothing on stderr.
     """
 
     def register(handler: Handler) -> Handler:
@@ -114,7 +117,8 @@ def command(app: typer.Typer, *path: str, example: str, config_help: str | None 
         lines = [f"  {line}" for line in example.strip().splitlines()]
         text = inspect.cleandoc(handler.__doc__ or "") + "\n\n\b\nExample:\n" + "\n".join(lines)
         short = (handler.__doc__ or "").strip().partition("\n")[0]
-        app.command(path[-1], cls=PlainCommand, help=text, short_help=short)(_with_common_options(handler, config_help))
+        full = _with_common_options(handler, config_help, until_interrupted=until_interrupted)
+        app.command(path[-1], cls=PlainCommand, help=text, short_help=short)(full)
         return handler
 
     return register
@@ -135,7 +139,7 @@ def remember(
     }
 
 
-def execute(run: Run, work: Callable[[], Coroutine[Any, Any, Exit | None]]) -> Exit:
+def execute(run: Run, work: Callable[[], Coroutine[Any, Any, Exit | None]], *, until_interrupted: bool = False) -> Exit:
     """Run a command to its exit code. Every way to fail ends here, in one sentence on stderr."""
     import asyncio
 
@@ -143,6 +147,8 @@ def execute(run: Run, work: Callable[[], Coroutine[Any, Any, Exit | None]]) -> E
         code = asyncio.run(work()) or Exit.DONE
         run.output.flush()
     except KeyboardInterrupt:
+        if until_interrupted:
+            return Exit.DONE
         far = run.so_far() or "the last call may have been carried out; look before you repeat it"
         run.output.error("interrupted", f"interrupted: {far}")
         return Exit.INTERRUPTED
@@ -185,7 +191,7 @@ def _trace() -> str:
     return redact_text(traceback.format_exc()).rstrip()
 
 
-def _with_common_options(handler: Handler, config_help: str | None) -> Callable[..., Exit]:
+def _with_common_options(handler: Handler, config_help: str | None, *, until_interrupted: bool) -> Callable[..., Exit]:
     """A plain function with the handler's parameters and the common options, for typer to read."""
     own = list(inspect.signature(handler).parameters.values())[1:]
     annotations: dict[str, Any] = {name: annotation for name, (annotation, _) in _COMMON.items()}
@@ -202,7 +208,7 @@ def _with_common_options(handler: Handler, config_help: str | None) -> Callable[
         options = ctx.obj
         output = Output(json=options["json"], verbose=options["verbose"])
         run = Run(output, options["config"], options["debug"])
-        return execute(run, functools.partial(handler, run, **values))
+        return execute(run, functools.partial(handler, run, **values), until_interrupted=until_interrupted)
 
     parameters = [context, *(each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own), *common]
     run_it.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

@@ -51,7 +51,7 @@ _SCENARIO = Annotated[
 
 
 @command(
-    app, "stub",
+    app, "stub", until_interrupted=True,
     example="channel-adapter stub --port 8900 --key 0123456789abcdef --group-field ch_tag\n"
     "channel-adapter stub --port 0 --ready-file stub.json --scenario flaky_network",
     config_help="The stub's own settings, faults and webhooks (see config/stub.example.toml); or use --scenario.",

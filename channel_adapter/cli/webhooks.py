@@ -19,7 +19,7 @@ __all__ = ["app", "webhooks_inbox", "webhooks_serve"]
 
 _EVENT = Annotated[
     str | None,
-    typer.Argument(metavar="EVENT", help="Subscribed, AfterSendMsg, Group.CallbackAfterSendMsg; --list shows all."),
+    typer.Argument(metavar="EVENT", help="Subscribed, PostDraft, Group.CallbackAfterSendMsg; --list shows all."),
 ]
 
 
@@ -50,7 +50,8 @@ async def trigger(
     """Send a realistic webhook to a receiver, signed with the first token of the settings, and show its answer.
 
     With --sdkappid no settings are needed; the token is then that of the settings if there are any. A receiver of this
-    program hands events to its handlers only for channels that exist: name one with --channel.
+    program hands events to its handlers only for channels that exist: name one with --channel. The name of a question
+    (PostDraft) asks the receiver's guard.
     """
     import time
 
@@ -76,11 +77,11 @@ async def trigger(
 
 
 def _list(run: Run) -> None:
-    """Every command that is known, with the event it means."""
+    """Every command that is known, with the event or question it means."""
     from channel_adapter.tencent.wire.callback_samples import samples
-    from channel_adapter.webhooks.trigger import COMMANDS
+    from channel_adapter.webhooks.trigger import names_of_commands
 
-    names = {command: kind.__name__ for kind, command in COMMANDS.items()}
+    names = {command: name for name, command in names_of_commands().items()}
     with run.output.items(("event", "command")) as rows:
         for name in samples():
             rows.add({"event": names.get(name, ""), "command": name}, names.get(name, ""), name)

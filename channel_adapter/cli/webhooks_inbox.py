@@ -65,8 +65,9 @@ async def drop(run: Run, keys: _KEYS = None, every: _ALL = False) -> Exit:
 
 
 @command(
-    app, "webhooks", "tail", example="channel-adapter webhooks tail\nchannel-adapter webhooks tail --json --past 20"
-)
+    app, "webhooks", "tail", until_interrupted=True,
+    example="channel-adapter webhooks tail\nchannel-adapter webhooks tail --json --past 20",
+)  # fmt: skip
 async def tail(
     run: Run,
     past: Annotated[int, typer.Option(min=0, max=_PAGE, help="Show the last so many first.")] = 0,

@@ -35,7 +35,7 @@ _HANDLERS = Annotated[
 
 
 @command(
-    app, "webhooks", "serve",
+    app, "webhooks", "serve", until_interrupted=True,
     example="channel-adapter webhooks serve --port 8080 --handlers my_app.channels:register\n"
     "channel-adapter webhooks serve --host 0.0.0.0 --path /hooks/im --cert chain.pem --key-file key.pem",
 )  # fmt: skip

@@ -14,6 +14,7 @@ from pydantic import SecretStr, ValidationError
 from yarl import URL
 
 from channel_adapter.domain import events as e
+from channel_adapter.domain import questions as q
 from channel_adapter.errors import InvalidError, UnavailableError
 from channel_adapter.tencent.redaction import shown_url
 from channel_adapter.tencent.wire import callback_envelope as envelope
@@ -50,6 +51,16 @@ COMMANDS: Final[Mapping[type[e.Event], str]] = {
 }
 """What the service sends for each event."""
 
+QUESTIONS: Final[Mapping[type[q.Question], str]] = {
+    q.PostDraft: g.BeforeSendMsg.command,
+    q.SubscribeRequest: g.BeforeApplyJoinGroup.command,
+    q.CreateRequest: g.BeforeCreateGroup.command,
+    q.OfficialPostDraft: o.OfficialBeforeSendMsg.command,
+    q.OfficialSubscribeRequest: o.BeforeAddSubscriber.command,
+    q.OfficialCreateRequest: o.BeforeCreateOfficialAccount.command,
+}
+"""What the service sends for each question of the guard; for invitations also Group.CallbackBeforeInviteJoinGroup."""
+
 SECONDS: Final = 2.0
 """How long the service waits for an answer [doc 34354]."""
 _ANSWER_BYTES: Final = 65_536
@@ -76,21 +87,28 @@ class Triggered:
 
 
 def find_command(name: str) -> str:
-    """The callback command for an event's name (`Subscribed`), a command, or its end (`AfterSendMsg`).
+    """Return the callback command for a name.
 
-    A name with a dot that is not documented is taken as it is. Raises InvalidError, naming what comes near.
+    Names are those of events (`Subscribed`) and of questions of the guard (`PostDraft`), commands, and their ends
+    (`AfterSendMsg`). A name with a dot that is not documented is taken as it is. Raises InvalidError, naming what comes
+    near.
     """
     if "." in name:
         return name
-    known = {kind.__name__: command for kind, command in COMMANDS.items()}
+    known = names_of_commands()
     for command in reversed(list(samples())):  # of two that end alike, the group's
         known[command.rpartition(".")[2].removeprefix("Callback")] = command
     if name in known:
         return known[name]
     near = difflib.get_close_matches(name, known, n=3)
-    events = ", ".join(kind.__name__ for kind in COMMANDS)
+    events = ", ".join(names_of_commands())
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {events}, and the commands of the service"
     raise InvalidError(f"there is no event {name!r}; {hint}", field="event")
+
+
+def names_of_commands() -> dict[str, str]:
+    """Return the command of each event and question by its name."""
+    return {kind.__name__: command for kinds in (COMMANDS, QUESTIONS) for kind, command in kinds.items()}
 
 
 def request_of(

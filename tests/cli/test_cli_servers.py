@@ -43,6 +43,16 @@ def test_the_escape_hatch(cli: Shell) -> None:
     assert cli("call", "group_open_http_svc", "no_such_command", code=1).out == ""
 
 
+def test_ctrl_c_is_the_usual_end_of_the_stub(cli: Shell, tmp_path: Path) -> None:
+    ready = tmp_path / "ready.json"
+    process = cli.start("stub", "--port", "0", "--key", KEY, "--ready-file", str(ready))
+    assert process.stdout is not None
+    assert process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=SECONDS)
+    assert (process.returncode, err) == (0, b"")
+
+
 def test_a_stub_with_tls_a_scenario_and_a_control_plane(cli: Shell, tmp_path: Path) -> None:
     ready = tmp_path / "ready.json"
     process = cli.start(

@@ -88,7 +88,8 @@ def test_unsigned_on_demand(served: Served, tmp_path: Path, listener: Listener) 
 def test_the_list(tmp_path: Path) -> None:
     rows = Shell(tmp_path, None)("webhooks", "trigger", "--list", "--json").json
     assert {"event": "Subscribed", "command": "Group.CallbackAfterNewMemberJoin"} in rows
-    assert {"event": "", "command": "Group.CallbackBeforeSendMsg"} in rows
+    assert {"event": "PostDraft", "command": "Group.CallbackBeforeSendMsg"} in rows
+    assert {"event": "", "command": "Group.CallbackBeforeCreateTopic"} in rows
 
 
 @pytest.mark.parametrize(

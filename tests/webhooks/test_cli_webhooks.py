@@ -59,6 +59,29 @@ def rows(settings: Path, capsys: pytest.CaptureFixture[str], *words: str) -> lis
     return found
 
 
+@pytest.mark.parametrize("words", [["--past", "9"], ["--past", "9", "--json"]], ids=["text", "json"])
+def test_ctrl_c_is_the_usual_end_of_tail(used: Path, words: list[str]) -> None:
+    command = [str(COMMAND), "webhooks", "tail", *words, "--config", str(used)]
+    tail = subprocess.Popen(command, cwd=ROOT, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert tail.stdout is not None
+    shown = [tail.stdout.readline() for _ in range(2)]
+    tail.send_signal(signal.SIGINT)
+    more, errors = tail.communicate(timeout=60)
+    assert (tail.returncode, errors) == (0, b"")
+    assert all(line.endswith(b"\n") for line in (*shown, *more.splitlines(keepends=True)))
+
+
+def test_ctrl_c_is_the_usual_end_of_serve(tmp_path: Path) -> None:
+    settings = write_settings(tmp_path, f"sqlite:///{tmp_path / 'inbox.db'}")
+    errors = tmp_path / "stderr"
+    running = start(settings, stderr=errors)
+    assert asyncio.run(Sender(running.url).flood([body("@TOA#_a", "u", START)], 1)) == [200]
+    running.process.send_signal(signal.SIGINT)
+    assert running.process.wait(60) == 0
+    lines = errors.read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if not line.startswith("ended without waiting")] == []  # on a busy machine
+
+
 def test_what_failed_is_listed_counted_and_tailed(used: Path, capsys: pytest.CaptureFixture[str]) -> None:
     letters = rows(used, capsys)
     assert [letter["body"]["Operator_Account"] for letter in letters] == ["bad_1", "bad_2"]
