@@ -1,5 +1,8 @@
 """Scenario files: the ready ones do what they say, broken ones say what is wrong."""
 
+import subprocess
+import sys
+import tomllib
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -34,6 +37,24 @@ def test_every_ready_scenario_is_tested_here() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_scenario_is_found_by_name(name: str) -> None:
     assert Scenario.named(name) == Scenario.load(FOLDER / f"{name}.toml")
+
+
+def test_scenarios_are_found_in_an_installed_wheel(tmp_path: Path) -> None:
+    """A wheel has no `config` folder: its layout is made here from what pyproject.toml adds to the package."""
+    root = FOLDER.parents[1]
+    included = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    package = tmp_path / "channel_adapter"
+    package.mkdir()
+    for entry in (root / "channel_adapter").iterdir():
+        (package / entry.name).symlink_to(entry)
+    for source, target in included["force-include"].items():
+        (tmp_path / target).symlink_to(root / source)
+    code = (
+        "import channel_adapter.stub.scenario as s; from channel_adapter.stub.shipped import shipped_file; "
+        "print(s.Scenario.named('strict').settings.behaviour.duplicate_answer_code, shipped_file('strict.toml'))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert result.stdout.split() == ["10004", str(package / "scenarios" / "strict.toml")]
 
 
 @pytest.mark.parametrize("name", ["", "flaky", "strict.toml", "../scenarios/strict", "/etc/passwd"])
