@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, ParamSpec, Self, TypeVar
 import structlog
 
 from channel_adapter.errors import ConfigurationError, UnavailableError
+from channel_adapter.settings_values import database_url_fault
 from channel_adapter.tencent.redaction import redact_text
 
 if TYPE_CHECKING:
@@ -306,6 +307,8 @@ def _database(url: str) -> Any:
         from sqlalchemy.exc import ArgumentError  # noqa: PLC0415 - as above
     except ImportError:
         raise ConfigurationError(_EXTRA, field="database_url") from None
+    if fault := database_url_fault(url):
+        raise ConfigurationError(f"database_url: {fault}", field="database_url")
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):  # the latter for a port that is no number

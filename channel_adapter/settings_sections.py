@@ -1,14 +1,15 @@
 """The tables of the settings file, one class each. A class here is a field of `Settings` and a table of the example."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from channel_adapter.errors import InvalidError
-from channel_adapter.mapping.field_keys import FieldKeys
+from channel_adapter.mapping.field_keys import FieldKeys, check_key
 from channel_adapter.mapping.ids import channel_id
 from channel_adapter.mapping.text import require_text
-from channel_adapter.settings_sources import explained
+from channel_adapter.settings_sources import CrossFieldError, explained
+from channel_adapter.settings_values import Secrets
 from channel_adapter.tencent import limits
 
 
@@ -19,6 +20,7 @@ class Section(BaseModel):
         extra="forbid",
         frozen=True,
         hide_input_in_errors=True,  # one of the values is the key
+        str_strip_whitespace=True,  # files and variables often end with a line break
         defer_build=True,
     )
 
@@ -36,51 +38,73 @@ class Section(BaseModel):
 class ChannelSettings(Section):
     """How channels are kept in groups. Every key must be declared in the console first; the app has 10 in all."""
 
-    tag_key: str = Field("ch_tag", description="custom group field that marks a group as a channel")
-    organization_key: str | None = Field(None, description="custom group field for the organization, 512 bytes")
-    custom_data_keys: tuple[str, ...] = Field((), description="fields for custom data, 512 bytes each, 3000 in all")
+    tag_key: str = Field(default="ch_tag", description="custom group field that marks a group as a channel")
+    organization_key: str | None = Field(default=None, description="custom group field for the organization, 512 bytes")
+    custom_data_keys: tuple[str, ...] = Field(
+        default=(), description="fields for custom data, 512 bytes each, 3000 in all"
+    )
     profile_limits: Literal["current", "legacy"] = Field(
-        "current",
+        default="current",
         description="byte limits of name, introduction, notification, avatar: 100/400/400/500 or 30/240/300/100",
     )
     cache_seconds: float = Field(
-        300.0, ge=0, description="how long a tag that was read is believed; 0 turns the cache off"
+        default=300.0, ge=0, description="how long a tag that was read is believed; 0 turns the cache off"
     )
-    cache_entries: int = Field(100_000, ge=1, description="how many groups the tag cache remembers")
+    cache_entries: int = Field(default=100_000, ge=1, description="how many groups the tag cache remembers")
 
     @property
     def field_keys(self) -> FieldKeys:
         """The custom group fields that are ours."""
         return FieldKeys(self.tag_key, self.organization_key, self.custom_data_keys)
 
+    @field_validator("tag_key", "organization_key", "custom_data_keys")
+    @classmethod
+    def _can_be_declared(cls, keys: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
+        for key in (keys,) if isinstance(keys, str) else keys or ():
+            check_key(key)
+        return keys
+
     @model_validator(mode="after")
-    def _keys_are_legal(self) -> Self:
-        self.field_keys.check()
+    def _fit_together(self) -> Self:
+        try:
+            self.field_keys.check()
+        except ValueError as wrong:
+            raise CrossFieldError(str(wrong), ("tag_key", "organization_key", "custom_data_keys")) from None
         return self
 
 
 class SubscriptionSettings(Section):
     """Batch sizes of joining and leaving, and who hears of it."""
 
-    add_per_call: int = Field(limits.ADD_MEMBERS_PER_CALL, ge=1, le=limits.ADD_MEMBERS_PER_CALL_HIGHEST)
-    remove_per_call: int = Field(limits.DELETE_MEMBERS_PER_CALL, ge=1, le=limits.DELETE_MEMBERS_PER_CALL_HIGHEST)
-    notify: bool = Field(False, description="tell members of every join and leave by a system notice")
+    add_per_call: int = Field(default=limits.ADD_MEMBERS_PER_CALL, ge=1, le=limits.ADD_MEMBERS_PER_CALL_HIGHEST)
+    remove_per_call: int = Field(
+        default=limits.DELETE_MEMBERS_PER_CALL, ge=1, le=limits.DELETE_MEMBERS_PER_CALL_HIGHEST
+    )
+    notify: bool = Field(default=False, description="tell members of every join and leave by a system notice")
 
 
 class PostSettings(Section):
     """Size and speed of posts."""
 
-    max_bytes: int = Field(limits.MESSAGE_BYTES_SAFE, ge=1, description="size of a post's body as JSON")
-    per_second: int = Field(limits.MESSAGES_PER_SECOND_PER_GROUP, ge=1, description="posts a second in one channel")
+    max_bytes: int = Field(default=limits.MESSAGE_BYTES_SAFE, ge=1, description="size of a post's body as JSON")
+    per_second: int = Field(
+        default=limits.MESSAGES_PER_SECOND_PER_GROUP, ge=1, description="posts a second in one channel"
+    )
 
 
 class UnreadSettings(Section):
     """A person's conversation group of channels, which keeps their unread posts apart from chats."""
 
-    filing: bool = Field(True, description="subscribing puts the channel into the group, unsubscribing takes it out")
-    name: str = Field("Channels", description="the group's name, 32 bytes")
-    file_up_to: int = Field(1_000, ge=0, description="people in one call who are filed if nothing else is asked for")
-    keep_by_hand: bool = Field(True, description="a sync leaves other conversations that the person put into the group")
+    filing: bool = Field(
+        default=True, description="subscribing puts the channel into the group, unsubscribing takes it out"
+    )
+    name: str = Field(default="Channels", description="the group's name, 32 bytes")
+    file_up_to: int = Field(
+        default=1_000, ge=0, description="people in one call who are filed if nothing else is asked for"
+    )
+    keep_by_hand: bool = Field(
+        default=True, description="a sync leaves other conversations that the person put into the group"
+    )
 
     @field_validator("name")
     @classmethod
@@ -94,29 +118,42 @@ class UnreadSettings(Section):
 class ReactionSettings(Section):
     """Who may react how often, and whose word counts. Without `database_url` reactions are kept on the messages."""
 
-    per_person: int = Field(1, ge=1, le=20, description="reactions a person may have on a post; a new one replaces")
-    subscribers_only: bool = Field(True, description="refuse people who do not follow the channel")
+    per_person: int = Field(
+        default=1, ge=1, le=20, description="reactions a person may have on a post; a new one replaces"
+    )
+    subscribers_only: bool = Field(default=True, description="refuse people who do not follow the channel")
     phone_reactions: Literal["accept", "ignore"] = Field(
-        "accept", description="what phones write into their keys themselves; the service lets them write others' too"
+        default="accept",
+        description="what phones write into their keys themselves; the service lets them write others' too",
     )
     on_unsubscribe: Literal["keep", "remove"] = Field(
-        "keep", description="a person's reactions in a channel they leave"
+        default="keep", description="a person's reactions in a channel they leave"
     )
 
 
 class WebhookSettings(Section):
     """What is believed of webhooks that come in, and which of their events reach the app's handlers."""
 
-    tokens: tuple[SecretStr, ...] = Field((), description="the console's token, and the next one while it is changed")
-    window_seconds: float = Field(60.0, gt=0, le=600, description="how far a signature's time may lie from now")
-    own_echoes: bool = Field(False, description="tell handlers of what this adapter's own calls have caused too")
-    other_groups: bool = Field(False, description="tell handlers of what is about no channel, as Other")
-    lost_after_seconds: float = Field(5.0, ge=0, description="when a post that was asked about is lost; 0 turns it off")
-    requests_at_once: int = Field(512, ge=1, description="requests under way; more are turned away")
-    max_connections: int | None = Field(
-        None, ge=1, description="open connections; unset: the limit of open files (ulimit -n) less 200, at most 2,000"
+    tokens: Secrets = Field(
+        default=cast("Any", ()), description="the console's token, and the next one while it is changed"
     )
-    request_seconds: float = Field(5.0, gt=0, description="time for a request to arrive whole, and again for its head")
+    window_seconds: float = Field(default=60.0, gt=0, le=600, description="how far a signature's time may lie from now")
+    own_echoes: bool = Field(
+        default=False, description="tell handlers of what this adapter's own calls have caused too"
+    )
+    other_groups: bool = Field(default=False, description="tell handlers of what is about no channel, as Other")
+    lost_after_seconds: float = Field(
+        default=5.0, ge=0, description="when a post that was asked about is lost; 0 turns it off"
+    )
+    requests_at_once: int = Field(default=512, ge=1, description="requests under way; more are turned away")
+    max_connections: int | None = Field(
+        default=None,
+        ge=1,
+        description="open connections; unset: the limit of open files (ulimit -n) less 200, at most 2,000",
+    )
+    request_seconds: float = Field(
+        default=5.0, gt=0, description="time for a request to arrive whole, and again for its head"
+    )
 
     @field_validator("tokens")
     @classmethod
@@ -130,30 +167,43 @@ class InboxSettings(Section):
     """How events are kept and handled once they are acknowledged."""
 
     kind: Literal["durable", "memory"] = Field(
-        "durable", description="durable: in database_url, else in ./channel-adapter.db; memory: a crash loses events"
+        default="durable",
+        description="durable: in database_url, else in ./channel-adapter.db; memory: a crash loses events",
     )
-    attempts: int = Field(5, ge=1, description="how often an event is tried before it goes to the dead letters")
-    retry_seconds: float = Field(1.0, ge=0, description="wait after the first failure; it doubles, to a minute at most")
-    reorder_seconds: float = Field(0.05, ge=0, description="how long an event waits for others that belong before it")
-    remember_hours: float = Field(24.0, gt=0, description="how long handled events are known, and repeats of them")
-    at_once: int = Field(64, ge=1, description="events that are handled at once, of different channels")
+    attempts: int = Field(default=5, ge=1, description="how often an event is tried before it goes to the dead letters")
+    retry_seconds: float = Field(
+        default=1.0, ge=0, description="wait after the first failure; it doubles, to a minute at most"
+    )
+    reorder_seconds: float = Field(
+        default=0.05, ge=0, description="how long an event waits for others that belong before it"
+    )
+    remember_hours: float = Field(
+        default=24.0, gt=0, description="how long handled events are known, and repeats of them"
+    )
+    at_once: int = Field(default=64, ge=1, description="events that are handled at once, of different channels")
     waiting_bytes: int = Field(
-        32_000_000, ge=2**20, description="of events that may wait in one process; more are answered 503"
+        default=32_000_000, ge=2**20, description="of events that may wait in one process; more are answered 503"
     )
 
 
 class GuardSettings(Section):
     """What is answered when the service asks beforehand: posts, subscriptions, creations."""
 
-    budget_seconds: float = Field(1.0, gt=0, lt=2, description="time for an answer; the service waits for 2 seconds")
-    on_failure: Literal["allow", "refuse"] = Field("allow", description="the answer when there is none in time")
-    only_staff_posts: bool = Field(True, description="refuse posts of who is neither owner nor admin of the channel")
-    closed: tuple[str, ...] = Field((), description="channels that people cannot join by themselves")
-    blocked: tuple[str, ...] = Field((), description="people who cannot subscribe to anything")
+    budget_seconds: float = Field(
+        default=1.0, gt=0, lt=2, description="time for an answer; the service waits for 2 seconds"
+    )
+    on_failure: Literal["allow", "refuse"] = Field(default="allow", description="the answer when there is none in time")
+    only_staff_posts: bool = Field(
+        default=True, description="refuse posts of who is neither owner nor admin of the channel"
+    )
+    closed: tuple[str, ...] = Field(default=(), description="channels that people cannot join by themselves")
+    blocked: tuple[str, ...] = Field(default=(), description="people who cannot subscribe to anything")
     caps: dict[str, Annotated[int, Field(ge=0)]] = Field(
         default_factory=dict, description="most subscribers, by channel; the service's own limit may be lower"
     )
-    creators: tuple[str, ...] = Field((), description="who may create Communities beside this adapter; empty: anyone")
+    creators: tuple[str, ...] = Field(
+        default=(), description="who may create Communities beside this adapter; empty: anyone"
+    )
 
     @field_validator("closed", "caps")
     @classmethod

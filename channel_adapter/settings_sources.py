@@ -5,7 +5,9 @@ No value is repeated in a sentence: one of them is the key.
 
 import difflib
 import os
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,9 +25,14 @@ OTHER_VARIABLES: Final = (CONFIG_VARIABLE, f"{ENV_PREFIX}LIVE")
 """Variables that are no settings; the second one names the live service for the tests."""
 
 NO_SOURCE: Final = "settings"
-"""What `source_of` says where there is neither file nor variable."""
+"""What `Sources.name_of` returns where there is neither file nor variable."""
 
 Loc = tuple[int | str, ...]
+
+_KUBERNETES: Final = re.compile(
+    r"_SERVICE_HOST$|_SERVICE_PORT(_\w+)?$|_PORT_\d+_(TCP|UDP)(_\w+)?$", re.ASCII | re.IGNORECASE
+)
+"""Variables that Kubernetes injects for every Service; one called channel-adapter has our prefix."""
 
 _NO_TABLE: Final = frozenset({"model_type", "dict_type", "tuple_type", "list_type"})
 _MUST_BE: Final = {  # where the words for a programmer say little to who writes a file
@@ -36,6 +43,14 @@ _MUST_BE: Final = {  # where the words for a programmer say little to who writes
     **dict.fromkeys(("bool_type", "bool_parsing"), "must be true or false"),
     "string_type": "must be a text",
 }
+
+
+class CrossFieldError(ValueError):
+    """A rule about several fields of one table is broken; `fields` are their names in that table."""
+
+    def __init__(self, message: str, fields: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.fields = fields
 
 
 def read_file(path: Path) -> dict[str, Any]:
@@ -86,18 +101,68 @@ def merged(weaker: Mapping[str, Any], stronger: Mapping[str, Any]) -> dict[str, 
     return whole
 
 
-def source_of(loc: Loc, given: Mapping[str, Any], path: Path | None) -> str:
-    """Who said what stands at `loc`: Python, a variable, or the file."""
-    if loc and loc[0] in given:
-        return "settings given in Python"
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The values of each source of settings, the strongest last, and what an error calls them."""
+
+    file: Mapping[str, Any]
+    environment: Mapping[str, Any]
+    given: Mapping[str, Any]
+    path: Path | None = None
+
+    def merged(self) -> dict[str, Any]:
+        """Return the values of all sources in one table."""
+        return merged(merged(self.file, self.environment), self.given)
+
+    def rank(self, name: str) -> int | None:
+        """Return the place of the strongest source that sets a field of the first level, None if it stays unset."""
+        for place, values in reversed(list(enumerate(self._weakest_first))):
+            if name in values:
+                return None if values[name] is None else place
+        return None
+
+    def sets(self, place: int, name: str) -> bool:
+        """Whether the source at this place sets a field of the first level."""
+        return self._weakest_first[place].get(name) is not None
+
+    @property
+    def _weakest_first(self) -> tuple[Mapping[str, Any], ...]:
+        return self.file, self.environment, self.given
+
+    def name_of(self, loc: Loc) -> str:
+        """Return where the value at `loc` comes from: Python, a variable, or the file."""
+        if _holds(self.given, loc):
+            return "settings given in Python"
+        if _holds(self.environment, loc):
+            return _variables_of(loc)
+        return f"settings file {self.path}" if self.path is not None else NO_SOURCE
+
+    def names_of(self, loc: Loc, fields: Iterable[str]) -> str:
+        """Return where those of some fields of the table at `loc` come from that have been set."""
+        set_fields = [field for field in fields if _holds(self.merged(), (*loc, field))]
+        names = dict.fromkeys(self.name_of((*loc, field)) for field in set_fields)
+        return " and ".join(names) or self.name_of(loc)
+
+
+def _holds(values: Mapping[str, Any], loc: Loc) -> bool:
+    """Whether the value at `loc`, or one that stands in the place of its table, is among `values`."""
+    below: Any = values
+    for part in loc:
+        if not isinstance(below, Mapping):
+            return True
+        if part not in below:
+            return False
+        below = below[part]
+    return bool(loc)
+
+
+def _variables_of(loc: Loc) -> str:
     for length in range(len(loc), 0, -1):
         variable = variable_of(loc[:length])
         if variable in _variables():
             return f"environment variable {variable}"
-    inside = sorted(name for name in _variables() if loc and name.startswith(f"{variable_of(loc)}{DELIMITER}"))
-    if inside:
-        return f"environment variable {inside[0]}" if len(inside) == 1 else f"environment variables {', '.join(inside)}"
-    return f"settings file {path}" if path is not None else NO_SOURCE
+    inside = sorted(name for name in _variables() if name.startswith(f"{variable_of(loc)}{DELIMITER}"))
+    return f"environment variable{'s' if len(inside) > 1 else ''} {', '.join(inside)}"
 
 
 def variable_of(loc: Loc) -> str:
@@ -105,14 +170,14 @@ def variable_of(loc: Loc) -> str:
     return ENV_PREFIX + DELIMITER.join(str(part) for part in loc).upper()
 
 
-def explained(
-    wrong: "ValidationError", model: "type[BaseModel]", source: Callable[[Loc], str] | None = None
-) -> ConfigurationError:
-    """One sentence on the first problem. `source` says where a value came from; without it, it came from Python."""
-    problem = wrong.errors(include_url=False, include_input=False, include_context=False)[0]
+def explained(wrong: "ValidationError", model: "type[BaseModel]", sources: Sources | None = None) -> ConfigurationError:
+    """Return one sentence on the first problem. Without `sources` the values were given in Python."""
+    problem = wrong.errors(include_url=False, include_input=False)[0]
     loc = problem["loc"]
     name = ".".join(str(part) for part in loc)
-    where = source(loc) if source else ""
+    cause = problem.get("ctx", {}).get("error")
+    fields = cause.fields if isinstance(cause, CrossFieldError) else ()
+    where = sources.names_of(loc, fields) if sources else ""
     message = problem["msg"].removeprefix("Value error, ").replace("Input should be ", "must be ")
     message = _MUST_BE.get(problem["type"], message)
     said = f"{name}: {message}" if name else message
@@ -124,7 +189,7 @@ def explained(
         if where == NO_SOURCE:
             where = "no settings file"
             said += f"; give it in adapter.toml, in --config FILE, or as {variable_of(loc)}"
-        elif source:
+        elif sources:
             said += f"; give it there or as {variable_of(loc)}"
     elif problem["type"] in _NO_TABLE and where.startswith("environment"):
         said += "; in the environment, tables and lists are JSON"
@@ -141,8 +206,16 @@ def _refuse_strays(model: "type[BaseModel]") -> None:
 
 
 def _variables() -> set[str]:
-    """Ours, in capitals, as far as they hold anything."""
-    return {name.upper() for name, value in os.environ.items() if value and name.upper().startswith(ENV_PREFIX)}
+    """Return our variables in capitals, without empty ones and those of Kubernetes."""
+    return {
+        name.upper()
+        for name, value in os.environ.items()
+        if value and name.upper().startswith(ENV_PREFIX) and not _is_of_kubernetes(name, value)
+    }
+
+
+def _is_of_kubernetes(name: str, value: str) -> bool:
+    return bool(_KUBERNETES.search(name)) or (name.upper().endswith("_PORT") and "://" in value)
 
 
 def _fields(model: "type[BaseModel]", kind: str = "", above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

@@ -22,12 +22,16 @@ class FieldKeys:
         """Raises ValueError that says which key no app can declare, or why there are too many [docS 1502]."""
         keys = self.all()
         for key in keys:
-            if not (key.isascii() and key.replace("_", "a").isalnum() and len(key) <= limits.GROUP_FIELD_KEY_BYTES):
-                raise ValueError(
-                    f"custom group field key {key!r}: letters, digits and _ only,"
-                    f" {limits.GROUP_FIELD_KEY_BYTES} bytes at most"
-                )
+            check_key(key)
         if len(set(keys)) != len(keys):
             raise ValueError("the same custom group field key is named twice")
         if len(keys) > limits.GROUP_FIELD_KEYS:
             raise ValueError(f"{len(keys)} custom group field keys; an app has {limits.GROUP_FIELD_KEYS} in all")
+
+
+def check_key(key: str) -> None:
+    """Raise ValueError for a custom group field key that no app can declare [docS 1502]."""
+    if not (key.isascii() and key.replace("_", "a").isalnum() and len(key) <= limits.GROUP_FIELD_KEY_BYTES):
+        raise ValueError(
+            f"custom group field key {key!r}: letters, digits and _ only, {limits.GROUP_FIELD_KEY_BYTES} bytes at most"
+        )

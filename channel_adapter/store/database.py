@@ -41,6 +41,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError, OutcomeUnknownError, UnavailableError
+from channel_adapter.settings_values import database_url_fault
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -360,6 +361,8 @@ def parse_url(url: str) -> URL:
 
     Raises ConfigurationError for other databases, for SQLite without a file, and for a missing extra.
     """
+    if fault := database_url_fault(url):
+        raise ConfigurationError(f"database_url: {fault}", field="database_url")
     try:
         parsed = make_url(url)
     except (exc.ArgumentError, ValueError):  # the latter for a port that is no number

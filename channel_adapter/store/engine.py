@@ -15,6 +15,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError, OutcomeUnknownError, UnavailableError
+from channel_adapter.settings_values import database_url_fault
 
 LOCK_SECONDS: Final = 2.0
 """How long a transaction waits for another one before the store counts as locked."""
@@ -184,6 +185,8 @@ def _translated(error: Exception, database: Database, changes: bool) -> ChannelA
 
 def _with_driver(url: str) -> URL:
     """The URL with the driver we use. Raises ConfigurationError for other databases and for missing extras."""
+    if fault := database_url_fault(url):
+        raise ConfigurationError(f"database_url: {fault}", field="database_url")
     try:
         parsed = make_url(url)
     except (exc.ArgumentError, ValueError):  # the latter for a port that is no number

@@ -3,11 +3,12 @@
 import re
 from fnmatch import fnmatchcase
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from channel_adapter.settings_values import OptionalSecret
 from channel_adapter.stub.world.call import Event
 from channel_adapter.tencent.wire import callback_envelope as wire
 from channel_adapter.tencent.wire.callbacks_group import AfterMemberFieldChanged
@@ -28,24 +29,38 @@ class WebhookSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    url: str | None = Field(None, description="http:// or https://, without a query; off when absent [doc 34520]")
-    token: SecretStr | None = Field(None, description="signs requests when given [doc 34354]")
-    commands: tuple[str, ...] = Field(("*",), description="callback commands switched on; patterns [doc 34520]")
-    block: tuple[str, ...] = Field((), description="before-commands that are blocked by silence; patterns [doc 34354]")
-    timeout: float = Field(2.0, gt=0, description="seconds; not adjustable in the real service [doc 34354]")
-    retries: int = Field(0, ge=0, description="of after-events that got no answer; number unknown [doc 34354]")
-    retry_delay: float = Field(1.0, ge=0, description="seconds between them; unknown [inferred]")
-    delay: float = Field(0.0, ge=0, description="seconds an after-event is late [inferred]")
-    delay_spread: float = Field(0.0, ge=0, description="up to so many more, each for itself: order is lost [inferred]")
-    duplicate: float = Field(0.0, ge=0, le=1, description="probability that an after-event arrives twice [inferred]")
-    event_time_text: bool = Field(False, description="EventTime as a string, as many samples have it [webhooks 4]")
-    unknown_field: bool = Field(False, description="an extra field in the body [webhooks 4]")
-    client_ip: bool = Field(True, description="ClientIP in the URL [doc 34354]")
-    member_account: bool = Field(
-        False, description="Member_Account for Modified_Account, once printed [doc 60393 2024]"
+    url: str | None = Field(
+        default=None, description="http:// or https://, without a query; off when absent [doc 34520]"
     )
-    wrong_sign: bool = Field(False, description="a signature of another token, which must be refused [doc 34354]")
-    stale: int = Field(0, description="seconds that RequestTime lies in the past; over 60 must be refused [doc 32431]")
+    token: OptionalSecret = Field(default=cast("Any", None), description="signs requests when given [doc 34354]")
+    commands: tuple[str, ...] = Field(default=("*",), description="callback commands switched on; patterns [doc 34520]")
+    block: tuple[str, ...] = Field(
+        default=(), description="before-commands that are blocked by silence; patterns [doc 34354]"
+    )
+    timeout: float = Field(default=2.0, gt=0, description="seconds; not adjustable in the real service [doc 34354]")
+    retries: int = Field(default=0, ge=0, description="of after-events that got no answer; number unknown [doc 34354]")
+    retry_delay: float = Field(default=1.0, ge=0, description="seconds between them; unknown [inferred]")
+    delay: float = Field(default=0.0, ge=0, description="seconds an after-event is late [inferred]")
+    delay_spread: float = Field(
+        default=0.0, ge=0, description="up to so many more, each for itself: order is lost [inferred]"
+    )
+    duplicate: float = Field(
+        default=0.0, ge=0, le=1, description="probability that an after-event arrives twice [inferred]"
+    )
+    event_time_text: bool = Field(
+        default=False, description="EventTime as a string, as many samples have it [webhooks 4]"
+    )
+    unknown_field: bool = Field(default=False, description="an extra field in the body [webhooks 4]")
+    client_ip: bool = Field(default=True, description="ClientIP in the URL [doc 34354]")
+    member_account: bool = Field(
+        default=False, description="Member_Account for Modified_Account, once printed [doc 60393 2024]"
+    )
+    wrong_sign: bool = Field(
+        default=False, description="a signature of another token, which must be refused [doc 34354]"
+    )
+    stale: int = Field(
+        default=0, description="seconds that RequestTime lies in the past; over 60 must be refused [doc 32431]"
+    )
 
     @field_validator("url")
     @classmethod

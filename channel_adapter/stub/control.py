@@ -11,12 +11,13 @@ import tomllib
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field
 
+from channel_adapter.settings_values import OptionalSecret
 from channel_adapter.stub.callback_request import WebhookSettings
 from channel_adapter.stub.callback_samples import samples
 from channel_adapter.stub.callbacks import HERE, Webhooks, WebhooksOffError
@@ -51,7 +52,9 @@ class ControlSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    token: SecretStr | None = Field(None, description="bearer token of callers that are not on loopback")
+    token: OptionalSecret = Field(
+        default=cast("Any", None), description="bearer token of callers that are not on loopback"
+    )
 
 
 class ControlError(Exception):

@@ -34,7 +34,7 @@ class Action(BaseModel):
     user: str
     do: str
     platform: str = "iOS"
-    arguments: dict[str, Any] = Field({}, alias="with")
+    arguments: dict[str, Any] = Field(default={}, alias="with")
 
 
 async def act(world: World, webhooks: Webhooks, action: Action, peer: str | None) -> Any:

@@ -48,7 +48,7 @@ class ClockChange(BaseModel):
 
     model_config = _STRICT
     resume: bool = False
-    freeze: bool | float = Field(False, union_mode="left_to_right")
+    freeze: bool | float = Field(default=False, union_mode="left_to_right")
     set: float | None = None
     advance: float = 0.0
 
@@ -68,7 +68,7 @@ class LatencyChange(BaseModel):
 
     model_config = _STRICT
     base: float = Field(ge=0)
-    spread: float = Field(0.0, ge=0)
+    spread: float = Field(default=0.0, ge=0)
 
 
 class Expected(BaseModel):

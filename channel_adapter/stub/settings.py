@@ -6,10 +6,11 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
+from channel_adapter.settings_values import Secret
 from channel_adapter.stub.world.behaviour import Behaviour, Section
 from channel_adapter.stub.world.capacity import Capacity
 from channel_adapter.tencent import limits
@@ -35,41 +36,42 @@ def read_toml(path: str | Path) -> dict[str, Any]:
 class App(Section):
     """The app that the stub plays: identity, plan, switches of the console, declared custom fields."""
 
-    sdkappid: int = Field(1400000001, ge=1, description="the app's SDKAppID; made up")
-    key: SecretStr = Field(
-        SecretStr(DEFAULT_KEY), description="secret that signs UserSigs; made up, never shown in logs or dumps"
+    sdkappid: int = Field(default=1400000001, ge=1, description="the app's SDKAppID; made up")
+    key: Secret = Field(
+        default=cast("Any", SecretStr(DEFAULT_KEY)),
+        description="secret that signs UserSigs; made up, never shown in logs or dumps",
     )
-    admin: str = Field("administrator", description="the admin that every app has [doc 32578]")
+    admin: str = Field(default="administrator", description="the admin that every app has [doc 32578]")
     admins: tuple[str, ...] = Field(
-        ("administrator",), description="app admins, 10 at most, `admin` among them [doc 50301]"
+        default=("administrator",), description="app admins, 10 at most, `admin` among them [doc 50301]"
     )
-    enabled: bool = Field(True, description="off: every call answers 60016 [doc 1671]")
-    plan_active: bool = Field(True, description="off: every call answers 60020 [doc 1671]")
+    enabled: bool = Field(default=True, description="off: every call answers 60016 [doc 1671]")
+    plan_active: bool = Field(default=True, description="off: every call answers 60020 [doc 1671]")
     ip_allow_list: tuple[str, ...] = Field(
-        (),
+        default=(),
         description="addresses and networks that may call, any when empty; others get 60021 [doc 1519]",
     )
     community: bool = Field(
-        True, description="console switch for Communities; off: 11000 [doc 48172, docS create_topic]"
+        default=True, description="console switch for Communities; off: 11000 [doc 48172, docS create_topic]"
     )
     message_extensions: bool = Field(
-        True, description="edition and console switch for message extensions; off: 10008 [doc 52170]"
+        default=True, description="edition and console switch for message extensions; off: 10008 [doc 52170]"
     )
     conversation_groups: bool = Field(
-        True, description="edition with conversation groups and standard marks; off: 51013 [doc 53437]"
+        default=True, description="edition with conversation groups and standard marks; off: 51013 [doc 53437]"
     )
-    official_accounts: bool = Field(True, description="the official account service; off: 131000 [doc 60756]")
+    official_accounts: bool = Field(default=True, description="the official account service; off: 131000 [doc 60756]")
     account_deletion: bool = Field(
-        True, description="console restriction on account_delete lifted; off: 71000 [doc 34955, doc 50301]"
+        default=True, description="console restriction on account_delete lifted; off: 71000 [doc 34955, doc 50301]"
     )
     group_fields: tuple[str, ...] = Field(
-        ("ch_tag",), description="custom group fields declared in the console, 10 at most [docS 1502]"
+        default=("ch_tag",), description="custom group fields declared in the console, 10 at most [docS 1502]"
     )
     member_fields: tuple[str, ...] = Field(
-        (), description="custom member fields declared in the console, 5 at most [docS 1502]"
+        default=(), description="custom member fields declared in the console, 5 at most [docS 1502]"
     )
     profile_fields: tuple[str, ...] = Field(
-        (), description="custom profile fields declared in the console, without Tag_Profile_Custom_ [doc 1500]"
+        default=(), description="custom profile fields declared in the console, without Tag_Profile_Custom_ [doc 1500]"
     )
 
     @model_validator(mode="before")
@@ -112,9 +114,9 @@ def _check_declared(what: str, keys: tuple[str, ...], most: int) -> None:
 class Rates(Section):
     """Calls per second of each command; the numbers themselves stand in the command catalog."""
 
-    enabled: bool = Field(True, description="off: no call is ever refused with 60007 [doc 34381]")
+    enabled: bool = Field(default=True, description="off: no call is ever refused with 60007 [doc 34381]")
     overrides: dict[str, float] = Field(
-        {}, description='calls per second by "service/command", in place of the catalog\'s number'
+        default={}, description='calls per second by "service/command", in place of the catalog\'s number'
     )
 
 

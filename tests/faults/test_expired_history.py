@@ -52,7 +52,7 @@ def remnant() -> Iterator[Remnant]:
 
 @asynccontextmanager
 async def reader() -> AsyncIterator[ChannelAdapter]:
-    given = Settings(sdkappid=1400000001, key="k" * 64, base_url=PRIMARY)  # type: ignore[arg-type]
+    given = Settings(sdkappid=1400000001, key="k" * 64, base_url=PRIMARY)
     async with ChannelAdapter.open(given, clock=PatientClock()) as adapter:
         yield adapter
 

@@ -108,7 +108,7 @@ async def test_a_short_page_of_the_joined_list_is_read_on(
 ) -> None:
     numbers = [number for page in pages for number in range(5) if f"_{number}'" in str(page)]
     script.then(*pages, tagged(*numbers))
-    given = Settings(sdkappid=1400000001, key="k" * 64, base_url=PRIMARY)  # type: ignore[arg-type]
+    given = Settings(sdkappid=1400000001, key="k" * 64, base_url=PRIMARY)
     async with ChannelAdapter.open(given, clock=clock) as adapter:
         slugs = [mine.channel.slug async for mine in adapter.channels.subscribed("ann")]
     assert slugs == [f"channel_{number}" for number in numbers]
@@ -225,7 +225,7 @@ class Shifting:
 async def test_a_joined_list_that_shifts_while_it_is_read(
     clock: PatientClock, lists: list[list[int]], offsets: list[int], found: list[int]
 ) -> None:
-    given = Settings(sdkappid=1400000001, key="k" * 64, base_url=PRIMARY, concurrency=1)  # type: ignore[arg-type]
+    given = Settings(sdkappid=1400000001, key="k" * 64, base_url=PRIMARY, concurrency=1)
     with aioresponses() as mock:
         service = Shifting(mock, lists)
         async with ChannelAdapter.open(given, clock=clock) as adapter:

@@ -374,7 +374,7 @@ async def test_publishing_what_another_process_left(stage: Stage) -> None:
 
 def test_settings_show_no_password() -> None:
     url = "postgresql://me:s3cret@db/reactions"
-    assert "s3cret" not in repr(Settings(sdkappid=1, key="k", base_url="http://h", database_url=url))  # type: ignore[arg-type]
+    assert "s3cret" not in repr(Settings(sdkappid=1, key="k", base_url="http://h", database_url=url))
 
 
 async def test_a_count_that_ends_on_a_lower_rung_is_gone_after_the_climb(stage: Stage) -> None:

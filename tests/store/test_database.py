@@ -296,6 +296,7 @@ def test_database_serves_one_event_loop_after_another(url: str) -> None:
     ("bad", "message"),
     [
         ("mysql://host/name", "neither sqlite nor postgresql"),
+        ("postgresql://user:s3c@ret@host/name", "^database_url: an @ in a user name or password is written %40$"),
         ("sqlite://", "needs a file"),
         ("sqlite:///:memory:", "needs a file"),
         ("postgresql://host:port/name", "is not a database URL"),

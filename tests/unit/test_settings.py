@@ -1,11 +1,14 @@
 """Settings: file, environment, Python; and what is said when something is wrong."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from channel_adapter.errors import ConfigurationError
-from channel_adapter.settings import Settings
+from channel_adapter.settings import Settings, WebhookSettings
 
 FILE = """
 sdkappid = 1400000001
@@ -134,11 +137,60 @@ def test_the_key_shows_in_no_error_of_settings_made_in_python(values: dict[str, 
     assert "python-secret" not in str(refused.value)
 
 
-def test_another_server_in_the_environment_replaces_the_files_region(
+@pytest.mark.parametrize(("in_file", "variable"), [("region", "BASE_URL"), ("base_url", "REGION")])
+def test_region_and_base_url_of_different_sources_are_refused(
+    in_file: str, variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = {"region": "china", "base_url": "http://127.0.0.1:8900"}
+    file = tmp_path / "adapter.toml"
+    file.write_text(f'sdkappid = 1\nkey = "k"\n{in_file} = "{server[in_file]}"', encoding="utf-8")
+    monkeypatch.setenv(f"CHANNEL_ADAPTER_{variable}", server[variable.lower()])
+    with pytest.raises(ConfigurationError) as refused:
+        Settings.load(file)
+    assert f"environment variable CHANNEL_ADAPTER_{variable} sets {variable.lower()}" in refused.value.message
+    assert f"settings file {file} sets {in_file}" in refused.value.message
+    given: dict[str, Any] = {variable.lower(): None}
+    assert getattr(Settings.load(file, **given), in_file) == server[in_file]
+
+
+def test_backup_url_does_not_stay_when_another_source_replaces_the_base_url(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "adapter.toml"
-    file.write_text('sdkappid = 1\nkey = "k"\nregion = "china"', encoding="utf-8")
+    file.write_text('sdkappid = 1\nkey = "k"\nbase_url = "http://one"\nbackup_url = "http://two"', encoding="utf-8")
     monkeypatch.setenv("CHANNEL_ADAPTER_BASE_URL", "http://127.0.0.1:8900")
-    settings = Settings.load(file)
-    assert (settings.region, settings.base_url) == (None, "http://127.0.0.1:8900")
+    with pytest.raises(ConfigurationError) as refused:
+        Settings.load(file)
+    assert f"settings file {file} sets backup_url" in refused.value.message
+    assert "environment variable CHANNEL_ADAPTER_BASE_URL" in refused.value.message
+    assert Settings.load(file, backup_url=None).base_url == "http://127.0.0.1:8900"
+    monkeypatch.setenv("CHANNEL_ADAPTER_BACKUP_URL", "http://127.0.0.1:8901")
+    assert Settings.load(file).backup_url == "http://127.0.0.1:8901"
+
+
+@pytest.mark.parametrize("given_as", ["file", "environment", "str", "SecretStr"])
+def test_white_space_around_secrets_is_removed(given_as: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "adapter.toml"
+    file.write_text('sdkappid = 1\nkey = " k\\n"\nregion = "seoul"\n', encoding="utf-8")
+    secrets = {"key": " k\n", "database_url": "\tsqlite:///x.db\r\n"}
+    if given_as == "file":
+        with file.open("a", encoding="utf-8") as lines:
+            lines.write('database_url = "\\tsqlite:///x.db\\r\\n"\nadmin = "boss\\n"\n[webhooks]\ntokens = [" t\\n"]\n')
+        settings = Settings.load(file)
+    elif given_as == "environment":
+        for name, value in secrets.items():
+            monkeypatch.setenv(f"CHANNEL_ADAPTER_{name.upper()}", value)
+        monkeypatch.setenv("CHANNEL_ADAPTER_ADMIN", "boss\n")
+        monkeypatch.setenv("CHANNEL_ADAPTER_WEBHOOKS__TOKENS", '[" t\\n"]')
+        settings = Settings.load(file)
+    else:
+        wrap: Callable[[str], str | SecretStr] = SecretStr if given_as == "SecretStr" else str
+        settings = Settings(
+            sdkappid=1, region="seoul", admin="boss\n", key=wrap(secrets["key"]),
+            database_url=wrap(secrets["database_url"]), webhooks=WebhookSettings(tokens=[wrap(" t\n")]),
+        )  # fmt: skip
+    assert settings.database_url is not None
+    assert settings.key.get_secret_value() == "k"
+    assert settings.database_url.get_secret_value() == "sqlite:///x.db"
+    assert [token.get_secret_value() for token in settings.webhooks.tokens] == ["t"]
+    assert settings.admin == "boss"

@@ -26,7 +26,8 @@ def path(tmp_path: Path) -> Path:
         ({"posts": {"max_bytes": 0}}, "posts.max_bytes", "posts.max_bytes: .*greater than or equal to 1"),
         ({"region": "china"}, None, "exactly one of region and base_url"),
         ({"sdkappid": "many"}, "sdkappid", "sdkappid: must be a whole number"),
-        ({"key": SecretStr("")}, None, "key is empty"),
+        ({"key": SecretStr("")}, "key", "key: is empty"),
+        ({"key": " \n"}, "key", "key: is empty"),
     ],
 )
 def test_settings_made_in_python_are_refused_like_those_of_a_file(
@@ -122,10 +123,111 @@ def test_a_relative_ca_file_is_beside_the_settings_file_that_names_it(
     assert Settings.load(path).ca_file == Path("theirs.pem")
 
 
-def test_a_server_given_to_load_replaces_the_region_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_base_url_given_to_load_does_not_replace_the_region_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHANNEL_ADAPTER_REGION", "china")
-    settings = Settings.load(sdkappid=1, key="k", base_url=STUB)
+    with pytest.raises(ConfigurationError, match="CHANNEL_ADAPTER_REGION sets region and settings given in Python"):
+        Settings.load(sdkappid=1, key="k", base_url=STUB)
+    settings = Settings.load(sdkappid=1, key="k", base_url=STUB, region=None)
     assert (settings.region, settings.base_url) == (None, STUB)
+
+
+@pytest.mark.parametrize(
+    ("variables", "given", "where"),
+    [
+        ({"REGION": "nowhere"}, {}, "environment variable CHANNEL_ADAPTER_REGION: region: 'nowhere' is not one of"),
+        ({"KEY": " "}, {"region": "seoul"}, "environment variable CHANNEL_ADAPTER_KEY: key: is empty"),
+        (
+            {"REGION": "seoul", "BASE_URL": STUB},
+            {},
+            "environment variable CHANNEL_ADAPTER_REGION and environment variable CHANNEL_ADAPTER_BASE_URL: exactly",
+        ),
+        ({}, {"region": "seoul", "base_url": STUB}, "settings given in Python: exactly one of"),
+        (
+            {"CHANNELS__ORGANIZATION_KEY": "ch_tag", "REGION": "seoul"},
+            {"channels": {"tag_key": "ch_tag"}},
+            "settings given in Python and environment variable CHANNEL_ADAPTER_CHANNELS__ORGANIZATION_KEY: channels:",
+        ),
+        (
+            {"CHANNELS__TAG_KEY": "has space", "REGION": "seoul"},
+            {"channels": {"organization_key": "org"}},
+            "environment variable CHANNEL_ADAPTER_CHANNELS__TAG_KEY: channels.tag_key: custom group field key",
+        ),
+        (
+            {"CHANNELS": '{"cache_entries": 5}', "REGION": "seoul"},
+            {"channels": {"cache_seconds": -1}},
+            "settings given in Python: channels.cache_seconds: ",
+        ),
+    ],
+)
+def test_an_error_names_the_sources_of_the_fields_it_is_about(
+    variables: dict[str, str], given: dict[str, object], where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(f"CHANNEL_ADAPTER_{name}", value)
+    file = tmp_path / "adapter.toml"
+    file.write_text('sdkappid = 1\nkey = "k"\n[channels]\ncache_seconds = 7\n', encoding="utf-8")
+    with pytest.raises(ConfigurationError) as refused:
+        Settings.load(file, **given)
+    assert refused.value.message.startswith(where)
+
+
+@pytest.mark.parametrize(
+    "server", ["u:s3cr@tWORD@127.0.0.1:1/db", "u:s3c/r@tWORD@h/db", "u:x@tWORD/y@h/db", "u:x@h/db?password=tWORD@1"]
+)
+def test_unescaped_at_in_a_password_is_reported_without_the_password(server: str) -> None:
+    with pytest.raises(ConfigurationError, match="%40") as refused:
+        Settings.load(sdkappid=1, key="k", base_url=STUB, database_url=f"postgresql://{server}")
+    assert refused.value.field == "database_url"
+    assert "tWORD" not in refused.value.message
+    assert "s3c" not in refused.value.message
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:p%40w@h/db",
+        "postgresql://u@h/db",
+        "postgresql://h/db?user=a@b&password=c@d",
+        "sqlite:////a@b/c@d",
+    ],
+)
+def test_other_uses_of_at_in_a_database_url_are_accepted(url: str) -> None:
+    found = Settings.load(sdkappid=1, key="k", base_url=STUB, database_url=url).database_url
+    assert found is not None
+    assert found.get_secret_value() == url
+
+
+KUBERNETES = {
+    "SERVICE_HOST": "10.0.0.5",
+    "SERVICE_PORT": "8080",
+    "SERVICE_PORT_HTTP": "8080",
+    "PORT": "tcp://10.0.0.5:8080",
+    "PORT_8080_TCP": "tcp://10.0.0.5:8080",
+    "PORT_8080_TCP_PROTO": "tcp",
+    "PORT_8080_TCP_PORT": "8080",
+    "PORT_53_UDP_ADDR": "10.0.0.5",
+}
+
+
+@pytest.mark.parametrize("service", ["", "STUB_", "WEBHOOKS_"])
+def test_variables_that_kubernetes_injects_for_a_service_are_ignored(
+    service: str, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in KUBERNETES.items():
+        monkeypatch.setenv(f"CHANNEL_ADAPTER_{service}{name}", value)
+    assert Settings.load(path).base_url == STUB
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("PORT", "8080"), ("SERVICE", "x"), ("PORT_HTTP_TCP", "x"), ("SERVICE_HOSTS", "x"), ("BASE_ULR", "tcp://1:2")],
+)
+def test_variables_that_only_look_like_those_of_kubernetes_are_reported(
+    name: str, value: str, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"CHANNEL_ADAPTER_{name}", value)
+    with pytest.raises(ConfigurationError, match=f"CHANNEL_ADAPTER_{name} is no setting"):
+        Settings.load(path)
 
 
 def test_a_ceiling_for_a_command_that_does_not_exist_names_the_nearest() -> None:
@@ -155,5 +257,5 @@ def test_another_kind_of_database_is_refused_without_its_password(url: str) -> N
 
 def test_a_rule_of_a_whole_table_names_the_variables_that_fill_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHANNEL_ADAPTER_CHANNELS__TAG_KEY", "this_key_is_too_long")
-    with pytest.raises(ConfigurationError, match="variable CHANNEL_ADAPTER_CHANNELS__TAG_KEY: channels: "):
+    with pytest.raises(ConfigurationError, match=r"variable CHANNEL_ADAPTER_CHANNELS__TAG_KEY: channels\.tag_key: "):
         Settings.load(sdkappid=1, key="k", region="seoul")

@@ -1,0 +1,55 @@
+"""Values of settings that adapter, store and stub read in the same way: secrets and database URLs."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BeforeValidator, SecretStr
+
+
+def database_url_fault(url: str) -> str | None:
+    """Return what makes a database URL ambiguous, without a part of it; None if nothing does.
+
+    The user name and password end at the first `@`. With another `@` behind it the rest of the password would count as
+    the host, which errors and logs show.
+    """
+    scheme, _, rest = url.partition("://")
+    if scheme.startswith("sqlite"):
+        return None
+    user, _, behind = rest.partition("@")
+    has_user = "/" not in user.partition(":")[0]
+    return "an @ in a user name or password is written %40" if has_user and "@" in behind else None
+
+
+def _stripped(value: Any) -> Any:
+    """Remove white space around a secret; files and variables often end with a line break."""
+    if isinstance(value, SecretStr):
+        return SecretStr(value.get_secret_value().strip())
+    return value.strip() if isinstance(value, str) else value
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    # Type checkers read the parameter of a model from `__set__` and the attribute from `__get__`.
+
+    class Secret:
+        """A secret that is given as `str` or SecretStr and read as SecretStr."""
+
+        def __get__(self, instance: object, owner: object) -> SecretStr: ...
+        def __set__(self, instance: object, value: str | SecretStr) -> None: ...
+
+    class OptionalSecret:
+        """A secret or None."""
+
+        def __get__(self, instance: object, owner: object) -> SecretStr | None: ...
+        def __set__(self, instance: object, value: str | SecretStr | None) -> None: ...
+
+    class Secrets:
+        """Any number of secrets."""
+
+        def __get__(self, instance: object, owner: object) -> tuple[SecretStr, ...]: ...
+        def __set__(self, instance: object, value: Iterable[str | SecretStr]) -> None: ...
+
+else:
+    Secret = Annotated[SecretStr, BeforeValidator(_stripped)]
+    OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_stripped)]
+    Secrets = tuple[Secret, ...]
