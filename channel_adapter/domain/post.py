@@ -1,11 +1,17 @@
 """Posts and what they are made of."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final, Self
 
 from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.errors import InvalidError
+
+_REF: Final = re.compile(r"(.+)/([1-9][0-9]{0,18})", re.ASCII)
+_REF_SHOWN: Final = 100  # characters of a text that is no reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +141,21 @@ class PostRef:
 
     channel: ChannelId
     seq: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `harbor_news/12`: the slug or id of a channel, and a number. A slug stays as it is.
+
+        Every method that takes a PostRef accepts a slug in place of the id. Raises InvalidError.
+        """
+        found = _REF.fullmatch(text) if isinstance(text, str) else None
+        if found is None:
+            size = len(text.encode("utf-8", "surrogatepass")) if isinstance(text, str) else None
+            shown = repr(text)[:_REF_SHOWN]
+            raise InvalidError(
+                f"ref: {shown} is not CHANNEL/NUMBER, for example harbor_news/12", field="ref", size=size
+            )
+        return cls(ChannelId(found[1]), int(found[2]))
 
 
 class PostState(StrEnum):

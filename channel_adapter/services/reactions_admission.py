@@ -9,10 +9,10 @@ from cachetools import TTLCache
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import PostRef, PostState
 from channel_adapter.domain.reaction import ReactionChange, ReactionPolicy
-from channel_adapter.errors import InvalidError, NotFoundError, PermissionDeniedError
-from channel_adapter.mapping import ids
+from channel_adapter.errors import NotFoundError, PermissionDeniedError
 from channel_adapter.mapping.channel_group import tag_of
 from channel_adapter.mapping.post_message import STATES
+from channel_adapter.mapping.post_refs import post_ref
 from channel_adapter.mapping.reaction_policy import policy_in, require_allowed
 from channel_adapter.services.coalescing import Coalescer
 from channel_adapter.services.directory import Directory
@@ -133,6 +133,4 @@ class Gatekeeper:
 
 def checked(ref: PostRef) -> PostRef:
     """The ref, with the whole id of its channel. Raises InvalidError."""
-    if isinstance(ref.seq, bool) or not isinstance(ref.seq, int) or ref.seq < 1:
-        raise InvalidError(f"seq: {ref.seq!r} is no number of a post; they start at 1", field="seq")
-    return PostRef(ids.channel_id(ref.channel), ref.seq)
+    return PostRef(*post_ref(ref))

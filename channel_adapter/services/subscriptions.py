@@ -1,6 +1,7 @@
 """Who follows a channel: subscribe, unsubscribe, ask, list, count."""
 
 from collections.abc import Awaitable, Callable, Iterable
+from typing import Literal
 
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.subscription import ChannelOutcome, Notifications, OutcomeKind, Subscriber
@@ -150,10 +151,12 @@ class Subscriptions:
         """How new posts reach a person. Raises NotFoundError for who is not in the channel."""
         return await self._membership.notifications(ids.user_id(user), ids.channel_id(channel))
 
-    async def set_notifications(self, user: str, channel: str, wanted: Notifications) -> bool:
-        """Set how new posts reach a user; False when it was so already.
+    async def set_notifications(
+        self, user: str, channel: str, wanted: Notifications | Literal["all", "muted", "off"]
+    ) -> bool:
+        """Set how new posts reach a subscriber: `all`, `muted` or `off`; return False if it was set already.
 
-        Raises NotFoundError for a user who is not in the channel.
+        Raises InvalidError for another value and NotFoundError for a user who is not in the channel.
         """
         if wanted not in set(Notifications):
             raise InvalidError(f"{wanted!r} is none of {', '.join(Notifications)}", field="notifications")

@@ -20,6 +20,7 @@ from channel_adapter import (
     TextAndImage,
     Video,
 )
+from channel_adapter.domain.ids import ChannelId
 from tests.conformance.conftest import OWNER, READERS, Setting
 
 URL = "https://static.example.org/tide"
@@ -62,6 +63,28 @@ async def test_history_goes_over_many_pages_in_both_directions(setting: Setting,
     assert [
         post.ref async for post in setting.adapter.posts.history(channel, oldest_first=True, before=before)
     ] == refs[:30]
+
+
+async def test_a_ref_with_a_slug_means_the_same_post_everywhere(setting: Setting, channel: str) -> None:
+    adapter = setting.adapter
+    post = await adapter.posts.publish(channel, Text("one"))
+    await adapter.subscriptions.subscribe(channel, [READERS[0]])
+    ref = PostRef.parse(f"{setting.slug}/{post.ref.seq}")
+    assert ref == PostRef(ChannelId(setting.slug), post.ref.seq)
+    assert PostRef.parse(f"{channel}/{post.ref.seq}") == post.ref
+    assert await adapter.posts.get(ref) == post
+    await adapter.posts.edit(ref, Text("two"))
+    assert (await adapter.posts.get(post.ref)).content == Text("two")
+    assert await adapter.reactions.react(ref, READERS[0], "👍")
+    assert (await adapter.reactions.of(ref)).counts == {"👍": 1}
+    assert (await adapter.reactions.of(ref)).ref == post.ref
+    assert list(await adapter.reactions.of_many([ref])) == [post.ref]
+    assert [each.user async for each in adapter.reactions.reactors(ref)] == [READERS[0]]
+    assert await adapter.reactions.unreact(ref, READERS[0])
+    await adapter.reactions.drop(ref)
+    assert await adapter.unread.mark_read(READERS[0], channel, up_to=ref) == 0
+    await adapter.posts.recall(ref)
+    assert (await adapter.posts.get(post.ref)).state is PostState.RECALLED
 
 
 async def test_an_empty_channel_has_no_history(setting: Setting, channel: str) -> None:

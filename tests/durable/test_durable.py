@@ -130,7 +130,9 @@ async def test_one_process_has_one_database(tmp_path: Path) -> None:
         assert "b.dbos.db" in repr(durable)
 
 
-@pytest.mark.parametrize("url", ["mysql://u:secret@h/d", "sqlite://", "no url", "postgresql://u:secret@h:p/d", "postgresql://u:x@secret@h/d"])
+@pytest.mark.parametrize(
+    "url", ["mysql://u:secret@h/d", "sqlite://", "no url", "postgresql://u:secret@h:p/d", "postgresql://u:x@secret@h/d"]
+)
 async def test_a_database_of_another_kind_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError) as refusal:
         await Durable.start(url, OTHER)

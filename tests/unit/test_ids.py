@@ -4,6 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from channel_adapter.domain.ids import ChannelId
+from channel_adapter.domain.post import PostRef
 from channel_adapter.errors import InvalidError
 from channel_adapter.mapping import ids
 
@@ -68,3 +70,27 @@ def test_dedupe_numbers_are_32_bits_and_differ_with_any_part(a: str, b: str, c: 
 
 def test_dedupe_numbers_keep_their_parts_apart() -> None:
     assert ids.random_of("ab", "c") != ids.random_of("a", "bc")
+
+
+@pytest.mark.parametrize(
+    ("text", "channel", "seq"),
+    [("harbor_news/12", "harbor_news", 12), ("@TGS#_a/b/1", "@TGS#_a/b", 1), ("x/9223372036854775807", "x", 2**63 - 1)],
+)
+def test_a_ref_is_parsed_and_keeps_the_channel_as_it_is_written(text: str, channel: str, seq: int) -> None:
+    assert PostRef.parse(text) == PostRef(ChannelId(channel), seq)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "harbor_news", "/12", "harbor_news/", "harbor_news/0", "harbor_news/-1", "x/012", "x/١", "x/1\n", 12]
+)
+def test_what_is_no_ref_is_refused(text: str) -> None:
+    with pytest.raises(InvalidError, match="CHANNEL/NUMBER") as refused:
+        PostRef.parse(text)
+    assert refused.value.field == "ref"
+
+
+def test_error_of_a_long_ref_states_its_size_and_not_all_of_it() -> None:
+    with pytest.raises(InvalidError) as refused:
+        PostRef.parse("x" * 10_000)
+    assert refused.value.size == 10_000
+    assert len(refused.value.message) < 200

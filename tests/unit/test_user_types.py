@@ -4,15 +4,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-RIGHT = '''
+RIGHT = """
 from collections.abc import Sequence
 
 from pydantic import SecretStr
 
 from channel_adapter import ChannelAdapter, Notifications, PostRef, Settings
 from channel_adapter.settings import ChannelSettings, WebhookSettings
-from channel_adapter.stub import Fault, StubServer
 from channel_adapter.stub.callback_request import WebhookSettings as StubWebhooks
+from channel_adapter.stub.faults import Fault
+from channel_adapter.stub.serve import StubServer
 from channel_adapter.stub.settings import App, StubSettings
 
 Settings(sdkappid=1, key="k", region="seoul")
@@ -27,6 +28,7 @@ tokens: Sequence[SecretStr] = settings.webhooks.tokens
 stub = StubSettings(app=App(key="k", admin="boss"))
 stub_key: str = stub.app.key.get_secret_value()
 StubWebhooks(url="http://h/x", token="t")
+StubServer(stub)
 Fault(command="send_group_msg", status=503)
 
 
@@ -34,7 +36,7 @@ async def use(adapter: ChannelAdapter) -> None:
     await adapter.subscriptions.set_notifications("user", "channel", "muted")
     await adapter.subscriptions.set_notifications("user", "channel", Notifications.OFF)
     await adapter.posts.recall(PostRef.parse("harbor_news/12"))
-'''
+"""
 WRONG = {
     'Settings(sdkappid="one", key="k", region="seoul")': "arg-type",
     "Settings(sdkappid=1, key=5)": "arg-type",
