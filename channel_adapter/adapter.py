@@ -163,7 +163,7 @@ class ChannelAdapter:
         if settings.database_url is not None:
             at = StoreAt(
                 settings.database_url.get_secret_value(), settings.sdkappid, gateway, keys, history, clock,
-                most=own.per_person, admit=gatekeeper.admit,
+                most=own.per_person, keep_seconds=own.keep_days * 86_400.0 or None, admit=gatekeeper.admit,
             )  # fmt: skip
         return ReactionService(gateway, directory, gatekeeper, rules, direct, at.open if at else None, clock)
 

@@ -129,6 +129,10 @@ class ReactionSettings(Section):
     on_unsubscribe: Literal["keep", "remove"] = Field(
         default="keep", description="a person's reactions in a channel they leave"
     )
+    keep_days: int = Field(
+        365, ge=0, le=36_500,
+        description="remove reactions of a post when none has changed for so many days; 0 keeps them",
+    )  # fmt: skip
 
 
 class WebhookSettings(Section):

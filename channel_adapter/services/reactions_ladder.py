@@ -122,5 +122,5 @@ class ReactionLadder:
     async def _remember(self, found: Ladder, *, before: Rung | None, anew: bool = False) -> Ladder:
         rung, now = found.rung or Rung.STORE, self._clock.now()
         said = f"{rung.value} {now:.3f} {found.reason}"
-        await self._store.climb(said, everywhere=rung is not before, fallen=anew)
+        await self._store.climb(said, now, everywhere=rung is not before, fallen=anew)
         return Ladder(rung, found.reason, datetime.fromtimestamp(now, UTC))

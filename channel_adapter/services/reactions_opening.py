@@ -9,7 +9,8 @@ from channel_adapter.services.message_keys import MessageKeys
 from channel_adapter.services.reactions_ladder import ReactionLadder
 from channel_adapter.services.reactions_publisher import Publisher
 from channel_adapter.services.reactions_stored import Admission, StoredReactions
-from channel_adapter.services.reactions_turns import LEASE_SECONDS, TurnWriter
+from channel_adapter.services.reactions_writer import LEASE_SECONDS, ClaimWriter
+from channel_adapter.store.publishing_plan import MessageCapacity
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.clock import Clock
 
@@ -35,6 +36,7 @@ class StoreAt:
         clock: Clock,
         *,
         most: int,
+        keep_seconds: float | None,
         admit: Admission,
     ) -> None:
         self._url = url
@@ -44,19 +46,20 @@ class StoreAt:
         self._history = history
         self._clock = clock
         self._most = most
+        self._keep_seconds = keep_seconds
         self._admit = admit
 
     async def open(self) -> StoredReactions:
         """Make the tables, and put everything together. Raises ConfigurationError and UnavailableError."""
         try:
-            from channel_adapter.store.engine import Database  # noqa: PLC0415 - an extra
+            from channel_adapter.store.database import Database  # noqa: PLC0415 - an extra
             from channel_adapter.store.reactions import ReactionStore  # noqa: PLC0415
         except ImportError:
             raise ConfigurationError(
                 "database_url needs SQLAlchemy: pip install 'channel-adapter[store]'", field="database_url"
             ) from None
-        database = Database(self._url)
-        store = ReactionStore(database, self._app, most=self._most)
+        database = Database.shared(self._url)
+        store = ReactionStore(database, self._app, max_per_user=self._most)
         try:
             await store.prepare()
         except BaseException:
@@ -66,20 +69,22 @@ class StoreAt:
 
     def _assembled(self, store: "ReactionStore") -> StoredReactions:
         from channel_adapter.store.folding import Folding  # noqa: PLC0415
-        from channel_adapter.store.publishing import PublishingStore, Room  # noqa: PLC0415
+        from channel_adapter.store.publishing import PublishingStore  # noqa: PLC0415
 
-        room = Room(limits.EXTENSION_KEYS_PER_MESSAGE, limits.EXTENSION_KEYS_PER_CALL, PEOPLE_KEPT, COUNTS_SHOWN)
-        turns = PublishingStore(store, room, lease_seconds=LEASE_SECONDS)
-        ladder = ReactionLadder(self._gateway, self._keys, turns, self._clock)
-        writer = TurnWriter(self._gateway, self._keys, self._history, ladder, turns, self._clock)
+        capacity = MessageCapacity(
+            limits.EXTENSION_KEYS_PER_MESSAGE, limits.EXTENSION_KEYS_PER_CALL, PEOPLE_KEPT, COUNTS_SHOWN
+        )
+        claims = PublishingStore(store, capacity, lease_seconds=LEASE_SECONDS)
+        ladder = ReactionLadder(self._gateway, self._keys, claims, self._clock)
+        writer = ClaimWriter(self._gateway, self._keys, self._history, ladder, claims, self._clock)
         return StoredReactions(
             store,
-            Folding(store, most=self._most),
-            turns,
+            Folding(store, max_per_user=self._most),
+            claims,
             ladder,
             self._keys,
             self._history,
-            Publisher(turns, writer, self._clock),
+            Publisher(claims, writer, self._clock, keep_seconds=self._keep_seconds),
             self._clock,
             admit=self._admit,
         )

@@ -9,8 +9,9 @@ import structlog
 
 from channel_adapter.domain.post import PostRef
 from channel_adapter.errors import ChannelAdapterError
-from channel_adapter.services.reactions_turns import TurnWriter
+from channel_adapter.services.reactions_writer import ClaimWriter
 from channel_adapter.services.resting import rest
+from channel_adapter.store.publishing_plan import Claim
 from channel_adapter.tencent.clock import Clock
 
 if TYPE_CHECKING:
@@ -18,75 +19,99 @@ if TYPE_CHECKING:
 
 log = structlog.wrap_logger(logging.getLogger("channel_adapter.reactions"))
 
-AT_ONCE: Final = 16
+CONCURRENCY: Final = 32
+CLAIM_EVERY: Final = 0.02
+"""Seconds between two claims, so that one transaction claims many posts."""
 LOOK_EVERY: Final = 1.0
 """Seconds after which it looks for what other processes left."""
-SHORTEST: Final = 0.02
+TIDY_EVERY: Final = 600.0
 
 
 class Publisher:
-    """Claims posts whose counts changed and has them written; what it does not get to stays in the store."""
+    """Claims posts whose counts changed and writes them; what it does not get to stays in the store.
 
-    def __init__(self, store: "PublishingStore", writer: TurnWriter, clock: Clock) -> None:
+    `keep_seconds` is how long posts stay whose reactions do not change; None keeps them forever.
+    """
+
+    def __init__(
+        self, store: "PublishingStore", writer: ClaimWriter, clock: Clock, *, keep_seconds: float | None
+    ) -> None:
         self._store = store
         self.writer = writer
         self._clock = clock
+        self._keep_seconds = keep_seconds
         self._woken = asyncio.Event()
-        self._turns: dict[PostRef, asyncio.Task[None]] = {}
+        self._writes: dict[PostRef, asyncio.Task[None]] = {}
         self._task: asyncio.Task[None] | None = None
+        self._tidied = clock.monotonic()
         self._stopping = False
 
+    @property
+    def busy(self) -> bool:
+        """Whether a write is under way."""
+        return bool(self._writes)
+
     def wake(self) -> None:
-        """Something changed; the first call starts the task."""
+        """Report that something changed; the first call starts the task."""
         self._woken.set()
         if self._task is None and not self._stopping:
             self._task = asyncio.ensure_future(self._run())
 
     async def close(self) -> None:
-        """Let the turns under way end, and stop. Nothing is cancelled: a transaction that is cut off blocks others."""
+        """Let the writes under way end, and stop."""
         self._stopping = True
         self._woken.set()
         if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
-        await asyncio.gather(*self._turns.values(), return_exceptions=True)
+        await asyncio.gather(*self._writes.values(), return_exceptions=True)
 
     async def _run(self) -> None:
         while not self._stopping:
             self._woken.clear()
             try:
-                pause = await self._begin_turns()
-            except ChannelAdapterError as trouble:
-                log.warning("reactions.store_failed", reason=trouble.message)
+                pause = await self._claim()
+                await self._tidy()
+            except ChannelAdapterError as error:
+                log.warning("reactions.store_failed", reason=error.message)
                 pause = LOOK_EVERY
             if not self._stopping:
                 await rest(self._clock, pause, self._woken)
+            if not self._stopping:
+                await self._clock.sleep(CLAIM_EVERY)
 
-    async def _begin_turns(self) -> float:
-        """Begin as many turns as may be; gives how long to rest."""
-        free = AT_ONCE - len(self._turns)
+    async def _claim(self) -> float:
+        """Claim as many posts as may be written on; return how long to wait before the next claim."""
+        free = CONCURRENCY - len(self._writes)
         if free <= 0:
             return LOOK_EVERY
-        ready, later = await self._store.due(AT_ONCE, self._clock.now())
-        for ref in ready[:AT_ONCE]:
-            if ref not in self._turns and len(self._turns) < AT_ONCE:
-                turn = asyncio.ensure_future(self._turn(ref))
-                self._turns[ref] = turn
-                turn.add_done_callback(partial(self._ended, ref))
-        return min(LOOK_EVERY, max(SHORTEST, later)) if later is not None else LOOK_EVERY
+        claims, later = await self._store.claim(free, self._clock.now())
+        if claims:
+            self.writer.checkpoint("publisher: claimed")
+        for claim in claims:
+            write = asyncio.ensure_future(self._write(claim))
+            self._writes[claim.ref] = write
+            write.add_done_callback(partial(self._ended, claim.ref))
+        return LOOK_EVERY if later is None else min(LOOK_EVERY, later)
 
-    def _ended(self, ref: PostRef, turn: "asyncio.Task[None]") -> None:
-        if not turn.cancelled() and (fault := turn.exception()) is not None:
-            log.error("reactions.turn_broke", channel=ref.channel, post=ref.seq, fault=type(fault).__name__)
-        self._turns.pop(ref, None)
+    def _ended(self, ref: PostRef, write: "asyncio.Task[None]") -> None:
+        if not write.cancelled() and (fault := write.exception()) is not None:
+            log.error("reactions.write_broke", channel=ref.channel, post=ref.seq, fault=type(fault).__name__)
+        if self._writes.get(ref) is write:
+            del self._writes[ref]
         self._woken.set()
 
-    async def _turn(self, ref: PostRef) -> None:
+    async def _write(self, claim: Claim) -> None:
         try:
-            turn = await self._store.begin(ref, self._clock.now())
-            if turn is not None:
-                self.writer.checkpoint("publisher: claimed")
-                await self.writer.take(turn)
-        except ChannelAdapterError as trouble:
-            log.warning("reactions.turn_failed", channel=ref.channel, post=ref.seq, reason=trouble.message)
+            await self.writer.write(claim)
+        except ChannelAdapterError as error:
+            log.warning("reactions.write_failed", channel=claim.ref.channel, post=claim.ref.seq, reason=error.message)
             await self._clock.sleep(LOOK_EVERY)
+
+    async def _tidy(self) -> None:
+        now = self._clock.monotonic()
+        if self._keep_seconds is None or now - self._tidied < TIDY_EVERY:
+            return
+        while await self._store.remove_unchanged(self._clock.now() - self._keep_seconds) and not self._stopping:
+            await self._clock.sleep(CLAIM_EVERY)  # writers of other processes go on in between
+        self._tidied = now

@@ -17,19 +17,20 @@ from channel_adapter.services.message_keys import EDITION, GONE, UNSUPPORTED, Me
 from channel_adapter.services.reactions_direct import explained
 from channel_adapter.services.reactions_ladder import ReactionLadder
 from channel_adapter.services.reactions_publisher import Publisher
-from channel_adapter.services.reactions_turns import DATA_SECONDS, Checkpoint
+from channel_adapter.services.reactions_writer import DATA_SECONDS, Checkpoint
+from channel_adapter.store.publishing_plan import Claim, Outcome, Result
 from channel_adapter.tencent import codes
 from channel_adapter.tencent.clock import Clock
 
 if TYPE_CHECKING:
     from channel_adapter.store.folding import Folding, KeyRow
-    from channel_adapter.store.publishing import PublishingStore, Turn
+    from channel_adapter.store.publishing import PublishingStore
     from channel_adapter.store.reactions import ReactionStore
 
 WISHES_TOGETHER: Final = 500
 """Reactions that share one commit at most."""
 REFS_TOGETHER: Final = 500
-TURN_SECONDS: Final = 15.0  # to wait for the lease of a post
+CLAIM_SECONDS: Final = 15.0  # to wait for the lease of a post
 TRY_EVERY: Final = 0.1
 FLUSH_EVERY: Final = 0.02
 
@@ -50,7 +51,7 @@ class StoredReactions:
         self,
         store: "ReactionStore",
         folding: "Folding",
-        turns: "PublishingStore",
+        claims: "PublishingStore",
         ladder: ReactionLadder,
         keys: MessageKeys,
         history: History,
@@ -64,7 +65,7 @@ class StoredReactions:
         self.checkpoint: Checkpoint = lambda name: None
         self._store = store
         self._folding = folding
-        self._turns = turns
+        self._claims = claims
         self._keys = keys
         self._history = history
         self._clock = clock
@@ -86,22 +87,20 @@ class StoredReactions:
 
     async def of(self, ref: PostRef, viewer: UserId | None) -> Reactions | None:
         """Counts of one post; None when nothing is known of it. Raises NotFoundError for a dropped one."""
-        dropped, counts = await self._store.counts(ref)
-        if dropped:
+        found = await self._store.get(ref, viewer)
+        if found.dropped:
             raise gone(ref)
-        if dropped is None:
-            return None
-        chosen = await self._store.chosen_by(viewer, [ref]) if viewer else {}
-        return of_counts(ref, counts, chosen.get(ref, ()))
+        return None if found.dropped is None else of_counts(ref, found.counts, found.chosen)
 
     async def of_many(self, refs: Sequence[PostRef], viewer: UserId | None) -> dict[PostRef, Reactions]:
         """Counts of many posts: one statement for up to 500 of them, and one more for the viewer."""
         found: dict[PostRef, Reactions] = {}
         for start in range(0, len(refs), REFS_TOGETHER):
             some = refs[start : start + REFS_TOGETHER]
-            counts = await self._store.counts_of(some)
-            chosen = await self._store.chosen_by(viewer, some) if viewer else {}
-            found.update((ref, of_counts(ref, counts.get(ref, {}), chosen.get(ref, ()))) for ref in some)
+            stored = await self._store.get_many(some, viewer)
+            for ref in some:
+                each = stored.get(ref)
+                found[ref] = of_counts(ref, each.counts, each.chosen) if each else of_counts(ref, {})
         return found
 
     async def reactors(self, ref: PostRef, emoji: str | None) -> AsyncIterator[Reactor]:
@@ -142,11 +141,11 @@ class StoredReactions:
 
     async def drop(self, ref: PostRef) -> None:
         """Forget the reactions of a post that is gone."""
-        await self._whole(self._store.drop(ref))
+        await self._store.drop(ref, self._clock.now())
 
     async def drop_channel(self, channel: ChannelId) -> None:
         """Forget the reactions of a channel that is gone."""
-        await self._whole(self._store.drop_channel(channel))
+        await self._store.drop_channel(channel)
 
     async def forget(self, channel: ChannelId, users: Iterable[UserId]) -> None:
         """Take back everything that these people have in a channel."""
@@ -170,7 +169,7 @@ class StoredReactions:
         """
         ends = self._clock.monotonic() + seconds
         self.publisher.wake()
-        while await self._store.pending(troubled=troubled):
+        while await self._store.pending(failing=troubled):
             if self._clock.monotonic() >= ends:
                 return False
             await self._clock.sleep(FLUSH_EVERY)
@@ -191,14 +190,14 @@ class StoredReactions:
     async def _grant(
         self, _: None, wishes: Sequence[tuple[PostRef, UserId, str | None, bool]]
     ) -> list[bool | Exception]:
-        from channel_adapter.store.reactions import Granted, Wish  # noqa: PLC0415
+        from channel_adapter.store.reactions import CommandResult, ReactionCommand  # noqa: PLC0415
 
-        granted = await self._store.grant([Wish(*wish) for wish in wishes], self._clock.now())
+        results = await self._store.apply([ReactionCommand(*wish) for wish in wishes], self._clock.now())
         self.checkpoint("react: committed")
         self.publisher.wake()
         return [
-            gone(wish[0]) if each is Granted.DROPPED else each is Granted.CHANGED
-            for wish, each in zip(wishes, granted, strict=True)
+            gone(wish[0]) if each is CommandResult.DROPPED else each is CommandResult.CHANGED
+            for wish, each in zip(wishes, results, strict=True)
         ]
 
     async def _whole(self, work: Coroutine[Any, Any, T]) -> T:
@@ -209,9 +208,9 @@ class StoredReactions:
         return await asyncio.shield(task)
 
     async def _compare(self, ref: PostRef, *, adopting: bool) -> Reconciled:
-        turn = await self._claim(ref)
+        claim = await self._claim(ref)
         try:
-            if turn.rung not in (None, Rung.EXTENSION) and not adopting:
+            if claim.rung not in (None, Rung.EXTENSION) and not adopting:
                 return Reconciled(ref)
             known = await self._folding.known(ref)
             pairs = await self._read(ref)
@@ -222,17 +221,20 @@ class StoredReactions:
             self.checkpoint("fold: committed")
             return Reconciled(ref, taken, mended)
         finally:
-            await self._turns.release(turn, self._clock.now(), pause=0.0)
+            await self._release(claim)
             self.publisher.wake()
 
-    async def _claim(self, ref: PostRef) -> "Turn":
-        """The right to look at a post while nobody writes on it."""
-        ends = self._clock.monotonic() + TURN_SECONDS
-        while (turn := await self._turns.begin(ref, self._clock.now(), reading=True)) is None:
+    async def _claim(self, ref: PostRef) -> Claim:
+        """Claim a post for a read during which no process writes on it."""
+        ends = self._clock.monotonic() + CLAIM_SECONDS
+        while (claim := await self._claims.claim_for_reading(ref, self._clock.now())) is None:
             if self._clock.monotonic() >= ends:
                 raise ThrottledError(f"post {ref.seq} of {ref.channel} is being written on all the time; try later")
             await self._clock.sleep(TRY_EVERY)
-        return turn
+        return claim
+
+    async def _release(self, claim: Claim) -> None:
+        await self._claims.finish([Outcome(claim, Result.RELEASED, 0.0)], self._clock.now())
 
     async def _read(self, ref: PostRef) -> Pairs | None:
         """All keys of a message; None for one that carries none."""
@@ -259,7 +261,7 @@ class StoredReactions:
             return True
         if message is not None and STATES.get(message.is_place_msg) is not PostState.RECALLED:
             return False
-        await self._store.drop(ref)
+        await self._store.drop(ref, self._clock.now())
         return True
 
     async def _take_in(

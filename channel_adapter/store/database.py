@@ -7,6 +7,7 @@ thread and a few readers; PostgreSQL has a small pool of threads with a connecti
 
 import asyncio
 import copy
+import json
 import os
 import sqlite3
 import threading
@@ -24,10 +25,13 @@ from sqlalchemy import (
     Connection,
     Engine,
     Executable,
+    FromClause,
     Integer,
     MetaData,
     String,
     Table,
+    bindparam,
+    column,
     create_engine,
     event,
     exc,
@@ -39,6 +43,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.types import TypeEngine
 
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError, OutcomeUnknownError, UnavailableError
 from channel_adapter.settings_values import database_url_fault
@@ -175,6 +180,26 @@ class Database:
         """Run a function that only reads. Raises UnavailableError."""
         deadline = time.monotonic() + self._lock_seconds
         return await self._run(self._reader, lambda: self._read(deadline, lambda c: function(c, *args, **kwargs)))
+
+    def rows(self, columns: Mapping[str, TypeEngine[Any]], values: Sequence[Sequence[Any]]) -> FromClause:
+        """Return values as a table with these columns, to join other tables with.
+
+        It takes one statement, compiled once, for any number of rows, and the joined table is read by its index: SQLite
+        reads the whole table for `(a, b) IN (...)`.
+        """
+        if not self.is_sqlite:
+            lists = (
+                bindparam(None, [row[place] for row in values], postgresql.ARRAY(kind))
+                for place, kind in enumerate(columns.values())
+            )
+            names = (column(name, kind) for name, kind in columns.items())
+            return func.unnest(*lists).table_valued(*names).render_derived()
+        each = func.json_each(json.dumps([list(row) for row in values])).table_valued("value")
+        picked = (
+            func.json_extract(each.c.value, f"$[{place}]", type_=kind).label(name)
+            for place, (name, kind) in enumerate(columns.items())
+        )
+        return select(*picked).subquery()
 
     def now(self, here: float) -> ColumnElement[Any]:
         """Return the SQL expression for Unix seconds by the clock that all users of this database share.

@@ -4,14 +4,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from sqlalchemy import select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, select, update
 
 from channel_adapter.domain.ids import UserId
 from channel_adapter.domain.post import PostRef
 from channel_adapter.domain.reaction import ReactionChange
 from channel_adapter.store.reaction_tables import COUNTS, KEYS, POSTS
-from channel_adapter.store.reactions import Had, ReactionStore, at
+from channel_adapter.store.reactions import Chosen, ReactionStore, at
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,132 +86,141 @@ def fold_absence(row: KeyRow, latest: int, cleared: int) -> tuple[KeyRow, str]:
 
 
 class Folding:
-    """Takes changes into the truth, one transaction a post."""
+    """Merges changes that clients made themselves, one transaction a post."""
 
-    def __init__(self, store: ReactionStore, *, most: int) -> None:
+    def __init__(self, store: ReactionStore, *, max_per_user: int) -> None:
         self._store = store
-        self._most = most
+        self._max_per_user = max_per_user
 
     async def known(self, ref: PostRef) -> dict[UserId, KeyRow]:
-        """What is known of people's keys on a message."""
-        async with self._store.database.reading() as connection:
-            return await self._rows(connection, ref, None)
+        """Return what is known of the keys of users on a message."""
+        return await self._store.database.read(_key_rows, ref, None)
 
     async def events(self, ref: PostRef, changes: Sequence[Admitted], *, cleared: int, now: float) -> int:
-        """Take in the changes of an event; gives how many reactions changed. A clearing takes nothing back."""
-        async with self._store.database.writing() as connection:
-            dropped, before_cleared = await self._store.touch(connection, ref)
-            if dropped:
-                return 0
-            if cleared > before_cleared:
-                await self._note_clearing(connection, ref, cleared)
-            rows = await self._rows(connection, ref, {each.change.user for each in changes})
-            after, verdicts = dict(rows), dict[UserId, tuple[Admitted, str]]()
-            for each in sorted(changes, key=lambda item: item.change.seq):
-                user = each.change.user
-                after[user], verdict = fold_event(after.get(user, KeyRow()), each.change)
-                if verdict:
-                    verdicts[user] = each, verdict
-            return await self._write(connection, ref, rows, after, verdicts, now)
+        """Merge the changes of an event; return how many reactions changed. A clearing takes no reaction back."""
+        return await self._store.database.write(self._events, ref, changes, cleared, now)
+
+    def _events(
+        self, connection: Connection, ref: PostRef, changes: Sequence[Admitted], cleared: int, now: float
+    ) -> int:
+        touched = self._store.touch(connection, [ref], now)[ref]
+        if touched.dropped:
+            return 0
+        if cleared > touched.cleared:
+            _note_clearing(connection, ref, cleared)
+        rows = _key_rows(connection, ref, {each.change.user for each in changes})
+        after, verdicts = dict(rows), dict[UserId, tuple[Admitted, str]]()
+        for each in sorted(changes, key=lambda item: item.change.seq):
+            user = each.change.user
+            after[user], verdict = fold_event(after.get(user, KeyRow()), each.change)
+            if verdict:
+                verdicts[user] = each, verdict
+        self._write_keys(connection, ref, rows, after)
+        return self._write(connection, ref, verdicts, now, override=True)
 
     async def snapshot(self, ref: PostRef, seen: Snapshot, *, now: float, override: bool = True) -> tuple[int, int]:
-        """Take in a whole read, counts included; gives how many reactions changed and how many counts differ.
+        """Merge a whole read, counts included; return how many reactions changed and how many counts differ.
 
         The caller holds the post's lease. A key whose row changed since the read began is left for the next one.
-        Without `override`, who has a reaction already keeps it.
+        Without `override`, a user who has a reaction already keeps it.
         """
-        async with self._store.database.writing() as connection:
-            dropped, _ = await self._store.touch(connection, ref)
-            if dropped:
-                return 0, 0
-            rows = await self._rows(connection, ref, None)
-            after, verdicts = dict(rows), dict[UserId, tuple[Admitted, str]]()
-            present = {each.change.user: each for each in seen.people}
-            for user in present.keys() | seen.before.keys():
-                row = rows.get(user, KeyRow())
-                if row != seen.before.get(user, KeyRow()):
-                    continue
-                each = present.get(user)
-                if each is not None:
-                    after[user], verdict = fold_read(row, each.change)
-                elif seen.complete:
-                    after[user], verdict = fold_absence(row, seen.latest, seen.cleared)
-                    each = Admitted(ReactionChange(user, (), seen.latest), seen.absence_counts)
-                if each is not None and verdict:
-                    verdicts[user] = each, verdict
-            taken = await self._write(connection, ref, rows, after, verdicts, now, override=override)
-            return taken, await self._compare(connection, ref, seen.counts) if seen.complete else 0
+        return await self._store.database.write(self._snapshot, ref, seen, now, override)
 
-    async def _write(
+    def _snapshot(
+        self, connection: Connection, ref: PostRef, seen: Snapshot, now: float, override: bool
+    ) -> tuple[int, int]:
+        if self._store.touch(connection, [ref], now)[ref].dropped:
+            return 0, 0
+        rows = _key_rows(connection, ref, None)
+        after, verdicts = dict(rows), dict[UserId, tuple[Admitted, str]]()
+        present = {each.change.user: each for each in seen.people}
+        for user in present.keys() | seen.before.keys():
+            row = rows.get(user, KeyRow())
+            if row != seen.before.get(user, KeyRow()):
+                continue
+            each = present.get(user)
+            if each is not None:
+                after[user], verdict = fold_read(row, each.change)
+            elif seen.complete:
+                after[user], verdict = fold_absence(row, seen.latest, seen.cleared)
+                each = Admitted(ReactionChange(user, (), seen.latest), seen.absence_counts)
+            if each is not None and verdict:
+                verdicts[user] = each, verdict
+        self._write_keys(connection, ref, rows, after)
+        changed = self._write(connection, ref, verdicts, now, override=override)
+        return changed, self._compare(connection, ref, seen.counts) if seen.complete else 0
+
+    def _write_keys(
+        self, connection: Connection, ref: PostRef, rows: Mapping[UserId, KeyRow], after: Mapping[UserId, KeyRow]
+    ) -> None:
+        values = [
+            {"channel": ref.channel, "post": ref.seq, "person": user, "folded": row.folded, "own": row.own,
+             "present": row.present, "deleting": row.deleting}
+            for user, row in sorted(after.items()) if row != rows.get(user)
+        ]  # fmt: skip
+        if not values:
+            return
+        upsert = self._store.database.insert(KEYS)
+        columns = {name: upsert.excluded[name] for name in ("folded", "own", "present", "deleting")}
+        merged = upsert.on_conflict_do_update(index_elements=["channel", "post", "person"], set_=columns)
+        connection.execute(merged, values)
+
+    def _write(
         self,
-        connection: AsyncConnection,
+        connection: Connection,
         ref: PostRef,
-        rows: Mapping[UserId, KeyRow],
-        after: Mapping[UserId, KeyRow],
         verdicts: Mapping[UserId, tuple[Admitted, str]],
         now: float,
         *,
-        override: bool = True,
+        override: bool,
     ) -> int:
-        changed = [(user, row) for user, row in after.items() if row != rows.get(user)]
-        if changed:
-            values = [
-                {"channel": ref.channel, "post": ref.seq, "person": user, "folded": row.folded, "own": row.own,
-                 "present": row.present, "deleting": row.deleting}
-                for user, row in sorted(changed)
-            ]  # fmt: skip
-            upsert = self._store.insert(KEYS)
-            columns = {name: upsert.excluded[name] for name in ("folded", "own", "present", "deleting")}
-            await connection.execute(
-                upsert.on_conflict_do_update(index_elements=["channel", "post", "person"], set_=columns), values
-            )
-        before = await self._store.people(connection, ref, verdicts.keys()) if verdicts else {}
+        before = self._store.chosen(connection, {(ref, user) for user in verdicts})
         wanted = {
-            user: found
+            (ref, user): found
             for user, (each, verdict) in verdicts.items()
-            if (found := self._wanted(before.get(user, {}), each, verdict, now, override)) is not None
+            if (found := self._wanted(before.get((ref, user), {}), each, verdict, now, override)) is not None
         }
-        await self._store.write(connection, ref, before, wanted)
-        return sum(found.keys() != before.get(user, {}).keys() for user, found in wanted.items())
+        self._store.write(connection, before, wanted)
+        return sum(found.keys() != before.get(key, {}).keys() for key, found in wanted.items())
 
-    def _wanted(self, had: Had, each: Admitted, verdict: str, now: float, override: bool) -> Had | None:
-        """What the person has afterwards; None for "as before"."""
-        if not each.counts or (had and not override):
+    def _wanted(self, chosen: Chosen, each: Admitted, verdict: str, now: float, override: bool) -> Chosen | None:
+        """Return what the user has afterwards; None for "as before"."""
+        if not each.counts or (chosen and not override):
             return None
         if verdict == LEAVE:
             return {}
-        return {emoji: had.get(emoji, now) for emoji in each.change.emoji[-self._most :]}
+        return {emoji: chosen.get(emoji, now) for emoji in each.change.emoji[-self._max_per_user :]}
 
-    async def _compare(self, connection: AsyncConnection, ref: PostRef, counts: Mapping[str, int]) -> int:
-        """Note what really stands on the message, so that the publisher mends what differs."""
-        rows = (await connection.execute(select(COUNTS).where(at(COUNTS, ref)))).all()
-        held = {row.emoji: (row.number, row.published) for row in rows}
+    def _compare(self, connection: Connection, ref: PostRef, counts: Mapping[str, int]) -> int:
+        """Note what really is on the message, so that the publisher repairs what differs."""
+        rows = connection.execute(select(COUNTS).where(at(COUNTS, ref))).all()
+        stored = {row.emoji: (row.number, row.published) for row in rows}
         differing = 0
-        for emoji in sorted(held.keys() | counts.keys()):
-            count, published = held.get(emoji, (0, 0))
+        for emoji in sorted(stored.keys() | counts.keys()):
+            count, published = stored.get(emoji, (0, 0))
             there = counts.get(emoji, 0)
             if there == published:
                 continue
             differing += there != count
             values = {"channel": ref.channel, "post": ref.seq, "emoji": emoji, "number": 0}
             values["published"] = known = there if there >= 0 else None
-            upsert = self._store.insert(COUNTS).values(values)
-            await connection.execute(
+            upsert = self._store.database.insert(COUNTS).values(values)
+            connection.execute(
                 upsert.on_conflict_do_update(index_elements=["channel", "post", "emoji"], set_={"published": known})
             )
         return differing
 
-    async def _note_clearing(self, connection: AsyncConnection, ref: PostRef, cleared: int) -> None:
-        gone = {"present": False, "own": cleared}
-        await connection.execute(update(KEYS).where(at(KEYS, ref), KEYS.c.folded < cleared).values(gone))
-        await connection.execute(update(COUNTS).where(at(COUNTS, ref)).values(published=None))
-        await connection.execute(update(POSTS).where(at(POSTS, ref)).values(cleared=cleared))
 
-    async def _rows(
-        self, connection: AsyncConnection, ref: PostRef, users: Collection[UserId] | None
-    ) -> dict[UserId, KeyRow]:
-        query = select(KEYS).where(at(KEYS, ref))
-        if users is not None:
-            query = query.where(KEYS.c.person.in_(list(users)))
-        rows = await connection.execute(query)
-        return {UserId(row.person): KeyRow(row.folded, row.own, row.present, row.deleting) for row in rows}
+def _note_clearing(connection: Connection, ref: PostRef, cleared: int) -> None:
+    gone = {"present": False, "own": cleared}
+    connection.execute(update(KEYS).where(at(KEYS, ref), KEYS.c.folded < cleared).values(gone))
+    connection.execute(update(COUNTS).where(at(COUNTS, ref)).values(published=None))
+    connection.execute(update(POSTS).where(at(POSTS, ref)).values(cleared=cleared))
+
+
+def _key_rows(connection: Connection, ref: PostRef, users: Collection[UserId] | None) -> dict[UserId, KeyRow]:
+    query = select(KEYS).where(at(KEYS, ref))
+    if users is not None:
+        query = query.where(KEYS.c.person.in_(list(users)))
+    rows = connection.execute(query)
+    return {UserId(row.person): KeyRow(row.folded, row.own, row.present, row.deleting) for row in rows}

@@ -19,6 +19,7 @@ from sqlalchemy import (
     and_,
     delete,
     exists,
+    literal,
     or_,
     select,
     update,
@@ -54,12 +55,14 @@ class Leases:
         if not names:
             return set()
         now = self._database.now(here)
-        wanted = self._database.insert(LEASES).values(
-            [{"name": name, "owner": self.owner, "until": now + self.seconds} for name in sorted(names)]
-        )
-        statement = wanted.on_conflict_do_update(
+        wanted = self._database.rows({"name": String()}, [[name] for name in names])
+        columns = select(wanted.c.name, literal(self.owner), now + self.seconds)
+        # SQLite needs the WHERE clause to parse ON CONFLICT after a SELECT.
+        rows = columns.where(wanted.c.name.is_not(None)).order_by(wanted.c.name)
+        new = self._database.insert(LEASES).from_select(["name", "owner", "until"], rows)
+        statement = new.on_conflict_do_update(
             index_elements=["name"],
-            set_={"owner": wanted.excluded.owner, "until": wanted.excluded.until},
+            set_={"owner": new.excluded.owner, "until": new.excluded.until},
             where=or_(LEASES.c.until <= now, LEASES.c.owner == self.owner),
         ).returning(LEASES.c.name)
         return set(connection.scalars(statement))
@@ -93,6 +96,25 @@ class Leases:
     def _lock(self, connection: Connection, names: Sequence[str]) -> set[str]:
         query = select(LEASES.c.name).where(self._ours(names)).order_by(LEASES.c.name).with_for_update()
         return set(connection.scalars(query))
+
+
+def owners(connection: Connection, names: Sequence[str]) -> dict[str, str | None]:
+    """Lock leases, whoever holds them, until the transaction ends; return their owners by name."""
+    query = select(LEASES.c.name, LEASES.c.owner).where(LEASES.c.name.in_(names))
+    rows = connection.execute(query.order_by(LEASES.c.name).with_for_update())
+    return {row.name: row.owner for row in rows}
+
+
+def revoke(connection: Connection, names: Sequence[str]) -> None:
+    """Take leases from their owners. Nobody acquires them before they would have ended."""
+    if names:
+        connection.execute(update(LEASES).where(LEASES.c.name.in_(names)).values(owner=None))
+
+
+def remove(connection: Connection, names: Sequence[str]) -> None:
+    """Remove leases, whoever holds them; they are free at once."""
+    if names:
+        connection.execute(delete(LEASES).where(LEASES.c.name.in_(names)))
 
 
 def live(name: ColumnElement[str], now: ColumnElement[float]) -> ColumnElement[bool]:

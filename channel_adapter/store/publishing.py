@@ -1,298 +1,310 @@
-"""What is to be written on messages: turns under a lease, planned from the rows, noted before and after the write.
+"""What is to be written on messages: claims under a lease, planned from the rows, noted before and after the write.
 
 Before a write its counts are set to "not known", so that whatever happens to the writer they are written again. After
-it the numbers that were written are noted, if the lease still held. Counts are absolute: writing twice is harmless.
+it the numbers that were written are noted, if the lease is still held. Counts are absolute: writing twice is harmless.
 """
 
 import secrets
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Final, NamedTuple
+from dataclasses import replace
+from typing import Any, Final
 
-from sqlalchemy import and_, case, delete, exists, func, or_, select, true, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    String,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    update,
+)
 
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import PostRef
 from channel_adapter.domain.reaction import Rung
-from channel_adapter.store.reaction_tables import COUNTS, FACTS, KEYS, POSTS
-from channel_adapter.store.reactions import ReactionStore, at
+from channel_adapter.store import leases
+from channel_adapter.store.leases import Leases
+from channel_adapter.store.publishing_plan import (
+    Claim,
+    Count,
+    MessageCapacity,
+    Outcome,
+    Plan,
+    Result,
+    fills_data,
+    plan_data,
+    plan_keys,
+)
+from channel_adapter.store.reaction_tables import COUNTS, FACTS, KEYS, LEASE, POSTS, lease_of
+from channel_adapter.store.reactions import ReactionStore, at, posts, same
 
 RUNG: Final = "rung"
 FARTHEST: Final = 60.0
-"""Seconds; a turn that is due later was dated by a clock that has been set back since."""
-
-
-@dataclass(frozen=True, slots=True)
-class Room:
-    """How much a message takes. `people`: their keys are compacted above it; `counts`: so many emoji are shown."""
-
-    keys: int
-    per_call: int
-    people: int
-    counts: int
-
-
-class Count(NamedTuple):
-    """One emoji's number, and what stands on the message: None when that is not known."""
-
-    emoji: str
-    number: int
-    published: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """One call's worth of writing. `whole`: nothing is left to write after it."""
-
-    sets: dict[str, int] = field(default_factory=dict)
-    removals: tuple[str, ...] = ()
-    people: tuple[UserId, ...] = ()
-    data: dict[str, int] | None = None  # for custom data: all counts, or none to take ours out of it
-    whole: bool = True
-
-    @property
-    def empty(self) -> bool:
-        """Is there nothing to call for?"""
-        return not (self.sets or self.removals or self.people) and self.data is None
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """The right to write on one message until the lease ends."""
-
-    ref: PostRef
-    lease: str
-    version: int
-    rung: Rung | None
-    failures: int
-    plan: Plan
-
-
-def plan_keys(counts: Sequence[Count], surplus: Sequence[UserId], people: int, room: Room) -> Plan:
-    """The next call for a message with extensions, where `people` have a key, and those of `surplus` are to go.
-
-    New counts come first, unless there might be no place for them.
-    """
-    shown = _shown(counts, room)
-    wrong = [each for each in counts if each.emoji in shown and each.published != each.number]
-    sets = {each.emoji: each.number for each in wrong[: room.per_call]}
-    leaving = [each.emoji for each in counts if each.emoji not in shown and each.published != 0]
-    adding = sum(not each.published for each in wrong)
-    standing = sum(each.published != 0 for each in counts)
-    crowded = people + standing + adding > room.keys
-    if sets and not (crowded and (leaving or surplus)):
-        return Plan(sets=sets, whole=not leaving and not surplus and len(wrong) <= room.per_call)
-    removals = tuple(leaving[: room.per_call])
-    gone = tuple(surplus[: room.per_call - len(removals)])
-    done = len(removals) == len(leaving) and len(gone) == len(surplus)
-    return Plan(removals=removals, people=gone, whole=done and not sets)
-
-
-def plan_data(counts: Sequence[Count], room: Room) -> Plan:
-    """The next call for a message whose custom data holds the counts: all of them, when one differs."""
-    shown = _shown(counts, room)
-    if all(each.published == shown.get(each.emoji, 0) for each in counts):
-        return Plan()
-    return Plan(data=shown)
-
-
-def _shown(counts: Sequence[Count], room: Room) -> dict[str, int]:
-    ordered = sorted((each for each in counts if each.number > 0), key=lambda each: (-each.number, each.emoji))
-    return {each.emoji: each.number for each in ordered[: room.counts]}
+"""Seconds; a post that is due later was dated by a clock that has been set back since."""
 
 
 class PublishingStore:
-    """Turns at messages, for any number of processes on one database."""
+    """Claims of messages to publish counts on, for any number of processes on one database.
 
-    def __init__(self, store: ReactionStore, room: Room, *, lease_seconds: float) -> None:
+    Rows of posts are locked before leases, each in one order.
+    """
+
+    def __init__(self, store: ReactionStore, capacity: MessageCapacity, *, lease_seconds: float) -> None:
         self._store = store
         self._database = store.database
-        self._room = room
+        self._capacity = capacity
         self._lease_seconds = lease_seconds
 
-    async def due(self, limit: int, here: float) -> tuple[list[PostRef], float | None]:
-        """Posts that may be claimed now, and in how many seconds the next one may; None when there is no other."""
-        pending = POSTS.c.version != POSTS.c.published
-        columns = (POSTS.c.channel, POSTS.c.post, POSTS.c.due)
-        query = select(*columns).where(pending).order_by(POSTS.c.due).limit(limit + 1)
-        async with self._database.reading() as connection:
-            now = await self._database.now(connection, here)
-            rows = (await connection.execute(query)).all()
-        ready = [PostRef(ChannelId(row.channel), row.post) for row in rows if not now < row.due <= now + FARTHEST]
-        later = [row.due - now for row in rows if now < row.due <= now + FARTHEST]
-        return ready[:limit], (min(later) if later else None)
+    async def claim(self, limit: int, here: float) -> tuple[list[Claim], float | None]:
+        """Claim posts with something to publish; return them, and in how many seconds the next one is due.
 
-    async def begin(self, ref: PostRef, here: float, *, reading: bool = False) -> Turn | None:
-        """Claim a post and note what is about to be written; None when it is somebody else's or nothing is pending.
-
-        With `reading`, claim it whatever is pending, for a read that nobody may disturb.
+        What is about to be written is noted in the same transaction. The seconds are None if no other post waits.
         """
-        lease = secrets.token_hex(16)
-        async with self._database.writing() as connection:
-            now = await self._database.now(connection, here)
-            if reading:
-                await self._store.touch(connection, ref)
-            claim = update(POSTS).where(at(POSTS, ref), or_(POSTS.c.due <= now, POSTS.c.due > now + FARTHEST))
-            if not reading:
-                claim = claim.where(POSTS.c.version != POSTS.c.published)
-            claimed = claim.values(lease=lease, due=now + self._lease_seconds).returning(POSTS)
-            row = (await connection.execute(claimed)).one_or_none()
-            if row is None:
-                return None
-            rung = _lower(await self._app_rung(connection), row.rung)
-            plan = Plan(whole=False) if reading else await self._plan(connection, ref, rung, row.written)
-            await self._announce(connection, ref, plan, rung)
-            return Turn(ref, lease, row.version, rung, row.failures, plan)
+        return await self._database.write(self._claim_due, limit, here)
 
-    async def done(
-        self, turn: Turn, here: float, *, pause: float, versions: Mapping[UserId, int] | None = None
-    ) -> bool:
-        """Note that a turn's plan was written; the next turn may begin after `pause` seconds.
+    async def claim_for_reading(self, ref: PostRef, here: float) -> Claim | None:
+        """Claim one post, whatever is pending, so that no process writes on it; None while another one does."""
+        return await self._database.write(self._claim_one, ref, here)
 
-        `versions` are those of the people's keys that were deleted. False when the lease was lost in between: then
-        somebody else may have written something newer before ours, and everything is written once more.
+    async def finish(self, outcomes: Sequence[Outcome], here: float) -> list[bool]:
+        """Note how claims ended, in one transaction. False for a claim whose lease was lost.
+
+        Then another process may have written something newer before, so everything is written once more.
         """
-        plan, ref = turn.plan, turn.ref
-        async with self._database.writing() as connection:
-            now = await self._database.now(connection, here)
-            values: dict[str, Any] = {"due": now + pause, "lease": "", "failures": 0}
-            if plan.whole:
-                values["published"] = turn.version
-            if plan.data is not None and not _fills_data(turn.rung, plan):
-                values["written"] = Rung.EXTENSION.value
-            kept = await self._give_back(connection, turn, values)
-            if kept:
-                await self._note(connection, turn)
-            for user, version in (versions or {}).items():
-                gone: dict[str, Any] = {"deleting": False, "present": False}
-                if version:  # else it was not there any more: an earlier deletion of ours came through
-                    gone |= {"own": version, "present": KEYS.c.folded > version}
-                await connection.execute(update(KEYS).where(at(KEYS, ref), KEYS.c.person == user).values(gone))
-        return kept
+        return await self._database.write(self._finish, outcomes, here)
 
-    async def failed(self, turn: Turn, here: float, *, pause: float) -> None:
-        """Give a turn back that came to nothing, or to nobody knows what: what it announced stays "not known"."""
-        async with self._database.writing() as connection:
-            now = await self._database.now(connection, here)
-            values = {"due": now + pause, "lease": "", "failures": POSTS.c.failures + 1}
-            await self._give_back(connection, turn, values)
-
-    async def release(self, turn: Turn, here: float, *, pause: float) -> None:
-        """Give back a claim that was for reading; what was read without a lease may be of before a newer write."""
-        async with self._database.writing() as connection:
-            now = await self._database.now(connection, here)
-            await self._give_back(connection, turn, {"due": now + pause, "lease": ""})
-
-    async def fall(self, turn: Turn, rung: Rung, here: float, *, pause: float) -> None:
-        """This message alone goes down to `rung`; its counts are written there."""
-        async with self._database.writing() as connection:
-            now = await self._database.now(connection, here)
-            values = {"due": now + pause, "lease": "", "rung": rung.value, "version": POSTS.c.version + 1}
-            await connection.execute(update(POSTS).where(at(POSTS, turn.ref)).values(values))
-            await connection.execute(update(COUNTS).where(at(COUNTS, turn.ref)).values(published=None))
+    async def remove_unchanged(self, before: float) -> int:
+        """Remove posts whose reactions have not changed since; see ReactionStore.remove_unchanged."""
+        return await self._store.remove_unchanged(before)
 
     async def rung(self) -> str | None:
-        """What was remembered of the app's rung, as it was given to `climb`."""
-        async with self._database.reading() as connection:
-            return await connection.scalar(select(FACTS.c.value).where(FACTS.c.name == RUNG))
+        """Return what was remembered of the app's rung, as it was given to `climb`."""
+        query = select(FACTS.c.value).where(FACTS.c.name == RUNG)
+        return await self._database.read(lambda connection: connection.scalar(query))
 
-    async def climb(self, remembered: str, *, everywhere: bool, fallen: bool = False) -> None:
-        """Remember a rung; `everywhere`: it is another one than before, so every post is written anew on it.
+    async def climb(self, remembered: str, here: float, *, everywhere: bool, fallen: bool = False) -> None:
+        """Remember a rung. With `everywhere` it is another one than before, and every post is written again on it.
 
-        `fallen`: posts that fell below the app's rung by themselves are, in any case.
-        A turn under way loses its lease, so that what it writes on the old rung counts for nothing on the new one; the
-        next turn waits until it ended, or until its lease would have.
+        With `fallen` posts that went down below the app's rung are, in any case. A claim under way loses its lease, so
+        that what it writes on the old rung counts for nothing; the next one waits until the lease would have ended.
         """
-        async with self._database.writing() as connection:
-            if everywhere or fallen:
-                these = and_(~POSTS.c.dropped, true() if everywhere else POSTS.c.rung != "")
-                resting = and_(POSTS.c.lease == "", POSTS.c.failures > 0)
-                due = case((resting, 0.0), else_=POSTS.c.due)
-                anew = {"version": POSTS.c.version + 1, "lease": "", "due": due, "failures": 0}
-                await connection.execute(update(POSTS).where(these).values(anew))
-                counts = exists().where(POSTS.c.channel == COUNTS.c.channel, POSTS.c.post == COUNTS.c.post, these)
-                await connection.execute(update(COUNTS).where(counts).values(published=None))
-                await connection.execute(update(POSTS).where(these).values(rung=""))
-            upsert = self._store.insert(FACTS).values(name=RUNG, value=remembered)
-            await connection.execute(upsert.on_conflict_do_update(index_elements=["name"], set_={"value": remembered}))
+        await self._database.write(self._climb, remembered, here, everywhere, fallen)
 
-    async def _app_rung(self, connection: AsyncConnection) -> str:
-        return (await connection.scalar(select(FACTS.c.value).where(FACTS.c.name == RUNG)) or "").partition(" ")[0]
+    def _claim_due(self, connection: Connection, limit: int, here: float) -> tuple[list[Claim], float | None]:
+        now = self._database.time(connection, here)
+        pending = and_(POSTS.c.version != POSTS.c.published, ~leases.live(LEASE, literal(now)))
+        due = or_(POSTS.c.due <= now, POSTS.c.due > now + FARTHEST)
+        query = select(POSTS).where(pending, due).order_by(POSTS.c.due).limit(limit)
+        rows = connection.execute(query.with_for_update(of=POSTS, skip_locked=True)).all()
+        later = connection.scalar(select(func.min(POSTS.c.due)).where(pending, POSTS.c.due > now))
+        seconds = None if later is None or later > now + FARTHEST else later - now
+        if not rows:
+            return [], seconds
+        owner = secrets.token_hex(16)
+        lease = Leases(self._database, owner, seconds=self._lease_seconds)
+        refs = [PostRef(ChannelId(row.channel), row.post) for row in rows]
+        acquired = lease.acquire(connection, [lease_of(ref) for ref in refs], here)
+        app = self._app_rung(connection)
+        mine = {ref: row for ref, row in zip(refs, rows, strict=True) if lease_of(ref) in acquired}
+        rungs = {ref: _lower(app, row.rung) for ref, row in mine.items()}
+        plans = self._plans(connection, {ref: (rungs[ref], row.written) for ref, row in mine.items()})
+        self._announce(connection, plans, rungs)
+        claims = [Claim(ref, owner, row.version, rungs[ref], row.failures, plans[ref]) for ref, row in mine.items()]
+        return claims, 0.0 if len(rows) == limit else seconds
 
-    async def _plan(self, connection: AsyncConnection, ref: PostRef, rung: Rung | None, written: str) -> Plan:
+    def _claim_one(self, connection: Connection, ref: PostRef, here: float) -> Claim | None:
+        owner = secrets.token_hex(16)
+        self._store.touch(connection, [ref], self._database.time(connection, here))
+        lease = Leases(self._database, owner, seconds=self._lease_seconds)
+        if not lease.acquire(connection, [lease_of(ref)], here):
+            return None
+        row = connection.execute(select(POSTS).where(at(POSTS, ref))).one()
+        rung = _lower(self._app_rung(connection), row.rung)
+        return Claim(ref, owner, row.version, rung, row.failures, Plan(whole=False))
+
+    def _finish(self, connection: Connection, outcomes: Sequence[Outcome], here: float) -> list[bool]:
+        now = self._database.time(connection, here)
+        refs = sorted({outcome.claim.ref for outcome in outcomes})
+        these = posts(self._database, refs)
+        locked = select(POSTS.c.channel).join(these, same(POSTS, these, "channel", "post"))
+        connection.execute(locked.order_by(POSTS.c.channel, POSTS.c.post).with_for_update(of=POSTS)).all()
+        owners = leases.owners(connection, [lease_of(ref) for ref in refs])
+        kept = [owners.get(lease_of(each.claim.ref)) == each.claim.owner for each in outcomes]
+        ended = [each for each, held in zip(outcomes, kept, strict=True) if held]
+        leases.remove(connection, [lease_of(each.claim.ref) for each in ended])
+        if ended:
+            connection.execute(_END, [_ending(each, now) for each in ended])
+            self._note(connection, [each for each in ended if each.result is Result.WRITTEN])
+        for each, held in zip(outcomes, kept, strict=True):
+            if not held:
+                self._lost(connection, each, owners.get(lease_of(each.claim.ref)), now)
+            if each.rung is not None:
+                self._downgrade(connection, each.claim.ref, each.rung)
+            self._note_deletions(connection, each)
+        return kept
+
+    def _climb(self, connection: Connection, remembered: str, here: float, everywhere: bool, fallen: bool) -> None:
+        if everywhere or fallen:
+            these = and_(~POSTS.c.dropped, true() if everywhere else POSTS.c.rung != "")
+            names = select(LEASE).where(these)
+            connection.execute(update(leases.LEASES).where(leases.LEASES.c.name.in_(names)).values(owner=None))
+            paused = and_(POSTS.c.failures > 0, ~leases.live(LEASE, self._database.now(here)))
+            due = case((paused, 0.0), else_=POSTS.c.due)
+            again = {"version": POSTS.c.version + 1, "due": due, "failures": 0}
+            connection.execute(update(POSTS).where(these).values(again))
+            counts = exists().where(POSTS.c.channel == COUNTS.c.channel, POSTS.c.post == COUNTS.c.post, these)
+            connection.execute(update(COUNTS).where(counts).values(published=None))
+            connection.execute(update(POSTS).where(these).values(rung=""))
+        upsert = self._database.insert(FACTS).values(name=RUNG, value=remembered)
+        connection.execute(upsert.on_conflict_do_update(index_elements=["name"], set_={"value": remembered}))
+
+    def _app_rung(self, connection: Connection) -> str:
+        return (connection.scalar(select(FACTS.c.value).where(FACTS.c.name == RUNG)) or "").partition(" ")[0]
+
+    def _plans(self, connection: Connection, wanted: Mapping[PostRef, tuple[Rung | None, str]]) -> dict[PostRef, Plan]:
+        """Plan one call for each post, from its rung and from what was written on it."""
+        these = posts(self._database, wanted)
+        counts: dict[PostRef, list[Count]] = defaultdict(list)
+        query = select(COUNTS).join(these, same(COUNTS, these, "channel", "post"))
+        for row in connection.execute(query.order_by(COUNTS.c.emoji)):
+            ref = PostRef(ChannelId(row.channel), row.post)
+            counts[ref].append(Count(row.emoji, row.number, row.published))
+        users: dict[PostRef, list[tuple[UserId, bool]]] = defaultdict(list)
+        present = (
+            select(KEYS).join(these, same(KEYS, these, "channel", "post")).where(or_(KEYS.c.present, KEYS.c.deleting))
+        )
+        for row in connection.execute(
+            present.order_by(case((KEYS.c.deleting, 0), else_=1), KEYS.c.folded, KEYS.c.person)
+        ):
+            users[PostRef(ChannelId(row.channel), row.post)].append((UserId(row.person), row.deleting))
+        return {ref: self._plan(rung, written, counts[ref], users[ref]) for ref, (rung, written) in wanted.items()}
+
+    def _plan(
+        self, rung: Rung | None, written: str, counts: Sequence[Count], users: Sequence[tuple[UserId, bool]]
+    ) -> Plan:
         if rung is Rung.STORE:
             return Plan()
-        query = select(COUNTS.c.emoji, COUNTS.c.number, COUNTS.c.published).where(at(COUNTS, ref))
-        counts = [Count(*row) for row in await connection.execute(query.order_by(COUNTS.c.emoji))]
         if rung is Rung.CUSTOM_DATA:
-            return plan_data(counts, self._room)
-        present = and_(at(KEYS, ref), or_(KEYS.c.present, KEYS.c.deleting))
-        order = (case((KEYS.c.deleting, 0), else_=1), KEYS.c.folded, KEYS.c.person)
-        rows = await connection.execute(select(KEYS.c.person, KEYS.c.deleting).where(present).order_by(*order))
-        people = [(UserId(person), deleting) for person, deleting in rows]
-        begun = sum(deleting for _, deleting in people)  # whose end nobody has noted
-        surplus = [person for person, _ in people[: max(begun, len(people) - self._room.people)]]
-        plan = plan_keys(counts, surplus, len(people), self._room)
+            return plan_data(counts, self._capacity)
+        begun = sum(deleting for _, deleting in users)  # deletions whose end was not noted
+        surplus = [user for user, _ in users[: max(begun, len(users) - self._capacity.people)]]
+        plan = plan_keys(counts, surplus, len(users), self._capacity)
         if written != Rung.CUSTOM_DATA.value:
             return plan
         return Plan(data={}, whole=False) if plan.empty else replace(plan, whole=False)
 
-    async def _give_back(self, connection: AsyncConnection, turn: Turn, values: dict[str, Any]) -> bool:
-        """End a turn. False when its lease was lost: what it wrote, or noted, may have come after something newer.
+    def _announce(
+        self, connection: Connection, plans: Mapping[PostRef, Plan], rungs: Mapping[PostRef, Rung | None]
+    ) -> None:
+        """Note what is about to be written: whatever becomes of the writer, it is written again."""
+        data = [_row(ref) for ref, plan in plans.items() if fills_data(rungs[ref], plan)]
+        counts = [{**_row(ref), "what": emoji} for ref, plan in plans.items() for emoji in (*plan.sets, *plan.removals)]
+        users = [{**_row(ref), "who": user} for ref, plan in plans.items() for user in plan.people]
+        for statement, rows in (
+            (_FILL_DATA, data), (_FORGET_COUNTS, data), (_FORGET_COUNT, counts), (_DELETE_KEY, users),
+        ):  # fmt: skip
+            if rows:
+                connection.execute(statement, rows)
 
-        Then nothing of the message is known any more, and the next turn begins when this one's pause is over. Whoever
-        writes beside it loses the lease, too: nobody knows whose write came last.
+    def _note(self, connection: Connection, written: Sequence[Outcome]) -> None:
+        """Note what is on the messages now."""
+        counts: list[dict[str, Any]] = []
+        data = [_row(each.claim.ref) for each in written if fills_data(each.claim.rung, each.claim.plan)]
+        for each in written:
+            plan, ref = each.claim.plan, each.claim.ref
+            numbers = plan.data if fills_data(each.claim.rung, plan) else None
+            if numbers is None:
+                numbers = {**plan.sets, **dict.fromkeys(plan.removals, 0)}
+            counts += [{**_row(ref), "what": emoji, "there": number} for emoji, number in numbers.items()]
+        # Below the rung of extensions a key may still be there from before.
+        zero = [_row(each.claim.ref) for each in written if each.claim.rung in (None, Rung.EXTENSION)]
+        for statement, rows in ((_EMPTY_COUNTS, data), (_NOTE_COUNT, counts), (_REMOVE_ZEROS, zero)):
+            if rows:
+                connection.execute(statement, rows)
+
+    def _note_deletions(self, connection: Connection, outcome: Outcome) -> None:
+        for user, version in (outcome.versions or {}).items():
+            gone: dict[str, Any] = {"deleting": False, "present": False}
+            if version:  # else it was not there any more: an earlier deletion of ours succeeded
+                gone |= {"own": version, "present": KEYS.c.folded > version}
+            connection.execute(update(KEYS).where(at(KEYS, outcome.claim.ref), KEYS.c.person == user).values(gone))
+
+    def _lost(self, connection: Connection, outcome: Outcome, owner: str | None, now: float) -> None:
+        """End a claim whose lease was lost: what it wrote, or noted, may have come after something newer.
+
+        Nothing of the message is known any more. A process that writes beside it loses its lease, too: it is unknown
+        whose write came last.
         """
-        this = at(POSTS, turn.ref)
-        ended = update(POSTS).where(this, POSTS.c.lease == turn.lease).values(values)
-        if (await connection.execute(ended)).rowcount == 1:
-            return True
-        await connection.execute(update(COUNTS).where(at(COUNTS, turn.ref)).values(published=None))
-        again: dict[str, Any] = {
-            "version": case((POSTS.c.dropped, POSTS.c.version), else_=POSTS.c.version + 1),
-            "due": case((POSTS.c.lease == "", values["due"]), else_=POSTS.c.due),
-            "lease": "",
-        }
-        if _fills_data(turn.rung, turn.plan):
+        claim, name = outcome.claim, lease_of(outcome.claim.ref)
+        again: dict[str, Any] = {"version": case((POSTS.c.dropped, POSTS.c.version), else_=POSTS.c.version + 1)}
+        if owner is None:
+            leases.remove(connection, [name])
+            again["due"] = now + outcome.pause
+        else:
+            leases.revoke(connection, [name])
+        if fills_data(claim.rung, claim.plan):
             again["written"] = Rung.CUSTOM_DATA.value
-        await connection.execute(update(POSTS).where(this).values(again))
-        return False
+        connection.execute(update(COUNTS).where(at(COUNTS, claim.ref)).values(published=None))
+        connection.execute(update(POSTS).where(at(POSTS, claim.ref)).values(again))
 
-    async def _announce(self, connection: AsyncConnection, ref: PostRef, plan: Plan, rung: Rung | None) -> None:
-        """Note what is about to be written, before it is."""
-        emoji = [*plan.sets, *plan.removals]
-        if _fills_data(rung, plan):
-            await connection.execute(update(POSTS).where(at(POSTS, ref)).values(written=Rung.CUSTOM_DATA.value))
-            await connection.execute(update(COUNTS).where(at(COUNTS, ref)).values(published=None))
-        elif emoji:
-            await connection.execute(
-                update(COUNTS).where(at(COUNTS, ref), COUNTS.c.emoji.in_(emoji)).values(published=None)
-            )
-        if plan.people:
-            await connection.execute(
-                update(KEYS).where(at(KEYS, ref), KEYS.c.person.in_(plan.people)).values(deleting=True)
-            )
-
-    async def _note(self, connection: AsyncConnection, turn: Turn) -> None:
-        """Note what stands on the message now."""
-        plan, ref = turn.plan, turn.ref
-        written = {**plan.sets, **dict.fromkeys(plan.removals, 0)}
-        if plan.data is not None and _fills_data(turn.rung, plan):
-            await connection.execute(update(COUNTS).where(at(COUNTS, ref)).values(published=0))
-            written = plan.data
-        for emoji, number in written.items():
-            await connection.execute(
-                update(COUNTS).where(at(COUNTS, ref), COUNTS.c.emoji == emoji).values(published=number)
-            )
-        if turn.rung in (None, Rung.EXTENSION):  # below it a key may still stand there from better times
-            nothing = (COUNTS.c.number == 0, func.coalesce(COUNTS.c.published, 1) == 0)
-            await connection.execute(delete(COUNTS).where(at(COUNTS, ref), *nothing))
+    def _downgrade(self, connection: Connection, ref: PostRef, rung: Rung) -> None:
+        values = {"rung": rung.value, "version": POSTS.c.version + 1}
+        connection.execute(update(POSTS).where(at(POSTS, ref)).values(values))
+        connection.execute(update(COUNTS).where(at(COUNTS, ref)).values(published=None))
 
 
-def _fills_data(rung: Rung | None, plan: Plan) -> bool:
-    """Does it put counts into custom data? On a better rung it takes them out."""
-    return plan.data is not None and rung is Rung.CUSTOM_DATA
+def _row(ref: PostRef) -> dict[str, Any]:
+    return {"at_channel": ref.channel, "at_post": ref.seq}
+
+
+def _this(table: Any) -> ColumnElement[bool]:
+    return and_(table.c.channel == bindparam("at_channel"), table.c.post == bindparam("at_post"))
+
+
+_END: Final = (
+    update(POSTS)
+    .where(_this(POSTS))
+    .values(
+        due=bindparam("next_due"),
+        failures=bindparam("next_failures"),
+        published=func.coalesce(bindparam("now_published", type_=BigInteger), POSTS.c.published),
+        written=func.coalesce(bindparam("now_written", type_=String), POSTS.c.written),
+    )
+)
+_FILL_DATA: Final = update(POSTS).where(_this(POSTS)).values(written=Rung.CUSTOM_DATA.value)
+_FORGET_COUNTS: Final = update(COUNTS).where(_this(COUNTS)).values(published=None)
+_FORGET_COUNT: Final = update(COUNTS).where(_this(COUNTS), COUNTS.c.emoji == bindparam("what")).values(published=None)
+_DELETE_KEY: Final = update(KEYS).where(_this(KEYS), KEYS.c.person == bindparam("who")).values(deleting=True)
+_EMPTY_COUNTS: Final = update(COUNTS).where(_this(COUNTS)).values(published=0)
+_NOTE_COUNT: Final = (
+    update(COUNTS).where(_this(COUNTS), COUNTS.c.emoji == bindparam("what")).values(published=bindparam("there"))
+)
+_REMOVE_ZEROS: Final = delete(COUNTS).where(
+    _this(COUNTS), COUNTS.c.number == 0, func.coalesce(COUNTS.c.published, 1) == 0
+)
+
+
+def _ending(outcome: Outcome, now: float) -> dict[str, Any]:
+    claim, plan = outcome.claim, outcome.claim.plan
+    written = outcome.result is Result.WRITTEN
+    failures = {Result.WRITTEN: 0, Result.FAILED: claim.failures + 1}.get(outcome.result, claim.failures)
+    emptied = written and plan.data is not None and not fills_data(claim.rung, plan)
+    return {
+        **_row(claim.ref),
+        "next_due": now + outcome.pause,
+        "next_failures": failures,
+        "now_published": claim.version if written and plan.whole else None,
+        "now_written": Rung.EXTENSION.value if emptied else None,
+    }
 
 
 def _lower(app: str, own: str) -> Rung | None:

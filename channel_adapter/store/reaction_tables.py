@@ -1,9 +1,10 @@
 """Tables of the reactions. One schema for SQLite and PostgreSQL.
 
 A post row is locked by every transaction that touches its post, so everything below it changes in order. `version`
-grows with each change; a post whose `published` is behind has something to publish. `due` is when it may be claimed:
-the end of a lease, or the next turn that the pace allows. `published` of a count is the number that stands on the
-message: 0 for no key, NULL for "not known", which is written again.
+grows with each change; a post whose `published` is behind has something to publish. `due` is when the pace of writes,
+or the pause after a failure, allows the next claim; the claim itself is a lease named by `lease_of`. `published` of a
+count is the number that stands on the message: 0 for no key, NULL for "not known", which is written again. Rows of a
+post whose reactions have not changed for `reactions.keep_days` are removed: its message has expired by then.
 """
 
 from typing import Final
@@ -20,9 +21,12 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    cast,
+    literal,
 )
 
-from channel_adapter.store.engine import Area
+from channel_adapter.domain.post import PostRef
+from channel_adapter.store.database import Schema
 
 _TABLES: Final = MetaData()
 _CHANNEL, _USER, _EMOJI = String(48), String(32), String(40)
@@ -35,7 +39,7 @@ POSTS: Final = Table(
     Column("version", BigInteger, nullable=False, default=1),
     Column("published", BigInteger, nullable=False, default=0),
     Column("due", Double, nullable=False, default=0.0),
-    Column("lease", String(40), nullable=False, default=""),
+    Column("changed", Double, nullable=False, default=0.0),  # by a reaction
     Column("failures", Integer, nullable=False, default=0),
     Column("rung", String(16), nullable=False, default=""),  # of this post alone, below the app's
     Column("written", String(16), nullable=False, default=""),  # `custom_data` until counts were taken out of it
@@ -46,6 +50,7 @@ POSTS: Final = Table(
 )
 Index("reaction_posts_pending", POSTS.c.due, sqlite_where=POSTS.c.version != POSTS.c.published,
       postgresql_where=POSTS.c.version != POSTS.c.published)  # fmt: skip
+Index("reaction_posts_changed", POSTS.c.changed)
 
 REACTIONS: Final = Table(
     "reactions",
@@ -92,4 +97,13 @@ FACTS: Final = Table(  # one row a fact: the app this database belongs to, and t
     Column("value", Text, nullable=False),
 )
 
-AREA: Final = Area("reactions", 1, _TABLES)
+SCHEMA: Final = Schema("reactions", 2, _TABLES)
+
+
+def lease_of(ref: PostRef) -> str:
+    """Return the name of the lease on publishing a post's counts."""
+    return f"post:{ref.channel}:{ref.seq}"
+
+
+LEASE: Final = literal("post:") + POSTS.c.channel + ":" + cast(POSTS.c.post, String)
+"""`lease_of` in SQL."""

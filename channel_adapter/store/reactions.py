@@ -1,223 +1,287 @@
-"""Who reacted how: rows that are the truth, and counts that are kept in the same transaction."""
+"""Reactions of users on posts: rows are the truth, and counts are kept in the same transaction."""
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, bindparam, case, delete, func, insert, select, true, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    FromClause,
+    String,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    select,
+    true,
+    tuple_,
+    update,
+)
+from sqlalchemy.types import TypeEngine
 
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import PostRef
 from channel_adapter.domain.reaction import Reactor
 from channel_adapter.errors import ConfigurationError
-from channel_adapter.store.engine import Database
-from channel_adapter.store.reaction_tables import AREA, COUNTS, FACTS, KEYS, POSTS, REACTIONS
+from channel_adapter.store import leases
+from channel_adapter.store.database import Database
+from channel_adapter.store.reaction_tables import COUNTS, FACTS, KEYS, POSTS, REACTIONS, SCHEMA, lease_of
 
-PEOPLE_PER_PAGE: Final = 1_000
+USERS_PER_PAGE: Final = 1_000
+POSTS_REMOVED_TOGETHER: Final = 200
 _APP: Final = "app"
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What one person wants on one post: `emoji` there, or with `there` False gone; no emoji means all of them."""
+class ReactionCommand:
+    """A change that a user asked for: add `emoji`, or with `add` False remove it; no emoji removes all of them."""
 
     ref: PostRef
     user: UserId
     emoji: str | None
-    there: bool = True
+    add: bool = True
 
 
-class Granted(Enum):
-    """What came of a wish."""
+class CommandResult(Enum):
+    """What a command did."""
 
     CHANGED = "changed"
-    SAME = "same"  # it was so before
+    UNCHANGED = "unchanged"
     DROPPED = "dropped"  # the post was recalled or deleted
 
 
-Had = dict[str, float]  # emoji of one person on one post, and since when
+class StoredCounts(NamedTuple):
+    """Counts of one post, and what one user chose there. `dropped` is None for a post without a row."""
+
+    dropped: bool | None
+    counts: dict[str, int]
+    chosen: tuple[str, ...] = ()
+
+
+Chosen = dict[str, float]
+"""The reactions of one user on one post: emoji, and when each was added."""
+Key = tuple[PostRef, UserId]
 
 
 class ReactionStore:
-    """The truth of one app's reactions. `most` is how many reactions a person may have on a post.
+    """The reactions of one app. `max_per_user` is how many reactions a user may have on a post.
 
-    Raises what Database raises; then nothing was counted.
+    Methods raise what Database raises; then nothing was counted.
     """
 
-    def __init__(self, database: Database, app: int, *, most: int) -> None:
+    def __init__(self, database: Database, app: int, *, max_per_user: int) -> None:
         self.database = database
         self._app = app
-        self._most = most
-        dialect = sqlite if database.is_sqlite else postgresql
-        self.insert: Any = dialect.insert
-        touch = self.insert(POSTS).values(channel=bindparam("channel"), post=bindparam("post"))
+        self._max_per_user = max_per_user
+        touch = database.insert(POSTS).values(
+            channel=bindparam("channel"), post=bindparam("post"), changed=bindparam("changed")
+        )
         self._touch = touch.on_conflict_do_update(
             index_elements=["channel", "post"],
-            set_={"version": case((POSTS.c.dropped, POSTS.c.version), else_=POSTS.c.version + 1)},
-        ).returning(POSTS.c.dropped, POSTS.c.cleared)
-        count = self.insert(COUNTS).values(published=0)
+            set_={
+                "version": case((POSTS.c.dropped, POSTS.c.version), else_=POSTS.c.version + 1),
+                "changed": touch.excluded.changed,
+            },
+        ).returning(POSTS.c.channel, POSTS.c.post, POSTS.c.dropped, POSTS.c.cleared)
+        count = database.insert(COUNTS).values(published=0)
         self._count = count.on_conflict_do_update(
             index_elements=["channel", "post", "emoji"], set_={"number": COUNTS.c.number + count.excluded.number}
         )
 
     async def prepare(self) -> None:
-        """Make the tables. Raises ConfigurationError for a newer schema, and for the database of another app."""
-        await self.database.prepare(AREA)
-        async with self.database.writing() as connection:
-            row = {"name": _APP, "value": str(self._app)}
-            await connection.execute(self.insert(FACTS).values(row).on_conflict_do_nothing())
-            held = await connection.scalar(select(FACTS.c.value).where(FACTS.c.name == _APP))
-        if held != str(self._app):
+        """Create the tables. Raises ConfigurationError for another schema version and for the data of another app."""
+        await self.database.prepare(leases.SCHEMA)
+        await self.database.prepare(SCHEMA)
+        app = await self.database.write(self._register_app)
+        if app != str(self._app):
             raise ConfigurationError(
-                f"the database holds the reactions of app {held}, not of {self._app}", field="database_url"
+                f"the database holds the reactions of app {app}, not of {self._app}", field="database_url"
             )
 
-    async def grant(self, wishes: Sequence[Wish], now: float) -> list[Granted]:
-        """Carry wishes out in one transaction, in their order; one outcome each."""
-        by_ref: dict[PostRef, list[int]] = defaultdict(list)
-        for number, wish in enumerate(wishes):
-            by_ref[wish.ref].append(number)
-        granted = [Granted.SAME] * len(wishes)
-        async with self.database.writing() as connection:
-            for ref in sorted(by_ref):  # the same order everywhere: no two transactions wait for each other
-                mine = [wishes[number] for number in by_ref[ref]]
-                for number, outcome in zip(by_ref[ref], await self._grant(connection, ref, mine, now), strict=True):
-                    granted[number] = outcome
-        return granted
+    def _register_app(self, connection: Connection) -> str | None:
+        row = {"name": _APP, "value": str(self._app)}
+        connection.execute(self.database.insert(FACTS).values(row).on_conflict_do_nothing())
+        return connection.scalar(select(FACTS.c.value).where(FACTS.c.name == _APP))
 
-    async def _grant(
-        self, connection: AsyncConnection, ref: PostRef, wishes: Sequence[Wish], now: float
-    ) -> list[Granted]:
-        dropped, _ = await self.touch(connection, ref)
-        if dropped:
-            return [Granted.DROPPED] * len(wishes)
-        before = await self.people(connection, ref, {wish.user for wish in wishes})
-        after = {user: dict(had) for user, had in before.items()}
-        granted = []
-        for wish in wishes:
-            had = after.setdefault(wish.user, {})
-            wanted = _with(had, wish.emoji, self._most, now) if wish.there else _without(had, wish.emoji)
-            granted.append(Granted.SAME if wanted.keys() == had.keys() else Granted.CHANGED)
-            after[wish.user] = wanted
-        await self.write(connection, ref, before, after)
-        return granted
+    async def apply(self, commands: Sequence[ReactionCommand], now: float) -> list[CommandResult]:
+        """Apply commands in their order, in one transaction of a fixed number of statements; one result each."""
+        return await self.database.write(self._apply, commands, now)
 
-    async def touch(self, connection: AsyncConnection, ref: PostRef) -> tuple[bool, int]:
-        """Lock a post's row, made if there is none, and count its version up unless it was dropped.
+    def _apply(self, connection: Connection, commands: Sequence[ReactionCommand], now: float) -> list[CommandResult]:
+        touched = self.touch(connection, {command.ref for command in commands}, now)
+        live = [command for command in commands if not touched[command.ref].dropped]
+        before = self.chosen(connection, {(command.ref, command.user) for command in live})
+        after = {key: dict(chosen) for key, chosen in before.items()}
+        results = []
+        for command in commands:
+            if touched[command.ref].dropped:
+                results.append(CommandResult.DROPPED)
+                continue
+            key = command.ref, command.user
+            chosen = after.get(key, {})
+            if command.add:
+                after[key] = _with(chosen, command.emoji, self._max_per_user, now)
+            else:
+                after[key] = _without(chosen, command.emoji)
+            changed = after[key].keys() != chosen.keys()
+            results.append(CommandResult.CHANGED if changed else CommandResult.UNCHANGED)
+        self.write(connection, before, after)
+        return results
 
-        Gives `dropped` and `cleared`.
-        """
-        row = (await connection.execute(self._touch, _key(ref))).one()
-        return row.dropped, row.cleared
+    def touch(self, connection: Connection, refs: Collection[PostRef], now: float) -> dict[PostRef, "Touched"]:
+        """Lock the rows of posts, made if missing, in one order, and raise the versions of those not dropped."""
+        rows = [{**_key(ref), "changed": now} for ref in sorted(refs)]
+        if not rows:
+            return {}
+        found = connection.execute(self._touch, rows)
+        return {PostRef(ChannelId(row.channel), row.post): Touched(row.dropped, row.cleared) for row in found}
 
-    async def people(self, connection: AsyncConnection, ref: PostRef, users: Collection[UserId]) -> dict[UserId, Had]:
-        """What these people have on a post."""
-        query = select(REACTIONS.c.person, REACTIONS.c.emoji, REACTIONS.c.since)
-        rows = await connection.execute(query.where(at(REACTIONS, ref), REACTIONS.c.person.in_(list(users))))
-        found: dict[UserId, Had] = defaultdict(dict)
-        for person, emoji, since in rows:
-            found[UserId(person)][emoji] = since
+    def chosen(self, connection: Connection, keys: Collection[Key]) -> dict[Key, Chosen]:
+        """Return the reactions of users on posts; users without any are left out."""
+        found: dict[Key, Chosen] = defaultdict(dict)
+        if not keys:
+            return found
+        kinds: dict[str, TypeEngine[Any]] = {"channel": String(), "post": BigInteger(), "person": String()}
+        wanted = self.database.rows(kinds, [(ref.channel, ref.seq, user) for ref, user in sorted(keys)])
+        for row in connection.execute(select(REACTIONS).join(wanted, same(REACTIONS, wanted, *kinds))):
+            found[PostRef(ChannelId(row.channel), row.post), UserId(row.person)][row.emoji] = row.since
         return found
 
-    async def write(
-        self, connection: AsyncConnection, ref: PostRef, before: Mapping[UserId, Had], after: Mapping[UserId, Had]
-    ) -> None:
-        """Bring people's rows from `before` to `after`, and the counts with them."""
-        key, counts = _key(ref), Counter[str]()
-        gone, new = [], []
-        for user, wanted in after.items():
-            had = before.get(user, {})
-            for emoji in had.keys() - wanted.keys():
-                gone.append({"at_channel": ref.channel, "at_post": ref.seq, "who": user, "what": emoji})
-                counts[emoji] -= 1
-            for emoji in wanted.keys() - had.keys():
-                new.append({**key, "person": user, "emoji": emoji, "since": wanted[emoji]})
-                counts[emoji] += 1
-        if gone:
-            await connection.execute(_REMOVE, gone)
-        if new:
-            await connection.execute(insert(REACTIONS), new)
-        changed = [{**key, "emoji": emoji, "number": by} for emoji, by in sorted(counts.items()) if by]
-        if changed:
-            await connection.execute(self._count, changed)
+    def write(self, connection: Connection, before: Mapping[Key, Chosen], after: Mapping[Key, Chosen]) -> None:
+        """Bring the rows of users from `before` to `after`, and the counts with them."""
+        counts = Counter[tuple[PostRef, str]]()
+        removed, added = [], []
+        for (ref, user), wanted in sorted(after.items()):
+            current = before.get((ref, user), {})
+            for emoji in current.keys() - wanted.keys():
+                removed.append({"at_channel": ref.channel, "at_post": ref.seq, "who": user, "what": emoji})
+                counts[ref, emoji] -= 1
+            for emoji in wanted.keys() - current.keys():
+                added.append({**_key(ref), "person": user, "emoji": emoji, "since": wanted[emoji]})
+                counts[ref, emoji] += 1
+        changed = [{**_key(ref), "emoji": emoji, "number": by} for (ref, emoji), by in sorted(counts.items()) if by]
+        for statement, rows in ((_REMOVE, removed), (insert(REACTIONS), added), (self._count, changed)):
+            if rows:
+                connection.execute(statement, rows)
 
-    async def counts(self, ref: PostRef) -> tuple[bool | None, dict[str, int]]:
-        """Counts of one post, and whether it was dropped; None for a post that nothing is known of."""
+    async def get(self, ref: PostRef, viewer: UserId | None) -> StoredCounts:
+        """Return the counts of one post, and what the viewer chose, the oldest first."""
+        return await self.database.read(self._get, ref, viewer)
+
+    def _get(self, connection: Connection, ref: PostRef, viewer: UserId | None) -> StoredCounts:
         query = (
             select(POSTS.c.dropped, COUNTS.c.emoji, COUNTS.c.number)
             .select_from(POSTS)
             .outerjoin(COUNTS, and_(COUNTS.c.channel == POSTS.c.channel, COUNTS.c.post == POSTS.c.post))
             .where(at(POSTS, ref))
         )
-        async with self.database.reading() as connection:
-            rows = (await connection.execute(query)).all()
-        return (rows[0].dropped if rows else None), {row.emoji: row.number for row in rows if row.number}
+        rows = connection.execute(query).all()
+        counts = {row.emoji: row.number for row in rows if row.number}
+        if viewer is None or not counts:
+            return StoredCounts(rows[0].dropped if rows else None, counts)
+        own = select(REACTIONS.c.emoji).where(at(REACTIONS, ref), REACTIONS.c.person == viewer)
+        chosen = connection.scalars(own.order_by(REACTIONS.c.since, REACTIONS.c.emoji))
+        return StoredCounts(rows[0].dropped, counts, tuple(chosen))
 
-    async def counts_of(self, refs: Iterable[PostRef]) -> dict[PostRef, dict[str, int]]:
-        """Counts of many posts in one statement; posts without reactions are left out."""
-        query = select(COUNTS).where(_among(COUNTS, refs), COUNTS.c.number > 0)
-        found: dict[PostRef, dict[str, int]] = defaultdict(dict)
-        async with self.database.reading() as connection:
-            for row in await connection.execute(query):
-                found[PostRef(ChannelId(row.channel), row.post)][row.emoji] = row.number
-        return found
+    async def get_many(self, refs: Collection[PostRef], viewer: UserId | None) -> dict[PostRef, StoredCounts]:
+        """Return the counts of many posts in one statement, and what the viewer chose in one more.
 
-    async def chosen_by(self, user: UserId, refs: Iterable[PostRef]) -> dict[PostRef, tuple[str, ...]]:
-        """What one person chose on many posts, the oldest first, in one statement."""
-        query = select(REACTIONS).where(_among(REACTIONS, refs), REACTIONS.c.person == user)
-        found: dict[PostRef, tuple[str, ...]] = {}
-        async with self.database.reading() as connection:
-            for row in await connection.execute(query.order_by(REACTIONS.c.since, REACTIONS.c.emoji)):
+        Posts without reactions are left out.
+        """
+        return await self.database.read(self._get_many, refs, viewer)
+
+    def _get_many(
+        self, connection: Connection, refs: Collection[PostRef], viewer: UserId | None
+    ) -> dict[PostRef, StoredCounts]:
+        wanted = posts(self.database, refs)
+        query = select(COUNTS).join(wanted, same(COUNTS, wanted, "channel", "post")).where(COUNTS.c.number > 0)
+        counts: dict[PostRef, dict[str, int]] = defaultdict(dict)
+        for row in connection.execute(query):
+            counts[PostRef(ChannelId(row.channel), row.post)][row.emoji] = row.number
+        chosen: dict[PostRef, tuple[str, ...]] = {}
+        if viewer is not None:
+            joined = select(REACTIONS).join(wanted, same(REACTIONS, wanted, "channel", "post"))
+            own = joined.where(REACTIONS.c.person == viewer).order_by(REACTIONS.c.since, REACTIONS.c.emoji)
+            for row in connection.execute(own):
                 ref = PostRef(ChannelId(row.channel), row.post)
-                found[ref] = (*found.get(ref, ()), row.emoji)
-        return found
+                chosen[ref] = (*chosen.get(ref, ()), row.emoji)
+        return {ref: StoredCounts(False, numbers, chosen.get(ref, ())) for ref, numbers in counts.items()}
 
     async def reactors(
         self, ref: PostRef, emoji: str | None, after: tuple[str, str]
     ) -> tuple[list[Reactor], tuple[str, str] | None]:
-        """One page of the people who reacted, ordered by user id, behind the pair (person, emoji) `after`."""
+        """Return one page of the users who reacted, ordered by user id, behind the pair (user, emoji) `after`."""
         query = select(REACTIONS).where(at(REACTIONS, ref), tuple_(REACTIONS.c.person, REACTIONS.c.emoji) > after)
         if emoji is not None:
             query = query.where(REACTIONS.c.emoji == emoji)
-        query = query.order_by(REACTIONS.c.person, REACTIONS.c.emoji).limit(PEOPLE_PER_PAGE)
-        async with self.database.reading() as connection:
-            rows = (await connection.execute(query)).all()
+        query = query.order_by(REACTIONS.c.person, REACTIONS.c.emoji).limit(USERS_PER_PAGE)
+        rows = await self.database.read(lambda connection: connection.execute(query).all())
         page = [Reactor(UserId(row.person), row.emoji, datetime.fromtimestamp(row.since, UTC)) for row in rows]
-        return page, (rows[-1].person, rows[-1].emoji) if len(rows) == PEOPLE_PER_PAGE else None
+        return page, (rows[-1].person, rows[-1].emoji) if len(rows) == USERS_PER_PAGE else None
 
-    async def drop(self, ref: PostRef) -> None:
-        """Forget every reaction of a post for good; it takes no new ones."""
-        async with self.database.writing() as connection:
-            await self.touch(connection, ref)
-            for table in (REACTIONS, COUNTS, KEYS):
-                await connection.execute(delete(table).where(at(table, ref)))
-            done = {"dropped": True, "published": POSTS.c.version, "lease": ""}
-            await connection.execute(update(POSTS).where(at(POSTS, ref)).values(done))
+    async def drop(self, ref: PostRef, now: float) -> None:
+        """Delete every reaction of a post for good; it accepts no new ones."""
+        await self.database.write(self._drop, ref, now)
+
+    def _drop(self, connection: Connection, ref: PostRef, now: float) -> None:
+        self.touch(connection, [ref], now)
+        leases.remove(connection, [lease_of(ref)])
+        for table in (REACTIONS, COUNTS, KEYS):
+            connection.execute(delete(table).where(at(table, ref)))
+        connection.execute(update(POSTS).where(at(POSTS, ref)).values(dropped=True, published=POSTS.c.version))
 
     async def drop_channel(self, channel: ChannelId) -> None:
-        """Forget everything of a channel; one that is made anew with its id begins with nothing."""
-        async with self.database.writing() as connection:
-            for table in (POSTS, REACTIONS, COUNTS, KEYS):
-                await connection.execute(delete(table).where(table.c.channel == channel))
+        """Delete everything of a channel; one that is created later with its id has no reactions."""
+        await self.database.write(self._drop_channel, channel)
+
+    def _drop_channel(self, connection: Connection, channel: ChannelId) -> None:
+        for table in (POSTS, REACTIONS, COUNTS, KEYS):
+            connection.execute(delete(table).where(table.c.channel == channel))
+
+    async def remove_unchanged(self, before: float) -> int:
+        """Remove posts whose reactions have not changed since, a few hundred at a time; return how many.
+
+        Posts with something to publish stay.
+        """
+        return await self.database.write(self._remove_unchanged, before)
+
+    def _remove_unchanged(self, connection: Connection, before: float) -> int:
+        old = and_(POSTS.c.changed < before, POSTS.c.version == POSTS.c.published)
+        query = select(POSTS.c.channel, POSTS.c.post).where(old).order_by(POSTS.c.changed)
+        rows = connection.execute(query.limit(POSTS_REMOVED_TOGETHER).with_for_update(skip_locked=True)).all()
+        keys = [{"at_channel": row.channel, "at_post": row.post} for row in rows]
+        for table in (REACTIONS, COUNTS, KEYS, POSTS):
+            if keys:
+                this = and_(table.c.channel == bindparam("at_channel"), table.c.post == bindparam("at_post"))
+                connection.execute(delete(table).where(this), keys)
+        return len(keys)
 
     async def posts_with(self, channel: ChannelId, users: Collection[UserId]) -> list[tuple[PostRef, UserId]]:
-        """Where in a channel these people have reactions."""
+        """Return where in a channel these users have reactions."""
         query = select(REACTIONS.c.post, REACTIONS.c.person).distinct()
         query = query.where(REACTIONS.c.channel == channel, REACTIONS.c.person.in_(list(users)))
-        async with self.database.reading() as connection:
-            return [(PostRef(channel, post), UserId(user)) for post, user in await connection.execute(query)]
+        rows = await self.database.read(lambda connection: connection.execute(query).all())
+        return [(PostRef(channel, post), UserId(user)) for post, user in rows]
 
-    async def pending(self, *, troubled: bool = True) -> int:
-        """How many posts have counts to publish; without those whose latest attempt failed unless `troubled`."""
+    async def pending(self, *, failing: bool = True) -> int:
+        """Return how many posts have counts to publish; without `failing` those that failed last are left out."""
         query = select(func.count()).select_from(POSTS).where(POSTS.c.version != POSTS.c.published)
-        query = query.where(true() if troubled else POSTS.c.failures == 0)
-        async with self.database.reading() as connection:
-            return int(await connection.scalar(query) or 0)
+        query = query.where(true() if failing else POSTS.c.failures == 0)
+        return await self.database.read(lambda connection: connection.scalar(query) or 0)
+
+
+class Touched(NamedTuple):
+    """What a post's row says. `cleared`: key versions up to this were cleared as a whole."""
+
+    dropped: bool
+    cleared: int
 
 
 _REMOVE: Final = delete(REACTIONS).where(
@@ -229,32 +293,32 @@ _REMOVE: Final = delete(REACTIONS).where(
 
 
 def at(table: Any, ref: PostRef) -> ColumnElement[bool]:
-    """The rows of one post."""
+    """Return the condition for the rows of one post."""
     return and_(table.c.channel == ref.channel, table.c.post == ref.seq)
 
 
-def newest(had: Had, most: int) -> Had:
-    """The `most` newest of a person's reactions."""
-    kept = sorted(had.items(), key=lambda item: (item[1], item[0]))[-most:]
-    return dict(kept)
+def posts(database: Database, refs: Iterable[PostRef]) -> FromClause:
+    """Return posts as a table with the columns channel and post."""
+    return database.rows({"channel": String(), "post": BigInteger()}, [(ref.channel, ref.seq) for ref in sorted(refs)])
 
 
-def _among(table: Any, refs: Iterable[PostRef]) -> ColumnElement[bool]:
-    return tuple_(table.c.channel, table.c.post).in_([(ref.channel, ref.seq) for ref in refs])
+def same(table: Any, other: FromClause, *names: str) -> ColumnElement[bool]:
+    """Return the condition that columns of two tables are equal."""
+    return and_(*(table.c[name] == other.c[name] for name in names))
 
 
 def _key(ref: PostRef) -> dict[str, Any]:
     return {"channel": ref.channel, "post": ref.seq}
 
 
-def _with(had: Had, emoji: str | None, most: int, now: float) -> Had:
-    """One more, and the oldest gone where there are too many; choosing again what one has changes nothing."""
-    if emoji is None or emoji in had:
-        return had
-    kept = newest(had, most - 1) if most > 1 else {}
-    latest = max(kept.values(), default=now)
-    return {**kept, emoji: max(now, latest)}
+def _with(chosen: Chosen, emoji: str | None, max_per_user: int, now: float) -> Chosen:
+    """Add an emoji, and remove the oldest where there are too many; one that is there already changes nothing."""
+    if emoji is None or emoji in chosen:
+        return chosen
+    oldest_first = sorted(chosen.items(), key=lambda item: (item[1], item[0]))
+    kept = dict(oldest_first[-(max_per_user - 1) :]) if max_per_user > 1 else {}
+    return {**kept, emoji: max(now, *kept.values(), now)}
 
 
-def _without(had: Had, emoji: str | None) -> Had:
-    return {each: since for each, since in had.items() if emoji is not None and each != emoji}
+def _without(chosen: Chosen, emoji: str | None) -> Chosen:
+    return {each: since for each, since in chosen.items() if emoji is not None and each != emoji}

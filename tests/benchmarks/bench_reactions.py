@@ -21,7 +21,7 @@ from sqlalchemy import Column, Double, MetaData, String, Table, event, insert
 
 from channel_adapter import ChannelAdapter, PostRef, Text
 from channel_adapter.domain.ids import UserId
-from channel_adapter.store.engine import Database
+from channel_adapter.store.database import Database
 from channel_adapter.stub.settings import StubSettings
 from channel_adapter.tencent.client import Attempt
 from tests.benchmarks.rig import adapter_on, settings_for, stub_process
@@ -49,14 +49,12 @@ async def single_reactions(ready: dict[str, Any], folder: Path, *, rounds: int) 
             await adapter.reactions.react(ref, f"reader_{number:06}", "😂")
         await adapter.reactions.flush(30)
         database = Database(url)
-        async with database.writing() as connection:
-            await connection.run_sync(bare.create)
+        await database.write(bare.create)
         costs: dict[str, list[float]] = {"insert": [], "react": []}
         for number in range(rounds):
             user = f"reader_{number:06}"
             started = time.perf_counter()
-            async with database.writing() as connection:
-                await connection.execute(insert(bare).values(person=user, at=started))
+            await database.execute(insert(bare).values(person=user, at=started))
             middle = time.perf_counter()
             await adapter.reactions.react(ref, user, "👍")
             costs["insert"].append(middle - started)
@@ -85,7 +83,7 @@ async def many_posts(ready: dict[str, Any], folder: Path, *, posts: int) -> None
         await stored.publisher.close()
         await asyncio.gather(*(stored.react(ref, UserId("reader_000001"), "👍") for ref in refs))
         await adapter.reactions.of_many(refs)
-        event.listen(stored._store.database._engine.sync_engine, "before_cursor_execute", count)
+        event.listen(stored._store.database.engine, "before_cursor_execute", count)
         for viewer in (None, "reader_000001"):
             asked.clear()
             started = time.perf_counter()
@@ -93,7 +91,7 @@ async def many_posts(ready: dict[str, Any], folder: Path, *, posts: int) -> None
             took = (time.perf_counter() - started) * 1000
             total = sum(each.total for each in found.values())
             print(f"of_many of {total} posts, viewer {viewer}: {asked['all']} statements, {took:.1f} ms")
-        event.remove(stored._store.database._engine.sync_engine, "before_cursor_execute", count)
+        event.remove(stored._store.database.engine, "before_cursor_execute", count)
         for ref in refs:  # nobody posted these, so nothing of them is to be published
             await stored.drop(ref)
 

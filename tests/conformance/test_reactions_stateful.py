@@ -20,7 +20,8 @@ from channel_adapter import ChannelAdapter, ReactionChange, Rung, Text
 from channel_adapter.mapping.reaction_data import counts_in
 from channel_adapter.mapping.reaction_keys import to_changes
 from channel_adapter.services import reactions_opening
-from channel_adapter.store.engine import Database
+from channel_adapter.store.database import Database
+from channel_adapter.store.publishing_plan import Outcome, Result
 from channel_adapter.stub.faults import Fault
 from channel_adapter.stub.serve import StubServer
 from channel_adapter.stub.world.call import RESTAPI, Event
@@ -276,7 +277,7 @@ class ReactionLives(RuleBasedStateMachine):
         async def quiet() -> None:
             opened = await self.adapter.reactions._required()
             opened.publisher.wake()
-            while await opened._store.pending() or opened.publisher._turns:  # one that was overtaken writes too
+            while await opened._store.pending() or opened.publisher.busy:  # one that was overtaken writes too
                 await opened._clock.sleep(0.1)
 
         self.run(quiet())
@@ -292,10 +293,11 @@ class ReactionLives(RuleBasedStateMachine):
 
         async def ask() -> Rung:
             opened = await self.adapter.reactions._required()
-            while (turn := await opened._turns.begin(self.ref, opened._clock.now(), reading=True)) is None:
+            claims = opened._claims
+            while (claim := await claims.claim_for_reading(self.ref, opened._clock.now())) is None:
                 await opened._clock.sleep(0.1)
-            await opened._turns.release(turn, opened._clock.now(), pause=0.0)
-            return turn.rung or Rung.EXTENSION
+            await claims.finish([Outcome(claim, Result.RELEASED, 0.0)], opened._clock.now())
+            return claim.rung or Rung.EXTENSION
 
         return self.run(ask())
 

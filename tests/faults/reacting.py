@@ -10,8 +10,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-import aiosqlite  # noqa: F401 - imported once, for all processes that are forked from here
-import psycopg  # noqa: F401
+import psycopg  # noqa: F401 - imported once, for all processes that are forked from here
 
 import channel_adapter.store.folding
 import channel_adapter.store.publishing  # noqa: F401

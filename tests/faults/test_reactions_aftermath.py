@@ -1,7 +1,6 @@
 """Reactions after something went wrong: what is left to publish, what is said of it, and what is tried anew."""
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from sqlalchemy import event
 
 from channel_adapter import ConfigurationError, PostRef, Rung, UnavailableError
 from channel_adapter.domain.ids import UserId
-from channel_adapter.store.engine import Database
+from channel_adapter.store.database import Database
 from channel_adapter.stub.faults import Fault
 from tests.faults.reaction_stage import SLUG, Stage, behave, data, left_over, staged
 
@@ -143,7 +142,7 @@ async def test_a_hundred_posts_need_a_statement_and_one_for_the_viewer(stage: St
         await stored.publisher.close()
         await asyncio.gather(*(stored.react(ref, UserId(ONE), "👍") for ref in refs))
         asked: list[str] = []
-        engine = stored._store.database._engine.sync_engine
+        engine = stored._store.database.engine
         event.listen(engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
         for viewer, statements in ((None, 1), (ONE, 2)):
             asked.clear()
@@ -151,14 +150,3 @@ async def test_a_hundred_posts_need_a_statement_and_one_for_the_viewer(stage: St
             assert sum(each.total for each in found.values()) == 100
             assert len([each for each in asked if each.startswith("SELECT")]) == statements
         await stored.drop_channel(stage.ref.channel)
-
-
-def test_a_file_that_cannot_be_opened_leaves_no_thread_behind(tmp_path: Path) -> None:
-    async def fail() -> int:
-        database = Database(f"sqlite:///{tmp_path / 'nowhere' / 'x.db'}")
-        with pytest.raises(UnavailableError):
-            async with database.writing():
-                raise AssertionError
-        return sum("_connection_worker" in thread.name for thread in threading.enumerate())
-
-    assert [asyncio.run(fail()) for _ in range(20)] == [0] * 20

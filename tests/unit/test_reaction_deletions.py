@@ -8,9 +8,10 @@ import pytest
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import PostRef
 from channel_adapter.domain.reaction import ReactionChange
-from channel_adapter.store.engine import Database
+from channel_adapter.store.database import Database
 from channel_adapter.store.folding import Admitted, Folding, Snapshot
-from channel_adapter.store.publishing import PublishingStore, Room, Turn
+from channel_adapter.store.publishing import PublishingStore
+from channel_adapter.store.publishing_plan import Claim, MessageCapacity, Outcome, Result
 from channel_adapter.store.reactions import ReactionStore
 
 REF = PostRef(ChannelId("@TGS#_tides"), 1)
@@ -22,28 +23,32 @@ class Rows:
     """A database where three phones wrote keys, one more than a message keeps."""
 
     def __init__(self, database: Database) -> None:
-        self.store = ReactionStore(database, 1, most=1)
-        self.folding = Folding(self.store, most=1)
-        self.turns = PublishingStore(self.store, Room(keys=9, per_call=4, people=2, counts=4), lease_seconds=LEASE)
+        self.store = ReactionStore(database, 1, max_per_user=1)
+        self.folding = Folding(self.store, max_per_user=1)
+        self.turns = PublishingStore(
+            self.store, MessageCapacity(keys=9, per_call=4, people=2, counts=4), lease_seconds=LEASE
+        )
         self.now = 1000.0
 
     async def hear(self, user: UserId, seq: int, *emoji: str, by_phone: bool | None = None) -> None:
         change = Admitted(ReactionChange(user, emoji, seq, by_phone))
         await self.folding.events(REF, [change], cleared=0, now=self.now)
 
-    async def begin(self) -> Turn:
+    async def begin(self) -> Claim:
         """The next turn, when the last one's lease has ended."""
         self.now += LEASE + 1
-        turn = await self.turns.begin(REF, self.now)
-        assert turn is not None
+        [turn], _ = await self.turns.claim(1, self.now)
         return turn
 
-    async def publish(self, counts: dict[str, int]) -> Turn:
+    async def publish(self, counts: dict[str, int]) -> Claim:
         """Turns in which these counts are written, and the next one."""
         turn = await self.begin()
         assert turn.plan.sets == counts
-        await self.turns.done(turn, self.now, pause=0.0)
+        await self.done(turn)
         return await self.begin()
+
+    async def done(self, turn: Claim, versions: dict[UserId, int] | None = None) -> None:
+        await self.turns.finish([Outcome(turn, Result.WRITTEN, 0.0, versions)], self.now)
 
     async def absent(self, *there: tuple[UserId, int]) -> int:
         """A read that finds these keys and no others; gives how many reactions changed."""
@@ -53,8 +58,7 @@ class Rows:
         return taken
 
     async def total(self) -> int:
-        _, counts = await self.store.counts(REF)
-        return sum(counts.values())
+        return sum((await self.store.get(REF, None)).counts.values())
 
 
 @pytest.fixture
@@ -66,7 +70,7 @@ async def rows(tmp_path: Path) -> AsyncIterator[Rows]:
         await made.hear(user, seq, "👍")
     turn = await made.begin()
     assert turn.plan.sets == {"👍": 3}
-    await made.turns.done(turn, made.now, pause=0.0)
+    await made.done(turn)
     yield made
     await database.close()
 
@@ -76,13 +80,13 @@ async def test_a_deletion_that_was_begun_is_finished_though_there_is_room_now(ro
     await rows.hear(B, 4)  # a phone takes its reaction back: two keys are left
     turn = await rows.publish({"👍": 2})
     assert turn.plan.people == (A,)
-    await rows.turns.done(turn, rows.now, pause=0.0, versions={A: 5})
+    await rows.done(turn, {A: 5})
     assert await rows.store.pending() == 0
 
 
 async def test_a_finished_deletion_takes_nothing_back(rows: Rows) -> None:
     turn = await rows.begin()
-    await rows.turns.done(turn, rows.now, pause=0.0, versions={A: 4})
+    await rows.done(turn, {A: 4})
     await rows.hear(A, 4)
     assert await rows.absent((B, 2), (C, 3)) == 0
     assert await rows.total() == 3
@@ -92,7 +96,7 @@ async def test_nor_does_one_that_found_no_key_any_more(rows: Rows) -> None:
     await rows.begin()  # its process deletes the key and is killed
     turn = await rows.begin()
     assert turn.plan.people == (A,)
-    await rows.turns.done(turn, rows.now, pause=0.0, versions={A: 0})  # the service says: no such key
+    await rows.done(turn, {A: 0})  # the service says: no such key
     assert await rows.absent((B, 2), (C, 3)) == 0
     assert await rows.total() == 3
     assert (await rows.begin()).plan.people == ()
@@ -106,7 +110,7 @@ async def test_a_deletion_that_was_begun_is_finished_though_its_phone_wrote_agai
     await rows.hear(A, 4, *emoji, by_phone=True)
     turn = await rows.publish({"👍": 2, **dict.fromkeys(emoji, 1)})
     assert turn.plan.people == (A,)
-    await rows.turns.done(turn, rows.now, pause=0.0, versions={A: 5 if emoji else 0})
+    await rows.done(turn, {A: 5 if emoji else 0})
     assert await rows.store.pending() == 0
     known = (await rows.folding.known(REF))[A]
     assert (known.folded, known.present, known.deleting) == (4, False, False)

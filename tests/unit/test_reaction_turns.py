@@ -8,9 +8,10 @@ import pytest
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import PostRef
 from channel_adapter.domain.reaction import ReactionChange, Rung
-from channel_adapter.store.engine import Database
+from channel_adapter.store.database import Database
 from channel_adapter.store.folding import Admitted, Folding, Snapshot
-from channel_adapter.store.publishing import PublishingStore, Room, Turn
+from channel_adapter.store.publishing import PublishingStore
+from channel_adapter.store.publishing_plan import Claim, MessageCapacity, Outcome, Result
 from channel_adapter.store.reactions import ReactionStore
 
 REF = PostRef(ChannelId("@TGS#_tides"), 1)
@@ -22,29 +23,35 @@ class Rows:
     """A database in which one person reacts to one post."""
 
     def __init__(self, database: Database) -> None:
-        self.store = ReactionStore(database, 1, most=1)
-        self.turns = PublishingStore(self.store, Room(keys=9, per_call=4, people=9, counts=4), lease_seconds=LEASE)
+        self.store = ReactionStore(database, 1, max_per_user=1)
+        self.turns = PublishingStore(
+            self.store, MessageCapacity(keys=9, per_call=4, people=9, counts=4), lease_seconds=LEASE
+        )
         self.now = NOW
 
     async def react(self, user: str) -> None:
         change = Admitted(ReactionChange(UserId(user), ("👍",), 1, by_phone=True))
-        await Folding(self.store, most=1).events(REF, [change], cleared=0, now=self.now)
+        await Folding(self.store, max_per_user=1).events(REF, [change], cleared=0, now=self.now)
 
     async def rung(self, rung: Rung) -> None:
-        await self.turns.climb(rung.value, everywhere=True)
+        await self.turns.climb(rung.value, self.now, everywhere=True)
 
-    async def next(self) -> Turn | None:
-        return await self.turns.begin(REF, self.now)
+    async def next(self) -> Claim | None:
+        claims, _ = await self.turns.claim(1, self.now)
+        return claims[0] if claims else None
 
-    async def begin(self) -> Turn:
+    async def begin(self) -> Claim:
         turn = await self.next()
         assert turn is not None
         return turn
 
-    async def done(self, turn: Turn) -> bool:
-        kept = await self.turns.done(turn, self.now, pause=PACE)
+    async def done(self, turn: Claim) -> bool:
+        [kept] = await self.turns.finish([Outcome(turn, Result.WRITTEN, PACE)], self.now)
         self.now += PACE
         return kept
+
+    async def failed(self, turn: Claim, *, pause: float) -> None:
+        await self.turns.finish([Outcome(turn, Result.FAILED, pause)], self.now)
 
 
 @pytest.fixture
@@ -99,7 +106,7 @@ async def test_who_comes_after_its_lease_has_everything_written_once_more(rows: 
     if answered:
         assert not await rows.done(late)
     else:
-        await rows.turns.failed(late, rows.now, pause=PACE)
+        await rows.failed(late, pause=PACE)
     assert await rows.store.pending() == 1
     rows.now += PACE
     assert (await rows.begin()).plan.sets == {"👍": 2}
@@ -114,7 +121,7 @@ async def test_who_wrote_beside_a_late_one_writes_once_more(rows: Rows, answered
     if answered:
         assert not await rows.done(late)
     else:
-        await rows.turns.failed(late, rows.now, pause=PACE)
+        await rows.failed(late, pause=PACE)
     rows.now += PACE
     assert await rows.next() is None  # the newer one is still at it
     assert not await rows.done(newer)  # its numbers may have been written over
@@ -128,20 +135,20 @@ async def test_who_wrote_beside_a_late_one_writes_once_more(rows: Rows, answered
 async def test_what_was_read_before_a_change_of_rung_counts_for_nothing_after_it(rows: Rows, overtaken: bool) -> None:
     await rows.rung(Rung.EXTENSION)
     assert await rows.done(await rows.begin())
-    reading = await rows.turns.begin(REF, rows.now, reading=True)
+    reading = await rows.turns.claim_for_reading(REF, rows.now)
     assert reading is not None
     if overtaken:
         await rows.rung(Rung.CUSTOM_DATA)
-    folding = Folding(rows.store, most=1)
+    folding = Folding(rows.store, max_per_user=1)
     seen = Snapshot(people=[], counts={"👍": 1}, latest=1, cleared=0, complete=True, before={}, absence_counts=True)
     await folding.snapshot(REF, seen, now=rows.now)
-    await rows.turns.release(reading, rows.now, pause=0.0)
+    await rows.turns.finish([Outcome(reading, Result.RELEASED, 0.0)], rows.now)
     turn = await rows.next()
     assert (turn.plan.data if turn else None) == ({"👍": 1} if overtaken else None)
 
 
 async def test_a_pause_after_failures_ends_with_a_change_of_rung(rows: Rows) -> None:
-    await rows.turns.failed(await rows.begin(), rows.now, pause=30.0)
+    await rows.failed(await rows.begin(), pause=30.0)
     assert await rows.next() is None
     await rows.rung(Rung.EXTENSION)
     assert (await rows.begin()).failures == 0

@@ -14,7 +14,7 @@ from channel_adapter.mapping import reaction_data, reaction_keys, reaction_polic
 from channel_adapter.mapping.emoji import known_emoji, one_emoji
 from channel_adapter.mapping.tag import Tag, read_tag
 from channel_adapter.store.folding import LEAVE, TAKE, KeyRow, fold_absence, fold_event, fold_read
-from channel_adapter.store.publishing import Count, Room, plan_data, plan_keys
+from channel_adapter.store.publishing_plan import Count, MessageCapacity, plan_data, plan_keys
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.wire.extensions import Extension
 
@@ -131,7 +131,7 @@ def test_custom_data_of_others_stays() -> None:
         assert reaction_data.counts_in(foreign) == {}
 
 
-ROOM = Room(keys=300, per_call=20, people=200, counts=80)
+ROOM = MessageCapacity(keys=300, per_call=20, people=200, counts=80)
 
 
 def written_out(counts: list[Count], people: int, *, foreign: int = 0) -> tuple[dict[str, int], int, int]:

@@ -1,6 +1,6 @@
-"""One turn of the publisher: a planned write on one message, and what its answer means for the message and the app."""
+"""A write of the publisher on one message, as it was planned, and what the reply means for the message and the app."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from channel_adapter.domain.ids import UserId
@@ -10,10 +10,12 @@ from channel_adapter.errors import ChannelAdapterError
 from channel_adapter.mapping.reaction_data import with_counts
 from channel_adapter.mapping.reaction_keys import count_key, count_pair, person_key
 from channel_adapter.services.bulk import TRANSIENT
+from channel_adapter.services.coalescing import Coalescer
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.services.history import History
 from channel_adapter.services.message_keys import EDITION, GONE, UNSUPPORTED, MessageKeys
 from channel_adapter.services.reactions_ladder import ReactionLadder
+from channel_adapter.store.publishing_plan import Claim, Outcome, Result
 from channel_adapter.tencent import codes
 from channel_adapter.tencent.catalog import MODIFY_GROUP_MSG
 from channel_adapter.tencent.clock import Clock
@@ -21,12 +23,13 @@ from channel_adapter.tencent.wire import messages
 from channel_adapter.tencent.wire.extensions import ExtensionResult
 
 if TYPE_CHECKING:
-    from channel_adapter.store.publishing import PublishingStore, Turn
+    from channel_adapter.store.publishing import PublishingStore
 
 PACE_SECONDS: Final = 0.34
 """Between two writes on one message: under 3 a second and 177 a minute, where the service takes 200 [15]."""
 LEASE_SECONDS: Final = 5.0
-CALL_SECONDS: Final = 3.0  # of all attempts of a set call: a turn ends before its lease does
+CALL_SECONDS: Final = 3.0  # of all attempts of a set call: the write ends before its lease does
+NOTED_TOGETHER: Final = 200  # ends of claims in one transaction
 DATA_SECONDS: Final = 2.0  # of each of the two calls that custom data takes
 PAUSES: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # after the first, second … failure in a row
 GIVE_UP_AFTER: Final = 3  # refusals of one message that a look at its keys did not mend
@@ -38,8 +41,8 @@ class FullMessage(Exception):  # noqa: N818
     """The message takes no more keys, as far as its answer tells."""
 
 
-class TurnWriter:
-    """Writes what a turn planned. `look` compares a message with the store, `gone` drops a post that is no more."""
+class ClaimWriter:
+    """Writes what a claim planned. `look` compares a message with the store, `gone` drops a post that is no more."""
 
     def __init__(
         self,
@@ -56,117 +59,128 @@ class TurnWriter:
         self._ladder = ladder
         self._store = store
         self._clock = clock
+        self._outcomes: Coalescer[None, Outcome, bool] = Coalescer(self._note_together, most=NOTED_TOGETHER)
         self.look: Callable[[PostRef], Awaitable[object]]
         self.gone: Callable[[PostRef], Awaitable[bool]]
         self.checkpoint: Checkpoint = lambda name: None
 
-    async def take(self, turn: "Turn") -> None:
-        """Carry a turn out and give it back. Raises what the store raises; a failing service never escapes."""
+    async def write(self, claim: Claim) -> None:
+        """Write what a claim planned, and end it. Raises what the store raises; failures of the service are noted."""
         try:
-            if turn.rung is Rung.CUSTOM_DATA or turn.plan.data is not None:
-                await self._write_data(turn)
+            if claim.rung is Rung.CUSTOM_DATA or claim.plan.data is not None:
+                await self._write_data(claim)
             else:
-                await self._write_keys(turn)
+                await self._write_keys(claim)
         except TRANSIENT:
-            await self._store.failed(turn, self._clock.now(), pause=_pause(turn))
+            await self._failed(claim, _pause(claim))
         except FullMessage:
-            await self._make_room(turn)
+            await self._make_room(claim)
         except ChannelAdapterError as error:
-            await self._refused(turn, error)
+            await self._refused(claim, error)
 
-    async def _write_keys(self, turn: "Turn") -> None:
-        plan = turn.plan
+    async def _write_keys(self, claim: Claim) -> None:
+        plan = claim.plan
         versions: dict[UserId, int] = {}
         if plan.sets:
             pairs = [count_pair(emoji, number) for emoji, number in plan.sets.items()]
-            results = await self._keys.set(turn.ref, pairs, deadline=CALL_SECONDS)
+            results = await self._keys.set(claim.ref, pairs, deadline=CALL_SECONDS)
             _require(results)
         elif not plan.empty:
             named = {person_key(user): user for user in plan.people}
             keys = [*(count_key(emoji) for emoji in plan.removals), *named]
-            results = await self._keys.delete(turn.ref, keys, deadline=CALL_SECONDS)
+            results = await self._keys.delete(claim.ref, keys, deadline=CALL_SECONDS)
             _require([each for each in results if each.error_code != GONE])
             versions = _versions(results, named)
         self.checkpoint("publisher: written, not noted")
-        if turn.rung is None and plan.sets:
+        if claim.rung is None and plan.sets:
             await self._ladder.proven()
-        await self._note(turn, versions)
+        await self._note(claim, versions)
 
-    async def _write_data(self, turn: "Turn") -> None:
-        ref, counts = turn.ref, turn.plan.data
+    async def _write_data(self, claim: Claim) -> None:
+        ref, counts = claim.ref, claim.plan.data
         if counts is not None:
             held = await self._history.message(ref.channel, ref.seq, deadline=DATA_SECONDS)
             if held is None or held.is_place_msg != messages.PLACE_NORMAL:
-                await self._leave(turn)
+                await self._leave(claim)
                 return
             data = with_counts(held.cloud_custom_data, counts)
             if data is None:  # somebody else's custom data, in a form of their own
-                await self._fall(turn, Rung.STORE)
+                await self._fall(claim, Rung.STORE)
                 return
             request = messages.ModifyGroupMsgRequest(group_id=ref.channel, msg_seq=ref.seq, cloud_custom_data=data)
             await self._gateway.call(MODIFY_GROUP_MSG, request, deadline=DATA_SECONDS)
         self.checkpoint("publisher: written, not noted")
-        await self._note(turn, {})
+        await self._note(claim, {})
 
-    async def _note(self, turn: "Turn", versions: Mapping[UserId, int]) -> None:
-        pause = 0.0 if turn.plan.empty else PACE_SECONDS
-        await self._store.done(turn, self._clock.now(), pause=pause, versions=versions)
+    async def _note(self, claim: Claim, versions: Mapping[UserId, int]) -> None:
+        pause = 0.0 if claim.plan.empty else PACE_SECONDS
+        await self._finish(Outcome(claim, Result.WRITTEN, pause, versions))
         self.checkpoint("publisher: noted")
 
-    async def _refused(self, turn: "Turn", error: ChannelAdapterError) -> None:
+    async def _refused(self, claim: Claim, error: ChannelAdapterError) -> None:
         """The service will say the same again: go down a rung, or find out what is wrong."""
         if error.code in (GONE, codes.NO_MESSAGE_TO_MODIFY, codes.NO_SUCH_GROUP):
-            await self._leave(turn)
-        elif turn.rung is Rung.CUSTOM_DATA:
-            await self._fall(turn, Rung.STORE)
-        elif turn.plan.data is not None:  # custom data of old could not be emptied: it stays
-            await self._store.done(turn, self._clock.now(), pause=PACE_SECONDS)
-        elif error.code == EDITION or (error.code in UNSUPPORTED and turn.rung is None):
-            await self._step_down(turn, error)
+            await self._leave(claim)
+        elif claim.rung is Rung.CUSTOM_DATA:
+            await self._fall(claim, Rung.STORE)
+        elif claim.plan.data is not None:  # custom data of old could not be emptied: it stays
+            await self._finish(Outcome(claim, Result.WRITTEN, PACE_SECONDS))
+        elif error.code == EDITION or (error.code in UNSUPPORTED and claim.rung is None):
+            await self._step_down(claim, error)
         elif error.code == codes.BAD_PARAMETER:
-            await self._make_room(turn)
+            await self._make_room(claim)
         elif error.code in UNSUPPORTED:
-            await self._fall(turn, Rung.CUSTOM_DATA)
+            await self._fall(claim, Rung.CUSTOM_DATA)
         else:
-            await self._store.failed(turn, self._clock.now(), pause=_pause(turn))
+            await self._failed(claim, _pause(claim))
 
-    async def _step_down(self, turn: "Turn", error: ChannelAdapterError) -> None:
+    async def _step_down(self, claim: Claim, error: ChannelAdapterError) -> None:
         """Is it the app, or this message alone?"""
         try:
-            found = await self._ladder.doubted(turn.rung)
+            found = await self._ladder.doubted(claim.rung)
         except ChannelAdapterError:
-            await self._store.failed(turn, self._clock.now(), pause=_pause(turn))
+            await self._failed(claim, _pause(claim))
             return
         if found.rung is not Rung.EXTENSION:
-            await self._store.failed(turn, self._clock.now(), pause=0.0)
+            await self._failed(claim, 0.0)
         elif error.code == codes.BAD_PARAMETER:
-            await self._make_room(turn)
+            await self._make_room(claim)
         else:
-            await self._fall(turn, Rung.CUSTOM_DATA)
+            await self._fall(claim, Rung.CUSTOM_DATA)
 
-    async def _make_room(self, turn: "Turn") -> None:
-        """Look at what really stands on the message: keys that can go make room for the next turn."""
-        await self._store.failed(turn, self._clock.now(), pause=PACE_SECONDS)
-        if turn.failures >= GIVE_UP_AFTER:
-            await self._fall(turn, Rung.CUSTOM_DATA)
+    async def _make_room(self, claim: Claim) -> None:
+        """Look at what really stands on the message: keys that can go make room for the next claim."""
+        await self._failed(claim, PACE_SECONDS)
+        if claim.failures >= GIVE_UP_AFTER:
+            await self._fall(claim, Rung.CUSTOM_DATA)
             return
         try:
-            await self.look(turn.ref)
-        except ChannelAdapterError:  # the next turn comes to the same place
+            await self.look(claim.ref)
+        except ChannelAdapterError:  # the next claim meets the same failure
             return
 
-    async def _leave(self, turn: "Turn") -> None:
+    async def _leave(self, claim: Claim) -> None:
         """The message is not there for a write: drop a post that is gone for good, else keep to the store."""
         try:
-            gone = await self.gone(turn.ref)
+            gone = await self.gone(claim.ref)
         except TRANSIENT:
-            await self._store.failed(turn, self._clock.now(), pause=_pause(turn))
+            await self._failed(claim, _pause(claim))
             return
         if not gone:
-            await self._fall(turn, Rung.STORE)
+            await self._fall(claim, Rung.STORE)
 
-    async def _fall(self, turn: "Turn", rung: Rung) -> None:
-        await self._store.fall(turn, rung, self._clock.now(), pause=PACE_SECONDS)
+    async def _fall(self, claim: Claim, rung: Rung) -> None:
+        await self._finish(Outcome(claim, Result.DOWNGRADED, PACE_SECONDS, rung=rung))
+
+    async def _failed(self, claim: Claim, pause: float) -> None:
+        await self._finish(Outcome(claim, Result.FAILED, pause))
+
+    async def _finish(self, outcome: Outcome) -> None:
+        """Note how a claim ended, together with others that end at the same time."""
+        await self._outcomes.ask(None, outcome)
+
+    async def _note_together(self, _: None, outcomes: Sequence[Outcome]) -> Sequence[bool]:
+        return await self._store.finish(outcomes, self._clock.now())
 
 
 def _require(results: list[ExtensionResult]) -> None:
@@ -181,5 +195,5 @@ def _versions(results: list[ExtensionResult], named: Mapping[str, UserId]) -> di
     return {user: found.get(key, 0) for key, user in named.items()}
 
 
-def _pause(turn: "Turn") -> float:
-    return PAUSES[min(turn.failures, len(PAUSES) - 1)]
+def _pause(claim: Claim) -> float:
+    return PAUSES[min(claim.failures, len(PAUSES) - 1)]
