@@ -86,8 +86,6 @@ class Publisher:
         if free <= 0:
             return LOOK_EVERY
         claims, later = await self._store.claim(free, self._clock.now())
-        if claims:
-            self.writer.checkpoint("publisher: claimed")
         for claim in claims:
             write = asyncio.ensure_future(self._write(claim))
             self._writes[claim.ref] = write
@@ -103,6 +101,7 @@ class Publisher:
 
     async def _write(self, claim: Claim) -> None:
         try:
+            self.writer.checkpoint("publisher: claimed")
             await self.writer.write(claim)
         except ChannelAdapterError as error:
             log.warning("reactions.write_failed", channel=claim.ref.channel, post=claim.ref.seq, reason=error.message)

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from pydantic import SecretStr
+from sqlalchemy import ColumnElement, literal
 
 from channel_adapter import ChannelAdapter, ReactionChange, Rung, Text
 from channel_adapter.mapping.reaction_data import counts_in
@@ -308,8 +309,8 @@ TestReactionLives = ReactionLives.TestCase
 
 
 def test_lives_on_postgresql(new_postgres_url: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> None:
-    async def here(database: Database, connection: object, now: float) -> float:
-        return now
+    def here(database: Database, now: float) -> ColumnElement[float]:
+        return literal(now)
 
     monkeypatch.setattr(Database, "now", here)  # the server's clock is not twenty times as fast
     on_postgresql: Any = partial(ReactionLives, new_postgres_url)
