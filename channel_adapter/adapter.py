@@ -273,7 +273,9 @@ class ChannelAdapter:
         if not first.ok:
             return [first]
         found = await doctor.examine(clock_skew=self._client.clock_skew, repair=repair)
-        return [first, *found, await self.reactions.finding()]
+        url = self.settings.database_url
+        durable = doctor.durable(sqlite=url is None or url.get_secret_value().startswith("sqlite"))
+        return [first, *found, *durable, await self.reactions.finding()]
 
     async def aclose(self) -> None:
         """Publish what reactions are left to publish, and close the connections."""

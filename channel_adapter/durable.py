@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, ParamSpec, Self, TypeVar
 import structlog
 
 from channel_adapter.errors import ConfigurationError, UnavailableError
+from channel_adapter.extras import installed_durable_fault
 from channel_adapter.settings_values import database_url_fault
 from channel_adapter.tencent.redaction import redact_text
 
@@ -161,6 +162,7 @@ class Durable:
             from channel_adapter.liveness import liveness_of  # noqa: PLC0415 - as above
         except ImportError:
             raise ConfigurationError(_EXTRA, field="database_url") from None
+        _require_versions(self._url)
         with self.explained():
             self._engine = engine = await self.in_thread(_connected, self._url)
             self._liveness = await self.in_thread(liveness_of, self._url, self.executor_id)
@@ -285,6 +287,7 @@ def enqueue_client(url: str) -> Iterator["DBOSClient"]:
     from dbos import DBOSClient  # noqa: PLC0415 - slow, and in an extra
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 - as above
 
+    _require_versions(database)
     _tell_logs()
     try:
         engine = _connected(database)
@@ -320,6 +323,11 @@ def _database(url: str) -> Any:
             root, suffix = os.path.splitext(file)  # noqa: PTH122 - text in, text out
             return parsed.set(drivername="sqlite", database=f"{root}.dbos{suffix}")
     raise ConfigurationError("durable work needs sqlite:///file.db or postgresql://host/name", field="database_url")
+
+
+def _require_versions(url: Any) -> None:
+    if fault := installed_durable_fault(sqlite=url.get_backend_name() == "sqlite"):
+        raise ConfigurationError(fault, field="database_url")
 
 
 def _connected(url: Any) -> "Engine":

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from channel_adapter.domain.channel import Channel
 from channel_adapter.errors import ChannelAdapterError
+from channel_adapter.extras import installed_durable_fault
 from channel_adapter.mapping.field_keys import FieldKeys
 from channel_adapter.mapping.ids import user_id
 from channel_adapter.services.accounts import Accounts
@@ -68,6 +69,12 @@ class Doctor:
         message = f"{duration(abs(skew))} {'behind' if skew > 0 else 'ahead of'} the service's"
         ok = abs(skew) <= CLOCK_SECONDS
         return Finding("clock", ok, message, "" if ok else SET_THE_CLOCK)
+
+    @staticmethod
+    def durable(*, sqlite: bool) -> list[Finding]:
+        """Return a finding if the installed versions cannot run durable work in a database of this kind."""
+        fault = installed_durable_fault(sqlite=sqlite)
+        return [Finding("durable", False, fault, "change what the message names")] if fault else []
 
     async def _communities(self) -> Finding:
         """Asking for the admin's own channels is refused with 11000 when Communities are off."""
