@@ -148,7 +148,6 @@ class ChannelAdapter:
         from channel_adapter.services.reactions import ReactionService
         from channel_adapter.services.reactions_admission import Gatekeeper, ReactionRules
         from channel_adapter.services.reactions_direct import DirectReactions
-        from channel_adapter.services.reactions_opening import StoreAt
 
         settings, own, clock, gateway = self.settings, self.settings.reactions, self._clock, self._gateway
         directory, history = self.workings.directory, self.workings.history
@@ -161,6 +160,8 @@ class ChannelAdapter:
         direct = DirectReactions(gateway, keys, pace, most=own.per_person, longest_wait=settings.total_seconds)
         at = None
         if settings.database_url is not None:
+            from channel_adapter.services.reactions_opening import StoreAt
+
             at = StoreAt(
                 settings.database_url.get_secret_value(), settings.sdkappid, gateway, keys, history, clock,
                 most=own.per_person, keep_seconds=own.keep_days * 86_400.0 or None, admit=gatekeeper.admit,

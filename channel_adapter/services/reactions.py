@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -27,10 +27,12 @@ from channel_adapter.services.doctor import Finding
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.services.reactions_admission import Gatekeeper, ReactionRules, checked
 from channel_adapter.services.reactions_direct import REACTORS, DirectReactions
-from channel_adapter.services.reactions_stored import StoredReactions
 from channel_adapter.services.resting import rest
 from channel_adapter.tencent.catalog import MODIFY_GROUP_BASE_INFO
 from channel_adapter.tencent.clock import Clock
+
+if TYPE_CHECKING:
+    from channel_adapter.services.reactions_stored import StoredReactions
 
 FLUSH_SECONDS: Final = 5.0
 """How long closing waits for counts to be published; what is left waits in the store for the next process."""
@@ -56,7 +58,7 @@ class ReactionService:
         gatekeeper: Gatekeeper,
         rules: ReactionRules,
         direct: DirectReactions,
-        stored: Callable[[], Awaitable[StoredReactions]] | None,
+        stored: "Callable[[], Awaitable[StoredReactions]] | None",
         clock: Clock,
     ) -> None:
         self._gateway = gateway
@@ -251,7 +253,7 @@ class ReactionService:
                 log.warning("reactions.store_failed", reason=trouble.message)
                 pause = START_AGAIN
 
-    async def _store(self) -> StoredReactions | None:
+    async def _store(self) -> "StoredReactions | None":
         """The store, opened; None in direct mode."""
         if self._opened is not None or self._open is None:
             return self._opened
@@ -261,7 +263,7 @@ class ReactionService:
                 self._opened.publisher.wake()
             return self._opened
 
-    async def _required(self) -> StoredReactions:
+    async def _required(self) -> "StoredReactions":
         stored = await self._store()
         if stored is None:
             raise ConfigurationError(
