@@ -13,7 +13,7 @@ from channel_adapter.cli.exits import Exit, UsageError
 from channel_adapter.cli.feed import Feed, read_feed
 from channel_adapter.cli.people import BrokenLine, Person, read_people
 from channel_adapter.cli.readback import Differs, Recorder, Step
-from channel_adapter.cli.sources import opened, read_all
+from channel_adapter.cli.sources import opened, opened_seekable, read_all
 from channel_adapter.cli.words import counted
 from channel_adapter.domain.ids import UserId
 
@@ -136,8 +136,8 @@ def _read_feed(name: str | None) -> Feed:
 
 def _read_people(name: str | None) -> tuple[list[UserId], list[BrokenLine]]:
     path = name or _sample(SAMPLE_PEOPLE)
-    with opened(path) as source:
-        found = list(read_people(source))
+    with opened_seekable(path) as source:
+        found = list(read_people(source, name=path))
     people = list(dict.fromkeys(each.user for each in found if isinstance(each, Person)))
     if not people:
         raise UsageError(f"{path} names nobody", field="subscribers")

@@ -1,19 +1,21 @@
-"""User ids from a CSV or text file: a stream of people and of lines that could not be used.
+"""User ids from a CSV or text file that was checked as a whole before the first of them is used.
 
-One line is one person. The id is in the first column, or in the one that a heading names; other columns are ignored.
+One record is one user. The id is in the first column, in the one that a heading names, or in the one that is given;
+other columns are ignored.
 """
 
-import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from io import TextIOWrapper
-from itertools import chain
-from typing import BinaryIO
+from typing import Annotated, BinaryIO
 
+import typer
+
+from channel_adapter.cli.exits import read_option
 from channel_adapter.cli.words import counted
 from channel_adapter.domain.ids import UserId
 from channel_adapter.errors import InvalidError
 from channel_adapter.mapping.ids import user_id
+from channel_adapter.migration.sources.csv_file import DELIMITERS, BrokenRow, CsvFile, Row, column_name
 
 HEADINGS = (
     "user", "users", "user_id", "userid", "account", "account_id", "id", "identifier", "uid", "subscriber",
@@ -21,14 +23,21 @@ HEADINGS = (
 )  # fmt: skip
 """Names of the column of ids; where a file has several of them, the first in this order is meant."""
 
-DELIMITERS = ",;\t"
-LINE_CHARACTERS = 65_536
-"""A longer line is no list of people; it is skipped without being held in memory."""
+HeadingOption = Annotated[
+    bool | None,
+    typer.Option("--header/--no-header", help="Does the first line name columns? Found out if neither is given."),
+]
+DelimiterOption = Annotated[
+    str, typer.Option("--delimiter", metavar="CHARACTER", help="Between columns, or tab. Found out if not given.")
+]
+ColumnOption = Annotated[
+    str, typer.Option("--column", metavar="NAME_OR_NUMBER", help="The column of user ids; the first is 1.")
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody on a line of the file."""
+    """A user in the file, with the number of the record's first line."""
 
     line: int
     user: UserId
@@ -36,96 +45,153 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class BrokenLine:
-    """A line that names nobody, and why."""
+    """A record without a usable user id, and why."""
 
     line: int
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a file is read. `width` is the number of columns that a record may have at most; 0 is any number."""
+
+    delimiter: str = ","
+    column: int = 0
+    heading: bool = False
+    width: int = 0
+
+
+class People:
+    """The users and broken records of a file in its order; memory does not grow with it. `total` counts them."""
+
+    def __init__(self, source: BinaryIO, name: str, layout: Layout, total: int) -> None:
+        """Use `read_people`."""
+        self._source = source
+        self._name = name
+        self._layout = layout
+        self.total = total
+
+    def __iter__(self) -> Iterator[Person | BrokenLine]:
+        for row in _rows(self._source, self._name, self._layout):
+            yield BrokenLine(row.line, row.reason) if isinstance(row, BrokenRow) else _person(row, self._layout)
+
+
 def read_people(
-    source: BinaryIO, *, heading: bool | None = None, remark: Callable[[str], None] = lambda _: None
-) -> Iterator[Person | BrokenLine]:
-    """People and broken lines in the order of the file; memory does not grow with it.
+    source: BinaryIO, *, name: str = "the file", heading: bool | None = None, delimiter: str = "", column: str = ""
+) -> People:
+    """Check the whole of a file, which must be seekable, and return what is in it.
 
-    Takes UTF-8 with or without BOM, any line ends, blank lines, `#` comments, quoted fields. `heading` says whether the
-    first line names columns; None: it does when it holds a known name such as user, user_id, account, id. `remark` is
-    told when that was a guess on a file of several columns.
+    Blank lines and lines that begin with `#` are skipped. `heading` says whether the first row names columns; None: it
+    does when it holds `column` or a known name such as user, user_id, account, id.
+
+    Raises UsageError for a file in which it is not certain what the user ids are: several columns without a known
+    name, a delimiter that is not in every line, a quotation mark without its partner, an id with another delimiter.
     """
-    lines = _numbered(source)
-    first = next((found for found in lines if isinstance(found, BrokenLine) or _counts(found[1])), None)
-    if first is None:
-        return
-    delimiter, column, is_heading = (",", 0, False) if isinstance(first, BrokenLine) else _layout(first[1], heading)
-    if heading is None and not is_heading and isinstance(first, tuple) and delimiter in first[1]:
-        remark(
-            f"line {first[0]} names no column that is known (user, user_id, account, id), so the first column is taken"
-            f" from line {first[0]} on; say --header when line {first[0]} is a heading, --no-header when it is not"
+    with read_option():
+        layout, detected = _layout(source, name, heading, _character(delimiter), column)
+        total = 0
+        for row in _rows(source, name, layout):
+            _require_certain(row, name, layout, detected=detected)
+            total += 1
+    return People(source, name, layout, total)
+
+
+def _character(delimiter: str) -> str:
+    if delimiter.lower() in ("tab", "\\t"):
+        return "\t"
+    if len(delimiter) > 1 or delimiter in ('"', " ", "\r", "\n"):
+        raise InvalidError(
+            f"--delimiter takes one character such as ; or |, or the word tab, not {delimiter!r}", field="delimiter"
         )
-    for found in lines if is_heading else chain([first], lines):
-        if isinstance(found, BrokenLine):
-            yield found
-        elif _counts(found[1]):
-            yield _person(*found, delimiter, column)
+    return delimiter
 
 
-def _numbered(source: BinaryIO) -> Iterator[tuple[int, str] | BrokenLine]:
-    """Lines with their numbers; one that is not UTF-8 or far too long comes as broken."""
-    text = TextIOWrapper(source, encoding="utf-8-sig", errors="surrogateescape", newline=None)
-    number = 0
-    while line := text.readline(LINE_CHARACTERS):
-        number += 1
-        if not line.endswith("\n") and len(line) == LINE_CHARACTERS:
-            while (rest := text.readline(LINE_CHARACTERS)) and not rest.endswith("\n"):
-                continue
-            yield BrokenLine(number, f"longer than {LINE_CHARACTERS:,} characters")
-        elif not line.isascii() and not _is_utf8(line):
-            yield BrokenLine(number, "not UTF-8")
-        else:
-            yield number, line.rstrip("\n")
-    text.detach()
-
-
-def _is_utf8(line: str) -> bool:
-    try:
-        line.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _counts(line: str) -> bool:
-    stripped = line.strip()
-    return bool(stripped) and not stripped.startswith("#")
-
-
-def _layout(first: str, heading: bool | None) -> tuple[str, int, bool]:
-    """Delimiter, column of the id, and whether this line is a heading."""
-    for delimiter in DELIMITERS:
-        names = [name.strip().strip('"').lower().replace(" ", "_").replace("-", "_") for name in first.split(delimiter)]
-        known = next((names.index(name) for name in HEADINGS if name in names), None)
-        if known is not None and heading is not False:
-            return delimiter, known, True
-    return ("\t" if "\t" in first else ","), 0, bool(heading)
-
-
-def _person(number: int, line: str, delimiter: str, column: int) -> Person | BrokenLine:
-    if "\0" in line:
-        return BrokenLine(number, "holds a NUL character; is it UTF-16?")
-    if '"' not in line:
-        fields = line.split(delimiter, column + 1)
+def _layout(source: BinaryIO, name: str, heading: bool | None, delimiter: str, column: str) -> tuple[Layout, bool]:
+    """Return how to read the file, and whether its delimiter was detected."""
+    by_number = column.isascii() and column.isdecimal()
+    known = () if heading is False else tuple(filter(None, (*HEADINGS, "" if by_number else column_name(column))))
+    source.seek(0)
+    file = CsvFile(source, name=name, headings=known, delimiter=delimiter, comments=True)
+    first = next((row for row in file if isinstance(row, Row)), None)
+    file.close()
+    if first is None:
+        return Layout(file.delimiter), file.detected
+    names = [column_name(field) for field in first.fields]
+    has_names = any(each in known for each in names)
+    where = f"{name}, line {first.line}"
+    if column and not by_number and column_name(column) not in names:
+        raise InvalidError(f"{where}: no column is named {column!r}; there are {', '.join(names)}", field="column")
+    if heading is None and not has_names and len(names) > 1:
+        raise InvalidError(
+            f"{where} has {len(names)} columns separated by {file.delimiter!r}, and none has a name that is known for"
+            " user ids (user, user_id, account, id): --column NAME chooses one by its name, --no-header says that line"
+            f" {first.line} is no heading, --delimiter that the character is another one",
+            field="column",
+        )
+    has_heading = has_names if heading is None else heading
+    if by_number:
+        chosen = int(column) - 1
+    elif column:
+        chosen = names.index(column_name(column))
     else:
-        try:
-            fields = next(csv.reader([line], delimiter=delimiter, strict=True))
-        except csv.Error:
-            return BrokenLine(number, "a quotation mark without its partner; one line is one person")
-    if len(fields) <= column:
-        return BrokenLine(number, f"has {counted(len(fields), 'column')}; the id is in column {column + 1}")
-    text = fields[column].strip()
-    if not text:
-        return BrokenLine(number, "the user id is empty")
-    if '"' in text:
-        return BrokenLine(number, f"the user id {text!r} holds a quotation mark")
+        chosen = next((names.index(each) for each in HEADINGS if each in names and has_heading), 0)
+    if chosen < 0 or (has_heading and chosen >= len(names)):
+        raise InvalidError(f"{where} has {counted(len(names), 'column')}, and no column {column}", field="column")
+    alone = file.detected and file.delimiter not in first.raw
+    width = len(names) if has_heading else int(alone)
+    return Layout(file.delimiter, chosen, has_heading, width), file.detected
+
+
+def _rows(source: BinaryIO, name: str, layout: Layout) -> Iterator[Row | BrokenRow]:
+    """Return the records behind the heading."""
+    source.seek(0)
+    file = CsvFile(source, name=name, headings=(), delimiter=layout.delimiter, comments=True)
+    heading = layout.heading
     try:
-        return Person(number, user_id(text))
+        for row in file:
+            if heading and isinstance(row, Row):
+                heading = False
+            else:
+                yield row
+    finally:
+        file.close()
+
+
+def _require_certain(row: Row | BrokenRow, name: str, layout: Layout, *, detected: bool) -> None:
+    """Raise InvalidError for a record after which it is not certain what the user ids of the file are."""
+    where = f"{name}, line {row.line}"
+    if isinstance(row, BrokenRow):
+        if row.misquoted:
+            raise InvalidError(f"{where}: quotation marks do not match ({row.reason})", field="file")
+        return
+    if not detected:
+        return
+    if layout.width == 1 and len(row.fields) > 1:
+        wrong = f"{counted(len(row.fields), 'column')}, and the first line has one"
+        raise InvalidError(f"{where} has {wrong}: --delimiter says what separates columns", field="delimiter")
+    text = row.fields[layout.column] if layout.column < len(row.fields) else ""
+    for character in DELIMITERS:
+        if character in text and character != layout.delimiter:
+            raise InvalidError(
+                f"{where}: the user id {text[:40]!r} holds {character!r}: --delimiter says what separates columns",
+                field="delimiter",
+            )
+
+
+def _person(row: Row, layout: Layout) -> Person | BrokenLine:
+    if "\0" in row.raw:
+        return BrokenLine(row.line, "holds a NUL character; is it UTF-16?")
+    columns = counted(len(row.fields), "column")
+    if layout.width and len(row.fields) > layout.width:
+        return BrokenLine(row.line, f"has {columns}; the heading has {layout.width}")
+    if len(row.fields) <= layout.column:
+        return BrokenLine(row.line, f"has {columns}; the id is in column {layout.column + 1}")
+    text = row.fields[layout.column].strip()
+    if not text:
+        return BrokenLine(row.line, "the user id is empty")
+    if '"' in text:
+        return BrokenLine(row.line, f"the user id {text!r} holds a quotation mark")
+    try:
+        return Person(row.line, user_id(text))
     except InvalidError as wrong:
-        return BrokenLine(number, wrong.message)
+        return BrokenLine(row.line, wrong.message)

@@ -1,23 +1,22 @@
-"""Files named on the command line, `-` for stdin, read without stopping the calls that are under way."""
+"""Files named on the command line, `-` for stdin."""
 
-import asyncio
+import shutil
 import signal
 import sys
-import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from tempfile import TemporaryFile
+from typing import BinaryIO
 
 from channel_adapter.cli.exits import UsageError
 
-T = TypeVar("T")
-
 STDIN = "-"
-BATCH = 100
-BATCHES_AHEAD = 4
-BLOCK_BYTES = 1 << 20
+
+
+def shown_name(name: str) -> str:
+    """Return the name of a file as messages show it."""
+    return "stdin" if name == STDIN else name
 
 
 @contextmanager
@@ -53,6 +52,19 @@ def opened(name: str) -> Iterator[BinaryIO]:
         yield source
 
 
+@contextmanager
+def opened_seekable(name: str) -> Iterator[BinaryIO]:
+    """Open a file to be read more than once; stdin and pipes are copied to a temporary file first."""
+    with opened(name) as source:
+        if name != STDIN and source.seekable():
+            yield source
+            return
+        with TemporaryFile() as copy:
+            with interruptible():
+                shutil.copyfileobj(source, copy)
+            yield copy
+
+
 def read_text(name: str, field: str) -> str:
     """A whole file as text. Raises UsageError when it is not UTF-8."""
     with opened(name) as source:
@@ -60,45 +72,3 @@ def read_text(name: str, field: str) -> str:
             return read_all(source).decode("utf-8-sig")
         except UnicodeDecodeError:
             raise UsageError(f"{name} is not UTF-8 text", field=field) from None
-
-
-def count_lines(name: str) -> int | None:
-    """Lines of a file, for telling how much is left; None for stdin and what else cannot be read twice."""
-    path = Path(name)
-    if name == STDIN or not path.is_file():
-        return None
-    with path.open("rb") as source:
-        return sum(block.count(b"\n") for block in iter(lambda: source.read(BLOCK_BYTES), b""))
-
-
-async def without_blocking(items: Iterator[T]) -> AsyncIterator[T]:
-    """`items`, drawn in a thread a little ahead of their use: a slow pipe must not hold up the calls under way."""
-    loop = asyncio.get_running_loop()
-    arrived: asyncio.Queue[list[T] | BaseException] = asyncio.Queue()
-    room = threading.Semaphore(BATCHES_AHEAD)
-
-    def hand_over(batch: list[T] | BaseException) -> bool:
-        try:
-            loop.call_soon_threadsafe(arrived.put_nowait, batch)
-        except RuntimeError:  # the loop was closed: nobody waits any more
-            return False
-        return True
-
-    def draw() -> None:
-        try:
-            while True:
-                room.acquire()
-                batch = list(islice(items, BATCH))
-                if not hand_over(batch) or not batch:
-                    return
-        except Exception as error:  # noqa: BLE001 - carried over to the reader, who raises it
-            hand_over(error)
-
-    # Not the loop's executor: that one is waited for at the end, and a pipe may never end.
-    threading.Thread(target=draw, name="reading", daemon=True).start()
-    while batch := await arrived.get():
-        if isinstance(batch, BaseException):
-            raise batch
-        room.release()
-        for item in batch:
-            yield item

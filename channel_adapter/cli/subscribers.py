@@ -1,7 +1,7 @@
 """`subscribers`: add, remove, list, import, check, follow, unfollow, notifications, mute, unmute."""
 
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, TypeGuard
 
 import typer
@@ -11,9 +11,17 @@ from channel_adapter.cli.command import Run, command, group
 from channel_adapter.cli.exits import Exit, for_counts
 from channel_adapter.cli.json_stream import ObjectWriter
 from channel_adapter.cli.outcomes import list_channel_outcomes, list_outcomes
-from channel_adapter.cli.people import BrokenLine, Person, read_people
+from channel_adapter.cli.people import (
+    BrokenLine,
+    ColumnOption,
+    DelimiterOption,
+    HeadingOption,
+    People,
+    Person,
+    read_people,
+)
 from channel_adapter.cli.progress import Progress
-from channel_adapter.cli.sources import STDIN, count_lines, opened, without_blocking
+from channel_adapter.cli.sources import opened_seekable, shown_name
 from channel_adapter.cli.words import counted
 from channel_adapter.domain.filing import FilingKind
 from channel_adapter.domain.subscription import Notifications, Outcome, OutcomeKind
@@ -173,26 +181,25 @@ async def import_file(
     channel: ChannelArgument,
     file: Annotated[str, typer.Argument(metavar="FILE.csv", help="CSV or one id a line; - for stdin.")],
     import_missing: _IMPORT_MISSING = False,
-    heading: Annotated[
-        bool | None,
-        typer.Option("--header/--no-header", help="Does the first line name columns? Found out if not said."),
-    ] = None,
+    heading: HeadingOption = None,
+    delimiter: DelimiterOption = "",
+    column: ColumnOption = "",
     filing: _FILE = None,
 ) -> Exit:
-    """Subscribe everybody in a file, a million people in little memory.
+    """Subscribe the users in a file, a million of them in little memory.
 
-    The id is in the first column, or in the one headed user, user_id, account or id. Blank lines and lines that begin
-    with # are skipped. A line that cannot be used is reported with its number and the rest goes on: exit code 3.
-    Starting again after an interruption is harmless.
+    The id is in the only column, or in the one headed user, user_id, account or id. Blank lines and lines that begin
+    with # are skipped. The whole file is checked first: where it is not certain which column holds the ids, what
+    separates columns or where a quoted field ends, nothing is written: exit code 2. A line that cannot be used is
+    reported with its number and the rest goes on: exit code 3. Starting again after an interruption is harmless.
     """
-    with opened(file) as source:
-        found = read_people(source, heading=heading, remark=run.output.note)
-        total = None if file == STDIN else count_lines(file)
+    with opened_seekable(file) as source:
+        people = read_people(source, name=shown_name(file), heading=heading, delimiter=delimiter, column=column)
         async with run.adapter() as adapter:
-            with run.output.progress("imported", total) as progress:
+            with run.output.progress("imported", people.total) as progress:
                 job = _Import(run, progress, run.output.report("problems", {"channel": channel_id(channel)}))
-                people = job.people_of_pipe(found) if total is None else job.people(found)
-                bulk = adapter.subscriptions.subscribe(channel, people, import_missing=import_missing, file=filing)
+                users = job.users(people)
+                bulk = adapter.subscriptions.subscribe(channel, users, import_missing=import_missing, file=filing)
                 await job.follow(bulk)
     if not run.output.json:
         run.output.line(job.sentence())
@@ -214,15 +221,9 @@ class _Import:
         self.read = 0
         run.so_far = lambda: self.sentence() if self.counts else ""
 
-    def people(self, found: Iterator[Person | BrokenLine]) -> Iterator[str]:
-        """The people of the file; broken lines go into the report."""
-        for each in found:
-            if self._read(each):
-                yield each.user
-
-    async def people_of_pipe(self, found: Iterator[Person | BrokenLine]) -> AsyncIterator[str]:
-        """The same of a file that comes as it likes."""
-        async for each in without_blocking(found):
+    def users(self, people: People) -> Iterator[str]:
+        """Return the users of the file; broken lines go into the report."""
+        for each in people:
             if self._read(each):
                 yield each.user
 

@@ -1,13 +1,12 @@
 """The job behind `unread sync-all`: counts, a report of problems, an exit code."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from channel_adapter.cli.exits import Exit
 from channel_adapter.cli.json_stream import ObjectWriter
-from channel_adapter.cli.people import BrokenLine, Person
+from channel_adapter.cli.people import BrokenLine, People
 from channel_adapter.cli.progress import Progress
-from channel_adapter.cli.sources import without_blocking
 from channel_adapter.domain.unread import Synced
 
 if TYPE_CHECKING:
@@ -30,9 +29,9 @@ class SyncAll:
             return Exit.DONE
         return Exit.PARTLY if self._well else Exit.REFUSED
 
-    async def people(self, found: Iterator[Person | BrokenLine]) -> AsyncIterator[str]:
-        """The people of the file; broken lines go into the report."""
-        async for each in without_blocking(found):
+    def people(self, found: People) -> Iterator[str]:
+        """Return the users of the file; broken lines go into the report."""
+        for each in found:
             if isinstance(each, BrokenLine):
                 self._problem({"line": each.line}, f"line {each.line}: {each.reason}", each.reason)
             else:

@@ -11,8 +11,8 @@ from channel_adapter.cli.channels import ChannelArgument
 from channel_adapter.cli.command import Run, command, group
 from channel_adapter.cli.exits import Exit, UsageError
 from channel_adapter.cli.moments import moment
-from channel_adapter.cli.people import read_people
-from channel_adapter.cli.sources import STDIN, count_lines, opened
+from channel_adapter.cli.people import ColumnOption, DelimiterOption, HeadingOption, read_people
+from channel_adapter.cli.sources import opened_seekable, shown_name
 from channel_adapter.cli.sync_all import SyncAll
 from channel_adapter.cli.words import counted
 from channel_adapter.domain.unread import ChannelUnread, Synced, Unread
@@ -146,20 +146,18 @@ async def sync_all(
     run: Run,
     file: Annotated[str, typer.Argument(metavar="FILE.csv", help="CSV or one id a line; - for stdin.")],
     cursor: Annotated[int, typer.Option(min=0, help="Go on where an interrupted run said it was.")] = 0,
-    heading: Annotated[
-        bool | None,
-        typer.Option("--header/--no-header", help="Does the first line name columns? Found out if not said."),
-    ] = None,
+    heading: HeadingOption = None,
+    delimiter: DelimiterOption = "",
+    column: ColumnOption = "",
 ) -> Exit:
     """Do `sync` for everybody in a file, about 190 people a second at the documented limits.
 
     An interrupted run says where to go on. People the app does not know and lines that cannot be used are reported,
     and the rest goes on: exit code 3, or 1 when nothing could be done for anybody.
     """
-    with opened(file) as source:
-        found = read_people(source, heading=heading, remark=run.output.note)
-        lines = None if file == STDIN else count_lines(file)
-        total = None if lines is None else max(0, lines - cursor)
+    with opened_seekable(file) as source:
+        found = read_people(source, name=shown_name(file), heading=heading, delimiter=delimiter, column=column)
+        total = max(0, found.total - cursor)
         async with run.adapter() as adapter:
             with run.output.progress("synced", total) as progress:
                 job = SyncAll(progress, run.output.report("problems", {}))

@@ -3,6 +3,8 @@
 import json
 from collections.abc import Callable
 
+import pytest
+
 from tests.cli.shell import Shell
 
 
@@ -98,8 +100,38 @@ def test_somebody_twice_in_a_file_has_two_line_numbers(cli: Shell, new_channel: 
     assert [(problem["line"], problem["user"]) for problem in problems] == [(2, "stranger"), (4, "stranger")]
 
 
-def test_a_first_line_that_may_be_a_heading_is_remarked_upon(cli: Shell, new_channel: Callable[[], str]) -> None:
+@pytest.mark.parametrize(
+    "data",
+    [
+        "email;name\nann@example.org;Ann\nbob@example.org;Bob\n",
+        "reader_1,Ann\nreader_2,Bob\n",
+        "user_id\n" + "reader_1\n" * 300 + "reader_2;Bob\n",
+        'user_id,bio\nreader_1,"Hi\nfriend\n',
+    ],
+)
+@pytest.mark.parametrize("name", ["users.csv", "-"])
+def test_doubtful_file_is_refused_before_anything_is_written(
+    cli: Shell, new_channel: Callable[[], str], data: str, name: str
+) -> None:
     news = new_channel()
-    file = cli.file("people.csv", "reader_1,Ann\nreader_2,Bob\n")
-    assert "say --header when line 1 is a heading" in cli("subscribers", "import", news, file).err
-    assert cli("subscribers", "import", news, file, "--no-header").err == ""
+    file = cli.file(name, data) if name != "-" else name
+    words = ("subscribers", "import", news, file, "--import-missing", "--json")
+    refused = cli.installed(*words, stdin=data, code=2)
+    assert refused.out == ""
+    assert refused.error["message"].startswith(file if name != "-" else "stdin")
+    assert cli("subscribers", "list", news).err == "nobody follows it\n"
+
+
+def test_delimiter_and_column_of_a_list(cli: Shell, new_channel: Callable[[], str]) -> None:
+    news = new_channel()
+    lists = {
+        "a.csv": ("key;name\nreader_1;Ann\n", ("--column", "key")),
+        "b.csv": ("Bob:reader_2\n", ("--delimiter", ":", "--column", "2", "--no-header")),
+        "c.csv": ('sep=;\nuser_id;bio\nreader_3;"Hi\nfriend;\nbye"\n', ()),
+        "d.csv": ("reader_4,Dee\n", ("--no-header",)),
+    }
+    for name, (data, options) in lists.items():
+        done = cli("subscribers", "import", news, cli.file(name, data), "--import-missing", *options)
+        assert (done.out, done.err) == ("1 line read: 1 added\n", "")
+    listed = cli("subscribers", "list", news, "--json").json
+    assert [row["user"] for row in listed] == ["reader_1", "reader_2", "reader_3", "reader_4"]

@@ -1,6 +1,7 @@
 """Files of any other system as a source: what a line may hold, what is wrong with a line, and how little is held."""
 
 import asyncio
+import gzip
 import json
 import time
 import tracemalloc
@@ -121,6 +122,8 @@ async def test_jsonl_and_csv_say_the_same(tmp_path: Path) -> None:
         ({"channel": "harbour", "user": "first"}, "user", "was there before"),
         (b"\xff", "", "not UTF-8"),
         ("x" * 300_000, "", "longer than"),
+        ({"channel": "harbour", "user": "ann", "since": "1769999999,5"}, "since", "neither unix seconds nor ISO 8601"),
+        ({"channel": "harbour", "user": "ann", "since": float(BORN * 1000)}, "since", "milliseconds"),
     ],
 )  # fmt: skip
 async def test_a_broken_line_of_people_says_where_and_what_is_wrong(
@@ -195,7 +198,7 @@ async def test_broken_lines_of_channels_and_of_csv(tmp_path: Path) -> None:
         await source.aclose()
 
 
-@pytest.mark.parametrize("heading", ["channel,user,sinse", "channel,user,user", "channel;user"])
+@pytest.mark.parametrize("heading", ["channel,user,sinse", "channel,user,user", "kanal;user", "channel;usr"])
 async def test_a_heading_with_unknown_columns_refuses_the_file(tmp_path: Path, heading: str) -> None:
     write(tmp_path, "channels.jsonl", CHANNEL)
     write(tmp_path, "subscribers.csv", heading, "harbour,ann,1")
@@ -212,6 +215,153 @@ async def test_files_without_a_usable_channel_are_refused(tmp_path: Path) -> Non
     write(tmp_path, "channels.csv", "id,name")
     with pytest.raises(InvalidError, match="keep one"):
         find_files(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        BORN + 5, BORN + 5.0, BORN + 5.75, f"{BORN + 5}", f"{BORN + 5}.000093", f" {BORN + 5}.5 ", f"{BORN + 5} +0500",
+        "2025-10-09T13:53:25+0500", "2025-10-09 13:53:25 +0500", "2025-10-09T13:53:25.5 +05:00",
+        "2025-10-09T08:53:25.123456Z", "20251009T085325Z",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["posts.jsonl", "posts.csv"])
+async def test_spellings_of_a_time(tmp_path: Path, time: float | str, name: str) -> None:
+    write(tmp_path, "channels.jsonl", CHANNEL)
+    rows: dict[str, list[Mapping[str, Any] | str]] = {
+        "posts.jsonl": [{"channel": "harbour", "id": "p", "time": time, "text": "x"}],
+        "posts.csv": ["channel,id,time,text", f"harbour,p,{time},x"],
+    }
+    write(tmp_path, name, *rows[name])
+    source = await opened(tmp_path)
+    try:
+        assert await broken(source) == []
+        assert [post.time for post in await posts(source)] == [BORN + 5]
+    finally:
+        await source.aclose()
+
+
+LONG = "汉字 and\nmore " * 30_000
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "id,name,,\r\nharbour,Harbour,,\r\n,,,\r\nquay,Quay\r\n\r\n",
+        "id;name\nharbour;Harbour\nquay;Quay\n",
+        "sep=;\r\nid;name;introduction\r\nharbour;Harbour;\r\nquay;Quay;\r\n",
+        "id\tname\nharbour\tHarbour\nquay\tQuay\n",
+        "id|name|\nharbour|Harbour|\nquay|Quay|\n",
+        "id,name\rharbour,Harbour\rquay,Quay\r",
+        "ID, Name\n\nharbour,Harbour\nquay,Quay",
+        '"id","name","introduction"\n"harbour","Harbour",""\n"","",""\n"quay","Quay",""\n',
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+async def test_spellings_of_csv(tmp_path: Path, data: str, encoding: str) -> None:
+    (tmp_path / "channels.csv").write_bytes(data.encode(encoding))
+    source = await opened(tmp_path, owner="editor_7")
+    try:
+        assert [(channel.id, channel.name) for channel in await channels(source)] == [
+            ("harbour", "Harbour"),
+            ("quay", "Quay"),
+        ]
+        assert await broken(source) == []
+    finally:
+        await source.aclose()
+
+
+async def test_long_quoted_fields_are_read_whole(tmp_path: Path) -> None:
+    write(tmp_path, "channels.jsonl", CHANNEL)
+    write(tmp_path, "posts.csv", "channel,id,time,text", f'harbour,p1,{BORN},"{LONG}"', f"harbour,p2,{BORN + 1},x")
+    source = await opened(tmp_path)
+    try:
+        assert await broken(source) == []
+        first, second = await posts(source)
+        assert (from_elements(first.body), second.key) == ((Text(LONG),), "p2")
+    finally:
+        await source.aclose()
+
+
+async def test_each_record_that_cannot_be_read_is_reported_once(tmp_path: Path) -> None:
+    write(tmp_path, "channels.jsonl", CHANNEL)
+    too_long = "x" * 300_000
+    write(tmp_path, "posts.csv", "channel,id,time,text", f'harbour,p1,{BORN},"a', too_long, 'b",x,y', "",
+          f'harbour,p2,{BORN},"a', 'b",c', f"harbour,p3,{BORN},x")  # fmt: skip
+    source = await opened(tmp_path)
+    try:
+        assert [(each.where, each.reason) for each in await broken(source)] == [
+            ("posts.csv, line 2", "longer than 262,144 characters"),
+            ("posts.csv, line 6", "5 columns where the heading has 4"),
+        ]
+        assert [post.key for post in await posts(source)] == ["p3"]
+    finally:
+        await source.aclose()
+
+
+def post(number: int) -> dict[str, Any]:
+    return {"channel": "harbour", "id": f"p{number}", "time": BORN + number, "text": f"[汉], {{ \n {number}"}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        json.dumps([post(number) for number in range(3)]),
+        json.dumps([post(number) for number in range(3)], indent=2, ensure_ascii=False),
+        "\ufeff\n [\n" + ",\n".join(json.dumps(post(number)) for number in range(3)) + "\n]\n\n",
+        "[" + json.dumps(post(0)) + "]\n[" + json.dumps(post(1)) + "," + json.dumps(post(2)) + "]",
+    ],
+)
+async def test_posts_as_a_json_array(tmp_path: Path, data: str) -> None:
+    write(tmp_path, "channels.jsonl", CHANNEL)
+    (tmp_path / "posts.jsonl").write_text(data, encoding="utf-8")
+    source = await opened(tmp_path)
+    try:
+        assert await broken(source) == []
+        assert [post.key for post in await posts(source)] == ["p0", "p1", "p2"]
+    finally:
+        await source.aclose()
+
+
+async def test_elements_of_a_long_json_array_have_their_lines(tmp_path: Path) -> None:
+    write(tmp_path, "channels.jsonl", CHANNEL)
+    rows: list[Any] = [post(number) for number in range(3_000)]
+    rows[1_999] |= {"tine": 5}
+    rows[2_500] = 7
+    rows[2_600] = post(2_600) | {"text": "x" * 300_000}
+    write(tmp_path, "posts.jsonl", "[", *(json.dumps(row) + "," for row in rows[:-1]), json.dumps(rows[-1]), "]")
+    source = await opened(tmp_path)
+    try:
+        assert [(each.where, each.reason[:20]) for each in await broken(source)] == [
+            ("posts.jsonl, line 2001", "unknown column 'tine"),
+            ("posts.jsonl, line 2502", "no JSON object"),
+            ("posts.jsonl, line 2602", "longer than 262,144 "),
+        ]
+        assert len(await posts(source)) == 2_997
+    finally:
+        await source.aclose()
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        ("[" + json.dumps(post(0)) + ",\n", r"line 2: the JSON array has no end"),
+        ("[" + json.dumps(post(0)) + ",\n{'x': 1}]", r"line 2: no JSON: "),
+        ("[" + json.dumps(post(0))[:-1], r"line 1: no JSON: "),
+    ],
+)
+async def test_a_json_array_that_breaks_off_refuses_the_file(tmp_path: Path, data: str, reason: str) -> None:
+    write(tmp_path, "channels.jsonl", CHANNEL)
+    (tmp_path / "posts.jsonl").write_text(data, encoding="utf-8")
+    with pytest.raises(InvalidError, match=r"^posts\.jsonl, " + reason):
+        await opened(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["channels.csv", "channels.jsonl"])
+async def test_compressed_files_are_refused_in_one_sentence(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(gzip.compress(b"id,name\nharbour,Harbour\n"))
+    with pytest.raises(InvalidError, match=rf"^{name} is compressed with gzip"):
+        await opened(tmp_path)
 
 
 async def test_numbers_of_posts_stay_when_the_file_grows(tmp_path: Path) -> None:

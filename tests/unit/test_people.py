@@ -1,23 +1,27 @@
 """User ids from files of every kind."""
 
+import gzip
 import io
 import tracemalloc
-from collections.abc import Iterator
-from typing import BinaryIO, cast
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channel_adapter.cli.people import LINE_CHARACTERS, BrokenLine, Person, read_people
+from channel_adapter.cli.exits import UsageError
+from channel_adapter.cli.people import Person, read_people
+from channel_adapter.migration.sources.csv_file import FIELD_CHARACTERS, LINE_CHARACTERS
 from channel_adapter.tencent.limits import USER_ID_BYTES
 
 
-def read(data: bytes, *, heading: bool | None = None) -> list[tuple[int, str]]:
-    return [
-        (found.line, found.user if isinstance(found, Person) else f"! {found.reason}")
-        for found in read_people(io.BytesIO(data), heading=heading)
-    ]
+def read(data: bytes, *, heading: bool | None = None, delimiter: str = "", column: str = "") -> list[tuple[int, str]]:
+    people = read_people(io.BytesIO(data), name="list.csv", heading=heading, delimiter=delimiter, column=column)
+    found = [(found.line, found.user if isinstance(found, Person) else f"! {found.reason}") for found in people]
+    assert len(found) == people.total
+    return found
 
 
 @pytest.mark.parametrize(
@@ -39,12 +43,18 @@ def read(data: bytes, *, heading: bool | None = None) -> list[tuple[int, str]]:
         (b'# list\nname,"Account"\n"Ann, A.",ann\n', [(3, "ann")]),
         (b"name;id;city\nAnn;ann;Oslo\n", [(2, "ann")]),
         (b"name\tid\nAnn\tann\n", [(2, "ann")]),
-        (b"ann\tOslo\nbob\tRiga\n", [(1, "ann"), (2, "bob")]),
-        (b"ann,Oslo,1\nbob,Riga\n", [(1, "ann"), (2, "bob")]),
-        (b' ann , x\n"bob",y\n', [(1, "ann"), (2, "bob")]),
-        (b'"a,b",x\n', [(1, "a,b")]),
+        (b"name|id|city\nAnn|ann|Oslo\n", [(2, "ann")]),
+        (b"sep=;\nname;id\nAnn;ann\n", [(3, "ann")]),
+        (b"sep=|\r\nid|name\r\nann|a, b; c\r\n", [(3, "ann")]),
+        (b"name;id\rAnn;ann\rBob;bob\r", [(2, "ann"), (3, "bob")]),
+        (b"id,name,,\nann,Ann,,\n,,,\nbob\n,,\n", [(2, "ann"), (4, "bob")]),
         (b"id,name\n# ann,off\nbob,Bob\n", [(3, "bob")]),
-        (b"ann;dee\nbob\n", [(1, "ann;dee"), (2, "bob")]),
+        (b'user_id,bio\nann,"Hi\nfriend\nbye"\nbob,x\n', [(2, "ann"), (5, "bob")]),
+        (b'user_id,bio\r\nann,"# Hi\r\n\r\n""bye"", Ann"\r\nbob,x\r\n', [(2, "ann"), (5, "bob")]),
+        (b'bio,user_id\n"one; two|three",ann\nplain,bob\n', [(2, "ann"), (3, "bob")]),
+        ("user_id\tname\r\nann\tÄnne\r\n".encode("utf-16"), [(2, "ann")]),
+        (b"user_id,name\nann," + b"x" * 200_000 + b"\nbob,x\n", [(2, "ann"), (3, "bob")]),
+        (b'user_id,bio\nann,"' + b"x" * 99 * 1_000 + b"\n" * 99_000 + b'"\nbob,x\n', [(2, "ann"), (99_003, "bob")]),
     ],
 )
 def test_lines_that_name_somebody(data: bytes, found: list[tuple[int, str]]) -> None:
@@ -55,10 +65,7 @@ def test_lines_that_name_somebody(data: bytes, found: list[tuple[int, str]]) -> 
     ("line", "reason"),
     [
         (b"\xff\xfea", "not UTF-8"),
-        (b",Oslo", "the user id is empty"),
         (b'""', "the user id is empty"),
-        (b'"bob', "a quotation mark without its partner; one line is one person"),
-        (b'end of a text",bob', "the user id 'end of a text\"' holds a quotation mark"),
         (b"b\0ob", "holds a NUL character; is it UTF-16?"),
         (b"x" * (USER_ID_BYTES + 1), f"user has {USER_ID_BYTES + 1} bytes; {USER_ID_BYTES} are allowed"),
         ("张三".encode(), "user: '张三' holds characters that are not printable ASCII"),
@@ -81,6 +88,15 @@ def test_a_line_without_the_column_of_the_heading() -> None:
     assert read(b"name,id\nann\nBob,bob\n") == [(2, "! has 1 column; the id is in column 2"), (3, "bob")]
 
 
+def test_lines_that_do_not_fit_the_heading() -> None:
+    assert read(b'id,name\n,Ann\nann"x,Ann\nbob,B,o,b\ncy,Cy,,\n') == [
+        (2, "! the user id is empty"),
+        (3, "! the user id 'ann\"x' holds a quotation mark"),
+        (4, "! has 4 columns; the heading has 2"),
+        (5, "cy"),
+    ]
+
+
 @pytest.mark.parametrize(("heading", "found"), [(False, [(1, "id"), (2, "ann")]), (True, [(2, "ann")])])
 def test_the_caller_may_say_whether_there_is_a_heading(heading: bool, found: list[tuple[int, str]]) -> None:
     assert read(b"id\nann\n", heading=heading) == found
@@ -88,33 +104,99 @@ def test_the_caller_may_say_whether_there_is_a_heading(heading: bool, found: lis
 
 
 @pytest.mark.parametrize(
-    ("data", "heading", "remarks"),
+    ("data", "found"),
     [
-        (b"nick,city\nann,Oslo\n", None, 1),
-        (b"nick,city\nann,Oslo\n", False, 0),
-        (b"nick,city\nann,Oslo\n", True, 0),
-        (b"nick,user\nAnn,ann\n", None, 0),
-        (b"ann\nbob\n", None, 0),
-        (b"", None, 0),
+        (b"ann\tOslo\nbob\tRiga\n", [(1, "ann"), (2, "bob")]),
+        (b"ann,Oslo,1\nbob,Riga\ncy,a,b,c\ndee\n", None),
+        (b"ann,Oslo,1\nbob,Riga\ncy,a,b,c\n", [(1, "ann"), (2, "bob"), (3, "cy")]),
+        (b' ann , x\n"bob",y\n', [(1, "ann"), (2, "bob")]),
+        (b'"a,b",x\n', [(1, "a,b")]),
+        (b"ann,x;y\nbob,z\n", [(1, "ann"), (2, "bob")]),
     ],
 )
-def test_a_first_line_of_several_columns_none_of_them_known_is_remarked_upon(
-    data: bytes, heading: bool | None, remarks: int
+def test_without_a_heading_the_first_column_has_to_be_asked_for(
+    data: bytes, found: list[tuple[int, str]] | None
 ) -> None:
-    said: list[str] = []
-    list(read_people(io.BytesIO(data), heading=heading, remark=said.append))
-    assert len(said) == remarks
-    if said:
-        assert said[0] == (
-            "line 1 names no column that is known (user, user_id, account, id), so the first column is taken"
-            " from line 1 on; say --header when line 1 is a heading, --no-header when it is not"
-        )
+    with pytest.raises(UsageError, match=r"^list\.csv"):
+        read(data)
+    if found is None:
+        with pytest.raises(UsageError, match=r"',' found in some lines only"):
+            read(data, heading=False)
+    else:
+        assert read(data, heading=False) == found
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "found"),
+    [
+        (b"email;name\nann@x;Ann\n", {"column": "email"}, [(2, "ann@x")]),
+        (b"E-Mail;name\nann@x;Ann\n", {"column": "e mail"}, [(2, "ann@x")]),
+        (b"email;name\nann@x;Ann\n", {"column": "1", "heading": True}, [(2, "ann@x")]),
+        (b"Ann;ann@x\n", {"column": "2", "heading": False}, [(1, "ann@x")]),
+        (b"id,name,key\n1,Ann,ann\n", {"column": "key"}, [(2, "ann")]),
+        (b"id,name,key\n1,Ann,ann\n", {"column": "3"}, [(2, "ann")]),
+        (b"ann;dee\nbob\n", {"delimiter": ","}, [(1, "ann;dee"), (2, "bob")]),
+        (b"tenant|ann\ntenant|bob\n", {"delimiter": ","}, [(1, "tenant|ann"), (2, "tenant|bob")]),
+        (b"name:id\nAnn:ann\n", {"delimiter": ":"}, [(2, "ann")]),
+        (b"name\tid\nAnn, A.\tann\n", {"delimiter": "tab"}, [(2, "ann")]),
+        (b"id,name\nann;x,Ann\n", {"delimiter": ","}, [(2, "ann;x")]),
+        (b"id\nann,x\n", {"delimiter": ","}, [(2, "! has 2 columns; the heading has 1")]),
+    ],
+)
+def test_delimiter_and_column_can_be_given(data: bytes, options: dict[str, Any], found: list[tuple[int, str]]) -> None:
+    assert read(data, **options) == found
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"email;name\nann@x;Ann\n", "line 1 has 2 columns separated by ';', and none has a name that is known"),
+        (b"nick,city\nann,Oslo\n", "line 1 has 2 columns separated by ','"),
+        (b"# list\nann|Ann\nbob|Bob\n", "line 2 has 2 columns separated by '|'"),
+        (b"ann;dee\nbob\n", "what separates the columns is not certain, ';' found in some lines only"),
+        (b"ann,x;y\nbob,z;w\n", "not certain, ',' and ';' found in every line"),
+        (b"user_id\nann;Ann\nbob;Bob\n", "not certain, ';' found in some lines only"),
+        (b"user_id\n" + b"ann\n" * 500 + b"ann;Ann\n", "line 502: the user id 'ann;Ann' holds ';'"),
+        (b"user_id\n" + b"ann\n" * 500 + b"ann,Ann\n", "line 502 has 2 columns, and the first line has one"),
+        (b"user_id,name\nann,Ann\n" + b"bob;Bob\n", "line 3: the user id 'bob;Bob' holds ';'"),
+        (b'ann\n"bob\ncy\n', "line 2: quotation marks do not match"),
+        (b'id,name\nann,"Ann\nbob,Bob\n', "line 2: quotation marks do not match"),
+        (b'id,name\nann,"Ann" A.\nbob,Bob\n', "line 2: quotation marks do not match"),
+        (
+            b'id,name\nann,"' + (b"x" * 999 + b"\n") * (FIELD_CHARACTERS // 1_000 + 1),
+            "line 2: quotation marks do not match",
+        ),
+        (gzip.compress(b"ann\nbob\n", mtime=0), "is compressed with gzip"),
+        (b"PK\x03\x04\x14\0", "is a ZIP archive or a spreadsheet"),
+    ],
+)
+def test_doubtful_file_is_refused(data: bytes, reason: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        read(data)
+    assert str(refused.value).startswith("list.csv")
+    assert reason in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"column": "mail"}, "line 1: no column is named 'mail'; there are id, name"),
+        ({"column": "3"}, "line 1 has 2 columns, and no column 3"),
+        ({"column": "0"}, "line 1 has 2 columns, and no column 0"),
+        ({"delimiter": ", "}, "--delimiter takes one character"),
+        ({"delimiter": '"'}, "--delimiter takes one character"),
+    ],
+)
+def test_mistaken_delimiter_or_column_is_refused(options: dict[str, Any], reason: str) -> None:
+    with pytest.raises(UsageError, match=reason):
+        read(b"id,name\nann,Ann\n", **options)
 
 
 @given(st.binary(max_size=300))
 def test_any_bytes_give_people_or_reasons(data: bytes) -> None:
-    numbers = [found.line for found in read_people(io.BytesIO(data))]
-    assert numbers == sorted(set(numbers))
+    with suppress(UsageError):
+        numbers = [found.line for found in read_people(io.BytesIO(data), heading=False)]
+        assert numbers == sorted(set(numbers))
 
 
 @given(st.lists(st.text(alphabet="abcXYZ019_-@.", min_size=1, max_size=32), max_size=30))
@@ -123,29 +205,16 @@ def test_ids_come_back_as_written(users: list[str]) -> None:
     assert [user for _, user in read(data.encode())] == users
 
 
-class Endless(io.RawIOBase):
-    """Lines that are nowhere at once."""
-
-    def __init__(self, lines: int) -> None:
-        self._blocks = iter([b"user_12345,some,columns\n" * 300] * (lines // 300))
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
-        block = next(self._blocks, b"")
-        memoryview(buffer).cast("B")[: len(block)] = block
-        return len(block)
-
-
-def test_memory_does_not_grow_with_the_file() -> None:
+def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     def peak(lines: int) -> int:
-        tracemalloc.start()
-        try:
-            people: Iterator[Person | BrokenLine] = read_people(cast("BinaryIO", Endless(lines)))
-            assert sum(1 for _ in people) == lines
-            return tracemalloc.get_traced_memory()[1]
-        finally:
-            tracemalloc.stop()
+        path = tmp_path / str(lines)
+        path.write_bytes(b"user_id,some,columns\n" + b"user_12345,some,columns\n" * lines)
+        with path.open("rb") as source:
+            tracemalloc.start()
+            try:
+                assert sum(1 for _ in read_people(source)) == lines
+                return tracemalloc.get_traced_memory()[1]
+            finally:
+                tracemalloc.stop()
 
-    assert peak(60_000) < peak(6_000) * 1.5
+    assert peak(20_000) < peak(4_000) * 1.5

@@ -1,12 +1,13 @@
 """Records of a JSONL or CSV file, one after the other: memory does not grow with the file."""
 
-import csv
+import codecs
 import difflib
 import hashlib
-from collections import deque
+import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from io import BufferedReader, RawIOBase, TextIOWrapper
+from io import RawIOBase, TextIOWrapper
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -14,15 +15,21 @@ import orjson
 
 from channel_adapter.errors import InvalidError
 from channel_adapter.migration.records import BrokenRecord
-
-LINE_CHARACTERS: Final = 262_144
-"""Longer lines are broken: no record of any kind has so many."""
-
-BLOCK_BYTES: Final = 1 << 16
+from channel_adapter.migration.sources.csv_file import (
+    BLOCK_BYTES,
+    FIELD_CHARACTERS,
+    LINE_CHARACTERS,
+    BrokenRow,
+    CsvFile,
+    TextLines,
+    buffered,
+    column_name,
+    open_text,
+)
 
 SUFFIXES: Final = (".jsonl", ".csv")
 
-_UNREADABLE: Final = f"longer than {LINE_CHARACTERS:,} characters, or not UTF-8"
+_BETWEEN_RECORDS: Final = re.compile(r"[\s,\[\]]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,22 +57,57 @@ class LineReader:
     def read(self) -> Iterator[Line | BrokenRecord]:
         """Records and broken lines in the order of the file.
 
-        Raises InvalidError for a CSV heading with unknown columns, OSError when the file cannot be read.
+        Raises InvalidError for a file that cannot be read as a whole: a CSV heading with unknown columns, a JSON array
+        that breaks off. Raises OSError when the file cannot be read.
         """
         with self._path.open("rb") as source:
-            if self._path.suffix == ".csv":
-                yield from self._csv(source)
-            else:
-                yield from self._jsonl(source)
+            hashed = _Hashed(source, self._hash)
+            yield from self._csv(hashed) if self._path.suffix == ".csv" else self._jsonl(hashed)
 
-    def _jsonl(self, source: BinaryIO) -> Iterator[Line | BrokenRecord]:
-        for number, text in self._lines(source):
-            if text is None:
-                yield self._broken(number, "", _UNREADABLE, "")
-            elif text.strip():
-                yield self._object(number, text)
+    def _jsonl(self, source: RawIOBase) -> Iterator[Line | BrokenRecord]:
+        stream = buffered(source)
+        text = open_text(stream, self._path.name)
+        if stream.peek().removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"["):
+            yield from self._array(text)
+            return
+        lines = TextLines(text)
+        for line in lines:
+            if line.problem:
+                yield self._broken(lines.number, "", line.problem, "")
+            elif line.text.strip():
+                yield self._object(lines.number, line.text)
+
+    def _array(self, text: TextIOWrapper) -> Iterator[Line | BrokenRecord]:
+        """Read the elements of a JSON array, or of several, wherever their lines end."""
+        decoder = json.JSONDecoder()
+        number, block, position, closed = 1, text.read(BLOCK_BYTES), 0, False
+        while True:
+            wrong = "the JSON array has no end"
+            between = block[position : _BETWEEN_RECORDS.match(block, position).end()]  # type: ignore[union-attr]
+            number += between.count("\n")
+            position += len(between)
+            if brackets := between.strip(" \t\r\n,"):
+                closed = brackets.endswith("]")
+            if position < len(block):
+                try:
+                    _, end = decoder.raw_decode(block, position)
+                except (json.JSONDecodeError, RecursionError) as error:
+                    wrong = f"no JSON: {error.msg if isinstance(error, json.JSONDecodeError) else error}"
+                else:
+                    yield self._object(number, block[position:end])
+                    number += block.count("\n", position, end)
+                    position, closed = end, False
+                    continue
+            more = text.read(BLOCK_BYTES) if len(block) - position < FIELD_CHARACTERS else ""
+            if not more and closed and position == len(block):
+                return
+            if not more:
+                raise InvalidError(f"{self._where(number)}: {wrong}", field=self._path.name)
+            block, position = block[position:] + more, 0
 
     def _object(self, number: int, text: str) -> Line | BrokenRecord:
+        if len(text) > LINE_CHARACTERS:
+            return self._broken(number, "", f"longer than {LINE_CHARACTERS:,} characters", "")
         try:
             value = orjson.loads(text)
         except orjson.JSONDecodeError as wrong:
@@ -77,75 +119,28 @@ class LineReader:
             return self._broken(number, unknown[0], self._unknown(unknown[0]), text)
         return Line(self._where(number), {name: held for name, held in value.items() if held is not None}, text)
 
-    def _csv(self, source: BinaryIO) -> Iterator[Line | BrokenRecord]:
+    def _csv(self, source: RawIOBase) -> Iterator[Line | BrokenRecord]:
         columns: list[str] | None = None
-        for number, row, raw in self._rows(_Turnback(self._lines(source))):
-            if isinstance(row, str):
-                yield self._broken(number, "", row, raw)
-            elif not any(row):
-                continue
+        for row in CsvFile(source, name=self._path.name, headings=self._columns):
+            if isinstance(row, BrokenRow):
+                yield self._broken(row.line, "", row.reason, row.raw)
             elif columns is None:
-                columns = self._heading(row)
+                columns = self._heading(row.line, row.fields)
+            elif len(row.fields) > len(columns):
+                wrong = f"{len(row.fields)} columns where the heading has {len(columns)}"
+                yield self._broken(row.line, "", wrong, row.raw)
             else:
-                line = Line(self._where(number), {}, raw)
-                line.values.update((name, held) for name, held in zip(columns, row, strict=False) if held)
-                yield line
+                values: dict[str, Any] = {name: held for name, held in zip(columns, row.fields, strict=False) if held}
+                yield Line(self._where(row.line), values, row.raw)
 
-    def _rows(self, lines: "_Turnback") -> Iterator[tuple[int, list[str] | str, str]]:
-        """Number, fields or what is wrong, and text of every record.
-
-        A quotation mark without a partner spoils its own line only: those behind it are read again without it.
-        """
-        width = 0
-        for number, text in lines:
-            used = [text or ""]
-
-            def more(used: list[str] = used) -> Iterator[str]:
-                yield used[0]
-                for _, following in lines:
-                    used.append(following or "\n")
-                    yield used[-1]
-
-            if text is None:
-                yield number, _UNREADABLE, ""
-                continue
-            wrong = ""
-            try:
-                row = next(csv.reader(more(), strict=True)) if '"' in text else text.rstrip("\r\n").split(",")
-            except csv.Error as error:
-                row, wrong = [], f"no CSV: {error}"
-            filled = any(row)
-            if filled and width and len(row) != width:
-                wrong = f"{len(row)} columns where the heading has {width}"
-            if wrong:
-                lines.back(number + 1, used[1:])
-                yield number, wrong, used[0]
-                continue
-            width = width or len(row) * filled
-            yield number, row, "".join(used)
-
-    def _heading(self, row: Sequence[str]) -> list[str]:
-        names = [name.strip().lower() for name in row]
+    def _heading(self, number: int, fields: Sequence[str]) -> list[str]:
+        names = [column_name(field) for field in fields]
         for name in names:
             if name not in self._columns:
-                raise InvalidError(f"{self._where(1)}: {self._unknown(name)}", field=name)
+                raise InvalidError(f"{self._where(number)}: {self._unknown(name)}", field=name)
         if len(set(names)) < len(names):
-            raise InvalidError(f"{self._where(1)}: a column stands there twice", field=self._path.name)
+            raise InvalidError(f"{self._where(number)}: a column stands there twice", field=self._path.name)
         return names
-
-    def _lines(self, source: BinaryIO) -> Iterator[tuple[int, str | None]]:
-        """Lines with their numbers; None for one that is too long or not UTF-8."""
-        bytes_ = BufferedReader(_Hashed(source, self._hash), BLOCK_BYTES)
-        text = TextIOWrapper(bytes_, encoding="utf-8-sig", errors="surrogateescape", newline="\n")
-        number = 0
-        while line := text.readline(LINE_CHARACTERS):
-            number += 1
-            whole = line.endswith("\n") or len(line) < LINE_CHARACTERS
-            while not line.endswith("\n") and len(line) == LINE_CHARACTERS:
-                line = text.readline(LINE_CHARACTERS)
-            usable = whole and (line.isascii() or _is_utf8(line))
-            yield number, line if usable else None
-        text.detach()
 
     def _unknown(self, name: str) -> str:
         near = difflib.get_close_matches(name, self._columns, n=1)
@@ -158,24 +153,6 @@ class LineReader:
 
     def _broken(self, number: int, field: str, reason: str, raw: str) -> BrokenRecord:
         return BrokenRecord(self._where(number), field, reason, raw.rstrip("\n"))
-
-
-class _Turnback:
-    """Numbered lines, some of which can be given back."""
-
-    def __init__(self, lines: Iterator[tuple[int, str | None]]) -> None:
-        self._lines = lines
-        self._given_back: deque[tuple[int, str | None]] = deque()
-
-    def __iter__(self) -> "_Turnback":
-        return self
-
-    def __next__(self) -> tuple[int, str | None]:
-        return self._given_back.popleft() if self._given_back else next(self._lines)
-
-    def back(self, first: int, lines: Sequence[str]) -> None:
-        """Give lines back that were taken too many."""
-        self._given_back.extendleft(reversed(list(enumerate(lines, start=first))))
 
 
 class _Hashed(RawIOBase):
@@ -195,11 +172,3 @@ class _Hashed(RawIOBase):
         self._digest.update(block)
         buffer[: len(block)] = block
         return len(block)
-
-
-def _is_utf8(line: str) -> bool:
-    try:
-        line.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

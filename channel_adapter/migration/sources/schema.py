@@ -4,10 +4,12 @@
     subscribers  channel*, user*, since, notifications (all, muted, off, mentions), custom_data, unread
     posts        channel*, id*, time*, author, and one of text and content
 
-`*` must be there. Times are unix seconds or ISO 8601 with a time zone. `admins` is a list, in CSV with `;` between.
-`content` is a part of a post or a list of them, as `posts show --json` prints them; in CSV as JSON.
+`*` must be there. Times are unix seconds, also with a fraction, or ISO 8601 with a time zone. `admins` is a list, in
+CSV with `;` between. `content` is a part of a post or a list of them, as `posts show --json` prints them; in CSV as
+JSON.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,7 +24,7 @@ from channel_adapter.mapping.ids import user_id
 from channel_adapter.mapping.post_body import to_elements
 from channel_adapter.mapping.text import require_text
 from channel_adapter.migration.records import SourceChannel, SourceSubscriber
-from channel_adapter.migration.sources.lines import LINE_CHARACTERS
+from channel_adapter.migration.sources.csv_file import LINE_CHARACTERS
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.wire.msg_body import TEXT, Element, TextContent
 
@@ -37,6 +39,12 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {"channels": CHANNELS, "subscrib
 
 MILLISECONDS_FROM: Final = 100_000_000_000
 """No second of this millennium has a number so high: such a time counts milliseconds."""
+
+
+_UNIX_SECONDS: Final = re.compile(r"([0-9]{1,18})(?:\.[0-9]*)?(?: [+-][0-9]{4})?")
+"""Also with the offset that git writes behind them, which changes nothing."""
+
+_BEFORE_OFFSET: Final = re.compile(r" (?=[+-][0-9:]+$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,14 +142,15 @@ def _moment(values: Mapping[str, Any], name: str, now: float) -> int | None:
 
 
 def _seconds(value: object, name: str) -> int:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
+    """Return a time as unix seconds; fractions, as Slack and Python write them, are cut off."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return int(value)
     if not isinstance(value, str):
         raise InvalidError(f"{name}: {value!r} is no time", field=name)
-    if value.isdecimal() and value.isascii():
-        return int(value)
+    if number := _UNIX_SECONDS.fullmatch(value.strip()):
+        return int(number[1])
     try:
-        moment = datetime.fromisoformat(value)
+        moment = datetime.fromisoformat(_BEFORE_OFFSET.sub("", value.strip()))
     except ValueError:
         raise InvalidError(f"{name}: {value!r} is neither unix seconds nor ISO 8601", field=name) from None
     if moment.tzinfo is None:
