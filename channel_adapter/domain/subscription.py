@@ -12,7 +12,7 @@ from channel_adapter.domain.ids import ChannelId, UserId
 
 
 class Role(StrEnum):
-    """What somebody is in a channel. Owner and admins may post."""
+    """What a user is in a channel. Owner and admins may post, and change the profile from a client app."""
 
     OWNER = "owner"
     ADMIN = "admin"

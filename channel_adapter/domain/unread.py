@@ -20,8 +20,8 @@ class CountSource(StrEnum):
 class Explanation:
     """The inputs of one count: posts in all, the number of the last one that was read, and what does not count.
 
-    `left_out` are numbers of recalled and quiet posts behind `read_up_to`, as far as they are known here; where the
-    service counted, `read_up_to` may be unknown and nothing needs to be left out.
+    `left_out` are numbers of recalled and quiet posts and of system notices behind `read_up_to`, as far as they are
+    known here; where the service counted, `read_up_to` may be unknown and nothing needs to be left out.
     """
 
     source: CountSource

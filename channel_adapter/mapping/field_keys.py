@@ -19,7 +19,7 @@ class FieldKeys:
         return [self.tag, *organization, *self.custom_data]
 
     def check(self) -> None:
-        """Raises ValueError that says which key no app can declare, or why there are too many [docS 1502]."""
+        """Raise ValueError for a key that no app can declare, and for too many of them [docS 1502, doc 34419]."""
         keys = self.all()
         for key in keys:
             check_key(key)
@@ -30,8 +30,10 @@ class FieldKeys:
 
 
 def check_key(key: str) -> None:
-    """Raise ValueError for a custom group field key that no app can declare [docS 1502]."""
+    """Raise ValueError for a custom group field key that no app can declare [docS 1502, doc 34419]."""
     if not (key.isascii() and key.replace("_", "a").isalnum() and len(key) <= limits.GROUP_FIELD_KEY_BYTES):
         raise ValueError(
             f"custom group field key {key!r}: letters, digits and _ only, {limits.GROUP_FIELD_KEY_BYTES} bytes at most"
         )
+    if key[:1].isdigit():
+        raise ValueError(f"custom group field key {key!r} begins with a digit, which the console refuses")

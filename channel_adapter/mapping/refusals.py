@@ -11,7 +11,9 @@ from channel_adapter.errors import (
     LimitReachedError,
     NotFoundError,
 )
-from channel_adapter.tencent import codes
+from channel_adapter.mapping.channel_group import Profile
+from channel_adapter.mapping.text import byte_size
+from channel_adapter.tencent import codes, limits
 from channel_adapter.tencent.wire import groups
 
 _MAX: Final = "max_subscribers"
@@ -28,30 +30,55 @@ _FIELDS: Final = {
 """The service's names of parameters, and ours."""
 
 
-def explained(
-    error: ChannelAdapterError, sent_keys: Sequence[str], max_subscribers: int | None = None
-) -> ChannelAdapterError:
-    """The error of a create or modify that carried these custom group fields and this limit.
+_LEGACY: Final = {
+    "name": limits.GROUP_PROFILE_LEGACY.name,
+    "introduction": limits.GROUP_PROFILE_LEGACY.introduction,
+    "notification": limits.GROUP_PROFILE_LEGACY.notification,
+    "avatar": limits.GROUP_PROFILE_LEGACY.face_url,
+}
+_LEGACY_HINT: Final = 'set profile_limits = "legacy" in [channels] if the service has the older limits'
+_CONSOLE: Final = "is not declared in the app's console, or not enabled for Community there"
 
-    Everything else in it was checked before, so an illegal parameter [10004] is most likely a key that the app has not
-    declared. The service names the key, or so the pages let one think [7]; if not, all that were sent are suspects.
+
+def explained(error: ChannelAdapterError, sent_keys: Sequence[str], profile: Profile) -> ChannelAdapterError:
+    """Return the error of a create or modify that carried these custom group fields and this profile.
+
+    Everything was checked before, so an illegal parameter [10004] is most likely a key that the app has not declared or
+    not enabled for Communities, or a text over the older byte limits of profiles [8]. The service names the parameter,
+    or so the pages suggest [7]; if not, all that were sent are listed.
     """
-    if error.code == codes.MEMBERS_OVER_PLAN and max_subscribers is not None:
-        return _over_plan(error, max_subscribers)
+    if error.code == codes.MEMBERS_OVER_PLAN and profile.max_subscribers is not None:
+        return _over_plan(error, profile.max_subscribers)
     if error.code != codes.BAD_PARAMETER or error.origin is None:
         return error
     for key in _named(sent_keys, error.origin.text):
-        message = f"custom group field {key!r} is not declared in the app's console"
-        return ConfigurationError(message, field=key, origin=error.origin)
+        return ConfigurationError(f"custom group field {key!r} {_CONSOLE}", field=key, origin=error.origin)
+    over = _over_legacy(profile)
     for name in _named(_FIELDS, error.origin.text):
-        if _FIELDS[name] == _MAX and max_subscribers is not None:
-            return _over_plan(error, max_subscribers)
-        return InvalidError(error.message, field=_FIELDS[name], origin=error.origin)
-    if not sent_keys:
-        return error
-    which = "the custom group field" if len(sent_keys) == 1 else "one of the custom group fields"
-    hint = f"perhaps {which} {', '.join(sent_keys)} is not declared in the app's console"
-    return InvalidError(f"{error.message}; {hint}", origin=error.origin)
+        field = _FIELDS[name]
+        if field == _MAX and profile.max_subscribers is not None:
+            return _over_plan(error, profile.max_subscribers)
+        if field in over:
+            message = f"{error.message}; {_too_long(field, over[field])}; {_LEGACY_HINT}"
+            return InvalidError(message, field=field, limit=_LEGACY[field], size=over[field], origin=error.origin)
+        return InvalidError(error.message, field=field, origin=error.origin)
+    hints = []
+    if sent_keys:
+        which = "the custom group field" if len(sent_keys) == 1 else "one of the custom group fields"
+        hints.append(f"perhaps {which} {', '.join(sent_keys)} {_CONSOLE}")
+    if over:
+        hints.append(f"perhaps {', '.join(_too_long(*each) for each in over.items())}; {_LEGACY_HINT}")
+    return InvalidError("; ".join([error.message, *hints]), origin=error.origin) if hints else error
+
+
+def _over_legacy(profile: Profile) -> dict[str, int]:
+    """Return the sizes of the texts that the older limits do not allow."""
+    sizes = {field: byte_size(getattr(profile, field) or "") for field in _LEGACY}
+    return {field: size for field, size in sizes.items() if size > _LEGACY[field]}
+
+
+def _too_long(field: str, size: int) -> str:
+    return f"{field} has {size} bytes, over the older limit of {_LEGACY[field]}"
 
 
 def without_account(error: ChannelAdapterError, user: str, field: str) -> ChannelAdapterError:

@@ -95,7 +95,7 @@ class Channels:
             await self._gateway.call(CREATE_GROUP, request)
         except ChannelAdapterError as error:
             if error.code not in ID_TAKEN:
-                told = explained(without_account(error, owner_id, "owner"), _sent_keys(request), max_subscribers)
+                told = explained(without_account(error, owner_id, "owner"), _sent_keys(request), profile)
                 raise told from (error if told is not error else error.__cause__)
             existing = await self._same_as_wanted(channel, owner_id, profile)
             if existing.complete:
@@ -155,7 +155,7 @@ class Channels:
         try:
             await self._gateway.call(MODIFY_GROUP_BASE_INFO, request)
         except ChannelAdapterError as error:
-            told = explained(error, _sent_keys(request), difference.max_subscribers)
+            told = explained(error, _sent_keys(request), difference)
             raise told from (error if told is not error else error.__cause__)
         finally:
             self._directory.forget(current.id)

@@ -20,6 +20,11 @@ CLOCK_SECONDS = 60.0
 SET_THE_CLOCK = "set this machine's clock, for example by NTP"
 ENABLE_COMMUNITIES = "enable Community groups in the console; they need a high plan"
 REPAIR = "run the doctor with --repair"
+NOTICES = (
+    "no call tells whether Communities write system notices into history, as they do by default; in the console, turn"
+    " off those of joining, leaving, removal, and changes of profile, owner, roles and mutes, for Community, in"
+    " 'Group System Notification Configuration'"
+)
 TRY_AGAIN = "run the doctor again later"
 
 
@@ -48,6 +53,7 @@ class Doctor:
             self.clock(clock_skew),
             await self._communities(),
             self._fields(),
+            Finding("notices", True, NOTICES),
             *await self._unfinished(repair),
         ]
 
@@ -92,8 +98,9 @@ class Doctor:
         return Finding(
             "fields",
             True,
-            f"{keys}: no call tells whether the console declares {'them' if ',' in keys else 'it'}; a channel that is"
-            " created with an undeclared one is refused",
+            f"{keys}: no call tells whether the console declares {'them' if ',' in keys else 'it'} and enables"
+            f" {'them' if ',' in keys else 'it'} for Community, readable and writable by admins; a channel that is"
+            " created without that is refused",
         )
 
     async def _unfinished(self, repair: bool) -> list[Finding]:

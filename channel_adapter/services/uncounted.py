@@ -1,8 +1,8 @@
-"""Posts that are never unread: recalled ones, and those that were sent quietly.
+"""Messages that are never unread posts: recalled ones, those that were sent quietly, and system notices.
 
-The service leaves them out of its own count and tells nobody which they are [conversations 2.2]. So they are remembered
-where they are made, and found in history where somebody asks for it: a recalled post is marked there, a quiet one has
-low priority, which is how `posts.publish` sends it.
+The service does not say which they are [conversations 2.2]. So they are remembered where they are made, and found in
+history for exact counts: a recalled post and a system notice are marked there, a quiet one has low priority, which is
+how `posts.publish` sends it.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from cachetools import LRUCache
 
 from channel_adapter.domain.ids import ChannelId
+from channel_adapter.mapping.post_message import is_post
 from channel_adapter.services.history import History
 from channel_adapter.tencent.clock import Clock
 from channel_adapter.tencent.wire import messages
@@ -85,6 +86,6 @@ class Uncounted:
 
 
 def never_counts(message: messages.HistoryMessage) -> bool:
-    """Is this one recalled, or sent quietly?"""
+    """Return whether the message is no post, recalled, or sent quietly."""
     quiet = message.msg_priority == messages.PRIORITY_NUMBERS[messages.PRIORITY_LOW]
-    return quiet or message.is_place_msg == messages.PLACE_RECALLED
+    return quiet or message.is_place_msg == messages.PLACE_RECALLED or not is_post(message)

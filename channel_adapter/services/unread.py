@@ -65,7 +65,8 @@ class Unreads:
 
         Costs the pages of the joined-group list, and one call for 50 groups whose tag is not remembered. Where the
         service does not count by itself, recalled and quiet posts are left out as far as this process knows of them;
-        with `exact` history is read behind each read position, 20 posts a call, for those of other processes.
+        with `exact` history is read behind each read position, 20 posts a call, for those of other processes and for
+        system notices.
         `explain` adds the inputs of every count. Whoever owns a channel has it in the list too.
         """
         wanted = ids.user_id(user)

@@ -61,6 +61,10 @@ class App(Section):
         default=True, description="edition with conversation groups and standard marks; off: 51013 [doc 53437]"
     )
     official_accounts: bool = Field(default=True, description="the official account service; off: 131000 [doc 60756]")
+    system_notices: bool = Field(
+        default=False,
+        description="Communities write notices of joins, leaves and changes into history, as by default [doc 33529]",
+    )
     account_deletion: bool = Field(
         default=True, description="console restriction on account_delete lifted; off: 71000 [doc 34955, doc 50301]"
     )
@@ -100,6 +104,9 @@ class App(Section):
             raise ValueError(f"{len(self.admins)} admins; an app has {limits.ADMINS_PER_APP} at most")
         _check_declared("group_fields", self.group_fields, limits.GROUP_FIELD_KEYS)
         _check_declared("member_fields", self.member_fields, limits.MEMBER_FIELD_KEYS)
+        for key in self.group_fields:
+            if key in self.member_fields:
+                raise ValueError(f"{key!r} is a key of group_fields and of member_fields; a name may be used once")
         return self
 
 
@@ -109,6 +116,8 @@ def _check_declared(what: str, keys: tuple[str, ...], most: int) -> None:
     for key in keys:
         if not 1 <= len(key) <= limits.GROUP_FIELD_KEY_BYTES or not KEY_LETTERS.issuperset(key):
             raise ValueError(f"{what}: {key!r} is no key: A-Z a-z 0-9 _, {limits.GROUP_FIELD_KEY_BYTES} bytes at most")
+        if key[0].isdigit():
+            raise ValueError(f"{what}: {key!r} begins with a digit")
 
 
 class Rates(Section):

@@ -37,7 +37,8 @@ MEMBER_FIELD_KEYS: Final = 5  # [docS 1502]
 MEMBER_FIELD_VALUE_BYTES: Final = 64  # [docS 1502]
 
 # Sizes of an app and of a group
-COMMUNITY_MEMBERS: Final = 100_000  # default of a plan; up to 1,000,000 by ticket [doc 9346]
+COMMUNITY_MEMBERS: Final = 100_000  # of the plan Pro, the smallest with Communities [doc 33529]
+COMMUNITY_MEMBERS_HIGHEST: Final = 1_000_000  # default of the plans Pro Plus and Enterprise [doc 33529]
 COMMUNITIES_PER_APP: Final = 100_000  # [docS 1502, doc 9346]
 GROUPS_PER_USER: Final = 1_000  # standard and pro plans, all types together [doc 34381]
 ADMINS_PER_APP: Final = 10  # [doc 50301]

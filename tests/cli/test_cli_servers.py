@@ -16,7 +16,7 @@ from tests.cli.shell import KEY, SECONDS, Shell
 
 def test_the_doctor_finds_nothing(cli: Shell) -> None:
     findings = cli.installed("doctor", "--json").json
-    checks = ["service", "clock", "communities", "fields", "channels", "reactions"]
+    checks = ["service", "clock", "communities", "fields", "notices", "channels", "reactions"]
     assert [finding["check"] for finding in findings] == checks
     assert all(finding["ok"] for finding in findings)
     assert list(findings[0]) == ["check", "ok", "message", "advice"]

@@ -1,4 +1,4 @@
-"""One behaviour suite on every server: the stub over HTTP, the stub over TLS, and, by choice, the live service.
+"""One behaviour suite on every server: the stub over HTTP, over TLS, with system notices; the live service if set.
 
 `CHANNEL_ADAPTER_LIVE=adapter.toml` adds the live service; its app must have the owner and reader accounts below.
 """
@@ -18,7 +18,8 @@ from channel_adapter.stub.serve import StubServer
 from channel_adapter.stub.settings import StubSettings
 
 LIVE = os.environ.get("CHANNEL_ADAPTER_LIVE")
-SERVERS = ["stub", "stub over tls", *(["live"] if LIVE else [])]
+NOTICES = "stub with system notices"
+SERVERS = ["stub", "stub over tls", NOTICES, *(["live"] if LIVE else [])]
 KEYS = ["ch_tag", "ch_org", *(f"ch_data_{n}" for n in range(1, 7))]
 OWNER = "conformance_owner"
 READERS = [f"conformance_reader_{n}" for n in range(45)]
@@ -26,11 +27,15 @@ READERS = [f"conformance_reader_{n}" for n in range(45)]
 
 @dataclass(frozen=True)
 class Setting:
-    """An open adapter, and a slug that nobody else uses."""
+    """An open adapter, and a slug that no other test uses.
+
+    `exact`: history may hold system notices, so only exact counts are counts of posts.
+    """
 
     adapter: ChannelAdapter
     slug: str
     server: StubServer | None
+    exact: bool
 
 
 def settings_for(server: StubServer) -> Settings:
@@ -49,13 +54,14 @@ async def setting(request: pytest.FixtureRequest) -> AsyncIterator[Setting]:
     slug = f"conformance_{uuid.uuid4().hex[:12]}"
     if request.param == "live":
         async with ChannelAdapter.open(Path(LIVE or "")) as adapter:
-            yield Setting(adapter, slug, None)
+            yield Setting(adapter, slug, None, exact=True)
             await adapter.channels.delete(slug)
         return
-    stub = StubSettings.model_validate({"app": {"group_fields": KEYS}})
+    notices = request.param == NOTICES
+    stub = StubSettings.model_validate({"app": {"group_fields": KEYS, "system_notices": notices}})
     async with (
         StubServer(stub, tls=request.param == "stub over tls") as server,
         ChannelAdapter.open(settings_for(server)) as adapter,
     ):
         assert (await adapter.accounts.add([OWNER, *READERS])).complete
-        yield Setting(adapter, slug, server)
+        yield Setting(adapter, slug, server, exact=notices)

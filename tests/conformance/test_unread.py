@@ -20,6 +20,7 @@ from channel_adapter import (
     OutcomeKind,
     PostRef,
     Text,
+    Unread,
 )
 from channel_adapter.domain.ids import ChannelId, UserId
 from tests.conformance.conftest import OWNER, READERS, Setting
@@ -50,22 +51,26 @@ async def groups(setting: Setting, user: str) -> list[ConversationGroup]:
 
 
 async def count(setting: Setting, user: str, channel: str) -> int:
-    return next(each.count for each in (await setting.adapter.unread.of(user)).channels if each.channel == channel)
+    return next(each.count for each in (await of(setting, user)).channels if each.channel == channel)
+
+
+async def of(setting: Setting, user: str, *, explain: bool = False) -> Unread:
+    return await setting.adapter.unread.of(user, exact=setting.exact, explain=explain)
 
 
 async def test_posts_are_unread_until_they_are_read(setting: Setting) -> None:
     channel = await channel_of(setting, ANN)
-    await publish(setting, channel, 3)
+    third = await publish(setting, channel, 3)
     await setting.adapter.subscriptions.subscribe(channel, [BEN])
     ref = await publish(setting, channel, 2)
     assert (await count(setting, ANN, channel), await count(setting, BEN, channel)) == (5, 2)
-    unread = await setting.adapter.unread.of(ANN)
+    unread = await of(setting, ANN)
     (mine,) = [each for each in unread.channels if each.channel == channel]
     assert (mine.name, mine.muted, mine.explanation) == ("Tides", False, None)
     assert mine.last_post_at == (await setting.adapter.posts.get(ref)).published_at
-    assert await setting.adapter.unread.mark_read(ANN, setting.slug, 2) == 3
+    assert await setting.adapter.unread.mark_read(ANN, setting.slug, third.seq - 1) == 3
     assert await count(setting, ANN, channel) == 3
-    assert await setting.adapter.unread.mark_read(ANN, channel, 1) == 3
+    assert await setting.adapter.unread.mark_read(ANN, channel, third.seq - 2) == 3
     moment = (await setting.adapter.posts.get(ref)).published_at
     assert await setting.adapter.unread.mark_read(ANN, channel, moment) == 0
     assert await setting.adapter.unread.mark_read(ANN, channel, ref) == 0
@@ -79,34 +84,57 @@ async def test_quiet_and_recalled_posts_do_not_count(setting: Setting) -> None:
     first = await publish(setting, channel, 3)
     await publish(setting, channel, 1, quiet=True)
     await setting.adapter.posts.recall(first)
-    (mine,) = (await setting.adapter.unread.of(ANN, explain=True)).channels
+    (mine,) = (await of(setting, ANN, explain=True)).channels
     assert mine.count == 2
     assert mine.explanation is not None
-    assert mine.explanation.last_post == 4
+    assert mine.explanation.last_post == first.seq + 1
     if mine.explanation.source is not CountSource.SERVER:
-        assert (mine.explanation.read_up_to, mine.explanation.left_out) == (0, (3, 4))
+        assert mine.explanation.read_up_to == first.seq - 3
+        assert mine.explanation.left_out == (first.seq, first.seq + 1)
     (exactly,) = (await setting.adapter.unread.of(ANN, exact=True)).channels
     assert exactly.count == 2
 
 
+async def test_system_notices_are_neither_posts_nor_unread(setting: Setting) -> None:
+    """A change of the profile, a joining with a notice and a leaving write one each, where the console has them on."""
+    channel = await channel_of(setting, ANN)
+    await publish(setting, channel, 1)
+    for name in ("Ebb", "Flow"):
+        await setting.adapter.channels.update(channel, name=name)
+    ref = await publish(setting, channel, 1)
+    await setting.adapter.channels.update(channel, name="Tides")
+    if setting.server is not None:
+        phone = setting.server.world.client(BEN)
+        phone.join(channel)
+        phone.leave(channel)
+    (mine,) = (await setting.adapter.unread.of(ANN, exact=True, explain=True)).channels
+    assert mine.count == 2
+    assert len([each async for each in setting.adapter.posts.history(channel)]) == 2
+    assert await setting.adapter.unread.mark_read(ANN, channel, ref.seq - 1, exact=True) == 1
+    assert await setting.adapter.unread.mark_read(ANN, channel, ref, exact=True) == 0
+    assert await count(setting, ANN, channel) == 0
+    assert await setting.adapter.unread.mark_read(ANN, channel) == 0
+    assert await count(setting, ANN, channel) == 0
+
+
 async def test_muted_channels_are_not_in_the_badge(setting: Setting) -> None:
     channel = await channel_of(setting, ANN)
-    subscriptions, unread = setting.adapter.subscriptions, setting.adapter.unread
-    before = (await unread.of(ANN)).badge
+    subscriptions = setting.adapter.subscriptions
+    before = (await of(setting, ANN)).badge
     await publish(setting, channel, 2)
-    assert (await unread.of(ANN)).badge == before + 2
+    assert (await of(setting, ANN)).badge == before + 2
     assert await subscriptions.notifications(ANN, channel) is Notifications.ALL
     assert [await subscriptions.mute(ANN, setting.slug) for _ in range(2)] == [True, False]
     assert await subscriptions.notifications(ANN, channel) is Notifications.MUTED
-    (mine,) = [each for each in (await unread.of(ANN)).channels if each.channel == channel]
-    assert (mine.muted, mine.count, (await unread.of(ANN)).badge) == (True, 2, before)
+    (mine,) = [each for each in (await of(setting, ANN)).channels if each.channel == channel]
+    assert (mine.muted, mine.count, (await of(setting, ANN)).badge) == (True, 2, before)
     for silent in (Notifications.MENTIONS, Notifications.OFF):
         assert await subscriptions.set_notifications(ANN, channel, silent)
         assert await subscriptions.notifications(ANN, channel) is silent
-        (mine,) = [each for each in (await unread.of(ANN)).channels if each.channel == channel]
-        assert (mine.notifications, mine.muted, (await unread.of(ANN)).badge) == (silent, True, before)
+        (mine,) = [each for each in (await of(setting, ANN)).channels if each.channel == channel]
+        assert (mine.notifications, mine.muted, (await of(setting, ANN)).badge) == (silent, True, before)
     assert [await subscriptions.unmute(ANN, channel) for _ in range(2)] == [True, False]
-    assert (await unread.of(ANN)).badge == before + 2
+    assert (await of(setting, ANN)).badge == before + 2
 
 
 async def test_everything_is_read_at_once(setting: Setting) -> None:
@@ -114,7 +142,7 @@ async def test_everything_is_read_at_once(setting: Setting) -> None:
     await publish(setting, one, 2)
     await publish(setting, two, 1)
     assert set(await setting.adapter.unread.mark_all_read(ANN)) >= {one, two}
-    assert (await setting.adapter.unread.of(ANN)).badge == 0
+    assert (await of(setting, ANN)).badge == 0
     assert await setting.adapter.unread.mark_all_read(ANN) == ()
     await setting.adapter.channels.delete(two)
 
@@ -264,7 +292,7 @@ BAD: dict[str, tuple[type[Exception], str | None, Act]] = {
     "asking where one is not": (NotFoundError, "user", lambda a, c: a.subscriptions.notifications(BEN, c)),
     "marking where one is not": (NotFoundError, "user", lambda a, c: a.unread.star(BEN, c)),
     "reading no channel": (NotFoundError, "channel", lambda a, c: a.unread.mark_read(ANN, c + "_none")),
-    "a post that is not there yet": (InvalidError, "up_to", lambda a, c: a.unread.mark_read(ANN, c, up_to=2)),
+    "a post that is not there yet": (InvalidError, "up_to", lambda a, c: a.unread.mark_read(ANN, c, up_to=99)),
     "no number of a post": (InvalidError, "up_to", lambda a, c: a.unread.mark_read(ANN, c, up_to=0)),
     "a moment to come": (InvalidError, "up_to", lambda a, c: a.unread.mark_read(ANN, c, TOMORROW)),
     "a moment without a zone": (InvalidError, "up_to", lambda a, c: a.unread.mark_read(ANN, c, datetime.now())),  # noqa: DTZ005

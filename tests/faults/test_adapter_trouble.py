@@ -12,6 +12,7 @@ from channel_adapter import (
     AuthenticationError,
     ChannelAdapter,
     ConfigurationError,
+    InvalidError,
     NotFoundError,
     OutcomeKind,
     Settings,
@@ -102,10 +103,20 @@ async def test_an_interrupted_creation_is_seen_finished_and_repaired() -> None:
         assert all(finding.ok for finding in await adapter.doctor())
 
 
+async def test_a_name_over_the_older_limits_names_the_setting() -> None:
+    async with opened({"behaviour": {"profile_limits": "legacy"}}) as (adapter, _):
+        with pytest.raises(InvalidError, match='set profile_limits = "legacy"') as refused:
+            await adapter.channels.create(slug="tides", name="n" * 31, owner="owner")
+        assert (refused.value.field, refused.value.limit, refused.value.size) == ("name", 30, 31)
+        channel = await adapter.channels.create(slug="tides", name="Tides", owner="owner")
+        with pytest.raises(InvalidError, match="profile_limits"):
+            await adapter.channels.update(channel.id, introduction="i" * 241)
+
+
 async def test_an_undeclared_field_is_named() -> None:
     channels = ChannelSettings(tag_key="my_tag")
     async with opened(channels=channels) as (adapter, server):
-        with pytest.raises(ConfigurationError, match="'my_tag' is not declared") as refused:
+        with pytest.raises(ConfigurationError, match=r"'my_tag' is not declared .* enabled for Community") as refused:
             await channel_on(adapter)
         assert refused.value.field == "my_tag"
         assert not server.world.state.groups

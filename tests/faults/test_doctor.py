@@ -71,6 +71,9 @@ async def test_it_says_what_no_call_can_see() -> None:
         found = await finding(adapter, "fields")
         assert found.ok
         assert found.message == (
-            "ch_tag: no call tells whether the console declares it; a channel that is created with an undeclared one is"
-            " refused"
+            "ch_tag: no call tells whether the console declares it and enables it for Community, readable and writable"
+            " by admins; a channel that is created without that is refused"
         )
+        notices = await finding(adapter, "notices")
+        assert notices.ok
+        assert "'Group System Notification Configuration'" in notices.message

@@ -3,9 +3,11 @@
 import pytest
 
 from channel_adapter.errors import ConfigurationError, InvalidError, LimitReachedError, NotFoundError, Origin
+from channel_adapter.mapping.channel_group import Profile
 from channel_adapter.mapping.refusals import explained, without_account
 from channel_adapter.tencent import codes
 
+PROFILE = Profile(name="Harbour", introduction="")
 KEYS = ["ch_tag", "ch_org", "ch_data", "ch_data_2"]
 
 
@@ -23,37 +25,67 @@ def refused(text: str, code: int = codes.BAD_PARAMETER) -> InvalidError:
     ],
 )
 def test_a_key_that_the_service_names_is_a_matter_of_the_console(text: str, key: str) -> None:
-    error = explained(refused(text), KEYS)
+    error = explained(refused(text), KEYS, PROFILE)
     assert isinstance(error, ConfigurationError)
     assert error.field == key
-    assert error.message == f"custom group field {key!r} is not declared in the app's console"
+    assert (
+        error.message
+        == f"custom group field {key!r} is not declared in the app's console, or not enabled for Community there"
+    )
     assert error.code == codes.BAD_PARAMETER
 
 
 @pytest.mark.parametrize("text", ["xch_org is bad", "ch_data_3 is bad", "ch_tags", "invalid request", ""])
 def test_a_part_of_a_word_names_no_key_and_all_in_the_request_are_suspects(text: str) -> None:
-    error = explained(refused(text), KEYS)
+    error = explained(refused(text), KEYS, PROFILE)
     assert isinstance(error, InvalidError)
     assert error.field is None
     assert error.message.endswith(
         "; perhaps one of the custom group fields ch_tag, ch_org, ch_data, ch_data_2 is not declared"
-        " in the app's console"
+        " in the app's console, or not enabled for Community there"
     )
 
 
 def test_keys_that_were_not_sent_are_no_suspects() -> None:
-    error = explained(refused("invalid request"), ["ch_org"])
-    assert error.message.endswith("; perhaps the custom group field ch_org is not declared in the app's console")
+    error = explained(refused("invalid request"), ["ch_org"], PROFILE)
+    assert error.message.endswith(
+        "; perhaps the custom group field ch_org is not declared in the app's console,"
+        " or not enabled for Community there"
+    )
     plain = refused("invalid request")
-    assert explained(plain, []) is plain
+    assert explained(plain, [], PROFILE) is plain
 
 
 @pytest.mark.parametrize(("text", "field"), [("Name is too long", "name"), ("FaceUrl: 300 bytes at most", "avatar")])
 def test_a_parameter_that_the_service_names_is_told_by_our_name(text: str, field: str) -> None:
-    error = explained(refused(text), KEYS)
+    error = explained(refused(text), KEYS, PROFILE)
     assert isinstance(error, InvalidError)
     assert error.field == field
     assert "console" not in error.message
+
+
+LONG = Profile(name="x" * 30, introduction="ü" * 121, avatar="https://example.org/" + "x" * 81)
+
+
+@pytest.mark.parametrize(("text", "field", "limit", "size"), [
+    ("Introduction is too long", "introduction", 240, 242), ("FaceUrl: 100 bytes at most", "avatar", 100, 101),
+])  # fmt: skip
+def test_a_text_over_the_older_limits_names_the_setting(text: str, field: str, limit: int, size: int) -> None:
+    error = explained(refused(text), KEYS, LONG)
+    assert isinstance(error, InvalidError)
+    assert (error.field, error.limit, error.size) == (field, limit, size)
+    assert f'{field} has {size} bytes, over the older limit of {limit}; set profile_limits = "legacy"' in error.message
+
+
+def test_texts_over_the_older_limits_are_listed_when_the_service_names_nothing() -> None:
+    error = explained(refused("invalid request"), [], LONG)
+    assert error.message.endswith(
+        "; perhaps introduction has 242 bytes, over the older limit of 240, avatar has 101 bytes, over the older limit"
+        ' of 100; set profile_limits = "legacy" in [channels] if the service has the older limits'
+    )
+    both = explained(refused("invalid request"), ["ch_tag"], LONG).message
+    assert "enabled for Community" in both
+    assert "profile_limits" in both
 
 
 @pytest.mark.parametrize(
@@ -65,7 +97,7 @@ def test_a_parameter_that_the_service_names_is_told_by_our_name(text: str, field
     ],
 )
 def test_more_subscribers_than_the_plan_has(text: str, code: int) -> None:
-    error = explained(refused(text, code), KEYS, 2_000_000)
+    error = explained(refused(text, code), KEYS, Profile(max_subscribers=2_000_000))
     assert isinstance(error, LimitReachedError)
     assert (error.field, error.size) == ("max_subscribers", 2_000_000)
     assert error.message == "max_subscribers: the service does not take 2,000,000; the app's plan has fewer"

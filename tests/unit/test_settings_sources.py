@@ -46,6 +46,8 @@ def test_a_section_made_in_python_is_refused_in_the_same_way() -> None:
     assert refused.value.field == "max_bytes"
     with pytest.raises(ConfigurationError, match="'has space'"):
         ChannelSettings(tag_key="has space")
+    with pytest.raises(ConfigurationError, match="'2nd_tag' begins with a digit"):
+        ChannelSettings(custom_data_keys=("data", "2nd_tag"))
 
 
 def test_settings_made_in_python_are_those_values_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:

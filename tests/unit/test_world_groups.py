@@ -21,7 +21,7 @@ def test_a_new_channel_as_its_info_shows_it() -> None:
     expected = {
         "GroupId": CHANNEL, "ErrorCode": 0, "Type": "Community", "Name": "Harbour", "Introduction": "",
         "Owner_Account": OWNER, "CreateTime": NOW, "LastMsgTime": 0, "NextMsgSeq": 1, "MemberNum": 1,
-        "MaxMemberNum": 100_000, "ApplyJoinOption": "FreeAccess", "MuteAllMember": "Off", "SupportTopic": 0,
+        "MaxMemberNum": 1_000_000, "ApplyJoinOption": "FreeAccess", "MuteAllMember": "Off", "SupportTopic": 0,
         "AppDefinedData": [{"Key": "ch_tag", "Value": "1"}], "Appid": 1400000001,
     }  # fmt: skip
     assert expected.items() <= info.items()
@@ -128,8 +128,8 @@ def test_the_refusal_names_field_limit_and_size() -> None:
         ({"SupportTopic": "0"}, 10004),
         ({"Type": "Public", "SupportTopic": 1}, 10004),
         ({"MaxMemberCount": 0}, 10004),
-        ({"MaxMemberCount": 100_000}, 0),
-        ({"MaxMemberCount": 100_001}, 10038),
+        ({"MaxMemberCount": 1_000_000}, 0),
+        ({"MaxMemberCount": 1_000_001}, 10038),
         ({"MaxMemberCount": 10**40}, 10038),
         ({"AppDefinedData": [{"Key": "ch_tag", "Value": "x" * 512}]}, 0),
         ({"AppDefinedData": [{"Key": "ch_tag", "Value": "x" * 513}]}, 10004),
@@ -258,7 +258,7 @@ def test_modify_writes_what_is_sent_and_tells_four_fields() -> None:
         ({"MuteAllMember": "on"}, 10004),
         ({"MuteAllMember": True}, 10004),
         ({"MaxMemberNum": 0}, 10004),
-        ({"MaxMemberNum": 100_001}, 10004),
+        ({"MaxMemberNum": 1_000_001}, 10004),
         ({"InviteJoinOption": "DisableInvite"}, 0),
         ({"InviteJoinOption": "x"}, 10004),
         ({"From_Account": "ghost"}, 10019),

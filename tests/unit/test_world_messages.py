@@ -373,3 +373,76 @@ def test_a_community_with_topics_takes_no_messages_of_its_own() -> None:
     play = Play()
     play.channel(SupportTopic=1)
     assert play.code("send_group_msg", GroupId=CHANNEL, Random=1, MsgBody=text()) == 10004
+
+
+@pytest.mark.parametrize(("switched_on", "code"), [(False, 10004), (True, 0)])
+def test_a_targeted_message_on_a_community_is_a_matter_of_a_switch(switched_on: bool, code: int) -> None:
+    play = Play(behaviour={"targeted_on_community": switched_on})
+    play.channel("reader_1")
+    body = {"GroupId": CHANNEL, "Random": 1, "MsgBody": text(), "To_Account": ["reader_1"]}
+    assert play.code("send_group_msg", **body) == code
+
+
+CHANGES: dict[str, tuple[str, dict[str, Any]]] = {
+    "a join": ("add_group_member", {"MemberList": [{"Member_Account": "reader_2"}]}),
+    "a removal": ("delete_group_member", {"MemberToDel_Account": ["reader_1"]}),
+    "a name": ("modify_group_base_info", {"Name": "Flow"}),
+    "a notification": ("modify_group_base_info", {"Notification": "n"}),
+    "an introduction": ("modify_group_base_info", {"Introduction": "i"}),
+    "an avatar": ("modify_group_base_info", {"FaceUrl": "https://example.org/a.png"}),
+    "a mute of everybody": ("modify_group_base_info", {"MuteAllMember": "On"}),
+    "a role": ("modify_group_member_info", {"Member_Account": "reader_1", "Role": "Admin"}),
+    "a mute by change": ("modify_group_member_info", {"Member_Account": "reader_1", "MuteTime": 60}),
+    "a mute": ("forbid_send_msg", {"Members_Account": ["reader_1"], "MuteTime": 60}),
+    "another owner": ("change_group_owner", {"NewOwner_Account": "reader_1"}),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_writes_a_system_notice_where_the_console_has_them_on(change: str) -> None:
+    name, body = CHANGES[change]
+    for on in (False, True):
+        play = Play(app={"system_notices": on})
+        play.channel()
+        play.people("reader_1", "reader_2")
+        play.call("add_group_member", GroupId=CHANNEL, MemberList=[{"Member_Account": "reader_1"}], Silence=1)
+        play.send()
+        play.clock.advance(5)
+        play.call(name, GroupId=CHANNEL, **body)
+        notice = {
+            "From_Account": "@TIM#SYSTEM", "IsPlaceMsg": 0, "IsSystemMsg": 1, "MsgBody": [], "MsgPriority": 1,
+            "MsgRandom": 0, "MsgSeq": 2, "MsgTimeStamp": NOW + 5,
+        }  # fmt: skip
+        found = history(play)
+        assert found[:-1] == ([notice] if on else [])
+        assert "IsSystemMsg" not in found[-1]
+        assert play.info()["NextMsgSeq"] == len(found) + 1
+
+
+def test_a_client_that_joins_and_leaves_writes_notices_and_silence_writes_none() -> None:
+    play = Play(app={"system_notices": True})
+    play.channel()
+    play.people("reader_1")
+    body: dict[str, Any] = {"GroupId": CHANNEL, "Silence": 1}
+    play.call("add_group_member", MemberList=[{"Member_Account": "reader_1"}], **body)
+    play.call("delete_group_member", MemberToDel_Account=["reader_1"], **body)
+    play.call("modify_group_base_info", GroupId=CHANNEL, Name="Harbour", MuteAllMember="Off")  # which it is already
+    assert history(play) == []
+    reader = play.world.client("reader_1")
+    reader.join(CHANNEL)
+    assert (len(history(play)), reader.unread(CHANNEL)) == (1, 0)
+    reader.leave(CHANNEL)
+    assert len(history(play)) == 2
+
+
+def test_a_notice_is_no_message_to_change_or_recall_and_survives_a_snapshot() -> None:
+    play = Play(app={"system_notices": True})
+    play.channel()
+    play.call("modify_group_base_info", GroupId=CHANNEL, Name="Flow")
+    recalled = play.call("group_msg_recall", GroupId=CHANNEL, MsgSeqList=[{"MsgSeq": 1}])
+    assert recalled["RecallRetList"] == [{"MsgSeq": 1, "RetCode": 10032}]
+    assert play.code("modify_group_msg", "openim", GroupId=CHANNEL, MsgSeq=1, MsgBody=text()) == 20026
+    assert play.code("pin_message", GroupId=CHANNEL, MsgSeq=1, Pinner_Account=OWNER) == 10004
+    other = Play(app={"system_notices": True})
+    other.world.load(play.world.dump())
+    assert history(other) == history(play)

@@ -15,7 +15,7 @@ from tests.unit.worlds import CHANNEL, DAY, OWNER, Play, text
 def busy() -> Play:
     """A world in which there is something of everything."""
     play = Play(app={"member_fields": ["lvl"]})
-    play.channel("a", "b", AppDefinedData=[{"Key": "ch_tag", "Value": "1"}])
+    play.channel("a", "b", AppDefinedData=[{"Key": "ch_tag", "Value": "1"}], MaxMemberCount=100_000)
     play.call("modify_group_member_info", GroupId=CHANNEL, Member_Account="a", NameCard="Ann", Role="Admin")
     field = [{"Key": "lvl", "Value": "3"}]
     play.call("modify_group_member_info", GroupId=CHANNEL, Member_Account="b", AppMemberDefinedData=field, MuteTime=DAY)

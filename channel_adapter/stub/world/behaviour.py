@@ -50,6 +50,10 @@ class Behaviour(Section):
         default=False, description="the after-create webhook carries UserDefinedDataList; by ticket only [doc 34369]"
     )
     # Messages
+    targeted_on_community: bool = Field(
+        default=False,
+        description="To_Account of a message works on Communities, as for clients since 8.7 [doc cn-76669; doc 34959]",
+    )
     duplicate_key: Literal["sender_random", "content"] = Field(
         default="sender_random",
         description="what makes a repeat: sender and Random, or the content as well [doc 34381, doc 34959]",

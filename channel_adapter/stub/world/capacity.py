@@ -27,7 +27,8 @@ class Capacity(Section):
         default=limits.MEMBER_FIELD_VALUE_BYTES, description="a custom member value [docS 1502]"
     )
     members_per_community: int = Field(
-        default=limits.COMMUNITY_MEMBERS, description="plan cap of a Community [doc 9346]"
+        default=limits.COMMUNITY_MEMBERS_HIGHEST,
+        description="members of a Community; the plan Pro has 100,000 [doc 33529]",
     )
     communities: int = Field(
         default=limits.COMMUNITIES_PER_APP, description="Communities per app; 10006 above [docS 1502]"

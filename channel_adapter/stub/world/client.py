@@ -254,7 +254,7 @@ class Client:
     def _stored(self, call: Call[Any], group_id: str, seq: int, missing: int) -> tuple[Group, Message]:
         group, _ = self._mine(call, group_id)
         message = group.log.get(seq)
-        if message is None or message.recalled or messages.expired(call, message):
+        if message is None or message.recalled or message.system or messages.expired(call, message):
             raise Refusal(missing, "the message does not exist")
         return group, message
 

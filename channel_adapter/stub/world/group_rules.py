@@ -6,10 +6,12 @@ from typing import Any, Protocol
 from channel_adapter.stub.settings import StubSettings
 from channel_adapter.stub.world.call import Call
 from channel_adapter.stub.world.member_table import Role
+from channel_adapter.stub.world.message_log import Message
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.stub.world.state import Group, is_group_id
 from channel_adapter.tencent import codes, limits
 from channel_adapter.tencent.wire import groups as wire
+from channel_adapter.tencent.wire import messages
 
 TYPES = (wire.COMMUNITY, wire.PUBLIC, wire.PRIVATE, wire.CHAT_ROOM, wire.AV_CHAT_ROOM)
 APPLY_OPTIONS = (wire.FREE_ACCESS, wire.NEED_PERMISSION, wire.DISABLE_APPLY)
@@ -17,6 +19,8 @@ INVITE_OPTIONS = (wire.FREE_ACCESS, wire.NEED_PERMISSION, "DisableInvite")  # [j
 U32 = 2**32 - 1  # MsgSeq, Seq and profile numbers are unsigned, 32 bits [java-sdk]
 ASSIGNED_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 ASSIGNED_LENGTH = 12  # of the part that differs [docS create_topic]
+SYSTEM = "@TIM#SYSTEM"  # who a notice comes from [doc 34971]
+NOTICE_PRIORITY = messages.PRIORITY_NUMBERS[messages.PRIORITY_HIGH]
 OTHER_TYPES_PREFIX = "@TGS#"  # of ids assigned to other groups, refused for custom ones [docS 1502]
 
 
@@ -92,7 +96,10 @@ def check_fields(what: str, fields: Sequence[Field] | None, declared: Sequence[s
     for item in fields or ():
         if item.key not in declared:
             key = item.key[: limits.GROUP_ID_BYTES]
-            raise bad(f"{what}: the key {key!r} is not declared in the console", guess="undeclared-key")
+            raise bad(
+                f"{what}: the key {key!r} is not declared in the console or not enabled for this group type",
+                guess="undeclared-key",
+            )
         check_bytes(f"{what} {item.key}", item.value, most)
 
 
@@ -173,6 +180,14 @@ def check_topicless(topic_id: str | None) -> None:
     """Groups without topics take no TopicId [inferred]."""
     if topic_id:
         raise bad("TopicId: the group has no topics", guess="topic-id-without-topics")
+
+
+def write_notice(call: Call[Any], group: Group) -> None:
+    """Write a system notice into the history of a Community where the console has them on [doc 33529, 34419]."""
+    if not call.settings.app.system_notices or group.type != wire.COMMUNITY:
+        return
+    notice = Message(group.log.next_seq, call.now, 0, SYSTEM, NOTICE_PRIORITY, [], system=True)
+    group.log.append(notice, counted=False)
 
 
 def is_staff(group: Group, user: str) -> bool:

@@ -203,11 +203,14 @@ def modify_group_base_info(call: Call[wire.ModifyGroupBaseInfoRequest]) -> wire.
     changed = _write_profile(group, request)
     if request.max_member_num is not None:
         group.max_members = request.max_member_num
-    if mute is not None:
-        group.mute_all = mute == wire.ON
+    muted = mute is not None and group.mute_all is not (mute == wire.ON)
+    if muted:
+        group.mute_all = not group.mute_all
     rules.write_fields(group.fields, request.app_defined_data)
     group.info_seq += 1
     group.last_info_time = call.now
+    if changed or muted:
+        rules.write_notice(call, group)
     if changed:
         call.emit(
             events.AfterGroupInfoChanged,
@@ -270,6 +273,7 @@ def change_group_owner(call: Call[wire.ChangeGroupOwnerRequest]) -> wire.ChangeG
         group.members.set_role(old, Role.MEMBER)
     group.members.set_role(new, Role.OWNER)
     previous, group.owner = group.owner, group.members.user(new)
+    rules.write_notice(call, group)
     call.emit(
         events.AfterChangeGroupOwner,
         group_id=group.group_id,

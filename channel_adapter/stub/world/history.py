@@ -64,6 +64,7 @@ def _item(call: Call[wire.GroupMsgGetSimpleRequest], message: Message) -> wire.H
     return wire.HistoryMessage(
         from_account=message.sender,
         is_place_msg=place,
+        is_system_msg=1 if message.system else None,
         msg_body=[] if empty else [*message.body],
         msg_priority=message.priority,
         msg_random=message.random,

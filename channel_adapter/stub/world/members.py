@@ -32,12 +32,16 @@ def judge_new_members(call: Call[Any], group: Group, users: Sequence[str]) -> li
     return results
 
 
-def admit(call: Call[Any], group: Group, users: Sequence[str], join_type: str, operator: str) -> None:
-    """Let checked accounts in; history is not unread for them [decision 11]."""
+def admit(
+    call: Call[Any], group: Group, users: Sequence[str], join_type: str, operator: str, *, silent: bool = False
+) -> None:
+    """Let checked accounts in; history is not unread for them [decision 11]. `silent`: without a system notice."""
     if not users:
         return
     for user in users:
         call.state.join(group, user, Role.MEMBER, call.now, group.log.next_seq - 1)
+    if not silent:
+        rules.write_notice(call, group)
     call.emit(
         events.AfterNewMemberJoin,
         group_id=group.group_id,
@@ -61,12 +65,16 @@ def refuse_full(call: Call[Any], group: Group) -> Refusal:
     )
 
 
-def remove(call: Call[Any], group: Group, users: Sequence[str], exit_type: str, operator: str) -> None:
+def remove(
+    call: Call[Any], group: Group, users: Sequence[str], exit_type: str, operator: str, *, silent: bool = False
+) -> None:
     """Take out those who are members; others are ignored [doc 1622]."""
     gone = [user for user in dict.fromkeys(users) if user in group.members]
     for user in gone:
         call.state.leave(group, user)
     contact_groups.clean(call, group.group_id, gone)
+    if gone and not silent:
+        rules.write_notice(call, group)
     if gone:
         call.emit(
             events.AfterMemberExit,
@@ -114,7 +122,7 @@ def add_group_member(call: Call[wire.AddGroupMemberRequest]) -> wire.AddGroupMem
     if len(group.members) + Counter(results)[wire.RESULT_ADDED] > group.max_members:
         raise refuse_full(call, group)
     added = [user for user, result in zip(users, results, strict=True) if result == wire.RESULT_ADDED]
-    admit(call, group, added, events.INVITED, call.caller)
+    admit(call, group, added, events.INVITED, call.caller, silent=call.request.silence == 1)
     return wire.AddGroupMemberReply(
         member_list=[
             wire.MemberResult(member_account=user, result=result) for user, result in zip(users, results, strict=True)
@@ -134,7 +142,7 @@ def delete_group_member(call: Call[wire.DeleteGroupMemberRequest]) -> wire.Delet
     rules.check_choice("Silence", call.request.silence, (0, 1))
     if group.owner and group.owner in users:
         raise Refusal(codes.NOT_ALLOWED, "the owner cannot be removed", guess="owner-removal")
-    remove(call, group, users, events.KICKED, call.caller)
+    remove(call, group, users, events.KICKED, call.caller, silent=call.request.silence == 1)
     return wire.DeleteGroupMemberReply()
 
 
@@ -159,6 +167,7 @@ def modify_group_member_info(call: Call[wire.ModifyGroupMemberInfoRequest]) -> w
     _write_member(call, group, row)
     if seconds is not None:
         mute(call, group, request.member_account, seconds)
+        rules.write_notice(call, group)
     return wire.ModifyGroupMemberInfoReply()
 
 
@@ -168,6 +177,7 @@ def _write_member(call: Call[wire.ModifyGroupMemberInfoRequest], group: Group, r
     if request.role is not None and request.role != group.members.role_name(row):
         group.members.set_role(row, Role.ADMIN if request.role == wire.ADMIN else Role.MEMBER)
         told["Role"] = request.role
+        rules.write_notice(call, group)
     if request.name_card is not None and request.name_card != group.name_cards.get(user, ""):
         group.name_cards[user] = request.name_card
         told["NameCard"] = request.name_card
@@ -212,6 +222,7 @@ def forbid_send_msg(call: Call[wire.ForbidSendMsgRequest]) -> wire.ForbidSendMsg
             raise rules.bad("Members_Account: an account does not exist", guess="mute-of-unknown-account")
     for user in users:
         mute(call, group, user, seconds)
+    rules.write_notice(call, group)
     return wire.ForbidSendMsgReply()
 
 

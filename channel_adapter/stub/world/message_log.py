@@ -36,6 +36,7 @@ class Message:
     cloud_custom_data: str | None = None
     supports_extensions: bool = False
     recalled: bool = False
+    system: bool = False  # a notice that the service wrote
     extensions: Extensions | None = None
 
 

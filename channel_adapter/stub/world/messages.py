@@ -75,7 +75,8 @@ def _check_targets(call: SendCall, group: Group) -> None:
     targets, most = call.request.to_account, call.settings.limits.targeted_receivers
     if not targets:
         return
-    if group.type not in TARGETED_TYPES:
+    community = group.type == groups.COMMUNITY and call.settings.behaviour.targeted_on_community
+    if group.type not in TARGETED_TYPES and not community:
         raise rules.bad(f"To_Account is not for {group.type}", guess="targeted-message")
     if len(targets) > most:
         raise rules.bad(f"To_Account: {most} members at most", guess="targeted-message")
@@ -221,7 +222,7 @@ def modify_group_msg(call: Call[wire.ModifyGroupMsgRequest]) -> wire.ModifyGroup
         bodies.check_body(request.msg_body, bodies.MODIFYING)
     group = call.state.group(request.group_id)
     message = group.log.get(request.msg_seq)
-    if message is None or message.recalled or expired(call, message):
+    if message is None or message.recalled or message.system or expired(call, message):
         raise Refusal(codes.NO_MESSAGE_TO_MODIFY, "the message does not exist")
     body = message.body if request.msg_body is None else request.msg_body
     cloud = message.cloud_custom_data if request.cloud_custom_data is None else request.cloud_custom_data
@@ -262,6 +263,8 @@ def group_msg_recall(call: Call[wire.GroupMsgRecallRequest]) -> wire.GroupMsgRec
         message = group.log.get(item.msg_seq)
         if message is None or expired(call, message):
             code = codes.NO_SUCH_MESSAGE
+        elif message.system:
+            code = codes.MESSAGE_NOT_RECALLABLE
         elif message.recalled or message in recalled:
             code = call.settings.behaviour.recall_twice_code
         else:

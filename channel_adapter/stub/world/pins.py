@@ -21,7 +21,7 @@ def _group(call: Call[Any], topic_id: str | None) -> Group:
 
 def _is_there(group: Group, seq: int) -> bool:
     message = group.log.get(seq)
-    return message is not None and not message.recalled
+    return message is not None and not message.recalled and not message.system
 
 
 @handles(catalog.PIN_MESSAGE)

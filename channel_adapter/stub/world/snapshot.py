@@ -226,6 +226,8 @@ def _dump_message(message: Message) -> dict[str, Any]:
         "supports_extensions": message.supports_extensions,
         "recalled": message.recalled,
     }
+    if message.system:
+        stored["system"] = True
     if message.extensions is not None:
         held = message.extensions
         pairs = [[key, value, seq] for key, (value, seq) in held.pairs.items()]
@@ -245,6 +247,7 @@ def _load_message(seq: int, item: Mapping[str, Any]) -> Message:
         item["cloud_custom_data"],
         supports_extensions=item["supports_extensions"],
         recalled=item["recalled"],
+        system=item.get("system", False),
     )
     if held is not None:
         pairs = {key: (value, number) for key, value, number in held["pairs"]}

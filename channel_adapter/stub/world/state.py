@@ -27,7 +27,7 @@ class Group:
     owner: str = ""
     info_seq: int = 1
     last_info_time: int = 0
-    max_members: int = limits.COMMUNITY_MEMBERS
+    max_members: int = limits.COMMUNITY_MEMBERS_HIGHEST
     apply_join_option: str = ""
     invite_join_option: str = ""
     mute_all: bool = False
