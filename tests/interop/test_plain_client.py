@@ -76,6 +76,7 @@ def test_reactions_and_an_edit(client: PlainClient) -> None:
 
 def test_channels_apart_from_chats(client: PlainClient) -> None:
     create(client)
+    client.must(GROUPS, "add_group_member", {"GroupId": NEWS, "MemberList": [{"Member_Account": "ann"}]})
     item = {"GroupName": "Channels", "ContactItem": [{"Type": 2, "ToGroupId": NEWS}]}
     client.must(CONTACTS, "create_contact_group", {"From_Account": "ann", "GroupContactItem": [item]})
     filed = client.must(CONTACTS, "get_contact_group", {"From_Account": "ann", "StartIndex": 0})

@@ -28,7 +28,14 @@ def busy() -> Play:
     )
     play.call("group_msg_recall", GroupId=CHANNEL, MsgSeqList=[{"MsgSeq": 3}])
     play.call("pin_message", GroupId=CHANNEL, MsgSeq=1)
-    play.call("create_group", Type="Public", GroupId="room", Name="n", MemberList=[{"Member_Account": "a"}])
+    play.call(
+        "create_group",
+        Type="Public",
+        GroupId="room",
+        Name="n",
+        MaxMemberCount=100_000,
+        MemberList=[{"Member_Account": "a"}],
+    )
     service = "official_account_open_http_svc"
     play.call("create_official_account", service, OfficialAccountUserID="@TOA#_n", Owner_Account=OWNER, Name="n")
     play.call("create_official_account", service, OfficialAccountUserID="@TOA#_x", Owner_Account=OWNER, Name="n")

@@ -92,7 +92,7 @@ NEW_GROUPS = [
     Case(f"{GROUPS}/create_group", 10021, {**NEW, "GroupId": NEWS, "Owner_Account": ANN}),
     Case(f"{GROUPS}/create_group", 10025, {**NEW, "GroupId": NEWS}),
     Case(f"{GROUPS}/create_group", 10037, NEW, settings={"limits": {"groups_per_user": 4}}),
-    Case(f"{GROUPS}/create_group", 10038, {**NEW, "MaxMemberCount": 100_001}),
+    Case(f"{GROUPS}/create_group", 10038, {**NEW, "MaxMemberCount": 1_000_001}),
     Case(f"{GROUPS}/import_group", 10021, {**NEW, "GroupId": NEWS}),
     Case(f"{TOPICS}/create_topic", 11000, {"GroupId": NEWS, "TopicName": "t"}, settings=NO_COMMUNITY),
     Case(
