@@ -233,7 +233,8 @@ class ChannelAdapter:
     ) -> Self:
         """An adapter from a TOML file, from Settings, or from the environment alone; use it with `async with`.
 
-        `observer` is told of every attempt on the wire. Raises ConfigurationError; no connection is made yet.
+        `observer` is called after every attempt on the wire; an exception of it is logged once and changes nothing.
+        Raises ConfigurationError; no connection is made yet.
         """
         settings = config if isinstance(config, Settings) else Settings.load(config)
         clock = clock or SystemClock()
@@ -246,6 +247,7 @@ class ChannelAdapter:
             limiter=CommandLimiter(settings.calls_per_second, enabled=settings.rate_limits, clock=clock),
             clock=clock,
             observer=observer,
+            max_response_bytes=settings.max_response_bytes,
         )
         return cls(settings, client, clock)
 
@@ -279,7 +281,11 @@ class ChannelAdapter:
         return [first, *found, *durable, await self.reactions.finding()]
 
     async def aclose(self) -> None:
-        """Publish what reactions are left to publish, and close the connections."""
+        """Publish what reactions are left to publish, and close the connections.
+
+        Raises RuntimeError on another event loop than the one on which the adapter was opened.
+        """
+        self._client.require_same_loop()
         try:
             if "reactions" in vars(self):
                 await self.reactions.aclose()

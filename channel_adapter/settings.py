@@ -23,6 +23,7 @@ from channel_adapter.settings_sections import (
 )
 from channel_adapter.settings_sources import CrossFieldError, Sources, explained, read_environment, read_file
 from channel_adapter.settings_values import OptionalSecret, Secret, database_url_fault
+from channel_adapter.tencent import limits
 from channel_adapter.tencent.hosts import REGIONS, HostPair
 
 __all__ = [
@@ -64,6 +65,11 @@ class Settings(Section):
     call_seconds: float = Field(default=10.0, gt=0, description="time for one attempt")
     total_seconds: float = Field(default=30.0, gt=0, description="time for a call with all its attempts and waits")
     concurrency: int = Field(default=64, ge=1, le=1000, description="calls under way at once")
+    max_response_bytes: int = Field(
+        default=limits.MAX_RESPONSE_BYTES,
+        ge=1,
+        description="size of an answer after decompression; a larger one is not read",
+    )
     rate_limits: bool = Field(default=True, description="keep to the documented calls a second")
     calls_per_second: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(
         default_factory=dict, description='other ceilings, by "service/command", for apps that bought more'

@@ -14,6 +14,7 @@ from channel_adapter.migration.sources.source import channels_by_id
 from channel_adapter.migration.status import Status, read_status
 from channel_adapter.migration.target import TargetReader
 from channel_adapter.migration.work import At, nowhere
+from channel_adapter.tencent.notify import Notifier
 
 if TYPE_CHECKING:
     from channel_adapter.durable import Durable
@@ -113,7 +114,7 @@ async def apply(
         async with run.working(url, runtime) as durable:
             await _queue(durable, runtime, job)
             at("queued")
-            return await _watch(durable, runtime, job, tell)
+            return await _watch(durable, runtime, job, Notifier("tell", tell))
 
 
 async def status(migration: "Migration", name: str, *, database: str | None = None) -> Status:
@@ -140,6 +141,7 @@ async def work(
         except ImportError:
             raise ConfigurationError(EXTRA, field="database_url") from None
         bounds = bounds or Bounds()
+        tell = Notifier("tell", tell)
         allowance = Allowance(migration.clock, calls=bounds.calls, seconds=bounds.seconds)
         runtime = run.Runtime(migration.gateway, migration.settings, migration.clock, journal, allowance, at)
         async with run.working(url, runtime), serving(migration, url, allowance, patient=True):

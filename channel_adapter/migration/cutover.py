@@ -29,6 +29,7 @@ from channel_adapter.migration.status import Status
 from channel_adapter.migration.verify import verify
 from channel_adapter.tencent.batching import concurrently
 from channel_adapter.tencent.catalog import DESTROY_OFFICIAL_ACCOUNT
+from channel_adapter.tencent.notify import Notifier
 from channel_adapter.tencent.wire import official_accounts as wire
 from channel_adapter.tencent.wire.msg_body import text_element
 
@@ -138,7 +139,7 @@ class _Work:
         self._bounds = bounds
         self._allowance = Allowance(migration.clock, calls=bounds.calls, seconds=bounds.seconds)
         self._began = migration.clock.monotonic()
-        self._tell = tell
+        self._tell = Notifier("tell", tell)
         self._result = Cutover(plan.migration, channels=len(plan.channels))
         self._rows: dict[str, MovedRow] = {}
 

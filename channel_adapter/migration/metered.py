@@ -9,7 +9,7 @@ from channel_adapter.services.patience import PAUSE, Patience
 from channel_adapter.tencent import catalog
 from channel_adapter.tencent.clock import Clock
 from channel_adapter.tencent.command import Command
-from channel_adapter.tencent.rate_limit import CommandLimiter
+from channel_adapter.tencent.rate_limit import CommandLimiter, TurnTooLate
 from channel_adapter.tencent.wire.envelope import Reply, WireModel
 
 RequestT = TypeVar("RequestT", bound=WireModel)
@@ -85,18 +85,36 @@ class Metered(Gateway):
     async def call(
         self, command: Command[RequestT, ReplyT], request: RequestT, *, deadline: float | None = None
     ) -> ReplyT:
-        """The reply. Raises Stopped, and ChannelAdapterError as the gateway does."""
+        """Return the reply. Raises Stopped, and ChannelAdapterError as the gateway does.
+
+        `deadline` is in seconds from now and bounds all attempts and waits.
+        """
+        end = None if deadline is None else self._clock.monotonic() + deadline
         while True:
             self.allowance.take()
-            if self._share is not None:
-                await self._clock.sleep(self._share.book(command, _NO_HURRY))
+            await self._wait_for_share(command, end)
             patience = self._patience
+            left = None if end is None else max(0.0, end - self._clock.monotonic())
             try:
-                return await patience.call(command, request)
+                return await patience.call(command, request, deadline=left)
             except TRANSIENT:
-                if patience.gone is not None:
+                if patience.gone is not None or (end is not None and self._clock.monotonic() + PAUSE >= end):
                     raise
                 await self._clock.sleep(PAUSE)
+
+    async def _wait_for_share(self, command: Command[Any, Any], end: float | None) -> None:
+        """Wait until our part of the calls per second allows one more. Raises ThrottledError after `end`."""
+        if self._share is None:
+            return
+        longest = _NO_HURRY if end is None else max(0.0, end - self._clock.monotonic())
+        try:
+            wait = self._share.book(command, longest)
+        except TurnTooLate as late:
+            raise ThrottledError(
+                f"{command.name} was not sent: the share of this process allows it in {late.seconds:.1f} s,"
+                " and the time for it is up before that"
+            ) from None
+        await self._clock.sleep(wait)
 
     async def call_raw(self, service: str, command: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """The same for any command."""

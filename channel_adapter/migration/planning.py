@@ -42,6 +42,7 @@ from channel_adapter.settings import Settings
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.batching import concurrently
 from channel_adapter.tencent.clock import Clock
+from channel_adapter.tencent.notify import Notifier
 
 Tell = Callable[[str, int], None]
 """Hears of progress: what is read ("channels", "posts", "people"), and how many more."""
@@ -117,6 +118,7 @@ class Migration:
         ConfigurationError for an edition without Communities or imports, and whatever makes the source fail.
         """
         options = options or Options()
+        tell = Notifier("tell", tell)
         channels = [channel async for channel in source.channels()]
         tell("channels", len(channels))
         if not channels:

@@ -29,6 +29,7 @@ from channel_adapter.migration.transform import Target, join_time, post_number
 from channel_adapter.tencent.batching import batches, concurrently
 from channel_adapter.tencent.catalog import DESTROY_GROUP
 from channel_adapter.tencent.limits import GROUP_INFO_PER_CALL
+from channel_adapter.tencent.notify import Notifier
 from channel_adapter.tencent.wire import groups, members
 
 if TYPE_CHECKING:
@@ -113,6 +114,7 @@ async def rollback(
     app, Stopped at the end of the allowance, and whatever makes source or target fail.
     """
     check_app(plan, migration.settings.sdkappid, "this")
+    tell = Notifier("tell", tell)
     allowance = allowance or Allowance(migration.clock)
     bound = bounded(migration, allowance)
     async with (

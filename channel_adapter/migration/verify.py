@@ -42,6 +42,7 @@ from channel_adapter.services.gateway import Gateway
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.batching import batches, concurrently
 from channel_adapter.tencent.clock import Clock
+from channel_adapter.tencent.notify import Notifier
 from channel_adapter.tencent.wire import groups, members, messages
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ async def verify(
     migration = bounded(migration, allowance)
     verdict = Verdict(plan.migration, migration.clock.now(), NOT_COMPARED[plan.source.kind])
     async with migration.source(plan.source) as source, _originals(migration, plan) as kept:
+        tell = Notifier("tell", tell)
         verifier = _Verifier(migration.gateway, migration.clock, plan, source, kept, life or {}, accepted, tell)
         at_once = min(CHANNELS_AT_ONCE, migration.settings.concurrency)
         done = concurrently(verifier.sightings(migration), verifier.channel, limit=at_once, ordered=True)

@@ -10,6 +10,7 @@ from channel_adapter.tencent.client import CallFailed, TencentClient
 from channel_adapter.tencent.codes import look_up
 from channel_adapter.tencent.command import Command, Retry
 from channel_adapter.tencent.failure import quoted
+from channel_adapter.tencent.redaction import redact_text
 from channel_adapter.tencent.wire.envelope import Held, Refused, Reply, WireModel
 
 RequestT = TypeVar("RequestT", bound=WireModel)
@@ -19,8 +20,13 @@ ReplyT = TypeVar("ReplyT", bound=Reply)
 class Caller(Protocol):
     """Makes typed calls: the gateway, or something in front of it."""
 
-    async def call(self, command: Command[RequestT, ReplyT], request: RequestT) -> ReplyT:
-        """The reply of a call that the service accepted. Raises ChannelAdapterError."""
+    async def call(
+        self, command: Command[RequestT, ReplyT], request: RequestT, *, deadline: float | None = None
+    ) -> ReplyT:
+        """Return the reply of a call that the service accepted. Raises ChannelAdapterError.
+
+        `deadline` is in seconds from now and bounds all attempts and waits.
+        """
         ...
 
 
@@ -55,6 +61,7 @@ class Gateway:
     def item_error(command: Command[Any, Any], code: int, text: str) -> ChannelAdapterError:
         """The error for one item of a batch that failed inside a call that did not."""
         row = look_up(command.service, command.name, code)
+        text = redact_text(text)
         origin = Origin(command.service, command.name, code, text, attempts=1)
         message = f"{command.name}: {row.meaning} [{code}{quoted(text, row.meaning)}]"
         return translate(Refused(code, text), row, origin, message, changes=command.retry is not Retry.READ)

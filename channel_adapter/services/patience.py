@@ -31,21 +31,38 @@ class Patience:
         self._silent_since: float | None = None
         self._scout = asyncio.Lock()
 
-    async def call(self, command: Command[RequestT, ReplyT], request: RequestT) -> ReplyT:
-        """The same as the gateway's, later if need be. Raises ChannelAdapterError."""
-        if self._silent_since is not None:
-            async with self._scout:
-                if self._silent_since is not None:
-                    return await self._call(command, request)
-        return await self._call(command, request)
+    async def call(
+        self, command: Command[RequestT, ReplyT], request: RequestT, *, deadline: float | None = None
+    ) -> ReplyT:
+        """Return the reply, after waits and further attempts if they are needed. Raises ChannelAdapterError.
 
-    async def _call(self, command: Command[RequestT, ReplyT], request: RequestT) -> ReplyT:
+        `deadline` is in seconds from now and bounds all of it.
+        """
+        end = None if deadline is None else self._clock.monotonic() + deadline
+        if self._silent_since is None:
+            return await self._call(command, request, end)
+        try:
+            async with asyncio.timeout(deadline):
+                await self._scout.acquire()
+        except TimeoutError:
+            raise UnavailableError(f"{command.name} was not sent: no call was answered within {deadline:g} s") from None
+        try:
+            if self._silent_since is not None:
+                return await self._call(command, request, end)
+        finally:
+            self._scout.release()
+        return await self._call(command, request, end)
+
+    async def _call(self, command: Command[RequestT, ReplyT], request: RequestT, end: float | None) -> ReplyT:
         while self.gone is None:
+            left = None if end is None else max(0.0, end - self._clock.monotonic())
             try:
-                reply = await self._calls.call(command, request)
+                reply = await self._calls.call(command, request, deadline=left)
             except ThrottledError as error:
                 if not never_sent(error):
                     self._unanswered(error)
+                if end is not None and self._clock.monotonic() + PAUSE >= end:
+                    raise
                 await self._clock.sleep(PAUSE)
             except (OutcomeUnknownError, UnavailableError) as error:
                 self._unanswered(error)

@@ -18,6 +18,7 @@ from typing import Any, Final, Self, TypeVar
 
 import orjson
 import structlog
+from pydantic import SecretStr
 from pydantic_core import from_json
 
 from channel_adapter.tencent import codes, limits
@@ -26,8 +27,9 @@ from channel_adapter.tencent.clock import Clock, SystemClock
 from channel_adapter.tencent.command import UNMODELLED, Command, Community, Retry
 from channel_adapter.tencent.failure import CallFailed
 from channel_adapter.tencent.hosts import HostChooser, HostPair
+from channel_adapter.tencent.notify import Notifier
 from channel_adapter.tencent.rate_limit import CommandLimiter, TurnTooLate
-from channel_adapter.tencent.redaction import redact_text
+from channel_adapter.tencent.redaction import redact_fragments, redact_text
 from channel_adapter.tencent.retry import (
     DONE,
     Again,
@@ -47,6 +49,7 @@ from channel_adapter.tencent.urls import CallUrls
 from channel_adapter.tencent.usersig import App, Signer
 from channel_adapter.tencent.wire.envelope import (
     Answered,
+    Dropped,
     Failure,
     Held,
     NotSent,
@@ -69,6 +72,7 @@ ReplyT = TypeVar("ReplyT", bound=Reply)
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_]+")
 _RANDOM_BITS: Final = limits.RANDOM_HIGHEST.bit_length()
+_TEXT_CHARACTERS: Final = 4_000  # of a refusal's text; documented ones have less than a hundred
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +123,15 @@ class TencentClient:
         clock: Clock | None = None,
         random: random_numbers.Random | None = None,
         observer: Callable[[Attempt], None] | None = None,
+        max_response_bytes: int = limits.MAX_RESPONSE_BYTES,
     ) -> None:
         self._app = app
         self._clock = clock or SystemClock()
         self._timeouts = timeouts or Timeouts()
-        self._transport = Transport(ca_file, self._timeouts, concurrency, self._clock)
+        self._transport = Transport(ca_file, self._timeouts, concurrency, self._clock, max_response_bytes)
         self._limiter = limiter or CommandLimiter(clock=self._clock)
         self._random = random or random_numbers.Random()  # noqa: S311 - names requests and spreads waits
-        self._observer = observer
+        self._observer = None if observer is None else Notifier("observer", observer)
         self._signer = Signer(app, self._clock)
         self._urls = CallUrls(app.sdkappid, app.admin)
         self._hosts = HostChooser(hosts)
@@ -143,6 +148,10 @@ class TencentClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+    def require_same_loop(self) -> None:
+        """Raise RuntimeError on another event loop than the one on which the client was opened."""
+        self._transport.require_same_loop()
 
     async def close(self) -> None:
         """Close the connections."""
@@ -237,8 +246,8 @@ class TencentClient:
         host = self._hosts.choose(now + wait)
         call.attempts += 1
         call.usersig = self._signer.current()
-        url = self._urls.build(host, command, call.usersig, self._random.getrandbits(_RANDOM_BITS))
-        answer = await self._transport.post(url, call.body, until=call.ends)
+        url = self._urls.build(host, command, self._random.getrandbits(_RANDOM_BITS))
+        answer = await self._transport.post(url, SecretStr(call.usersig), call.body, until=call.ends)
         self._remember_host(host, answer)
         if isinstance(answer, NotSent) and answer.lasting and self._hosts.has_backup:
             return NotSent(answer.reason)  # the other host may show a better certificate
@@ -249,8 +258,15 @@ class TencentClient:
         call.answer = answer.body
         outcome = judge(call.reply, answer.status, answer.body)
         if isinstance(outcome, Refused):
-            return Refused(outcome.code, redact_text(outcome.text))  # a gate may quote the URL
+            return Refused(outcome.code, self._shown(outcome.text, call.usersig))
+        if isinstance(outcome, Dropped):
+            return Dropped(self._shown(outcome.reason, call.usersig))
         return outcome
+
+    @staticmethod
+    def _shown(text: str, usersig: str) -> str:
+        """A text of the service without secrets: a gate may repeat the URL, or a part of it."""
+        return redact_text(redact_fragments(text[:_TEXT_CHARACTERS], usersig))
 
     def _remember_host(self, host: str, answer: Answer | NotSent | Unclear) -> None:
         if isinstance(answer, NotSent):

@@ -139,5 +139,6 @@ CALLS_PER_SECOND_ACCOUNTS: Final = 100  # import of many, check, delete [doc 349
 CALLS_PER_SECOND_APP_LIST: Final = 1  # get_appid_group_list [docS 1614]
 CALLS_PER_SECOND_BROADCAST: Final = 1  # send_broadcast_msg [doc 49440]
 REPLY_BYTES: Final = 1_048_576  # above: 10018 [doc 1671]
+MAX_RESPONSE_BYTES: Final = 4 * REPLY_BYTES  # ours: what the client reads of one answer, after decompression
 RANDOM_HIGHEST: Final = 4_294_967_295  # URL random and body Random are u32 [doc 34620]
 MUTE_FOREVER: Final = 4_294_967_295  # seconds [docS 1627]

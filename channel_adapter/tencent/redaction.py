@@ -19,7 +19,10 @@ _DEPTH: Final = 8  # events are shallow; a cycle must not hang the log
 _NAMED_VALUE: Final = re.compile(
     r"""(?i)\b(usersig|user_sig|tls\.sig|secret_key|sign|token)(["']?\s*[=:]\s*["']?)[^\s&"',;)}\]]+"""
 )  # not "key" alone: in prose it names harmless things, and a key of the console is known by its shape
-_USERSIG: Final = re.compile(r"\beJ[w-z][A-Za-z0-9*_-]{60,}")  # base64 of a zlib stream as `sign` and others make it
+# Base64 of a zlib stream as `sign` and others make it, whole or its beginning; words that begin like it are shorter.
+_USERSIG: Final = re.compile(r"\beJ[w-z][A-Za-z0-9*_-]{17,}")
+_RUN: Final = re.compile(r"[A-Za-z0-9*_%+/=-]{8,}")
+_FRAGMENT: Final = 8  # characters
 _USER: Final = re.compile(r"(?<=://)[^\s/]*@")  # user and password of a URL
 _HEX_SECRET: Final = re.compile(r"\b[0-9a-fA-F]{64}\b")  # a key as the console shows it; a webhook's Sign
 
@@ -29,6 +32,20 @@ def redact_text(text: str) -> str:
     text = _NAMED_VALUE.sub(rf"\1\2{HIDDEN}", text)
     text = _USER.sub(f"{HIDDEN}@", text)
     return _HEX_SECRET.sub(HIDDEN, _USERSIG.sub(HIDDEN, text))
+
+
+def redact_fragments(text: str, secret: str) -> str:
+    """Hide every word of the text that holds eight characters of the secret in a row."""
+    if len(secret) < _FRAGMENT:
+        return text
+    fragments = {secret[start : start + _FRAGMENT] for start in range(len(secret) - _FRAGMENT + 1)}
+
+    def hidden(run: re.Match[str]) -> str:
+        word = run[0]
+        found = any(word[start : start + _FRAGMENT] in fragments for start in range(len(word) - _FRAGMENT + 1))
+        return HIDDEN if found else word
+
+    return _RUN.sub(hidden, text)
 
 
 def shown_url(url: str) -> str:

@@ -1,7 +1,9 @@
 """One POST over one shared session: what came back, or what kind of trouble it was. Knows HTTP and nothing of commands.
 
-Exceptions of aiohttp end here: they may carry the URL, which holds the UserSig [30]. aiohttp repeats a request on a
-stale connection by itself only for idempotent methods, never a POST, so each `post` sends a request at most once.
+The UserSig is added to the URL by a middleware, after aiohttp has called the trace hooks of a request's start: hooks,
+`response.url` and `request_info` see the URL without it [30]. Exceptions of aiohttp are replaced inside the middleware,
+because their texts and attributes may carry the URL as it was sent. aiohttp repeats a request on a stale connection by
+itself only for idempotent methods, never a POST, so each `post` sends a request at most once.
 """
 
 import asyncio
@@ -9,16 +11,23 @@ import os
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import aiohttp
-from aiohttp import ClientTimeout
+from aiohttp import ClientHandlerType, ClientRequest, ClientResponse, ClientTimeout, RequestInfo
+from pydantic import SecretStr
 from yarl import URL
 
 from channel_adapter.tencent.clock import Clock
+from channel_adapter.tencent.urls import signed
 from channel_adapter.tencent.wire.envelope import NotSent, Unclear
 
 _HEADERS: Final = {"Content-Type": "application/json; charset=utf-8", "User-Agent": "channel-adapter"}
+
+OTHER_LOOP: Final = (
+    "the adapter was opened on another event loop: open it, use it and close it on one loop"
+    " (tests with pytest-asyncio: set asyncio_default_fixture_loop_scope to the loop scope of the tests)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,35 +47,91 @@ class Answer(NamedTuple):
     date: str | None
 
 
+class RequestFailed(aiohttp.ClientError):
+    """A request that failed, as trace hooks see it: `outcome` and text name the server and no URL."""
+
+    def __init__(self, outcome: NotSent | Unclear) -> None:
+        super().__init__(outcome.reason)
+        self.outcome = outcome
+
+
+class _Signing:
+    """A client middleware that adds the UserSig to the URL of one request."""
+
+    __slots__ = ("_limits", "_usersig")
+
+    def __init__(self, usersig: SecretStr, limits: ClientTimeout) -> None:
+        self._usersig = usersig
+        self._limits = limits
+
+    async def __call__(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+        """Send the request signed. Raises RequestFailed in place of aiohttp's exceptions."""
+        host = request.url.host
+        request.url = signed(request.url, self._usersig.get_secret_value())
+        try:
+            return await handler(request)
+        except (aiohttp.ClientError, OSError) as failed:
+            outcome = _outcome(failed, host, self._limits)
+        raise RequestFailed(outcome)
+
+
+class _Request(ClientRequest):
+    """A request that passes its URL on as it was before it was signed."""
+
+    def __init__(self, *args: Any, traces: object = None, **options: Any) -> None:
+        super().__init__(*args, traces=[], **options)  # these hooks would be called with the URL as it is sent
+
+    @property
+    def request_info(self) -> RequestInfo:
+        """The request as responses and errors describe it."""
+        return super().request_info._replace(url=self.original_url)
+
+
 class Transport:
     """A pool of `concurrency` connections: claim one, post over it, release it."""
 
-    def __init__(self, ca_file: Path | None, timeouts: Timeouts, concurrency: int, clock: Clock) -> None:
+    def __init__(
+        self, ca_file: Path | None, timeouts: Timeouts, concurrency: int, clock: Clock, max_bytes: int
+    ) -> None:
         self._ca_file = ca_file
         self._timeouts = timeouts
         self._usual = ClientTimeout(total=timeouts.call, connect=timeouts.connect)
         self._concurrency = concurrency
         self._free = asyncio.Semaphore(concurrency)
         self._clock = clock
+        self._max_bytes = max_bytes
         self._session: aiohttp.ClientSession | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def open(self) -> None:
         """Make the session. ValueError when the CA file cannot be used."""
+        self.require_same_loop()
         if self._session is None:
+            loop = asyncio.get_running_loop()
+            if self._loop is not loop:
+                self._loop, self._free = loop, asyncio.Semaphore(self._concurrency)
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=self._concurrency, ssl=self._trust()),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers=_HEADERS,
+                request_class=_Request,
             )
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection. Raises RuntimeError on another event loop than the one of `open`."""
+        self.require_same_loop()
         session, self._session = self._session, None
         if session is not None:
             await session.close()
 
     async def claim(self, latest: float) -> bool:
-        """Have one of the connections for oneself; False if none is free by `latest`, on the clock's steady time."""
+        """Have one of the connections for oneself; False if none is free by `latest`, on the clock's steady time.
+
+        Raises RuntimeError when the session is not open, or open on another event loop.
+        """
+        if self._session is None:
+            raise RuntimeError("the client is not open: use it in `async with`")
+        self.require_same_loop()
         if not self._free.locked():
             return await self._free.acquire()
         try:
@@ -79,22 +144,40 @@ class Transport:
         """Give a claimed connection back."""
         self._free.release()
 
-    async def post(self, url: URL, body: bytes, *, until: float) -> Answer | NotSent | Unclear:
-        """Send once, over a claimed connection. `until` is the end of the caller's patience, on the steady time."""
+    async def post(self, url: URL, usersig: SecretStr, body: bytes, *, until: float) -> Answer | NotSent | Unclear:
+        """Send once, over a claimed connection. `until` is the end of the caller's time, on the steady time.
+
+        An answer above `max_bytes` is not read to its end and is Unclear.
+        """
         if self._session is None:
-            raise RuntimeError("the client is not open: use it in `async with`")
+            raise RuntimeError("the client was closed while a call was waiting")
         limits = self._limits(until)
         try:
-            async with self._session.post(url, data=body, timeout=limits, allow_redirects=False) as response:
-                return Answer(response.status, await response.read(), response.headers.get("Date"))
-        except aiohttp.ConnectionTimeoutError:
-            return NotSent(f"no connection to {url.host} within {limits.connect:.3g} s")
-        except aiohttp.ClientConnectorError as failed:
-            return NotSent(_connect_trouble(failed), isinstance(failed, aiohttp.ClientConnectorCertificateError))
-        except TimeoutError:
-            return Unclear(f"no answer from {url.host} within {limits.total:.3g} s")
+            async with self._session.post(
+                url, data=body, timeout=limits, allow_redirects=False, middlewares=(_Signing(usersig, limits),)
+            ) as response:
+                content = await self._read(response)
+                if content is None:
+                    return Unclear(f"the answer has more than {self._max_bytes:,} bytes", response.status)
+                return Answer(response.status, content, response.headers.get("Date"))
         except (aiohttp.ClientError, OSError) as failed:
-            return Unclear(_trouble(failed))
+            return _outcome(failed, url.host, limits)
+
+    async def _read(self, response: ClientResponse) -> bytes | None:
+        """The body after decompression; None when it is larger than `max_bytes`."""
+        parts, size = [], 0
+        async for part in response.content.iter_any():
+            size += len(part)
+            if size > self._max_bytes:
+                response.close()
+                return None
+            parts.append(part)
+        return b"".join(parts)
+
+    def require_same_loop(self) -> None:
+        """Raise RuntimeError on another event loop than the one of `open`."""
+        if self._session is not None and self._loop is not asyncio.get_running_loop():
+            raise RuntimeError(OTHER_LOOP)
 
     def _limits(self, until: float) -> ClientTimeout:
         """The usual ones, or what the caller's patience leaves; connecting ends first, so that it can be told apart."""
@@ -112,6 +195,20 @@ class Transport:
         except OSError as failed:
             problem = failed.strerror or "it holds no certificate"
         raise ValueError(f"the CA file {self._ca_file} cannot be used: {problem}")
+
+
+def _outcome(failed: aiohttp.ClientError | OSError, host: str | None, limits: ClientTimeout) -> NotSent | Unclear:
+    """What a failed request means, in words that hold nothing of its URL but the host."""
+    match failed:
+        case RequestFailed():
+            return failed.outcome
+        case aiohttp.ConnectionTimeoutError():
+            return NotSent(f"no connection to {host} within {limits.connect:.3g} s")
+        case aiohttp.ClientConnectorError():
+            return NotSent(_connect_trouble(failed), isinstance(failed, aiohttp.ClientConnectorCertificateError))
+        case TimeoutError():
+            return Unclear(f"no answer from {host} within {limits.total:.3g} s")
+    return Unclear(_trouble(failed))
 
 
 def _connect_trouble(failed: aiohttp.ClientConnectorError) -> str:

@@ -1,4 +1,4 @@
-"""The URL of a call. It carries the UserSig: it goes to the wire and nowhere else [30]."""
+"""The URL of a call, without the UserSig: traces, logs and errors of other libraries may show it [30]."""
 
 from typing import Any, Final
 from urllib.parse import quote
@@ -11,19 +11,14 @@ _VERSION: Final = "v4"
 
 
 class CallUrls:
-    """Builds URLs as one admin; all but the random number is put together once per signature, host and command."""
+    """Builds URLs as one admin; all but the random number is put together once per host and command."""
 
     def __init__(self, sdkappid: int, identifier: str) -> None:
-        self._caller = f"sdkappid={sdkappid}&identifier={quote(identifier, safe='')}"
-        self._usersig = ""
-        self._query = ""
+        self._query = f"sdkappid={sdkappid}&identifier={quote(identifier, safe='')}&contenttype=json&random="
         self._places: dict[tuple[str, str, str], tuple[str, str, str]] = {}
 
-    def build(self, host: str, command: Command[Any, Any], usersig: str, random: int) -> URL:
-        """`random` is an unsigned 32-bit number that names the request; it is no dedupe key [doc 34620]."""
-        if usersig != self._usersig:
-            self._usersig = usersig
-            self._query = f"{self._caller}&usersig={usersig}&contenttype=json&random="
+    def build(self, host: str, command: Command[Any, Any], random: int) -> URL:
+        """Return the URL of one request; `random` is an unsigned 32-bit number that names it [doc 34620]."""
         place = self._places.get((host, command.service, command.name))
         if place is None:
             base = URL(f"{host}/{_VERSION}/{command.path}")
@@ -32,3 +27,14 @@ class CallUrls:
         return URL.build(
             scheme=scheme, authority=authority, path=path, query_string=f"{self._query}{random}", encoded=True
         )
+
+
+def signed(url: URL, usersig: str) -> URL:
+    """Return the URL with the UserSig as its last parameter, in the alphabet of its own, which needs no encoding."""
+    return URL.build(
+        scheme=url.scheme,
+        authority=url.raw_authority,
+        path=url.raw_path,
+        query_string=f"{url.raw_query_string}&usersig={usersig}",
+        encoded=True,
+    )

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any, Self
 
 import orjson
@@ -66,9 +67,17 @@ class Sent:
     body: bytes
     options: dict[str, Any]
 
-    @property
-    def usersig(self) -> str:
-        return self.url.query["usersig"]
+    async def usersig(self) -> str:
+        """What the middleware of this request adds to its URL; aioresponses answers without calling it."""
+        (middleware,) = self.options["middlewares"]
+        signed = SimpleNamespace(url=self.url)
+
+        async def reached(_: object) -> None: ...
+
+        await middleware(signed, reached)
+        assert "usersig" not in self.url.query
+        usersig: str = signed.url.query["usersig"]
+        return usersig
 
 
 class Script:

@@ -61,11 +61,12 @@ async def test_a_call_is_signed_and_answered(client: TencentClient, script: Scri
     assert (reply.msg_seq, reply.msg_time) == (12, 1700000000)
     (sent,) = script.sent
     assert str(sent.url.with_query(None)) == f"{PRIMARY}/v4/group_open_http_svc/send_group_msg"
-    assert sent.url.query.keys() == {"sdkappid", "identifier", "usersig", "random", "contenttype"}
+    assert sent.url.query.keys() == {"sdkappid", "identifier", "random", "contenttype"}
     assert sent.url.query["sdkappid"] == str(APP.sdkappid)
     assert sent.url.query["contenttype"] == "json"
     assert 0 <= int(sent.url.query["random"]) <= limits.RANDOM_HIGHEST
-    assert verify(sent.usersig, sdkappid=APP.sdkappid, key=KEY, identifier=APP.admin, now=clock.now()).time == NOW
+    usersig = await sent.usersig()
+    assert verify(usersig, sdkappid=APP.sdkappid, key=KEY, identifier=APP.admin, now=clock.now()).time == NOW
     assert sent.body == POST.to_json()
     assert sent.options["allow_redirects"] is False
 
@@ -75,7 +76,7 @@ async def test_every_request_has_a_number_of_its_own(script: Script, clock: Pati
     async with TencentClient(APP, HostPair(PRIMARY), clock=clock, random=random.Random(4)) as client:
         await asyncio.gather(*(client.call(SEND_GROUP_MSG, POST) for _ in range(20)))
     assert len({sent.url.query["random"] for sent in script.sent}) == 20
-    assert len({sent.usersig for sent in script.sent}) == 1
+    assert len({await sent.usersig() for sent in script.sent}) == 1
 
 
 @pytest.mark.parametrize(
@@ -172,11 +173,11 @@ async def test_a_refused_signature_is_replaced_once(client: TencentClient, scrip
     async with client:
         await client.call(GET_GROUP_INFO, READ)
         first, second = script.sent
-        assert first.usersig != second.usersig
+        assert await first.usersig() != await second.usersig()
         assert clock.waits == [0.0]
         script.then(FOUND)
         await client.call(GET_GROUP_INFO, READ)
-        assert script.sent[2].usersig == second.usersig
+        assert await script.sent[2].usersig() == await second.usersig()
 
 
 async def test_a_second_refusal_of_the_signature_is_final(client: TencentClient, script: Script) -> None:
@@ -362,4 +363,23 @@ async def test_a_signature_is_renewed_before_it_ends(
         await client.call(GET_GROUP_INFO, READ)
         clock.elapsed = 86_000.0
         await client.call(GET_GROUP_INFO, READ)
-    assert [decode(sent.usersig).time for sent in script.sent] == [NOW, NOW + 86_000]
+    assert [decode(await sent.usersig()).time for sent in script.sent] == [NOW, NOW + 86_000]
+
+
+async def test_an_observer_that_raises_is_logged_once_and_changes_nothing(
+    script: Script, clock: PatientClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen: list[Attempt] = []
+
+    def observer(attempt: Attempt) -> None:
+        seen.append(attempt)
+        raise LookupError("no such metric")
+
+    script.then((502, ""), SENT, SENT)
+    async with TencentClient(APP, HostPair(PRIMARY), clock=clock, observer=observer) as client:
+        assert (await client.call(SEND_GROUP_MSG, POST)).msg_seq == 12
+        assert (await client.call(SEND_GROUP_MSG, POST)).msg_seq == 12
+    assert kinds(seen) == ["unclear", "answered", "answered"]
+    (record,) = [record for record in caplog.records if record.name == "channel_adapter.callbacks"]
+    assert "callback=observer" in record.getMessage()
+    assert "LookupError: no such metric" in record.getMessage()

@@ -1,9 +1,11 @@
 """The client on real sockets: servers that hang up, stall, cut off, show the wrong certificate, or are not there."""
 
 import asyncio
+import gzip
 import ssl
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -366,3 +368,78 @@ async def test_the_date_of_an_answer_tells_the_skew() -> None:
         assert client.clock_skew is None
         await client.call(GET_GROUP_INFO, READ)
         assert client.clock_skew == pytest.approx(0.0, abs=2.0)
+
+
+@pytest.mark.parametrize("encoding", ["identity", "gzip", "deflate"])
+async def test_an_answer_above_the_limit_is_not_read_to_its_end(encoding: str) -> None:
+    requests: list[bytes] = []
+    body = b'{"ErrorCode":0,"ErrorInfo":"%b","GroupInfo":[]}' % (b" " * 300_000)
+    packed = {"identity": body, "gzip": gzip.compress(body), "deflate": zlib.compress(body)}[encoding]
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {encoding}\r\nContent-Length: {len(packed)}\r\n\r\n".encode()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            requests.append(await read_request(reader))
+            writer.write(head + packed)
+            await writer.drain()
+
+    async with speaking(talk) as url, client_of(url, max_response_bytes=len(body)) as client:
+        await client.call(GET_GROUP_INFO, READ)
+    failed: CallFailed
+    async with speaking(talk) as url:
+        failed = await outcome_of(client_of(url, max_response_bytes=len(body) - 1))
+    assert failed.outcome == Unclear(f"the answer has more than {len(body) - 1:,} bytes", 200)
+    assert failed.attempts == 1  # the next answer would be as large
+    assert len(requests) == 2
+
+
+async def test_an_answer_that_grows_for_ever_ends_at_the_limit() -> None:
+    sent = 0
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        with suppress(ConnectionError):
+            while True:
+                writer.write(b"10000\r\n" + b" " * 65_536 + b"\r\n")
+                await writer.drain()
+                sent += 65_536
+
+    async with speaking(talk) as url:
+        failed = await outcome_of(client_of(url))
+    assert failed.outcome == Unclear("the answer has more than 4,194,304 bytes", 200)
+    assert sent < 64 * 2**20  # what the limit leaves, and what the sockets hold
+
+
+async def test_the_time_limit_holds_while_an_answer_goes_on_and_on() -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        with suppress(ConnectionError):
+            while True:
+                writer.write(b"1\r\n \r\n")
+                await writer.drain()
+                await asyncio.sleep(0.001)
+
+    async with speaking(talk) as url:
+        failed = await outcome_of(client_of(url, timeouts=Timeouts(call=0.3, total=0.5)))
+    assert isinstance(failed.outcome, Unclear)
+    assert "no answer from 127.0.0.1 within" in str(failed)
+
+
+def test_another_event_loop_is_named_in_one_sentence() -> None:
+    client = client_of("http://127.0.0.1:1", clock=PatientClock())
+    with asyncio.Runner() as first, asyncio.Runner() as second:
+        first.run(client.__aenter__())
+        for use in (lambda: client.call(GET_GROUP_INFO, READ), client.close, client.__aenter__):
+            with pytest.raises(RuntimeError, match=r"^the adapter was opened on another event loop: .*pytest-asyncio"):
+                second.run(use())
+        first.run(client.close())
+        with pytest.raises(CallFailed, match="connection refused"):
+            second.run(used(client))  # closed, it may be opened on another one
+
+
+async def used(client: TencentClient) -> None:
+    async with client:
+        await client.call(GET_GROUP_INFO, READ)

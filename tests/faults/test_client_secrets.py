@@ -11,12 +11,13 @@ from aiohttp import RequestInfo
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
+from channel_adapter.services.gateway import Gateway
 from channel_adapter.tencent.catalog import GET_GROUP_INFO, SEND_GROUP_MSG
 from channel_adapter.tencent.client import CallFailed, TencentClient
 from channel_adapter.tencent.wire.groups import GetGroupInfoRequest
 from channel_adapter.tencent.wire.messages import SendGroupMsgRequest
 from channel_adapter.tencent.wire.msg_body import Element
-from tests.faults.conftest import KEY, Script, refused
+from tests.faults.conftest import KEY, OK, Script, refused
 
 TEXT = "nobody but the reader"
 POST = SendGroupMsgRequest(
@@ -62,7 +63,8 @@ async def test_no_trouble_tells(
                 *(record.getMessage() for record in caplog.records),
             ]
         )
-    assert usersig in str(script.sent[0].url)
+    assert await script.sent[0].usersig() == usersig
+    assert usersig not in str(script.sent[0].url)
     assert usersig not in said
     assert KEY not in said
     assert TEXT not in said
@@ -95,3 +97,29 @@ async def test_nothing_is_printed(client: TencentClient, script: Script, capsys:
         with pytest.raises(CallFailed):
             await client.call(SEND_GROUP_MSG, POST)
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("part", [slice(50), slice(20), slice(40, 90), slice(-30, None), slice(100, 112)])
+async def test_a_part_of_the_signature_in_a_text_of_the_service_is_hidden(
+    client: TencentClient, script: Script, part: slice
+) -> None:
+    fragment = client._signer.current()[part]
+    script.then(
+        refused(10004, f"bad signature {fragment}... of harbor_news"),
+        refused(10004, f"no=%3D{fragment}%2Ax, harbor_news"),
+        OK | {"MsgDropReason": f"{fragment} harbor_news", "MsgSeq": 1, "MsgTime": 1},
+    )
+    async with client:
+        for _ in range(3):
+            with pytest.raises(CallFailed) as caught:
+                await client.call(SEND_GROUP_MSG, POST, deadline=0.5)
+            said = f"{caught.value} {caught.value.outcome!r}"
+            assert not any(fragment[start : start + 8] in said for start in range(len(fragment) - 7))
+            assert "***" in said
+            assert "harbor_news" in said
+
+
+async def test_a_part_of_a_signature_in_the_result_of_an_item_is_hidden(client: TencentClient) -> None:
+    fragment = client._signer.current()[:50]
+    error = Gateway.item_error(GET_GROUP_INFO, 10015, f"no group {fragment}")
+    assert fragment[:20] not in f"{error} {error.origin!r}"

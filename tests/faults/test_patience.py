@@ -6,6 +6,7 @@ from typing import TypeVar
 import pytest
 
 from channel_adapter import InvalidError, ThrottledError, UnavailableError
+from channel_adapter.migration.metered import Allowance, Metered
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.services.patience import Patience
 from channel_adapter.tencent.catalog import ACCOUNT_CHECK
@@ -112,14 +113,16 @@ class Gauge:
         self._answered = False
         self.seen: list[int] = []
 
-    async def call(self, command: Command[RequestT, ReplyT], request: RequestT) -> ReplyT:
+    async def call(
+        self, command: Command[RequestT, ReplyT], request: RequestT, *, deadline: float | None = None
+    ) -> ReplyT:
         self._now += 1
         self.seen.append(self._now)
         try:
             if self._answered:
                 async with asyncio.timeout(20):
                     await self._all_here.wait()
-            reply = await self._gateway.call(command, request)
+            reply = await self._gateway.call(command, request, deadline=deadline)
         finally:
             self._now -= 1
         self._answered = True
@@ -139,3 +142,70 @@ async def test_while_nothing_is_answered_one_call_at_a_time_finds_out(
     assert [isinstance(answer, UnavailableError) for answer in answers] == [True] * 2 + [False] * 8
     assert gauge.seen[:4] == [1, 1, 1, 1]
     assert max(gauge.seen) == 7
+
+
+@pytest.mark.parametrize("answer", [BUSY, TOO_FAST])
+async def test_deadline_ends_the_attempts(
+    script: Script, client: TencentClient, clock: PatientClock, patience: Patience, answer: dict[str, object]
+) -> None:
+    script.then(*[answer] * 1000)
+    async with client:
+        for _ in range(3):  # before and after it is known that nothing is answered
+            began = clock.elapsed
+            with pytest.raises((UnavailableError, ThrottledError)):
+                await patience.call(ACCOUNT_CHECK, REQUEST, deadline=4.0)
+            assert clock.elapsed - began <= 4.0
+
+
+class Stalling:
+    """Fails the first call and answers none after it."""
+
+    def __init__(self) -> None:
+        self.waiting = asyncio.Event()
+        self._failed = False
+
+    async def call(
+        self, command: Command[RequestT, ReplyT], request: RequestT, *, deadline: float | None = None
+    ) -> ReplyT:
+        if not self._failed:
+            self._failed = True
+            raise UnavailableError("HTTP 502")
+        self.waiting.set()
+        await asyncio.Event().wait()
+        raise AssertionError("never answered")
+
+
+async def test_deadline_bounds_the_wait_for_a_call_under_way(clock: PatientClock) -> None:
+    stalling = Stalling()
+    patience = Patience(stalling, clock, SECONDS)
+    with pytest.raises(UnavailableError):
+        await ask(patience)
+    first = asyncio.create_task(ask(patience))
+    await stalling.waiting.wait()
+    with pytest.raises(UnavailableError, match=r"was not sent: no call was answered within 0\.01 s"):
+        await patience.call(ACCOUNT_CHECK, REQUEST, deadline=0.01)
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+
+
+async def test_metered_call_ends_at_its_deadline(script: Script, client: TencentClient, clock: PatientClock) -> None:
+    script.then(*[BUSY] * 1000)
+    calls = Metered(Gateway(client), Allowance(clock), clock, SECONDS)
+    async with client:
+        began = clock.elapsed
+        with pytest.raises(UnavailableError):
+            await calls.call(ACCOUNT_CHECK, REQUEST, deadline=5.0)
+        assert clock.elapsed - began <= 5.0
+
+
+async def test_metered_call_does_not_wait_past_its_deadline_for_its_share(
+    script: Script, client: TencentClient, clock: PatientClock
+) -> None:
+    script.then(*[FOUND] * 10)
+    calls = Metered(Gateway(client), Allowance(clock), clock, SECONDS)
+    calls.share(10, {ACCOUNT_CHECK.path: 1.0})
+    async with client:
+        await calls.call(ACCOUNT_CHECK, REQUEST, deadline=5.0)
+        with pytest.raises(ThrottledError, match=r"the share of this process allows it in \d+\.\d s"):
+            await calls.call(ACCOUNT_CHECK, REQUEST, deadline=5.0)
+    assert len(script.sent) == 1

@@ -26,6 +26,8 @@ def processed(**event: Any) -> Any:
         f"the signature {USERSIG}.",
         f'{{"usersig": "{USERSIG}"}}',
         f"usersig={USERSIG[:20]}",
+        f"the signature begins with {USERSIG[:50]}",
+        f"({USERSIG[:20]})",
         f"key {KEY}",
         f"?Sign={KEY}&RequestTime=1",
         "token=abc123",
@@ -51,6 +53,7 @@ def test_secrets_in_text(text: str) -> None:
         "@TGS#_harbor_news 港口新闻 👍",
         "https://static.example.org/h.png?size=200",
         "sign up by Sunday, eJoyment guaranteed",
+        "eJxavier_of_harbour",
     ],
 )
 def test_harmless_text_stays(text: str) -> None:

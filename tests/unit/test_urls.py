@@ -1,42 +1,46 @@
-"""URLs of calls: every part in its place, reserved characters encoded, a new signature seen at once."""
+"""URLs of calls: every part in its place, reserved characters encoded, signed in a step of its own."""
 
 import pytest
+from yarl import URL
 
 from channel_adapter.tencent.catalog import GET_GROUP_INFO, SEND_GROUP_MSG
-from channel_adapter.tencent.urls import CallUrls
+from channel_adapter.tencent.urls import CallUrls, signed
 
 
-def test_all_parts_are_there() -> None:
-    url = CallUrls(1400000001, "administrator").build("https://h.test", GET_GROUP_INFO, "eJ*-_", 4294967295)
+def test_all_parts_but_the_signature_are_there() -> None:
+    url = CallUrls(1400000001, "administrator").build("https://h.test", GET_GROUP_INFO, 4294967295)
     assert str(url) == (
         "https://h.test/v4/group_open_http_svc/get_group_info"
-        "?sdkappid=1400000001&identifier=administrator&usersig=eJ*-_&contenttype=json&random=4294967295"
+        "?sdkappid=1400000001&identifier=administrator&contenttype=json&random=4294967295"
     )
+
+
+def test_the_signature_is_added_as_it_is() -> None:
+    url = signed(URL("https://h.test:8443/tencent/v4/a/b?identifier=a%26b&random=1", encoded=True), "eJ*-_")
+    assert str(url) == "https://h.test:8443/tencent/v4/a/b?identifier=a%26b&random=1&usersig=eJ*-_"
 
 
 @pytest.mark.parametrize("host", ["http://127.0.0.1:8900", "http://[::1]:8900", "https://gate.test/tencent"])
 def test_the_host_is_kept_as_it_is(host: str) -> None:
-    url = CallUrls(1, "a").build(host, SEND_GROUP_MSG, "s", 0)
-    assert str(url).startswith(f"{host}/v4/group_open_http_svc/send_group_msg?")
+    url = CallUrls(1, "a").build(host, SEND_GROUP_MSG, 0)
+    for built in (url, signed(url, "s")):
+        assert str(built).startswith(f"{host}/v4/group_open_http_svc/send_group_msg?")
 
 
 def test_an_identifier_with_reserved_characters_is_encoded() -> None:
-    url = CallUrls(1, "a&b=c d+%é").build("https://h.test", SEND_GROUP_MSG, "s", 0)
+    url = CallUrls(1, "a&b=c d+%é").build("https://h.test", SEND_GROUP_MSG, 0)
     assert url.query["identifier"] == "a&b=c d+%é"
     assert "identifier=a%26b%3Dc%20d%2B%25%C3%A9&" in str(url)
 
 
-def test_command_host_and_signature_are_not_mixed_up() -> None:
+def test_command_and_host_are_not_mixed_up() -> None:
     urls = CallUrls(1, "a")
     built = [
-        urls.build(host, command, usersig, 5)
-        for usersig in ("one", "two")
+        urls.build(host, command, 5)
+        for _ in range(2)
         for host in ("https://p.test", "https://b.test")
         for command in (GET_GROUP_INFO, SEND_GROUP_MSG)
     ]
-    assert [(url.query["usersig"], url.host, url.name) for url in built] == [
-        (usersig, host, name)
-        for usersig in ("one", "two")
-        for host in ("p.test", "b.test")
-        for name in ("get_group_info", "send_group_msg")
+    assert [(url.host, url.name) for url in built] == [
+        (host, name) for _ in range(2) for host in ("p.test", "b.test") for name in ("get_group_info", "send_group_msg")
     ]

@@ -1,0 +1,50 @@
+"""The UserSig reaches the server, and no hook, span, breadcrumb or error event of an observability library."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.faults.conftest import KEY
+
+ROOT = Path(__file__).parents[2]
+
+
+async def traced(library: str) -> tuple[set[str], list[str]]:
+    """The signatures that the server got, and everything that the library exported."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-W", "ignore", "-m", "tests.faults.traced_calls", library,
+        cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, err = await process.communicate()
+    assert process.returncode == 0, err.decode()
+    seen: dict[str, Any] = json.loads(out)
+    return set(seen["usersigs"]), seen["exported"]
+
+
+@pytest.mark.parametrize("library", ["opentelemetry", "sentry", "hooks"])
+async def test_usersig_is_not_exported(library: str) -> None:
+    usersigs, exported = await traced(library)
+    (usersig,) = usersigs
+    text = "\n".join(exported)
+    assert "group_open_http_svc/send_group_msg" in text
+    assert "sdkappid=1400000001&identifier=administrator" in text
+    assert "connection refused" in text
+    for start in range(len(usersig) - 16):
+        assert usersig[start : start + 16] not in text
+    assert "usersig=" not in text.replace("usersig=***", "")
+    assert "usersig='eJ" not in text
+    assert KEY not in text
+
+
+async def test_spans_carry_the_outcome() -> None:
+    _, exported = await traced("opentelemetry")
+    spans = [json.loads(span) for span in exported]
+    failed = [event for span in spans for event in span["events"] if span["name"] == "POST"]
+    reasons = {event["attributes"]["exception.message"] for event in failed}
+    assert "the server closed the connection without an answer" in reasons
+    assert "the answer is not HTTP" in reasons
+    assert any(reason.startswith("no connection to 127.0.0.1") for reason in reasons)
