@@ -9,8 +9,12 @@ import orjson
 import pytest
 
 from channel_adapter.errors import ConfigurationError, ConflictError, InvalidError
-from channel_adapter.migration.apply import Bounds, journal_at
+from channel_adapter.migration.apply import Bounds, journal_at, work
+from channel_adapter.migration.cutover import CutoverOptions
 from channel_adapter.migration.plan import Plan
+from channel_adapter.migration.planning import Options
+from channel_adapter.migration.policies import Policies
+from channel_adapter.migration.sources.discover import Discovered
 from channel_adapter.store.migration_forgetting import Forgetting
 from channel_adapter.stub.faults import Fault
 from channel_adapter.stub.scenario import Scenario
@@ -207,3 +211,37 @@ class TestRefusals:
         with pytest.raises(kind, match=words.replace("(", r"\(")):
             await tiny.adapter.migration.apply(plan)
         assert {name: dict(group.fields) for name, group in tiny.server.world.state.groups.items()} == before
+
+
+async def test_a_progress_callback_that_raises_is_logged_once_and_stops_nothing(
+    database: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    calls: list[tuple[object, ...]] = []
+
+    def tell(*progress: object) -> None:
+        calls.append(progress)
+        raise LookupError("no such bar")
+
+    def logged() -> int:
+        """How many callbacks were logged since the last look, each with its exception."""
+        records = [record.getMessage() for record in caplog.records if record.name == "channel_adapter.callbacks"]
+        caplog.clear()
+        assert all("LookupError: no such bar" in record for record in records)
+        return len(records)
+
+    async with stage(Size(12, 6), ids=(worlds.TEXTS, worlds.BUSY), database_url=database) as s:
+        migration = s.adapter.migration
+        async with migration.accounts_source(Discovered(tuple(s.moving.ids))) as source:
+            plan = await migration.plan(source, Options(policies=Policies.parse(["all=cut"])), tell=tell)
+        assert (len(calls) > 1, logged()) == (True, 1)
+        assert (await migration.apply(plan, tell=tell)).complete
+        assert logged() == 1
+        assert (await migration.verify(plan, tell=tell)).clean
+        assert logged() == 1
+        done = await migration.cutover(plan, CutoverOptions(window_seconds=0, fill=False), tell=tell)
+        assert done.posting_moved
+        assert logged() <= 2  # its own, and the one of the verification in it
+        assert (await migration.rollback(plan, tell=tell)).items
+        assert logged() == 1
+        await work(migration, bounds=Bounds(seconds=1.5), tell=tell)
+        assert logged() == 1

@@ -268,3 +268,25 @@ def test_plugin_with_equal_options_loads_beside_ours(pytester: pytest.Pytester, 
     words = ["-p", "other_stub"] if position == "before" else []
     ours = ["--channel-adapter-stub-config", "settings/stub.toml", "--stub-config", "mine.toml"]
     run(pytester, source, *words, *ours).assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(("scope", "passed"), [("function", 0), ("session", 2)])
+def test_the_adapter_fixture_names_the_setting_for_tests_on_another_event_loop(
+    pytester: pytest.Pytester, scope: str, passed: int
+) -> None:
+    source = """
+        import pytest
+        pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+        async def test_one(channel_adapter):
+            await channel_adapter.accounts.add(["editor_7"])
+
+        async def test_two(channel_adapter):
+            await channel_adapter.accounts.add(["editor_7"])
+    """
+    pytester.makepyfile(test_inner=dedent(source))
+    pytester.makeini(f"[pytest]\nasyncio_default_fixture_loop_scope = {scope}\nfilterwarnings = error\n")
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result.assert_outcomes(passed=passed, failed=2 - passed)
+    if not passed:
+        result.stdout.fnmatch_lines(["*RuntimeError: the adapter was opened on another event loop: *loop_scope*"])
