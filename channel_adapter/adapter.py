@@ -102,6 +102,7 @@ class ChannelAdapter:
         from channel_adapter.services.posts import Posts
 
         settings, workings = self.settings, self.workings
+        moved = self.posting_moved  # before a post is published: a database that cannot be used is an error of its own
         return Posts(
             self._gateway,
             workings.directory,
@@ -112,7 +113,7 @@ class ChannelAdapter:
             longest_wait=settings.total_seconds,
             uncounted=workings.uncounted,
             recalled=self._post_recalled,
-            published=self._post_published,
+            published=_as_it_is if moved is None else moved.copied,
         )
 
     @cached_property
@@ -352,10 +353,6 @@ class ChannelAdapter:
         if self._reacting is not None:
             await self._reacting.drop(ref)
 
-    async def _post_published(self, post: Post, elements: Sequence[Element]) -> Post:
-        moved = self.posting_moved
-        return post if moved is None else await moved.copied(post, elements)
-
     async def _channel_deleted(self, channel: ChannelId) -> None:
         if self._reacting is not None:
             await self._reacting.drop_channel(channel)
@@ -366,6 +363,10 @@ class ChannelAdapter:
 
     def __repr__(self) -> str:
         return f"ChannelAdapter(sdkappid={self.settings.sdkappid}, admin={self.settings.admin!r})"
+
+
+async def _as_it_is(post: Post, _: Sequence[Element]) -> Post:
+    return post
 
 
 def _hosts(settings: Settings) -> HostPair:

@@ -263,3 +263,11 @@ async def test_leaving_the_loop_stops_the_call() -> None:
         assert before < 10
         # two more may have been on their way, and a call that was sent is not taken back
         assert await adapter.subscriptions.count(channel) <= (before + 2) * 20
+
+
+async def test_a_database_that_cannot_be_used_is_an_error_before_a_post_is_published() -> None:
+    async with opened(database_url=SecretStr("postgresql://h:not_a_port/x")) as (adapter, server):
+        channel = await channel_on(adapter)
+        with pytest.raises(ConfigurationError, match="database_url"):
+            await adapter.posts.publish(channel, Text("high tide"))
+        assert list(server.world.state.groups[channel].log) == []
