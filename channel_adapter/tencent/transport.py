@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 
 import aiohttp
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse, ClientTimeout, RequestInfo
+from multidict import CIMultiDictProxy
 from pydantic import SecretStr
 from yarl import URL
 
@@ -84,7 +85,8 @@ class _Request(ClientRequest):
     @property
     def request_info(self) -> RequestInfo:
         """The request as responses and errors describe it."""
-        return super().request_info._replace(url=self.original_url)
+        url = self.original_url
+        return RequestInfo(url, self.method, CIMultiDictProxy(self.headers), url)
 
 
 class Transport:
