@@ -3,9 +3,8 @@
 from typing import Final
 
 from sqlalchemy import BigInteger, Column, Double, Index, Integer, MetaData, PrimaryKeyConstraint, String, Table
-from sqlalchemy import Text as LongText
 
-from channel_adapter.store.database import Schema
+from channel_adapter.store.database import ForeignText, Schema
 
 _TABLES: Final = MetaData()
 
@@ -14,7 +13,7 @@ CUTOVERS: Final = Table(
     _TABLES,
     Column("migration", String(40), primary_key=True),
     Column("began", Double, nullable=False),
-    Column("verdict", LongText, nullable=False, default=""),  # of the last verification, as JSON
+    Column("verdict", ForeignText, nullable=False, default=""),  # of the last verification, as JSON
     Column("people_listed", Integer, nullable=False, default=0),
     Column("filled_to", String(32), nullable=False, default=""),
     Column("filled", Integer, nullable=False, default=0),
@@ -22,7 +21,7 @@ CUTOVERS: Final = Table(
     Column("fill_done", Integer, nullable=False, default=0),
     Column("fill_wanted", Integer, nullable=False, default=0, server_default="0"),
     Column("fill_run", Integer, nullable=False, default=0, server_default="0"),  # it numbers the workflows
-    Column("fill_said", LongText, nullable=False, default="", server_default=""),  # why the last one ended too early
+    Column("fill_said", ForeignText, nullable=False, default="", server_default=""),  # why the last one ended too early
 )
 
 MOVED: Final = Table(
@@ -49,7 +48,7 @@ COPIES: Final = Table(  # broadcasts on the source of what is published here, an
     Column("random", BigInteger, nullable=False),
     Column("at", Double, nullable=False),
     Column("state", String(10), nullable=False),
-    Column("said", LongText, nullable=False, default=""),  # its key, or why it could not be sent
+    Column("said", ForeignText, nullable=False, default=""),  # its key, or why it could not be sent
     PrimaryKeyConstraint("source", "seq"),
 )
 

@@ -9,6 +9,7 @@ import asyncio
 import copy
 import json
 import os
+import re
 import sqlite3
 import threading
 import time
@@ -30,6 +31,8 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
+    TypeDecorator,
     bindparam,
     column,
     create_engine,
@@ -83,6 +86,28 @@ class _State:
     closed: bool = False
     file: tuple[int, int] | None = None
     prepared: set[str] = field(default_factory=set)
+
+
+class ForeignText(TypeDecorator[str]):
+    """Text of other systems, stored whole: PostgreSQL refuses NUL, and both databases refuse lone surrogates.
+
+    These characters, and U+001A itself, are stored as U+001A and letters.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Any) -> str | None:
+        """Return the text as it is stored."""
+        return None if value is None else _UNSTORABLE.sub(lambda found: f"\x1a{ord(found[0]):x};", value)
+
+    def process_result_value(self, value: str | None, dialect: Any) -> str | None:
+        """Return the text as it was given."""
+        return None if value is None else _ESCAPED.sub(lambda found: chr(int(found[1], 16)), value)
+
+
+_UNSTORABLE: Final = re.compile("[\x00\x1a\ud800-\udfff]")
+_ESCAPED: Final = re.compile("\x1a(0|1a|d[89a-f][0-9a-f]{2});")
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,19 +19,18 @@ from sqlalchemy import (
     String,
     Table,
 )
-from sqlalchemy import Text as LongText
 
-from channel_adapter.store.database import Schema
+from channel_adapter.store.database import ForeignText, Schema
 
 _TABLES: Final = MetaData()
-_MIGRATION, _SOURCE, _PERSON, _KEY = String(40), String(200), String(32), String(200)
+_MIGRATION, _SOURCE, _PERSON, _KEY = String(40), String(200), String(32), ForeignText
 
 JOBS: Final = Table(
     "migration_jobs",
     _TABLES,
     Column("migration", _MIGRATION, primary_key=True),
     Column("app", BigInteger, nullable=False),
-    Column("plan", LongText, nullable=False),
+    Column("plan", ForeignText, nullable=False),
     Column("round", Integer, nullable=False, default=1),
     Column("began", Double, nullable=False),
 )
@@ -48,7 +47,7 @@ CHANNELS: Final = Table(
     Column("run", Integer, nullable=False, default=0),
     Column("finished", Integer, nullable=False, default=0),
     Column("created_at", BigInteger, nullable=False, default=0),
-    Column("cursor", LongText, nullable=False, default=""),
+    Column("cursor", ForeignText, nullable=False, default=""),
     Column("people_round", Integer, nullable=False, default=0),  # the round that the cursor belongs to
     Column("people_done", Integer, nullable=False, default=0),  # the round whose people are all there
     Column("post_key", _KEY, nullable=False, default=""),
@@ -59,8 +58,8 @@ CHANNELS: Final = Table(
     Column("removed", BigInteger, nullable=False, default=0),
     Column("options", BigInteger, nullable=False, default=0),
     Column("calls", BigInteger, nullable=False, default=0),
-    Column("profile", LongText, nullable=False, default=""),  # of the source, as it was moved last
-    Column("reason", LongText, nullable=False, default=""),
+    Column("profile", ForeignText, nullable=False, default=""),  # of the source, as it was moved last
+    Column("reason", ForeignText, nullable=False, default=""),
     Column("transient", Boolean, nullable=False, default=False),
     Column("changed", Double, nullable=False, default=0.0),
     PrimaryKeyConstraint("migration", "source"),
@@ -100,9 +99,9 @@ QUARANTINE: Final = Table(
     Column("source", _SOURCE, nullable=False),
     Column("what", String(24), nullable=False),
     Column("key", _KEY, nullable=False),
-    Column("reason", LongText, nullable=False),
-    Column("raw", LongText, nullable=False),
-    Column("retry", LongText, nullable=False),
+    Column("reason", ForeignText, nullable=False),
+    Column("raw", ForeignText, nullable=False),
+    Column("retry", ForeignText, nullable=False),
     PrimaryKeyConstraint("migration", "source", "what", "key"),
 )
 
@@ -112,7 +111,7 @@ KEPT: Final = Table(  # whole originals of what was cut, by the policy `store`
     Column("channel", String(48), nullable=False),
     Column("what", String(24), nullable=False),
     Column("key", _KEY, nullable=False),
-    Column("text", LongText, nullable=False),
+    Column("text", ForeignText, nullable=False),
     PrimaryKeyConstraint("channel", "what", "key"),
 )
 
@@ -134,7 +133,7 @@ PAGES: Final = Table(  # of an account's history, read and not moved yet
     Column("below", _KEY, nullable=False),
     Column("lowest", BigInteger, nullable=False),
     Column("read", Double, nullable=False),
-    Column("text", LongText, nullable=False),
+    Column("text", ForeignText, nullable=False),
     PrimaryKeyConstraint("migration", "source", "number"),
 )
 

@@ -49,10 +49,37 @@ def write_files(folder: Path, posts: int = 20) -> None:
         (folder / f"{kind}.jsonl").write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
 
 
-async def plan_of(s: Stage, folder: Path) -> Plan:
+async def plan_of(s: Stage, folder: Path, policies: str = "all=cut") -> Plan:
     spec = SourceSpec(kind=SourceKind.FILES, files=find_files(str(folder)))
     async with s.adapter.migration.source(spec) as source:
-        return await s.adapter.migration.plan(source, Options(policies=Policies.parse(["all=cut"])))
+        return await s.adapter.migration.plan(source, Options(policies=Policies.parse([policies])))
+
+
+async def test_nul_in_ids_and_originals_does_not_stop_a_run(tmp_path: Path, postgres_url: str) -> None:
+    """PostgreSQL stores no NUL in text."""
+    write_files(tmp_path, posts=2)
+    ids = ["x\0y", "x\x1a0;y", "long " + "y" * 20_000, "z" * 500, "\0" * 500]
+    with (tmp_path / "posts.jsonl").open("a", encoding="utf-8") as file:
+        for n, key in enumerate(ids):
+            post = {"channel": "harbour", "id": key, "time": OLD + 1000 + n, "text": f"Odd id {n} \0"}
+            file.write("\n" + json.dumps(post))
+        long = {"channel": "harbour", "id": "big\0", "time": OLD + 2000, "text": "\0 too long " * 2_000}
+        file.write("\n" + json.dumps(long))
+    channels = tmp_path / "channels.jsonl"
+    introduction = "\0" + "what it is about " * 100
+    channels.write_text(json.dumps({**json.loads(channels.read_text()), "introduction": introduction}))
+    async with stage(Size(12, 0), ids=(worlds.EMPTY,), database_url=postgres_url) as s:
+        plan = await plan_of(s, tmp_path, "all=store")
+        status = await s.adapter.migration.apply(plan)
+        assert (status.complete, status.posts) == (True, 7)
+        async with journal_at(postgres_url) as journal:
+            moved = await journal.store.moved_posts(plan.migration, "harbour")
+            assert set(moved) == {"0", "1", "big\0", *(key for key in ids if not key.startswith("long"))}
+            assert await journal.store.kept("@TGS#_harbour", "introduction") == {"": introduction}
+            (kept,) = (await journal.store.kept("@TGS#_harbour", "post")).items()
+            assert kept[0] == "big\0"
+        again = await s.adapter.migration.apply(plan)
+        assert (again.complete, again.posts) == (True, 7)
 
 
 async def test_files_become_a_channel(tmp_path: Path, database: str) -> None:

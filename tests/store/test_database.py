@@ -11,10 +11,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from sqlalchemy import Column, Connection, Integer, MetaData, Table, func, insert, select
+from hypothesis import example, given
+from hypothesis import strategies as st
+from sqlalchemy import Column, Connection, Integer, MetaData, Table, create_engine, func, insert, select, tuple_
 
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError, UnavailableError
-from channel_adapter.store.database import Database, Schema
+from channel_adapter.store.database import Database, ForeignText, Schema
 
 NUMBERS = Table("numbers", MetaData(), Column("number", Integer, unique=True))
 SCHEMA = Schema("numbers", 1, NUMBERS.metadata)
@@ -321,3 +323,33 @@ async def test_server_that_cannot_be_reached_is_unavailable(tmp_path: Path) -> N
     async with Database(f"sqlite:///{tmp_path / 'missing' / 'numbers.db'}") as database:
         with pytest.raises(ChannelAdapterError, match="nothing was stored"):
             await database.write(add, 1)
+
+
+FOREIGN = Table(
+    "foreign_text", MetaData(), Column("key", ForeignText, primary_key=True), Column("text", ForeignText, nullable=True)
+)
+
+
+@given(st.dictionaries(st.text(st.characters(exclude_categories=[]), max_size=20), st.none() | st.text(max_size=20)))
+@example({"\x00": "\x1a0;", "\x1a": "\x00\x1a", "\ud800\udfff": "x\ud83d", "\x1ad800;": "\x1a1a;", "": None})
+def test_foreign_text_reads_back_as_it_was_written(rows: dict[str, str | None]) -> None:
+    engine = create_engine("sqlite://")
+    with engine.begin() as connection:
+        FOREIGN.create(connection)
+        if rows:
+            connection.execute(insert(FOREIGN), [{"key": key, "text": text} for key, text in rows.items()])
+        assert {row.key: row.text for row in connection.execute(select(FOREIGN))} == rows
+        assert set(connection.scalars(select(FOREIGN.c.key).where(FOREIGN.c.key.in_(rows)))) == set(rows)
+    engine.dispose()
+
+
+async def test_foreign_text_that_the_database_would_refuse_is_stored(database: Database) -> None:
+    texts = ["nul \x00 end", "half \ud83d pair", "\x1a0;", "plain 潮汐"]
+
+    def transaction(connection: Connection) -> list[str]:
+        FOREIGN.create(connection)
+        connection.execute(insert(FOREIGN), [{"key": text, "text": text} for text in texts])
+        pairs = tuple_(FOREIGN.c.key, FOREIGN.c.text).in_([(text, text) for text in texts])
+        return list(connection.scalars(select(FOREIGN.c.text).where(pairs)))
+
+    assert sorted(await database.write(transaction)) == sorted(texts)

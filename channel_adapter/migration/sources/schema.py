@@ -37,6 +37,8 @@ POSTS: Final = ("channel", "id", "time", "author", "text", "content")
 
 COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {"channels": CHANNELS, "subscribers": SUBSCRIBERS, "posts": POSTS}
 
+POST_ID_BYTES: Final = 500
+"""A longer id does not fit into the index of the journal."""
 MILLISECONDS_FROM: Final = 100_000_000_000
 """No second of this millennium has a number so high: such a time counts milliseconds."""
 
@@ -95,7 +97,7 @@ def post_of(values: Mapping[str, Any], now: float) -> FilePost:
         raise InvalidError("time is missing", field="time")
     author = values.get("author")
     return FilePost(
-        key=_text(values, "id", needed=True),
+        key=require_text(_text(values, "id", needed=True), "id", POST_ID_BYTES),
         time=time,
         author=user_id(author, "author") if author else "",
         body=tuple(_body(values)),
