@@ -262,7 +262,7 @@ SERVER = 'sdkappid = 1400000001\nbase_url = "http://127.0.0.1:1"\n'
         (SERVER + f'key = "{KEY}"\n[posts]\nmaxbytes = 1\n', "posts.maxbytes", "did you mean 'max_bytes'?"),
         (SERVER + f'key = "{KEY}"\nregio = "seoul"\n', "regio", "unknown key 'regio'; did you mean 'region'?"),
         (SERVER, "key", "'key' is missing; give it there or as CHANNEL_ADAPTER_KEY"),
-        (f'key = "{KEY}"\nregion = "atlantis"\nsdkappid = 1\n', None, "region 'atlantis' is not one of china"),
+        (f'key = "{KEY}"\nregion = "atlantis"\nsdkappid = 1\n', "region", "region: 'atlantis' is not one of china"),
         (SERVER + f'key = "{KEY}"\nca_file = "nowhere.pem"\n', "ca_file", "nowhere.pem cannot be used"),
         (f'key = "{KEY}"\nsdkappid = 1\nbase_url = "http://[x"\n', "base_url", "broken host or port"),
         ("key = \n", "config", "is not TOML"),

@@ -107,7 +107,8 @@ def test_a_parameter_with_two_values_is_refused() -> None:
 
 def test_statuses() -> None:
     assert {reason.value: reason.status for reason in Reason} == {
-        "method": 405, "query": 400, "wrong_app": 403, "unsigned": 403, "stale": 403, "signature": 403,
+        "malformed": 400, "method": 405, "query": 400,
+        "wrong_app": 403, "unsigned": 403, "stale": 403, "signature": 403,
         "too_large": 413, "too_slow": 408, "too_many": 503, "not_json": 400, "too_deep": 400, "command": 400,
         "not_stored": 503,
     }  # fmt: skip
