@@ -56,8 +56,11 @@ def shown_url(url: str) -> str:
 
 
 def shown_traceback(error: BaseException | None) -> str:
-    """Return the traceback of an error as text, with its secrets hidden; empty for None."""
-    return "" if error is None else redact_text("".join(traceback.format_exception(error)))
+    """Return the traceback of an error as text that every log file takes, with its secrets hidden; empty for None."""
+    if error is None:
+        return ""
+    text = "".join(traceback.format_exception(error)).encode(errors="backslashreplace").decode()
+    return redact_text(text)
 
 
 def redact(_: WrappedLogger, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

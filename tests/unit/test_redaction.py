@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from channel_adapter.tencent.redaction import HIDDEN, redact, redact_text, shown_url
+from channel_adapter.tencent.redaction import HIDDEN, redact, redact_text, shown_traceback, shown_url
 from channel_adapter.tencent.usersig import sign
 
 KEY = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0"
@@ -134,3 +134,9 @@ def test_it_works_as_a_processor() -> None:
     assert "RuntimeError" in lines[0]
     assert USERSIG not in lines[0]
     assert KEY not in lines[0]
+
+
+def test_traceback_of_text_that_is_not_unicode_can_be_written_to_a_file() -> None:
+    shown = shown_traceback(ValueError("half a character: \udcff"))
+    assert "half a character: \\udcff" in shown
+    assert shown.encode()
