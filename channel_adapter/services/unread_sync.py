@@ -16,6 +16,7 @@ from channel_adapter.services.gateway import Gateway
 from channel_adapter.services.joined import JoinedPages
 from channel_adapter.tencent import codes, limits
 from channel_adapter.tencent.catalog import GET_GROUP_INFO
+from channel_adapter.tencent.redaction import redact_text
 from channel_adapter.tencent.wire import groups
 
 CHANGING = f"the subscription changed {CHECKS} times meanwhile; a sync repairs it"
@@ -145,4 +146,5 @@ class Syncing:
 
 
 def _text(code: int, text: str) -> str:
+    text = redact_text(text)
     return text if code == codes.OK else f"{text or 'refused'} ({code})"
