@@ -16,7 +16,7 @@ import socket
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, ParamSpec, Self, TypeVar
 
@@ -346,6 +346,8 @@ def _connected(url: Any) -> "Engine":
         connection.execute("PRAGMA synchronous=FULL")  # what was acknowledged survives a power cut
 
     if sqlite:
+        with suppress(OSError):  # it exists, or SQLite itself reports why it cannot
+            os.close(os.open(url.database, os.O_CREAT | os.O_RDWR, 0o600))  # SQLite gives -wal and -shm the same mode
         event.listen(engine, "connect", prepare)
     engine.connect().close()
     return engine

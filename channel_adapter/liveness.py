@@ -4,9 +4,10 @@ Loaded with the database drivers, never before durable work starts.
 """
 
 import errno
+import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any, Final, Protocol
@@ -55,15 +56,23 @@ class FileLiveness:
 
     def __init__(self, directory: Path, executor: str) -> None:
         self._directory = directory
-        directory.mkdir(exist_ok=True)
         self._path = directory / executor
-        file = self._path.open("wb")
-        try:
-            _try_lock(file)
-        except BaseException:
-            file.close()
-            raise
-        self._file: IO[bytes] | None = file
+        self._file: IO[bytes] | None = None
+        while self._file is None:
+            file = self._create()
+            try:
+                if _lock_at(self._path, file) or fcntl is None:
+                    self._file = file
+            finally:
+                if self._file is None:  # another process has just cleared the folder, or locking failed
+                    file.close()
+
+    def _create(self) -> IO[bytes]:
+        while True:
+            with suppress(FileExistsError):
+                self._directory.mkdir()
+            with suppress(FileNotFoundError):  # the folder was removed in between
+                return self._path.open("wb")
 
     def renew(self) -> None:
         """Nothing to do: the system keeps the lock until the process ends."""
@@ -73,7 +82,7 @@ class FileLiveness:
         """See Liveness. The file of a dead executor is removed in the end."""
         path = self._directory / executor
         with path.open("ab") as file:
-            dead = _try_lock(file)
+            dead = _lock_at(path, file)
             try:
                 yield dead
             finally:
@@ -81,11 +90,29 @@ class FileLiveness:
                     path.unlink(missing_ok=True)
 
     def release(self) -> None:
-        """See Liveness."""
-        if self._file is not None:
-            self._path.unlink(missing_ok=True)
-            self._file.close()
-            self._file = None
+        """See Liveness. Removes the files of killed executors too, and the folder when no executor is left."""
+        if self._file is None:
+            return
+        self._path.unlink(missing_ok=True)
+        self._file.close()
+        self._file = None
+        with suppress(OSError):  # another process is using, or has removed, what is left
+            for path in self._directory.iterdir():
+                with path.open("ab") as file:
+                    if _lock_at(path, file):
+                        path.unlink(missing_ok=True)
+            self._directory.rmdir()
+
+
+def _lock_at(path: Path, file: IO[bytes]) -> bool:
+    """Lock an open file. Returns False if another process holds the lock, or has removed the file from `path`.
+
+    Only the holder of this lock removes the file, so no two processes hold locks for one path.
+    """
+    try:
+        return _try_lock(file) and os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _try_lock(file: IO[bytes]) -> bool:

@@ -42,6 +42,7 @@ class Ledger:
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="verify-")
         path = Path(self._folder.name) / "ledger.sqlite"
+        path.touch(0o600)
         self._rows = sqlite3.connect(path, isolation_level=None)
         self._rows.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-4000;" + _TABLES)
         self._rows.execute("BEGIN")

@@ -4,6 +4,7 @@ SQLAlchemy is imported here and nowhere above: who stores nothing never loads it
 """
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -249,6 +250,8 @@ async def _opened(*where: Any, **how: Any) -> Any:
     """A connection to a file. One that fails has a thread, which must have ended before the event loop does."""
     import aiosqlite  # noqa: PLC0415 - not for those who use PostgreSQL
 
+    with suppress(OSError):  # it exists, or SQLite itself reports why it cannot
+        os.close(os.open(str(where[0]), os.O_CREAT | os.O_RDWR, 0o600))
     connection = aiosqlite.connect(*where, **how)
     thread = connection._thread  # noqa: SLF001 - it has no other name
     thread.daemon = True

@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -195,3 +197,13 @@ async def test_a_cancelled_start_leaves_no_connection(postgres_url: str) -> None
             start.cancel()
             await asyncio.wait([start])
             await until_connections(admin, 0)
+
+
+async def test_files_beside_the_database_are_private_and_the_lock_folder_is_removed(
+    file_url: str, tmp_path: Path
+) -> None:
+    async with running(file_url, OTHER):
+        assert (tmp_path / "adapter.dbos.db-running").is_dir()
+        modes = {entry.name: stat.S_IMODE(entry.stat().st_mode) for entry in os.scandir(tmp_path) if entry.is_file()}
+        assert modes == dict.fromkeys(("adapter.dbos.db", "adapter.dbos.db-shm", "adapter.dbos.db-wal"), 0o600)
+    assert not (tmp_path / "adapter.dbos.db-running").exists()

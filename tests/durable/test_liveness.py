@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -119,3 +120,36 @@ def test_other_processes_do_not_count_as_dead_where_files_cannot_be_locked(
         assert not dead
     a.release()
     b.release()
+
+
+def test_the_folder_goes_with_the_last_executor(tmp_path: Path) -> None:
+    folder = tmp_path / "running"
+    a, b = FileLiveness(folder, "a"), FileLiveness(folder, "b")
+    (folder / "killed").touch()  # nothing holds its lock
+    a.release()
+    assert [path.name for path in folder.iterdir()] == ["b"]
+    b.release()
+    assert not folder.exists()
+    a.release()
+    again = FileLiveness(folder, "c")
+    assert folder.is_dir()
+    again.release()
+    assert not folder.exists()
+
+
+def test_executors_that_start_and_end_at_once_keep_their_locks(tmp_path: Path) -> None:
+    folder = tmp_path / "running"
+
+    def live(name: str) -> int:
+        seen_dead = 0
+        for number in range(100):
+            executor = f"{name}{number}"
+            alive = FileLiveness(folder, executor)
+            with alive.proof_of_death(executor) as dead:
+                seen_dead += dead
+            alive.release()
+        return seen_dead
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(live, "abcd")) == [0] * 4
+    assert not folder.exists()

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import stat
 import subprocess
 import time
 from collections.abc import Iterator
@@ -35,6 +36,8 @@ def test_a_plan_is_applied_in_two_runs_and_told(cli: Shell) -> None:
     first = cli("migrate", "apply", "plan.json", "--max-calls", "15", code=4)
     assert "stopped: its 15 calls are used up; the same command goes on from there" in first.out
     assert "the journal is plan.journal.db" in first.err
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in cli.directory.glob("plan.*")}
+    assert modes == dict.fromkeys(("plan.json", "plan.journal.db", "plan.journal.dbos.db"), 0o600)
     stopped = cli("migrate", "status", "plan.json", "--json", code=3).json
     assert stopped["complete"] is False
     second = cli("migrate", "apply", "plan.json", "--json").json

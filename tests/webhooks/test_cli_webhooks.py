@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import stat
 import subprocess
 import time
 from pathlib import Path
@@ -45,6 +46,11 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Path:
         wait_until_counted(engine, "dead", 2)
     engine.dispose()
     return settings
+
+
+def test_a_receiver_that_has_ended_leaves_no_lock_folder(used: Path) -> None:
+    assert stat.S_IMODE((used.parent / "inbox.dbos.db").stat().st_mode) == 0o600
+    assert not list(used.parent.glob("*-running"))
 
 
 def run(settings: Path, *words: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:

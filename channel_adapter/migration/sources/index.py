@@ -39,6 +39,7 @@ class Index:
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="migration-")
         path = Path(self._folder.name) / "index.sqlite"
+        path.touch(0o600)
         self._rows = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._rows.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-8000;" + _TABLES)
         self._rows.execute("BEGIN")
