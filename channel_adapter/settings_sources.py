@@ -21,8 +21,12 @@ DELIMITER: Final = "__"
 CONFIG_VARIABLE: Final = f"{ENV_PREFIX}CONFIG"
 """Names the settings file for the command line."""
 
-OTHER_VARIABLES: Final = (CONFIG_VARIABLE, f"{ENV_PREFIX}LIVE")
-"""Variables that are no settings; the second one names the live service for the tests."""
+STUB_KEY_VARIABLE: Final = f"{ENV_PREFIX}STUB_KEY"
+STUB_TOKEN_VARIABLE: Final = f"{ENV_PREFIX}STUB_CONTROL_TOKEN"
+"""Secrets of the stub for the command line, where options are visible to other users of the machine."""
+
+OTHER_VARIABLES: Final = (CONFIG_VARIABLE, STUB_KEY_VARIABLE, STUB_TOKEN_VARIABLE, f"{ENV_PREFIX}LIVE")
+"""Variables that are no settings; the last one names the live service for the tests."""
 
 NO_SOURCE: Final = "settings"
 """What `Sources.name_of` returns where there is neither file nor variable."""
@@ -201,7 +205,7 @@ def _refuse_strays(model: "type[BaseModel]") -> None:
     open_ended = tuple(f"{variable_of(loc)}{DELIMITER}" for loc in _fields(model, "dict"))
     for name in sorted(_variables()):
         if name not in known and name not in OTHER_VARIABLES and not name.startswith(open_ended):
-            hint = _nearest(name, [*known, *OTHER_VARIABLES[:1]], quote="")
+            hint = _nearest(name, [*known, *OTHER_VARIABLES[:-1]], quote="")
             raise ConfigurationError(f"environment variable {name} is no setting; {hint}", field=None)
 
 

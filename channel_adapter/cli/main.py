@@ -107,7 +107,7 @@ network failed.
 \b
 Start here:
   channel-adapter demo                        the whole tour; needs nothing
-  channel-adapter stub --key 0f1e2d3c         a server to try commands on
+  channel-adapter stub --ready-file stub.json a server to try commands on
   channel-adapter doctor                      do settings, key and clock work?
   channel-adapter channels create --help      a command, with an example
 """

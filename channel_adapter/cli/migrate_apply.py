@@ -27,7 +27,12 @@ SECONDS_OF = {"": 1, "s": 1, "m": 60, "h": 3_600}
 PLAN = Annotated[Path, typer.Argument(metavar="PLAN.json")]
 DATABASE = Annotated[
     str | None,
-    typer.Option("--database", metavar="URL", help="Where the journal is; else database_url, else beside the plan."),
+    typer.Option(
+        "--database",
+        metavar="URL",
+        help="Where the journal is; else database_url of the settings, else beside the plan. A URL with a password"
+        " belongs into the settings or the environment.",
+    ),
 ]
 MAX_CALLS = Annotated[int | None, typer.Option("--max-calls", min=1, help="Stop after so many calls: exit code 4.")]
 MAX_DURATION = Annotated[
@@ -76,14 +81,13 @@ async def status(run: Run, file: PLAN, database: DATABASE = None) -> Exit:
     return Exit.DONE if found.complete and code_of(found, plan.broken_count) is Exit.DONE else Exit.PARTLY
 
 
-@command(
-    app, "migrate", "worker", example="channel-adapter migrate worker --database postgresql://db.example.org/adapter"
-)
+@command(app, "migrate", "worker", example="channel-adapter migrate worker --config adapter.toml")
 async def worker(
     run: Run, database: DATABASE = None, max_calls: MAX_CALLS = None, max_duration: MAX_DURATION = None
 ) -> Exit:
     """Help with what `migrate apply` has queued in the same database, until it is stopped.
 
+    The database is `database_url` of the settings (CHANNEL_ADAPTER_DATABASE_URL) unless --database names another.
     All workers share the app's calls per second evenly. When one dies, others go on with its channels within seconds.
     On the adapter's own database they fill people's conversation groups after a cutover, too.
     """

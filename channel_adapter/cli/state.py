@@ -17,6 +17,7 @@ from channel_adapter.cli.state_diff import differences
 from channel_adapter.cli.stub import DEFAULT_PORT
 from channel_adapter.cli.words import counted
 from channel_adapter.errors import PermissionDeniedError, RefusedError, UnavailableError
+from channel_adapter.settings_sources import STUB_TOKEN_VARIABLE
 
 app = group("state")
 
@@ -25,7 +26,10 @@ SECONDS = 120
 
 _NO_CONFIG = "Not used: a stub is named by --url."
 _URL = Annotated[str, typer.Option("--url", help="A running stub that was started with --control.")]
-_TOKEN = Annotated[str | None, typer.Option("--token", help="Its control token, when it is on another machine.")]
+_TOKEN = Annotated[
+    str | None,
+    typer.Option("--token", envvar=STUB_TOKEN_VARIABLE, help="Its control token, when it is on another machine."),
+]
 _CA = Annotated[Path | None, typer.Option("--ca-file", metavar="FILE", help="PEM file to trust, for https.")]
 
 
@@ -138,7 +142,7 @@ async def _ask(method: str, url: str, token: str | None, ca_file: Path | None, b
         trust = ssl.create_default_context(cafile=ca_file) if ca_file else True
     except OSError as error:
         raise UsageError(f"{ca_file} cannot be read: {error.strerror or error}", field="ca_file") from None
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    headers = {"Authorization": f"Bearer {token.strip()}"} if token else {}
     try:
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=SECONDS)) as session,

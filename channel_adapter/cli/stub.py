@@ -12,6 +12,7 @@ from channel_adapter.cli.command import Run, command, single
 from channel_adapter.cli.exits import UsageError
 from channel_adapter.cli.words import why_not_bound
 from channel_adapter.errors import ConfigurationError
+from channel_adapter.settings_sources import STUB_KEY_VARIABLE, STUB_TOKEN_VARIABLE
 from channel_adapter.stub.shipped import scenario_names
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ _SCENARIO = Annotated[
 
 @command(
     app, "stub", until_interrupted=True,
-    example="channel-adapter stub --port 8900 --key 0123456789abcdef --group-field ch_tag\n"
+    example="channel-adapter stub --port 8900 --group-field ch_tag\n"
     "channel-adapter stub --port 0 --ready-file stub.json --scenario flaky_network",
     config_help="The stub's own settings, faults and webhooks (see config/stub.example.toml); or use --scenario.",
 )  # fmt: skip
@@ -61,7 +62,9 @@ async def stub(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65_535, help="Port; 0 picks a free one.")] = DEFAULT_PORT,
     sdkappid: Annotated[int | None, typer.Option(min=1, help="The app it plays.")] = None,
-    key: Annotated[str | None, typer.Option(help="Secret that signs the app's UserSigs.")] = None,
+    key: Annotated[
+        str | None, typer.Option(envvar=STUB_KEY_VARIABLE, help="Secret that signs the app's UserSigs.")
+    ] = None,
     admin: Annotated[str | None, typer.Option(help="The app's admin.")] = None,
     group_field: _GROUP_FIELDS = None,
     tls: Annotated[bool, typer.Option("--tls", help="https, with a certificate made on the spot.")] = False,
@@ -75,7 +78,10 @@ async def stub(
         bool, typer.Option("--control", help="Open the control plane under /_stub/, for loopback.")
     ] = False,
     control_token: Annotated[
-        str | None, typer.Option(metavar="TOKEN", help="Opens it to others too, with this bearer token.")
+        str | None,
+        typer.Option(
+            metavar="TOKEN", envvar=STUB_TOKEN_VARIABLE, help="Opens it to others too, with this bearer token."
+        ),
     ] = None,
     state: _STATE = None,
     save_every: _SAVE_EVERY = None,
@@ -87,7 +93,8 @@ async def stub(
     """Run the stub server until it is told to end: the service on your own machine, for tests in any language.
 
     It checks signatures, keeps state, and answers with the documented codes and limits. --config names a file with the
-    stub's settings; the options here are stronger. With -v every call is told. SIGTERM and Ctrl-C end it at once with
+    stub's settings; the options here are stronger. Options are visible to other users of the machine: give key and
+    token in the environment. With -v every call is told. SIGTERM and Ctrl-C end it at once with
     exit code 0. With --state it saves then and every 30 seconds: killed, it loses what came after the last save.
     """
     reports = {"commands": commands, "divergences": divergences, "coverage": coverage}
@@ -100,9 +107,11 @@ async def stub(
     from channel_adapter.stub.serve import TLS_NAMES, serve
 
     played = _scenario(
-        run.config, scenario, {"sdkappid": sdkappid, "key": key, "admin": admin, "group_fields": group_field}
+        run.config,
+        scenario,
+        {"sdkappid": sdkappid, "key": key and key.strip(), "admin": admin, "group_fields": group_field},
     )
-    token = SecretStr(control_token) if control_token else None
+    token = SecretStr(control_token.strip()) if control_token and control_token.strip() else None
     try:
         await serve(
             played.settings, host=host, port=port, tls=_certificate(tls, cert, key_file),

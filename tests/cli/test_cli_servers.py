@@ -53,6 +53,36 @@ def test_ctrl_c_is_the_usual_end_of_the_stub(cli: Shell, tmp_path: Path) -> None
     assert (process.returncode, err) == (0, b"")
 
 
+def test_secrets_of_the_stub_come_from_the_environment(cli: Shell, tmp_path: Path) -> None:
+    given = cli.having(CHANNEL_ADAPTER_STUB_KEY=f"{KEY}\n", CHANNEL_ADAPTER_STUB_CONTROL_TOKEN="open sesame")
+    ready = tmp_path / "ready.json"
+    process = given.start("stub", "--port", "0", "--ready-file", str(ready))
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        about = json.loads(ready.read_text())
+        assert about["key"] == KEY
+        foreign = {"Host": "stub.example", "Authorization": "Bearer open sesame"}
+        health = urllib.request.Request(f"{about['url']}/_stub/health", headers=foreign)  # noqa: S310
+        with urllib.request.urlopen(health, timeout=SECONDS) as answer:  # noqa: S310
+            assert answer.status == 200
+        assert given("state", "dump", "--url", about["url"]).json["accounts"]
+        assert given("channels", "list", "--json").code == 0  # to other commands the two are no misspelt settings
+        misspelt = cli.having(CHANNEL_ADAPTER_STUB_KYE="x")("channels", "list", code=2).err
+        assert "did you mean CHANNEL_ADAPTER_STUB_KEY?" in misspelt
+    finally:
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=SECONDS)
+    assert (process.returncode, err) == (0, b"")
+
+
+def test_help_names_the_variables_of_secrets(cli: Shell) -> None:
+    text = cli("stub", "--help").out
+    for name in ("CHANNEL_ADAPTER_STUB_KEY", "CHANNEL_ADAPTER_STUB_CONTROL_TOKEN"):
+        assert name in " ".join(text.split())
+    assert "CHANNEL_ADAPTER_STUB_CONTROL_TOKEN" in cli("state", "dump", "--help").out
+
+
 def test_a_stub_with_tls_a_scenario_and_a_control_plane(cli: Shell, tmp_path: Path) -> None:
     ready = tmp_path / "ready.json"
     process = cli.start(
