@@ -261,7 +261,8 @@ class ChannelAdapter:
         try:
             from channel_adapter.migration.planning import Migration
         except ModuleNotFoundError as error:
-            raise lacking(error) or error from None
+            url = self.settings.database_url
+            raise lacking(error, url.get_secret_value() if url else None) or error from None
         return Migration(self._gateway, self.accounts, self.settings, self._clock, self.unread)
 
     async def call(self, service: str, command: str, body: Mapping[str, Any]) -> dict[str, Any]:

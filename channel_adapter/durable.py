@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, ParamSpec, Self, TypeVar
 import structlog
 
 from channel_adapter.errors import ConfigurationError, UnavailableError
-from channel_adapter.extras import installed_durable_fault
+from channel_adapter.extras import installed_durable_fault, missing_extra
 from channel_adapter.settings_values import database_url_fault
 from channel_adapter.tencent.redaction import redact_text
 
@@ -46,7 +46,7 @@ _CONNECT_SECONDS: Final = 5
 _TAKEN_AT_ONCE: Final = 1000
 _ROOM: Final = 65_536  # bytes that an outcome of a workflow may take, generously
 _EXPECTED: Final = "Asyncio task cancelled"  # how a workflow ends that is left to be taken over
-_EXTRA: Final = "durable work needs DBOS: pip install 'channel-adapter[durable]'"
+_NEED: Final = "durable work needs DBOS"
 
 _log = structlog.wrap_logger(logging.getLogger("channel_adapter.durable"))
 
@@ -161,7 +161,7 @@ class Durable:
 
             from channel_adapter.liveness import liveness_of  # noqa: PLC0415 - as above
         except ImportError:
-            raise ConfigurationError(_EXTRA, field="database_url") from None
+            raise missing_extra(_NEED, "durable", self._url.drivername) from None
         _require_versions(self._url)
         with self.explained():
             self._engine = engine = await self.in_thread(_connected, self._url)
@@ -309,7 +309,7 @@ def _database(url: str) -> Any:
         from sqlalchemy.engine import make_url  # noqa: PLC0415 - as above
         from sqlalchemy.exc import ArgumentError  # noqa: PLC0415 - as above
     except ImportError:
-        raise ConfigurationError(_EXTRA, field="database_url") from None
+        raise missing_extra(_NEED, "durable", url) from None
     if fault := database_url_fault(url):
         raise ConfigurationError(f"database_url: {fault}", field="database_url")
     try:

@@ -9,7 +9,7 @@ from typing import Final
 from channel_adapter.errors import ConfigurationError
 
 _EXTRAS: Final = {
-    "sqlalchemy": ("SQLAlchemy", "durable"),  # reactions, which need `store` alone, say so themselves
+    "sqlalchemy": ("SQLAlchemy", "durable"),  # capabilities that need `store` alone report it by `missing_extra`
     "aiosqlite": ("aiosqlite", "durable"),
     "dbos": ("DBOS", "durable"),
     "psycopg": ("psycopg", "postgres"),
@@ -17,12 +17,24 @@ _EXTRAS: Final = {
 }
 
 
-def lacking(error: ModuleNotFoundError) -> ConfigurationError | None:
-    """What to install when a library of an extra is missing; None for any other module."""
+def missing_extra(
+    need: str, extra: str, database_url: str | None = None, *, field: str | None = "database_url"
+) -> ConfigurationError:
+    """Return the error for a missing extra: `need`, and what to install for it and for the database of the URL."""
+    postgres = database_url is not None and database_url.startswith("postgresql") and extra in ("store", "durable")
+    install = {"store": "postgres", "durable": "durable,postgres"}[extra] if postgres else extra
+    return ConfigurationError(f"{need}: pip install 'channel-adapter[{install}]'", field=field)
+
+
+def missing_store(database_url: str) -> ConfigurationError:
+    """Return the error for a database without SQLAlchemy."""
+    return missing_extra("database_url needs SQLAlchemy", "store", database_url)
+
+
+def lacking(error: ModuleNotFoundError, database_url: str | None = None) -> ConfigurationError | None:
+    """Return what to install when a library of an extra is missing; None for any other module."""
     library, extra = _EXTRAS.get((error.name or "").partition(".")[0], (None, ""))
-    if library is None:
-        return None
-    return ConfigurationError(f"this needs {library}: pip install 'channel-adapter[{extra}]'")
+    return missing_extra(f"this needs {library}", extra, database_url, field=None) if library else None
 
 
 DBOS_FROM: Final = (3, 4)

@@ -19,7 +19,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from channel_adapter.cli.exits import Exit, UsageError, for_error
 from channel_adapter.cli.output import Output
-from channel_adapter.errors import ChannelAdapterError
+from channel_adapter.errors import ChannelAdapterError, ConfigurationError
 from channel_adapter.extras import lacking
 from channel_adapter.settings_sources import CONFIG_VARIABLE
 
@@ -71,6 +71,14 @@ class Run:
 
         path = self.config or os.environ.get(CONFIG_VARIABLE) or (CONFIG_HERE if CONFIG_HERE.is_file() else None)
         return Settings.load(path)
+
+    def database_url(self) -> str | None:
+        """Return database_url of the settings, None without it or without usable settings."""
+        try:
+            url = self.settings().database_url
+        except ConfigurationError:
+            return None
+        return url.get_secret_value() if url else None
 
     def observer(self) -> "Callable[[Attempt], None] | None":
         """What tells every call on the wire with -v; None without. Sets up the logs of the client as well."""
@@ -178,7 +186,7 @@ def _explain(run: Run, error: Exception) -> Exit:
         name = f"{error.filename}: " if error.filename else ""
         run.output.error("usage", f"{name}{error.strerror or error}")
         return Exit.USAGE
-    if isinstance(error, ModuleNotFoundError) and (lacks := lacking(error)):
+    if isinstance(error, ModuleNotFoundError) and (lacks := lacking(error, run.database_url())):
         return _explain(run, lacks)
     hint = "" if run.debug else "; --debug shows where"
     run.output.error("internal", f"a fault in this program: {type(error).__name__}{hint}")

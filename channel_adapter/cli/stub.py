@@ -24,6 +24,11 @@ app = single()
 
 DEFAULT_PORT = 8900
 
+_KEY = Annotated[str | None, typer.Option(envvar=STUB_KEY_VARIABLE, help="Secret that signs the app's UserSigs.")]
+_CONTROL_TOKEN = Annotated[
+    str | None,
+    typer.Option(metavar="TOKEN", envvar=STUB_TOKEN_VARIABLE, help="Opens it to others too, with this bearer token."),
+]
 _GROUP_FIELDS = Annotated[
     list[str] | None, typer.Option("--group-field", metavar="KEY", help="Declare a custom group field; repeat it.")
 ]
@@ -62,9 +67,7 @@ async def stub(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65_535, help="Port; 0 picks a free one.")] = DEFAULT_PORT,
     sdkappid: Annotated[int | None, typer.Option(min=1, help="The app it plays.")] = None,
-    key: Annotated[
-        str | None, typer.Option(envvar=STUB_KEY_VARIABLE, help="Secret that signs the app's UserSigs.")
-    ] = None,
+    key: _KEY = None,
     admin: Annotated[str | None, typer.Option(help="The app's admin.")] = None,
     group_field: _GROUP_FIELDS = None,
     tls: Annotated[bool, typer.Option("--tls", help="https, with a certificate made on the spot.")] = False,
@@ -77,12 +80,7 @@ async def stub(
     control: Annotated[
         bool, typer.Option("--control", help="Open the control plane under /_stub/, for loopback.")
     ] = False,
-    control_token: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TOKEN", envvar=STUB_TOKEN_VARIABLE, help="Opens it to others too, with this bearer token."
-        ),
-    ] = None,
+    control_token: _CONTROL_TOKEN = None,
     state: _STATE = None,
     save_every: _SAVE_EVERY = None,
     scenario: _SCENARIO = None,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from channel_adapter.errors import ConfigurationError, InvalidError
+from channel_adapter.extras import missing_extra
 from channel_adapter.migration.metered import TRANSIENT, Allowance
 from channel_adapter.migration.plan import Plan, changes
 from channel_adapter.migration.plan_file import check_app, to_json
@@ -29,7 +30,6 @@ IDLE_SECONDS: Final = 3.0
 """After which an idle process looks whether anybody is at what is queued: longer than it takes to begin."""
 END_SECONDS: Final = 1.2
 _ALIVE_IN_DBOS: Final = frozenset({"PENDING", "ENQUEUED", "DELAYED"})
-EXTRA: Final = "moving channels needs DBOS and SQLAlchemy: pip install 'channel-adapter[durable,store]'"
 
 
 Hear = Callable[[Status], None]
@@ -78,13 +78,18 @@ def database_for(migration: "Migration", database: str | None, plan: Plan | None
     return url
 
 
+def missing_libraries(url: str) -> ConfigurationError:
+    """Return the error for a journal at `url` without the libraries of the extra."""
+    return missing_extra("moving channels needs DBOS and SQLAlchemy", "durable", url)
+
+
 @asynccontextmanager
 async def journal_at(url: str) -> "AsyncIterator[Journal]":
     """The journal in a database. Raises ConfigurationError for a missing extra."""
     try:
         from channel_adapter.migration.journal import open_journal  # noqa: PLC0415 - an extra
     except ImportError:
-        raise ConfigurationError(EXTRA, field="database_url") from None
+        raise missing_libraries(url) from None
     async with open_journal(url) as journal:
         yield journal
 
@@ -107,7 +112,7 @@ async def apply(
         try:
             from channel_adapter.migration import run  # noqa: PLC0415 - DBOS is slow to import, and in an extra
         except ImportError:
-            raise ConfigurationError(EXTRA, field="database_url") from None
+            raise missing_libraries(url) from None
         bounds = bounds or Bounds()
         allowance = Allowance(migration.clock, calls=bounds.calls, seconds=bounds.seconds)
         runtime = run.Runtime(migration.gateway, migration.settings, migration.clock, journal, allowance, at)
@@ -139,7 +144,7 @@ async def work(
             from channel_adapter.migration import run  # noqa: PLC0415 - as above
             from channel_adapter.migration.filling import serving  # noqa: PLC0415 - it imports this
         except ImportError:
-            raise ConfigurationError(EXTRA, field="database_url") from None
+            raise missing_libraries(url) from None
         bounds = bounds or Bounds()
         tell = Notifier("tell", tell)
         allowance = Allowance(migration.clock, calls=bounds.calls, seconds=bounds.seconds)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from channel_adapter.errors import ConfigurationError
-from channel_adapter.migration.apply import EXTRA
+from channel_adapter.migration.apply import missing_libraries
 from channel_adapter.migration.compare import Life
 from channel_adapter.migration.filling import PATIENT_LOCK_SECONDS, Filling, filling_of
 from channel_adapter.migration.plan import Plan
@@ -40,7 +40,7 @@ async def opened(migration: "Migration") -> "AsyncIterator[PostingMoved]":
     try:
         from channel_adapter.migration.posting_moved import PostingMoved  # noqa: PLC0415 - an extra
     except ImportError:
-        raise ConfigurationError(EXTRA, field="database_url") from None
+        raise missing_libraries(url.get_secret_value()) from None
     posting = PostingMoved(
         url.get_secret_value(), migration.gateway, migration.clock, lock_seconds=PATIENT_LOCK_SECONDS
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError
-from channel_adapter.migration.apply import EXTRA
+from channel_adapter.migration.apply import missing_libraries
 from channel_adapter.migration.bounded import bounded
 from channel_adapter.migration.metered import TRANSIENT, Allowance, Stopped
 from channel_adapter.migration.target_pages import member_pages
@@ -180,7 +180,7 @@ async def serving(
     try:
         from channel_adapter.migration import filling_run  # noqa: PLC0415 - DBOS is slow to import, and in an extra
     except ImportError:
-        raise ConfigurationError(EXTRA, field="database_url") from None
+        raise missing_libraries(url) from None
     database = Database.shared(url).waiting(PATIENT_LOCK_SECONDS)
     try:
         filler = Filler(migration, CutoverStore(database), allowance, patient=patient)

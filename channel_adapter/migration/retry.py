@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from channel_adapter.domain.subscription import Notifications
-from channel_adapter.errors import ChannelAdapterError, ConfigurationError
+from channel_adapter.errors import ChannelAdapterError
 from channel_adapter.migration import apply as applying
 from channel_adapter.migration.metered import TRANSIENT, Allowance, Stopped
 from channel_adapter.migration.plan import Plan
@@ -49,7 +49,7 @@ async def retry(
         try:
             from channel_adapter.migration.run import Runtime  # noqa: PLC0415 - an extra
         except ImportError:
-            raise ConfigurationError(applying.EXTRA, field="database_url") from None
+            raise applying.missing_libraries(url) from None
         runtime = Runtime(migration.gateway, migration.settings, migration.clock, journal, allowance)
         by_channel: dict[str, list[QuarantineRow]] = defaultdict(list)
         for row in await journal.store.quarantined(plan.migration):

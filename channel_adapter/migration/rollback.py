@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from channel_adapter.errors import ConfigurationError, NotFoundError
+from channel_adapter.errors import NotFoundError
 from channel_adapter.mapping import channel_group
-from channel_adapter.migration.apply import EXTRA
+from channel_adapter.migration.apply import missing_libraries
 from channel_adapter.migration.bounded import bounded
 from channel_adapter.migration.clearing import Clearing, clearing_for
 from channel_adapter.migration.cutover_state import opened
@@ -150,7 +150,7 @@ async def _journal(url: str | None) -> "AsyncIterator[Database | None]":
     try:
         from channel_adapter.store.database import Database  # noqa: PLC0415 - an extra
     except ImportError:
-        raise ConfigurationError(EXTRA, field="database_url") from None
+        raise missing_libraries(url) from None
     database = Database.shared(url)
     try:
         yield database

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError
+from channel_adapter.extras import missing_store
 from channel_adapter.mapping import channel_group
 from channel_adapter.mapping.subscription_member import SUBSCRIBER_FIELDS
 from channel_adapter.mapping.tag import Tag
@@ -124,9 +125,7 @@ async def _originals(migration: "Migration", plan: Plan) -> "AsyncIterator[KeptO
         from channel_adapter.store.database import Database  # noqa: PLC0415 - an extra
         from channel_adapter.store.kept_originals import KeptOriginals  # noqa: PLC0415
     except ImportError:
-        raise ConfigurationError(
-            "database_url needs SQLAlchemy: pip install 'channel-adapter[store]'", field="database_url"
-        ) from None
+        raise missing_store(url.get_secret_value()) from None
     kept = KeptOriginals(Database.shared(url.get_secret_value()))
     try:
         yield kept

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Final
 
-from channel_adapter.errors import ConfigurationError
+from channel_adapter.extras import missing_store
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.services.history import History
 from channel_adapter.services.message_keys import MessageKeys
@@ -55,9 +55,7 @@ class StoreAt:
             from channel_adapter.store.database import Database  # noqa: PLC0415 - an extra
             from channel_adapter.store.reactions import ReactionStore  # noqa: PLC0415
         except ImportError:
-            raise ConfigurationError(
-                "database_url needs SQLAlchemy: pip install 'channel-adapter[store]'", field="database_url"
-            ) from None
+            raise missing_store(self._url) from None
         database = Database.shared(self._url)
         store = ReactionStore(database, self._app, max_per_user=self._most)
         try:

@@ -12,7 +12,8 @@ import structlog
 
 from channel_adapter.domain import events as e
 from channel_adapter.domain.ids import ChannelId, UserId
-from channel_adapter.errors import ChannelAdapterError, ConfigurationError
+from channel_adapter.errors import ChannelAdapterError
+from channel_adapter.extras import missing_store
 from channel_adapter.services.directory import Directory
 from channel_adapter.services.roles import Roles
 from channel_adapter.tencent.redaction import redact_text
@@ -88,7 +89,5 @@ def open_elsewhere(database_url: str | None, directory: Directory, roles: Roles)
         from channel_adapter.store.database import Database  # noqa: PLC0415 - an extra
         from channel_adapter.store.memory_changes import MemoryChanges  # noqa: PLC0415 - an extra
     except ImportError:
-        raise ConfigurationError(
-            "database_url needs SQLAlchemy: pip install 'channel-adapter[store]'", field="database_url"
-        ) from None
+        raise missing_store(database_url) from None
     return Elsewhere(MemoryChanges(Database.shared(database_url)), directory, roles)

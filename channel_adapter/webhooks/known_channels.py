@@ -14,7 +14,7 @@ from cachetools import LRUCache, TTLCache
 from channel_adapter.domain import events as e
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import PostRef
-from channel_adapter.errors import ConfigurationError
+from channel_adapter.extras import missing_store
 
 if TYPE_CHECKING:
     from channel_adapter.store.known_channels import ChannelRows, Said
@@ -115,9 +115,7 @@ def open_known_channels(database_url: str | None) -> KnownChannels:
         from channel_adapter.store.database import Database  # noqa: PLC0415 - an extra
         from channel_adapter.store.known_channels import ChannelRows  # noqa: PLC0415 - an extra
     except ImportError:
-        raise ConfigurationError(
-            "database_url needs SQLAlchemy: pip install 'channel-adapter[store]'", field="database_url"
-        ) from None
+        raise missing_store(database_url) from None
     return KnownChannels(ChannelRows(Database.shared(database_url), deleted=DELETED))
 
 

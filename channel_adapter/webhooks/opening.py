@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Final
 
 from channel_adapter.errors import ConfigurationError
+from channel_adapter.extras import missing_extra
 from channel_adapter.webhooks.counters import Counters
 from channel_adapter.webhooks.handling import Patience
 from channel_adapter.webhooks.memory_inbox import MemoryInbox
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from channel_adapter.webhooks.inbox_table import InboxTable
 
 DEFAULT_URL: Final = "sqlite:///channel-adapter.db"
-_EXTRA: Final = "the durable inbox needs DBOS: pip install 'channel-adapter[durable]', or set inbox.kind to \"memory\""
+_NEED: Final = 'the durable inbox needs DBOS, and inbox.kind = "memory" does not'
 
 
 def open_inbox(settings: "Settings", counters: Counters | None = None) -> "Inbox":
@@ -31,7 +32,7 @@ def open_inbox(settings: "Settings", counters: Counters | None = None) -> "Inbox
     try:
         from channel_adapter.webhooks.durable_inbox import DurableInbox  # noqa: PLC0415 - DBOS is slow to import
     except ImportError:
-        raise ConfigurationError(_EXTRA, field="inbox.kind") from None
+        raise missing_extra(_NEED, "durable", database_of(settings), field="inbox.kind") from None
     return DurableInbox(
         database_of(settings),
         patience=patience,
@@ -56,5 +57,5 @@ def table_of(settings: "Settings") -> "InboxTable":
         from channel_adapter.store.engine import Database  # noqa: PLC0415 - as above
         from channel_adapter.webhooks.inbox_table import InboxTable  # noqa: PLC0415 - as above
     except ImportError:
-        raise ConfigurationError(_EXTRA, field="inbox.kind") from None
+        raise missing_extra(_NEED, "durable", database_of(settings), field="inbox.kind") from None
     return InboxTable(Database(database_of(settings)))

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,6 +47,13 @@ def test_the_public_names_are_these_and_all_of_them_are_there() -> None:
         assert getattr(channel_adapter, name) is not None
     with pytest.raises(AttributeError, match="no_such_name"):
         channel_adapter.no_such_name  # noqa: B018
+
+
+def test_metadata_of_the_wheel_names_addresses_and_supported_versions() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert {"Homepage", "Repository", "Issues"} <= project["urls"].keys()
+    versions = {f"Programming Language :: Python :: {version}" for version in ("3.11", "3.12", "3.13")}
+    assert versions <= set(project["classifiers"])
 
 
 def test_the_top_level_holds_what_it_should() -> None:

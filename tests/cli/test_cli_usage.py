@@ -132,21 +132,36 @@ def test_help_and_mistakes_do_not_wait_for_the_client() -> None:
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
 
 
-def test_a_library_of_an_extra_that_is_missing_is_named_with_what_brings_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("url", "durable", "store"),
+    [
+        ("", "durable", None),
+        ("sqlite:///a.db", "durable", "store"),
+        ("postgresql://h/d", "durable,postgres", "postgres"),
+    ],
+)
+def test_missing_library_is_named_with_the_extra_that_installs_it(
+    url: str, durable: str, store: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"SDKAPPID": "1400000001", "KEY": KEY, "BASE_URL": "http://127.0.0.1:1", "DATABASE_URL": url}
+    for name, value in given.items():
+        monkeypatch.setenv(f"CHANNEL_ADAPTER_{name}", value)
     script = (
-        "import asyncio, sys\nsys.modules |= {'sqlalchemy': None, 'dbos': None}\n"
+        "import asyncio, sys\nsys.modules |= {'sqlalchemy': None, 'dbos': None, 'psycopg': None}\n"
         "from channel_adapter import ChannelAdapter, ConfigurationError, Settings\n"
         "from channel_adapter.cli.main import main\n"
-        "codes = [main(['migrate', 'plan', '--files', '.']), main(['webhooks', 'list'])]\n"
-        "async def migration():\n"
-        f"    settings = Settings(sdkappid=1400000001, key='{KEY}', base_url='http://127.0.0.1:1')\n"
-        "    async with ChannelAdapter.open(settings) as adapter:\n"
-        "        return adapter.migration\n"
-        "try:\n    asyncio.run(migration())\nexcept ConfigurationError as error:\n    print(codes, error)\n"
+        "async def use(attribute):\n"
+        "    async with ChannelAdapter.open(Settings.load()) as adapter:\n        getattr(adapter, attribute)\n"
+        "print(main(['migrate', 'plan', '--files', '.']), main(['webhooks', 'list']))\n"
+        "for attribute in ('migration', 'events'):\n"
+        "    try:\n        asyncio.run(use(attribute))\n"
+        "    except ConfigurationError as error:\n        print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, cwd=tmp_path)
-    sentence = "this needs SQLAlchemy: pip install 'channel-adapter[durable]'\n"
-    assert (done.stdout, done.stderr) == (f"[2, 2] {sentence}", f"error: {sentence}" * 2)
+    sentence = f"this needs SQLAlchemy: pip install 'channel-adapter[{durable}]'"
+    assert done.stderr.splitlines() == [f"error: {sentence}"] * 2
+    tables = [f"database_url needs SQLAlchemy: pip install 'channel-adapter[{store}]'"] if store else []
+    assert done.stdout.splitlines() == ["2 2", sentence, *tables]
 
 
 @pytest.mark.parametrize(
