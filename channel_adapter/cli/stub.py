@@ -90,14 +90,13 @@ async def stub(
 ) -> None:
     """Run the stub server until it is told to end: the service on your own machine, for tests in any language.
 
-    It checks signatures, keeps state, and answers with the documented codes and limits. --config names a file with the
-    stub's settings; the options here are stronger. Options are visible to other users of the machine: give key and
-    token in the environment. With -v every call is told. SIGTERM and Ctrl-C end it at once with
-    exit code 0. With --state it saves then and every 30 seconds: killed, it loses what came after the last save.
+    It checks signatures, keeps state, and answers with the documented codes and limits. --config names a file with its
+    settings; options are stronger, but visible to other users of the machine. With -v every call is shown. SIGTERM and
+    Ctrl-C end it with exit code 0. With --state it saves then and every 30 seconds; a kill loses what came later.
     """
     reports = {"commands": commands, "divergences": divergences, "coverage": coverage}
-    if any(reports.values()):
-        return _report(run, [name for name, wanted in reports.items() if wanted])
+    if wanted := [name for name, asked in reports.items() if asked]:
+        return _report(run, wanted)
     from pydantic import SecretStr
 
     from channel_adapter.stub.control import ControlSettings
@@ -109,7 +108,7 @@ async def stub(
         scenario,
         {"sdkappid": sdkappid, "key": key and key.strip(), "admin": admin, "group_fields": group_field},
     )
-    token = SecretStr(control_token.strip()) if control_token and control_token.strip() else None
+    token = SecretStr(control_token) if control_token and (control_token := control_token.strip()) else None
     try:
         await serve(
             played.settings, host=host, port=port, tls=_certificate(tls, cert, key_file),
