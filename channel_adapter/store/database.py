@@ -66,6 +66,7 @@ _CONNECT_SECONDS: Final = 5
 _CREATE_KEY: Final = 7_235_001  # of the transaction-level advisory lock under which PostgreSQL creates tables
 _SHOWN: Final = ("host", "port", "sslmode")  # of the query of a URL
 _READ_ONLY: Final = "channel_adapter_read_only"
+_RELAXED: Final = "channel_adapter_relaxed"
 _LOCKED_STATES: Final = frozenset({"55P03", "40P01", "57014"})  # lock timeout, deadlock, statement timeout
 _FULL_STATES: Final = frozenset({"53100"})
 
@@ -188,8 +189,17 @@ class Database:
         A cancelled caller does not interrupt the transaction: it is committed as a whole, or never begins. Raises
         UnavailableError if nothing was stored, OutcomeUnknownError if the commit itself failed.
         """
-        deadline = time.monotonic() + self._lock_seconds
-        return await self._run(self._writer, lambda: self._write(deadline, lambda c: function(c, *args, **kwargs)))
+        return await self._run_write(self.engine, lambda c: function(c, *args, **kwargs))
+
+    async def write_relaxed(
+        self, function: Callable[Concatenate[Connection, P], R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Run a function as `write` does, without waiting for the disk.
+
+        The transaction survives the end of this process. A power failure may undo it, together with every later
+        transaction that `write` has not committed: for changes that are made again from what is stored.
+        """
+        return await self._run_write(self._relaxed, lambda c: function(c, *args, **kwargs))
 
     async def execute(self, statement: Executable, values: Sequence[Mapping[str, Any]] | None = None) -> int:
         """Run one statement in a transaction of its own, once for each row of `values`; return the rows it changed."""
@@ -262,18 +272,24 @@ class Database:
         self.engine.dispose()
         done.set_result(None)
 
+    async def _run_write(self, engine: Engine, function: Callable[[Connection], R]) -> R:
+        deadline = time.monotonic() + self._lock_seconds
+        return await self._run(self._writer, lambda: self._write(deadline, engine, function))
+
     async def _run(self, threads: ThreadPoolExecutor, transaction: Callable[[], R]) -> R:
         if self._state.closed:
             raise UnavailableError(f"the store {self.name} is closed; nothing was stored")
         return await asyncio.get_running_loop().run_in_executor(threads, transaction)
 
-    def _write(self, deadline: float, function: Callable[[Connection], R]) -> R:
-        with self._connection(deadline, self.engine) as connection:
+    def _write(self, deadline: float, engine: Engine, function: Callable[[Connection], R]) -> R:
+        with self._connection(deadline, engine) as connection:
             with self._translated(changes=False):
                 connection.begin()
                 self._check_file()
                 if not self.is_sqlite and self._lock_seconds != self._engine_lock_seconds:
                     connection.exec_driver_sql(f"SET LOCAL lock_timeout = {int(self._lock_seconds * 1_000)}")
+                if engine is self._relaxed and not self.is_sqlite:
+                    connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
                 result = function(connection)
             with self._translated(changes=not self.is_sqlite):
                 connection.commit()
@@ -328,6 +344,7 @@ class Database:
             options = " ".join(f"-c {name}={value}" for name, value in bounds.items())
             connect = {"options": options, "connect_timeout": _CONNECT_SECONDS}
             engine = create_engine(self.url, connect_args=connect, pool_size=THREADS, max_overflow=0)
+            self._relaxed = engine.execution_options(**{_RELAXED: True})
             # Statements of READ COMMITTED see no common snapshot, so autocommit reads the same with fewer round trips.
             self._reads = engine.execution_options(isolation_level="AUTOCOMMIT")
             return engine
@@ -336,6 +353,7 @@ class Database:
         event.listen(engine, "connect", self._connected)
         event.listen(engine, "begin", self._begin)
         self._reads = engine.execution_options(**{_READ_ONLY: True})
+        self._relaxed = engine.execution_options(**{_RELAXED: True})
         return engine
 
     def _before_connect(self, _dialect: Any, _record: Any, _arguments: Any, options: dict[str, Any]) -> None:
@@ -356,9 +374,11 @@ class Database:
             self._state.file = _identity(self.url.database)
 
     def _begin(self, connection: Connection) -> None:
-        if connection.get_execution_options().get(_READ_ONLY):
+        options = connection.get_execution_options()
+        if options.get(_READ_ONLY):
             connection.exec_driver_sql("BEGIN")
         else:
+            connection.exec_driver_sql(f"PRAGMA synchronous={'NORMAL' if options.get(_RELAXED) else 'FULL'}")
             connection.exec_driver_sql(f"PRAGMA busy_timeout={self._remaining_ms()}")
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 

@@ -5,7 +5,7 @@ already; it is renewed and released by its owner only. Every function runs insid
 of a lease is committed together with what it protects. Rows are always locked in the order of their names.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from sqlalchemy import (
@@ -17,6 +17,7 @@ from sqlalchemy import (
     String,
     Table,
     and_,
+    bindparam,
     delete,
     exists,
     literal,
@@ -51,21 +52,27 @@ class Leases:
         self._database = database
 
     def acquire(self, connection: Connection, names: Sequence[str], here: float) -> set[str]:
-        """Acquire leases that are free, have ended or are ours; return the names of those acquired."""
+        """Acquire leases that are free, have ended or are ours; return the names of those acquired.
+
+        One whose row another transaction has locked is left out.
+        """
         if not names:
             return set()
-        now = self._database.now(here)
+        until = self._database.now(here) + self.seconds
         wanted = self._database.rows({"name": String()}, [[name] for name in names])
-        columns = select(wanted.c.name, literal(self.owner), now + self.seconds)
+        columns = select(wanted.c.name, literal(self.owner), until)
         # SQLite needs the WHERE clause to parse ON CONFLICT after a SELECT.
         rows = columns.where(wanted.c.name.is_not(None)).order_by(wanted.c.name)
         new = self._database.insert(LEASES).from_select(["name", "owner", "until"], rows)
-        statement = new.on_conflict_do_update(
-            index_elements=["name"],
-            set_={"owner": new.excluded.owner, "until": new.excluded.until},
-            where=or_(LEASES.c.until <= now, LEASES.c.owner == self.owner),
-        ).returning(LEASES.c.name)
-        return set(connection.scalars(statement))
+        fresh = new.on_conflict_do_nothing(index_elements=["name"]).returning(LEASES.c.name)
+        acquired = set(connection.scalars(fresh))
+        if others := [name for name in names if name not in acquired]:
+            free = or_(LEASES.c.until <= self._database.now(here), LEASES.c.owner == self.owner)
+            query = select(LEASES.c.name).where(LEASES.c.name.in_(others), free).order_by(LEASES.c.name)
+            if found := connection.scalars(query.with_for_update(skip_locked=True)).all():
+                change = update(LEASES).where(LEASES.c.name.in_(found)).values(owner=self.owner, until=until)
+                acquired.update(connection.scalars(change.returning(LEASES.c.name)))
+        return acquired
 
     def renew(self, connection: Connection, names: Sequence[str], here: float) -> set[str]:
         """Extend leases that we still hold; return their names. One that has ended but was not taken is extended."""
@@ -89,6 +96,14 @@ class Leases:
     def postpone(self, connection: Connection, name: str, until: float) -> None:
         """Give up a lease that no process may acquire before `until`, in Unix seconds of the shared clock."""
         connection.execute(update(LEASES).where(self._ours([name])).values(owner=None, until=until))
+
+    def delay(self, connection: Connection, waits: Mapping[str, float], here: float) -> None:
+        """Give up leases that no process may acquire before some seconds have passed, by name."""
+        if waits:
+            until = self._database.now(here) + bindparam("wait", type_=Double)
+            change = update(LEASES).where(LEASES.c.name == bindparam("its_name"), LEASES.c.owner == self.owner)
+            rows = [{"its_name": name, "wait": waits[name]} for name in sorted(waits)]
+            connection.execute(change.values(owner=None, until=until), rows)
 
     def _ours(self, names: Sequence[str]) -> ColumnElement[bool]:
         return and_(LEASES.c.name.in_(names), LEASES.c.owner == self.owner)

@@ -4,13 +4,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from channel_adapter.webhooks.memory_inbox import MemoryInbox
+    from channel_adapter.webhooks.inbox import MemoryInbox
     from channel_adapter.webhooks.receiver import application
     from channel_adapter.webhooks.server import serve
 
 __all__ = ["MemoryInbox", "application", "serve"]
 
-_HOMES = {"MemoryInbox": "memory_inbox", "application": "receiver", "serve": "server"}
+_HOMES = {"MemoryInbox": "inbox", "application": "receiver", "serve": "server"}
 
 
 def __getattr__(name: str) -> Any:

@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 
 from channel_adapter.domain.events import Event
+from channel_adapter.errors import ConfigurationError
 from channel_adapter.webhooks.inbox import Step
 from channel_adapter.webhooks.parse import Received
 from channel_adapter.webhooks.stream import EventStream, Offers
@@ -42,13 +43,20 @@ class Events:
     def on(self, *kinds: type[Event], transaction: bool = False) -> Callable[[HandlerT], HandlerT]:
         """Register a coroutine or a plain function, which must not block; without kinds it hears everything.
 
-        With `transaction` it is called with a second argument, a SQLAlchemy connection to the inbox's database: what it
-        writes there and the record that it ran are committed together, so that it has its effect exactly once. In a
-        memory inbox that argument is None. TypeError for what is no event.
+        With `transaction` it is a plain function that is called in a worker thread with a second argument, a
+        synchronous SQLAlchemy connection to the inbox's database: what it writes there and the record that it ran are
+        committed together, so that it has its effect exactly once. In a memory inbox that argument is None.
+        Raises TypeError for what is no event, ConfigurationError for a coroutine function with `transaction`.
         """
         _check(kinds)
 
         def register(function: HandlerT) -> HandlerT:
+            if transaction and _is_coroutine_function(function):
+                raise ConfigurationError(
+                    "a handler with transaction=True is a plain function, not a coroutine function: "
+                    f"def {getattr(function, '__name__', 'handler')}(event, connection)",
+                    field="transaction",
+                )
             self._add(kinds, function, transaction=transaction)
             return function
 
@@ -97,7 +105,11 @@ class Events:
         if event is None:
             return ()
         heard = [
-            Step(handler.name, functools.partial(_call, handler, event, received), handler.transaction)
+            Step(
+                handler.name,
+                functools.partial(_call_within if handler.transaction else _call, handler, event, received),
+                handler.transaction,
+            )
             for handler in self._handlers
             if isinstance(event, handler.kinds)
         ]
@@ -110,11 +122,30 @@ def _check(kinds: tuple[type[Event], ...]) -> None:
             raise TypeError(f"{kind!r} is no event; see channel_adapter.domain.events")
 
 
-async def _call(handler: _Handler, event: Event, received: Received, connection: Any) -> None:
+def _caller(handler: _Handler) -> Callable[..., Any]:
+    return _call_within if handler.transaction else _call
+
+
+async def _call(handler: _Handler, event: Event, received: Received, _: Any) -> None:
     token = _current.set(received)
     try:
-        result = handler.function(event, connection) if handler.transaction else handler.function(event)
+        result = handler.function(event)
         if isinstance(result, Awaitable):
             await result
     finally:
         _current.reset(token)
+
+
+def _call_within(handler: _Handler, event: Event, received: Received, connection: Any) -> Any:
+    token = _current.set(received)
+    try:
+        return handler.function(event, connection)
+    finally:
+        _current.reset(token)
+
+
+def _is_coroutine_function(function: Any) -> bool:
+    while isinstance(function, functools.partial):
+        function = function.func
+    method = None if inspect.isroutine(function) else getattr(type(function), "__call__", None)  # noqa: B004 - of an object
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(method)

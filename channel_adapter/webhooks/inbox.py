@@ -1,39 +1,74 @@
-"""What an inbox is: it keeps events before they are acknowledged, and has them handled afterwards.
+"""The inbox: events are stored before they are acknowledged, and handled afterwards, in the order of their channel.
 
-An event is a row of steps, one a handler. A step that succeeded is recorded and never runs again; a step that fails is
-tried again after a wait; an event whose attempts are used up goes to the dead letters, and its channel moves on.
+An event has a step for each handler. A step that succeeded is recorded and never runs again; a step that fails is tried
+again after a wait; an event whose attempts are used up becomes a dead letter, and its channel goes on. A channel with
+events that are due gets a lane: a task that reads its events and handles them one after the other. Where events and
+leases are is up to a storage: `MemoryInbox` keeps them in this process, `DurableInbox` in a database.
 """
 
+import asyncio
+import heapq
+import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
-from channel_adapter.webhooks.parse import Received
+import orjson
+import structlog
+from cachetools import LRUCache
+
+from channel_adapter.concurrency.http_server import LogThrottle
+from channel_adapter.errors import ChannelAdapterError, ConfigurationError, ThrottledError, UnavailableError
+from channel_adapter.store.marks import Failure, Mark, MarkResult, Recorded
+from channel_adapter.tencent.clock import Clock, SystemClock
+from channel_adapter.tencent.redaction import redact_text, shown_traceback
+from channel_adapter.webhooks import counters as names
+from channel_adapter.webhooks.counters import Counters
+from channel_adapter.webhooks.parse import SEQUENCE_BITS, Received
+
+if TYPE_CHECKING:
+    from channel_adapter.settings import Settings
+
+DEFAULT_URL: Final = "sqlite:///channel-adapter.db"
+WAITING_BYTES: Final = 32_000_000
+"""JSON of events that may wait in one process, unless the settings say otherwise; Python needs a few times as much."""
+LONGEST_WAIT: Final = 60.0
+_LONGEST_OUTAGE_WAIT: Final = 10.0  # so that all goes on soon after an outage
+_REASON_LENGTH: Final = 300
+_IDLE_SECONDS: Final = 0.1  # between two looks for channels that another process left
+_SEARCH_SHARE: Final = 0.05  # of the time that may be spent in looking
+_RENEWALS: Final = 4  # for the length of a lease
+_USABLE: Final = 0.7  # of a lease since its last renewal
+_PORTION_SECONDS: Final = 0.05  # after which events that were read are read again: earlier ones may have come
+_FIRST_PORTION, _LARGEST_PORTION = 64, 1_000
+_TURN_SECONDS: Final = 0.005  # of a lane, before other tasks of the event loop
+_RECONCILE_SECONDS: Final = 0.5
+_RECONCILED: Final = 2_000
+_TELL_SECONDS: Final = 2.0
+_TIDY_SECONDS: Final = 60.0
+_TIDY_PAUSE: Final = 0.02
+_OUTAGES_KNOWN: Final = 10_000
+
+_logger = logging.getLogger("channel_adapter.webhooks")
+_log = structlog.wrap_logger(_logger)
 
 
 class Step(NamedTuple):
     """One handler for one event. `name` is the same in every attempt and after a restart.
 
-    With `transaction` it is called with a connection to the inbox's database (SQLAlchemy), else with None. What it
-    writes there is committed together with the record that it ran: both or neither, whoever is killed.
+    `run` returns an awaitable, or, with `transaction`, is a plain function that is called with a SQLAlchemy connection
+    to the inbox's database, and with None in a memory inbox. What it writes there is committed together with the
+    record that it ran.
     """
 
     name: str
-    run: Callable[[Any], Awaitable[None]]
+    run: Callable[[Any], Any]
     transaction: bool = False
 
 
 Plan = Callable[[Received], Awaitable[Sequence[Step]]]
-"""The steps of an event. May fail like a step; is asked again in every attempt."""
-
-
-@dataclass(slots=True)
-class Task:
-    """An event that waits or is being handled: how often that failed, and which steps are done."""
-
-    received: Received
-    attempts: int = 0
-    done: set[str] = field(default_factory=set)
+"""The steps of an event. It may fail as a step may, and is called again in every attempt."""
 
 
 class DeadLetter(NamedTuple):
@@ -48,48 +83,752 @@ class DeadLetter(NamedTuple):
 
 
 class NotStoredError(Exception):
-    """The event is not kept: the sender must not be told that it is. The text is for the log."""
-
-
-class Ledger(Protocol):
-    """Where an inbox records how far each event is. All may raise ChannelAdapterError, and may then be repeated."""
-
-    async def advance(self, task: Task, step: Step | None, *, last: bool) -> None:
-        """Run `step` and record it; with `last` the event is handled. None: nothing was left to run."""
-        ...
-
-    async def failed(self, task: Task, reason: str, *, dead: bool) -> None:
-        """Record the attempt in `task.attempts`, and whether it was the last."""
-        ...
+    """Raised for an event that is not stored: it must not be acknowledged. The text is for the log."""
 
 
 class Inbox(Protocol):
-    """Acknowledged means kept: until the process ends (memory), or for good (durable)."""
+    """What a receiver needs of an inbox."""
 
     async def start(self, plan: Plan) -> None:
-        """Open, and begin to handle what is there. Raises ConfigurationError, UnavailableError."""
+        """Open, and begin to handle what waits. Raises ConfigurationError, UnavailableError."""
         ...
 
     async def store(self, received: Received) -> bool:
-        """Keep an event; False when it is known to be a repeat. Raises NotStoredError."""
+        """Store an event; return False for a repeat. Raises NotStoredError."""
         ...
 
     async def idle(self) -> None:
-        """Wait until nothing that this process took in is left to handle."""
+        """Wait until no event that this process has stored is left to handle."""
         ...
 
     async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
-        """What was given up, oldest first."""
+        """Return the dead letters, oldest first."""
         ...
 
     async def retry(self, key: str) -> bool:
-        """Give a dead letter new attempts; False when there is none of this key."""
+        """Give a dead letter new attempts; return False if there is none of this key."""
         ...
 
     async def drop(self, key: str) -> bool:
-        """Forget a dead letter; repeats of it stay repeats. False when there is none of this key."""
+        """Drop a dead letter; repeats of it stay repeats. Return False if there is none of this key."""
         ...
 
     async def stop(self) -> None:
-        """Stop handling and close. A durable inbox goes on at its next start, here or elsewhere."""
+        """Stop handling and close. A durable inbox goes on at its next start, here or in another process."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often an event is tried, and the wait after the first failure in seconds; it doubles, to a minute at most.
+
+    While the service or a store is unavailable, for `away_seconds` at most, no attempt is used up.
+    """
+
+    attempts: int = 5
+    first_wait: float = 1.0
+    away_seconds: float = 3600.0
+
+    def wait_after(self, attempt: int) -> float | None:
+        """Return the seconds to wait after the attempt of this number, from 1 on; None if it was the last."""
+        if attempt >= self.attempts:
+            return None
+        return min(self.first_wait * 2.0 ** min(attempt - 1, 32), LONGEST_WAIT)
+
+
+@dataclass(frozen=True, slots=True)
+class InboxOptions:
+    """How events wait and are handled.
+
+    `window` is how many seconds an event waits for earlier ones, `concurrency` how many channels are handled at the
+    same time, `remember_seconds` how long a durable inbox knows the keys of handled events.
+    """
+
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    window: float = 0.05
+    concurrency: int = 64
+    waiting_bytes: int = WAITING_BYTES
+    remember_seconds: float = 86_400.0
+
+
+Place = tuple[int, int, str]
+"""Where an event belongs in its channel."""
+
+
+@dataclass(slots=True)
+class Task:
+    """A waiting event: how often it has failed, and which steps are done. `load` returns it, or raises."""
+
+    key: str
+    place: Place
+    load: Callable[[], Received]
+    attempts: int = 0
+    done: set[str] = field(default_factory=set)
+
+
+class Portion(NamedTuple):
+    """Events of a channel that are due, in order.
+
+    `wait` is when the next one is due in seconds, None without one; `next_key` is its key, if that was read.
+    """
+
+    channel: str
+    tasks: list[Task]
+    wait: float | None
+    next_key: str | None = None
+
+
+class Storage(Protocol):
+    """Where events and leases are. Everything that waits for a database raises ChannelAdapterError."""
+
+    max_events: int
+    lease_seconds: float
+
+    async def open(self) -> None: ...
+    async def close(self) -> None: ...
+    async def put(self, event: Received, place: Place, document: bytes, window: float) -> bool: ...
+    async def find(self) -> list[str]: ...
+    async def claim(self, channels: Sequence[str], limit: int) -> list[Portion]: ...
+    async def read(self, channel: str, limit: int) -> Portion: ...
+    async def renew(self, channels: Sequence[str]) -> set[str]: ...
+    def record(self, mark: Mark, recorded: Callable[[MarkResult], None]) -> None: ...
+    @property
+    def is_behind(self) -> bool: ...
+    async def catch_up(self) -> None: ...
+    async def handled_elsewhere(self, keys: Sequence[str]) -> set[str]: ...
+    async def dead_letters(self, limit: int) -> list[DeadLetter]: ...
+    async def retry(self, key: str) -> tuple[str, int] | None: ...
+    async def drop(self, key: str) -> bool: ...
+    async def add_counts(self, counts: Any) -> None: ...
+    async def tidy(self) -> bool: ...
+
+
+class _Pending(NamedTuple):
+    size: int
+    received_at: float
+
+
+class Backlog:
+    """The events that this process has stored and that are not handled, oldest first, with their bytes."""
+
+    def __init__(self, max_events: int, max_bytes: int) -> None:
+        self._max_events = max_events
+        self._max_bytes = max_bytes
+        self._pending: dict[str, _Pending] = {}
+        self.size = 0
+
+    def __len__(self) -> int:
+        return len(self._pending)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._pending
+
+    def check(self, size: int) -> None:
+        """Raise NotStoredError if there is no capacity for an event of `size` bytes."""
+        if len(self._pending) >= self._max_events or self.size + size > self._max_bytes:
+            raise NotStoredError(f"{len(self._pending)} events and {self.size} bytes wait")
+
+    def add(self, key: str, size: int, received_at: float) -> None:
+        """Add an event."""
+        self._pending[key] = _Pending(size, received_at)
+        self.size += size
+
+    def remove(self, key: str) -> None:
+        """Remove an event, if it is there."""
+        if (pending := self._pending.pop(key, None)) is not None:
+            self.size -= pending.size
+
+    def oldest(self) -> float | None:
+        """Return when the first of them was received, in Unix seconds."""
+        return next((pending.received_at for pending in self._pending.values()), None)
+
+    def first(self, limit: int) -> list[str]:
+        """Return the keys of the first ones."""
+        return [key for key, _ in zip(self._pending, range(limit), strict=False)]
+
+
+class Agenda:
+    """When channels are to be looked at, in seconds of the event loop's clock."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, str]] = []
+        self._at: dict[str, float] = {}
+
+    def add(self, channel: str, at: float) -> None:
+        """Look at a channel at a time, unless it is looked at earlier."""
+        if at < self._at.get(channel, float("inf")):
+            self._at[channel] = at
+            heapq.heappush(self._heap, (at, channel))
+
+    @property
+    def next(self) -> float:
+        """When the first channel is to be looked at."""
+        while self._heap and self._at.get(self._heap[0][1]) != self._heap[0][0]:
+            heapq.heappop(self._heap)
+        return self._heap[0][0] if self._heap else float("inf")
+
+    def due(self, now: float, limit: int) -> list[str]:
+        """Remove and return up to `limit` channels whose time has come."""
+        found: list[str] = []
+        while len(found) < limit and self.next <= now:
+            found.append(heapq.heappop(self._heap)[1])
+            del self._at[found[-1]]
+        return found
+
+
+class Lane:
+    """A channel that this process works on."""
+
+    def __init__(self, channel: str, storage: Storage, renewed: float) -> None:
+        self.channel = channel
+        self.renewed = renewed  # when the last renewal began that succeeded, in seconds of a steady clock
+        self.lost = False
+        self.more = False  # events came that are not among those that were read
+        self.last: Place | None = None  # of those that were read
+        self.overtaken = False  # an event came that belongs before one of those that were read
+        self.task: asyncio.Task[None] | None = None
+        self._storage = storage
+        self._unsettled = 0
+        self._settled: asyncio.Future[None] | None = None
+
+    def arrived(self, place: Place) -> None:
+        """Note that an event of the channel was stored."""
+        self.more = True
+        if self.last is not None and place < self.last:
+            self.overtaken = True
+
+    def record(self, mark: Mark, then: Callable[[], None] | None = None) -> None:
+        """Record something; `then` is called once that is committed."""
+
+        def recorded(result: MarkResult) -> None:
+            if result is Recorded.DONE and then is not None:
+                then()
+            self._decrease(result)
+
+        self._unsettled += 1
+        self._storage.record(mark, recorded)
+
+    async def outcome(self, mark: Mark, then: Callable[[], None] | None = None) -> MarkResult:
+        """Record something and wait until it is committed."""
+        result: asyncio.Future[MarkResult] = asyncio.get_running_loop().create_future()
+
+        def recorded(outcome: MarkResult) -> None:
+            if outcome is Recorded.DONE and then is not None:
+                then()
+            self._decrease(outcome)
+            if not result.done():
+                result.set_result(outcome)
+
+        self._unsettled += 1
+        self._storage.record(mark, recorded)
+        return await result
+
+    async def settle(self) -> None:
+        """Wait until everything is recorded."""
+        if self._unsettled:
+            self._settled = asyncio.get_running_loop().create_future()
+            await self._settled
+
+    def _decrease(self, result: MarkResult) -> None:
+        self._unsettled -= 1
+        self.lost = self.lost or result is Recorded.LOST
+        if not self._unsettled and self._settled is not None and not self._settled.done():
+            self._settled.set_result(None)
+
+
+class _LaneStoppedError(Exception):
+    """Raised in a lane whose lease cannot be relied on."""
+
+
+class _Outages:
+    """Since when events have met nothing but an unavailable service or store."""
+
+    def __init__(self, policy: RetryPolicy, clock: Clock) -> None:
+        self._policy = policy
+        self._clock = clock
+        self._since: LRUCache[str, tuple[float, int]] = LRUCache(_OUTAGES_KNOWN)
+
+    def wait_after(self, key: str, error: BaseException) -> float | None:
+        """Return the seconds to wait; None for a failure that uses up an attempt."""
+        if not isinstance(error, (UnavailableError, ThrottledError)):
+            self._since.pop(key, None)
+            return None
+        now = self._clock.monotonic()
+        since, times = self._since.get(key, (now, 0))
+        if now - since >= self._policy.away_seconds:
+            return None
+        self._since[key] = since, times + 1
+        return min(self._policy.first_wait * 2.0 ** min(times, 32), _LONGEST_OUTAGE_WAIT)
+
+    def end(self, key: str) -> None:
+        """Forget an event that is handled."""
+        if self._since:
+            self._since.pop(key, None)
+
+
+class EventInbox:
+    """Handles the events of a storage: admits them, finds channels with events that are due, and runs their lanes."""
+
+    def __init__(
+        self, storage: Storage, options: InboxOptions | None = None, counters: Counters | None = None,
+        clock: Clock | None = None,
+    ) -> None:  # fmt: skip
+        self.counters = counters or Counters()
+        self._storage = storage
+        self._options = options or InboxOptions()
+        self._clock = clock or SystemClock()
+        self._backlog = Backlog(storage.max_events, self._options.waiting_bytes)
+        self._outages = _Outages(self._options.retry, self._clock)
+        self._agenda = Agenda()
+        self._storing: set[str] = set()
+        self._lanes: dict[str, Lane] = {}
+        self._plan: Plan | None = None
+        self._chores: dict[str, asyncio.Task[None]] = {}
+        self._worth_logging = LogThrottle()
+        self._stopping = False
+        self._wake = asyncio.Event()
+        self._quiet = asyncio.Event()
+        self._shared = storage.lease_seconds < float("inf")  # with other processes, or with the next one
+        self._lease_end = storage.lease_seconds if self._shared else 1.0
+        self._search_at = 0.0 if self._shared else float("inf")
+
+    async def start(self, plan: Plan) -> None:
+        """Open, and begin to handle what waits. Raises ConfigurationError, UnavailableError."""
+        try:
+            await self._storage.open()
+        except BaseException:
+            await self._storage.close()
+            raise
+        self._plan, self._stopping = plan, False
+        self._begin("inbox-pump", self._pump)
+        if self._shared:
+            self._begin("inbox-renewal", self._renew)
+            self._begin("inbox-upkeep", self._reconcile)
+            self._begin("inbox-counts", self._tell_regularly)
+            self._begin("inbox-tidying", self._tidy)
+
+    async def store(self, received: Received) -> bool:
+        """Store an event; return False for a repeat. Raises NotStoredError."""
+        if self._plan is None or self._stopping:
+            raise NotStoredError("the inbox is not running")
+        document = document_of(received)
+        key, place = received.dedupe_key, place_of(received)
+        window = self._options.window if received.order_key else 0.0
+        added = key not in self._backlog
+        if added:
+            self._backlog.check(len(document))
+            self._backlog.add(key, len(document), received.received_at)
+            self._storing.add(key)
+        new = False
+        try:
+            new = await self._storage.put(received, place, document, window)
+        finally:
+            if added:
+                self._storing.discard(key)
+                if not new:
+                    self._ended(key)
+        if not new:
+            self.counters.add(names.DUPLICATES)
+            return False
+        self._look_at(channel_name(received), window, place)
+        return True
+
+    @property
+    def lag(self) -> float:
+        """Seconds that the oldest event that this process has stored has waited."""
+        oldest = self._backlog.oldest()
+        return 0.0 if oldest is None else max(0.0, self._clock.now() - oldest)
+
+    async def idle(self) -> None:
+        """Wait until no event that this process has stored is left to handle, and none is being handled."""
+        while self._plan is not None and (self._backlog or self._lanes):
+            self._quiet.clear()
+            await self._quiet.wait()
+
+    async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
+        """Return the dead letters, oldest first."""
+        return await self._storage.dead_letters(limit)
+
+    async def retry(self, key: str) -> bool:
+        """Give a dead letter new attempts; return False if there is none of this key."""
+        found = await self._storage.retry(key)
+        if found is None:
+            return False
+        channel, size = found
+        self._backlog.add(key, size, self._clock.now())
+        self._look_at(channel, 0.0)
+        return True
+
+    async def drop(self, key: str) -> bool:
+        """Drop a dead letter; repeats of it stay repeats. Return False if there is none of this key."""
+        return await self._storage.drop(key)
+
+    async def stop(self) -> None:
+        """Stop handling and close. A durable inbox goes on at its next start, here or in another process."""
+        if self._stopping:
+            return
+        self._stopping = True
+        lanes = [lane.task for lane in self._lanes.values() if lane.task is not None]
+        for task in (*self._chores.values(), *lanes):
+            task.cancel()
+        await asyncio.gather(*self._chores.values(), *lanes, return_exceptions=True)
+        self._chores.clear()
+        if self._plan is not None:
+            with suppress(ChannelAdapterError):  # what is not recorded is handled again
+                await self._storage.catch_up()
+            with suppress(ChannelAdapterError):  # counts of the last seconds, no events
+                await self.share_counts()
+        self._plan = None
+        self._quiet.set()
+        await self._storage.close()
+
+    async def share_counts(self) -> None:
+        """Add what was counted here to the counts in the database. Raises ChannelAdapterError."""
+        fresh = self.counters.news()
+        if fresh:
+            try:
+                await self._storage.add_counts(fresh)
+            except ChannelAdapterError:
+                self.counters.give_back(fresh)
+                raise
+
+    def _look_at(self, channel: str, wait: float, place: Place | None = None) -> None:
+        """Look at a channel after some seconds; a lane of it reads again in any case."""
+        lane = self._lanes.get(channel)
+        if lane is not None:
+            lane.arrived(place) if place is not None else None
+            lane.more = True
+            return
+        at = asyncio.get_running_loop().time() + wait
+        if at < self._agenda.next:
+            self._wake.set()
+        self._agenda.add(channel, at)
+
+    def _ended(self, key: str) -> None:
+        self._backlog.remove(key)
+        self._check_quiet()
+
+    def _check_quiet(self) -> None:
+        if not self._backlog and not self._lanes:
+            self._quiet.set()
+
+    def _begin(self, name: str, chore: Callable[[], Awaitable[float]]) -> None:
+        """Run a chore again and again, with the pause that it returns; if the task ends, report it and begin anew."""
+        task = asyncio.create_task(self._keep(name, chore), name=name)
+        self._chores[name] = task
+
+        def ended(done: "asyncio.Task[None]") -> None:
+            if not self._stopping and not done.get_loop().is_closed():
+                error = None if done.cancelled() else done.exception()
+                _log.error("webhooks.inbox_task_ended", task=name, reason=_text(error or asyncio.CancelledError()))
+                self._begin(name, chore)
+
+        task.add_done_callback(ended)
+
+    async def _keep(self, name: str, chore: Callable[[], Awaitable[float]]) -> None:
+        while True:
+            try:
+                pause = await chore()
+            except Exception as trouble:  # noqa: BLE001 - whatever it was, the inbox goes on
+                pause = 0.2
+                if self._worth_logging(name):
+                    _log.warning("webhooks.inbox_task_failed", task=name, reason=_text(trouble))
+            await asyncio.sleep(pause)
+
+    async def _pump(self) -> float:
+        """Wait until a channel is to be looked at, and begin the lanes of those that can be claimed."""
+        loop = asyncio.get_running_loop()
+        free = self._options.concurrency - len(self._lanes)
+        wait = min(self._agenda.next, self._search_at) - loop.time() if free > 0 else _IDLE_SECONDS
+        if wait > 0:
+            timer = loop.call_later(wait, self._wake.set)
+            try:
+                await self._wake.wait()
+            finally:
+                timer.cancel()
+        self._wake.clear()
+        free = self._options.concurrency - len(self._lanes)
+        if free <= 0:
+            return 0.0
+        channels = self._agenda.due(loop.time(), free)
+        if len(channels) < free and loop.time() >= self._search_at:
+            begun = loop.time()
+            channels += await self._storage.find()
+            self._search_at = loop.time() + max(_IDLE_SECONDS, (loop.time() - begun) / _SEARCH_SHARE)
+        wanted = [channel for channel in dict.fromkeys(channels) if channel not in self._lanes][:free]
+        if wanted:
+            await self._claim(wanted)
+        return 0.0
+
+    async def _claim(self, channels: list[str]) -> None:
+        renewed = self._clock.monotonic()
+        try:
+            portions = await self._storage.claim(channels, _FIRST_PORTION * 8)
+        except BaseException:
+            for channel in channels:
+                self._agenda.add(channel, asyncio.get_running_loop().time() + _IDLE_SECONDS)
+            raise
+        for portion in portions:
+            lane = self._lanes[portion.channel] = Lane(portion.channel, self._storage, renewed)
+            lane.task = asyncio.create_task(self._run(lane, portion))
+
+    async def _run(self, lane: Lane, portion: Portion) -> None:
+        wait: float | None = None
+        try:
+            wait = await self._work(lane, portion)
+            await lane.settle()
+        except _LaneStoppedError:
+            await lane.settle()
+            wait = None if lane.lost else 0.0
+        except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 - its lease runs out, and the channel is claimed again
+            wait = self._lease_end
+            _log.error("webhooks.lane_failed", channel=lane.channel, traceback=shown_traceback(error))
+        finally:
+            del self._lanes[lane.channel]
+            self._check_quiet()
+            if not self._stopping:
+                if wait is not None or (lane.more and not lane.lost):
+                    self._agenda.add(lane.channel, asyncio.get_running_loop().time() + (wait or 0.0))
+                self._wake.set()
+
+    async def _work(self, lane: Lane, portion: Portion) -> float | None:
+        """Handle the events of a channel until none is due; return after how many seconds to look at it again."""
+        limit = _FIRST_PORTION
+        while True:
+            begun = self._clock.monotonic()
+            handled, wait = await self._handle_portion(lane, portion)
+            if wait is not None:
+                return wait
+            complete = handled == len(portion.tasks)
+            if complete and not lane.more and portion.wait != 0.0:
+                own = portion.wait is not None and portion.next_key in self._backlog
+                if not own or portion.wait is None or portion.wait > _IDLE_SECONDS:
+                    lane.record(Mark(lane.channel, release=True))
+                    return portion.wait if own else None  # another process looks at an event that it has stored
+            await lane.settle()
+            if lane.lost:
+                raise _LaneStoppedError
+            if self._agenda.next <= asyncio.get_running_loop().time() and len(self._lanes) >= self._options.concurrency:
+                lane.record(Mark(lane.channel, release=True))  # others wait for a lane
+                return 0.0
+            if complete and portion.wait:
+                await asyncio.sleep(portion.wait)
+            if handled:
+                share = _PORTION_SECONDS / max(self._clock.monotonic() - begun, 0.001)
+                limit = int(min(max(handled * share, 8), _LARGEST_PORTION))
+            lane.more = lane.overtaken = False
+            lane.last = None
+            portion = await self._storage.read(lane.channel, limit)
+
+    async def _handle_portion(self, lane: Lane, portion: Portion) -> tuple[int, float | None]:
+        """Handle events until one fails or they are to be read again: their number, and the wait after a failure."""
+        begun = turn = self._clock.monotonic()
+        if portion.tasks:
+            lane.last = portion.tasks[-1].place
+        for number, task in enumerate(portion.tasks):
+            if lane.overtaken:
+                return number, None
+            now = self._clock.monotonic()
+            if now - turn > _TURN_SECONDS:
+                await asyncio.sleep(0)
+                turn = now
+            if number and now - begun > _PORTION_SECONDS:
+                return number, None
+            if self._storage.is_behind:
+                await self._storage.catch_up()
+            wait = await self._handle(lane, task)
+            if wait is not None:
+                return number, wait
+        return len(portion.tasks), None
+
+    async def _handle(self, lane: Lane, task: Task) -> float | None:
+        """Handle an event; return the seconds until its next attempt, None if it is handled or dead."""
+        try:
+            await self._attempt(lane, task)
+        except _LaneStoppedError:
+            raise
+        except (Exception, asyncio.CancelledError) as error:  # handlers are the app's: whatever they raise
+            if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+                raise
+            return await self._failed(lane, task, error)
+        self._outages.end(task.key)
+        return None
+
+    async def _attempt(self, lane: Lane, task: Task) -> None:
+        if self._plan is None:
+            raise _LaneStoppedError
+        self._check_lease(lane)
+        received = task.load()
+        steps = [step for step in await self._plan(received) if step.name not in task.done]
+
+        def ended() -> None:
+            self.counters.add(names.HANDLED)
+            self._ended(task.key)
+
+        if not steps:
+            lane.record(Mark(lane.channel, task.key, ended=True), ended)
+        for step in steps:
+            self._check_lease(lane)
+            last = step is steps[-1]
+            if step.transaction:
+                mark = Mark(lane.channel, task.key, step.name, step.run, ended=last)
+                outcome = await lane.outcome(mark, ended if last else None)
+                if isinstance(outcome, BaseException):
+                    raise outcome
+                if outcome is Recorded.LOST:
+                    raise _LaneStoppedError
+            else:
+                await step.run(None)
+                lane.record(Mark(lane.channel, task.key, step.name, ended=last), ended if last else None)
+            task.done.add(step.name)
+
+    def _check_lease(self, lane: Lane) -> None:
+        """Raise _LaneStoppedError if another process may have the channel by now."""
+        if lane.lost or self._clock.monotonic() - lane.renewed > _USABLE * self._storage.lease_seconds:
+            raise _LaneStoppedError
+
+    async def _failed(self, lane: Lane, task: Task, error: BaseException) -> float | None:
+        """Record a failure; return the seconds until the next attempt, None if the event is dead."""
+        wait = self._outages.wait_after(task.key, error)
+        about = {"event_key": task.key, "reason": _text(error)}
+        if wait is not None:
+            _log.warning("webhooks.away", **about, retry_in=wait)
+            await lane.outcome(Mark(lane.channel, wait=wait))
+            return wait
+        attempt = task.attempts + 1
+        wait = self._options.retry.wait_after(attempt)
+        failure = Failure(attempt, about["reason"], dead=wait is None)
+        if wait is None:
+            self.counters.add(names.DEAD)
+            _log.error("webhooks.dead", **about, attempt=attempt, traceback=shown_traceback(error))
+            await lane.outcome(Mark(lane.channel, task.key, failure=failure), lambda: self._ended(task.key))
+        else:
+            self.counters.add(names.FAILED)
+            _log.warning("webhooks.failed", **about, attempt=attempt, retry_in=wait)
+            if _logger.isEnabledFor(logging.DEBUG):
+                _log.debug("webhooks.failed_at", event_key=task.key, attempt=attempt, traceback=shown_traceback(error))
+            await lane.outcome(Mark(lane.channel, task.key, failure=failure, wait=wait))
+        return wait
+
+    async def _renew(self) -> float:
+        """Renew the leases of the lanes; those that are lost stop before their next handler."""
+        pause = self._storage.lease_seconds / _RENEWALS
+        if self._lanes:
+            begun = self._clock.monotonic()
+            asked = list(self._lanes.values())
+            renewed = await self._storage.renew([lane.channel for lane in asked])
+            for lane in asked:
+                if lane.channel in renewed:
+                    lane.renewed = begun
+                elif self._lanes.get(lane.channel) is lane:
+                    lane.lost = True
+        return pause
+
+    async def _reconcile(self) -> float:
+        """Find out which events that were stored here have been handled by other processes."""
+        keys = [key for key in self._backlog.first(_RECONCILED) if key not in self._storing]
+        if keys:
+            for key in await self._storage.handled_elsewhere(keys):
+                self._ended(key)
+        return _RECONCILE_SECONDS
+
+    async def _tell_regularly(self) -> float:
+        await self.share_counts()
+        return _TELL_SECONDS
+
+    async def _tidy(self) -> float:
+        """Delete some of the events that are old enough."""
+        return _TIDY_PAUSE if await self._storage.tidy() else _TIDY_SECONDS
+
+
+class MemoryInbox(EventInbox):
+    """Keeps events in this process alone: the last 100,000 keys against repeats, the last 1,000 dead letters.
+
+    `waiting_bytes` of the options bounds what waits, and once more what is dead.
+    """
+
+    def __init__(
+        self, options: InboxOptions | None = None, *, counters: Counters | None = None, clock: Clock | None = None
+    ) -> None:
+        from channel_adapter.webhooks.memory_storage import MemoryStorage  # noqa: PLC0415 - it imports this module
+
+        options, clock = options or InboxOptions(), clock or SystemClock()
+        super().__init__(MemoryStorage(options.waiting_bytes, clock), options, counters, clock)
+
+    async def start(self, plan: Plan) -> None:
+        """Begin to handle events, and warn that they are lost with the process."""
+        _log.warning("webhooks.memory_inbox", meaning="acknowledged events are lost when this process ends")
+        await super().start(plan)
+
+
+class DurableInbox(EventInbox):
+    """Keeps events in a database: on SQLite for one receiver, on PostgreSQL for several, which share the channels."""
+
+    def __init__(
+        self, url: str, options: InboxOptions | None = None, *, counters: Counters | None = None,
+        clock: Clock | None = None,
+    ) -> None:  # fmt: skip
+        from channel_adapter.webhooks.durable_storage import DurableStorage  # noqa: PLC0415 - an extra
+
+        options, clock = options or InboxOptions(), clock or SystemClock()
+        super().__init__(DurableStorage(url, options.remember_seconds, clock), options, counters, clock)
+
+
+def open_inbox(settings: "Settings", counters: Counters | None = None) -> EventInbox:
+    """Return the inbox of the settings, not yet started. Raises ConfigurationError if its extra is missing."""
+    own = settings.inbox
+    options = InboxOptions(
+        RetryPolicy(own.attempts, own.retry_seconds),
+        window=own.reorder_seconds,
+        concurrency=own.at_once,
+        waiting_bytes=own.waiting_bytes,
+        remember_seconds=own.remember_hours * 3600,
+    )
+    if own.kind == "memory":
+        return MemoryInbox(options, counters=counters)
+    try:
+        return DurableInbox(database_of(settings), options, counters=counters)
+    except ImportError:
+        raise missing_extra() from None
+
+
+def database_of(settings: "Settings") -> str:
+    """Return the URL of the inbox's database."""
+    return settings.database_url.get_secret_value() if settings.database_url is not None else DEFAULT_URL
+
+
+def missing_extra() -> ConfigurationError:
+    """Return the error for a durable inbox without SQLAlchemy or filelock."""
+    return ConfigurationError(
+        "the durable inbox needs SQLAlchemy: pip install 'channel-adapter[store]', or set inbox.kind to \"memory\"",
+        field="inbox.kind",
+    )
+
+
+def document_of(received: Received) -> bytes:
+    """Return an event as it is stored."""
+    return orjson.dumps({name: getattr(received, name) for name in Received.__slots__})
+
+
+def place_of(received: Received) -> Place:
+    """Return where an event belongs in its channel."""
+    return *divmod(received.sequence, 1 << SEQUENCE_BITS), received.dedupe_key
+
+
+def channel_name(received: Received) -> str:
+    """Return the name under which the events of a channel are one after the other; the key for one without channel."""
+    return received.order_key.replace("\x00", "\ufffd")[:200] or received.dedupe_key
+
+
+def _text(error: BaseException) -> str:
+    """Return an error without secrets, in characters that every log and database takes."""
+    text = redact_text(f"{type(error).__name__}: {error}")[:_REASON_LENGTH]
+    return text.encode(errors="replace").decode().replace("\x00", "\ufffd")
+
+
+def _is_cancelled() -> bool:
+    """Return whether this task is asked to end, or only something that a handler waited for was cancelled."""
+    current = asyncio.current_task()
+    return current is not None and current.cancelling() > 0

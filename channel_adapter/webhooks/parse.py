@@ -20,7 +20,8 @@ from channel_adapter.webhooks.refusal import Reason, RequestRefused
 COMMAND_BYTES: Final = 128  # the longest that is documented has 58
 DEPTH: Final = 32  # arrays and objects inside each other; messages need 6
 REPEAT_SECONDS: Final = 600  # two bodies without a time that are the same are one event if they come within it
-_SEQUENCE_BITS: Final = 21
+SEQUENCE_BITS: Final = 21
+"""Of `Received.sequence`: the number of the message; the bits above are milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ def received(command: str, body: dict[str, Any], query: dict[str, str], *, now: 
         query=query,
         dedupe_key=_dedupe_key(command, event, body, now),
         order_key=members.get("group_id") or members.get("official_account") or "",
-        sequence=(milliseconds << _SEQUENCE_BITS) | min(max(seq, 0), (1 << _SEQUENCE_BITS) - 1),
+        sequence=(milliseconds << SEQUENCE_BITS) | min(max(seq, 0), (1 << SEQUENCE_BITS) - 1),
         received_at=now,
     )
 

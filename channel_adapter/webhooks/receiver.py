@@ -19,7 +19,7 @@ from channel_adapter.tencent.redaction import shown_traceback
 from channel_adapter.webhooks import counters as names
 from channel_adapter.webhooks.answers import ALLOWED
 from channel_adapter.webhooks.counters import Counters
-from channel_adapter.webhooks.inbox import Inbox, NotStoredError
+from channel_adapter.webhooks.inbox import Inbox, NotStoredError, open_inbox
 from channel_adapter.webhooks.lost_posts import LostPosts
 from channel_adapter.webhooks.parse import Received, parse
 from channel_adapter.webhooks.refusal import Reason, RequestRefused
@@ -221,6 +221,4 @@ async def expect(request: web.Request) -> None:
 
 def inbox_of(adapter: "ChannelAdapter", counters: Counters | None = None) -> Inbox:
     """The inbox that the settings describe. Raises ConfigurationError when its extra is missing."""
-    from channel_adapter.webhooks.opening import open_inbox  # noqa: PLC0415 - the durable one is slow to import
-
     return open_inbox(adapter.settings, counters)

@@ -103,7 +103,7 @@ async def handle_rates(urls: list[str], engine: sa.Engine, number: int) -> Rates
 
 def wait_until_handled(engine: sa.Engine, number: int) -> None:
     """Back when so many events are recorded as handled."""
-    query = sa.text("SELECT count(*) FROM webhook_event WHERE state = 'handled'")
+    query = sa.text("SELECT count(*) FROM inbox_event WHERE state = 'handled'")
     end = time.monotonic() + 300
     while time.monotonic() < end:
         with engine.connect() as connection:

@@ -20,9 +20,9 @@ def register(adapter: ChannelAdapter) -> None:
     """Write a row for each event in the transaction that records that it was handled. No key, nothing unique."""
 
     @adapter.events.on(OfficialAccountSubscribed, transaction=True)
-    async def write(event: OfficialAccountSubscribed, connection: Any) -> None:
-        place = await connection.scalar(text("SELECT count(*) FROM effect")) if _in_order() else 0
-        await connection.execute(
+    def write(event: OfficialAccountSubscribed, connection: Any) -> None:
+        place = connection.scalar(text("SELECT count(*) FROM effect")) if _in_order() else 0
+        connection.execute(
             text("INSERT INTO effect VALUES (:account, :who, :pid, :place)"),
             {"account": event.account, "who": event.users[0], "pid": os.getpid(), "place": place},
         )
@@ -73,8 +73,19 @@ def register_everything(adapter: ChannelAdapter) -> None:
     """Write a row for each event of a channel: what it is, and the key of its webhook. Nothing is unique."""
 
     @adapter.events.on(ChannelEvent, transaction=True)
-    async def write(event: ChannelEvent, connection: Any) -> None:
-        await connection.execute(
+    def write(event: ChannelEvent, connection: Any) -> None:
+        connection.execute(
             text("INSERT INTO effect VALUES (:kind, :key, :pid, 0)"),
             {"kind": type(event).__name__, "key": adapter.events.key, "pid": os.getpid()},
         )
+
+
+def register_both(adapter: ChannelAdapter) -> None:
+    """Write each event to the file `EFFECTS_FILE`, by a plain handler, and into the table, in the transaction."""
+
+    @adapter.events.on(OfficialAccountSubscribed)
+    async def append(event: OfficialAccountSubscribed) -> None:
+        with open(os.environ["EFFECTS_FILE"], "a", encoding="utf-8") as file:  # noqa: ASYNC230, PTH123 - one write
+            file.write(f"{event.users[0]}\n")
+
+    register(adapter)

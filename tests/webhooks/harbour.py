@@ -14,8 +14,7 @@ from channel_adapter.stub.callback_request import WebhookSettings as ToReceiver
 from channel_adapter.stub.control_people import Action, act
 from channel_adapter.stub.serve import StubServer
 from channel_adapter.stub.settings import StubSettings
-from channel_adapter.webhooks.handling import Patience
-from channel_adapter.webhooks.memory_inbox import MemoryInbox
+from channel_adapter.webhooks.inbox import InboxOptions, MemoryInbox, RetryPolicy
 from channel_adapter.webhooks.receiver import Receiver
 from channel_adapter.webhooks.server import serve
 
@@ -81,7 +80,7 @@ def settings_of(stub: StubServer, admin: str, **tables: Any) -> Settings:
 
 @asynccontextmanager
 async def harbour(
-    *, stub: dict[str, Any] | None = None, patience: Patience | None = None, **tables: Any
+    *, stub: dict[str, Any] | None = None, retry: RetryPolicy | None = None, **tables: Any
 ) -> AsyncIterator[Harbour]:
     """`stub` and `tables` are settings beside the usual ones, by table."""
     app = {"admins": [ADMIN, OTHER], "group_fields": ["ch_tag"]}
@@ -90,7 +89,7 @@ async def harbour(
         StubServer(played) as server,
         ChannelAdapter.open(settings_of(server, ADMIN, **tables)) as adapter,
         ChannelAdapter.open(settings_of(server, OTHER)) as other,
-        serve(adapter, inbox=MemoryInbox(window=0.0, patience=patience)) as (receiver, url),
+        serve(adapter, inbox=MemoryInbox(InboxOptions(retry or RetryPolicy(), window=0.0))) as (receiver, url),
     ):
         built = Harbour(server, adapter, other, receiver, url)
         if "budget_seconds" not in tables.get("guard", {}):  # a busy machine is no service that waits for 2 seconds

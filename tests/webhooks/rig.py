@@ -126,8 +126,8 @@ def wait_until_settled(engine: sa.Engine, number: int) -> None:
     end = time.monotonic() + 90
     while time.monotonic() < end:
         with engine.connect() as connection:
-            states = list(connection.scalars(sa.text("SELECT state FROM webhook_event")))
-        if len(states) >= number and "taken" not in states:
+            states = list(connection.scalars(sa.text("SELECT state FROM inbox_event")))
+        if len(states) >= number and "waiting" not in states:
             return
         time.sleep(0.05)
     raise TimeoutError(f"the states are {states}")

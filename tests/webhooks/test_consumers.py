@@ -8,7 +8,7 @@ import pytest
 from channel_adapter import NotFoundError, PermissionDeniedError, PostRef, Text
 from channel_adapter.domain import events as e
 from channel_adapter.stub.faults import Fault
-from channel_adapter.webhooks.handling import Patience
+from channel_adapter.webhooks.inbox import RetryPolicy
 from tests.webhooks.harbour import KEEPER, LIGHTHOUSE, MATE, SAILOR, Harbour, harbour, lighthouse
 
 GROUPS = "group_open_http_svc"
@@ -92,7 +92,7 @@ async def filed(sea: Harbour) -> set[str]:
 @pytest.mark.parametrize("trouble", [{"code": 60003}, {"status": 503}], ids=["refused", "away"])
 async def test_who_cannot_be_taken_out_now_is_taken_out_later(trouble: dict[str, Any]) -> None:
     """The app does not wait for that, and hears of it once."""
-    async with harbour(patience=Patience(3, 0.05), total_seconds=2.0) as sea:
+    async with harbour(retry=RetryPolicy(3, 0.05), total_seconds=2.0) as sea:
         await lighthouse(sea)
         await sea.adapter.subscriptions.subscribe(LIGHTHOUSE, [SAILOR])
         sea.stub.faults.replace([Fault.model_validate({**NO_CONTACTS, **trouble})])
@@ -106,7 +106,7 @@ async def test_who_cannot_be_taken_out_now_is_taken_out_later(trouble: dict[str,
 
 
 async def test_who_can_never_be_taken_out_is_a_dead_letter() -> None:
-    async with harbour(patience=Patience(2, 0.01)) as sea:
+    async with harbour(retry=RetryPolicy(2, 0.01)) as sea:
         await lighthouse(sea)
         await sea.adapter.subscriptions.subscribe(LIGHTHOUSE, [SAILOR])
         sea.stub.faults.replace([Fault.model_validate({**NO_CONTACTS, "code": 60003})])

@@ -8,8 +8,7 @@ import pytest
 
 from channel_adapter import ChannelAdapter, Settings
 from channel_adapter.domain.events import ChannelEvent, Event, OfficialAccountEvent, OfficialAccountSubscribed, Unknown
-from channel_adapter.webhooks.handling import Patience
-from channel_adapter.webhooks.memory_inbox import MemoryInbox
+from channel_adapter.webhooks.inbox import InboxOptions, MemoryInbox, RetryPolicy
 from channel_adapter.webhooks.parse import received
 from tests.webhooks.events_made import followed
 
@@ -23,7 +22,7 @@ async def adapter() -> AsyncIterator[ChannelAdapter]:
 
 @pytest.fixture
 async def inbox(adapter: ChannelAdapter) -> AsyncIterator[MemoryInbox]:
-    made = MemoryInbox(patience=Patience(3, 0.01), window=0.0)
+    made = MemoryInbox(InboxOptions(RetryPolicy(3, 0.01), window=0.0))
     await made.start(adapter.events.plan)
     yield made
     await made.stop()
@@ -36,7 +35,7 @@ async def test_a_handler_hears_its_kinds_and_their_children(adapter: ChannelAdap
     adapter.events.on(Unknown, ChannelEvent)(lambda event: heard.append(("others", type(event).__name__)))
 
     @adapter.events.on(OfficialAccountSubscribed, transaction=True)
-    async def write(event: OfficialAccountSubscribed, connection: Any) -> None:
+    def write(event: OfficialAccountSubscribed, connection: Any) -> None:
         heard.append((f"with {connection}", event.users[0]))
 
     await inbox.store(followed("u"))

@@ -1,27 +1,35 @@
 """What an inbox makes of trouble: work that two have, values that databases refuse, a service that is away."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
 from channel_adapter.errors import ChannelAdapterError, ThrottledError, UnavailableError
-from channel_adapter.store.engine import Database
-from channel_adapter.webhooks.durable_inbox import DurableInbox
-from channel_adapter.webhooks.handling import Patience
-from channel_adapter.webhooks.inbox import NotStoredError, Plan, Step, Task
-from channel_adapter.webhooks.inbox_schema import AREA, DEAD, EVENTS, HANDLED, TAKEN
-from channel_adapter.webhooks.inbox_table import InboxTable
-from channel_adapter.webhooks.intake import Intake
-from channel_adapter.webhooks.memory_inbox import MemoryInbox
+from channel_adapter.store.database import Database
+from channel_adapter.store.inbox import SCHEMA, InboxTable, NewEvent
+from channel_adapter.store.leases import SCHEMA as LEASES
+from channel_adapter.store.leases import Leases
+from channel_adapter.store.marks import DEAD, HANDLED, WAITING, Mark, Recorded
+from channel_adapter.tencent.clock import SystemClock
+from channel_adapter.webhooks.durable_storage import DurableStorage, StoreQueue
+from channel_adapter.webhooks.inbox import (
+    DurableInbox,
+    InboxOptions,
+    MemoryInbox,
+    NotStoredError,
+    Plan,
+    RetryPolicy,
+    Step,
+)
 from channel_adapter.webhooks.parse import Received
 from tests.webhooks.events_made import Recorder, followed, who_of
 
-QUICK = Patience(3, 0.01)
+QUICK = InboxOptions(RetryPolicy(3, 0.01), window=0.0)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -33,8 +41,8 @@ def url(request: pytest.FixtureRequest) -> str:
 
 
 @asynccontextmanager
-async def running(url: str, plan: Plan, **more: Any) -> AsyncIterator[DurableInbox]:
-    inbox = DurableInbox(url, patience=QUICK, window=0.0, **more)
+async def running(url: str, plan: Plan) -> AsyncIterator[DurableInbox]:
+    inbox = DurableInbox(url, QUICK)
     await inbox.start(plan)
     try:
         yield inbox
@@ -42,69 +50,48 @@ async def running(url: str, plan: Plan, **more: Any) -> AsyncIterator[DurableInb
         await inbox.stop()
 
 
-@asynccontextmanager
-async def table(url: str) -> AsyncIterator[InboxTable]:
-    made = InboxTable(Database(url))
-    await made.database.prepare(AREA)
-    try:
-        yield made
-    finally:
-        await made.database.close()
+class Rows:
+    """The table of a database, for processes of several names."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def of(self, owner: str, seconds: float = 60.0) -> InboxTable:
+        return InboxTable(self.database, Leases(self.database, owner, seconds=seconds))
 
 
-def row(key: str) -> dict[str, Any]:
-    return {"key": key, "command": "c", "channel": "", "document": "{}", "received_at": 1.0}
+@pytest.fixture
+async def rows(url: str) -> AsyncIterator[Rows]:
+    async with Database(url) as database:
+        await database.prepare(LEASES)
+        await database.prepare(SCHEMA)
+        yield Rows(database)
 
 
-async def test_two_that_have_the_same_event_write_each_step_once(url: str) -> None:
-    """As after a lost connection, when work is taken over from somebody who lives and goes on."""
+def event(key: str, channel: str = "a", at: int = 0) -> NewEvent:
+    return NewEvent(key, channel, at, 0, "c", 1.0, "{}", 0.0)
+
+
+async def test_two_that_have_the_same_event_write_each_step_once(rows: Rows) -> None:
+    """As when work is taken over from a process that goes on: only the one that has the channel writes."""
     ran: list[str] = []
 
-    def step(name: str) -> Step:
-        async def run(connection: Any) -> None:
-            ran.append(name)
+    def mark(step: str, *, ended: bool = False) -> list[Mark]:
+        return [Mark("a", "k", step, lambda connection: ran.append(step), ended=ended)]
 
-        return Step(name, run, transaction=True)
-
-    async with table(url) as events:
-        await events.claim("batch", [row("k")])
-        first, second = DurableInbox(url), DurableInbox(url)
-        first._table = second._table = events
-        mine, other = Task(followed("u")), Task(followed("u"))
-        key = mine.received.dedupe_key
-        await events.claim("batch", [row(key)])
-        for task, inbox in ((mine, first), (other, second)):
-            await inbox.advance(task, step("one"), last=False)
-            await inbox.advance(task, Step("plain", _nothing), last=False)
-        await second.advance(other, step("two"), last=False)
-        await first.advance(mine, Step("plain", _nothing), last=False)  # it knows nothing of "two"
-        (claim,) = await events.claim("batch", [row(key)])
-        assert claim.done == {"one", "plain", "two"}
-        await first.advance(mine, step("two"), last=True)
-        await second.advance(other, step("three"), last=True)
+    first, second = rows.of("first", seconds=-1.0), rows.of("second")
+    write = rows.database.write
+    await write(first.put, [event("k")], 1.0)
+    await write(first.claim, ["a"], 1.0)
+    assert await write(first.record, mark("one"), 1.0) == [Recorded.DONE]
+    assert await write(second.claim, ["a"], 1.0) == ["a"]
+    assert await write(first.record, mark("two"), 1.0) == [Recorded.LOST]
+    assert await write(second.record, mark("one"), 1.0) == [Recorded.DONE]
+    (found,) = await write(second.read, ["a"], 9, 1.0)
+    assert found.done == "one\n"
+    assert await write(second.record, mark("two", ended=True), 1.0) == [Recorded.DONE]
+    assert await write(second.record, mark("three"), 1.0) == [Recorded.DONE]
     assert ran == ["one", "two"]
-
-
-async def test_a_database_of_the_version_before_is_upgraded(url: str) -> None:
-    database = Database(url)
-    async with database.writing() as connection:
-        await connection.run_sync(AREA.tables.create_all)
-        for statement in (
-            *(["DROP INDEX webhook_event_in_line"] if not database.is_sqlite else []),
-            "ALTER TABLE webhook_event DROP COLUMN sequence",
-            "CREATE TABLE channel_adapter_schema (area VARCHAR(40) PRIMARY KEY, version INTEGER NOT NULL)",
-            "INSERT INTO channel_adapter_schema VALUES ('webhooks', 1)",
-        ):
-            await connection.execute(sa.text(statement))
-    await database.close()
-    async with table(url) as events:
-        assert [claim.key for claim in await events.claim("batch", [{**row("k"), "sequence": 2**62}])] == ["k"]
-        async with events.database.reading() as connection:
-            assert await connection.scalar(sa.select(EVENTS.c.sequence)) == 2**62
-
-
-async def _nothing(connection: Any) -> None:
-    await asyncio.sleep(0)
 
 
 async def test_a_reason_that_no_database_takes_is_kept_as_far_as_it_can_be(url: str) -> None:
@@ -139,36 +126,36 @@ async def test_a_retry_that_is_killed_half_way_is_not_lost(url: str, monkeypatch
         await inbox.idle()
         (letter,) = await inbox.dead_letters()
 
-        async def killed(*_: Any, **__: Any) -> None:
+        def killed(*_: Any, **__: Any) -> None:
             raise ConnectionAbortedError
 
         with monkeypatch.context() as patch:
-            patch.setattr(inbox, "_begin", killed)
-            with pytest.raises(ConnectionAbortedError):
+            patch.setattr("channel_adapter.store.database.Connection.commit", killed)
+            with pytest.raises(ChannelAdapterError):
                 await inbox.retry(letter.key)
         assert [each.key for each in await inbox.dead_letters()] == [letter.key]
-        with monkeypatch.context() as patch:
-            patch.setattr(inbox._table, "revive", killed)
-            with pytest.raises(ConnectionAbortedError):
-                await inbox.retry(letter.key)
+        assert await inbox.retry(letter.key)
         await inbox.idle()
-        assert [each.state for each in await inbox._table.rows([TAKEN, DEAD, HANDLED], limit=9)] == [HANDLED]
+        async with Database(url) as database:
+            table = Rows(database).of("test")
+            assert [each.state for each in await database.read(table.rows, [WAITING, DEAD, HANDLED], 9)] == [HANDLED]
     assert app.seen == ["bad"] * 4
 
 
 async def test_who_waits_in_vain_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("channel_adapter.webhooks.intake.STORE_SECONDS", 0.02)
+    monkeypatch.setattr("channel_adapter.webhooks.durable_storage.STORE_SECONDS", 0.02)
     hangs = asyncio.Event()
 
-    async def write(documents: list[str]) -> None:
+    async def put(events: list[NewEvent]) -> list[bool]:
         await hangs.wait()
+        return [True] * len(events)
 
-    intake = Intake(write)
+    queue = StoreQueue(put)
     for _ in range(3):
-        outcomes = await asyncio.gather(*(intake.store(f"k{n}", "x") for n in range(50)), return_exceptions=True)
+        outcomes = await asyncio.gather(*(queue.store(event(f"k{n}")) for n in range(50)), return_exceptions=True)
         assert {type(outcome) for outcome in outcomes} == {NotStoredError}
-    assert len(intake._waiting) == 0
-    await intake.stop()
+    assert len(queue) == 0
+    await queue.stop()
 
 
 @pytest.mark.parametrize("away", [UnavailableError, ThrottledError])
@@ -185,7 +172,7 @@ async def test_a_service_that_is_away_uses_up_no_attempts(away: type[ChannelAdap
 
         return [Step("run", run)]
 
-    inbox = MemoryInbox(patience=Patience(2, 0.0), window=0.0)
+    inbox = MemoryInbox(InboxOptions(RetryPolicy(2, 0.0), window=0.0))
     await inbox.start(plan)
     await inbox.store(followed("u"))
     await inbox.idle()
@@ -197,7 +184,7 @@ async def test_a_service_that_is_away_too_long_is_a_failure() -> None:
     async def plan(event: Received) -> list[Step]:
         raise UnavailableError("not now")
 
-    inbox = MemoryInbox(patience=Patience(2, 0.0, away_seconds=0.0), window=0.0)
+    inbox = MemoryInbox(InboxOptions(RetryPolicy(2, 0.0, away_seconds=0.0), window=0.0))
     await inbox.start(plan)
     await inbox.store(followed("u"))
     await inbox.idle()
@@ -207,30 +194,40 @@ async def test_a_service_that_is_away_too_long_is_a_failure() -> None:
 
 
 async def test_a_database_that_is_away_does_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    async def write(documents: list[str]) -> None:
+    async def put(events: list[NewEvent]) -> list[bool]:
         raise OSError("no disk")
 
-    intake = Intake(write)
+    queue = StoreQueue(put)
     for n in range(5):
         with pytest.raises(NotStoredError):
-            await intake.store(f"k{n}", "x")
+            await queue.store(event(f"k{n}"))
     assert caplog.text.count("webhooks.not_stored") == 1
-    await intake.stop()
+    await queue.stop()
 
 
 async def test_a_ledger_that_cannot_be_written_is_told_once_in_a_while(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("channel_adapter.webhooks.durable_inbox._WRITE_AGAIN_SECONDS", 0.0)
-    troubles = [UnavailableError("away")] * 50
-
-    async def write() -> str:
-        if troubles:
-            raise troubles.pop()
-        return "written"
-
-    assert await DurableInbox(f"sqlite:///{tmp_path / 'i.db'}")._insist(write) == "written"
+    monkeypatch.setattr("channel_adapter.webhooks.durable_storage._WRITE_AGAIN_SECONDS", 0.0)
+    url = f"sqlite:///{tmp_path / 'i.db'}"
+    storage = DurableStorage(url, 60.0, SystemClock())
+    await storage.open()
+    with sqlite3.connect(tmp_path / "i.db") as other:
+        other.execute("ALTER TABLE lease RENAME TO elsewhere")
+        written: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        storage.record(Mark("a", release=True), written.set_result)
+        other.commit()
+        async with asyncio.timeout(60):
+            while "webhooks.ledger_failed" not in caplog.text:  # noqa: ASYNC110 - a log has no waiters
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        other.execute("ALTER TABLE elsewhere RENAME TO lease")
+        other.commit()
+    other.close()
+    async with asyncio.timeout(60):
+        assert await written is Recorded.LOST
     assert caplog.text.count("webhooks.ledger_failed") == 1
+    await storage.close()
 
 
 async def test_a_handler_whose_own_work_was_cancelled_has_failed_and_nobody_else_waits() -> None:
@@ -246,7 +243,7 @@ async def test_a_handler_whose_own_work_was_cancelled_has_failed_and_nobody_else
 
         return [Step("run", run)]
 
-    inbox = MemoryInbox(patience=Patience(2, 0.0), window=0.0)
+    inbox = MemoryInbox(InboxOptions(RetryPolicy(2, 0.0), window=0.0))
     await inbox.start(plan)
     for number, who in enumerate(["bad", "good"]):
         await inbox.store(followed(who, at=number))

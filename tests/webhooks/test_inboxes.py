@@ -6,24 +6,32 @@ import logging
 import re
 import tracemalloc
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from dbos import DBOS
 from sqlalchemy import text
 
 from channel_adapter.errors import ConfigurationError
-from channel_adapter.webhooks import memory_inbox
-from channel_adapter.webhooks.durable_inbox import BATCH, DurableInbox
-from channel_adapter.webhooks.handling import Patience
-from channel_adapter.webhooks.inbox import Inbox, NotStoredError, Step
-from channel_adapter.webhooks.memory_inbox import MemoryInbox
+from channel_adapter.store.database import Database
+from channel_adapter.store.inbox import InboxTable
+from channel_adapter.store.leases import Leases
+from channel_adapter.webhooks import memory_storage
+from channel_adapter.webhooks.inbox import (
+    DurableInbox,
+    Inbox,
+    InboxOptions,
+    MemoryInbox,
+    NotStoredError,
+    RetryPolicy,
+    Step,
+)
 from channel_adapter.webhooks.parse import Received
 from tests.webhooks.events_made import Recorder, followed, who_of
 
-QUICK = Patience(3, 0.01)
+QUICK = InboxOptions(RetryPolicy(3, 0.01), window=0.02)
 Make = Callable[..., Inbox]
 Open = Callable[..., DurableInbox]
 
@@ -36,7 +44,7 @@ def file_url(tmp_path: Path) -> str:
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine is no database that does not answer."""
-    monkeypatch.setattr("channel_adapter.webhooks.intake.STORE_SECONDS", 60.0)
+    monkeypatch.setattr("channel_adapter.webhooks.durable_storage.STORE_SECONDS", 60.0)
 
 
 @pytest.fixture
@@ -45,7 +53,7 @@ async def durable() -> AsyncIterator[Open]:
     made: list[DurableInbox] = []
 
     def make(url: str, **more: Any) -> DurableInbox:
-        made.append(DurableInbox(url, patience=QUICK, **{"window": 0.02, **more}))
+        made.append(DurableInbox(url, replace(QUICK, **more)))
         return made[-1]
 
     yield make
@@ -56,7 +64,7 @@ async def durable() -> AsyncIterator[Open]:
 @pytest.fixture(params=["memory", "sqlite"])
 def make(request: pytest.FixtureRequest, durable: Open) -> Make:
     if request.param == "memory":
-        return lambda **more: MemoryInbox(patience=QUICK, window=0.02, **more)
+        return lambda **more: MemoryInbox(replace(QUICK, **more))
     url: str = request.getfixturevalue("file_url")
     return lambda **more: durable(url, **more)
 
@@ -174,7 +182,7 @@ async def test_what_waits_is_bounded_by_its_bytes(make: Make) -> None:
 
 async def test_dead_letters_in_memory_are_bounded_by_their_bytes() -> None:
     app = Recorder()
-    inbox = MemoryInbox(patience=Patience(1, 0.0), window=0.0, waiting_bytes=250_000)
+    inbox = MemoryInbox(InboxOptions(RetryPolicy(1, 0.0), window=0.0, waiting_bytes=250_000))
     await inbox.start(app.plan)
     people = [f"u{number}-" + "x" * 50_000 for number in range(4)]
     app.failing = dict.fromkeys(people, 1)
@@ -191,9 +199,9 @@ async def test_dead_letters_in_memory_are_bounded_by_their_bytes() -> None:
 
 
 async def test_a_letter_that_comes_again_unknown_takes_no_more_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory_inbox, "REMEMBERED", 1)
+    monkeypatch.setattr(memory_storage, "REMEMBERED", 1)
     app = Recorder()
-    inbox = MemoryInbox(patience=Patience(1, 0.0), window=0.0, waiting_bytes=450_000)  # for four of them
+    inbox = MemoryInbox(InboxOptions(RetryPolicy(1, 0.0), window=0.0, waiting_bytes=450_000))  # for four of them
     await inbox.start(app.plan)
     people = [f"u{number}-" + "x" * 50_000 for number in range(3)]
     app.failing = dict.fromkeys(people, 2)
@@ -259,7 +267,7 @@ async def test_what_was_stored_is_handled_by_the_next_one(file_url: str, durable
     second = durable(file_url)
     await second.start(app.plan)
     async with asyncio.timeout(60):
-        while len(app.seen) < 5:  # noqa: ASYNC110 - it comes from DBOS
+        while len(app.seen) < 5:  # noqa: ASYNC110 - it was stored by another inbox
             await asyncio.sleep(0.02)
     await second.idle()
     assert sorted(app.seen) == [f"u{number}" for number in range(5)]
@@ -291,7 +299,7 @@ async def test_what_is_taken_over_waits_for_what_belongs_before_it(postgres_url:
     await second.start(app.plan)
     await second.store(followed("early", at=1))
     async with asyncio.timeout(60):
-        while len(app.seen) < 2:  # noqa: ASYNC110 - it comes from DBOS
+        while len(app.seen) < 2:  # noqa: ASYNC110 - it was stored by another inbox
             await asyncio.sleep(0.02)
     assert sorted(app.seen) == ["early", "late"]
     await second.stop()
@@ -305,10 +313,10 @@ async def test_a_transaction_of_a_handler_that_fails_leaves_nothing(
     tried = 0
 
     async def plan(event: Received) -> list[Step]:
-        async def write(connection: Any) -> None:
+        def write(connection: Any) -> None:
             nonlocal tried
             tried += 1
-            await connection.execute(text("INSERT INTO effect VALUES (:who)"), {"who": who_of(event)})
+            connection.execute(text("INSERT INTO effect VALUES (:who)"), {"who": who_of(event)})
             if tried < 3:
                 raise RuntimeError("too early")
 
@@ -333,8 +341,8 @@ async def test_a_full_disk_is_not_acknowledged(file_url: str, durable: Open) -> 
     await inbox.start(app.plan)
     await inbox.store(followed("before", at=1))
     await inbox.idle()
-    engine = inbox._durable._engine  # type: ignore[union-attr]
-    assert engine is not None
+    database = Database.shared(file_url)
+    engine = database.engine
     engine.dispose()
 
     def fill(connection: Any, _: Any) -> None:
@@ -351,12 +359,13 @@ async def test_a_full_disk_is_not_acknowledged(file_url: str, durable: Open) -> 
     await inbox.idle()
     assert app.seen == ["before", "x" * 50_000]
     await inbox.stop()
+    await database.close()
 
 
 async def test_a_lost_database_is_not_acknowledged_and_comes_back(
     postgres_url: str, postgres_server: Any, durable: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("channel_adapter.webhooks.intake.STORE_SECONDS", 1.5)
+    monkeypatch.setattr("channel_adapter.webhooks.durable_storage.STORE_SECONDS", 1.5)
     inbox, app = durable(postgres_url), Recorder()
     await inbox.start(app.plan)
     server = sa.create_engine(
@@ -391,28 +400,23 @@ async def test_counts_and_rows_are_shared_through_the_database(file_url: str, du
     for name in ("good", "bad"):
         await inbox.store(followed(name, account=name))
     await inbox.idle()
-    await inbox._tell()
-    counted, by_state, oldest = await inbox._table.stats()
+    await inbox.share_counts()
+    database = Database.shared(file_url)
+    table = InboxTable(database, Leases(database, "test", seconds=1.0))
+    counted, by_state, oldest = await database.read(table.stats)
     assert counted == {"handled": 1, "failed": 2, "dead": 1}
     assert (by_state, oldest) == ({"handled": 1, "dead": 1}, None)
-    assert await inbox._table.forget(2e9 * 2) == 1
+    assert await database.write(table.tidy, 0.0, 10, 2e9 * 2) == 1
     await inbox.stop()
+    await database.close()
 
 
-async def test_finished_workflows_are_forgotten_and_repeats_still_known(
-    file_url: str, durable: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_repeats_are_known_after_a_restart(file_url: str, durable: Open) -> None:
     inbox, app = durable(file_url), Recorder()
     await inbox.start(app.plan)
     event = followed("u")
     await inbox.store(event)
     await inbox.idle()
-    while await DBOS.list_workflows_async(status="PENDING"):  # noqa: ASYNC110 - it is not ours
-        await asyncio.sleep(0.02)
-    assert len(await DBOS.list_workflows_async(name=BATCH)) == 1
-    monkeypatch.setattr("channel_adapter.webhooks.durable_inbox._FINISHED_KEPT", -5.0)
-    await inbox._forget_finished()
-    assert await DBOS.list_workflows_async(name=BATCH) == []
     await inbox.stop()
     second = durable(file_url)
     await second.start(app.plan)

@@ -23,7 +23,7 @@ from channel_adapter import ChannelAdapter, Settings
 from channel_adapter.concurrency.http_server import default_max_connections
 from channel_adapter.domain.events import Event, OfficialAccountSubscribed
 from channel_adapter.webhooks import MemoryInbox, application, serve
-from channel_adapter.webhooks.inbox import NotStoredError
+from channel_adapter.webhooks.inbox import InboxOptions, NotStoredError
 from channel_adapter.webhooks.parse import Received
 from channel_adapter.webhooks.receiver import BODY_BYTES, Receiver
 from tests.webhooks.sender import APP, COMMAND, TOKEN, Sender, Wire, body, query
@@ -40,7 +40,10 @@ async def listening(inbox: Any = None, **webhooks: Any) -> AsyncIterator[tuple[R
     heard: list[Event] = []
     async with ChannelAdapter.open(settings) as adapter:
         adapter.events.on()(heard.append)
-        async with serve(adapter, inbox=inbox or MemoryInbox(window=0.0), path="/hook") as (receiver, url):
+        async with serve(adapter, inbox=inbox or MemoryInbox(InboxOptions(window=0.0)), path="/hook") as (
+            receiver,
+            url,
+        ):
             yield receiver, url, heard
 
 
@@ -421,7 +424,7 @@ async def test_it_can_be_mounted_in_an_application() -> None:
         first = asyncio.ensure_future(anext(stream))
         await asyncio.sleep(0)
         app = web.Application()
-        app.add_subapp("/hooks", application(adapter, inbox=MemoryInbox(window=0.0)))
+        app.add_subapp("/hooks", application(adapter, inbox=MemoryInbox(InboxOptions(window=0.0))))
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         with socket.socket() as bound:

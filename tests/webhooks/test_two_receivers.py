@@ -29,8 +29,8 @@ GROUPS = "group_open_http_svc"
 CREW = [f"sailor_{n}" for n in range(6)]
 COOK = "cook"
 PATIENCE = 60
-WAITING = sa.text("SELECT count(*) FROM webhook_event WHERE state = 'taken'")
-KNOWN = sa.text("SELECT count(*) FROM webhook_event")
+WAITING = sa.text("SELECT count(*) FROM inbox_event WHERE state = 'waiting'")
+KNOWN = sa.text("SELECT count(*) FROM inbox_event")
 ROWS = sa.text("SELECT account, who, pid FROM effect")
 
 

@@ -1,0 +1,414 @@
+"""Events of a durable inbox: rows in SQLite or PostgreSQL, written many at a time.
+
+Events that come together are committed together before they are acknowledged, and so is everything that lanes record.
+Only the commits of new events and of handlers with a transaction wait for the disk: after a power failure everything
+else is done again from what is stored.
+"""
+
+import asyncio
+import logging
+import os
+import secrets
+import socket
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import Final, Generic, TypeVar
+
+import orjson
+import structlog
+from filelock import FileLock, Timeout
+from sqlalchemy import Connection
+
+from channel_adapter.concurrency.http_server import LogThrottle
+from channel_adapter.errors import ChannelAdapterError, ConfigurationError, OutcomeUnknownError, UnavailableError
+from channel_adapter.store.database import Database
+from channel_adapter.store.inbox import SCHEMA, InboxTable, NewEvent, WaitingEvent
+from channel_adapter.store.leases import SCHEMA as LEASES
+from channel_adapter.store.leases import Leases
+from channel_adapter.store.marks import DEAD, Mark, MarkResult, Recorded
+from channel_adapter.tencent.clock import Clock
+from channel_adapter.tencent.redaction import redact_text
+from channel_adapter.webhooks.inbox import DeadLetter, NotStoredError, Place, Portion, Task, channel_name
+from channel_adapter.webhooks.parse import Received
+
+STORE_SECONDS: Final = 1.5
+"""The sender waits two seconds; what is not stored by then is refused [doc 34354]."""
+LEASE_SECONDS: Final = 4.0
+STORED_AT_ONCE: Final = 500
+RECORDED_AT_ONCE: Final = 1_000
+TIDIED_AT_ONCE: Final = 500
+"""Rows that one transaction of tidying deletes, so that others wait for it a few milliseconds."""
+FOUND_AT_ONCE: Final = 1_000
+READ_AT_ONCE: Final = 64
+_STORE_SPACING: Final = 0.008  # between the beginnings of two writes
+_RECORD_SPACING: Final = 0.005
+_READ_SPACING: Final = 0.005
+_BEHIND_SECONDS: Final = 0.01
+_WRITE_AGAIN_SECONDS: Final = 1.0
+
+ItemT = TypeVar("ItemT")
+ResultT = TypeVar("ResultT")
+
+_log = structlog.wrap_logger(logging.getLogger("channel_adapter.webhooks"))
+
+
+class GroupCommit(Generic[ItemT, ResultT]):
+    """Calls `write` with all items that came since its last call began, one call after the other.
+
+    `spacing` is the least number of seconds between the beginnings of two calls: a write costs more than an item in it.
+    """
+
+    def __init__(
+        self, write: Callable[[list[ItemT]], Awaitable[Sequence[ResultT]]], *, spacing: float, max_items: int
+    ) -> None:
+        self._write = write
+        self._spacing = spacing
+        self._max_items = max_items
+        self._waiting: list[tuple[ItemT, Callable[[ResultT | Exception], None]]] = []
+        self._since = 0.0
+        self._not_before = 0.0
+        self._worker: asyncio.Task[None] | None = None
+        self._written: asyncio.Future[None] | None = None
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, item: ItemT, done: Callable[[ResultT | Exception], None]) -> None:
+        """Write an item soon; `done` is called with its result, or with what the write has raised."""
+        if not self._waiting:
+            self._since = time.monotonic()
+        self._waiting.append((item, done))
+        if self._worker is None or self._worker.done():
+            self._worker = asyncio.ensure_future(self._work())
+
+    def discard(self, item: ItemT) -> None:
+        """Do not write an item that still waits."""
+        self._waiting = [waiting for waiting in self._waiting if waiting[0] is not item]
+
+    @property
+    def oldest_seconds(self) -> float:
+        """How long the first waiting item has waited."""
+        return time.monotonic() - self._since if self._waiting else 0.0
+
+    async def written(self) -> None:
+        """Wait until the next write has ended."""
+        if self._waiting or (self._worker is not None and not self._worker.done()):
+            if self._written is None or self._written.done():
+                self._written = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._written)
+
+    async def drain(self) -> None:
+        """Wait until no item waits."""
+        while self._worker is not None and not self._worker.done():
+            await asyncio.wait([self._worker])
+
+    async def stop(self) -> None:
+        """Give up what is not written."""
+        if self._worker is not None:
+            self._worker.cancel()
+            await asyncio.gather(self._worker, return_exceptions=True)
+
+    async def _work(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._waiting:
+            await asyncio.sleep(max(0.0, self._not_before - loop.time()))
+            self._not_before = loop.time() + self._spacing
+            batch, self._waiting = self._waiting[: self._max_items], self._waiting[self._max_items :]
+            self._since = time.monotonic()
+            results: Sequence[ResultT | Exception]
+            try:
+                results = await self._write([item for item, _ in batch])
+            except Exception as error:  # noqa: BLE001 - every caller gets it
+                results = [error] * len(batch)
+            for (_, done), result in zip(batch, results, strict=True):
+                done(result)
+            if self._written is not None and not self._written.done():
+                self._written.set_result(None)
+
+
+class StoreQueue:
+    """Stores events together, and refuses those that are not committed within STORE_SECONDS."""
+
+    def __init__(self, put: Callable[[list[NewEvent]], Awaitable[list[bool]]]) -> None:
+        self._put = put
+        self._worth_logging = LogThrottle()
+        self._commit: GroupCommit[NewEvent, bool] = GroupCommit(
+            self._write, spacing=_STORE_SPACING, max_items=STORED_AT_ONCE
+        )
+
+    def __len__(self) -> int:
+        return len(self._commit)
+
+    async def store(self, event: NewEvent) -> bool:
+        """Return True once an event is committed, False for a repeat. Raises NotStoredError."""
+        stored: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+        def done(result: bool | Exception) -> None:
+            if stored.done():
+                return
+            if isinstance(result, Exception):
+                stored.set_exception(NotStoredError(type(result).__name__))
+            else:
+                stored.set_result(result)
+
+        self._commit.add(event, done)
+        try:
+            async with asyncio.timeout(STORE_SECONDS):
+                return await stored
+        except TimeoutError:
+            raise NotStoredError(f"the database did not answer within {STORE_SECONDS:g} s") from None
+        finally:
+            if not stored.done() or stored.cancelled():
+                self._commit.discard(event)
+
+    async def stop(self) -> None:
+        """Give up what is not committed."""
+        await self._commit.stop()
+
+    async def _write(self, events: list[NewEvent]) -> list[bool]:
+        fresh = {event.key: event for event in reversed(events)}
+        try:
+            new = await self._put(list(fresh.values()))
+        except Exception as error:
+            if self._worth_logging():
+                _log.error("webhooks.not_stored", events=len(events), reason=_reason(error))
+            raise
+        stored = {event.key for event, is_new in zip(fresh.values(), new, strict=True) if is_new}
+        return [event.key in stored and fresh[event.key] is event for event in events]
+
+
+class DurableStorage:
+    """The events of a database, for one process. On SQLite a lock file keeps every other receiver out."""
+
+    max_events = 20_000
+
+    def __init__(self, url: str, remember_seconds: float, clock: Clock) -> None:
+        self.lease_seconds = LEASE_SECONDS
+        self._url = url
+        self._remember = remember_seconds
+        self._clock = clock
+        self._database: Database | None = None
+        self._lock: FileLock | None = None
+        self._found = ""  # the last channel that was looked at
+        self._worth_logging = LogThrottle()
+        self._puts = StoreQueue(self._put)
+        self._reads: GroupCommit[tuple[str, int], Portion] = GroupCommit(
+            self._read, spacing=_READ_SPACING, max_items=READ_AT_ONCE
+        )
+        self._marks: GroupCommit[Mark, MarkResult] = GroupCommit(
+            self._record, spacing=_RECORD_SPACING, max_items=RECORDED_AT_ONCE
+        )
+
+    async def open(self) -> None:
+        """Open the database. Raises ConfigurationError if another receiver has the SQLite file."""
+        self._database = database = Database.shared(self._url)
+        owner = f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(4)}"
+        self._table = InboxTable(database, Leases(database, owner, seconds=self.lease_seconds))
+        if database.is_sqlite:
+            self._lock = _lock_of(database)
+        await database.prepare(LEASES)
+        await database.prepare(SCHEMA)
+        if database.is_sqlite:
+            await database.write(self._table.take_over)
+
+    async def close(self) -> None:
+        """Give up the channels of this process, and close."""
+        for queue in (self._puts, self._reads, self._marks):
+            await queue.stop()
+        database, self._database = self._database, None
+        if database is not None:
+            try:
+                await database.write_relaxed(self._table.leave)
+            except ChannelAdapterError as error:  # they are taken over when their leases end
+                _log.warning("webhooks.leases_not_released", reason=_reason(error))
+            await database.close()
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    async def put(self, event: Received, place: Place, document: bytes, window: float) -> bool:
+        """Store an event; return False for a repeat. Raises NotStoredError."""
+        command = event.command.replace("\x00", "\ufffd")[:200]
+        new = NewEvent(
+            place[2], channel_name(event), place[0], place[1], command, event.received_at, document.decode(), window
+        )
+        return await self._puts.store(new)
+
+    async def find(self) -> list[str]:
+        """Return channels with an event that is due and that no process holds, from the next part of all channels."""
+        found, self._found = await self._open.read(self._table.find, self._found, FOUND_AT_ONCE, self._clock.now())
+        return found
+
+    async def claim(self, channels: Sequence[str], limit: int) -> list[Portion]:
+        """Acquire channels; return those acquired, with the first of their events."""
+        return await self._open.write_relaxed(_claim, self._table, channels, limit, self._clock.now())
+
+    async def read(self, channel: str, limit: int) -> Portion:
+        """Return the first events of a channel that are due."""
+        portion: asyncio.Future[Portion] = asyncio.get_running_loop().create_future()
+
+        def done(result: Portion | Exception) -> None:
+            if not portion.done():
+                portion.set_exception(result) if isinstance(result, Exception) else portion.set_result(result)
+
+        self._reads.add((channel, limit), done)
+        return await portion
+
+    async def renew(self, channels: Sequence[str]) -> set[str]:
+        """Extend leases; return the channels that are still held."""
+        return await self._open.write_relaxed(self._table.renew, channels, self._clock.now())
+
+    def record(self, mark: Mark, recorded: Callable[[MarkResult], None]) -> None:
+        """Record something with the next commit, however long that takes."""
+        self._marks.add(mark, recorded)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether a kill would repeat too much: marks wait for longer than a moment."""
+        return self._marks.oldest_seconds > _BEHIND_SECONDS
+
+    async def catch_up(self) -> None:
+        """Wait until the next commit has ended."""
+        await self._marks.written()
+
+    async def handled_elsewhere(self, keys: Sequence[str]) -> set[str]:
+        """Return the keys of events that wait no more."""
+        return set(keys) - await self._open.read(self._table.still_waiting, keys)
+
+    async def dead_letters(self, limit: int) -> list[DeadLetter]:
+        """Return the dead letters, oldest first."""
+        rows = await self._open.read(self._table.rows, [DEAD], limit)
+        return [DeadLetter(r.key, r.command, r.channel, r.reason or "", r.attempts, r.received) for r in rows]
+
+    async def retry(self, key: str) -> tuple[str, int] | None:
+        """Let a dead letter wait again; return its channel and size."""
+        found = await self._open.write(self._table.retry, [key], self._clock.now())
+        return found[0][1:] if found else None
+
+    async def drop(self, key: str) -> bool:
+        """Drop a dead letter."""
+        return bool(await self._open.write(self._table.drop, [key], self._clock.now()))
+
+    async def add_counts(self, counts: Mapping[str, int]) -> None:
+        """Add to the counts in the database."""
+        await self._open.write_relaxed(self._table.add_counts, counts)
+
+    async def tidy(self) -> bool:
+        """Delete some of the events whose keys need not be known any more; return whether there are more."""
+        now = self._clock.now()
+        deleted = await self._open.write_relaxed(self._table.tidy, self._remember, TIDIED_AT_ONCE, now)
+        if deleted < TIDIED_AT_ONCE:
+            await self._open.write_relaxed(self._table.tidy_leases, now)
+        return deleted == TIDIED_AT_ONCE
+
+    @property
+    def _open(self) -> Database:
+        if self._database is None:
+            raise UnavailableError("the inbox is not running")
+        return self._database
+
+    async def _put(self, events: list[NewEvent]) -> list[bool]:
+        return await self._open.write(self._table.put, events, self._clock.now())
+
+    async def _read(self, asked: list[tuple[str, int]]) -> list[Portion]:
+        limit = max(sum(limit for _, limit in asked), READ_AT_ONCE)
+        channels = [channel for channel, _ in asked]
+        portions = await self._open.read(_read, self._table, channels, limit, self._clock.now())
+        by_channel = {portion.channel: portion for portion in portions}
+        return [by_channel[channel] for channel in channels]
+
+    async def _record(self, marks: list[Mark]) -> list[MarkResult]:
+        """Record marks until it succeeds: a step that has run must not run again.
+
+        A transaction that a handler has broken is undone as a whole; its handlers then run in one each.
+        """
+        results: dict[int, MarkResult] = {}
+        left = list(range(len(marks)))
+        alone = False
+        while left:
+            part = _part(marks, left) if alone else left
+            try:
+                found = await self._commit([marks[number] for number in part])
+            except (UnavailableError, OutcomeUnknownError) as error:
+                if alone and marks[part[0]].run is not None and isinstance(error, UnavailableError):
+                    results[part[0]] = error  # others need not wait for it
+                alone = True
+                if self._worth_logging():
+                    _log.warning("webhooks.ledger_failed", reason=_reason(error))
+                await asyncio.sleep(_WRITE_AGAIN_SECONDS)
+            except Exception as error:  # noqa: BLE001 - of a handler that broke the transaction
+                if len(part) == 1:
+                    results[part[0]] = error
+                alone = True
+            else:
+                results.update(zip(part, found, strict=True))
+            left = [number for number in left if results.get(number, Recorded.LATER) is Recorded.LATER]
+        return [results[number] for number in range(len(marks))]
+
+    async def _commit(self, marks: list[Mark]) -> list[MarkResult]:
+        if any(mark.run is not None for mark in marks):
+            return await self._open.write(self._table.record, marks, self._clock.now())
+        return await self._open.write_relaxed(self._table.record, marks, self._clock.now())
+
+
+def _claim(
+    connection: Connection, table: InboxTable, channels: Sequence[str], limit: int, here: float
+) -> list[Portion]:
+    return _read(connection, table, table.claim(connection, channels, here), limit, here)
+
+
+def _read(connection: Connection, table: InboxTable, channels: Sequence[str], limit: int, here: float) -> list[Portion]:
+    """Read the first events of channels, `limit` or fewer in a statement, until there are some of each."""
+    found: dict[str, list[WaitingEvent]] = {channel: [] for channel in channels}
+    portions: list[Portion] = []
+    left = list(channels)
+    while left:
+        rows = table.read(connection, left, limit, here)
+        for row in rows:
+            found[row.channel].append(row)
+        cut = rows[-1].channel if len(rows) == limit else None  # it may have more; those behind it come next
+        ready = [channel for channel in left if cut is None or found[channel]]
+        portions += [_portion(channel, found[channel], complete=channel != cut) for channel in ready]
+        left = [channel for channel in left if channel not in ready]
+    return portions
+
+
+def _part(marks: Sequence[Mark], left: Sequence[int]) -> list[int]:
+    """Return the marks without a handler, or else one with a handler."""
+    return [number for number in left if marks[number].run is None] or [left[0]]
+
+
+def _portion(channel: str, rows: Sequence[WaitingEvent], *, complete: bool) -> Portion:
+    """Return the events that are due, up to the first that is not."""
+    tasks: list[Task] = []
+    for row in rows:
+        if row.due_in > 0:
+            return Portion(channel, tasks, row.due_in, row.key)
+        done = set(filter(None, row.done.split("\n")))
+        tasks.append(Task(row.key, (row.at, row.seq, row.key), partial(_load, row.body), row.attempts, done))
+    return Portion(channel, tasks, None if complete else 0.0)
+
+
+def _load(document: str) -> Received:
+    return Received(**orjson.loads(document))
+
+
+def _lock_of(database: Database) -> FileLock:
+    """Acquire the lock file of the one receiver of a SQLite file. Raises ConfigurationError."""
+    lock = FileLock(f"{database.url.database}.receiver.lock", mode=0o600)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise ConfigurationError(
+            f"another receiver uses {database.name}: SQLite is for one receiver with a durable inbox; use PostgreSQL "
+            "for several",
+            field="database_url",
+        ) from None
+    except OSError as error:
+        raise UnavailableError(f"the lock file of {database.name} cannot be used: {error.strerror}") from None
+    return lock
+
+
+def _reason(error: Exception) -> str:
+    return redact_text(" ".join(str(error).split()))[:300]
