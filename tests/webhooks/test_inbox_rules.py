@@ -80,7 +80,9 @@ def new(key: str, channel: str = A, at: int = 0) -> NewEvent:
 
 
 def leases(connection: Connection) -> list[tuple[str, str | None, float]]:
-    return [(str(n), o, float(u)) for n, o, u in connection.execute(select(LEASES.c.name, LEASES.c.owner, LEASES.c.until))]
+    return [
+        (str(n), o, float(u)) for n, o, u in connection.execute(select(LEASES.c.name, LEASES.c.owner, LEASES.c.until))
+    ]
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -224,8 +226,10 @@ async def test_only_channels_that_are_handled_are_renewed(url: str, monkeypatch:
         await until(lambda: crashes == 1)
         held = {name: end for name, _, end in await database.read(leases)}
         async with asyncio.timeout(60):
-            while (now := {n: e for n, _, e in await database.read(leases)})["channel:busy"] == held["channel:busy"]:
+            now = held
+            while now["channel:busy"] == held["channel:busy"]:
                 await asyncio.sleep(0.01)
+                now = {name: end for name, _, end in await database.read(leases)}
         assert crashes > 1 or now["channel:crash"] == held["channel:crash"]
         await until(lambda: gate.seen == ["crash"])
         gate.go.set()
@@ -297,8 +301,10 @@ async def test_renewal_survives_a_database_that_fails(url: str, caplog: pytest.L
         await database.write(lambda connection: connection.execute(text("ALTER TABLE gone RENAME TO lease")))
         (before,) = await database.read(leases)
         async with asyncio.timeout(60):
-            while (await database.read(leases))[0][2] <= before[2]:
+            after = before
+            while after[2] <= before[2]:
                 await asyncio.sleep(0.01)
+                (after,) = await database.read(leases)
         gate.go.set()
         await inbox.idle()
     assert gate.seen == ["u"]
@@ -311,10 +317,14 @@ async def test_nothing_to_renew_is_no_statement(url: str) -> None:
         assert await database.write(table("me", 1.0).record, [], 1.0) == []
 
 
+def show(connection: Connection, name: str) -> str:
+    return str(connection.scalar(text(f"SHOW {name}")))
+
+
 async def test_connections_wait_two_seconds_at_most(postgres_url: str) -> None:
     async with tables(postgres_url) as (database, _):
         for name in ("lock_timeout", "idle_in_transaction_session_timeout"):
-            assert await database.read(lambda c, name=name: c.scalar(text(f"SHOW {name}"))) == "2s"
+            assert await database.read(show, name) == "2s"
 
 
 async def test_clocks_of_two_receivers_may_differ_by_an_hour(postgres_url: str) -> None:

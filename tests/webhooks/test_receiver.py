@@ -279,7 +279,7 @@ async def test_handshakes_that_are_not_completed_count_as_connections(tmp_path: 
     settings = Settings.load(None, sdkappid=APP, key="0" * 64, base_url="http://127.0.0.1:9", webhooks=table)
     async with (
         ChannelAdapter.open(settings) as adapter,
-        serve(adapter, inbox=MemoryInbox(window=0.0), tls=tls) as (_, url),
+        serve(adapter, inbox=MemoryInbox(InboxOptions(window=0.0)), tls=tls) as (_, url),
         half_open(url.rstrip("/"), 3) as readers,
         aiohttp.ClientSession() as session,
     ):
