@@ -29,8 +29,8 @@ from channel_adapter.store.leases import Leases
 from channel_adapter.store.marks import DEAD, Mark, MarkResult, Recorded
 from channel_adapter.tencent.clock import Clock
 from channel_adapter.tencent.redaction import redact_text
-from channel_adapter.webhooks.inbox import DeadLetter, NotStoredError, Place, Portion, Task, channel_name
 from channel_adapter.webhooks.parse import Received
+from channel_adapter.webhooks.storage import DeadLetter, NotStoredError, Place, Portion, Task, channel_name
 
 STORE_SECONDS: Final = 1.5
 """The sender waits two seconds; what is not stored by then is refused [doc 34354]."""

@@ -14,7 +14,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
-import orjson
 import structlog
 from cachetools import LRUCache
 
@@ -25,7 +24,20 @@ from channel_adapter.tencent.clock import Clock, SystemClock
 from channel_adapter.tencent.redaction import redact_text, shown_traceback
 from channel_adapter.webhooks import counters as names
 from channel_adapter.webhooks.counters import Counters
-from channel_adapter.webhooks.parse import SEQUENCE_BITS, Received
+from channel_adapter.webhooks.memory_storage import MemoryStorage
+from channel_adapter.webhooks.parse import Received
+from channel_adapter.webhooks.storage import (
+    Backlog,
+    DeadLetter,
+    NotStoredError,
+    Place,
+    Portion,
+    Storage,
+    Task,
+    channel_name,
+    document_of,
+    place_of,
+)
 
 if TYPE_CHECKING:
     from channel_adapter.settings import Settings
@@ -43,6 +55,10 @@ _USABLE: Final = 0.7  # of a lease since its last renewal
 _PORTION_SECONDS: Final = 0.05  # after which events that were read are read again: earlier ones may have come
 _FIRST_PORTION, _LARGEST_PORTION = 64, 1_000
 _TURN_SECONDS: Final = 0.005  # of a lane, before other tasks of the event loop
+_SLICE_SECONDS: Final = 0.25  # after which a channel is given up in favour of another process with events of it
+_YIELD_SECONDS: Final = 0.1
+_TRY_AGAIN_SECONDS: Final = 0.05  # to claim a channel that another process works on
+_TRIES: Final = 10  # then it is found when it is free
 _RECONCILE_SECONDS: Final = 0.5
 _RECONCILED: Final = 2_000
 _TELL_SECONDS: Final = 2.0
@@ -69,21 +85,6 @@ class Step(NamedTuple):
 
 Plan = Callable[[Received], Awaitable[Sequence[Step]]]
 """The steps of an event. It may fail as a step may, and is called again in every attempt."""
-
-
-class DeadLetter(NamedTuple):
-    """An event that was given up. `key` names it for retry and drop."""
-
-    key: str
-    command: str
-    channel: str
-    reason: str
-    attempts: int
-    received_at: float
-
-
-class NotStoredError(Exception):
-    """Raised for an event that is not stored: it must not be acknowledged. The text is for the log."""
 
 
 class Inbox(Protocol):
@@ -151,102 +152,6 @@ class InboxOptions:
     remember_seconds: float = 86_400.0
 
 
-Place = tuple[int, int, str]
-"""Where an event belongs in its channel."""
-
-
-@dataclass(slots=True)
-class Task:
-    """A waiting event: how often it has failed, and which steps are done. `load` returns it, or raises."""
-
-    key: str
-    place: Place
-    load: Callable[[], Received]
-    attempts: int = 0
-    done: set[str] = field(default_factory=set)
-
-
-class Portion(NamedTuple):
-    """Events of a channel that are due, in order.
-
-    `wait` is when the next one is due in seconds, None without one; `next_key` is its key, if that was read.
-    """
-
-    channel: str
-    tasks: list[Task]
-    wait: float | None
-    next_key: str | None = None
-
-
-class Storage(Protocol):
-    """Where events and leases are. Everything that waits for a database raises ChannelAdapterError."""
-
-    max_events: int
-    lease_seconds: float
-
-    async def open(self) -> None: ...
-    async def close(self) -> None: ...
-    async def put(self, event: Received, place: Place, document: bytes, window: float) -> bool: ...
-    async def find(self) -> list[str]: ...
-    async def claim(self, channels: Sequence[str], limit: int) -> list[Portion]: ...
-    async def read(self, channel: str, limit: int) -> Portion: ...
-    async def renew(self, channels: Sequence[str]) -> set[str]: ...
-    def record(self, mark: Mark, recorded: Callable[[MarkResult], None]) -> None: ...
-    @property
-    def is_behind(self) -> bool: ...
-    async def catch_up(self) -> None: ...
-    async def handled_elsewhere(self, keys: Sequence[str]) -> set[str]: ...
-    async def dead_letters(self, limit: int) -> list[DeadLetter]: ...
-    async def retry(self, key: str) -> tuple[str, int] | None: ...
-    async def drop(self, key: str) -> bool: ...
-    async def add_counts(self, counts: Any) -> None: ...
-    async def tidy(self) -> bool: ...
-
-
-class _Pending(NamedTuple):
-    size: int
-    received_at: float
-
-
-class Backlog:
-    """The events that this process has stored and that are not handled, oldest first, with their bytes."""
-
-    def __init__(self, max_events: int, max_bytes: int) -> None:
-        self._max_events = max_events
-        self._max_bytes = max_bytes
-        self._pending: dict[str, _Pending] = {}
-        self.size = 0
-
-    def __len__(self) -> int:
-        return len(self._pending)
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._pending
-
-    def check(self, size: int) -> None:
-        """Raise NotStoredError if there is no capacity for an event of `size` bytes."""
-        if len(self._pending) >= self._max_events or self.size + size > self._max_bytes:
-            raise NotStoredError(f"{len(self._pending)} events and {self.size} bytes wait")
-
-    def add(self, key: str, size: int, received_at: float) -> None:
-        """Add an event."""
-        self._pending[key] = _Pending(size, received_at)
-        self.size += size
-
-    def remove(self, key: str) -> None:
-        """Remove an event, if it is there."""
-        if (pending := self._pending.pop(key, None)) is not None:
-            self.size -= pending.size
-
-    def oldest(self) -> float | None:
-        """Return when the first of them was received, in Unix seconds."""
-        return next((pending.received_at for pending in self._pending.values()), None)
-
-    def first(self, limit: int) -> list[str]:
-        """Return the keys of the first ones."""
-        return [key for key, _ in zip(self._pending, range(limit), strict=False)]
-
-
 class Agenda:
     """When channels are to be looked at, in seconds of the event loop's clock."""
 
@@ -259,6 +164,9 @@ class Agenda:
         if at < self._at.get(channel, float("inf")):
             self._at[channel] = at
             heapq.heappush(self._heap, (at, channel))
+
+    def __contains__(self, channel: str) -> bool:
+        return channel in self._at
 
     @property
     def next(self) -> float:
@@ -281,6 +189,7 @@ class Lane:
 
     def __init__(self, channel: str, storage: Storage, renewed: float) -> None:
         self.channel = channel
+        self.begun = renewed
         self.renewed = renewed  # when the last renewal began that succeeded, in seconds of a steady clock
         self.lost = False
         self.more = False  # events came that are not among those that were read
@@ -382,6 +291,7 @@ class EventInbox:
         self._agenda = Agenda()
         self._storing: set[str] = set()
         self._lanes: dict[str, Lane] = {}
+        self._tries: dict[str, int] = {}  # to claim channels
         self._plan: Plan | None = None
         self._chores: dict[str, asyncio.Task[None]] = {}
         self._worth_logging = LogThrottle()
@@ -550,14 +460,19 @@ class EventInbox:
         free = self._options.concurrency - len(self._lanes)
         if free <= 0:
             return 0.0
-        channels = self._agenda.due(loop.time(), free)
+        channels = due = self._agenda.due(loop.time(), free)
         if len(channels) < free and loop.time() >= self._search_at:
             begun = loop.time()
-            channels += await self._storage.find()
+            channels = due + [channel for channel in await self._storage.find() if channel not in self._agenda]
             self._search_at = loop.time() + max(_IDLE_SECONDS, (loop.time() - begun) / _SEARCH_SHARE)
         wanted = [channel for channel in dict.fromkeys(channels) if channel not in self._lanes][:free]
         if wanted:
             await self._claim(wanted)
+        for channel in due:
+            tries = self._tries.pop(channel, 0)
+            if channel not in self._lanes and tries < _TRIES:
+                self._tries[channel] = tries + 1
+                self._agenda.add(channel, loop.time() + _TRY_AGAIN_SECONDS)
         return 0.0
 
     async def _claim(self, channels: list[str]) -> None:
@@ -584,7 +499,7 @@ class EventInbox:
             raise
         except BaseException as error:  # noqa: BLE001 - its lease runs out, and the channel is claimed again
             wait = self._lease_end
-            _log.error("webhooks.lane_failed", channel=lane.channel, traceback=shown_traceback(error))
+            _log.error("webhooks.lane_failed", channel=lane.channel, traceback=_traceback(error))
         finally:
             del self._lanes[lane.channel]
             self._check_quiet()
@@ -621,6 +536,12 @@ class EventInbox:
             lane.more = lane.overtaken = False
             lane.last = None
             portion = await self._storage.read(lane.channel, limit)
+            if portion.tasks and portion.tasks[0].key not in self._backlog and self._is_shared_long_enough(lane):
+                lane.record(Mark(lane.channel, release=True))  # the process that has stored the event may handle it
+                return _YIELD_SECONDS
+
+    def _is_shared_long_enough(self, lane: Lane) -> bool:
+        return self._shared and self._clock.monotonic() - lane.begun > _SLICE_SECONDS
 
     async def _handle_portion(self, lane: Lane, portion: Portion) -> tuple[int, float | None]:
         """Handle events until one fails or they are to be read again: their number, and the wait after a failure."""
@@ -702,13 +623,13 @@ class EventInbox:
         failure = Failure(attempt, about["reason"], dead=wait is None)
         if wait is None:
             self.counters.add(names.DEAD)
-            _log.error("webhooks.dead", **about, attempt=attempt, traceback=shown_traceback(error))
+            _log.error("webhooks.dead", **about, attempt=attempt, traceback=_traceback(error))
             await lane.outcome(Mark(lane.channel, task.key, failure=failure), lambda: self._ended(task.key))
         else:
             self.counters.add(names.FAILED)
             _log.warning("webhooks.failed", **about, attempt=attempt, retry_in=wait)
             if _logger.isEnabledFor(logging.DEBUG):
-                _log.debug("webhooks.failed_at", event_key=task.key, attempt=attempt, traceback=shown_traceback(error))
+                _log.debug("webhooks.failed_at", event_key=task.key, attempt=attempt, traceback=_traceback(error))
             await lane.outcome(Mark(lane.channel, task.key, failure=failure, wait=wait))
         return wait
 
@@ -752,8 +673,6 @@ class MemoryInbox(EventInbox):
     def __init__(
         self, options: InboxOptions | None = None, *, counters: Counters | None = None, clock: Clock | None = None
     ) -> None:
-        from channel_adapter.webhooks.memory_storage import MemoryStorage  # noqa: PLC0415 - it imports this module
-
         options, clock = options or InboxOptions(), clock or SystemClock()
         super().__init__(MemoryStorage(options.waiting_bytes, clock), options, counters, clock)
 
@@ -807,24 +726,16 @@ def missing_extra() -> ConfigurationError:
     )
 
 
-def document_of(received: Received) -> bytes:
-    """Return an event as it is stored."""
-    return orjson.dumps({name: getattr(received, name) for name in Received.__slots__})
-
-
-def place_of(received: Received) -> Place:
-    """Return where an event belongs in its channel."""
-    return *divmod(received.sequence, 1 << SEQUENCE_BITS), received.dedupe_key
-
-
-def channel_name(received: Received) -> str:
-    """Return the name under which the events of a channel are one after the other; the key for one without channel."""
-    return received.order_key.replace("\x00", "\ufffd")[:200] or received.dedupe_key
-
-
 def _text(error: BaseException) -> str:
     """Return an error without secrets, in characters that every log and database takes."""
-    text = redact_text(f"{type(error).__name__}: {error}")[:_REASON_LENGTH]
+    return _plain(redact_text(f"{type(error).__name__}: {error}")[:_REASON_LENGTH])
+
+
+def _traceback(error: BaseException) -> str:
+    return _plain(shown_traceback(error))
+
+
+def _plain(text: str) -> str:
     return text.encode(errors="replace").decode().replace("\x00", "\ufffd")
 
 

@@ -7,8 +7,8 @@ from typing import Final, NamedTuple
 
 from channel_adapter.store.marks import Mark, MarkResult, Recorded, require_plain
 from channel_adapter.tencent.clock import Clock
-from channel_adapter.webhooks.inbox import Backlog, DeadLetter, NotStoredError, Place, Portion, Task, channel_name
 from channel_adapter.webhooks.parse import Received
+from channel_adapter.webhooks.storage import Backlog, DeadLetter, NotStoredError, Place, Portion, Task, channel_name
 
 REMEMBERED: Final = 100_000
 """Keys by which repeats are known."""

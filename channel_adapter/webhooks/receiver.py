@@ -19,10 +19,11 @@ from channel_adapter.tencent.redaction import shown_traceback
 from channel_adapter.webhooks import counters as names
 from channel_adapter.webhooks.answers import ALLOWED
 from channel_adapter.webhooks.counters import Counters
-from channel_adapter.webhooks.inbox import Inbox, NotStoredError, open_inbox
+from channel_adapter.webhooks.inbox import Inbox, open_inbox
 from channel_adapter.webhooks.lost_posts import LostPosts
 from channel_adapter.webhooks.parse import Received, parse
 from channel_adapter.webhooks.refusal import Reason, RequestRefused
+from channel_adapter.webhooks.storage import NotStoredError
 from channel_adapter.webhooks.verify import read_query, verify
 
 if TYPE_CHECKING:

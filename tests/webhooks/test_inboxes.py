@@ -24,11 +24,11 @@ from channel_adapter.webhooks.inbox import (
     Inbox,
     InboxOptions,
     MemoryInbox,
-    NotStoredError,
     RetryPolicy,
     Step,
 )
 from channel_adapter.webhooks.parse import Received
+from channel_adapter.webhooks.storage import NotStoredError
 from tests.webhooks.events_made import Recorder, followed, who_of
 
 QUICK = InboxOptions(RetryPolicy(3, 0.01), window=0.02)

@@ -23,9 +23,10 @@ from channel_adapter import ChannelAdapter, Settings
 from channel_adapter.concurrency.http_server import default_max_connections
 from channel_adapter.domain.events import Event, OfficialAccountSubscribed
 from channel_adapter.webhooks import MemoryInbox, application, serve
-from channel_adapter.webhooks.inbox import InboxOptions, NotStoredError
+from channel_adapter.webhooks.inbox import InboxOptions
 from channel_adapter.webhooks.parse import Received
 from channel_adapter.webhooks.receiver import BODY_BYTES, Receiver
+from channel_adapter.webhooks.storage import NotStoredError
 from tests.webhooks.sender import APP, COMMAND, TOKEN, Sender, Wire, body, query
 
 GOOD = body("@TOA#_a", "u", 1_736_000_000_000)
