@@ -49,6 +49,7 @@ LONGEST_WAIT: Final = 60.0
 _LONGEST_OUTAGE_WAIT: Final = 10.0  # so that all goes on soon after an outage
 _REASON_LENGTH: Final = 300
 _IDLE_SECONDS: Final = 0.1  # between two looks for channels that another process left
+_LONGEST_SEARCH_PAUSE: Final = 0.3
 _SEARCH_SHARE: Final = 0.05  # of the time that may be spent in looking
 _RENEWALS: Final = 4  # for the length of a lease
 _USABLE: Final = 0.7  # of a lease since its last renewal
@@ -56,9 +57,9 @@ _PORTION_SECONDS: Final = 0.05  # after which events that were read are read aga
 _FIRST_PORTION, _LARGEST_PORTION = 64, 1_000
 _TURN_SECONDS: Final = 0.005  # of a lane, before other tasks of the event loop
 _SLICE_SECONDS: Final = 0.25  # after which a channel is given up in favour of another process with events of it
-_YIELD_SECONDS: Final = 0.1
+_YIELD_SECONDS: Final = 0.2
 _TRY_AGAIN_SECONDS: Final = 0.05  # to claim a channel that another process works on
-_TRIES: Final = 10  # then it is found when it is free
+_TRIES: Final = 20  # then it is found when it is free
 _RECONCILE_SECONDS: Final = 0.5
 _RECONCILED: Final = 2_000
 _TELL_SECONDS: Final = 2.0
@@ -464,7 +465,8 @@ class EventInbox:
         if len(channels) < free and loop.time() >= self._search_at:
             begun = loop.time()
             channels = due + [channel for channel in await self._storage.find() if channel not in self._agenda]
-            self._search_at = loop.time() + max(_IDLE_SECONDS, (loop.time() - begun) / _SEARCH_SHARE)
+            pause = (loop.time() - begun) / _SEARCH_SHARE
+            self._search_at = loop.time() + min(max(_IDLE_SECONDS, pause), _LONGEST_SEARCH_PAUSE)
         wanted = [channel for channel in dict.fromkeys(channels) if channel not in self._lanes][:free]
         if wanted:
             await self._claim(wanted)
