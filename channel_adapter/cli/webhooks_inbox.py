@@ -133,7 +133,7 @@ def _report(run: Run, named: list[str] | None, found: list[str], word: str) -> E
 @asynccontextmanager
 async def _inbox(run: Run) -> "AsyncIterator[tuple[Database, InboxTable]]":
     """Open the database of the settings' inbox, and create nothing. Raises UsageError if no receiver has created it."""
-    from channel_adapter.webhooks.inbox import database_of, missing_extra
+    from channel_adapter.webhooks.inbox import database_of, missing_database
 
     settings = run.settings()
     if settings.inbox.kind == "memory":
@@ -143,7 +143,7 @@ async def _inbox(run: Run) -> "AsyncIterator[tuple[Database, InboxTable]]":
         from channel_adapter.store.inbox import InboxTable
         from channel_adapter.store.leases import Leases
     except ImportError:
-        raise missing_extra() from None
+        raise missing_database(settings) from None
     async with Database(database_of(settings)) as database:
         table = InboxTable(database, Leases(database, "command line", seconds=0.0))
         is_there = not database.is_sqlite or await asyncio.to_thread(Path(database.url.database or "").is_file)

@@ -19,6 +19,7 @@ from cachetools import LRUCache
 
 from channel_adapter.concurrency.http_server import LogThrottle
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError, ThrottledError, UnavailableError
+from channel_adapter.extras import missing_extra
 from channel_adapter.store.marks import Failure, Mark, MarkResult, Recorded
 from channel_adapter.tencent.clock import Clock, SystemClock
 from channel_adapter.tencent.redaction import redact_text, shown_traceback
@@ -712,7 +713,7 @@ def open_inbox(settings: "Settings", counters: Counters | None = None) -> EventI
     try:
         return DurableInbox(database_of(settings), options, counters=counters)
     except ImportError:
-        raise missing_extra() from None
+        raise missing_database(settings) from None
 
 
 def database_of(settings: "Settings") -> str:
@@ -720,12 +721,10 @@ def database_of(settings: "Settings") -> str:
     return settings.database_url.get_secret_value() if settings.database_url is not None else DEFAULT_URL
 
 
-def missing_extra() -> ConfigurationError:
+def missing_database(settings: "Settings") -> ConfigurationError:
     """Return the error for a durable inbox without SQLAlchemy or filelock."""
-    return ConfigurationError(
-        "the durable inbox needs SQLAlchemy: pip install 'channel-adapter[store]', or set inbox.kind to \"memory\"",
-        field="inbox.kind",
-    )
+    need = 'the durable inbox needs SQLAlchemy, and inbox.kind = "memory" does not'
+    return missing_extra(need, "store", database_of(settings), field="inbox.kind")
 
 
 def _text(error: BaseException) -> str:

@@ -48,9 +48,8 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return settings
 
 
-def test_a_receiver_that_has_ended_leaves_no_lock_folder(used: Path) -> None:
-    assert stat.S_IMODE((used.parent / "inbox.dbos.db").stat().st_mode) == 0o600
-    assert not list(used.parent.glob("*-running"))
+def test_lock_file_of_a_receiver_is_private(used: Path) -> None:
+    assert stat.S_IMODE((used.parent / "inbox.db.receiver.lock").stat().st_mode) == 0o600
 
 
 def run(settings: Path, *words: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
