@@ -34,6 +34,7 @@ COMMANDS: Final = {
     "reactions": Entry("reactions", "What people think of a post: add, remove, show, policy, and their store."),
     "accounts": Entry("accounts", "Make accounts known to the app, and see who is."),
     "migrate": Entry("migrate", "Move official accounts, or files of another system, to channels."),
+    "worker": Entry("worker", "Run jobs that other commands have queued: migrations, conversation groups."),
     "webhooks": Entry("webhooks", "Receive what happens on phones; what failed; send one by hand."),
     "doctor": Entry("doctor", "Check settings, access and channels, and mend what was left half done."),
     "stub": Entry("stub", "Run the stub server: the service on your own machine, for tests."),

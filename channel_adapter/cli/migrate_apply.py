@@ -1,4 +1,4 @@
-"""`migrate apply`, `status`, `retry`, `worker`: carrying a plan out, by as many processes as it takes."""
+"""`migrate apply`, `status`, `retry`: carrying a plan out."""
 
 # ruff: noqa: PLC0415 - help must not wait for the client to be imported
 
@@ -12,7 +12,7 @@ from channel_adapter.cli.command import Run, command
 from channel_adapter.cli.exits import Exit, UsageError
 from channel_adapter.cli.migrate_group import app
 from channel_adapter.cli.migrate_posting import state_document, state_lines
-from channel_adapter.cli.migrate_progress import Watching, WorkersView
+from channel_adapter.cli.migrate_progress import Watching
 from channel_adapter.cli.words import counted
 
 if TYPE_CHECKING:
@@ -79,29 +79,6 @@ async def status(run: Run, file: PLAN, database: DATABASE = None) -> Exit:
         cutover = await adapter.migration.cutover_state(plan)
     tell(run, found, plan, None, cutover)
     return Exit.DONE if found.complete and code_of(found, plan.broken_count) is Exit.DONE else Exit.PARTLY
-
-
-@command(app, "migrate", "worker", example="channel-adapter migrate worker --config adapter.toml")
-async def worker(
-    run: Run, database: DATABASE = None, max_calls: MAX_CALLS = None, max_duration: MAX_DURATION = None
-) -> Exit:
-    """Help with what `migrate apply` has queued in the same database, until it is stopped.
-
-    The database is `database_url` of the settings (CHANNEL_ADAPTER_DATABASE_URL) unless --database names another.
-    All workers share the app's calls per second evenly. When one dies, others go on with its channels within seconds.
-    On the adapter's own database they fill people's conversation groups after a cutover, too.
-    """
-    async with run.adapter() as adapter:
-        from channel_adapter.migration.apply import database_for, work
-
-        url = database_for(adapter.migration, database)
-        run.output.note("working; Ctrl-C ends it")
-        with WorkersView(adapter.settings, run.output) as view:
-            run.so_far = lambda: f"{counted(view.calls, 'call')} were made; others, or the next start, go on"
-            bounds = bounds_of(max_calls, max_duration)
-            calls = await work(adapter.migration, database=url, bounds=bounds, tell=view.hear)
-    run.output.one({"calls": calls}, f"{counted(calls, 'call')} were made")
-    return Exit.INTERRUPTED
 
 
 async def _carry_out(

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from channel_adapter.errors import ConfigurationError, InvalidError
 from channel_adapter.extras import missing_extra
@@ -18,7 +18,7 @@ from channel_adapter.migration.work import At, nowhere
 from channel_adapter.tencent.notify import Notifier
 
 if TYPE_CHECKING:
-    from channel_adapter.durable import Durable
+    from channel_adapter.durable import Jobs
     from channel_adapter.migration.journal import Journal
     from channel_adapter.migration.planning import Migration
     from channel_adapter.migration.run import Runtime
@@ -29,7 +29,6 @@ WORKER_LOOKS_EVERY: Final = 1.0
 IDLE_SECONDS: Final = 3.0
 """After which an idle process looks whether anybody is at what is queued: longer than it takes to begin."""
 END_SECONDS: Final = 1.2
-_ALIVE_IN_DBOS: Final = frozenset({"PENDING", "ENQUEUED", "DELAYED"})
 
 
 Hear = Callable[[Status], None]
@@ -110,16 +109,17 @@ async def apply(
         await _check_source(migration, plan, journal)
         job = await _begin(migration, plan, journal)
         try:
-            from channel_adapter.migration import run  # noqa: PLC0415 - DBOS is slow to import, and in an extra
+            from channel_adapter.durable import open_jobs  # noqa: PLC0415 - DBOS is slow to import, and in an extra
+            from channel_adapter.migration import run  # noqa: PLC0415 - as above
         except ImportError:
             raise missing_libraries(url) from None
         bounds = bounds or Bounds()
         allowance = Allowance(migration.clock, calls=bounds.calls, seconds=bounds.seconds)
         runtime = run.Runtime(migration.gateway, migration.settings, migration.clock, journal, allowance, at)
-        async with run.working(url, runtime) as durable:
-            await _queue(durable, runtime, job)
+        async with open_jobs(url) as jobs, run.working(jobs, runtime):
+            await _queue(jobs, runtime, job)
             at("queued")
-            return await _watch(durable, runtime, job, Notifier("tell", tell))
+            return await _watch(jobs, runtime, job, Notifier("tell", tell))
 
 
 async def status(migration: "Migration", name: str, *, database: str | None = None) -> Status:
@@ -141,15 +141,24 @@ async def work(
     url = database_for(migration, database)
     async with journal_at(url) as journal:
         try:
-            from channel_adapter.migration import run  # noqa: PLC0415 - as above
-            from channel_adapter.migration.filling import serving  # noqa: PLC0415 - it imports this
+            from channel_adapter.durable import open_jobs  # noqa: PLC0415 - as above
+            from channel_adapter.migration import filling_run, run  # noqa: PLC0415 - as above
+            from channel_adapter.migration.filling import open_filler  # noqa: PLC0415 - it imports this
         except ImportError:
             raise missing_libraries(url) from None
         bounds = bounds or Bounds()
         tell = Notifier("tell", tell)
         allowance = Allowance(migration.clock, calls=bounds.calls, seconds=bounds.seconds)
         runtime = run.Runtime(migration.gateway, migration.settings, migration.clock, journal, allowance, at)
-        async with run.working(url, runtime), serving(migration, url, allowance, patient=True):
+        async with AsyncExitStack() as stack:
+            filler = await stack.enter_async_context(open_filler(migration, url, allowance, patient=True))
+            jobs = await stack.enter_async_context(open_jobs(url))
+            if filler is None:
+                await stack.enter_async_context(run.working(jobs, runtime))
+            else:
+                filling_run.register(jobs, filler)
+                await stack.enter_async_context(run.working(jobs, runtime, filling_run.FILLING))
+                await stack.enter_async_context(filling_run.looking(jobs, filler))
             try:
                 looked = migration.clock.monotonic()
                 while not allowance.used_up:
@@ -231,18 +240,17 @@ async def _begin(migration: "Migration", plan: Plan, journal: "Journal") -> "Job
     return job
 
 
-async def _queue(durable: "Durable", runtime: "Runtime", job: "JobRow") -> None:
-    """Queue every channel that this round has not finished, unless somebody is at it."""
+async def _queue(jobs: "Jobs", runtime: "Runtime", job: "JobRow") -> None:
+    """Queue every channel that this round has not finished, unless a process works on it."""
     from channel_adapter.store.migration import QUEUED  # noqa: PLC0415 - as above
 
     rows = [row for row in await runtime.journal.store.channels(job.migration) if row.finished < job.round]
-    found = await _workflows(durable, [row for row in rows if row.standing == QUEUED])
-    await _enqueue(durable, runtime, [row for row in rows if found.get(_workflow_id(row)) not in _ALIVE_IN_DBOS])
+    found = await jobs.statuses([_key(row) for row in rows if row.standing == QUEUED])
+    under_way = {key for key, state in found.items() if not state.ended}
+    await _enqueue(jobs, runtime, [row for row in rows if _key(row) not in under_way])
 
 
-async def _enqueue(durable: "Durable", runtime: "Runtime", rows: "list[ChannelRow]") -> None:
-    from dbos import DBOS, SetWorkflowID  # noqa: PLC0415 - as above
-
+async def _enqueue(jobs: "Jobs", runtime: "Runtime", rows: "list[ChannelRow]") -> None:
     from channel_adapter.migration import run  # noqa: PLC0415 - as above
     from channel_adapter.store.migration import QUEUED  # noqa: PLC0415
 
@@ -252,43 +260,29 @@ async def _enqueue(durable: "Durable", runtime: "Runtime", rows: "list[ChannelRo
     await runtime.journal.note(rows)
     await runtime.journal.flush()
     for row in rows:
-        with SetWorkflowID(_workflow_id(row)), durable.explained():
-            await DBOS.enqueue_workflow_async(run.MIGRATION.name, run.move_channel, row.migration, row.source, row.run)
+        await jobs.start(run.MIGRATION, _key(row), [row.migration, row.source, row.run])
 
 
-async def _workflows(durable: "Durable", rows: "list[ChannelRow]") -> dict[str, str]:
-    """Standings of the workflows of these channels by their ids; a dead worker's one lives, to be taken over."""
-    from dbos import DBOS  # noqa: PLC0415 - as above
+async def _look_after(jobs: "Jobs", runtime: "Runtime", job: "JobRow") -> None:
+    """Check, while nothing is done here, that jobs can be recorded and that each queued channel has one.
 
-    if not rows:
-        return {}
-    ids = [_workflow_id(row) for row in rows]
-    found: list[Any] = await durable.in_thread(
-        DBOS.list_workflows, workflow_ids=ids, load_input=False, load_output=False
-    )
-    return {each.workflow_id: each.status for each in found}
-
-
-async def _look_after(durable: "Durable", runtime: "Runtime", job: "JobRow") -> None:
-    """Nothing is done here: is there room for what DBOS writes, and is anybody at what is queued?
-
-    A workflow whose end could not be written down in the journal leaves its channel queued. Raises UnavailableError.
+    A job whose end could not be written into the journal leaves its channel queued. Raises UnavailableError.
     """
     from channel_adapter.store.migration import QUEUED  # noqa: PLC0415 - as above
 
-    await durable.check_room()
+    await jobs.check_room()
     store = runtime.journal.store
-    found = await _workflows(durable, [row for row in await store.channels(job.migration) if row.standing == QUEUED])
-    ended = {name for name, status in found.items() if status not in _ALIVE_IN_DBOS}
-    rows = await store.channels(job.migration) if ended else []  # later than the workflows: what they wrote is there
-    await _enqueue(durable, runtime, [row for row in rows if row.standing == QUEUED and _workflow_id(row) in ended])
+    queued = [_key(row) for row in await store.channels(job.migration) if row.standing == QUEUED]
+    ended = {key for key, state in (await jobs.statuses(queued)).items() if state.ended}
+    rows = await store.channels(job.migration) if ended else []  # later than the jobs: what they wrote is there
+    await _enqueue(jobs, runtime, [row for row in rows if row.standing == QUEUED and _key(row) in ended])
 
 
-def _workflow_id(row: "ChannelRow") -> str:
+def _key(row: "ChannelRow") -> str:
     return f"migration:{row.migration}:{row.source}:{row.run}"
 
 
-async def _watch(durable: "Durable", runtime: "Runtime", job: "JobRow", tell: Hear) -> Status:
+async def _watch(jobs: "Jobs", runtime: "Runtime", job: "JobRow", tell: Hear) -> Status:
     """Wait until nobody is at any channel, or this run is over."""
     allowance, clock = runtime.allowance, runtime.clock
     looked = clock.monotonic()
@@ -304,7 +298,7 @@ async def _watch(durable: "Durable", runtime: "Runtime", job: "JobRow", tell: He
             elif trouble := runtime.journal.failure or runtime.trouble:
                 raise trouble
             elif clock.monotonic() - looked > IDLE_SECONDS:
-                await _look_after(durable, runtime, job)
+                await _look_after(jobs, runtime, job)
                 looked = clock.monotonic()
             await asyncio.sleep(LOOK_EVERY)
     finally:

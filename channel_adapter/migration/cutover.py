@@ -63,7 +63,7 @@ class CutoverOptions:
     `guard`: what becomes of broadcasts of a moved account. `farewell` is the text of its last broadcast; empty: none.
     `accepted` are findings that somebody has looked at: with no others a verification is clean. `accept_differences`
     moves posting in spite of what verify finds; the source can never be destroyed in spite of it. `fill`: conversation
-    groups are filled; `wait` for that, or leave it to `migrate worker` and to later runs.
+    groups are filled; `wait` for that, or leave it to `worker` and to later runs.
     """
 
     window_seconds: float = 7 * DAY

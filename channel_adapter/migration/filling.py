@@ -163,13 +163,31 @@ class Filler:
 
 
 @asynccontextmanager
-async def serving(
-    migration: "Migration", url: str, allowance: Allowance, *, patient: bool = False
-) -> "AsyncIterator[Service | None]":
-    """This process fills what cutovers in this database wait for; None where it is not the adapter's database.
+async def serving(migration: "Migration", url: str, allowance: Allowance) -> "AsyncIterator[Service | None]":
+    """Fill what cutovers in this database wait for; None where it is not the adapter's database.
 
     It needs what apply needs: raises ConfigurationError for a missing extra.
     """
+    try:
+        from channel_adapter.durable import open_jobs  # noqa: PLC0415 - DBOS is slow to import, and in an extra
+        from channel_adapter.migration import filling_run  # noqa: PLC0415 - as above
+    except ImportError:
+        raise missing_libraries(url) from None
+    async with open_filler(migration, url, allowance) as filler:
+        if filler is None:
+            yield None
+            return
+        async with open_jobs(url) as jobs:
+            filling_run.register(jobs, filler)
+            async with jobs.run_worker([filling_run.FILLING]), filling_run.looking(jobs, filler) as service:
+                yield service
+
+
+@asynccontextmanager
+async def open_filler(
+    migration: "Migration", url: str, allowance: Allowance, *, patient: bool = False
+) -> AsyncIterator[Filler | None]:
+    """The filler of cutovers in a database; None where it is not the adapter's database."""
     held = migration.settings.database_url
     if held is None or held.get_secret_value() != url or migration.unread is None:
         yield None
@@ -177,14 +195,8 @@ async def serving(
     from channel_adapter.store.cutover import CutoverStore  # noqa: PLC0415 - an extra
     from channel_adapter.store.database import Database  # noqa: PLC0415 - an extra
 
-    try:
-        from channel_adapter.migration import filling_run  # noqa: PLC0415 - DBOS is slow to import, and in an extra
-    except ImportError:
-        raise missing_libraries(url) from None
     database = Database.shared(url).waiting(PATIENT_LOCK_SECONDS)
     try:
-        filler = Filler(migration, CutoverStore(database), allowance, patient=patient)
-        async with filling_run.working(url, filler) as service:
-            yield service
+        yield Filler(migration, CutoverStore(database), allowance, patient=patient)
     finally:
         await database.close()

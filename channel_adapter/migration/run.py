@@ -1,4 +1,4 @@
-"""The workflows: one a channel, four steps each. Imported with DBOS by who applies a plan or works for others.
+"""The jobs of a migration: one for each channel, with four steps. Imported by processes that apply a plan or work.
 
 A step is as long as it takes; the journal knows how far it is inside. A step that is repeated reads the journal, asks
 the target about what the journal may not know, and goes on.
@@ -6,14 +6,11 @@ the target about what the journal may not know, and goes on.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
-from dbos import DBOS
-from sqlalchemy.exc import SQLAlchemyError
-
-from channel_adapter.durable import Durable, Feature, cause_of
-from channel_adapter.errors import ChannelAdapterError, ConfigurationError, ConflictError, UnavailableError
+from channel_adapter.durable import Job, Jobs, Kind, NotRecordedError
+from channel_adapter.errors import ChannelAdapterError, ConflictError
 from channel_adapter.migration.journal import Journal, require_same_app
 from channel_adapter.migration.metered import TRANSIENT, Allowance, Metered, Stopped
 from channel_adapter.migration.move_channel import close_channel, open_channel
@@ -34,13 +31,12 @@ from channel_adapter.store.migration import FAILED, STOPPED, ChannelRow, JobRow
 from channel_adapter.tencent.clock import Clock
 
 CHANNELS_AT_ONCE: Final = 16
-WORKFLOW: Final = "migration.channel"
-MIGRATION: Final = Feature("migration", (WORKFLOW,), concurrency=CHANNELS_AT_ONCE)
+MIGRATION: Final = Kind("migration", CHANNELS_AT_ONCE)
 STEPS: Final[Mapping[str, Callable[[ChannelWork], Coroutine[Any, Any, None]]]] = {
     "open": open_channel, "posts": move_posts, "people": move_people, "close": close_channel,
 }  # fmt: skip
-BEAT_SECONDS: Final = 2.0
-ALIVE_SECONDS: Final = 10.0
+SHARE_SECONDS: Final = 2.0
+"""How often the share of the rate limit is computed."""
 
 GONE_ON: Final = "done"
 
@@ -81,6 +77,18 @@ class Runtime:
         for source in self._sources.values():
             await source.aclose()
 
+    async def move(self, job: Job, migration: str, source: str, run: int) -> str:
+        """Move one channel in one run, as the function of a job."""
+        for step in STEPS:
+            try:
+                outcome = await job.step(step, self.do, migration, source, run, step)
+            except NotRecordedError as error:
+                self.trouble = error
+                raise
+            if outcome != GONE_ON:
+                return outcome
+        return GONE_ON
+
     async def do(self, migration: str, source: str, run: int, step: str) -> str:
         """Carry out one step of one channel; "done", or how it ended otherwise."""
         self.active += 1
@@ -105,6 +113,9 @@ class Runtime:
                 self.calls.renew()
                 work = self._works[key] = await self._prepare(migration, source, opened=step == "open")
             await STEPS[step](work)
+        except asyncio.CancelledError:  # if the step is repeated here, it begins with what the journal says
+            self._works.pop(key, None)
+            raise
         except Stopped:
             return await self._end(key, STOPPED, "", transient=False)
         except ChannelAdapterError as error:
@@ -136,6 +147,7 @@ class Runtime:
         return job is not None and row is not None and (row.finished >= job.round or row.run != run)
 
     async def _prepare(self, migration: str, source_id: str, *, opened: bool) -> ChannelWork:
+        await self.journal.flush()
         store = self.journal.store
         job, row = await store.job(migration), await store.channel(migration, source_id)
         if job is None or row is None:
@@ -186,70 +198,28 @@ class Runtime:
         return source, self._profiles[key]
 
 
-_runtime: Runtime | None = None
-
-
-def _here() -> Runtime:
-    if _runtime is None:
-        raise ConfigurationError("nothing of a migration can run here yet")
-    return _runtime
-
-
-@DBOS.step(name="migration.step")
-async def do_step(migration: str, source: str, run: int, step: str) -> str:
-    """One step; its result says whether to go on."""
-    return await _here().do(migration, source, run, step)
-
-
-@DBOS.workflow(name=WORKFLOW)
-async def move_channel(migration: str, source: str, run: int) -> str:
-    """One channel in one run."""
-    for step in STEPS:
-        try:
-            outcome = await do_step(migration, source, run, step)
-        except SQLAlchemyError as wrong:  # the step has ended, and DBOS could not write that down
-            _here().trouble = UnavailableError(f"the database for durable work failed: {cause_of(wrong)}")
-            raise
-        if outcome != GONE_ON:
-            return outcome
-    return GONE_ON
-
-
 @asynccontextmanager
-async def working(url: str, runtime: Runtime) -> AsyncIterator[Durable]:
-    """This process works on what is queued in the database, for the length of a block."""
-    global _runtime  # noqa: PLW0603 - DBOS calls functions by name; they find what they need here
-    if _runtime is not None:
-        raise ConfigurationError("one process works on one database of migrations", field="database_url")
-    _runtime = runtime
-    beat: asyncio.Task[None] | None = None
+async def working(jobs: Jobs, runtime: Runtime, *others: Kind) -> AsyncIterator[None]:
+    """Move channels that are queued in the database, and run jobs of other kinds, for the length of a block.
+
+    Raises ConfigurationError if something in this process moves channels already.
+    """
     try:
-        durable = await Durable.start(url, MIGRATION)
-        try:
-            await _beat_once(runtime, durable.executor_id)
-            beat = asyncio.ensure_future(_beat(runtime, durable.executor_id))
-            yield durable
-        finally:
-            if beat is not None:
-                beat.cancel()
-                await asyncio.gather(beat, return_exceptions=True)
-            await durable.stop()
-            await runtime.journal.store.worker_left(durable.executor_id)
+        jobs.register(MIGRATION, runtime.move)
+        async with jobs.run_worker([MIGRATION, *others]):
+            sharing = asyncio.ensure_future(_share(jobs, runtime))
+            try:
+                yield
+            finally:
+                sharing.cancel()
+                await asyncio.gather(sharing, return_exceptions=True)
     finally:
-        _runtime = None
         await runtime.close()
 
 
-async def _beat(runtime: Runtime, executor: str) -> None:
-    """Tell the others that this one lives, and share the limits among all who do."""
+async def _share(jobs: Jobs, runtime: Runtime) -> None:
+    """Divide the calls per second evenly among the processes that move channels."""
     while True:
-        await asyncio.sleep(BEAT_SECONDS)
-        try:
-            await _beat_once(runtime, executor)
-        except TRANSIENT:
-            continue
-
-
-async def _beat_once(runtime: Runtime, executor: str) -> None:
-    sharers = await runtime.journal.store.workers(executor, runtime.clock.now(), ALIVE_SECONDS)
-    runtime.calls.share(sharers, runtime.settings.calls_per_second)
+        with suppress(*TRANSIENT):  # the share stays
+            runtime.calls.share(max(1, await jobs.workers(MIGRATION)), runtime.settings.calls_per_second)
+        await asyncio.sleep(SHARE_SECONDS)

@@ -17,7 +17,6 @@ from channel_adapter.store.migration_tables import (
     POSTS,
     QUARANTINE,
     SCHEMA,
-    WORKERS,
 )
 
 PLANNED: Final = "planned"
@@ -345,21 +344,6 @@ class MigrationStore:
         """Whole originals of one kind, by key."""
         wanted = select(KEPT.c.key, KEPT.c.text).where(KEPT.c.channel == channel, KEPT.c.what == what)
         return await self.database.read(lambda connection: {row.key: row.text for row in connection.execute(wanted)})
-
-    async def workers(self, executor: str, here: float, alive: float) -> int:
-        """Say that this one lives, and count those who said so in the last `alive` seconds."""
-
-        def transaction(connection: Connection) -> int:
-            now = self.database.time(connection, here)
-            connection.execute(self._upsert(WORKERS), [{"executor": executor, "seen": now}])
-            connection.execute(delete(WORKERS).where(WORKERS.c.seen < now - alive))
-            return connection.scalar(select(func.count()).select_from(WORKERS)) or 1
-
-        return await self.database.write(transaction)
-
-    async def worker_left(self, executor: str) -> None:
-        """This one works no more."""
-        await self.database.execute(delete(WORKERS).where(WORKERS.c.executor == executor))
 
     def _upsert(self, table: Table) -> Any:
         insert = self.database.insert(table)

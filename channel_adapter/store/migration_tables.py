@@ -12,7 +12,6 @@ from sqlalchemy import (
     Boolean,
     Column,
     Double,
-    Index,
     Integer,
     MetaData,
     PrimaryKeyConstraint,
@@ -113,14 +112,6 @@ KEPT: Final = Table(  # whole originals of what was cut, by the policy `store`
     Column("key", _KEY, nullable=False),
     Column("text", ForeignText, nullable=False),
     PrimaryKeyConstraint("channel", "what", "key"),
-)
-
-WORKERS: Final = Table(
-    "migration_workers",
-    _TABLES,
-    Column("executor", String(120), primary_key=True),
-    Column("seen", Double, nullable=False),
-    Index("migration_workers_seen", "seen"),
 )
 
 PAGES: Final = Table(  # of an account's history, read and not moved yet

@@ -9,26 +9,33 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import psycopg
 import pytest
-from dbos import DBOS, SetWorkflowID
+from dbos import DBOS
 
-from channel_adapter.durable import Durable, Feature, running
+from channel_adapter.durable import Job, Jobs, Kind, open_jobs
 from channel_adapter.errors import ConfigurationError, UnavailableError
-from tests.durable.worker import FEATURE
+from tests.durable.worker import serving
 
 ROOT = Path(__file__).parents[2]
-OTHER = Feature("test-other", ("test.echo",))
+OTHER, THIRD = Kind("test-other"), Kind("test-third")
 
 
-@DBOS.workflow(name="test.echo")
-async def echo(text: str) -> str:
+async def echo(_: Job, text: str) -> str:
     await asyncio.sleep(0)
     return text
+
+
+@asynccontextmanager
+async def running(url: str, kind: Kind = OTHER) -> AsyncIterator[Jobs]:
+    async with open_jobs(url) as jobs:
+        jobs.register(kind, echo)
+        async with jobs.run_worker([kind]):
+            yield jobs
 
 
 @pytest.fixture
@@ -79,57 +86,54 @@ def test_work_of_a_killed_process_is_finished_by_another_one(url: str, tmp_path:
     assert steps == {f"w{n} {step}": 1 for n in range(5) for step in ("one", "two")}
 
 
-async def test_work_is_left_to_those_who_know_it(
-    file_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_work_is_left_to_those_who_know_it(file_url: str, tmp_path: Path) -> None:
     file = tmp_path / "notes"
-    monkeypatch.setattr("tests.durable.worker._file", file)
     with worker(file_url, file, "begin", 1) as first:
         await asyncio.to_thread(wait_for, file, 1, word="one")
         first.send_signal(signal.SIGKILL)
-    async with running(file_url, OTHER) as durable:
-        assert await durable.take_over() == 0
-    async with running(file_url, FEATURE):
-        assert await (await DBOS.retrieve_workflow_async("w0")).get_result() == "w0"
+    async with running(file_url) as jobs:
+        assert await jobs.take_over() == 0
+    async with serving(file_url, file) as jobs:
+        assert await jobs.wait("w0") == "w0"
 
 
 async def test_a_living_process_keeps_its_work(url: str, tmp_path: Path) -> None:
     file = tmp_path / "notes"
     with worker(url, file, "begin", 3):
         await asyncio.to_thread(wait_for, file, 3, word="recorded")
-        async with running(url, FEATURE) as durable:
-            assert await durable.take_over() == 0
+        async with serving(url, file) as jobs:
+            assert await jobs.take_over() == 0
             done = await asyncio.to_thread(wait_for, file, 3, word="two")
     assert len({line.split()[-1] for line in done}) == 1
 
 
 async def test_one_engine_serves_several_features_and_stops_with_the_last(file_url: str) -> None:
-    first = await Durable.start(file_url, FEATURE)
-    second = await Durable.start(file_url, OTHER)
-    assert first is second
-    await first.stop()
-    handle = await DBOS.enqueue_workflow_async(OTHER.name, echo, "still here")
-    assert await handle.get_result(polling_interval_sec=0.05) == "still here"
+    first, second = AsyncExitStack(), AsyncExitStack()
+    jobs = await first.enter_async_context(running(file_url, THIRD))
+    assert await second.enter_async_context(running(file_url)) is jobs
+    await first.aclose()
+    await jobs.start(OTHER, "a", ["still here"])
+    assert await jobs.wait("a") == "still here"
     begun = time.monotonic()
-    await second.stop()
+    await second.aclose()
     assert time.monotonic() - begun < 2
     assert await asyncio.to_thread(lambda: "threads of the loop are whole") == "threads of the loop are whole"
 
 
 async def test_a_name_is_one_piece_of_work_over_restarts(file_url: str) -> None:
     for text in ("first", "second"):
-        async with running(file_url, OTHER):
-            with SetWorkflowID("same"):
-                handle = await DBOS.start_workflow_async(echo, text)
-            assert await handle.get_result() == "first"
+        async with running(file_url) as jobs:
+            await jobs.start(OTHER, "same", [text])
+            assert await jobs.wait("same") == "first"
 
 
 async def test_one_process_has_one_database(tmp_path: Path) -> None:
-    async with running(f"sqlite:///{tmp_path / 'a.db'}", OTHER):
+    async with running(f"sqlite:///{tmp_path / 'a.db'}"):
         with pytest.raises(ConfigurationError, match="one database"):
-            await Durable.start(f"sqlite:///{tmp_path / 'b.db'}", OTHER)
-    async with running(f"sqlite:///{tmp_path / 'b.db'}", OTHER) as durable:
-        assert "b.dbos.db" in repr(durable)
+            async with running(f"sqlite:///{tmp_path / 'b.db'}"):
+                pass
+    async with running(f"sqlite:///{tmp_path / 'b.db'}") as jobs:
+        assert "b.dbos.db" in repr(jobs)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +141,8 @@ async def test_one_process_has_one_database(tmp_path: Path) -> None:
 )
 async def test_a_database_of_another_kind_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError) as refusal:
-        await Durable.start(url, OTHER)
+        async with running(url):
+            pass
     assert refusal.value.field == "database_url"
     assert "secret" not in str(refusal.value)
 
@@ -145,12 +150,13 @@ async def test_a_database_of_another_kind_is_refused(url: str) -> None:
 @pytest.mark.parametrize("url", ["postgresql://u:secret@127.0.0.1:1/d", "sqlite:////nowhere/at/all.db"])
 async def test_a_database_that_cannot_be_used_is_told_without_its_password(url: str) -> None:
     with pytest.raises(UnavailableError) as refusal:
-        await Durable.start(url, OTHER)
+        async with running(url):
+            pass
     assert "secret" not in str(refusal.value)
 
 
 async def test_the_log_of_dbos_has_no_console(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    async with running(f"sqlite:///{tmp_path / 'a.db'}", OTHER):
+    async with running(f"sqlite:///{tmp_path / 'a.db'}"):
         logging.getLogger("dbos").info("chatter")
     out, err = capfd.readouterr()
     assert (out, err) == ("", "")
@@ -174,13 +180,14 @@ async def until_connections(admin: "psycopg.Connection[tuple[int]]", wanted: int
 
 async def test_stop_closes_connections_that_are_in_use_when_they_are_returned(postgres_url: str) -> None:
     with psycopg.connect(postgres_url, autocommit=True) as admin, psycopg.connect(postgres_url) as blocker:
-        durable = await Durable.start(postgres_url, OTHER)
-        pool = durable._engine.pool if durable._engine else None  # kept, so that only closing closes
-        handle = await DBOS.enqueue_workflow_async(OTHER.name, echo, "x")
+        stack = AsyncExitStack()
+        jobs = await stack.enter_async_context(running(postgres_url))
+        pool = jobs.database.engine.pool if jobs.database.engine else None  # kept, so that only closing closes
+        await jobs.start(OTHER, "a", ["x"])
         blocker.execute("LOCK TABLE dbos.notifications IN ACCESS EXCLUSIVE MODE")
-        sending = asyncio.create_task(asyncio.to_thread(DBOS.send, handle.workflow_id, "y"))
+        sending = asyncio.create_task(asyncio.to_thread(DBOS.send, "a", "y"))
         await until_connections(admin, 1, waiting=True)
-        await durable.stop()
+        await stack.aclose()
         blocker.rollback()
         await asyncio.wait([sending])
         blocker.close()
@@ -191,7 +198,7 @@ async def test_stop_closes_connections_that_are_in_use_when_they_are_returned(po
 async def test_a_cancelled_start_leaves_no_connection(postgres_url: str) -> None:
     with psycopg.connect(postgres_url, autocommit=True) as admin:
         for _ in range(3):
-            start = asyncio.create_task(Durable.start(postgres_url, OTHER))
+            start = asyncio.create_task(AsyncExitStack().enter_async_context(running(postgres_url)))
             while not connections(admin) and not start.done():  # noqa: ASYNC110 - as above
                 await asyncio.sleep(0)
             start.cancel()
@@ -199,11 +206,8 @@ async def test_a_cancelled_start_leaves_no_connection(postgres_url: str) -> None
             await until_connections(admin, 0)
 
 
-async def test_files_beside_the_database_are_private_and_the_lock_folder_is_removed(
-    file_url: str, tmp_path: Path
-) -> None:
-    async with running(file_url, OTHER):
-        assert (tmp_path / "adapter.dbos.db-running").is_dir()
-        modes = {entry.name: stat.S_IMODE(entry.stat().st_mode) for entry in os.scandir(tmp_path) if entry.is_file()}
-        assert modes == dict.fromkeys(("adapter.dbos.db", "adapter.dbos.db-shm", "adapter.dbos.db-wal"), 0o600)
-    assert not (tmp_path / "adapter.dbos.db-running").exists()
+async def test_files_beside_the_database_are_private(file_url: str, tmp_path: Path) -> None:
+    async with running(file_url):
+        modes = {entry.name: stat.S_IMODE(entry.stat().st_mode) for entry in os.scandir(tmp_path)}
+        names = [f"{name}{end}" for name in ("adapter.db", "adapter.dbos.db") for end in ("", "-shm", "-wal")]
+        assert modes == dict.fromkeys(names, 0o600)

@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 
 from channel_adapter import ChannelAdapter, Settings
-from channel_adapter.durable import Durable, enqueue_client
+from channel_adapter.durable import open_jobs
 from channel_adapter.errors import ConfigurationError
 from channel_adapter.extras import durable_fault
 from channel_adapter.stub.serve import StubServer
 from tests.cli.shell import KEY, Shell
-from tests.durable.worker import FEATURE
 
 
 @pytest.mark.parametrize(
@@ -62,9 +61,8 @@ def unsupported(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_durable_work_does_not_start_with_unsupported_versions(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'adapter.db'}"
     with pytest.raises(ConfigurationError, match=r"needs DBOS 3\.999"):
-        await Durable.start(url, FEATURE)
-    with pytest.raises(ConfigurationError, match=r"needs DBOS 3\.999"), enqueue_client(url):
-        pass
+        async with open_jobs(url):
+            pass
     assert not any(tmp_path.iterdir())  # noqa: ASYNC240 - nothing else runs
 
 
@@ -73,7 +71,7 @@ def test_command_with_unsupported_versions_is_one_sentence_and_exit_code_2(tmp_p
     config = tmp_path / "adapter.toml"
     config.write_text(f'sdkappid = 1\nkey = "{KEY}"\nbase_url = "http://127.0.0.1:1"\n', encoding="utf-8")
     shell = Shell(tmp_path, config)
-    refused = shell("migrate", "worker", "--database", f"sqlite:///{tmp_path / 'j.db'}", code=2)
+    refused = shell("worker", "--database", f"sqlite:///{tmp_path / 'j.db'}", code=2)
     assert "error: durable work needs DBOS 3.999 or newer" in refused.err
 
 

@@ -1,52 +1,59 @@
-"""A process that does durable work: `python -m tests.durable.worker URL FILE begin|serve [count]`.
+"""A process that runs jobs: `python -m tests.durable.worker URL FILE begin|serve [count]`.
 
-Each workflow writes `<id> one` to the file, waits, and writes `<id> two`; both are steps.
+Each job writes `<id> one` to the file, waits, and writes `<id> two`; both are steps.
 `<id> recorded` comes between them.
 """
 
 import asyncio
 import os
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-from dbos import DBOS, SetWorkflowID
+from channel_adapter.durable import Job, Jobs, Kind, open_jobs
 
-from channel_adapter.durable import Durable, Feature
-
-FEATURE = Feature("test-work", ("test.two_steps",))
-_file = Path()
+KIND = Kind("test-work")
 
 
-def note(text: str) -> None:
-    with _file.open("a", encoding="utf-8") as file:
-        file.write(f"{text} {os.getpid()}\n")
+class Notes:
+    """The function of the jobs, and the file that it writes to."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def note(self, text: str) -> None:
+        with self._file.open("a", encoding="utf-8") as file:
+            file.write(f"{text} {os.getpid()}\n")
+
+    async def write(self, text: str) -> None:
+        self.note(text)
+
+    async def two_steps(self, job: Job, name: str, pause: float) -> str:
+        await job.step("one", self.write, f"{name} one")
+        self.note(f"{name} recorded")  # no step: a repeat writes it again
+        await asyncio.sleep(pause)
+        await job.step("two", self.write, f"{name} two")
+        return name
 
 
-@DBOS.step()
-async def write(text: str) -> None:
-    note(text)
+@asynccontextmanager
+async def serving(url: str, file: Path) -> AsyncIterator[Jobs]:
+    """Run such jobs in this process for the length of a block."""
+    async with open_jobs(url) as jobs:
+        jobs.register(KIND, Notes(file).two_steps)
+        async with jobs.run_worker([KIND]):
+            yield jobs
 
 
-@DBOS.workflow(name="test.two_steps")
-async def two_steps(name: str, pause: float) -> str:
-    await write(f"{name} one")
-    note(f"{name} recorded")  # no step: a repeat writes it again
-    await asyncio.sleep(pause)
-    await write(f"{name} two")
-    return name
-
-
-async def main(url: str, role: str, count: int) -> None:
-    durable = await Durable.start(url, FEATURE)
-    if role == "begin":
-        for number in range(count):
-            with SetWorkflowID(f"w{number}"):
-                await DBOS.start_workflow_async(two_steps, f"w{number}", 0.5)
-    note("ready")
-    await asyncio.sleep(60)
-    await durable.stop()
+async def main(url: str, file: Path, role: str, count: int) -> None:
+    async with serving(url, file) as jobs:
+        if role == "begin":
+            for number in range(count):
+                await jobs.start(KIND, f"w{number}", [f"w{number}", 0.5])
+        Notes(file).note("ready")
+        await asyncio.sleep(60)
 
 
 if __name__ == "__main__":
-    _file = Path(sys.argv[2])
-    asyncio.run(main(sys.argv[1], sys.argv[3], int(sys.argv[4]) if len(sys.argv) > 4 else 0))
+    asyncio.run(main(sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]) if len(sys.argv) > 4 else 0))

@@ -60,7 +60,7 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
 
 @asynccontextmanager
 async def worker(at: Stage) -> AsyncIterator[None]:
-    """`migrate worker` on the adapter's database."""
+    """`worker` on the adapter's database."""
     work = asyncio.ensure_future(at.adapter.migration.work())
     try:
         yield

@@ -73,7 +73,7 @@ def test_killed_in_the_delta_and_while_it_fills(cli: Shell, served: StubServer) 
     told = cli("migrate", "status", "plan.json", "--json").json["cutover"]
     assert (told["moved"], told["conversation_groups"]["state"]) == (2, "unfinished")
     before = looked_at()
-    worker = cli.start("migrate", "worker")
+    worker = cli.start("worker")
     wait_until(lambda: looked_at() > before + 20, worker)
     assert "others, or the next start, go on" in interrupted(worker).err
     served.in_loop(lambda: served.faults.replace([]))

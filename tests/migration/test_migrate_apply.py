@@ -112,5 +112,5 @@ def test_an_interruption_waits_for_no_answer_and_ends_with_4_and_a_worker_goes_o
     served.in_loop(lambda: served.faults.replace([]))
     done = cli("migrate", "apply", "plan.json", "--json").json
     assert done["complete"] is True
-    worked = cli("migrate", "worker", "--database", "sqlite:///plan.journal.db", "--max-duration", "0.3s", code=4)
+    worked = cli("worker", "--database", "sqlite:///plan.journal.db", "--max-duration", "0.3s", code=4)
     assert "0 calls were made" in worked.out

@@ -1,0 +1,47 @@
+"""`worker`: runs jobs that other commands have queued."""
+
+# ruff: noqa: PLC0415 - help must not wait for the client to be imported
+
+from typing import Annotated
+
+import typer
+
+from channel_adapter.cli.command import Run, command, single
+from channel_adapter.cli.exits import Exit
+from channel_adapter.cli.migrate_apply import MAX_CALLS, MAX_DURATION, bounds_of
+from channel_adapter.cli.migrate_progress import WorkersView
+from channel_adapter.cli.words import counted
+
+app = single()
+
+DATABASE = Annotated[
+    str | None,
+    typer.Option(
+        "--database",
+        metavar="URL",
+        help="Where the jobs are; else database_url of the settings. A URL with a password belongs into the settings"
+        " or the environment.",
+    ),
+]
+
+
+@command(app, "worker", example="channel-adapter worker --config adapter.toml")
+async def worker(
+    run: Run, database: DATABASE = None, max_calls: MAX_CALLS = None, max_duration: MAX_DURATION = None
+) -> Exit:
+    """Run jobs that are queued in a database until it is stopped: channels of `migrate apply`, conversation groups.
+
+    All workers share the app's calls per second evenly. When one dies, others go on with its jobs within seconds.
+    Conversation groups are filled after a cutover, by workers on the adapter's own database.
+    """
+    async with run.adapter() as adapter:
+        from channel_adapter.migration.apply import database_for, work
+
+        url = database_for(adapter.migration, database)
+        run.output.note("working; Ctrl-C ends it")
+        with WorkersView(adapter.settings, run.output) as view:
+            run.so_far = lambda: f"{counted(view.calls, 'call')} were made; others, or the next start, go on"
+            bounds = bounds_of(max_calls, max_duration)
+            calls = await work(adapter.migration, database=url, bounds=bounds, tell=view.hear)
+    run.output.one({"calls": calls}, f"{counted(calls, 'call')} were made")
+    return Exit.INTERRUPTED

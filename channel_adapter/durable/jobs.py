@@ -1,0 +1,336 @@
+"""Jobs: started by a key, run by any process that serves their kind, finished whichever processes are killed.
+
+A job is a function with steps. Results of steps are recorded, so a job that goes on in another process repeats only the
+step that was under way. A function that raises ends its job for good: catch, record, and try again in a step.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, ClassVar, Concatenate, Final, ParamSpec, TypeVar
+
+from dbos import DBOS, DBOSClient, EnqueueOptions, WorkflowStatus
+from sqlalchemy import Connection
+
+from channel_adapter.durable import executor
+from channel_adapter.durable.database import JobDatabase
+from channel_adapter.durable.executor import Executor
+from channel_adapter.durable.logs import redirect_logs
+from channel_adapter.durable.worker import APPLICATION, POLL_SECONDS, VERSION, WORKFLOW, Run, Worker
+from channel_adapter.errors import ConfigurationError, ConflictError
+from channel_adapter.store.database import Database
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_WAIT_SECONDS: Final = 0.2
+
+
+class State(StrEnum):
+    """Where a job is."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    """In a process, or left by a dead one and to be taken over."""
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        """Return whether nothing happens to the job any more."""
+        return self not in (State.WAITING, State.RUNNING)
+
+
+_STATES: Final = {
+    "DELAYED": State.WAITING,
+    "ENQUEUED": State.WAITING,
+    "PENDING": State.RUNNING,
+    "SUCCESS": State.DONE,
+    "CANCELLED": State.CANCELLED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of job, and how many of its jobs one process runs at once. None is no limit."""
+
+    name: str
+    at_once: int | None = None
+
+
+class Job:
+    """The job that a function runs for."""
+
+    def __init__(self, key: str, worker: Worker) -> None:
+        self.key = key
+        self._worker = worker
+
+    async def step(self, name: str, function: Callable[P, Coroutine[Any, Any, R]], *args: P.args, **_: P.kwargs) -> R:
+        """Run a step, or return the result that is recorded of it. Raises NotRecordedError."""
+        result: R = await self._worker.step(name, function, args)
+        return result
+
+
+Function = Callable[Concatenate[Job, ...], Coroutine[Any, Any, Any]]
+
+
+class Jobs:
+    """The jobs of one database in this process, and the worker that runs some of them. Use `open_jobs`."""
+
+    _opened: ClassVar[dict[str, "Jobs"]] = {}
+
+    def __init__(self, url: str) -> None:
+        self.database = JobDatabase(url)
+        self._store = Database.shared(url)
+        self._client: DBOSClient | None = None
+        self._worker: Worker | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self._restart: asyncio.Task[None] | None = None
+        self._functions: dict[str, tuple[Kind, Function]] = {}
+        self._serving: list[frozenset[str]] = []
+        self._users = 0
+        self._changing = asyncio.Lock()
+
+    def __repr__(self) -> str:
+        return f"Jobs({self.database.name!r})"
+
+    def register(self, kind: Kind, function: Function) -> None:
+        """Set the function of a kind for the next `run_worker`. Raises ConfigurationError if there is one."""
+        if kind.name in self._functions:
+            raise ConfigurationError(f"jobs of the kind {kind.name} run in this process already", field="database_url")
+        self._functions[kind.name] = kind, function
+
+    async def start(self, kind: Kind, key: str, args: Sequence[Any] = (), due: float | None = None) -> None:
+        """Queue a job, from `due` in Unix seconds on. A key that has a job, even an ended one, starts nothing.
+
+        `args` are values of JSON. Raises UnavailableError.
+        """
+        await self.database.run(self._connected.enqueue, _options(kind, key, due), kind.name, list(args))
+
+    def start_within(
+        self, connection: Connection, kind: Kind, key: str, args: Sequence[Any] = (), due: float | None = None
+    ) -> None:
+        """Queue a job in the caller's transaction, which must be in the database of the jobs.
+
+        On SQLite that is the file of `database.url`. Raises ConfigurationError for another file.
+        """
+        if self.database.is_sqlite and connection.engine.url.database != self.database.url.database:
+            raise ConfigurationError(
+                f"a job starts within transactions of {self.database.name} only", field="database_url"
+            )
+        self._connected.enqueue_in_transaction(connection, _options(kind, key, due), kind.name, list(args))
+
+    async def reschedule(self, key: str, due: float) -> bool:
+        """Change when a waiting job begins, in Unix seconds; return False if it has begun or ended."""
+        await self.database.run(self._connected.set_workflow_delay, key, delay_until_epoch_ms=int(due * 1_000))
+        return await self.status(key) is State.WAITING
+
+    async def cancel(self, key: str) -> None:
+        """Cancel a job: one that waits never begins, one that runs ends before its next step."""
+        await self.database.run(self._connected.cancel_workflow, key)
+
+    async def status(self, key: str) -> State | None:
+        """Return where a job is; None if it was never started."""
+        return (await self.statuses([key])).get(key)
+
+    async def statuses(self, keys: Sequence[str]) -> dict[str, State]:
+        """Return where jobs are by their keys, without those that were never started."""
+        return {row.workflow_id: _state(row) for row in await self._rows(keys)}
+
+    async def wait(self, key: str) -> Any:
+        """Return the result of a job when it is done. Raises ConflictError if it fails, is cancelled or unknown."""
+        while True:
+            rows = await self._rows([key], load_output=True)
+            state = _state(rows[0]) if rows else None
+            if state is State.DONE:
+                return rows[0].output
+            if state is None or state.ended:
+                raise ConflictError(f"the job {key} is {state or 'unknown'}")
+            await asyncio.sleep(_WAIT_SECONDS)
+
+    async def check_room(self) -> None:
+        """Raise UnavailableError if the database cannot grow."""
+        await self.database.check_room()
+
+    async def take_over(self) -> int:
+        """Queue jobs that dead processes have left, at once; return how many. The worker does it by itself, too."""
+        return await self._worker.take_over() if self._worker is not None else 0
+
+    @property
+    def executor(self) -> Executor | None:
+        """The leases under which this process runs jobs; None if it runs none."""
+        return self._worker.executor if self._worker is not None else None
+
+    async def workers(self, kind: Kind) -> int:
+        """Return how many processes run jobs of a kind. Raises UnavailableError."""
+        return await executor.live_workers(self._store, kind.name, time.time())
+
+    @asynccontextmanager
+    async def run_worker(self, kinds: Sequence[Kind]) -> AsyncIterator[None]:
+        """Run jobs of registered kinds in this process for the length of a block; call it in the loop that runs them.
+
+        Other kinds are left to other processes. Jobs under way at the end are taken over. Raises ConfigurationError
+        if the process runs jobs of another database, UnavailableError.
+        """
+        names = frozenset(kind.name for kind in kinds)
+        if missing := names - self._functions.keys():
+            raise ConfigurationError(f"no function is registered for the kind {min(missing)}", field="kinds")
+        if Worker.current is not None and Worker.current is not self._worker:
+            self._forget(names)
+            raise ConfigurationError("one process has one database for durable work", field="database_url")
+        self._serving.append(names)
+        try:
+            await self._settle()
+            yield
+        finally:
+            self._serving.remove(names)
+            try:
+                await self._settle()
+            finally:
+                self._forget(names)
+
+    @classmethod
+    @asynccontextmanager
+    async def _open(cls, url: str) -> AsyncIterator["Jobs"]:
+        jobs = cls._opened.get(url)
+        if jobs is None:
+            jobs = cls._opened[url] = cls(url)
+        jobs._users += 1
+        try:
+            await jobs._settle()
+            yield jobs
+        finally:
+            jobs._users -= 1
+            if not jobs._users:
+                del cls._opened[url]
+            await jobs._settle()
+
+    @property
+    def _connected(self) -> DBOSClient:
+        if self._client is None:
+            raise ConfigurationError("the jobs are not open", field="database_url")
+        return self._client
+
+    def _forget(self, names: frozenset[str]) -> None:
+        for name in names:
+            self._functions.pop(name, None)
+
+    async def _rows(self, keys: Sequence[str], *, load_output: bool = False) -> list[WorkflowStatus]:
+        if not keys:
+            return []
+        return await self.database.run(
+            self._connected.list_workflows, workflow_ids=list(keys), load_input=False, load_output=load_output
+        )
+
+    async def _settle(self) -> None:
+        """Bring worker and connections in line with who uses them, to the end even if the caller is cancelled."""
+        change = asyncio.ensure_future(self._change())
+        try:
+            await asyncio.shield(change)
+        except asyncio.CancelledError:
+            await asyncio.wait([change])
+            raise
+
+    async def _change(self) -> None:
+        async with self._changing:
+            if self._users and self._client is None:
+                await self._connect()
+            wanted = frozenset[str]().union(*self._serving)
+            if self._worker is not None and (self._worker.kinds != wanted or self._worker.lost.is_set()):
+                await self._stop_worker()
+            if self._worker is None and wanted:
+                await self._start_worker(wanted)
+            if not self._users:
+                await self._disconnect()
+
+    async def _connect(self) -> None:
+        redirect_logs()
+        engine = await self.database.open()
+
+        def connect() -> DBOSClient:
+            DBOS.migrate(self.database.url.render_as_string(hide_password=False))
+            return DBOSClient(
+                system_database_engine=engine, application_name=APPLICATION, retry_connection_errors=False
+            )
+
+        self._client = await self.database.run(connect)
+
+    async def _disconnect(self) -> None:
+        client, self._client = self._client, None
+        try:
+            if client is not None:
+                await self.database.run(client.destroy)
+            await self.database.close()
+        finally:
+            await self._store.close()
+
+    async def _start_worker(self, wanted: frozenset[str]) -> None:
+        for name in sorted(wanted):
+            await self.database.run(
+                self._connected.register_queue,
+                name,
+                worker_concurrency=self._functions[name][0].at_once,
+                polling_interval_sec=POLL_SECONDS,
+            )
+        if self.database.engine is None:
+            raise ConfigurationError("the jobs are not open", field="database_url")
+        runs = {name: _run_of(self._functions[name][1]) for name in wanted}
+        self._worker = Worker(self.database, self._connected, Executor(self._store, sorted(wanted)), runs)
+        self._watch = asyncio.ensure_future(self._restart_when_lost(self._worker))
+        try:
+            await self._worker.start(self.database.engine)
+        except BaseException:
+            await self._stop_worker()
+            raise
+
+    async def _stop_worker(self) -> None:
+        worker, self._worker = self._worker, None
+        if self._watch is not None:
+            self._watch.cancel()
+        self._watch = None
+        if worker is not None:
+            await worker.stop()
+
+    async def _restart_when_lost(self, worker: Worker) -> None:
+        await worker.lost.wait()
+        self._restart = asyncio.ensure_future(self._change())
+        await asyncio.shield(self._restart)
+
+
+def _run_of(function: Function) -> Run:
+    async def run(key: str, args: Sequence[Any]) -> Any:
+        if Worker.current is None:
+            raise asyncio.CancelledError  # stays to be taken over
+        return await function(Job(key, Worker.current), *args)
+
+    return run
+
+
+def _state(row: WorkflowStatus) -> State:
+    return _STATES.get(row.status, State.FAILED)
+
+
+def _options(kind: Kind, key: str, due: float | None) -> EnqueueOptions:
+    options: EnqueueOptions = {
+        "workflow_name": WORKFLOW,
+        "queue_name": kind.name,
+        "workflow_id": key,
+        "app_version": VERSION,
+    }
+    if due is not None:
+        options["delay_seconds"] = max(0.0, due - time.time())
+    return options
+
+
+@asynccontextmanager
+async def open_jobs(url: str) -> AsyncIterator[Jobs]:
+    """Connect to the jobs of a database for the length of a block; users in one process share the object.
+
+    Raises ConfigurationError for a bad URL and for versions that DBOS cannot run with, UnavailableError.
+    """
+    async with Jobs._open(url) as jobs:  # noqa: SLF001 - of this module
+        yield jobs

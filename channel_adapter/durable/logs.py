@@ -1,0 +1,27 @@
+"""The log of DBOS goes into ours, and DBOS creates no console of its own."""
+
+import logging
+from typing import Final
+
+import structlog
+
+from channel_adapter.tencent.redaction import redact_text
+
+_EXPECTED: Final = "Asyncio task cancelled"  # a job that stops with its process and goes on in another one
+
+log = structlog.wrap_logger(logging.getLogger("channel_adapter.durable"))
+
+
+class _ToStructlog(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        message = redact_text(record.getMessage())[:500]
+        level = logging.DEBUG if message.startswith(_EXPECTED) else record.levelno
+        log.log(level, "durable.dbos", message=message)
+
+
+def redirect_logs() -> None:
+    """Send records of the logger `dbos` to the logger `channel_adapter.durable`."""
+    logger = logging.getLogger("dbos")
+    if not any(isinstance(handler, _ToStructlog) for handler in logger.handlers):
+        logger.handlers[:] = [_ToStructlog()]
+        logger.propagate = False
