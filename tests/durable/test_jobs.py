@@ -1,0 +1,133 @@
+"""Jobs: started once by their key, at their time, in the caller's transaction, by processes that serve their kind."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection
+
+from channel_adapter.durable import Job, Kind, State, open_jobs
+from channel_adapter.errors import ConfigurationError, ConflictError
+from channel_adapter.store.database import Database
+from tests.durable.test_durable import OTHER, THIRD, running
+
+FAR = 3_600.0
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    found: str = request.getfixturevalue("postgres_url") if request.param == "postgresql" else ""
+    return found or f"sqlite:///{tmp_path / 'adapter.db'}"
+
+
+async def test_job_waits_for_its_time_and_is_rescheduled(url: str) -> None:
+    async with running(url) as jobs:
+        await jobs.start(OTHER, "later", ["a"], due=time.time() + FAR)
+        assert await jobs.status("later") is State.WAITING
+        assert await jobs.reschedule("later", time.time() + 2 * FAR)
+        assert await jobs.reschedule("later", time.time() + 1)
+        assert await jobs.wait("later") == "a"
+        assert not await jobs.reschedule("later", time.time() + FAR)
+        assert await jobs.status("never") is None
+
+
+async def test_cancelled_job_never_begins(url: str) -> None:
+    async with running(url) as jobs:
+        await jobs.start(OTHER, "a", ["a"], due=time.time() + FAR)
+        await jobs.cancel("a")
+        assert await jobs.status("a") is State.CANCELLED
+        with pytest.raises(ConflictError, match="the job a is cancelled"):
+            await jobs.wait("a")
+        with pytest.raises(ConflictError, match="the job b is unknown"):
+            await jobs.wait("b")
+
+
+async def test_job_is_started_with_the_transaction_of_the_caller(url: str) -> None:
+    async with running(url) as jobs, Database(jobs.database.url.render_as_string(hide_password=False)) as database:
+
+        def start(connection: Connection, key: str, error: Exception | None) -> None:
+            jobs.start_within(connection, OTHER, key, [key])
+            if error is not None:
+                raise error
+
+        with pytest.raises(LookupError):
+            await database.write(start, "undone", LookupError())
+        await database.write(start, "done", None)
+        assert await jobs.wait("done") == "done"
+        assert await jobs.status("undone") is None
+
+
+async def test_transactions_of_another_file_start_no_job(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'adapter.db'}"
+    async with open_jobs(url) as jobs, Database(url) as database:
+        with pytest.raises(ConfigurationError, match=r"adapter\.dbos\.db only"):
+            await database.write(jobs.start_within, OTHER, "a", ["a"])
+
+
+async def test_kinds_that_a_process_does_not_serve_wait(url: str) -> None:
+    async with running(url) as jobs:
+        await jobs.start(THIRD, "third", ["third"])
+        await jobs.start(OTHER, "other", ["other"])
+        assert await jobs.wait("other") == "other"
+        assert await jobs.status("third") is State.WAITING
+        assert (await jobs.workers(OTHER), await jobs.workers(THIRD)) == (1, 0)
+        async with running(url, THIRD):
+            assert await jobs.wait("third") == "third"
+            assert (await jobs.workers(OTHER), await jobs.workers(THIRD)) == (1, 1)
+    async with open_jobs(url) as jobs:
+        await jobs.start(THIRD, "again", ["again"])
+        assert (await jobs.workers(OTHER), await jobs.workers(THIRD)) == (0, 0)
+
+
+async def test_job_under_way_goes_on_when_its_process_begins_to_serve_another_kind(url: str) -> None:
+    kind, begun = Kind("test-slow"), 0
+    go_on = asyncio.Event()
+
+    async def slow(job: Job) -> str:
+        async def begin() -> int:
+            nonlocal begun
+            begun += 1
+            return begun
+
+        count = await job.step("begin", begin)
+        await go_on.wait()
+        return f"begun {count} time"
+
+    async with open_jobs(url) as jobs:
+        jobs.register(kind, slow)
+        async with jobs.run_worker([kind]):
+            await jobs.start(kind, "slow")
+            while not begun:  # noqa: ASYNC110 - set by the job
+                await asyncio.sleep(0.02)
+            async with running(url):
+                go_on.set()
+                assert await jobs.wait("slow") == "begun 1 time"
+
+
+async def test_job_that_raises_has_failed(url: str) -> None:
+    kind = Kind("test-failing")
+
+    async def fail(_: Job) -> None:
+        await asyncio.sleep(0)
+        raise LookupError
+
+    async with open_jobs(url) as jobs:
+        jobs.register(kind, fail)
+        async with jobs.run_worker([kind]):
+            await jobs.start(kind, "a")
+            with pytest.raises(ConflictError, match="the job a is failed"):
+                await jobs.wait("a")
+
+
+async def test_one_function_for_a_kind(tmp_path: Path) -> None:
+    async with running(f"sqlite:///{tmp_path / 'adapter.db'}") as jobs:
+
+        async def other(_: Job) -> None:
+            """Do nothing."""
+
+        with pytest.raises(ConfigurationError, match="test-other run in this process already"):
+            jobs.register(OTHER, other)
+        with pytest.raises(ConfigurationError, match="no function is registered for the kind test-third"):
+            async with jobs.run_worker([THIRD]):
+                pass
