@@ -23,9 +23,9 @@ from channel_adapter.tencent.redaction import redact_text
 APPLICATION: Final = "channel-adapter"
 VERSION: Final = "1"  # fixed: jobs go on after an update of the package
 WORKFLOW: Final = "channel_adapter.job"
-EVERY_SECONDS: Final = 0.5
+EVERY_SECONDS: Final = 0.75
 """How often leases are renewed and jobs of dead processes are looked for."""
-POLL_SECONDS: Final = 0.25
+POLL_SECONDS: Final = 0.4
 _LISTEN_SECONDS: Final = 0.2  # also how long the listener of DBOS may delay the end
 _TAKEN_AT_ONCE: Final = 1_000
 _END_SECONDS: Final = 2.0

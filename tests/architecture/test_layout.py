@@ -56,6 +56,20 @@ def test_metadata_of_the_wheel_names_addresses_and_supported_versions() -> None:
     assert versions <= set(project["classifiers"])
 
 
+def test_dbos_is_imported_by_the_package_of_jobs_only_and_by_its_public_names() -> None:
+    found: dict[str, set[str]] = {}
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [each.name for each in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                names = [f"{node.module}.{each.name}" for each in node.names]
+            for name in names:
+                if name.split(".")[0] == "dbos":
+                    found.setdefault(path.relative_to(PACKAGE).parts[0], set()).add(name)
+    assert set(found) == {"durable"}
+    assert not [name for name in found["durable"] if name.count(".") != 1 or "._" in name]
+
+
 def test_the_top_level_holds_what_it_should() -> None:
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
     if listed.returncode != 0:  # an unpacked source archive has no index
