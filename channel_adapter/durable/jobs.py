@@ -6,11 +6,11 @@ step that was under way. A function that raises ends its job for good: catch, re
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, ClassVar, Concatenate, Final, ParamSpec, TypeVar
+from typing import Any, ClassVar, Final
 
 from dbos import DBOS, DBOSClient, EnqueueOptions, WorkflowStatus
 from sqlalchemy import Connection
@@ -18,13 +18,11 @@ from sqlalchemy import Connection
 from channel_adapter.durable import executor
 from channel_adapter.durable.database import JobDatabase
 from channel_adapter.durable.executor import Executor
-from channel_adapter.durable.logs import redirect_logs
-from channel_adapter.durable.worker import APPLICATION, POLL_SECONDS, VERSION, WORKFLOW, Run, Worker
-from channel_adapter.errors import ConfigurationError, ConflictError
+from channel_adapter.durable.logs import log, redirect_logs
+from channel_adapter.durable.worker import APPLICATION, EVERY_SECONDS, POLL_SECONDS, VERSION, WORKFLOW, Function, Worker
+from channel_adapter.errors import ChannelAdapterError, ConfigurationError, ConflictError
 from channel_adapter.store.database import Database
-
-P = ParamSpec("P")
-R = TypeVar("R")
+from channel_adapter.tencent.redaction import redact_text
 
 _WAIT_SECONDS: Final = 0.2
 
@@ -62,22 +60,6 @@ class Kind:
     at_once: int | None = None
 
 
-class Job:
-    """The job that a function runs for."""
-
-    def __init__(self, key: str, worker: Worker) -> None:
-        self.key = key
-        self._worker = worker
-
-    async def step(self, name: str, function: Callable[P, Coroutine[Any, Any, R]], *args: P.args, **_: P.kwargs) -> R:
-        """Run a step, or return the result that is recorded of it. Raises NotRecordedError."""
-        result: R = await self._worker.step(name, function, args)
-        return result
-
-
-Function = Callable[Concatenate[Job, ...], Coroutine[Any, Any, Any]]
-
-
 class Jobs:
     """The jobs of one database in this process, and the worker that runs some of them. Use `open_jobs`."""
 
@@ -89,18 +71,18 @@ class Jobs:
         self._client: DBOSClient | None = None
         self._worker: Worker | None = None
         self._watch: asyncio.Task[None] | None = None
-        self._restart: asyncio.Task[None] | None = None
         self._functions: dict[str, tuple[Kind, Function]] = {}
         self._serving: list[frozenset[str]] = []
         self._users = 0
+        self._closed = False
         self._changing = asyncio.Lock()
 
     def __repr__(self) -> str:
         return f"Jobs({self.database.name!r})"
 
     def register(self, kind: Kind, function: Function) -> None:
-        """Set the function of a kind for the next `run_worker`. Raises ConfigurationError if there is one."""
-        if kind.name in self._functions:
+        """Set the function of a kind for the next `run_worker`. Raises ConfigurationError if one is in use."""
+        if any(kind.name in names for names in self._serving):
             raise ConfigurationError(f"jobs of the kind {kind.name} run in this process already", field="database_url")
         self._functions[kind.name] = kind, function
 
@@ -179,19 +161,13 @@ class Jobs:
         names = frozenset(kind.name for kind in kinds)
         if missing := names - self._functions.keys():
             raise ConfigurationError(f"no function is registered for the kind {min(missing)}", field="kinds")
-        if Worker.current is not None and Worker.current is not self._worker:
-            self._forget(names)
-            raise ConfigurationError("one process has one database for durable work", field="database_url")
         self._serving.append(names)
         try:
             await self._settle()
             yield
         finally:
             self._serving.remove(names)
-            try:
-                await self._settle()
-            finally:
-                self._forget(names)
+            await self._settle()
 
     @classmethod
     @asynccontextmanager
@@ -215,10 +191,6 @@ class Jobs:
             raise ConfigurationError("the jobs are not open", field="database_url")
         return self._client
 
-    def _forget(self, names: frozenset[str]) -> None:
-        for name in names:
-            self._functions.pop(name, None)
-
     async def _rows(self, keys: Sequence[str], *, load_output: bool = False) -> list[WorkflowStatus]:
         if not keys:
             return []
@@ -233,6 +205,8 @@ class Jobs:
             await asyncio.shield(change)
         except asyncio.CancelledError:
             await asyncio.wait([change])
+            if not change.cancelled():
+                change.exception()
             raise
 
     async def _change(self) -> None:
@@ -260,6 +234,11 @@ class Jobs:
         self._client = await self.database.run(connect)
 
     async def _disconnect(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        if self._watch is not None and self._watch is not asyncio.current_task():
+            self._watch.cancel()
         client, self._client = self._client, None
         try:
             if client is not None:
@@ -278,8 +257,8 @@ class Jobs:
             )
         if self.database.engine is None:
             raise ConfigurationError("the jobs are not open", field="database_url")
-        runs = {name: _run_of(self._functions[name][1]) for name in wanted}
-        self._worker = Worker(self.database, self._connected, Executor(self._store, sorted(wanted)), runs)
+        functions = {name: self._functions[name][1] for name in wanted}
+        self._worker = Worker(self.database, self._connected, Executor(self._store, sorted(wanted)), functions)
         self._watch = asyncio.ensure_future(self._restart_when_lost(self._worker))
         try:
             await self._worker.start(self.database.engine)
@@ -289,25 +268,20 @@ class Jobs:
 
     async def _stop_worker(self) -> None:
         worker, self._worker = self._worker, None
-        if self._watch is not None:
+        if self._watch is not None and self._watch is not asyncio.current_task():
             self._watch.cancel()
-        self._watch = None
         if worker is not None:
             await worker.stop()
 
     async def _restart_when_lost(self, worker: Worker) -> None:
         await worker.lost.wait()
-        self._restart = asyncio.ensure_future(self._change())
-        await asyncio.shield(self._restart)
-
-
-def _run_of(function: Function) -> Run:
-    async def run(key: str, args: Sequence[Any]) -> Any:
-        if Worker.current is None:
-            raise asyncio.CancelledError  # stays to be taken over
-        return await function(Job(key, Worker.current), *args)
-
-    return run
+        while self._serving:
+            try:
+                await self._change()
+                break
+            except ChannelAdapterError as error:  # a database that was lost comes back
+                log.warning("durable.restart_failed", error=redact_text(error.message)[:200])
+                await asyncio.sleep(EVERY_SECONDS)
 
 
 def _state(row: WorkflowStatus) -> State:

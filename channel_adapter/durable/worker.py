@@ -8,7 +8,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Concatenate, Final, ParamSpec, TypeVar
 
 from dbos import DBOS, DBOSClient, DBOSConfig
 from sqlalchemy import Engine
@@ -17,8 +17,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from channel_adapter.durable.database import JobDatabase
 from channel_adapter.durable.executor import Executor
 from channel_adapter.durable.logs import log
-from channel_adapter.errors import UnavailableError
+from channel_adapter.errors import ConfigurationError, UnavailableError
 from channel_adapter.tencent.redaction import redact_text
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 APPLICATION: Final = "channel-adapter"
 VERSION: Final = "1"  # fixed: jobs go on after an update of the package
@@ -36,7 +39,21 @@ class NotRecordedError(UnavailableError):
     """A step has ended, and DBOS could not record that in its database."""
 
 
-Run = Callable[[str, Sequence[Any]], Coroutine[Any, Any, Any]]
+class Job:
+    """The job that a function runs for."""
+
+    def __init__(self, key: str, worker: "Worker") -> None:
+        self.key = key
+        self._worker = worker
+
+    async def step(self, name: str, function: Callable[P, Coroutine[Any, Any, R]], *args: P.args, **_: P.kwargs) -> R:
+        """Run a step, or return the result that is recorded of it. Raises NotRecordedError."""
+        result: R = await self._worker.step(name, function, args)
+        return result
+
+
+Function = Callable[Concatenate[Job, ...], Coroutine[Any, Any, Any]]
+"""The function of a kind: gets the job and the values that it was started with."""
 
 
 class Worker:
@@ -44,27 +61,32 @@ class Worker:
 
     current: ClassVar["Worker | None"] = None
 
-    def __init__(self, database: JobDatabase, client: DBOSClient, executor: Executor, runs: Mapping[str, Run]) -> None:
+    def __init__(
+        self, database: JobDatabase, client: DBOSClient, executor: Executor, functions: Mapping[str, Function]
+    ) -> None:
+        """Raise ConfigurationError if another one is between `start` and `stop` in this process."""
+        if Worker.current is not None:
+            raise ConfigurationError("one process has one database for durable work", field="database_url")
+        Worker.current = self
         self.executor = executor
         self.lost = asyncio.Event()
         """Set when another process has taken over the jobs of this one."""
         self._renewed = asyncio.Event()  # no step begins without: another process may have taken over its job
         self._database = database
         self._client = client
-        self._runs = dict(runs)
+        self._functions = dict(functions)
         self._jobs: set[asyncio.Task[Any]] = set()
         self._chores: list[asyncio.Task[None]] = []
 
     @property
     def kinds(self) -> frozenset[str]:
         """The kinds whose jobs run here."""
-        return frozenset(self._runs)
+        return frozenset(self._functions)
 
     async def start(self, engine: Engine) -> None:
         """Launch DBOS. Raises UnavailableError."""
         await self.executor.begin()
         self._renewed.set()
-        Worker.current = self
         with self._database.explained():
             config: DBOSConfig = {
                 "name": APPLICATION,
@@ -77,7 +99,7 @@ class Worker:
                 "notification_listener_polling_interval_sec": _LISTEN_SECONDS,
             }
             DBOS(config=config)
-            DBOS.listen_queues(sorted(self._runs))
+            DBOS.listen_queues(sorted(self._functions))
             DBOS.launch()  # in the thread of the event loop, which is where DBOS then runs coroutines
         self._chores = [asyncio.ensure_future(self._keep(chore)) for chore in (self._renew, self.take_over)]
         await self.take_over()
@@ -99,12 +121,12 @@ class Worker:
 
     async def run(self, kind: str, args: Sequence[Any]) -> Any:
         """Run a job. Cancelled, and so left to others, if its kind is not run here any more."""
-        function, task = self._runs.get(kind), asyncio.current_task()
+        function, task = self._functions.get(kind), asyncio.current_task()
         if function is None or task is None or self.lost.is_set():
             raise asyncio.CancelledError
         self._jobs.add(task)
         try:
-            return await function(DBOS.workflow_id or "", args)
+            return await function(Job(DBOS.workflow_id or "", self), *args)
         finally:
             self._jobs.discard(task)
 
@@ -151,7 +173,7 @@ class Worker:
     def _left(self, executors: list[str] | None = None) -> list[tuple[str, str, str]]:
         rows = self._client.list_workflows(
             status="PENDING",
-            queue_name=sorted(self._runs),
+            queue_name=sorted(self._functions),
             executor_id=executors,
             limit=_TAKEN_AT_ONCE,
             load_input=False,
