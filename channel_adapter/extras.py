@@ -10,7 +10,6 @@ from channel_adapter.errors import ConfigurationError
 
 _EXTRAS: Final = {
     "sqlalchemy": ("SQLAlchemy", "durable"),  # capabilities that need `store` alone report it by `missing_extra`
-    "aiosqlite": ("aiosqlite", "durable"),
     "dbos": ("DBOS", "durable"),
     "psycopg": ("psycopg", "postgres"),
     "feedparser": ("feedparser", "feeds"),

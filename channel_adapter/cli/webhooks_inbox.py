@@ -144,7 +144,7 @@ async def _inbox(run: Run) -> "AsyncIterator[tuple[Database, InboxTable]]":
         from channel_adapter.store.leases import Leases
     except ImportError:
         raise missing_database(settings) from None
-    async with Database(database_of(settings)) as database:
+    async with Database.shared(database_of(settings)) as database:
         table = InboxTable(database, Leases(database, "command line", seconds=0.0))
         is_there = not database.is_sqlite or await asyncio.to_thread(Path(database.url.database or "").is_file)
         if not is_there or not await database.read(table.exists):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from channel_adapter.concurrency.http_server import LogThrottle
 from channel_adapter.domain import events as e
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.errors import ChannelAdapterError
@@ -17,7 +18,6 @@ from channel_adapter.extras import missing_store
 from channel_adapter.services.directory import Directory
 from channel_adapter.services.roles import Roles
 from channel_adapter.tencent.redaction import redact_text
-from channel_adapter.webhooks.seldom import Seldom
 
 if TYPE_CHECKING:
     from channel_adapter.store.memory_changes import MemoryChanges
@@ -34,7 +34,7 @@ class Elsewhere:
         self._changes = changes
         self._directory = directory
         self._roles = roles
-        self._worth_telling = Seldom()
+        self._worth_telling = LogThrottle()
 
     async def tell(self, event: e.ChannelEvent) -> None:
         """Raises a ChannelAdapterError when it cannot be told now."""
