@@ -8,20 +8,24 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import pytest
 
 from channel_adapter.cli.main import main
+from channel_adapter.extras import installed_durable_fault
 
 PROGRAM = Path(sys.executable).with_name("channel-adapter")
 KEY = "c1a5" * 16
 WRONG_KEY = "d00d" * 16
 SECRETS = re.compile(rf"{KEY}|{WRONG_KEY}|usersig=(?!\*)|\beJ[w-z][A-Za-z0-9*_-]{{60,}}")
 TRACEBACK = "Traceback (most recent call last)"
+DOCTOR = 1 if installed_durable_fault(sqlite=True) else 0  # exit code of a doctor that finds this machine's fault alone
 SECONDS = 120  # until something counts as hanging: a busy machine may take long for anything
 
 
@@ -108,8 +112,15 @@ def checked(code: int, out: bytes, err: bytes, expected: int, *, debug: bool = F
 def interrupted(process: "subprocess.Popen[bytes]", err_before: bytes = b"") -> Result:
     """Press Ctrl-C and wait for the end."""
     process.send_signal(signal.SIGINT)
-    process.wait(SECONDS)
     assert process.stdout is not None
     assert process.stderr is not None
-    with process.stdout, process.stderr:
-        return checked(process.returncode, process.stdout.read(), err_before + process.stderr.read(), 4)
+    hanging = Timer(SECONDS, process.kill)
+    hanging.start()
+    try:
+        with process.stdout, process.stderr, ThreadPoolExecutor(1) as reader:
+            out = reader.submit(process.stdout.read)  # a process that writes to a full pipe does not end
+            err = err_before + process.stderr.read()
+            process.wait()
+            return checked(process.returncode, out.result(), err, 4)
+    finally:
+        hanging.cancel()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tests.cli.shell import Shell
+from tests.cli.shell import DOCTOR, Shell
 
 
 def post_in(cli: Shell, channel: str) -> str:
@@ -70,7 +70,7 @@ def test_from_direct_mode_to_the_store(cli: Shell, new_channel: Callable[[], str
     assert stored("reactions", "publish").out == "everything is published\n"
     assert stored("reactions", "reconcile", news, seq).out == "0 reactions taken in, 0 counts to mend\n"
     assert stored("reactions", "probe").out == "extension: probed\n"
-    doctor = {each["check"]: each for each in stored("doctor", "--json").json}
+    doctor = {each["check"]: each for each in stored("doctor", "--json", code=DOCTOR).json}
     assert doctor["reactions"]["message"] == "store; counts are shown as extension: probed"
     body = f'{{"GroupId": "@TGS#_{news}", "MsgSeq": {seq}}}'
     pairs = cli("call", "openim_msg_ext_http_svc", "group_get_key_values", body).json["ExtensionList"]
