@@ -82,7 +82,7 @@ async def test_kinds_that_a_process_does_not_serve_wait(url: str) -> None:
 
 async def test_job_under_way_goes_on_when_its_process_begins_to_serve_another_kind(url: str) -> None:
     kind, begun = Kind("test-slow"), 0
-    go_on = asyncio.Event()
+    recorded, go_on = asyncio.Event(), asyncio.Event()
 
     async def slow(job: Job) -> str:
         async def begin() -> int:
@@ -91,6 +91,7 @@ async def test_job_under_way_goes_on_when_its_process_begins_to_serve_another_ki
             return begun
 
         count = await job.step("begin", begin)
+        recorded.set()
         await go_on.wait()
         return f"begun {count} time"
 
@@ -98,8 +99,7 @@ async def test_job_under_way_goes_on_when_its_process_begins_to_serve_another_ki
         jobs.register(kind, slow)
         async with jobs.run_worker([kind]):
             await jobs.start(kind, "slow")
-            while not begun:  # noqa: ASYNC110 - set by the job
-                await asyncio.sleep(0.02)
+            await recorded.wait()  # a step that is not recorded yet is repeated
             async with running(url):
                 go_on.set()
                 assert await jobs.wait("slow") == "begun 1 time"
