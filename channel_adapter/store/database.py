@@ -13,15 +13,15 @@ import re
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Concatenate, Final, ParamSpec, Self, TypeVar
 
-from sqlalchemy import Column as SqlColumn
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     Connection,
     Engine,
@@ -44,6 +44,7 @@ from sqlalchemy import (
     literal,
     select,
 )
+from sqlalchemy import Column as SqlColumn
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.types import TypeEngine
@@ -216,25 +217,30 @@ class Database:
         deadline = time.monotonic() + self._lock_seconds
         return await self._run(self._reader, lambda: self._read(deadline, lambda c: function(c, *args, **kwargs)))
 
-    def rows(self, columns: Mapping[str, TypeEngine[Any]], values: Sequence[Sequence[Any]]) -> FromClause:
+    def rows(self, columns: Mapping[str, TypeEngine[Any]], values: Sequence[Sequence[Any]] | None = None) -> FromClause:
         """Return values as a table with these columns, to join other tables with.
 
         It takes one statement, compiled once, for any number of rows, and the joined table is read by its index: SQLite
-        reads the whole table for `(a, b) IN (...)`.
+        reads the whole table for `(a, b) IN (...)`. Without values the statement is executed with those of
+        `row_parameters`, so that it can be built once.
         """
+        parameters = None if values is None else self.row_parameters(columns, values)
         if not self.is_sqlite:
-            lists = (
-                bindparam(None, [row[place] for row in values], postgresql.ARRAY(kind))
-                for place, kind in enumerate(columns.values())
-            )
+            lists = (_parameter(f"rows_{name}", parameters, postgresql.ARRAY(kind)) for name, kind in columns.items())
             names = (column(name, kind) for name, kind in columns.items())
             return func.unnest(*lists).table_valued(*names).render_derived()
-        each = func.json_each(json.dumps([list(row) for row in values])).table_valued("value")
+        each = func.json_each(_parameter("rows", parameters, String())).table_valued("value")
         picked = (
             func.json_extract(each.c.value, f"$[{place}]", type_=kind).label(name)
             for place, (name, kind) in enumerate(columns.items())
         )
         return select(*picked).subquery()
+
+    def row_parameters(self, columns: Iterable[str], values: Sequence[Sequence[Any]]) -> dict[str, Any]:
+        """Return what a statement with `rows` of these columns is executed with."""
+        if self.is_sqlite:
+            return {"rows": json.dumps([list(row) for row in values])}
+        return {f"rows_{name}": [row[place] for row in values] for place, name in enumerate(columns)}
 
     def now(self, here: float) -> ColumnElement[Any]:
         """Return the SQL expression for Unix seconds by the clock that all users of this database share.
@@ -396,6 +402,10 @@ class Database:
                 f"{schema.name} have version {stored}, this program needs {schema.version}; use a new database",
                 field="database_url",
             )
+
+
+def _parameter(name: str, parameters: Mapping[str, Any] | None, kind: TypeEngine[Any]) -> "BindParameter[Any]":
+    return bindparam(name, type_=kind) if parameters is None else bindparam(None, parameters[name], kind)
 
 
 def _can_be_created(file: Path) -> bool:

@@ -37,6 +37,7 @@ from channel_adapter.store.reaction_tables import COUNTS, FACTS, KEYS, POSTS, RE
 USERS_PER_PAGE: Final = 1_000
 POSTS_REMOVED_TOGETHER: Final = 200
 _APP: Final = "app"
+_KEY: Final[Mapping[str, TypeEngine[Any]]] = {"channel": String(), "post": BigInteger(), "person": String()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,8 @@ class ReactionStore:
                 "changed": touch.excluded.changed,
             },
         ).returning(POSTS.c.channel, POSTS.c.post, POSTS.c.dropped, POSTS.c.cleared)
+        wanted = database.rows(_KEY)
+        self._chosen = select(REACTIONS).join(wanted, same(REACTIONS, wanted, *_KEY))
         count = database.insert(COUNTS).values(published=0)
         self._count = count.on_conflict_do_update(
             index_elements=["channel", "post", "emoji"], set_={"number": COUNTS.c.number + count.excluded.number}
@@ -148,9 +151,8 @@ class ReactionStore:
         found: dict[Key, Chosen] = defaultdict(dict)
         if not keys:
             return found
-        kinds: dict[str, TypeEngine[Any]] = {"channel": String(), "post": BigInteger(), "person": String()}
-        wanted = self.database.rows(kinds, [(ref.channel, ref.seq, user) for ref, user in sorted(keys)])
-        for row in connection.execute(select(REACTIONS).join(wanted, same(REACTIONS, wanted, *kinds))):
+        wanted = self.database.row_parameters(_KEY, [(ref.channel, ref.seq, user) for ref, user in sorted(keys)])
+        for row in connection.execute(self._chosen, wanted):
             found[PostRef(ChannelId(row.channel), row.post), UserId(row.person)][row.emoji] = row.since
         return found
 
