@@ -41,8 +41,9 @@ TIDIED_AT_ONCE: Final = 500
 """Rows that one transaction of tidying deletes, so that others wait for it a few milliseconds."""
 FOUND_AT_ONCE: Final = 1_000
 READ_AT_ONCE: Final = 64
-_STORE_SPACING: Final = 0.008  # between the beginnings of two writes
-_RECORD_SPACING: Final = 0.005
+_STORE_SPACING: Final = 0.01  # between the beginnings of two writes
+_LARGE_BATCH: Final = 16
+_RECORD_SPACING: Final = 0.008
 _READ_SPACING: Final = 0.005
 _BEHIND_SECONDS: Final = 0.01
 _WRITE_AGAIN_SECONDS: Final = 1.0
@@ -56,7 +57,8 @@ _log = structlog.wrap_logger(logging.getLogger("channel_adapter.webhooks"))
 class GroupCommit(Generic[ItemT, ResultT]):
     """Calls `write` with all items that came since its last call began, one call after the other.
 
-    `spacing` is the least number of seconds between the beginnings of two calls: a write costs more than an item in it.
+    `spacing` is the least number of seconds between the beginnings of two calls, as a write costs more than an item in
+    it. It is shorter after a small batch, so that single items need not wait.
     """
 
     def __init__(
@@ -113,8 +115,8 @@ class GroupCommit(Generic[ItemT, ResultT]):
         loop = asyncio.get_running_loop()
         while self._waiting:
             await asyncio.sleep(max(0.0, self._not_before - loop.time()))
-            self._not_before = loop.time() + self._spacing
             batch, self._waiting = self._waiting[: self._max_items], self._waiting[self._max_items :]
+            self._not_before = loop.time() + self._spacing * min(1.0, len(batch) / _LARGE_BATCH)
             self._since = time.monotonic()
             results: Sequence[ResultT | Exception]
             try:
