@@ -37,8 +37,8 @@ class Coalescer(Generic[K, W, R]):
 
     async def settle(self) -> None:
         """Wait until nothing is under way."""
-        while self._workers:
-            await asyncio.gather(*self._workers)
+        while workers := [worker for worker in self._workers if not worker.done()]:
+            await asyncio.gather(*workers)
 
     async def _work(self, key: K) -> None:
         queue = self._waiting[key]

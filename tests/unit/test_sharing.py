@@ -1,9 +1,11 @@
 """Work that is shared: done once, told to all, and ended when nobody wants it."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
+from channel_adapter.services.coalescing import Coalescer
 from channel_adapter.services.sharing import Shared
 
 
@@ -72,3 +74,14 @@ async def test_one_who_gives_up_leaves_the_work_to_the_others_and_the_last_one_e
     (third,) = await well.tasks("a")
     well.open.set()
     assert await third == 2
+
+
+async def test_settle_ends_while_a_worker_is_done_and_still_listed() -> None:
+    """From Python 3.12 on, waiting for tasks that are done does not let their callbacks run."""
+
+    async def double(_: str, wishes: Sequence[int]) -> list[int | Exception]:
+        return [2 * wish for wish in wishes]
+
+    coalescer = Coalescer(double, most=10)
+    assert await coalescer.ask("key", 4) == 8
+    await coalescer.settle()
