@@ -8,6 +8,7 @@ import pytest
 
 from channel_adapter import ChannelAdapter, Settings
 from channel_adapter.domain.events import ChannelEvent, Event, OfficialAccountEvent, OfficialAccountSubscribed, Unknown
+from channel_adapter.errors import ConfigurationError
 from channel_adapter.webhooks.inbox import InboxOptions, MemoryInbox, RetryPolicy
 from channel_adapter.webhooks.parse import received
 from tests.webhooks.events_made import followed
@@ -146,3 +147,12 @@ async def test_what_is_no_event_is_refused(adapter: ChannelAdapter) -> None:
         adapter.events.on(str)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="is no event"):
         adapter.events.stream(str)  # type: ignore[type-var]
+
+
+async def test_coroutine_function_with_a_transaction_is_refused_when_it_is_registered(adapter: ChannelAdapter) -> None:
+    async def handle(event: Event, connection: Any) -> None:
+        raise AssertionError
+
+    with pytest.raises(ConfigurationError, match="plain function") as refused:
+        adapter.events.on(OfficialAccountSubscribed, transaction=True)(handle)
+    assert refused.value.field == "transaction"
