@@ -75,7 +75,8 @@ class Settings(Section):
         default_factory=dict, description='other ceilings, by "service/command", for apps that bought more'
     )
     database_url: OptionalSecret = Field(
-        default=cast("Any", None), description="where state is stored; None: nowhere, all is asked anew"
+        default=cast("Any", None),
+        description="where state is stored; None: nowhere, all is read from the service",
     )
     channels: ChannelSettings = Field(default_factory=ChannelSettings)
     subscriptions: SubscriptionSettings = Field(default_factory=SubscriptionSettings)

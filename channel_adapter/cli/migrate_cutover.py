@@ -80,7 +80,7 @@ async def cutover(
 
     It needs `database_url` in the settings, where publishing and the guard find that posting has moved. Exit code 3:
     differences, and nothing has moved; or a last broadcast that is still to be sent. 4: stopped. When posting has moved
-    it waits for people's conversation groups; whoever runs `worker` on the same database fills them as well.
+    it waits for people's conversation groups; a `worker` on the same database fills them as well.
     """
     from channel_adapter.migration.cutover import CutoverOptions
     from channel_adapter.migration.plan_file import read_plan

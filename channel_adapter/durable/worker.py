@@ -1,6 +1,6 @@
 """DBOS in this process: it runs jobs of some kinds, and those that dead processes have left.
 
-DBOS has one instance in a process. It is told the queues that it reads before it starts, so it is started again when
+DBOS has one instance in a process. The queues that it reads are set before it starts, so it is started again when
 the kinds change, and when another process has taken over its jobs because it could not renew its lease.
 """
 

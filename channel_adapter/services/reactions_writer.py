@@ -123,7 +123,7 @@ class ClaimWriter:
             await self._leave(claim)
         elif claim.rung is Rung.CUSTOM_DATA:
             await self._fall(claim, Rung.STORE)
-        elif claim.plan.data is not None:  # custom data of old could not be emptied: it stays
+        elif claim.plan.data is not None:  # custom data from before could not be emptied: it stays
             await self._finish(Outcome(claim, Result.WRITTEN, PACE_SECONDS))
         elif error.code == EDITION or (error.code in UNSUPPORTED and claim.rung is None):
             await self._step_down(claim, error)

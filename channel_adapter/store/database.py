@@ -68,7 +68,8 @@ _CREATE_KEY: Final = 7_235_001  # of the transaction-level advisory lock under w
 _SHOWN: Final = ("host", "port", "sslmode")  # of the query of a URL
 _READ_ONLY: Final = "channel_adapter_read_only"
 _RELAXED: Final = "channel_adapter_relaxed"
-_LOCKED_STATES: Final = frozenset({"55P03", "40P01", "57014"})  # lock timeout, deadlock, statement timeout
+_LOCKED_STATES: Final = frozenset({"55P03", "40P01"})  # lock timeout, deadlock
+_TOO_LONG_STATE: Final = "57014"
 _FULL_STATES: Final = frozenset({"53100"})
 
 _VERSIONS: Final = Table(
@@ -273,10 +274,14 @@ class Database:
         await self.close()
 
     def _shut_down(self, done: "Future[None]") -> None:
-        self._writer.shutdown()
-        self._reader.shutdown()
-        self.engine.dispose()
-        done.set_result(None)
+        try:
+            self._writer.shutdown()
+            self._reader.shutdown()
+            self.engine.dispose()
+        except Exception as error:  # noqa: BLE001 - raised by `close`, which waits for this thread
+            done.set_exception(error)
+        else:
+            done.set_result(None)
 
     async def _run_write(self, engine: Engine, function: Callable[[Connection], R]) -> R:
         deadline = time.monotonic() + self._lock_seconds
@@ -426,6 +431,10 @@ def _translate(error: Exception, where: str, *, changes: bool) -> ChannelAdapter
     state = getattr(cause, "sqlstate", None)
     if isinstance(error, exc.TimeoutError) or code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return UnavailableError(f"the store {where} is locked by another process; nothing was stored")
+    if state == _TOO_LONG_STATE:
+        return UnavailableError(
+            f"the store {where} did not finish a statement within {_STATEMENT_SECONDS} s; nothing was stored"
+        )
     if state in _LOCKED_STATES:
         return UnavailableError(f"the store {where} is locked by another transaction; nothing was stored")
     if code == sqlite3.SQLITE_FULL or state in _FULL_STATES:

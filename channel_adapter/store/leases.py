@@ -93,10 +93,6 @@ class Leases:
             self._lock(connection, names)
             connection.execute(delete(LEASES).where(self._ours(names)))
 
-    def postpone(self, connection: Connection, name: str, until: float) -> None:
-        """Give up a lease that no process may acquire before `until`, in Unix seconds of the shared clock."""
-        connection.execute(update(LEASES).where(self._ours([name])).values(owner=None, until=until))
-
     def delay(self, connection: Connection, waits: Mapping[str, float], here: float) -> None:
         """Give up leases that no process may acquire before some seconds have passed, by name."""
         if waits:
@@ -114,20 +110,20 @@ class Leases:
 
 
 def owners(connection: Connection, names: Sequence[str]) -> dict[str, str | None]:
-    """Lock leases, whoever holds them, until the transaction ends; return their owners by name."""
+    """Lock leases of any owner until the transaction ends; return their owners by name."""
     query = select(LEASES.c.name, LEASES.c.owner).where(LEASES.c.name.in_(names))
     rows = connection.execute(query.order_by(LEASES.c.name).with_for_update())
     return {row.name: row.owner for row in rows}
 
 
 def revoke(connection: Connection, names: Sequence[str]) -> None:
-    """Take leases from their owners. Nobody acquires them before they would have ended."""
+    """Take leases from their owners. They cannot be acquired before they would have ended."""
     if names:
         connection.execute(update(LEASES).where(LEASES.c.name.in_(names)).values(owner=None))
 
 
 def remove(connection: Connection, names: Sequence[str]) -> None:
-    """Remove leases, whoever holds them; they are free at once."""
+    """Remove leases of any owner; they are free immediately."""
     if names:
         connection.execute(delete(LEASES).where(LEASES.c.name.in_(names)))
 

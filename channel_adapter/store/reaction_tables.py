@@ -39,7 +39,7 @@ POSTS: Final = Table(
     Column("version", BigInteger, nullable=False, default=1),
     Column("published", BigInteger, nullable=False, default=0),
     Column("due", Double, nullable=False, default=0.0),
-    Column("changed", Double, nullable=False, default=0.0),  # by a reaction
+    Column("changed", Double, nullable=False, default=0.0),  # by a reaction, or when the message was compared
     Column("failures", Integer, nullable=False, default=0),
     Column("rung", String(16), nullable=False, default=""),  # of this post alone, below the app's
     Column("written", String(16), nullable=False, default=""),  # `custom_data` until counts were taken out of it

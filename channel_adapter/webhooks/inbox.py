@@ -427,7 +427,7 @@ class EventInbox:
             self._quiet.set()
 
     def _begin(self, name: str, chore: Callable[[], Awaitable[float]]) -> None:
-        """Run a chore again and again, with the pause that it returns; if the task ends, report it and begin anew."""
+        """Run a chore repeatedly, with the pause that it returns; if the task ends, report it and start it again."""
         task = asyncio.create_task(self._keep(name, chore), name=name)
         self._chores[name] = task
 

@@ -187,6 +187,16 @@ async def test_locked_rows_of_postgresql_are_reported_after_two_seconds(postgres
                 await database.write(add, 1)
 
 
+async def test_statement_that_takes_too_long_is_not_reported_as_a_lock(postgres_url: str) -> None:
+    def sleep(connection: Connection) -> None:
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 50")
+        connection.exec_driver_sql("SELECT pg_sleep(60)")
+
+    async with Database(postgres_url) as database:
+        with pytest.raises(UnavailableError, match="did not finish a statement within"):
+            await database.write(sleep)
+
+
 @pytest.mark.parametrize("replaced", [False, True])
 async def test_file_that_was_deleted_or_replaced_is_an_error(tmp_path: Path, replaced: bool) -> None:
     file = tmp_path / "numbers.db"

@@ -47,14 +47,10 @@ async def test_released_lease_is_free(database: Database) -> None:
     assert await database.write(second.acquire, ["a"], HERE) == {"a"}
 
 
-async def test_postponed_lease_is_acquired_by_nobody_before_its_time(database: Database) -> None:
-    def clock(connection: Connection) -> float:
-        return float(connection.scalar(select(database.now(HERE))) or 0)
-
-    now = await database.read(clock)
+async def test_delayed_lease_cannot_be_acquired_before_its_time(database: Database) -> None:
     first, second = Leases(database, "first", seconds=60), Leases(database, "second", seconds=60)
     await database.write(first.acquire, ["a"], HERE)
-    await database.write(first.postpone, "a", now + 60)
+    await database.write(first.delay, {"a": 60.0}, HERE)
     assert await database.write(second.acquire, ["a"], HERE) == set()
     assert await database.write(first.acquire, ["a"], HERE) == set()
 
