@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from channel_adapter.errors import ConfigurationError, UnavailableError
 from channel_adapter.extras import installed_durable_fault
-from channel_adapter.store.database import parse_url
+from channel_adapter.store.database import parse_url, use_write_ahead_log
 from channel_adapter.tencent.redaction import redact_text
 
 P = ParamSpec("P")
@@ -116,8 +116,7 @@ def _prepare(connection: Any, _: object) -> None:
     connection.isolation_level = "IMMEDIATE"  # as DBOS has it for engines of its own
     connection.execute("PRAGMA busy_timeout=30000")
     connection.execute("PRAGMA foreign_keys=ON")
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")  # what was committed survives a power cut
+    use_write_ahead_log(connection, _CONNECT_SECONDS)
 
 
 def _dispose(engine: Engine) -> None:

@@ -48,6 +48,7 @@ from sqlalchemy import Column as SqlColumn
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.types import TypeEngine
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError, OutcomeUnknownError, UnavailableError
 from channel_adapter.settings_values import database_url_fault
@@ -377,10 +378,7 @@ class Database:
 
     def _connected(self, connection: Any, _: object) -> None:
         connection.isolation_level = None  # transactions begin in _begin
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA synchronous=FULL")
-        cursor.close()
+        use_write_ahead_log(connection, self._remaining_ms() / 1_000)
         if self._state.file is None:
             self._state.file = _identity(self.url.database)
 
@@ -413,6 +411,24 @@ def _parameter(name: str, parameters: Mapping[str, Any] | None, kind: TypeEngine
     return bindparam(name, type_=kind) if parameters is None else bindparam(None, parameters[name], kind)
 
 
+def use_write_ahead_log(connection: sqlite3.Connection, seconds: float) -> None:
+    """Switch a SQLite file to a write-ahead log that survives a power failure.
+
+    SQLite does not wait for a lock while it switches, so the switch is repeated for up to `seconds` while other
+    connections open the same file.
+    """
+    for attempt in Retrying(
+        retry=retry_if_exception(_is_busy), stop=stop_after_delay(seconds), wait=wait_random(0.002, 0.02), reraise=True
+    ):
+        with attempt:
+            connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+
+
+def _is_busy(error: BaseException) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
 def _can_be_created(file: Path) -> bool:
     return not file.exists() and file.parent.is_dir()
 
@@ -429,7 +445,7 @@ def _translate(error: Exception, where: str, *, changes: bool) -> ChannelAdapter
     cause = getattr(error, "orig", None) or error
     code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
     state = getattr(cause, "sqlstate", None)
-    if isinstance(error, exc.TimeoutError) or code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+    if isinstance(error, exc.TimeoutError) or _is_busy(cause):
         return UnavailableError(f"the store {where} is locked by another process; nothing was stored")
     if state == _TOO_LONG_STATE:
         return UnavailableError(

@@ -297,6 +297,14 @@ async def test_two_processes_may_prepare_concurrently(url: str) -> None:
         await each.close()
 
 
+async def test_new_files_are_opened_concurrently(tmp_path: Path) -> None:
+    for number in range(20):  # the switch to a write-ahead log found the file locked in 1 of 60 rounds
+        databases = [Database(f"sqlite:///{tmp_path / str(number)}.db") for _ in range(6)]
+        await asyncio.gather(*(each.prepare(SCHEMA) for each in databases))
+        for each in databases:
+            await each.close()
+
+
 def test_database_serves_one_event_loop_after_another(url: str) -> None:
     database = Database(url)
     asyncio.run(database.prepare(SCHEMA))
