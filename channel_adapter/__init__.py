@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from channel_adapter.adapter import ChannelAdapter
+    from channel_adapter.config.settings import Settings
     from channel_adapter.domain.channel import Channel
     from channel_adapter.domain.events import (
         ChannelChanged,
@@ -123,7 +124,6 @@ if TYPE_CHECKING:
     )
     from channel_adapter.services.bulk import Bulk
     from channel_adapter.services.doctor import Finding
-    from channel_adapter.settings import Settings
 
 __all__ = [
     "Adopted",
@@ -248,7 +248,7 @@ _MACHINERY = {  # nobody who wants a value pays for these
     "Bulk": "services.bulk",
     "ChannelAdapter": "adapter",
     "Finding": "services.doctor",
-    "Settings": "settings",
+    "Settings": "config.settings",
 }
 
 

@@ -9,10 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from channel_adapter.config.extras import lacking
+from channel_adapter.config.settings import Settings
 from channel_adapter.errors import ConfigurationError
-from channel_adapter.extras import lacking
 from channel_adapter.services.gateway import Gateway
-from channel_adapter.settings import Settings
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.client import App, Attempt, TencentClient, Timeouts
 from channel_adapter.tencent.clock import Clock, SystemClock

@@ -17,7 +17,7 @@ except ImportError:  # another plugin runs the coroutines
 
 if TYPE_CHECKING:
     from channel_adapter.adapter import ChannelAdapter
-    from channel_adapter.settings import Settings
+    from channel_adapter.config.settings import Settings
     from channel_adapter.stub.serve import StubServer
     from channel_adapter.stub.world.world import World
 
@@ -27,7 +27,7 @@ def channel_adapter_settings(stub_server: "StubServer") -> "Settings":
     """What the adapter is opened with; override it to change something. The environment plays no part."""
     from pydantic import SecretStr
 
-    from channel_adapter.settings import Settings
+    from channel_adapter.config.settings import Settings
 
     return Settings(
         sdkappid=stub_server.sdkappid,

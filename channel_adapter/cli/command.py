@@ -19,13 +19,13 @@ from typer.core import TyperCommand, TyperGroup
 
 from channel_adapter.cli.exits import Exit, UsageError, for_error
 from channel_adapter.cli.output import Output
+from channel_adapter.config.extras import lacking
+from channel_adapter.config.sources import CONFIG_VARIABLE
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError
-from channel_adapter.extras import lacking
-from channel_adapter.settings_sources import CONFIG_VARIABLE
 
 if TYPE_CHECKING:
     from channel_adapter.adapter import ChannelAdapter
-    from channel_adapter.settings import Settings
+    from channel_adapter.config.settings import Settings
     from channel_adapter.tencent.client import Attempt
 
 CONFIG_HERE = Path("adapter.toml")
@@ -67,7 +67,7 @@ class Run:
 
     def settings(self) -> "Settings":
         """Settings from --config, the variable, ./adapter.toml, or the environment alone. Raises ConfigurationError."""
-        from channel_adapter.settings import Settings
+        from channel_adapter.config.settings import Settings
 
         path = self.config or os.environ.get(CONFIG_VARIABLE) or (CONFIG_HERE if CONFIG_HERE.is_file() else None)
         return Settings.load(path)

@@ -18,7 +18,7 @@ from channel_adapter.cli.words import counted
 from channel_adapter.domain.ids import UserId
 
 if TYPE_CHECKING:
-    from channel_adapter.settings import Settings
+    from channel_adapter.config.settings import Settings
     from channel_adapter.stub.serve import StubServer
     from channel_adapter.tencent.client import Attempt
 
@@ -104,7 +104,7 @@ def _settings(server: "StubServer") -> "Settings":
     """For the stub and nothing else; the environment, which may name another app, plays no part."""
     from pydantic import SecretStr
 
-    from channel_adapter.settings import ChannelSettings, Settings
+    from channel_adapter.config.settings import ChannelSettings, Settings
 
     return Settings(
         sdkappid=server.sdkappid,

@@ -15,8 +15,8 @@ from channel_adapter.cli.progress import rich_progress
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
+    from channel_adapter.config.settings import Settings
     from channel_adapter.migration.plan import Plan
-    from channel_adapter.settings import Settings
 
 Tell = Callable[[str, int], None]
 

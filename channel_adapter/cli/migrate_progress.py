@@ -12,10 +12,10 @@ from channel_adapter.cli.output import Output
 from channel_adapter.cli.words import counted
 
 if TYPE_CHECKING:
+    from channel_adapter.config.settings import Settings
     from channel_adapter.migration.apply import UnderWay
     from channel_adapter.migration.plan import Plan
     from channel_adapter.migration.status import Status
-    from channel_adapter.settings import Settings
 
 SECONDS_BETWEEN_LINES: Final = 2.0
 

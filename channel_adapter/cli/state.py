@@ -16,8 +16,8 @@ from channel_adapter.cli.json_stream import encode
 from channel_adapter.cli.state_diff import differences
 from channel_adapter.cli.stub import DEFAULT_PORT
 from channel_adapter.cli.words import counted
+from channel_adapter.config.sources import STUB_TOKEN_VARIABLE
 from channel_adapter.errors import PermissionDeniedError, RefusedError, UnavailableError
-from channel_adapter.settings_sources import STUB_TOKEN_VARIABLE
 
 app = group("state")
 

@@ -11,8 +11,8 @@ import typer
 from channel_adapter.cli.command import Run, command, single
 from channel_adapter.cli.exits import UsageError
 from channel_adapter.cli.words import why_not_bound
+from channel_adapter.config.sources import STUB_KEY_VARIABLE, STUB_TOKEN_VARIABLE
 from channel_adapter.errors import ConfigurationError
-from channel_adapter.settings_sources import STUB_KEY_VARIABLE, STUB_TOKEN_VARIABLE
 from channel_adapter.stub.shipped import scenario_names
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
+from channel_adapter.config.extras import installed_durable_fault
 from channel_adapter.errors import ConfigurationError, UnavailableError
-from channel_adapter.extras import installed_durable_fault
 from channel_adapter.store.database import parse_url, use_write_ahead_log
 from channel_adapter.tencent.redaction import redact_text
 

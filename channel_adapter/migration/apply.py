@@ -6,8 +6,8 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from channel_adapter.config.extras import missing_extra
 from channel_adapter.errors import ConfigurationError, InvalidError
-from channel_adapter.extras import missing_extra
 from channel_adapter.migration.metered import TRANSIENT, Allowance
 from channel_adapter.migration.plan import Plan, changes
 from channel_adapter.migration.plan_file import check_app, to_json

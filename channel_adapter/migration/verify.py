@@ -9,8 +9,8 @@ from contextlib import ExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from channel_adapter.config.extras import missing_store
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError
-from channel_adapter.extras import missing_store
 from channel_adapter.mapping import channel_group
 from channel_adapter.mapping.subscription_member import SUBSCRIBER_FIELDS
 from channel_adapter.mapping.tag import Tag

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from channel_adapter.config.extras import installed_durable_fault
 from channel_adapter.domain.channel import Channel
 from channel_adapter.errors import ChannelAdapterError
-from channel_adapter.extras import installed_durable_fault
 from channel_adapter.mapping.field_keys import FieldKeys
 from channel_adapter.mapping.ids import user_id
 from channel_adapter.services.accounts import Accounts

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Final
 
-from channel_adapter.extras import missing_store
+from channel_adapter.config.extras import missing_store
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.services.history import History
 from channel_adapter.services.message_keys import MessageKeys

@@ -50,8 +50,8 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.types import TypeEngine
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
+from channel_adapter.config.values import database_url_fault
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError, OutcomeUnknownError, UnavailableError
-from channel_adapter.settings_values import database_url_fault
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from channel_adapter.settings_values import OptionalSecret
+from channel_adapter.config.values import OptionalSecret
 from channel_adapter.stub.world.call import Event
 from channel_adapter.tencent.wire import callback_envelope as wire
 from channel_adapter.tencent.wire.callbacks_group import AfterMemberFieldChanged

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
-from channel_adapter.settings_values import OptionalSecret
+from channel_adapter.config.values import OptionalSecret
 from channel_adapter.stub.callback_request import WebhookSettings
 from channel_adapter.stub.callback_samples import samples
 from channel_adapter.stub.callbacks import HERE, Webhooks, WebhooksOffError

@@ -10,7 +10,7 @@ from typing import Any, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
-from channel_adapter.settings_values import Secret
+from channel_adapter.config.values import Secret
 from channel_adapter.stub.world.behaviour import Behaviour, Section
 from channel_adapter.stub.world.capacity import Capacity
 from channel_adapter.tencent import limits

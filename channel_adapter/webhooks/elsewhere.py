@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from channel_adapter.concurrency.http_server import LogThrottle
+from channel_adapter.config.extras import missing_store
 from channel_adapter.domain import events as e
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.errors import ChannelAdapterError
-from channel_adapter.extras import missing_store
 from channel_adapter.services.directory import Directory
 from channel_adapter.services.roles import Roles
 from channel_adapter.tencent.redaction import redact_text

@@ -18,8 +18,8 @@ import structlog
 from cachetools import LRUCache
 
 from channel_adapter.concurrency.http_server import LogThrottle
+from channel_adapter.config.extras import missing_extra
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError, ThrottledError, UnavailableError
-from channel_adapter.extras import missing_extra
 from channel_adapter.store.marks import Failure, Mark, MarkResult, Recorded
 from channel_adapter.tencent.clock import Clock, SystemClock
 from channel_adapter.tencent.redaction import redact_text, shown_traceback
@@ -41,7 +41,7 @@ from channel_adapter.webhooks.storage import (
 )
 
 if TYPE_CHECKING:
-    from channel_adapter.settings import Settings
+    from channel_adapter.config.settings import Settings
 
 DEFAULT_URL: Final = "sqlite:///channel-adapter.db"
 WAITING_BYTES: Final = 32_000_000

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cachetools import LRUCache, TTLCache
 
+from channel_adapter.config.extras import missing_store
 from channel_adapter.domain import events as e
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import PostRef
-from channel_adapter.extras import missing_store
 
 if TYPE_CHECKING:
     from channel_adapter.store.known_channels import ChannelRows, Said

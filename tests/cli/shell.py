@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from channel_adapter.cli.main import main
-from channel_adapter.extras import installed_durable_fault
+from channel_adapter.config.extras import installed_durable_fault
 
 PROGRAM = Path(sys.executable).with_name("channel-adapter")
 KEY = "c1a5" * 16

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from channel_adapter.settings import (
+from channel_adapter.config.settings import (
     ChannelSettings,
     GuardSettings,
     InboxSettings,

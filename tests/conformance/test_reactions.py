@@ -22,8 +22,8 @@ from channel_adapter import (
     Reactions,
     Text,
 )
+from channel_adapter.config.settings import ReactionSettings
 from channel_adapter.domain.ids import ChannelId
-from channel_adapter.settings import ReactionSettings
 from tests.conformance.conftest import OWNER, READERS, Setting
 
 ONE, TWO, THREE, *_ = READERS

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from channel_adapter import ChannelAdapter, Settings
+from channel_adapter.config.extras import durable_fault
 from channel_adapter.durable import open_jobs
 from channel_adapter.errors import ConfigurationError
-from channel_adapter.extras import durable_fault
 from channel_adapter.stub.serve import StubServer
 from tests.cli.shell import KEY, Shell
 
@@ -54,7 +54,7 @@ def test_installed_dbos_is_supported() -> None:
 @pytest.fixture
 def unsupported(monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes the installed DBOS one that is too old."""
-    monkeypatch.setattr("channel_adapter.extras.DBOS_FROM", (3, 999))
+    monkeypatch.setattr("channel_adapter.config.extras.DBOS_FROM", (3, 999))
 
 
 @pytest.mark.usefixtures("unsupported")

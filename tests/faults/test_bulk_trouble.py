@@ -16,7 +16,7 @@ from channel_adapter import (
     PermissionDeniedError,
     UnavailableError,
 )
-from channel_adapter.settings import SubscriptionSettings
+from channel_adapter.config.settings import SubscriptionSettings
 from channel_adapter.stub.faults import Fault
 from channel_adapter.stub.serve import StubServer
 from tests.faults.test_adapter_trouble import PEOPLE, Calls, channel_on, opened, settings

@@ -15,7 +15,7 @@ from channel_adapter import (
     RefusedError,
     UnavailableError,
 )
-from channel_adapter.settings import UnreadSettings
+from channel_adapter.config.settings import UnreadSettings
 from channel_adapter.stub.faults import Fault
 from channel_adapter.stub.serve import StubServer
 from channel_adapter.tencent.clock import SystemClock

@@ -18,7 +18,7 @@ from channel_adapter import (
     Text,
     UnavailableError,
 )
-from channel_adapter.settings import ChannelSettings
+from channel_adapter.config.settings import ChannelSettings
 from channel_adapter.stub.faults import Fault
 from tests.faults.conftest import OK, PRIMARY, PatientClock, Script, ScriptedResponse
 from tests.faults.test_adapter_trouble import PEOPLE, Calls, channel_on, opened, settings

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from channel_adapter.adapter import ChannelAdapter
+from channel_adapter.config.settings import Settings
 from channel_adapter.errors import ChannelAdapterError
-from channel_adapter.settings import Settings
 from tests.stub.app_server import GROUP
 from tests.stub.conftest import ACCOUNTS, GROUPS, Caller
 

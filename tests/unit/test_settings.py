@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from channel_adapter.config.settings import Settings, WebhookSettings
 from channel_adapter.errors import ConfigurationError
-from channel_adapter.settings import Settings, WebhookSettings
 
 FILE = """
 sdkappid = 1400000001

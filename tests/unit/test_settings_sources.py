@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from channel_adapter.config.settings import ChannelSettings, PostSettings, Settings
 from channel_adapter.errors import ConfigurationError
-from channel_adapter.settings import ChannelSettings, PostSettings, Settings
 
 STUB = "http://127.0.0.1:8900"
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pydantic import SecretStr
 
 from channel_adapter import ChannelAdapter, Notifications, PostRef, Settings
-from channel_adapter.settings import ChannelSettings, WebhookSettings
+from channel_adapter.config.settings import ChannelSettings, WebhookSettings
 from channel_adapter.stub.callback_request import WebhookSettings as StubWebhooks
 from channel_adapter.stub.faults import Fault
 from channel_adapter.stub.serve import StubServer

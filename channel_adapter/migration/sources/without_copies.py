@@ -4,10 +4,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from typing import Final
 
+from channel_adapter.config.settings import Settings
 from channel_adapter.migration.plan import SourceKind, SourceSpec
 from channel_adapter.migration.records import BrokenRecord, SourceChannel, SourcePost, SubscriberPage
 from channel_adapter.migration.sources.source import FIRST_PAGE, Source
-from channel_adapter.settings import Settings
 
 NONE: Final[frozenset[str]] = frozenset()
 
