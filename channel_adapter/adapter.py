@@ -9,13 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from channel_adapter.concurrency.clock import Clock, SystemClock
 from channel_adapter.config.extras import lacking
 from channel_adapter.config.settings import Settings
 from channel_adapter.errors import ConfigurationError
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.client import App, Attempt, TencentClient, Timeouts
-from channel_adapter.tencent.clock import Clock, SystemClock
 from channel_adapter.tencent.hosts import REGIONS, HostPair
 from channel_adapter.tencent.rate_limit import CommandLimiter, KeyedLimiter
 

@@ -10,7 +10,7 @@ from channel_adapter.cli.progress import Progress
 from channel_adapter.domain.unread import Synced
 
 if TYPE_CHECKING:
-    from channel_adapter.services.per_person import PerPerson
+    from channel_adapter.concurrency.batching import ConcurrentMap
 
 
 class SyncAll:
@@ -37,7 +37,7 @@ class SyncAll:
             else:
                 yield each.user
 
-    async def follow(self, people: "PerPerson[Synced]") -> None:
+    async def follow(self, people: "ConcurrentMap[str, Synced]") -> None:
         """Run the job to its end; whatever stops it, the report is a whole document."""
         try:
             async for done in people:

@@ -1,1 +1,1 @@
-"""General asyncio tools that know nothing of channels or of the service."""
+"""General asyncio tools: batching, paging, batch loader, single flight, clock. Imports nothing of this project."""

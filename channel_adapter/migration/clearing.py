@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
+from channel_adapter.concurrency.batching import concurrently
 from channel_adapter.domain.filing import FilingKind
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.migration.cutover_state import opened
 from channel_adapter.migration.metered import Allowance, Stopped
 from channel_adapter.migration.target_pages import member_pages
 from channel_adapter.services.gateway import Gateway
-from channel_adapter.tencent.batching import concurrently
 
 if TYPE_CHECKING:
     from channel_adapter.migration.planning import Migration

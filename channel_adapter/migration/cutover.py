@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import orjson
 
+from channel_adapter.concurrency.batching import concurrently
 from channel_adapter.domain.post import Broadcast
 from channel_adapter.errors import ChannelAdapterError, ConflictError, InvalidError, NotFoundError
 from channel_adapter.mapping.ids import random_of
@@ -27,7 +28,6 @@ from channel_adapter.migration.plan import Plan, SourceKind
 from channel_adapter.migration.plan_file import check_app
 from channel_adapter.migration.status import Status
 from channel_adapter.migration.verify import verify
-from channel_adapter.tencent.batching import concurrently
 from channel_adapter.tencent.catalog import DESTROY_OFFICIAL_ACCOUNT
 from channel_adapter.tencent.notify import Notifier
 from channel_adapter.tencent.wire import official_accounts as wire

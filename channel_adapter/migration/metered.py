@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from channel_adapter.concurrency.clock import Clock
 from channel_adapter.errors import OutcomeUnknownError, ThrottledError, UnavailableError
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.services.patience import PAUSE, Patience
 from channel_adapter.tencent import catalog
-from channel_adapter.tencent.clock import Clock
 from channel_adapter.tencent.command import Command
 from channel_adapter.tencent.rate_limit import CommandLimiter, TurnTooLate
 from channel_adapter.tencent.wire.envelope import Reply, WireModel

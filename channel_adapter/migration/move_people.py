@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Final, Self, TypeVar
 
+from channel_adapter.concurrency.batching import concurrently
 from channel_adapter.errors import ChannelAdapterError, ConflictError, InvalidError
 from channel_adapter.mapping.subscription_member import NOTIFICATIONS as KINDS
 from channel_adapter.migration import transform
@@ -29,7 +30,6 @@ from channel_adapter.services.accounts import Accounts
 from channel_adapter.services.bulk import BulkTerms
 from channel_adapter.store.migration import ALREADY, GONE, MOVED, SENT, PersonRow
 from channel_adapter.tencent import codes, limits
-from channel_adapter.tencent.batching import concurrently
 from channel_adapter.tencent.catalog import (
     DELETE_GROUP_MEMBER,
     GET_SPECIFIED_GROUP_MEMBER_INFO,

@@ -5,6 +5,8 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from channel_adapter.concurrency.batching import concurrently
+from channel_adapter.concurrency.clock import Clock
 from channel_adapter.config.settings import Settings
 from channel_adapter.errors import ConfigurationError, ConflictError, InvalidError
 from channel_adapter.migration import apply as applying
@@ -40,8 +42,6 @@ from channel_adapter.services.accounts import Accounts
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.services.unread import Unreads
 from channel_adapter.tencent import limits
-from channel_adapter.tencent.batching import concurrently
-from channel_adapter.tencent.clock import Clock
 from channel_adapter.tencent.notify import Notifier
 
 Tell = Callable[[str, int], None]

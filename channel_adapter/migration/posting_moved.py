@@ -11,6 +11,7 @@ from typing import Final
 
 import structlog
 
+from channel_adapter.concurrency.clock import Clock
 from channel_adapter.domain.post import Broadcast, Post
 from channel_adapter.errors import ChannelAdapterError, OutcomeUnknownError
 from channel_adapter.services.gateway import Gateway
@@ -18,7 +19,6 @@ from channel_adapter.store.cutover import FAREWELL, NOT_SENT, SENDING, SENT, Cop
 from channel_adapter.store.database import LOCK_SECONDS, Database
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.catalog import OFFICIAL_ACCOUNT_MSG_GET_SIMPLE, SEND_OFFICIAL_ACCOUNT_MSG
-from channel_adapter.tencent.clock import Clock
 from channel_adapter.tencent.wire import messages
 from channel_adapter.tencent.wire import official_accounts as wire
 from channel_adapter.tencent.wire.msg_body import Element

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from channel_adapter.concurrency.batching import batches, concurrently
 from channel_adapter.errors import NotFoundError
 from channel_adapter.mapping import channel_group
 from channel_adapter.migration.apply import missing_libraries
@@ -26,7 +27,6 @@ from channel_adapter.migration.sources.source import Source
 from channel_adapter.migration.target import NO_GROUP
 from channel_adapter.migration.target_pages import member_pages, message_pages, read_groups
 from channel_adapter.migration.transform import Target, join_time, post_number
-from channel_adapter.tencent.batching import batches, concurrently
 from channel_adapter.tencent.catalog import DESTROY_GROUP
 from channel_adapter.tencent.limits import GROUP_INFO_PER_CALL
 from channel_adapter.tencent.notify import Notifier

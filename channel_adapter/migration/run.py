@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
+from channel_adapter.concurrency.clock import Clock
 from channel_adapter.config.settings import Settings
 from channel_adapter.durable import Job, Jobs, Kind, NotRecordedError
 from channel_adapter.errors import ChannelAdapterError, ConflictError
@@ -28,7 +29,6 @@ from channel_adapter.migration.work import At, ChannelWork, nowhere
 from channel_adapter.services.bulk import BatchSize
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.store.migration import FAILED, STOPPED, ChannelRow, JobRow
-from channel_adapter.tencent.clock import Clock
 
 CHANNELS_AT_ONCE: Final = 16
 MIGRATION: Final = Kind("migration", CHANNELS_AT_ONCE)

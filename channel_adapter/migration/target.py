@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import aclosing
 from typing import Final
 
+from channel_adapter.concurrency.batching import batches, concurrently
 from channel_adapter.config.settings import Settings
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.errors import (
@@ -19,7 +20,6 @@ from channel_adapter.migration.plan import TargetState
 from channel_adapter.services.accounts import Accounts
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.tencent import codes, limits
-from channel_adapter.tencent.batching import batches, concurrently
 from channel_adapter.tencent.catalog import GET_GROUP_INFO, GET_JOINED_GROUP_LIST, IMPORT_GROUP_MSG
 from channel_adapter.tencent.wire import groups, messages
 

@@ -9,6 +9,8 @@ from contextlib import ExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from channel_adapter.concurrency.batching import batches, concurrently
+from channel_adapter.concurrency.clock import Clock
 from channel_adapter.config.extras import missing_store
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError
 from channel_adapter.mapping import channel_group
@@ -41,8 +43,6 @@ from channel_adapter.migration.target_pages import member_pages, message_pages, 
 from channel_adapter.migration.transform import post_number
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.tencent import limits
-from channel_adapter.tencent.batching import batches, concurrently
-from channel_adapter.tencent.clock import Clock
 from channel_adapter.tencent.notify import Notifier
 from channel_adapter.tencent.wire import groups, members, messages
 

@@ -6,10 +6,10 @@ from typing import Final
 
 import orjson
 
+from channel_adapter.concurrency.clock import Clock
 from channel_adapter.migration.journal import Journal
 from channel_adapter.migration.sources.history import Page, Place, Waiting
 from channel_adapter.store.migration import PageRow
-from channel_adapter.tencent.clock import Clock
 from channel_adapter.tencent.wire.official_accounts import OfficialHistoryMessage
 
 FRESH_SECONDS: Final = 3_600.0

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import orjson
 
+from channel_adapter.concurrency.clock import Clock
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.errors import ChannelAdapterError
 from channel_adapter.mapping.tag import Tag
@@ -20,7 +21,6 @@ from channel_adapter.migration.sources.source import Source
 from channel_adapter.migration.transform import Target
 from channel_adapter.services.bulk import BatchSize
 from channel_adapter.store.migration import ChannelRow, KeptRow, QuarantineRow
-from channel_adapter.tencent.clock import Clock
 
 IMPORTING_CHANNEL, IMPORTING_POSTS, IMPORTING_SUBSCRIBERS, CLOSING = (
     "importing_channel", "importing_posts", "importing_subscribers", "closing",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from channel_adapter.concurrency.batching import batches, concurrently
 from channel_adapter.domain.ids import UserId
 from channel_adapter.domain.subscription import OutcomeKind
 from channel_adapter.mapping.ids import user_id
@@ -9,7 +10,6 @@ from channel_adapter.services.bulk import BatchSize, Bulk, BulkTerms, Found, Use
 from channel_adapter.services.gateway import Caller, Gateway
 from channel_adapter.services.patience import Patience
 from channel_adapter.tencent import limits
-from channel_adapter.tencent.batching import batches, concurrently
 from channel_adapter.tencent.catalog import ACCOUNT_CHECK, MULTIACCOUNT_IMPORT
 from channel_adapter.tencent.wire import accounts as wire
 

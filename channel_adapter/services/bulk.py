@@ -14,6 +14,8 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from channel_adapter.concurrency.batching import concurrently, stream
+from channel_adapter.concurrency.clock import Clock
 from channel_adapter.domain.ids import UserId
 from channel_adapter.domain.subscription import Outcome, OutcomeKind, Outcomes
 from channel_adapter.errors import (
@@ -26,8 +28,6 @@ from channel_adapter.errors import (
 from channel_adapter.mapping.ids import user_id
 from channel_adapter.services.gateway import Caller
 from channel_adapter.services.patience import Patience
-from channel_adapter.tencent.batching import concurrently, stream
-from channel_adapter.tencent.clock import Clock
 
 TRANSIENT = (OutcomeUnknownError, ThrottledError, UnavailableError)
 """Errors after which the rest of a bulk call may still succeed."""

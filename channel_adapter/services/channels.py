@@ -4,17 +4,17 @@ import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 
+from channel_adapter.concurrency.paging import CursorLoopGuard
 from channel_adapter.domain.channel import Channel
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.subscription import Subscription
-from channel_adapter.errors import ChannelAdapterError, ConflictError, NotFoundError
+from channel_adapter.errors import ChannelAdapterError, ConflictError, NotFoundError, UnavailableError
 from channel_adapter.mapping import channel_group, ids
 from channel_adapter.mapping.channel_group import Profile
 from channel_adapter.mapping.field_keys import FieldKeys
 from channel_adapter.mapping.refusals import explained, without_account
 from channel_adapter.mapping.tag import Tag
 from channel_adapter.mapping.text import require_text
-from channel_adapter.services.cursors import Cursors
 from channel_adapter.services.directory import ABSENT, Directory, no_such_channel
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.services.joined import JoinedList
@@ -191,7 +191,7 @@ class Channels:
 
     async def all(self) -> AsyncGenerator[Channel, None]:
         """Every channel of the app once. For administration: the list behind it allows one call a second."""
-        cursors: Cursors[int] = Cursors(GET_APPID_GROUP_LIST)
+        cursors: CursorLoopGuard[int] = CursorLoopGuard(GET_APPID_GROUP_LIST.name, UnavailableError)
         seen: set[ChannelId] = set()
         position = 0
         while True:
@@ -206,7 +206,7 @@ class Channels:
                     yield channel
             if page.next == 0 or not page.group_id_list:
                 return
-            position = cursors.follow(position, page.next)
+            position = cursors.advance(position, page.next)
 
     async def finish(self, channel: str) -> bool:
         """Finish an interrupted creation; False when there was nothing to do."""

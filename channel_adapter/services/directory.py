@@ -5,6 +5,9 @@ from contextlib import aclosing
 from itertools import islice
 from typing import Final, NamedTuple, TypeVar
 
+from channel_adapter.concurrency.batching import batches, concurrently
+from channel_adapter.concurrency.clock import Clock
+from channel_adapter.concurrency.single_flight import SingleFlight
 from channel_adapter.domain.channel import Channel
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.errors import NotFoundError
@@ -12,11 +15,8 @@ from channel_adapter.mapping import channel_group
 from channel_adapter.mapping.field_keys import FieldKeys
 from channel_adapter.mapping.tag import Tag
 from channel_adapter.services.gateway import Gateway
-from channel_adapter.services.sharing import Shared
 from channel_adapter.tencent import codes, limits
-from channel_adapter.tencent.batching import batches, concurrently
 from channel_adapter.tencent.catalog import GET_GROUP_INFO
-from channel_adapter.tencent.clock import Clock
 from channel_adapter.tencent.codes import look_up
 from channel_adapter.tencent.retry import FIRST_WAIT, GROWTH, UNCLEAR_ATTEMPTS
 from channel_adapter.tencent.wire import groups
@@ -64,7 +64,7 @@ class Directory:
         self._clock = clock
         self._cache: dict[ChannelId, Entry] = {}  # in the order of reading: what was read first ends first
         self._entries = entries
-        self._asking: Shared[ChannelId, Entry] = Shared(self._ask)
+        self._asking: SingleFlight[ChannelId, Entry] = SingleFlight(self._ask)
         self._changes = 0  # a read that began before the latest one may know less, and is not remembered
 
     def forget(self, channel: ChannelId | None = None) -> None:

@@ -8,6 +8,7 @@ from itertools import islice
 
 from cachetools import LRUCache
 
+from channel_adapter.concurrency.clock import Clock
 from channel_adapter.domain.filing import Filing, FilingKind
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.errors import ChannelAdapterError, NotFoundError
@@ -18,7 +19,6 @@ from channel_adapter.services.gateway import Gateway
 from channel_adapter.services.joined import JoinedPages
 from channel_adapter.services.roles import roles_in
 from channel_adapter.tencent import codes, limits
-from channel_adapter.tencent.clock import Clock
 from channel_adapter.tencent.wire import groups, members
 
 Act = Callable[[UserId, Sequence[ChannelId]], Awaitable[dict[ChannelId, Filing]]]

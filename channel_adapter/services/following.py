@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from channel_adapter.concurrency.batching import concurrently
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.subscription import ChannelOutcome, OutcomeKind
 from channel_adapter.errors import NotFoundError
@@ -11,7 +12,6 @@ from channel_adapter.services.directory import ABSENT, Directory, no_such_channe
 from channel_adapter.services.filing import Act, FilingDesk
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.services.patience import Patience
-from channel_adapter.tencent.batching import concurrently
 
 
 class Following:

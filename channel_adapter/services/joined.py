@@ -5,6 +5,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TypeVar
 
+from channel_adapter.concurrency.batching import concurrently
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.subscription import Subscription
 from channel_adapter.errors import ChannelAdapterError, NotFoundError, UnavailableError
@@ -14,7 +15,6 @@ from channel_adapter.mapping.subscription_member import SELF_FIELDS, to_subscrip
 from channel_adapter.services.directory import Directory
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.tencent import codes, limits
-from channel_adapter.tencent.batching import concurrently
 from channel_adapter.tencent.catalog import GET_JOINED_GROUP_LIST
 from channel_adapter.tencent.wire import groups
 

@@ -3,9 +3,9 @@
 import asyncio
 from typing import Final, TypeVar
 
+from channel_adapter.concurrency.clock import Clock
 from channel_adapter.errors import ChannelAdapterError, OutcomeUnknownError, ThrottledError, UnavailableError
 from channel_adapter.services.gateway import Caller, never_sent
-from channel_adapter.tencent.clock import Clock
 from channel_adapter.tencent.command import Command
 from channel_adapter.tencent.wire.envelope import Reply, WireModel
 

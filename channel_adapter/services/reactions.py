@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from channel_adapter.concurrency.clock import Clock, wait_or_set
 from channel_adapter.domain.post import PostRef
 from channel_adapter.domain.reaction import (
     Adopted,
@@ -27,9 +28,7 @@ from channel_adapter.services.doctor import Finding
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.services.reactions_admission import Gatekeeper, ReactionRules, checked
 from channel_adapter.services.reactions_direct import REACTORS, DirectReactions
-from channel_adapter.services.resting import rest
 from channel_adapter.tencent.catalog import MODIFY_GROUP_BASE_INFO
-from channel_adapter.tencent.clock import Clock
 
 if TYPE_CHECKING:
     from channel_adapter.services.reactions_stored import StoredReactions
@@ -241,7 +240,7 @@ class ReactionService:
         """Open the store, as soon as it can be; one that never can be is an error for whoever uses it."""
         pause = START_AFTER
         while self._opened is None:
-            await rest(self._clock, pause, self._closing)
+            await wait_or_set(self._clock, pause, self._closing)
             if self._closing.is_set():
                 return
             try:

@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from cachetools import TTLCache
 
+from channel_adapter.concurrency.batch_loader import BatchLoader
+from channel_adapter.concurrency.clock import Clock
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import PostRef, PostState
 from channel_adapter.domain.reaction import ReactionChange, ReactionPolicy
@@ -14,12 +16,10 @@ from channel_adapter.mapping.channel_group import tag_of
 from channel_adapter.mapping.post_message import STATES
 from channel_adapter.mapping.post_refs import post_ref
 from channel_adapter.mapping.reaction_policy import policy_in, require_allowed
-from channel_adapter.services.coalescing import Coalescer
 from channel_adapter.services.directory import Directory
 from channel_adapter.services.history import History
 from channel_adapter.services.subscriptions import Subscriptions
 from channel_adapter.tencent import limits
-from channel_adapter.tencent.clock import Clock
 
 REMEMBERED: Final = 100_000
 """How many memberships and how many posts are remembered; each is a few hundred bytes."""
@@ -57,8 +57,8 @@ class Gatekeeper:
         )
         self._members: TTLCache[tuple[ChannelId, UserId], bool] = remembered()
         self._posts: TTLCache[PostRef, bool] = remembered()
-        self._asked: Coalescer[ChannelId, UserId, bool] = Coalescer(self._ask, most=limits.ROLES_PER_CALL)
-        self._looked_up: Coalescer[PostRef, None, PostState | None] = Coalescer(self._look_up, most=REMEMBERED)
+        self._asked: BatchLoader[ChannelId, UserId, bool] = BatchLoader(self._ask, max_items=limits.ROLES_PER_CALL)
+        self._looked_up: BatchLoader[PostRef, None, PostState | None] = BatchLoader(self._look_up, max_items=REMEMBERED)
 
     async def policy(self, channel: ChannelId) -> ReactionPolicy:
         """What the channel takes. Raises NotFoundError for no channel."""
@@ -79,7 +79,7 @@ class Gatekeeper:
         if self._posts.get(ref):
             return
         await self._directory.require(ref.channel)
-        state = await self._looked_up.ask(ref, None)
+        state = await self._looked_up.load(ref, None)
         if state is None:
             raise NotFoundError(f"channel {ref.channel} has no post {ref.seq}", field="seq")
         if state is not PostState.PUBLISHED:
@@ -113,7 +113,7 @@ class Gatekeeper:
             self._members.pop((channel, user), None)
 
     async def _is_member(self, channel: ChannelId, user: UserId) -> bool:
-        return bool(self._members.get((channel, user))) or await self._asked.ask(channel, user)
+        return bool(self._members.get((channel, user))) or await self._asked.load(channel, user)
 
     async def _members_among(self, channel: ChannelId, users: set[UserId]) -> set[UserId]:
         unknown = [user for user in users if not self._members.get((channel, user))]

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final
 
+from channel_adapter.concurrency.batch_loader import BatchLoader
 from channel_adapter.domain.ids import UserId
 from channel_adapter.domain.post import PostRef
 from channel_adapter.domain.reaction import Reactions, Reactor
@@ -15,7 +16,6 @@ from channel_adapter.errors import (
 )
 from channel_adapter.mapping.reaction_keys import Held, person_key, person_pair
 from channel_adapter.mapping.reaction_totals import of_counts, of_people
-from channel_adapter.services.coalescing import Coalescer
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.services.message_keys import EDITION, GONE, UNSUPPORTED, MessageKeys
 from channel_adapter.tencent import limits
@@ -38,17 +38,17 @@ class DirectReactions:
         self._pace = pace
         self._most = most
         self._longest_wait = longest_wait
-        self._writes: Coalescer[PostRef, tuple[UserId, str | None, bool], bool] = Coalescer(
-            self._carry_out, most=limits.EXTENSION_KEYS_PER_CALL
+        self._writes: BatchLoader[PostRef, tuple[UserId, str | None, bool], bool] = BatchLoader(
+            self._carry_out, max_items=limits.EXTENSION_KEYS_PER_CALL
         )
 
     async def react(self, ref: PostRef, user: UserId, emoji: str) -> bool:
         """Set a person's key. Raises LimitReachedError where 250 people reacted before."""
-        return await self._writes.ask(ref, (user, emoji, True))
+        return await self._writes.load(ref, (user, emoji, True))
 
     async def unreact(self, ref: PostRef, user: UserId, emoji: str | None) -> bool:
         """Delete a person's key, or take one emoji out of it."""
-        return await self._writes.ask(ref, (user, emoji, False))
+        return await self._writes.load(ref, (user, emoji, False))
 
     async def of(self, ref: PostRef, viewer: UserId | None) -> Reactions:
         """Counts of one post: two calls at most, 300 keys are all there can be."""

@@ -5,6 +5,7 @@ import secrets
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from channel_adapter.concurrency.clock import Clock
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.domain.post import PostRef
 from channel_adapter.domain.reaction import Ladder, Rung
@@ -16,7 +17,6 @@ from channel_adapter.services.doctor import Finding
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.services.message_keys import MessageKeys
 from channel_adapter.tencent.catalog import CREATE_GROUP, DESTROY_GROUP, MODIFY_GROUP_MSG, SEND_GROUP_MSG
-from channel_adapter.tencent.clock import Clock
 from channel_adapter.tencent.wire import groups, messages
 from channel_adapter.tencent.wire.msg_body import TEXT, Element, TextContent
 

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Final
 
+from channel_adapter.concurrency.clock import Clock
 from channel_adapter.config.extras import missing_store
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.services.history import History
@@ -12,7 +13,6 @@ from channel_adapter.services.reactions_stored import Admission, StoredReactions
 from channel_adapter.services.reactions_writer import LEASE_SECONDS, ClaimWriter
 from channel_adapter.store.publishing_plan import MessageCapacity
 from channel_adapter.tencent import limits
-from channel_adapter.tencent.clock import Clock
 
 if TYPE_CHECKING:
     from channel_adapter.store.reactions import ReactionStore

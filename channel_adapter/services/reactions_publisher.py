@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from channel_adapter.concurrency.clock import Clock, wait_or_set
 from channel_adapter.domain.post import PostRef
 from channel_adapter.errors import ChannelAdapterError
 from channel_adapter.services.reactions_writer import ClaimWriter
-from channel_adapter.services.resting import rest
 from channel_adapter.store.publishing_plan import Claim
-from channel_adapter.tencent.clock import Clock
 
 if TYPE_CHECKING:
     from channel_adapter.store.publishing import PublishingStore
@@ -76,7 +75,7 @@ class Publisher:
                 log.warning("reactions.store_failed", reason=error.message)
                 pause = LOOK_EVERY
             if not self._stopping:
-                await rest(self._clock, pause, self._woken)
+                await wait_or_set(self._clock, pause, self._woken)
             if not self._stopping:
                 await self._clock.sleep(CLAIM_EVERY)
 

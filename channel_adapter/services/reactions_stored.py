@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
+from channel_adapter.concurrency.batch_loader import BatchLoader
+from channel_adapter.concurrency.clock import Clock
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import PostRef, PostState
 from channel_adapter.domain.reaction import Adopted, Ladder, ReactionChange, Reactions, Reactor, Reconciled, Rung
 from channel_adapter.errors import ChannelAdapterError, NotFoundError, ThrottledError
 from channel_adapter.mapping.post_message import STATES
 from channel_adapter.mapping.reaction_totals import of_counts
-from channel_adapter.services.coalescing import Coalescer
 from channel_adapter.services.doctor import Finding
 from channel_adapter.services.history import History
 from channel_adapter.services.message_keys import EDITION, GONE, UNSUPPORTED, MessageKeys, Pairs
@@ -20,7 +21,6 @@ from channel_adapter.services.reactions_publisher import Publisher
 from channel_adapter.services.reactions_writer import DATA_SECONDS, Checkpoint
 from channel_adapter.store.publishing_plan import Claim, Outcome, Result
 from channel_adapter.tencent import codes
-from channel_adapter.tencent.clock import Clock
 
 if TYPE_CHECKING:
     from channel_adapter.store.folding import Folding, KeyRow
@@ -73,17 +73,17 @@ class StoredReactions:
         publisher.writer.look = self.reconcile
         publisher.writer.gone = self.is_gone
         self._under_way: set[asyncio.Task[object]] = set()
-        self._wishes: Coalescer[None, tuple[PostRef, UserId, str | None, bool], bool] = Coalescer(
-            self._grant, most=WISHES_TOGETHER
+        self._wishes: BatchLoader[None, tuple[PostRef, UserId, str | None, bool], bool] = BatchLoader(
+            self._grant, max_items=WISHES_TOGETHER
         )
 
     async def react(self, ref: PostRef, user: UserId, emoji: str) -> bool:
         """Add or replace; True when something changed. Concurrent calls share a commit."""
-        return await self._wishes.ask(None, (ref, user, emoji, True))
+        return await self._wishes.load(None, (ref, user, emoji, True))
 
     async def unreact(self, ref: PostRef, user: UserId, emoji: str | None) -> bool:
         """Take one reaction or all of them back."""
-        return await self._wishes.ask(None, (ref, user, emoji, False))
+        return await self._wishes.load(None, (ref, user, emoji, False))
 
     async def of(self, ref: PostRef, viewer: UserId | None) -> Reactions | None:
         """Counts of one post; None when nothing is known of it. Raises NotFoundError for a dropped one."""
@@ -177,7 +177,7 @@ class StoredReactions:
 
     async def close(self, flush_seconds: float) -> None:
         """Publish what can be published soon, and stop; the rest waits in the store for the next process."""
-        await self._wishes.settle()
+        await self._wishes.drain()
         await asyncio.gather(*self._under_way, return_exceptions=True)
         try:
             await self.flush(flush_seconds, troubled=False)

@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
+from channel_adapter.concurrency.batch_loader import BatchLoader
+from channel_adapter.concurrency.clock import Clock
 from channel_adapter.domain.ids import UserId
 from channel_adapter.domain.post import PostRef
 from channel_adapter.domain.reaction import Rung
@@ -10,7 +12,6 @@ from channel_adapter.errors import ChannelAdapterError
 from channel_adapter.mapping.reaction_data import with_counts
 from channel_adapter.mapping.reaction_keys import count_key, count_pair, person_key
 from channel_adapter.services.bulk import TRANSIENT
-from channel_adapter.services.coalescing import Coalescer
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.services.history import History
 from channel_adapter.services.message_keys import EDITION, GONE, UNSUPPORTED, MessageKeys
@@ -18,7 +19,6 @@ from channel_adapter.services.reactions_ladder import ReactionLadder
 from channel_adapter.store.publishing_plan import Claim, Outcome, Result
 from channel_adapter.tencent import codes
 from channel_adapter.tencent.catalog import MODIFY_GROUP_MSG
-from channel_adapter.tencent.clock import Clock
 from channel_adapter.tencent.wire import messages
 from channel_adapter.tencent.wire.extensions import ExtensionResult
 
@@ -59,7 +59,7 @@ class ClaimWriter:
         self._ladder = ladder
         self._store = store
         self._clock = clock
-        self._outcomes: Coalescer[None, Outcome, bool] = Coalescer(self._note_together, most=NOTED_TOGETHER)
+        self._outcomes: BatchLoader[None, Outcome, bool] = BatchLoader(self._note_together, max_items=NOTED_TOGETHER)
         self.look: Callable[[PostRef], Awaitable[object]]
         self.gone: Callable[[PostRef], Awaitable[bool]]
         self.checkpoint: Checkpoint = lambda name: None
@@ -177,7 +177,7 @@ class ClaimWriter:
 
     async def _finish(self, outcome: Outcome) -> None:
         """Note how a claim ended, together with others that end at the same time."""
-        await self._outcomes.ask(None, outcome)
+        await self._outcomes.load(None, outcome)
 
     async def _note_together(self, _: None, outcomes: Sequence[Outcome]) -> Sequence[bool]:
         return await self._store.finish(outcomes, self._clock.now())

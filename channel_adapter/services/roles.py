@@ -4,13 +4,13 @@ from collections.abc import Iterable, Sequence
 
 from cachetools import TTLCache
 
+from channel_adapter.concurrency.batch_loader import BatchLoader
+from channel_adapter.concurrency.clock import Clock
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.errors import PermissionDeniedError
-from channel_adapter.services.coalescing import Coalescer
 from channel_adapter.services.gateway import Caller
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.catalog import GET_ROLE_IN_GROUP
-from channel_adapter.tencent.clock import Clock
 from channel_adapter.tencent.wire import members
 
 POSTERS = frozenset({members.OWNER, members.ADMIN})
@@ -34,7 +34,7 @@ class Roles:
     def __init__(self, gateway: Caller, *, seconds: float, clock: Clock) -> None:
         self._gateway = gateway
         self._posters: TTLCache[tuple[ChannelId, UserId], bool] = TTLCache(REMEMBERED, seconds, timer=clock.monotonic)
-        self._asking: Coalescer[ChannelId, UserId, bool] = Coalescer(self._ask, most=limits.ROLES_PER_CALL)
+        self._asking: BatchLoader[ChannelId, UserId, bool] = BatchLoader(self._ask, max_items=limits.ROLES_PER_CALL)
         self._changes = 0  # a read that began before the latest one may know less, and is not remembered
 
     def forget(self, channel: ChannelId, users: Iterable[UserId] | None = None) -> None:
@@ -46,7 +46,7 @@ class Roles:
 
     async def require_poster(self, channel: ChannelId, user: UserId) -> None:
         """Raises PermissionDeniedError unless `user` is owner or admin of the channel. A refusal is asked for anew."""
-        if not self._posters.get((channel, user)) and not await self._asking.ask(channel, user):
+        if not self._posters.get((channel, user)) and not await self._asking.load(channel, user):
             raise PermissionDeniedError(
                 f"{user!r} is neither owner nor admin of {channel} and cannot be the author of a post", field="author"
             )
@@ -54,7 +54,7 @@ class Roles:
     async def may_post(self, channel: ChannelId, user: UserId) -> bool:
         """Is `user` owner or admin? A no is remembered too: many may ask who may not, and events tell of changes."""
         remembered = self._posters.get((channel, user))
-        return await self._asking.ask(channel, user) if remembered is None else remembered
+        return await self._asking.load(channel, user) if remembered is None else remembered
 
     async def _ask(self, channel: ChannelId, users: Sequence[UserId]) -> list[bool]:
         changes = self._changes

@@ -3,15 +3,16 @@
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Literal
 
+from channel_adapter.concurrency.batching import batches, concurrently
+from channel_adapter.concurrency.paging import CursorLoopGuard, Page, Pages
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.subscription import ChannelOutcome, Notifications, OutcomeKind, Subscriber
-from channel_adapter.errors import InvalidError
+from channel_adapter.errors import InvalidError, UnavailableError
 from channel_adapter.mapping import ids
 from channel_adapter.mapping.subscription_member import SUBSCRIBER_FIELDS, to_subscriber
 from channel_adapter.mapping.text import require_text
 from channel_adapter.services.accounts import Accounts
 from channel_adapter.services.bulk import BatchSize, Bulk, BulkTerms, Found, Users, Work, one_by_one
-from channel_adapter.services.cursors import Cursors
 from channel_adapter.services.directory import Directory, no_such_channel
 from channel_adapter.services.filing import FilingDesk
 from channel_adapter.services.following import Following
@@ -22,9 +23,7 @@ from channel_adapter.services.membership import Membership
 from channel_adapter.services.patience import Patience
 from channel_adapter.services.roles import roles_in
 from channel_adapter.tencent import limits
-from channel_adapter.tencent.batching import batches, concurrently
 from channel_adapter.tencent.catalog import GET_GROUP_MEMBER_INFO
-from channel_adapter.tencent.paging import Page, Pages
 from channel_adapter.tencent.wire import members
 
 Left = Callable[[ChannelId, list[UserId]], Awaitable[None]]
@@ -186,12 +185,12 @@ class Subscriptions:
         """
         wanted = ids.channel_id(channel)
         require_text(cursor, "cursor")
-        cursors: Cursors[str] = Cursors(GET_GROUP_MEMBER_INFO)
+        cursors: CursorLoopGuard[str] = CursorLoopGuard(GET_GROUP_MEMBER_INFO.name, UnavailableError)
 
         async def fetch(start: str) -> Page[Subscriber, str]:
             await self._directory.require(wanted)
             page = await self._subscriber_page(wanted, start)
-            return page if page.next is None else Page(page.items, cursors.follow(start, page.next))
+            return page if page.next is None else Page(page.items, cursors.advance(start, page.next))
 
         return Pages(fetch, cursor)
 

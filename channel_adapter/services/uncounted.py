@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 
 from cachetools import LRUCache
 
+from channel_adapter.concurrency.clock import Clock
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.mapping.post_message import is_post
 from channel_adapter.services.history import History
-from channel_adapter.tencent.clock import Clock
 from channel_adapter.tencent.wire import messages
 
 CHANNELS = 10_000

@@ -4,32 +4,45 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
+from channel_adapter.concurrency.batching import ConcurrentMap, MapResult
+from channel_adapter.concurrency.clock import Clock
+from channel_adapter.concurrency.paging import Page, Pages
 from channel_adapter.domain.filing import Filing
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import PostRef
 from channel_adapter.domain.unread import ConversationGroup, Marks, Synced, Unread
-from channel_adapter.errors import ChannelAdapterError, ConflictError, InvalidError, NotFoundError
+from channel_adapter.errors import (
+    ChannelAdapterError,
+    ConflictError,
+    InvalidError,
+    LimitReachedError,
+    NotFoundError,
+    RefusedError,
+)
 from channel_adapter.mapping import ids
 from channel_adapter.mapping import unread_groups as mapping
 from channel_adapter.mapping.post_refs import post_ref
 from channel_adapter.mapping.refusals import without_account
-from channel_adapter.services.bulk import Users
+from channel_adapter.services.bulk import TRANSIENT, Users, one_by_one
 from channel_adapter.services.directory import Directory
 from channel_adapter.services.filing import FilingDesk
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.services.history import History
 from channel_adapter.services.joined import JoinedPages
 from channel_adapter.services.membership import Membership
-from channel_adapter.services.per_person import PerPerson
 from channel_adapter.services.read_positions import ReadPositions
 from channel_adapter.services.uncounted import Uncounted
 from channel_adapter.services.unread_counts import Counting
 from channel_adapter.services.unread_marks import Marking
 from channel_adapter.services.unread_sync import Syncing
 from channel_adapter.tencent import codes, limits
-from channel_adapter.tencent.clock import Clock
-from channel_adapter.tencent.paging import Page, Pages
 from channel_adapter.tencent.wire import contact_groups as wire
+
+ERRORS_OF_ONE_USER = (ConflictError, InvalidError, LimitReachedError, NotFoundError)
+"""Errors that say nothing about the users that follow."""
+
+FAILED_FOR_ONE_USER = (*ERRORS_OF_ONE_USER, *TRANSIENT, RefusedError)
+"""Errors that end the work on one user of many and not the whole call."""
 
 
 class Unreads:
@@ -75,18 +88,19 @@ class Unreads:
 
     def of_many(
         self, users: Users, *, exact: bool = False, explain: bool = False, cursor: int = 0
-    ) -> PerPerson[Unread]:
+    ) -> ConcurrentMap[str, Unread]:
         """The same for many people, in their order; `async for` over it.
 
         Somebody who cannot be counted comes with a `problem`. The iterator's `cursor` is where to resume another time.
         """
-        return PerPerson(
-            users,
-            lambda user: self.of(user, exact=exact, explain=explain),
-            lambda user, why: Unread(user=user, problem=why),
-            cursor=cursor,
-            at_once=self._concurrency,
-        )
+
+        async def count(user: str) -> MapResult[Unread]:
+            try:
+                return MapResult(await self.of(ids.user_id(user, "users"), exact=exact, explain=explain))
+            except FAILED_FOR_ONE_USER as error:
+                return MapResult(Unread(user=UserId(str(user)), problem=error.message), _counted_failure(error))
+
+        return ConcurrentMap(one_by_one(users), count, start=_number(cursor), limit=self._concurrency)
 
     async def mark_read(
         self, user: str, channel: str, up_to: int | PostRef | datetime | None = None, *, exact: bool = False
@@ -138,19 +152,20 @@ class Unreads:
         with _account(wanted):
             return await self._syncing.sync(wanted)
 
-    def sync_many(self, users: Users, *, cursor: int = 0) -> PerPerson[Synced]:
+    def sync_many(self, users: Users, *, cursor: int = 0) -> ConcurrentMap[str, Synced]:
         """`sync` for many people, in their order; `async for` over it.
 
         Its `cursor` says where to resume another time, with the same people. Somebody who cannot be synced comes with
         a `problem`; when five people in a row got no answer the error is raised.
         """
-        return PerPerson(
-            users,
-            self.sync,
-            lambda user, why: Synced(user=user, problem=why),
-            cursor=cursor,
-            at_once=self._concurrency,
-        )
+
+        async def sync(user: str) -> MapResult[Synced]:
+            try:
+                return MapResult(await self.sync(ids.user_id(user, "users")))
+            except FAILED_FOR_ONE_USER as error:
+                return MapResult(Synced(user=UserId(str(user)), problem=error.message), _counted_failure(error))
+
+        return ConcurrentMap(one_by_one(users), sync, start=_number(cursor), limit=self._concurrency)
 
     async def file(self, user: str, channels: Iterable[str]) -> dict[ChannelId, Filing]:
         """Put channels into the person's group, 100 a call: what subscribing does by itself."""
@@ -228,6 +243,17 @@ class Unreads:
 
     async def _mark(self, user: str, channel: str, bits: dict[int, bool]) -> None:
         await self._marking.set(ids.user_id(user), ids.channel_id(channel), bits)
+
+
+def _number(cursor: object) -> int:
+    if isinstance(cursor, bool) or not isinstance(cursor, int) or cursor < 0:
+        raise InvalidError(f"cursor: {cursor!r} is no number of people", field="cursor")
+    return cursor
+
+
+def _counted_failure(error: ChannelAdapterError) -> ChannelAdapterError | None:
+    """Return the error if enough of them in a row end the call."""
+    return None if isinstance(error, ERRORS_OF_ONE_USER) else error
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from channel_adapter.concurrency.batching import concurrently
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.subscription import Notifications
 from channel_adapter.domain.unread import ChannelUnread, CountSource, Unread
@@ -18,7 +19,6 @@ from channel_adapter.services.joined import JoinedPages
 from channel_adapter.services.membership import Membership
 from channel_adapter.services.uncounted import Uncounted
 from channel_adapter.tencent import codes
-from channel_adapter.tencent.batching import concurrently
 from channel_adapter.tencent.catalog import GET_GROUP_INFO
 from channel_adapter.tencent.wire import groups, members
 

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from channel_adapter.concurrency.clock import Clock
 from channel_adapter.services.directory import Directory
 from channel_adapter.services.history import History
 from channel_adapter.services.roles import Roles
 from channel_adapter.services.uncounted import Uncounted
-from channel_adapter.tencent.clock import Clock
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,9 @@ import structlog
 from pydantic import SecretStr
 from pydantic_core import from_json
 
+from channel_adapter.concurrency.clock import Clock, SystemClock
 from channel_adapter.tencent import codes, limits
 from channel_adapter.tencent.catalog import COMMANDS
-from channel_adapter.tencent.clock import Clock, SystemClock
 from channel_adapter.tencent.command import UNMODELLED, Command, Community, Retry
 from channel_adapter.tencent.failure import CallFailed
 from channel_adapter.tencent.hosts import HostChooser, HostPair

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cachetools import LRUCache
 
-from channel_adapter.tencent.clock import Clock, SystemClock
+from channel_adapter.concurrency.clock import Clock, SystemClock
 from channel_adapter.tencent.command import Command
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from multidict import CIMultiDictProxy
 from pydantic import SecretStr
 from yarl import URL
 
-from channel_adapter.tencent.clock import Clock
+from channel_adapter.concurrency.clock import Clock
 from channel_adapter.tencent.urls import signed
 from channel_adapter.tencent.wire.envelope import NotSent, Unclear
 

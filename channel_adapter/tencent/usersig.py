@@ -18,8 +18,8 @@ from typing import Final, TypeVar
 import orjson
 from pydantic import SecretStr
 
+from channel_adapter.concurrency.clock import Clock
 from channel_adapter.tencent import codes
-from channel_adapter.tencent.clock import Clock
 
 LIFETIME: Final = 86_400  # seconds a signature of ours is valid; also the advised minimum [doc 1671] [29]
 RENEW_BEFORE_END: Final = 600  # seconds [29]

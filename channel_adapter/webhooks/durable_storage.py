@@ -20,6 +20,7 @@ import structlog
 from filelock import FileLock, Timeout
 from sqlalchemy import Connection
 
+from channel_adapter.concurrency.clock import Clock
 from channel_adapter.concurrency.http_server import LogThrottle
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError, OutcomeUnknownError, UnavailableError
 from channel_adapter.store.database import Database
@@ -27,7 +28,6 @@ from channel_adapter.store.inbox import SCHEMA, InboxTable, NewEvent, WaitingEve
 from channel_adapter.store.leases import SCHEMA as LEASES
 from channel_adapter.store.leases import Leases
 from channel_adapter.store.marks import DEAD, Mark, MarkResult, Recorded
-from channel_adapter.tencent.clock import Clock
 from channel_adapter.tencent.redaction import redact_text
 from channel_adapter.webhooks.parse import Received
 from channel_adapter.webhooks.storage import DeadLetter, NotStoredError, Place, Portion, Task, channel_name

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 import structlog
 from cachetools import LRUCache
 
+from channel_adapter.concurrency.clock import Clock, SystemClock
 from channel_adapter.concurrency.http_server import LogThrottle
 from channel_adapter.config.extras import missing_extra
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError, ThrottledError, UnavailableError
 from channel_adapter.store.marks import Failure, Mark, MarkResult, Recorded
-from channel_adapter.tencent.clock import Clock, SystemClock
 from channel_adapter.tencent.redaction import redact_text, shown_traceback
 from channel_adapter.webhooks import counters as names
 from channel_adapter.webhooks.counters import Counters

@@ -5,8 +5,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from channel_adapter.concurrency.clock import Clock
 from channel_adapter.store.marks import Mark, MarkResult, Recorded, require_plain
-from channel_adapter.tencent.clock import Clock
 from channel_adapter.webhooks.parse import Received
 from channel_adapter.webhooks.storage import Backlog, DeadLetter, NotStoredError, Place, Portion, Task, channel_name
 

@@ -25,8 +25,8 @@ from pydantic import SecretStr
 from sqlalchemy import Column, Double, MetaData, String, Table, event, insert
 
 from channel_adapter import ChannelAdapter, PostRef, Text
+from channel_adapter.concurrency.batch_loader import BatchLoader
 from channel_adapter.domain.ids import ChannelId, UserId
-from channel_adapter.services.coalescing import Coalescer
 from channel_adapter.services.reactions_stored import WISHES_TOGETHER, StoredReactions
 from channel_adapter.store.database import Database
 from channel_adapter.store.reactions import CommandResult, ReactionCommand, ReactionStore
@@ -111,8 +111,8 @@ async def spread_reactions(url: str, *, posts: int, rounds: int) -> None:
     async with Database(url) as database:
         store = ReactionStore(database, 1, max_per_user=1)
         await store.prepare()
-        batches: Coalescer[None, ReactionCommand, CommandResult] = Coalescer(
-            lambda _, commands: store.apply(commands, time.time()), most=WISHES_TOGETHER
+        batches: BatchLoader[None, ReactionCommand, CommandResult] = BatchLoader(
+            lambda _, commands: store.apply(commands, time.time()), max_items=WISHES_TOGETHER
         )
         refs = [PostRef(CHANNEL, number) for number in range(1, posts + 1)]
         rates, cpu = [], []
@@ -120,7 +120,7 @@ async def spread_reactions(url: str, *, posts: int, rounds: int) -> None:
             emoji = EMOJI[number % len(EMOJI)]
             commands = [ReactionCommand(ref, UserId(f"reader_{each}"), emoji) for each in range(10) for ref in refs]
             started, used = time.perf_counter(), time.process_time()
-            await asyncio.gather(*(batches.ask(None, command) for command in commands))
+            await asyncio.gather(*(batches.load(None, command) for command in commands))
             rates.append(len(commands) / (time.perf_counter() - started))
             cpu.append((time.process_time() - used) / len(commands) * 1e6)
         print(

@@ -15,10 +15,10 @@ from channel_adapter import (
     RefusedError,
     UnavailableError,
 )
+from channel_adapter.concurrency.clock import SystemClock
 from channel_adapter.config.settings import UnreadSettings
 from channel_adapter.stub.faults import Fault
 from channel_adapter.stub.serve import StubServer
-from channel_adapter.tencent.clock import SystemClock
 from tests.faults.test_adapter_trouble import PEOPLE, Calls, opened, settings
 from tests.faults.test_unread_trouble import channels_on, filed
 

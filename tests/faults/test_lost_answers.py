@@ -9,12 +9,12 @@ import pytest
 from pydantic import SecretStr
 
 from channel_adapter import ChannelAdapter, OutcomeKind, PostState, Settings, Text
+from channel_adapter.concurrency.clock import SystemClock
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.domain.post import PostRef
 from channel_adapter.stub.faults import Fault
 from channel_adapter.stub.scenario import Scenario
 from channel_adapter.stub.serve import StubServer
-from channel_adapter.tencent.clock import SystemClock
 
 TIDES = ChannelId("@TGS#_tides")
 PEOPLE = [f"reader_{number}" for number in range(30)]

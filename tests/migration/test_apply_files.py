@@ -11,6 +11,7 @@ import pytest
 
 from channel_adapter.cli.migrate_progress import Watching, WorkersView
 from channel_adapter.cli.output import Output
+from channel_adapter.concurrency.clock import SystemClock
 from channel_adapter.migration.apply import UnderWay, journal_at
 from channel_adapter.migration.metered import Allowance, Metered
 from channel_adapter.migration.plan import Plan, SourceKind, SourceSpec
@@ -22,7 +23,6 @@ from channel_adapter.store.migration_forgetting import Forgetting
 from channel_adapter.stub.faults import Fault
 from channel_adapter.stub.world.member_table import Role
 from channel_adapter.tencent.catalog import ACCOUNT_CHECK, COMMANDS
-from channel_adapter.tencent.clock import SystemClock
 from channel_adapter.tencent.wire import accounts as wire
 from tests.migration import worlds
 from tests.migration.conftest import Stage, stage

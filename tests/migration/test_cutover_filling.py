@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 
 from channel_adapter import ChannelAdapter
+from channel_adapter.concurrency.clock import SystemClock
 from channel_adapter.migration import filling
 from channel_adapter.migration.cutover import CutoverOptions
 from channel_adapter.migration.cutover_state import opened
@@ -18,7 +19,6 @@ from channel_adapter.migration.rollback import Standing
 from channel_adapter.store.cutover_people import CutoverPeople
 from channel_adapter.stub.faults import Fault
 from channel_adapter.tencent.catalog import GET_CONTACT_GROUP, UPDATE_CONTACT_GROUP
-from channel_adapter.tencent.clock import SystemClock
 from tests.migration import worlds
 from tests.migration.conftest import Stage, settings_for
 from tests.migration.test_cutover import applied, posting_moved

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 import structlog
 
+from channel_adapter.concurrency.clock import SystemClock
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.domain.post import Post, PostRef, Text
 from channel_adapter.migration import posting_moved
@@ -16,7 +17,6 @@ from channel_adapter.migration.posting_moved import HOUR, PostingMoved
 from channel_adapter.store.cutover import NOT_SENT, SENDING, SENT, CopyRow
 from channel_adapter.stub.faults import Fault
 from channel_adapter.tencent.catalog import SEND_OFFICIAL_ACCOUNT_MSG
-from channel_adapter.tencent.clock import SystemClock
 from channel_adapter.tencent.wire.msg_body import Element, text_element
 from tests.migration import worlds
 from tests.migration.conftest import Stage

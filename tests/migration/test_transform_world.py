@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 
+from channel_adapter.concurrency.batching import batches
 from channel_adapter.domain.ids import UserId
 from channel_adapter.mapping import channel_group
 from channel_adapter.mapping.post_body import from_elements
@@ -13,7 +14,6 @@ from channel_adapter.migration.records import SourcePost, SourceSubscriber
 from channel_adapter.migration.sources.discover import Discovered
 from channel_adapter.migration.sources.source import Source
 from channel_adapter.tencent import catalog, limits
-from channel_adapter.tencent.batching import batches
 from channel_adapter.tencent.wire import members, messages
 from channel_adapter.tencent.wire.msg_body import Element
 from tests.migration import worlds

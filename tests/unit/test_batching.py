@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channel_adapter.tencent.batching import batches, concurrently
+from channel_adapter.concurrency.batching import batches, concurrently
 
 
 async def collect(stream: AsyncIterator[object]) -> list[object]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channel_adapter.tencent.paging import Page, Pages
+from channel_adapter.concurrency.paging import Page, Pages
 
 
 class Book:

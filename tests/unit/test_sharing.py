@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from channel_adapter.services.coalescing import Coalescer
-from channel_adapter.services.sharing import Shared
+from channel_adapter.concurrency.batch_loader import BatchLoader
+from channel_adapter.concurrency.single_flight import SingleFlight
 
 
 class Well:
@@ -16,7 +16,7 @@ class Well:
         self.asked: list[str] = []
         self.ended: list[str] = []
         self.open = asyncio.Event()
-        self.shared: Shared[str, int] = Shared(self.draw)
+        self.shared: SingleFlight[str, int] = SingleFlight(self.draw)
 
     async def draw(self, key: str) -> int:
         self.asked.append(key)
@@ -82,6 +82,6 @@ async def test_settle_ends_while_a_worker_is_done_and_still_listed() -> None:
     async def double(_: str, wishes: Sequence[int]) -> list[int | Exception]:
         return [2 * wish for wish in wishes]
 
-    coalescer = Coalescer(double, most=10)
-    assert await coalescer.ask("key", 4) == 8
-    await coalescer.settle()
+    loader = BatchLoader(double, max_items=10)
+    assert await loader.load("key", 4) == 8
+    await loader.drain()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event, select, text
 
+from channel_adapter.concurrency.clock import SystemClock
 from channel_adapter.errors import ConfigurationError, UnavailableError
 from channel_adapter.store.database import Database
 from channel_adapter.store.inbox import EVENTS, InboxTable, NewEvent
@@ -17,7 +18,6 @@ from channel_adapter.store.inbox import SCHEMA as INBOX
 from channel_adapter.store.leases import LEASES, Leases
 from channel_adapter.store.leases import SCHEMA as LEASE_SCHEMA
 from channel_adapter.store.marks import Mark, Recorded
-from channel_adapter.tencent.clock import SystemClock
 from channel_adapter.webhooks import durable_storage
 from channel_adapter.webhooks.durable_storage import DurableStorage
 from channel_adapter.webhooks.inbox import DurableInbox, InboxOptions, MemoryInbox, Plan, RetryPolicy, Step

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
+from channel_adapter.concurrency.clock import SystemClock
 from channel_adapter.errors import ChannelAdapterError, ThrottledError, UnavailableError
 from channel_adapter.store.database import Database
 from channel_adapter.store.inbox import SCHEMA, InboxTable, NewEvent
 from channel_adapter.store.leases import SCHEMA as LEASES
 from channel_adapter.store.leases import Leases
 from channel_adapter.store.marks import DEAD, HANDLED, WAITING, Mark, Recorded
-from channel_adapter.tencent.clock import SystemClock
 from channel_adapter.webhooks.durable_storage import DurableStorage, StoreQueue
 from channel_adapter.webhooks.inbox import (
     DurableInbox,

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from channel_adapter import ChannelId, UnavailableError
+from channel_adapter.concurrency.clock import SystemClock
 from channel_adapter.domain import events as e
 from channel_adapter.stub.faults import Fault
-from channel_adapter.tencent.clock import SystemClock
 from channel_adapter.webhooks import lost_posts
 from channel_adapter.webhooks.interpret import Interpreter
 from channel_adapter.webhooks.known_channels import KnownChannels

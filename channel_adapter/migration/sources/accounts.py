@@ -5,6 +5,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Final
 
+from channel_adapter.concurrency.batching import batches, concurrently
 from channel_adapter.domain.subscription import Notifications
 from channel_adapter.errors import NotFoundError, UnavailableError
 from channel_adapter.mapping.subscription_member import NOTIFICATIONS
@@ -21,7 +22,6 @@ from channel_adapter.migration.sources.history import AllInMemory, Page, Place, 
 from channel_adapter.migration.sources.source import FIRST_PAGE
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.tencent import codes, limits
-from channel_adapter.tencent.batching import batches, concurrently
 from channel_adapter.tencent.catalog import (
     GET_OFFICIAL_ACCOUNT_INFO,
     GET_SUBSCRIBER_INFO,

@@ -9,12 +9,12 @@ from typing import Final
 import orjson
 from pydantic import ValidationError
 
+from channel_adapter.concurrency.batching import concurrently
 from channel_adapter.errors import InvalidError
 from channel_adapter.mapping.ids import user_id
 from channel_adapter.migration.records import BrokenRecord
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.tencent import limits
-from channel_adapter.tencent.batching import concurrently
 from channel_adapter.tencent.catalog import GET_SUBSCRIBED_OFFICIAL_ACCOUNT_LIST
 from channel_adapter.tencent.wire import official_accounts as wire
 from channel_adapter.tencent.wire.callbacks_official import (

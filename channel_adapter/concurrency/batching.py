@@ -12,10 +12,14 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+MAX_CONSECUTIVE_FAILURES: Final = 5
+"""Failed items in a row after which a ConcurrentMap ends: the cause does not lie in the items then."""
 
 _END: Final = object()
 
@@ -47,6 +51,64 @@ def concurrently(
     if limit < 1:
         raise ValueError("at least one item must be worked on at a time")
     return _concurrently(source, _Crew(work, ordered=ordered, until=until), limit)
+
+
+@dataclass(frozen=True, slots=True)
+class MapResult(Generic[R]):
+    """One result of a ConcurrentMap; `error` says that the item failed and `value` only describes the failure."""
+
+    value: R
+    error: Exception | None = None
+
+
+class ConcurrentMap(AsyncIterator[R], Generic[T, R]):
+    """Results of `fn` on the items from number `start` on, in the order of the items, at most `limit` at a time.
+
+    `cursor` is where to start another time: every item before it has a result that is not a failure. After
+    `max_failures` consecutive failures the error of the last one is raised, and the cursor stays before the first of
+    them. An exception of `fn` or of the source is raised immediately.
+    """
+
+    def __init__(
+        self,
+        items: Iterable[T] | AsyncIterable[T],
+        fn: Callable[[T], Awaitable[MapResult[R]]],
+        *,
+        limit: int,
+        start: int = 0,
+        max_failures: int = MAX_CONSECUTIVE_FAILURES,
+    ) -> None:
+        self._results = concurrently(_skip(items, start), fn, limit=limit, ordered=True)
+        self._max_failures = max_failures
+        self._returned = start
+        self._failures = 0  # consecutive ones, up to the latest result
+
+    @property
+    def cursor(self) -> int:
+        """Number of items, from the beginning of the source, whose results are final."""
+        return self._returned - self._failures
+
+    async def __anext__(self) -> R:
+        result = await anext(self._results)
+        self._returned += 1
+        self._failures = 0 if result.error is None else self._failures + 1
+        if result.error is not None and self._failures >= self._max_failures:
+            await self.aclose()
+            raise result.error
+        return result.value
+
+    async def aclose(self) -> None:
+        """Cancel the work that is still running, and wait until it has ended."""
+        await self._results.aclose()
+
+
+async def _skip(items: Iterable[T] | AsyncIterable[T], count: int) -> AsyncGenerator[T, None]:
+    position = 0
+    async with aclosing(stream(items)) as source:
+        async for item in source:
+            if position >= count:
+                yield item
+            position += 1
 
 
 async def stream(items: Iterable[T] | AsyncIterable[T]) -> AsyncGenerator[T, None]:

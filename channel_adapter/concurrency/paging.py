@@ -52,3 +52,25 @@ class Pages(AsyncIterator[T], Generic[T, C]):
             raise StopAsyncIteration
         page = await self._fetch(cursor)
         self._cursor, self._page, self._given = cursor, page, 0
+
+
+class CursorLoopGuard(Generic[C]):
+    """Raise when a list returns to a page that was read before: reading on would never end, or would skip items.
+
+    `error` makes the exception from its text; `name` names the list in it.
+    """
+
+    def __init__(self, name: str, error: Callable[[str], Exception]) -> None:
+        self._name = name
+        self._error = error
+        self._read: set[C] = set()
+
+    def advance(self, cursor: C, following: C) -> C:
+        """Return `following` after the page at `cursor` was read. Raises `error` if that page was read before."""
+        self._read.add(cursor)
+        if following in self._read:
+            raise self._error(
+                f"{self._name}: the list came back to {following!r}, which was read already; it cannot be read to its"
+                " end"
+            )
+        return following

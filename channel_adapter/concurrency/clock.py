@@ -1,7 +1,8 @@
-"""Time as an argument: what the runtime reads and waits with."""
+"""Clocks, passed as arguments: wall time, monotonic time and sleeping; and a sleep that an event ends."""
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 
@@ -35,3 +36,15 @@ class SystemClock:
     async def sleep(self, seconds: float) -> None:
         """Wait; zero or less only yields to other tasks."""
         await asyncio.sleep(max(0.0, seconds))
+
+
+async def wait_or_set(clock: Clock, seconds: float, event: asyncio.Event) -> None:
+    """Return after `seconds` of the clock, or as soon as the event is set."""
+    waits: list[Callable[[], Awaitable[object]]] = [event.wait, lambda: clock.sleep(seconds)]
+    tasks = [asyncio.ensure_future(wait()) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
