@@ -20,7 +20,7 @@ from channel_adapter.cli.feed_import import EntryState, FeedImport, Imported
 from channel_adapter.cli.html_text import ELLIPSIS, excerpt, html_to_text
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import Article, Content, Post, PostRef, PostState, Text
-from channel_adapter.errors import InvalidError, UnavailableError
+from channel_adapter.errors import ConfigurationError, InvalidError, UnavailableError
 
 
 def rss(items: str, head: str = "<link>https://site.example/</link>") -> bytes:
@@ -284,7 +284,7 @@ def test_what_is_no_feed_is_refused_in_one_sentence(data: bytes) -> None:
 
 def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "feedparser", None)
-    with pytest.raises(UsageError, match=r"pip install 'channel-adapter\[feeds\]'"):
+    with pytest.raises((ConfigurationError, UsageError), match=r"pip install 'channel-adapter\[feeds\]'"):
         read_feed(rss(""))
 
 
