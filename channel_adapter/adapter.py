@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from channel_adapter.concurrency.clock import Clock, SystemClock
-from channel_adapter.config.extras import lacking
+from channel_adapter.config.extras import is_installed, needs_extra
 from channel_adapter.config.settings import Settings
 from channel_adapter.errors import ConfigurationError
 from channel_adapter.services.gateway import Gateway
@@ -204,10 +204,10 @@ class ChannelAdapter:
         """Official accounts that post here since a cutover, as the database says; None without one."""
         if self.settings.database_url is None:
             return None
-        try:
-            from channel_adapter.migration.posting_moved import PostingMoved
-        except ImportError:
+        if not is_installed("sqlalchemy"):
             return None
+        from channel_adapter.migration.posting_moved import PostingMoved
+
         return PostingMoved(self.settings.database_url.get_secret_value(), self._gateway, self._clock)
 
     @cached_property
@@ -258,11 +258,9 @@ class ChannelAdapter:
 
         Raises ConfigurationError without the extra `durable`.
         """
-        try:
+        url = self.settings.database_url
+        with needs_extra(database_url=url.get_secret_value() if url else None):
             from channel_adapter.migration.planning import Migration
-        except ModuleNotFoundError as error:
-            url = self.settings.database_url
-            raise lacking(error, url.get_secret_value() if url else None) or error from None
         return Migration(self._gateway, self.accounts, self.settings, self._clock, self.unread)
 
     async def call(self, service: str, command: str, body: Mapping[str, Any]) -> dict[str, Any]:

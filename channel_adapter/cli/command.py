@@ -19,7 +19,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from channel_adapter.cli.exits import Exit, UsageError, for_error
 from channel_adapter.cli.output import Output
-from channel_adapter.config.extras import lacking
+from channel_adapter.config.extras import missing_extra
 from channel_adapter.config.sources import CONFIG_VARIABLE
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError
 
@@ -186,8 +186,8 @@ def _explain(run: Run, error: Exception) -> Exit:
         name = f"{error.filename}: " if error.filename else ""
         run.output.error("usage", f"{name}{error.strerror or error}")
         return Exit.USAGE
-    if isinstance(error, ModuleNotFoundError) and (lacks := lacking(error, run.database_url())):
-        return _explain(run, lacks)
+    if isinstance(error, ModuleNotFoundError) and (missing := missing_extra(error, database_url=run.database_url())):
+        return _explain(run, missing)
     hint = "" if run.debug else "; --debug shows where"
     run.output.error("internal", f"a fault in this program: {type(error).__name__}{hint}")
     return Exit.REFUSED

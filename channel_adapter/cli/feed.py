@@ -57,7 +57,7 @@ class Feed:
 
 
 def read_feed(data: bytes, *, name: str = "the feed", excerpt_bytes: int = EXCERPT_BYTES, base_url: str = "") -> Feed:
-    """Parse `data`. Raises UsageError when it is no feed, or when the extra `feeds` is not installed.
+    """Parse `data`. Raises UsageError when it is no feed, ConfigurationError without the extra `feeds`.
 
     Entries are ordered by date. Files run from new to old: an entry without a readable date comes directly after the
     one that follows it in the file. `base_url` stands in for the feed's own address when that is not in it.

@@ -9,12 +9,12 @@ import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any, Final
 from xml.sax import SAXException
 
 from channel_adapter.cli.exits import UsageError
 from channel_adapter.cli.words import counted
+from channel_adapter.config.extras import needs_extra
 
 GZIP: Final = b"\x1f\x8b"
 MAX_BYTES: Final = 1 << 28
@@ -53,11 +53,11 @@ class ParsedFeed:
 def parse_feed(data: bytes, name: str) -> ParsedFeed:
     """Parse a feed in any encoding, also compressed with gzip.
 
-    Entries that feedparser fails on are left out, and `unreadable` has their number and the error. Raises UsageError
-    when the extra `feeds` is not installed, and for a feed that no entry can be read of.
+    Entries that feedparser fails on are left out, and `unreadable` has their number and the error. Raises
+    ConfigurationError when the extra `feeds` is not installed, and UsageError for a feed that no entry can be read of.
     """
-    if find_spec("feedparser") is None:
-        raise UsageError("reading feeds needs feedparser: pip install 'channel-adapter[feeds]'")
+    with needs_extra("reading feeds"):
+        import feedparser  # noqa: F401 - used below
     document = _without_bad_references(_as_utf8(_unzipped(data, name)))
     try:
         return _parsed(document)

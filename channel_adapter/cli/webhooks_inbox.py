@@ -133,17 +133,15 @@ def _report(run: Run, named: list[str] | None, found: list[str], word: str) -> E
 @asynccontextmanager
 async def _inbox(run: Run) -> "AsyncIterator[tuple[Database, InboxTable]]":
     """Open the database of the settings' inbox, and create nothing. Raises UsageError if no receiver has created it."""
-    from channel_adapter.webhooks.inbox import database_of, missing_database
+    from channel_adapter.webhooks.inbox import database_of, needs_durable_inbox
 
     settings = run.settings()
     if settings.inbox.kind == "memory":
         raise UsageError("a memory inbox cannot be looked into from outside", field="inbox.kind")
-    try:
+    with needs_durable_inbox(settings):
         from channel_adapter.store.database import Database
         from channel_adapter.store.inbox import InboxTable
         from channel_adapter.store.leases import Leases
-    except ImportError:
-        raise missing_database(settings) from None
     async with Database.shared(database_of(settings)) as database:
         table = InboxTable(database, Leases(database, "command line", seconds=0.0))
         is_there = not database.is_sqlite or await asyncio.to_thread(Path(database.url.database or "").is_file)

@@ -3,37 +3,73 @@
 import re
 import sqlite3
 import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from importlib import metadata
+from importlib.util import find_spec
 from typing import Final
 
 from channel_adapter.errors import ConfigurationError
 
 _EXTRAS: Final = {
-    "sqlalchemy": ("SQLAlchemy", "durable"),  # capabilities that need `store` alone report it by `missing_extra`
+    "sqlalchemy": ("SQLAlchemy", "durable"),
     "dbos": ("DBOS", "durable"),
     "psycopg": ("psycopg", "postgres"),
     "feedparser": ("feedparser", "feeds"),
 }
+"""Modules of optional libraries: the library's name, and the extra that installs it where none is named."""
 
 
 def missing_extra(
-    need: str, extra: str, database_url: str | None = None, *, field: str | None = "database_url"
-) -> ConfigurationError:
-    """Return the error for a missing extra: `need`, and what to install for it and for the database of the URL."""
-    postgres = database_url is not None and database_url.startswith("postgresql") and extra in ("store", "durable")
-    install = {"store": "postgres", "durable": "durable,postgres"}[extra] if postgres else extra
-    return ConfigurationError(f"{need}: pip install 'channel-adapter[{install}]'", field=field)
+    error: ModuleNotFoundError,
+    subject: str = "this",
+    *,
+    extra: str | None = None,
+    database_url: str | None = None,
+    hint: str = "",
+    field: str | None = None,
+) -> ConfigurationError | None:
+    """Return which extra of this package installs the module that an import did not find; None for other modules.
+
+    The message is "`subject` needs LIBRARY`hint`: pip install ...", with the extra of PostgreSQL where `database_url`
+    is such a database.
+    """
+    library, default = _EXTRAS.get((error.name or "").partition(".")[0], (None, ""))
+    if library is None:
+        return None
+    install = extra or default
+    if database_url is not None and database_url.startswith("postgresql"):
+        install = {"store": "postgres", "durable": "durable,postgres"}.get(install, install)
+    return ConfigurationError(f"{subject} needs {library}{hint}: pip install 'channel-adapter[{install}]'", field=field)
 
 
-def missing_store(database_url: str) -> ConfigurationError:
-    """Return the error for a database without SQLAlchemy."""
-    return missing_extra("database_url needs SQLAlchemy", "store", database_url)
+@contextmanager
+def needs_extra(
+    subject: str = "this",
+    *,
+    extra: str | None = None,
+    database_url: str | None = None,
+    hint: str = "",
+    field: str | None = None,
+) -> Iterator[None]:
+    """Raise ConfigurationError with the words of `missing_extra` where an import in the block lacks a library."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        missing = missing_extra(error, subject, extra=extra, database_url=database_url, hint=hint, field=field)
+        if missing is None:
+            raise
+        raise missing from None
 
 
-def lacking(error: ModuleNotFoundError, database_url: str | None = None) -> ConfigurationError | None:
-    """Return what to install when a library of an extra is missing; None for any other module."""
-    library, extra = _EXTRAS.get((error.name or "").partition(".")[0], (None, ""))
-    return missing_extra(f"this needs {library}", extra, database_url, field=None) if library else None
+def needs_store(database_url: str) -> AbstractContextManager[None]:
+    """Return `needs_extra` for a block that opens the database of the settings."""
+    return needs_extra("database_url", extra="store", database_url=database_url, field="database_url")
+
+
+def is_installed(module: str) -> bool:
+    """Return whether an optional module can be imported, without importing it."""
+    return find_spec(module) is not None
 
 
 DBOS_FROM: Final = (3, 4)

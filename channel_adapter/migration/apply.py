@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from channel_adapter.config.extras import missing_extra
+from channel_adapter.config.extras import needs_extra
 from channel_adapter.errors import ConfigurationError, InvalidError
 from channel_adapter.migration.metered import TRANSIENT, Allowance
 from channel_adapter.migration.plan import Plan, changes
@@ -77,18 +77,16 @@ def database_for(migration: "Migration", database: str | None, plan: Plan | None
     return url
 
 
-def missing_libraries(url: str) -> ConfigurationError:
-    """Return the error for a journal at `url` without the libraries of the extra."""
-    return missing_extra("moving channels needs DBOS and SQLAlchemy", "durable", url)
+def needs_durable(url: str) -> AbstractContextManager[None]:
+    """Return `needs_extra` for a block that opens a journal at `url`, or runs its jobs."""
+    return needs_extra("moving channels", extra="durable", database_url=url, field="database_url")
 
 
 @asynccontextmanager
 async def journal_at(url: str) -> "AsyncIterator[Journal]":
     """The journal in a database. Raises ConfigurationError for a missing extra."""
-    try:
+    with needs_durable(url):
         from channel_adapter.migration.journal import open_journal  # noqa: PLC0415 - an extra
-    except ImportError:
-        raise missing_libraries(url) from None
     async with open_journal(url) as journal:
         yield journal
 
@@ -108,11 +106,9 @@ async def apply(
     async with journal_at(url) as journal:
         await _check_source(migration, plan, journal)
         job = await _begin(migration, plan, journal)
-        try:
+        with needs_durable(url):
             from channel_adapter.durable import open_jobs  # noqa: PLC0415 - DBOS is slow to import, and in an extra
             from channel_adapter.migration import run  # noqa: PLC0415 - as above
-        except ImportError:
-            raise missing_libraries(url) from None
         bounds = bounds or Bounds()
         allowance = Allowance(migration.clock, calls=bounds.calls, seconds=bounds.seconds)
         runtime = run.Runtime(migration.gateway, migration.settings, migration.clock, journal, allowance, at)
@@ -140,12 +136,10 @@ async def work(
     """
     url = database_for(migration, database)
     async with journal_at(url) as journal:
-        try:
+        with needs_durable(url):
             from channel_adapter.durable import open_jobs  # noqa: PLC0415 - as above
             from channel_adapter.migration import filling_run, run  # noqa: PLC0415 - as above
             from channel_adapter.migration.filling import open_filler  # noqa: PLC0415 - it imports this
-        except ImportError:
-            raise missing_libraries(url) from None
         bounds = bounds or Bounds()
         tell = Notifier("tell", tell)
         allowance = Allowance(migration.clock, calls=bounds.calls, seconds=bounds.seconds)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from channel_adapter.errors import ConfigurationError
-from channel_adapter.migration.apply import missing_libraries
+from channel_adapter.migration.apply import needs_durable
 from channel_adapter.migration.compare import Life
 from channel_adapter.migration.filling import PATIENT_LOCK_SECONDS, Filling, filling_of
 from channel_adapter.migration.plan import Plan
@@ -37,10 +37,8 @@ async def opened(migration: "Migration") -> "AsyncIterator[PostingMoved]":
             " database_url",
             field="database_url",
         )
-    try:
+    with needs_durable(url.get_secret_value()):
         from channel_adapter.migration.posting_moved import PostingMoved  # noqa: PLC0415 - an extra
-    except ImportError:
-        raise missing_libraries(url.get_secret_value()) from None
     posting = PostingMoved(
         url.get_secret_value(), migration.gateway, migration.clock, lock_seconds=PATIENT_LOCK_SECONDS
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError
-from channel_adapter.migration.apply import missing_libraries
+from channel_adapter.migration.apply import needs_durable
 from channel_adapter.migration.bounded import bounded
 from channel_adapter.migration.metered import TRANSIENT, Allowance, Stopped
 from channel_adapter.migration.target_pages import member_pages
@@ -168,11 +168,9 @@ async def serving(migration: "Migration", url: str, allowance: Allowance) -> "As
 
     It needs what apply needs: raises ConfigurationError for a missing extra.
     """
-    try:
+    with needs_durable(url):
         from channel_adapter.durable import open_jobs  # noqa: PLC0415 - DBOS is slow to import, and in an extra
         from channel_adapter.migration import filling_run  # noqa: PLC0415 - as above
-    except ImportError:
-        raise missing_libraries(url) from None
     async with open_filler(migration, url, allowance) as filler:
         if filler is None:
             yield None

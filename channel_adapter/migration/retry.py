@@ -46,10 +46,8 @@ async def retry(
     allowance = Allowance(migration.clock, calls=bounds.calls, seconds=bounds.seconds)
     allowance.calls = before.calls
     async with applying.journal_at(url) as journal:
-        try:
+        with applying.needs_durable(url):
             from channel_adapter.migration.run import Runtime  # noqa: PLC0415 - an extra
-        except ImportError:
-            raise applying.missing_libraries(url) from None
         runtime = Runtime(migration.gateway, migration.settings, migration.clock, journal, allowance)
         by_channel: dict[str, list[QuarantineRow]] = defaultdict(list)
         for row in await journal.store.quarantined(plan.migration):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from channel_adapter.concurrency.batching import batches, concurrently
 from channel_adapter.errors import NotFoundError
 from channel_adapter.mapping import channel_group
-from channel_adapter.migration.apply import missing_libraries
+from channel_adapter.migration.apply import needs_durable
 from channel_adapter.migration.bounded import bounded
 from channel_adapter.migration.clearing import Clearing, clearing_for
 from channel_adapter.migration.cutover_state import opened
@@ -147,10 +147,8 @@ async def _journal(url: str | None) -> "AsyncIterator[Database | None]":
     if url is None:
         yield None
         return
-    try:
+    with needs_durable(url):
         from channel_adapter.store.database import Database  # noqa: PLC0415 - an extra
-    except ImportError:
-        raise missing_libraries(url) from None
     database = Database.shared(url)
     try:
         yield database

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from channel_adapter.concurrency.batching import batches, concurrently
 from channel_adapter.concurrency.clock import Clock
-from channel_adapter.config.extras import missing_store
+from channel_adapter.config.extras import needs_store
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError
 from channel_adapter.mapping import channel_group
 from channel_adapter.mapping.subscription_member import SUBSCRIBER_FIELDS
@@ -121,11 +121,9 @@ async def _originals(migration: "Migration", plan: Plan) -> "AsyncIterator[KeptO
         raise ConfigurationError(
             "the plan keeps originals in the adapter's database: set database_url", field="database_url"
         )
-    try:
+    with needs_store(url.get_secret_value()):
         from channel_adapter.store.database import Database  # noqa: PLC0415 - an extra
         from channel_adapter.store.kept_originals import KeptOriginals  # noqa: PLC0415
-    except ImportError:
-        raise missing_store(url.get_secret_value()) from None
     kept = KeptOriginals(Database.shared(url.get_secret_value()))
     try:
         yield kept

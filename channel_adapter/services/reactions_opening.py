@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Final
 
 from channel_adapter.concurrency.clock import Clock
-from channel_adapter.config.extras import missing_store
+from channel_adapter.config.extras import needs_store
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.services.history import History
 from channel_adapter.services.message_keys import MessageKeys
@@ -51,11 +51,9 @@ class StoreAt:
 
     async def open(self) -> StoredReactions:
         """Make the tables, and put everything together. Raises ConfigurationError and UnavailableError."""
-        try:
+        with needs_store(self._url):
             from channel_adapter.store.database import Database  # noqa: PLC0415 - an extra
             from channel_adapter.store.reactions import ReactionStore  # noqa: PLC0415
-        except ImportError:
-            raise missing_store(self._url) from None
         database = Database.shared(self._url)
         store = ReactionStore(database, self._app, max_per_user=self._most)
         try:

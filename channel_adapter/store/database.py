@@ -50,6 +50,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.types import TypeEngine
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
+from channel_adapter.config.extras import needs_store
 from channel_adapter.config.values import database_url_fault
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError, OutcomeUnknownError, UnavailableError
 
@@ -475,16 +476,15 @@ def parse_url(url: str) -> URL:
             "database_url is not a database URL: use sqlite:///file.db or postgresql://host/name", field="database_url"
         ) from None
     backend = parsed.get_backend_name()
-    drivers = {"sqlite": ("sqlite3", "store", "pysqlite"), "postgresql": ("psycopg", "postgres", "psycopg")}
+    drivers = {"sqlite": "pysqlite", "postgresql": "psycopg"}
     if backend not in drivers:
         raise ConfigurationError(f"database_url: {backend!r} is neither sqlite nor postgresql", field="database_url")
-    module, extra, driver = drivers[backend]
     if backend == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise ConfigurationError("database_url: SQLite needs a file: sqlite:///file.db", field="database_url")
-    try:
-        __import__(module)
-    except ImportError:
-        raise ConfigurationError(
-            f"database_url needs {module}: pip install 'channel-adapter[{extra}]'", field="database_url"
-        ) from None
-    return parsed.set(drivername=f"{backend}+{driver}")
+    if backend == "postgresql":
+        with needs_store(url):
+            try:
+                import psycopg  # noqa: F401, PLC0415 - an extra
+            except ImportError as error:  # also without a libpq, which the extra brings
+                raise ModuleNotFoundError(str(error), name="psycopg") from None
+    return parsed.set(drivername=f"{backend}+{drivers[backend]}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from channel_adapter.concurrency.http_server import LogThrottle
-from channel_adapter.config.extras import missing_store
+from channel_adapter.config.extras import needs_store
 from channel_adapter.domain import events as e
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.errors import ChannelAdapterError
@@ -85,9 +85,7 @@ def open_elsewhere(database_url: str | None, directory: Directory, roles: Roles)
     """Nothing is opened before it is used. Raises ConfigurationError without the extra."""
     if database_url is None:
         return Elsewhere(None, directory, roles)
-    try:
+    with needs_store(database_url):
         from channel_adapter.store.database import Database  # noqa: PLC0415 - an extra
         from channel_adapter.store.memory_changes import MemoryChanges  # noqa: PLC0415 - an extra
-    except ImportError:
-        raise missing_store(database_url) from None
     return Elsewhere(MemoryChanges(Database.shared(database_url)), directory, roles)

@@ -10,7 +10,7 @@ import asyncio
 import heapq
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
@@ -19,8 +19,8 @@ from cachetools import LRUCache
 
 from channel_adapter.concurrency.clock import Clock, SystemClock
 from channel_adapter.concurrency.http_server import LogThrottle
-from channel_adapter.config.extras import missing_extra
-from channel_adapter.errors import ChannelAdapterError, ConfigurationError, ThrottledError, UnavailableError
+from channel_adapter.config.extras import needs_extra
+from channel_adapter.errors import ChannelAdapterError, ThrottledError, UnavailableError
 from channel_adapter.store.marks import Failure, Mark, MarkResult, Recorded
 from channel_adapter.tencent.redaction import redact_text, shown_traceback
 from channel_adapter.webhooks import counters as names
@@ -712,10 +712,8 @@ def open_inbox(settings: "Settings", counters: Counters | None = None) -> EventI
     )
     if own.kind == "memory":
         return MemoryInbox(options, counters=counters)
-    try:
+    with needs_durable_inbox(settings):
         return DurableInbox(database_of(settings), options, counters=counters)
-    except ImportError:
-        raise missing_database(settings) from None
 
 
 def database_of(settings: "Settings") -> str:
@@ -723,10 +721,11 @@ def database_of(settings: "Settings") -> str:
     return settings.database_url.get_secret_value() if settings.database_url is not None else DEFAULT_URL
 
 
-def missing_database(settings: "Settings") -> ConfigurationError:
-    """Return the error for a durable inbox without SQLAlchemy or filelock."""
-    need = 'the durable inbox needs SQLAlchemy, and inbox.kind = "memory" does not'
-    return missing_extra(need, "store", database_of(settings), field="inbox.kind")
+def needs_durable_inbox(settings: "Settings") -> AbstractContextManager[None]:
+    """Return `needs_extra` for a block that opens the durable inbox."""
+    hint = ', and inbox.kind = "memory" does not'
+    url = database_of(settings)
+    return needs_extra("the durable inbox", extra="store", database_url=url, hint=hint, field="inbox.kind")
 
 
 def _text(error: BaseException) -> str:

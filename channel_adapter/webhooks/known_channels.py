@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cachetools import LRUCache, TTLCache
 
-from channel_adapter.config.extras import missing_store
+from channel_adapter.config.extras import needs_store
 from channel_adapter.domain import events as e
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import PostRef
@@ -111,11 +111,9 @@ def open_known_channels(database_url: str | None) -> KnownChannels:
     """The directory of an app; nothing is opened before it is used. Raises ConfigurationError without the extra."""
     if database_url is None:
         return KnownChannels()
-    try:
+    with needs_store(database_url):
         from channel_adapter.store.database import Database  # noqa: PLC0415 - an extra
         from channel_adapter.store.known_channels import ChannelRows  # noqa: PLC0415 - an extra
-    except ImportError:
-        raise missing_store(database_url) from None
     return KnownChannels(ChannelRows(Database.shared(database_url), deleted=DELETED))
 
 

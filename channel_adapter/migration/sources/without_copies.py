@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from typing import Final
 
+from channel_adapter.config.extras import is_installed
 from channel_adapter.config.settings import Settings
 from channel_adapter.migration.plan import SourceKind, SourceSpec
 from channel_adapter.migration.records import BrokenRecord, SourceChannel, SourcePost, SubscriberPage
@@ -78,8 +79,6 @@ def without_copies(source: Source, settings: Settings) -> Source:
     url = settings.database_url
     if url is None or source.spec.kind is not SourceKind.ACCOUNTS:
         return source
-    try:
-        import sqlalchemy  # noqa: F401, PLC0415 - without it nothing was ever cut over
-    except ImportError:
+    if not is_installed("sqlalchemy"):  # without it nothing was ever cut over
         return source
     return WithoutCopies(source, url.get_secret_value())
