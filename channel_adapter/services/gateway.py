@@ -3,7 +3,15 @@
 from collections.abc import Mapping
 from typing import Any, Protocol, TypeVar
 
-from channel_adapter.errors import ChannelAdapterError, InvalidError, Origin
+from channel_adapter.concurrency.outage import AttemptStatus
+from channel_adapter.errors import (
+    ChannelAdapterError,
+    InvalidError,
+    Origin,
+    OutcomeUnknownError,
+    ThrottledError,
+    UnavailableError,
+)
 from channel_adapter.mapping.error_map import translate
 from channel_adapter.tencent.catalog import COMMANDS
 from channel_adapter.tencent.client import CallFailed, TencentClient
@@ -11,7 +19,7 @@ from channel_adapter.tencent.codes import look_up
 from channel_adapter.tencent.command import Command, Retry
 from channel_adapter.tencent.failure import quoted
 from channel_adapter.tencent.redaction import redact_text
-from channel_adapter.tencent.wire.envelope import Held, Refused, Reply, WireModel
+from channel_adapter.tencent.wire.envelope import Refused, Reply, WireModel
 
 RequestT = TypeVar("RequestT", bound=WireModel)
 ReplyT = TypeVar("ReplyT", bound=Reply)
@@ -67,9 +75,14 @@ class Gateway:
         return translate(Refused(code, text), row, origin, message, changes=command.retry is not Retry.READ)
 
 
-def never_sent(error: ChannelAdapterError) -> bool:
-    """Did the call end on our side, without a turn or a connection in its time? The service knows nothing of it."""
-    return isinstance(error.__cause__, CallFailed) and isinstance(error.__cause__.outcome, Held)
+def attempt_status(error: ChannelAdapterError) -> AttemptStatus:
+    """Return what a failed call says about the service. A call that this process held back has made no attempt."""
+    if isinstance(error, ThrottledError):
+        held_back = error.origin is not None and error.origin.attempts == 0
+        return AttemptStatus.NOT_SENT if held_back else AttemptStatus.THROTTLED
+    if isinstance(error, OutcomeUnknownError | UnavailableError):
+        return AttemptStatus.UNANSWERED
+    return AttemptStatus.ANSWERED
 
 
 def _translated(failed: CallFailed) -> ChannelAdapterError:

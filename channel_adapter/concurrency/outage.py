@@ -1,0 +1,123 @@
+"""Outage guard: wait while a service asks for a lower rate, and stop calling it when it stays silent for too long."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from enum import Enum, auto
+from typing import Final, Generic, TypeVar
+
+from channel_adapter.concurrency.clock import Clock
+
+PAUSE: Final = 1.0  # seconds before an attempt that found no slot, or was throttled, is repeated
+
+E = TypeVar("E", bound=Exception)
+R = TypeVar("R")
+
+
+class AttemptStatus(Enum):
+    """What a failed attempt says about the service."""
+
+    NOT_SENT = auto()
+    """Held back on this side: says nothing about the service. Repeated."""
+
+    THROTTLED = auto()
+    """The service asks for a lower rate: nothing was done. Repeated."""
+
+    UNANSWERED = auto()
+    """No verdict came back, or the service failed. Reported to the caller."""
+
+    ANSWERED = auto()
+    """The service refused for a reason of its own, so it works. Reported to the caller."""
+
+
+class OutageTimeoutError(TimeoutError):
+    """An attempt was not made: its time ended while another attempt was testing whether the service is back."""
+
+
+class OutageGuard(Generic[E]):
+    """Guard the attempts of one long operation, concurrent ones included, against an outage of the service.
+
+    While attempts succeed they run concurrently. After one without an answer they run one at a time (half-open). When
+    nothing was answered for `stall_timeout` seconds, the guard opens: `tripped` holds the last error, every later
+    `run` raises it, and no further attempt is made. Time in which nothing was attempted does not count.
+    """
+
+    def __init__(
+        self, error_type: type[E], status_of: Callable[[E], AttemptStatus], clock: Clock, stall_timeout: float
+    ) -> None:
+        self.tripped: E | None = None
+        self._error_type = error_type
+        self._status_of = status_of
+        self._clock = clock
+        self._stall_timeout = stall_timeout
+        self._silent_since: float | None = None
+        self._probe_lock = asyncio.Lock()
+
+    async def run(
+        self,
+        attempt: Callable[[float | None], Awaitable[R]],
+        error_of: Callable[[R], E | None] = lambda _: None,
+        *,
+        timeout: float | None = None,
+    ) -> R:
+        """Return the result of `attempt`, after repeating it for as long as its error is NOT_SENT or THROTTLED.
+
+        `attempt` takes the seconds that are left, None without a `timeout`. It reports a failure by raising an error of
+        `error_type`, or in its result: `error_of` returns the error of a result in which nothing was answered. Such a
+        result is returned like any other unless the attempt is repeated.
+
+        `timeout` bounds all attempts and waits, in seconds. Raises the errors of `attempt`, `tripped` once the guard is
+        open, and OutageTimeoutError.
+        """
+        end = None if timeout is None else self._clock.monotonic() + timeout
+        if self._silent_since is None:
+            return await self._repeat(attempt, error_of, end)
+        try:
+            async with asyncio.timeout(timeout):
+                await self._probe_lock.acquire()
+        except TimeoutError:
+            raise OutageTimeoutError(f"no call was answered within {timeout:g} s") from None
+        try:
+            if self._silent_since is not None:
+                return await self._repeat(attempt, error_of, end)
+        finally:
+            self._probe_lock.release()
+        return await self._repeat(attempt, error_of, end)
+
+    async def _repeat(
+        self, attempt: Callable[[float | None], Awaitable[R]], error_of: Callable[[R], E | None], end: float | None
+    ) -> R:
+        while self.tripped is None:
+            left = None if end is None else max(0.0, end - self._clock.monotonic())
+            try:
+                result = await attempt(left)
+            except self._error_type as error:
+                if not self._repeatable(error, end):
+                    raise
+            else:
+                failure = error_of(result)
+                if failure is None:
+                    self._silent_since = None
+                    return result
+                if not self._repeatable(failure, end):
+                    return result
+            await self._clock.sleep(PAUSE)
+        raise self.tripped
+
+    def _repeatable(self, error: E, end: float | None) -> bool:
+        """Record a failed attempt. Return whether it is to be repeated and there is time for it."""
+        status = self._status_of(error)
+        if status is AttemptStatus.ANSWERED:
+            self._silent_since = None
+            return False
+        if status is not AttemptStatus.NOT_SENT:
+            self._record_silence(error)
+        if status is AttemptStatus.UNANSWERED:
+            return False
+        return end is None or self._clock.monotonic() + PAUSE < end
+
+    def _record_silence(self, error: E) -> None:
+        now = self._clock.monotonic()
+        if self._silent_since is None:
+            self._silent_since = now
+        elif now - self._silent_since >= self._stall_timeout and self.tripped is None:
+            self.tripped = error

@@ -1,0 +1,63 @@
+"""In-process signals: one part of a program reports an event, other parts react, and neither imports the other.
+
+```python
+post_published: Signal[PostPublished, Broadcast | None] = Signal("post published")
+disconnect = post_published.connect(mirror.broadcast)
+results = await post_published.emit(PostPublished(channel, ref))
+```
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Signal(Generic[T, R]):
+    """Call every connected coroutine function with the value of an event, and collect what they return.
+
+    A signal is used from one event loop. It is not persistent: a function that is not connected misses the event.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._listeners: list[Callable[[T], Awaitable[R]]] = []
+
+    def connect(self, fn: Callable[[T], Awaitable[R]]) -> Callable[[], None]:
+        """Call `fn` on every later `emit`, after the functions connected before; return a function that undoes it.
+
+        Raises ValueError if `fn` is connected already.
+        """
+        if fn in self._listeners:
+            raise ValueError(f"{fn!r} is connected to {self!r} already")
+        self._listeners.append(fn)
+        return lambda: self.disconnect(fn)
+
+    def disconnect(self, fn: Callable[[T], Awaitable[R]]) -> None:
+        """Stop calling `fn`; do nothing if it is not connected. An `emit` that is running still calls it."""
+        if fn in self._listeners:
+            self._listeners.remove(fn)
+
+    async def emit(self, value: T) -> list[R]:
+        """Await every connected function, one after the other, and return their results in the order of connection.
+
+        An exception of one function does not keep the others from being called. After the last one the first
+        exception is raised; the texts of further ones are attached to it as notes.
+        """
+        results: list[R] = []
+        failure: Exception | None = None
+        for fn in tuple(self._listeners):
+            try:
+                results.append(await fn(value))
+            except Exception as error:  # noqa: BLE001 - raised after the other functions were called
+                if failure is None:
+                    failure = error
+                else:
+                    failure.add_note(f"{self!r}: another listener failed too: {type(error).__name__}: {error}")
+        if failure is not None:
+            raise failure
+        return results
+
+    def __repr__(self) -> str:
+        return f"Signal({self._name!r})"

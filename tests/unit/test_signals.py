@@ -1,0 +1,75 @@
+"""Signals between parts of one process: order, results, errors."""
+
+import pytest
+
+from channel_adapter.concurrency.signals import Signal
+
+
+async def double(value: int) -> int:
+    return 2 * value
+
+
+async def square(value: int) -> int:
+    return value * value
+
+
+async def fail(value: int) -> int:
+    raise LookupError(value)
+
+
+async def fail_too(value: int) -> int:
+    raise KeyError(value)
+
+
+async def test_emit_returns_results_in_order_of_connection() -> None:
+    signal: Signal[int, int] = Signal("number")
+    assert await signal.emit(5) == []
+    signal.connect(double)
+    signal.connect(square)
+    assert await signal.emit(5) == [10, 25]
+
+
+async def test_disconnected_function_is_not_called() -> None:
+    signal: Signal[int, int] = Signal("number")
+    disconnect = signal.connect(double)
+    signal.connect(square)
+    disconnect()
+    signal.disconnect(double)
+    assert await signal.emit(5) == [25]
+
+
+def test_connecting_twice_is_refused() -> None:
+    signal: Signal[int, int] = Signal("number")
+    signal.connect(double)
+    with pytest.raises(ValueError, match=r"is connected to Signal\('number'\) already"):
+        signal.connect(double)
+
+
+async def test_every_function_is_called_and_the_first_error_is_raised() -> None:
+    signal: Signal[int, int] = Signal("number")
+    called = []
+
+    async def record(value: int) -> int:
+        called.append(value)
+        return value
+
+    for fn in (fail, record, fail_too):
+        signal.connect(fn)
+    with pytest.raises(LookupError) as raised:
+        await signal.emit(5)
+    assert called == [5]
+    assert raised.value.args == (5,)
+    assert raised.value.__notes__ == ["Signal('number'): another listener failed too: KeyError: 5"]
+
+
+async def test_function_connected_while_emitting_is_called_next_time() -> None:
+    signal: Signal[int, int] = Signal("number")
+
+    async def connect_another(value: int) -> int:
+        signal.connect(double)
+        return value
+
+    disconnect = signal.connect(connect_another)
+    assert await signal.emit(5) == [5]
+    disconnect()
+    assert await signal.emit(5) == [10]
