@@ -44,6 +44,21 @@ if TYPE_CHECKING:
         Unsubscribed,
     )
     from channel_adapter.domain.filing import Filing, FilingKind
+    from channel_adapter.domain.hooks import (
+        Allow,
+        CreateRequest,
+        Drop,
+        HookRequest,
+        HookResponse,
+        OfficialCreateRequest,
+        OfficialPostDraft,
+        OfficialSubscribeRequest,
+        PostDraft,
+        Refuse,
+        RefuseSome,
+        Rewrite,
+        SubscribeRequest,
+    )
     from channel_adapter.domain.ids import ChannelId, UserId
     from channel_adapter.domain.post import (
         Article,
@@ -62,21 +77,6 @@ if TYPE_CHECKING:
         TextAndImage,
         Unrecognised,
         Video,
-    )
-    from channel_adapter.domain.questions import (
-        Allow,
-        CreateRequest,
-        Decision,
-        Drop,
-        OfficialCreateRequest,
-        OfficialPostDraft,
-        OfficialSubscribeRequest,
-        PostDraft,
-        Question,
-        Refuse,
-        RefuseSome,
-        Rewrite,
-        SubscribeRequest,
     )
     from channel_adapter.domain.reaction import (
         Adopted,
@@ -150,7 +150,6 @@ __all__ = [
     "CountSource",
     "CreateRequest",
     "Custom",
-    "Decision",
     "Departure",
     "Drop",
     "Event",
@@ -160,6 +159,8 @@ __all__ = [
     "Filing",
     "FilingKind",
     "Finding",
+    "HookRequest",
+    "HookResponse",
     "Image",
     "InvalidError",
     "Ladder",
@@ -198,7 +199,6 @@ __all__ = [
     "PostRecalled",
     "PostRef",
     "PostState",
-    "Question",
     "RateAlarm",
     "ReactionChange",
     "ReactionChanged",
@@ -241,7 +241,7 @@ _VALUES = (  # searched in this order, the most used first
     "domain.filing",
     "domain.reaction",
     "domain.unread",
-    "domain.questions",
+    "domain.hooks",
     "domain.events",
 )
 _MACHINERY = {  # nobody who wants a value pays for these

@@ -40,9 +40,9 @@ if TYPE_CHECKING:
     from channel_adapter.services.unread import Unreads
     from channel_adapter.services.workings import Workings
     from channel_adapter.tencent.wire.msg_body import Element
+    from channel_adapter.webhooks.dispatch import EventPipeline
     from channel_adapter.webhooks.events import Events
     from channel_adapter.webhooks.guard import Guard
-    from channel_adapter.webhooks.pipeline import Pipeline
 
 
 class ChannelAdapter:
@@ -193,11 +193,11 @@ class ChannelAdapter:
         return Workings(directory, roles, history, uncounted, clock, self._client.slow_down)
 
     @cached_property
-    def pipeline(self) -> Pipeline:
+    def pipeline(self) -> EventPipeline:
         """What becomes of webhooks that came in: events, and what the adapter itself does about them."""
-        from channel_adapter.webhooks.pipeline import Pipeline
+        from channel_adapter.webhooks.dispatch import EventPipeline
 
-        return Pipeline(self)
+        return EventPipeline(self)
 
     @cached_property
     def posting_moved(self) -> PostingMoved | None:
@@ -222,7 +222,7 @@ class ChannelAdapter:
         """What is answered when the service asks beforehand; hooks of the app are registered here."""
         from channel_adapter.webhooks.guard import Guard
 
-        return Guard(self, self.pipeline.interpreter)
+        return Guard(self, self.pipeline.resolver)
 
     @classmethod
     def open(

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from channel_adapter.domain import questions as q
+from channel_adapter.domain import hooks
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import Content
 from channel_adapter.errors import InvalidError
@@ -17,7 +17,9 @@ from channel_adapter.tencent.wire import groups
 from channel_adapter.tencent.wire.callbacks import MODELS, is_before, read
 
 
-def to_question(command: str, body: Mapping[str, Any], query: Mapping[str, str], *, admin: str) -> q.Question | None:
+def to_request(
+    command: str, body: Mapping[str, Any], query: Mapping[str, str], *, admin: str
+) -> hooks.HookRequest | None:
     """What is asked; None when it is about no channel, no Community and no official account.
 
     Raises InvalidError for a body that is not as documented: it may be about anything.
@@ -37,7 +39,7 @@ def to_question(command: str, body: Mapping[str, Any], query: Mapping[str, str],
             raise _unreadable(command, "Type")
         case g.BeforeCreateGroup(type=groups.COMMUNITY):
             users = to_users(item.member_account for item in model.member_list or ())
-            return q.CreateRequest(**common, name=model.name or "", owner=to_user(model.owner_account), users=users)
+            return hooks.CreateRequest(**common, name=model.name or "", owner=to_user(model.owner_account), users=users)
         case o.OfficialBeforeSendMsg() | o.BeforeAddSubscriber() | o.BeforeCreateOfficialAccount():
             return _about_account(model, common)
         case _:
@@ -48,10 +50,10 @@ def _about_channel(
     model: g.BeforeSendMsg | g.BeforeApplyJoinGroup | g.BeforeInviteJoinGroup,
     channel: ChannelId,
     common: dict[str, Any],
-) -> q.Question | None:
+) -> hooks.HookRequest | None:
     match model:
         case g.BeforeSendMsg(topic_id=None | ""):
-            return q.PostDraft(
+            return hooks.PostDraft(
                 **common,
                 channel=channel,
                 author=to_user(model.from_account),
@@ -62,28 +64,28 @@ def _about_channel(
         case g.BeforeApplyJoinGroup():
             (person,) = _users(model, "Requestor_Account", [model.requestor_account or ""])
             asked = {**common, "by": person, "own": False}
-            return q.SubscribeRequest(**asked, channel=channel, users=(person,))
+            return hooks.SubscribeRequest(**asked, channel=channel, users=(person,))
         case g.BeforeInviteJoinGroup():
             named = (item.member_account for item in model.destination_members or ())
             users = _users(model, "DestinationMembers", named)
-            return q.SubscribeRequest(**common, channel=channel, users=users, invited=True)
+            return hooks.SubscribeRequest(**common, channel=channel, users=users, invited=True)
         case _:
             return None
 
 
 def _about_account(
     model: o.OfficialBeforeSendMsg | o.BeforeAddSubscriber | o.BeforeCreateOfficialAccount, common: dict[str, Any]
-) -> q.Question:
+) -> hooks.HookRequest:
     if isinstance(model, o.BeforeCreateOfficialAccount):
-        return q.OfficialCreateRequest(**common, name=model.name or "", owner=to_user(model.owner_account))
+        return hooks.OfficialCreateRequest(**common, name=model.name or "", owner=to_user(model.owner_account))
     account = model.official_account
     if not account:
         raise _unreadable(model.command, "Official_Account")
     if isinstance(model, o.BeforeAddSubscriber):
         named = (item.subscriber_account for item in model.subscribe_account_list or ())
         users = _users(model, "SubscribeAccountList", named)
-        return q.OfficialSubscribeRequest(**common, account=account, users=users)
-    return q.OfficialPostDraft(
+        return hooks.OfficialSubscribeRequest(**common, account=account, users=users)
+    return hooks.OfficialPostDraft(
         **common,
         account=account,
         parts=_parts(model),
@@ -110,29 +112,31 @@ def _unreadable(command: str, field: str) -> InvalidError:
     return InvalidError(f"the body of {command} is not as documented: {field}", field=field)
 
 
-def to_reply(question: q.Question, decision: q.Decision, max_bytes: int) -> envelope.CallbackReply:
+def to_reply(question: hooks.HookRequest, decision: hooks.HookResponse, max_bytes: int) -> envelope.CallbackReply:
     """The answer as the service wants it. Raises InvalidError for a decision that this question cannot have."""
     match decision:
-        case q.Allow():
+        case hooks.Allow():
             return envelope.CallbackReply()
-        case q.Refuse():
+        case hooks.Refuse():
             return _refusal(question, decision)
-        case q.Rewrite() if isinstance(question, q.PostDraft | q.OfficialPostDraft):
+        case hooks.Rewrite() if isinstance(question, hooks.PostDraft | hooks.OfficialPostDraft):
             return _rewritten(decision, max_bytes)
-        case q.Drop() if isinstance(question, q.PostDraft | q.OfficialPostDraft):
+        case hooks.Drop() if isinstance(question, hooks.PostDraft | hooks.OfficialPostDraft):
             return envelope.CallbackReply(error_code=envelope.DROP)
-        case q.RefuseSome(users=users) if isinstance(question, q.SubscribeRequest | q.OfficialSubscribeRequest):
+        case hooks.RefuseSome(users=users) if isinstance(
+            question, hooks.SubscribeRequest | hooks.OfficialSubscribeRequest
+        ):
             refused: list[str] = [user for user in question.users if user in users]
             if len(refused) == len(question.users):
-                return _refusal(question, q.Refuse())
+                return _refusal(question, hooks.Refuse())
             names = refused or None
-            official = isinstance(question, q.OfficialSubscribeRequest)
+            official = isinstance(question, hooks.OfficialSubscribeRequest)
             return envelope.CallbackReply(refused_members=names, refused_subscribers=names if official else None)
         case _:
             raise InvalidError(f"{type(decision).__name__} is no answer to {type(question).__name__}", field="decision")
 
 
-def _refusal(question: q.Question, decision: q.Refuse) -> envelope.CallbackReply:
+def _refusal(question: hooks.HookRequest, decision: hooks.Refuse) -> envelope.CallbackReply:
     """A code that this question cannot have becomes a refusal without one [webhooks 2]."""
     code = decision.code
     if code is None or code not in question.codes:
@@ -141,6 +145,6 @@ def _refusal(question: q.Question, decision: q.Refuse) -> envelope.CallbackReply
     return envelope.CallbackReply(error_code=code, error_info=text)
 
 
-def _rewritten(decision: q.Rewrite, max_bytes: int) -> envelope.CallbackReply:
+def _rewritten(decision: hooks.Rewrite, max_bytes: int) -> envelope.CallbackReply:
     elements = None if decision.parts is None else to_elements(decision.parts, max_bytes)[0]
     return envelope.CallbackReply(msg_body=elements, cloud_custom_data=decision.app_data)

@@ -39,7 +39,7 @@ from sqlalchemy import (
 from channel_adapter.errors import ConfigurationError
 from channel_adapter.store.database import Database, Schema
 from channel_adapter.store.leases import LEASES, Leases, live
-from channel_adapter.store.marks import DEAD, DROPPED, HANDLED, WAITING, Mark, MarkResult, Recorded, require_plain
+from channel_adapter.store.marks import DEAD, DROPPED, HANDLED, WAITING, InboxMark, MarkResult, Recorded, require_plain
 
 LEASE_PREFIX: Final = "channel:"
 TRANSACTION_SECONDS: Final = 0.05
@@ -205,7 +205,7 @@ class InboxTable:
         held = and_(LEASES.c.name.startswith(LEASE_PREFIX, autoescape=True), LEASES.c.owner == self._leases.owner)
         connection.execute(delete(LEASES).where(held))
 
-    def record(self, connection: Connection, marks: Sequence[Mark], here: float) -> list[MarkResult]:
+    def record(self, connection: Connection, marks: Sequence[InboxMark], here: float) -> list[MarkResult]:
         """Record marks, and run the steps that belong in the transaction, each under a savepoint.
 
         Leases are locked first, then events, each in the order of their names.
@@ -308,7 +308,7 @@ class InboxTable:
         found = connection.execute(query.order_by(EVENTS.c.key).with_for_update())
         return {key: set(done.split("\n")) for key, done in found}
 
-    def _write(self, connection: Connection, marks: Sequence[Mark], here: float) -> None:
+    def _write(self, connection: Connection, marks: Sequence[InboxMark], here: float) -> None:
         now = self._database.now(here)
         steps: dict[str, list[str]] = {}
         for mark in marks:

@@ -18,7 +18,7 @@ class Failure(NamedTuple):
     dead: bool
 
 
-class Mark(NamedTuple):
+class InboxMark(NamedTuple):
     """Something to record about a channel that this process works on.
 
     `step` has run, or is `run` within the transaction; with `ended` the event is handled. `release` gives the channel

@@ -5,12 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from channel_adapter.webhooks.inbox import MemoryInbox
-    from channel_adapter.webhooks.receiver import application
-    from channel_adapter.webhooks.server import serve
+    from channel_adapter.webhooks.receiver import application, serve
 
 __all__ = ["MemoryInbox", "application", "serve"]
 
-_HOMES = {"MemoryInbox": "inbox", "application": "receiver", "serve": "server"}
+_HOMES = {"MemoryInbox": "inbox", "application": "receiver", "serve": "receiver"}
 
 
 def __getattr__(name: str) -> Any:

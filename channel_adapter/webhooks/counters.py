@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 
-from channel_adapter.webhooks.refusal import Reason
+from channel_adapter.webhooks.verify import Reason
 
 RECEIVED, STORED, DECIDED = "received", "stored", "decided"
 DUPLICATES, HANDLED, FAILED, DEAD = "duplicates", "handled", "failed", "dead"

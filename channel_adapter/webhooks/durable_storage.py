@@ -27,10 +27,17 @@ from channel_adapter.store.database import Database
 from channel_adapter.store.inbox import SCHEMA, InboxTable, NewEvent, WaitingEvent
 from channel_adapter.store.leases import SCHEMA as LEASES
 from channel_adapter.store.leases import Leases
-from channel_adapter.store.marks import DEAD, Mark, MarkResult, Recorded
+from channel_adapter.store.marks import DEAD, InboxMark, MarkResult, Recorded
 from channel_adapter.tencent.redaction import redact_text
-from channel_adapter.webhooks.parse import Received
-from channel_adapter.webhooks.storage import DeadLetter, NotStoredError, Place, Portion, Task, channel_name
+from channel_adapter.webhooks.parse import WebhookEvent
+from channel_adapter.webhooks.storage import (
+    DeadLetter,
+    EventPosition,
+    NotStoredError,
+    Portion,
+    QueuedEvent,
+    channel_name,
+)
 
 STORE_SECONDS: Final = 1.5
 """The sender waits two seconds; what is not stored by then is refused [doc 34354]."""
@@ -198,7 +205,7 @@ class DurableStorage:
         self._reads: GroupCommit[tuple[str, int], Portion] = GroupCommit(
             self._read, spacing=_READ_SPACING, max_items=READ_AT_ONCE
         )
-        self._marks: GroupCommit[Mark, MarkResult] = GroupCommit(
+        self._marks: GroupCommit[InboxMark, MarkResult] = GroupCommit(
             self._record, spacing=_RECORD_SPACING, max_items=RECORDED_AT_ONCE
         )
 
@@ -229,7 +236,7 @@ class DurableStorage:
             self._lock.release()
             self._lock = None
 
-    async def put(self, event: Received, place: Place, document: bytes, window: float) -> bool:
+    async def put(self, event: WebhookEvent, place: EventPosition, document: bytes, window: float) -> bool:
         """Store an event; return False for a repeat. Raises NotStoredError."""
         command = event.command.replace("\x00", "\ufffd")[:200]
         new = NewEvent(
@@ -261,7 +268,7 @@ class DurableStorage:
         """Extend leases; return the channels that are still held."""
         return await self._open.write_relaxed(self._table.renew, channels, self._clock.now())
 
-    def record(self, mark: Mark, recorded: Callable[[MarkResult], None]) -> None:
+    def record(self, mark: InboxMark, recorded: Callable[[MarkResult], None]) -> None:
         """Record something with the next commit, however long that takes."""
         self._marks.add(mark, recorded)
 
@@ -320,7 +327,7 @@ class DurableStorage:
         by_channel = {portion.channel: portion for portion in portions}
         return [by_channel[channel] for channel in channels]
 
-    async def _record(self, marks: list[Mark]) -> list[MarkResult]:
+    async def _record(self, marks: list[InboxMark]) -> list[MarkResult]:
         """Record marks until it succeeds: a step that has run must not run again.
 
         A transaction that a handler has broken is undone as a whole; its handlers then run in one each.
@@ -348,7 +355,7 @@ class DurableStorage:
             left = [number for number in left if results.get(number, Recorded.LATER) is Recorded.LATER]
         return [results[number] for number in range(len(marks))]
 
-    async def _commit(self, marks: list[Mark]) -> list[MarkResult]:
+    async def _commit(self, marks: list[InboxMark]) -> list[MarkResult]:
         if any(mark.run is not None for mark in marks):
             return await self._open.write(self._table.record, marks, self._clock.now())
         return await self._open.write_relaxed(self._table.record, marks, self._clock.now())
@@ -376,24 +383,24 @@ def _read(connection: Connection, table: InboxTable, channels: Sequence[str], li
     return portions
 
 
-def _part(marks: Sequence[Mark], left: Sequence[int]) -> list[int]:
+def _part(marks: Sequence[InboxMark], left: Sequence[int]) -> list[int]:
     """Return the marks without a handler, or else one with a handler."""
     return [number for number in left if marks[number].run is None] or [left[0]]
 
 
 def _portion(channel: str, rows: Sequence[WaitingEvent], *, complete: bool) -> Portion:
     """Return the events that are due, up to the first that is not."""
-    tasks: list[Task] = []
+    tasks: list[QueuedEvent] = []
     for row in rows:
         if row.due_in > 0:
             return Portion(channel, tasks, row.due_in, row.key)
         done = set(filter(None, row.done.split("\n")))
-        tasks.append(Task(row.key, (row.at, row.seq, row.key), partial(_load, row.body), row.attempts, done))
+        tasks.append(QueuedEvent(row.key, (row.at, row.seq, row.key), partial(_load, row.body), row.attempts, done))
     return Portion(channel, tasks, None if complete else 0.0)
 
 
-def _load(document: str) -> Received:
-    return Received(**orjson.loads(document))
+def _load(document: str) -> WebhookEvent:
+    return WebhookEvent(**orjson.loads(document))
 
 
 def _lock_of(database: Database) -> FileLock:

@@ -15,40 +15,71 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import structlog
 
-from channel_adapter.domain import questions as q
+from channel_adapter.domain import hooks
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.errors import ChannelAdapterError, InvalidError
-from channel_adapter.mapping.callback_question import to_question, to_reply
+from channel_adapter.mapping.callback_question import to_reply, to_request
 from channel_adapter.mapping.ids import user_id
 from channel_adapter.tencent.redaction import redact_text, shown_traceback
-from channel_adapter.webhooks.answers import ALLOWED, REFUSED, CallbackAnswer
-from channel_adapter.webhooks.interpret import Interpreter
+from channel_adapter.webhooks.dispatch import EventResolver
 from channel_adapter.webhooks.moved_accounts import may_broadcast
-from channel_adapter.webhooks.parse import Received
+from channel_adapter.webhooks.parse import WebhookEvent
 
 if TYPE_CHECKING:
     from channel_adapter.adapter import ChannelAdapter
+from channel_adapter.tencent.wire.callback_envelope import ALLOW, DROP, REFUSE, CallbackReply
 
-QuestionT = TypeVar("QuestionT", bound=q.Question)
-Hook = Callable[[QuestionT], "q.Decision | Awaitable[q.Decision | None] | None"]
+RequestT = TypeVar("RequestT", bound=hooks.HookRequest)
+Hook = Callable[[RequestT], "hooks.HookResponse | Awaitable[hooks.HookResponse | None] | None"]
 
 _TROUBLE_LENGTH: Final = 300
 
 _log = structlog.wrap_logger(logging.getLogger("channel_adapter.webhooks"))
 
 
+@dataclass(frozen=True, slots=True)
+class CallbackAnswer:
+    """The body of an HTTP 200. `outcome` is what is counted: allowed, refused, dropped, rewritten, partly."""
+
+    outcome: str
+    body: bytes
+
+    @property
+    def allows(self) -> bool:
+        """What was asked about goes on, perhaps changed."""
+        return self.outcome in ("allowed", "rewritten", "partly")
+
+    def to_json(self) -> bytes:
+        return self.body
+
+    @classmethod
+    def of(cls, reply: CallbackReply) -> "CallbackAnswer":
+        """The answer that `reply` is."""
+        if reply.error_code == ALLOW:
+            changed = reply.msg_body is not None or reply.cloud_custom_data is not None
+            outcome = "rewritten" if changed else "partly" if reply.refused_members else "allowed"
+        else:
+            outcome = "dropped" if reply.error_code == DROP else "refused"
+        return cls(outcome, reply.to_json())
+
+
+ALLOWED: Final = CallbackAnswer.of(CallbackReply())
+"""Also what every after-webhook is answered."""
+REFUSED: Final = CallbackAnswer.of(CallbackReply(error_code=REFUSE))
+
+
 @dataclass(slots=True)
 class _Asked:
     """A question, and the answer to it as far as it is decided."""
 
-    question: q.Question
+    question: hooks.HookRequest
     answer: CallbackAnswer = ALLOWED
 
 
 class Guard:
     """Decides for the app. `counts`: how often it was allowed, refused, dropped, rewritten, partly, late, failed."""
 
-    def __init__(self, adapter: "ChannelAdapter", interpreter: Interpreter) -> None:
+    def __init__(self, adapter: "ChannelAdapter", resolver: EventResolver) -> None:
         self.counts: Counter[str] = Counter()
         self._adapter = adapter
         self._settings = adapter.settings.guard
@@ -56,29 +87,29 @@ class Guard:
         self._max_bytes = adapter.settings.posts.max_bytes
         self._directory = adapter.workings.directory
         self._roles = adapter.workings.roles
-        self._interpreter = interpreter
-        self._hooks: list[tuple[type[q.Question], Callable[[Any], Any]]] = []
+        self._resolver = resolver
+        self._hooks: list[tuple[type[hooks.HookRequest], Callable[[Any], Any]]] = []
         self._late: set[asyncio.Task[None]] = set()
 
-    def on(self, kind: type[QuestionT]) -> Callable[[Hook[QuestionT]], Hook[QuestionT]]:
-        """Register a hook for one kind of question, or for all: `Question`; a plain function must not block.
+    def on(self, kind: type[RequestT]) -> Callable[[Hook[RequestT]], Hook[RequestT]]:
+        """Register a hook for one kind of question, or for all: `HookRequest`; a plain function must not block.
 
         Hooks run in the order of their registration after the settings' own policies; the first refusal ends it.
         TypeError for what is no question: nobody would ever ask it.
         """
-        if not (isinstance(kind, type) and issubclass(kind, q.Question)):
-            raise TypeError(f"{kind!r} is no question; see channel_adapter.domain.questions")
+        if not (isinstance(kind, type) and issubclass(kind, hooks.HookRequest)):
+            raise TypeError(f"{kind!r} is no question; see channel_adapter.domain.hooks")
 
-        def register(hook: Hook[QuestionT]) -> Hook[QuestionT]:
+        def register(hook: Hook[RequestT]) -> Hook[RequestT]:
             self._hooks.append((kind, hook))
             return hook
 
         return register
 
-    async def answer(self, received: Received) -> CallbackAnswer:
+    async def answer(self, received: WebhookEvent) -> CallbackAnswer:
         """What a before-webhook is answered, within the budget. Never raises but for cancellation."""
         try:
-            question = to_question(received.command, received.body, received.query, admin=self._admin)
+            question = to_request(received.command, received.body, received.query, admin=self._admin)
         except Exception as unreadable:  # noqa: BLE001 - raised further, the service would go on whatever the policy says
             return self._without_decision(received, ALLOWED, "failed", unreadable)
         if question is None:
@@ -95,7 +126,7 @@ class Guard:
         if task.cancelled():
             return self._without_decision(received, asked.answer, "failed", None)
         trouble = task.exception()
-        if isinstance(trouble, q.InvalidRefusalError):
+        if isinstance(trouble, hooks.InvalidRefusalError):
             _log.error("webhooks.guard_refusal_invalid", command=received.command, **_told(trouble))
             return self._counted(REFUSED)
         if trouble is not None:
@@ -114,7 +145,7 @@ class Guard:
         return answer
 
     def _without_decision(
-        self, received: Received, so_far: CallbackAnswer, outcome: str, trouble: BaseException | None
+        self, received: WebhookEvent, so_far: CallbackAnswer, outcome: str, trouble: BaseException | None
     ) -> CallbackAnswer:
         """Answer as the policy says. Faults of hooks are logged with their traceback, those of the service without."""
         self.counts[outcome] += 1
@@ -128,49 +159,49 @@ class Guard:
     async def _decide(self, asked: _Asked) -> None:
         decision, question = await self._by_policy(asked.question)
         self._settle(asked, decision)
-        if question is not None and not isinstance(decision, q.Refuse):
+        if question is not None and not isinstance(decision, hooks.Refuse):
             await self._by_hooks(asked, question, decision)
 
-    def _settle(self, asked: _Asked, decision: q.Decision) -> None:
+    def _settle(self, asked: _Asked, decision: hooks.HookResponse) -> None:
         """Raises InvalidError for a decision that this question cannot have; what was settled before stands then."""
         kind = type(asked.question)
-        if isinstance(decision, q.Refuse) and decision.code is not None and decision.code not in kind.codes:
+        if isinstance(decision, hooks.Refuse) and decision.code is not None and decision.code not in kind.codes:
             _log.warning("webhooks.guard_code_not_sent", question=kind.__name__, code=decision.code)
         asked.answer = CallbackAnswer.of(to_reply(asked.question, decision, self._max_bytes))
 
-    async def _by_policy(self, question: q.Question) -> tuple[q.Decision, q.Question | None]:
+    async def _by_policy(self, question: hooks.HookRequest) -> tuple[hooks.HookResponse, hooks.HookRequest | None]:
         """What the settings say, and what is left to ask the hooks about."""
         match question:
-            case q.PostDraft(channel=channel, author=author):
-                if not await self._interpreter.is_channel(channel):
-                    return q.Allow(), None
+            case hooks.PostDraft(channel=channel, author=author):
+                if not await self._resolver.is_channel(channel):
+                    return hooks.Allow(), None
                 return await self._may_post(channel, author), question
-            case q.SubscribeRequest(channel=channel):
-                if not await self._interpreter.is_channel(channel):
-                    return q.Allow(), None
+            case hooks.SubscribeRequest(channel=channel):
+                if not await self._resolver.is_channel(channel):
+                    return hooks.Allow(), None
                 return self._without(question, await self._unwelcome(question))
-            case q.OfficialSubscribeRequest(users=users):
+            case hooks.OfficialSubscribeRequest(users=users):
                 return self._without(question, {user for user in users if user in self._settings.blocked})
-            case q.OfficialPostDraft():
+            case hooks.OfficialPostDraft():
                 decision = await may_broadcast(self._adapter, question)
-                return decision, question if isinstance(decision, q.Allow) else None
-            case q.CreateRequest(own=False, by=by) if self._settings.creators and by not in self._settings.creators:
-                return q.Refuse("this account may not create Communities"), question
+                return decision, question if isinstance(decision, hooks.Allow) else None
+            case hooks.CreateRequest(own=False, by=by) if self._settings.creators and by not in self._settings.creators:
+                return hooks.Refuse("this account may not create Communities"), question
             case _:
-                return q.Allow(), question
+                return hooks.Allow(), question
 
-    async def _may_post(self, channel: ChannelId, author: UserId | None) -> q.Decision:
+    async def _may_post(self, channel: ChannelId, author: UserId | None) -> hooks.HookResponse:
         if not self._settings.only_staff_posts or author == self._admin:
-            return q.Allow()
+            return hooks.Allow()
         try:
             poster = user_id(author or "")
         except InvalidError:
-            return q.Refuse("nobody is named as the author")
+            return hooks.Refuse("nobody is named as the author")
         if await self._roles.may_post(channel, poster):
-            return q.Allow()
-        return q.Refuse("only owner and admins post here")
+            return hooks.Allow()
+        return hooks.Refuse("only owner and admins post here")
 
-    async def _unwelcome(self, request: q.SubscribeRequest) -> set[UserId]:
+    async def _unwelcome(self, request: hooks.SubscribeRequest) -> set[UserId]:
         """Whom the settings keep out: everybody, the blocked, and who finds no room."""
         if request.channel in self._settings.closed and not request.own:
             return set(request.users)
@@ -185,16 +216,18 @@ class Guard:
 
     @staticmethod
     def _without(
-        question: q.SubscribeRequest | q.OfficialSubscribeRequest, unwelcome: set[UserId]
-    ) -> tuple[q.Decision, q.Question | None]:
+        question: hooks.SubscribeRequest | hooks.OfficialSubscribeRequest, unwelcome: set[UserId]
+    ) -> tuple[hooks.HookResponse, hooks.HookRequest | None]:
         left = tuple(user for user in question.users if user not in unwelcome)
         if not left and question.users:
-            return q.Refuse("subscribing is not possible"), question
+            return hooks.Refuse("subscribing is not possible"), question
         if not unwelcome:
-            return q.Allow(), question
-        return q.RefuseSome(tuple(user for user in question.users if user in unwelcome)), replace(question, users=left)
+            return hooks.Allow(), question
+        return hooks.RefuseSome(tuple(user for user in question.users if user in unwelcome)), replace(
+            question, users=left
+        )
 
-    async def _by_hooks(self, asked: _Asked, question: q.Question, said: q.Decision) -> None:
+    async def _by_hooks(self, asked: _Asked, question: hooks.HookRequest, said: hooks.HookResponse) -> None:
         """Each hook is asked about what those before it have left; the first refusal ends it."""
         for kind, hook in self._hooks:
             if not isinstance(question, kind):
@@ -202,11 +235,11 @@ class Guard:
             decision = hook(question)
             if inspect.isawaitable(decision):
                 decision = await decision
-            if decision is None or isinstance(decision, q.Allow):
+            if decision is None or isinstance(decision, hooks.Allow):
                 continue
             said = _together(said, decision)
             self._settle(asked, said)
-            if isinstance(said, q.Refuse | q.Drop):
+            if isinstance(said, hooks.Refuse | hooks.Drop):
                 return
             question = _left_of(question, decision)
 
@@ -214,33 +247,33 @@ class Guard:
 def _told(trouble: BaseException) -> dict[str, str]:
     """What a log line says of an exception; its traceback unless the class says enough."""
     error = redact_text(f"{type(trouble).__name__}: {trouble}")[:_TROUBLE_LENGTH]
-    service = isinstance(trouble, ChannelAdapterError) and not isinstance(trouble, q.InvalidRefusalError)
+    service = isinstance(trouble, ChannelAdapterError) and not isinstance(trouble, hooks.InvalidRefusalError)
     return {"error": error} if service else {"error": error, "traceback": shown_traceback(trouble)}
 
 
-def _together(said: q.Decision, more: object) -> q.Decision:
+def _together(said: hooks.HookResponse, more: object) -> hooks.HookResponse:
     """What was decided before, with one more decision. Raises InvalidError for what is none."""
     match said, more:
-        case q.RefuseSome(users=users), q.RefuseSome(users=others):
-            return q.RefuseSome((*users, *others))
-        case q.Rewrite(content=content, app_data=app_data), q.Rewrite():
-            return q.Rewrite(
+        case hooks.RefuseSome(users=users), hooks.RefuseSome(users=others):
+            return hooks.RefuseSome((*users, *others))
+        case hooks.Rewrite(content=content, app_data=app_data), hooks.Rewrite():
+            return hooks.Rewrite(
                 content if more.content is None else more.content, app_data if more.app_data is None else more.app_data
             )
-        case _, q.Refuse() | q.RefuseSome() | q.Rewrite() | q.Drop():
+        case _, hooks.Refuse() | hooks.RefuseSome() | hooks.Rewrite() | hooks.Drop():
             return more
         case _:
             raise InvalidError(f"a hook decided {type(more).__name__}, which is no decision", field="decision")
 
 
-def _left_of(question: q.Question, decision: q.Decision) -> q.Question:
+def _left_of(question: hooks.HookRequest, decision: hooks.HookResponse) -> hooks.HookRequest:
     """What the next hook is asked about."""
     match question, decision:
-        case q.PostDraft() | q.OfficialPostDraft(), q.Rewrite():
+        case hooks.PostDraft() | hooks.OfficialPostDraft(), hooks.Rewrite():
             parts = question.parts if decision.parts is None else decision.parts
             app_data = question.app_data if decision.app_data is None else decision.app_data
             return replace(question, parts=parts, app_data=app_data)
-        case q.SubscribeRequest() | q.OfficialSubscribeRequest(), q.RefuseSome(users=refused):
+        case hooks.SubscribeRequest() | hooks.OfficialSubscribeRequest(), hooks.RefuseSome(users=refused):
             return replace(question, users=tuple(user for user in question.users if user not in refused))
         case _:
             return question

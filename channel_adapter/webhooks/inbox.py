@@ -21,23 +21,23 @@ from channel_adapter.concurrency.clock import Clock, SystemClock
 from channel_adapter.concurrency.http_server import LogThrottle
 from channel_adapter.config.extras import needs_extra
 from channel_adapter.errors import ChannelAdapterError, ThrottledError, UnavailableError
-from channel_adapter.store.marks import Failure, Mark, MarkResult, Recorded
+from channel_adapter.store.marks import Failure, InboxMark, MarkResult, Recorded
 from channel_adapter.tencent.redaction import redact_text, shown_traceback
 from channel_adapter.webhooks import counters as names
 from channel_adapter.webhooks.counters import Counters
-from channel_adapter.webhooks.memory_storage import MemoryStorage
-from channel_adapter.webhooks.parse import Received
+from channel_adapter.webhooks.parse import WebhookEvent
 from channel_adapter.webhooks.storage import (
     Backlog,
     DeadLetter,
+    EventPosition,
+    MemoryStorage,
     NotStoredError,
-    Place,
     Portion,
+    QueuedEvent,
     Storage,
-    Task,
     channel_name,
     document_of,
-    place_of,
+    position_of,
 )
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ _logger = logging.getLogger("channel_adapter.webhooks")
 _log = structlog.wrap_logger(_logger)
 
 
-class Step(NamedTuple):
+class HandlerStep(NamedTuple):
     """One handler for one event. `name` is the same in every attempt and after a restart.
 
     `run` returns an awaitable, or, with `transaction`, is a plain function that is called with a SQLAlchemy connection
@@ -87,18 +87,18 @@ class Step(NamedTuple):
     transaction: bool = False
 
 
-Plan = Callable[[Received], Awaitable[Sequence[Step]]]
+StepPlanner = Callable[[WebhookEvent], Awaitable[Sequence[HandlerStep]]]
 """The steps of an event. It may fail as a step may, and is called again in every attempt."""
 
 
 class Inbox(Protocol):
     """What a receiver needs of an inbox."""
 
-    async def start(self, plan: Plan) -> None:
+    async def start(self, plan: StepPlanner) -> None:
         """Open, and begin to handle what waits. Raises ConfigurationError, UnavailableError."""
         ...
 
-    async def store(self, received: Received) -> bool:
+    async def store(self, received: WebhookEvent) -> bool:
         """Store an event; return False for a repeat. Raises NotStoredError."""
         ...
 
@@ -156,7 +156,7 @@ class InboxOptions:
     remember_seconds: float = 86_400.0
 
 
-class Agenda:
+class ChannelSchedule:
     """When channels are to be looked at, in seconds of the event loop's clock."""
 
     def __init__(self) -> None:
@@ -197,20 +197,20 @@ class Lane:
         self.renewed = renewed  # when the last renewal began that succeeded, in seconds of a steady clock
         self.lost = False
         self.more = False  # events came that are not among those that were read
-        self.last: Place | None = None  # of those that were read
+        self.last: EventPosition | None = None  # of those that were read
         self.overtaken = False  # an event came that belongs before one of those that were read
         self.task: asyncio.Task[None] | None = None
         self._storage = storage
         self._unsettled = 0
         self._settled: asyncio.Future[None] | None = None
 
-    def arrived(self, place: Place) -> None:
+    def arrived(self, place: EventPosition) -> None:
         """Note that an event of the channel was stored."""
         self.more = True
         if self.last is not None and place < self.last:
             self.overtaken = True
 
-    def record(self, mark: Mark, then: Callable[[], None] | None = None) -> None:
+    def record(self, mark: InboxMark, then: Callable[[], None] | None = None) -> None:
         """Record something; `then` is called once that is committed."""
 
         def recorded(result: MarkResult) -> None:
@@ -221,7 +221,7 @@ class Lane:
         self._unsettled += 1
         self._storage.record(mark, recorded)
 
-    async def outcome(self, mark: Mark, then: Callable[[], None] | None = None) -> MarkResult:
+    async def outcome(self, mark: InboxMark, then: Callable[[], None] | None = None) -> MarkResult:
         """Record something and wait until it is committed."""
         result: asyncio.Future[MarkResult] = asyncio.get_running_loop().create_future()
 
@@ -292,11 +292,11 @@ class EventInbox:
         self._clock = clock or SystemClock()
         self._backlog = Backlog(storage.max_events, self._options.waiting_bytes)
         self._outages = _Outages(self._options.retry, self._clock)
-        self._agenda = Agenda()
+        self._agenda = ChannelSchedule()
         self._storing: set[str] = set()
         self._lanes: dict[str, Lane] = {}
         self._tries: dict[str, int] = {}  # to claim channels
-        self._plan: Plan | None = None
+        self._plan: StepPlanner | None = None
         self._chores: dict[str, asyncio.Task[None]] = {}
         self._worth_logging = LogThrottle()
         self._stopping = False
@@ -306,7 +306,7 @@ class EventInbox:
         self._lease_end = storage.lease_seconds if self._shared else 1.0
         self._search_at = 0.0 if self._shared else float("inf")
 
-    async def start(self, plan: Plan) -> None:
+    async def start(self, plan: StepPlanner) -> None:
         """Open, and begin to handle what waits. Raises ConfigurationError, UnavailableError."""
         try:
             await self._storage.open()
@@ -321,12 +321,12 @@ class EventInbox:
             self._begin("inbox-counts", self._tell_regularly)
             self._begin("inbox-tidying", self._tidy)
 
-    async def store(self, received: Received) -> bool:
+    async def store(self, received: WebhookEvent) -> bool:
         """Store an event; return False for a repeat. Raises NotStoredError."""
         if self._plan is None or self._stopping:
             raise NotStoredError("the inbox is not running")
         document = document_of(received)
-        key, place = received.dedupe_key, place_of(received)
+        key, place = received.dedupe_key, position_of(received)
         window = self._options.window if received.order_key else 0.0
         added = key not in self._backlog
         if added:
@@ -406,7 +406,7 @@ class EventInbox:
                 self.counters.give_back(fresh)
                 raise
 
-    def _look_at(self, channel: str, wait: float, place: Place | None = None) -> None:
+    def _look_at(self, channel: str, wait: float, place: EventPosition | None = None) -> None:
         """Look at a channel after some seconds; a lane of it reads again in any case."""
         lane = self._lanes.get(channel)
         if lane is not None:
@@ -525,13 +525,13 @@ class EventInbox:
             if complete and not lane.more and portion.wait != 0.0:
                 own = portion.wait is not None and portion.next_key in self._backlog
                 if not own or portion.wait is None or portion.wait > _IDLE_SECONDS:
-                    lane.record(Mark(lane.channel, release=True))
+                    lane.record(InboxMark(lane.channel, release=True))
                     return portion.wait if own else None  # another process looks at an event that it has stored
             await lane.settle()
             if lane.lost:
                 raise _LaneStoppedError
             if self._agenda.next <= asyncio.get_running_loop().time() and len(self._lanes) >= self._options.concurrency:
-                lane.record(Mark(lane.channel, release=True))  # others wait for a lane
+                lane.record(InboxMark(lane.channel, release=True))  # others wait for a lane
                 return 0.0
             if complete and portion.wait:
                 await asyncio.sleep(portion.wait)
@@ -542,7 +542,9 @@ class EventInbox:
             lane.last = None
             portion = await self._storage.read(lane.channel, limit)
             if portion.tasks and portion.tasks[0].key not in self._backlog and self._is_shared_long_enough(lane):
-                lane.record(Mark(lane.channel, release=True))  # the process that has stored the event may handle it
+                lane.record(
+                    InboxMark(lane.channel, release=True)
+                )  # the process that has stored the event may handle it
                 return _YIELD_SECONDS
 
     def _is_shared_long_enough(self, lane: Lane) -> bool:
@@ -569,7 +571,7 @@ class EventInbox:
                 return number, wait
         return len(portion.tasks), None
 
-    async def _handle(self, lane: Lane, task: Task) -> float | None:
+    async def _handle(self, lane: Lane, task: QueuedEvent) -> float | None:
         """Handle an event; return the seconds until its next attempt, None if it is handled or dead."""
         try:
             await self._attempt(lane, task)
@@ -582,7 +584,7 @@ class EventInbox:
         self._outages.end(task.key)
         return None
 
-    async def _attempt(self, lane: Lane, task: Task) -> None:
+    async def _attempt(self, lane: Lane, task: QueuedEvent) -> None:
         if self._plan is None:
             raise _LaneStoppedError
         self._check_lease(lane)
@@ -594,12 +596,12 @@ class EventInbox:
             self._ended(task.key)
 
         if not steps:
-            lane.record(Mark(lane.channel, task.key, ended=True), ended)
+            lane.record(InboxMark(lane.channel, task.key, ended=True), ended)
         for step in steps:
             self._check_lease(lane)
             last = step is steps[-1]
             if step.transaction:
-                mark = Mark(lane.channel, task.key, step.name, step.run, ended=last)
+                mark = InboxMark(lane.channel, task.key, step.name, step.run, ended=last)
                 outcome = await lane.outcome(mark, ended if last else None)
                 if isinstance(outcome, BaseException):
                     raise outcome
@@ -607,7 +609,7 @@ class EventInbox:
                     raise _LaneStoppedError
             else:
                 await step.run(None)
-                lane.record(Mark(lane.channel, task.key, step.name, ended=last), ended if last else None)
+                lane.record(InboxMark(lane.channel, task.key, step.name, ended=last), ended if last else None)
             task.done.add(step.name)
 
     def _check_lease(self, lane: Lane) -> None:
@@ -615,13 +617,13 @@ class EventInbox:
         if lane.lost or self._clock.monotonic() - lane.renewed > _USABLE * self._storage.lease_seconds:
             raise _LaneStoppedError
 
-    async def _failed(self, lane: Lane, task: Task, error: BaseException) -> float | None:
+    async def _failed(self, lane: Lane, task: QueuedEvent, error: BaseException) -> float | None:
         """Record a failure; return the seconds until the next attempt, None if the event is dead."""
         wait = self._outages.wait_after(task.key, error)
         about = {"event_key": task.key, "reason": _text(error)}
         if wait is not None:
             _log.warning("webhooks.away", **about, retry_in=wait)
-            await lane.outcome(Mark(lane.channel, wait=wait))
+            await lane.outcome(InboxMark(lane.channel, wait=wait))
             return wait
         attempt = task.attempts + 1
         wait = self._options.retry.wait_after(attempt)
@@ -629,13 +631,13 @@ class EventInbox:
         if wait is None:
             self.counters.add(names.DEAD)
             _log.error("webhooks.dead", **about, attempt=attempt, traceback=_traceback(error))
-            await lane.outcome(Mark(lane.channel, task.key, failure=failure), lambda: self._ended(task.key))
+            await lane.outcome(InboxMark(lane.channel, task.key, failure=failure), lambda: self._ended(task.key))
         else:
             self.counters.add(names.FAILED)
             _log.warning("webhooks.failed", **about, attempt=attempt, retry_in=wait)
             if _logger.isEnabledFor(logging.DEBUG):
                 _log.debug("webhooks.failed_at", event_key=task.key, attempt=attempt, traceback=_traceback(error))
-            await lane.outcome(Mark(lane.channel, task.key, failure=failure, wait=wait))
+            await lane.outcome(InboxMark(lane.channel, task.key, failure=failure, wait=wait))
         return wait
 
     async def _renew(self) -> float:
@@ -681,7 +683,7 @@ class MemoryInbox(EventInbox):
         options, clock = options or InboxOptions(), clock or SystemClock()
         super().__init__(MemoryStorage(options.waiting_bytes, clock), options, counters, clock)
 
-    async def start(self, plan: Plan) -> None:
+    async def start(self, plan: StepPlanner) -> None:
         """Begin to handle events, and warn that they are lost with the process."""
         _log.warning("webhooks.memory_inbox", meaning="acknowledged events are lost when this process ends")
         await super().start(plan)

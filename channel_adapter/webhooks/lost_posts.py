@@ -20,7 +20,7 @@ from channel_adapter.mapping.callback_event import channel_of
 from channel_adapter.services.history import History
 from channel_adapter.tencent.wire import callbacks_group as g
 from channel_adapter.tencent.wire.callbacks import read
-from channel_adapter.webhooks.parse import Received
+from channel_adapter.webhooks.parse import WebhookEvent
 
 MOST: Final = 1_000
 """Posts that are remembered at once; above that the oldest are forgotten. Each is a message, 12 KB at most."""
@@ -33,7 +33,7 @@ _log = structlog.wrap_logger(logging.getLogger("channel_adapter.webhooks"))
 
 @dataclass(slots=True)
 class _Asked:
-    received: Received
+    received: WebhookEvent
     channel: ChannelId
     since: float  # on the clock's steady time
     tries: int = 0
@@ -57,7 +57,7 @@ class LostPosts:
     def __len__(self) -> int:
         return len(self._asked)
 
-    def asked(self, received: Received) -> None:
+    def asked(self, received: WebhookEvent) -> None:
         """A before-event was answered so that the message goes on. Others are ignored, as are online messages."""
         key = _key(received, g.BeforeSendMsg)
         if key is not None and self._seconds:
@@ -65,34 +65,34 @@ class LostPosts:
             if len(self._asked) > MOST:
                 self._asked.popitem(last=False)
 
-    def settled(self, received: Received) -> None:
+    def settled(self, received: WebhookEvent) -> None:
         """An after-event or an exception came: the message is not lost in silence. Others are ignored."""
         key = _key(received, g.AfterSendMsg) or _key(received, g.SendMsgException)
         if key is not None:
             self._asked.pop(key, None)
 
-    async def overdue(self) -> list[Received]:
+    async def overdue(self) -> list[WebhookEvent]:
         """The before-events whose posts are lost, each once. In an inbox they mean PostLost."""
         oldest = self._clock.monotonic() - self._seconds
         due: dict[ChannelId, list[_Key]] = {}
         for key, asked in self._asked.items():
             if asked.since <= oldest:
                 due.setdefault(key[0], []).append(key)
-        lost: list[Received] = []
+        lost: list[WebhookEvent] = []
         for channel, keys in due.items():
             # what came while history was read for another channel is not there any more
             missed = {key: self._asked.pop(key) for key in keys if key in self._asked}
             lost += await self._missing(channel, missed)
         return lost
 
-    async def watch(self, store: Callable[[Received], Awaitable[object]]) -> None:
+    async def watch(self, store: Callable[[WebhookEvent], Awaitable[object]]) -> None:
         """Hand what is lost to `store`, for ever; at once back when this is turned off."""
         while self._seconds:
             await self._clock.sleep(self._seconds / 2)
             for received in await self.overdue():
                 await store(received)
 
-    async def _missing(self, channel: ChannelId, missed: dict[_Key, _Asked]) -> list[Received]:
+    async def _missing(self, channel: ChannelId, missed: dict[_Key, _Asked]) -> list[WebhookEvent]:
         """Those that history does not have either. Where it cannot be read, they are remembered for another time."""
         try:
             await self._strike_out(channel, missed)
@@ -124,7 +124,7 @@ class LostPosts:
                 return
 
 
-def _key(received: Received, model_type: type[g.MessageCallback]) -> _Key | None:
+def _key(received: WebhookEvent, model_type: type[g.MessageCallback]) -> _Key | None:
     if received.command != model_type.command:
         return None
     model = read(received.body)

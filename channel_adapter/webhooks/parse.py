@@ -15,17 +15,17 @@ from channel_adapter.tencent.wire import callbacks_group as g
 from channel_adapter.tencent.wire import callbacks_official as o
 from channel_adapter.tencent.wire.callback_envelope import QUERY_COMMAND, Callback
 from channel_adapter.tencent.wire.callbacks import BODY_COMMAND, is_before, read
-from channel_adapter.webhooks.refusal import Reason, RequestRefused
+from channel_adapter.webhooks.verify import Reason, RequestRefused
 
 COMMAND_BYTES: Final = 128  # the longest that is documented has 58
 DEPTH: Final = 32  # arrays and objects inside each other; messages need 6
 REPEAT_SECONDS: Final = 600  # two bodies without a time that are the same are one event if they come within it
 SEQUENCE_BITS: Final = 21
-"""Of `Received.sequence`: the number of the message; the bits above are milliseconds."""
+"""Of `WebhookEvent.sequence`: the number of the message; the bits above are milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class WebhookEvent:
     """One webhook as it is kept until it has been handled.
 
     `dedupe_key` is the same for every repeat of one event, and short. `order_key` is the group or account, "" where
@@ -47,7 +47,7 @@ class Received:
         return is_before(self.command)
 
 
-def parse(query: Mapping[str, str], body: bytes, *, now: float) -> Received:
+def parse(query: Mapping[str, str], body: bytes, *, now: float) -> WebhookEvent:
     """The event of a request; `query` from `read_query`, `now` in unix seconds.
 
     Commands and members that nobody has heard of are kept. Raises RequestRefused: no JSON object, too deep, no command,
@@ -62,14 +62,14 @@ def parse(query: Mapping[str, str], body: bytes, *, now: float) -> Received:
     return received(command, content, {k: v for k, v in query.items() if k not in _SECRET}, now=now)
 
 
-def received(command: str, body: dict[str, Any], query: dict[str, str], *, now: float) -> Received:
+def received(command: str, body: dict[str, Any], query: dict[str, str], *, now: float) -> WebhookEvent:
     """What a body is kept as; `parse` without its checks."""
     event = read(body)
     at = event.event_time if event else None
     members = event.__dict__ if event else {}  # models are slow to say that they lack a member
     seq = members.get("msg_seq") or members.get("seq") or 0
     milliseconds = int(now * 1000) if at is None else at
-    return Received(
+    return WebhookEvent(
         command=command,
         body=body,
         query=query,

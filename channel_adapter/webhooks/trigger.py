@@ -14,7 +14,7 @@ from pydantic import SecretStr, ValidationError
 from yarl import URL
 
 from channel_adapter.domain import events as e
-from channel_adapter.domain import questions as q
+from channel_adapter.domain import hooks
 from channel_adapter.errors import InvalidError, UnavailableError
 from channel_adapter.tencent.redaction import shown_url
 from channel_adapter.tencent.wire import callback_envelope as envelope
@@ -51,13 +51,13 @@ COMMANDS: Final[Mapping[type[e.Event], str]] = {
 }
 """What the service sends for each event."""
 
-QUESTIONS: Final[Mapping[type[q.Question], str]] = {
-    q.PostDraft: g.BeforeSendMsg.command,
-    q.SubscribeRequest: g.BeforeApplyJoinGroup.command,
-    q.CreateRequest: g.BeforeCreateGroup.command,
-    q.OfficialPostDraft: o.OfficialBeforeSendMsg.command,
-    q.OfficialSubscribeRequest: o.BeforeAddSubscriber.command,
-    q.OfficialCreateRequest: o.BeforeCreateOfficialAccount.command,
+REQUESTS: Final[Mapping[type[hooks.HookRequest], str]] = {
+    hooks.PostDraft: g.BeforeSendMsg.command,
+    hooks.SubscribeRequest: g.BeforeApplyJoinGroup.command,
+    hooks.CreateRequest: g.BeforeCreateGroup.command,
+    hooks.OfficialPostDraft: o.OfficialBeforeSendMsg.command,
+    hooks.OfficialSubscribeRequest: o.BeforeAddSubscriber.command,
+    hooks.OfficialCreateRequest: o.BeforeCreateOfficialAccount.command,
 }
 """What the service sends for each question of the guard; for invitations also Group.CallbackBeforeInviteJoinGroup."""
 
@@ -108,7 +108,7 @@ def find_command(name: str) -> str:
 
 def names_of_commands() -> dict[str, str]:
     """Return the command of each event and question by its name."""
-    return {kind.__name__: command for kinds in (COMMANDS, QUESTIONS) for kind, command in kinds.items()}
+    return {kind.__name__: command for kinds in (COMMANDS, REQUESTS) for kind, command in kinds.items()}
 
 
 def request_of(

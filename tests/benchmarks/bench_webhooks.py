@@ -157,15 +157,15 @@ def measure_patience(folder: Path, number: int) -> None:
 
 async def feed(url: str, number: int, channels: int, part: int, parts: int) -> None:
     """Store events in an inbox, 256 at once, and handle them; print the seconds of that, and of CPU."""
-    from channel_adapter.webhooks.inbox import DurableInbox, InboxOptions, Step  # noqa: PLC0415 - not in the sender
-    from channel_adapter.webhooks.parse import Received  # noqa: PLC0415
+    from channel_adapter.webhooks.inbox import DurableInbox, HandlerStep, InboxOptions  # noqa: PLC0415 - not in the sender
+    from channel_adapter.webhooks.parse import WebhookEvent  # noqa: PLC0415
     from tests.webhooks.events_made import followed  # noqa: PLC0415
 
     async def nothing(_: object) -> None:
         return None
 
-    async def plan(_: Received) -> list[Step]:
-        return [Step("nothing", nothing)]
+    async def plan(_: WebhookEvent) -> list[HandlerStep]:
+        return [HandlerStep("nothing", nothing)]
 
     events = [followed(f"u{n}", account=f"@TOA#_{n % channels}", at=n) for n in range(part, number, parts)]
     waiting = iter(events)

@@ -7,26 +7,26 @@ import pytest
 from pydantic import SecretStr
 
 from channel_adapter.domain.events import Other
-from channel_adapter.domain.questions import (
-    Decision,
+from channel_adapter.domain.hooks import (
     Drop,
+    HookRequest,
+    HookResponse,
     OfficialSubscribeRequest,
-    Question,
     Refuse,
     RefuseSome,
     Rewrite,
 )
 from channel_adapter.errors import InvalidError
 from channel_adapter.mapping.callback_event import to_event
-from channel_adapter.mapping.callback_question import to_question, to_reply
+from channel_adapter.mapping.callback_question import to_reply, to_request
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.wire.callback_samples import samples
 from channel_adapter.tencent.wire.callbacks import MODELS, is_before, read
 from channel_adapter.tencent.wire.envelope import WireModel
-from channel_adapter.webhooks.answers import ALLOWED, REFUSED, CallbackAnswer
+from channel_adapter.webhooks.guard import ALLOWED, REFUSED, CallbackAnswer
 from channel_adapter.webhooks.parse import parse
 from channel_adapter.webhooks.verify import read_query, verify
-from tests.golden.by_hand.callbacks import DECISIONS, EVENTS, QUESTIONS
+from tests.golden.by_hand.callbacks import DECISIONS, EVENTS, REQUESTS
 from tests.golden.callback_loader import GoldenCallback, load_callbacks
 
 GOLDEN = load_callbacks()
@@ -82,18 +82,18 @@ def test_the_event_is_the_one_written_by_hand(golden: GoldenCallback) -> None:
 
 @each
 def test_the_question_is_the_one_written_by_hand(golden: GoldenCallback) -> None:
-    question = to_question(golden.command, golden.body, read_query(golden.query.items()), admin="root")
-    assert question == QUESTIONS.get(golden.name)
+    question = to_request(golden.command, golden.body, read_query(golden.query.items()), admin="root")
+    assert question == REQUESTS.get(golden.name)
     assert bool(golden.answers) == is_before(golden.command)
 
 
 @pytest.mark.parametrize(
     ("name", "answer"),
-    [(golden.name, answer) for golden in GOLDEN for answer in golden.answers if golden.name in QUESTIONS],
+    [(golden.name, answer) for golden in GOLDEN for answer in golden.answers if golden.name in REQUESTS],
 )
 def test_a_decision_is_answered_like_this(name: str, answer: str) -> None:
     decision = (DECISIONS["*"] | DECISIONS.get(name, {}))[answer]
-    given = CallbackAnswer.of(to_reply(QUESTIONS[name], decision, limits.MESSAGE_BYTES_SAFE))
+    given = CallbackAnswer.of(to_reply(REQUESTS[name], decision, limits.MESSAGE_BYTES_SAFE))
     assert orjson.loads(given.to_json()) == NAMED[name].answers[answer]
     assert given.outcome == {
         "allow": "allowed", "refuse": "refused", "own_code": "refused", "drop": "dropped", "some": "partly",
@@ -108,9 +108,9 @@ def test_the_two_answers_that_are_always_the_same() -> None:
 
 
 def test_decisions_that_a_question_cannot_have() -> None:
-    joining = QUESTIONS["Group.CallbackBeforeInviteJoinGroup"]
-    posting = QUESTIONS["Group.CallbackBeforeSendMsg"]
-    impossible: list[tuple[Question, Decision]] = [
+    joining = REQUESTS["Group.CallbackBeforeInviteJoinGroup"]
+    posting = REQUESTS["Group.CallbackBeforeSendMsg"]
+    impossible: list[tuple[HookRequest, HookResponse]] = [
         (joining, Drop()), (joining, Rewrite(app_data="x")), (posting, RefuseSome(())),
     ]  # fmt: skip
     for question, decision in impossible:
@@ -119,7 +119,7 @@ def test_decisions_that_a_question_cannot_have() -> None:
 
 
 def test_refusing_everybody_is_a_refusal() -> None:
-    question = QUESTIONS["OfficialAccount.CallbackBeforeAddSubscriber"]
+    question = REQUESTS["OfficialAccount.CallbackBeforeAddSubscriber"]
     assert isinstance(question, OfficialSubscribeRequest)
     everybody = to_reply(question, RefuseSome(question.users), limits.MESSAGE_BYTES_SAFE)
     assert (everybody.error_code, everybody.refused_members, everybody.refused_subscribers) == (1, None, None)
@@ -141,7 +141,7 @@ def test_refusing_everybody_is_a_refusal() -> None:
 )
 def test_code_is_sent_where_its_range_allows_it(name: str, codes: tuple[int, ...]) -> None:
     sent = {
-        code: to_reply(QUESTIONS[name], Refuse("no", code), limits.MESSAGE_BYTES_SAFE).error_code
+        code: to_reply(REQUESTS[name], Refuse("no", code), limits.MESSAGE_BYTES_SAFE).error_code
         for code in (10100, 10200, 120001, 130000)
     }
     assert sent == {code: code if code in codes else 1 for code in sent}

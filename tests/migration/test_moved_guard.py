@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from channel_adapter.domain import questions as q
+from channel_adapter.domain import hooks
 from channel_adapter.domain.post import Content, Text
 from channel_adapter.migration.cutover_state import opened
 from channel_adapter.migration.plan import Plan
@@ -31,8 +31,8 @@ async def redirected(database: str) -> AsyncIterator[Moved]:
         yield at, plan
 
 
-def draft(*parts: Content, account: str = worlds.TEXTS, online_only: bool = False) -> q.OfficialPostDraft:
-    return q.OfficialPostDraft(at=AT, account=account, parts=parts, online_only=online_only)
+def draft(*parts: Content, account: str = worlds.TEXTS, online_only: bool = False) -> hooks.OfficialPostDraft:
+    return hooks.OfficialPostDraft(at=AT, account=account, parts=parts, online_only=online_only)
 
 
 async def said(at: Stage, plan: Plan) -> list[Content | None]:
@@ -43,7 +43,7 @@ async def test_a_broadcast_becomes_one_post_however_often_the_service_asks(redir
     at, plan = redirected
     before = len(await said(at, plan))
     for _ in range(2):
-        assert await may_broadcast(at.adapter, draft(Text("tide"))) == q.Drop()
+        assert await may_broadcast(at.adapter, draft(Text("tide"))) == hooks.Drop()
     now = await said(at, plan)
     assert (now[0], len(now) - before) == (Text("tide"), 1)
 
@@ -56,15 +56,17 @@ async def test_a_broadcast_becomes_one_post_however_often_the_service_asks(redir
     ],
     ids=["online only", "too large"],
 )
-async def test_what_a_channel_cannot_have_is_refused(redirected: Moved, asked: q.OfficialPostDraft, words: str) -> None:
+async def test_what_a_channel_cannot_have_is_refused(
+    redirected: Moved, asked: hooks.OfficialPostDraft, words: str
+) -> None:
     at, plan = redirected
     before = await said(at, plan)
     answer = await may_broadcast(at.adapter, asked)
-    assert isinstance(answer, q.Refuse)
+    assert isinstance(answer, hooks.Refuse)
     assert words in answer.text
     assert await said(at, plan) == before
 
 
 async def test_other_accounts_go_on_as_ever(redirected: Moved) -> None:
     at, _ = redirected
-    assert await may_broadcast(at.adapter, draft(Text("tide"), account="@TOA#_other")) == q.Allow()
+    assert await may_broadcast(at.adapter, draft(Text("tide"), account="@TOA#_other")) == hooks.Allow()

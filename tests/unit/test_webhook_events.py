@@ -11,16 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channel_adapter.domain import events as e
+from channel_adapter.domain.hooks import HookRequest
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import Post, PostRef, Text, Unrecognised
-from channel_adapter.domain.questions import Question
 from channel_adapter.errors import InvalidError
 from channel_adapter.mapping.callback_context import PLATFORMS
 from channel_adapter.mapping.callback_event import to_event
-from channel_adapter.mapping.callback_question import to_question
+from channel_adapter.mapping.callback_question import to_request
 from channel_adapter.tencent.wire.callback_samples import samples
 from channel_adapter.tencent.wire.callbacks import MODELS, is_before
-from channel_adapter.webhooks.known_channels import KnownChannels, open_known_channels
+from channel_adapter.webhooks.channel_registry import ChannelRegistry, open_channel_registry
 
 LIGHT = ChannelId("@TGS#_lighthouse")
 NOON = datetime(2025, 1, 4, 12, tzinfo=UTC)
@@ -125,11 +125,11 @@ def test_whatever_a_body_holds_reading_it_never_fails(data: st.DataObject, comma
     query = {"optplatform": platform}
     assert isinstance(to_event(command, body, query, admin="root"), e.Event)
     try:
-        question = to_question(command, body, query, admin="root")
+        question = to_request(command, body, query, admin="root")
     except InvalidError:
         assert is_before(command)
     else:
-        assert question is None or (isinstance(question, Question) and is_before(command))
+        assert question is None or (isinstance(question, HookRequest) and is_before(command))
 
 
 def at(minute: int) -> datetime:
@@ -152,8 +152,8 @@ HISTORY: list[e.ChannelEvent] = [
 ]
 
 
-async def learnt(events: Sequence[e.ChannelEvent], most: int = 10) -> KnownChannels:
-    known = KnownChannels(most=most)
+async def learnt(events: Sequence[e.ChannelEvent], most: int = 10) -> ChannelRegistry:
+    known = ChannelRegistry(most=most)
     for event in events:
         await known.learn(event)
     return known
@@ -204,7 +204,7 @@ async def test_the_quietest_channel_is_forgotten() -> None:
 async def test_two_receivers_share_a_directory(place: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """Each hears half of the events, in the wrong order; a third one starts afterwards."""
     url = f"sqlite:///{tmp_path / 'a.db'}" if place == "sqlite" else request.getfixturevalue("postgres_url")
-    one, other, third = (open_known_channels(url) for _ in range(3))
+    one, other, third = (open_channel_registry(url) for _ in range(3))
     for event in reversed([*HISTORY, DELETED]):
         await asyncio.gather(one.learn(event), other.learn(event))
     seen = await third.get(LIGHT)

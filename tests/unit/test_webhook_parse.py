@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channel_adapter.tencent.wire.callbacks import MODELS, is_before
-from channel_adapter.webhooks.parse import DEPTH, Received, parse
-from channel_adapter.webhooks.refusal import Reason, RequestRefused
+from channel_adapter.webhooks.parse import DEPTH, WebhookEvent, parse
+from channel_adapter.webhooks.verify import Reason, RequestRefused
 
 NOW = 1_736_000_000.5
 GROUP = "@TGS#_harbor_news"
@@ -19,7 +19,7 @@ EXTENDED = "Group.CallbackAfterGroupMsgExtension"
 ALARM = "Alert.RequestOverLimit"
 
 
-def take(command: str, now: float = NOW, **body: Any) -> Received:
+def take(command: str, now: float = NOW, **body: Any) -> WebhookEvent:
     return parse({"callbackcommand": command}, json.dumps({"CallbackCommand": command, **body}).encode(), now=now)
 
 

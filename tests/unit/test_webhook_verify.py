@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from channel_adapter.webhooks.refusal import Reason, RequestRefused
-from channel_adapter.webhooks.verify import read_query, sign, verify
+from channel_adapter.webhooks.verify import Reason, RequestRefused, read_query, sign, verify
 
 APP = 1400000001
 VECTORS = [

@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from channel_adapter.webhooks.inbox import Step
-from channel_adapter.webhooks.parse import Received, received
+from channel_adapter.webhooks.inbox import HandlerStep
+from channel_adapter.webhooks.parse import WebhookEvent, received
 
 COMMAND = "OfficialAccount.CallbackAfterAddSubscriber"
 START = 1_736_000_000_000
 
 
-def followed(who: str, *, account: str = "@TOA#_a", at: int = 0, now: float = 1_736_000_000.0) -> Received:
+def followed(who: str, *, account: str = "@TOA#_a", at: int = 0, now: float = 1_736_000_000.0) -> WebhookEvent:
     """`who` follows an account, `at` milliseconds after some moment."""
     body = {
         "CallbackCommand": COMMAND,
@@ -21,7 +21,7 @@ def followed(who: str, *, account: str = "@TOA#_a", at: int = 0, now: float = 1_
     return received(COMMAND, body, {"optplatform": "iOS"}, now=now)
 
 
-def who_of(event: Received) -> str:
+def who_of(event: WebhookEvent) -> str:
     return str(event.body["Operator_Account"])
 
 
@@ -33,7 +33,7 @@ class Recorder:
         self.failing: dict[str, int] = {}
         self.planned = 0
 
-    async def plan(self, event: Received) -> list[Step]:
+    async def plan(self, event: WebhookEvent) -> list[HandlerStep]:
         self.planned += 1
 
         async def run(connection: Any) -> None:
@@ -43,4 +43,4 @@ class Recorder:
                 self.failing[name] -= 1
                 raise ValueError(f"{name} is not wanted, token=abc123")
 
-        return [Step("record", run)]
+        return [HandlerStep("record", run)]

@@ -15,8 +15,7 @@ from channel_adapter.stub.control_people import Action, act
 from channel_adapter.stub.serve import StubServer
 from channel_adapter.stub.settings import StubSettings
 from channel_adapter.webhooks.inbox import InboxOptions, MemoryInbox, RetryPolicy
-from channel_adapter.webhooks.receiver import Receiver
-from channel_adapter.webhooks.server import serve
+from channel_adapter.webhooks.receiver import Receiver, serve
 
 TOKEN = "orchid-7f"
 ADMIN, OTHER = "administrator", "other_program"

@@ -165,7 +165,7 @@ async def test_memories_are_corrected(tmp_path: Path) -> None:
 
 async def test_the_directory_of_channels() -> None:
     async with harbour() as sea:
-        known = sea.adapter.pipeline.known
+        known = sea.adapter.pipeline.registry
         await lighthouse(sea)
         await sea.phone(KEEPER, "post", group_id=LIGHTHOUSE, body="fog")
         await sea.other.channels.update(LIGHTHOUSE, name="Light")

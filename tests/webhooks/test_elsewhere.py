@@ -11,10 +11,10 @@ import sqlalchemy as sa
 from channel_adapter import ChannelAdapter, ChannelId, UserId
 from channel_adapter.domain import events as e
 from channel_adapter.errors import UnavailableError
+from channel_adapter.store.cache_invalidation import _CHANGES, KEPT_SECONDS, Invalidation, InvalidationTable
 from channel_adapter.store.database import Database
-from channel_adapter.store.memory_changes import _CHANGES, KEPT_SECONDS, Change, MemoryChanges
 from channel_adapter.webhooks import MemoryInbox, serve
-from channel_adapter.webhooks.elsewhere import Elsewhere
+from channel_adapter.webhooks.cache_invalidation import CacheInvalidationBus
 from tests.webhooks.harbour import ADMIN, KEEPER, LIGHTHOUSE, MATE, Harbour, harbour, lighthouse, settings_of
 
 GROUPS = "group_open_http_svc"
@@ -41,7 +41,7 @@ async def two_receivers(url: str) -> AsyncIterator[tuple[Harbour, ChannelAdapter
         await lighthouse(sea)
         await sea.phone(MATE, "join", group_id=LIGHTHOUSE)
         await sea.settle()
-        changes = deaf.pipeline.elsewhere._changes
+        changes = deaf.pipeline.invalidation._changes
         assert changes is not None
         await changes.news()  # of the creation: what follows is about what follows
         yield sea, deaf
@@ -76,29 +76,29 @@ async def test_a_role_that_changed_is_forgotten_by_all_receivers(url: str) -> No
 async def test_a_tag_that_changed_is_forgotten_by_all_receivers(tmp_path: Path) -> None:
     async with two_receivers(f"sqlite:///{tmp_path / 'adapter.db'}") as (sea, deaf):
         directory = deaf.workings.directory
-        assert await deaf.pipeline.interpreter.is_channel(LIGHTHOUSE)
+        assert await deaf.pipeline.resolver.is_channel(LIGHTHOUSE)
         await sea.other.channels.update(LIGHTHOUSE, name="Light")
         await until(lambda: directory.remembered(LIGHTHOUSE) is None)
-        assert not await deaf.pipeline.interpreter.is_channel(QUAY)
+        assert not await deaf.pipeline.resolver.is_channel(QUAY)
         await sea.other.channels.create(slug="quay", name="Quay", owner=KEEPER)
         await until(lambda: directory.remembered(QUAY) is None)
-        assert await deaf.pipeline.interpreter.is_channel(QUAY)
+        assert await deaf.pipeline.resolver.is_channel(QUAY)
         await sea.other.channels.delete(QUAY)
         await until(lambda: directory.remembered(QUAY, however_old=True) is None)
         await sea.settle()
 
 
 async def test_news_are_heard_once_and_own_ones_not_at_all(url: str) -> None:
-    mine, theirs = MemoryChanges(Database(url)), MemoryChanges(Database(url))
+    mine, theirs = InvalidationTable(Database(url)), InvalidationTable(Database(url))
     assert await mine.news() == await theirs.news() == []
-    role, everything = Change(QUAY, UserId(MATE)), Change(QUAY)
+    role, everything = Invalidation(QUAY, UserId(MATE)), Invalidation(QUAY)
     await mine.tell([role, everything])
     assert await mine.news() == []
     assert sorted(await theirs.news(), key=str) == sorted([role, everything], key=str)
     assert await theirs.news() == []
     await mine.tell([role])
     assert await theirs.news() == [role]
-    await mine.tell([Change(ChannelId("no\x00id")), Change(QUAY, UserId("u" * 300))])
+    await mine.tell([Invalidation(ChannelId("no\x00id")), Invalidation(QUAY, UserId("u" * 300))])
     await mine.tell([])
     assert await theirs.news() == []
     await mine.close()
@@ -106,9 +106,9 @@ async def test_news_are_heard_once_and_own_ones_not_at_all(url: str) -> None:
 
 
 async def test_what_is_committed_late_is_heard_and_what_is_old_is_deleted(url: str) -> None:
-    mine, theirs = MemoryChanges(Database(url)), MemoryChanges(Database(url))
+    mine, theirs = InvalidationTable(Database(url)), InvalidationTable(Database(url))
     await theirs.news()
-    await mine.tell([Change(QUAY)])
+    await mine.tell([Invalidation(QUAY)])
     await theirs.news()
 
     def commit_late(connection: sa.Connection) -> None:
@@ -119,9 +119,9 @@ async def test_what_is_committed_late_is_heard_and_what_is_old_is_deleted(url: s
             connection.execute(sa.insert(_CHANGES).values(row))
 
     await mine._database.write(commit_late)
-    assert await theirs.news() == [Change(ChannelId("late"))]
+    assert await theirs.news() == [Invalidation(ChannelId("late"))]
     mine._tidied_at -= 3600
-    await mine.tell([Change(QUAY)])
+    await mine.tell([Invalidation(QUAY)])
     left = await mine._database.read(lambda connection: set(connection.scalars(sa.select(_CHANGES.c.channel))))
     assert left == {QUAY, "late"}
     await mine.close()
@@ -134,23 +134,23 @@ class Away:
     def __init__(self) -> None:
         self.asked = 0
 
-    async def news(self) -> list[Change]:
+    async def news(self) -> list[Invalidation]:
         self.asked += 1
         if self.asked == 1:
             raise UnavailableError("no database")
-        return [Change(LIGHTHOUSE)] if self.asked == 2 else []
+        return [Invalidation(LIGHTHOUSE)] if self.asked == 2 else []
 
 
 async def test_a_database_that_was_away_is_asked_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("channel_adapter.webhooks.elsewhere.LOOK_SECONDS", 0.001)
+    monkeypatch.setattr("channel_adapter.webhooks.cache_invalidation.LOOK_SECONDS", 0.001)
     async with harbour() as sea:
         await lighthouse(sea)
         directory, changes = sea.adapter.workings.directory, Away()
-        assert await sea.adapter.pipeline.interpreter.is_channel(LIGHTHOUSE)
-        elsewhere = Elsewhere(changes, directory, sea.adapter.workings.roles)  # type: ignore[arg-type]
-        listening = asyncio.ensure_future(elsewhere.keep_listening())
+        assert await sea.adapter.pipeline.resolver.is_channel(LIGHTHOUSE)
+        elsewhere = CacheInvalidationBus(changes, directory, sea.adapter.workings.roles)  # type: ignore[arg-type]
+        listening = asyncio.ensure_future(elsewhere.listen())
         await until(lambda: directory.remembered(LIGHTHOUSE) is None)
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
@@ -159,6 +159,6 @@ async def test_a_database_that_was_away_is_asked_again(
 
 async def test_without_a_database_nobody_is_told() -> None:
     async with harbour() as sea:
-        alone = sea.adapter.pipeline.elsewhere
+        alone = sea.adapter.pipeline.invalidation
         await alone.tell(e.ChannelFull(channel=LIGHTHOUSE, at=None, platform=None, by=None, own=False))  # type: ignore[arg-type]
-        await alone.keep_listening()  # there is nobody to listen to
+        await alone.listen()  # there is nobody to listen to

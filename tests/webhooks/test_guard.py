@@ -8,7 +8,7 @@ import pytest
 
 from channel_adapter import Article, OutcomeKind, RefusedError, Text, UserId
 from channel_adapter.domain import events as e
-from channel_adapter.domain import questions as q
+from channel_adapter.domain import hooks
 from channel_adapter.errors import ChannelAdapterError
 from channel_adapter.stub.world.refusal import Refusal
 from tests.webhooks.harbour import KEEPER, LIGHTHOUSE, MATE, SAILOR, Harbour, harbour, lighthouse
@@ -122,8 +122,8 @@ async def test_other_groups_are_nobodys_business() -> None:
     async with harbour(guard={"blocked": [SAILOR], "on_failure": "refuse"}) as sea:
         group = {"Type": "Community", "Name": "Quay", "GroupId": "@TGS#_quay", "ApplyJoinOption": "FreeAccess"}
         await sea.other.call(GROUPS, "create_group", group)
-        asked: list[q.Question] = []
-        sea.adapter.guard.on(q.PostDraft)(asked.append)
+        asked: list[hooks.HookRequest] = []
+        sea.adapter.guard.on(hooks.PostDraft)(asked.append)
         assert await join(sea, SAILOR, "@TGS#_quay") is None
         await sea.phone(SAILOR, "post", group_id="@TGS#_quay", body="ahoy")
         assert asked == []
@@ -165,19 +165,19 @@ async def test_who_may_make_communities() -> None:
 async def test_hooks_rewrite_one_after_the_other() -> None:
     async with harbour() as sea:
         await unmuted(sea)
-        asked: list[q.PostDraft] = []
+        asked: list[hooks.PostDraft] = []
 
-        @sea.adapter.guard.on(q.PostDraft)
-        async def calm(draft: q.PostDraft) -> q.Decision | None:
+        @sea.adapter.guard.on(hooks.PostDraft)
+        async def calm(draft: hooks.PostDraft) -> hooks.HookResponse | None:
             asked.append(draft)
-            return q.Rewrite(Text("haze"), app_data="mood=blue") if draft.parts == (Text("fog"),) else None
+            return hooks.Rewrite(Text("haze"), app_data="mood=blue") if draft.parts == (Text("fog"),) else None
 
-        @sea.adapter.guard.on(q.PostDraft)
-        def shout(draft: q.PostDraft) -> q.Decision:
+        @sea.adapter.guard.on(hooks.PostDraft)
+        def shout(draft: hooks.PostDraft) -> hooks.HookResponse:
             asked.append(draft)
             (part,) = draft.parts
             assert isinstance(part, Text)
-            return q.Rewrite(Text(part.text.upper()))
+            return hooks.Rewrite(Text(part.text.upper()))
 
         assert await post(sea, KEEPER, "fog") is None
         assert await said(sea) == ["HAZE"]
@@ -191,16 +191,16 @@ async def test_hooks_rewrite_one_after_the_other() -> None:
 @pytest.mark.parametrize(
     ("decision", "code", "outcome"),
     [
-        (q.Refuse(), 10016, "refused"),
-        (q.Refuse("not today", 10150), 10150, "refused"),
-        (q.Drop(), None, "dropped"),
+        (hooks.Refuse(), 10016, "refused"),
+        (hooks.Refuse("not today", 10150), 10150, "refused"),
+        (hooks.Drop(), None, "dropped"),
     ],
 )
-async def test_a_hook_refuses_or_drops(decision: q.Decision, code: int | None, outcome: str) -> None:
+async def test_a_hook_refuses_or_drops(decision: hooks.HookResponse, code: int | None, outcome: str) -> None:
     async with harbour(webhooks={"lost_after_seconds": 0.1}) as sea:
         await unmuted(sea)
-        sea.adapter.guard.on(q.PostDraft)(lambda _: decision)
-        sea.adapter.guard.on(q.PostDraft)(lambda _: pytest.fail("the first refusal should have ended it"))
+        sea.adapter.guard.on(hooks.PostDraft)(lambda _: decision)
+        sea.adapter.guard.on(hooks.PostDraft)(lambda _: pytest.fail("the first refusal should have ended it"))
         assert await post(sea, KEEPER) == code
         assert await said(sea) == []
         assert sea.adapter.guard.counts[outcome] == 1
@@ -212,13 +212,13 @@ async def test_hooks_for_people_and_channels() -> None:
     async with harbour() as sea:
         await lighthouse(sea)
 
-        @sea.adapter.guard.on(q.SubscribeRequest)
-        def only_sailors(request: q.SubscribeRequest) -> q.Decision:
-            return q.RefuseSome(tuple(user for user in request.users if user != SAILOR))
+        @sea.adapter.guard.on(hooks.SubscribeRequest)
+        def only_sailors(request: hooks.SubscribeRequest) -> hooks.HookResponse:
+            return hooks.RefuseSome(tuple(user for user in request.users if user != SAILOR))
 
-        @sea.adapter.guard.on(q.CreateRequest)
-        def nothing_new(request: q.CreateRequest) -> q.Decision:
-            return q.Refuse(f"no {request.name}", 10101)
+        @sea.adapter.guard.on(hooks.CreateRequest)
+        def nothing_new(request: hooks.CreateRequest) -> hooks.HookResponse:
+            return hooks.Refuse(f"no {request.name}", 10101)
 
         assert await join(sea, SAILOR) is None
         assert await join(sea, MATE) == 10016
@@ -232,8 +232,8 @@ async def test_official_accounts_are_guarded_too() -> None:
     async with harbour(guard={"blocked": [MATE]}) as sea:
         made = {"Owner_Account": KEEPER, "OfficialAccountUserID": GAZETTE, "Name": "Gazette"}
         await sea.other.call(OFFICIAL, "create_official_account", made)
-        sea.adapter.guard.on(q.OfficialPostDraft)(lambda draft: q.Rewrite(Article(title=draft.account)))
-        sea.adapter.guard.on(q.OfficialCreateRequest)(lambda _: q.Refuse("", 10150))
+        sea.adapter.guard.on(hooks.OfficialPostDraft)(lambda draft: hooks.Rewrite(Article(title=draft.account)))
+        sea.adapter.guard.on(hooks.OfficialCreateRequest)(lambda _: hooks.Refuse("", 10150))
         subscribers = {"Official_Account": GAZETTE,
                        "SubscriberList": [{"Subscriber_Account": SAILOR}, {"Subscriber_Account": MATE}]}  # fmt: skip
         answer = await sea.other.call(OFFICIAL, "add_subscriber", subscribers)
@@ -253,8 +253,8 @@ async def test_a_hook_that_takes_too_long(policy: str, code: int | None) -> None
         await unmuted(sea)
         cancelled = asyncio.Event()
 
-        @sea.adapter.guard.on(q.PostDraft)
-        async def think(_: q.PostDraft) -> None:
+        @sea.adapter.guard.on(hooks.PostDraft)
+        async def think(_: hooks.PostDraft) -> None:
             try:
                 await asyncio.sleep(60)
             finally:
@@ -273,17 +273,17 @@ async def test_a_hook_that_takes_too_long(policy: str, code: int | None) -> None
     [
         lambda _: 1 / 0,
         lambda _: "yes",
-        lambda _: q.RefuseSome((UserId(KEEPER),)),
-        lambda _: q.Rewrite(Text("x" * 20_000)),
-        lambda _: q.Rewrite(Text("")),
-        lambda _: q.RefuseSome(KEEPER),  # type: ignore[arg-type]
+        lambda _: hooks.RefuseSome((UserId(KEEPER),)),
+        lambda _: hooks.Rewrite(Text("x" * 20_000)),
+        lambda _: hooks.Rewrite(Text("")),
+        lambda _: hooks.RefuseSome(KEEPER),  # type: ignore[arg-type]
     ],
     ids=["raises", "no decision", "of another question", "too long", "empty", "letters"],
 )
 async def test_a_hook_that_fails(policy: str, code: int | None, hook: Any) -> None:
     async with harbour(guard={"on_failure": policy}) as sea:
         await unmuted(sea)
-        sea.adapter.guard.on(q.PostDraft)(hook)
+        sea.adapter.guard.on(hooks.PostDraft)(hook)
         assert await post(sea, KEEPER) == code
         assert sea.adapter.guard.counts["failed"] == 1
 
@@ -291,7 +291,7 @@ async def test_a_hook_that_fails(policy: str, code: int | None, hook: Any) -> No
 @pytest.mark.parametrize("policy", ["allow", "refuse"])
 @pytest.mark.parametrize(
     "hook",
-    [lambda _: q.Refuse("", 7), lambda _: q.Refuse(10150), lambda _: q.Refuse("", "10150")],  # type: ignore[arg-type]
+    [lambda _: hooks.Refuse("", 7), lambda _: hooks.Refuse(10150), lambda _: hooks.Refuse("", "10150")],  # type: ignore[arg-type]
     ids=["foreign code", "code as text", "text as code"],
 )
 async def test_refusal_that_cannot_be_made_is_a_refusal(
@@ -299,7 +299,7 @@ async def test_refusal_that_cannot_be_made_is_a_refusal(
 ) -> None:
     async with harbour(guard={"on_failure": policy}) as sea:
         await unmuted(sea)
-        sea.adapter.guard.on(q.PostDraft)(hook)
+        sea.adapter.guard.on(hooks.PostDraft)(hook)
         assert await post(sea, KEEPER) == 10016
         assert sea.adapter.guard.counts["refused"] == 1
     (record,) = [each for each in caplog.records if "webhooks.guard_refusal_invalid" in each.getMessage()]
@@ -310,11 +310,11 @@ async def test_refusal_that_cannot_be_made_is_a_refusal(
 async def test_code_of_another_kind_of_question_is_a_refusal_without_it(caplog: pytest.LogCaptureFixture) -> None:
     async with harbour() as sea:
         await unmuted(sea)
-        sea.adapter.guard.on(q.PostDraft)(lambda _: q.Refuse("no", 120_500))
+        sea.adapter.guard.on(hooks.PostDraft)(lambda _: hooks.Refuse("no", 120_500))
         assert await post(sea, KEEPER) == 10016
         assert "webhooks.guard_code_not_sent" in caplog.text
         caplog.clear()
-        sea.adapter.guard.on(q.OfficialPostDraft)(lambda _: q.Refuse("no issue today", 120_500))
+        sea.adapter.guard.on(hooks.OfficialPostDraft)(lambda _: hooks.Refuse("no issue today", 120_500))
         made = {"Owner_Account": KEEPER, "OfficialAccountUserID": GAZETTE, "Name": "Gazette"}
         await sea.other.call(OFFICIAL, "create_official_account", made)
         text = [{"MsgType": "TIMTextElem", "MsgContent": {"Text": "extra"}}]
@@ -328,7 +328,7 @@ async def test_code_of_another_kind_of_question_is_a_refusal_without_it(caplog: 
 async def test_refusal_with_half_a_character_in_its_text_is_a_refusal() -> None:
     async with harbour() as sea:
         await unmuted(sea)
-        sea.adapter.guard.on(q.PostDraft)(lambda _: q.Refuse("no \ud83d today", 10150))
+        sea.adapter.guard.on(hooks.PostDraft)(lambda _: hooks.Refuse("no \ud83d today", 10150))
         assert await post(sea, KEEPER) == 10150
 
 
@@ -363,7 +363,7 @@ async def test_question_without_a_member_that_it_is_about_is_not_decided(
     ("hook", "outcome"),
     [
         (lambda _: 1 / 0, "failed"),
-        (lambda _: q.Rewrite(Text("welcome")), "failed"),
+        (lambda _: hooks.Rewrite(Text("welcome")), "failed"),
         (lambda _: asyncio.sleep(60), "late"),
     ],
     ids=["raises", "of another question", "hangs"],
@@ -371,7 +371,7 @@ async def test_question_without_a_member_that_it_is_about_is_not_decided(
 async def test_a_hook_in_trouble_opens_no_door_that_the_settings_keep_shut(hook: Any, outcome: str) -> None:
     async with harbour(guard={"blocked": [MATE], "budget_seconds": 0.2, "on_failure": "allow"}) as sea:
         await lighthouse(sea)
-        sea.adapter.guard.on(q.SubscribeRequest)(hook)
+        sea.adapter.guard.on(hooks.SubscribeRequest)(hook)
         outcomes = (await sea.other.subscriptions.subscribe(LIGHTHOUSE, [SAILOR, MATE])).outcomes
         assert [each.kind for each in outcomes] == [OutcomeKind.ADDED, OutcomeKind.REFUSED]
         assert sea.adapter.guard.counts[outcome] == 1
@@ -380,8 +380,8 @@ async def test_a_hook_in_trouble_opens_no_door_that_the_settings_keep_shut(hook:
 async def test_what_one_hook_decided_stands_when_the_next_one_fails() -> None:
     async with harbour() as sea:
         await unmuted(sea)
-        sea.adapter.guard.on(q.PostDraft)(lambda _: q.Rewrite(Text("haze")))
-        sea.adapter.guard.on(q.PostDraft)(lambda _: q.Rewrite(Text("x" * 20_000)))
+        sea.adapter.guard.on(hooks.PostDraft)(lambda _: hooks.Rewrite(Text("haze")))
+        sea.adapter.guard.on(hooks.PostDraft)(lambda _: hooks.Rewrite(Text("x" * 20_000)))
         assert await post(sea, KEEPER, "fog") is None
         assert await said(sea) == ["haze"]
 
@@ -391,12 +391,12 @@ async def test_each_hook_is_asked_about_the_people_who_are_left() -> None:
         await lighthouse(sea)
         asked: list[tuple[UserId, ...]] = []
 
-        @sea.adapter.guard.on(q.SubscribeRequest)
-        def not_the_first(request: q.SubscribeRequest) -> q.Decision:
+        @sea.adapter.guard.on(hooks.SubscribeRequest)
+        def not_the_first(request: hooks.SubscribeRequest) -> hooks.HookResponse:
             asked.append(request.users)
-            return q.RefuseSome(request.users[:1])
+            return hooks.RefuseSome(request.users[:1])
 
-        sea.adapter.guard.on(q.SubscribeRequest)(not_the_first)
+        sea.adapter.guard.on(hooks.SubscribeRequest)(not_the_first)
         outcomes = (await sea.other.subscriptions.subscribe(LIGHTHOUSE, [SAILOR, MATE, KEEPER])).outcomes
         assert asked[0] == (SAILOR, MATE, *asked[0][2:])
         assert asked[1] == asked[0][1:]
@@ -406,15 +406,15 @@ async def test_each_hook_is_asked_about_the_people_who_are_left() -> None:
 async def test_a_hook_for_every_question() -> None:
     async with harbour() as sea:
         await unmuted(sea)
-        asked: list[type[q.Question]] = []
-        sea.adapter.guard.on(q.Question)(lambda question: asked.append(type(question)))
+        asked: list[type[hooks.HookRequest]] = []
+        sea.adapter.guard.on(hooks.HookRequest)(lambda question: asked.append(type(question)))
         await post(sea, KEEPER)
         await sea.phone(SAILOR, "leave", group_id=LIGHTHOUSE)
         await join(sea, SAILOR)
-        assert asked == [q.PostDraft, q.SubscribeRequest]
+        assert asked == [hooks.PostDraft, hooks.SubscribeRequest]
 
 
-@pytest.mark.parametrize("kind", [e.Subscribed, q.Refuse, "PostDraft", None])
+@pytest.mark.parametrize("kind", [e.Subscribed, hooks.Refuse, "PostDraft", None])
 async def test_a_hook_for_what_nobody_asks_is_refused(kind: Any) -> None:
     async with harbour() as sea:
         with pytest.raises(TypeError, match="is no question"):
@@ -423,17 +423,17 @@ async def test_a_hook_for_what_nobody_asks_is_refused(kind: Any) -> None:
 
 def test_one_text_is_no_list_of_people() -> None:
     with pytest.raises(TypeError, match="one text"):
-        q.RefuseSome(KEEPER)  # type: ignore[arg-type]
+        hooks.RefuseSome(KEEPER)  # type: ignore[arg-type]
 
 
 async def test_the_log_says_why_a_hook_failed(caplog: pytest.LogCaptureFixture) -> None:
     async with harbour() as sea:
         await unmuted(sea)
 
-        def fails(_: q.PostDraft) -> q.Decision:
+        def fails(_: hooks.PostDraft) -> hooks.HookResponse:
             raise LookupError("no mood called blue, nor usersig=eJwtzEELgjAY")
 
-        sea.adapter.guard.on(q.PostDraft)(fails)
+        sea.adapter.guard.on(hooks.PostDraft)(fails)
         await post(sea, KEEPER)
         (record,) = [each for each in caplog.records if "webhooks.guard_undecided" in each.getMessage()]
         assert record.levelname == "ERROR"

@@ -17,11 +17,18 @@ from channel_adapter.store.inbox import EVENTS, InboxTable, NewEvent
 from channel_adapter.store.inbox import SCHEMA as INBOX
 from channel_adapter.store.leases import LEASES, Leases
 from channel_adapter.store.leases import SCHEMA as LEASE_SCHEMA
-from channel_adapter.store.marks import Mark, Recorded
+from channel_adapter.store.marks import InboxMark, Recorded
 from channel_adapter.webhooks import durable_storage
 from channel_adapter.webhooks.durable_storage import DurableStorage
-from channel_adapter.webhooks.inbox import DurableInbox, InboxOptions, MemoryInbox, Plan, RetryPolicy, Step
-from channel_adapter.webhooks.parse import Received
+from channel_adapter.webhooks.inbox import (
+    DurableInbox,
+    HandlerStep,
+    InboxOptions,
+    MemoryInbox,
+    RetryPolicy,
+    StepPlanner,
+)
+from channel_adapter.webhooks.parse import WebhookEvent
 from tests.webhooks.events_made import Recorder, followed, who_of
 
 A = "@TOA#_a"
@@ -57,7 +64,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @asynccontextmanager
 async def running(
-    url: str, plan: Plan, options: InboxOptions = QUICK, clock: SystemClock | None = None
+    url: str, plan: StepPlanner, options: InboxOptions = QUICK, clock: SystemClock | None = None
 ) -> AsyncIterator[DurableInbox]:
     inbox = DurableInbox(url, options, clock=clock)
     await inbox.start(plan)
@@ -100,14 +107,14 @@ class Gate:
         self.begun: list[str] = []
         self.seen: list[str] = []
 
-    async def plan(self, event: Received) -> list[Step]:
+    async def plan(self, event: WebhookEvent) -> list[HandlerStep]:
         async def run(_: Any) -> None:
             self.begun.append(who_of(event))
             if not self.held or who_of(event) in self.held:
                 await self.go.wait()
             self.seen.append(who_of(event))
 
-        return [Step("run", run)]
+        return [HandlerStep("run", run)]
 
 
 # Order
@@ -174,11 +181,11 @@ async def test_hot_channel_leaves_room_for_quiet_ones(tmp_path: Path) -> None:
     """One channel is handled at a time, and one of them has 2,000 events before 1,000 others have one each."""
     seen: list[str] = []
 
-    async def plan(event: Received) -> list[Step]:
+    async def plan(event: WebhookEvent) -> list[HandlerStep]:
         async def run(_: Any) -> None:
             seen.append(event.order_key)
 
-        return [Step("run", run)]
+        return [HandlerStep("run", run)]
 
     options = InboxOptions(window=0.0, concurrency=1)
     async with running(f"sqlite:///{tmp_path / 'inbox.db'}", plan, options) as inbox:
@@ -212,7 +219,7 @@ async def test_only_channels_that_are_handled_are_renewed(url: str, monkeypatch:
 
     gate, crashes = Gate("busy"), 0
 
-    async def plan(event: Received) -> list[Step]:
+    async def plan(event: WebhookEvent) -> list[HandlerStep]:
         nonlocal crashes
         if who_of(event) == "crash":
             crashes += 1
@@ -242,7 +249,7 @@ async def test_lane_that_was_not_renewed_stops_before_its_next_handler(url: str)
     runs: list[str] = []
     plans = 0
 
-    async def plan(event: Received) -> list[Step]:
+    async def plan(event: WebhookEvent) -> list[HandlerStep]:
         nonlocal plans
         plans += 1
 
@@ -253,7 +260,7 @@ async def test_lane_that_was_not_renewed_stops_before_its_next_handler(url: str)
         async def second(_: Any) -> None:
             runs.append("second")
 
-        return [Step("first", first), Step("second", second)]
+        return [HandlerStep("first", first), HandlerStep("second", second)]
 
     async with running(url, plan, clock=clock) as inbox:
         await inbox.store(followed("u"))
@@ -268,7 +275,10 @@ async def test_marks_of_a_channel_that_another_process_has_are_not_recorded(url:
         await database.write(mine.put, [new("k1"), new("k2")], 1.0)
         assert await database.write(mine.claim, [A], 1.0) == [A]
         assert await database.write(other.claim, [A], 1.0) == [A]
-        marks = [Mark(A, "k1", "s", ended=True), Mark(A, "k2", "s", lambda c: c.execute(text("SELECT 1")), ended=True)]
+        marks = [
+            InboxMark(A, "k1", "s", ended=True),
+            InboxMark(A, "k2", "s", lambda c: c.execute(text("SELECT 1")), ended=True),
+        ]
         assert await database.write(mine.record, marks, 1.0) == [Recorded.LOST] * 2
         assert [each.key for each in await database.read(other.read, [A], 9, 1.0)] == ["k1", "k2"]
 
@@ -354,7 +364,7 @@ async def test_rows_are_locked_in_one_order(postgres_url: str) -> None:
         channels = [f"@c{number}" for number in range(30)]
         await database.write(mine.put, [new(f"k{channel}", channel) for channel in channels], 1.0)
         assert await database.write(mine.claim, channels, 1.0) == sorted(channels)
-        marks = [Mark(channel, f"k{channel}", "s", lambda connection: None) for channel in channels]
+        marks = [InboxMark(channel, f"k{channel}", "s", lambda connection: None) for channel in channels]
         for _ in range(5):
             await asyncio.gather(
                 *(database.write(mine.record, order, 1.0) for order in (marks, marks[::-1]) for _ in range(3)),
@@ -425,7 +435,7 @@ async def test_tidying_deletes_in_small_transactions(url: str) -> None:
             events = [new(f"k{number}") for number in range(2 * durable_storage.TIDIED_AT_ONCE + 10)]
             await database.write(mine.put, [*events, new("waits")], 1.0)
             await database.write(mine.claim, [A], 1.0)
-            await database.write(mine.record, [Mark(A, each.key, ended=True) for each in events], 1.0)
+            await database.write(mine.record, [InboxMark(A, each.key, ended=True) for each in events], 1.0)
             deleted = count_deleted(shared)
             more = []
             for number in range(3):
@@ -469,13 +479,13 @@ async def test_document_is_emptied_when_its_event_is_handled(url: str) -> None:
 async def test_handler_that_breaks_the_transaction_fails_alone(url: str) -> None:
     seen: list[str] = []
 
-    async def plan(event: Received) -> list[Step]:
+    async def plan(event: WebhookEvent) -> list[HandlerStep]:
         def run(connection: Connection) -> None:
             if who_of(event) == "bad":
                 connection.commit()
             seen.append(who_of(event))
 
-        return [Step("run", run, transaction=True)]
+        return [HandlerStep("run", run, transaction=True)]
 
     async with running(url, plan) as inbox:
         names = ("good1", "bad", "good2")
@@ -488,11 +498,11 @@ async def test_handler_that_breaks_the_transaction_fails_alone(url: str) -> None
 
 
 async def test_coroutine_in_a_transaction_fails(url: str) -> None:
-    async def plan(event: Received) -> list[Step]:
+    async def plan(event: WebhookEvent) -> list[HandlerStep]:
         async def run(connection: Connection) -> None:
             raise AssertionError
 
-        return [Step("run", run, transaction=True)]
+        return [HandlerStep("run", run, transaction=True)]
 
     async with running(url, plan) as inbox:
         await inbox.store(followed("u"))
@@ -505,7 +515,7 @@ async def test_store_that_fails_uses_up_no_attempt(url: str) -> None:
     seen: list[str] = []
     failures = 5
 
-    async def plan(event: Received) -> list[Step]:
+    async def plan(event: WebhookEvent) -> list[HandlerStep]:
         def run(connection: Connection) -> None:
             nonlocal failures
             if failures:
@@ -513,7 +523,7 @@ async def test_store_that_fails_uses_up_no_attempt(url: str) -> None:
                 raise UnavailableError("not now")
             seen.append(who_of(event))
 
-        return [Step("run", run, transaction=True)]
+        return [HandlerStep("run", run, transaction=True)]
 
     async with running(url, plan) as inbox:
         await inbox.store(followed("u"))

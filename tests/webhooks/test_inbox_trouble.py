@@ -15,17 +15,17 @@ from channel_adapter.store.database import Database
 from channel_adapter.store.inbox import SCHEMA, InboxTable, NewEvent
 from channel_adapter.store.leases import SCHEMA as LEASES
 from channel_adapter.store.leases import Leases
-from channel_adapter.store.marks import DEAD, HANDLED, WAITING, Mark, Recorded
+from channel_adapter.store.marks import DEAD, HANDLED, WAITING, InboxMark, Recorded
 from channel_adapter.webhooks.durable_storage import DurableStorage, StoreQueue
 from channel_adapter.webhooks.inbox import (
     DurableInbox,
+    HandlerStep,
     InboxOptions,
     MemoryInbox,
-    Plan,
     RetryPolicy,
-    Step,
+    StepPlanner,
 )
-from channel_adapter.webhooks.parse import Received
+from channel_adapter.webhooks.parse import WebhookEvent
 from channel_adapter.webhooks.storage import NotStoredError
 from tests.webhooks.events_made import Recorder, followed, who_of
 
@@ -41,7 +41,7 @@ def url(request: pytest.FixtureRequest) -> str:
 
 
 @asynccontextmanager
-async def running(url: str, plan: Plan) -> AsyncIterator[DurableInbox]:
+async def running(url: str, plan: StepPlanner) -> AsyncIterator[DurableInbox]:
     inbox = DurableInbox(url, QUICK)
     await inbox.start(plan)
     try:
@@ -76,8 +76,8 @@ async def test_two_that_have_the_same_event_write_each_step_once(rows: Rows) -> 
     """As when work is taken over from a process that goes on: only the one that has the channel writes."""
     ran: list[str] = []
 
-    def mark(step: str, *, ended: bool = False) -> list[Mark]:
-        return [Mark("a", "k", step, lambda connection: ran.append(step), ended=ended)]
+    def mark(step: str, *, ended: bool = False) -> list[InboxMark]:
+        return [InboxMark("a", "k", step, lambda connection: ran.append(step), ended=ended)]
 
     first, second = rows.of("first", seconds=-1.0), rows.of("second")
     write = rows.database.write
@@ -95,7 +95,7 @@ async def test_two_that_have_the_same_event_write_each_step_once(rows: Rows) -> 
 
 
 async def test_a_reason_that_no_database_takes_is_kept_as_far_as_it_can_be(url: str) -> None:
-    async def plan(event: Received) -> list[Step]:
+    async def plan(event: WebhookEvent) -> list[HandlerStep]:
         raise ValueError("not \x00 even \udcff this")
 
     async with running(url, plan) as inbox:
@@ -163,14 +163,14 @@ async def test_a_service_that_is_away_uses_up_no_attempts(away: type[ChannelAdap
     seen: list[str] = []
     answers = [away("not now")] * 20
 
-    async def plan(event: Received) -> list[Step]:
+    async def plan(event: WebhookEvent) -> list[HandlerStep]:
         if answers:
             raise answers.pop()
 
         async def run(connection: Any) -> None:
             seen.append(who_of(event))
 
-        return [Step("run", run)]
+        return [HandlerStep("run", run)]
 
     inbox = MemoryInbox(InboxOptions(RetryPolicy(2, 0.0), window=0.0))
     await inbox.start(plan)
@@ -181,7 +181,7 @@ async def test_a_service_that_is_away_uses_up_no_attempts(away: type[ChannelAdap
 
 
 async def test_a_service_that_is_away_too_long_is_a_failure() -> None:
-    async def plan(event: Received) -> list[Step]:
+    async def plan(event: WebhookEvent) -> list[HandlerStep]:
         raise UnavailableError("not now")
 
     inbox = MemoryInbox(InboxOptions(RetryPolicy(2, 0.0, away_seconds=0.0), window=0.0))
@@ -215,7 +215,7 @@ async def test_a_ledger_that_cannot_be_written_is_told_once_in_a_while(
     with sqlite3.connect(tmp_path / "i.db") as other:
         other.execute("ALTER TABLE lease RENAME TO elsewhere")
         written: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        storage.record(Mark("a", release=True), written.set_result)
+        storage.record(InboxMark("a", release=True), written.set_result)
         other.commit()
         async with asyncio.timeout(60):
             while "webhooks.ledger_failed" not in caplog.text:  # noqa: ASYNC110 - a log has no waiters
@@ -233,7 +233,7 @@ async def test_a_ledger_that_cannot_be_written_is_told_once_in_a_while(
 async def test_a_handler_whose_own_work_was_cancelled_has_failed_and_nobody_else_waits() -> None:
     seen: list[str] = []
 
-    async def plan(event: Received) -> list[Step]:
+    async def plan(event: WebhookEvent) -> list[HandlerStep]:
         async def run(connection: Any) -> None:
             seen.append(who_of(event))
             if who_of(event) == "bad":
@@ -241,7 +241,7 @@ async def test_a_handler_whose_own_work_was_cancelled_has_failed_and_nobody_else
                 work.cancel()
                 await work
 
-        return [Step("run", run)]
+        return [HandlerStep("run", run)]
 
     inbox = MemoryInbox(InboxOptions(RetryPolicy(2, 0.0), window=0.0))
     await inbox.start(plan)

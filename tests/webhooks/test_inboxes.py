@@ -18,16 +18,16 @@ from channel_adapter.errors import ConfigurationError
 from channel_adapter.store.database import Database
 from channel_adapter.store.inbox import InboxTable
 from channel_adapter.store.leases import Leases
-from channel_adapter.webhooks import memory_storage
+from channel_adapter.webhooks import storage
 from channel_adapter.webhooks.inbox import (
     DurableInbox,
+    HandlerStep,
     Inbox,
     InboxOptions,
     MemoryInbox,
     RetryPolicy,
-    Step,
 )
-from channel_adapter.webhooks.parse import Received
+from channel_adapter.webhooks.parse import WebhookEvent
 from channel_adapter.webhooks.storage import NotStoredError
 from tests.webhooks.events_made import Recorder, followed, who_of
 
@@ -134,7 +134,7 @@ async def test_failing_handler_leaves_its_traceback_in_the_log(make: Make, caplo
     assert "Traceback" not in caplog.text
 
 
-async def stored(inbox: Inbox, event: Received) -> bool:
+async def stored(inbox: Inbox, event: WebhookEvent) -> bool:
     """False when there is no room for it."""
     try:
         return await inbox.store(event)
@@ -147,14 +147,14 @@ async def test_what_waits_is_bounded_by_its_bytes(make: Make) -> None:
     go = asyncio.Event()
     seen: list[str] = []
 
-    async def plan(event: Received) -> list[Step]:
+    async def plan(event: WebhookEvent) -> list[HandlerStep]:
         async def run(connection: Any) -> None:
             await go.wait()
             seen.append(who_of(event))
 
-        return [Step("run", run)]
+        return [HandlerStep("run", run)]
 
-    def big(number: int) -> Received:
+    def big(number: int) -> WebhookEvent:
         return followed(f"u{number}-" + "x" * 50_000, account=f"@TOA#_{number}", at=number)
 
     inbox = make(waiting_bytes=1_500_000)
@@ -199,7 +199,7 @@ async def test_dead_letters_in_memory_are_bounded_by_their_bytes() -> None:
 
 
 async def test_a_letter_that_comes_again_unknown_takes_no_more_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory_storage, "REMEMBERED", 1)
+    monkeypatch.setattr(storage, "REMEMBERED", 1)
     app = Recorder()
     inbox = MemoryInbox(InboxOptions(RetryPolicy(1, 0.0), window=0.0, waiting_bytes=450_000))  # for four of them
     await inbox.start(app.plan)
@@ -230,7 +230,7 @@ async def test_a_dropped_letter_stays_known(make: Make) -> None:
 async def test_a_step_that_succeeded_does_not_run_again_when_another_fails(make: Make) -> None:
     runs: list[str] = []
 
-    async def plan(event: Received) -> list[Step]:
+    async def plan(event: WebhookEvent) -> list[HandlerStep]:
         async def first(_: Any) -> None:
             runs.append("first")
 
@@ -239,7 +239,7 @@ async def test_a_step_that_succeeded_does_not_run_again_when_another_fails(make:
             if runs.count("second") < 3:
                 raise RuntimeError("not yet")
 
-        return [Step("first", first), Step("second", second)]
+        return [HandlerStep("first", first), HandlerStep("second", second)]
 
     inbox = make()
     await inbox.start(plan)
@@ -254,7 +254,7 @@ async def test_what_was_stored_is_handled_by_the_next_one(file_url: str, durable
     first, app = durable(file_url), Recorder()
     blocked = asyncio.Event()
 
-    async def never(event: Received) -> list[Step]:
+    async def never(event: WebhookEvent) -> list[HandlerStep]:
         blocked.set()
         await asyncio.sleep(60)
         return []
@@ -283,12 +283,12 @@ async def test_what_is_taken_over_waits_for_what_belongs_before_it(postgres_url:
     app = Recorder()
     begun = asyncio.Event()
 
-    async def never(event: Received) -> list[Step]:
+    async def never(event: WebhookEvent) -> list[HandlerStep]:
         async def run(connection: Any) -> None:
             begun.set()
             await asyncio.sleep(60)
 
-        return [Step("record", run)]
+        return [HandlerStep("record", run)]
 
     first = durable(postgres_url)
     await first.start(never)
@@ -312,7 +312,7 @@ async def test_a_transaction_of_a_handler_that_fails_leaves_nothing(
     url: str = file_url if kind == "sqlite" else request.getfixturevalue("postgres_url")
     tried = 0
 
-    async def plan(event: Received) -> list[Step]:
+    async def plan(event: WebhookEvent) -> list[HandlerStep]:
         def write(connection: Any) -> None:
             nonlocal tried
             tried += 1
@@ -320,7 +320,7 @@ async def test_a_transaction_of_a_handler_that_fails_leaves_nothing(
             if tried < 3:
                 raise RuntimeError("too early")
 
-        return [Step("write", write, transaction=True)]
+        return [HandlerStep("write", write, transaction=True)]
 
     engine = sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
     with engine.begin() as connection:

@@ -10,10 +10,10 @@ from channel_adapter.concurrency.clock import SystemClock
 from channel_adapter.domain import events as e
 from channel_adapter.stub.faults import Fault
 from channel_adapter.webhooks import lost_posts
-from channel_adapter.webhooks.interpret import Interpreter
-from channel_adapter.webhooks.known_channels import KnownChannels
+from channel_adapter.webhooks.channel_registry import ChannelRegistry
+from channel_adapter.webhooks.dispatch import EventResolver
 from channel_adapter.webhooks.lost_posts import MOST, LostPosts
-from channel_adapter.webhooks.parse import Received, received
+from channel_adapter.webhooks.parse import WebhookEvent, received
 from tests.webhooks.harbour import KEEPER, LIGHTHOUSE, Harbour, harbour, lighthouse
 
 BEFORE, AFTER = "Group.CallbackBeforeSendMsg", "Group.CallbackAfterSendMsg"
@@ -30,7 +30,7 @@ class Hourglass(SystemClock):
         return self.passed
 
 
-def message(command: str, random: int, **more: object) -> Received:
+def message(command: str, random: int, **more: object) -> WebhookEvent:
     body = {"CallbackCommand": command, "GroupId": LIGHTHOUSE, "Type": "Community", "From_Account": KEEPER,
             "Random": random, "EventTime": 1_736_000_000_000 + random, "MsgSeq": random, **more}  # fmt: skip
     return received(command, body, {}, now=SystemClock().now())
@@ -143,12 +143,12 @@ async def test_memory_is_bounded(lost: LostPosts) -> None:
     assert len(lost) == MOST
 
 
-async def never(received: Received) -> None:
+async def never(received: WebhookEvent) -> None:
     pytest.fail(f"nothing is lost, least of all {received.command}")
 
 
-def interpreter_of(sea: Harbour) -> Interpreter:
-    return Interpreter(sea.adapter.workings.directory, KnownChannels(), admin="administrator")
+def interpreter_of(sea: Harbour) -> EventResolver:
+    return EventResolver(sea.adapter.workings.directory, ChannelRegistry(), admin="administrator")
 
 
 def tag_reads(sea: Harbour) -> int:
@@ -158,8 +158,8 @@ def tag_reads(sea: Harbour) -> int:
 async def test_many_events_of_one_channel_ask_for_its_tag_once(sea: Harbour) -> None:
     sea.adapter.workings.directory.forget()
     before = tag_reads(sea)
-    interpreter = interpreter_of(sea)
-    found = await asyncio.gather(*(interpreter.interpret(message(AFTER, number)) for number in range(1, 51)))
+    resolver = interpreter_of(sea)
+    found = await asyncio.gather(*(resolver.resolve(message(AFTER, number)) for number in range(1, 51)))
     assert {type(event) for event in found} == {e.PostPublished}
     assert tag_reads(sea) == before + 1
 
@@ -167,22 +167,22 @@ async def test_many_events_of_one_channel_ask_for_its_tag_once(sea: Harbour) -> 
 async def test_a_tag_that_cannot_be_read_is_no_verdict(sea: Harbour) -> None:
     """The inbox tries again; nobody is told that it is another group."""
     sea.adapter.workings.directory.forget()
-    interpreter = interpreter_of(sea)
+    resolver = interpreter_of(sea)
     sea.stub.faults.replace([Fault.model_validate({"command": "get_group_info", "code": 10002})])
     results = await asyncio.gather(
-        *(interpreter.interpret(message(AFTER, number)) for number in (1, 2)), return_exceptions=True
+        *(resolver.resolve(message(AFTER, number)) for number in (1, 2)), return_exceptions=True
     )
     assert [type(result) for result in results] == [UnavailableError] * 2
     sea.stub.faults.replace([])
-    assert isinstance(await interpreter.interpret(message(AFTER, 1)), e.PostPublished)
+    assert isinstance(await resolver.resolve(message(AFTER, 1)), e.PostPublished)
 
 
 async def test_a_waiter_that_gives_up_does_not_take_the_answer_from_others(sea: Harbour) -> None:
     sea.adapter.workings.directory.forget()
-    interpreter = interpreter_of(sea)
-    hasty = asyncio.ensure_future(interpreter.is_channel(LIGHTHOUSE))
-    patient = asyncio.ensure_future(interpreter.is_channel(LIGHTHOUSE))
+    resolver = interpreter_of(sea)
+    hasty = asyncio.ensure_future(resolver.is_channel(LIGHTHOUSE))
+    patient = asyncio.ensure_future(resolver.is_channel(LIGHTHOUSE))
     await asyncio.sleep(0)
     hasty.cancel()
     assert await patient
-    assert not await interpreter.is_channel(ChannelId("@TGS#_nothing_here"))
+    assert not await resolver.is_channel(ChannelId("@TGS#_nothing_here"))

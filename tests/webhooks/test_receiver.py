@@ -24,7 +24,7 @@ from channel_adapter.concurrency.http_server import default_max_connections
 from channel_adapter.domain.events import Event, OfficialAccountSubscribed
 from channel_adapter.webhooks import MemoryInbox, application, serve
 from channel_adapter.webhooks.inbox import InboxOptions
-from channel_adapter.webhooks.parse import Received
+from channel_adapter.webhooks.parse import WebhookEvent
 from channel_adapter.webhooks.receiver import BODY_BYTES, Receiver
 from channel_adapter.webhooks.storage import NotStoredError
 from tests.webhooks.sender import APP, COMMAND, TOKEN, Sender, Wire, body, query
@@ -192,7 +192,7 @@ async def test_unknown_expectation_is_not_repeated() -> None:
 class BrokenInbox(MemoryInbox):
     """Fails in a way that no receiver expects."""
 
-    async def store(self, received: Received) -> bool:
+    async def store(self, received: WebhookEvent) -> bool:
         raise LookupError(f"no place for Sign={'ab' * 32}")
 
 
@@ -380,7 +380,7 @@ class SlowInbox(MemoryInbox):
         super().__init__()
         self.go = asyncio.Event()
 
-    async def store(self, received: Received) -> bool:
+    async def store(self, received: WebhookEvent) -> bool:
         await self.go.wait()
         raise NotStoredError("the disk is full")
 

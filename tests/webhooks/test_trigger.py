@@ -11,13 +11,13 @@ from pydantic import SecretStr
 
 from channel_adapter import InvalidError, UnavailableError
 from channel_adapter.domain import events as e
-from channel_adapter.domain import questions as q
+from channel_adapter.domain import hooks
 from channel_adapter.mapping.callback_event import to_event
-from channel_adapter.mapping.callback_question import to_question
+from channel_adapter.mapping.callback_question import to_request
 from channel_adapter.stub.callback_request import WebhookSettings, url_of
 from channel_adapter.stub.world.call import Event as StubEvent
 from channel_adapter.tencent.wire.callback_samples import samples
-from channel_adapter.webhooks.trigger import COMMANDS, QUESTIONS, find_command, request_of, trigger
+from channel_adapter.webhooks.trigger import COMMANDS, REQUESTS, find_command, request_of, trigger
 from channel_adapter.webhooks.verify import read_query, verify
 from tests.webhooks.harbour import KEEPER, LIGHTHOUSE, TOKEN, harbour, lighthouse
 
@@ -34,20 +34,20 @@ def test_the_sample_of_an_event_is_that_event(kind: type[e.Event]) -> None:
 
 
 def test_every_question_has_a_command() -> None:
-    assert {kind.__name__ for kind in QUESTIONS} == {kind.__name__ for kind in q.Question.__subclasses__()}
+    assert {kind.__name__ for kind in REQUESTS} == {kind.__name__ for kind in hooks.HookRequest.__subclasses__()}
 
 
-@pytest.mark.parametrize("kind", QUESTIONS, ids=lambda kind: kind.__name__)
-def test_the_sample_of_a_question_is_that_question(kind: type[q.Question]) -> None:
+@pytest.mark.parametrize("kind", REQUESTS, ids=lambda kind: kind.__name__)
+def test_the_sample_of_a_question_is_that_question(kind: type[hooks.HookRequest]) -> None:
     command = find_command(kind.__name__)
     _, body = request_of(command, {}, sdkappid=APP, token=None, now=NOW)
-    assert type(to_question(command, json.loads(body), {}, admin="nobody")) is kind
+    assert type(to_request(command, json.loads(body), {}, admin="nobody")) is kind
 
 
 async def test_name_of_a_question_asks_the_guard() -> None:
     async with harbour() as sea:
         await lighthouse(sea)
-        sea.adapter.guard.on(q.PostDraft)(lambda draft: q.Refuse(f"not {draft.app_data}", 10150))
+        sea.adapter.guard.on(hooks.PostDraft)(lambda draft: hooks.Refuse(f"not {draft.app_data}", 10150))
         changes = {"GroupId": LIGHTHOUSE, "From_Account": KEEPER, "CloudCustomData": "today"}
         token = SecretStr(TOKEN)
         sent = await trigger(sea.url, "PostDraft", changes, sdkappid=sea.stub.sdkappid, token=token)

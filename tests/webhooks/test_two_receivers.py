@@ -165,7 +165,7 @@ async def test_each_effect_happens_once_and_all_is_right_in_the_end(fleet: Fleet
     async with ChannelAdapter.open(settings) as adapter:
         found = await adapter.reactions.of(ref)
         assert found.counts == {"👍": 4, "😮": 1}
-        known = await adapter.pipeline.known.get(LIGHTHOUSE)
+        known = await adapter.pipeline.registry.get(LIGHTHOUSE)
         assert known is not None
         assert (known.name, known.owner) == ("Lighthouse", KEEPER)
     await fleet.until_may_post(MATE, [True, True])

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from channel_adapter.domain import events as e
-from channel_adapter.domain import questions as q
+from channel_adapter.domain import hooks
 from channel_adapter.domain.events import Platform
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import Post, PostRef, Text
@@ -165,41 +165,41 @@ EVENTS: Mapping[str, e.Event] = {
 }
 """By name of the file; what is not here is about no channel, and so Other."""
 
-QUESTIONS: Mapping[str, q.Question] = {
-    "Group.CallbackBeforeCreateGroup": q.CreateRequest(
+REQUESTS: Mapping[str, hooks.HookRequest] = {
+    "Group.CallbackBeforeCreateGroup": hooks.CreateRequest(
         **by_hand(at(0, 1), Platform.ANDROID, KEEPER), name="Lighthouse", owner=KEEPER, users=(MATE, COOK)
     ),
-    "Group.CallbackBeforeApplyJoinGroup": q.SubscribeRequest(
+    "Group.CallbackBeforeApplyJoinGroup": hooks.SubscribeRequest(
         **by_hand(at(1, 1), Platform.IPAD, SAILOR), channel=LIGHTHOUSE, users=(SAILOR,)
     ),
-    "Group.CallbackBeforeInviteJoinGroup": q.SubscribeRequest(
+    "Group.CallbackBeforeInviteJoinGroup": hooks.SubscribeRequest(
         **by_server(at(1, 100)), channel=LIGHTHOUSE, users=(SAILOR, PIRATE), invited=True
     ),
-    "Group.CallbackBeforeSendMsg": q.PostDraft(
+    "Group.CallbackBeforeSendMsg": hooks.PostDraft(
         **by_hand(at(4), Platform.WINDOWS, KEEPER), channel=LIGHTHOUSE, author=KEEPER, parts=FOG, app_data="mood=grey"
     ),
-    "OfficialAccount.CallbackBeforeCreateOfficialAccount": q.OfficialCreateRequest(
+    "OfficialAccount.CallbackBeforeCreateOfficialAccount": hooks.OfficialCreateRequest(
         **by_server(at(20)), name="Harbour Gazette", owner=KEEPER
     ),
-    "OfficialAccount.CallbackBeforeAddSubscriber": q.OfficialSubscribeRequest(
+    "OfficialAccount.CallbackBeforeAddSubscriber": hooks.OfficialSubscribeRequest(
         **by_server(at(22)), **_GAZETTE, users=(SAILOR, PIRATE)
     ),
-    "OfficialAccount.CallbackBeforeSendMsg": q.OfficialPostDraft(
+    "OfficialAccount.CallbackBeforeSendMsg": hooks.OfficialPostDraft(
         **by_server(at(25), None, own=False), **_GAZETTE, parts=(Text("extra"),), app_data="issue=1"
     ),
 }
 
-DECISIONS: Mapping[str, dict[str, q.Decision]] = {
+DECISIONS: Mapping[str, dict[str, hooks.HookResponse]] = {
     "*": {
-        "allow": q.Allow(),
-        "refuse": q.Refuse(),
-        "drop": q.Drop(),
-        "some": q.RefuseSome((PIRATE,)),
-        "rewrite": q.Rewrite(Text("haze"), "mood=blue"),
+        "allow": hooks.Allow(),
+        "refuse": hooks.Refuse(),
+        "drop": hooks.Drop(),
+        "some": hooks.RefuseSome((PIRATE,)),
+        "rewrite": hooks.Rewrite(Text("haze"), "mood=blue"),
     },
-    "Group.CallbackBeforeCreateGroup": {"own_code": q.Refuse("ask the harbour master", 10100)},
-    "Group.CallbackBeforeApplyJoinGroup": {"own_code": q.Refuse("crew only", 10200)},
-    "Group.CallbackBeforeSendMsg": {"own_code": q.Refuse("no fog today", 10150)},
-    "OfficialAccount.CallbackBeforeSendMsg": {"own_code": q.Refuse("no issue today", 120500)},
+    "Group.CallbackBeforeCreateGroup": {"own_code": hooks.Refuse("ask the harbour master", 10100)},
+    "Group.CallbackBeforeApplyJoinGroup": {"own_code": hooks.Refuse("crew only", 10200)},
+    "Group.CallbackBeforeSendMsg": {"own_code": hooks.Refuse("no fog today", 10150)},
+    "OfficialAccount.CallbackBeforeSendMsg": {"own_code": hooks.Refuse("no issue today", 120500)},
 }
 """By name of the file, or for all, and by name of the answer there."""

@@ -20,17 +20,18 @@ from channel_adapter.services.roles import Roles
 from channel_adapter.tencent.redaction import redact_text
 
 if TYPE_CHECKING:
-    from channel_adapter.store.memory_changes import MemoryChanges
+    from channel_adapter.store.cache_invalidation import InvalidationTable
+
 
 LOOK_SECONDS: Final = 0.5
 
 _log = structlog.wrap_logger(logging.getLogger("channel_adapter.webhooks"))
 
 
-class Elsewhere:
+class CacheInvalidationBus:
     """Tells other processes of the database what has changed, and hears it from them. Without `changes`: nobody."""
 
-    def __init__(self, changes: "MemoryChanges | None", directory: Directory, roles: Roles) -> None:
+    def __init__(self, changes: "InvalidationTable | None", directory: Directory, roles: Roles) -> None:
         self._changes = changes
         self._directory = directory
         self._roles = roles
@@ -40,11 +41,11 @@ class Elsewhere:
         """Raises a ChannelAdapterError when it cannot be told now."""
         if self._changes is None:
             return
-        from channel_adapter.store.memory_changes import Change  # noqa: PLC0415 - an extra
+        from channel_adapter.store.cache_invalidation import Invalidation  # noqa: PLC0415 - an extra
 
-        await self._changes.tell([Change(event.channel, user) for user in _whom(event)])
+        await self._changes.tell([Invalidation(event.channel, user) for user in _whom(event)])
 
-    async def keep_listening(self) -> None:
+    async def listen(self) -> None:
         """Forget what others say is out of date, until it is cancelled; while they cannot be heard, try again."""
         while self._changes is not None:
             try:
@@ -81,11 +82,11 @@ def _whom(event: e.ChannelEvent) -> tuple[UserId | None, ...]:
             return ()
 
 
-def open_elsewhere(database_url: str | None, directory: Directory, roles: Roles) -> Elsewhere:
+def open_invalidation_bus(database_url: str | None, directory: Directory, roles: Roles) -> CacheInvalidationBus:
     """Nothing is opened before it is used. Raises ConfigurationError without the extra."""
     if database_url is None:
-        return Elsewhere(None, directory, roles)
+        return CacheInvalidationBus(None, directory, roles)
     with needs_store(database_url):
+        from channel_adapter.store.cache_invalidation import InvalidationTable  # noqa: PLC0415 - an extra
         from channel_adapter.store.database import Database  # noqa: PLC0415 - an extra
-        from channel_adapter.store.memory_changes import MemoryChanges  # noqa: PLC0415 - an extra
-    return Elsewhere(MemoryChanges(Database.shared(database_url)), directory, roles)
+    return CacheInvalidationBus(InvalidationTable(Database.shared(database_url)), directory, roles)

@@ -17,7 +17,8 @@ from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import PostRef
 
 if TYPE_CHECKING:
-    from channel_adapter.store.known_channels import ChannelRows, Said
+    from channel_adapter.store.channel_registry import ChannelRows, ObservedFields
+
 
 MOST: Final = 100_000
 """Channels in memory; the quietest is forgotten first."""
@@ -26,7 +27,7 @@ _UNKNOWN_SECONDS: Final = 30.0  # another receiver may write the row that was lo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KnownChannel:
+class ObservedChannel:
     """What events said of one channel; None is what none of them has said."""
 
     id: ChannelId
@@ -40,7 +41,7 @@ class KnownChannel:
     deleted_at: datetime | None = None
 
 
-class KnownChannels:
+class ChannelRegistry:
     """Learns from events of channels, in any order: of two that say the same thing the later one counts.
 
     The last post is known to this process alone: not every post is worth a row.
@@ -48,11 +49,11 @@ class KnownChannels:
 
     def __init__(self, rows: "ChannelRows | None" = None, *, most: int = MOST) -> None:
         self._rows = rows
-        self._said: LRUCache[ChannelId, Said] = LRUCache(most)
+        self._said: LRUCache[ChannelId, ObservedFields] = LRUCache(most)
         self._posts: LRUCache[ChannelId, e.PostPublished] = LRUCache(most)
         self._unknown: TTLCache[ChannelId, bool] = TTLCache(most, _UNKNOWN_SECONDS)  # no row when it was looked for
 
-    async def __aiter__(self) -> AsyncIterator[KnownChannel]:
+    async def __aiter__(self) -> AsyncIterator[ObservedChannel]:
         """Those that are not deleted, as they are now."""
         if self._rows is not None:
             async for channel, said in self._rows.present():
@@ -62,7 +63,7 @@ class KnownChannels:
             if said.get(DELETED, (None, 0.0))[0] is None:
                 yield self._built(channel, said)
 
-    async def get(self, channel: ChannelId) -> KnownChannel | None:
+    async def get(self, channel: ChannelId) -> ObservedChannel | None:
         """What is known of a channel, a deleted one too; where there are rows, also what other receivers know."""
         if self._rows is None:
             said = self._said.get(channel)
@@ -87,7 +88,7 @@ class KnownChannels:
                 self._posts[event.channel] = event
         self._unknown.pop(event.channel, None)
         at = event.at.timestamp() if event.at is not None else 0.0
-        news: Said = {name: (value, at) for name, value in _said(event).items()}
+        news: ObservedFields = {name: (value, at) for name, value in _said(event).items()}
         if self._rows is not None and (news or event.channel not in self._said):
             news = await self._rows.merge(event.channel, news)
         self._said[event.channel] = _later(self._said.get(event.channel, {}), news)
@@ -97,24 +98,24 @@ class KnownChannels:
         if self._rows is not None:
             await self._rows.close()
 
-    def _built(self, channel: ChannelId, said: "Said") -> KnownChannel:
+    def _built(self, channel: ChannelId, said: "ObservedFields") -> ObservedChannel:
         fields: dict[str, Any] = {name: value for name, (value, _) in said.items()}
         if fields.get(DELETED) is not None:
             fields[DELETED] = datetime.fromtimestamp(fields[DELETED], UTC)
         last = self._posts.get(channel)
         if last is not None:
             fields |= {"last_post": last.post.ref, "last_post_at": last.post.published_at or last.at}
-        return KnownChannel(id=channel, **fields)
+        return ObservedChannel(id=channel, **fields)
 
 
-def open_known_channels(database_url: str | None) -> KnownChannels:
+def open_channel_registry(database_url: str | None) -> ChannelRegistry:
     """The directory of an app; nothing is opened before it is used. Raises ConfigurationError without the extra."""
     if database_url is None:
-        return KnownChannels()
+        return ChannelRegistry()
     with needs_store(database_url):
+        from channel_adapter.store.channel_registry import ChannelRows  # noqa: PLC0415 - an extra
         from channel_adapter.store.database import Database  # noqa: PLC0415 - an extra
-        from channel_adapter.store.known_channels import ChannelRows  # noqa: PLC0415 - an extra
-    return KnownChannels(ChannelRows(Database.shared(database_url), deleted=DELETED))
+    return ChannelRegistry(ChannelRows(Database.shared(database_url), deleted=DELETED))
 
 
 def _place(event: e.PostPublished) -> tuple[float, PostRef]:
@@ -123,7 +124,7 @@ def _place(event: e.PostPublished) -> tuple[float, PostRef]:
     return (at.timestamp() if at is not None else 0.0), event.post.ref
 
 
-def _later(known: "Said", news: "Said") -> "Said":
+def _later(known: "ObservedFields", news: "ObservedFields") -> "ObservedFields":
     """Each field as it was said last."""
     return {**known, **{name: told for name, told in news.items() if name not in known or told[1] >= known[name][1]}}
 

@@ -13,7 +13,7 @@ from sqlalchemy import Boolean, Column, Connection, MetaData, String, Table, Tex
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.store.database import Database, Schema
 
-Said = Mapping[str, tuple[Any, float]]
+ObservedFields = Mapping[str, tuple[Any, float]]
 """Fields by name: the value, and when it was said, in unix seconds. Values are text, numbers or None."""
 
 _TABLES: Final = MetaData()
@@ -38,18 +38,18 @@ class ChannelRows:
         self._database = database
         self._deleted = deleted
 
-    async def get(self, channel: ChannelId) -> Said | None:
+    async def get(self, channel: ChannelId) -> ObservedFields | None:
         """What is known of a channel."""
         await self._database.prepare(SCHEMA)
         query = select(_CHANNELS.c.said).where(_CHANNELS.c.channel == channel)
         text = await self._database.read(lambda connection: connection.scalar(query))
         return None if text is None else _read(text)
 
-    async def merge(self, channel: ChannelId, said: Said) -> Said:
+    async def merge(self, channel: ChannelId, said: ObservedFields) -> ObservedFields:
         """Take in what was said; gives all that is known since."""
         await self._database.prepare(SCHEMA)
 
-        def transaction(connection: Connection) -> Said:
+        def transaction(connection: Connection) -> ObservedFields:
             connection.execute(self._database.insert(_CHANNELS).values(channel=channel).on_conflict_do_nothing())
             row = select(_CHANNELS.c.said).where(_CHANNELS.c.channel == channel).with_for_update()
             known = dict(_read(connection.scalar(row) or "{}"))
@@ -66,7 +66,7 @@ class ChannelRows:
 
         return await self._database.write(transaction)
 
-    async def present(self) -> AsyncIterator[tuple[ChannelId, Said]]:
+    async def present(self) -> AsyncIterator[tuple[ChannelId, ObservedFields]]:
         """The channels that are there, by id; no transaction is open between two pages."""
         await self._database.prepare(SCHEMA)
         last = ""
@@ -91,5 +91,5 @@ def _page_after(connection: Connection, channel: str) -> list[tuple[ChannelId, s
     return [(ChannelId(channel), text) for channel, text in rows]
 
 
-def _read(text: str) -> Said:
+def _read(text: str) -> ObservedFields:
     return {name: (value, at) for name, (value, at) in orjson.loads(text).items()}

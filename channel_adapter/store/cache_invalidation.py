@@ -30,14 +30,14 @@ _CHANGES: Final = Table(
 SCHEMA: Final = Schema("memory_changes", 1, _TABLES)
 
 
-class Change(NamedTuple):
+class Invalidation(NamedTuple):
     """What was remembered of a person in a channel is out of date; `user` None: of the channel, and everybody in it."""
 
     channel: ChannelId
     user: UserId | None = None
 
 
-class MemoryChanges:
+class InvalidationTable:
     """The rows. Raises what Database raises; then nothing was told, or heard."""
 
     def __init__(self, database: Database) -> None:
@@ -46,7 +46,7 @@ class MemoryChanges:
         self._newest: float | None = None
         self._tidied_at = time.monotonic()
 
-    async def tell(self, changes: Collection[Change]) -> None:
+    async def tell(self, changes: Collection[Invalidation]) -> None:
         """Let the others know; back when it is committed. Ids that cannot be any are left out."""
         rows = sorted({(change.channel, change.user or _EVERYBODY) for change in changes if _possible(change)})
         if not rows:
@@ -68,7 +68,7 @@ class MemoryChanges:
         now = await self._database.write(transaction)
         self._seen.update((channel, person, now) for channel, person in rows)  # nobody need tell us
 
-    async def news(self) -> list[Change]:
+    async def news(self) -> list[Invalidation]:
         """What others have told since the last time; at first what they told in the last seconds."""
         await self._database.prepare(SCHEMA)
 
@@ -84,12 +84,12 @@ class MemoryChanges:
         fresh = rows - self._seen
         self._newest = max([newest, *(at for *_, at in rows)])
         self._seen = {row for row in self._seen | rows if row[2] > self._newest - LOOK_BACK_SECONDS}
-        return [Change(ChannelId(channel), UserId(person) if person else None) for channel, person, _ in fresh]
+        return [Invalidation(ChannelId(channel), UserId(person) if person else None) for channel, person, _ in fresh]
 
     async def close(self) -> None:
         """Close the connections."""
         await self._database.close()
 
 
-def _possible(change: Change) -> bool:
+def _possible(change: Invalidation) -> bool:
     return all(len(name) <= _LONGEST and "\x00" not in name for name in (change.channel, change.user or ""))

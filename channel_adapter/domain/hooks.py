@@ -20,7 +20,7 @@ ACCOUNT_CODES: Final = range(120_001, 130_001)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class HookRequest:
     """Base of all questions: who wants it, from where. `own` marks the calls of this adapter.
 
     `codes` are those that a `Refuse` of this kind of question may carry.
@@ -35,7 +35,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PostDraft(Question):
+class PostDraft(HookRequest):
     """May this be posted? `by` differs from `author` when a server posts for somebody."""
 
     codes: ClassVar[range] = CHANNEL_CODES
@@ -47,7 +47,7 @@ class PostDraft(Question):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SubscribeRequest(Question):
+class SubscribeRequest(HookRequest):
     """May these people come? One person by themselves, or several who are `invited` or added by a server."""
 
     codes: ClassVar[range] = CHANNEL_CODES
@@ -57,7 +57,7 @@ class SubscribeRequest(Question):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CreateRequest(Question):
+class CreateRequest(HookRequest):
     """May this Community be made? Whether it is to be a channel nobody can tell yet."""
 
     codes: ClassVar[range] = CHANNEL_CODES
@@ -67,7 +67,7 @@ class CreateRequest(Question):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OfficialPostDraft(Question):
+class OfficialPostDraft(HookRequest):
     """May this be broadcast by an official account? The service does not say who wants it."""
 
     codes: ClassVar[range] = ACCOUNT_CODES
@@ -78,7 +78,7 @@ class OfficialPostDraft(Question):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OfficialSubscribeRequest(Question):
+class OfficialSubscribeRequest(HookRequest):
     """May these people follow an official account?"""
 
     account: str
@@ -86,7 +86,7 @@ class OfficialSubscribeRequest(Question):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OfficialCreateRequest(Question):
+class OfficialCreateRequest(HookRequest):
     """May this official account be made?"""
 
     name: str
@@ -154,4 +154,4 @@ class Drop:
     """Throw a post away and let its author believe that it was delivered; for posts only."""
 
 
-Decision = Allow | Rewrite | Refuse | RefuseSome | Drop
+HookResponse = Allow | Rewrite | Refuse | RefuseSome | Drop
