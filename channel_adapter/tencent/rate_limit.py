@@ -141,7 +141,7 @@ class KeyedLimiter:
         self._clock = clock or SystemClock()
         self._buckets: LRUCache[str, Bucket] = LRUCache(keys)
 
-    async def acquire(self, key: str, *, timeout: float) -> None:  # noqa: ASYNC109 - decides, not cancels
+    async def acquire(self, key: str, *, timeout: float) -> None:
         """Wait for a turn of this key. Raises TurnTooLate at once if that would take over `timeout` seconds."""
         wait = self.book(key, timeout)
         if wait:
