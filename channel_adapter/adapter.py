@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from channel_adapter.domain.ids import ChannelId, UserId
     from channel_adapter.domain.post import Post, PostRef
-    from channel_adapter.migration.planning import Migration
-    from channel_adapter.migration.posting_moved import PostingMoved
+    from channel_adapter.migration.cutover.redirects import PostingMoved
+    from channel_adapter.migration.facade import Migration
     from channel_adapter.services.accounts import Accounts
     from channel_adapter.services.bulk import BulkTerms
     from channel_adapter.services.channels import Channels
@@ -206,7 +206,7 @@ class ChannelAdapter:
             return None
         if not is_installed("sqlalchemy"):
             return None
-        from channel_adapter.migration.posting_moved import PostingMoved
+        from channel_adapter.migration.cutover.redirects import PostingMoved
 
         return PostingMoved(self.settings.database_url.get_secret_value(), self._gateway, self._clock)
 
@@ -260,7 +260,7 @@ class ChannelAdapter:
         """
         url = self.settings.database_url
         with needs_extra(database_url=url.get_secret_value() if url else None):
-            from channel_adapter.migration.planning import Migration
+            from channel_adapter.migration.facade import Migration
         return Migration(self._gateway, self.accounts, self.settings, self._clock, self.unread)
 
     async def call(self, service: str, command: str, body: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,10 +17,9 @@ from channel_adapter.cli.words import counted
 
 if TYPE_CHECKING:
     from channel_adapter.adapter import ChannelAdapter
-    from channel_adapter.migration.apply import Bounds
-    from channel_adapter.migration.cutover_state import CutoverState
-    from channel_adapter.migration.plan import Plan
-    from channel_adapter.migration.status import Status
+    from channel_adapter.migration.cutover.cutover import CutoverState
+    from channel_adapter.migration.plan.document import Plan
+    from channel_adapter.migration.run.apply import Bounds, Status
 
 SECONDS_OF = {"": 1, "s": 1, "m": 60, "h": 3_600}
 
@@ -70,7 +69,7 @@ async def status(run: Run, file: PLAN, database: DATABASE = None) -> Exit:
     Exit code 3 while it is not done, or something could not go: records in quarantine, or lines of the source that
     the plan could not read.
     """
-    from channel_adapter.migration.plan_file import read_plan
+    from channel_adapter.migration.plan.document import read_plan
 
     plan = read_plan(file)
     async with run.adapter() as adapter:
@@ -84,9 +83,9 @@ async def status(run: Run, file: PLAN, database: DATABASE = None) -> Exit:
 async def _carry_out(
     run: Run, verb: str, file: Path, database: str | None, max_calls: int | None, max_duration: str | None
 ) -> Exit:
-    from channel_adapter.migration.apply import journal_at
-    from channel_adapter.migration.plan_file import read_plan
-    from channel_adapter.migration.quarantine_file import write_quarantine
+    from channel_adapter.migration.plan.document import read_plan
+    from channel_adapter.migration.run.apply import journal_at
+    from channel_adapter.migration.run.quarantine import write_quarantine
 
     plan = read_plan(file)
     bounds = bounds_of(max_calls, max_duration)
@@ -134,7 +133,7 @@ def journal_beside(file: Path) -> Path:
 
 def bounds_of(max_calls: int | None, max_duration: str | None) -> "Bounds":
     """The bounds of a run. Raises UsageError."""
-    from channel_adapter.migration.apply import Bounds
+    from channel_adapter.migration.run.apply import Bounds
 
     seconds: float | None = None
     if max_duration is not None:

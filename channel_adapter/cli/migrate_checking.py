@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from channel_adapter.config.settings import Settings
-    from channel_adapter.migration.plan import Plan
+    from channel_adapter.migration.plan.document import Plan
 
 Tell = Callable[[str, int], None]
 
@@ -125,7 +125,7 @@ class Checking:
 
 def limits_of(plan: "Plan", settings: "Settings") -> dict[str, float]:
     """Items a second that the app's calls per second allow: each is read on both sides, and the slower side counts."""
-    from channel_adapter.migration.plan import SourceKind
+    from channel_adapter.migration.sources.source import SourceKind
     from channel_adapter.tencent import catalog, limits
 
     def rate(command: Any) -> float:

@@ -29,7 +29,7 @@ from channel_adapter.errors import InvalidError
 
 if TYPE_CHECKING:
     from channel_adapter.cli.output import Output
-    from channel_adapter.migration.cutover import Cutover
+    from channel_adapter.migration.cutover.cutover import Cutover
     from channel_adapter.migration.rollback import Rollback
 
 SECONDS_A_DAY: Final = 86_400
@@ -82,8 +82,8 @@ async def cutover(
     differences, and nothing has moved; or a last broadcast that is still to be sent. 4: stopped. When posting has moved
     it waits for people's conversation groups; a `worker` on the same database fills them as well.
     """
-    from channel_adapter.migration.cutover import CutoverOptions
-    from channel_adapter.migration.plan_file import read_plan
+    from channel_adapter.migration.cutover.cutover import CutoverOptions
+    from channel_adapter.migration.plan.document import read_plan
 
     plan = read_plan(file)
     bounds = bounds_of(max_calls, max_duration)
@@ -123,7 +123,7 @@ async def rollback(
     Channels with posts or subscribers of their own since stay, and so does what the source has no more. Exit code 3:
     some of the migration's channels stay.
     """
-    from channel_adapter.migration.plan_file import read_plan
+    from channel_adapter.migration.plan.document import read_plan
 
     plan = read_plan(file)
     bounds = bounds_of(max_calls, max_duration)

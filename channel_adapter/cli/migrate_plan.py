@@ -19,8 +19,8 @@ from channel_adapter.tencent import limits
 
 if TYPE_CHECKING:
     from channel_adapter.adapter import ChannelAdapter
-    from channel_adapter.migration.plan import Plan
-    from channel_adapter.migration.planning import Options
+    from channel_adapter.migration.facade import Options
+    from channel_adapter.migration.plan.document import Plan
     from channel_adapter.migration.sources.discover import Discovered
     from channel_adapter.migration.sources.source import Source
 
@@ -68,9 +68,9 @@ async def plan(
     Exactly one source: --accounts, --users, --callbacks or --files. What does not fit is refused unless a policy says
     otherwise: exit code 1, and the plan tells why. Lines that cannot be used go to FILE.quarantine.jsonl: exit code 3.
     """
-    from channel_adapter.migration.plan_file import write_plan
-    from channel_adapter.migration.policies import Policies
-    from channel_adapter.migration.quarantine_file import write_broken
+    from channel_adapter.migration.plan.document import write_plan
+    from channel_adapter.migration.plan.resolutions import Policies
+    from channel_adapter.migration.run.quarantine import write_broken
 
     given = {"accounts": accounts, "users": users, "callbacks": callbacks, "files": files}
     kind = _one_source(given)
@@ -96,7 +96,7 @@ async def plan(
 @command(app, "migrate", "show", example="channel-adapter migrate show plan.json")
 async def show(run: Run, file: Annotated[Path, typer.Argument(metavar="PLAN.json")]) -> Exit:
     """Say what a plan says, without asking the service. Exit code 1 when it cannot be applied as it is."""
-    from channel_adapter.migration.plan_file import read_plan
+    from channel_adapter.migration.plan.document import read_plan
 
     made = read_plan(file)
     _tell(run.output, made, file, None)
@@ -112,7 +112,7 @@ def _one_source(given: dict[str, str | None]) -> str:
 
 
 def _options(policies: Any, rename: list[str], name: str, member_cap: int, *, read_people: bool) -> "Options":
-    from channel_adapter.migration.planning import Options
+    from channel_adapter.migration.facade import Options
 
     renamed: dict[str, str] = {}
     for word in rename:
@@ -126,7 +126,7 @@ def _options(policies: Any, rename: list[str], name: str, member_cap: int, *, re
 def _plan_before(out: Path, sdkappid: int) -> "Plan | None":
     """The plan that would be overwritten: what it found must not have vanished. Raises InvalidError."""
     from channel_adapter.errors import InvalidError
-    from channel_adapter.migration.plan_file import check_app, read_plan
+    from channel_adapter.migration.plan.document import check_app, read_plan
 
     if not out.exists():
         return None
@@ -142,8 +142,8 @@ def _plan_before(out: Path, sdkappid: int) -> "Plan | None":
 @asynccontextmanager
 async def _source(adapter: "ChannelAdapter", kind: str, given: str, owner: str) -> "AsyncIterator[Source]":
     """The source that an option names, open."""
-    from channel_adapter.migration.plan import SourceKind, SourceSpec
     from channel_adapter.migration.sources.files import find_files
+    from channel_adapter.migration.sources.source import SourceKind, SourceSpec
 
     if kind == "files":
         with read_option():

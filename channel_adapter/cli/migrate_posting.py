@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 from channel_adapter.cli.words import counted
 
 if TYPE_CHECKING:
-    from channel_adapter.migration.cutover_state import CutoverState
-    from channel_adapter.migration.filling import Filling
+    from channel_adapter.migration.cutover.cutover import CutoverState, Filling
 
 
 def state_lines(state: "CutoverState | None") -> Iterator[str]:

@@ -13,9 +13,8 @@ from channel_adapter.cli.words import counted
 
 if TYPE_CHECKING:
     from channel_adapter.config.settings import Settings
-    from channel_adapter.migration.apply import UnderWay
-    from channel_adapter.migration.plan import Plan
-    from channel_adapter.migration.status import Status
+    from channel_adapter.migration.plan.document import Plan
+    from channel_adapter.migration.run.apply import Status, UnderWay
 
 SECONDS_BETWEEN_LINES: Final = 2.0
 

@@ -27,7 +27,7 @@ async def report(
     The counts of the last `migrate verify` of this plan are in it. Exit code 3 while the migration is not complete,
     something is in quarantine, or the verification is not clean or missing.
     """
-    from channel_adapter.migration.plan_file import read_plan, write_whole
+    from channel_adapter.migration.plan.document import read_plan, write_whole
 
     plan = read_plan(file)
     verified = file.with_suffix(".verify.json")

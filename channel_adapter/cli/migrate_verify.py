@@ -19,8 +19,7 @@ from channel_adapter.cli.words import counted
 
 if TYPE_CHECKING:
     from channel_adapter.cli.output import Output
-    from channel_adapter.migration.accepted import Accepted
-    from channel_adapter.migration.findings import Verdict
+    from channel_adapter.migration.verify.findings import Accepted, Verdict
 
 EXPLAINED = Annotated[
     list[Path] | None,
@@ -51,7 +50,7 @@ async def verify(
     in PLAN.verify.json. Exit code 0: all is the same, or as the plan's policies want it, or in a file that --explained
     names. 3: something is not.
     """
-    from channel_adapter.migration.plan_file import read_plan, whole_file, write_whole
+    from channel_adapter.migration.plan.document import read_plan, whole_file, write_whole
 
     plan = read_plan(file)
     lines = out or file.with_suffix(".verify.jsonl")
@@ -76,7 +75,7 @@ def _write(file: Any, line: bytes) -> None:
 
 def accepted_in(files: list[Path] | None) -> "Accepted":
     """What somebody has looked at. Raises InvalidError, OSError."""
-    from channel_adapter.migration.accepted import Accepted
+    from channel_adapter.migration.verify.findings import Accepted
 
     return Accepted(frozenset().union(*(Accepted.read(file).digests for file in files or ())))
 
@@ -84,7 +83,7 @@ def accepted_in(files: list[Path] | None) -> "Accepted":
 @contextmanager
 def stopping(run: Run) -> Iterator[list[str]]:
     """Why the work in the block ended before its end; empty when it did not."""
-    from channel_adapter.migration.metered import Stopped
+    from channel_adapter.migration.budget import Stopped
 
     stopped: list[str] = []
     try:
@@ -95,7 +94,7 @@ def stopping(run: Run) -> Iterator[list[str]]:
 
 
 def _tell_verdict(output: "Output", verdict: "Verdict", lines: Path) -> None:
-    from channel_adapter.migration.findings import Mark, What
+    from channel_adapter.migration.verify.findings import Mark, What
 
     if output.json:
         output.one({**verdict.to_json(), "findings": str(lines)})

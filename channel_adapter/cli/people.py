@@ -14,8 +14,8 @@ from channel_adapter.cli.exits import read_option
 from channel_adapter.cli.words import counted
 from channel_adapter.domain.ids import UserId
 from channel_adapter.errors import InvalidError
+from channel_adapter.mapping.csv_file import DELIMITERS, BrokenRow, CsvFile, Row, column_name
 from channel_adapter.mapping.ids import user_id
-from channel_adapter.migration.sources.csv_file import DELIMITERS, BrokenRow, CsvFile, Row, column_name
 
 HEADINGS = (
     "user", "users", "user_id", "userid", "account", "account_id", "id", "identifier", "uid", "subscriber",

@@ -35,7 +35,7 @@ async def worker(
     Conversation groups are filled after a cutover, by workers on the adapter's own database.
     """
     async with run.adapter() as adapter:
-        from channel_adapter.migration.apply import database_for, work
+        from channel_adapter.migration.run.apply import database_for, work
 
         url = database_for(adapter.migration, database)
         run.output.note("working; Ctrl-C ends it")

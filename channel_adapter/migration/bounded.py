@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from channel_adapter.migration.metered import Allowance, Metered
+from channel_adapter.migration.budget import Allowance, Metered
 from channel_adapter.services.accounts import Accounts
 from channel_adapter.services.bulk import BulkTerms
 
 if TYPE_CHECKING:
-    from channel_adapter.migration.planning import Migration
+    from channel_adapter.migration.facade import Migration
 
 
 def bounded(migration: "Migration", allowance: Allowance | None = None) -> "Migration":

@@ -10,14 +10,12 @@ import orjson
 
 from channel_adapter.errors import ConflictError
 from channel_adapter.mapping.text import markdown
-from channel_adapter.migration.apply import journal_at
-from channel_adapter.migration.cutover_state import state_of
-from channel_adapter.migration.plan import Plan
-from channel_adapter.migration.plan_file import check_app
-from channel_adapter.migration.status import Status, read_status
+from channel_adapter.migration.cutover.cutover import state_of
+from channel_adapter.migration.plan.document import Plan, check_app
+from channel_adapter.migration.run.apply import Status, journal_at, read_status
 
 if TYPE_CHECKING:
-    from channel_adapter.migration.planning import Migration
+    from channel_adapter.migration.facade import Migration
 
 FORMAT: Final = "channel-adapter migration report"
 _MARKS: Final = ("=", "-", "+", "*", "!")

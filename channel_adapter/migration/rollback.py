@@ -1,7 +1,7 @@
-"""Taking a migration back: what could go and what may not, and then the groups that may. The source is only read.
+"""Take a migration back: list the groups that may be removed, remove them, and clean conversation groups.
 
-A group goes when its tag carries the migration, everything in it came from the source, and the source is still there.
-The journal may vouch for people who have left the source since, and for nothing else.
+A group is removed when its tag names the migration, everything in it came from the source, and the source still
+exists. Users of a removed channel are recorded first and struck off when their conversation group has lost it.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
@@ -11,30 +11,104 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from channel_adapter.concurrency.batching import batches, concurrently
+from channel_adapter.domain.filing import FilingKind
+from channel_adapter.domain.ids import ChannelId
 from channel_adapter.errors import NotFoundError
 from channel_adapter.mapping import channel_group
-from channel_adapter.migration.apply import needs_durable
 from channel_adapter.migration.bounded import bounded
-from channel_adapter.migration.clearing import Clearing, clearing_for
-from channel_adapter.migration.cutover_state import opened
-from channel_adapter.migration.ledger import Ledger
-from channel_adapter.migration.metered import Allowance
-from channel_adapter.migration.plan import Plan, PlannedChannel, SourceKind
-from channel_adapter.migration.plan_file import check_app
+from channel_adapter.migration.budget import Allowance, Stopped
+from channel_adapter.migration.cutover.cutover import opened
+from channel_adapter.migration.plan.document import Plan, PlannedChannel, check_app
+from channel_adapter.migration.plan.transform import Target, join_time, post_number
+from channel_adapter.migration.run.apply import needs_durable
 from channel_adapter.migration.source_reading import every_subscriber, present_channels
 from channel_adapter.migration.sources.accounts import sequence_of
-from channel_adapter.migration.sources.source import Source
-from channel_adapter.migration.target import NO_GROUP
-from channel_adapter.migration.target_pages import member_pages, message_pages, read_groups
-from channel_adapter.migration.transform import Target, join_time, post_number
+from channel_adapter.migration.sources.source import Source, SourceKind
+from channel_adapter.migration.target import NO_GROUP, member_pages, message_pages, read_groups
+from channel_adapter.migration.verify.scratch import Ledger
+from channel_adapter.services.gateway import Gateway
 from channel_adapter.tencent.catalog import DESTROY_GROUP
 from channel_adapter.tencent.limits import GROUP_INFO_PER_CALL
 from channel_adapter.tencent.notify import Notifier
 from channel_adapter.tencent.wire import groups, members
 
 if TYPE_CHECKING:
-    from channel_adapter.migration.planning import Migration
+    from channel_adapter.migration.facade import Migration
+    from channel_adapter.services.unread import Unreads
+    from channel_adapter.store.cutover import CutoverPeople
     from channel_adapter.store.database import Database
+
+
+CLEARED_AT_ONCE: Final = 100
+
+
+class Clearing:
+    """What a rollback does about conversation groups. `filled`: the cutover has filled any, or is at it."""
+
+    def __init__(self, name: str, people: "CutoverPeople", unread: "Unreads", at_once: int, *, filled: bool) -> None:
+        self.filled = filled
+        self._name = name
+        self._people = people
+        self._unread = unread
+        self._at_once = at_once
+
+    async def note(self, gateway: Gateway, channel: ChannelId) -> None:
+        """The channel is about to be removed: write down everybody in it."""
+        if not self.filled:
+            return
+        await self._people.prepare()
+        async with aclosing(member_pages(gateway, channel)) as pages:
+            async for page in pages:
+                await self._people.to_clear(self._name, channel, [each.member_account for each in page])
+
+    async def waiting(self) -> int:
+        """People whose groups are still to lose channels."""
+        return await self._people.count_clearing_if_any(self._name)
+
+    async def carry_out(self, stay: Sequence[str], allowance: Allowance, tell: Callable[[str, int], None]) -> int:
+        """Take the channels out, but for those that stay; how many people's groups have lost them.
+
+        Whose group could not be changed is still waiting then. Raises Stopped at the end of the allowance.
+        """
+        if not await self.waiting():
+            return 0
+        await self._people.keep(self._name, stay)
+        tell("to_clear", await self.waiting())
+        last, cleared = "", 0
+        while wanted := await self._people.clearing_after(self._name, last, CLEARED_AT_ONCE):
+            if allowance.used_up:
+                raise Stopped(allowance.reason)
+            done: list[str] = []
+            async with aclosing(concurrently(wanted.items(), self._clear, limit=self._at_once)) as answers:
+                async for person, gone in answers:
+                    if gone:
+                        done.append(person)
+                    tell("cleared", 1)
+            await self._people.cleared(self._name, done)
+            last, cleared = list(wanted)[-1], cleared + len(done)  # the last one in the order of the database
+        return cleared
+
+    async def _clear(self, wanted: tuple[str, list[str]]) -> tuple[str, bool]:
+        person, channels = wanted
+        filings = await self._unread.unfile(person, channels)
+        return person, all(each.kind is not FilingKind.FAILED for each in filings.values())
+
+
+@asynccontextmanager
+async def clearing_for(migration: "Migration", name: str) -> AsyncIterator[Clearing | None]:
+    """For one migration; None where no cutover can have filled anything."""
+    if migration.settings.database_url is None or migration.unread is None:
+        yield None
+        return
+    from channel_adapter.store.cutover import CutoverPeople  # noqa: PLC0415 - an extra
+
+    async with opened(migration) as posting:
+        store = posting.store
+        row = await store.cutover(name) if await store.moved_if_any() else None
+        filled = row is not None and bool(row.fill_wanted)
+        people = CutoverPeople(store.database)
+        yield Clearing(name, people, migration.unread, migration.settings.concurrency, filled=filled)
+
 
 CHANNELS_AT_ONCE: Final = 8
 
@@ -162,7 +236,7 @@ async def _forget(migration: "Migration", journal: "Database | None", name: str,
         async with opened(migration) as posting:
             await posting.store.forget(name, item.source)
     if journal is not None:
-        from channel_adapter.store.migration_forgetting import Forgetting  # noqa: PLC0415 - an extra
+        from channel_adapter.store.migration import Forgetting  # noqa: PLC0415 - an extra
 
         await Forgetting(journal).forget(name, item.source, item.target)
 

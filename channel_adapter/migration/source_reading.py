@@ -4,12 +4,18 @@ from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 
 from channel_adapter.errors import InvalidError, NotFoundError
-from channel_adapter.migration.plan import Plan, SourceKind
-from channel_adapter.migration.records import SourceChannel, SourceSubscriber
-from channel_adapter.migration.sources.source import FIRST_PAGE, Source, channels_by_id
+from channel_adapter.migration.plan.document import Plan
+from channel_adapter.migration.sources.source import (
+    FIRST_PAGE,
+    Source,
+    SourceChannel,
+    SourceKind,
+    SourceSubscriber,
+    channels_by_id,
+)
 
 if TYPE_CHECKING:
-    from channel_adapter.migration.planning import Migration
+    from channel_adapter.migration.facade import Migration
 
 
 async def present_channels(migration: "Migration", plan: Plan, source: Source) -> dict[str, SourceChannel]:

@@ -1,13 +1,96 @@
-"""What is known of cutovers: which channels post here now, what was broadcast at the source too, what is filled."""
+"""Rows of cutovers: moved channels, second broadcasts of posts, users of conversation groups to fill or clean."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Double,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    delete,
+    func,
+    inspect,
+    select,
+    update,
+)
 
-from channel_adapter.store.cutover_tables import COPIES, CUTOVERS, MOVED, PEOPLE, SCHEMA
-from channel_adapter.store.database import Database
+from channel_adapter.store.database import Database, ForeignText, Schema
+
+_TABLES: Final = MetaData()
+
+CUTOVERS: Final = Table(
+    "cutovers",
+    _TABLES,
+    Column("migration", String(40), primary_key=True),
+    Column("began", Double, nullable=False),
+    Column("verdict", ForeignText, nullable=False, default=""),  # of the last verification, as JSON
+    Column("people_listed", Integer, nullable=False, default=0),
+    Column("filled_to", String(32), nullable=False, default=""),
+    Column("filled", Integer, nullable=False, default=0),
+    Column("fill_problems", Integer, nullable=False, default=0),
+    Column("fill_done", Integer, nullable=False, default=0),
+    Column("fill_wanted", Integer, nullable=False, default=0, server_default="0"),
+    Column("fill_run", Integer, nullable=False, default=0, server_default="0"),  # it numbers the workflows
+    Column("fill_said", ForeignText, nullable=False, default="", server_default=""),  # why the last one ended too early
+)
+
+MOVED: Final = Table(
+    "cutover_channels",
+    _TABLES,
+    Column("source", String(200), primary_key=True),
+    Column("migration", String(40), nullable=False),
+    Column("channel", String(48), nullable=False),
+    Column("guard", String(10), nullable=False, default="refuse"),
+    Column("held_until", Double, nullable=False, default=0.0),  # while its last delta is moved and verified
+    Column("verified_at", Double, nullable=False, default=0.0),
+    Column("moved_at", Double, nullable=False, default=0.0),
+    Column("window_end", Double, nullable=False, default=0.0),
+    Column("destroying", Integer, nullable=False, default=0),
+    Column("destroyed_at", Double, nullable=False, default=0.0),
+    Index("cutover_channels_channel", "channel"),
+)
+
+COPIES: Final = Table(  # broadcasts on the source of what is published here, and the farewell, which has the number 0
+    "cutover_copies",
+    _TABLES,
+    Column("source", String(200), nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("random", BigInteger, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("said", ForeignText, nullable=False, default=""),  # its key, or why it could not be sent
+    PrimaryKeyConstraint("source", "seq"),
+)
+
+PEOPLE: Final = Table(
+    "cutover_people",
+    _TABLES,
+    Column("migration", String(40), nullable=False),
+    Column("person", String(32), nullable=False),
+    PrimaryKeyConstraint("migration", "person"),
+    sqlite_with_rowid=False,
+)
+
+CLEARING: Final = Table(  # whose groups lose a channel that was rolled back
+    "cutover_clearing",
+    _TABLES,
+    Column("migration", String(40), nullable=False),
+    Column("person", String(32), nullable=False),
+    Column("channel", String(48), nullable=False),
+    PrimaryKeyConstraint("migration", "person", "channel"),
+    sqlite_with_rowid=False,
+)
+
+SCHEMA: Final = Schema("cutover", 1, _TABLES)
+
 
 SENDING, SENT, NOT_SENT = "sending", "sent", "not_sent"
 FAREWELL: Final = 0
@@ -203,3 +286,104 @@ class CutoverStore:
         if not await self.database.has_table(COPIES):
             return []
         return await self.copies(state)
+
+
+class CutoverPeople:
+    """People of cutovers in one database. Raises what Database raises."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def prepare(self) -> None:
+        """Make the tables."""
+        await self._database.prepare(SCHEMA)
+
+    # To be filled
+
+    async def add(self, migration: str, people: Sequence[str]) -> None:
+        """Add people; who is there already stays."""
+        if not people:
+            return
+        values = [{"migration": migration, "person": person} for person in people]
+        await self._database.execute(self._database.insert(PEOPLE).on_conflict_do_nothing(), values)
+
+    async def after(self, migration: str, person: str, most: int) -> list[str]:
+        """The next people by their ids."""
+        wanted = (
+            select(PEOPLE.c.person)
+            .where(PEOPLE.c.migration == migration, PEOPLE.c.person > person)
+            .order_by(PEOPLE.c.person)
+            .limit(most)
+        )
+        return await self._database.read(lambda connection: list(connection.scalars(wanted)))
+
+    async def count_after(self, migration: str, person: str) -> int:
+        """How many are behind this one."""
+        await self.prepare()
+        behind = (PEOPLE.c.migration == migration) & (PEOPLE.c.person > person)
+        return await self._database.read(
+            lambda connection: connection.scalar(select(func.count()).select_from(PEOPLE).where(behind)) or 0
+        )
+
+    async def drop(self, migration: str) -> None:
+        """All of them were filled."""
+        await self._database.execute(delete(PEOPLE).where(PEOPLE.c.migration == migration))
+
+    # To be cleared
+
+    async def to_clear(self, migration: str, channel: str, people: Sequence[str]) -> None:
+        """These people's groups lose a channel when it is gone. Repeatable."""
+        if not people:
+            return
+        values = [{"migration": migration, "person": person, "channel": channel} for person in people]
+        await self._database.execute(self._database.insert(CLEARING).on_conflict_do_nothing(), values)
+
+    async def keep(self, migration: str, channels: Sequence[str]) -> None:
+        """These channels stay after all."""
+
+        def transaction(connection: Connection) -> None:
+            gone = (CLEARING.c.migration == migration) & CLEARING.c.channel.in_(channels)
+            connection.execute(delete(CLEARING).where(gone))
+
+        await self._database.write(transaction)
+
+    async def clearing_after(self, migration: str, person: str, most: int) -> Mapping[str, list[str]]:
+        """The next people by their ids, and the channels that each is to lose."""
+        people = (
+            select(CLEARING.c.person)
+            .distinct()
+            .where(CLEARING.c.migration == migration, CLEARING.c.person > person)
+            .order_by(CLEARING.c.person)
+            .limit(most)
+        )
+        found: dict[str, list[str]] = {}
+
+        def transaction(connection: Connection) -> None:
+            names = list(connection.scalars(people))
+            wanted = (CLEARING.c.migration == migration) & CLEARING.c.person.in_(names)
+            rows = select(CLEARING.c.person, CLEARING.c.channel).where(wanted)
+            for row in connection.execute(rows.order_by(CLEARING.c.person, CLEARING.c.channel)):
+                found.setdefault(row.person, []).append(row.channel)
+
+        await self._database.read(transaction)
+        return found
+
+    async def count_clearing_if_any(self, migration: str) -> int:
+        """How many people wait for that; makes no tables."""
+        wanted = select(func.count(CLEARING.c.person.distinct())).where(CLEARING.c.migration == migration)
+
+        def transaction(connection: Connection) -> int:
+            if not inspect(connection).has_table(CLEARING.name):
+                return 0
+            return connection.scalar(wanted) or 0
+
+        return await self._database.read(transaction)
+
+    async def cleared(self, migration: str, people: Sequence[str]) -> None:
+        """They have lost them."""
+
+        def transaction(connection: Connection) -> None:
+            done = (CLEARING.c.migration == migration) & CLEARING.c.person.in_(people)
+            connection.execute(delete(CLEARING).where(done))
+
+        await self._database.write(transaction)

@@ -1,23 +1,146 @@
-"""What is known of migrations: jobs, how far channels are, what was moved, what could not go. SQLAlchemy Core."""
+"""Rows of migrations: jobs, progress of channels, what was moved, what could not be moved, stored originals.
+
+A job is one migration; its round grows with every run that starts again, so the first round is the move and later ones
+are deltas. A channel's row says how far it is: `state` is the current step, `standing` whether a process works on it,
+`finished` the last round that has ended.
+"""
 
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final
 
-from sqlalchemy import Connection, Table, and_, delete, func, literal, select, tuple_, update
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Double,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    and_,
+    delete,
+    func,
+    literal,
+    select,
+    tuple_,
+    update,
+)
 
 from channel_adapter.errors import ConfigurationError, ConflictError
-from channel_adapter.store.database import Database
-from channel_adapter.store.migration_tables import (
-    CHANNELS,
-    JOBS,
-    KEPT,
-    PAGES,
-    PEOPLE,
-    POSTS,
-    QUARANTINE,
-    SCHEMA,
+from channel_adapter.store.database import Database, ForeignText, Schema
+
+_TABLES: Final = MetaData()
+_MIGRATION, _SOURCE, _PERSON, _KEY = String(40), String(200), String(32), ForeignText
+
+JOBS: Final = Table(
+    "migration_jobs",
+    _TABLES,
+    Column("migration", _MIGRATION, primary_key=True),
+    Column("app", BigInteger, nullable=False),
+    Column("plan", ForeignText, nullable=False),
+    Column("round", Integer, nullable=False, default=1),
+    Column("began", Double, nullable=False),
 )
+
+CHANNELS: Final = Table(
+    "migration_channels",
+    _TABLES,
+    Column("migration", _MIGRATION, nullable=False),
+    Column("source", _SOURCE, nullable=False),
+    Column("target", String(48), nullable=False),
+    Column("place", Integer, nullable=False),
+    Column("state", String(24), nullable=False),
+    Column("standing", String(8), nullable=False),
+    Column("run", Integer, nullable=False, default=0),
+    Column("finished", Integer, nullable=False, default=0),
+    Column("created_at", BigInteger, nullable=False, default=0),
+    Column("cursor", ForeignText, nullable=False, default=""),
+    Column("people_round", Integer, nullable=False, default=0),  # the round that the cursor belongs to
+    Column("people_done", Integer, nullable=False, default=0),  # the round whose people are all there
+    Column("post_key", _KEY, nullable=False, default=""),
+    Column("last_seq", BigInteger, nullable=False, default=0),
+    Column("last_time", BigInteger, nullable=False, default=0),
+    Column("posts", BigInteger, nullable=False, default=0),
+    Column("subscribers", BigInteger, nullable=False, default=0),
+    Column("removed", BigInteger, nullable=False, default=0),
+    Column("options", BigInteger, nullable=False, default=0),
+    Column("calls", BigInteger, nullable=False, default=0),
+    Column("profile", ForeignText, nullable=False, default=""),  # of the source, as it was moved last
+    Column("reason", ForeignText, nullable=False, default=""),
+    Column("transient", Boolean, nullable=False, default=False),
+    Column("changed", Double, nullable=False, default=0.0),
+    PrimaryKeyConstraint("migration", "source"),
+)
+
+POSTS: Final = Table(
+    "migration_posts",
+    _TABLES,
+    Column("migration", _MIGRATION, nullable=False),
+    Column("source", _SOURCE, nullable=False),
+    Column("key", _KEY, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("time", BigInteger, nullable=False),
+    Column("recalled", Boolean, nullable=False, default=False),
+    PrimaryKeyConstraint("migration", "source", "key"),
+    sqlite_with_rowid=False,
+)
+
+PEOPLE: Final = Table(
+    "migration_people",
+    _TABLES,
+    Column("migration", _MIGRATION, nullable=False),
+    Column("source", _SOURCE, nullable=False),
+    Column("person", _PERSON, nullable=False),
+    Column("round", Integer, nullable=False),  # in which the source had this person
+    Column("standing", String(8), nullable=False),
+    Column("notifications", String(8), nullable=False),
+    PrimaryKeyConstraint("migration", "source", "person"),
+    sqlite_with_rowid=False,
+)
+
+QUARANTINE: Final = Table(
+    "migration_quarantine",
+    _TABLES,
+    Column("migration", _MIGRATION, nullable=False),
+    Column("source", _SOURCE, nullable=False),
+    Column("what", String(24), nullable=False),
+    Column("key", _KEY, nullable=False),
+    Column("reason", ForeignText, nullable=False),
+    Column("raw", ForeignText, nullable=False),
+    Column("retry", ForeignText, nullable=False),
+    PrimaryKeyConstraint("migration", "source", "what", "key"),
+)
+
+KEPT: Final = Table(  # whole originals of what was cut, by the policy `store`
+    "migration_kept",
+    _TABLES,
+    Column("channel", String(48), nullable=False),
+    Column("what", String(24), nullable=False),
+    Column("key", _KEY, nullable=False),
+    Column("text", ForeignText, nullable=False),
+    PrimaryKeyConstraint("channel", "what", "key"),
+)
+
+PAGES: Final = Table(  # of an account's history, read and not moved yet
+    "migration_pages",
+    _TABLES,
+    Column("migration", _MIGRATION, nullable=False),
+    Column("source", _SOURCE, nullable=False),
+    Column("number", Integer, nullable=False),  # 0 is the newest
+    Column("asked", _KEY, nullable=False),
+    Column("below", _KEY, nullable=False),
+    Column("lowest", BigInteger, nullable=False),
+    Column("read", Double, nullable=False),
+    Column("text", ForeignText, nullable=False),
+    PrimaryKeyConstraint("migration", "source", "number"),
+)
+
+SCHEMA: Final = Schema("migration", 1, _TABLES)
+
 
 PLANNED: Final = "planned"
 QUEUED, STOPPED, FAILED, DONE = "queued", "stopped", "failed", "done"
@@ -375,3 +498,46 @@ def _refuse_strangers(connection: Connection, job: JobRow, channels: Sequence[Ch
                 f"migration {migration} in this database moves {source} already: roll it back, or use another database",
                 field="database_url",
             )
+
+
+_OF_A_CHANNEL: Final[tuple[Table, ...]] = (PAGES, POSTS, PEOPLE, QUARANTINE, CHANNELS)
+
+
+class Forgetting:
+    """Deletes rows of one channel. Raises what Database raises."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def forget(self, migration: str, source: str, target: str) -> None:
+        """Everything about one channel, in one transaction; the job too when this was its last one. Repeatable."""
+        await self._database.prepare(SCHEMA)
+
+        def transaction(connection: Connection) -> None:
+            for table in _OF_A_CHANNEL:
+                connection.execute(delete(table).where(table.c.migration == migration, table.c.source == source))
+            connection.execute(delete(KEPT).where(KEPT.c.channel == target))
+            left = connection.scalar(select(func.count()).where(CHANNELS.c.migration == migration))
+            if not left:
+                connection.execute(delete(JOBS).where(JOBS.c.migration == migration))
+
+        await self._database.write(transaction)
+
+
+class KeptOriginals:
+    """Reads what the policy `store` has kept. Raises what Database raises."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def of(self, channel: str, what: str, keys: Sequence[str]) -> dict[str, str]:
+        """Originals of one kind with these keys, as far as they are there; 500 keys at most."""
+        await self._database.prepare(SCHEMA)
+        wanted = select(KEPT.c.key, KEPT.c.text).where(
+            KEPT.c.channel == channel, KEPT.c.what == what, KEPT.c.key.in_(keys)
+        )
+        return await self._database.read(lambda connection: {row.key: row.text for row in connection.execute(wanted)})
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._database.close()

@@ -14,8 +14,8 @@ from collections import Counter
 from pathlib import Path
 
 from channel_adapter import ChannelAdapter
-from channel_adapter.migration.planning import Options
-from channel_adapter.migration.policies import Policies
+from channel_adapter.migration.facade import Options
+from channel_adapter.migration.plan.resolutions import Policies
 from channel_adapter.migration.sources.discover import Discovered
 from channel_adapter.stub.world.world import World
 from channel_adapter.tencent import limits

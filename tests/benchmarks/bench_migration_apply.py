@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import Any
 
 from channel_adapter import ChannelAdapter
-from channel_adapter.migration.findings import Mark, Verdict
-from channel_adapter.migration.plan_file import read_plan
+from channel_adapter.migration.plan.document import read_plan
+from channel_adapter.migration.verify.findings import Mark, Verdict
 from channel_adapter.tencent import limits
 from tests.benchmarks import migration_kills
 from tests.benchmarks.migration_runs import apply, in_process, journal_in, make_plan, peak_megabytes, stub_with

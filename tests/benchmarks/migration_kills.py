@@ -16,8 +16,7 @@ from typing import Any
 
 import orjson
 
-from channel_adapter.migration.plan import Plan
-from channel_adapter.migration.plan_file import read_plan
+from channel_adapter.migration.plan.document import Plan, read_plan
 from channel_adapter.store.database import Database
 from channel_adapter.store.migration import ChannelRow, MigrationStore
 from channel_adapter.stub.world.world import World

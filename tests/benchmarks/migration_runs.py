@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from channel_adapter import ChannelAdapter
-from channel_adapter.migration import apply as applying
-from channel_adapter.migration.plan import Plan
-from channel_adapter.migration.plan_file import read_plan, write_plan
-from channel_adapter.migration.planning import Options
-from channel_adapter.migration.policies import Policies
+from channel_adapter.migration.facade import Options
+from channel_adapter.migration.plan.document import Plan, read_plan, write_plan
+from channel_adapter.migration.plan.resolutions import Policies
+from channel_adapter.migration.run import apply as applying
+from channel_adapter.migration.run.apply import Status
 from channel_adapter.migration.sources.discover import Discovered
-from channel_adapter.migration.status import Status
 from channel_adapter.store.database import Database
 from channel_adapter.store.migration import MigrationStore, Row
 from channel_adapter.stub.world.world import World

@@ -6,7 +6,7 @@ from typing import TypeVar
 import pytest
 
 from channel_adapter import InvalidError, ThrottledError, UnavailableError
-from channel_adapter.migration.metered import Allowance, Metered
+from channel_adapter.migration.budget import Allowance, Metered
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.services.patience import Patience
 from channel_adapter.tencent.catalog import ACCOUNT_CHECK

@@ -1,8 +1,8 @@
 """A world that was moved, by the transforms alone: what verify, cutover and rollback begin with."""
 
-from channel_adapter.migration.plan import Plan
-from channel_adapter.migration.planning import Options
-from channel_adapter.migration.policies import Policies
+from channel_adapter.migration.facade import Options
+from channel_adapter.migration.plan.document import Plan
+from channel_adapter.migration.plan.resolutions import Policies
 from channel_adapter.migration.sources.discover import Discovered
 from tests.migration import worlds
 from tests.migration.conftest import Stage

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from channel_adapter.migration.plan import Plan
+from channel_adapter.migration.plan.document import Plan
 from channel_adapter.stub.world.state import Group, OfficialAccount
 from channel_adapter.stub.world.world import World
 from channel_adapter.tencent.wire.members import ACCEPT_AND_NOTIFY

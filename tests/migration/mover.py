@@ -17,10 +17,10 @@ from pydantic import SecretStr
 
 from channel_adapter import ChannelAdapter, Settings
 from channel_adapter.config.settings import ChannelSettings
-from channel_adapter.migration import apply as applying
 from channel_adapter.migration import run  # noqa: F401 - imported before the fork
-from channel_adapter.migration.apply import Bounds
-from channel_adapter.migration.plan_file import read_plan
+from channel_adapter.migration.plan.document import read_plan
+from channel_adapter.migration.run import apply as applying
+from channel_adapter.migration.run.apply import Bounds
 from tests.migration.conftest import Stage
 from tests.migration.worlds import FIELDS
 

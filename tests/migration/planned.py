@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from channel_adapter.migration.plan import Plan
-from channel_adapter.migration.planning import Options
-from channel_adapter.migration.policies import Policies
+from channel_adapter.migration.facade import Options
+from channel_adapter.migration.plan.document import Plan
+from channel_adapter.migration.plan.resolutions import Policies
 from channel_adapter.migration.sources.discover import Discovered
 from tests.migration import worlds
 from tests.migration.conftest import Stage

@@ -9,13 +9,13 @@ import orjson
 import pytest
 
 from channel_adapter.errors import ConfigurationError, ConflictError, InvalidError
-from channel_adapter.migration.apply import Bounds, journal_at, work
-from channel_adapter.migration.cutover import CutoverOptions
-from channel_adapter.migration.plan import Plan
-from channel_adapter.migration.planning import Options
-from channel_adapter.migration.policies import Policies
+from channel_adapter.migration.cutover.cutover import CutoverOptions
+from channel_adapter.migration.facade import Options
+from channel_adapter.migration.plan.document import Plan
+from channel_adapter.migration.plan.resolutions import Policies
+from channel_adapter.migration.run.apply import Bounds, journal_at, work
 from channel_adapter.migration.sources.discover import Discovered
-from channel_adapter.store.migration_forgetting import Forgetting
+from channel_adapter.store.migration import Forgetting
 from channel_adapter.stub.faults import Fault
 from channel_adapter.stub.scenario import Scenario
 from tests.migration import worlds

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from channel_adapter import Text
-from channel_adapter.migration.apply import journal_at
-from channel_adapter.migration.plan import Plan
+from channel_adapter.migration.plan.document import Plan
+from channel_adapter.migration.run.apply import journal_at
 from channel_adapter.stub.world.message_log import Message
 from channel_adapter.stub.world.state import Group, OfficialAccount
 from channel_adapter.tencent.wire.members import ACCEPT_NOT_NOTIFY, DISCARD

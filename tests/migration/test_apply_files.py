@@ -12,14 +12,14 @@ import pytest
 from channel_adapter.cli.migrate_progress import Watching, WorkersView
 from channel_adapter.cli.output import Output
 from channel_adapter.concurrency.clock import SystemClock
-from channel_adapter.migration.apply import UnderWay, journal_at
-from channel_adapter.migration.metered import Allowance, Metered
-from channel_adapter.migration.plan import Plan, SourceKind, SourceSpec
-from channel_adapter.migration.planning import Options
-from channel_adapter.migration.policies import Policies
+from channel_adapter.migration.budget import Allowance, Metered
+from channel_adapter.migration.facade import Options
+from channel_adapter.migration.plan.document import Plan
+from channel_adapter.migration.plan.resolutions import Policies
+from channel_adapter.migration.run.apply import ChannelStatus, Status, UnderWay, journal_at
 from channel_adapter.migration.sources.files import find_files
-from channel_adapter.migration.status import ChannelStatus, Status
-from channel_adapter.store.migration_forgetting import Forgetting
+from channel_adapter.migration.sources.source import SourceKind, SourceSpec
+from channel_adapter.store.migration import Forgetting
 from channel_adapter.stub.faults import Fault
 from channel_adapter.stub.world.member_table import Role
 from channel_adapter.tencent.catalog import ACCOUNT_CHECK, COMMANDS

@@ -9,9 +9,8 @@ from typing import Any, Final
 
 import pytest
 
-from channel_adapter.migration.plan import Plan
-from channel_adapter.migration.plan_file import write_plan
-from channel_adapter.migration.work import POINTS
+from channel_adapter.migration.plan.document import Plan, write_plan
+from channel_adapter.migration.run.work import POINTS
 from tests.migration import mover, worlds
 from tests.migration.conftest import Stage, stage
 from tests.migration.moved_world import Picture, check_against_source, picture

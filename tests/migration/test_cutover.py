@@ -13,18 +13,17 @@ import pytest
 
 from channel_adapter.domain.post import Text
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError, ConflictError, InvalidError
-from channel_adapter.migration import cutover as cutting
-from channel_adapter.migration.accepted import Accepted
-from channel_adapter.migration.apply import Bounds
-from channel_adapter.migration.cutover import CutoverOptions
-from channel_adapter.migration.cutover_state import opened
-from channel_adapter.migration.findings import Finding, Mark, What
-from channel_adapter.migration.plan import Plan, SourceKind, SourceSpec
-from channel_adapter.migration.planning import Options
-from channel_adapter.migration.policies import Policies
+from channel_adapter.migration.cutover import cutover as cutting
+from channel_adapter.migration.cutover.cutover import CutoverOptions, opened
+from channel_adapter.migration.facade import Options
+from channel_adapter.migration.plan.document import Plan
+from channel_adapter.migration.plan.resolutions import Policies
 from channel_adapter.migration.rollback import Standing
+from channel_adapter.migration.run.apply import Bounds
 from channel_adapter.migration.sources.discover import Discovered
 from channel_adapter.migration.sources.files import find_files
+from channel_adapter.migration.sources.source import SourceKind, SourceSpec
+from channel_adapter.migration.verify.findings import Accepted, Finding, Mark, What
 from channel_adapter.store.cutover import MovedRow
 from channel_adapter.stub.faults import Fault
 from channel_adapter.tencent.catalog import DESTROY_OFFICIAL_ACCOUNT, SEND_OFFICIAL_ACCOUNT_MSG

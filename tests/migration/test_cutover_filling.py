@@ -8,15 +8,14 @@ import pytest
 
 from channel_adapter import ChannelAdapter
 from channel_adapter.concurrency.clock import SystemClock
-from channel_adapter.migration import filling
-from channel_adapter.migration.cutover import CutoverOptions
-from channel_adapter.migration.cutover_state import opened
-from channel_adapter.migration.filling import Filler, Filling
-from channel_adapter.migration.metered import TRANSIENT
-from channel_adapter.migration.plan import Plan
-from channel_adapter.migration.planning import Migration
+from channel_adapter.migration.budget import TRANSIENT
+from channel_adapter.migration.cutover import groups as filling
+from channel_adapter.migration.cutover.cutover import CutoverOptions, Filling, opened
+from channel_adapter.migration.cutover.groups import Filler
+from channel_adapter.migration.facade import Migration
+from channel_adapter.migration.plan.document import Plan
 from channel_adapter.migration.rollback import Standing
-from channel_adapter.store.cutover_people import CutoverPeople
+from channel_adapter.store.cutover import CutoverPeople
 from channel_adapter.stub.faults import Fault
 from channel_adapter.tencent.catalog import GET_CONTACT_GROUP, UPDATE_CONTACT_GROUP
 from tests.migration import worlds

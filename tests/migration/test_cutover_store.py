@@ -5,8 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from channel_adapter.store.cutover import NOT_SENT, SENDING, SENT, CopyRow, CutoverStore, MovedRow
-from channel_adapter.store.cutover_people import CutoverPeople
+from channel_adapter.store.cutover import NOT_SENT, SENDING, SENT, CopyRow, CutoverPeople, CutoverStore, MovedRow
 from channel_adapter.store.database import Database
 
 ROW = MovedRow("@TOA#_a", "m1", "@TGS#_a")

@@ -13,9 +13,9 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import OperationalError
 
 from channel_adapter.errors import UnavailableError
-from channel_adapter.migration.apply import apply
-from channel_adapter.migration.plan_file import read_plan, write_whole
-from channel_adapter.migration.quarantine_file import write_quarantine
+from channel_adapter.migration.plan.document import read_plan, write_whole
+from channel_adapter.migration.run.apply import apply
+from channel_adapter.migration.run.quarantine import write_quarantine
 from channel_adapter.store.migration import QuarantineRow
 from channel_adapter.stub.serve import StubServer
 from tests.cli.shell import PROGRAM, Shell, checked

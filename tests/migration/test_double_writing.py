@@ -11,9 +11,9 @@ import structlog
 from channel_adapter.concurrency.clock import SystemClock
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.domain.post import Post, PostRef, Text
-from channel_adapter.migration import posting_moved
-from channel_adapter.migration.plan import Plan
-from channel_adapter.migration.posting_moved import HOUR, PostingMoved
+from channel_adapter.migration.cutover import redirects as posting_moved
+from channel_adapter.migration.cutover.redirects import HOUR, PostingMoved
+from channel_adapter.migration.plan.document import Plan
 from channel_adapter.store.cutover import NOT_SENT, SENDING, SENT, CopyRow
 from channel_adapter.stub.faults import Fault
 from channel_adapter.tencent.catalog import SEND_OFFICIAL_ACCOUNT_MSG

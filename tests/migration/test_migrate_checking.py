@@ -11,7 +11,8 @@ import pytest
 from channel_adapter.cli.migrate_checking import Checking, limits_of
 from channel_adapter.cli.output import Output
 from channel_adapter.config.settings import Settings
-from channel_adapter.migration.plan import Plan, PlannedChannel, SourceKind
+from channel_adapter.migration.plan.document import Plan, PlannedChannel
+from channel_adapter.migration.sources.source import SourceKind
 from tests.migration import worlds
 from tests.migration.conftest import stage
 from tests.migration.planned import planned

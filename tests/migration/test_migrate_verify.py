@@ -7,7 +7,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from channel_adapter.migration.plan import Plan
+from channel_adapter.migration.plan.document import Plan
 from channel_adapter.stub.serve import StubServer
 from channel_adapter.stub.world.state import Group
 from tests.cli.shell import Shell

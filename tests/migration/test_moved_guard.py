@@ -7,8 +7,8 @@ import pytest
 
 from channel_adapter.domain import hooks
 from channel_adapter.domain.post import Content, Text
-from channel_adapter.migration.cutover_state import opened
-from channel_adapter.migration.plan import Plan
+from channel_adapter.migration.cutover.cutover import opened
+from channel_adapter.migration.plan.document import Plan
 from channel_adapter.store.cutover import MovedRow
 from channel_adapter.tencent import limits
 from channel_adapter.webhooks.moved_accounts import REDIRECT, may_broadcast

@@ -7,16 +7,23 @@ from typing import Any
 import pytest
 
 from channel_adapter.errors import ConfigurationError, ConflictError, InvalidError, NotFoundError
-from channel_adapter.migration import plan_file
-from channel_adapter.migration.calls import Pace
-from channel_adapter.migration.inventory import Found, Inventory, PeopleTally, PostTally, TakenId
-from channel_adapter.migration.make_plan import Wishes, make_plan
-from channel_adapter.migration.plan import Plan, SourceKind, SourceSpec, TargetState, changes
-from channel_adapter.migration.planning import Options
-from channel_adapter.migration.policies import Loss, Policies, Policy
-from channel_adapter.migration.records import SourceChannel, SourcePost
+from channel_adapter.migration.facade import Options
+from channel_adapter.migration.plan import document as plan_file
+from channel_adapter.migration.plan.document import Plan, TargetState, changes
+from channel_adapter.migration.plan.make_plan import (
+    Found,
+    Inventory,
+    Pace,
+    PeopleTally,
+    PostTally,
+    TakenId,
+    Wishes,
+    make_plan,
+)
+from channel_adapter.migration.plan.resolutions import Loss, Policies, Policy
+from channel_adapter.migration.plan.transform import judge_post
 from channel_adapter.migration.sources.discover import Discovered
-from channel_adapter.migration.transform import judge_post
+from channel_adapter.migration.sources.source import SourceChannel, SourceKind, SourcePost, SourceSpec
 from channel_adapter.stub.faults import Fault
 from channel_adapter.stub.scenario import Scenario
 from channel_adapter.tencent.catalog import IMPORT_GROUP_MEMBER

@@ -17,9 +17,8 @@ from channel_adapter.mapping.field_keys import FieldKeys
 from channel_adapter.mapping.ids import account_of_channel
 from channel_adapter.mapping.post_body import from_elements
 from channel_adapter.mapping.tag import Tag, migration_id, read_tag
-from channel_adapter.migration.policies import Loss, Policies, Policy
-from channel_adapter.migration.records import SourceChannel, SourcePost, SourceState, SourceSubscriber
-from channel_adapter.migration.transform import (
+from channel_adapter.migration.plan.resolutions import Loss, Policies, Policy
+from channel_adapter.migration.plan.transform import (
     PostLosses,
     SendTimes,
     Target,
@@ -40,6 +39,7 @@ from channel_adapter.migration.transform import (
     subscriber_losses,
     target_id,
 )
+from channel_adapter.migration.sources.source import SourceChannel, SourcePost, SourceState, SourceSubscriber
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.wire.msg_body import CUSTOM, Element
 from tests.migration import worlds

@@ -6,13 +6,12 @@ from channel_adapter.concurrency.batching import batches
 from channel_adapter.domain.ids import UserId
 from channel_adapter.mapping import channel_group
 from channel_adapter.mapping.post_body import from_elements
-from channel_adapter.migration import transform
-from channel_adapter.migration.plan import Plan, PlannedChannel
-from channel_adapter.migration.planning import Options
-from channel_adapter.migration.policies import Policies
-from channel_adapter.migration.records import SourcePost, SourceSubscriber
+from channel_adapter.migration.facade import Options
+from channel_adapter.migration.plan import transform
+from channel_adapter.migration.plan.document import Plan, PlannedChannel
+from channel_adapter.migration.plan.resolutions import Policies
 from channel_adapter.migration.sources.discover import Discovered
-from channel_adapter.migration.sources.source import Source
+from channel_adapter.migration.sources.source import Source, SourcePost, SourceSubscriber
 from channel_adapter.tencent import catalog, limits
 from channel_adapter.tencent.wire import members, messages
 from channel_adapter.tencent.wire.msg_body import Element

@@ -5,13 +5,12 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from channel_adapter.migration.compare import FEWER_POSTS, SINCE_THE_CUTOVER, UNTOLD, Life, Terms, compare_person
-from channel_adapter.migration.findings import Difference, Finding, Mark, What
-from channel_adapter.migration.plan import SourceKind, SourceSpec
-from channel_adapter.migration.planning import Options
-from channel_adapter.migration.policies import Policies
-from channel_adapter.migration.records import SourceSubscriber
+from channel_adapter.migration.facade import Options
+from channel_adapter.migration.plan.resolutions import Policies
 from channel_adapter.migration.sources.files import find_files
+from channel_adapter.migration.sources.source import SourceKind, SourceSpec, SourceSubscriber
+from channel_adapter.migration.verify.compare import FEWER_POSTS, SINCE_THE_CUTOVER, UNTOLD, Life, Terms, compare_person
+from channel_adapter.migration.verify.findings import Difference, Finding, Mark, What
 from channel_adapter.stub.scenario import Scenario
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.wire.members import Member

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from channel_adapter.concurrency.clock import SystemClock
-from channel_adapter.migration.journal import Journal, open_journal
+from channel_adapter.migration.run.journal import FRESH_SECONDS, NEWEST_SECONDS, Journal, JournalPages, open_journal
 from channel_adapter.migration.sources.accounts import AccountsSource, sequence_of
-from channel_adapter.migration.waiting_pages import FRESH_SECONDS, NEWEST_SECONDS, JournalPages
 from channel_adapter.stub.world.message_log import Message
 from tests.migration import worlds
 from tests.migration.conftest import Stage, stage

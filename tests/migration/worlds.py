@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import orjson
 
-from channel_adapter.migration.transform import target_id
+from channel_adapter.migration.plan.transform import target_id
 from channel_adapter.stub.world.member_table import Role
 from channel_adapter.stub.world.message_log import Message
 from channel_adapter.stub.world.state import Group, OfficialAccount

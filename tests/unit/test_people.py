@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from channel_adapter.cli.exits import UsageError
 from channel_adapter.cli.people import Person, read_people
-from channel_adapter.migration.sources.csv_file import FIELD_CHARACTERS, LINE_CHARACTERS
+from channel_adapter.mapping.csv_file import FIELD_CHARACTERS, LINE_CHARACTERS
 from channel_adapter.tencent.limits import USER_ID_BYTES
 
 

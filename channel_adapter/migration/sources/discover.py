@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from channel_adapter.concurrency.batching import concurrently
 from channel_adapter.errors import InvalidError
 from channel_adapter.mapping.ids import user_id
-from channel_adapter.migration.records import BrokenRecord
+from channel_adapter.migration.sources.source import BrokenRecord
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.catalog import GET_SUBSCRIBED_OFFICIAL_ACCOUNT_LIST

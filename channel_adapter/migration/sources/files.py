@@ -1,17 +1,328 @@
-"""Files of any other system as a source: channels, subscribers and posts as JSONL or CSV in one folder."""
+"""Files of any other system as a source: channels, subscribers and posts as JSONL or CSV in one folder.
+
+    channels     id*, name*, owner, introduction, avatar, organization, custom_data, created_at, max_subscribers, admins
+    subscribers  channel*, user*, since, notifications (all, muted, off, mentions), custom_data, unread
+    posts        channel*, id*, time*, author, and one of text and content
+
+`*` is required. Times are unix seconds, also with a fraction, or ISO 8601 with a time zone. `admins` is a list, in CSV
+separated by `;`. `content` is a part of a post or a list of parts, as `posts show --json` prints them; in CSV as JSON.
+
+Records are put into a temporary SQLite file when the source is opened, so that memory does not grow with them.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+import re
+import sqlite3
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+import orjson
+
+from channel_adapter.domain.subscription import Notifications
 from channel_adapter.errors import InvalidError, NotFoundError
-from channel_adapter.migration.plan import SourceKind, SourceSpec
-from channel_adapter.migration.records import BrokenRecord, SourceChannel, SourcePost, SubscriberPage
-from channel_adapter.migration.sources import schema
-from channel_adapter.migration.sources.index import Index
+from channel_adapter.mapping.content_json import parts_of
+from channel_adapter.mapping.csv_file import LINE_CHARACTERS
+from channel_adapter.mapping.ids import random_of, user_id
+from channel_adapter.mapping.post_body import to_elements
+from channel_adapter.mapping.text import require_text
 from channel_adapter.migration.sources.lines import SUFFIXES, Line, LineReader
-from channel_adapter.migration.sources.source import FIRST_PAGE
+from channel_adapter.migration.sources.source import (
+    FIRST_PAGE,
+    BrokenRecord,
+    SourceChannel,
+    SourceKind,
+    SourcePost,
+    SourceSpec,
+    SourceSubscriber,
+    SubscriberPage,
+)
+from channel_adapter.tencent import limits
+from channel_adapter.tencent.wire.msg_body import TEXT, Element, TextContent
+
+CHANNELS: Final = (
+    "id", "name", "owner", "introduction", "avatar", "organization", "custom_data", "created_at", "max_subscribers",
+    "admins",
+)  # fmt: skip
+SUBSCRIBERS: Final = ("channel", "user", "since", "notifications", "custom_data", "unread")
+POSTS: Final = ("channel", "id", "time", "author", "text", "content")
+
+COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {"channels": CHANNELS, "subscribers": SUBSCRIBERS, "posts": POSTS}
+
+POST_ID_BYTES: Final = 500
+"""A longer id does not fit into the index of the journal."""
+MILLISECONDS_FROM: Final = 100_000_000_000
+"""No second of this millennium has a number so high: such a time counts milliseconds."""
+
+
+_UNIX_SECONDS: Final = re.compile(r"([0-9]{1,18})(?:\.[0-9]*)?(?: [+-][0-9]{4})?")
+"""Also with the offset that git writes behind them, which changes nothing."""
+
+_BEFORE_OFFSET: Final = re.compile(r" (?=[+-][0-9:]+$)")
+
+
+@dataclass(frozen=True, slots=True)
+class FilePost:
+    """A post of a line, before it has a number."""
+
+    key: str
+    time: int
+    author: str
+    body: tuple[Element, ...]
+
+
+def channel_of(values: Mapping[str, Any], owner: str, now: float) -> SourceChannel:
+    """A channel. `owner` is for lines that name none. Raises InvalidError with the field."""
+    return SourceChannel(
+        id=_text(values, "id", needed=True),
+        owner=user_id(values.get("owner") or owner, "owner"),
+        name=_text(values, "name", needed=True),
+        introduction=_text(values, "introduction"),
+        avatar=_text(values, "avatar"),
+        organization=_text(values, "organization"),
+        custom_data=_text(values, "custom_data"),
+        created_at=_moment(values, "created_at", now) or 0,
+        max_subscribers=_count(values, "max_subscribers", lowest=1),
+        admins=_users(values, "admins"),
+    )
+
+
+def subscriber_of(values: Mapping[str, Any], now: float) -> SourceSubscriber:
+    """A person. Raises InvalidError with the field."""
+    how = _text(values, "notifications") or Notifications.ALL.value
+    if how not in set(Notifications):
+        raise InvalidError(f"notifications: {how!r} is not one of {', '.join(Notifications)}", field="notifications")
+    custom_data = require_text(_text(values, "custom_data"), "custom_data", limits.OFFICIAL_CUSTOM_BYTES)
+    return SourceSubscriber(
+        user=user_id(values.get("user", ""), "user"),
+        since=_moment(values, "since", now),
+        notifications=Notifications(how),
+        custom_data=custom_data,
+        unread=_count(values, "unread", lowest=0),
+    )
+
+
+def post_of(values: Mapping[str, Any], now: float) -> FilePost:
+    """A post. Raises InvalidError with the field."""
+    time = _moment(values, "time", now)
+    if time is None:
+        raise InvalidError("time is missing", field="time")
+    author = values.get("author")
+    return FilePost(
+        key=require_text(_text(values, "id", needed=True), "id", POST_ID_BYTES),
+        time=time,
+        author=user_id(author, "author") if author else "",
+        body=tuple(_body(values)),
+    )
+
+
+def _body(values: Mapping[str, Any]) -> list[Element]:
+    """Long texts are let through: what is too much for the target is for the plan to say."""
+    if ("text" in values) == ("content" in values):
+        raise InvalidError("a post has either text or content", field="text")
+    if "text" in values:
+        content = TextContent(text=require_text(values["text"], "text", LINE_CHARACTERS * 4, empty=False))
+        return [Element(msg_type=TEXT, msg_content=content.to_wire())]
+    given = values["content"]
+    if isinstance(given, str):
+        try:
+            given = orjson.loads(given)
+        except orjson.JSONDecodeError as wrong:
+            raise InvalidError(f"content is no JSON: {wrong}", field="content") from None
+    elements, _ = to_elements(parts_of(given), LINE_CHARACTERS * 4)
+    return elements
+
+
+def _text(values: Mapping[str, Any], name: str, *, needed: bool = False) -> str:
+    value = values.get(name, "")
+    if needed and value == "":
+        raise InvalidError(f"{name} is missing", field=name)
+    return require_text(value, name, LINE_CHARACTERS * 4, empty=not needed)
+
+
+def _moment(values: Mapping[str, Any], name: str, now: float) -> int | None:
+    """A time that is over."""
+    value = values.get(name)
+    if value is None or value == "":
+        return None
+    seconds = _seconds(value, name)
+    if seconds >= MILLISECONDS_FROM:
+        raise InvalidError(f"{name}: {value!r} counts milliseconds; seconds are wanted", field=name)
+    if seconds > now:
+        raise InvalidError(f"{name}: {value!r} lies in the future", field=name)
+    if seconds <= 0:
+        raise InvalidError(f"{name}: {value!r} lies before 1970", field=name)
+    return seconds
+
+
+def _seconds(value: object, name: str) -> int:
+    """Return a time as unix seconds; fractions, as Slack and Python write them, are cut off."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return int(value)
+    if not isinstance(value, str):
+        raise InvalidError(f"{name}: {value!r} is no time", field=name)
+    if number := _UNIX_SECONDS.fullmatch(value.strip()):
+        return int(number[1])
+    try:
+        moment = datetime.fromisoformat(_BEFORE_OFFSET.sub("", value.strip()))
+    except ValueError:
+        raise InvalidError(f"{name}: {value!r} is neither unix seconds nor ISO 8601", field=name) from None
+    if moment.tzinfo is None:
+        raise InvalidError(f"{name}: {value!r} has no time zone", field=name)
+    return int(moment.timestamp())
+
+
+def _count(values: Mapping[str, Any], name: str, *, lowest: int) -> int | None:
+    value = values.get(name)
+    if value is None or value == "":
+        return None
+    if isinstance(value, str) and value.isdecimal() and value.isascii() and len(value) < 10:
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
+        raise InvalidError(f"{name}: {value!r} is no number from {lowest} on", field=name)
+    return value
+
+
+def _users(values: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    value = values.get(name, [])
+    listed = [word.strip() for word in value.split(";") if word.strip()] if isinstance(value, str) else value
+    if not isinstance(listed, list):
+        raise InvalidError(f"{name}: {value!r} is no list of accounts", field=name)
+    return tuple(dict.fromkeys(user_id(each, name) for each in listed))
+
+
+ROWS_READ: Final = 200
+_RANDOMS: Final = limits.RANDOM_HIGHEST + 1
+
+_TABLES: Final = """
+CREATE TABLE channel (place INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, born INTEGER NOT NULL, profile BLOB NOT NULL);
+CREATE TABLE person (channel INTEGER NOT NULL, id TEXT NOT NULL, since INTEGER, how TEXT NOT NULL, data TEXT NOT NULL,
+    unread INTEGER, PRIMARY KEY (channel, id)) WITHOUT ROWID;
+CREATE TABLE post (channel INTEGER NOT NULL, number INTEGER NOT NULL, id TEXT NOT NULL, time INTEGER NOT NULL,
+    author TEXT NOT NULL, body BLOB NOT NULL, UNIQUE (channel, id), UNIQUE (channel, number));
+CREATE INDEX post_in_order ON post (channel, time, id);
+CREATE TABLE broken (place INTEGER PRIMARY KEY, at TEXT NOT NULL, field TEXT NOT NULL, reason TEXT NOT NULL,
+    raw TEXT NOT NULL);
+"""
+
+
+class Index:
+    """Rows are added first and read afterwards. Raises OSError where the disk is full."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="migration-")
+        path = Path(self._folder.name) / "index.sqlite"
+        path.touch(0o600)
+        self._rows = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        self._rows.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-8000;" + _TABLES)
+        self._rows.execute("BEGIN")
+
+    def close(self) -> None:
+        """Remove it."""
+        self._rows.close()
+        self._folder.cleanup()
+
+    def add_channel(self, channel: SourceChannel) -> bool:
+        """False when there is one with this id."""
+        profile = {name: getattr(channel, name) for name in _PROFILE}
+        row = (channel.id, channel.created_at, orjson.dumps(profile))
+        return self._insert("INSERT OR IGNORE INTO channel (id, born, profile) VALUES (?, ?, ?)", row)
+
+    def place(self, channel: str) -> tuple[int, int] | None:
+        """Number and birth of a channel, if it is there."""
+        found: tuple[int, int] | None = self._rows.execute(
+            "SELECT place, born FROM channel WHERE id = ?", (channel,)
+        ).fetchone()
+        return found
+
+    def add_person(self, place: int, person: SourceSubscriber) -> bool:
+        """False when this person is among the subscribers of the channel."""
+        row = (place, person.user, person.since, person.notifications.value, person.custom_data, person.unread)
+        return self._insert("INSERT OR IGNORE INTO person VALUES (?, ?, ?, ?, ?, ?)", row)
+
+    def add_post(self, place: int, channel: str, post: FilePost) -> bool:
+        """False when the channel has a post with this id.
+
+        A post's number is drawn from its id, so that it stays the same when the file grows; the next free one is taken
+        in the rare case that another post has it.
+        """
+        body = orjson.dumps([element.to_wire() for element in post.body])
+        number = random_of("file", channel, post.key)
+        known = "SELECT 1 FROM post WHERE channel = ? AND id = ?"
+        if self._rows.execute(known, (place, post.key)).fetchone():
+            return False
+        row = (post.key, post.time, post.author, body)
+        while not self._insert("INSERT OR IGNORE INTO post VALUES (?, ?, ?, ?, ?, ?)", (place, number, *row)):
+            number = (number + 1) % _RANDOMS
+        return True
+
+    def add_broken(self, record: BrokenRecord) -> None:
+        """Keep a record that cannot be used."""
+        row = (record.where, record.field, record.reason, record.raw)
+        self._insert("INSERT INTO broken (at, field, reason, raw) VALUES (?, ?, ?, ?)", row)
+
+    def channels(self) -> Iterator[SourceChannel]:
+        """In the order of the file, each with the number of its subscribers."""
+        counted = (
+            "SELECT profile, (SELECT count(*) FROM person WHERE channel = place),"
+            " (SELECT max(time) FROM post WHERE channel = place) FROM channel ORDER BY place"
+        )
+        for profile, people, latest in self._rows.execute(counted).fetchall():
+            values = orjson.loads(profile)
+            admins = tuple(values.pop("admins"))
+            yield SourceChannel(**values, admins=admins, subscriber_count=people, last_post_at=latest or 0)
+
+    def people(self, channel: str, after: str) -> list[SourceSubscriber]:
+        """The next people by their ids; an empty list at the end."""
+        query = "SELECT id, since, how, data, unread FROM person WHERE channel = ? AND id > ? ORDER BY id LIMIT ?"
+        rows = self._rows.execute(query, (self._known(channel), after, ROWS_READ)).fetchall()
+        return [
+            SourceSubscriber(user, since, Notifications(how), data, unread) for user, since, how, data, unread in rows
+        ]
+
+    def posts(self, channel: str, after: str) -> Iterator[SourcePost]:
+        """By time, then by id; later ones than the post `after`, if there is one with that id."""
+        place = self._known(channel)
+        found = self._rows.execute("SELECT time, id FROM post WHERE channel = ? AND id = ?", (place, after)).fetchone()
+        time, key = found or (0, "")
+        query = (
+            "SELECT time, id, number, author, body FROM post WHERE channel = ? AND (time, id) > (?, ?)"
+            " ORDER BY time, id LIMIT ?"
+        )
+        while rows := self._rows.execute(query, (place, time, key, ROWS_READ)).fetchall():
+            for time, key, number, author, body in rows:
+                elements = tuple(Element.model_validate(each) for each in orjson.loads(body))
+                yield SourcePost(key, number, time, elements, author)
+
+    def broken(self) -> Iterator[BrokenRecord]:
+        """In the order they were found."""
+        place = 0
+        query = "SELECT place, at, field, reason, raw FROM broken WHERE place > ? ORDER BY place LIMIT ?"
+        while rows := self._rows.execute(query, (place, ROWS_READ)).fetchall():
+            yield from (BrokenRecord(*row[1:]) for row in rows)
+            place = rows[-1][0]
+
+    def _known(self, channel: str) -> int:
+        found = self.place(channel)
+        if found is None:
+            raise KeyError(channel)
+        return found[0]
+
+    def _insert(self, statement: str, row: tuple[object, ...]) -> bool:
+        try:
+            return self._rows.execute(statement, row).rowcount > 0
+        except sqlite3.OperationalError as trouble:
+            raise OSError(0, f"the temporary index cannot grow: {trouble}", self._folder.name) from None
+
+
+_PROFILE: Final = (
+    "id", "owner", "name", "introduction", "avatar", "organization", "custom_data", "created_at", "max_subscribers",
+    "admins",
+)  # fmt: skip
+
 
 KINDS: Final = ("channels", "subscribers", "posts")
 
@@ -123,7 +434,7 @@ class _Filling:
         for kind in KINDS:
             if kind not in self._files:
                 continue
-            reader = LineReader(Path(self._files[kind]), schema.COLUMNS[kind])
+            reader = LineReader(Path(self._files[kind]), COLUMNS[kind])
             for line in reader.read():
                 if self.stopped:
                     raise InvalidError("reading was stopped", field="files")
@@ -149,13 +460,13 @@ class _Filling:
             self._index.add_broken(BrokenRecord(line.where, wrong.field or "", wrong.message, line.raw.rstrip("\n")))
 
     def _add_channel(self, values: Mapping[str, Any]) -> None:
-        channel = schema.channel_of(values, self._owner, self._now)
+        channel = channel_of(values, self._owner, self._now)
         if not self._index.add_channel(channel):
             raise InvalidError(f"channel {channel.id!r} was there before", field="id")
 
     def _add_subscriber(self, values: Mapping[str, Any]) -> None:
         channel, place, born = self._channel(values)
-        person = schema.subscriber_of(values, self._now)
+        person = subscriber_of(values, self._now)
         if person.since is not None and person.since < born:
             raise InvalidError(f"since lies before channel {channel!r} was made", field="since")
         if not self._index.add_person(place, person):
@@ -163,7 +474,7 @@ class _Filling:
 
     def _add_post(self, values: Mapping[str, Any]) -> None:
         channel, place, born = self._channel(values)
-        post = schema.post_of(values, self._now)
+        post = post_of(values, self._now)
         if post.time < born:
             raise InvalidError(f"time lies before channel {channel!r} was made", field="time")
         if not self._index.add_post(place, channel, post):

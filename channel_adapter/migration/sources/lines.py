@@ -14,8 +14,7 @@ from typing import Any, BinaryIO, Final
 import orjson
 
 from channel_adapter.errors import InvalidError
-from channel_adapter.migration.records import BrokenRecord
-from channel_adapter.migration.sources.csv_file import (
+from channel_adapter.mapping.csv_file import (
     BLOCK_BYTES,
     FIELD_CHARACTERS,
     LINE_CHARACTERS,
@@ -26,6 +25,7 @@ from channel_adapter.migration.sources.csv_file import (
     column_name,
     open_text,
 )
+from channel_adapter.migration.sources.source import BrokenRecord
 
 SUFFIXES: Final = (".jsonl", ".csv")
 

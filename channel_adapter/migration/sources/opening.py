@@ -1,10 +1,8 @@
 """Opens the source that a plan names."""
 
-from channel_adapter.migration.plan import SourceKind, SourceSpec
-from channel_adapter.migration.sources.accounts import AccountsSource
+from channel_adapter.migration.sources.accounts import AccountsSource, WaitingPages
 from channel_adapter.migration.sources.files import FilesSource
-from channel_adapter.migration.sources.history import WaitingPages
-from channel_adapter.migration.sources.source import Source
+from channel_adapter.migration.sources.source import Source, SourceKind, SourceSpec
 from channel_adapter.services.gateway import Gateway
 
 

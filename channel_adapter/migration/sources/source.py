@@ -1,10 +1,116 @@
-"""What every source can do. Reading only, and in pieces: no list of people or posts is ever held whole."""
+"""What every source can do, and the values that it yields. Times are unix seconds.
+
+A source is read only, and in pieces: no list of subscribers or posts is held in memory.
+"""
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
-from channel_adapter.migration.plan import SourceSpec
-from channel_adapter.migration.records import BrokenRecord, SourceChannel, SourcePost, SubscriberPage
+from pydantic import BaseModel, ConfigDict
+
+from channel_adapter.domain.subscription import Notifications
+from channel_adapter.tencent.wire.msg_body import Element
+
+
+class SourceKind(StrEnum):
+    """Where channels come from."""
+
+    ACCOUNTS = "official_accounts"
+    FILES = "files"
+
+
+class SourceSpec(BaseModel):
+    """How the source is opened again. Paths are as they were given; digests are SHA-256 of the files as they were.
+
+    `searched`: the accounts were looked for, by what people follow or in callbacks, and not named one by one.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: SourceKind
+    accounts: tuple[str, ...] = ()
+    searched: bool = False
+    files: dict[str, str] = {}
+    digests: dict[str, str] = {}
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceChannel:
+    """One channel's profile. `id` is the source's own; texts are whole, whatever their bytes.
+
+    `subscriber_count` is what the source says of itself. `max_subscribers` is None where it cannot be read: official
+    accounts have no way to read it back [doc 60758]. `admins` may post beside the owner.
+    """
+
+    id: str
+    owner: str
+    name: str
+    introduction: str = ""
+    avatar: str = ""
+    organization: str = ""
+    custom_data: str = ""
+    created_at: int = 0
+    last_post_at: int = 0
+    subscriber_count: int = 0
+    max_subscribers: int | None = None
+    admins: tuple[str, ...] = ()
+
+
+class SourceState(StrEnum):
+    """What is left of a post at the source."""
+
+    PUBLISHED = "published"
+    RECALLED = "recalled"
+    EXPIRED = "expired"  # or deleted, or never stored: the source does not tell them apart [doc 60812]
+    FOREIGN = "foreign"  # said by somebody else than the channel: private, and never moved
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePost:
+    """One post. `key` names it at the source, `number` is unique in its channel and below 2**32.
+
+    `author` is empty where the source knows none, or where it is the channel itself: then the owner posts.
+    """
+
+    key: str
+    number: int
+    time: int
+    body: tuple[Element, ...]
+    author: str = ""
+    state: SourceState = SourceState.PUBLISHED
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSubscriber:
+    """One person who follows. `since` and `unread` are None where the source does not know them."""
+
+    user: str
+    since: int | None = None
+    notifications: Notifications = Notifications.ALL
+    custom_data: str = ""
+    unread: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriberPage:
+    """Some subscribers of a channel, and the cursor behind them; None when these were the last."""
+
+    subscribers: tuple[SourceSubscriber, ...]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenRecord:
+    """A line or an item of the source that cannot be used: where, what is wrong, and what it says."""
+
+    where: str
+    field: str
+    reason: str
+    raw: str
+
 
 FIRST_PAGE = ""
 

@@ -1,0 +1,1 @@
+"""Moving posting from official accounts to channels."""

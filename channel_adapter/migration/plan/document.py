@@ -1,0 +1,369 @@
+"""Plans as values, and plan.json: what moves where, what does not fit, and what it costs.
+
+A plan is ready when it has no problems and none of its losses is refused. `changes` returns what the source did since.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import BinaryIO, Final, Literal
+
+import orjson
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from channel_adapter.domain.ids import ChannelId
+from channel_adapter.errors import InvalidError
+from channel_adapter.mapping.channel_group import Profile
+from channel_adapter.mapping.field_keys import FieldKeys
+from channel_adapter.mapping.tag import Tag
+from channel_adapter.migration.plan.resolutions import Loss, Policies, Policy
+from channel_adapter.migration.plan.transform import Target
+from channel_adapter.migration.sources.source import SourceChannel, SourceSpec
+from channel_adapter.tencent.limits import GroupProfileBytes
+
+FORMAT: Final = "channel-adapter migration plan"
+VERSION: Final = 1
+
+
+class Part(BaseModel):
+    """A piece of a plan; unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PostCounts(Part):
+    """Posts of one channel. `expired`: the source still counts them, and their bodies are gone. `foreign` ones are
+    what others wrote to it.
+
+    `moved_in_time` get another second than their own, because the target wants each later than the one before.
+    """
+
+    reachable: int = 0
+    recalled: int = 0
+    expired: int = 0
+    foreign: int = 0
+    moved_in_time: int = 0
+    newest: str = ""
+    elements: dict[str, int] = {}
+
+
+class PeopleCounts(Part):
+    """Subscribers of one channel: what the source says, and what reading them all has shown, where that was done."""
+
+    subscribers: int = 0
+    read: bool = False
+    not_default: int | None = None
+    with_data: int | None = None
+
+
+class PlannedSource(Part):
+    """A channel as it was read."""
+
+    id: str
+    owner: str
+    name: str
+    introduction: str = ""
+    avatar: str = ""
+    organization: str = ""
+    custom_data: str = ""
+    created_at: int = 0
+    max_subscribers: int | None = None
+    admins: tuple[str, ...] = ()
+    posts: PostCounts = PostCounts()
+    people: PeopleCounts = PeopleCounts()
+
+
+class TargetState(StrEnum):
+    """What stands at the id on the target."""
+
+    FREE = "free"
+    OURS = "ours"  # made by this migration
+    OTHER_MIGRATION = "other_migration"
+    CHANNEL = "channel"  # made here, by no migration
+    STRANGER = "stranger"  # a group that is no channel
+    UNKNOWN = "unknown"  # the id itself is impossible
+
+
+class PlannedTarget(Part):
+    """The channel as it shall be. `created_at` is None where nobody knows: then it is born when it is moved.
+
+    `kept` names what of it stands whole in the adapter's database.
+    """
+
+    id: str
+    owner: str
+    name: str
+    introduction: str = ""
+    avatar: str = ""
+    organization: str = ""
+    custom_data: str = ""
+    created_at: int | None = None
+    max_subscribers: int | None = None
+    admins: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    state: TargetState = TargetState.FREE
+
+    @property
+    def channel(self) -> ChannelId:
+        """Its id, checked when the plan was made."""
+        return ChannelId(self.id)
+
+    @property
+    def profile(self) -> Profile:
+        """What the target is to say of itself."""
+        return Profile(
+            name=self.name, introduction=self.introduction, avatar=self.avatar,
+            organization=self.organization, custom_data=self.custom_data, max_subscribers=self.max_subscribers,
+        )  # fmt: skip
+
+    def tag(self, migration: str) -> Tag:
+        """Its tag."""
+        return Tag(migration, self.kept)
+
+
+class PlannedLoss(Part):
+    """What of one channel does not fit, and what is done about it.
+
+    Texts: size and limit in bytes, and what is kept of it. Posts: their keys. People: how many, where that is known.
+    """
+
+    loss: Loss
+    policy: Policy
+    count: int
+    size: int | None = None
+    limit: int | None = None
+    kept: str | None = None
+    posts: tuple[str, ...] = ()
+
+    @property
+    def refused(self) -> bool:
+        return self.policy is Policy.REFUSE
+
+
+class Problem(Part):
+    """Why a channel cannot be moved as planned, whatever the policies say."""
+
+    field: str
+    message: str
+
+
+class PlannedChannel(Part):
+    """One channel, from and to. `left_behind` are posts of which no part can be carried: they go to the quarantine."""
+
+    source: PlannedSource
+    target: PlannedTarget
+    losses: tuple[PlannedLoss, ...] = ()
+    left_behind: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+class PlannedCalls(Part):
+    """Calls of one command: how many for how many items, and the seconds they take under its limit."""
+
+    stage: Literal["move", "verify"]
+    command: str
+    items: int
+    per_call: int
+    calls: int
+    per_second: float
+    seconds: float
+
+
+class BrokenLine(Part):
+    """A record of the source that cannot be used; the quarantine file has it whole."""
+
+    where: str
+    field: str
+    reason: str
+
+
+class PlannedLimits(Part):
+    """What the target allowed when the plan was made: custom group fields by name, and sizes in bytes."""
+
+    tag_key: str
+    organization_key: str | None
+    custom_data_keys: tuple[str, ...]
+    name: int
+    introduction: int
+    notification: int
+    face_url: int
+    post: int
+
+    @classmethod
+    def of(cls, target: Target) -> "PlannedLimits":
+        """From what the settings say."""
+        keys, sizes = target.keys, target.sizes._asdict()
+        return cls(
+            tag_key=keys.tag, organization_key=keys.organization, custom_data_keys=keys.custom_data,
+            post=target.post_bytes, **sizes,
+        )  # fmt: skip
+
+    def target(self) -> Target:
+        """The same as transforms take it."""
+        return Target(
+            FieldKeys(self.tag_key, self.organization_key, self.custom_data_keys),
+            GroupProfileBytes(self.name, self.introduction, self.notification, self.face_url),
+            self.post,
+        )
+
+
+class Plan(Part):
+    """What `migrate apply` carries out."""
+
+    format: Literal["channel-adapter migration plan"] = FORMAT
+    version: Literal[1] = VERSION
+    migration: str
+    sdkappid: int
+    fingerprint: str
+    source: SourceSpec
+    policies: dict[Loss, Policy]
+    limits: PlannedLimits
+    channels: tuple[PlannedChannel, ...]
+    broken: tuple[BrokenLine, ...] = ()
+    broken_count: int = 0
+    calls: tuple[PlannedCalls, ...] = ()
+    seconds: float = 0.0
+    not_carried: tuple[str, ...] = ()
+
+    @property
+    def ready(self) -> bool:
+        """May it be applied?"""
+        return not any(self.problems()) and not any(loss.refused for _, loss in self.losses())
+
+    @property
+    def chosen(self) -> Policies:
+        """The policies as a value."""
+        return Policies(self.policies)
+
+    def losses(self) -> Iterator[tuple[PlannedChannel, PlannedLoss]]:
+        """Every loss with its channel."""
+        return ((channel, loss) for channel in self.channels for loss in channel.losses)
+
+    def problems(self) -> Iterator[tuple[PlannedChannel, Problem]]:
+        """Every problem with its channel."""
+        return ((channel, problem) for channel in self.channels for problem in channel.problems)
+
+    def channel(self, source_id: str) -> PlannedChannel | None:
+        """The channel with this id at the source."""
+        return next((each for each in self.channels if each.source.id == source_id), None)
+
+
+class Change(Part):
+    """What a source did since the plan was made. `planned` and `now` are as they are read by people.
+
+    A `serious` one makes the plan wrong: it must be made again. The others are what the next delta moves.
+    """
+
+    channel: str
+    field: str
+    planned: str
+    now: str
+    serious: bool
+
+    def __str__(self) -> str:
+        return f"{self.channel}: {self.field} was {self.planned!r}, is {self.now!r}"
+
+
+PROFILE_FIELDS: Final = (
+    "owner", "name", "introduction", "avatar", "organization", "custom_data", "created_at", "admins",
+)  # fmt: skip
+
+
+def changes(plan: Plan, now: Mapping[str, SourceChannel], spec: SourceSpec | None = None) -> list[Change]:
+    """What differs between the channels of a plan and the same ones as they are now, by source id.
+
+    `spec`, of the source as it is now, tells which files are others than they were.
+    """
+    found: list[Change] = []
+    for kind, before in plan.source.digests.items():
+        after = spec.digests.get(kind, "") if spec else before
+        if after != before:
+            file = plan.source.files.get(kind, kind)
+            found.append(Change(channel=file, field="file", planned=before[:12], now=after[:12], serious=False))
+    for channel in plan.channels:
+        was, current = channel.source, now.get(channel.source.id)
+        if current is None:
+            found.append(Change(channel=was.id, field="channel", planned="there", now="gone", serious=True))
+            continue
+        for name in PROFILE_FIELDS:
+            before, after = getattr(was, name), getattr(current, name)
+            if before != after:
+                found.append(Change(channel=was.id, field=name, planned=str(before), now=str(after), serious=True))
+        if was.people.subscribers != current.subscriber_count:
+            before, after = str(was.people.subscribers), str(current.subscriber_count)
+            found.append(Change(channel=was.id, field="subscribers", planned=before, now=after, serious=False))
+    return found
+
+
+FIELD = "plan"
+
+
+def to_json(plan: Plan) -> bytes:
+    """The plan as it stands in the file: the same plan, the same bytes."""
+    return orjson.dumps(plan.model_dump(mode="json"), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def from_json(text: bytes, where: str) -> Plan:
+    """A plan out of a file's bytes. Raises InvalidError that names the file and what is wrong in it."""
+    try:
+        document = orjson.loads(text)
+    except orjson.JSONDecodeError as wrong:
+        raise InvalidError(f"{where} is no JSON: {wrong}", field=FIELD) from None
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise InvalidError(f"{where} is no plan of a migration", field=FIELD)
+    if document.get("version") != VERSION:
+        made = document.get("version")
+        raise InvalidError(
+            f"{where} is a plan of version {made}; this program reads {VERSION}: plan again", field=FIELD
+        )
+    try:
+        return Plan.model_validate(document)
+    except ValidationError as wrong:
+        problem = wrong.errors(include_url=False, include_context=False, include_input=False)[0]
+        name = ".".join(str(part) for part in problem["loc"])
+        raise InvalidError(f"{where}: {name}: {problem['msg']}", field=FIELD) from None
+
+
+def read_plan(path: Path) -> Plan:
+    """The plan in a file. Raises InvalidError; OSError when it cannot be read."""
+    return from_json(path.read_bytes(), str(path))
+
+
+def write_plan(path: Path, plan: Plan) -> None:
+    """Put the plan there in one piece: a full disk leaves what was there before. Raises OSError."""
+    write_whole(path, to_json(plan))
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file that is either the old one or the new one, whatever happens. Raises OSError."""
+    with whole_file(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """The same for content that comes in pieces; nothing is written when the block raises, or writes nothing."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            written = file.tell()
+        if written:
+            Path(name).replace(path)
+    except OSError as wrong:
+        if wrong.errno is not None and wrong.filename in (None, name):  # a full disk does not say whose
+            raise OSError(wrong.errno, wrong.strerror, str(path)) from None
+        raise
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def check_app(plan: Plan, sdkappid: int, where: str) -> None:
+    """Refuse a plan that was made for another app. Raises InvalidError."""
+    if plan.sdkappid != sdkappid:
+        raise InvalidError(f"{where} is a plan for app {plan.sdkappid}; the settings name {sdkappid}", field=FIELD)

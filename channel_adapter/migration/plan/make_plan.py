@@ -1,0 +1,495 @@
+"""Turn an inventory into a plan and its cost in calls. Pure: equal input yields equal plans, byte for byte."""
+
+import hashlib
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import ceil
+from typing import Any, Final, Literal
+
+import orjson
+
+from channel_adapter.domain.ids import ChannelId
+from channel_adapter.domain.subscription import Notifications
+from channel_adapter.errors import InvalidError
+from channel_adapter.mapping.channel_group import Profile
+from channel_adapter.mapping.tag import migration_id
+from channel_adapter.migration.plan.document import (
+    BrokenLine,
+    PeopleCounts,
+    Plan,
+    PlannedCalls,
+    PlannedChannel,
+    PlannedLimits,
+    PlannedLoss,
+    PlannedSource,
+    PlannedTarget,
+    PostCounts,
+    Problem,
+    TargetState,
+)
+from channel_adapter.migration.plan.resolutions import PROFILE_LOSSES, Loss, Policies
+from channel_adapter.migration.plan.transform import (
+    MappedProfile,
+    PostLosses,
+    SendTimes,
+    Target,
+    kept_whole,
+    map_profile,
+    subscriber_losses,
+    target_id,
+)
+from channel_adapter.migration.sources.source import (
+    BrokenRecord,
+    SourceChannel,
+    SourceKind,
+    SourcePost,
+    SourceSpec,
+    SourceState,
+    SourceSubscriber,
+)
+from channel_adapter.tencent import catalog, limits
+from channel_adapter.tencent.command import Command
+
+
+@dataclass(slots=True)
+class PostTally:
+    """Counts posts as they are read, in any order; bodies are not kept."""
+
+    reachable: int = 0
+    recalled: int = 0
+    expired: int = 0
+    foreign: int = 0
+    elements: Counter[str] = field(default_factory=Counter)
+    lost: dict[Loss, list[str]] = field(default_factory=dict)
+    left_behind: list[str] = field(default_factory=list)
+    _times: "array[int]" = field(default_factory=lambda: array("q"))
+    _newest: tuple[int, int, str] = (0, 0, "")
+    _oldest_time: int | None = None
+
+    def add(self, post: SourcePost, losses: PostLosses) -> None:
+        """Count one post and what becomes of it."""
+        self._newest = max(self._newest, (post.time, post.number, post.key))
+        self._oldest_time = min(post.time, self._oldest_time or post.time)
+        if post.state is SourceState.RECALLED:
+            self.recalled += 1
+        elif post.state is SourceState.EXPIRED:
+            self.expired += 1
+        elif post.state is SourceState.FOREIGN:
+            self.foreign += 1
+        else:
+            self._add_published(post, losses)
+
+    def _add_published(self, post: SourcePost, losses: PostLosses) -> None:
+        self.reachable += 1
+        self.elements.update({element.msg_type for element in post.body})
+        for loss in losses.lost:
+            self.lost.setdefault(loss, []).append(post.key)
+        if losses.left_behind:
+            self.left_behind.append(post.key)
+        else:
+            self._times.append(post.time)
+
+    def any(self) -> bool:
+        """Is there any post, in whatever state?"""
+        return bool(self.reachable or self.recalled or self.expired)
+
+    @property
+    def oldest(self) -> int | None:
+        """When the oldest post was made."""
+        return self._oldest_time
+
+    def counts(self, created_at: int) -> PostCounts:
+        """The counts, for a channel born at `created_at`."""
+        times = SendTimes(created_at)
+        for time in sorted(self._times):
+            times.next(time)
+        return PostCounts(
+            reachable=self.reachable, recalled=self.recalled, expired=self.expired,
+            foreign=self.foreign, moved_in_time=times.moved,
+            newest=self._newest[2], elements=dict(sorted(self.elements.items())),
+        )  # fmt: skip
+
+
+@dataclass(slots=True)
+class PeopleTally:
+    """Counts subscribers as they are read."""
+
+    read: int = 0
+    not_default: int = 0
+    with_data: int = 0
+    earliest: int | None = None
+
+    def add(self, subscriber: SourceSubscriber) -> None:
+        """Count one person."""
+        self.read += 1
+        self.not_default += subscriber.notifications is not Notifications.ALL
+        self.with_data += bool(subscriber_losses(subscriber))
+        if subscriber.since is not None:
+            self.earliest = min(subscriber.since, self.earliest or subscriber.since)
+
+    def counts(self, subscribers: int) -> PeopleCounts:
+        """The counts of a list that was read whole; `subscribers` is how many the source says there are."""
+        return PeopleCounts(subscribers=subscribers, read=True, not_default=self.not_default, with_data=self.with_data)
+
+
+@dataclass(frozen=True, slots=True)
+class TakenId:
+    """What stands at an id on the target. `said` is what it says of itself: its name, or the id of its migration."""
+
+    state: TargetState
+    said: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One channel of the source with what was counted of it; `people` is None where only its count is known."""
+
+    channel: SourceChannel
+    posts: PostTally
+    people: PeopleTally | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """Everything a plan is made of. `taken` is by target id, `accounts` says which people the app knows."""
+
+    spec: SourceSpec
+    found: tuple[Found, ...]
+    taken: Mapping[str, TakenId]
+    accounts: Mapping[str, bool]
+    broken: tuple[BrokenRecord, ...] = ()
+    broken_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What the settings say: people in one import call, and ceilings other than the documented ones."""
+
+    import_members: int = limits.IMPORT_MEMBERS_PER_CALL
+    per_second: Mapping[str, float] | None = None
+
+    def rate(self, command: Command[Any, Any]) -> float:
+        """Calls per second of a command."""
+        return (self.per_second or {}).get(command.path, float(command.calls_per_second))
+
+
+Count = Callable[[PlannedChannel], int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One command: what it is called for in a channel, and how much of it fits into a call.
+
+    `together`: one call may be about several channels. `looks`: a call is made even for nothing, to find that out.
+    `ends_empty`: the list ends with a page that is empty.
+    """
+
+    stage: Literal["move", "verify"]
+    command: Command[Any, Any]
+    items: Count
+    per_call: int
+    together: bool = False
+    looks: bool = False
+    ends_empty: bool = False
+
+
+def _posts(channel: PlannedChannel) -> int:
+    return max(0, channel.source.posts.reachable - len(channel.left_behind))
+
+
+def _history(channel: PlannedChannel) -> int:
+    counts = channel.source.posts
+    return counts.reachable + counts.recalled + counts.expired + counts.foreign
+
+
+def _people(channel: PlannedChannel) -> int:
+    return channel.source.people.subscribers
+
+
+def _one(channel: PlannedChannel) -> int:
+    return 1
+
+
+def _rows(kind: SourceKind, import_members: int) -> Sequence[_Row]:
+    moving = (
+        _Row("move", catalog.IMPORT_GROUP, _one, 1),
+        _Row("move", catalog.IMPORT_GROUP_MSG, _posts, limits.IMPORT_MESSAGES_PER_CALL),
+        _Row("move", catalog.IMPORT_GROUP_MEMBER, _people, import_members),
+        _Row("move", catalog.MODIFY_GROUP_MEMBER_INFO,
+             lambda channel: (channel.source.people.not_default or 0) + len(channel.target.admins), 1),
+        _Row("move", catalog.MODIFY_GROUP_BASE_INFO, _one, 1),
+    )  # fmt: skip
+    checking = (
+        _Row("verify", catalog.GET_GROUP_INFO, _one, limits.GROUP_INFO_PER_CALL, together=True),
+        _Row("verify", catalog.GROUP_MSG_GET_SIMPLE, _posts, limits.HISTORY_PER_CALL, ends_empty=True),
+        _Row("verify", catalog.GET_GROUP_MEMBER_INFO, _people, limits.MEMBERS_PER_PAGE, looks=True),
+    )
+    if kind is SourceKind.FILES:
+        return (*moving, *checking)
+    reading: list[_Row] = []
+    stages: Final[tuple[Literal["move", "verify"], ...]] = ("move", "verify")
+    for stage in stages:
+        reading += [
+            _Row(stage, catalog.GET_OFFICIAL_ACCOUNT_INFO, _one, limits.OFFICIAL_INFO_PER_CALL, together=True),
+            _Row(stage, catalog.OFFICIAL_ACCOUNT_MSG_GET_SIMPLE, _history, limits.OFFICIAL_HISTORY_PER_CALL,
+                 ends_empty=True),
+            _Row(stage, catalog.GET_SUBSCRIBER_INFO, _people, limits.OFFICIAL_SUBSCRIBERS_PER_PAGE, looks=True),
+        ]  # fmt: skip
+    return (*(row for row in reading if row.stage == "move"), *moving,
+            *(row for row in reading if row.stage == "verify"), *checking)  # fmt: skip
+
+
+def estimate(channels: Sequence[PlannedChannel], kind: SourceKind, pace: Pace) -> tuple[PlannedCalls, ...]:
+    """One row a command, in the order of the work."""
+    return tuple(_planned(row, channels, pace) for row in _rows(kind, pace.import_members))
+
+
+def shortest(calls: Iterable[PlannedCalls]) -> float:
+    """Seconds that the limits leave at least: commands run side by side, each under its own limit."""
+    stages: dict[str, float] = {}
+    for row in calls:
+        stages[row.stage] = max(stages.get(row.stage, 0.0), row.seconds)
+    return round(sum(stages.values()), 1)
+
+
+def _planned(row: _Row, channels: Sequence[PlannedChannel], pace: Pace) -> PlannedCalls:
+    counts = [row.items(channel) for channel in channels]
+    pages = [sum(counts)] if row.together else counts
+    calls = sum(max(row.looks, ceil(count / row.per_call)) for count in pages) + len(channels) * row.ends_empty
+    rate = pace.rate(row.command)
+    return PlannedCalls(
+        stage=row.stage, command=row.command.path, items=sum(counts), per_call=row.per_call, calls=calls,
+        per_second=rate, seconds=round(calls / rate, 1),
+    )  # fmt: skip
+
+
+KEPT_POSTS: Final = "posts"
+KEPT_PEOPLE: Final = "subscribers"
+BROKEN_LISTED: Final = 100
+
+NOT_CARRIED: Final = {
+    SourceKind.ACCOUNTS: (
+        "the account's id: clients find the channel under another one",
+        "the limit on subscribers: the source cannot be asked for it",
+        "when somebody wrote last, and what people and the account wrote to each other",
+        "recalled and expired posts",
+        "custom data of posts, and read marks of people",
+        "reactions: the source has none, and moved posts may not take any",
+    ),
+    SourceKind.FILES: ("reactions: moved posts may not take any",),
+}
+"""What has no place on the target or cannot be read, whatever the policies say [official accounts 5.4]."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What the person who plans wants, and what the settings allow.
+
+    `renamed` gives other target ids by source id. `member_cap` is the plan's number of members of a Community.
+    """
+
+    sdkappid: int
+    target: Target
+    policies: Policies = field(default_factory=Policies)
+    migration: str = ""
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    member_cap: int = limits.COMMUNITY_MEMBERS
+    pace: Pace = field(default_factory=Pace)
+
+
+def migration_of(spec_ids: Sequence[str], wishes: Wishes) -> str:
+    """The id of the migration: as named, or drawn from the app and the ids of the source. Raises InvalidError."""
+    if wishes.migration:
+        return migration_id(wishes.migration)
+    text = "\x1f".join([str(wishes.sdkappid), *sorted(spec_ids)])
+    return "m" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+def target_ids(source_ids: Sequence[str], wishes: Wishes) -> dict[str, ChannelId | InvalidError]:
+    """Where each channel goes, or why its id cannot go anywhere. Raises InvalidError for a rename of nobody."""
+    strangers = sorted(wishes.renamed.keys() - set(source_ids))
+    if strangers:
+        raise InvalidError(f"rename: {strangers[0]!r} is not in the source", field="rename")
+    return {source: _target_id(wishes.renamed.get(source, source)) for source in source_ids}
+
+
+def make_plan(inventory: Inventory, wishes: Wishes) -> Plan:
+    """The plan. Raises InvalidError when the wishes contradict the source."""
+    ids = [found.channel.id for found in inventory.found]
+    goals = target_ids(ids, wishes)
+    together = Counter(str(goal) for goal in goals.values() if not isinstance(goal, InvalidError))
+    migration = migration_of(ids, wishes)
+    channels = tuple(
+        _Planner(found, goals[found.channel.id], inventory, wishes, migration).channel(together)
+        for found in inventory.found
+    )
+    calls = estimate(channels, inventory.spec.kind, wishes.pace)
+    return Plan(
+        migration=migration,
+        sdkappid=wishes.sdkappid,
+        fingerprint=fingerprint(channels),
+        source=inventory.spec,
+        policies={loss: wishes.policies.of(loss) for loss in Loss},
+        limits=PlannedLimits.of(wishes.target),
+        channels=channels,
+        broken=tuple(
+            BrokenLine(where=each.where, field=each.field, reason=each.reason)
+            for each in inventory.broken[:BROKEN_LISTED]
+        ),
+        broken_count=inventory.broken_count,
+        calls=calls,
+        seconds=shortest(calls),
+        not_carried=NOT_CARRIED[inventory.spec.kind],
+    )
+
+
+def fingerprint(channels: Sequence[PlannedChannel]) -> str:
+    """Of the source as it was read: two plans with the same one were made of the same state."""
+    facts = [channel.source.model_dump(mode="json") for channel in channels]
+    return hashlib.sha256(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _in_order(keys: Iterable[str]) -> tuple[str, ...]:
+    """Keys of posts by the number they begin with, as far as they do."""
+    return tuple(sorted(keys, key=lambda key: (len(key.partition("_")[0]), key)))
+
+
+def _target_id(source: str) -> ChannelId | InvalidError:
+    try:
+        return target_id(source)
+    except InvalidError as wrong:
+        return wrong
+
+
+@dataclass(frozen=True, slots=True)
+class _Planner:
+    """Plans one channel."""
+
+    found: Found
+    goal: ChannelId | InvalidError
+    inventory: Inventory
+    wishes: Wishes
+    migration: str
+
+    def channel(self, together: Mapping[str, int]) -> PlannedChannel:
+        source = self.found.channel
+        problems = [*self._id_problems(together), *self._people_problems()]
+        try:
+            mapped = map_profile(source, self.wishes.target)
+        except InvalidError as wrong:
+            problems.append(Problem(field=wrong.field or "profile", message=wrong.message))
+            mapped = MappedProfile(Profile(name=source.name), ())
+        losses = [*self._profile_losses(mapped), *self._other_losses()]
+        return PlannedChannel(
+            source=self._source(),
+            target=self._target(mapped, losses),
+            losses=tuple(losses),
+            left_behind=_in_order(self.found.posts.left_behind),
+            problems=tuple(problems),
+        )
+
+    @property
+    def _born(self) -> int | None:
+        """When the channel was made: as the source says, else just before anything happened in it."""
+        source, people = self.found.channel, self.found.people
+        if source.created_at:
+            return source.created_at
+        first = [moment for moment in (self.found.posts.oldest, people.earliest if people else None) if moment]
+        return min(first) - 1 if first else None
+
+    @property
+    def _people(self) -> PeopleCounts:
+        people, said = self.found.people, self.found.channel.subscriber_count
+        return people.counts(said) if people else PeopleCounts(subscribers=said)
+
+    def _source(self) -> PlannedSource:
+        source = self.found.channel
+        names = PlannedSource.model_fields.keys() - {"posts", "people"}
+        return PlannedSource(
+            **{name: getattr(source, name) for name in names},
+            posts=self.found.posts.counts(self._born or 0),
+            people=self._people,
+        )
+
+    def _target(self, mapped: MappedProfile, losses: Sequence[PlannedLoss]) -> PlannedTarget:
+        source, profile = self.found.channel, mapped.profile
+        stored = kept_whole([loss.loss for loss in losses], self.wishes.policies)
+        kept = [loss.value for loss in stored if loss in PROFILE_LOSSES]
+        kept += [KEPT_POSTS] * bool({Loss.POST_MEDIA, Loss.POST_SIZE} & set(stored))
+        kept += [KEPT_PEOPLE] * (Loss.SUBSCRIBER_DATA in stored)
+        goal = self.goal
+        return PlannedTarget(
+            id="" if isinstance(goal, InvalidError) else goal,
+            owner=source.owner,
+            name=profile.name or "",
+            introduction=profile.introduction or "",
+            avatar=profile.avatar or "",
+            organization=profile.organization or "",
+            custom_data=profile.custom_data or "",
+            created_at=self._born,
+            max_subscribers=self._room(),
+            admins=source.admins,
+            kept=tuple(kept),
+            state=self._taken().state,
+        )
+
+    def _room(self) -> int | None:
+        """The limit on subscribers, if it is below what the plan of the app allows; else that holds."""
+        most = self.found.channel.max_subscribers
+        return most if most is not None and most < self.wishes.member_cap else None
+
+    def _taken(self) -> TakenId:
+        if isinstance(self.goal, InvalidError):
+            return TakenId(TargetState.UNKNOWN)
+        return self.inventory.taken.get(self.goal, TakenId(TargetState.FREE))
+
+    def _id_problems(self, together: Mapping[str, int]) -> list[Problem]:
+        goal, source, taken = self.goal, self.found.channel.id, self._taken()
+        if isinstance(goal, InvalidError):
+            return [Problem(field="id", message=f"{goal.message}; give it another with --rename")]
+        if together[goal] > 1:
+            return [Problem(field="id", message=f"{goal} is where {together[goal]} channels of the source would go")]
+        if taken.state in (TargetState.FREE, TargetState.OURS):
+            return []
+        whose = {
+            TargetState.STRANGER: f"by a group that is no channel, {taken.said!r}",
+            TargetState.CHANNEL: f"by a channel that no migration made, {taken.said!r}",
+            TargetState.OTHER_MIGRATION: f"by migration {taken.said}",
+        }[taken.state]
+        return [Problem(field="id", message=f"{goal} is taken {whose}; move {source} elsewhere with --rename")]
+
+    def _people_problems(self) -> list[Problem]:
+        source, cap = self.found.channel, self.wishes.member_cap
+        unknown = [user for user in (source.owner, *source.admins) if not self.inventory.accounts.get(user, False)]
+        problems = [
+            Problem(field="owner", message=f"{user!r} is not an account of the app; add it first") for user in unknown
+        ]
+        count, room = self._people.subscribers, min(cap - 1, source.max_subscribers or cap)
+        if count > room:
+            full = f"{count} subscribers beside the owner, and room for {room}"
+            problems.append(Problem(field="subscribers", message=f"{full}; ask for more, and say so with --member-cap"))
+        return problems
+
+    def _profile_losses(self, mapped: MappedProfile) -> list[PlannedLoss]:
+        policies = self.wishes.policies
+        return [
+            PlannedLoss(loss=lost.loss, policy=policies.of(lost.loss), count=1, size=lost.size, limit=lost.limit,
+                        kept=lost.kept)
+            for lost in mapped.lost
+        ]  # fmt: skip
+
+    def _other_losses(self) -> list[PlannedLoss]:
+        policies, posts = self.wishes.policies, self.found.posts
+        losses = [
+            PlannedLoss(loss=loss, policy=policies.of(loss), count=len(posts.lost[loss]),
+                        limit=self.wishes.target.post_bytes if loss is Loss.POST_SIZE else None,
+                        posts=_in_order(posts.lost[loss]))
+            for loss in (Loss.POST_MEDIA, Loss.POST_SIZE) if loss in posts.lost
+        ]  # fmt: skip
+        people = self.found.people
+        if people and people.with_data:
+            policy = policies.of(Loss.SUBSCRIBER_DATA)
+            losses.append(PlannedLoss(loss=Loss.SUBSCRIBER_DATA, policy=policy, count=people.with_data))
+        return losses

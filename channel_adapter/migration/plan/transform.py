@@ -1,0 +1,290 @@
+"""One value of a source as one request of the target. Pure: plan, apply, delta and verify all ask here.
+
+Order on the target: channel, posts oldest first, subscribers, notification options, closing, differences [25].
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.domain.subscription import Notifications
+from channel_adapter.errors import InvalidError
+from channel_adapter.mapping import channel_group, ids, moved_post
+from channel_adapter.mapping.channel_group import Profile
+from channel_adapter.mapping.field_keys import FieldKeys
+from channel_adapter.mapping.subscription_member import NOTIFICATIONS
+from channel_adapter.mapping.tag import Tag
+from channel_adapter.mapping.text import byte_size, require_text, split_text
+from channel_adapter.migration.plan.resolutions import PROFILE_LOSSES, Loss, Policies, Policy
+from channel_adapter.migration.sources.source import SourceChannel, SourcePost, SourceState, SourceSubscriber
+from channel_adapter.tencent import limits
+from channel_adapter.tencent.limits import GroupProfileBytes
+from channel_adapter.tencent.wire import groups, members, messages
+from channel_adapter.tencent.wire.msg_body import Element
+
+FLAGS: Final[Mapping[Notifications, str]] = {kind: flag for flag, kind in NOTIFICATIONS.items()}
+_RANDOMS: Final = limits.RANDOM_HIGHEST + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What the target's settings allow: its custom group fields, and its byte limits."""
+
+    keys: FieldKeys
+    sizes: GroupProfileBytes
+    post_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class LostText:
+    """A text of a profile that does not fit: its size, the limit, and what of it the target gets if it is cut."""
+
+    loss: Loss
+    size: int
+    limit: int
+    kept: str
+
+
+@dataclass(frozen=True, slots=True)
+class MappedProfile:
+    """A profile as the target gets it when losses are cut, and what is lost by that."""
+
+    profile: Profile
+    lost: tuple[LostText, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MappedPost:
+    """A body as import takes it; None when no part of it can be. `lost` names what is not as it was."""
+
+    body: tuple[Element, ...] | None
+    lost: tuple[Loss, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PostLosses:
+    """What a post loses; `left_behind` when no part of it can be carried."""
+
+    lost: tuple[Loss, ...] = ()
+    left_behind: bool = False
+
+
+NOTHING_LOST: Final = PostLosses()
+MEDIA_LOST: Final = PostLosses((Loss.POST_MEDIA,))
+
+
+# Ids
+
+
+def target_id(source_id: str) -> ChannelId:
+    """Where a channel of this source id moves to: decision 24 for official accounts, else by slug or channel id.
+
+    Raises InvalidError for an id that cannot become a channel's.
+    """
+    if source_id.startswith(limits.OFFICIAL_ACCOUNT_ID_PREFIX):
+        return ids.channel_of_account(source_id)
+    channel = ids.channel_id(source_id)
+    if channel.startswith(limits.COMMUNITY_ID_RESERVED):
+        raise InvalidError(f"channel {source_id!r} has an id that only the service assigns", field="id")
+    return channel
+
+
+# Profiles
+
+
+def map_profile(source: SourceChannel, target: Target) -> MappedProfile:
+    """Field by field: what fits goes as it is, the rest is cut and told."""
+    wanted = {loss: getattr(source, loss.value) for loss in PROFILE_LOSSES}
+    lost = [found for loss, text in wanted.items() if (found := _lost(loss, text, target)) is not None]
+    fitting: dict[str, Any] = {loss.value: text for loss, text in wanted.items()}
+    fitting |= {found.loss.value: found.kept for found in lost}
+    return MappedProfile(Profile(**fitting, max_subscribers=source.max_subscribers), tuple(lost))
+
+
+def _lost(loss: Loss, text: str, target: Target) -> LostText | None:
+    """None when the text fits."""
+    try:
+        _check(loss, text, target)
+    except InvalidError as wrong:
+        if wrong.limit is None or wrong.size is None or wrong.size <= wrong.limit:
+            raise  # not too long, but wrong
+        limit = wrong.limit
+    else:
+        return None
+    if loss is Loss.AVATAR:
+        kept = ""
+    elif loss is Loss.CUSTOM_DATA:
+        kept = "".join(split_text(text, limits.GROUP_FIELD_VALUE_BYTES)[: len(target.keys.custom_data)])
+    else:
+        kept = moved_post.cut_text(text, limit)
+    return LostText(loss, byte_size(text), limit, kept)
+
+
+def _check(loss: Loss, text: str, target: Target) -> None:
+    """Raises InvalidError. An avatar is checked for its size only: the source may have one that is no address."""
+    if loss is Loss.AVATAR:
+        require_text(text, loss.value, target.sizes.face_url)
+    else:
+        changed: dict[str, Any] = {loss.value: text}
+        channel_group.check_profile(Profile(**changed), target.keys, target.sizes)
+
+
+def import_channel(
+    channel: ChannelId, owner: UserId, profile: Profile, target: Target, *, created_at: int, tag: Tag
+) -> groups.ImportGroupRequest:
+    """The request that makes the channel, with its true age and the tag of its migration."""
+    return channel_group.import_request(channel, owner, profile, target.keys, created_at=created_at, tag=tag)
+
+
+def update_channel(
+    channel: ChannelId, change: Profile, target: Target, *, tag: Tag | None = None
+) -> groups.ModifyGroupBaseInfoRequest:
+    """The fields that `change` names, and the tag if one is given: the one that was read, with what is to differ."""
+    request = channel_group.update_request(channel, change, target.keys, tag=tag)
+    if tag is None or change.custom_data is not None:
+        return request
+    tagged = channel_group.retag_request(channel, tag, target.keys).app_defined_data or []
+    return request.model_copy(update={"app_defined_data": [*tagged, *(request.app_defined_data or [])]})
+
+
+# Posts
+
+
+def map_post(post: SourcePost, target: Target) -> MappedPost:
+    """The body for the target. Recalled and expired posts have none, and lose nothing that the source still has."""
+    if post.state is not SourceState.PUBLISHED:
+        return MappedPost(None, ())
+    return map_body(post.body, target.post_bytes)
+
+
+def map_body(body: Sequence[Element], max_bytes: int) -> MappedPost:
+    """The same for a body."""
+    if not body:
+        return MappedPost(None, ())
+    lost = () if moved_post.is_importable(body) else (Loss.POST_MEDIA,)
+    carried = moved_post.carry(body, max_bytes)
+    if moved_post.body_size(carried) <= max_bytes:
+        return MappedPost(tuple(carried), lost)
+    shorter = moved_post.shorten(body, max_bytes)
+    return MappedPost(None if shorter is None else tuple(shorter), (*lost, Loss.POST_SIZE))
+
+
+def judge_post(post: SourcePost, target: Target) -> PostLosses:
+    """The same without the body, for counting: cards of small bodies need not be made to be known to fit."""
+    if post.state is not SourceState.PUBLISHED:
+        return NOTHING_LOST
+    if post.body and moved_post.surely_fits(post.body, target.post_bytes):
+        return NOTHING_LOST if moved_post.is_importable(post.body) else MEDIA_LOST
+    mapped = map_body(post.body, target.post_bytes)
+    return PostLosses(mapped.lost, left_behind=mapped.body is None)
+
+
+class SendTimes:
+    """Strictly increasing times for posts in order: each its own, or one second after the one before [25].
+
+    `created_at` is the channel's birth, `latest` the time of its newest post so far, if it has any.
+    """
+
+    def __init__(self, created_at: int, latest: int = 0) -> None:
+        self._latest = max(created_at, latest)
+        self.moved = 0
+
+    def next(self, time: int) -> int:
+        """The time for the next post."""
+        given = max(time, self._latest + 1)
+        self.moved += given != time
+        self._latest = given
+        return given
+
+
+def post_random(migration: str, channel: ChannelId, number: int) -> int:
+    """The dedupe number of a post: the same in every process and on every attempt, another for each post of a channel.
+
+    It stands in the target's history too, so it tells a moved post from one that somebody posted there.
+    """
+    return (ids.random_of("migration", migration, channel) + number) % _RANDOMS
+
+
+def post_number(migration: str, channel: ChannelId, random: int) -> int:
+    """The source's number of the post that has this dedupe number, if this migration moved it."""
+    return (random - ids.random_of("migration", migration, channel)) % _RANDOMS
+
+
+def import_post(
+    post: SourcePost, body: Sequence[Element], *, migration: str, channel: ChannelId, owner: str, time: int
+) -> messages.ImportedMessage:
+    """One message of an import call. Who posted is the author if the source names a person, else the owner."""
+    return messages.ImportedMessage(
+        from_account=post.author or owner,
+        send_time=time,
+        random=post_random(migration, channel, post.number),
+        msg_body=list(body),
+    )
+
+
+def import_posts(channel: ChannelId, posts: Sequence[messages.ImportedMessage]) -> messages.ImportGroupMsgRequest:
+    """One call's worth, `limits.IMPORT_MESSAGES_PER_CALL` at most."""
+    return messages.ImportGroupMsgRequest(group_id=channel, msg_list=list(posts))
+
+
+# Subscribers
+
+
+def join_time(since: int | None, created_at: int, now: int) -> int | None:
+    """When somebody joined, as the target takes it: after the channel's birth and before now [docS 1636]."""
+    if since is None:
+        return None
+    return max(created_at + 1, min(since, now - 1))
+
+
+def import_subscriber(
+    subscriber: SourceSubscriber, *, created_at: int, now: int, admins: Iterable[str] = ()
+) -> members.ImportedMember:
+    """One member of an import call, with the true time of subscribing."""
+    return members.ImportedMember(
+        member_account=subscriber.user,
+        role=members.ADMIN if subscriber.user in admins else None,
+        join_time=join_time(subscriber.since, created_at, now),
+        unread_msg_num=subscriber.unread,
+    )
+
+
+def import_subscribers(
+    channel: ChannelId, people: Sequence[members.ImportedMember]
+) -> members.ImportGroupMemberRequest:
+    """One call's worth; the setting `subscriptions.add_per_call` says how many."""
+    return members.ImportGroupMemberRequest(group_id=channel, member_list=list(people))
+
+
+def notifications_request(
+    channel: ChannelId, subscriber: SourceSubscriber
+) -> members.ModifyGroupMemberInfoRequest | None:
+    """The call that sets how posts reach this person; None where that is the default."""
+    if subscriber.notifications is Notifications.ALL:
+        return None
+    flag = FLAGS[subscriber.notifications]
+    return members.ModifyGroupMemberInfoRequest(group_id=channel, member_account=subscriber.user, msg_flag=flag)
+
+
+def admin_request(channel: ChannelId, user: str) -> members.ModifyGroupMemberInfoRequest:
+    """The call that makes a member an admin."""
+    return members.ModifyGroupMemberInfoRequest(group_id=channel, member_account=user, role=members.ADMIN)
+
+
+def subscriber_losses(subscriber: SourceSubscriber) -> tuple[Loss, ...]:
+    """What of this person the target has no place for."""
+    return (Loss.SUBSCRIBER_DATA,) if subscriber.custom_data else ()
+
+
+# Policies
+
+
+def refused(lost: Iterable[Loss], policies: Policies) -> list[Loss]:
+    """Those of the losses that may not happen."""
+    return [loss for loss in lost if policies.of(loss) is Policy.REFUSE]
+
+
+def kept_whole(lost: Iterable[Loss], policies: Policies) -> list[Loss]:
+    """Those of the losses of which the original goes into the adapter's database."""
+    return [loss for loss in lost if policies.of(loss) is Policy.STORE]

@@ -1,0 +1,1 @@
+"""Carrying out a plan: jobs of channels, their steps, the journal that they continue from."""

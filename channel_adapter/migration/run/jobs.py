@@ -1,0 +1,222 @@
+"""The jobs of a migration: one for each channel, with four steps. Imported by processes that apply a plan or work.
+
+A step is as long as it takes; the journal knows how far it is inside. A step that is repeated reads the journal, asks
+the target about what the journal may not know, and goes on.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final
+
+from channel_adapter.concurrency.clock import Clock
+from channel_adapter.config.settings import Settings
+from channel_adapter.durable import Job, Jobs, Kind, NotRecordedError
+from channel_adapter.errors import ChannelAdapterError, ConflictError
+from channel_adapter.migration.budget import TRANSIENT, Allowance, Metered, Stopped
+from channel_adapter.migration.plan.document import Plan, from_json
+from channel_adapter.migration.run.channel import close_channel, open_channel
+from channel_adapter.migration.run.journal import Journal, JournalPages, require_same_app
+from channel_adapter.migration.run.posts import move_posts
+from channel_adapter.migration.run.subscribers import PAGES_AT_ONCE, move_people
+from channel_adapter.migration.run.work import At, ChannelWork, nowhere
+from channel_adapter.migration.sources.mirrored import without_copies
+from channel_adapter.migration.sources.opening import open_source
+from channel_adapter.migration.sources.source import Source, SourceChannel, channels_by_id
+from channel_adapter.services.bulk import BatchSize
+from channel_adapter.services.gateway import Gateway
+from channel_adapter.store.migration import FAILED, STOPPED, ChannelRow, JobRow
+
+CHANNELS_AT_ONCE: Final = 16
+MIGRATION: Final = Kind("migration", CHANNELS_AT_ONCE)
+STEPS: Final[Mapping[str, Callable[[ChannelWork], Coroutine[Any, Any, None]]]] = {
+    "open": open_channel, "posts": move_posts, "people": move_people, "close": close_channel,
+}  # fmt: skip
+SHARE_SECONDS: Final = 2.0
+"""How often the share of the rate limit is computed."""
+
+GONE_ON: Final = "done"
+
+
+class Runtime:
+    """What the workflows of this process work with. Plans come from the database, sources are opened when needed."""
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        settings: Settings,
+        clock: Clock,
+        journal: Journal,
+        allowance: Allowance,
+        at: At = nowhere,
+    ) -> None:
+        self.journal = journal
+        self.allowance = allowance
+        self.calls = Metered(gateway, allowance, clock, settings.total_seconds)
+        self.settings = settings
+        self.clock = clock
+        self.at = at
+        self.active = 0
+        self.trouble: ChannelAdapterError | None = None
+        """Why a channel was left without a word in the journal, or none can be begun."""
+        self.idle = asyncio.Event()
+        self.idle.set()
+        self._plans: dict[str, tuple[str, Plan]] = {}
+        self._sources: dict[str, Source] = {}
+        self._profiles: dict[tuple[str, int], dict[str, SourceChannel]] = {}
+        self._opening = asyncio.Lock()
+        self._works: dict[tuple[str, str, int], ChannelWork] = {}
+        self._pages = asyncio.Semaphore(PAGES_AT_ONCE)
+        self._add_size = BatchSize(settings.subscriptions.add_per_call)
+
+    async def close(self) -> None:
+        """Let go of sources."""
+        for source in self._sources.values():
+            await source.aclose()
+
+    async def move(self, job: Job, migration: str, source: str, run: int) -> str:
+        """Move one channel in one run, as the function of a job."""
+        for step in STEPS:
+            try:
+                outcome = await job.step(step, self.do, migration, source, run, step)
+            except NotRecordedError as error:
+                self.trouble = error
+                raise
+            if outcome != GONE_ON:
+                return outcome
+        return GONE_ON
+
+    async def do(self, migration: str, source: str, run: int, step: str) -> str:
+        """Carry out one step of one channel; "done", or how it ended otherwise."""
+        self.active += 1
+        self.idle.clear()
+        try:
+            return await self._do(migration, source, run, step)
+        except ChannelAdapterError as error:
+            self.trouble = error
+            raise
+        finally:
+            self.active -= 1
+            if not self.active:
+                self.idle.set()
+
+    async def _do(self, migration: str, source: str, run: int, step: str) -> str:
+        key = (migration, source, run)
+        try:
+            work = self._works.get(key)
+            if work is None:
+                if await self._over(*key):
+                    return GONE_ON
+                self.calls.renew()
+                work = self._works[key] = await self._prepare(migration, source, opened=step == "open")
+            await STEPS[step](work)
+        except asyncio.CancelledError:  # if the step is repeated here, it begins with what the journal says
+            self._works.pop(key, None)
+            raise
+        except Stopped:
+            return await self._end(key, STOPPED, "", transient=False)
+        except ChannelAdapterError as error:
+            return await self._end(key, FAILED, error.message, transient=isinstance(error, TRANSIENT))
+        except OSError as error:
+            return await self._end(key, FAILED, f"{error.filename or ''}: {error.strerror}", transient=False)
+        except Exception as fault:
+            await self._end(key, FAILED, f"a fault in this program: {type(fault).__name__}", transient=False)
+            raise
+        self.at("step.done")
+        if step == "close":
+            self._works.pop(key, None)
+        return GONE_ON
+
+    async def _end(self, key: tuple[str, str, int], standing: str, reason: str, *, transient: bool) -> str:
+        """The channel is left as it is, to be taken up again."""
+        work = self._works.pop(key, None)
+        row = work.row if work else await self.journal.store.channel(*key[:2])
+        if row is not None:
+            row.standing, row.reason, row.transient, row.changed = standing, reason, transient, self.clock.now()
+            await self.journal.note([row])
+            await self.journal.flush()
+        return standing
+
+    async def _over(self, migration: str, source: str, run: int) -> bool:
+        """Was this run finished by a process that died before it could say so, or has a later run begun?"""
+        store = self.journal.store
+        job, row = await store.job(migration), await store.channel(migration, source)
+        return job is not None and row is not None and (row.finished >= job.round or row.run != run)
+
+    async def _prepare(self, migration: str, source_id: str, *, opened: bool) -> ChannelWork:
+        await self.journal.flush()
+        store = self.journal.store
+        job, row = await store.job(migration), await store.channel(migration, source_id)
+        if job is None or row is None:
+            raise ConflictError(f"the database does not know {source_id} of migration {migration} any more")
+        require_same_app(self.settings.sdkappid, job.app)
+        work = await self._work(self.plan_of(job), row, job.round)
+        if not opened:  # another process has done the first steps
+            await open_channel(work)
+        return work
+
+    async def work_on(self, plan: Plan, row: ChannelRow, number: int) -> ChannelWork:
+        """The same outside of a workflow."""
+        return await self._work(plan, row, number)
+
+    async def _work(self, plan: Plan, row: ChannelRow, number: int) -> ChannelWork:
+        planned = plan.channel(row.source)
+        if planned is None:
+            raise ConflictError(f"the plan of migration {plan.migration} has no channel {row.source} any more")
+        async with self._opening:
+            source, profiles = await self._source(plan, number)
+        return ChannelWork(
+            calls=self.calls, journal=self.journal, plan=plan, planned=planned, source=source,
+            now=profiles[row.source], row=row, clock=self.clock, add_size=self._add_size, pages=self._pages,
+            at_once=self.settings.concurrency, round=number, at=self.at,
+        )  # fmt: skip
+
+    def plan_of(self, job: JobRow) -> Plan:
+        """The plan of a migration as the database has it now."""
+        held = self._plans.get(job.migration)
+        if held is None or held[0] != job.plan:
+            plan = from_json(job.plan.encode(), f"the plan of {job.migration}")
+            held = self._plans[job.migration] = (job.plan, plan)
+        return held[1]
+
+    async def _source(self, plan: Plan, number: int) -> tuple[Source, dict[str, SourceChannel]]:
+        """The source of a migration, opened once in a process, and its profiles, read once a round."""
+        source = self._sources.get(plan.migration)
+        if source is None:
+            pages = JournalPages(self.journal, plan.migration, self.clock)
+            source = await open_source(
+                plan.source, self.calls, concurrency=self.settings.concurrency, now=self.clock.now(), waiting=pages
+            )
+            source = without_copies(source, self.settings)
+            self._sources[plan.migration] = source
+        key = (plan.migration, number)
+        if key not in self._profiles:
+            self._profiles[key] = await channels_by_id(source)
+        return source, self._profiles[key]
+
+
+@asynccontextmanager
+async def working(jobs: Jobs, runtime: Runtime, *others: Kind) -> AsyncIterator[None]:
+    """Move channels that are queued in the database, and run jobs of other kinds, for the length of a block.
+
+    Raises ConfigurationError if something in this process moves channels already.
+    """
+    try:
+        jobs.register(MIGRATION, runtime.move)
+        async with jobs.run_worker([MIGRATION, *others]):
+            sharing = asyncio.ensure_future(_share(jobs, runtime))
+            try:
+                yield
+            finally:
+                sharing.cancel()
+                await asyncio.gather(sharing, return_exceptions=True)
+    finally:
+        await runtime.close()
+
+
+async def _share(jobs: Jobs, runtime: Runtime) -> None:
+    """Divide the calls per second evenly among the processes that move channels."""
+    while True:
+        with suppress(*TRANSIENT):  # the share stays
+            runtime.calls.share(max(1, await jobs.workers(MIGRATION)), runtime.settings.calls_per_second)
+        await asyncio.sleep(SHARE_SECONDS)

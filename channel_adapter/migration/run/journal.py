@@ -1,0 +1,194 @@
+"""The journal of a migration: many small notes in few transactions, and pages of history that wait to be moved.
+
+Notes wait 30 ms and are then written together, for all channels; `flush` waits until all are written. What was done
+and not yet noted when the process is killed is recognised by the next process.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+
+from channel_adapter.concurrency.clock import Clock
+from channel_adapter.errors import ChannelAdapterError, ConfigurationError
+from channel_adapter.migration.sources.accounts import Page, Place, Waiting
+from channel_adapter.store.database import Database
+from channel_adapter.store.migration import ChannelRow, MigrationStore, PageRow, QuarantineRow, Row
+from channel_adapter.tencent.wire.official_accounts import OfficialHistoryMessage
+
+EVERY_SECONDS: Final = 0.03
+_LOCK_SECONDS: Final = 15.0  # nobody waits for an answer: rather late than stopped by a busy disk
+_MOST_WAITING: Final = 20_000
+CALLS_AHEAD: Final = 32
+"""Calls with people that may be made, or under way, and not written down: a kill costs no more of them."""
+
+
+class Journal:
+    """Notes of one process. Use `open_journal`."""
+
+    def __init__(self, store: MigrationStore) -> None:
+        self.store = store
+        self._waiting: dict[tuple[object, ...], Row] = {}
+        self._writing = asyncio.Lock()
+        self._ahead = asyncio.Semaphore(CALLS_AHEAD)
+        self._unwritten = 0  # calls that are made and noted
+        self._writer: asyncio.Task[None] | None = None
+        self.failure: ChannelAdapterError | None = None
+        """Why the latest notes are not written; None when they are, or will be."""
+
+    def start(self) -> None:
+        """Begin to write what is noted."""
+        self._writer = asyncio.ensure_future(self._keep_writing())
+
+    async def close(self) -> None:
+        """Write what is left, and stop. Raises UnavailableError when it cannot be written."""
+        if self._writer is not None:
+            self._writer.cancel()
+            await asyncio.gather(self._writer, return_exceptions=True)
+        await self.flush()
+
+    async def note(self, rows: Iterable[Row]) -> None:
+        """Write these down soon. Raises the error of an earlier attempt: nothing goes on without its journal."""
+        self._check()
+        for row in rows:
+            # A channel's row changes on; the latest state is what is to be written.
+            self._waiting[_key(row)] = row
+        if len(self._waiting) > _MOST_WAITING:
+            await self.flush()
+
+    @asynccontextmanager
+    async def ahead(self) -> AsyncIterator[None]:
+        """For the length of a call and until what was noted of it is written: waits while too many others are there.
+
+        However slow the disk is, only so much is repeated after a kill. Raises the error of an earlier attempt.
+        """
+        await self._ahead.acquire()
+        try:
+            self._check()
+            yield
+        except BaseException:
+            self._ahead.release()
+            raise
+        self._unwritten += 1
+
+    async def flush(self) -> None:
+        """Wait until everything noted so far is written. Raises UnavailableError."""
+        async with self._writing:
+            waiting, self._waiting = self._waiting, {}
+            calls, self._unwritten = self._unwritten, 0
+            try:
+                if waiting:
+                    await self.store.write(waiting.values())
+                    self.failure = None
+            except BaseException:
+                self._waiting = waiting | self._waiting
+                raise
+            finally:  # who waits after a failure is told of it
+                for _ in range(calls):
+                    self._ahead.release()
+
+    async def forget(self, rows: list[QuarantineRow]) -> None:
+        """Take these out of the quarantine."""
+        await self.flush()
+        await self.store.release(rows)
+
+    def _check(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+
+    async def _keep_writing(self) -> None:
+        while True:
+            await asyncio.sleep(EVERY_SECONDS)
+            try:
+                await self.flush()
+            except ChannelAdapterError as trouble:
+                self.failure = trouble
+
+
+def _key(row: Row) -> tuple[object, ...]:
+    if isinstance(row, ChannelRow):
+        return ("channel", *row.key)
+    named = (getattr(row, name, "") for name in ("migration", "source", "channel", "what", "key", "person", "number"))
+    return (type(row), *named)
+
+
+@asynccontextmanager
+async def open_journal(url: str) -> AsyncIterator[Journal]:
+    """The journal in a database. Raises ConfigurationError and UnavailableError."""
+    database = Database.shared(url).waiting(_LOCK_SECONDS)
+    try:
+        journal = Journal(MigrationStore(database))
+        await journal.store.prepare()
+        journal.start()
+        try:
+            yield journal
+        finally:
+            await journal.close()
+    finally:
+        await database.close()
+
+
+def require_same_app(app: int, found: int) -> None:
+    """Raises ConfigurationError for a job of another app."""
+    if app != found:
+        raise ConfigurationError(
+            f"the database holds a migration of app {found}, and this is app {app}", field="database_url"
+        )
+
+
+FRESH_SECONDS: Final = 3_600.0
+"""Pages that were read before that are read again: too much may have been recalled since."""
+NEWEST_SECONDS: Final = 60.0
+"""The newest page is read again when it is older: more may have been posted since."""
+
+
+@dataclass(frozen=True, slots=True)
+class JournalPages:
+    """Pages of all accounts of a migration."""
+
+    journal: Journal
+    migration: str
+    clock: Clock
+
+    def of(self, account: str) -> Waiting:
+        """Those of one account."""
+        return _Pages(self, account)
+
+
+class _Pages:
+    def __init__(self, pages: JournalPages, account: str) -> None:
+        self._journal = pages.journal
+        self._clock = pages.clock
+        self._whose = (pages.migration, account)
+        self._newest = 0.0  # when the newest page was read
+
+    async def trail(self) -> list[Place]:
+        """What an earlier process has left; nothing when it is too old."""
+        found = await self._journal.store.pages(*self._whose)
+        oldest = min((row.read for row in found), default=0.0)
+        if found and self._clock.now() - oldest > FRESH_SECONDS:
+            await self._journal.store.drop_pages(*self._whose)
+            return []
+        self._newest = oldest
+        return [Place(row.asked or None, row.below or None, row.lowest) for row in found]
+
+    async def keep(self, number: int, page: Page) -> None:
+        """One more page, written down before the next one is read."""
+        place, now = page.place, self._clock.now()
+        self._newest = now if number == 0 else self._newest
+        text = orjson.dumps([message.model_dump(mode="json", by_alias=True) for message in page.messages]).decode()
+        row = PageRow(*self._whose, number, place.asked or "", place.below or "", place.lowest, now, text)
+        await self._journal.note([row])
+        await self._journal.flush()
+
+    async def take(self, number: int) -> Sequence[OfficialHistoryMessage] | None:
+        """The messages of a page; it waits on, until the posts of the channel are done."""
+        if number == 0 and self._clock.now() - self._newest > NEWEST_SECONDS:
+            return None
+        text = await self._journal.store.page(*self._whose, number)
+        if text is None:
+            return None
+        return [OfficialHistoryMessage.model_validate(message) for message in orjson.loads(text)]

@@ -1,0 +1,229 @@
+"""Posts, oldest first, seven a call, each later than the one before; what is there already is not repeated."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Final
+
+import orjson
+
+from channel_adapter.errors import InvalidError
+from channel_adapter.migration.plan import transform
+from channel_adapter.migration.plan.resolutions import Loss
+from channel_adapter.migration.plan.transform import SendTimes, refused
+from channel_adapter.migration.run.work import IMPORTING_POSTS, POST, ChannelWork, raw_post, retry_command
+from channel_adapter.migration.sources.source import SourcePost, SourceState
+from channel_adapter.store.migration import PostRow
+from channel_adapter.tencent import codes, limits
+from channel_adapter.tencent.catalog import GROUP_MSG_GET_SIMPLE, GROUP_MSG_RECALL, IMPORT_GROUP_MSG
+from channel_adapter.tencent.wire import messages
+from channel_adapter.tencent.wire.msg_body import Element
+
+RECALLED_MEANWHILE: Final = "recalled at the source"
+_WAIT_AT_MOST: Final = 60
+_LOOKED_UP: Final = 200
+
+
+async def move_posts(work: ChannelWork) -> None:
+    """Everything behind the last post that was moved; in a delta, what was recalled meanwhile as well."""
+    await work.note(IMPORTING_POSTS)
+    there = await _unnoted(work)
+    sender = _Sender(work, SendTimes(work.row.created_at, work.row.last_time), there)
+    async with aclosing(_stream(work.source.posts(work.id, after=work.row.post_key))) as posts:
+        async for post in posts:
+            await sender.take(post)
+    await sender.send()
+    await work.note()
+    if not work.first:
+        await _recall(work)
+    await work.journal.flush()
+    await work.journal.store.drop_pages(work.plan.migration, work.id)
+    work.at("posts.noted")
+
+
+async def _stream(posts: AsyncIterator[SourcePost]) -> AsyncGenerator[SourcePost, None]:
+    async for post in posts:
+        yield post
+
+
+@dataclass(slots=True)
+class _There:
+    """Messages of ours that the journal does not know: by the source's number, and how many history has forgotten."""
+
+    found: dict[int, tuple[int, int]] = field(default_factory=dict)
+    forgotten: int = 0
+
+
+async def _unnoted(work: ChannelWork) -> _There:
+    """What was sent and not noted before the process ended."""
+    there = _There()
+    lowest = work.row.last_seq + 1
+    top = work.row.last_seq + work.unclear
+    seen = 0
+    while top >= lowest:
+        request = messages.GroupMsgGetSimpleRequest(
+            group_id=work.channel, req_msg_number=min(limits.HISTORY_PER_CALL, top - lowest + 1), req_msg_seq=top,
+            with_recalled_msg=1,
+        )  # fmt: skip
+        page = (await work.calls.call(GROUP_MSG_GET_SIMPLE, request)).rsp_msg_list
+        fresh = [message for message in page if lowest <= message.msg_seq <= top]
+        if not fresh:
+            break
+        for message in fresh:
+            seen += 1
+            if message.msg_random is not None:
+                number = transform.post_number(work.plan.migration, work.channel, message.msg_random)
+                there.found[number] = (message.msg_seq, message.msg_time_stamp)
+        top = min(message.msg_seq for message in fresh) - 1
+    if work.first:  # nobody has posted there yet: what history does not show is ours
+        there.forgotten = work.unclear - seen
+    return there
+
+
+class _Sender:
+    """Collects posts to calls."""
+
+    def __init__(self, work: ChannelWork, times: SendTimes, there: _There) -> None:
+        self._work = work
+        self._times = times
+        self._there = there
+        self._batch: list[tuple[SourcePost, messages.ImportedMessage]] = []
+        self._passed = ""
+        """The key of the last post that was passed by since the last one in the batch."""
+
+    async def take(self, post: SourcePost) -> None:
+        """Deal with the next post."""
+        if post.state is not SourceState.PUBLISHED or await self._is_there(post):
+            await self._pass_by(post)
+            return
+        work = self._work
+        mapped = transform.map_post(post, work.target)
+        forbidden = refused(mapped.lost, work.policies)
+        if mapped.body is None or forbidden:
+            await self._leave(post, forbidden)
+            await self._pass_by(post)
+            return
+        if transform.kept_whole(mapped.lost, work.policies):
+            await work.keep(POST, post.key, orjson.dumps(raw_post(post)).decode())
+        await self._add(post, mapped.body)
+
+    async def send(self) -> None:
+        """Make a call of what is collected."""
+        batch, self._batch = self._batch, []
+        if not batch:
+            self._advance(self._passed)
+            return
+        work = self._work
+        work.at("posts.sending")
+        results = await self._import([message for _, message in batch])
+        work.at("posts.sent")
+        rows: list[PostRow] = []
+        for (post, message), result in zip(batch, results, strict=False):
+            if result.result == codes.OK:
+                rows.append(self._row(post, result.msg_seq, message.send_time))
+            else:
+                await self._refused(post, result.result)
+        await work.journal.note(rows)
+        self._advance(batch[-1][0].key)
+        self._advance(self._passed)
+        await work.note()
+
+    async def _is_there(self, post: SourcePost) -> bool:
+        """Was it sent before, and not noted?"""
+        work, there = self._work, self._there
+        if post.number in there.found:
+            seq, time = there.found[post.number]
+        elif there.forgotten and not self._batch:
+            there.forgotten -= 1
+            seq, time = work.row.last_seq + 1, post.time
+        else:
+            return False
+        await self.send()
+        await work.journal.note([self._row(post, seq, time)])
+        return True
+
+    def _row(self, post: SourcePost, seq: int, time: int) -> PostRow:
+        row = self._work.row
+        row.posts += 1
+        row.last_seq, row.last_time = max(row.last_seq, seq), max(row.last_time, time)
+        return PostRow(self._work.plan.migration, self._work.id, post.key, post.number, seq, time)
+
+    async def _add(self, post: SourcePost, body: Sequence[Element]) -> None:
+        work = self._work
+        time = self._times.next(post.time)
+        ahead = time - work.clock.now() + 1
+        if ahead > 0 and ahead <= _WAIT_AT_MOST:
+            await self.send()
+            await work.clock.sleep(ahead)
+        message = transform.import_post(
+            post, body, migration=work.plan.migration, channel=work.channel, owner=work.planned.target.owner, time=time
+        )
+        self._batch.append((post, message))
+        self._passed = ""
+        if len(self._batch) >= limits.IMPORT_MESSAGES_PER_CALL:
+            await self.send()
+
+    async def _pass_by(self, post: SourcePost) -> None:
+        self._passed = post.key
+        if not self._batch:
+            self._advance(post.key)
+            await self._work.note()
+
+    def _advance(self, key: str) -> None:
+        if key and not self._batch:
+            self._work.row.post_key = key
+            self._passed = ""
+
+    async def _import(self, batch: Sequence[messages.ImportedMessage]) -> list[messages.ImportMsgResult]:
+        """The result of each; a call that is refused whole is made again for each message alone."""
+        work = self._work
+        try:
+            reply = await work.calls.call(IMPORT_GROUP_MSG, transform.import_posts(work.channel, batch))
+        except InvalidError as error:
+            if len(batch) == 1:
+                return [messages.ImportMsgResult(result=error.code or codes.BAD_PARAMETER)]
+            return [result for message in batch for result in await self._import([message])]
+        return reply.import_msg_result
+
+    async def _leave(self, post: SourcePost, forbidden: Sequence[Loss]) -> None:
+        if forbidden:
+            reason = f"it would lose {', '.join(forbidden)}, and the policy is refuse"
+            retry = "plan again with a policy for it, before later posts are moved"
+        else:
+            reason, retry = "no part of it can be carried", "post it anew by hand"
+        await self._work.quarantine(POST, post.key, reason, raw_post(post), retry)
+
+    async def _refused(self, post: SourcePost, code: int) -> None:
+        meaning = codes.look_up(IMPORT_GROUP_MSG.service, IMPORT_GROUP_MSG.name, code).meaning
+        reason = f"the target refused it: {meaning} ({code})"
+        retry = retry_command("see that its author is an account and that nobody has posted in the channel since")
+        await self._work.quarantine(POST, post.key, reason, raw_post(post), retry)
+
+
+async def _recall(work: ChannelWork) -> None:
+    """Recall on the target what was recalled at the source since."""
+    gone: list[PostRow] = []
+    some: list[str] = []
+    async with aclosing(_stream(work.source.posts_any_order(work.id))) as posts:
+        async for post in posts:
+            if post.state is SourceState.RECALLED:
+                some.append(post.key)
+            if len(some) >= _LOOKED_UP:
+                gone += await _moved(work, some)
+                some = []
+    gone += await _moved(work, some)
+    for start in range(0, len(gone), limits.RECALLS_PER_CALL):
+        batch = gone[start : start + limits.RECALLS_PER_CALL]
+        items = [messages.MsgSeqItem(msg_seq=row.seq) for row in batch]
+        request = messages.GroupMsgRecallRequest(group_id=work.channel, msg_seq_list=items, reason=RECALLED_MEANWHILE)
+        await work.calls.call(GROUP_MSG_RECALL, request)
+        await work.journal.note(
+            [PostRow(row.migration, row.source, row.key, row.number, row.seq, row.time, True) for row in batch]
+        )
+
+
+async def _moved(work: ChannelWork, keys: list[str]) -> list[PostRow]:
+    if not keys:
+        return []
+    found = await work.journal.store.posts(work.plan.migration, work.id, keys)
+    return [row for row in found.values() if not row.recalled]

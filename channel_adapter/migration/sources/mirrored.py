@@ -1,0 +1,91 @@
+"""A source without the broadcasts that repeat what is published on the target since posting has moved there."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
+from typing import Final
+
+from channel_adapter.config.extras import is_installed
+from channel_adapter.config.settings import Settings
+from channel_adapter.migration.sources.source import (
+    FIRST_PAGE,
+    BrokenRecord,
+    Source,
+    SourceChannel,
+    SourceKind,
+    SourcePost,
+    SourceSpec,
+    SubscriberPage,
+)
+
+NONE: Final[frozenset[str]] = frozenset()
+
+
+class WithoutCopies:
+    """Another source, whose posts are given without those that the database names as copies."""
+
+    def __init__(self, source: Source, url: str) -> None:
+        self._source = source
+        self._url = url
+
+    @property
+    def spec(self) -> SourceSpec:
+        return self._source.spec
+
+    def channels(self) -> AsyncIterator[SourceChannel]:
+        """All of them."""
+        return self._source.channels()
+
+    async def posts(self, channel: str, *, after: str = "") -> AsyncIterator[SourcePost]:
+        """Oldest first."""
+        async with aclosing(self._others(channel, self._source.posts(channel, after=after))) as posts:
+            async for post in posts:
+                yield post
+
+    async def posts_any_order(self, channel: str) -> AsyncIterator[SourcePost]:
+        """In the order that costs least."""
+        async with aclosing(self._others(channel, self._source.posts_any_order(channel))) as posts:
+            async for post in posts:
+                yield post
+
+    async def subscribers(self, channel: str, cursor: str = FIRST_PAGE) -> SubscriberPage:
+        """A page of people."""
+        return await self._source.subscribers(channel, cursor)
+
+    def broken(self) -> AsyncIterator[BrokenRecord]:
+        """Records that cannot be used."""
+        return self._source.broken()
+
+    async def aclose(self) -> None:
+        """Let go of files."""
+        await self._source.aclose()
+
+    async def _others(self, channel: str, posts: AsyncIterator[SourcePost]) -> AsyncGenerator[SourcePost, None]:
+        copies = (await copies_of(self._url)).get(channel, NONE)
+        async for post in posts:
+            if post.key not in copies:
+                yield post
+
+
+async def copies_of(url: str) -> Mapping[str, frozenset[str]]:
+    """Keys of our own broadcasts by account; none where there never was a cutover. Raises UnavailableError."""
+    from channel_adapter.store.cutover import SENT, CutoverStore  # noqa: PLC0415 - an extra
+    from channel_adapter.store.database import Database  # noqa: PLC0415
+
+    database = Database.shared(url)
+    try:
+        found: dict[str, set[str]] = {}
+        for copy in await CutoverStore(database).copies_if_any(SENT):
+            found.setdefault(copy.source, set()).add(copy.said)
+    finally:
+        await database.close()
+    return {source: frozenset(keys) for source, keys in found.items()}
+
+
+def without_copies(source: Source, settings: Settings) -> Source:
+    """The source as the adapter with these settings is to read it."""
+    url = settings.database_url
+    if url is None or source.spec.kind is not SourceKind.ACCOUNTS:
+        return source
+    if not is_installed("sqlalchemy"):  # without it nothing was ever cut over
+        return source
+    return WithoutCopies(source, url.get_secret_value())
