@@ -16,8 +16,8 @@ from channel_adapter.errors import ConfigurationError
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.client import App, Attempt, TencentClient, Timeouts
-from channel_adapter.tencent.hosts import REGIONS, HostPair
 from channel_adapter.tencent.rate_limit import CommandLimiter, KeyedLimiter
+from channel_adapter.tencent.regions import REGIONS, HostPair
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -17,7 +17,7 @@ from channel_adapter.mapping.field_keys import FieldKeys, check_key
 from channel_adapter.mapping.ids import channel_id
 from channel_adapter.mapping.text import require_text
 from channel_adapter.tencent import limits
-from channel_adapter.tencent.hosts import REGIONS, HostPair
+from channel_adapter.tencent.regions import REGIONS, HostPair
 
 DATABASES: Final = ("sqlite", "postgresql")
 

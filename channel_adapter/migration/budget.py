@@ -8,7 +8,7 @@ from channel_adapter.errors import OutcomeUnknownError, ThrottledError, Unavaila
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.services.patience import PAUSE, Patience
 from channel_adapter.tencent import catalog
-from channel_adapter.tencent.command import Command
+from channel_adapter.tencent.catalog import Command
 from channel_adapter.tencent.rate_limit import CommandLimiter, TurnTooLate
 from channel_adapter.tencent.wire.envelope import Reply, WireModel
 

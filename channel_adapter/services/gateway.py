@@ -13,10 +13,9 @@ from channel_adapter.errors import (
     UnavailableError,
 )
 from channel_adapter.mapping.error_map import translate
-from channel_adapter.tencent.catalog import COMMANDS
+from channel_adapter.tencent.catalog import COMMANDS, Command, Retry
 from channel_adapter.tencent.client import CallFailed, TencentClient
 from channel_adapter.tencent.codes import look_up
-from channel_adapter.tencent.command import Command, Retry
 from channel_adapter.tencent.failure import quoted
 from channel_adapter.tencent.redaction import redact_text
 from channel_adapter.tencent.wire.envelope import Refused, Reply, WireModel

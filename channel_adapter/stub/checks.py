@@ -14,8 +14,7 @@ from channel_adapter.stub.routes import USERSIG, Target, unknown_command
 from channel_adapter.stub.settings import App, StubSettings
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.tencent import codes
-from channel_adapter.tencent.catalog import COMMANDS
-from channel_adapter.tencent.command import Command
+from channel_adapter.tencent.catalog import COMMANDS, Command
 from channel_adapter.tencent.usersig import BadSignature, verify
 
 # Names in the query string [doc 34620]

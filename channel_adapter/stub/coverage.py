@@ -14,7 +14,7 @@ import orjson
 from channel_adapter.stub.world.call import Handler
 from channel_adapter.stub.world.registry import HANDLERS
 from channel_adapter.tencent.catalog import COMMANDS
-from channel_adapter.tencent.documented_codes import documented
+from channel_adapter.tencent.codes import documented
 
 FILE: Final = Path(__file__).with_suffix(".json")
 GOLDEN: Final = Path(__file__).parents[2] / "tests" / "golden"

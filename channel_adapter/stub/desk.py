@@ -17,8 +17,7 @@ from channel_adapter.stub.routes import USERSIG, Target, read_target
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.stub.world.world import World
 from channel_adapter.tencent import codes
-from channel_adapter.tencent.catalog import CONTACT_SERVICE, PROFILE_SERVICE
-from channel_adapter.tencent.command import Command
+from channel_adapter.tencent.catalog import CONTACT_SERVICE, PROFILE_SERVICE, Command
 from channel_adapter.tencent.wire.envelope import FAIL, Reply
 
 ReplyT = TypeVar("ReplyT", Reply, bytes)

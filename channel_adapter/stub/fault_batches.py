@@ -7,7 +7,7 @@ from typing import Any, Final
 from channel_adapter.stub.fault_items import NOT_APPLIED, Batch, Failed, Report, at
 from channel_adapter.stub.world.message_log import Extensions
 from channel_adapter.tencent import catalog
-from channel_adapter.tencent.command import Command
+from channel_adapter.tencent.catalog import Command
 from channel_adapter.tencent.wire import (
     accounts,
     contact_groups,

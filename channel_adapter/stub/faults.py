@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from channel_adapter.stub.rate_window import RateWindow
 from channel_adapter.stub.world.parsing import ACCOUNT_FIELDS
 from channel_adapter.tencent import codes
-from channel_adapter.tencent.command import Command
+from channel_adapter.tencent.catalog import Command
 
 _GROUP_FIELDS: Final = frozenset({"GroupId", "GroupIdList"})
 _WHEN: Final = ("service", "command", "group", "account", "nth", "every", "probability", "above_rate", "times")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from channel_adapter.stub.world.call import Event
-from channel_adapter.tencent.command import Command
+from channel_adapter.tencent.catalog import Command
 from channel_adapter.tencent.wire.callbacks_other import RequestOverLimit
 
 SHARE: Final = 0.8  # of the calls per second allowed [rest basics 5.3]

@@ -6,8 +6,7 @@ from urllib.parse import unquote_plus
 
 from channel_adapter.stub.world.refusal import Refusal, not_played
 from channel_adapter.tencent import codes
-from channel_adapter.tencent.catalog import COMMANDS
-from channel_adapter.tencent.command import Command
+from channel_adapter.tencent.catalog import COMMANDS, Command
 
 USERSIG: Final = "usersig"  # name in the query string [doc 34620]
 REDACTED: Final = "[redacted]"

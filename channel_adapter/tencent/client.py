@@ -23,13 +23,12 @@ from pydantic_core import from_json
 
 from channel_adapter.concurrency.clock import Clock, SystemClock
 from channel_adapter.tencent import codes, limits
-from channel_adapter.tencent.catalog import COMMANDS
-from channel_adapter.tencent.command import UNMODELLED, Command, Community, Retry
+from channel_adapter.tencent.catalog import COMMANDS, UNMODELLED, Command, Community, Retry
 from channel_adapter.tencent.failure import CallFailed
-from channel_adapter.tencent.hosts import HostChooser, HostPair
 from channel_adapter.tencent.notify import Notifier
 from channel_adapter.tencent.rate_limit import CommandLimiter, TurnTooLate
 from channel_adapter.tencent.redaction import redact_fragments, redact_text
+from channel_adapter.tencent.regions import HostPair
 from channel_adapter.tencent.retry import (
     DONE,
     Again,
@@ -44,9 +43,8 @@ from channel_adapter.tencent.retry import (
     standing,
     trouble_of,
 )
-from channel_adapter.tencent.transport import Answer, Timeouts, Transport
-from channel_adapter.tencent.urls import CallUrls
-from channel_adapter.tencent.usersig import App, Signer
+from channel_adapter.tencent.transport import Answer, HostChooser, Timeouts, Transport
+from channel_adapter.tencent.usersig import App, CallUrls, Signer
 from channel_adapter.tencent.wire.envelope import (
     Answered,
     Dropped,
@@ -246,7 +244,7 @@ class TencentClient:
         host = self._hosts.choose(now + wait)
         call.attempts += 1
         call.usersig = self._signer.current()
-        url = self._urls.build(host, command, self._random.getrandbits(_RANDOM_BITS))
+        url = self._urls.build(host, command.path, self._random.getrandbits(_RANDOM_BITS))
         answer = await self._transport.post(url, SecretStr(call.usersig), call.body, until=call.ends)
         self._remember_host(host, answer)
         if isinstance(answer, NotSent) and answer.lasting and self._hosts.has_backup:

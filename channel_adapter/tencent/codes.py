@@ -5,25 +5,15 @@ and an internal error in official accounts. A code has a constant where code com
 Sources: `3.5` and the like are sections of the notes on REST basics, which name the document numbers.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final
 
-from channel_adapter.tencent.catalog import (
-    AVCHATROOM_SERVICE,
-    CONTACT_SERVICE,
-    CREATE_GROUP,
-    EXTENSION_SERVICE,
-    GROUP_ATTR_SERVICE,
-    GROUP_SERVICE,
-    MILLION_GROUP_SERVICE,
-    MODIFY_GROUP_MSG,
-    OFFICIAL_ACCOUNT_MSG_GET_SIMPLE,
-    OFFICIAL_ACCOUNT_MSG_RECALL,
-    OFFICIAL_SERVICE,
-    SEND_OFFICIAL_ACCOUNT_MSG,
-)
+from channel_adapter.tencent import catalog
+from channel_adapter.tencent.catalog import Command
 
 ANY: Final = "*"
 
@@ -79,15 +69,23 @@ def _row(service: str, command: str, code: int, meaning: str, again: Again, kind
 
 
 _any = partial(_row, ANY, ANY)
-_group = partial(_row, GROUP_SERVICE, ANY)
-_extension = partial(_row, EXTENSION_SERVICE, ANY)
-_contact = partial(_row, CONTACT_SERVICE, ANY)
-_official = partial(_row, OFFICIAL_SERVICE, ANY)
+_group = partial(_row, catalog.GROUP_SERVICE, ANY)
+_extension = partial(_row, catalog.EXTENSION_SERVICE, ANY)
+_contact = partial(_row, catalog.CONTACT_SERVICE, ANY)
+_official = partial(_row, catalog.OFFICIAL_SERVICE, ANY)
+
+
+def _command(command: Command[Any, Any], code: int, meaning: str, again: Again, kind: Kind, source: str) -> None:
+    _row(command.service, command.name, code, meaning, again, kind, source)
 
 
 def _official_message(code: int, meaning: str, again: Again, kind: Kind, source: str) -> None:
-    for command in (SEND_OFFICIAL_ACCOUNT_MSG, OFFICIAL_ACCOUNT_MSG_RECALL, OFFICIAL_ACCOUNT_MSG_GET_SIMPLE):
-        _row(command.service, command.name, code, meaning, again, kind, source)
+    for command in (
+        catalog.SEND_OFFICIAL_ACCOUNT_MSG,
+        catalog.OFFICIAL_ACCOUNT_MSG_RECALL,
+        catalog.OFFICIAL_ACCOUNT_MSG_GET_SIMPLE,
+    ):
+        _command(command, code, meaning, again, kind, source)
 
 
 NEVER, WAIT, REPEAT, FRESH = Again.NEVER, Again.AFTER_WAIT, Again.IF_REPEATABLE, Again.FRESH_SIGNATURE
@@ -193,7 +191,7 @@ UNKNOWN_COMMAND = _group(10003, "unknown command", NEVER, INVALID, "3.7")
 BAD_PARAMETER = _group(10004, "illegal parameter", NEVER, INVALID, "3.7")
 TOO_MANY_ACCOUNTS = _group(10005, "too many accounts in one request", NEVER, INVALID, "3.7")
 TOO_FREQUENT = _group(10006, "operation too frequent", WAIT, THROTTLED, "3.7")
-_row(CREATE_GROUP.service, CREATE_GROUP.name, TOO_FREQUENT, "quota of new groups used up", NEVER, LIMIT, "3.7")
+_command(catalog.CREATE_GROUP, TOO_FREQUENT, "quota of new groups used up", NEVER, LIMIT, "3.7")
 NOT_ALLOWED = _group(10007, "not allowed for this caller, role or group type", NEVER, PERMISSION, "3.7")
 BAD_SIGNATURE_OR_EDITION = _group(10008, "request not legal: signature", FRESH, AUTHENTICATION, "3.7")
 OWNER_CANNOT_LEAVE = _group(10009, "the owner may not leave this group type", NEVER, PERMISSION, "3.7")
@@ -295,8 +293,8 @@ MESSAGE_WEBHOOK_SILENT = _any(90992, "internal error, or the webhook does not an
 _any(90994, "internal error", REPEAT, UNAVAILABLE, "3.8")
 _any(90995, "internal error", REPEAT, UNAVAILABLE, "3.8")
 MESSAGE_BACKEND_ERROR = _any(91000, "internal error", REPEAT, UNAVAILABLE, "3.8")
-_row(MODIFY_GROUP_MSG.service, MODIFY_GROUP_MSG.name, NO_SUCH_GROUP, "no such group", NEVER, NOT_FOUND, "inferred")
-_row(MODIFY_GROUP_MSG.service, MODIFY_GROUP_MSG.name, BAD_GROUP_ID, "illegal group id", NEVER, NOT_FOUND, "inferred")
+_command(catalog.MODIFY_GROUP_MSG, NO_SUCH_GROUP, "no such group", NEVER, NOT_FOUND, "inferred")
+_command(catalog.MODIFY_GROUP_MSG, BAD_GROUP_ID, "illegal group id", NEVER, NOT_FOUND, "inferred")
 
 # Message extensions and reactions
 _extension(INTERNAL_ERROR, "internal error", REPEAT, UNAVAILABLE, "doc 52170")
@@ -366,15 +364,187 @@ _official_message(MESSAGE_NOT_RECALLABLE, "this message cannot be recalled", NEV
 
 OWN_WEBHOOK_CODES: Final = (range(10100, 10201), range(120001, 130001))  # of groups, of one-to-one [doc 1671]
 ROWS: Final = tuple(_ROWS.values())
-_SPEAKS_GROUP_CODES: Final = frozenset({MILLION_GROUP_SERVICE, GROUP_ATTR_SERVICE, AVCHATROOM_SERVICE})
+_SPEAKS_GROUP_CODES: Final = frozenset(
+    {catalog.MILLION_GROUP_SERVICE, catalog.GROUP_ATTR_SERVICE, catalog.AVCHATROOM_SERVICE}
+)
 
 
 def look_up(service: str, command: str, code: int) -> CodeRow:
     """The most specific row of a code. One that is not listed is permanent: only its number and text say more [27]."""
-    family = GROUP_SERVICE if service in _SPEAKS_GROUP_CODES else service
+    family = catalog.GROUP_SERVICE if service in _SPEAKS_GROUP_CODES else service
     for key in ((service, command, code), (family, ANY, code), (ANY, ANY, code)):
         if key in _ROWS:
             return _ROWS[key]
     if any(code in own for own in OWN_WEBHOOK_CODES):
         return CodeRow(service, command, code, "a code of the app's own webhook", NEVER, REFUSED, "doc 1671")
     return CodeRow(service, command, code, "the code is not listed in the documentation", NEVER, REFUSED, "unlisted")
+
+
+# Which codes the page of a command lists as its own; the general ones of the REST gate and of UserSig come on top.
+# Codes of single items count as codes of their command.
+_USUAL: Final = frozenset({
+    INTERNAL_ERROR, UNKNOWN_COMMAND, BAD_PARAMETER, NOT_ALLOWED, NO_SUCH_GROUP,
+    BAD_GROUP_ID,
+})  # fmt: skip
+_TEXT: Final = frozenset({TEXT_REJECTED})
+_NEW_GROUP: Final = frozenset({
+    INTERNAL_ERROR, UNKNOWN_COMMAND, BAD_PARAMETER, NOT_ALLOWED, GROUP_ID_TAKEN,
+    TEXT_REJECTED,
+})  # fmt: skip
+_GROUP_QUOTA: Final = frozenset({
+    TOO_FREQUENT, BAD_SIGNATURE_OR_EDITION, WEBHOOK_REFUSED, GROUP_ID_OWN,
+    AVCHATROOM_QUOTA, USER_IN_TOO_MANY_GROUPS, MEMBERS_OVER_PLAN,
+})  # fmt: skip
+_RECALL: Final = frozenset({
+    NO_SUCH_MESSAGE, RECALL_TOO_LATE, MESSAGE_NOT_RECALLABLE, GROUP_NOT_RECALLABLE,
+    RECALL_DISABLED,
+})  # fmt: skip
+_EXTENSION_READ: Final = frozenset({
+    INTERNAL_ERROR, BAD_PARAMETER, BAD_SIGNATURE_OR_EDITION, EXTENSION_NO_MESSAGE,
+})  # fmt: skip
+_EXTENSION_WRITE: Final = _EXTENSION_READ | {
+    EXTENSION_CONFLICT, EXTENSION_UNSUPPORTED, EXTENSION_TOO_FREQUENT,
+}  # fmt: skip
+_CONTACT: Final = frozenset({
+    CONTACT_NO_SUCH_ACCOUNT, CONTACT_BAD_PARAMETER, CONTACT_NOT_ADMIN, CONTACT_INTERNAL_ERROR,
+    CONTACT_TIMEOUT,
+})  # fmt: skip
+_CONTACT_GROUP: Final = _CONTACT | {
+    CONVERSATIONS_PER_CALL_WRONG, CONVERSATION_UNRESOLVED, TOO_MANY_CONVERSATIONS,
+    NO_SUCH_CONTACT_GROUP, TOO_MANY_CONTACT_GROUPS, CONTACT_GROUP_NAME_TOO_LONG,
+    TOO_MANY_PINNED_CONVERSATIONS, CONTACT_EDITION_TOO_LOW,
+}  # fmt: skip
+_OFFICIAL: Final = frozenset({
+    OFFICIAL_BAD_PARAMETER, OFFICIAL_INTERNAL_ERROR, BAD_PACKET, MESSAGE_INTERNAL_ERROR,
+    OFFICIAL_NOT_ALLOWED, NO_SUCH_OFFICIAL_ACCOUNT, BAD_OFFICIAL_ACCOUNT_ID,
+    OFFICIAL_ACCOUNT_ID_TAKEN, OFFICIAL_ACCOUNTS_OFF,
+})  # fmt: skip
+_OFFICIAL_MESSAGE: Final = _USUAL - {BAD_GROUP_ID}
+_ACCOUNT: Final = frozenset({
+    ACCOUNT_TIMEOUT, ACCOUNT_BAD_PARAMETER, ACCOUNT_NOT_ADMIN, ACCOUNT_INTERNAL_ERROR,
+})  # fmt: skip
+_ACCOUNTS: Final = _ACCOUNT | {ACCOUNT_BATCH_TIMEOUT}
+_COUNTERS: Final = frozenset({
+    INTERNAL_ERROR, BAD_PARAMETER, NOT_ALLOWED, NO_SUCH_GROUP, BAD_GROUP_ID,
+    EDITION_TOO_LOW, TOO_MANY_COUNTERS,
+})  # fmt: skip
+_ATTRIBUTES: Final = frozenset({
+    ATTRIBUTE_KEY_TOO_LONG, ATTRIBUTE_TOO_LONG, TOO_MANY_ATTRIBUTES, ATTRIBUTES_TOO_LARGE,
+    ATTRIBUTES_TOO_FREQUENT, NO_SUCH_ATTRIBUTE, ATTRIBUTE_CONFLICT,
+})  # fmt: skip
+_RECEIPTS: Final = _USUAL | {RECEIPTS_GROUP_TOO_LARGE, RECEIPTS_ONLINE_ONLY, NO_SUCH_RECEIPT}
+_PROFILE: Final = frozenset({
+    PROFILE_BAD_PARAMETER, PROFILE_NO_SUCH_ACCOUNT, PROFILE_NOT_ADMIN, PROFILE_INTERNAL_ERROR,
+    PROFILE_UNKNOWN_TAG,
+})  # fmt: skip
+
+_BY_COMMAND: Final[Mapping[Command[Any, Any], Iterable[int]]] = {
+    catalog.CREATE_GROUP: _NEW_GROUP | _GROUP_QUOTA | {TOO_MANY_ACCOUNTS, TRIAL_GROUP_QUOTA},
+    catalog.IMPORT_GROUP: _NEW_GROUP,
+    catalog.GET_GROUP_INFO: _USUAL | {REPLY_TOO_LARGE},
+    catalog.MODIFY_GROUP_BASE_INFO: _USUAL | _TEXT | {COMMAND_DISABLED},
+    catalog.DESTROY_GROUP: _USUAL,
+    catalog.GET_JOINED_GROUP_LIST: {
+        INTERNAL_ERROR, UNKNOWN_COMMAND, BAD_PARAMETER, REPLY_TOO_LARGE, COMMUNITY_OFF,
+    },
+    catalog.GET_APPID_GROUP_LIST: {
+        INTERNAL_ERROR, BAD_PARAMETER, NOT_ALLOWED, REPLY_TOO_LARGE,
+    },
+    catalog.CHANGE_GROUP_OWNER: _USUAL - {UNKNOWN_COMMAND},
+    catalog.SET_UNREAD_MSG_NUM: _USUAL,
+    catalog.ADD_GROUP_MEMBER: _USUAL | {
+        TOO_MANY_ACCOUNTS, GROUP_FULL, WEBHOOK_REFUSED, NO_SUCH_ACCOUNT,
+        COMMAND_DISABLED, USER_IN_TOO_MANY_GROUPS,
+    },
+    catalog.DELETE_GROUP_MEMBER: _USUAL,
+    catalog.GET_GROUP_MEMBER_INFO: _USUAL | {REPLY_TOO_LARGE},
+    catalog.GET_ROLE_IN_GROUP: _USUAL,
+    catalog.MODIFY_GROUP_MEMBER_INFO: _USUAL | _TEXT,
+    catalog.FORBID_SEND_MSG: _USUAL,
+    catalog.GET_GROUP_MUTED_ACCOUNT: _USUAL,
+    catalog.GET_GROUP_SHUTTED_UIN: _USUAL,
+    catalog.IMPORT_GROUP_MEMBER: _USUAL | {TOO_MANY_ACCOUNTS, TOO_FREQUENT},
+    catalog.SEND_GROUP_MSG: (_USUAL - {UNKNOWN_COMMAND}) | _TEXT | {
+        WEBHOOK_REFUSED, MUTED, MESSAGES_TOO_FREQUENT, MESSAGE_TOO_LONG, WEBHOOK_SILENT,
+        IMAGE_REJECTED, TOO_MANY_MENTIONS, COMMUNITY_OFF, MESSAGE_JSON_TOO_LONG,
+    },
+    catalog.MODIFY_GROUP_MSG: {
+        BAD_PACKET, MESSAGE_SIGNATURE, MESSAGE_NETWORK_ERROR, MESSAGE_INTERNAL_ERROR,
+        MESSAGE_BAD_JSON, MSG_BODY_MALFORMED, MSG_BODY_NOT_AN_ARRAY, ELEMENT_MALFORMED,
+        NO_RECEIVER, MESSAGE_NOT_ADMIN, MESSAGE_BACKEND_ERROR, MESSAGE_WEBHOOK_SILENT,
+    },
+    catalog.GROUP_MSG_RECALL: _USUAL | _RECALL,
+    catalog.GROUP_MSG_GET_SIMPLE: _USUAL | {NO_HISTORY, REPLY_TOO_LARGE},
+    catalog.IMPORT_GROUP_MSG: _TEXT | {
+        BAD_PARAMETER, NOT_ALLOWED, NO_SUCH_GROUP, BAD_GROUP_ID, IMPORTED_TOO_LONG,
+        MESSAGE_TOO_LONG,
+    },
+    catalog.DELETE_GROUP_MSG_BY_SENDER: _USUAL,
+    catalog.SEND_GROUP_SYSTEM_NOTIFICATION: _USUAL,
+    catalog.PIN_MESSAGE: {TOO_MANY_PINS, ALREADY_PINNED},
+    catalog.GROUP_SET_KEY_VALUES: _EXTENSION_WRITE,
+    catalog.SET_KEY_VALUES: _EXTENSION_WRITE,
+    catalog.GROUP_GET_KEY_VALUES: _EXTENSION_READ,
+    catalog.GET_KEY_VALUES: _EXTENSION_READ,
+    catalog.CREATE_CONTACT_GROUP: _CONTACT_GROUP,
+    catalog.UPDATE_CONTACT_GROUP: _CONTACT_GROUP,
+    catalog.DEL_CONTACT_GROUP: _CONTACT_GROUP,
+    catalog.MARK_CONTACT: _CONTACT | {
+        CONVERSATIONS_PER_CALL_WRONG, TOO_MANY_CONVERSATIONS, CONTACT_EDITION_TOO_LOW,
+    },
+    catalog.SEARCH_CONTACT_GROUP: _CONTACT,
+    catalog.GET_CONTACT_GROUP: _CONTACT,
+    catalog.GET_RECENT_CONTACTS: _CONTACT,
+    catalog.DELETE_RECENT_CONTACT: _CONTACT,
+    catalog.CREATE_OFFICIAL_ACCOUNT: _OFFICIAL | {MESSAGE_WEBHOOK_REFUSED, OFFICIAL_ACCOUNT_QUOTA},
+    catalog.DESTROY_OFFICIAL_ACCOUNT: _OFFICIAL,
+    catalog.MODIFY_OFFICIAL_ACCOUNT_BASE_INFO: _OFFICIAL,
+    catalog.GET_OFFICIAL_ACCOUNT_INFO: _OFFICIAL,
+    catalog.ADD_SUBSCRIBER: _OFFICIAL | {
+        ALREADY_SUBSCRIBED, OFFICIAL_ACCOUNT_FULL, OFFICIAL_ACCOUNT_QUOTA,
+    },
+    catalog.DELETE_SUBSCRIBER: _OFFICIAL,
+    catalog.GET_SUBSCRIBER_INFO: _OFFICIAL,
+    catalog.MODIFY_SUBSCRIBER_INFO: _OFFICIAL | {NO_SUCH_SUBSCRIPTION},
+    catalog.GET_SUBSCRIBED_OFFICIAL_ACCOUNT_LIST: _OFFICIAL,
+    catalog.SEND_OFFICIAL_ACCOUNT_MSG: _OFFICIAL_MESSAGE | {WEBHOOK_REFUSED},
+    catalog.OFFICIAL_ACCOUNT_MSG_GET_SIMPLE: _OFFICIAL_MESSAGE,
+    catalog.OFFICIAL_ACCOUNT_MSG_RECALL: _OFFICIAL_MESSAGE | {NO_SUCH_MESSAGE, OFFICIAL_NOT_RECALLABLE},
+    catalog.ACCOUNT_IMPORT: _ACCOUNT | {
+        PROFILE_TEXT_REJECTED, PROFILE_INTERNAL_ERROR, PROFILE_VALUE_TOO_LONG, ACCOUNT_QUOTA,
+        ACCOUNT_DELETED_RECENTLY,
+    },
+    catalog.MULTIACCOUNT_IMPORT: _ACCOUNTS | {ACCOUNT_QUOTA},
+    catalog.ACCOUNT_CHECK: _ACCOUNTS,
+    catalog.ACCOUNT_DELETE: _ACCOUNTS | {
+        RELATIONS_INTERNAL_ERROR, RELATIONS_TIMEOUT, RELATIONS_CONFLICT,
+        PROFILE_INTERNAL_ERROR, NO_SUCH_USER, ACCOUNT_DELETE_DISABLED,
+    },
+    catalog.QUERY_ONLINE_STATUS: {NO_SUCH_USER},
+    catalog.PORTRAIT_SET: _PROFILE | {
+        PROFILE_TEXT_REJECTED, PROFILE_NOT_WRITABLE, PROFILE_VALUE_TOO_LONG,
+        PROFILE_BAD_VALUE, PROFILE_BAD_TYPE,
+    },
+    catalog.PORTRAIT_GET: _PROFILE | {PROFILE_NO_RECEIVER, PROFILE_NOT_READABLE},
+    catalog.GET_GROUP_COUNTER: _COUNTERS,
+    catalog.UPDATE_GROUP_COUNTER: _COUNTERS,
+    catalog.DELETE_GROUP_COUNTER: _COUNTERS,
+    catalog.SET_GROUP_ATTR: _ATTRIBUTES,
+    catalog.MODIFY_GROUP_ATTR: _ATTRIBUTES,
+    catalog.DELETE_GROUP_ATTR: _ATTRIBUTES,
+    catalog.GROUP_MSG_RECEIPT: _RECEIPTS,
+    catalog.GET_GROUP_MSG_RECEIPT: _RECEIPTS,
+    catalog.GET_GROUP_MSG_RECEIPT_DETAIL: _RECEIPTS,
+    catalog.SEND_BROADCAST_MSG: {NOT_ALLOWED, MESSAGES_TOO_FREQUENT},
+    catalog.CREATE_TOPIC: (_USUAL | _TEXT | _GROUP_QUOTA | {COMMUNITY_OFF})
+    - {MEMBERS_OVER_PLAN},
+}  # fmt: skip
+
+_DOCUMENTED: Final = MappingProxyType(
+    {(command.service, command.name): frozenset(listed) for command, listed in _BY_COMMAND.items()}
+)
+
+
+def documented(service: str, command: str) -> frozenset[int]:
+    """The private codes on the command's page; empty where no page lists any."""
+    return _DOCUMENTED.get((service, command), frozenset())

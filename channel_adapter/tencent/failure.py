@@ -3,8 +3,8 @@
 from typing import Any, Final
 
 from channel_adapter.tencent import codes
+from channel_adapter.tencent.catalog import Command, Retry
 from channel_adapter.tencent.codes import CodeRow
-from channel_adapter.tencent.command import Command, Retry
 from channel_adapter.tencent.retry import Decision, Stop, Why
 from channel_adapter.tencent.wire.envelope import Dropped, Failure, Held, NotSent, Refused, TurnedAway, Unclear
 

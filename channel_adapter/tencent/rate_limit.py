@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cachetools import LRUCache
 
 from channel_adapter.concurrency.clock import Clock, SystemClock
-from channel_adapter.tencent.command import Command
+from channel_adapter.tencent.catalog import Command
 
 if TYPE_CHECKING:
     from pyrate_limiter import GCRA

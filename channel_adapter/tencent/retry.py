@@ -13,8 +13,8 @@ from typing import Any, Final, Generic, TypeVar
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_never
 
 from channel_adapter.tencent import codes
-from channel_adapter.tencent.command import Command, Retry
-from channel_adapter.tencent.hosts import FAILURES_BEFORE_SWITCH
+from channel_adapter.tencent.catalog import Command, Retry
+from channel_adapter.tencent.transport import FAILURES_BEFORE_SWITCH
 from channel_adapter.tencent.wire.envelope import (
     TOO_MANY_REQUESTS,
     Answered,

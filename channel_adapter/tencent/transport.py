@@ -20,10 +20,14 @@ from pydantic import SecretStr
 from yarl import URL
 
 from channel_adapter.concurrency.clock import Clock
-from channel_adapter.tencent.urls import signed
+from channel_adapter.tencent.regions import HostPair
+from channel_adapter.tencent.usersig import signed
 from channel_adapter.tencent.wire.envelope import NotSent, Unclear
 
 _HEADERS: Final = {"Content-Type": "application/json; charset=utf-8", "User-Agent": "channel-adapter"}
+
+FAILURES_BEFORE_SWITCH: Final = 3  # connect failures one after another
+COOL_DOWN: Final = 60.0  # seconds on the backup before the primary is tried again
 
 OTHER_LOOP: Final = (
     "the adapter was opened on another event loop: open it, use it and close it on one loop"
@@ -46,6 +50,62 @@ class Answer(NamedTuple):
     status: int
     body: bytes
     date: str | None
+
+
+class HostChooser:
+    """Which base URL the next attempt goes to. Pure: moments are handed in, in seconds of one steady clock.
+
+    Only failures to connect count. After three in a row the other host serves for a minute; then one attempt probes the
+    primary, and everything returns to it when that succeeds.
+    """
+
+    def __init__(self, hosts: HostPair) -> None:
+        self._hosts = hosts
+        self._serving = hosts.primary
+        self._failures = 0
+        self._probe_at = float("inf")
+
+    @property
+    def serving(self) -> str:
+        """The host in use, probes aside."""
+        return self._serving
+
+    @property
+    def has_backup(self) -> bool:
+        """Is there another host to turn to?"""
+        return self._hosts.backup is not None
+
+    def choose(self, now: float) -> str:
+        """The base URL for an attempt that starts now."""
+        if now < self._probe_at:
+            return self._serving
+        self._probe_at = now + COOL_DOWN
+        return self._hosts.primary
+
+    def connected(self, host: str) -> None:
+        """A connection to `host` worked; what came back over it does not matter."""
+        if host == self._serving:
+            self._failures = 0
+        elif host == self._hosts.primary:
+            self._serve(host, probe_at=float("inf"))
+
+    def failed(self, host: str, now: float) -> bool:
+        """No connection to `host` could be made. True when this made the other host the serving one."""
+        if host != self._serving or self._hosts.backup is None:
+            return False
+        self._failures += 1
+        if self._failures < FAILURES_BEFORE_SWITCH:
+            return False
+        if host == self._hosts.primary:
+            self._serve(self._hosts.backup, probe_at=now + COOL_DOWN)
+        else:
+            self._serve(self._hosts.primary, probe_at=float("inf"))
+        return True
+
+    def _serve(self, host: str, *, probe_at: float) -> None:
+        self._serving = host
+        self._failures = 0
+        self._probe_at = probe_at
 
 
 class RequestFailed(aiohttp.ClientError):

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from yarl import URL
 
 from channel_adapter.tencent.client import App, Attempt, TencentClient
-from channel_adapter.tencent.hosts import HostPair
+from channel_adapter.tencent.regions import HostPair
 
 KEY = "5ca1ab1e" * 8
 APP = App(1400000001, "administrator", SecretStr(KEY))

@@ -11,8 +11,8 @@ import pytest
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.catalog import ADD_GROUP_MEMBER, CREATE_GROUP, GET_GROUP_INFO, SEND_GROUP_MSG
 from channel_adapter.tencent.client import Attempt, CallFailed, TencentClient, Timeouts
-from channel_adapter.tencent.hosts import HostPair
 from channel_adapter.tencent.rate_limit import CommandLimiter
+from channel_adapter.tencent.regions import HostPair
 from channel_adapter.tencent.usersig import decode, verify
 from channel_adapter.tencent.wire.envelope import Dropped, Held, NotSent, Refused, TurnedAway, Unclear
 from channel_adapter.tencent.wire.groups import CreateGroupRequest, GetGroupInfoRequest

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from channel_adapter.tencent.catalog import GET_GROUP_INFO, SEND_GROUP_MSG
 from channel_adapter.tencent.client import Attempt, CallFailed, TencentClient, Timeouts
-from channel_adapter.tencent.hosts import HostPair
+from channel_adapter.tencent.regions import HostPair
 from channel_adapter.tencent.wire.envelope import Held, NotSent, TurnedAway, Unclear
 from channel_adapter.tencent.wire.groups import GetGroupInfoRequest
 from channel_adapter.tencent.wire.messages import SendGroupMsgRequest

@@ -9,8 +9,8 @@ from aiohttp import web
 
 from channel_adapter.tencent.catalog import ADD_GROUP_MEMBER, GET_GROUP_INFO, SEND_GROUP_MSG
 from channel_adapter.tencent.client import Attempt, CallFailed, TencentClient, Timeouts
-from channel_adapter.tencent.hosts import HostPair
 from channel_adapter.tencent.rate_limit import CommandLimiter
+from channel_adapter.tencent.regions import HostPair
 from channel_adapter.tencent.wire.envelope import Held, Refused, TurnedAway, Unclear
 from channel_adapter.tencent.wire.members import AddGroupMemberRequest
 from tests.faults.conftest import APP, OK, PRIMARY, PatientClock, Script, refused

@@ -9,9 +9,8 @@ from channel_adapter import InvalidError, ThrottledError, UnavailableError
 from channel_adapter.migration.budget import Allowance, Metered
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.services.patience import Patience
-from channel_adapter.tencent.catalog import ACCOUNT_CHECK
+from channel_adapter.tencent.catalog import ACCOUNT_CHECK, Command
 from channel_adapter.tencent.client import TencentClient
-from channel_adapter.tencent.command import Command
 from channel_adapter.tencent.wire.accounts import AccountCheckReply, AccountCheckRequest, UserIdItem
 from channel_adapter.tencent.wire.envelope import Reply, WireModel
 from tests.faults.conftest import OK, PatientClock, Script, refused

@@ -27,7 +27,7 @@ from yarl import URL
 
 from channel_adapter.tencent.catalog import GET_GROUP_INFO, SEND_GROUP_MSG
 from channel_adapter.tencent.client import CallFailed, TencentClient, Timeouts
-from channel_adapter.tencent.hosts import HostPair
+from channel_adapter.tencent.regions import HostPair
 from channel_adapter.tencent.wire.groups import GetGroupInfoRequest
 from channel_adapter.tencent.wire.messages import SendGroupMsgRequest
 from tests.faults.conftest import APP, OK, refused

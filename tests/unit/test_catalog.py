@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from channel_adapter.tencent import catalog, limits
-from channel_adapter.tencent.catalog import COMMANDS
-from channel_adapter.tencent.command import Command, Community, Retry
+from channel_adapter.tencent.catalog import COMMANDS, Command, Community, Retry
 from channel_adapter.tencent.wire.groups import GetGroupInfoReply, GroupTagsReply
 
 NAMED = {name: row for name, row in vars(catalog).items() if isinstance(row, Command)}

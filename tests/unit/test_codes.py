@@ -4,8 +4,7 @@ import pytest
 
 from channel_adapter.tencent import catalog, codes
 from channel_adapter.tencent.catalog import COMMANDS
-from channel_adapter.tencent.codes import Again, Kind, look_up
-from channel_adapter.tencent.documented_codes import documented
+from channel_adapter.tencent.codes import Again, Kind, documented, look_up
 
 GROUP = "group_open_http_svc"
 OFFICIAL = "official_account_open_http_svc"

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channel_adapter.tencent.hosts import COOL_DOWN, FAILURES_BEFORE_SWITCH, REGIONS, HostChooser, HostPair
+from channel_adapter.tencent.regions import REGIONS, HostPair
+from channel_adapter.tencent.transport import COOL_DOWN, FAILURES_BEFORE_SWITCH, HostChooser
 
 PRIMARY, BACKUP = "https://primary.test", "https://backup.test"
 

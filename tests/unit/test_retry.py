@@ -14,8 +14,11 @@ from channel_adapter.tencent.catalog import (
     CREATE_GROUP,
     GET_GROUP_INFO,
     SEND_GROUP_MSG,
+    UNMODELLED,
+    Command,
+    Community,
+    Retry,
 )
-from channel_adapter.tencent.command import UNMODELLED, Command, Community, Retry
 from channel_adapter.tencent.retry import (
     CONNECT_ATTEMPTS,
     LONGEST_WAIT,

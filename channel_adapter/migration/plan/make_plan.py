@@ -50,7 +50,7 @@ from channel_adapter.migration.sources.source import (
     SourceSubscriber,
 )
 from channel_adapter.tencent import catalog, limits
-from channel_adapter.tencent.command import Command
+from channel_adapter.tencent.catalog import Command
 
 
 @dataclass(slots=True)

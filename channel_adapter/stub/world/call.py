@@ -9,7 +9,7 @@ from channel_adapter.stub.settings import StubSettings
 from channel_adapter.stub.world.ready import Ready
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.stub.world.state import State
-from channel_adapter.tencent.command import Command
+from channel_adapter.tencent.catalog import Command
 from channel_adapter.tencent.wire.callback_envelope import DROP, REFUSE, REST, Callback, CallbackReply
 from channel_adapter.tencent.wire.callbacks_official import BeforeAddSubscriber
 from channel_adapter.tencent.wire.envelope import Reply, WireModel

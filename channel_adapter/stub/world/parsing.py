@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.tencent import catalog, codes
-from channel_adapter.tencent.command import Command
+from channel_adapter.tencent.catalog import Command
 from channel_adapter.tencent.wire.envelope import WireModel
 
 ACCOUNT_FIELDS = frozenset({"UserID", "Identifier", "Accounts"})  # and every name that ends in _Account

@@ -9,7 +9,7 @@ from typing import Any, Final, NoReturn
 from channel_adapter.stub.world.call import Call, Handler
 from channel_adapter.stub.world.refusal import Refusal, not_played
 from channel_adapter.tencent import catalog, codes
-from channel_adapter.tencent.command import Command
+from channel_adapter.tencent.catalog import Command
 from channel_adapter.tencent.wire import groups
 
 LIVE_ROOMS: Final = frozenset({groups.AV_CHAT_ROOM})

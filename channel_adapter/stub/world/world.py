@@ -15,8 +15,7 @@ from channel_adapter.stub.world.refusal import Refusal, not_played
 from channel_adapter.stub.world.registry import HANDLERS
 from channel_adapter.stub.world.state import State
 from channel_adapter.tencent import codes
-from channel_adapter.tencent.catalog import CONTACT_SERVICE, PROFILE_SERVICE
-from channel_adapter.tencent.command import Command, Retry
+from channel_adapter.tencent.catalog import CONTACT_SERVICE, PROFILE_SERVICE, Command, Retry
 from channel_adapter.tencent.wire.envelope import Reply
 
 UNKNOWN_FIELDS_KEPT = 1_000

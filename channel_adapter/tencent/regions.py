@@ -1,0 +1,55 @@
+"""Data regions of the service and their addresses, and addresses of other servers. Loads no HTTP library."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True, slots=True)
+class HostPair:
+    """Base URLs without a slash at the end; a server of one's own has no backup unless it is named."""
+
+    primary: str
+    backup: str | None = None
+
+    @classmethod
+    def of_base_url(cls, url: str, backup: str | None = None) -> "HostPair":
+        """A server at any http or https URL. ValueError names what is wrong with it."""
+        return cls(_base_url(url), None if backup is None else _base_url(backup))
+
+
+def _base_url(url: str) -> str:
+    """The URL without slashes at its end, once it is certain that a path and a query can be put behind it."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ValueError("the address of the service has a broken host or port") from None
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("the address of the service must look like https://host or http://host:port")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ValueError("the address of the service must be without user, query and fragment")
+    if port == 0:
+        raise ValueError("the address of the service must not have port 0")
+    return url.rstrip("/")
+
+
+def _region(name: str, *, backup: bool = True) -> HostPair:
+    return HostPair(f"https://{name}.im.qcloud.com", f"https://{name}.my-imcloud.com" if backup else None)
+
+
+REGIONS: Final[Mapping[str, HostPair]] = MappingProxyType(
+    {
+        "china": HostPair("https://console.tim.qq.com", "https://adminapi.my-imcloud.com"),  # [doc 34620, java-sdk]
+        "singapore": _region("adminapisgp"),  # [doc 34620, java-sdk]
+        "seoul": _region("adminapikr"),  # [doc 34620, java-sdk]
+        "tokyo": _region("adminapijpn"),  # [doc 102302]; backup inferred from the pattern of the others
+        "frankfurt": _region("adminapiger"),  # [doc 34620, java-sdk]
+        "mumbai": _region("adminapiind"),  # legacy: gone from the pages since mid 2024 [java-sdk]
+        "silicon_valley": _region("adminapiusa"),  # [doc 34620, java-sdk]
+        "jakarta": _region("adminapiidn"),  # [doc 34620]
+        "riyadh": _region("adminapiksa", backup=False),  # [doc 49471]; no backup is documented
+    }
+)
