@@ -19,7 +19,7 @@ from channel_adapter.domain.ids import UserId
 
 if TYPE_CHECKING:
     from channel_adapter.config.settings import Settings
-    from channel_adapter.stub.serve import StubServer
+    from channel_adapter.stub.server import StubServer
     from channel_adapter.tencent.client import Attempt
 
 app = single()
@@ -77,7 +77,7 @@ async def demo(
 
 async def _perform(run: Run, recorder: Recorder, feed: Feed, people: list[UserId]) -> None:
     from channel_adapter.adapter import ChannelAdapter
-    from channel_adapter.stub.serve import StubServer
+    from channel_adapter.stub.server import StubServer
     from channel_adapter.stub.settings import StubSettings
 
     tell = run.observer()

@@ -113,7 +113,7 @@ async def diff(
 
 
 def _read(path: Path) -> dict[str, Any]:
-    from channel_adapter.stub.persistence import StateFileError, read_document
+    from channel_adapter.stub.state_file import StateFileError, read_document
 
     try:
         return read_document(path)
@@ -122,7 +122,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 async def _fetch(url: str, token: str | None, ca_file: Path | None) -> dict[str, Any]:
-    from channel_adapter.stub.world.snapshot_document import SnapshotError, fold, unfold
+    from channel_adapter.stub.world.snapshot import SnapshotError, fold, unfold
 
     try:
         return fold(unfold(await _ask("GET", url, token, ca_file)))
@@ -136,7 +136,7 @@ async def _ask(method: str, url: str, token: str | None, ca_file: Path | None, b
 
     import aiohttp
 
-    from channel_adapter.stub.control import PREFIX
+    from channel_adapter.stub.control.plane import PREFIX
 
     try:
         trust = ssl.create_default_context(cafile=ca_file) if ca_file else True

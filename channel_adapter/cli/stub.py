@@ -18,7 +18,7 @@ from channel_adapter.stub.shipped import scenario_names
 if TYPE_CHECKING:
     from channel_adapter.stub.request_log import Call
     from channel_adapter.stub.scenario import Scenario
-    from channel_adapter.stub.serve import StubServer
+    from channel_adapter.stub.server import StubServer
 
 app = single()
 
@@ -99,9 +99,9 @@ async def stub(
         return _report(run, wanted)
     from pydantic import SecretStr
 
-    from channel_adapter.stub.control import ControlSettings
-    from channel_adapter.stub.persistence import SAVE_EVERY, StateFileError
-    from channel_adapter.stub.serve import TLS_NAMES, serve
+    from channel_adapter.stub.control.plane import ControlSettings
+    from channel_adapter.stub.server import TLS_NAMES, serve
+    from channel_adapter.stub.state_file import SAVE_EVERY, StateFileError
 
     played = _scenario(
         run.config,

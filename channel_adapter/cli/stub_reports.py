@@ -4,8 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from channel_adapter.cli.output import Output
-from channel_adapter.stub.coverage import coverage, played_commands
-from channel_adapter.stub.divergences import divergences
+from channel_adapter.stub.reports import coverage, divergences, played_commands
 
 
 def show_commands(output: Output) -> None:

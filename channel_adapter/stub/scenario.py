@@ -8,8 +8,8 @@ from typing import Any, Final, Self, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from channel_adapter.stub import settings
-from channel_adapter.stub.callback_request import WebhookSettings
-from channel_adapter.stub.faults import Fault
+from channel_adapter.stub.callbacks.request import WebhookSettings
+from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.stub.settings import SettingsError, StubSettings, read_toml
 from channel_adapter.stub.shipped import scenario_file, scenario_names
 

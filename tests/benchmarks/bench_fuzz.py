@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import orjson
 
-from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.server import StubServer
 from tests.golden.loader import Golden
 from tests.stub.any_body import QUERY, SETTINGS, exchanges, nodes, with_value, without
 

@@ -20,10 +20,10 @@ from typing import Any
 
 import orjson
 
-from channel_adapter.stub.persistence import write_state
+from channel_adapter.stub.state_file import write_state
 from channel_adapter.stub.world.member_table import Role
 from channel_adapter.stub.world.state import Group
-from channel_adapter.stub.world.world import World
+from channel_adapter.stub.world.stub_state import World
 from tests.benchmarks.bench_stub import GROUP, SEND, exchange, message, request_bytes
 from tests.benchmarks.rig import resident_megabytes, stub_process
 

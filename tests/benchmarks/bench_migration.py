@@ -17,7 +17,7 @@ from channel_adapter import ChannelAdapter
 from channel_adapter.migration.facade import Options
 from channel_adapter.migration.plan.resolutions import Policies
 from channel_adapter.migration.sources.discover import Discovered
-from channel_adapter.stub.world.world import World
+from channel_adapter.stub.world.stub_state import World
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.catalog import OFFICIAL_ACCOUNT_MSG_GET_SIMPLE
 from channel_adapter.tencent.client import Attempt

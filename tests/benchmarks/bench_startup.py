@@ -30,7 +30,7 @@ def cpu_of(arguments: list[str], environment: dict[str, str]) -> float:
 
 async def stub_times() -> tuple[float, float]:
     """CPU until the stub accepts connections, and until it has stopped."""
-    from channel_adapter.stub.serve import StubServer  # noqa: PLC0415 - imported after the other measurements
+    from channel_adapter.stub.server import StubServer  # noqa: PLC0415 - imported after the other measurements
 
     server = StubServer()
     started = time.process_time()

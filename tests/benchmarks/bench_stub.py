@@ -22,7 +22,7 @@ import orjson
 import TLSSigAPIv2
 from aiohttp import web
 
-from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
 
 Pipe: TypeAlias = "Connection[Any, Any]"  # generic in type stubs only

@@ -9,7 +9,7 @@ import statistics
 import time
 
 from channel_adapter.stub.routes import find
-from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
 
 ACCOUNTS, GROUPS, MESSAGES = 4_000, 1_000, 5_000

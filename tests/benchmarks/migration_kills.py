@@ -19,7 +19,7 @@ import orjson
 from channel_adapter.migration.plan.document import Plan, read_plan
 from channel_adapter.store.database import Database
 from channel_adapter.store.migration import ChannelRow, MigrationStore
-from channel_adapter.stub.world.world import World
+from channel_adapter.stub.world.stub_state import World
 from tests.benchmarks.migration_runs import ROOM, Moved, journal_in, start, start_worker, stub_with
 from tests.benchmarks.rig import stub_process
 from tests.migration import worlds

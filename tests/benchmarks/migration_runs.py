@@ -20,7 +20,7 @@ from channel_adapter.migration.run.apply import Status
 from channel_adapter.migration.sources.discover import Discovered
 from channel_adapter.store.database import Database
 from channel_adapter.store.migration import MigrationStore, Row
-from channel_adapter.stub.world.world import World
+from channel_adapter.stub.world.stub_state import World
 from tests.benchmarks.rig import settings_for, stub_process
 from tests.migration import worlds
 

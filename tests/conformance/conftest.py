@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from channel_adapter import ChannelAdapter, Settings
 from channel_adapter.config.settings import ChannelSettings
-from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
 
 LIVE = os.environ.get("CHANNEL_ADAPTER_LIVE")

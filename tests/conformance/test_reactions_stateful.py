@@ -23,9 +23,9 @@ from channel_adapter.mapping.reaction_keys import to_changes
 from channel_adapter.services import reactions_opening
 from channel_adapter.store.database import Database
 from channel_adapter.store.publishing_plan import Outcome, Result
-from channel_adapter.stub.faults import Fault
-from channel_adapter.stub.serve import StubServer
-from channel_adapter.stub.world.call import RESTAPI, Event
+from channel_adapter.stub.faults.faults import Fault
+from channel_adapter.stub.server import StubServer
+from channel_adapter.stub.world.context import RESTAPI, Event
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.tencent.wire.extensions import Extension
 from tests.conformance.conftest import settings_for

@@ -20,7 +20,7 @@ from channel_adapter import (
     Text,
 )
 from channel_adapter.mapping.ids import channel_id
-from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.server import StubServer
 from tests.conformance.conftest import settings_for
 
 SLUGS = ["tides", "ferries", "market"]

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from channel_adapter import ChannelAdapter, NotFoundError, Notifications, PostRef, Text
 from channel_adapter.mapping.ids import channel_id
-from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.server import StubServer
 from tests.conformance.conftest import settings_for
 
 SLUGS = ["tides", "ferries", "market"]

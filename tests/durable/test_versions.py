@@ -11,7 +11,7 @@ from channel_adapter import ChannelAdapter, Settings
 from channel_adapter.config.extras import durable_fault
 from channel_adapter.durable import open_jobs
 from channel_adapter.errors import ConfigurationError
-from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.server import StubServer
 from tests.cli.shell import KEY, Shell
 
 

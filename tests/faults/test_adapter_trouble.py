@@ -20,7 +20,7 @@ from channel_adapter import (
     UnavailableError,
 )
 from channel_adapter.config.settings import ChannelSettings, PostSettings
-from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
 from channel_adapter.stub.world.clock import WorldClock
 

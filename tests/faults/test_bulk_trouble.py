@@ -17,8 +17,8 @@ from channel_adapter import (
     UnavailableError,
 )
 from channel_adapter.config.settings import SubscriptionSettings
-from channel_adapter.stub.faults import Fault
-from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.faults.faults import Fault
+from channel_adapter.stub.server import StubServer
 from tests.faults.test_adapter_trouble import PEOPLE, Calls, channel_on, opened, settings
 from tests.faults.test_lost_answers import HastyClock
 

@@ -4,7 +4,7 @@ import pytest
 
 from channel_adapter import ChannelAdapter, Finding
 from channel_adapter.services.doctor import ENABLE_COMMUNITIES
-from channel_adapter.stub.faults import Fault
+from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.tencent import codes
 from tests.faults.test_adapter_trouble import opened
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from channel_adapter import ChannelAdapter, FilingKind, OutcomeKind
-from channel_adapter.stub.faults import Fault
-from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.faults.faults import Fault
+from channel_adapter.stub.server import StubServer
 from tests.faults.test_adapter_trouble import PEOPLE, Calls, opened, settings
 from tests.faults.test_unread_trouble import channels_on, filed
 

@@ -17,8 +17,8 @@ from channel_adapter import (
 )
 from channel_adapter.concurrency.clock import SystemClock
 from channel_adapter.config.settings import UnreadSettings
-from channel_adapter.stub.faults import Fault
-from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.faults.faults import Fault
+from channel_adapter.stub.server import StubServer
 from tests.faults.test_adapter_trouble import PEOPLE, Calls, opened, settings
 from tests.faults.test_unread_trouble import channels_on, filed
 

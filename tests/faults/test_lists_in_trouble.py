@@ -19,7 +19,7 @@ from channel_adapter import (
     UnavailableError,
 )
 from channel_adapter.config.settings import ChannelSettings
-from channel_adapter.stub.faults import Fault
+from channel_adapter.stub.faults.faults import Fault
 from tests.faults.conftest import OK, PRIMARY, PatientClock, Script, ScriptedResponse
 from tests.faults.test_adapter_trouble import PEOPLE, Calls, channel_on, opened, settings
 from tests.faults.test_lost_answers import HastyClock

@@ -12,9 +12,9 @@ from channel_adapter import ChannelAdapter, OutcomeKind, PostState, Settings, Te
 from channel_adapter.concurrency.clock import SystemClock
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.domain.post import PostRef
-from channel_adapter.stub.faults import Fault
+from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.stub.scenario import Scenario
-from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.server import StubServer
 
 TIDES = ChannelId("@TGS#_tides")
 PEOPLE = [f"reader_{number}" for number in range(30)]

@@ -18,8 +18,8 @@ from channel_adapter import (
 )
 from channel_adapter.config.settings import PostSettings, SubscriptionSettings
 from channel_adapter.services.doctor import Doctor
-from channel_adapter.stub.faults import Fault
-from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.faults.faults import Fault
+from channel_adapter.stub.server import StubServer
 from tests.faults.test_adapter_trouble import PEOPLE, channel_on, opened
 
 

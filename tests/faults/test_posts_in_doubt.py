@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from channel_adapter import ChannelAdapter, OutcomeUnknownError, PermissionDeniedError, PostState, Text
-from channel_adapter.stub.faults import Fault
-from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.faults.faults import Fault
+from channel_adapter.stub.server import StubServer
 from tests.faults.test_adapter_trouble import PEOPLE, Calls, channel_on, settings
 from tests.faults.test_lost_answers import HastyClock
 

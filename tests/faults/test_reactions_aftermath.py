@@ -10,7 +10,7 @@ from sqlalchemy import event
 from channel_adapter import ConfigurationError, PostRef, Rung, UnavailableError
 from channel_adapter.domain.ids import UserId
 from channel_adapter.store.database import Database
-from channel_adapter.stub.faults import Fault
+from channel_adapter.stub.faults.faults import Fault
 from tests.faults.reaction_stage import SLUG, Stage, behave, data, left_over, staged
 
 ONE, TWO, THREE = (f"reader_0000{number}" for number in range(3))

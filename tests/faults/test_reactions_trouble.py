@@ -26,7 +26,7 @@ from channel_adapter import (
 )
 from channel_adapter.domain.ids import UserId
 from channel_adapter.services.reactions_direct import REACTORS
-from channel_adapter.stub.faults import Fault
+from channel_adapter.stub.faults.faults import Fault
 from tests.faults.reaction_stage import SERVICE, SLUG, Stage, behave, data, left_over, staged
 
 ONE, TWO, THREE = (f"reader_0000{number}" for number in range(3))

@@ -14,7 +14,7 @@ from channel_adapter import (
     InvalidError,
     Text,
 )
-from channel_adapter.stub.faults import Fault
+from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.tencent.catalog import CREATE_GROUP
 from tests.faults.test_adapter_trouble import PEOPLE, Calls, opened, settings
 

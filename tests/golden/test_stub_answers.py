@@ -10,9 +10,9 @@ import orjson
 import pytest
 import TLSSigAPIv2
 
-from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
-from channel_adapter.stub.world.registry import HANDLERS
+from channel_adapter.stub.world.stub_state import HANDLERS
 from tests.golden.loader import Golden, load_all
 
 FREE_TEXTS = frozenset({"ErrorInfo", "ResultInfo"})

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
 
 SETTINGS = StubSettings.model_validate({"app": {"group_fields": ["ch_tag", "ch_org"], "member_fields": ["level"]}})

@@ -8,7 +8,7 @@ from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
 
 import TLSSigAPIv2
 
-from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.server import StubServer
 
 
 class PlainClient:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.server import StubServer
 from tests.interop.plain_client import PlainClient
 
 GROUPS = "group_open_http_svc"

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from tencentcloud_im import tcim_client as sdk  # type: ignore[import-untyped]
 
-from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.server import StubServer
 from tests.interop.plain_client import PlainClient
 
 NEWS = "@TGS#_news"

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from channel_adapter import ChannelAdapter, Settings
 from channel_adapter.config.settings import ChannelSettings
-from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
 from tests.cli.shell import KEY, Shell
 from tests.migration import worlds

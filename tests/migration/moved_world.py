@@ -4,7 +4,7 @@ from typing import Any
 
 from channel_adapter.migration.plan.document import Plan
 from channel_adapter.stub.world.state import Group, OfficialAccount
-from channel_adapter.stub.world.world import World
+from channel_adapter.stub.world.stub_state import World
 from channel_adapter.tencent.wire.members import ACCEPT_AND_NOTIFY
 
 Picture = dict[str, Any]

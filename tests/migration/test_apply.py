@@ -16,7 +16,7 @@ from channel_adapter.migration.plan.resolutions import Policies
 from channel_adapter.migration.run.apply import Bounds, journal_at, work
 from channel_adapter.migration.sources.discover import Discovered
 from channel_adapter.store.migration import Forgetting
-from channel_adapter.stub.faults import Fault
+from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.stub.scenario import Scenario
 from tests.migration import worlds
 from tests.migration.conftest import Stage, stage

@@ -20,7 +20,7 @@ from channel_adapter.migration.run.apply import ChannelStatus, Status, UnderWay,
 from channel_adapter.migration.sources.files import find_files
 from channel_adapter.migration.sources.source import SourceKind, SourceSpec
 from channel_adapter.store.migration import Forgetting
-from channel_adapter.stub.faults import Fault
+from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.stub.world.member_table import Role
 from channel_adapter.tencent.catalog import ACCOUNT_CHECK, COMMANDS
 from channel_adapter.tencent.wire import accounts as wire

@@ -25,7 +25,7 @@ from channel_adapter.migration.sources.files import find_files
 from channel_adapter.migration.sources.source import SourceKind, SourceSpec
 from channel_adapter.migration.verify.findings import Accepted, Finding, Mark, What
 from channel_adapter.store.cutover import MovedRow
-from channel_adapter.stub.faults import Fault
+from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.tencent.catalog import DESTROY_OFFICIAL_ACCOUNT, SEND_OFFICIAL_ACCOUNT_MSG
 from tests.migration import worlds
 from tests.migration.applied import moved

@@ -16,7 +16,7 @@ from channel_adapter.migration.facade import Migration
 from channel_adapter.migration.plan.document import Plan
 from channel_adapter.migration.rollback import Standing
 from channel_adapter.store.cutover import CutoverPeople
-from channel_adapter.stub.faults import Fault
+from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.tencent.catalog import GET_CONTACT_GROUP, UPDATE_CONTACT_GROUP
 from tests.migration import worlds
 from tests.migration.conftest import Stage, settings_for

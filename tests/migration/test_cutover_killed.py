@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from channel_adapter.stub.faults import Fault
-from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.faults.faults import Fault
+from channel_adapter.stub.server import StubServer
 from channel_adapter.tencent.catalog import GET_CONTACT_GROUP
 from tests.cli.shell import Shell, interrupted
 from tests.migration import worlds

@@ -17,7 +17,7 @@ from channel_adapter.migration.plan.document import read_plan, write_whole
 from channel_adapter.migration.run.apply import apply
 from channel_adapter.migration.run.quarantine import write_quarantine
 from channel_adapter.store.migration import QuarantineRow
-from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.server import StubServer
 from tests.cli.shell import PROGRAM, Shell, checked
 from tests.migration import worlds
 from tests.migration.conftest import planned_shell, stage, world_served

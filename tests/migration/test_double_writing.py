@@ -15,7 +15,7 @@ from channel_adapter.migration.cutover import redirects as posting_moved
 from channel_adapter.migration.cutover.redirects import HOUR, PostingMoved
 from channel_adapter.migration.plan.document import Plan
 from channel_adapter.store.cutover import NOT_SENT, SENDING, SENT, CopyRow
-from channel_adapter.stub.faults import Fault
+from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.tencent.catalog import SEND_OFFICIAL_ACCOUNT_MSG
 from channel_adapter.tencent.wire.msg_body import Element, text_element
 from tests.migration import worlds

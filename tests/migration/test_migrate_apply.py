@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from channel_adapter.stub.faults import Fault
-from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.faults.faults import Fault
+from channel_adapter.stub.server import StubServer
 from tests.cli.shell import PROGRAM, Shell
 from tests.migration import worlds
 from tests.migration.conftest import planned_shell, world_served

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.server import StubServer
 from tests.cli.shell import Shell
 from tests.migration import worlds
 from tests.migration.conftest import shell_on, world_served

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from channel_adapter.migration.plan.document import Plan
-from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.world.state import Group
 from tests.cli.shell import Shell
 from tests.migration import worlds

@@ -24,7 +24,7 @@ from channel_adapter.migration.plan.resolutions import Loss, Policies, Policy
 from channel_adapter.migration.plan.transform import judge_post
 from channel_adapter.migration.sources.discover import Discovered
 from channel_adapter.migration.sources.source import SourceChannel, SourceKind, SourcePost, SourceSpec
-from channel_adapter.stub.faults import Fault
+from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.stub.scenario import Scenario
 from channel_adapter.tencent.catalog import IMPORT_GROUP_MEMBER
 from tests.migration import worlds

@@ -6,7 +6,7 @@ from channel_adapter.domain.post import Text
 from channel_adapter.errors import InvalidError
 from channel_adapter.migration.plan.document import Plan
 from channel_adapter.migration.rollback import Rollback, Standing
-from channel_adapter.stub.faults import Fault
+from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.tencent.catalog import DESTROY_GROUP
 from tests.migration import worlds
 from tests.migration.applied import moved

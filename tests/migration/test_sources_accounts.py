@@ -8,7 +8,7 @@ from channel_adapter.migration.sources import accounts as history
 from channel_adapter.migration.sources.accounts import AccountsSource, sequence_of
 from channel_adapter.migration.sources.discover import from_callbacks, from_list, from_users
 from channel_adapter.migration.sources.source import SourcePost, SourceState, channels_by_id
-from channel_adapter.stub.faults import Fault
+from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.stub.world.message_log import Message
 from tests.migration import worlds
 from tests.migration.conftest import Stage, stage

@@ -9,7 +9,7 @@ import pytest
 from channel_adapter.errors import InvalidError, UnavailableError
 from channel_adapter.migration.plan.document import Plan
 from channel_adapter.migration.verify.findings import ACCEPTED, Accepted, Finding, Mark, Verdict, What
-from channel_adapter.stub.faults import Fault
+from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.stub.world.member_table import Role
 from channel_adapter.stub.world.message_log import Message
 from channel_adapter.stub.world.state import Group, OfficialAccount

@@ -17,7 +17,7 @@ from channel_adapter.migration.plan.transform import target_id
 from channel_adapter.stub.world.member_table import Role
 from channel_adapter.stub.world.message_log import Message
 from channel_adapter.stub.world.state import Group, OfficialAccount
-from channel_adapter.stub.world.world import World
+from channel_adapter.stub.world.stub_state import World
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.wire import msg_body as w
 from channel_adapter.tencent.wire.groups import COMMUNITY

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from channel_adapter.stub.coverage import PLAYED, REFUSED, played_commands
-from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.reports import PLAYED, REFUSED, played_commands
+from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
 
 ROOT = Path(__file__).parents[2]

@@ -13,11 +13,10 @@ import orjson
 import TLSSigAPIv2
 from pydantic import BaseModel
 
-from channel_adapter.stub.desk import Desk
+from channel_adapter.stub.dispatcher import Desk
 from channel_adapter.stub.settings import StubSettings
 from channel_adapter.stub.world.clock import WorldClock
-from channel_adapter.stub.world.registry import HANDLERS
-from channel_adapter.stub.world.world import World
+from channel_adapter.stub.world.stub_state import HANDLERS, World
 from tests.golden.loader import Golden, load_all
 
 Place = tuple[str | int, ...]

@@ -11,9 +11,9 @@ import pytest
 import TLSSigAPIv2
 from aiohttp import web
 
-from channel_adapter.stub.callback_request import WebhookSettings
-from channel_adapter.stub.control import ControlSettings
-from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.callbacks.request import WebhookSettings
+from channel_adapter.stub.control.plane import ControlSettings
+from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
 from channel_adapter.stub.world.clock import WorldClock
 from tests.stub.app_server import GROUP, App

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from channel_adapter.stub.coverage import documented_codes
-from channel_adapter.stub.world.registry import HANDLERS
+from channel_adapter.stub.reports import documented_codes
+from channel_adapter.stub.world.stub_state import HANDLERS
 from tests.stub.any_body import Place, Stub, exchanges, fullest, nodes, places, with_value, without
 
 PATHS = [f"{service}/{name}" for service, name in HANDLERS]

@@ -11,11 +11,10 @@ from hypothesis import given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 
-from channel_adapter.stub.desk import Desk
-from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.dispatcher import Desk
+from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
-from channel_adapter.stub.world.registry import HANDLERS
-from channel_adapter.stub.world.world import World
+from channel_adapter.stub.world.stub_state import HANDLERS, World
 from tests.stub.conftest import ACCOUNTS, GROUPS, Caller
 
 UNLIMITED = StubSettings.model_validate({"rates": {"enabled": False}})

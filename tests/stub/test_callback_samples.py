@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from channel_adapter.stub.callback_request import WebhookSettings
-from channel_adapter.stub.callback_samples import FILE, sample_event, samples
-from channel_adapter.stub.callbacks import WebhooksOffError
+from channel_adapter.stub.callbacks.delivery import WebhooksOffError, sample_event
+from channel_adapter.stub.callbacks.request import WebhookSettings
 from channel_adapter.stub.routes import find
-from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.world.clock import WorldClock
+from channel_adapter.tencent.wire.callback_samples import FILE, samples
 from tests.stub.app_server import GROUP, OK, App
 from tests.stub.conftest import GROUPS, IMPORT_MANY, NOW, Caller
 

@@ -8,10 +8,10 @@ import aiohttp
 import pytest
 from pydantic import SecretStr
 
-from channel_adapter.stub.callback_request import WebhookSettings
-from channel_adapter.stub.control import ROUTES, Control, ControlSettings
-from channel_adapter.stub.latency import Latency
-from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.callbacks.request import WebhookSettings
+from channel_adapter.stub.control.plane import ROUTES, Control, ControlSettings
+from channel_adapter.stub.faults.faults import Latency
+from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
 from tests.stub.conftest import ACCOUNTS, GROUPS, NOW, Caller
 

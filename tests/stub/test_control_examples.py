@@ -13,8 +13,8 @@ from typing import Any
 import orjson
 import pytest
 
-from channel_adapter.stub.callback_request import WebhookSettings
-from channel_adapter.stub.control import ROUTES
+from channel_adapter.stub.callbacks.request import WebhookSettings
+from channel_adapter.stub.control.plane import ROUTES
 from channel_adapter.stub.scenario import Scenario
 
 README = Path(__file__).parents[2] / "README.md"

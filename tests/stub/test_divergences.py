@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 import channel_adapter.stub
-from channel_adapter.stub.callback_request import WebhookSettings
-from channel_adapter.stub.divergences import FILE, divergences
-from channel_adapter.stub.settings import StubSettings
-from channel_adapter.stub.world.behaviour import Behaviour
+from channel_adapter.stub.callbacks.request import WebhookSettings
+from channel_adapter.stub.reports import DIVERGENCES_FILE, divergences
+from channel_adapter.stub.settings import Behaviour, StubSettings
 from tests.stub.conftest import GROUPS, Caller
 
 DOUBT = re.compile(r"unknown|inferred|contradict|disagree|ambiguous|both ways")
@@ -91,4 +90,4 @@ async def test_a_caller_reads_the_id(caller: Caller) -> None:
 
 
 def test_the_file_is_part_of_the_package() -> None:
-    assert FILE.parent == Path(channel_adapter.stub.__file__).parent
+    assert DIVERGENCES_FILE.parent == Path(channel_adapter.stub.__file__).parent

@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 import TLSSigAPIv2
 
-from channel_adapter.stub.coverage import FILE, coverage, documented_codes
-from channel_adapter.stub.desk import Desk
-from channel_adapter.stub.faults import Fault
+from channel_adapter.stub.dispatcher import Desk
+from channel_adapter.stub.faults.faults import Fault
+from channel_adapter.stub.reports import COVERAGE_FILE, coverage, documented_codes
 from channel_adapter.stub.routes import find
 from channel_adapter.stub.settings import StubSettings
-from channel_adapter.stub.world.call import ALLOW, Decision
 from channel_adapter.stub.world.clock import WorldClock
+from channel_adapter.stub.world.context import ALLOW, Decision
 from channel_adapter.stub.world.refusal import Refusal
-from channel_adapter.stub.world.world import World
+from channel_adapter.stub.world.stub_state import World
 from tests.stub.documented.case import NOW, Case, codes_of_items, standard
 from tests.stub.documented.table import FAULTS, SITUATIONS, content
 
@@ -125,7 +125,7 @@ def test_a_row_is_about_a_documented_code_and_stands_once() -> None:
 
 
 def test_the_file_of_the_package_says_what_the_table_says() -> None:
-    assert json.loads(FILE.read_bytes()) == content()
+    assert json.loads(COVERAGE_FILE.read_bytes()) == content()
 
 
 def test_enough_is_shown() -> None:

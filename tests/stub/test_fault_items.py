@@ -5,9 +5,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from channel_adapter.stub.fault_batches import BATCHES
+from channel_adapter.stub.faults.batches import BATCHES
 from channel_adapter.stub.scenario import read_faults
-from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
 from tests.stub.conftest import ACCOUNTS, GROUPS, IMPORT_MANY, NOW, Caller
 

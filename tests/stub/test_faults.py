@@ -8,9 +8,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from channel_adapter.stub.faults import Fault
+from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.stub.scenario import read_faults
-from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import SettingsError
 from channel_adapter.stub.world.clock import WorldClock
 from tests.stub.conftest import ACCOUNTS, GROUPS, Caller, Start

@@ -6,7 +6,7 @@ import zlib
 import pytest
 import TLSSigAPIv2
 
-from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
 from channel_adapter.stub.world.clock import WorldClock
 from tests.stub.conftest import ACCOUNTS, GROUPS, Caller, Start

@@ -5,7 +5,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
 from channel_adapter.stub.world.clock import WorldClock
 from tests.stub.app_server import GROUP, App

@@ -2,13 +2,13 @@
 
 import pytest
 
-from channel_adapter.stub.callback_request import WebhookSettings
-from channel_adapter.stub.limit_alarm import LimitAlarm
+from channel_adapter.stub.callbacks.request import WebhookSettings
+from channel_adapter.stub.rates import LimitAlarm
 from channel_adapter.stub.routes import find
-from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
-from channel_adapter.stub.world.call import Event
 from channel_adapter.stub.world.clock import WorldClock
+from channel_adapter.stub.world.context import Event
 from tests.stub.app_server import App
 from tests.stub.conftest import ACCOUNTS, NOW, Start
 

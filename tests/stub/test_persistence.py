@@ -23,10 +23,10 @@ import aiohttp
 import pytest
 import TLSSigAPIv2
 
-from channel_adapter.stub.control import ControlSettings
-from channel_adapter.stub.persistence import StateFileError, read_document
-from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.control.plane import ControlSettings
+from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import DEFAULT_KEY, StubSettings
+from channel_adapter.stub.state_file import StateFileError, read_document
 from tests.stub.conftest import ACCOUNTS, GROUPS, Start
 
 IMPORT = f"{ACCOUNTS}/account_import"
@@ -36,7 +36,7 @@ HEADER = '{"format":"channel-adapter stub state","version":2}\n'
 SERVE = """
 import asyncio, sys
 from pathlib import Path
-from channel_adapter.stub.serve import serve
+from channel_adapter.stub.server import serve
 asyncio.run(serve(ready_file=Path(sys.argv[1]), state=Path(sys.argv[2]), save_every=float(sys.argv[3])))
 """
 

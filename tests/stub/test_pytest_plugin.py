@@ -74,7 +74,7 @@ def test_a_suite_without_our_client(pytester: pytest.Pytester) -> None:
     """Plain tests: one server for all; each has an empty world, its own calls, no faults, and the real time."""
     source = """
         import sys
-        from channel_adapter.stub.faults import Fault
+        from channel_adapter.stub.faults.faults import Fault
         from raw import *
         urls = set()
 
@@ -226,7 +226,7 @@ def test_a_config_file_and_https(pytester: pytest.Pytester) -> None:
 
 def test_it_costs_nothing_where_it_is_not_used() -> None:
     code = (
-        "import sys, pytest, channel_adapter.pytest_plugin, channel_adapter.stub.pytest_plugin\n"
+        "import sys, pytest, channel_adapter.testing.adapter_plugin, channel_adapter.testing.stub_plugin\n"
         "print({'aiohttp', 'pydantic', 'orjson', 'structlog', 'channel_adapter.adapter'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

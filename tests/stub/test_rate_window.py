@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channel_adapter.stub.rate_window import RateWindow
-from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.rates import RateWindow
+from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
 from channel_adapter.stub.world.clock import WorldClock
 from tests.stub.conftest import ACCOUNTS, GROUPS, Caller, Start

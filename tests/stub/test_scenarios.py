@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from channel_adapter.stub.scenario import Scenario
-from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import SettingsError, StubSettings
 from tests.stub.conftest import ACCOUNTS, GROUPS, Start
 

@@ -18,7 +18,7 @@ import aiohttp
 import pytest
 import trustme
 
-from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
 from tests.stub.conftest import ACCOUNTS, Caller, Start
 
@@ -26,7 +26,7 @@ IMPORT = f"{ACCOUNTS}/account_import"
 SERVE = """
 import asyncio, sys
 from pathlib import Path
-from channel_adapter.stub.serve import serve
+from channel_adapter.stub.server import serve
 asyncio.run(serve(ready_file=Path(sys.argv[1]), tls=sys.argv[2] == "tls"))
 """
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from channel_adapter.stub.callback_request import WebhookSettings
+from channel_adapter.stub.callbacks.request import WebhookSettings
 from tests.stub.app_server import GROUP, OK, App
 from tests.stub.conftest import ACCOUNTS, GROUPS, IMPORT_MANY, NOW, Caller
 

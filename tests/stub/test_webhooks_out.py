@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from channel_adapter.stub.callback_request import WebhookSettings, sign
-from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.callbacks.request import WebhookSettings, sign
+from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.world.clock import WorldClock
 from tests.stub.app_server import GROUP, OK, App
 from tests.stub.conftest import GROUPS, IMPORT_MANY, NOW, Caller

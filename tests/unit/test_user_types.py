@@ -11,9 +11,9 @@ from pydantic import SecretStr
 
 from channel_adapter import ChannelAdapter, Notifications, PostRef, Settings
 from channel_adapter.config.settings import ChannelSettings, WebhookSettings
-from channel_adapter.stub.callback_request import WebhookSettings as StubWebhooks
-from channel_adapter.stub.faults import Fault
-from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.callbacks.request import WebhookSettings as StubWebhooks
+from channel_adapter.stub.faults.faults import Fault
+from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import App, StubSettings
 
 Settings(sdkappid=1, key="k", region="seoul")

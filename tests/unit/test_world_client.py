@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from channel_adapter.stub.world.call import Decision
-from channel_adapter.stub.world.client import Client
+from channel_adapter.stub.world.context import Decision
 from channel_adapter.stub.world.refusal import Refusal
+from channel_adapter.stub.world.simulated_user import Client
 from tests.unit.worlds import CHANNEL, OWNER, Play, text
 
 

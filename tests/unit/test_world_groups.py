@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from channel_adapter.stub.world.call import Decision
+from channel_adapter.stub.world.context import Decision
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.tencent.catalog import CREATE_GROUP
 from tests.unit.worlds import ADMIN, CHANNEL, NOW, OWNER, Play

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from channel_adapter.stub.world.call import Decision
+from channel_adapter.stub.world.context import Decision
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.tencent.catalog import ADD_SUBSCRIBER, CREATE_OFFICIAL_ACCOUNT, SEND_OFFICIAL_ACCOUNT_MSG
 from tests.unit.worlds import ADMIN, DAY, NOW, OWNER, Play, text

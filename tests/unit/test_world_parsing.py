@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from channel_adapter.stub.world.refusal import Refusal
-from channel_adapter.stub.world.world import World
+from channel_adapter.stub.world.stub_state import World
 from channel_adapter.tencent.catalog import COMMANDS, Command
 from channel_adapter.tencent.wire.envelope import Reply, WireModel
 from tests.unit.worlds import ADMIN, CHANNEL, OWNER, Play, text

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from channel_adapter.stub.callback_request import WebhookSettings
+from channel_adapter.stub.callbacks.request import WebhookSettings
 from channel_adapter.stub.scenario import Scenario, example
 from channel_adapter.stub.settings import DEFAULT_KEY, SettingsError, StubSettings
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from channel_adapter.stub.world.registry import HANDLERS
+from channel_adapter.stub.world.stub_state import HANDLERS
 from channel_adapter.tencent.catalog import COMMANDS
 from tests.unit.worlds import ADMIN, CHANNEL, OWNER, Play
 

@@ -8,7 +8,7 @@ import pytest
 
 from channel_adapter.stub.settings import DEFAULT_KEY
 from channel_adapter.stub.world.member_table import Role
-from channel_adapter.stub.world.snapshot_document import SnapshotError
+from channel_adapter.stub.world.snapshot import SnapshotError
 from tests.unit.worlds import CHANNEL, DAY, OWNER, Play, text
 
 

@@ -3,10 +3,10 @@
 from typing import Any
 
 from channel_adapter.stub.settings import StubSettings
-from channel_adapter.stub.world.call import Event
 from channel_adapter.stub.world.clock import WorldClock
+from channel_adapter.stub.world.context import Event
 from channel_adapter.stub.world.refusal import Refusal
-from channel_adapter.stub.world.world import World
+from channel_adapter.stub.world.stub_state import World
 from channel_adapter.tencent.catalog import COMMANDS
 
 ADMIN = "administrator"

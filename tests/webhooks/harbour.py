@@ -10,9 +10,9 @@ from pydantic import SecretStr
 
 from channel_adapter import ChannelAdapter, ChannelId, Settings
 from channel_adapter.domain.events import Event
-from channel_adapter.stub.callback_request import WebhookSettings as ToReceiver
-from channel_adapter.stub.control_people import Action, act
-from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.callbacks.request import WebhookSettings as ToReceiver
+from channel_adapter.stub.control.user_actions import Action, act
+from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
 from channel_adapter.webhooks.inbox import InboxOptions, MemoryInbox, RetryPolicy
 from channel_adapter.webhooks.receiver import Receiver, serve

@@ -7,7 +7,7 @@ import pytest
 
 from channel_adapter import NotFoundError, PermissionDeniedError, PostRef, Text
 from channel_adapter.domain import events as e
-from channel_adapter.stub.faults import Fault
+from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.webhooks.inbox import RetryPolicy
 from tests.webhooks.harbour import KEEPER, LIGHTHOUSE, MATE, SAILOR, Harbour, harbour, lighthouse
 

@@ -8,7 +8,7 @@ import pytest
 from channel_adapter import ChannelId, UnavailableError
 from channel_adapter.concurrency.clock import SystemClock
 from channel_adapter.domain import events as e
-from channel_adapter.stub.faults import Fault
+from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.webhooks import lost_posts
 from channel_adapter.webhooks.channel_registry import ChannelRegistry
 from channel_adapter.webhooks.dispatch import EventResolver

@@ -14,8 +14,8 @@ from channel_adapter.domain import events as e
 from channel_adapter.domain import hooks
 from channel_adapter.mapping.callback_event import to_event
 from channel_adapter.mapping.callback_question import to_request
-from channel_adapter.stub.callback_request import WebhookSettings, url_of
-from channel_adapter.stub.world.call import Event as StubEvent
+from channel_adapter.stub.callbacks.request import WebhookSettings, url_of
+from channel_adapter.stub.world.context import Event as StubEvent
 from channel_adapter.tencent.wire.callback_samples import samples
 from channel_adapter.webhooks.trigger import COMMANDS, REQUESTS, find_command, request_of, trigger
 from channel_adapter.webhooks.verify import read_query, verify

@@ -17,9 +17,9 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from channel_adapter import ChannelAdapter, PostRef
-from channel_adapter.stub.callback_request import WebhookSettings as ToReceiver
-from channel_adapter.stub.control_people import Action, act
-from channel_adapter.stub.serve import StubServer
+from channel_adapter.stub.callbacks.request import WebhookSettings as ToReceiver
+from channel_adapter.stub.control.user_actions import Action, act
+from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
 from channel_adapter.webhooks.trigger import trigger
 from tests.webhooks.harbour import ADMIN, KEEPER, LIGHTHOUSE, MATE, OTHER, TOKEN, settings_of

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from channel_adapter.stub.world import group_rules as rules
-from channel_adapter.stub.world.call import Call, handles
+from channel_adapter.stub.world.context import Call, handles
 from channel_adapter.stub.world.message_log import Extensions, Message
 from channel_adapter.stub.world.messages import expired
 from channel_adapter.stub.world.refusal import Refusal

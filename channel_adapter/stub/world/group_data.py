@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from channel_adapter.stub.world import group_rules as rules
-from channel_adapter.stub.world.call import Call, handles
+from channel_adapter.stub.world.context import Call, handles
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.stub.world.state import Group
 from channel_adapter.tencent import catalog, codes, limits

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from channel_adapter.stub.settings import StubSettings
-from channel_adapter.stub.world.call import Call
+from channel_adapter.stub.world.context import Call
 from channel_adapter.stub.world.member_table import Role
 from channel_adapter.stub.world.message_log import Message
 from channel_adapter.stub.world.refusal import Refusal

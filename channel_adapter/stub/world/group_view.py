@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
 from typing import Any
 
-from channel_adapter.stub.world.ready import json_names
+from channel_adapter.stub.world.context import json_names
 from channel_adapter.stub.world.state import Group, State
 from channel_adapter.tencent.wire import groups, members
 from channel_adapter.tencent.wire.envelope import WireModel

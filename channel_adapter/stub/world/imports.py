@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from channel_adapter.stub.world import group_rules as rules
 from channel_adapter.stub.world import groups
 from channel_adapter.stub.world import message_body as bodies
-from channel_adapter.stub.world.call import Call, handles
+from channel_adapter.stub.world.context import Call, handles
 from channel_adapter.stub.world.member_table import Role
 from channel_adapter.stub.world.message_log import Message
 from channel_adapter.stub.world.refusal import Refusal

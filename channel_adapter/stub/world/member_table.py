@@ -11,7 +11,6 @@ from enum import IntEnum
 from itertools import pairwise
 from typing import Any
 
-from channel_adapter.stub.world.user_index import UserIndex
 from channel_adapter.tencent.wire.members import (
     ACCEPT_AND_NOTIFY,
     ACCEPT_MENTIONS,
@@ -21,6 +20,57 @@ from channel_adapter.tencent.wire.members import (
     MEMBER,
     OWNER,
 )
+
+SMALLEST = 8  # slots; always a power of two
+FULL = 0.6  # share of used slots above which the index grows
+
+
+class UserIndex:
+    """user -> row over `users`, which the owner of both keeps and appends to."""
+
+    __slots__ = ("_slots", "_users")
+
+    def __init__(self, users: Sequence[str | None]) -> None:
+        self._users = users
+        self._slots = array("I", bytes(4 * SMALLEST))
+        self._grow()
+
+    def find(self, user: str) -> int | None:
+        """The row in which the user stands."""
+        slots, users = self._slots, self._users
+        mask = len(slots) - 1
+        place = hash(user) & mask
+        while entry := slots[place]:
+            if users[entry - 1] == user:
+                return entry - 1
+            place = (place + 1) & mask
+        return None
+
+    def enter(self, row: int) -> None:
+        """Make the user in a newly appended row findable."""
+        if len(self._users) > FULL * len(self._slots):
+            self._grow()
+        else:
+            self._enter(row)
+
+    def _enter(self, row: int) -> None:
+        slots = self._slots
+        mask = len(slots) - 1
+        place = hash(self._users[row]) & mask
+        while slots[place]:
+            place = (place + 1) & mask
+        slots[place] = row + 1
+
+    def _grow(self) -> None:
+        """Start again with room for twice the rows there are."""
+        size = SMALLEST
+        while len(self._users) * 2 > FULL * size and size < 2**31:
+            size *= 2
+        self._slots = array("I", bytes(4 * size))
+        for row, user in enumerate(self._users):
+            if user is not None:
+                self._enter(row)
+
 
 EMPTY_ROWS_KEPT = 64  # below this a compaction is not worth it
 FLAGS = (ACCEPT_AND_NOTIFY, ACCEPT_NOT_NOTIFY, DISCARD, ACCEPT_MENTIONS)  # new ones last: files hold the place

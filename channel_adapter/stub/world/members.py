@@ -1,18 +1,19 @@
 """Members: add, delete, change, mute [groups 5.7, 5.8, 5.12, 5.14, 5.15]."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from channel_adapter.stub.world import contact_groups
+from channel_adapter.stub.world import contacts
 from channel_adapter.stub.world import group_rules as rules
-from channel_adapter.stub.world.call import Call, Event, handles
-from channel_adapter.stub.world.member_table import FLAGS, Role
+from channel_adapter.stub.world import group_view as view
+from channel_adapter.stub.world.context import Call, Event, Ready, handles, ready
+from channel_adapter.stub.world.member_table import FLAGS, ROLES, MemberTable, Role
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.stub.world.state import Group
 from channel_adapter.tencent import catalog, codes, limits
 from channel_adapter.tencent.wire import callbacks_group as events
-from channel_adapter.tencent.wire import groups
+from channel_adapter.tencent.wire import groups, live_groups, profiles
 from channel_adapter.tencent.wire import members as wire
 
 
@@ -72,7 +73,7 @@ def remove(
     gone = [user for user in dict.fromkeys(users) if user in group.members]
     for user in gone:
         call.state.leave(group, user)
-    contact_groups.clean(call, group.group_id, gone)
+    contacts.clean(call, group.group_id, gone)
     if gone and not silent:
         rules.write_notice(call, group)
     if gone:
@@ -254,4 +255,169 @@ def get_group_shutted_uin(call: Call[wire.GetGroupShuttedUinRequest]) -> wire.Ge
         shutted_uin_list=[
             wire.MutedAccount(member_account=user, shutted_until=end) for user, end in _muted(call, group)
         ],
+    )
+
+
+START = ("", "0", 0, None)  # cursors that mean the first page [decision 20]
+
+
+@handles(catalog.GET_GROUP_MEMBER_INFO, sized=True)
+def get_group_member_info(call: Call[wire.GetGroupMemberInfoRequest]) -> Ready:
+    """A page of members in the order of joining; Communities by cursor only [docS 1617]."""
+    request = call.request
+    group = call.state.group(request.group_id)
+    rules.check_not_live(group.type, "get_group_member_info")
+    rules.check_range("Limit", request.limit, 1, call.settings.limits.members_per_page)
+    roles = _roles(request.member_role_filter)
+    community = group.type == groups.COMMUNITY
+    if community and request.offset:  # a public SDK always sends 0
+        raise rules.bad("Offset is not for Communities: page with Next", guess="member-list-offset")
+    if request.offset is not None and request.offset < 0:
+        raise rules.bad("Offset must be 0 or more")
+    rows, following = _page(group.members, _cursor(request.next), request.limit or limits.MEMBERS_PER_PAGE, roles)
+    if not community:
+        everybody, _ = _page(group.members, 0, len(group.members) + 1, roles)
+        rows = everybody[request.offset or 0 :][: request.limit]
+    look = view.MemberView(
+        call.state, group, call.time, request.member_info_filter, request.app_defined_data_filter_group_member
+    )
+    return ready(
+        wire.GetGroupMemberInfoReply,
+        member_num=len(group.members),
+        member_list=[look.item(row) for row in rows],
+        next=_text(following) if community else None,
+    )
+
+
+def _cursor(text: str | int | None) -> int:
+    """Serial of the first row; 10004 for what is no cursor of ours."""
+    if text in START:
+        return 0
+    if isinstance(text, str) and len(text) <= 16 and text.isascii() and text.isalnum():
+        try:
+            return int(text, 16)
+        except ValueError:
+            raise rules.bad("Next is not a cursor that this command returned") from None
+    raise rules.bad("Next is not a cursor that this command returned")
+
+
+def _text(serial: int) -> str:
+    return f"{serial:x}" if serial else ""
+
+
+def _roles(names: Iterable[str] | None) -> frozenset[Role]:
+    """The roles a filter lets through; absent or empty: all."""
+    wanted = list(names or ())
+    for name in wanted:
+        rules.check_choice("MemberRoleFilter", name, tuple(ROLES))
+    return frozenset(ROLES[name] for name in wanted) or frozenset(Role)
+
+
+def _page(table: MemberTable, start: int, most: int, roles: frozenset[Role]) -> tuple[list[int], int]:
+    """Rows of these roles from a serial on. Owner and admins are listed apart, so none of it looks at everybody."""
+    if Role.MEMBER not in roles:
+        rows = [row for row in table.staff() if table.serial(row) >= start and table.role(row) in roles]
+        return rows[:most], table.serial(rows[most]) if len(rows) > most else 0
+    found: list[int] = []
+    while True:
+        rows, start = table.page(start, most - len(found))
+        found += [row for row in rows if table.role(row) in roles]
+        if not start or len(found) == most:
+            return found, start
+
+
+@handles(catalog.GET_SPECIFIED_GROUP_MEMBER_INFO, sized=True)
+def get_specified_group_member_info(call: Call[wire.GetSpecifiedGroupMemberInfoRequest]) -> Ready:
+    """Named members; those who are none are left out [doc 112002; inferred]."""
+    request = call.request
+    group = call.state.group(request.group_id)
+    roles = _roles(request.member_role_filter)
+    rows = _named(call, group, request.member_list_account)
+    look = view.MemberView(
+        call.state, group, call.time, request.member_info_filter, request.app_defined_data_filter_group_member
+    )
+    found = [look.item(row) for row in rows if group.members.role(row) in roles]
+    return ready(wire.GetSpecifiedGroupMemberInfoReply, group_id=group.group_id, member_list=found)
+
+
+def _named(call: Call[Any], group: Group, users: list[str]) -> list[int]:
+    most = call.settings.limits.specified_members
+    if not 1 <= len(users) <= most:
+        raise rules.bad(f"Member_List_Account: 1 to {most} accounts")
+    found = (group.members.find(user) for user in dict.fromkeys(users))
+    return [row for row in found if row is not None]
+
+
+@handles(catalog.GET_ROLE_IN_GROUP)
+def get_role_in_group(call: Call[wire.GetRoleInGroupRequest]) -> wire.GetRoleInGroupReply:
+    """Return the role of each account, NotMember included; not for AVChatRoom [doc 1626]."""
+    group = call.state.group(call.request.group_id)
+    rules.check_not_live(group.type, "get_role_in_group")
+    users, most = call.request.user_account, call.settings.limits.roles
+    if not 1 <= len(users) <= most:
+        raise rules.bad(f"User_Account: 1 to {most} accounts")
+    return wire.GetRoleInGroupReply(
+        user_id_list=[wire.MemberRole(member_account=user, role=_role(group, user)) for user in users]
+    )
+
+
+def _role(group: Group, user: str) -> str:
+    row = group.members.find(user)
+    return wire.NOT_MEMBER if row is None else group.members.role_name(row)
+
+
+def _check_type(group: Group, *, community: bool) -> None:
+    if (group.type == groups.COMMUNITY) is not community:
+        other = catalog.GROUP_SERVICE if community else catalog.MILLION_GROUP_SERVICE
+        info = f"not for a group of type {group.type}: ask {other}"
+        raise Refusal(codes.NOT_ALLOWED, info, guess="online-count-types")
+
+
+def _count(call: Call[groups.GetOnlineMemberNumRequest], *, community: bool) -> groups.GetOnlineMemberNumReply:
+    group = call.state.group(call.request.group_id)
+    _check_type(group, community=community)
+    return groups.GetOnlineMemberNumReply(online_member_num=sum(user in group.members for user in call.state.online))
+
+
+@handles(catalog.GET_COMMUNITY_ONLINE_MEMBER_NUM)
+def get_community_online_member_num(call: Call[groups.GetOnlineMemberNumRequest]) -> groups.GetOnlineMemberNumReply:
+    """Count at once, where the service refreshes every 4 minutes; for Communities only [doc 66883]."""
+    return _count(call, community=True)
+
+
+@handles(catalog.GET_ONLINE_MEMBER_NUM)
+def get_online_member_num(call: Call[groups.GetOnlineMemberNumRequest]) -> groups.GetOnlineMemberNumReply:
+    """Count the online members of a group that is not a Community [doc 38521]."""
+    return _count(call, community=False)
+
+
+@handles(catalog.GET_MEMBERS)
+def get_members(call: Call[live_groups.GetMembersRequest]) -> live_groups.GetMembersReply:
+    """List the newest 1,000 online members, 500 a page; a Mark selects none, as no command sets marks [doc 50293]."""
+    request = call.request
+    group = call.state.group(request.group_id)
+    on_community = call.settings.behaviour.get_members_on_community
+    if group.type != groups.AV_CHAT_ROOM and not (group.type == groups.COMMUNITY and on_community):
+        raise Refusal(codes.NOT_ALLOWED, f"not for a group of type {group.type}", guess="live-member-list")
+    if request.timestamp is None:
+        raise rules.bad("Timestamp is missing; 0 asks for the first page")
+    rules.check_range("Timestamp", request.timestamp, 0, limits.LIVE_MEMBERS)
+    rows = [row for user in call.state.online if (row := group.members.find(user)) is not None]
+    newest = sorted(rows, key=group.members.serial, reverse=True)[: limits.LIVE_MEMBERS]
+    found = newest if request.mark is None else []
+    end = request.timestamp + limits.LIVE_MEMBERS_PER_PAGE
+    return live_groups.GetMembersReply(
+        member_list=[_member(call, group, row) for row in found[request.timestamp : end]],
+        next_timestamp=end if end < len(found) else 0,
+    )
+
+
+def _member(call: Call[live_groups.GetMembersRequest], group: Group, row: int) -> live_groups.LiveMember:
+    user = group.members.user(row)
+    profile = call.state.profiles.get(user, {})
+    return live_groups.LiveMember(
+        member_account=user,
+        join_time=group.members.joined(row),
+        nick_name=str(profile.get(profiles.NICK, "")),
+        avatar=str(profile.get(profiles.IMAGE, "")),
     )

@@ -1,13 +1,13 @@
 """Sending, modifying and recalling group messages, and notices to those online [messages 2-4, 6.1, 6.4]."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
 from channel_adapter.stub.world import group_rules as rules
 from channel_adapter.stub.world import message_body as bodies
-from channel_adapter.stub.world.call import Call, Event, handles
+from channel_adapter.stub.world.context import Call, Event, handles
 from channel_adapter.stub.world.message_log import SECONDS_PER_DAY, Message
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.stub.world.state import Group
@@ -316,3 +316,118 @@ def send_group_system_notification(
     if request.to_members_account and group.type == groups.AV_CHAT_ROOM:
         raise rules.bad("ToMembers_Account is not for live rooms")
     return wire.SendGroupSystemNotificationReply()
+
+
+CUT, WHOLE, CUT_AND_EXPIRED = 0, 1, 2  # IsFinished [doc 34971]
+
+
+@handles(catalog.GROUP_MSG_GET_SIMPLE, sized=True)
+def group_msg_get_simple(call: Call[wire.GroupMsgGetSimpleRequest]) -> wire.GroupMsgGetSimpleReply:
+    """A page at or below a seq, newest first; what expired has no body, what was recalled shows only when asked."""
+    request = call.request
+    group = call.state.group(request.group_id)
+    if group.type == groups.AV_CHAT_ROOM:
+        raise Refusal(codes.NO_HISTORY, "live rooms keep no history")
+    rules.check_topicless(request.topic_id)
+    rules.check_choice("WithRecalledMsg", request.with_recalled_msg, (0, 1))
+    if request.req_msg_number < 1:
+        raise rules.bad("ReqMsgNumber must be 1 or more")
+    if request.req_msg_seq is not None and request.req_msg_seq < 0:
+        raise rules.bad("ReqMsgSeq must be 0 or more")
+    most = call.settings.limits.history
+    page: list[Message] = []
+    for message in _downwards(group, request.req_msg_seq):
+        if len(page) == min(request.req_msg_number, most):
+            break
+        if not message.recalled or request.with_recalled_msg:
+            page.append(message)
+    return wire.GroupMsgGetSimpleReply(
+        group_id=group.group_id,
+        is_finished=is_finished(cut=request.req_msg_number > most, expired=all(expired(call, item) for item in page)),
+        rsp_msg_list=[_item(call, message) for message in page],
+    )
+
+
+def is_finished(*, cut: bool, expired: bool) -> int:
+    """Speaks about the page asked for, not about the end of history [messages 5]."""
+    if not cut:
+        return WHOLE
+    return CUT_AND_EXPIRED if expired else CUT
+
+
+def _downwards(group: Group, seq: int | None) -> Iterator[Message]:
+    current = group.log.next_seq - 1 if seq is None else min(seq, group.log.next_seq - 1)
+    while (message := group.log.get(current)) is not None:
+        yield message
+        current -= 1
+
+
+def _item(call: Call[wire.GroupMsgGetSimpleRequest], message: Message) -> wire.HistoryMessage:
+    behaviour = call.settings.behaviour
+    gone = expired(call, message)
+    place = wire.PLACE_GONE if gone else wire.PLACE_RECALLED if message.recalled else wire.PLACE_NORMAL
+    empty = gone or (message.recalled and behaviour.recalled_body_empty)
+    return wire.HistoryMessage(
+        from_account=message.sender,
+        is_place_msg=place,
+        is_system_msg=1 if message.system else None,
+        msg_body=[] if empty else [*message.body],
+        msg_priority=message.priority,
+        msg_random=message.random,
+        msg_seq=message.seq,
+        msg_time_stamp=message.time,
+        cloud_custom_data=message.cloud_custom_data if behaviour.history_cloud_custom_data and not empty else None,
+    )
+
+
+def _group(call: Call[Any], topic_id: str | None) -> Group:
+    if not call.settings.behaviour.pins:
+        raise Refusal(codes.UNKNOWN_COMMAND, "the command does not exist yet")
+    group: Group = call.state.group(call.request.group_id)
+    rules.check_topicless(topic_id)
+    rules.check_not_live(group.type, "pinning a message")
+    return group
+
+
+def _is_there(group: Group, seq: int) -> bool:
+    message = group.log.get(seq)
+    return message is not None and not message.recalled and not message.system
+
+
+@handles(catalog.PIN_MESSAGE)
+def pin_message(call: Call[wire.PinMessageRequest]) -> wire.PinMessageReply:
+    """10070 when the group is full of them, 10071 when it is one already [doc cn-133874]."""
+    request = call.request
+    group = _group(call, request.topic_id)
+    rules.check_account(call, request.pinner_account, "Pinner_Account")
+    if not _is_there(group, request.msg_seq):
+        raise rules.bad("MsgSeq: the message does not exist", guess="pin-of-missing-message")
+    pinned = [seq for seq in group.pins if _is_there(group, seq)]
+    if request.msg_seq in pinned:
+        raise Refusal(codes.ALREADY_PINNED, "the message is pinned already")
+    if len(pinned) >= call.settings.limits.pins:
+        raise Refusal(codes.TOO_MANY_PINS, f"a group holds {call.settings.limits.pins} pinned messages at most")
+    group.pins[request.msg_seq] = request.pinner_account or call.caller
+    return wire.PinMessageReply()
+
+
+@handles(catalog.UNPIN_MESSAGE)
+def unpin_message(call: Call[wire.UnpinMessageRequest]) -> wire.UnpinMessageReply:
+    """A message that is not pinned stays so [inferred]."""
+    group = _group(call, call.request.topic_id)
+    rules.check_account(call, call.request.un_pinner_account, "UnPinner_Account")
+    group.pins.pop(call.request.msg_seq, None)
+    return wire.UnpinMessageReply()
+
+
+@handles(catalog.GET_PINNED_MESSAGES)
+def get_pinned_messages(call: Call[wire.GetPinnedMessagesRequest]) -> wire.GetPinnedMessagesReply:
+    """In the order of pinning; recalled messages are gone [inferred]."""
+    group = _group(call, call.request.topic_id)
+    return wire.GetPinnedMessagesReply(
+        pinned_msg_list=[
+            wire.PinnedMessage(msg_seq=seq, pinner_account=user)
+            for seq, user in group.pins.items()
+            if _is_there(group, seq)
+        ]
+    )

@@ -5,10 +5,9 @@ from typing import Any
 
 from channel_adapter.stub.world import group_rules as rules
 from channel_adapter.stub.world import message_body as bodies
-from channel_adapter.stub.world.call import Call, Event, handles
-from channel_adapter.stub.world.history import is_finished
+from channel_adapter.stub.world.context import Call, Event, handles
 from channel_adapter.stub.world.message_log import Message
-from channel_adapter.stub.world.messages import CALLBACK_CONTROLS, expired, rewrite
+from channel_adapter.stub.world.messages import CALLBACK_CONTROLS, expired, is_finished, rewrite
 from channel_adapter.stub.world.official_accounts import check_enabled, is_official_id
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.stub.world.state import OfficialAccount

@@ -6,7 +6,7 @@ The shape of the request is checked and the group looked up first, so a caller s
 
 from typing import Any, Final, NoReturn
 
-from channel_adapter.stub.world.call import Call, Handler
+from channel_adapter.stub.world.context import Call, Handler
 from channel_adapter.stub.world.refusal import Refusal, not_played
 from channel_adapter.tencent import catalog, codes
 from channel_adapter.tencent.catalog import Command

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-import channel_adapter.stub.coverage as report
+import channel_adapter.stub.reports as report
 from tests.stub.documented import groups, messages, people
 from tests.stub.documented.case import Case
 from tests.stub.documented.only_faults import fault_cases
@@ -35,4 +35,4 @@ def write(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    write(report.FILE)
+    write(report.COVERAGE_FILE)

@@ -1,0 +1,135 @@
+"""The gate in front of every command: who calls, from where, how often, and with what. Pure: no HTTP library, no clock.
+
+The order of the checks is the advised one [rest basics 1.5]; the real service's order is not documented.
+"""
+
+from collections.abc import Callable, Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from channel_adapter.stub.rates import RateWindows
+from channel_adapter.stub.routes import USERSIG, Target, unknown_command
+from channel_adapter.stub.settings import App, StubSettings
+from channel_adapter.stub.world.refusal import Refusal
+from channel_adapter.tencent import codes
+from channel_adapter.tencent.catalog import COMMANDS, Command
+from channel_adapter.tencent.usersig import BadSignature, verify
+
+# Names in the query string [doc 34620]
+SDKAPPID: Final = "sdkappid"
+IDENTIFIER: Final = "identifier"
+
+SIGNATURES_KEPT: Final = 1_024
+
+
+class Admitted(NamedTuple):
+    """A call that passed the gate."""
+
+    command: Command[Any, Any]
+    body: dict[str, Any]
+    caller: str
+
+
+class Gate:
+    """Checks calls against one app's settings. It remembers proven signatures and counts calls, nothing else.
+
+    `on_call` hears of every call that counts for the rate of its command, also of those over it.
+    """
+
+    def __init__(
+        self,
+        settings: StubSettings,
+        now: Callable[[], float],
+        on_call: Callable[[Command[Any, Any], float], None] | None = None,
+    ) -> None:
+        self._app = settings.app
+        self._now = now
+        self._on_call = on_call
+        self._sdkappid = str(settings.app.sdkappid)
+        self._networks = _networks(settings.app)
+        self._windows = RateWindows(calls_per_second(settings))
+        self._proven: dict[tuple[str, str], int] = {}  # (signature, identifier) -> last second it holds
+
+    def admit(self, target: Target, peer: str | None, raw: bytes) -> Admitted:
+        """Let a call through or raise Refusal with the code of the first check that fails."""
+        self._check_app(target.query.get(SDKAPPID))
+        self._check_peer(peer)
+        now = self._now()
+        caller = self._check_caller(target.query, now)
+        command = target.command
+        if command is None:
+            raise unknown_command(target)
+        if self._on_call is not None:
+            self._on_call(command, now)
+        if not self._windows.take(command.path, now):
+            rate = self._windows.rate(command.path)
+            raise Refusal(codes.COMMAND_TOO_OFTEN, f"over {rate:g} calls/s: {command.path}")
+        return Admitted(command, read_body(raw), caller)
+
+    def _check_app(self, sdkappid: str | None) -> None:
+        app = self._app
+        if not sdkappid:
+            raise Refusal(codes.NO_APP_ID, "sdkappid is missing from the URL")
+        if sdkappid != self._sdkappid:
+            raise Refusal(codes.UNKNOWN_APP, "no app has this sdkappid")
+        if not app.enabled:
+            raise Refusal(codes.APP_DISABLED, "the app is disabled")
+        if not app.plan_active:
+            raise Refusal(codes.PLAN_INACTIVE, "the plan of the app has expired or is not active yet")
+
+    def _check_peer(self, peer: str | None) -> None:
+        if not self._networks:
+            return
+        address = ip_address(peer.partition("%")[0]) if peer else None
+        if address is None or not any(address in network for network in self._networks):
+            raise Refusal(codes.IP_NOT_ALLOWED, "the caller's address is not on the allow-list")
+
+    def _check_caller(self, query: Mapping[str, str], now: float) -> str:
+        identifier, usersig = query.get(IDENTIFIER), query.get(USERSIG)
+        if not identifier or usersig is None:
+            raise Refusal(codes.BAD_CREDENTIALS, "identifier or usersig is missing from the URL")
+        ends = self._proven.get((usersig, identifier))
+        if ends is None or ends < now:
+            self._prove(usersig, identifier, now)
+        if identifier not in self._app.admins:
+            raise Refusal(codes.NOT_APP_ADMIN, "the identifier is not an app admin")
+        return identifier
+
+    def _prove(self, usersig: str, identifier: str, now: float) -> None:
+        """Verify for real, and remember until when: one signature usually carries thousands of calls."""
+        app = self._app
+        try:
+            claims = verify(
+                usersig, sdkappid=app.sdkappid, key=app.key.get_secret_value(), identifier=identifier, now=now
+            )
+        except BadSignature as bad:
+            raise Refusal(int(bad.code), bad.reason) from None
+        if len(self._proven) >= SIGNATURES_KEPT:
+            del self._proven[next(iter(self._proven))]
+        self._proven[usersig, identifier] = claims.ends
+
+
+def read_body(raw: bytes) -> dict[str, Any]:
+    """The JSON object of a request. Refusal 60003 for anything else; an empty body is not `{}` [doc 34620]."""
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        what = f"is not valid JSON: {error.msg}" if raw else "is empty; send {} when there is nothing to say"
+        raise Refusal(codes.BAD_JSON, f"the body {what}") from None
+    if not isinstance(body, dict):
+        raise Refusal(codes.BAD_JSON, "the body is not a JSON object")
+    return body
+
+
+def calls_per_second(settings: StubSettings) -> dict[str, float]:
+    """The rate of each command by path: the catalog's, unless the settings override it; empty when switched off."""
+    if not settings.rates.enabled:
+        return {}
+    rates = {row.path: float(row.calls_per_second) for row in COMMANDS.values()}
+    return rates | settings.rates.overrides
+
+
+def _networks(app: App) -> tuple[IPv4Network | IPv6Network, ...]:
+    return tuple(ip_network(entry, strict=False) for entry in app.ip_allow_list)

@@ -1,0 +1,1 @@
+"""Webhooks that the stub sends to the server of the app."""

@@ -1,0 +1,1 @@
+"""Control plane of the stub: tests in any language change and read it under `/_stub/`."""

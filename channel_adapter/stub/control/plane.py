@@ -1,0 +1,443 @@
+"""The control plane under `/_stub/`: what a test in another process, in any language, does to the stub.
+
+Real HTTP status codes and plain JSON. Callers on loopback that name this server in `Host` need nothing; others need the
+bearer token, and are refused when none is set. A foreign Host is that of a web page whose name was bound to a loopback
+address. Requests of web pages that carry an Origin are refused. A body is read once its caller is admitted. No answer
+holds a key, signature or token.
+"""
+
+import hmac
+import tomllib
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any, Final, cast
+from urllib.parse import urlsplit
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field
+
+from channel_adapter.config.values import OptionalSecret
+from channel_adapter.stub.callbacks.delivery import HERE, Delivery, Webhooks, WebhooksOffError
+from channel_adapter.stub.callbacks.request import WebhookSettings
+from channel_adapter.stub.control.user_actions import Action, act
+from channel_adapter.stub.dispatcher import Desk
+from channel_adapter.stub.faults.faults import Latency
+from channel_adapter.stub.request_log import Call, nearest
+from channel_adapter.stub.routes import find, read_query
+from channel_adapter.stub.scenario import read_faults, read_model
+from channel_adapter.stub.settings import SettingsError
+from channel_adapter.stub.world.clock import WorldClock
+from channel_adapter.stub.world.refusal import Refusal
+from channel_adapter.stub.world.snapshot import SnapshotError
+from channel_adapter.stub.world.stub_state import World
+from channel_adapter.tencent.catalog import MULTIACCOUNT_IMPORT
+from channel_adapter.tencent.limits import ACCOUNTS_PER_CALL
+from channel_adapter.tencent.wire.accounts import MultiaccountImportRequest, NewAccount
+from channel_adapter.tencent.wire.callback_samples import samples
+
+_STRICT: Final = ConfigDict(extra="forbid", frozen=True)
+
+
+class SeedCall(BaseModel):
+    """One call: `create_group` or `group_open_http_svc/create_group`, and its JSON body."""
+
+    model_config = _STRICT
+    command: str
+    body: dict[str, Any] = {}
+
+
+class Seed(BaseModel):
+    """What a world starts with: accounts, then any calls of the service in order."""
+
+    model_config = _STRICT
+    accounts: list[str] = []
+    calls: list[SeedCall] = []
+
+    def all_calls(self) -> list[tuple[str, dict[str, Any]]]:
+        """Accounts as calls of the usual size, then the calls."""
+        batches = [
+            self.accounts[start : start + ACCOUNTS_PER_CALL]
+            for start in range(0, len(self.accounts), ACCOUNTS_PER_CALL)
+        ]
+        imports = [
+            MultiaccountImportRequest(account_list=[NewAccount(user_id=user) for user in batch]).to_wire()
+            for batch in batches
+        ]
+        return [(MULTIACCOUNT_IMPORT.path, body) for body in imports] + [(c.command, c.body) for c in self.calls]
+
+
+class ClockChange(BaseModel):
+    """Applied in the order of the fields. Unix seconds."""
+
+    model_config = _STRICT
+    resume: bool = False
+    freeze: bool | float = Field(default=False, union_mode="left_to_right")
+    set: float | None = None
+    advance: float = 0.0
+
+    def apply(self, clock: WorldClock) -> None:
+        if self.resume:
+            clock.resume()
+        if self.freeze is not False:
+            clock.freeze(None if self.freeze is True else self.freeze)
+        if self.set is not None:
+            clock.set(self.set)
+        if self.advance:
+            clock.advance(self.advance)
+
+
+class LatencyChange(BaseModel):
+    """Seconds."""
+
+    model_config = _STRICT
+    base: float = Field(ge=0)
+    spread: float = Field(default=0.0, ge=0)
+
+
+class Expected(BaseModel):
+    """A call that should have come."""
+
+    model_config = _STRICT
+    command: str | None = None
+    fields: dict[str, Any] = {}
+
+
+class Redelivery(BaseModel):
+    model_config = _STRICT
+    number: int
+
+
+class Trigger(BaseModel):
+    """An event of the test's own; `body` is merged into the sample of the command, null takes a field out."""
+
+    model_config = _STRICT
+    command: str
+    body: dict[str, Any] = {}
+    platform: str | None = None
+
+
+def call_json(call: Call) -> dict[str, Any]:
+    """A call as the control plane shows it."""
+    shown = call._asdict()
+    del shown["raw"]
+    return {**shown, "body": call.body}
+
+
+def delivery_json(delivery: Delivery) -> dict[str, Any]:
+    return delivery._asdict()
+
+
+def wanted_fields(query: dict[str, str]) -> dict[str, Any]:
+    """Body fields of a query with their values as JSON where they are JSON: `Random=7` is the number."""
+    return {name: _value(text) for name, text in query.items()}
+
+
+def _value(text: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+
+
+PREFIX: Final = "/_stub/"
+CALLS_SHOWN: Final = 100
+
+
+class ControlSettings(BaseModel):
+    """Who may use the control plane."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    token: OptionalSecret = Field(
+        default=cast("Any", None), description="bearer token of callers that are not on loopback"
+    )
+
+
+class ControlError(Exception):
+    """A request that the control plane refuses, with the HTTP status that says why."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request to the control plane: query and body, parsed."""
+
+    query: dict[str, str]
+    body: Any
+    peer: str | None = None
+
+
+Handler = Callable[["Control", Asked], Any]
+
+
+class Control:
+    """Carries out control requests on one stub."""
+
+    def __init__(
+        self,
+        settings: ControlSettings,
+        desk: Desk,
+        webhooks: Webhooks,
+        latency: Latency,
+        reset: Callable[[], None],
+        *,
+        hosts: Collection[str] = (),
+    ) -> None:
+        self._settings = settings
+        self._desk = desk
+        self._webhooks = webhooks
+        self._latency = latency
+        self._reset = reset
+        self._hosts = frozenset(host.lower() for host in ("localhost", *hosts))
+
+    async def answer(
+        self,
+        method: str,
+        url: str,
+        peer: str | None,
+        headers: Mapping[str, str],
+        read: Callable[[], Awaitable[bytes]],
+    ) -> tuple[int, bytes]:
+        """Return HTTP status and JSON for one request; `read` returns its body and may raise Refusal."""
+        try:
+            self._check(peer, headers)
+            raw = await _read(read)
+            path, _, query = url.removeprefix(PREFIX).partition("?")
+            handler = _route(method, path.rstrip("/"))
+            result = handler(self, Asked(read_query(query) if query else {}, _parse(raw, headers), peer))
+            if isinstance(result, Awaitable):
+                result = await result
+        except ControlError as error:
+            return error.status, orjson.dumps({"error": error.message})
+        except SettingsError as error:
+            return 400, orjson.dumps({"error": str(error)})
+        return 200, orjson.dumps({"ok": True} if result is None else result)
+
+    def _check(self, peer: str | None, headers: Mapping[str, str]) -> None:
+        if "Origin" in headers:
+            raise ControlError(403, "web pages have no business here")
+        near = peer is not None and ip_address(peer.partition("%")[0]).is_loopback
+        if near and self._names_this_server(headers.get("Host")):
+            return
+        token = self._settings.token
+        if token is None:
+            who = "callers that name this server in Host" if near else "callers on loopback"
+            raise ControlError(403, f"only for {who}: the stub was given no control token")
+        given = headers.get("Authorization", "").removeprefix("Bearer ")
+        if not hmac.compare_digest(given.encode(), token.get_secret_value().encode()):
+            raise ControlError(401, "send the control token: Authorization: Bearer ...")
+
+    def _names_this_server(self, host: str | None) -> bool:
+        """Return whether a Host header is absent, a loopback address, or a name that the stub was given."""
+        if host is None:
+            return True
+        try:
+            name = (urlsplit(f"//{host}").hostname or "").removesuffix(".")
+        except ValueError:
+            return False
+        return name in self._hosts or _is_loopback(name)
+
+    def health(self, _: Asked) -> Any:
+        world = self._desk.world
+        return {
+            "status": "ok",
+            "sdkappid": world.settings.app.sdkappid,
+            "now": world.clock.now(),
+            "calls": self._desk.log.count(),
+            "accounts": world.state.account_count(),
+            "groups": len(world.state.groups),
+        }
+
+    def reset(self, _: Asked) -> None:
+        self._reset()
+
+    def seed(self, asked: Asked) -> Any:
+        """Carry out calls as the admin, without gate, faults and webhooks; stops at the first refusal."""
+        calls = read_model(Seed, asked.body, "seed").all_calls()
+        world = self._desk.world
+        listener, world.on_event = world.on_event, None
+        try:
+            for number, (name, body) in enumerate(calls, 1):
+                _sow(world, name, body, f"call {number}, {name}")
+        finally:
+            world.on_event = listener
+        return {"done": len(calls)}
+
+    def state(self, _: Asked) -> Any:
+        return self._desk.world.dump()
+
+    def load_state(self, asked: Asked) -> None:
+        try:
+            self._desk.world.load(asked.body)
+        except SnapshotError as error:
+            raise ControlError(400, str(error)) from None
+
+    async def people(self, asked: Asked) -> Any:
+        """What a user does on a phone; 409 with the code where the service refuses."""
+        action = read_model(Action, asked.body, "people")
+        try:
+            return {"result": await act(self._desk.world, self._webhooks, action, asked.peer)}
+        except Refusal as refusal:
+            raise ControlError(409, str(refusal)) from None
+
+    def clock(self, _: Asked) -> Any:
+        clock = self._desk.world.clock
+        return {"now": clock.now(), "frozen": clock.frozen}
+
+    def change_clock(self, asked: Asked) -> Any:
+        read_model(ClockChange, asked.body, "clock").apply(self._desk.world.clock)
+        return self.clock(asked)
+
+    def faults(self, _: Asked) -> Any:
+        return self._desk.faults.report()
+
+    def add_faults(self, asked: Asked) -> Any:
+        self._desk.faults.add(*read_faults(asked.body if isinstance(asked.body, list) else [asked.body]))
+        return self.faults(asked)
+
+    def replace_faults(self, asked: Asked) -> Any:
+        self._desk.faults.replace(read_faults(asked.body))
+        return self.faults(asked)
+
+    def clear_faults(self, asked: Asked) -> Any:
+        self._desk.faults.replace(())
+        return self.faults(asked)
+
+    def latency(self, asked: Asked) -> None:
+        change = read_model(LatencyChange, asked.body, "latency")
+        self._latency.base, self._latency.spread = change.base, change.spread
+
+    def calls(self, asked: Asked) -> Any:
+        """`command`, `limit`, and any body field; the latest calls, oldest first."""
+        query = dict(asked.query)
+        command, limit = query.pop("command", None), query.pop("limit", str(CALLS_SHOWN))
+        if not limit.isdecimal():
+            raise ControlError(400, "limit must be a number")
+        texts, values = query, wanted_fields(query)
+        found = [c for c in self._desk.log.calls(command) if c.matches(**texts) or c.matches(**values)]
+        return [call_json(call) for call in found[len(found) - min(len(found), int(limit)) :]]
+
+    def nearest(self, asked: Asked) -> Any:
+        expected = read_model(Expected, asked.body, "expected")
+        misses = nearest(self._desk.log, expected.command, expected.fields)
+        return [
+            {"call": call_json(miss.call), "differences": [d._asdict() for d in miss.differences]} for miss in misses
+        ]
+
+    def counters(self, _: Asked) -> Any:
+        return [
+            {"command": path, "code": code, "times": times} for (path, code), times in self._desk.log.answers.items()
+        ]
+
+    def unknown_fields(self, _: Asked) -> Any:
+        seen = self._desk.world.unknown_fields
+        return [{"command": path, "field": field, "times": times} for (path, field), times in seen.items()]
+
+    def webhooks(self, _: Asked) -> Any:
+        return self._webhooks.settings.model_dump(mode="json", exclude={"token"})
+
+    def change_webhooks(self, asked: Asked) -> Any:
+        self._webhooks.settings = read_model(WebhookSettings, asked.body, "webhooks")
+        return self.webhooks(asked)
+
+    def deliveries(self, asked: Asked) -> Any:
+        command = asked.query.get("command")
+        return [delivery_json(d) for d in self._webhooks.deliveries if command in (None, d.command)]
+
+    def redeliver(self, asked: Asked) -> None:
+        number = read_model(Redelivery, asked.body, "redeliver").number
+        if not self._webhooks.redeliver(number):
+            raise ControlError(404, f"delivery {number} is not kept, or webhooks are off")
+
+    async def trigger(self, asked: Asked) -> Any:
+        """Send an event that nothing in the world has caused; answers once it is delivered or given up."""
+        wanted = read_model(Trigger, asked.body, "trigger")
+        try:
+            delivery = await self._webhooks.trigger(
+                wanted.command, wanted.body, platform=wanted.platform, client_ip=asked.peer or HERE
+            )
+        except WebhooksOffError as off:
+            raise ControlError(409, str(off)) from None
+        return delivery_json(delivery)
+
+    def samples(self, _: Asked) -> Any:
+        """Every command that can be triggered, with what its body looks like."""
+        return {command: {**sample.body, "CallbackCommand": command} for command, sample in samples().items()}
+
+
+ROUTES: Final[Mapping[tuple[str, str], Handler]] = {
+    ("GET", "health"): Control.health,
+    ("POST", "reset"): Control.reset,
+    ("POST", "seed"): Control.seed,
+    ("GET", "state"): Control.state,
+    ("PUT", "state"): Control.load_state,
+    ("POST", "people"): Control.people,
+    ("GET", "clock"): Control.clock,
+    ("POST", "clock"): Control.change_clock,
+    ("GET", "faults"): Control.faults,
+    ("POST", "faults"): Control.add_faults,
+    ("PUT", "faults"): Control.replace_faults,
+    ("DELETE", "faults"): Control.clear_faults,
+    ("PUT", "latency"): Control.latency,
+    ("GET", "calls"): Control.calls,
+    ("POST", "calls/nearest"): Control.nearest,
+    ("GET", "counters"): Control.counters,
+    ("GET", "unknown_fields"): Control.unknown_fields,
+    ("GET", "webhooks"): Control.webhooks,
+    ("PUT", "webhooks"): Control.change_webhooks,
+    ("GET", "webhooks/deliveries"): Control.deliveries,
+    ("POST", "webhooks/redeliver"): Control.redeliver,
+    ("POST", "webhooks/trigger"): Control.trigger,
+    ("GET", "webhooks/samples"): Control.samples,
+}
+
+
+def _sow(world: World, name: str, body: dict[str, Any], what: str) -> None:
+    command = find(name)
+    if command is None:
+        raise ControlError(400, f"{what}: no such command")
+    try:
+        world.execute(command, body, caller=world.settings.app.admin)
+    except Refusal as refusal:
+        raise ControlError(409, f"{what}: {refusal}; the calls before it were done") from None
+
+
+def _route(method: str, path: str) -> Handler:
+    handler = ROUTES.get((method, path))
+    if handler is not None:
+        return handler
+    methods = sorted(known for known, where in ROUTES if where == path)
+    if methods:
+        raise ControlError(405, f"{PREFIX}{path} takes {' or '.join(methods)}")
+    raise ControlError(404, f"no {PREFIX}{path}; there are {', '.join(sorted({where for _, where in ROUTES}))}")
+
+
+def _is_loopback(name: str) -> bool:
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+async def _read(read: Callable[[], Awaitable[bytes]]) -> bytes:
+    try:
+        return await read()
+    except Refusal as refusal:
+        raise ControlError(400, refusal.info) from None
+
+
+def _parse(raw: bytes, headers: Mapping[str, str]) -> Any:
+    """JSON, or TOML when the Content-Type says so; nothing is an empty object."""
+    if not raw:
+        return {}
+    try:
+        if "toml" in headers.get("Content-Type", ""):
+            return tomllib.loads(raw.decode())
+        return orjson.loads(raw)
+    except (orjson.JSONDecodeError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ControlError(400, f"the body cannot be read: {error}") from None

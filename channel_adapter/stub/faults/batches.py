@@ -1,0 +1,390 @@
+"""Every command whose answer tells how each item went: the table behind `fail_items`."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final, Generic, NamedTuple, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from channel_adapter.stub.world.message_log import Extensions
+from channel_adapter.stub.world.state import State
+from channel_adapter.tencent import catalog
+from channel_adapter.tencent.catalog import Command
+from channel_adapter.tencent.wire import (
+    accounts,
+    contact_groups,
+    extensions,
+    groups,
+    members,
+    messages,
+    official_accounts,
+    profiles,
+    unread,
+)
+from channel_adapter.tencent.wire.envelope import WireModel
+
+ItemT = TypeVar("ItemT")
+Path = tuple[str | int, ...]
+NOT_APPLIED: Final = "a fault of the stub"
+
+
+class Failed(NamedTuple, Generic[ItemT]):
+    """One failing item, the code it fails with, and the call it is part of."""
+
+    item: ItemT
+    code: int
+    state: State
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Report(Generic[ItemT]):
+    """A list of the reply, and what it says about an item that failed."""
+
+    path: Path
+    say: Callable[[Failed[ItemT]], WireModel | str]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch(Generic[ItemT]):
+    """Where a command keeps its items, as paths of JSON names and places.
+
+    `outcomes` has one entry for each item, in the order of the request; `failures` has those that failed only.
+    """
+
+    command: Command[Any, Any]
+    item: type[ItemT]
+    requested: Path
+    outcomes: Report[ItemT] | None = None
+    failures: Report[ItemT] | None = None
+    spoil: Callable[[Any], Any] | None = None
+    concerns: Callable[[Mapping[str, Any]], bool] | None = None
+
+
+class Taken(NamedTuple):
+    """What is left of a request, and the failing items by their place in it; `empty` when nothing is left to do."""
+
+    body: dict[str, Any]
+    failed: dict[int, Any]
+    empty: bool = False
+
+
+def take_out(batch: Batch[Any], body: Mapping[str, Any], every: int) -> Taken:
+    """The body without every k-th item. A body of another shape stays as it is."""
+    items = at(body, batch.requested)
+    if not isinstance(items, list) or (batch.concerns is not None and not batch.concerns(body)):
+        return Taken(dict(body), {})
+    reader = TypeAdapter(batch.item)
+    try:
+        failed = {
+            place: reader.validate_python(items[place], strict=True) for place in range(every - 1, len(items), every)
+        }
+    except ValidationError:
+        return Taken(dict(body), {})
+    if batch.spoil is None:
+        left = [item for place, item in enumerate(items) if place not in failed]
+    else:
+        left = [batch.spoil(item) if place in failed else item for place, item in enumerate(items)]
+    return Taken(_with(body, batch.requested, left), failed, empty=bool(items) and not left)
+
+
+def put_back(
+    batch: Batch[Any], body: Mapping[str, Any], reply: Mapping[str, Any], taken: Taken, code: int, state: State
+) -> dict[str, Any]:
+    """The reply with the failed items in it."""
+    answered = dict(reply)
+    if not taken.failed:
+        return answered
+    failed = {place: Failed(item, code, state, body) for place, item in taken.failed.items()}
+    if batch.outcomes is not None:
+        outcomes = list(at(answered, batch.outcomes.path) or ())
+        for place, failure in failed.items():
+            said = _json(batch.outcomes.say(failure))
+            outcomes[place : place + (batch.spoil is not None)] = [said]
+        answered = _with(answered, batch.outcomes.path, outcomes)
+    if batch.failures is not None:
+        failures = [_json(batch.failures.say(failure)) for failure in failed.values()]
+        answered = _with(answered, batch.failures.path, [*(at(answered, batch.failures.path) or ()), *failures])
+    return answered
+
+
+def at(value: Any, path: Path) -> Any:
+    """What stands at a path; None where the JSON has another shape."""
+    for step in path:
+        try:
+            value = value[step]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return value
+
+
+def _with(value: Any, path: Path, new: Any) -> Any:
+    """A copy with something else at a path that leads somewhere; the last name may be new."""
+    if not path:
+        return new
+    step, rest = path[0], path[1:]
+    if isinstance(step, int):
+        return [_with(item, rest, new) if place == step else item for place, item in enumerate(value)]
+    return {**value, step: _with(value.get(step), rest, new)}
+
+
+def _json(said: WireModel | str) -> Any:
+    return said if isinstance(said, str) else said.to_wire()
+
+
+_NO_GROUP: Final = "@" * 49  # an id one byte too long for any group
+
+
+def _name(model: type[WireModel], attribute: str) -> str:
+    """The JSON name of a field; the wire model is the only place that spells it."""
+    return model.model_fields[attribute].alias or attribute
+
+
+def _member(failed: Failed[Any]) -> WireModel:
+    return members.MemberResult(member_account=failed.item.member_account, result=members.RESULT_FAILED)
+
+
+def _itself(failed: Failed[Any]) -> str:
+    return str(failed.item)
+
+
+def _subscriber(user: str) -> WireModel:
+    return official_accounts.SubscriberResult(subscriber_account=user, result=official_accounts.RESULT_FAILED)
+
+
+def _held(failed: Failed[extensions.Extension]) -> WireModel:
+    """A pair that was not written is answered as the server holds it [doc 52170]."""
+    request = extensions.GroupSetKeyValuesRequest
+    group_id, seq = (failed.body.get(_name(request, attribute)) for attribute in ("group_id", "msg_seq"))
+    group = failed.state.groups.get(group_id) if isinstance(group_id, str) else None
+    message = group.log.get(seq) if group is not None and isinstance(seq, int) else None
+    stored = (message.extensions if message is not None else None) or Extensions()
+    value, version = stored.pairs.get(failed.item.key, (None, 0))
+    pair = extensions.Extension(key=failed.item.key, value=value or "", seq=version)
+    return extensions.ExtensionResult(error_code=failed.code, extension=pair)
+
+
+def _is_no_clear(body: Mapping[str, Any]) -> bool:
+    return body.get(_name(extensions.GroupSetKeyValuesRequest, "operate_type")) != extensions.CLEAR
+
+
+def _changes_conversations(body: Mapping[str, Any]) -> bool:
+    update = body.get(_name(contact_groups.UpdateContactGroupRequest, "update_group"))
+    kind = at(update, (_name(contact_groups.ContactGroupUpdate, "update_group_type"),))
+    return bool(kind == contact_groups.CHANGE_CONVERSATIONS)
+
+
+def _contact_nowhere() -> dict[str, Any]:
+    return contact_groups.ContactItem(type=contact_groups.GROUP, to_group_id=_NO_GROUP).to_wire()
+
+
+def _spoil_inside(item: dict[str, Any]) -> dict[str, Any]:
+    return {**item, _name(contact_groups.ContactUpdate, "contact_item"): _contact_nowhere()}
+
+
+_Says = tuple[str, Callable[[Failed[Any]], WireModel | str]]  # a list of the reply, and what it says of a failed item
+
+
+def _flat(
+    command: Command[Any, Any],
+    item: type[Any],
+    requested: str,
+    outcomes: _Says | None = None,
+    *,
+    failures: _Says | None = None,
+    spoil: Callable[[Any], Any] | None = None,
+    concerns: Callable[[Mapping[str, Any]], bool] | None = None,
+) -> Batch[Any]:
+    """A command with its lists at the top of request and reply, given as attributes of the models."""
+
+    def report(says: _Says | None) -> Report[Any] | None:
+        return None if says is None else Report((_name(command.reply, says[0]),), says[1])
+
+    at_top = (_name(command.request, requested),)
+    return Batch(command, item, at_top, report(outcomes), report(failures), spoil, concerns)
+
+
+_TABLE: Final[tuple[Batch[Any], ...]] = (
+    _flat(catalog.ADD_GROUP_MEMBER, members.MemberAccount, "member_list", ("member_list", _member)),
+    _flat(catalog.IMPORT_GROUP_MEMBER, members.ImportedMember, "member_list", ("member_list", _member)),
+    _flat(
+        catalog.MULTIACCOUNT_IMPORT,
+        accounts.NewAccount,
+        "account_list",
+        failures=("fail_accounts", lambda it: str(it.item.user_id)),
+    ),
+    _flat(catalog.MULTIACCOUNT_IMPORT, str, "accounts", failures=("fail_accounts", _itself)),
+    _flat(
+        catalog.ACCOUNT_CHECK,
+        accounts.UserIdItem,
+        "check_item",
+        (
+            "result_item",
+            lambda it: accounts.AccountCheckResult(
+                user_id=it.item.user_id, result_code=it.code, result_info=NOT_APPLIED, account_status=None
+            ),
+        ),
+    ),
+    _flat(
+        catalog.ACCOUNT_DELETE,
+        accounts.UserIdItem,
+        "delete_item",
+        (
+            "result_item",
+            lambda it: accounts.AccountDeleteResult(
+                user_id=it.item.user_id, result_code=it.code, result_info=NOT_APPLIED
+            ),
+        ),
+    ),
+    _flat(
+        catalog.QUERY_ONLINE_STATUS,
+        str,
+        "to_account",
+        failures=("error_list", lambda it: accounts.OnlineStatusError(to_account=it.item, error_code=it.code)),
+    ),
+    _flat(
+        catalog.PORTRAIT_GET,
+        str,
+        "to_account",
+        (
+            "user_profile_item",
+            lambda it: profiles.UserProfile(to_account=it.item, result_code=it.code, result_info=NOT_APPLIED),
+        ),
+        failures=("fail_account", _itself),
+    ),
+    _flat(
+        catalog.GET_C2C_UNREAD_MSG_NUM,
+        str,
+        "peer_account",
+        failures=("error_list", lambda it: unread.PeerError(peer_account=it.item, error_code=it.code)),
+    ),
+    _flat(
+        catalog.GET_GROUP_INFO,
+        str,
+        "group_id_list",
+        (
+            "group_info",
+            lambda it: groups.GroupInfo(group_id=it.item, error_code=it.code, error_info=NOT_APPLIED),
+        ),
+    ),
+    _flat(
+        catalog.IMPORT_GROUP_MSG,
+        messages.ImportedMessage,
+        "msg_list",
+        (
+            "import_msg_result",
+            lambda it: messages.ImportMsgResult(msg_seq=0, msg_time=it.item.send_time, result=it.code),
+        ),
+    ),
+    _flat(
+        catalog.GROUP_MSG_RECALL,
+        messages.MsgSeqItem,
+        "msg_seq_list",
+        ("recall_ret_list", lambda it: messages.RecallResult(msg_seq=it.item.msg_seq, ret_code=it.code)),
+    ),
+    _flat(
+        catalog.GROUP_SET_KEY_VALUES,
+        extensions.Extension,
+        "extension_list",
+        ("extension_list", _held),
+        concerns=_is_no_clear,
+    ),
+    Batch(
+        catalog.CREATE_CONTACT_GROUP,
+        contact_groups.ContactItem,
+        (
+            _name(contact_groups.CreateContactGroupRequest, "group_contact_item"),
+            0,
+            _name(contact_groups.NewContactGroup, "contact_item"),
+        ),
+        Report(
+            (
+                _name(contact_groups.CreateContactGroupReply, "group_result_item"),
+                0,
+                _name(contact_groups.CreatedContactGroup, "result_item"),
+            ),
+            lambda it: contact_groups.ContactResult(contact_item=it.item, result_code=it.code, result_info=NOT_APPLIED),
+        ),
+        spoil=lambda _: _contact_nowhere(),
+    ),
+    Batch(
+        catalog.UPDATE_CONTACT_GROUP,
+        contact_groups.ContactUpdate,
+        (
+            _name(contact_groups.UpdateContactGroupRequest, "update_group"),
+            _name(contact_groups.ContactGroupUpdate, "contact_update_item"),
+        ),
+        Report(
+            (
+                _name(contact_groups.UpdateContactGroupReply, "update_group_result"),
+                _name(contact_groups.ContactGroupUpdated, "contact_result_item"),
+            ),
+            lambda it: contact_groups.ContactUpdateResult(
+                contact_opt_type=it.item.contact_opt_type,
+                contact_item=it.item.contact_item,
+                result_code=it.code,
+                result_info=NOT_APPLIED,
+            ),
+        ),
+        spoil=_spoil_inside,
+        concerns=_changes_conversations,
+    ),
+    _flat(
+        catalog.MARK_CONTACT,
+        contact_groups.MarkItem,
+        "mark_item",
+        (
+            "result_item",
+            lambda it: contact_groups.MarkResult(
+                opt_type=it.item.opt_type,
+                contact_item=it.item.contact_item,
+                result_code=it.code,
+                result_info=NOT_APPLIED,
+            ),
+        ),
+        spoil=_spoil_inside,
+    ),
+    _flat(
+        catalog.ADD_SUBSCRIBER,
+        official_accounts.SubscriberItem,
+        "subscriber_list",
+        ("subscriber_list", lambda it: _subscriber(it.item.subscriber_account)),
+    ),
+    _flat(
+        catalog.DELETE_SUBSCRIBER,
+        str,
+        "subscriber_to_del_account",
+        ("subscriber_list", lambda it: _subscriber(it.item)),
+    ),
+    _flat(
+        catalog.GET_OFFICIAL_ACCOUNT_INFO,
+        official_accounts.OfficialAccountItem,
+        "official_account_id_list",
+        (
+            "official_account_info_list",
+            lambda it: official_accounts.OfficialAccountInfo(
+                official_account=it.item.official_account, error_code=it.code, error_info=NOT_APPLIED
+            ),
+        ),
+    ),
+    _flat(
+        catalog.OFFICIAL_ACCOUNT_MSG_RECALL,
+        str,
+        "msg_key_list",
+        (
+            "recall_ret_list",
+            lambda it: official_accounts.OfficialRecallResult(msg_key=it.item, ret_code=it.code),
+        ),
+    ),
+)
+
+BATCHES: Final[Mapping[str, tuple[Batch[Any], ...]]] = MappingProxyType(
+    {path: tuple(batch for batch in _TABLE if batch.command.path == path) for path in {b.command.path for b in _TABLE}}
+)
+
+
+def batch_of(command: Command[Any, Any], body: Mapping[str, Any]) -> Batch[Any] | None:
+    """The batch that a request holds, if its command is one with items."""
+    found = BATCHES.get(command.path, ())
+    return next((batch for batch in found if isinstance(at(body, batch.requested), list)), None)

@@ -1,0 +1,205 @@
+"""Trouble as data: which calls it strikes, and what happens to them. Deterministic under a seed and the world's clock.
+
+A fault has two halves. The first says when: service, command, group, account, the nth matching call, every k-th one, a
+probability, calls above a rate, at most so many times. The second says what: a code, an HTTP status, a page of HTML, a
+delay, a dropped connection, a body that is cut or slow, failing items of a batch, extra fields, a wrong content type.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from random import Random
+from typing import Any, Final, NamedTuple, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from channel_adapter.stub.rates import RateWindow
+from channel_adapter.stub.world.parsing import ACCOUNT_FIELDS
+from channel_adapter.tencent import codes
+from channel_adapter.tencent.catalog import Command
+
+_GROUP_FIELDS: Final = frozenset({"GroupId", "GroupIdList"})
+_WHEN: Final = ("service", "command", "group", "account", "nth", "every", "probability", "above_rate", "times")
+
+
+class Fault(BaseModel):
+    """One kind of trouble. A call has to meet every condition that is given; names are patterns with `*` and `?`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(default="", description="what reports call it")
+    service: str = Field(default="*", description="service name of the URL")
+    command: str = Field(default="*", description="command name of the URL")
+    group: str | None = Field(default=None, description="a GroupId in the body")
+    account: str | None = Field(default=None, description="an account anywhere in the body")
+    nth: tuple[int, ...] = Field(default=(), description="only these of the matching calls, the first is 1")
+    every: int | None = Field(default=None, ge=1, description="every k-th of the matching calls")
+    probability: float = Field(default=1.0, ge=0, le=1, description="of the calls that are left, under the seed")
+    above_rate: float | None = Field(default=None, gt=0, description="only calls above so many a second")
+    times: int | None = Field(default=None, ge=1, description="at most so many times in all")
+
+    code: int | None = Field(default=None, description="answer this ErrorCode")
+    info: str = Field(default="a fault of the stub", description="and this ErrorInfo")
+    status: int | None = Field(default=None, ge=400, le=599, description="answer this HTTP status with a page of HTML")
+    drop: bool = Field(default=False, description="close the connection instead of answering; with `cut` in mid-answer")
+    applied: bool = Field(default=False, description="the call takes effect before code, status or drop hide it")
+    delay: float = Field(default=0.0, ge=0, description="seconds the answer is late")
+    delay_spread: float = Field(default=0.0, ge=0, description="up to so many seconds more, under the seed")
+    cut: float | None = Field(default=None, ge=0, lt=1, description="send only this part of the answer")
+    slow: float | None = Field(default=None, gt=0, description="bytes a second of the answer")
+    fail_items: int | None = Field(
+        default=None, ge=1, description="every k-th item of a batch fails and takes no effect"
+    )
+    item_code: int = Field(default=codes.INTERNAL_ERROR, description="code of a failed item, where items have codes")
+    content_type: str | None = Field(default=None, description="Content-Type of the answer")
+    extra: dict[str, Any] = Field(default={}, description="fields added to the answer")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_nth(cls, values: Any) -> Any:
+        """`nth = 3` is `nth = [3]`."""
+        if isinstance(values, Mapping) and isinstance(values.get("nth"), int):
+            return {**values, "nth": (values["nth"],)}
+        return values
+
+    @model_validator(mode="after")
+    def _does_something(self) -> Self:
+        if not self.model_fields_set - {*_WHEN, "name", "info", "applied", "item_code"}:
+            raise ValueError("the fault has no effect: give code, status, drop, delay, cut, slow, fail_items or extra")
+        return self
+
+    @property
+    def hides(self) -> bool:
+        """True when the true answer does not reach the caller."""
+        return self.code is not None or self.status is not None or (self.drop and self.cut is None)
+
+    @property
+    def silent(self) -> bool:
+        """True when no envelope is sent."""
+        return self.status is not None or self.drop
+
+    def concerns(self, command: Command[Any, Any], body: Mapping[str, Any]) -> bool:
+        """True when a call is of the kind that this fault strikes, whatever its turn."""
+        return (
+            fnmatchcase(command.service, self.service)
+            and fnmatchcase(command.name, self.command)
+            and (self.group is None or any(fnmatchcase(group, self.group) for group in groups_in(body)))
+            and (self.account is None or any(fnmatchcase(user, self.account) for user in accounts_in(body)))
+        )
+
+
+class Struck(NamedTuple):
+    """A fault that strikes one call; `delay` is drawn already."""
+
+    fault: Fault
+    delay: float
+
+
+class _Turns:
+    """How often a fault could have struck, and did."""
+
+    def __init__(self, fault: Fault, seed: str) -> None:
+        self.fault = fault
+        self.matched = 0
+        self.struck = 0
+        self._random = Random(seed)  # noqa: S311 - trouble that can be repeated
+        self._window: RateWindow | None = None
+
+    def strike(self, now: float) -> Struck | None:
+        """A value when it is the turn of the call that was counted last."""
+        fault = self.fault
+        if fault.above_rate is not None:
+            self._window = self._window or RateWindow(fault.above_rate, now)
+            if self._window.take(now):
+                return None
+        if (
+            (fault.times is not None and self.struck >= fault.times)
+            or (fault.nth and self.matched not in fault.nth)
+            or (fault.every is not None and self.matched % fault.every)
+            or (fault.probability < 1 and self._random.random() >= fault.probability)
+        ):
+            return None
+        self.struck += 1
+        return Struck(fault, fault.delay + fault.delay_spread * self._random.random())
+
+
+class Faults:
+    """The faults in force. The first whose turn it is strikes; the others have counted the call all the same."""
+
+    def __init__(self, faults: Sequence[Fault] = (), *, seed: int = 0) -> None:
+        self._seed = seed
+        self._turns: list[_Turns] = []
+        self.replace(faults)
+
+    def __bool__(self) -> bool:
+        return bool(self._turns)
+
+    def __iter__(self) -> Iterator[Fault]:
+        return (turns.fault for turns in self._turns)
+
+    def replace(self, faults: Sequence[Fault]) -> None:
+        """Put these in force and count from nothing."""
+        self._turns = []
+        self.add(*faults)
+
+    def add(self, *faults: Fault) -> None:
+        """Put more in force, after those that are."""
+        for fault in faults:
+            self._turns.append(_Turns(fault, f"{self._seed}/{len(self._turns)}"))
+
+    def strike(self, command: Command[Any, Any], body: Mapping[str, Any], now: float) -> Struck | None:
+        """The fault that strikes this call, if any; `now` in seconds of the world's clock."""
+        chosen: Struck | None = None
+        for turns in self._turns:
+            if turns.fault.concerns(command, body):
+                turns.matched += 1
+                chosen = chosen or turns.strike(now)
+        return chosen
+
+    def report(self) -> list[dict[str, Any]]:
+        """Every fault with how many calls it concerned and how many it struck."""
+        return [
+            {
+                **turns.fault.model_dump(mode="json", exclude_defaults=True),
+                "matched": turns.matched,
+                "struck": turns.struck,
+            }
+            for turns in self._turns
+        ]
+
+
+def groups_in(body: Mapping[str, Any]) -> Iterator[str]:
+    """Group ids that a request is about."""
+    for name in _GROUP_FIELDS:
+        yield from _strings(body.get(name))
+
+
+def accounts_in(body: Mapping[str, Any]) -> Iterator[str]:
+    """Accounts that stand anywhere in a request, however deep."""
+    left: list[tuple[str, Any]] = list(body.items())
+    while left:
+        name, value = left.pop()
+        if isinstance(value, Mapping):
+            left.extend(value.items())
+        elif isinstance(value, list):
+            left.extend((name, item) for item in value)
+        elif isinstance(value, str) and (name in ACCOUNT_FIELDS or name.endswith("_Account")):
+            yield value
+
+
+def _strings(value: Any) -> Iterator[str]:
+    for item in value if isinstance(value, list) else [value]:
+        if isinstance(item, str):
+            yield item
+
+
+class Latency:
+    """Seconds by which every answer is late: `base`, and up to `spread` more, drawn from the seed."""
+
+    def __init__(self, base: float = 0.0, spread: float = 0.0, seed: int = 0) -> None:
+        self.base = base
+        self.spread = spread
+        self._random = Random(seed)  # noqa: S311 - a delay that can be repeated
+
+    def next(self) -> float:
+        """Seconds to wait before the next answer."""
+        return self.base + self._random.random() * self.spread if self.spread else self.base

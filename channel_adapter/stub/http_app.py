@@ -1,0 +1,176 @@
+"""The stub on HTTP: every request is answered with status 200 and an envelope, whatever it holds [doc 34620].
+
+A low-level aiohttp server without router and middleware: the path is looked up in one dictionary.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from email.utils import formatdate
+from functools import partial
+from typing import Final
+
+from aiohttp import hdrs, web
+
+from channel_adapter.concurrency.http_server import HttpConnection, LogThrottle
+from channel_adapter.stub.control.plane import PREFIX, Control
+from channel_adapter.stub.dispatcher import NOWHERE, Desk, refusal_json
+from channel_adapter.stub.faults.delivery import deliver
+from channel_adapter.stub.faults.faults import Latency
+from channel_adapter.stub.world.refusal import Refusal
+from channel_adapter.tencent import codes
+
+LOGGER: Final = logging.getLogger("channel_adapter.stub")
+JSON: Final = "application/json"
+CONTROL_BYTES: Final = 256 * 1_048_576  # of a request to the control plane: a state may be large
+_GRACE: Final = 0.001  # seconds aiohttp gives a handler that is being cancelled; 0 would mean for ever
+
+
+class StubApp:
+    """What stands behind the socket. One HTTP request in, one HTTP answer out."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        *,
+        latency: Latency | None = None,
+        control: Control | None = None,
+        before_answers: Callable[[], None] | None = None,
+    ) -> None:
+        self.desk = desk
+        self.latency = latency or Latency()
+        self._control = control
+        self._before_answers = before_answers
+        self._dated = (-1, "")
+        self._worth_logging = LogThrottle()
+        self.failures = 0
+        """Requests on which the stub itself broke down; each is a bug of the stub and is logged with its traceback."""
+
+    async def respond(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one HTTP request, at the world's time."""
+        answer = await self._answer(request)
+        if not answer.prepared:  # a fault has sent it already
+            answer.headers[hdrs.DATE] = self._date()
+        return answer
+
+    def _date(self) -> str:
+        second = int(self.desk.world.clock.now())
+        if second != self._dated[0]:
+            self._dated = second, formatdate(second, usegmt=True)
+        return self._dated[1]
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        if self._control is not None and request.raw_path.startswith(PREFIX):
+            return await self._answer_control(self._control, request)
+        try:
+            raw = await read_raw(request, self.desk.world.settings.limits.request_bytes)
+        except Refusal as refusal:
+            self.desk.record(NOWHERE, None, refusal.code, 0.0, b"")
+            return envelope(refusal_json("", refusal))
+        body, struck = await self.desk.answer(request.method, request.raw_path, request.remote, raw)
+        self._settle()
+        delay = self.latency.next()
+        if delay:
+            await asyncio.sleep(delay)
+        return envelope(body) if struck is None else await deliver(request, body, JSON, struck)
+
+    async def _answer_control(self, control: Control, request: web.BaseRequest) -> web.Response:
+        status, text = await control.answer(
+            request.method, request.raw_path, request.remote, request.headers, partial(read_raw, request, CONTROL_BYTES)
+        )
+        self._settle()
+        answer = web.Response(status=status, body=text, content_type=JSON)
+        if not request.content.is_eof():  # the body of a caller that was refused
+            answer.force_close()
+        return answer
+
+    def malformed(self, error: str) -> web.Response:
+        """Count and answer bytes that are not HTTP; `error` is the name of the parser's exception."""
+        self.desk.record(NOWHERE, None, codes.BAD_URL, 0.0, b"")
+        if self._worth_logging(error):
+            LOGGER.warning("a request was not HTTP: %s", error)
+        return envelope(refusal_json("", Refusal(codes.BAD_URL, "this is not an HTTP request")))
+
+    def broke_down(self, error: BaseException | None) -> web.Response:
+        """Count a fault of the stub, log it with its traceback, and answer 60008."""
+        self.failures += 1
+        LOGGER.error("the stub broke down on a request", exc_info=error)
+        refusal = Refusal(codes.SERVICE_TIMEOUT, "the stub itself broke down; its log has the traceback")
+        return envelope(refusal_json("", refusal))
+
+    def broken_body(self, error: str) -> None:
+        """Log that the rest of a body could not be read after its request was answered."""
+        if self._worth_logging(f"body {error}"):
+            LOGGER.warning("the body of a request could not be read: %s", error)
+
+    def _settle(self) -> None:
+        if self._before_answers is not None:
+            self._before_answers()
+
+
+class HttpServer(web.Server):
+    """The listening side: a connection for every client, all answered by one StubApp."""
+
+    def __init__(self, app: StubApp) -> None:
+        super().__init__(app.respond, access_log=None)
+        self._app = app
+
+    def __call__(self) -> web.RequestHandler:
+        return _Connection(self, self._app, asyncio.get_running_loop())
+
+    async def stop(self) -> None:
+        """Drop every connection now, idle or busy: nobody waits for a stub that ends."""
+        for connection in self.connections:
+            if connection.transport is not None:
+                connection.transport.abort()
+        await self.shutdown(_GRACE)
+
+
+class _Connection(HttpConnection):
+    """One client. What HTTP itself cannot read, and what breaks inside the stub, is answered with an envelope too."""
+
+    __slots__ = ("_app",)
+
+    def __init__(self, server: HttpServer, app: StubApp, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(server, loop=loop, access_log=None)  # type: ignore[arg-type] # None is how it is switched off
+        self._app = app
+
+    def on_malformed(self, request: web.BaseRequest, error: str) -> web.StreamResponse:
+        """Answer 60002 with status 200, as every refusal."""
+        return self._app.malformed(error)
+
+    def on_failure(self, error: BaseException | None) -> web.StreamResponse:
+        """Answer 60008 with status 200."""
+        return self._app.broke_down(error)
+
+    def on_broken_body(self, error: str) -> None:
+        """Log it at most once a minute."""
+        self._app.broken_body(error)
+
+
+async def read_raw(request: web.BaseRequest, most: int) -> bytes:
+    """The body as it came. Refusal 60002 when it is over `most` bytes or its transfer is broken."""
+    content = request.content
+    if content.is_eof() and content.total_bytes <= most and content.exception() is None:  # it came with the head
+        return content.read_nowait()
+    if hdrs.EXPECT in request.headers and request.transport is not None:
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    too_large = Refusal(codes.BAD_URL, f"the request is over {most} bytes", guess="request-size")
+    length = request.content_length
+    if length is not None and length > most:
+        raise too_large
+    try:
+        parts, size = [], 0
+        while part := await content.readany():
+            parts.append(part)
+            size += len(part)
+            if size > most:
+                raise too_large
+    except (web.RequestPayloadError, ConnectionError):
+        raise Refusal(codes.BAD_URL, "the body was not transferred whole") from None
+    return b"".join(parts)
+
+
+def envelope(answer: bytes) -> web.Response:
+    """An HTTP answer around the JSON of an envelope."""
+    return web.Response(body=answer, content_type=JSON)

@@ -1,0 +1,162 @@
+"""One call on its way through the world: what a handler sees, and what it may answer with."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from random import Random
+from types import MappingProxyType
+from typing import Any, Generic, Self, TypeVar
+
+import orjson
+
+from channel_adapter.stub.settings import StubSettings
+from channel_adapter.stub.world.refusal import Refusal
+from channel_adapter.stub.world.state import State
+from channel_adapter.tencent.catalog import Command
+from channel_adapter.tencent.wire.callback_envelope import DROP, REFUSE, REST, Callback, CallbackReply
+from channel_adapter.tencent.wire.callbacks_official import BeforeAddSubscriber
+from channel_adapter.tencent.wire.envelope import Reply, WireModel
+
+_OK = Reply().to_wire()
+
+
+class Ready(Reply):
+    """A reply by its JSON names, without those of the envelope."""
+
+    values: dict[str, Any]
+
+    def to_json(self) -> bytes:
+        """As every reply."""
+        return orjson.dumps(self.to_wire())
+
+    def to_wire(self) -> dict[str, Any]:
+        """As every reply."""
+        return _OK | self.values
+
+
+def ready(reply: type[Reply], **attributes: Any) -> Ready:
+    """What `reply` would be with these attributes; its items stand in them under their JSON names."""
+    names = json_names(reply)
+    return Ready(values={names[name]: value for name, value in attributes.items() if value is not None})
+
+
+@cache
+def json_names(model: type[WireModel]) -> Mapping[str, str]:
+    """Attribute -> JSON name."""
+    return MappingProxyType({name: field.alias or name for name, field in model.model_fields.items()})
+
+
+RESTAPI = REST
+_ANSWER = [  # what counts of the app's answer
+    str(CallbackReply.model_fields[name].alias)
+    for name in ("error_code", "error_info", "msg_body", "cloud_custom_data", "refused_members")
+]
+_REFUSED_SUBSCRIBERS = str(CallbackReply.model_fields["refused_subscribers"].alias)
+
+RequestT = TypeVar("RequestT", bound=WireModel)
+ReplyT = TypeVar("ReplyT", bound=Reply)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What the app's webhook is told: `body` is the documented JSON, `platform` its OptPlatform."""
+
+    command: str
+    body: dict[str, Any]
+    platform: str = RESTAPI
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The app's answer to a before-event. 0 allows, 1 refuses, 2 drops a message silently, others are passed on."""
+
+    code: int = 0
+    info: str = ""
+    msg_body: list[dict[str, Any]] | None = None
+    cloud_custom_data: str | None = None
+    refused: frozenset[str] = frozenset()
+
+    @classmethod
+    def from_answer(cls, answer: Mapping[str, Any], command: str = "") -> Self:
+        """Read the JSON that the app's server sent back to `command`; fields of a wrong type are left out."""
+        code, info, body, cloud, refused = (answer.get(name) for name in _ANSWER)
+        if command == BeforeAddSubscriber.command:
+            refused = answer.get(_REFUSED_SUBSCRIBERS, refused)
+        return cls(
+            code if isinstance(code, int) else 0,
+            info if isinstance(info, str) else "",
+            body if isinstance(body, list) else None,
+            cloud if isinstance(cloud, str) else None,
+            frozenset(a for a in refused if isinstance(a, str)) if isinstance(refused, list) else frozenset(),
+        )
+
+
+ALLOW = Decision()
+
+
+@dataclass(slots=True)
+class Call(Generic[RequestT]):
+    """A parsed request and everything it may touch. `time` is in seconds with a fraction, `now` whole seconds."""
+
+    request: RequestT
+    state: State
+    settings: StubSettings
+    random: Random
+    time: float
+    caller: str
+    platform: str = RESTAPI
+    decision: Decision = ALLOW
+    events: list[Event] = field(default_factory=list)
+    listening: bool = True  # False: nobody wants events, so none need be made
+
+    @property
+    def now(self) -> int:
+        return int(self.time)
+
+    def is_app_admin(self, user: str) -> bool:
+        return user in self.settings.app.admins
+
+    def event(self, kind: type[Callback], **members: Any) -> Event:
+        """An event about this call; `members` by the names of the model, None is left out. Its time is now."""
+        common = {"callback_command": kind.command, "event_time": int(self.time * 1000)}
+        return Event(kind.command, kind.model_validate(common | members).to_wire(), self.platform)
+
+    def emit(self, kind: type[Callback], **members: Any) -> None:
+        """Tell the app afterwards, also when the call is refused after all: some events are about that."""
+        if self.listening:
+            self.events.append(self.event(kind, **members))
+
+    def obey(self, refusal_code: int) -> None:
+        """Refuse if the app refused; `refusal_code` is what the caller sees for a plain refusal."""
+        if self.decision.code == REFUSE:
+            raise Refusal(refusal_code, self.decision.info or "refused by the app's before-webhook")
+        if self.decision.code not in (0, DROP):
+            raise Refusal(self.decision.code, self.decision.info)
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """What carries a command out. `before` checks the call and returns the event the app is asked with, if any."""
+
+    command: Command[Any, Any]
+    run: Callable[[Call[Any]], Reply]
+    before: Callable[[Call[Any]], Event | None] | None = None
+    respell: Callable[[Any, StubSettings], Any] | None = None  # takes a body in another documented spelling
+    sized: bool = False  # a reading command of the group service: its answer may grow over 1 MB
+    refusals_only: bool = False  # the stub never carries it out, for want of what it is about
+
+
+def handles(
+    command: Command[RequestT, ReplyT],
+    *,
+    before: Callable[[Call[RequestT]], Event | None] | None = None,
+    respell: Callable[[Any, StubSettings], Any] | None = None,
+    sized: bool = False,
+    refusals_only: bool = False,
+) -> Callable[[Callable[[Call[RequestT]], ReplyT | Ready]], Handler]:
+    """Make a function the handler of a catalog row."""
+
+    def wrap(run: Callable[[Call[RequestT]], ReplyT | Ready]) -> Handler:
+        return Handler(command, run, before, respell, sized, refusals_only)
+
+    return wrap

@@ -1,0 +1,314 @@
+"""A person with a phone: what users do by themselves, with the effects and events of a client, not of the REST API."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol, TypeVar, cast
+
+from channel_adapter.stub.settings import StubSettings
+from channel_adapter.stub.world import contacts, extensions, members, messages
+from channel_adapter.stub.world import group_rules as rules
+from channel_adapter.stub.world import message_body as bodies
+from channel_adapter.stub.world import official_accounts as official
+from channel_adapter.stub.world.context import ALLOW, Call, Decision, Event
+from channel_adapter.stub.world.member_table import FLAGS
+from channel_adapter.stub.world.message_log import Message
+from channel_adapter.stub.world.refusal import Refusal
+from channel_adapter.stub.world.state import Group, State, is_user_id
+from channel_adapter.tencent import codes, limits
+from channel_adapter.tencent.wire import callback_envelope as platforms
+from channel_adapter.tencent.wire import callbacks_group as events
+from channel_adapter.tencent.wire import callbacks_other as other_events
+from channel_adapter.tencent.wire import contact_groups as filing_wire
+from channel_adapter.tencent.wire import extensions as pairs_wire
+from channel_adapter.tencent.wire import groups, official_accounts
+from channel_adapter.tencent.wire import messages as wire
+from channel_adapter.tencent.wire.msg_body import TEXT, Element, TextContent
+
+PLATFORMS = (
+    platforms.IOS,
+    platforms.ANDROID,
+    platforms.WEB,
+    platforms.WINDOWS,
+    platforms.MAC,
+    platforms.MAC_BEFORE,
+    platforms.IPAD,
+    platforms.UNKNOWN_PLATFORM,
+)
+ResultT = TypeVar("ResultT")
+
+
+class Simulation(Protocol):
+    """What a simulated user acts on: the state of the stub."""
+
+    changes: int
+    state: State
+    settings: StubSettings
+
+    def draw(self, highest: int) -> int:
+        """Return a random number from 0 to `highest`."""
+
+    def calling(self, request: Any, caller: str, origin: str, decision: Decision) -> AbstractContextManager[Call[Any]]:
+        """Return the context of one call; its events are emitted when it ends."""
+
+
+class Client:
+    """One user on one platform. Every method raises Refusal where the service would refuse the client.
+
+    `decision` is the app's answer to the before-event that the `ask_...` method of the same name returns.
+    """
+
+    def __init__(self, world: Simulation, user: str, platform: str) -> None:
+        if platform not in PLATFORMS:
+            raise ValueError(f"platform must be one of {', '.join(PLATFORMS)}")
+        if world.state.account(user) is None:
+            if not world.settings.behaviour.auto_import or not is_user_id(user):
+                raise Refusal(codes.NO_SUCH_USER, "the account does not exist")
+            world.state.add_account(user)
+        self._world, self.user, self.platform = world, user, platform
+
+    def login(self) -> None:
+        """Log in on this platform; the user is online."""
+        self._act(None, lambda call: self._switch(call, online=True))
+
+    def logout(self) -> None:
+        """Log out on this platform; the user is offline when no other platform is logged in."""
+        self._act(None, lambda call: self._switch(call, online=False))
+
+    def ask_join(self, group_id: str) -> Event:
+        """The event before a join."""
+        return self._act(None, lambda call: self._ask_join(call, group_id))
+
+    def join(self, group_id: str, *, decision: Decision = ALLOW) -> None:
+        """Anyone may join a Community at once unless applying is off (10007); 10013, 10014, 10037 [docS 1502]."""
+        self._act(None, lambda call: self._join(call, group_id), decision)
+
+    def leave(self, group_id: str) -> None:
+        """Quit; the owner may not (10009)."""
+        self._act(None, lambda call: self._leave(call, group_id))
+
+    def read(self, group_id: str, up_to: int | None = None) -> int:
+        """Read everything, or up to a seq; never unreads. Returns the read seq."""
+        return self._act(None, lambda call: self._read(call, group_id, up_to))
+
+    def unread(self, group_id: str) -> int:
+        """How many messages of the group are unread."""
+        return self._act(None, lambda call: self._unread(call, group_id))
+
+    def set_receive_option(self, group_id: str, flag: str) -> None:
+        """AcceptAndNotify, AcceptNotNotify, AcceptNotNotifyExceptAt or Discard, for oneself."""
+        rules.check_choice("MsgFlag", flag, FLAGS)
+        self._act(None, lambda call: self._set_flag(call, group_id, flag))
+
+    def file(self, name: str, group_ids: Sequence[str]) -> list[int]:
+        """Put groups into one of one's conversation groups, made if it is missing; a code for each [sdk-header]."""
+        book = self._world.state.contacts.get(self.user)
+        items = [filing_wire.ContactItem(type=filing_wire.GROUP, to_group_id=group_id) for group_id in group_ids]
+        if book is not None and book.number(name) is not None:
+            return self._refile(name, filing_wire.ADD, items)
+        new = filing_wire.NewContactGroup(group_name=name, contact_item=items)
+        request = filing_wire.CreateContactGroupRequest(from_account=self.user, group_contact_item=[new])
+        reply = cast("filing_wire.CreateContactGroupReply", self._act(request, contacts.create_contact_group.run))
+        return [item.result_code for item in reply.group_result_item[0].result_item]
+
+    def unfile(self, name: str, group_ids: Sequence[str]) -> list[int]:
+        """Take groups out of one of one's conversation groups; 51009 when there is none."""
+        items = [filing_wire.ContactItem(type=filing_wire.GROUP, to_group_id=group_id) for group_id in group_ids]
+        return self._refile(name, filing_wire.REMOVE, items)
+
+    def drop_folder(self, name: str) -> None:
+        """Delete one of one's conversation groups; what was in it stays."""
+        request = filing_wire.DelContactGroupRequest(from_account=self.user, group_name=[name])
+        self._act(request, contacts.del_contact_group.run)
+
+    def ask_post(self, group_id: str, body: str | Sequence[Mapping[str, Any]], *, random: int = 0) -> Event | None:
+        """The event before a post."""
+        return self._act(self._message(group_id, body, random), messages.ask_send)
+
+    def post(
+        self,
+        group_id: str,
+        body: str | Sequence[Mapping[str, Any]],
+        *,
+        random: int | None = None,
+        supports_extensions: bool = False,
+        decision: Decision = ALLOW,
+    ) -> wire.SendGroupMsgReply:
+        """Send a text, or elements; 10017 when muted, 10007 for who is no member."""
+        request = self._message(group_id, body, random)
+        request.support_message_extension = int(supports_extensions)
+        return self._act(request, messages.send, decision)
+
+    def edit(self, group_id: str, seq: int, body: str | Sequence[Mapping[str, Any]]) -> None:
+        """Any member may change any message [client docs]; 20026 for one that is not there."""
+        self._act(None, lambda call: self._edit(call, group_id, seq, _elements(body)))
+
+    def recall(self, group_id: str, seq: int) -> None:
+        """One's own message, an owner or admin anybody's, within two minutes (10031 later) [doc 34965]."""
+        self._act(None, lambda call: self._recall(call, group_id, seq))
+
+    def set_extensions(
+        self, group_id: str, seq: int, pairs: Mapping[str, str], *, seqs: Mapping[str, int] | None = None
+    ) -> list[pairs_wire.ExtensionResult]:
+        """Set pairs on a message. `seqs` are the Seqs this client believes in; absent: the right ones."""
+        return self._extend(group_id, seq, pairs_wire.SET, pairs, seqs)
+
+    def delete_extensions(
+        self, group_id: str, seq: int, keys: Sequence[str], *, seqs: Mapping[str, int] | None = None
+    ) -> list[pairs_wire.ExtensionResult]:
+        """Delete pairs of a message."""
+        return self._extend(group_id, seq, pairs_wire.DELETE, dict.fromkeys(keys, ""), seqs)
+
+    def ask_follow(self, account_id: str) -> Event:
+        """The event before following an official account."""
+        return self._act(None, lambda call: official.ask(call, official.find(call, account_id), [self.user]))
+
+    def follow(self, account_id: str, *, decision: Decision = ALLOW) -> int:
+        """Subscribe to an official account; the result as add_subscriber words it."""
+        return self._act(None, lambda call: self._follow(call, account_id), decision)
+
+    def unfollow(self, account_id: str) -> int:
+        """Unsubscribe; the result as delete_subscriber words it."""
+        return self._act(None, lambda call: official.unsubscribe(call, official.find(call, account_id), [self.user])[0])
+
+    def _refile(self, name: str, operation: int, items: list[filing_wire.ContactItem]) -> list[int]:
+        update = filing_wire.ContactGroupUpdate(
+            update_group_type=filing_wire.CHANGE_CONVERSATIONS,
+            old_group_name=name,
+            contact_update_item=[
+                filing_wire.ContactUpdate(contact_opt_type=operation, contact_item=item) for item in items
+            ],
+        )
+        request = filing_wire.UpdateContactGroupRequest(from_account=self.user, update_group=update)
+        reply = cast("filing_wire.UpdateContactGroupReply", self._act(request, contacts.update_contact_group.run))
+        return [item.result_code for item in reply.update_group_result.contact_result_item or ()]
+
+    def _act(self, request: Any, do: Callable[[Call[Any]], ResultT], decision: Decision = ALLOW) -> ResultT:
+        self._world.changes += 1
+        with self._world.calling(request, self.user, self.platform, decision) as call:
+            return do(call)
+
+    def _switch(self, call: Call[Any], *, online: bool) -> None:
+        logins = call.state.online.get(self.user, [])
+        if online == (self.platform in logins):
+            return
+        call.state.online[self.user] = [platform for platform in logins if platform != self.platform]
+        if online:
+            call.state.online[self.user].append(self.platform)
+        elif not call.state.online[self.user]:
+            del call.state.online[self.user]
+        action, reason = ("Login", "Register") if online else ("Logout", "Unregister")
+        call.emit(other_events.StateChange, info={"action": action, "to_account": self.user, "reason": reason})
+
+    def _ask_join(self, call: Call[Any], group_id: str) -> Event:
+        group = self._joinable(call, group_id)
+        return call.event(
+            events.BeforeApplyJoinGroup,
+            group_id=group.group_id,
+            type=group.type,
+            requestor_account=self.user,
+        )
+
+    def _joinable(self, call: Call[Any], group_id: str) -> Group:
+        group = call.state.group(group_id)
+        if self.user in group.members:
+            raise Refusal(codes.ALREADY_MEMBER, "already a member")
+        if group.type == groups.PRIVATE or group.apply_join_option == groups.DISABLE_APPLY:
+            raise Refusal(codes.NOT_ALLOWED, "nobody may apply to join this group")
+        if not rules.has_room(call, self.user):
+            raise Refusal(codes.USER_IN_TOO_MANY_GROUPS, "in too many groups")
+        if len(group.members) >= group.max_members:
+            raise members.refuse_full(call, group)
+        return group
+
+    def _join(self, call: Call[Any], group_id: str) -> None:
+        group = self._joinable(call, group_id)
+        call.obey(codes.WEBHOOK_REFUSED)
+        members.admit(call, group, [self.user], events.APPLIED, self.user)
+
+    def _mine(self, call: Call[Any], group_id: str) -> tuple[Group, int]:
+        """The group and one's own row in it; 10007 for who is no member."""
+        group = call.state.group(group_id)
+        row = group.members.find(self.user)
+        if row is None:
+            raise Refusal(codes.NOT_ALLOWED, "not a member of the group")
+        return group, row
+
+    def _leave(self, call: Call[Any], group_id: str) -> None:
+        group, _ = self._mine(call, group_id)
+        if group.owner == self.user:
+            raise Refusal(codes.OWNER_CANNOT_LEAVE, "the owner may not leave")
+        members.remove(call, group, [self.user], events.QUIT, self.user)
+
+    def _read(self, call: Call[Any], group_id: str, up_to: int | None) -> int:
+        group, row = self._mine(call, group_id)
+        last = group.log.next_seq - 1
+        seq = max(group.members.read(row), last if up_to is None else min(up_to, last))
+        group.members.set_read(row, seq)
+        return seq
+
+    def _unread(self, call: Call[Any], group_id: str) -> int:
+        group, row = self._mine(call, group_id)
+        return group.log.unread(group.members.read(row))
+
+    def _set_flag(self, call: Call[Any], group_id: str, flag: str) -> None:
+        group, row = self._mine(call, group_id)
+        group.members.set_flag(row, flag)
+
+    def _message(
+        self, group_id: str, body: str | Sequence[Mapping[str, Any]], random: int | None
+    ) -> wire.SendGroupMsgRequest:
+        drawn = self._world.draw(limits.RANDOM_HIGHEST) if random is None else random
+        return wire.SendGroupMsgRequest(
+            group_id=group_id, random=drawn, msg_body=_elements(body), from_account=self.user
+        )
+
+    def _stored(self, call: Call[Any], group_id: str, seq: int, missing: int) -> tuple[Group, Message]:
+        group, _ = self._mine(call, group_id)
+        message = group.log.get(seq)
+        if message is None or message.recalled or message.system or messages.expired(call, message):
+            raise Refusal(missing, "the message does not exist")
+        return group, message
+
+    def _edit(self, call: Call[Any], group_id: str, seq: int, body: list[Element]) -> None:
+        group, message = self._stored(call, group_id, seq, codes.NO_MESSAGE_TO_MODIFY)
+        bodies.check_body(body, bodies.MODIFYING)
+        bodies.check_size(call.settings, body, message.cloud_custom_data)
+        messages.change_message(call, group, message, body, message.cloud_custom_data)
+
+    def _recall(self, call: Call[Any], group_id: str, seq: int) -> None:
+        group, message = self._stored(call, group_id, seq, codes.NO_SUCH_MESSAGE)
+        if message.sender != self.user and not rules.is_staff(group, self.user):
+            raise Refusal(codes.NOT_ALLOWED, "somebody else's message")
+        if call.now - message.time > call.settings.limits.client_recall_seconds:
+            raise Refusal(codes.RECALL_TOO_LATE, "the time to recall has passed")
+        messages.recall(call, group, [message])
+
+    def _extend(
+        self, group_id: str, seq: int, operation: int, pairs: Mapping[str, str], seqs: Mapping[str, int] | None
+    ) -> list[pairs_wire.ExtensionResult]:
+        def change(call: Call[Any]) -> list[pairs_wire.ExtensionResult]:
+            group, message = extensions.find_message(call, group_id, seq)
+            self._mine(call, group_id)
+            believed = extensions.current_seqs(message) if seqs is None else seqs
+            items = [
+                pairs_wire.Extension(key=key, value=value, seq=believed.get(key, 0)) for key, value in pairs.items()
+            ]
+            wanted = extensions.Change(operation, items, call.settings.behaviour.extension_check_member_seq)
+            extensions.check_change(call, wanted)
+            return extensions.apply(call, group, message, wanted)
+
+        return self._act(None, change)
+
+    def _follow(self, call: Call[Any], account_id: str) -> int:
+        account = official.find(call, account_id)
+        call.obey(codes.MESSAGE_WEBHOOK_REFUSED)
+        if self.user in call.decision.refused:
+            return official_accounts.RESULT_FAILED
+        return official.subscribe(call, account, [self.user])[0]
+
+
+def _elements(body: str | Sequence[Mapping[str, Any]]) -> list[Element]:
+    """A text, or wire elements as a client builds them."""
+    if isinstance(body, str):
+        return [Element(msg_type=TEXT, msg_content=TextContent(text=body).to_wire())]
+    return [Element.model_validate(element) for element in body]

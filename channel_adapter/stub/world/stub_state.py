@@ -1,0 +1,189 @@
+"""The state of one stub: everything that it stores, and the commands that it carries out one at a time."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from random import Random
+from types import MappingProxyType, ModuleType
+from typing import Any
+
+from channel_adapter.stub.settings import StubSettings
+from channel_adapter.stub.world import (
+    accounts,
+    contacts,
+    extensions,
+    group_data,
+    groups,
+    imports,
+    members,
+    messages,
+    official_accounts,
+    official_messages,
+    parsing,
+    refused,
+    snapshot,
+)
+from channel_adapter.stub.world.clock import WorldClock
+from channel_adapter.stub.world.context import ALLOW, RESTAPI, Call, Decision, Event, Handler
+from channel_adapter.stub.world.refusal import Refusal, not_played
+from channel_adapter.stub.world.simulated_user import Client
+from channel_adapter.stub.world.state import State
+from channel_adapter.tencent import codes
+from channel_adapter.tencent.catalog import CONTACT_SERVICE, PROFILE_SERVICE, Command, Retry
+from channel_adapter.tencent.wire.envelope import Reply
+
+AREAS: tuple[ModuleType, ...] = (
+    accounts, groups, members, messages, imports, extensions, contacts, official_accounts, official_messages,
+    group_data,
+)  # fmt: skip
+
+HANDLERS: Mapping[tuple[str, str], Handler] = MappingProxyType(
+    {
+        (handler.command.service, handler.command.name): handler
+        for handler in (
+            *(value for area in AREAS for value in vars(area).values() if isinstance(value, Handler)),
+            *refused.HANDLERS,
+        )
+    }
+)
+
+
+UNKNOWN_FIELDS_KEPT = 1_000
+WITH_ERROR_DISPLAY = frozenset({CONTACT_SERVICE, PROFILE_SERVICE})  # [doc 1640, 53437]
+
+
+class World:
+    """State + command + clock -> reply + events. Deterministic under a seed and a frozen clock; no I/O."""
+
+    def __init__(
+        self,
+        settings: StubSettings | None = None,
+        *,
+        clock: WorldClock | None = None,
+        seed: int = 0,
+        on_event: Callable[[Event], None] | None = None,
+    ) -> None:
+        self.settings = settings or StubSettings()
+        self.clock = clock or WorldClock()
+        self.on_event = on_event
+        self.unknown_fields: Counter[tuple[str, str]] = Counter()
+        self.changes = 0
+        """Grows with everything that may have changed the state."""
+        self._seed = seed
+        self._random = Random(seed)  # noqa: S311 - made-up ids must be repeatable
+        self.state = State(self.settings.app.admins)
+
+    def reset(self) -> None:
+        """Forget everything but settings and clock; ids are drawn from the start of the seed again."""
+        self._random.seed(self._seed)
+        self.unknown_fields.clear()
+        self.state = State(self.settings.app.admins)
+        self.changes += 1
+
+    def dump(self) -> dict[str, Any]:
+        """The whole state as one JSON document, with a version number; neither settings nor secrets."""
+        return snapshot.fold(self.records())
+
+    def load(self, document: Any) -> None:
+        """Replace the state by one that `dump` wrote; SnapshotError, and no change, for anything else."""
+        self.restore(snapshot.unfold(document))
+
+    def records(self) -> Iterator[snapshot.Record]:
+        """The same as `dump` in small pieces; nothing may change before the last one is taken."""
+        return snapshot.records(self.state, self._random)
+
+    def restore(self, records: Iterable[snapshot.Record]) -> None:
+        """Replace the state by that of such records; SnapshotError, and no change, when they are damaged."""
+        self.state, self._random = snapshot.restore(records, self.settings.app.admins)
+        self.changes += 1
+
+    def handles(self, command: Command[Any, Any]) -> bool:
+        """Does the stub carry this command out?"""
+        return (command.service, command.name) in HANDLERS
+
+    def execute(
+        self,
+        command: Command[Any, Any],
+        body: Any,
+        *,
+        caller: str,
+        origin: str = RESTAPI,
+        decision: Decision = ALLOW,
+    ) -> Reply:
+        """Carry out one call, or raise Refusal and change nothing. `decision`: what the app answered beforehand."""
+        handler, reply = self._run(command, body, caller, origin, decision)
+        if handler.sized:
+            self._check_size(reply.to_json())
+        return reply
+
+    def answer(self, command: Command[Any, Any], body: Any, *, caller: str, decision: Decision = ALLOW) -> bytes:
+        """The same for whoever wants the reply as JSON and nothing else."""
+        handler, reply = self._run(command, body, caller, RESTAPI, decision)
+        text = reply.to_json()
+        if handler.sized:
+            self._check_size(text)
+        return text
+
+    def _run(
+        self, command: Command[Any, Any], body: Any, caller: str, origin: str, decision: Decision
+    ) -> tuple[Handler, Reply]:
+        handler, request = self._read(command, body)
+        self.changes += command.retry is not Retry.READ
+        with self.calling(request, caller, origin, decision) as call:
+            reply = handler.run(call)
+        if command.service in WITH_ERROR_DISPLAY:
+            reply.error_display = ""
+        return handler, reply
+
+    def _check_size(self, text: bytes) -> None:
+        if len(text) > self.settings.limits.reply_bytes:
+            raise Refusal(codes.REPLY_TOO_LARGE, "the answer is over 1 MB: ask for less")
+
+    def before_callback(
+        self, command: Command[Any, Any], body: Any, *, caller: str, origin: str = RESTAPI
+    ) -> Event | None:
+        """The event the app has to be asked with before `execute`, if there is one; raises as `execute` would."""
+        if not self.handles(command) or HANDLERS[command.service, command.name].before is None:
+            return None
+        handler, request = self._read(command, body)
+        with self.calling(request, caller, origin) as call:
+            return handler.before(call) if handler.before else None
+
+    def client(self, user: str, platform: str = "iOS") -> Client:
+        """The user on a phone: what he does by himself, with the events of that platform."""
+        self.changes += 1
+        return Client(self, user, platform)
+
+    def draw(self, highest: int) -> int:
+        """A number from 0 to `highest` out of the world's own source."""
+        return self._random.randint(0, highest)
+
+    @contextmanager
+    def calling(
+        self, request: Any, caller: str, origin: str = RESTAPI, decision: Decision = ALLOW
+    ) -> Iterator[Call[Any]]:
+        """A call on this world; what it has to tell is told when it ends, also with a Refusal."""
+        call = Call(request, self.state, self.settings, self._random, self.clock.now(), caller, origin, decision)
+        call.listening = self.on_event is not None
+        try:
+            yield call
+        finally:
+            for event in call.events:
+                self.emit(event)
+
+    def emit(self, event: Event) -> None:
+        """Hand an after-event to whoever listens."""
+        if self.on_event is not None:
+            self.on_event(event)
+
+    def _read(self, command: Command[Any, Any], body: Any) -> tuple[Handler, Any]:
+        """Handler and request; what the request type does not know is counted."""
+        handler = HANDLERS.get((command.service, command.name))
+        if handler is None:
+            raise not_played(command.path)
+        request = parsing.parse(command, handler.respell(body, self.settings) if handler.respell else body)
+        for name in parsing.unknown_fields(request):
+            seen = (command.path, name)
+            if seen in self.unknown_fields or len(self.unknown_fields) < UNKNOWN_FIELDS_KEPT:
+                self.unknown_fields[seen] += 1
+        return handler, request

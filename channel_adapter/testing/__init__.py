@@ -1,0 +1,1 @@
+"""pytest plugins: fixtures for suites that run against the stub, with or without the adapter."""

@@ -1,0 +1,94 @@
+"""What a test asks of the stub after the fact: was it called so, and if not, what came nearest?"""
+
+from collections.abc import Mapping
+from reprlib import Repr
+from typing import Any, Final
+
+from channel_adapter.stub.request_log import Call, NearMiss, is_named, nearest
+from channel_adapter.stub.routes import find
+from channel_adapter.stub.server import StubServer
+
+_SHORT: Final = Repr()
+_SHORT.maxstring = _SHORT.maxother = 120
+
+
+class Stub:
+    """A running stub as a test sees it. Fields are JSON names in snake case: `group_id` is `GroupId`."""
+
+    def __init__(self, server: StubServer) -> None:
+        self.server = server
+        self.world = server.world
+        self.clock = server.world.clock
+        self.faults = server.faults
+        self.webhooks = server.webhooks
+
+    def __repr__(self) -> str:
+        return f"Stub({self.server!r})"
+
+    def calls(self, command: str | None = None, /, **fields: object) -> list[Call]:
+        """Calls of this test, oldest first: of one command, or whose bodies hold these fields with these values."""
+        return self.server.log.calls(command, **fields)
+
+    def assert_called(self, command: str, /, *, times: int | None = None, **fields: object) -> list[Call]:
+        """The calls that match; AssertionError with the nearest others when there is none, or not `times` of them."""
+        __tracebackhide__ = True
+        found = self.calls(command, **fields)
+        if times is None and not found:
+            raise AssertionError(f"{_wanted(command, fields)} was not called\n{self._report(command, fields)}")
+        if times is not None and len(found) != times:
+            said = f"{_wanted(command, fields)} was called {_times(len(found))}, expected {_times(times)}"
+            raise AssertionError(said if found else f"{said}\n{self._report(command, fields)}")
+        return found
+
+    def assert_not_called(self, command: str, /, **fields: object) -> None:
+        """AssertionError when there is such a call."""
+        __tracebackhide__ = True
+        found = self.calls(command, **fields)
+        if found:
+            answers = ", ".join("no answer" if call.code is None else str(call.code) for call in found)
+            raise AssertionError(f"{_wanted(command, fields)} was called {_times(len(found))}, answered {answers}")
+
+    def unexpected(self) -> list[str]:
+        """Commands that the service does not have and fields that their commands do not have, as sentences."""
+        commands = {f"{call.service}/{call.command}": call for call in self.server.log}
+        unknown = [path for path in commands if path != "/" and find(path) is None]
+        return [f"unknown command {path}" for path in unknown] + [
+            f"unknown field {field} of {path}, sent {_times(times)}"
+            for (path, field), times in self.world.unknown_fields.items()
+        ]
+
+    def _report(self, command: str, fields: Mapping[str, object]) -> str:
+        if not len(self.server.log):
+            return "the stub was not called at all"
+        count = f"{len(self.server.log)} call{'s' * (len(self.server.log) > 1)}"
+        misses = [miss for miss in nearest(self.server.log, command, fields) if _differs(miss, command)]
+        shown = [miss for miss in misses if is_named(miss.call, command)] or misses
+        if not shown:
+            return f"none of {count} came near"
+        return "\n".join([f"nearest of {count}:", *(f"  {_described(miss)}" for miss in shown)])
+
+
+def _wanted(command: str, fields: Mapping[str, object]) -> str:
+    given = ", ".join(f"{name}={_SHORT.repr(value)}" for name, value in fields.items())
+    return f"{command} with {given}" if given else command
+
+
+def _differs(miss: NearMiss, command: str) -> bool:
+    return bool(miss.differences) or not is_named(miss.call, command)
+
+
+def _described(miss: NearMiss) -> str:
+    call = miss.call
+    answer = "no answer" if call.code is None else f"answered {call.code}"
+    wrong = [
+        f"{field} is {_shown(actual)}, expected {_SHORT.repr(expected)}" for field, expected, actual in miss.differences
+    ]
+    return f"{call.service}/{call.command} ({answer}){': ' if wrong else ''}{'; '.join(wrong)}"
+
+
+def _times(number: int) -> str:
+    return {0: "never", 1: "once", 2: "twice"}.get(number, f"{number} times")
+
+
+def _shown(actual: Any) -> str:
+    return "absent" if actual is None else _SHORT.repr(actual)
