@@ -4,8 +4,10 @@
 
 import functools
 import inspect
+import logging
 import os
 import re
+import sys
 import traceback
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -22,11 +24,13 @@ from channel_adapter.cli.output import Output
 from channel_adapter.config.extras import missing_extra
 from channel_adapter.config.sources import CONFIG_VARIABLE
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError
+from channel_adapter.mapping.text import printable
 
 if TYPE_CHECKING:
     from channel_adapter.adapter import ChannelAdapter
     from channel_adapter.config.settings import Settings
     from channel_adapter.tencent.client import Attempt
+
 
 CONFIG_HERE = Path("adapter.toml")
 
@@ -82,8 +86,6 @@ class Run:
 
     def observer(self) -> "Callable[[Attempt], None] | None":
         """What tells every call on the wire with -v; None without. Sets up the logs of the client as well."""
-        from channel_adapter.cli.trace import configure_logs, tell_attempts
-
         configure_logs(self.output.verbose)
         return tell_attempts(self.output) if self.output.verbose else None
 
@@ -261,3 +263,49 @@ class CommandGroup(TyperGroup):
             hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
             ctx.fail(f"there is no command {args[0]!r}; {hint}")
         return super().resolve_command(ctx, args)
+
+
+LOGGER = "channel_adapter.tencent"
+
+
+class _PrintableFormatter(logging.Formatter):
+    """Formats records for a terminal; only their line breaks, as in a traceback, stay control characters."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return "\n".join(map(printable, super().format(record).split("\n")))
+
+
+def configure_logs(verbose: int) -> None:
+    """Log events go to stderr: none without -v, since errors are told once.
+
+    With -v only warnings: the calls are told by an observer. With -vv why each call is repeated or given up too.
+    """
+    import structlog
+
+    from channel_adapter.tencent.redaction import redact
+
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_PrintableFormatter("%(message)s"))
+    logging.basicConfig(handlers=[handler])
+    logging.getLogger(LOGGER).setLevel({0: logging.CRITICAL, 1: logging.WARNING}.get(verbose, logging.DEBUG))
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.stdlib.add_log_level,
+            structlog.processors.format_exc_info,
+            redact,
+            structlog.processors.LogfmtRenderer(key_order=["level", "event"], bool_as_flag=False),
+        ]
+    )
+
+
+def tell_attempts(output: Output) -> Callable[["Attempt"], None]:
+    """An observer that writes one line for every attempt on the wire: command, outcome and time, no body, no URL."""
+
+    def tell(attempt: "Attempt") -> None:
+        code = f" {attempt.code}" if attempt.code is not None else ""
+        repeat = f" (attempt {attempt.number})" if attempt.number > 1 else ""
+        took = f"{attempt.seconds * 1000:.0f} ms"
+        output.note(f"{attempt.service}/{attempt.command}{repeat}: {attempt.outcome_kind}{code}, {took}")
+
+    return tell

@@ -2,25 +2,449 @@
 
 # ruff: noqa: PLC0415 - client and stub are imported when the demo runs, not for its help
 
+import dataclasses
 import time
-from typing import TYPE_CHECKING, Annotated, Final
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, Final, Protocol, TypedDict
 
 import typer
 
 from channel_adapter.cli.command import Run, command, single
-from channel_adapter.cli.demo_steps import Demo
 from channel_adapter.cli.exits import Exit, UsageError
-from channel_adapter.cli.feed import Feed, read_feed
+from channel_adapter.cli.feed.entries import Feed, read_feed
+from channel_adapter.cli.feed.publish import EntryState, FeedImport
+from channel_adapter.cli.output import counted
 from channel_adapter.cli.people import BrokenLine, Person, read_people
-from channel_adapter.cli.readback import Differs, Recorder, Step
 from channel_adapter.cli.sources import opened, opened_seekable, read_all
-from channel_adapter.cli.words import counted
+from channel_adapter.domain import post as p
 from channel_adapter.domain.ids import UserId
+from channel_adapter.domain.subscription import Outcome, OutcomeKind, Role
+from channel_adapter.mapping.channel_group import CUSTOM_DATA_BYTES
+from channel_adapter.mapping.ids import channel_id
+from channel_adapter.tencent import limits
+from channel_adapter.tencent.catalog import CREATE_GROUP, GET_JOINED_GROUP_LIST
+from channel_adapter.tencent.wire import groups
 
 if TYPE_CHECKING:
+    from channel_adapter.adapter import ChannelAdapter
     from channel_adapter.config.settings import Settings
+    from channel_adapter.services.posts import Posts
     from channel_adapter.stub.server import StubServer
     from channel_adapter.tencent.client import Attempt
+
+
+SHOWN_CHARACTERS = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """How often one command was sent."""
+
+    command: str
+    count: int
+
+
+@dataclass(slots=True)
+class Step:
+    """One step: its title, what came of it, its calls, and where a read-back differed from what was written."""
+
+    title: str
+    result: str = ""
+    calls: tuple[Calls, ...] = ()
+    seconds: float = 0.0
+    read_backs: int = 0
+    differences: list[str] = field(default_factory=list)
+
+    def same(self, what: str, wrote: Any, read: Any) -> None:
+        """Count one comparison, and keep the difference if there is one."""
+        self.read_backs += 1
+        if wrote != read:
+            self.differences.append(f"{what}: {_difference(wrote, read)}")
+
+
+@dataclass(slots=True)
+class Report:
+    """All steps so far. `seconds` and counts are those of the whole demo."""
+
+    steps: list[Step] = field(default_factory=list)
+
+    @property
+    def read_backs(self) -> int:
+        """How many comparisons were made."""
+        return sum(step.read_backs for step in self.steps)
+
+    @property
+    def differences(self) -> list[str]:
+        """Every comparison that failed, with its step."""
+        return [f"{step.title}: {each}" for step in self.steps for each in step.differences]
+
+    @property
+    def calls(self) -> int:
+        """How many calls were sent."""
+        return sum(calls.count for step in self.steps for calls in step.calls)
+
+    @property
+    def seconds(self) -> float:
+        """How long the steps took."""
+        return sum(step.seconds for step in self.steps)
+
+    def document(self) -> dict[str, Any]:
+        """The report for machines."""
+        return {
+            "agree": not self.differences,
+            "read_backs": self.read_backs,
+            "differences": self.differences,
+            "calls": self.calls,
+            "seconds": round(self.seconds, 3),
+            "steps": [dataclasses.replace(step, seconds=round(step.seconds, 3)) for step in self.steps],
+        }
+
+
+class Differs(Exception):  # noqa: N818 - the end of a demo, not a fault
+    """A step's read-backs differ, and nobody asked to go on."""
+
+
+class Recorder:
+    """Runs steps one after another, counts the calls of each, and tells each when it is over."""
+
+    def __init__(self, tell: Callable[[int, Step], None], clock: Callable[[], float], *, keep_going: bool) -> None:
+        self.report = Report()
+        self._tell = tell
+        self._clock = clock
+        self._keep_going = keep_going
+        self._calls: Counter[str] = Counter()
+
+    def observe(self, attempt: "Attempt") -> None:
+        """One attempt on the wire."""
+        self._calls[f"{attempt.service}/{attempt.command}"] += 1
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[Step]:
+        """One step. Raises Differs at its end when a read-back differed, unless the demo shall go on."""
+        self._calls.clear()
+        step = Step(title)
+        began = self._clock()
+        yield step
+        step.seconds = self._clock() - began
+        step.calls = tuple(Calls(command, count) for command, count in self._calls.items())
+        self.report.steps.append(step)
+        self._tell(len(self.report.steps), step)
+        if step.differences and not self._keep_going:
+            raise Differs
+
+
+def _difference(wrote: Any, read: Any) -> str:
+    if type(wrote) is type(read) and dataclasses.is_dataclass(wrote) and not isinstance(wrote, type):
+        names = [each.name for each in dataclasses.fields(wrote)]
+        return "; ".join(
+            f"{name} was {_short(getattr(wrote, name))}, is {_short(getattr(read, name))}"
+            for name in names
+            if getattr(wrote, name) != getattr(read, name)
+        )
+    return f"was {_short(wrote)}, is {_short(read)}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}… ({len(text)} characters)"
+
+
+OWNER: Final = "editor_7"
+OUTSIDER: Final = "nobody_42"
+SLUG: Final = "harbor_news"
+SECOND_SLUG: Final = "harbor_tides"
+ORDINARY: Final = ("Rowing club", "Night shift", "Dock 4")
+MOST_LEAVERS: Final = 50
+
+KINDS: Final[tuple[tuple[p.Content, ...], ...]] = (
+    (p.Text("Fog until noon 🌫️ 大雾至中午，请各船只减速慢行。"),),
+    (p.Image("https://harbour-news.example/fog.jpg", width=1200, height=800, size=48_213),),
+    (p.TextAndImage("From the pier", p.Image("https://harbour-news.example/pier.png", width=640, height=480)),),
+    (p.Video("https://harbour-news.example/crane.mp4", seconds=12, size=1_048_576),),
+    (p.Sound("https://harbour-news.example/foghorn.mp3", seconds=3, size=40_960),),
+    (p.File("https://harbour-news.example/tides.pdf", name="潮汐表 2026.pdf", size=92_160),),
+    (p.Location(48.3904, -4.4861, "North Quay"),),
+    (p.Face(7, "thumbs_up"),),
+    (p.Custom('{"berth": 4, "free": true}', description="Berth 4 is free"),),
+    (p.Text("Two parts in one post"), p.Location(48.39, -4.49, "Old Harbour")),
+)
+"""One post of every kind besides the feed's articles."""
+
+
+class Counting(Protocol):
+    """Something that is told of every item."""
+
+    def advance(self, count: int = 1) -> None:
+        """`count` more are done."""
+
+
+class Display(Protocol):
+    """Makes a progress display for a long part of a step."""
+
+    def __call__(self, what: str, total: int | None = None) -> AbstractContextManager[Counting]:
+        """`what` is counted, up to `total` when that is known."""
+
+
+def filled(text: str, size: int) -> str:
+    """`text` over and over, exactly `size` bytes of UTF-8."""
+    data = (text * (size // len(text.encode()) + 1)).encode()[:size].decode(errors="ignore")
+    return data + "." * (size - len(data.encode()))
+
+
+class Texts(TypedDict):
+    """What a channel says of itself."""
+
+    name: str
+    introduction: str
+    notification: str
+    avatar: str
+    organization: str
+    custom_data: str
+
+
+def profile() -> Texts:
+    """A channel whose texts are as long as the service takes them."""
+    sizes = limits.GROUP_PROFILE
+    return {
+        "name": filled("港口新闻 Harbour News ⚓ ", sizes.name),
+        "introduction": filled("潮汐、渡轮和鲜鱼 🐟 Tides, ferries & fish. ", sizes.introduction),
+        "notification": filled("Follow us! 欢迎关注 🎉 ", sizes.notification),
+        "avatar": "https://harbour-news.example/avatar.png",
+        "organization": filled("港务局 Harbour office. ", limits.GROUP_FIELD_VALUE_BYTES),
+        "custom_data": filled('{"berths": 12, "备注": "⚓"} ', CUSTOM_DATA_BYTES),
+    }
+
+
+class Noting:
+    """The adapter's posts, with a note of everything that is published."""
+
+    def __init__(self, posts: "Posts", notes: list[p.Post]) -> None:
+        self._posts = posts
+        self._notes = notes
+
+    def history(self, channel: str) -> AsyncIterator[p.Post]:
+        """As the adapter gives it."""
+        return self._posts.history(channel)
+
+    def dedupe_of(self, channel: str, idempotency_key: str) -> int:
+        """As the adapter gives it."""
+        return self._posts.dedupe_of(channel, idempotency_key)
+
+    async def publish(
+        self, channel: str, content: p.Content, *, author: str | None = None, idempotency_key: str | None = None
+    ) -> p.Post:
+        """Published and noted."""
+        post = await self._posts.publish(channel, content, author=author, idempotency_key=idempotency_key)
+        self._notes.append(post)
+        return post
+
+
+class Demo:
+    """The steps, on an open adapter."""
+
+    def __init__(
+        self, adapter: "ChannelAdapter", recorder: Recorder, display: Display, feed: Feed, people: Sequence[UserId]
+    ) -> None:
+        self._adapter = adapter
+        self._recorder = recorder
+        self._display = display
+        self._feed = feed
+        self._people = people
+        self._written: list[p.Post] = []
+        self._leavers = people[-min(MOST_LEAVERS, len(people)) :]
+
+    async def run(self) -> None:
+        """All steps. Raises what the adapter raises, and Differs."""
+        steps = (
+            self._accounts, self._ordinary, self._create, self._subscribe, self._subscribe_again, self._publish_feed,
+            self._publish_kinds, self._read_history, self._list_mine, self._unread, self._unsubscribe, self._edit,
+            self._recall, self._publish_feed_again, self._update, self._examine, self._delete,
+        )  # fmt: skip
+        for step in steps:
+            await step()
+
+    async def _accounts(self) -> None:
+        people = [UserId(OWNER), *self._people]
+        with self._recorder.step("Make the accounts known to the app") as step:
+            with self._display("accounts", len(people)) as progress:
+                async for _ in self._adapter.accounts.add(people):
+                    progress.advance()
+            known = await self._adapter.accounts.check([*people, OUTSIDER])
+            step.same("accounts", {**dict.fromkeys(people, True), OUTSIDER: False}, known)
+            step.result = f"{counted(len(people), 'account')}; {OUTSIDER!r} stays unknown"
+
+    async def _ordinary(self) -> None:
+        with self._recorder.step("Create Communities that are no channels") as step:
+            for number, name in enumerate(ORDINARY):
+                request = groups.CreateGroupRequest(
+                    type=groups.COMMUNITY, group_id=f"{limits.COMMUNITY_ID_PREFIX}ordinary_{number}", name=name,
+                    owner_account=self._people[0], support_topic=0,
+                )  # fmt: skip
+                await self._adapter.call(CREATE_GROUP.service, CREATE_GROUP.name, request.to_wire())
+            step.same("Communities", len(ORDINARY), await self._joined())
+            step.result = f"{len(ORDINARY)} of them, owned by {self._people[0]}"
+
+    async def _create(self) -> None:
+        wrote = profile()
+        with self._recorder.step("Create a channel with Chinese, emoji and every text at its limit") as step:
+            await self._adapter.channels.create(slug=SLUG, owner=OWNER, **wrote)
+            read = await self._adapter.channels.get(SLUG)
+            for name, text in {**wrote, "slug": SLUG, "owner": OWNER, "complete": True}.items():
+                step.same(name, text, getattr(read, name))
+            sizes = ", ".join(f"{name} {counted(len(str(text).encode()), 'byte')}" for name, text in wrote.items())
+            step.result = f"{read.id}: {sizes}"
+
+    async def _subscribe(self) -> None:
+        with self._recorder.step("Subscribe everybody in the file") as step:
+            outcomes: list[Outcome] = []
+            with self._display("subscribed", len(self._people)) as progress:
+                async for outcome in self._adapter.subscriptions.subscribe(SLUG, self._people, file=False):
+                    outcomes.append(outcome)
+                    progress.advance()
+            step.same("outcomes", dict.fromkeys(self._people, OutcomeKind.ADDED), {o.user: o.kind for o in outcomes})
+            read = [row async for row in self._adapter.subscriptions.subscribers(SLUG)]
+            step.same("subscribers", sorted(self._people), sorted(row.user for row in read))
+            step.same("roles", {Role.SUBSCRIBER}, {row.role for row in read})
+            step.same("count", len(self._people), await self._adapter.subscriptions.count(SLUG))
+            step.result = f"{counted(len(outcomes), 'person', 'people')} added, {len(read):,} read back"
+
+    async def _subscribe_again(self) -> None:
+        some = [*self._people[:5], OUTSIDER]
+        with self._recorder.step("Subscribe some of them again, and somebody unknown") as step:
+            outcomes = await self._adapter.subscriptions.subscribe(SLUG, some)
+            wanted = {**dict.fromkeys(some, OutcomeKind.ALREADY), OUTSIDER: OutcomeKind.NOT_FOUND}
+            step.same("outcomes", wanted, {outcome.user: outcome.kind for outcome in outcomes})
+            checked = await self._adapter.subscriptions.is_subscribed(SLUG, some)
+            step.same("subscribed", {user: user != OUTSIDER for user in some}, checked)
+            step.result = ", ".join(f"{count} {kind.value}" for kind, count in outcomes.counts.items())
+
+    async def _publish_feed(self) -> None:
+        with self._recorder.step(f"Publish the feed {self._feed.title!r} as articles, oldest first") as step:
+            counts = await self._import_feed()
+            step.same("entries", len(self._feed.entries), counts[EntryState.PUBLISHED])
+            shortened = sum(entry.shortened for entry in self._feed.entries)
+            step.result = f"{counted(len(self._feed.entries), 'entry', 'entries')}, {shortened} of them shortened"
+
+    async def _publish_kinds(self) -> None:
+        with self._recorder.step("Publish one post of every other kind") as step:
+            for parts in KINDS:
+                self._written.append(await self._adapter.posts.publish(SLUG, parts))
+            step.result = ", ".join(" + ".join(part.kind for part in parts) for parts in KINDS)
+
+    async def _read_history(self) -> None:
+        with self._recorder.step("Read the history back, from the first post to the last") as step:
+            read = [post async for post in self._adapter.posts.history(SLUG, oldest_first=True)]
+            step.same("posts", len(self._written), len(read))
+            for wrote, found in zip(self._written, read, strict=False):
+                step.same(f"post {wrote.ref.seq}", wrote, found)
+            parts = sum(len(post.parts) for post in read)
+            step.result = f"{counted(len(read), 'post')} with {counted(parts, 'part')}, each as it was written"
+
+    async def _list_mine(self) -> None:
+        person = self._people[0]
+        with self._recorder.step(f"List the channels of {person} among other Communities") as step:
+            await self._adapter.channels.create(slug=SECOND_SLUG, owner=OWNER, name="Harbour Tides")
+            await self._adapter.subscriptions.subscribe(SECOND_SLUG, [person])
+            mine = [each async for each in self._adapter.channels.subscribed(person)]
+            slugs = {each.channel.slug for each in mine}
+            step.same("channels", {SLUG, SECOND_SLUG}, slugs)
+            step.same("roles", {Role.SUBSCRIBER}, {each.role for each in mine})
+            joined = await self._joined()
+            step.same("joined Communities", len(ORDINARY) + 2, joined)
+            among = counted(joined, "joined Community", "joined Communities")
+            step.result = f"{among}, {len(mine)} of them channels: {', '.join(sorted(slugs))}"
+
+    async def _unread(self) -> None:
+        person = self._people[0]
+        with self._recorder.step(f"Fill the conversation group of {person}, count what is unread, and read it") as step:
+            await self._adapter.unread.sync(person)
+            step.same("in the group", {channel_id(SLUG), channel_id(SECOND_SLUG)}, await self._filed(person))
+            before = await self._adapter.unread.of(person)
+            step.same("badge", len(self._written), before.badge)
+            step.same("left after reading", 1, await self._adapter.unread.mark_read(person, SLUG, before.badge - 1))
+            step.same("read", (channel_id(SLUG),), await self._adapter.unread.mark_all_read(person))
+            step.same("badge after reading", 0, (await self._adapter.unread.of(person)).badge)
+            step.result = f"{before.badge} posts were unread in {len(before.channels)} channels, none are now"
+
+    async def _filed(self, person: str) -> set[str]:
+        return {channel async for each in self._adapter.unread.groups(person) for channel in each.channels}
+
+    async def _unsubscribe(self) -> None:
+        with self._recorder.step("Unsubscribe the last ones in the file") as step:
+            outcomes = await self._adapter.subscriptions.unsubscribe(SLUG, self._leavers)
+            wanted = dict.fromkeys(self._leavers, OutcomeKind.REMOVED)
+            step.same("outcomes", wanted, {outcome.user: outcome.kind for outcome in outcomes})
+            left = await self._adapter.subscriptions.is_subscribed(SLUG, self._people)
+            step.same("subscribed", {user: user not in wanted for user in self._people}, left)
+            remaining = await self._adapter.subscriptions.count(SLUG)
+            step.same("count", len(self._people) - len(self._leavers), remaining)
+            step.result = f"{counted(len(self._leavers), 'person', 'people')} removed, {remaining:,} left"
+
+    async def _edit(self) -> None:
+        with self._recorder.step("Edit a post") as step:
+            wrote = self._written[-len(KINDS)]
+            edited = dataclasses.replace(wrote, parts=(p.Text("Fog has lifted ☀️ 雾已散。"),))
+            await self._adapter.posts.edit(wrote.ref, edited.parts)
+            step.same("post", edited, await self._adapter.posts.get(wrote.ref))
+            step.result = f"post {wrote.ref.seq} says something else; number, author and time stay"
+
+    async def _recall(self) -> None:
+        with self._recorder.step("Recall the first post") as step:
+            wrote = self._written[0]
+            await self._adapter.posts.recall(wrote.ref, "published too early")
+            read = await self._adapter.posts.get(wrote.ref)
+            step.same("state", (p.PostState.RECALLED, ()), (read.state, read.parts))
+            step.result = f"post {wrote.ref.seq} keeps its number and loses its content"
+
+    async def _publish_feed_again(self) -> None:
+        with self._recorder.step("Import the same feed again") as step:
+            counts = await self._import_feed()
+            step.same("posts", {EntryState.ALREADY: len(self._feed.entries)}, dict(counts))
+            step.result = "nothing is published twice, and what was recalled stays away"
+
+    async def _update(self) -> None:
+        with self._recorder.step("Change the channel's name and introduction") as step:
+            before = await self._adapter.channels.get(SLUG)
+            wrote = dataclasses.replace(before, name="港口新闻", introduction="New: the log book 📖")
+            await self._adapter.channels.update(SLUG, name=wrote.name, introduction=wrote.introduction)
+            step.same("channel", wrote, await self._adapter.channels.get(SLUG))
+            step.result = "both are new, everything else is as it was"
+
+    async def _examine(self) -> None:
+        with self._recorder.step("Ask the doctor") as step:
+            findings = await self._adapter.doctor()
+            for found in findings:
+                if found.check != "durable":  # about this machine; the demo does no durable work
+                    step.same(f"{found.check}: {found.message}", True, found.ok)
+            step.result = f"{len(findings)} things looked at"
+
+    async def _delete(self) -> None:
+        with self._recorder.step("Delete the channels") as step:
+            for slug in (SLUG, SECOND_SLUG):
+                step.same(f"{slug} deleted", True, await self._adapter.channels.delete(slug))
+                step.same(f"{slug} exists", False, await self._adapter.channels.exists(slug))
+            step.same("ordinary Communities", len(ORDINARY), await self._joined())
+            step.result = f"both are gone; the {len(ORDINARY)} ordinary Communities are untouched"
+
+    async def _import_feed(self) -> dict[EntryState, int]:
+        job = FeedImport(Noting(self._adapter.posts, self._written), SLUG, None)
+        await job.read_history(lambda: None)
+        with self._display("entries", len(self._feed.entries)) as progress:
+            async for _ in job.run(self._feed.entries, dry_run=False, limit=None):
+                progress.advance()
+        return job.counts
+
+    async def _joined(self) -> int:
+        """How many Communities the first person is in, as the service counts them."""
+        request = groups.GetJoinedGroupListRequest(
+            member_account=self._people[0], group_type=groups.COMMUNITY, support_topic=0, limit=1, offset=0
+        )
+        answer = await self._adapter.call(GET_JOINED_GROUP_LIST.service, GET_JOINED_GROUP_LIST.name, request.to_wire())
+        return groups.GetJoinedGroupListReply.model_validate(answer).total_count
+
 
 app = single()
 

@@ -1,25 +1,219 @@
 """Everything that a command writes: tables and sentences for users, one JSON document for programs.
 
 Text of other parties reaches the terminal through here alone. Control, bidirectional and invisible characters are
-escaped: in cells by `table.cell`, in JSON by `json_stream.encode`, in lines, notes, errors, questions, progress and
+escaped: in cells by `cell`, in JSON by `encode`, in lines, notes, errors, questions, progress and
 logs by `printable`.
 """
 
 import dataclasses
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from datetime import UTC, datetime
+from enum import Enum
+from itertools import zip_longest
 from typing import Any, BinaryIO, Protocol, TextIO
 
+import orjson
 import typer
+from rich.cells import cell_len, set_cell_size
 
-from channel_adapter.cli.json_stream import ArrayWriter, ObjectWriter, Sink, encode
+from channel_adapter.cli.exits import UsageError
 from channel_adapter.cli.progress import Bar, Lines, Progress
 from channel_adapter.cli.sources import interruptible
-from channel_adapter.cli.table import Table, cell
 from channel_adapter.errors import ChannelAdapterError
-from channel_adapter.mapping.text import printable
+from channel_adapter.mapping.text import printable, printable_json
+
+
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """`1 entry`, `1,003 entries`: `many` is `one` with an s unless it is given."""
+    return f"{count:,} {one if count == 1 else many or f'{one}s'}"
+
+
+def why_not_bound(error: OSError) -> str:
+    """Why nothing can listen at an address, without the address, which asyncio puts into the text of the system."""
+    found = error.errno
+    return os.strerror(found) if found is not None and found > 0 else error.strerror or str(error)
+
+
+def moment(text: str, option: str, example: str) -> datetime:
+    """A day or a moment; without an offset it is meant in UTC. Raises UsageError, which shows `example`."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        field = option.lstrip("-").replace("-", "_")
+        raise UsageError(f"{option} takes {example}, not {text!r}", field=field) from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
+
+
+class Sink(Protocol):
+    """Where bytes go."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take them."""
+
+    def flush(self) -> None:
+        """Hand them on."""
+
+
+def encode(value: Any, *, indent: bool = False) -> bytes:
+    """Return domain values by their attribute names: datetimes as ISO 8601 in UTC, enums by value, tuples as arrays.
+
+    Characters that a terminal obeys or hides are escaped, so that a document can be shown as it is.
+    """
+    return printable_json(orjson.dumps(value, default=_other, option=_OPTIONS | (orjson.OPT_INDENT_2 if indent else 0)))
+
+
+def _other(value: Any) -> Any:
+    """What orjson does not know; a lone surrogate never gets here because the library refuses it earlier."""
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    return str(value)
+
+
+class ArrayWriter:
+    """One array, an item a line. Nothing is written before the first item or `close`."""
+
+    def __init__(self, out: Sink, opening: bytes = b"[", closing: bytes = b"]") -> None:
+        self._out = out
+        self._opening = opening
+        self._closing = closing
+        self.count = 0
+        self._opened = False
+
+    def add(self, item: Any) -> None:
+        """Write one more item."""
+        self._out.write((b",\n" if self.count else self._open() + b"\n") + encode(item))
+        self.count += 1
+
+    def close(self) -> None:
+        """End the array; the document is complete then."""
+        self._out.write((b"\n" if self.count else self._open()) + self._closing)
+        self._out.flush()
+
+    def abandon(self) -> None:
+        """After a failure: complete what was begun, and write nothing when nothing was."""
+        if self._opened:
+            self.close()
+
+    def _open(self) -> bytes:
+        self._opened = True
+        return self._opening
+
+
+class ObjectWriter:
+    """One object with one long array in it: `before`, then the items, then what is known at the end."""
+
+    def __init__(self, out: Sink, array: str, before: Mapping[str, Any]) -> None:
+        head = encode(dict(before))[:-1]
+        opening = head + (b"," if before else b"") + encode(array) + b":["
+        self._out = out
+        self._items = ArrayWriter(out, opening, b"]")
+
+    def add(self, item: Any) -> None:
+        """Write one more item of the array."""
+        self._items.add(item)
+
+    def close(self, after: Mapping[str, Any]) -> None:
+        """End the array and the object."""
+        self._items.close()
+        tail = encode(dict(after))[1:]
+        self._out.write((b"," if after else b"") + tail + b"\n")
+        self._out.flush()
+
+
+ROWS_BEFORE_WIDTHS = 200
+GAP = "  "
+NARROWEST = 10  # what a column keeps however narrow the terminal is
+
+
+def cell(value: Any) -> str:
+    """Return one value as text on one line; characters that a terminal obeys or hides are escaped."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    if isinstance(value, Enum):
+        return str(value.value)
+    if isinstance(value, int):
+        return str(value)
+    return printable(str(value))
+
+
+class Table:
+    """Rows under a heading. Widths come from the first rows; a later, longer cell moves only its own line.
+
+    With the `width` of a terminal the widest cells are cut with an ellipsis until a row fits.
+    """
+
+    def __init__(
+        self,
+        columns: Sequence[str],
+        write: Callable[[str], None],
+        heading: Callable[[str], str],
+        width: int | None = None,
+    ) -> None:
+        self._columns = tuple(columns)
+        self._width = width
+        self._write = write
+        self._heading = heading
+        self._waiting: list[tuple[str, ...]] = []
+        self._widths: list[int] | None = None
+        self.count = 0
+
+    def add(self, *values: Any) -> None:
+        """One more row."""
+        self.count += 1
+        row = tuple(cell(value) for value in values)
+        if self._widths is not None:
+            self._write(self._line(row, self._widths))
+            return
+        self._waiting.append(row)
+        if len(self._waiting) >= ROWS_BEFORE_WIDTHS:
+            self._start()
+
+    def close(self) -> None:
+        """Write what still waits; a table without rows has no heading either."""
+        if self._waiting:
+            self._start()
+
+    def _start(self) -> None:
+        rows, self._waiting = self._waiting, []
+        columns = zip_longest(self._columns, *rows, fillvalue="")
+        widths = [max(map(cell_len, column)) for column in columns]
+        if self._width is not None:
+            widths = _fitted(widths, self._width)
+        self._widths = widths
+        self._write(self._heading(self._line(self._columns, widths)))
+        for row in rows:
+            self._write(self._line(row, widths))
+
+    def _line(self, row: Sequence[str], widths: Sequence[int]) -> str:
+        if self._width is not None:
+            row = [_cut(text, width) for text, width in zip(row, widths, strict=True)]
+        cells = [text + " " * (width - cell_len(text)) for text, width in zip(row, widths, strict=True)]
+        return GAP.join(cells).rstrip()
+
+
+def _fitted(widths: Sequence[int], room: int) -> list[int]:
+    """The same, the widest ones narrowed until a row fits or none is wider than NARROWEST."""
+    fitted = [min(width, max(room, NARROWEST)) for width in widths]
+    while sum(fitted) + len(GAP) * (len(fitted) - 1) > room and max(fitted) > NARROWEST:
+        fitted[fitted.index(max(fitted))] -= 1
+    return fitted
+
+
+def _cut(text: str, width: int) -> str:
+    return text if cell_len(text) <= width else set_cell_size(text, width - 1).rstrip() + "…"
 
 
 class Listing(Protocol):

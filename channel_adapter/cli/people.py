@@ -11,7 +11,7 @@ from typing import Annotated, BinaryIO
 import typer
 
 from channel_adapter.cli.exits import read_option
-from channel_adapter.cli.words import counted
+from channel_adapter.cli.output import counted
 from channel_adapter.domain.ids import UserId
 from channel_adapter.errors import InvalidError
 from channel_adapter.mapping.csv_file import DELIMITERS, BrokenRow, CsvFile, Row, column_name

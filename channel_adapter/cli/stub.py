@@ -2,15 +2,16 @@
 
 # ruff: noqa: PLC0415 - the stub is imported when it runs, not for its help
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from channel_adapter.cli.command import Run, command, single
 from channel_adapter.cli.exits import UsageError
-from channel_adapter.cli.words import why_not_bound
+from channel_adapter.cli.output import Output, why_not_bound
 from channel_adapter.config.sources import STUB_KEY_VARIABLE, STUB_TOKEN_VARIABLE
 from channel_adapter.errors import ConfigurationError
 from channel_adapter.stub.shipped import scenario_names
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from channel_adapter.stub.request_log import Call
     from channel_adapter.stub.scenario import Scenario
     from channel_adapter.stub.server import StubServer
+
 
 app = single()
 
@@ -131,12 +133,10 @@ def _cannot_start(error: OSError, address: str, ready_file: Path | None) -> Usag
 
 
 def _report(run: Run, wanted: list[str]) -> None:
-    from channel_adapter.cli.stub_reports import REPORTS
-
     first, *others = wanted
     if others:
         raise UsageError(f"--{first} and --{others[0]} are two reports: ask for one", field=others[0])
-    REPORTS[first](run.output)
+    _REPORTS[first](run.output)
 
 
 def _scenario(config: str | None, name: str | None, given: dict[str, Any]) -> "Scenario":
@@ -185,3 +185,47 @@ def _line(call: "Call") -> str:
     caller = f" by {call.caller}" if call.caller else ""
     answer = "no answer" if call.code is None else call.code
     return f"{call.service}/{call.command}{caller}: {answer}, {call.seconds * 1000:.1f} ms"
+
+
+def _show_commands(output: Output) -> None:
+    """List every documented command and how much of it is played."""
+    from channel_adapter.stub.reports import played_commands
+
+    with output.items(("command", "played")) as listing:
+        for row in played_commands():
+            listing.add(row, row.command, row.played)
+
+
+def _show_divergences(output: Output) -> None:
+    """Every point where the real service is unknown."""
+    from channel_adapter.stub.reports import divergences
+
+    with output.items(("id", "switch", "the stub", "unknown", "source")) as listing:
+        for entry in divergences():
+            listing.add(entry, entry.id, entry.switch, entry.stub, entry.unknown, entry.source)
+
+
+def _show_coverage(output: Output) -> None:
+    """Every command, and the sum of them for people."""
+    from channel_adapter.stub.reports import coverage
+
+    rows = coverage()
+    with output.items(("command", "implemented", "golden files", "codes", "in situation", "by fault")) as listing:
+        for row in rows:
+            golden = "unknown" if row.golden_files is None else row.golden_files
+            codes = f"{row.exercised}/{row.documented}"
+            listing.add(row, row.command, row.implemented, golden, codes, row.in_situation, row.by_fault)
+    if not output.json:
+        shown, listed = sum(row.exercised for row in rows), sum(row.documented for row in rows)
+        played, natural = sum(row.implemented for row in rows), sum(row.in_situation for row in rows)
+        output.line(
+            f"{played} of {len(rows)} commands; tests exercise {shown} of {listed} documented codes "
+            f"({shown / listed:.0%}), {natural} of them in their situation"
+        )
+
+
+_REPORTS: Final[dict[str, Callable[[Output], None]]] = {
+    "commands": _show_commands,
+    "divergences": _show_divergences,
+    "coverage": _show_coverage,
+}

@@ -9,8 +9,8 @@ import typer
 from channel_adapter.cli.channels import ChannelArgument
 from channel_adapter.cli.command import Run, command, group
 from channel_adapter.cli.exits import Exit, for_counts
-from channel_adapter.cli.json_stream import ObjectWriter
 from channel_adapter.cli.outcomes import list_channel_outcomes, list_outcomes
+from channel_adapter.cli.output import ObjectWriter, counted
 from channel_adapter.cli.people import (
     BrokenLine,
     ColumnOption,
@@ -22,7 +22,6 @@ from channel_adapter.cli.people import (
 )
 from channel_adapter.cli.progress import Progress
 from channel_adapter.cli.sources import opened_seekable, shown_name
-from channel_adapter.cli.words import counted
 from channel_adapter.domain.filing import FilingKind
 from channel_adapter.domain.subscription import Notifications, Outcome, OutcomeKind
 from channel_adapter.mapping.ids import channel_id

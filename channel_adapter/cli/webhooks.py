@@ -2,20 +2,331 @@
 
 # ruff: noqa: PLC0415 - help and usage errors must not wait for the client to be imported
 
-from typing import TYPE_CHECKING, Annotated
+import asyncio
+import inspect
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from channel_adapter.cli import webhooks_inbox, webhooks_serve
-from channel_adapter.cli.command import Run, command
+from channel_adapter.cli.command import Run, command, group
 from channel_adapter.cli.exits import Exit, UsageError, read_option
-from channel_adapter.cli.webhooks_group import app
+from channel_adapter.cli.output import encode, why_not_bound
 from channel_adapter.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    import ssl
+
     from pydantic import SecretStr
 
-__all__ = ["app", "webhooks_inbox", "webhooks_serve"]
+    from channel_adapter.store.database import Database
+    from channel_adapter.store.inbox import InboxTable, ListedEvent
+
+
+app = group("webhooks")
+
+
+_POLL_SECONDS = 0.2
+_PAGE = 500
+_KEYS = Annotated[list[str] | None, typer.Argument(metavar="KEY", help="Keys as `webhooks list` shows them.")]
+_ALL = Annotated[bool, typer.Option("--all", help="Every dead letter.")]
+
+
+@command(app, "webhooks", "list", example="channel-adapter webhooks list\nchannel-adapter webhooks list --waiting")
+async def list_(
+    run: Run,
+    waiting: Annotated[bool, typer.Option("--waiting", help="Those that are not handled yet instead.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 100,
+) -> None:
+    """Show the dead letters: events whose attempts are used up, with the reason, oldest first."""
+    from channel_adapter.store.marks import DEAD, WAITING
+
+    async with _inbox(run) as (database, table):
+        found = await database.read(table.rows, [WAITING if waiting else DEAD], limit)
+    columns = ("key", "received", "command", "channel", "attempts", "reason")
+    with run.output.items(columns, empty="none waits" if waiting else "no dead letters") as rows:
+        for row in found:
+            rows.add(_document(row), row.key, _when(row.received), row.command, row.channel, row.attempts, row.reason)
+
+
+@command(app, "webhooks", "retry", example="channel-adapter webhooks retry --all")
+async def retry(run: Run, keys: _KEYS = None, every: _ALL = False) -> Exit:
+    """Give dead letters new attempts; the next receiver with time for it handles them, steps that succeeded excepted.
+
+    Receivers look within a second; without one that runs, the events wait for the next.
+    """
+    named = _named(keys, every)
+    async with _inbox(run) as (database, table):
+        found = await database.write(table.retry, named, time.time())
+    return _report(run, named, [key for key, _, _ in found], "given new attempts")
+
+
+@command(app, "webhooks", "drop", example="channel-adapter webhooks drop --all")
+async def drop(run: Run, keys: _KEYS = None, every: _ALL = False) -> Exit:
+    """Forget dead letters. Should the service repeat such an event, it is still known as a repeat."""
+    named = _named(keys, every)
+    async with _inbox(run) as (database, table):
+        found = await database.write(table.drop, named, time.time())
+    return _report(run, named, found, "dropped")
+
+
+@command(
+    app, "webhooks", "tail", until_interrupted=True,
+    example="channel-adapter webhooks tail\nchannel-adapter webhooks tail --json --past 20",
+)  # fmt: skip
+async def tail(
+    run: Run,
+    past: Annotated[int, typer.Option(min=0, max=_PAGE, help="Show the last so many first.")] = 0,
+    seconds: Annotated[float | None, typer.Option(min=0, help="End after this time, not with Ctrl-C.")] = None,
+) -> None:
+    """Print events as receivers handle them: one line each; with --json one object a line.
+
+    The body of a handled event is not stored any more; that of a dead letter is.
+    """
+    from channel_adapter.store.marks import DEAD, HANDLED
+
+    async with _inbox(run) as (database, table):
+        end = None if seconds is None else time.monotonic() + seconds
+        place = await database.read(table.end_of, [HANDLED, DEAD], past)
+        while end is None or time.monotonic() < end:
+            rows = await database.read(table.rows, [HANDLED, DEAD], _PAGE, place)
+            for row in rows:
+                place = (row.changed, row.key)
+                _print(run, row)
+            run.output.flush()
+            if len(rows) < _PAGE:
+                await asyncio.sleep(_POLL_SECONDS)
+
+
+@command(app, "webhooks", "stats", example="channel-adapter webhooks stats --json")
+async def stats(run: Run) -> None:
+    """Show what all receivers of the database counted, what waits, and how long the oldest has waited."""
+    from channel_adapter.store.marks import DEAD, WAITING
+
+    async with _inbox(run) as (database, table):
+        counts, by_state, oldest = await database.read(table.stats)
+    refused = {name.partition(".")[2]: n for name, n in sorted(counts.items()) if name.startswith("refused.")}
+    lag = 0.0 if oldest is None else max(0.0, time.time() - oldest)
+    names = ("received", "stored", "decided", "duplicates", "handled", "failed", "dead")
+    run.output.one(
+        {
+            **{name: counts.get(name, 0) for name in names},
+            "refused": refused if run.output.json else ", ".join(f"{k} {n}" for k, n in refused.items()) or "none",
+            "waiting": by_state.get(WAITING, 0),
+            "dead_letters": by_state.get(DEAD, 0),
+            "lag_seconds": round(lag, 3),
+        }
+    )
+
+
+def _named(keys: list[str] | None, every: bool) -> list[str] | None:
+    """Return the keys that were given; None for all. Raises UsageError."""
+    if bool(keys) == every:
+        raise UsageError("name the keys, or give --all", field="keys")
+    return list(dict.fromkeys(keys)) if keys else None
+
+
+def _report(run: Run, named: list[str] | None, found: list[str], word: str) -> Exit:
+    keys = sorted(found) if named is None else named
+    with run.output.items(("key", "outcome"), empty="no dead letters") as rows:
+        for key in keys:
+            done = key in found
+            rows.add({"key": key, "done": done}, key, word if done else "no such dead letter")
+    return Exit.DONE if len(found) == len(keys) else Exit.PARTLY if found else Exit.REFUSED
+
+
+@asynccontextmanager
+async def _inbox(run: Run) -> "AsyncIterator[tuple[Database, InboxTable]]":
+    """Open the database of the settings' inbox, and create nothing. Raises UsageError if no receiver has created it."""
+    from channel_adapter.webhooks.inbox import database_of, needs_durable_inbox
+
+    settings = run.settings()
+    if settings.inbox.kind == "memory":
+        raise UsageError("a memory inbox cannot be looked into from outside", field="inbox.kind")
+    with needs_durable_inbox(settings):
+        from channel_adapter.store.database import Database
+        from channel_adapter.store.inbox import InboxTable
+        from channel_adapter.store.leases import Leases
+    async with Database.shared(database_of(settings)) as database:
+        table = InboxTable(database, Leases(database, "command line", seconds=0.0))
+        is_there = not database.is_sqlite or await asyncio.to_thread(Path(database.url.database or "").is_file)
+        if not is_there or not await database.read(table.exists):
+            raise UsageError("no receiver has run on this database yet", field="database_url")
+        yield database, table
+
+
+def _when(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def _document(row: "ListedEvent") -> dict[str, Any]:
+    import orjson
+
+    return {
+        "key": row.key,
+        "state": row.state,
+        "command": row.command,
+        "channel": row.channel,
+        "attempts": row.attempts,
+        "reason": row.reason,
+        "received_at": datetime.fromtimestamp(row.received, UTC),
+        "body": orjson.loads(row.body)["body"] if row.body else None,
+    }
+
+
+def _print(run: Run, row: "ListedEvent") -> None:
+    if run.output.json:
+        run.output.binary.write(encode(_document(row)) + b"\n")
+        return
+    took = max(0.0, row.changed - row.received)
+    outcome = row.state if row.reason is None or row.state != "dead" else f"dead: {row.reason}"
+    run.output.line(f"{_when(row.received)}  {row.command}  {row.channel or '-'}  {outcome}  {took:.2f} s")
+
+
+DEFAULT_PORT = 8080
+_END_SECONDS = 1.9
+
+_HANDLERS = Annotated[
+    list[str] | None,
+    typer.Option("--handlers", metavar="MODULE:FUNCTION", help="Called with the adapter to register; repeat it."),
+]
+
+
+@command(
+    app, "webhooks", "serve", until_interrupted=True,
+    example="channel-adapter webhooks serve --port 8080 --handlers my_app.channels:register\n"
+    "channel-adapter webhooks serve --host 0.0.0.0 --path /hooks/im --cert chain.pem --key-file key.pem",
+)  # fmt: skip
+async def serve(
+    run: Run,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port; 0 picks a free one.")] = DEFAULT_PORT,
+    path: Annotated[str, typer.Option(help="Path of the URL that the console knows.")] = "/",
+    handlers: _HANDLERS = None,
+    cert: Annotated[Path | None, typer.Option(metavar="FILE", help="Certificate chain in PEM, for https.")] = None,
+    key_file: Annotated[Path | None, typer.Option(metavar="FILE", help="Its private key.")] = None,
+    ready_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Gets one JSON line with the URL once it listens.")
+    ] = None,
+) -> None:
+    """Receive webhooks until it is told to end, and hand their events to your handlers.
+
+    MODULE is imported with the working directory on the path. FUNCTION gets the open adapter and registers what it
+    wants with adapter.events.on and adapter.guard.on; it may be a coroutine. Several receivers may share one PostgreSQL
+    database. SIGTERM and Ctrl-C end it within two seconds; the durable inbox goes on at its next start.
+    """
+    from channel_adapter.webhooks import serve as listen
+
+    if not path.startswith("/"):
+        raise UsageError("--path begins with /", field="path")
+    registered = [_function(name) for name in handlers or ()]
+    tls = _tls(cert, key_file)
+    async with run.adapter() as adapter, _told_to_end() as ending:
+        _show_logs(run)
+        for register in registered:
+            outcome = register(adapter)
+            if inspect.isawaitable(outcome):
+                await outcome
+        try:
+            async with listen(adapter, host=host, port=port, path=path, tls=tls) as (_, url):
+                _tell(run, url, ready_file)
+                await ending.wait()
+        except OSError as error:
+            raise UsageError(f"cannot listen on {host}:{port}: {why_not_bound(error)}", field="port") from None
+
+
+def _show_logs(run: Run) -> None:
+    """Show the logs of the receiver: warnings always, counts with -v, tracebacks of every failed attempt with -vv."""
+    level = {0: logging.WARNING, 1: logging.INFO}.get(run.output.verbose, logging.DEBUG)
+    for name in ("channel_adapter.webhooks", "channel_adapter.durable"):
+        logging.getLogger(name).setLevel(level)
+
+
+def _tell(run: Run, url: str, ready_file: Path | None) -> None:
+    import orjson
+
+    if ready_file is not None:
+        draft = ready_file.with_name(f"{ready_file.name}.{os.getpid()}")
+        draft.write_bytes(orjson.dumps({"url": url, "pid": os.getpid()}) + b"\n")
+        draft.replace(ready_file)
+    run.output.one({"url": url}, f"webhooks are received at {url}; Ctrl-C ends it")
+    run.output.flush()
+
+
+@asynccontextmanager
+async def _told_to_end() -> AsyncIterator[asyncio.Event]:
+    """Set by SIGTERM and Ctrl-C. The process ends soon then; what hangs is left behind: an inbox survives worse."""
+    ending = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    last = threading.Timer(_END_SECONDS, _end_at_once)
+    last.daemon = True
+
+    def end() -> None:
+        if not ending.is_set():
+            ending.set()
+            last.start()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end)
+    try:
+        yield ending
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+def _end_at_once() -> None:
+    """Threads that wait for a database that does not answer would keep the process."""
+    sys.stderr.write("ended without waiting any longer; what was under way goes on at the next start\n")
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def _function(name: str) -> Callable[[Any], Any]:
+    """What `module:function` names. Raises UsageError when it is not there."""
+    module_name, colon, attribute = name.partition(":")
+    if not (module_name and colon and attribute):
+        raise UsageError(f"{name!r} is not MODULE:FUNCTION", field="handlers")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        found: Any = import_module(module_name)
+    except ModuleNotFoundError as missing:
+        if missing.name is None or not (module_name == missing.name or module_name.startswith(f"{missing.name}.")):
+            raise  # something that the module itself wants
+        raise UsageError(f"there is no module {module_name!r} here: {here}", field="handlers") from None
+    for part in attribute.split("."):
+        found = getattr(found, part, None)
+    if not callable(found):
+        raise UsageError(f"{module_name} has no function {attribute!r}", field="handlers")
+    return found  # type: ignore[no-any-return]
+
+
+def _tls(cert: Path | None, key_file: Path | None) -> "ssl.SSLContext | None":
+    if (cert is None) != (key_file is None):
+        raise UsageError("--cert and --key-file belong together", field="cert")
+    if cert is None or key_file is None:
+        return None
+    import ssl
+
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(cert, key_file)
+    except (OSError, ssl.SSLError) as wrong:
+        raise UsageError(f"{cert} and {key_file} cannot be used: {wrong.strerror or wrong}", field="cert") from None
+    return context
+
 
 _EVENT = Annotated[
     str | None,

@@ -8,9 +8,9 @@ import typer
 
 from channel_adapter.cli.command import Run, command, single
 from channel_adapter.cli.exits import Exit
-from channel_adapter.cli.migrate_apply import MAX_CALLS, MAX_DURATION, bounds_of
-from channel_adapter.cli.migrate_progress import WorkersView
-from channel_adapter.cli.words import counted
+from channel_adapter.cli.migrate.options import MAX_CALLS, MAX_DURATION, bounds_of
+from channel_adapter.cli.migrate.progress import WorkersView
+from channel_adapter.cli.output import counted
 
 app = single()
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from channel_adapter.cli.trace import LOGGER
+from channel_adapter.cli.command import LOGGER
 from tests.cli.shell import KEY, PROGRAM, SECONDS, Shell
 
 OWNER = "editor_7"

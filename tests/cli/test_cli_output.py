@@ -11,12 +11,10 @@ from enum import StrEnum
 import pytest
 from rich.cells import cell_len
 
+from channel_adapter.cli.demo import Differs, Recorder, Step
 from channel_adapter.cli.exits import Exit, UsageError, for_counts, for_error
-from channel_adapter.cli.json_stream import ArrayWriter, ObjectWriter, encode
-from channel_adapter.cli.output import Output
+from channel_adapter.cli.output import ROWS_BEFORE_WIDTHS, ArrayWriter, ObjectWriter, Output, Table, cell, encode
 from channel_adapter.cli.progress import Bar, Lines
-from channel_adapter.cli.readback import Differs, Recorder, Step
-from channel_adapter.cli.table import ROWS_BEFORE_WIDTHS, Table, cell
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import Post, PostRef, PostState, Text
 from channel_adapter.domain.subscription import OutcomeKind
@@ -317,7 +315,7 @@ def test_progress_above_a_bar_and_log_lines_are_escaped() -> None:
         progress.say(HOSTILE)
     assert "\\x1b]0;owned\\x07\\x9b31m" in terminal.getvalue()
     script = (
-        "import logging; from channel_adapter.cli.trace import LOGGER, configure_logs; configure_logs(2);"
+        "import logging; from channel_adapter.cli.command import LOGGER, configure_logs; configure_logs(2);"
         f"logging.getLogger(LOGGER).warning('from outside: %s', {HOSTILE!r})"
     )
     logged = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stderr

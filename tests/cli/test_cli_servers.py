@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from channel_adapter.cli.demo_steps import Demo, filled
+from channel_adapter.cli.demo import Demo, filled
 from tests.cli.conftest import FIELDS
 from tests.cli.shell import DOCTOR, KEY, SECONDS, Shell
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from channel_adapter.cli.migrate_progress import Watching, WorkersView
+from channel_adapter.cli.migrate.progress import Watching, WorkersView
 from channel_adapter.cli.output import Output
 from channel_adapter.concurrency.clock import SystemClock
 from channel_adapter.migration.budget import Allowance, Metered

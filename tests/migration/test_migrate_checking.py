@@ -8,7 +8,7 @@ from itertools import count
 
 import pytest
 
-from channel_adapter.cli.migrate_checking import Checking, limits_of
+from channel_adapter.cli.migrate.checking import Checking, limits_of
 from channel_adapter.cli.output import Output
 from channel_adapter.config.settings import Settings
 from channel_adapter.migration.plan.document import Plan, PlannedChannel

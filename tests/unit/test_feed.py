@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channel_adapter.cli.exits import UsageError
-from channel_adapter.cli.feed import Entry, Feed, read_feed
-from channel_adapter.cli.feed_import import EntryState, FeedImport, Imported
-from channel_adapter.cli.html_text import ELLIPSIS, excerpt, html_to_text
+from channel_adapter.cli.feed.entries import Entry, Feed, read_feed
+from channel_adapter.cli.feed.html import ELLIPSIS, excerpt, html_to_text
+from channel_adapter.cli.feed.publish import EntryState, FeedImport, Imported
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import Article, Content, Post, PostRef, PostState, Text
 from channel_adapter.errors import ConfigurationError, InvalidError, UnavailableError

@@ -2,7 +2,7 @@
 
 import pytest
 
-from channel_adapter.cli.words import counted
+from channel_adapter.cli.output import counted
 from channel_adapter.mapping.text import with_article
 
 

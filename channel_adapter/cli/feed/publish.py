@@ -8,7 +8,7 @@ from enum import StrEnum
 from itertools import count
 from typing import Protocol
 
-from channel_adapter.cli.feed import Entry
+from channel_adapter.cli.feed.entries import Entry
 from channel_adapter.domain.post import Article, Content, Post, PostRef
 from channel_adapter.errors import InvalidError, RefusedError
 

@@ -11,10 +11,9 @@ import typer
 
 from channel_adapter.cli.command import Run, command
 from channel_adapter.cli.exits import Exit, UsageError, read_option
-from channel_adapter.cli.migrate_group import app
-from channel_adapter.cli.output import Output
+from channel_adapter.cli.migrate.options import app
+from channel_adapter.cli.output import Output, counted
 from channel_adapter.cli.sources import read_text
-from channel_adapter.cli.words import counted
 from channel_adapter.tencent import limits
 
 if TYPE_CHECKING:

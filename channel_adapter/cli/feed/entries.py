@@ -10,9 +10,9 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from channel_adapter.cli.exits import UsageError
-from channel_adapter.cli.feed_xml import ParsedFeed, parse_feed
-from channel_adapter.cli.html_text import excerpt, html_to_text, is_picture
-from channel_adapter.cli.words import counted
+from channel_adapter.cli.feed.html import excerpt, html_to_text, is_picture
+from channel_adapter.cli.feed.xml import ParsedFeed, parse_feed
+from channel_adapter.cli.output import counted
 
 EXCERPT_BYTES = 1_000
 TITLE_BYTES = 300

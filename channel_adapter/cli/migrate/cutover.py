@@ -3,28 +3,29 @@
 # ruff: noqa: PLC0415 - help must not wait for the client to be imported
 
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from channel_adapter.cli.command import Run, command
 from channel_adapter.cli.exits import Exit, UsageError
-from channel_adapter.cli.migrate_apply import (
+from channel_adapter.cli.migrate.checking import Checking
+from channel_adapter.cli.migrate.options import (
     DATABASE,
+    EXPLAINED,
     MAX_CALLS,
     MAX_DURATION,
     PLAN,
     SECONDS_OF,
+    accepted_in,
+    app,
+    beside,
     bounds_of,
-    code_of,
     journal_url,
+    stopping,
 )
-from channel_adapter.cli.migrate_checking import Checking
-from channel_adapter.cli.migrate_group import app
-from channel_adapter.cli.migrate_posting import filling_document, filling_sentence
-from channel_adapter.cli.migrate_verify import EXPLAINED, accepted_in, stopping
-from channel_adapter.cli.words import counted
+from channel_adapter.cli.migrate.run import code_of, filling_document, filling_sentence
+from channel_adapter.cli.output import counted
 from channel_adapter.errors import InvalidError
 
 if TYPE_CHECKING:
@@ -140,12 +141,6 @@ async def rollback(
         return Exit.INTERRUPTED
     _tell_rollback(run.output, done)
     return Exit.DONE if not yes or done.complete else Exit.PARTLY
-
-
-def beside(file: Path, database: str | None) -> str | None:
-    """The journal that apply has left beside the plan, when no database was set; else as it is given."""
-    beside = file.with_suffix(".journal.db")
-    return f"sqlite:///{beside}" if database is None and beside.is_file() else database
 
 
 def _seconds(text: str) -> float:

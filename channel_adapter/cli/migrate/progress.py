@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from channel_adapter.cli.output import Output
-from channel_adapter.cli.words import counted
+from channel_adapter.cli.output import Output, counted
 
 if TYPE_CHECKING:
     from channel_adapter.config.settings import Settings

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from channel_adapter.cli.migrate_progress import SECONDS_BETWEEN_LINES
+from channel_adapter.cli.migrate.progress import SECONDS_BETWEEN_LINES
 from channel_adapter.cli.output import Output
 from channel_adapter.cli.progress import rich_progress
 

@@ -1,9 +1,7 @@
-"""`migrate verify`: source and target, compared."""
+"""`migrate verify` and `migrate report`: source and target compared, and what has become of a migration."""
 
 # ruff: noqa: PLC0415 - help must not wait for the client to be imported
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,23 +10,25 @@ import typer
 
 from channel_adapter.cli.command import Run, command
 from channel_adapter.cli.exits import Exit
-from channel_adapter.cli.migrate_apply import MAX_CALLS, MAX_DURATION, PLAN, bounds_of
-from channel_adapter.cli.migrate_checking import Checking
-from channel_adapter.cli.migrate_group import app
-from channel_adapter.cli.words import counted
+from channel_adapter.cli.migrate.checking import Checking
+from channel_adapter.cli.migrate.options import (
+    DATABASE,
+    EXPLAINED,
+    MAX_CALLS,
+    MAX_DURATION,
+    PLAN,
+    accepted_in,
+    app,
+    beside,
+    bounds_of,
+    journal_url,
+    stopping,
+)
+from channel_adapter.cli.output import counted
 
 if TYPE_CHECKING:
     from channel_adapter.cli.output import Output
-    from channel_adapter.migration.verify.findings import Accepted, Verdict
-
-EXPLAINED = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--explained",
-        metavar="FILE.jsonl",
-        help="Differences that somebody has looked at and accepts: lines of an earlier verification, word by word.",
-    ),
-]
+    from channel_adapter.migration.verify.findings import Verdict
 
 
 @command(
@@ -73,26 +73,6 @@ def _write(file: Any, line: bytes) -> None:
     file.write(line)
 
 
-def accepted_in(files: list[Path] | None) -> "Accepted":
-    """What somebody has looked at. Raises InvalidError, OSError."""
-    from channel_adapter.migration.verify.findings import Accepted
-
-    return Accepted(frozenset().union(*(Accepted.read(file).digests for file in files or ())))
-
-
-@contextmanager
-def stopping(run: Run) -> Iterator[list[str]]:
-    """Why the work in the block ended before its end; empty when it did not."""
-    from channel_adapter.migration.budget import Stopped
-
-    stopped: list[str] = []
-    try:
-        yield stopped
-    except Stopped as end:
-        stopped.append(str(end))
-        run.output.error("interrupted", f"stopped: {end}; run it again")
-
-
 def _tell_verdict(output: "Output", verdict: "Verdict", lines: Path) -> None:
     from channel_adapter.migration.verify.findings import Mark, What
 
@@ -119,3 +99,32 @@ def _tell_verdict(output: "Output", verdict: "Verdict", lines: Path) -> None:
         output.line(f"not clean: {counted(verdict.open, 'finding')} that nothing explains, all in {lines}")
     for words in verdict.not_compared:
         output.line(f"not compared: {words}")
+
+
+@command(app, "migrate", "report", example="channel-adapter migrate report plan.json --out report.md")
+async def report(
+    run: Run,
+    file: PLAN,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE.md", help="Else PLAN.report.md.")] = None,
+    database: DATABASE = None,
+) -> Exit:
+    """Write the final report as Markdown, and beside it as JSON. Asks the journal, and neither source nor target.
+
+    The counts of the last `migrate verify` of this plan are in it. Exit code 3 while the migration is not complete,
+    something is in quarantine, or the verification is not clean or missing.
+    """
+    from channel_adapter.migration.plan.document import read_plan, write_whole
+
+    plan = read_plan(file)
+    verified = file.with_suffix(".verify.json")
+    verdict = orjson.loads(verified.read_bytes()) if verified.is_file() else None
+    markdown = out or file.with_suffix(".report.md")
+    async with run.adapter() as adapter:
+        url = journal_url(adapter, file, beside(file, database))
+        made = await adapter.migration.report(plan, database=url, verdict=verdict)
+    write_whole(markdown, made.to_markdown())
+    write_whole(markdown.with_suffix(".json"), made.to_json())
+    run.output.one(made.document, f"{markdown} and {markdown.with_suffix('.json').name}: migration {plan.migration}")
+    told = made.document
+    clean = told["verification"] is not None and told["verification"]["clean"]
+    return Exit.DONE if told["complete"] and clean and not told["quarantine"] else Exit.PARTLY

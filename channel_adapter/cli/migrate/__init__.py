@@ -1,9 +1,9 @@
 """`migrate`: from official accounts, or from files, to channels."""
 
-from channel_adapter.cli import migrate_apply, migrate_cutover, migrate_plan, migrate_report, migrate_verify
-from channel_adapter.cli.migrate_group import app
+from channel_adapter.cli.migrate import cutover, plan, run, verify
+from channel_adapter.cli.migrate.options import app
 
-__all__ = ["app", "migrate_apply", "migrate_cutover", "migrate_plan", "migrate_report", "migrate_verify"]
+__all__ = ["app", "cutover", "plan", "run", "verify"]
 
 _IN_THE_ORDER_OF_WORK = (
     "plan", "show", "apply", "status", "retry", "verify", "cutover", "rollback", "report",

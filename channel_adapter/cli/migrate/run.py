@@ -1,42 +1,30 @@
-"""`migrate apply`, `status`, `retry`: carrying a plan out."""
+"""`migrate apply`, `status`, `retry`: carrying a plan out, and how far it and its cutover are."""
 
 # ruff: noqa: PLC0415 - help must not wait for the client to be imported
 
-import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from channel_adapter.cli.command import Run, command
-from channel_adapter.cli.exits import Exit, UsageError
-from channel_adapter.cli.migrate_group import app
-from channel_adapter.cli.migrate_posting import state_document, state_lines
-from channel_adapter.cli.migrate_progress import Watching
-from channel_adapter.cli.words import counted
+from channel_adapter.cli.exits import Exit
+from channel_adapter.cli.migrate.options import (
+    DATABASE,
+    MAX_CALLS,
+    MAX_DURATION,
+    PLAN,
+    app,
+    bounds_of,
+    journal_beside,
+    journal_url,
+)
+from channel_adapter.cli.migrate.progress import Watching
+from channel_adapter.cli.output import counted
 
 if TYPE_CHECKING:
-    from channel_adapter.adapter import ChannelAdapter
-    from channel_adapter.migration.cutover.cutover import CutoverState
+    from channel_adapter.migration.cutover.cutover import CutoverState, Filling
     from channel_adapter.migration.plan.document import Plan
-    from channel_adapter.migration.run.apply import Bounds, Status
-
-SECONDS_OF = {"": 1, "s": 1, "m": 60, "h": 3_600}
-
-PLAN = Annotated[Path, typer.Argument(metavar="PLAN.json")]
-DATABASE = Annotated[
-    str | None,
-    typer.Option(
-        "--database",
-        metavar="URL",
-        help="Where the journal is; else database_url of the settings, else beside the plan. A URL with a password"
-        " belongs into the settings or the environment.",
-    ),
-]
-MAX_CALLS = Annotated[int | None, typer.Option("--max-calls", min=1, help="Stop after so many calls: exit code 4.")]
-MAX_DURATION = Annotated[
-    str | None, typer.Option("--max-duration", metavar="TIME", help="Stop after 90s, 30m or 2h: exit code 4.")
-]
+    from channel_adapter.migration.run.apply import Status
 
 
 @command(
@@ -116,34 +104,6 @@ def code_of(found: "Status", broken: int = 0) -> Exit:
     return Exit.PARTLY if broken or found.quarantined else Exit.DONE
 
 
-def journal_url(adapter: "ChannelAdapter", file: Path, database: str | None) -> str:
-    """Where the journal of this plan is: as given, as set, or a file beside the plan."""
-    if database is not None:
-        return database
-    held = adapter.settings.database_url
-    if held is not None:
-        return held.get_secret_value()
-    return f"sqlite:///{journal_beside(file)}"
-
-
-def journal_beside(file: Path) -> Path:
-    """The journal of a plan when nobody says where it is."""
-    return file.with_suffix(".journal.db")
-
-
-def bounds_of(max_calls: int | None, max_duration: str | None) -> "Bounds":
-    """The bounds of a run. Raises UsageError."""
-    from channel_adapter.migration.run.apply import Bounds
-
-    seconds: float | None = None
-    if max_duration is not None:
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", max_duration)
-        if found is None or not float(found[1]):
-            raise UsageError(f"--max-duration takes 90s, 30m or 2h, not {max_duration!r}", field="max_duration")
-        seconds = float(found[1]) * SECONDS_OF[found[2]]
-    return Bounds(calls=max_calls, seconds=seconds)
-
-
 def tell(
     run: Run, found: "Status", plan: "Plan", quarantine: Path | None, cutover: "CutoverState | None" = None
 ) -> None:
@@ -193,4 +153,42 @@ def _document(found: "Status", plan: "Plan", quarantine: Path | None) -> dict[st
         "broken": plan.broken_count,
         "quarantine": str(quarantine) if quarantine else None,
         "calls": found.calls,
+    }  # fmt: skip
+
+
+def state_lines(state: "CutoverState | None") -> Iterator[str]:
+    """Nothing before a cutover."""
+    if state is None:
+        return
+    moved = sum(bool(row.moved_at) for row in state.moved)
+    yield f"cutover: posting has moved for {moved:,} of {counted(len(state.moved), 'channel')}"
+    if state.filling.wanted:
+        yield filling_sentence(state.filling)
+
+
+def state_document(state: "CutoverState | None") -> dict[str, Any] | None:
+    """The same for machines."""
+    if state is None:
+        return None
+    return {
+        "moved": sum(bool(row.moved_at) for row in state.moved),
+        "of": len(state.moved),
+        "window_end": max(row.window_end for row in state.moved) or None,
+        "conversation_groups": filling_document(state.filling),
+    }
+
+
+def filling_sentence(filling: "Filling") -> str:
+    """How far people's conversation groups are."""
+    left = f", {filling.left:,} to go" if filling.left else ""
+    why = f": {filling.said}" if filling.said and not filling.done else ""
+    problems = counted(filling.problems, "problem")
+    return f"conversation groups: {filling.filled:,} filled{left}, {problems}, {filling.state}{why}"
+
+
+def filling_document(filling: "Filling") -> dict[str, Any]:
+    """The same for machines."""
+    return {
+        "state": filling.state, "filled": filling.filled, "left": filling.left, "problems": filling.problems,
+        "reason": filling.said or None,
     }  # fmt: skip

@@ -13,7 +13,7 @@ from typing import Any, Final
 from xml.sax import SAXException
 
 from channel_adapter.cli.exits import UsageError
-from channel_adapter.cli.words import counted
+from channel_adapter.cli.output import counted
 from channel_adapter.config.extras import needs_extra
 
 GZIP: Final = b"\x1f\x8b"

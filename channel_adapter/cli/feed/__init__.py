@@ -1,0 +1,1 @@
+"""Reading RSS and Atom files, and publishing their entries. Nothing is fetched."""

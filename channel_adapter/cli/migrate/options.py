@@ -1,0 +1,99 @@
+"""The group `migrate`, and what its commands share: options, where the journal is, bounds of a run."""
+
+# ruff: noqa: PLC0415 - help must not wait for the client to be imported
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from channel_adapter.cli.command import Run, group
+from channel_adapter.cli.exits import UsageError
+
+if TYPE_CHECKING:
+    from channel_adapter.adapter import ChannelAdapter
+    from channel_adapter.migration.run.apply import Bounds
+    from channel_adapter.migration.verify.findings import Accepted
+
+app = group("migrate")
+
+SECONDS_OF = {"": 1, "s": 1, "m": 60, "h": 3_600}
+PLAN = Annotated[Path, typer.Argument(metavar="PLAN.json")]
+DATABASE = Annotated[
+    str | None,
+    typer.Option(
+        "--database",
+        metavar="URL",
+        help="Where the journal is; else database_url of the settings, else beside the plan. A URL with a password"
+        " belongs into the settings or the environment.",
+    ),
+]
+MAX_CALLS = Annotated[int | None, typer.Option("--max-calls", min=1, help="Stop after so many calls: exit code 4.")]
+MAX_DURATION = Annotated[
+    str | None, typer.Option("--max-duration", metavar="TIME", help="Stop after 90s, 30m or 2h: exit code 4.")
+]
+EXPLAINED = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--explained",
+        metavar="FILE.jsonl",
+        help="Differences that somebody has looked at and accepts: lines of an earlier verification, word by word.",
+    ),
+]
+
+
+def journal_url(adapter: "ChannelAdapter", file: Path, database: str | None) -> str:
+    """Where the journal of this plan is: as given, as set, or a file beside the plan."""
+    if database is not None:
+        return database
+    held = adapter.settings.database_url
+    if held is not None:
+        return held.get_secret_value()
+    return f"sqlite:///{journal_beside(file)}"
+
+
+def journal_beside(file: Path) -> Path:
+    """The journal of a plan when nobody says where it is."""
+    return file.with_suffix(".journal.db")
+
+
+def bounds_of(max_calls: int | None, max_duration: str | None) -> "Bounds":
+    """The bounds of a run. Raises UsageError."""
+    from channel_adapter.migration.run.apply import Bounds
+
+    seconds: float | None = None
+    if max_duration is not None:
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", max_duration)
+        if found is None or not float(found[1]):
+            raise UsageError(f"--max-duration takes 90s, 30m or 2h, not {max_duration!r}", field="max_duration")
+        seconds = float(found[1]) * SECONDS_OF[found[2]]
+    return Bounds(calls=max_calls, seconds=seconds)
+
+
+def accepted_in(files: list[Path] | None) -> "Accepted":
+    """What somebody has looked at. Raises InvalidError, OSError."""
+    from channel_adapter.migration.verify.findings import Accepted
+
+    return Accepted(frozenset().union(*(Accepted.read(file).digests for file in files or ())))
+
+
+@contextmanager
+def stopping(run: Run) -> Iterator[list[str]]:
+    """Why the work in the block ended before its end; empty when it did not."""
+    from channel_adapter.migration.budget import Stopped
+
+    stopped: list[str] = []
+    try:
+        yield stopped
+    except Stopped as end:
+        stopped.append(str(end))
+        run.output.error("interrupted", f"stopped: {end}; run it again")
+
+
+def beside(file: Path, database: str | None) -> str | None:
+    """The journal that apply has left beside the plan, when no database was set; else as it is given."""
+    beside = file.with_suffix(".journal.db")
+    return f"sqlite:///{beside}" if database is None and beside.is_file() else database

@@ -1,5 +1,0 @@
-"""The group `migrate`; its commands stand in modules of their own."""
-
-from channel_adapter.cli.command import group
-
-app = group("migrate")
