@@ -194,10 +194,11 @@ class ChannelAdapter:
 
     @cached_property
     def pipeline(self) -> EventPipeline:
-        """What becomes of webhooks that came in: events, and what the adapter itself does about them."""
+        """Resolve webhooks into events and do the adapter's own work for them."""
         from channel_adapter.webhooks.dispatch import EventPipeline
 
-        return EventPipeline(self)
+        unread = self.unread if self.settings.unread.filing else None
+        return EventPipeline(self.settings, self.workings, self.reactions, unread)
 
     @cached_property
     def posting_moved(self) -> PostingMoved | None:
@@ -212,17 +213,23 @@ class ChannelAdapter:
 
     @cached_property
     def events(self) -> Events:
-        """What happens in channels, told by webhooks: `@adapter.events.on(Subscribed)`, `adapter.events.stream()`."""
+        """Handlers and streams of events that webhooks report: `@adapter.events.on(Subscribed)`."""
         from channel_adapter.webhooks.events import Events
 
         return Events(self.pipeline)
 
     @cached_property
     def guard(self) -> Guard:
-        """What is answered when the service asks beforehand; hooks of the app are registered here."""
+        """Answers to before-webhooks: policies of the settings and hooks of the app."""
         from channel_adapter.webhooks.guard import Guard
 
-        return Guard(self, self.pipeline.resolver)
+        guard = Guard(self.settings, self.workings, self.pipeline.resolver)
+        if self.posting_moved is not None:
+            from channel_adapter.domain.hooks import OfficialPostDraft
+            from channel_adapter.migration.cutover.redirects import BroadcastHook
+
+            guard.on(OfficialPostDraft)(BroadcastHook(self.posting_moved, self.posts, self._clock))
+        return guard
 
     @classmethod
     def open(

@@ -1,7 +1,7 @@
-"""What processes of one database tell each other: of which channels, and of whom in them, memories are out of date.
+"""Rows by which processes of one database report what is out of date in the caches of the others.
 
-One row for each channel and person, with the time of the last change. Readers ask for what is new since they asked
-before, and a little further back: a transaction may be committed later than another one that began after it.
+One row for each channel and user, with the time of the last change. Readers ask for rows newer than their last read,
+and a little further back: a transaction may be committed later than another one that began after it.
 """
 
 import time
@@ -16,29 +16,29 @@ from channel_adapter.store.database import Database, Schema
 LOOK_BACK_SECONDS: Final = 5.0
 KEPT_SECONDS: Final = 86_400.0
 _TIDY_SECONDS: Final = 600.0
-_LONGEST: Final = 256  # an id of the service is shorter
-_EVERYBODY: Final = ""
+_MAX_LENGTH: Final = 256  # ids of the service are shorter
+_WHOLE_CHANNEL: Final = ""
 
-_TABLES: Final = MetaData()
-_CHANGES: Final = Table(
-    "memory_change",
-    _TABLES,
+_metadata = MetaData()
+INVALIDATIONS: Final = Table(
+    "cache_invalidation",
+    _metadata,
     Column("channel", Text, primary_key=True),
-    Column("person", Text, primary_key=True),
+    Column("user_id", Text, primary_key=True),
     Column("changed_at", Float, nullable=False, index=True),
 )
-SCHEMA: Final = Schema("memory_changes", 1, _TABLES)
+SCHEMA: Final = Schema("cache_invalidation", 1, _metadata)
 
 
 class Invalidation(NamedTuple):
-    """What was remembered of a person in a channel is out of date; `user` None: of the channel, and everybody in it."""
+    """What is cached of a user in a channel is out of date; `user` None: of the channel and all its users."""
 
     channel: ChannelId
     user: UserId | None = None
 
 
 class InvalidationTable:
-    """The rows. Raises what Database raises; then nothing was told, or heard."""
+    """Publishes and reads invalidations. Raises what Database raises; then nothing was published or read."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -46,50 +46,51 @@ class InvalidationTable:
         self._newest: float | None = None
         self._tidied_at = time.monotonic()
 
-    async def tell(self, changes: Collection[Invalidation]) -> None:
-        """Let the others know; back when it is committed. Ids that cannot be any are left out."""
-        rows = sorted({(change.channel, change.user or _EVERYBODY) for change in changes if _possible(change)})
+    async def publish(self, invalidations: Collection[Invalidation]) -> None:
+        """Store invalidations for the other processes. Impossible ids are left out."""
+        rows = sorted({(each.channel, each.user or _WHOLE_CHANNEL) for each in invalidations if _is_possible(each)})
         if not rows:
             return
         await self._database.prepare(SCHEMA)
 
         def transaction(connection: Connection) -> float:
             now = self._database.time(connection, time.time())
-            told = [{"channel": channel, "person": person, "changed_at": now} for channel, person in rows]
-            insert = self._database.insert(_CHANGES)
-            keys = [_CHANGES.c.channel, _CHANGES.c.person]
+            values = [{"channel": channel, "user_id": user, "changed_at": now} for channel, user in rows]
+            insert = self._database.insert(INVALIDATIONS)
+            keys = [INVALIDATIONS.c.channel, INVALIDATIONS.c.user_id]
             newer = insert.on_conflict_do_update(index_elements=keys, set_={"changed_at": insert.excluded.changed_at})
-            connection.execute(newer, told)
+            connection.execute(newer, values)
             if time.monotonic() - self._tidied_at > _TIDY_SECONDS:
-                connection.execute(delete(_CHANGES).where(_CHANGES.c.changed_at < now - KEPT_SECONDS))
+                connection.execute(delete(INVALIDATIONS).where(INVALIDATIONS.c.changed_at < now - KEPT_SECONDS))
                 self._tidied_at = time.monotonic()
             return now
 
         now = await self._database.write(transaction)
-        self._seen.update((channel, person, now) for channel, person in rows)  # nobody need tell us
+        self._seen.update((channel, user, now) for channel, user in rows)  # own ones are not read
 
-    async def news(self) -> list[Invalidation]:
-        """What others have told since the last time; at first what they told in the last seconds."""
+    async def published(self) -> list[Invalidation]:
+        """Return what other processes published since the last call; at first that of the last few seconds."""
         await self._database.prepare(SCHEMA)
 
         def transaction(connection: Connection) -> tuple[float, set[tuple[str, str, float]]]:
             newest = self._newest
             if newest is None:
                 newest = self._database.time(connection, time.time())
-            query = select(_CHANGES.c.channel, _CHANGES.c.person, _CHANGES.c.changed_at)
-            found = connection.execute(query.where(_CHANGES.c.changed_at > newest - LOOK_BACK_SECONDS))
-            return newest, {(str(channel), str(person), float(at)) for channel, person, at in found}
+            columns = (INVALIDATIONS.c.channel, INVALIDATIONS.c.user_id, INVALIDATIONS.c.changed_at)
+            found = connection.execute(select(*columns).where(INVALIDATIONS.c.changed_at > newest - LOOK_BACK_SECONDS))
+            return newest, {(str(channel), str(user), float(at)) for channel, user, at in found}
 
         newest, rows = await self._database.read(transaction)
         fresh = rows - self._seen
         self._newest = max([newest, *(at for *_, at in rows)])
         self._seen = {row for row in self._seen | rows if row[2] > self._newest - LOOK_BACK_SECONDS}
-        return [Invalidation(ChannelId(channel), UserId(person) if person else None) for channel, person, _ in fresh]
+        return [Invalidation(ChannelId(channel), UserId(user) if user else None) for channel, user, _ in fresh]
 
     async def close(self) -> None:
         """Close the connections."""
         await self._database.close()
 
 
-def _possible(change: Invalidation) -> bool:
-    return all(len(name) <= _LONGEST and "\x00" not in name for name in (change.channel, change.user or ""))
+def _is_possible(invalidation: Invalidation) -> bool:
+    ids = (invalidation.channel, invalidation.user or "")
+    return all(len(each) <= _MAX_LENGTH and "\x00" not in each for each in ids)

@@ -1,7 +1,6 @@
-"""What is remembered of roles and tags, kept right in every receiver: an event is handled in one of them alone.
+"""Keeps cached roles and tags right in every receiver of a database, although each event is handled in one of them.
 
-Who handles it writes what is out of date into the database; all others look there twice a second. Nobody who answers
-the service waits for that.
+The receiver that handles an event writes what is out of date into the database; all others read it twice a second.
 """
 
 import asyncio
@@ -22,44 +21,43 @@ from channel_adapter.tencent.redaction import redact_text
 if TYPE_CHECKING:
     from channel_adapter.store.cache_invalidation import InvalidationTable
 
-
 LOOK_SECONDS: Final = 0.5
 
 _log = structlog.wrap_logger(logging.getLogger("channel_adapter.webhooks"))
 
 
 class CacheInvalidationBus:
-    """Tells other processes of the database what has changed, and hears it from them. Without `changes`: nobody."""
+    """Publishes to other processes of the database what is out of date, and listens to them. No-op without `table`."""
 
-    def __init__(self, changes: "InvalidationTable | None", directory: Directory, roles: Roles) -> None:
-        self._changes = changes
+    def __init__(self, table: "InvalidationTable | None", directory: Directory, roles: Roles) -> None:
+        self._table = table
         self._directory = directory
         self._roles = roles
-        self._worth_telling = LogThrottle()
+        self._worth_logging = LogThrottle()
 
-    async def tell(self, event: e.ChannelEvent) -> None:
-        """Raises a ChannelAdapterError when it cannot be told now."""
-        if self._changes is None:
+    async def publish(self, event: e.ChannelEvent) -> None:
+        """Publish what an event makes out of date. Raises a ChannelAdapterError if the database fails."""
+        if self._table is None:
             return
         from channel_adapter.store.cache_invalidation import Invalidation  # noqa: PLC0415 - an extra
 
-        await self._changes.tell([Invalidation(event.channel, user) for user in _whom(event)])
+        await self._table.publish([Invalidation(event.channel, user) for user in _affected(event)])
 
     async def listen(self) -> None:
-        """Forget what others say is out of date, until it is cancelled; while they cannot be heard, try again."""
-        while self._changes is not None:
+        """Drop from the caches what other processes publish, until cancelled. Failures are logged and tried again."""
+        while self._table is not None:
             try:
-                for channel, user in await self._changes.news():
+                for channel, user in await self._table.published():
                     self._forget(channel, user)
-            except ChannelAdapterError as trouble:
-                if self._worth_telling():
-                    _log.warning("webhooks.changes_not_heard", reason=redact_text(trouble.message)[:300])
+            except ChannelAdapterError as error:
+                if self._worth_logging():
+                    _log.warning("webhooks.changes_not_heard", reason=redact_text(error.message)[:300])
             await asyncio.sleep(LOOK_SECONDS)
 
     async def aclose(self) -> None:
         """Close the connections to the database, if there are any."""
-        if self._changes is not None:
-            await self._changes.close()
+        if self._table is not None:
+            await self._table.close()
 
     def _forget(self, channel: ChannelId, user: UserId | None) -> None:
         if user is not None:
@@ -69,8 +67,8 @@ class CacheInvalidationBus:
             self._directory.forget(channel)
 
 
-def _whom(event: e.ChannelEvent) -> tuple[UserId | None, ...]:
-    """Whose role is another one now; None: everybody's, and the channel itself."""
+def _affected(event: e.ChannelEvent) -> tuple[UserId | None, ...]:
+    """Return the users whose roles have changed; None stands for all users and the channel itself."""
     match event:
         case e.RoleChanged(user=user):
             return (user,)
@@ -83,7 +81,7 @@ def _whom(event: e.ChannelEvent) -> tuple[UserId | None, ...]:
 
 
 def open_invalidation_bus(database_url: str | None, directory: Directory, roles: Roles) -> CacheInvalidationBus:
-    """Nothing is opened before it is used. Raises ConfigurationError without the extra."""
+    """Return the bus of an app; connections open when first used. Raises ConfigurationError without the extra."""
     if database_url is None:
         return CacheInvalidationBus(None, directory, roles)
     with needs_store(database_url):

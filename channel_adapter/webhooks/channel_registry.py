@@ -1,7 +1,7 @@
-"""A directory of channels made of their events: their names, their owners, when they last spoke.
+"""A directory of channels built from their events: names, owners, last posts.
 
-It knows what it was told since it began: with `database_url` since the first receiver of this app, else since this
-process started. It also answers for a deleted channel, which the service cannot any more.
+It knows what was reported since it began: with `database_url` since the first receiver of this app, else since this
+process started. It also answers for a deleted channel, which the service no longer does.
 """
 
 from collections.abc import AsyncIterator
@@ -19,16 +19,15 @@ from channel_adapter.domain.post import PostRef
 if TYPE_CHECKING:
     from channel_adapter.store.channel_registry import ChannelRows, ObservedFields
 
-
-MOST: Final = 100_000
-"""Channels in memory; the quietest is forgotten first."""
+MAX_CHANNELS: Final = 100_000
+"""Channels in memory; the least recently observed is forgotten first."""
 DELETED: Final = "deleted_at"
-_UNKNOWN_SECONDS: Final = 30.0  # another receiver may write the row that was looked for
+_UNKNOWN_SECONDS: Final = 30.0  # another receiver may write the missing row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedChannel:
-    """What events said of one channel; None is what none of them has said."""
+    """What events reported of one channel; None is what none of them reported."""
 
     id: ChannelId
     name: str | None = None
@@ -42,74 +41,74 @@ class ObservedChannel:
 
 
 class ChannelRegistry:
-    """Learns from events of channels, in any order: of two that say the same thing the later one counts.
+    """Collects what events of channels report, in any order: of two reports of one field the later one counts.
 
-    The last post is known to this process alone: not every post is worth a row.
+    The last post is known to this process alone: it is not written for every post.
     """
 
-    def __init__(self, rows: "ChannelRows | None" = None, *, most: int = MOST) -> None:
+    def __init__(self, rows: "ChannelRows | None" = None, *, max_channels: int = MAX_CHANNELS) -> None:
         self._rows = rows
-        self._said: LRUCache[ChannelId, ObservedFields] = LRUCache(most)
-        self._posts: LRUCache[ChannelId, e.PostPublished] = LRUCache(most)
-        self._unknown: TTLCache[ChannelId, bool] = TTLCache(most, _UNKNOWN_SECONDS)  # no row when it was looked for
+        self._fields: LRUCache[ChannelId, ObservedFields] = LRUCache(max_channels)
+        self._posts: LRUCache[ChannelId, e.PostPublished] = LRUCache(max_channels)
+        self._unknown: TTLCache[ChannelId, bool] = TTLCache(max_channels, _UNKNOWN_SECONDS)  # without a row
 
     async def __aiter__(self) -> AsyncIterator[ObservedChannel]:
-        """Those that are not deleted, as they are now."""
+        """Yield the channels that are not deleted."""
         if self._rows is not None:
-            async for channel, said in self._rows.present():
-                yield self._built(channel, said)
+            async for channel, fields in self._rows.existing():
+                yield self._build(channel, fields)
             return
-        for channel, said in list(self._said.items()):
-            if said.get(DELETED, (None, 0.0))[0] is None:
-                yield self._built(channel, said)
+        for channel, fields in list(self._fields.items()):
+            if fields.get(DELETED, (None, 0.0))[0] is None:
+                yield self._build(channel, fields)
 
     async def get(self, channel: ChannelId) -> ObservedChannel | None:
-        """What is known of a channel, a deleted one too; where there are rows, also what other receivers know."""
+        """Return what is known of a channel, also of a deleted one; with a database, by all its receivers."""
         if self._rows is None:
-            said = self._said.get(channel)
+            fields = self._fields.get(channel)
         elif channel in self._unknown:
-            said = None
+            fields = None
         else:
-            said = await self._rows.get(channel)
-            if said is None:
+            fields = await self._rows.get(channel)
+            if fields is None:
                 self._unknown[channel] = True
-        return None if said is None else self._built(channel, said)
+        return None if fields is None else self._build(channel, fields)
 
-    async def learn(self, event: e.ChannelEvent) -> None:
-        """Take in what an event says. The channel must be one: nothing here asks for tags.
+    async def observe(self, event: e.ChannelEvent) -> None:
+        """Add what an event of a channel reports. The caller has checked that it is about a channel.
 
-        A deletion that is not confirmed may be another kind of group's, and is left out.
+        A deletion that is not confirmed may be about another kind of group, and is ignored.
         """
         if isinstance(event, e.ChannelDeleted) and not event.confirmed:
             return
         if isinstance(event, e.PostPublished) and not event.online_only:
             last = self._posts.get(event.channel)
-            if last is None or _place(event) > _place(last):
+            if last is None or _position(event) > _position(last):
                 self._posts[event.channel] = event
         self._unknown.pop(event.channel, None)
         at = event.at.timestamp() if event.at is not None else 0.0
-        news: ObservedFields = {name: (value, at) for name, value in _said(event).items()}
-        if self._rows is not None and (news or event.channel not in self._said):
-            news = await self._rows.merge(event.channel, news)
-        self._said[event.channel] = _later(self._said.get(event.channel, {}), news)
+        fields: ObservedFields = {name: (value, at) for name, value in _reported(event).items()}
+        if self._rows is not None and (fields or event.channel not in self._fields):
+            fields = await self._rows.merge(event.channel, fields)
+        self._fields[event.channel] = _merge(self._fields.get(event.channel, {}), fields)
 
     async def aclose(self) -> None:
         """Close the connections to the database, if there are any."""
         if self._rows is not None:
             await self._rows.close()
 
-    def _built(self, channel: ChannelId, said: "ObservedFields") -> ObservedChannel:
-        fields: dict[str, Any] = {name: value for name, (value, _) in said.items()}
-        if fields.get(DELETED) is not None:
-            fields[DELETED] = datetime.fromtimestamp(fields[DELETED], UTC)
+    def _build(self, channel: ChannelId, fields: "ObservedFields") -> ObservedChannel:
+        values: dict[str, Any] = {name: value for name, (value, _) in fields.items()}
+        if values.get(DELETED) is not None:
+            values[DELETED] = datetime.fromtimestamp(values[DELETED], UTC)
         last = self._posts.get(channel)
         if last is not None:
-            fields |= {"last_post": last.post.ref, "last_post_at": last.post.published_at or last.at}
-        return ObservedChannel(id=channel, **fields)
+            values |= {"last_post": last.post.ref, "last_post_at": last.post.published_at or last.at}
+        return ObservedChannel(id=channel, **values)
 
 
 def open_channel_registry(database_url: str | None) -> ChannelRegistry:
-    """The directory of an app; nothing is opened before it is used. Raises ConfigurationError without the extra."""
+    """Return the registry of an app; connections open when first used. Raises ConfigurationError without the extra."""
     if database_url is None:
         return ChannelRegistry()
     with needs_store(database_url):
@@ -118,19 +117,20 @@ def open_channel_registry(database_url: str | None) -> ChannelRegistry:
     return ChannelRegistry(ChannelRows(Database.shared(database_url), deleted=DELETED))
 
 
-def _place(event: e.PostPublished) -> tuple[float, PostRef]:
-    """By time first: in a channel that was deleted and made again the numbers begin anew."""
+def _position(event: e.PostPublished) -> tuple[float, PostRef]:
+    """Return the place of a post, by time first: a channel that is deleted and created again starts at number 1."""
     at = event.post.published_at or event.at
     return (at.timestamp() if at is not None else 0.0), event.post.ref
 
 
-def _later(known: "ObservedFields", news: "ObservedFields") -> "ObservedFields":
-    """Each field as it was said last."""
-    return {**known, **{name: told for name, told in news.items() if name not in known or told[1] >= known[name][1]}}
+def _merge(known: "ObservedFields", fields: "ObservedFields") -> "ObservedFields":
+    """Return the later report of each field."""
+    later = {name: value for name, value in fields.items() if name not in known or value[1] >= known[name][1]}
+    return {**known, **later}
 
 
-def _said(event: e.ChannelEvent) -> dict[str, Any]:
-    """The fields that an event is about, with their values since then."""
+def _reported(event: e.ChannelEvent) -> dict[str, Any]:
+    """Return the fields that an event is about, with their values after it."""
     match event:
         case e.ChannelCreated(name=name, owner=owner):
             return {"name": name, "owner": owner, DELETED: None}

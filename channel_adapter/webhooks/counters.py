@@ -1,4 +1,4 @@
-"""What a receiver counts, and the lag of its inbox. Counts only grow; whoever wants a rate subtracts."""
+"""Counters of a receiver and its inbox. Counts only grow."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -11,14 +11,14 @@ _REFUSED = "refused."
 
 
 class Counters:
-    """received = stored + decided (before-events) + duplicates known at once + refused: each got one answer."""
+    """Counts by name: received = stored + decided (before-webhooks) + duplicates + refused, as each gets one answer."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
-        self._told: Counter[str] = Counter()
+        self._shared: Counter[str] = Counter()
 
     def add(self, name: str, number: int = 1) -> None:
-        """Count something by one of the names above."""
+        """Add to the counter of one of the names above."""
         if number:
             self._counts[name] += number
 
@@ -31,19 +31,19 @@ class Counters:
 
     @property
     def refused(self) -> dict[str, int]:
-        """Refused requests by reason."""
+        """The number of refused requests by reason."""
         return {name.removeprefix(_REFUSED): n for name, n in self._counts.items() if name.startswith(_REFUSED)}
 
     def snapshot(self) -> dict[str, int]:
-        """All counts by name."""
+        """Return all counts by name."""
         return dict(self._counts)
 
-    def news(self) -> Mapping[str, int]:
-        """What was counted since the last time this was asked."""
-        fresh = self._counts - self._told
-        self._told = self._counts.copy()
+    def take_unshared(self) -> Mapping[str, int]:
+        """Return what was counted since the last call."""
+        fresh = self._counts - self._shared
+        self._shared = self._counts.copy()
         return fresh
 
-    def give_back(self, news: Mapping[str, int]) -> None:
-        """What `news` gave out could not be told: give it out again."""
-        self._told.subtract(news)
+    def restore(self, counts: Mapping[str, int]) -> None:
+        """Make the next `take_unshared` return these counts again: they could not be shared."""
+        self._shared.subtract(counts)

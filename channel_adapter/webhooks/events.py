@@ -1,26 +1,22 @@
-"""`adapter.events`: what happens on phones and elsewhere, handed to functions or to a loop.
+"""`adapter.events`: handlers and streams of events.
 
-A handler that raises is tried again later, with its event; one that returned never hears of that event again. Handlers
-of one event run one after the other, in the order of their registration; so do events of one channel.
+A handler that raises is called again later with the same event; one that returned is never called for that event again.
+The handlers of one event run one after the other, in the order of their registration; so do the events of one channel.
 """
 
+import asyncio
 import functools
 import inspect
 import itertools
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
+from typing import Any, Generic, NamedTuple, TypeVar, cast, overload
 
 from channel_adapter.domain.events import Event
 from channel_adapter.errors import ConfigurationError
+from channel_adapter.webhooks.dispatch import EventPipeline
 from channel_adapter.webhooks.inbox import HandlerStep
 from channel_adapter.webhooks.parse import WebhookEvent
-
-if TYPE_CHECKING:
-    from channel_adapter.webhooks.dispatch import EventPipeline
-import asyncio
-from collections.abc import AsyncIterator
-from typing import Generic, cast
 
 EventT = TypeVar("EventT", bound=Event)
 HandlerT = TypeVar("HandlerT", bound=Callable[..., Any])
@@ -29,81 +25,81 @@ _current: ContextVar[WebhookEvent | None] = ContextVar("channel_adapter_webhook"
 
 
 class StreamBuffer:
-    """What waits for a loop. It knows nothing of its stream, so that a stream that is forgotten can end."""
+    """The events that wait for a loop. It has no reference to its stream, so that a forgotten stream is collected."""
 
     def __init__(self) -> None:
-        self.ended = False
+        self.closed = False
         self._waiting: asyncio.Queue[tuple[Event, asyncio.Future[None]] | None] = asyncio.Queue()
-        self._taken: asyncio.Future[None] | None = None
+        self._current: asyncio.Future[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._leave: Callable[[], None] | None = None
+        self._on_close: Callable[[], None] | None = None
 
-    def on_close(self, leave: Callable[[], None]) -> None:
-        """What is done once, at the end."""
-        self._leave = leave
+    def on_close(self, function: Callable[[], None]) -> None:
+        """Call a function once, when the buffer is closed."""
+        self._on_close = function
 
     async def deliver(self, event: Event) -> None:
-        """Back when the loop is through with the event, or when there is no loop any more."""
-        if self.ended:
+        """Return when the loop has handled the event, or when the buffer is closed."""
+        if self.closed:
             return
         self._loop = asyncio.get_running_loop()
-        taken = self._loop.create_future()
-        self._waiting.put_nowait((event, taken))
-        await taken
+        handled = self._loop.create_future()
+        self._waiting.put_nowait((event, handled))
+        await handled
 
     async def next(self) -> Event | None:
-        """The next event; the one before it counts as handled now. None at the end."""
-        self._settle(self._taken)
-        item = None if self.ended else await self._waiting.get()
+        """Count the previous event as handled and return the next one; None when the buffer is closed."""
+        self._complete(self._current)
+        item = None if self.closed else await self._waiting.get()
         if item is None:
             return None
-        event, self._taken = item
+        event, self._current = item
         return event
 
-    def end(self) -> None:
-        """Nobody waits for the loop any more."""
-        if self.ended:
+    def close(self) -> None:
+        """Count all events as handled and accept no more."""
+        if self.closed:
             return
-        self.ended = True
-        if self._leave is not None:
-            self._leave()
-        self._settle(self._taken)
+        self.closed = True
+        if self._on_close is not None:
+            self._on_close()
+        self._complete(self._current)
         while not self._waiting.empty():
             item = self._waiting.get_nowait()
-            self._settle(item[1] if item is not None else None)
+            self._complete(item[1] if item is not None else None)
         self._waiting.put_nowait(None)
 
-    def end_soon(self) -> None:
-        """The same from wherever an object is collected."""
+    def close_soon(self) -> None:
+        """Close from any thread, as the garbage collector does."""
         if self._loop is None or self._loop.is_closed():
-            self.end()
+            self.close()
         else:
-            self._loop.call_soon_threadsafe(self.end)
+            self._loop.call_soon_threadsafe(self.close)
 
     @staticmethod
-    def _settle(taken: "asyncio.Future[None] | None") -> None:
-        if taken is not None and not taken.done():
-            taken.set_result(None)
+    def _complete(handled: "asyncio.Future[None] | None") -> None:
+        if handled is not None and not handled.done():
+            handled.set_result(None)
 
 
 class EventStream(AsyncIterator[EventT], Generic[EventT]):
-    """For `async for` in one task. It ends with `aclose`, and when nobody holds it any more."""
+    """Events for `async for` in one task. Ends with `aclose`, and when the last reference to it is gone."""
 
-    def __init__(self, offers: StreamBuffer) -> None:
-        self._offers = offers
+    def __init__(self, buffer: StreamBuffer) -> None:
+        self._buffer = buffer
 
     async def __anext__(self) -> EventT:
-        event = await self._offers.next()
+        event = await self._buffer.next()
         if event is None:
             raise StopAsyncIteration
         return cast("EventT", event)
 
     async def aclose(self) -> None:
-        """End it; the event that the loop has counts as handled."""
-        self._offers.end()
+        """End the stream; the event that the loop has counts as handled."""
+        self._buffer.close()
 
     def __del__(self) -> None:
-        self._offers.end_soon()
+        self._buffer.close_soon()
 
 
 class _Handler(NamedTuple):
@@ -114,21 +110,21 @@ class _Handler(NamedTuple):
 
 
 class Events:
-    """Registers handlers and hands events to them; a receiver does the rest: `webhooks serve` or `application`."""
+    """Registers handlers and calls them with events. Needs a receiver: `webhooks serve`, `serve` or `application`."""
 
-    def __init__(self, pipeline: "EventPipeline") -> None:
+    def __init__(self, pipeline: EventPipeline) -> None:
         self._pipeline = pipeline
         self._handlers: list[_Handler] = []
 
     def on(self, *kinds: type[Event], transaction: bool = False) -> Callable[[HandlerT], HandlerT]:
-        """Register a coroutine or a plain function, which must not block; without kinds it hears everything.
+        """Register a coroutine function or a plain function, which must not block; without kinds, for all events.
 
         With `transaction` it is a plain function that is called in a worker thread with a second argument, a
         synchronous SQLAlchemy connection to the inbox's database: what it writes there and the record that it ran are
         committed together, so that it has its effect exactly once. In a memory inbox that argument is None.
         Raises TypeError for what is no event, ConfigurationError for a coroutine function with `transaction`.
         """
-        _check(kinds)
+        _require_events(kinds)
 
         def register(function: HandlerT) -> HandlerT:
             if transaction and _is_coroutine_function(function):
@@ -142,72 +138,69 @@ class Events:
 
         return register
 
-    def _name_of(self, function: Callable[..., Any]) -> str:
-        """The same name after a restart, as long as the function keeps its own; no two handlers share one."""
-        inner = inspect.unwrap(function)
-        base = f"{getattr(inner, '__module__', '')}.{getattr(inner, '__qualname__', type(inner).__qualname__)}"
-        taken = {handler.name for handler in self._handlers}
-        names = itertools.chain([base], (f"{base}#{number}" for number in itertools.count(1)))
-        return next(name for name in names if name not in taken)
-
     @overload
     def stream(self) -> EventStream[Event]: ...
     @overload
     def stream(self, *kinds: type[EventT]) -> EventStream[EventT]: ...
     def stream(self, *kinds: type[Event]) -> EventStream[Any]:
-        """Events as they are handled, from now on; for `async for`.
+        """Return the events that are handled from now on, for `async for`.
 
         An event counts as handled when the loop asks for the next one or is left. A slow loop slows its channels.
         """
-        _check(kinds)
-        offers = StreamBuffer()
-        handler = self._add(kinds, offers.deliver, transaction=False)
-        offers.on_close(lambda: self._handlers.remove(handler))
-        return EventStream(offers)
+        _require_events(kinds)
+        buffer = StreamBuffer()
+        handler = self._add(kinds, buffer.deliver, transaction=False)
+        buffer.on_close(lambda: self._handlers.remove(handler))
+        return EventStream(buffer)
+
+    @property
+    def key(self) -> str | None:
+        """In a handler: the key of its event, which is equal in every attempt and for every repeat. Else None.
+
+        For effects that happen once per key: an insert that ignores a conflict, an idempotency key.
+        """
+        webhook = _current.get()
+        return None if webhook is None else webhook.dedupe_key
+
+    async def plan(self, webhook: WebhookEvent) -> Sequence[HandlerStep]:
+        """Return the steps that an inbox runs for a webhook, after the adapter's own work for it is done."""
+        event = await self._pipeline.handle(webhook)
+        if event is None:
+            return ()
+        steps = [_step(handler, event, webhook) for handler in self._handlers if isinstance(event, handler.kinds)]
+        return [*steps, *self._pipeline.post_steps(event)]
+
+    async def listen_for_invalidations(self) -> None:
+        """Keep caches right when other receivers handle events, until cancelled."""
+        await self._pipeline.invalidation.listen()
 
     def _add(self, kinds: tuple[type[Event], ...], function: Callable[..., Any], *, transaction: bool) -> _Handler:
         handler = _Handler(kinds or (Event,), function, self._name_of(function), transaction)
         self._handlers.append(handler)
         return handler
 
-    @property
-    def key(self) -> str | None:
-        """In a handler: the name of its event, the same in every attempt and for every repeat; else None.
-
-        For effects that are done once by their key: an insert that ignores a conflict, an idempotency key.
-        """
-        received = _current.get()
-        return None if received is None else received.dedupe_key
-
-    async def plan(self, received: WebhookEvent) -> Sequence[HandlerStep]:
-        """What an inbox has to run for a webhook. What the app's handlers rely on has been done when this returns."""
-        event = await self._pipeline.handle(received)
-        if event is None:
-            return ()
-        heard = [
-            HandlerStep(
-                handler.name,
-                functools.partial(_call_within if handler.transaction else _call, handler, event, received),
-                handler.transaction,
-            )
-            for handler in self._handlers
-            if isinstance(event, handler.kinds)
-        ]
-        return [*heard, *self._pipeline.post_steps(event)]
+    def _name_of(self, function: Callable[..., Any]) -> str:
+        """Return a name that stays after a restart as long as the function keeps its own; it is used once."""
+        inner = inspect.unwrap(function)
+        base = f"{getattr(inner, '__module__', '')}.{getattr(inner, '__qualname__', type(inner).__qualname__)}"
+        used = {handler.name for handler in self._handlers}
+        names = itertools.chain([base], (f"{base}#{number}" for number in itertools.count(1)))
+        return next(name for name in names if name not in used)
 
 
-def _check(kinds: tuple[type[Event], ...]) -> None:
+def _require_events(kinds: tuple[type[Event], ...]) -> None:
     for kind in kinds:
         if not (isinstance(kind, type) and issubclass(kind, Event)):
             raise TypeError(f"{kind!r} is no event; see channel_adapter.domain.events")
 
 
-def _caller(handler: _Handler) -> Callable[..., Any]:
-    return _call_within if handler.transaction else _call
+def _step(handler: _Handler, event: Event, webhook: WebhookEvent) -> HandlerStep:
+    call = _call_within if handler.transaction else _call
+    return HandlerStep(handler.name, functools.partial(call, handler, event, webhook), handler.transaction)
 
 
-async def _call(handler: _Handler, event: Event, received: WebhookEvent, _: Any) -> None:
-    token = _current.set(received)
+async def _call(handler: _Handler, event: Event, webhook: WebhookEvent, _: Any) -> None:
+    token = _current.set(webhook)
     try:
         result = handler.function(event)
         if isinstance(result, Awaitable):
@@ -216,8 +209,8 @@ async def _call(handler: _Handler, event: Event, received: WebhookEvent, _: Any)
         _current.reset(token)
 
 
-def _call_within(handler: _Handler, event: Event, received: WebhookEvent, connection: Any) -> Any:
-    token = _current.set(received)
+def _call_within(handler: _Handler, event: Event, webhook: WebhookEvent, connection: Any) -> Any:
+    token = _current.set(webhook)
     try:
         return handler.function(event, connection)
     finally:

@@ -1,8 +1,8 @@
-"""The answers to before-webhooks: who may post, who may come, who may make channels, and what the app's hooks say.
+"""Answers to before-webhooks: the policies of the settings, then the hooks of the app.
 
-The service waits two seconds and then goes on as if it had been allowed. So an answer has a budget, and when it is used
-up, or something fails, the setting `on_failure` decides: "allow" lets stand what was decided until then, so that a hook
-that hangs does not open the door to somebody whom the settings block. Network work happens inside the budget only.
+The service waits two seconds and then goes on as if it had been allowed. So an answer has a time budget; when that is
+used up, or something fails, the setting `on_failure` decides. "allow" keeps what was decided until then, so that a hook
+that hangs does not admit a user whom the settings block. Network work happens inside the budget only.
 """
 
 import asyncio
@@ -11,28 +11,26 @@ import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import structlog
 
+from channel_adapter.config.settings import Settings
 from channel_adapter.domain import hooks
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.errors import ChannelAdapterError, InvalidError
 from channel_adapter.mapping.callback_question import to_reply, to_request
 from channel_adapter.mapping.ids import user_id
+from channel_adapter.services.workings import Workings
 from channel_adapter.tencent.redaction import redact_text, shown_traceback
-from channel_adapter.webhooks.dispatch import EventResolver
-from channel_adapter.webhooks.moved_accounts import may_broadcast
-from channel_adapter.webhooks.parse import WebhookEvent
-
-if TYPE_CHECKING:
-    from channel_adapter.adapter import ChannelAdapter
 from channel_adapter.tencent.wire.callback_envelope import ALLOW, DROP, REFUSE, CallbackReply
+from channel_adapter.webhooks.dispatch import EventResolver
+from channel_adapter.webhooks.parse import WebhookEvent
 
 RequestT = TypeVar("RequestT", bound=hooks.HookRequest)
 Hook = Callable[[RequestT], "hooks.HookResponse | Awaitable[hooks.HookResponse | None] | None"]
 
-_TROUBLE_LENGTH: Final = 300
+_MAX_ERROR_LENGTH: Final = 300
 
 _log = structlog.wrap_logger(logging.getLogger("channel_adapter.webhooks"))
 
@@ -46,15 +44,12 @@ class CallbackAnswer:
 
     @property
     def allows(self) -> bool:
-        """What was asked about goes on, perhaps changed."""
+        """Whether the requested action happens, perhaps changed."""
         return self.outcome in ("allowed", "rewritten", "partly")
 
-    def to_json(self) -> bytes:
-        return self.body
-
     @classmethod
-    def of(cls, reply: CallbackReply) -> "CallbackAnswer":
-        """The answer that `reply` is."""
+    def from_reply(cls, reply: CallbackReply) -> "CallbackAnswer":
+        """Return the answer with the bytes and the outcome of a reply."""
         if reply.error_code == ALLOW:
             changed = reply.msg_body is not None or reply.cloud_custom_data is not None
             outcome = "rewritten" if changed else "partly" if reply.refused_members else "allowed"
@@ -63,39 +58,38 @@ class CallbackAnswer:
         return cls(outcome, reply.to_json())
 
 
-ALLOWED: Final = CallbackAnswer.of(CallbackReply())
-"""Also what every after-webhook is answered."""
-REFUSED: Final = CallbackAnswer.of(CallbackReply(error_code=REFUSE))
+ALLOWED: Final = CallbackAnswer.from_reply(CallbackReply())
+"""Also the answer to every after-webhook."""
+REFUSED: Final = CallbackAnswer.from_reply(CallbackReply(error_code=REFUSE))
 
 
 @dataclass(slots=True)
-class _Asked:
-    """A question, and the answer to it as far as it is decided."""
+class _PendingAnswer:
+    """A request, and the answer to it as far as it is decided."""
 
-    question: hooks.HookRequest
+    request: hooks.HookRequest
     answer: CallbackAnswer = ALLOWED
 
 
 class Guard:
-    """Decides for the app. `counts`: how often it was allowed, refused, dropped, rewritten, partly, late, failed."""
+    """Answers before-webhooks. `counts` by outcome: allowed, refused, dropped, rewritten, partly, late, failed."""
 
-    def __init__(self, adapter: "ChannelAdapter", resolver: EventResolver) -> None:
+    def __init__(self, settings: Settings, workings: Workings, resolver: EventResolver) -> None:
         self.counts: Counter[str] = Counter()
-        self._adapter = adapter
-        self._settings = adapter.settings.guard
-        self._admin = adapter.settings.admin
-        self._max_bytes = adapter.settings.posts.max_bytes
-        self._directory = adapter.workings.directory
-        self._roles = adapter.workings.roles
+        self._settings = settings.guard
+        self._admin = settings.admin
+        self._max_bytes = settings.posts.max_bytes
+        self._directory = workings.directory
+        self._roles = workings.roles
         self._resolver = resolver
         self._hooks: list[tuple[type[hooks.HookRequest], Callable[[Any], Any]]] = []
         self._late: set[asyncio.Task[None]] = set()
 
     def on(self, kind: type[RequestT]) -> Callable[[Hook[RequestT]], Hook[RequestT]]:
-        """Register a hook for one kind of question, or for all: `HookRequest`; a plain function must not block.
+        """Register a hook for one kind of request, or with `HookRequest` for all; a plain function must not block.
 
-        Hooks run in the order of their registration after the settings' own policies; the first refusal ends it.
-        TypeError for what is no question: nobody would ever ask it.
+        Hooks run in the order of their registration after the policies of the settings, until one refuses.
+        Raises TypeError for what is no kind of request.
         """
         if not (isinstance(kind, type) and issubclass(kind, hooks.HookRequest)):
             raise TypeError(f"{kind!r} is no question; see channel_adapter.domain.hooks")
@@ -106,89 +100,86 @@ class Guard:
 
         return register
 
-    async def answer(self, received: WebhookEvent) -> CallbackAnswer:
-        """What a before-webhook is answered, within the budget. Never raises but for cancellation."""
+    async def answer(self, webhook: WebhookEvent) -> CallbackAnswer:
+        """Return the answer to a before-webhook within the budget. Raises nothing but CancelledError."""
         try:
-            question = to_request(received.command, received.body, received.query, admin=self._admin)
-        except Exception as unreadable:  # noqa: BLE001 - raised further, the service would go on whatever the policy says
-            return self._without_decision(received, ALLOWED, "failed", unreadable)
-        if question is None:
-            return self._counted(ALLOWED)
-        asked = _Asked(question)
-        task = asyncio.ensure_future(self._decide(asked))
+            request = to_request(webhook.command, webhook.body, webhook.query, admin=self._admin)
+        except Exception as error:  # noqa: BLE001 - without an answer the service would allow it in any case
+            return self._undecided(webhook, ALLOWED, "failed", error)
+        if request is None:
+            return self._count(ALLOWED)
+        pending = _PendingAnswer(request)
+        task = asyncio.ensure_future(self._decide(pending))
         try:
             await asyncio.wait({task}, timeout=self._settings.budget_seconds)
         finally:
             if not task.done():
-                self._give_up(task)
+                self._abandon(task)
         if not task.done():
-            return self._without_decision(received, asked.answer, "late", None)
+            return self._undecided(webhook, pending.answer, "late", None)
         if task.cancelled():
-            return self._without_decision(received, asked.answer, "failed", None)
-        trouble = task.exception()
-        if isinstance(trouble, hooks.InvalidRefusalError):
-            _log.error("webhooks.guard_refusal_invalid", command=received.command, **_told(trouble))
-            return self._counted(REFUSED)
-        if trouble is not None:
-            return self._without_decision(received, asked.answer, "failed", trouble)
-        return self._counted(asked.answer)
+            return self._undecided(webhook, pending.answer, "failed", None)
+        failure = task.exception()
+        if isinstance(failure, hooks.InvalidRefusalError):
+            _log.error("webhooks.guard_refusal_invalid", command=webhook.command, **_described(failure))
+            return self._count(REFUSED)
+        if failure is not None:
+            return self._undecided(webhook, pending.answer, "failed", failure)
+        return self._count(pending.answer)
 
-    def _give_up(self, task: "asyncio.Task[None]") -> None:
-        """Whatever it still does, nobody waits for it."""
+    def _abandon(self, task: "asyncio.Task[None]") -> None:
+        """Cancel a task without waiting for its end."""
         self._late.add(task)
         task.add_done_callback(self._late.discard)
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
         task.cancel()
 
-    def _counted(self, answer: CallbackAnswer) -> CallbackAnswer:
+    def _count(self, answer: CallbackAnswer) -> CallbackAnswer:
         self.counts[answer.outcome] += 1
         return answer
 
-    def _without_decision(
-        self, received: WebhookEvent, so_far: CallbackAnswer, outcome: str, trouble: BaseException | None
+    def _undecided(
+        self, webhook: WebhookEvent, so_far: CallbackAnswer, outcome: str, error: BaseException | None
     ) -> CallbackAnswer:
-        """Answer as the policy says. Faults of hooks are logged with their traceback, those of the service without."""
+        """Answer as `on_failure` says. Errors of hooks are logged with a traceback, those of the service without."""
         self.counts[outcome] += 1
         policy = self._settings.on_failure
-        details = {"error": outcome} if trouble is None else _told(trouble)
-        expected = trouble is None or isinstance(trouble, ChannelAdapterError)
+        details = {"error": outcome} if error is None else _described(error)
+        expected = error is None or isinstance(error, ChannelAdapterError)
         log = _log.warning if expected else _log.error
-        log("webhooks.guard_undecided", command=received.command, outcome=outcome, answer=policy, **details)
+        log("webhooks.guard_undecided", command=webhook.command, outcome=outcome, answer=policy, **details)
         return so_far if policy == "allow" else REFUSED
 
-    async def _decide(self, asked: _Asked) -> None:
-        decision, question = await self._by_policy(asked.question)
-        self._settle(asked, decision)
-        if question is not None and not isinstance(decision, hooks.Refuse):
-            await self._by_hooks(asked, question, decision)
+    async def _decide(self, pending: _PendingAnswer) -> None:
+        response, request = await self._by_policy(pending.request)
+        self._set_answer(pending, response)
+        if request is not None and not isinstance(response, hooks.Refuse):
+            await self._by_hooks(pending, request, response)
 
-    def _settle(self, asked: _Asked, decision: hooks.HookResponse) -> None:
-        """Raises InvalidError for a decision that this question cannot have; what was settled before stands then."""
-        kind = type(asked.question)
-        if isinstance(decision, hooks.Refuse) and decision.code is not None and decision.code not in kind.codes:
-            _log.warning("webhooks.guard_code_not_sent", question=kind.__name__, code=decision.code)
-        asked.answer = CallbackAnswer.of(to_reply(asked.question, decision, self._max_bytes))
+    def _set_answer(self, pending: _PendingAnswer, response: hooks.HookResponse) -> None:
+        """Raise InvalidError for a response that this request cannot have; the previous answer stays then."""
+        kind = type(pending.request)
+        if isinstance(response, hooks.Refuse) and response.code is not None and response.code not in kind.codes:
+            _log.warning("webhooks.guard_code_not_sent", question=kind.__name__, code=response.code)
+        pending.answer = CallbackAnswer.from_reply(to_reply(pending.request, response, self._max_bytes))
 
-    async def _by_policy(self, question: hooks.HookRequest) -> tuple[hooks.HookResponse, hooks.HookRequest | None]:
-        """What the settings say, and what is left to ask the hooks about."""
-        match question:
+    async def _by_policy(self, request: hooks.HookRequest) -> tuple[hooks.HookResponse, hooks.HookRequest | None]:
+        """Return the response of the settings, and the request for the hooks; None if they are not called."""
+        match request:
             case hooks.PostDraft(channel=channel, author=author):
                 if not await self._resolver.is_channel(channel):
                     return hooks.Allow(), None
-                return await self._may_post(channel, author), question
+                return await self._may_post(channel, author), request
             case hooks.SubscribeRequest(channel=channel):
                 if not await self._resolver.is_channel(channel):
                     return hooks.Allow(), None
-                return self._without(question, await self._unwelcome(question))
+                return self._without(request, await self._unwelcome(request))
             case hooks.OfficialSubscribeRequest(users=users):
-                return self._without(question, {user for user in users if user in self._settings.blocked})
-            case hooks.OfficialPostDraft():
-                decision = await may_broadcast(self._adapter, question)
-                return decision, question if isinstance(decision, hooks.Allow) else None
+                return self._without(request, {user for user in users if user in self._settings.blocked})
             case hooks.CreateRequest(own=False, by=by) if self._settings.creators and by not in self._settings.creators:
-                return hooks.Refuse("this account may not create Communities"), question
+                return hooks.Refuse("this account may not create Communities"), request
             case _:
-                return hooks.Allow(), question
+                return hooks.Allow(), request
 
     async def _may_post(self, channel: ChannelId, author: UserId | None) -> hooks.HookResponse:
         if not self._settings.only_staff_posts or author == self._admin:
@@ -196,13 +187,13 @@ class Guard:
         try:
             poster = user_id(author or "")
         except InvalidError:
-            return hooks.Refuse("nobody is named as the author")
+            return hooks.Refuse("the post has no author")
         if await self._roles.may_post(channel, poster):
             return hooks.Allow()
         return hooks.Refuse("only owner and admins post here")
 
     async def _unwelcome(self, request: hooks.SubscribeRequest) -> set[UserId]:
-        """Whom the settings keep out: everybody, the blocked, and who finds no room."""
+        """Return the users whom the settings keep out: all of a closed channel, blocked ones, those above the cap."""
         if request.channel in self._settings.closed and not request.own:
             return set(request.users)
         blocked = {user for user in request.users if user in self._settings.blocked}
@@ -216,44 +207,45 @@ class Guard:
 
     @staticmethod
     def _without(
-        question: hooks.SubscribeRequest | hooks.OfficialSubscribeRequest, unwelcome: set[UserId]
+        request: hooks.SubscribeRequest | hooks.OfficialSubscribeRequest, unwelcome: set[UserId]
     ) -> tuple[hooks.HookResponse, hooks.HookRequest | None]:
-        left = tuple(user for user in question.users if user not in unwelcome)
-        if not left and question.users:
-            return hooks.Refuse("subscribing is not possible"), question
+        left = tuple(user for user in request.users if user not in unwelcome)
+        if not left and request.users:
+            return hooks.Refuse("subscribing is not possible"), request
         if not unwelcome:
-            return hooks.Allow(), question
-        return hooks.RefuseSome(tuple(user for user in question.users if user in unwelcome)), replace(
-            question, users=left
-        )
+            return hooks.Allow(), request
+        refused = tuple(user for user in request.users if user in unwelcome)
+        return hooks.RefuseSome(refused), replace(request, users=left)
 
-    async def _by_hooks(self, asked: _Asked, question: hooks.HookRequest, said: hooks.HookResponse) -> None:
-        """Each hook is asked about what those before it have left; the first refusal ends it."""
+    async def _by_hooks(
+        self, pending: _PendingAnswer, request: hooks.HookRequest, response: hooks.HookResponse
+    ) -> None:
+        """Call each hook with what the previous ones have left of the request, until one refuses or drops."""
         for kind, hook in self._hooks:
-            if not isinstance(question, kind):
+            if not isinstance(request, kind):
                 continue
-            decision = hook(question)
-            if inspect.isawaitable(decision):
-                decision = await decision
-            if decision is None or isinstance(decision, hooks.Allow):
+            result = hook(request)
+            if inspect.isawaitable(result):
+                result = await result
+            if result is None or isinstance(result, hooks.Allow):
                 continue
-            said = _together(said, decision)
-            self._settle(asked, said)
-            if isinstance(said, hooks.Refuse | hooks.Drop):
+            response = _combine(response, result)
+            self._set_answer(pending, response)
+            if isinstance(response, hooks.Refuse | hooks.Drop):
                 return
-            question = _left_of(question, decision)
+            request = _remaining(request, result)
 
 
-def _told(trouble: BaseException) -> dict[str, str]:
-    """What a log line says of an exception; its traceback unless the class says enough."""
-    error = redact_text(f"{type(trouble).__name__}: {trouble}")[:_TROUBLE_LENGTH]
-    service = isinstance(trouble, ChannelAdapterError) and not isinstance(trouble, hooks.InvalidRefusalError)
-    return {"error": error} if service else {"error": error, "traceback": shown_traceback(trouble)}
+def _described(error: BaseException) -> dict[str, str]:
+    """Return what a log line shows of an exception; the traceback for all but errors of the service."""
+    text = redact_text(f"{type(error).__name__}: {error}")[:_MAX_ERROR_LENGTH]
+    of_service = isinstance(error, ChannelAdapterError) and not isinstance(error, hooks.InvalidRefusalError)
+    return {"error": text} if of_service else {"error": text, "traceback": shown_traceback(error)}
 
 
-def _together(said: hooks.HookResponse, more: object) -> hooks.HookResponse:
-    """What was decided before, with one more decision. Raises InvalidError for what is none."""
-    match said, more:
+def _combine(response: hooks.HookResponse, more: object) -> hooks.HookResponse:
+    """Return the previous response together with one more. Raises InvalidError for what is no response."""
+    match response, more:
         case hooks.RefuseSome(users=users), hooks.RefuseSome(users=others):
             return hooks.RefuseSome((*users, *others))
         case hooks.Rewrite(content=content, app_data=app_data), hooks.Rewrite():
@@ -263,17 +255,17 @@ def _together(said: hooks.HookResponse, more: object) -> hooks.HookResponse:
         case _, hooks.Refuse() | hooks.RefuseSome() | hooks.Rewrite() | hooks.Drop():
             return more
         case _:
-            raise InvalidError(f"a hook decided {type(more).__name__}, which is no decision", field="decision")
+            raise InvalidError(f"a hook returned {type(more).__name__}, which is no response", field="response")
 
 
-def _left_of(question: hooks.HookRequest, decision: hooks.HookResponse) -> hooks.HookRequest:
-    """What the next hook is asked about."""
-    match question, decision:
+def _remaining(request: hooks.HookRequest, response: hooks.HookResponse) -> hooks.HookRequest:
+    """Return the request for the next hook."""
+    match request, response:
         case hooks.PostDraft() | hooks.OfficialPostDraft(), hooks.Rewrite():
-            parts = question.parts if decision.parts is None else decision.parts
-            app_data = question.app_data if decision.app_data is None else decision.app_data
-            return replace(question, parts=parts, app_data=app_data)
+            parts = request.parts if response.parts is None else response.parts
+            app_data = request.app_data if response.app_data is None else response.app_data
+            return replace(request, parts=parts, app_data=app_data)
         case hooks.SubscribeRequest() | hooks.OfficialSubscribeRequest(), hooks.RefuseSome(users=refused):
-            return replace(question, users=tuple(user for user in question.users if user not in refused))
+            return replace(request, users=tuple(user for user in request.users if user not in refused))
         case _:
-            return question
+            return request

@@ -92,7 +92,14 @@ StepPlanner = Callable[[WebhookEvent], Awaitable[Sequence[HandlerStep]]]
 
 
 class Inbox(Protocol):
-    """What a receiver needs of an inbox."""
+    """What a receiver needs of an inbox. `counters` are those of the receiver and the inbox together."""
+
+    counters: Counters
+
+    @property
+    def lag(self) -> float:
+        """Seconds that the oldest event that this process has stored has waited."""
+        ...
 
     async def start(self, plan: StepPlanner) -> None:
         """Open, and begin to handle what waits. Raises ConfigurationError, UnavailableError."""
@@ -398,12 +405,12 @@ class EventInbox:
 
     async def share_counts(self) -> None:
         """Add what was counted here to the counts in the database. Raises ChannelAdapterError."""
-        fresh = self.counters.news()
+        fresh = self.counters.take_unshared()
         if fresh:
             try:
                 await self._storage.add_counts(fresh)
             except ChannelAdapterError:
-                self.counters.give_back(fresh)
+                self.counters.restore(fresh)
                 raise
 
     def _look_at(self, channel: str, wait: float, place: EventPosition | None = None) -> None:

@@ -1,8 +1,8 @@
-"""Posts that were asked about, allowed, and never came.
+"""Posts that a before-webhook announced, that were allowed, and that never arrived.
 
-Above 40 messages a second in one group the service throws some away, tells their authors that all is well, and sends
-no after-event [webhooks 3; seed 003]. So what was asked about is remembered; when the after-event does not come,
-history is read, because another receiver may have got it; what is not there either is lost.
+Above 40 messages a second in one group the service discards some, reports success to their authors, and sends no
+after-webhook. So announced posts are remembered; if the after-webhook does not come, history is read, because another
+receiver may have got it; what is not there either is lost.
 """
 
 import logging
@@ -22,20 +22,20 @@ from channel_adapter.tencent.wire import callbacks_group as g
 from channel_adapter.tencent.wire.callbacks import read
 from channel_adapter.webhooks.parse import WebhookEvent
 
-MOST: Final = 1_000
-"""Posts that are remembered at once; above that the oldest are forgotten. Each is a message, 12 KB at most."""
-LOOK_BACK: Final = 1_000  # posts of history that are read at once; 40 a second are stored
-TRIES: Final = 5  # of reading history
-_EARLIER: Final = 10.0  # seconds by which the service's clock may be behind ours
+MAX_EXPECTED: Final = 1_000
+"""Posts that are remembered at the same time; above that the oldest are forgotten. Each is a message of up to 12 KB."""
+LOOK_BACK: Final = 1_000  # posts of history that are read in one search; the service stores 40 a second
+TRIES: Final = 5  # to read history
+_CLOCK_SKEW_SECONDS: Final = 10.0  # by which the service's clock may be behind ours
 
 _log = structlog.wrap_logger(logging.getLogger("channel_adapter.webhooks"))
 
 
 @dataclass(slots=True)
-class _Asked:
-    received: WebhookEvent
+class _ExpectedPost:
+    webhook: WebhookEvent
     channel: ChannelId
-    since: float  # on the clock's steady time
+    since: float  # seconds of the steady clock
     tries: int = 0
 
 
@@ -43,91 +43,95 @@ _Key = tuple[ChannelId, str, int]
 
 
 class LostPosts:
-    """Remembers the posts that before-events announced, until an after-event or an exception comes.
+    """Remembers the posts that before-webhooks announced, until an after-webhook or an exception comes.
 
-    The memory is this process's: what was asked just before it died is not missed by anybody.
+    It is the memory of this process: posts that were announced just before it died are not missed.
     """
 
     def __init__(self, history: History, clock: Clock, *, seconds: float) -> None:
         self._history = history
         self._clock = clock
         self._seconds = seconds
-        self._asked: OrderedDict[_Key, _Asked] = OrderedDict()
+        self._expected: OrderedDict[_Key, _ExpectedPost] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._asked)
+        return len(self._expected)
 
-    def asked(self, received: WebhookEvent) -> None:
-        """A before-event was answered so that the message goes on. Others are ignored, as are online messages."""
-        key = _key(received, g.BeforeSendMsg)
+    def expect(self, webhook: WebhookEvent) -> None:
+        """Remember a post that a before-webhook announced and that was allowed. Others are ignored.
+
+        Messages for users who are online only are ignored too: history never has them.
+        """
+        key = _key(webhook, g.BeforeSendMsg)
         if key is not None and self._seconds:
-            self._asked[key] = _Asked(received, key[0], self._clock.monotonic())
-            if len(self._asked) > MOST:
-                self._asked.popitem(last=False)
+            self._expected[key] = _ExpectedPost(webhook, key[0], self._clock.monotonic())
+            if len(self._expected) > MAX_EXPECTED:
+                self._expected.popitem(last=False)
 
-    def settled(self, received: WebhookEvent) -> None:
-        """An after-event or an exception came: the message is not lost in silence. Others are ignored."""
-        key = _key(received, g.AfterSendMsg) or _key(received, g.SendMsgException)
+    def confirm(self, webhook: WebhookEvent) -> None:
+        """Forget the post of an after-webhook or an exception: it is not lost without notice. Others are ignored."""
+        key = _key(webhook, g.AfterSendMsg) or _key(webhook, g.SendMsgException)
         if key is not None:
-            self._asked.pop(key, None)
+            self._expected.pop(key, None)
 
     async def overdue(self) -> list[WebhookEvent]:
-        """The before-events whose posts are lost, each once. In an inbox they mean PostLost."""
+        """Return the before-webhooks whose posts are lost, each once. Stored in an inbox they mean PostLost."""
         oldest = self._clock.monotonic() - self._seconds
         due: dict[ChannelId, list[_Key]] = {}
-        for key, asked in self._asked.items():
-            if asked.since <= oldest:
+        for key, expected in self._expected.items():
+            if expected.since <= oldest:
                 due.setdefault(key[0], []).append(key)
         lost: list[WebhookEvent] = []
         for channel, keys in due.items():
-            # what came while history was read for another channel is not there any more
-            missed = {key: self._asked.pop(key) for key in keys if key in self._asked}
-            lost += await self._missing(channel, missed)
+            # a post that arrived while history was read for another channel is no longer expected
+            missing = {key: self._expected.pop(key) for key in keys if key in self._expected}
+            lost += await self._lost_of(channel, missing)
         return lost
 
     async def watch(self, store: Callable[[WebhookEvent], Awaitable[object]]) -> None:
-        """Hand what is lost to `store`, for ever; at once back when this is turned off."""
+        """Pass what is lost to `store`, until cancelled. Return immediately if the settings turn this off."""
         while self._seconds:
             await self._clock.sleep(self._seconds / 2)
-            for received in await self.overdue():
-                await store(received)
+            for webhook in await self.overdue():
+                await store(webhook)
 
-    async def _missing(self, channel: ChannelId, missed: dict[_Key, _Asked]) -> list[WebhookEvent]:
-        """Those that history does not have either. Where it cannot be read, they are remembered for another time."""
+    async def _lost_of(self, channel: ChannelId, missing: dict[_Key, _ExpectedPost]) -> list[WebhookEvent]:
+        """Return those that history does not have. If it cannot be read, they are expected again."""
         try:
-            await self._strike_out(channel, missed)
-        except NotFoundError:  # no channel, or not any more: nobody misses them
+            lost = await self._search(channel, missing)
+        except NotFoundError:  # no channel, or no longer
             return []
-        except ChannelAdapterError as trouble:
-            _log.warning("webhooks.lost_posts_unclear", channel=channel, posts=len(missed), error=trouble.kind)
-            for key, asked in missed.items():
-                asked.tries += 1
-                if asked.tries <= TRIES:
-                    asked.since = self._clock.monotonic()
-                    self._asked[key] = asked
+        except ChannelAdapterError as error:
+            _log.warning("webhooks.lost_posts_unclear", channel=channel, posts=len(missing), error=error.kind)
+            for key, expected in missing.items():
+                expected.tries += 1
+                if expected.tries <= TRIES:
+                    expected.since = self._clock.monotonic()
+                    self._expected[key] = expected
             return []
-        return [asked.received for asked in missed.values()]
+        return [expected.webhook for expected in lost]
 
-    async def _strike_out(self, channel: ChannelId, missed: dict[_Key, _Asked]) -> None:
-        """Take out of `missed` what history has, read once for all, and what is too far back to be found."""
-        early = min((asked.received.received_at for asked in missed.values()), default=0.0) - _EARLIER
+    async def _search(self, channel: ChannelId, missing: dict[_Key, _ExpectedPost]) -> list[_ExpectedPost]:
+        """Return the posts that history does not have; none if they may be too far back to be found."""
+        left = dict(missing)
+        early = min((each.webhook.received_at for each in missing.values()), default=0.0) - _CLOCK_SKEW_SECONDS
         count = 0
         async for post in self._history.posts(channel, oldest_first=False, before=None):
             if post.author is not None and post.dedupe is not None:
-                missed.pop((channel, post.author, post.dedupe), None)
+                left.pop((channel, post.author, post.dedupe), None)
             count += 1
-            if not missed or (post.published_at is not None and post.published_at.timestamp() < early):
-                return
+            if not left or (post.published_at is not None and post.published_at.timestamp() < early):
+                break
             if count >= LOOK_BACK:
-                _log.warning("webhooks.lost_posts_unclear", channel=channel, posts=len(missed), error="too far back")
-                missed.clear()
-                return
+                _log.warning("webhooks.lost_posts_unclear", channel=channel, posts=len(left), error="too far back")
+                return []
+        return list(left.values())
 
 
-def _key(received: WebhookEvent, model_type: type[g.MessageCallback]) -> _Key | None:
-    if received.command != model_type.command:
+def _key(webhook: WebhookEvent, model_type: type[g.MessageCallback]) -> _Key | None:
+    if webhook.command != model_type.command:
         return None
-    model = read(received.body)
+    model = read(webhook.body)
     if not isinstance(model, model_type) or model.topic_id or model.online_only_flag:
         return None
     channel = channel_of(model)

@@ -1,48 +1,59 @@
-"""The receiver: an aiohttp application that takes webhooks in, answers at once, and has them handled afterwards.
+"""The receiver: an aiohttp application that accepts webhooks, answers immediately, and handles them afterwards.
 
-Mount it in an application of yours, or let `serve` run it. Everything that comes from outside is bounded before it is
-looked at: size, depth, time and number of requests. The order of the checks is that of the documents [webhooks 9].
+Mount `application` in an application of yours, or let `serve` run it on a socket of its own, where connections, request
+heads and log lines are bounded too. Everything that comes from outside is bounded before it is read: size, depth, time
+and number of requests. The order of the checks is that of the service's documentation.
 """
 
 import asyncio
 import logging
+import ssl
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from contextlib import asynccontextmanager
+from typing import Final, Protocol
 
 import structlog
 from aiohttp import HttpVersion11, hdrs, web
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from channel_adapter.concurrency.clock import Clock, SystemClock
-from channel_adapter.concurrency.http_server import LogThrottle
+from channel_adapter.concurrency.http_server import HttpConnection, Listener, LogThrottle, default_max_connections
+from channel_adapter.config.settings import Settings
+from channel_adapter.services.workings import Workings
 from channel_adapter.tencent.redaction import shown_traceback
 from channel_adapter.webhooks import counters as names
 from channel_adapter.webhooks.counters import Counters
-from channel_adapter.webhooks.guard import ALLOWED
+from channel_adapter.webhooks.events import Events
+from channel_adapter.webhooks.guard import ALLOWED, Guard
 from channel_adapter.webhooks.inbox import Inbox, open_inbox
 from channel_adapter.webhooks.lost_posts import LostPosts
 from channel_adapter.webhooks.parse import WebhookEvent, parse
 from channel_adapter.webhooks.storage import NotStoredError
 from channel_adapter.webhooks.verify import Reason, RequestRefused, read_query, verify
 
-if TYPE_CHECKING:
-    from channel_adapter.adapter import ChannelAdapter
-import ssl
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
-
-from channel_adapter.concurrency.http_server import HttpConnection, Listener, default_max_connections
-
-if TYPE_CHECKING:
-    from channel_adapter.adapter import ChannelAdapter
-
-
 BODY_BYTES: Final = 2**20
 _QUERY_BYTES: Final = 4096
-_TELL_SECONDS: Final = 60.0
+_LOG_SECONDS: Final = 60.0
+_IDLE_SECONDS: Final = 75.0  # the service keeps connections open
+_LINGER_SECONDS: Final = 0.5  # for the rest of a refused body, so that the answer is read
+_STOP_SECONDS: Final = 1.0  # for open requests
 _JSON: Final = CIMultiDictProxy(CIMultiDict({"Content-Type": "application/json"}))
+_SILENT: Final = logging.Logger("channel_adapter.webhooks.access", logging.CRITICAL + 1)  # URLs carry signatures
 
 _log = structlog.wrap_logger(logging.getLogger("channel_adapter.webhooks"))
+
+
+class WebhookAdapter(Protocol):
+    """The parts of an open ChannelAdapter that a receiver uses."""
+
+    settings: Settings
+
+    @property
+    def events(self) -> Events: ...
+    @property
+    def guard(self) -> Guard: ...
+    @property
+    def workings(self) -> Workings: ...
 
 
 class ConnectionObserver(Protocol):
@@ -56,32 +67,39 @@ class ConnectionObserver(Protocol):
 
 
 class Receiver:
-    """Requests in, answers out. `counters` say what happened; `inbox` is where events are kept."""
+    """Answers requests. `counters` count what happened; `inbox` stores the events."""
 
     def __init__(
-        self, adapter: "ChannelAdapter", inbox: Inbox, counters: Counters, *, clock: Clock | None = None
-    ) -> None:
+        self, settings: Settings, events: Events, guard: Guard, inbox: Inbox, lost_posts: LostPosts,
+        clock: Clock | None = None,
+    ) -> None:  # fmt: skip
         self.inbox = inbox
-        self.counters = counters
-        self.observer: ConnectionObserver | None = None
-        self.settings = adapter.settings.webhooks
-        self._adapter = adapter
-        self._sdkappid = adapter.settings.sdkappid
+        self.counters: Counters = inbox.counters
+        self.settings = settings.webhooks
+        self._observer: ConnectionObserver | None = None
+        self._events = events
+        self._guard = guard
+        self._sdkappid = settings.sdkappid
+        self._lost_posts = lost_posts
         self._clock = clock or SystemClock()
-        self._under_way = 0
+        self._open_requests = 0
         self._worth_logging = LogThrottle(self._clock.monotonic)  # one line per reason and minute
-        workings = adapter.workings
-        self._lost = LostPosts(workings.history, workings.clock, seconds=self.settings.lost_after_seconds)
+
+    def attach(self, observer: ConnectionObserver) -> None:
+        """Call an observer for every later request."""
+        self._observer = observer
 
     async def run(self, _: web.Application) -> AsyncIterator[None]:
         """Open the inbox for the life of an application. Raises ConfigurationError, UnavailableError."""
         if not self.settings.tokens:
             _log.warning("webhooks.unsigned", meaning="no token is set: anybody who knows the URL is believed")
-        await self.inbox.start(self._adapter.events.plan)
-        listening = self._adapter.pipeline.invalidation.listen()
-        chores = [asyncio.ensure_future(self._keep_telling()), asyncio.ensure_future(listening)]
+        await self.inbox.start(self._events.plan)
+        chores = [
+            asyncio.ensure_future(self._log_stats_regularly()),
+            asyncio.ensure_future(self._events.listen_for_invalidations()),
+        ]
         if self.settings.lost_after_seconds:
-            chores.append(asyncio.ensure_future(self._lost.watch(self._keep_lost)))
+            chores.append(asyncio.ensure_future(self._lost_posts.watch(self._store_lost)))
         try:
             yield
         finally:
@@ -89,26 +107,26 @@ class Receiver:
                 chore.cancel()
             await asyncio.gather(*chores, return_exceptions=True)
             await self.inbox.stop()
-            self._tell()
+            self._log_stats()
 
     async def receive(self, request: web.Request) -> web.StreamResponse:
-        """Any request to the receiver's path."""
+        """Answer a request to the receiver's path."""
         self.counters.add(names.RECEIVED)
-        if self._under_way >= self.settings.requests_at_once:
-            return self._refused(request, RequestRefused(Reason.TOO_MANY, f"{self._under_way} are under way"))
-        self._under_way += 1
-        if self.observer is not None:
-            self.observer.on_request_start(request)
+        if self._open_requests >= self.settings.requests_at_once:
+            return self._refuse(request, RequestRefused(Reason.TOO_MANY, f"{self._open_requests} are open"))
+        self._open_requests += 1
+        if self._observer is not None:
+            self._observer.on_request_start(request)
         try:
             return await self._answer(request)
         except RequestRefused as refusal:
-            return self._refused(request, refusal)
-        except NotStoredError as trouble:
-            return self._refused(request, RequestRefused(Reason.NOT_STORED, str(trouble)))
+            return self._refuse(request, refusal)
+        except NotStoredError as error:
+            return self._refuse(request, RequestRefused(Reason.NOT_STORED, str(error)))
         finally:
-            self._under_way -= 1
-            if self.observer is not None:
-                self.observer.on_request_end(request)
+            self._open_requests -= 1
+            if self._observer is not None:
+                self._observer.on_request_end(request)
 
     async def _answer(self, request: web.Request) -> web.Response:
         if request.method != "POST":
@@ -118,20 +136,20 @@ class Receiver:
         query = read_query(request.query.items())
         settings, now = self.settings, self._clock.now()
         verify(query, sdkappid=self._sdkappid, tokens=settings.tokens, now=now, window=settings.window_seconds)
-        received = parse(query, await self._body(request), now=now)
-        if received.is_before:
-            answer = await self._adapter.guard.answer(received)
+        webhook = parse(query, await self._body(request), now=now)
+        if webhook.is_before:
+            answer = await self._guard.answer(webhook)
             self.counters.add(names.DECIDED)
             if answer.allows:
-                self._lost.asked(received)
+                self._lost_posts.expect(webhook)
             return web.Response(body=answer.body, headers=_JSON)
-        if await self.inbox.store(received):
+        if await self.inbox.store(webhook):
             self.counters.add(names.STORED)
-        self._lost.settled(received)
+        self._lost_posts.confirm(webhook)
         return web.Response(body=ALLOWED.body, headers=_JSON)
 
     async def _body(self, request: web.Request) -> bytes:
-        """The whole body, within its size and time."""
+        """Return the whole body, within its size and time."""
         if (request.content_length or 0) > BODY_BYTES:
             raise RequestRefused(Reason.TOO_LARGE, f"{request.content_length} bytes are announced")
         content = request.content
@@ -155,7 +173,7 @@ class Receiver:
     def refuse_malformed(self, request: web.BaseRequest, error: str) -> web.Response:
         """Count and answer bytes that are not HTTP; `error` is the name of the parser's exception."""
         self.counters.add(names.RECEIVED)
-        return self._refused(request, RequestRefused(Reason.MALFORMED, error), error)
+        return self._refuse(request, RequestRefused(Reason.MALFORMED, error), error)
 
     def report_failure(self, error: BaseException | None) -> web.Response:
         """Log a fault of this program with its traceback, at most once a minute for each class, and answer 500."""
@@ -168,7 +186,7 @@ class Receiver:
         if self._worth_logging(f"broken body {error}"):
             _log.warning("webhooks.broken_body", error=error)
 
-    def _refused(self, request: web.BaseRequest, refusal: RequestRefused, kind: str = "") -> web.Response:
+    def _refuse(self, request: web.BaseRequest, refusal: RequestRefused, kind: str = "") -> web.Response:
         """Count and log a refusal. The answer has the name of the reason and no detail, and the connection ends."""
         reason = refusal.reason
         self.counters.refuse(reason)
@@ -181,38 +199,38 @@ class Receiver:
         response.force_close()
         return response
 
-    async def _keep_lost(self, received: WebhookEvent) -> None:
+    async def _store_lost(self, webhook: WebhookEvent) -> None:
         try:
-            await self.inbox.store(received)
-        except NotStoredError as trouble:
-            _log.error("webhooks.lost_post_not_stored", command=received.command, reason=str(trouble))
+            await self.inbox.store(webhook)
+        except NotStoredError as error:
+            _log.error("webhooks.lost_post_not_stored", command=webhook.command, reason=str(error))
 
-    async def _keep_telling(self) -> None:
+    async def _log_stats_regularly(self) -> None:
         while True:
-            await asyncio.sleep(_TELL_SECONDS)
-            self._tell()
+            await asyncio.sleep(_LOG_SECONDS)
+            self._log_stats()
 
-    def _tell(self) -> None:
+    def _log_stats(self) -> None:
         counts = self.counters.snapshot()
         if counts:
-            lag = round(getattr(self.inbox, "lag", 0.0), 3)
-            _log.info("webhooks.stats", **counts, lag_seconds=lag, guard=dict(self._adapter.guard.counts))
+            _log.info("webhooks.stats", **counts, lag_seconds=round(self.inbox.lag, 3), guard=dict(self._guard.counts))
 
 
 RECEIVER: Final[web.AppKey[Receiver]] = web.AppKey("channel_adapter_receiver", Receiver)
-"""Where an application holds its receiver."""
+"""Key of the receiver in its application."""
 
 
-def application(adapter: "ChannelAdapter", *, inbox: Inbox | None = None, path: str = "/") -> web.Application:
+def application(adapter: WebhookAdapter, *, inbox: Inbox | None = None, path: str = "/") -> web.Application:
     """Return an application that receives POST `path`, with and without a slash at its end.
 
     Start it with an open adapter; stop it before the adapter closes. Without `inbox` the settings choose one. Mounted
     with `add_subapp("/hooks", application(adapter))` it answers at `/hooks` and `/hooks/`. The number of connections,
     the time of a request's head and what is logged of malformed requests are up to the server that it is mounted in;
-    `serve` bounds them too.
+    `serve` bounds them too. Raises ConfigurationError if the inbox of the settings needs a missing extra.
     """
-    counters: Any = getattr(inbox, "counters", None) or Counters()
-    receiver = Receiver(adapter, inbox or inbox_of(adapter, counters), counters)
+    settings, workings = adapter.settings, adapter.workings
+    lost_posts = LostPosts(workings.history, workings.clock, seconds=settings.webhooks.lost_after_seconds)
+    receiver = Receiver(settings, adapter.events, adapter.guard, inbox or open_inbox(settings), lost_posts)
     app = web.Application(client_max_size=BODY_BYTES)
     app[RECEIVER] = receiver
     place = path.rstrip("/")
@@ -226,19 +244,6 @@ async def expect(request: web.Request) -> None:
     """Answer `Expect: 100-continue`. Other values are ignored; the default of aiohttp repeats them in its answer."""
     if request.version >= HttpVersion11 and request.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-
-def inbox_of(adapter: "ChannelAdapter", counters: Counters | None = None) -> Inbox:
-    """The inbox that the settings describe. Raises ConfigurationError when its extra is missing."""
-    return open_inbox(adapter.settings, counters)
-
-
-_IDLE_SECONDS: Final = 75.0  # the sender keeps connections open [doc 34354]
-_LINGER_SECONDS: Final = 0.5  # for the rest of a body that was refused, so that the answer is read
-_STOP_SECONDS: Final = 1.0  # for requests that are under way
-_SILENT: Final = logging.Logger("channel_adapter.webhooks.access", logging.CRITICAL + 1)  # URLs carry signatures
-
-_log = structlog.wrap_logger(logging.getLogger("channel_adapter.webhooks"))
 
 
 class _Connections:
@@ -256,8 +261,8 @@ class _Connections:
             log=lambda event, **values: _log.warning(f"webhooks.{event}", **values),
         )
 
-    def _make(self) -> "_Connection":
-        return _Connection(self)
+    def _make(self) -> "_ReceiverConnection":
+        return _ReceiverConnection(self)
 
     def on_request_start(self, request: web.Request) -> None:
         """Protect the connection from being closed; the head is complete."""
@@ -268,7 +273,7 @@ class _Connections:
         self.listener.request_ended(request.protocol)
 
 
-class _Connection(HttpConnection):
+class _ReceiverConnection(HttpConnection):
     """One client of a receiver."""
 
     __slots__ = ("_connections",)
@@ -289,7 +294,7 @@ class _Connection(HttpConnection):
         super().data_received(data)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Make room for another connection."""
+        """Allow another connection."""
         self._connections.listener.closed(self)
         super().connection_lost(exc)
 
@@ -308,12 +313,12 @@ class _Connection(HttpConnection):
 
 @asynccontextmanager
 async def serve(
-    adapter: "ChannelAdapter",
+    adapter: WebhookAdapter,
     *,
     host: str = "127.0.0.1",
     port: int = 0,
     path: str = "/",
-    inbox: "Inbox | None" = None,
+    inbox: Inbox | None = None,
     tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[tuple[Receiver, str]]:
     """Run a receiver on a socket of its own for the length of a block, and yield it and its URL.
@@ -328,7 +333,8 @@ async def serve(
         if runner.server is None:
             raise RuntimeError("the runner is not set up")
         receiver = app[RECEIVER]
-        receiver.observer = connections = _Connections(runner.server, receiver, tls)
+        connections = _Connections(runner.server, receiver, tls)
+        receiver.attach(connections)
         bound = await connections.listener.start(host, port)
         try:
             scheme = "https" if tls is not None else "http"

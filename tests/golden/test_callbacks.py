@@ -93,8 +93,8 @@ def test_the_question_is_the_one_written_by_hand(golden: GoldenCallback) -> None
 )
 def test_a_decision_is_answered_like_this(name: str, answer: str) -> None:
     decision = (DECISIONS["*"] | DECISIONS.get(name, {}))[answer]
-    given = CallbackAnswer.of(to_reply(REQUESTS[name], decision, limits.MESSAGE_BYTES_SAFE))
-    assert orjson.loads(given.to_json()) == NAMED[name].answers[answer]
+    given = CallbackAnswer.from_reply(to_reply(REQUESTS[name], decision, limits.MESSAGE_BYTES_SAFE))
+    assert orjson.loads(given.body) == NAMED[name].answers[answer]
     assert given.outcome == {
         "allow": "allowed", "refuse": "refused", "own_code": "refused", "drop": "dropped", "some": "partly",
         "rewrite": "rewritten",
@@ -103,8 +103,8 @@ def test_a_decision_is_answered_like_this(name: str, answer: str) -> None:
 
 
 def test_the_two_answers_that_are_always_the_same() -> None:
-    assert orjson.loads(ALLOWED.to_json()) == NAMED["Group.CallbackBeforeCreateTopic"].answers["allow"]
-    assert orjson.loads(REFUSED.to_json()) == NAMED["Group.CallbackBeforeSendMsg"].answers["refuse"]
+    assert orjson.loads(ALLOWED.body) == NAMED["Group.CallbackBeforeCreateTopic"].answers["allow"]
+    assert orjson.loads(REFUSED.body) == NAMED["Group.CallbackBeforeSendMsg"].answers["refuse"]
 
 
 def test_decisions_that_a_question_cannot_have() -> None:

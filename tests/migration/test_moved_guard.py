@@ -8,16 +8,23 @@ import pytest
 from channel_adapter.domain import hooks
 from channel_adapter.domain.post import Content, Text
 from channel_adapter.migration.cutover.cutover import opened
+from channel_adapter.migration.cutover.redirects import REDIRECT, BroadcastHook
 from channel_adapter.migration.plan.document import Plan
 from channel_adapter.store.cutover import MovedRow
 from channel_adapter.tencent import limits
-from channel_adapter.webhooks.moved_accounts import REDIRECT, may_broadcast
 from tests.migration import worlds
 from tests.migration.conftest import Stage
 from tests.migration.test_cutover import applied
 
 Moved = tuple[Stage, Plan]
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+async def answer(at: Stage, asked: hooks.OfficialPostDraft) -> hooks.HookResponse:
+    """Call the hook that a guard with a database has."""
+    posting = at.adapter.posting_moved
+    assert posting is not None
+    return await BroadcastHook(posting, at.adapter.posts, at.adapter.workings.clock)(asked)
 
 
 @pytest.fixture
@@ -43,7 +50,7 @@ async def test_a_broadcast_becomes_one_post_however_often_the_service_asks(redir
     at, plan = redirected
     before = len(await said(at, plan))
     for _ in range(2):
-        assert await may_broadcast(at.adapter, draft(Text("tide"))) == hooks.Drop()
+        assert await answer(at, draft(Text("tide"))) == hooks.Drop()
     now = await said(at, plan)
     assert (now[0], len(now) - before) == (Text("tide"), 1)
 
@@ -61,12 +68,12 @@ async def test_what_a_channel_cannot_have_is_refused(
 ) -> None:
     at, plan = redirected
     before = await said(at, plan)
-    answer = await may_broadcast(at.adapter, asked)
-    assert isinstance(answer, hooks.Refuse)
-    assert words in answer.text
+    decided = await answer(at, asked)
+    assert isinstance(decided, hooks.Refuse)
+    assert words in decided.text
     assert await said(at, plan) == before
 
 
 async def test_other_accounts_go_on_as_ever(redirected: Moved) -> None:
     at, _ = redirected
-    assert await may_broadcast(at.adapter, draft(Text("tide"), account="@TOA#_other")) == hooks.Allow()
+    assert await answer(at, draft(Text("tide"), account="@TOA#_other")) == hooks.Allow()

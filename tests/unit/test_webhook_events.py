@@ -153,9 +153,9 @@ HISTORY: list[e.ChannelEvent] = [
 
 
 async def learnt(events: Sequence[e.ChannelEvent], most: int = 10) -> ChannelRegistry:
-    known = ChannelRegistry(most=most)
+    known = ChannelRegistry(max_channels=most)
     for event in events:
-        await known.learn(event)
+        await known.observe(event)
     return known
 
 
@@ -178,7 +178,7 @@ async def test_a_deleted_channel_is_known_and_not_listed(events: list[e.ChannelE
     assert [each async for each in known] == []
     assert channel is not None
     assert (channel.deleted_at, channel.name) == (at(7), "The Light")
-    await known.learn(e.ChannelCreated(at=at(8), channel=LIGHT, name="Second", owner=None))
+    await known.observe(e.ChannelCreated(at=at(8), channel=LIGHT, name="Second", owner=None))
     assert [each.name async for each in known] == ["Second"]
 
 
@@ -206,12 +206,12 @@ async def test_two_receivers_share_a_directory(place: str, tmp_path: Path, reque
     url = f"sqlite:///{tmp_path / 'a.db'}" if place == "sqlite" else request.getfixturevalue("postgres_url")
     one, other, third = (open_channel_registry(url) for _ in range(3))
     for event in reversed([*HISTORY, DELETED]):
-        await asyncio.gather(one.learn(event), other.learn(event))
+        await asyncio.gather(one.observe(event), other.observe(event))
     seen = await third.get(LIGHT)
     assert seen is not None
     assert (seen.name, seen.introduction, seen.owner, seen.deleted_at) == ("The Light", "a tower", "mate", at(7))
-    await other.learn(e.ChannelCreated(at=at(8), channel=LIGHT, name="Second", owner=None))
-    await one.learn(e.ChannelFull(at=at(9), channel=ChannelId("@TGS#_quay")))
+    await other.observe(e.ChannelCreated(at=at(8), channel=LIGHT, name="Second", owner=None))
+    await one.observe(e.ChannelFull(at=at(9), channel=ChannelId("@TGS#_quay")))
     assert [(each.id, each.name) async for each in third] == [(LIGHT, "Second"), ("@TGS#_quay", None)]
     assert await third.get(ChannelId("@TGS#_nothing")) is None
     for each in (one, other, third):

@@ -12,7 +12,7 @@ from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.webhooks import lost_posts
 from channel_adapter.webhooks.channel_registry import ChannelRegistry
 from channel_adapter.webhooks.dispatch import EventResolver
-from channel_adapter.webhooks.lost_posts import MOST, LostPosts
+from channel_adapter.webhooks.lost_posts import MAX_EXPECTED, LostPosts
 from channel_adapter.webhooks.parse import WebhookEvent, received
 from tests.webhooks.harbour import KEEPER, LIGHTHOUSE, Harbour, harbour, lighthouse
 
@@ -54,10 +54,10 @@ def lost(sea: Harbour, clock: Hourglass) -> LostPosts:
 
 async def test_told_once_and_after_its_time(lost: LostPosts, clock: Hourglass) -> None:
     first = message(BEFORE, 1)
-    lost.asked(first)
+    lost.expect(first)
     clock.passed = 4.9
     assert await lost.overdue() == []
-    lost.asked(message(BEFORE, 2))
+    lost.expect(message(BEFORE, 2))
     clock.passed = 5.0
     assert await lost.overdue() == [first]
     assert await lost.overdue() == []
@@ -68,10 +68,10 @@ async def test_told_once_and_after_its_time(lost: LostPosts, clock: Hourglass) -
 
 @pytest.mark.parametrize("command", [AFTER, FAILED])
 async def test_settled_by_either_event(lost: LostPosts, clock: Hourglass, command: str) -> None:
-    lost.asked(message(BEFORE, 1))
-    lost.settled(message(command, 2))
+    lost.expect(message(BEFORE, 1))
+    lost.confirm(message(command, 2))
     assert len(lost) == 1
-    lost.settled(message(command, 1))
+    lost.confirm(message(command, 1))
     clock.passed = 60.0
     assert await lost.overdue() == []
 
@@ -80,7 +80,7 @@ async def test_another_receiver_may_have_got_it(sea: Harbour, lost: LostPosts, c
     """History knows."""
     await sea.phone(KEEPER, "post", group_id=LIGHTHOUSE, body="fog", random=7)
     for number in (7, 8):
-        lost.asked(message(BEFORE, number))
+        lost.expect(message(BEFORE, number))
     clock.passed = 60.0
     assert [each.body["Random"] for each in await lost.overdue()] == [8]
 
@@ -89,7 +89,7 @@ async def test_history_is_read_once_for_all(sea: Harbour, lost: LostPosts, clock
     for number in range(1, 31):
         await sea.phone(KEEPER, "post", group_id=LIGHTHOUSE, body="fog", random=number)
     for number in range(1, 61):
-        lost.asked(message(BEFORE, number))
+        lost.expect(message(BEFORE, number))
     clock.passed = 60.0
     read = sum(call.command == "group_msg_get_simple" for call in sea.stub.log)
     assert [each.body["Random"] for each in await lost.overdue()] == list(range(31, 61))
@@ -103,14 +103,14 @@ async def test_what_is_too_far_back_is_not_called_lost(
     monkeypatch.setattr(lost_posts, "LOOK_BACK", 10)
     for number in range(1, 13):
         await sea.phone(KEEPER, "post", group_id=LIGHTHOUSE, body="fog", random=number)
-    lost.asked(message(BEFORE, 1))
+    lost.expect(message(BEFORE, 1))
     clock.passed = 60.0
     assert await lost.overdue() == []
     assert len(lost) == 0
 
 
 async def test_history_that_cannot_be_read_is_asked_again(sea: Harbour, lost: LostPosts, clock: Hourglass) -> None:
-    lost.asked(message(BEFORE, 1))
+    lost.expect(message(BEFORE, 1))
     sea.stub.faults.replace([Fault.model_validate({"command": "group_msg_get_simple", "code": 10002})])
     clock.passed = 60.0
     assert await lost.overdue() == []
@@ -125,22 +125,22 @@ async def test_what_is_not_watched(lost: LostPosts, clock: Hourglass, sea: Harbo
         {"OnlineOnlyFlag": 1}, {"TopicId": "t"}, {"Type": "Public"}, {"GroupId": "@TGS#ordinary"}, {"Random": 0},
         {"From_Account": ""}, {"MsgBody": "no list"},
     ):  # fmt: skip
-        lost.asked(message(BEFORE, 1, **more))
-    lost.asked(message(AFTER, 1))
+        lost.expect(message(BEFORE, 1, **more))
+    lost.expect(message(AFTER, 1))
     assert len(lost) == 0
-    lost.asked(message(BEFORE, 1, GroupId="@TGS#_no_channel"))
+    lost.expect(message(BEFORE, 1, GroupId="@TGS#_no_channel"))
     clock.passed = 60.0
     assert await lost.overdue() == [], "nobody misses a message of another group"
     off = LostPosts(sea.adapter.workings.history, clock, seconds=0)
-    off.asked(message(BEFORE, 1))
+    off.expect(message(BEFORE, 1))
     await asyncio.wait_for(off.watch(never), 60)
     assert len(off) == 0
 
 
 async def test_memory_is_bounded(lost: LostPosts) -> None:
-    for number in range(1, MOST + 51):
-        lost.asked(message(BEFORE, number))
-    assert len(lost) == MOST
+    for number in range(1, MAX_EXPECTED + 51):
+        lost.expect(message(BEFORE, number))
+    assert len(lost) == MAX_EXPECTED
 
 
 async def never(received: WebhookEvent) -> None:

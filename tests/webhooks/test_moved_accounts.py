@@ -10,8 +10,8 @@ import pytest
 
 from channel_adapter import Text
 from channel_adapter.errors import ChannelAdapterError
+from channel_adapter.migration.cutover.redirects import REDIRECT
 from channel_adapter.store.cutover import MovedRow
-from channel_adapter.webhooks.moved_accounts import REDIRECT
 from tests.webhooks.harbour import KEEPER, LIGHTHOUSE, Harbour, harbour, lighthouse
 
 OFFICIAL = "official_account_open_http_svc"

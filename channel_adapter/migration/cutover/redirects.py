@@ -3,17 +3,20 @@
 What the database says is believed for a few seconds, so that a post costs no query; a cutover elsewhere is seen then.
 """
 
+import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
 from channel_adapter.concurrency.clock import Clock
-from channel_adapter.domain.post import Broadcast, Post
-from channel_adapter.errors import ChannelAdapterError, OutcomeUnknownError
+from channel_adapter.domain import hooks
+from channel_adapter.domain.ids import ChannelId
+from channel_adapter.domain.post import Broadcast, Content, Post
+from channel_adapter.errors import ChannelAdapterError, InvalidError, OutcomeUnknownError
 from channel_adapter.services.gateway import Gateway
 from channel_adapter.store.cutover import FAREWELL, NOT_SENT, SENDING, SENT, CopyRow, CutoverStore, MovedRow
 from channel_adapter.store.database import LOCK_SECONDS, Database
@@ -27,6 +30,10 @@ BELIEVED_SECONDS: Final = 3.0
 HOUR: Final = 3_600.0
 COPY_SECONDS: Final = 5.0
 """Time for the second broadcast; the post itself stands already."""
+
+REDIRECT: Final = "redirect"
+"""Value of `MovedRow.guard`: publish broadcasts of the account in its channel instead of refusing them."""
+MOVING: Final = "posting moves to a channel just now: try again in a few minutes"
 
 _log = structlog.wrap_logger(logging.getLogger("channel_adapter.migration"))
 
@@ -150,3 +157,43 @@ class PostingMoved:
         )
         reply = await self._gateway.call(OFFICIAL_ACCOUNT_MSG_GET_SIMPLE, request)
         return next((each.msg_key for each in reply.rsp_msg_list if each.msg_random == random), "")
+
+
+class PostPublisher(Protocol):
+    """The post service, as far as a redirected broadcast needs it."""
+
+    async def publish(
+        self, channel: ChannelId, content: Content | Sequence[Content], *, idempotency_key: str | None = None
+    ) -> Post:
+        """Publish in a channel."""
+
+
+class BroadcastHook:
+    """Hook of the guard for broadcasts of official accounts whose posting has moved to a channel."""
+
+    def __init__(self, moved: PostingMoved, posts: PostPublisher, clock: Clock) -> None:
+        self._moved = moved
+        self._posts = posts
+        self._clock = clock
+
+    async def __call__(self, draft: hooks.OfficialPostDraft) -> hooks.HookResponse:
+        """Return Allow for accounts that have not moved, Drop for a broadcast that was published in the channel.
+
+        Raises a ChannelAdapterError if the store or the publishing fails.
+        """
+        row = await self._moved.account(draft.account)
+        if row is None or (not row.moved_at and row.held_until <= self._clock.now()):
+            return hooks.Allow()
+        if not row.moved_at:
+            return hooks.Refuse(MOVING)
+        if row.guard != REDIRECT or draft.online_only:
+            return hooks.Refuse(f"posting has moved to the channel {row.channel}")
+        at = draft.at.isoformat() if draft.at else ""
+        digest = hashlib.sha256(repr(draft.parts).encode("utf-8", "surrogatepass")).hexdigest()
+        key = f"redirected:{draft.account}:{at}:{digest}"
+        try:
+            await self._posts.publish(ChannelId(row.channel), draft.parts, idempotency_key=key)
+        except InvalidError as error:
+            reason = f"posting has moved to the channel {row.channel}, which cannot take this: {error.message}"
+            return hooks.Refuse(reason)
+        return hooks.Drop()

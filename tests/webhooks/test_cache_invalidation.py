@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from channel_adapter import ChannelAdapter, ChannelId, UserId
 from channel_adapter.domain import events as e
 from channel_adapter.errors import UnavailableError
-from channel_adapter.store.cache_invalidation import _CHANGES, KEPT_SECONDS, Invalidation, InvalidationTable
+from channel_adapter.store.cache_invalidation import INVALIDATIONS, KEPT_SECONDS, Invalidation, InvalidationTable
 from channel_adapter.store.database import Database
 from channel_adapter.webhooks import MemoryInbox, serve
 from channel_adapter.webhooks.cache_invalidation import CacheInvalidationBus
@@ -41,9 +41,9 @@ async def two_receivers(url: str) -> AsyncIterator[tuple[Harbour, ChannelAdapter
         await lighthouse(sea)
         await sea.phone(MATE, "join", group_id=LIGHTHOUSE)
         await sea.settle()
-        changes = deaf.pipeline.invalidation._changes
+        changes = deaf.pipeline.invalidation._table
         assert changes is not None
-        await changes.news()  # of the creation: what follows is about what follows
+        await changes.published()  # of the creation: what follows is about what follows
         yield sea, deaf
 
 
@@ -90,39 +90,39 @@ async def test_a_tag_that_changed_is_forgotten_by_all_receivers(tmp_path: Path) 
 
 async def test_news_are_heard_once_and_own_ones_not_at_all(url: str) -> None:
     mine, theirs = InvalidationTable(Database(url)), InvalidationTable(Database(url))
-    assert await mine.news() == await theirs.news() == []
+    assert await mine.published() == await theirs.published() == []
     role, everything = Invalidation(QUAY, UserId(MATE)), Invalidation(QUAY)
-    await mine.tell([role, everything])
-    assert await mine.news() == []
-    assert sorted(await theirs.news(), key=str) == sorted([role, everything], key=str)
-    assert await theirs.news() == []
-    await mine.tell([role])
-    assert await theirs.news() == [role]
-    await mine.tell([Invalidation(ChannelId("no\x00id")), Invalidation(QUAY, UserId("u" * 300))])
-    await mine.tell([])
-    assert await theirs.news() == []
+    await mine.publish([role, everything])
+    assert await mine.published() == []
+    assert sorted(await theirs.published(), key=str) == sorted([role, everything], key=str)
+    assert await theirs.published() == []
+    await mine.publish([role])
+    assert await theirs.published() == [role]
+    await mine.publish([Invalidation(ChannelId("no\x00id")), Invalidation(QUAY, UserId("u" * 300))])
+    await mine.publish([])
+    assert await theirs.published() == []
     await mine.close()
     await theirs.close()
 
 
 async def test_what_is_committed_late_is_heard_and_what_is_old_is_deleted(url: str) -> None:
     mine, theirs = InvalidationTable(Database(url)), InvalidationTable(Database(url))
-    await theirs.news()
-    await mine.tell([Invalidation(QUAY)])
-    await theirs.news()
+    await theirs.published()
+    await mine.publish([Invalidation(QUAY)])
+    await theirs.published()
 
     def commit_late(connection: sa.Connection) -> None:
-        now = connection.scalar(sa.select(_CHANGES.c.changed_at))
+        now = connection.scalar(sa.select(INVALIDATIONS.c.changed_at))
         rows = [("late", 3.0), ("old", KEPT_SECONDS + 60)]
         for channel, seconds in rows:
-            row = {"channel": channel, "person": "", "changed_at": (now or 0.0) - seconds}
-            connection.execute(sa.insert(_CHANGES).values(row))
+            row = {"channel": channel, "user_id": "", "changed_at": (now or 0.0) - seconds}
+            connection.execute(sa.insert(INVALIDATIONS).values(row))
 
     await mine._database.write(commit_late)
-    assert await theirs.news() == [Invalidation(ChannelId("late"))]
+    assert await theirs.published() == [Invalidation(ChannelId("late"))]
     mine._tidied_at -= 3600
-    await mine.tell([Invalidation(QUAY)])
-    left = await mine._database.read(lambda connection: set(connection.scalars(sa.select(_CHANGES.c.channel))))
+    await mine.publish([Invalidation(QUAY)])
+    left = await mine._database.read(lambda connection: set(connection.scalars(sa.select(INVALIDATIONS.c.channel))))
     assert left == {QUAY, "late"}
     await mine.close()
     await theirs.close()
@@ -134,7 +134,7 @@ class Away:
     def __init__(self) -> None:
         self.asked = 0
 
-    async def news(self) -> list[Invalidation]:
+    async def published(self) -> list[Invalidation]:
         self.asked += 1
         if self.asked == 1:
             raise UnavailableError("no database")
@@ -160,5 +160,5 @@ async def test_a_database_that_was_away_is_asked_again(
 async def test_without_a_database_nobody_is_told() -> None:
     async with harbour() as sea:
         alone = sea.adapter.pipeline.invalidation
-        await alone.tell(e.ChannelFull(channel=LIGHTHOUSE, at=None, platform=None, by=None, own=False))  # type: ignore[arg-type]
+        await alone.publish(e.ChannelFull(channel=LIGHTHOUSE, at=None, platform=None, by=None, own=False))  # type: ignore[arg-type]
         await alone.listen()  # there is nobody to listen to
