@@ -9,22 +9,24 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from channel_adapter.backends.caller import ApiCaller
 from channel_adapter.concurrency.clock import Clock, SystemClock
 from channel_adapter.config.extras import is_installed, needs_extra
 from channel_adapter.config.settings import Settings
 from channel_adapter.errors import ConfigurationError
-from channel_adapter.services.gateway import Gateway
+from channel_adapter.services.signals import Signals
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.client import App, Attempt, TencentClient, Timeouts
 from channel_adapter.tencent.rate_limit import CommandLimiter, KeyedLimiter
 from channel_adapter.tencent.regions import REGIONS, HostPair
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
+    from channel_adapter.backends.community.backend import CommunityBackend
     from channel_adapter.domain.ids import ChannelId, UserId
-    from channel_adapter.domain.post import Post, PostRef
+    from channel_adapter.domain.post import PostRef
     from channel_adapter.migration.cutover.redirects import PostingMoved
     from channel_adapter.migration.facade import Migration
     from channel_adapter.services.accounts import Accounts
@@ -39,7 +41,6 @@ if TYPE_CHECKING:
     from channel_adapter.services.subscriptions import Subscriptions
     from channel_adapter.services.unread import Unreads
     from channel_adapter.services.workings import Workings
-    from channel_adapter.tencent.wire.msg_body import Element
     from channel_adapter.webhooks.dispatch import EventPipeline
     from channel_adapter.webhooks.events import Events
     from channel_adapter.webhooks.guard import Guard
@@ -59,7 +60,10 @@ class ChannelAdapter:
         self.settings = settings
         self._client = client
         self._clock = clock
-        self._gateway = Gateway(client)
+        self._gateway = ApiCaller(client)
+        self.signals = Signals()
+        self.signals.post_recalled.connect(self._post_recalled)
+        self.signals.channel_deleted.connect(self._channel_deleted)
 
     @cached_property
     def channels(self) -> Channels:
@@ -67,16 +71,9 @@ class ChannelAdapter:
         from channel_adapter.services.channels import Channels
         from channel_adapter.services.joined import JoinedList
 
-        directory = self.workings.directory
-        current = self.settings.channels.profile_limits == "current"
-        return Channels(
-            self._gateway,
-            directory,
-            JoinedList(self._joined, directory),
-            limits.GROUP_PROFILE if current else limits.GROUP_PROFILE_LEGACY,
-            self.workings.uncounted,
-            self._channel_deleted,
-        )
+        backend = self.backend
+        joined = JoinedList(self._joined, backend.channel_cache)
+        return Channels(backend.channels, backend.ids, joined, self.signals.channel_deleted)
 
     @cached_property
     def subscriptions(self) -> Subscriptions:
@@ -86,7 +83,7 @@ class ChannelAdapter:
         own = self.settings.subscriptions
         return Subscriptions(
             self._gateway,
-            self.workings.directory,
+            self.backend.channel_cache,
             self._terms,
             add_per_call=own.add_per_call,
             remove_per_call=own.remove_per_call,
@@ -101,20 +98,11 @@ class ChannelAdapter:
         """Posts: publish, edit, recall, read back."""
         from channel_adapter.services.posts import Posts
 
-        settings, workings = self.settings, self.workings
         moved = self.posting_moved  # before a post is published: a database that cannot be used is an error of its own
-        return Posts(
-            self._gateway,
-            workings.directory,
-            workings.roles,
-            workings.history,
-            KeyedLimiter(settings.posts.per_second, clock=self._clock),
-            settings.posts.max_bytes,
-            longest_wait=settings.total_seconds,
-            uncounted=workings.uncounted,
-            recalled=self._post_recalled,
-            published=_as_it_is if moved is None else moved.copied,
-        )
+        if moved is not None:
+            self.signals.post_published.connect(moved.mirror)
+        backend, signals = self.backend, self.signals
+        return Posts(backend.posts, backend.ids, signals.post_published, signals.post_recalled)
 
     @cached_property
     def accounts(self) -> Accounts:
@@ -128,15 +116,14 @@ class ChannelAdapter:
         """What a person has not read, and the conversation group that keeps it apart from chats."""
         from channel_adapter.services.unread import Unreads
 
-        workings = self.workings
         return Unreads(
             self._gateway,
-            workings.directory,
+            self.backend.channel_cache,
             self._joined,
-            workings.uncounted,
+            self.backend.silent_posts,
             self._membership,
             self._desk,
-            workings.history,
+            self.backend.post_history,
             self._clock,
             keep_by_hand=self.settings.unread.keep_by_hand,
             concurrency=self.settings.concurrency,
@@ -151,12 +138,14 @@ class ChannelAdapter:
         from channel_adapter.services.reactions_direct import DirectReactions
 
         settings, own, clock, gateway = self.settings, self.settings.reactions, self._clock, self._gateway
-        directory, history = self.workings.directory, self.workings.history
+        history = self.backend.post_history
         rules = ReactionRules(
             own.per_person, own.subscribers_only, own.phone_reactions == "accept", own.on_unsubscribe == "keep"
         )
         keys, seconds = MessageKeys(gateway), settings.channels.cache_seconds
-        gatekeeper = Gatekeeper(directory, self.subscriptions, history, rules, seconds=seconds, clock=clock)
+        gatekeeper = Gatekeeper(
+            self.backend.channels, self.subscriptions, self.backend.posts, rules, seconds=seconds, clock=clock
+        )
         pace = KeyedLimiter(limits.EXTENSION_SETS_PER_SECOND, clock=clock)
         direct = DirectReactions(gateway, keys, pace, most=own.per_person, longest_wait=settings.total_seconds)
         at = None
@@ -167,30 +156,41 @@ class ChannelAdapter:
                 settings.database_url.get_secret_value(), settings.sdkappid, gateway, keys, history, clock,
                 most=own.per_person, keep_seconds=own.keep_days * 86_400.0 or None, admit=gatekeeper.admit,
             )  # fmt: skip
-        return ReactionService(gateway, directory, gatekeeper, rules, direct, at.open if at else None, clock)
+        return ReactionService(self.backend.channels, gatekeeper, rules, direct, at.open if at else None, clock)
+
+    @cached_property
+    def backend(self) -> CommunityBackend:
+        """How channels are stored on the service. For the packages of this project, not for apps."""
+        from channel_adapter.backends.community.backend import CommunityBackend
+        from channel_adapter.backends.options import BackendOptions
+
+        settings, channels, subscriptions = self.settings, self.settings.channels, self.settings.subscriptions
+        options = BackendOptions(
+            field_keys=channels.field_keys,
+            profile_limits=limits.GROUP_PROFILE
+            if channels.profile_limits == "current"
+            else limits.GROUP_PROFILE_LEGACY,
+            post_bytes=settings.posts.max_bytes,
+            posts_per_second=settings.posts.per_second,
+            add_per_call=subscriptions.add_per_call,
+            remove_per_call=subscriptions.remove_per_call,
+            cache_seconds=channels.cache_seconds,
+            cache_entries=channels.cache_entries,
+            total_seconds=settings.total_seconds,
+            concurrency=settings.concurrency,
+        )
+        return CommunityBackend(self._gateway, options, self._clock)
 
     @cached_property
     def workings(self) -> Workings:
         """What the services share, for the packages of this project."""
-        from channel_adapter.services.directory import Directory
-        from channel_adapter.services.history import History
-        from channel_adapter.services.roles import Roles
-        from channel_adapter.services.uncounted import Uncounted
         from channel_adapter.services.workings import Workings
 
-        own, gateway, clock = self.settings.channels, self._gateway, self._clock
-        directory = Directory(
-            gateway,
-            own.field_keys,
-            seconds=own.cache_seconds,
-            entries=own.cache_entries,
-            concurrency=self.settings.concurrency,
-            clock=clock,
-        )
-        history = History(gateway, directory)
-        roles = Roles(gateway, seconds=own.cache_seconds, clock=clock)
-        uncounted = Uncounted(history, seconds=own.cache_seconds, clock=clock)
-        return Workings(directory, roles, history, uncounted, clock, self._client.slow_down)
+        each = self.backend
+        return Workings(
+            each.channel_cache, each.role_cache, each.post_history, each.silent_posts, self._clock,
+            self._client.slow_down,
+        )  # fmt: skip
 
     @cached_property
     def pipeline(self) -> EventPipeline:
@@ -334,7 +334,7 @@ class ChannelAdapter:
     def _membership(self) -> Membership:
         from channel_adapter.services.membership import Membership
 
-        return Membership(self._gateway, self.workings.directory)
+        return Membership(self._gateway, self.backend.channel_cache)
 
     @cached_property
     def _desk(self) -> FilingDesk:
@@ -369,10 +369,6 @@ class ChannelAdapter:
 
     def __repr__(self) -> str:
         return f"ChannelAdapter(sdkappid={self.settings.sdkappid}, admin={self.settings.admin!r})"
-
-
-async def _as_it_is(post: Post, _: Sequence[Element]) -> Post:
-    return post
 
 
 def _hosts(settings: Settings) -> HostPair:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Protocol, TypedDict
 
 import typer
 
+from channel_adapter.backends.community.profile import CUSTOM_DATA_BYTES
 from channel_adapter.cli.command import Run, command, single
 from channel_adapter.cli.exits import Exit, UsageError
 from channel_adapter.cli.feed.entries import Feed, read_feed
@@ -22,7 +23,6 @@ from channel_adapter.cli.sources import opened, opened_seekable, read_all
 from channel_adapter.domain import post as p
 from channel_adapter.domain.ids import UserId
 from channel_adapter.domain.subscription import Outcome, OutcomeKind, Role
-from channel_adapter.mapping.channel_group import CUSTOM_DATA_BYTES
 from channel_adapter.mapping.ids import channel_id
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.catalog import CREATE_GROUP, GET_JOINED_GROUP_LIST

@@ -1,6 +1,6 @@
-"""A channel: an account that people follow, read and react to."""
+"""A channel, and what a caller may set of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 
 from channel_adapter.domain.ids import ChannelId, UserId
@@ -31,3 +31,40 @@ class Channel:
     created_at: datetime | None = None
     last_post_at: datetime | None = None
     complete: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelProfile:
+    """What a caller may set. None leaves a field as it is, "" empties it."""
+
+    name: str | None = None
+    introduction: str | None = None
+    notification: str | None = None
+    avatar: str | None = None
+    organization: str | None = None
+    custom_data: str | None = None
+    max_subscribers: int | None = None
+
+    def is_empty(self) -> bool:
+        """Return whether every field is None."""
+        return not self.names()
+
+    def names(self) -> list[str]:
+        """Return the names of the fields that are not None."""
+        return [each.name for each in fields(self) if getattr(self, each.name) is not None]
+
+    def difference(self, channel: Channel) -> "ChannelProfile":
+        """Return what of this profile the channel does not have yet."""
+        changed = {name: value for name in self.names() if (value := getattr(self, name)) != getattr(channel, name)}
+        if not channel.custom_data_complete:  # what was read is only its beginning
+            changed["custom_data"] = self.custom_data
+        return ChannelProfile(**changed)
+
+
+@dataclass(frozen=True, slots=True)
+class NewChannel:
+    """A channel to be created."""
+
+    id: ChannelId
+    owner: UserId
+    profile: ChannelProfile

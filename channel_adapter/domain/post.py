@@ -1,7 +1,7 @@
 """Posts and what they are made of."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -195,6 +195,20 @@ class Post:
     def content(self) -> Content | None:
         """The first part; None for recalled and expired posts."""
         return self.parts[0] if self.parts else None
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A post to be sent. `author` None means the owner of the channel; `silent` posts do not count as unread.
+
+    `dedupe` is the number by which the service recognises a repeated sending within 300 s; None: a random one is drawn
+    when the post is sent.
+    """
+
+    content: Content | Sequence[Content]
+    author: UserId | None = None
+    dedupe: int | None = None
+    silent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from typing import Any, Final, cast
 
 from channel_adapter.domain import events as e
 from channel_adapter.mapping.callback_context import Context, to_parts, to_user, to_users
-from channel_adapter.mapping.moments import moment
+from channel_adapter.mapping.content import to_datetime
 from channel_adapter.tencent.wire import callbacks_official as o
 from channel_adapter.tencent.wire import callbacks_other as x
 from channel_adapter.tencent.wire.callback_envelope import Callback
@@ -72,7 +72,7 @@ def _broadcast(model: o.OfficialAfterSendMsg, common: dict[str, Any]) -> e.Event
         **common,
         key=model.msg_key or "",
         parts=to_parts(model.msg_body),
-        published_at=moment(model.msg_time),
+        published_at=to_datetime(model.msg_time),
         online_only=bool(model.online_only_flag),
         app_data=model.cloud_custom_data or "",
     )

@@ -8,7 +8,7 @@ from typing import Any, Final
 from channel_adapter.domain import events as e
 from channel_adapter.domain.ids import UserId
 from channel_adapter.domain.post import Content
-from channel_adapter.mapping.post_body import from_elements
+from channel_adapter.mapping.content import from_elements
 from channel_adapter.tencent.wire import callback_envelope as envelope
 from channel_adapter.tencent.wire.callbacks_other import IOS_IN_CAPITALS
 from channel_adapter.tencent.wire.msg_body import Element

@@ -9,8 +9,8 @@ from channel_adapter.domain.post import Post, PostRef
 from channel_adapter.errors import InvalidError
 from channel_adapter.mapping import callback_account
 from channel_adapter.mapping.callback_context import Context, read_context, to_parts, to_user, to_users
+from channel_adapter.mapping.content import to_datetime
 from channel_adapter.mapping.ids import channel_id
-from channel_adapter.mapping.moments import moment
 from channel_adapter.mapping.reaction_keys import to_changes
 from channel_adapter.mapping.subscription_member import ROLES
 from channel_adapter.tencent import limits
@@ -113,7 +113,7 @@ def _published(model: g.AfterSendMsg, channel: ChannelId, context: Context) -> e
     post = Post(
         ref=PostRef(channel, model.msg_seq or 0),
         author=to_user(model.from_account),
-        published_at=moment(model.msg_time),
+        published_at=to_datetime(model.msg_time),
         parts=to_parts(model.msg_body),
         dedupe=model.random,
     )

@@ -9,7 +9,7 @@ from channel_adapter.domain.post import Content
 from channel_adapter.errors import InvalidError
 from channel_adapter.mapping.callback_context import read_context, to_parts, to_user, to_users
 from channel_adapter.mapping.callback_event import channel_of
-from channel_adapter.mapping.post_body import to_elements
+from channel_adapter.mapping.content import to_elements
 from channel_adapter.tencent.wire import callback_envelope as envelope
 from channel_adapter.tencent.wire import callbacks_group as g
 from channel_adapter.tencent.wire import callbacks_official as o

@@ -7,7 +7,7 @@ from typing import Any, Final
 from channel_adapter.domain import post as p
 from channel_adapter.domain.post import Content
 from channel_adapter.errors import InvalidError
-from channel_adapter.mapping.part_types import NAMES, fits
+from channel_adapter.mapping.content import NAMES, fits
 from channel_adapter.mapping.text import with_article
 
 KINDS: Final[Mapping[str, type[Any]]] = {

@@ -3,62 +3,98 @@
 import hashlib
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
 
 from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.domain.mode import Mode
+from channel_adapter.domain.post import Post, PostRef
 from channel_adapter.errors import InvalidError
 from channel_adapter.tencent import limits
-
-SLUG_BYTES = limits.GROUP_ID_BYTES - len(limits.COMMUNITY_ID_PREFIX)
 
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _PRINTABLE = re.compile(r"[\x20-\x7e]+")
 
 
-def channel_id(text: str) -> ChannelId:
-    """The id of a channel, from a slug (`harbor_news`) or from the id itself (`@TGS#_harbor_news`).
+@dataclass(frozen=True, slots=True)
+class IdScheme:
+    """How the ids of channels are made and checked in one mode.
 
-    Raises InvalidError for anything that cannot be the id of a Community [docS 1502, doc 34381].
+    `prefix` begins every id; behind it stands the slug. `reserved` begins ids that only the service assigns.
     """
-    if not isinstance(text, str):
-        raise InvalidError(f"channel: {text!r} is not text", field="channel")
-    if not text.startswith(limits.COMMUNITY_ID_PREFIX):
-        return slug_to_id(text)
-    if limits.TOPIC_ID_MARK in text:
-        raise InvalidError(f"channel: {text!r} is the id of a topic; channels have no topics", field="channel")
-    if not _PRINTABLE.fullmatch(text) or len(text) == len(limits.COMMUNITY_ID_PREFIX):
-        raise InvalidError(f"channel: {text!r} is not printable ASCII behind its prefix", field="channel")
-    _within(text, "channel", limits.GROUP_ID_BYTES)
-    return ChannelId(text)
+
+    mode: Mode
+    prefix: str
+    reserved: str
+    id_bytes: int
+
+    @property
+    def slug_bytes(self) -> int:
+        """The longest slug, in bytes."""
+        return self.id_bytes - len(self.prefix)
+
+    def channel(self, text: str) -> ChannelId:
+        """Return the id of a channel, from a slug (`harbor_news`) or from the id itself (`@TGS#_harbor_news`).
+
+        Raises InvalidError for anything that cannot be the id of a channel in this mode.
+        """
+        if not isinstance(text, str):
+            raise InvalidError(f"channel: {text!r} is not text", field="channel")
+        if not text.startswith(self.prefix):
+            return self.from_slug(text)
+        if limits.TOPIC_ID_MARK in text:
+            raise InvalidError(f"channel: {text!r} is the id of a topic; channels have no topics", field="channel")
+        if not _PRINTABLE.fullmatch(text) or len(text) == len(self.prefix):
+            raise InvalidError(f"channel: {text!r} is not printable ASCII behind its prefix", field="channel")
+        _within(text, "channel", self.id_bytes)
+        return ChannelId(text)
+
+    def channels(self, channels: Iterable[str]) -> list[ChannelId]:
+        """Return the ids of several channels. Raises InvalidError, also for one string in place of a list."""
+        if isinstance(channels, (str, bytes)) or not isinstance(channels, Iterable):
+            what = "one text; give a list" if isinstance(channels, (str, bytes)) else "no list"
+            raise InvalidError(f"channels: {channels!r} is {what} of ids", field="channels")
+        return [self.channel(channel) for channel in channels]
+
+    def from_slug(self, slug: str, field: str = "slug") -> ChannelId:
+        """Return the id of a channel with this slug: letters, digits, `_ . -`, beginning with a letter or digit."""
+        if not isinstance(slug, str):
+            raise InvalidError(f"{field}: {slug!r} is not text", field=field)
+        if not slug:
+            raise InvalidError(
+                f"{field} is empty; it needs 1 to {self.slug_bytes} bytes", field=field, limit=self.slug_bytes, size=0
+            )
+        if slug.startswith("@"):
+            raise InvalidError(f"{field}: {slug!r} starts with @; such ids are the service's own", field=field)
+        if not _SLUG.fullmatch(slug):
+            raise InvalidError(
+                f"{field}: {slug!r} may hold letters, digits, _ . and - only, and starts with a letter or digit",
+                field=field,
+            )
+        _within(slug, field, self.slug_bytes)
+        return ChannelId(self.prefix + slug)
+
+    def slug(self, channel: ChannelId) -> str:
+        """Return the part of an id behind the prefix."""
+        return channel.removeprefix(self.prefix)
+
+    def post(self, ref: object, field: str = "ref") -> PostRef:
+        """Return a reference with the whole id of its channel. Raises InvalidError for what is not a PostRef."""
+        if not isinstance(ref, PostRef):
+            hint = "; give its ref" if isinstance(ref, Post) else ""
+            raise InvalidError(f"{field}: a {type(ref).__name__} is no PostRef{hint}", field=field)
+        return PostRef(self.channel(ref.channel), post_number(ref.seq, "seq"))
 
 
-def channel_ids(channels: Iterable[str]) -> list[ChannelId]:
-    """The ids of several channels. Raises InvalidError, also for a bare text, whose letters would be taken for them."""
-    if isinstance(channels, (str, bytes)) or not isinstance(channels, Iterable):
-        what = "one text; give a list" if isinstance(channels, (str, bytes)) else "no list"
-        raise InvalidError(f"channels: {channels!r} is {what} of ids", field="channels")
-    return [channel_id(channel) for channel in channels]
+COMMUNITY_IDS: Final = IdScheme(
+    Mode.COMMUNITY, limits.COMMUNITY_ID_PREFIX, limits.COMMUNITY_ID_RESERVED, limits.GROUP_ID_BYTES
+)
 
-
-def slug_to_id(slug: str, field: str = "slug") -> ChannelId:
-    """The id of a channel that is to be named by `slug`: letters, digits, `_ . -`, 1 to 42 bytes, no leading mark."""
-    if not isinstance(slug, str):
-        raise InvalidError(f"{field}: {slug!r} is not text", field=field)
-    if not slug:
-        raise InvalidError(f"{field} is empty; it needs 1 to {SLUG_BYTES} bytes", field=field, limit=SLUG_BYTES, size=0)
-    if slug.startswith("@"):
-        raise InvalidError(f"{field}: {slug!r} starts with @; such ids are the service's own", field=field)
-    if not _SLUG.fullmatch(slug):
-        raise InvalidError(
-            f"{field}: {slug!r} may hold letters, digits, _ . and - only, and starts with a letter or digit",
-            field=field,
-        )
-    _within(slug, field, SLUG_BYTES)
-    return ChannelId(limits.COMMUNITY_ID_PREFIX + slug)
-
-
-def slug_of(channel: ChannelId) -> str:
-    """What stands behind the prefix."""
-    return channel.removeprefix(limits.COMMUNITY_ID_PREFIX)
+SLUG_BYTES: Final = COMMUNITY_IDS.slug_bytes
+channel_id = COMMUNITY_IDS.channel
+channel_ids = COMMUNITY_IDS.channels
+slug_to_id = COMMUNITY_IDS.from_slug
+slug_of = COMMUNITY_IDS.slug
 
 
 def channel_of_account(account: str) -> ChannelId:
@@ -127,3 +163,15 @@ def _within(text: str, field: str, limit: int) -> None:
     size = len(text.encode("utf-8", "surrogatepass"))
     if size > limit:
         raise InvalidError(f"{field} has {size} bytes; {limit} are allowed", field=field, limit=limit, size=size)
+
+
+def post_ref(ref: object, field: str = "ref") -> tuple[ChannelId, int]:
+    checked = COMMUNITY_IDS.post(ref, field)
+    return checked.channel, checked.seq
+
+
+def post_number(value: object, field: str) -> int:
+    """Return the number of a post in its channel, a positive integer. Raises InvalidError."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InvalidError(f"{field}: {value!r} is no number of a post; they start at 1", field=field)
+    return value

@@ -1,20 +1,15 @@
-"""A channel's reaction policy, a part of its tag: every process and every phone reads it where it reads the tag.
+"""A channel's reaction policy as an attribute of the channel: `all`, `basic`, `none`, or emoji with blanks between."""
 
-ch1;reactions=basic        one of all, basic, none
-ch1;reactions=👍 ❤️         a list, with a blank between
-"""
-
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from typing import Final
 
 from channel_adapter.domain.reaction import PolicyKind, ReactionPolicy
 from channel_adapter.errors import InvalidError
 from channel_adapter.mapping.emoji import known_emoji, one_emoji
-from channel_adapter.mapping.tag import Tag
-from channel_adapter.mapping.text import byte_size
-from channel_adapter.tencent import limits
 
-NAME = "reactions="
+NAME: Final = "reactions"
+"""The attribute of a channel that contains its policy."""
+
 _WORDS = {kind.value: ReactionPolicy(kind) for kind in (PolicyKind.ALL, PolicyKind.BASIC, PolicyKind.NONE)}
 
 
@@ -35,30 +30,18 @@ def to_policy(wanted: str | Iterable[str] | ReactionPolicy) -> ReactionPolicy:
     return ReactionPolicy(PolicyKind.SOME, emoji)
 
 
-def policy_in(tag: Tag | None) -> ReactionPolicy:
-    """What the tag of a channel says; without a word on it, everything is taken."""
-    for part in tag.others if tag else ():
-        if part.startswith(NAME):
-            said = part.removeprefix(NAME)
-            emoji = dict.fromkeys(found for each in said.split(" ") if (found := known_emoji(each)) is not None)
-            return _WORDS.get(said, ReactionPolicy(PolicyKind.SOME, tuple(emoji)))
-    return ReactionPolicy()
+def policy_in(attributes: Mapping[str, str]) -> ReactionPolicy:
+    """Return the policy that the attributes of a channel contain; every emoji is allowed without one."""
+    text = attributes.get(NAME)
+    if text is None:
+        return ReactionPolicy()
+    emoji = dict.fromkeys(found for each in text.split(" ") if (found := known_emoji(each)) is not None)
+    return _WORDS.get(text, ReactionPolicy(PolicyKind.SOME, tuple(emoji)))
 
 
-def tag_with(tag: Tag, policy: ReactionPolicy) -> Tag:
-    """The tag with this policy in it and everything else as it was. Raises InvalidError when it gets too long."""
-    others = [part for part in tag.others if not part.startswith(NAME)]
-    said = " ".join(policy.emoji) if policy.kind is PolicyKind.SOME else policy.kind.value
-    written = replace(tag, others=(*others, NAME + said))
-    size = byte_size(written.text())
-    if size > limits.GROUP_FIELD_VALUE_BYTES:
-        raise InvalidError(
-            f"policy: the list makes the channel's tag {size} bytes long; {limits.GROUP_FIELD_VALUE_BYTES} are allowed",
-            field="policy",
-            limit=limits.GROUP_FIELD_VALUE_BYTES,
-            size=size,
-        )
-    return written
+def policy_text(policy: ReactionPolicy) -> str:
+    """Return the value of the attribute for a policy."""
+    return " ".join(policy.emoji) if policy.kind is PolicyKind.SOME else policy.kind.value
 
 
 def require_allowed(policy: ReactionPolicy, emoji: str) -> None:

@@ -5,7 +5,7 @@ from typing import Final
 from channel_adapter.domain.channel import Channel
 from channel_adapter.domain.ids import UserId
 from channel_adapter.domain.subscription import Notifications, OutcomeKind, Role, Subscriber, Subscription
-from channel_adapter.mapping.moments import moment
+from channel_adapter.mapping.content import to_datetime
 from channel_adapter.tencent.wire import members
 
 ROLES: Final = {members.OWNER: Role.OWNER, members.ADMIN: Role.ADMIN, members.MEMBER: Role.SUBSCRIBER}
@@ -37,7 +37,7 @@ def to_subscription(user: UserId, channel: Channel, info: members.Own | None) ->
         channel=channel,
         user=user,
         role=ROLES.get(info.role or "", Role.SUBSCRIBER) if info else Role.SUBSCRIBER,
-        since=moment(info.join_time) if info else None,
+        since=to_datetime(info.join_time) if info else None,
         notifications=NOTIFICATIONS.get(info.msg_flag or "", Notifications.ALL) if info else Notifications.ALL,
     )
 
@@ -47,6 +47,6 @@ def to_subscriber(member: members.Member) -> Subscriber:
     return Subscriber(
         UserId(member.member_account),
         ROLES.get(member.role or "", Role.SUBSCRIBER),
-        moment(member.join_time),
+        to_datetime(member.join_time),
         NOTIFICATIONS.get(member.msg_flag or "", Notifications.ALL),
     )

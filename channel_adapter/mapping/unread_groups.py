@@ -18,7 +18,7 @@ from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import PostRef
 from channel_adapter.domain.unread import ConversationGroup, CountSource, Explanation, Marks
 from channel_adapter.errors import InvalidError
-from channel_adapter.mapping.post_refs import post_number, post_ref
+from channel_adapter.mapping.ids import post_number, post_ref
 from channel_adapter.mapping.text import require_text
 from channel_adapter.tencent import codes, limits
 from channel_adapter.tencent.wire import contact_groups as wire

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from channel_adapter.backends.caller import ApiCaller
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.errors import OutcomeUnknownError, ThrottledError, UnavailableError
-from channel_adapter.services.gateway import Gateway
 from channel_adapter.services.patience import PAUSE, Patience
 from channel_adapter.tencent import catalog
 from channel_adapter.tencent.catalog import Command
@@ -53,14 +53,14 @@ class Allowance:
         self.calls += 1
 
 
-class Metered(Gateway):
+class Metered(ApiCaller):
     """Every call of a migration goes through here; all of them may be repeated.
 
     A call is made again while the service answers others. When nothing has been answered for `seconds` it raises
     what the service said last, and so do all others until `renew`.
     """
 
-    def __init__(self, gateway: Gateway, allowance: Allowance, clock: Clock, seconds: float) -> None:
+    def __init__(self, gateway: ApiCaller, allowance: Allowance, clock: Clock, seconds: float) -> None:
         self.allowance = allowance
         self._gateway = gateway
         self._clock = clock

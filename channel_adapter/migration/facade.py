@@ -5,6 +5,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from channel_adapter.backends.caller import ApiCaller
 from channel_adapter.concurrency.batching import concurrently
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.config.settings import Settings
@@ -51,7 +52,6 @@ from channel_adapter.migration.verify import verify as verifying
 from channel_adapter.migration.verify.findings import NOTHING_ACCEPTED, Accepted, Verdict
 from channel_adapter.migration.verify.verify import Write, unwritten
 from channel_adapter.services.accounts import Accounts
-from channel_adapter.services.gateway import Gateway
 from channel_adapter.services.unread import Unreads
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.notify import Notifier
@@ -82,7 +82,7 @@ class Migration:
     """Moves channels from a source to this app."""
 
     def __init__(
-        self, gateway: Gateway, accounts: Accounts, settings: Settings, clock: Clock, unread: Unreads | None = None
+        self, gateway: ApiCaller, accounts: Accounts, settings: Settings, clock: Clock, unread: Unreads | None = None
     ) -> None:
         """`unread` fills conversation groups at the end of a cutover."""
         self.gateway = gateway

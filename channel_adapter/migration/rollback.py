@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from channel_adapter.backends.caller import ApiCaller
+from channel_adapter.backends.community import profile as channel_group
 from channel_adapter.concurrency.batching import batches, concurrently
 from channel_adapter.domain.filing import FilingKind
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.errors import NotFoundError
-from channel_adapter.mapping import channel_group
 from channel_adapter.migration.bounded import bounded
 from channel_adapter.migration.budget import Allowance, Stopped
 from channel_adapter.migration.cutover.cutover import opened
@@ -26,7 +27,6 @@ from channel_adapter.migration.sources.accounts import sequence_of
 from channel_adapter.migration.sources.source import Source, SourceKind
 from channel_adapter.migration.target import NO_GROUP, member_pages, message_pages, read_groups
 from channel_adapter.migration.verify.scratch import Ledger
-from channel_adapter.services.gateway import Gateway
 from channel_adapter.tencent.catalog import DESTROY_GROUP
 from channel_adapter.tencent.limits import GROUP_INFO_PER_CALL
 from channel_adapter.tencent.notify import Notifier
@@ -52,7 +52,7 @@ class Clearing:
         self._unread = unread
         self._at_once = at_once
 
-    async def note(self, gateway: Gateway, channel: ChannelId) -> None:
+    async def note(self, gateway: ApiCaller, channel: ChannelId) -> None:
         """The channel is about to be removed: write down everybody in it."""
         if not self.filled:
             return

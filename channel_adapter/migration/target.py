@@ -4,6 +4,8 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from typing import Final
 
+from channel_adapter.backends.caller import ApiCaller, item_error
+from channel_adapter.backends.community import profile as channel_group
 from channel_adapter.concurrency.batching import batches, concurrently
 from channel_adapter.config.settings import Settings
 from channel_adapter.domain.ids import ChannelId
@@ -13,13 +15,11 @@ from channel_adapter.errors import (
     NotFoundError,
     PermissionDeniedError,
 )
-from channel_adapter.mapping import channel_group
 from channel_adapter.mapping.field_keys import FieldKeys
 from channel_adapter.mapping.subscription_member import SUBSCRIBER_FIELDS
 from channel_adapter.migration.plan.document import TargetState
 from channel_adapter.migration.plan.make_plan import TakenId
 from channel_adapter.services.accounts import Accounts
-from channel_adapter.services.gateway import Gateway
 from channel_adapter.tencent import codes, limits
 from channel_adapter.tencent.catalog import (
     GET_GROUP_INFO,
@@ -36,7 +36,7 @@ NO_GROUP: Final = frozenset({codes.NO_SUCH_GROUP, codes.BAD_GROUP_ID})
 class TargetReader:
     """Looks at the target for a plan."""
 
-    def __init__(self, gateway: Gateway, accounts: Accounts, keys: FieldKeys, settings: Settings) -> None:
+    def __init__(self, gateway: ApiCaller, accounts: Accounts, keys: FieldKeys, settings: Settings) -> None:
         self._gateway = gateway
         self._accounts = accounts
         self._keys = keys
@@ -81,7 +81,7 @@ class TargetReader:
         reply = await self._gateway.call(GET_GROUP_INFO, channel_group.info_request(channels, self._keys))
         for item in reply.group_info:
             if item.error_code != codes.OK and item.error_code not in NO_GROUP:
-                raise self._gateway.item_error(GET_GROUP_INFO, item.error_code, item.error_info)
+                raise item_error(GET_GROUP_INFO, item.error_code, item.error_info)
         return reply.group_info
 
     def _state(self, item: groups.GroupInfo, migration: str) -> TakenId:
@@ -102,7 +102,7 @@ _ASKED: Final = (*channel_group.BASE_FIELDS, "NextMsgSeq")
 
 
 async def read_groups(
-    gateway: Gateway, channels: Sequence[ChannelId], keys: FieldKeys
+    gateway: ApiCaller, channels: Sequence[ChannelId], keys: FieldKeys
 ) -> dict[ChannelId, groups.GroupInfo]:
     """Groups that are there, 50 at most. Raises the error of the first that can be neither read nor found absent."""
     request = groups.GetGroupInfoRequest(
@@ -116,13 +116,13 @@ async def read_groups(
         if item.error_code in NO_GROUP:
             continue
         if item.error_code != codes.OK:
-            raise gateway.item_error(GET_GROUP_INFO, item.error_code, item.error_info)
+            raise item_error(GET_GROUP_INFO, item.error_code, item.error_info)
         found[ChannelId(item.group_id)] = item
     return found
 
 
 async def member_pages(
-    gateway: Gateway, channel: ChannelId, fields: Sequence[str] = SUBSCRIBER_FIELDS
+    gateway: ApiCaller, channel: ChannelId, fields: Sequence[str] = SUBSCRIBER_FIELDS
 ) -> AsyncGenerator[list[members.Member], None]:
     """Everybody in a group, 100 a call; somebody may come twice when others come and go meanwhile."""
     cursor = ""
@@ -141,7 +141,7 @@ async def member_pages(
             return
 
 
-async def message_pages(gateway: Gateway, channel: ChannelId) -> AsyncGenerator[list[messages.HistoryMessage], None]:
+async def message_pages(gateway: ApiCaller, channel: ChannelId) -> AsyncGenerator[list[messages.HistoryMessage], None]:
     """All that history keeps of a group, newest first, 20 a call, system messages too."""
     top: int | None = None
     while top is None or top > 0:

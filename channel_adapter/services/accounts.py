@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 
+from channel_adapter.backends.caller import Caller, item_error
 from channel_adapter.concurrency.batching import batches, concurrently
 from channel_adapter.domain.ids import UserId
 from channel_adapter.domain.subscription import OutcomeKind
 from channel_adapter.mapping.ids import user_id
 from channel_adapter.services.bulk import BatchSize, Bulk, BulkTerms, Found, Users, Work, everybody, one_by_one
-from channel_adapter.services.gateway import Caller, Gateway
 from channel_adapter.services.patience import Patience
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.catalog import ACCOUNT_CHECK, MULTIACCOUNT_IMPORT
@@ -70,5 +70,5 @@ class Accounts:
         reply = await self._check_items(users)
         for item in reply.result_item:
             if item.result_code != 0:
-                raise Gateway.item_error(ACCOUNT_CHECK, item.result_code, item.result_info)
+                raise item_error(ACCOUNT_CHECK, item.result_code, item.result_info)
         return {UserId(item.user_id): item.account_status == wire.IMPORTED for item in reply.result_item}

@@ -14,6 +14,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from channel_adapter.backends.caller import Caller
 from channel_adapter.concurrency.batching import concurrently, stream
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.domain.ids import UserId
@@ -26,7 +27,6 @@ from channel_adapter.errors import (
     UnavailableError,
 )
 from channel_adapter.mapping.ids import user_id
-from channel_adapter.services.gateway import Caller
 from channel_adapter.services.patience import Patience
 
 TRANSIENT = (OutcomeUnknownError, ThrottledError, UnavailableError)

@@ -7,11 +7,11 @@ Whether creating a group that exists is refused or merged is unknown, and so is 
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
+from channel_adapter.backends.caller import ApiCaller
 from channel_adapter.domain.ids import UserId
 from channel_adapter.errors import ChannelAdapterError, UnavailableError
 from channel_adapter.mapping import unread_groups as mapping
 from channel_adapter.mapping.unread_groups import Conversation, Filed
-from channel_adapter.services.gateway import Gateway
 from channel_adapter.tencent import codes, limits
 from channel_adapter.tencent.catalog import (
     CREATE_CONTACT_GROUP,
@@ -35,7 +35,7 @@ TURNS = 4
 class ConversationGroups:
     """Nothing is remembered here; refusals of a whole call that is not about room are raised."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: ApiCaller) -> None:
         self._gateway = gateway
 
     async def first_page(self, user: UserId) -> Filed:

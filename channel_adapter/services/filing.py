@@ -8,6 +8,8 @@ from itertools import islice
 
 from cachetools import LRUCache
 
+from channel_adapter.backends.caller import ApiCaller
+from channel_adapter.backends.community.members import roles_in
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.domain.filing import Filing, FilingKind
 from channel_adapter.domain.ids import ChannelId, UserId
@@ -15,9 +17,7 @@ from channel_adapter.errors import ChannelAdapterError, NotFoundError
 from channel_adapter.mapping.unread_groups import FULL, Conversation, followed_request
 from channel_adapter.services.bulk import TRANSIENT, Found, Users, Work
 from channel_adapter.services.conversation_groups import ConversationGroups, Failures, parts_of
-from channel_adapter.services.gateway import Gateway
 from channel_adapter.services.joined import JoinedPages
-from channel_adapter.services.roles import roles_in
 from channel_adapter.tencent import codes, limits
 from channel_adapter.tencent.wire import groups, members
 
@@ -44,7 +44,9 @@ SYNC = "unread.sync repairs it"
 class FilingDesk:
     """Knows the group's name and for whom it exists. Every failure of filing is an outcome."""
 
-    def __init__(self, gateway: Gateway, *, name: str, on: bool, most_people: int, at_once: int, clock: Clock) -> None:
+    def __init__(
+        self, gateway: ApiCaller, *, name: str, on: bool, most_people: int, at_once: int, clock: Clock
+    ) -> None:
         self.name = name
         self.folders = ConversationGroups(gateway)
         self.turns = asyncio.Semaphore(at_once)

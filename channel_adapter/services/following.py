@@ -3,14 +3,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from channel_adapter.backends.caller import ApiCaller
+from channel_adapter.backends.community.channels import NOT_FOUND_CODES, ChannelCache, no_such_channel
 from channel_adapter.concurrency.batching import concurrently
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.subscription import ChannelOutcome, OutcomeKind
 from channel_adapter.errors import NotFoundError
 from channel_adapter.services.bulk import TRANSIENT, BulkTerms, Found, Work
-from channel_adapter.services.directory import ABSENT, Directory, no_such_channel
 from channel_adapter.services.filing import Act, FilingDesk
-from channel_adapter.services.gateway import Gateway
 from channel_adapter.services.patience import Patience
 
 
@@ -19,8 +19,8 @@ class Following:
 
     def __init__(
         self,
-        gateway: Gateway,
-        directory: Directory,
+        gateway: ApiCaller,
+        directory: ChannelCache,
         desk: FilingDesk,
         terms: BulkTerms,
         begin: Callable[[Patience, ChannelId], Work],
@@ -53,7 +53,7 @@ class Following:
         except TRANSIENT as error:
             return ChannelOutcome(channel, OutcomeKind.FAILED, error.message)
         except NotFoundError as error:
-            if error.code not in ABSENT:
+            if error.code not in NOT_FOUND_CODES:
                 raise
             self._directory.forget(channel)  # it was deleted after it was read
             return _not_found(channel)

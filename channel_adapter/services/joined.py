@@ -5,15 +5,14 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TypeVar
 
+from channel_adapter.backends.caller import ApiCaller, without_account
+from channel_adapter.backends.community import profile as channel_group
+from channel_adapter.backends.community.channels import ChannelCache
 from channel_adapter.concurrency.batching import concurrently
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.subscription import Subscription
 from channel_adapter.errors import ChannelAdapterError, NotFoundError, UnavailableError
-from channel_adapter.mapping import channel_group
-from channel_adapter.mapping.refusals import without_account
 from channel_adapter.mapping.subscription_member import SELF_FIELDS, to_subscription
-from channel_adapter.services.directory import Directory
-from channel_adapter.services.gateway import Gateway
 from channel_adapter.tencent import codes, limits
 from channel_adapter.tencent.catalog import GET_JOINED_GROUP_LIST
 from channel_adapter.tencent.wire import groups
@@ -35,7 +34,7 @@ class _Page:
 class JoinedPages:
     """Pages of joined-group lists, several at once, in smaller steps where an answer would be over 1 MB [5]."""
 
-    def __init__(self, gateway: Gateway, concurrency: int) -> None:
+    def __init__(self, gateway: ApiCaller, concurrency: int) -> None:
         self._gateway = gateway
         self._concurrency = concurrency
         self._page_size = limits.JOINED_GROUPS_PER_PAGE
@@ -87,7 +86,7 @@ class JoinedPages:
 class JoinedList:
     """Always asks for Communities without topics by type, and tells channels from other groups by their tag [5][6]."""
 
-    def __init__(self, pages: JoinedPages, directory: Directory) -> None:
+    def __init__(self, pages: JoinedPages, directory: ChannelCache) -> None:
         self._pages = pages
         self._directory = directory
 

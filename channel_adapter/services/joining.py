@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable
 
+from channel_adapter.backends.caller import Caller
+from channel_adapter.backends.community.members import roles_in
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.subscription import OutcomeKind
 from channel_adapter.errors import ChannelAdapterError
 from channel_adapter.mapping.subscription_member import ADD_OUTCOMES
 from channel_adapter.services.accounts import Accounts
 from channel_adapter.services.bulk import TRANSIENT, UNNAMED, BatchSize, Found, everybody
-from channel_adapter.services.gateway import Caller
-from channel_adapter.services.roles import roles_in
 from channel_adapter.tencent import codes
 from channel_adapter.tencent.catalog import ADD_GROUP_MEMBER, GET_GROUP_INFO
 from channel_adapter.tencent.wire import groups, members

@@ -1,10 +1,10 @@
 """Taking people out of a channel: roles first, because the service does not say who was not in it."""
 
+from channel_adapter.backends.caller import Caller
+from channel_adapter.backends.community.members import roles_in
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.subscription import OutcomeKind
 from channel_adapter.services.bulk import TRANSIENT, Found, everybody
-from channel_adapter.services.gateway import Caller
-from channel_adapter.services.roles import roles_in
 from channel_adapter.tencent.catalog import DELETE_GROUP_MEMBER
 from channel_adapter.tencent.wire import members
 

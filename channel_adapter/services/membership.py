@@ -1,11 +1,11 @@
 """One person in one channel: whether they are in it, what they have read, and how posts reach them."""
 
+from channel_adapter.backends.caller import ApiCaller
+from channel_adapter.backends.community.channels import ChannelCache
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.subscription import Notifications
 from channel_adapter.errors import NotFoundError
 from channel_adapter.mapping.subscription_member import MSG_FLAGS, NOTIFICATIONS
-from channel_adapter.services.directory import Directory
-from channel_adapter.services.gateway import Gateway
 from channel_adapter.tencent.catalog import GET_SPECIFIED_GROUP_MEMBER_INFO, MODIFY_GROUP_MEMBER_INFO
 from channel_adapter.tencent.wire import members
 
@@ -15,7 +15,7 @@ FIELDS = ("Role", "MsgSeq", "MsgFlag")
 class Membership:
     """Refuses groups that are no channels, and people who are not in them."""
 
-    def __init__(self, gateway: Gateway, directory: Directory) -> None:
+    def __init__(self, gateway: ApiCaller, directory: ChannelCache) -> None:
         self._gateway = gateway
         self._directory = directory
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from channel_adapter.backends.caller import ApiCaller
 from channel_adapter.domain.post import PostRef
 from channel_adapter.mapping.reaction_keys import Held, emptied, read_pairs
-from channel_adapter.services.gateway import Gateway
 from channel_adapter.tencent import codes
 from channel_adapter.tencent.catalog import GROUP_GET_KEY_VALUES, GROUP_SET_KEY_VALUES
 from channel_adapter.tencent.wire import extensions as wire
@@ -30,7 +30,7 @@ class Pairs:
 class MessageKeys:
     """The pairs of any message. Raises what the gateway raises; `error.code` tells UNSUPPORTED, EDITION and GONE."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: ApiCaller) -> None:
         self._gateway = gateway
 
     async def read(self, ref: PostRef, *, deadline: float | None = None) -> Pairs:

@@ -2,10 +2,10 @@
 
 from typing import TypeVar
 
+from channel_adapter.backends.caller import Caller, attempt_status
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.concurrency.outage import PAUSE, OutageGuard, OutageTimeoutError
 from channel_adapter.errors import ChannelAdapterError, UnavailableError
-from channel_adapter.services.gateway import Caller, attempt_status
 from channel_adapter.tencent.catalog import Command
 from channel_adapter.tencent.wire.envelope import Reply, WireModel
 

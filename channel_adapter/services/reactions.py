@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from channel_adapter.backends.protocols import ChannelBackend
 from channel_adapter.concurrency.clock import Clock, wait_or_set
 from channel_adapter.domain.post import PostRef
 from channel_adapter.domain.reaction import (
@@ -18,17 +19,13 @@ from channel_adapter.domain.reaction import (
     Reactor,
     Reconciled,
 )
-from channel_adapter.errors import ChannelAdapterError, ConfigurationError
-from channel_adapter.mapping import channel_group, ids
+from channel_adapter.errors import ChannelAdapterError, ConfigurationError, InvalidError
+from channel_adapter.mapping import ids
 from channel_adapter.mapping.emoji import one_emoji
-from channel_adapter.mapping.reaction_policy import tag_with, to_policy
-from channel_adapter.mapping.tag import Tag
-from channel_adapter.services.directory import Directory
+from channel_adapter.mapping.reaction_policy import NAME, policy_text, to_policy
 from channel_adapter.services.doctor import Finding
-from channel_adapter.services.gateway import Gateway
 from channel_adapter.services.reactions_admission import Gatekeeper, ReactionRules, checked
 from channel_adapter.services.reactions_direct import REACTORS, DirectReactions
-from channel_adapter.tencent.catalog import MODIFY_GROUP_BASE_INFO
 
 if TYPE_CHECKING:
     from channel_adapter.services.reactions_stored import StoredReactions
@@ -52,16 +49,14 @@ class ReactionService:
 
     def __init__(
         self,
-        gateway: Gateway,
-        directory: Directory,
+        channels: ChannelBackend,
         gatekeeper: Gatekeeper,
         rules: ReactionRules,
         direct: DirectReactions,
         stored: "Callable[[], Awaitable[StoredReactions]] | None",
         clock: Clock,
     ) -> None:
-        self._gateway = gateway
-        self._directory = directory
+        self._channels = channels
         self._gatekeeper = gatekeeper
         self._rules = rules
         self._direct = direct
@@ -103,7 +98,7 @@ class ReactionService:
         ref, person = checked(ref), None if viewer is None else ids.user_id(viewer, "viewer")
         stored = await self._store()
         if stored is None:
-            await self._directory.require(ref.channel)
+            await self._channels.attributes(ref.channel)  # raises NotFoundError
             return await self._direct.of(ref, person)
         found = await stored.of(ref, person)
         if found is None:
@@ -142,14 +137,11 @@ class ReactionService:
         stay. Raises InvalidError and NotFoundError.
         """
         wanted, said = ids.channel_id(channel), to_policy(policy)
-        self._directory.forget(wanted)
-        keys = self._directory.keys
-        tag = channel_group.tag_of((await self._directory.require(wanted)).fields, keys) or Tag()
-        request = channel_group.retag_request(wanted, tag_with(tag, said), keys)
+        self._channels.forget(wanted)
         try:
-            await self._gateway.call(MODIFY_GROUP_BASE_INFO, request)
-        finally:
-            self._directory.forget(wanted)
+            await self._channels.set_attributes(wanted, {NAME: policy_text(said)})
+        except InvalidError as error:
+            raise InvalidError(f"policy: {error.message}", field="policy", limit=error.limit, size=error.size) from None
         return said
 
     async def fold(self, ref: PostRef, changes: Sequence[ReactionChange], *, cleared: int = 0) -> int:

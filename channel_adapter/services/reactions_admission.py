@@ -6,18 +6,15 @@ from typing import Any, Final
 
 from cachetools import TTLCache
 
+from channel_adapter.backends.protocols import ChannelBackend, PostBackend
 from channel_adapter.concurrency.batch_loader import BatchLoader
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import PostRef, PostState
 from channel_adapter.domain.reaction import ReactionChange, ReactionPolicy
 from channel_adapter.errors import NotFoundError, PermissionDeniedError
-from channel_adapter.mapping.channel_group import tag_of
-from channel_adapter.mapping.post_message import STATES
-from channel_adapter.mapping.post_refs import post_ref
+from channel_adapter.mapping.ids import post_ref
 from channel_adapter.mapping.reaction_policy import policy_in, require_allowed
-from channel_adapter.services.directory import Directory
-from channel_adapter.services.history import History
 from channel_adapter.services.subscriptions import Subscriptions
 from channel_adapter.tencent import limits
 
@@ -40,17 +37,17 @@ class Gatekeeper:
 
     def __init__(
         self,
-        directory: Directory,
+        channels: ChannelBackend,
         subscriptions: Subscriptions,
-        history: History,
+        posts: PostBackend,
         rules: ReactionRules,
         *,
         seconds: float,
         clock: Clock,
     ) -> None:
-        self._directory = directory
+        self._channels = channels
         self._subscriptions = subscriptions
-        self._history = history
+        self._backend = posts
         self._rules = rules
         remembered: Callable[[], TTLCache[Any, bool]] = lambda: TTLCache(  # noqa: E731
             REMEMBERED, seconds, timer=clock.monotonic
@@ -62,8 +59,7 @@ class Gatekeeper:
 
     async def policy(self, channel: ChannelId) -> ReactionPolicy:
         """What the channel takes. Raises NotFoundError for no channel."""
-        entry = await self._directory.require(channel)
-        return policy_in(tag_of(entry.fields, self._directory.keys))
+        return policy_in(await self._channels.attributes(channel))
 
     async def require(self, ref: PostRef, user: UserId, emoji: str) -> None:
         """Raises InvalidError, PermissionDeniedError or NotFoundError unless this reaction may be."""
@@ -78,7 +74,6 @@ class Gatekeeper:
         """Raises NotFoundError for a post that never was, was recalled or has expired."""
         if self._posts.get(ref):
             return
-        await self._directory.require(ref.channel)
         state = await self._looked_up.load(ref, None)
         if state is None:
             raise NotFoundError(f"channel {ref.channel} has no post {ref.seq}", field="seq")
@@ -126,9 +121,8 @@ class Gatekeeper:
         return [user in members for user in users]
 
     async def _look_up(self, ref: PostRef, asked: Sequence[None]) -> list[PostState | Exception | None]:
-        message = await self._history.message(ref.channel, ref.seq)
-        state = STATES.get(message.is_place_msg, PostState.EXPIRED) if message is not None else None
-        return [state] * len(asked)
+        post = await self._backend.get(ref)
+        return [post.state if post is not None else None] * len(asked)
 
 
 def checked(ref: PostRef) -> PostRef:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final
 
+from channel_adapter.backends.caller import ApiCaller, item_error
 from channel_adapter.concurrency.batch_loader import BatchLoader
 from channel_adapter.domain.ids import UserId
 from channel_adapter.domain.post import PostRef
@@ -16,7 +17,6 @@ from channel_adapter.errors import (
 )
 from channel_adapter.mapping.reaction_keys import Held, person_key, person_pair
 from channel_adapter.mapping.reaction_totals import of_counts, of_people
-from channel_adapter.services.gateway import Gateway
 from channel_adapter.services.message_keys import EDITION, GONE, UNSUPPORTED, MessageKeys
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.catalog import GROUP_SET_KEY_VALUES
@@ -31,7 +31,7 @@ class DirectReactions:
     """Reads all keys of a post, changes up to 20 of them a call; calls on one post wait for each other."""
 
     def __init__(
-        self, gateway: Gateway, keys: MessageKeys, pace: KeyedLimiter, *, most: int, longest_wait: float
+        self, gateway: ApiCaller, keys: MessageKeys, pace: KeyedLimiter, *, most: int, longest_wait: float
     ) -> None:
         self._gateway = gateway
         self._keys = keys
@@ -112,7 +112,7 @@ class DirectReactions:
             raise explained(error, ref) from error
         failed = {result.extension.key: result.error_code for result in results if result.error_code}
         return {
-            user: self._gateway.item_error(GROUP_SET_KEY_VALUES, failed[person_key(user)], "")
+            user: item_error(GROUP_SET_KEY_VALUES, failed[person_key(user)], "")
             for user in changed
             if person_key(user) in failed
         }

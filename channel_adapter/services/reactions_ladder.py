@@ -5,6 +5,7 @@ import secrets
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from channel_adapter.backends.caller import ApiCaller
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.domain.post import PostRef
@@ -14,7 +15,6 @@ from channel_adapter.mapping import ids
 from channel_adapter.mapping.reaction_keys import PROBE
 from channel_adapter.services.bulk import TRANSIENT
 from channel_adapter.services.doctor import Finding
-from channel_adapter.services.gateway import Gateway
 from channel_adapter.services.message_keys import MessageKeys
 from channel_adapter.tencent.catalog import CREATE_GROUP, DESTROY_GROUP, MODIFY_GROUP_MSG, SEND_GROUP_MSG
 from channel_adapter.tencent.wire import groups, messages
@@ -30,7 +30,7 @@ _RANDOM_BITS: Final = 32
 class ReactionLadder:
     """The app's rung: remembered in the store, found out by a probe."""
 
-    def __init__(self, gateway: Gateway, keys: MessageKeys, store: "PublishingStore", clock: Clock) -> None:
+    def __init__(self, gateway: ApiCaller, keys: MessageKeys, store: "PublishingStore", clock: Clock) -> None:
         self._gateway = gateway
         self._keys = keys
         self._store = store

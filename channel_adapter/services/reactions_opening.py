@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING, Final
 
+from channel_adapter.backends.caller import ApiCaller
+from channel_adapter.backends.community.history import History
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.config.extras import needs_store
-from channel_adapter.services.gateway import Gateway
-from channel_adapter.services.history import History
 from channel_adapter.services.message_keys import MessageKeys
 from channel_adapter.services.reactions_ladder import ReactionLadder
 from channel_adapter.services.reactions_publisher import Publisher
@@ -30,7 +30,7 @@ class StoreAt:
         self,
         url: str,
         app: int,
-        gateway: Gateway,
+        gateway: ApiCaller,
         keys: MessageKeys,
         history: History,
         clock: Clock,

@@ -4,16 +4,16 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
+from channel_adapter.backends.community.history import History
 from channel_adapter.concurrency.batch_loader import BatchLoader
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import PostRef, PostState
 from channel_adapter.domain.reaction import Adopted, Ladder, ReactionChange, Reactions, Reactor, Reconciled, Rung
 from channel_adapter.errors import ChannelAdapterError, NotFoundError, ThrottledError
-from channel_adapter.mapping.post_message import STATES
+from channel_adapter.mapping.content import STATES
 from channel_adapter.mapping.reaction_totals import of_counts
 from channel_adapter.services.doctor import Finding
-from channel_adapter.services.history import History
 from channel_adapter.services.message_keys import EDITION, GONE, UNSUPPORTED, MessageKeys, Pairs
 from channel_adapter.services.reactions_direct import explained
 from channel_adapter.services.reactions_ladder import ReactionLadder

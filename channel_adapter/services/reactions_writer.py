@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
+from channel_adapter.backends.caller import ApiCaller
+from channel_adapter.backends.community.history import History
 from channel_adapter.concurrency.batch_loader import BatchLoader
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.domain.ids import UserId
@@ -12,8 +14,6 @@ from channel_adapter.errors import ChannelAdapterError
 from channel_adapter.mapping.reaction_data import with_counts
 from channel_adapter.mapping.reaction_keys import count_key, count_pair, person_key
 from channel_adapter.services.bulk import TRANSIENT
-from channel_adapter.services.gateway import Gateway
-from channel_adapter.services.history import History
 from channel_adapter.services.message_keys import EDITION, GONE, UNSUPPORTED, MessageKeys
 from channel_adapter.services.reactions_ladder import ReactionLadder
 from channel_adapter.store.publishing_plan import Claim, Outcome, Result
@@ -46,7 +46,7 @@ class ClaimWriter:
 
     def __init__(
         self,
-        gateway: Gateway,
+        gateway: ApiCaller,
         keys: MessageKeys,
         history: History,
         ladder: ReactionLadder,

@@ -2,15 +2,14 @@
 
 from datetime import datetime
 
+from channel_adapter.backends.caller import ApiCaller
+from channel_adapter.backends.community.history import History, SilentPosts
 from channel_adapter.concurrency.batching import concurrently
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.errors import ChannelAdapterError, InvalidError, NotFoundError
 from channel_adapter.mapping import unread_groups as mapping
-from channel_adapter.services.gateway import Gateway
-from channel_adapter.services.history import History
 from channel_adapter.services.membership import Membership
-from channel_adapter.services.uncounted import Uncounted
 from channel_adapter.services.unread_counts import Counting
 from channel_adapter.tencent.catalog import SET_UNREAD_MSG_NUM
 from channel_adapter.tencent.wire import groups
@@ -24,10 +23,10 @@ class ReadPositions:
 
     def __init__(
         self,
-        gateway: Gateway,
+        gateway: ApiCaller,
         membership: Membership,
         counting: Counting,
-        uncounted: Uncounted,
+        uncounted: SilentPosts,
         history: History,
         clock: Clock,
         *,
@@ -60,8 +59,8 @@ class ReadPositions:
                 break
             number = mapping.unread_number(last, up_to)
         if exact and last > (read := member.msg_seq or up_to):
-            await self._uncounted.look(channel, read + 1, last)
-        counted = mapping.count(last + 1, member, self._uncounted.of(channel))
+            await self._uncounted.read(channel, read + 1, last)
+        counted = mapping.count(last + 1, member, self._uncounted.get(channel))
         return counted if counted is not None else number
 
     async def mark_all(self, user: UserId) -> tuple[ChannelId, ...]:

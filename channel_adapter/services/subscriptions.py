@@ -3,6 +3,9 @@
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Literal
 
+from channel_adapter.backends.caller import ApiCaller
+from channel_adapter.backends.community.channels import ChannelCache, no_such_channel
+from channel_adapter.backends.community.members import roles_in
 from channel_adapter.concurrency.batching import batches, concurrently
 from channel_adapter.concurrency.paging import CursorLoopGuard, Page, Pages
 from channel_adapter.domain.ids import ChannelId, UserId
@@ -13,15 +16,12 @@ from channel_adapter.mapping.subscription_member import SUBSCRIBER_FIELDS, to_su
 from channel_adapter.mapping.text import require_text
 from channel_adapter.services.accounts import Accounts
 from channel_adapter.services.bulk import BatchSize, Bulk, BulkTerms, Found, Users, Work, one_by_one
-from channel_adapter.services.directory import Directory, no_such_channel
 from channel_adapter.services.filing import FilingDesk
 from channel_adapter.services.following import Following
-from channel_adapter.services.gateway import Gateway
 from channel_adapter.services.joining import Joining
 from channel_adapter.services.leaving import Leaving
 from channel_adapter.services.membership import Membership
 from channel_adapter.services.patience import Patience
-from channel_adapter.services.roles import roles_in
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.catalog import GET_GROUP_MEMBER_INFO
 from channel_adapter.tencent.wire import members
@@ -34,8 +34,8 @@ class Subscriptions:
 
     def __init__(
         self,
-        gateway: Gateway,
-        directory: Directory,
+        gateway: ApiCaller,
+        directory: ChannelCache,
         terms: BulkTerms,
         *,
         add_per_call: int,

@@ -4,6 +4,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
+from channel_adapter.backends.caller import ApiCaller, without_account
+from channel_adapter.backends.community.channels import ChannelCache
+from channel_adapter.backends.community.history import History, SilentPosts
 from channel_adapter.concurrency.batching import ConcurrentMap, MapResult
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.concurrency.paging import Page, Pages
@@ -21,17 +24,12 @@ from channel_adapter.errors import (
 )
 from channel_adapter.mapping import ids
 from channel_adapter.mapping import unread_groups as mapping
-from channel_adapter.mapping.post_refs import post_ref
-from channel_adapter.mapping.refusals import without_account
+from channel_adapter.mapping.ids import post_ref
 from channel_adapter.services.bulk import TRANSIENT, Users, one_by_one
-from channel_adapter.services.directory import Directory
 from channel_adapter.services.filing import FilingDesk
-from channel_adapter.services.gateway import Gateway
-from channel_adapter.services.history import History
 from channel_adapter.services.joined import JoinedPages
 from channel_adapter.services.membership import Membership
 from channel_adapter.services.read_positions import ReadPositions
-from channel_adapter.services.uncounted import Uncounted
 from channel_adapter.services.unread_counts import Counting
 from channel_adapter.services.unread_marks import Marking
 from channel_adapter.services.unread_sync import Syncing
@@ -50,10 +48,10 @@ class Unreads:
 
     def __init__(
         self,
-        gateway: Gateway,
-        directory: Directory,
+        gateway: ApiCaller,
+        directory: ChannelCache,
         pages: JoinedPages,
-        uncounted: Uncounted,
+        uncounted: SilentPosts,
         membership: Membership,
         desk: FilingDesk,
         history: History,

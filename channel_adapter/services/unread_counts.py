@@ -5,19 +5,19 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from channel_adapter.backends.caller import ApiCaller
+from channel_adapter.backends.community.channels import ChannelCache
+from channel_adapter.backends.community.history import SilentPosts
 from channel_adapter.concurrency.batching import concurrently
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.subscription import Notifications
 from channel_adapter.domain.unread import ChannelUnread, CountSource, Unread
 from channel_adapter.errors import ChannelAdapterError, NotFoundError
 from channel_adapter.mapping import unread_groups as mapping
-from channel_adapter.mapping.moments import moment
+from channel_adapter.mapping.content import to_datetime
 from channel_adapter.mapping.subscription_member import NOTIFICATIONS
-from channel_adapter.services.directory import Directory
-from channel_adapter.services.gateway import Gateway
 from channel_adapter.services.joined import JoinedPages
 from channel_adapter.services.membership import Membership
-from channel_adapter.services.uncounted import Uncounted
 from channel_adapter.tencent import codes
 from channel_adapter.tencent.catalog import GET_GROUP_INFO
 from channel_adapter.tencent.wire import groups, members
@@ -64,11 +64,11 @@ class Counting:
 
     def __init__(
         self,
-        gateway: Gateway,
+        gateway: ApiCaller,
         pages: JoinedPages,
-        directory: Directory,
+        directory: ChannelCache,
         membership: Membership,
-        uncounted: Uncounted,
+        uncounted: SilentPosts,
         *,
         concurrency: int,
     ) -> None:
@@ -137,7 +137,7 @@ class Counting:
 
     def _row(self, item: groups.JoinedRow, *, is_channel: bool) -> Row:
         own, next_seq = item.self_info, item.next_msg_seq
-        number = mapping.count(next_seq, own, self._uncounted.of(ChannelId(item.group_id)))
+        number = mapping.count(next_seq, own, self._uncounted.get(ChannelId(item.group_id)))
         return Row(item, is_channel, own, next_seq, number)
 
     async def _asked_one_by_one(self, user: UserId, rows: Iterable[Row]) -> list[Row]:
@@ -151,7 +151,7 @@ class Counting:
                     next_seq = await self.next_number(row.id)
             except NotFoundError:  # gone since the list was read
                 member = None
-            number = mapping.count(next_seq, member, self._uncounted.of(row.id)) or 0
+            number = mapping.count(next_seq, member, self._uncounted.get(row.id)) or 0
             return replace(row, own=member, next_seq=next_seq, count=number)
 
         return await _each(list(rows), ask, at_once=self._concurrency)
@@ -171,19 +171,19 @@ class Counting:
         if told.source is CountSource.SERVER or told.read_up_to is None:
             return row
         try:
-            await self._uncounted.look(row.id, told.read_up_to + 1, row.next_seq - 1)
+            await self._uncounted.read(row.id, told.read_up_to + 1, row.next_seq - 1)
         except NotFoundError:  # gone since the list was read
             return row
-        return replace(row, count=mapping.count(row.next_seq, row.own, self._uncounted.of(row.id)))
+        return replace(row, count=mapping.count(row.next_seq, row.own, self._uncounted.get(row.id)))
 
     def _channel_unread(self, row: Row, *, explain: bool) -> ChannelUnread:
-        told = mapping.explain(row.next_seq, row.own, self._uncounted.of(row.id)) if explain and row.own else None
+        told = mapping.explain(row.next_seq, row.own, self._uncounted.get(row.id)) if explain and row.own else None
         return ChannelUnread(
             channel=row.id,
             name=row.group.name or "",
             count=row.count or 0,
             notifications=row.notifications,
-            last_post_at=moment(row.group.last_msg_time),
+            last_post_at=to_datetime(row.group.last_msg_time),
             explanation=told,
         )
 

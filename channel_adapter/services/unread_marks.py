@@ -1,9 +1,9 @@
 """Marks that a person has on a channel: star, hide, fold, and a text of the app's own."""
 
+from channel_adapter.backends.caller import ApiCaller, item_error
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.unread import Marks
 from channel_adapter.mapping import unread_groups as mapping
-from channel_adapter.services.gateway import Gateway
 from channel_adapter.services.membership import Membership
 from channel_adapter.tencent.catalog import MARK_CONTACT, SEARCH_CONTACT_GROUP
 
@@ -11,7 +11,7 @@ from channel_adapter.tencent.catalog import MARK_CONTACT, SEARCH_CONTACT_GROUP
 class Marking:
     """Marks are kept apart from conversation groups; up to 1,000 conversations of a person can have some."""
 
-    def __init__(self, gateway: Gateway, membership: Membership) -> None:
+    def __init__(self, gateway: ApiCaller, membership: Membership) -> None:
         self._gateway = gateway
         self._membership = membership
 
@@ -21,7 +21,7 @@ class Marking:
         reply = await self._gateway.call(MARK_CONTACT, mapping.mark_request(user, channel, bits, text))
         for item in reply.result_item:
             if item.result_code != 0:
-                raise self._gateway.item_error(MARK_CONTACT, item.result_code, item.result_info)
+                raise item_error(MARK_CONTACT, item.result_code, item.result_info)
 
     async def of(self, user: UserId, channel: ChannelId) -> Marks:
         """The marks there are."""

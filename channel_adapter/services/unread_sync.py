@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
+from channel_adapter.backends.caller import ApiCaller
+from channel_adapter.backends.community import profile as channel_group
+from channel_adapter.backends.community.channels import NOT_FOUND_CODES, ChannelCache
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.unread import Synced
-from channel_adapter.mapping import channel_group
 from channel_adapter.mapping import unread_groups as mapping
 from channel_adapter.mapping.unread_groups import Conversation
 from channel_adapter.services.conversation_groups import ConversationGroups, Failures, parts_of
-from channel_adapter.services.directory import ABSENT, Directory
 from channel_adapter.services.filing import CHECKS
-from channel_adapter.services.gateway import Gateway
 from channel_adapter.services.joined import JoinedPages
 from channel_adapter.tencent import codes, limits
 from channel_adapter.tencent.catalog import GET_GROUP_INFO
@@ -36,9 +36,9 @@ class Syncing:
 
     def __init__(
         self,
-        gateway: Gateway,
+        gateway: ApiCaller,
         pages: JoinedPages,
-        directory: Directory,
+        directory: ChannelCache,
         folders: ConversationGroups,
         *,
         name: str,
@@ -132,7 +132,7 @@ class Syncing:
         return judged
 
     def _judge(self, conversation: Conversation, item: groups.GroupInfo | None, judged: _Strangers) -> None:
-        if item is not None and item.error_code != 0 and item.error_code not in ABSENT:
+        if item is not None and item.error_code != 0 and item.error_code not in NOT_FOUND_CODES:
             judged.unclear[conversation] = item.error_code, item.error_info
             return
         gone = item is None or item.error_code != 0

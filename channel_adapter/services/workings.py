@@ -3,21 +3,20 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from channel_adapter.backends.community.channels import ChannelCache
+from channel_adapter.backends.community.history import History, SilentPosts
+from channel_adapter.backends.community.members import RoleCache
 from channel_adapter.concurrency.clock import Clock
-from channel_adapter.services.directory import Directory
-from channel_adapter.services.history import History
-from channel_adapter.services.roles import Roles
-from channel_adapter.services.uncounted import Uncounted
 
 
 @dataclass(frozen=True, slots=True)
 class Workings:
     """Parts of an open adapter. For the packages of this project, not for apps: they may change at any time."""
 
-    directory: Directory
-    roles: Roles
+    directory: ChannelCache
+    roles: RoleCache
     history: History
-    uncounted: Uncounted
+    uncounted: SilentPosts
     clock: Clock
     slow_down: Callable[[str, str], None]
     """Takes service and command: calls of it go slower for a while."""

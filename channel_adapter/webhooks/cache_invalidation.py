@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from channel_adapter.backends.community.channels import ChannelCache
+from channel_adapter.backends.community.members import RoleCache
 from channel_adapter.concurrency.http_server import LogThrottle
 from channel_adapter.config.extras import needs_store
 from channel_adapter.domain import events as e
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.errors import ChannelAdapterError
-from channel_adapter.services.directory import Directory
-from channel_adapter.services.roles import Roles
 from channel_adapter.tencent.redaction import redact_text
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _log = structlog.wrap_logger(logging.getLogger("channel_adapter.webhooks"))
 class CacheInvalidationBus:
     """Publishes to other processes of the database what is out of date, and listens to them. No-op without `table`."""
 
-    def __init__(self, table: "InvalidationTable | None", directory: Directory, roles: Roles) -> None:
+    def __init__(self, table: "InvalidationTable | None", directory: ChannelCache, roles: RoleCache) -> None:
         self._table = table
         self._directory = directory
         self._roles = roles
@@ -80,7 +80,7 @@ def _affected(event: e.ChannelEvent) -> tuple[UserId | None, ...]:
             return ()
 
 
-def open_invalidation_bus(database_url: str | None, directory: Directory, roles: Roles) -> CacheInvalidationBus:
+def open_invalidation_bus(database_url: str | None, directory: ChannelCache, roles: RoleCache) -> CacheInvalidationBus:
     """Return the bus of an app; connections open when first used. Raises ConfigurationError without the extra."""
     if database_url is None:
         return CacheInvalidationBus(None, directory, roles)

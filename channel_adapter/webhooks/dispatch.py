@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 import structlog
 
+from channel_adapter.backends.community.channels import ChannelCache
 from channel_adapter.config.settings import Settings
 from channel_adapter.domain import events as e
 from channel_adapter.domain.filing import Filing, FilingKind
@@ -17,7 +18,6 @@ from channel_adapter.domain.post import PostRef
 from channel_adapter.domain.reaction import ReactionChange
 from channel_adapter.errors import InvalidError, NotFoundError, RefusedError, UnavailableError
 from channel_adapter.mapping.callback_event import to_event
-from channel_adapter.services.directory import Directory
 from channel_adapter.services.workings import Workings
 from channel_adapter.webhooks.cache_invalidation import CacheInvalidationBus, open_invalidation_bus
 from channel_adapter.webhooks.channel_registry import ChannelRegistry, open_channel_registry
@@ -102,7 +102,7 @@ class EventResolver:
     Everything about a group that is no channel becomes Other.
     """
 
-    def __init__(self, directory: Directory, registry: ChannelRegistry, *, admin: str) -> None:
+    def __init__(self, directory: ChannelCache, registry: ChannelRegistry, *, admin: str) -> None:
         self._directory = directory
         self._registry = registry
         self._admin = admin
@@ -116,7 +116,7 @@ class EventResolver:
         event = to_event(webhook.command, webhook.body, webhook.query, admin=self._admin)
         if not isinstance(event, e.ChannelEvent):
             return event
-        if isinstance(event, e.ChannelCreated) and not self._directory.remembered(event.channel):
+        if isinstance(event, e.ChannelCreated) and not self._directory.get_cached(event.channel):
             self._directory.forget(event.channel)  # what is cached is from before its creation
         if isinstance(event, e.ChannelDeleted):
             return await self._resolve_deleted(event, webhook)
@@ -129,7 +129,7 @@ class EventResolver:
 
         Raises a ChannelAdapterError if it is not cached and cannot be read.
         """
-        cached = self._directory.remembered(channel)
+        cached = self._directory.get_cached(channel)
         if cached is None:
             task = self._lookups.get(channel)
             if task is None:
@@ -153,7 +153,7 @@ class EventResolver:
 
     async def _resolve_deleted(self, event: e.ChannelDeleted, webhook: WebhookEvent) -> e.Event:
         """Decide by what is cached or registered: the service cannot be asked any more. Else it is not confirmed."""
-        was_channel = self._directory.remembered(event.channel, however_old=True)
+        was_channel = self._directory.get_cached(event.channel, allow_stale=True)
         if await self._registry.get(event.channel) is not None:
             was_channel = True
         if was_channel is None:

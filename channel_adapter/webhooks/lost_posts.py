@@ -13,11 +13,11 @@ from typing import Final
 
 import structlog
 
+from channel_adapter.backends.community.history import History
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.errors import ChannelAdapterError, NotFoundError
 from channel_adapter.mapping.callback_event import channel_of
-from channel_adapter.services.history import History
 from channel_adapter.tencent.wire import callbacks_group as g
 from channel_adapter.tencent.wire.callbacks import read
 from channel_adapter.webhooks.parse import WebhookEvent

@@ -82,7 +82,7 @@ async def test_every_request_has_a_number_of_its_own(script: Script, clock: Pati
 @pytest.mark.parametrize(
     ("trouble", "reason"),
     [
-        ((502, "<html><h1>502 Bad Gateway</h1></html>"), "HTTP 502"),
+        ((502, "<html><h1>502 Bad ApiCaller</h1></html>"), "HTTP 502"),
         ((200, '{"ActionStatus":"OK","Err'), "not JSON"),
         ((200, "<html>captive portal</html>"), "not JSON"),
         ((200, ""), "not JSON"),

@@ -11,7 +11,7 @@ from aiohttp import RequestInfo
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from channel_adapter.services.gateway import Gateway
+from channel_adapter.backends.caller import item_error
 from channel_adapter.tencent.catalog import GET_GROUP_INFO, SEND_GROUP_MSG
 from channel_adapter.tencent.client import CallFailed, TencentClient
 from channel_adapter.tencent.wire.groups import GetGroupInfoRequest
@@ -121,5 +121,5 @@ async def test_a_part_of_the_signature_in_a_text_of_the_service_is_hidden(
 
 async def test_a_part_of_a_signature_in_the_result_of_an_item_is_hidden(client: TencentClient) -> None:
     fragment = client._signer.current()[:50]
-    error = Gateway.item_error(GET_GROUP_INFO, 10015, f"no group {fragment}")
+    error = item_error(GET_GROUP_INFO, 10015, f"no group {fragment}")
     assert fragment[:20] not in f"{error} {error.origin!r}"

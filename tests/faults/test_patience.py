@@ -6,8 +6,8 @@ from typing import TypeVar
 import pytest
 
 from channel_adapter import InvalidError, ThrottledError, UnavailableError
+from channel_adapter.backends.caller import ApiCaller
 from channel_adapter.migration.budget import Allowance, Metered
-from channel_adapter.services.gateway import Gateway
 from channel_adapter.services.patience import Patience
 from channel_adapter.tencent.catalog import ACCOUNT_CHECK, Command
 from channel_adapter.tencent.client import TencentClient
@@ -38,7 +38,7 @@ async def until_gone(patience: Patience) -> int:
 
 @pytest.fixture
 def patience(client: TencentClient, clock: PatientClock) -> Patience:
-    return Patience(Gateway(client), clock, SECONDS)
+    return Patience(ApiCaller(client), clock, SECONDS)
 
 
 async def test_a_service_is_gone_when_nothing_was_answered_for_so_long(
@@ -105,7 +105,7 @@ class Gauge:
     """The gateway, with a count of the calls under way when each one begins; once one is answered, `together` wait
     for each other."""
 
-    def __init__(self, gateway: Gateway, together: int) -> None:
+    def __init__(self, gateway: ApiCaller, together: int) -> None:
         self._gateway = gateway
         self._now = 0
         self._all_here = asyncio.Barrier(together)
@@ -131,7 +131,7 @@ class Gauge:
 async def test_while_nothing_is_answered_one_call_at_a_time_finds_out(
     script: Script, client: TencentClient, clock: PatientClock
 ) -> None:
-    gauge = Gauge(Gateway(client), together=7)
+    gauge = Gauge(ApiCaller(client), together=7)
     patience = Patience(gauge, clock, SECONDS)
     script.then(*[BUSY] * 9, *[FOUND] * 20)
     async with client:
@@ -189,7 +189,7 @@ async def test_deadline_bounds_the_wait_for_a_call_under_way(clock: PatientClock
 
 async def test_metered_call_ends_at_its_deadline(script: Script, client: TencentClient, clock: PatientClock) -> None:
     script.then(*[BUSY] * 1000)
-    calls = Metered(Gateway(client), Allowance(clock), clock, SECONDS)
+    calls = Metered(ApiCaller(client), Allowance(clock), clock, SECONDS)
     async with client:
         began = clock.elapsed
         with pytest.raises(UnavailableError):
@@ -201,7 +201,7 @@ async def test_metered_call_does_not_wait_past_its_deadline_for_its_share(
     script: Script, client: TencentClient, clock: PatientClock
 ) -> None:
     script.then(*[FOUND] * 10)
-    calls = Metered(Gateway(client), Allowance(clock), clock, SECONDS)
+    calls = Metered(ApiCaller(client), Allowance(clock), clock, SECONDS)
     calls.share(10, {ACCOUNT_CHECK.path: 1.0})
     async with client:
         await calls.call(ACCOUNT_CHECK, REQUEST, deadline=5.0)

@@ -14,7 +14,7 @@ import pytest
 from channel_adapter.domain.post import Article, Image, Text, TextAndImage
 from channel_adapter.domain.subscription import Notifications
 from channel_adapter.errors import InvalidError, NotFoundError
-from channel_adapter.mapping.post_body import from_elements
+from channel_adapter.mapping.content import from_elements
 from channel_adapter.migration.sources.files import FilesSource, find_files
 from channel_adapter.migration.sources.source import BrokenRecord, SourceChannel, SourcePost, SourceSubscriber
 

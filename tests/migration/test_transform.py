@@ -8,15 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from channel_adapter.backends.community import profile as channel_group
+from channel_adapter.backends.community.tag import Tag, migration_id, read_tag
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import Image, Text, Unrecognised, Video
 from channel_adapter.domain.subscription import Notifications
 from channel_adapter.errors import InvalidError
-from channel_adapter.mapping import channel_group, moved_post
+from channel_adapter.mapping import moved_post
+from channel_adapter.mapping.content import from_elements
 from channel_adapter.mapping.field_keys import FieldKeys
 from channel_adapter.mapping.ids import account_of_channel
-from channel_adapter.mapping.post_body import from_elements
-from channel_adapter.mapping.tag import Tag, migration_id, read_tag
 from channel_adapter.migration.plan.resolutions import Loss, Policies, Policy
 from channel_adapter.migration.plan.transform import (
     PostLosses,

@@ -2,10 +2,10 @@
 
 from collections.abc import AsyncIterator, Sequence
 
+from channel_adapter.backends.community import profile as channel_group
 from channel_adapter.concurrency.batching import batches
 from channel_adapter.domain.ids import UserId
-from channel_adapter.mapping import channel_group
-from channel_adapter.mapping.post_body import from_elements
+from channel_adapter.mapping.content import from_elements
 from channel_adapter.migration.facade import Options
 from channel_adapter.migration.plan import transform
 from channel_adapter.migration.plan.document import Plan, PlannedChannel

@@ -6,21 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channel_adapter.domain.channel import Channel
-from channel_adapter.domain.ids import ChannelId, UserId
-from channel_adapter.errors import InvalidError
-from channel_adapter.mapping.channel_group import (
-    Profile,
+from channel_adapter.backends.community.profile import (
     check_profile,
     create_request,
-    difference,
     fields_of,
     is_channel,
     to_channel,
     update_request,
 )
+from channel_adapter.backends.community.tag import Tag
+from channel_adapter.domain.channel import Channel, ChannelProfile
+from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.errors import InvalidError
 from channel_adapter.mapping.field_keys import FieldKeys
-from channel_adapter.mapping.tag import Tag
 from channel_adapter.mapping.text import byte_size, split_text
 from channel_adapter.tencent.limits import GROUP_PROFILE, GROUP_PROFILE_LEGACY
 from channel_adapter.tencent.wire import groups
@@ -40,57 +38,57 @@ def text_of(size: int, piece: str) -> str:
 @pytest.mark.parametrize(("field", "limit"), [("name", 100), ("introduction", 400), ("notification", 400)])
 @pytest.mark.parametrize("piece", ["a", "港", "🚢", "👩‍👩‍👧"])
 def test_multi_byte_text_fits_to_the_byte(field: str, limit: int, piece: str) -> None:
-    check_profile(Profile(**{field: text_of(limit, piece)}), KEYS, GROUP_PROFILE)  # type: ignore[arg-type]
+    check_profile(ChannelProfile(**{field: text_of(limit, piece)}), KEYS, GROUP_PROFILE)  # type: ignore[arg-type]
     with pytest.raises(InvalidError) as refused:
-        check_profile(Profile(**{field: text_of(limit + 1, piece)}), KEYS, GROUP_PROFILE)  # type: ignore[arg-type]
+        check_profile(ChannelProfile(**{field: text_of(limit + 1, piece)}), KEYS, GROUP_PROFILE)  # type: ignore[arg-type]
     assert (refused.value.field, refused.value.limit, refused.value.size) == (field, limit, limit + 1)
 
 
 def test_the_legacy_limits_are_smaller() -> None:
     with pytest.raises(InvalidError) as refused:
-        check_profile(Profile(name="港" * 11), KEYS, GROUP_PROFILE_LEGACY)
+        check_profile(ChannelProfile(name="港" * 11), KEYS, GROUP_PROFILE_LEGACY)
     assert (refused.value.limit, refused.value.size) == (30, 33)
 
 
 @pytest.mark.parametrize("avatar", ["ftp://x/y", "harbour.png", "https://" + "x" * 500])
 def test_avatars_are_urls_of_500_bytes(avatar: str) -> None:
     with pytest.raises(InvalidError) as refused:
-        check_profile(Profile(avatar=avatar), KEYS, GROUP_PROFILE)
+        check_profile(ChannelProfile(avatar=avatar), KEYS, GROUP_PROFILE)
     assert refused.value.field == "avatar"
 
 
 @pytest.mark.parametrize("name", ["", "   ", "\n"])
 def test_a_name_says_something(name: str) -> None:
     with pytest.raises(InvalidError) as refused:
-        check_profile(Profile(name=name), KEYS, GROUP_PROFILE)
+        check_profile(ChannelProfile(name=name), KEYS, GROUP_PROFILE)
     assert refused.value.field == "name"
 
 
 def test_half_a_surrogate_is_no_text() -> None:
     with pytest.raises(InvalidError, match="surrogate"):
-        check_profile(Profile(name="\ud83d"), KEYS, GROUP_PROFILE)
+        check_profile(ChannelProfile(name="\ud83d"), KEYS, GROUP_PROFILE)
 
 
 def test_an_organization_needs_a_declared_key() -> None:
     with pytest.raises(InvalidError, match="organization_key") as refused:
-        check_profile(Profile(organization="Harbour Office"), TAG_ALONE, GROUP_PROFILE)
+        check_profile(ChannelProfile(organization="Harbour Office"), TAG_ALONE, GROUP_PROFILE)
     assert (refused.value.field, refused.value.limit, refused.value.size) == ("organization", 0, 14)
 
 
 def test_custom_data_says_how_many_keys_it_needs() -> None:
     keys = FieldKeys("ch_tag", None, ("one",))
     with pytest.raises(InvalidError, match=r"needs 2 custom group fields.*declare 1 more") as refused:
-        check_profile(Profile(custom_data="x" * 513), keys, GROUP_PROFILE)
+        check_profile(ChannelProfile(custom_data="x" * 513), keys, GROUP_PROFILE)
     assert (refused.value.field, refused.value.limit, refused.value.size) == ("custom_data", 512, 513)
     with pytest.raises(InvalidError, match="needs 1 custom group field;"):
-        check_profile(Profile(custom_data="x"), TAG_ALONE, GROUP_PROFILE)
+        check_profile(ChannelProfile(custom_data="x"), TAG_ALONE, GROUP_PROFILE)
 
 
 @pytest.mark.parametrize("piece", ["x", "港", "🚢"])
 def test_custom_data_has_3000_bytes_over_six_keys(piece: str) -> None:
-    check_profile(Profile(custom_data=text_of(3000, piece)), KEYS, GROUP_PROFILE)
+    check_profile(ChannelProfile(custom_data=text_of(3000, piece)), KEYS, GROUP_PROFILE)
     with pytest.raises(InvalidError) as refused:
-        check_profile(Profile(custom_data=text_of(3001, piece)), KEYS, GROUP_PROFILE)
+        check_profile(ChannelProfile(custom_data=text_of(3001, piece)), KEYS, GROUP_PROFILE)
     assert (refused.value.limit, refused.value.size) == (3000, 3001)
 
 
@@ -103,7 +101,7 @@ def test_split_text_is_whole_again_and_every_piece_fits(text: str, size: int) ->
 
 @given(st.text(st.characters(codec="utf-8"), max_size=700), st.text(st.characters(codec="utf-8"), max_size=100))
 def test_what_is_created_reads_back(custom_data: str, organization: str) -> None:
-    wanted = Profile(
+    wanted = ChannelProfile(
         name="Harbour News 港口",
         introduction="Tides",
         notification="",
@@ -130,7 +128,7 @@ def test_what_is_created_reads_back(custom_data: str, organization: str) -> None
     assert channel.owner == EDITOR
     assert channel.subscriber_count == 0
     assert channel.complete
-    assert difference(wanted, channel).empty()
+    assert wanted.difference(channel).is_empty()
 
 
 def channel_with(fields: dict[str, str], keys: FieldKeys = KEYS) -> Channel:
@@ -140,19 +138,19 @@ def channel_with(fields: dict[str, str], keys: FieldKeys = KEYS) -> Channel:
 
 def written(custom_data: str, keys: FieldKeys = KEYS) -> dict[str, str]:
     """The custom fields of a channel that is created with this."""
-    request = create_request(HARBOUR, EDITOR, Profile(name="Tides", custom_data=custom_data), keys)
+    request = create_request(HARBOUR, EDITOR, ChannelProfile(name="Tides", custom_data=custom_data), keys)
     return {item.key: item.value for item in request.app_defined_data or ()}
 
 
 def test_the_owner_takes_up_room_that_is_not_the_subscribers() -> None:
-    wanted = Profile(name="Tides", max_subscribers=500)
+    wanted = ChannelProfile(name="Tides", max_subscribers=500)
     assert create_request(HARBOUR, EDITOR, wanted, KEYS).max_member_count == 501
     channel = channel_with({"ch_tag": "ch1"})
     assert (channel.max_subscribers, channel.subscriber_count) == (500, 2)
-    assert update_request(HARBOUR, Profile(max_subscribers=500), KEYS).max_member_num == 501
+    assert update_request(HARBOUR, ChannelProfile(max_subscribers=500), KEYS).max_member_num == 501
     orphan = to_channel(HARBOUR, groups.GroupProfile(member_num=3, max_member_num=501), {}, KEYS)
     assert (orphan.max_subscribers, orphan.subscriber_count) == (501, 3)
-    assert update_request(HARBOUR, Profile(max_subscribers=500), KEYS, owned=False).max_member_num == 500
+    assert update_request(HARBOUR, ChannelProfile(max_subscribers=500), KEYS, owned=False).max_member_num == 500
 
 
 @pytest.mark.parametrize("declared", range(7))
@@ -164,14 +162,16 @@ def test_data_that_is_cut_for_want_of_keys_says_so(declared: int, size: int) -> 
     channel = channel_with({key: value for key, value in fields.items() if key in keys.all()}, keys)
     assert data.startswith(channel.custom_data)
     assert channel.custom_data_complete is (channel.custom_data == data)
-    assert difference(Profile(custom_data=channel.custom_data), channel).empty() is channel.custom_data_complete
+    assert (
+        ChannelProfile(custom_data=channel.custom_data).difference(channel).is_empty() is channel.custom_data_complete
+    )
 
 
 def test_what_an_adapter_with_more_keys_left_behind_is_no_part_of_the_data() -> None:
     fields = written("x" * 1500)
     narrow = dataclasses.replace(KEYS, custom_data=KEYS.custom_data[:1])
     for data in ("short", ""):
-        request = update_request(HARBOUR, Profile(custom_data=data), narrow, tag=Tag(data=3))
+        request = update_request(HARBOUR, ChannelProfile(custom_data=data), narrow, tag=Tag(data=3))
         after = fields | {item.key: item.value for item in request.app_defined_data or ()}
         assert after["ch_data_2"]
         assert (channel_with(after).custom_data, channel_with(after).custom_data_complete) == (data, True)
@@ -184,7 +184,7 @@ def test_data_without_a_count_is_taken_as_it_is(tag: str) -> None:
 
 
 def test_an_update_names_only_what_changed_and_empties_unused_fields() -> None:
-    request = update_request(HARBOUR, Profile(custom_data="short"), KEYS, tag=Tag(others=("later=1",)))
+    request = update_request(HARBOUR, ChannelProfile(custom_data="short"), KEYS, tag=Tag(others=("later=1",)))
     assert request.to_wire() == {
         "GroupId": HARBOUR,
         "AppDefinedData": [

@@ -57,7 +57,7 @@ def test_fail_with_code_zero_is_no_success() -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        b"<html><body>502 Bad Gateway</body></html>",
+        b"<html><body>502 Bad ApiCaller</body></html>",
         b"",
         b"null",
         b"[]",

@@ -20,7 +20,7 @@ from channel_adapter.domain.post import (
     Video,
 )
 from channel_adapter.errors import InvalidError
-from channel_adapter.mapping.post_body import from_elements, to_elements
+from channel_adapter.mapping.content import from_elements, to_elements
 from channel_adapter.tencent.wire.msg_body import Element, ReceivedElement
 
 LIMIT = 12_000

@@ -6,7 +6,7 @@ from channel_adapter.domain.channel import Channel
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import PostState, Text
 from channel_adapter.domain.subscription import Notifications, OutcomeKind, Role
-from channel_adapter.mapping.post_message import is_post, to_post
+from channel_adapter.mapping.content import is_post, to_post
 from channel_adapter.mapping.subscription_member import ADD_OUTCOMES, to_subscriber, to_subscription
 from channel_adapter.tencent.wire import members, messages
 

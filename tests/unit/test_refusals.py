@@ -2,12 +2,13 @@
 
 import pytest
 
+from channel_adapter.backends.caller import without_account
+from channel_adapter.backends.community.profile import explained
+from channel_adapter.domain.channel import ChannelProfile
 from channel_adapter.errors import ConfigurationError, InvalidError, LimitReachedError, NotFoundError, Origin
-from channel_adapter.mapping.channel_group import Profile
-from channel_adapter.mapping.refusals import explained, without_account
 from channel_adapter.tencent import codes
 
-PROFILE = Profile(name="Harbour", introduction="")
+PROFILE = ChannelProfile(name="Harbour", introduction="")
 KEYS = ["ch_tag", "ch_org", "ch_data", "ch_data_2"]
 
 
@@ -64,7 +65,7 @@ def test_a_parameter_that_the_service_names_is_told_by_our_name(text: str, field
     assert "console" not in error.message
 
 
-LONG = Profile(name="x" * 30, introduction="ü" * 121, avatar="https://example.org/" + "x" * 81)
+LONG = ChannelProfile(name="x" * 30, introduction="ü" * 121, avatar="https://example.org/" + "x" * 81)
 
 
 @pytest.mark.parametrize(("text", "field", "limit", "size"), [
@@ -97,7 +98,7 @@ def test_texts_over_the_older_limits_are_listed_when_the_service_names_nothing()
     ],
 )
 def test_more_subscribers_than_the_plan_has(text: str, code: int) -> None:
-    error = explained(refused(text, code), KEYS, Profile(max_subscribers=2_000_000))
+    error = explained(refused(text, code), KEYS, ChannelProfile(max_subscribers=2_000_000))
     assert isinstance(error, LimitReachedError)
     assert (error.field, error.size) == ("max_subscribers", 2_000_000)
     assert error.message == "max_subscribers: the service does not take 2,000,000; the app's plan has fewer"

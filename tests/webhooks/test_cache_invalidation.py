@@ -78,13 +78,13 @@ async def test_a_tag_that_changed_is_forgotten_by_all_receivers(tmp_path: Path) 
         directory = deaf.workings.directory
         assert await deaf.pipeline.resolver.is_channel(LIGHTHOUSE)
         await sea.other.channels.update(LIGHTHOUSE, name="Light")
-        await until(lambda: directory.remembered(LIGHTHOUSE) is None)
+        await until(lambda: directory.get_cached(LIGHTHOUSE) is None)
         assert not await deaf.pipeline.resolver.is_channel(QUAY)
         await sea.other.channels.create(slug="quay", name="Quay", owner=KEEPER)
-        await until(lambda: directory.remembered(QUAY) is None)
+        await until(lambda: directory.get_cached(QUAY) is None)
         assert await deaf.pipeline.resolver.is_channel(QUAY)
         await sea.other.channels.delete(QUAY)
-        await until(lambda: directory.remembered(QUAY, however_old=True) is None)
+        await until(lambda: directory.get_cached(QUAY, allow_stale=True) is None)
         await sea.settle()
 
 
@@ -151,7 +151,7 @@ async def test_a_database_that_was_away_is_asked_again(
         assert await sea.adapter.pipeline.resolver.is_channel(LIGHTHOUSE)
         elsewhere = CacheInvalidationBus(changes, directory, sea.adapter.workings.roles)  # type: ignore[arg-type]
         listening = asyncio.ensure_future(elsewhere.listen())
-        await until(lambda: directory.remembered(LIGHTHOUSE) is None)
+        await until(lambda: directory.get_cached(LIGHTHOUSE) is None)
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
         assert "webhooks.changes_not_heard" in caplog.text

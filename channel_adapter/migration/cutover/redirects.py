@@ -12,12 +12,13 @@ from typing import Final, Protocol
 
 import structlog
 
+from channel_adapter.backends.caller import ApiCaller
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.domain import hooks
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.domain.post import Broadcast, Content, Post
 from channel_adapter.errors import ChannelAdapterError, InvalidError, OutcomeUnknownError
-from channel_adapter.services.gateway import Gateway
+from channel_adapter.mapping.content import to_elements
 from channel_adapter.store.cutover import FAREWELL, NOT_SENT, SENDING, SENT, CopyRow, CutoverStore, MovedRow
 from channel_adapter.store.database import LOCK_SECONDS, Database
 from channel_adapter.tencent import limits
@@ -41,7 +42,7 @@ _log = structlog.wrap_logger(logging.getLogger("channel_adapter.migration"))
 class PostingMoved:
     """What of the source posts here now, and what is still broadcast there too."""
 
-    def __init__(self, url: str, gateway: Gateway, clock: Clock, *, lock_seconds: float = LOCK_SECONDS) -> None:
+    def __init__(self, url: str, gateway: ApiCaller, clock: Clock, *, lock_seconds: float = LOCK_SECONDS) -> None:
         """`lock_seconds`: how long it waits for others who write; short where somebody publishes meanwhile."""
         self._database = Database.shared(url).waiting(lock_seconds)
         self.store = CutoverStore(self._database)
@@ -84,6 +85,11 @@ class PostingMoved:
         if not said.sent:
             _log.warning("migration.not_broadcast", account=said.account, seq=post.ref.seq, reason=said.reason)
         return replace(post, broadcast=said)
+
+    async def mirror(self, post: Post) -> Broadcast | None:
+        """Broadcast a new post on the account that its channel comes from; None where there is nothing to do."""
+        elements, _ = to_elements(post.parts, limits.MESSAGE_BYTES)
+        return (await self.copied(post, elements)).broadcast
 
     async def farewell(self, account: str, elements: Sequence[Element], random: int) -> Broadcast:
         """The last broadcast of an account, once. Raises ChannelAdapterError when the store fails."""

@@ -14,11 +14,11 @@ from typing import BinaryIO, Final, Literal
 import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from channel_adapter.backends.community.tag import Tag
+from channel_adapter.domain.channel import ChannelProfile
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.errors import InvalidError
-from channel_adapter.mapping.channel_group import Profile
 from channel_adapter.mapping.field_keys import FieldKeys
-from channel_adapter.mapping.tag import Tag
 from channel_adapter.migration.plan.resolutions import Loss, Policies, Policy
 from channel_adapter.migration.plan.transform import Target
 from channel_adapter.migration.sources.source import SourceChannel, SourceSpec
@@ -112,9 +112,9 @@ class PlannedTarget(Part):
         return ChannelId(self.id)
 
     @property
-    def profile(self) -> Profile:
+    def profile(self) -> ChannelProfile:
         """What the target is to say of itself."""
-        return Profile(
+        return ChannelProfile(
             name=self.name, introduction=self.introduction, avatar=self.avatar,
             organization=self.organization, custom_data=self.custom_data, max_subscribers=self.max_subscribers,
         )  # fmt: skip

@@ -10,11 +10,11 @@ from typing import Any, Final, Literal
 
 import orjson
 
+from channel_adapter.backends.community.tag import migration_id
+from channel_adapter.domain.channel import ChannelProfile
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.domain.subscription import Notifications
 from channel_adapter.errors import InvalidError
-from channel_adapter.mapping.channel_group import Profile
-from channel_adapter.mapping.tag import migration_id
 from channel_adapter.migration.plan.document import (
     BrokenLine,
     PeopleCounts,
@@ -380,7 +380,7 @@ class _Planner:
             mapped = map_profile(source, self.wishes.target)
         except InvalidError as wrong:
             problems.append(Problem(field=wrong.field or "profile", message=wrong.message))
-            mapped = MappedProfile(Profile(name=source.name), ())
+            mapped = MappedProfile(ChannelProfile(name=source.name), ())
         losses = [*self._profile_losses(mapped), *self._other_losses()]
         return PlannedChannel(
             source=self._source(),

@@ -7,14 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from channel_adapter.backends.community import profile as channel_group
+from channel_adapter.backends.community.tag import Tag
+from channel_adapter.domain.channel import ChannelProfile
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.subscription import Notifications
 from channel_adapter.errors import InvalidError
-from channel_adapter.mapping import channel_group, ids, moved_post
-from channel_adapter.mapping.channel_group import Profile
+from channel_adapter.mapping import ids, moved_post
 from channel_adapter.mapping.field_keys import FieldKeys
 from channel_adapter.mapping.subscription_member import NOTIFICATIONS
-from channel_adapter.mapping.tag import Tag
 from channel_adapter.mapping.text import byte_size, require_text, split_text
 from channel_adapter.migration.plan.resolutions import PROFILE_LOSSES, Loss, Policies, Policy
 from channel_adapter.migration.sources.source import SourceChannel, SourcePost, SourceState, SourceSubscriber
@@ -50,7 +51,7 @@ class LostText:
 class MappedProfile:
     """A profile as the target gets it when losses are cut, and what is lost by that."""
 
-    profile: Profile
+    profile: ChannelProfile
     lost: tuple[LostText, ...]
 
 
@@ -99,7 +100,7 @@ def map_profile(source: SourceChannel, target: Target) -> MappedProfile:
     lost = [found for loss, text in wanted.items() if (found := _lost(loss, text, target)) is not None]
     fitting: dict[str, Any] = {loss.value: text for loss, text in wanted.items()}
     fitting |= {found.loss.value: found.kept for found in lost}
-    return MappedProfile(Profile(**fitting, max_subscribers=source.max_subscribers), tuple(lost))
+    return MappedProfile(ChannelProfile(**fitting, max_subscribers=source.max_subscribers), tuple(lost))
 
 
 def _lost(loss: Loss, text: str, target: Target) -> LostText | None:
@@ -127,18 +128,18 @@ def _check(loss: Loss, text: str, target: Target) -> None:
         require_text(text, loss.value, target.sizes.face_url)
     else:
         changed: dict[str, Any] = {loss.value: text}
-        channel_group.check_profile(Profile(**changed), target.keys, target.sizes)
+        channel_group.check_profile(ChannelProfile(**changed), target.keys, target.sizes)
 
 
 def import_channel(
-    channel: ChannelId, owner: UserId, profile: Profile, target: Target, *, created_at: int, tag: Tag
+    channel: ChannelId, owner: UserId, profile: ChannelProfile, target: Target, *, created_at: int, tag: Tag
 ) -> groups.ImportGroupRequest:
     """The request that makes the channel, with its true age and the tag of its migration."""
     return channel_group.import_request(channel, owner, profile, target.keys, created_at=created_at, tag=tag)
 
 
 def update_channel(
-    channel: ChannelId, change: Profile, target: Target, *, tag: Tag | None = None
+    channel: ChannelId, change: ChannelProfile, target: Target, *, tag: Tag | None = None
 ) -> groups.ModifyGroupBaseInfoRequest:
     """The fields that `change` names, and the tag if one is given: the one that was read, with what is to differ."""
     request = channel_group.update_request(channel, change, target.keys, tag=tag)

@@ -4,10 +4,11 @@ from typing import Any, Final
 
 import orjson
 
+from channel_adapter.backends.caller import item_error
+from channel_adapter.backends.community import profile as channel_group
+from channel_adapter.domain.channel import ChannelProfile
 from channel_adapter.domain.ids import UserId
 from channel_adapter.errors import ChannelAdapterError, ConflictError, NotFoundError
-from channel_adapter.mapping import channel_group
-from channel_adapter.mapping.channel_group import Profile
 from channel_adapter.migration.budget import TRANSIENT
 from channel_adapter.migration.plan import transform
 from channel_adapter.migration.plan.resolutions import PROFILE_LOSSES, Policy
@@ -78,7 +79,7 @@ async def _recognise(work: ChannelWork) -> None:
     if info.error_code in NO_GROUP:
         raise NotFoundError(f"{work.channel} was made by this migration and is gone; roll back and plan again")
     if info.error_code != codes.OK:
-        raise work.calls.item_error(GET_GROUP_INFO, info.error_code, info.error_info)
+        raise item_error(GET_GROUP_INFO, info.error_code, info.error_info)
     tag = channel_group.tag_of(channel_group.fields_of(info), work.target.keys)
     if tag is None or tag.migration != work.plan.migration:
         whose = "a group that is no channel" if tag is None else f"migration {tag.migration or 'none'}"
@@ -148,7 +149,7 @@ async def _move_profile(work: ChannelWork, before: dict[str, Any]) -> None:
         change[loss.value] = getattr(mapped.profile, loss.value) or ""
     if change:
         wanted: dict[str, Any] = change
-        request = transform.update_channel(work.channel, Profile(**wanted), work.target, tag=work.tag)
+        request = transform.update_channel(work.channel, ChannelProfile(**wanted), work.target, tag=work.tag)
         await work.calls.call(MODIFY_GROUP_BASE_INFO, request)
 
 

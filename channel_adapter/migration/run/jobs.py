@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
+from channel_adapter.backends.caller import ApiCaller
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.config.settings import Settings
 from channel_adapter.durable import Job, Jobs, Kind, NotRecordedError
@@ -24,7 +25,6 @@ from channel_adapter.migration.sources.mirrored import without_copies
 from channel_adapter.migration.sources.opening import open_source
 from channel_adapter.migration.sources.source import Source, SourceChannel, channels_by_id
 from channel_adapter.services.bulk import BatchSize
-from channel_adapter.services.gateway import Gateway
 from channel_adapter.store.migration import FAILED, STOPPED, ChannelRow, JobRow
 
 CHANNELS_AT_ONCE: Final = 16
@@ -43,7 +43,7 @@ class Runtime:
 
     def __init__(
         self,
-        gateway: Gateway,
+        gateway: ApiCaller,
         settings: Settings,
         clock: Clock,
         journal: Journal,

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import orjson
 
+from channel_adapter.backends.community.tag import Tag
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.errors import ChannelAdapterError
-from channel_adapter.mapping.tag import Tag
 from channel_adapter.migration.budget import Metered
 from channel_adapter.migration.plan.document import Plan, PlannedChannel
 from channel_adapter.migration.plan.resolutions import Policies

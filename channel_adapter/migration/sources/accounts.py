@@ -8,6 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
+from channel_adapter.backends.caller import ApiCaller, item_error
 from channel_adapter.concurrency.batching import batches, concurrently
 from channel_adapter.domain.subscription import Notifications
 from channel_adapter.errors import NotFoundError, UnavailableError
@@ -23,7 +24,6 @@ from channel_adapter.migration.sources.source import (
     SourceSubscriber,
     SubscriberPage,
 )
-from channel_adapter.services.gateway import Gateway
 from channel_adapter.tencent import codes, limits
 from channel_adapter.tencent.catalog import (
     GET_OFFICIAL_ACCOUNT_INFO,
@@ -122,7 +122,7 @@ class AccountsSource:
 
     def __init__(
         self,
-        gateway: Gateway,
+        gateway: ApiCaller,
         accounts: Sequence[str],
         *,
         concurrency: int,
@@ -179,7 +179,7 @@ class AccountsSource:
         if item.error_code in GONE:
             return None
         if item.error_code != codes.OK:
-            raise self._gateway.item_error(GET_OFFICIAL_ACCOUNT_INFO, item.error_code, item.error_info)
+            raise item_error(GET_OFFICIAL_ACCOUNT_INFO, item.error_code, item.error_info)
         return SourceChannel(
             id=account,
             owner=item.owner_account or "",

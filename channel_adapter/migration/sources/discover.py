@@ -9,11 +9,11 @@ from typing import Final
 import orjson
 from pydantic import ValidationError
 
+from channel_adapter.backends.caller import ApiCaller
 from channel_adapter.concurrency.batching import concurrently
 from channel_adapter.errors import InvalidError
 from channel_adapter.mapping.ids import user_id
 from channel_adapter.migration.sources.source import BrokenRecord
-from channel_adapter.services.gateway import Gateway
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.catalog import GET_SUBSCRIBED_OFFICIAL_ACCOUNT_LIST
 from channel_adapter.tencent.wire import official_accounts as wire
@@ -83,7 +83,7 @@ def from_callbacks(lines: Iterable[str], name: str) -> Discovered:
     return _discovered(list(alive), broken, f"{name} tells of no official account that was created and still exists")
 
 
-async def from_users(gateway: Gateway, lines: Iterable[str], name: str, *, concurrency: int) -> Discovered:
+async def from_users(gateway: ApiCaller, lines: Iterable[str], name: str, *, concurrency: int) -> Discovered:
     """The union of what these people follow, sorted. A person whom the app does not know is told with the line."""
     broken: list[BrokenRecord] = []
     people = list(_people(lines, name, broken))
@@ -119,7 +119,7 @@ def _people(lines: Iterable[str], name: str, broken: list[BrokenRecord]) -> Iter
             broken.append(BrokenRecord(f"{name}, line {number}", "user", wrong.message, text))
 
 
-async def _followed(gateway: Gateway, user: str) -> AsyncIterator[str]:
+async def _followed(gateway: ApiCaller, user: str) -> AsyncIterator[str]:
     """All pages of one person."""
     offset: int | None = 0
     while offset is not None:

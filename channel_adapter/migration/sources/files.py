@@ -24,10 +24,10 @@ import orjson
 
 from channel_adapter.domain.subscription import Notifications
 from channel_adapter.errors import InvalidError, NotFoundError
+from channel_adapter.mapping.content import to_elements
 from channel_adapter.mapping.content_json import parts_of
 from channel_adapter.mapping.csv_file import LINE_CHARACTERS
 from channel_adapter.mapping.ids import random_of, user_id
-from channel_adapter.mapping.post_body import to_elements
 from channel_adapter.mapping.text import require_text
 from channel_adapter.migration.sources.lines import SUFFIXES, Line, LineReader
 from channel_adapter.migration.sources.source import (

@@ -1,13 +1,13 @@
 """Opens the source that a plan names."""
 
+from channel_adapter.backends.caller import ApiCaller
 from channel_adapter.migration.sources.accounts import AccountsSource, WaitingPages
 from channel_adapter.migration.sources.files import FilesSource
 from channel_adapter.migration.sources.source import Source, SourceKind, SourceSpec
-from channel_adapter.services.gateway import Gateway
 
 
 async def open_source(
-    spec: SourceSpec, gateway: Gateway, *, concurrency: int, now: float, waiting: WaitingPages | None = None
+    spec: SourceSpec, gateway: ApiCaller, *, concurrency: int, now: float, waiting: WaitingPages | None = None
 ) -> Source:
     """The source, open; `aclose` it afterwards. `now` bounds the times in files; `waiting` keeps pages of history.
 

@@ -7,11 +7,11 @@ from typing import Any, Final
 
 import orjson
 
+from channel_adapter.backends.community.tag import Tag
 from channel_adapter.domain.channel import Channel
 from channel_adapter.domain.subscription import Notifications
-from channel_adapter.mapping.post_body import from_elements
+from channel_adapter.mapping.content import from_elements
 from channel_adapter.mapping.subscription_member import NOTIFICATIONS
-from channel_adapter.mapping.tag import Tag
 from channel_adapter.migration.plan.document import PlannedChannel
 from channel_adapter.migration.plan.resolutions import PROFILE_LOSSES, Loss, Policies, Policy
 from channel_adapter.migration.plan.transform import (

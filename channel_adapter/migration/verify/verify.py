@@ -9,13 +9,14 @@ from contextlib import ExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from channel_adapter.backends.caller import ApiCaller
+from channel_adapter.backends.community import profile as channel_group
+from channel_adapter.backends.community.tag import Tag
 from channel_adapter.concurrency.batching import batches, concurrently
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.config.extras import needs_store
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError
-from channel_adapter.mapping import channel_group
 from channel_adapter.mapping.subscription_member import SUBSCRIBER_FIELDS
-from channel_adapter.mapping.tag import Tag
 from channel_adapter.migration.bounded import bounded
 from channel_adapter.migration.budget import TRANSIENT, Allowance
 from channel_adapter.migration.plan.document import Plan, PlannedChannel, check_app
@@ -47,7 +48,6 @@ from channel_adapter.migration.verify.findings import (
     What,
 )
 from channel_adapter.migration.verify.scratch import HeldPost, Ledger
-from channel_adapter.services.gateway import Gateway
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.notify import Notifier
 from channel_adapter.tencent.wire import groups, members, messages
@@ -169,7 +169,7 @@ class _Verifier:
 
     def __init__(
         self,
-        gateway: Gateway,
+        gateway: ApiCaller,
         clock: Clock,
         plan: Plan,
         source: Source,

@@ -6,7 +6,8 @@
 """
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from channel_adapter.errors import InvalidError
@@ -45,8 +46,23 @@ class Tag:
             parts.append(f"{_DATA}={self.data}")
         return ";".join([*parts, *self.others])
 
+    @property
+    def attributes(self) -> dict[str, str]:
+        """The `name=value` parts that are attributes of the channel."""
+        return {name: value for name, mark, value in (part.partition("=") for part in self.others) if mark}
+
+    def with_attributes(self, changes: Mapping[str, str | None]) -> "Tag":
+        """Return the tag with changed attributes; None removes one."""
+        kept = [part for part in self.others if _name(part) not in changes]
+        added = [f"{name}={value}" for name, value in changes.items() if value is not None]
+        return replace(self, others=(*kept, *added))
+
 
 _PLAIN_TAG: Final = Tag()
+
+
+def _name(part: str) -> str:
+    return part.partition("=")[0]
 
 
 def read_tag(value: str) -> Tag | None:
@@ -57,7 +73,7 @@ def read_tag(value: str) -> Tag | None:
     if kind != KIND:
         return None
     known = {name: value for name, _, value in (part.partition("=") for part in parts) if name in _KNOWN}
-    others = tuple(part for part in parts if part.partition("=")[0] not in _KNOWN)
+    others = tuple(part for part in parts if _name(part) not in _KNOWN)
     kept = tuple(filter(None, known.get(_KEPT, "").split("+")))
     data = known.get(_DATA, "")
     return Tag(known.get(_MIGRATION, ""), kept, others, int(data) if data.isdecimal() else None)

@@ -1,8 +1,10 @@
-"""A post as message elements, and back [doc 33527]."""
+"""Do the values of a post's parts have the types that the domain says? Python itself does not look."""
 
+import dataclasses
 import hashlib
-from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeVar, cast
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar, cast, get_args
 from urllib.parse import urlsplit
 
 import orjson
@@ -10,12 +12,39 @@ from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
 from channel_adapter.domain import post as p
+from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.domain.post import Post, PostRef, PostState
 from channel_adapter.errors import InvalidError
 from channel_adapter.mapping.moved_post import original_elements
-from channel_adapter.mapping.part_types import check_types
 from channel_adapter.mapping.text import require_text, require_url
+from channel_adapter.tencent.wire import messages
 from channel_adapter.tencent.wire import msg_body as w
 from channel_adapter.tencent.wire.envelope import WireModel
+
+NAMES: Final[Mapping[Any, str]] = {str: "text", int: "whole number", float: "number", p.Image: "Image"}
+
+
+def fits(value: object, expected: Any) -> bool:
+    """Is it of this type? A whole number is a number too, and a truth value is none."""
+    if isinstance(value, bool):
+        return False
+    return isinstance(value, (int, float) if expected is float else expected)
+
+
+def check_types(part: p.Content) -> None:
+    """Raises InvalidError with the first field that holds something else."""
+    for name, expected in _FIELDS[type(part)]:
+        value = getattr(part, name)
+        if not fits(value, expected):
+            raise InvalidError(f"{part.kind}: {name} is no {NAMES[expected]} but a {type(value).__name__}", field=name)
+
+
+def _fields(kind: type[Any]) -> tuple[tuple[str, Any], ...]:
+    return tuple((field.name, field.type) for field in dataclasses.fields(kind) if field.init)
+
+
+_FIELDS: Final[dict[type[Any], tuple[tuple[str, Any], ...]]] = {kind: _fields(kind) for kind in get_args(p.Content)}
+
 
 ModelT = TypeVar("ModelT", bound=WireModel)
 
@@ -288,3 +317,33 @@ _DECODERS: Final[dict[str, Callable[[dict[str, Any]], p.Content | None]]] = {
     w.LOCATION: _decode_location,
     w.FACE: _decode_face,
 }
+
+
+def to_datetime(seconds: int | None) -> datetime | None:
+    """Unix seconds as an aware datetime; 0 and absent mean never [docS 1625]."""
+    return datetime.fromtimestamp(seconds, UTC) if seconds else None
+
+
+STATES: Final = {
+    messages.PLACE_NORMAL: PostState.PUBLISHED,
+    messages.PLACE_GONE: PostState.EXPIRED,
+    messages.PLACE_RECALLED: PostState.RECALLED,
+}
+
+
+def to_post(channel: ChannelId, message: messages.HistoryMessage) -> Post:
+    """Recalled and expired messages lose their parts, whatever body came along [doc 34971]."""
+    state = STATES.get(message.is_place_msg, PostState.EXPIRED)
+    return Post(
+        ref=PostRef(channel, message.msg_seq),
+        author=UserId(message.from_account) if message.from_account else None,
+        published_at=to_datetime(message.msg_time_stamp),
+        parts=from_elements(message.msg_body) if state is PostState.PUBLISHED else (),
+        state=state,
+        dedupe=message.msg_random,
+    )
+
+
+def is_post(message: messages.HistoryMessage) -> bool:
+    """System messages take a number in history and are nobody's post."""
+    return not message.is_system_msg

@@ -1,14 +1,14 @@
-"""Who may post in a channel: asked of the service, remembered for a while."""
+"""Members of Community groups: their roles."""
 
 from collections.abc import Iterable, Sequence
 
 from cachetools import TTLCache
 
+from channel_adapter.backends.caller import Caller
 from channel_adapter.concurrency.batch_loader import BatchLoader
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.errors import PermissionDeniedError
-from channel_adapter.services.gateway import Caller
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.catalog import GET_ROLE_IN_GROUP
 from channel_adapter.tencent.wire import members
@@ -28,11 +28,11 @@ async def roles_in(calls: Caller, channel: ChannelId, users: Iterable[UserId]) -
     return {user: named.get(user, members.NOT_MEMBER) for user in people}
 
 
-class Roles:
-    """Who may post in which channel, as far as somebody posted or wanted to."""
+class RoleCache:
+    """Whether users may post in a channel, read from the service and cached for a while."""
 
-    def __init__(self, gateway: Caller, *, seconds: float, clock: Clock) -> None:
-        self._gateway = gateway
+    def __init__(self, caller: Caller, *, seconds: float, clock: Clock) -> None:
+        self._caller = caller
         self._posters: TTLCache[tuple[ChannelId, UserId], bool] = TTLCache(REMEMBERED, seconds, timer=clock.monotonic)
         self._asking: BatchLoader[ChannelId, UserId, bool] = BatchLoader(self._ask, max_items=limits.ROLES_PER_CALL)
         self._changes = 0  # a read that began before the latest one may know less, and is not remembered
@@ -58,7 +58,7 @@ class Roles:
 
     async def _ask(self, channel: ChannelId, users: Sequence[UserId]) -> list[bool]:
         changes = self._changes
-        found = await roles_in(self._gateway, channel, dict.fromkeys(users))
+        found = await roles_in(self._caller, channel, dict.fromkeys(users))
         if changes == self._changes:
             self._posters.update({(channel, user): role in POSTERS for user, role in found.items()})
         return [found[user] in POSTERS for user in users]

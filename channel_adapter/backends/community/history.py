@@ -1,13 +1,19 @@
 """A channel's posts in order, over pages of 20 [19]."""
 
-from collections.abc import AsyncGenerator
+import asyncio
+from bisect import bisect_left, insort
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass, field
 
+from cachetools import LRUCache
+
+from channel_adapter.backends.caller import Caller
+from channel_adapter.backends.community.channels import ChannelCache
+from channel_adapter.concurrency.clock import Clock
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.domain.post import Post
-from channel_adapter.mapping.post_message import is_post, to_post
-from channel_adapter.services.directory import Directory
-from channel_adapter.services.gateway import Gateway
+from channel_adapter.mapping.content import is_post, to_post
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.catalog import GROUP_MSG_GET_SIMPLE
 from channel_adapter.tencent.wire import messages
@@ -18,13 +24,13 @@ PAGE = limits.HISTORY_PER_CALL
 class History:
     """Pages downwards; the service knows no other direction."""
 
-    def __init__(self, gateway: Gateway, directory: Directory) -> None:
-        self._gateway = gateway
-        self._directory = directory
+    def __init__(self, caller: Caller, channels: ChannelCache) -> None:
+        self._caller = caller
+        self._channels = channels
 
     async def posts(self, channel: ChannelId, *, oldest_first: bool, before: int | None) -> AsyncGenerator[Post, None]:
         """Every post below `before` once, system messages left out."""
-        await self._directory.require(channel)
+        await self._channels.require(channel)
         top = before - 1 if before is not None else None
         if oldest_first:
             found = self._upwards(channel, await self._newest(channel, top))
@@ -133,4 +139,77 @@ class History:
         request = messages.GroupMsgGetSimpleRequest(
             group_id=channel, req_msg_number=number, req_msg_seq=top, with_recalled_msg=1
         )
-        return (await self._gateway.call(GROUP_MSG_GET_SIMPLE, request, deadline=deadline)).rsp_msg_list
+        return (await self._caller.call(GROUP_MSG_GET_SIMPLE, request, deadline=deadline)).rsp_msg_list
+
+
+CHANNELS = 10_000
+"""How many channels are remembered."""
+
+POSTS = 1_000
+"""How many posts of each, the newest, and how far back history is read."""
+
+
+@dataclass(slots=True)
+class _Channel:
+    numbers: list[int] = field(default_factory=list)  # ascending
+    lowest: int = 0  # history was read from here
+    highest: int = -1  # to here
+    read_at: float = float("-inf")
+    reading: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class SilentPosts:
+    """Numbers of such posts, by channel. What was read in history is believed for `seconds`."""
+
+    def __init__(self, history: History, *, seconds: float, clock: Clock) -> None:
+        self._history = history
+        self._seconds = seconds
+        self._clock = clock
+        self._channels: LRUCache[ChannelId, _Channel] = LRUCache(CHANNELS)
+
+    def add(self, channel: ChannelId, seq: int) -> None:
+        """Remember one post."""
+        numbers = self._channel(channel).numbers
+        place = bisect_left(numbers, seq)
+        if place == len(numbers) or numbers[place] != seq:
+            insort(numbers, seq)
+            del numbers[:-POSTS]
+
+    def get(self, channel: ChannelId) -> Sequence[int]:
+        """The numbers that are known, ascending."""
+        known = self._channels.get(channel)
+        return known.numbers if known is not None else ()
+
+    def forget(self, channel: ChannelId) -> None:
+        """The channel is gone; another one with its id begins at 1."""
+        self._channels.pop(channel, None)
+
+    async def read(self, channel: ChannelId, lowest: int, highest: int) -> None:
+        """Read these posts in history, the newest 1,000 of them, 20 a call; not what was read a short while ago."""
+        known = self._channel(channel)
+        async with known.reading:  # who waits here mostly finds everything read
+            await self._read(channel, known, max(lowest, highest - POSTS + 1), highest)
+
+    async def _read(self, channel: ChannelId, known: _Channel, lowest: int, highest: int) -> None:
+        now = self._clock.monotonic()
+        start, began = lowest, now
+        if known.read_at > now - self._seconds and known.lowest <= lowest <= known.highest + 1:
+            start, lowest, began = known.highest + 1, known.lowest, known.read_at
+        if start > highest:
+            return
+        async for message in self._history.between(channel, start, highest):
+            if never_counts(message):
+                self.add(channel, message.msg_seq)
+        known.lowest, known.highest, known.read_at = lowest, highest, began
+
+    def _channel(self, channel: ChannelId) -> _Channel:
+        known = self._channels.get(channel)
+        if known is None:
+            known = self._channels[channel] = _Channel()
+        return known
+
+
+def never_counts(message: messages.HistoryMessage) -> bool:
+    """Return whether the message is no post, recalled, or sent quietly."""
+    quiet = message.msg_priority == messages.PRIORITY_NUMBERS[messages.PRIORITY_LOW]
+    return quiet or message.is_place_msg == messages.PLACE_RECALLED or not is_post(message)

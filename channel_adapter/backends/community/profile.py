@@ -1,17 +1,24 @@
 """A channel as a group: profile fields, the tag, and the custom fields that hold what a group has no field for."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Final
 
-from channel_adapter.domain.channel import Channel
+from channel_adapter.backends.community.tag import Tag, read_tag
+from channel_adapter.domain.channel import Channel, ChannelProfile
 from channel_adapter.domain.ids import ChannelId, UserId
-from channel_adapter.errors import InvalidError
+from channel_adapter.errors import (
+    ChannelAdapterError,
+    ConfigurationError,
+    InvalidError,
+    LimitReachedError,
+)
 from channel_adapter.mapping import ids
+from channel_adapter.mapping.content import to_datetime
 from channel_adapter.mapping.field_keys import FieldKeys
-from channel_adapter.mapping.moments import moment
-from channel_adapter.mapping.tag import Tag, read_tag
 from channel_adapter.mapping.text import byte_size, require_text, require_url, split_text
-from channel_adapter.tencent import limits
+from channel_adapter.tencent import codes, limits
 from channel_adapter.tencent.limits import GroupProfileBytes
 from channel_adapter.tencent.wire import groups
 
@@ -24,23 +31,7 @@ BASE_FIELDS = (
 """What a channel needs of a group's base info [groups 3.1]."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Profile:
-    """What a caller may set. None leaves a field as it is, "" empties it."""
-
-    name: str | None = None
-    introduction: str | None = None
-    notification: str | None = None
-    avatar: str | None = None
-    organization: str | None = None
-    custom_data: str | None = None
-    max_subscribers: int | None = None
-
-    def empty(self) -> bool:
-        return all(getattr(self, name) is None for name in self.__slots__)
-
-
-def check_profile(profile: Profile, keys: FieldKeys, sizes: GroupProfileBytes) -> None:
+def check_profile(profile: ChannelProfile, keys: FieldKeys, sizes: GroupProfileBytes) -> None:
     """Refuse what does not fit, before anything is sent. Raises InvalidError with field, limit and size."""
     if profile.name is not None:
         require_text(profile.name, "name", sizes.name, empty=False)
@@ -56,7 +47,9 @@ def check_profile(profile: Profile, keys: FieldKeys, sizes: GroupProfileBytes) -
         raise InvalidError(f"max_subscribers: {count!r} is no number above 0", field="max_subscribers")
 
 
-def create_request(channel: ChannelId, owner: UserId, profile: Profile, keys: FieldKeys) -> groups.CreateGroupRequest:
+def create_request(
+    channel: ChannelId, owner: UserId, profile: ChannelProfile, keys: FieldKeys
+) -> groups.CreateGroupRequest:
     """The first of the two calls that make a channel; `close_posting` is the second [9][10]."""
     return groups.CreateGroupRequest(
         type=groups.COMMUNITY,
@@ -77,7 +70,7 @@ def create_request(channel: ChannelId, owner: UserId, profile: Profile, keys: Fi
 
 
 def import_request(
-    channel: ChannelId, owner: UserId, profile: Profile, keys: FieldKeys, *, created_at: int, tag: Tag
+    channel: ChannelId, owner: UserId, profile: ChannelProfile, keys: FieldKeys, *, created_at: int, tag: Tag
 ) -> groups.ImportGroupRequest:
     """The same for a channel that is moved here: with its true age (unix seconds), no webhooks, no notices [docS 1634].
 
@@ -117,7 +110,7 @@ def close_posting(channel: ChannelId) -> groups.ModifyGroupBaseInfoRequest:
 
 
 def update_request(
-    channel: ChannelId, change: Profile, keys: FieldKeys, *, owned: bool = True, tag: Tag | None = None
+    channel: ChannelId, change: ChannelProfile, keys: FieldKeys, *, owned: bool = True, tag: Tag | None = None
 ) -> groups.ModifyGroupBaseInfoRequest:
     """Only the fields that `change` names. `owned`: somebody owns the channel. `tag`, if given, counts custom data."""
     fields = [groups.DefinedData(key=key, value=value) for key, value in _custom_fields(change, keys)]
@@ -142,24 +135,6 @@ def info_request(channels: Sequence[ChannelId], keys: FieldKeys, *, base: bool =
             group_base_info_filter=list(BASE_FIELDS) if base else ["Type"],
             app_defined_data_filter_group=keys.all(),
         ),
-    )
-
-
-def difference(wanted: Profile, channel: Channel) -> Profile:
-    """What of `wanted` the channel does not have yet."""
-
-    def changed(name: str) -> str | None:
-        value: str | None = getattr(wanted, name)
-        return value if value is not None and value != getattr(channel, name) else None
-
-    return Profile(
-        name=changed("name"),
-        introduction=changed("introduction"),
-        notification=changed("notification"),
-        avatar=changed("avatar"),
-        organization=changed("organization"),
-        custom_data=changed("custom_data") if channel.custom_data_complete else wanted.custom_data,
-        max_subscribers=wanted.max_subscribers if wanted.max_subscribers != channel.max_subscribers else None,
     )
 
 
@@ -199,8 +174,8 @@ def to_channel(
         custom_data_complete=pieces <= len(keys.custom_data),
         subscriber_count=max(0, members - owned),
         max_subscribers=max(0, group.max_member_num - owned) if group.max_member_num is not None else None,
-        created_at=moment(group.create_time),
-        last_post_at=moment(group.last_msg_time),
+        created_at=to_datetime(group.create_time),
+        last_post_at=to_datetime(group.last_msg_time),
         complete=posting_closed(group),
     )
 
@@ -215,12 +190,12 @@ def _room(subscribers: int | None, *, owned: bool) -> int | None:
     return subscribers + owned if subscribers is not None else None
 
 
-def _pieces(profile: Profile) -> int:
+def _pieces(profile: ChannelProfile) -> int:
     """Fields that the custom data takes up."""
     return len(split_text(profile.custom_data or "", limits.GROUP_FIELD_VALUE_BYTES))
 
 
-def _custom_fields(profile: Profile, keys: FieldKeys) -> list[tuple[str, str]]:
+def _custom_fields(profile: ChannelProfile, keys: FieldKeys) -> list[tuple[str, str]]:
     """Key and value of every custom field that `profile` touches; unused keys of custom data are emptied."""
     pairs: list[tuple[str, str]] = []
     if profile.organization is not None:
@@ -258,3 +233,83 @@ def _custom_data(text: str, keys: FieldKeys) -> list[tuple[str, str]]:
             field="custom_data", limit=declared * limits.GROUP_FIELD_VALUE_BYTES, size=size,
         )  # fmt: skip
     return list(zip(keys.custom_data, pieces + [""] * (declared - len(pieces)), strict=True))
+
+
+_MAX: Final = "max_subscribers"
+_OURS: Final = {
+    "name": "name", "introduction": "introduction", "notification": "notification", "face_url": "avatar",
+    "max_member_count": _MAX, "max_member_num": _MAX,
+}  # fmt: skip
+_FIELDS: Final = {
+    str(field.alias): _OURS[name]
+    for request in (groups.CreateGroupRequest, groups.ModifyGroupBaseInfoRequest)
+    for name, field in request.model_fields.items()
+    if name in _OURS
+}
+"""The service's names of parameters, and ours."""
+
+
+_LEGACY: Final = {
+    "name": limits.GROUP_PROFILE_LEGACY.name,
+    "introduction": limits.GROUP_PROFILE_LEGACY.introduction,
+    "notification": limits.GROUP_PROFILE_LEGACY.notification,
+    "avatar": limits.GROUP_PROFILE_LEGACY.face_url,
+}
+_LEGACY_HINT: Final = 'set profile_limits = "legacy" in [channels] if the service has the older limits'
+_CONSOLE: Final = "is not declared in the app's console, or not enabled for Community there"
+
+
+def explained(error: ChannelAdapterError, sent_keys: Sequence[str], profile: ChannelProfile) -> ChannelAdapterError:
+    """Return the error of a create or modify that carried these custom group fields and this profile.
+
+    Everything was checked before, so an illegal parameter [10004] is most likely a key that the app has not declared or
+    not enabled for Communities, or a text over the older byte limits of profiles [8]. The service names the parameter,
+    or so the pages suggest [7]; if not, all that were sent are listed.
+    """
+    if error.code == codes.MEMBERS_OVER_PLAN and profile.max_subscribers is not None:
+        return _over_plan(error, profile.max_subscribers)
+    if error.code != codes.BAD_PARAMETER or error.origin is None:
+        return error
+    for key in _named(sent_keys, error.origin.text):
+        return ConfigurationError(f"custom group field {key!r} {_CONSOLE}", field=key, origin=error.origin)
+    over = _over_legacy(profile)
+    for name in _named(_FIELDS, error.origin.text):
+        field = _FIELDS[name]
+        if field == _MAX and profile.max_subscribers is not None:
+            return _over_plan(error, profile.max_subscribers)
+        if field in over:
+            message = f"{error.message}; {_too_long(field, over[field])}; {_LEGACY_HINT}"
+            return InvalidError(message, field=field, limit=_LEGACY[field], size=over[field], origin=error.origin)
+        return InvalidError(error.message, field=field, origin=error.origin)
+    hints = []
+    if sent_keys:
+        which = "the custom group field" if len(sent_keys) == 1 else "one of the custom group fields"
+        hints.append(f"perhaps {which} {', '.join(sent_keys)} {_CONSOLE}")
+    if over:
+        hints.append(f"perhaps {', '.join(_too_long(*each) for each in over.items())}; {_LEGACY_HINT}")
+    return InvalidError("; ".join([error.message, *hints]), origin=error.origin) if hints else error
+
+
+def _over_legacy(profile: ChannelProfile) -> dict[str, int]:
+    """Return the sizes of the texts that the older limits do not allow."""
+    sizes = {field: byte_size(getattr(profile, field) or "") for field in _LEGACY}
+    return {field: size for field, size in sizes.items() if size > _LEGACY[field]}
+
+
+def _too_long(field: str, size: int) -> str:
+    return f"{field} has {size} bytes, over the older limit of {_LEGACY[field]}"
+
+
+def _over_plan(error: ChannelAdapterError, number: int) -> LimitReachedError:
+    return LimitReachedError(
+        f"{_MAX}: the service does not take {number:,}; the app's plan has fewer",
+        field=_MAX,
+        size=number,
+        origin=error.origin,
+    )
+
+
+def _named(names: Iterable[str], text: str) -> list[str]:
+    """Those that stand in the text as whole words."""
+    words = set(re.findall(r"\w+", text))
+    return [name for name in names if name in words]

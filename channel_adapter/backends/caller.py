@@ -1,0 +1,141 @@
+"""Typed calls of the service whose failures are errors of this package."""
+
+from collections.abc import Mapping
+from typing import Any, Final, Protocol, TypeVar
+
+from channel_adapter import errors as e
+from channel_adapter.concurrency.outage import AttemptStatus
+from channel_adapter.errors import ChannelAdapterError, InvalidError, NotFoundError, Origin
+from channel_adapter.tencent import codes
+from channel_adapter.tencent.catalog import COMMANDS, Command, Retry
+from channel_adapter.tencent.client import CallFailed, TencentClient
+from channel_adapter.tencent.codes import CodeRow, Kind, look_up
+from channel_adapter.tencent.failure import quoted
+from channel_adapter.tencent.redaction import redact_text
+from channel_adapter.tencent.wire.envelope import (
+    TOO_MANY_REQUESTS,
+    Dropped,
+    Failure,
+    Held,
+    NotSent,
+    Refused,
+    Reply,
+    TurnedAway,
+    Unclear,
+    WireModel,
+)
+
+RequestT = TypeVar("RequestT", bound=WireModel)
+ReplyT = TypeVar("ReplyT", bound=Reply)
+
+_BY_KIND: Final[dict[Kind, type[ChannelAdapterError]]] = {
+    Kind.CONFIGURATION: e.ConfigurationError,
+    Kind.AUTHENTICATION: e.AuthenticationError,
+    Kind.PERMISSION: e.PermissionDeniedError,
+    Kind.NOT_FOUND: e.NotFoundError,
+    Kind.CONFLICT: e.ConflictError,
+    Kind.ALREADY: e.ConflictError,
+    Kind.INVALID: e.InvalidError,
+    Kind.LIMIT: e.LimitReachedError,
+    Kind.THROTTLED: e.ThrottledError,
+    Kind.UNAVAILABLE: e.UnavailableError,
+    Kind.REFUSED: e.RefusedError,
+}
+
+
+class Caller(Protocol):
+    """Makes typed calls: `ApiCaller`, or an object that wraps one, for example with a call budget."""
+
+    async def call(
+        self, command: Command[RequestT, ReplyT], request: RequestT, *, deadline: float | None = None
+    ) -> ReplyT:
+        """Return the reply of a call that the service accepted. Raises ChannelAdapterError.
+
+        `deadline` is in seconds from now and bounds all attempts and waits.
+        """
+        ...
+
+
+class ApiCaller:
+    """Makes a call through the client and raises a ChannelAdapterError when it fails."""
+
+    def __init__(self, client: TencentClient) -> None:
+        self._client = client
+
+    async def call(
+        self, command: Command[RequestT, ReplyT], request: RequestT, *, deadline: float | None = None
+    ) -> ReplyT:
+        """Return the reply of a call that the service accepted; items of a batch may have failed on their own.
+
+        `deadline` is in seconds from now and replaces the total timeout.
+        """
+        try:
+            return await self._client.call(command, request, deadline=deadline)
+        except CallFailed as failed:
+            raise _translated(failed) from failed
+
+    async def call_raw(self, service: str, command: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Call any command with a JSON body, and return the JSON reply. Raises InvalidError for illegal arguments."""
+        try:
+            return await self._client.call_raw(service, command, body)
+        except CallFailed as failed:
+            raise _translated(failed) from failed
+        except (TypeError, ValueError) as wrong:
+            raise InvalidError(f"{service}/{command} cannot be called: {wrong}", field="body") from None
+
+
+def item_error(command: Command[Any, Any], code: int, text: str) -> ChannelAdapterError:
+    """Return the error for one item of a batch that failed inside a call that succeeded."""
+    row = look_up(command.service, command.name, code)
+    text = redact_text(text)
+    origin = Origin(command.service, command.name, code, text, attempts=1)
+    message = f"{command.name}: {row.meaning} [{code}{quoted(text, row.meaning)}]"
+    return translate(Refused(code, text), row, origin, message, changes=command.retry is not Retry.READ)
+
+
+def attempt_status(error: ChannelAdapterError) -> AttemptStatus:
+    """Return what a failed call says about the service. A call that this process held back has made no attempt."""
+    if isinstance(error, e.ThrottledError):
+        held_back = error.origin is not None and error.origin.attempts == 0
+        return AttemptStatus.NOT_SENT if held_back else AttemptStatus.THROTTLED
+    if isinstance(error, e.OutcomeUnknownError | e.UnavailableError):
+        return AttemptStatus.UNANSWERED
+    return AttemptStatus.ANSWERED
+
+
+def possibly_applied(error: ChannelAdapterError) -> bool:
+    """Return whether an attempt of the failed call may have been carried out: the last one or an earlier one."""
+    failed = error.__cause__
+    return isinstance(error, e.OutcomeUnknownError) or (isinstance(failed, CallFailed) and failed.in_doubt)
+
+
+def without_account(error: ChannelAdapterError, user: str, field: str) -> ChannelAdapterError:
+    """Return a NotFoundError about this user if the service reports that an account does not exist, else the error."""
+    if error.code not in (codes.NO_SUCH_ACCOUNT, codes.CONTACT_NO_SUCH_ACCOUNT):
+        return error
+    message = f"{field} {user!r} is not an account of the app; add it first"
+    return NotFoundError(message, field=field, origin=error.origin)
+
+
+def translate(
+    outcome: Failure, row: CodeRow | None, origin: Origin, message: str, *, changes: bool
+) -> ChannelAdapterError:
+    """Return the error for a failed call. `changes`: the command writes, so that an ambiguous outcome matters."""
+    if isinstance(outcome, Dropped | Held):
+        return e.ThrottledError(message, origin=origin)
+    if isinstance(outcome, NotSent):
+        return e.UnavailableError(message, origin=origin)
+    if isinstance(outcome, TurnedAway):
+        too_fast = outcome.http_status == TOO_MANY_REQUESTS
+        return (e.ThrottledError if too_fast else e.UnavailableError)(message, origin=origin)
+    if isinstance(outcome, Unclear) or row is None or row.kind is Kind.UNAVAILABLE:
+        return (e.OutcomeUnknownError if changes else e.UnavailableError)(message, origin=origin)
+    return _BY_KIND[row.kind](message, origin=origin)
+
+
+def _translated(failed: CallFailed) -> ChannelAdapterError:
+    outcome = failed.outcome
+    known = COMMANDS.get((failed.service, failed.command))
+    code, text = (outcome.code, outcome.text) if isinstance(outcome, Refused) else (None, outcome.reason)
+    origin = Origin(failed.service, failed.command, code, text, failed.attempts)
+    return translate(outcome, failed.row, origin, str(failed), changes=known is None or known.retry is not Retry.READ)

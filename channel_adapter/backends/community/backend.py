@@ -1,0 +1,75 @@
+"""The parts of Community mode, each imported and made when it is first used."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from channel_adapter.domain.mode import COMMUNITY_CAPABILITIES, Mode
+from channel_adapter.mapping.ids import COMMUNITY_IDS
+
+if TYPE_CHECKING:
+    from channel_adapter.backends.caller import Caller
+    from channel_adapter.backends.community.channels import ChannelCache, CommunityChannels
+    from channel_adapter.backends.community.history import History, SilentPosts
+    from channel_adapter.backends.community.members import RoleCache
+    from channel_adapter.backends.community.posts import CommunityPosts
+    from channel_adapter.backends.options import BackendOptions
+    from channel_adapter.concurrency.clock import Clock
+
+
+class CommunityBackend:
+    """Channels as Community groups. The caches below are shared by its parts."""
+
+    mode = Mode.COMMUNITY
+    can = COMMUNITY_CAPABILITIES
+    ids = COMMUNITY_IDS
+
+    def __init__(self, caller: Caller, options: BackendOptions, clock: Clock) -> None:
+        self.caller = caller
+        self.options = options
+        self.clock = clock
+
+    @cached_property
+    def channels(self) -> CommunityChannels:
+        """Channels: create, read, update, delete."""
+        from channel_adapter.backends.community.channels import CommunityChannels
+
+        return CommunityChannels(self.caller, self.channel_cache, self.options, self.silent_posts.forget)
+
+    @cached_property
+    def posts(self) -> CommunityPosts:
+        """Posts: send, read back, edit, recall."""
+        from channel_adapter.backends.community.posts import CommunityPosts
+
+        return CommunityPosts(
+            self.caller, self.channel_cache, self.role_cache, self.post_history, self.silent_posts, self.options
+        )
+
+    @cached_property
+    def channel_cache(self) -> ChannelCache:
+        """Tags and owners of channels."""
+        from channel_adapter.backends.community.channels import ChannelCache
+
+        return ChannelCache(self.caller, self.options, self.clock)
+
+    @cached_property
+    def role_cache(self) -> RoleCache:
+        """Users who may post in a channel."""
+        from channel_adapter.backends.community.members import RoleCache
+
+        return RoleCache(self.caller, seconds=self.options.cache_seconds, clock=self.clock)
+
+    @cached_property
+    def post_history(self) -> History:
+        """Messages of channels, by number."""
+        from channel_adapter.backends.community.history import History
+
+        return History(self.caller, self.channel_cache)
+
+    @cached_property
+    def silent_posts(self) -> SilentPosts:
+        """Messages that do not count as unread."""
+        from channel_adapter.backends.community.history import SilentPosts
+
+        return SilentPosts(self.post_history, seconds=self.options.cache_seconds, clock=self.clock)

@@ -1,0 +1,414 @@
+"""Channels as tagged groups: the cache of their tags, and create, read, update and delete."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from itertools import islice
+from typing import Final, NamedTuple, TypeVar
+
+from channel_adapter.backends.caller import Caller, item_error, without_account
+from channel_adapter.backends.community import profile as profiles
+from channel_adapter.backends.community.tag import Tag
+from channel_adapter.backends.options import BackendOptions
+from channel_adapter.concurrency.batching import batches, concurrently
+from channel_adapter.concurrency.clock import Clock
+from channel_adapter.concurrency.paging import CursorLoopGuard
+from channel_adapter.concurrency.single_flight import SingleFlight
+from channel_adapter.domain.channel import Channel, ChannelProfile, NewChannel
+from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.errors import ChannelAdapterError, ConflictError, InvalidError, NotFoundError, UnavailableError
+from channel_adapter.mapping.text import byte_size, require_text
+from channel_adapter.tencent import codes, limits
+from channel_adapter.tencent.catalog import (
+    CREATE_GROUP,
+    DESTROY_GROUP,
+    GET_APPID_GROUP_LIST,
+    GET_GROUP_INFO,
+    MODIFY_GROUP_BASE_INFO,
+)
+from channel_adapter.tencent.codes import look_up
+from channel_adapter.tencent.retry import FIRST_WAIT, GROWTH, UNCLEAR_ATTEMPTS
+from channel_adapter.tencent.wire import groups
+
+GET_GROUP_TAGS = GET_GROUP_INFO.read_as(groups.GroupTagsReply)
+
+NOT_FOUND_CODES: Final = frozenset({codes.NO_SUCH_GROUP, codes.BAD_GROUP_ID})
+_ID_TAKEN_CODES: Final = frozenset({codes.GROUP_ID_TAKEN, codes.GROUP_ID_OWN})
+TRANSIENT_CODES: Final = frozenset({codes.Again.IF_REPEATABLE, codes.Again.AFTER_WAIT})
+"""What the rows of error codes say of trouble that passes."""
+
+ItemT = TypeVar("ItemT", groups.GroupInfo, groups.GroupTag)
+
+
+class CacheEntry(NamedTuple):
+    """What was read of a group: whether it is a channel, its custom fields, and its owner if that was read."""
+
+    is_channel: bool
+    fields: dict[str, str]
+    read_at: float
+    owner: UserId | None = None
+    owner_known: bool = False
+
+
+class ChannelLookup(NamedTuple):
+    """The channel with an id and its tag, or None; `taken`: a group of any kind has the id."""
+
+    channel: Channel | None
+    taken: bool
+    tag: Tag | None
+
+
+class ChannelCache:
+    """Reads channels and caches their tags and owners.
+
+    An entry is valid for `cache_seconds` of the options: a change made by another process is seen after that, a change
+    made by this process immediately.
+    """
+
+    def __init__(self, caller: Caller, options: BackendOptions, clock: Clock) -> None:
+        self.keys = options.field_keys
+        self._caller = caller
+        self._concurrency = options.concurrency
+        self._seconds = options.cache_seconds
+        self.clock = clock
+        self._cache: dict[ChannelId, CacheEntry] = {}  # in the order of reading: what was read first ends first
+        self._entries = options.cache_entries
+        self._asking: SingleFlight[ChannelId, CacheEntry] = SingleFlight(self._ask)
+        self._changes = 0  # a read that began before the latest one may know less, and is not remembered
+
+    def forget(self, channel: ChannelId | None = None) -> None:
+        """Drop what is remembered of one group, or of all, and what reads under way would remember."""
+        self._changes += 1
+        self._asking.forget(channel)
+        if channel is None:
+            self._cache.clear()
+        else:
+            self._cache.pop(channel, None)
+
+    def get_cached(self, channel: ChannelId, *, allow_stale: bool = False) -> bool | None:
+        """Return whether this is a channel, without a call; None if it was not read, or not within the last seconds."""
+        entry = self._cache.get(channel) if allow_stale else self._current([channel])[channel]
+        return entry.is_channel if entry is not None else None
+
+    async def read(self, channels: Iterable[ChannelId]) -> AsyncGenerator[Channel, None]:
+        """The channels among `channels`, read now, 50 a call and several calls at once; others are left out."""
+        ids = dict.fromkeys(channels)
+        parts = batches(ids, limits.GROUP_INFO_PER_CALL)
+        async with aclosing(concurrently(parts, self._read_batch, limit=self._concurrency, ordered=True)) as answers:
+            async for found in answers:
+                for channel in found:
+                    yield channel
+
+    async def fields(self, channels: Sequence[ChannelId]) -> dict[ChannelId, dict[str, str]]:
+        """Custom fields of the channels among `channels`; asks the service only for groups it does not remember."""
+        known = self._current(channels)
+        unknown = [channel for channel, entry in known.items() if entry is None]
+        size = limits.GROUP_INFO_PER_CALL
+        parts = [unknown[start : start + size] for start in range(0, len(unknown), size)]
+        async with aclosing(concurrently(parts, self._read_tags, limit=self._concurrency)) as answers:
+            async for found in answers:
+                known.update(found)
+        return {channel: entry.fields for channel, entry in known.items() if entry is not None and entry.is_channel}
+
+    async def require(self, channel: ChannelId) -> CacheEntry:
+        """What is remembered of a channel, its owner included. Raises NotFoundError when it is no channel of ours."""
+        entry = self._current([channel])[channel]
+        if entry is None or (entry.is_channel and not entry.owner_known):
+            entry = await self._asking.get(channel)
+        if not entry.is_channel:
+            raise no_such_channel(channel)
+        return entry
+
+    async def lookup(self, channel: ChannelId) -> ChannelLookup:
+        """What stands under this id, read now."""
+        changes = self._changes
+        item = await self._one(channel)
+        tag = profiles.tag_of(profiles.fields_of(item), self.keys)
+        return ChannelLookup(self._channel(item, changes), item.error_code not in NOT_FOUND_CODES, tag)
+
+    def _current(self, channels: Iterable[ChannelId]) -> dict[ChannelId, CacheEntry | None]:
+        """What was read of these groups and is still believed."""
+        oldest = self.clock.monotonic() - self._seconds
+        cached = self._cache.get
+        return {
+            channel: entry if (entry := cached(channel)) is not None and entry.read_at > oldest else None
+            for channel in channels
+        }
+
+    async def _read_batch(self, channels: Sequence[ChannelId]) -> list[Channel]:
+        changes = self._changes
+        found = [self._channel(item, changes) for item in await self._info(channels)]
+        return [channel for channel in found if channel is not None]
+
+    async def _read_tags(self, channels: Sequence[ChannelId]) -> dict[ChannelId, CacheEntry]:
+        changes = self._changes
+
+        async def ask(some: Sequence[ChannelId]) -> list[groups.GroupTag]:
+            request = profiles.info_request(some, self.keys, base=False)
+            return (await self._caller.call(GET_GROUP_TAGS, request)).group_info
+
+        items = await self._settled(channels, ask)
+        now = self.clock.monotonic()
+        untagged = CacheEntry(False, {}, now)
+        found = {
+            ChannelId(item.group_id): self._entry(item, now) if item.app_defined_data else untagged for item in items
+        }
+        self._keep(found, changes)
+        return found
+
+    async def _ask(self, channel: ChannelId) -> CacheEntry:
+        changes = self._changes
+        return self._store(await self._one(channel), changes)
+
+    async def _one(self, channel: ChannelId) -> groups.GroupInfo:
+        items = await self._info([channel])
+        return items[0] if items else groups.GroupInfo(group_id=channel, error_code=codes.NO_SUCH_GROUP)
+
+    async def _info(self, channels: Sequence[ChannelId]) -> list[groups.GroupInfo]:
+        async def ask(some: Sequence[ChannelId]) -> list[groups.GroupInfo]:
+            request = profiles.info_request(some, self.keys)
+            return (await self._caller.call(GET_GROUP_INFO, request)).group_info
+
+        return await self._settled(channels, ask)
+
+    async def _settled(
+        self, channels: Sequence[ChannelId], ask: Callable[[Sequence[ChannelId]], Awaitable[list[ItemT]]]
+    ) -> list[ItemT]:
+        """Groups that were read or are surely absent; one that failed for the moment is asked for again."""
+        items = {item.group_id: item for item in await ask(channels)}
+        attempt = 1
+        while failed := [
+            item for item in items.values() if item.error_code != 0 and item.error_code not in NOT_FOUND_CODES
+        ]:
+            for item in failed:
+                passing = look_up(GET_GROUP_INFO.service, GET_GROUP_INFO.name, item.error_code).again in TRANSIENT_CODES
+                if not passing or attempt == UNCLEAR_ATTEMPTS:
+                    raise item_error(GET_GROUP_INFO, item.error_code, item.error_info)
+            await self.clock.sleep(FIRST_WAIT * GROWTH ** (attempt - 1))
+            attempt += 1
+            items |= {item.group_id: item for item in await ask([ChannelId(item.group_id) for item in failed])}
+        return list(items.values())
+
+    def _channel(self, item: groups.GroupInfo, changes: int) -> Channel | None:
+        entry = self._store(item, changes)
+        if not entry.is_channel:
+            return None
+        return profiles.to_channel(ChannelId(item.group_id), item, entry.fields, self.keys)
+
+    def _store(self, item: groups.GroupInfo, changes: int) -> CacheEntry:
+        entry = self._entry(item, self.clock.monotonic(), item)
+        self._keep({ChannelId(item.group_id): entry}, changes)
+        return entry
+
+    def _entry(
+        self, item: groups.GroupInfo | groups.GroupTag, now: float, whole: groups.GroupInfo | None = None
+    ) -> CacheEntry:
+        """What is to be remembered of a group, and of its owner where the `whole` group was read."""
+        fields = profiles.fields_of(item)
+        ours = item.error_code == 0 and profiles.is_channel(fields, self.keys)
+        owner = UserId(whole.owner_account) if whole is not None and whole.owner_account else None
+        return CacheEntry(ours, fields, now, owner, whole is not None)
+
+    def _keep(self, found: dict[ChannelId, CacheEntry], changes: int) -> None:
+        """Remember it, unless something changed since the reading began; what is too much goes, the oldest first."""
+        if changes != self._changes:
+            return
+        cache = self._cache
+        for channel, entry in found.items():
+            cache.pop(channel, None)
+            cache[channel] = entry
+        for channel in [*islice(cache, max(0, len(cache) - self._entries))]:
+            del cache[channel]
+
+
+class CommunityChannels:
+    """Create, read, update and delete channels. Every method refuses groups that carry no tag."""
+
+    def __init__(
+        self, caller: Caller, cache: ChannelCache, options: BackendOptions, on_deleted: Callable[[ChannelId], None]
+    ) -> None:
+        """`on_deleted` drops what the backend has cached of a channel's posts."""
+        self._caller = caller
+        self._cache = cache
+        self._on_deleted = on_deleted
+        self._keys = options.field_keys
+        self._limits = options.profile_limits
+
+    async def create(self, new: NewChannel) -> Channel:
+        """Create a channel in three calls: create, close posting, read back.
+
+        A channel that exists with the same values is finished if its creation was interrupted, and returned. Raises
+        InvalidError for values over their limits, NotFoundError for an owner that is not an account, ConflictError if
+        the id belongs to another group or to a channel with other values, ConfigurationError for custom group fields
+        that are not declared in the console.
+        """
+        channel, profile = new.id, new.profile
+        require_text(profile.name, "name", self._limits.name, empty=False)
+        profiles.check_profile(profile, self._keys, self._limits)
+        request = profiles.create_request(channel, new.owner, profile, self._keys)
+        try:
+            await self._caller.call(CREATE_GROUP, request)
+        except ChannelAdapterError as error:
+            if error.code not in _ID_TAKEN_CODES:
+                told = profiles.explained(without_account(error, new.owner, "owner"), _sent_keys(request), profile)
+                raise told from (error if told is not error else error.__cause__)
+            existing = await self._require_same(new)
+            if existing.complete:
+                return existing
+        finally:
+            self._cache.forget(channel)
+        try:
+            await self._close_posting(channel)
+        except ChannelAdapterError as error:
+            raise type(error)(
+                f"channel {channel} exists, but every subscriber can post in it: {error.message};"
+                " create it again with the same slug, or let the doctor repair it",
+                origin=error.origin,
+            ) from error
+        return (await self._require(channel))[0]
+
+    async def read(self, channels: Iterable[ChannelId]) -> dict[ChannelId, Channel]:
+        """Return the channels with these ids as they are now, 50 a call; other ids are left out."""
+        async with aclosing(self._cache.read(channels)) as found:
+            return {channel.id: channel async for channel in found}
+
+    async def get(self, channel: ChannelId) -> Channel:
+        """Return a channel as it is now. Raises NotFoundError, also for a group that is not a channel."""
+        return (await self._require(channel))[0]
+
+    async def update(self, channel: ChannelId, change: ChannelProfile) -> Channel:
+        """Change the fields that differ, and return the channel. Raises InvalidError and NotFoundError."""
+        profiles.check_profile(change, self._keys, self._limits)
+        current, tag = await self._require(channel)
+        difference = change.difference(current)
+        if difference.is_empty():
+            return current
+        owned = current.owner is not None
+        request = profiles.update_request(current.id, difference, self._keys, owned=owned, tag=tag)
+        try:
+            await self._caller.call(MODIFY_GROUP_BASE_INFO, request)
+        except ChannelAdapterError as error:
+            told = profiles.explained(error, _sent_keys(request), difference)
+            raise told from (error if told is not error else error.__cause__)
+        finally:
+            self._cache.forget(channel)
+        return (await self._require(channel))[0]
+
+    async def delete(self, channel: ChannelId) -> bool:
+        """Dissolve a channel; return False if it did not exist. Raises NotFoundError for another group."""
+        found = await self._cache.lookup(channel)
+        if found.channel is None:
+            if found.taken:
+                raise NotFoundError(f"{channel} is no channel, and nothing else is deleted here", field="channel")
+            return False
+        try:
+            await self._caller.call(DESTROY_GROUP, groups.DestroyGroupRequest(group_id=channel))
+        except NotFoundError as error:
+            if error.code not in NOT_FOUND_CODES:
+                raise
+            return error.origin is not None and error.origin.attempts > 1  # an earlier attempt of this call did it
+        finally:
+            self._cache.forget(channel)
+            self._on_deleted(channel)
+        return True
+
+    async def finish(self, channel: ChannelId) -> bool:
+        """Finish an interrupted creation; return False if the channel is complete. Raises NotFoundError."""
+        if (await self._require(channel))[0].complete:
+            return False
+        await self._close_posting(channel)
+        return True
+
+    async def all(self) -> AsyncGenerator[Channel, None]:
+        """Yield every channel of the app once. The command behind it allows one call a second."""
+        cursors: CursorLoopGuard[int] = CursorLoopGuard(GET_APPID_GROUP_LIST.name, UnavailableError)
+        seen: set[ChannelId] = set()
+        position = 0
+        while True:
+            request = groups.GetAppidGroupListRequest(
+                limit=limits.APP_GROUPS_PER_PAGE, next=position, group_type=groups.COMMUNITY
+            )
+            page = await self._caller.call(GET_APPID_GROUP_LIST, request)
+            new = [ChannelId(item.group_id) for item in page.group_id_list if item.group_id not in seen]
+            seen.update(new)
+            async with aclosing(self._cache.read(new)) as channels:
+                async for channel in channels:
+                    yield channel
+            if page.next == 0 or not page.group_id_list:
+                return
+            position = cursors.advance(position, page.next)
+
+    async def known(self, channels: Sequence[ChannelId]) -> frozenset[ChannelId]:
+        """Return which ids are channels, with a call only for those that are not cached, 50 a call."""
+        return frozenset(await self._cache.fields(channels))
+
+    def cached(self, channel: ChannelId, *, allow_stale: bool = False) -> bool | None:
+        """Return whether an id is a channel, without a call; None if that is not known."""
+        return self._cache.get_cached(channel, allow_stale=allow_stale)
+
+    def forget(self, channel: ChannelId | None = None) -> None:
+        """Drop what is cached of one channel, or of all."""
+        self._cache.forget(channel)
+
+    async def attributes(self, channel: ChannelId) -> dict[str, str]:
+        """Return the attributes of a channel, which its tag carries. Cached. Raises NotFoundError."""
+        entry = await self._cache.require(channel)
+        tag = profiles.tag_of(entry.fields, self._keys)
+        return dict(tag.attributes) if tag is not None else {}
+
+    async def set_attributes(self, channel: ChannelId, changes: Mapping[str, str | None]) -> None:
+        """Set attributes of a channel; None removes one. The others stay.
+
+        Raises NotFoundError, and InvalidError if the tag would exceed the size of a custom group field.
+        """
+        _, tag = await self._require(channel)
+        changed = (tag or Tag()).with_attributes(changes)
+        size = byte_size(changed.text())
+        if size > limits.GROUP_FIELD_VALUE_BYTES:
+            raise InvalidError(
+                f"the channel's tag would have {size} bytes; {limits.GROUP_FIELD_VALUE_BYTES} are allowed",
+                field=next(iter(changes), None),
+                limit=limits.GROUP_FIELD_VALUE_BYTES,
+                size=size,
+            )
+        if changed == tag:
+            return
+        try:
+            await self._caller.call(MODIFY_GROUP_BASE_INFO, profiles.retag_request(channel, changed, self._keys))
+        finally:
+            self._cache.forget(channel)
+
+    async def _close_posting(self, channel: ChannelId) -> None:
+        try:
+            await self._caller.call(MODIFY_GROUP_BASE_INFO, profiles.close_posting(channel))
+        finally:
+            self._cache.forget(channel)
+
+    async def _require(self, channel: ChannelId) -> tuple[Channel, Tag | None]:
+        found = await self._cache.lookup(channel)
+        if found.channel is None:
+            raise no_such_channel(channel)
+        return found.channel, found.tag
+
+    async def _require_same(self, new: NewChannel) -> Channel:
+        """Return the channel that has the id, if it has the wanted values. Raises ConflictError."""
+        found = (await self._cache.lookup(new.id)).channel
+        if found is None:
+            raise ConflictError(f"{new.id} belongs to a group that is no channel; choose another slug", field="slug")
+        other = new.profile.difference(found).names()
+        if found.owner != new.owner:
+            other.insert(0, "owner")
+        if other:
+            raise ConflictError(
+                f"channel {new.id} exists with another {', '.join(other)}; choose another slug, or update it",
+                field=other[0],
+            )
+        return found
+
+
+def no_such_channel(channel: ChannelId) -> NotFoundError:
+    """Return the error for an id that is not a channel."""
+    return NotFoundError(f"there is no channel {channel}", field="channel")
+
+
+def _sent_keys(request: groups.CreateGroupRequest | groups.ModifyGroupBaseInfoRequest) -> list[str]:
+    return [item.key for item in request.app_defined_data or ()]

@@ -1,0 +1,130 @@
+"""What services need of a mode. A method is one finished action on the service.
+
+It resolves the owner, checks that an id is a channel, keeps the rates, splits batches, repeats, and reads back.
+Refusals of single items are values; every other failure is a ChannelAdapterError.
+"""
+
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from typing import Protocol
+
+from channel_adapter.domain.channel import Channel, ChannelProfile, NewChannel
+from channel_adapter.domain.ids import ChannelId
+from channel_adapter.domain.mode import Capabilities, Mode
+from channel_adapter.domain.post import Content, Draft, Post, PostPreview, PostRef
+from channel_adapter.errors import ChannelAdapterError
+from channel_adapter.mapping.ids import IdScheme
+
+
+class ChannelBackend(Protocol):
+    """Channels: create, read, update, delete."""
+
+    async def create(self, new: NewChannel) -> Channel:
+        """Create a channel, or return the one that exists with the same values. Raises ConflictError for another."""
+        ...
+
+    async def read(self, channels: Iterable[ChannelId]) -> dict[ChannelId, Channel]:
+        """Return the channels with these ids as they are now; other ids are left out."""
+        ...
+
+    async def get(self, channel: ChannelId) -> Channel:
+        """Return a channel as it is now. Raises NotFoundError."""
+        ...
+
+    async def update(self, channel: ChannelId, change: ChannelProfile) -> Channel:
+        """Change the fields that differ, and return the channel. Raises InvalidError and NotFoundError."""
+        ...
+
+    async def delete(self, channel: ChannelId) -> bool:
+        """Delete a channel; return False if it did not exist. Raises NotFoundError for what is not a channel."""
+        ...
+
+    async def finish(self, channel: ChannelId) -> bool:
+        """Finish an interrupted creation; return False if the channel is complete."""
+        ...
+
+    def all(self) -> AsyncGenerator[Channel, None]:
+        """Yield every channel of the app once."""
+        ...
+
+    async def known(self, channels: Sequence[ChannelId]) -> frozenset[ChannelId]:
+        """Return which ids are channels. Cached."""
+        ...
+
+    def cached(self, channel: ChannelId, *, allow_stale: bool = False) -> bool | None:
+        """Return whether an id is a channel, without a call; None if that is not known."""
+        ...
+
+    def forget(self, channel: ChannelId | None = None) -> None:
+        """Drop what is cached of one channel, or of all."""
+        ...
+
+    async def attributes(self, channel: ChannelId) -> Mapping[str, str]:
+        """Return the attributes of a channel. Cached. Raises NotFoundError."""
+        ...
+
+    async def set_attributes(self, channel: ChannelId, changes: Mapping[str, str | None]) -> None:
+        """Set attributes of a channel; None removes one. Raises InvalidError and NotFoundError."""
+        ...
+
+
+class PostBackend(Protocol):
+    """Posts of channels."""
+
+    async def send(self, channel: ChannelId, draft: Draft) -> Post:
+        """Send one post once, whatever is lost on the way. Raises OutcomeUnknownError if it may have been sent."""
+        ...
+
+    async def preview(self, channel: ChannelId, draft: Draft) -> PostPreview:
+        """Return what `send` would send, and send nothing."""
+        ...
+
+    def history(
+        self, channel: ChannelId, *, before: int | None = None, oldest_first: bool = False
+    ) -> AsyncGenerator[Post, None]:
+        """Yield the posts that the service keeps, below the number `before`. Raises NotFoundError."""
+        ...
+
+    async def get(self, ref: PostRef, *, deadline: float | None = None) -> Post | None:
+        """Return a post as it is now, or None. `deadline` is in seconds. Raises NotFoundError for the channel."""
+        ...
+
+    async def find(self, channel: ChannelId, dedupe: int) -> Post | None:
+        """Return the post with this dedupe number if it is among the latest posts."""
+        ...
+
+    async def edit(self, ref: PostRef, content: Content | Sequence[Content]) -> None:
+        """Replace the content of a post. Raises InvalidError, and NotFoundError for a post that is gone."""
+        ...
+
+    async def recall(self, refs: Sequence[PostRef], reason: str) -> Mapping[PostRef, ChannelAdapterError | None]:
+        """Recall posts of one channel, and return the error for each, None if it is recalled now."""
+        ...
+
+
+class Backend(Protocol):
+    """One mode of storing channels on the service."""
+
+    @property
+    def mode(self) -> Mode:
+        """Which mode this is."""
+        ...
+
+    @property
+    def can(self) -> Capabilities:
+        """What the service can do in this mode."""
+        ...
+
+    @property
+    def ids(self) -> IdScheme:
+        """How ids of channels are made and checked."""
+        ...
+
+    @property
+    def channels(self) -> ChannelBackend:
+        """Channels: create, read, update, delete."""
+        ...
+
+    @property
+    def posts(self) -> PostBackend:
+        """Posts of channels."""
+        ...

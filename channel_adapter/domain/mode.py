@@ -1,0 +1,57 @@
+"""The two modes of the adapter and what the service can do in each."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Mode(StrEnum):
+    """How channels are stored on the service."""
+
+    COMMUNITY = "community"  # Community groups that carry a tag
+    OFFICIAL = "official"  # official accounts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What the service can do in a mode. A method that needs a capability that is False raises UnsupportedError."""
+
+    edit_posts: bool
+    silent_posts: bool
+    named_authors: bool
+    roles: bool
+    notification_text: bool
+    notify: bool
+    set_notifications: bool
+    read_notifications: bool
+    list_all: bool
+    attributes: bool
+    read_to_number: bool
+    service_reactions: bool
+    detect_lost_posts: bool
+    import_history: bool
+    import_subscribers: bool
+    transfer: bool
+    views: bool
+    close_posting: bool
+
+
+COMMUNITY_CAPABILITIES = Capabilities(
+    edit_posts=True,
+    silent_posts=True,
+    named_authors=True,
+    roles=True,
+    notification_text=True,
+    notify=True,
+    set_notifications=True,
+    read_notifications=True,
+    list_all=True,
+    attributes=True,
+    read_to_number=True,
+    service_reactions=True,
+    detect_lost_posts=True,
+    import_history=True,
+    import_subscribers=True,
+    transfer=True,
+    views=False,
+    close_posting=True,
+)

@@ -1,0 +1,25 @@
+"""What services report to other parts of the same process."""
+
+from dataclasses import dataclass, field
+
+from channel_adapter.concurrency.signals import Signal
+from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.domain.post import Broadcast, Post, PostRef
+
+
+@dataclass(frozen=True, slots=True)
+class UsersLeft:
+    """Users who are no longer subscribed to a channel."""
+
+    channel: ChannelId
+    users: tuple[UserId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """The signals of one adapter. A listener of `post_published` may return a Broadcast for `Post.broadcast`."""
+
+    post_published: Signal[Post, Broadcast | None] = field(default_factory=lambda: Signal("post published"))
+    post_recalled: Signal[PostRef, None] = field(default_factory=lambda: Signal("post recalled"))
+    channel_deleted: Signal[ChannelId, None] = field(default_factory=lambda: Signal("channel deleted"))
+    users_left: Signal[UsersLeft, None] = field(default_factory=lambda: Signal("users left"))
