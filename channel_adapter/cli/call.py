@@ -7,7 +7,7 @@ import typer
 
 from channel_adapter.cli.command import Run, command, single
 from channel_adapter.cli.exits import UsageError
-from channel_adapter.cli.sources import STDIN, read_text
+from channel_adapter.cli.files import STDIN, read_text
 
 app = single()
 

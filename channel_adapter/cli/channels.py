@@ -7,8 +7,8 @@ import typer
 
 from channel_adapter.cli.command import Run, command, group
 from channel_adapter.cli.exits import Exit, UsageError
+from channel_adapter.cli.files import read_text
 from channel_adapter.cli.output import counted
-from channel_adapter.cli.sources import read_text
 from channel_adapter.errors import NotFoundError
 from channel_adapter.mapping.ids import channel_id
 

@@ -17,13 +17,13 @@ from channel_adapter.cli.command import Run, command, single
 from channel_adapter.cli.exits import Exit, UsageError
 from channel_adapter.cli.feed.entries import Feed, read_feed
 from channel_adapter.cli.feed.publish import EntryState, FeedImport
+from channel_adapter.cli.files import opened, opened_seekable, read_all, users_in
 from channel_adapter.cli.output import counted
-from channel_adapter.cli.people import BrokenLine, Person, read_people
-from channel_adapter.cli.sources import opened, opened_seekable, read_all
 from channel_adapter.domain import post as p
 from channel_adapter.domain.ids import UserId
 from channel_adapter.domain.subscription import Outcome, OutcomeKind, Role
 from channel_adapter.mapping.ids import channel_id
+from channel_adapter.mapping.user_list import ListedUser, UnusableLine
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.catalog import CREATE_GROUP, GET_JOINED_GROUP_LIST
 from channel_adapter.tencent.wire import groups
@@ -558,14 +558,14 @@ def _read_feed(name: str | None) -> Feed:
     return feed
 
 
-def _read_people(name: str | None) -> tuple[list[UserId], list[BrokenLine]]:
+def _read_people(name: str | None) -> tuple[list[UserId], list[UnusableLine]]:
     path = name or _sample(SAMPLE_PEOPLE)
     with opened_seekable(path) as source:
-        found = list(read_people(source, name=path))
-    people = list(dict.fromkeys(each.user for each in found if isinstance(each, Person)))
+        found = list(users_in(source, path))
+    people = list(dict.fromkeys(each.user for each in found if isinstance(each, ListedUser)))
     if not people:
         raise UsageError(f"{path} names nobody", field="subscribers")
-    return people, [each for each in found if isinstance(each, BrokenLine)]
+    return people, [each for each in found if isinstance(each, UnusableLine)]
 
 
 def _sample(name: str) -> str:

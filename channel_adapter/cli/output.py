@@ -21,8 +21,8 @@ import typer
 from rich.cells import cell_len, set_cell_size
 
 from channel_adapter.cli.exits import UsageError
+from channel_adapter.cli.files import interruptible
 from channel_adapter.cli.progress import Bar, Lines, Progress
-from channel_adapter.cli.sources import interruptible
 from channel_adapter.errors import ChannelAdapterError
 from channel_adapter.mapping.text import printable, printable_json
 

@@ -11,8 +11,8 @@ from channel_adapter.cli.command import Run, command, group
 from channel_adapter.cli.exits import Exit, UsageError, read_option
 from channel_adapter.cli.feed.entries import EXCERPT_BYTES, Feed, read_feed
 from channel_adapter.cli.feed.publish import EntryState, FeedImport, Imported
+from channel_adapter.cli.files import STDIN, opened, read_all, read_text
 from channel_adapter.cli.output import counted, moment
-from channel_adapter.cli.sources import STDIN, opened, read_all, read_text
 from channel_adapter.domain import post as p
 from channel_adapter.domain.post import Content, Post, PostPreview, PostRef, PostState
 from channel_adapter.mapping.content_json import parts_of

@@ -9,22 +9,14 @@ import typer
 from channel_adapter.cli.channels import ChannelArgument
 from channel_adapter.cli.command import Run, command, group
 from channel_adapter.cli.exits import Exit, for_counts
+from channel_adapter.cli.files import ColumnOption, DelimiterOption, HeadingOption, opened_seekable, users_in
 from channel_adapter.cli.outcomes import list_channel_outcomes, list_outcomes
 from channel_adapter.cli.output import ObjectWriter, counted
-from channel_adapter.cli.people import (
-    BrokenLine,
-    ColumnOption,
-    DelimiterOption,
-    HeadingOption,
-    People,
-    Person,
-    read_people,
-)
 from channel_adapter.cli.progress import Progress
-from channel_adapter.cli.sources import opened_seekable, shown_name
 from channel_adapter.domain.filing import FilingKind
 from channel_adapter.domain.subscription import Notifications, Outcome, OutcomeKind
 from channel_adapter.mapping.ids import channel_id
+from channel_adapter.mapping.user_list import ListedUser, UnusableLine, UserList
 
 if TYPE_CHECKING:
     from channel_adapter.services.bulk import Bulk
@@ -193,11 +185,11 @@ async def import_file(
     reported with its number and the rest goes on: exit code 3. Starting again after an interruption is harmless.
     """
     with opened_seekable(file) as source:
-        people = read_people(source, name=shown_name(file), heading=heading, delimiter=delimiter, column=column)
+        listed = users_in(source, file, heading, delimiter, column)
         async with run.adapter() as adapter:
-            with run.output.progress("imported", people.total) as progress:
+            with run.output.progress("imported", listed.total) as progress:
                 job = _Import(run, progress, run.output.report("problems", {"channel": channel_id(channel)}))
-                users = job.users(people)
+                users = job.users(listed)
                 bulk = adapter.subscriptions.subscribe(channel, users, import_missing=import_missing, file=filing)
                 await job.follow(bulk)
     if not run.output.json:
@@ -220,9 +212,9 @@ class _Import:
         self.read = 0
         run.so_far = lambda: self.sentence() if self.counts else ""
 
-    def users(self, people: People) -> Iterator[str]:
+    def users(self, listed: UserList) -> Iterator[str]:
         """Return the users of the file; broken lines go into the report."""
-        for each in people:
+        for each in listed:
             if self._read(each):
                 yield each.user
 
@@ -259,9 +251,9 @@ class _Import:
         parts = [f"{count:,} {kind.value.replace('_', ' ')}" for kind, count in sorted(self.filings.items())]
         return f"conversation groups: {', '.join(parts)}; 'unread sync-all' with the same file does the rest"
 
-    def _read(self, each: Person | BrokenLine) -> TypeGuard[Person]:
+    def _read(self, each: ListedUser | UnusableLine) -> TypeGuard[ListedUser]:
         self.read += 1
-        if isinstance(each, Person):
+        if isinstance(each, ListedUser):
             self._lines.setdefault(each.user, deque()).append(each.line)
             return True
         self.broken += 1

@@ -10,12 +10,12 @@ import typer
 from channel_adapter.cli.channels import ChannelArgument
 from channel_adapter.cli.command import Run, command, group
 from channel_adapter.cli.exits import Exit, UsageError
+from channel_adapter.cli.files import ColumnOption, DelimiterOption, HeadingOption, opened_seekable, users_in
 from channel_adapter.cli.output import ObjectWriter, counted, moment
-from channel_adapter.cli.people import BrokenLine, ColumnOption, DelimiterOption, HeadingOption, People, read_people
 from channel_adapter.cli.progress import Progress
-from channel_adapter.cli.sources import opened_seekable, shown_name
 from channel_adapter.domain.unread import ChannelUnread, Synced, Unread
 from channel_adapter.mapping.ids import channel_id
+from channel_adapter.mapping.user_list import UnusableLine, UserList
 
 if TYPE_CHECKING:
     from channel_adapter.adapter import ChannelAdapter
@@ -157,12 +157,12 @@ async def sync_all(
     and the rest goes on: exit code 3, or 1 when nothing could be done for anybody.
     """
     with opened_seekable(file) as source:
-        found = read_people(source, name=shown_name(file), heading=heading, delimiter=delimiter, column=column)
-        total = max(0, found.total - cursor)
+        listed = users_in(source, file, heading, delimiter, column)
+        total = max(0, listed.total - cursor)
         async with run.adapter() as adapter:
             with run.output.progress("synced", total) as progress:
                 job = SyncAll(progress, run.output.report("problems", {}))
-                people = adapter.unread.sync_many(job.people(found), cursor=cursor)
+                people = adapter.unread.sync_many(job.users(listed), cursor=cursor)
                 run.so_far = lambda: f"{job.sentence()}; go on with --cursor {people.cursor}"
                 await job.follow(people)
     if not run.output.json:
@@ -274,10 +274,10 @@ class SyncAll:
             return Exit.DONE
         return Exit.PARTLY if self._well else Exit.REFUSED
 
-    def people(self, found: People) -> Iterator[str]:
+    def users(self, listed: UserList) -> Iterator[str]:
         """Return the users of the file; broken lines go into the report."""
-        for each in found:
-            if isinstance(each, BrokenLine):
+        for each in listed:
+            if isinstance(each, UnusableLine):
                 self._problem({"line": each.line}, f"line {each.line}: {each.reason}", each.reason)
             else:
                 yield each.user

@@ -1,9 +1,12 @@
 """Official accounts as a source, on the stub: profiles, posts in order, people, and a source that fails."""
 
+import io
+
 import pytest
 
 from channel_adapter.domain.subscription import Notifications
 from channel_adapter.errors import ConfigurationError, InvalidError, NotFoundError, UnavailableError
+from channel_adapter.mapping.user_list import UserList, read_users
 from channel_adapter.migration.sources import accounts as history
 from channel_adapter.migration.sources.accounts import AccountsSource, sequence_of
 from channel_adapter.migration.sources.discover import from_callbacks, from_list, from_users
@@ -200,15 +203,19 @@ def test_callbacks_tell_what_was_created_and_is_still_there() -> None:
         from_callbacks(lines[2:5] + lines[7:], "callbacks.jsonl")
 
 
+def listed(lines: list[str]) -> UserList:
+    return read_users(io.BytesIO("\n".join(lines).encode()), name="users.txt")
+
+
 async def test_people_lead_to_all_that_they_follow() -> None:
     async with stage(Size(30, 3), ids=(worlds.FULL, worlds.BUSY, worlds.GENERATED, worlds.EMPTY)) as at:
         gateway = at.adapter.migration.gateway
         lines = ["# people", "reader_000000", "ghost", "reader_000000", "x" * 33, "reader_000020"]
-        found = await from_users(gateway, lines, "users.txt", concurrency=4)
+        found = await from_users(gateway, listed(lines), "users.txt", concurrency=4)
         assert found.accounts == tuple(sorted((worlds.FULL, worlds.BUSY, worlds.GENERATED)))
         assert [record.where for record in found.broken] == ["users.txt, line 3", "users.txt, line 5"]
         with pytest.raises(InvalidError, match=r"nobody in users\.txt follows"):
-            await from_users(gateway, [worlds.OTHER_OWNER], "users.txt", concurrency=4)
+            await from_users(gateway, listed([worlds.OTHER_OWNER]), "users.txt", concurrency=4)
 
 
 async def test_people_who_follow_more_than_a_page() -> None:
@@ -219,5 +226,5 @@ async def test_people_who_follow_more_than_a_page() -> None:
             state = at.server.world.state
             if "reader_000000" not in state.official[account].subscribers:
                 state.subscribe(state.official[account], "reader_000000", 1_700_000_000)
-        found = await from_users(at.adapter.migration.gateway, ["reader_000000"], "users.txt", concurrency=4)
+        found = await from_users(at.adapter.migration.gateway, listed(["reader_000000"]), "users.txt", concurrency=4)
         assert found.accounts == (worlds.FULL, *ids)

@@ -11,9 +11,9 @@ import typer
 
 from channel_adapter.cli.command import Run, command
 from channel_adapter.cli.exits import Exit, UsageError, read_option
+from channel_adapter.cli.files import opened_seekable, read_text, shown_name, users_in
 from channel_adapter.cli.migrate.options import app
 from channel_adapter.cli.output import Output, counted
-from channel_adapter.cli.sources import read_text
 from channel_adapter.tencent import limits
 
 if TYPE_CHECKING:
@@ -158,11 +158,13 @@ async def _source(adapter: "ChannelAdapter", kind: str, given: str, owner: str) 
 async def _discover(adapter: "ChannelAdapter", kind: str, given: str) -> "Discovered":
     from channel_adapter.migration.sources import discover
 
-    lines = read_text(given, kind).split("\n")
     if kind == "users":
-        return await discover.from_users(
-            adapter.migration.gateway, lines, given, concurrency=adapter.settings.concurrency
-        )
+        with opened_seekable(given) as source:
+            users = users_in(source, given)
+            return await discover.from_users(
+                adapter.migration.gateway, users, shown_name(given), concurrency=adapter.settings.concurrency
+            )
+    lines = read_text(given, kind).split("\n")
     read: Callable[..., Discovered] = discover.from_list if kind == "accounts" else discover.from_callbacks
     return read(lines, given)
 

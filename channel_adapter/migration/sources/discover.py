@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from channel_adapter.backends.caller import ApiCaller
 from channel_adapter.concurrency.batching import concurrently
 from channel_adapter.errors import InvalidError
-from channel_adapter.mapping.ids import user_id
+from channel_adapter.mapping.user_list import ListedUser, UnusableLine
 from channel_adapter.migration.sources.source import BrokenRecord
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.catalog import GET_SUBSCRIBED_OFFICIAL_ACCOUNT_LIST
@@ -83,20 +83,26 @@ def from_callbacks(lines: Iterable[str], name: str) -> Discovered:
     return _discovered(list(alive), broken, f"{name} tells of no official account that was created and still exists")
 
 
-async def from_users(gateway: ApiCaller, lines: Iterable[str], name: str, *, concurrency: int) -> Discovered:
-    """The union of what these people follow, sorted. A person whom the app does not know is told with the line."""
+async def from_users(
+    gateway: ApiCaller, listed: Iterable[ListedUser | UnusableLine], name: str, *, concurrency: int
+) -> Discovered:
+    """Return the union of what the users of a list follow, sorted; unknown users and unusable lines are `broken`."""
     broken: list[BrokenRecord] = []
-    people = list(_people(lines, name, broken))
+    lines: dict[str, ListedUser] = {}
+    for each in listed:
+        if isinstance(each, UnusableLine):
+            broken.append(BrokenRecord(f"{name}, line {each.line}", "user", each.reason, each.raw.strip()))
+        else:
+            lines.setdefault(each.user, each)
     accounts: set[str] = set()
 
-    async def followed(person: tuple[int, str]) -> set[str] | BrokenRecord:
-        number, user = person
+    async def followed(listed: ListedUser) -> set[str] | BrokenRecord:
         try:
-            return {account async for account in _followed(gateway, user)}
+            return {account async for account in _followed(gateway, listed.user)}
         except InvalidError as wrong:
-            return BrokenRecord(f"{name}, line {number}", "user", wrong.message, user)
+            return BrokenRecord(f"{name}, line {listed.line}", "user", wrong.message, listed.raw.strip())
 
-    async with aclosing(concurrently(people, followed, limit=concurrency)) as answers:
+    async with aclosing(concurrently(list(lines.values()), followed, limit=concurrency)) as answers:
         async for answer in answers:
             if isinstance(answer, BrokenRecord):
                 broken.append(answer)
@@ -104,19 +110,6 @@ async def from_users(gateway: ApiCaller, lines: Iterable[str], name: str, *, con
                 accounts |= answer
     broken.sort(key=lambda record: int(record.where.rpartition(" ")[2]))
     return _discovered(sorted(accounts), broken, f"nobody in {name} follows an official account")
-
-
-def _people(lines: Iterable[str], name: str, broken: list[BrokenRecord]) -> Iterable[tuple[int, str]]:
-    seen: set[str] = set()
-    for number, line in enumerate(lines, start=1):
-        text = line.strip()
-        if not text or text.startswith("#") or text in seen:
-            continue
-        seen.add(text)
-        try:
-            yield number, user_id(text)
-        except InvalidError as wrong:
-            broken.append(BrokenRecord(f"{name}, line {number}", "user", wrong.message, text))
 
 
 async def _followed(gateway: ApiCaller, user: str) -> AsyncIterator[str]:

@@ -12,14 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channel_adapter.cli.exits import UsageError
-from channel_adapter.cli.people import Person, read_people
+from channel_adapter.cli.files import users_in
 from channel_adapter.mapping.csv_file import FIELD_CHARACTERS, LINE_CHARACTERS
+from channel_adapter.mapping.user_list import ListedUser
 from channel_adapter.tencent.limits import USER_ID_BYTES
 
 
 def read(data: bytes, *, heading: bool | None = None, delimiter: str = "", column: str = "") -> list[tuple[int, str]]:
-    people = read_people(io.BytesIO(data), name="list.csv", heading=heading, delimiter=delimiter, column=column)
-    found = [(found.line, found.user if isinstance(found, Person) else f"! {found.reason}") for found in people]
+    people = users_in(io.BytesIO(data), "list.csv", heading, delimiter, column)
+    found = [(found.line, found.user if isinstance(found, ListedUser) else f"! {found.reason}") for found in people]
     assert len(found) == people.total
     return found
 
@@ -195,7 +196,7 @@ def test_mistaken_delimiter_or_column_is_refused(options: dict[str, Any], reason
 @given(st.binary(max_size=300))
 def test_any_bytes_give_people_or_reasons(data: bytes) -> None:
     with suppress(UsageError):
-        numbers = [found.line for found in read_people(io.BytesIO(data), heading=False)]
+        numbers = [found.line for found in users_in(io.BytesIO(data), heading=False)]
         assert numbers == sorted(set(numbers))
 
 
@@ -212,7 +213,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         with path.open("rb") as source:
             tracemalloc.start()
             try:
-                assert sum(1 for _ in read_people(source)) == lines
+                assert sum(1 for _ in users_in(source)) == lines
                 return tracemalloc.get_traced_memory()[1]
             finally:
                 tracemalloc.stop()

@@ -4,14 +4,10 @@ One record is one user. The id is in the first column, in the one that a heading
 other columns are ignored.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, BinaryIO
+from typing import BinaryIO
 
-import typer
-
-from channel_adapter.cli.exits import read_option
-from channel_adapter.cli.output import counted
 from channel_adapter.domain.ids import UserId
 from channel_adapter.errors import InvalidError
 from channel_adapter.mapping.csv_file import DELIMITERS, BrokenRow, CsvFile, Row, column_name
@@ -23,36 +19,27 @@ HEADINGS = (
 )  # fmt: skip
 """Names of the column of ids; where a file has several of them, the first in this order is meant."""
 
-HeadingOption = Annotated[
-    bool | None,
-    typer.Option("--header/--no-header", help="Does the first line name columns? Found out if neither is given."),
-]
-DelimiterOption = Annotated[
-    str, typer.Option("--delimiter", metavar="CHARACTER", help="Between columns, or tab. Found out if not given.")
-]
-ColumnOption = Annotated[
-    str, typer.Option("--column", metavar="NAME_OR_NUMBER", help="The column of user ids; the first is 1.")
-]
-
 
 @dataclass(frozen=True, slots=True)
-class Person:
-    """A user in the file, with the number of the record's first line."""
+class ListedUser:
+    """A user of the file, with the number and the text of the record."""
 
     line: int
     user: UserId
+    raw: str
 
 
 @dataclass(frozen=True, slots=True)
-class BrokenLine:
+class UnusableLine:
     """A record without a usable user id, and why."""
 
     line: int
     reason: str
+    raw: str
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class _Layout:
     """How a file is read. `width` is the number of columns that a record may have at most; 0 is any number."""
 
     delimiter: str = ","
@@ -61,39 +48,42 @@ class Layout:
     width: int = 0
 
 
-class People:
+class UserList:
     """The users and broken records of a file in its order; memory does not grow with it. `total` counts them."""
 
-    def __init__(self, source: BinaryIO, name: str, layout: Layout, total: int) -> None:
-        """Use `read_people`."""
+    def __init__(self, source: BinaryIO, name: str, layout: _Layout, total: int) -> None:
+        """Use `read_users`."""
         self._source = source
         self._name = name
         self._layout = layout
         self.total = total
 
-    def __iter__(self) -> Iterator[Person | BrokenLine]:
+    def __iter__(self) -> Iterator[ListedUser | UnusableLine]:
         for row in _rows(self._source, self._name, self._layout):
-            yield BrokenLine(row.line, row.reason) if isinstance(row, BrokenRow) else _person(row, self._layout)
+            yield (
+                UnusableLine(row.line, row.reason, row.raw)
+                if isinstance(row, BrokenRow)
+                else _user_in(row, self._layout)
+            )
 
 
-def read_people(
+def read_users(
     source: BinaryIO, *, name: str = "the file", heading: bool | None = None, delimiter: str = "", column: str = ""
-) -> People:
+) -> UserList:
     """Check the whole of a file, which must be seekable, and return what is in it.
 
     Blank lines and lines that begin with `#` are skipped. `heading` says whether the first row names columns; None: it
     does when it holds `column` or a known name such as user, user_id, account, id.
 
-    Raises UsageError for a file in which it is not certain what the user ids are: several columns without a known
+    Raises InvalidError for a file in which it is not certain what the user ids are: several columns without a known
     name, a delimiter that is not in every line, a quotation mark without its partner, an id with another delimiter.
     """
-    with read_option():
-        layout, detected = _layout(source, name, heading, _character(delimiter), column)
-        total = 0
-        for row in _rows(source, name, layout):
-            _require_certain(row, name, layout, detected=detected)
-            total += 1
-    return People(source, name, layout, total)
+    layout, detected = _layout(source, name, heading, _character(delimiter), column)
+    total = 0
+    for row in _rows(source, name, layout):
+        _require_certain(row, name, layout, detected=detected)
+        total += 1
+    return UserList(source, name, layout, total)
 
 
 def _character(delimiter: str) -> str:
@@ -106,7 +96,7 @@ def _character(delimiter: str) -> str:
     return delimiter
 
 
-def _layout(source: BinaryIO, name: str, heading: bool | None, delimiter: str, column: str) -> tuple[Layout, bool]:
+def _layout(source: BinaryIO, name: str, heading: bool | None, delimiter: str, column: str) -> tuple[_Layout, bool]:
     """Return how to read the file, and whether its delimiter was detected."""
     by_number = column.isascii() and column.isdecimal()
     known = () if heading is False else tuple(filter(None, (*HEADINGS, "" if by_number else column_name(column))))
@@ -115,7 +105,7 @@ def _layout(source: BinaryIO, name: str, heading: bool | None, delimiter: str, c
     first = next((row for row in file if isinstance(row, Row)), None)
     file.close()
     if first is None:
-        return Layout(file.delimiter), file.detected
+        return _Layout(file.delimiter), file.detected
     names = [column_name(field) for field in first.fields]
     has_names = any(each in known for each in names)
     where = f"{name}, line {first.line}"
@@ -136,13 +126,13 @@ def _layout(source: BinaryIO, name: str, heading: bool | None, delimiter: str, c
     else:
         chosen = next((names.index(each) for each in HEADINGS if each in names and has_heading), 0)
     if chosen < 0 or (has_heading and chosen >= len(names)):
-        raise InvalidError(f"{where} has {counted(len(names), 'column')}, and no column {column}", field="column")
+        raise InvalidError(f"{where} has {_columns(names)}, and no column {column}", field="column")
     alone = file.detected and file.delimiter not in first.raw
     width = len(names) if has_heading else int(alone)
-    return Layout(file.delimiter, chosen, has_heading, width), file.detected
+    return _Layout(file.delimiter, chosen, has_heading, width), file.detected
 
 
-def _rows(source: BinaryIO, name: str, layout: Layout) -> Iterator[Row | BrokenRow]:
+def _rows(source: BinaryIO, name: str, layout: _Layout) -> Iterator[Row | BrokenRow]:
     """Return the records behind the heading."""
     source.seek(0)
     file = CsvFile(source, name=name, headings=(), delimiter=layout.delimiter, comments=True)
@@ -157,7 +147,7 @@ def _rows(source: BinaryIO, name: str, layout: Layout) -> Iterator[Row | BrokenR
         file.close()
 
 
-def _require_certain(row: Row | BrokenRow, name: str, layout: Layout, *, detected: bool) -> None:
+def _require_certain(row: Row | BrokenRow, name: str, layout: _Layout, *, detected: bool) -> None:
     """Raise InvalidError for a record after which it is not certain what the user ids of the file are."""
     where = f"{name}, line {row.line}"
     if isinstance(row, BrokenRow):
@@ -167,7 +157,7 @@ def _require_certain(row: Row | BrokenRow, name: str, layout: Layout, *, detecte
     if not detected:
         return
     if layout.width == 1 and len(row.fields) > 1:
-        wrong = f"{counted(len(row.fields), 'column')}, and the first line has one"
+        wrong = f"{_columns(row.fields)}, and the first line has one"
         raise InvalidError(f"{where} has {wrong}: --delimiter says what separates columns", field="delimiter")
     text = row.fields[layout.column] if layout.column < len(row.fields) else ""
     for character in DELIMITERS:
@@ -178,20 +168,24 @@ def _require_certain(row: Row | BrokenRow, name: str, layout: Layout, *, detecte
             )
 
 
-def _person(row: Row, layout: Layout) -> Person | BrokenLine:
+def _user_in(row: Row, layout: _Layout) -> ListedUser | UnusableLine:
     if "\0" in row.raw:
-        return BrokenLine(row.line, "holds a NUL character; is it UTF-16?")
-    columns = counted(len(row.fields), "column")
+        return UnusableLine(row.line, "holds a NUL character; is it UTF-16?", row.raw)
+    columns = _columns(row.fields)
     if layout.width and len(row.fields) > layout.width:
-        return BrokenLine(row.line, f"has {columns}; the heading has {layout.width}")
+        return UnusableLine(row.line, f"has {columns}; the heading has {layout.width}", row.raw)
     if len(row.fields) <= layout.column:
-        return BrokenLine(row.line, f"has {columns}; the id is in column {layout.column + 1}")
+        return UnusableLine(row.line, f"has {columns}; the id is in column {layout.column + 1}", row.raw)
     text = row.fields[layout.column].strip()
     if not text:
-        return BrokenLine(row.line, "the user id is empty")
+        return UnusableLine(row.line, "the user id is empty", row.raw)
     if '"' in text:
-        return BrokenLine(row.line, f"the user id {text!r} holds a quotation mark")
+        return UnusableLine(row.line, f"the user id {text!r} holds a quotation mark", row.raw)
     try:
-        return Person(row.line, user_id(text))
+        return ListedUser(row.line, user_id(text), row.raw)
     except InvalidError as wrong:
-        return BrokenLine(row.line, wrong.message)
+        return UnusableLine(row.line, wrong.message, row.raw)
+
+
+def _columns(fields: Sequence[str]) -> str:
+    return f"{len(fields)} column{'' if len(fields) == 1 else 's'}"

@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import BinaryIO
+from typing import Annotated, BinaryIO
 
-from channel_adapter.cli.exits import UsageError
+import typer
+
+from channel_adapter.cli.exits import UsageError, read_option
+from channel_adapter.mapping.user_list import UserList, read_users
 
 STDIN = "-"
 
@@ -72,3 +75,23 @@ def read_text(name: str, field: str) -> str:
             return read_all(source).decode("utf-8-sig")
         except UnicodeDecodeError:
             raise UsageError(f"{name} is not UTF-8 text", field=field) from None
+
+
+HeadingOption = Annotated[
+    bool | None,
+    typer.Option("--header/--no-header", help="Does the first line name columns? Found out if neither is given."),
+]
+DelimiterOption = Annotated[
+    str, typer.Option("--delimiter", metavar="CHARACTER", help="Between columns, or tab. Found out if not given.")
+]
+ColumnOption = Annotated[
+    str, typer.Option("--column", metavar="NAME_OR_NUMBER", help="The column of user ids; the first is 1.")
+]
+
+
+def users_in(
+    source: BinaryIO, name: str = "the file", heading: bool | None = None, delimiter: str = "", column: str = ""
+) -> UserList:
+    """Check a file of user ids as a whole, and return what is in it. Raises UsageError where it is not certain."""
+    with read_option():
+        return read_users(source, name=shown_name(name), heading=heading, delimiter=delimiter, column=column)
