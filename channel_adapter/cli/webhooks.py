@@ -384,7 +384,7 @@ async def trigger(
     last = sent[-1]
     took = f"{last.seconds * 1000:.0f} ms"
     run.output.one(last, f"{last.command}: HTTP {last.status}, {_shown(last.answer)}, {took}")
-    return None if all(each.taken for each in sent) else Exit.REFUSED
+    return None if all(each.accepted for each in sent) else Exit.REFUSED
 
 
 def _list(run: Run) -> None:

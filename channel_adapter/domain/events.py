@@ -1,7 +1,8 @@
-"""What happened: events of channels as webhooks tell them, whoever caused them, on a phone or on a server.
+"""Events of channels as webhooks report them, caused by client apps or servers.
 
-`at` is the service's time. `by` is who did it, None where the service does not say. `own` marks the echo of a call that
-this adapter made itself, as far as `by` can tell: nobody deletes a channel, sends a broadcast or sets a reaction.
+`at` is the service's time. `by` is the user who caused it, None if the service does not report one. `own` marks the
+echo of a call of this adapter, as far as `by` identifies it: the service reports no user for deleted channels,
+broadcasts and reactions.
 """
 
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ from channel_adapter.domain.subscription import Role
 
 
 class Platform(StrEnum):
-    """Where something was done."""
+    """Platform on which something was done."""
 
     SERVER = "server"  # by a call of a server: this adapter, another program, the console
     ANDROID = "android"
@@ -48,22 +49,22 @@ class ChannelEvent(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscribed(ChannelEvent):
-    """People came: by themselves, or `invited`, which is also what the server's adding is called."""
+    """Users subscribed: on their own, or `invited`, which the service also reports if a server adds them."""
 
     users: tuple[UserId, ...]
     invited: bool = False
 
 
 class Departure(StrEnum):
-    """How somebody went."""
+    """How a user's subscription ended."""
 
     LEFT = "left"
-    REMOVED = "removed"  # by a person or by the server, whose unsubscribing looks the same
+    REMOVED = "removed"  # by an admin or by a server; the service reports both alike
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unsubscribed(ChannelEvent):
-    """People went."""
+    """Users unsubscribed or were removed."""
 
     users: tuple[UserId, ...]
     reason: Departure = Departure.LEFT
@@ -71,7 +72,7 @@ class Unsubscribed(ChannelEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelCreated(ChannelEvent):
-    """A channel was made; `users` were in it from the start."""
+    """A channel was created; `users` are its first members."""
 
     name: str = ""
     owner: UserId | None = None
@@ -80,7 +81,7 @@ class ChannelCreated(ChannelEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelChanged(ChannelEvent):
-    """The profile was changed; None is what stayed. Changes of other fields are not told by the service."""
+    """The profile was changed; None for fields that did not change. The service reports no other fields."""
 
     name: str | None = None
     introduction: str | None = None
@@ -90,7 +91,7 @@ class ChannelChanged(ChannelEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelDeleted(ChannelEvent):
-    """A channel is gone. Without `confirmed` nobody here knew it: it may have been another kind of group."""
+    """A channel was deleted. Not `confirmed`: it is unknown here, and may have been another kind of group."""
 
     name: str = ""
     owner: UserId | None = None
@@ -99,12 +100,12 @@ class ChannelDeleted(ChannelEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelFull(ChannelEvent):
-    """A channel has as many subscribers as it may; told again whenever somebody does not get in."""
+    """A channel has its maximum of subscribers; reported again for every user who cannot subscribe."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostPublished(ChannelEvent):
-    """A post was delivered. `online_only` posts have no place in history; `app_data` is what the app attached."""
+    """A post was published. `online_only` posts are not in history; `app_data` is what the app attached."""
 
     post: Post
     online_only: bool = False
@@ -113,7 +114,7 @@ class PostPublished(ChannelEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostEdited(ChannelEvent):
-    """A post says something else now. Clients of the service let every member edit every post: look who it was."""
+    """A post was edited. Client SDKs of the service let every member edit every post: check `by`."""
 
     ref: PostRef
     parts: tuple[Content, ...]
@@ -121,21 +122,21 @@ class PostEdited(ChannelEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostRecalled(ChannelEvent):
-    """Posts were taken back."""
+    """Posts were recalled."""
 
     refs: tuple[PostRef, ...]
 
 
 class Loss(StrEnum):
-    """How a post got lost."""
+    """How a post was lost."""
 
-    FAILED = "failed"  # the service says why
-    VANISHED = "vanished"  # it was asked about, allowed, and never came: too many posts at once
+    FAILED = "failed"  # the service reports why
+    VANISHED = "vanished"  # it was announced and allowed, and never arrived: too many posts a second
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostLost(ChannelEvent):
-    """A post was not delivered, whatever its author was told. `code` and `text` are the service's, for FAILED."""
+    """A post was not delivered, though its author may see success. `code` and `text` of the service, for FAILED."""
 
     author: UserId | None
     parts: tuple[Content, ...]
@@ -147,7 +148,7 @@ class PostLost(ChannelEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReactionChanged(ChannelEvent):
-    """People's reactions to a post are other ones now. `cleared`: all that were older than `version` are gone."""
+    """Reactions of users to a post changed. `cleared`: all that were older than `version` were removed."""
 
     ref: PostRef
     changes: tuple[ReactionChange, ...]
@@ -157,7 +158,7 @@ class ReactionChanged(ChannelEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleChanged(ChannelEvent):
-    """Somebody became an admin, or is none any more."""
+    """A user became an admin, or is an admin no longer."""
 
     user: UserId
     role: Role
@@ -165,7 +166,7 @@ class RoleChanged(ChannelEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnerChanged(ChannelEvent):
-    """A channel belongs to somebody else."""
+    """A channel has another owner."""
 
     old_owner: UserId | None
     new_owner: UserId
@@ -173,7 +174,7 @@ class OwnerChanged(ChannelEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateAlarm(Event):
-    """A command is called at over 80 % of what the app may; both figures are calls per second."""
+    """A command is called at over 80 % of the allowed rate; both numbers are calls per second."""
 
     service: str
     command: str
@@ -253,9 +254,9 @@ class OfficialPostRecalled(OfficialAccountEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Other(Event):
-    """Something documented that is about no channel, or no event of one. `about` is the group, "" where there is none.
+    """A documented webhook that is not about a channel, or is no event of one. `about` is the group, "" without one.
 
-    `body` is the service's own JSON.
+    `body` is the JSON of the service.
     """
 
     command: str
@@ -265,7 +266,7 @@ class Other(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unknown(Event):
-    """A command that is not documented here, or a body that is not as documented: kept raw."""
+    """An undocumented command, or a body that is not as documented; `body` is the JSON of the service."""
 
     command: str
     body: Mapping[str, Any] = field(default_factory=dict)

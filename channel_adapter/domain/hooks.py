@@ -1,7 +1,6 @@
-"""What the service asks before it does something, and what may be answered.
+"""Requests of the service before it does something, and the responses that hooks of the app may return.
 
-Hooks of the app get a question and give a decision; None allows. Questions about official accounts are the same with
-`account` in place of `channel`.
+A hook is called with a request and returns a response; None allows.
 """
 
 from dataclasses import dataclass
@@ -14,16 +13,16 @@ from channel_adapter.domain.post import Content
 from channel_adapter.errors import InvalidError
 
 CHANNEL_CODES: Final = range(10_100, 10_201)
-"""The app's own codes about channels, which the service passes on to the caller [doc 34368]."""
+"""The app's own codes about channels, which the service passes on to the caller."""
 ACCOUNT_CODES: Final = range(120_001, 130_001)
-"""The app's own codes about messages of official accounts [doc 60803]."""
+"""The app's own codes about messages of official accounts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HookRequest:
-    """Base of all questions: who wants it, from where. `own` marks the calls of this adapter.
+    """Base of all requests: when, from which platform, by which user. `own` marks the calls of this adapter.
 
-    `codes` are those that a `Refuse` of this kind of question may carry.
+    `codes` are those that a `Refuse` of this kind of request may carry.
     """
 
     codes: ClassVar[range] = range(0)
@@ -36,7 +35,7 @@ class HookRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostDraft(HookRequest):
-    """May this be posted? `by` differs from `author` when a server posts for somebody."""
+    """A post is about to be published. `by` differs from `author` if a server posts for a user."""
 
     codes: ClassVar[range] = CHANNEL_CODES
     channel: ChannelId
@@ -48,7 +47,7 @@ class PostDraft(HookRequest):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscribeRequest(HookRequest):
-    """May these people come? One person by themselves, or several who are `invited` or added by a server."""
+    """Users are about to subscribe: one user, or several who are `invited` or added by a server."""
 
     codes: ClassVar[range] = CHANNEL_CODES
     channel: ChannelId
@@ -58,7 +57,7 @@ class SubscribeRequest(HookRequest):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateRequest(HookRequest):
-    """May this Community be made? Whether it is to be a channel nobody can tell yet."""
+    """A Community is about to be created, which may become a channel or another kind of group."""
 
     codes: ClassVar[range] = CHANNEL_CODES
     name: str
@@ -68,7 +67,7 @@ class CreateRequest(HookRequest):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfficialPostDraft(HookRequest):
-    """May this be broadcast by an official account? The service does not say who wants it."""
+    """An official account is about to broadcast. The service does not report by which user."""
 
     codes: ClassVar[range] = ACCOUNT_CODES
     account: str
@@ -79,7 +78,7 @@ class OfficialPostDraft(HookRequest):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfficialSubscribeRequest(HookRequest):
-    """May these people follow an official account?"""
+    """Users are about to subscribe to an official account."""
 
     account: str
     users: tuple[UserId, ...]
@@ -87,7 +86,7 @@ class OfficialSubscribeRequest(HookRequest):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfficialCreateRequest(HookRequest):
-    """May this official account be made?"""
+    """An official account is about to be created."""
 
     name: str
     owner: UserId | None
@@ -95,33 +94,33 @@ class OfficialCreateRequest(HookRequest):
 
 @dataclass(frozen=True, slots=True)
 class Allow:
-    """Let it happen as it is."""
+    """Allow the request without changes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rewrite:
-    """Post this in its place; for posts only. `app_data` None leaves what was attached."""
+    """Publish other content instead; for posts only. `app_data` None keeps the attached data."""
 
     content: Content | tuple[Content, ...] | None = None
     app_data: str | None = None
 
     @property
     def parts(self) -> tuple[Content, ...] | None:
-        """The new content as parts; None leaves the old one."""
+        """The new content as parts; None keeps the old one."""
         return self.content if self.content is None or isinstance(self.content, tuple) else (self.content,)
 
 
 class InvalidRefusalError(InvalidError):
-    """A `Refuse` that cannot be sent. Raised in a hook it is answered with a refusal without code."""
+    """Raised for a `Refuse` that cannot be sent. If a hook raises it, the request is refused without a code."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """Do not let it happen. With a `code` of its own the caller gets code and text, else a code of the service.
+    """Refuse the request. With a `code` the caller gets code and text, else a code of the service.
 
     Codes are 10100 to 10200 for channels, and 120001 to 130000 for posts of official accounts; their subscriptions and
-    creations have none. A code of the wrong range for a question is logged and not sent. Raises InvalidError for a code
-    in neither range and for a text that is none.
+    creations have none. A code of the wrong range for a request is logged and not sent. Raises InvalidError for a code
+    in neither range and for a text that is no str.
     """
 
     text: str = ""
@@ -140,18 +139,18 @@ class Refuse:
 
 @dataclass(frozen=True, slots=True)
 class RefuseSome:
-    """Let the others come; for several people at once. TypeError for one text, whose letters would be people."""
+    """Refuse some of the users who subscribe and allow the others. Raises TypeError for a str instead of a tuple."""
 
     users: tuple[UserId, ...]
 
     def __post_init__(self) -> None:
         if isinstance(self.users, str):
-            raise TypeError(f"users: {self.users!r} is one text; give a tuple of people")
+            raise TypeError(f"users: {self.users!r} is one text; give a tuple of users")
 
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Throw a post away and let its author believe that it was delivered; for posts only."""
+    """Discard a post and report success to its author; for posts only."""
 
 
 HookResponse = Allow | Rewrite | Refuse | RefuseSome | Drop

@@ -1,4 +1,4 @@
-"""Webhooks in: verified, understood, kept, and handed to the app's handlers. `application` mounts the receiver."""
+"""Webhooks: received, verified, stored, and passed to the app's handlers. `application` mounts the receiver."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

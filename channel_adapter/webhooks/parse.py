@@ -1,6 +1,6 @@
-"""A verified request as something that can be kept: command, body, and the keys by which repeats and order are known.
+"""A verified request as a value that can be stored: command, body, and the keys for repeats and order.
 
-Pure. The body is not signed, so its size and depth are bounded before anything is made of it [webhooks 9].
+Pure. The body is not signed, so its size and depth are bounded before it is used.
 """
 
 import re
@@ -19,18 +19,18 @@ from channel_adapter.webhooks.verify import Reason, RequestRefused
 
 COMMAND_BYTES: Final = 128  # the longest that is documented has 58
 DEPTH: Final = 32  # arrays and objects inside each other; messages need 6
-REPEAT_SECONDS: Final = 600  # two bodies without a time that are the same are one event if they come within it
+REPEAT_SECONDS: Final = 600  # equal bodies without a time are one event if they arrive within it
 SEQUENCE_BITS: Final = 21
-"""Of `WebhookEvent.sequence`: the number of the message; the bits above are milliseconds."""
+"""Bits of `WebhookEvent.sequence` for the number of the message; the bits above are milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookEvent:
-    """One webhook as it is kept until it has been handled.
+    """One webhook as it is stored until it is handled.
 
-    `dedupe_key` is the same for every repeat of one event, and short. `order_key` is the group or account, "" where
-    there is none; events of one `order_key` belong in the order of `sequence`, which grows with the time of the event,
-    then with the number of the message, and fits into 63 bits. `query` has lower-case names and no signature.
+    `dedupe_key` is short and equal for every repeat of one event. `order_key` is the group or account, "" without one;
+    events of one `order_key` are handled in the order of `sequence`, which grows with the time of the event, then with
+    the number of the message, and fits into 63 bits. `query` has lower-case names and no signature.
     """
 
     command: str
@@ -43,15 +43,15 @@ class WebhookEvent:
 
     @property
     def is_before(self) -> bool:
-        """The sender waits for a decision; in an inbox such an event is a post that was asked about and got lost."""
+        """Whether the service waits for a decision. In an inbox such an event is an announced post that was lost."""
         return is_before(self.command)
 
 
 def parse(query: Mapping[str, str], body: bytes, *, now: float) -> WebhookEvent:
-    """The event of a request; `query` from `read_query`, `now` in unix seconds.
+    """Return the event of a request; `query` from `read_query`, `now` in Unix seconds.
 
-    Commands and members that nobody has heard of are kept. Raises RequestRefused: no JSON object, too deep, no command,
-    or another command than the URL's.
+    Unknown commands and fields are kept. Raises RequestRefused for a body that is no JSON object, nested more than 32
+    levels, without a command, or with another command than the URL.
     """
     content = _read_json(body)
     command = content.get(BODY_COMMAND)
@@ -59,14 +59,14 @@ def parse(query: Mapping[str, str], body: bytes, *, now: float) -> WebhookEvent:
         raise RequestRefused(Reason.COMMAND, f"the body has no {BODY_COMMAND} of 1 to {COMMAND_BYTES} printable bytes")
     if query.get(QUERY_COMMAND.lower()) != command:
         raise RequestRefused(Reason.COMMAND, "URL and body name different commands")
-    return received(command, content, {k: v for k, v in query.items() if k not in _SECRET}, now=now)
+    return make_event(command, content, {k: v for k, v in query.items() if k not in _SECRET}, now=now)
 
 
-def received(command: str, body: dict[str, Any], query: dict[str, str], *, now: float) -> WebhookEvent:
-    """What a body is kept as; `parse` without its checks."""
+def make_event(command: str, body: dict[str, Any], query: dict[str, str], *, now: float) -> WebhookEvent:
+    """Return the event of a body, as `parse` does but without its checks."""
     event = read(body)
     at = event.event_time if event else None
-    members = event.__dict__ if event else {}  # models are slow to say that they lack a member
+    members = event.__dict__ if event else {}  # `getattr` is slow for a field that a model does not have
     seq = members.get("msg_seq") or members.get("seq") or 0
     milliseconds = int(now * 1000) if at is None else at
     return WebhookEvent(
@@ -98,11 +98,11 @@ def _read_json(body: bytes) -> dict[str, Any]:
 _ESCAPE: Final = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
 )
-"""An escape of JSON: two surrogates that are one character, one alone (the group), or any other."""
+"""Match an escape of JSON: two surrogates that are one character, one alone (the group), or any other."""
 
 
 def _load(body: bytes) -> Any:
-    """Read JSON. Half characters become U+FFFD: texts that clients cut in the middle of an emoji have some.
+    """Read JSON. Half characters, as of texts that clients cut within an emoji, become U+FFFD.
 
     They come as the escape of one surrogate, or as bytes that are not UTF-8. Raises JSONDecodeError.
     """
@@ -114,7 +114,7 @@ def _load(body: bytes) -> Any:
 
 
 def _deeper_than(value: Any, depth: int) -> bool:
-    """Level by level, so that depth costs no stack."""
+    """Return whether JSON is nested deeper than `depth`; iterates by level, so that it needs no stack."""
     level: list[Any] = [value]
     for _ in range(depth):
         level = [inner for item in level for inner in _inside(item)]
@@ -129,9 +129,9 @@ def _inside(value: Any) -> Iterator[Any]:
 
 
 def _dedupe_key(command: str, event: Callback | None, body: dict[str, Any], now: float) -> str:
-    """Made of what the event is about where that is enough to know it again, else of the whole body [webhooks 6].
+    """Return a key made of what the event is about if that identifies it, else of the whole body.
 
-    A post that was asked about and never came is named like one that failed: it got lost once, whichever was seen.
+    An announced post that never arrived has the key of one that failed: it is lost once, whichever was noticed.
     """
     if isinstance(event, g.BeforeSendMsg):
         command = g.SendMsgException.command
@@ -144,10 +144,10 @@ def _dedupe_key(command: str, event: Callback | None, body: dict[str, Any], now:
 
 
 def _parts(event: Callback | None) -> Sequence[object] | None:
-    """What makes this event the same as another of its command; None when its members do not say."""
+    """Return the values that identify this event among those of its command; None if it lacks them."""
     match event:
         case g.AfterSendMsg(group_id=group, msg_seq=seq, topic_id=topic) if group and seq:
-            # numbers begin anew in a group that was deleted and made again; its messages have other times
+            # numbers start again in a group that was deleted and created again; its messages have other times
             return [group, seq, topic or "", event.msg_time, event.random]
         case g.BeforeSendMsg() | g.SendMsgException() if event.group_id and event.from_account and event.random:
             return [event.group_id, event.from_account, event.random, event.topic_id or ""]
@@ -156,10 +156,10 @@ def _parts(event: Callback | None) -> Sequence[object] | None:
         case g.AfterGroupMsgExtension(group_id=group, msg_seq=message, seq=seq) if group and message and seq:
             changed = sorted((pair.key, pair.seq or 0) for pair in event.extension_list or ())
             return [group, message, seq, event.operate_type, changed]
-        case g.AfterNewMemberJoin(group_id=group, new_member_list=list() as people, event_time=int() as at) if group:
-            return [group, sorted(item.member_account for item in people), at]
-        case g.AfterMemberExit(group_id=group, exit_member_list=list() as people, event_time=int() as at) if group:
-            return [group, sorted(item.member_account for item in people), at]
+        case g.AfterNewMemberJoin(group_id=group, new_member_list=list() as users, event_time=int() as at) if group:
+            return [group, sorted(item.member_account for item in users), at]
+        case g.AfterMemberExit(group_id=group, exit_member_list=list() as users, event_time=int() as at) if group:
+            return [group, sorted(item.member_account for item in users), at]
         case o.OfficialAfterSendMsg(official_account=account, msg_key=key) if account and key:
             return [account, key]
         case o.AfterMsgWithDraw(official_account=account, withdraw_msg_list=list() as items) if account and items:

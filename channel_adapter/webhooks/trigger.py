@@ -1,4 +1,4 @@
-"""Realistic, signed webhooks made by hand, for any receiver: what the service would send, sent by us."""
+"""Realistic, signed webhooks for trying any receiver, as the service would send them."""
 
 import difflib
 import os
@@ -49,7 +49,7 @@ COMMANDS: Final[Mapping[type[e.Event], str]] = {
     e.OfficialPostPublished: o.OfficialAfterSendMsg.command,
     e.OfficialPostRecalled: o.AfterMsgWithDraw.command,
 }
-"""What the service sends for each event."""
+"""Command of the webhook for each event."""
 
 REQUESTS: Final[Mapping[type[hooks.HookRequest], str]] = {
     hooks.PostDraft: g.BeforeSendMsg.command,
@@ -59,16 +59,16 @@ REQUESTS: Final[Mapping[type[hooks.HookRequest], str]] = {
     hooks.OfficialSubscribeRequest: o.BeforeAddSubscriber.command,
     hooks.OfficialCreateRequest: o.BeforeCreateOfficialAccount.command,
 }
-"""What the service sends for each question of the guard; for invitations also Group.CallbackBeforeInviteJoinGroup."""
+"""Command of the webhook for each request to the guard; for invitations also Group.CallbackBeforeInviteJoinGroup."""
 
 SECONDS: Final = 2.0
-"""How long the service waits for an answer [doc 34354]."""
+"""Seconds that the service waits for an answer."""
 _ANSWER_BYTES: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True)
 class Triggered:
-    """What came of one request. `answer` is the receiver's JSON, None when it was none."""
+    """The result of one request. `answer` is the receiver's JSON, None if it was no JSON."""
 
     command: str
     status: int
@@ -76,8 +76,8 @@ class Triggered:
     seconds: float
 
     @property
-    def taken(self) -> bool:
-        """The service would count it as delivered: status 200, and an envelope that is no failure [webhooks 2]."""
+    def accepted(self) -> bool:
+        """Whether the service would count it as delivered: status 200, and an envelope that is no failure."""
         if self.status != 200:
             return False
         try:
@@ -89,9 +89,8 @@ class Triggered:
 def find_command(name: str) -> str:
     """Return the callback command for a name.
 
-    Names are those of events (`Subscribed`) and of questions of the guard (`PostDraft`), commands, and their ends
-    (`AfterSendMsg`). A name with a dot that is not documented is taken as it is. Raises InvalidError, naming what comes
-    near.
+    Names are those of events (`Subscribed`) and of requests to the guard (`PostDraft`), commands, and their ends
+    (`AfterSendMsg`). An undocumented name with a dot is accepted as it is. Raises InvalidError with similar names.
     """
     if "." in name:
         return name
@@ -107,7 +106,7 @@ def find_command(name: str) -> str:
 
 
 def names_of_commands() -> dict[str, str]:
-    """Return the command of each event and question by its name."""
+    """Return the command of each event and request by its name."""
     return {kind.__name__: command for kinds in (COMMANDS, REQUESTS) for kind, command in kinds.items()}
 
 
@@ -121,7 +120,7 @@ def request_of(
     platform: str | None = None,
     client_ip: str = "127.0.0.1",
 ) -> tuple[str, bytes]:
-    """Query and body as the service would make them at `now`, in unix seconds. `changes` are merged by JSON name."""
+    """Return query and body as the service would send them at `now`, in Unix seconds; `changes` by JSON name."""
     sample = samples().get(command)
     query = {
         envelope.QUERY_APP: str(sdkappid),
@@ -149,13 +148,14 @@ async def trigger(
     now: float | None = None,
     session: aiohttp.ClientSession | None = None,
 ) -> Triggered:
-    """Send one webhook to `url` and give back what was answered within two seconds.
+    """Send one webhook to `url` and return the answer.
 
-    `event` is anything that `find_command` takes. Raises InvalidError for it, UnavailableError when nobody answers.
+    `event` is any name that `find_command` accepts. Raises InvalidError for others, UnavailableError without an answer
+    within two seconds.
     """
     command = find_command(event)
-    moment = time.time() if now is None else now
-    query, body = request_of(command, changes or {}, sdkappid=sdkappid, token=token, now=moment, platform=platform)
+    at = time.time() if now is None else now
+    query, body = request_of(command, changes or {}, sdkappid=sdkappid, token=token, now=at, platform=platform)
     if not url.startswith(("http://", "https://")) or "?" in url:
         raise InvalidError(f"url: {shown_url(url)!r} is no http:// or https:// address without a query", field="url")
     if session is not None:
@@ -166,7 +166,6 @@ async def trigger(
 
 async def _send(session: aiohttp.ClientSession, url: str, query: str, body: bytes, command: str) -> Triggered:
     began = time.monotonic()
-    trouble = ""
     try:
         async with session.post(
             URL(f"{url}?{query}", encoded=True),
@@ -178,14 +177,14 @@ async def _send(session: aiohttp.ClientSession, url: str, query: str, body: byte
             answer = _read(await got.content.read(_ANSWER_BYTES))
             return Triggered(command, got.status, answer, time.monotonic() - began)
     except TimeoutError:
-        trouble = f"no answer within {SECONDS:g} s"
+        failure = f"no answer within {SECONDS:g} s"
     except (aiohttp.ClientError, ValueError, OSError) as failed:
-        trouble = f"not reached: {_reason(failed)}"
-    raise UnavailableError(f"{shown_url(url)}: {trouble}")
+        failure = f"not reached: {_reason(failed)}"
+    raise UnavailableError(f"{shown_url(url)}: {failure}")
 
 
 def _reason(failed: Exception) -> str:
-    """Why a connection failed, in the words of the system; the name of the error where it has none."""
+    """Return the reason of a failed connection: the text of the system, else the name of the error."""
     number = failed.errno if isinstance(failed, OSError) else None
     return os.strerror(number).lower() if number is not None and number > 0 else type(failed).__name__
 

@@ -1,7 +1,7 @@
-"""Is this request from the service, for our app, and fresh? Pure: query and time in, nothing or RequestRefused out.
+"""Checks that a request is from the service, for this app, and recent. Pure.
 
-Signed are token and time only, so whoever saw one request can send another body within the window: parse the body as an
-outsider's, and know repeats [webhooks 1.1] [31].
+Only token and time are signed, so an observer of one request can send another body within the window: the body is
+treated as untrusted, and repeats are recognised.
 """
 
 import hmac
@@ -15,16 +15,16 @@ from pydantic import SecretStr
 from channel_adapter.tencent.wire.callback_envelope import QUERY_APP, QUERY_REQUEST_TIME, QUERY_SIGN
 
 SIGNATURE_SECONDS: Final = 60.0
-"""How far RequestTime may lie from now, either way [doc CN 32431]."""
+"""Seconds by which RequestTime may differ from now in either direction; the value of the service's documentation."""
 
 _TIME_DIGITS: Final = 12  # more would be no time
 _APP, _SIGN, _TIME = QUERY_APP.lower(), QUERY_SIGN.lower(), QUERY_REQUEST_TIME.lower()
 
 
 def read_query(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """The parameters by lower-case name: the documents spell one of them in two ways [doc 34354, 76007].
+    """Return the parameters by lower-case name: the documentation spells one of them in two ways.
 
-    Raises RequestRefused for a name that comes twice with different values: nobody could say which one was verified.
+    Raises RequestRefused for a name that comes twice with different values: it would be unclear which one was verified.
     """
     query: dict[str, str] = {}
     for name, value in pairs:
@@ -41,10 +41,10 @@ def verify(
     now: float,
     window: float = SIGNATURE_SECONDS,
 ) -> None:
-    """Raises RequestRefused unless the request is for `sdkappid` and signed with one of `tokens` around `now`.
+    """Raise RequestRefused unless the request is for `sdkappid` and signed with one of `tokens` at about `now`.
 
-    `query` comes from `read_query`, `now` and `window` are unix seconds. Several tokens are for changing one without
-    losing events. Without tokens every request is taken, signed or not.
+    `query` comes from `read_query`; `now` and `window` are Unix seconds. Several tokens serve to change the token
+    without losing events. Without tokens every request is accepted, signed or not.
     """
     if query.get(_APP) != str(sdkappid):
         raise RequestRefused(Reason.WRONG_APP, "SdkAppid is absent or another app's")
@@ -62,19 +62,22 @@ def verify(
 
 
 def sign(token: str, request_time: str) -> str:
-    """Lower-case hex of SHA-256 over token and time, nothing between them, no HMAC [doc 34354]."""
+    """Return the lower-case hex of SHA-256 over token and time, with nothing between them; it is no HMAC."""
     return sha256(f"{token}{request_time}".encode()).hexdigest()
 
 
 def _signed_with_one_of(tokens: Sequence[SecretStr], signature: str, request_time: str) -> bool:
-    """Takes the same time for every wrong signature, whichever token it is nearest to."""
+    """Return whether a signature fits a token, in a time that does not depend on the signature."""
     given = signature.encode("utf-8", "surrogatepass")
     matches = [hmac.compare_digest(sign(t.get_secret_value(), request_time).encode(), given) for t in tokens]
     return any(matches)
 
 
 class Reason(StrEnum):
-    """Counted and logged under these names. The sender takes any status but 200 as a failure [doc 34354]."""
+    """Reasons to refuse a request, counted and logged by these names.
+
+    The service counts any status but 200 as a failure.
+    """
 
     MALFORMED = "malformed"  # not HTTP
     METHOD = "method"  # not POST
@@ -89,11 +92,11 @@ class Reason(StrEnum):
     NOT_JSON = "not_json"
     TOO_DEEP = "too_deep"
     COMMAND = "command"  # absent, too long, or another one in the URL than in the body
-    NOT_STORED = "not_stored"  # the inbox could not keep it: the sender must not believe that it did
+    NOT_STORED = "not_stored"  # the inbox could not store it
 
     @property
     def status(self) -> int:
-        """The HTTP status of the answer [webhooks 9]."""
+        """The HTTP status of the answer."""
         return _STATUS.get(self, 400)
 
 
@@ -111,7 +114,7 @@ _STATUS: Final = {
 
 
 class RequestRefused(Exception):  # noqa: N818 - an answer, not a fault of ours
-    """Raised by `verify` and `parse`. `detail` is for the log: it holds no signature, no token and no body."""
+    """Raised for a request that is no webhook of this app. `detail` for the log has no signature, token or body."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")

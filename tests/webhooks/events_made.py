@@ -3,7 +3,7 @@
 from typing import Any
 
 from channel_adapter.webhooks.inbox import HandlerStep
-from channel_adapter.webhooks.parse import WebhookEvent, received
+from channel_adapter.webhooks.parse import WebhookEvent, make_event
 
 COMMAND = "OfficialAccount.CallbackAfterAddSubscriber"
 START = 1_736_000_000_000
@@ -18,7 +18,7 @@ def followed(who: str, *, account: str = "@TOA#_a", at: int = 0, now: float = 1_
         "SubscribeAccountList": [{"Subscriber_Account": who}],
         "EventTime": START + at,
     }
-    return received(COMMAND, body, {"optplatform": "iOS"}, now=now)
+    return make_event(COMMAND, body, {"optplatform": "iOS"}, now=now)
 
 
 def who_of(event: WebhookEvent) -> str:

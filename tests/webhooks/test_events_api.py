@@ -10,7 +10,7 @@ from channel_adapter import ChannelAdapter, Settings
 from channel_adapter.domain.events import ChannelEvent, Event, OfficialAccountEvent, OfficialAccountSubscribed, Unknown
 from channel_adapter.errors import ConfigurationError
 from channel_adapter.webhooks.inbox import InboxOptions, MemoryInbox, RetryPolicy
-from channel_adapter.webhooks.parse import received
+from channel_adapter.webhooks.parse import make_event
 from tests.webhooks.events_made import followed
 
 
@@ -41,7 +41,7 @@ async def test_a_handler_hears_its_kinds_and_their_children(adapter: ChannelAdap
 
     await inbox.store(followed("u"))
     await inbox.idle()
-    await inbox.store(received("New.Command", {"CallbackCommand": "New.Command"}, {}, now=1.0))
+    await inbox.store(make_event("New.Command", {"CallbackCommand": "New.Command"}, {}, now=1.0))
     await inbox.idle()
     name = "OfficialAccountSubscribed"
     assert heard == [
@@ -111,7 +111,7 @@ async def test_a_stream_that_ended_leaves_no_name_twice(adapter: ChannelAdapter)
     with pytest.raises(StopAsyncIteration):
         await anext(streams[0])
     streams.append(adapter.events.stream(Unknown))
-    steps = await adapter.events.plan(received("New.Command", {"CallbackCommand": "New.Command"}, {}, now=1.0))
+    steps = await adapter.events.plan(make_event("New.Command", {"CallbackCommand": "New.Command"}, {}, now=1.0))
     assert len({step.name for step in steps}) == len(steps) == 2
 
 

@@ -13,7 +13,7 @@ from channel_adapter.webhooks import lost_posts
 from channel_adapter.webhooks.channel_registry import ChannelRegistry
 from channel_adapter.webhooks.dispatch import EventResolver
 from channel_adapter.webhooks.lost_posts import MAX_EXPECTED, LostPosts
-from channel_adapter.webhooks.parse import WebhookEvent, received
+from channel_adapter.webhooks.parse import WebhookEvent, make_event
 from tests.webhooks.harbour import KEEPER, LIGHTHOUSE, Harbour, harbour, lighthouse
 
 BEFORE, AFTER = "Group.CallbackBeforeSendMsg", "Group.CallbackAfterSendMsg"
@@ -33,7 +33,7 @@ class Hourglass(SystemClock):
 def message(command: str, random: int, **more: object) -> WebhookEvent:
     body = {"CallbackCommand": command, "GroupId": LIGHTHOUSE, "Type": "Community", "From_Account": KEEPER,
             "Random": random, "EventTime": 1_736_000_000_000 + random, "MsgSeq": random, **more}  # fmt: skip
-    return received(command, body, {}, now=SystemClock().now())
+    return make_event(command, body, {}, now=SystemClock().now())
 
 
 @pytest.fixture

@@ -96,11 +96,11 @@ async def test_a_receiver_of_ours_hears_it() -> None:
         sent = await trigger(
             sea.url, "PostPublished", changes, sdkappid=sea.stub.sdkappid, token=SecretStr(TOKEN), platform="iOS"
         )
-        assert (sent.status, sent.taken) == (200, True)
+        assert (sent.status, sent.accepted) == (200, True)
         assert sent.answer == {"ActionStatus": "OK", "ErrorCode": 0, "ErrorInfo": ""}
         assert (await sea.until(e.PostPublished)).post.ref.seq == 7
         forged = await trigger(sea.url, "PostPublished", changes, sdkappid=sea.stub.sdkappid, token=SecretStr("guess"))
-        assert (forged.status, forged.taken) == (403, False)
+        assert (forged.status, forged.accepted) == (403, False)
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ async def elsewhere() -> AsyncIterator[tuple[str, list[Any]]]:
 async def test_a_receiver_of_others(elsewhere: tuple[str, list[Any]]) -> None:
     url, heard = elsewhere
     sent = await trigger(url, "Group.CallbackAfterSomethingNew", {"Colour": "red"}, sdkappid=APP, now=NOW)
-    assert (sent.status, sent.answer, sent.taken) == (200, None, False)
+    assert (sent.status, sent.answer, sent.accepted) == (200, None, False)
     assert heard == [
         {"CallbackCommand": "Group.CallbackAfterSomethingNew", "EventTime": 1_736_000_000_250, "Colour": "red"}
     ]
