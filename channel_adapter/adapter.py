@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from channel_adapter.services.channels import Channels
     from channel_adapter.services.doctor import Finding
     from channel_adapter.services.filing import FilingDesk
-    from channel_adapter.services.joined import JoinedPages
-    from channel_adapter.services.membership import Membership
     from channel_adapter.services.posts import Posts
     from channel_adapter.services.reactions import ReactionService
     from channel_adapter.services.subscriptions import Subscriptions
@@ -72,7 +70,7 @@ class ChannelAdapter:
         from channel_adapter.services.joined import JoinedList
 
         backend = self.backend
-        joined = JoinedList(self._joined, backend.channel_cache)
+        joined = JoinedList(self.backend.joined_pages, backend.channel_cache)
         return Channels(backend.channels, backend.ids, joined, self.signals.channel_deleted)
 
     @cached_property
@@ -88,7 +86,7 @@ class ChannelAdapter:
             add_per_call=own.add_per_call,
             remove_per_call=own.remove_per_call,
             notify=own.notify,
-            membership=self._membership,
+            membership=self.backend.membership,
             desk=self._desk,
             left=self._people_left,
         )
@@ -119,9 +117,9 @@ class ChannelAdapter:
         return Unreads(
             self._gateway,
             self.backend.channel_cache,
-            self._joined,
+            self.backend.joined_pages,
             self.backend.silent_posts,
-            self._membership,
+            self.backend.membership,
             self._desk,
             self.backend.post_history,
             self._clock,
@@ -323,18 +321,6 @@ class ChannelAdapter:
         from channel_adapter.services.bulk import BulkTerms
 
         return BulkTerms(self.settings.concurrency, self.settings.total_seconds, self._clock)
-
-    @cached_property
-    def _joined(self) -> JoinedPages:
-        from channel_adapter.services.joined import JoinedPages
-
-        return JoinedPages(self._gateway, self.settings.concurrency)
-
-    @cached_property
-    def _membership(self) -> Membership:
-        from channel_adapter.services.membership import Membership
-
-        return Membership(self._gateway, self.backend.channel_cache)
 
     @cached_property
     def _desk(self) -> FilingDesk:

@@ -9,6 +9,7 @@ from itertools import islice
 from cachetools import LRUCache
 
 from channel_adapter.backends.caller import ApiCaller
+from channel_adapter.backends.community.joined import JoinedPages
 from channel_adapter.backends.community.members import roles_in
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.domain.filing import Filing, FilingKind
@@ -17,7 +18,6 @@ from channel_adapter.errors import ChannelAdapterError, NotFoundError
 from channel_adapter.mapping.unread_groups import FULL, Conversation, followed_request
 from channel_adapter.services.bulk import TRANSIENT, Found, Users, Work
 from channel_adapter.services.conversation_groups import ConversationGroups, Failures, parts_of
-from channel_adapter.services.joined import JoinedPages
 from channel_adapter.tencent import codes, limits
 from channel_adapter.tencent.wire import groups, members
 

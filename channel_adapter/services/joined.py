@@ -1,86 +1,17 @@
 """The joined-group list of a person, narrowed to channels: pages and tags side by side."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import TypeVar
 
-from channel_adapter.backends.caller import ApiCaller, without_account
+from channel_adapter.backends.caller import without_account
 from channel_adapter.backends.community import profile as channel_group
 from channel_adapter.backends.community.channels import ChannelCache
-from channel_adapter.concurrency.batching import concurrently
+from channel_adapter.backends.community.joined import JoinedPages
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.subscription import Subscription
-from channel_adapter.errors import ChannelAdapterError, NotFoundError, UnavailableError
+from channel_adapter.errors import NotFoundError
 from channel_adapter.mapping.subscription_member import SELF_FIELDS, to_subscription
-from channel_adapter.tencent import codes, limits
-from channel_adapter.tencent.catalog import GET_JOINED_GROUP_LIST
 from channel_adapter.tencent.wire import groups
-
-Ask = Callable[[int, int], groups.GetJoinedGroupListRequest]
-"""The request for one page, given offset and size."""
-
-GET_JOINED_ROWS = GET_JOINED_GROUP_LIST.read_as(groups.JoinedRowsReply)
-
-R = TypeVar("R")
-
-
-@dataclass(frozen=True, slots=True)
-class _Page:
-    total: int
-    groups: list[groups.JoinedRow]
-
-
-class JoinedPages:
-    """Pages of joined-group lists, several at once, in smaller steps where an answer would be over 1 MB [5]."""
-
-    def __init__(self, gateway: ApiCaller, concurrency: int) -> None:
-        self._gateway = gateway
-        self._concurrency = concurrency
-        self._page_size = limits.JOINED_GROUPS_PER_PAGE
-
-    async def each(self, ask: Ask, work: Callable[[list[groups.JoinedRow]], Awaitable[R]]) -> AsyncGenerator[R, None]:
-        """What `work` makes of every page, in the order of the list; a group may stand on two pages of a list that
-        shifts meanwhile. Raises UnavailableError when there are fewer groups than the service counts.
-        """
-        size = self._page_size
-        first = await self._page(ask, 0, size)
-        seen: set[str] = set()
-        totals: list[int] = []
-
-        async def fetch(offset: int) -> R:
-            page = first if offset == 0 else await self._page(ask, offset, size)
-            totals.append(page.total)
-            seen.update(item.group_id for item in page.groups)
-            return await work(page.groups)
-
-        done = 0
-        while done == 0 or done < max(totals):  # again when the list has grown meanwhile
-            offsets = range(done, max(first.total, *totals, 1), size)
-            done = offsets[-1] + size
-            async with aclosing(concurrently(offsets, fetch, limit=self._concurrency, ordered=True)) as pages:
-                async for made in pages:
-                    yield made
-        if len(seen) < min(totals):
-            raise UnavailableError(
-                f"{GET_JOINED_GROUP_LIST.name}: {len(seen)} of {min(totals)} groups came; list them again"
-            )
-
-    async def _page(self, ask: Ask, offset: int, size: int) -> _Page:
-        """Everything from `offset` up to `size` rows on, in as many calls as the service makes of it."""
-        rows: list[groups.JoinedRow] = []
-        while True:
-            step = min(self._page_size, size - len(rows))
-            try:
-                reply = await self._gateway.call(GET_JOINED_ROWS, ask(offset + len(rows), step))
-            except ChannelAdapterError as error:
-                if error.code != codes.REPLY_TOO_LARGE or step <= limits.JOINED_GROUPS_PER_PAGE_SMALL:
-                    raise
-                self._page_size = limits.JOINED_GROUPS_PER_PAGE_SMALL
-                continue
-            rows += reply.group_id_list
-            if not reply.group_id_list or len(rows) >= min(size, reply.total_count - offset):
-                return _Page(reply.total_count, rows)
 
 
 class JoinedList:

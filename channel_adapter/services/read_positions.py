@@ -4,12 +4,12 @@ from datetime import datetime
 
 from channel_adapter.backends.caller import ApiCaller
 from channel_adapter.backends.community.history import History, SilentPosts
+from channel_adapter.backends.community.members import Membership
 from channel_adapter.concurrency.batching import concurrently
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.errors import ChannelAdapterError, InvalidError, NotFoundError
 from channel_adapter.mapping import unread_groups as mapping
-from channel_adapter.services.membership import Membership
 from channel_adapter.services.unread_counts import Counting
 from channel_adapter.tencent.catalog import SET_UNREAD_MSG_NUM
 from channel_adapter.tencent.wire import groups

@@ -5,7 +5,7 @@ from typing import Literal
 
 from channel_adapter.backends.caller import ApiCaller
 from channel_adapter.backends.community.channels import ChannelCache, no_such_channel
-from channel_adapter.backends.community.members import roles_in
+from channel_adapter.backends.community.members import Membership, roles_in
 from channel_adapter.concurrency.batching import batches, concurrently
 from channel_adapter.concurrency.paging import CursorLoopGuard, Page, Pages
 from channel_adapter.domain.ids import ChannelId, UserId
@@ -20,7 +20,6 @@ from channel_adapter.services.filing import FilingDesk
 from channel_adapter.services.following import Following
 from channel_adapter.services.joining import Joining
 from channel_adapter.services.leaving import Leaving
-from channel_adapter.services.membership import Membership
 from channel_adapter.services.patience import Patience
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.catalog import GET_GROUP_MEMBER_INFO

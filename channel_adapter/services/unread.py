@@ -7,6 +7,8 @@ from datetime import datetime
 from channel_adapter.backends.caller import ApiCaller, without_account
 from channel_adapter.backends.community.channels import ChannelCache
 from channel_adapter.backends.community.history import History, SilentPosts
+from channel_adapter.backends.community.joined import JoinedPages
+from channel_adapter.backends.community.members import Membership
 from channel_adapter.concurrency.batching import ConcurrentMap, MapResult
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.concurrency.paging import Page, Pages
@@ -27,8 +29,6 @@ from channel_adapter.mapping import unread_groups as mapping
 from channel_adapter.mapping.ids import post_ref
 from channel_adapter.services.bulk import TRANSIENT, Users, one_by_one
 from channel_adapter.services.filing import FilingDesk
-from channel_adapter.services.joined import JoinedPages
-from channel_adapter.services.membership import Membership
 from channel_adapter.services.read_positions import ReadPositions
 from channel_adapter.services.unread_counts import Counting
 from channel_adapter.services.unread_marks import Marking

@@ -8,6 +8,8 @@ from typing import TypeVar
 from channel_adapter.backends.caller import ApiCaller
 from channel_adapter.backends.community.channels import ChannelCache
 from channel_adapter.backends.community.history import SilentPosts
+from channel_adapter.backends.community.joined import JoinedPages
+from channel_adapter.backends.community.members import Membership
 from channel_adapter.concurrency.batching import concurrently
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.subscription import Notifications
@@ -16,8 +18,6 @@ from channel_adapter.errors import ChannelAdapterError, NotFoundError
 from channel_adapter.mapping import unread_groups as mapping
 from channel_adapter.mapping.content import to_datetime
 from channel_adapter.mapping.subscription_member import NOTIFICATIONS
-from channel_adapter.services.joined import JoinedPages
-from channel_adapter.services.membership import Membership
 from channel_adapter.tencent import codes
 from channel_adapter.tencent.catalog import GET_GROUP_INFO
 from channel_adapter.tencent.wire import groups, members

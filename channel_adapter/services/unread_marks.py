@@ -1,10 +1,10 @@
 """Marks that a person has on a channel: star, hide, fold, and a text of the app's own."""
 
 from channel_adapter.backends.caller import ApiCaller, item_error
+from channel_adapter.backends.community.members import Membership
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.unread import Marks
 from channel_adapter.mapping import unread_groups as mapping
-from channel_adapter.services.membership import Membership
 from channel_adapter.tencent.catalog import MARK_CONTACT, SEARCH_CONTACT_GROUP
 
 

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from channel_adapter.backends.caller import Caller
     from channel_adapter.backends.community.channels import ChannelCache, CommunityChannels
     from channel_adapter.backends.community.history import History, SilentPosts
-    from channel_adapter.backends.community.members import RoleCache
+    from channel_adapter.backends.community.joined import JoinedPages
+    from channel_adapter.backends.community.members import Membership, RoleCache
     from channel_adapter.backends.community.posts import CommunityPosts
     from channel_adapter.backends.options import BackendOptions
     from channel_adapter.concurrency.clock import Clock
@@ -59,6 +60,20 @@ class CommunityBackend:
         from channel_adapter.backends.community.members import RoleCache
 
         return RoleCache(self.caller, seconds=self.options.cache_seconds, clock=self.clock)
+
+    @cached_property
+    def membership(self) -> Membership:
+        """The row of one user in one channel."""
+        from channel_adapter.backends.community.members import Membership
+
+        return Membership(self.caller, self.channel_cache)
+
+    @cached_property
+    def joined_pages(self) -> JoinedPages:
+        """Pages of the joined-group lists of users."""
+        from channel_adapter.backends.community.joined import JoinedPages
+
+        return JoinedPages(self.caller, self.options.concurrency)
 
     @cached_property
     def post_history(self) -> History:

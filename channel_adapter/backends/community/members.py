@@ -1,16 +1,19 @@
-"""Members of Community groups: their roles."""
+"""Members of Community groups: their roles, their rows, and their notifications."""
 
 from collections.abc import Iterable, Sequence
 
 from cachetools import TTLCache
 
 from channel_adapter.backends.caller import Caller
+from channel_adapter.backends.community.channels import ChannelCache
 from channel_adapter.concurrency.batch_loader import BatchLoader
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.domain.ids import ChannelId, UserId
-from channel_adapter.errors import PermissionDeniedError
+from channel_adapter.domain.subscription import Notifications
+from channel_adapter.errors import NotFoundError, PermissionDeniedError
+from channel_adapter.mapping.subscription_member import MSG_FLAGS, NOTIFICATIONS
 from channel_adapter.tencent import limits
-from channel_adapter.tencent.catalog import GET_ROLE_IN_GROUP
+from channel_adapter.tencent.catalog import GET_ROLE_IN_GROUP, GET_SPECIFIED_GROUP_MEMBER_INFO, MODIFY_GROUP_MEMBER_INFO
 from channel_adapter.tencent.wire import members
 
 POSTERS = frozenset({members.OWNER, members.ADMIN})
@@ -62,3 +65,45 @@ class RoleCache:
         if changes == self._changes:
             self._posters.update({(channel, user): role in POSTERS for user, role in found.items()})
         return [found[user] in POSTERS for user in users]
+
+
+FIELDS = ("Role", "MsgSeq", "MsgFlag")
+
+
+class Membership:
+    """Refuses groups that are no channels, and people who are not in them."""
+
+    def __init__(self, caller: Caller, directory: ChannelCache) -> None:
+        self._caller = caller
+        self._directory = directory
+
+    async def require(self, user: UserId, channel: ChannelId) -> members.Member:
+        """The person's row. Raises NotFoundError when there is no such channel, or they are not in it."""
+        await self._directory.require(channel)
+        member = await self.find(user, channel)
+        if member is None:
+            raise NotFoundError(f"{user!r} does not follow {channel}", field="user")
+        return member
+
+    async def find(self, user: UserId, channel: ChannelId) -> members.Member | None:
+        """The person's row in any group; who is not in it is left out of the answer [doc 112002; inferred]."""
+        request = members.GetSpecifiedGroupMemberInfoRequest(
+            group_id=channel, member_list_account=[user], member_info_filter=list(FIELDS)
+        )
+        reply = await self._caller.call(GET_SPECIFIED_GROUP_MEMBER_INFO, request)
+        return next((member for member in reply.member_list if member.member_account == user), None)
+
+    async def notifications(self, user: UserId, channel: ChannelId) -> Notifications:
+        """How new posts reach the person."""
+        member = await self.require(user, channel)
+        return NOTIFICATIONS.get(member.msg_flag or "", Notifications.ALL)
+
+    async def set_notifications(self, user: UserId, channel: ChannelId, wanted: Notifications) -> bool:
+        """Change it if it is something else; False when it was so already."""
+        if await self.notifications(user, channel) is wanted:
+            return False
+        request = members.ModifyGroupMemberInfoRequest(
+            group_id=channel, member_account=user, msg_flag=MSG_FLAGS[wanted]
+        )
+        await self._caller.call(MODIFY_GROUP_MEMBER_INFO, request)
+        return True
