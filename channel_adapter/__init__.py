@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from channel_adapter.adapter import ChannelAdapter
     from channel_adapter.config.settings import Settings
+    from channel_adapter.domain.assignment import Filing, FilingKind
     from channel_adapter.domain.channel import Channel
     from channel_adapter.domain.events import (
         ChannelChanged,
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
         Unknown,
         Unsubscribed,
     )
-    from channel_adapter.domain.filing import Filing, FilingKind
     from channel_adapter.domain.hooks import (
         Allow,
         CreateRequest,
@@ -238,7 +238,7 @@ _VALUES = (  # searched in this order, the most used first
     "domain.post",
     "domain.channel",
     "domain.subscription",
-    "domain.filing",
+    "domain.assignment",
     "domain.reaction",
     "domain.unread",
     "domain.hooks",

@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from channel_adapter.services.bulk import BulkTerms
     from channel_adapter.services.channels import Channels
     from channel_adapter.services.doctor import Finding
-    from channel_adapter.services.filing import FilingDesk
     from channel_adapter.services.posts import Posts
     from channel_adapter.services.reactions import ReactionService
     from channel_adapter.services.subscriptions import Subscriptions
-    from channel_adapter.services.unread import Unreads
+    from channel_adapter.services.unread.assignment import FilingDesk
+    from channel_adapter.services.unread.service import Unreads
     from channel_adapter.services.workings import Workings
     from channel_adapter.webhooks.dispatch import EventPipeline
     from channel_adapter.webhooks.events import Events
@@ -112,7 +112,7 @@ class ChannelAdapter:
     @cached_property
     def unread(self) -> Unreads:
         """What a person has not read, and the conversation group that keeps it apart from chats."""
-        from channel_adapter.services.unread import Unreads
+        from channel_adapter.services.unread.service import Unreads
 
         return Unreads(
             self._gateway,
@@ -324,7 +324,7 @@ class ChannelAdapter:
 
     @cached_property
     def _desk(self) -> FilingDesk:
-        from channel_adapter.services.filing import FilingDesk
+        from channel_adapter.services.unread.assignment import FilingDesk
 
         own = self.settings.unread
         return FilingDesk(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from channel_adapter.cli.command import Run
 from channel_adapter.cli.exits import Exit, for_counts
-from channel_adapter.domain.filing import FilingKind
+from channel_adapter.domain.assignment import FilingKind
 from channel_adapter.domain.subscription import ChannelOutcome, Outcome, OutcomeKind
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from channel_adapter.cli.files import ColumnOption, DelimiterOption, HeadingOpti
 from channel_adapter.cli.outcomes import list_channel_outcomes, list_outcomes
 from channel_adapter.cli.output import ObjectWriter, counted
 from channel_adapter.cli.progress import Progress
-from channel_adapter.domain.filing import FilingKind
+from channel_adapter.domain.assignment import FilingKind
 from channel_adapter.domain.subscription import Notifications, Outcome, OutcomeKind
 from channel_adapter.mapping.ids import channel_id
 from channel_adapter.mapping.user_list import ListedUser, UnusableLine, UserList

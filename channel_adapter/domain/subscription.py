@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from channel_adapter.domain.assignment import Filing, FilingKind
 from channel_adapter.domain.channel import Channel
-from channel_adapter.domain.filing import Filing, FilingKind
 from channel_adapter.domain.ids import ChannelId, UserId
 
 

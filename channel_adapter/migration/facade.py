@@ -52,7 +52,7 @@ from channel_adapter.migration.verify import verify as verifying
 from channel_adapter.migration.verify.findings import NOTHING_ACCEPTED, Accepted, Verdict
 from channel_adapter.migration.verify.verify import Write, unwritten
 from channel_adapter.services.accounts import Accounts
-from channel_adapter.services.unread import Unreads
+from channel_adapter.services.unread.service import Unreads
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.notify import Notifier
 

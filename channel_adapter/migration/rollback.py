@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from channel_adapter.backends.caller import ApiCaller
 from channel_adapter.backends.community import profile as channel_group
 from channel_adapter.concurrency.batching import batches, concurrently
-from channel_adapter.domain.filing import FilingKind
+from channel_adapter.domain.assignment import FilingKind
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.errors import NotFoundError
 from channel_adapter.migration.bounded import bounded
@@ -34,7 +34,7 @@ from channel_adapter.tencent.wire import groups, members
 
 if TYPE_CHECKING:
     from channel_adapter.migration.facade import Migration
-    from channel_adapter.services.unread import Unreads
+    from channel_adapter.services.unread.service import Unreads
     from channel_adapter.store.cutover import CutoverPeople
     from channel_adapter.store.database import Database
 

@@ -10,8 +10,8 @@ from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.subscription import ChannelOutcome, OutcomeKind
 from channel_adapter.errors import NotFoundError
 from channel_adapter.services.bulk import TRANSIENT, BulkTerms, Found, Work
-from channel_adapter.services.filing import Act, FilingDesk
 from channel_adapter.services.patience import Patience
+from channel_adapter.services.unread.assignment import Act, FilingDesk
 
 
 class Following:

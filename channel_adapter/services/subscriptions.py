@@ -16,11 +16,11 @@ from channel_adapter.mapping.subscription_member import SUBSCRIBER_FIELDS, to_su
 from channel_adapter.mapping.text import require_text
 from channel_adapter.services.accounts import Accounts
 from channel_adapter.services.bulk import BatchSize, Bulk, BulkTerms, Found, Users, Work, one_by_one
-from channel_adapter.services.filing import FilingDesk
 from channel_adapter.services.following import Following
 from channel_adapter.services.joining import Joining
 from channel_adapter.services.leaving import Leaving
 from channel_adapter.services.patience import Patience
+from channel_adapter.services.unread.assignment import FilingDesk
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.catalog import GET_GROUP_MEMBER_INFO
 from channel_adapter.tencent.wire import members

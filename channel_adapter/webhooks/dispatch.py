@@ -12,7 +12,7 @@ import structlog
 from channel_adapter.backends.community.channels import ChannelCache
 from channel_adapter.config.settings import Settings
 from channel_adapter.domain import events as e
-from channel_adapter.domain.filing import Filing, FilingKind
+from channel_adapter.domain.assignment import Filing, FilingKind
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import PostRef
 from channel_adapter.domain.reaction import ReactionChange

@@ -32,7 +32,7 @@ PUBLIC_NAMES = """
     TextAndImage ThrottledError UnavailableError Unknown Unread Unrecognised Unsubscribed UserId Video
 """.split()  # noqa: SIM905
 
-CONVERSATION_GROUPS = {"unread.py: groups"}  # what people see under this name in their own lists
+CONVERSATION_GROUPS = {"service.py: groups"}  # what people see under this name in their own lists
 
 
 def test_import_contracts_hold() -> None:
@@ -85,10 +85,11 @@ def test_an_area_of_the_adapter_is_imported_when_it_is_first_used() -> None:
         "adapter = ChannelAdapter.open(Settings(sdkappid=1, key='k', region='seoul'))\n"
         "def loaded(*parts):\n"
         "    return sorted(n for n in sys.modules for p in parts if n.startswith(f'channel_adapter.{p}'))\n"
-        "areas = ('services.channels', 'services.reactions', 'services.unread', 'webhooks', 'migration', 'store')\n"
+        "areas = ('services.channels', 'services.reactions', 'services.unread.service', 'webhooks', 'migration',"
+        " 'store')\n"
         "assert not loaded(*areas, 'services.posts'), loaded(*areas, 'services.posts')\n"
         "adapter.posts\nassert loaded('services.posts') and not loaded(*areas), loaded(*areas)\n"
-        "adapter.reactions\nassert not loaded('services.unread', 'webhooks', 'migration', 'store')"
+        "adapter.reactions\nassert not loaded('services.unread.service', 'webhooks', 'migration', 'store')"
     )
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, cwd=ROOT)
 

@@ -12,7 +12,7 @@ from channel_adapter.backends.community.members import Membership
 from channel_adapter.concurrency.batching import ConcurrentMap, MapResult
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.concurrency.paging import Page, Pages
-from channel_adapter.domain.filing import Filing
+from channel_adapter.domain.assignment import Filing
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import PostRef
 from channel_adapter.domain.unread import ConversationGroup, Marks, Synced, Unread
@@ -28,8 +28,10 @@ from channel_adapter.mapping import ids
 from channel_adapter.mapping import unread_groups as mapping
 from channel_adapter.mapping.ids import post_ref
 from channel_adapter.services.bulk import TRANSIENT, Users, one_by_one
-from channel_adapter.services.filing import FilingDesk
+from channel_adapter.services.joined import JoinedPages
+from channel_adapter.services.membership import Membership
 from channel_adapter.services.read_positions import ReadPositions
+from channel_adapter.services.unread.assignment import FilingDesk
 from channel_adapter.services.unread_counts import Counting
 from channel_adapter.services.unread_marks import Marking
 from channel_adapter.services.unread_sync import Syncing

@@ -12,7 +12,7 @@ from channel_adapter.backends.caller import ApiCaller
 from channel_adapter.backends.community.joined import JoinedPages
 from channel_adapter.backends.community.members import roles_in
 from channel_adapter.concurrency.clock import Clock
-from channel_adapter.domain.filing import Filing, FilingKind
+from channel_adapter.domain.assignment import Filing, FilingKind
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.errors import ChannelAdapterError, NotFoundError
 from channel_adapter.mapping.unread_groups import FULL, Conversation, followed_request
