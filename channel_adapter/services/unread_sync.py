@@ -13,7 +13,6 @@ from channel_adapter.domain.unread import Synced
 from channel_adapter.mapping import unread_groups as mapping
 from channel_adapter.mapping.unread_groups import Conversation
 from channel_adapter.services.conversation_groups import ConversationGroups, Failures, parts_of
-from channel_adapter.services.joined import JoinedPages
 from channel_adapter.services.unread.assignment import CHECKS
 from channel_adapter.tencent import codes, limits
 from channel_adapter.tencent.catalog import GET_GROUP_INFO

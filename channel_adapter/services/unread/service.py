@@ -28,8 +28,6 @@ from channel_adapter.mapping import ids
 from channel_adapter.mapping import unread_groups as mapping
 from channel_adapter.mapping.ids import post_ref
 from channel_adapter.services.bulk import TRANSIENT, Users, one_by_one
-from channel_adapter.services.joined import JoinedPages
-from channel_adapter.services.membership import Membership
 from channel_adapter.services.read_positions import ReadPositions
 from channel_adapter.services.unread.assignment import FilingDesk
 from channel_adapter.services.unread_counts import Counting
