@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta, timezone
 from enum import StrEnum
 
 import pytest
-from rich.cells import cell_len
 
 from channel_adapter.cli.demo import Differs, Recorder, Step
 from channel_adapter.cli.exits import Exit, UsageError, for_counts, for_error
@@ -54,30 +53,8 @@ def test_columns_are_aligned_by_what_a_terminal_draws() -> None:
     ]
 
 
-def test_on_a_terminal_the_widest_columns_are_cut_to_fit_and_say_so() -> None:
-    written: list[str] = []
-    table = Table(("seq", "author", "content"), written.append, str, width=40)
-    table.add(1, "editor_7", "fog " * 30)
-    table.add(2, "editor_7", "港" * 30)
-    table.close()
-    assert written == [
-        "seq  author    content",
-        "1    editor_7  fog fog fog fog fog fog…",
-        "2    editor_7  港港港港港港港港港港港港…",
-    ]
-    assert max(map(cell_len, written)) <= 40
-
-
 def test_elsewhere_nothing_is_cut() -> None:
     assert lines_of(("content",), [("fog " * 200 + "end",)])[1] == "fog " * 200 + "end"
-
-
-def test_a_terminal_too_narrow_for_all_columns_still_gets_them() -> None:
-    written: list[str] = []
-    table = Table(("one", "two"), written.append, str, width=5)
-    table.add("x" * 50, "y" * 50)
-    table.close()
-    assert written == ["one         two", "xxxxxxxxx…  yyyyyyyyy…"]
 
 
 def test_a_table_without_rows_writes_nothing() -> None:
