@@ -7,6 +7,7 @@ logs by `printable`.
 
 import dataclasses
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ from typing import Any, BinaryIO, Protocol, TextIO
 
 import orjson
 import typer
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len, chop_cells
 
 from channel_adapter.cli.exits import UsageError
 from channel_adapter.cli.files import interruptible
@@ -131,7 +132,8 @@ class ObjectWriter:
 
 ROWS_BEFORE_WIDTHS = 200
 GAP = "  "
-NARROWEST = 10  # what a column keeps however narrow the terminal is
+NARROWEST = (10, 6, 3, 1)
+"""Widths that columns are narrowed to, one after another until a row fits the terminal."""
 
 
 def cell(value: Any) -> str:
@@ -152,7 +154,8 @@ def cell(value: Any) -> str:
 class Table:
     """Rows under a heading. Widths come from the first rows; a later, longer cell moves only its own line.
 
-    With the `width` of a terminal the widest cells are cut with an ellipsis until a row fits.
+    With the `width` of a terminal the widest columns are narrowed until a row fits, and their cells go on in the lines
+    below. Without it a row is one line.
     """
 
     def __init__(
@@ -175,7 +178,7 @@ class Table:
         self.count += 1
         row = tuple(cell(value) for value in values)
         if self._widths is not None:
-            self._write(self._line(row, self._widths))
+            self._put(row, self._widths)
             return
         self._waiting.append(row)
         if len(self._waiting) >= ROWS_BEFORE_WIDTHS:
@@ -193,27 +196,51 @@ class Table:
         if self._width is not None:
             widths = _fitted(widths, self._width)
         self._widths = widths
-        self._write(self._heading(self._line(self._columns, widths)))
+        self._put(self._columns, widths, heading=True)
         for row in rows:
-            self._write(self._line(row, widths))
+            self._put(row, widths)
 
-    def _line(self, row: Sequence[str], widths: Sequence[int]) -> str:
-        if self._width is not None:
-            row = [_cut(text, width) for text, width in zip(row, widths, strict=True)]
-        cells = [text + " " * (width - cell_len(text)) for text, width in zip(row, widths, strict=True)]
-        return GAP.join(cells).rstrip()
+    def _put(self, row: Sequence[str], widths: Sequence[int], *, heading: bool = False) -> None:
+        """Write one row: a line, and on a terminal more of them below where a cell is wider than its column."""
+        if self._width is None:
+            lines = [tuple(row)]
+        else:
+            folded = [fold(text, width) for text, width in zip(row, widths, strict=True)]
+            lines = list(zip_longest(*folded, fillvalue=""))
+        for line in lines:
+            cells = [text + " " * (width - cell_len(text)) for text, width in zip(line, widths, strict=True)]
+            text = GAP.join(cells).rstrip()
+            self._write(self._heading(text) if heading else text)
 
 
 def _fitted(widths: Sequence[int], room: int) -> list[int]:
-    """The same, the widest ones narrowed until a row fits or none is wider than NARROWEST."""
-    fitted = [min(width, max(room, NARROWEST)) for width in widths]
-    while sum(fitted) + len(GAP) * (len(fitted) - 1) > room and max(fitted) > NARROWEST:
-        fitted[fitted.index(max(fitted))] -= 1
+    """Return widths with which a row fits into `room`; the widest columns are narrowed first."""
+    fitted = [min(width, max(room, 1)) for width in widths]
+    gaps = len(GAP) * (len(fitted) - 1)
+    for narrowest in NARROWEST:
+        while sum(fitted) + gaps > room and max(fitted) > narrowest:
+            fitted[fitted.index(max(fitted))] -= 1
     return fitted
 
 
-def _cut(text: str, width: int) -> str:
-    return text if cell_len(text) <= width else set_cell_size(text, width - 1).rstrip() + "…"
+def fold(text: str, width: int) -> list[str]:
+    """Split a text into lines that a terminal draws at most `width` wide: at spaces, and inside longer words.
+
+    Nothing but the spaces at the breaks is left out. A character that is wider than `width` has a line of its own.
+    """
+    lines: list[str] = []
+    line = ""
+    for word in re.split(r"(?<=\s)(?=\S)", text):
+        while cell_len((line + word).rstrip()) > width:
+            if line:
+                lines.append(line.rstrip())
+                line = ""
+                continue
+            head = chop_cells(word, width)[0] or word[0]
+            lines.append(head)
+            word = word[len(head) :]  # noqa: PLW2901 - the rest of the word goes on in the next line
+        line += word
+    return [*lines, line.rstrip()] if line.strip() or not lines else lines
 
 
 class Listing(Protocol):
