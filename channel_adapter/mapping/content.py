@@ -62,9 +62,9 @@ def to_elements(
     Raises InvalidError: nothing to say, a part that is no content, a missing or bad URL, two custom elements (a message
     carries one [doc 33527]), a body over `max_bytes` of JSON.
     """
-    if type(content) is p.Text:  # by far the commonest post
-        elements = _encode(content)
-        if not _surely_fits(content, max_bytes):
+    if type(content) is p.Text and type(content.text) is str:  # by far the commonest post
+        elements = [w.text_element(require_text(content.text, "text", empty=False))]
+        if _AROUND + len(content.text) * _LONGEST_ESCAPE > max_bytes:  # else it fits however JSON writes its characters
             _check_size(elements, max_bytes)
         return elements, (content,)
     parts = _parts(content)
@@ -73,11 +73,6 @@ def to_elements(
     elements = [element for part in parts for element in _encode(part)]
     _check_size(elements, max_bytes)
     return elements, parts if all(type(part) is p.Text for part in parts) else from_elements(elements)
-
-
-def _surely_fits(part: p.Text, max_bytes: int) -> bool:
-    """A short lone text is within the limit however its characters are written, and need not be measured."""
-    return _AROUND + len(part.text) * _LONGEST_ESCAPE <= max_bytes
 
 
 def _check_size(elements: list[w.Element], max_bytes: int) -> None:

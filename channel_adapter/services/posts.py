@@ -48,8 +48,10 @@ class Posts:
         """
         wanted = self._ids.channel(channel)
         post = await self._backend.send(wanted, self._draft(wanted, content, author, idempotency_key, silent=quiet))
-        sent = [each for each in await self._published.emit(post) if each is not None]
-        return replace(post, broadcast=sent[0]) if sent else post
+        for broadcast in await self._published.emit(post):
+            if broadcast is not None:
+                post = replace(post, broadcast=broadcast)
+        return post
 
     async def preview(
         self,

@@ -110,9 +110,13 @@ class ChannelCache:
         return {channel: entry.fields for channel, entry in known.items() if entry is not None and entry.is_channel}
 
     async def require(self, channel: ChannelId) -> CacheEntry:
-        """What is remembered of a channel, its owner included. Raises NotFoundError when it is no channel of ours."""
-        entry = self._current([channel])[channel]
-        if entry is None or (entry.is_channel and not entry.owner_known):
+        """Return what is cached of a channel, its owner included. Raises NotFoundError if there is no such channel."""
+        entry = self._cache.get(channel)
+        if (
+            entry is None
+            or entry.read_at <= self.clock.monotonic() - self._seconds
+            or (entry.is_channel and not entry.owner_known)
+        ):
             entry = await self._asking.get(channel)
         if not entry.is_channel:
             raise no_such_channel(channel)
