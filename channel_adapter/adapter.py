@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from channel_adapter.services.channels import Channels
     from channel_adapter.services.doctor import Finding
     from channel_adapter.services.posts import Posts
-    from channel_adapter.services.reactions import ReactionService
+    from channel_adapter.services.reactions.service import ReactionService
     from channel_adapter.services.subscriptions import Subscriptions
     from channel_adapter.services.unread.assignment import FilingDesk
     from channel_adapter.services.unread.service import Unreads
@@ -131,9 +131,9 @@ class ChannelAdapter:
     def reactions(self) -> ReactionService:
         """Reactions: what a person thinks of a post, in one emoji."""
         from channel_adapter.services.message_keys import MessageKeys
-        from channel_adapter.services.reactions import ReactionService
-        from channel_adapter.services.reactions_admission import Gatekeeper, ReactionRules
-        from channel_adapter.services.reactions_direct import DirectReactions
+        from channel_adapter.services.reactions.direct import DirectReactions
+        from channel_adapter.services.reactions.rules import Gatekeeper, ReactionRules
+        from channel_adapter.services.reactions.service import ReactionService
 
         settings, own, clock, gateway = self.settings, self.settings.reactions, self._clock, self._gateway
         history = self.backend.post_history
@@ -148,7 +148,7 @@ class ChannelAdapter:
         direct = DirectReactions(gateway, keys, pace, most=own.per_person, longest_wait=settings.total_seconds)
         at = None
         if settings.database_url is not None:
-            from channel_adapter.services.reactions_opening import StoreAt
+            from channel_adapter.services.reactions.opening import StoreAt
 
             at = StoreAt(
                 settings.database_url.get_secret_value(), settings.sdkappid, gateway, keys, history, clock,

@@ -11,7 +11,7 @@ from channel_adapter.mapping import callback_account
 from channel_adapter.mapping.callback_context import Context, read_context, to_parts, to_user, to_users
 from channel_adapter.mapping.content import to_datetime
 from channel_adapter.mapping.ids import channel_id
-from channel_adapter.mapping.reaction_keys import to_changes
+from channel_adapter.mapping.reactions import to_changes
 from channel_adapter.mapping.subscription_member import ROLES
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.wire import callbacks_group as g

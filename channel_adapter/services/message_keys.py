@@ -6,7 +6,7 @@ from typing import Final
 
 from channel_adapter.backends.caller import ApiCaller
 from channel_adapter.domain.post import PostRef
-from channel_adapter.mapping.reaction_keys import Held, emptied, read_pairs
+from channel_adapter.mapping.reactions import Held, emptied, read_pairs
 from channel_adapter.tencent import codes
 from channel_adapter.tencent.catalog import GROUP_GET_KEY_VALUES, GROUP_SET_KEY_VALUES
 from channel_adapter.tencent.wire import extensions as wire

@@ -27,7 +27,7 @@ from sqlalchemy import Column, Double, MetaData, String, Table, event, insert
 from channel_adapter import ChannelAdapter, PostRef, Text
 from channel_adapter.concurrency.batch_loader import BatchLoader
 from channel_adapter.domain.ids import ChannelId, UserId
-from channel_adapter.services.reactions_stored import WISHES_TOGETHER, StoredReactions
+from channel_adapter.services.reactions.stored import WISHES_TOGETHER, StoredReactions
 from channel_adapter.store.database import Database
 from channel_adapter.store.reactions import CommandResult, ReactionCommand, ReactionStore
 from channel_adapter.stub.settings import StubSettings

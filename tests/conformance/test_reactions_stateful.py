@@ -18,11 +18,10 @@ from pydantic import SecretStr
 from sqlalchemy import ColumnElement, literal
 
 from channel_adapter import ChannelAdapter, ReactionChange, Rung, Text
-from channel_adapter.mapping.reaction_data import counts_in
-from channel_adapter.mapping.reaction_keys import to_changes
-from channel_adapter.services import reactions_opening
+from channel_adapter.mapping.reactions import counts_in, to_changes
+from channel_adapter.services.reactions import opening as reactions_opening
 from channel_adapter.store.database import Database
-from channel_adapter.store.publishing_plan import Outcome, Result
+from channel_adapter.store.reaction_publishing import Outcome, Result
 from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.world.context import RESTAPI, Event

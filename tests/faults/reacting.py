@@ -12,8 +12,8 @@ from typing import Any
 
 import psycopg  # noqa: F401 - imported once, for all processes that are forked from here
 
-import channel_adapter.store.folding
-import channel_adapter.store.publishing  # noqa: F401
+import channel_adapter.store.client_reactions
+import channel_adapter.store.reaction_publishing  # noqa: F401
 from channel_adapter import ChannelAdapter, PostRef, Settings
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.reaction import ReactionChange

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from channel_adapter import ChannelAdapter, PostRef, Settings, Text
 from channel_adapter.domain.ids import ChannelId
-from channel_adapter.mapping.reaction_data import counts_in
+from channel_adapter.mapping.reactions import counts_in
 from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
 from tests.faults import reacting

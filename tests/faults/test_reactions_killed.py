@@ -89,6 +89,6 @@ async def test_killed_on_postgresql(new_postgres_url: Callable[[], str]) -> None
 
 def test_every_checkpoint_of_the_code_is_in_the_list() -> None:
     root = Path(__file__).parents[2] / "channel_adapter" / "services"
-    text = "".join(path.read_text(encoding="utf-8") for path in root.glob("reactions_*.py"))
+    text = "".join(path.read_text(encoding="utf-8") for path in root.glob("reactions/*.py"))
     named = {part.partition('"')[0] for part in text.split('checkpoint("')[1:]}
     assert named == POINTS.keys()

@@ -25,7 +25,7 @@ from channel_adapter import (
     UnavailableError,
 )
 from channel_adapter.domain.ids import UserId
-from channel_adapter.services.reactions_direct import REACTORS
+from channel_adapter.services.reactions.direct import REACTORS
 from channel_adapter.stub.faults.faults import Fault
 from tests.faults.reaction_stage import SERVICE, SLUG, Stage, behave, data, left_over, staged
 

@@ -10,8 +10,7 @@ from sqlalchemy import event
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import PostRef
 from channel_adapter.store.database import Database
-from channel_adapter.store.publishing import PublishingStore
-from channel_adapter.store.publishing_plan import MessageCapacity, Outcome, Result
+from channel_adapter.store.reaction_publishing import MessageCapacity, Outcome, PublishingStore, Result
 from channel_adapter.store.reactions import CommandResult, ReactionCommand, ReactionStore
 
 NEWS, SPORT = ChannelId("@TGS#_news"), ChannelId("@TGS#_sport")

@@ -8,10 +8,9 @@ import pytest
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import PostRef
 from channel_adapter.domain.reaction import ReactionChange
+from channel_adapter.store.client_reactions import Admitted, Folding, Snapshot
 from channel_adapter.store.database import Database
-from channel_adapter.store.folding import Admitted, Folding, Snapshot
-from channel_adapter.store.publishing import PublishingStore
-from channel_adapter.store.publishing_plan import Claim, MessageCapacity, Outcome, Result
+from channel_adapter.store.reaction_publishing import Claim, MessageCapacity, Outcome, PublishingStore, Result
 from channel_adapter.store.reactions import ReactionStore
 
 REF = PostRef(ChannelId("@TGS#_tides"), 1)

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from channel_adapter import InvalidError, ReactionChange
 from channel_adapter.backends.community.tag import Tag, read_tag
 from channel_adapter.domain.ids import UserId
-from channel_adapter.mapping import reaction_data, reaction_keys, reaction_policy
+from channel_adapter.mapping import reactions as values
 from channel_adapter.mapping.emoji import known_emoji, one_emoji
-from channel_adapter.store.folding import LEAVE, TAKE, KeyRow, fold_absence, fold_event, fold_read
-from channel_adapter.store.publishing_plan import Count, MessageCapacity, plan_data, plan_keys
+from channel_adapter.store.client_reactions import LEAVE, TAKE, KeyRow, fold_absence, fold_event, fold_read
+from channel_adapter.store.reaction_publishing import Count, MessageCapacity, plan_data, plan_keys
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.wire.extensions import Extension
 
@@ -48,13 +48,13 @@ def test_every_emoji_of_the_library_has_one_spelling_which_is_whole() -> None:
 )
 def test_superfluous_or_missing_variation_selectors_are_normalised_everywhere(spelled: str, emoji: str) -> None:
     assert one_emoji(spelled) == emoji
-    assert reaction_policy.to_policy(spelled).emoji == (emoji,)
-    assert reaction_policy.policy_in({reaction_policy.NAME: f"{spelled} {emoji} 🎉"}).emoji == (
+    assert values.to_policy(spelled).emoji == (emoji,)
+    assert values.policy_in({values.NAME: f"{spelled} {emoji} 🎉"}).emoji == (
         emoji,
         "🎉",
     )
     pairs = [Extension(key="r|reader_1", value=f"{spelled} {emoji}", seq=1), Extension(key=f"n|{spelled}", value="2")]
-    parsed = reaction_keys.read_pairs(pairs)
+    parsed = values.read_pairs(pairs)
     assert parsed.people[USER].emoji == (emoji,)
     assert (parsed.counts, parsed.foreign) == ({spelled: 2}, 0)  # as it is, so that exactly this key can be removed
 
@@ -72,11 +72,11 @@ def test_two_emoji_with_variation_selectors_are_counted_as_two() -> None:
 
 @given(ids, chosen, st.integers(0, 2**40))
 def test_keys_and_values_fit_for_every_person_and_emoji(user: str, each: str, count: int) -> None:
-    pairs = [reaction_keys.person_pair(UserId(user), [each] * 20), reaction_keys.count_pair(each, count)]
+    pairs = [values.person_pair(UserId(user), [each] * 20), values.count_pair(each, count)]
     for pair in pairs:
         assert len(pair.key.encode()) <= limits.EXTENSION_KEY_BYTES
         assert len(pair.value.encode()) <= limits.EXTENSION_VALUE_BYTES
-    held = reaction_keys.read_pairs([*pairs, Extension(key="somebody else's", value="x")])
+    held = values.read_pairs([*pairs, Extension(key="somebody else's", value="x")])
     assert held.people[UserId(user)].emoji == (each,)
     assert (held.counts, held.foreign) == ({each: count}, 1)
 
@@ -91,41 +91,41 @@ def test_what_is_no_reaction_counts_as_none() -> None:
         "N|👍": "1",
         "r|a": "",
     }
-    held = reaction_keys.read_pairs(Extension(key=key, value=value, seq=1) for key, value in strange.items())
+    held = values.read_pairs(Extension(key=key, value=value, seq=1) for key, value in strange.items())
     assert held.people == {USER: ReactionChange(USER, ("",), 1)}
     assert (held.counts, held.foreign) == ({"👍": -1}, 4)
 
 
 @given(st.sampled_from(["all", "basic", "none"]) | st.lists(chosen, min_size=1, max_size=10))
 def test_a_policy_comes_back_out_of_the_tag_and_leaves_the_rest_of_it(wanted: str | list[str]) -> None:
-    policy = reaction_policy.to_policy(wanted)
+    policy = values.to_policy(wanted)
     before = Tag("m1", ("posts",), ("later=x", "reactions=none"), 2)
-    written = read_tag(before.with_attributes({reaction_policy.NAME: reaction_policy.policy_text(policy)}).text())
+    written = read_tag(before.with_attributes({values.NAME: values.policy_text(policy)}).text())
     assert written is not None
-    assert reaction_policy.policy_in(written.attributes) == policy
+    assert values.policy_in(written.attributes) == policy
     assert (written.migration, written.kept, written.others[0], written.data) == ("m1", ("posts",), "later=x", 2)
 
 
 def test_policies_that_cannot_be() -> None:
     for wrong in ("", "some", [], ["👍👍"], ["all"]):
         with pytest.raises(InvalidError):
-            reaction_policy.to_policy(wrong)
-    assert reaction_policy.policy_in({"reactions": "words of a later version"}).allowed == ()
+            values.to_policy(wrong)
+    assert values.policy_in({"reactions": "words of a later version"}).allowed == ()
 
 
 def test_custom_data_of_others_stays() -> None:
     held = orjson.dumps({"v": 1, "isEdited": True, "channel_adapter": {"v": 1, "reactions": {"👎": 3}}}).decode()
-    written = reaction_data.with_counts(held, {"👍": 41})
+    written = values.with_counts(held, {"👍": 41})
     assert written is not None
     assert orjson.loads(written) == {"v": 1, "isEdited": True, "channel_adapter": {"v": 1, "reactions": {"👍": 41}}}
-    assert reaction_data.counts_in(written) == {"👍": 41}
-    emptied = reaction_data.with_counts(written, {})
+    assert values.counts_in(written) == {"👍": 41}
+    emptied = values.with_counts(written, {})
     assert emptied is not None
     assert orjson.loads(emptied) == {"v": 1, "isEdited": True}
-    assert reaction_data.with_counts(None, {}) == "{}"
+    assert values.with_counts(None, {}) == "{}"
     for foreign in ("plain text", "[1]", "7"):
-        assert reaction_data.with_counts(foreign, {"👍": 1}) is None
-        assert reaction_data.counts_in(foreign) == {}
+        assert values.with_counts(foreign, {"👍": 1}) is None
+        assert values.counts_in(foreign) == {}
 
 
 ROOM = MessageCapacity(keys=300, per_call=20, people=200, counts=80)

@@ -12,7 +12,7 @@ from channel_adapter.domain.post import PostRef
 from channel_adapter.domain.reaction import Ladder, Rung
 from channel_adapter.errors import ChannelAdapterError
 from channel_adapter.mapping import ids
-from channel_adapter.mapping.reaction_keys import PROBE
+from channel_adapter.mapping.reactions import PROBE
 from channel_adapter.services.bulk import TRANSIENT
 from channel_adapter.services.doctor import Finding
 from channel_adapter.services.message_keys import MessageKeys
@@ -21,7 +21,7 @@ from channel_adapter.tencent.wire import groups, messages
 from channel_adapter.tencent.wire.msg_body import TEXT, Element, TextContent
 
 if TYPE_CHECKING:
-    from channel_adapter.store.publishing import PublishingStore
+    from channel_adapter.store.reaction_publishing import PublishingStore
 
 SLUG: Final = "channel_adapter_probe_"
 _RANDOM_BITS: Final = 32

@@ -10,11 +10,11 @@ import structlog
 from channel_adapter.concurrency.clock import Clock, wait_or_set
 from channel_adapter.domain.post import PostRef
 from channel_adapter.errors import ChannelAdapterError
-from channel_adapter.services.reactions_writer import ClaimWriter
-from channel_adapter.store.publishing_plan import Claim
+from channel_adapter.services.reactions.writer import ClaimWriter
+from channel_adapter.store.reaction_publishing import Claim
 
 if TYPE_CHECKING:
-    from channel_adapter.store.publishing import PublishingStore
+    from channel_adapter.store.reaction_publishing import PublishingStore
 
 log = structlog.wrap_logger(logging.getLogger("channel_adapter.reactions"))
 

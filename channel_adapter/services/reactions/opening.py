@@ -7,11 +7,11 @@ from channel_adapter.backends.community.history import History
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.config.extras import needs_store
 from channel_adapter.services.message_keys import MessageKeys
-from channel_adapter.services.reactions_ladder import ReactionLadder
-from channel_adapter.services.reactions_publisher import Publisher
-from channel_adapter.services.reactions_stored import Admission, StoredReactions
-from channel_adapter.services.reactions_writer import LEASE_SECONDS, ClaimWriter
-from channel_adapter.store.publishing_plan import MessageCapacity
+from channel_adapter.services.reactions.ladder import ReactionLadder
+from channel_adapter.services.reactions.publisher import Publisher
+from channel_adapter.services.reactions.stored import Admission, StoredReactions
+from channel_adapter.services.reactions.writer import LEASE_SECONDS, ClaimWriter
+from channel_adapter.store.reaction_publishing import MessageCapacity
 from channel_adapter.tencent import limits
 
 if TYPE_CHECKING:
@@ -64,8 +64,8 @@ class StoreAt:
         return self._assembled(store)
 
     def _assembled(self, store: "ReactionStore") -> StoredReactions:
-        from channel_adapter.store.folding import Folding  # noqa: PLC0415
-        from channel_adapter.store.publishing import PublishingStore  # noqa: PLC0415
+        from channel_adapter.store.client_reactions import Folding  # noqa: PLC0415
+        from channel_adapter.store.reaction_publishing import PublishingStore  # noqa: PLC0415
 
         capacity = MessageCapacity(
             limits.EXTENSION_KEYS_PER_MESSAGE, limits.EXTENSION_KEYS_PER_CALL, PEOPLE_KEPT, COUNTS_SHOWN

@@ -11,19 +11,18 @@ from channel_adapter.domain.ids import UserId
 from channel_adapter.domain.post import PostRef
 from channel_adapter.domain.reaction import Rung
 from channel_adapter.errors import ChannelAdapterError
-from channel_adapter.mapping.reaction_data import with_counts
-from channel_adapter.mapping.reaction_keys import count_key, count_pair, person_key
+from channel_adapter.mapping.reactions import count_key, count_pair, person_key, with_counts
 from channel_adapter.services.bulk import TRANSIENT
 from channel_adapter.services.message_keys import EDITION, GONE, UNSUPPORTED, MessageKeys
-from channel_adapter.services.reactions_ladder import ReactionLadder
-from channel_adapter.store.publishing_plan import Claim, Outcome, Result
+from channel_adapter.services.reactions.ladder import ReactionLadder
+from channel_adapter.store.reaction_publishing import Claim, Outcome, Result
 from channel_adapter.tencent import codes
 from channel_adapter.tencent.catalog import MODIFY_GROUP_MSG
 from channel_adapter.tencent.wire import messages
 from channel_adapter.tencent.wire.extensions import ExtensionResult
 
 if TYPE_CHECKING:
-    from channel_adapter.store.publishing import PublishingStore
+    from channel_adapter.store.reaction_publishing import PublishingStore
 
 PACE_SECONDS: Final = 0.34
 """Between two writes on one message: under 3 a second and 177 a minute, where the service takes 200 [15]."""

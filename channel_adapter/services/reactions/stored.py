@@ -12,19 +12,19 @@ from channel_adapter.domain.post import PostRef, PostState
 from channel_adapter.domain.reaction import Adopted, Ladder, ReactionChange, Reactions, Reactor, Reconciled, Rung
 from channel_adapter.errors import ChannelAdapterError, NotFoundError, ThrottledError
 from channel_adapter.mapping.content import STATES
-from channel_adapter.mapping.reaction_totals import of_counts
+from channel_adapter.mapping.reactions import of_counts
 from channel_adapter.services.doctor import Finding
 from channel_adapter.services.message_keys import EDITION, GONE, UNSUPPORTED, MessageKeys, Pairs
-from channel_adapter.services.reactions_direct import explained
-from channel_adapter.services.reactions_ladder import ReactionLadder
-from channel_adapter.services.reactions_publisher import Publisher
-from channel_adapter.services.reactions_writer import DATA_SECONDS, Checkpoint
-from channel_adapter.store.publishing_plan import Claim, Outcome, Result
+from channel_adapter.services.reactions.direct import explained
+from channel_adapter.services.reactions.ladder import ReactionLadder
+from channel_adapter.services.reactions.publisher import Publisher
+from channel_adapter.services.reactions.writer import DATA_SECONDS, Checkpoint
+from channel_adapter.store.reaction_publishing import Claim, Outcome, Result
 from channel_adapter.tencent import codes
 
 if TYPE_CHECKING:
-    from channel_adapter.store.folding import Folding, KeyRow
-    from channel_adapter.store.publishing import PublishingStore
+    from channel_adapter.store.client_reactions import Folding, KeyRow
+    from channel_adapter.store.reaction_publishing import PublishingStore
     from channel_adapter.store.reactions import ReactionStore
 
 WISHES_TOGETHER: Final = 500
@@ -118,7 +118,7 @@ class StoredReactions:
         return await self._whole(self._fold(ref, changes, cleared))
 
     async def _fold(self, ref: PostRef, changes: Sequence[ReactionChange], cleared: int) -> int:
-        from channel_adapter.store.folding import Admitted  # noqa: PLC0415 - SQLAlchemy only for those who store
+        from channel_adapter.store.client_reactions import Admitted  # noqa: PLC0415 - SQLAlchemy only for those who store
 
         counts = await self._admit(ref.channel, changes)
         admitted = [Admitted(change, each) for change, each in zip(changes, counts, strict=True)]
@@ -267,7 +267,7 @@ class StoredReactions:
     async def _take_in(
         self, ref: PostRef, known: "dict[UserId, KeyRow]", pairs: Pairs, *, adopting: bool
     ) -> tuple[int, int]:
-        from channel_adapter.store.folding import Admitted, Snapshot  # noqa: PLC0415
+        from channel_adapter.store.client_reactions import Admitted, Snapshot  # noqa: PLC0415
 
         people = list(pairs.held.people.values())
         fresh = [change for change in people if known.get(change.user) is None

@@ -15,8 +15,7 @@ from channel_adapter.errors import (
     NotFoundError,
     ThrottledError,
 )
-from channel_adapter.mapping.reaction_keys import Held, person_key, person_pair
-from channel_adapter.mapping.reaction_totals import of_counts, of_people
+from channel_adapter.mapping.reactions import Held, of_counts, of_people, person_key, person_pair
 from channel_adapter.services.message_keys import EDITION, GONE, UNSUPPORTED, MessageKeys
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.catalog import GROUP_SET_KEY_VALUES

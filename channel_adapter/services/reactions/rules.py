@@ -14,7 +14,7 @@ from channel_adapter.domain.post import PostRef, PostState
 from channel_adapter.domain.reaction import ReactionChange, ReactionPolicy
 from channel_adapter.errors import NotFoundError, PermissionDeniedError
 from channel_adapter.mapping.ids import post_ref
-from channel_adapter.mapping.reaction_policy import policy_in, require_allowed
+from channel_adapter.mapping.reactions import policy_in, require_allowed
 from channel_adapter.services.subscriptions import Subscriptions
 from channel_adapter.tencent import limits
 

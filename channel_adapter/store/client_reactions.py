@@ -9,8 +9,7 @@ from sqlalchemy import Connection, select, update
 from channel_adapter.domain.ids import UserId
 from channel_adapter.domain.post import PostRef
 from channel_adapter.domain.reaction import ReactionChange
-from channel_adapter.store.reaction_tables import COUNTS, KEYS, POSTS
-from channel_adapter.store.reactions import Chosen, ReactionStore, at
+from channel_adapter.store.reactions import COUNTS, KEYS, POSTS, Chosen, ReactionStore, at
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,13 +22,13 @@ from channel_adapter.domain.reaction import (
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError, InvalidError
 from channel_adapter.mapping import ids
 from channel_adapter.mapping.emoji import one_emoji
-from channel_adapter.mapping.reaction_policy import NAME, policy_text, to_policy
+from channel_adapter.mapping.reactions import NAME, policy_text, to_policy
 from channel_adapter.services.doctor import Finding
-from channel_adapter.services.reactions_admission import Gatekeeper, ReactionRules, checked
-from channel_adapter.services.reactions_direct import REACTORS, DirectReactions
+from channel_adapter.services.reactions.direct import REACTORS, DirectReactions
+from channel_adapter.services.reactions.rules import Gatekeeper, ReactionRules, checked
 
 if TYPE_CHECKING:
-    from channel_adapter.services.reactions_stored import StoredReactions
+    from channel_adapter.services.reactions.stored import StoredReactions
 
 FLUSH_SECONDS: Final = 5.0
 """How long closing waits for counts to be published; what is left waits in the store for the next process."""

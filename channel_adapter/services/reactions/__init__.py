@@ -1,0 +1,1 @@
+"""Reactions of users to posts: in a store, or on the messages alone."""
