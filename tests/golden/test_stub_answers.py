@@ -87,4 +87,5 @@ async def test_the_stub_answers_as_the_file_says(golden: Golden) -> None:
 
 def test_every_command_of_the_stub_is_asked_for() -> None:
     """A handler without a golden file would have the client's models as its only witness."""
-    assert {(golden.service, golden.command) for golden in GOLDEN} == set(HANDLERS)
+    played = {command for command, handler in HANDLERS.items() if not handler.refusals_only}
+    assert played <= {(golden.service, golden.command) for golden in GOLDEN}
