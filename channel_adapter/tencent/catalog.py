@@ -26,13 +26,10 @@ if TYPE_CHECKING:
         extensions,
         group_data,
         groups,
-        live_groups,
         members,
         messages,
         official_accounts,
         profiles,
-        receipts,
-        topics,
         unread,
     )
 
@@ -62,7 +59,7 @@ class Community(StrEnum):
 
 
 UNMODELLED: Final = ""
-"""The area of a command whose bodies nobody has written down."""
+"""The area of a command whose bodies have no models."""
 
 
 @dataclass(frozen=True)
@@ -237,12 +234,6 @@ GROUP_SET_KEY_VALUES: Command[extensions.GroupSetKeyValuesRequest, extensions.Gr
 GROUP_GET_KEY_VALUES: Command[extensions.GroupGetKeyValuesRequest, extensions.GroupGetKeyValuesReply] = Command(
     EXTENSION_SERVICE, "group_get_key_values", "extensions", READ, DISPUTED, "doc 52169, doc cn-82031",
     batch=limits.EXTENSION_KEYS_PER_READ)
-SET_KEY_VALUES: Command[extensions.SetKeyValuesRequest, extensions.SetKeyValuesReply] = Command(
-    EXTENSION_SERVICE, "set_key_values", "extensions", REPEATABLE, UNRELATED, "doc 51195/82030",
-    batch=limits.EXTENSION_KEYS_PER_CALL)
-GET_KEY_VALUES: Command[extensions.GetKeyValuesRequest, extensions.GetKeyValuesReply] = Command(
-    EXTENSION_SERVICE, "get_key_values", "extensions", READ, UNRELATED, "doc 51194/82029",
-    batch=limits.EXTENSION_KEYS_PER_READ)
 
 # Recent contacts and conversation groups
 CREATE_CONTACT_GROUP: Command[
@@ -343,7 +334,7 @@ PORTRAIT_SET: Command[profiles.PortraitSetRequest, profiles.PortraitSetReply] = 
 PORTRAIT_GET: Command[profiles.PortraitGetRequest, profiles.PortraitGetReply] = Command(
     PROFILE_SERVICE, "portrait_get", "profiles", READ, UNRELATED, "doc 1639", batch=limits.PROFILES_PER_CALL)
 
-# Documented, but not for Communities or disputed there: counters, attributes, receipts, clearing
+# Documented, but not for Communities or disputed there: counters and attributes
 GET_GROUP_COUNTER: Command[group_data.GetGroupCounterRequest, group_data.GetGroupCounterReply] = Command(
     GROUP_SERVICE, "get_group_counter", "group_data", READ, NO, "doc 53427", batch=limits.COUNTERS_PER_GROUP)
 UPDATE_GROUP_COUNTER: Command[group_data.UpdateGroupCounterRequest, group_data.UpdateGroupCounterReply] = Command(
@@ -361,70 +352,46 @@ DELETE_GROUP_ATTR: Command[group_data.DeleteGroupAttrRequest, group_data.DeleteG
     GROUP_SERVICE, "delete_group_attr", "group_data", REPEATABLE, DISPUTED, "js-sdk")
 CLEAR_GROUP_ATTR: Command[group_data.ClearGroupAttrRequest, group_data.ClearGroupAttrReply] = Command(
     GROUP_SERVICE, "clear_group_attr", "group_data", REPEATABLE, DISPUTED, "groups 6")
-GROUP_MSG_RECEIPT: Command[receipts.GroupMsgReceiptRequest, receipts.GroupMsgReceiptReply] = Command(
-    GROUP_SERVICE, "group_msg_receipt", "receipts", REPEATABLE, NO, "doc cn-107478", batch=limits.RECEIPTS_PER_CALL)
-GET_GROUP_MSG_RECEIPT: Command[receipts.GetGroupMsgReceiptRequest, receipts.GetGroupMsgReceiptReply] = Command(
-    GROUP_SERVICE, "get_group_msg_receipt", "receipts", READ, NO, "doc 49439", batch=limits.RECEIPTS_PER_CALL)
-GET_GROUP_MSG_RECEIPT_DETAIL: Command[
-    receipts.GetGroupMsgReceiptDetailRequest, receipts.GetGroupMsgReceiptDetailReply
-] = Command(
-    GROUP_SERVICE, "get_group_msg_receipt_detail", "receipts", READ, NO, "doc 49438",
-    batch=limits.RECEIPT_READERS_PER_PAGE)
-CLEAR_GROUP_MSG: Command[messages.ClearGroupMsgRequest, messages.ClearGroupMsgReply] = Command(
-    GROUP_SERVICE, "clear_group_msg", "messages", REPEATABLE, NO, "doc 65970/95617")
 
 # Live groups only
-BAN_GROUP_MEMBER: Command[live_groups.BanGroupMemberRequest, live_groups.BanGroupMemberReply] = Command(
-    GROUP_SERVICE, "ban_group_member", "live_groups", REPEATABLE, NO, "java-sdk", batch=limits.BANS_PER_CALL)
-UNBAN_GROUP_MEMBER: Command[live_groups.UnbanGroupMemberRequest, live_groups.UnbanGroupMemberReply] = Command(
-    GROUP_SERVICE, "unban_group_member", "live_groups", REPEATABLE, NO, "java-sdk", batch=limits.BANS_PER_CALL)
-GET_GROUP_BAN_MEMBER: Command[live_groups.GetGroupBanMemberRequest, live_groups.GetGroupBanMemberReply] = Command(
-    GROUP_SERVICE, "get_group_ban_member", "live_groups", READ, NO, "java-sdk", batch=limits.BANNED_PER_PAGE)
-MODIFY_ADMIN: Command[live_groups.ModifyAdminRequest, live_groups.ModifyAdminReply] = Command(
-    AVCHATROOM_SERVICE, "modify_admin", "live_groups", REPEATABLE, NO, "doc 60525", batch=limits.LIVE_GROUP_ADMINS)
-GET_ADMIN_LIST: Command[live_groups.GetAdminListRequest, live_groups.GetAdminListReply] = Command(
-    AVCHATROOM_SERVICE, "get_admin_list", "live_groups", READ, NO, "doc 60524")
-CHECK_MEMBERS: Command[live_groups.CheckMembersRequest, live_groups.CheckMembersReply] = Command(
-    AVCHATROOM_SERVICE, "check_members", "live_groups", READ, NO, "doc 60523")
-GET_MEMBERS: Command[live_groups.GetMembersRequest, live_groups.GetMembersReply] = Command(
-    AVCHATROOM_SERVICE, "get_members", "live_groups", READ, DISPUTED, "doc 50293")
-MODIFY_USER_INFO: Command[live_groups.ModifyUserInfoRequest, live_groups.ModifyUserInfoReply] = Command(
-    AVCHATROOM_SERVICE, "modify_user_info", "live_groups", REPEATABLE, NO, "groups 6")
-SEND_BROADCAST_MSG: Command[live_groups.SendBroadcastMsgRequest, live_groups.SendBroadcastMsgReply] = Command(
-    GROUP_SERVICE, "send_broadcast_msg", "live_groups", RANDOM, NO, "doc 49440", limits.CALLS_PER_SECOND_BROADCAST)
+GET_MEMBERS: Command[members.GetMembersRequest, members.GetMembersReply] = Command(
+    AVCHATROOM_SERVICE, "get_members", "members", READ, DISPUTED, "doc 50293")
 
-# Communities with topics only
-CREATE_TOPIC: Command[topics.CreateTopicRequest, topics.CreateTopicReply] = Command(
-    MILLION_GROUP_SERVICE, "create_topic", "topics", UNSAFE, NO, "docS create_topic")
-GET_TOPIC: Command[topics.GetTopicRequest, topics.GetTopicReply] = Command(
-    MILLION_GROUP_SERVICE, "get_topic", "topics", READ, NO, "groups 7.1")
-MODIFY_TOPIC: Command[topics.ModifyTopicRequest, topics.ModifyTopicReply] = Command(
-    MILLION_GROUP_SERVICE, "modify_topic", "topics", REPEATABLE, NO, "groups 7.1")
-DESTROY_TOPIC: Command[topics.DestroyTopicRequest, topics.DestroyTopicReply] = Command(
-    MILLION_GROUP_SERVICE, "destroy_topic", "topics", REPEATABLE, NO, "groups 7.1")
-IMPORT_TOPIC: Command[topics.ImportTopicRequest, topics.ImportTopicReply] = Command(
-    GROUP_SERVICE, "import_topic", "topics", UNSAFE, NO, "doc 53448")
-CREATE_PERMISSION_GROUP: Command[topics.CreatePermissionGroupRequest, topics.CreatePermissionGroupReply] = Command(
-    GROUP_SERVICE, "create_permission_group", "topics", UNSAFE, NO, "doc 61232")
-MODIFY_PERMISSION_GROUP: Command[topics.ModifyPermissionGroupRequest, topics.ModifyPermissionGroupReply] = Command(
-    GROUP_SERVICE, "modify_permission_group", "topics", REPEATABLE, NO, "doc 61234")
-GET_PERMISSION_GROUP: Command[topics.GetPermissionGroupRequest, topics.GetPermissionGroupReply] = Command(
-    GROUP_SERVICE, "get_permission_group", "topics", READ, NO, "doc 61235")
-ADD_PERMISSION_GROUP_MEMBER: Command[
-    topics.AddPermissionGroupMemberRequest, topics.AddPermissionGroupMemberReply
-] = Command(
-    GROUP_SERVICE, "add_permission_group_member", "topics", REPEATABLE, NO, "doc 61240")
-DELETE_PERMISSION_GROUP_MEMBER: Command[
-    topics.DeletePermissionGroupMemberRequest, topics.DeletePermissionGroupMemberReply
-] = Command(
-    GROUP_SERVICE, "delete_permission_group_member", "topics", REPEATABLE, NO, "doc 61241")
-GET_PERMISSION_GROUP_MEMBER_LIST: Command[
-    topics.GetPermissionGroupMemberListRequest, topics.GetPermissionGroupMemberListReply
-] = Command(
-    GROUP_SERVICE, "get_permission_group_member_list", "topics", READ, NO, "doc 61242/103976",
-    batch=limits.PERMISSION_GROUP_MEMBERS_PER_PAGE)
+# Commands whose bodies have no models: not for Communities without topics. The stub refuses them.
+WITHOUT_MODELS: Final[tuple[Command[WireModel, Reply], ...]] = (
+    # Read receipts, and clearing the history
+    Command(GROUP_SERVICE, "group_msg_receipt", UNMODELLED, REPEATABLE, NO, "doc cn-107478"),
+    Command(GROUP_SERVICE, "get_group_msg_receipt", UNMODELLED, READ, NO, "doc 49439"),
+    Command(GROUP_SERVICE, "get_group_msg_receipt_detail", UNMODELLED, READ, NO, "doc 49438"),
+    Command(GROUP_SERVICE, "clear_group_msg", UNMODELLED, REPEATABLE, NO, "doc 65970/95617"),
+    # Live groups only
+    Command(GROUP_SERVICE, "ban_group_member", UNMODELLED, REPEATABLE, NO, "java-sdk"),
+    Command(GROUP_SERVICE, "unban_group_member", UNMODELLED, REPEATABLE, NO, "java-sdk"),
+    Command(GROUP_SERVICE, "get_group_ban_member", UNMODELLED, READ, NO, "java-sdk"),
+    Command(AVCHATROOM_SERVICE, "modify_admin", UNMODELLED, REPEATABLE, NO, "doc 60525"),
+    Command(AVCHATROOM_SERVICE, "get_admin_list", UNMODELLED, READ, NO, "doc 60524"),
+    Command(AVCHATROOM_SERVICE, "check_members", UNMODELLED, READ, NO, "doc 60523"),
+    Command(AVCHATROOM_SERVICE, "modify_user_info", UNMODELLED, REPEATABLE, NO, "groups 6"),
+    Command(GROUP_SERVICE, "send_broadcast_msg", UNMODELLED, RANDOM, NO, "doc 49440",
+            limits.CALLS_PER_SECOND_BROADCAST),
+    # Communities with topics only
+    Command(MILLION_GROUP_SERVICE, "create_topic", UNMODELLED, UNSAFE, NO, "docS create_topic"),
+    Command(MILLION_GROUP_SERVICE, "get_topic", UNMODELLED, READ, NO, "groups 7.1"),
+    Command(MILLION_GROUP_SERVICE, "modify_topic", UNMODELLED, REPEATABLE, NO, "groups 7.1"),
+    Command(MILLION_GROUP_SERVICE, "destroy_topic", UNMODELLED, REPEATABLE, NO, "groups 7.1"),
+    Command(GROUP_SERVICE, "import_topic", UNMODELLED, UNSAFE, NO, "doc 53448"),
+    Command(GROUP_SERVICE, "create_permission_group", UNMODELLED, UNSAFE, NO, "doc 61232"),
+    Command(GROUP_SERVICE, "modify_permission_group", UNMODELLED, REPEATABLE, NO, "doc 61234"),
+    Command(GROUP_SERVICE, "get_permission_group", UNMODELLED, READ, NO, "doc 61235"),
+    Command(GROUP_SERVICE, "add_permission_group_member", UNMODELLED, REPEATABLE, NO, "doc 61240"),
+    Command(GROUP_SERVICE, "delete_permission_group_member", UNMODELLED, REPEATABLE, NO, "doc 61241"),
+    Command(GROUP_SERVICE, "get_permission_group_member_list", UNMODELLED, READ, NO, "doc 61242/103976"),
+    # Extensions of one-to-one messages
+    Command(EXTENSION_SERVICE, "set_key_values", UNMODELLED, REPEATABLE, UNRELATED, "doc 51195/82030"),
+    Command(EXTENSION_SERVICE, "get_key_values", UNMODELLED, READ, UNRELATED, "doc 51194/82029"),
+)
 # fmt: on
 
 COMMANDS: Mapping[tuple[str, str], Command[Any, Any]] = MappingProxyType(
-    {(row.service, row.name): row for row in list(globals().values()) if isinstance(row, Command)}
+    {(row.service, row.name): row for row in (*globals().values(), *WITHOUT_MODELS) if isinstance(row, Command)}
 )

@@ -235,9 +235,9 @@ _group(10054, "too many members, page the request", NEVER, LIMIT, "3.7")
 ATTRIBUTE_CONFLICT = _group(10056, "concurrent write of group attributes", NEVER, CONFLICT, "3.7")
 TRIAL_GROUP_QUOTA = _group(10058, "trial app: more than 100 groups", NEVER, LIMIT, "3.7")
 EDITION_TOO_LOW = _group(10059, "the feature needs a higher edition", NEVER, CONFIGURATION, "3.7")
-RECEIPTS_GROUP_TOO_LARGE = _group(10060, "the group is too large for read receipts", NEVER, LIMIT, "3.7")
-RECEIPTS_ONLINE_ONLY = _group(10061, "an online-only message has no read receipts", NEVER, INVALID, "3.7")
-NO_SUCH_RECEIPT = _group(10062, "the message has no read receipt", NEVER, NOT_FOUND, "3.7")
+_group(10060, "the group is too large for read receipts", NEVER, LIMIT, "3.7")
+_group(10061, "an online-only message has no read receipts", NEVER, INVALID, "3.7")
+_group(10062, "the message has no read receipt", NEVER, NOT_FOUND, "3.7")
 TOO_MANY_COUNTERS = _group(10063, "more than 20 group counters", NEVER, LIMIT, "3.7")
 TOO_MANY_PINS = _group(10070, "too many pinned messages", NEVER, LIMIT, "sdk-hdr 8.0; doc cn-133874")
 ALREADY_PINNED = _group(10071, "the message is pinned already", NEVER, ALREADY, "sdk-hdr 8.0; doc cn-133874")
@@ -432,7 +432,6 @@ _ATTRIBUTES: Final = frozenset({
     ATTRIBUTE_KEY_TOO_LONG, ATTRIBUTE_TOO_LONG, TOO_MANY_ATTRIBUTES, ATTRIBUTES_TOO_LARGE,
     ATTRIBUTES_TOO_FREQUENT, NO_SUCH_ATTRIBUTE, ATTRIBUTE_CONFLICT,
 })  # fmt: skip
-_RECEIPTS: Final = _USUAL | {RECEIPTS_GROUP_TOO_LARGE, RECEIPTS_ONLINE_ONLY, NO_SUCH_RECEIPT}
 _PROFILE: Final = frozenset({
     PROFILE_BAD_PARAMETER, PROFILE_NO_SUCH_ACCOUNT, PROFILE_NOT_ADMIN, PROFILE_INTERNAL_ERROR,
     PROFILE_UNKNOWN_TAG,
@@ -483,9 +482,7 @@ _BY_COMMAND: Final[Mapping[Command[Any, Any], Iterable[int]]] = {
     catalog.SEND_GROUP_SYSTEM_NOTIFICATION: _USUAL,
     catalog.PIN_MESSAGE: {TOO_MANY_PINS, ALREADY_PINNED},
     catalog.GROUP_SET_KEY_VALUES: _EXTENSION_WRITE,
-    catalog.SET_KEY_VALUES: _EXTENSION_WRITE,
     catalog.GROUP_GET_KEY_VALUES: _EXTENSION_READ,
-    catalog.GET_KEY_VALUES: _EXTENSION_READ,
     catalog.CREATE_CONTACT_GROUP: _CONTACT_GROUP,
     catalog.UPDATE_CONTACT_GROUP: _CONTACT_GROUP,
     catalog.DEL_CONTACT_GROUP: _CONTACT_GROUP,
@@ -532,12 +529,6 @@ _BY_COMMAND: Final[Mapping[Command[Any, Any], Iterable[int]]] = {
     catalog.SET_GROUP_ATTR: _ATTRIBUTES,
     catalog.MODIFY_GROUP_ATTR: _ATTRIBUTES,
     catalog.DELETE_GROUP_ATTR: _ATTRIBUTES,
-    catalog.GROUP_MSG_RECEIPT: _RECEIPTS,
-    catalog.GET_GROUP_MSG_RECEIPT: _RECEIPTS,
-    catalog.GET_GROUP_MSG_RECEIPT_DETAIL: _RECEIPTS,
-    catalog.SEND_BROADCAST_MSG: {NOT_ALLOWED, MESSAGES_TOO_FREQUENT},
-    catalog.CREATE_TOPIC: (_USUAL | _TEXT | _GROUP_QUOTA | {COMMUNITY_OFF})
-    - {MEMBERS_OVER_PLAN},
 }  # fmt: skip
 
 _DOCUMENTED: Final = MappingProxyType(

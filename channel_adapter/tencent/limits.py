@@ -119,15 +119,9 @@ OFFICIAL_RECALLS_PER_CALL: Final = 10  # [doc 60811]
 OFFICIAL_BROADCASTS_PER_HOUR: Final = 2  # [doc 60810]
 OFFICIAL_MESSAGES_PER_SECOND: Final = 1  # [doc 60810]
 
-# Read receipts, bans, permission groups (not for Communities without topics [23])
-RECEIPTS_PER_CALL: Final = 50  # [doc 49439]
-RECEIPT_READERS_PER_PAGE: Final = 200  # [doc 49438]
-BANS_PER_CALL: Final = 20  # [java-sdk]
-BANNED_PER_PAGE: Final = 100  # [java-sdk]
-LIVE_GROUP_ADMINS: Final = 5  # [doc 60525]
+# Online members
 LIVE_MEMBERS: Final = 1_000  # newest online members that get_members lists [doc 50293]
 LIVE_MEMBERS_PER_PAGE: Final = 500  # [doc 50293]
-PERMISSION_GROUP_MEMBERS_PER_PAGE: Final = 50  # [doc 103976]
 
 # Profiles
 PROFILE_TEXT_BYTES: Final = 500  # Nick, Image, SelfSignature, custom values [doc 1500]

@@ -47,7 +47,7 @@ CODES_WITHOUT_WITNESS: dict[str, set[int]] = {
     },
     "groups: about joining by oneself, other group types, deletion by range, attributes, receipts": {
         10009, 10013, 10020, 10024, 10032, 10033, 10034, 10035, 10044, 10045, 10046, 10047, 10048, 10049, 10050, 10051,
-        10052, 10053, 10056, 10060, 10061,
+        10052, 10053, 10056, 10060, 10061, 10062, 11000,
     },
     "messages outside the group service: mostly one-to-one, which we neither send nor edit": {
         20001, 20002, 20003, 20004, 20005, 20006, 20007, 20009, 20010, 20011, 20012, 20016, 20018, 20022, 20023, 20027,

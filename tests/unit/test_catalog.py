@@ -24,15 +24,13 @@ HIGHEST_BATCH = {
     "get_specified_group_member_info": 50, "get_role_in_group": 500, "forbid_send_msg": 500, "group_msg_recall": 10,
     "group_msg_get_simple": 20, "import_group_msg": 7, "send_group_system_notification": 500,
     "multiaccount_import": 100, "account_check": 100, "account_delete": 100, "query_online_status": 500,
-    "group_set_key_values": 20, "group_get_key_values": 200, "set_key_values": 20, "get_key_values": 200,
+    "group_set_key_values": 20, "group_get_key_values": 200,
     "create_contact_group": 100, "update_contact_group": 100, "del_contact_group": 1, "mark_contact": 100,
     "search_contact_group": 300, "get_c2c_unread_msg_num": 10, "get_official_account_info": 50,
     "add_subscriber": 100, "delete_subscriber": 100, "get_subscriber_info": 200,
     "get_subscribed_official_account_list": 200, "official_account_msg_get_simple": 20,
     "official_account_msg_recall": 10, "portrait_get": 100, "get_group_counter": 20, "update_group_counter": 20,
-    "delete_group_counter": 20, "group_msg_receipt": 50, "get_group_msg_receipt": 50,
-    "get_group_msg_receipt_detail": 200, "ban_group_member": 20, "unban_group_member": 20,
-    "get_group_ban_member": 100, "modify_admin": 5, "get_permission_group_member_list": 50,
+    "delete_group_counter": 20,
 }  # fmt: skip
 
 

@@ -144,8 +144,5 @@ def test_documented_codes_are_those_of_the_page() -> None:
     assert documented(OFFICIAL, "destroy_official_account") == {
         6017, 10004, 20001, 20005, 130002, 130004, 130007, 130008, 131000,
     }  # fmt: skip
-    assert documented("million_group_open_http_svc", "create_topic") == {
-        10002, 10003, 10004, 10006, 10007, 10008, 10010, 10015, 10016, 10025, 10036, 10037, 11000, 80001,
-    }  # fmt: skip
     assert documented(GROUP, "no_such_command") == frozenset()
     assert documented(catalog.KICK.service, catalog.KICK.name) == frozenset()

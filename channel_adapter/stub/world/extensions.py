@@ -189,23 +189,3 @@ def group_get_key_values(call: Call[wire.GroupGetKeyValuesRequest]) -> wire.Grou
         latest_seq=store.seq,
         clear_seq=store.clear_seq,
     )
-
-
-@handles(catalog.SET_KEY_VALUES, refusals_only=True)
-def set_key_values(call: Call[wire.SetKeyValuesRequest]) -> wire.SetKeyValuesReply:
-    """The one-to-one twin. The stub keeps no one-to-one messages, so there is never one to write on."""
-    check_change(call, Change(call.request.operate_type, call.request.extension_list or (), check_seq=False))
-    raise _no_message(call)
-
-
-@handles(catalog.GET_KEY_VALUES, refusals_only=True)
-def get_key_values(call: Call[wire.GetKeyValuesRequest]) -> wire.GetKeyValuesReply:
-    """As above."""
-    rules.check_range("StartSeq", call.request.start_seq, 0, rules.U32)
-    raise _no_message(call)
-
-
-def _no_message(call: Call[Any]) -> Refusal:
-    if not call.settings.app.message_extensions:
-        return Refusal(codes.BAD_SIGNATURE_OR_EDITION, "the edition has no message extensions")
-    return Refusal(codes.EXTENSION_NO_MESSAGE, "the message does not exist")

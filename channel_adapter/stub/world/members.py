@@ -13,7 +13,7 @@ from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.stub.world.state import Group
 from channel_adapter.tencent import catalog, codes, limits
 from channel_adapter.tencent.wire import callbacks_group as events
-from channel_adapter.tencent.wire import groups, live_groups, profiles
+from channel_adapter.tencent.wire import groups, profiles
 from channel_adapter.tencent.wire import members as wire
 
 
@@ -392,7 +392,7 @@ def get_online_member_num(call: Call[groups.GetOnlineMemberNumRequest]) -> group
 
 
 @handles(catalog.GET_MEMBERS)
-def get_members(call: Call[live_groups.GetMembersRequest]) -> live_groups.GetMembersReply:
+def get_members(call: Call[wire.GetMembersRequest]) -> wire.GetMembersReply:
     """List the newest 1,000 online members, 500 a page; a Mark selects none, as no command sets marks [doc 50293]."""
     request = call.request
     group = call.state.group(request.group_id)
@@ -406,16 +406,16 @@ def get_members(call: Call[live_groups.GetMembersRequest]) -> live_groups.GetMem
     newest = sorted(rows, key=group.members.serial, reverse=True)[: limits.LIVE_MEMBERS]
     found = newest if request.mark is None else []
     end = request.timestamp + limits.LIVE_MEMBERS_PER_PAGE
-    return live_groups.GetMembersReply(
+    return wire.GetMembersReply(
         member_list=[_member(call, group, row) for row in found[request.timestamp : end]],
         next_timestamp=end if end < len(found) else 0,
     )
 
 
-def _member(call: Call[live_groups.GetMembersRequest], group: Group, row: int) -> live_groups.LiveMember:
+def _member(call: Call[wire.GetMembersRequest], group: Group, row: int) -> wire.LiveMember:
     user = group.members.user(row)
     profile = call.state.profiles.get(user, {})
-    return live_groups.LiveMember(
+    return wire.LiveMember(
         member_account=user,
         join_time=group.members.joined(row),
         nick_name=str(profile.get(profiles.NICK, "")),

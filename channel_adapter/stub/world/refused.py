@@ -1,81 +1,117 @@
-"""Commands of which the stub plays the refusal only [groups 6, 7; messages 6.2, 6.3, 6.5].
+"""Commands that the stub only refuses, as rows of data [groups 6, 7; messages 6.2, 6.3, 6.5].
 
-The shape of the request is checked and the group looked up first, so a caller sees the usual codes for those. Then
+Required fields are checked and the group looked up first, so that a caller gets the usual codes for those. Then
 10007 where the pages exclude the type of the group, and 60002 where the service would carry the command out.
 """
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final, NoReturn
 
-from channel_adapter.stub.world.context import Call, Handler
+from channel_adapter.stub.world.context import Call, Handler, json_names
+from channel_adapter.stub.world.extensions import OPERATIONS
+from channel_adapter.stub.world.group_rules import bad, check_choice
+from channel_adapter.stub.world.parsing import is_account
 from channel_adapter.stub.world.refusal import Refusal, not_played
-from channel_adapter.tencent import catalog, codes
-from channel_adapter.tencent.catalog import Command
+from channel_adapter.stub.world.state import Group
+from channel_adapter.tencent import codes
+from channel_adapter.tencent.catalog import WITHOUT_MODELS, Command
 from channel_adapter.tencent.wire import groups
 
-LIVE_ROOMS: Final = frozenset({groups.AV_CHAT_ROOM})
-ORDINARY: Final = frozenset({groups.PRIVATE, groups.PUBLIC, groups.CHAT_ROOM})  # receipts, clearing [messages 6]
+LIVE: Final = frozenset({groups.AV_CHAT_ROOM})
+ORDINARY: Final = frozenset({groups.PRIVATE, groups.PUBLIC, groups.CHAT_ROOM})
+TOPICS: Final = frozenset({groups.COMMUNITY})  # Communities with topics
+GROUP_ID: Final = json_names(groups.GroupIdItem)["group_id"]
+
+# command -> the types of groups that the service has it for, and the fields that it requires beside GroupId
+FOR_GROUPS: Final[Mapping[str, tuple[frozenset[str], tuple[str, ...]]]] = {
+    "ban_group_member": (LIVE, ("Members_Account",)),
+    "unban_group_member": (LIVE, ("Members_Account",)),
+    "get_group_ban_member": (LIVE, ()),
+    "modify_admin": (LIVE, ("CommandType", "Admin_Account")),
+    "get_admin_list": (LIVE, ()),
+    "check_members": (LIVE, ("Member_Account",)),
+    "modify_user_info": (LIVE, ()),
+    "group_msg_receipt": (ORDINARY, ("From_Account", "MsgSeqList")),
+    "get_group_msg_receipt": (ORDINARY, ("MsgSeqList",)),
+    "get_group_msg_receipt_detail": (ORDINARY, ("MsgSeq", "Filter", "Count")),
+    "clear_group_msg": (ORDINARY, ()),
+    "create_topic": (TOPICS, ("TopicName",)),
+    "get_topic": (TOPICS, ()),
+    "modify_topic": (TOPICS, ("TopicId",)),
+    "destroy_topic": (TOPICS, ("TopicIdList",)),
+    "import_topic": (TOPICS, ("Type", "TopicName")),
+    "create_permission_group": (TOPICS, ()),
+    "modify_permission_group": (TOPICS, ()),
+    "get_permission_group": (TOPICS, ()),
+    "add_permission_group_member": (TOPICS, ()),
+    "delete_permission_group_member": (TOPICS, ()),
+    "get_permission_group_member_list": (TOPICS, ("PermissionGroupId",)),
+}
+# command -> the fields that it requires, of commands that are not about one group
+BROADCAST: Final[Mapping[str, tuple[str, ...]]] = {"send_broadcast_msg": ("Random", "MsgBody")}
+ONE_TO_ONE: Final[Mapping[str, tuple[str, ...]]] = {
+    "set_key_values": ("To_Account", "MsgKey", "OperateType"),
+    "get_key_values": ("To_Account", "MsgKey"),
+}
 
 
-def _refuse(command: Command[Any, Any], types: frozenset[str]) -> Handler:
-    """Make the handler of a command that the service has for groups of `types`."""
+def _body(call: Call[Any], required: tuple[str, ...]) -> Mapping[str, Any]:
+    """Return the body; Refusal 10004 when a required field is missing, 60015 for an account that is a number."""
+    body = call.request.model_extra or {}
+    for name, value in body.items():
+        for item in value if isinstance(value, list) else [value]:
+            if is_account((name,)) and isinstance(item, int | float) and not isinstance(item, bool):
+                raise Refusal(codes.ACCOUNT_NOT_A_STRING, f"{name} must be a string")
+    for name in required:
+        if name not in body:
+            raise bad(f"{name} is missing")
+    return body
 
-    def run(call: Call[Any]) -> NoReturn:
-        group = call.state.group(call.request.group_id)
-        if group.type in types:
-            raise not_played(command.path, f"groups of type {group.type}")
-        raise Refusal(codes.NOT_ALLOWED, f"not for a group of type {group.type}", guess="command-for-other-types")
 
-    return Handler(command, run, refusals_only=True)
+def _find_group(call: Call[Any], body: Mapping[str, Any]) -> Group:
+    """Return the group; Refusal 10004, 10010 or 10015 when the id is none, unknown or malformed."""
+    group_id = body[GROUP_ID]
+    if not isinstance(group_id, str):
+        raise bad(f"{GROUP_ID} must be a string")
+    return call.state.group(group_id)
 
 
-def _refuse_topics(command: Command[Any, Any]) -> Handler:
-    """Make the handler of a command about topics; 11000 while Communities are off."""
-
-    def run(call: Call[Any]) -> NoReturn:
+def _refuse_for_group(command: Command[Any, Any], call: Call[Any]) -> NoReturn:
+    """Refuse a command about one group: 60002 where the service has it for such groups, else 10007."""
+    types, required = FOR_GROUPS[command.name]
+    body = _body(call, (GROUP_ID, *required))
+    if types is TOPICS:
         if not call.settings.app.community:
             raise Refusal(codes.COMMUNITY_OFF, "Communities are not enabled for this app")
-        if call.state.group(call.request.group_id).support_topic:
+        if _find_group(call, body).support_topic:
             raise not_played(command.path, "Communities with topics")
         raise Refusal(codes.NOT_ALLOWED, "the Community has no topics", guess="command-for-other-types")
+    group = _find_group(call, body)
+    if group.type in types:
+        raise not_played(command.path, f"groups of type {group.type}")
+    raise Refusal(codes.NOT_ALLOWED, f"not for a group of type {group.type}", guess="command-for-other-types")
 
-    return Handler(command, run, refusals_only=True)
 
-
-def _refuse_broadcast(call: Call[Any]) -> NoReturn:
-    """Raise 10007, as for an app without this feature [doc 49440]."""
+def _refuse_broadcast(command: Command[Any, Any], call: Call[Any]) -> NoReturn:
+    """Refuse with 10007, as for an app without broadcasts to live rooms [doc 49440]."""
+    _body(call, BROADCAST[command.name])
     raise Refusal(codes.NOT_ALLOWED, "broadcasts to live rooms are not enabled for this app")
 
 
-FOR_LIVE_ROOMS: tuple[Command[Any, Any], ...] = (
-    catalog.BAN_GROUP_MEMBER,
-    catalog.UNBAN_GROUP_MEMBER,
-    catalog.GET_GROUP_BAN_MEMBER,
-    catalog.MODIFY_ADMIN,
-    catalog.GET_ADMIN_LIST,
-    catalog.CHECK_MEMBERS,
-    catalog.MODIFY_USER_INFO,
-)
-RECEIPTS: tuple[Command[Any, Any], ...] = (
-    catalog.GROUP_MSG_RECEIPT,
-    catalog.GET_GROUP_MSG_RECEIPT,
-    catalog.GET_GROUP_MSG_RECEIPT_DETAIL,
-)
-FOR_TOPICS: tuple[Command[Any, Any], ...] = (
-    catalog.CREATE_TOPIC,
-    catalog.GET_TOPIC,
-    catalog.MODIFY_TOPIC,
-    catalog.DESTROY_TOPIC,
-    catalog.IMPORT_TOPIC,
-    catalog.CREATE_PERMISSION_GROUP,
-    catalog.MODIFY_PERMISSION_GROUP,
-    catalog.GET_PERMISSION_GROUP,
-    catalog.ADD_PERMISSION_GROUP_MEMBER,
-    catalog.DELETE_PERMISSION_GROUP_MEMBER,
-    catalog.GET_PERMISSION_GROUP_MEMBER_LIST,
-)
-HANDLERS: tuple[Handler, ...] = (
-    *(_refuse(command, LIVE_ROOMS) for command in FOR_LIVE_ROOMS),
-    *(_refuse(command, ORDINARY) for command in (*RECEIPTS, catalog.CLEAR_GROUP_MSG)),
-    *(_refuse_topics(command) for command in FOR_TOPICS),
-    Handler(catalog.SEND_BROADCAST_MSG, _refuse_broadcast, refusals_only=True),
-)
+def _refuse_one_to_one(command: Command[Any, Any], call: Call[Any]) -> NoReturn:
+    """Refuse extensions of one-to-one messages: the stub stores no such messages."""
+    check_choice("OperateType", _body(call, ONE_TO_ONE[command.name]).get("OperateType"), OPERATIONS)
+    if not call.settings.app.message_extensions:
+        raise Refusal(codes.BAD_SIGNATURE_OR_EDITION, "the edition has no message extensions")
+    raise Refusal(codes.EXTENSION_NO_MESSAGE, "the message does not exist")
+
+
+def _handler(command: Command[Any, Any]) -> Handler:
+    if command.name in FOR_GROUPS:
+        return Handler(command, partial(_refuse_for_group, command), refusals_only=True)
+    refuse = _refuse_broadcast if command.name in BROADCAST else _refuse_one_to_one
+    return Handler(command, partial(refuse, command), refusals_only=True)
+
+
+HANDLERS: Final[tuple[Handler, ...]] = tuple(_handler(command) for command in WITHOUT_MODELS)

@@ -29,7 +29,7 @@ from channel_adapter.stub.world.refusal import Refusal, not_played
 from channel_adapter.stub.world.simulated_user import Client
 from channel_adapter.stub.world.state import State
 from channel_adapter.tencent import codes
-from channel_adapter.tencent.catalog import CONTACT_SERVICE, PROFILE_SERVICE, Command, Retry
+from channel_adapter.tencent.catalog import CONTACT_SERVICE, PROFILE_SERVICE, UNMODELLED, Command, Retry
 from channel_adapter.tencent.wire.envelope import Reply
 
 AREAS: tuple[ModuleType, ...] = (
@@ -182,7 +182,7 @@ class World:
         if handler is None:
             raise not_played(command.path)
         request = parsing.parse(command, handler.respell(body, self.settings) if handler.respell else body)
-        for name in parsing.unknown_fields(request):
+        for name in () if command.area == UNMODELLED else parsing.unknown_fields(request):
             seen = (command.path, name)
             if seen in self.unknown_fields or len(self.unknown_fields) < UNKNOWN_FIELDS_KEPT:
                 self.unknown_fields[seen] += 1

@@ -59,28 +59,3 @@ class GroupGetKeyValuesReply(Reply):
     complete_flag: int = Field(ALL_RETURNED, alias="CompleteFlag")
     latest_seq: int = Field(0, alias="LatestSeq")
     clear_seq: int = Field(0, alias="ClearSeq")
-
-
-class SetKeyValuesRequest(WireModel):
-    """The one-to-one twin: a `MsgKey` between two accounts in place of group and seq [doc 51195]."""
-
-    from_account: str | None = Field(None, alias="From_Account")
-    to_account: str = Field(alias="To_Account")
-    msg_key: str = Field(alias="MsgKey")
-    operate_type: int = Field(alias="OperateType")
-    extension_list: list[Extension] | None = Field(None, alias="ExtensionList")
-
-
-class SetKeyValuesReply(GroupSetKeyValuesReply):
-    pass
-
-
-class GetKeyValuesRequest(WireModel):
-    from_account: str | None = Field(None, alias="From_Account")
-    to_account: str = Field(alias="To_Account")
-    msg_key: str = Field(alias="MsgKey")
-    start_seq: int | None = Field(None, alias="StartSeq")
-
-
-class GetKeyValuesReply(GroupGetKeyValuesReply):
-    pass

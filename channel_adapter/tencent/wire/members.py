@@ -231,3 +231,25 @@ class ImportGroupMemberRequest(WireModel):
 
 class ImportGroupMemberReply(Reply):
     member_list: list[MemberResult] = Field(alias="MemberList")
+
+
+class GetMembersRequest(WireModel):
+    """`Timestamp` 0 asks for the first page; `Mark` selects members with that mark [doc 50293]."""
+
+    group_id: str = Field(alias="GroupId")
+    timestamp: int | None = Field(None, alias="Timestamp")
+    mark: int | None = Field(None, alias="Mark")
+
+
+class LiveMember(WireModel):
+    member_account: str = Field(alias="Member_Account")
+    join_time: int | None = Field(None, alias="JoinTime")
+    nick_name: str | None = Field(None, alias="NickName")
+    avatar: str | None = Field(None, alias="Avatar")
+
+
+class GetMembersReply(Reply):
+    """Online members; `NextTimestamp` 0 is the end, else the Timestamp of the next call [doc 50293]."""
+
+    member_list: list[LiveMember] = Field(default_factory=list, alias="MemberList")
+    next_timestamp: int = Field(0, alias="NextTimestamp")

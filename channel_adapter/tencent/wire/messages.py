@@ -145,17 +145,6 @@ class DeleteGroupMsgBySenderReply(Reply):
     pass
 
 
-class ClearGroupMsgRequest(WireModel):
-    """Hides messages up to `MsgSeq`, absent: all, from clients. Not for Communities [doc 65970]."""
-
-    group_id: str = Field(alias="GroupId")
-    msg_seq: int | None = Field(None, alias="MsgSeq")
-
-
-class ClearGroupMsgReply(Reply):
-    pass
-
-
 class SendGroupSystemNotificationRequest(WireModel):
     group_id: str = Field(alias="GroupId")
     content: str = Field(alias="Content")

@@ -11,7 +11,6 @@ from tests.golden.by_hand import (
     official_accounts,
     other_groups,
     sending,
-    topics,
 )
 
 EXCHANGES: Exchanges = {
@@ -24,5 +23,4 @@ EXCHANGES: Exchanges = {
     **official_accounts.EXCHANGES,
     **accounts.EXCHANGES,
     **other_groups.EXCHANGES,
-    **topics.EXCHANGES,
 }

@@ -4,14 +4,10 @@ from channel_adapter.tencent.wire.envelope import Refused
 from channel_adapter.tencent.wire.extensions import (
     Extension,
     ExtensionResult,
-    GetKeyValuesReply,
-    GetKeyValuesRequest,
     GroupGetKeyValuesReply,
     GroupGetKeyValuesRequest,
     GroupSetKeyValuesReply,
     GroupSetKeyValuesRequest,
-    SetKeyValuesReply,
-    SetKeyValuesRequest,
 )
 from tests.golden.by_hand import Exchanges
 
@@ -85,35 +81,9 @@ SET: Exchanges = {
         GroupSetKeyValuesRequest(group_id=NEWS, msg_seq=1, operate_type=3),
         Refused(23003, "frequency limit"),
     ),
-    "openim_msg_ext_http_svc/set_key_values": (
-        SetKeyValuesRequest(
-            from_account="u_owner",
-            to_account="u_ann",
-            msg_key=MSG_KEY,
-            operate_type=1,
-            extension_list=[Extension(key="rx:thumb", value="1", seq=0)],
-        ),
-        SetKeyValuesReply(
-            extension_list=[ExtensionResult(error_code=0, extension=Extension(key="rx:thumb", value="1", seq=1))]
-        ),
-    ),
-    "openim_msg_ext_http_svc/set_key_values.no_message": (
-        SetKeyValuesRequest(
-            from_account="u_owner",
-            to_account="u_ann",
-            msg_key=MSG_KEY,
-            operate_type=1,
-            extension_list=[Extension(key="rx:thumb", value="1", seq=0)],
-        ),
-        Refused(23004, "message not exist"),
-    ),
 }
 
 GET: Exchanges = {
-    "openim_msg_ext_http_svc/get_key_values.no_message": (
-        GetKeyValuesRequest(from_account="u_owner", to_account="u_ann", msg_key=MSG_KEY),
-        Refused(23004, "message not exist"),
-    ),
     "openim_msg_ext_http_svc/group_get_key_values": (
         GroupGetKeyValuesRequest(group_id=NEWS, msg_seq=1, start_seq=0),
         GroupGetKeyValuesReply(
@@ -130,12 +100,6 @@ GET: Exchanges = {
         GroupGetKeyValuesRequest(group_id=FORUM, msg_seq=12, topic_id=TOPIC),
         GroupGetKeyValuesReply(
             extension_list=[Extension(key="rx:heart", value="", seq=4)], complete_flag=0, latest_seq=9, clear_seq=3
-        ),
-    ),
-    "openim_msg_ext_http_svc/get_key_values": (
-        GetKeyValuesRequest(from_account="u_owner", to_account="u_ann", msg_key=MSG_KEY, start_seq=1),
-        GetKeyValuesReply(
-            extension_list=[Extension(key="rx:thumb", value="1", seq=1)], complete_flag=1, latest_seq=1, clear_seq=0
         ),
     ),
 }

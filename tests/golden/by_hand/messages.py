@@ -2,8 +2,6 @@
 
 from channel_adapter.tencent.wire.envelope import Refused
 from channel_adapter.tencent.wire.messages import (
-    ClearGroupMsgReply,
-    ClearGroupMsgRequest,
     DeleteGroupMsgBySenderReply,
     DeleteGroupMsgBySenderRequest,
     GetPinnedMessagesReply,
@@ -82,14 +80,6 @@ CHANGE: Exchanges = {
     "group_open_http_svc/delete_group_msg_by_sender.topic": (
         DeleteGroupMsgBySenderRequest(group_id=FORUM, sender_account="u_ann", topic_id=TOPIC),
         DeleteGroupMsgBySenderReply(),
-    ),
-    "group_open_http_svc/clear_group_msg": (
-        ClearGroupMsgRequest(group_id="@TGS#aJRGC4MH6", msg_seq=20),
-        ClearGroupMsgReply(),
-    ),
-    "group_open_http_svc/clear_group_msg.refused": (
-        ClearGroupMsgRequest(group_id=NEWS),
-        Refused(10007, "not for this group type"),
     ),
 }
 

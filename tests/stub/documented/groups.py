@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.stub.documented.case import ANN, BEN, CIRCLE, GONE, GROUPS, LIVE, NEWS, NOBODY, OWNER, TOPICS, Case, text
+from tests.stub.documented.case import ANN, BEN, CIRCLE, GONE, GROUPS, LIVE, NEWS, NOBODY, OWNER, Case, text
 
 LONG_ID = "@TGS#_" + "x" * 43
 NEW = {"Type": "Community", "Name": "Harbour", "Owner_Account": OWNER}
@@ -35,17 +35,12 @@ ON_A_GROUP: dict[str, dict[str, Any]] = {  # good bodies but for the GroupId, of
     "get_group_counter": {},
     "update_group_counter": {"Mode": "Set", "GroupCounter": [{"Key": "seen", "Value": 1}]},
     "delete_group_counter": {},
-    "group_msg_receipt": {"From_Account": ANN, "MsgSeqList": [{"MsgSeq": 1}]},
-    "get_group_msg_receipt": {"MsgSeqList": [{"MsgSeq": 1}]},
-    "get_group_msg_receipt_detail": {"MsgSeq": 1, "Filter": 0, "Cursor": "", "Count": 10},
 }
 WITHOUT_A_GROUP = [
     *(Case(f"{GROUPS}/{name}", 10010, {"GroupId": GONE, **body}) for name, body in ON_A_GROUP.items()),
     *(Case(f"{GROUPS}/{name}", 10015, {"GroupId": LONG_ID, **body}) for name, body in ON_A_GROUP.items()),
     Case(f"{GROUPS}/get_group_info", 10010, {"GroupIdList": [GONE]}, item=True),
     Case(f"{GROUPS}/get_group_info", 10015, {"GroupIdList": [LONG_ID]}, item=True),
-    Case(f"{TOPICS}/create_topic", 10010, {"GroupId": GONE, "TopicName": "t"}),
-    Case(f"{TOPICS}/create_topic", 10015, {"GroupId": LONG_ID, "TopicName": "t"}),
 ]
 MALFORMED = [
     *(Case(f"{GROUPS}/{name}", 10004, {"GroupId": {}, **body}) for name, body in ON_A_GROUP.items()),
@@ -54,7 +49,6 @@ MALFORMED = [
     Case(f"{GROUPS}/get_group_info", 10004, {"GroupIdList": []}),
     Case(f"{GROUPS}/get_joined_group_list", 10004, {"Member_Account": ANN, "Limit": 0}),
     Case(f"{GROUPS}/get_appid_group_list", 10004, {"Limit": 0}),
-    Case(f"{TOPICS}/create_topic", 10004, {"GroupId": NEWS}),
 ]
 NOT_ALLOWED = [
     Case(f"{GROUPS}/{name}", 10007, {"GroupId": group, **ON_A_GROUP[name], **body})
@@ -68,11 +62,8 @@ NOT_ALLOWED = [
         ("get_group_counter", NEWS, {}),
         ("update_group_counter", NEWS, {}),
         ("delete_group_counter", NEWS, {}),
-        ("group_msg_receipt", NEWS, {}),
-        ("get_group_msg_receipt", NEWS, {}),
-        ("get_group_msg_receipt_detail", NEWS, {}),
     )
-] + [Case(f"{TOPICS}/create_topic", 10007, {"GroupId": NEWS, "TopicName": "t"})]
+]
 TOO_LARGE = [
     Case(f"{GROUPS}/get_group_info", 10018, {"GroupIdList": [NEWS]}, settings=SMALL),
     Case(f"{GROUPS}/get_joined_group_list", 10018, {"Member_Account": ANN}, settings=SMALL),
@@ -94,7 +85,6 @@ NEW_GROUPS = [
     Case(f"{GROUPS}/create_group", 10037, NEW, settings={"limits": {"groups_per_user": 4}}),
     Case(f"{GROUPS}/create_group", 10038, {**NEW, "MaxMemberCount": 1_000_001}),
     Case(f"{GROUPS}/import_group", 10021, {**NEW, "GroupId": NEWS}),
-    Case(f"{TOPICS}/create_topic", 11000, {"GroupId": NEWS, "TopicName": "t"}, settings=NO_COMMUNITY),
     Case(
         f"{GROUPS}/get_joined_group_list",
         11000,

@@ -38,11 +38,6 @@ SENDING = [
             ),
         ),
     ),
-    Case(
-        f"{GROUPS}/send_broadcast_msg",
-        10007,
-        {"From_Account": OWNER, "Random": 1, "MsgBody": text()},
-    ),
 ]
 CHANGING = [
     Case(f"{MESSAGES}/modify_group_msg", 90001, {**MODIFY, "CloudCustomData": 5}),
@@ -62,7 +57,6 @@ PINS = [
 PAIR = {"Key": "like", "Value": "1", "Seq": 0}
 SET = {"GroupId": NEWS, "MsgSeq": 1, "OperateType": 1, "ExtensionList": [PAIR]}
 GET = {"GroupId": NEWS, "MsgSeq": 1}
-TO_ANN = {"From_Account": OWNER, "To_Account": ANN, "MsgKey": "1_1_1"}
 NO_EXTENSIONS = {"app": {"message_extensions": False}}
 SET_PATH, GET_PATH = f"{EXTENSIONS}/group_set_key_values", f"{EXTENSIONS}/group_get_key_values"
 EXTENSION_CASES = [
@@ -82,12 +76,6 @@ EXTENSION_CASES = [
     Case(GET_PATH, 10004, {**GET, "StartSeq": -1}),
     Case(GET_PATH, 10008, GET, settings=NO_EXTENSIONS),
     Case(GET_PATH, 23004, {**GET, "MsgSeq": 99}),
-    Case(f"{EXTENSIONS}/set_key_values", 10004, {**TO_ANN, "OperateType": 9}),
-    Case(f"{EXTENSIONS}/set_key_values", 10008, {**TO_ANN, "OperateType": 3}, settings=NO_EXTENSIONS),
-    Case(f"{EXTENSIONS}/set_key_values", 23004, {**TO_ANN, "OperateType": 3}),
-    Case(f"{EXTENSIONS}/get_key_values", 10004, {**TO_ANN, "StartSeq": -1}),
-    Case(f"{EXTENSIONS}/get_key_values", 10008, TO_ANN, settings=NO_EXTENSIONS),
-    Case(f"{EXTENSIONS}/get_key_values", 23004, TO_ANN),
 ]
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from tests.stub.documented.case import OFFICIAL, TOPICS, Case
+from tests.stub.documented.case import OFFICIAL, Case
 
 INSIDE = "something broke inside the service"
 ADMIN_ONLY = "the gate lets app admins through, and they may do everything"
@@ -38,10 +38,6 @@ BY_CODE: Mapping[int, str] = {
     **dict.fromkeys((51006, 51007, 51008, 51009, 51010, 51011, 130004, 130007, 130008), SHARED_PAGE),
     **dict.fromkeys((10045, 10046, 10047, 10048, 10050, 10063), SHARED_PAGE),
 }
-BY_COMMAND: Mapping[tuple[str, int], str] = {
-    (f"{TOPICS}/create_topic", 10016): NOT_PLAYED,
-    (f"{TOPICS}/create_topic", 10025): NOT_PLAYED,
-}
 INTERNAL_OF_OFFICIAL = 10_004  # a bad parameter elsewhere
 MESSAGE_COMMANDS = ("send_official_account_msg", "official_account_msg_get_simple", "official_account_msg_recall")
 
@@ -51,7 +47,7 @@ def reason(path: str, code: int) -> str | None:
     service, _, name = path.partition("/")
     if service == OFFICIAL and code == INTERNAL_OF_OFFICIAL and name not in MESSAGE_COMMANDS:
         return INSIDE
-    return BY_COMMAND.get((path, code)) or BY_CODE.get(code)
+    return BY_CODE.get(code)
 
 
 def fault_cases(documented: Mapping[str, frozenset[int]], shown: set[tuple[str, int]]) -> Iterator[Case]:
