@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from channel_adapter.adapter import ChannelAdapter
     from channel_adapter.config.settings import Settings
-    from channel_adapter.domain.assignment import Filing, FilingKind
+    from channel_adapter.domain.assignment import AssignmentStatus, GroupAssignment
     from channel_adapter.domain.channel import Channel
     from channel_adapter.domain.events import (
         ChannelChanged,
@@ -129,6 +129,7 @@ __all__ = [
     "Adopted",
     "Allow",
     "Article",
+    "AssignmentStatus",
     "AuthenticationError",
     "Broadcast",
     "Bulk",
@@ -156,9 +157,8 @@ __all__ = [
     "Explanation",
     "Face",
     "File",
-    "Filing",
-    "FilingKind",
     "Finding",
+    "GroupAssignment",
     "HookRequest",
     "HookResponse",
     "Image",

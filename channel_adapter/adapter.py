@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from channel_adapter.services.posts import Posts
     from channel_adapter.services.reactions.service import ReactionService
     from channel_adapter.services.subscriptions import Subscriptions
-    from channel_adapter.services.unread.assignment import FilingDesk
+    from channel_adapter.services.unread.assignment import ConversationGroupAssigner
     from channel_adapter.services.unread.service import Unreads
     from channel_adapter.services.workings import Workings
     from channel_adapter.webhooks.dispatch import EventPipeline
@@ -87,7 +87,7 @@ class ChannelAdapter:
             remove_per_call=own.remove_per_call,
             notify=own.notify,
             membership=self.backend.membership,
-            desk=self._desk,
+            assigner=self._assigner,
             left=self._people_left,
         )
 
@@ -120,7 +120,7 @@ class ChannelAdapter:
             self.backend.joined_pages,
             self.backend.silent_posts,
             self.backend.membership,
-            self._desk,
+            self._assigner,
             self.backend.post_history,
             self._clock,
             keep_by_hand=self.settings.unread.keep_by_hand,
@@ -195,7 +195,7 @@ class ChannelAdapter:
         """Resolve webhooks into events and do the adapter's own work for them."""
         from channel_adapter.webhooks.dispatch import EventPipeline
 
-        unread = self.unread if self.settings.unread.filing else None
+        unread = self.unread if self.settings.unread.assign else None
         return EventPipeline(self.settings, self.workings, self.reactions, unread)
 
     @cached_property
@@ -323,15 +323,15 @@ class ChannelAdapter:
         return BulkTerms(self.settings.concurrency, self.settings.total_seconds, self._clock)
 
     @cached_property
-    def _desk(self) -> FilingDesk:
-        from channel_adapter.services.unread.assignment import FilingDesk
+    def _assigner(self) -> ConversationGroupAssigner:
+        from channel_adapter.services.unread.assignment import ConversationGroupAssigner
 
         own = self.settings.unread
-        return FilingDesk(
+        return ConversationGroupAssigner(
             self._gateway,
             name=own.name,
-            on=own.filing,
-            most_people=own.file_up_to,
+            on=own.assign,
+            most_people=own.assign_up_to,
             at_once=max(1, self.settings.concurrency // 2),  # subscriptions go on meanwhile
             clock=self._clock,
         )

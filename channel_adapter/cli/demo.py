@@ -301,7 +301,7 @@ class Demo:
         with self._recorder.step("Subscribe everybody in the file") as step:
             outcomes: list[Outcome] = []
             with self._display("subscribed", len(self._people)) as progress:
-                async for outcome in self._adapter.subscriptions.subscribe(SLUG, self._people, file=False):
+                async for outcome in self._adapter.subscriptions.subscribe(SLUG, self._people, assign=False):
                     outcomes.append(outcome)
                     progress.advance()
             step.same("outcomes", dict.fromkeys(self._people, OutcomeKind.ADDED), {o.user: o.kind for o in outcomes})

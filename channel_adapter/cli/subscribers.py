@@ -13,7 +13,7 @@ from channel_adapter.cli.files import ColumnOption, DelimiterOption, HeadingOpti
 from channel_adapter.cli.outcomes import list_channel_outcomes, list_outcomes
 from channel_adapter.cli.output import ObjectWriter, counted
 from channel_adapter.cli.progress import Progress
-from channel_adapter.domain.assignment import FilingKind
+from channel_adapter.domain.assignment import AssignmentStatus
 from channel_adapter.domain.subscription import Notifications, Outcome, OutcomeKind
 from channel_adapter.mapping.ids import channel_id
 from channel_adapter.mapping.user_list import ListedUser, UnusableLine, UserList
@@ -26,50 +26,50 @@ app = group("subscribers")
 _USER = Annotated[str, typer.Argument(metavar="USER", help="An account of the app.")]
 _CHANNELS = Annotated[list[str], typer.Argument(metavar="CHANNEL", help="Slugs or ids.")]
 _USERS = Annotated[list[str], typer.Argument(metavar="USER", help="Accounts of the app.")]
-_FILE = Annotated[
+_ASSIGN = Annotated[
     bool | None,
-    typer.Option("--filing/--no-filing", help="Keep their conversation groups in step? Else as the settings say."),
+    typer.Option("--assign/--no-assign", help="Keep their conversation groups in step? Else as the settings say."),
 ]
 _IMPORT_MISSING = Annotated[bool, typer.Option("--import-missing", help="Make accounts that the app does not know.")]
 
 
 @command(app, "subscribers", "add", example="channel-adapter subscribers add harbor_news reader_1 reader_2")
 async def add(
-    run: Run, channel: ChannelArgument, users: _USERS, import_missing: _IMPORT_MISSING = False, filing: _FILE = None
+    run: Run, channel: ChannelArgument, users: _USERS, import_missing: _IMPORT_MISSING = False, assign: _ASSIGN = None
 ) -> Exit:
     """Subscribe people to a channel, one outcome each.
 
     Somebody who follows already is "already", not an error. Accounts that the app does not know are "not_found",
-    unless --import-missing makes them first. The column "filing" says what became of each conversation group; it never
-    keeps anybody from subscribing.
+    unless --import-missing makes them first. The column "assignment" shows the result for each conversation
+    group; it never keeps a user from being subscribed.
     """
     async with run.adapter() as adapter:
-        bulk = adapter.subscriptions.subscribe(channel, users, import_missing=import_missing, file=filing)
+        bulk = adapter.subscriptions.subscribe(channel, users, import_missing=import_missing, assign=assign)
         return await list_outcomes(run, bulk)
 
 
 @command(app, "subscribers", "remove", example="channel-adapter subscribers remove harbor_news reader_2")
-async def remove(run: Run, channel: ChannelArgument, users: _USERS, filing: _FILE = None) -> Exit:
+async def remove(run: Run, channel: ChannelArgument, users: _USERS, assign: _ASSIGN = None) -> Exit:
     """Unsubscribe people, one outcome each; somebody who does not follow is "already"."""
     async with run.adapter() as adapter:
-        return await list_outcomes(run, adapter.subscriptions.unsubscribe(channel, users, file=filing))
+        return await list_outcomes(run, adapter.subscriptions.unsubscribe(channel, users, assign=assign))
 
 
 @command(app, "subscribers", "follow", example="channel-adapter subscribers follow reader_1 harbor_news harbor_tides")
 async def follow(
-    run: Run, user: _USER, channels: _CHANNELS, import_missing: _IMPORT_MISSING = False, filing: _FILE = None
+    run: Run, user: _USER, channels: _CHANNELS, import_missing: _IMPORT_MISSING = False, assign: _ASSIGN = None
 ) -> Exit:
     """Let one person follow many channels, one outcome each; their conversation group is changed once."""
     async with run.adapter() as adapter:
-        found = await adapter.subscriptions.follow(user, channels, import_missing=import_missing, file=filing)
+        found = await adapter.subscriptions.follow(user, channels, import_missing=import_missing, assign=assign)
     return list_channel_outcomes(run, found)
 
 
 @command(app, "subscribers", "unfollow", example="channel-adapter subscribers unfollow reader_1 harbor_tides")
-async def unfollow(run: Run, user: _USER, channels: _CHANNELS, filing: _FILE = None) -> Exit:
+async def unfollow(run: Run, user: _USER, channels: _CHANNELS, assign: _ASSIGN = None) -> Exit:
     """Let one person leave many channels, one outcome each; their conversation group is changed once."""
     async with run.adapter() as adapter:
-        found = await adapter.subscriptions.unfollow(user, channels, file=filing)
+        found = await adapter.subscriptions.unfollow(user, channels, assign=assign)
     return list_channel_outcomes(run, found)
 
 
@@ -175,7 +175,7 @@ async def import_file(
     heading: HeadingOption = None,
     delimiter: DelimiterOption = "",
     column: ColumnOption = "",
-    filing: _FILE = None,
+    assign: _ASSIGN = None,
 ) -> Exit:
     """Subscribe the users in a file, a million of them in little memory.
 
@@ -190,12 +190,12 @@ async def import_file(
             with run.output.progress("imported", listed.total) as progress:
                 job = _Import(run, progress, run.output.report("problems", {"channel": channel_id(channel)}))
                 users = job.users(listed)
-                bulk = adapter.subscriptions.subscribe(channel, users, import_missing=import_missing, file=filing)
+                bulk = adapter.subscriptions.subscribe(channel, users, import_missing=import_missing, assign=assign)
                 await job.follow(bulk)
     if not run.output.json:
         run.output.line(job.sentence())
-        if unfiled := job.unfiled():
-            run.output.note(unfiled)
+        if unassigned := job.unassigned():
+            run.output.note(unassigned)
     return job.code
 
 
@@ -207,7 +207,7 @@ class _Import:
         self._report = report
         self._lines: dict[str, deque[int]] = {}
         self.counts: Counter[OutcomeKind] = Counter()
-        self.filings: Counter[FilingKind] = Counter()
+        self.assignments: Counter[AssignmentStatus] = Counter()
         self.broken = 0
         self.read = 0
         run.so_far = lambda: self.sentence() if self.counts else ""
@@ -229,7 +229,7 @@ class _Import:
             if self._report is not None and (complete or self.counts or self.broken):
                 self._report.close(
                     {"read": self.read, "broken_lines": self.broken, "counts": dict(self.counts),
-                     "filings": dict(self.filings), "complete": complete}
+                     "assignments": dict(self.assignments), "complete": complete}
                 )  # fmt: skip
 
     @property
@@ -244,11 +244,11 @@ class _Import:
             parts.append(counted(self.broken, "broken line"))
         return f"{counted(self.read, 'line')} read: {', '.join(parts) or 'nobody in them'}"
 
-    def unfiled(self) -> str:
-        """`conversation groups: 1,000 filed, 9,000 left out; unread sync-all ...`, or nothing when all is well."""
-        if not self.filings.keys() - {FilingKind.FILED}:
+    def unassigned(self) -> str:
+        """`conversation groups: 1,000 assigned, 9,000 left out; unread sync-all ...`, or nothing when all is well."""
+        if not self.assignments.keys() - {AssignmentStatus.ASSIGNED}:
             return ""
-        parts = [f"{count:,} {kind.value.replace('_', ' ')}" for kind, count in sorted(self.filings.items())]
+        parts = [f"{count:,} {kind.value.replace('_', ' ')}" for kind, count in sorted(self.assignments.items())]
         return f"conversation groups: {', '.join(parts)}; 'unread sync-all' with the same file does the rest"
 
     def _read(self, each: ListedUser | UnusableLine) -> TypeGuard[ListedUser]:
@@ -264,8 +264,8 @@ class _Import:
     def _outcome(self, outcome: Outcome) -> None:
         line = self._line_of(outcome.user)
         self.counts[outcome.kind] += 1
-        if outcome.filing is not None:
-            self.filings[outcome.filing.kind] += 1
+        if outcome.assignment is not None:
+            self.assignments[outcome.assignment.status] += 1
         self._progress.advance()
         if not outcome.done:
             self._problem(line, outcome.user, outcome.kind.value, outcome.reason)

@@ -104,12 +104,12 @@ class PostSettings(Section):
 class UnreadSettings(Section):
     """A person's conversation group of channels, which keeps their unread posts apart from chats."""
 
-    filing: bool = Field(
+    assign: bool = Field(
         default=True, description="subscribing puts the channel into the group, unsubscribing takes it out"
     )
     name: str = Field(default="Channels", description="the group's name, 32 bytes")
-    file_up_to: int = Field(
-        default=1_000, ge=0, description="people in one call who are filed if nothing else is asked for"
+    assign_up_to: int = Field(
+        default=1_000, ge=0, description="users in one call whose groups are changed unless `assign` is given"
     )
     keep_by_hand: bool = Field(
         default=True, description="a sync leaves other conversations that the person put into the group"

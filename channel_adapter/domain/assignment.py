@@ -4,13 +4,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 
-class FilingKind(StrEnum):
-    """One person and one channel. Filing never decides whether a subscription worked."""
+class AssignmentStatus(StrEnum):
+    """One person and one channel. An assignment never decides whether a subscription worked."""
 
-    FILED = "filed"
+    ASSIGNED = "assigned"
     TAKEN_OUT = "taken_out"
     LEFT_OUT = "left_out"  # not tried: too many people in one call; sync them later
-    FULL = "full"  # the person has as many filed conversations or groups as the service allows
+    FULL = "full"  # the person has as many assigned conversations or groups as the service allows
     UNSUPPORTED = "unsupported"  # the edition has no conversation groups
     NOT_SUBSCRIBED = "not_subscribed"  # the service takes only channels that the user is in
     UNCERTAIN = "uncertain"  # membership changed meanwhile and may differ from the group; sync repairs it
@@ -18,14 +18,14 @@ class FilingKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Filing:
-    """`reason` says more where there is more to say. `passing`: it failed because the service was away or busy."""
+class GroupAssignment:
+    """`reason` says more where there is more to say. `transient`: it failed because the service was away or busy."""
 
-    kind: FilingKind
+    status: AssignmentStatus
     reason: str = ""
-    passing: bool = field(default=False, compare=False)
+    transient: bool = field(default=False, compare=False)
 
     @property
     def done(self) -> bool:
         """The conversation group is as it should be."""
-        return self.kind in (FilingKind.FILED, FilingKind.TAKEN_OUT)
+        return self.status in (AssignmentStatus.ASSIGNED, AssignmentStatus.TAKEN_OUT)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from channel_adapter.domain.assignment import Filing, FilingKind
+from channel_adapter.domain.assignment import AssignmentStatus, GroupAssignment
 from channel_adapter.domain.channel import Channel
 from channel_adapter.domain.ids import ChannelId, UserId
 
@@ -72,17 +72,17 @@ DONE = frozenset({OutcomeKind.ADDED, OutcomeKind.REMOVED, OutcomeKind.ALREADY})
 class Outcome:
     """What came of one person; `reason` is empty when there is nothing to add.
 
-    `filing` is what became of their conversation group, None where nothing was to be filed.
+    `assignment` is what became of their conversation group, None where no group was to be changed.
     """
 
     user: str
     kind: OutcomeKind
     reason: str = ""
-    filing: Filing | None = None
+    assignment: GroupAssignment | None = None
 
     @property
     def done(self) -> bool:
-        """The state that was asked for holds now, whatever became of the filing."""
+        """The state that was asked for holds now, whatever became of the assignment."""
         return self.kind in DONE
 
 
@@ -93,11 +93,11 @@ class ChannelOutcome:
     channel: ChannelId
     kind: OutcomeKind
     reason: str = ""
-    filing: Filing | None = None
+    assignment: GroupAssignment | None = None
 
     @property
     def done(self) -> bool:
-        """The state that was asked for holds now, whatever became of the filing."""
+        """The state that was asked for holds now, whatever became of the assignment."""
         return self.kind in DONE
 
 
@@ -118,9 +118,9 @@ class Outcomes:
         return all(outcome.done for outcome in self.outcomes)
 
     @property
-    def filings(self) -> Counter[FilingKind]:
+    def assignments(self) -> Counter[AssignmentStatus]:
         """What became of the conversation groups of those who were to be filed."""
-        return Counter(outcome.filing.kind for outcome in self.outcomes if outcome.filing is not None)
+        return Counter(outcome.assignment.status for outcome in self.outcomes if outcome.assignment is not None)
 
     def __iter__(self) -> Iterator[Outcome]:
         return iter(self.outcomes)

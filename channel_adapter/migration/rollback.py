@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from channel_adapter.backends.caller import ApiCaller
 from channel_adapter.backends.community import profile as channel_group
 from channel_adapter.concurrency.batching import batches, concurrently
-from channel_adapter.domain.assignment import FilingKind
+from channel_adapter.domain.assignment import AssignmentStatus
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.errors import NotFoundError
 from channel_adapter.migration.bounded import bounded
@@ -90,8 +90,8 @@ class Clearing:
 
     async def _clear(self, wanted: tuple[str, list[str]]) -> tuple[str, bool]:
         person, channels = wanted
-        filings = await self._unread.unfile(person, channels)
-        return person, all(each.kind is not FilingKind.FAILED for each in filings.values())
+        assignments = await self._unread.unassign(person, channels)
+        return person, all(each.status is not AssignmentStatus.FAILED for each in assignments.values())
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ from channel_adapter.domain.subscription import ChannelOutcome, OutcomeKind
 from channel_adapter.errors import NotFoundError
 from channel_adapter.services.bulk import TRANSIENT, BulkTerms, Found, Work
 from channel_adapter.services.patience import Patience
-from channel_adapter.services.unread.assignment import Act, FilingDesk
+from channel_adapter.services.unread.assignment import Act, ConversationGroupAssigner
 
 
 class Following:
@@ -21,18 +21,18 @@ class Following:
         self,
         gateway: ApiCaller,
         directory: ChannelCache,
-        desk: FilingDesk,
+        assigner: ConversationGroupAssigner,
         terms: BulkTerms,
         begin: Callable[[Patience, ChannelId], Work],
     ) -> None:
         self._directory = directory
-        self._desk = desk
+        self._assigner = assigner
         self._terms = terms
         self._begin = begin
         self._calls = Patience(gateway, terms.clock, terms.seconds)
 
-    async def of(self, user: UserId, channels: Sequence[ChannelId], file: Act | None) -> tuple[ChannelOutcome, ...]:
-        """One outcome for each channel; those that are done are filed together."""
+    async def of(self, user: UserId, channels: Sequence[ChannelId], assign: Act | None) -> tuple[ChannelOutcome, ...]:
+        """One outcome for each channel; those that are done are assigned together."""
         known = await self._directory.fields(channels)
 
         async def one(channel: ChannelId) -> ChannelOutcome:
@@ -42,9 +42,9 @@ class Following:
 
         outcomes = [each async for each in concurrently(channels, one, limit=self._terms.at_once, ordered=True)]
         done = [each.channel for each in outcomes if each.done]
-        made = await file(user, done) if file and done else {}
-        settled = await self._desk.follow_membership({(user, channel): filing for channel, filing in made.items()})
-        return tuple(replace(each, filing=settled.get((user, each.channel))) for each in outcomes)
+        made = await assign(user, done) if assign and done else {}
+        settled = await self._assigner.follow_membership({(user, channel): each for channel, each in made.items()})
+        return tuple(replace(each, assignment=settled.get((user, each.channel))) for each in outcomes)
 
     async def _one(self, user: UserId, channel: ChannelId) -> ChannelOutcome:
         found: Found = {}

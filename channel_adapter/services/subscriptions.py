@@ -20,7 +20,7 @@ from channel_adapter.services.following import Following
 from channel_adapter.services.joining import Joining
 from channel_adapter.services.leaving import Leaving
 from channel_adapter.services.patience import Patience
-from channel_adapter.services.unread.assignment import FilingDesk
+from channel_adapter.services.unread.assignment import ConversationGroupAssigner
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.catalog import GET_GROUP_MEMBER_INFO
 from channel_adapter.tencent.wire import members
@@ -41,7 +41,7 @@ class Subscriptions:
         remove_per_call: int,
         notify: bool,
         membership: Membership,
-        desk: FilingDesk,
+        assigner: ConversationGroupAssigner,
         left: Left,
     ) -> None:
         """`left` is told of people who are not in a channel any more."""
@@ -49,13 +49,15 @@ class Subscriptions:
         self._directory = directory
         self._terms = terms
         self._membership = membership
-        self._desk = desk
+        self._assigner = assigner
         self._left = left
         self._add_size = BatchSize(add_per_call)
         self._remove_per_call = remove_per_call
         self._notify = notify
 
-    def subscribe(self, channel: str, users: Users, *, import_missing: bool = False, file: bool | None = None) -> Bulk:
+    def subscribe(
+        self, channel: str, users: Users, *, import_missing: bool = False, assign: bool | None = None
+    ) -> Bulk:
         """Let people follow a channel: `await` it, or stream the outcomes of a million people with `async for`.
 
         A collection is checked whole before the first call (InvalidError, nothing changed); in a stream what is no
@@ -63,13 +65,13 @@ class Subscriptions:
         `import_missing`. A batch the service did not answer for gives `failed`; asking again is harmless. Raises
         NotFoundError for no channel, and UnavailableError when the service stays away.
 
-        Whoever is subscribed then has the channel in their conversation group, as the settings or `file` say; what
-        became of that is the outcome's `filing`, and asking again finishes it. It costs up to two calls a person, so
-        nobody is filed in a call for more than 1,000 people unless `file` is True. Of an async stream, which cannot be
-        looked ahead in without waiting, the first 1,000 are.
+        Whoever is subscribed then has the channel in their conversation group, as the settings or `assign` say; what
+        became of that is the outcome's `assignment`, and asking again finishes it. It costs up to two calls a user, so
+        none is assigned in a call for more than 1,000 users unless `assign` is True. Of an async stream, which cannot
+        be looked ahead in without waiting, the first 1,000 are.
         """
         wanted = ids.channel_id(channel)
-        people, shift = self._desk.shift(users, file)
+        people, shift = self._assigner.shift(users, assign)
 
         async def begin(calls: Patience) -> Work:
             await self._directory.require(wanted)
@@ -77,22 +79,22 @@ class Subscriptions:
                 calls, Accounts(calls, self._terms), wanted,
                 size=self._add_size, notify=self._notify, import_missing=import_missing,
             )  # fmt: skip
-            return shift.filing(joining.add, wanted) if shift else joining.add
+            return shift.assigning(joining.add, wanted) if shift else joining.add
 
         return Bulk(people, self._add_size, begin, self._gateway, self._terms)
 
-    def unsubscribe(self, channel: str, users: Users, *, file: bool | None = None) -> Bulk:
+    def unsubscribe(self, channel: str, users: Users, *, assign: bool | None = None) -> Bulk:
         """Take people out of a channel. Who was not in it is `already`; the owner, who cannot leave, is `refused`.
 
-        Takes the channel out of their conversation group too, which leaving alone does not; `file` as in `subscribe`.
+        Takes the channel out of their conversation group too, which leaving alone does not; `assign` as in `subscribe`.
         """
         wanted = ids.channel_id(channel)
-        people, shift = self._desk.shift(users, file)
+        people, shift = self._assigner.shift(users, assign)
 
         async def begin(calls: Patience) -> Work:
             await self._directory.require(wanted)
             leaving = Leaving(calls, wanted, size=self._remove_per_call, notify=self._notify)
-            work = shift.unfiling(leaving.remove, wanted) if shift else leaving.remove
+            work = shift.unassigning(leaving.remove, wanted) if shift else leaving.remove
 
             async def remove(batch: list[UserId], found: Found) -> None:
                 await work(batch, found)
@@ -104,7 +106,7 @@ class Subscriptions:
         return Bulk(people, BatchSize(limits.ROLES_PER_CALL), begin, self._gateway, self._terms)
 
     async def follow(
-        self, user: str, channels: Iterable[str], *, import_missing: bool = False, file: bool | None = None
+        self, user: str, channels: Iterable[str], *, import_missing: bool = False, assign: bool | None = None
     ) -> tuple[ChannelOutcome, ...]:
         """Let one person follow many channels: one outcome each, in their order, a channel named twice once.
 
@@ -119,11 +121,11 @@ class Subscriptions:
                 size=self._add_size, notify=self._notify, import_missing=import_missing,
             ).add  # fmt: skip
 
-        following = Following(self._gateway, self._directory, self._desk, self._terms, begin)
-        return await following.of(person, wanted, self._desk.file if self._desk.is_on(file) else None)
+        following = Following(self._gateway, self._directory, self._assigner, self._terms, begin)
+        return await following.of(person, wanted, self._assigner.assign if self._assigner.is_on(assign) else None)
 
     async def unfollow(
-        self, user: str, channels: Iterable[str], *, file: bool | None = None
+        self, user: str, channels: Iterable[str], *, assign: bool | None = None
     ) -> tuple[ChannelOutcome, ...]:
         """Let one person leave many channels: one outcome each, and one change of their conversation group for 100.
 
@@ -134,8 +136,8 @@ class Subscriptions:
         def begin(calls: Patience, channel: ChannelId) -> Work:
             return Leaving(calls, channel, size=self._remove_per_call, notify=self._notify).remove
 
-        following = Following(self._gateway, self._directory, self._desk, self._terms, begin)
-        return await following.of(person, wanted, self._desk.unfile if self._desk.is_on(file) else None)
+        following = Following(self._gateway, self._directory, self._assigner, self._terms, begin)
+        return await following.of(person, wanted, self._assigner.unassign if self._assigner.is_on(assign) else None)
 
     async def mute(self, user: str, channel: str) -> bool:
         """No push for new posts, and none of them in the person's badge; False when it was so already."""

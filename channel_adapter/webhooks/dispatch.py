@@ -12,7 +12,7 @@ import structlog
 from channel_adapter.backends.community.channels import ChannelCache
 from channel_adapter.config.settings import Settings
 from channel_adapter.domain import events as e
-from channel_adapter.domain.assignment import Filing, FilingKind
+from channel_adapter.domain.assignment import AssignmentStatus, GroupAssignment
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import PostRef
 from channel_adapter.domain.reaction import ReactionChange
@@ -52,7 +52,7 @@ class ReactionUpdater(Protocol):
 class GroupUnassigner(Protocol):
     """The unread service, as far as events change conversation groups."""
 
-    async def unfile_left(self, user: str, channels: Iterable[str]) -> Mapping[ChannelId, Filing]:
+    async def unassign_left(self, user: str, channels: Iterable[str]) -> Mapping[ChannelId, GroupAssignment]:
         """Remove channels from a user's conversation groups, except those that the user has subscribed to again."""
 
 
@@ -245,18 +245,18 @@ class BuiltinHandlers:
 
         Raises UnavailableError or RefusedError if it failed for some of them; it is done for the others then.
         """
-        failed: list[tuple[UserId, Filing]] = []
+        failed: list[tuple[UserId, GroupAssignment]] = []
         for user in users:
             try:
-                filing = (await unread.unfile_left(user, [channel]))[channel]
+                assignment = (await unread.unassign_left(user, [channel]))[channel]
             except InvalidError:  # an id that no conversation group can have
                 continue
-            if filing.kind in (FilingKind.FAILED, FilingKind.UNCERTAIN):
-                failed.append((user, filing))
+            if assignment.status in (AssignmentStatus.FAILED, AssignmentStatus.UNCERTAIN):
+                failed.append((user, assignment))
         if failed:
             names = ", ".join(user for user, _ in failed[:_NAMED])
             what = f"{len(failed)} not taken out of the conversation group ({names}): {failed[0][1].reason}"
-            raise UnavailableError(what) if any(each.passing for _, each in failed) else RefusedError(what)
+            raise UnavailableError(what) if any(each.transient for _, each in failed) else RefusedError(what)
 
 
 def _other(event: e.ChannelEvent, webhook: WebhookEvent) -> e.Other:

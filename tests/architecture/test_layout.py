@@ -21,7 +21,8 @@ PUBLIC_NAMES = """
     Adopted Allow Article AuthenticationError Broadcast Bulk Channel ChannelAdapter ChannelAdapterError ChannelChanged
     ChannelCreated ChannelDeleted ChannelEvent ChannelFull ChannelId ChannelOutcome ChannelUnread ConfigurationError
     ConflictError Content ConversationGroup CountSource CreateRequest Custom HookResponse Departure Drop Event
-    Explanation Face File Filing FilingKind Finding Image InvalidError Ladder LimitReachedError Location Loss Marks
+    AssignmentStatus Explanation Face File Finding GroupAssignment Image InvalidError Ladder LimitReachedError
+    Location Loss Marks
     NotFoundError Notifications OfficialAccountChanged OfficialAccountCreated OfficialAccountDeleted
     OfficialAccountEvent OfficialAccountFull OfficialAccountSubscribed OfficialAccountUnsubscribed
     OfficialCreateRequest OfficialPostDraft OfficialPostPublished OfficialPostRecalled OfficialSubscribeRequest

@@ -44,7 +44,7 @@ async def stage(adapter: ChannelAdapter, people: int, posts: int) -> list[PostRe
     users = [f"reader_{number:06}" for number in range(people)]
     await adapter.accounts.add(["owner", *users])
     await adapter.channels.create(slug="bench", name="bench", owner="owner")
-    await adapter.subscriptions.subscribe("bench", users, file=False)
+    await adapter.subscriptions.subscribe("bench", users, assign=False)
     return [(await adapter.posts.publish("bench", Text(f"post {number}"))).ref for number in range(posts)]
 
 

@@ -94,7 +94,7 @@ async def bench_sync(*, small: bool) -> None:
             await adapter.accounts.add(["owner"])
             channel = await adapter.channels.create(slug="bench", name="bench", owner="owner")
             await adapter.posts.publish(channel.id, Text("hello"))
-            async for _ in adapter.subscriptions.subscribe(channel.id, people(count), file=False):
+            async for _ in adapter.subscriptions.subscribe(channel.id, people(count), assign=False):
                 pass
             for what in ("nobody filed", "everybody filed"):
                 calls.clear()

@@ -61,7 +61,7 @@ def test_an_import_that_is_interrupted_says_how_far_it_got(cli: Shell, new_chann
     news = new_channel()
     users = [f"reader_{n}" for n in range(1, 60)] + ["stranger"] + ["reader_1"] * 100_000
     process = cli.start(
-        "subscribers", "import", news, cli.file("users.txt", "\n".join(users)), "--no-filing", "--json", "-v"
+        "subscribers", "import", news, cli.file("users.txt", "\n".join(users)), "--no-assign", "--json", "-v"
     )
     assert process.stderr is not None
     told = b""

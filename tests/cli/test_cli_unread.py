@@ -68,7 +68,7 @@ def test_reading_and_muting(cli: Shell, new_channel: Callable[[], str]) -> None:
 def test_groups_and_marks(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
     assert cli("unread", "groups", "reader_62").err == "no conversation groups\n"
-    cli("subscribers", "add", news, "reader_62", "--no-filing")
+    cli("subscribers", "add", news, "reader_62", "--no-assign")
     done = cli("unread", "sync", "reader_62", "--json").json
     assert (done["added"], done["removed"], done["problem"]) == ([f"@TGS#_{news}"], [], "")
     assert cli("unread", "sync", "reader_62").err == "nothing to change\n"
@@ -96,7 +96,7 @@ def test_groups_and_marks(cli: Shell, new_channel: Callable[[], str]) -> None:
 def test_everybody_in_a_file_is_synced(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
     people = [f"reader_{number}" for number in range(63, 73)]
-    cli("subscribers", "add", news, *people, "--no-filing")
+    cli("subscribers", "add", news, *people, "--no-assign")
     file = cli.file("people.csv", "user\n" + "\n".join([*people[:5], "stranger", "x" * 33, *people[5:]]) + "\n")
     done = cli.installed("unread", "sync-all", file, "--json", code=3).json
     reason = done["problems"].pop(1)["reason"]
@@ -131,7 +131,7 @@ def test_what_the_outcomes_say_of_filing(cli: Shell, new_channel: Callable[[], s
     assert imported.err == f"conversation groups: 3 left out; {rest}"
     piped = small.installed("subscribers", "import", news, "-", stdin="reader_73\nreader_74\nreader_75\n")
     assert piped.err == imported.err
-    assert small("subscribers", "import", news, file, "--filing").err == ""
+    assert small("subscribers", "import", news, file, "--assign").err == ""
     off = cli.having(CHANNEL_ADAPTER_UNREAD__FILING="false")
     assert off("subscribers", "remove", news, "reader_73", "--json").json[0]["filing"] is None
     left = cli("subscribers", "unfollow", "reader_74", news, "--json").json

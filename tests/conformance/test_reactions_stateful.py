@@ -120,7 +120,7 @@ class ReactionLives(RuleBasedStateMachine):
         self.open()
         self.run(self.adapter.accounts.add(["owner", *PEOPLE])._collect())
         self.run(self.adapter.channels.create(slug="tides", name="Tides", owner="owner"))
-        self.run(self.adapter.subscriptions.subscribe("tides", PEOPLE, file=False)._collect())
+        self.run(self.adapter.subscriptions.subscribe("tides", PEOPLE, assign=False)._collect())
         self.ref = self.run(self.adapter.posts.publish("tides", Text("low"))).ref
         self.model, self.events = Model(), list[ReactionChange]()
         self.world = self.server.world

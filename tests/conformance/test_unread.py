@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from channel_adapter import (
+    AssignmentStatus,
     ChannelOutcome,
     ConflictError,
     ConversationGroup,
     CountSource,
-    Filing,
-    FilingKind,
+    GroupAssignment,
     InvalidError,
     Marks,
     NotFoundError,
@@ -27,7 +27,7 @@ from tests.conformance.conftest import OWNER, READERS, Setting
 
 ANN, BEN = UserId(READERS[0]), UserId(READERS[1])
 TOMORROW = datetime.now(UTC) + timedelta(days=1)
-FILED, TAKEN_OUT = Filing(FilingKind.FILED), Filing(FilingKind.TAKEN_OUT)
+FILED, TAKEN_OUT = GroupAssignment(AssignmentStatus.ASSIGNED), GroupAssignment(AssignmentStatus.TAKEN_OUT)
 
 
 async def channel_of(setting: Setting, *people: str, more: str = "") -> ChannelId:
@@ -167,17 +167,17 @@ async def test_subscribing_files_and_unsubscribing_takes_out(setting: Setting) -
     channel = await channel_of(setting)
     subscriptions = setting.adapter.subscriptions
     joined = await subscriptions.subscribe(channel, [ANN, BEN, "stranger_1"])
-    assert {each.user: each.filing for each in joined} == {ANN: FILED, BEN: FILED, "stranger_1": None}
-    assert joined.filings == {FilingKind.FILED: 2}
+    assert {each.user: each.assignment for each in joined} == {ANN: FILED, BEN: FILED, "stranger_1": None}
+    assert joined.assignments == {AssignmentStatus.ASSIGNED: 2}
     assert channel in await filed(setting, ANN)
     again = await subscriptions.subscribe(channel, [ANN])
-    assert [(each.kind, each.filing) for each in again] == [(OutcomeKind.ALREADY, FILED)]
+    assert [(each.kind, each.assignment) for each in again] == [(OutcomeKind.ALREADY, FILED)]
     left = await subscriptions.unsubscribe(channel, [ANN, READERS[5], OWNER])
-    assert {each.user: each.filing for each in left} == {ANN: TAKEN_OUT, READERS[5]: TAKEN_OUT, OWNER: None}
+    assert {each.user: each.assignment for each in left} == {ANN: TAKEN_OUT, READERS[5]: TAKEN_OUT, OWNER: None}
     assert channel not in await filed(setting, ANN)
     assert channel in await filed(setting, BEN)
-    (outcome,) = await subscriptions.subscribe(channel, [READERS[6]], file=False)
-    assert (outcome.kind, outcome.filing) == (OutcomeKind.ADDED, None)
+    (outcome,) = await subscriptions.subscribe(channel, [READERS[6]], assign=False)
+    assert (outcome.kind, outcome.assignment) == (OutcomeKind.ADDED, None)
     assert channel not in await filed(setting, READERS[6])
     await subscriptions.unsubscribe(channel, [BEN])
 
@@ -185,7 +185,7 @@ async def test_subscribing_files_and_unsubscribing_takes_out(setting: Setting) -
 async def test_one_person_follows_many_channels(setting: Setting) -> None:
     channels = [await channel_of(setting, more=more) for more in ("", "_2", "_3")]
     subscriptions = setting.adapter.subscriptions
-    await subscriptions.subscribe(channels[1], [ANN], file=False)
+    await subscriptions.subscribe(channels[1], [ANN], assign=False)
     nowhere = ChannelId(f"{channels[0]}_none")
     found = await subscriptions.follow(ANN, [*channels, setting.slug, nowhere])
     assert found[:3] == (
@@ -198,10 +198,10 @@ async def test_one_person_follows_many_channels(setting: Setting) -> None:
     ]
     assert set(await filed(setting, ANN)) >= set(channels)
     left = await subscriptions.unfollow(ANN, channels[:2])
-    assert [(each.kind, each.filing) for each in left] == [(OutcomeKind.REMOVED, TAKEN_OUT)] * 2
+    assert [(each.kind, each.assignment) for each in left] == [(OutcomeKind.REMOVED, TAKEN_OUT)] * 2
     assert set(await filed(setting, ANN)) & set(channels) == {channels[2]}
     (stranger,) = await subscriptions.follow("stranger_1", channels[:1])
-    assert (stranger.kind, stranger.filing) == (OutcomeKind.NOT_FOUND, None)
+    assert (stranger.kind, stranger.assignment) == (OutcomeKind.NOT_FOUND, None)
     assert [each.kind for each in await subscriptions.unfollow(ANN, [nowhere])] == [OutcomeKind.CHANNEL_NOT_FOUND]
     await setting.adapter.call("group_open_http_svc", "destroy_group", {"GroupId": channels[1]})  # behind the cache
     found = await subscriptions.follow(ANN, [channels[1], channels[0]])
@@ -214,9 +214,9 @@ async def test_a_sync_puts_in_and_takes_out_and_then_changes_nothing(setting: Se
     adapter = setting.adapter
     await adapter.unread.sync(ANN)
     await adapter.subscriptions.follow(ANN, channels)
-    await adapter.unread.unfile(ANN, channels[:1])
+    await adapter.unread.unassign(ANN, channels[:1])
     await adapter.channels.delete(channels[1])
-    await adapter.subscriptions.unsubscribe(channels[2], [ANN], file=False)
+    await adapter.subscriptions.unsubscribe(channels[2], [ANN], assign=False)
     done = await adapter.unread.sync(ANN)
     assert (done.added, set(done.removed), done.done) == ((channels[0],), set(channels[1:]), True)
     assert not (await adapter.unread.sync(ANN)).changed
@@ -227,7 +227,7 @@ async def test_a_sync_puts_in_and_takes_out_and_then_changes_nothing(setting: Se
 async def test_many_people_are_synced_and_taken_up_again_at_a_cursor(setting: Setting) -> None:
     people = [*READERS[:4], "stranger_1", *READERS[4:8]]
     channel = await channel_of(setting)
-    await setting.adapter.subscriptions.subscribe(channel, READERS[:8], file=False)
+    await setting.adapter.subscriptions.subscribe(channel, READERS[:8], assign=False)
     run = setting.adapter.unread.sync_many(iter(people))
     first = [await anext(run) for _ in range(3)]
     await run.aclose()
@@ -256,7 +256,7 @@ async def test_groups_are_renamed_and_removed(setting: Setting) -> None:
     assert [await unread.remove(ANN) for _ in range(2)] == [True, False]
     with pytest.raises(NotFoundError):
         await unread.rename(ANN, new)
-    assert await unread.file(ANN, [setting.slug]) == {channel: FILED}
+    assert await unread.assign(ANN, [setting.slug]) == {channel: FILED}
     assert await filed(setting, ANN) == (channel,)
 
 
@@ -310,7 +310,7 @@ BAD: dict[str, tuple[type[Exception], str | None, Act]] = {
     "an unknown person's posts": (NotFoundError, "user", lambda a, _: a.unread.mark_all_read("stranger_1")),
     "no id of a person": (InvalidError, "user", lambda a, _: a.unread.of("x" * 33)),
     "a bare text for channels": (InvalidError, "channels", lambda a, c: a.subscriptions.follow(ANN, c)),
-    "a bare text to file": (InvalidError, "channels", lambda a, c: a.unread.file(ANN, c)),
+    "a bare text to file": (InvalidError, "channels", lambda a, c: a.unread.assign(ANN, c)),
 }
 
 

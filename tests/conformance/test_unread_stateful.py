@@ -103,7 +103,7 @@ class UnreadLives(RuleBasedStateMachine):
         if (known := self.model.get(slug)) is None:
             return
         outcomes = self.run(self.adapter.subscriptions.subscribe(slug, users)._collect())
-        assert all(each.done and each.filing is not None and each.filing.done for each in outcomes)
+        assert all(each.done and each.assignment is not None and each.assignment.done for each in outcomes)
         for user in users:
             known.join(user)
 
@@ -119,7 +119,7 @@ class UnreadLives(RuleBasedStateMachine):
         if (known := self.model.get(slug)) is None:
             return
         outcomes = self.run(self.adapter.subscriptions.unsubscribe(slug, users)._collect())
-        assert all(each.done and each.filing is not None and each.filing.done for each in outcomes)
+        assert all(each.done and each.assignment is not None and each.assignment.done for each in outcomes)
         for user in users:
             known.members.pop(user, None)
 

@@ -121,7 +121,7 @@ async def staged(
         async with ChannelAdapter.open(plain) as adapter:
             await adapter.accounts.add([OWNER, *users])
             await adapter.channels.create(slug=SLUG, name="Tides", owner=OWNER)
-            await adapter.subscriptions.subscribe(SLUG, users, file=False)
+            await adapter.subscriptions.subscribe(SLUG, users, assign=False)
             post = await adapter.posts.publish(SLUG, Text("first"))
         yield Stage(server, PostRef(ChannelId(post.ref.channel), post.ref.seq), users, values)
 

@@ -52,8 +52,8 @@ async def test_a_life_on_every_reading_of_the_documents(switch: str) -> None:
         for channel in (one, two, three):
             for _ in range(2):
                 (outcome,) = await adapter.subscriptions.subscribe(channel, [ANN])
-                assert outcome.filing is not None
-                assert outcome.filing.done
+                assert outcome.assignment is not None
+                assert outcome.assignment.done
         posts = [await adapter.posts.publish(one, Text("x"), quiet=number == 1) for number in range(4)]
         await adapter.posts.recall(posts[0].ref)
         found = await adapter.unread.of(ANN, explain=True)
@@ -67,8 +67,8 @@ async def test_a_life_on_every_reading_of_the_documents(switch: str) -> None:
         assert (await adapter.unread.marks(ANN, one)).starred
         for _ in range(2):
             (outcome,) = await adapter.subscriptions.unsubscribe(two, [ANN])
-            assert outcome.filing is not None
-            assert outcome.filing.done
+            assert outcome.assignment is not None
+            assert outcome.assignment.done
         await adapter.channels.delete(three)
         done = await adapter.unread.sync(ANN)
         assert done.removed == (() if switch == "leaving cleans up" else (three,))

@@ -136,7 +136,7 @@ async def test_differences_that_somebody_has_looked_at_stop_neither_posting_nor_
 ) -> None:
     async with applied(database) as (at, plan):
         channel = plan.channels[0].target.id
-        await at.adapter.subscriptions.unsubscribe(channel, ["reader_000001"], file=False)
+        await at.adapter.subscriptions.unsubscribe(channel, ["reader_000001"], assign=False)
         await at.adapter.subscriptions.mute("reader_000002", channel)
         findings: list[Finding] = []
         await at.adapter.migration.verify(plan, write=findings.append)
@@ -341,8 +341,8 @@ async def test_what_people_do_since_posting_has_moved_is_explained(database: str
         await posting_moved(at, plan, 0)
         channel = plan.channels[0].target.id
         await at.adapter.channels.update(channel, name="Another name")
-        await at.adapter.subscriptions.unsubscribe(channel, ["reader_000001"], file=False)
-        await at.adapter.subscriptions.subscribe(channel, [worlds.OTHER_OWNER], file=False)
+        await at.adapter.subscriptions.unsubscribe(channel, ["reader_000001"], assign=False)
+        await at.adapter.subscriptions.subscribe(channel, [worlds.OTHER_OWNER], assign=False)
         await at.adapter.subscriptions.mute("reader_000002", channel)
         await at.adapter.posts.publish(channel, Text("live"))
         findings: list[Finding] = []

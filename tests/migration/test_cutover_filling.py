@@ -202,7 +202,7 @@ async def test_a_channel_that_stays_stays_in_peoples_groups(database: str) -> No
         await posting_moved(at, plan, 0)
         await fill(at, plan)
         stays, goes = (channel.target.id for channel in plan.channels)
-        await at.adapter.subscriptions.subscribe(stays, [worlds.OTHER_OWNER], file=False)
+        await at.adapter.subscriptions.subscribe(stays, [worlds.OTHER_OWNER], assign=False)
         async with opened(at.adapter.migration) as posting:
             await CutoverPeople(posting.store.database).to_clear(plan.migration, stays, ["reader_000000"])
         done = await at.adapter.migration.rollback(plan, remove=True)

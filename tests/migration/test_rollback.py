@@ -64,7 +64,7 @@ async def test_a_group_with_posts_of_its_own_stays_and_says_so() -> None:
 async def test_a_group_that_somebody_has_joined_since_stays() -> None:
     async with stage(SMALL, ids=TWO) as at:
         plan = await moved(at)
-        await at.adapter.subscriptions.subscribe(plan.channels[0].target.id, [worlds.OTHER_OWNER], file=False)
+        await at.adapter.subscriptions.subscribe(plan.channels[0].target.id, [worlds.OTHER_OWNER], assign=False)
         done = await at.adapter.migration.rollback(plan, remove=True)
         assert (done.items[0].standing, done.items[0].own_subscribers) == (Standing.LIVES, 1)
         assert plan.channels[0].target.id in at.server.world.state.groups
@@ -74,9 +74,9 @@ async def test_somebody_who_left_and_came_back_is_a_subscriber_of_the_group_itse
     async with stage(SMALL, ids=TWO) as at:
         plan = await moved(at)
         channel = plan.channels[0].target.id
-        await at.adapter.subscriptions.unsubscribe(channel, ["reader_000001"], file=False)
+        await at.adapter.subscriptions.unsubscribe(channel, ["reader_000001"], assign=False)
         assert (await standings(at, plan))[worlds.FULL] is Standing.REMOVABLE
-        await at.adapter.subscriptions.subscribe(channel, ["reader_000001"], file=False)
+        await at.adapter.subscriptions.subscribe(channel, ["reader_000001"], assign=False)
         assert (await standings(at, plan))[worlds.FULL] is Standing.LIVES
 
 

@@ -82,7 +82,7 @@ async def reading(method: Callable[[Any], object], value: object) -> object:
         (lambda a: drawn(a.posts.history("news", before="9")), "before", "'9'"),
         (lambda a: a.subscriptions.follow("reader", None), "channels", "None is no list of ids"),
         (lambda a: a.subscriptions.unfollow("reader", "news"), "channels", "one text; give a list of ids"),
-        (lambda a: a.unread.file("reader", None), "channels", "None is no list of ids"),
+        (lambda a: a.unread.assign("reader", None), "channels", "None is no list of ids"),
         (lambda a: a.unread.mark_read("reader", "news", "1"), "up_to", "'1' is no number of a post"),
         (lambda a: a.unread.mark_read("reader", "news", True), "up_to", "True is no number of a post"),
         (lambda a: a.unread.mark_read("reader", "news", datetime(2026, 3, 20)), "up_to", "no time zone"),  # noqa: DTZ001

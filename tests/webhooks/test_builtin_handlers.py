@@ -135,7 +135,7 @@ async def test_a_post_that_a_phone_recalled_is_unread_no_more() -> None:
 
 
 async def test_nothing_is_taken_out_where_nothing_is_filed() -> None:
-    async with harbour(unread={"filing": False}) as sea:
+    async with harbour(unread={"assign": False}) as sea:
         await lighthouse(sea)
         await sea.phone(SAILOR, "join", group_id=LIGHTHOUSE)
         await sea.phone(SAILOR, "leave", group_id=LIGHTHOUSE)

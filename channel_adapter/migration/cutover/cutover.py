@@ -252,7 +252,7 @@ class _Work:
             await self._move()
         if not result.posting_moved:
             return
-        if self._options.fill and self._migration.unread is not None and self._migration.settings.unread.filing:
+        if self._options.fill and self._migration.unread is not None and self._migration.settings.unread.assign:
             await self._store.change(self._plan.migration, fill_wanted=1)
             await self._read_filling()
         if not any(row.destroying for row in self._rows.values()):

@@ -12,7 +12,7 @@ from channel_adapter.backends.community.members import Membership
 from channel_adapter.concurrency.batching import ConcurrentMap, MapResult
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.concurrency.paging import Page, Pages
-from channel_adapter.domain.assignment import Filing
+from channel_adapter.domain.assignment import GroupAssignment
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import PostRef
 from channel_adapter.domain.unread import ConversationGroup, Marks, Synced, Unread
@@ -29,7 +29,7 @@ from channel_adapter.mapping import unread_groups as mapping
 from channel_adapter.mapping.ids import post_ref
 from channel_adapter.services.bulk import TRANSIENT, Users, one_by_one
 from channel_adapter.services.read_positions import ReadPositions
-from channel_adapter.services.unread.assignment import FilingDesk
+from channel_adapter.services.unread.assignment import ConversationGroupAssigner
 from channel_adapter.services.unread_counts import Counting
 from channel_adapter.services.unread_marks import Marking
 from channel_adapter.services.unread_sync import Syncing
@@ -53,7 +53,7 @@ class Unreads:
         pages: JoinedPages,
         uncounted: SilentPosts,
         membership: Membership,
-        desk: FilingDesk,
+        assigner: ConversationGroupAssigner,
         history: History,
         clock: Clock,
         *,
@@ -64,10 +64,12 @@ class Unreads:
         self._positions = ReadPositions(
             gateway, membership, self._counting, uncounted, history, clock, concurrency=concurrency
         )
-        self._syncing = Syncing(gateway, pages, directory, desk.folders, name=desk.name, keep_by_hand=keep_by_hand)
+        self._syncing = Syncing(
+            gateway, pages, directory, assigner.folders, name=assigner.name, keep_by_hand=keep_by_hand
+        )
         self._marking = Marking(gateway, membership)
-        self._folders = desk.folders
-        self._desk = desk
+        self._folders = assigner.folders
+        self._assigner = assigner
         self._uncounted = uncounted
         self._concurrency = concurrency
 
@@ -146,7 +148,7 @@ class Unreads:
         unless `unread.keep_by_hand` is off. A full group is told in `failed`. Running it again changes nothing.
         """
         wanted = ids.user_id(user)
-        self._desk.forget(wanted)
+        self._assigner.forget(wanted)
         with _account(wanted):
             return await self._syncing.sync(wanted)
 
@@ -165,20 +167,20 @@ class Unreads:
 
         return ConcurrentMap(one_by_one(users), sync, start=_number(cursor), limit=self._concurrency)
 
-    async def file(self, user: str, channels: Iterable[str]) -> dict[ChannelId, Filing]:
+    async def assign(self, user: str, channels: Iterable[str]) -> dict[ChannelId, GroupAssignment]:
         """Put channels into the person's group, 100 a call: what subscribing does by itself."""
-        return await self._desk.file(ids.user_id(user), ids.channel_ids(channels))
+        return await self._assigner.assign(ids.user_id(user), ids.channel_ids(channels))
 
-    async def unfile(self, user: str, channels: Iterable[str]) -> dict[ChannelId, Filing]:
+    async def unassign(self, user: str, channels: Iterable[str]) -> dict[ChannelId, GroupAssignment]:
         """Take channels out of the person's group, 100 a call: what unsubscribing does, and a phone does not."""
-        return await self._desk.unfile(ids.user_id(user), ids.channel_ids(channels))
+        return await self._assigner.unassign(ids.user_id(user), ids.channel_ids(channels))
 
-    async def unfile_left(self, user: str, channels: Iterable[str]) -> dict[ChannelId, Filing]:
+    async def unassign_left(self, user: str, channels: Iterable[str]) -> dict[ChannelId, GroupAssignment]:
         """Take channels out of a user's group that the user has left; what is followed again stays in it."""
         person = ids.user_id(user)
-        made = await self._desk.unfile(person, ids.channel_ids(channels))
-        settled = await self._desk.follow_membership({(person, channel): filing for channel, filing in made.items()})
-        return {channel: filing for (_, channel), filing in settled.items()}
+        made = await self._assigner.unassign(person, ids.channel_ids(channels))
+        settled = await self._assigner.follow_membership({(person, channel): each for channel, each in made.items()})
+        return {channel: assignment for (_, channel), assignment in settled.items()}
 
     async def rename(self, user: str, new: str, *, old: str | None = None) -> bool:
         """Give a person's group another name, 32 bytes at most; False when it has been renamed already.
@@ -188,10 +190,10 @@ class Unreads:
         ConflictError when both are there.
         """
         wanted, new = ids.user_id(user), mapping.group_name(new, "new")
-        old = self._desk.name if old is None else mapping.group_name(old, "old")
+        old = self._assigner.name if old is None else mapping.group_name(old, "old")
         if old == new:
             return False
-        self._desk.forget(wanted)
+        self._assigner.forget(wanted)
         try:
             with _account(wanted):
                 await self._folders.rename(wanted, old, new)
@@ -214,8 +216,8 @@ class Unreads:
     async def remove(self, user: str, name: str | None = None) -> bool:
         """Delete a person's group, the one of channels if no `name` is given; its conversations stay. False: none."""
         wanted = ids.user_id(user)
-        name = self._desk.name if name is None else mapping.group_name(name)
-        self._desk.forget(wanted)
+        name = self._assigner.name if name is None else mapping.group_name(name)
+        self._assigner.forget(wanted)
         with _account(wanted):
             return await self._folders.delete(wanted, name)
 

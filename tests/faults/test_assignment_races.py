@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from channel_adapter import ChannelAdapter, FilingKind, OutcomeKind
+from channel_adapter import AssignmentStatus as Status
+from channel_adapter import ChannelAdapter, OutcomeKind
 from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.stub.server import StubServer
 from tests.faults.test_adapter_trouble import PEOPLE, Calls, opened, settings
@@ -56,16 +57,21 @@ async def test_a_subscription_between_leaving_and_its_removal_stays_assigned() -
         (joined,) = await two.subscriptions.subscribe(channel, [ANN])
         (left,) = await leaving
         assert (joined.kind, left.kind) == (OutcomeKind.ADDED, OutcomeKind.REMOVED)
-        assert left.filing is not None
-        assert (left.filing.kind, left.filing.reason) == (FilingKind.FILED, "subscribed again meanwhile")
+        assert left.assignment is not None
+        assert (left.assignment.status, left.assignment.reason) == (
+            Status.ASSIGNED,
+            "subscribed again meanwhile",
+        )
         assert await filed(one, ANN) == {channel}
 
 
 @pytest.mark.parametrize(
-    ("stub", "kind"), [(ANY_GROUP, FilingKind.TAKEN_OUT), ({}, FilingKind.NOT_SUBSCRIBED)], ids=["any group", "members"]
+    ("stub", "kind"),
+    [(ANY_GROUP, Status.TAKEN_OUT), ({}, Status.NOT_SUBSCRIBED)],
+    ids=["any group", "members"],
 )
 async def test_leaving_between_a_subscription_and_its_assignment_ends_without_one(
-    stub: dict[str, Any], kind: FilingKind
+    stub: dict[str, Any], kind: Status
 ) -> None:
     calls = Watch()
     async with opened(stub, calls) as (one, server), ChannelAdapter.open(settings(server)) as two:
@@ -78,7 +84,10 @@ async def test_leaving_between_a_subscription_and_its_assignment_ends_without_on
         (left,) = await two.subscriptions.unsubscribe(channel, [ANN])
         joined, kept = await joining
         assert (joined.kind, left.kind) == (OutcomeKind.ADDED, OutcomeKind.REMOVED)
-        assert [each.filing and each.filing.kind for each in (joined, kept)] == [kind, FilingKind.FILED]
+        assert [each.assignment and each.assignment.status for each in (joined, kept)] == [
+            kind,
+            Status.ASSIGNED,
+        ]
         assert await filed(one, ANN) == {other}
 
 
@@ -93,16 +102,16 @@ async def test_groups_equal_membership_after_four_processes_changed_the_same_use
             [Fault(command="update_contact_group", delay=0.02, every=2), Fault(service="recentcontact", delay=0.002)]
         )
 
-        async def change(adapter: ChannelAdapter) -> list[FilingKind]:
+        async def change(adapter: ChannelAdapter) -> list[Status]:
             kinds = []
             for _ in range(12):
                 act = draw.choice((adapter.subscriptions.subscribe, adapter.subscriptions.unsubscribe))
                 outcomes = await act(draw.choice(channels), draw.sample(users, 3))
-                kinds += [each.filing.kind for each in outcomes if each.filing is not None]
+                kinds += [each.assignment.status for each in outcomes if each.assignment is not None]
             return kinds
 
         found = await asyncio.gather(*(change(adapter) for adapter in (one, *others)))
-        uncertain = FilingKind.UNCERTAIN in {kind for kinds in found for kind in kinds}
+        uncertain = Status.UNCERTAIN in {kind for kinds in found for kind in kinds}
         wrong = {
             (user, channel)
             for user in users
@@ -121,8 +130,8 @@ async def test_membership_that_cannot_be_read_again_is_an_outcome_of_its_own() -
         (channel,) = await channels_on(adapter, 1)
         server.faults.replace([Fault(command="get_role_in_group", code=10007)])
         outcomes = await adapter.subscriptions.subscribe(channel, PEOPLE[:3])
-        assert (outcomes.complete, outcomes.filings) == (True, {FilingKind.UNCERTAIN: 3})
-        assert all(each.filing and "unread.sync" in each.filing.reason for each in outcomes)
+        assert (outcomes.complete, outcomes.assignments) == (True, {Status.UNCERTAIN: 3})
+        assert all(each.assignment and "unread.sync" in each.assignment.reason for each in outcomes)
 
 
 async def test_membership_that_keeps_changing_is_an_outcome_of_its_own() -> None:
@@ -138,8 +147,8 @@ async def test_membership_that_keeps_changing_is_an_outcome_of_its_own() -> None
             ]
         )
         (outcome,) = await adapter.subscriptions.subscribe(channel, [ANN])
-        assert outcome.filing is not None
-        assert (outcome.filing.kind, outcome.filing.passing) == (FilingKind.UNCERTAIN, True)
+        assert outcome.assignment is not None
+        assert (outcome.assignment.status, outcome.assignment.transient) == (Status.UNCERTAIN, True)
         server.faults.replace([])
         assert (await adapter.unread.sync(ANN)).done
         assert await filed(adapter, ANN) == {channel}
@@ -149,20 +158,20 @@ async def test_membership_that_keeps_changing_is_an_outcome_of_its_own() -> None
 async def test_an_assignment_of_a_channel_that_the_user_is_not_in_is_not_subscribed() -> None:
     async with opened() as (adapter, _):
         (channel,) = await channels_on(adapter, 1)
-        filing = (await adapter.unread.file(ANN, [channel])).popitem()[1]
-        assert (filing.kind, filing.done) == (FilingKind.NOT_SUBSCRIBED, False)
+        made = (await adapter.unread.assign(ANN, [channel])).popitem()[1]
+        assert (made.status, made.done) == (Status.NOT_SUBSCRIBED, False)
 
 
 async def test_a_late_event_about_leaving_does_not_take_out_what_is_followed_again() -> None:
     async with opened() as (adapter, server):
         (channel,) = await channels_on(adapter, 1)
         await adapter.subscriptions.subscribe(channel, [ANN])
-        found = await adapter.unread.unfile_left(ANN, [channel])
-        assert [each.kind for each in found.values()] == [FilingKind.FILED]
+        found = await adapter.unread.unassign_left(ANN, [channel])
+        assert [each.status for each in found.values()] == [Status.ASSIGNED]
         assert await filed(adapter, ANN) == {channel}
         server.world.client(ANN).leave(channel)
-        found = await adapter.unread.unfile_left(ANN, [channel])
-        assert [each.kind for each in found.values()] == [FilingKind.TAKEN_OUT]
+        found = await adapter.unread.unassign_left(ANN, [channel])
+        assert [each.status for each in found.values()] == [Status.TAKEN_OUT]
         assert await filed(adapter, ANN) == set()
 
 
@@ -171,8 +180,8 @@ async def test_a_sync_takes_out_what_the_user_left_meanwhile(stub: dict[str, Any
     calls = Watch()
     async with opened(stub, calls) as (adapter, server):
         (channel, other) = await channels_on(adapter, 2)
-        await adapter.subscriptions.subscribe(channel, [ANN], file=False)
-        await adapter.subscriptions.subscribe(other, [ANN], file=False)
+        await adapter.subscriptions.subscribe(channel, [ANN], assign=False)
+        await adapter.subscriptions.subscribe(other, [ANN], assign=False)
         calls.clear()
         server.faults.replace([too_fast("create_contact_group")])
         sync = asyncio.ensure_future(adapter.unread.sync(ANN))

@@ -1,15 +1,15 @@
-"""Filing and syncing conversation groups when things are full, gone, refused, or changed by somebody else."""
+"""Assignments and syncs of conversation groups that are full, gone, refused, or changed by other processes."""
 
 import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 
+from channel_adapter import AssignmentStatus as Status
 from channel_adapter import (
     ChannelAdapter,
     ConfigurationError,
-    Filing,
-    FilingKind,
+    GroupAssignment,
     NotFoundError,
     OutcomeKind,
     RefusedError,
@@ -39,10 +39,10 @@ async def test_the_edition_has_no_conversation_groups() -> None:
         (channel,) = await channels_on(adapter, 1)
         outcomes = await adapter.subscriptions.subscribe(channel, PEOPLE[:3])
         assert outcomes.complete
-        assert outcomes.filings == {FilingKind.UNSUPPORTED: 3}
+        assert outcomes.assignments == {Status.UNSUPPORTED: 3}
         calls.clear()
         left = await adapter.subscriptions.unsubscribe(channel, PEOPLE[:3])
-        assert (left.complete, left.filings) == (True, {FilingKind.UNSUPPORTED: 3})
+        assert (left.complete, left.assignments) == (True, {Status.UNSUPPORTED: 3})
         assert "update_contact_group" not in calls  # it is remembered for a while
         assert (await adapter.unread.of(ANN)).badge == 0
         with pytest.raises(ConfigurationError, match="edition"):
@@ -56,9 +56,15 @@ async def test_full_groups_never_block_a_subscription() -> None:
         channels = await channels_on(adapter, 5)
         found = await adapter.subscriptions.follow(ANN, channels)
         assert all(each.done for each in found)
-        assert [each.filing.kind for each in found if each.filing] == [*[FilingKind.FILED] * 3, *[FilingKind.FULL] * 2]
+        assert [each.assignment.status for each in found if each.assignment] == [
+            *[Status.ASSIGNED] * 3,
+            *[Status.FULL] * 2,
+        ]
         (outcome,) = await adapter.subscriptions.subscribe(channels[4], [ANN])
-        assert (outcome.kind, outcome.filing and outcome.filing.kind) == (OutcomeKind.ALREADY, FilingKind.FULL)
+        assert (outcome.kind, outcome.assignment and outcome.assignment.status) == (
+            OutcomeKind.ALREADY,
+            Status.FULL,
+        )
         done = await adapter.unread.sync(ANN)
         assert ({channel for channel, _ in done.failed}, done.changed) == (set(channels[3:]), False)
         await adapter.subscriptions.unsubscribe(channels[0], [ANN])
@@ -68,7 +74,10 @@ async def test_full_groups_never_block_a_subscription() -> None:
         for number in range(20):
             reader.file(f"mine {number}", [channels[0]])
         (outcome,) = await adapter.subscriptions.subscribe(channels[1], [BEN])
-        assert (outcome.kind, outcome.filing and outcome.filing.kind) == (OutcomeKind.ADDED, FilingKind.FULL)
+        assert (outcome.kind, outcome.assignment and outcome.assignment.status) == (
+            OutcomeKind.ADDED,
+            Status.FULL,
+        )
 
 
 async def test_what_is_full_costs_few_calls_and_what_is_in_it_stays_filed() -> None:
@@ -80,8 +89,8 @@ async def test_what_is_full_costs_few_calls_and_what_is_in_it_stays_filed() -> N
         server.world.client(ANN).file("mine", [channels[59]])
         calls.clear()
         found = await adapter.subscriptions.follow(ANN, [*channels[2:58], *channels[:2]])
-        kinds = [each.filing.kind for each in found if each.filing]
-        assert kinds == [*[FilingKind.FULL] * 56, *[FilingKind.FILED] * 2]
+        kinds = [each.assignment.status for each in found if each.assignment]
+        assert kinds == [*[Status.FULL] * 56, *[Status.ASSIGNED] * 2]
         assert calls["update_contact_group"] <= 7  # 58 of them, then half of it, and so on
         calls.clear()
         done = await adapter.unread.sync(ANN)
@@ -89,7 +98,7 @@ async def test_what_is_full_costs_few_calls_and_what_is_in_it_stays_filed() -> N
         assert calls["update_contact_group"] <= 12
 
 
-async def test_a_filing_without_an_answer_is_told_and_finished_by_repeating() -> None:
+async def test_an_assignment_without_an_answer_is_reported_and_finished_by_repeating() -> None:
     calls = Calls()
     async with StubServer() as server:
         adapter = ChannelAdapter.open(settings(server, call_seconds=0.3), clock=HastyClock(), observer=calls)
@@ -98,29 +107,35 @@ async def test_a_filing_without_an_answer_is_told_and_finished_by_repeating() ->
             (channel,) = await channels_on(adapter, 1)
             server.faults.replace([Fault(service="recentcontact", code=50004)])
             outcomes = await adapter.subscriptions.subscribe(channel, PEOPLE)
-            assert (outcomes.complete, outcomes.filings) == (True, {FilingKind.FAILED: 40})
-            assert all(each.filing and "again" in each.filing.reason for each in outcomes)
+            assert (outcomes.complete, outcomes.assignments) == (True, {Status.FAILED: 40})
+            assert all(each.assignment and "again" in each.assignment.reason for each in outcomes)
 
 
-async def test_repeating_finishes_the_filing() -> None:
+async def test_repeating_finishes_the_assignment() -> None:
     async with opened() as (adapter, server):
         (channel,) = await channels_on(adapter, 1)
         server.faults.replace([Fault(command="create_contact_group", nth=(1,), code=50003)])
         (outcome,) = await adapter.subscriptions.subscribe(channel, [ANN])
-        assert (outcome.kind, outcome.filing and outcome.filing.kind) == (OutcomeKind.ADDED, FilingKind.FAILED)
+        assert (outcome.kind, outcome.assignment and outcome.assignment.status) == (
+            OutcomeKind.ADDED,
+            Status.FAILED,
+        )
         (outcome,) = await adapter.subscriptions.subscribe(channel, [ANN])
-        assert (outcome.kind, outcome.filing and outcome.filing.kind) == (OutcomeKind.ALREADY, FilingKind.FILED)
+        assert (outcome.kind, outcome.assignment and outcome.assignment.status) == (
+            OutcomeKind.ALREADY,
+            Status.ASSIGNED,
+        )
         assert await filed(adapter, ANN) == {channel}
 
 
-async def test_in_a_call_for_many_people_filing_is_left_out() -> None:
+async def test_call_for_many_users_assigns_none() -> None:
     calls = Calls()
-    async with opened({}, calls, unread=UnreadSettings(file_up_to=5)) as (adapter, _):
+    async with opened({}, calls, unread=UnreadSettings(assign_up_to=5)) as (adapter, _):
         (channel,) = await channels_on(adapter, 1)
         calls.clear()
         outcomes = await adapter.subscriptions.subscribe(channel, PEOPLE[:6])
-        assert (outcomes.complete, outcomes.filings) == (True, {FilingKind.LEFT_OUT: 6})
-        assert all(each.filing and "sync_many" in each.filing.reason for each in outcomes)
+        assert (outcomes.complete, outcomes.assignments) == (True, {Status.LEFT_OUT: 6})
+        assert all(each.assignment and "sync_many" in each.assignment.reason for each in outcomes)
         assert "get_contact_group" not in calls
 
         async def stream() -> AsyncIterator[str]:
@@ -128,29 +143,29 @@ async def test_in_a_call_for_many_people_filing_is_left_out() -> None:
                 yield user
 
         outcomes = await adapter.subscriptions.subscribe(channel, stream())
-        assert outcomes.filings == {FilingKind.FILED: 5, FilingKind.LEFT_OUT: 3}
-        for count, filings in ((5, {FilingKind.FILED: 5}), (6, {FilingKind.LEFT_OUT: 6})):
+        assert outcomes.assignments == {Status.ASSIGNED: 5, Status.LEFT_OUT: 3}
+        for count, assigned in ((5, {Status.ASSIGNED: 5}), (6, {Status.LEFT_OUT: 6})):
             outcomes = await adapter.subscriptions.subscribe(channel, (user for user in PEOPLE[:count]))
-            assert outcomes.filings == filings
-        outcomes = await adapter.subscriptions.subscribe(channel, PEOPLE[:6], file=True)
-        assert outcomes.filings == {FilingKind.FILED: 6}
+            assert outcomes.assignments == assigned
+        outcomes = await adapter.subscriptions.subscribe(channel, PEOPLE[:6], assign=True)
+        assert outcomes.assignments == {Status.ASSIGNED: 6}
         outcomes = await adapter.subscriptions.unsubscribe(channel, PEOPLE[:6])
-        assert outcomes.filings == {FilingKind.LEFT_OUT: 6}
+        assert outcomes.assignments == {Status.LEFT_OUT: 6}
 
 
-async def test_filing_can_be_turned_off_and_asked_for() -> None:
+async def test_assignment_can_be_turned_off_and_asked_for() -> None:
     calls = Calls()
-    async with opened({}, calls, unread=UnreadSettings(filing=False, name="频道")) as (adapter, _):
+    async with opened({}, calls, unread=UnreadSettings(assign=False, name="频道")) as (adapter, _):
         one, two = await channels_on(adapter, 2)
         (outcome,) = await adapter.subscriptions.subscribe(one, [ANN])
-        assert outcome.filing is None
-        assert [each.filing for each in await adapter.subscriptions.follow(BEN, [one, two])] == [None, None]
+        assert outcome.assignment is None
+        assert [each.assignment for each in await adapter.subscriptions.follow(BEN, [one, two])] == [None, None]
         assert not {"get_contact_group", "create_contact_group"} & calls.keys()
-        await adapter.subscriptions.subscribe(one, [ANN], file=True)
+        await adapter.subscriptions.subscribe(one, [ANN], assign=True)
         assert [(each.name, each.channels) async for each in adapter.unread.groups(ANN)] == [("频道", (one,))]
 
 
-async def test_calls_of_a_filing() -> None:
+async def test_calls_of_an_assignment() -> None:
     """Two for somebody new, one for somebody known; one update of 100 for many channels; none for what is filed."""
     calls = Calls()
     async with opened({}, calls) as (adapter, server):
@@ -167,7 +182,7 @@ async def test_calls_of_a_filing() -> None:
         calls.clear()
         async with ChannelAdapter.open(settings(server), observer=calls) as another:
             outcomes = await another.subscriptions.subscribe(channels[0], [ANN])
-        assert outcomes.filings == {FilingKind.FILED: 1}
+        assert outcomes.assignments == {Status.ASSIGNED: 1}
         assert (calls["get_contact_group"], calls["create_contact_group"], calls["update_contact_group"]) == (1, 0, 0)
 
 
@@ -186,7 +201,7 @@ async def test_two_processes_file_for_one_person_at_once(duplicate: str) -> None
                     for channel in part
                 )
             )
-        assert all(each.filings == {FilingKind.FILED: 4} for each in outcomes)
+        assert all(each.assignments == {Status.ASSIGNED: 4} for each in outcomes)
         for user in PEOPLE[:4]:
             book = server.world.state.contacts[user]
             assert list(book.groups.values()) == ["Channels"]
@@ -199,8 +214,8 @@ async def test_a_group_that_comes_and_goes_under_our_hands() -> None:
         await adapter.subscriptions.subscribe(one, [ANN])
         server.world.client(ANN).drop_folder("Channels")
         (outcome,) = await adapter.subscriptions.subscribe(two, [ANN])  # known, and gone all the same
-        assert outcome.filing is not None
-        assert outcome.filing.done
+        assert outcome.assignment is not None
+        assert outcome.assignment.done
         assert await filed(adapter, ANN) == {two}
 
 
@@ -252,8 +267,8 @@ async def test_a_channel_that_is_gone_and_answered_with_a_code_is_out_all_the_sa
         await adapter.subscriptions.subscribe(channel, [ANN])
         server.world.client(ANN).leave(channel)  # which takes it out of the group here
         server.faults.replace([Fault(command="update_contact_group", fail_items=1, item_code=51007)])
-        outcomes = await adapter.unread.unfile(ANN, [channel])
-        assert list(outcomes.values()) == [Filing(FilingKind.TAKEN_OUT)]
+        outcomes = await adapter.unread.unassign(ANN, [channel])
+        assert list(outcomes.values()) == [GroupAssignment(Status.TAKEN_OUT)]
 
 
 async def test_a_list_of_groups_that_does_not_end() -> None:
@@ -300,12 +315,12 @@ async def test_a_sync_of_many_ends_when_everybody_is_refused() -> None:
         assert run.cursor == 0
 
 
-async def test_somebody_unknown_has_nothing_to_be_unfiled() -> None:
+async def test_somebody_unknown_has_nothing_to_be_unassigned() -> None:
     async with opened() as (adapter, _):
         (channel,) = await channels_on(adapter, 1)
-        outcomes = await adapter.unread.unfile("stranger", [channel])
-        assert outcomes[channel].kind is FilingKind.TAKEN_OUT  # type: ignore[index]
-        outcomes = await adapter.unread.file("stranger", [channel])
-        assert outcomes[channel].kind is FilingKind.FAILED  # type: ignore[index]
+        outcomes = await adapter.unread.unassign("stranger", [channel])
+        assert outcomes[channel].status is Status.TAKEN_OUT  # type: ignore[index]
+        outcomes = await adapter.unread.assign("stranger", [channel])
+        assert outcomes[channel].status is Status.FAILED  # type: ignore[index]
         with pytest.raises(NotFoundError):
             await adapter.unread.remove("stranger")
