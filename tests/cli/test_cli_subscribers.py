@@ -11,8 +11,8 @@ from tests.cli.shell import Shell
 def test_people_come_and_go(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
     added = cli.installed("subscribers", "add", news, "reader_1", "reader_2", "--json").json
-    filed = {"kind": "filed", "reason": "", "passing": False}
-    assert added == [{"user": f"reader_{n}", "kind": "added", "reason": "", "filing": filed} for n in (1, 2)]
+    assigned = {"status": "assigned", "reason": "", "transient": False}
+    assert added == [{"user": f"reader_{n}", "kind": "added", "reason": "", "assignment": assigned} for n in (1, 2)]
 
     partly = cli("subscribers", "add", news, "reader_2", "reader_3", "stranger", code=3)
     assert [line.split()[:2] for line in partly.out.splitlines()] == [
@@ -52,7 +52,7 @@ def test_a_file_with_every_kind_of_line(cli: Shell, new_channel: Callable[[], st
         "read": 5,
         "broken_lines": 2,
         "counts": {"added": 2, "not_found": 1},
-        "filings": {"filed": 2},
+        "assignments": {"assigned": 2},
         "complete": True,
     }
     again = cli("subscribers", "import", news, file, "--import-missing", code=3)

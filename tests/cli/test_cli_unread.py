@@ -8,8 +8,8 @@ from tests.cli.shell import SECONDS, Shell, checked
 def test_unread_posts_by_channel(cli: Shell, new_channel: Callable[[], str]) -> None:
     news, tides = new_channel(), new_channel()
     found = cli("subscribers", "follow", "reader_60", news, tides, "no_such", "--json", code=3).json
-    assert [(each["kind"], each["filing"] and each["filing"]["kind"]) for each in found] == [
-        ("added", "filed"), ("added", "filed"), ("channel_not_found", None),
+    assert [(each["kind"], each["assignment"] and each["assignment"]["status"]) for each in found] == [
+        ("added", "assigned"), ("added", "assigned"), ("channel_not_found", None),
     ]  # fmt: skip
     for words in (["one"], ["two"], ["three"], ["hush", "--quiet"]):
         cli("posts", "publish", news, *words)
@@ -117,11 +117,11 @@ def test_everybody_in_a_file_is_synced(cli: Shell, new_channel: Callable[[], str
     assert cli.installed("unread", "sync-all", "-", stdin="reader_63").out.startswith("1 person: 0 changed")
 
 
-def test_what_the_outcomes_say_of_filing(cli: Shell, new_channel: Callable[[], str]) -> None:
+def test_outcomes_show_the_assignment(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
-    small = cli.having(CHANNEL_ADAPTER_UNREAD__FILE_UP_TO="1")
+    small = cli.having(CHANNEL_ADAPTER_UNREAD__ASSIGN_UP_TO="1")
     lines = small("subscribers", "add", news, "reader_73", "reader_74").out.splitlines()
-    assert lines[0].split() == ["user", "outcome", "filing", "reason"]
+    assert lines[0].split() == ["user", "outcome", "assignment", "reason"]
     assert lines[1].split()[:3] == ["reader_73", "added", "left_out"]
     assert "sync_many" in lines[1]
     file = cli.file("people.txt", "reader_73\nreader_74\nreader_75\n")
@@ -132,10 +132,10 @@ def test_what_the_outcomes_say_of_filing(cli: Shell, new_channel: Callable[[], s
     piped = small.installed("subscribers", "import", news, "-", stdin="reader_73\nreader_74\nreader_75\n")
     assert piped.err == imported.err
     assert small("subscribers", "import", news, file, "--assign").err == ""
-    off = cli.having(CHANNEL_ADAPTER_UNREAD__FILING="false")
-    assert off("subscribers", "remove", news, "reader_73", "--json").json[0]["filing"] is None
+    off = cli.having(CHANNEL_ADAPTER_UNREAD__ASSIGN="false")
+    assert off("subscribers", "remove", news, "reader_73", "--json").json[0]["assignment"] is None
     left = cli("subscribers", "unfollow", "reader_74", news, "--json").json
-    assert (left[0]["kind"], left[0]["filing"]["kind"]) == ("removed", "taken_out")
+    assert (left[0]["kind"], left[0]["assignment"]["status"]) == ("removed", "taken_out")
 
 
 def test_mistakes(cli: Shell, new_channel: Callable[[], str]) -> None:
@@ -162,7 +162,7 @@ def test_two_processes_file_for_the_same_people_at_once(cli: Shell, new_channel:
     for process in running:
         out, err = process.communicate(timeout=SECONDS)
         outcomes = checked(process.returncode, out, err, 0).json
-        assert [each["filing"]["kind"] for each in outcomes] == ["filed", "filed"]
+        assert [each["assignment"]["status"] for each in outcomes] == ["assigned", "assigned"]
     for user in people:
         (group,) = cli("unread", "groups", user, "--json").json
         assert set(group["channels"]) == {f"@TGS#_{channel}" for channel in channels}
