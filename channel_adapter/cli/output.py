@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
@@ -23,7 +24,7 @@ from rich.cells import cell_len, chop_cells
 
 from channel_adapter.cli.exits import UsageError
 from channel_adapter.cli.files import interruptible
-from channel_adapter.cli.progress import Bar, Lines, Progress
+from channel_adapter.cli.progress import SECONDS_BETWEEN_LINES, Bars, Display, Lines, Progress, Snapshot
 from channel_adapter.errors import ChannelAdapterError
 from channel_adapter.mapping.text import printable, printable_json
 
@@ -350,9 +351,26 @@ class Output:
         `beside_rows`: the job writes rows all the time; where they go to a terminal, they are progress enough.
         """
         quiet = (self.json and not self.verbose) or (beside_rows and self.to_terminal)
-        if self._stderr.isatty() and not self.json and not quiet:
-            return Bar(what, total, self._stderr)
-        return Lines(what, total, self._write_error, quiet=quiet)
+        if self.watched and not quiet:
+            return Progress(what, total, Bars(self._stderr))
+        return Progress(what, total, Lines(_ignore if quiet else self._write_snapshot, self._write_error))
+
+    def display(
+        self,
+        show: Callable[[Snapshot], None],
+        *,
+        every: float = SECONDS_BETWEEN_LINES,
+        resumed: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> Display:
+        """Return a display of several counts on stderr: bars on a terminal, else `show` gets a snapshot now and then.
+
+        `every` is the time between two snapshots in seconds; `resumed` says that an earlier run reached the first
+        counts.
+        """
+        if self.watched:
+            return Bars(self._stderr, resumed=resumed)
+        return Lines(show, self._write_error, every=every, resumed=resumed, clock=clock)
 
     @property
     def watched(self) -> bool:
@@ -416,6 +434,9 @@ class Output:
         with self._watch():
             self._stdout.write(text + "\n")
 
+    def _write_snapshot(self, snapshot: Snapshot) -> None:
+        self._write_error(snapshot.line())
+
     def _write_error(self, text: str) -> None:
         with suppress(OSError):  # what cannot be told must not hide the exit code
             self._stdout.flush()
@@ -466,6 +487,10 @@ class _Rows:
 
     def add(self, item: Any, *row: Any) -> None:
         self._table.add(*row)
+
+
+def _ignore(snapshot: Snapshot) -> None:
+    """Show nothing."""
 
 
 def _fields(value: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import typer
 from channel_adapter.cli.command import Run, command, single
 from channel_adapter.cli.exits import Exit
 from channel_adapter.cli.migrate.options import MAX_CALLS, MAX_DURATION, bounds_of
-from channel_adapter.cli.migrate.progress import WorkersView
+from channel_adapter.cli.migrate.progress import WorkerProgress
 from channel_adapter.cli.output import counted
 
 app = single()
@@ -39,9 +39,9 @@ async def worker(
 
         url = database_for(adapter.migration, database)
         run.output.note("working; Ctrl-C ends it")
-        with WorkersView(adapter.settings, run.output) as view:
+        with WorkerProgress(adapter.settings, run.output) as view:
             run.so_far = lambda: f"{counted(view.calls, 'call')} were made; others, or the next start, go on"
             bounds = bounds_of(max_calls, max_duration)
-            calls = await work(adapter.migration, database=url, bounds=bounds, tell=view.hear)
+            calls = await work(adapter.migration, database=url, bounds=bounds, tell=view.update)
     run.output.one({"calls": calls}, f"{counted(calls, 'call')} were made")
     return Exit.INTERRUPTED

@@ -13,7 +13,7 @@ import pytest
 from channel_adapter.cli.demo import Differs, Recorder, Step
 from channel_adapter.cli.exits import Exit, UsageError, for_counts, for_error
 from channel_adapter.cli.output import ROWS_BEFORE_WIDTHS, ArrayWriter, ObjectWriter, Output, Table, cell, encode
-from channel_adapter.cli.progress import Lines
+from channel_adapter.cli.progress import Lines, Progress
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import Post, PostRef, PostState, Text
 from channel_adapter.domain.subscription import OutcomeKind
@@ -195,8 +195,8 @@ def test_exit_codes_of_outcomes(counts: dict[OutcomeKind, int], broken: int, cod
 def test_progress_is_a_line_every_few_seconds() -> None:
     now = [100.0]
     written: list[str] = []
-    progress = Lines("imported", 1_000, written.append, every=5.0, clock=lambda: now[0])
-    with progress:
+    lines = Lines(lambda snapshot: written.append(snapshot.line()), written.append, every=5.0, clock=lambda: now[0])
+    with Progress("imported", 1_000, lines) as progress:
         for _ in range(12):
             now[0] += 1
             progress.advance(50)

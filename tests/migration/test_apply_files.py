@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from channel_adapter.cli.migrate.progress import Watching, WorkersView
+from channel_adapter.cli.migrate.progress import MigrationProgress, WorkerProgress
 from channel_adapter.cli.output import Output
 from channel_adapter.concurrency.clock import SystemClock
 from channel_adapter.migration.budget import Allowance, Metered
@@ -156,14 +156,15 @@ async def test_progress_in_lines_for_programs() -> None:
     times = iter(range(0, 1_000, 5))
     async with stage(Size(40, 12), ids=(worlds.TEXTS,)) as s:
         plan = await planned(s)
-        watching, err = Watching(plan, s.settings, clock=lambda: float(next(times))), io.StringIO()
-        with watching.shown(Output(json=True, stderr=err, stdout=io.StringIO())) as hear:
-            hear(Status("m", 1, (), 2, calls=7))
+        err = io.StringIO()
+        output = Output(json=True, stderr=err, stdout=io.StringIO())
+        with MigrationProgress(plan, s.settings, output, clock=lambda: float(next(times))) as progress:
+            progress.update(Status("m", 1, (), 2, calls=7))
     line = json.loads(err.getvalue())
     assert line["event"] == "progress"
     assert line["subscribers"] == {"done": 0, "of": 8, "per_second": 0.0, "limit": 4_000}
     assert (line["calls"], line["quarantined"]) == (7, 2)
-    assert watching.so_far().endswith("7 calls were made; the same command goes on from there")
+    assert progress.so_far().endswith("7 calls were made; the same command goes on from there")
     assert line["seconds_left"] is None
 
 
@@ -172,11 +173,12 @@ async def test_progress_in_lines_for_people_off_a_terminal() -> None:
     moving = ChannelStatus("@TOA#_a", "@TGS#_a", "posts", "queued", 0, 4, 0, "", transient=False)
     async with stage(Size(40, 12), ids=(worlds.TEXTS,)) as s:
         plan, err = await planned(s), io.StringIO()
-    watching = Watching(plan, s.settings, first="the journal is here", clock=lambda: float(next(times)))
-    with watching.shown(Output(stderr=err, stdout=io.StringIO())) as hear:
+    output = Output(stderr=err, stdout=io.StringIO())
+    first = "the journal is here"
+    with MigrationProgress(plan, s.settings, output, first=first, clock=lambda: float(next(times))) as progress:
         assert err.getvalue() == ""
-        hear(Status("m", 1, (replace(moving, subscribers=1),), 0))
-        hear(Status("m", 1, (moving,), 0))
+        progress.update(Status("m", 1, (replace(moving, subscribers=1),), 0))
+        progress.update(Status("m", 1, (moving,), 0))
     first, _, line = err.getvalue().splitlines()
     assert first == "the journal is here"
     assert line.startswith("0 of 1 channel; posts 0 of ")
@@ -195,9 +197,9 @@ async def test_progress_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> Non
     moving = ChannelStatus("@TOA#_a", "@TGS#_a", "posts", "queued", 0, 4, 0, "", transient=False)
     async with stage(Size(40, 12), ids=(worlds.TEXTS,)) as s:
         plan = await planned(s)
-    with Watching(plan, s.settings).shown(Terminal(stdout=io.StringIO())) as hear:
+    with MigrationProgress(plan, s.settings, Terminal(stdout=io.StringIO())) as progress:
         for subscribers in (4, 6, 8):
-            hear(Status("m", 1, (replace(moving, subscribers=subscribers),), 0))
+            progress.update(Status("m", 1, (replace(moving, subscribers=subscribers),), 0))
     channels, posts, subscribers_line = capsys.readouterr().err.splitlines()[-3:]
     assert "0/1" in channels
     assert "0/s of 1,400/s" in posts
@@ -214,11 +216,11 @@ async def test_a_worker_shows_what_is_under_way_one_migration_after_the_other() 
     def clock() -> float:
         return float(next(times))
 
-    with WorkersView(s.settings, Output(json=True, stderr=err, stdout=io.StringIO()), clock=clock) as view:
+    with WorkerProgress(s.settings, Output(json=True, stderr=err, stdout=io.StringIO()), clock=clock) as view:
         for migration, subscribers in (("m", 4), ("m", 6), ("n", 1)):
             status = Status(migration, 1, (replace(moving, subscribers=subscribers),), 0, calls=9)
-            view.hear(9, UnderWay(plan, status))
-        view.hear(11, None)
+            view.update(9, UnderWay(plan, status))
+        view.update(11, None)
     lines = [json.loads(line) for line in err.getvalue().splitlines()]
     assert [(line["migration"], line["subscribers"]["done"]) for line in lines] == [("m", 4), ("m", 6), ("n", 1)]
     assert all(line["subscribers"]["limit"] == 4_000 for line in lines)

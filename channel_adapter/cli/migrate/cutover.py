@@ -9,7 +9,6 @@ import typer
 
 from channel_adapter.cli.command import Run, command
 from channel_adapter.cli.exits import Exit, UsageError
-from channel_adapter.cli.migrate.checking import Checking
 from channel_adapter.cli.migrate.options import (
     DATABASE,
     EXPLAINED,
@@ -24,6 +23,7 @@ from channel_adapter.cli.migrate.options import (
     journal_url,
     stopping,
 )
+from channel_adapter.cli.migrate.progress import CheckProgress
 from channel_adapter.cli.migrate.run import code_of, filling_document, filling_sentence
 from channel_adapter.cli.output import counted
 from channel_adapter.errors import InvalidError
@@ -96,9 +96,11 @@ async def cutover(
     run.so_far = lambda: "the same command goes on from there"
     database = beside(file, database)
     async with run.adapter() as adapter:
-        with Checking(plan, adapter.settings, "cutover").shown(run.output) as tell:
+        with CheckProgress(plan, adapter.settings, run.output, "cutover") as progress:
             try:
-                done = await adapter.migration.cutover(plan, options, database=database, bounds=bounds, tell=tell)
+                done = await adapter.migration.cutover(
+                    plan, options, database=database, bounds=bounds, tell=progress.add
+                )
             except InvalidError as wrong:
                 if wrong.field == "destroy_source":  # refused at once; the same command would be again
                     run.so_far = lambda: "nothing was changed"
@@ -131,11 +133,11 @@ async def rollback(
     async with run.adapter() as adapter:
         url = journal_url(adapter, file, beside(file, database))
         run.so_far = lambda: "what was removed is gone; the same command goes on"
-        checking = Checking(plan, adapter.settings, "rollback")
-        with checking.shown(run.output) as tell, stopping(run) as stopped:
+        progress = CheckProgress(plan, adapter.settings, run.output, "rollback")
+        with progress, stopping(run) as stopped:
             done = await adapter.migration.rollback(
                 plan, remove=yes, database=url, bounds=bounds,
-                tell=lambda kind, count: tell(kind if kind in CLEARING else "looked", count),
+                tell=lambda kind, count: progress.add(kind if kind in CLEARING else "looked", count),
             )  # fmt: skip
     if stopped:
         return Exit.INTERRUPTED

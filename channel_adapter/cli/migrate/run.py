@@ -18,7 +18,7 @@ from channel_adapter.cli.migrate.options import (
     journal_beside,
     journal_url,
 )
-from channel_adapter.cli.migrate.progress import Watching
+from channel_adapter.cli.migrate.progress import MigrationProgress
 from channel_adapter.cli.output import counted
 
 if TYPE_CHECKING:
@@ -81,11 +81,13 @@ async def _carry_out(
         url = journal_url(adapter, file, database)
         beside = journal_beside(file)
         remark = f"the journal is {beside}; keep it beside the plan until the migration is over"
-        watching = Watching(plan, adapter.settings, first=remark if url == f"sqlite:///{beside}" else "")
-        run.so_far = watching.so_far
-        with watching.shown(run.output) as hear:
+        progress = MigrationProgress(
+            plan, adapter.settings, run.output, first=remark if url == f"sqlite:///{beside}" else ""
+        )
+        run.so_far = progress.so_far
+        with progress:
             begin = adapter.migration.apply if verb == "apply" else adapter.migration.retry
-            found = await begin(plan, database=url, bounds=bounds, tell=hear)
+            found = await begin(plan, database=url, bounds=bounds, tell=progress.update)
         quarantine = file.with_suffix(".quarantine.jsonl")
         async with journal_at(url) as journal:
             left = write_quarantine(quarantine, await journal.store.quarantined(plan.migration))

@@ -10,7 +10,6 @@ import typer
 
 from channel_adapter.cli.command import Run, command
 from channel_adapter.cli.exits import Exit
-from channel_adapter.cli.migrate.checking import Checking
 from channel_adapter.cli.migrate.options import (
     DATABASE,
     EXPLAINED,
@@ -24,6 +23,7 @@ from channel_adapter.cli.migrate.options import (
     journal_url,
     stopping,
 )
+from channel_adapter.cli.migrate.progress import CheckProgress
 from channel_adapter.cli.output import counted
 
 if TYPE_CHECKING:
@@ -56,10 +56,10 @@ async def verify(
     lines = out or file.with_suffix(".verify.jsonl")
     bounds, accepted = bounds_of(max_calls, max_duration), accepted_in(explained)
     async with run.adapter() as adapter:
-        checking = Checking(plan, adapter.settings, "verified")
-        with whole_file(lines) as findings, checking.shown(run.output) as tell, stopping(run) as stopped:
+        progress = CheckProgress(plan, adapter.settings, run.output, "verified")
+        with whole_file(lines) as findings, progress, stopping(run) as stopped:
             verdict = await adapter.migration.verify(
-                plan, accepted=accepted, bounds=bounds, tell=tell,
+                plan, accepted=accepted, bounds=bounds, tell=progress.add,
                 write=lambda finding: _write(findings, finding.to_json()),
             )  # fmt: skip
     if stopped:

@@ -8,7 +8,7 @@ from itertools import count
 
 import pytest
 
-from channel_adapter.cli.migrate.checking import Checking, limits_of
+from channel_adapter.cli.migrate.progress import CheckProgress, limits_of
 from channel_adapter.cli.output import Output
 from channel_adapter.config.settings import Settings
 from channel_adapter.migration.plan.document import Plan, PlannedChannel
@@ -48,10 +48,10 @@ class Terminal(io.StringIO):
 def test_programs_get_rate_limit_and_time_left(made: tuple[Plan, Settings]) -> None:
     plan, settings = made
     err = io.StringIO()
-    checking = Checking(plan, settings, "verified", clock=every(5.0))
-    with checking.shown(Output(json=True, stderr=err, stdout=io.StringIO())) as tell:
-        tell("people", 20)
-        tell("posts", 7)
+    output = Output(json=True, stderr=err, stdout=io.StringIO())
+    with CheckProgress(plan, settings, output, "verified", clock=every(5.0)) as progress:
+        progress.add("people", 20)
+        progress.add("posts", 7)
     first, second = map(json.loads, err.getvalue().splitlines())
     people = sum(map(people_in, plan.channels))
     assert first["event"] == "verified"
@@ -66,14 +66,14 @@ def test_a_delta_begins_the_counting_anew_and_people_to_fill_are_told_when_they_
 ) -> None:
     plan, settings = made
     err = io.StringIO()
-    checking = Checking(plan, settings, "cutover", clock=every(5.0))
-    with checking.shown(Output(stderr=err, stdout=io.StringIO())) as tell:
+    output = Output(stderr=err, stdout=io.StringIO())
+    with CheckProgress(plan, settings, output, "cutover", clock=every(5.0)) as progress:
         for kind, number in (("people", 30), ("delta", 1), ("moved", 2), ("people", 8), ("farewell", 2)):
-            tell(kind, number)
-        tell("again", 1)
-        tell("people", 9)
-        tell("to_fill", 50)
-        tell("filled", 20)
+            progress.add(kind, number)
+        progress.add("again", 1)
+        progress.add("people", 9)
+        progress.add("to_fill", 50)
+        progress.add("filled", 20)
     lines = err.getvalue().splitlines()
     assert lines[0].startswith("people compared 30 of ")
     assert lines[2].startswith("channels moved again 2 of 2, 0/s")
@@ -87,10 +87,10 @@ def test_a_terminal_has_bars_with_the_limit(made: tuple[Plan, Settings], monkeyp
     screen = Terminal()
     monkeypatch.setattr("sys.stderr", screen)
     monkeypatch.setenv("COLUMNS", "140")
-    with Checking(plan, settings, "verified").shown(Output(stderr=screen, stdout=io.StringIO())) as tell:
-        tell("people", 20)
-        tell("delta", 1)
-        tell("people", 10)
+    with CheckProgress(plan, settings, Output(stderr=screen, stdout=io.StringIO()), "verified") as progress:
+        progress.add("people", 20)
+        progress.add("delta", 1)
+        progress.add("people", 10)
     [*_, last, _] = screen.getvalue().splitlines()
     assert "people compared" in last
     assert f"10/{sum(map(people_in, plan.channels))}" in last
