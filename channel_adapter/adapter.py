@@ -16,7 +16,7 @@ from channel_adapter.config.settings import Settings
 from channel_adapter.errors import ConfigurationError
 from channel_adapter.services.signals import Signals
 from channel_adapter.tencent import limits
-from channel_adapter.tencent.client import App, Attempt, TencentClient, Timeouts
+from channel_adapter.tencent.client import App, Attempt, TencentClient, Timeouts, Transport
 from channel_adapter.tencent.rate_limit import CommandLimiter, KeyedLimiter
 from channel_adapter.tencent.regions import REGIONS, HostPair
 
@@ -187,7 +187,7 @@ class ChannelAdapter:
         each = self.backend
         return Workings(
             each.channel_cache, each.role_cache, each.post_history, each.silent_posts, self._clock,
-            self._client.slow_down,
+            self._client.reduce_rate,
         )  # fmt: skip
 
     @cached_property
@@ -246,14 +246,16 @@ class ChannelAdapter:
         clock = clock or SystemClock()
         client = TencentClient(
             App(settings.sdkappid, settings.admin, settings.key),
-            _hosts(settings),
-            ca_file=settings.ca_file,
-            timeouts=Timeouts(settings.connect_seconds, settings.call_seconds, settings.total_seconds),
-            concurrency=settings.concurrency,
+            Transport(
+                _hosts(settings),
+                ca_file=settings.ca_file,
+                timeouts=Timeouts(settings.connect_seconds, settings.call_seconds, settings.total_seconds),
+                concurrency=settings.concurrency,
+                max_response_bytes=settings.max_response_bytes,
+                clock=clock,
+            ),
             limiter=CommandLimiter(settings.calls_per_second, enabled=settings.rate_limits, clock=clock),
-            clock=clock,
             observer=observer,
-            max_response_bytes=settings.max_response_bytes,
         )
         return cls(settings, client, clock)
 

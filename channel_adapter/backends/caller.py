@@ -7,39 +7,39 @@ from channel_adapter import errors as e
 from channel_adapter.concurrency.outage import AttemptStatus
 from channel_adapter.errors import ChannelAdapterError, InvalidError, NotFoundError, Origin
 from channel_adapter.tencent import codes
-from channel_adapter.tencent.catalog import COMMANDS, Command, Retry
+from channel_adapter.tencent.catalog import COMMANDS, Command, Idempotency
 from channel_adapter.tencent.client import CallFailed, TencentClient
-from channel_adapter.tencent.codes import CodeRow, Kind, look_up
+from channel_adapter.tencent.codes import CodeRow, ErrorKind, look_up
 from channel_adapter.tencent.failure import quoted
 from channel_adapter.tencent.redaction import redact_text
 from channel_adapter.tencent.wire.envelope import (
     TOO_MANY_REQUESTS,
-    Dropped,
+    Ambiguous,
+    ApiError,
     Failure,
-    Held,
+    HttpRejected,
+    NotAttempted,
     NotSent,
-    Refused,
     Reply,
-    TurnedAway,
-    Unclear,
+    Throttled,
     WireModel,
 )
 
 RequestT = TypeVar("RequestT", bound=WireModel)
 ReplyT = TypeVar("ReplyT", bound=Reply)
 
-_BY_KIND: Final[dict[Kind, type[ChannelAdapterError]]] = {
-    Kind.CONFIGURATION: e.ConfigurationError,
-    Kind.AUTHENTICATION: e.AuthenticationError,
-    Kind.PERMISSION: e.PermissionDeniedError,
-    Kind.NOT_FOUND: e.NotFoundError,
-    Kind.CONFLICT: e.ConflictError,
-    Kind.ALREADY: e.ConflictError,
-    Kind.INVALID: e.InvalidError,
-    Kind.LIMIT: e.LimitReachedError,
-    Kind.THROTTLED: e.ThrottledError,
-    Kind.UNAVAILABLE: e.UnavailableError,
-    Kind.REFUSED: e.RefusedError,
+_BY_KIND: Final[dict[ErrorKind, type[ChannelAdapterError]]] = {
+    ErrorKind.CONFIGURATION: e.ConfigurationError,
+    ErrorKind.AUTHENTICATION: e.AuthenticationError,
+    ErrorKind.PERMISSION: e.PermissionDeniedError,
+    ErrorKind.NOT_FOUND: e.NotFoundError,
+    ErrorKind.CONFLICT: e.ConflictError,
+    ErrorKind.ALREADY: e.ConflictError,
+    ErrorKind.INVALID: e.InvalidError,
+    ErrorKind.LIMIT: e.LimitReachedError,
+    ErrorKind.THROTTLED: e.ThrottledError,
+    ErrorKind.UNAVAILABLE: e.UnavailableError,
+    ErrorKind.REFUSED: e.RefusedError,
 }
 
 
@@ -90,7 +90,7 @@ def item_error(command: Command[Any, Any], code: int, text: str) -> ChannelAdapt
     text = redact_text(text)
     origin = Origin(command.service, command.name, code, text, attempts=1)
     message = f"{command.name}: {row.meaning} [{code}{quoted(text, row.meaning)}]"
-    return translate(Refused(code, text), row, origin, message, changes=command.retry is not Retry.READ)
+    return translate(ApiError(code, text), row, origin, message, changes=command.idempotency is not Idempotency.READ)
 
 
 def attempt_status(error: ChannelAdapterError) -> AttemptStatus:
@@ -106,7 +106,7 @@ def attempt_status(error: ChannelAdapterError) -> AttemptStatus:
 def possibly_applied(error: ChannelAdapterError) -> bool:
     """Return whether an attempt of the failed call may have been carried out: the last one or an earlier one."""
     failed = error.__cause__
-    return isinstance(error, e.OutcomeUnknownError) or (isinstance(failed, CallFailed) and failed.in_doubt)
+    return isinstance(error, e.OutcomeUnknownError) or (isinstance(failed, CallFailed) and failed.ambiguous)
 
 
 def without_account(error: ChannelAdapterError, user: str, field: str) -> ChannelAdapterError:
@@ -121,14 +121,14 @@ def translate(
     outcome: Failure, row: CodeRow | None, origin: Origin, message: str, *, changes: bool
 ) -> ChannelAdapterError:
     """Return the error for a failed call. `changes`: the command writes, so that an ambiguous outcome matters."""
-    if isinstance(outcome, Dropped | Held):
+    if isinstance(outcome, Throttled | NotAttempted):
         return e.ThrottledError(message, origin=origin)
     if isinstance(outcome, NotSent):
         return e.UnavailableError(message, origin=origin)
-    if isinstance(outcome, TurnedAway):
+    if isinstance(outcome, HttpRejected):
         too_fast = outcome.http_status == TOO_MANY_REQUESTS
         return (e.ThrottledError if too_fast else e.UnavailableError)(message, origin=origin)
-    if isinstance(outcome, Unclear) or row is None or row.kind is Kind.UNAVAILABLE:
+    if isinstance(outcome, Ambiguous) or row is None or row.kind is ErrorKind.UNAVAILABLE:
         return (e.OutcomeUnknownError if changes else e.UnavailableError)(message, origin=origin)
     return _BY_KIND[row.kind](message, origin=origin)
 
@@ -136,6 +136,8 @@ def translate(
 def _translated(failed: CallFailed) -> ChannelAdapterError:
     outcome = failed.outcome
     known = COMMANDS.get((failed.service, failed.command))
-    code, text = (outcome.code, outcome.text) if isinstance(outcome, Refused) else (None, outcome.reason)
+    code, text = (outcome.code, outcome.text) if isinstance(outcome, ApiError) else (None, outcome.reason)
     origin = Origin(failed.service, failed.command, code, text, failed.attempts)
-    return translate(outcome, failed.row, origin, str(failed), changes=known is None or known.retry is not Retry.READ)
+    return translate(
+        outcome, failed.row, origin, str(failed), changes=known is None or known.idempotency is not Idempotency.READ
+    )

@@ -2,10 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Final, Generic, TypeVar
+from functools import partial
+from typing import Final, Generic, TypeVar, cast
 
 from channel_adapter.concurrency.clock import Clock
+from channel_adapter.concurrency.retry import retry
 
 PAUSE: Final = 1.0  # seconds before an attempt that found no slot, or was throttled, is repeated
 
@@ -86,22 +89,28 @@ class OutageGuard(Generic[E]):
     async def _repeat(
         self, attempt: Callable[[float | None], Awaitable[R]], error_of: Callable[[R], E | None], end: float | None
     ) -> R:
-        while self.tripped is None:
-            left = None if end is None else max(0.0, end - self._clock.monotonic())
-            try:
-                result = await attempt(left)
-            except self._error_type as error:
-                if not self._repeatable(error, end):
-                    raise
-            else:
-                failure = error_of(result)
-                if failure is None:
-                    self._silent_since = None
-                    return result
-                if not self._repeatable(failure, end):
-                    return result
-            await self._clock.sleep(PAUSE)
-        raise self.tripped
+        attempted = await self._attempt(attempt, error_of, end)
+        if attempted.repeated:
+            next_attempt = partial(self._attempt, attempt, error_of, end)
+            attempted = await retry(attempted, next_attempt, _pause_after, self._clock.sleep)
+        if attempted.error is not None:
+            raise attempted.error
+        return cast("R", attempted.result)
+
+    async def _attempt(
+        self, attempt: Callable[[float | None], Awaitable[R]], error_of: Callable[[R], E | None], end: float | None
+    ) -> "_Attempted[R]":
+        if self.tripped is not None:
+            return _Attempted(error=self.tripped)
+        try:
+            result = await attempt(None if end is None else max(0.0, end - self._clock.monotonic()))
+        except self._error_type as error:
+            return _Attempted(error=error, repeated=self._repeatable(error, end))
+        failure = error_of(result)
+        if failure is None:
+            self._silent_since = None
+            return _Attempted(result)
+        return _Attempted(result, repeated=self._repeatable(failure, end))
 
     def _repeatable(self, error: E, end: float | None) -> bool:
         """Record a failed attempt. Return whether it is to be repeated and there is time for it."""
@@ -121,3 +130,16 @@ class OutageGuard(Generic[E]):
             self._silent_since = now
         elif now - self._silent_since >= self._stall_timeout and self.tripped is None:
             self.tripped = error
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempted(Generic[R]):
+    """What an attempt returned or raised, and whether it is repeated."""
+
+    result: R | None = None
+    error: Exception | None = None
+    repeated: bool = False
+
+
+def _pause_after(attempted: _Attempted[R]) -> float | None:
+    return PAUSE if attempted.repeated else None

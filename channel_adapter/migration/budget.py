@@ -9,7 +9,7 @@ from channel_adapter.errors import OutcomeUnknownError, ThrottledError, Unavaila
 from channel_adapter.services.patience import PAUSE, Patience
 from channel_adapter.tencent import catalog
 from channel_adapter.tencent.catalog import Command
-from channel_adapter.tencent.rate_limit import CommandLimiter, TurnTooLate
+from channel_adapter.tencent.rate_limit import CommandLimiter, RateLimitTimeout
 from channel_adapter.tencent.wire.envelope import Reply, WireModel
 
 RequestT = TypeVar("RequestT", bound=WireModel)
@@ -108,8 +108,8 @@ class Metered(ApiCaller):
             return
         longest = _NO_HURRY if end is None else max(0.0, end - self._clock.monotonic())
         try:
-            wait = self._share.book(command, longest)
-        except TurnTooLate as late:
+            wait = self._share.reserve(command, longest)
+        except RateLimitTimeout as late:
             raise ThrottledError(
                 f"{command.name} was not sent: the share of this process allows it in {late.seconds:.1f} s,"
                 " and the time for it is up before that"

@@ -18,5 +18,5 @@ class Workings:
     history: History
     uncounted: SilentPosts
     clock: Clock
-    slow_down: Callable[[str, str], None]
+    reduce_rate: Callable[[str, str], None]
     """Takes service and command: calls of it go slower for a while."""

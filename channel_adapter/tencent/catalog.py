@@ -40,7 +40,7 @@ PartT = TypeVar("PartT", bound=Reply)
 _WIRE: Final = "channel_adapter.tencent.wire"
 
 
-class Retry(StrEnum):
+class Idempotency(StrEnum):
     """May a call whose outcome is unclear be sent again? [rest basics 3.2]"""
 
     READ = "read"  # changes nothing
@@ -73,7 +73,7 @@ class Command(Generic[RequestT, ReplyT]):
     service: str
     name: str
     area: str
-    retry: Retry
+    idempotency: Idempotency
     community: Community
     source: str
     calls_per_second: int = limits.CALLS_PER_SECOND
@@ -120,7 +120,7 @@ OFFICIAL_SERVICE = "official_account_open_http_svc"
 ACCOUNT_SERVICE = "im_open_login_svc"
 PROFILE_SERVICE = "profile"
 
-READ, REPEATABLE, RANDOM, UNSAFE = Retry.READ, Retry.REPEATABLE, Retry.RANDOM, Retry.UNSAFE
+READ, REPEATABLE, RANDOM, UNSAFE = Idempotency.READ, Idempotency.REPEATABLE, Idempotency.RANDOM, Idempotency.UNSAFE
 YES, NO, DISPUTED, UNRELATED = Community.YES, Community.NO, Community.DISPUTED, Community.UNRELATED
 
 # fmt: off

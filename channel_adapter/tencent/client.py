@@ -1,7 +1,7 @@
-"""The client: signs, limits, sends, judges and repeats calls; it returns typed replies or raises CallFailed.
+"""The client: signs, limits, sends, classifies and repeats calls; it returns typed replies or raises CallFailed.
 
-An attempt is a free connection, a turn of the limiter, a host, a signed URL, one POST, one judgement; in this order,
-because turns that waited for connections would be used all at once. What follows an attempt is decided by
+An attempt is a free connection, a slot of the rate limit, a host, a signed URL, one POST, one classification; in this
+order, because slots that waited for connections would be used all together. What follows an attempt is decided by
 `retry.decide`. One deadline holds for everything, waits included.
 """
 
@@ -11,8 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
-from pathlib import Path
+from functools import lru_cache, partial
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -21,46 +20,43 @@ import structlog
 from pydantic import SecretStr
 from pydantic_core import from_json
 
-from channel_adapter.concurrency.clock import Clock, SystemClock
-from channel_adapter.tencent import codes, limits
-from channel_adapter.tencent.catalog import COMMANDS, UNMODELLED, Command, Community, Retry
-from channel_adapter.tencent.failure import CallFailed
+from channel_adapter.concurrency.retry import retry
+from channel_adapter.tencent import limits
+from channel_adapter.tencent.catalog import COMMANDS, UNMODELLED, Command, Community, Idempotency
+from channel_adapter.tencent.failure import CallFailed, clock_hint
 from channel_adapter.tencent.notify import Notifier
-from channel_adapter.tencent.rate_limit import CommandLimiter, TurnTooLate
+from channel_adapter.tencent.rate_limit import CommandLimiter, RateLimitTimeout
 from channel_adapter.tencent.redaction import redact_fragments, redact_text
-from channel_adapter.tencent.regions import HostPair
 from channel_adapter.tencent.retry import (
     DONE,
-    Again,
-    Stop,
-    Tried,
-    Trouble,
+    Decision,
+    FailureClass,
+    GiveUp,
+    Retry,
+    StopReason,
     decide,
+    exceeds_command_limit,
+    failure_class,
+    final_outcome,
     latest_start,
-    maybe_done,
-    over_the_ceiling,
-    repeat,
-    standing,
-    trouble_of,
+    possibly_applied,
 )
-from channel_adapter.tencent.transport import Answer, HostChooser, Timeouts, Transport
+from channel_adapter.tencent.transport import HttpResponse, Timeouts, Transport
 from channel_adapter.tencent.usersig import App, CallUrls, Signer
 from channel_adapter.tencent.wire.envelope import (
-    Answered,
-    Dropped,
+    ApiError,
+    AttemptOutcome,
     Failure,
-    Held,
-    NotSent,
-    Outcome,
-    Refused,
+    NotAttempted,
     Reply,
     SentReply,
-    Unclear,
+    Success,
+    Throttled,
     WireModel,
-    judge,
+    classify,
 )
 
-__all__ = ["App", "Attempt", "CallFailed", "TencentClient", "Timeouts"]
+__all__ = ["App", "Attempt", "CallFailed", "TencentClient", "Timeouts", "Transport"]
 
 # Ends in the standard library's logging: where nothing is configured, nothing goes to stdout.
 log = structlog.wrap_logger(logging.getLogger("channel_adapter.tencent"))
@@ -70,14 +66,16 @@ ReplyT = TypeVar("ReplyT", bound=Reply)
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_]+")
 _RANDOM_BITS: Final = limits.RANDOM_HIGHEST.bit_length()
-_TEXT_CHARACTERS: Final = 4_000  # of a refusal's text; documented ones have less than a hundred
+_TEXT_CHARACTERS: Final = 4_000  # of an error's text; documented ones have less than a hundred
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What an observer hears of every attempt. Kinds: answered, refused, dropped, notsent, held, turnedaway, unclear.
+    """One attempt, as an observer gets it.
 
-    `number` counts what went to the network; one that was held back has the number of the one before it.
+    `outcome_kind` is answered, refused, dropped, notsent, held, turnedaway or unclear. `number`
+    counts the attempts of the call that were sent; one that was not attempted has the number of the one before it.
+    `seconds` include the waits for a connection and for the rate limit.
     """
 
     service: str
@@ -89,54 +87,58 @@ class Attempt:
 
 
 @dataclass(slots=True)
-class _Call:
-    """A call on its way through its attempts."""
+class _CallState:
+    """A call between its attempts."""
 
     command: Command[Any, Any]
     body: bytes = field(repr=False)
     reply: type[Reply]
-    began: float  # these three on the clock's steady time
-    latest: float  # no attempt begins at this moment or after it
+    began: float  # these three on the monotonic clock
+    latest: float  # no attempt begins at this time or after it
     ends: float
     usersig: str = field(default="", repr=False)  # of the latest attempt
-    attempts: int = 0  # that went to the network
-    troubles: dict[Trouble, int] = field(default_factory=dict)  # how often each has happened
-    doubt: Failure | None = None  # the latest attempt that may have been carried out
-    trouble: Failure | None = None  # the latest attempt that was made and failed
-    answer: bytes = field(default=b"", repr=False)  # the latest body
+    attempts: int = 0  # that were sent
+    failures: dict[FailureClass, int] = field(default_factory=dict)  # how often each class has happened
+    ambiguous: Failure | None = None  # the latest attempt that may have been carried out
+    failure: Failure | None = None  # the latest attempt that was made and failed
+    response: bytes = field(default=b"", repr=False)  # the latest body
+
+
+@dataclass(frozen=True, slots=True)
+class _AttemptResult:
+    outcome: AttemptOutcome[Any]
+    decision: Decision
 
 
 class TencentClient:
-    """Calls of one app as one admin. Use it in `async with`; share it between the tasks of one event loop."""
+    """Calls of one app as one admin. Use it in `async with`; share it between the tasks of one event loop.
+
+    All its parts use the clock of `transport`.
+    """
 
     def __init__(
         self,
         app: App,
-        hosts: HostPair,
+        transport: Transport,
         *,
-        ca_file: Path | None = None,
-        timeouts: Timeouts | None = None,
-        concurrency: int = 64,
         limiter: CommandLimiter | None = None,
-        clock: Clock | None = None,
         random: random_numbers.Random | None = None,
         observer: Callable[[Attempt], None] | None = None,
-        max_response_bytes: int = limits.MAX_RESPONSE_BYTES,
     ) -> None:
         self._app = app
-        self._clock = clock or SystemClock()
-        self._timeouts = timeouts or Timeouts()
-        self._transport = Transport(ca_file, self._timeouts, concurrency, self._clock, max_response_bytes)
+        self._transport = transport
+        self._clock = transport.clock
         self._limiter = limiter or CommandLimiter(clock=self._clock)
         self._random = random or random_numbers.Random()  # noqa: S311 - names requests and spreads waits
         self._observer = None if observer is None else Notifier("observer", observer)
         self._signer = Signer(app, self._clock)
         self._urls = CallUrls(app.sdkappid, app.admin)
-        self._hosts = HostChooser(hosts)
+        self._latest_start = latest_start(transport.timeouts.total, transport.timeouts.call)
         self._latest_date: tuple[str, float] | None = None
 
     def __repr__(self) -> str:
-        return f"TencentClient(sdkappid={self._app.sdkappid}, admin={self._app.admin!r}, host={self._hosts.serving!r})"
+        host = self._transport.hosts.active
+        return f"TencentClient(sdkappid={self._app.sdkappid}, admin={self._app.admin!r}, host={host!r})"
 
     async def __aenter__(self) -> Self:
         await self._transport.open()
@@ -157,7 +159,7 @@ class TencentClient:
 
     @property
     def clock_skew(self) -> float | None:
-        """The server's time minus ours in seconds, from the Date of the latest answer; None while there is none."""
+        """The server's time minus ours in seconds, from the Date of the latest response; None before the first one."""
         if self._latest_date is None:
             return None
         text, received = self._latest_date
@@ -169,177 +171,167 @@ class TencentClient:
     async def call(
         self, command: Command[RequestT, ReplyT], request: RequestT, *, deadline: float | None = None
     ) -> ReplyT:
-        """The reply to a command of the catalog. `deadline` is in seconds from now and replaces the total timeout.
+        """Return the reply to a command of the catalog; items of a batch may have failed in it. Raises CallFailed.
 
-        Items of a batch may have failed inside an answered call. Raises CallFailed.
+        `deadline` is in seconds from now and replaces the total timeout.
         """
         call = self._begin(command, request.to_json(), command.reply, deadline)
-        answered: Answered[ReplyT] = await self._perform(call)
-        return answered.reply
-
-    def slow_down(self, service: str, command: str) -> None:
-        """Somebody else says that this command is called too often: go slower for a while. Unknown ones are ignored."""
-        row = COMMANDS.get((service, command))
-        if row is not None:
-            self._limiter.refused(row)
+        outcome: AttemptOutcome[ReplyT] = await self._attempt(call)
+        if not isinstance(outcome, Success):
+            outcome = await self._repeat(call, outcome)
+        return outcome.reply
 
     async def call_raw(
         self, service: str, name: str, body: Mapping[str, Any], *, deadline: float | None = None
     ) -> dict[str, Any]:
-        """The answer as plain JSON, for commands and members that are not modelled; everything else as in `call`.
+        """Return the reply as plain JSON, for commands and fields without a model. Raises CallFailed.
 
-        A command that is not in the catalog counts as unsafe to repeat and gets the default rate limit.
+        A command that is not in the catalog counts as unsafe to repeat and has the default rate limit.
         """
         call = self._begin(_row(service, name), orjson.dumps(dict(body)), SentReply, deadline)
-        await self._perform(call)
-        answer: dict[str, Any] = from_json(call.answer)
+        outcome = await self._attempt(call)
+        if not isinstance(outcome, Success):
+            await self._repeat(call, outcome)
+        answer: dict[str, Any] = from_json(call.response)
         return answer
 
-    def _begin(self, command: Command[Any, Any], body: bytes, reply: type[Reply], deadline: float | None) -> _Call:
-        total = self._timeouts.total if deadline is None else deadline
-        now = self._clock.monotonic()
-        return _Call(command, body, reply, now, now + latest_start(total, self._timeouts.call), now + total)
+    def reduce_rate(self, service: str, command: str) -> None:
+        """Call this command less often for a while, as a webhook reported its limit; ignore unknown commands."""
+        row = COMMANDS.get((service, command))
+        if row is not None:
+            self._limiter.reduce_rate(row)
 
-    async def _perform(self, call: _Call) -> Answered[Any]:
-        """Make one attempt, and further ones if it fails and they may help."""
-        outcome = await self._attempt(call)
-        return outcome if isinstance(outcome, Answered) else await self._persist(call, outcome)
+    def _begin(self, command: Command[Any, Any], body: bytes, reply: type[Reply], deadline: float | None) -> _CallState:
+        timeouts, now = self._transport.timeouts, self._clock.monotonic()
+        if deadline is None:
+            return _CallState(command, body, reply, now, now + self._latest_start, now + timeouts.total)
+        return _CallState(command, body, reply, now, now + latest_start(deadline, timeouts.call), now + deadline)
 
-    async def _persist(self, call: _Call, outcome: Failure) -> Answered[Any]:
-        """Go on after a failed attempt until one is answered or it is decided to stop."""
-
-        async def try_again() -> Tried[Outcome[Any]]:
-            following = await self._attempt(call)
-            return Tried(following, DONE if isinstance(following, Answered) else self._consider(call, following))
-
-        tried: Tried[Outcome[Any]] = Tried(outcome, self._consider(call, outcome))
-        if isinstance(tried.decision, Again):
-            tried = await repeat(tried, try_again, self._clock.sleep)
-        if isinstance(tried.outcome, Answered):
-            return tried.outcome
-        raise self._failure(call, tried.outcome, tried.decision)
-
-    async def _attempt(self, call: _Call) -> Outcome[Any]:
-        """Wait for a connection and a turn, send once, and judge what comes back."""
+    async def _attempt(self, call: _CallState) -> AttemptOutcome[Any]:
+        """Wait for a connection and a slot of the rate limit, send once, and classify the response."""
         started = self._clock.monotonic()
-        if await self._transport.claim(call.latest):
+        if await self._transport.acquire_slot(call.latest):
             try:
                 outcome = await self._send(call)
             finally:
-                self._transport.release()
+                self._transport.release_slot()
         else:
-            outcome = Held("all connections were busy until the time was up")
+            outcome = NotAttempted("all connections were busy until the time was up")
         if self._observer is not None:
-            self._observer(_seen(call, outcome, self._clock.monotonic() - started))
+            self._observer(_observed(call, outcome, self._clock.monotonic() - started))
         return outcome
 
-    async def _send(self, call: _Call) -> Outcome[Any]:
+    async def _send(self, call: _CallState) -> AttemptOutcome[Any]:
         command, now = call.command, self._clock.monotonic()
         try:
-            wait = self._limiter.book(command, call.latest - now)
-        except TurnTooLate as late:
-            return Held(f"the rate limit allows it in {late.seconds:.1f} s, and the time for it is up before that")
+            wait = self._limiter.reserve(command, call.latest - now)
+        except RateLimitTimeout as late:
+            return NotAttempted(
+                f"the rate limit allows it in {late.seconds:.1f} s, and the time for it is up before that"
+            )
         if wait:
             await self._clock.sleep(wait)
-        host = self._hosts.choose(now + wait)
+        host = self._transport.hosts.choose(now + wait)
         call.attempts += 1
         call.usersig = self._signer.current()
         url = self._urls.build(host, command.path, self._random.getrandbits(_RANDOM_BITS))
-        answer = await self._transport.post(url, SecretStr(call.usersig), call.body, until=call.ends)
-        self._remember_host(host, answer)
-        if isinstance(answer, NotSent) and answer.lasting and self._hosts.has_backup:
-            return NotSent(answer.reason)  # the other host may show a better certificate
-        if not isinstance(answer, Answer):
-            return answer
-        if answer.date is not None:
-            self._latest_date = (answer.date, self._clock.now())
-        call.answer = answer.body
-        outcome = judge(call.reply, answer.status, answer.body)
-        if isinstance(outcome, Refused):
-            return Refused(outcome.code, self._shown(outcome.text, call.usersig))
-        if isinstance(outcome, Dropped):
-            return Dropped(self._shown(outcome.reason, call.usersig))
+        response = await self._transport.post(host, url, SecretStr(call.usersig), call.body, until=call.ends)
+        if not isinstance(response, HttpResponse):
+            return response
+        if response.date is not None:
+            self._latest_date = (response.date, self._clock.now())
+        call.response = response.body
+        outcome = classify(call.reply, response.status, response.body)
+        if isinstance(outcome, ApiError):
+            return ApiError(outcome.code, _redacted(outcome.text, call.usersig))
+        if isinstance(outcome, Throttled):
+            return Throttled(_redacted(outcome.reason, call.usersig))
         return outcome
 
-    @staticmethod
-    def _shown(text: str, usersig: str) -> str:
-        """A text of the service without secrets: a gate may repeat the URL, or a part of it."""
-        return redact_text(redact_fragments(text[:_TEXT_CHARACTERS], usersig))
+    async def _repeat(self, call: _CallState, outcome: Failure) -> Success[Any]:
+        """Make further attempts after a failed one, until one succeeds or it is decided to give up."""
+        result = _AttemptResult(outcome, self._decide(call, outcome))
+        if isinstance(result.decision, Retry):
+            result = await retry(result, partial(self._next_attempt, call), _wait_after, self._clock.sleep)
+        if isinstance(result.outcome, Success):
+            return result.outcome
+        raise self._error(call, result.outcome, result.decision)
 
-    def _remember_host(self, host: str, answer: Answer | NotSent | Unclear) -> None:
-        if isinstance(answer, NotSent):
-            if self._hosts.failed(host, self._clock.monotonic()):
-                log.warning("host.switched", unreachable=host, serving=self._hosts.serving, reason=answer.reason)
-        else:
-            self._hosts.connected(host)
+    async def _next_attempt(self, call: _CallState) -> _AttemptResult:
+        outcome = await self._attempt(call)
+        return _AttemptResult(outcome, DONE if isinstance(outcome, Success) else self._decide(call, outcome))
 
-    def _consider(self, call: _Call, outcome: Failure) -> Stop | Again:
-        """Decide what follows a failed attempt, and prepare it."""
-        if over_the_ceiling(call.command, outcome):
-            self._limiter.refused(call.command)
-        if maybe_done(call.command, outcome):
-            call.doubt = outcome
-        if not isinstance(outcome, Held):
-            call.trouble = outcome
-        trouble = trouble_of(call.command, outcome)
+    def _decide(self, call: _CallState, outcome: Failure) -> Decision:
+        """Record a failed attempt and decide what follows."""
+        if exceeds_command_limit(call.command, outcome):
+            self._limiter.reduce_rate(call.command)
+        if possibly_applied(call.command, outcome):
+            call.ambiguous = outcome
+        if not isinstance(outcome, NotAttempted):
+            call.failure = outcome
+        failure = failure_class(call.command, outcome)
         times = 0
-        if isinstance(trouble, Trouble):
-            times = call.troubles[trouble] = call.troubles.get(trouble, 0) + 1
+        if isinstance(failure, FailureClass):
+            times = call.failures[failure] = call.failures.get(failure, 0) + 1
         decision = decide(
-            trouble,
+            failure,
             times,
             elapsed=self._clock.monotonic() - call.began,
             latest=call.latest - call.began,
             jitter=self._random.random(),
         )
-        if isinstance(decision, Again):
-            if decision.fresh_signature:
-                self._signer.fresh(call.usersig)
+        if isinstance(decision, Retry):
+            if decision.new_signature:
+                self._signer.renew(call.usersig)
             log.info("call.again", **_described(call, outcome), wait=round(decision.wait, 3))
         return decision
 
-    def _failure(self, call: _Call, outcome: Failure, decision: Stop | Again) -> CallFailed:
-        """What the caller of a failed call is told."""
-        command = call.command
-        if isinstance(outcome, Held) and call.trouble is not None:
-            outcome = call.trouble  # there was no turn for one more try; what needs telling is why it was needed
-        outcome = standing(command, call.doubt, outcome)
+    def _error(self, call: _CallState, outcome: Failure, decision: Decision) -> CallFailed:
+        """Return the exception of a failed call."""
+        if isinstance(outcome, NotAttempted) and call.failure is not None:
+            outcome = call.failure  # there was no time for one more attempt; report why it was needed
+        outcome = final_outcome(call.command, call.ambiguous, outcome)
         log.info("call.failed", **_described(call, outcome))
-        row = codes.look_up(command.service, command.name, outcome.code) if isinstance(outcome, Refused) else None
         return CallFailed(
-            command,
+            call.command,
             outcome,
             call.attempts,
-            row,
-            decision,
-            in_doubt=call.doubt is not None and call.doubt is not outcome,
-            clock_skew=self.clock_skew,
+            ambiguous=call.ambiguous is not None and call.ambiguous is not outcome,
+            hint=clock_hint(self.clock_skew) if decision == GiveUp(StopReason.SIGNATURE) else None,
         )
+
+
+def _wait_after(result: _AttemptResult) -> float | None:
+    return result.decision.wait if isinstance(result.decision, Retry) else None
+
+
+def _redacted(text: str, usersig: str) -> str:
+    """Return a text of the service without secrets: an HTTP gateway may repeat the URL, or a part of it."""
+    return redact_text(redact_fragments(text[:_TEXT_CHARACTERS], usersig))
 
 
 @lru_cache(maxsize=256)
 def _row(service: str, name: str) -> Command[Any, Any]:
-    """The row of the catalog, or a cautious one for a command that is not in it."""
+    """Return the row of the catalog, or a cautious one for a command that is not in it."""
     known = COMMANDS.get((service, name))
     if known is not None:
         return known
     if not (_NAME.fullmatch(service) and _NAME.fullmatch(name)):
         raise ValueError("a service and a command are named by letters, digits and _")
-    return Command(service, name, UNMODELLED, Retry.UNSAFE, Community.UNRELATED, "not in the catalog")
+    return Command(service, name, UNMODELLED, Idempotency.UNSAFE, Community.UNRELATED, "not in the catalog")
 
 
-def _seen(call: _Call, outcome: Outcome[Any], seconds: float) -> Attempt:
-    code = outcome.code if isinstance(outcome, Refused) else None
-    kind = type(outcome).__name__.lower()
-    return Attempt(call.command.service, call.command.name, call.attempts, kind, code, seconds)
+def _observed(call: _CallState, outcome: AttemptOutcome[Any], seconds: float) -> Attempt:
+    code = outcome.code if isinstance(outcome, ApiError) else None
+    return Attempt(call.command.service, call.command.name, call.attempts, outcome.kind, code, seconds)
 
 
-def _described(call: _Call, outcome: Failure) -> dict[str, object]:
-    """Fields of a log event; the service's own text stays out, it may quote the message."""
+def _described(call: _CallState, outcome: Failure) -> dict[str, object]:
+    """Return the fields of a log event, without the service's own text, which may quote the message."""
     return {
         "service": call.command.service,
         "command": call.command.name,
         "attempt": call.attempts,
-        "outcome": type(outcome).__name__.lower(),
-        "reason": outcome.code if isinstance(outcome, Refused) else outcome.reason,
+        "outcome": outcome.kind,
+        "reason": outcome.code if isinstance(outcome, ApiError) else outcome.reason,
     }

@@ -18,16 +18,16 @@ from channel_adapter.tencent.catalog import Command
 ANY: Final = "*"
 
 
-class Again(StrEnum):
+class Repeat(StrEnum):
     """May the call that got this code be sent again? [3.1]"""
 
     NEVER = "never"  # permanent until the caller, the data, the settings or the plan change
     AFTER_WAIT = "after a wait"  # refused before execution
     IF_REPEATABLE = "if repeatable"  # the outcome is unknown
-    FRESH_SIGNATURE = "fresh signature"  # once, with a new UserSig; refused before execution
+    NEW_SIGNATURE = "new signature"  # once, with a new UserSig; refused before execution
 
 
-class Kind(StrEnum):
+class ErrorKind(StrEnum):
     """What the caller can do about it."""
 
     CONFIGURATION = "configuration"  # change a setting, the console, the plan
@@ -51,20 +51,20 @@ class CodeRow:
     command: str
     code: int
     meaning: str
-    again: Again
-    kind: Kind
+    repeat: Repeat
+    kind: ErrorKind
     source: str
 
 
 _ROWS: Final[dict[tuple[str, str, int], CodeRow]] = {}
 
 
-def _row(service: str, command: str, code: int, meaning: str, again: Again, kind: Kind, source: str) -> int:
+def _row(service: str, command: str, code: int, meaning: str, repeat: Repeat, kind: ErrorKind, source: str) -> int:
     """Enter a row and hand back its number, so that each number is typed once."""
     key = (service, command, code)
     if key in _ROWS:
         raise ValueError(f"code {code} has two rows for {service}/{command}")
-    _ROWS[key] = CodeRow(service, command, code, meaning, again, kind, source)
+    _ROWS[key] = CodeRow(service, command, code, meaning, repeat, kind, source)
     return code
 
 
@@ -75,23 +75,28 @@ _contact = partial(_row, catalog.CONTACT_SERVICE, ANY)
 _official = partial(_row, catalog.OFFICIAL_SERVICE, ANY)
 
 
-def _command(command: Command[Any, Any], code: int, meaning: str, again: Again, kind: Kind, source: str) -> None:
-    _row(command.service, command.name, code, meaning, again, kind, source)
+def _command(command: Command[Any, Any], code: int, meaning: str, repeat: Repeat, kind: ErrorKind, source: str) -> None:
+    _row(command.service, command.name, code, meaning, repeat, kind, source)
 
 
-def _official_message(code: int, meaning: str, again: Again, kind: Kind, source: str) -> None:
+def _official_message(code: int, meaning: str, repeat: Repeat, kind: ErrorKind, source: str) -> None:
     for command in (
         catalog.SEND_OFFICIAL_ACCOUNT_MSG,
         catalog.OFFICIAL_ACCOUNT_MSG_RECALL,
         catalog.OFFICIAL_ACCOUNT_MSG_GET_SIMPLE,
     ):
-        _command(command, code, meaning, again, kind, source)
+        _command(command, code, meaning, repeat, kind, source)
 
 
-NEVER, WAIT, REPEAT, FRESH = Again.NEVER, Again.AFTER_WAIT, Again.IF_REPEATABLE, Again.FRESH_SIGNATURE
-CONFIGURATION, AUTHENTICATION, PERMISSION = Kind.CONFIGURATION, Kind.AUTHENTICATION, Kind.PERMISSION
-NOT_FOUND, CONFLICT, INVALID, LIMIT = Kind.NOT_FOUND, Kind.CONFLICT, Kind.INVALID, Kind.LIMIT
-THROTTLED, UNAVAILABLE, REFUSED, ALREADY = Kind.THROTTLED, Kind.UNAVAILABLE, Kind.REFUSED, Kind.ALREADY
+NEVER, WAIT, REPEAT, FRESH = Repeat.NEVER, Repeat.AFTER_WAIT, Repeat.IF_REPEATABLE, Repeat.NEW_SIGNATURE
+CONFIGURATION, AUTHENTICATION, PERMISSION = ErrorKind.CONFIGURATION, ErrorKind.AUTHENTICATION, ErrorKind.PERMISSION
+NOT_FOUND, CONFLICT, INVALID, LIMIT = ErrorKind.NOT_FOUND, ErrorKind.CONFLICT, ErrorKind.INVALID, ErrorKind.LIMIT
+THROTTLED, UNAVAILABLE, REFUSED, ALREADY = (
+    ErrorKind.THROTTLED,
+    ErrorKind.UNAVAILABLE,
+    ErrorKind.REFUSED,
+    ErrorKind.ALREADY,
+)
 
 OK: Final = 0
 

@@ -1,15 +1,22 @@
-"""A call that failed: plain values and one sentence. No URL, no secret, no exception of a lower layer."""
+"""The exception of a failed call: plain values and one sentence. No URL, no secret, no exception of a lower layer."""
 
 from typing import Any, Final
 
 from channel_adapter.tencent import codes
-from channel_adapter.tencent.catalog import Command, Retry
-from channel_adapter.tencent.codes import CodeRow
-from channel_adapter.tencent.retry import Decision, Stop, Why
-from channel_adapter.tencent.wire.envelope import Dropped, Failure, Held, NotSent, Refused, TurnedAway, Unclear
+from channel_adapter.tencent.catalog import Command, Idempotency
+from channel_adapter.tencent.codes import CodeRow, look_up
+from channel_adapter.tencent.wire.envelope import (
+    Ambiguous,
+    ApiError,
+    Failure,
+    HttpRejected,
+    NotAttempted,
+    NotSent,
+    Throttled,
+)
 
 CLOCK_TOLERANCE: Final = 60.0  # seconds; a smaller difference is no reason for a refusal
-_TEXT_CHARACTERS: Final = 200  # of the service's own words
+_TEXT_CHARACTERS: Final = 200  # of the service's text
 
 _WRONG_APP: Final = "the sdkappid is wrong, or this host serves another region"
 _PLAIN: Final = {
@@ -22,9 +29,10 @@ _PLAIN: Final = {
 
 
 class CallFailed(Exception):  # noqa: N818
-    """The last word on a call. `row` is what is known about the code, when the service named one.
+    """The final outcome of a failed call. `row` is the documented meaning of the code, if the service returned one.
 
-    `attempts` counts those that went to the network; `in_doubt`: an earlier one of them may have been carried out.
+    `attempts` counts those that were sent; `ambiguous`: an earlier one of them may have been carried out. `hint` takes
+    the place of the meaning of an expired signature in the text.
     """
 
     def __init__(
@@ -32,49 +40,46 @@ class CallFailed(Exception):  # noqa: N818
         command: Command[Any, Any],
         outcome: Failure,
         attempts: int,
-        row: CodeRow | None,
-        decision: Decision,
         *,
-        in_doubt: bool = False,
-        clock_skew: float | None = None,
+        ambiguous: bool = False,
+        hint: str | None = None,
     ) -> None:
         self.service = command.service
         self.command = command.name
         self.outcome = outcome
         self.attempts = attempts
-        self.row = row
-        self.in_doubt = in_doubt
-        renewed = decision == Stop(Why.SIGNATURE)
-        what = _sentence(command, outcome, row, _clock_problem(clock_skew) if renewed else None)
-        tries = f" ({attempts} attempts)" if attempts > 1 else ""
-        super().__init__(f"{command.name} {what}{tries}")
+        self.ambiguous = ambiguous
+        self.row = look_up(command.service, command.name, outcome.code) if isinstance(outcome, ApiError) else None
+        count = f" ({attempts} attempts)" if attempts > 1 else ""
+        super().__init__(f"{command.name} {_sentence(command, outcome, self.row, hint)}{count}")
 
 
-def _sentence(command: Command[Any, Any], outcome: Failure, row: CodeRow | None, clock_problem: str | None) -> str:
+def _sentence(command: Command[Any, Any], outcome: Failure, row: CodeRow | None, hint: str | None) -> str:
     match outcome:
-        case Refused(code, text):
-            meaning = _meaning(code, row, clock_problem)
+        case ApiError(code, text):
+            meaning = _meaning(code, row, hint)
             return f"was refused: {meaning} [{code}{quoted(text, meaning)}]"
-        case Dropped(reason):
+        case Throttled(reason):
             return f"was dropped by the service: too much at once [{reason}]"
-        case Held(reason):
+        case NotAttempted(reason):
             return f"was not sent: {reason}"
         case NotSent(reason):
             return f"could not be sent: {reason}"
-        case TurnedAway(reason):
+        case HttpRejected(reason):
             return f"was not carried out: {reason}"
-        case Unclear(reason):
-            return f"{'failed' if command.retry is Retry.READ else 'may or may not have been carried out'}: {reason}"
+        case Ambiguous(reason):
+            reads = command.idempotency is Idempotency.READ
+            return f"{'failed' if reads else 'may or may not have been carried out'}: {reason}"
 
 
-def _meaning(code: int, row: CodeRow | None, clock_problem: str | None) -> str:
-    if code == codes.SIGNATURE_EXPIRED and clock_problem:
-        return clock_problem
+def _meaning(code: int, row: CodeRow | None, hint: str | None) -> str:
+    if code == codes.SIGNATURE_EXPIRED and hint:
+        return hint
     return _PLAIN.get(code) or (row.meaning if row else "the code is not known")
 
 
-def _clock_problem(clock_skew: float | None) -> str:
-    """Why a signature made just now counts as expired. `clock_skew` is the server's time minus ours, in seconds."""
+def clock_hint(clock_skew: float | None) -> str:
+    """Return why a signature made just now has expired. `clock_skew` is the server's time minus ours, in seconds."""
     if clock_skew is None or abs(clock_skew) < CLOCK_TOLERANCE:
         return "this machine's clock is wrong, so even a fresh signature has expired"
     side = "behind" if clock_skew > 0 else "ahead of"
@@ -82,7 +87,7 @@ def _clock_problem(clock_skew: float | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A span in words: the largest unit that fits, to one place at most."""
+    """Return a time span in words: the largest unit that fits, to one decimal place at most."""
     for unit, name in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
         if seconds >= unit:
             count = round(seconds / unit, 1)
@@ -92,7 +97,7 @@ def duration(seconds: float) -> str:
 
 
 def quoted(text: str, meaning: str) -> str:
-    """The service's own words on one line, cut to a readable length; nothing when they only say it again."""
+    """Return the service's text on one line after a colon, cut to 200 characters; "" if it only repeats `meaning`."""
     words = " ".join(text.split())
     if words.casefold() == meaning.casefold():
         return ""

@@ -1,8 +1,8 @@
-"""Staying under the service's frequency limits: a bucket per command, and one per key for the limits of one group.
+"""Client-side rate limits: one bucket per command, and one per key for the limits of one group or one message.
 
-pyrate-limiter's GCRA keeps the account: one number per bucket. A caller that must wait books its turn by an arrival
-dated to that turn, so waiters are served in order, none is woken in vain, and whether a deadline can be kept is known
-before waiting. A booked turn is spent even if its caller gives up.
+GCRA of pyrate-limiter does the arithmetic: one number per bucket. A caller that has to wait reserves its slot by an
+arrival dated to that slot, so that callers are served in order and none is woken in vain, and whether a deadline can
+be met is known before waiting. A reserved slot is used up even if its caller is cancelled.
 """
 
 from collections.abc import Mapping
@@ -18,26 +18,26 @@ if TYPE_CHECKING:
     from pyrate_limiter import GCRA
 
 _TICKS: Final = 1_000_000  # per second: pyrate counts in its smallest unit, which is a microsecond here
-_BURST_SHARE: Final = 100  # one call at once for each so many calls per second
+_CALLS_PER_BURST: Final = 100  # one call more without a pause for each 100 calls per second
 _MARGIN: Final = 1.01  # between the calls of one window: they do not arrive as evenly as they leave
 
-SLOWEST: Final = 1.0  # calls per second that frequency refusals can press a bucket down to
-SLOW_DOWN: Final = 0.5  # factor on a refusal
-REFUSALS_TOGETHER: Final = 1.0  # seconds within which refusals count once: they answer calls of the same moment
-RECOVER: Final = 1.25  # factor a step
-RECOVER_EVERY: Final = 10.0  # seconds without a refusal
+MIN_RATE: Final = 1.0  # calls per second that frequency refusals can reduce a bucket to
+REDUCTION_FACTOR: Final = 0.5  # per reduction
+REDUCTION_INTERVAL: Final = 1.0  # seconds within which refusals count once: they answer calls of the same moment
+RECOVERY_FACTOR: Final = 1.25  # per step
+RECOVERY_INTERVAL: Final = 10.0  # seconds without a refusal
 
 
 @cache
 def _gcra() -> "GCRA":
-    """The library loads sqlite3 and multiprocessing: a program pays for that at its first call, not at its start."""
+    """Load the library when the first call is made: it loads sqlite3 and multiprocessing."""
     from pyrate_limiter import GCRA  # noqa: PLC0415
 
     return GCRA()
 
 
-class TurnTooLate(Exception):  # noqa: N818
-    """The wait for a turn would be longer than the caller has; no turn was booked."""
+class RateLimitTimeout(Exception):  # noqa: N818
+    """The next free slot is further away than the caller can wait; no slot was reserved."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"the next turn is {seconds:.1f} s away")
@@ -45,28 +45,28 @@ class TurnTooLate(Exception):  # noqa: N818
 
 
 class Bucket:
-    """Turns at `ceiling` per second: never more of them in any window of one second, a touch fewer for the jitter."""
+    """Slots at `ceiling` per second: never more of them in any window of one second."""
 
-    __slots__ = ("_account", "_burst", "_full", "_gcra", "_rate", "_recover_at", "_rules", "_slowed_at")
+    __slots__ = ("_account", "_burst", "_full", "_gcra", "_rate", "_recover_at", "_reduced_at", "_rules")
 
     def __init__(self, ceiling: float) -> None:
         if not ceiling > 0:
             raise ValueError("a rate limit must be above zero")
         self._gcra = _gcra()
-        self._burst = max(1, int(ceiling) // _BURST_SHARE)
+        self._burst = max(1, int(ceiling) // _CALLS_PER_BURST)
         self._full = (ceiling + 1 - self._burst) / _MARGIN
         self._set(self._full)
         self._account = self._gcra.initial(self._rules)
         self._recover_at = float("inf")
-        self._slowed_at = float("-inf")
+        self._reduced_at = float("-inf")
 
     @property
     def rate(self) -> float:
-        """Turns per second as it is now."""
+        """Slots per second at present."""
         return self._rate
 
-    def book(self, now: float, longest: float) -> float:
-        """Seconds until the turn that is booked herewith, 0.0 for at once. Raises TurnTooLate above `longest`."""
+    def reserve(self, now: float, max_wait: float) -> float:
+        """Reserve the next slot and return the seconds until it. Raises RateLimitTimeout above `max_wait`."""
         if now >= self._recover_at:
             self._recover(now)
         ticks = int(now * _TICKS)
@@ -74,22 +74,22 @@ class Bucket:
         wait = decision.retry_after_ms  # in our ticks
         if wait is None:
             return 0.0
-        if wait > longest * _TICKS:
-            raise TurnTooLate(wait / _TICKS)
+        if wait > max_wait * _TICKS:
+            raise RateLimitTimeout(wait / _TICKS)
         self._account, _ = self._gcra.step(self._rules, self._account, ticks + wait, 1)
         return wait / _TICKS
 
-    def refused(self, now: float) -> None:
-        """The service found this too fast: halve, at most once a second."""
-        if now - self._slowed_at >= REFUSALS_TOGETHER:
-            self._set(max(min(SLOWEST, self._full), self._rate * SLOW_DOWN))
-            self._slowed_at = now
-        self._recover_at = now + RECOVER_EVERY
+    def reduce_rate(self, now: float) -> None:
+        """Halve the rate, at most once a second; it recovers in steps after 10 seconds."""
+        if now - self._reduced_at >= REDUCTION_INTERVAL:
+            self._set(max(min(MIN_RATE, self._full), self._rate * REDUCTION_FACTOR))
+            self._reduced_at = now
+        self._recover_at = now + RECOVERY_INTERVAL
 
     def _recover(self, now: float) -> None:
-        steps = 1 + int((now - self._recover_at) / RECOVER_EVERY)
-        self._set(min(self._full, self._rate * RECOVER ** min(steps, 100)))
-        self._recover_at = now + RECOVER_EVERY if self._rate < self._full else float("inf")
+        steps = 1 + int((now - self._recover_at) / RECOVERY_INTERVAL)
+        self._set(min(self._full, self._rate * RECOVERY_FACTOR ** min(steps, 100)))
+        self._recover_at = now + RECOVERY_INTERVAL if self._rate < self._full else float("inf")
 
     def _set(self, rate: float) -> None:
         self._rate = rate
@@ -99,7 +99,7 @@ class Bucket:
 
 
 class CommandLimiter:
-    """One bucket per command, at the calls per second of its row or of `overrides` (keys `service/command`)."""
+    """One bucket per command, at the calls per second of its catalog row or of `overrides` (keys `service/command`)."""
 
     def __init__(
         self, overrides: Mapping[str, float] | None = None, *, enabled: bool = True, clock: Clock | None = None
@@ -107,34 +107,37 @@ class CommandLimiter:
         self._enabled = enabled
         self._clock = clock or SystemClock()
         self._overrides = dict(overrides or {})
-        self._buckets: dict[tuple[str, str], Bucket] = {}
+        self._buckets: dict[str, Bucket] = {}
         for path, ceiling in self._overrides.items():
             if not ceiling > 0:
                 raise ValueError(f"the rate limit of {path} must be above zero")
 
-    def book(self, command: Command[Any, Any], longest: float) -> float:
-        """Seconds until the turn of this command that is booked herewith. Raises TurnTooLate above `longest`."""
-        return self._bucket(command).book(self._clock.monotonic(), longest) if self._enabled else 0.0
+    def reserve(self, command: Command[Any, Any], max_wait: float) -> float:
+        """Reserve a slot of this command and return the seconds until it. Raises RateLimitTimeout above `max_wait`."""
+        if not self._enabled:
+            return 0.0
+        bucket = self._buckets.get(command.path) or self._bucket(command)
+        return bucket.reserve(self._clock.monotonic(), max_wait)
 
-    def refused(self, command: Command[Any, Any]) -> None:
-        """The service answered with a frequency code: this command goes slower for a while."""
+    def reduce_rate(self, command: Command[Any, Any]) -> None:
+        """Halve the rate of this command for a while: the service reported that it is called too often."""
         if self._enabled:
-            self._bucket(command).refused(self._clock.monotonic())
+            self._bucket(command).reduce_rate(self._clock.monotonic())
 
     def rate(self, command: Command[Any, Any]) -> float:
-        """Calls per second this command is held to now; infinite when nothing is limited."""
+        """Return the calls per second that this command is limited to at present; infinite without limits."""
         return self._bucket(command).rate if self._enabled else float("inf")
 
     def _bucket(self, command: Command[Any, Any]) -> Bucket:
-        bucket = self._buckets.get((command.service, command.name))
+        bucket = self._buckets.get(command.path)
         if bucket is None:
             bucket = Bucket(self._overrides.get(command.path, command.calls_per_second))
-            self._buckets[command.service, command.name] = bucket
+            self._buckets[command.path] = bucket
         return bucket
 
 
 class KeyedLimiter:
-    """The same rate for every key, such as the messages per second of each group; remembers the last `keys` of them."""
+    """One rate for every key, such as the messages per second of each group; remembers the latest `keys` keys."""
 
     def __init__(self, rate: float, *, keys: int = 10_000, clock: Clock | None = None) -> None:
         self._rate = rate
@@ -142,14 +145,14 @@ class KeyedLimiter:
         self._buckets: LRUCache[str, Bucket] = LRUCache(keys)
 
     async def acquire(self, key: str, *, timeout: float) -> None:
-        """Wait for a turn of this key. Raises TurnTooLate at once if that would take over `timeout` seconds."""
-        wait = self.book(key, timeout)
+        """Wait for a slot of this key. Raises RateLimitTimeout without waiting if that takes over `timeout` seconds."""
+        wait = self.reserve(key, timeout)
         if wait:
             await self._clock.sleep(wait)
 
-    def book(self, key: str, longest: float) -> float:
-        """Seconds until the turn of this key that is booked herewith. Raises TurnTooLate above `longest`."""
+    def reserve(self, key: str, max_wait: float) -> float:
+        """Reserve a slot of this key and return the seconds until it. Raises RateLimitTimeout above `max_wait`."""
         bucket = self._buckets.get(key)
         if bucket is None:
             bucket = self._buckets[key] = Bucket(self._rate)
-        return bucket.book(self._clock.monotonic(), longest)
+        return bucket.reserve(self._clock.monotonic(), max_wait)

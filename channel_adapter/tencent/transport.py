@@ -1,4 +1,4 @@
-"""One POST over one shared session: what came back, or what kind of trouble it was. Knows HTTP and nothing of commands.
+"""One POST over one shared session, to the primary or the backup host. Knows HTTP and nothing of commands.
 
 The UserSig is added to the URL by a middleware, after aiohttp has called the trace hooks of a request's start: hooks,
 `response.url` and `request_info` see the URL without it [30]. Exceptions of aiohttp are replaced inside the middleware,
@@ -7,6 +7,7 @@ itself only for idempotent methods, never a POST, so each `post` sends a request
 """
 
 import asyncio
+import logging
 import os
 import ssl
 from dataclasses import dataclass
@@ -14,15 +15,20 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import aiohttp
+import structlog
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse, ClientTimeout, RequestInfo
 from multidict import CIMultiDictProxy
 from pydantic import SecretStr
 from yarl import URL
 
-from channel_adapter.concurrency.clock import Clock
+from channel_adapter.concurrency.clock import Clock, SystemClock
+from channel_adapter.tencent import limits
 from channel_adapter.tencent.regions import HostPair
 from channel_adapter.tencent.usersig import signed
-from channel_adapter.tencent.wire.envelope import NotSent, Unclear
+from channel_adapter.tencent.wire.envelope import Ambiguous, NotSent
+
+# Ends in the standard library's logging: where nothing is configured, nothing goes to stdout.
+log = structlog.wrap_logger(logging.getLogger("channel_adapter.tencent"))
 
 _HEADERS: Final = {"Content-Type": "application/json; charset=utf-8", "User-Agent": "channel-adapter"}
 
@@ -37,15 +43,15 @@ OTHER_LOOP: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds: to connect, for one attempt, for a call with all its attempts and waits [28]."""
+    """Timeouts in seconds: to connect, of one attempt, of a call with all its attempts and waits."""  # [28]
 
     connect: float = 5.0
     call: float = 10.0
     total: float = 30.0
 
 
-class Answer(NamedTuple):
-    """An HTTP answer as it came; `date` is its Date header."""
+class HttpResponse(NamedTuple):
+    """Status, body and Date header of an HTTP response."""
 
     status: int
     body: bytes
@@ -53,65 +59,67 @@ class Answer(NamedTuple):
 
 
 class HostChooser:
-    """Which base URL the next attempt goes to. Pure: moments are handed in, in seconds of one steady clock.
+    """Choose the base URL of the next attempt. Pure: times are arguments, in seconds of one monotonic clock.
 
-    Only failures to connect count. After three in a row the other host serves for a minute; then one attempt probes the
-    primary, and everything returns to it when that succeeds.
-    """
+    Only failures to connect count. After three in a row the other host is active for a minute; then one attempt probes
+    the primary, which becomes active again when that succeeds. The backup is meant for a primary that cannot be reached
+    (hijacked DNS, broken TLS). It serves the same data, so a call that may have been carried out on one of them may
+    have been carried out, whatever the other one answers.
+    """  # [rest basics 5.1]
 
     def __init__(self, hosts: HostPair) -> None:
         self._hosts = hosts
-        self._serving = hosts.primary
+        self._active = hosts.primary
         self._failures = 0
         self._probe_at = float("inf")
 
     @property
-    def serving(self) -> str:
-        """The host in use, probes aside."""
-        return self._serving
+    def active(self) -> str:
+        """The host in use, except for probes."""
+        return self._active
 
     @property
     def has_backup(self) -> bool:
-        """Is there another host to turn to?"""
+        """Whether there is another host."""
         return self._hosts.backup is not None
 
     def choose(self, now: float) -> str:
-        """The base URL for an attempt that starts now."""
+        """Return the base URL for an attempt that starts at `now`."""
         if now < self._probe_at:
-            return self._serving
+            return self._active
         self._probe_at = now + COOL_DOWN
         return self._hosts.primary
 
     def connected(self, host: str) -> None:
-        """A connection to `host` worked; what came back over it does not matter."""
-        if host == self._serving:
+        """Record that a connection to `host` succeeded, whatever the response was."""
+        if host == self._active:
             self._failures = 0
         elif host == self._hosts.primary:
-            self._serve(host, probe_at=float("inf"))
+            self._activate(host, probe_at=float("inf"))
 
     def failed(self, host: str, now: float) -> bool:
-        """No connection to `host` could be made. True when this made the other host the serving one."""
-        if host != self._serving or self._hosts.backup is None:
+        """Record that no connection to `host` could be made. Return True if this made the other host the active one."""
+        if host != self._active or self._hosts.backup is None:
             return False
         self._failures += 1
         if self._failures < FAILURES_BEFORE_SWITCH:
             return False
         if host == self._hosts.primary:
-            self._serve(self._hosts.backup, probe_at=now + COOL_DOWN)
+            self._activate(self._hosts.backup, probe_at=now + COOL_DOWN)
         else:
-            self._serve(self._hosts.primary, probe_at=float("inf"))
+            self._activate(self._hosts.primary, probe_at=float("inf"))
         return True
 
-    def _serve(self, host: str, *, probe_at: float) -> None:
-        self._serving = host
+    def _activate(self, host: str, *, probe_at: float) -> None:
+        self._active = host
         self._failures = 0
         self._probe_at = probe_at
 
 
 class RequestFailed(aiohttp.ClientError):
-    """A request that failed, as trace hooks see it: `outcome` and text name the server and no URL."""
+    """A failed request, as trace hooks see it: `outcome` and text name the server and no URL."""
 
-    def __init__(self, outcome: NotSent | Unclear) -> None:
+    def __init__(self, outcome: NotSent | Ambiguous) -> None:
         super().__init__(outcome.reason)
         self.outcome = outcome
 
@@ -137,41 +145,52 @@ class _Signing:
 
 
 class _Request(ClientRequest):
-    """A request that passes its URL on as it was before it was signed."""
+    """A request that shows its URL as it was before it was signed."""
 
     def __init__(self, *args: Any, traces: object = None, **options: Any) -> None:
         super().__init__(*args, traces=[], **options)  # these hooks would be called with the URL as it is sent
 
     @property
     def request_info(self) -> RequestInfo:
-        """The request as responses and errors describe it."""
+        """Return the request as responses and errors describe it."""
         url = self.original_url
         return RequestInfo(url, self.method, CIMultiDictProxy(self.headers), url)
 
 
 class Transport:
-    """A pool of `concurrency` connections: claim one, post over it, release it."""
+    """A pool of `concurrency` connections to the hosts of one region: acquire a slot, post, release the slot.
+
+    A response above `max_response_bytes`, after decompression, is not read to its end.
+    """
 
     def __init__(
-        self, ca_file: Path | None, timeouts: Timeouts, concurrency: int, clock: Clock, max_bytes: int
+        self,
+        hosts: HostPair,
+        *,
+        ca_file: Path | None = None,
+        timeouts: Timeouts | None = None,
+        concurrency: int = 64,
+        max_response_bytes: int = limits.MAX_RESPONSE_BYTES,
+        clock: Clock | None = None,
     ) -> None:
+        self.hosts = HostChooser(hosts)
+        self.timeouts = timeouts or Timeouts()
+        self.clock = clock or SystemClock()
         self._ca_file = ca_file
-        self._timeouts = timeouts
-        self._usual = ClientTimeout(total=timeouts.call, connect=timeouts.connect)
+        self._client_timeout = ClientTimeout(total=self.timeouts.call, connect=self.timeouts.connect)
         self._concurrency = concurrency
-        self._free = asyncio.Semaphore(concurrency)
-        self._clock = clock
-        self._max_bytes = max_bytes
+        self._slots = asyncio.Semaphore(concurrency)
+        self._max_bytes = max_response_bytes
         self._session: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def open(self) -> None:
-        """Make the session. ValueError when the CA file cannot be used."""
+        """Create the session. Raises ValueError if the CA file cannot be used."""
         self.require_same_loop()
         if self._session is None:
             loop = asyncio.get_running_loop()
             if self._loop is not loop:
-                self._loop, self._free = loop, asyncio.Semaphore(self._concurrency)
+                self._loop, self._slots = loop, asyncio.Semaphore(self._concurrency)
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=self._concurrency, ssl=self._trust()),
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -186,47 +205,61 @@ class Transport:
         if session is not None:
             await session.close()
 
-    async def claim(self, latest: float) -> bool:
-        """Have one of the connections for oneself; False if none is free by `latest`, on the clock's steady time.
+    async def acquire_slot(self, latest: float) -> bool:
+        """Wait for one of the connections; return False if none is free by `latest`, on the monotonic clock.
 
-        Raises RuntimeError when the session is not open, or open on another event loop.
+        Raises RuntimeError if the session is not open, or was opened on another event loop.
         """
         if self._session is None:
             raise RuntimeError("the client is not open: use it in `async with`")
-        self.require_same_loop()
-        if not self._free.locked():
-            return await self._free.acquire()
+        if self._loop is not asyncio.get_running_loop():
+            raise RuntimeError(OTHER_LOOP)
+        if not self._slots.locked():
+            return await self._slots.acquire()
         try:
-            async with asyncio.timeout(latest - self._clock.monotonic()):
-                return await self._free.acquire()
+            async with asyncio.timeout(latest - self.clock.monotonic()):
+                return await self._slots.acquire()
         except TimeoutError:
             return False
 
-    def release(self) -> None:
-        """Give a claimed connection back."""
-        self._free.release()
+    def release_slot(self) -> None:
+        """Release an acquired connection."""
+        self._slots.release()
 
-    async def post(self, url: URL, usersig: SecretStr, body: bytes, *, until: float) -> Answer | NotSent | Unclear:
-        """Send once, over a claimed connection. `until` is the end of the caller's time, on the steady time.
+    async def post(
+        self, host: str, url: URL, usersig: SecretStr, body: bytes, *, until: float
+    ) -> HttpResponse | NotSent | Ambiguous:
+        """Send once over an acquired connection; `host` is what `hosts` chose for it.
 
-        An answer above `max_bytes` is not read to its end and is Unclear.
+        `until` is the end of the call on the monotonic clock. A response that is too large is Ambiguous.
         """
         if self._session is None:
             raise RuntimeError("the client was closed while a call was waiting")
-        limits = self._limits(until)
+        timeout = self._timeout(until)
         try:
             async with self._session.post(
-                url, data=body, timeout=limits, allow_redirects=False, middlewares=(_Signing(usersig, limits),)
+                url, data=body, timeout=timeout, allow_redirects=False, middlewares=(_Signing(usersig, timeout),)
             ) as response:
+                self.hosts.connected(host)
                 content = await self._read(response)
                 if content is None:
-                    return Unclear(f"the answer has more than {self._max_bytes:,} bytes", response.status)
-                return Answer(response.status, content, response.headers.get("Date"))
+                    return Ambiguous(f"the answer has more than {self._max_bytes:,} bytes", response.status)
+                return HttpResponse(response.status, content, response.headers.get("Date"))
         except (aiohttp.ClientError, OSError) as failed:
-            return _outcome(failed, url.host, limits)
+            return self._record_failure(host, _outcome(failed, url.host, timeout))
+
+    def _record_failure(self, host: str, outcome: NotSent | Ambiguous) -> NotSent | Ambiguous:
+        if not isinstance(outcome, NotSent):
+            self.hosts.connected(host)
+            return outcome
+        if self.hosts.failed(host, self.clock.monotonic()):
+            log.warning("host.switched", unreachable=host, active=self.hosts.active, reason=outcome.reason)
+        if outcome.permanent and self.hosts.has_backup:
+            return NotSent(outcome.reason)  # the other host may show a better certificate
+        return outcome
 
     async def _read(self, response: ClientResponse) -> bytes | None:
-        """The body after decompression; None when it is larger than `max_bytes`."""
+        """Return the body after decompression; None if it is too large."""
         parts, size = [], 0
         async for part in response.content.iter_any():
             size += len(part)
@@ -241,13 +274,13 @@ class Transport:
         if self._session is not None and self._loop is not asyncio.get_running_loop():
             raise RuntimeError(OTHER_LOOP)
 
-    def _limits(self, until: float) -> ClientTimeout:
-        """The usual ones, or what the caller's patience leaves; connecting ends first, so that it can be told apart."""
-        left = until - self._clock.monotonic()
-        if left >= self._timeouts.call:
-            return self._usual
+    def _timeout(self, until: float) -> ClientTimeout:
+        """Return the timeouts of one attempt, cut to the time that is left; connecting ends first, to be recognised."""
+        left = until - self.clock.monotonic()
+        if left >= self.timeouts.call:
+            return self._client_timeout
         left = max(left, 0.001)  # zero would mean no limit
-        return ClientTimeout(total=left, connect=min(self._timeouts.connect, left / 2))
+        return ClientTimeout(total=left, connect=min(self.timeouts.connect, left / 2))
 
     def _trust(self) -> ssl.SSLContext | bool:
         if self._ca_file is None:
@@ -259,22 +292,22 @@ class Transport:
         raise ValueError(f"the CA file {self._ca_file} cannot be used: {problem}")
 
 
-def _outcome(failed: aiohttp.ClientError | OSError, host: str | None, limits: ClientTimeout) -> NotSent | Unclear:
-    """What a failed request means, in words that hold nothing of its URL but the host."""
+def _outcome(failed: aiohttp.ClientError | OSError, host: str | None, limits: ClientTimeout) -> NotSent | Ambiguous:
+    """Classify a failed request, with a reason that holds nothing of its URL but the host."""
     match failed:
         case RequestFailed():
             return failed.outcome
         case aiohttp.ConnectionTimeoutError():
             return NotSent(f"no connection to {host} within {limits.connect:.3g} s")
         case aiohttp.ClientConnectorError():
-            return NotSent(_connect_trouble(failed), isinstance(failed, aiohttp.ClientConnectorCertificateError))
+            return NotSent(_connect_reason(failed), isinstance(failed, aiohttp.ClientConnectorCertificateError))
         case TimeoutError():
-            return Unclear(f"no answer from {host} within {limits.total:.3g} s")
-    return Unclear(_trouble(failed))
+            return Ambiguous(f"no answer from {host} within {limits.total:.3g} s")
+    return Ambiguous(_failure_reason(failed))
 
 
-def _connect_trouble(failed: aiohttp.ClientConnectorError) -> str:
-    """Why no connection came about, in words that name the server and nothing else."""
+def _connect_reason(failed: aiohttp.ClientConnectorError) -> str:
+    """Return why no connection was made, in words that name the server and nothing else."""
     server = f"{failed.host}:{failed.port}"
     if isinstance(failed, aiohttp.ClientConnectorDNSError):
         return f"the name {failed.host} cannot be resolved"
@@ -286,8 +319,8 @@ def _connect_trouble(failed: aiohttp.ClientConnectorError) -> str:
     return f"no connection to {server}: {_system_message(failed)}"
 
 
-def _trouble(failed: aiohttp.ClientError | OSError) -> str:
-    """What happened to a request that was, or may have been, on its way."""
+def _failure_reason(failed: aiohttp.ClientError | OSError) -> str:
+    """Return what happened to a request that was sent, or may have been."""
     if isinstance(failed, aiohttp.ServerDisconnectedError):
         return "the server closed the connection without an answer"
     if isinstance(failed, aiohttp.ClientPayloadError):
@@ -300,5 +333,5 @@ def _trouble(failed: aiohttp.ClientError | OSError) -> str:
 
 
 def _system_message(failed: OSError) -> str:
-    """The system's own word for its error number; aiohttp's text would repeat addresses."""
+    """Return the system's text for its error number; aiohttp's text would repeat addresses."""
     return os.strerror(failed.errno).lower() if failed.errno else "no route that works"

@@ -1,8 +1,9 @@
-"""UserSig, the signature every call carries (TLSSigAPIv2): sign, decode, verify, and keep one for a day.
+"""UserSig, the signature of every call (TLSSigAPIv2): sign, decode, verify, renew once a day; and the URLs of calls.
 
 A UserSig is a zlib-compressed JSON object in base64 whose `+ / =` are written `* - _`: not the url-safe alphabet of
-RFC 4648. Whoever holds one is the admin it names until it expires, so it never belongs in a log, an error or a repr
-[rest basics 2; decisions 29, 30].
+RFC 4648. It grants all rights of the admin it names until it expires, so it never belongs in a log, an error or a repr
+[rest basics 2; decisions 29, 30]. The UserSig is added to a URL last: traces and errors of other libraries may show the
+URL without it.
 """
 
 import base64
@@ -36,7 +37,7 @@ ValueT = TypeVar("ValueT", str, int)
 
 
 class Defect(IntEnum):
-    """What is wrong with a signature, as the service numbers it, in the order it checks [rest basics 2.5]."""
+    """Defects of a signature by the codes of the service, in the order in which it checks them."""  # [rest basics 2.5]
 
     EMPTY = codes.SIGNATURE_EMPTY
     UNREADABLE = codes.SIGNATURE_UNREADABLE
@@ -47,7 +48,7 @@ class Defect(IntEnum):
 
 
 class BadSignature(ValueError):  # noqa: N818
-    """A signature that does not hold; `code` is what the service answers, `reason` never contains the signature."""
+    """A signature that is not valid; `code` is the one that the service returns, `reason` never holds the signature."""
 
     def __init__(self, code: Defect, reason: str) -> None:
         super().__init__(f"{reason} ({int(code)})")
@@ -57,7 +58,7 @@ class BadSignature(ValueError):  # noqa: N818
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a signature says; `time` in unix seconds, `expire` in seconds from then."""
+    """The content of a signature; `time` in Unix seconds, `expire` in seconds after it."""
 
     sdkappid: int
     identifier: str
@@ -84,7 +85,7 @@ class App:
 def sign(
     sdkappid: int, key: str, identifier: str, *, now: int, expire: int = LIFETIME, userbuf: bytes | None = None
 ) -> str:
-    """A UserSig of `identifier`, valid `expire` seconds from unix second `now`; the bytes of the official package.
+    """Return a UserSig of `identifier`, valid for `expire` seconds from Unix second `now`, like the official package.
 
     The key is used as text, as the console shows it, not hex-decoded. `userbuf` carries room rights of other products.
     """
@@ -104,7 +105,7 @@ def sign(
 
 
 def decode(usersig: str) -> Claims:
-    """Read a signature without believing it. Raises BadSignature: EMPTY or UNREADABLE."""
+    """Return the content of a signature without verifying it. Raises BadSignature: EMPTY or UNREADABLE."""
     if not usersig:
         raise BadSignature(Defect.EMPTY, "the UserSig is empty")
     try:
@@ -119,7 +120,7 @@ def decode(usersig: str) -> Claims:
 
 
 def verify(usersig: str, *, sdkappid: int, key: str, identifier: str, now: float) -> Claims:
-    """What a signature says, once it is proven. Raises BadSignature with the first defect in the order of `Defect`."""
+    """Return the content of a valid signature. Raises BadSignature with the first defect in the order of `Defect`."""
     claims = decode(usersig)
     if claims.sdkappid != sdkappid:
         raise BadSignature(Defect.OTHER_APP, "the UserSig was made for another SDKAppID")
@@ -133,7 +134,7 @@ def verify(usersig: str, *, sdkappid: int, key: str, identifier: str, now: float
 
 
 class Signer:
-    """Holds one signature of one admin: made at the first use, renewed before its end, shared by every caller."""
+    """Keep one signature of one admin: made at the first use, renewed before it expires, shared by all callers."""
 
     def __init__(self, app: App, clock: Clock) -> None:
         self._app = app
@@ -146,14 +147,14 @@ class Signer:
         return f"Signer(sdkappid={self._app.sdkappid}, admin={self._app.admin!r})"
 
     def current(self) -> str:
-        """The signature to send now. Concurrent callers, threads included, get the same one."""
+        """Return the signature to send now. Concurrent callers, threads included, get the same one."""
         if self._clock.now() < self._renew_at:
             return self._usersig
         with self._lock:
             return self._usersig if self._clock.now() < self._renew_at else self._make()
 
-    def fresh(self, refused: str) -> str:
-        """Another signature than the `refused` one: new, or the one another caller has already put in its place."""
+    def renew(self, refused: str) -> str:
+        """Replace the `refused` signature and return the new one, or the one that another caller has made meanwhile."""
         with self._lock:
             return self._make() if refused == self._usersig else self._usersig
 
@@ -172,14 +173,14 @@ class Signer:
 
 
 class CallUrls:
-    """Builds URLs as one admin; all but the random number is put together once per host and command."""
+    """Build the URLs of one admin; all but the random number is assembled once per host and command."""
 
     def __init__(self, sdkappid: int, identifier: str) -> None:
         self._query = f"sdkappid={sdkappid}&identifier={quote(identifier, safe='')}&contenttype=json&random="
         self._places: dict[tuple[str, str], tuple[str, str, str]] = {}
 
     def build(self, host: str, path: str, random: int) -> URL:
-        """Return the URL of one request; `random` is an unsigned 32-bit number that names it [doc 34620]."""
+        """Return the URL of one request without the UserSig; `random`, an unsigned 32-bit number, identifies it."""
         place = self._places.get((host, path))
         if place is None:
             base = URL(f"{host}/{_API_VERSION}/{path}")

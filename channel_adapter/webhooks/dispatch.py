@@ -190,7 +190,7 @@ class BuiltinHandlers:
         if isinstance(event, e.RateAlarm):
             _log.warning("webhooks.rate_alarm", service=event.service, command=event.command, calls=event.calls,
                          allowed=event.allowed)  # fmt: skip
-            self._workings.slow_down(event.service, event.command)
+            self._workings.reduce_rate(event.service, event.command)
         if isinstance(event, e.ChannelEvent):
             self._correct_caches(event)
             await self._invalidation.publish(event)

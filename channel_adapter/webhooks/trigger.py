@@ -22,7 +22,7 @@ from channel_adapter.tencent.wire import callbacks_group as g
 from channel_adapter.tencent.wire import callbacks_official as o
 from channel_adapter.tencent.wire import callbacks_other as x
 from channel_adapter.tencent.wire.callback_samples import sample_body, samples
-from channel_adapter.tencent.wire.envelope import OK, Verdict
+from channel_adapter.tencent.wire.envelope import OK, ErrorEnvelope
 from channel_adapter.webhooks.verify import sign
 
 COMMANDS: Final[Mapping[type[e.Event], str]] = {
@@ -81,7 +81,7 @@ class Triggered:
         if self.status != 200:
             return False
         try:
-            return Verdict.model_validate(self.answer).action_status == OK
+            return ErrorEnvelope.model_validate(self.answer).action_status == OK
         except ValidationError:
             return False
 

@@ -21,7 +21,7 @@ async def hold(seconds: float) -> list[float]:
 
     async def worker() -> None:
         while time.monotonic() < end:
-            await asyncio.sleep(limiter.book(ADD_GROUP_MEMBER, 60))
+            await asyncio.sleep(limiter.reserve(ADD_GROUP_MEMBER, 60))
             moments.append(time.monotonic())
 
     await asyncio.gather(*(worker() for _ in range(WORKERS)))
@@ -43,7 +43,7 @@ def cost_of_a_free_turn(turns: int = 20_000) -> float:
     bucket = Bucket(1e9)
     start = time.perf_counter()
     for _ in range(turns):
-        bucket.book(time.monotonic(), 0.0)
+        bucket.reserve(time.monotonic(), 0.0)
     return (time.perf_counter() - start) / turns * 1e6
 
 

@@ -15,6 +15,7 @@ from yarl import URL
 
 from channel_adapter.tencent.client import App, Attempt, TencentClient
 from channel_adapter.tencent.regions import HostPair
+from channel_adapter.tencent.transport import Transport
 
 KEY = "5ca1ab1e" * 8
 APP = App(1400000001, "administrator", SecretStr(KEY))
@@ -128,4 +129,4 @@ def attempts() -> list[Attempt]:
 @pytest.fixture
 def client(clock: PatientClock, attempts: list[Attempt]) -> TencentClient:
     """On the scripted service, with a backup host; every attempt is noted in `attempts`."""
-    return TencentClient(APP, HostPair(PRIMARY, BACKUP), clock=clock, observer=attempts.append)
+    return TencentClient(APP, Transport(HostPair(PRIMARY, BACKUP), clock=clock), observer=attempts.append)

@@ -13,8 +13,9 @@ from channel_adapter.tencent.catalog import ADD_GROUP_MEMBER, CREATE_GROUP, GET_
 from channel_adapter.tencent.client import Attempt, CallFailed, TencentClient, Timeouts
 from channel_adapter.tencent.rate_limit import CommandLimiter
 from channel_adapter.tencent.regions import HostPair
+from channel_adapter.tencent.transport import Transport
 from channel_adapter.tencent.usersig import decode, verify
-from channel_adapter.tencent.wire.envelope import Dropped, Held, NotSent, Refused, TurnedAway, Unclear
+from channel_adapter.tencent.wire.envelope import Ambiguous, ApiError, HttpRejected, NotAttempted, NotSent, Throttled
 from channel_adapter.tencent.wire.groups import CreateGroupRequest, GetGroupInfoRequest
 from channel_adapter.tencent.wire.messages import SendGroupMsgRequest
 from channel_adapter.tencent.wire.msg_body import Element
@@ -43,7 +44,7 @@ def kinds(attempts: list[Attempt]) -> list[str]:
 
 
 def code_of(failed: CallFailed) -> int | None:
-    return failed.outcome.code if isinstance(failed.outcome, Refused) else None
+    return failed.outcome.code if isinstance(failed.outcome, ApiError) else None
 
 
 async def failure(client: TencentClient, *, deadline: float | None = None) -> CallFailed:
@@ -73,7 +74,7 @@ async def test_a_call_is_signed_and_answered(client: TencentClient, script: Scri
 
 async def test_every_request_has_a_number_of_its_own(script: Script, clock: PatientClock) -> None:
     script.then(*[SENT] * 20)
-    async with TencentClient(APP, HostPair(PRIMARY), clock=clock, random=random.Random(4)) as client:
+    async with TencentClient(APP, Transport(HostPair(PRIMARY), clock=clock), random=random.Random(4)) as client:
         await asyncio.gather(*(client.call(SEND_GROUP_MSG, POST) for _ in range(20)))
     assert len({sent.url.query["random"] for sent in script.sent}) == 20
     assert len({await sent.usersig() for sent in script.sent}) == 1
@@ -104,7 +105,7 @@ async def test_reading_survives_two_unclear_answers(
 
     script.then(trouble, trouble, trouble, FOUND)
     failed = await failure(client)
-    assert isinstance(failed.outcome, Unclear)
+    assert isinstance(failed.outcome, Ambiguous)
     assert reason in failed.outcome.reason
     assert re.fullmatch(r"get_group_info failed: .*\(3 attempts\)", str(failed))
 
@@ -133,7 +134,7 @@ async def test_an_earlier_doubt_is_not_forgotten(client: TencentClient, script: 
     async with client:
         with pytest.raises(CallFailed) as caught:
             await client.call(SEND_GROUP_MSG, POST, deadline=100)
-    assert isinstance(caught.value.outcome, Unclear)
+    assert isinstance(caught.value.outcome, Ambiguous)
     assert caught.value.attempts == 9
 
 
@@ -143,7 +144,7 @@ async def test_a_clear_refusal_after_a_doubt_is_what_counts(client: TencentClien
     async with client:
         with pytest.raises(CallFailed) as caught:
             await client.call(CREATE_GROUP, request)
-    assert caught.value.outcome == Refused(10021, "no")
+    assert caught.value.outcome == ApiError(10021, "no")
 
 
 @pytest.mark.parametrize("code", [10004, 10007, 10010, 60010, 70009, 70050, 123456])
@@ -152,7 +153,7 @@ async def test_permanent_refusals_are_final(
 ) -> None:
     script.then(refused(code, "the text of the service"))
     failed = await failure(client)
-    assert failed.outcome == Refused(code, "the text of the service")
+    assert failed.outcome == ApiError(code, "the text of the service")
     assert (failed.service, failed.command) == ("group_open_http_svc", "get_group_info")
     assert (failed.attempts, code_of(failed), clock.waits) == (1, code, [])
     assert failed.row is not None
@@ -164,7 +165,7 @@ async def test_permanent_refusals_are_final(
 async def test_other_http_statuses_are_final(client: TencentClient, script: Script, status: int) -> None:
     script.then((status, "moved"))
     failed = await failure(client)
-    assert failed.outcome == TurnedAway(f"HTTP {status}", status)
+    assert failed.outcome == HttpRejected(f"HTTP {status}", status)
     assert failed.attempts == 1
 
 
@@ -233,7 +234,7 @@ async def test_too_often_waits_a_second_and_slows_the_command(
 ) -> None:
     limiter = CommandLimiter(clock=clock)
     script.then(trouble, FOUND)
-    async with TencentClient(APP, HostPair(PRIMARY), limiter=limiter, clock=clock) as client:
+    async with TencentClient(APP, Transport(HostPair(PRIMARY), clock=clock), limiter=limiter) as client:
         full = limiter.rate(GET_GROUP_INFO)
         await client.call(GET_GROUP_INFO, READ)
     assert 1.2 <= clock.waits[0] <= 1.5
@@ -244,7 +245,7 @@ async def test_too_often_waits_a_second_and_slows_the_command(
 async def test_a_flood_of_one_group_waits_but_slows_nobody_else(script: Script, clock: PatientClock) -> None:
     limiter = CommandLimiter(clock=clock)
     script.then(refused(10023), OK | {"MsgDropReason": "MsgFreqCtrl"}, SENT)
-    async with TencentClient(APP, HostPair(PRIMARY), limiter=limiter, clock=clock) as client:
+    async with TencentClient(APP, Transport(HostPair(PRIMARY), clock=clock), limiter=limiter) as client:
         full = limiter.rate(SEND_GROUP_MSG)
         assert (await client.call(SEND_GROUP_MSG, POST)).msg_seq == 12
     assert limiter.rate(SEND_GROUP_MSG) == full
@@ -257,7 +258,7 @@ async def test_a_drop_that_goes_on_is_no_success(client: TencentClient, script: 
     async with client:
         with pytest.raises(CallFailed, match="was dropped by the service") as caught:
             await client.call(SEND_GROUP_MSG, POST, deadline=100)
-    assert caught.value.outcome == Dropped("MsgFreqCtrl")
+    assert caught.value.outcome == Throttled("MsgFreqCtrl")
     assert (caught.value.attempts, caught.value.row) == (8, None)
 
 
@@ -272,12 +273,13 @@ async def test_no_attempt_starts_after_the_deadline(client: TencentClient, scrip
 async def test_the_limiter_counts_against_the_deadline(script: Script, clock: PatientClock) -> None:
     limiter = CommandLimiter({GET_GROUP_INFO.path: 0.1}, clock=clock)
     script.then(FOUND)
-    client = TencentClient(APP, HostPair(PRIMARY), limiter=limiter, clock=clock, timeouts=Timeouts(total=5.0))
+    transport = Transport(HostPair(PRIMARY), timeouts=Timeouts(total=5.0), clock=clock)
+    client = TencentClient(APP, transport, limiter=limiter)
     async with client:
         await client.call(GET_GROUP_INFO, READ)
         with pytest.raises(CallFailed, match="was not sent: the rate limit allows it in 10") as caught:
             await client.call(GET_GROUP_INFO, READ)
-    assert isinstance(caught.value.outcome, Held)
+    assert isinstance(caught.value.outcome, NotAttempted)
     assert len(script.sent) == 1
 
 
@@ -376,7 +378,7 @@ async def test_an_observer_that_raises_is_logged_once_and_changes_nothing(
         raise LookupError("no such metric")
 
     script.then((502, ""), SENT, SENT)
-    async with TencentClient(APP, HostPair(PRIMARY), clock=clock, observer=observer) as client:
+    async with TencentClient(APP, Transport(HostPair(PRIMARY), clock=clock), observer=observer) as client:
         assert (await client.call(SEND_GROUP_MSG, POST)).msg_seq == 12
         assert (await client.call(SEND_GROUP_MSG, POST)).msg_seq == 12
     assert kinds(seen) == ["unclear", "answered", "answered"]

@@ -14,8 +14,10 @@ from aiohttp import web
 
 from channel_adapter.tencent.catalog import GET_GROUP_INFO, SEND_GROUP_MSG
 from channel_adapter.tencent.client import Attempt, CallFailed, TencentClient, Timeouts
+from channel_adapter.tencent.rate_limit import CommandLimiter
 from channel_adapter.tencent.regions import HostPair
-from channel_adapter.tencent.wire.envelope import Held, NotSent, TurnedAway, Unclear
+from channel_adapter.tencent.transport import Transport
+from channel_adapter.tencent.wire.envelope import Ambiguous, HttpRejected, NotAttempted, NotSent
 from channel_adapter.tencent.wire.groups import GetGroupInfoRequest
 from channel_adapter.tencent.wire.messages import SendGroupMsgRequest
 from tests.faults.conftest import APP, OK, PatientClock, refused
@@ -73,8 +75,16 @@ async def nobody_listens() -> str:
         return url
 
 
-def client_of(url: str, backup: str | None = None, **options: object) -> TencentClient:
-    return TencentClient(APP, HostPair.of_base_url(url, backup), **options)  # type: ignore[arg-type]
+def client_of(
+    url: str,
+    backup: str | None = None,
+    *,
+    limiter: CommandLimiter | None = None,
+    observer: Callable[[Attempt], None] | None = None,
+    **options: object,
+) -> TencentClient:
+    transport = Transport(HostPair.of_base_url(url, backup), **options)  # type: ignore[arg-type]
+    return TencentClient(APP, transport, limiter=limiter, observer=observer)
 
 
 async def outcome_of(client: TencentClient, *, deadline: float | None = None) -> CallFailed:
@@ -112,7 +122,7 @@ async def test_a_timeout_is_an_unclear_outcome() -> None:
 
     async with serving(stall) as url:
         failed = await outcome_of(client_of(url, clock=clock), deadline=0.3)
-    assert isinstance(failed.outcome, Unclear)
+    assert isinstance(failed.outcome, Ambiguous)
     assert "no answer from 127.0.0.1 within 0.3 s" in str(failed)
     assert failed.attempts == 1
 
@@ -157,7 +167,7 @@ async def test_an_answer_that_breaks_off_is_unclear() -> None:
 
     async with speaking(talk) as url:
         failed = await outcome_of(client_of(url, clock=PatientClock()))
-    assert failed.outcome == Unclear("the answer broke off")
+    assert failed.outcome == Ambiguous("the answer broke off")
     assert failed.attempts == 3
 
 
@@ -169,7 +179,7 @@ async def test_an_answer_that_is_not_http_is_unclear() -> None:
 
     async with speaking(talk) as url:
         failed = await outcome_of(client_of(url, clock=PatientClock()))
-    assert failed.outcome == Unclear("the answer is not HTTP")
+    assert failed.outcome == Ambiguous("the answer is not HTTP")
 
 
 async def test_nobody_there_and_a_backup() -> None:
@@ -264,7 +274,7 @@ async def test_a_redirect_is_not_followed() -> None:
 
     async with serving(handle) as url:
         failed = await outcome_of(client_of(url))
-    assert failed.outcome == TurnedAway("HTTP 307", 307)
+    assert failed.outcome == HttpRejected("HTTP 307", 307)
     assert paths == ["/v4/group_open_http_svc/get_group_info"]
 
 
@@ -319,7 +329,7 @@ async def test_a_caller_that_finds_no_free_connection_in_time_sends_nothing() ->
             await client.call(GET_GROUP_INFO, READ, deadline=0.1)
         release.set()
         await first
-    assert isinstance(caught.value.outcome, Held)
+    assert isinstance(caught.value.outcome, NotAttempted)
     assert len(count) == 1
 
 
@@ -388,7 +398,7 @@ async def test_an_answer_above_the_limit_is_not_read_to_its_end(encoding: str) -
     failed: CallFailed
     async with speaking(talk) as url:
         failed = await outcome_of(client_of(url, max_response_bytes=len(body) - 1))
-    assert failed.outcome == Unclear(f"the answer has more than {len(body) - 1:,} bytes", 200)
+    assert failed.outcome == Ambiguous(f"the answer has more than {len(body) - 1:,} bytes", 200)
     assert failed.attempts == 1  # the next answer would be as large
     assert len(requests) == 2
 
@@ -408,7 +418,7 @@ async def test_an_answer_that_grows_for_ever_ends_at_the_limit() -> None:
 
     async with speaking(talk) as url:
         failed = await outcome_of(client_of(url))
-    assert failed.outcome == Unclear("the answer has more than 4,194,304 bytes", 200)
+    assert failed.outcome == Ambiguous("the answer has more than 4,194,304 bytes", 200)
     assert sent < 64 * 2**20  # what the limit leaves, and what the sockets hold
 
 
@@ -424,7 +434,7 @@ async def test_the_time_limit_holds_while_an_answer_goes_on_and_on() -> None:
 
     async with speaking(talk) as url:
         failed = await outcome_of(client_of(url, timeouts=Timeouts(call=0.3, total=0.5)))
-    assert isinstance(failed.outcome, Unclear)
+    assert isinstance(failed.outcome, Ambiguous)
     assert "no answer from 127.0.0.1 within" in str(failed)
 
 

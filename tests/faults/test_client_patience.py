@@ -11,7 +11,8 @@ from channel_adapter.tencent.catalog import ADD_GROUP_MEMBER, GET_GROUP_INFO, SE
 from channel_adapter.tencent.client import Attempt, CallFailed, TencentClient, Timeouts
 from channel_adapter.tencent.rate_limit import CommandLimiter
 from channel_adapter.tencent.regions import HostPair
-from channel_adapter.tencent.wire.envelope import Held, Refused, TurnedAway, Unclear
+from channel_adapter.tencent.transport import Transport
+from channel_adapter.tencent.wire.envelope import Ambiguous, ApiError, HttpRejected, NotAttempted
 from channel_adapter.tencent.wire.members import AddGroupMemberRequest
 from tests.faults.conftest import APP, OK, PRIMARY, PatientClock, Script, refused
 from tests.faults.test_client_answers import FOUND, PLACE, POST, READ, SENT, failure, kinds
@@ -49,19 +50,22 @@ async def test_no_attempt_begins_when_there_is_hardly_time_left_for_its_answer(
     limiter = CommandLimiter({GET_GROUP_INFO.path: 1 / (latest + 0.1)}, clock=clock)
     script.then(FOUND, FOUND)
     async with TencentClient(
-        APP, HostPair(PRIMARY), limiter=limiter, clock=clock, observer=attempts.append, timeouts=Timeouts(total=total)
+        APP,
+        Transport(HostPair(PRIMARY), timeouts=Timeouts(total=total), clock=clock),
+        limiter=limiter,
+        observer=attempts.append,
     ) as client:
         await client.call(GET_GROUP_INFO, READ)
         clock.elapsed = 0.11 - latest * 0.01  # the next turn is the margin of the bucket further away
         with pytest.raises(CallFailed) as caught:
             await client.call(GET_GROUP_INFO, READ)
-    assert isinstance(caught.value.outcome, Held)
+    assert isinstance(caught.value.outcome, NotAttempted)
     assert len(script.sent) == 1
 
 
 async def test_a_wait_that_would_leave_no_time_for_an_answer_is_not_begun(script: Script, clock: PatientClock) -> None:
     script.then(refused(60007), refused(60007), FOUND)
-    async with TencentClient(APP, HostPair(PRIMARY), clock=clock) as client:
+    async with TencentClient(APP, Transport(HostPair(PRIMARY), clock=clock)) as client:
         # waits of 1.2 to 1.5 s and 2.4 to 3 s; the second one would end between 3.6 and 4.5 s
         with pytest.raises(CallFailed) as caught:
             await client.call(GET_GROUP_INFO, READ, deadline=3.9)
@@ -96,7 +100,7 @@ async def test_a_write_that_was_turned_away_was_not_carried_out(
     async with client:
         with pytest.raises(CallFailed) as caught:
             await client.call(ADD_GROUP_MEMBER, ADDING)
-    assert caught.value.outcome == TurnedAway(f"HTTP {status}", status)
+    assert caught.value.outcome == HttpRejected(f"HTTP {status}", status)
     assert str(caught.value) == f"add_group_member was not carried out: HTTP {status}"
 
 
@@ -108,14 +112,14 @@ async def test_a_write_with_an_odd_status_may_have_been_carried_out(
     async with client:
         with pytest.raises(CallFailed, match="may or may not have been carried out") as caught:
             await client.call(ADD_GROUP_MEMBER, ADDING)
-    assert caught.value.outcome == Unclear(f"HTTP {status}", status)
+    assert caught.value.outcome == Ambiguous(f"HTTP {status}", status)
 
 
 async def test_an_attempt_that_got_no_turn_is_not_counted(script: Script, clock: PatientClock) -> None:
     limiter = CommandLimiter({GET_GROUP_INFO.path: 0.1}, clock=clock)
     script.then((502, ""))
     async with TencentClient(
-        APP, HostPair(PRIMARY), limiter=limiter, clock=clock, timeouts=Timeouts(total=5)
+        APP, Transport(HostPair(PRIMARY), timeouts=Timeouts(total=5), clock=clock), limiter=limiter
     ) as client:
         with pytest.raises(CallFailed) as caught:
             await client.call(GET_GROUP_INFO, READ)
@@ -130,13 +134,13 @@ async def test_a_failed_call_tells_whether_an_earlier_attempt_is_in_doubt(
     async with client:
         with pytest.raises(CallFailed) as caught:
             await client.call(SEND_GROUP_MSG, POST)
-        assert (caught.value.outcome, caught.value.in_doubt) == (Refused(10007, "no"), True)
+        assert (caught.value.outcome, caught.value.ambiguous) == (ApiError(10007, "no"), True)
         script.then(refused(60007), refused(10007))
         with pytest.raises(CallFailed) as caught:
             await client.call(SEND_GROUP_MSG, POST)
-        assert (caught.value.outcome, caught.value.in_doubt) == (Refused(10007, "no"), False)
+        assert (caught.value.outcome, caught.value.ambiguous) == (ApiError(10007, "no"), False)
     script.then(TimeoutError(), refused(10007))
-    assert not (await failure(client)).in_doubt  # reading leaves nothing behind
+    assert not (await failure(client)).ambiguous  # reading leaves nothing behind
 
 
 async def test_a_raw_call_takes_members_in_any_shape(client: TencentClient, script: Script) -> None:

@@ -28,6 +28,7 @@ from yarl import URL
 from channel_adapter.tencent.catalog import GET_GROUP_INFO, SEND_GROUP_MSG
 from channel_adapter.tencent.client import CallFailed, TencentClient, Timeouts
 from channel_adapter.tencent.regions import HostPair
+from channel_adapter.tencent.transport import Transport as HttpTransport
 from channel_adapter.tencent.wire.groups import GetGroupInfoRequest
 from channel_adapter.tencent.wire.messages import SendGroupMsgRequest
 from tests.faults.conftest import APP, OK, refused
@@ -74,14 +75,14 @@ async def calls(seen: Seen, report: Callable[[BaseException], object]) -> None:
     async def stall(_: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
         await late.wait()
 
-    async with speaking(seen.handle) as url, TencentClient(APP, HostPair(url)) as client:
+    async with speaking(seen.handle) as url, TencentClient(APP, HttpTransport(HostPair(url))) as client:
         await client.call(SEND_GROUP_MSG, POST)
         with suppress(CallFailed):
             await client.call(GET_GROUP_INFO, READ)
         await client.call(GET_GROUP_INFO, READ)
     async with speaking(_not_http) as odd, speaking(_hang_up) as rude, speaking(stall) as silent:
         for url in (odd, rude, silent, silent.replace("http:", "https:"), await nobody_listens()):
-            async with TencentClient(APP, HostPair(url), timeouts=QUICK) as client:
+            async with TencentClient(APP, HttpTransport(HostPair(url), timeouts=QUICK)) as client:
                 try:
                     await client.call(GET_GROUP_INFO, READ)
                 except CallFailed as failed:

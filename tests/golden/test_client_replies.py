@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel
 
 from channel_adapter.tencent.catalog import COMMANDS
-from channel_adapter.tencent.wire.envelope import Answered, Dropped, Refused, judge
+from channel_adapter.tencent.wire.envelope import ApiError, Success, Throttled, classify
 from tests.golden.by_hand.everything import EXCHANGES
 from tests.golden.loader import Golden, load_all
 
@@ -29,12 +29,12 @@ def unknown_members(value: Any, place: str) -> Iterator[str]:
 def test_reply_of_the_file_is_the_object_written_by_hand(golden: Golden) -> None:
     _, expected = EXCHANGES[golden.name]
     reply_type = COMMANDS[golden.service, golden.command].reply
-    outcome = judge(reply_type, 200, golden.reply_bytes)
-    if isinstance(expected, (Refused, Dropped)):
+    outcome = classify(reply_type, 200, golden.reply_bytes)
+    if isinstance(expected, (ApiError, Throttled)):
         assert outcome == expected
     else:
         assert type(expected) is reply_type
-        assert outcome == Answered(expected)
+        assert outcome == Success(expected)
         assert list(unknown_members(outcome.reply, reply_type.__name__)) == []
 
 

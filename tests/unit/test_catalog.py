@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from channel_adapter.tencent import catalog, limits
-from channel_adapter.tencent.catalog import COMMANDS, UNMODELLED, Command, Community, Retry
+from channel_adapter.tencent.catalog import COMMANDS, UNMODELLED, Command, Community, Idempotency
 from channel_adapter.tencent.wire.groups import GetGroupInfoReply, GroupTagsReply
 
 NAMED = {name: row for name, row in vars(catalog).items() if isinstance(row, Command)}
@@ -73,20 +73,20 @@ def test_a_batch_is_positive_and_within_what_the_service_takes(row: Command[Any,
 
 def test_reads_are_told_from_writes_by_name() -> None:
     """A write that is marked as a read would be repeated blindly after a timeout."""
-    reads = {row.name for row in ROWS if row.retry is Retry.READ}
+    reads = {row.name for row in ROWS if row.idempotency is Idempotency.READ}
     other_reads = {"account_check", "query_online_status", "search_contact_group", "check_members"}
     assert {name for name in reads if not name.startswith("get_") and "_get" not in name} == other_reads
     assert {row.name for row in ROWS if row.name.startswith("get_")} <= reads
 
 
 def test_writes_with_random_carry_the_field() -> None:
-    with_random = {row.name for row in ROWS if row.retry is Retry.RANDOM}
+    with_random = {row.name for row in ROWS if row.idempotency is Idempotency.RANDOM}
     assert with_random == {"send_group_msg", "import_group_msg", "send_official_account_msg", "send_broadcast_msg"}
 
 
 def test_calls_that_count_twice_are_unsafe() -> None:
-    assert catalog.UPDATE_GROUP_COUNTER.retry is Retry.UNSAFE
-    assert catalog.SEND_GROUP_SYSTEM_NOTIFICATION.retry is Retry.UNSAFE
+    assert catalog.UPDATE_GROUP_COUNTER.idempotency is Idempotency.UNSAFE
+    assert catalog.SEND_GROUP_SYSTEM_NOTIFICATION.idempotency is Idempotency.UNSAFE
 
 
 def test_the_slow_commands_have_their_own_rate() -> None:

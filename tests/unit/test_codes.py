@@ -4,7 +4,7 @@ import pytest
 
 from channel_adapter.tencent import catalog, codes
 from channel_adapter.tencent.catalog import COMMANDS
-from channel_adapter.tencent.codes import Again, Kind, documented, look_up
+from channel_adapter.tencent.codes import ErrorKind, Repeat, documented, look_up
 
 GROUP = "group_open_http_svc"
 OFFICIAL = "official_account_open_http_svc"
@@ -12,42 +12,43 @@ EXTENSION = "openim_msg_ext_http_svc"
 
 
 def test_the_same_number_means_different_things_in_different_services() -> None:
-    assert look_up(GROUP, "get_group_info", 10004).kind is Kind.INVALID
+    assert look_up(GROUP, "get_group_info", 10004).kind is ErrorKind.INVALID
     in_management = look_up(OFFICIAL, "create_official_account", 10004)
-    assert (in_management.kind, in_management.again) == (Kind.UNAVAILABLE, Again.IF_REPEATABLE)
-    assert look_up(OFFICIAL, "official_account_msg_recall", 10004).kind is Kind.INVALID
-    assert look_up(GROUP, "create_group", 10008).again is Again.FRESH_SIGNATURE
-    assert look_up(EXTENSION, "group_set_key_values", 10008).kind is Kind.CONFIGURATION
+    assert (in_management.kind, in_management.repeat) == (ErrorKind.UNAVAILABLE, Repeat.IF_REPEATABLE)
+    assert look_up(OFFICIAL, "official_account_msg_recall", 10004).kind is ErrorKind.INVALID
+    assert look_up(GROUP, "create_group", 10008).repeat is Repeat.NEW_SIGNATURE
+    assert look_up(EXTENSION, "group_set_key_values", 10008).kind is ErrorKind.CONFIGURATION
 
 
 @pytest.mark.parametrize(("service", "code", "kind", "again"), [
-    ("im_open_login_svc", 60004, Kind.UNAVAILABLE, Again.IF_REPEATABLE),
-    ("im_open_login_svc", 60005, Kind.UNAVAILABLE, Again.IF_REPEATABLE),
-    (GROUP, 60025, Kind.AUTHENTICATION, Again.FRESH_SIGNATURE), (GROUP, 60026, Kind.CONFIGURATION, Again.NEVER),
-    (GROUP, 60027, Kind.LIMIT, Again.NEVER), (GROUP, 60028, Kind.LIMIT, Again.NEVER),
-    (GROUP, 80004, Kind.REFUSED, Again.NEVER), (GROUP, 80005, Kind.CONFIGURATION, Again.NEVER),
-    ("im_open_login_svc", 70399, Kind.PERMISSION, Again.NEVER),
-    ("im_open_login_svc", 70404, Kind.NOT_FOUND, Again.NEVER),
-    *(("openim", code, Kind.CONFIGURATION, Again.NEVER) for code in (72002, 72010, 72011, 72012)),
-    *(("openim", code, Kind.CONFIGURATION, Again.NEVER) for code in range(110006, 110015)),
-    ("sns", 30005, Kind.REFUSED, Again.NEVER), ("openim", 22007, Kind.INVALID, Again.NEVER),
-    ("openim", 90057, Kind.THROTTLED, Again.AFTER_WAIT),
-    ("recentcontact", 51007, Kind.NOT_FOUND, Again.NEVER),
-    (OFFICIAL, 130002, Kind.PERMISSION, Again.NEVER), (OFFICIAL, 130005, Kind.ALREADY, Again.NEVER),
-    (OFFICIAL, 130006, Kind.LIMIT, Again.NEVER), (OFFICIAL, 130009, Kind.CONFIGURATION, Again.NEVER),
-    (OFFICIAL, 130010, Kind.LIMIT, Again.NEVER), (OFFICIAL, 131003, Kind.NOT_FOUND, Again.NEVER),
-    (OFFICIAL, 131005, Kind.CONFIGURATION, Again.NEVER),
+    ("im_open_login_svc", 60004, ErrorKind.UNAVAILABLE, Repeat.IF_REPEATABLE),
+    ("im_open_login_svc", 60005, ErrorKind.UNAVAILABLE, Repeat.IF_REPEATABLE),
+    (GROUP, 60025, ErrorKind.AUTHENTICATION, Repeat.NEW_SIGNATURE),
+    (GROUP, 60026, ErrorKind.CONFIGURATION, Repeat.NEVER),
+    (GROUP, 60027, ErrorKind.LIMIT, Repeat.NEVER), (GROUP, 60028, ErrorKind.LIMIT, Repeat.NEVER),
+    (GROUP, 80004, ErrorKind.REFUSED, Repeat.NEVER), (GROUP, 80005, ErrorKind.CONFIGURATION, Repeat.NEVER),
+    ("im_open_login_svc", 70399, ErrorKind.PERMISSION, Repeat.NEVER),
+    ("im_open_login_svc", 70404, ErrorKind.NOT_FOUND, Repeat.NEVER),
+    *(("openim", code, ErrorKind.CONFIGURATION, Repeat.NEVER) for code in (72002, 72010, 72011, 72012)),
+    *(("openim", code, ErrorKind.CONFIGURATION, Repeat.NEVER) for code in range(110006, 110015)),
+    ("sns", 30005, ErrorKind.REFUSED, Repeat.NEVER), ("openim", 22007, ErrorKind.INVALID, Repeat.NEVER),
+    ("openim", 90057, ErrorKind.THROTTLED, Repeat.AFTER_WAIT),
+    ("recentcontact", 51007, ErrorKind.NOT_FOUND, Repeat.NEVER),
+    (OFFICIAL, 130002, ErrorKind.PERMISSION, Repeat.NEVER), (OFFICIAL, 130005, ErrorKind.ALREADY, Repeat.NEVER),
+    (OFFICIAL, 130006, ErrorKind.LIMIT, Repeat.NEVER), (OFFICIAL, 130009, ErrorKind.CONFIGURATION, Repeat.NEVER),
+    (OFFICIAL, 130010, ErrorKind.LIMIT, Repeat.NEVER), (OFFICIAL, 131003, ErrorKind.NOT_FOUND, Repeat.NEVER),
+    (OFFICIAL, 131005, ErrorKind.CONFIGURATION, Repeat.NEVER),
 ])  # fmt: skip
-def test_codes_of_the_error_table_are_classified(service: str, code: int, kind: Kind, again: Again) -> None:
+def test_codes_of_the_error_table_are_classified(service: str, code: int, kind: ErrorKind, again: Repeat) -> None:
     row = look_up(service, "any_command", code)
-    assert (row.kind, row.again) == (kind, again)
+    assert (row.kind, row.repeat) == (kind, again)
     assert row.source != "unlisted"
 
 
 def test_a_row_of_a_command_wins_over_its_service() -> None:
-    assert look_up(GROUP, "get_appid_group_list", 10006).again is Again.AFTER_WAIT
+    assert look_up(GROUP, "get_appid_group_list", 10006).repeat is Repeat.AFTER_WAIT
     quota = look_up(GROUP, "create_group", 10006)
-    assert (quota.kind, quota.again, quota.command) == (Kind.LIMIT, Again.NEVER, "create_group")
+    assert (quota.kind, quota.repeat, quota.command) == (ErrorKind.LIMIT, Repeat.NEVER, "create_group")
 
 
 def test_a_row_of_a_service_wins_over_the_general_one() -> None:
@@ -60,43 +61,43 @@ def test_a_row_of_a_service_wins_over_the_general_one() -> None:
     "service", ["million_group_open_http_svc", "group_open_attr_http_svc", "group_open_avchatroom_http_svc"]
 )
 def test_neighbouring_group_services_speak_the_group_codes(service: str) -> None:
-    assert look_up(service, "get_topic", 10010).kind is Kind.NOT_FOUND
+    assert look_up(service, "get_topic", 10010).kind is ErrorKind.NOT_FOUND
 
 
 @pytest.mark.parametrize("code", [10999, 1, 65000, 10099, 10201, 120000, 130001])
 def test_an_unlisted_code_is_permanent_and_says_so(code: int) -> None:
     row = look_up(GROUP, "send_group_msg", code)
-    assert (row.again, row.kind, row.code) == (Again.NEVER, Kind.REFUSED, code)
+    assert (row.repeat, row.kind, row.code) == (Repeat.NEVER, ErrorKind.REFUSED, code)
     assert "not listed" in row.meaning
 
 
 @pytest.mark.parametrize("code", [10100, 10150, 10200, 120001, 125000, 130000])
 def test_the_apps_own_webhook_codes_are_refusals(code: int) -> None:
     row = look_up(GROUP, "send_group_msg", code)
-    assert (row.again, row.kind) == (Again.NEVER, Kind.REFUSED)
+    assert (row.repeat, row.kind) == (Repeat.NEVER, ErrorKind.REFUSED)
     assert "webhook" in row.meaning
 
 
 def test_a_code_of_one_service_is_unknown_in_another() -> None:
-    assert look_up("recentcontact", "get_list", 50001).kind is Kind.NOT_FOUND
+    assert look_up("recentcontact", "get_list", 50001).kind is ErrorKind.NOT_FOUND
     assert "not listed" in look_up(GROUP, "get_group_info", 50001).meaning
 
 
 @pytest.mark.parametrize("code", [60007, 60011, 60018, 60019, 22006])
 def test_frequency_codes_may_be_repeated_after_a_wait(code: int) -> None:
     row = look_up(GROUP, "send_group_msg", code)
-    assert (row.again, row.kind) == (Again.AFTER_WAIT, Kind.THROTTLED)
+    assert (row.repeat, row.kind) == (Repeat.AFTER_WAIT, ErrorKind.THROTTLED)
 
 
 @pytest.mark.parametrize("code", [70001, 70002, 70003, 70052, 60025])
 def test_signature_codes_ask_for_a_fresh_one(code: int) -> None:
     row = look_up("openim", "modify_group_msg", code)
-    assert (row.again, row.kind) == (Again.FRESH_SIGNATURE, Kind.AUTHENTICATION)
+    assert (row.repeat, row.kind) == (Repeat.NEW_SIGNATURE, ErrorKind.AUTHENTICATION)
 
 
 @pytest.mark.parametrize("code", [70009, 70013, 70014, 70016, 70020, 70050])
 def test_a_fresh_signature_does_not_help_against_a_wrong_key_or_app(code: int) -> None:
-    assert look_up(GROUP, "get_group_info", code).again is Again.NEVER
+    assert look_up(GROUP, "get_group_info", code).repeat is Repeat.NEVER
 
 
 @pytest.mark.parametrize(("service", "command", "code"), [
@@ -104,7 +105,7 @@ def test_a_fresh_signature_does_not_help_against_a_wrong_key_or_app(code: int) -
     ("openim", "admin_msgwithdraw", 20023), (EXTENSION, "group_reaction_add", 23007),
 ])  # fmt: skip
 def test_codes_that_say_it_is_so_already(service: str, command: str, code: int) -> None:
-    assert look_up(service, command, code).kind is Kind.ALREADY
+    assert look_up(service, command, code).kind is ErrorKind.ALREADY
 
 
 @pytest.mark.parametrize("row", codes.ROWS, ids=lambda row: f"{row.service}/{row.command}/{row.code}")
@@ -112,12 +113,12 @@ def test_again_and_kind_of_a_row_agree(row: codes.CodeRow) -> None:
     assert row.meaning
     assert row.source
     assert row.code != codes.OK
-    if row.kind is Kind.THROTTLED:
-        assert row.again is Again.AFTER_WAIT
-    if row.kind is Kind.UNAVAILABLE:
-        assert row.again is Again.IF_REPEATABLE
-    if row.again is Again.FRESH_SIGNATURE:
-        assert row.kind is Kind.AUTHENTICATION
+    if row.kind is ErrorKind.THROTTLED:
+        assert row.repeat is Repeat.AFTER_WAIT
+    if row.kind is ErrorKind.UNAVAILABLE:
+        assert row.repeat is Repeat.IF_REPEATABLE
+    if row.repeat is Repeat.NEW_SIGNATURE:
+        assert row.kind is ErrorKind.AUTHENTICATION
 
 
 def test_rows_speak_of_commands_that_exist() -> None:

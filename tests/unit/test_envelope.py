@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
 
-from channel_adapter.tencent.wire.envelope import Answered, Refused, Reply, TurnedAway, Unclear, judge
+from channel_adapter.tencent.wire.envelope import Ambiguous, ApiError, HttpRejected, Reply, Success, classify
 from channel_adapter.tencent.wire.groups import CreateGroupReply, GetGroupInfoReply, ModifyGroupBaseInfoRequest
 from channel_adapter.tencent.wire.members import GetRoleInGroupReply, MemberRole
 from channel_adapter.tencent.wire.messages import GroupMsgGetSimpleReply
@@ -14,44 +14,44 @@ from channel_adapter.tencent.wire.messages import GroupMsgGetSimpleReply
 
 def test_success_is_error_code_zero() -> None:
     body = b'{"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":"","GroupId":"@TGS#_news"}'
-    assert judge(CreateGroupReply, 200, body) == Answered(
+    assert classify(CreateGroupReply, 200, body) == Success(
         CreateGroupReply(action_status="OK", error_code=0, error_info="", group_id="@TGS#_news")
     )
 
 
 def test_error_info_may_be_missing() -> None:
-    outcome = judge(Reply, 200, b'{"ActionStatus":"OK","ErrorCode":0}')
-    assert isinstance(outcome, Answered)
+    outcome = classify(Reply, 200, b'{"ActionStatus":"OK","ErrorCode":0}')
+    assert isinstance(outcome, Success)
     assert outcome.reply.error_info == ""
 
 
 def test_a_refusal_carries_code_and_text() -> None:
     body = b'{"ActionStatus":"FAIL","ErrorCode":10010,"ErrorInfo":"group not exist"}'
-    assert judge(Reply, 200, body) == Refused(10010, "group not exist")
+    assert classify(Reply, 200, body) == ApiError(10010, "group not exist")
 
 
 def test_a_refusal_may_leave_out_what_a_success_must_have() -> None:
     body = b'{"ActionStatus":"FAIL","ErrorCode":10021,"ErrorInfo":"id taken"}'
-    assert judge(CreateGroupReply, 200, body) == Refused(10021, "id taken")
+    assert classify(CreateGroupReply, 200, body) == ApiError(10021, "id taken")
 
 
 def test_a_refusal_may_hold_its_fields_in_another_shape() -> None:
     body = b'{"ActionStatus":"FAIL","ErrorCode":10002,"ErrorInfo":"","GroupInfo":null}'
-    assert judge(GetGroupInfoReply, 200, body) == Refused(10002, "")
+    assert classify(GetGroupInfoReply, 200, body) == ApiError(10002, "")
 
 
 def test_a_success_without_its_fields_is_unclear() -> None:
-    outcome = judge(CreateGroupReply, 200, b'{"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":""}')
-    assert isinstance(outcome, Unclear)
+    outcome = classify(CreateGroupReply, 200, b'{"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":""}')
+    assert isinstance(outcome, Ambiguous)
     assert "not documented" in outcome.reason
 
 
 def test_an_error_code_counts_even_beside_ok() -> None:
-    assert judge(Reply, 200, b'{"ActionStatus":"OK","ErrorCode":10007,"ErrorInfo":"no"}') == Refused(10007, "no")
+    assert classify(Reply, 200, b'{"ActionStatus":"OK","ErrorCode":10007,"ErrorInfo":"no"}') == ApiError(10007, "no")
 
 
 def test_fail_with_code_zero_is_no_success() -> None:
-    assert judge(Reply, 200, b'{"ActionStatus":"FAIL","ErrorCode":0,"ErrorInfo":"odd"}') == Refused(0, "odd")
+    assert classify(Reply, 200, b'{"ActionStatus":"FAIL","ErrorCode":0,"ErrorInfo":"odd"}') == ApiError(0, "odd")
 
 
 @pytest.mark.parametrize(
@@ -70,8 +70,8 @@ def test_fail_with_code_zero_is_no_success() -> None:
     ],
 )
 def test_a_body_that_is_no_envelope_leaves_the_outcome_open(body: bytes) -> None:
-    outcome = judge(Reply, 200, body)
-    assert isinstance(outcome, Unclear)
+    outcome = classify(Reply, 200, body)
+    assert isinstance(outcome, Ambiguous)
     assert outcome.http_status is None
     assert outcome.reason
 
@@ -79,20 +79,20 @@ def test_a_body_that_is_no_envelope_leaves_the_outcome_open(body: bytes) -> None
 @pytest.mark.parametrize("status", [100, 204, 303, 408, 500, 501, 502, 503, 504, 520])
 def test_any_other_status_is_unclear_whatever_the_body_says(status: int) -> None:
     body = b'{"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":""}'
-    assert judge(Reply, status, body) == Unclear(f"HTTP {status}", status)
+    assert classify(Reply, status, body) == Ambiguous(f"HTTP {status}", status)
 
 
 def test_the_reason_names_the_place_and_never_quotes_the_body() -> None:
-    outcome = judge(GetRoleInGroupReply, 200, b'{"ErrorCode":"secret-in-the-body"}')
-    assert isinstance(outcome, Unclear)
+    outcome = classify(GetRoleInGroupReply, 200, b'{"ErrorCode":"secret-in-the-body"}')
+    assert isinstance(outcome, Ambiguous)
     assert "ErrorCode" in outcome.reason
     assert "secret" not in outcome.reason
 
 
 def test_fields_that_nobody_documented_are_kept() -> None:
     body = b'{"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":"","Fresh":{"a":1}}'
-    outcome = judge(Reply, 200, body)
-    assert isinstance(outcome, Answered)
+    outcome = classify(Reply, 200, body)
+    assert isinstance(outcome, Success)
     assert outcome.reply.model_extra == {"Fresh": {"a": 1}}
 
 
@@ -101,20 +101,20 @@ def test_items_of_a_reply_are_not_judged_here() -> None:
     body = (
         b'{"ActionStatus":"OK","ErrorCode":0,"GroupInfo":[{"GroupId":"@TGS#_x","ErrorCode":10010,"ErrorInfo":"gone"}]}'
     )
-    outcome = judge(GetGroupInfoReply, 200, body)
-    assert isinstance(outcome, Answered)
+    outcome = classify(GetGroupInfoReply, 200, body)
+    assert isinstance(outcome, Success)
     assert outcome.reply.group_info[0].error_code == 10010
 
 
 @given(st.binary(max_size=200))
 def test_no_bytes_make_it_raise(body: bytes) -> None:
-    assert isinstance(judge(GetGroupInfoReply, 200, body), Answered | Refused | Unclear)
+    assert isinstance(classify(GetGroupInfoReply, 200, body), Success | ApiError | Ambiguous)
 
 
 @given(st.integers(min_value=1, max_value=140_000), st.text(max_size=60))
 def test_every_code_and_text_comes_back_as_they_were(code: int, text: str) -> None:
     body = orjson.dumps({"ActionStatus": "FAIL", "ErrorCode": code, "ErrorInfo": text})
-    assert judge(CreateGroupReply, 200, body) == Refused(code, text)
+    assert classify(CreateGroupReply, 200, body) == ApiError(code, text)
 
 
 def test_absent_members_are_left_out_of_a_request_and_empty_ones_are_sent() -> None:
@@ -141,12 +141,12 @@ def test_a_reply_is_written_with_its_json_names() -> None:
 
 @pytest.mark.parametrize("status", [301, 307, 400, 401, 404, 413, 429])
 def test_who_is_turned_away_was_not_served(status: int) -> None:
-    assert judge(Reply, status, b"<html></html>") == TurnedAway(f"HTTP {status}", status)
+    assert classify(Reply, status, b"<html></html>") == HttpRejected(f"HTTP {status}", status)
 
 
 def test_null_where_a_list_is_documented_is_an_empty_list() -> None:
-    outcome = judge(GetGroupInfoReply, 200, b'{"ErrorCode":0,"GroupInfo":null}')
-    assert isinstance(outcome, Answered)
+    outcome = classify(GetGroupInfoReply, 200, b'{"ErrorCode":0,"GroupInfo":null}')
+    assert isinstance(outcome, Success)
     assert outcome.reply.group_info == []
 
 
@@ -155,19 +155,19 @@ def test_null_lists_deep_inside_do_not_cost_the_rest_of_the_answer() -> None:
         b'{"ErrorCode":0,"GroupId":"@TGS#_x","RspMsgList":[{"MsgSeq":2,"MsgBody":null},'
         b'{"MsgSeq":1,"MsgBody":[{"MsgType":"TIMTextElem","MsgContent":{"Text":"tide"}}]}]}'
     )
-    outcome = judge(GroupMsgGetSimpleReply, 200, body)
-    assert isinstance(outcome, Answered)
+    outcome = classify(GroupMsgGetSimpleReply, 200, body)
+    assert isinstance(outcome, Success)
     assert [len(message.msg_body) for message in outcome.reply.rsp_msg_list] == [0, 1]
 
 
 @pytest.mark.parametrize("body", [b'{"ErrorCode":0,"GroupInfo":7}', b'{"ErrorCode":0,"GroupInfo":[null]}'])
 def test_other_shapes_are_no_lists(body: bytes) -> None:
-    assert isinstance(judge(GetGroupInfoReply, 200, body), Unclear)
+    assert isinstance(classify(GetGroupInfoReply, 200, body), Ambiguous)
 
 
 @pytest.mark.parametrize("content", [b'"just text"', b"[1,2]", b"null", b"7"])
 def test_a_message_element_of_an_unknown_shape_is_kept(content: bytes) -> None:
     body = b'{"ErrorCode":0,"RspMsgList":[{"MsgSeq":1,"MsgBody":[{"MsgType":"TIMNewElem","MsgContent":%b}]}]}' % content
-    outcome = judge(GroupMsgGetSimpleReply, 200, body)
-    assert isinstance(outcome, Answered)
+    outcome = classify(GroupMsgGetSimpleReply, 200, body)
+    assert isinstance(outcome, Success)
     assert outcome.reply.rsp_msg_list[0].msg_body[0].msg_content == orjson.loads(content)

@@ -80,7 +80,7 @@ def test_three_failures_in_a_row_switch_to_the_backup() -> None:
     chosen.failed(PRIMARY, 1.0)
     assert chosen.choose(1.0) == PRIMARY
     assert chosen.failed(PRIMARY, 1.0) is True
-    assert chosen.choose(1.0) == BACKUP == chosen.serving
+    assert chosen.choose(1.0) == BACKUP == chosen.active
 
 
 def test_late_failures_of_the_primary_do_not_count_against_the_backup() -> None:
@@ -96,7 +96,7 @@ def test_one_attempt_probes_the_primary_after_the_cool_down() -> None:
     assert chosen.choose(COOL_DOWN) == PRIMARY
     assert chosen.choose(COOL_DOWN) == BACKUP
     chosen.connected(PRIMARY)
-    assert chosen.choose(COOL_DOWN + 1) == PRIMARY == chosen.serving
+    assert chosen.choose(COOL_DOWN + 1) == PRIMARY == chosen.active
 
 
 def test_a_failed_probe_waits_for_another_cool_down() -> None:

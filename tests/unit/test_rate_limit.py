@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.catalog import ADD_GROUP_MEMBER, COMMANDS, GET_GROUP_INFO
 from channel_adapter.tencent.rate_limit import (
-    RECOVER_EVERY,
+    RECOVERY_INTERVAL,
     Bucket,
     CommandLimiter,
     KeyedLimiter,
-    TurnTooLate,
+    RateLimitTimeout,
 )
 
 FOREVER = float("inf")
@@ -64,7 +64,7 @@ def busiest_window(moments: list[float], seconds: float = 1.0) -> int:
 
 def booked(ceiling: float, arrivals: list[float]) -> list[float]:
     bucket = Bucket(ceiling)
-    return [now + bucket.book(now, FOREVER) for now in arrivals]
+    return [now + bucket.reserve(now, FOREVER) for now in arrivals]
 
 
 @pytest.mark.parametrize("ceiling", [0.5, 1, 2, 40, 99, 100, 150, 200, 1000])
@@ -94,63 +94,63 @@ def test_no_pattern_of_arrivals_passes_the_ceiling(gaps: list[float], ceiling: i
 
 def test_a_free_bucket_lets_a_call_through_at_once() -> None:
     bucket = Bucket(200)
-    assert [bucket.book(moment, 0.0) for moment in (0.0, 1.0, 1.5, 9.0)] == [0.0] * 4
+    assert [bucket.reserve(moment, 0.0) for moment in (0.0, 1.0, 1.5, 9.0)] == [0.0] * 4
 
 
 def test_a_turn_beyond_the_deadline_is_not_booked() -> None:
     bucket = Bucket(1)
-    assert bucket.book(0.0, 0.0) == 0.0
+    assert bucket.reserve(0.0, 0.0) == 0.0
     for _ in range(5):
-        with pytest.raises(TurnTooLate) as caught:
-            bucket.book(0.0, 0.5)
+        with pytest.raises(RateLimitTimeout) as caught:
+            bucket.reserve(0.0, 0.5)
         assert 1.0 <= caught.value.seconds < 1.1
-    assert 1.0 <= bucket.book(0.0, 2.0) < 1.1
+    assert 1.0 <= bucket.reserve(0.0, 2.0) < 1.1
 
 
 def test_a_refusal_halves_the_rate_once_a_second() -> None:
     bucket = Bucket(200)
     full = bucket.rate
     for moment in (0.0, 0.1, 0.5, 0.9):
-        bucket.refused(moment)
+        bucket.reduce_rate(moment)
     assert bucket.rate == full / 2
-    bucket.refused(1.0)
+    bucket.reduce_rate(1.0)
     assert bucket.rate == full / 4
-    turns = [1.0 + bucket.book(1.0, FOREVER) for _ in range(100)]
+    turns = [1.0 + bucket.reserve(1.0, FOREVER) for _ in range(100)]
     assert busiest_window(turns) <= full / 4 + 2
 
 
 def test_the_rate_never_falls_below_one_a_second() -> None:
     bucket = Bucket(200)
     for moment in range(20):
-        bucket.refused(float(moment))
+        bucket.reduce_rate(float(moment))
     assert bucket.rate == 1.0
     slow = Bucket(0.5)
     unpressed = slow.rate
-    slow.refused(0.0)
+    slow.reduce_rate(0.0)
     assert slow.rate == unpressed
 
 
 def test_the_rate_recovers_in_steps_of_a_quarter() -> None:
     bucket = Bucket(200)
     full = bucket.rate
-    bucket.refused(0.0)
-    bucket.book(RECOVER_EVERY - 0.1, FOREVER)
+    bucket.reduce_rate(0.0)
+    bucket.reserve(RECOVERY_INTERVAL - 0.1, FOREVER)
     assert bucket.rate == full / 2
-    bucket.book(RECOVER_EVERY, FOREVER)
+    bucket.reserve(RECOVERY_INTERVAL, FOREVER)
     assert bucket.rate == pytest.approx(full * 0.625)
-    bucket.refused(RECOVER_EVERY + 5)
-    bucket.book(2 * RECOVER_EVERY + 4, FOREVER)
+    bucket.reduce_rate(RECOVERY_INTERVAL + 5)
+    bucket.reserve(2 * RECOVERY_INTERVAL + 4, FOREVER)
     assert bucket.rate == pytest.approx(full * 0.3125)
-    bucket.book(1000.0, FOREVER)
+    bucket.reserve(1000.0, FOREVER)
     assert bucket.rate == full
 
 
 def test_many_steps_are_caught_up_after_a_pause() -> None:
     bucket = Bucket(200)
     full = bucket.rate
-    bucket.refused(0.0)
-    bucket.refused(1.0)
-    bucket.book(1.0 + 2 * RECOVER_EVERY, FOREVER)
+    bucket.reduce_rate(0.0)
+    bucket.reduce_rate(1.0)
+    bucket.reserve(1.0 + 2 * RECOVERY_INTERVAL, FOREVER)
     assert bucket.rate == pytest.approx(full / 4 * 1.25**2)
 
 
@@ -167,7 +167,7 @@ async def test_workers_share_one_bucket_in_order() -> None:
 
     async def worker() -> None:
         while True:
-            await clock.sleep(limiter.book(ADD_GROUP_MEMBER, 30))
+            await clock.sleep(limiter.reserve(ADD_GROUP_MEMBER, 30))
             turns.append(clock.time)
 
     workers = [asyncio.create_task(worker()) for _ in range(50)]
@@ -182,29 +182,29 @@ def test_each_command_has_its_own_bucket_with_its_own_ceiling() -> None:
     clock = SteppedClock()
     limiter = CommandLimiter({GET_GROUP_INFO.path: 10}, clock=clock)
     for row in COMMANDS.values():
-        assert limiter.book(row, 0) == 0
+        assert limiter.reserve(row, 0) == 0
         expected = 10 if row is GET_GROUP_INFO else row.calls_per_second
         assert expected * 0.97 < limiter.rate(row) <= expected
 
 
 def test_booking_says_at_once_that_the_deadline_would_pass() -> None:
     limiter = CommandLimiter({GET_GROUP_INFO.path: 1}, clock=SteppedClock())
-    limiter.book(GET_GROUP_INFO, 0)
-    with pytest.raises(TurnTooLate, match=r"the next turn is 1\.0 s away"):
-        limiter.book(GET_GROUP_INFO, 0.9)
+    limiter.reserve(GET_GROUP_INFO, 0)
+    with pytest.raises(RateLimitTimeout, match=r"the next turn is 1\.0 s away"):
+        limiter.reserve(GET_GROUP_INFO, 0.9)
 
 
 async def test_refusals_slow_only_their_command() -> None:
     limiter = CommandLimiter(clock=SteppedClock())
-    limiter.refused(GET_GROUP_INFO)
+    limiter.reduce_rate(GET_GROUP_INFO)
     assert limiter.rate(GET_GROUP_INFO) == limiter.rate(ADD_GROUP_MEMBER) / 2
 
 
 def test_a_limiter_that_is_off_lets_everything_through() -> None:
     limiter = CommandLimiter({GET_GROUP_INFO.path: 1}, enabled=False, clock=SteppedClock())
-    limiter.refused(GET_GROUP_INFO)
+    limiter.reduce_rate(GET_GROUP_INFO)
     for _ in range(1000):
-        assert limiter.book(GET_GROUP_INFO, 0) == 0
+        assert limiter.reserve(GET_GROUP_INFO, 0) == 0
     assert limiter.rate(GET_GROUP_INFO) == FOREVER
 
 
@@ -224,7 +224,7 @@ async def test_keys_do_not_share_turns() -> None:
         assert busiest_window(moments) <= limits.MESSAGES_PER_SECOND_PER_GROUP
         assert 5.0 <= moments[-1] <= 5.1
     await limiter.acquire("c", timeout=0)
-    with pytest.raises(TurnTooLate):
+    with pytest.raises(RateLimitTimeout):
         await limiter.acquire("c", timeout=0)
 
 
@@ -232,7 +232,7 @@ async def test_only_the_latest_keys_are_remembered() -> None:
     limiter = KeyedLimiter(1, keys=2, clock=SteppedClock())
     await limiter.acquire("a", timeout=0)
     await limiter.acquire("b", timeout=0)
-    with pytest.raises(TurnTooLate):
+    with pytest.raises(RateLimitTimeout):
         await limiter.acquire("a", timeout=0)
     await limiter.acquire("c", timeout=0)
     await limiter.acquire("b", timeout=0)

@@ -1,4 +1,4 @@
-"""The decision to send again: by outcome, by command, by code, within limits; and tenacity carrying it out."""
+"""The decision to send again: by outcome, by command, by code, within limits."""
 
 from collections import Counter
 from typing import Any
@@ -17,61 +17,59 @@ from channel_adapter.tencent.catalog import (
     UNMODELLED,
     Command,
     Community,
-    Retry,
+    Idempotency,
 )
 from channel_adapter.tencent.retry import (
+    AMBIGUOUS_ATTEMPTS,
     CONNECT_ATTEMPTS,
-    LONGEST_WAIT,
+    MAX_WAIT,
     SIGNATURE_ATTEMPTS,
     THROTTLED_ATTEMPTS,
-    UNCLEAR_ATTEMPTS,
-    Again,
     Decision,
-    Stop,
-    Tried,
-    Trouble,
-    Why,
+    FailureClass,
+    GiveUp,
+    Retry,
+    StopReason,
     decide,
+    exceeds_command_limit,
+    failure_class,
+    final_outcome,
     latest_start,
-    maybe_done,
-    over_the_ceiling,
-    repeat,
-    standing,
-    trouble_of,
+    possibly_applied,
 )
 from channel_adapter.tencent.wire.envelope import (
-    Answered,
-    Dropped,
+    Ambiguous,
+    ApiError,
+    AttemptOutcome,
     Failure,
-    Held,
+    HttpRejected,
+    NotAttempted,
     NotSent,
-    Outcome,
-    Refused,
     Reply,
-    TurnedAway,
-    Unclear,
+    Success,
+    Throttled,
 )
 
 UNSAFE: Command[Any, Any] = Command(
-    "openim", "sendmsg", UNMODELLED, Retry.UNSAFE, Community.UNRELATED, "a command that no class protects"
+    "openim", "sendmsg", UNMODELLED, Idempotency.UNSAFE, Community.UNRELATED, "a command that no class protects"
 )
 PROTECTED = [GET_GROUP_INFO, ADD_GROUP_MEMBER, SEND_GROUP_MSG]
 ALL = [*PROTECTED, UNSAFE]
 
-TIMEOUT = Unclear("no answer within 10 s")
+TIMEOUT = Ambiguous("no answer within 10 s")
 UNREACHABLE = NotSent("connection refused")
-TOO_OFTEN = Refused(60007, "")
-EXPIRED = Refused(70001, "")
-INTERNAL = Refused(10002, "")
-LOCKED = Refused(70050, "")
+TOO_OFTEN = ApiError(60007, "")
+EXPIRED = ApiError(70001, "")
+INTERNAL = ApiError(10002, "")
+LOCKED = ApiError(70050, "")
 
 failures = st.one_of(
-    st.builds(Refused, st.sampled_from([row.code for row in codes.ROWS] + [999_999]), st.just("")),
-    st.builds(Unclear, st.just("?"), st.sampled_from([None, 204, 303, 408, 500, 502, 503, 504, 520])),
-    st.builds(TurnedAway, st.just("?"), st.sampled_from([301, 404, 413, 429])),
+    st.builds(ApiError, st.sampled_from([row.code for row in codes.ROWS] + [999_999]), st.just("")),
+    st.builds(Ambiguous, st.just("?"), st.sampled_from([None, 204, 303, 408, 500, 502, 503, 504, 520])),
+    st.builds(HttpRejected, st.just("?"), st.sampled_from([301, 404, 413, 429])),
     st.just(UNREACHABLE),
-    st.just(Dropped("MsgFreqCtrl")),
-    st.just(Held("")),
+    st.just(Throttled("MsgFreqCtrl")),
+    st.just(NotAttempted("")),
 )
 commands = st.sampled_from([*COMMANDS.values(), UNSAFE])
 
@@ -79,85 +77,86 @@ commands = st.sampled_from([*COMMANDS.values(), UNSAFE])
 def after(
     times: int,
     command: Command[Any, Any],
-    outcome: Outcome[Any],
+    outcome: AttemptOutcome[Any],
     *,
     elapsed: float = 0.0,
     latest: float = 1000.0,
     jitter: float = 0.0,
 ) -> Decision:
     """What follows an attempt that ended like this, as others of the call did before: `times` in all."""
-    return decide(trouble_of(command, outcome), times, elapsed=elapsed, latest=latest, jitter=jitter)
+    return decide(failure_class(command, outcome), times, elapsed=elapsed, latest=latest, jitter=jitter)
 
 
 @pytest.mark.parametrize("command", ALL)
 def test_an_answer_ends_the_call(command: Command[Any, Any]) -> None:
-    assert after(1, command, Answered(Reply())) == Stop(Why.DONE)
+    assert after(1, command, Success(Reply())) == GiveUp(StopReason.DONE)
 
 
 @pytest.mark.parametrize("command", PROTECTED)
 @pytest.mark.parametrize(
-    "outcome", [TIMEOUT, INTERNAL, Refused(60008, ""), *(Unclear("", status) for status in (408, 500, 502, 503, 504))]
+    "outcome",
+    [TIMEOUT, INTERNAL, ApiError(60008, ""), *(Ambiguous("", status) for status in (408, 500, 502, 503, 504))],
 )
 def test_what_may_have_been_done_is_tried_three_times(command: Command[Any, Any], outcome: Failure) -> None:
-    decisions = [after(attempt, command, outcome) for attempt in range(1, UNCLEAR_ATTEMPTS + 1)]
-    assert [type(decision) for decision in decisions] == [Again, Again, Stop]
-    assert [decision.wait for decision in decisions if isinstance(decision, Again)] == pytest.approx([0.36, 0.72])
-    assert decisions[-1] == Stop(Why.ATTEMPTS)
+    decisions = [after(attempt, command, outcome) for attempt in range(1, AMBIGUOUS_ATTEMPTS + 1)]
+    assert [type(decision) for decision in decisions] == [Retry, Retry, GiveUp]
+    assert [decision.wait for decision in decisions if isinstance(decision, Retry)] == pytest.approx([0.36, 0.72])
+    assert decisions[-1] == GiveUp(StopReason.ATTEMPTS)
 
 
-@pytest.mark.parametrize("outcome", [TIMEOUT, Refused(60008, ""), Unclear("", 502)])
+@pytest.mark.parametrize("outcome", [TIMEOUT, ApiError(60008, ""), Ambiguous("", 502)])
 def test_what_may_have_been_done_is_never_sent_again_by_an_unsafe_command(outcome: Failure) -> None:
-    assert after(1, UNSAFE, outcome) == Stop(Why.UNSAFE)
+    assert after(1, UNSAFE, outcome) == GiveUp(StopReason.UNSAFE)
 
 
 @pytest.mark.parametrize("command", ALL)
-@pytest.mark.parametrize("outcome", [TOO_OFTEN, Dropped("MsgFreqCtrl"), TurnedAway("HTTP 429", 429)])
+@pytest.mark.parametrize("outcome", [TOO_OFTEN, Throttled("MsgFreqCtrl"), HttpRejected("HTTP 429", 429)])
 def test_too_fast_waits_a_second_and_longer(command: Command[Any, Any], outcome: Failure) -> None:
     waits = []
     for attempt in range(1, THROTTLED_ATTEMPTS):
         decision = after(attempt, command, outcome, jitter=0.5)
-        assert isinstance(decision, Again)
+        assert isinstance(decision, Retry)
         waits.append(decision.wait)
     assert waits[:2] == pytest.approx([1.35, 2.7])
     assert waits == sorted(waits)
-    assert after(THROTTLED_ATTEMPTS, command, outcome) == Stop(Why.ATTEMPTS)
+    assert after(THROTTLED_ATTEMPTS, command, outcome) == GiveUp(StopReason.ATTEMPTS)
 
 
 @pytest.mark.parametrize("command", ALL)
 def test_what_was_never_sent_may_always_be_sent_and_reaches_the_backup(command: Command[Any, Any]) -> None:
     for attempt in range(1, CONNECT_ATTEMPTS):
-        assert isinstance(after(attempt, command, UNREACHABLE), Again)
-    assert after(CONNECT_ATTEMPTS, command, UNREACHABLE) == Stop(Why.ATTEMPTS)
+        assert isinstance(after(attempt, command, UNREACHABLE), Retry)
+    assert after(CONNECT_ATTEMPTS, command, UNREACHABLE) == GiveUp(StopReason.ATTEMPTS)
 
 
 @pytest.mark.parametrize("command", ALL)
 @pytest.mark.parametrize("code", [70001, 70002, 70003, 70005, 70052, 70101, 60025])
 def test_a_refused_signature_is_renewed_once(command: Command[Any, Any], code: int) -> None:
-    assert after(1, command, Refused(code, "")) == Again(0.0, fresh_signature=True)
-    assert after(2, command, Refused(code, "")) == Stop(Why.SIGNATURE)
+    assert after(1, command, ApiError(code, "")) == Retry(0.0, new_signature=True)
+    assert after(2, command, ApiError(code, "")) == GiveUp(StopReason.SIGNATURE)
 
 
 @pytest.mark.parametrize("command", ALL)
 @pytest.mark.parametrize("code", [70050, 70009, 70013, 70014, 70016, 70020, 60010, 999_999])
 def test_permanent_codes_are_never_repeated(command: Command[Any, Any], code: int) -> None:
-    assert after(1, command, Refused(code, "")) == Stop(Why.PERMANENT)
+    assert after(1, command, ApiError(code, "")) == GiveUp(StopReason.PERMANENT)
 
 
 @pytest.mark.parametrize(
     "outcome",
     [
-        *(TurnedAway("", status) for status in (301, 302, 400, 401, 403, 404, 413)),
-        *(Unclear("", status) for status in (204, 303, 501, 520)),
+        *(HttpRejected("", status) for status in (301, 302, 400, 401, 403, 404, 413)),
+        *(Ambiguous("", status) for status in (204, 303, 501, 520)),
     ],
 )
 def test_other_http_statuses_are_permanent(outcome: Failure) -> None:
-    assert after(1, GET_GROUP_INFO, outcome) == Stop(Why.PERMANENT)
+    assert after(1, GET_GROUP_INFO, outcome) == GiveUp(StopReason.PERMANENT)
 
 
 def test_one_number_means_different_things() -> None:
-    quota = Refused(10006, "")
-    assert isinstance(after(1, ADD_GROUP_MEMBER, quota), Again)
-    assert after(1, CREATE_GROUP, quota) == Stop(Why.PERMANENT)
+    quota = ApiError(10006, "")
+    assert isinstance(after(1, ADD_GROUP_MEMBER, quota), Retry)
+    assert after(1, CREATE_GROUP, quota) == GiveUp(StopReason.PERMANENT)
 
 
 @given(commands, failures, st.integers(1, 20), st.floats(0, 60), st.floats(0.1, 60), st.floats(0, 1))
@@ -165,23 +164,23 @@ def test_no_wait_ends_after_the_last_moment_to_begin(
     command: Command[Any, Any], outcome: Failure, times: int, elapsed: float, latest: float, jitter: float
 ) -> None:
     decision = after(times, command, outcome, elapsed=elapsed, latest=latest, jitter=jitter)
-    if isinstance(decision, Again):
+    if isinstance(decision, Retry):
         assert elapsed + decision.wait < latest
-        assert 0 <= decision.wait <= LONGEST_WAIT
+        assert 0 <= decision.wait <= MAX_WAIT
     if elapsed >= latest:
-        assert isinstance(decision, Stop)
+        assert isinstance(decision, GiveUp)
 
 
 @given(commands, st.lists(failures, max_size=30), st.floats(0, 1))
 def test_every_mixture_of_failures_ends(command: Command[Any, Any], outcomes: list[Failure], jitter: float) -> None:
     """Each kind has its own number of attempts, so that there is an end to all of them together."""
-    troubles = Counter[Trouble | Why]()
+    troubles = Counter[FailureClass | StopReason]()
     for outcome in outcomes:
-        trouble = trouble_of(command, outcome)
+        trouble = failure_class(command, outcome)
         troubles[trouble] += 1
-        if isinstance(after(troubles[trouble], command, outcome, jitter=jitter), Stop):
+        if isinstance(after(troubles[trouble], command, outcome, jitter=jitter), GiveUp):
             return
-    assert len(outcomes) <= UNCLEAR_ATTEMPTS + THROTTLED_ATTEMPTS + CONNECT_ATTEMPTS + SIGNATURE_ATTEMPTS - 4
+    assert len(outcomes) <= AMBIGUOUS_ATTEMPTS + THROTTLED_ATTEMPTS + CONNECT_ATTEMPTS + SIGNATURE_ATTEMPTS - 4
 
 
 @pytest.mark.parametrize(("total", "attempt", "latest"), [(30.0, 10.0, 27.0), (5.0, 10.0, 4.5), (200.0, 10.0, 190.0)])
@@ -191,15 +190,15 @@ def test_an_attempt_is_left_a_tenth_of_the_time_or_all_it_may_take(total: float,
 
 @given(failures, st.integers(1, 10))
 def test_an_unsafe_command_is_repeated_only_if_nothing_was_done(outcome: Failure, times: int) -> None:
-    if isinstance(after(times, UNSAFE, outcome), Again):
-        assert not maybe_done(UNSAFE, outcome)
+    if isinstance(after(times, UNSAFE, outcome), Retry):
+        assert not possibly_applied(UNSAFE, outcome)
 
 
 @given(st.integers(1, 7), st.floats(0, 1))
 def test_jitter_adds_a_fifth_to_a_half_at_every_length(attempt: int, between: float) -> None:
     def wait(jitter: float) -> float:
         decision = after(attempt, GET_GROUP_INFO, TOO_OFTEN, jitter=jitter)
-        assert isinstance(decision, Again)
+        assert isinstance(decision, Retry)
         return decision.wait
 
     assert wait(1.0) / wait(0.0) == pytest.approx(1.5 / 1.2)
@@ -207,54 +206,28 @@ def test_jitter_adds_a_fifth_to_a_half_at_every_length(attempt: int, between: fl
 
 
 def test_doubt_outlives_later_attempts_that_did_nothing() -> None:
-    for last in (UNREACHABLE, Held(""), Dropped("MsgFreqCtrl"), TOO_OFTEN, EXPIRED):
-        assert standing(ADD_GROUP_MEMBER, TIMEOUT, last) == TIMEOUT
-        assert standing(ADD_GROUP_MEMBER, None, last) == last
-    assert standing(ADD_GROUP_MEMBER, TIMEOUT, INTERNAL) == INTERNAL
-    assert standing(CREATE_GROUP, TIMEOUT, Refused(10021, "")) == Refused(10021, "")
+    for last in (UNREACHABLE, NotAttempted(""), Throttled("MsgFreqCtrl"), TOO_OFTEN, EXPIRED):
+        assert final_outcome(ADD_GROUP_MEMBER, TIMEOUT, last) == TIMEOUT
+        assert final_outcome(ADD_GROUP_MEMBER, None, last) == last
+    assert final_outcome(ADD_GROUP_MEMBER, TIMEOUT, INTERNAL) == INTERNAL
+    assert final_outcome(CREATE_GROUP, TIMEOUT, ApiError(10021, "")) == ApiError(10021, "")
 
 
 def test_reading_leaves_no_doubt() -> None:
-    assert not maybe_done(GET_GROUP_INFO, TIMEOUT)
-    assert maybe_done(ADD_GROUP_MEMBER, TIMEOUT)
-    assert maybe_done(ADD_GROUP_MEMBER, INTERNAL)
-    assert not maybe_done(ADD_GROUP_MEMBER, TOO_OFTEN)
-    assert not maybe_done(ADD_GROUP_MEMBER, UNREACHABLE)
+    assert not possibly_applied(GET_GROUP_INFO, TIMEOUT)
+    assert possibly_applied(ADD_GROUP_MEMBER, TIMEOUT)
+    assert possibly_applied(ADD_GROUP_MEMBER, INTERNAL)
+    assert not possibly_applied(ADD_GROUP_MEMBER, TOO_OFTEN)
+    assert not possibly_applied(ADD_GROUP_MEMBER, UNREACHABLE)
 
 
-@pytest.mark.parametrize("outcome", [TOO_OFTEN, Refused(60011, ""), Refused(60018, ""), TurnedAway("", 429)])
+@pytest.mark.parametrize("outcome", [TOO_OFTEN, ApiError(60011, ""), ApiError(60018, ""), HttpRejected("", 429)])
 def test_the_gate_speaks_of_the_whole_command(outcome: Failure) -> None:
-    assert over_the_ceiling(SEND_GROUP_MSG, outcome)
+    assert exceeds_command_limit(SEND_GROUP_MSG, outcome)
 
 
 @pytest.mark.parametrize(
-    "outcome", [Refused(10023, ""), Dropped("MsgFreqCtrl"), INTERNAL, UNREACHABLE, Unclear("", 502)]
+    "outcome", [ApiError(10023, ""), Throttled("MsgFreqCtrl"), INTERNAL, UNREACHABLE, Ambiguous("", 502)]
 )
 def test_a_limit_of_one_group_does_not(outcome: Failure) -> None:
-    assert not over_the_ceiling(SEND_GROUP_MSG, outcome)
-
-
-async def test_tenacity_does_what_was_decided() -> None:
-    slept: list[float] = []
-    decisions: list[Decision] = [Again(0.5), Again(0.0, fresh_signature=True), Stop(Why.DONE)]
-
-    async def sleep(seconds: float) -> None:
-        slept.append(seconds)
-
-    async def attempt() -> Tried[str]:
-        return Tried(f"{len(decisions)} to go", decisions.pop(0))
-
-    last = await repeat(Tried("first", Again(0.3)), attempt, sleep)
-    assert last == Tried("1 to go", Stop(Why.DONE))
-    assert slept == [0.3, 0.5, 0.0]
-
-
-async def test_an_exception_of_an_attempt_is_not_swallowed() -> None:
-    async def sleep(_: float) -> None:
-        return
-
-    async def attempt() -> Tried[str]:
-        raise ZeroDivisionError("a bug")
-
-    with pytest.raises(ZeroDivisionError, match="a bug"):
-        await repeat(Tried("", Again(0.0)), attempt, sleep)
+    assert not exceeds_command_limit(SEND_GROUP_MSG, outcome)

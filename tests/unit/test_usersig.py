@@ -192,18 +192,18 @@ def test_a_refused_signature_is_replaced_once() -> None:
     signer = make_signer(clock)
     refused = signer.current()
     clock.time += 5
-    fresh = signer.fresh(refused)
+    fresh = signer.renew(refused)
     assert decode(fresh).time == NOW + 5
     clock.time += 5
-    assert signer.fresh(refused) is fresh
+    assert signer.renew(refused) is fresh
     assert signer.current() is fresh
 
 
 def test_a_replacement_within_the_same_second_is_another_one() -> None:
     signer = make_signer(SetClock())
     first = signer.current()
-    second = signer.fresh(first)
-    third = signer.fresh(second)
+    second = signer.renew(first)
+    third = signer.renew(second)
     assert first != second != third
     assert verify(third, sdkappid=APP, key=KEY, identifier=ADMIN, now=NOW)
 

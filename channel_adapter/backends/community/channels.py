@@ -12,6 +12,7 @@ from channel_adapter.backends.options import BackendOptions
 from channel_adapter.concurrency.batching import batches, concurrently
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.concurrency.paging import CursorLoopGuard
+from channel_adapter.concurrency.retry import GROWTH
 from channel_adapter.concurrency.single_flight import SingleFlight
 from channel_adapter.domain.channel import Channel, ChannelProfile, NewChannel
 from channel_adapter.domain.ids import ChannelId, UserId
@@ -26,14 +27,14 @@ from channel_adapter.tencent.catalog import (
     MODIFY_GROUP_BASE_INFO,
 )
 from channel_adapter.tencent.codes import look_up
-from channel_adapter.tencent.retry import FIRST_WAIT, GROWTH, UNCLEAR_ATTEMPTS
+from channel_adapter.tencent.retry import AMBIGUOUS_ATTEMPTS, FIRST_WAIT
 from channel_adapter.tencent.wire import groups
 
 GET_GROUP_TAGS = GET_GROUP_INFO.read_as(groups.GroupTagsReply)
 
 NOT_FOUND_CODES: Final = frozenset({codes.NO_SUCH_GROUP, codes.BAD_GROUP_ID})
 _ID_TAKEN_CODES: Final = frozenset({codes.GROUP_ID_TAKEN, codes.GROUP_ID_OWN})
-TRANSIENT_CODES: Final = frozenset({codes.Again.IF_REPEATABLE, codes.Again.AFTER_WAIT})
+TRANSIENT_CODES: Final = frozenset({codes.Repeat.IF_REPEATABLE, codes.Repeat.AFTER_WAIT})
 """What the rows of error codes say of trouble that passes."""
 
 ItemT = TypeVar("ItemT", groups.GroupInfo, groups.GroupTag)
@@ -184,8 +185,10 @@ class ChannelCache:
             item for item in items.values() if item.error_code != 0 and item.error_code not in NOT_FOUND_CODES
         ]:
             for item in failed:
-                passing = look_up(GET_GROUP_INFO.service, GET_GROUP_INFO.name, item.error_code).again in TRANSIENT_CODES
-                if not passing or attempt == UNCLEAR_ATTEMPTS:
+                passing = (
+                    look_up(GET_GROUP_INFO.service, GET_GROUP_INFO.name, item.error_code).repeat in TRANSIENT_CODES
+                )
+                if not passing or attempt == AMBIGUOUS_ATTEMPTS:
                     raise item_error(GET_GROUP_INFO, item.error_code, item.error_info)
             await self.clock.sleep(FIRST_WAIT * GROWTH ** (attempt - 1))
             attempt += 1

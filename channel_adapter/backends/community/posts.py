@@ -20,7 +20,7 @@ from channel_adapter.errors import (
 from channel_adapter.mapping.content import is_post, to_datetime, to_elements, to_post
 from channel_adapter.tencent import codes
 from channel_adapter.tencent.catalog import GROUP_MSG_RECALL, MODIFY_GROUP_MSG, SEND_GROUP_MSG
-from channel_adapter.tencent.rate_limit import KeyedLimiter, TurnTooLate
+from channel_adapter.tencent.rate_limit import KeyedLimiter, RateLimitTimeout
 from channel_adapter.tencent.wire import messages
 
 _NO_POST_CODES = frozenset({codes.NO_SUCH_MESSAGE, codes.NO_MESSAGE_TO_MODIFY})
@@ -159,7 +159,7 @@ class CommunityPosts:
         """Wait for a slot within the posts per second that one group accepts before it drops them."""
         try:
             await self._pace.acquire(channel, timeout=self._max_wait)
-        except TurnTooLate as late:
+        except RateLimitTimeout as late:
             raise ThrottledError(
                 f"channel {channel} has {late.seconds:.0f} s of posts waiting already; publish more slowly"
             ) from None

@@ -19,7 +19,7 @@ from channel_adapter.mapping.reactions import Held, of_counts, of_people, person
 from channel_adapter.services.message_keys import EDITION, GONE, UNSUPPORTED, MessageKeys
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.catalog import GROUP_SET_KEY_VALUES
-from channel_adapter.tencent.rate_limit import KeyedLimiter, TurnTooLate
+from channel_adapter.tencent.rate_limit import KeyedLimiter, RateLimitTimeout
 from channel_adapter.tencent.wire.extensions import ExtensionResult
 
 REACTORS: Final = 250
@@ -119,7 +119,7 @@ class DirectReactions:
     async def _take_turn(self, ref: PostRef) -> None:
         try:
             await self._pace.acquire(f"{ref.channel} {ref.seq}", timeout=self._longest_wait)
-        except TurnTooLate as late:
+        except RateLimitTimeout as late:
             raise ThrottledError(
                 f"post {ref.seq} of {ref.channel} has {late.seconds:.0f} s of reactions waiting already;"
                 " database_url turns on the store, which takes any number"

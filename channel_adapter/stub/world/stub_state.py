@@ -29,7 +29,7 @@ from channel_adapter.stub.world.refusal import Refusal, not_played
 from channel_adapter.stub.world.simulated_user import Client
 from channel_adapter.stub.world.state import State
 from channel_adapter.tencent import codes
-from channel_adapter.tencent.catalog import CONTACT_SERVICE, PROFILE_SERVICE, UNMODELLED, Command, Retry
+from channel_adapter.tencent.catalog import CONTACT_SERVICE, PROFILE_SERVICE, UNMODELLED, Command, Idempotency
 from channel_adapter.tencent.wire.envelope import Reply
 
 AREAS: tuple[ModuleType, ...] = (
@@ -128,7 +128,7 @@ class World:
         self, command: Command[Any, Any], body: Any, caller: str, origin: str, decision: Decision
     ) -> tuple[Handler, Reply]:
         handler, request = self._read(command, body)
-        self.changes += command.retry is not Retry.READ
+        self.changes += command.idempotency is not Idempotency.READ
         with self.calling(request, caller, origin, decision) as call:
             reply = handler.run(call)
         if command.service in WITH_ERROR_DISPLAY:

@@ -1,4 +1,4 @@
-"""What every body has in common: model settings, the reply envelope, and the one judgement of an answer.
+"""Parts that all bodies share: model settings, the reply envelope, and the classification of an HTTP response.
 
 HTTP 200 is not success: the verdict is in `ErrorCode`, and `ActionStatus` must not be `FAIL` [doc 34620].
 `ErrorInfo` is documented as always present and missing in samples, so nothing but `ErrorCode` is required.
@@ -14,7 +14,7 @@ OK = "OK"
 FAIL = "FAIL"
 
 TOO_MANY_REQUESTS: Final = 429  # not documented, but clear
-MAYBE_DONE_STATUSES: Final = frozenset({303, 408})  # of those from 300 to 499, which otherwise mean "not done" [3.4]
+AMBIGUOUS_STATUSES: Final = frozenset({303, 408})  # of those from 300 to 499, which otherwise mean "not done" [3.4]
 
 
 class WireModel(BaseModel):
@@ -23,18 +23,18 @@ class WireModel(BaseModel):
     model_config = ConfigDict(validate_by_name=True, validate_by_alias=True, extra="allow", defer_build=True)
 
     def to_json(self) -> bytes:
-        """UTF-8 bytes with the JSON names, absent members left out."""
+        """Return the JSON object as UTF-8 bytes, absent members left out."""
         return self.__pydantic_serializer__.to_json(self, by_alias=True, exclude_none=True)
 
     def to_wire(self) -> dict[str, Any]:
-        """The same as a dict."""
+        """Return the JSON object as a dict, absent members left out."""
         wire: dict[str, Any] = self.__pydantic_serializer__.to_python(self, by_alias=True, exclude_none=True)
         return wire
 
 
 class WireRow:
-    """A JSON object of which a reply holds hundreds: a dataclass with slots, checked like a model, with the fields we
-    read and no others.
+    """Base of dataclasses with slots for objects of which a reply holds hundreds: checked like a model, without the
+    fields that are not read.
     """
 
     __slots__ = ()
@@ -42,7 +42,7 @@ class WireRow:
 
 
 class Reply(WireModel):
-    """Envelope of every answer. `ErrorDisplay` comes from profile and recentcontact only [doc 1640]."""
+    """Envelope of every reply. `ErrorDisplay` comes from profile and recentcontact only."""  # [doc 1640]
 
     action_status: str = Field(OK, alias="ActionStatus")
     error_code: int = Field(0, alias="ErrorCode")
@@ -50,12 +50,12 @@ class Reply(WireModel):
     error_display: str | None = Field(None, alias="ErrorDisplay")
 
     def drop_reason(self) -> str | None:
-        """Why a call that reports success was thrown away all the same; None for all commands but sending [17]."""
+        """Return why a call that reports success had no effect; None for all commands but sending."""
         return None
 
 
 class SentReply(Reply):
-    """A non-empty `MsgDropReason` beside `ErrorCode` 0 means that nothing was sent [doc 34959]."""
+    """Reply to sending: a non-empty `MsgDropReason` beside `ErrorCode` 0 means that nothing was sent."""  # [doc 34959]
 
     msg_drop_reason: str | None = Field(None, alias="MsgDropReason")
 
@@ -63,8 +63,8 @@ class SentReply(Reply):
         return self.msg_drop_reason or None
 
 
-class Verdict(WireModel):
-    """The part of a reply that decides; `ErrorCode` has no default here."""
+class ErrorEnvelope(WireModel):
+    """The part of a reply that says whether the call succeeded; `ErrorCode` has no default here."""
 
     error_code: int = Field(alias="ErrorCode")
     action_status: str = Field(OK, alias="ActionStatus")
@@ -75,75 +75,83 @@ ReplyT = TypeVar("ReplyT", bound=Reply)
 
 
 @dataclass(frozen=True, slots=True)
-class Answered(Generic[ReplyT]):
-    """The service did what it was asked; items of a batch may still have failed."""
+class Success(Generic[ReplyT]):
+    """The service accepted the call; items of a batch may still have failed."""
 
+    kind: ClassVar = "answered"
     reply: ReplyT
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class ApiError:
     """The service answered with an error code."""
 
+    kind: ClassVar = "refused"
     code: int
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Dropped:
-    """The service answered success and did nothing, because it was too much at once [17]."""
+class Throttled:
+    """The service reported success and did nothing, because of too many messages."""  # MsgDropReason [17]
 
+    kind: ClassVar = "dropped"
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """The request never reached the service (DNS, connect, TLS): repeating it is always harmless.
+    """The request never reached the service (DNS, connect, TLS): repeating it is always safe.
 
-    `lasting`: and useless with the same server, whose certificate is not trusted.
+    `permanent`: the same host will fail again, because its certificate is not trusted.
     """
 
+    kind: ClassVar = "notsent"
     reason: str
-    lasting: bool = False
+    permanent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """Nothing was sent, because our own limits leave no turn within the time the caller has."""
+class NotAttempted:
+    """Nothing was sent: the client's own limits left no slot within the deadline of the call."""
 
+    kind: ClassVar = "held"
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class TurnedAway:
-    """HTTP sent the request elsewhere or found it wrong before the service saw it: it was not carried out."""
+class HttpRejected:
+    """An HTTP status says that the call was not carried out: a redirect or a client error."""
 
+    kind: ClassVar = "turnedaway"
     reason: str
     http_status: int
 
 
 @dataclass(frozen=True, slots=True)
-class Unclear:
-    """The request may have been carried out: timeout, reset, HTTP error, an answer that cannot be read."""
+class Ambiguous:
+    """The call may have been carried out: timeout, reset, HTTP server error, a response that cannot be read."""
 
+    kind: ClassVar = "unclear"
     reason: str
     http_status: int | None = None
 
 
-Failure = Refused | Dropped | NotSent | Held | TurnedAway | Unclear
-Outcome = Answered[ReplyT] | Failure
+Failure = ApiError | Throttled | NotSent | NotAttempted | HttpRejected | Ambiguous
+AttemptOutcome = Success[ReplyT] | Failure
 
 
-def judge(
+def classify(
     reply_type: type[ReplyT], http_status: int, body: bytes
-) -> Answered[ReplyT] | Refused | Dropped | TurnedAway | Unclear:
-    """Decide what an answer means: HTTP status, JSON, shape, `ErrorCode`, in this order [doc 34620; 3.4 of the notes].
+) -> Success[ReplyT] | ApiError | Throttled | HttpRejected | Ambiguous:
+    """Classify an HTTP response by status, JSON, shape and `ErrorCode`, in this order.
 
-    Pure. Statuses of a failing server and a body that is not an envelope leave it open whether the call was carried
-    out; which of them may be repeated is for `retry` to say. A null where a list is documented is an empty list.
+    Pure. Statuses of a failing server and a body that is not an envelope leave open whether the call was carried out;
+    `retry` decides which of them may be repeated. A null where a list is documented is an empty list.
     """
+    # [doc 34620; section 3.4 of the notes on REST basics]
     if http_status != 200:
-        return _judge_status(http_status)
+        return _classify_status(http_status)
     reply: ReplyT | None
     try:
         reply = reply_type.__pydantic_validator__.validate_json(body)
@@ -152,20 +160,20 @@ def judge(
     if reply is not None and "error_code" in reply.model_fields_set:
         if reply.error_code == 0 and reply.action_status != FAIL:
             dropped = reply.drop_reason()
-            return Dropped(dropped) if dropped else Answered(reply)
-        return Refused(reply.error_code, reply.error_info)
-    return _judge_unexpected(body)
+            return Throttled(dropped) if dropped else Success(reply)
+        return ApiError(reply.error_code, reply.error_info)
+    return _classify_unexpected(body)
 
 
-def _judge_status(http_status: int) -> TurnedAway | Unclear:
+def _classify_status(http_status: int) -> HttpRejected | Ambiguous:
     reason = f"HTTP {http_status}"
-    if 300 <= http_status < 500 and http_status not in MAYBE_DONE_STATUSES:
-        return TurnedAway(reason, http_status)
-    return Unclear(reason, http_status)
+    if 300 <= http_status < 500 and http_status not in AMBIGUOUS_STATUSES:
+        return HttpRejected(reason, http_status)
+    return Ambiguous(reason, http_status)
 
 
 def _without_null_lists(reply_type: type[ReplyT], body: bytes, unreadable: ValidationError) -> ReplyT | None:
-    """The reply, if nothing stood in its way but nulls in place of lists."""
+    """Return the reply if its only errors are nulls in place of lists."""
     problems = unreadable.errors(include_url=False, include_context=False)
     if any(problem["type"] != "list_type" or problem["input"] is not None for problem in problems):
         return None
@@ -182,22 +190,22 @@ def _without_null_lists(reply_type: type[ReplyT], body: bytes, unreadable: Valid
         return None
 
 
-def _judge_unexpected(body: bytes) -> Refused | Unclear:
-    """A body that does not fit its reply type: a refusal may leave out what a success must have."""
+def _classify_unexpected(body: bytes) -> ApiError | Ambiguous:
+    """Classify a body that does not fit its reply type: an error may leave out what a success must have."""
     try:
-        verdict = Verdict.model_validate_json(body)
+        verdict = ErrorEnvelope.model_validate_json(body)
     except ValidationError as unreadable:
         problem = unreadable.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(str(part) for part in problem["loc"]) or "body"
-        return Unclear(_unreadable(problem["type"], where, problem["msg"]))
+        return Ambiguous(_unreadable(problem["type"], where, problem["msg"]))
     if verdict.error_code == 0 and verdict.action_status != FAIL:
-        return Unclear("the answer reports success in a shape that is not documented")
-    return Refused(verdict.error_code, verdict.error_info)
+        return Ambiguous("the answer reports success in a shape that is not documented")
+    return ApiError(verdict.error_code, verdict.error_info)
 
 
-def _unreadable(kind: str, where: str, said: str) -> str:
+def _unreadable(kind: str, where: str, message: str) -> str:
     if kind == "json_invalid":
-        return f"the answer is not JSON: {said.removeprefix('Invalid JSON: ')}"
+        return f"the answer is not JSON: {message.removeprefix('Invalid JSON: ')}"
     if kind == "missing":
         return f"the answer has no {where}"
-    return f"the answer is not an envelope of the service: {where}: {said}"
+    return f"the answer is not an envelope of the service: {where}: {message}"

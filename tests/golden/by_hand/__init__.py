@@ -5,6 +5,6 @@ Each table goes from the name of a golden file to its request and to what the cl
 
 from collections.abc import Mapping
 
-from channel_adapter.tencent.wire.envelope import Dropped, Refused, Reply, WireModel
+from channel_adapter.tencent.wire.envelope import ApiError, Reply, Throttled, WireModel
 
-Exchanges = Mapping[str, tuple[WireModel, Reply | Refused | Dropped]]
+Exchanges = Mapping[str, tuple[WireModel, Reply | ApiError | Throttled]]

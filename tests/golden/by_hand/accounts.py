@@ -21,7 +21,7 @@ from channel_adapter.tencent.wire.accounts import (
     QueryOnlineStatusRequest,
     UserIdItem,
 )
-from channel_adapter.tencent.wire.envelope import Refused
+from channel_adapter.tencent.wire.envelope import ApiError
 from channel_adapter.tencent.wire.profiles import (
     PortraitGetReply,
     PortraitGetRequest,
@@ -51,11 +51,11 @@ ACCOUNTS: Exchanges = {
     ),
     "im_open_login_svc/account_import.not_admin": (
         AccountImportRequest(user_id="chan_owner_7"),
-        Refused(60010, "identifier is not an app administrator"),
+        ApiError(60010, "identifier is not an app administrator"),
     ),
     "im_open_login_svc/account_import.expired": (
         AccountImportRequest(user_id="chan_owner_7"),
-        Refused(70001, "usersig expired"),
+        ApiError(70001, "usersig expired"),
     ),
     "im_open_login_svc/multiaccount_import": (
         MultiaccountImportRequest(
@@ -96,7 +96,7 @@ ACCOUNTS: Exchanges = {
     ),
     "im_open_login_svc/account_delete.not_enabled": (
         AccountDeleteRequest(delete_item=[UserIdItem(user_id="u_ann")]),
-        Refused(71000, "this app may not delete accounts"),
+        ApiError(71000, "this app may not delete accounts"),
     ),
     "im_open_login_svc/kick": (KickRequest(user_id="u_ann"), KickReply()),
     "im_open_login_svc/kick.older": (KickRequest(identifier="u_ann"), KickReply()),
@@ -176,7 +176,7 @@ PROFILES: Exchanges = {
                 ProfileItem(tag="Tag_Profile_Custom_", value="x"),
             ],
         ),
-        Refused(40009, "unknown tag"),
+        ApiError(40009, "unknown tag"),
     ),
     "profile/portrait_get": (
         PortraitGetRequest(to_account=["chan_owner_7", "ghost"], tag_list=["Tag_Profile_IM_Nick"]),

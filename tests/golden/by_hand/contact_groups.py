@@ -31,7 +31,7 @@ from channel_adapter.tencent.wire.contact_groups import (
     UpdateContactGroupReply,
     UpdateContactGroupRequest,
 )
-from channel_adapter.tencent.wire.envelope import Refused
+from channel_adapter.tencent.wire.envelope import ApiError
 from tests.golden.by_hand import Exchanges
 
 NEWS = ContactItem(type=2, to_group_id="@TGS#_news_42")
@@ -63,26 +63,26 @@ GROUPS: Exchanges = {
         CreateContactGroupRequest(
             from_account="u_ann", group_contact_item=[NewContactGroup(group_name="Channels", contact_item=[NEWS])]
         ),
-        Refused(51013, "package not support"),
+        ApiError(51013, "package not support"),
     ),
     "recentcontact/create_contact_group.name_too_long": (
         CreateContactGroupRequest(
             from_account="u_ann",
             group_contact_item=[NewContactGroup(group_name="频道频道频道频道频道频", contact_item=[NEWS])],
         ),
-        Refused(51011, "group name too long"),
+        ApiError(51011, "group name too long"),
     ),
     "recentcontact/create_contact_group.empty": (
         CreateContactGroupRequest(
             from_account="u_ann", group_contact_item=[NewContactGroup(group_name="Channels", contact_item=[])]
         ),
-        Refused(51006, "0 or over 100 conversations"),
+        ApiError(51006, "0 or over 100 conversations"),
     ),
     "recentcontact/create_contact_group.duplicate": (
         CreateContactGroupRequest(
             from_account="u_ann", group_contact_item=[NewContactGroup(group_name="Channels", contact_item=[NEWS])]
         ),
-        Refused(50002, "group exists"),
+        ApiError(50002, "group exists"),
     ),
     "recentcontact/update_contact_group": (
         UpdateContactGroupRequest(
@@ -154,7 +154,7 @@ GROUPS: Exchanges = {
                 contact_update_item=[ContactUpdate(contact_opt_type=1, contact_item=NEWS)],
             ),
         ),
-        Refused(51009, "group not exist"),
+        ApiError(51009, "group not exist"),
     ),
     "recentcontact/update_contact_group.rename": (
         UpdateContactGroupRequest(
@@ -178,7 +178,7 @@ GROUPS: Exchanges = {
     ),
     "recentcontact/del_contact_group.missing": (
         DelContactGroupRequest(from_account="u_ann", group_name=["Channels"]),
-        Refused(51009, "group not exist"),
+        ApiError(51009, "group not exist"),
     ),
 }
 
@@ -287,7 +287,7 @@ RECENT: Exchanges = {
         GetListRequest(
             from_account="u_ghost", time_stamp=0, start_index=0, top_time_stamp=0, top_start_index=0, assist_flags=63
         ),
-        Refused(50001, "account not exist"),
+        ApiError(50001, "account not exist"),
     ),
     "recentcontact/delete": (
         DeleteRequest(from_account="u_ann", type=2, to_groupid="@TGS#_news_42", clear_ramble=1),

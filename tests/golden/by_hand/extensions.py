@@ -1,6 +1,6 @@
 """Message extensions."""
 
-from channel_adapter.tencent.wire.envelope import Refused
+from channel_adapter.tencent.wire.envelope import ApiError
 from channel_adapter.tencent.wire.extensions import (
     Extension,
     ExtensionResult,
@@ -65,21 +65,21 @@ SET: Exchanges = {
         GroupSetKeyValuesRequest(
             group_id=NEWS, msg_seq=1, operate_type=1, extension_list=[Extension(key="rx:thumb", value="1", seq=0)]
         ),
-        Refused(23002, "message does not support extension"),
+        ApiError(23002, "message does not support extension"),
     ),
     "openim_msg_ext_http_svc/group_set_key_values.no_message": (
         GroupSetKeyValuesRequest(
             group_id=NEWS, msg_seq=99, operate_type=1, extension_list=[Extension(key="rx:thumb", value="1")]
         ),
-        Refused(23004, "message not exist"),
+        ApiError(23004, "message not exist"),
     ),
     "openim_msg_ext_http_svc/group_set_key_values.edition": (
         GroupSetKeyValuesRequest(group_id=NEWS, msg_seq=1, operate_type=3),
-        Refused(10008, "please upgrade your package"),
+        ApiError(10008, "please upgrade your package"),
     ),
     "openim_msg_ext_http_svc/group_set_key_values.too_often": (
         GroupSetKeyValuesRequest(group_id=NEWS, msg_seq=1, operate_type=3),
-        Refused(23003, "frequency limit"),
+        ApiError(23003, "frequency limit"),
     ),
 }
 

@@ -1,6 +1,6 @@
 """Groups."""
 
-from channel_adapter.tencent.wire.envelope import Refused
+from channel_adapter.tencent.wire.envelope import ApiError
 from channel_adapter.tencent.wire.groups import (
     ChangeGroupOwnerReply,
     ChangeGroupOwnerRequest,
@@ -74,11 +74,11 @@ CREATE: Exchanges = {
     ),
     "group_open_http_svc/create_group.taken": (
         CreateGroupRequest(type="Community", name="Another", owner_account="u_ann", group_id=NEWS, support_topic=0),
-        Refused(10021, "group id has been used"),
+        ApiError(10021, "group id has been used"),
     ),
     "group_open_http_svc/create_group.own": (
         CreateGroupRequest(type="Community", name="City News", owner_account="u_owner", group_id=NEWS, support_topic=0),
-        Refused(10025, "group id has been used by yourself"),
+        ApiError(10025, "group id has been used by yourself"),
     ),
     "group_open_http_svc/create_group.undeclared_key": (
         CreateGroupRequest(
@@ -88,7 +88,7 @@ CREATE: Exchanges = {
             app_defined_data=[DefinedData(key="no_such_key", value="x")],
             support_topic=0,
         ),
-        Refused(10004, "undeclared key no_such_key"),
+        ApiError(10004, "undeclared key no_such_key"),
     ),
     "group_open_http_svc/import_group": (
         ImportGroupRequest(
@@ -180,11 +180,11 @@ INFO: Exchanges = {
     ),
     "group_open_http_svc/get_online_member_num.refused": (
         GetOnlineMemberNumRequest(group_id=NEWS),
-        Refused(10007, "not for this group type"),
+        ApiError(10007, "not for this group type"),
     ),
     "million_group_open_http_svc/get_online_member_num.refused": (
         GetOnlineMemberNumRequest(group_id="regatta"),
-        Refused(10007, "not for this group type"),
+        ApiError(10007, "not for this group type"),
     ),
     "million_group_open_http_svc/get_online_member_num": (
         GetOnlineMemberNumRequest(group_id=NEWS),
@@ -221,13 +221,13 @@ CHANGE: Exchanges = {
     ),
     "group_open_http_svc/modify_group_base_info.gone": (
         ModifyGroupBaseInfoRequest(group_id="@TGS#_gone", mute_all_member="On"),
-        Refused(10010, "group not exist"),
+        ApiError(10010, "group not exist"),
     ),
     "group_open_http_svc/destroy_group": (DestroyGroupRequest(group_id=NEWS), DestroyGroupReply()),
-    "group_open_http_svc/destroy_group.gone": (DestroyGroupRequest(group_id=NEWS), Refused(10010, "group not exist")),
+    "group_open_http_svc/destroy_group.gone": (DestroyGroupRequest(group_id=NEWS), ApiError(10010, "group not exist")),
     "group_open_http_svc/destroy_group.bad_id": (
         DestroyGroupRequest(group_id="@TGS#_0123456789012345678901234567890123456789012345"),
-        Refused(10015, "the group id is malformed"),
+        ApiError(10015, "the group id is malformed"),
     ),
     "group_open_http_svc/change_group_owner": (
         ChangeGroupOwnerRequest(group_id=NEWS, new_owner_account="u_ann", from_account="u_owner"),

@@ -1,6 +1,6 @@
 """Members."""
 
-from channel_adapter.tencent.wire.envelope import Refused
+from channel_adapter.tencent.wire.envelope import ApiError
 from channel_adapter.tencent.wire.members import (
     AddGroupMemberReply,
     AddGroupMemberRequest,
@@ -71,17 +71,17 @@ ADD: Exchanges = {
         AddGroupMemberRequest(
             group_id=NEWS, member_list=[MemberAccount(member_account="u_ann"), MemberAccount(member_account="u_ghost")]
         ),
-        Refused(10019, "check every Member_Account"),
+        ApiError(10019, "check every Member_Account"),
     ),
     "group_open_http_svc/add_group_member.too_many": (
         AddGroupMemberRequest(
             group_id=NEWS, member_list=[MemberAccount(member_account=f"u_{number:02}") for number in range(1, 22)]
         ),
-        Refused(10005, "too many accounts"),
+        ApiError(10005, "too many accounts"),
     ),
     "group_open_http_svc/add_group_member.full": (
         AddGroupMemberRequest(group_id="@TGS#_small", member_list=[MemberAccount(member_account="u_ann")]),
-        Refused(10014, "the group is full"),
+        ApiError(10014, "the group is full"),
     ),
     "group_open_http_svc/delete_group_member": (
         DeleteGroupMemberRequest(
@@ -151,7 +151,7 @@ READ: Exchanges = {
     ),
     "group_open_http_svc/get_group_member_info.offset": (
         GetGroupMemberInfoRequest(group_id=NEWS, limit=100, offset=100),
-        Refused(10004, "Offset is not for Communities"),
+        ApiError(10004, "Offset is not for Communities"),
     ),
     "group_open_http_svc/get_specified_group_member_info": (
         GetSpecifiedGroupMemberInfoRequest(

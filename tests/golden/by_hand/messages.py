@@ -1,6 +1,6 @@
 """Group messages."""
 
-from channel_adapter.tencent.wire.envelope import Refused
+from channel_adapter.tencent.wire.envelope import ApiError
 from channel_adapter.tencent.wire.messages import (
     DeleteGroupMsgBySenderReply,
     DeleteGroupMsgBySenderRequest,
@@ -59,7 +59,7 @@ CHANGE: Exchanges = {
     ),
     "openim/modify_group_msg.missing": (
         ModifyGroupMsgRequest(group_id=NEWS, msg_seq=99, cloud_custom_data="x"),
-        Refused(20026, "message not exist"),
+        ApiError(20026, "message not exist"),
     ),
     "group_open_http_svc/group_msg_recall": (
         GroupMsgRecallRequest(
@@ -169,11 +169,11 @@ NOTICES_AND_PINS: Exchanges = {
     ),
     "group_open_http_svc/pin_message.already": (
         PinMessageRequest(group_id=NEWS, msg_seq=1),
-        Refused(10071, "already pinned"),
+        ApiError(10071, "already pinned"),
     ),
     "group_open_http_svc/pin_message.topic": (
         PinMessageRequest(group_id=FORUM, msg_seq=1, topic_id=TOPIC),
-        Refused(10070, "too many pinned messages"),
+        ApiError(10070, "too many pinned messages"),
     ),
     "group_open_http_svc/unpin_message": (
         UnpinMessageRequest(group_id=NEWS, msg_seq=1, un_pinner_account="u_owner"),

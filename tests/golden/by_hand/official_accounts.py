@@ -1,6 +1,6 @@
 """Official accounts."""
 
-from channel_adapter.tencent.wire.envelope import Refused
+from channel_adapter.tencent.wire.envelope import ApiError
 from channel_adapter.tencent.wire.msg_body import Element, ReceivedElement
 from channel_adapter.tencent.wire.official_accounts import (
     AddSubscriberReply,
@@ -63,17 +63,17 @@ PROFILE: Exchanges = {
         CreateOfficialAccountRequest(
             owner_account="u_editor7", official_account_user_id=HARBOR, name="Harbor News"
         ),
-        Refused(130008, "official account id is used"),
+        ApiError(130008, "official account id is used"),
     ),
     "official_account_open_http_svc/create_official_account.bad_id": (
         CreateOfficialAccountRequest(
             owner_account="u_editor7", official_account_user_id="harbor_news", name="Harbor News"
         ),
-        Refused(130007, "official account id is wrong"),
+        ApiError(130007, "official account id is wrong"),
     ),
     "official_account_open_http_svc/create_official_account.not_enabled": (
         CreateOfficialAccountRequest(owner_account="u_editor7", name="Harbor News"),
-        Refused(131000, "not enabled"),
+        ApiError(131000, "not enabled"),
     ),
     "official_account_open_http_svc/destroy_official_account": (
         DestroyOfficialAccountRequest(official_account=HARBOR),
@@ -81,7 +81,7 @@ PROFILE: Exchanges = {
     ),
     "official_account_open_http_svc/destroy_official_account.gone": (
         DestroyOfficialAccountRequest(official_account=GONE),
-        Refused(130004, "official account not exist"),
+        ApiError(130004, "official account not exist"),
     ),
     "official_account_open_http_svc/modify_official_account_base_info": (
         ModifyOfficialAccountBaseInfoRequest(
@@ -149,7 +149,7 @@ SUBSCRIBERS: Exchanges = {
     ),
     "official_account_open_http_svc/add_subscriber.empty": (
         AddSubscriberRequest(official_account=HARBOR, subscriber_list=[]),
-        Refused(6017, "SubscriberList is empty"),
+        ApiError(6017, "SubscriberList is empty"),
     ),
     "official_account_open_http_svc/delete_subscriber": (
         DeleteSubscriberRequest(official_account=HARBOR, subscriber_to_del_account=["u_1", "u_2"]),
@@ -287,7 +287,7 @@ MESSAGES: Exchanges = {
     ),
     "official_account_open_http_svc/official_account_msg_recall.gone": (
         OfficialAccountMsgRecallRequest(official_account=GONE, msg_key_list=["1_1_1736000000"]),
-        Refused(10010, "official account not exist"),
+        ApiError(10010, "official account not exist"),
     ),
 }
 

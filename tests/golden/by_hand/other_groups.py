@@ -1,6 +1,6 @@
 """Counters, attributes and online members of groups: disputed or refused for a Community."""
 
-from channel_adapter.tencent.wire.envelope import Refused
+from channel_adapter.tencent.wire.envelope import ApiError
 from channel_adapter.tencent.wire.group_data import (
     Attribute,
     ClearGroupAttrReply,
@@ -28,7 +28,7 @@ from tests.golden.by_hand import Exchanges
 NEWS = "@TGS#_news_42"
 PUBLIC = "@TGS#aJRGC4MH6"
 LIVE = "@TGS#a2"
-REFUSED = Refused(10007, "not for this group type")
+REFUSED = ApiError(10007, "not for this group type")
 OPEN = Attribute(key="room", value="open")
 SHUT = Attribute(key="room", value="shut")
 TO_ALL = Element(msg_type="TIMTextElem", msg_content={"Text": "to all"})
@@ -45,7 +45,7 @@ COUNTERS: Exchanges = {
     ),
     "group_open_http_svc/update_group_counter.set": (
         UpdateGroupCounterRequest(group_id=PUBLIC, group_counter=[Counter(key="k21", value=1)], mode="Set"),
-        Refused(10063, "too many counters"),
+        ApiError(10063, "too many counters"),
     ),
     "group_open_http_svc/update_group_counter.refused": (
         UpdateGroupCounterRequest(group_id=NEWS, group_counter=[Counter(key="likes", value=1)], mode="Decrease"),

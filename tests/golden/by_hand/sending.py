@@ -1,6 +1,6 @@
 """Sending to groups, and the elements of a message."""
 
-from channel_adapter.tencent.wire.envelope import Dropped, Refused
+from channel_adapter.tencent.wire.envelope import ApiError, Throttled
 from channel_adapter.tencent.wire.messages import SendGroupMsgReply, SendGroupMsgRequest
 from channel_adapter.tencent.wire.msg_body import (
     ArticleData,
@@ -160,7 +160,7 @@ EXCHANGES: Exchanges = {
                 )
             ],
         ),
-        Dropped("MsgFreqCtrl"),
+        Throttled("MsgFreqCtrl"),
     ),
     "group_open_http_svc/send_group_msg.other_types": (
         SendGroupMsgRequest(
@@ -175,7 +175,7 @@ EXCHANGES: Exchanges = {
     ),
     "group_open_http_svc/send_group_msg.muted": (
         SendGroupMsgRequest(group_id=NEWS, random=10, msg_body=[text("hello?")], from_account="u_ann"),
-        Refused(10017, "the sender is muted"),
+        ApiError(10017, "the sender is muted"),
     ),
     "group_open_http_svc/send_group_msg.duplicate": (
         SendGroupMsgRequest(
@@ -189,6 +189,6 @@ EXCHANGES: Exchanges = {
     ),
     "group_open_http_svc/send_group_msg.too_often": (
         SendGroupMsgRequest(group_id=NEWS, random=11, msg_body=[text("x")]),
-        Refused(10023, "message frequency limit"),
+        ApiError(10023, "message frequency limit"),
     ),
 }
