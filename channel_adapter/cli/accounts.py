@@ -6,7 +6,7 @@ import typer
 
 from channel_adapter.cli.command import Run, command, group
 from channel_adapter.cli.exits import Exit
-from channel_adapter.cli.outcomes import list_outcomes
+from channel_adapter.cli.output import list_outcomes
 
 app = group("accounts")
 
@@ -21,7 +21,7 @@ async def add(run: Run, users: _USERS) -> Exit:
     by Tencent's SDK need this only for accounts that have never signed in.
     """
     async with run.adapter() as adapter:
-        return await list_outcomes(run, adapter.accounts.add(users), assign=False)
+        return await list_outcomes(run.output, adapter.accounts.add(users), assign=False)
 
 
 @command(app, "accounts", "check", example="channel-adapter accounts check editor_7 reader_1")

@@ -11,7 +11,7 @@ import sys
 import traceback
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -66,8 +66,6 @@ class Run:
     output: Output
     config: str | None = None
     debug: bool = False
-    so_far: Callable[[], str] = field(default=lambda: "")
-    """Says how far a long job got, for the moment it is interrupted or fails."""
 
     def settings(self) -> "Settings":
         """Settings from --config, the variable, ./adapter.toml, or the environment alone. Raises ConfigurationError."""
@@ -159,7 +157,7 @@ def execute(run: Run, work: Callable[[], Coroutine[Any, Any, Exit | None]], *, u
     except KeyboardInterrupt:
         if until_interrupted:
             return Exit.DONE
-        far = run.so_far() or "the last call may have been carried out; look before you repeat it"
+        far = run.output.so_far() or "the last call may have been carried out; look before you repeat it"
         run.output.error("interrupted", f"interrupted: {far}")
         return Exit.INTERRUPTED
     except BrokenPipeError:
@@ -168,7 +166,7 @@ def execute(run: Run, work: Callable[[], Coroutine[Any, Any, Exit | None]], *, u
         trouble = run.output.trouble()
         if trouble is None:
             return _explain(run, error)
-        run.output.lost(trouble, run.so_far())
+        run.output.lost(trouble)
         return Exit.INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the outermost frame: a fault of ours is one sentence too
         if run.debug:
@@ -179,7 +177,7 @@ def execute(run: Run, work: Callable[[], Coroutine[Any, Any, Exit | None]], *, u
 
 def _explain(run: Run, error: Exception) -> Exit:
     if isinstance(error, ChannelAdapterError):
-        run.output.refusal(error, run.so_far())
+        run.output.refusal(error)
         return for_error(error)
     if isinstance(error, UsageError):
         run.output.error("usage", error.message, field=error.field)

@@ -516,7 +516,7 @@ async def _perform(run: Run, recorder: Recorder, feed: Feed, people: list[UserId
         if not run.output.json:
             run.output.line(f"A stub of the service listens on {server.url}, as app {server.sdkappid}.")
             run.output.line("")
-        run.so_far = lambda: f"{counted(len(recorder.report.steps), 'step')} done"
+        run.output.describe_progress(lambda: f"{counted(len(recorder.report.steps), 'step')} done")
         async with ChannelAdapter.open(_settings(server), observer=observe) as adapter:
             try:
                 await Demo(adapter, recorder, run.output.progress, feed, people).run()

@@ -11,7 +11,8 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from enum import Enum
@@ -22,9 +23,11 @@ import orjson
 import typer
 from rich.cells import cell_len, chop_cells
 
-from channel_adapter.cli.exits import UsageError
+from channel_adapter.cli.exits import Exit, UsageError, for_counts
 from channel_adapter.cli.files import interruptible
 from channel_adapter.cli.progress import SECONDS_BETWEEN_LINES, Bars, Display, Lines, Progress, Snapshot
+from channel_adapter.domain.assignment import AssignmentStatus
+from channel_adapter.domain.subscription import ChannelOutcome, Outcome, OutcomeKind
 from channel_adapter.errors import ChannelAdapterError
 from channel_adapter.mapping.text import printable, printable_json
 
@@ -266,6 +269,7 @@ class Output:
         self._stdout = stdout or sys.stdout
         self._stderr = stderr or sys.stderr
         self._lost: OSError | None = None
+        self._so_far: Callable[[], str] = lambda: ""
 
     @property
     def binary(self) -> Sink:
@@ -399,8 +403,17 @@ class Output:
         readable = {name: _without_surrogates(held) for name, held in named.items()}
         self._write_error(encode({"error": readable}).decode())
 
-    def refusal(self, error: ChannelAdapterError, so_far: str = "") -> None:
-        """An error of the library, and what was done before it."""
+    def describe_progress(self, describe: Callable[[], str]) -> None:
+        """Call `describe` for what an interruption or a failure adds: how far the job is; "" adds nothing."""
+        self._so_far = describe
+
+    def so_far(self) -> str:
+        """Return how far the job is, "" when that is not known."""
+        return self._so_far()
+
+    def refusal(self, error: ChannelAdapterError) -> None:
+        """Write an error of the library, and what was done before it."""
+        so_far = self.so_far()
         message = f"{error.message}; {so_far}" if so_far else error.message
         self.error(error.kind, message, field=error.field, limit=error.limit, size=error.size, code=error.code)
 
@@ -423,9 +436,10 @@ class Output:
             self._lost = error
             raise
 
-    def lost(self, trouble: OSError, so_far: str = "") -> None:
-        """The result cannot be written; nothing is said of a reader that went away."""
+    def lost(self, trouble: OSError) -> None:
+        """Report that the result cannot be written; nothing is written about a reader that went away."""
         if not isinstance(trouble, BrokenPipeError):
+            so_far = self.so_far()
             sentence = f"stdout cannot be written: {trouble.strerror}"
             self.error("interrupted", f"{sentence}; {so_far}" if so_far else sentence)
 
@@ -491,6 +505,38 @@ class _Rows:
 
 def _ignore(snapshot: Snapshot) -> None:
     """Show nothing."""
+
+
+async def list_outcomes(output: Output, outcomes: AsyncIterable[Outcome], *, assign: bool = True) -> Exit:
+    """Write one row for each user as it comes, and return the exit code; `assign` adds conversation groups."""
+    counts: Counter[OutcomeKind] = Counter()
+    output.describe_progress(lambda: f"{sum(counts.values()):,} outcomes came back" if counts else "")
+    with output.items(("user", "outcome", *(["assignment"] if assign else []), "reason")) as listing:
+        async for outcome in outcomes:
+            counts[outcome.kind] += 1
+            if assign:
+                listing.add(outcome, outcome.user, outcome.kind, *_assignment_and_reason(outcome))
+            else:
+                document = {"user": outcome.user, "kind": outcome.kind, "reason": outcome.reason}
+                listing.add(document, outcome.user, outcome.kind, outcome.reason)
+    return for_counts(counts)
+
+
+def list_channel_outcomes(output: Output, outcomes: Iterable[ChannelOutcome]) -> Exit:
+    """Write one row for each channel, and return the exit code."""
+    counts: Counter[OutcomeKind] = Counter()
+    with output.items(("channel", "outcome", "assignment", "reason")) as listing:
+        for outcome in outcomes:
+            counts[outcome.kind] += 1
+            listing.add(outcome, outcome.channel, outcome.kind, *_assignment_and_reason(outcome))
+    return for_counts(counts)
+
+
+def _assignment_and_reason(outcome: Outcome | ChannelOutcome) -> tuple[AssignmentStatus | None, str]:
+    """Return what became of the conversation group, and the reasons for both."""
+    assignment = outcome.assignment
+    reasons = [outcome.reason, assignment.reason if assignment else ""]
+    return assignment.status if assignment else None, "; ".join(reason for reason in reasons if reason)
 
 
 def _fields(value: Any) -> dict[str, Any]:

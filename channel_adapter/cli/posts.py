@@ -203,7 +203,7 @@ async def import_feed(
 
 
 async def _run_import(run: Run, job: FeedImport, feed: Feed, channel: str, *, dry_run: bool, limit: int | None) -> None:
-    run.so_far = lambda: _summary(job, feed) if job.counts else ""
+    run.output.describe_progress(lambda: _summary(job, feed) if job.counts else "")
     report = run.output.report("entries", {"channel": channel_id(channel), "feed": feed.title})
     rows: list[Imported] = []
     shown = {EntryState.REFUSED, *([*EntryState] if dry_run or run.output.verbose else [])} - {EntryState.ALREADY}

@@ -10,8 +10,7 @@ from channel_adapter.cli.channels import ChannelArgument
 from channel_adapter.cli.command import Run, command, group
 from channel_adapter.cli.exits import Exit, for_counts
 from channel_adapter.cli.files import ColumnOption, DelimiterOption, HeadingOption, opened_seekable, users_in
-from channel_adapter.cli.outcomes import list_channel_outcomes, list_outcomes
-from channel_adapter.cli.output import ObjectWriter, counted
+from channel_adapter.cli.output import ObjectWriter, counted, list_channel_outcomes, list_outcomes
 from channel_adapter.cli.progress import Progress
 from channel_adapter.domain.assignment import AssignmentStatus
 from channel_adapter.domain.subscription import Notifications, Outcome, OutcomeKind
@@ -45,14 +44,14 @@ async def add(
     """
     async with run.adapter() as adapter:
         bulk = adapter.subscriptions.subscribe(channel, users, import_missing=import_missing, assign=assign)
-        return await list_outcomes(run, bulk)
+        return await list_outcomes(run.output, bulk)
 
 
 @command(app, "subscribers", "remove", example="channel-adapter subscribers remove harbor_news reader_2")
 async def remove(run: Run, channel: ChannelArgument, users: _USERS, assign: _ASSIGN = None) -> Exit:
     """Unsubscribe people, one outcome each; somebody who does not follow is "already"."""
     async with run.adapter() as adapter:
-        return await list_outcomes(run, adapter.subscriptions.unsubscribe(channel, users, assign=assign))
+        return await list_outcomes(run.output, adapter.subscriptions.unsubscribe(channel, users, assign=assign))
 
 
 @command(app, "subscribers", "follow", example="channel-adapter subscribers follow reader_1 harbor_news harbor_tides")
@@ -62,7 +61,7 @@ async def follow(
     """Let one person follow many channels, one outcome each; their conversation group is changed once."""
     async with run.adapter() as adapter:
         found = await adapter.subscriptions.follow(user, channels, import_missing=import_missing, assign=assign)
-    return list_channel_outcomes(run, found)
+    return list_channel_outcomes(run.output, found)
 
 
 @command(app, "subscribers", "unfollow", example="channel-adapter subscribers unfollow reader_1 harbor_tides")
@@ -70,7 +69,7 @@ async def unfollow(run: Run, user: _USER, channels: _CHANNELS, assign: _ASSIGN =
     """Let one person leave many channels, one outcome each; their conversation group is changed once."""
     async with run.adapter() as adapter:
         found = await adapter.subscriptions.unfollow(user, channels, assign=assign)
-    return list_channel_outcomes(run, found)
+    return list_channel_outcomes(run.output, found)
 
 
 @command(
@@ -129,7 +128,9 @@ async def list_subscribers(
             run.output.progress("listed", beside_rows=True) as progress,
             run.output.items(columns, empty="nobody follows it") as listing,
         ):
-            run.so_far = lambda: f"{progress.done:,} were listed{_resume(rows.cursor)}" if progress.done else ""
+            run.output.describe_progress(
+                lambda: f"{progress.done:,} were listed{_resume(rows.cursor)}" if progress.done else ""
+            )
             async for row in rows:
                 listing.add(row, row.user, row.role, row.since, row.notifications)
                 progress.advance()
@@ -210,7 +211,7 @@ class _Import:
         self.assignments: Counter[AssignmentStatus] = Counter()
         self.broken = 0
         self.read = 0
-        run.so_far = lambda: self.sentence() if self.counts else ""
+        run.output.describe_progress(lambda: self.sentence() if self.counts else "")
 
     def users(self, listed: UserList) -> Iterator[str]:
         """Return the users of the file; broken lines go into the report."""

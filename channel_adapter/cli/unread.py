@@ -163,7 +163,7 @@ async def sync_all(
             with run.output.progress("synced", total) as progress:
                 job = SyncAll(progress, run.output.report("problems", {}))
                 people = adapter.unread.sync_many(job.users(listed), cursor=cursor)
-                run.so_far = lambda: f"{job.sentence()}; go on with --cursor {people.cursor}"
+                run.output.describe_progress(lambda: f"{job.sentence()}; go on with --cursor {people.cursor}")
                 await job.follow(people)
     if not run.output.json:
         run.output.line(job.sentence())

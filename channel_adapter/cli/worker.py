@@ -39,9 +39,11 @@ async def worker(
 
         url = database_for(adapter.migration, database)
         run.output.note("working; Ctrl-C ends it")
-        with WorkerProgress(adapter.settings, run.output) as view:
-            run.so_far = lambda: f"{counted(view.calls, 'call')} were made; others, or the next start, go on"
+        with WorkerProgress(adapter.settings, run.output) as progress:
+            run.output.describe_progress(
+                lambda: f"{counted(progress.calls, 'call')} were made; others, or the next start, go on"
+            )
             bounds = bounds_of(max_calls, max_duration)
-            calls = await work(adapter.migration, database=url, bounds=bounds, tell=view.update)
+            calls = await work(adapter.migration, database=url, bounds=bounds, tell=progress.update)
     run.output.one({"calls": calls}, f"{counted(calls, 'call')} were made")
     return Exit.INTERRUPTED

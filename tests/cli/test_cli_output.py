@@ -141,7 +141,8 @@ def test_a_list_that_fails_is_a_whole_document_or_nothing() -> None:
 def test_errors_for_people_and_for_machines() -> None:
     error = InvalidError("name has 102 bytes; 100 are allowed", field="name", limit=100, size=102)
     output, out, err = screen()
-    output.refusal(error, "3 were done")
+    output.describe_progress(lambda: "3 were done")
+    output.refusal(error)
     assert err.getvalue() == "error: name has 102 bytes; 100 are allowed; 3 were done\n"
     output, out, err = screen(json=True)
     output.refusal(InvalidError("half \ud800"))

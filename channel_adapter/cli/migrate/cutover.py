@@ -93,7 +93,7 @@ async def cutover(
         wait=not no_wait, destroy_source=destroy_source, accepted=accepted_in(explained),
         accept_differences=accept_differences,
     )  # fmt: skip
-    run.so_far = lambda: "the same command goes on from there"
+    run.output.describe_progress(lambda: "the same command goes on from there")
     database = beside(file, database)
     async with run.adapter() as adapter:
         with CheckProgress(plan, adapter.settings, run.output, "cutover") as progress:
@@ -103,7 +103,7 @@ async def cutover(
                 )
             except InvalidError as wrong:
                 if wrong.field == "destroy_source":  # refused at once; the same command would be again
-                    run.so_far = lambda: "nothing was changed"
+                    run.output.describe_progress(lambda: "nothing was changed")
                 raise
     _tell_cutover(run.output, done)
     return _cutover_code(done, filled=no_fill or no_wait or done.filling.done or not done.filling.wanted)
@@ -132,7 +132,7 @@ async def rollback(
     bounds = bounds_of(max_calls, max_duration)
     async with run.adapter() as adapter:
         url = journal_url(adapter, file, beside(file, database))
-        run.so_far = lambda: "what was removed is gone; the same command goes on"
+        run.output.describe_progress(lambda: "what was removed is gone; the same command goes on")
         progress = CheckProgress(plan, adapter.settings, run.output, "rollback")
         with progress, stopping(run) as stopped:
             done = await adapter.migration.rollback(

@@ -79,7 +79,7 @@ async def plan(
     before = None if accept_empty else _plan_before(out, run.settings().sdkappid)
     async with run.adapter() as adapter, _source(adapter, kind, given[kind] or "", owner) as source:
         with run.output.progress("read") as progress:
-            run.so_far = lambda: f"{progress.done:,} posts and people were read; no plan was written"
+            run.output.describe_progress(lambda: f"{progress.done:,} posts and people were read; no plan was written")
             made = await adapter.migration.plan(
                 source, options, before=before, tell=lambda _, count: progress.advance(count)
             )

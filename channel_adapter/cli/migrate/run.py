@@ -84,7 +84,7 @@ async def _carry_out(
         progress = MigrationProgress(
             plan, adapter.settings, run.output, first=remark if url == f"sqlite:///{beside}" else ""
         )
-        run.so_far = progress.so_far
+        run.output.describe_progress(progress.so_far)
         with progress:
             begin = adapter.migration.apply if verb == "apply" else adapter.migration.retry
             found = await begin(plan, database=url, bounds=bounds, tell=progress.update)
