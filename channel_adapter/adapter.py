@@ -138,7 +138,7 @@ class ChannelAdapter:
         settings, own, clock, gateway = self.settings, self.settings.reactions, self._clock, self._gateway
         history = self.backend.post_history
         rules = ReactionRules(
-            own.per_person, own.subscribers_only, own.phone_reactions == "accept", own.on_unsubscribe == "keep"
+            own.per_person, own.subscribers_only, own.client_reactions == "accept", own.on_unsubscribe == "keep"
         )
         keys, seconds = MessageKeys(gateway), settings.channels.cache_seconds
         gatekeeper = Gatekeeper(

@@ -131,7 +131,7 @@ class ReactionSettings(Section):
         default=1, ge=1, le=20, description="reactions a person may have on a post; a new one replaces"
     )
     subscribers_only: bool = Field(default=True, description="refuse people who do not follow the channel")
-    phone_reactions: Literal["accept", "ignore"] = Field(
+    client_reactions: Literal["accept", "ignore"] = Field(
         default="accept",
         description="what phones write into their keys themselves; the service lets them write others' too",
     )
@@ -158,7 +158,7 @@ class WebhookSettings(Section):
     lost_after_seconds: float = Field(
         default=5.0, ge=0, description="when a post that was asked about is lost; 0 turns it off"
     )
-    requests_at_once: int = Field(default=512, ge=1, description="requests under way; more are turned away")
+    max_requests: int = Field(default=512, ge=1, description="requests under way; more are turned away")
     max_connections: int | None = Field(
         default=None,
         ge=1,
@@ -193,7 +193,7 @@ class InboxSettings(Section):
     remember_hours: float = Field(
         default=24.0, gt=0, description="how long handled events are known, and repeats of them"
     )
-    at_once: int = Field(default=64, ge=1, description="events that are handled at once, of different channels")
+    concurrency: int = Field(default=64, ge=1, description="events that are handled at once, of different channels")
     waiting_bytes: int = Field(
         default=32_000_000, ge=2**20, description="of events that may wait in one process; more are answered 503"
     )

@@ -715,7 +715,7 @@ def open_inbox(settings: "Settings", counters: Counters | None = None) -> EventI
     options = InboxOptions(
         RetryPolicy(own.attempts, own.retry_seconds),
         window=own.reorder_seconds,
-        concurrency=own.at_once,
+        concurrency=own.concurrency,
         waiting_bytes=own.waiting_bytes,
         remember_seconds=own.remember_hours * 3600,
     )

@@ -112,7 +112,7 @@ class Receiver:
     async def receive(self, request: web.Request) -> web.StreamResponse:
         """Answer a request to the receiver's path."""
         self.counters.add(names.RECEIVED)
-        if self._open_requests >= self.settings.requests_at_once:
+        if self._open_requests >= self.settings.max_requests:
             return self._refuse(request, RequestRefused(Reason.TOO_MANY, f"{self._open_requests} are open"))
         self._open_requests += 1
         if self._observer is not None:

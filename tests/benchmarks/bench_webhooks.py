@@ -288,7 +288,7 @@ def measure_postgres(folder: Path, number: int) -> None:
 
     server = get_server(folder / "pg", cleanup_mode="delete")
     names = iter(f"bench_{n}" for n in range(100))
-    slow: dict[str, Any] = {"handlers": "slow", "at_once": 16}
+    slow: dict[str, Any] = {"handlers": "slow", "concurrency": 16}
     try:
         for what, events, options in (("", number, {}), (", 50 ms each", number // 4, slow)):
             one, two = (

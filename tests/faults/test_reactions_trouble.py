@@ -281,7 +281,7 @@ async def test_keys_of_others_are_left_alone_and_counts_of_others_are_mended(sta
 async def test_phones_can_be_ignored_and_policy_holds_for_them(stage: Stage) -> None:
     phone = stage.server.world.client(TWO)
     phone.set_extensions(stage.ref.channel, 1, {f"r|{TWO}": "💩"})
-    async with stage.adapter(reactions={"phone_reactions": "ignore"}) as adapter:
+    async with stage.adapter(reactions={"client_reactions": "ignore"}) as adapter:
         await adapter.reactions.react(stage.ref, TWO, "👍")
         assert (await adapter.reactions.reconcile(stage.ref)).taken == 0
         phone.delete_extensions(stage.ref.channel, 1, [f"r|{TWO}"])

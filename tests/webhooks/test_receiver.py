@@ -387,7 +387,7 @@ class SlowInbox(MemoryInbox):
 
 async def test_too_many_at_once_are_turned_away_and_what_is_not_stored_is_not_acknowledged() -> None:
     inbox = SlowInbox()
-    async with listening(inbox, requests_at_once=3) as (receiver, url, _):
+    async with listening(inbox, max_requests=3) as (receiver, url, _):
         asking = asyncio.gather(*(post(url) for _ in range(5)))
         async with asyncio.timeout(60):
             while receiver.counters.refused.get("too_many", 0) < 2:  # noqa: ASYNC110 - counters have no waiters
