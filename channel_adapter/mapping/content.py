@@ -1,10 +1,13 @@
-"""Do the values of a post's parts have the types that the domain says? Python itself does not look."""
+"""Posts and their content as message elements, in both directions.
+
+A kind of content is added by its class in `domain.post` and one row of `_KINDS` here.
+"""
 
 import dataclasses
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar, cast, get_args
+from typing import Any, Final, NamedTuple, TypeVar, cast
 from urllib.parse import urlsplit
 
 import orjson
@@ -16,51 +19,34 @@ from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import Post, PostRef, PostState
 from channel_adapter.errors import InvalidError
 from channel_adapter.mapping.moved_post import original_elements
-from channel_adapter.mapping.text import require_text, require_url
+from channel_adapter.mapping.text import require_text, require_url, with_article
 from channel_adapter.tencent.wire import messages
 from channel_adapter.tencent.wire import msg_body as w
 from channel_adapter.tencent.wire.envelope import WireModel
 
-NAMES: Final[Mapping[Any, str]] = {str: "text", int: "whole number", float: "number", p.Image: "Image"}
+NAMES: Final[Mapping[Any, str]] = {str: "a string", int: "an integer", float: "a number", p.Image: "an Image"}
+"""Names of the types of fields, for messages."""
 
-
-def fits(value: object, expected: Any) -> bool:
-    """Is it of this type? A whole number is a number too, and a truth value is none."""
-    if isinstance(value, bool):
-        return False
-    return isinstance(value, (int, float) if expected is float else expected)
-
-
-def check_types(part: p.Content) -> None:
-    """Raises InvalidError with the first field that holds something else."""
-    for name, expected in _FIELDS[type(part)]:
-        value = getattr(part, name)
-        if not fits(value, expected):
-            raise InvalidError(f"{part.kind}: {name} is no {NAMES[expected]} but a {type(value).__name__}", field=name)
-
-
-def _fields(kind: type[Any]) -> tuple[tuple[str, Any], ...]:
-    return tuple((field.name, field.type) for field in dataclasses.fields(kind) if field.init)
-
-
-_FIELDS: Final[dict[type[Any], tuple[tuple[str, Any], ...]]] = {kind: _fields(kind) for kind in get_args(p.Content)}
-
+STATES: Final = {
+    messages.PLACE_NORMAL: PostState.PUBLISHED,
+    messages.PLACE_GONE: PostState.EXPIRED,
+    messages.PLACE_RECALLED: PostState.RECALLED,
+}
 
 ModelT = TypeVar("ModelT", bound=WireModel)
 
 _LONGEST_ESCAPE: Final = len("\\u0000")  # bytes that JSON needs for one character at most
 _AROUND: Final = 100  # bytes of the JSON around a lone text, and some more
-
-_CARRIERS_OF_CUSTOM = (p.Article, p.Custom)
+_CARRIERS_OF_CUSTOM: Final = (p.Article, p.Custom)
 
 
 def to_elements(
     content: p.Content | Sequence[p.Content], max_bytes: int
 ) -> tuple[list[w.Element], tuple[p.Content, ...]]:
-    """The elements of a post and the parts that reading it back will give.
+    """Return the elements of a post, and the parts that reading it back returns.
 
-    Raises InvalidError: nothing to say, a part that is no content, a missing or bad URL, two custom elements (a message
-    carries one [doc 33527]), a body over `max_bytes` of JSON.
+    Raises InvalidError for empty content, a part of another type, a missing or bad URL, two custom elements (a message
+    carries one, document 33527), and a body over `max_bytes` of JSON.
     """
     if type(content) is p.Text and type(content.text) is str:  # by far the commonest post
         elements = [w.text_element(require_text(content.text, "text", empty=False))]
@@ -90,16 +76,32 @@ def _check_size(elements: list[w.Element], max_bytes: int) -> None:
 
 
 def from_elements(elements: Sequence[w.ReceivedElement]) -> tuple[p.Content, ...]:
-    """The parts of a message; an element without a type of its own becomes Unrecognised, whole.
+    """Return the parts of a message; an element of an unknown type becomes Unrecognised.
 
-    What was moved here inside a card comes out as what it was.
+    What a migration has put into a card is returned as what it was.
     """
     whole = [each for element in elements for each in original_elements(element) or [element]]
     return _joined([_decode(element) for element in whole])
 
 
+def fits(value: object, expected: Any) -> bool:
+    """Return whether a value has this type. An integer is a number too; a Boolean is neither."""
+    if isinstance(value, bool):
+        return False
+    return isinstance(value, (int, float) if expected is float else expected)
+
+
+def _check_types(part: p.Content) -> None:
+    """Raise InvalidError with the first field that has a value of another type."""
+    for name, expected in _FIELDS[type(part)]:
+        value = getattr(part, name)
+        if not fits(value, expected):
+            got = with_article(type(value).__name__)
+            raise InvalidError(f"{part.kind}: {name} must be {NAMES[expected]}; got {got}", field=name)
+
+
 def _encode(part: p.Content) -> list[w.Element]:
-    check_types(part)
+    _check_types(part)
     try:
         return _ENCODERS[type(part)](part)
     except ValidationError as wrong:
@@ -114,12 +116,13 @@ def _parts(content: p.Content | Sequence[p.Content]) -> tuple[p.Content, ...]:
         raise InvalidError("content is empty; a post needs at least one part", field="content", size=0)
     for part in given:
         if type(part) not in _ENCODERS:
-            raise InvalidError(f"content: {type(part).__name__} cannot be published", field="content")
+            hint = "; wrap it in Text(...)" if isinstance(part, str) else ""
+            raise InvalidError(f"content: cannot publish {with_article(type(part).__name__)}{hint}", field="content")
     return _joined(given)
 
 
 def _joined(parts: list[p.Content]) -> tuple[p.Content, ...]:
-    """A text and a picture and nothing else are one TextAndImage: on the wire the two cannot be told apart."""
+    """Return a text and an image alone as one TextAndImage: on the wire the two are the same."""
     if len(parts) == 2:
         first, second = parts
         if isinstance(first, p.Text) and isinstance(second, p.Image):
@@ -132,7 +135,7 @@ def _element(kind: str, content: WireModel) -> w.Element:
 
 
 def _uuid(url: str) -> str:
-    """Media need an id that is unique, usually an MD5 [doc 33527]; of the URL, so that it is the same every time."""
+    """Return the unique id that media need: the MD5 of the URL, so that it is the same every time."""
     return hashlib.md5(url.encode(), usedforsecurity=False).hexdigest()
 
 
@@ -211,22 +214,8 @@ def _encode_custom(part: p.Custom) -> list[w.Element]:
     return [_element(w.CUSTOM, content)]
 
 
-_ENCODERS: Final[dict[type[Any], Callable[[Any], list[w.Element]]]] = {
-    p.Text: _encode_text,
-    p.Image: _encode_image,
-    p.TextAndImage: _encode_text_and_image,
-    p.Article: _encode_article,
-    p.Video: _encode_video,
-    p.File: _encode_file,
-    p.Sound: _encode_sound,
-    p.Location: _encode_location,
-    p.Face: _encode_face,
-    p.Custom: _encode_custom,
-}
-
-
 def _decode(element: w.ReceivedElement) -> p.Content:
-    """One element as content; what has no type of ours, or not its documented shape, stays whole."""
+    """Return an element as content; Unrecognised for an unknown type, or one without its documented shape."""
     decoder = _DECODERS.get(element.msg_type)
     try:
         found = decoder(element.msg_content) if decoder else None
@@ -302,32 +291,44 @@ def _decode_face(content: dict[str, Any]) -> p.Content:
     return p.Face(face.index, face.data)
 
 
-_DECODERS: Final[dict[str, Callable[[dict[str, Any]], p.Content | None]]] = {
-    w.TEXT: _decode_text,
-    w.IMAGE: _decode_image,
-    w.CUSTOM: _decode_custom,
-    w.VIDEO: _decode_video,
-    w.FILE: _decode_file,
-    w.SOUND: _decode_sound,
-    w.LOCATION: _decode_location,
-    w.FACE: _decode_face,
+class _Kind(NamedTuple):
+    """One kind of content. `element` and `decode` are empty where another kind is read back and joined or examined."""
+
+    content: type[Any]
+    encode: Callable[[Any], list[w.Element]]
+    element: str = ""
+    decode: Callable[[dict[str, Any]], p.Content | None] | None = None
+
+
+_KINDS: Final = (
+    _Kind(p.Text, _encode_text, w.TEXT, _decode_text),
+    _Kind(p.Image, _encode_image, w.IMAGE, _decode_image),
+    _Kind(p.TextAndImage, _encode_text_and_image),
+    _Kind(p.Article, _encode_article),
+    _Kind(p.Video, _encode_video, w.VIDEO, _decode_video),
+    _Kind(p.File, _encode_file, w.FILE, _decode_file),
+    _Kind(p.Sound, _encode_sound, w.SOUND, _decode_sound),
+    _Kind(p.Location, _encode_location, w.LOCATION, _decode_location),
+    _Kind(p.Face, _encode_face, w.FACE, _decode_face),
+    _Kind(p.Custom, _encode_custom, w.CUSTOM, _decode_custom),
+)
+PUBLISHABLE: Final = tuple(kind.content for kind in _KINDS)
+"""The classes of content that can be published."""
+
+_ENCODERS: Final = {kind.content: kind.encode for kind in _KINDS}
+_DECODERS: Final = {kind.element: kind.decode for kind in _KINDS if kind.decode is not None}
+_FIELDS: Final[dict[type[Any], tuple[tuple[str, Any], ...]]] = {
+    kind: tuple((field.name, field.type) for field in dataclasses.fields(kind) if field.init) for kind in PUBLISHABLE
 }
 
 
 def to_datetime(seconds: int | None) -> datetime | None:
-    """Unix seconds as an aware datetime; 0 and absent mean never [docS 1625]."""
+    """Return Unix seconds as an aware datetime; None for 0 and None, which mean never."""
     return datetime.fromtimestamp(seconds, UTC) if seconds else None
 
 
-STATES: Final = {
-    messages.PLACE_NORMAL: PostState.PUBLISHED,
-    messages.PLACE_GONE: PostState.EXPIRED,
-    messages.PLACE_RECALLED: PostState.RECALLED,
-}
-
-
 def to_post(channel: ChannelId, message: messages.HistoryMessage) -> Post:
-    """Recalled and expired messages lose their parts, whatever body came along [doc 34971]."""
+    """Return a message of history as a post. Recalled and expired ones have no parts, whatever body the reply has."""
     state = STATES.get(message.is_place_msg, PostState.EXPIRED)
     return Post(
         ref=PostRef(channel, message.msg_seq),
@@ -340,5 +341,5 @@ def to_post(channel: ChannelId, message: messages.HistoryMessage) -> Post:
 
 
 def is_post(message: messages.HistoryMessage) -> bool:
-    """System messages take a number in history and are nobody's post."""
+    """Return whether a message is a post: system messages have a number in history too."""
     return not message.is_system_msg

@@ -10,6 +10,7 @@ from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.mode import Mode
 from channel_adapter.domain.post import Post, PostRef
 from channel_adapter.errors import InvalidError
+from channel_adapter.mapping.text import with_article
 from channel_adapter.tencent import limits
 
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -39,7 +40,7 @@ class IdScheme:
         Raises InvalidError for anything that cannot be the id of a channel in this mode.
         """
         if not isinstance(text, str):
-            raise InvalidError(f"channel: {text!r} is not text", field="channel")
+            raise InvalidError(f"channel must be a string; got {text!r}", field="channel")
         if not text.startswith(self.prefix):
             return self.from_slug(text)
         if limits.TOPIC_ID_MARK in text:
@@ -52,14 +53,14 @@ class IdScheme:
     def channels(self, channels: Iterable[str]) -> list[ChannelId]:
         """Return the ids of several channels. Raises InvalidError, also for one string in place of a list."""
         if isinstance(channels, (str, bytes)) or not isinstance(channels, Iterable):
-            what = "one text; give a list" if isinstance(channels, (str, bytes)) else "no list"
-            raise InvalidError(f"channels: {channels!r} is {what} of ids", field="channels")
+            got = "one string" if isinstance(channels, (str, bytes)) else repr(channels)
+            raise InvalidError(f"channels must be a list of ids; got {got}", field="channels")
         return [self.channel(channel) for channel in channels]
 
     def from_slug(self, slug: str, field: str = "slug") -> ChannelId:
         """Return the id of a channel with this slug: letters, digits, `_ . -`, beginning with a letter or digit."""
         if not isinstance(slug, str):
-            raise InvalidError(f"{field}: {slug!r} is not text", field=field)
+            raise InvalidError(f"{field} must be a string; got {slug!r}", field=field)
         if not slug:
             raise InvalidError(
                 f"{field} is empty; it needs 1 to {self.slug_bytes} bytes", field=field, limit=self.slug_bytes, size=0
@@ -81,8 +82,8 @@ class IdScheme:
     def post(self, ref: object, field: str = "ref") -> PostRef:
         """Return a reference with the whole id of its channel. Raises InvalidError for what is not a PostRef."""
         if not isinstance(ref, PostRef):
-            hint = "; give its ref" if isinstance(ref, Post) else ""
-            raise InvalidError(f"{field}: a {type(ref).__name__} is no PostRef{hint}", field=field)
+            hint = "; pass its ref" if isinstance(ref, Post) else ""
+            raise InvalidError(f"{field} must be a PostRef; got {with_article(type(ref).__name__)}{hint}", field=field)
         return PostRef(self.channel(ref.channel), post_number(ref.seq, "seq"))
 
 
@@ -135,7 +136,7 @@ def generated_slug(idempotency_key: str) -> str:
 def user_id(text: object, field: str = "user") -> UserId:
     """An account id: text of 1 to 32 bytes, printable ASCII [doc 34381]. Raises InvalidError."""
     if not isinstance(text, str):
-        raise InvalidError(f"{field}: {text!r} is not text; account ids are strings", field=field)
+        raise InvalidError(f"{field} must be a string; got {text!r}", field=field)
     if not text:
         raise InvalidError(f"{field} is empty", field=field, limit=limits.USER_ID_BYTES, size=0)
     _within(text, field, limits.USER_ID_BYTES)
@@ -147,7 +148,7 @@ def user_id(text: object, field: str = "user") -> UserId:
 def idempotency_key(text: object) -> str:
     """A caller's key: any text but an empty one, which all would share. Raises InvalidError."""
     if not isinstance(text, str):
-        raise InvalidError(f"idempotency_key: {text!r} is not text", field="idempotency_key")
+        raise InvalidError(f"idempotency_key must be a string; got {text!r}", field="idempotency_key")
     if not text:
         raise InvalidError("idempotency_key is empty; every call would have the same", field="idempotency_key", size=0)
     return text
@@ -173,5 +174,5 @@ def post_ref(ref: object, field: str = "ref") -> tuple[ChannelId, int]:
 def post_number(value: object, field: str) -> int:
     """Return the number of a post in its channel, a positive integer. Raises InvalidError."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidError(f"{field}: {value!r} is no number of a post; they start at 1", field=field)
+        raise InvalidError(f"{field} must be a positive integer; got {value!r}", field=field)
     return value

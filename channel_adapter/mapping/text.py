@@ -30,11 +30,13 @@ def with_article(noun: str) -> str:
 def require_text(text: object, field: str, limit: int | None = None, *, empty: bool = True) -> str:
     """`text`, if it is well-formed text of at most `limit` bytes. Raises InvalidError with field, limit and size."""
     if not isinstance(text, str):
-        raise InvalidError(f"{field} is not text but a {type(text).__name__}", field=field, limit=limit)
+        raise InvalidError(
+            f"{field} must be a string; got {with_article(type(text).__name__)}", field=field, limit=limit
+        )
     try:
         size = len(text.encode())
     except UnicodeEncodeError:
-        raise InvalidError(f"{field} holds half a surrogate pair, which is no character", field=field) from None
+        raise InvalidError(f"{field} contains half of a surrogate pair", field=field) from None
     if limit is not None and size > limit:
         raise InvalidError(f"{field} has {size} bytes; {limit} are allowed", field=field, limit=limit, size=size)
     if not empty and not text.strip():
@@ -46,7 +48,7 @@ def require_url(url: object, field: str, limit: int | None = None, *, empty: boo
     """`url`, if it is an http or https URL of at most `limit` bytes, or empty where that is allowed."""
     checked = require_text(url, field, limit, empty=empty)
     if checked and not checked.startswith(("http://", "https://")):
-        raise InvalidError(f"{field}: {checked!r} is no http or https URL", field=field)
+        raise InvalidError(f"{field} must be an http or https URL; got {checked!r}", field=field)
     return checked
 
 

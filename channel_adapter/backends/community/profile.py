@@ -44,7 +44,7 @@ def check_profile(profile: ChannelProfile, keys: FieldKeys, sizes: GroupProfileB
     _custom_fields(profile, keys)
     count = profile.max_subscribers
     if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
-        raise InvalidError(f"max_subscribers: {count!r} is no number above 0", field="max_subscribers")
+        raise InvalidError(f"max_subscribers must be a positive integer; got {count!r}", field="max_subscribers")
 
 
 def create_request(
