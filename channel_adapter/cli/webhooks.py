@@ -3,6 +3,7 @@
 # ruff: noqa: PLC0415 - help and usage errors must not wait for the client to be imported
 
 import asyncio
+import gc
 import inspect
 import logging
 import os
@@ -239,10 +240,17 @@ async def serve(
                 await outcome
         try:
             async with listen(adapter, host=host, port=port, path=path, tls=tls) as (_, url):
+                _exclude_from_collection()
                 _tell(run, url, ready_file)
                 await ending.wait()
         except OSError as error:
             raise UsageError(f"cannot listen on {host}:{port}: {why_not_bound(error)}", field="port") from None
+
+
+def _exclude_from_collection() -> None:
+    """Exclude what is loaded by now from garbage collection: a full one delays answers by 75 ms otherwise."""
+    gc.collect()
+    gc.freeze()
 
 
 def _show_logs(run: Run) -> None:
