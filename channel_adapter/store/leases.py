@@ -50,6 +50,9 @@ class Leases:
         self.owner = owner
         self.seconds = seconds
         self._database = database
+        self._ours = and_(LEASES.c.name.in_(bindparam("names", expanding=True)), LEASES.c.owner == owner)
+        self._lock_ours = select(LEASES.c.name).where(self._ours).order_by(LEASES.c.name).with_for_update()
+        self._delete_ours = delete(LEASES).where(self._ours)
 
     def acquire(self, connection: Connection, names: Sequence[str], here: float) -> set[str]:
         """Acquire leases that are free, have ended or are ours; return the names of those acquired.
@@ -80,18 +83,18 @@ class Leases:
             return set()
         self._lock(connection, names)
         until = self._database.now(here) + self.seconds
-        statement = update(LEASES).where(self._ours(names)).values(until=until).returning(LEASES.c.name)
-        return set(connection.scalars(statement))
+        statement = update(LEASES).where(self._ours).values(until=until).returning(LEASES.c.name)
+        return set(connection.scalars(statement, {"names": names}))
 
     def held(self, connection: Connection, names: Sequence[str]) -> set[str]:
         """Lock the leases of ours among `names` until the transaction ends; return their names."""
-        return self._lock(connection, names) if names else set()
+        return set(connection.scalars(self._lock_ours, {"names": names})) if names else set()
 
     def release(self, connection: Connection, names: Sequence[str]) -> None:
         """Give up leases; those of other owners stay."""
         if names:
             self._lock(connection, names)
-            connection.execute(delete(LEASES).where(self._ours(names)))
+            connection.execute(self._delete_ours, {"names": names})
 
     def delay(self, connection: Connection, waits: Mapping[str, float], here: float) -> None:
         """Give up leases that no process may acquire before some seconds have passed, by name."""
@@ -101,12 +104,10 @@ class Leases:
             rows = [{"its_name": name, "wait": waits[name]} for name in sorted(waits)]
             connection.execute(change.values(owner=None, until=until), rows)
 
-    def _ours(self, names: Sequence[str]) -> ColumnElement[bool]:
-        return and_(LEASES.c.name.in_(names), LEASES.c.owner == self.owner)
-
-    def _lock(self, connection: Connection, names: Sequence[str]) -> set[str]:
-        query = select(LEASES.c.name).where(self._ours(names)).order_by(LEASES.c.name).with_for_update()
-        return set(connection.scalars(query))
+    def _lock(self, connection: Connection, names: Sequence[str]) -> None:
+        """Lock rows in the order of their names, as every transaction does. On SQLite the database is locked."""
+        if not self._database.is_sqlite:
+            connection.execute(self._lock_ours, {"names": names})
 
 
 def owners(connection: Connection, names: Sequence[str]) -> dict[str, str | None]:

@@ -50,7 +50,7 @@ LONGEST_WAIT: Final = 60.0
 _LONGEST_OUTAGE_WAIT: Final = 10.0  # so that all goes on soon after an outage
 _REASON_LENGTH: Final = 300
 _IDLE_SECONDS: Final = 0.1  # between two looks for channels that another process left
-_CLAIM_SPACING: Final = 0.025  # after a claim of many channels: it costs little more than one of one channel
+_SHORT_CLAIM_SPACING, _CLAIM_SPACING = 0.01, 0.025  # a claim of many channels costs little more than one of one
 _LARGE_CLAIM: Final = 16
 _LONGEST_SEARCH_PAUSE: Final = 0.3
 _SEARCH_SHARE: Final = 0.05  # of the time that may be spent in looking
@@ -485,7 +485,9 @@ class EventInbox:
             if channel not in self._lanes and tries < _TRIES:
                 self._tries[channel] = tries + 1
                 self._agenda.add(channel, loop.time() + _TRY_AGAIN_SECONDS)
-        return _CLAIM_SPACING * min(1.0, len(wanted) / _LARGE_CLAIM) if self._shared else 0.0
+        if not self._shared or not wanted:
+            return 0.0
+        return max(_SHORT_CLAIM_SPACING, _CLAIM_SPACING * min(1.0, len(wanted) / _LARGE_CLAIM))
 
     async def _claim(self, channels: list[str]) -> None:
         renewed = self._clock.monotonic()
