@@ -6,9 +6,9 @@ import dataclasses
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, Final, Protocol, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypedDict
 
 import typer
 
@@ -18,7 +18,7 @@ from channel_adapter.cli.exits import Exit, UsageError
 from channel_adapter.cli.feed.entries import Feed, read_feed
 from channel_adapter.cli.feed.publish import EntryState, FeedImport
 from channel_adapter.cli.files import opened, opened_seekable, read_all, users_in
-from channel_adapter.cli.output import counted
+from channel_adapter.cli.output import Output, counted
 from channel_adapter.domain import post as p
 from channel_adapter.domain.ids import UserId
 from channel_adapter.domain.subscription import Outcome, OutcomeKind, Role
@@ -40,7 +40,7 @@ SHOWN_CHARACTERS = 80
 
 
 @dataclass(frozen=True, slots=True)
-class Calls:
+class CallCount:
     """How often one command was sent."""
 
     command: str
@@ -48,12 +48,12 @@ class Calls:
 
 
 @dataclass(slots=True)
-class Step:
+class DemoStep:
     """One step: its title, what came of it, its calls, and where a read-back differed from what was written."""
 
     title: str
     result: str = ""
-    calls: tuple[Calls, ...] = ()
+    calls: tuple[CallCount, ...] = ()
     seconds: float = 0.0
     read_backs: int = 0
     differences: list[str] = field(default_factory=list)
@@ -66,10 +66,10 @@ class Step:
 
 
 @dataclass(slots=True)
-class Report:
+class DemoReport:
     """All steps so far. `seconds` and counts are those of the whole demo."""
 
-    steps: list[Step] = field(default_factory=list)
+    steps: list[DemoStep] = field(default_factory=list)
 
     @property
     def read_backs(self) -> int:
@@ -103,15 +103,15 @@ class Report:
         }
 
 
-class Differs(Exception):  # noqa: N818 - the end of a demo, not a fault
+class ReadBackError(Exception):
     """A step's read-backs differ, and nobody asked to go on."""
 
 
-class Recorder:
+class DemoRecorder:
     """Runs steps one after another, counts the calls of each, and tells each when it is over."""
 
-    def __init__(self, tell: Callable[[int, Step], None], clock: Callable[[], float], *, keep_going: bool) -> None:
-        self.report = Report()
+    def __init__(self, tell: Callable[[int, DemoStep], None], clock: Callable[[], float], *, keep_going: bool) -> None:
+        self.report = DemoReport()
         self._tell = tell
         self._clock = clock
         self._keep_going = keep_going
@@ -122,18 +122,18 @@ class Recorder:
         self._calls[f"{attempt.service}/{attempt.command}"] += 1
 
     @contextmanager
-    def step(self, title: str) -> Iterator[Step]:
-        """One step. Raises Differs at its end when a read-back differed, unless the demo shall go on."""
+    def step(self, title: str) -> Iterator[DemoStep]:
+        """One step. Raises ReadBackError at its end when a read-back differed, unless the demo shall go on."""
         self._calls.clear()
-        step = Step(title)
+        step = DemoStep(title)
         began = self._clock()
         yield step
         step.seconds = self._clock() - began
-        step.calls = tuple(Calls(command, count) for command, count in self._calls.items())
+        step.calls = tuple(CallCount(command, count) for command, count in self._calls.items())
         self.report.steps.append(step)
         self._tell(len(self.report.steps), step)
         if step.differences and not self._keep_going:
-            raise Differs
+            raise ReadBackError
 
 
 def _difference(wrote: Any, read: Any) -> str:
@@ -174,27 +174,13 @@ KINDS: Final[tuple[tuple[p.Content, ...], ...]] = (
 """One post of every kind besides the feed's articles."""
 
 
-class Counting(Protocol):
-    """Something that is told of every item."""
-
-    def advance(self, count: int = 1) -> None:
-        """`count` more are done."""
-
-
-class Display(Protocol):
-    """Makes a progress display for a long part of a step."""
-
-    def __call__(self, what: str, total: int | None = None) -> AbstractContextManager[Counting]:
-        """`what` is counted, up to `total` when that is known."""
-
-
 def filled(text: str, size: int) -> str:
     """`text` over and over, exactly `size` bytes of UTF-8."""
     data = (text * (size // len(text.encode()) + 1)).encode()[:size].decode(errors="ignore")
     return data + "." * (size - len(data.encode()))
 
 
-class Texts(TypedDict):
+class ProfileTexts(TypedDict):
     """What a channel says of itself."""
 
     name: str
@@ -205,7 +191,7 @@ class Texts(TypedDict):
     custom_data: str
 
 
-def profile() -> Texts:
+def profile() -> ProfileTexts:
     """A channel whose texts are as long as the service takes them."""
     sizes = limits.GROUP_PROFILE
     return {
@@ -218,7 +204,7 @@ def profile() -> Texts:
     }
 
 
-class Noting:
+class RecordingPosts:
     """The adapter's posts, with a note of everything that is published."""
 
     def __init__(self, posts: "Posts", notes: list[p.Post]) -> None:
@@ -246,18 +232,18 @@ class Demo:
     """The steps, on an open adapter."""
 
     def __init__(
-        self, adapter: "ChannelAdapter", recorder: Recorder, display: Display, feed: Feed, people: Sequence[UserId]
+        self, adapter: "ChannelAdapter", recorder: DemoRecorder, output: Output, feed: Feed, people: Sequence[UserId]
     ) -> None:
         self._adapter = adapter
         self._recorder = recorder
-        self._display = display
+        self._output = output
         self._feed = feed
         self._people = people
         self._written: list[p.Post] = []
         self._leavers = people[-min(MOST_LEAVERS, len(people)) :]
 
     async def run(self) -> None:
-        """All steps. Raises what the adapter raises, and Differs."""
+        """All steps. Raises what the adapter raises, and ReadBackError."""
         steps = (
             self._accounts, self._ordinary, self._create, self._subscribe, self._subscribe_again, self._publish_feed,
             self._publish_kinds, self._read_history, self._list_mine, self._unread, self._unsubscribe, self._edit,
@@ -269,7 +255,7 @@ class Demo:
     async def _accounts(self) -> None:
         people = [UserId(OWNER), *self._people]
         with self._recorder.step("Make the accounts known to the app") as step:
-            with self._display("accounts", len(people)) as progress:
+            with self._output.progress("accounts", len(people)) as progress:
                 async for _ in self._adapter.accounts.add(people):
                     progress.advance()
             known = await self._adapter.accounts.check([*people, OUTSIDER])
@@ -300,7 +286,7 @@ class Demo:
     async def _subscribe(self) -> None:
         with self._recorder.step("Subscribe everybody in the file") as step:
             outcomes: list[Outcome] = []
-            with self._display("subscribed", len(self._people)) as progress:
+            with self._output.progress("subscribed", len(self._people)) as progress:
                 async for outcome in self._adapter.subscriptions.subscribe(SLUG, self._people, assign=False):
                     outcomes.append(outcome)
                     progress.advance()
@@ -430,9 +416,9 @@ class Demo:
             step.result = f"both are gone; the {len(ORDINARY)} ordinary Communities are untouched"
 
     async def _import_feed(self) -> dict[EntryState, int]:
-        job = FeedImport(Noting(self._adapter.posts, self._written), SLUG, None)
+        job = FeedImport(RecordingPosts(self._adapter.posts, self._written), SLUG, None)
         await job.read_history(lambda: None)
-        with self._display("entries", len(self._feed.entries)) as progress:
+        with self._output.progress("entries", len(self._feed.entries)) as progress:
             async for _ in job.run(self._feed.entries, dry_run=False, limit=None):
                 progress.advance()
         return job.counts
@@ -481,7 +467,7 @@ async def demo(
         run.output.note(f"line {line.line}: {line.reason}")
     for warning in read.warnings:
         run.output.note(f"warning: {warning}")
-    recorder = Recorder(lambda number, step: _tell(run, number, step), time.perf_counter, keep_going=keep_going)
+    recorder = DemoRecorder(lambda number, step: _tell(run, number, step), time.perf_counter, keep_going=keep_going)
     await _perform(run, recorder, read, people)
     report = recorder.report
     if run.output.json:
@@ -499,7 +485,7 @@ async def demo(
     return Exit.REFUSED if report.differences else Exit.DONE
 
 
-async def _perform(run: Run, recorder: Recorder, feed: Feed, people: list[UserId]) -> None:
+async def _perform(run: Run, recorder: DemoRecorder, feed: Feed, people: list[UserId]) -> None:
     from channel_adapter.adapter import ChannelAdapter
     from channel_adapter.stub.server import StubServer
     from channel_adapter.stub.settings import StubSettings
@@ -519,8 +505,8 @@ async def _perform(run: Run, recorder: Recorder, feed: Feed, people: list[UserId
         run.output.describe_progress(lambda: f"{counted(len(recorder.report.steps), 'step')} done")
         async with ChannelAdapter.open(_settings(server), observer=observe) as adapter:
             try:
-                await Demo(adapter, recorder, run.output.progress, feed, people).run()
-            except Differs:
+                await Demo(adapter, recorder, run.output, feed, people).run()
+            except ReadBackError:
                 run.output.note("stopped here; --keep-going shows the other steps too")
 
 
@@ -539,7 +525,7 @@ def _settings(server: "StubServer") -> "Settings":
     )
 
 
-def _tell(run: Run, number: int, step: Step) -> None:
+def _tell(run: Run, number: int, step: DemoStep) -> None:
     if run.output.json:
         return
     calls = ", ".join(f"{each.count} x {each.command.rpartition('/')[2]}" for each in step.calls)

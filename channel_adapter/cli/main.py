@@ -19,7 +19,7 @@ PROGRAM: Final = "channel-adapter"
 BadUsage: type[Exception] = typer.BadParameter.__mro__[1]
 
 
-class Entry(NamedTuple):
+class CommandInfo(NamedTuple):
     """Where a command lives, and what the overview says of it."""
 
     module: str
@@ -27,20 +27,20 @@ class Entry(NamedTuple):
 
 
 COMMANDS: Final = {
-    "channels": Entry("channels", "Create, read, change and delete channels."),
-    "subscribers": Entry("subscribers", "Subscribers of a channel: add, remove, list, import, check, notifications."),
-    "unread": Entry("unread", "What a person has not read; their conversation groups and marks."),
-    "posts": Entry("posts", "Publish, read, edit and recall posts; import a feed."),
-    "reactions": Entry("reactions", "What people think of a post: add, remove, show, policy, and their store."),
-    "accounts": Entry("accounts", "Make accounts known to the app, and see who is."),
-    "migrate": Entry("migrate", "Move official accounts, or files of another system, to channels."),
-    "worker": Entry("worker", "Run jobs that other commands have queued: migrations, conversation groups."),
-    "webhooks": Entry("webhooks", "Receive what happens on phones; what failed; send one by hand."),
-    "doctor": Entry("doctor", "Check settings, access and channels, and mend what was left half done."),
-    "stub": Entry("stub", "Run the stub server: the service on your own machine, for tests."),
-    "state": Entry("state", "What a stub holds: dump it, load it, compare two."),
-    "demo": Entry("demo", "Show the whole main job on a stub that it starts itself."),
-    "call": Entry("call", "Call any command of the service, modelled here or not."),
+    "channels": CommandInfo("channels", "Create, read, change and delete channels."),
+    "subscribers": CommandInfo("subscribers", "Add, remove, list, import and check subscribers; their notifications."),
+    "unread": CommandInfo("unread", "Show what a user has not read; their conversation groups and marks."),
+    "posts": CommandInfo("posts", "Publish, read, edit and recall posts; import a feed."),
+    "reactions": CommandInfo("reactions", "Add, remove and show reactions to posts; policies, and the store."),
+    "accounts": CommandInfo("accounts", "Add accounts to the app, and check which it knows."),
+    "migrate": CommandInfo("migrate", "Move official accounts, or files of another system, to channels."),
+    "worker": CommandInfo("worker", "Run jobs that other commands have queued: migrations, conversation groups."),
+    "webhooks": CommandInfo("webhooks", "Receive webhooks; list, retry and drop failed events; send one by hand."),
+    "doctor": CommandInfo("doctor", "Check settings, access and channels, and repair what is incomplete."),
+    "stub": CommandInfo("stub", "Run the stub server: the service on your own machine, for tests."),
+    "state": CommandInfo("state", "Dump, load and compare states of stubs."),
+    "demo": CommandInfo("demo", "Show the whole main job on a stub that it starts itself."),
+    "call": CommandInfo("call", "Call any command of the service, modelled here or not."),
 }
 
 

@@ -25,7 +25,7 @@ from rich.cells import cell_len, chop_cells
 
 from channel_adapter.cli.exits import Exit, UsageError, for_counts
 from channel_adapter.cli.files import interruptible
-from channel_adapter.cli.progress import SECONDS_BETWEEN_LINES, Bars, Display, Lines, Progress, Snapshot
+from channel_adapter.cli.progress import SECONDS_BETWEEN_LINES, Bars, Lines, Progress, ProgressDisplay, ProgressSnapshot
 from channel_adapter.domain.assignment import AssignmentStatus
 from channel_adapter.domain.subscription import ChannelOutcome, Outcome, OutcomeKind
 from channel_adapter.errors import ChannelAdapterError
@@ -361,12 +361,12 @@ class Output:
 
     def display(
         self,
-        show: Callable[[Snapshot], None],
+        show: Callable[[ProgressSnapshot], None],
         *,
         every: float = SECONDS_BETWEEN_LINES,
         resumed: bool = False,
         clock: Callable[[], float] = time.monotonic,
-    ) -> Display:
+    ) -> ProgressDisplay:
         """Return a display of several counts on stderr: bars on a terminal, else `show` gets a snapshot now and then.
 
         `every` is the time between two snapshots in seconds; `resumed` says that an earlier run reached the first
@@ -448,7 +448,7 @@ class Output:
         with self._watch():
             self._stdout.write(text + "\n")
 
-    def _write_snapshot(self, snapshot: Snapshot) -> None:
+    def _write_snapshot(self, snapshot: ProgressSnapshot) -> None:
         self._write_error(snapshot.line())
 
     def _write_error(self, text: str) -> None:
@@ -503,7 +503,7 @@ class _Rows:
         self._table.add(*row)
 
 
-def _ignore(snapshot: Snapshot) -> None:
+def _ignore(snapshot: ProgressSnapshot) -> None:
     """Show nothing."""
 
 

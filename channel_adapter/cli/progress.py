@@ -18,7 +18,7 @@ SECONDS_BETWEEN_LINES: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
+class ProgressCount:
     """How much of one kind is done. `limit` is the number a second that the app's limits allow."""
 
     label: str
@@ -28,10 +28,10 @@ class Count:
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class ProgressSnapshot:
     """The counts of a job by kind, with the rate of each since the snapshot before; times are in seconds."""
 
-    counts: Mapping[str, Count]
+    counts: Mapping[str, ProgressCount]
     per_second: Mapping[str, float]
     seconds: float
     seconds_left: float | None
@@ -43,16 +43,16 @@ class Snapshot:
             return f"{parts[0]}, {self.seconds_left:,.0f} s left"
         return "; ".join([*parts, *([] if self.seconds_left is None else [f"{self.seconds_left:,.0f} s left"])])
 
-    def _part(self, kind: str, count: Count) -> str:
+    def _part(self, kind: str, count: ProgressCount) -> str:
         of = f" of {count.total:,}" if count.total is not None else ""
         limit = f" of {count.limit:,.0f}/s" if count.limit else ""
         return f"{count.label} {count.done:,}{of}, {self.per_second[kind]:,.0f}/s{limit}"
 
 
-class Display(Protocol):
+class ProgressDisplay(Protocol):
     """Shows counts; use it in a `with` block."""
 
-    def update(self, counts: Mapping[str, Count]) -> None:
+    def update(self, counts: Mapping[str, ProgressCount]) -> None:
         """Show the counts as they are now; a kind that is missing begins again."""
 
     def say(self, line: str) -> None:
@@ -73,7 +73,7 @@ class Lines:
 
     def __init__(
         self,
-        show: Callable[[Snapshot], None],
+        show: Callable[[ProgressSnapshot], None],
         write: Callable[[str], None],
         *,
         every: float = SECONDS_BETWEEN_LINES,
@@ -84,7 +84,7 @@ class Lines:
         self._write = write
         self._every = every
         self._clock = clock
-        self._before: Mapping[str, Count] | None = None if resumed else {}
+        self._before: Mapping[str, ProgressCount] | None = None if resumed else {}
         self._began = self._shown = 0.0
 
     def __enter__(self) -> Self:
@@ -96,7 +96,7 @@ class Lines:
     ) -> None:
         return None
 
-    def update(self, counts: Mapping[str, Count]) -> None:
+    def update(self, counts: Mapping[str, ProgressCount]) -> None:
         """Show the counts if the last snapshot was long enough ago."""
         now = self._clock()
         if self._before is None:
@@ -109,7 +109,7 @@ class Lines:
         """Write a line."""
         self._write(line)
 
-    def _snapshot(self, counts: Mapping[str, Count], since: float, seconds: float) -> Snapshot:
+    def _snapshot(self, counts: Mapping[str, ProgressCount], since: float, seconds: float) -> ProgressSnapshot:
         rates: dict[str, float] = {}
         left: list[float] = []
         for kind, count in counts.items():
@@ -117,7 +117,7 @@ class Lines:
             rate = rates[kind] = max(0, count.done - (before.done if before else 0)) / since
             if rate and count.total is not None and count.total > count.done:
                 left.append((count.total - count.done) / rate)
-        return Snapshot(dict(counts), rates, seconds, max(left) if left else None)
+        return ProgressSnapshot(dict(counts), rates, seconds, max(left) if left else None)
 
 
 class Bars:
@@ -136,7 +136,7 @@ class Bars:
     ) -> None:
         self._rich.stop()
 
-    def update(self, counts: Mapping[str, Count]) -> None:
+    def update(self, counts: Mapping[str, ProgressCount]) -> None:
         """Draw the counts."""
         self._rich.start()
         for kind, count in counts.items():
@@ -156,7 +156,7 @@ class Bars:
 class Progress:
     """Counts the items of a job of one kind, and shows them; use it in a `with` block."""
 
-    def __init__(self, label: str, total: int | None, display: Display) -> None:
+    def __init__(self, label: str, total: int | None, display: ProgressDisplay) -> None:
         self.done = 0
         self._label = label
         self._total = total
@@ -175,7 +175,7 @@ class Progress:
     def advance(self, count: int = 1) -> None:
         """Count `count` more items as done."""
         self.done += count
-        self._display.update({self._label: Count(self._label, self.done, self._total)})
+        self._display.update({self._label: ProgressCount(self._label, self.done, self._total)})
 
     def say(self, line: str) -> None:
         """Write a line without disturbing the display."""

@@ -196,7 +196,7 @@ _COLUMNS = {"roles": "role", "joined": "joined", "read": "read up to", "flags": 
 _ROLES = {1: "Member", 2: "Admin", 3: "Owner"}
 
 
-class Difference(NamedTuple):
+class StateDifference(NamedTuple):
     """One thing that is not the same on both sides; None where it is not there at all."""
 
     where: str
@@ -205,7 +205,7 @@ class Difference(NamedTuple):
     second: Any
 
 
-def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[Difference]:
+def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[StateDifference]:
     """Every difference of two documents, in the order of the first one."""
     yield from _compare("accounts", _accounts(first), _accounts(second))
     for kind, name, key in (
@@ -227,11 +227,11 @@ def _by_id(places: list[dict[str, Any]], key: str) -> dict[str, dict[str, Any]]:
     return {place[key]: place for place in places}
 
 
-def _places(kind: str, first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[Difference]:
+def _places(kind: str, first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[StateDifference]:
     for name in {**first, **second}:
         where, one, other = f"{kind} {name}", first.get(name), second.get(name)
         if one is None or other is None:
-            yield Difference(where, "exists", one is not None, other is not None)
+            yield StateDifference(where, "exists", one is not None, other is not None)
             continue
         yield from _compare(where, _profile(one), _profile(other))
         yield from _compare(where, _members(one), _members(other), "member ")
@@ -259,7 +259,9 @@ def _messages(place: Mapping[str, Any]) -> dict[str, Any]:
     return {str(seq): message for seq, message in enumerate(place["messages"], 1)}
 
 
-def _compare(where: str, first: Mapping[str, Any], second: Mapping[str, Any], prefix: str = "") -> Iterator[Difference]:
+def _compare(
+    where: str, first: Mapping[str, Any], second: Mapping[str, Any], prefix: str = ""
+) -> Iterator[StateDifference]:
     """Of two mappings: what only one has, whole; of objects that both have, the fields that differ."""
     for name in {**first, **second}:
         one, other = first.get(name), second.get(name)
@@ -267,9 +269,9 @@ def _compare(where: str, first: Mapping[str, Any], second: Mapping[str, Any], pr
             continue
         if isinstance(one, dict) and isinstance(other, dict):
             yield from (
-                Difference(where, f"{prefix}{name}: {field}", one.get(field), other.get(field))
+                StateDifference(where, f"{prefix}{name}: {field}", one.get(field), other.get(field))
                 for field in {**one, **other}
                 if one.get(field) != other.get(field)
             )
         else:
-            yield Difference(where, f"{prefix}{name}", one, other)
+            yield StateDifference(where, f"{prefix}{name}", one, other)

@@ -22,7 +22,7 @@ from channel_adapter.tencent.regions import REGIONS, HostPair
 DATABASES: Final = ("sqlite", "postgresql")
 
 
-class Section(BaseModel):
+class SettingsTable(BaseModel):
     """One table of the file; unknown keys are refused. Made in Python, it raises ConfigurationError."""
 
     model_config = ConfigDict(
@@ -44,7 +44,7 @@ class Section(BaseModel):
         __init__.__pydantic_base_init__ = True  # a table inside Settings is read in place, which keeps its whole path
 
 
-class ChannelSettings(Section):
+class ChannelSettings(SettingsTable):
     """How channels are kept in groups. Every key must be declared in the console first; the app has 10 in all."""
 
     tag_key: str = Field(default="ch_tag", description="custom group field that marks a group as a channel")
@@ -82,7 +82,7 @@ class ChannelSettings(Section):
         return self
 
 
-class SubscriptionSettings(Section):
+class SubscriptionSettings(SettingsTable):
     """Batch sizes of joining and leaving, and who hears of it."""
 
     add_per_call: int = Field(default=limits.ADD_MEMBERS_PER_CALL, ge=1, le=limits.ADD_MEMBERS_PER_CALL_HIGHEST)
@@ -92,7 +92,7 @@ class SubscriptionSettings(Section):
     notify: bool = Field(default=False, description="tell members of every join and leave by a system notice")
 
 
-class PostSettings(Section):
+class PostSettings(SettingsTable):
     """Size and speed of posts."""
 
     max_bytes: int = Field(default=limits.MESSAGE_BYTES_SAFE, ge=1, description="size of a post's body as JSON")
@@ -101,7 +101,7 @@ class PostSettings(Section):
     )
 
 
-class UnreadSettings(Section):
+class UnreadSettings(SettingsTable):
     """A person's conversation group of channels, which keeps their unread posts apart from chats."""
 
     assign: bool = Field(
@@ -124,7 +124,7 @@ class UnreadSettings(Section):
             raise ValueError(wrong.message) from None
 
 
-class ReactionSettings(Section):
+class ReactionSettings(SettingsTable):
     """Who may react how often, and whose word counts. Without `database_url` reactions are kept on the messages."""
 
     per_person: int = Field(
@@ -144,7 +144,7 @@ class ReactionSettings(Section):
     )  # fmt: skip
 
 
-class WebhookSettings(Section):
+class WebhookSettings(SettingsTable):
     """What is believed of webhooks that come in, and which of their events reach the app's handlers."""
 
     tokens: Secrets = Field(
@@ -176,7 +176,7 @@ class WebhookSettings(Section):
         return tokens
 
 
-class InboxSettings(Section):
+class InboxSettings(SettingsTable):
     """How events are kept and handled once they are acknowledged."""
 
     kind: Literal["durable", "memory"] = Field(
@@ -199,7 +199,7 @@ class InboxSettings(Section):
     )
 
 
-class GuardSettings(Section):
+class GuardSettings(SettingsTable):
     """What is answered when the service asks beforehand: posts, subscriptions, creations."""
 
     budget_seconds: float = Field(
@@ -229,7 +229,7 @@ class GuardSettings(Section):
             raise ValueError(wrong.message) from None
 
 
-class Settings(Section):
+class Settings(SettingsTable):
     """Everything an adapter needs. Only `sdkappid`, `key` and one of `region` and `base_url` have no default.
 
     `Settings(...)` is made of these values alone; `Settings.load` reads the environment too. Both raise

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 import pytest
 
-from channel_adapter.cli.demo import Differs, Recorder, Step
+from channel_adapter.cli.demo import DemoRecorder, DemoStep, ReadBackError
 from channel_adapter.cli.exits import Exit, UsageError, for_counts, for_error
 from channel_adapter.cli.output import ROWS_BEFORE_WIDTHS, ArrayWriter, ObjectWriter, Output, Table, cell, encode
 from channel_adapter.cli.progress import Lines, Progress
@@ -297,8 +297,8 @@ def test_progress_above_a_bar_and_log_lines_are_escaped() -> None:
 
 def test_a_step_says_what_differs_field_by_field() -> None:
     told: list[int] = []
-    recorder = Recorder(lambda number, step: told.append(number), iter([1.0, 3.5]).__next__, keep_going=False)
-    with pytest.raises(Differs), recorder.step("s") as step:  # noqa: PT012 - it is raised at the end
+    recorder = DemoRecorder(lambda number, step: told.append(number), iter([1.0, 3.5]).__next__, keep_going=False)
+    with pytest.raises(ReadBackError), recorder.step("s") as step:  # noqa: PT012 - it is raised at the end
         step.same("same", Text("a"), Text("a"))
         step.same("post", Text("a"), Text("b" * 200))
     assert told == [1]
@@ -306,4 +306,4 @@ def test_a_step_says_what_differs_field_by_field() -> None:
     (difference,) = recorder.report.differences
     assert difference.startswith("s: post: text was 'a', is 'bbb")
     assert difference.endswith("… (202 characters)")
-    assert Step("t").differences == []
+    assert DemoStep("t").differences == []

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channel_adapter.cli.exits import UsageError
-from channel_adapter.cli.feed.entries import Entry, Feed, read_feed
+from channel_adapter.cli.feed.entries import Feed, FeedEntry, read_feed
 from channel_adapter.cli.feed.html import ELLIPSIS, excerpt, html_to_text
 from channel_adapter.cli.feed.publish import EntryState, FeedImport, Imported
 from channel_adapter.domain.ids import ChannelId, UserId
@@ -27,7 +27,7 @@ def rss(items: str, head: str = "<link>https://site.example/</link>") -> bytes:
     return f'<rss version="2.0" xmlns:media="http://search.yahoo.com/mrss/"><channel><title>T</title>{head}{items}</channel></rss>'.encode()
 
 
-def one(item: str, head: str = "<link>https://site.example/</link>", **options: int) -> Entry:
+def one(item: str, head: str = "<link>https://site.example/</link>", **options: int) -> FeedEntry:
     (entry,) = read_feed(rss(f"<item>{item}</item>", head), **options).entries  # type: ignore[arg-type]
     return entry
 
@@ -42,7 +42,7 @@ def test_an_atom_entry() -> None:
     )
     assert feed.title == "News"
     assert feed.entries == (
-        Entry(
+        FeedEntry(
             key="tag:1",
             title="Fish & chips",
             text="One <1>\ntwo\nthree",
@@ -474,12 +474,14 @@ class Shelf:
         return post
 
 
-def entry(key: str) -> Entry:
-    return Entry(key=key, title=f"title {key}", text="", link=f"https://s.example/{key}", image_url="", published=None)
+def entry(key: str) -> FeedEntry:
+    return FeedEntry(
+        key=key, title=f"title {key}", text="", link=f"https://s.example/{key}", image_url="", published=None
+    )
 
 
 async def imported(
-    shelf: Shelf, *entries: Entry, dry_run: bool = False, limit: int | None = None, author: str | None = None
+    shelf: Shelf, *entries: FeedEntry, dry_run: bool = False, limit: int | None = None, author: str | None = None
 ) -> list[Imported]:
     job = FeedImport(shelf, CHANNEL, author)
     await job.read_history(lambda: None)

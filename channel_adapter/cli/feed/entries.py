@@ -20,7 +20,7 @@ UNTITLED = "(untitled)"
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class FeedEntry:
     """One entry. `key` is the same in every reading of the feed; `notes` name what was left out of it.
 
     `other_keys` are keys that the entry may have had in an earlier reading, when other entries stood in the feed.
@@ -42,7 +42,7 @@ class Feed:
     """A feed as read. `repeated` are the keys of entries that stood in it more than once."""
 
     title: str
-    entries: tuple[Entry, ...]
+    entries: tuple[FeedEntry, ...]
     repeated: tuple[str, ...] = ()
     warnings: tuple[str, ...] = field(default=())
 
@@ -83,7 +83,7 @@ def read_feed(data: bytes, *, name: str = "the feed", excerpt_bytes: int = EXCER
     )
 
 
-def _identified(entries: Sequence[Entry]) -> list[Entry]:
+def _identified(entries: Sequence[FeedEntry]) -> list[FeedEntry]:
     """Take the first key of each entry that stands on no entry with another link or title."""
     bearers: dict[str, set[tuple[str, str]]] = {}
     for entry in entries:
@@ -127,7 +127,7 @@ def _base(feed: Mapping[str, Any]) -> str:
     return ""
 
 
-def _entry(raw: Any, base: str, excerpt_bytes: int) -> Entry:
+def _entry(raw: Any, base: str, excerpt_bytes: int) -> FeedEntry:
     body, picture = _body(raw)
     notes: list[str] = []
     own_link = _address(raw.get("link") or "", base, "link", notes)
@@ -140,7 +140,7 @@ def _entry(raw: Any, base: str, excerpt_bytes: int) -> Entry:
     digest = hashlib.sha256(f"{title}\n{body}".encode(errors="replace")).hexdigest()
     key, *other_keys = dict.fromkeys(each for each in (raw.get("id"), own_link, digest) if each)
     title = title or (UNTITLED if text or image or link else "")
-    return Entry(
+    return FeedEntry(
         key=key, title=title, text=text, link=link, image_url=image, published=_moment(raw, notes),
         shortened=shortened or title_shortened, notes=tuple(notes), other_keys=tuple(other_keys),
     )  # fmt: skip
@@ -217,12 +217,12 @@ def _moment(raw: Any, notes: list[str]) -> datetime | None:
     return None
 
 
-def _oldest_first(entries: list[Entry]) -> list[Entry]:
+def _oldest_first(entries: list[FeedEntry]) -> list[FeedEntry]:
     """Order by date. Files run from new to old, so entries of one second are reversed.
 
     An entry without a readable date comes directly after the one that follows it in the file.
     """
-    dated: list[tuple[datetime, Entry]] = []
+    dated: list[tuple[datetime, FeedEntry]] = []
     date = datetime.min.replace(tzinfo=UTC)
     for entry in reversed(entries):
         date = entry.published or date

@@ -50,7 +50,7 @@ def is_picture(address: str, *sizes: str | None) -> bool:
     return all(int(found[1]) >= MIN_PICTURE_PIXELS for size in sizes if (found := _PIXELS.match(size or "")))
 
 
-class _Reader(HTMLParser):
+class _HtmlReader(HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.pieces: list[str] = []
@@ -110,7 +110,7 @@ def _picture(attributes: Mapping[str, str | None], link: str) -> str:
 
 def html_to_text(html: str) -> tuple[str, str]:
     """Return the text with one line a block and entities resolved, and the address of the first picture."""
-    reader = _Reader()
+    reader = _HtmlReader()
     reader.feed(html)
     reader.close()
     lines = (re.sub(r"[^\S\n]+", " ", line).strip() for line in "".join(reader.pieces).split("\n"))

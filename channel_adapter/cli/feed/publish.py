@@ -8,7 +8,7 @@ from enum import StrEnum
 from itertools import count
 from typing import Protocol
 
-from channel_adapter.cli.feed.entries import Entry
+from channel_adapter.cli.feed.entries import FeedEntry
 from channel_adapter.domain.post import Article, Content, Post, PostRef
 from channel_adapter.errors import InvalidError, RefusedError
 
@@ -38,7 +38,7 @@ class Imported:
     reason: str = ""
 
 
-class Posts(Protocol):
+class FeedPosts(Protocol):
     """What is needed of `adapter.posts`."""
 
     def history(self, channel: str) -> AsyncIterator[Post]:
@@ -56,7 +56,7 @@ class Posts(Protocol):
 class FeedImport:
     """Publishes entries one after another, so that their order in the channel is the order of the feed."""
 
-    def __init__(self, posts: Posts, channel: str, author: str | None) -> None:
+    def __init__(self, posts: FeedPosts, channel: str, author: str | None) -> None:
         self._posts = posts
         self._channel = channel
         self._author = author
@@ -73,7 +73,7 @@ class FeedImport:
             if post.dedupe is not None:
                 self._known.setdefault(post.dedupe, []).append(post)
 
-    async def run(self, entries: Sequence[Entry], *, dry_run: bool, limit: int | None) -> AsyncIterator[Imported]:
+    async def run(self, entries: Sequence[FeedEntry], *, dry_run: bool, limit: int | None) -> AsyncIterator[Imported]:
         """Publish what is new, at most `limit` of it. An entry that is refused does not stop the others; a failing
         service does, because going on would change the order."""
         numbers = Counter(self._posts.dedupe_of(self._channel, entry.key) for entry in entries)
@@ -86,7 +86,7 @@ class FeedImport:
             self.shortened += done.shortened and done.state in (EntryState.PUBLISHED, EntryState.PLANNED)
             yield done
 
-    async def _one(self, entry: Entry, *, dry_run: bool) -> Imported:
+    async def _one(self, entry: FeedEntry, *, dry_run: bool) -> Imported:
         key, there = self._free_key(entry)
         if there is not None:
             return _result(entry, EntryState.ALREADY, there.ref)
@@ -100,7 +100,7 @@ class FeedImport:
         self._known.setdefault(self._posts.dedupe_of(self._channel, key), []).append(post)
         return _result(entry, EntryState.PUBLISHED, post.ref)
 
-    def _free_key(self, entry: Entry) -> tuple[str, Post | None]:
+    def _free_key(self, entry: FeedEntry) -> tuple[str, Post | None]:
         """The key to publish with, or the post that is the entry already.
 
         An entry is known by its key, of which the service keeps 32 bits as the post's dedupe number. Where two entries
@@ -124,11 +124,11 @@ class FeedImport:
         raise AssertionError("count() has no end")
 
 
-def _identity(article: Article | Entry) -> tuple[str, str]:
+def _identity(article: Article | FeedEntry) -> tuple[str, str]:
     return article.link or "", article.title
 
 
-def _says_this(entry: Entry, post: Post) -> bool:
+def _says_this(entry: FeedEntry, post: Post) -> bool:
     """A post that was recalled or has expired cannot be compared and counts: it must not come back."""
     article = post.content
     if article is None:
@@ -138,7 +138,7 @@ def _says_this(entry: Entry, post: Post) -> bool:
     return article.title == entry.title or (article.link == entry.link and bool(entry.link))
 
 
-def _result(entry: Entry, state: EntryState, ref: PostRef | None = None, reason: str = "") -> Imported:
+def _result(entry: FeedEntry, state: EntryState, ref: PostRef | None = None, reason: str = "") -> Imported:
     return Imported(
         key=entry.key, title=entry.title, link=entry.link, image_url=entry.image_url, published=entry.published,
         shortened=entry.shortened, notes=entry.notes, state=state, ref=ref, reason=reason,

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from channel_adapter.cli.output import Output, counted
-from channel_adapter.cli.progress import Count, Snapshot
+from channel_adapter.cli.progress import ProgressCount, ProgressSnapshot
 
 if TYPE_CHECKING:
     from channel_adapter.config.settings import Settings
@@ -68,13 +68,15 @@ class MigrationProgress:
         self.latest = status
         self._display.update(
             {
-                "channels": Count("channels", status.done, len(status.channels)),
-                "posts": Count("posts", status.posts, self.posts, self.limits["posts"]),
-                "subscribers": Count("subscribers", status.subscribers, self.subscribers, self.limits["subscribers"]),
+                "channels": ProgressCount("channels", status.done, len(status.channels)),
+                "posts": ProgressCount("posts", status.posts, self.posts, self.limits["posts"]),
+                "subscribers": ProgressCount(
+                    "subscribers", status.subscribers, self.subscribers, self.limits["subscribers"]
+                ),
             }
         )
 
-    def _show(self, snapshot: Snapshot) -> None:
+    def _show(self, snapshot: ProgressSnapshot) -> None:
         if self.latest is None:
             return
         document = _migration_document(snapshot, self.latest)
@@ -84,7 +86,7 @@ class MigrationProgress:
             self._output.note(_migration_line(document))
 
 
-def _migration_document(snapshot: Snapshot, status: "Status") -> dict[str, Any]:
+def _migration_document(snapshot: ProgressSnapshot, status: "Status") -> dict[str, Any]:
     """Return a snapshot for programs. Channels have no rate: they end together."""
     channels = snapshot.counts["channels"]
     left = [_seconds_left(snapshot, kind) for kind in ("posts", "subscribers")]
@@ -98,13 +100,13 @@ def _migration_document(snapshot: Snapshot, status: "Status") -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _rated(snapshot: Snapshot, kind: str) -> dict[str, Any]:
+def _rated(snapshot: ProgressSnapshot, kind: str) -> dict[str, Any]:
     count = snapshot.counts[kind]
     rate = round(snapshot.per_second[kind], 1)
     return {"done": count.done, "of": count.total, "per_second": rate, "limit": count.limit}
 
 
-def _seconds_left(snapshot: Snapshot, kind: str) -> float | None:
+def _seconds_left(snapshot: ProgressSnapshot, kind: str) -> float | None:
     count, rate = snapshot.counts[kind], snapshot.per_second[kind]
     if not rate or count.total is None or count.total <= count.done:
         return None
@@ -221,13 +223,13 @@ class CheckProgress:
             self._done[kind] = self._done.get(kind, 0) + count
         self._display.update(
             {
-                kind: Count(LABELS[kind], self._done[kind], self.totals[kind], self.limits.get(kind))
+                kind: ProgressCount(LABELS[kind], self._done[kind], self.totals[kind], self.limits.get(kind))
                 for kind in LABELS
                 if kind in self._done
             }
         )
 
-    def _show(self, snapshot: Snapshot) -> None:
+    def _show(self, snapshot: ProgressSnapshot) -> None:
         if not self._output.json:
             self._output.note(snapshot.line())
             return
