@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from channel_adapter.backends.community.backend import CommunityBackend
     from channel_adapter.domain.ids import ChannelId, UserId
     from channel_adapter.domain.post import PostRef
-    from channel_adapter.migration.cutover.redirects import PostingMoved
+    from channel_adapter.migration.cutover.redirects import AccountRedirects
     from channel_adapter.migration.facade import Migration
     from channel_adapter.services.accounts import Accounts
     from channel_adapter.services.bulk import BulkTerms
@@ -199,15 +199,15 @@ class ChannelAdapter:
         return EventPipeline(self.settings, self.workings, self.reactions, unread)
 
     @cached_property
-    def posting_moved(self) -> PostingMoved | None:
+    def posting_moved(self) -> AccountRedirects | None:
         """Official accounts that post here since a cutover, as the database says; None without one."""
         if self.settings.database_url is None:
             return None
         if not is_installed("sqlalchemy"):
             return None
-        from channel_adapter.migration.cutover.redirects import PostingMoved
+        from channel_adapter.migration.cutover.redirects import AccountRedirects
 
-        return PostingMoved(self.settings.database_url.get_secret_value(), self._gateway, self._clock)
+        return AccountRedirects(self.settings.database_url.get_secret_value(), self._gateway, self._clock)
 
     @cached_property
     def events(self) -> Events:
@@ -268,7 +268,7 @@ class ChannelAdapter:
         url = self.settings.database_url
         with needs_extra(database_url=url.get_secret_value() if url else None):
             from channel_adapter.migration.facade import Migration
-        return Migration(self._gateway, self.accounts, self.settings, self._clock, self.unread)
+        return Migration(self._gateway, self.settings, self._clock, self.unread)
 
     async def call(self, service: str, command: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Any command of the service, modelled or not: same signing, limiting and retrying, JSON in and out."""

@@ -1,7 +1,5 @@
 """`worker`: runs jobs that other commands have queued."""
 
-# ruff: noqa: PLC0415 - help must not wait for the client to be imported
-
 from typing import Annotated
 
 import typer
@@ -35,15 +33,14 @@ async def worker(
     Conversation groups are filled after a cutover, by workers on the adapter's own database.
     """
     async with run.adapter() as adapter:
-        from channel_adapter.migration.run.apply import database_for, work
-
-        url = database_for(adapter.migration, database)
+        migration = adapter.migration
+        url = migration.journal_url(database)
         run.output.note("working; Ctrl-C ends it")
         with WorkerProgress(adapter.settings, run.output) as progress:
             run.output.describe_progress(
                 lambda: f"{counted(progress.calls, 'call')} were made; others, or the next start, go on"
             )
             bounds = bounds_of(max_calls, max_duration)
-            calls = await work(adapter.migration, database=url, bounds=bounds, tell=progress.update)
+            calls = await migration.work(database=url, limits=bounds, on_progress=progress.update)
     run.output.one({"calls": calls}, f"{counted(calls, 'call')} were made")
     return Exit.INTERRUPTED

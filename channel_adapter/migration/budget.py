@@ -1,12 +1,13 @@
-"""The gateway of a migration: counts calls, keeps to what is allowed, shares the limits with others, and is patient."""
+"""The calls of a migration: counted, bounded by a budget, divided among processes, repeated during an outage."""
 
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
 
-from channel_adapter.backends.caller import ApiCaller
+from channel_adapter.backends.caller import ApiCaller, attempt_status
 from channel_adapter.concurrency.clock import Clock
-from channel_adapter.errors import OutcomeUnknownError, ThrottledError, UnavailableError
-from channel_adapter.services.patience import PAUSE, Patience
+from channel_adapter.concurrency.outage import PAUSE, OutageGuard, OutageTimeoutError
+from channel_adapter.errors import ChannelAdapterError, OutcomeUnknownError, ThrottledError, UnavailableError
 from channel_adapter.tencent import catalog
 from channel_adapter.tencent.catalog import Command
 from channel_adapter.tencent.rate_limit import CommandLimiter, RateLimitTimeout
@@ -15,67 +16,122 @@ from channel_adapter.tencent.wire.envelope import Reply, WireModel
 RequestT = TypeVar("RequestT", bound=WireModel)
 ReplyT = TypeVar("ReplyT", bound=Reply)
 
-TRANSIENT = (OutcomeUnknownError, ThrottledError, UnavailableError)
-_NO_HURRY = 3_600.0
+TRANSIENT: Final = (OutcomeUnknownError, ThrottledError, UnavailableError)
+"""Errors after which the work may be repeated."""
+_UNBOUNDED_SECONDS: Final = 3_600.0
+
+ProgressCallback = Callable[[str, int], None]
+"""Called with what has progressed and by how many more: "channels", "posts", "subscribers" that were read or compared.
+
+A cutover also reports "delta" when one begins, "moved" for each of its channels, "again" before the verification that
+destroying takes, "final_broadcast", "destroyed", and "to_fill" and "filled" for users. A rollback reports each channel
+by its status, and "to_clean" and "cleaned" for users.
+"""
 
 
-class Stopped(Exception):  # noqa: N818
-    """The work is to end here: it was interrupted, or its calls or its time are used up."""
+def noop_progress(*_: object) -> None:
+    """Ignore progress."""
 
 
-class Allowance:
-    """How much a run may do. None is no bound."""
+class BudgetExhausted(Exception):  # noqa: N818
+    """The work ends here: it was interrupted, or its calls or its time are used up."""
 
-    def __init__(self, clock: Clock, *, calls: int | None = None, seconds: float | None = None) -> None:
-        self.calls = 0
-        self.reason = ""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetLimits:
+    """How many calls and how many seconds one run may take; None is no limit."""
+
+    calls: int | None = None
+    seconds: float | None = None
+
+
+NO_LIMITS: Final = BudgetLimits()
+
+
+class Budget:
+    """What one run has used of its limits. Time counts from now."""
+
+    def __init__(self, clock: Clock, limits: BudgetLimits | None = None, *, calls: int = 0) -> None:
+        """`calls` were made before and count."""
+        self._limits = limits or NO_LIMITS
         self._clock = clock
-        self._most = calls
-        self._end = None if seconds is None else clock.monotonic() + seconds
-
-    def stop(self, reason: str) -> None:
-        """No further call is made."""
-        self.reason = self.reason or reason
+        self._began = clock.monotonic()
+        self._calls = calls
+        self._reason = ""
 
     @property
-    def used_up(self) -> bool:
-        """Is it over?"""
-        if not self.reason and self._end is not None and self._clock.monotonic() >= self._end:
-            self.reason = "its time is used up"
-        return bool(self.reason)
+    def calls(self) -> int:
+        """Calls that were made."""
+        return self._calls
 
-    def take(self) -> None:
-        """One more call. Raises Stopped."""
-        if not self.used_up and self._most is not None and self.calls >= self._most:
-            self.reason = f"its {self._most:,} calls are used up"
-        if self.used_up:
-            raise Stopped(self.reason)
-        self.calls += 1
+    @property
+    def reason(self) -> str:
+        """Why no further call is made; empty while calls are possible."""
+        return self._reason
+
+    @property
+    def exhausted(self) -> bool:
+        """Return whether no further call is made."""
+        seconds = self._limits.seconds
+        if not self._reason and seconds is not None and self._clock.monotonic() >= self._began + seconds:
+            self._reason = "its time is used up"
+        return bool(self._reason)
+
+    @property
+    def left(self) -> BudgetLimits:
+        """What a part of this run may use. Raises BudgetExhausted."""
+        self.check()
+        calls, seconds = self._limits.calls, self._limits.seconds
+        return BudgetLimits(
+            calls=None if calls is None else max(1, calls - self._calls),
+            seconds=None if seconds is None else seconds - (self._clock.monotonic() - self._began),
+        )
+
+    def check(self) -> None:
+        """Raise BudgetExhausted when no further call is made."""
+        if self.exhausted:
+            raise BudgetExhausted(self._reason)
+
+    def stop(self, reason: str) -> None:
+        """Make no further call."""
+        self._reason = self._reason or reason
+
+    def acquire(self) -> None:
+        """Count one more call. Raises BudgetExhausted."""
+        most = self._limits.calls
+        if not self.exhausted and most is not None and self._calls >= most:
+            self._reason = f"its {most:,} calls are used up"
+        self.check()
+        self._calls += 1
+
+    def add(self, calls: int) -> None:
+        """Count calls that a part of this run has made."""
+        self._calls += calls
 
 
-class Metered(ApiCaller):
-    """Every call of a migration goes through here; all of them may be repeated.
+class BudgetedApi(ApiCaller):
+    """Make the calls of a migration, all of which may be repeated.
 
-    A call is made again while the service answers others. When nothing has been answered for `seconds` it raises
-    what the service said last, and so do all others until `renew`.
+    A call is repeated while the service answers others. When nothing was answered for `stall_timeout` seconds, it
+    raises the last error of the service, and so do all other calls until `renew`.
     """
 
-    def __init__(self, gateway: ApiCaller, allowance: Allowance, clock: Clock, seconds: float) -> None:
-        self.allowance = allowance
-        self._gateway = gateway
+    def __init__(self, api: ApiCaller, budget: Budget, clock: Clock, stall_timeout: float) -> None:
+        self.budget = budget
+        self._api = api
         self._clock = clock
-        self._seconds = seconds
-        self._patience = Patience(gateway, clock, seconds)
+        self._stall_timeout = stall_timeout
+        self._guard = self._new_guard()
         self._share: CommandLimiter | None = None
         self._sharers = 1
 
     def renew(self) -> None:
-        """Try again with a service that was given up."""
-        if self._patience.gone is not None:
-            self._patience = Patience(self._gateway, self._clock, self._seconds)
+        """Try again after an outage."""
+        if self._guard.tripped is not None:
+            self._guard = self._new_guard()
 
     def share(self, sharers: int, ceilings: Mapping[str, float]) -> None:
-        """Keep to one part in `sharers` of every command's calls per second."""
+        """Keep to one part in `sharers` of every command's calls per second; `ceilings` replace documented ones."""
         if sharers == self._sharers:
             return
         self._sharers = sharers
@@ -85,28 +141,38 @@ class Metered(ApiCaller):
     async def call(
         self, command: Command[RequestT, ReplyT], request: RequestT, *, deadline: float | None = None
     ) -> ReplyT:
-        """Return the reply. Raises Stopped, and ChannelAdapterError as the gateway does.
+        """Return the reply. Raises BudgetExhausted, and ChannelAdapterError as the gateway does.
 
         `deadline` is in seconds from now and bounds all attempts and waits.
         """
         end = None if deadline is None else self._clock.monotonic() + deadline
         while True:
-            self.allowance.take()
+            self.budget.acquire()
             await self._wait_for_share(command, end)
-            patience = self._patience
+            guard = self._guard
             left = None if end is None else max(0.0, end - self._clock.monotonic())
             try:
-                return await patience.call(command, request, deadline=left)
+                return await guard.run(lambda seconds: self._api.call(command, request, deadline=seconds), timeout=left)
+            except OutageTimeoutError as late:
+                raise UnavailableError(f"{command.name} was not sent: {late}") from None
             except TRANSIENT:
-                if patience.gone is not None or (end is not None and self._clock.monotonic() + PAUSE >= end):
+                if guard.tripped is not None or (end is not None and self._clock.monotonic() + PAUSE >= end):
                     raise
                 await self._clock.sleep(PAUSE)
 
+    async def call_raw(self, service: str, command: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Call any command, once. Raises BudgetExhausted and ChannelAdapterError."""
+        self.budget.acquire()
+        return await self._api.call_raw(service, command, body)
+
+    def _new_guard(self) -> OutageGuard[ChannelAdapterError]:
+        return OutageGuard(ChannelAdapterError, attempt_status, self._clock, self._stall_timeout)
+
     async def _wait_for_share(self, command: Command[Any, Any], end: float | None) -> None:
-        """Wait until our part of the calls per second allows one more. Raises ThrottledError after `end`."""
+        """Wait until the part of this process allows one more call. Raises ThrottledError after `end`."""
         if self._share is None:
             return
-        longest = _NO_HURRY if end is None else max(0.0, end - self._clock.monotonic())
+        longest = _UNBOUNDED_SECONDS if end is None else max(0.0, end - self._clock.monotonic())
         try:
             wait = self._share.reserve(command, longest)
         except RateLimitTimeout as late:
@@ -115,8 +181,3 @@ class Metered(ApiCaller):
                 " and the time for it is up before that"
             ) from None
         await self._clock.sleep(wait)
-
-    async def call_raw(self, service: str, command: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """The same for any command."""
-        self.allowance.take()
-        return await self._gateway.call_raw(service, command, body)

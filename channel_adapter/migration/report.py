@@ -1,21 +1,20 @@
-"""The final report of a migration: what moved, what did not and why, what verify found, and where posting is."""
+"""The report of a migration: what was moved, what was not and why, the last verification, and the cutover."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import orjson
 
 from channel_adapter.errors import ConflictError
 from channel_adapter.mapping.text import markdown
-from channel_adapter.migration.cutover.cutover import state_of
+from channel_adapter.migration.context import MigrationContext
+from channel_adapter.migration.cutover.cutover import read_cutover_state
 from channel_adapter.migration.plan.document import Plan, check_app
-from channel_adapter.migration.run.apply import Status, journal_at, read_status
-
-if TYPE_CHECKING:
-    from channel_adapter.migration.facade import Migration
+from channel_adapter.migration.run.apply import Status, read_status
+from channel_adapter.migration.run.journal import open_journal
 
 FORMAT: Final = "channel-adapter migration report"
 _MARKS: Final = ("=", "-", "+", "*", "!")
@@ -23,30 +22,31 @@ _LISTED: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """One report, in both shapes. `document` is the same at every time at which nothing has happened in between."""
+class MigrationReport:
+    """One report. `document` is the same whenever nothing has happened in between."""
 
     document: dict[str, Any]
 
     def to_json(self) -> bytes:
-        """For machines."""
+        """Return the document as indented JSON."""
         return orjson.dumps(self.document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
     def to_markdown(self) -> bytes:
-        """For people."""
+        """Return the document as Markdown."""
         return ("\n".join(_lines(self.document)) + "\n").encode()
 
 
-async def report(
-    migration: "Migration", plan: Plan, *, database: str | None = None, verdict: Mapping[str, Any] | None = None
-) -> Report:
-    """What is known of a migration; neither source nor target is asked. `verdict` is that of a verification, as JSON.
+async def make_report(
+    context: MigrationContext, plan: Plan, verdict: Mapping[str, Any] | None = None
+) -> MigrationReport:
+    """Return what is recorded of a migration. Neither source nor target is read.
 
-    Without one, the cutover's is told. Raises InvalidError for a plan of another app.
+    `verdict` is the result of a verification, as JSON; without one, the cutover's is used. Raises InvalidError for a
+    plan of another app.
     """
-    check_app(plan, migration.settings.sdkappid, "this")
-    status, quarantine = await _journal(plan, database)
-    cutover, held = await _cutover(migration, plan)
+    check_app(plan, context.settings.sdkappid, "this")
+    status, quarantine = await _journal(plan, context.journal)
+    cutover, recorded = await _cutover(context, plan)
     document = {
         "format": FORMAT,
         "migration": plan.migration,
@@ -58,21 +58,21 @@ async def report(
         "complete": bool(status and status.complete),
         "quarantine": quarantine,
         "broken_lines": plan.broken_count,
-        "verification": dict(verdict) if verdict is not None else held,
+        "verification": dict(verdict) if verdict is not None else recorded,
         "cutover": cutover,
         "never_moved": list(plan.not_carried),
     }
-    return Report(document)
+    return MigrationReport(document)
 
 
 async def _journal(plan: Plan, database: str | None) -> tuple[Status | None, list[dict[str, Any]]]:
-    """How far it is, and what could not go, by channel, kind and reason."""
+    """Return how far it is, and what could not be moved, by channel, kind and reason."""
     if database is None:
         return None, []
-    async with journal_at(database) as journal:
+    async with open_journal(database) as journal:
         try:
             status = await read_status(journal, plan.migration)
-        except ConflictError:  # never begun, or rolled back
+        except ConflictError:  # never applied, or rolled back
             return None, []
         rows = await journal.store.quarantined(plan.migration)
     counts = Counter((row.source, row.what, row.reason) for row in rows)
@@ -82,29 +82,29 @@ async def _journal(plan: Plan, database: str | None) -> tuple[Status | None, lis
     ]
 
 
-async def _cutover(migration: "Migration", plan: Plan) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
-    """Where posting is, and the verdict that it went by."""
-    state = await state_of(migration, plan.migration)
+async def _cutover(context: MigrationContext, plan: Plan) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """Return the state of the cutover, and its last verification."""
+    state = await read_cutover_state(context, plan.migration)
     if state is None:
         return None, None
-    filling = state.filling
+    group_sync = state.group_sync
     document = {
         "moved": [
             {
-                "source": each.source, "channel": each.channel, "at": _moment(each.moved_at), "guard": each.guard,
-                "window_end": _moment(each.window_end), "verified_at": _moment(each.verified_at),
-                "destroyed_at": _moment(each.destroyed_at),
+                "source": each.source, "channel": each.channel, "at": _timestamp(each.moved_at), "guard": each.guard,
+                "window_end": _timestamp(each.window_end), "verified_at": _timestamp(each.verified_at),
+                "destroyed_at": _timestamp(each.destroyed_at),
             }
             for each in state.moved
         ],
-        "broadcasts": dict(sorted(Counter(copy.state for copy in state.copies).items())),
+        "broadcasts": dict(sorted(Counter(each.state for each in state.broadcasts).items())),
         "not_broadcast": [
-            {"source": copy.source, "seq": copy.seq, "reason": copy.said}
-            for copy in state.copies if copy.state == "not_sent"
+            {"source": each.source, "seq": each.seq, "reason": each.result}
+            for each in state.broadcasts if each.state == "not_sent"
         ],
         "conversation_groups": {
-            "state": filling.state, "filled": filling.filled, "problems": filling.problems, "left": filling.left,
-            "reason": filling.said or None,
+            "state": group_sync.state, "filled": group_sync.filled, "problems": group_sync.problems,
+            "left": group_sync.left, "reason": group_sync.last_error or None,
         },
     }  # fmt: skip
     return document, orjson.loads(state.verdict) if state.verdict else None
@@ -133,7 +133,7 @@ def _channel(plan: Plan, place: int, status: Status | None) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _moment(seconds: float) -> str | None:
+def _timestamp(seconds: float) -> str | None:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds") if seconds else None
 
 
@@ -173,16 +173,16 @@ def _channels(channels: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _quarantine(document: Mapping[str, Any]) -> Iterator[str]:
-    held = document["quarantine"]
-    if not held and not document["broken_lines"]:
+    records = document["quarantine"]
+    if not records and not document["broken_lines"]:
         return
     yield "## What could not go"
     yield ""
     if document["broken_lines"]:
         yield f"Lines of the source that cannot be used: {document['broken_lines']}."
         yield ""
-    if held:
-        rows = [(each["channel"], each["what"], each["count"], each["reason"]) for each in held]
+    if records:
+        rows = [(each["channel"], each["what"], each["count"], each["reason"]) for each in records]
         yield from _table(("channel", "what", "count", "reason"), rows)
 
 
@@ -209,14 +209,14 @@ def _verification(verdict: Mapping[str, Any] | None) -> Iterator[str]:
         yield f"Not compared: {_cell('; '.join(verdict['not_compared']))}."
         yield ""
     for finding in verdict["named"]:
-        said = "; ".join(
+        text = "; ".join(
             filter(None, [finding.get("reason"), *(
                 f"{each['field']}: {each['source']!r} at the source, {each['target']!r} here"
                 for each in finding.get("differences", ())
             )])
         )  # fmt: skip
         where = f"{_cell(finding['channel'])} {_cell(finding['what'])} {_cell(finding['key'])}"
-        yield f"- `{finding['mark']}` {where}: {_cell(said)}"
+        yield f"- `{finding['mark']}` {where}: {_cell(text)}"
     if verdict["named"]:
         yield ""
 

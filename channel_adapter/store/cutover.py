@@ -32,17 +32,19 @@ CUTOVERS: Final = Table(
     Column("migration", String(40), primary_key=True),
     Column("began", Double, nullable=False),
     Column("verdict", ForeignText, nullable=False, default=""),  # of the last verification, as JSON
-    Column("people_listed", Integer, nullable=False, default=0),
+    Column("users_listed", Integer, nullable=False, default=0),
     Column("filled_to", String(32), nullable=False, default=""),
     Column("filled", Integer, nullable=False, default=0),
     Column("fill_problems", Integer, nullable=False, default=0),
     Column("fill_done", Integer, nullable=False, default=0),
     Column("fill_wanted", Integer, nullable=False, default=0, server_default="0"),
     Column("fill_run", Integer, nullable=False, default=0, server_default="0"),  # it numbers the workflows
-    Column("fill_said", ForeignText, nullable=False, default="", server_default=""),  # why the last one ended too early
+    Column(
+        "fill_error", ForeignText, nullable=False, default="", server_default=""
+    ),  # why the last one ended too early
 )
 
-MOVED: Final = Table(
+CHANNELS: Final = Table(
     "cutover_channels",
     _TABLES,
     Column("source", String(200), primary_key=True),
@@ -58,7 +60,7 @@ MOVED: Final = Table(
     Index("cutover_channels_channel", "channel"),
 )
 
-COPIES: Final = Table(  # broadcasts on the source of what is published here, and the farewell, which has the number 0
+BROADCASTS: Final = Table(  # on accounts: mirrored posts by their number, and the final broadcast, number 0
     "cutover_copies",
     _TABLES,
     Column("source", String(200), nullable=False),
@@ -66,60 +68,60 @@ COPIES: Final = Table(  # broadcasts on the source of what is published here, an
     Column("random", BigInteger, nullable=False),
     Column("at", Double, nullable=False),
     Column("state", String(10), nullable=False),
-    Column("said", ForeignText, nullable=False, default=""),  # its key, or why it could not be sent
+    Column("result", ForeignText, nullable=False, default=""),  # its key, or why it could not be sent
     PrimaryKeyConstraint("source", "seq"),
 )
 
-PEOPLE: Final = Table(
-    "cutover_people",
+USERS: Final = Table(
+    "cutover_users",
     _TABLES,
     Column("migration", String(40), nullable=False),
-    Column("person", String(32), nullable=False),
-    PrimaryKeyConstraint("migration", "person"),
+    Column("user_id", String(32), nullable=False),
+    PrimaryKeyConstraint("migration", "user_id"),
     sqlite_with_rowid=False,
 )
 
-CLEARING: Final = Table(  # whose groups lose a channel that was rolled back
-    "cutover_clearing",
+CLEANING: Final = Table(  # whose groups lose a channel that was rolled back
+    "cutover_cleaning",
     _TABLES,
     Column("migration", String(40), nullable=False),
-    Column("person", String(32), nullable=False),
+    Column("user_id", String(32), nullable=False),
     Column("channel", String(48), nullable=False),
-    PrimaryKeyConstraint("migration", "person", "channel"),
+    PrimaryKeyConstraint("migration", "user_id", "channel"),
     sqlite_with_rowid=False,
 )
 
-SCHEMA: Final = Schema("cutover", 1, _TABLES)
+SCHEMA: Final = Schema("cutover", 2, _TABLES)
 
 
 SENDING, SENT, NOT_SENT = "sending", "sent", "not_sent"
-FAREWELL: Final = 0
-"""The number of the copy that is the last broadcast of an account."""
+FINAL_BROADCAST: Final = 0
+"""The number of the last broadcast of an account."""
 
 
 @dataclass(frozen=True, slots=True)
 class CutoverRow:
-    """One migration's cutover. `filled_to` is the last person whose conversation group was filled.
+    """One migration's cutover. `filled_to` is the last user whose conversation group was synchronized.
 
-    `fill_run` numbers the workflows that fill; `fill_said` is why the last one ended before its end.
+    `fill_run` numbers the jobs that synchronize; `fill_error` is why the last one ended early.
     """
 
     migration: str
     began: float
     verdict: str = ""
-    people_listed: int = 0
+    users_listed: int = 0
     filled_to: str = ""
     filled: int = 0
     fill_problems: int = 0
     fill_done: int = 0
     fill_wanted: int = 0
     fill_run: int = 0
-    fill_said: str = ""
+    fill_error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class MovedRow:
-    """One channel. Times are unix seconds, 0 for what has not happened."""
+class CutoverChannelRow:
+    """One channel of a cutover. Times are unix seconds, 0 for what has not happened."""
 
     source: str
     migration: str
@@ -134,15 +136,15 @@ class MovedRow:
 
 
 @dataclass(frozen=True, slots=True)
-class CopyRow:
-    """A broadcast at the source. `said` is its key there, or why it could not be sent."""
+class BroadcastRow:
+    """A broadcast at the source. `result` is its key there, or why it could not be sent."""
 
     source: str
     seq: int
     random: int
     at: float
     state: str
-    said: str = ""
+    result: str = ""
 
 
 class CutoverStore:
@@ -152,11 +154,11 @@ class CutoverStore:
         self.database = database
 
     async def prepare(self) -> None:
-        """Make the tables."""
+        """Create the tables."""
         await self.database.prepare(SCHEMA)
 
     async def begin(self, migration: str, now: float) -> CutoverRow:
-        """The cutover of a migration, begun now if it is new."""
+        """Return the cutover of a migration, begun now if it is new."""
         await self.prepare()
 
         def transaction(connection: Connection) -> CutoverRow:
@@ -168,7 +170,7 @@ class CutoverStore:
         return await self.database.write(transaction)
 
     async def cutover(self, migration: str) -> CutoverRow | None:
-        """The cutover of a migration, if it has begun."""
+        """Return the cutover of a migration; None if none has begun."""
         await self.prepare()
 
         def transaction(connection: Connection) -> CutoverRow | None:
@@ -182,7 +184,7 @@ class CutoverStore:
         await self.database.execute(update(CUTOVERS).where(CUTOVERS.c.migration == migration).values(**values))
 
     async def unfilled_if_any(self) -> list[CutoverRow]:
-        """Cutovers that wait for conversation groups; makes no tables where nothing was ever cut over."""
+        """Return cutovers that wait for conversation groups; create no tables where nothing was ever cut over."""
         if not await self.database.has_table(CUTOVERS):
             return []
         await self.prepare()
@@ -191,199 +193,202 @@ class CutoverStore:
             lambda connection: [CutoverRow(**row._asdict()) for row in connection.execute(wanted)]
         )
 
-    async def filled(self, row: CutoverRow, to: str, people: int, problems: int) -> None:
-        """Some more people were filled, behind the row's last one; nothing is written if somebody else did that."""
+    async def advance_fill(self, row: CutoverRow, to: str, users: int, problems: int) -> None:
+        """Record users that were synchronized behind the row's last one; nothing if another process did that."""
         same = (CUTOVERS.c.migration == row.migration) & (CUTOVERS.c.filled_to == row.filled_to)
-        values = {"filled_to": to, "filled": row.filled + people, "fill_problems": row.fill_problems + problems}
+        values = {"filled_to": to, "filled": row.filled + users, "fill_problems": row.fill_problems + problems}
         await self.database.execute(update(CUTOVERS).where(same).values(**values))
 
-    async def moved(self) -> list[MovedRow]:
-        """Every channel of every cutover."""
+    async def channels(self) -> list[CutoverChannelRow]:
+        """Return every channel of every cutover."""
         await self.prepare()
 
-        def transaction(connection: Connection) -> list[MovedRow]:
-            found = connection.execute(select(MOVED).order_by(MOVED.c.source))
-            return [MovedRow(**row._asdict()) for row in found]
+        def transaction(connection: Connection) -> list[CutoverChannelRow]:
+            found = connection.execute(select(CHANNELS).order_by(CHANNELS.c.source))
+            return [CutoverChannelRow(**row._asdict()) for row in found]
 
         return await self.database.read(transaction)
 
-    async def moved_if_any(self) -> list[MovedRow]:
-        """The same, without making tables where nothing was ever cut over."""
-        if not await self.database.has_table(MOVED):
+    async def channels_if_any(self) -> list[CutoverChannelRow]:
+        """Return every channel of every cutover; create no tables where nothing was ever cut over."""
+        if not await self.database.has_table(CHANNELS):
             return []
-        return await self.moved()
+        return await self.channels()
 
-    async def put(self, rows: Iterable[MovedRow]) -> None:
-        """Write channels, all at once or none."""
+    async def put(self, rows: Iterable[CutoverChannelRow]) -> None:
+        """Write channels in one transaction."""
         values = [asdict(row) for row in rows]
         if not values:
             return
-        insert = self.database.insert(MOVED)
-        changed = {column.name: insert.excluded[column.name] for column in MOVED.c if column.name != "source"}
+        insert = self.database.insert(CHANNELS)
+        changed = {column.name: insert.excluded[column.name] for column in CHANNELS.c if column.name != "source"}
         await self.database.execute(insert.on_conflict_do_update(index_elements=["source"], set_=changed), values)
 
     async def forget(self, migration: str, source: str) -> None:
-        """A channel was rolled back. Repeatable."""
+        """Delete a channel that was rolled back, and its cutover with its last channel. Repeatable."""
         await self.prepare()
 
         def transaction(connection: Connection) -> None:
-            held = (MOVED.c.migration == migration) & (MOVED.c.source == source)
-            if (connection.execute(delete(MOVED).where(held))).rowcount:
-                connection.execute(delete(COPIES).where(COPIES.c.source == source))
-            left = connection.scalar(select(func.count()).where(MOVED.c.migration == migration))
+            same = (CHANNELS.c.migration == migration) & (CHANNELS.c.source == source)
+            if (connection.execute(delete(CHANNELS).where(same))).rowcount:
+                connection.execute(delete(BROADCASTS).where(BROADCASTS.c.source == source))
+            left = connection.scalar(select(func.count()).where(CHANNELS.c.migration == migration))
             if not left:
                 connection.execute(delete(CUTOVERS).where(CUTOVERS.c.migration == migration))
-                connection.execute(delete(PEOPLE).where(PEOPLE.c.migration == migration))
+                connection.execute(delete(USERS).where(USERS.c.migration == migration))
 
         await self.database.write(transaction)
 
-    # Copies
+    # Broadcasts
 
-    async def begin_copy(self, copy: CopyRow, *, since: float, most: int) -> CopyRow | None:
-        """Write down that this broadcast is about to be sent; what is known of it already, if it is.
+    async def begin_broadcast(
+        self, broadcast: BroadcastRow, *, since: float, max_broadcasts: int
+    ) -> BroadcastRow | None:
+        """Record that this broadcast is about to be sent; return the row that exists already, if there is one.
 
-        Written as not sent when the account had `most` broadcasts of ours since then.
+        It is recorded, and returned, as not sent when the account had `max_broadcasts` of ours after `since`.
         """
         await self.prepare()
 
-        def transaction(connection: Connection) -> CopyRow | None:
-            connection.execute(select(MOVED.c.source).where(MOVED.c.source == copy.source).with_for_update())
-            same = (COPIES.c.source == copy.source) & (COPIES.c.seq == copy.seq)
-            found = connection.execute(select(COPIES).where(same)).one_or_none()
+        def transaction(connection: Connection) -> BroadcastRow | None:
+            connection.execute(select(CHANNELS.c.source).where(CHANNELS.c.source == broadcast.source).with_for_update())
+            same = (BROADCASTS.c.source == broadcast.source) & (BROADCASTS.c.seq == broadcast.seq)
+            found = connection.execute(select(BROADCASTS).where(same)).one_or_none()
             if found is not None and found.state != NOT_SENT:
-                return CopyRow(**found._asdict())
-            recent = (COPIES.c.source == copy.source) & (COPIES.c.at > since) & (COPIES.c.state != NOT_SENT)
-            times = list(connection.scalars(select(COPIES.c.at).where(recent).order_by(COPIES.c.at)))
-            full = len(times) >= most
-            row = asdict(copy) | ({"state": NOT_SENT, "said": f"{times[-most]}"} if full else {})
-            connection.execute(delete(COPIES).where(same))
-            connection.execute(COPIES.insert(), row)
-            return CopyRow(**row) if full else None
+                return BroadcastRow(**found._asdict())
+            recent = (
+                (BROADCASTS.c.source == broadcast.source) & (BROADCASTS.c.at > since) & (BROADCASTS.c.state != NOT_SENT)
+            )
+            times = list(connection.scalars(select(BROADCASTS.c.at).where(recent).order_by(BROADCASTS.c.at)))
+            full = len(times) >= max_broadcasts
+            row = asdict(broadcast) | ({"state": NOT_SENT, "result": f"{times[-max_broadcasts]}"} if full else {})
+            connection.execute(delete(BROADCASTS).where(same))
+            connection.execute(BROADCASTS.insert(), row)
+            return BroadcastRow(**row) if full else None
 
         return await self.database.write(transaction)
 
-    async def end_copy(self, source: str, seq: int, state: str, said: str) -> None:
-        """Write down what became of a broadcast."""
+    async def end_broadcast(self, source: str, seq: int, state: str, result: str) -> None:
+        """Record the state and result of a broadcast."""
 
         def transaction(connection: Connection) -> None:
-            same = (COPIES.c.source == source) & (COPIES.c.seq == seq)
-            connection.execute(update(COPIES).where(same).values(state=state, said=said))
+            same = (BROADCASTS.c.source == source) & (BROADCASTS.c.seq == seq)
+            connection.execute(update(BROADCASTS).where(same).values(state=state, result=result))
 
         await self.database.write(transaction)
 
-    async def copies(self, state: str | None = None) -> list[CopyRow]:
-        """Broadcasts of ours, by account and number."""
+    async def broadcasts(self, state: str | None = None) -> list[BroadcastRow]:
+        """Return broadcasts by account and number."""
         await self.prepare()
-        wanted = select(COPIES).order_by(COPIES.c.source, COPIES.c.seq)
+        wanted = select(BROADCASTS).order_by(BROADCASTS.c.source, BROADCASTS.c.seq)
         if state is not None:
-            wanted = wanted.where(COPIES.c.state == state)
+            wanted = wanted.where(BROADCASTS.c.state == state)
         return await self.database.read(
-            lambda connection: [CopyRow(**row._asdict()) for row in connection.execute(wanted)]
+            lambda connection: [BroadcastRow(**row._asdict()) for row in connection.execute(wanted)]
         )
 
-    async def copies_if_any(self, state: str) -> list[CopyRow]:
-        """The same, without making tables where nothing was ever cut over."""
-        if not await self.database.has_table(COPIES):
+    async def broadcasts_if_any(self, state: str) -> list[BroadcastRow]:
+        """Return broadcasts in a state; create no tables where nothing was ever cut over."""
+        if not await self.database.has_table(BROADCASTS):
             return []
-        return await self.copies(state)
+        return await self.broadcasts(state)
 
 
-class CutoverPeople:
-    """People of cutovers in one database. Raises what Database raises."""
+class CutoverUsers:
+    """Users whose conversation groups are synchronized or cleaned. Raises what Database raises."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def prepare(self) -> None:
-        """Make the tables."""
+        """Create the tables."""
         await self._database.prepare(SCHEMA)
 
-    # To be filled
+    # To synchronize
 
-    async def add(self, migration: str, people: Sequence[str]) -> None:
-        """Add people; who is there already stays."""
-        if not people:
+    async def add(self, migration: str, users: Sequence[str]) -> None:
+        """Add users; those that are there stay."""
+        if not users:
             return
-        values = [{"migration": migration, "person": person} for person in people]
-        await self._database.execute(self._database.insert(PEOPLE).on_conflict_do_nothing(), values)
+        values = [{"migration": migration, "user_id": user} for user in users]
+        await self._database.execute(self._database.insert(USERS).on_conflict_do_nothing(), values)
 
-    async def after(self, migration: str, person: str, most: int) -> list[str]:
-        """The next people by their ids."""
+    async def after(self, migration: str, user: str, max_users: int) -> list[str]:
+        """Return the next users by their ids."""
         wanted = (
-            select(PEOPLE.c.person)
-            .where(PEOPLE.c.migration == migration, PEOPLE.c.person > person)
-            .order_by(PEOPLE.c.person)
-            .limit(most)
+            select(USERS.c.user_id)
+            .where(USERS.c.migration == migration, USERS.c.user_id > user)
+            .order_by(USERS.c.user_id)
+            .limit(max_users)
         )
         return await self._database.read(lambda connection: list(connection.scalars(wanted)))
 
-    async def count_after(self, migration: str, person: str) -> int:
-        """How many are behind this one."""
+    async def count_after(self, migration: str, user: str) -> int:
+        """Return the number of users behind this one."""
         await self.prepare()
-        behind = (PEOPLE.c.migration == migration) & (PEOPLE.c.person > person)
+        behind = (USERS.c.migration == migration) & (USERS.c.user_id > user)
         return await self._database.read(
-            lambda connection: connection.scalar(select(func.count()).select_from(PEOPLE).where(behind)) or 0
+            lambda connection: connection.scalar(select(func.count()).select_from(USERS).where(behind)) or 0
         )
 
     async def drop(self, migration: str) -> None:
-        """All of them were filled."""
-        await self._database.execute(delete(PEOPLE).where(PEOPLE.c.migration == migration))
+        """Delete all users of a cutover that is done."""
+        await self._database.execute(delete(USERS).where(USERS.c.migration == migration))
 
-    # To be cleared
+    # To clean
 
-    async def to_clear(self, migration: str, channel: str, people: Sequence[str]) -> None:
-        """These people's groups lose a channel when it is gone. Repeatable."""
-        if not people:
+    async def add_to_clean(self, migration: str, channel: str, users: Sequence[str]) -> None:
+        """Record that the groups of these users lose a channel. Repeatable."""
+        if not users:
             return
-        values = [{"migration": migration, "person": person, "channel": channel} for person in people]
-        await self._database.execute(self._database.insert(CLEARING).on_conflict_do_nothing(), values)
+        values = [{"migration": migration, "user_id": user, "channel": channel} for user in users]
+        await self._database.execute(self._database.insert(CLEANING).on_conflict_do_nothing(), values)
 
     async def keep(self, migration: str, channels: Sequence[str]) -> None:
-        """These channels stay after all."""
+        """Delete what was recorded of channels that stay."""
 
         def transaction(connection: Connection) -> None:
-            gone = (CLEARING.c.migration == migration) & CLEARING.c.channel.in_(channels)
-            connection.execute(delete(CLEARING).where(gone))
+            gone = (CLEANING.c.migration == migration) & CLEANING.c.channel.in_(channels)
+            connection.execute(delete(CLEANING).where(gone))
 
         await self._database.write(transaction)
 
-    async def clearing_after(self, migration: str, person: str, most: int) -> Mapping[str, list[str]]:
-        """The next people by their ids, and the channels that each is to lose."""
-        people = (
-            select(CLEARING.c.person)
+    async def to_clean_after(self, migration: str, user: str, max_users: int) -> Mapping[str, list[str]]:
+        """Return the next users by their ids, and the channels that the groups of each lose."""
+        names = (
+            select(CLEANING.c.user_id)
             .distinct()
-            .where(CLEARING.c.migration == migration, CLEARING.c.person > person)
-            .order_by(CLEARING.c.person)
-            .limit(most)
+            .where(CLEANING.c.migration == migration, CLEANING.c.user_id > user)
+            .order_by(CLEANING.c.user_id)
+            .limit(max_users)
         )
-        found: dict[str, list[str]] = {}
 
-        def transaction(connection: Connection) -> None:
-            names = list(connection.scalars(people))
-            wanted = (CLEARING.c.migration == migration) & CLEARING.c.person.in_(names)
-            rows = select(CLEARING.c.person, CLEARING.c.channel).where(wanted)
-            for row in connection.execute(rows.order_by(CLEARING.c.person, CLEARING.c.channel)):
-                found.setdefault(row.person, []).append(row.channel)
+        def transaction(connection: Connection) -> dict[str, list[str]]:
+            found: dict[str, list[str]] = {}
+            wanted = (CLEANING.c.migration == migration) & CLEANING.c.user_id.in_(list(connection.scalars(names)))
+            rows = select(CLEANING.c.user_id, CLEANING.c.channel).where(wanted)
+            for row in connection.execute(rows.order_by(CLEANING.c.user_id, CLEANING.c.channel)):
+                found.setdefault(row.user_id, []).append(row.channel)
+            return found
 
-        await self._database.read(transaction)
-        return found
+        return await self._database.read(transaction)
 
-    async def count_clearing_if_any(self, migration: str) -> int:
-        """How many people wait for that; makes no tables."""
-        wanted = select(func.count(CLEARING.c.person.distinct())).where(CLEARING.c.migration == migration)
+    async def count_to_clean_if_any(self, migration: str) -> int:
+        """Return how many users are recorded; create no tables."""
+        wanted = select(func.count(CLEANING.c.user_id.distinct())).where(CLEANING.c.migration == migration)
 
         def transaction(connection: Connection) -> int:
-            if not inspect(connection).has_table(CLEARING.name):
+            if not inspect(connection).has_table(CLEANING.name):
                 return 0
             return connection.scalar(wanted) or 0
 
         return await self._database.read(transaction)
 
-    async def cleared(self, migration: str, people: Sequence[str]) -> None:
-        """They have lost them."""
+    async def cleaned(self, migration: str, users: Sequence[str]) -> None:
+        """Delete users whose groups were cleaned."""
 
         def transaction(connection: Connection) -> None:
-            done = (CLEARING.c.migration == migration) & CLEARING.c.person.in_(people)
-            connection.execute(delete(CLEARING).where(done))
+            done = (CLEANING.c.migration == migration) & CLEANING.c.user_id.in_(users)
+            connection.execute(delete(CLEANING).where(done))
 
         await self._database.write(transaction)

@@ -33,7 +33,7 @@ from channel_adapter.errors import ConfigurationError, ConflictError
 from channel_adapter.store.database import Database, ForeignText, Schema
 
 _TABLES: Final = MetaData()
-_MIGRATION, _SOURCE, _PERSON, _KEY = String(40), String(200), String(32), ForeignText
+_MIGRATION, _SOURCE, _USER, _KEY = String(40), String(200), String(32), ForeignText
 
 JOBS: Final = Table(
     "migration_jobs",
@@ -58,8 +58,8 @@ CHANNELS: Final = Table(
     Column("finished", Integer, nullable=False, default=0),
     Column("created_at", BigInteger, nullable=False, default=0),
     Column("cursor", ForeignText, nullable=False, default=""),
-    Column("people_round", Integer, nullable=False, default=0),  # the round that the cursor belongs to
-    Column("people_done", Integer, nullable=False, default=0),  # the round whose people are all there
+    Column("subscribers_round", Integer, nullable=False, default=0),  # the round that the cursor belongs to
+    Column("subscribers_done", Integer, nullable=False, default=0),  # the round whose subscribers are all moved
     Column("post_key", _KEY, nullable=False, default=""),
     Column("last_seq", BigInteger, nullable=False, default=0),
     Column("last_time", BigInteger, nullable=False, default=0),
@@ -89,16 +89,16 @@ POSTS: Final = Table(
     sqlite_with_rowid=False,
 )
 
-PEOPLE: Final = Table(
-    "migration_people",
+USERS: Final = Table(
+    "migration_users",
     _TABLES,
     Column("migration", _MIGRATION, nullable=False),
     Column("source", _SOURCE, nullable=False),
-    Column("person", _PERSON, nullable=False),
-    Column("round", Integer, nullable=False),  # in which the source had this person
+    Column("user_id", _USER, nullable=False),
+    Column("round", Integer, nullable=False),  # in which the source had this user
     Column("standing", String(8), nullable=False),
     Column("notifications", String(8), nullable=False),
-    PrimaryKeyConstraint("migration", "source", "person"),
+    PrimaryKeyConstraint("migration", "source", "user_id"),
     sqlite_with_rowid=False,
 )
 
@@ -115,8 +115,8 @@ QUARANTINE: Final = Table(
     PrimaryKeyConstraint("migration", "source", "what", "key"),
 )
 
-KEPT: Final = Table(  # whole originals of what was cut, by the policy `store`
-    "migration_kept",
+ORIGINALS: Final = Table(  # originals of what was cut, by the policy `store`
+    "migration_originals",
     _TABLES,
     Column("channel", String(48), nullable=False),
     Column("what", String(24), nullable=False),
@@ -139,20 +139,20 @@ PAGES: Final = Table(  # of an account's history, read and not moved yet
     PrimaryKeyConstraint("migration", "source", "number"),
 )
 
-SCHEMA: Final = Schema("migration", 1, _TABLES)
+SCHEMA: Final = Schema("migration", 2, _TABLES)
 
 
 PLANNED: Final = "planned"
 QUEUED, STOPPED, FAILED, DONE = "queued", "stopped", "failed", "done"
-"""Standings of a channel: somebody is or will be at it; it was stopped; it failed; its round has ended."""
+"""Standings of a channel: it has a job; it was stopped; it failed; its round has ended."""
 SENT, MOVED, ALREADY, GONE = "sent", "moved", "already", "gone"
-"""Standings of a person: a call with them is under way; we brought them; they had come before us; we took them out."""
+"""Standings of a user: a call is in progress; moved; was a member before; removed again."""
 _ROWS_READ: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
 class JobRow:
-    """One migration. `round` is the one under way, or the last that has ended."""
+    """One migration. `round` is the one in progress, or the last that has ended."""
 
     migration: str
     app: int
@@ -163,7 +163,7 @@ class JobRow:
 
 @dataclass(slots=True)
 class ChannelRow:
-    """How far one channel is. Whoever moves it holds the only copy that changes."""
+    """How far one channel is. Only the job that moves it changes it."""
 
     migration: str
     source: str
@@ -175,8 +175,8 @@ class ChannelRow:
     finished: int = 0
     created_at: int = 0
     cursor: str = ""
-    people_round: int = 0
-    people_done: int = 0
+    subscribers_round: int = 0
+    subscribers_done: int = 0
     post_key: str = ""
     last_seq: int = 0
     last_time: int = 0
@@ -209,12 +209,12 @@ class PostRow:
 
 
 @dataclass(frozen=True, slots=True)
-class PersonRow:
-    """Somebody whom the source had in `round`, and how posts were to reach them."""
+class UserRow:
+    """A subscriber that the source had in `round`, and the notifications then."""
 
     migration: str
     source: str
-    person: str
+    user_id: str
     round: int
     standing: str
     notifications: str
@@ -222,7 +222,7 @@ class PersonRow:
 
 @dataclass(frozen=True, slots=True)
 class QuarantineRow:
-    """What could not go: why, the record itself as JSON, and how to try again."""
+    """A record that could not be moved: why, the record itself as JSON, and how to try again."""
 
     migration: str
     source: str
@@ -234,8 +234,8 @@ class QuarantineRow:
 
 
 @dataclass(frozen=True, slots=True)
-class KeptRow:
-    """A whole original. `what` is the name of the loss, "post" or "subscriber"."""
+class OriginalRow:
+    """An original of what was cut. `what` is the name of the profile field, "post" or "subscriber"."""
 
     channel: str
     what: str
@@ -245,7 +245,7 @@ class KeptRow:
 
 @dataclass(frozen=True, slots=True)
 class PageRow:
-    """A page of an account's history that waits to be moved: the newest is 0. `text` is JSON, `read` unix seconds."""
+    """A page of an account's history that waits; number 0 is the newest. `text` is JSON, `read` unix seconds."""
 
     migration: str
     source: str
@@ -257,10 +257,10 @@ class PageRow:
     text: str
 
 
-Row = PostRow | PersonRow | QuarantineRow | KeptRow | PageRow | ChannelRow
+Row = PostRow | UserRow | QuarantineRow | OriginalRow | PageRow | ChannelRow
 
 _TABLE_OF: Final[Mapping[type, Table]] = {
-    PostRow: POSTS, PersonRow: PEOPLE, QuarantineRow: QUARANTINE, KeptRow: KEPT, PageRow: PAGES,
+    PostRow: POSTS, UserRow: USERS, QuarantineRow: QUARANTINE, OriginalRow: ORIGINALS, PageRow: PAGES,
     ChannelRow: CHANNELS,
 }  # fmt: skip
 
@@ -272,11 +272,11 @@ class MigrationStore:
         self.database = database
 
     async def prepare(self) -> None:
-        """Make the tables. Raises ConfigurationError for a newer schema, UnavailableError."""
+        """Create the tables. Raises ConfigurationError for another version of the schema, UnavailableError."""
         await self.database.prepare(SCHEMA)
 
     async def write(self, rows: Iterable[Row]) -> None:
-        """Write these rows in one transaction, in place of those with the same keys; a later one wins."""
+        """Write rows in one transaction, in place of those with the same keys; a later one wins."""
         by_kind: dict[type, list[dict[str, Any]]] = {}
         for row in rows:
             by_kind.setdefault(type(row), []).append({name: getattr(row, name) for name in _FIELDS[type(row)]})
@@ -290,16 +290,16 @@ class MigrationStore:
         await self.database.write(transaction)
 
     async def begin_job(self, job: JobRow, channels: Sequence[ChannelRow]) -> JobRow:
-        """Take over a plan: the job as it stands then. Nothing is written when it may not be.
+        """Store a plan; return the job as it is then. Nothing is written when that is refused.
 
         Raises ConfigurationError for a database of another app, ConflictError for accounts of another migration.
         """
 
         def transaction(connection: Connection) -> JobRow:
-            _refuse_strangers(connection, job, channels)
-            held = connection.execute(select(JOBS).where(JOBS.c.migration == job.migration)).one_or_none()
-            current = job if held is None else JobRow(**{**held._asdict(), "plan": job.plan})
-            if held is None:
+            _refuse_others(connection, job, channels)
+            existing = connection.execute(select(JOBS).where(JOBS.c.migration == job.migration)).one_or_none()
+            current = job if existing is None else JobRow(**{**existing._asdict(), "plan": job.plan})
+            if existing is None:
                 connection.execute(JOBS.insert(), asdict(job))
             else:
                 connection.execute(update(JOBS).where(JOBS.c.migration == job.migration).values(plan=job.plan))
@@ -313,19 +313,19 @@ class MigrationStore:
 
         return await self.database.write(transaction)
 
-    async def next_round(self, migration: str, held: int) -> int:
-        """Begin the round behind `held`, unless somebody else has; the one that is under way then."""
+    async def next_round(self, migration: str, current: int) -> int:
+        """Begin the round after `current`, unless another process has; return the round that is in progress then."""
 
         def transaction(connection: Connection) -> int:
-            same = and_(JOBS.c.migration == migration, JOBS.c.round == held)
-            connection.execute(update(JOBS).where(same).values(round=held + 1))
+            same = and_(JOBS.c.migration == migration, JOBS.c.round == current)
+            connection.execute(update(JOBS).where(same).values(round=current + 1))
             found: int = connection.execute(select(JOBS.c.round).where(JOBS.c.migration == migration)).scalar_one()
             return found
 
         return await self.database.write(transaction)
 
     async def job(self, migration: str) -> JobRow | None:
-        """The job of this migration."""
+        """Return the job of a migration; None if there is none."""
 
         def transaction(connection: Connection) -> JobRow | None:
             found = connection.execute(select(JOBS).where(JOBS.c.migration == migration)).one_or_none()
@@ -334,7 +334,7 @@ class MigrationStore:
         return await self.database.read(transaction)
 
     async def jobs(self) -> list[JobRow]:
-        """All of them, the oldest first."""
+        """Return all jobs, the oldest first."""
 
         def transaction(connection: Connection) -> list[JobRow]:
             found = connection.execute(select(JOBS).order_by(JOBS.c.began, JOBS.c.migration))
@@ -343,7 +343,7 @@ class MigrationStore:
         return await self.database.read(transaction)
 
     async def channels(self, migration: str) -> list[ChannelRow]:
-        """The channels of a migration, in the order of its plan."""
+        """Return the channels of a migration, in the order of its plan."""
 
         def transaction(connection: Connection) -> list[ChannelRow]:
             found = connection.execute(
@@ -354,7 +354,7 @@ class MigrationStore:
         return await self.database.read(transaction)
 
     async def channel(self, migration: str, source: str) -> ChannelRow | None:
-        """One channel."""
+        """Return one channel; None if there is none."""
 
         def transaction(connection: Connection) -> ChannelRow | None:
             wanted = select(CHANNELS).where(CHANNELS.c.migration == migration, CHANNELS.c.source == source)
@@ -363,59 +363,59 @@ class MigrationStore:
 
         return await self.database.read(transaction)
 
-    async def people(self, migration: str, source: str, persons: Sequence[str]) -> dict[str, PersonRow]:
-        """What is known of these people."""
-        wanted = select(PEOPLE).where(
-            PEOPLE.c.migration == migration, PEOPLE.c.source == source, PEOPLE.c.person.in_(persons)
+    async def users(self, migration: str, source: str, users: Sequence[str]) -> dict[str, UserRow]:
+        """Return the rows of these users, as far as there are any."""
+        wanted = select(USERS).where(
+            USERS.c.migration == migration, USERS.c.source == source, USERS.c.user_id.in_(users)
         )
         return await self.database.read(
-            lambda connection: {row.person: PersonRow(**row._asdict()) for row in connection.execute(wanted)}
+            lambda connection: {row.user_id: UserRow(**row._asdict()) for row in connection.execute(wanted)}
         )
 
-    async def count_people(self, migration: str, source: str, before: int) -> tuple[int, int]:
-        """How many whom we moved the source had last before that round, and how many since."""
-        here = and_(PEOPLE.c.migration == migration, PEOPLE.c.source == source, PEOPLE.c.standing != GONE)
+    async def count_users(self, migration: str, source: str, before: int) -> tuple[int, int]:
+        """Return how many moved users the source had last before a round, and how many since."""
+        here = and_(USERS.c.migration == migration, USERS.c.source == source, USERS.c.standing != GONE)
 
         def transaction(connection: Connection) -> tuple[int, int]:
-            gone = connection.scalar(select(func.count()).where(here, PEOPLE.c.round < before)) or 0
+            gone = connection.scalar(select(func.count()).where(here, USERS.c.round < before)) or 0
             all_of_them = connection.scalar(select(func.count()).where(here)) or 0
             return gone, all_of_them - gone
 
         return await self.database.read(transaction)
 
-    async def people_not_seen(self, migration: str, source: str, before: int) -> AsyncGenerator[list[PersonRow], None]:
-        """People whom we brought and whom the source has no more, some at a time. They may be rewritten meanwhile."""
+    async def users_not_seen(self, migration: str, source: str, before: int) -> AsyncGenerator[list[UserRow], None]:
+        """Yield moved users that the source has no more, in batches. Their rows may be rewritten meanwhile."""
         last = ""
-        here = and_(PEOPLE.c.migration == migration, PEOPLE.c.source == source, PEOPLE.c.round < before)
-        wanted = select(PEOPLE).where(here, PEOPLE.c.standing.in_((MOVED, SENT)))
+        here = and_(USERS.c.migration == migration, USERS.c.source == source, USERS.c.round < before)
+        wanted = select(USERS).where(here, USERS.c.standing.in_((MOVED, SENT)))
 
-        def page(connection: Connection, after: str) -> list[PersonRow]:
-            rows = wanted.where(PEOPLE.c.person > after).order_by(PEOPLE.c.person).limit(_ROWS_READ)
-            return [PersonRow(**row._asdict()) for row in connection.execute(rows)]
+        def page(connection: Connection, after: str) -> list[UserRow]:
+            rows = wanted.where(USERS.c.user_id > after).order_by(USERS.c.user_id).limit(_ROWS_READ)
+            return [UserRow(**row._asdict()) for row in connection.execute(rows)]
 
         while True:
             found = await self.database.read(page, last)
             if not found:
                 return
-            last = found[-1].person
+            last = found[-1].user_id
             yield found
 
     async def posts(self, migration: str, source: str, keys: Sequence[str]) -> dict[str, PostRow]:
-        """What became of these posts."""
+        """Return the rows of these posts, as far as there are any."""
         wanted = select(POSTS).where(POSTS.c.migration == migration, POSTS.c.source == source, POSTS.c.key.in_(keys))
         return await self.database.read(
             lambda connection: {row.key: PostRow(**row._asdict()) for row in connection.execute(wanted)}
         )
 
     async def moved_posts(self, migration: str, source: str) -> dict[str, PostRow]:
-        """All posts of a channel that were moved, by their keys."""
+        """Return all moved posts of a channel by their keys."""
         wanted = select(POSTS).where(POSTS.c.migration == migration, POSTS.c.source == source).order_by(POSTS.c.seq)
         return await self.database.read(
             lambda connection: {row.key: PostRow(**row._asdict()) for row in connection.execute(wanted)}
         )
 
     async def pages(self, migration: str, source: str) -> list[PageRow]:
-        """Pages of a channel's history that wait, without their texts, the newest first."""
+        """Return the pages of a channel's history that wait, without their texts, the newest first."""
         wanted = (
             select(*(literal("").label("text") if column is PAGES.c.text else column for column in PAGES.c))
             .where(PAGES.c.migration == migration, PAGES.c.source == source)
@@ -426,18 +426,18 @@ class MigrationStore:
         )
 
     async def page(self, migration: str, source: str, number: int) -> str | None:
-        """The text of one of them."""
+        """Return the text of a page; None if it is not there."""
         wanted = select(PAGES.c.text).where(
             PAGES.c.migration == migration, PAGES.c.source == source, PAGES.c.number == number
         )
         return await self.database.read(lambda connection: connection.scalar(wanted))
 
     async def drop_pages(self, migration: str, source: str) -> None:
-        """None of them is needed any more."""
+        """Delete the pages of a channel."""
         await self.database.execute(delete(PAGES).where(PAGES.c.migration == migration, PAGES.c.source == source))
 
     async def quarantined(self, migration: str) -> list[QuarantineRow]:
-        """What could not go, in the order of channels and keys."""
+        """Return the quarantine, in the order of channels and keys."""
         columns = (QUARANTINE.c.source, QUARANTINE.c.what, QUARANTINE.c.key)
         wanted = select(QUARANTINE).where(QUARANTINE.c.migration == migration).order_by(*columns)
         return await self.database.read(
@@ -445,12 +445,12 @@ class MigrationStore:
         )
 
     async def count_quarantined(self, migration: str) -> int:
-        """How much could not go."""
+        """Return the number of records in the quarantine."""
         wanted = select(func.count()).where(QUARANTINE.c.migration == migration)
         return await self.database.read(lambda connection: connection.scalar(wanted) or 0)
 
     async def release(self, rows: Sequence[QuarantineRow]) -> None:
-        """These went after all."""
+        """Delete records from the quarantine."""
         if not rows:
             return
         keys = tuple_(QUARANTINE.c.migration, QUARANTINE.c.source, QUARANTINE.c.what, QUARANTINE.c.key)
@@ -463,10 +463,26 @@ class MigrationStore:
 
         await self.database.write(transaction)
 
-    async def kept(self, channel: str, what: str) -> dict[str, str]:
-        """Whole originals of one kind, by key."""
-        wanted = select(KEPT.c.key, KEPT.c.text).where(KEPT.c.channel == channel, KEPT.c.what == what)
+    async def originals(self, channel: str, what: str) -> dict[str, str]:
+        """Return the stored originals of one kind by key."""
+        wanted = select(ORIGINALS.c.key, ORIGINALS.c.text).where(
+            ORIGINALS.c.channel == channel, ORIGINALS.c.what == what
+        )
         return await self.database.read(lambda connection: {row.key: row.text for row in connection.execute(wanted)})
+
+    async def forget_channel(self, migration: str, source: str, target: str) -> None:
+        """Delete every row of a channel that was rolled back, and the job with its last channel. Repeatable."""
+        await self.prepare()
+
+        def transaction(connection: Connection) -> None:
+            for table in (PAGES, POSTS, USERS, QUARANTINE, CHANNELS):
+                connection.execute(delete(table).where(table.c.migration == migration, table.c.source == source))
+            connection.execute(delete(ORIGINALS).where(ORIGINALS.c.channel == target))
+            left = connection.scalar(select(func.count()).where(CHANNELS.c.migration == migration))
+            if not left:
+                connection.execute(delete(JOBS).where(JOBS.c.migration == migration))
+
+        await self.database.write(transaction)
 
     def _upsert(self, table: Table) -> Any:
         insert = self.database.insert(table)
@@ -480,7 +496,7 @@ _FIELDS: Final[Mapping[type, tuple[str, ...]]] = {
 }
 
 
-def _refuse_strangers(connection: Connection, job: JobRow, channels: Sequence[ChannelRow]) -> None:
+def _refuse_others(connection: Connection, job: JobRow, channels: Sequence[ChannelRow]) -> None:
     other_app = connection.scalar(select(JOBS.c.app).where(JOBS.c.app != job.app).limit(1))
     if other_app is not None:
         raise ConfigurationError(
@@ -500,41 +516,17 @@ def _refuse_strangers(connection: Connection, job: JobRow, channels: Sequence[Ch
             )
 
 
-_OF_A_CHANNEL: Final[tuple[Table, ...]] = (PAGES, POSTS, PEOPLE, QUARANTINE, CHANNELS)
-
-
-class Forgetting:
-    """Deletes rows of one channel. Raises what Database raises."""
+class StoredOriginals:
+    """Reads originals that the policy `store` has stored. Raises what Database raises."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def forget(self, migration: str, source: str, target: str) -> None:
-        """Everything about one channel, in one transaction; the job too when this was its last one. Repeatable."""
+    async def get(self, channel: str, what: str, keys: Sequence[str]) -> dict[str, str]:
+        """Return the originals of one kind with these keys, as far as there are any; 500 keys at most."""
         await self._database.prepare(SCHEMA)
-
-        def transaction(connection: Connection) -> None:
-            for table in _OF_A_CHANNEL:
-                connection.execute(delete(table).where(table.c.migration == migration, table.c.source == source))
-            connection.execute(delete(KEPT).where(KEPT.c.channel == target))
-            left = connection.scalar(select(func.count()).where(CHANNELS.c.migration == migration))
-            if not left:
-                connection.execute(delete(JOBS).where(JOBS.c.migration == migration))
-
-        await self._database.write(transaction)
-
-
-class KeptOriginals:
-    """Reads what the policy `store` has kept. Raises what Database raises."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def of(self, channel: str, what: str, keys: Sequence[str]) -> dict[str, str]:
-        """Originals of one kind with these keys, as far as they are there; 500 keys at most."""
-        await self._database.prepare(SCHEMA)
-        wanted = select(KEPT.c.key, KEPT.c.text).where(
-            KEPT.c.channel == channel, KEPT.c.what == what, KEPT.c.key.in_(keys)
+        wanted = select(ORIGINALS.c.key, ORIGINALS.c.text).where(
+            ORIGINALS.c.channel == channel, ORIGINALS.c.what == what, ORIGINALS.c.key.in_(keys)
         )
         return await self._database.read(lambda connection: {row.key: row.text for row in connection.execute(wanted)})
 

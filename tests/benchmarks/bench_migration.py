@@ -14,8 +14,8 @@ from collections import Counter
 from pathlib import Path
 
 from channel_adapter import ChannelAdapter
-from channel_adapter.migration.facade import Options
-from channel_adapter.migration.plan.resolutions import Policies
+from channel_adapter.migration.plan.planner import PlanOptions
+from channel_adapter.migration.plan.resolutions import Resolutions
 from channel_adapter.migration.sources.discover import Discovered
 from channel_adapter.stub.world.stub_state import World
 from channel_adapter.tencent import limits
@@ -53,7 +53,7 @@ async def main(*, small: bool) -> None:
                 before = resident_megabytes()
                 began = time.perf_counter()
                 async with adapter.migration.accounts_source(Discovered(ids)) as source:
-                    plan = await adapter.migration.plan(source, Options(policies=Policies.parse(["all=cut"])))
+                    plan = await adapter.migration.plan(source, PlanOptions(policies=Resolutions.parse(["all=cut"])))
                 took = time.perf_counter() - began
                 grown = resident_megabytes() - before
     read = sum(channel.source.posts.reachable for channel in plan.channels)

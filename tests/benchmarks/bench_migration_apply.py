@@ -26,7 +26,7 @@ from typing import Any
 
 from channel_adapter import ChannelAdapter
 from channel_adapter.migration.plan.document import read_plan
-from channel_adapter.migration.verify.findings import Mark, Verdict
+from channel_adapter.migration.verify.findings import Mark, VerificationResult
 from channel_adapter.tencent import limits
 from tests.benchmarks import migration_kills
 from tests.benchmarks.migration_runs import apply, in_process, journal_in, make_plan, peak_megabytes, stub_with
@@ -107,7 +107,7 @@ async def _plan_apply_verify(folder: Path, ready: dict[str, Any]) -> dict[str, f
     return peaks
 
 
-def _said(verdict: Verdict) -> str:
+def _said(verdict: VerificationResult) -> str:
     marks = ", ".join(f"{mark.value} {verdict.count(mark):,}" for mark in Mark)
     return f"{'clean' if verdict.clean else f'{verdict.open:,} DIFFERENCES'} ({marks})"
 

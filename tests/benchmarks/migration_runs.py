@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from channel_adapter import ChannelAdapter
-from channel_adapter.migration.facade import Options
 from channel_adapter.migration.plan.document import Plan, read_plan, write_plan
-from channel_adapter.migration.plan.resolutions import Policies
-from channel_adapter.migration.run import apply as applying
+from channel_adapter.migration.plan.planner import PlanOptions
+from channel_adapter.migration.plan.resolutions import Resolutions
 from channel_adapter.migration.run.apply import Status
 from channel_adapter.migration.sources.discover import Discovered
 from channel_adapter.store.database import Database
@@ -68,7 +67,7 @@ async def make_plan(folder: Path, ready: dict[str, Any], ids: tuple[str, ...], *
         ChannelAdapter.open(settings_for(ready, rate_limits=rated)) as adapter,
         adapter.migration.accounts_source(Discovered(ids)) as source,
     ):
-        options = Options(policies=Policies.parse(["all=cut"]), renamed=renamed, member_cap=MEMBER_CAP)
+        options = PlanOptions(policies=Resolutions.parse(["all=cut"]), renamed=renamed, member_cap=MEMBER_CAP)
         plan = await adapter.migration.plan(source, options)
     write_plan(folder / "plan.json", plan)
     return plan
@@ -107,7 +106,7 @@ def help_out(ready: dict[str, Any], url: str, *, rated: bool) -> None:
 
     async def work() -> None:
         async with ChannelAdapter.open(settings_for(ready, rate_limits=rated)) as adapter:
-            await applying.work(adapter.migration, database=url)
+            await adapter.migration.work(database=url)
 
     with suppress(KeyboardInterrupt):
         asyncio.run(work())
@@ -129,7 +128,7 @@ async def apply(folder: Path, ready: dict[str, Any], url: str, *, watched: bool,
     listener = Listener()
     began = time.perf_counter()
     async with ChannelAdapter.open(settings_for(ready, rate_limits=rated)) as adapter:
-        status = await adapter.migration.apply(plan, database=url, tell=listener.hear)
+        status = await adapter.migration.apply(plan, database=url, on_progress=listener.hear)
     took = time.perf_counter() - began
     cpu = await _played_again(folder, written) if watched else 0.0
     return Moved(

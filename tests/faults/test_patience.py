@@ -7,7 +7,7 @@ import pytest
 
 from channel_adapter import InvalidError, ThrottledError, UnavailableError
 from channel_adapter.backends.caller import ApiCaller
-from channel_adapter.migration.budget import Allowance, Metered
+from channel_adapter.migration.budget import Budget, BudgetedApi
 from channel_adapter.services.patience import Patience
 from channel_adapter.tencent.catalog import ACCOUNT_CHECK, Command
 from channel_adapter.tencent.client import TencentClient
@@ -189,7 +189,7 @@ async def test_deadline_bounds_the_wait_for_a_call_under_way(clock: PatientClock
 
 async def test_metered_call_ends_at_its_deadline(script: Script, client: TencentClient, clock: PatientClock) -> None:
     script.then(*[BUSY] * 1000)
-    calls = Metered(ApiCaller(client), Allowance(clock), clock, SECONDS)
+    calls = BudgetedApi(ApiCaller(client), Budget(clock), clock, SECONDS)
     async with client:
         began = clock.elapsed
         with pytest.raises(UnavailableError):
@@ -201,7 +201,7 @@ async def test_metered_call_does_not_wait_past_its_deadline_for_its_share(
     script: Script, client: TencentClient, clock: PatientClock
 ) -> None:
     script.then(*[FOUND] * 10)
-    calls = Metered(ApiCaller(client), Allowance(clock), clock, SECONDS)
+    calls = BudgetedApi(ApiCaller(client), Budget(clock), clock, SECONDS)
     calls.share(10, {ACCOUNT_CHECK.path: 1.0})
     async with client:
         await calls.call(ACCOUNT_CHECK, REQUEST, deadline=5.0)

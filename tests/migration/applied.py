@@ -1,8 +1,8 @@
 """A world that was moved, by the transforms alone: what verify, cutover and rollback begin with."""
 
-from channel_adapter.migration.facade import Options
 from channel_adapter.migration.plan.document import Plan
-from channel_adapter.migration.plan.resolutions import Policies
+from channel_adapter.migration.plan.planner import PlanOptions
+from channel_adapter.migration.plan.resolutions import Resolutions
 from channel_adapter.migration.sources.discover import Discovered
 from tests.migration import worlds
 from tests.migration.conftest import Stage
@@ -12,7 +12,7 @@ from tests.migration.test_transform_world import move
 async def moved(at: Stage, *policies: str) -> Plan:
     """Plan all accounts of the stage, and move them."""
     renamed = worlds.RENAMED if worlds.TAKEN in at.moving.ids else {}
-    options = Options(policies=Policies.parse(policies or ["all=cut"]), renamed=renamed)
+    options = PlanOptions(policies=Resolutions.parse(policies or ["all=cut"]), renamed=renamed)
     async with at.adapter.migration.accounts_source(Discovered(tuple(at.moving.ids))) as source:
         plan = await at.adapter.migration.plan(source, options)
         for channel in plan.channels:

@@ -17,10 +17,9 @@ from pydantic import SecretStr
 
 from channel_adapter import ChannelAdapter, Settings
 from channel_adapter.config.settings import ChannelSettings
-from channel_adapter.migration import run  # noqa: F401 - imported before the fork
+from channel_adapter.migration.budget import BudgetLimits
 from channel_adapter.migration.plan.document import read_plan
-from channel_adapter.migration.run import apply as applying
-from channel_adapter.migration.run.apply import Bounds
+from channel_adapter.migration.run import jobs  # noqa: F401 - imported before the fork
 from tests.migration.conftest import Stage
 from tests.migration.worlds import FIELDS
 
@@ -100,10 +99,10 @@ async def _move(given: Orders) -> int:
             os.kill(os.getpid(), signal.SIGKILL)
 
     async with ChannelAdapter.open(settings) as adapter:
-        bounds = Bounds(seconds=given.seconds)
+        bounds = BudgetLimits(seconds=given.seconds)
         if given.role == "worker":
-            await applying.work(adapter.migration, database=given.database, bounds=bounds, at=at)
+            await adapter.migration.work(database=given.database, limits=bounds, failpoint=at)
             return 0
         plan = read_plan(given.plan)
-        status = await applying.apply(adapter.migration, plan, database=given.database, bounds=bounds, at=at)
+        status = await adapter.migration.apply(plan, database=given.database, limits=bounds, failpoint=at)
         return 0 if status.complete else 3

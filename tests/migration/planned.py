@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from channel_adapter.migration.facade import Options
 from channel_adapter.migration.plan.document import Plan
-from channel_adapter.migration.plan.resolutions import Policies
+from channel_adapter.migration.plan.planner import PlanOptions
+from channel_adapter.migration.plan.resolutions import Resolutions
 from channel_adapter.migration.sources.discover import Discovered
 from tests.migration import worlds
 from tests.migration.conftest import Stage
@@ -15,6 +15,6 @@ async def planned(stage: Stage, *, policies: Sequence[str] = ("all=cut",), **mor
     """With every loss cut, unless other policies are given."""
     ids = tuple(stage.moving.ids)
     renamed = {old: new for old, new in worlds.RENAMED.items() if old in ids}
-    options = Options(policies=Policies.parse(policies), renamed=renamed, **more)
+    options = PlanOptions(policies=Resolutions.parse(policies), renamed=renamed, **more)
     async with stage.adapter.migration.accounts_source(Discovered(ids)) as source:
         return await stage.adapter.migration.plan(source, options)

@@ -9,13 +9,14 @@ import orjson
 import pytest
 
 from channel_adapter.errors import ConfigurationError, ConflictError, InvalidError
+from channel_adapter.migration.budget import BudgetLimits
 from channel_adapter.migration.cutover.cutover import CutoverOptions
-from channel_adapter.migration.facade import Options
 from channel_adapter.migration.plan.document import Plan
-from channel_adapter.migration.plan.resolutions import Policies
-from channel_adapter.migration.run.apply import Bounds, journal_at, work
+from channel_adapter.migration.plan.planner import PlanOptions
+from channel_adapter.migration.plan.resolutions import Resolutions
+from channel_adapter.migration.run.journal import open_journal
 from channel_adapter.migration.sources.discover import Discovered
-from channel_adapter.store.migration import Forgetting
+from channel_adapter.store.migration import MigrationStore
 from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.stub.scenario import Scenario
 from tests.migration import worlds
@@ -42,7 +43,7 @@ async def tiny(database: str) -> AsyncIterator[Stage]:
 
 
 async def rows(database: str, plan: Plan) -> list[Any]:
-    async with journal_at(database) as journal:
+    async with open_journal(database) as journal:
         return await journal.store.quarantined(plan.migration)
 
 
@@ -58,7 +59,7 @@ async def test_everything_arrives(small: Stage, database: str) -> None:
         for account in small.moving.ids
     )
     assert small.server.world.state.groups[small.moving.stranger] is before
-    async with journal_at(database) as journal:
+    async with open_journal(database) as journal:
         posts = await journal.store.moved_posts(plan.migration, worlds.BUSY)
     assert [post.seq for post in posts.values()] == list(range(1, SMALL.posts + 1))
     assert [post.number for post in posts.values()] == list(range(1, SMALL.posts + 1))
@@ -83,7 +84,7 @@ async def test_a_network_that_loses_one_call_in_ten(database: str) -> None:
 
 async def test_calls_that_are_used_up_end_a_run_that_the_next_one_finishes(tiny: Stage) -> None:
     plan = await planned(tiny)
-    first = await tiny.adapter.migration.apply(plan, bounds=Bounds(calls=20))
+    first = await tiny.adapter.migration.apply(plan, limits=BudgetLimits(calls=20))
     assert not first.complete
     assert first.stopped == "its 20 calls are used up"
     assert first.calls == 20
@@ -118,10 +119,10 @@ async def test_originals_are_kept_whole(database: str) -> None:
         limits, flags = plan.channel(worlds.LIMITS), plan.channel(worlds.FLAGS)
         assert limits is not None
         assert flags is not None
-        async with journal_at(database) as journal:
-            assert await journal.store.kept(limits.target.id, "name") == {"": source.name}
-            [post] = (await journal.store.kept(limits.target.id, "post")).values()
-            people = await journal.store.kept(flags.target.id, "subscriber")
+        async with open_journal(database) as journal:
+            assert await journal.store.originals(limits.target.id, "name") == {"": source.name}
+            [post] = (await journal.store.originals(limits.target.id, "post")).values()
+            people = await journal.store.originals(flags.target.id, "subscriber")
         assert orjson.loads(post)["body"] == [each.model_dump(by_alias=True) for each in worlds.huge()]
         assert people == s.server.world.state.official[worlds.FLAGS].subscriber_strings
         assert "kept=name+posts" in s.server.world.state.groups[limits.target.id].fields["ch_tag"]
@@ -164,10 +165,10 @@ async def test_posts_that_were_sent_long_ago_are_recognised(tiny: Stage, databas
     assert (await tiny.adapter.migration.apply(plan)).complete
     origin = 0
     before = picture(tiny.server.world, plan, origin)
-    async with journal_at(database) as journal:
+    async with open_journal(database) as journal:
         for channel in plan.channels:
-            forgetting = Forgetting(journal.store.database)
-            await forgetting.forget(plan.migration, channel.source.id, channel.target.id)
+            forgetting = MigrationStore(journal.store.database)
+            await forgetting.forget_channel(plan.migration, channel.source.id, channel.target.id)
     for channel in plan.channels:
         tiny.server.world.state.groups[channel.target.id].log._recent.clear()
     assert (await tiny.adapter.migration.apply(plan)).complete
@@ -192,7 +193,7 @@ class TestRefusals:
 
     async def test_accounts_of_another_migration(self, tiny: Stage) -> None:
         plan = await planned(tiny, migration="first")
-        await tiny.adapter.migration.apply(plan, bounds=Bounds(calls=4))
+        await tiny.adapter.migration.apply(plan, limits=BudgetLimits(calls=4))
         other = plan.model_copy(update={"migration": "second"})
         await self._refused(tiny, other, ConflictError, "migration first in this database moves")
 
@@ -232,16 +233,16 @@ async def test_a_progress_callback_that_raises_is_logged_once_and_stops_nothing(
     async with stage(Size(12, 6), ids=(worlds.TEXTS, worlds.BUSY), database_url=database) as s:
         migration = s.adapter.migration
         async with migration.accounts_source(Discovered(tuple(s.moving.ids))) as source:
-            plan = await migration.plan(source, Options(policies=Policies.parse(["all=cut"])), tell=tell)
+            plan = await migration.plan(source, PlanOptions(policies=Resolutions.parse(["all=cut"])), on_progress=tell)
         assert (len(calls) > 1, logged()) == (True, 1)
-        assert (await migration.apply(plan, tell=tell)).complete
+        assert (await migration.apply(plan, on_progress=tell)).complete
         assert logged() == 1
-        assert (await migration.verify(plan, tell=tell)).clean
+        assert (await migration.verify(plan, on_progress=tell)).clean
         assert logged() == 1
-        done = await migration.cutover(plan, CutoverOptions(window_seconds=0, fill=False), tell=tell)
+        done = await migration.cutover(plan, CutoverOptions(window_seconds=0, fill=False), on_progress=tell)
         assert done.posting_moved
         assert logged() <= 2  # its own, and the one of the verification in it
-        assert (await migration.rollback(plan, tell=tell)).items
+        assert (await migration.rollback(plan, on_progress=tell)).items
         assert logged() == 1
-        await work(migration, bounds=Bounds(seconds=1.5), tell=tell)
+        await migration.work(limits=BudgetLimits(seconds=1.5), on_progress=tell)
         assert logged() == 1

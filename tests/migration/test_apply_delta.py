@@ -6,7 +6,7 @@ import pytest
 
 from channel_adapter import Text
 from channel_adapter.migration.plan.document import Plan
-from channel_adapter.migration.run.apply import journal_at
+from channel_adapter.migration.run.journal import open_journal
 from channel_adapter.stub.world.message_log import Message
 from channel_adapter.stub.world.state import Group, OfficialAccount
 from channel_adapter.tencent.wire.members import ACCEPT_NOT_NOTIFY, DISCARD
@@ -137,7 +137,7 @@ async def test_a_post_behind_a_live_one_gets_a_later_time(moved: Scene, database
     assert [post.body[0].msg_content for post in list(moved.group.log)[-2:]] == [
         {"Text": "live"}, {"Text": "an old one"},
     ]  # fmt: skip
-    async with journal_at(database) as journal:
+    async with open_journal(database) as journal:
         assert await journal.store.count_quarantined(moved.plan.migration) == 0
 
 

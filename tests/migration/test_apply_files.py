@@ -12,14 +12,15 @@ import pytest
 from channel_adapter.cli.migrate.progress import MigrationProgress, WorkerProgress
 from channel_adapter.cli.output import Output
 from channel_adapter.concurrency.clock import SystemClock
-from channel_adapter.migration.budget import Allowance, Metered
-from channel_adapter.migration.facade import Options
+from channel_adapter.migration.budget import Budget, BudgetedApi
 from channel_adapter.migration.plan.document import Plan
-from channel_adapter.migration.plan.resolutions import Policies
-from channel_adapter.migration.run.apply import ChannelStatus, Status, UnderWay, journal_at
+from channel_adapter.migration.plan.planner import PlanOptions
+from channel_adapter.migration.plan.resolutions import Resolutions
+from channel_adapter.migration.run.apply import ChannelStatus, InProgress, Status
+from channel_adapter.migration.run.journal import open_journal
 from channel_adapter.migration.sources.files import find_files
 from channel_adapter.migration.sources.source import SourceKind, SourceSpec
-from channel_adapter.store.migration import Forgetting
+from channel_adapter.store.migration import MigrationStore
 from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.stub.world.member_table import Role
 from channel_adapter.tencent.catalog import ACCOUNT_CHECK, COMMANDS
@@ -52,7 +53,7 @@ def write_files(folder: Path, posts: int = 20) -> None:
 async def plan_of(s: Stage, folder: Path, policies: str = "all=cut") -> Plan:
     spec = SourceSpec(kind=SourceKind.FILES, files=find_files(str(folder)))
     async with s.adapter.migration.source(spec) as source:
-        return await s.adapter.migration.plan(source, Options(policies=Policies.parse([policies])))
+        return await s.adapter.migration.plan(source, PlanOptions(policies=Resolutions.parse([policies])))
 
 
 async def test_nul_in_ids_and_originals_does_not_stop_a_run(tmp_path: Path, postgres_url: str) -> None:
@@ -72,11 +73,11 @@ async def test_nul_in_ids_and_originals_does_not_stop_a_run(tmp_path: Path, post
         plan = await plan_of(s, tmp_path, "all=store")
         status = await s.adapter.migration.apply(plan)
         assert (status.complete, status.posts) == (True, 7)
-        async with journal_at(postgres_url) as journal:
+        async with open_journal(postgres_url) as journal:
             moved = await journal.store.moved_posts(plan.migration, "harbour")
             assert set(moved) == {"0", "1", "big\0", *(key for key in ids if not key.startswith("long"))}
-            assert await journal.store.kept("@TGS#_harbour", "introduction") == {"": introduction}
-            (kept,) = (await journal.store.kept("@TGS#_harbour", "post")).items()
+            assert await journal.store.originals("@TGS#_harbour", "introduction") == {"": introduction}
+            (kept,) = (await journal.store.originals("@TGS#_harbour", "post")).items()
             assert kept[0] == "big\0"
         again = await s.adapter.migration.apply(plan)
         assert (again.complete, again.posts) == (True, 7)
@@ -103,7 +104,7 @@ async def test_files_become_a_channel(tmp_path: Path, database: str) -> None:
         staff = {group.members.user(row): group.members.role(row) for row in group.members.staff()}
         admins = {"reader_000001": Role.ADMIN, worlds.OTHER_OWNER: Role.ADMIN}
         assert staff == {worlds.OWNER: Role.OWNER, **admins}
-        async with journal_at(database) as journal:
+        async with open_journal(database) as journal:
             [left] = await journal.store.quarantined(plan.migration)
         assert (left.key, left.reason) == ("ghost", "no account of the app")
         s.server.world.state.add_account("ghost")
@@ -119,11 +120,11 @@ async def test_posts_that_history_does_not_show_are_not_sent_again(tmp_path: Pat
         assert (await s.adapter.migration.apply(plan)).complete
         group = s.server.world.state.groups["@TGS#_harbour"]
         group.log._recent.clear()
-        async with journal_at(database) as journal:
-            await Forgetting(journal.store.database).forget(plan.migration, "harbour", "@TGS#_harbour")
+        async with open_journal(database) as journal:
+            await MigrationStore(journal.store.database).forget_channel(plan.migration, "harbour", "@TGS#_harbour")
         assert (await s.adapter.migration.apply(plan)).complete
         assert len(list(group.log)) == 20
-        async with journal_at(database) as journal:
+        async with open_journal(database) as journal:
             moved = await journal.store.moved_posts(plan.migration, "harbour")
         assert sorted(row.seq for row in moved.values()) == list(range(1, 21))
 
@@ -141,7 +142,7 @@ async def test_an_outage_fails_channels_that_the_next_run_finishes(database: str
 async def test_workers_share_the_calls_per_second() -> None:
     async with stage(Size(1, 0), ids=(worlds.EMPTY,)) as s:
         clock = SystemClock()
-        calls = Metered(s.adapter.migration.gateway, Allowance(clock), clock, 5.0)
+        calls = BudgetedApi(s.adapter.migration.context.api, Budget(clock), clock, 5.0)
         request = wire.AccountCheckRequest(check_item=[wire.UserIdItem(user_id="nobody")])
         calls.share(10, {row.path: 200.0 for row in COMMANDS.values()})
         began = clock.monotonic()
@@ -149,7 +150,7 @@ async def test_workers_share_the_calls_per_second() -> None:
             await calls.call(ACCOUNT_CHECK, request)
         assert clock.monotonic() - began > 0.35
         calls.share(1, {})
-        assert calls.allowance.calls == 9
+        assert calls.budget.calls == 9
 
 
 async def test_progress_in_lines_for_programs() -> None:
@@ -219,7 +220,7 @@ async def test_a_worker_shows_what_is_under_way_one_migration_after_the_other() 
     with WorkerProgress(s.settings, Output(json=True, stderr=err, stdout=io.StringIO()), clock=clock) as view:
         for migration, subscribers in (("m", 4), ("m", 6), ("n", 1)):
             status = Status(migration, 1, (replace(moving, subscribers=subscribers),), 0, calls=9)
-            view.update(9, UnderWay(plan, status))
+            view.update(9, InProgress(plan, status))
         view.update(11, None)
     lines = [json.loads(line) for line in err.getvalue().splitlines()]
     assert [(line["migration"], line["subscribers"]["done"]) for line in lines] == [("m", 4), ("m", 6), ("n", 1)]

@@ -102,11 +102,14 @@ async def test_killed_at_every_named_point_and_at_some_instants(tmp_path: Path) 
     """Several worlds at the same time: most of it is waiting. The benchmark has more instants, of a larger world."""
     rng = random.Random(7)
     instants = [[("people.sent", rng.randint(1, 17))], [("posts.sent", rng.randint(1, 13))]]
-    lives = [*LIVES, *instants]
+    post_cutovers = [*LIVES, *instants]
     assert {point for life in LIVES for point, _ in life} == set(POINTS)
     async with asyncio.TaskGroup() as tasks:
         whole = tasks.create_task(undisturbed(tmp_path / "undisturbed"))
-        runs = [tasks.create_task(survives(tmp_path / str(number), whole, kills)) for number, kills in enumerate(lives)]
+        runs = [
+            tasks.create_task(survives(tmp_path / str(number), whole, kills))
+            for number, kills in enumerate(post_cutovers)
+        ]
     assert [wrong for run in runs if (wrong := run.result())] == []
 
 

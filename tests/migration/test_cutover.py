@@ -13,18 +13,18 @@ import pytest
 
 from channel_adapter.domain.post import Text
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError, ConflictError, InvalidError
+from channel_adapter.migration.budget import BudgetLimits
 from channel_adapter.migration.cutover import cutover as cutting
-from channel_adapter.migration.cutover.cutover import CutoverOptions, opened
-from channel_adapter.migration.facade import Options
+from channel_adapter.migration.cutover.cutover import CutoverOptions, open_redirects
 from channel_adapter.migration.plan.document import Plan
-from channel_adapter.migration.plan.resolutions import Policies
-from channel_adapter.migration.rollback import Standing
-from channel_adapter.migration.run.apply import Bounds
+from channel_adapter.migration.plan.planner import PlanOptions
+from channel_adapter.migration.plan.resolutions import Resolutions
+from channel_adapter.migration.rollback import RollbackStatus
 from channel_adapter.migration.sources.discover import Discovered
 from channel_adapter.migration.sources.files import find_files
 from channel_adapter.migration.sources.source import SourceKind, SourceSpec
-from channel_adapter.migration.verify.findings import Accepted, Finding, Mark, What
-from channel_adapter.store.cutover import MovedRow
+from channel_adapter.migration.verify.findings import Baseline, Finding, Mark, Subject
+from channel_adapter.store.cutover import CutoverChannelRow
 from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.tencent.catalog import DESTROY_OFFICIAL_ACCOUNT, SEND_OFFICIAL_ACCOUNT_MSG
 from tests.migration import worlds
@@ -48,10 +48,10 @@ async def applied(database: str, ids: tuple[str, ...] = TWO) -> AsyncIterator[tu
 async def posting_moved(at: Stage, plan: Plan, window: float) -> None:
     """What a cutover leaves behind, without its deltas."""
     now = at.server.world.clock.now()
-    async with opened(at.adapter.migration) as posting:
+    async with open_redirects(at.adapter.migration.context) as posting:
         await posting.store.begin(plan.migration, now)
         await posting.store.put(
-            MovedRow(
+            CutoverChannelRow(
                 channel.source.id, plan.migration, channel.target.id,
                 verified_at=now, moved_at=now, window_end=now + window if window else 0.0,
             )
@@ -91,7 +91,7 @@ async def test_what_came_last_is_moved_and_then_posting_moves(database: str) -> 
                 held.append(broadcasters_held(database))
 
         wish = CutoverOptions(window_seconds=600, guard="redirect", fill=False)
-        done = await at.adapter.migration.cutover(plan, wish, tell=tell)
+        done = await at.adapter.migration.cutover(plan, wish, on_progress=tell)
         assert held
         assert set(held) == {len(TWO)}
         assert broadcasters_held(database) == 0
@@ -139,8 +139,8 @@ async def test_differences_that_somebody_has_looked_at_stop_neither_posting_nor_
         await at.adapter.subscriptions.unsubscribe(channel, ["reader_000001"], assign=False)
         await at.adapter.subscriptions.mute("reader_000002", channel)
         findings: list[Finding] = []
-        await at.adapter.migration.verify(plan, write=findings.append)
-        wish = replace(NOW, accepted=Accepted.of(findings), destroy_source=True)
+        await at.adapter.migration.verify(plan, on_finding=findings.append)
+        wish = replace(NOW, accepted=Baseline.of(findings), destroy_source=True)
         await at.adapter.subscriptions.mute("reader_000003", channel)
         kept = await at.adapter.migration.cutover(plan, wish)
         assert not kept.posting_moved
@@ -203,13 +203,13 @@ async def test_without_a_window_nothing_is_broadcast(database: str) -> None:
 
 
 async def test_people_are_told_once_by_a_last_broadcast(database: str) -> None:
-    options = CutoverOptions(window_seconds=3_600, fill=False, farewell="We have moved")
+    options = CutoverOptions(window_seconds=3_600, fill=False, final_broadcast="We have moved")
     async with applied(database) as (at, plan):
         await posting_moved(at, plan, 3_600)
         done = await at.adapter.migration.cutover(plan, options)
-        assert [each.sent for each in done.farewells] == [True, True]
+        assert [each.sent for each in done.final_broadcasts] == [True, True]
         again = await at.adapter.migration.cutover(plan, options)
-        assert again.farewells == done.farewells
+        assert again.final_broadcasts == done.final_broadcasts
         assert broadcasts(at).count("We have moved") == 1
         assert (await at.adapter.migration.verify(plan)).clean
 
@@ -220,9 +220,9 @@ async def test_a_last_broadcast_that_cannot_be_sent_now_is_told_and_the_cutover_
         for words in ("one", "two"):
             await at.adapter.posts.publish(plan.channels[0].target.id, Text(words))
             at.server.world.clock.advance(2)
-        options = CutoverOptions(window_seconds=3_600, fill=False, farewell="We have moved")
+        options = CutoverOptions(window_seconds=3_600, fill=False, final_broadcast="We have moved")
         done = await at.adapter.migration.cutover(plan, options)
-        assert [(each.sent, "2 broadcasts an hour" in each.reason) for each in done.farewells] == [(False, True)]
+        assert [(each.sent, "2 broadcasts an hour" in each.reason) for each in done.final_broadcasts] == [(False, True)]
         assert done.posting_moved
         assert not done.complete
         assert broadcasts(at)[-2:] == ["one", "two"]
@@ -230,7 +230,7 @@ async def test_a_last_broadcast_that_cannot_be_sent_now_is_told_and_the_cutover_
 
 async def test_a_cutover_that_runs_out_of_calls_moves_nothing(database: str) -> None:
     async with applied(database) as (at, plan):
-        stopped = await at.adapter.migration.cutover(plan, NOW, bounds=Bounds(calls=6))
+        stopped = await at.adapter.migration.cutover(plan, NOW, limits=BudgetLimits(calls=6))
         assert not stopped.posting_moved
         assert "6 calls are used up" in stopped.stopped
         assert broadcasters_held(database) == 0
@@ -265,12 +265,12 @@ async def test_files_have_no_window_no_last_broadcast_and_no_end(database: str, 
         spec = SourceSpec(kind=SourceKind.FILES, files=find_files(str(tmp_path)))
         async with at.adapter.migration.source(spec) as source:
             plan = await at.adapter.migration.plan(source)
-        wish = CutoverOptions(farewell="We have moved", fill=False)
+        wish = CutoverOptions(final_broadcast="We have moved", fill=False)
         with pytest.raises(InvalidError, match="files are no source"):
             await at.adapter.migration.cutover(plan, replace(wish, destroy_source=True))
         done = await at.adapter.migration.cutover(plan, wish)
         assert done.complete
-        assert done.farewells == ()
+        assert done.final_broadcasts == ()
         assert [row.window_end for row in done.moved] == [0.0]
         post = await at.adapter.posts.publish("quay", Text("live"))
         assert post.broadcast is None
@@ -282,12 +282,12 @@ async def test_conversation_groups_are_filled_and_a_stopped_filling_goes_on(data
         done = await at.adapter.migration.cutover(plan, CutoverOptions(window_seconds=0))
         assert done.complete
         people = {user for channel in plan.channels for user in at.server.world.state.groups[channel.target.id].members}
-        assert (done.filling.filled, done.filling.problems, done.filling.left) == (len(people), 0, 0)
+        assert (done.group_sync.filled, done.group_sync.problems, done.group_sync.left) == (len(people), 0, 0)
         for user in ("reader_000000", worlds.OWNER):
             shown = [group async for group in at.adapter.unread.groups(user)]
             assert any(channel.target.id in str(shown) for channel in plan.channels)
         again = await at.adapter.migration.cutover(plan, CutoverOptions(window_seconds=0))
-        assert again.filling == done.filling
+        assert again.group_sync == done.group_sync
 
 
 async def test_the_source_is_destroyed_only_when_the_window_is_over_and_all_is_clean(database: str) -> None:
@@ -313,7 +313,7 @@ async def test_the_source_is_destroyed_only_when_the_window_is_over_and_all_is_c
         verdict = await at.adapter.migration.verify(plan)
         assert verdict.clean
         found = await at.adapter.migration.rollback(plan, remove=True)
-        assert {item.standing for item in found.items} == {Standing.SOURCE_GONE}
+        assert {item.standing for item in found.items} == {RollbackStatus.SOURCE_GONE}
 
 
 async def test_a_cutover_that_is_stopped_in_the_middle_goes_on_and_holds_nobody_up(database: str) -> None:
@@ -331,7 +331,7 @@ async def test_a_cutover_that_is_stopped_in_the_middle_goes_on_and_holds_nobody_
 async def test_a_cutover_needs_the_adapters_database() -> None:
     async with stage(SMALL, ids=TWO) as at:
         async with at.adapter.migration.accounts_source(Discovered(TWO)) as source:
-            plan = await at.adapter.migration.plan(source, Options(policies=Policies.parse(["all=cut"])))
+            plan = await at.adapter.migration.plan(source, PlanOptions(policies=Resolutions.parse(["all=cut"])))
         with pytest.raises(ConfigurationError, match="database_url"):
             await at.adapter.migration.cutover(plan)
 
@@ -346,16 +346,16 @@ async def test_what_people_do_since_posting_has_moved_is_explained(database: str
         await at.adapter.subscriptions.mute("reader_000002", channel)
         await at.adapter.posts.publish(channel, Text("live"))
         findings: list[Finding] = []
-        assert (await at.adapter.migration.verify(plan, write=findings.append)).clean
+        assert (await at.adapter.migration.verify(plan, on_finding=findings.append)).clean
         told = {finding.mark for finding in findings if "since posting has moved" in str(finding)}
         assert told == {Mark.MISSING, Mark.EXTRA, Mark.DIFFERS}
-        async with opened(at.adapter.migration) as posting:
-            await posting.store.put([replace(row, verified_at=0.0) for row in await posting.store.moved()])
+        async with open_redirects(at.adapter.migration.context) as posting:
+            await posting.store.put([replace(row, verified_at=0.0) for row in await posting.store.channels()])
         doubtful = await at.adapter.migration.verify(plan)
         assert {(finding.what, finding.mark) for finding in doubtful.named} == {
-            (What.PROFILE, Mark.DIFFERS),
-            (What.SUBSCRIBER, Mark.MISSING),
-            (What.SUBSCRIBER, Mark.DIFFERS),
+            (Subject.PROFILE, Mark.DIFFERS),
+            (Subject.SUBSCRIBER, Mark.MISSING),
+            (Subject.SUBSCRIBER, Mark.DIFFERS),
         }
 
 
@@ -364,8 +364,8 @@ async def test_a_rollback_gives_posting_back(database: str) -> None:
         await posting_moved(at, plan, 3_600)
         found = await at.adapter.migration.rollback(plan, remove=True)
         assert found.complete
-        async with opened(at.adapter.migration) as posting:
-            assert await posting.store.moved() == []
+        async with open_redirects(at.adapter.migration.context) as posting:
+            assert await posting.store.channels() == []
             assert await posting.store.cutover(plan.migration) is None
         verdict = await at.adapter.migration.verify(plan)
-        assert verdict.count(Mark.MISSING, What.PROFILE) == len(TWO)
+        assert verdict.count(Mark.MISSING, Subject.PROFILE) == len(TWO)

@@ -8,14 +8,15 @@ import pytest
 
 from channel_adapter import ChannelAdapter
 from channel_adapter.concurrency.clock import SystemClock
-from channel_adapter.migration.budget import TRANSIENT
+from channel_adapter.migration.budget import TRANSIENT, Budget
+from channel_adapter.migration.context import MigrationContext
 from channel_adapter.migration.cutover import groups as filling
-from channel_adapter.migration.cutover.cutover import CutoverOptions, Filling, opened
-from channel_adapter.migration.cutover.groups import Filler
+from channel_adapter.migration.cutover.cutover import CutoverOptions, GroupSyncProgress, open_redirects
+from channel_adapter.migration.cutover.groups import GroupSyncJob
 from channel_adapter.migration.facade import Migration
 from channel_adapter.migration.plan.document import Plan
-from channel_adapter.migration.rollback import Standing
-from channel_adapter.store.cutover import CutoverPeople
+from channel_adapter.migration.rollback import RollbackStatus
+from channel_adapter.store.cutover import CutoverUsers
 from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.tencent.catalog import GET_CONTACT_GROUP, UPDATE_CONTACT_GROUP
 from tests.migration import worlds
@@ -37,18 +38,18 @@ async def filed(at: Stage, user: str) -> str:
     return str([group async for group in at.adapter.unread.groups(user)])
 
 
-async def filling_now(at: Stage, plan: Plan) -> Filling:
+async def filling_now(at: Stage, plan: Plan) -> GroupSyncProgress:
     state = await at.adapter.migration.cutover_state(plan)
     assert state is not None
-    return state.filling
+    return state.group_sync
 
 
 async def fill(at: Stage, plan: Plan) -> None:
     """What a cutover does in the end, without its workflow."""
-    async with opened(at.adapter.migration) as posting:
+    async with open_redirects(at.adapter.migration.context) as posting:
         await posting.store.change(plan.migration, fill_wanted=1)
-        filler = Filler(at.adapter.migration, posting.store, at.adapter.migration.allowance(None))
-        assert await filler.fill(plan.migration) == ""
+        filler = GroupSyncJob(at.adapter.migration.context, posting.store, Budget(at.adapter.migration.context.clock))
+        assert await filler.run(plan.migration) == ""
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
@@ -96,7 +97,7 @@ async def test_nobody_waits_and_a_worker_fills(database: str) -> None:
         assert left.posting_moved
         assert not left.complete
         assert left.stopped == ""
-        assert (left.filling.state, left.filling.filled) == ("unfinished", 0)
+        assert (left.group_sync.state, left.group_sync.filled) == ("unfinished", 0)
         assert await filed(at, "reader_000000") == "[]"
 
         async def done() -> bool:
@@ -105,7 +106,7 @@ async def test_nobody_waits_and_a_worker_fills(database: str) -> None:
         async with worker(at):
             await until(done)
         people = everybody(at, plan)
-        assert await filling_now(at, plan) == Filling(wanted=True, done=True, filled=len(people))
+        assert await filling_now(at, plan) == GroupSyncProgress(wanted=True, done=True, filled=len(people))
         for user in people:
             shown = await filed(at, user)
             assert any(channel.target.id in shown for channel in plan.channels)
@@ -115,7 +116,7 @@ async def test_an_outage_ends_who_waits_and_the_next_run_goes_on(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(filling, "PAUSES", (0.0,))
-    monkeypatch.setattr(filling, "FILLED_AT_ONCE", 8)
+    monkeypatch.setattr(filling, "USERS_PER_BATCH", 8)
     async with applied(database) as (at, plan):
         await posting_moved(at, plan, 0)
         at.server.faults.replace([Fault(command=GET_CONTACT_GROUP.name, account="reader_00001?", status=503)])
@@ -125,11 +126,11 @@ async def test_an_outage_ends_who_waits_and_the_next_run_goes_on(
         stopped = await filling_now(at, plan)
         assert 0 < stopped.filled < len(everybody(at, plan))
         assert stopped.left == len(everybody(at, plan)) - stopped.filled
-        assert stopped.said
+        assert stopped.last_error
         at.server.faults.replace([])
         done = await at.adapter.migration.cutover(plan, WAIT)
         assert done.complete
-        assert (done.filling.filled, done.filling.said) == (len(everybody(at, plan)), "")
+        assert (done.group_sync.filled, done.group_sync.last_error) == (len(everybody(at, plan)), "")
 
 
 async def test_a_worker_bears_an_outage(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,11 +138,13 @@ async def test_a_worker_bears_an_outage(database: str, monkeypatch: pytest.Monke
     async with applied(database) as (at, plan):
         await posting_moved(at, plan, 0)
         at.server.faults.replace([Fault(command=GET_CONTACT_GROUP.name, status=503)])
-        async with impatient(at, database) as migration, opened(migration) as posting:
+        clock = Pausing()
+        async with impatient(at, database) as migration, open_redirects(migration.context) as posting:
             await posting.store.change(plan.migration, fill_wanted=1)
-            migration.clock = clock = Pausing()
-            filler = Filler(migration, posting.store, migration.allowance(None), patient=True)
-            work = asyncio.ensure_future(filler.fill(plan.migration))
+            own = migration.context
+            context = MigrationContext(own.api, own.settings, clock, own.unread)
+            filler = GroupSyncJob(context, posting.store, Budget(own.clock), keep_retrying=True)
+            work = asyncio.ensure_future(filler.run(plan.migration))
 
             async def tired() -> bool:
                 return len(clock.pauses) > 2
@@ -158,19 +161,21 @@ async def test_who_is_stopped_when_everybody_is_filled_was_not_interrupted(
 ) -> None:
     async with applied(database) as (at, plan):
         await posting_moved(at, plan, 0)
-        async with opened(at.adapter.migration) as posting:
+        async with open_redirects(at.adapter.migration.context) as posting:
             await posting.store.change(plan.migration, fill_wanted=1)
-            filler = Filler(at.adapter.migration, posting.store, at.adapter.migration.allowance(None))
-            drop = CutoverPeople.drop
+            filler = GroupSyncJob(
+                at.adapter.migration.context, posting.store, Budget(at.adapter.migration.context.clock)
+            )
+            drop = CutoverUsers.drop
 
-            async def dropped(people: CutoverPeople, name: str) -> None:
+            async def dropped(people: CutoverUsers, name: str) -> None:
                 filler.stop()
                 await drop(people, name)
 
-            monkeypatch.setattr(CutoverPeople, "drop", dropped)
-            assert await filler.fill(plan.migration) == ""
+            monkeypatch.setattr(CutoverUsers, "drop", dropped)
+            assert await filler.run(plan.migration) == ""
         found = await filling_now(at, plan)
-        assert (found.done, found.filled, found.said) == (True, len(everybody(at, plan)), "")
+        assert (found.done, found.filled, found.last_error) == (True, len(everybody(at, plan)), "")
 
 
 async def test_a_rollback_takes_the_channels_out_again(database: str) -> None:
@@ -185,7 +190,7 @@ async def test_a_rollback_takes_the_channels_out_again(database: str) -> None:
         unchanged = Fault(command=UPDATE_CONTACT_GROUP.name, account="reader_000001", code=50003)
         at.server.faults.replace([unchanged])
         partly = await at.adapter.migration.rollback(plan, remove=True)
-        assert {item.standing for item in partly.items} == {Standing.REMOVED}
+        assert {item.standing for item in partly.items} == {RollbackStatus.REMOVED}
         assert (partly.cleared, partly.to_clear, partly.complete) == (len(people) - 1, 1, False)
         at.server.faults.replace([])
         done = await at.adapter.migration.rollback(plan, remove=True)
@@ -203,10 +208,10 @@ async def test_a_channel_that_stays_stays_in_peoples_groups(database: str) -> No
         await fill(at, plan)
         stays, goes = (channel.target.id for channel in plan.channels)
         await at.adapter.subscriptions.subscribe(stays, [worlds.OTHER_OWNER], assign=False)
-        async with opened(at.adapter.migration) as posting:
-            await CutoverPeople(posting.store.database).to_clear(plan.migration, stays, ["reader_000000"])
+        async with open_redirects(at.adapter.migration.context) as posting:
+            await CutoverUsers(posting.store.database).add_to_clean(plan.migration, stays, ["reader_000000"])
         done = await at.adapter.migration.rollback(plan, remove=True)
-        assert [item.standing for item in done.items] == [Standing.LIVES, Standing.REMOVED]
+        assert [item.standing for item in done.items] == [RollbackStatus.LIVES, RollbackStatus.REMOVED]
         shown = await filed(at, "reader_000000")
         assert stays in shown
         assert goes not in shown

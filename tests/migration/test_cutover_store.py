@@ -5,10 +5,18 @@ from dataclasses import replace
 
 import pytest
 
-from channel_adapter.store.cutover import NOT_SENT, SENDING, SENT, CopyRow, CutoverPeople, CutoverStore, MovedRow
+from channel_adapter.store.cutover import (
+    NOT_SENT,
+    SENDING,
+    SENT,
+    BroadcastRow,
+    CutoverChannelRow,
+    CutoverStore,
+    CutoverUsers,
+)
 from channel_adapter.store.database import Database
 
-ROW = MovedRow("@TOA#_a", "m1", "@TGS#_a")
+ROW = CutoverChannelRow("@TOA#_a", "m1", "@TGS#_a")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -20,10 +28,10 @@ async def store(request: pytest.FixtureRequest, database: str) -> AsyncIterator[
 
 
 async def test_nothing_is_made_by_looking(store: CutoverStore) -> None:
-    assert await store.moved_if_any() == []
-    assert await store.copies_if_any(SENT) == []
+    assert await store.channels_if_any() == []
+    assert await store.broadcasts_if_any(SENT) == []
     await store.prepare()
-    assert await store.moved() == []
+    assert await store.channels() == []
 
 
 async def test_channels_are_written_together_and_rewritten(store: CutoverStore) -> None:
@@ -31,9 +39,9 @@ async def test_channels_are_written_together_and_rewritten(store: CutoverStore) 
     assert await store.begin("m1", 9.0) == begun
     await store.put([ROW, replace(ROW, source="@TOA#_b", channel="@TGS#_b")])
     await store.put([replace(ROW, moved_at=7.0)])
-    assert [row.moved_at for row in await store.moved_if_any()] == [7.0, 0.0]
+    assert [row.moved_at for row in await store.channels_if_any()] == [7.0, 0.0]
     await store.forget("m1", "@TOA#_a")
-    assert [row.source for row in await store.moved()] == ["@TOA#_b"]
+    assert [row.source for row in await store.channels()] == ["@TOA#_b"]
     assert await store.cutover("m1") is not None
     await store.forget("m1", "@TOA#_b")
     assert await store.cutover("m1") is None
@@ -43,24 +51,26 @@ async def test_two_copies_an_hour_and_each_once(store: CutoverStore) -> None:
     await store.prepare()
     await store.put([ROW])
 
-    async def begin(seq: int, at: float) -> CopyRow | None:
-        return await store.begin_copy(CopyRow(ROW.source, seq, seq, at, SENDING), since=at - 3_600, most=2)
+    async def begin(seq: int, at: float) -> BroadcastRow | None:
+        return await store.begin_broadcast(
+            BroadcastRow(ROW.source, seq, seq, at, SENDING), since=at - 3_600, max_broadcasts=2
+        )
 
     assert await begin(1, 10.0) is None
     known = await begin(1, 11.0)
     assert known is not None
     assert known.state == SENDING
-    await store.end_copy(ROW.source, 1, SENT, "1_1_10")
+    await store.end_broadcast(ROW.source, 1, SENT, "1_1_10")
     assert await begin(2, 20.0) is None
     refused = await begin(3, 30.0)
     assert refused is not None
-    assert (refused.state, refused.said) == (NOT_SENT, "10.0")
+    assert (refused.state, refused.result) == (NOT_SENT, "10.0")
     assert await begin(3, 3_611.0) is None
-    assert [copy.said for copy in await store.copies_if_any(SENT)] == ["1_1_10"]
+    assert [copy.result for copy in await store.broadcasts_if_any(SENT)] == ["1_1_10"]
 
 
 async def test_people_are_listed_once_and_filled_in_order_by_one_at_a_time(store: CutoverStore) -> None:
-    people = CutoverPeople(store.database)
+    people = CutoverUsers(store.database)
     assert await store.unfilled_if_any() == []
     await store.begin("m1", 1.0)
     assert await store.unfilled_if_any() == []
@@ -70,8 +80,8 @@ async def test_people_are_listed_once_and_filled_in_order_by_one_at_a_time(store
     await people.add("m1", ["c", "b"])
     assert await people.after("m1", "", 2) == ["a", "b"]
     assert await people.count_after("m1", "a") == 2
-    await store.filled(row, "b", 2, 1)
-    await store.filled(row, "c", 3, 0)  # of somebody who did not know
+    await store.advance_fill(row, "b", 2, 1)
+    await store.advance_fill(row, "c", 3, 0)  # of somebody who did not know
     held = await store.cutover("m1")
     assert held is not None
     assert (held.filled_to, held.filled, held.fill_problems) == ("b", 2, 1)
@@ -83,15 +93,15 @@ async def test_people_are_listed_once_and_filled_in_order_by_one_at_a_time(store
 
 
 async def test_who_is_to_lose_channels_is_told_person_by_person(store: CutoverStore) -> None:
-    people = CutoverPeople(store.database)
-    assert await people.count_clearing_if_any("m1") == 0
+    people = CutoverUsers(store.database)
+    assert await people.count_to_clean_if_any("m1") == 0
     await people.prepare()
     for channel, users in (("@TGS#_a", ["x", "y"]), ("@TGS#_b", ["y", "z"]), ("@TGS#_c", ["z"])):
-        await people.to_clear("m1", channel, users)
-        await people.to_clear("m1", channel, users)
+        await people.add_to_clean("m1", channel, users)
+        await people.add_to_clean("m1", channel, users)
     await people.keep("m1", ["@TGS#_c"])
-    assert await people.count_clearing_if_any("m1") == 3
-    assert await people.clearing_after("m1", "", 2) == {"x": ["@TGS#_a"], "y": ["@TGS#_a", "@TGS#_b"]}
-    assert await people.clearing_after("m1", "y", 2) == {"z": ["@TGS#_b"]}
-    await people.cleared("m1", ["x", "y"])
-    assert await people.count_clearing_if_any("m1") == 1
+    assert await people.count_to_clean_if_any("m1") == 3
+    assert await people.to_clean_after("m1", "", 2) == {"x": ["@TGS#_a"], "y": ["@TGS#_a", "@TGS#_b"]}
+    assert await people.to_clean_after("m1", "y", 2) == {"z": ["@TGS#_b"]}
+    await people.cleaned("m1", ["x", "y"])
+    assert await people.count_to_clean_if_any("m1") == 1

@@ -14,7 +14,6 @@ from sqlalchemy.exc import OperationalError
 
 from channel_adapter.errors import UnavailableError
 from channel_adapter.migration.plan.document import read_plan, write_whole
-from channel_adapter.migration.run.apply import apply
 from channel_adapter.migration.run.quarantine import write_quarantine
 from channel_adapter.store.migration import QuarantineRow
 from channel_adapter.stub.server import StubServer
@@ -86,9 +85,9 @@ async def test_a_journal_without_room_ends_the_run_and_the_next_one_goes_on(
 
         url = f"sqlite:///{file}"
         with pytest.raises(UnavailableError, match=rf"{file} is full; nothing was stored"):
-            await apply(at.adapter.migration, plan, database=url, at=fill)
+            await at.adapter.migration.apply(plan, database=url, failpoint=fill)
         disk.full = False
-        found = await apply(at.adapter.migration, plan, database=url)
+        found = await at.adapter.migration.apply(plan, database=url)
         assert found.complete
         assert found.round == 1
         check_against_source(at.server.world, plan)

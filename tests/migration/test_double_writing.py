@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -11,13 +12,12 @@ import structlog
 from channel_adapter.concurrency.clock import SystemClock
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.domain.post import Post, PostRef, Text
-from channel_adapter.migration.cutover import redirects as posting_moved
-from channel_adapter.migration.cutover.redirects import HOUR, PostingMoved
+from channel_adapter.migration.cutover import redirects
+from channel_adapter.migration.cutover.redirects import HOUR, AccountRedirects
 from channel_adapter.migration.plan.document import Plan
-from channel_adapter.store.cutover import NOT_SENT, SENDING, SENT, CopyRow
+from channel_adapter.store.cutover import NOT_SENT, SENDING, SENT, BroadcastRow
 from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.tencent.catalog import SEND_OFFICIAL_ACCOUNT_MSG
-from channel_adapter.tencent.wire.msg_body import Element, text_element
 from tests.migration import worlds
 from tests.migration.conftest import Stage
 from tests.migration.test_cutover import applied, broadcasts
@@ -40,27 +40,24 @@ class Scene:
         self.at = at
         self.channel = plan.channels[0].target.id
         self.clock = Later()
-        self.posting = PostingMoved(url, at.adapter.migration.gateway, self.clock)
+        self.posting = AccountRedirects(url, at.adapter.migration.context.api, self.clock)
         self.file = url.removeprefix("sqlite:///")
 
-    async def copied(self, seq: int) -> Post:
+    async def mirror(self, seq: int) -> Post:
         """Publishing has made post `seq` in the channel, and now it is broadcast too."""
         self.at.server.world.clock.advance(2)  # one message a second
-        return await self.posting.copied(self.post(seq), self.body(seq))
+        return await mirrored(self.posting, self.post(seq))
 
     def post(self, seq: int) -> Post:
         ref = PostRef(ChannelId(self.channel), seq)
         return Post(ref=ref, author=None, published_at=None, parts=(Text(f"post {seq}"),), dedupe=10_000 + seq)
-
-    def body(self, seq: int) -> list[Element]:
-        return [text_element(f"post {seq}")]
 
     def later(self, seconds: float) -> None:
         self.clock.ahead += seconds
         self.at.server.world.clock.advance(seconds)
 
     async def copies(self) -> dict[int, str]:
-        return {copy.seq: copy.state for copy in await self.posting.store.copies()}
+        return {copy.seq: copy.state for copy in await self.posting.store.broadcasts()}
 
 
 @pytest.fixture
@@ -74,48 +71,48 @@ async def scene(database: str) -> AsyncIterator[Scene]:
 
 async def test_the_next_is_possible_an_hour_after_the_first_of_two(scene: Scene) -> None:
     began = int(scene.clock.now())
-    told = [(await scene.copied(seq)).broadcast for seq in (101, 102, 103)]
+    told = [(await scene.mirror(seq)).broadcast for seq in (101, 102, 103)]
     assert [each is not None and each.sent for each in told] == [True, True, False]
     assert told[2] is not None
     possible = {moment(began + HOUR + late) for late in range(60)}
     assert told[2].reason.rpartition(" at ")[2] in possible
     scene.later(HOUR - 30)
-    assert not sent(await scene.copied(104))
+    assert not sent(await scene.mirror(104))
     scene.later(60)
-    assert sent(await scene.copied(105))
-    assert sent(await scene.copied(103))  # its publisher asks again, and it goes after all
+    assert sent(await scene.mirror(105))
+    assert sent(await scene.mirror(103))  # its publisher asks again, and it goes after all
     assert broadcasts(scene.at)[-4:] == ["post 101", "post 102", "post 105", "post 103"]
 
 
 async def test_after_the_window_nothing_is_broadcast(scene: Scene) -> None:
     scene.later(3 * HOUR + 1)
-    assert (await scene.copied(101)).broadcast is None
+    assert (await scene.mirror(101)).broadcast is None
     assert await scene.copies() == {}
 
 
 async def test_what_is_not_broadcast_is_logged(scene: Scene) -> None:
     scene.at.server.faults.replace([Fault(command=SEND_OFFICIAL_ACCOUNT_MSG.name, code=10007)])
     with structlog.testing.capture_logs() as logs:
-        assert not sent(await scene.copied(101))
+        assert not sent(await scene.mirror(101))
     [line] = [each for each in logs if each["event"] == "migration.not_broadcast"]
     assert (line["account"], line["seq"], line["log_level"]) == (worlds.TEXTS, 101, "warning")
     assert "10007" in line["reason"]
     assert await scene.copies() == {101: NOT_SENT}
     scene.at.server.faults.replace([])
-    assert sent(await scene.copied(102))
-    assert sent(await scene.copied(103))  # the one that was refused is none of the two
+    assert sent(await scene.mirror(102))
+    assert sent(await scene.mirror(103))  # the one that was refused is none of the two
 
 
 async def test_an_answer_that_is_lost_is_looked_for_and_nothing_is_broadcast_twice(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(posting_moved, "COPY_SECONDS", 0.3)
+    monkeypatch.setattr(redirects, "MIRROR_TIMEOUT", 0.3)
     scene.at.server.faults.replace([Fault(command=SEND_OFFICIAL_ACCOUNT_MSG.name, drop=True, applied=True)])
-    assert not sent(await scene.copied(101))
+    assert not sent(await scene.mirror(101))
     assert await scene.copies() == {101: SENDING}
     scene.at.server.faults.replace([])
     scene.later(400)  # the service has forgotten by which number it recognised it
-    again = await scene.copied(101)
+    again = await scene.mirror(101)
     assert again.broadcast is not None
     assert again.broadcast.sent
     assert again.broadcast.key
@@ -125,17 +122,17 @@ async def test_an_answer_that_is_lost_is_looked_for_and_nothing_is_broadcast_twi
 
 async def test_what_a_process_left_behind_when_it_ended_is_settled(scene: Scene) -> None:
     now = scene.clock.now()
-    assert sent(await scene.copied(101))
-    await scene.posting.store.end_copy(worlds.TEXTS, 101, SENDING, "")
+    assert sent(await scene.mirror(101))
+    await scene.posting.store.end_broadcast(worlds.TEXTS, 101, SENDING, "")
     for seq, at in ((102, now - 60), (103, now)):
-        assert await scene.posting.store.begin_copy(
-            CopyRow(worlds.TEXTS, seq, 10_000 + seq, at, SENDING), since=now, most=99
+        assert await scene.posting.store.begin_broadcast(
+            BroadcastRow(worlds.TEXTS, seq, 10_000 + seq, at, SENDING), since=now, max_broadcasts=99
         ) is None  # fmt: skip
     scene.clock.ahead += 8
-    await scene.posting.settle()
+    await scene.posting.resolve_pending()
     assert await scene.copies() == {101: SENDING, 102: NOT_SENT, 103: SENDING}  # two are too fresh to be judged
     scene.clock.ahead += 60
-    await scene.posting.settle()
+    await scene.posting.resolve_pending()
     assert await scene.copies() == {101: SENT, 102: NOT_SENT, 103: NOT_SENT}
 
 
@@ -152,15 +149,15 @@ async def without_table(file: str, table: str) -> AsyncIterator[None]:
 
 
 async def test_a_database_that_fails_costs_the_second_broadcast_and_never_the_post(scene: Scene) -> None:
-    assert sent(await scene.copied(101))
+    assert sent(await scene.mirror(101))
     async with without_table(scene.file, "cutover_copies"):
-        told = (await scene.copied(102)).broadcast
+        told = (await scene.mirror(102)).broadcast
     assert told is not None
     assert (told.account, told.sent) == (worlds.TEXTS, False)
     assert "cutover_copies" in told.reason
-    fresh = PostingMoved(f"sqlite:///{scene.file}/no.db", scene.at.adapter.migration.gateway, scene.clock)
+    fresh = AccountRedirects(f"sqlite:///{scene.file}/no.db", scene.at.adapter.migration.context.api, scene.clock)
     with structlog.testing.capture_logs() as logs:
-        post = await fresh.copied(scene.post(103), scene.body(103))
+        post = await mirrored(fresh, scene.post(103))
     await fresh.aclose()
     assert post == scene.post(103)
     assert [line["event"] for line in logs] == ["migration.copies_unknown"]
@@ -169,10 +166,15 @@ async def test_a_database_that_fails_costs_the_second_broadcast_and_never_the_po
 async def test_a_guard_knows_at_once_what_another_process_has_written(scene: Scene, database: str) -> None:
     row = await scene.posting.account(worlds.TEXTS)
     assert row is not None
-    other = PostingMoved(database, scene.at.adapter.migration.gateway, scene.clock)
+    other = AccountRedirects(database, scene.at.adapter.migration.context.api, scene.clock)
     await other.store.forget(row.migration, worlds.TEXTS)
     await other.aclose()
     assert await scene.posting.account(worlds.TEXTS) is None
+
+
+async def mirrored(redirects: AccountRedirects, post: Post) -> Post:
+    """Return the post with the result of its second broadcast."""
+    return replace(post, broadcast=await redirects.mirror(post))
 
 
 def sent(post: Post) -> bool:

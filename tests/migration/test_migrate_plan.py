@@ -130,7 +130,7 @@ def test_files_make_a_plan_and_a_quarantine(cli: Shell) -> None:
         ((), 2, "exactly one source of --accounts, --users, --callbacks, --files; 0 were given"),
         (("--accounts", "a", "--files", "b"), 2, "2 were given"),
         (("--accounts", "missing.txt"), 2, "missing.txt cannot be read"),
-        (("--files", "nowhere"), 2, "nowhere: No such file or directory"),
+        (("--files", "noop_failpoint"), 2, "noop_failpoint: No such file or directory"),
         (("--files", "."), 2, ". has no channels.jsonl or channels.csv"),
         (("--accounts", "ids", "--policy", "name=lose"), 2, "refuse, store, cut"),
         (("--accounts", "ids", "--policy", "all=store"), 2, "set database_url"),

@@ -7,10 +7,10 @@ import pytest
 
 from channel_adapter.domain import hooks
 from channel_adapter.domain.post import Content, Text
-from channel_adapter.migration.cutover.cutover import opened
+from channel_adapter.migration.cutover.cutover import open_redirects
 from channel_adapter.migration.cutover.redirects import REDIRECT, BroadcastHook
 from channel_adapter.migration.plan.document import Plan
-from channel_adapter.store.cutover import MovedRow
+from channel_adapter.store.cutover import CutoverChannelRow
 from channel_adapter.tencent import limits
 from tests.migration import worlds
 from tests.migration.conftest import Stage
@@ -31,8 +31,10 @@ async def answer(at: Stage, asked: hooks.OfficialPostDraft) -> hooks.HookRespons
 async def redirected(database: str) -> AsyncIterator[Moved]:
     """An account whose broadcasts are published in its channel, without a window."""
     async with applied(database, (worlds.TEXTS,)) as (at, plan):
-        async with opened(at.adapter.migration) as posting:
-            row = MovedRow(worlds.TEXTS, plan.migration, plan.channels[0].target.id, guard=REDIRECT, moved_at=1.0)
+        async with open_redirects(at.adapter.migration.context) as posting:
+            row = CutoverChannelRow(
+                worlds.TEXTS, plan.migration, plan.channels[0].target.id, guard=REDIRECT, moved_at=1.0
+            )
             await posting.store.prepare()
             await posting.store.put([row])
         yield at, plan

@@ -7,21 +7,21 @@ from typing import Any
 import pytest
 
 from channel_adapter.errors import ConfigurationError, ConflictError, InvalidError, NotFoundError
-from channel_adapter.migration.facade import Options
 from channel_adapter.migration.plan import document as plan_file
 from channel_adapter.migration.plan.document import Plan, TargetState, changes
 from channel_adapter.migration.plan.make_plan import (
-    Found,
+    CallRates,
+    ChannelInventory,
+    IdConflict,
     Inventory,
-    Pace,
-    PeopleTally,
+    PlanRequest,
     PostTally,
-    TakenId,
-    Wishes,
+    SubscriberTally,
     make_plan,
 )
-from channel_adapter.migration.plan.resolutions import Loss, Policies, Policy
-from channel_adapter.migration.plan.transform import judge_post
+from channel_adapter.migration.plan.planner import PlanOptions
+from channel_adapter.migration.plan.resolutions import Incompatibility, Resolution, Resolutions
+from channel_adapter.migration.plan.transform import assess_post
 from channel_adapter.migration.sources.discover import Discovered
 from channel_adapter.migration.sources.source import SourceChannel, SourceKind, SourcePost, SourceSpec
 from channel_adapter.stub.faults.faults import Fault
@@ -35,9 +35,9 @@ from tests.migration.worlds import Size
 SPEC = SourceSpec(kind=SourceKind.ACCOUNTS, accounts=("@TOA#_a",))
 
 
-def wishes(*policies: str, **more: Any) -> Wishes:
-    values: dict[str, Any] = {"sdkappid": 1, "target": TARGET, "policies": Policies.parse(policies)}
-    return Wishes(**values | more)
+def wishes(*policies: str, **more: Any) -> PlanRequest:
+    values: dict[str, Any] = {"sdkappid": 1, "target": TARGET, "policies": Resolutions.parse(policies)}
+    return PlanRequest(**values | more)
 
 
 def channel(**fields: Any) -> SourceChannel:
@@ -45,22 +45,22 @@ def channel(**fields: Any) -> SourceChannel:
     return SourceChannel(**values | fields)
 
 
-def inventory(*channels: SourceChannel, taken: dict[str, TakenId] | None = None, **more: Any) -> Inventory:
-    found = tuple(Found(each, PostTally()) for each in channels or (channel(),))
+def inventory(*channels: SourceChannel, taken: dict[str, IdConflict] | None = None, **more: Any) -> Inventory:
+    found = tuple(ChannelInventory(each, PostTally()) for each in channels or (channel(),))
     values: dict[str, Any] = {
         "spec": SPEC,
         "found": found,
-        "taken": taken or {},
+        "conflicts": taken or {},
         "accounts": {"ann": True, "ben": True},
     }
     return Inventory(**values | more)
 
 
-async def plan_of(at: Stage, options: Options | None = None, before: Plan | None = None, *ids: str) -> Plan:
+async def plan_of(at: Stage, options: PlanOptions | None = None, before: Plan | None = None, *ids: str) -> Plan:
     """A plan of these accounts, or of all; losses are cut unless options say otherwise."""
     accounts = ids or tuple(at.moving.ids)
     renamed = worlds.RENAMED if worlds.TAKEN in accounts else {}
-    wanted = options or Options(policies=Policies.parse(["all=cut"]), renamed=renamed)
+    wanted = options or PlanOptions(policies=Resolutions.parse(["all=cut"]), renamed=renamed)
     async with at.adapter.migration.accounts_source(Discovered(accounts)) as source:
         return await at.adapter.migration.plan(source, wanted, before=before)
 
@@ -102,8 +102,12 @@ async def test_a_plan_counts_what_there_is() -> None:
         assert same is not None
         assert same.source.posts.moved_in_time > 5
         lost = {loss.loss: loss for loss in (plan.channel(worlds.LIMITS) or gone).losses}
-        assert (lost[Loss.NAME].size, lost[Loss.NAME].limit, lost[Loss.NAME].kept) == (150, 100, worlds.LONG_NAME[:33])
-        assert lost[Loss.POST_SIZE].posts == (f"2_1_{_time_of(at, worlds.LIMITS, 2)}",)
+        assert (lost[Incompatibility.NAME].size, lost[Incompatibility.NAME].limit, lost[Incompatibility.NAME].kept) == (
+            150,
+            100,
+            worlds.LONG_NAME[:33],
+        )
+        assert lost[Incompatibility.POST_SIZE].posts == (f"2_1_{_time_of(at, worlds.LIMITS, 2)}",)
         assert plan.channel(worlds.GENERATED) is not None
         assert (plan.channel(worlds.TAKEN) or gone).target.id == "@TGS#_taken_by_us"
 
@@ -116,29 +120,29 @@ def _time_of(at: Stage, account: str, seq: int) -> int:
 
 async def test_without_a_policy_every_loss_is_refused_and_named() -> None:
     async with stage(Size(20, 12), ids=(worlds.LIMITS, worlds.TEXTS)) as at:
-        plan = await plan_of(at, Options())
+        plan = await plan_of(at, PlanOptions())
         assert not plan.ready
         assert [(each.source.id, loss.loss) for each, loss in plan.losses() if loss.refused] == [
-            (worlds.LIMITS, Loss.NAME), (worlds.LIMITS, Loss.POST_SIZE),
+            (worlds.LIMITS, Incompatibility.NAME), (worlds.LIMITS, Incompatibility.POST_SIZE),
         ]  # fmt: skip
-        assert (await plan_of(at, Options(), None, worlds.TEXTS)).ready
+        assert (await plan_of(at, PlanOptions(), None, worlds.TEXTS)).ready
 
 
 async def test_people_are_read_where_that_is_wanted() -> None:
     async with stage(Size(40, 3), ids=(worlds.FLAGS,)) as at:
         guessed = (await plan_of(at)).channels[0]
         assert (guessed.source.people.read, guessed.source.people.not_default) == (False, None)
-        options = Options(read_people=True)
+        options = PlanOptions(read_people=True)
         known = await plan_of(at, options)
         people = known.channels[0].source.people
         assert (people.read, people.not_default, people.with_data) == (True, 20, 6)
-        assert [(loss.loss, loss.count) for loss in known.channels[0].losses] == [(Loss.SUBSCRIBER_DATA, 6)]
+        assert [(loss.loss, loss.count) for loss in known.channels[0].losses] == [(Incompatibility.SUBSCRIBER_DATA, 6)]
         assert not known.ready
 
 
 async def test_an_id_that_a_strangers_group_has_is_a_problem_until_it_is_renamed() -> None:
     async with stage(Size(10, 3), ids=(worlds.TAKEN,)) as at:
-        plan = await plan_of(at, Options(policies=Policies.parse(["all=cut"])))
+        plan = await plan_of(at, PlanOptions(policies=Resolutions.parse(["all=cut"])))
         [(_, problem)] = plan.problems()
         assert 'taken by a group that is no channel, "Somebody else\'s"' in problem.message
         assert plan.channels[0].target.state is TargetState.STRANGER
@@ -152,14 +156,14 @@ async def test_an_id_that_a_strangers_group_has_is_a_problem_until_it_is_renamed
 @pytest.mark.parametrize(
     ("taken", "problem"),
     [
-        (TakenId(TargetState.FREE), ""),
-        (TakenId(TargetState.OURS, "m"), ""),
-        (TakenId(TargetState.STRANGER, "Chat"), "by a group that is no channel, 'Chat'"),
-        (TakenId(TargetState.CHANNEL, "News"), "by a channel that no migration made, 'News'"),
-        (TakenId(TargetState.OTHER_MIGRATION, "m2"), "by migration m2"),
+        (IdConflict(TargetState.FREE), ""),
+        (IdConflict(TargetState.OURS, "m"), ""),
+        (IdConflict(TargetState.STRANGER, "Chat"), "by a group that is no channel, 'Chat'"),
+        (IdConflict(TargetState.CHANNEL, "News"), "by a channel that no migration made, 'News'"),
+        (IdConflict(TargetState.OTHER_MIGRATION, "m2"), "by migration m2"),
     ],
 )
-def test_what_stands_at_the_target_decides(taken: TakenId, problem: str) -> None:
+def test_what_stands_at_the_target_decides(taken: IdConflict, problem: str) -> None:
     plan = make_plan(inventory(taken={"@TGS#_a": taken}), wishes())
     assert [each.message for _, each in plan.problems()] == (
         [f"@TGS#_a is taken {problem}; move @TOA#_a elsewhere with --rename"] if problem else []
@@ -221,9 +225,9 @@ def test_policies_decide_about_a_loss_and_the_tag_tells_what_is_kept() -> None:
 def test_only_the_keys_that_are_there_can_be_used() -> None:
     plan = make_plan(inventory(channel(organization="Port", custom_data="x")), wishes("all=cut", target=BARE))
     lost = {loss.loss: loss for loss in plan.channels[0].losses}
-    assert (lost[Loss.ORGANIZATION].limit, lost[Loss.CUSTOM_DATA].limit) == (0, 0)
+    assert (lost[Incompatibility.ORGANIZATION].limit, lost[Incompatibility.CUSTOM_DATA].limit) == (0, 0)
     assert plan.limits.target() == BARE
-    assert plan.chosen.of(Loss.NAME) is Policy.CUT
+    assert plan.chosen.of(Incompatibility.NAME) is Resolution.CUT
 
 
 def test_a_migration_has_an_id_of_its_app_and_accounts() -> None:
@@ -238,14 +242,14 @@ def test_a_migration_has_an_id_of_its_app_and_accounts() -> None:
 
 
 def test_a_channel_of_unknown_age_is_born_before_anything_in_it() -> None:
-    posts, people = PostTally(), PeopleTally()
+    posts, people = PostTally(), SubscriberTally()
     post = SourcePost("p", 1, 1_700_000_500, tuple(worlds.carried(1)[0]))
-    posts.add(post, judge_post(post, TARGET))
+    posts.add(post, assess_post(post, TARGET))
     people.earliest = 1_700_000_300
     young = channel(created_at=0)
-    assert make_plan(inventory(found=(Found(young, posts, people),)), wishes()).channels[0].target.created_at == (
-        1_700_000_299
-    )
+    assert make_plan(inventory(found=(ChannelInventory(young, posts, people),)), wishes()).channels[
+        0
+    ].target.created_at == (1_700_000_299)
     assert make_plan(inventory(young), wishes()).channels[0].target.created_at is None
 
 
@@ -254,7 +258,7 @@ def test_calls_and_seconds_follow_the_limits() -> None:
     [row] = [row for row in plan.calls if row.command == IMPORT_GROUP_MEMBER.path]
     assert (row.calls, row.per_call, row.per_second, row.seconds) == (5_000, 20, 200.0, 25.0)
     assert plan.seconds >= 25 + 5
-    pace = Pace(300, {IMPORT_GROUP_MEMBER.path: 400.0})
+    pace = CallRates(300, {IMPORT_GROUP_MEMBER.path: 400.0})
     [row] = [
         row for row in make_plan(inventory(channel(subscriber_count=99_999)), wishes(pace=pace)).calls
         if row.command == IMPORT_GROUP_MEMBER.path
@@ -297,7 +301,7 @@ async def test_an_account_that_a_search_finds_no_more_is_an_error_and_one_that_i
         assert len((await plan_of(at, None, before, worlds.FULL)).channels) == 1
         async with migration.accounts_source(Discovered((worlds.FULL,), searched=True)) as source:
             with pytest.raises(ConflictError, match=f"{worlds.BUSY} was there"):
-                await migration.plan(source, Options(policies=Policies.parse(["all=cut"])), before=before)
+                await migration.plan(source, PlanOptions(policies=Resolutions.parse(["all=cut"])), before=before)
 
 
 async def test_an_account_that_has_vanished_is_an_error_and_no_plan() -> None:
@@ -333,7 +337,7 @@ async def test_an_edition_that_cannot_is_told_before_anything(
 
 
 async def test_store_needs_a_database(database: str) -> None:
-    options = Options(policies=Policies.parse(["all=store"]))
+    options = PlanOptions(policies=Resolutions.parse(["all=store"]))
     async with stage(Size(5, 3), ids=(worlds.TEXTS,)) as at:
         with pytest.raises(ConfigurationError) as refusal:
             await plan_of(at, options)

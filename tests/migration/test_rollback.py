@@ -5,7 +5,7 @@ import pytest
 from channel_adapter.domain.post import Text
 from channel_adapter.errors import InvalidError
 from channel_adapter.migration.plan.document import Plan
-from channel_adapter.migration.rollback import Rollback, Standing
+from channel_adapter.migration.rollback import Rollback, RollbackStatus
 from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.tencent.catalog import DESTROY_GROUP
 from tests.migration import worlds
@@ -17,7 +17,7 @@ SMALL = Size(40, 24)
 TWO = (worlds.FULL, worlds.TEXTS)
 
 
-async def standings(at: Stage, plan: Plan, *, remove: bool = False) -> dict[str, Standing]:
+async def standings(at: Stage, plan: Plan, *, remove: bool = False) -> dict[str, RollbackStatus]:
     found: Rollback = await at.adapter.migration.rollback(plan, remove=remove)
     return {item.source: item.standing for item in found.items}
 
@@ -28,15 +28,15 @@ async def test_the_whole_world_goes_and_the_source_and_the_strangers_stay() -> N
         plan = await moved(at)
         found = await at.adapter.migration.rollback(plan)
         assert not found.acted
-        assert {item.standing for item in found.items} == {Standing.REMOVABLE}
+        assert {item.standing for item in found.items} == {RollbackStatus.REMOVABLE}
         assert all(each.target.id in at.server.world.state.groups for each in plan.channels)
         done = await at.adapter.migration.rollback(plan, remove=True)
         assert done.complete
-        assert {item.standing for item in done.items} == {Standing.REMOVED}
+        assert {item.standing for item in done.items} == {RollbackStatus.REMOVED}
         after = at.server.world.dump()
         assert after["official_accounts"] == before["official_accounts"]
         assert list(at.server.world.state.groups) == [at.moving.stranger]
-        assert set((await standings(at, plan, remove=True)).values()) == {Standing.ABSENT}
+        assert set((await standings(at, plan, remove=True)).values()) == {RollbackStatus.ABSENT}
 
 
 async def test_a_list_writes_nothing() -> None:
@@ -53,10 +53,14 @@ async def test_a_group_with_posts_of_its_own_stays_and_says_so() -> None:
         channel = plan.channels[0].target.id
         await at.adapter.posts.publish(channel, Text("said here"))
         done = await at.adapter.migration.rollback(plan, remove=True)
-        lives, gone = done.items
-        assert (lives.standing, lives.own_posts, lives.own_subscribers) == (Standing.LIVES, 1, 0)
-        assert "posts 1, subscribers 0" in lives.reason
-        assert gone.standing is Standing.REMOVED
+        post_cutovers, gone = done.items
+        assert (post_cutovers.standing, post_cutovers.own_posts, post_cutovers.own_subscribers) == (
+            RollbackStatus.LIVES,
+            1,
+            0,
+        )
+        assert "posts 1, subscribers 0" in post_cutovers.reason
+        assert gone.standing is RollbackStatus.REMOVED
         assert channel in at.server.world.state.groups
         assert not done.complete
 
@@ -66,7 +70,7 @@ async def test_a_group_that_somebody_has_joined_since_stays() -> None:
         plan = await moved(at)
         await at.adapter.subscriptions.subscribe(plan.channels[0].target.id, [worlds.OTHER_OWNER], assign=False)
         done = await at.adapter.migration.rollback(plan, remove=True)
-        assert (done.items[0].standing, done.items[0].own_subscribers) == (Standing.LIVES, 1)
+        assert (done.items[0].standing, done.items[0].own_subscribers) == (RollbackStatus.LIVES, 1)
         assert plan.channels[0].target.id in at.server.world.state.groups
 
 
@@ -75,9 +79,9 @@ async def test_somebody_who_left_and_came_back_is_a_subscriber_of_the_group_itse
         plan = await moved(at)
         channel = plan.channels[0].target.id
         await at.adapter.subscriptions.unsubscribe(channel, ["reader_000001"], assign=False)
-        assert (await standings(at, plan))[worlds.FULL] is Standing.REMOVABLE
+        assert (await standings(at, plan))[worlds.FULL] is RollbackStatus.REMOVABLE
         await at.adapter.subscriptions.subscribe(channel, ["reader_000001"], assign=False)
-        assert (await standings(at, plan))[worlds.FULL] is Standing.LIVES
+        assert (await standings(at, plan))[worlds.FULL] is RollbackStatus.LIVES
 
 
 async def test_groups_of_others_and_the_only_copy_are_never_removed() -> None:
@@ -88,9 +92,9 @@ async def test_groups_of_others_and_the_only_copy_are_never_removed() -> None:
         del state.official[worlds.TEXTS]
         found = await standings(at, plan, remove=True)
         assert found == {
-            worlds.FULL: Standing.FOREIGN,
-            worlds.TEXTS: Standing.SOURCE_GONE,
-            worlds.BUSY: Standing.REMOVED,
+            worlds.FULL: RollbackStatus.FOREIGN,
+            worlds.TEXTS: RollbackStatus.SOURCE_GONE,
+            worlds.BUSY: RollbackStatus.REMOVED,
         }
         assert plan.channels[0].target.id in state.groups
         assert plan.channels[1].target.id in state.groups
@@ -100,7 +104,7 @@ async def test_a_lost_answer_is_no_harm() -> None:
     async with stage(SMALL, ids=TWO) as at:
         plan = await moved(at)
         at.server.faults.replace([Fault(command=DESTROY_GROUP.name, nth=(1,), drop=True, applied=True)])
-        assert set((await standings(at, plan, remove=True)).values()) == {Standing.REMOVED}
+        assert set((await standings(at, plan, remove=True)).values()) == {RollbackStatus.REMOVED}
 
 
 async def test_a_plan_of_another_app_is_refused() -> None:

@@ -19,7 +19,7 @@ from tests.migration.worlds import Size
 
 
 def source(at: Stage, *ids: str) -> AccountsSource:
-    return AccountsSource(at.adapter.migration.gateway, ids or at.moving.ids, concurrency=8)
+    return AccountsSource(at.adapter.migration.context.api, ids or at.moving.ids, concurrency=8)
 
 
 async def keys(at: Stage, account: str, after: str = "") -> list[str]:
@@ -61,7 +61,7 @@ async def test_every_account_that_is_gone_is_named() -> None:
 async def test_posts_come_oldest_first_whatever_is_kept_of_them(
     monkeypatch: pytest.MonkeyPatch, kept: int, inclusive: bool
 ) -> None:
-    monkeypatch.setattr(history, "PAGES_KEPT", kept)
+    monkeypatch.setattr(history, "CACHED_PAGES", kept)
     async with stage(Size(3, 107), stub={"behaviour": {"official_history_inclusive": inclusive}}) as at:
         log = at.server.world.state.official[worlds.BUSY].log
         assert [sequence_of(key) for key in await keys(at, worlds.BUSY)] == [message.seq for message in log]
@@ -85,7 +85,7 @@ async def test_only_later_posts_are_read_again(after: int) -> None:
 async def test_what_is_posted_while_a_long_history_is_read_costs_nothing_of_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(history, "PAGES_KEPT", 1)
+    monkeypatch.setattr(history, "CACHED_PAGES", 1)
     async with stage(Size(3, 90), ids=(worlds.BUSY,)) as at:
         log = at.server.world.state.official[worlds.BUSY].log
         seen: list[int] = []
@@ -209,7 +209,7 @@ def listed(lines: list[str]) -> UserList:
 
 async def test_people_lead_to_all_that_they_follow() -> None:
     async with stage(Size(30, 3), ids=(worlds.FULL, worlds.BUSY, worlds.GENERATED, worlds.EMPTY)) as at:
-        gateway = at.adapter.migration.gateway
+        gateway = at.adapter.migration.context.api
         lines = ["# people", "reader_000000", "ghost", "reader_000000", "x" * 33, "reader_000020"]
         found = await from_users(gateway, listed(lines), "users.txt", concurrency=4)
         assert found.accounts == tuple(sorted((worlds.FULL, worlds.BUSY, worlds.GENERATED)))
@@ -226,5 +226,7 @@ async def test_people_who_follow_more_than_a_page() -> None:
             state = at.server.world.state
             if "reader_000000" not in state.official[account].subscribers:
                 state.subscribe(state.official[account], "reader_000000", 1_700_000_000)
-        found = await from_users(at.adapter.migration.gateway, listed(["reader_000000"]), "users.txt", concurrency=4)
+        found = await from_users(
+            at.adapter.migration.context.api, listed(["reader_000000"]), "users.txt", concurrency=4
+        )
         assert found.accounts == (worlds.FULL, *ids)

@@ -380,7 +380,7 @@ async def test_numbers_of_posts_stay_when_the_file_grows(tmp_path: Path) -> None
     assert [post.key for post in await posts(after, after="p297")] == ["p298", "p299"]
     assert len(await posts(after, after="no such post")) == 300
     with pytest.raises(NotFoundError):
-        await after.subscribers("nowhere")
+        await after.subscribers("noop_failpoint")
     await after.aclose()
 
 

@@ -18,19 +18,18 @@ from channel_adapter.mapping import moved_post
 from channel_adapter.mapping.content import from_elements
 from channel_adapter.mapping.field_keys import FieldKeys
 from channel_adapter.mapping.ids import account_of_channel
-from channel_adapter.migration.plan.resolutions import Loss, Policies, Policy
+from channel_adapter.migration.plan.resolutions import Incompatibility, Resolution, Resolutions
 from channel_adapter.migration.plan.transform import (
-    PostLosses,
+    PostAssessment,
     SendTimes,
-    Target,
+    TargetLimits,
+    assess_post,
     import_channel,
     import_post,
     import_posts,
     import_subscriber,
     import_subscribers,
     join_time,
-    judge_post,
-    kept_whole,
     map_post,
     map_profile,
     notifications_request,
@@ -39,6 +38,7 @@ from channel_adapter.migration.plan.transform import (
     refused,
     subscriber_losses,
     target_id,
+    to_store,
 )
 from channel_adapter.migration.sources.source import SourceChannel, SourcePost, SourceState, SourceSubscriber
 from channel_adapter.tencent import limits
@@ -47,9 +47,9 @@ from tests.migration import worlds
 from tests.unit.worlds import NOW, OWNER, Play
 
 KEYS = FieldKeys(worlds.FIELDS[0], worlds.FIELDS[1], worlds.FIELDS[2:])
-TARGET = Target(KEYS, limits.GROUP_PROFILE, limits.MESSAGE_BYTES_SAFE)
-BARE = Target(FieldKeys("ch_tag"), limits.GROUP_PROFILE_LEGACY, limits.MESSAGE_BYTES_SAFE)
-TWO_KEYS = Target(FieldKeys("t", None, ("a", "b")), limits.GROUP_PROFILE, limits.MESSAGE_BYTES_SAFE)
+TARGET = TargetLimits(KEYS, limits.GROUP_PROFILE, limits.MESSAGE_BYTES_SAFE)
+BARE = TargetLimits(FieldKeys("ch_tag"), limits.GROUP_PROFILE_LEGACY, limits.MESSAGE_BYTES_SAFE)
+TWO_KEYS = TargetLimits(FieldKeys("t", None, ("a", "b")), limits.GROUP_PROFILE, limits.MESSAGE_BYTES_SAFE)
 CHANNEL = ChannelId("@TGS#_moved")
 BODIES = [*worlds.carried(1), *worlds.media(1)]
 
@@ -127,11 +127,11 @@ def test_a_profile_that_fits_goes_as_it_is() -> None:
     ],
 )  # fmt: skip
 def test_a_text_that_does_not_fit_is_cut_on_a_character_and_told(
-    target: Target, field: str, text: str, kept: str, limit: int
+    target: TargetLimits, field: str, text: str, kept: str, limit: int
 ) -> None:
     mapped = map_profile(source(**{field: text}), target)
     [lost] = mapped.lost
-    assert (lost.loss, lost.size, lost.limit, lost.kept) == (Loss(field), len(text.encode()), limit, kept)
+    assert (lost.loss, lost.size, lost.limit, lost.kept) == (Incompatibility(field), len(text.encode()), limit, kept)
     assert getattr(mapped.profile, field) == kept
     channel_group.check_profile(mapped.profile, target.keys, target.sizes)
 
@@ -158,7 +158,7 @@ def test_every_body_is_taken_by_an_import_and_reads_back_as_it_was(body: list[El
     stub.clock.advance(2000)
     mapped = map_post(post(body), TARGET)
     assert mapped.body is not None
-    assert (Loss.POST_MEDIA in mapped.lost) == (not moved_post.is_importable(body))
+    assert (Incompatibility.POST_MEDIA in mapped.lost) == (not moved_post.is_importable(body))
     message = import_post(
         post(body), mapped.body, migration="m1", channel=ChannelId("@TGS#_harbour"), owner=OWNER, time=NOW + 5
     )
@@ -184,7 +184,7 @@ def test_a_picture_travels_in_a_card_that_stock_clients_draw() -> None:
 
 def test_a_text_over_the_limit_is_cut_to_it() -> None:
     mapped = map_post(post(worlds.huge()), TARGET)
-    assert mapped.lost == (Loss.POST_SIZE,)
+    assert mapped.lost == (Incompatibility.POST_SIZE,)
     assert mapped.body is not None
     size = moved_post.body_size(mapped.body)
     assert limits.MESSAGE_BYTES_SAFE - 5 < size <= limits.MESSAGE_BYTES_SAFE
@@ -197,7 +197,7 @@ def test_a_text_over_the_limit_is_cut_to_it() -> None:
 def test_a_picture_with_a_text_over_the_limit_keeps_its_address() -> None:
     body = [*worlds.huge(), worlds.picture("x")]
     mapped = map_post(post(body), TARGET)
-    assert mapped.lost[0] is Loss.POST_MEDIA
+    assert mapped.lost[0] is Incompatibility.POST_MEDIA
     assert mapped.body is not None
     assert moved_post.body_size(mapped.body) <= limits.MESSAGE_BYTES_SAFE
     assert "https://example.org/x_1.jpg" in mapped.body[0].msg_content["Data"]
@@ -213,10 +213,10 @@ def test_what_cannot_be_cut_is_left_behind() -> None:
 @pytest.mark.parametrize("max_bytes", [200, 700, 1_500, 4_000, 12_000])
 @pytest.mark.parametrize("body", [*BODIES, worlds.huge(), [], [worlds.text('\x01"\\' * 300)]], ids=len)
 def test_counting_says_what_moving_will_do(body: list[Element], max_bytes: int) -> None:
-    target = Target(KEYS, limits.GROUP_PROFILE, max_bytes)
+    target = TargetLimits(KEYS, limits.GROUP_PROFILE, max_bytes)
     for whole in (body, [*body, worlds.picture("x")]):
-        mapped, judged = map_post(post(whole), target), judge_post(post(whole), target)
-        assert judged == PostLosses(mapped.lost, mapped.body is None)
+        mapped, judged = map_post(post(whole), target), assess_post(post(whole), target)
+        assert judged == PostAssessment(mapped.lost, mapped.body is None)
 
 
 @pytest.mark.parametrize("state", [SourceState.RECALLED, SourceState.EXPIRED])
@@ -289,21 +289,21 @@ def test_people_come_with_their_times_and_options() -> None:
         (NOW - 999, "Discard", "Member"),
         (NOW - 300, "AcceptAndNotify", "Admin"),
     ]
-    assert (subscriber_losses(ann), subscriber_losses(ben)) == ((Loss.SUBSCRIBER_DATA,), ())
+    assert (subscriber_losses(ann), subscriber_losses(ben)) == ((Incompatibility.SUBSCRIBER_DATA,), ())
 
 
 def test_policies_say_what_may_happen() -> None:
-    policies = Policies.parse(["all=cut", "name=store", "post_media=refuse"])
-    assert refused(Loss, policies) == [Loss.POST_MEDIA]
-    assert kept_whole(Loss, policies) == [Loss.NAME]
+    policies = Resolutions.parse(["all=cut", "name=store", "post_media=refuse"])
+    assert refused(Incompatibility, policies) == [Incompatibility.POST_MEDIA]
+    assert to_store(Incompatibility, policies) == [Incompatibility.NAME]
     assert policies.stores
-    assert Policies().of(Loss.AVATAR) is Policy.REFUSE
+    assert Resolutions().of(Incompatibility.AVATAR) is Resolution.REFUSE
 
 
 @pytest.mark.parametrize("word", ["name", "name=", "name=lose", "title=cut", "=cut"])
 def test_a_policy_that_is_none_is_refused(word: str) -> None:
     with pytest.raises(InvalidError) as refusal:
-        Policies.parse([word])
+        Resolutions.parse([word])
     assert word in refusal.value.message
 
 

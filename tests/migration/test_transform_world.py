@@ -6,10 +6,10 @@ from channel_adapter.backends.community import profile as channel_group
 from channel_adapter.concurrency.batching import batches
 from channel_adapter.domain.ids import UserId
 from channel_adapter.mapping.content import from_elements
-from channel_adapter.migration.facade import Options
 from channel_adapter.migration.plan import transform
 from channel_adapter.migration.plan.document import Plan, PlannedChannel
-from channel_adapter.migration.plan.resolutions import Policies
+from channel_adapter.migration.plan.planner import PlanOptions
+from channel_adapter.migration.plan.resolutions import Resolutions
 from channel_adapter.migration.sources.discover import Discovered
 from channel_adapter.migration.sources.source import Source, SourcePost, SourceSubscriber
 from channel_adapter.tencent import catalog, limits
@@ -22,7 +22,7 @@ from tests.migration.worlds import Size
 
 async def move(at: Stage, source: Source, plan: Plan, channel: PlannedChannel) -> None:
     """One channel, without any care for interruptions."""
-    gateway, goal, target = at.adapter.migration.gateway, channel.target, plan.limits.target()
+    gateway, goal, target = at.adapter.migration.context.api, channel.target, plan.limits.target()
     made = transform.import_channel(
         goal.channel, UserId(goal.owner), goal.profile, target,
         created_at=goal.created_at or 0, tag=goal.tag(plan.migration),
@@ -38,7 +38,7 @@ async def move(at: Stage, source: Source, plan: Plan, channel: PlannedChannel) -
 
 async def join(at: Stage, channel: PlannedChannel, group: Sequence[SourceSubscriber]) -> None:
     """One call's worth of people, and their options."""
-    gateway, goal, now = at.adapter.migration.gateway, channel.target, int(at.server.world.clock.now())
+    gateway, goal, now = at.adapter.migration.context.api, channel.target, int(at.server.world.clock.now())
     new = [transform.import_subscriber(each, created_at=goal.created_at or 0, now=now) for each in group]
     added = await gateway.call(catalog.IMPORT_GROUP_MEMBER, transform.import_subscribers(goal.channel, new))
     assert {item.result for item in added.member_list} == {members.RESULT_ADDED}
@@ -73,7 +73,7 @@ async def people(source: Source, channel: PlannedChannel) -> AsyncIterator[Sourc
 
 async def test_every_channel_post_and_subscriber_arrives_as_it_was() -> None:
     async with stage(Size(60, 40)) as at:
-        options = Options(policies=Policies.parse(["all=cut"]), renamed=worlds.RENAMED)
+        options = PlanOptions(policies=Resolutions.parse(["all=cut"]), renamed=worlds.RENAMED)
         async with at.adapter.migration.accounts_source(Discovered(tuple(at.moving.ids))) as source:
             plan = await at.adapter.migration.plan(source, options)
             for channel in plan.channels:

@@ -8,7 +8,7 @@ import pytest
 
 from channel_adapter.errors import InvalidError, UnavailableError
 from channel_adapter.migration.plan.document import Plan
-from channel_adapter.migration.verify.findings import ACCEPTED, Accepted, Finding, Mark, Verdict, What
+from channel_adapter.migration.verify.findings import ACCEPTED, Baseline, Finding, Mark, Subject, VerificationResult
 from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.stub.world.member_table import Role
 from channel_adapter.stub.world.message_log import Message
@@ -24,9 +24,9 @@ SMALL = Size(40, 24)
 ONE = ("@TOA#_full",)
 
 
-async def found_in(at: Stage, plan: Plan) -> tuple[Verdict, list[Finding]]:
+async def found_in(at: Stage, plan: Plan) -> tuple[VerificationResult, list[Finding]]:
     findings: list[Finding] = []
-    return await at.adapter.migration.verify(plan, write=findings.append), findings
+    return await at.adapter.migration.verify(plan, on_finding=findings.append), findings
 
 
 def group_of(at: Stage, plan: Plan, account: str = worlds.FULL) -> Group:
@@ -49,9 +49,9 @@ async def test_a_moved_world_is_clean_and_every_item_has_a_mark() -> None:
         accounts = at.server.world.state.official.values()
         people = sum(len(account.subscribers) - (account.owner in account.subscribers) for account in accounts)
         posts = sum(account.log.next_seq - 1 for account in accounts)
-        assert sum(finding.what is What.SUBSCRIBER for finding in findings) == people
-        assert sum(finding.what is What.POST for finding in findings) == posts
-        fields = {finding.key for finding in findings if finding.what is What.PROFILE}
+        assert sum(finding.what is Subject.SUBSCRIBER for finding in findings) == people
+        assert sum(finding.what is Subject.POST for finding in findings) == posts
+        fields = {finding.key for finding in findings if finding.what is Subject.PROFILE}
         assert {"name", "owner", "created_at", "custom_data", "posting", "tag", "admins"} <= fields
         assert list(dict.fromkeys(finding.channel for finding in findings)) == [
             each.source.id for each in plan.channels
@@ -75,7 +75,7 @@ async def test_a_loss_that_a_policy_allows_is_told_and_explained() -> None:
         _, findings = await found_in(at, await moved(at))
         name = next(each for each in findings if each.key == "name" and each.mark is Mark.DIFFERS)
         assert name.differences[0].explained == "policy name=cut"
-        told = [each for each in findings if each.what is What.SUBSCRIBER and each.mark is Mark.DIFFERS]
+        told = [each for each in findings if each.what is Subject.SUBSCRIBER and each.mark is Mark.DIFFERS]
         assert told
         assert {each.differences[0].field for each in told} == {"custom_data"}
         assert {each.differences[0].explained for each in told} == {"policy subscriber_data=cut"}
@@ -174,26 +174,26 @@ def post_there(at: Stage, group: Group, account: OfficialAccount) -> None:
 @pytest.mark.parametrize(
     ("damage", "what", "mark", "telling"),
     [
-        (lose_a_person, What.SUBSCRIBER, Mark.MISSING, "reader_000003"),
-        (bring_a_stranger, What.SUBSCRIBER, Mark.EXTRA, worlds.OTHER_OWNER),
-        (join_later, What.SUBSCRIBER, Mark.DIFFERS, "since"),
-        (quieten, What.SUBSCRIBER, Mark.DIFFERS, "notifications"),
-        (rename, What.PROFILE, Mark.DIFFERS, "Another name"),
-        (make_an_admin, What.PROFILE, Mark.DIFFERS, "reader_000003"),
-        (open_posting, What.PROFILE, Mark.DIFFERS, "open to all"),
-        (change_a_body, What.POST, Mark.DIFFERS, "another"),
-        (recall_here, What.POST, Mark.DIFFERS, "recalled here"),
-        (recall_there, What.POST, Mark.DIFFERS, "recalled at the source"),
-        (another_author, What.POST, Mark.DIFFERS, "author"),
-        (a_minute_later, What.POST, Mark.DIFFERS, "time"),
-        (swap_two, What.POST, Mark.DIFFERS, "order"),
-        (post_here, What.POST, Mark.EXTRA, "#7"),
-        (post_twice, What.POST, Mark.EXTRA, "a second copy"),
-        (post_there, What.POST, Mark.MISSING, "7_1_"),
+        (lose_a_person, Subject.SUBSCRIBER, Mark.MISSING, "reader_000003"),
+        (bring_a_stranger, Subject.SUBSCRIBER, Mark.EXTRA, worlds.OTHER_OWNER),
+        (join_later, Subject.SUBSCRIBER, Mark.DIFFERS, "since"),
+        (quieten, Subject.SUBSCRIBER, Mark.DIFFERS, "notifications"),
+        (rename, Subject.PROFILE, Mark.DIFFERS, "Another name"),
+        (make_an_admin, Subject.PROFILE, Mark.DIFFERS, "reader_000003"),
+        (open_posting, Subject.PROFILE, Mark.DIFFERS, "open to all"),
+        (change_a_body, Subject.POST, Mark.DIFFERS, "another"),
+        (recall_here, Subject.POST, Mark.DIFFERS, "recalled here"),
+        (recall_there, Subject.POST, Mark.DIFFERS, "recalled at the source"),
+        (another_author, Subject.POST, Mark.DIFFERS, "author"),
+        (a_minute_later, Subject.POST, Mark.DIFFERS, "time"),
+        (swap_two, Subject.POST, Mark.DIFFERS, "order"),
+        (post_here, Subject.POST, Mark.EXTRA, "#7"),
+        (post_twice, Subject.POST, Mark.EXTRA, "a second copy"),
+        (post_there, Subject.POST, Mark.MISSING, "7_1_"),
     ],
     ids=lambda value: value.__name__ if callable(value) else None,
 )
-async def test_damage_is_found_and_named(damage: Damage, what: What, mark: Mark, telling: str) -> None:
+async def test_damage_is_found_and_named(damage: Damage, what: Subject, mark: Mark, telling: str) -> None:
     async with stage(SMALL, ids=ONE) as at:
         plan = await moved(at)
         damage(at, group_of(at, plan), account_of(at))
@@ -217,16 +217,16 @@ async def test_what_somebody_has_looked_at_is_explained_and_whatever_is_new_stay
         _, findings = await found_in(at, plan)
         reviewed = tmp_path / "reviewed.jsonl"
         reviewed.write_bytes(b"\n".join(finding.to_json() for finding in findings))
-        accepted = Accepted.read(reviewed)
+        accepted = Baseline.read(reviewed)
         again: list[Finding] = []
-        verdict = await at.adapter.migration.verify(plan, accepted=accepted, write=again.append)
+        verdict = await at.adapter.migration.verify(plan, accepted=accepted, on_finding=again.append)
         assert (verdict.clean, verdict.accepted, verdict.to_json()["accepted"]) == (True, 4, 4)
-        assert [each.explained for each in again if each.what is What.SUBSCRIBER and each.mark is not Mark.SAME] == [
+        assert [each.explained for each in again if each.what is Subject.SUBSCRIBER and each.mark is not Mark.SAME] == [
             ACCEPTED,
             ACCEPTED,
         ]
         reviewed.write_bytes(b"".join(finding.to_json() for finding in again))
-        assert Accepted.read(reviewed) == accepted
+        assert Baseline.read(reviewed) == accepted
         at.server.world.state.leave(group, "reader_000004")
         group.name = "A third name"
         verdict = await at.adapter.migration.verify(plan, accepted=accepted)
@@ -245,7 +245,9 @@ async def test_what_differs_behind_the_part_that_is_shown_is_another_difference(
         findings: list[Finding] = []
         for end in ("first", "second"):
             message.body = [worlds.text("x" * 500 + end)]
-            verdict = await at.adapter.migration.verify(plan, accepted=Accepted.of(findings), write=findings.append)
+            verdict = await at.adapter.migration.verify(
+                plan, accepted=Baseline.of(findings), on_finding=findings.append
+            )
             assert verdict.open == 1
 
 
@@ -254,7 +256,7 @@ async def test_a_list_that_nobody_could_read_cannot_be_accepted() -> None:
         plan = await moved(at)
         at.server.faults.replace([Fault(command=GET_GROUP_MEMBER_INFO.name, code=10007)])
         _, findings = await found_in(at, plan)
-        verdict = await at.adapter.migration.verify(plan, accepted=Accepted.of(findings))
+        verdict = await at.adapter.migration.verify(plan, accepted=Baseline.of(findings))
         assert [(each.key, each.mark) for each in verdict.named] == [("*", Mark.UNREADABLE)]
 
 
@@ -263,7 +265,7 @@ def test_a_line_that_is_no_finding_is_named(line: bytes, tmp_path: Path) -> None
     reviewed = tmp_path / "reviewed.jsonl"
     reviewed.write_bytes(b"\n" + line + b"\n")
     with pytest.raises(InvalidError, match=r"reviewed\.jsonl, line 2: this is no line of a verification"):
-        Accepted.read(reviewed)
+        Baseline.read(reviewed)
 
 
 async def test_a_group_that_is_gone_or_is_somebody_elses_has_nothing_of_the_source() -> None:
@@ -280,10 +282,10 @@ async def test_a_group_that_is_gone_or_is_somebody_elses_has_nothing_of_the_sour
         ]
         assert "no such group" in channels[0].reason
         assert "no channel stands there" in channels[1].reason
-        people = [each for each in findings if each.what is What.SUBSCRIBER]
+        people = [each for each in findings if each.what is Subject.SUBSCRIBER]
         assert len(people) == SMALL.subscribers + SMALL.subscribers // 5
         assert {each.mark for each in people} == {Mark.MISSING}
-        assert verdict.count(Mark.MISSING, What.POST) == 6 + 8
+        assert verdict.count(Mark.MISSING, Subject.POST) == 6 + 8
 
 
 async def test_an_account_that_is_gone_is_unreadable_and_the_others_are_compared() -> None:
@@ -301,9 +303,9 @@ async def test_what_the_service_refuses_to_show_is_unreadable() -> None:
         plan = await moved(at)
         at.server.faults.replace([Fault(command=GROUP_MSG_GET_SIMPLE.name, code=10007)])
         verdict, findings = await found_in(at, plan)
-        assert verdict.count(Mark.UNREADABLE, What.POST) == 1
+        assert verdict.count(Mark.UNREADABLE, Subject.POST) == 1
         assert not verdict.clean
-        assert verdict.count(Mark.SAME, What.SUBSCRIBER) == SMALL.subscribers
+        assert verdict.count(Mark.SAME, Subject.SUBSCRIBER) == SMALL.subscribers
         assert any("does not show" in finding.reason for finding in findings)
 
 

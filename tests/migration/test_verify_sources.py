@@ -5,12 +5,19 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from channel_adapter.migration.facade import Options
-from channel_adapter.migration.plan.resolutions import Policies
+from channel_adapter.migration.plan.planner import PlanOptions
+from channel_adapter.migration.plan.resolutions import Resolutions
 from channel_adapter.migration.sources.files import find_files
 from channel_adapter.migration.sources.source import SourceKind, SourceSpec, SourceSubscriber
-from channel_adapter.migration.verify.compare import FEWER_POSTS, SINCE_THE_CUTOVER, UNTOLD, Life, Terms, compare_person
-from channel_adapter.migration.verify.findings import Difference, Finding, Mark, What
+from channel_adapter.migration.verify.compare import (
+    FEWER_POSTS,
+    SINCE_THE_CUTOVER,
+    UNTOLD,
+    CompareContext,
+    PostCutover,
+    compare_subscriber,
+)
+from channel_adapter.migration.verify.findings import FieldDifference, Finding, Mark, Subject
 from channel_adapter.stub.scenario import Scenario
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.wire.members import Member
@@ -28,15 +35,15 @@ async def test_what_is_kept_whole_explains_a_loss_and_what_is_not_does_not(datab
         plan = await planned(at, policies=["all=store"])
         assert (await at.adapter.migration.apply(plan)).complete
         findings: list[Finding] = []
-        assert (await at.adapter.migration.verify(plan, write=findings.append)).clean
+        assert (await at.adapter.migration.verify(plan, on_finding=findings.append)).clean
         explained = {each.explained for finding in findings for each in finding.differences}
         assert {"policy name=store", "policy post_size=store", "policy subscriber_data=store"} <= explained
         with sqlite3.connect(database.removeprefix("sqlite:///")) as rows:
-            rows.execute("DELETE FROM migration_kept WHERE what = 'name'")
-            rows.execute("UPDATE migration_kept SET text = '{\"body\": []}' WHERE what = 'post'")
-            rows.execute("UPDATE migration_kept SET text = 'other' WHERE what = 'subscriber'")
+            rows.execute("DELETE FROM migration_originals WHERE what = 'name'")
+            rows.execute("UPDATE migration_originals SET text = '{\"body\": []}' WHERE what = 'post'")
+            rows.execute("UPDATE migration_originals SET text = 'other' WHERE what = 'subscriber'")
         spoilt = await at.adapter.migration.verify(plan)
-        assert {finding.what for finding in spoilt.named} == {What.PROFILE, What.POST, What.SUBSCRIBER}
+        assert {finding.what for finding in spoilt.named} == {Subject.PROFILE, Subject.POST, Subject.SUBSCRIBER}
 
 
 async def test_files_are_compared_and_what_history_cannot_show_is_told(tmp_path: Path, database: str) -> None:
@@ -66,15 +73,15 @@ async def test_files_are_compared_and_what_history_cannot_show_is_told(tmp_path:
             (tmp_path / f"{kind}.jsonl").write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
         spec = SourceSpec(kind=SourceKind.FILES, files=find_files(str(tmp_path)))
         async with at.adapter.migration.source(spec) as source:
-            plan = await at.adapter.migration.plan(source, Options(policies=Policies.parse(["all=cut"])))
+            plan = await at.adapter.migration.plan(source, PlanOptions(policies=Resolutions.parse(["all=cut"])))
         assert (await at.adapter.migration.apply(plan)).complete
         findings: list[Finding] = []
-        verdict = await at.adapter.migration.verify(plan, write=findings.append)
+        verdict = await at.adapter.migration.verify(plan, on_finding=findings.append)
         assert verdict.named == []
-        assert verdict.count(Mark.UNREADABLE, What.POST) == 2
-        assert verdict.count(Mark.SAME, What.POST) == 2
-        assert verdict.count(Mark.SAME, What.SUBSCRIBER) + verdict.count(Mark.DIFFERS, What.SUBSCRIBER) == 5
-        people = {each.key: each.differences for each in findings if each.what is What.SUBSCRIBER}
+        assert verdict.count(Mark.UNREADABLE, Subject.POST) == 2
+        assert verdict.count(Mark.SAME, Subject.POST) == 2
+        assert verdict.count(Mark.SAME, Subject.SUBSCRIBER) + verdict.count(Mark.DIFFERS, Subject.SUBSCRIBER) == 5
+        people = {each.key: each.differences for each in findings if each.what is Subject.SUBSCRIBER}
         assert [each.explained for each in people["reader_000004"] if each.field == "unread"] == [FEWER_POSTS]
         assert all(each.field != "unread" for n in range(4) for each in people[f"reader_{n:06}"])
         assert verdict.not_compared == ()
@@ -86,15 +93,22 @@ async def test_files_are_compared_and_what_history_cannot_show_is_told(tmp_path:
         group.members.set_read(row, group.log.next_seq - 1)
         verdict = await at.adapter.migration.verify(plan)
         assert [(each.key, each.differences) for each in verdict.named] == [
-            ("reader_000002", (Difference("unread", 2, 0),))
+            ("reader_000002", (FieldDifference("unread", 2, 0),))
         ]
-        terms = Terms(
-            plan.channels[0], plan.migration, plan.limits.target(), plan.chosen, old, now, Life(now, now), last_seq=3
+        terms = CompareContext(
+            plan.channels[0],
+            plan.migration,
+            plan.limits.target(),
+            plan.chosen,
+            old,
+            now,
+            PostCutover(now, now),
+            last_seq=3,
         )
         person = SourceSubscriber("reader_000002", unread=2)
         for seq, told in ((3, SINCE_THE_CUTOVER), (None, UNTOLD)):
             member = Member(member_account=person.user, msg_flag="AcceptAndNotify", msg_seq=seq)
-            [difference] = compare_person(terms, person, member, None).differences
+            [difference] = compare_subscriber(terms, person, member, None).differences
             assert told in difference.explained
 
 
@@ -102,9 +116,9 @@ async def test_a_network_that_loses_calls_changes_no_verdict() -> None:
     async with stage(Size(120, 24), ids=(worlds.FULL, worlds.TEXTS)) as at:
         plan = await moved(at)
         calm: list[Finding] = []
-        await at.adapter.migration.verify(plan, write=calm.append)
+        await at.adapter.migration.verify(plan, on_finding=calm.append)
         at.server.faults.replace(SCENARIO.faults)
         shaken: list[Finding] = []
-        verdict = await at.adapter.migration.verify(plan, write=shaken.append)
+        verdict = await at.adapter.migration.verify(plan, on_finding=shaken.append)
         assert verdict.clean
         assert shaken == calm

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from channel_adapter.concurrency.clock import SystemClock
-from channel_adapter.migration.run.journal import FRESH_SECONDS, NEWEST_SECONDS, Journal, JournalPages, open_journal
+from channel_adapter.migration.run.journal import FRESH_SECONDS, NEWEST_SECONDS, Journal, JournalPageCache, open_journal
 from channel_adapter.migration.sources.accounts import AccountsSource, sequence_of
 from channel_adapter.stub.world.message_log import Message
 from tests.migration import worlds
@@ -38,9 +38,9 @@ class Reading:
         self.log = at.server.world.state.official[worlds.BUSY].log
 
     def source(self) -> AccountsSource:
-        pages = JournalPages(self.journal, "move", self.clock)
-        gateway = self.at.adapter.migration.gateway
-        return AccountsSource(gateway, (worlds.BUSY,), concurrency=8, waiting=pages)
+        pages = JournalPageCache(self.journal, "move", self.clock)
+        gateway = self.at.adapter.migration.context.api
+        return AccountsSource(gateway, (worlds.BUSY,), concurrency=8, pages=pages)
 
     async def posts(self, most: int = 1_000, after: int = 0) -> tuple[list[int], int]:
         """Numbers of the posts that one process reads until it is killed, and its calls."""
@@ -90,11 +90,11 @@ async def test_on_the_way_up_nothing_is_read_again(tmp_path: Path, moved: int, i
 async def test_on_the_way_down_the_way_is_gone_on_with(tmp_path: Path, pages: int) -> None:
     async with reading(tmp_path) as r:
         source = r.source()
-        waiting = JournalPages(r.journal, "move", r.clock).of(worlds.BUSY)
+        waiting = JournalPageCache(r.journal, "move", r.clock).account(worlds.BUSY)
         async with aclosing(source._downwards(worlds.BUSY, 0)) as down:
             number = 0
             async for page in down:
-                await waiting.keep(number, page)
+                await waiting.save(number, page)
                 number += 1
                 if number == pages:
                     break

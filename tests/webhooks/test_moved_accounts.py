@@ -11,7 +11,7 @@ import pytest
 from channel_adapter import Text
 from channel_adapter.errors import ChannelAdapterError
 from channel_adapter.migration.cutover.redirects import REDIRECT
-from channel_adapter.store.cutover import MovedRow
+from channel_adapter.store.cutover import CutoverChannelRow
 from tests.webhooks.harbour import KEEPER, LIGHTHOUSE, Harbour, harbour, lighthouse
 
 OFFICIAL = "official_account_open_http_svc"
@@ -31,7 +31,7 @@ async def moved(sea: Harbour, **fields: Any) -> None:
     """What a cutover writes down, in this process or another one."""
     posting = sea.adapter.posting_moved
     assert posting is not None
-    row = replace(MovedRow(GAZETTE, "m1", LIGHTHOUSE), **fields)
+    row = replace(CutoverChannelRow(GAZETTE, "m1", LIGHTHOUSE), **fields)
     await posting.store.prepare()
     await posting.store.put([row])
     posting.forget()

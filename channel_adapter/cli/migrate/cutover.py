@@ -89,7 +89,7 @@ async def cutover(
     plan = read_plan(file)
     bounds = bounds_of(max_calls, max_duration)
     options = CutoverOptions(
-        window_seconds=_seconds(window), guard=on_broadcast.value, farewell=farewell, fill=not no_fill,
+        window_seconds=_seconds(window), guard=on_broadcast.value, final_broadcast=farewell, fill=not no_fill,
         wait=not no_wait, destroy_source=destroy_source, accepted=accepted_in(explained),
         accept_differences=accept_differences,
     )  # fmt: skip
@@ -99,14 +99,14 @@ async def cutover(
         with CheckProgress(plan, adapter.settings, run.output, "cutover") as progress:
             try:
                 done = await adapter.migration.cutover(
-                    plan, options, database=database, bounds=bounds, tell=progress.add
+                    plan, options, database=database, limits=bounds, on_progress=progress.add
                 )
             except InvalidError as wrong:
                 if wrong.field == "destroy_source":  # refused at once; the same command would be again
                     run.output.describe_progress(lambda: "nothing was changed")
                 raise
     _tell_cutover(run.output, done)
-    return _cutover_code(done, filled=no_fill or no_wait or done.filling.done or not done.filling.wanted)
+    return _cutover_code(done, filled=no_fill or no_wait or done.group_sync.done or not done.group_sync.wanted)
 
 
 @command(
@@ -136,8 +136,8 @@ async def rollback(
         progress = CheckProgress(plan, adapter.settings, run.output, "rollback")
         with progress, stopping(run) as stopped:
             done = await adapter.migration.rollback(
-                plan, remove=yes, database=url, bounds=bounds,
-                tell=lambda kind, count: progress.add(kind if kind in CLEARING else "looked", count),
+                plan, remove=yes, database=url, limits=bounds,
+                on_progress=lambda kind, count: progress.add(kind if kind in CLEARING else "looked", count),
             )  # fmt: skip
     if stopped:
         return Exit.INTERRUPTED
@@ -164,11 +164,11 @@ def _tell_cutover(output: "Output", done: "Cutover") -> None:
         output.line("`migrate verify` writes all of them; those that may stay can be given as --explained")
     moved = sum(bool(row.moved_at) for row in done.moved)
     output.line(f"posting has moved for {moved:,} of {counted(done.channels, 'channel')}")
-    for said in done.farewells:
+    for said in done.final_broadcasts:
         if not said.sent:
             output.line(f"the last broadcast of {said.account} is still to be sent: {said.reason}")
-    if done.posting_moved and done.filling.wanted:
-        output.line(filling_sentence(done.filling))
+    if done.posting_moved and done.group_sync.wanted:
+        output.line(filling_sentence(done.group_sync))
     if done.destroyed:
         output.line(f"destroyed at the source: {', '.join(done.destroyed)}")
     if done.stopped:
@@ -187,9 +187,9 @@ def _cutover_document(done: "Cutover") -> dict[str, Any]:
         "verification": done.verdict.to_json() if done.verdict else None,
         "farewells": [
             {"account": each.account, "sent": each.sent, "key": each.key, "reason": each.reason}
-            for each in done.farewells
+            for each in done.final_broadcasts
         ],
-        "conversation_groups": filling_document(done.filling),
+        "conversation_groups": filling_document(done.group_sync),
         "stopped": done.stopped or None,
     }  # fmt: skip
 
@@ -202,8 +202,8 @@ def _cutover_code(done: "Cutover", *, filled: bool) -> Exit:
         return Exit.PARTLY
     if done.stopped:
         return Exit.INTERRUPTED
-    told = all(each.sent for each in done.farewells)
-    return Exit.DONE if done.posting_moved and told and filled and not done.filling.problems else Exit.PARTLY
+    told = all(each.sent for each in done.final_broadcasts)
+    return Exit.DONE if done.posting_moved and told and filled and not done.group_sync.problems else Exit.PARTLY
 
 
 def _tell_rollback(output: "Output", done: "Rollback") -> None:

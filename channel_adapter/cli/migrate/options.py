@@ -15,8 +15,8 @@ from channel_adapter.cli.exits import UsageError
 
 if TYPE_CHECKING:
     from channel_adapter.adapter import ChannelAdapter
-    from channel_adapter.migration.run.apply import Bounds
-    from channel_adapter.migration.verify.findings import Accepted
+    from channel_adapter.migration.budget import BudgetLimits
+    from channel_adapter.migration.verify.findings import Baseline
 
 app = group("migrate")
 
@@ -60,9 +60,9 @@ def journal_beside(file: Path) -> Path:
     return file.with_suffix(".journal.db")
 
 
-def bounds_of(max_calls: int | None, max_duration: str | None) -> "Bounds":
+def bounds_of(max_calls: int | None, max_duration: str | None) -> "BudgetLimits":
     """The bounds of a run. Raises UsageError."""
-    from channel_adapter.migration.run.apply import Bounds
+    from channel_adapter.migration.budget import BudgetLimits
 
     seconds: float | None = None
     if max_duration is not None:
@@ -70,25 +70,25 @@ def bounds_of(max_calls: int | None, max_duration: str | None) -> "Bounds":
         if found is None or not float(found[1]):
             raise UsageError(f"--max-duration takes 90s, 30m or 2h, not {max_duration!r}", field="max_duration")
         seconds = float(found[1]) * SECONDS_OF[found[2]]
-    return Bounds(calls=max_calls, seconds=seconds)
+    return BudgetLimits(calls=max_calls, seconds=seconds)
 
 
-def accepted_in(files: list[Path] | None) -> "Accepted":
+def accepted_in(files: list[Path] | None) -> "Baseline":
     """What somebody has looked at. Raises InvalidError, OSError."""
-    from channel_adapter.migration.verify.findings import Accepted
+    from channel_adapter.migration.verify.findings import Baseline
 
-    return Accepted(frozenset().union(*(Accepted.read(file).digests for file in files or ())))
+    return Baseline(frozenset().union(*(Baseline.read(file).digests for file in files or ())))
 
 
 @contextmanager
 def stopping(run: Run) -> Iterator[list[str]]:
     """Why the work in the block ended before its end; empty when it did not."""
-    from channel_adapter.migration.budget import Stopped
+    from channel_adapter.migration.budget import BudgetExhausted
 
     stopped: list[str] = []
     try:
         yield stopped
-    except Stopped as end:
+    except BudgetExhausted as end:
         stopped.append(str(end))
         run.output.error("interrupted", f"stopped: {end}; run it again")
 

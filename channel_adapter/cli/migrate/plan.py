@@ -18,8 +18,8 @@ from channel_adapter.tencent import limits
 
 if TYPE_CHECKING:
     from channel_adapter.adapter import ChannelAdapter
-    from channel_adapter.migration.facade import Options
     from channel_adapter.migration.plan.document import Plan
+    from channel_adapter.migration.plan.planner import PlanOptions
     from channel_adapter.migration.sources.discover import Discovered
     from channel_adapter.migration.sources.source import Source
 
@@ -68,20 +68,20 @@ async def plan(
     otherwise: exit code 1, and the plan tells why. Lines that cannot be used go to FILE.quarantine.jsonl: exit code 3.
     """
     from channel_adapter.migration.plan.document import write_plan
-    from channel_adapter.migration.plan.resolutions import Policies
+    from channel_adapter.migration.plan.resolutions import Resolutions
     from channel_adapter.migration.run.quarantine import write_broken
 
     given = {"accounts": accounts, "users": users, "callbacks": callbacks, "files": files}
     kind = _one_source(given)
     with read_option("policy"):
-        policies = Policies.parse(policy or [])
+        policies = Resolutions.parse(policy or [])
     options = _options(policies, rename or [], name, member_cap, read_people=read_people)
     before = None if accept_empty else _plan_before(out, run.settings().sdkappid)
     async with run.adapter() as adapter, _source(adapter, kind, given[kind] or "", owner) as source:
         with run.output.progress("read") as progress:
             run.output.describe_progress(lambda: f"{progress.done:,} posts and people were read; no plan was written")
             made = await adapter.migration.plan(
-                source, options, before=before, tell=lambda _, count: progress.advance(count)
+                source, options, before=before, on_progress=lambda _, count: progress.advance(count)
             )
         quarantine = out.with_suffix(".quarantine.jsonl")
         broken = quarantine if await write_broken(quarantine, source.broken()) else None
@@ -110,8 +110,8 @@ def _one_source(given: dict[str, str | None]) -> str:
     return named[0]
 
 
-def _options(policies: Any, rename: list[str], name: str, member_cap: int, *, read_people: bool) -> "Options":
-    from channel_adapter.migration.facade import Options
+def _options(policies: Any, rename: list[str], name: str, member_cap: int, *, read_people: bool) -> "PlanOptions":
+    from channel_adapter.migration.plan.planner import PlanOptions
 
     renamed: dict[str, str] = {}
     for word in rename:
@@ -119,7 +119,9 @@ def _options(policies: Any, rename: list[str], name: str, member_cap: int, *, re
         if not old or not new:
             raise UsageError(f"--rename takes ID=SLUG, not {word!r}", field="rename")
         renamed[old] = new
-    return Options(policies=policies, migration=name, renamed=renamed, member_cap=member_cap, read_people=read_people)
+    return PlanOptions(
+        policies=policies, migration=name, renamed=renamed, member_cap=member_cap, read_people=read_people
+    )
 
 
 def _plan_before(out: Path, sdkappid: int) -> "Plan | None":
@@ -161,9 +163,7 @@ async def _discover(adapter: "ChannelAdapter", kind: str, given: str) -> "Discov
     if kind == "users":
         with opened_seekable(given) as source:
             users = users_in(source, given)
-            return await discover.from_users(
-                adapter.migration.gateway, users, shown_name(given), concurrency=adapter.settings.concurrency
-            )
+            return await adapter.migration.discover_from_users(users, shown_name(given))
     lines = read_text(given, kind).split("\n")
     read: Callable[..., Discovered] = discover.from_list if kind == "accounts" else discover.from_callbacks
     return read(lines, given)

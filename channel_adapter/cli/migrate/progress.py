@@ -14,7 +14,7 @@ from channel_adapter.cli.progress import ProgressCount, ProgressSnapshot
 if TYPE_CHECKING:
     from channel_adapter.config.settings import Settings
     from channel_adapter.migration.plan.document import Plan
-    from channel_adapter.migration.run.apply import Status, UnderWay
+    from channel_adapter.migration.run.apply import InProgress, Status
     from channel_adapter.tencent.catalog import Command
 
 SECONDS_BETWEEN_LINES: Final = 2.0
@@ -149,7 +149,7 @@ class WorkerProgress:
     def __exit__(self, *_: object) -> None:
         self._shown.close()
 
-    def update(self, calls: int, under_way: "UnderWay | None") -> None:
+    def update(self, calls: int, under_way: "InProgress | None") -> None:
         """Take note of the calls that this worker made, and show the state that it read, if it read one."""
         self.calls = calls
         if under_way is None:

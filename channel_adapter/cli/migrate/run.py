@@ -22,7 +22,7 @@ from channel_adapter.cli.migrate.progress import MigrationProgress
 from channel_adapter.cli.output import counted
 
 if TYPE_CHECKING:
-    from channel_adapter.migration.cutover.cutover import CutoverState, Filling
+    from channel_adapter.migration.cutover.cutover import CutoverState, GroupSyncProgress
     from channel_adapter.migration.plan.document import Plan
     from channel_adapter.migration.run.apply import Status
 
@@ -72,7 +72,7 @@ async def _carry_out(
     run: Run, verb: str, file: Path, database: str | None, max_calls: int | None, max_duration: str | None
 ) -> Exit:
     from channel_adapter.migration.plan.document import read_plan
-    from channel_adapter.migration.run.apply import journal_at
+    from channel_adapter.migration.run.journal import open_journal
     from channel_adapter.migration.run.quarantine import write_quarantine
 
     plan = read_plan(file)
@@ -87,9 +87,9 @@ async def _carry_out(
         run.output.describe_progress(progress.so_far)
         with progress:
             begin = adapter.migration.apply if verb == "apply" else adapter.migration.retry
-            found = await begin(plan, database=url, bounds=bounds, tell=progress.update)
+            found = await begin(plan, database=url, limits=bounds, on_progress=progress.update)
         quarantine = file.with_suffix(".quarantine.jsonl")
-        async with journal_at(url) as journal:
+        async with open_journal(url) as journal:
             left = write_quarantine(quarantine, await journal.store.quarantined(plan.migration))
     tell(run, found, plan, quarantine if left else None)
     return code_of(found, plan.broken_count)
@@ -164,8 +164,8 @@ def state_lines(state: "CutoverState | None") -> Iterator[str]:
         return
     moved = sum(bool(row.moved_at) for row in state.moved)
     yield f"cutover: posting has moved for {moved:,} of {counted(len(state.moved), 'channel')}"
-    if state.filling.wanted:
-        yield filling_sentence(state.filling)
+    if state.group_sync.wanted:
+        yield filling_sentence(state.group_sync)
 
 
 def state_document(state: "CutoverState | None") -> dict[str, Any] | None:
@@ -176,21 +176,21 @@ def state_document(state: "CutoverState | None") -> dict[str, Any] | None:
         "moved": sum(bool(row.moved_at) for row in state.moved),
         "of": len(state.moved),
         "window_end": max(row.window_end for row in state.moved) or None,
-        "conversation_groups": filling_document(state.filling),
+        "conversation_groups": filling_document(state.group_sync),
     }
 
 
-def filling_sentence(filling: "Filling") -> str:
+def filling_sentence(filling: "GroupSyncProgress") -> str:
     """How far people's conversation groups are."""
     left = f", {filling.left:,} to go" if filling.left else ""
-    why = f": {filling.said}" if filling.said and not filling.done else ""
+    why = f": {filling.last_error}" if filling.last_error and not filling.done else ""
     problems = counted(filling.problems, "problem")
     return f"conversation groups: {filling.filled:,} filled{left}, {problems}, {filling.state}{why}"
 
 
-def filling_document(filling: "Filling") -> dict[str, Any]:
+def filling_document(filling: "GroupSyncProgress") -> dict[str, Any]:
     """The same for machines."""
     return {
         "state": filling.state, "filled": filling.filled, "left": filling.left, "problems": filling.problems,
-        "reason": filling.said or None,
+        "reason": filling.last_error or None,
     }  # fmt: skip

@@ -28,7 +28,7 @@ from channel_adapter.cli.output import counted
 
 if TYPE_CHECKING:
     from channel_adapter.cli.output import Output
-    from channel_adapter.migration.verify.findings import Verdict
+    from channel_adapter.migration.verify.findings import VerificationResult
 
 
 @command(
@@ -59,8 +59,8 @@ async def verify(
         progress = CheckProgress(plan, adapter.settings, run.output, "verified")
         with whole_file(lines) as findings, progress, stopping(run) as stopped:
             verdict = await adapter.migration.verify(
-                plan, accepted=accepted, bounds=bounds, tell=progress.add,
-                write=lambda finding: _write(findings, finding.to_json()),
+                plan, accepted=accepted, limits=bounds, on_progress=progress.add,
+                on_finding=lambda finding: _write(findings, finding.to_json()),
             )  # fmt: skip
     if stopped:
         return Exit.INTERRUPTED
@@ -73,15 +73,15 @@ def _write(file: Any, line: bytes) -> None:
     file.write(line)
 
 
-def _tell_verdict(output: "Output", verdict: "Verdict", lines: Path) -> None:
-    from channel_adapter.migration.verify.findings import Mark, What
+def _tell_verdict(output: "Output", verdict: "VerificationResult", lines: Path) -> None:
+    from channel_adapter.migration.verify.findings import Mark, Subject
 
     if output.json:
         output.one({**verdict.to_json(), "findings": str(lines)})
         return
     table = output.table(("channel", "what", *Mark, "open"))
     for channel, tally in verdict.channels.items():
-        for what in What:
+        for what in Subject:
             table.add(channel, what.value, *(tally.count(mark, what) for mark in Mark), "")
         table.add(channel, "all", *(tally.count(mark) for mark in Mark), tally.open)
     table.close()

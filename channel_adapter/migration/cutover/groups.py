@@ -8,185 +8,164 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.durable import Job, Jobs, Kind, open_jobs
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError
-from channel_adapter.migration.bounded import bounded
-from channel_adapter.migration.budget import TRANSIENT, Allowance, Stopped
-from channel_adapter.migration.cutover.cutover import PATIENT_LOCK_SECONDS
+from channel_adapter.migration.budget import TRANSIENT, Budget, BudgetExhausted
+from channel_adapter.migration.context import MigrationContext
+from channel_adapter.migration.cutover.redirects import CUTOVER_LOCK_SECONDS
 from channel_adapter.migration.target import member_pages
-from channel_adapter.store.cutover import CutoverPeople, CutoverRow, CutoverStore
+from channel_adapter.store.cutover import CutoverRow, CutoverStore, CutoverUsers
 from channel_adapter.store.database import Database
 
-if TYPE_CHECKING:
-    from channel_adapter.migration.facade import Migration
-
-
-FILLED_AT_ONCE: Final = 100
+USERS_PER_BATCH: Final = 100
 PAUSES: Final = (1.0, 2.0, 4.0, 8.0, 16.0)
-"""Seconds before trying again while the service does not answer. Where somebody waits for it, it ends after that."""
+"""Seconds before another attempt during an outage. Without `keep_retrying`, the job ends after them."""
+GROUP_SYNC: Final = Kind("migration-fill", at_once=1)
+LOOK_SECONDS: Final = 10.0
+"""How often a worker looks for new cutovers."""
+END_SECONDS: Final = 1.0
 
 
-class Filler:
-    """Fills for one cutover after the other, in this process. `patient`: never gives up while others may answer.
+class GroupSyncJob:
+    """Synchronize conversation groups for one cutover after the other, in this process.
 
-    `failure` is what has ended the last one.
+    With `keep_retrying` it never gives up while the service may answer again. `failure` is what ended the last run.
     """
 
     def __init__(
-        self, migration: "Migration", store: "CutoverStore", allowance: Allowance, *, patient: bool = False
+        self, context: MigrationContext, store: CutoverStore, budget: Budget, *, keep_retrying: bool = False
     ) -> None:
         self.store = store
-        self.allowance = allowance
+        self.budget = budget
         self.idle = asyncio.Event()
         self.idle.set()
         self.failure: ChannelAdapterError | None = None
-        self._patient = patient
-        self._work: asyncio.Future[str] | None = None
-        self._migration = migration
-        self._people = CutoverPeople(store.database)
+        self._context = context
+        self._keep_retrying = keep_retrying
+        self._task: asyncio.Future[str] | None = None
+        self._users = CutoverUsers(store.database)
+        self._failures = 0
+        self._position = -1
 
-    async def fill(self, name: str) -> str:
-        """Until nobody is left; else why it ended before that, which is written down, too."""
+    async def run(self, migration: str) -> str:
+        """Synchronize until no user is left; else return, and record, why it ended before that."""
         self.idle.clear()
         try:
-            said = await self._ended(name)
-            row = await self.store.cutover(name)
-            if row is not None and row.fill_done:  # also who is stopped just then
+            reason = await self._ended(migration)
+            row = await self.store.cutover(migration)
+            if row is not None and row.fill_done:  # also when it is stopped just then
                 return ""
-            await self.store.change(name, fill_said=said)
+            await self.store.change(migration, fill_error=reason)
         finally:
             self.idle.set()
-        return said
+        return reason
 
     def stop(self) -> None:
-        """End now what is under way. Who was not written down yet is filled once more, which changes nothing."""
-        self.allowance.stop("interrupted")
-        if self._work is not None:
-            self._work.cancel()
+        """End the run in progress. Users that were not recorded yet are synchronized again, which changes nothing."""
+        self.budget.stop("interrupted")
+        if self._task is not None:
+            self._task.cancel()
 
-    async def _ended(self, name: str) -> str:
-        """How it has ended; empty when it is done."""
-        self._work = asyncio.ensure_future(self._fill_patiently(name))
+    async def _ended(self, migration: str) -> str:
+        """Return why it ended; empty when it is done."""
+        self._task = asyncio.ensure_future(self._retrying(migration))
         try:
-            return await self._work
-        except Stopped as end:
+            return await self._task
+        except BudgetExhausted as end:
             return str(end)
         except asyncio.CancelledError:
-            if not self.allowance.used_up:
+            if not self.budget.exhausted:
                 raise
-            return self.allowance.reason
+            return self.budget.reason
         except ChannelAdapterError as error:
             self.failure = error
             return error.message
 
-    async def _fill_patiently(self, name: str) -> str:
-        pauses = list(PAUSES)
-        before = -1
-        while True:
-            try:
-                return await self._fill(name)
-            except TRANSIENT:
-                row = await self.store.cutover(name)
-                if row is not None and row.filled > before:
-                    pauses, before = list(PAUSES), row.filled
-                if not pauses and not self._patient:
-                    raise
-                await self._migration.clock.sleep(pauses.pop(0) if pauses else PAUSES[-1])
+    async def _retrying(self, migration: str) -> str:
+        self._failures, self._position = 0, -1
+        attempts = AsyncRetrying(
+            retry=retry_if_exception_type(TRANSIENT),
+            wait=self._pause,
+            stop=self._is_over,
+            sleep=self._context.clock.sleep,
+            reraise=True,
+        )
+        return await attempts(self._attempt, migration)
 
-    async def _fill(self, name: str) -> str:
-        while (row := await self.store.cutover(name)) is not None and not row.fill_done:
-            if self.allowance.used_up:
-                return self.allowance.reason
-            if not row.people_listed:
-                await self._list_people(name)
+    def _pause(self, _: RetryCallState) -> float:
+        return PAUSES[min(self._failures, len(PAUSES)) - 1]
+
+    def _is_over(self, _: RetryCallState) -> bool:
+        return not self._keep_retrying and self._failures > len(PAUSES)
+
+    async def _attempt(self, migration: str) -> str:
+        """Synchronize, and count the failures since the last progress."""
+        try:
+            return await self._sync(migration)
+        except TRANSIENT:
+            row = await self.store.cutover(migration)
+            if row is not None and row.filled > self._position:
+                self._failures, self._position = 0, row.filled
+            self._failures += 1
+            raise
+
+    async def _sync(self, migration: str) -> str:
+        while (row := await self.store.cutover(migration)) is not None and not row.fill_done:
+            if self.budget.exhausted:
+                return self.budget.reason
+            if not row.users_listed:
+                await self._list_users(migration)
                 continue
-            people = await self._people.after(name, row.filled_to, FILLED_AT_ONCE)
-            if people:
-                await self._fill_some(row, people)
+            users = await self._users.after(migration, row.filled_to, USERS_PER_BATCH)
+            if users:
+                await self._sync_batch(row, users)
                 continue
-            await self.store.change(name, fill_done=1, fill_said="")
-            await self._people.drop(name)
+            await self.store.change(migration, fill_done=1, fill_error="")
+            await self._users.drop(migration)
         return ""
 
-    async def _fill_some(self, row: "CutoverRow", people: Sequence[str]) -> None:
-        unread = self._migration.unread
+    async def _sync_batch(self, row: CutoverRow, users: Sequence[str]) -> None:
+        unread = self._context.unread
         if unread is None:
-            raise ConfigurationError("this process cannot fill conversation groups", field="unread")
+            raise ConfigurationError("this process cannot synchronize conversation groups", field="unread")
         problems = 0
-        async with aclosing(unread.sync_many(people)) as answers:
+        async with aclosing(unread.sync_many(users)) as answers:
             async for synced in answers:
-                if self.allowance.used_up:
-                    raise Stopped(self.allowance.reason)
+                self.budget.check()
                 problems += bool(synced.problem)
-        await self.store.filled(row, people[-1], len(people), problems)
+        await self.store.advance_fill(row, users[-1], len(users), problems)
 
-    async def _list_people(self, name: str) -> None:
-        """Everybody in any of the channels, once."""
-        calls = bounded(self._migration, self.allowance).gateway
-        for row in await self.store.moved():
-            if row.migration == name:
-                async with aclosing(member_pages(calls, ChannelId(row.channel))) as pages:
+    async def _list_users(self, migration: str) -> None:
+        """Record the members of all channels of a cutover, each user once."""
+        api = self._context.budgeted_api(self.budget)
+        for row in await self.store.channels():
+            if row.migration == migration:
+                async with aclosing(member_pages(api, ChannelId(row.channel))) as pages:
                     async for page in pages:
-                        await self._people.add(name, [each.member_account for each in page])
-        await self.store.change(name, people_listed=1)
+                        await self._users.add(migration, [each.member_account for each in page])
+        await self.store.change(migration, users_listed=1)
 
 
-@asynccontextmanager
-async def serving(migration: "Migration", url: str, allowance: Allowance) -> "AsyncIterator[Service | None]":
-    """Fill what cutovers in this database wait for; None where it is not the adapter's database.
+class GroupSyncQueue:
+    """Start jobs for the cutovers of one database that wait for conversation groups."""
 
-    It needs what apply needs: raises ConfigurationError for a missing extra.
-    """
-    async with open_filler(migration, url, allowance) as filler:
-        if filler is None:
-            yield None
-            return
-        async with open_jobs(url) as jobs:
-            register(jobs, filler)
-            async with jobs.run_worker([FILLING]), looking(jobs, filler) as service:
-                yield service
-
-
-@asynccontextmanager
-async def open_filler(
-    migration: "Migration", url: str, allowance: Allowance, *, patient: bool = False
-) -> AsyncIterator[Filler | None]:
-    """The filler of cutovers in a database; None where it is not the adapter's database."""
-    held = migration.settings.database_url
-    if held is None or held.get_secret_value() != url or migration.unread is None:
-        yield None
-        return
-    database = Database.shared(url).waiting(PATIENT_LOCK_SECONDS)
-    try:
-        yield Filler(migration, CutoverStore(database), allowance, patient=patient)
-    finally:
-        await database.close()
-
-
-FILLING: Final = Kind("migration-fill", at_once=1)
-LOOK_SECONDS: Final = 10.0
-"""How often a worker looks for cutovers that have come since."""
-END_SECONDS: Final = 1.0
-
-
-class Service:
-    """What this process does about the fillings of one database."""
-
-    def __init__(self, jobs: Jobs, filler: Filler) -> None:
-        self.filler = filler
+    def __init__(self, jobs: Jobs, sync: GroupSyncJob) -> None:
+        self.sync = sync
         self._jobs = jobs
-        self._store = filler.store
+        self._store = sync.store
 
     async def queue(self, *, again: bool = True) -> None:
-        """Queue every filling that is wanted and that nobody is at; with `again`, those too that ended too early."""
+        """Start a job for every cutover that waits and has none; with `again`, also where a job ended early."""
         for row in await self._store.unfilled_if_any():
             await self._queue(row, again=again)
 
-    async def keep_looking(self) -> None:
-        """Queue what cutovers elsewhere leave behind."""
+    async def keep_queueing(self) -> None:
+        """Start jobs for cutovers of other processes, for as long as the task runs."""
         again = True
         while True:
             with suppress(*TRANSIENT):  # the next look comes soon
@@ -202,32 +181,60 @@ class Service:
             await self._store.change(row.migration, fill_run=row.fill_run + 1)
             row = replace(row, fill_run=row.fill_run + 1)
             state = await self._jobs.status(_key(row))
-        # Two processes that come here at once start one job.
-        await self._jobs.start(FILLING, _key(row), [row.migration])
+        # Two processes that come here at the same time start one job.
+        await self._jobs.start(GROUP_SYNC, _key(row), [row.migration])
 
 
-def register(jobs: Jobs, filler: Filler) -> None:
-    """Set what fills. Raises ConfigurationError if something in this process does so already."""
+def register(jobs: Jobs, sync: GroupSyncJob) -> None:
+    """Set what synchronizes. Raises ConfigurationError if something in this process does so already."""
 
-    async def fill(job: Job, name: str) -> str:
-        return await job.step("fill", filler.fill, name)
+    async def run(job: Job, migration: str) -> str:
+        return await job.step("fill", sync.run, migration)
 
-    jobs.register(FILLING, fill)
+    jobs.register(GROUP_SYNC, run)
 
 
 @asynccontextmanager
-async def looking(jobs: Jobs, filler: Filler) -> AsyncIterator[Service]:
-    """Start jobs for what cutovers in the database wait for, for the length of a block; the filling ends with it."""
-    service = Service(jobs, filler)
-    looks = asyncio.ensure_future(service.keep_looking())
+async def queueing(jobs: Jobs, sync: GroupSyncJob) -> AsyncIterator[GroupSyncQueue]:
+    """Start jobs for cutovers in the database for the length of a block; the job in progress ends with it."""
+    queue = GroupSyncQueue(jobs, sync)
+    looks = asyncio.ensure_future(queue.keep_queueing())
     try:
-        yield service
+        yield queue
     finally:
         looks.cancel()
         await asyncio.gather(looks, return_exceptions=True)
-        filler.stop()
-        with suppress(TimeoutError):  # what is not over by then is taken over by others
-            await asyncio.wait_for(filler.idle.wait(), END_SECONDS)
+        sync.stop()
+        with suppress(TimeoutError):  # what is not over by then is continued by another worker
+            await asyncio.wait_for(sync.idle.wait(), END_SECONDS)
+
+
+@asynccontextmanager
+async def run_group_sync(context: MigrationContext, url: str, budget: Budget) -> AsyncIterator[GroupSyncQueue | None]:
+    """Run the jobs of cutovers in this database for the length of a block; None where it is not the adapter's own."""
+    async with open_group_sync(context, url, budget) as sync:
+        if sync is None:
+            yield None
+            return
+        async with open_jobs(url) as jobs:
+            register(jobs, sync)
+            async with jobs.run_worker([GROUP_SYNC]), queueing(jobs, sync) as queue:
+                yield queue
+
+
+@asynccontextmanager
+async def open_group_sync(
+    context: MigrationContext, url: str, budget: Budget, *, keep_retrying: bool = False
+) -> AsyncIterator[GroupSyncJob | None]:
+    """Open what synchronizes for cutovers in a database; None where it is not the adapter's own."""
+    if context.database_url != url or context.unread is None:
+        yield None
+        return
+    database = Database.shared(url).waiting(CUTOVER_LOCK_SECONDS)
+    try:
+        yield GroupSyncJob(context, CutoverStore(database), budget, keep_retrying=keep_retrying)
+    finally:
+        await database.close()
 
 
 def _key(row: CutoverRow) -> str:

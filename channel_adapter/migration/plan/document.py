@@ -19,8 +19,8 @@ from channel_adapter.domain.channel import ChannelProfile
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.errors import InvalidError
 from channel_adapter.mapping.field_keys import FieldKeys
-from channel_adapter.migration.plan.resolutions import Loss, Policies, Policy
-from channel_adapter.migration.plan.transform import Target
+from channel_adapter.migration.plan.resolutions import Incompatibility, Resolution, Resolutions
+from channel_adapter.migration.plan.transform import TargetLimits
 from channel_adapter.migration.sources.source import SourceChannel, SourceSpec
 from channel_adapter.tencent.limits import GroupProfileBytes
 
@@ -28,13 +28,13 @@ FORMAT: Final = "channel-adapter migration plan"
 VERSION: Final = 1
 
 
-class Part(BaseModel):
+class PlanPart(BaseModel):
     """A piece of a plan; unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class PostCounts(Part):
+class PostCounts(PlanPart):
     """Posts of one channel. `expired`: the source still counts them, and their bodies are gone. `foreign` ones are
     what others wrote to it.
 
@@ -50,7 +50,7 @@ class PostCounts(Part):
     elements: dict[str, int] = {}
 
 
-class PeopleCounts(Part):
+class SubscriberCounts(PlanPart):
     """Subscribers of one channel: what the source says, and what reading them all has shown, where that was done."""
 
     subscribers: int = 0
@@ -59,7 +59,7 @@ class PeopleCounts(Part):
     with_data: int | None = None
 
 
-class PlannedSource(Part):
+class PlannedSource(PlanPart):
     """A channel as it was read."""
 
     id: str
@@ -73,7 +73,7 @@ class PlannedSource(Part):
     max_subscribers: int | None = None
     admins: tuple[str, ...] = ()
     posts: PostCounts = PostCounts()
-    people: PeopleCounts = PeopleCounts()
+    people: SubscriberCounts = SubscriberCounts()
 
 
 class TargetState(StrEnum):
@@ -87,7 +87,7 @@ class TargetState(StrEnum):
     UNKNOWN = "unknown"  # the id itself is impossible
 
 
-class PlannedTarget(Part):
+class PlannedTarget(PlanPart):
     """The channel as it shall be. `created_at` is None where nobody knows: then it is born when it is moved.
 
     `kept` names what of it stands whole in the adapter's database.
@@ -124,14 +124,14 @@ class PlannedTarget(Part):
         return Tag(migration, self.kept)
 
 
-class PlannedLoss(Part):
+class PlannedIncompatibility(PlanPart):
     """What of one channel does not fit, and what is done about it.
 
     Texts: size and limit in bytes, and what is kept of it. Posts: their keys. People: how many, where that is known.
     """
 
-    loss: Loss
-    policy: Policy
+    loss: Incompatibility
+    policy: Resolution
     count: int
     size: int | None = None
     limit: int | None = None
@@ -140,27 +140,27 @@ class PlannedLoss(Part):
 
     @property
     def refused(self) -> bool:
-        return self.policy is Policy.REFUSE
+        return self.policy is Resolution.REFUSE
 
 
-class Problem(Part):
+class Problem(PlanPart):
     """Why a channel cannot be moved as planned, whatever the policies say."""
 
     field: str
     message: str
 
 
-class PlannedChannel(Part):
+class PlannedChannel(PlanPart):
     """One channel, from and to. `left_behind` are posts of which no part can be carried: they go to the quarantine."""
 
     source: PlannedSource
     target: PlannedTarget
-    losses: tuple[PlannedLoss, ...] = ()
+    losses: tuple[PlannedIncompatibility, ...] = ()
     left_behind: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
 
 
-class PlannedCalls(Part):
+class PlannedCalls(PlanPart):
     """Calls of one command: how many for how many items, and the seconds they take under its limit."""
 
     stage: Literal["move", "verify"]
@@ -172,7 +172,7 @@ class PlannedCalls(Part):
     seconds: float
 
 
-class BrokenLine(Part):
+class UnusableRecord(PlanPart):
     """A record of the source that cannot be used; the quarantine file has it whole."""
 
     where: str
@@ -180,7 +180,7 @@ class BrokenLine(Part):
     reason: str
 
 
-class PlannedLimits(Part):
+class PlannedLimits(PlanPart):
     """What the target allowed when the plan was made: custom group fields by name, and sizes in bytes."""
 
     tag_key: str
@@ -193,7 +193,7 @@ class PlannedLimits(Part):
     post: int
 
     @classmethod
-    def of(cls, target: Target) -> "PlannedLimits":
+    def of(cls, target: TargetLimits) -> "PlannedLimits":
         """From what the settings say."""
         keys, sizes = target.keys, target.sizes._asdict()
         return cls(
@@ -201,16 +201,16 @@ class PlannedLimits(Part):
             post=target.post_bytes, **sizes,
         )  # fmt: skip
 
-    def target(self) -> Target:
+    def target(self) -> TargetLimits:
         """The same as transforms take it."""
-        return Target(
+        return TargetLimits(
             FieldKeys(self.tag_key, self.organization_key, self.custom_data_keys),
             GroupProfileBytes(self.name, self.introduction, self.notification, self.face_url),
             self.post,
         )
 
 
-class Plan(Part):
+class Plan(PlanPart):
     """What `migrate apply` carries out."""
 
     format: Literal["channel-adapter migration plan"] = FORMAT
@@ -219,10 +219,10 @@ class Plan(Part):
     sdkappid: int
     fingerprint: str
     source: SourceSpec
-    policies: dict[Loss, Policy]
+    policies: dict[Incompatibility, Resolution]
     limits: PlannedLimits
     channels: tuple[PlannedChannel, ...]
-    broken: tuple[BrokenLine, ...] = ()
+    broken: tuple[UnusableRecord, ...] = ()
     broken_count: int = 0
     calls: tuple[PlannedCalls, ...] = ()
     seconds: float = 0.0
@@ -234,11 +234,11 @@ class Plan(Part):
         return not any(self.problems()) and not any(loss.refused for _, loss in self.losses())
 
     @property
-    def chosen(self) -> Policies:
+    def chosen(self) -> Resolutions:
         """The policies as a value."""
-        return Policies(self.policies)
+        return Resolutions(self.policies)
 
-    def losses(self) -> Iterator[tuple[PlannedChannel, PlannedLoss]]:
+    def losses(self) -> Iterator[tuple[PlannedChannel, PlannedIncompatibility]]:
         """Every loss with its channel."""
         return ((channel, loss) for channel in self.channels for loss in channel.losses)
 
@@ -251,7 +251,7 @@ class Plan(Part):
         return next((each for each in self.channels if each.source.id == source_id), None)
 
 
-class Change(Part):
+class SourceChange(PlanPart):
     """What a source did since the plan was made. `planned` and `now` are as they are read by people.
 
     A `serious` one makes the plan wrong: it must be made again. The others are what the next delta moves.
@@ -272,29 +272,31 @@ PROFILE_FIELDS: Final = (
 )  # fmt: skip
 
 
-def changes(plan: Plan, now: Mapping[str, SourceChannel], spec: SourceSpec | None = None) -> list[Change]:
+def changes(plan: Plan, now: Mapping[str, SourceChannel], spec: SourceSpec | None = None) -> list[SourceChange]:
     """What differs between the channels of a plan and the same ones as they are now, by source id.
 
     `spec`, of the source as it is now, tells which files are others than they were.
     """
-    found: list[Change] = []
+    found: list[SourceChange] = []
     for kind, before in plan.source.digests.items():
         after = spec.digests.get(kind, "") if spec else before
         if after != before:
             file = plan.source.files.get(kind, kind)
-            found.append(Change(channel=file, field="file", planned=before[:12], now=after[:12], serious=False))
+            found.append(SourceChange(channel=file, field="file", planned=before[:12], now=after[:12], serious=False))
     for channel in plan.channels:
         was, current = channel.source, now.get(channel.source.id)
         if current is None:
-            found.append(Change(channel=was.id, field="channel", planned="there", now="gone", serious=True))
+            found.append(SourceChange(channel=was.id, field="channel", planned="there", now="gone", serious=True))
             continue
         for name in PROFILE_FIELDS:
             before, after = getattr(was, name), getattr(current, name)
             if before != after:
-                found.append(Change(channel=was.id, field=name, planned=str(before), now=str(after), serious=True))
+                found.append(
+                    SourceChange(channel=was.id, field=name, planned=str(before), now=str(after), serious=True)
+                )
         if was.people.subscribers != current.subscriber_count:
             before, after = str(was.people.subscribers), str(current.subscriber_count)
-            found.append(Change(channel=was.id, field="subscribers", planned=before, now=after, serious=False))
+            found.append(SourceChange(channel=was.id, field="subscribers", planned=before, now=after, serious=False))
     return found
 
 

@@ -16,29 +16,29 @@ from channel_adapter.domain.ids import ChannelId
 from channel_adapter.domain.subscription import Notifications
 from channel_adapter.errors import InvalidError
 from channel_adapter.migration.plan.document import (
-    BrokenLine,
-    PeopleCounts,
     Plan,
     PlannedCalls,
     PlannedChannel,
+    PlannedIncompatibility,
     PlannedLimits,
-    PlannedLoss,
     PlannedSource,
     PlannedTarget,
     PostCounts,
     Problem,
+    SubscriberCounts,
     TargetState,
+    UnusableRecord,
 )
-from channel_adapter.migration.plan.resolutions import PROFILE_LOSSES, Loss, Policies
+from channel_adapter.migration.plan.resolutions import PROFILE_INCOMPATIBILITIES, Incompatibility, Resolutions
 from channel_adapter.migration.plan.transform import (
     MappedProfile,
-    PostLosses,
+    PostAssessment,
     SendTimes,
-    Target,
-    kept_whole,
+    TargetLimits,
     map_profile,
     subscriber_losses,
     target_id,
+    to_store,
 )
 from channel_adapter.migration.sources.source import (
     BrokenRecord,
@@ -62,13 +62,13 @@ class PostTally:
     expired: int = 0
     foreign: int = 0
     elements: Counter[str] = field(default_factory=Counter)
-    lost: dict[Loss, list[str]] = field(default_factory=dict)
+    lost: dict[Incompatibility, list[str]] = field(default_factory=dict)
     left_behind: list[str] = field(default_factory=list)
     _times: "array[int]" = field(default_factory=lambda: array("q"))
     _newest: tuple[int, int, str] = (0, 0, "")
     _oldest_time: int | None = None
 
-    def add(self, post: SourcePost, losses: PostLosses) -> None:
+    def add(self, post: SourcePost, losses: PostAssessment) -> None:
         """Count one post and what becomes of it."""
         self._newest = max(self._newest, (post.time, post.number, post.key))
         self._oldest_time = min(post.time, self._oldest_time or post.time)
@@ -81,7 +81,7 @@ class PostTally:
         else:
             self._add_published(post, losses)
 
-    def _add_published(self, post: SourcePost, losses: PostLosses) -> None:
+    def _add_published(self, post: SourcePost, losses: PostAssessment) -> None:
         self.reachable += 1
         self.elements.update({element.msg_type for element in post.body})
         for loss in losses.lost:
@@ -113,7 +113,7 @@ class PostTally:
 
 
 @dataclass(slots=True)
-class PeopleTally:
+class SubscriberTally:
     """Counts subscribers as they are read."""
 
     read: int = 0
@@ -129,42 +129,44 @@ class PeopleTally:
         if subscriber.since is not None:
             self.earliest = min(subscriber.since, self.earliest or subscriber.since)
 
-    def counts(self, subscribers: int) -> PeopleCounts:
+    def counts(self, subscribers: int) -> SubscriberCounts:
         """The counts of a list that was read whole; `subscribers` is how many the source says there are."""
-        return PeopleCounts(subscribers=subscribers, read=True, not_default=self.not_default, with_data=self.with_data)
+        return SubscriberCounts(
+            subscribers=subscribers, read=True, not_default=self.not_default, with_data=self.with_data
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class TakenId:
+class IdConflict:
     """What stands at an id on the target. `said` is what it says of itself: its name, or the id of its migration."""
 
     state: TargetState
-    said: str = ""
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ChannelInventory:
     """One channel of the source with what was counted of it; `people` is None where only its count is known."""
 
     channel: SourceChannel
     posts: PostTally
-    people: PeopleTally | None = None
+    people: SubscriberTally | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """Everything a plan is made of. `taken` is by target id, `accounts` says which people the app knows."""
+    """Everything a plan is made of. `conflicts` are by target id, `accounts` says which people the app knows."""
 
     spec: SourceSpec
-    found: tuple[Found, ...]
-    taken: Mapping[str, TakenId]
+    found: tuple[ChannelInventory, ...]
+    conflicts: Mapping[str, IdConflict]
     accounts: Mapping[str, bool]
     broken: tuple[BrokenRecord, ...] = ()
     broken_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class CallRates:
     """What the settings say: people in one import call, and ceilings other than the documented ones."""
 
     import_members: int = limits.IMPORT_MEMBERS_PER_CALL
@@ -179,7 +181,7 @@ Count = Callable[[PlannedChannel], int]
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class _CommandCost:
     """One command: what it is called for in a channel, and how much of it fits into a call.
 
     `together`: one call may be about several channels. `looks`: a call is made even for nothing, to find that out.
@@ -212,36 +214,36 @@ def _one(channel: PlannedChannel) -> int:
     return 1
 
 
-def _rows(kind: SourceKind, import_members: int) -> Sequence[_Row]:
+def _rows(kind: SourceKind, import_members: int) -> Sequence[_CommandCost]:
     moving = (
-        _Row("move", catalog.IMPORT_GROUP, _one, 1),
-        _Row("move", catalog.IMPORT_GROUP_MSG, _posts, limits.IMPORT_MESSAGES_PER_CALL),
-        _Row("move", catalog.IMPORT_GROUP_MEMBER, _people, import_members),
-        _Row("move", catalog.MODIFY_GROUP_MEMBER_INFO,
+        _CommandCost("move", catalog.IMPORT_GROUP, _one, 1),
+        _CommandCost("move", catalog.IMPORT_GROUP_MSG, _posts, limits.IMPORT_MESSAGES_PER_CALL),
+        _CommandCost("move", catalog.IMPORT_GROUP_MEMBER, _people, import_members),
+        _CommandCost("move", catalog.MODIFY_GROUP_MEMBER_INFO,
              lambda channel: (channel.source.people.not_default or 0) + len(channel.target.admins), 1),
-        _Row("move", catalog.MODIFY_GROUP_BASE_INFO, _one, 1),
+        _CommandCost("move", catalog.MODIFY_GROUP_BASE_INFO, _one, 1),
     )  # fmt: skip
     checking = (
-        _Row("verify", catalog.GET_GROUP_INFO, _one, limits.GROUP_INFO_PER_CALL, together=True),
-        _Row("verify", catalog.GROUP_MSG_GET_SIMPLE, _posts, limits.HISTORY_PER_CALL, ends_empty=True),
-        _Row("verify", catalog.GET_GROUP_MEMBER_INFO, _people, limits.MEMBERS_PER_PAGE, looks=True),
+        _CommandCost("verify", catalog.GET_GROUP_INFO, _one, limits.GROUP_INFO_PER_CALL, together=True),
+        _CommandCost("verify", catalog.GROUP_MSG_GET_SIMPLE, _posts, limits.HISTORY_PER_CALL, ends_empty=True),
+        _CommandCost("verify", catalog.GET_GROUP_MEMBER_INFO, _people, limits.MEMBERS_PER_PAGE, looks=True),
     )
     if kind is SourceKind.FILES:
         return (*moving, *checking)
-    reading: list[_Row] = []
+    reading: list[_CommandCost] = []
     stages: Final[tuple[Literal["move", "verify"], ...]] = ("move", "verify")
     for stage in stages:
         reading += [
-            _Row(stage, catalog.GET_OFFICIAL_ACCOUNT_INFO, _one, limits.OFFICIAL_INFO_PER_CALL, together=True),
-            _Row(stage, catalog.OFFICIAL_ACCOUNT_MSG_GET_SIMPLE, _history, limits.OFFICIAL_HISTORY_PER_CALL,
+            _CommandCost(stage, catalog.GET_OFFICIAL_ACCOUNT_INFO, _one, limits.OFFICIAL_INFO_PER_CALL, together=True),
+            _CommandCost(stage, catalog.OFFICIAL_ACCOUNT_MSG_GET_SIMPLE, _history, limits.OFFICIAL_HISTORY_PER_CALL,
                  ends_empty=True),
-            _Row(stage, catalog.GET_SUBSCRIBER_INFO, _people, limits.OFFICIAL_SUBSCRIBERS_PER_PAGE, looks=True),
+            _CommandCost(stage, catalog.GET_SUBSCRIBER_INFO, _people, limits.OFFICIAL_SUBSCRIBERS_PER_PAGE, looks=True),
         ]  # fmt: skip
     return (*(row for row in reading if row.stage == "move"), *moving,
             *(row for row in reading if row.stage == "verify"), *checking)  # fmt: skip
 
 
-def estimate(channels: Sequence[PlannedChannel], kind: SourceKind, pace: Pace) -> tuple[PlannedCalls, ...]:
+def estimate(channels: Sequence[PlannedChannel], kind: SourceKind, pace: CallRates) -> tuple[PlannedCalls, ...]:
     """One row a command, in the order of the work."""
     return tuple(_planned(row, channels, pace) for row in _rows(kind, pace.import_members))
 
@@ -254,7 +256,7 @@ def shortest(calls: Iterable[PlannedCalls]) -> float:
     return round(sum(stages.values()), 1)
 
 
-def _planned(row: _Row, channels: Sequence[PlannedChannel], pace: Pace) -> PlannedCalls:
+def _planned(row: _CommandCost, channels: Sequence[PlannedChannel], pace: CallRates) -> PlannedCalls:
     counts = [row.items(channel) for channel in channels]
     pages = [sum(counts)] if row.together else counts
     calls = sum(max(row.looks, ceil(count / row.per_call)) for count in pages) + len(channels) * row.ends_empty
@@ -284,58 +286,58 @@ NOT_CARRIED: Final = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wishes:
+class PlanRequest:
     """What the person who plans wants, and what the settings allow.
 
     `renamed` gives other target ids by source id. `member_cap` is the plan's number of members of a Community.
     """
 
     sdkappid: int
-    target: Target
-    policies: Policies = field(default_factory=Policies)
+    target: TargetLimits
+    policies: Resolutions = field(default_factory=Resolutions)
     migration: str = ""
     renamed: Mapping[str, str] = field(default_factory=dict)
     member_cap: int = limits.COMMUNITY_MEMBERS
-    pace: Pace = field(default_factory=Pace)
+    pace: CallRates = field(default_factory=CallRates)
 
 
-def migration_of(spec_ids: Sequence[str], wishes: Wishes) -> str:
+def migration_of(spec_ids: Sequence[str], request: PlanRequest) -> str:
     """The id of the migration: as named, or drawn from the app and the ids of the source. Raises InvalidError."""
-    if wishes.migration:
-        return migration_id(wishes.migration)
-    text = "\x1f".join([str(wishes.sdkappid), *sorted(spec_ids)])
+    if request.migration:
+        return migration_id(request.migration)
+    text = "\x1f".join([str(request.sdkappid), *sorted(spec_ids)])
     return "m" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
-def target_ids(source_ids: Sequence[str], wishes: Wishes) -> dict[str, ChannelId | InvalidError]:
+def target_ids(source_ids: Sequence[str], request: PlanRequest) -> dict[str, ChannelId | InvalidError]:
     """Where each channel goes, or why its id cannot go anywhere. Raises InvalidError for a rename of nobody."""
-    strangers = sorted(wishes.renamed.keys() - set(source_ids))
-    if strangers:
-        raise InvalidError(f"rename: {strangers[0]!r} is not in the source", field="rename")
-    return {source: _target_id(wishes.renamed.get(source, source)) for source in source_ids}
+    unknown = sorted(request.renamed.keys() - set(source_ids))
+    if unknown:
+        raise InvalidError(f"rename: {unknown[0]!r} is not in the source", field="rename")
+    return {source: _target_id(request.renamed.get(source, source)) for source in source_ids}
 
 
-def make_plan(inventory: Inventory, wishes: Wishes) -> Plan:
-    """The plan. Raises InvalidError when the wishes contradict the source."""
+def make_plan(inventory: Inventory, request: PlanRequest) -> Plan:
+    """The plan. Raises InvalidError when the request contradict the source."""
     ids = [found.channel.id for found in inventory.found]
-    goals = target_ids(ids, wishes)
+    goals = target_ids(ids, request)
     together = Counter(str(goal) for goal in goals.values() if not isinstance(goal, InvalidError))
-    migration = migration_of(ids, wishes)
+    migration = migration_of(ids, request)
     channels = tuple(
-        _Planner(found, goals[found.channel.id], inventory, wishes, migration).channel(together)
+        _Planner(found, goals[found.channel.id], inventory, request, migration).channel(together)
         for found in inventory.found
     )
-    calls = estimate(channels, inventory.spec.kind, wishes.pace)
+    calls = estimate(channels, inventory.spec.kind, request.pace)
     return Plan(
         migration=migration,
-        sdkappid=wishes.sdkappid,
+        sdkappid=request.sdkappid,
         fingerprint=fingerprint(channels),
         source=inventory.spec,
-        policies={loss: wishes.policies.of(loss) for loss in Loss},
-        limits=PlannedLimits.of(wishes.target),
+        policies={loss: request.policies.of(loss) for loss in Incompatibility},
+        limits=PlannedLimits.of(request.target),
         channels=channels,
         broken=tuple(
-            BrokenLine(where=each.where, field=each.field, reason=each.reason)
+            UnusableRecord(where=each.where, field=each.field, reason=each.reason)
             for each in inventory.broken[:BROKEN_LISTED]
         ),
         broken_count=inventory.broken_count,
@@ -367,17 +369,17 @@ def _target_id(source: str) -> ChannelId | InvalidError:
 class _Planner:
     """Plans one channel."""
 
-    found: Found
+    found: ChannelInventory
     goal: ChannelId | InvalidError
     inventory: Inventory
-    wishes: Wishes
+    request: PlanRequest
     migration: str
 
     def channel(self, together: Mapping[str, int]) -> PlannedChannel:
         source = self.found.channel
         problems = [*self._id_problems(together), *self._people_problems()]
         try:
-            mapped = map_profile(source, self.wishes.target)
+            mapped = map_profile(source, self.request.target)
         except InvalidError as wrong:
             problems.append(Problem(field=wrong.field or "profile", message=wrong.message))
             mapped = MappedProfile(ChannelProfile(name=source.name), ())
@@ -400,9 +402,9 @@ class _Planner:
         return min(first) - 1 if first else None
 
     @property
-    def _people(self) -> PeopleCounts:
+    def _people(self) -> SubscriberCounts:
         people, said = self.found.people, self.found.channel.subscriber_count
-        return people.counts(said) if people else PeopleCounts(subscribers=said)
+        return people.counts(said) if people else SubscriberCounts(subscribers=said)
 
     def _source(self) -> PlannedSource:
         source = self.found.channel
@@ -413,12 +415,12 @@ class _Planner:
             people=self._people,
         )
 
-    def _target(self, mapped: MappedProfile, losses: Sequence[PlannedLoss]) -> PlannedTarget:
+    def _target(self, mapped: MappedProfile, losses: Sequence[PlannedIncompatibility]) -> PlannedTarget:
         source, profile = self.found.channel, mapped.profile
-        stored = kept_whole([loss.loss for loss in losses], self.wishes.policies)
-        kept = [loss.value for loss in stored if loss in PROFILE_LOSSES]
-        kept += [KEPT_POSTS] * bool({Loss.POST_MEDIA, Loss.POST_SIZE} & set(stored))
-        kept += [KEPT_PEOPLE] * (Loss.SUBSCRIBER_DATA in stored)
+        stored = to_store([loss.loss for loss in losses], self.request.policies)
+        kept = [loss.value for loss in stored if loss in PROFILE_INCOMPATIBILITIES]
+        kept += [KEPT_POSTS] * bool({Incompatibility.POST_MEDIA, Incompatibility.POST_SIZE} & set(stored))
+        kept += [KEPT_PEOPLE] * (Incompatibility.SUBSCRIBER_DATA in stored)
         goal = self.goal
         return PlannedTarget(
             id="" if isinstance(goal, InvalidError) else goal,
@@ -432,36 +434,36 @@ class _Planner:
             max_subscribers=self._room(),
             admins=source.admins,
             kept=tuple(kept),
-            state=self._taken().state,
+            state=self._conflict().state,
         )
 
     def _room(self) -> int | None:
         """The limit on subscribers, if it is below what the plan of the app allows; else that holds."""
         most = self.found.channel.max_subscribers
-        return most if most is not None and most < self.wishes.member_cap else None
+        return most if most is not None and most < self.request.member_cap else None
 
-    def _taken(self) -> TakenId:
+    def _conflict(self) -> IdConflict:
         if isinstance(self.goal, InvalidError):
-            return TakenId(TargetState.UNKNOWN)
-        return self.inventory.taken.get(self.goal, TakenId(TargetState.FREE))
+            return IdConflict(TargetState.UNKNOWN)
+        return self.inventory.conflicts.get(self.goal, IdConflict(TargetState.FREE))
 
     def _id_problems(self, together: Mapping[str, int]) -> list[Problem]:
-        goal, source, taken = self.goal, self.found.channel.id, self._taken()
+        goal, source, conflict = self.goal, self.found.channel.id, self._conflict()
         if isinstance(goal, InvalidError):
             return [Problem(field="id", message=f"{goal.message}; give it another with --rename")]
         if together[goal] > 1:
             return [Problem(field="id", message=f"{goal} is where {together[goal]} channels of the source would go")]
-        if taken.state in (TargetState.FREE, TargetState.OURS):
+        if conflict.state in (TargetState.FREE, TargetState.OURS):
             return []
         whose = {
-            TargetState.STRANGER: f"by a group that is no channel, {taken.said!r}",
-            TargetState.CHANNEL: f"by a channel that no migration made, {taken.said!r}",
-            TargetState.OTHER_MIGRATION: f"by migration {taken.said}",
-        }[taken.state]
+            TargetState.STRANGER: f"by a group that is no channel, {conflict.detail!r}",
+            TargetState.CHANNEL: f"by a channel that no migration made, {conflict.detail!r}",
+            TargetState.OTHER_MIGRATION: f"by migration {conflict.detail}",
+        }[conflict.state]
         return [Problem(field="id", message=f"{goal} is taken {whose}; move {source} elsewhere with --rename")]
 
     def _people_problems(self) -> list[Problem]:
-        source, cap = self.found.channel, self.wishes.member_cap
+        source, cap = self.found.channel, self.request.member_cap
         unknown = [user for user in (source.owner, *source.admins) if not self.inventory.accounts.get(user, False)]
         problems = [
             Problem(field="owner", message=f"{user!r} is not an account of the app; add it first") for user in unknown
@@ -472,24 +474,27 @@ class _Planner:
             problems.append(Problem(field="subscribers", message=f"{full}; ask for more, and say so with --member-cap"))
         return problems
 
-    def _profile_losses(self, mapped: MappedProfile) -> list[PlannedLoss]:
-        policies = self.wishes.policies
+    def _profile_losses(self, mapped: MappedProfile) -> list[PlannedIncompatibility]:
+        policies = self.request.policies
         return [
-            PlannedLoss(loss=lost.loss, policy=policies.of(lost.loss), count=1, size=lost.size, limit=lost.limit,
-                        kept=lost.kept)
+            PlannedIncompatibility(
+                loss=lost.loss, policy=policies.of(lost.loss), count=1, size=lost.size, limit=lost.limit, kept=lost.kept
+            )
             for lost in mapped.lost
         ]  # fmt: skip
 
-    def _other_losses(self) -> list[PlannedLoss]:
-        policies, posts = self.wishes.policies, self.found.posts
+    def _other_losses(self) -> list[PlannedIncompatibility]:
+        policies, posts = self.request.policies, self.found.posts
         losses = [
-            PlannedLoss(loss=loss, policy=policies.of(loss), count=len(posts.lost[loss]),
-                        limit=self.wishes.target.post_bytes if loss is Loss.POST_SIZE else None,
+            PlannedIncompatibility(loss=loss, policy=policies.of(loss), count=len(posts.lost[loss]),
+                        limit=self.request.target.post_bytes if loss is Incompatibility.POST_SIZE else None,
                         posts=_in_order(posts.lost[loss]))
-            for loss in (Loss.POST_MEDIA, Loss.POST_SIZE) if loss in posts.lost
+            for loss in (Incompatibility.POST_MEDIA, Incompatibility.POST_SIZE) if loss in posts.lost
         ]  # fmt: skip
         people = self.found.people
         if people and people.with_data:
-            policy = policies.of(Loss.SUBSCRIBER_DATA)
-            losses.append(PlannedLoss(loss=Loss.SUBSCRIBER_DATA, policy=policy, count=people.with_data))
+            policy = policies.of(Incompatibility.SUBSCRIBER_DATA)
+            losses.append(
+                PlannedIncompatibility(loss=Incompatibility.SUBSCRIBER_DATA, policy=policy, count=people.with_data)
+            )
         return losses

@@ -8,7 +8,7 @@ from typing import Final
 from channel_adapter.errors import InvalidError
 
 
-class Policy(StrEnum):
+class Resolution(StrEnum):
     """What is done about a loss."""
 
     REFUSE = "refuse"  # the plan cannot be applied while there is one
@@ -16,7 +16,7 @@ class Policy(StrEnum):
     CUT = "cut"  # cut on a character boundary, and listed
 
 
-class Loss(StrEnum):
+class Incompatibility(StrEnum):
     """What can be lost."""
 
     NAME = "name"
@@ -29,42 +29,48 @@ class Loss(StrEnum):
     SUBSCRIBER_DATA = "subscriber_data"  # a member has no room for 3,000 bytes: cut leaves it out
 
 
-PROFILE_LOSSES: Final = (Loss.NAME, Loss.INTRODUCTION, Loss.AVATAR, Loss.ORGANIZATION, Loss.CUSTOM_DATA)
+PROFILE_INCOMPATIBILITIES: Final = (
+    Incompatibility.NAME,
+    Incompatibility.INTRODUCTION,
+    Incompatibility.AVATAR,
+    Incompatibility.ORGANIZATION,
+    Incompatibility.CUSTOM_DATA,
+)
 
 EVERY: Final = "all"
 
 
 @dataclass(frozen=True, slots=True)
-class Policies:
+class Resolutions:
     """One policy a loss; `refuse` for those that are not named."""
 
-    chosen: Mapping[Loss, Policy] = field(default_factory=dict)
+    chosen: Mapping[Incompatibility, Resolution] = field(default_factory=dict)
 
-    def of(self, loss: Loss) -> Policy:
-        return self.chosen.get(loss, Policy.REFUSE)
+    def of(self, loss: Incompatibility) -> Resolution:
+        return self.chosen.get(loss, Resolution.REFUSE)
 
     @property
     def stores(self) -> bool:
         """Is a database needed?"""
-        return Policy.STORE in self.chosen.values()
+        return Resolution.STORE in self.chosen.values()
 
     def to_json(self) -> dict[str, str]:
         """Every loss with its policy."""
-        return {loss.value: self.of(loss).value for loss in Loss}
+        return {loss.value: self.of(loss).value for loss in Incompatibility}
 
     @classmethod
-    def parse(cls, words: Iterable[str]) -> "Policies":
+    def parse(cls, words: Iterable[str]) -> "Resolutions":
         """From `name=cut`, `all=store`; a later word is stronger. Raises InvalidError."""
-        chosen: dict[Loss, Policy] = {}
+        chosen: dict[Incompatibility, Resolution] = {}
         for word in words:
             name, _, value = word.partition("=")
-            if value not in set(Policy):
+            if value not in set(Resolution):
                 raise InvalidError(
-                    f"policy {word!r}: give LOSS=POLICY with one of {', '.join(Policy)}", field="policies"
+                    f"policy {word!r}: give LOSS=POLICY with one of {', '.join(Resolution)}", field="policies"
                 )
-            if name != EVERY and name not in set(Loss):
+            if name != EVERY and name not in set(Incompatibility):
                 raise InvalidError(
-                    f"policy {word!r}: {name!r} is not one of {', '.join([*Loss, EVERY])}", field="policies"
+                    f"policy {word!r}: {name!r} is not one of {', '.join([*Incompatibility, EVERY])}", field="policies"
                 )
-            chosen |= {loss: Policy(value) for loss in Loss if name in (EVERY, loss.value)}
+            chosen |= {loss: Resolution(value) for loss in Incompatibility if name in (EVERY, loss.value)}
         return cls(chosen)

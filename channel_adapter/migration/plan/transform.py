@@ -17,7 +17,12 @@ from channel_adapter.mapping import ids, moved_post
 from channel_adapter.mapping.field_keys import FieldKeys
 from channel_adapter.mapping.subscription_member import NOTIFICATIONS
 from channel_adapter.mapping.text import byte_size, require_text, split_text
-from channel_adapter.migration.plan.resolutions import PROFILE_LOSSES, Loss, Policies, Policy
+from channel_adapter.migration.plan.resolutions import (
+    PROFILE_INCOMPATIBILITIES,
+    Incompatibility,
+    Resolution,
+    Resolutions,
+)
 from channel_adapter.migration.sources.source import SourceChannel, SourcePost, SourceState, SourceSubscriber
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.limits import GroupProfileBytes
@@ -29,7 +34,7 @@ _RANDOMS: Final = limits.RANDOM_HIGHEST + 1
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class TargetLimits:
     """What the target's settings allow: its custom group fields, and its byte limits."""
 
     keys: FieldKeys
@@ -38,10 +43,10 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class LostText:
+class TruncatedText:
     """A text of a profile that does not fit: its size, the limit, and what of it the target gets if it is cut."""
 
-    loss: Loss
+    loss: Incompatibility
     size: int
     limit: int
     kept: str
@@ -52,7 +57,7 @@ class MappedProfile:
     """A profile as the target gets it when losses are cut, and what is lost by that."""
 
     profile: ChannelProfile
-    lost: tuple[LostText, ...]
+    lost: tuple[TruncatedText, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +65,19 @@ class MappedPost:
     """A body as import takes it; None when no part of it can be. `lost` names what is not as it was."""
 
     body: tuple[Element, ...] | None
-    lost: tuple[Loss, ...]
+    lost: tuple[Incompatibility, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class PostLosses:
+class PostAssessment:
     """What a post loses; `left_behind` when no part of it can be carried."""
 
-    lost: tuple[Loss, ...] = ()
+    lost: tuple[Incompatibility, ...] = ()
     left_behind: bool = False
 
 
-NOTHING_LOST: Final = PostLosses()
-MEDIA_LOST: Final = PostLosses((Loss.POST_MEDIA,))
+NOTHING_LOST: Final = PostAssessment()
+MEDIA_LOST: Final = PostAssessment((Incompatibility.POST_MEDIA,))
 
 
 # Ids
@@ -94,16 +99,16 @@ def target_id(source_id: str) -> ChannelId:
 # Profiles
 
 
-def map_profile(source: SourceChannel, target: Target) -> MappedProfile:
+def map_profile(source: SourceChannel, target: TargetLimits) -> MappedProfile:
     """Field by field: what fits goes as it is, the rest is cut and told."""
-    wanted = {loss: getattr(source, loss.value) for loss in PROFILE_LOSSES}
+    wanted = {loss: getattr(source, loss.value) for loss in PROFILE_INCOMPATIBILITIES}
     lost = [found for loss, text in wanted.items() if (found := _lost(loss, text, target)) is not None]
     fitting: dict[str, Any] = {loss.value: text for loss, text in wanted.items()}
     fitting |= {found.loss.value: found.kept for found in lost}
     return MappedProfile(ChannelProfile(**fitting, max_subscribers=source.max_subscribers), tuple(lost))
 
 
-def _lost(loss: Loss, text: str, target: Target) -> LostText | None:
+def _lost(loss: Incompatibility, text: str, target: TargetLimits) -> TruncatedText | None:
     """None when the text fits."""
     try:
         _check(loss, text, target)
@@ -113,18 +118,18 @@ def _lost(loss: Loss, text: str, target: Target) -> LostText | None:
         limit = wrong.limit
     else:
         return None
-    if loss is Loss.AVATAR:
+    if loss is Incompatibility.AVATAR:
         kept = ""
-    elif loss is Loss.CUSTOM_DATA:
+    elif loss is Incompatibility.CUSTOM_DATA:
         kept = "".join(split_text(text, limits.GROUP_FIELD_VALUE_BYTES)[: len(target.keys.custom_data)])
     else:
         kept = moved_post.cut_text(text, limit)
-    return LostText(loss, byte_size(text), limit, kept)
+    return TruncatedText(loss, byte_size(text), limit, kept)
 
 
-def _check(loss: Loss, text: str, target: Target) -> None:
+def _check(loss: Incompatibility, text: str, target: TargetLimits) -> None:
     """Raises InvalidError. An avatar is checked for its size only: the source may have one that is no address."""
-    if loss is Loss.AVATAR:
+    if loss is Incompatibility.AVATAR:
         require_text(text, loss.value, target.sizes.face_url)
     else:
         changed: dict[str, Any] = {loss.value: text}
@@ -132,14 +137,14 @@ def _check(loss: Loss, text: str, target: Target) -> None:
 
 
 def import_channel(
-    channel: ChannelId, owner: UserId, profile: ChannelProfile, target: Target, *, created_at: int, tag: Tag
+    channel: ChannelId, owner: UserId, profile: ChannelProfile, target: TargetLimits, *, created_at: int, tag: Tag
 ) -> groups.ImportGroupRequest:
     """The request that makes the channel, with its true age and the tag of its migration."""
     return channel_group.import_request(channel, owner, profile, target.keys, created_at=created_at, tag=tag)
 
 
 def update_channel(
-    channel: ChannelId, change: ChannelProfile, target: Target, *, tag: Tag | None = None
+    channel: ChannelId, change: ChannelProfile, target: TargetLimits, *, tag: Tag | None = None
 ) -> groups.ModifyGroupBaseInfoRequest:
     """The fields that `change` names, and the tag if one is given: the one that was read, with what is to differ."""
     request = channel_group.update_request(channel, change, target.keys, tag=tag)
@@ -152,7 +157,7 @@ def update_channel(
 # Posts
 
 
-def map_post(post: SourcePost, target: Target) -> MappedPost:
+def map_post(post: SourcePost, target: TargetLimits) -> MappedPost:
     """The body for the target. Recalled and expired posts have none, and lose nothing that the source still has."""
     if post.state is not SourceState.PUBLISHED:
         return MappedPost(None, ())
@@ -163,22 +168,22 @@ def map_body(body: Sequence[Element], max_bytes: int) -> MappedPost:
     """The same for a body."""
     if not body:
         return MappedPost(None, ())
-    lost = () if moved_post.is_importable(body) else (Loss.POST_MEDIA,)
+    lost = () if moved_post.is_importable(body) else (Incompatibility.POST_MEDIA,)
     carried = moved_post.carry(body, max_bytes)
     if moved_post.body_size(carried) <= max_bytes:
         return MappedPost(tuple(carried), lost)
     shorter = moved_post.shorten(body, max_bytes)
-    return MappedPost(None if shorter is None else tuple(shorter), (*lost, Loss.POST_SIZE))
+    return MappedPost(None if shorter is None else tuple(shorter), (*lost, Incompatibility.POST_SIZE))
 
 
-def judge_post(post: SourcePost, target: Target) -> PostLosses:
+def assess_post(post: SourcePost, target: TargetLimits) -> PostAssessment:
     """The same without the body, for counting: cards of small bodies need not be made to be known to fit."""
     if post.state is not SourceState.PUBLISHED:
         return NOTHING_LOST
     if post.body and moved_post.surely_fits(post.body, target.post_bytes):
         return NOTHING_LOST if moved_post.is_importable(post.body) else MEDIA_LOST
     mapped = map_body(post.body, target.post_bytes)
-    return PostLosses(mapped.lost, left_behind=mapped.body is None)
+    return PostAssessment(mapped.lost, left_behind=mapped.body is None)
 
 
 class SendTimes:
@@ -273,19 +278,19 @@ def admin_request(channel: ChannelId, user: str) -> members.ModifyGroupMemberInf
     return members.ModifyGroupMemberInfoRequest(group_id=channel, member_account=user, role=members.ADMIN)
 
 
-def subscriber_losses(subscriber: SourceSubscriber) -> tuple[Loss, ...]:
+def subscriber_losses(subscriber: SourceSubscriber) -> tuple[Incompatibility, ...]:
     """What of this person the target has no place for."""
-    return (Loss.SUBSCRIBER_DATA,) if subscriber.custom_data else ()
+    return (Incompatibility.SUBSCRIBER_DATA,) if subscriber.custom_data else ()
 
 
-# Policies
+# Resolutions
 
 
-def refused(lost: Iterable[Loss], policies: Policies) -> list[Loss]:
+def refused(lost: Iterable[Incompatibility], policies: Resolutions) -> list[Incompatibility]:
     """Those of the losses that may not happen."""
-    return [loss for loss in lost if policies.of(loss) is Policy.REFUSE]
+    return [loss for loss in lost if policies.of(loss) is Resolution.REFUSE]
 
 
-def kept_whole(lost: Iterable[Loss], policies: Policies) -> list[Loss]:
+def to_store(lost: Iterable[Incompatibility], policies: Resolutions) -> list[Incompatibility]:
     """Those of the losses of which the original goes into the adapter's database."""
-    return [loss for loss in lost if policies.of(loss) is Policy.STORE]
+    return [loss for loss in lost if policies.of(loss) is Resolution.STORE]

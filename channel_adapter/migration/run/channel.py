@@ -11,7 +11,7 @@ from channel_adapter.domain.ids import UserId
 from channel_adapter.errors import ChannelAdapterError, ConflictError, NotFoundError
 from channel_adapter.migration.budget import TRANSIENT
 from channel_adapter.migration.plan import transform
-from channel_adapter.migration.plan.resolutions import PROFILE_LOSSES, Policy
+from channel_adapter.migration.plan.resolutions import PROFILE_INCOMPATIBILITIES, Resolution
 from channel_adapter.migration.run.work import (
     ADMIN,
     CLOSING,
@@ -19,7 +19,6 @@ from channel_adapter.migration.run.work import (
     PROFILE,
     ChannelWork,
     retry_command,
-    said,
 )
 from channel_adapter.migration.sources.source import SourceChannel
 from channel_adapter.store.migration import DONE, PLANNED
@@ -60,14 +59,14 @@ async def _made(work: ChannelWork) -> bool:
         work.channel, UserId(planned.owner), planned.profile, work.target, created_at=born, tag=tag
     )
     await work.note(IMPORTING_CHANNEL)
-    work.at("channel.sending")
+    work.failpoint("channel.sending")
     try:
         await work.calls.call(IMPORT_GROUP, request)
     except ConflictError as error:
         if error.code != codes.GROUP_ID_TAKEN:
             raise
         return False
-    work.at("channel.made")
+    work.failpoint("channel.made")
     work.row.created_at, work.tag = born, tag
     work.row.profile = remembered(_as_planned(work))
     return True
@@ -105,18 +104,18 @@ async def _read(work: ChannelWork) -> groups.GroupInfo:
 
 async def _keep_texts(work: ChannelWork) -> None:
     """Originals of what was cut, for the policy `store`."""
-    for loss in PROFILE_LOSSES:
+    for loss in PROFILE_INCOMPATIBILITIES:
         if loss.value in work.planned.target.kept:
-            await work.keep(loss.value, "", getattr(work.now, loss.value))
+            await work.store_original(loss.value, "", getattr(work.now, loss.value))
 
 
 async def close_channel(work: ChannelWork) -> None:
     """Only owner and admins may post from here on; then what differs from what was moved last."""
     await work.note(CLOSING)
     if not work.closed:
-        work.at("closing.sending")
+        work.failpoint("closing.sending")
         await work.calls.call(MODIFY_GROUP_BASE_INFO, channel_group.close_posting(work.channel))
-        work.at("closing.sent")
+        work.failpoint("closing.sent")
     before: dict[str, Any] = orjson.loads(work.row.profile or "{}")
     await _move_profile(work, before)
     await _move_admins(work, before)
@@ -124,12 +123,14 @@ async def close_channel(work: ChannelWork) -> None:
     work.row.finished, work.row.standing, work.row.reason = work.round, DONE, ""
     await work.note(DONE)
     await work.journal.flush()
-    work.at("channel.done")
+    work.failpoint("channel.done")
 
 
 async def _move_profile(work: ChannelWork, before: dict[str, Any]) -> None:
     """Texts that the source has changed since; what the target has changed itself stays."""
-    changed = [loss for loss in PROFILE_LOSSES if before.get(loss.value, "") != getattr(work.now, loss.value)]
+    changed = [
+        loss for loss in PROFILE_INCOMPATIBILITIES if before.get(loss.value, "") != getattr(work.now, loss.value)
+    ]
     if before.get("owner", work.now.owner) != work.now.owner:
         raw = {"owner": work.now.owner, "was": before["owner"]}
         await work.quarantine(PROFILE, "owner", "the owner at the source is another one now", raw,
@@ -138,14 +139,14 @@ async def _move_profile(work: ChannelWork, before: dict[str, Any]) -> None:
     lost = {text.loss: text for text in mapped.lost}
     change: dict[str, str] = {}
     for loss in changed:
-        if loss in lost and work.policies.of(loss) is Policy.REFUSE:
+        if loss in lost and work.policies.of(loss) is Resolution.REFUSE:
             text = lost[loss]
             reason = f"{loss.value} has {text.size} bytes now; {text.limit} are allowed, and the policy is refuse"
             raw = {loss.value: getattr(work.now, loss.value)}
             await work.quarantine(PROFILE, loss.value, reason, raw, "plan again with a policy for it, and apply")
             continue
-        if loss in lost and work.policies.of(loss) is Policy.STORE:
-            await work.keep(loss.value, "", getattr(work.now, loss.value))
+        if loss in lost and work.policies.of(loss) is Resolution.STORE:
+            await work.store_original(loss.value, "", getattr(work.now, loss.value))
         change[loss.value] = getattr(mapped.profile, loss.value) or ""
     if change:
         wanted: dict[str, Any] = change
@@ -164,7 +165,7 @@ async def _move_admins(work: ChannelWork, before: dict[str, Any]) -> None:
             raise
         except ChannelAdapterError as error:
             retry = retry_command("see that the account exists")
-            await work.quarantine(ADMIN, user, said(error), {"user": user}, retry)
+            await work.quarantine(ADMIN, user, error.message, {"user": user}, retry)
 
 
 async def make_admin(work: ChannelWork, user: str) -> None:

@@ -9,20 +9,16 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
-from channel_adapter.backends.caller import ApiCaller
-from channel_adapter.concurrency.clock import Clock
-from channel_adapter.config.settings import Settings
 from channel_adapter.durable import Job, Jobs, Kind, NotRecordedError
 from channel_adapter.errors import ChannelAdapterError, ConflictError
-from channel_adapter.migration.budget import TRANSIENT, Allowance, Metered, Stopped
+from channel_adapter.migration.budget import TRANSIENT, Budget, BudgetExhausted
+from channel_adapter.migration.context import Failpoint, MigrationContext, noop_failpoint
 from channel_adapter.migration.plan.document import Plan, from_json
 from channel_adapter.migration.run.channel import close_channel, open_channel
-from channel_adapter.migration.run.journal import Journal, JournalPages, require_same_app
+from channel_adapter.migration.run.journal import Journal, JournalPageCache, require_same_app
 from channel_adapter.migration.run.posts import move_posts
-from channel_adapter.migration.run.subscribers import PAGES_AT_ONCE, move_people
-from channel_adapter.migration.run.work import At, ChannelWork, nowhere
-from channel_adapter.migration.sources.mirrored import without_copies
-from channel_adapter.migration.sources.opening import open_source
+from channel_adapter.migration.run.subscribers import PAGES_AT_ONCE, move_subscribers
+from channel_adapter.migration.run.work import ChannelWork
 from channel_adapter.migration.sources.source import Source, SourceChannel, channels_by_id
 from channel_adapter.services.bulk import BatchSize
 from channel_adapter.store.migration import FAILED, STOPPED, ChannelRow, JobRow
@@ -30,47 +26,46 @@ from channel_adapter.store.migration import FAILED, STOPPED, ChannelRow, JobRow
 CHANNELS_AT_ONCE: Final = 16
 MIGRATION: Final = Kind("migration", CHANNELS_AT_ONCE)
 STEPS: Final[Mapping[str, Callable[[ChannelWork], Coroutine[Any, Any, None]]]] = {
-    "open": open_channel, "posts": move_posts, "people": move_people, "close": close_channel,
+    "open": open_channel, "posts": move_posts, "subscribers": move_subscribers, "close": close_channel,
 }  # fmt: skip
 SHARE_SECONDS: Final = 2.0
 """How often the share of the rate limit is computed."""
 
-GONE_ON: Final = "done"
+STEP_DONE: Final = "done"
 
 
-class Runtime:
-    """What the workflows of this process work with. Plans come from the database, sources are opened when needed."""
+class MigrationRuntime:
+    """Move channels in the jobs of this process. Plans come from the database, sources are opened when needed."""
 
     def __init__(
-        self,
-        gateway: ApiCaller,
-        settings: Settings,
-        clock: Clock,
-        journal: Journal,
-        allowance: Allowance,
-        at: At = nowhere,
+        self, context: MigrationContext, journal: Journal, budget: Budget, failpoint: Failpoint = noop_failpoint
     ) -> None:
         self.journal = journal
-        self.allowance = allowance
-        self.calls = Metered(gateway, allowance, clock, settings.total_seconds)
-        self.settings = settings
-        self.clock = clock
-        self.at = at
+        self.budget = budget
+        self.clock = context.clock
+        self.failpoint = failpoint
         self.active = 0
-        self.trouble: ChannelAdapterError | None = None
-        """Why a channel was left without a word in the journal, or none can be begun."""
+        self.failure: ChannelAdapterError | None = None
+        """Why a channel was left without a note in the journal, or none can be started."""
         self.idle = asyncio.Event()
         self.idle.set()
+        self._settings = context.settings
+        self._api = context.budgeted_api(budget)
+        self._context = context.with_api(self._api)
         self._plans: dict[str, tuple[str, Plan]] = {}
         self._sources: dict[str, Source] = {}
         self._profiles: dict[tuple[str, int], dict[str, SourceChannel]] = {}
         self._opening = asyncio.Lock()
         self._works: dict[tuple[str, str, int], ChannelWork] = {}
         self._pages = asyncio.Semaphore(PAGES_AT_ONCE)
-        self._add_size = BatchSize(settings.subscriptions.add_per_call)
+        self._add_size = BatchSize(context.settings.subscriptions.add_per_call)
+
+    def share_limits(self, sharers: int) -> None:
+        """Keep to one part in `sharers` of the calls per second that are allowed."""
+        self._api.share(max(1, sharers), self._settings.calls_per_second)
 
     async def close(self) -> None:
-        """Let go of sources."""
+        """Close the sources."""
         for source in self._sources.values():
             await source.aclose()
 
@@ -80,20 +75,20 @@ class Runtime:
             try:
                 outcome = await job.step(step, self.do, migration, source, run, step)
             except NotRecordedError as error:
-                self.trouble = error
+                self.failure = error
                 raise
-            if outcome != GONE_ON:
+            if outcome != STEP_DONE:
                 return outcome
-        return GONE_ON
+        return STEP_DONE
 
     async def do(self, migration: str, source: str, run: int, step: str) -> str:
-        """Carry out one step of one channel; "done", or how it ended otherwise."""
+        """Run one step of one channel; return "done", or how it ended otherwise."""
         self.active += 1
         self.idle.clear()
         try:
             return await self._do(migration, source, run, step)
         except ChannelAdapterError as error:
-            self.trouble = error
+            self.failure = error
             raise
         finally:
             self.active -= 1
@@ -106,29 +101,29 @@ class Runtime:
             work = self._works.get(key)
             if work is None:
                 if await self._over(*key):
-                    return GONE_ON
-                self.calls.renew()
+                    return STEP_DONE
+                self._api.renew()
                 work = self._works[key] = await self._prepare(migration, source, opened=step == "open")
             await STEPS[step](work)
         except asyncio.CancelledError:  # if the step is repeated here, it begins with what the journal says
             self._works.pop(key, None)
             raise
-        except Stopped:
+        except BudgetExhausted:
             return await self._end(key, STOPPED, "", transient=False)
         except ChannelAdapterError as error:
             return await self._end(key, FAILED, error.message, transient=isinstance(error, TRANSIENT))
         except OSError as error:
             return await self._end(key, FAILED, f"{error.filename or ''}: {error.strerror}", transient=False)
         except Exception as fault:
-            await self._end(key, FAILED, f"a fault in this program: {type(fault).__name__}", transient=False)
+            await self._end(key, FAILED, f"an error in this program: {type(fault).__name__}", transient=False)
             raise
-        self.at("step.done")
+        self.failpoint("step.done")
         if step == "close":
             self._works.pop(key, None)
-        return GONE_ON
+        return STEP_DONE
 
     async def _end(self, key: tuple[str, str, int], standing: str, reason: str, *, transient: bool) -> str:
-        """The channel is left as it is, to be taken up again."""
+        """Record that the channel was left as it is; a later run continues it."""
         work = self._works.pop(key, None)
         row = work.row if work else await self.journal.store.channel(*key[:2])
         if row is not None:
@@ -138,7 +133,7 @@ class Runtime:
         return standing
 
     async def _over(self, migration: str, source: str, run: int) -> bool:
-        """Was this run finished by a process that died before it could say so, or has a later run begun?"""
+        """Return whether a process finished this run and died before it reported that, or a later run has begun."""
         store = self.journal.store
         job, row = await store.job(migration), await store.channel(migration, source)
         return job is not None and row is not None and (row.finished >= job.round or row.run != run)
@@ -149,14 +144,14 @@ class Runtime:
         job, row = await store.job(migration), await store.channel(migration, source_id)
         if job is None or row is None:
             raise ConflictError(f"the database does not know {source_id} of migration {migration} any more")
-        require_same_app(self.settings.sdkappid, job.app)
+        require_same_app(self._settings.sdkappid, job.app)
         work = await self._work(self.plan_of(job), row, job.round)
         if not opened:  # another process has done the first steps
             await open_channel(work)
         return work
 
-    async def work_on(self, plan: Plan, row: ChannelRow, number: int) -> ChannelWork:
-        """The same outside of a workflow."""
+    async def channel_work(self, plan: Plan, row: ChannelRow, number: int) -> ChannelWork:
+        """Return the work on a channel outside of a job."""
         return await self._work(plan, row, number)
 
     async def _work(self, plan: Plan, row: ChannelRow, number: int) -> ChannelWork:
@@ -166,28 +161,25 @@ class Runtime:
         async with self._opening:
             source, profiles = await self._source(plan, number)
         return ChannelWork(
-            calls=self.calls, journal=self.journal, plan=plan, planned=planned, source=source,
+            calls=self._api, journal=self.journal, plan=plan, planned=planned, source=source,
             now=profiles[row.source], row=row, clock=self.clock, add_size=self._add_size, pages=self._pages,
-            at_once=self.settings.concurrency, round=number, at=self.at,
+            at_once=self._settings.concurrency, round=number, failpoint=self.failpoint,
         )  # fmt: skip
 
     def plan_of(self, job: JobRow) -> Plan:
-        """The plan of a migration as the database has it now."""
-        held = self._plans.get(job.migration)
-        if held is None or held[0] != job.plan:
+        """Return the plan of a migration as the database has it now."""
+        known = self._plans.get(job.migration)
+        if known is None or known[0] != job.plan:
             plan = from_json(job.plan.encode(), f"the plan of {job.migration}")
-            held = self._plans[job.migration] = (job.plan, plan)
-        return held[1]
+            known = self._plans[job.migration] = (job.plan, plan)
+        return known[1]
 
     async def _source(self, plan: Plan, number: int) -> tuple[Source, dict[str, SourceChannel]]:
-        """The source of a migration, opened once in a process, and its profiles, read once a round."""
+        """Return the source of a migration, opened once in a process, and its profiles, read once a round."""
         source = self._sources.get(plan.migration)
         if source is None:
-            pages = JournalPages(self.journal, plan.migration, self.clock)
-            source = await open_source(
-                plan.source, self.calls, concurrency=self.settings.concurrency, now=self.clock.now(), waiting=pages
-            )
-            source = without_copies(source, self.settings)
+            pages = JournalPageCache(self.journal, plan.migration, self.clock)
+            source = await self._context.open_source(plan.source, pages)
             self._sources[plan.migration] = source
         key = (plan.migration, number)
         if key not in self._profiles:
@@ -196,10 +188,10 @@ class Runtime:
 
 
 @asynccontextmanager
-async def working(jobs: Jobs, runtime: Runtime, *others: Kind) -> AsyncIterator[None]:
+async def working(jobs: Jobs, runtime: MigrationRuntime, *others: Kind) -> AsyncIterator[None]:
     """Move channels that are queued in the database, and run jobs of other kinds, for the length of a block.
 
-    Raises ConfigurationError if something in this process moves channels already.
+    Raises ConfigurationError if another worker in this process moves channels.
     """
     try:
         jobs.register(MIGRATION, runtime.move)
@@ -214,9 +206,9 @@ async def working(jobs: Jobs, runtime: Runtime, *others: Kind) -> AsyncIterator[
         await runtime.close()
 
 
-async def _share(jobs: Jobs, runtime: Runtime) -> None:
+async def _share(jobs: Jobs, runtime: MigrationRuntime) -> None:
     """Divide the calls per second evenly among the processes that move channels."""
     while True:
         with suppress(*TRANSIENT):  # the share stays
-            runtime.calls.share(max(1, await jobs.workers(MIGRATION)), runtime.settings.calls_per_second)
+            runtime.share_limits(await jobs.workers(MIGRATION))
         await asyncio.sleep(SHARE_SECONDS)

@@ -14,15 +14,15 @@ import orjson
 
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError
-from channel_adapter.migration.sources.accounts import Page, Place, Waiting
+from channel_adapter.migration.sources.accounts import AccountPages, HistoryPage, PagePosition
 from channel_adapter.store.database import Database
 from channel_adapter.store.migration import ChannelRow, MigrationStore, PageRow, QuarantineRow, Row
 from channel_adapter.tencent.wire.official_accounts import OfficialHistoryMessage
 
-EVERY_SECONDS: Final = 0.03
+FLUSH_SECONDS: Final = 0.03
 _LOCK_SECONDS: Final = 15.0  # nobody waits for an answer: rather late than stopped by a busy disk
-_MOST_WAITING: Final = 20_000
-CALLS_AHEAD: Final = 32
+_MAX_WAITING: Final = 20_000
+UNRECORDED_CALLS: Final = 32
 """Calls with people that may be made, or under way, and not written down: a kill costs no more of them."""
 
 
@@ -33,7 +33,7 @@ class Journal:
         self.store = store
         self._waiting: dict[tuple[object, ...], Row] = {}
         self._writing = asyncio.Lock()
-        self._ahead = asyncio.Semaphore(CALLS_AHEAD)
+        self._slots = asyncio.Semaphore(UNRECORDED_CALLS)
         self._unwritten = 0  # calls that are made and noted
         self._writer: asyncio.Task[None] | None = None
         self.failure: ChannelAdapterError | None = None
@@ -56,21 +56,21 @@ class Journal:
         for row in rows:
             # A channel's row changes on; the latest state is what is to be written.
             self._waiting[_key(row)] = row
-        if len(self._waiting) > _MOST_WAITING:
+        if len(self._waiting) > _MAX_WAITING:
             await self.flush()
 
     @asynccontextmanager
-    async def ahead(self) -> AsyncIterator[None]:
+    async def slot(self) -> AsyncIterator[None]:
         """For the length of a call and until what was noted of it is written: waits while too many others are there.
 
         However slow the disk is, only so much is repeated after a kill. Raises the error of an earlier attempt.
         """
-        await self._ahead.acquire()
+        await self._slots.acquire()
         try:
             self._check()
             yield
         except BaseException:
-            self._ahead.release()
+            self._slots.release()
             raise
         self._unwritten += 1
 
@@ -88,7 +88,7 @@ class Journal:
                 raise
             finally:  # who waits after a failure is told of it
                 for _ in range(calls):
-                    self._ahead.release()
+                    self._slots.release()
 
     async def forget(self, rows: list[QuarantineRow]) -> None:
         """Take these out of the quarantine."""
@@ -101,7 +101,7 @@ class Journal:
 
     async def _keep_writing(self) -> None:
         while True:
-            await asyncio.sleep(EVERY_SECONDS)
+            await asyncio.sleep(FLUSH_SECONDS)
             try:
                 await self.flush()
             except ChannelAdapterError as trouble:
@@ -111,13 +111,13 @@ class Journal:
 def _key(row: Row) -> tuple[object, ...]:
     if isinstance(row, ChannelRow):
         return ("channel", *row.key)
-    named = (getattr(row, name, "") for name in ("migration", "source", "channel", "what", "key", "person", "number"))
+    named = (getattr(row, name, "") for name in ("migration", "source", "channel", "what", "key", "user_id", "number"))
     return (type(row), *named)
 
 
 @asynccontextmanager
 async def open_journal(url: str) -> AsyncIterator[Journal]:
-    """The journal in a database. Raises ConfigurationError and UnavailableError."""
+    """Open the journal in a database for the length of a block. Raises ConfigurationError and UnavailableError."""
     database = Database.shared(url).waiting(_LOCK_SECONDS)
     try:
         journal = Journal(MigrationStore(database))
@@ -146,26 +146,26 @@ NEWEST_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class JournalPages:
+class JournalPageCache:
     """Pages of all accounts of a migration."""
 
     journal: Journal
     migration: str
     clock: Clock
 
-    def of(self, account: str) -> Waiting:
+    def account(self, account: str) -> AccountPages:
         """Those of one account."""
-        return _Pages(self, account)
+        return _JournalPages(self, account)
 
 
-class _Pages:
-    def __init__(self, pages: JournalPages, account: str) -> None:
+class _JournalPages:
+    def __init__(self, pages: JournalPageCache, account: str) -> None:
         self._journal = pages.journal
         self._clock = pages.clock
         self._whose = (pages.migration, account)
         self._newest = 0.0  # when the newest page was read
 
-    async def trail(self) -> list[Place]:
+    async def saved_pages(self) -> list[PagePosition]:
         """What an earlier process has left; nothing when it is too old."""
         found = await self._journal.store.pages(*self._whose)
         oldest = min((row.read for row in found), default=0.0)
@@ -173,18 +173,18 @@ class _Pages:
             await self._journal.store.drop_pages(*self._whose)
             return []
         self._newest = oldest
-        return [Place(row.asked or None, row.below or None, row.lowest) for row in found]
+        return [PagePosition(row.asked or None, row.below or None, row.lowest) for row in found]
 
-    async def keep(self, number: int, page: Page) -> None:
+    async def save(self, number: int, page: HistoryPage) -> None:
         """One more page, written down before the next one is read."""
-        place, now = page.place, self._clock.now()
+        position, now = page.position, self._clock.now()
         self._newest = now if number == 0 else self._newest
         text = orjson.dumps([message.model_dump(mode="json", by_alias=True) for message in page.messages]).decode()
-        row = PageRow(*self._whose, number, place.asked or "", place.below or "", place.lowest, now, text)
+        row = PageRow(*self._whose, number, position.asked or "", position.below or "", position.lowest, now, text)
         await self._journal.note([row])
         await self._journal.flush()
 
-    async def take(self, number: int) -> Sequence[OfficialHistoryMessage] | None:
+    async def load(self, number: int) -> Sequence[OfficialHistoryMessage] | None:
         """The messages of a page; it waits on, until the posts of the channel are done."""
         if number == 0 and self._clock.now() - self._newest > NEWEST_SECONDS:
             return None

@@ -9,7 +9,7 @@ import orjson
 
 from channel_adapter.errors import InvalidError
 from channel_adapter.migration.plan import transform
-from channel_adapter.migration.plan.resolutions import Loss
+from channel_adapter.migration.plan.resolutions import Incompatibility
 from channel_adapter.migration.plan.transform import SendTimes, refused
 from channel_adapter.migration.run.work import IMPORTING_POSTS, POST, ChannelWork, raw_post, retry_command
 from channel_adapter.migration.sources.source import SourcePost, SourceState
@@ -27,8 +27,8 @@ _LOOKED_UP: Final = 200
 async def move_posts(work: ChannelWork) -> None:
     """Everything behind the last post that was moved; in a delta, what was recalled meanwhile as well."""
     await work.note(IMPORTING_POSTS)
-    there = await _unnoted(work)
-    sender = _Sender(work, SendTimes(work.row.created_at, work.row.last_time), there)
+    there = await _find_unrecorded(work)
+    sender = PostImporter(work, SendTimes(work.row.created_at, work.row.last_time), there)
     async with aclosing(_stream(work.source.posts(work.id, after=work.row.post_key))) as posts:
         async for post in posts:
             await sender.take(post)
@@ -38,7 +38,7 @@ async def move_posts(work: ChannelWork) -> None:
         await _recall(work)
     await work.journal.flush()
     await work.journal.store.drop_pages(work.plan.migration, work.id)
-    work.at("posts.noted")
+    work.failpoint("posts.noted")
 
 
 async def _stream(posts: AsyncIterator[SourcePost]) -> AsyncGenerator[SourcePost, None]:
@@ -47,16 +47,16 @@ async def _stream(posts: AsyncIterator[SourcePost]) -> AsyncGenerator[SourcePost
 
 
 @dataclass(slots=True)
-class _There:
+class SentButUnrecorded:
     """Messages of ours that the journal does not know: by the source's number, and how many history has forgotten."""
 
     found: dict[int, tuple[int, int]] = field(default_factory=dict)
     forgotten: int = 0
 
 
-async def _unnoted(work: ChannelWork) -> _There:
+async def _find_unrecorded(work: ChannelWork) -> SentButUnrecorded:
     """What was sent and not noted before the process ended."""
-    there = _There()
+    there = SentButUnrecorded()
     lowest = work.row.last_seq + 1
     top = work.row.last_seq + work.unclear
     seen = 0
@@ -80,10 +80,10 @@ async def _unnoted(work: ChannelWork) -> _There:
     return there
 
 
-class _Sender:
+class PostImporter:
     """Collects posts to calls."""
 
-    def __init__(self, work: ChannelWork, times: SendTimes, there: _There) -> None:
+    def __init__(self, work: ChannelWork, times: SendTimes, there: SentButUnrecorded) -> None:
         self._work = work
         self._times = times
         self._there = there
@@ -103,8 +103,8 @@ class _Sender:
             await self._leave(post, forbidden)
             await self._pass_by(post)
             return
-        if transform.kept_whole(mapped.lost, work.policies):
-            await work.keep(POST, post.key, orjson.dumps(raw_post(post)).decode())
+        if transform.to_store(mapped.lost, work.policies):
+            await work.store_original(POST, post.key, orjson.dumps(raw_post(post)).decode())
         await self._add(post, mapped.body)
 
     async def send(self) -> None:
@@ -114,9 +114,9 @@ class _Sender:
             self._advance(self._passed)
             return
         work = self._work
-        work.at("posts.sending")
+        work.failpoint("posts.sending")
         results = await self._import([message for _, message in batch])
-        work.at("posts.sent")
+        work.failpoint("posts.sent")
         rows: list[PostRow] = []
         for (post, message), result in zip(batch, results, strict=False):
             if result.result == codes.OK:
@@ -185,7 +185,7 @@ class _Sender:
             return [result for message in batch for result in await self._import([message])]
         return reply.import_msg_result
 
-    async def _leave(self, post: SourcePost, forbidden: Sequence[Loss]) -> None:
+    async def _leave(self, post: SourcePost, forbidden: Sequence[Incompatibility]) -> None:
         if forbidden:
             reason = f"it would lose {', '.join(forbidden)}, and the policy is refuse"
             retry = "plan again with a policy for it, before later posts are moved"

@@ -2,127 +2,119 @@
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import orjson
 
 from channel_adapter.domain.subscription import Notifications
 from channel_adapter.errors import ChannelAdapterError
-from channel_adapter.migration.budget import TRANSIENT, Allowance, Stopped
+from channel_adapter.migration.budget import TRANSIENT, Budget, BudgetExhausted, BudgetLimits, noop_progress
+from channel_adapter.migration.context import MigrationContext, needs_durable
 from channel_adapter.migration.plan.document import Plan, whole_file
 from channel_adapter.migration.plan.transform import refused, subscriber_losses
-from channel_adapter.migration.run import apply as applying
-from channel_adapter.migration.run.apply import Status, read_status
+from channel_adapter.migration.run.apply import Status, StatusCallback, apply, read_status
+from channel_adapter.migration.run.channel import make_admin
+from channel_adapter.migration.run.journal import open_journal
+from channel_adapter.migration.run.subscribers import SubscriberImporter
 from channel_adapter.migration.run.work import ADMIN, NOTIFICATIONS, SUBSCRIBER, ChannelWork
 from channel_adapter.migration.sources.source import BrokenRecord, SourceSubscriber
+from channel_adapter.store.migration import QuarantineRow
 
-if TYPE_CHECKING:
-    from channel_adapter.migration.facade import Migration
-    from channel_adapter.store.migration import QuarantineRow
-
-
-_AT_ONCE: Final = 200
+_BATCH: Final = 200
 
 
 async def retry(
-    migration: "Migration",
+    context: MigrationContext,
     plan: Plan,
     *,
-    database: str | None = None,
-    bounds: applying.Bounds | None = None,
-    tell: applying.Hear = applying.silent,
+    limits: BudgetLimits | None = None,
+    on_progress: StatusCallback = noop_progress,
 ) -> Status:
-    """Go on with channels that failed or were stopped, then try what is in the quarantine; how far it is then.
+    """Continue channels that failed or were stopped, then try what is in the quarantine; return how far it is then.
 
-    What goes leaves the quarantine. Posts and profile fields stay there: only a new plan changes what becomes of them.
-    Raises what `apply` raises, and ConflictError when nothing of the plan was ever applied.
+    What can be moved leaves the quarantine. Posts and profile fields stay there: only a new plan changes what becomes
+    of them. Raises what `apply` raises, and ConflictError when nothing of the plan was ever applied.
     """
-    url = applying.database_for(migration, database, plan)
-    async with applying.journal_at(url) as journal:
+    url = context.require_journal(plan)
+    async with open_journal(url) as journal:
         before = await read_status(journal, plan.migration)
     if not before.complete:
-        before = await applying.apply(migration, plan, database=database, bounds=bounds, tell=tell)
+        before = await apply(context, plan, limits=limits, on_progress=on_progress)
         if before.stopped:
             return before
-    bounds = bounds or applying.Bounds()
-    allowance = Allowance(migration.clock, calls=bounds.calls, seconds=bounds.seconds)
-    allowance.calls = before.calls
-    async with applying.journal_at(url) as journal:
-        with applying.needs_durable(url):
-            from channel_adapter.migration.run.jobs import Runtime  # noqa: PLC0415 - an extra
-        runtime = Runtime(migration.gateway, migration.settings, migration.clock, journal, allowance)
+    budget = Budget(context.clock, limits, calls=before.calls)
+    async with open_journal(url) as journal:
+        with needs_durable(url):
+            from channel_adapter.migration.run.jobs import MigrationRuntime  # noqa: PLC0415 - DBOS is slow to import
+        runtime = MigrationRuntime(context, journal, budget)
         by_channel: dict[str, list[QuarantineRow]] = defaultdict(list)
         for row in await journal.store.quarantined(plan.migration):
             by_channel[row.source].append(row)
         job = await journal.store.job(plan.migration)
         try:
-            for held in await journal.store.channels(plan.migration):
-                if job is not None and by_channel[held.source] and plan.channel(held.source) is not None:
-                    work = await runtime.work_on(plan, held, job.round)
-                    await _again(work, by_channel[held.source])
-        except Stopped:
+            for channel in await journal.store.channels(plan.migration):
+                if job is not None and by_channel[channel.source] and plan.channel(channel.source) is not None:
+                    work = await runtime.channel_work(plan, channel, job.round)
+                    await _retry_channel(work, by_channel[channel.source])
+        except BudgetExhausted:
             await journal.flush()
         finally:
             await runtime.close()
         await journal.flush()
-        return await read_status(journal, plan.migration, allowance)
+        return await read_status(journal, plan.migration, budget)
 
 
-async def _again(work: ChannelWork, rows: "list[QuarantineRow]") -> None:
-    """Try the records of one channel."""
-    people = [row for row in rows if row.what == SUBSCRIBER]
-    for start in range(0, len(people), _AT_ONCE):
-        await _bring(work, people[start : start + _AT_ONCE])
+async def _retry_channel(work: ChannelWork, rows: Sequence[QuarantineRow]) -> None:
+    """Try the records of one channel again."""
+    subscribers = [row for row in rows if row.what == SUBSCRIBER]
+    for start in range(0, len(subscribers), _BATCH):
+        await _retry_subscribers(work, subscribers[start : start + _BATCH])
     for row in rows:
-        if row.what in (ADMIN, NOTIFICATIONS) and await _went(work, row):
+        if row.what in (ADMIN, NOTIFICATIONS) and await _retry_option(work, row):
             await work.journal.forget([row])
 
 
-async def _bring(work: ChannelWork, rows: "list[QuarantineRow]") -> None:
-    from channel_adapter.migration.run.subscribers import PeopleImporter  # noqa: PLC0415 - an extra
-
-    people = [person_of_raw(row.raw) for row in rows]
-    there = await PeopleImporter(work).again([person for person in people if not _forbidden(work, person)])
+async def _retry_subscribers(work: ChannelWork, rows: Sequence[QuarantineRow]) -> None:
+    subscribers = [subscriber_from_raw(row.raw) for row in rows]
+    moved = await SubscriberImporter(work).retry([each for each in subscribers if not _is_refused(work, each)])
     await work.note()
-    await work.journal.forget([row for row in rows if row.key in there])
+    await work.journal.forget([row for row in rows if row.key in moved])
 
 
-async def _went(work: ChannelWork, row: "QuarantineRow") -> bool:
-    from channel_adapter.migration.run.channel import make_admin  # noqa: PLC0415 - an extra
-    from channel_adapter.migration.run.subscribers import PeopleImporter  # noqa: PLC0415
-
+async def _retry_option(work: ChannelWork, row: QuarantineRow) -> bool:
+    """Return whether an admin or a notification option was set."""
     try:
         if row.what == ADMIN:
             await make_admin(work, row.key)
             return True
-        return bool(await PeopleImporter(work).set_options(person_of_raw(row.raw)))
+        return await SubscriberImporter(work).set_options(subscriber_from_raw(row.raw))
     except TRANSIENT:
         raise
     except ChannelAdapterError:
         return False
 
 
-def _forbidden(work: ChannelWork, person: SourceSubscriber) -> bool:
-    return bool(refused(subscriber_losses(person), work.policies))
+def _is_refused(work: ChannelWork, subscriber: SourceSubscriber) -> bool:
+    return bool(refused(subscriber_losses(subscriber), work.policies))
 
 
-def person_of_raw(text: str) -> SourceSubscriber:
-    """A subscriber out of the quarantine."""
+def subscriber_from_raw(text: str) -> SourceSubscriber:
+    """Return a subscriber of the quarantine."""
     raw = orjson.loads(text)
     return SourceSubscriber(**{**raw, "notifications": Notifications(raw["notifications"])})
 
 
-MEND = "mend the line in the file and plan again"
+REPAIR = "repair the line in the file and plan again"
 
 
 async def write_broken(path: Path, records: AsyncIterator[BrokenRecord]) -> int:
-    """Write the broken records of a source; how many there were. Without any, a file of before goes. Raises OSError."""
+    """Write the broken records of a source; return how many; without any, remove the file. Raises OSError."""
     count = 0
     with whole_file(path) as file:
         async for record in records:
-            entry = dataclasses.asdict(record) | {"retry": MEND}
+            entry = dataclasses.asdict(record) | {"retry": REPAIR}
             file.write(orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE))
             count += 1
     if not count:
@@ -130,13 +122,13 @@ async def write_broken(path: Path, records: AsyncIterator[BrokenRecord]) -> int:
     return count
 
 
-def write_quarantine(path: Path, rows: Iterable["QuarantineRow"]) -> int:
-    """Write what could not go, behind the broken records that the plan has put there; how much there is now.
+def write_quarantine(path: Path, rows: Iterable[QuarantineRow]) -> int:
+    """Write what could not be moved behind the broken records of the plan; return how many records the file has now.
 
-    A line of these names channel, kind, key, reason, the record whole, and how to try again. Raises OSError.
+    A line names channel, kind, key, reason, the record itself, and how to try again. Raises OSError.
     """
-    held = path.read_bytes().splitlines() if path.exists() else []
-    broken = [line for line in held if "what" not in orjson.loads(line)]
+    current = path.read_bytes().splitlines() if path.exists() else []
+    broken = [line for line in current if "what" not in orjson.loads(line)]
     count = 0
     with whole_file(path) as file:
         for line in broken:

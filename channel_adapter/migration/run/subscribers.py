@@ -14,20 +14,18 @@ from channel_adapter.errors import ChannelAdapterError, ConflictError, InvalidEr
 from channel_adapter.mapping.subscription_member import NOTIFICATIONS as KINDS
 from channel_adapter.migration.budget import TRANSIENT
 from channel_adapter.migration.plan import transform
-from channel_adapter.migration.plan.resolutions import Loss
 from channel_adapter.migration.run.work import (
     IMPORTING_SUBSCRIBERS,
     NOTIFICATIONS,
     SUBSCRIBER,
     ChannelWork,
-    raw_person,
+    raw_subscriber,
     retry_command,
-    said,
 )
 from channel_adapter.migration.sources.source import FIRST_PAGE, SourceSubscriber, SubscriberPage
 from channel_adapter.services.accounts import Accounts
 from channel_adapter.services.bulk import BulkTerms
-from channel_adapter.store.migration import ALREADY, GONE, MOVED, SENT, PersonRow
+from channel_adapter.store.migration import ALREADY, GONE, MOVED, SENT, UserRow
 from channel_adapter.tencent import codes, limits
 from channel_adapter.tencent.catalog import (
     DELETE_GROUP_MEMBER,
@@ -48,22 +46,22 @@ REASONS: Final = {
 }
 
 
-async def move_people(work: ChannelWork) -> None:
+async def move_subscribers(work: ChannelWork) -> None:
     """Everybody the source has. Raises ConflictError for a source that is empty and was not."""
     row = work.row
-    if row.people_round != work.round:
-        row.people_round, row.cursor = work.round, FIRST_PAGE
+    if row.subscribers_round != work.round:
+        row.subscribers_round, row.cursor = work.round, FIRST_PAGE
         row.subscribers = 0 if work.first else row.subscribers
     await work.note(IMPORTING_SUBSCRIBERS)
-    if row.people_done != work.round:
+    if row.subscribers_done != work.round:
         await _bring_all(work)
-        row.people_done = work.round
+        row.subscribers_done = work.round
         await work.note()
         await work.journal.flush()
     if not work.first:
         await _take_out(work)
         await work.journal.flush()
-    work.at("people.noted")
+    work.failpoint("people.noted")
 
 
 async def _bring_all(work: ChannelWork) -> None:
@@ -79,56 +77,56 @@ async def _bring_all(work: ChannelWork) -> None:
 
 
 async def _pages(work: ChannelWork) -> None:
-    importer = PeopleImporter(work)
-    with Turns(work.pages) as turns:
+    importer = SubscriberImporter(work)
+    with PageSlots(work.pages) as slots:
 
         async def bring(page: SubscriberPage) -> str | None:
             cursor = await importer.bring(page)
-            turns.give_back()
+            slots.release()
             return cursor
 
-        async with aclosing(concurrently(_read(work, turns), bring, limit=PAGES_AT_ONCE, ordered=True)) as cursors:
+        async with aclosing(concurrently(_read(work, slots), bring, limit=PAGES_AT_ONCE, ordered=True)) as cursors:
             async for cursor in cursors:
                 if cursor is not None:
                     work.row.cursor = cursor
                 await work.note()
 
 
-async def _read(work: ChannelWork, turns: "Turns") -> AsyncGenerator[SubscriberPage, None]:
+async def _read(work: ChannelWork, slots: "PageSlots") -> AsyncGenerator[SubscriberPage, None]:
     cursor: str | None = work.row.cursor
     while cursor is not None:
-        await turns.take()
+        await slots.acquire()
         page = await work.source.subscribers(work.id, cursor)
         yield page
         cursor = page.next
 
 
-class Turns:
+class PageSlots:
     """What one channel has of the pages that all channels of a process may have under way; all back in the end."""
 
     def __init__(self, pages: asyncio.Semaphore) -> None:
         self._pages = pages
-        self._held = 0
+        self._acquired = 0
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        while self._held:
-            self.give_back()
+        while self._acquired:
+            self.release()
 
-    async def take(self) -> None:
+    async def acquire(self) -> None:
         """Wait for one more."""
         await self._pages.acquire()
-        self._held += 1
+        self._acquired += 1
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """One less."""
-        self._held -= 1
+        self._acquired -= 1
         self._pages.release()
 
 
-class PeopleImporter:
+class SubscriberImporter:
     """Brings pages of people to the target."""
 
     def __init__(self, work: ChannelWork) -> None:
@@ -141,7 +139,7 @@ class PeopleImporter:
         people = [person for person in page.subscribers if person.user != work.planned.target.owner]
         if not people:
             return page.next
-        known = await work.journal.store.people(work.plan.migration, work.id, [person.user for person in people])
+        known = await work.journal.store.users(work.plan.migration, work.id, [person.user for person in people])
         fresh: list[SourceSubscriber] = []
         there: list[SourceSubscriber] = []
         for person in people:
@@ -156,7 +154,7 @@ class PeopleImporter:
         await work.journal.note([self._row(person, known[person.user].standing) for person in there])
         return page.next
 
-    async def again(self, people: Sequence[SourceSubscriber]) -> set[str]:
+    async def retry(self, people: Sequence[SourceSubscriber]) -> set[str]:
         """Try again to bring people who could not come; who of them is there now."""
         return await self._bring(list(people), {person.user for person in people})
 
@@ -170,11 +168,11 @@ class PeopleImporter:
         if not lost:
             return True
         if transform.refused(lost, work.policies):
-            reason = f"the text on the subscription has no place, and the policy of {Loss.SUBSCRIBER_DATA} is refuse"
+            reason = "the text on the subscription has no place, and the policy of subscriber_data is refuse"
             await self._leave(person, reason, "plan again with a policy for it, and apply")
             return False
-        if transform.kept_whole(lost, work.policies):
-            await work.keep(SUBSCRIBER, person.user, person.custom_data)
+        if transform.to_store(lost, work.policies):
+            await work.store_original(SUBSCRIBER, person.user, person.custom_data)
         return True
 
     async def _bring(self, people: list[SourceSubscriber], sent: set[str]) -> set[str]:
@@ -200,8 +198,8 @@ class PeopleImporter:
         """One call, and the options of those who came with it; each is noted when nothing is left to do for them."""
         work = self._work
         quiet: list[SourceSubscriber] = []
-        rows: list[PersonRow] = []
-        async with work.journal.ahead():
+        rows: list[UserRow] = []
+        async with work.journal.slot():
             results = await self._import(people)
             for person in people:
                 result = results.get(person.user, members.RESULT_FAILED)
@@ -220,7 +218,7 @@ class PeopleImporter:
     async def _quieten(self, person: SourceSubscriber) -> None:
         """The last thing to do for one of ours whom not every post is to reach aloud."""
         work = self._work
-        async with work.journal.ahead():
+        async with work.journal.slot():
             await self._set_notifications(person)
             work.row.subscribers += 1
             await work.journal.note([self._row(person, MOVED), work.row])
@@ -237,7 +235,7 @@ class PeopleImporter:
         request = transform.import_subscribers(work.channel, items)
         try:
             async with self._room:
-                work.at("people.sending")
+                work.failpoint("people.sending")
                 reply = await work.calls.call(IMPORT_GROUP_MEMBER, request)
         except InvalidError as error:
             if len(people) == 1:
@@ -246,7 +244,7 @@ class PeopleImporter:
                 work.add_size.too_many(len(people))
             half = len(people) // 2
             return await self._import(people[:half]) | await self._import(people[half:])
-        work.at("people.sent")
+        work.failpoint("people.sent")
         return {item.member_account: item.result for item in reply.member_list}
 
     async def _explain(self, failed: Sequence[SourceSubscriber], results: dict[str, int]) -> None:
@@ -267,7 +265,7 @@ class PeopleImporter:
                 await self._leave(person, "no account of the app", retry_command("add the account"))
 
     async def _leave(self, person: SourceSubscriber, reason: str, retry: str) -> None:
-        await self._work.quarantine(SUBSCRIBER, person.user, reason, raw_person(person), retry)
+        await self._work.quarantine(SUBSCRIBER, person.user, reason, raw_subscriber(person), retry)
 
     async def _set_notifications(self, person: SourceSubscriber) -> bool:
         work = self._work
@@ -280,19 +278,23 @@ class PeopleImporter:
             raise
         except ChannelAdapterError as error:
             await work.quarantine(
-                NOTIFICATIONS, person.user, said(error), raw_person(person), retry_command("see why it was refused")
+                NOTIFICATIONS,
+                person.user,
+                error.message,
+                raw_subscriber(person),
+                retry_command("see why it was refused"),
             )
             return False
-        work.at("options.set")
+        work.failpoint("options.set")
         work.row.options += 1
         return True
 
     @staticmethod
-    def _changed(person: SourceSubscriber, row: PersonRow | None) -> bool:
+    def _changed(person: SourceSubscriber, row: UserRow | None) -> bool:
         moved = row is not None and row.standing == MOVED
         return moved and row is not None and row.notifications != person.notifications.value
 
-    async def _set_changed(self, changed: list[SourceSubscriber], known: dict[str, PersonRow]) -> None:
+    async def _set_changed(self, changed: list[SourceSubscriber], known: dict[str, UserRow]) -> None:
         """What people chose at the source since, unless they chose something else on the target."""
         work = self._work
         for part in _parts(changed, limits.SPECIFIED_MEMBERS_PER_CALL):
@@ -307,36 +309,36 @@ class PeopleImporter:
                 if found is not None and found.value == known[person.user].notifications:
                     await self._set_notifications(person)
 
-    def _row(self, person: SourceSubscriber, standing: str) -> PersonRow:
+    def _row(self, person: SourceSubscriber, standing: str) -> UserRow:
         work = self._work
-        return PersonRow(work.plan.migration, work.id, person.user, work.round, standing, person.notifications.value)
+        return UserRow(work.plan.migration, work.id, person.user, work.round, standing, person.notifications.value)
 
 
 async def _take_out(work: ChannelWork) -> None:
     """People who left the source since they were moved."""
     store, migration = work.journal.store, work.plan.migration
-    gone, there = await store.count_people(migration, work.id, work.round)
+    gone, there = await store.count_users(migration, work.id, work.round)
     if gone and not there:
         raise ConflictError(
             f"{work.id} has no subscribers any more and had {gone}; if that is right, remove the channel instead",
             field="source", size=gone,
         )  # fmt: skip
-    async with aclosing(store.people_not_seen(migration, work.id, work.round)) as parts:
+    async with aclosing(store.users_not_seen(migration, work.id, work.round)) as parts:
         async for rows in parts:
             for some in _parts(rows, limits.DELETE_MEMBERS_PER_CALL):
                 await _delete(work, some)
 
 
-async def _delete(work: ChannelWork, rows: Sequence[PersonRow]) -> None:
+async def _delete(work: ChannelWork, rows: Sequence[UserRow]) -> None:
     staff = {work.planned.target.owner, *work.now.admins}
-    names = [row.person for row in rows if row.person not in staff]
+    names = [row.user_id for row in rows if row.user_id not in staff]
     if names:
         request = members.DeleteGroupMemberRequest(group_id=work.channel, member_to_del_account=names, silence=1)
         await work.calls.call(DELETE_GROUP_MEMBER, request)
     work.row.removed += len(names)
     work.row.subscribers -= len(names)
     await work.journal.note(
-        [PersonRow(row.migration, row.source, row.person, row.round, GONE, row.notifications) for row in rows]
+        [UserRow(row.migration, row.source, row.user_id, row.round, GONE, row.notifications) for row in rows]
     )
     await work.note()
 

@@ -1,8 +1,8 @@
-"""One channel on its way: what its steps share, and how they note what came of them."""
+"""One channel that is being moved: what its steps share, and how they record results."""
 
 import asyncio
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,15 +11,15 @@ import orjson
 from channel_adapter.backends.community.tag import Tag
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.domain.ids import ChannelId
-from channel_adapter.errors import ChannelAdapterError
-from channel_adapter.migration.budget import Metered
+from channel_adapter.migration.budget import BudgetedApi
+from channel_adapter.migration.context import Failpoint, noop_failpoint
 from channel_adapter.migration.plan.document import Plan, PlannedChannel
-from channel_adapter.migration.plan.resolutions import Policies
-from channel_adapter.migration.plan.transform import Target
+from channel_adapter.migration.plan.resolutions import Resolutions
+from channel_adapter.migration.plan.transform import TargetLimits
 from channel_adapter.migration.run.journal import Journal
 from channel_adapter.migration.sources.source import Source, SourceChannel, SourcePost, SourceSubscriber
 from channel_adapter.services.bulk import BatchSize
-from channel_adapter.store.migration import ChannelRow, KeptRow, QuarantineRow
+from channel_adapter.store.migration import ChannelRow, OriginalRow, QuarantineRow
 
 IMPORTING_CHANNEL, IMPORTING_POSTS, IMPORTING_SUBSCRIBERS, CLOSING = (
     "importing_channel", "importing_posts", "importing_subscribers", "closing",
@@ -32,23 +32,17 @@ POINTS: Final = (
     "queued", "channel.sending", "channel.made", "posts.sending", "posts.sent", "posts.noted", "people.sending",
     "people.sent", "options.set", "people.noted", "closing.sending", "closing.sent", "channel.done", "step.done",
 )  # fmt: skip
-"""Moments of the work, for tests that end the process in them."""
-
-At = Callable[[str], None]
-
-
-def nowhere(point: str) -> None:
-    """For those who need not know where the work is."""
+"""Failpoints of the work, in order."""
 
 
 @dataclass(slots=True)
 class ChannelWork:
-    """What the steps of one channel need. `now` is the channel at the source, `round` 1 moves, a later one is a delta.
+    """What the steps of one channel need. `now` is the channel at the source; `round` 1 moves, a later one is a delta.
 
-    `pages` are those of subscribers that all channels of a process may have under way.
+    `pages` limits the pages of subscribers that all channels of a process move at the same time.
     """
 
-    calls: Metered
+    calls: BudgetedApi
     journal: Journal
     plan: Plan
     planned: PlannedChannel
@@ -60,7 +54,7 @@ class ChannelWork:
     pages: asyncio.Semaphore
     at_once: int
     round: int
-    at: At = nowhere
+    failpoint: Failpoint = noop_failpoint
     tag: Tag | None = None
     closed: bool = False
     unclear: int = 0  # messages on the target that the journal does not know
@@ -71,57 +65,52 @@ class ChannelWork:
 
     @property
     def id(self) -> str:
-        """At the source."""
+        """The id at the source."""
         return self.planned.source.id
 
     @property
-    def target(self) -> Target:
+    def target(self) -> TargetLimits:
         return self.plan.limits.target()
 
     @property
-    def policies(self) -> Policies:
+    def policies(self) -> Resolutions:
         return self.plan.chosen
 
     @property
     def first(self) -> bool:
-        """Has this channel never been finished?"""
+        """Return whether this channel was never finished."""
         return self.row.finished == 0
 
     async def note(self, state: str | None = None) -> None:
-        """Write down how far the channel is."""
+        """Record how far the channel is."""
         if state is not None:
             self.row.state = state
         self.row.changed = self.clock.now()
         await self.journal.note([self.row])
 
     async def quarantine(self, what: str, key: str, reason: str, raw: Mapping[str, Any], retry: str) -> None:
-        """Write down what cannot go."""
+        """Record what cannot be moved."""
         text = orjson.dumps(raw).decode()
         await self.journal.note([QuarantineRow(self.plan.migration, self.id, what, key, reason, text, retry)])
 
-    async def keep(self, what: str, key: str, text: str) -> None:
-        """Put an original into the database, whole."""
-        await self.journal.note([KeptRow(self.channel, what, key, text)])
+    async def store_original(self, what: str, key: str, text: str) -> None:
+        """Store an original in the database."""
+        await self.journal.note([OriginalRow(self.channel, what, key, text)])
 
 
-def retry_command(what: str) -> str:
-    """How a record goes after all."""
-    return f"{what}, then `channel-adapter migrate retry`"
-
-
-def said(error: ChannelAdapterError) -> str:
-    """An error as a reason."""
-    return error.message
+def retry_command(action: str) -> str:
+    """Return how to try a record again."""
+    return f"{action}, then `channel-adapter migrate retry`"
 
 
 def raw_post(post: SourcePost) -> dict[str, Any]:
-    """A post as JSON, whole."""
+    """Return a post as JSON."""
     return {
         "key": post.key, "number": post.number, "time": post.time, "author": post.author, "state": post.state.value,
         "body": [element.model_dump(mode="json", by_alias=True) for element in post.body],
     }  # fmt: skip
 
 
-def raw_person(person: SourceSubscriber) -> dict[str, Any]:
-    """A subscriber as JSON, whole."""
-    return dataclasses.asdict(person)
+def raw_subscriber(subscriber: SourceSubscriber) -> dict[str, Any]:
+    """Return a subscriber as JSON."""
+    return dataclasses.asdict(subscriber)

@@ -34,12 +34,12 @@ from channel_adapter.tencent.wire import messages
 from channel_adapter.tencent.wire import official_accounts as wire
 from channel_adapter.tencent.wire.msg_body import Element
 
-PAGES_KEPT: Final = 32
+CACHED_PAGES: Final = 32
 """Pages that wait in memory, so that coming up again costs no further calls for them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PagePosition:
     """A page without its messages: the key it was asked with, the key of the next one below, its lowest number."""
 
     asked: str | None
@@ -48,67 +48,67 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class HistoryPage:
     """Messages of one call, newest first. No `asked` is the newest page, no `below` the last one that is wanted."""
 
-    place: Place
+    position: PagePosition
     messages: tuple[wire.OfficialHistoryMessage, ...]
 
 
-class Waiting(Protocol):
+class AccountPages(Protocol):
     """Pages of one account, in the order in which they were read."""
 
-    async def trail(self) -> list[Place]:
+    async def saved_pages(self) -> list[PagePosition]:
         """Pages that an earlier process has read and left, the newest first."""
         ...
 
-    async def keep(self, number: int, page: Page) -> None:
+    async def save(self, number: int, page: HistoryPage) -> None:
         """One more page, the `number`th."""
         ...
 
-    async def take(self, number: int) -> Sequence[wire.OfficialHistoryMessage] | None:
+    async def load(self, number: int) -> Sequence[wire.OfficialHistoryMessage] | None:
         """The messages of a page; None when they have to be read again, as the newest page must after a while."""
         ...
 
 
-class WaitingPages(Protocol):
+class PageCache(Protocol):
     """Pages of many accounts."""
 
-    def of(self, account: str) -> Waiting:
+    def account(self, account: str) -> AccountPages:
         """Those of one."""
         ...
 
 
-class InMemory:
+class MemoryPages:
     """Pages of one account while it is read once: the oldest ones only, the others are read again."""
 
     def __init__(self) -> None:
-        self._pages: dict[int, Page] = {}
+        self._pages: dict[int, HistoryPage] = {}
 
-    async def trail(self) -> list[Place]:
+    async def saved_pages(self) -> list[PagePosition]:
         """Nothing outlives the process."""
         return []
 
-    async def keep(self, number: int, page: Page) -> None:
+    async def save(self, number: int, page: HistoryPage) -> None:
         """One more."""
         self._pages[number] = page
-        self._pages.pop(number - PAGES_KEPT, None)
+        self._pages.pop(number - CACHED_PAGES, None)
 
-    async def take(self, number: int) -> Sequence[wire.OfficialHistoryMessage] | None:
+    async def load(self, number: int) -> Sequence[wire.OfficialHistoryMessage] | None:
         """It waits no more then."""
         page = self._pages.pop(number, None)
         return page.messages if page else None
 
 
-class AllInMemory:
+class MemoryPageCache:
     """For whoever reads a history in one go."""
 
-    def of(self, account: str) -> Waiting:
+    def account(self, account: str) -> AccountPages:
         """A reading of its own."""
-        return InMemory()
+        return MemoryPages()
 
 
-GONE: Final = frozenset({codes.NO_SUCH_OFFICIAL_ACCOUNT, codes.BAD_OFFICIAL_ACCOUNT_ID})
+NOT_FOUND_CODES: Final = frozenset({codes.NO_SUCH_OFFICIAL_ACCOUNT, codes.BAD_OFFICIAL_ACCOUNT_ID})
 
 STATES: Final = {
     messages.PLACE_NORMAL: SourceState.PUBLISHED,
@@ -122,24 +122,24 @@ class AccountsSource:
 
     def __init__(
         self,
-        gateway: ApiCaller,
+        api: ApiCaller,
         accounts: Sequence[str],
         *,
         concurrency: int,
         searched: bool = False,
         broken: Sequence[BrokenRecord] = (),
-        waiting: WaitingPages | None = None,
+        pages: PageCache | None = None,
     ) -> None:
         """`searched`: the ids were not named one by one; `broken` are the lines of the search that gave none.
 
-        `waiting` keeps pages of history until they are wanted; without it they wait in memory.
+        `pages` keeps pages of history until they are wanted; without it they wait in memory.
         """
-        self._gateway = gateway
+        self._api = api
         self._accounts = list(dict.fromkeys(accounts))
         self._concurrency = concurrency
         self._searched = searched
         self._broken = tuple(broken)
-        self._waiting = waiting or AllInMemory()
+        self._pages = pages or MemoryPageCache()
 
     @property
     def spec(self) -> SourceSpec:
@@ -166,7 +166,7 @@ class AccountsSource:
     async def _profiles(self, accounts: Sequence[str]) -> dict[str, SourceChannel | None]:
         items = [wire.OfficialAccountItem(official_account=account) for account in accounts]
         request = wire.GetOfficialAccountInfoRequest(official_account_id_list=items)
-        found = (await self._gateway.call(GET_OFFICIAL_ACCOUNT_INFO, request)).official_account_info_list
+        found = (await self._api.call(GET_OFFICIAL_ACCOUNT_INFO, request)).official_account_info_list
         if len(found) != len(accounts):
             raise UnavailableError(
                 f"asked for {len(accounts)} official accounts and got {len(found)}", field="accounts"
@@ -176,7 +176,7 @@ class AccountsSource:
         return {account: self._profile(account, named.get(account, by_place[account])) for account in accounts}
 
     def _profile(self, account: str, item: wire.OfficialAccountInfo) -> SourceChannel | None:
-        if item.error_code in GONE:
+        if item.error_code in NOT_FOUND_CODES:
             return None
         if item.error_code != codes.OK:
             raise item_error(GET_OFFICIAL_ACCOUNT_INFO, item.error_code, item.error_info)
@@ -201,22 +201,22 @@ class AccountsSource:
         is posted meanwhile may be given or not.
         """
         done = sequence_of(after)
-        waiting = self._waiting.of(channel)
-        trail = await waiting.trail()
-        page: Page | None = None
-        async with aclosing(self._downwards(channel, done, trail[-1] if trail else None)) as pages:
+        cache = self._pages.account(channel)
+        positions = await cache.saved_pages()
+        page: HistoryPage | None = None
+        async with aclosing(self._downwards(channel, done, positions[-1] if positions else None)) as pages:
             async for page in pages:
-                await waiting.keep(len(trail), page)
-                trail.append(page.place)
-        if page is not None and page.place.below is not None:  # only the next call showed that it was the last one
-            await waiting.keep(len(trail) - 1, replace(page, place=replace(page.place, below=None)))
-        for number in range(len(trail) - 1, -1, -1):
-            place = trail[number]
-            if number and trail[number - 1].lowest <= done + 1:
+                await cache.save(len(positions), page)
+                positions.append(page.position)
+        if page is not None and page.position.below is not None:  # only the next call showed that it was the last one
+            await cache.save(len(positions) - 1, replace(page, position=replace(page.position, below=None)))
+        for number in range(len(positions) - 1, -1, -1):
+            position = positions[number]
+            if number and positions[number - 1].lowest <= done + 1:
                 continue
-            found = await waiting.take(number)
+            found = await cache.load(number)
             if found is None:
-                found = await self._again(channel, place, done)
+                found = await self._again(channel, position, done)
             for message in _upwards(found, done):
                 done = message.msg_seq
                 yield _post(channel, message)
@@ -228,14 +228,16 @@ class AccountsSource:
                 for message in page.messages:
                     yield _post(channel, message)
 
-    async def _again(self, channel: str, place: Place, done: int) -> Sequence[wire.OfficialHistoryMessage]:
+    async def _again(self, channel: str, position: PagePosition, done: int) -> Sequence[wire.OfficialHistoryMessage]:
         """A page again; above the newest one of before there may be more now, so go down from the top to `done`."""
-        if place.asked is not None:
-            return (await self._read(channel, place.asked)).rsp_msg_list
+        if position.asked is not None:
+            return (await self._read(channel, position.asked)).rsp_msg_list
         async with aclosing(self._downwards(channel, done)) as pages:
             return [message async for page in pages for message in page.messages]
 
-    async def _downwards(self, channel: str, above: int, last: Place | None = None) -> AsyncGenerator[Page, None]:
+    async def _downwards(
+        self, channel: str, above: int, last: PagePosition | None = None
+    ) -> AsyncGenerator[HistoryPage, None]:
         """From the newest message, or from below `last`, down to the first one above `above`, each message once."""
         if last is not None and (last.below is None or last.lowest <= above + 1):
             return
@@ -252,7 +254,7 @@ class AccountsSource:
             below: str | None = reply.last_msg_key or wanted[-1].msg_key
             if len(wanted) < len(fresh) or reply.is_finished == wire.RANGE_EXPIRED or below == asked:
                 below = None
-            yield Page(Place(asked, below, lowest), wanted)
+            yield HistoryPage(PagePosition(asked, below, lowest), wanted)
             if below is None:
                 return
             asked = below
@@ -264,14 +266,14 @@ class AccountsSource:
             req_msg_number=limits.OFFICIAL_HISTORY_PER_CALL,
             with_recalled_msg=1,
         )
-        return await self._gateway.call(OFFICIAL_ACCOUNT_MSG_GET_SIMPLE, request)
+        return await self._api.call(OFFICIAL_ACCOUNT_MSG_GET_SIMPLE, request)
 
     async def subscribers(self, channel: str, cursor: str = FIRST_PAGE) -> SubscriberPage:
         """200 people. Raises UnavailableError for a first page without anybody where the service counts some."""
         request = wire.GetSubscriberInfoRequest(
             official_account=channel, limit=limits.OFFICIAL_SUBSCRIBERS_PER_PAGE, next=cursor
         )
-        reply = await self._gateway.call(GET_SUBSCRIBER_INFO, request)
+        reply = await self._api.call(GET_SUBSCRIBER_INFO, request)
         if not cursor and not reply.subscriber_list and reply.subscriber_num:
             raise UnavailableError(
                 f"{channel} counts {reply.subscriber_num} subscribers and lists nobody", field="subscribers"

@@ -12,8 +12,6 @@ Records are put into a temporary SQLite file when the source is opened, so that 
 
 import asyncio
 import re
-import sqlite3
-import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -40,6 +38,7 @@ from channel_adapter.migration.sources.source import (
     SourceSubscriber,
     SubscriberPage,
 )
+from channel_adapter.migration.temporary import TemporarySqlite
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.wire.msg_body import TEXT, Element, TextContent
 
@@ -209,21 +208,16 @@ CREATE TABLE broken (place INTEGER PRIMARY KEY, at TEXT NOT NULL, field TEXT NOT
 """
 
 
-class Index:
-    """Rows are added first and read afterwards. Raises OSError where the disk is full."""
+class RecordIndex:
+    """Records of files in their order, each once: added first and read afterwards. Raises OSError on a full disk."""
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="migration-")
-        path = Path(self._folder.name) / "index.sqlite"
-        path.touch(0o600)
-        self._rows = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        self._rows.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-8000;" + _TABLES)
-        self._rows.execute("BEGIN")
+        self._file = TemporarySqlite("migration", _TABLES, cache_kilobytes=8_000)
+        self._rows = self._file.connection
 
     def close(self) -> None:
-        """Remove it."""
-        self._rows.close()
-        self._folder.cleanup()
+        """Remove the temporary file."""
+        self._file.close()
 
     def add_channel(self, channel: SourceChannel) -> bool:
         """False when there is one with this id."""
@@ -312,10 +306,7 @@ class Index:
         return found[0]
 
     def _insert(self, statement: str, row: tuple[object, ...]) -> bool:
-        try:
-            return self._rows.execute(statement, row).rowcount > 0
-        except sqlite3.OperationalError as trouble:
-            raise OSError(0, f"the temporary index cannot grow: {trouble}", self._folder.name) from None
+        return self._file.insert(statement, [row]) > 0
 
 
 _PROFILE: Final = (
@@ -346,7 +337,7 @@ def find_files(folder: str) -> dict[str, str]:
 class FilesSource:
     """Files that were read once, line by line, when the source was opened; see `schema` for what they hold."""
 
-    def __init__(self, index: Index, spec: SourceSpec) -> None:
+    def __init__(self, index: RecordIndex, spec: SourceSpec) -> None:
         """Use `open`."""
         self._index = index
         self._spec = spec
@@ -357,9 +348,9 @@ class FilesSource:
 
         Raises InvalidError: a heading with an unknown column, no channel at all. OSError: a file or the disk.
         """
-        index = Index()
+        index = RecordIndex()
         try:
-            spec = await _fill(_Filling(index, files, owner, now))
+            spec = await _fill(_IndexBuilder(index, files, owner, now))
         except BaseException:
             index.close()
             raise
@@ -404,7 +395,7 @@ class FilesSource:
             raise NotFoundError(f"the files have no channel {channel!r}", field="channel")
 
 
-async def _fill(filling: "_Filling") -> SourceSpec:
+async def _fill(filling: "_IndexBuilder") -> SourceSpec:
     """Read in a thread, which ends with this line whatever happens: nobody waits for a file that is not wanted."""
     reading = asyncio.ensure_future(asyncio.to_thread(filling.fill))
     try:
@@ -416,10 +407,10 @@ async def _fill(filling: "_Filling") -> SourceSpec:
             reading.exception()  # taken note of: whoever left has no use for it
 
 
-class _Filling:
+class _IndexBuilder:
     """Reads the files into an index, until `stopped`."""
 
-    def __init__(self, index: Index, files: Mapping[str, str], owner: str, now: float) -> None:
+    def __init__(self, index: RecordIndex, files: Mapping[str, str], owner: str, now: float) -> None:
         self._index = index
         self._files = files
         self._owner = owner

@@ -4,8 +4,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from typing import Final
 
-from channel_adapter.config.extras import is_installed
-from channel_adapter.config.settings import Settings
 from channel_adapter.migration.sources.source import (
     FIRST_PAGE,
     BrokenRecord,
@@ -16,11 +14,13 @@ from channel_adapter.migration.sources.source import (
     SourceSpec,
     SubscriberPage,
 )
+from channel_adapter.store.cutover import SENT, CutoverStore
+from channel_adapter.store.database import Database
 
 NONE: Final[frozenset[str]] = frozenset()
 
 
-class WithoutCopies:
+class ExcludeMirroredPosts:
     """Another source, whose posts are given without those that the database names as copies."""
 
     def __init__(self, source: Source, url: str) -> None:
@@ -68,24 +68,18 @@ class WithoutCopies:
 
 async def copies_of(url: str) -> Mapping[str, frozenset[str]]:
     """Keys of our own broadcasts by account; none where there never was a cutover. Raises UnavailableError."""
-    from channel_adapter.store.cutover import SENT, CutoverStore  # noqa: PLC0415 - an extra
-    from channel_adapter.store.database import Database  # noqa: PLC0415
-
     database = Database.shared(url)
     try:
         found: dict[str, set[str]] = {}
-        for copy in await CutoverStore(database).copies_if_any(SENT):
-            found.setdefault(copy.source, set()).add(copy.said)
+        for row in await CutoverStore(database).broadcasts_if_any(SENT):
+            found.setdefault(row.source, set()).add(row.result)
     finally:
         await database.close()
     return {source: frozenset(keys) for source, keys in found.items()}
 
 
-def without_copies(source: Source, settings: Settings) -> Source:
-    """The source as the adapter with these settings is to read it."""
-    url = settings.database_url
-    if url is None or source.spec.kind is not SourceKind.ACCOUNTS:
+def exclude_mirrored(source: Source, database_url: str | None) -> Source:
+    """Return a source whose posts lack the broadcasts that repeat posts of channels, as the database names them."""
+    if database_url is None or source.spec.kind is not SourceKind.ACCOUNTS:
         return source
-    if not is_installed("sqlalchemy"):  # without it nothing was ever cut over
-        return source
-    return WithoutCopies(source, url.get_secret_value())
+    return ExcludeMirroredPosts(source, database_url)

@@ -3,7 +3,7 @@
 A source is read only, and in pieces: no list of subscribers or posts is held in memory.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -11,6 +11,7 @@ from typing import Protocol
 from pydantic import BaseModel, ConfigDict
 
 from channel_adapter.domain.subscription import Notifications
+from channel_adapter.errors import InvalidError
 from channel_adapter.tencent.wire.msg_body import Element
 
 
@@ -154,3 +155,20 @@ class Source(Protocol):
 async def channels_by_id(source: Source) -> dict[str, SourceChannel]:
     """All channels of a source by their ids."""
     return {channel.id: channel async for channel in source.channels()}
+
+
+async def every_subscriber(source: Source, channel: str) -> AsyncGenerator[tuple[SourceSubscriber, ...], None]:
+    """Pages of people. A cursor that dies on the way is no reason to stop: then some come twice."""
+    cursor, begun_anew = FIRST_PAGE, False
+    while True:
+        try:
+            page = await source.subscribers(channel, cursor)
+        except InvalidError:
+            if cursor == FIRST_PAGE or begun_anew:
+                raise
+            cursor, begun_anew = FIRST_PAGE, True
+            continue
+        yield page.subscribers
+        if page.next is None:
+            return
+        cursor = page.next

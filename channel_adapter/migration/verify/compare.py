@@ -1,4 +1,4 @@
-"""What is the same and what is not, one profile, post or person at a time. Pure."""
+"""What is the same and what is not, one profile, post or subscriber at a time. Pure."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,18 +13,23 @@ from channel_adapter.domain.subscription import Notifications
 from channel_adapter.mapping.content import from_elements
 from channel_adapter.mapping.subscription_member import NOTIFICATIONS
 from channel_adapter.migration.plan.document import PlannedChannel
-from channel_adapter.migration.plan.resolutions import PROFILE_LOSSES, Loss, Policies, Policy
+from channel_adapter.migration.plan.resolutions import (
+    PROFILE_INCOMPATIBILITIES,
+    Incompatibility,
+    Resolution,
+    Resolutions,
+)
 from channel_adapter.migration.plan.transform import (
     MappedPost,
-    Target,
+    TargetLimits,
     join_time,
     map_post,
     map_profile,
     subscriber_losses,
 )
 from channel_adapter.migration.sources.source import SourceChannel, SourcePost, SourceState, SourceSubscriber
-from channel_adapter.migration.verify.findings import Difference, Finding, Mark, Value, What
-from channel_adapter.migration.verify.scratch import HeldPost
+from channel_adapter.migration.verify.findings import FieldDifference, Finding, Mark, Subject, Value
+from channel_adapter.migration.verify.scratch import TargetPost
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.wire import members, messages
 from channel_adapter.tencent.wire.msg_body import Element, ReceivedElement
@@ -41,12 +46,12 @@ BEYOND: Final = "longer ago than the target's history reaches: nobody can look a
 _SHOWN: Final = 200
 _DAY: Final = 86_400
 
-Kept = Mapping[str, str]
-"""Whole originals in the adapter's database, by the key of the post or person, or "" for a profile's text."""
+Originals = Mapping[str, str]
+"""Whole originals in the adapter's database, by the key of the post or subscriber, or "" for a profile's text."""
 
 
 @dataclass(frozen=True, slots=True)
-class Life:
+class PostCutover:
     """What may have happened on the target since posting has moved there.
 
     0 for a channel that has not moved, and for one that moved without a clean verification: then nobody can tell what
@@ -59,35 +64,35 @@ class Life:
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class CompareContext:
     """What one channel is judged by, and when. `created_at` and `last_seq`, its newest post's, are the target's own."""
 
     channel: PlannedChannel
     migration: str
-    target: Target
-    policies: Policies
+    target: TargetLimits
+    policies: Resolutions
     created_at: int
     now: int
-    life: Life = Life()
+    after: PostCutover = PostCutover()
     last_seq: int = 0
 
     @property
     def id(self) -> str:
-        """At the source."""
+        """The id at the source."""
         return self.channel.source.id
 
     def beyond(self, time: int) -> bool:
         """Is this longer ago than the target's history reaches, on the plans that keep least?"""
         return time < self.now - limits.ROAMING_DAYS * _DAY
 
-    def finding(self, what: What, key: str, mark: Mark, **more: Any) -> Finding:
+    def finding(self, what: Subject, key: str, mark: Mark, **more: Any) -> Finding:
         """A finding about this channel."""
         return Finding(self.id, what, key, mark, **more)
 
-    def policy(self, loss: Loss, original: str | None, kept: str | None) -> str:
-        """What explains this loss; empty when it may not be, or when the original is not kept where it has to be."""
+    def policy(self, loss: Incompatibility, original: str | None, stored: str | None) -> str:
+        """Return what explains this loss; empty when the policy forbids it, or its original is not stored."""
         policy = self.policies.of(loss)
-        if policy is Policy.REFUSE or (policy is Policy.STORE and (kept is None or kept != original)):
+        if policy is Resolution.REFUSE or (policy is Resolution.STORE and (stored is None or stored != original)):
             return ""
         return f"policy {loss}={policy}"
 
@@ -96,48 +101,48 @@ class Terms:
 
 
 def compare_profile(
-    terms: Terms,
+    context: CompareContext,
     source: SourceChannel,
     found: Channel,
     tag: Tag,
     admins: Sequence[str] | None,
-    kept: Mapping[Loss, Kept],
+    originals: Mapping[Incompatibility, Originals],
 ) -> Iterator[Finding]:
     """One finding a field. `admins` of the target, None where they could not be read."""
-    goal, lost = terms.channel.target, {text.loss: text for text in map_profile(source, terms.target).lost}
-    for loss in PROFILE_LOSSES:
+    goal, lost = context.channel.target, {text.loss: text for text in map_profile(source, context.target).lost}
+    for loss in PROFILE_INCOMPATIBILITIES:
         whole, has = getattr(source, loss.value), getattr(found, loss.value)
         explained = ""
         if loss in lost and has == lost[loss].kept:
-            explained = terms.policy(loss, whole, kept.get(loss, {}).get(""))
+            explained = context.policy(loss, whole, originals.get(loss, {}).get(""))
         yield _field(
-            terms, loss.value, whole, has, explained, unchanged=whole == getattr(terms.channel.source, loss.value)
+            context, loss.value, whole, has, explained, unchanged=whole == getattr(context.channel.source, loss.value)
         )
-    yield _field(terms, "owner", source.owner, found.owner or "", unchanged=source.owner == goal.owner)
+    yield _field(context, "owner", source.owner, found.owner or "", unchanged=source.owner == goal.owner)
     born = source.created_at or goal.created_at
     if born:
-        yield _field(terms, "created_at", born, terms.created_at)
+        yield _field(context, "created_at", born, context.created_at)
     if goal.max_subscribers is not None:
-        yield _field(terms, "max_subscribers", goal.max_subscribers, found.max_subscribers, unchanged=True)
-    yield _field(terms, "posting", "closed", "closed" if found.complete else "open to all")
-    wanted = goal.tag(terms.migration)
+        yield _field(context, "max_subscribers", goal.max_subscribers, found.max_subscribers, unchanged=True)
+    yield _field(context, "posting", "closed", "closed" if found.complete else "open to all")
+    wanted = goal.tag(context.migration)
     same = tag.migration == wanted.migration and set(wanted.kept) <= set(tag.kept)
-    yield _field(terms, "tag", wanted.text(), wanted.text() if same else tag.text())
+    yield _field(context, "tag", wanted.text(), wanted.text() if same else tag.text())
     if admins is not None:
         there = {user for user in source.admins if user != goal.owner}
-        yield _field(terms, "admins", " ".join(sorted(there)), " ".join(sorted(admins)), unchanged=True)
+        yield _field(context, "admins", " ".join(sorted(there)), " ".join(sorted(admins)), unchanged=True)
 
 
 def _field(
-    terms: Terms, name: str, source: Value, target: Value, explained: str = "", *, unchanged: bool = False
+    context: CompareContext, name: str, source: Value, target: Value, explained: str = "", *, unchanged: bool = False
 ) -> Finding:
     """`unchanged`: the source says what it said when the plan was made, so the target was changed."""
     if source == target:
-        return terms.finding(What.PROFILE, name, Mark.SAME)
-    if unchanged and terms.life.verified_at and not explained:
+        return context.finding(Subject.PROFILE, name, Mark.SAME)
+    if unchanged and context.after.verified_at and not explained:
         explained = f"changed here {SINCE_THE_CUTOVER}"
-    difference = Difference(name, _short(source), _short(target), explained)
-    return terms.finding(What.PROFILE, name, Mark.DIFFERS, differences=(difference,))
+    difference = FieldDifference(name, _short(source), _short(target), explained)
+    return context.finding(Subject.PROFILE, name, Mark.DIFFERS, differences=(difference,))
 
 
 def _short(value: Value) -> Value:
@@ -156,42 +161,44 @@ def canonical(elements: Sequence[ReceivedElement]) -> bytes:
     return orjson.dumps([[each.msg_type, each.msg_content] for each in elements], option=orjson.OPT_SORT_KEYS)
 
 
-def compare_post(terms: Terms, post: SourcePost, held: HeldPost | None, kept: str | None, *, in_order: bool) -> Finding:
-    """`held` is the post that has its number on the target, `kept` its original in the database."""
+def compare_post(
+    context: CompareContext, post: SourcePost, current: TargetPost | None, stored: str | None, *, in_order: bool
+) -> Finding:
+    """`current` is the post that has its number on the target, `stored` its original in the database."""
 
     def found(mark: Mark, **more: Any) -> Finding:
-        return terms.finding(What.POST, post.key, mark, **more)
+        return context.finding(Subject.POST, post.key, mark, **more)
 
     if post.state is SourceState.FOREIGN:
-        return found(Mark.MISSING, explained=FOREIGN) if held is None else found(Mark.DIFFERS, reason=FOREIGN)
+        return found(Mark.MISSING, explained=FOREIGN) if current is None else found(Mark.DIFFERS, reason=FOREIGN)
     if post.state is SourceState.EXPIRED:
         return found(Mark.UNREADABLE, explained=EXPIRED)
     if post.state is SourceState.RECALLED:
-        if held is None or held.place != messages.PLACE_NORMAL:
+        if current is None or current.place != messages.PLACE_NORMAL:
             return found(Mark.SAME)
         return found(Mark.DIFFERS, reason="recalled at the source and still here")
-    mapped = map_post(post, terms.target)
-    if held is None and mapped.body is not None and terms.beyond(post.time):
+    mapped = map_post(post, context.target)
+    if current is None and mapped.body is not None and context.beyond(post.time):
         return found(Mark.UNREADABLE, explained=BEYOND)
-    if held is None:
-        return found(Mark.MISSING, explained=_left_behind(terms, post, mapped, kept))
-    if held.place == messages.PLACE_RECALLED:
-        since = f"recalled here {SINCE_THE_CUTOVER}" if terms.life.verified_at else ""
+    if current is None:
+        return found(Mark.MISSING, explained=_left_behind(context, post, mapped, stored))
+    if current.place == messages.PLACE_RECALLED:
+        since = f"recalled here {SINCE_THE_CUTOVER}" if context.after.verified_at else ""
         return found(Mark.DIFFERS, reason="recalled here", explained=since)
-    if held.place == messages.PLACE_GONE:
-        beyond = BEYOND if terms.beyond(held.time) else ""
+    if current.place == messages.PLACE_GONE:
+        beyond = BEYOND if context.beyond(current.time) else ""
         return found(Mark.UNREADABLE, reason="the target has no body of it any more", explained=beyond)
-    differences = tuple(_post_differences(terms, post, mapped, held, kept, in_order=in_order))
+    differences = tuple(_post_differences(context, post, mapped, current, stored, in_order=in_order))
     return found(Mark.DIFFERS if differences else Mark.SAME, differences=differences)
 
 
-def extra_post(terms: Terms, held: HeldPost, known: bool) -> Finding:
+def extra_post(context: CompareContext, current: TargetPost, known: bool) -> Finding:
     """A post that only the target has; `known` if it is one of the source's a second time."""
     if known:
-        return terms.finding(What.POST, f"#{held.seq}", Mark.EXTRA, reason="a second copy")
-    live = bool(terms.life.moved_at) and held.time >= int(terms.life.moved_at)
+        return context.finding(Subject.POST, f"#{current.seq}", Mark.EXTRA, reason="a second copy")
+    live = bool(context.after.moved_at) and current.time >= int(context.after.moved_at)
     explained = f"published here {SINCE_THE_CUTOVER}" if live else ""
-    return terms.finding(What.POST, f"#{held.seq}", Mark.EXTRA, explained=explained)
+    return context.finding(Subject.POST, f"#{current.seq}", Mark.EXTRA, explained=explained)
 
 
 def original_of(text: str | None) -> bytes | None:
@@ -204,41 +211,48 @@ def original_of(text: str | None) -> bytes | None:
         return None
 
 
-def _left_behind(terms: Terms, post: SourcePost, mapped: MappedPost, kept: str | None) -> str:
+def _left_behind(context: CompareContext, post: SourcePost, mapped: MappedPost, stored: str | None) -> str:
     if mapped.body is not None:
         return ""
-    if post.key in terms.channel.left_behind:
+    if post.key in context.channel.left_behind:
         return AS_PLANNED
-    policies = [terms.policies.of(loss) for loss in mapped.lost]
+    policies = [context.policies.of(loss) for loss in mapped.lost]
     named = ", ".join(f"{loss}={policy}" for loss, policy in zip(mapped.lost, policies, strict=True))
-    return f"policy {named}; no part of it can be carried" if policies and Policy.REFUSE not in policies else ""
+    return f"policy {named}; no part of it can be carried" if policies and Resolution.REFUSE not in policies else ""
 
 
 def _post_differences(
-    terms: Terms, post: SourcePost, mapped: MappedPost, held: HeldPost, kept: str | None, *, in_order: bool
-) -> Iterator[Difference]:
+    context: CompareContext,
+    post: SourcePost,
+    mapped: MappedPost,
+    current: TargetPost,
+    stored: str | None,
+    *,
+    in_order: bool,
+) -> Iterator[FieldDifference]:
     there = [
-        ReceivedElement.model_construct(msg_type=kind, msg_content=content) for kind, content in orjson.loads(held.body)
+        ReceivedElement.model_construct(msg_type=kind, msg_content=content)
+        for kind, content in orjson.loads(current.body)
     ]
     body = mapped.body or ()
-    same = canonical(body) == held.body or (bool(body) and from_elements(body) == from_elements(there))
+    same = canonical(body) == current.body or (bool(body) and from_elements(body) == from_elements(there))
     if not same:
-        edited = f"changed here {SINCE_THE_CUTOVER}" if terms.life.verified_at else ""
-        yield Difference("body", _shown(post.body), _shown(there), edited)
+        edited = f"changed here {SINCE_THE_CUTOVER}" if context.after.verified_at else ""
+        yield FieldDifference("body", _shown(post.body), _shown(there), edited)
     elif mapped.lost:
         original = canonical(post.body).decode()
-        whole = original_of(kept)
-        explained = [terms.policy(loss, original, whole.decode() if whole else None) for loss in mapped.lost]
-        yield Difference("body", _shown(post.body), _shown(there), ", ".join(explained) if all(explained) else "")
-    author = post.author or terms.channel.target.owner
-    if held.author != author:
-        yield Difference("author", author, held.author)
-    if held.time != post.time:
-        latest = max(held.before, terms.created_at)
-        pushed = held.time > post.time and held.time == latest + 1
-        yield Difference("time", post.time, held.time, LATER if pushed else "")
+        whole = original_of(stored)
+        explained = [context.policy(loss, original, whole.decode() if whole else None) for loss in mapped.lost]
+        yield FieldDifference("body", _shown(post.body), _shown(there), ", ".join(explained) if all(explained) else "")
+    author = post.author or context.channel.target.owner
+    if current.author != author:
+        yield FieldDifference("author", author, current.author)
+    if current.time != post.time:
+        latest = max(current.before, context.created_at)
+        pushed = current.time > post.time and current.time == latest + 1
+        yield FieldDifference("time", post.time, current.time, LATER if pushed else "")
     if not in_order:
-        yield Difference("order", post.key, f"#{held.seq}")
+        yield FieldDifference("order", post.key, f"#{current.seq}")
 
 
 def _shown(elements: Sequence[ReceivedElement]) -> str:
@@ -248,61 +262,73 @@ def _shown(elements: Sequence[ReceivedElement]) -> str:
 # People
 
 
-def compare_person(terms: Terms, person: SourceSubscriber, member: members.Member, kept: str | None) -> Finding:
+def compare_subscriber(
+    context: CompareContext, subscriber: SourceSubscriber, member: members.Member, stored: str | None
+) -> Finding:
     """Somebody who is on both sides."""
-    differences = tuple(_person_differences(terms, person, member, kept))
+    differences = tuple(_subscriber_differences(context, subscriber, member, stored))
     mark = Mark.DIFFERS if differences else Mark.SAME
-    return terms.finding(What.SUBSCRIBER, person.user, mark, differences=differences)
+    return context.finding(Subject.SUBSCRIBER, subscriber.user, mark, differences=differences)
 
 
-def missing_person(terms: Terms, person: SourceSubscriber) -> Finding:
+def missing_subscriber(context: CompareContext, subscriber: SourceSubscriber) -> Finding:
     """Somebody whom the target has not."""
-    left = bool(terms.life.verified_at) and person.since is not None and person.since < int(terms.life.verified_at)
+    left = (
+        bool(context.after.verified_at)
+        and subscriber.since is not None
+        and subscriber.since < int(context.after.verified_at)
+    )
     explained = f"left here {SINCE_THE_CUTOVER}" if left else ""
-    if not explained and subscriber_losses(person) and terms.policies.of(Loss.SUBSCRIBER_DATA) is Policy.REFUSE:
-        return terms.finding(
-            What.SUBSCRIBER, person.user, Mark.MISSING, reason="the policy of subscriber_data is refuse"
+    if (
+        not explained
+        and subscriber_losses(subscriber)
+        and context.policies.of(Incompatibility.SUBSCRIBER_DATA) is Resolution.REFUSE
+    ):
+        return context.finding(
+            Subject.SUBSCRIBER, subscriber.user, Mark.MISSING, reason="the policy of subscriber_data is refuse"
         )
-    return terms.finding(What.SUBSCRIBER, person.user, Mark.MISSING, explained=explained)
+    return context.finding(Subject.SUBSCRIBER, subscriber.user, Mark.MISSING, explained=explained)
 
 
-def extra_person(terms: Terms, member: members.Member) -> Finding:
+def extra_subscriber(context: CompareContext, member: members.Member) -> Finding:
     """Somebody whom only the target has."""
-    live = bool(terms.life.moved_at) and (member.join_time or 0) >= int(terms.life.verified_at or terms.life.moved_at)
+    live = bool(context.after.moved_at) and (member.join_time or 0) >= int(
+        context.after.verified_at or context.after.moved_at
+    )
     explained = f"joined here {SINCE_THE_CUTOVER}" if live else ""
-    return terms.finding(What.SUBSCRIBER, member.member_account, Mark.EXTRA, explained=explained)
+    return context.finding(Subject.SUBSCRIBER, member.member_account, Mark.EXTRA, explained=explained)
 
 
-def _person_differences(
-    terms: Terms, person: SourceSubscriber, member: members.Member, kept: str | None
-) -> Iterator[Difference]:
-    expected = join_time(person.since, terms.created_at, terms.now)
+def _subscriber_differences(
+    context: CompareContext, subscriber: SourceSubscriber, member: members.Member, stored: str | None
+) -> Iterator[FieldDifference]:
+    expected = join_time(subscriber.since, context.created_at, context.now)
     joined = member.join_time
     # Whoever came in the second in which they were moved joined the second before.
     if expected is not None and joined not in (expected, expected - 1):
-        yield Difference("since", person.since, joined)
-    elif expected is not None and person.since is not None and person.since < expected:
-        yield Difference("since", person.since, joined, BORN_LATER)
+        yield FieldDifference("since", subscriber.since, joined)
+    elif expected is not None and subscriber.since is not None and subscriber.since < expected:
+        yield FieldDifference("since", subscriber.since, joined, BORN_LATER)
     has = NOTIFICATIONS.get(member.msg_flag or "", Notifications.ALL)
-    if has is not person.notifications:
-        chosen = f"chosen here {SINCE_THE_CUTOVER}" if terms.life.verified_at else ""
-        yield Difference("notifications", person.notifications.value, has.value, chosen)
-    yield from _unread(terms, person, member)
-    if subscriber_losses(person):
-        explained = terms.policy(Loss.SUBSCRIBER_DATA, person.custom_data, kept)
-        yield Difference("custom_data", _short(person.custom_data), "", explained)
+    if has is not subscriber.notifications:
+        chosen = f"chosen here {SINCE_THE_CUTOVER}" if context.after.verified_at else ""
+        yield FieldDifference("notifications", subscriber.notifications.value, has.value, chosen)
+    yield from _unread(context, subscriber, member)
+    if subscriber_losses(subscriber):
+        explained = context.policy(Incompatibility.SUBSCRIBER_DATA, subscriber.custom_data, stored)
+        yield FieldDifference("custom_data", _short(subscriber.custom_data), "", explained)
 
 
-def _unread(terms: Terms, person: SourceSubscriber, member: members.Member) -> Iterator[Difference]:
+def _unread(context: CompareContext, subscriber: SourceSubscriber, member: members.Member) -> Iterator[FieldDifference]:
     """Posts behind the one that somebody has read last [decision 12]; nothing where the source tells none."""
-    if person.unread is None:
+    if subscriber.unread is None:
         return
     if member.msg_seq is None:
-        yield Difference("unread", person.unread, None, UNTOLD)
+        yield FieldDifference("unread", subscriber.unread, None, UNTOLD)
         return
-    has = max(0, terms.last_seq - member.msg_seq)
-    if has != min(person.unread, terms.last_seq):
-        since = f"read or published here {SINCE_THE_CUTOVER}" if terms.life.verified_at else ""
-        yield Difference("unread", person.unread, has, since)
-    elif has != person.unread:
-        yield Difference("unread", person.unread, has, FEWER_POSTS)
+    has = max(0, context.last_seq - member.msg_seq)
+    if has != min(subscriber.unread, context.last_seq):
+        since = f"read or published here {SINCE_THE_CUTOVER}" if context.after.verified_at else ""
+        yield FieldDifference("unread", subscriber.unread, has, since)
+    elif has != subscriber.unread:
+        yield FieldDifference("unread", subscriber.unread, has, FEWER_POSTS)

@@ -25,7 +25,7 @@ class Mark(StrEnum):
     UNREADABLE = "!"
 
 
-class What(StrEnum):
+class Subject(StrEnum):
     """What a finding is about."""
 
     PROFILE = "profile"
@@ -42,7 +42,7 @@ EVERY: Final = "*"
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class FieldDifference:
     """One field that is not the same. `explained` says which policy or rule wants it so; empty: nothing does."""
 
     field: str
@@ -64,10 +64,10 @@ class Finding:
     """
 
     channel: str
-    what: What
+    what: Subject
     key: str
     mark: Mark
-    differences: tuple[Difference, ...] = ()
+    differences: tuple[FieldDifference, ...] = ()
     reason: str = ""
     explained: str = ""
 
@@ -96,8 +96,8 @@ class Finding:
         """What `to_json` has written."""
         held = orjson.loads(line)
         return cls(
-            held["channel"], What(held["what"]), held["key"], Mark(held["mark"]),
-            tuple(Difference(**each) for each in held.get("differences", ())),
+            held["channel"], Subject(held["what"]), held["key"], Mark(held["mark"]),
+            tuple(FieldDifference(**each) for each in held.get("differences", ())),
             held.get("reason", ""), held.get("explained", ""),
         )  # fmt: skip
 
@@ -109,10 +109,10 @@ class Finding:
 
 
 @dataclass(slots=True)
-class Tally:
+class FindingCounts:
     """Counts of one channel, by what and mark. `open` are those that nothing explains."""
 
-    marks: Counter[tuple[What, Mark]] = field(default_factory=Counter)
+    marks: Counter[tuple[Subject, Mark]] = field(default_factory=Counter)
     open: int = 0
     lost: int = 0
     """Of the open ones: what the source has and the target has not, or has otherwise, or cannot show."""
@@ -127,7 +127,7 @@ class Tally:
             self.open += 1
             self.lost += finding.mark is not Mark.EXTRA
 
-    def count(self, mark: Mark, what: What | None = None) -> int:
+    def count(self, mark: Mark, what: Subject | None = None) -> int:
         """How many have this mark."""
         return sum(
             count for (each, found), count in self.marks.items() if found is mark and (what is None or each is what)
@@ -135,12 +135,12 @@ class Tally:
 
     def to_json(self) -> dict[str, Any]:
         """Counts by what, then by mark."""
-        counts = {what.value: {mark.value: self.count(mark, what) for mark in Mark} for what in What}
+        counts = {what.value: {mark.value: self.count(mark, what) for mark in Mark} for what in Subject}
         return {**counts, "open": self.open, "accepted": self.accepted}
 
 
 @dataclass(slots=True)
-class Verdict:
+class VerificationResult:
     """What a verification has found. `named` are the first of the open findings.
 
     `not_compared` says in words what one of the two sides does not tell, of any post or person.
@@ -149,7 +149,7 @@ class Verdict:
     migration: str
     at: float
     not_compared: tuple[str, ...] = ()
-    channels: dict[str, Tally] = field(default_factory=dict)
+    channels: dict[str, FindingCounts] = field(default_factory=dict)
     named: list[Finding] = field(default_factory=list)
 
     @property
@@ -167,7 +167,7 @@ class Verdict:
         """Findings that nothing but somebody's word explains."""
         return sum(tally.accepted for tally in self.channels.values())
 
-    def count(self, mark: Mark, what: What | None = None) -> int:
+    def count(self, mark: Mark, what: Subject | None = None) -> int:
         """How many have this mark, in all channels."""
         return sum(tally.count(mark, what) for tally in self.channels.values())
 
@@ -196,7 +196,7 @@ _DIGEST_BYTES: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
+class Baseline:
     """Findings that may be there. Holds 16 bytes of each."""
 
     digests: frozenset[bytes] = frozenset()
@@ -217,14 +217,14 @@ class Accepted:
                 if line.strip()
             )
 
-    def judged(self, finding: Finding) -> Finding:
+    def apply(self, finding: Finding) -> Finding:
         """The finding, explained if it is one of these."""
         if finding.settled or _digest(finding) not in self.digests:
             return finding
         return replace(finding, explained=ACCEPTED)
 
 
-NOTHING_ACCEPTED: Final = Accepted()
+EMPTY_BASELINE: Final = Baseline()
 
 
 def _finding(line: bytes, where: str) -> Finding:

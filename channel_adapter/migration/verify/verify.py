@@ -1,70 +1,63 @@
-"""Source and target, read afresh and compared: every profile field, post and subscriber. The journal is not asked.
+"""Read source and target again and compare every profile field, post and subscriber. The journal is not read.
 
-A channel is worked on in a temporary file of its own, so memory does not grow with its people. Errors of the network
-end it; what the service refuses to show of one channel is a finding.
+A channel is compared in a temporary file of its own, so memory does not grow with its subscribers. Errors of the
+network end the comparison; what the service refuses to show of one channel is a finding.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import Final, TypeVar
 
-from channel_adapter.backends.caller import ApiCaller
 from channel_adapter.backends.community import profile as channel_group
 from channel_adapter.backends.community.tag import Tag
 from channel_adapter.concurrency.batching import batches, concurrently
-from channel_adapter.concurrency.clock import Clock
-from channel_adapter.config.extras import needs_store
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError
 from channel_adapter.mapping.subscription_member import SUBSCRIBER_FIELDS
-from channel_adapter.migration.bounded import bounded
-from channel_adapter.migration.budget import TRANSIENT, Allowance
+from channel_adapter.migration.budget import TRANSIENT, ProgressCallback, noop_progress
+from channel_adapter.migration.context import MigrationContext
 from channel_adapter.migration.plan.document import Plan, PlannedChannel, check_app
-from channel_adapter.migration.plan.resolutions import PROFILE_LOSSES, Loss
+from channel_adapter.migration.plan.resolutions import PROFILE_INCOMPATIBILITIES, Incompatibility
 from channel_adapter.migration.plan.transform import post_number
-from channel_adapter.migration.source_reading import every_subscriber, present_channels
-from channel_adapter.migration.sources.source import Source, SourceChannel, SourceKind, SourcePost
+from channel_adapter.migration.sources.source import Source, SourceChannel, SourceKind, SourcePost, every_subscriber
 from channel_adapter.migration.target import member_pages, message_pages, read_groups
 from channel_adapter.migration.verify.compare import (
-    Kept,
-    Life,
-    Terms,
+    CompareContext,
+    Originals,
+    PostCutover,
     canonical,
-    compare_person,
     compare_post,
     compare_profile,
-    extra_person,
+    compare_subscriber,
     extra_post,
-    missing_person,
+    extra_subscriber,
+    missing_subscriber,
 )
 from channel_adapter.migration.verify.findings import (
+    EMPTY_BASELINE,
     EVERY,
-    NOTHING_ACCEPTED,
-    Accepted,
+    Baseline,
     Finding,
+    FindingCounts,
     Mark,
-    Tally,
-    Verdict,
-    What,
+    Subject,
+    VerificationResult,
 )
-from channel_adapter.migration.verify.scratch import HeldPost, Ledger
+from channel_adapter.migration.verify.scratch import ComparisonScratchDb, TargetPost
+from channel_adapter.store.database import Database
+from channel_adapter.store.migration import StoredOriginals
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.notify import Notifier
 from channel_adapter.tencent.wire import groups, members, messages
 
-if TYPE_CHECKING:
-    from channel_adapter.migration.facade import Migration
-    from channel_adapter.store.migration import KeptOriginals
+R = TypeVar("R")
 
 CHANNELS_AT_ONCE: Final = 8
-"""Channels that are compared at a time; each reads its people and its posts side by side."""
-_POSTS_AT_ONCE: Final = 50
-_PROFILE, _POSTS, _PEOPLE = range(3)
-_PART: Final = {What.PROFILE: _PROFILE, What.POST: _POSTS, What.SUBSCRIBER: _PEOPLE}
+"""Channels that are compared at the same time; each reads its subscribers and its posts concurrently."""
+_POSTS_PER_BATCH: Final = 50
+_ORDER: Final = {Subject.PROFILE: 0, Subject.POST: 1, Subject.SUBSCRIBER: 2}
 
-Tell = Callable[[str, int], None]
-"""Hears of progress: what was compared ("channels", "posts", "people"), and how many more."""
-Write = Callable[[Finding], None]
+FindingCallback = Callable[[Finding], None]
 
 NOT_COMPARED: Final[Mapping[SourceKind, tuple[str, ...]]] = {
     SourceKind.ACCOUNTS: ("unread counts: no call tells how far a subscriber of an official account has read",),
@@ -75,282 +68,285 @@ _MEMBER_FIELDS: Final[Mapping[SourceKind, tuple[str, ...]]] = {
     SourceKind.FILES: (*SUBSCRIBER_FIELDS, "MsgSeq"),
 }
 
-POST_KEPT, PERSON_KEPT = "post", "subscriber"
+POST_ORIGINAL, SUBSCRIBER_ORIGINAL = "post", "subscriber"
 """Kinds of originals in the database."""
 
 
-def silent(what: str, count: int) -> None:
-    """For those who do not listen."""
-
-
-def unwritten(finding: Finding) -> None:
-    """For those who want the verdict alone."""
+def noop_finding(finding: Finding) -> None:
+    """Ignore a finding."""
 
 
 async def verify(
-    migration: "Migration", plan: Plan, *, allowance: Allowance | None = None, life: Mapping[str, Life] | None = None,
-    accepted: Accepted = NOTHING_ACCEPTED, write: Write = unwritten, tell: Tell = silent,
-) -> Verdict:  # fmt: skip
-    """Compare everything; `write` gets every finding, channel by channel in the order of the plan.
+    context: MigrationContext,
+    plan: Plan,
+    *,
+    post_cutovers: Mapping[str, PostCutover] | None = None,
+    accepted: Baseline = EMPTY_BASELINE,
+    on_finding: FindingCallback = noop_finding,
+    on_progress: ProgressCallback = noop_progress,
+) -> VerificationResult:
+    """Compare everything; `on_finding` receives every finding, channel by channel in the order of the plan.
 
-    `life`, by source id: channels whose posting has moved, where people and posts of their own are to be expected.
-    `accepted`: findings that somebody has looked at. Raises InvalidError for a plan of another app, Stopped at the end
-    of the allowance, and whatever makes source or target fail.
+    `post_cutovers`, by source id: channels whose posting has moved, which may have subscribers and posts of their own.
+    `accepted` are findings that are waived. Raises InvalidError for a plan of another app, BudgetExhausted at the end
+    of the budget, and errors of source and target.
     """
-    check_app(plan, migration.settings.sdkappid, "this")
-    migration = bounded(migration, allowance)
-    verdict = Verdict(plan.migration, migration.clock.now(), NOT_COMPARED[plan.source.kind])
-    async with migration.source(plan.source) as source, _originals(migration, plan) as kept:
-        tell = Notifier("tell", tell)
-        verifier = _Verifier(migration.gateway, migration.clock, plan, source, kept, life or {}, accepted, tell)
-        at_once = min(CHANNELS_AT_ONCE, migration.settings.concurrency)
-        done = concurrently(verifier.sightings(migration), verifier.channel, limit=at_once, ordered=True)
-        async with aclosing(done) as ledgers:
-            async for id_, tally, ledger in ledgers:
-                with ledger:
-                    verdict.channels[id_] = tally
-                    for finding in ledger.findings():
-                        write(finding)
-                        verdict.name(finding)
-                tell("channels", 1)
-    return verdict
+    check_app(plan, context.settings.sdkappid, "this")
+    result = VerificationResult(plan.migration, context.clock.now(), NOT_COMPARED[plan.source.kind])
+    async with context.source(plan.source) as source, _stored_originals(context, plan) as originals:
+        notify = Notifier("on_progress", on_progress)
+        comparer = ChannelComparer(context, plan, source, originals, post_cutovers or {}, notify)
+        at_once = min(CHANNELS_AT_ONCE, context.settings.concurrency)
+        compared = concurrently(comparer.pairs(), comparer.compare, limit=at_once, ordered=True)
+        async with aclosing(compared) as channels:
+            async for channel, scratch in channels:
+                with scratch:
+                    counts = result.channels[channel] = FindingCounts()
+                    for finding in map(accepted.apply, scratch.findings()):
+                        counts.add(finding)
+                        on_finding(finding)
+                        result.name(finding)
+                notify("channels", 1)
+    return result
 
 
 @asynccontextmanager
-async def _originals(migration: "Migration", plan: Plan) -> "AsyncIterator[KeptOriginals | None]":
-    """What the policy `store` has kept; None where no policy does."""
+async def _stored_originals(context: MigrationContext, plan: Plan) -> AsyncIterator[StoredOriginals | None]:
+    """Open the originals that the policy `store` has stored; None where no policy does."""
     if not plan.chosen.stores:
         yield None
         return
-    url = migration.settings.database_url
+    url = context.database_url
     if url is None:
         raise ConfigurationError(
             "the plan keeps originals in the adapter's database: set database_url", field="database_url"
         )
-    with needs_store(url.get_secret_value()):
-        from channel_adapter.store.database import Database  # noqa: PLC0415 - an extra
-        from channel_adapter.store.migration import KeptOriginals  # noqa: PLC0415
-    kept = KeptOriginals(Database.shared(url.get_secret_value()))
+    originals = StoredOriginals(Database.shared(url))
     try:
-        yield kept
+        yield originals
     finally:
-        await kept.close()
+        await originals.close()
 
 
 @dataclass(frozen=True, slots=True)
-class _Sight:
-    """A channel on both sides, as far as it is there."""
+class ChannelPair:
+    """A channel on both sides, as far as it exists."""
 
     planned: PlannedChannel
     source: SourceChannel | None
     info: groups.GroupInfo | None
 
 
-@dataclass(slots=True)
-class _Work:
-    """One channel under comparison."""
+@dataclass(frozen=True, slots=True)
+class ChannelComparison:
+    """One channel while it is compared. `staff` are its owner and admins at the source."""
 
-    terms: Terms
-    ledger: Ledger
-    accepted: Accepted
-    tally: Tally = field(default_factory=Tally)
-    staff: frozenset[str] = frozenset()
-    admins: list[str] | None = None
+    context: CompareContext
+    scratch: ComparisonScratchDb
+    staff: frozenset[str]
 
-    def note(self, findings: Sequence[Finding]) -> None:
-        """Keep and count."""
-        for finding in map(self.accepted.judged, findings):
-            self.tally.add(finding)
-            self.ledger.note(_PART[finding.what], [finding])
+    @property
+    def channel(self) -> str:
+        """The id on the target."""
+        return self.context.channel.target.channel
+
+    def record(self, *findings: Finding) -> None:
+        """Keep findings in the order of profile, posts, subscribers."""
+        for finding in findings:
+            self.scratch.add_findings(_ORDER[finding.what], [finding])
 
 
-class _Verifier:
-    """Compares the channels of one plan."""
+class ChannelComparer:
+    """Compare the channels of one plan."""
 
     def __init__(
         self,
-        gateway: ApiCaller,
-        clock: Clock,
+        context: MigrationContext,
         plan: Plan,
         source: Source,
-        kept: "KeptOriginals | None",
-        life: Mapping[str, Life],
-        accepted: Accepted,
-        tell: Tell,
+        originals: StoredOriginals | None,
+        post_cutovers: Mapping[str, PostCutover],
+        on_progress: ProgressCallback,
     ) -> None:
-        self._gateway = gateway
-        self._clock = clock
+        self._context = context
         self._plan = plan
         self._target = plan.limits.target()
         self._source = source
-        self._kept = kept
-        self._life = life
-        self._accepted = accepted
-        self._tell = tell
+        self._originals = originals
+        self._post_cutovers = post_cutovers
+        self._on_progress = on_progress
 
-    async def sightings(self, migration: "Migration") -> AsyncGenerator[_Sight, None]:
-        """Every channel of the plan, 50 read at a time."""
-        now = await present_channels(migration, self._plan, self._source)
+    async def pairs(self) -> AsyncGenerator[ChannelPair, None]:
+        """Yield every channel of the plan, 50 groups read in a call."""
+        existing = await self._context.existing_channels(self._plan, self._source)
         async with aclosing(batches(self._plan.channels, limits.GROUP_INFO_PER_CALL)) as parts:
             async for part in parts:
-                infos = await read_groups(self._gateway, [each.target.channel for each in part], self._target.keys)
+                infos = await read_groups(self._context.api, [each.target.channel for each in part], self._target.keys)
                 for planned in part:
-                    yield _Sight(planned, now.get(planned.source.id), infos.get(planned.target.channel))
+                    yield ChannelPair(planned, existing.get(planned.source.id), infos.get(planned.target.channel))
 
-    async def channel(self, sight: _Sight) -> tuple[str, Tally, Ledger]:
-        """Compare one; the ledger is for the caller to close."""
-        planned, info = sight.planned, sight.info
+    async def compare(self, pair: ChannelPair) -> tuple[str, ComparisonScratchDb]:
+        """Compare one channel; return its id at the source and its findings, which the caller closes."""
+        planned, info, source = pair.planned, pair.info, pair.source
         tag = channel_group.tag_of(channel_group.fields_of(info), self._target.keys) if info else None
-        life = self._life.get(planned.source.id, Life())
+        after = self._post_cutovers.get(planned.source.id, PostCutover())
         born = (info.create_time if info else None) or planned.target.created_at or 0
-        now = int(self._clock.now())
+        now = int(self._context.clock.now())
         last = max(0, (info.next_msg_seq or 1) - 1) if info else 0
-        terms = Terms(planned, self._plan.migration, self._target, self._plan.chosen, born, now, life, last)
+        context = CompareContext(planned, self._plan.migration, self._target, self._plan.chosen, born, now, after, last)
+        staff = frozenset({planned.target.owner, *source.admins}) if source else frozenset()
         with ExitStack() as stack:
-            work = _Work(terms, stack.enter_context(Ledger()), self._accepted)
-            if sight.source is not None:
-                work.staff = frozenset({planned.target.owner, *sight.source.admins})
-            if sight.source is None:
-                explained = "removed by the cutover" if life.destroyed else ""
-                gone = terms.finding(What.PROFILE, "channel", Mark.UNREADABLE, reason="gone at the source",
-                                     explained=explained)  # fmt: skip
-                work.note([gone])
+            comparison = ChannelComparison(context, stack.enter_context(ComparisonScratchDb()), staff)
+            if source is None:
+                explained = "removed by the cutover" if after.destroyed else ""
+                comparison.record(
+                    context.finding(
+                        Subject.PROFILE, "channel", Mark.UNREADABLE, reason="gone at the source", explained=explained
+                    )
+                )
             else:
-                await self._compare(work, sight.source, info, tag)
+                await self._compare(comparison, source, info, tag)
             stack.pop_all()
-        return planned.source.id, work.tally, work.ledger
+        return planned.source.id, comparison.scratch
 
     async def _compare(
-        self, work: _Work, source: SourceChannel, info: groups.GroupInfo | None, tag: Tag | None
+        self, comparison: ChannelComparison, source: SourceChannel, info: groups.GroupInfo | None, tag: Tag | None
     ) -> None:
         ours = info is not None and tag is not None and tag.migration == self._plan.migration
         if info is None or tag is None or not ours:
-            work.note([_not_ours(work.terms, info, tag)])
-        parts = (self._posts, self._people)
-        side_by_side = concurrently(parts, lambda part: part(work, ours), limit=len(parts))
-        async with aclosing(side_by_side) as ended:
-            async for _ in ended:
-                continue
+            comparison.record(_not_ours(comparison.context, info, tag))
+        admins: list[str] | None = None
+        parts = (self._posts, self._subscribers)
+        async with aclosing(concurrently(parts, lambda part: part(comparison, ours), limit=len(parts))) as ended:
+            async for found in ended:
+                admins = found if found is not None else admins
         if info is not None and tag is not None and ours:
             channel = channel_group.to_channel(
-                work.terms.channel.target.channel, info, channel_group.fields_of(info), self._target.keys
+                comparison.context.channel.target.channel, info, channel_group.fields_of(info), self._target.keys
             )
-            kept = await self._kept_texts(work.terms)
-            work.note(list(compare_profile(work.terms, source, channel, tag, work.admins, kept)))
+            originals = await self._profile_originals(comparison)
+            comparison.record(*compare_profile(comparison.context, source, channel, tag, admins, originals))
 
-    async def _kept_texts(self, terms: Terms) -> dict[Loss, Kept]:
-        if self._kept is None:
-            return {}
-        channel = terms.channel.target.channel
-        return {loss: await self._kept.of(channel, loss.value, [""]) for loss in PROFILE_LOSSES}
+    async def _profile_originals(self, comparison: ChannelComparison) -> dict[Incompatibility, Originals]:
+        return {each: await self._read_originals(comparison, each.value, [""]) for each in PROFILE_INCOMPATIBILITIES}
 
-    async def _originals(self, terms: Terms, what: str, keys: Sequence[str]) -> dict[str, str]:
-        if self._kept is None or not keys:
+    async def _read_originals(self, comparison: ChannelComparison, what: str, keys: Sequence[str]) -> dict[str, str]:
+        if self._originals is None or not keys:
             return {}
-        return await self._kept.of(terms.channel.target.channel, what, keys)
+        return await self._originals.get(comparison.channel, what, keys)
 
     # Posts
 
-    async def _posts(self, work: _Work, ours: bool) -> None:
+    async def _posts(self, comparison: ChannelComparison, ours: bool) -> None:
         if ours:
-            await _guarded(work, What.POST, "the target", self._read_history(work))
-        await _guarded(work, What.POST, "the source", self._compare_posts(work))
+            await _guarded(comparison, Subject.POST, "the target", self._read_history(comparison))
+        await _guarded(comparison, Subject.POST, "the source", self._compare_posts(comparison))
 
-    async def _read_history(self, work: _Work) -> None:
-        channel = work.terms.channel.target.channel
-        async with aclosing(message_pages(self._gateway, channel)) as pages:
+    async def _read_history(self, comparison: ChannelComparison) -> None:
+        channel = comparison.context.channel.target.channel
+        async with aclosing(message_pages(self._context.api, channel)) as pages:
             async for page in pages:
-                work.ledger.add_posts(self._held(message, work.terms) for message in page)
+                comparison.scratch.add_posts(_target_post(message, comparison.context) for message in page)
 
-    def _held(self, message: messages.HistoryMessage, terms: Terms) -> HeldPost:
-        number: int | None = None
-        if not message.is_system_msg:
-            random = message.msg_random or 0
-            number = post_number(terms.migration, terms.channel.target.channel, random)
-        body = canonical(message.msg_body)
-        return HeldPost(
-            message.msg_seq, number, message.msg_time_stamp, message.is_place_msg, message.from_account, body
-        )
-
-    async def _compare_posts(self, work: _Work) -> None:
+    async def _compare_posts(self, comparison: ChannelComparison) -> None:
+        context, scratch = comparison.context, comparison.scratch
         latest = 0
-        async with aclosing(batches(self._source.posts(work.terms.id), _POSTS_AT_ONCE)) as parts:
+        async with aclosing(batches(self._source.posts(context.id), _POSTS_PER_BATCH)) as parts:
             async for part in parts:
-                latest = await self._compare_some(work, part, latest)
-                self._tell("posts", len(part))
+                latest = await self._compare_batch(comparison, part, latest)
+                self._on_progress("posts", len(part))
         numbers: set[int] = set()
-        if any(True for _ in work.ledger.posts_left()):
-            async for post in self._source.posts_any_order(work.terms.id):
-                numbers.add(post.number)
-        for held in work.ledger.posts_left():
-            work.note([extra_post(work.terms, held, held.number in numbers)])
+        if any(True for _ in scratch.posts_left()):
+            numbers = {post.number async for post in self._source.posts_any_order(context.id)}
+        for found in scratch.posts_left():
+            comparison.record(extra_post(context, found, found.number in numbers))
 
-    async def _compare_some(self, work: _Work, posts: Sequence[SourcePost], latest: int) -> int:
-        """Compare these; the number on the target of the latest of them that is there."""
-        kept = await self._originals(work.terms, POST_KEPT, [post.key for post in posts])
+    async def _compare_batch(self, comparison: ChannelComparison, posts: Sequence[SourcePost], latest: int) -> int:
+        """Compare posts; return the highest number on the target of those that exist there."""
+        originals = await self._read_originals(comparison, POST_ORIGINAL, [post.key for post in posts])
         for post in posts:
-            held = work.ledger.take_post(post.number)
-            in_order = held is None or held.seq > latest
-            latest = max(latest, held.seq if held else 0)
-            work.note([compare_post(work.terms, post, held, kept.get(post.key), in_order=in_order)])
+            found = comparison.scratch.take_post(post.number)
+            in_order = found is None or found.seq > latest
+            latest = max(latest, found.seq if found else 0)
+            original = originals.get(post.key)
+            comparison.record(compare_post(comparison.context, post, found, original, in_order=in_order))
         return latest
 
-    # People
+    # Subscribers
 
-    async def _people(self, work: _Work, ours: bool) -> None:
-        await _guarded(work, What.SUBSCRIBER, "the source", self._read_people(work))
+    async def _subscribers(self, comparison: ChannelComparison, ours: bool) -> list[str] | None:
+        """Compare subscribers; return the admins of the target, None where they could not be read."""
+        admins: list[str] | None = None
+        await _guarded(comparison, Subject.SUBSCRIBER, "the source", self._read_subscribers(comparison))
         if ours:
-            await _guarded(work, What.SUBSCRIBER, "the target", self._compare_members(work))
-        for people in work.ledger.people_left():
-            work.note([missing_person(work.terms, person) for person in people])
-            self._tell("people", len(people))
+            admins = await _guarded(comparison, Subject.SUBSCRIBER, "the target", self._compare_members(comparison))
+        for subscribers in comparison.scratch.subscribers_left():
+            comparison.record(*(missing_subscriber(comparison.context, each) for each in subscribers))
+            self._on_progress("people", len(subscribers))
+        return admins
 
-    async def _read_people(self, work: _Work) -> None:
-        """All but the owner."""
-        owner = work.terms.channel.target.owner
-        async with aclosing(every_subscriber(self._source, work.terms.id)) as pages:
-            async for people in pages:
-                work.ledger.add_people(person for person in people if person.user != owner)
+    async def _read_subscribers(self, comparison: ChannelComparison) -> None:
+        """Read all subscribers of the source except the owner."""
+        owner = comparison.context.channel.target.owner
+        async with aclosing(every_subscriber(self._source, comparison.context.id)) as pages:
+            async for subscribers in pages:
+                comparison.scratch.add_subscribers(each for each in subscribers if each.user != owner)
 
-    async def _compare_members(self, work: _Work) -> None:
-        admins: list[str] = []
+    async def _compare_members(self, comparison: ChannelComparison) -> list[str]:
+        admins: set[str] = set()
         fields = _MEMBER_FIELDS[self._plan.source.kind]
-        async with aclosing(member_pages(self._gateway, work.terms.channel.target.channel, fields)) as pages:
+        channel = comparison.context.channel.target.channel
+        async with aclosing(member_pages(self._context.api, channel, fields)) as pages:
             async for page in pages:
                 ordinary = [member for member in page if member.role != members.OWNER]
-                admins += [member.member_account for member in ordinary if member.role == members.ADMIN]
-                await self._compare_page(work, ordinary)
-                self._tell("people", len(ordinary))
-        work.admins = sorted(set(admins))
+                admins |= {member.member_account for member in ordinary if member.role == members.ADMIN}
+                await self._compare_page(comparison, ordinary)
+                self._on_progress("people", len(ordinary))
+        return sorted(admins)
 
-    async def _compare_page(self, work: _Work, page: Sequence[members.Member]) -> None:
-        terms = work.terms
-        people = work.ledger.take_people([member.member_account for member in page])
-        with_data = [person.user for person, _ in people.values() if person.custom_data]
-        kept = await self._originals(terms, PERSON_KEPT, with_data)
+    async def _compare_page(self, comparison: ChannelComparison, page: Sequence[members.Member]) -> None:
+        context, scratch = comparison.context, comparison.scratch
+        subscribers = scratch.take_subscribers([member.member_account for member in page])
+        with_data = [subscriber.user for subscriber, _ in subscribers.values() if subscriber.custom_data]
+        originals = await self._read_originals(comparison, SUBSCRIBER_ORIGINAL, with_data)
         for member in page:
             user = member.member_account
-            person, seen = people.get(user, (None, False))
-            if person is not None and not seen:
-                work.note([compare_person(terms, person, member, kept.get(user))])
-            elif person is None and user not in work.staff and work.ledger.is_new(user):
-                work.note([extra_person(terms, member)])
+            subscriber, seen = subscribers.get(user, (None, False))
+            if subscriber is not None and not seen:
+                comparison.record(compare_subscriber(context, subscriber, member, originals.get(user)))
+            elif subscriber is None and user not in comparison.staff and scratch.is_new(user):
+                comparison.record(extra_subscriber(context, member))
 
 
-async def _guarded(work: _Work, what: What, side: str, reading: Awaitable[None]) -> None:
-    """Carry out; what is refused for good is a finding and no failure."""
+async def _guarded(comparison: ChannelComparison, subject: Subject, side: str, reading: Awaitable[R]) -> R | None:
+    """Return what is read; a permanent refusal is a finding and no failure."""
     try:
-        await reading
+        return await reading
     except TRANSIENT:
         raise
     except ChannelAdapterError as error:
         reason = f"{side} does not show them: {error.message}"
-        work.note([work.terms.finding(what, EVERY, Mark.UNREADABLE, reason=reason)])
+        comparison.record(comparison.context.finding(subject, EVERY, Mark.UNREADABLE, reason=reason))
+        return None
 
 
-def _not_ours(terms: Terms, info: groups.GroupInfo | None, tag: Tag | None) -> Finding:
-    """There is no group at the id, or somebody else's."""
+def _target_post(message: messages.HistoryMessage, context: CompareContext) -> TargetPost:
+    number: int | None = None
+    if not message.is_system_msg:
+        number = post_number(context.migration, context.channel.target.channel, message.msg_random or 0)
+    return TargetPost(
+        message.msg_seq,
+        number,
+        message.msg_time_stamp,
+        message.is_place_msg,
+        message.from_account,
+        canonical(message.msg_body),
+    )
+
+
+def _not_ours(context: CompareContext, info: groups.GroupInfo | None, tag: Tag | None) -> Finding:
+    """Return the finding for a missing group, and for a group of another owner."""
     if info is None:
-        return terms.finding(What.PROFILE, "channel", Mark.MISSING, reason="there is no such group")
+        return context.finding(Subject.PROFILE, "channel", Mark.MISSING, reason="there is no such group")
     whose = "a group that is no channel" if tag is None else f"a channel of {tag.migration or 'no migration'}"
-    return terms.finding(What.PROFILE, "channel", Mark.MISSING, reason=f"{whose} stands there, {info.name!r}")
+    return context.finding(Subject.PROFILE, "channel", Mark.MISSING, reason=f"{whose} stands there, {info.name!r}")

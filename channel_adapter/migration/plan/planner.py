@@ -1,0 +1,180 @@
+"""Make a plan: read every channel of a source once, look at the target, and hand both to `make_plan`."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Final
+
+from channel_adapter.concurrency.batching import concurrently
+from channel_adapter.errors import ConfigurationError, ConflictError, InvalidError
+from channel_adapter.migration.budget import ProgressCallback, noop_progress
+from channel_adapter.migration.context import MigrationContext
+from channel_adapter.migration.plan.document import Plan
+from channel_adapter.migration.plan.make_plan import (
+    BROKEN_LISTED,
+    CallRates,
+    ChannelInventory,
+    Inventory,
+    PlanRequest,
+    PostTally,
+    SubscriberTally,
+    make_plan,
+    migration_of,
+    target_ids,
+)
+from channel_adapter.migration.plan.resolutions import Resolutions
+from channel_adapter.migration.plan.transform import assess_post
+from channel_adapter.migration.sources.source import (
+    FIRST_PAGE,
+    BrokenRecord,
+    Source,
+    SourceChannel,
+    SourceKind,
+    SourceSpec,
+)
+from channel_adapter.migration.target import TargetReader
+from channel_adapter.tencent import limits
+from channel_adapter.tencent.notify import Notifier
+
+NAMED_CHANNELS: Final = 10
+"""Channels that an error names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanOptions:
+    """How a plan is made. `read_people` reads all subscribers of accounts, to know what they lose."""
+
+    policies: Resolutions = field(default_factory=Resolutions)
+    migration: str = ""
+    renamed: Mapping[str, str] | None = None
+    member_cap: int = limits.COMMUNITY_MEMBERS
+    read_people: bool = False
+
+
+class Planner:
+    """Makes plans; `before` is an earlier plan of the same source."""
+
+    def __init__(
+        self,
+        context: MigrationContext,
+        options: PlanOptions | None = None,
+        before: Plan | None = None,
+        on_progress: ProgressCallback = noop_progress,
+    ) -> None:
+        self._context = context
+        self._options = options or PlanOptions()
+        self._before = before
+        self._on_progress = Notifier("on_progress", on_progress)
+
+    async def plan(self, source: Source) -> Plan:
+        """Return what moving this source takes. Nothing is written; the same source and target yield the same plan.
+
+        Raises NotFoundError for an account that does not exist, ConflictError for a source that has become empty since
+        the earlier plan, ConfigurationError for an edition without Communities or imports, and errors of the source.
+        """
+        channels = [channel async for channel in source.channels()]
+        self._on_progress("channels", len(channels))
+        if not channels:
+            raise InvalidError("the source has no channel", field="source", size=0)
+        request = self._request()
+        ids = [channel.id for channel in channels]
+        goals = [goal for goal in target_ids(ids, request).values() if not isinstance(goal, InvalidError)]
+        reader = TargetReader(self._context)
+        if goals:
+            await reader.check_edition(goals[0])
+        found = await self._count(source, channels)
+        if self._before is not None:
+            check_not_emptied(self._before, source.spec, found)
+        broken, broken_count = await _listed(source.broken())
+        inventory = Inventory(
+            spec=source.spec,
+            found=tuple(found),
+            conflicts=await reader.conflicts(goals, migration_of(ids, request)),
+            accounts=await reader.existing_accounts(
+                user for channel in channels for user in (channel.owner, *channel.admins)
+            ),
+            broken=broken,
+            broken_count=broken_count,
+        )
+        return make_plan(inventory, request)
+
+    def _request(self) -> PlanRequest:
+        settings, options = self._context.settings, self._options
+        if options.policies.stores and settings.database_url is None:
+            raise ConfigurationError(
+                "policy store keeps originals in the adapter's database: set database_url", field="database_url"
+            )
+        return PlanRequest(
+            sdkappid=settings.sdkappid,
+            target=self._context.target,
+            policies=options.policies,
+            migration=options.migration,
+            renamed=options.renamed or {},
+            member_cap=options.member_cap,
+            pace=CallRates(settings.subscriptions.add_per_call, settings.calls_per_second),
+        )
+
+    async def _count(self, source: Source, channels: Iterable[SourceChannel]) -> list[ChannelInventory]:
+        """Read every channel's posts, and subscribers where that is asked for or costs nothing; several at once."""
+        people = self._options.read_people or source.spec.kind is SourceKind.FILES
+        target = self._context.target
+
+        async def count(channel: SourceChannel) -> ChannelInventory:
+            posts = PostTally()
+            async for post in source.posts_any_order(channel.id):
+                posts.add(post, assess_post(post, target))
+                self._on_progress("posts", 1)
+            return ChannelInventory(channel, posts, await self._read_people(source, channel) if people else None)
+
+        at_once = self._context.settings.concurrency
+        async with aclosing(concurrently(channels, count, limit=at_once, ordered=True)) as counted:
+            return [found async for found in counted]
+
+    async def _read_people(self, source: Source, channel: SourceChannel) -> SubscriberTally:
+        """Count all subscribers of a channel, read a page at a time."""
+        tally = SubscriberTally()
+        cursor: str | None = FIRST_PAGE
+        while cursor is not None:
+            page = await source.subscribers(channel.id, cursor)
+            for person in page.subscribers:
+                tally.add(person)
+            self._on_progress("people", len(page.subscribers))
+            cursor = page.next
+        return tally
+
+
+def check_not_emptied(before: Plan, spec: SourceSpec, found: Iterable[ChannelInventory]) -> None:
+    """Refuse a source that had something when `before` was made, and has nothing of it now. Raises ConflictError.
+
+    A channel that is missing counts, unless the ids were named one by one: then somebody has left it out on purpose.
+    """
+    now = {each.channel.id: each for each in found}
+    named = spec.kind is SourceKind.ACCOUNTS and not spec.searched
+    emptied: list[str] = []
+    for channel in before.channels:
+        was, current = channel.source, now.get(channel.source.id)
+        if current is None:
+            emptied += [] if named else [f"{was.id} was there"]
+            continue
+        if was.people.subscribers and not current.channel.subscriber_count:
+            emptied.append(f"{was.id} had {was.people.subscribers} subscribers")
+        if was.posts.reachable and not current.posts.any():
+            emptied.append(f"{was.id} had {was.posts.reachable} posts")
+    if emptied:
+        more = f" and {len(emptied) - NAMED_CHANNELS} more" if len(emptied) > NAMED_CHANNELS else ""
+        raise ConflictError(
+            f"the source answers empty where it was not before: {'; '.join(emptied[:NAMED_CHANNELS])}{more};"
+            " if that is right, plan again without the earlier plan (--accept-empty)",
+            field="source", size=len(emptied),
+        )  # fmt: skip
+
+
+async def _listed(records: AsyncIterator[BrokenRecord]) -> tuple[tuple[BrokenRecord, ...], int]:
+    """The first broken records, and how many there are."""
+    listed: list[BrokenRecord] = []
+    count = 0
+    async for record in records:
+        count += 1
+        if count <= BROKEN_LISTED:
+            listed.append(record)
+    return tuple(listed), count
