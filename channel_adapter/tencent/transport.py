@@ -11,6 +11,7 @@ import logging
 import os
 import ssl
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -72,6 +73,8 @@ class HostChooser:
         self._active = hosts.primary
         self._failures = 0
         self._probe_at = float("inf")
+        self.settled = True
+        """Whether the primary is active and the latest connection to it succeeded: there is nothing to record."""
 
     @property
     def active(self) -> str:
@@ -94,6 +97,7 @@ class HostChooser:
         """Record that a connection to `host` succeeded, whatever the response was."""
         if host == self._active:
             self._failures = 0
+            self.settled = host == self._hosts.primary
         elif host == self._hosts.primary:
             self._activate(host, probe_at=float("inf"))
 
@@ -101,6 +105,7 @@ class HostChooser:
         """Record that no connection to `host` could be made. Return True if this made the other host the active one."""
         if host != self._active or self._hosts.backup is None:
             return False
+        self.settled = False
         self._failures += 1
         if self._failures < FAILURES_BEFORE_SWITCH:
             return False
@@ -124,24 +129,17 @@ class RequestFailed(aiohttp.ClientError):
         self.outcome = outcome
 
 
-class _Signing:
-    """A client middleware that adds the UserSig to the URL of one request."""
-
-    __slots__ = ("_limits", "_usersig")
-
-    def __init__(self, usersig: SecretStr, limits: ClientTimeout) -> None:
-        self._usersig = usersig
-        self._limits = limits
-
-    async def __call__(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
-        """Send the request signed. Raises RequestFailed in place of aiohttp's exceptions."""
-        host = request.url.host
-        request.url = signed(request.url, self._usersig.get_secret_value())
-        try:
-            return await handler(request)
-        except (aiohttp.ClientError, OSError) as failed:
-            outcome = _outcome(failed, host, self._limits)
-        raise RequestFailed(outcome)
+async def _send_signed(
+    usersig: SecretStr, timeout: ClientTimeout, request: ClientRequest, handler: ClientHandlerType
+) -> ClientResponse:
+    """Add the UserSig to the URL of a request and send it. Raises RequestFailed in place of aiohttp's exceptions."""
+    host = request.url.host
+    request.url = signed(request.url, usersig.get_secret_value())
+    try:
+        return await handler(request)
+    except (aiohttp.ClientError, OSError) as failed:
+        outcome = _outcome(failed, host, timeout)
+    raise RequestFailed(outcome)
 
 
 class _Request(ClientRequest):
@@ -235,12 +233,15 @@ class Transport:
         """
         if self._session is None:
             raise RuntimeError("the client was closed while a call was waiting")
-        timeout = self._timeout(until)
+        left = until - self.clock.monotonic()
+        timeout = self._client_timeout if left >= self.timeouts.call else self._shortened(left)
+        send = partial(_send_signed, usersig, timeout)
         try:
             async with self._session.post(
-                url, data=body, timeout=timeout, allow_redirects=False, middlewares=(_Signing(usersig, timeout),)
+                url, data=body, timeout=timeout, allow_redirects=False, middlewares=(send,)
             ) as response:
-                self.hosts.connected(host)
+                if not self.hosts.settled:
+                    self.hosts.connected(host)
                 content = await self._read(response)
                 if content is None:
                     return Ambiguous(f"the answer has more than {self._max_bytes:,} bytes", response.status)
@@ -274,11 +275,8 @@ class Transport:
         if self._session is not None and self._loop is not asyncio.get_running_loop():
             raise RuntimeError(OTHER_LOOP)
 
-    def _timeout(self, until: float) -> ClientTimeout:
-        """Return the timeouts of one attempt, cut to the time that is left; connecting ends first, to be recognised."""
-        left = until - self.clock.monotonic()
-        if left >= self.timeouts.call:
-            return self._client_timeout
+    def _shortened(self, left: float) -> ClientTimeout:
+        """Return the timeouts of an attempt with `left` seconds; connecting ends first, to be told from the rest."""
         left = max(left, 0.001)  # zero would mean no limit
         return ClientTimeout(total=left, connect=min(self.timeouts.connect, left / 2))
 
