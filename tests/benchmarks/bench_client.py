@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.bench_client [--small]
 
-Prints the ratio of the two rates. Both run in turns in one process, the stub in another; rate limits are off on both
-sides, because they and not the client would be measured otherwise.
+Prints the ratios of the two rates and of the CPU time of this process for one call. Both run in turns in one process,
+the stub in another; rate limits are off on both sides, because they and not the client would be measured otherwise.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from itertools import count
+from typing import NamedTuple
 
 import aiohttp
 import orjson
@@ -21,7 +22,7 @@ from channel_adapter import ChannelAdapter, Text
 from channel_adapter.tencent.usersig import sign
 from tests.benchmarks.rig import adapter_on, stub_process
 
-AT_ONCE = 20
+CONCURRENCY = 20
 STUB = """
 [rates]
 enabled = false
@@ -30,17 +31,23 @@ messages_per_second = 1000000
 """
 
 
-async def rate_of(work: Callable[[], Awaitable[object]], calls: int) -> float:
-    """Calls a second with 20 at once."""
+class Cost(NamedTuple):
+    """Calls per second with 20 concurrent ones, and microseconds of CPU for one."""
+
+    rate: float
+    cpu: float
+
+
+async def cost_of(work: Callable[[], Awaitable[object]], calls: int) -> Cost:
     numbers = count()
 
     async def worker() -> None:
         while next(numbers) < calls:
             await work()
 
-    started = time.perf_counter()
-    await asyncio.gather(*(worker() for _ in range(AT_ONCE)))
-    return calls / (time.perf_counter() - started)
+    started, cpu = time.perf_counter(), time.process_time()
+    await asyncio.gather(*(worker() for _ in range(CONCURRENCY)))
+    return Cost(calls / (time.perf_counter() - started), (time.process_time() - cpu) / calls * 1e6)
 
 
 def bare(session: aiohttp.ClientSession, ready: dict[str, object], channel: str) -> Callable[[], Awaitable[object]]:
@@ -70,7 +77,7 @@ def bare(session: aiohttp.ClientSession, ready: dict[str, object], channel: str)
     return post
 
 
-async def measure(adapter: ChannelAdapter, ready: dict[str, object], calls: int, rounds: int) -> list[float]:
+async def measure(adapter: ChannelAdapter, ready: dict[str, object], calls: int, rounds: int) -> list[Cost]:
     await adapter.accounts.add(["owner"])
     channel = await adapter.channels.create(slug="bench", name="bench", owner="owner")
 
@@ -80,12 +87,16 @@ async def measure(adapter: ChannelAdapter, ready: dict[str, object], calls: int,
     ratios = []
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=64)) as session:
         by_hand = bare(session, ready, channel.id)
-        await rate_of(by_hand, 100)
-        await rate_of(publish, 100)
+        await cost_of(by_hand, 100)
+        await cost_of(publish, 100)
         for number in range(rounds):
-            hand, ours = await rate_of(by_hand, calls), await rate_of(publish, calls)
-            ratios.append(ours / hand)
-            print(f"round {number + 1}: bare {hand:7.0f}/s  adapter {ours:7.0f}/s  ratio {ours / hand:.2f}")
+            hand, ours = await cost_of(by_hand, calls), await cost_of(publish, calls)
+            ratios.append(Cost(ours.rate / hand.rate, ours.cpu / hand.cpu))
+            print(
+                f"round {number + 1}: bare {hand.rate:7.0f}/s {hand.cpu:5.0f} us CPU"
+                f"  adapter {ours.rate:7.0f}/s {ours.cpu:5.0f} us CPU"
+                f"  ratios {ours.rate / hand.rate:.2f} {ours.cpu / hand.cpu:.2f}"
+            )
     return ratios
 
 
@@ -95,7 +106,8 @@ async def main(*, small: bool) -> None:
         limits = {"rate_limits": False, "posts": {"per_second": 1_000_000}}
         async with adapter_on(ready, **limits) as adapter:
             ratios = await measure(adapter, ready, calls, rounds)
-    print(f"adapter to bare aiohttp, median of {rounds}: {statistics.median(ratios):.2f}")
+    rate, cpu = (statistics.median(each) for each in zip(*ratios, strict=True))
+    print(f"adapter to bare aiohttp, medians of {rounds}: rate {rate:.2f}, CPU {cpu:.2f}")
 
 
 if __name__ == "__main__":
