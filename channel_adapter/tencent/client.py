@@ -73,7 +73,7 @@ _TEXT_CHARACTERS: Final = 4_000  # of an error's text; documented ones have less
 class Attempt:
     """One attempt, as an observer gets it.
 
-    `outcome_kind` is answered, refused, dropped, notsent, held, turnedaway or unclear. `number`
+    `outcome_kind` is success, api_error, throttled, not_sent, not_attempted, http_rejected or ambiguous. `number`
     counts the attempts of the call that were sent; one that was not attempted has the number of the one before it.
     `seconds` include the waits for a connection and for the rate limit.
     """
@@ -283,7 +283,7 @@ class TencentClient:
         if isinstance(decision, Retry):
             if decision.new_signature:
                 self._signer.renew(call.usersig)
-            log.info("call.again", **_described(call, outcome), wait=round(decision.wait, 3))
+            log.info("call.retry", **_described(call, outcome), wait=round(decision.wait, 3))
         return decision
 
     def _error(self, call: _CallState, outcome: Failure, decision: Decision) -> CallFailed:

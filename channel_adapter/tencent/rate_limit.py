@@ -40,7 +40,7 @@ class RateLimitTimeout(Exception):  # noqa: N818
     """The next free slot is further away than the caller can wait; no slot was reserved."""
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"the next turn is {seconds:.1f} s away")
+        super().__init__(f"the next slot is {seconds:.1f} s away")
         self.seconds = seconds
 
 

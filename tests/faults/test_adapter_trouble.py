@@ -171,7 +171,7 @@ async def test_a_dropped_post_is_sent_again_and_arrives_once() -> None:
 
         def __call__(self, attempt: Any) -> None:
             super().__call__(attempt)
-            if attempt.outcome_kind == "dropped":
+            if attempt.outcome_kind == "throttled":
                 server.world.clock.advance(1.5)
 
     calls = Waiting()

@@ -101,7 +101,7 @@ async def test_reading_survives_two_unclear_answers(
     async with client:
         reply = await client.call(GET_GROUP_INFO, READ)
     assert reply.group_info[0].group_id == GROUP
-    assert kinds(attempts) == ["unclear", "unclear", "answered"]
+    assert kinds(attempts) == ["ambiguous", "ambiguous", "success"]
 
     script.then(trouble, trouble, trouble, FOUND)
     failed = await failure(client)
@@ -292,7 +292,7 @@ async def test_no_connection_turns_to_the_backup(
         await client.call(GET_GROUP_INFO, READ)
         await client.call(GET_GROUP_INFO, READ)
     assert [sent.url.host for sent in script.sent] == ["primary.test"] * 3 + ["backup.test"] * 2
-    assert kinds(attempts) == ["notsent"] * 3 + ["answered"] * 2
+    assert kinds(attempts) == ["not_sent"] * 3 + ["success"] * 2
 
 
 async def test_errors_after_sending_never_change_the_host(client: TencentClient, script: Script) -> None:
@@ -345,9 +345,9 @@ async def test_the_observer_hears_of_every_attempt(
     async with client:
         await client.call(GET_GROUP_INFO, READ)
     assert [(seen.command, seen.number, seen.outcome_kind, seen.code) for seen in attempts] == [
-        ("get_group_info", 1, "refused", 60007),
-        ("get_group_info", 2, "unclear", None),
-        ("get_group_info", 3, "answered", None),
+        ("get_group_info", 1, "api_error", 60007),
+        ("get_group_info", 2, "ambiguous", None),
+        ("get_group_info", 3, "success", None),
     ]
     assert all(seen.seconds >= 0 for seen in attempts)
 
@@ -381,7 +381,7 @@ async def test_an_observer_that_raises_is_logged_once_and_changes_nothing(
     async with TencentClient(APP, Transport(HostPair(PRIMARY), clock=clock), observer=observer) as client:
         assert (await client.call(SEND_GROUP_MSG, POST)).msg_seq == 12
         assert (await client.call(SEND_GROUP_MSG, POST)).msg_seq == 12
-    assert kinds(seen) == ["unclear", "answered", "answered"]
+    assert kinds(seen) == ["ambiguous", "success", "success"]
     (record,) = [record for record in caplog.records if record.name == "channel_adapter.callbacks"]
     assert "callback=observer" in record.getMessage()
     assert "LookupError: no such metric" in record.getMessage()

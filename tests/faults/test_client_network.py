@@ -155,7 +155,7 @@ async def test_an_idle_connection_that_the_server_closed_is_never_reused_unasked
     async with speaking(talk) as url, client_of(url, observer=seen.append) as client:
         await client.call(GET_GROUP_INFO, READ)
         await client.call(GET_GROUP_INFO, READ)
-    assert [attempt.outcome_kind for attempt in seen] == ["answered", "unclear", "answered"]
+    assert [attempt.outcome_kind for attempt in seen] == ["success", "ambiguous", "success"]
     assert len(requests) == 2
 
 
@@ -191,7 +191,7 @@ async def test_nobody_there_and_a_backup() -> None:
     async with serving(handle) as backup, client_of(primary, backup, clock=clock, observer=seen.append) as client:
         await client.call(GET_GROUP_INFO, READ)
         await client.call(GET_GROUP_INFO, READ)
-    assert [attempt.outcome_kind for attempt in seen] == ["notsent"] * 3 + ["answered"] * 2
+    assert [attempt.outcome_kind for attempt in seen] == ["not_sent"] * 3 + ["success"] * 2
 
 
 async def test_nobody_there_at_all() -> None:

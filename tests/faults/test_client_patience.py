@@ -79,7 +79,7 @@ async def test_troubles_of_different_kinds_are_counted_apart(
     script.then(UNREACHABLE, UNREACHABLE, UNREACHABLE, TimeoutError(), TimeoutError(), FOUND)
     async with client:
         await client.call(GET_GROUP_INFO, READ)
-    assert kinds(attempts) == ["notsent"] * 3 + ["unclear"] * 2 + ["answered"]
+    assert kinds(attempts) == ["not_sent"] * 3 + ["ambiguous"] * 2 + ["success"]
 
 
 async def test_each_kind_of_trouble_waits_from_its_own_beginning(

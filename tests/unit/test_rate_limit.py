@@ -190,7 +190,7 @@ def test_each_command_has_its_own_bucket_with_its_own_ceiling() -> None:
 def test_booking_says_at_once_that_the_deadline_would_pass() -> None:
     limiter = CommandLimiter({GET_GROUP_INFO.path: 1}, clock=SteppedClock())
     limiter.reserve(GET_GROUP_INFO, 0)
-    with pytest.raises(RateLimitTimeout, match=r"the next turn is 1\.0 s away"):
+    with pytest.raises(RateLimitTimeout, match=r"the next slot is 1\.0 s away"):
         limiter.reserve(GET_GROUP_INFO, 0.9)
 
 

@@ -78,7 +78,7 @@ ReplyT = TypeVar("ReplyT", bound=Reply)
 class Success(Generic[ReplyT]):
     """The service accepted the call; items of a batch may still have failed."""
 
-    kind: ClassVar = "answered"
+    kind: ClassVar = "success"
     reply: ReplyT
 
 
@@ -86,7 +86,7 @@ class Success(Generic[ReplyT]):
 class ApiError:
     """The service answered with an error code."""
 
-    kind: ClassVar = "refused"
+    kind: ClassVar = "api_error"
     code: int
     text: str
 
@@ -95,7 +95,7 @@ class ApiError:
 class Throttled:
     """The service reported success and did nothing, because of too many messages."""  # MsgDropReason [17]
 
-    kind: ClassVar = "dropped"
+    kind: ClassVar = "throttled"
     reason: str
 
 
@@ -106,7 +106,7 @@ class NotSent:
     `permanent`: the same host will fail again, because its certificate is not trusted.
     """
 
-    kind: ClassVar = "notsent"
+    kind: ClassVar = "not_sent"
     reason: str
     permanent: bool = False
 
@@ -115,7 +115,7 @@ class NotSent:
 class NotAttempted:
     """Nothing was sent: the client's own limits left no slot within the deadline of the call."""
 
-    kind: ClassVar = "held"
+    kind: ClassVar = "not_attempted"
     reason: str
 
 
@@ -123,7 +123,7 @@ class NotAttempted:
 class HttpRejected:
     """An HTTP status says that the call was not carried out: a redirect or a client error."""
 
-    kind: ClassVar = "turnedaway"
+    kind: ClassVar = "http_rejected"
     reason: str
     http_status: int
 
@@ -132,7 +132,7 @@ class HttpRejected:
 class Ambiguous:
     """The call may have been carried out: timeout, reset, HTTP server error, a response that cannot be read."""
 
-    kind: ClassVar = "unclear"
+    kind: ClassVar = "ambiguous"
     reason: str
     http_status: int | None = None
 
