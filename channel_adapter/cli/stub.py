@@ -17,7 +17,7 @@ from channel_adapter.errors import ConfigurationError
 from channel_adapter.stub.shipped import scenario_names
 
 if TYPE_CHECKING:
-    from channel_adapter.stub.request_log import Call
+    from channel_adapter.stub.request_log import RecordedCall
     from channel_adapter.stub.scenario import Scenario
     from channel_adapter.stub.server import StubServer
 
@@ -177,10 +177,10 @@ def _tell(run: Run, server: "StubServer") -> None:
     )
     run.output.flush()
     if run.output.verbose:
-        server.log.listener = lambda call: run.output.note(_line(call))
+        server.log.listen(lambda call: run.output.note(_line(call)))
 
 
-def _line(call: "Call") -> str:
+def _line(call: "RecordedCall") -> str:
     """One request and its answer; a fault may have kept the answer back."""
     caller = f" by {call.caller}" if call.caller else ""
     answer = "no answer" if call.code is None else call.code

@@ -10,8 +10,8 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from channel_adapter.stub.rates import RateWindows
-from channel_adapter.stub.routes import USERSIG, Target, unknown_command
-from channel_adapter.stub.settings import App, StubSettings
+from channel_adapter.stub.routes import USERSIG, RequestTarget, unknown_command
+from channel_adapter.stub.settings import AppSettings, StubSettings
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.tencent import codes
 from channel_adapter.tencent.catalog import COMMANDS, Command
@@ -24,7 +24,7 @@ IDENTIFIER: Final = "identifier"
 SIGNATURES_KEPT: Final = 1_024
 
 
-class Admitted(NamedTuple):
+class AuthenticatedRequest(NamedTuple):
     """A call that passed the gate."""
 
     command: Command[Any, Any]
@@ -32,7 +32,7 @@ class Admitted(NamedTuple):
     caller: str
 
 
-class Gate:
+class RequestAuthenticator:
     """Checks calls against one app's settings. It remembers proven signatures and counts calls, nothing else.
 
     `on_call` hears of every call that counts for the rate of its command, also of those over it.
@@ -52,10 +52,10 @@ class Gate:
         self._windows = RateWindows(calls_per_second(settings))
         self._proven: dict[tuple[str, str], int] = {}  # (signature, identifier) -> last second it holds
 
-    def admit(self, target: Target, peer: str | None, raw: bytes) -> Admitted:
+    def authenticate(self, target: RequestTarget, remote: str | None, raw: bytes) -> AuthenticatedRequest:
         """Let a call through or raise Refusal with the code of the first check that fails."""
         self._check_app(target.query.get(SDKAPPID))
-        self._check_peer(peer)
+        self._check_remote(remote)
         now = self._now()
         caller = self._check_caller(target.query, now)
         command = target.command
@@ -63,10 +63,10 @@ class Gate:
             raise unknown_command(target)
         if self._on_call is not None:
             self._on_call(command, now)
-        if not self._windows.take(command.path, now):
+        if not self._windows.acquire(command.path, now):
             rate = self._windows.rate(command.path)
             raise Refusal(codes.COMMAND_TOO_OFTEN, f"over {rate:g} calls/s: {command.path}")
-        return Admitted(command, read_body(raw), caller)
+        return AuthenticatedRequest(command, read_body(raw), caller)
 
     def _check_app(self, sdkappid: str | None) -> None:
         app = self._app
@@ -79,10 +79,10 @@ class Gate:
         if not app.plan_active:
             raise Refusal(codes.PLAN_INACTIVE, "the plan of the app has expired or is not active yet")
 
-    def _check_peer(self, peer: str | None) -> None:
+    def _check_remote(self, remote: str | None) -> None:
         if not self._networks:
             return
-        address = ip_address(peer.partition("%")[0]) if peer else None
+        address = ip_address(remote.partition("%")[0]) if remote else None
         if address is None or not any(address in network for network in self._networks):
             raise Refusal(codes.IP_NOT_ALLOWED, "the caller's address is not on the allow-list")
 
@@ -131,5 +131,5 @@ def calls_per_second(settings: StubSettings) -> dict[str, float]:
     return rates | settings.rates.overrides
 
 
-def _networks(app: App) -> tuple[IPv4Network | IPv6Network, ...]:
+def _networks(app: AppSettings) -> tuple[IPv4Network | IPv6Network, ...]:
     return tuple(ip_network(entry, strict=False) for entry in app.ip_allow_list)

@@ -13,8 +13,8 @@ from typing import Final
 from aiohttp import hdrs, web
 
 from channel_adapter.concurrency.http_server import HttpConnection, LogThrottle
-from channel_adapter.stub.control.plane import PREFIX, Control
-from channel_adapter.stub.dispatcher import NOWHERE, Desk, refusal_json
+from channel_adapter.stub.control.plane import PREFIX, ControlPlane
+from channel_adapter.stub.dispatcher import NOWHERE, RequestDispatcher, refusal_json
 from channel_adapter.stub.faults.delivery import deliver
 from channel_adapter.stub.faults.faults import Latency
 from channel_adapter.stub.world.refusal import Refusal
@@ -26,23 +26,23 @@ CONTROL_BYTES: Final = 256 * 1_048_576  # of a request to the control plane: a s
 _GRACE: Final = 0.001  # seconds aiohttp gives a handler that is being cancelled; 0 would mean for ever
 
 
-class StubApp:
+class HttpApp:
     """What stands behind the socket. One HTTP request in, one HTTP answer out."""
 
     def __init__(
         self,
-        desk: Desk,
+        dispatcher: RequestDispatcher,
         *,
         latency: Latency | None = None,
-        control: Control | None = None,
-        before_answers: Callable[[], None] | None = None,
+        control: ControlPlane | None = None,
+        before_response: Callable[[], None] | None = None,
     ) -> None:
-        self.desk = desk
+        self.dispatcher = dispatcher
         self.latency = latency or Latency()
         self._control = control
-        self._before_answers = before_answers
+        self._before_response = before_response
         self._dated = (-1, "")
-        self._worth_logging = LogThrottle()
+        self._log_throttle = LogThrottle()
         self.failures = 0
         """Requests on which the stub itself broke down; each is a bug of the stub and is logged with its traceback."""
 
@@ -54,7 +54,7 @@ class StubApp:
         return answer
 
     def _date(self) -> str:
-        second = int(self.desk.world.clock.now())
+        second = int(self.dispatcher.world.clock.now())
         if second != self._dated[0]:
             self._dated = second, formatdate(second, usegmt=True)
         return self._dated[1]
@@ -63,22 +63,22 @@ class StubApp:
         if self._control is not None and request.raw_path.startswith(PREFIX):
             return await self._answer_control(self._control, request)
         try:
-            raw = await read_raw(request, self.desk.world.settings.limits.request_bytes)
+            raw = await read_raw(request, self.dispatcher.world.settings.limits.request_bytes)
         except Refusal as refusal:
-            self.desk.record(NOWHERE, None, refusal.code, 0.0, b"")
+            self.dispatcher.record(NOWHERE, None, refusal.code, 0.0, b"")
             return envelope(refusal_json("", refusal))
-        body, struck = await self.desk.answer(request.method, request.raw_path, request.remote, raw)
-        self._settle()
+        body, matched = await self.dispatcher.answer(request.method, request.raw_path, request.remote, raw)
+        self._run_before_response()
         delay = self.latency.next()
         if delay:
             await asyncio.sleep(delay)
-        return envelope(body) if struck is None else await deliver(request, body, JSON, struck)
+        return envelope(body) if matched is None else await deliver(request, body, JSON, matched)
 
-    async def _answer_control(self, control: Control, request: web.BaseRequest) -> web.Response:
+    async def _answer_control(self, control: ControlPlane, request: web.BaseRequest) -> web.Response:
         status, text = await control.answer(
             request.method, request.raw_path, request.remote, request.headers, partial(read_raw, request, CONTROL_BYTES)
         )
-        self._settle()
+        self._run_before_response()
         answer = web.Response(status=status, body=text, content_type=JSON)
         if not request.content.is_eof():  # the body of a caller that was refused
             answer.force_close()
@@ -86,32 +86,36 @@ class StubApp:
 
     def malformed(self, error: str) -> web.Response:
         """Count and answer bytes that are not HTTP; `error` is the name of the parser's exception."""
-        self.desk.record(NOWHERE, None, codes.BAD_URL, 0.0, b"")
-        if self._worth_logging(error):
+        self.dispatcher.record(NOWHERE, None, codes.BAD_URL, 0.0, b"")
+        if self._log_throttle(error):
             LOGGER.warning("a request was not HTTP: %s", error)
         return envelope(refusal_json("", Refusal(codes.BAD_URL, "this is not an HTTP request")))
 
-    def broke_down(self, error: BaseException | None) -> web.Response:
+    def internal_error(self, error: BaseException | None) -> web.Response:
         """Count a fault of the stub, log it with its traceback, and answer 60008."""
         self.failures += 1
         LOGGER.error("the stub broke down on a request", exc_info=error)
         refusal = Refusal(codes.SERVICE_TIMEOUT, "the stub itself broke down; its log has the traceback")
         return envelope(refusal_json("", refusal))
 
-    def broken_body(self, error: str) -> None:
+    def log_broken_body(self, error: str) -> None:
         """Log that the rest of a body could not be read after its request was answered."""
-        if self._worth_logging(f"body {error}"):
+        if self._log_throttle(f"body {error}"):
             LOGGER.warning("the body of a request could not be read: %s", error)
 
-    def _settle(self) -> None:
-        if self._before_answers is not None:
-            self._before_answers()
+    def reset(self) -> None:
+        """Count failures from zero again."""
+        self.failures = 0
+
+    def _run_before_response(self) -> None:
+        if self._before_response is not None:
+            self._before_response()
 
 
 class HttpServer(web.Server):
     """The listening side: a connection for every client, all answered by one StubApp."""
 
-    def __init__(self, app: StubApp) -> None:
+    def __init__(self, app: HttpApp) -> None:
         super().__init__(app.respond, access_log=None)
         self._app = app
 
@@ -131,7 +135,7 @@ class _Connection(HttpConnection):
 
     __slots__ = ("_app",)
 
-    def __init__(self, server: HttpServer, app: StubApp, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, server: HttpServer, app: HttpApp, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(server, loop=loop, access_log=None)  # type: ignore[arg-type] # None is how it is switched off
         self._app = app
 
@@ -141,30 +145,30 @@ class _Connection(HttpConnection):
 
     def on_failure(self, error: BaseException | None) -> web.StreamResponse:
         """Answer 60008 with status 200."""
-        return self._app.broke_down(error)
+        return self._app.internal_error(error)
 
     def on_broken_body(self, error: str) -> None:
         """Log it at most once a minute."""
-        self._app.broken_body(error)
+        self._app.log_broken_body(error)
 
 
-async def read_raw(request: web.BaseRequest, most: int) -> bytes:
-    """The body as it came. Refusal 60002 when it is over `most` bytes or its transfer is broken."""
+async def read_raw(request: web.BaseRequest, maximum: int) -> bytes:
+    """The body as it came. Refusal 60002 when it is over `maximum` bytes or its transfer is broken."""
     content = request.content
-    if content.is_eof() and content.total_bytes <= most and content.exception() is None:  # it came with the head
+    if content.is_eof() and content.total_bytes <= maximum and content.exception() is None:  # it came with the head
         return content.read_nowait()
     if hdrs.EXPECT in request.headers and request.transport is not None:
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    too_large = Refusal(codes.BAD_URL, f"the request is over {most} bytes", guess="request-size")
+    too_large = Refusal(codes.BAD_URL, f"the request is over {maximum} bytes", guess="request-size")
     length = request.content_length
-    if length is not None and length > most:
+    if length is not None and length > maximum:
         raise too_large
     try:
         parts, size = [], 0
         while part := await content.readany():
             parts.append(part)
             size += len(part)
-            if size > most:
+            if size > maximum:
                 raise too_large
     except (web.RequestPayloadError, ConnectionError):
         raise Refusal(codes.BAD_URL, "the body was not transferred whole") from None

@@ -8,7 +8,7 @@ when a command is called at over 80 % of its rate [doc 60256].
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from channel_adapter.stub.world.context import Event
+from channel_adapter.stub.world.context import CallbackEvent
 from channel_adapter.tencent.catalog import Command
 from channel_adapter.tencent.wire.callbacks_other import RequestOverLimit
 
@@ -24,7 +24,7 @@ class RateWindow:
         self._tokens = self._capacity
         self._at = now
 
-    def take(self, now: float) -> bool:
+    def acquire(self, now: float) -> bool:
         """True when a call at `now` (seconds) is within the rate; a refused call costs nothing."""
         elapsed = now - self._at
         self._at = now
@@ -43,7 +43,7 @@ class RateWindows:
         self._rates = dict(calls_per_second)
         self._windows: dict[str, RateWindow] = {}
 
-    def take(self, path: str, now: float) -> bool:
+    def acquire(self, path: str, now: float) -> bool:
         """Count one call of `path` at `now`; False when it is over the rate."""
         window = self._windows.get(path)
         if window is None:
@@ -51,7 +51,7 @@ class RateWindows:
             if rate is None:
                 return True
             window = self._windows[path] = RateWindow(rate, now)
-        return window.take(now)
+        return window.acquire(now)
 
     def rate(self, path: str) -> float | None:
         """Calls per second allowed for `path`, None when it is not limited."""
@@ -62,7 +62,7 @@ SHARE: Final = 0.8  # of the calls per second allowed [rest basics 5.3]
 QUIET_SECONDS: Final = 60.0  # between two alarms about one command; the real interval is unknown [webhooks 8]
 
 
-class _Count:
+class _CallCount:
     """Calls of one command in the running second, and when the last alarm went off."""
 
     __slots__ = ("alarm_at", "calls", "second")
@@ -73,13 +73,13 @@ class _Count:
         self.alarm_at: float | None = None
 
 
-class LimitAlarm:
+class RateLimitAlarm:
     """Counts calls by whole seconds of the world's clock, refused ones too, and tells when they are too many."""
 
-    def __init__(self, calls_per_second: Mapping[str, float], tell: Callable[[Event], None]) -> None:
+    def __init__(self, calls_per_second: Mapping[str, float], emit: Callable[[CallbackEvent], None]) -> None:
         self._rates = calls_per_second
-        self._tell = tell
-        self._counts: dict[str, _Count] = {}
+        self._tell = emit
+        self._counts: dict[str, _CallCount] = {}
 
     def count(self, command: Command[Any, Any], now: float) -> None:
         """One more call at `now`, in unix seconds."""
@@ -88,7 +88,7 @@ class LimitAlarm:
             return
         count = self._counts.get(command.path)
         if count is None:
-            count = self._counts[command.path] = _Count(second)
+            count = self._counts[command.path] = _CallCount(second)
         if count.second != second:
             count.second, count.calls = second, 0
         count.calls += 1
@@ -97,11 +97,11 @@ class LimitAlarm:
             self._tell(_alarm(command, count.calls, limit))
 
     @staticmethod
-    def _quiet(count: _Count, now: float) -> bool:
+    def _quiet(count: _CallCount, now: float) -> bool:
         return count.alarm_at is not None and 0 <= now - count.alarm_at < QUIET_SECONDS
 
 
-def _alarm(command: Command[Any, Any], calls: int, limit: float) -> Event:
+def _alarm(command: Command[Any, Any], calls: int, limit: float) -> CallbackEvent:
     """The event; it has no EventTime. A limit below one call a second is told as 1 [inferred]."""
     alarm = RequestOverLimit(
         callback_command=RequestOverLimit.command,
@@ -110,4 +110,4 @@ def _alarm(command: Command[Any, Any], calls: int, limit: float) -> Event:
         request=calls,
         limit=max(1, round(limit)),
     )
-    return Event(RequestOverLimit.command, alarm.to_wire())
+    return CallbackEvent(RequestOverLimit.command, alarm.to_wire())

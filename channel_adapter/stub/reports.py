@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import orjson
 
-from channel_adapter.stub.world.context import Handler
+from channel_adapter.stub.world.context import CommandHandler
 from channel_adapter.stub.world.stub_state import HANDLERS
 from channel_adapter.tencent.catalog import COMMANDS
 from channel_adapter.tencent.codes import documented
@@ -49,7 +49,7 @@ def played_commands() -> tuple[PlayedCommand, ...]:
     return tuple(PlayedCommand(row.path, _played(HANDLERS.get(key))) for key, row in COMMANDS.items())
 
 
-def _played(handler: Handler | None) -> str:
+def _played(handler: CommandHandler | None) -> str:
     if handler is None:
         return NOT_PLAYED
     return REFUSED if handler.refusals_only else PLAYED

@@ -19,7 +19,7 @@ BYTES_KEPT: Final = 32 * 1_048_576  # of bodies; the oldest go first
 _UNKNOWN: Final = "unknown"
 
 
-class Call(NamedTuple):
+class RecordedCall(NamedTuple):
     """One request and its answer. `at` is the world's clock, `seconds` the real time it took, `raw` the body sent.
 
     `code` is None when a fault kept the envelope from being sent.
@@ -53,26 +53,25 @@ class Call(NamedTuple):
 class RequestLog:
     """A bounded ring of calls beside counters without bound."""
 
-    def __init__(self, *, calls_kept: int = CALLS_KEPT, bytes_kept: int = BYTES_KEPT) -> None:
-        self._ring: deque[Call] = deque()
-        self._calls_kept = calls_kept
-        self._bytes_kept = bytes_kept
+    def __init__(self, *, max_calls: int = CALLS_KEPT, max_bytes: int = BYTES_KEPT) -> None:
+        self._ring: deque[RecordedCall] = deque()
+        self._max_calls = max_calls
+        self._max_bytes = max_bytes
         self._bytes = 0
-        self.listener: Callable[[Call], None] | None = None
-        """Is told of every call as it is recorded."""
+        self._listener: Callable[[RecordedCall], None] | None = None
         self.answers: Counter[tuple[str, int | None]] = Counter()
         """How often each command path (`service/command`, or `unknown`) was answered with each code."""
 
     def __len__(self) -> int:
         return len(self._ring)
 
-    def __iter__(self) -> Iterator[Call]:
+    def __iter__(self) -> Iterator[RecordedCall]:
         return iter(tuple(self._ring))  # a copy: the server may append from its own thread meanwhile
 
     def __repr__(self) -> str:
         return f"RequestLog({len(self._ring)} kept of {self.answers.total()} calls)"
 
-    def add(self, call: Call, *, known: bool, secret: str = "") -> None:
+    def add(self, call: RecordedCall, *, known: bool, secret: str = "") -> None:
         """Record a call. `known`: the catalog has this command. `secret`: the caller's signature, never kept."""
         if secret and secret.encode() in call.raw:
             call = call._replace(raw=call.raw.replace(secret.encode(), REDACTED.encode()))
@@ -80,12 +79,16 @@ class RequestLog:
         ring = self._ring
         ring.append(call)
         self._bytes += len(call.raw)
-        while len(ring) > self._calls_kept or self._bytes > self._bytes_kept:
+        while len(ring) > self._max_calls or self._bytes > self._max_bytes:
             self._bytes -= len(ring.popleft().raw)
-        if self.listener is not None:
-            self.listener(call)
+        if self._listener is not None:
+            self._listener(call)
 
-    def calls(self, command: str | None = None, /, **body_fields: object) -> list[Call]:
+    def listen(self, listener: Callable[[RecordedCall], None] | None) -> None:
+        """Call `listener` with each call that is recorded from now on; None ends it."""
+        self._listener = listener
+
+    def calls(self, command: str | None = None, /, **body_fields: object) -> list[RecordedCall]:
         """The kept calls of a command (`create_group` or `group_open_http_svc/create_group`), oldest first.
 
         Body fields narrow them down, in snake case or by JSON name: `calls("send_group_msg", group_id="@TGS#_news")`.
@@ -105,7 +108,7 @@ class RequestLog:
         self.answers.clear()
 
 
-def is_named(call: Call, command: str | None) -> bool:
+def is_named(call: RecordedCall, command: str | None) -> bool:
     """True when `command` is the call's name, its path or None."""
     return command in (None, call.command, f"{call.service}/{call.command}")
 
@@ -121,7 +124,7 @@ _ABSENT: Final = object()
 SHOWN = 3
 
 
-class Difference(NamedTuple):
+class FieldDifference(NamedTuple):
     """What one field should have been and was; `actual` is None when the field is absent."""
 
     field: str
@@ -132,8 +135,8 @@ class Difference(NamedTuple):
 class NearMiss(NamedTuple):
     """A call that was made, and what keeps it from being the expected one."""
 
-    call: Call
-    differences: tuple[Difference, ...]
+    call: RecordedCall
+    differences: tuple[FieldDifference, ...]
 
     def __str__(self) -> str:
         wrong = "; ".join(
@@ -143,7 +146,7 @@ class NearMiss(NamedTuple):
 
 
 def nearest(
-    calls: Iterable[Call], command: str | None, fields: Mapping[str, Any], *, most: int = SHOWN
+    calls: Iterable[RecordedCall], command: str | None, fields: Mapping[str, Any], *, maximum: int = SHOWN
 ) -> list[NearMiss]:
     """The calls most like the expected one, best first: the same command before others, fewer differences first."""
     scored = []
@@ -153,15 +156,15 @@ def nearest(
         differences = tuple(_differences(call, fields))
         if same or alike > 0.5:
             scored.append((-alike, len(differences), -number, NearMiss(call, differences)))
-    return [miss for *_, miss in sorted(scored, key=lambda entry: entry[:3])[:most]]
+    return [miss for *_, miss in sorted(scored, key=lambda entry: entry[:3])[:maximum]]
 
 
-def _differences(call: Call, fields: Mapping[str, Any]) -> Iterable[Difference]:
+def _differences(call: RecordedCall, fields: Mapping[str, Any]) -> Iterable[FieldDifference]:
     body = {plain_name(name): value for name, value in call.body.items()}
     for name, expected in fields.items():
         actual = body.get(plain_name(name))
         if actual != expected:
-            yield Difference(name, expected, actual)
+            yield FieldDifference(name, expected, actual)
 
 
 def _likeness(expected: str, actual: str) -> float:

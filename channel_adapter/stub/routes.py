@@ -17,7 +17,7 @@ _SHOWN: Final = 64  # characters of an unknown name that an answer repeats
 _BY_PATH: Final = {f"/{VERSION}/{row.path}": row for row in COMMANDS.values()}
 
 
-class Target(NamedTuple):
+class RequestTarget(NamedTuple):
     """What a request line asks for; `command` is None when the catalog has no such command."""
 
     service: str
@@ -26,20 +26,20 @@ class Target(NamedTuple):
     query: dict[str, str]
 
 
-def read_target(method: str, url: str) -> Target:
+def read_target(method: str, url: str) -> RequestTarget:
     """Take a request line apart. Refusal 60002 unless it is `POST /v4/{service}/{command}?...` [rest basics 1.5]."""
     if method != METHOD:
         raise Refusal(codes.BAD_URL, f"method {method[:_SHOWN]} is not {METHOD}")
     path, _, query = url.partition("?")
     command = _BY_PATH.get(path)
     if command is not None:
-        return Target(command.service, command.name, command, read_query(query))
+        return RequestTarget(command.service, command.name, command, read_query(query))
     parts = path.split("/")
     if len(parts) != 4 or parts[0] or parts[1] != VERSION or not parts[2] or not parts[3]:
         raise Refusal(codes.BAD_URL, f"the path is not /{VERSION}/servicename/command")
     values = read_query(query)
     secret = values.get(USERSIG, "")
-    return Target(_printable(parts[2], secret), _printable(parts[3], secret), None, values)
+    return RequestTarget(_printable(parts[2], secret), _printable(parts[3], secret), None, values)
 
 
 def read_query(query: str) -> dict[str, str]:
@@ -62,7 +62,7 @@ def find(name: str) -> Command[Any, Any] | None:
     return named[0] if len(named) == 1 else None
 
 
-def unknown_command(target: Target) -> Refusal:
+def unknown_command(target: RequestTarget) -> Refusal:
     """Return the refusal of a service or command that the catalog does not have; it names the nearest one."""
     known = nearest(target.service, target.name)
     return not_played(f"/{VERSION}/{target.service}/{target.name}", hint=f"did you mean {known}?" if known else "")

@@ -8,7 +8,7 @@ from typing import Any, Final, Self, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from channel_adapter.stub import settings
-from channel_adapter.stub.callbacks.request import WebhookSettings
+from channel_adapter.stub.callbacks.request import CallbackSettings
 from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.stub.settings import SettingsError, StubSettings, read_toml
 from channel_adapter.stub.shipped import scenario_file, scenario_names
@@ -25,7 +25,7 @@ class Scenario:
 
     settings: StubSettings
     faults: tuple[Fault, ...] = ()
-    webhooks: WebhookSettings | None = None
+    webhooks: CallbackSettings | None = None
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -48,13 +48,13 @@ class Scenario:
         return cls(
             StubSettings.read(rest, where),
             read_faults(faults, where),
-            None if webhooks is None else read_model(WebhookSettings, webhooks, f"{where}: {WEBHOOKS}"),
+            None if webhooks is None else read_model(CallbackSettings, webhooks, f"{where}: {WEBHOOKS}"),
         )
 
 
 def example() -> str:
     """The text of `config/stub.example.toml`."""
-    return settings.example(**{WEBHOOKS: WebhookSettings()})
+    return settings.example(**{WEBHOOKS: CallbackSettings()})
 
 
 def read_faults(values: Any, where: str = FAULTS) -> tuple[Fault, ...]:

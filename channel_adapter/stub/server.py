@@ -15,17 +15,17 @@ from typing import Final, Self, TypeVar
 
 import orjson
 
-from channel_adapter.stub.callbacks.delivery import Webhooks
-from channel_adapter.stub.callbacks.request import WebhookSettings
-from channel_adapter.stub.control.plane import Control, ControlSettings
-from channel_adapter.stub.dispatcher import Desk
+from channel_adapter.stub.callbacks.delivery import WebhookSender
+from channel_adapter.stub.callbacks.request import CallbackSettings
+from channel_adapter.stub.control.plane import ControlPlane, ControlSettings
+from channel_adapter.stub.dispatcher import RequestDispatcher
 from channel_adapter.stub.faults.faults import Fault, Faults, Latency
-from channel_adapter.stub.http_app import HttpServer, StubApp
+from channel_adapter.stub.http_app import HttpApp, HttpServer
 from channel_adapter.stub.request_log import RequestLog
 from channel_adapter.stub.settings import StubSettings
 from channel_adapter.stub.state_file import SAVE_EVERY, StateFile
-from channel_adapter.stub.world.clock import WorldClock
-from channel_adapter.stub.world.stub_state import World
+from channel_adapter.stub.world.clock import StubClock
+from channel_adapter.stub.world.stub_state import StubState
 
 CA_NAME = "ca.pem"
 
@@ -82,28 +82,32 @@ class StubServer:
         port: int = 0,
         tls: bool | tuple[Path, Path] = False,
         tls_names: Sequence[str] = TLS_NAMES,
-        clock: WorldClock | None = None,
+        clock: StubClock | None = None,
         seed: int = 0,
         latency: float = 0.0,
         latency_spread: float = 0.0,
         faults: Sequence[Fault] = (),
-        webhooks: WebhookSettings | None = None,
+        webhooks: CallbackSettings | None = None,
         control: ControlSettings | None = None,
         state: Path | None = None,
         save_every: float = SAVE_EVERY,
     ) -> None:
-        self.world = World(settings, clock=clock, seed=seed)
+        self.world = StubState(settings, clock=clock, seed=seed)
         self.faults = Faults(faults, seed=seed)
-        self.webhooks = Webhooks(self.world, webhooks, seed=seed)
-        self.desk = Desk(self.world, faults=self.faults, webhooks=self.webhooks)
+        self.webhooks = WebhookSender(self.world, webhooks, seed=seed)
+        self.dispatcher = RequestDispatcher(self.world, faults=self.faults, webhooks=self.webhooks)
         late = Latency(latency, latency_spread, seed)
         hosts = [name for name in (host, *tls_names) if name not in _EVERYWHERE]
-        plane = None if control is None else Control(control, self.desk, self.webhooks, late, self.reset, hosts=hosts)
+        plane = (
+            None
+            if control is None
+            else ControlPlane(control, self.dispatcher, self.webhooks, late, self.reset, hosts=hosts)
+        )
         self._state = None if state is None else StateFile(state, self.world)
         self._save_every = save_every
         self._saving: asyncio.Task[None] | None = None
         before = self._state.save if self._state is not None and not save_every else None
-        self.app = StubApp(self.desk, latency=late, control=plane, before_answers=before)
+        self.app = HttpApp(self.dispatcher, latency=late, control=plane, before_response=before)
         self.ca_file: Path | None = None
         """The CA to trust while the server runs; None without TLS and with a certificate of the caller's own."""
         self._host = host
@@ -142,13 +146,13 @@ class StubServer:
 
     @property
     def log(self) -> RequestLog:
-        return self.desk.log
+        return self.dispatcher.log
 
     def reset(self) -> None:
         """Forget accounts, groups, calls and rates; address, settings, clock and faults stay, faults count anew."""
-        self.desk.reset()
+        self.dispatcher.reset()
         self.webhooks.reset()
-        self.app.failures = 0
+        self.app.reset()
 
     async def start(self) -> None:
         """Listen. OSError when the address is taken or not ours, StateFileError when the state cannot be loaded."""
@@ -261,7 +265,7 @@ async def serve(
     latency: float = 0.0,
     seed: int = 0,
     faults: Sequence[Fault] = (),
-    webhooks: WebhookSettings | None = None,
+    webhooks: CallbackSettings | None = None,
     control: ControlSettings | None = None,
     state: Path | None = None,
     save_every: float = SAVE_EVERY,

@@ -14,13 +14,13 @@ from channel_adapter.config.values import Secret
 from channel_adapter.tencent import limits
 
 
-class Section(BaseModel):
+class SettingsSection(BaseModel):
     """One table of the settings file; unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Behaviour(Section):
+class Behaviour(SettingsSection):
     """Each description is the reason; the brackets name the source or `inferred`."""
 
     # Groups
@@ -208,7 +208,7 @@ class Behaviour(Section):
     )
 
 
-class Capacity(Section):
+class Capacity(SettingsSection):
     """Byte limits, batch caps, quotas, windows. Bytes are UTF-8 bytes."""
 
     name_bytes: int = Field(default=limits.GROUP_PROFILE.name, description="group Name; 10004 above [doc 48184]")
@@ -397,7 +397,7 @@ def read_toml(path: str | Path) -> dict[str, Any]:
         raise SettingsError(f"{path}: not a TOML file: {error}") from None
 
 
-class App(Section):
+class AppSettings(SettingsSection):
     """The app that the stub plays: identity, plan, switches of the console, declared custom fields."""
 
     sdkappid: int = Field(default=1400000001, ge=1, description="the app's SDKAppID; made up")
@@ -474,9 +474,9 @@ class App(Section):
         return self
 
 
-def _check_declared(what: str, keys: tuple[str, ...], most: int) -> None:
-    if len(set(keys)) > most:
-        raise ValueError(f"{what}: {len(keys)} keys; an app declares {most} at most")
+def _check_declared(what: str, keys: tuple[str, ...], maximum: int) -> None:
+    if len(set(keys)) > maximum:
+        raise ValueError(f"{what}: {len(keys)} keys; an app declares {maximum} at most")
     for key in keys:
         if not 1 <= len(key) <= limits.GROUP_FIELD_KEY_BYTES or not KEY_LETTERS.issuperset(key):
             raise ValueError(f"{what}: {key!r} is no key: A-Z a-z 0-9 _, {limits.GROUP_FIELD_KEY_BYTES} bytes at most")
@@ -484,7 +484,7 @@ def _check_declared(what: str, keys: tuple[str, ...], most: int) -> None:
             raise ValueError(f"{what}: {key!r} begins with a digit")
 
 
-class Rates(Section):
+class RateSettings(SettingsSection):
     """Calls per second of each command; the numbers themselves stand in the command catalog."""
 
     enabled: bool = Field(default=True, description="off: no call is ever refused with 60007 [doc 34381]")
@@ -498,9 +498,9 @@ class StubSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    app: App = App()
+    app: AppSettings = AppSettings()
     limits: Capacity = Capacity()
-    rates: Rates = Rates()
+    rates: RateSettings = RateSettings()
     behaviour: Behaviour = Behaviour()
 
     @classmethod

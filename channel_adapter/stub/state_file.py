@@ -25,7 +25,7 @@ from channel_adapter.stub.world.snapshot import (
     fold,
     unfold,
 )
-from channel_adapter.stub.world.stub_state import World
+from channel_adapter.stub.world.stub_state import StubState
 
 LOGGER: Final = logging.getLogger("channel_adapter.stub")
 FORMAT: Final = "channel-adapter stub state"
@@ -41,7 +41,7 @@ class StateFileError(Exception):
 class StateFile:
     """Where a world is kept between two runs of the stub."""
 
-    def __init__(self, path: Path, world: World) -> None:
+    def __init__(self, path: Path, world: StubState) -> None:
         self.path = path
         self._world = world
         target = path.resolve()
@@ -106,7 +106,7 @@ class StateFile:
                 LOGGER.error("%s", error)  # noqa: TRY400 - the sentence says it all
 
 
-def write_state(path: Path, world: World) -> None:
+def write_state(path: Path, world: StubState) -> None:
     """Replace the file by one with this state, readable by its owner only."""
     target = path.resolve()
     try:
@@ -125,7 +125,7 @@ def write_state(path: Path, world: World) -> None:
         raise StateFileError(f"{path}: the state cannot be saved: {error.strerror or error}") from None
 
 
-def _write_lines(file: BinaryIO, world: World) -> None:
+def _write_lines(file: BinaryIO, world: StubState) -> None:
     count = 0
     file.write(_line({"format": FORMAT, "version": VERSION}))
     for record in world.records():

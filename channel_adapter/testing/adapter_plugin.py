@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from channel_adapter.adapter import ChannelAdapter
     from channel_adapter.config.settings import Settings
     from channel_adapter.stub.server import StubServer
-    from channel_adapter.stub.world.stub_state import World
+    from channel_adapter.stub.world.stub_state import StubState
 
 
 @pytest.fixture
@@ -39,7 +39,9 @@ def channel_adapter_settings(stub_server: "StubServer") -> "Settings":
 
 
 @async_fixture
-async def channel_adapter(channel_adapter_settings: "Settings", stub_world: "World") -> "AsyncIterator[ChannelAdapter]":
+async def channel_adapter(
+    channel_adapter_settings: "Settings", stub_world: "StubState"
+) -> "AsyncIterator[ChannelAdapter]":
     """An open ChannelAdapter on an empty stub; closed after the test."""
     from channel_adapter.adapter import ChannelAdapter
 

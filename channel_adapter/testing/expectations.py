@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from reprlib import Repr
 from typing import Any, Final
 
-from channel_adapter.stub.request_log import Call, NearMiss, is_named, nearest
+from channel_adapter.stub.request_log import NearMiss, RecordedCall, is_named, nearest
 from channel_adapter.stub.routes import find
 from channel_adapter.stub.server import StubServer
 
@@ -12,7 +12,7 @@ _SHORT: Final = Repr()
 _SHORT.maxstring = _SHORT.maxother = 120
 
 
-class Stub:
+class StubAssertions:
     """A running stub as a test sees it. Fields are JSON names in snake case: `group_id` is `GroupId`."""
 
     def __init__(self, server: StubServer) -> None:
@@ -25,11 +25,11 @@ class Stub:
     def __repr__(self) -> str:
         return f"Stub({self.server!r})"
 
-    def calls(self, command: str | None = None, /, **fields: object) -> list[Call]:
+    def calls(self, command: str | None = None, /, **fields: object) -> list[RecordedCall]:
         """Calls of this test, oldest first: of one command, or whose bodies hold these fields with these values."""
         return self.server.log.calls(command, **fields)
 
-    def assert_called(self, command: str, /, *, times: int | None = None, **fields: object) -> list[Call]:
+    def assert_called(self, command: str, /, *, times: int | None = None, **fields: object) -> list[RecordedCall]:
         """The calls that match; AssertionError with the nearest others when there is none, or not `times` of them."""
         __tracebackhide__ = True
         found = self.calls(command, **fields)

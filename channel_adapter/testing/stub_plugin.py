@@ -15,8 +15,8 @@ import pytest
 if TYPE_CHECKING:
     from channel_adapter.stub.scenario import Scenario
     from channel_adapter.stub.server import StubServer
-    from channel_adapter.stub.world.stub_state import World
-    from channel_adapter.testing.expectations import Stub
+    from channel_adapter.stub.world.stub_state import StubState
+    from channel_adapter.testing.expectations import StubAssertions
 
 PREFIX: Final = "channel_adapter_stub"  # pytest has one set of option and ini names for all installed plugins
 CONFIG: Final = f"{PREFIX}_config"
@@ -75,25 +75,25 @@ def stub_server(pytestconfig: pytest.Config, stub_scenario: "Scenario") -> "Iter
 @pytest.fixture
 def stub_world(
     request: pytest.FixtureRequest, stub_server: "StubServer", stub_scenario: "Scenario"
-) -> "Iterator[World]":
+) -> "Iterator[StubState]":
     """The world of the stub, empty: no accounts, calls or changed faults of another test, and the real time."""
-    from channel_adapter.testing.expectations import Stub
+    from channel_adapter.testing.expectations import StubAssertions
 
     stub_server.in_loop(lambda: _renew(stub_server, stub_scenario))
     yield stub_server.world
     if stub_server.app.failures:
         pytest.fail(f"the stub itself broke down on {stub_server.app.failures} requests; its log says where")
-    unexpected = Stub(stub_server).unexpected() if _is_strict(request) else []
+    unexpected = StubAssertions(stub_server).unexpected() if _is_strict(request) else []
     if unexpected:
         pytest.fail("\n".join(["the stub was sent what the service does not know:", *unexpected]), pytrace=False)
 
 
 @pytest.fixture
-def stub(stub_server: "StubServer", stub_world: "World") -> "Stub":
+def stub(stub_server: "StubServer", stub_world: "StubState") -> "StubAssertions":
     """Assertions on what was called, and the stub's faults, clock and webhooks."""
-    from channel_adapter.testing.expectations import Stub
+    from channel_adapter.testing.expectations import StubAssertions
 
-    return Stub(stub_server)
+    return StubAssertions(stub_server)
 
 
 def _option(name: str) -> str:
@@ -101,11 +101,11 @@ def _option(name: str) -> str:
 
 
 def _renew(server: "StubServer", scenario: "Scenario") -> None:
-    from channel_adapter.stub.callbacks.request import WebhookSettings
+    from channel_adapter.stub.callbacks.request import CallbackSettings
 
     server.faults.replace(scenario.faults)
-    server.webhooks.settings = scenario.webhooks or WebhookSettings()
-    server.app.latency.base = server.app.latency.spread = 0.0
+    server.webhooks.settings = scenario.webhooks or CallbackSettings()
+    server.app.latency.set(0.0)
     server.world.clock.resume()
     server.reset()
 

@@ -21,9 +21,9 @@ from typing import Any
 import orjson
 
 from channel_adapter.stub.state_file import write_state
-from channel_adapter.stub.world.member_table import Role
+from channel_adapter.stub.world.member_table import MemberRole
 from channel_adapter.stub.world.state import Group
-from channel_adapter.stub.world.stub_state import World
+from channel_adapter.stub.world.stub_state import StubState
 from tests.benchmarks.bench_stub import GROUP, SEND, exchange, message, request_bytes
 from tests.benchmarks.rig import resident_megabytes, stub_process
 
@@ -38,15 +38,15 @@ Body = Callable[[], tuple[str, dict[str, Any]]]
 
 def write_members(path: Path, members: int) -> float:
     """A state file with one Community; the seconds it took to save."""
-    world = World()
+    world = StubState()
     group = Group(GROUP, "Community", "Bench", 1_770_000_000, owner="editor", max_members=2_000_000)
     world.state.add_account("editor")
     world.state.add_group(group)
-    world.state.join(group, "editor", Role.OWNER, 1_770_000_000, 0)
+    world.state.join(group, "editor", MemberRole.OWNER, 1_770_000_000, 0)
     for number in range(members - 1):
         user = f"reader_{number:07d}"
         world.state.add_account(user)
-        world.state.join(group, user, Role.MEMBER, 1_770_000_000 + number // 100, 0)
+        world.state.join(group, user, MemberRole.MEMBER, 1_770_000_000 + number // 100, 0)
     began = time.perf_counter()
     write_state(path, world)
     return time.perf_counter() - began

@@ -17,7 +17,7 @@ from channel_adapter import ChannelAdapter
 from channel_adapter.migration.plan.planner import PlanOptions
 from channel_adapter.migration.plan.resolutions import Resolutions
 from channel_adapter.migration.sources.discover import Discovered
-from channel_adapter.stub.world.stub_state import World
+from channel_adapter.stub.world.stub_state import StubState
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.catalog import OFFICIAL_ACCOUNT_MSG_GET_SIMPLE
 from channel_adapter.tencent.client import Attempt
@@ -29,7 +29,7 @@ ACCOUNTS = 100
 
 def world(path: Path, posts: int) -> tuple[str, ...]:
     """A saved world of accounts with `posts` posts each."""
-    made = World()
+    made = StubState()
     ids = tuple(f"@TOA#_bench_{number:03}" for number in range(ACCOUNTS))
     worlds.build(made, worlds.Size(subscribers=10, posts=posts * 6), ids)
     worlds.save(made, path)

@@ -19,7 +19,7 @@ import orjson
 from channel_adapter.migration.plan.document import Plan, read_plan
 from channel_adapter.store.database import Database
 from channel_adapter.store.migration import ChannelRow, MigrationStore
-from channel_adapter.stub.world.stub_state import World
+from channel_adapter.stub.world.stub_state import StubState
 from tests.benchmarks.migration_runs import ROOM, Moved, journal_in, start, start_worker, stub_with
 from tests.benchmarks.rig import stub_process
 from tests.migration import worlds
@@ -118,7 +118,7 @@ class Scene:
         seconds = time.time() - began
         if moved is not None and not moved.complete:
             raise RuntimeError("a run was not complete")
-        world, calls = World(), _asked(ready)
+        world, calls = StubState(), _asked(ready)
         world.load(orjson.loads(_told(ready, "state")))
         if not killed:
             check_against_source(world, self.plan)

@@ -19,7 +19,7 @@ from channel_adapter.migration.run.apply import Status
 from channel_adapter.migration.sources.discover import Discovered
 from channel_adapter.store.database import Database
 from channel_adapter.store.migration import MigrationStore, Row
-from channel_adapter.stub.world.stub_state import World
+from channel_adapter.stub.world.stub_state import StubState
 from tests.benchmarks.rig import settings_for, stub_process
 from tests.migration import worlds
 
@@ -50,7 +50,7 @@ def stub_with(
     folder: Path, size: worlds.Size, ids: tuple[str, ...], toml: str = ROOM, *, plan: bool = True
 ) -> Iterator[dict[str, Any]]:
     """A stub with these accounts, and a plan of them in `folder`."""
-    world = World()
+    world = StubState()
     worlds.build(world, size, ids)
     state = worlds.save(world, folder / "state.json")
     del world

@@ -24,7 +24,7 @@ from channel_adapter.store.database import Database
 from channel_adapter.store.reaction_publishing import Outcome, Result
 from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.stub.server import StubServer
-from channel_adapter.stub.world.context import RESTAPI, Event
+from channel_adapter.stub.world.context import RESTAPI, CallbackEvent
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.tencent.wire.extensions import Extension
 from tests.conformance.conftest import settings_for
@@ -124,7 +124,7 @@ class ReactionLives(RuleBasedStateMachine):
         self.ref = self.run(self.adapter.posts.publish("tides", Text("low"))).ref
         self.model, self.events = Model(), list[ReactionChange]()
         self.world = self.server.world
-        self.world.on_event = self.happened
+        self.world.listen(self.happened)
         self.phones = {user: self.world.client(user) for user in PEOPLE}
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -135,14 +135,14 @@ class ReactionLives(RuleBasedStateMachine):
         self.run(self.adapter.__aenter__())
 
     def teardown(self) -> None:
-        self.world.on_event = None
+        self.world.listen(None)
         self.run(self.adapter.aclose())
         self.run(self.server.stop())
         self.folder.cleanup()
         self.loop.close()
         reactions_opening.PEOPLE_KEPT = self.kept  # type: ignore[misc]
 
-    def happened(self, event: Event) -> None:
+    def happened(self, event: CallbackEvent) -> None:
         """What the app's webhook would be told."""
         if event.command != "Group.CallbackAfterGroupMsgExtension":
             return

@@ -22,7 +22,7 @@ from channel_adapter import (
 from channel_adapter.config.settings import ChannelSettings, PostSettings
 from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
-from channel_adapter.stub.world.clock import WorldClock
+from channel_adapter.stub.world.clock import StubClock
 
 PEOPLE = [f"reader_{number}" for number in range(40)]
 DAY = 86_400
@@ -37,7 +37,7 @@ class Calls(Counter[str]):
 
 @asynccontextmanager
 async def opened(
-    stub: dict[str, Any] | None = None, calls: Calls | None = None, clock: WorldClock | None = None, **more: Any
+    stub: dict[str, Any] | None = None, calls: Calls | None = None, clock: StubClock | None = None, **more: Any
 ) -> AsyncIterator[tuple[ChannelAdapter, StubServer]]:
     """An adapter on a stub with these settings, with an owner and 40 people imported."""
     async with AsyncExitStack() as stack:
@@ -156,7 +156,7 @@ async def test_a_wrong_key_says_that_it_does_not_belong_to_the_app() -> None:
 
 
 async def test_a_clock_that_is_a_day_slow_is_named() -> None:
-    clock = WorldClock()
+    clock = StubClock()
     clock.advance(DAY + 3600)
     async with opened(clock=clock) as (adapter, _):
         with pytest.raises(AuthenticationError, match="clock is wrong"):

@@ -4,13 +4,13 @@ from typing import Any
 
 from channel_adapter.migration.plan.document import Plan
 from channel_adapter.stub.world.state import Group, OfficialAccount
-from channel_adapter.stub.world.stub_state import World
+from channel_adapter.stub.world.stub_state import StubState
 from channel_adapter.tencent.wire.members import ACCEPT_AND_NOTIFY
 
 Picture = dict[str, Any]
 
 
-def picture(world: World, plan: Plan, origin: int) -> Picture:
+def picture(world: StubState, plan: Plan, origin: int) -> Picture:
     """Every channel of the plan on the target, times counted from `origin`."""
     return {
         channel.source.id: _group(world.state.groups[channel.target.id], origin)
@@ -39,7 +39,7 @@ def _group(group: Group, origin: int) -> Picture:
     }  # fmt: skip
 
 
-def check_against_source(world: World, plan: Plan) -> None:
+def check_against_source(world: StubState, plan: Plan) -> None:
     """Counts, times, order and options are those of the source."""
     for channel in plan.channels:
         account = world.state.official[channel.source.id]
@@ -63,7 +63,7 @@ def _check_people(account: OfficialAccount, group: Group) -> None:
         assert group.members.flag(target) == (account.subscribers.flag(source) or ACCEPT_AND_NOTIFY), user
 
 
-def _check_posts(world: World, account: OfficialAccount, group: Group) -> None:
+def _check_posts(world: StubState, account: OfficialAccount, group: Group) -> None:
     kept = world.clock.now() - world.settings.limits.roaming_days * 86_400
     wanted = [post for post in account.log if not post.recalled and post.time > kept]
     moved = list(group.log)

@@ -156,10 +156,10 @@ async def test_a_source_that_changes_during_the_run(database: str) -> None:
             scene.joins(f"during_{calls}")
             scene.world.state.unsubscribe(scene.source, f"reader_{calls:06}")
 
-        s.server.log.listener = meanwhile
+        s.server.log.listen(meanwhile)
         assert (await s.adapter.migration.apply(plan)).complete
         scene.broadcast("during")
-        s.server.log.listener = None
+        s.server.log.listen(None)
         assert calls > 20
         assert (await s.adapter.migration.apply(plan)).complete
         people = set(scene.source.subscribers)

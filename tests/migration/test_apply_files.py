@@ -22,7 +22,7 @@ from channel_adapter.migration.sources.files import find_files
 from channel_adapter.migration.sources.source import SourceKind, SourceSpec
 from channel_adapter.store.migration import MigrationStore
 from channel_adapter.stub.faults.faults import Fault
-from channel_adapter.stub.world.member_table import Role
+from channel_adapter.stub.world.member_table import MemberRole
 from channel_adapter.tencent.catalog import ACCOUNT_CHECK, COMMANDS
 from channel_adapter.tencent.wire import accounts as wire
 from tests.migration import worlds
@@ -102,8 +102,8 @@ async def test_files_become_a_channel(tmp_path: Path, database: str) -> None:
             assert group.members.joined(row) == OLD + 10 + n
             assert 20 - group.members.read(row) == n % 4
         staff = {group.members.user(row): group.members.role(row) for row in group.members.staff()}
-        admins = {"reader_000001": Role.ADMIN, worlds.OTHER_OWNER: Role.ADMIN}
-        assert staff == {worlds.OWNER: Role.OWNER, **admins}
+        admins = {"reader_000001": MemberRole.ADMIN, worlds.OTHER_OWNER: MemberRole.ADMIN}
+        assert staff == {worlds.OWNER: MemberRole.OWNER, **admins}
         async with open_journal(database) as journal:
             [left] = await journal.store.quarantined(plan.migration)
         assert (left.key, left.reason) == ("ghost", "no account of the app")

@@ -10,7 +10,7 @@ from channel_adapter.errors import InvalidError, UnavailableError
 from channel_adapter.migration.plan.document import Plan
 from channel_adapter.migration.verify.findings import ACCEPTED, Baseline, Finding, Mark, Subject, VerificationResult
 from channel_adapter.stub.faults.faults import Fault
-from channel_adapter.stub.world.member_table import Role
+from channel_adapter.stub.world.member_table import MemberRole
 from channel_adapter.stub.world.message_log import Message
 from channel_adapter.stub.world.state import Group, OfficialAccount
 from channel_adapter.tencent.catalog import GET_GROUP_MEMBER_INFO, GROUP_MSG_GET_SIMPLE
@@ -89,13 +89,13 @@ def lose_a_person(at: Stage, group: Group, account: OfficialAccount) -> None:
 
 
 def bring_a_stranger(at: Stage, group: Group, account: OfficialAccount) -> None:
-    at.server.world.state.join(group, worlds.OTHER_OWNER, Role.MEMBER, group.create_time + 500, 0)
+    at.server.world.state.join(group, worlds.OTHER_OWNER, MemberRole.MEMBER, group.create_time + 500, 0)
 
 
 def join_later(at: Stage, group: Group, account: OfficialAccount) -> None:
     state = at.server.world.state
     state.leave(group, "reader_000003")
-    state.join(group, "reader_000003", Role.MEMBER, group.create_time + 999_999, 0)
+    state.join(group, "reader_000003", MemberRole.MEMBER, group.create_time + 999_999, 0)
 
 
 def quieten(at: Stage, group: Group, account: OfficialAccount) -> None:
@@ -121,7 +121,7 @@ def change_a_body(at: Stage, group: Group, account: OfficialAccount) -> None:
 def make_an_admin(at: Stage, group: Group, account: OfficialAccount) -> None:
     row = group.members.find("reader_000003")
     assert row is not None
-    group.members.set_role(row, Role.ADMIN)
+    group.members.set_role(row, MemberRole.ADMIN)
 
 
 def recall_here(at: Stage, group: Group, account: OfficialAccount) -> None:

@@ -14,10 +14,10 @@ from typing import Any, Final
 import orjson
 
 from channel_adapter.migration.plan.transform import target_id
-from channel_adapter.stub.world.member_table import Role
+from channel_adapter.stub.world.member_table import MemberRole
 from channel_adapter.stub.world.message_log import Message
 from channel_adapter.stub.world.state import Group, OfficialAccount
-from channel_adapter.stub.world.stub_state import World
+from channel_adapter.stub.world.stub_state import StubState
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.wire import msg_body as w
 from channel_adapter.tencent.wire.groups import COMMUNITY
@@ -88,7 +88,7 @@ class Moving:
         return path
 
 
-def build(world: World, size: Size | None = None, ids: tuple[str, ...] = IDS) -> Moving:
+def build(world: StubState, size: Size | None = None, ids: tuple[str, ...] = IDS) -> Moving:
     """Write the accounts `ids` into the world, with the stranger's group where one of them would go."""
     size = size or Size()
     builder = _Builder(world, size)
@@ -103,7 +103,7 @@ def build(world: World, size: Size | None = None, ids: tuple[str, ...] = IDS) ->
     return made
 
 
-def save(world: World, path: Path) -> Path:
+def save(world: StubState, path: Path) -> Path:
     """The state as `channel-adapter stub --state` loads it."""
     path.write_bytes(orjson.dumps(world.dump(), option=orjson.OPT_NON_STR_KEYS))
     return path
@@ -165,7 +165,7 @@ def _element(kind: str, **content: Any) -> w.Element:
 class _Builder:
     """Fills one world."""
 
-    def __init__(self, world: World, size: Size) -> None:
+    def __init__(self, world: StubState, size: Size) -> None:
         self._world = world
         self._size = size
         self._now = int(world.clock.now())
@@ -198,7 +198,7 @@ class _Builder:
         state = self._world.state
         group = Group(self.moving.stranger, COMMUNITY, "Somebody else's", self._now - 400 * DAY, owner=OTHER_OWNER)
         state.add_group(group)
-        state.join(group, OTHER_OWNER, Role.OWNER, group.create_time, 0)
+        state.join(group, OTHER_OWNER, MemberRole.OWNER, group.create_time, 0)
 
     def _full(self, account: OfficialAccount) -> None:
         self._follow(account, self._size.subscribers)

@@ -13,10 +13,10 @@ import orjson
 import TLSSigAPIv2
 from pydantic import BaseModel
 
-from channel_adapter.stub.dispatcher import Desk
+from channel_adapter.stub.dispatcher import RequestDispatcher
 from channel_adapter.stub.settings import StubSettings
-from channel_adapter.stub.world.clock import WorldClock
-from channel_adapter.stub.world.stub_state import HANDLERS, World
+from channel_adapter.stub.world.clock import StubClock
+from channel_adapter.stub.world.stub_state import HANDLERS, StubState
 from tests.golden.loader import Golden, load_all
 
 Place = tuple[str | int, ...]
@@ -33,10 +33,10 @@ class Stub:
     """One stub that is asked without a socket, and can be put back into the state of a golden file."""
 
     def __init__(self) -> None:
-        clock = WorldClock()
+        clock = StubClock()
         clock.freeze(NOW)
-        self.world = World(SETTINGS, clock=clock)
-        self.desk = Desk(self.world)
+        self.world = StubState(SETTINGS, clock=clock)
+        self.dispatcher = RequestDispatcher(self.world)
         self._runner = asyncio.Runner()
         self._states: dict[str, dict[str, Any]] = {}
 
@@ -54,7 +54,7 @@ class Stub:
     async def _ask_all(self, url: str, bodies: Iterable[bytes], back_to: Mapping[str, Any] | None) -> list[int]:
         codes = []
         for raw in bodies:
-            answer = orjson.loads((await self.desk.answer("POST", url, "127.0.0.1", raw)).body)
+            answer = orjson.loads((await self.dispatcher.answer("POST", url, "127.0.0.1", raw)).body)
             code = answer["ErrorCode"]
             assert type(code) is int
             assert type(answer["ErrorInfo"]) is str
@@ -68,7 +68,7 @@ class Stub:
         """Put the stub into the state that the golden file is about; the state."""
         state = self._states.get(golden.name)
         if state is None:
-            self.desk.reset()
+            self.dispatcher.reset()
             for call in golden.given:
                 body = json.dumps(call.body).encode()
                 assert self.ask(f"{call.service}/{call.command}", body) == 0

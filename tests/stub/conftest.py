@@ -11,11 +11,11 @@ import pytest
 import TLSSigAPIv2
 from aiohttp import web
 
-from channel_adapter.stub.callbacks.request import WebhookSettings
+from channel_adapter.stub.callbacks.request import CallbackSettings
 from channel_adapter.stub.control.plane import ControlSettings
 from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
-from channel_adapter.stub.world.clock import WorldClock
+from channel_adapter.stub.world.clock import StubClock
 from tests.stub.app_server import GROUP, App
 
 NOW = 1_760_000_000
@@ -76,9 +76,9 @@ class Caller:
 
 
 @pytest.fixture
-def clock() -> WorldClock:
+def clock() -> StubClock:
     """The world's clock; it runs until a test freezes or moves it."""
-    return WorldClock()
+    return StubClock()
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def settings() -> StubSettings:
 
 
 @pytest.fixture
-async def server(settings: StubSettings, clock: WorldClock) -> AsyncIterator[StubServer]:
+async def server(settings: StubSettings, clock: StubClock) -> AsyncIterator[StubServer]:
     async with StubServer(settings, clock=clock) as running:
         yield running
         assert running.app.failures == 0
@@ -133,9 +133,9 @@ async def hook_url(app: App) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def hooked(app: App, hook_url: str, clock: WorldClock, session: aiohttp.ClientSession) -> AsyncIterator[Caller]:
+async def hooked(app: App, hook_url: str, clock: StubClock, session: aiohttp.ClientSession) -> AsyncIterator[Caller]:
     """A caller of a stub with a group, whose app has been told of everything so far and forgot it."""
-    async with StubServer(clock=clock, webhooks=WebhookSettings(url=hook_url), control=ControlSettings()) as server:
+    async with StubServer(clock=clock, webhooks=CallbackSettings(url=hook_url), control=ControlSettings()) as server:
         caller = Caller(server, session)
         await caller.must(IMPORT_MANY, {"AccountList": [{"UserID": "editor"}, {"UserID": "reader_1"}]})
         group = {"Type": "Community", "Name": "Harbour", "GroupId": GROUP, "Owner_Account": "editor"}

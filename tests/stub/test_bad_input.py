@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 
-from channel_adapter.stub.dispatcher import Desk
+from channel_adapter.stub.dispatcher import RequestDispatcher
 from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
-from channel_adapter.stub.world.stub_state import HANDLERS, World
+from channel_adapter.stub.world.stub_state import HANDLERS, StubState
 from tests.stub.conftest import ACCOUNTS, GROUPS, Caller
 
 UNLIMITED = StubSettings.model_validate({"rates": {"enabled": False}})
@@ -73,9 +73,9 @@ BODIES = st.dictionaries(NAMES, VALUES, max_size=6)
 THOROUGH = effort(max_examples=300)
 
 
-def ask(desk: Desk, path: str, raw: bytes, query: str, method: str = "POST") -> dict[str, Any]:
+def ask(dispatcher: RequestDispatcher, path: str, raw: bytes, query: str, method: str = "POST") -> dict[str, Any]:
     """The envelope of a request, without a socket in between."""
-    reply = asyncio.run(desk.answer(method, f"{path}?{query}", "127.0.0.1", raw))
+    reply = asyncio.run(dispatcher.answer(method, f"{path}?{query}", "127.0.0.1", raw))
     answer: dict[str, Any] = json.loads(reply.body)
     assert set(answer) >= {"ActionStatus", "ErrorCode", "ErrorInfo"}
     assert answer["ActionStatus"] == ("OK" if answer["ErrorCode"] == 0 else "FAIL")
@@ -92,18 +92,18 @@ def query() -> str:
 @THOROUGH
 @given(st.sampled_from(PATHS), BODIES)
 def test_any_json_for_every_command(query: str, path: str, body: dict[str, Any]) -> None:
-    world = World(UNLIMITED)
+    world = StubState(UNLIMITED)
     before = world.dump()
-    if ask(Desk(world), path, json.dumps(body).encode(), query)["ErrorCode"] != 0:
+    if ask(RequestDispatcher(world), path, json.dumps(body).encode(), query)["ErrorCode"] != 0:
         assert world.dump() == before
 
 
 @THOROUGH
 @given(st.sampled_from(PATHS), st.binary(max_size=200))
 def test_random_bytes_change_nothing(query: str, path: str, raw: bytes) -> None:
-    world = World(UNLIMITED)
+    world = StubState(UNLIMITED)
     before = world.dump()
-    answer = ask(Desk(world), path, raw, query)
+    answer = ask(RequestDispatcher(world), path, raw, query)
     if answer["ErrorCode"] == 0:  # an object by chance
         assert raw.strip().startswith(b"{")
     else:
@@ -117,7 +117,7 @@ def test_random_bytes_change_nothing(query: str, path: str, raw: bytes) -> None:
     st.sampled_from(["GET", "POST", "HEAD", "BREW"]),
 )
 def test_any_request_line(path: str, query: str, method: str) -> None:
-    assert ask(Desk(World(UNLIMITED)), "/v4/" + path, b"{}", query, method)["ErrorCode"] != 0
+    assert ask(RequestDispatcher(StubState(UNLIMITED)), "/v4/" + path, b"{}", query, method)["ErrorCode"] != 0
 
 
 @pytest.mark.parametrize("depth", [100, 10_000, 200_000])

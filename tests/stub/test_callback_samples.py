@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from channel_adapter.stub.callbacks.delivery import WebhooksOffError, sample_event
-from channel_adapter.stub.callbacks.request import WebhookSettings
+from channel_adapter.stub.callbacks.request import CallbackSettings
 from channel_adapter.stub.routes import find
 from channel_adapter.stub.server import StubServer
-from channel_adapter.stub.world.clock import WorldClock
+from channel_adapter.stub.world.clock import StubClock
 from channel_adapter.tencent.wire.callback_samples import FILE, samples
 from tests.stub.app_server import GROUP, OK, App
 from tests.stub.conftest import GROUPS, IMPORT_MANY, NOW, Caller
@@ -70,7 +70,7 @@ def test_every_documented_command_has_a_sample() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-async def test_every_command_can_be_triggered(hooked: Caller, app: App, clock: WorldClock, command: str) -> None:
+async def test_every_command_can_be_triggered(hooked: Caller, app: App, clock: StubClock, command: str) -> None:
     clock.freeze(NOW)
     delivery = await hooked.server.webhooks.trigger(command)
     ((heard, query, body),) = app.told
@@ -81,7 +81,7 @@ async def test_every_command_can_be_triggered(hooked: Caller, app: App, clock: W
     assert ("ClientIP" in query) == (command != "Alert.RequestOverLimit")
 
 
-async def test_changes_are_merged_into_the_sample(hooked: Caller, app: App, clock: WorldClock) -> None:
+async def test_changes_are_merged_into_the_sample(hooked: Caller, app: App, clock: StubClock) -> None:
     clock.freeze(NOW)
     trigger = hooked.server.webhooks.trigger
     await trigger("Group.CallbackAfterSendMsg", GroupId=GROUP, MsgSeq=4, MsgBody=[], EventTime=None)
@@ -100,7 +100,7 @@ async def test_changes_are_merged_into_the_sample(hooked: Caller, app: App, cloc
     assert samples()["State.StateChange"].body["Info"]["Action"] == "Login"
 
 
-async def test_the_receiver_sees_commands_that_nobody_knows(hooked: Caller, app: App, clock: WorldClock) -> None:
+async def test_the_receiver_sees_commands_that_nobody_knows(hooked: Caller, app: App, clock: StubClock) -> None:
     clock.freeze(NOW)
     await hooked.server.webhooks.trigger("Group.CallbackAfterMoonrise", GroupId=GROUP, Moons=[{"Phase": 0.5}])
     await hooked.server.webhooks.trigger("Bare", EventTime=None)
@@ -126,7 +126,7 @@ async def test_triggered_events_are_bent_and_signed_like_others(hooked: Caller, 
         "client_ip": False,
         "duplicate": 1.0,
     }
-    hooked.server.webhooks.settings = WebhookSettings.model_validate(settings)
+    hooked.server.webhooks.settings = CallbackSettings.model_validate(settings)
     await hooked.server.webhooks.trigger("Group.CallbackAfterMemberFieldChanged")
     await hooked.server.webhooks.trigger("Group.CallbackBeforeSendMsg")
     assert app.commands() == ["Group.CallbackAfterMemberFieldChanged"] * 2 + ["Group.CallbackBeforeSendMsg"]
@@ -158,11 +158,11 @@ async def test_it_takes_its_turn(hooked: Caller, app: App) -> None:
     assert [body["Number"] for body in app.bodies("Mine")] == [0, 1, 2]
 
 
-async def test_without_an_app_there_is_nothing_to_trigger(clock: WorldClock) -> None:
+async def test_without_an_app_there_is_nothing_to_trigger(clock: StubClock) -> None:
     async with StubServer(clock=clock) as server:
         with pytest.raises(WebhooksOffError):
             await server.webhooks.trigger("State.StateChange")
-    stopped = StubServer(webhooks=WebhookSettings(url="http://127.0.0.1:1/"))
+    stopped = StubServer(webhooks=CallbackSettings(url="http://127.0.0.1:1/"))
     with pytest.raises(WebhooksOffError):
         await stopped.webhooks.trigger("State.StateChange")
 
@@ -197,7 +197,7 @@ async def test_from_another_thread(hook_url: str, app: App) -> None:
     def plain() -> str:
         return asyncio.run(server.webhooks.trigger("Mine", Number=1)).outcome
 
-    with StubServer(webhooks=WebhookSettings(url=hook_url)).run_in_thread() as server:
+    with StubServer(webhooks=CallbackSettings(url=hook_url)).run_in_thread() as server:
         assert await asyncio.to_thread(plain) == "answered"
         delivery = await server.webhooks.trigger("Mine", Number=2)
         assert server.webhooks.redeliver(delivery.number)

@@ -8,8 +8,8 @@ import aiohttp
 import pytest
 from pydantic import SecretStr
 
-from channel_adapter.stub.callbacks.request import WebhookSettings
-from channel_adapter.stub.control.plane import ROUTES, Control, ControlSettings
+from channel_adapter.stub.callbacks.request import CallbackSettings
+from channel_adapter.stub.control.plane import ROUTES, ControlPlane, ControlSettings
 from channel_adapter.stub.faults.faults import Latency
 from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
@@ -268,7 +268,7 @@ async def test_web_pages_are_refused(remote: Remote) -> None:
 async def test_who_may(peer: str | None, token: str | None, sent: str | None, status: int) -> None:
     server = StubServer()
     settings = ControlSettings(token=None if token is None else SecretStr(token))
-    control = Control(settings, server.desk, server.webhooks, Latency(), server.reset)
+    control = ControlPlane(settings, server.dispatcher, server.webhooks, Latency(), server.reset)
     headers = {} if sent is None else {"Authorization": sent}
     bodies: list[bytes] = [b"{}"]
 
@@ -335,7 +335,7 @@ async def test_body_over_the_limit_is_refused(remote: Remote) -> None:
 
 
 async def test_no_secret_in_any_answer(remote: Remote) -> None:
-    remote.server.webhooks.settings = WebhookSettings.model_validate({"url": None, "token": "hush-hush"})
+    remote.server.webhooks.settings = CallbackSettings.model_validate({"url": None, "token": "hush-hush"})
     usersig = remote.signature()
     await remote.call(IMPORT, {"UserID": "u", "note": usersig}, usersig=usersig)
     for method, path in ROUTES:

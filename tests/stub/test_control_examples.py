@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 import pytest
 
-from channel_adapter.stub.callbacks.request import WebhookSettings
+from channel_adapter.stub.callbacks.request import CallbackSettings
 from channel_adapter.stub.control.plane import ROUTES
 from channel_adapter.stub.scenario import Scenario
 
@@ -126,6 +126,6 @@ def test_the_webhook_settings_are_settings() -> None:
     assert (scenario.webhooks.retries, scenario.webhooks.timeout) == (2, 2.0)
 
 
-@pytest.mark.parametrize("name", WebhookSettings.model_fields)
+@pytest.mark.parametrize("name", CallbackSettings.model_fields)
 def test_every_webhook_setting_is_explained(name: str) -> None:
     assert re.search(rf"(`{name}\b|^{name} = )", section(WEBHOOKS), re.MULTILINE)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import channel_adapter.stub
-from channel_adapter.stub.callbacks.request import WebhookSettings
+from channel_adapter.stub.callbacks.request import CallbackSettings
 from channel_adapter.stub.reports import DIVERGENCES_FILE, divergences
 from channel_adapter.stub.settings import Behaviour, StubSettings
 from tests.stub.conftest import GROUPS, Caller
@@ -23,7 +23,7 @@ def settings() -> Iterator[tuple[str, str]]:
     """Every setting as `section.name`, with its description."""
     for section, name, _, description in StubSettings().entries():
         yield f"{section}.{name}", description
-    for name, field in WebhookSettings.model_fields.items():
+    for name, field in CallbackSettings.model_fields.items():
         yield f"webhooks.{name}", field.description or ""
 
 

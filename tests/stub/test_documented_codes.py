@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 import TLSSigAPIv2
 
-from channel_adapter.stub.dispatcher import Desk
+from channel_adapter.stub.dispatcher import RequestDispatcher
 from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.stub.reports import COVERAGE_FILE, coverage, documented_codes
 from channel_adapter.stub.routes import find
 from channel_adapter.stub.settings import StubSettings
-from channel_adapter.stub.world.clock import WorldClock
-from channel_adapter.stub.world.context import ALLOW, Decision
+from channel_adapter.stub.world.clock import StubClock
+from channel_adapter.stub.world.context import ALLOW, CallbackDecision
 from channel_adapter.stub.world.refusal import Refusal
-from channel_adapter.stub.world.stub_state import World
+from channel_adapter.stub.world.stub_state import StubState
 from tests.stub.documented.case import NOW, Case, codes_of_items, standard
 from tests.stub.documented.table import FAULTS, SITUATIONS, content
 
@@ -33,18 +33,18 @@ class Stage:
     def __init__(
         self, runner: asyncio.Runner, settings: Mapping[str, Mapping[str, Any]], state: dict[str, Any] | None = None
     ) -> None:
-        clock = WorldClock()
+        clock = StubClock()
         clock.freeze(NOW)
-        self.world = World(StubSettings().changed(**{"rates": {"enabled": False}, **settings}), clock=clock)
+        self.world = StubState(StubSettings().changed(**{"rates": {"enabled": False}, **settings}), clock=clock)
         if state is not None:
             self.world.load(state)
-        self.desk = Desk(self.world)
+        self.dispatcher = RequestDispatcher(self.world)
         self._runner = runner
 
     def ask(self, path: str, body: Any) -> dict[str, Any]:
         """The answer to one call."""
         given = self._runner.run(
-            self.desk.answer("POST", f"/v4/{path}?{QUERY}", "127.0.0.1", json.dumps(body).encode())
+            self.dispatcher.answer("POST", f"/v4/{path}?{QUERY}", "127.0.0.1", json.dumps(body).encode())
         )
         answer: dict[str, Any] = json.loads(given.body)
         return answer
@@ -88,14 +88,14 @@ def test_a_situation(case: Case, state: dict[str, Any], runner: asyncio.Runner) 
     assert stage.world.dump() == before
 
 
-def refused_by_the_app(world: World, case: Case) -> int:
+def refused_by_the_app(world: StubState, case: Case) -> int:
     """The code of a call that the app's webhook was asked about; without the webhook it succeeds."""
     command = find(case.path)
     assert command is not None
     assert case.app_says is not None
     assert world.before_callback(command, case.body, caller=APP.admin) is not None
     try:
-        world.execute(command, case.body, caller=APP.admin, decision=Decision.from_answer(case.app_says))
+        world.execute(command, case.body, caller=APP.admin, decision=CallbackDecision.from_answer(case.app_says))
     except Refusal as refusal:
         before = world.dump()
         world.execute(command, case.body, caller=APP.admin, decision=ALLOW)
@@ -109,7 +109,7 @@ def refused_by_the_app(world: World, case: Case) -> int:
 def test_a_fault(case: Case, state: dict[str, Any], runner: asyncio.Runner) -> None:
     stage = Stage(runner, case.settings, state)
     service, _, command = case.path.partition("/")
-    stage.desk.faults.add(Fault(service=service, command=command, code=case.code, info=case.fault or "", times=1))
+    stage.dispatcher.faults.add(Fault(service=service, command=command, code=case.code, info=case.fault or "", times=1))
     answer = stage.ask(case.path, case.body)
     assert answer["ErrorCode"] == case.code
     assert answer["ErrorInfo"] == case.fault

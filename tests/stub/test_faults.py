@@ -12,7 +12,7 @@ from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.stub.scenario import read_faults
 from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import SettingsError
-from channel_adapter.stub.world.clock import WorldClock
+from channel_adapter.stub.world.clock import StubClock
 from tests.stub.conftest import ACCOUNTS, GROUPS, Caller, Start
 
 IMPORT = f"{ACCOUNTS}/account_import"
@@ -85,7 +85,7 @@ async def test_probability_follows_the_seed(stranger: Start) -> None:
     assert 5 < drawn.count(60014) < 30
 
 
-async def test_above_a_rate(struck: Struck, clock: WorldClock) -> None:
+async def test_above_a_rate(struck: Struck, clock: StubClock) -> None:
     clock.freeze()
     struck.strike({"above_rate": 2, "code": 60007})
     assert await struck.codes(IMPORT, 4) == [0, 0, 60007, 60007]

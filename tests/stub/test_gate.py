@@ -8,7 +8,7 @@ import TLSSigAPIv2
 
 from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
-from channel_adapter.stub.world.clock import WorldClock
+from channel_adapter.stub.world.clock import StubClock
 from tests.stub.conftest import ACCOUNTS, GROUPS, Caller, Start
 
 IMPORT = f"{ACCOUNTS}/account_import"
@@ -89,7 +89,7 @@ async def test_a_signature_that_was_tampered_with(caller: Caller) -> None:
     assert (await caller.call(IMPORT, {"UserID": "u"}, usersig=pack(packed)))["ErrorCode"] == 70009
 
 
-async def test_a_signature_expires_by_the_worlds_clock(caller: Caller, clock: WorldClock) -> None:
+async def test_a_signature_expires_by_the_worlds_clock(caller: Caller, clock: StubClock) -> None:
     clock.freeze()
     usersig = caller.signature(expire=3600)
     assert (await caller.call(IMPORT, {"UserID": "u"}, usersig=usersig))["ErrorCode"] == 0
@@ -166,7 +166,7 @@ async def test_a_body_is_a_json_object(caller: Caller, body: bytes) -> None:
     assert (await caller.send(f"/v4/{IMPORT}", body))["ErrorCode"] == 60003
 
 
-async def test_the_order_of_the_checks(stranger: Start, clock: WorldClock) -> None:
+async def test_the_order_of_the_checks(stranger: Start, clock: StubClock) -> None:
     """One call with every defect at once; each answer shows the next check after one defect is mended."""
     clock.freeze()
     settings = StubSettings.model_validate(

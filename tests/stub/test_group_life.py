@@ -1,6 +1,6 @@
 """A Community from its creation to its end, call by call, as the documentation has it."""
 
-from channel_adapter.stub.world.clock import WorldClock
+from channel_adapter.stub.world.clock import StubClock
 from tests.stub.conftest import ACCOUNTS, GROUPS, NOW, Caller
 
 GROUP = "@TGS#_harbor_news"
@@ -30,7 +30,7 @@ async def with_group(caller: Caller) -> None:
     )
 
 
-async def test_create_and_read_back(caller: Caller, clock: WorldClock) -> None:
+async def test_create_and_read_back(caller: Caller, clock: StubClock) -> None:
     clock.freeze(NOW)
     usersig = caller.signature()  # of today; the frozen past accepts it, because only its end is checked
     await with_group(caller)

@@ -7,7 +7,7 @@ import pytest
 
 from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
-from channel_adapter.stub.world.clock import WorldClock
+from channel_adapter.stub.world.clock import StubClock
 from tests.stub.app_server import GROUP, App
 from tests.stub.conftest import ACCOUNTS, GROUPS, IMPORT_MANY, Caller
 
@@ -170,7 +170,7 @@ async def test_list_of_online_members_is_paged(world: Caller) -> None:
     assert (calls, found) == (2, users[:1:-1])
 
 
-async def test_get_members_may_exclude_communities(session: aiohttp.ClientSession, clock: WorldClock) -> None:
+async def test_get_members_may_exclude_communities(session: aiohttp.ClientSession, clock: StubClock) -> None:
     settings = StubSettings().changed(behaviour={"get_members_on_community": False})
     async with StubServer(settings, clock=clock) as server:
         caller = Caller(server, session)

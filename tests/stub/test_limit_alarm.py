@@ -2,13 +2,13 @@
 
 import pytest
 
-from channel_adapter.stub.callbacks.request import WebhookSettings
-from channel_adapter.stub.rates import LimitAlarm
+from channel_adapter.stub.callbacks.request import CallbackSettings
+from channel_adapter.stub.rates import RateLimitAlarm
 from channel_adapter.stub.routes import find
 from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
-from channel_adapter.stub.world.clock import WorldClock
-from channel_adapter.stub.world.context import Event
+from channel_adapter.stub.world.clock import StubClock
+from channel_adapter.stub.world.context import CallbackEvent
 from tests.stub.app_server import App
 from tests.stub.conftest import ACCOUNTS, NOW, Start
 
@@ -19,9 +19,9 @@ BODY = {"CheckItem": [{"UserID": "administrator"}]}
 TEN_A_SECOND = StubSettings.model_validate({"rates": {"overrides": {CHECK: 10, IMPORT: 10}}})
 
 
-async def test_one_alarm_a_minute_for_each_command(hook_url: str, app: App, clock: WorldClock, stranger: Start) -> None:
+async def test_one_alarm_a_minute_for_each_command(hook_url: str, app: App, clock: StubClock, stranger: Start) -> None:
     clock.freeze(NOW)
-    async with StubServer(TEN_A_SECOND, clock=clock, webhooks=WebhookSettings(url=hook_url)) as server:
+    async with StubServer(TEN_A_SECOND, clock=clock, webhooks=CallbackSettings(url=hook_url)) as server:
         caller = stranger(server)
 
         async def check(times: int) -> int:
@@ -53,18 +53,18 @@ async def test_one_alarm_a_minute_for_each_command(hook_url: str, app: App, cloc
     assert [body["Command"] for body in app.bodies(ALARM)] == ["account_check", "account_import", "account_check"]
 
 
-async def test_calls_of_nobody_do_not_count(hook_url: str, app: App, clock: WorldClock, stranger: Start) -> None:
+async def test_calls_of_nobody_do_not_count(hook_url: str, app: App, clock: StubClock, stranger: Start) -> None:
     clock.freeze(NOW)
-    async with StubServer(TEN_A_SECOND, clock=clock, webhooks=WebhookSettings(url=hook_url)) as server:
+    async with StubServer(TEN_A_SECOND, clock=clock, webhooks=CallbackSettings(url=hook_url)) as server:
         for _ in range(20):
             assert (await stranger(server).call(CHECK, BODY, usersig="x"))["ErrorCode"] == 70003
         await server.webhooks.idle()
     assert app.told == []
 
 
-async def test_it_is_a_switch_like_others(hook_url: str, app: App, clock: WorldClock, stranger: Start) -> None:
+async def test_it_is_a_switch_like_others(hook_url: str, app: App, clock: StubClock, stranger: Start) -> None:
     clock.freeze(NOW)
-    settings = WebhookSettings(url=hook_url, commands=("Group.*",))
+    settings = CallbackSettings(url=hook_url, commands=("Group.*",))
     async with StubServer(TEN_A_SECOND, clock=clock, webhooks=settings) as server:
         for _ in range(10):
             await stranger(server).must(CHECK, BODY)
@@ -77,18 +77,18 @@ async def test_it_is_a_switch_like_others(hook_url: str, app: App, clock: WorldC
     [(200.0, 160, []), (200.0, 161, [(161, 200)]), (1.0, 1, [(1, 1)]), (0.5, 2, [(1, 1)]), (None, 500, [])],
 )
 def test_from_eighty_per_cent_on(limit: float | None, times: int, told: list[tuple[int, int]]) -> None:
-    command, heard = find(CHECK), list[Event]()
+    command, heard = find(CHECK), list[CallbackEvent]()
     assert command is not None
-    alarm = LimitAlarm({} if limit is None else {CHECK: limit}, heard.append)
+    alarm = RateLimitAlarm({} if limit is None else {CHECK: limit}, heard.append)
     for number in range(times):
         alarm.count(command, NOW + number / 1000)
     assert [(event.body["Request"], event.body["Limit"]) for event in heard] == told
 
 
 def test_a_clock_that_is_set_back_silences_nothing() -> None:
-    command, heard = find(CHECK), list[Event]()
+    command, heard = find(CHECK), list[CallbackEvent]()
     assert command is not None
-    alarm = LimitAlarm({CHECK: 1.0}, heard.append)
+    alarm = RateLimitAlarm({CHECK: 1.0}, heard.append)
     for at in (NOW, NOW + 30, NOW - 5, NOW - 4):
         alarm.count(command, at)
     assert len(heard) == 2

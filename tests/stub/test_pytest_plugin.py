@@ -115,7 +115,7 @@ def test_async_tests_with_the_adapter(pytester: pytest.Pytester, monkeypatch: py
             channel = await channel_adapter.channels.create(slug="news", name="News", owner="editor_7")
             await channel_adapter.posts.publish(channel.id, Text("Tide table"))
             stub.assert_called("send_group_msg", group_id="@TGS#_news", times=1)
-            assert channel_adapter.config.settings.rate_limits
+            assert channel_adapter.settings.rate_limits
 
         class TestOthers:
             @pytest.fixture
@@ -123,7 +123,7 @@ def test_async_tests_with_the_adapter(pytester: pytest.Pytester, monkeypatch: py
                 return channel_adapter_settings.model_copy(update={"rate_limits": False})
 
             async def test_settings_of_ones_own(self, channel_adapter):
-                assert not channel_adapter.config.settings.rate_limits
+                assert not channel_adapter.settings.rate_limits
                 assert await channel_adapter.accounts.check(["editor_7"]) == {"editor_7": False}
     """
     run(pytester, source).assert_outcomes(passed=3)

@@ -6,14 +6,14 @@ from hypothesis import strategies as st
 from channel_adapter.stub.rates import RateWindow
 from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
-from channel_adapter.stub.world.clock import WorldClock
+from channel_adapter.stub.world.clock import StubClock
 from tests.stub.conftest import ACCOUNTS, GROUPS, Caller, Start
 
 LIST = f"{GROUPS}/get_appid_group_list"
 CHECK = f"{ACCOUNTS}/account_check"
 
 
-async def test_the_list_of_all_groups_once_a_second(caller: Caller, clock: WorldClock) -> None:
+async def test_the_list_of_all_groups_once_a_second(caller: Caller, clock: StubClock) -> None:
     clock.freeze()
     assert (await caller.call(LIST, {}))["ErrorCode"] == 0
     assert (await caller.call(LIST, {}))["ErrorCode"] == 60007
@@ -23,7 +23,7 @@ async def test_the_list_of_all_groups_once_a_second(caller: Caller, clock: World
     assert (await caller.call(LIST, {}))["ErrorCode"] == 0
 
 
-async def test_each_command_has_its_own_window(caller: Caller, clock: WorldClock) -> None:
+async def test_each_command_has_its_own_window(caller: Caller, clock: StubClock) -> None:
     clock.freeze()
     body = {"CheckItem": [{"UserID": "u"}]}
     codes = [(await caller.call(CHECK, body))["ErrorCode"] for _ in range(101)]
@@ -31,7 +31,7 @@ async def test_each_command_has_its_own_window(caller: Caller, clock: WorldClock
     assert (await caller.call(f"{ACCOUNTS}/account_import", {"UserID": "u"}))["ErrorCode"] == 0
 
 
-async def test_a_refused_call_changes_nothing(stranger: Start, clock: WorldClock) -> None:
+async def test_a_refused_call_changes_nothing(stranger: Start, clock: StubClock) -> None:
     clock.freeze()
     settings = StubSettings.model_validate({"rates": {"overrides": {f"{ACCOUNTS}/account_import": 1}}})
     async with StubServer(settings, clock=clock) as server:
@@ -42,13 +42,13 @@ async def test_a_refused_call_changes_nothing(stranger: Start, clock: WorldClock
         assert [item["AccountStatus"] for item in found] == ["Imported", "NotImported"]
 
 
-async def test_rates_can_be_switched_off(stranger: Start, clock: WorldClock) -> None:
+async def test_rates_can_be_switched_off(stranger: Start, clock: StubClock) -> None:
     clock.freeze()
     async with StubServer(StubSettings.model_validate({"rates": {"enabled": False}}), clock=clock) as server:
         assert {(await stranger(server).call(LIST, {}))["ErrorCode"] for _ in range(5)} == {0}
 
 
-async def test_a_reset_fills_the_windows(caller: Caller, clock: WorldClock) -> None:
+async def test_a_reset_fills_the_windows(caller: Caller, clock: StubClock) -> None:
     clock.freeze()
     await caller.must(LIST, {})
     caller.server.reset()
@@ -60,16 +60,16 @@ def test_never_more_than_a_burst_and_the_rate(per_second: int, gaps: list[float]
     window, now, taken = RateWindow(per_second, 0.0), 0.0, 0
     for gap in gaps:
         now += gap
-        taken += window.take(now)
+        taken += window.acquire(now)
         assert taken <= per_second * (1 + now) + 1e-6
 
 
 @given(st.integers(1, 200), st.integers(1, 400))
 def test_a_caller_within_the_rate_is_never_refused(per_second: int, calls: int) -> None:
     window = RateWindow(per_second, 0.0)
-    assert all(window.take(number / per_second) for number in range(calls))
+    assert all(window.acquire(number / per_second) for number in range(calls))
 
 
 def test_a_clock_set_back_gives_nothing() -> None:
     window = RateWindow(1, 100.0)
-    assert [window.take(at) for at in (100.0, 50.0, 50.5, 51.5)] == [True, False, False, True]
+    assert [window.acquire(at) for at in (100.0, 50.0, 50.5, 51.5)] == [True, False, False, True]

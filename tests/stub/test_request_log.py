@@ -2,18 +2,18 @@
 
 import pytest
 
-from channel_adapter.stub.request_log import Call, RequestLog
-from channel_adapter.stub.world.clock import WorldClock
+from channel_adapter.stub.request_log import RecordedCall, RequestLog
+from channel_adapter.stub.world.clock import StubClock
 from tests.stub.conftest import ACCOUNTS, GROUPS, NOW, Caller
 
 IMPORT = f"{ACCOUNTS}/account_import"
 
 
-def call(number: int = 0, *, raw: bytes = b"{}", code: int = 0) -> Call:
-    return Call(float(number), GROUPS, "create_group", "administrator", code, 0.001, raw)
+def call(number: int = 0, *, raw: bytes = b"{}", code: int = 0) -> RecordedCall:
+    return RecordedCall(float(number), GROUPS, "create_group", "administrator", code, 0.001, raw)
 
 
-async def test_a_call_is_recorded_with_its_answer(caller: Caller, clock: WorldClock) -> None:
+async def test_a_call_is_recorded_with_its_answer(caller: Caller, clock: StubClock) -> None:
     clock.freeze(NOW)
     await caller.call(IMPORT, {"UserID": "editor"})
     await caller.call(IMPORT, {"UserID": "x" * 33})
@@ -62,7 +62,7 @@ async def test_no_signature_is_kept(caller: Caller, key: str | None) -> None:
 
 
 def test_the_ring_is_bounded_and_the_counters_are_not() -> None:
-    log = RequestLog(calls_kept=10)
+    log = RequestLog(max_calls=10)
     for number in range(25):
         log.add(call(number, code=number % 2), known=True)
     assert [kept.at for kept in log] == [float(n) for n in range(15, 25)]
@@ -71,7 +71,7 @@ def test_the_ring_is_bounded_and_the_counters_are_not() -> None:
 
 
 def test_large_bodies_push_older_ones_out() -> None:
-    log = RequestLog(bytes_kept=1_000)
+    log = RequestLog(max_bytes=1_000)
     for number in range(5):
         log.add(call(number, raw=b'"' + b"x" * 398 + b'"'), known=True)
     assert [kept.at for kept in log] == [3.0, 4.0]

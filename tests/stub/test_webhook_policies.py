@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from channel_adapter.stub.callbacks.request import WebhookSettings
+from channel_adapter.stub.callbacks.request import CallbackSettings
 from tests.stub.app_server import GROUP, OK, App
 from tests.stub.conftest import ACCOUNTS, GROUPS, IMPORT_MANY, NOW, Caller
 
@@ -62,9 +62,9 @@ async def test_the_service_waits_two_seconds(hooked: Caller, app: App, block: bo
 
 @pytest.mark.parametrize("code", [10100, 10150, 10200])
 async def test_codes_of_the_app_reach_the_caller(hooked: Caller, app: App, code: int) -> None:
-    refuse(app, BEFORE_SEND, code, "the desk is closed")
+    refuse(app, BEFORE_SEND, code, "the dispatcher is closed")
     answer = await send(hooked)
-    assert (answer["ErrorCode"], answer["ErrorInfo"]) == (code, "the desk is closed")
+    assert (answer["ErrorCode"], answer["ErrorInfo"]) == (code, "the dispatcher is closed")
 
 
 async def test_the_app_rewrites_the_custom_data_alone(hooked: Caller, app: App) -> None:
@@ -272,7 +272,7 @@ async def test_one_event_is_told_while_another_waits(hooked: Caller, app: App) -
 
 async def test_the_delivery_log_keeps_no_secret(hooked: Caller, app: App) -> None:
     url = hooked.server.webhooks.settings.url
-    hooked.server.webhooks.settings = WebhookSettings.model_validate({"url": url, "token": "orchid-7f"})
+    hooked.server.webhooks.settings = CallbackSettings.model_validate({"url": url, "token": "orchid-7f"})
     await send(hooked)
     sign = app.told[0][1]["Sign"]
     async with hooked.session.get(f"{hooked.server.url}/_stub/webhooks/deliveries") as response:

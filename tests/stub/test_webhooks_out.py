@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from channel_adapter.stub.callbacks.request import WebhookSettings, sign
+from channel_adapter.stub.callbacks.request import CallbackSettings, sign
 from channel_adapter.stub.server import StubServer
-from channel_adapter.stub.world.clock import WorldClock
+from channel_adapter.stub.world.clock import StubClock
 from tests.stub.app_server import GROUP, OK, App
 from tests.stub.conftest import GROUPS, IMPORT_MANY, NOW, Caller
 
@@ -37,7 +37,7 @@ async def history(caller: Caller) -> list[dict[str, Any]]:
     return messages
 
 
-async def test_a_message_asks_before_and_tells_after(hooked: Caller, app: App, clock: WorldClock) -> None:
+async def test_a_message_asks_before_and_tells_after(hooked: Caller, app: App, clock: StubClock) -> None:
     clock.freeze()
     sent = await send(hooked, 771203)
     assert app.commands() == [BEFORE_SEND, AFTER_SEND]
@@ -174,9 +174,9 @@ async def test_switched_on_by_command(hooked: Caller, app: App) -> None:
     assert app.commands() == [AFTER_SEND]
 
 
-async def test_signed_with_the_token(hooked: Caller, app: App, clock: WorldClock) -> None:
+async def test_signed_with_the_token(hooked: Caller, app: App, clock: StubClock) -> None:
     clock.freeze(NOW)
-    settings = WebhookSettings.model_validate({"url": hooked.server.webhooks.settings.url, "token": "orchid-7f"})
+    settings = CallbackSettings.model_validate({"url": hooked.server.webhooks.settings.url, "token": "orchid-7f"})
     hooked.server.webhooks.settings = settings
     await send(hooked)
     query = app.told[0][1]
@@ -269,10 +269,10 @@ async def test_a_slow_app_does_not_hold_up_callers(hooked: Caller, app: App) -> 
 )
 def test_urls_that_the_console_refuses(url: str) -> None:
     with pytest.raises(ValueError, match="webhook URL"):
-        WebhookSettings(url=url)
+        CallbackSettings(url=url)
 
 
-def test_deliveries_are_plain_data(clock: WorldClock) -> None:
+def test_deliveries_are_plain_data(clock: StubClock) -> None:
     server = StubServer(clock=clock)
     assert json.dumps(list(server.webhooks.deliveries)) == "[]"
     assert not server.webhooks.on

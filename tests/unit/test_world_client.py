@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from channel_adapter.stub.world.context import Decision
+from channel_adapter.stub.world.context import CallbackDecision
 from channel_adapter.stub.world.refusal import Refusal
-from channel_adapter.stub.world.simulated_user import Client
+from channel_adapter.stub.world.simulated_user import SimulatedUser
 from tests.unit.worlds import CHANNEL, OWNER, Play, text
 
 
-def stage(**sections: dict[str, Any]) -> tuple[Play, Client]:
+def stage(**sections: dict[str, Any]) -> tuple[Play, SimulatedUser]:
     play = Play(**sections)
     play.people("reader_1")
     play.channel()
@@ -51,9 +51,9 @@ def test_joining_and_leaving() -> None:
 
 def test_joining_may_be_refused() -> None:
     play, reader = stage(limits={"groups_per_user": 1})
-    asked = reader.ask_join(CHANNEL)
+    asked = reader.before_join(CHANNEL)
     assert (asked.command, asked.body["Requestor_Account"]) == ("Group.CallbackBeforeApplyJoinGroup", "reader_1")
-    assert refused(reader.join, CHANNEL, decision=Decision(code=1)) == 10016
+    assert refused(reader.join, CHANNEL, decision=CallbackDecision(code=1)) == 10016
     play.call("modify_group_base_info", GroupId=CHANNEL, ApplyJoinOption="DisableApply")
     assert refused(reader.join, CHANNEL) == 10007
     play.call("modify_group_base_info", GroupId=CHANNEL, ApplyJoinOption="FreeAccess", MaxMemberNum=1)
@@ -91,7 +91,7 @@ def test_posting() -> None:
     play.call("modify_group_base_info", GroupId=CHANNEL, MuteAllMember="On")
     assert refused(reader.post, CHANNEL, "hi") == 10017
     assert play.world.client(OWNER).post(CHANNEL, "hello").msg_seq == 3
-    asked = play.world.client(OWNER).ask_post(CHANNEL, "hello")
+    asked = play.world.client(OWNER).before_post(CHANNEL, "hello")
     assert asked is not None
     assert asked.command == "Group.CallbackBeforeSendMsg"
 
@@ -166,9 +166,9 @@ def test_following_official_accounts() -> None:
     play, reader = stage()
     service, news = "official_account_open_http_svc", "@TOA#_news"
     play.call("create_official_account", service, OfficialAccountUserID=news, Owner_Account=OWNER, Name="n")
-    assert reader.ask_follow(news).command == "OfficialAccount.CallbackBeforeAddSubscriber"
-    assert reader.follow(news, decision=Decision(refused=frozenset({"reader_1"}))) == 0
-    assert refused(reader.follow, news, decision=Decision(code=1)) == 20006
+    assert reader.before_follow(news).command == "OfficialAccount.CallbackBeforeAddSubscriber"
+    assert reader.follow(news, decision=CallbackDecision(refused=frozenset({"reader_1"}))) == 0
+    assert refused(reader.follow, news, decision=CallbackDecision(code=1)) == 20006
     assert [reader.follow(news), reader.follow(news)] == [1, 2]
     assert play.events[-1].platform == "Android"
     assert [reader.unfollow(news), reader.unfollow(news)] == [1, 2]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from channel_adapter.stub.world.context import Decision
+from channel_adapter.stub.world.context import CallbackDecision
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.tencent.catalog import CREATE_GROUP
 from tests.unit.worlds import ADMIN, CHANNEL, NOW, OWNER, Play
@@ -310,6 +310,6 @@ def test_the_app_can_refuse_a_new_group() -> None:
     assert asked.body["Operator_Account"] == ADMIN
     for answer, code in (({"ErrorCode": 1}, 10016), ({"ErrorCode": 10111, "ErrorInfo": "no"}, 10111)):
         with pytest.raises(Refusal) as refused:
-            play.world.execute(CREATE_GROUP, body, caller=ADMIN, decision=Decision.from_answer(answer))
+            play.world.execute(CREATE_GROUP, body, caller=ADMIN, decision=CallbackDecision.from_answer(answer))
         assert refused.value.code == code
     assert not play.world.state.groups

@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from channel_adapter.stub.world.member_table import FLAGS, MemberTable, Role
+from channel_adapter.stub.world.member_table import FLAGS, MemberRole, MemberTable
 
 USERS = st.integers(0, 200).map(lambda number: f"u{number}")
 
@@ -20,8 +20,8 @@ class TableAndDict(RuleBasedStateMachine):
         self.table = MemberTable()
         self.plain: dict[str, list[Any]] = {}
 
-    @rule(user=USERS, role=st.sampled_from(Role), time=st.integers(-(2**40), 2**40))
-    def add(self, user: str, role: Role, time: int) -> None:
+    @rule(user=USERS, role=st.sampled_from(MemberRole), time=st.integers(-(2**40), 2**40))
+    def add(self, user: str, role: MemberRole, time: int) -> None:
         if user not in self.plain:
             self.table.add(user, role, time, 0)
             self.plain[user] = [role, time, 0, FLAGS[0]]
@@ -36,8 +36,8 @@ class TableAndDict(RuleBasedStateMachine):
         for user in list(self.plain)[start : start + length]:
             self.remove(user)
 
-    @rule(user=USERS, role=st.sampled_from(Role), seq=st.integers(0, 2**32 - 1), flag=st.sampled_from(FLAGS))
-    def change(self, user: str, role: Role, seq: int, flag: str) -> None:
+    @rule(user=USERS, role=st.sampled_from(MemberRole), seq=st.integers(0, 2**32 - 1), flag=st.sampled_from(FLAGS))
+    def change(self, user: str, role: MemberRole, seq: int, flag: str) -> None:
         row = self.table.find(user)
         assert (row is None) == (user not in self.plain)
         if row is not None:
@@ -66,7 +66,7 @@ class TableAndDict(RuleBasedStateMachine):
         assert [table.user(row) for row in rows] == list(self.plain)
         columns = [[table.role(row), table.joined(row), table.read(row), table.flag(row)] for row in rows]
         assert columns == list(self.plain.values())
-        staff = [user for user, values in self.plain.items() if values[0] is not Role.MEMBER]
+        staff = [user for user, values in self.plain.items() if values[0] is not MemberRole.MEMBER]
         assert [table.user(row) for row in table.staff()] == staff
 
 
@@ -77,7 +77,7 @@ TestTableAndDict = TableAndDict.TestCase
 def filled(number: int) -> MemberTable:
     table = MemberTable()
     for index in range(number):
-        table.add(f"reader_{index:07}", Role.MEMBER, 1_770_000_000, 0)
+        table.add(f"reader_{index:07}", MemberRole.MEMBER, 1_770_000_000, 0)
     return table
 
 

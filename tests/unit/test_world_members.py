@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from channel_adapter.stub.world.context import Decision
+from channel_adapter.stub.world.context import CallbackDecision
 from channel_adapter.tencent.catalog import ADD_GROUP_MEMBER
 from tests.unit.worlds import ADMIN, CHANNEL, NOW, OWNER, Play
 
@@ -74,7 +74,7 @@ def test_the_app_can_refuse_single_members() -> None:
     asked = play.world.before_callback(ADD_GROUP_MEMBER, body, caller=ADMIN)
     assert asked is not None
     assert asked.body["DestinationMembers"] == body["MemberList"]
-    decision = Decision.from_answer({"ErrorCode": 0, "RefusedMembers_Account": ["a", 7]})
+    decision = CallbackDecision.from_answer({"ErrorCode": 0, "RefusedMembers_Account": ["a", 7]})
     reply = play.world.execute(ADD_GROUP_MEMBER, body, caller=ADMIN, decision=decision).to_wire()
     assert [item["Result"] for item in reply["MemberList"]] == [0, 1]
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from channel_adapter.stub.world.context import Decision
+from channel_adapter.stub.world.context import CallbackDecision
 from channel_adapter.tencent.catalog import SEND_GROUP_MSG
 from tests.unit.worlds import ADMIN, CHANNEL, DAY, NOW, OWNER, Play, text
 
@@ -214,7 +214,7 @@ def test_the_app_rewrites_drops_and_refuses() -> None:
 
     def send(number: int, **answer: Any) -> dict[str, Any]:
         body = {"GroupId": CHANNEL, "Random": number, "MsgBody": text("raw")}
-        decision = Decision.from_answer({"ErrorCode": 0} | answer)
+        decision = CallbackDecision.from_answer({"ErrorCode": 0} | answer)
         return play.world.execute(SEND_GROUP_MSG, body, caller=ADMIN, decision=decision).to_wire()
 
     assert send(1, MsgBody=text("clean"), CloudCustomData="c")["MsgSeq"] == 1

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from channel_adapter.stub.world.context import Decision
+from channel_adapter.stub.world.context import CallbackDecision
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.tencent.catalog import ADD_SUBSCRIBER, CREATE_OFFICIAL_ACCOUNT, SEND_OFFICIAL_ACCOUNT_MSG
 from tests.unit.worlds import ADMIN, DAY, NOW, OWNER, Play, text
@@ -320,8 +320,8 @@ def test_the_app_is_asked_and_may_refuse() -> None:
         assert asked is not None
         assert asked.command == f"OfficialAccount.Callback{name}"
         with pytest.raises(Refusal) as refused:
-            play.world.execute(command, body, caller=ADMIN, decision=Decision(code=1))
+            play.world.execute(command, body, caller=ADMIN, decision=CallbackDecision(code=1))
         assert refused.value.code == code
-    decision = Decision(refused=frozenset({"a"}))
+    decision = CallbackDecision(refused=frozenset({"a"}))
     reply = play.world.execute(ADD_SUBSCRIBER, subscribers, caller=ADMIN, decision=decision).to_wire()
     assert reply["SubscriberList"][0]["Result"] == 0

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from channel_adapter.stub.world.refusal import Refusal
-from channel_adapter.stub.world.stub_state import World
+from channel_adapter.stub.world.stub_state import StubState
 from channel_adapter.tencent.catalog import COMMANDS, Command
 from channel_adapter.tencent.wire.envelope import Reply, WireModel
 from tests.unit.worlds import ADMIN, CHANNEL, OWNER, Play, text
@@ -67,7 +67,7 @@ FAMILY = {
 
 
 @pytest.fixture(scope="module")
-def world() -> World:
+def world() -> StubState:
     play = Play()
     play.channel("a")
     play.send(SupportMessageExtension=1)
@@ -76,7 +76,7 @@ def world() -> World:
     return play.world
 
 
-def answer(world: World, command: Command[Any, Any], body: Any) -> Reply | Refusal:
+def answer(world: StubState, command: Command[Any, Any], body: Any) -> Reply | Refusal:
     """What the world says; any other exception fails the test."""
     try:
         return world.execute(command, body, caller=ADMIN)
@@ -88,7 +88,7 @@ USELESS: tuple[Any, ...] = (None, [], "x", 5, 5.5, True, {}, {"Type": {}}, float
 
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=lambda row: row.path)
-def test_bodies_of_no_use(world: World, command: Command[Any, Any]) -> None:
+def test_bodies_of_no_use(world: StubState, command: Command[Any, Any]) -> None:
     before = world.dump()
     takes_nothing = not any(field.is_required() for field in command.request.model_fields.values())
     for body in USELESS:
@@ -103,7 +103,7 @@ def test_bodies_of_no_use(world: World, command: Command[Any, Any]) -> None:
 
 @settings(max_examples=400, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_any_json_for_any_command(world: World, data: st.DataObject) -> None:
+def test_any_json_for_any_command(world: StubState, data: st.DataObject) -> None:
     command = data.draw(st.sampled_from(list(COMMANDS.values())))
     body = data.draw(shaped(command.request) | values)
     before = world.dump()

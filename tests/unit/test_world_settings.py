@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from channel_adapter.stub.callbacks.request import WebhookSettings
+from channel_adapter.stub.callbacks.request import CallbackSettings
 from channel_adapter.stub.scenario import Scenario, example
 from channel_adapter.stub.settings import DEFAULT_KEY, SettingsError, StubSettings
 
@@ -23,8 +23,8 @@ def test_the_example_file_holds_every_setting_with_its_default() -> None:
         assert written[section][name] == (list(plain) if isinstance(plain, tuple) else plain)
         listed.add((section, name))
     assert {(section, name) for section, values in written.items() for name in values} == listed
-    assert set(webhooks) == set(WebhookSettings.model_fields) - {"url", "token"}
-    assert Scenario.load(EXAMPLE) == Scenario(StubSettings(), webhooks=WebhookSettings())
+    assert set(webhooks) == set(CallbackSettings.model_fields) - {"url", "token"}
+    assert Scenario.load(EXAMPLE) == Scenario(StubSettings(), webhooks=CallbackSettings())
 
 
 def test_every_setting_has_a_reason_and_a_source_beside_it() -> None:
@@ -35,7 +35,7 @@ def test_every_setting_has_a_reason_and_a_source_beside_it() -> None:
         assert description, f"{section}.{name} has no description"
         assert f"# {description}\n{name} = " in text
         assert "[" in description or name in without_source, f"{section}.{name} has no source"
-    for name, field in WebhookSettings.model_fields.items():
+    for name, field in CallbackSettings.model_fields.items():
         assert f"# {field.description}\n{name} =" in text or f"# {field.description}\n# {name} =" in text
 
 

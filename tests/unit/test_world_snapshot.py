@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from channel_adapter.stub.settings import DEFAULT_KEY
-from channel_adapter.stub.world.member_table import Role
+from channel_adapter.stub.world.member_table import MemberRole
 from channel_adapter.stub.world.snapshot import SnapshotError
 from tests.unit.worlds import CHANNEL, DAY, OWNER, Play, text
 
@@ -156,7 +156,7 @@ def test_a_large_world_is_many_small_records() -> None:
         play.world.state.add_account(user)
     group = play.world.state.groups[play.channel()]
     for user in people:
-        play.world.state.join(group, user, Role.MEMBER, 1, 0)
+        play.world.state.join(group, user, MemberRole.MEMBER, 1, 0)
     records = list(play.world.records())
     sizes = [len(data["users"]) for kind, data in records if kind == "members"]
     assert sizes == [10_000, 10_000, 5_001]

@@ -3,10 +3,10 @@
 from typing import Any
 
 from channel_adapter.stub.settings import StubSettings
-from channel_adapter.stub.world.clock import WorldClock
-from channel_adapter.stub.world.context import Event
+from channel_adapter.stub.world.clock import StubClock
+from channel_adapter.stub.world.context import CallbackEvent
 from channel_adapter.stub.world.refusal import Refusal
-from channel_adapter.stub.world.stub_state import World
+from channel_adapter.stub.world.stub_state import StubState
 from channel_adapter.tencent.catalog import COMMANDS
 
 ADMIN = "administrator"
@@ -25,11 +25,11 @@ class Play:
     """A world with a frozen clock, called by name as an app admin calls the service."""
 
     def __init__(self, **sections: dict[str, Any]) -> None:
-        self.events: list[Event] = []
-        self.clock = WorldClock()
+        self.events: list[CallbackEvent] = []
+        self.clock = StubClock()
         self.clock.freeze(NOW)
         settings = StubSettings().changed(**sections)
-        self.world = World(settings, clock=self.clock, on_event=self.events.append)
+        self.world = StubState(settings, clock=self.clock, on_event=self.events.append)
         self._random = 0
 
     def call(self, name: str, service: str = "group_open_http_svc", /, **body: Any) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from pydantic import SecretStr
 
 from channel_adapter import ChannelAdapter, ChannelId, Settings
 from channel_adapter.domain.events import Event
-from channel_adapter.stub.callbacks.request import WebhookSettings as ToReceiver
-from channel_adapter.stub.control.user_actions import Action, act
+from channel_adapter.stub.callbacks.request import CallbackSettings as ToReceiver
+from channel_adapter.stub.control.user_actions import UserAction, perform
 from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
 from channel_adapter.webhooks.inbox import InboxOptions, MemoryInbox, RetryPolicy
@@ -37,8 +37,8 @@ class Harbour:
 
     async def phone(self, user: str, do: str, platform: str = "iOS", **arguments: Any) -> Any:
         """One action of one person, with the webhooks that it has, before and after."""
-        action = Action.model_validate({"user": user, "do": do, "platform": platform, "with": arguments})
-        return await act(self.stub.world, self.stub.webhooks, action, "127.0.0.1")
+        action = UserAction.model_validate({"user": user, "do": do, "platform": platform, "with": arguments})
+        return await perform(self.stub.world, self.stub.webhooks, action, "127.0.0.1")
 
     async def until(self, kind: type[EventT], wanted: Callable[[EventT], bool] = lambda _: True) -> EventT:
         """The first event of a kind, waited for. TimeoutError says what came in its place."""

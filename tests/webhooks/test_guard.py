@@ -448,11 +448,11 @@ async def test_a_service_that_does_not_answer_in_time(policy: str, code: int | N
     """The guard's own questions to the service have the same budget."""
     async with harbour(guard={"budget_seconds": 0.2, "on_failure": policy}) as sea:
         await unmuted(sea)
-        sea.stub.app.latency.base = 5.0
+        sea.stub.app.latency.set(5.0)
         began = time.monotonic()
         assert await post(sea, SAILOR) == code
         assert time.monotonic() - began < 4.9
-        sea.stub.app.latency.base = 0.0
+        sea.stub.app.latency.set(0.0)
         assert sea.adapter.guard.counts["late"] == 1
 
 

@@ -14,8 +14,8 @@ from channel_adapter.domain import events as e
 from channel_adapter.domain import hooks
 from channel_adapter.mapping.callback_event import to_event
 from channel_adapter.mapping.callback_question import to_request
-from channel_adapter.stub.callbacks.request import WebhookSettings, url_of
-from channel_adapter.stub.world.context import Event as StubEvent
+from channel_adapter.stub.callbacks.request import CallbackSettings, url_of
+from channel_adapter.stub.world.context import CallbackEvent as StubEvent
 from channel_adapter.tencent.wire.callback_samples import samples
 from channel_adapter.webhooks.trigger import COMMANDS, REQUESTS, find_command, request_of, trigger
 from channel_adapter.webhooks.verify import read_query, verify
@@ -83,7 +83,7 @@ def test_the_url_is_the_one_that_the_stub_makes(command: str) -> None:
     """Both were written from the documentation, each for itself."""
     token = SecretStr(TOKEN)
     query, _ = request_of(command, {}, sdkappid=APP, token=token, now=NOW, platform="Web", client_ip="203.0.113.7")
-    settings = WebhookSettings(url="http://receiver.example/hook", token=token)
+    settings = CallbackSettings(url="http://receiver.example/hook", token=token)
     theirs = url_of(settings, StubEvent(command, {}, "Web"), sdkappid=APP, client_ip="203.0.113.7", now=NOW)
     assert f"http://receiver.example/hook?{query}" == theirs
     verify(read_query(parse_qsl(query)), sdkappid=APP, tokens=[token], now=NOW)

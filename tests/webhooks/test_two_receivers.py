@@ -17,8 +17,8 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from channel_adapter import ChannelAdapter, PostRef
-from channel_adapter.stub.callbacks.request import WebhookSettings as ToReceiver
-from channel_adapter.stub.control.user_actions import Action, act
+from channel_adapter.stub.callbacks.request import CallbackSettings as ToReceiver
+from channel_adapter.stub.control.user_actions import UserAction, perform
 from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
 from channel_adapter.webhooks.trigger import trigger
@@ -45,8 +45,8 @@ class Fleet:
     engine: sa.Engine
 
     async def phone(self, user: str, do: str, **arguments: Any) -> None:
-        action = Action.model_validate({"user": user, "do": do, "platform": "iOS", "with": arguments})
-        await act(self.stub.world, self.stub.webhooks, action, "127.0.0.1")
+        action = UserAction.model_validate({"user": user, "do": do, "platform": "iOS", "with": arguments})
+        await perform(self.stub.world, self.stub.webhooks, action, "127.0.0.1")
 
     async def role(self, user: str, name: str) -> None:
         member = {"GroupId": LIGHTHOUSE, "Member_Account": user, "Role": name}

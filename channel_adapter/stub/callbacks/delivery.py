@@ -16,10 +16,10 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from channel_adapter.stub.callbacks.request import WebhookSettings, body_of, url_of
-from channel_adapter.stub.world.context import ALLOW, RESTAPI, Decision, Event
+from channel_adapter.stub.callbacks.request import CallbackSettings, body_of, url_of
+from channel_adapter.stub.world.context import ALLOW, RESTAPI, CallbackDecision, CallbackEvent
 from channel_adapter.stub.world.refusal import Refusal
-from channel_adapter.stub.world.stub_state import World
+from channel_adapter.stub.world.stub_state import StubState
 from channel_adapter.tencent import codes
 from channel_adapter.tencent.wire.callback_samples import sample_body, samples
 from channel_adapter.tencent.wire.callbacks import is_before
@@ -65,20 +65,20 @@ def read_answer(status: int, body: bytes) -> tuple[dict[str, Any] | None, str]:
     return answer, ANSWERED
 
 
-def sample_event(command: str, changes: Mapping[str, Any], *, now: float, platform: str | None = None) -> Event:
+def sample_event(command: str, changes: Mapping[str, Any], *, now: float, platform: str | None = None) -> CallbackEvent:
     """The sample of a command with changes, as of `now` in unix seconds; a command without one has the changes only.
 
     Changes are merged as RFC 7396 has it. `platform` None: where the sample says that it comes from.
     """
     sample = samples().get(command)
     usual = sample.platform if sample is not None else RESTAPI
-    return Event(command, sample_body(command, changes, now=now), usual if platform is None else platform)
+    return CallbackEvent(command, sample_body(command, changes, now=now), usual if platform is None else platform)
 
 
 ResultT = TypeVar("ResultT")
 
 DELIVERIES_KEPT: Final = 10_000
-HERE: Final = "127.0.0.1"  # ClientIP of events that the stub makes up itself
+LOCAL_ADDRESS: Final = "127.0.0.1"  # ClientIP of events that the stub makes up itself
 _BLOCKED: Final = {  # what the caller sees when the app is silent and the policy is to block [webhooks 3, 10; inferred]
     BeforeSendMsg.command: codes.WEBHOOK_SILENT,
     OfficialBeforeSendMsg.command: codes.WEBHOOK_SILENT,
@@ -94,38 +94,38 @@ class WebhooksOffError(RuntimeError):
 class _Queued(NamedTuple):
     """An event that waits for its turn. `done` gets the last delivery, for whoever wants to know."""
 
-    event: Event
-    peer: str
+    event: CallbackEvent
+    remote: str
     done: asyncio.Future[Delivery] | None = None
 
 
-class Webhooks:
+class WebhookSender:
     """Speaks for the service to the app's server. Runs in the event loop between `start` and `stop`."""
 
-    def __init__(self, world: World, settings: WebhookSettings | None = None, *, seed: int = 0) -> None:
+    def __init__(self, world: StubState, settings: CallbackSettings | None = None, *, seed: int = 0) -> None:
         self.deliveries: deque[Delivery] = deque(maxlen=DELIVERIES_KEPT)
         self._world = world
-        self.settings = settings or WebhookSettings()
+        self.settings = settings or CallbackSettings()
         self._random = Random(seed)  # noqa: S311 - disorder that can be repeated
-        self._peer = ""
+        self._client_ip = ""
         self._count = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._session: aiohttp.ClientSession | None = None
-        self._line: asyncio.Queue[_Queued] = asyncio.Queue()
+        self._queued: asyncio.Queue[_Queued] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __repr__(self) -> str:
-        return f"Webhooks({self.settings.url or 'off'}, {len(self.deliveries)} deliveries)"
+        return f"WebhookSender({self.settings.url or 'off'}, {len(self.deliveries)} deliveries)"
 
     @property
-    def settings(self) -> WebhookSettings:
+    def settings(self) -> CallbackSettings:
         """Where the app listens, and how; set it at any time. A world whose app does not listen makes no events."""
         return self._settings
 
     @settings.setter
-    def settings(self, settings: WebhookSettings) -> None:
+    def settings(self, settings: CallbackSettings) -> None:
         self._settings = settings
-        self._world.on_event = None if settings.url is None else self.tell
+        self._world.listen(None if settings.url is None else self.send)
 
     @property
     def on(self) -> bool:
@@ -135,8 +135,8 @@ class Webhooks:
     async def start(self) -> None:
         """Begin to deliver."""
         self._loop = asyncio.get_running_loop()
-        self._line = asyncio.Queue()
-        self._keep(self._work())
+        self._queued = asyncio.Queue()
+        self._keep(self._deliver_queued())
 
     async def stop(self) -> None:
         """Stop at once; what was not delivered is lost, as it would be."""
@@ -151,41 +151,41 @@ class Webhooks:
         """Forget what was delivered and what waits to be; callable from any thread."""
         self.deliveries.clear()
         if self._loop is _running_loop():
-            self._begin_anew()
+            self._restart()
         elif self._loop is not None:
-            self._loop.call_soon_threadsafe(self._begin_anew)
+            self._loop.call_soon_threadsafe(self._restart)
 
     async def idle(self) -> None:
         """Wait until every event so far has been delivered or given up; callable from any loop."""
         if self._loop is not None:
-            await self._in_loop(self._line.join)
+            await self._in_loop(self._queued.join)
 
     @contextlib.contextmanager
-    def on_behalf_of(self, peer: str | None) -> Iterator[None]:
+    def on_behalf_of(self, remote: str | None) -> Iterator[None]:
         """Events of the block get this address as their ClientIP."""
-        self._peer = peer or ""
+        self._client_ip = remote or ""
         try:
             yield
         finally:
-            self._peer = ""
+            self._client_ip = ""
 
-    async def ask(self, event: Event | None, peer: str | None) -> Decision:
+    async def ask(self, event: CallbackEvent | None, remote: str | None) -> CallbackDecision:
         """What the app says beforehand. Silence allows the call, or refuses it if the policy of the command says so."""
         if event is None or not self.settings.wants(event.command):
             return ALLOW
-        answer = (await self._post(event, peer or "")).answer
+        answer = (await self._post(event, remote or "")).answer
         if answer is not None:
-            return Decision.from_answer(answer, event.command)
+            return CallbackDecision.from_answer(answer, event.command)
         if self.settings.blocks(event.command):
             code = _BLOCKED.get(event.command, codes.WEBHOOK_REFUSED)
             info = "the app's webhook did not answer, and its policy is to block"
             raise Refusal(code, info, guess="webhook-silence-code")
         return ALLOW
 
-    def tell(self, event: Event) -> None:
+    def send(self, event: CallbackEvent) -> None:
         """Queue an after-event; callable from any thread."""
         if self.on and self.settings.wants(event.command):
-            self._queue(_Queued(event, self._peer))
+            self._queue(_Queued(event, self._client_ip))
 
     async def trigger(
         self,
@@ -194,7 +194,7 @@ class Webhooks:
         /,
         *,
         platform: str | None = None,
-        client_ip: str = HERE,
+        client_ip: str = LOCAL_ADDRESS,
         **fields: Any,
     ) -> Delivery:
         """Send an event that nothing in the world has caused, and wait until it is delivered or given up.
@@ -211,13 +211,13 @@ class Webhooks:
         orjson.dumps(event.body)
         if is_before(command):
             return await self._in_loop(lambda: self._post(event, client_ip))
-        return await self._in_loop(lambda: self._in_turn(event, client_ip))
+        return await self._in_loop(lambda: self._queue_and_wait(event, client_ip))
 
     def redeliver(self, number: int) -> bool:
         """Send a delivery again as a new one; False when it is not kept."""
         found = next((delivery for delivery in self.deliveries if delivery.number == number), None)
         if found is not None and self.on:
-            self._queue(_Queued(Event(found.command, found.body, found.platform), found.client_ip))
+            self._queue(_Queued(CallbackEvent(found.command, found.body, found.platform), found.client_ip))
         return found is not None and self.on
 
     async def _in_loop(self, work: Callable[[], Coroutine[Any, Any, ResultT]]) -> ResultT:
@@ -229,37 +229,37 @@ class Webhooks:
 
     def _queue(self, item: _Queued) -> None:
         if self._loop is _running_loop():
-            self._line.put_nowait(item)
+            self._queued.put_nowait(item)
         elif self._loop is not None:
-            self._loop.call_soon_threadsafe(self._line.put_nowait, item)
+            self._loop.call_soon_threadsafe(self._queued.put_nowait, item)
 
-    async def _in_turn(self, event: Event, peer: str) -> Delivery:
+    async def _queue_and_wait(self, event: CallbackEvent, remote: str) -> Delivery:
         done: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
-        self._line.put_nowait(_Queued(event, peer, done))
+        self._queued.put_nowait(_Queued(event, remote, done))
         return await done
 
-    def _begin_anew(self) -> None:
+    def _restart(self) -> None:
         self._drop()
         if self._loop is not None:
-            self._keep(self._work())
+            self._keep(self._deliver_queued())
 
     def _drop(self) -> list[asyncio.Task[None]]:
         """Give up what waits and what is on its way; the tasks that end by that."""
-        while not self._line.empty():
-            self._finish(self._line.get_nowait())
+        while not self._queued.empty():
+            self._finish(self._queued.get_nowait())
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         return tasks
 
     def _finish(self, item: _Queued, _: object = None) -> None:
-        self._line.task_done()
+        self._queued.task_done()
         if item.done is not None and not item.done.done():
             item.done.set_exception(WebhooksOffError("the stub was stopped or reset before the event was delivered"))
 
-    async def _work(self) -> None:
+    async def _deliver_queued(self) -> None:
         while True:
-            item = await self._line.get()
+            item = await self._queued.get()
             settings = self.settings
             copies = 2 if self._random.random() < settings.duplicate else 1
             delay = settings.delay + settings.delay_spread * self._random.random()
@@ -272,30 +272,30 @@ class Webhooks:
         if delay:
             await asyncio.sleep(delay)
         for _ in range(copies):
-            delivery = await self._insist(item.event, item.peer)
+            delivery = await self._post_with_retries(item.event, item.remote)
         if item.done is not None and not item.done.done():
             item.done.set_result(delivery)
 
-    async def _insist(self, event: Event, peer: str) -> Delivery:
+    async def _post_with_retries(self, event: CallbackEvent, remote: str) -> Delivery:
         """Once, and again after silence as often as retries are set [webhooks 3]; the last attempt."""
-        delivery = await self._post(event, peer)
+        delivery = await self._post(event, remote)
         for _ in range(self.settings.retries):
             if delivery.answer is not None:
                 break
             await asyncio.sleep(self.settings.retry_delay)
-            delivery = await self._post(event, peer)
+            delivery = await self._post(event, remote)
         return delivery
 
-    async def _post(self, event: Event, peer: str) -> Delivery:
+    async def _post(self, event: CallbackEvent, remote: str) -> Delivery:
         """Send one request and write down what came of it."""
         settings = self.settings
         url = url_of(
-            settings, event, sdkappid=self._world.settings.app.sdkappid, client_ip=peer, now=self._world.clock.now()
+            settings, event, sdkappid=self._world.settings.app.sdkappid, client_ip=remote, now=self._world.clock.now()
         )
         answer, outcome = await self._exchange(url, orjson.dumps(body_of(settings, event)))
         self._count += 1
         at = self._world.clock.now()
-        delivery = Delivery(self._count, at, event.command, event.body, event.platform, peer, outcome, answer)
+        delivery = Delivery(self._count, at, event.command, event.body, event.platform, remote, outcome, answer)
         self.deliveries.append(delivery)
         return delivery
 

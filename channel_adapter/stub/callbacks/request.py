@@ -9,7 +9,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from channel_adapter.config.values import OptionalSecret
-from channel_adapter.stub.world.context import Event
+from channel_adapter.stub.world.context import CallbackEvent
 from channel_adapter.tencent.wire import callback_envelope as wire
 from channel_adapter.tencent.wire.callbacks_group import AfterMemberFieldChanged
 from channel_adapter.tencent.wire.callbacks_other import IOS_IN_CAPITALS, RequestOverLimit, StateChange
@@ -24,7 +24,7 @@ _MODIFIED, _MODIFIED_ONCE = (  # two spellings of one field [webhooks 5.12]
 )
 
 
-class WebhookSettings(BaseModel):
+class CallbackSettings(BaseModel):
     """Where the app listens and what it hears; then what a test may want wrong with it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -81,7 +81,7 @@ class WebhookSettings(BaseModel):
         return any(fnmatchcase(command, pattern) for pattern in self.block)
 
 
-def url_of(settings: WebhookSettings, event: Event, *, sdkappid: int, client_ip: str, now: float) -> str:
+def url_of(settings: CallbackSettings, event: CallbackEvent, *, sdkappid: int, client_ip: str, now: float) -> str:
     """The URL in the documented order of its parameters, percent-encoded; `now` in unix seconds."""
     query = {
         wire.QUERY_APP: str(sdkappid),
@@ -106,7 +106,7 @@ def sign(token: str, request_time: str) -> str:
     return sha256(f"{token}{request_time}".encode()).hexdigest()
 
 
-def body_of(settings: WebhookSettings, event: Event) -> dict[str, Any]:
+def body_of(settings: CallbackSettings, event: CallbackEvent) -> dict[str, Any]:
     """The JSON body, bent as the settings want."""
     body = dict(event.body)
     if settings.event_time_text and _TIME in body:

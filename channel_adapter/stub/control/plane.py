@@ -2,7 +2,7 @@
 
 Real HTTP status codes and plain JSON. Callers on loopback that name this server in `Host` need nothing; others need the
 bearer token, and are refused when none is set. A foreign Host is that of a web page whose name was bound to a loopback
-address. Requests of web pages that carry an Origin are refused. A body is read once its caller is admitted. No answer
+address. Requests of web pages that carry an Origin are refused. A body is read after its caller is accepted. No answer
 holds a key, signature or token.
 """
 
@@ -18,19 +18,19 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 from channel_adapter.config.values import OptionalSecret
-from channel_adapter.stub.callbacks.delivery import HERE, Delivery, Webhooks, WebhooksOffError
-from channel_adapter.stub.callbacks.request import WebhookSettings
-from channel_adapter.stub.control.user_actions import Action, act
-from channel_adapter.stub.dispatcher import Desk
+from channel_adapter.stub.callbacks.delivery import LOCAL_ADDRESS, Delivery, WebhookSender, WebhooksOffError
+from channel_adapter.stub.callbacks.request import CallbackSettings
+from channel_adapter.stub.control.user_actions import UserAction, perform
+from channel_adapter.stub.dispatcher import RequestDispatcher
 from channel_adapter.stub.faults.faults import Latency
-from channel_adapter.stub.request_log import Call, nearest
+from channel_adapter.stub.request_log import RecordedCall, nearest
 from channel_adapter.stub.routes import find, read_query
 from channel_adapter.stub.scenario import read_faults, read_model
 from channel_adapter.stub.settings import SettingsError
-from channel_adapter.stub.world.clock import WorldClock
+from channel_adapter.stub.world.clock import StubClock
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.stub.world.snapshot import SnapshotError
-from channel_adapter.stub.world.stub_state import World
+from channel_adapter.stub.world.stub_state import StubState
 from channel_adapter.tencent.catalog import MULTIACCOUNT_IMPORT
 from channel_adapter.tencent.limits import ACCOUNTS_PER_CALL
 from channel_adapter.tencent.wire.accounts import MultiaccountImportRequest, NewAccount
@@ -76,7 +76,7 @@ class ClockChange(BaseModel):
     set: float | None = None
     advance: float = 0.0
 
-    def apply(self, clock: WorldClock) -> None:
+    def apply(self, clock: StubClock) -> None:
         if self.resume:
             clock.resume()
         if self.freeze is not False:
@@ -95,7 +95,7 @@ class LatencyChange(BaseModel):
     spread: float = Field(default=0.0, ge=0)
 
 
-class Expected(BaseModel):
+class ExpectedCall(BaseModel):
     """A call that should have come."""
 
     model_config = _STRICT
@@ -117,7 +117,7 @@ class Trigger(BaseModel):
     platform: str | None = None
 
 
-def call_json(call: Call) -> dict[str, Any]:
+def call_json(call: RecordedCall) -> dict[str, Any]:
     """A call as the control plane shows it."""
     shown = call._asdict()
     del shown["raw"]
@@ -164,32 +164,32 @@ class ControlError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ControlRequest:
     """A request to the control plane: query and body, parsed."""
 
     query: dict[str, str]
     body: Any
-    peer: str | None = None
+    remote: str | None = None
 
 
-Handler = Callable[["Control", Asked], Any]
+ControlHandler = Callable[["ControlPlane", ControlRequest], Any]
 
 
-class Control:
+class ControlPlane:
     """Carries out control requests on one stub."""
 
     def __init__(
         self,
         settings: ControlSettings,
-        desk: Desk,
-        webhooks: Webhooks,
+        dispatcher: RequestDispatcher,
+        webhooks: WebhookSender,
         latency: Latency,
         reset: Callable[[], None],
         *,
         hosts: Collection[str] = (),
     ) -> None:
         self._settings = settings
-        self._desk = desk
+        self._dispatcher = dispatcher
         self._webhooks = webhooks
         self._latency = latency
         self._reset = reset
@@ -199,17 +199,17 @@ class Control:
         self,
         method: str,
         url: str,
-        peer: str | None,
+        remote: str | None,
         headers: Mapping[str, str],
         read: Callable[[], Awaitable[bytes]],
     ) -> tuple[int, bytes]:
         """Return HTTP status and JSON for one request; `read` returns its body and may raise Refusal."""
         try:
-            self._check(peer, headers)
+            self._check(remote, headers)
             raw = await _read(read)
             path, _, query = url.removeprefix(PREFIX).partition("?")
             handler = _route(method, path.rstrip("/"))
-            result = handler(self, Asked(read_query(query) if query else {}, _parse(raw, headers), peer))
+            result = handler(self, ControlRequest(read_query(query) if query else {}, _parse(raw, headers), remote))
             if isinstance(result, Awaitable):
                 result = await result
         except ControlError as error:
@@ -218,10 +218,10 @@ class Control:
             return 400, orjson.dumps({"error": str(error)})
         return 200, orjson.dumps({"ok": True} if result is None else result)
 
-    def _check(self, peer: str | None, headers: Mapping[str, str]) -> None:
+    def _check(self, remote: str | None, headers: Mapping[str, str]) -> None:
         if "Origin" in headers:
             raise ControlError(403, "web pages have no business here")
-        near = peer is not None and ip_address(peer.partition("%")[0]).is_loopback
+        near = remote is not None and ip_address(remote.partition("%")[0]).is_loopback
         if near and self._names_this_server(headers.get("Host")):
             return
         token = self._settings.token
@@ -242,162 +242,160 @@ class Control:
             return False
         return name in self._hosts or _is_loopback(name)
 
-    def health(self, _: Asked) -> Any:
-        world = self._desk.world
+    def health(self, _: ControlRequest) -> Any:
+        world = self._dispatcher.world
         return {
             "status": "ok",
             "sdkappid": world.settings.app.sdkappid,
             "now": world.clock.now(),
-            "calls": self._desk.log.count(),
+            "calls": self._dispatcher.log.count(),
             "accounts": world.state.account_count(),
             "groups": len(world.state.groups),
         }
 
-    def reset(self, _: Asked) -> None:
+    def reset(self, _: ControlRequest) -> None:
         self._reset()
 
-    def seed(self, asked: Asked) -> Any:
+    def seed(self, asked: ControlRequest) -> Any:
         """Carry out calls as the admin, without gate, faults and webhooks; stops at the first refusal."""
         calls = read_model(Seed, asked.body, "seed").all_calls()
-        world = self._desk.world
-        listener, world.on_event = world.on_event, None
-        try:
+        world = self._dispatcher.world
+        with world.silenced():
             for number, (name, body) in enumerate(calls, 1):
-                _sow(world, name, body, f"call {number}, {name}")
-        finally:
-            world.on_event = listener
+                _seed_call(world, name, body, f"call {number}, {name}")
         return {"done": len(calls)}
 
-    def state(self, _: Asked) -> Any:
-        return self._desk.world.dump()
+    def state(self, _: ControlRequest) -> Any:
+        return self._dispatcher.world.dump()
 
-    def load_state(self, asked: Asked) -> None:
+    def load_state(self, asked: ControlRequest) -> None:
         try:
-            self._desk.world.load(asked.body)
+            self._dispatcher.world.load(asked.body)
         except SnapshotError as error:
             raise ControlError(400, str(error)) from None
 
-    async def people(self, asked: Asked) -> Any:
+    async def people(self, asked: ControlRequest) -> Any:
         """What a user does on a phone; 409 with the code where the service refuses."""
-        action = read_model(Action, asked.body, "people")
+        action = read_model(UserAction, asked.body, "people")
         try:
-            return {"result": await act(self._desk.world, self._webhooks, action, asked.peer)}
+            return {"result": await perform(self._dispatcher.world, self._webhooks, action, asked.remote)}
         except Refusal as refusal:
             raise ControlError(409, str(refusal)) from None
 
-    def clock(self, _: Asked) -> Any:
-        clock = self._desk.world.clock
+    def clock(self, _: ControlRequest) -> Any:
+        clock = self._dispatcher.world.clock
         return {"now": clock.now(), "frozen": clock.frozen}
 
-    def change_clock(self, asked: Asked) -> Any:
-        read_model(ClockChange, asked.body, "clock").apply(self._desk.world.clock)
+    def change_clock(self, asked: ControlRequest) -> Any:
+        read_model(ClockChange, asked.body, "clock").apply(self._dispatcher.world.clock)
         return self.clock(asked)
 
-    def faults(self, _: Asked) -> Any:
-        return self._desk.faults.report()
+    def faults(self, _: ControlRequest) -> Any:
+        return self._dispatcher.faults.report()
 
-    def add_faults(self, asked: Asked) -> Any:
-        self._desk.faults.add(*read_faults(asked.body if isinstance(asked.body, list) else [asked.body]))
+    def add_faults(self, asked: ControlRequest) -> Any:
+        self._dispatcher.faults.add(*read_faults(asked.body if isinstance(asked.body, list) else [asked.body]))
         return self.faults(asked)
 
-    def replace_faults(self, asked: Asked) -> Any:
-        self._desk.faults.replace(read_faults(asked.body))
+    def replace_faults(self, asked: ControlRequest) -> Any:
+        self._dispatcher.faults.replace(read_faults(asked.body))
         return self.faults(asked)
 
-    def clear_faults(self, asked: Asked) -> Any:
-        self._desk.faults.replace(())
+    def clear_faults(self, asked: ControlRequest) -> Any:
+        self._dispatcher.faults.replace(())
         return self.faults(asked)
 
-    def latency(self, asked: Asked) -> None:
+    def latency(self, asked: ControlRequest) -> None:
         change = read_model(LatencyChange, asked.body, "latency")
-        self._latency.base, self._latency.spread = change.base, change.spread
+        self._latency.set(change.base, change.spread)
 
-    def calls(self, asked: Asked) -> Any:
+    def calls(self, asked: ControlRequest) -> Any:
         """`command`, `limit`, and any body field; the latest calls, oldest first."""
         query = dict(asked.query)
         command, limit = query.pop("command", None), query.pop("limit", str(CALLS_SHOWN))
         if not limit.isdecimal():
             raise ControlError(400, "limit must be a number")
         texts, values = query, wanted_fields(query)
-        found = [c for c in self._desk.log.calls(command) if c.matches(**texts) or c.matches(**values)]
+        found = [c for c in self._dispatcher.log.calls(command) if c.matches(**texts) or c.matches(**values)]
         return [call_json(call) for call in found[len(found) - min(len(found), int(limit)) :]]
 
-    def nearest(self, asked: Asked) -> Any:
-        expected = read_model(Expected, asked.body, "expected")
-        misses = nearest(self._desk.log, expected.command, expected.fields)
+    def nearest(self, asked: ControlRequest) -> Any:
+        expected = read_model(ExpectedCall, asked.body, "expected")
+        misses = nearest(self._dispatcher.log, expected.command, expected.fields)
         return [
             {"call": call_json(miss.call), "differences": [d._asdict() for d in miss.differences]} for miss in misses
         ]
 
-    def counters(self, _: Asked) -> Any:
+    def counters(self, _: ControlRequest) -> Any:
         return [
-            {"command": path, "code": code, "times": times} for (path, code), times in self._desk.log.answers.items()
+            {"command": path, "code": code, "times": times}
+            for (path, code), times in self._dispatcher.log.answers.items()
         ]
 
-    def unknown_fields(self, _: Asked) -> Any:
-        seen = self._desk.world.unknown_fields
+    def unknown_fields(self, _: ControlRequest) -> Any:
+        seen = self._dispatcher.world.unknown_fields
         return [{"command": path, "field": field, "times": times} for (path, field), times in seen.items()]
 
-    def webhooks(self, _: Asked) -> Any:
+    def webhooks(self, _: ControlRequest) -> Any:
         return self._webhooks.settings.model_dump(mode="json", exclude={"token"})
 
-    def change_webhooks(self, asked: Asked) -> Any:
-        self._webhooks.settings = read_model(WebhookSettings, asked.body, "webhooks")
+    def change_webhooks(self, asked: ControlRequest) -> Any:
+        self._webhooks.settings = read_model(CallbackSettings, asked.body, "webhooks")
         return self.webhooks(asked)
 
-    def deliveries(self, asked: Asked) -> Any:
+    def deliveries(self, asked: ControlRequest) -> Any:
         command = asked.query.get("command")
         return [delivery_json(d) for d in self._webhooks.deliveries if command in (None, d.command)]
 
-    def redeliver(self, asked: Asked) -> None:
+    def redeliver(self, asked: ControlRequest) -> None:
         number = read_model(Redelivery, asked.body, "redeliver").number
         if not self._webhooks.redeliver(number):
             raise ControlError(404, f"delivery {number} is not kept, or webhooks are off")
 
-    async def trigger(self, asked: Asked) -> Any:
+    async def trigger(self, asked: ControlRequest) -> Any:
         """Send an event that nothing in the world has caused; answers once it is delivered or given up."""
         wanted = read_model(Trigger, asked.body, "trigger")
         try:
             delivery = await self._webhooks.trigger(
-                wanted.command, wanted.body, platform=wanted.platform, client_ip=asked.peer or HERE
+                wanted.command, wanted.body, platform=wanted.platform, client_ip=asked.remote or LOCAL_ADDRESS
             )
         except WebhooksOffError as off:
             raise ControlError(409, str(off)) from None
         return delivery_json(delivery)
 
-    def samples(self, _: Asked) -> Any:
+    def samples(self, _: ControlRequest) -> Any:
         """Every command that can be triggered, with what its body looks like."""
         return {command: {**sample.body, "CallbackCommand": command} for command, sample in samples().items()}
 
 
-ROUTES: Final[Mapping[tuple[str, str], Handler]] = {
-    ("GET", "health"): Control.health,
-    ("POST", "reset"): Control.reset,
-    ("POST", "seed"): Control.seed,
-    ("GET", "state"): Control.state,
-    ("PUT", "state"): Control.load_state,
-    ("POST", "people"): Control.people,
-    ("GET", "clock"): Control.clock,
-    ("POST", "clock"): Control.change_clock,
-    ("GET", "faults"): Control.faults,
-    ("POST", "faults"): Control.add_faults,
-    ("PUT", "faults"): Control.replace_faults,
-    ("DELETE", "faults"): Control.clear_faults,
-    ("PUT", "latency"): Control.latency,
-    ("GET", "calls"): Control.calls,
-    ("POST", "calls/nearest"): Control.nearest,
-    ("GET", "counters"): Control.counters,
-    ("GET", "unknown_fields"): Control.unknown_fields,
-    ("GET", "webhooks"): Control.webhooks,
-    ("PUT", "webhooks"): Control.change_webhooks,
-    ("GET", "webhooks/deliveries"): Control.deliveries,
-    ("POST", "webhooks/redeliver"): Control.redeliver,
-    ("POST", "webhooks/trigger"): Control.trigger,
-    ("GET", "webhooks/samples"): Control.samples,
+ROUTES: Final[Mapping[tuple[str, str], ControlHandler]] = {
+    ("GET", "health"): ControlPlane.health,
+    ("POST", "reset"): ControlPlane.reset,
+    ("POST", "seed"): ControlPlane.seed,
+    ("GET", "state"): ControlPlane.state,
+    ("PUT", "state"): ControlPlane.load_state,
+    ("POST", "people"): ControlPlane.people,
+    ("GET", "clock"): ControlPlane.clock,
+    ("POST", "clock"): ControlPlane.change_clock,
+    ("GET", "faults"): ControlPlane.faults,
+    ("POST", "faults"): ControlPlane.add_faults,
+    ("PUT", "faults"): ControlPlane.replace_faults,
+    ("DELETE", "faults"): ControlPlane.clear_faults,
+    ("PUT", "latency"): ControlPlane.latency,
+    ("GET", "calls"): ControlPlane.calls,
+    ("POST", "calls/nearest"): ControlPlane.nearest,
+    ("GET", "counters"): ControlPlane.counters,
+    ("GET", "unknown_fields"): ControlPlane.unknown_fields,
+    ("GET", "webhooks"): ControlPlane.webhooks,
+    ("PUT", "webhooks"): ControlPlane.change_webhooks,
+    ("GET", "webhooks/deliveries"): ControlPlane.deliveries,
+    ("POST", "webhooks/redeliver"): ControlPlane.redeliver,
+    ("POST", "webhooks/trigger"): ControlPlane.trigger,
+    ("GET", "webhooks/samples"): ControlPlane.samples,
 }
 
 
-def _sow(world: World, name: str, body: dict[str, Any], what: str) -> None:
+def _seed_call(world: StubState, name: str, body: dict[str, Any], what: str) -> None:
     command = find(name)
     if command is None:
         raise ControlError(400, f"{what}: no such command")
@@ -407,7 +405,7 @@ def _sow(world: World, name: str, body: dict[str, Any], what: str) -> None:
         raise ControlError(409, f"{what}: {refusal}; the calls before it were done") from None
 
 
-def _route(method: str, path: str) -> Handler:
+def _route(method: str, path: str) -> ControlHandler:
     handler = ROUTES.get((method, path))
     if handler is not None:
         return handler

@@ -5,29 +5,29 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, validate_call
 
-from channel_adapter.stub.callbacks.delivery import Webhooks
+from channel_adapter.stub.callbacks.delivery import WebhookSender
 from channel_adapter.stub.settings import SettingsError
-from channel_adapter.stub.world.context import ALLOW, Decision
-from channel_adapter.stub.world.simulated_user import Client
-from channel_adapter.stub.world.stub_state import World
+from channel_adapter.stub.world.context import ALLOW, CallbackDecision
+from channel_adapter.stub.world.simulated_user import SimulatedUser
+from channel_adapter.stub.world.stub_state import StubState
 from channel_adapter.tencent.wire.envelope import WireModel
 
-_PLAIN: Final = frozenset(
+_WITHOUT_BEFORE_EVENT: Final = frozenset(
     [
         *("login", "logout", "leave", "read", "unread", "set_receive_option", "edit", "recall", "unfollow"),
         *("set_extensions", "delete_extensions", "file", "unfile", "drop_folder"),
     ]
 )
-_ASKING: Final = "ask_"
+_BEFORE: Final = "before_"
 # action -> what asks the app before it, and with which of the arguments
-_ASKED: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
-    "join": ("ask_join", ("group_id",)),
-    "post": ("ask_post", ("group_id", "body", "random")),
-    "follow": ("ask_follow", ("account_id",)),
+_WITH_BEFORE_EVENT: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
+    "join": ("before_join", ("group_id",)),
+    "post": ("before_post", ("group_id", "body", "random")),
+    "follow": ("before_follow", ("account_id",)),
 }
 
 
-class Action(BaseModel):
+class UserAction(BaseModel):
     """`{"user": "reader_1", "do": "join", "with": {"group_id": "..."}}`: a method of the world's client."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -37,37 +37,39 @@ class Action(BaseModel):
     arguments: dict[str, Any] = Field(default={}, alias="with")
 
 
-async def act(world: World, webhooks: Webhooks, action: Action, peer: str | None) -> Any:
+async def perform(world: StubState, webhooks: WebhookSender, action: UserAction, remote: str | None) -> Any:
     """Carry an action out; its result as JSON values. Refusal where the service refuses, SettingsError for a slip."""
-    if action.do not in _PLAIN and action.do not in _ASKED:
-        raise SettingsError(f"do: one of {', '.join(sorted({*_PLAIN, *_ASKED}))}")
+    if action.do not in _WITHOUT_BEFORE_EVENT and action.do not in _WITH_BEFORE_EVENT:
+        raise SettingsError(f"do: one of {', '.join(sorted({*_WITHOUT_BEFORE_EVENT, *_WITH_BEFORE_EVENT}))}")
     try:
         client = world.client(action.user, action.platform)
     except ValueError as error:
         raise SettingsError(f"platform: {error}") from None
-    if action.do in _PLAIN:
+    if action.do in _WITHOUT_BEFORE_EVENT:
         return _json(_call(client, action.do, action.arguments))
-    decision = await _ask(client, webhooks, action, peer)
-    with webhooks.on_behalf_of(peer):
+    decision = await _ask(client, webhooks, action, remote)
+    with webhooks.on_behalf_of(remote):
         return _json(_call(client, action.do, {**action.arguments, "decision": decision}))
 
 
-async def _ask(client: Client, webhooks: Webhooks, action: Action, peer: str | None) -> Decision:
+async def _ask(
+    client: SimulatedUser, webhooks: WebhookSender, action: UserAction, remote: str | None
+) -> CallbackDecision:
     if not webhooks.on:
         return ALLOW
-    question, names = _ASKED[action.do]
+    method, names = _WITH_BEFORE_EVENT[action.do]
     arguments = {name: action.arguments[name] for name in names if name in action.arguments}
-    return await webhooks.ask(_call(client, question, arguments), peer)
+    return await webhooks.ask(_call(client, method, arguments), remote)
 
 
-def _call(client: Client, method: str, arguments: Mapping[str, Any]) -> Any:
+def _call(client: SimulatedUser, method: str, arguments: Mapping[str, Any]) -> Any:
     """Call a method with arguments that came from outside: names and types are checked."""
     try:
         return validate_call(getattr(client, method))(**arguments)
     except ValidationError as error:
         problem = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in problem["loc"])
-        raise SettingsError(f"{method.removeprefix(_ASKING)}: {where}: {problem['msg']}") from None
+        raise SettingsError(f"{method.removeprefix(_BEFORE)}: {where}: {problem['msg']}") from None
 
 
 def _json(result: Any) -> Any:

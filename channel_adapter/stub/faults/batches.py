@@ -8,7 +8,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from channel_adapter.stub.world.message_log import Extensions
-from channel_adapter.stub.world.state import State
+from channel_adapter.stub.world.state import AppData
 from channel_adapter.tencent import catalog
 from channel_adapter.tencent.catalog import Command
 from channel_adapter.tencent.wire import (
@@ -29,25 +29,25 @@ Path = tuple[str | int, ...]
 NOT_APPLIED: Final = "a fault of the stub"
 
 
-class Failed(NamedTuple, Generic[ItemT]):
+class FailedItem(NamedTuple, Generic[ItemT]):
     """One failing item, the code it fails with, and the call it is part of."""
 
     item: ItemT
     code: int
-    state: State
+    state: AppData
     body: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Report(Generic[ItemT]):
+class BatchReport(Generic[ItemT]):
     """A list of the reply, and what it says about an item that failed."""
 
     path: Path
-    say: Callable[[Failed[ItemT]], WireModel | str]
+    entry_for: Callable[[FailedItem[ItemT]], WireModel | str]
 
 
 @dataclass(frozen=True, slots=True)
-class Batch(Generic[ItemT]):
+class BatchFields(Generic[ItemT]):
     """Where a command keeps its items, as paths of JSON names and places.
 
     `outcomes` has one entry for each item, in the order of the request; `failures` has those that failed only.
@@ -56,13 +56,13 @@ class Batch(Generic[ItemT]):
     command: Command[Any, Any]
     item: type[ItemT]
     requested: Path
-    outcomes: Report[ItemT] | None = None
-    failures: Report[ItemT] | None = None
-    spoil: Callable[[Any], Any] | None = None
+    outcomes: BatchReport[ItemT] | None = None
+    failures: BatchReport[ItemT] | None = None
+    invalidate: Callable[[Any], Any] | None = None
     concerns: Callable[[Mapping[str, Any]], bool] | None = None
 
 
-class Taken(NamedTuple):
+class RemainingBatch(NamedTuple):
     """What is left of a request, and the failing items by their place in it; `empty` when nothing is left to do."""
 
     body: dict[str, Any]
@@ -70,41 +70,46 @@ class Taken(NamedTuple):
     empty: bool = False
 
 
-def take_out(batch: Batch[Any], body: Mapping[str, Any], every: int) -> Taken:
+def remove_items(batch: BatchFields[Any], body: Mapping[str, Any], every: int) -> RemainingBatch:
     """The body without every k-th item. A body of another shape stays as it is."""
     items = at(body, batch.requested)
     if not isinstance(items, list) or (batch.concerns is not None and not batch.concerns(body)):
-        return Taken(dict(body), {})
+        return RemainingBatch(dict(body), {})
     reader = TypeAdapter(batch.item)
     try:
         failed = {
             place: reader.validate_python(items[place], strict=True) for place in range(every - 1, len(items), every)
         }
     except ValidationError:
-        return Taken(dict(body), {})
-    if batch.spoil is None:
+        return RemainingBatch(dict(body), {})
+    if batch.invalidate is None:
         left = [item for place, item in enumerate(items) if place not in failed]
     else:
-        left = [batch.spoil(item) if place in failed else item for place, item in enumerate(items)]
-    return Taken(_with(body, batch.requested, left), failed, empty=bool(items) and not left)
+        left = [batch.invalidate(item) if place in failed else item for place, item in enumerate(items)]
+    return RemainingBatch(_with(body, batch.requested, left), failed, empty=bool(items) and not left)
 
 
-def put_back(
-    batch: Batch[Any], body: Mapping[str, Any], reply: Mapping[str, Any], taken: Taken, code: int, state: State
+def restore_items(
+    batch: BatchFields[Any],
+    body: Mapping[str, Any],
+    reply: Mapping[str, Any],
+    taken: RemainingBatch,
+    code: int,
+    state: AppData,
 ) -> dict[str, Any]:
     """The reply with the failed items in it."""
     answered = dict(reply)
     if not taken.failed:
         return answered
-    failed = {place: Failed(item, code, state, body) for place, item in taken.failed.items()}
+    failed = {place: FailedItem(item, code, state, body) for place, item in taken.failed.items()}
     if batch.outcomes is not None:
         outcomes = list(at(answered, batch.outcomes.path) or ())
         for place, failure in failed.items():
-            said = _json(batch.outcomes.say(failure))
-            outcomes[place : place + (batch.spoil is not None)] = [said]
+            said = _json(batch.outcomes.entry_for(failure))
+            outcomes[place : place + (batch.invalidate is not None)] = [said]
         answered = _with(answered, batch.outcomes.path, outcomes)
     if batch.failures is not None:
-        failures = [_json(batch.failures.say(failure)) for failure in failed.values()]
+        failures = [_json(batch.failures.entry_for(failure)) for failure in failed.values()]
         answered = _with(answered, batch.failures.path, [*(at(answered, batch.failures.path) or ()), *failures])
     return answered
 
@@ -141,11 +146,11 @@ def _name(model: type[WireModel], attribute: str) -> str:
     return model.model_fields[attribute].alias or attribute
 
 
-def _member(failed: Failed[Any]) -> WireModel:
+def _member(failed: FailedItem[Any]) -> WireModel:
     return members.MemberResult(member_account=failed.item.member_account, result=members.RESULT_FAILED)
 
 
-def _itself(failed: Failed[Any]) -> str:
+def _itself(failed: FailedItem[Any]) -> str:
     return str(failed.item)
 
 
@@ -153,7 +158,7 @@ def _subscriber(user: str) -> WireModel:
     return official_accounts.SubscriberResult(subscriber_account=user, result=official_accounts.RESULT_FAILED)
 
 
-def _held(failed: Failed[extensions.Extension]) -> WireModel:
+def _held(failed: FailedItem[extensions.Extension]) -> WireModel:
     """A pair that was not written is answered as the server holds it [doc 52170]."""
     request = extensions.GroupSetKeyValuesRequest
     group_id, seq = (failed.body.get(_name(request, attribute)) for attribute in ("group_id", "msg_seq"))
@@ -179,11 +184,13 @@ def _contact_nowhere() -> dict[str, Any]:
     return contact_groups.ContactItem(type=contact_groups.GROUP, to_group_id=_NO_GROUP).to_wire()
 
 
-def _spoil_inside(item: dict[str, Any]) -> dict[str, Any]:
+def _invalidate_inside(item: dict[str, Any]) -> dict[str, Any]:
     return {**item, _name(contact_groups.ContactUpdate, "contact_item"): _contact_nowhere()}
 
 
-_Says = tuple[str, Callable[[Failed[Any]], WireModel | str]]  # a list of the reply, and what it says of a failed item
+_Says = tuple[
+    str, Callable[[FailedItem[Any]], WireModel | str]
+]  # a list of the reply, and what it says of a failed item
 
 
 def _flat(
@@ -193,19 +200,19 @@ def _flat(
     outcomes: _Says | None = None,
     *,
     failures: _Says | None = None,
-    spoil: Callable[[Any], Any] | None = None,
+    invalidate: Callable[[Any], Any] | None = None,
     concerns: Callable[[Mapping[str, Any]], bool] | None = None,
-) -> Batch[Any]:
+) -> BatchFields[Any]:
     """A command with its lists at the top of request and reply, given as attributes of the models."""
 
-    def report(says: _Says | None) -> Report[Any] | None:
-        return None if says is None else Report((_name(command.reply, says[0]),), says[1])
+    def report(says: _Says | None) -> BatchReport[Any] | None:
+        return None if says is None else BatchReport((_name(command.reply, says[0]),), says[1])
 
     at_top = (_name(command.request, requested),)
-    return Batch(command, item, at_top, report(outcomes), report(failures), spoil, concerns)
+    return BatchFields(command, item, at_top, report(outcomes), report(failures), invalidate, concerns)
 
 
-_TABLE: Final[tuple[Batch[Any], ...]] = (
+_TABLE: Final[tuple[BatchFields[Any], ...]] = (
     _flat(catalog.ADD_GROUP_MEMBER, members.MemberAccount, "member_list", ("member_list", _member)),
     _flat(catalog.IMPORT_GROUP_MEMBER, members.ImportedMember, "member_list", ("member_list", _member)),
     _flat(
@@ -290,7 +297,7 @@ _TABLE: Final[tuple[Batch[Any], ...]] = (
         ("extension_list", _held),
         concerns=_is_no_clear,
     ),
-    Batch(
+    BatchFields(
         catalog.CREATE_CONTACT_GROUP,
         contact_groups.ContactItem,
         (
@@ -298,7 +305,7 @@ _TABLE: Final[tuple[Batch[Any], ...]] = (
             0,
             _name(contact_groups.NewContactGroup, "contact_item"),
         ),
-        Report(
+        BatchReport(
             (
                 _name(contact_groups.CreateContactGroupReply, "group_result_item"),
                 0,
@@ -306,16 +313,16 @@ _TABLE: Final[tuple[Batch[Any], ...]] = (
             ),
             lambda it: contact_groups.ContactResult(contact_item=it.item, result_code=it.code, result_info=NOT_APPLIED),
         ),
-        spoil=lambda _: _contact_nowhere(),
+        invalidate=lambda _: _contact_nowhere(),
     ),
-    Batch(
+    BatchFields(
         catalog.UPDATE_CONTACT_GROUP,
         contact_groups.ContactUpdate,
         (
             _name(contact_groups.UpdateContactGroupRequest, "update_group"),
             _name(contact_groups.ContactGroupUpdate, "contact_update_item"),
         ),
-        Report(
+        BatchReport(
             (
                 _name(contact_groups.UpdateContactGroupReply, "update_group_result"),
                 _name(contact_groups.ContactGroupUpdated, "contact_result_item"),
@@ -327,7 +334,7 @@ _TABLE: Final[tuple[Batch[Any], ...]] = (
                 result_info=NOT_APPLIED,
             ),
         ),
-        spoil=_spoil_inside,
+        invalidate=_invalidate_inside,
         concerns=_changes_conversations,
     ),
     _flat(
@@ -343,7 +350,7 @@ _TABLE: Final[tuple[Batch[Any], ...]] = (
                 result_info=NOT_APPLIED,
             ),
         ),
-        spoil=_spoil_inside,
+        invalidate=_invalidate_inside,
     ),
     _flat(
         catalog.ADD_SUBSCRIBER,
@@ -379,12 +386,12 @@ _TABLE: Final[tuple[Batch[Any], ...]] = (
     ),
 )
 
-BATCHES: Final[Mapping[str, tuple[Batch[Any], ...]]] = MappingProxyType(
+BATCHES: Final[Mapping[str, tuple[BatchFields[Any], ...]]] = MappingProxyType(
     {path: tuple(batch for batch in _TABLE if batch.command.path == path) for path in {b.command.path for b in _TABLE}}
 )
 
 
-def batch_of(command: Command[Any, Any], body: Mapping[str, Any]) -> Batch[Any] | None:
+def batch_of(command: Command[Any, Any], body: Mapping[str, Any]) -> BatchFields[Any] | None:
     """The batch that a request holds, if its command is one with items."""
     found = BATCHES.get(command.path, ())
     return next((batch for batch in found if isinstance(at(body, batch.requested), list)), None)

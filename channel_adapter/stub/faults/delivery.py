@@ -1,20 +1,22 @@
-"""How a struck call is answered on the wire: late, wrong, cut, slow, or not at all."""
+"""How a matched call is answered on the wire: late, wrong, cut, slow, or not at all."""
 
 import asyncio
 from typing import Final
 
 from aiohttp import web
 
-from channel_adapter.stub.faults.faults import Fault, Struck
+from channel_adapter.stub.faults.faults import Fault, MatchedFault
 
 _TICK: Final = 0.05  # seconds between two pieces of a slow answer
 HTML: Final = "text/html"
 
 
-async def deliver(request: web.BaseRequest, answer: bytes, content_type: str, struck: Struck) -> web.StreamResponse:
+async def deliver(
+    request: web.BaseRequest, answer: bytes, content_type: str, matched: MatchedFault
+) -> web.StreamResponse:
     """Send `answer` as the fault would have it."""
-    fault = struck.fault
-    await asyncio.sleep(struck.delay)
+    fault = matched.fault
+    await asyncio.sleep(matched.delay)
     if fault.drop and fault.cut is None:
         return _hang_up(request)
     if fault.status is not None:

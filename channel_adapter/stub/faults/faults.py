@@ -87,39 +87,39 @@ class Fault(BaseModel):
         )
 
 
-class Struck(NamedTuple):
+class MatchedFault(NamedTuple):
     """A fault that strikes one call; `delay` is drawn already."""
 
     fault: Fault
     delay: float
 
 
-class _Turns:
-    """How often a fault could have struck, and did."""
+class _FaultCounter:
+    """How often a fault could have matched, and did."""
 
     def __init__(self, fault: Fault, seed: str) -> None:
         self.fault = fault
         self.matched = 0
-        self.struck = 0
+        self.applied = 0
         self._random = Random(seed)  # noqa: S311 - trouble that can be repeated
         self._window: RateWindow | None = None
 
-    def strike(self, now: float) -> Struck | None:
+    def match(self, now: float) -> MatchedFault | None:
         """A value when it is the turn of the call that was counted last."""
         fault = self.fault
         if fault.above_rate is not None:
             self._window = self._window or RateWindow(fault.above_rate, now)
-            if self._window.take(now):
+            if self._window.acquire(now):
                 return None
         if (
-            (fault.times is not None and self.struck >= fault.times)
+            (fault.times is not None and self.applied >= fault.times)
             or (fault.nth and self.matched not in fault.nth)
             or (fault.every is not None and self.matched % fault.every)
             or (fault.probability < 1 and self._random.random() >= fault.probability)
         ):
             return None
-        self.struck += 1
-        return Struck(fault, fault.delay + fault.delay_spread * self._random.random())
+        self.applied += 1
+        return MatchedFault(fault, fault.delay + fault.delay_spread * self._random.random())
 
 
 class Faults:
@@ -127,43 +127,43 @@ class Faults:
 
     def __init__(self, faults: Sequence[Fault] = (), *, seed: int = 0) -> None:
         self._seed = seed
-        self._turns: list[_Turns] = []
+        self._counters: list[_FaultCounter] = []
         self.replace(faults)
 
     def __bool__(self) -> bool:
-        return bool(self._turns)
+        return bool(self._counters)
 
     def __iter__(self) -> Iterator[Fault]:
-        return (turns.fault for turns in self._turns)
+        return (counter.fault for counter in self._counters)
 
     def replace(self, faults: Sequence[Fault]) -> None:
         """Put these in force and count from nothing."""
-        self._turns = []
+        self._counters = []
         self.add(*faults)
 
     def add(self, *faults: Fault) -> None:
         """Put more in force, after those that are."""
         for fault in faults:
-            self._turns.append(_Turns(fault, f"{self._seed}/{len(self._turns)}"))
+            self._counters.append(_FaultCounter(fault, f"{self._seed}/{len(self._counters)}"))
 
-    def strike(self, command: Command[Any, Any], body: Mapping[str, Any], now: float) -> Struck | None:
+    def match(self, command: Command[Any, Any], body: Mapping[str, Any], now: float) -> MatchedFault | None:
         """The fault that strikes this call, if any; `now` in seconds of the world's clock."""
-        chosen: Struck | None = None
-        for turns in self._turns:
-            if turns.fault.concerns(command, body):
-                turns.matched += 1
-                chosen = chosen or turns.strike(now)
+        chosen: MatchedFault | None = None
+        for counter in self._counters:
+            if counter.fault.concerns(command, body):
+                counter.matched += 1
+                chosen = chosen or counter.match(now)
         return chosen
 
     def report(self) -> list[dict[str, Any]]:
-        """Every fault with how many calls it concerned and how many it struck."""
+        """Every fault with how many calls it concerned and how many it matched."""
         return [
             {
-                **turns.fault.model_dump(mode="json", exclude_defaults=True),
-                "matched": turns.matched,
-                "struck": turns.struck,
+                **counter.fault.model_dump(mode="json", exclude_defaults=True),
+                "matched": counter.matched,
+                "struck": counter.applied,
             }
-            for turns in self._turns
+            for counter in self._counters
         ]
 
 
@@ -199,6 +199,10 @@ class Latency:
         self.base = base
         self.spread = spread
         self._random = Random(seed)  # noqa: S311 - a delay that can be repeated
+
+    def set(self, base: float, spread: float = 0.0) -> None:
+        """Replace both numbers, in seconds."""
+        self.base, self.spread = base, spread
 
     def next(self) -> float:
         """Seconds to wait before the next answer."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from channel_adapter.stub.world.context import Call, handles
+from channel_adapter.stub.world.context import CommandContext, handles
 from channel_adapter.stub.world.group_rules import U32
 from channel_adapter.stub.world.message_log import SECONDS_PER_DAY
 from channel_adapter.stub.world.refusal import Refusal
@@ -14,7 +14,7 @@ from channel_adapter.tencent.wire import profiles
 
 
 @handles(catalog.ACCOUNT_IMPORT)
-def account_import(call: Call[wire.AccountImportRequest]) -> wire.AccountImportReply:
+def account_import(call: CommandContext[wire.AccountImportRequest]) -> wire.AccountImportReply:
     """One account; an existing one gets the new nick and avatar [doc 34953]."""
     user = call.request.user_id if call.request.user_id is not None else call.request.identifier
     if user is None:
@@ -25,7 +25,7 @@ def account_import(call: Call[wire.AccountImportRequest]) -> wire.AccountImportR
 
 
 @handles(catalog.MULTIACCOUNT_IMPORT)
-def multiaccount_import(call: Call[wire.MultiaccountImportRequest]) -> wire.MultiaccountImportReply:
+def multiaccount_import(call: CommandContext[wire.MultiaccountImportRequest]) -> wire.MultiaccountImportReply:
     """Up to 100 accounts; those that cannot be imported are listed, the call succeeds [doc 34954]."""
     items = call.request.account_list
     if items is None and call.request.accounts is None:
@@ -45,7 +45,7 @@ def multiaccount_import(call: Call[wire.MultiaccountImportRequest]) -> wire.Mult
 
 
 @handles(catalog.ACCOUNT_CHECK)
-def account_check(call: Call[wire.AccountCheckRequest]) -> wire.AccountCheckReply:
+def account_check(call: CommandContext[wire.AccountCheckRequest]) -> wire.AccountCheckReply:
     """Who is imported; an unknown account is no error [doc 34956]."""
     _check_batch(call, call.request.check_item)
     return wire.AccountCheckReply(
@@ -60,7 +60,7 @@ def account_check(call: Call[wire.AccountCheckRequest]) -> wire.AccountCheckRepl
 
 
 @handles(catalog.ACCOUNT_DELETE)
-def account_delete(call: Call[wire.AccountDeleteRequest]) -> wire.AccountDeleteReply:
+def account_delete(call: CommandContext[wire.AccountDeleteRequest]) -> wire.AccountDeleteReply:
     """Remove accounts with profile, groups and conversations; 71000 where the app may not [doc 34955]."""
     if not call.settings.app.account_deletion:
         raise Refusal(codes.ACCOUNT_DELETE_DISABLED, "account deletion is not enabled for this app")
@@ -69,7 +69,7 @@ def account_delete(call: Call[wire.AccountDeleteRequest]) -> wire.AccountDeleteR
 
 
 @handles(catalog.KICK)
-def kick(call: Call[wire.KickRequest]) -> wire.KickReply:
+def kick(call: CommandContext[wire.KickRequest]) -> wire.KickReply:
     """End a user's logins [doc 3853]."""
     user = call.request.user_id if call.request.user_id is not None else call.request.identifier
     if user is None:
@@ -81,7 +81,7 @@ def kick(call: Call[wire.KickRequest]) -> wire.KickReply:
 
 
 @handles(catalog.QUERY_ONLINE_STATUS)
-def query_online_status(call: Call[wire.QueryOnlineStatusRequest]) -> wire.QueryOnlineStatusReply:
+def query_online_status(call: CommandContext[wire.QueryOnlineStatusRequest]) -> wire.QueryOnlineStatusReply:
     """Return who is online, with platforms if asked; unknown accounts are in ErrorList with 70107 [doc 35477]."""
     asked = call.request.to_account
     if not asked:
@@ -96,7 +96,7 @@ def query_online_status(call: Call[wire.QueryOnlineStatusRequest]) -> wire.Query
     )
 
 
-def check_import(call: Call[Any], user: str, nick: str | None, face_url: str | None) -> None:
+def check_import(call: CommandContext[Any], user: str, nick: str | None, face_url: str | None) -> None:
     """May this account be imported (or updated)? Refusal if not."""
     limits = call.settings.limits
     if not is_user_id(user):
@@ -113,7 +113,7 @@ def check_import(call: Call[Any], user: str, nick: str | None, face_url: str | N
         raise Refusal(codes.ACCOUNT_QUOTA, f"the app has {limits.accounts_in_app} accounts already")
 
 
-def import_one(call: Call[Any], user: str, nick: str | None, face_url: str | None) -> None:
+def import_one(call: CommandContext[Any], user: str, nick: str | None, face_url: str | None) -> None:
     """Import or update; `check_import` has agreed."""
     call.state.add_account(user)
     if nick is not None:
@@ -122,7 +122,7 @@ def import_one(call: Call[Any], user: str, nick: str | None, face_url: str | Non
         call.state.profiles.setdefault(user, {})[profiles.IMAGE] = face_url
 
 
-def _delete(call: Call[wire.AccountDeleteRequest], user: str) -> wire.AccountDeleteResult:
+def _delete(call: CommandContext[wire.AccountDeleteRequest], user: str) -> wire.AccountDeleteResult:
     if call.state.account(user) is None:
         return wire.AccountDeleteResult(
             user_id=user, result_code=codes.NO_SUCH_USER, result_info="the account does not exist"
@@ -135,13 +135,13 @@ def _delete(call: Call[wire.AccountDeleteRequest], user: str) -> wire.AccountDel
     return wire.AccountDeleteResult(user_id=user)
 
 
-def _check_batch(call: Call[Any], items: Sequence[object]) -> None:
-    most = call.settings.limits.accounts
-    if not 1 <= len(items) <= most:
-        raise Refusal(codes.ACCOUNT_BATCH_SIZE, f"1 to {most} accounts a call")
+def _check_batch(call: CommandContext[Any], items: Sequence[object]) -> None:
+    maximum = call.settings.limits.accounts
+    if not 1 <= len(items) <= maximum:
+        raise Refusal(codes.ACCOUNT_BATCH_SIZE, f"1 to {maximum} accounts a call")
 
 
-def _online_status(call: Call[wire.QueryOnlineStatusRequest], user: str) -> wire.OnlineStatus:
+def _online_status(call: CommandContext[wire.QueryOnlineStatusRequest], user: str) -> wire.OnlineStatus:
     platforms = call.state.online.get(user)
     detail = None
     if platforms and call.request.is_need_detail == 1:
@@ -161,7 +161,7 @@ CHOICES = {
 }
 
 
-def check_tag(call: Call[Any], tag: str) -> None:
+def check_tag(call: CommandContext[Any], tag: str) -> None:
     """40009 for a tag that is neither standard nor declared in the console."""
     declared = tag.startswith(profiles.CUSTOM_PREFIX) and (
         tag.removeprefix(profiles.CUSTOM_PREFIX) in call.settings.app.profile_fields
@@ -172,7 +172,7 @@ def check_tag(call: Call[Any], tag: str) -> None:
         raise Refusal(codes.PROFILE_UNKNOWN_TAG, "Tag is neither a standard field nor declared in the console")
 
 
-def check_value(call: Call[Any], tag: str, value: str | int) -> None:
+def check_value(call: CommandContext[Any], tag: str, value: str | int) -> None:
     """Type, choice and bytes of one value [doc 1500]."""
     limits = call.settings.limits
     if tag in NUMBERS:
@@ -183,13 +183,13 @@ def check_value(call: Call[Any], tag: str, value: str | int) -> None:
         raise Refusal(codes.PROFILE_BAD_TYPE, f"{tag} must be a string")
     if tag in CHOICES and value not in CHOICES[tag]:
         raise Refusal(codes.PROFILE_BAD_VALUE, f"{tag} must be one of {', '.join(CHOICES[tag])}")
-    most = limits.profile_location_bytes if tag == profiles.LOCATION else limits.profile_text_bytes
-    if len(value.encode()) > most:
-        raise Refusal(codes.PROFILE_VALUE_TOO_LONG, f"{tag} is over {most} bytes")
+    maximum = limits.profile_location_bytes if tag == profiles.LOCATION else limits.profile_text_bytes
+    if len(value.encode()) > maximum:
+        raise Refusal(codes.PROFILE_VALUE_TOO_LONG, f"{tag} is over {maximum} bytes")
 
 
 @handles(catalog.PORTRAIT_SET)
-def portrait_set(call: Call[profiles.PortraitSetRequest]) -> profiles.PortraitSetReply:
+def portrait_set(call: CommandContext[profiles.PortraitSetRequest]) -> profiles.PortraitSetReply:
     """Write some fields of one account, all or none [doc 1640]."""
     user, items = call.request.from_account, call.request.profile_item
     if not items:
@@ -204,11 +204,11 @@ def portrait_set(call: Call[profiles.PortraitSetRequest]) -> profiles.PortraitSe
 
 
 @handles(catalog.PORTRAIT_GET)
-def portrait_get(call: Call[profiles.PortraitGetRequest]) -> profiles.PortraitGetReply:
+def portrait_get(call: CommandContext[profiles.PortraitGetRequest]) -> profiles.PortraitGetReply:
     """Fields of some accounts; unknown accounts fail one by one [doc 1639]."""
-    users, tags, most = call.request.to_account, call.request.tag_list, call.settings.limits.profiles
-    if not 1 <= len(users) <= most:
-        raise Refusal(codes.PROFILE_BAD_PARAMETER, f"To_Account: 1 to {most} accounts")
+    users, tags, maximum = call.request.to_account, call.request.tag_list, call.settings.limits.profiles
+    if not 1 <= len(users) <= maximum:
+        raise Refusal(codes.PROFILE_BAD_PARAMETER, f"To_Account: 1 to {maximum} accounts")
     if not tags:
         raise Refusal(codes.PROFILE_BAD_PARAMETER, "TagList is empty")
     for tag in tags:
@@ -219,7 +219,7 @@ def portrait_get(call: Call[profiles.PortraitGetRequest]) -> profiles.PortraitGe
     )
 
 
-def _profile(call: Call[profiles.PortraitGetRequest], user: str, tags: Sequence[str]) -> profiles.UserProfile:
+def _profile(call: CommandContext[profiles.PortraitGetRequest], user: str, tags: Sequence[str]) -> profiles.UserProfile:
     if call.state.account(user) is None:
         return profiles.UserProfile(
             to_account=user, result_code=codes.PROFILE_NO_SUCH_ACCOUNT, result_info="the account does not exist"

@@ -3,7 +3,7 @@
 import time
 
 
-class WorldClock:
+class StubClock:
     """Unix seconds for everything the stub stamps or lets expire."""
 
     def __init__(self) -> None:

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from channel_adapter.stub.world.context import Call, handles
+from channel_adapter.stub.world.context import CommandContext, handles
 from channel_adapter.stub.world.refusal import Refusal
-from channel_adapter.stub.world.state import ContactBook, Conversation, Entry
+from channel_adapter.stub.world.state import ContactBook, ConversationEntry, ConversationKey
 from channel_adapter.tencent import catalog, codes
 from channel_adapter.tencent.wire import contact_groups as wire
 from channel_adapter.tencent.wire import unread
@@ -18,7 +18,7 @@ def bad(info: str, *, guess: str | None = None) -> Refusal:
     return Refusal(codes.CONTACT_BAD_PARAMETER, info, guess=guess)
 
 
-def read_conversation(item: wire.ContactItem) -> Conversation:
+def read_conversation(item: wire.ContactItem) -> ConversationKey:
     """Type and id of a conversation; 50002 when the id that belongs to the type is missing."""
     peer = {wire.ONE_TO_ONE: item.to_account, wire.GROUP: item.to_group_id}.get(item.type)
     if not peer:
@@ -26,7 +26,7 @@ def read_conversation(item: wire.ContactItem) -> Conversation:
     return item.type, peer
 
 
-def open_book(call: Call[Any], user: str, *, edition: bool = True) -> ContactBook:
+def get_book(call: CommandContext[Any], user: str, *, edition: bool = True) -> ContactBook:
     """The user's book: 50001 for an unknown user, 51013 where the edition has no conversation groups."""
     if call.state.account(user) is None:
         raise Refusal(codes.CONTACT_NO_SUCH_ACCOUNT, "From_Account does not exist")
@@ -35,33 +35,35 @@ def open_book(call: Call[Any], user: str, *, edition: bool = True) -> ContactBoo
     return call.state.contacts.get(user) or ContactBook()
 
 
-def _check_name(call: Call[Any], name: str) -> None:
-    most = call.settings.limits.contact_group_name_bytes
-    if len(name.encode()) > most:
-        raise Refusal(codes.CONTACT_GROUP_NAME_TOO_LONG, f"the name of a group has {most} bytes at most")
+def _check_name(call: CommandContext[Any], name: str) -> None:
+    maximum = call.settings.limits.contact_group_name_bytes
+    if len(name.encode()) > maximum:
+        raise Refusal(codes.CONTACT_GROUP_NAME_TOO_LONG, f"the name of a group has {maximum} bytes at most")
 
 
-def check_count(call: Call[Any], items: Sequence[object]) -> None:
-    most = call.settings.limits.conversations
-    if not 1 <= len(items) <= most:
-        raise Refusal(codes.CONVERSATIONS_PER_CALL_WRONG, f"1 to {most} conversations a call")
+def check_count(call: CommandContext[Any], items: Sequence[object]) -> None:
+    maximum = call.settings.limits.conversations
+    if not 1 <= len(items) <= maximum:
+        raise Refusal(codes.CONVERSATIONS_PER_CALL_WRONG, f"1 to {maximum} conversations a call")
 
 
-def _check_room(call: Call[Any], book: ContactBook, number: int | None, new: Iterable[Conversation]) -> None:
+def _check_room(
+    call: CommandContext[Any], book: ContactBook, number: int | None, new: Iterable[ConversationKey]
+) -> None:
     """51008 fails the whole call: distinct conversations in any group, or in one [decision 21]."""
     everywhere = call.settings.behaviour.contact_group_limit == "user"
     if everywhere:
         filed = set(book.conversations())
     else:
         filed = set(book.conversations(number)) if number is not None else set()
-    most = call.settings.limits.grouped_conversations
-    if len(filed.union(new)) > most:
+    maximum = call.settings.limits.grouped_conversations
+    if len(filed.union(new)) > maximum:
         raise Refusal(
-            codes.TOO_MANY_CONVERSATIONS, f"{most} conversations in groups at most", guess="contact-group-limit"
+            codes.TOO_MANY_CONVERSATIONS, f"{maximum} conversations in groups at most", guess="contact-group-limit"
         )
 
 
-def missing(call: Call[Any], user: str, conversation: Conversation) -> tuple[int, str] | None:
+def conversation_problem(call: CommandContext[Any], user: str, conversation: ConversationKey) -> tuple[int, str] | None:
     """Code and text for a conversation that cannot be filed, None for a good one."""
     kind, peer = conversation
     if kind == wire.GROUP:
@@ -76,7 +78,7 @@ def missing(call: Call[Any], user: str, conversation: Conversation) -> tuple[int
 
 
 @handles(catalog.CREATE_CONTACT_GROUP)
-def create_contact_group(call: Call[wire.CreateContactGroupRequest]) -> wire.CreateContactGroupReply:
+def create_contact_group(call: CommandContext[wire.CreateContactGroupRequest]) -> wire.CreateContactGroupReply:
     """One group a call, with its first conversations; an existing name is 50002 unless merging is on."""
     user = call.request.from_account
     if len(call.request.group_contact_item) != 1:
@@ -85,7 +87,7 @@ def create_contact_group(call: Call[wire.CreateContactGroupRequest]) -> wire.Cre
     if not new.group_name:
         raise bad("GroupName is empty")
     conversations = [read_conversation(item) for item in new.contact_item]
-    book = open_book(call, user)
+    book = get_book(call, user)
     _check_name(call, new.group_name)
     check_count(call, conversations)
     number = book.number(new.group_name)
@@ -93,13 +95,13 @@ def create_contact_group(call: Call[wire.CreateContactGroupRequest]) -> wire.Cre
         raise bad("GroupName: the user has a group of this name", guess="contact-group-duplicate")
     if number is None and len(book.groups) >= call.settings.limits.contact_groups:
         raise Refusal(codes.TOO_MANY_CONTACT_GROUPS, f"a user has {call.settings.limits.contact_groups} groups at most")
-    problems = [missing(call, user, conversation) for conversation in conversations]
+    problems = [conversation_problem(call, user, conversation) for conversation in conversations]
     good = [key for key, problem in zip(conversations, problems, strict=True) if problem is None]
     _check_room(call, book, number, good)
     book = call.state.contact_book(user)
     number = book.add_group(new.group_name) if number is None else number
     for conversation in good:
-        book.file(conversation, number, call.now)
+        book.assign(conversation, number, call.now)
     results = [_result(item, problem) for item, problem in zip(new.contact_item, problems, strict=True)]
     group = wire.ContactGroup(group_name=new.group_name, group_id=number)
     return wire.CreateContactGroupReply(
@@ -113,7 +115,7 @@ def _result(item: wire.ContactItem, problem: tuple[int, str] | None) -> wire.Con
 
 
 @handles(catalog.UPDATE_CONTACT_GROUP)
-def update_contact_group(call: Call[wire.UpdateContactGroupRequest]) -> wire.UpdateContactGroupReply:
+def update_contact_group(call: CommandContext[wire.UpdateContactGroupRequest]) -> wire.UpdateContactGroupReply:
     """Rename, or add and remove conversations; the number stays [doc 53439]."""
     update = call.request.update_group
     if call.request.update_type != wire.UPDATE_GROUP:
@@ -133,11 +135,11 @@ def _find(book: ContactBook, name: str) -> int:
 
 
 def _rename(
-    call: Call[wire.UpdateContactGroupRequest], update: wire.ContactGroupUpdate
+    call: CommandContext[wire.UpdateContactGroupRequest], update: wire.ContactGroupUpdate
 ) -> wire.UpdateContactGroupReply:
     if not update.new_group_name:
         raise bad("NewGroupName is missing")
-    book = open_book(call, call.request.from_account)
+    book = get_book(call, call.request.from_account)
     _check_name(call, update.new_group_name)
     number = _find(book, update.old_group_name)
     if book.number(update.new_group_name) not in (None, number):
@@ -147,17 +149,18 @@ def _rename(
 
 
 def _change(
-    call: Call[wire.UpdateContactGroupRequest], update: wire.ContactGroupUpdate
+    call: CommandContext[wire.UpdateContactGroupRequest], update: wire.ContactGroupUpdate
 ) -> wire.UpdateContactGroupReply:
     user, items = call.request.from_account, update.contact_update_item or []
     changes = [(item.contact_opt_type, read_conversation(item.contact_item)) for item in items]
     if any(operation not in OPERATIONS for operation, _ in changes):
         raise bad("ContactOptType must be 1 or 2")
-    book = open_book(call, user)
+    book = get_book(call, user)
     check_count(call, items)
     number = _find(book, update.old_group_name)
     problems = [
-        missing(call, user, conversation) if operation == wire.ADD else None for operation, conversation in changes
+        conversation_problem(call, user, conversation) if operation == wire.ADD else None
+        for operation, conversation in changes
     ]
     added = [
         conversation
@@ -168,8 +171,8 @@ def _change(
     results = []
     for item, (operation, conversation), problem in zip(items, changes, problems, strict=True):
         if problem is None:
-            act = book.file if operation == wire.ADD else book.unfile
-            done = act(conversation, number, call.now)
+            perform = book.assign if operation == wire.ADD else book.unassign
+            done = perform(conversation, number, call.now)
             problem = (codes.OK if done else call.settings.behaviour.contact_group_repeat_code), ""  # noqa: PLW2901
         results.append(
             wire.ContactUpdateResult(
@@ -197,11 +200,11 @@ def _updated(
 
 
 @handles(catalog.DEL_CONTACT_GROUP)
-def del_contact_group(call: Call[wire.DelContactGroupRequest]) -> wire.DelContactGroupReply:
+def del_contact_group(call: CommandContext[wire.DelContactGroupRequest]) -> wire.DelContactGroupReply:
     """One group a call; its conversations stay [doc 53441]."""
     if len(call.request.group_name) != 1:
         raise bad("GroupName: exactly one name a call", guess="contact-group-batch")
-    book = open_book(call, call.request.from_account)
+    book = get_book(call, call.request.from_account)
     name = call.request.group_name[0]
     number = _find(book, name)
     book.remove_group(number, call.now)
@@ -209,13 +212,13 @@ def del_contact_group(call: Call[wire.DelContactGroupRequest]) -> wire.DelContac
 
 
 @handles(catalog.SEARCH_CONTACT_GROUP)
-def search_contact_group(call: Call[wire.SearchContactGroupRequest]) -> wire.SearchContactGroupReply:
+def search_contact_group(call: CommandContext[wire.SearchContactGroupRequest]) -> wire.SearchContactGroupReply:
     """What is filed about some conversations [doc 53442]."""
     asked = [read_conversation(item) for item in call.request.contact_item]
-    most = call.settings.limits.conversation_search
-    if not 1 <= len(asked) <= most:
-        raise bad(f"ContactItem: 1 to {most} conversations", guess="conversation-search-batch")
-    book = open_book(call, call.request.from_account)
+    maximum = call.settings.limits.conversation_search
+    if not 1 <= len(asked) <= maximum:
+        raise bad(f"ContactItem: 1 to {maximum} conversations", guess="conversation-search-batch")
+    book = get_book(call, call.request.from_account)
     bare = call.settings.behaviour.search_returns_bare
     return wire.SearchContactGroupReply(
         contact_result_item=[entry_item(key, book.entries.get(key)) for key in asked if bare or key in book.entries],
@@ -224,12 +227,12 @@ def search_contact_group(call: Call[wire.SearchContactGroupRequest]) -> wire.Sea
 
 
 @handles(catalog.GET_CONTACT_GROUP)
-def get_contact_group(call: Call[wire.GetContactGroupRequest]) -> wire.GetContactGroupReply:
+def get_contact_group(call: CommandContext[wire.GetContactGroupRequest]) -> wire.GetContactGroupReply:
     """Everything that is filed, paged by an index [doc 53440]."""
     start = call.request.start_index
     if start < 0:
         raise bad("StartIndex must be 0 or more")
-    book = open_book(call, call.request.from_account)
+    book = get_book(call, call.request.from_account)
     entries = list(book.entries.items())
     end = start + call.settings.limits.contact_group_page
     return wire.GetContactGroupReply(
@@ -244,7 +247,7 @@ def group_items(book: ContactBook) -> list[wire.ContactGroup]:
     return [wire.ContactGroup(group_name=name, group_id=number) for number, name in book.groups.items()]
 
 
-def entry_item(conversation: Conversation, entry: Entry | None) -> wire.ContactEntry:
+def entry_item(conversation: ConversationKey, entry: ConversationEntry | None) -> wire.ContactEntry:
     """One conversation with what is filed about it; what is not set is left out [doc 53440]."""
     kind, peer = conversation
     return wire.ContactEntry(
@@ -258,7 +261,7 @@ def entry_item(conversation: Conversation, entry: Entry | None) -> wire.ContactE
     )
 
 
-def clean(call: Call[Any], group_id: str, users: Iterable[str]) -> None:
+def remove_conversation(call: CommandContext[Any], group_id: str, users: Iterable[str]) -> None:
     """Take a group that users have left out of what they have filed, if that is switched on [conversations 1.10]."""
     if call.settings.behaviour.contact_group_cleaned:
         for user in users:
@@ -271,7 +274,7 @@ MARK_BITS = 64  # [doc 53438]
 
 
 @handles(catalog.MARK_CONTACT)
-def mark_contact(call: Call[wire.MarkContactRequest]) -> wire.MarkContactReply:
+def mark_contact(call: CommandContext[wire.MarkContactRequest]) -> wire.MarkContactReply:
     """Standard bits and a custom text on conversations [doc 53438]."""
     user, items = call.request.from_account, call.request.mark_item
     conversations = [read_conversation(item.contact_item) for item in items]
@@ -280,13 +283,15 @@ def mark_contact(call: Call[wire.MarkContactRequest]) -> wire.MarkContactReply:
     edition = call.settings.behaviour.custom_marks_need_edition or any(
         item.opt_type != wire.MARK_CUSTOM for item in items
     )
-    book = open_book(call, user, edition=edition)
+    book = get_book(call, user, edition=edition)
     check_count(call, items)
-    problems = [missing(call, user, conversation) for conversation in conversations]
+    problems = [conversation_problem(call, user, conversation) for conversation in conversations]
     marked = {key for key, problem in zip(conversations, problems, strict=True) if problem is None}
-    most = call.settings.limits.grouped_conversations
-    if len(marked.union(book.marked())) > most:
-        raise Refusal(codes.TOO_MANY_CONVERSATIONS, f"{most} marked conversations at most", guess="contact-mark-limit")
+    maximum = call.settings.limits.grouped_conversations
+    if len(marked.union(book.marked())) > maximum:
+        raise Refusal(
+            codes.TOO_MANY_CONVERSATIONS, f"{maximum} marked conversations at most", guess="contact-mark-limit"
+        )
     book = call.state.contact_book(user)
     results = []
     for item, conversation, problem in zip(items, conversations, problems, strict=True):
@@ -299,18 +304,18 @@ def mark_contact(call: Call[wire.MarkContactRequest]) -> wire.MarkContactReply:
     return wire.MarkContactReply(result_item=results)
 
 
-def _check_mark(call: Call[Any], item: wire.MarkItem) -> None:
+def _check_mark(call: CommandContext[Any], item: wire.MarkItem) -> None:
     if item.opt_type not in (wire.MARK_STANDARD, wire.MARK_CUSTOM, wire.MARK_BOTH):
         raise bad("OptType must be 1, 2 or 3")
     if not all(0 <= bit < MARK_BITS for bit in (*(item.set_mark or ()), *(item.clear_mark or ()))):
         raise bad(f"marks are bits 0 to {MARK_BITS - 1}")
-    most = call.settings.limits.custom_mark_bytes
-    if item.custom_mark is not None and len(item.custom_mark.encode()) > most:
-        raise bad(f"CustomMark has {most} bytes at most")
+    maximum = call.settings.limits.custom_mark_bytes
+    if item.custom_mark is not None and len(item.custom_mark.encode()) > maximum:
+        raise bad(f"CustomMark has {maximum} bytes at most")
 
 
-def _write_mark(book: ContactBook, item: wire.MarkItem, conversation: Conversation, now: int) -> None:
-    entry = book.entries.get(conversation) or Entry()
+def _write_mark(book: ContactBook, item: wire.MarkItem, conversation: ConversationKey, now: int) -> None:
+    entry = book.entries.get(conversation) or ConversationEntry()
     mark, custom = entry.mark, entry.custom_mark
     if item.opt_type != wire.MARK_CUSTOM:
         for bit in item.set_mark or ():
@@ -326,11 +331,14 @@ EMPTY_TOO = 1 << 1  # AssistFlags: conversations without messages as well [doc 4
 WITH_MARKS = 1 << 3  # groups and marks in the items [doc 43087, 2026; inferred]
 
 
-def recent(call: Call[Any], user: str, *, empty_too: bool) -> list[tuple[int, Conversation]]:
+def recent(call: CommandContext[Any], user: str, *, empty_too: bool) -> list[tuple[int, ConversationKey]]:
     """Time and key of the user's conversations, newest first: groups he is in, official accounts he follows."""
-    everything: list[tuple[int, Conversation]] = [
-        *((group.log.last_time, (wire.GROUP, group.group_id)) for group in call.state.joined.of(user)),
-        *((account.log.last_time, (wire.ONE_TO_ONE, account.account_id)) for account in call.state.subscribed.of(user)),
+    everything: list[tuple[int, ConversationKey]] = [
+        *((group.log.last_time, (wire.GROUP, group.group_id)) for group in call.state.joined.get(user)),
+        *(
+            (account.log.last_time, (wire.ONE_TO_ONE, account.account_id))
+            for account in call.state.subscribed.get(user)
+        ),
     ]
     found = [(time, key) for time, key in everything if time or empty_too]
     book = call.state.contacts.get(user)
@@ -341,13 +349,13 @@ def recent(call: Call[Any], user: str, *, empty_too: bool) -> list[tuple[int, Co
 
 
 @handles(catalog.GET_RECENT_CONTACTS)
-def get_list(call: Call[wire.GetListRequest]) -> wire.GetListReply:
+def get_list(call: CommandContext[wire.GetListRequest]) -> wire.GetListReply:
     """All in one page: the service keeps a hundred of them. No unread counts [doc 43087]."""
     request = call.request
     positions = (request.time_stamp, request.start_index, request.top_time_stamp, request.top_start_index)
     if min(positions) < 0 or request.assist_flags < 0:
         raise bad("TimeStamp, StartIndex, TopTimeStamp, TopStartIndex and AssistFlags must be 0 or more")
-    book = open_book(call, request.from_account, edition=False)
+    book = get_book(call, request.from_account, edition=False)
     conversations = recent(call, request.from_account, empty_too=bool(request.assist_flags & EMPTY_TOO))
     items = []
     for time, (kind, peer) in conversations[request.start_index :]:
@@ -369,7 +377,7 @@ def get_list(call: Call[wire.GetListRequest]) -> wire.GetListReply:
 
 
 @handles(catalog.DELETE_RECENT_CONTACT)
-def delete(call: Call[wire.DeleteRequest]) -> wire.DeleteReply:
+def delete(call: CommandContext[wire.DeleteRequest]) -> wire.DeleteReply:
     """Hide one conversation until its next message; what is filed about it stays [doc 43088; inferred]."""
     request = call.request
     peer = {wire.ONE_TO_ONE: request.to_account, wire.GROUP: request.to_groupid}.get(request.type)
@@ -377,26 +385,26 @@ def delete(call: Call[wire.DeleteRequest]) -> wire.DeleteReply:
         raise bad("Type 1 with To_Account, or 2 with ToGroupid")
     if request.clear_ramble not in (None, 0, 1):
         raise bad("ClearRamble must be 0 or 1")
-    open_book(call, request.from_account, edition=False)
+    get_book(call, request.from_account, edition=False)
     call.state.contact_book(request.from_account).deleted[request.type, peer] = call.now
     return wire.DeleteReply()
 
 
 @handles(catalog.GET_C2C_UNREAD_MSG_NUM)
-def get_c2c_unread_msg_num(call: Call[unread.GetC2cUnreadMsgNumRequest]) -> unread.GetC2cUnreadMsgNumReply:
+def get_c2c_unread_msg_num(call: CommandContext[unread.GetC2cUnreadMsgNumRequest]) -> unread.GetC2cUnreadMsgNumReply:
     """In all, or by peer. The stub's only one-to-one messages are broadcasts of official accounts [inferred]."""
     user, peers = call.request.to_account, call.request.peer_account
     if call.state.account(user) is None:
         raise Refusal(codes.NO_SUCH_PEER, "To_Account does not exist")
     counts = {}
-    for account in call.state.subscribed.of(user):
+    for account in call.state.subscribed.get(user):
         row = account.subscribers.find(user)
         counts[account.account_id] = 0 if row is None else account.log.unread(account.subscribers.read(row))
     if not peers:
         return unread.GetC2cUnreadMsgNumReply(all_c2c_unread_msg_num=sum(counts.values()))
-    most = call.settings.limits.unread_peers
-    if len(peers) > most:
-        raise Refusal(codes.MESSAGE_BAD_JSON, f"Peer_Account: {most} accounts at most")
+    maximum = call.settings.limits.unread_peers
+    if len(peers) > maximum:
+        raise Refusal(codes.MESSAGE_BAD_JSON, f"Peer_Account: {maximum} accounts at most")
     known = [peer for peer in peers if _exists(call, peer)]
     return unread.GetC2cUnreadMsgNumReply(
         c2c_unread_msg_num_list=[
@@ -409,12 +417,12 @@ def get_c2c_unread_msg_num(call: Call[unread.GetC2cUnreadMsgNumRequest]) -> unre
     )
 
 
-def _exists(call: Call[Any], peer: str) -> bool:
+def _exists(call: CommandContext[Any], peer: str) -> bool:
     return call.state.account(peer) is not None or peer in call.state.official
 
 
 @handles(catalog.ADMIN_SET_MSG_READ)
-def admin_set_msg_read(call: Call[unread.AdminSetMsgReadRequest]) -> unread.AdminSetMsgReadReply:
+def admin_set_msg_read(call: CommandContext[unread.AdminSetMsgReadRequest]) -> unread.AdminSetMsgReadReply:
     """Everything a peer sent up to a moment is read [java-sdk]."""
     request = call.request
     if call.state.account(request.report_account) is None:

@@ -11,7 +11,7 @@ import orjson
 
 from channel_adapter.stub.settings import StubSettings
 from channel_adapter.stub.world.refusal import Refusal
-from channel_adapter.stub.world.state import State
+from channel_adapter.stub.world.state import AppData
 from channel_adapter.tencent.catalog import Command
 from channel_adapter.tencent.wire.callback_envelope import DROP, REFUSE, REST, Callback, CallbackReply
 from channel_adapter.tencent.wire.callbacks_official import BeforeAddSubscriber
@@ -20,7 +20,7 @@ from channel_adapter.tencent.wire.envelope import Reply, WireModel
 _OK = Reply().to_wire()
 
 
-class Ready(Reply):
+class PrebuiltReply(Reply):
     """A reply by its JSON names, without those of the envelope."""
 
     values: dict[str, Any]
@@ -34,10 +34,10 @@ class Ready(Reply):
         return _OK | self.values
 
 
-def ready(reply: type[Reply], **attributes: Any) -> Ready:
+def prebuilt(reply: type[Reply], **attributes: Any) -> PrebuiltReply:
     """What `reply` would be with these attributes; its items stand in them under their JSON names."""
     names = json_names(reply)
-    return Ready(values={names[name]: value for name, value in attributes.items() if value is not None})
+    return PrebuiltReply(values={names[name]: value for name, value in attributes.items() if value is not None})
 
 
 @cache
@@ -58,7 +58,7 @@ ReplyT = TypeVar("ReplyT", bound=Reply)
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class CallbackEvent:
     """What the app's webhook is told: `body` is the documented JSON, `platform` its OptPlatform."""
 
     command: str
@@ -67,7 +67,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class CallbackDecision:
     """The app's answer to a before-event. 0 allows, 1 refuses, 2 drops a message silently, others are passed on."""
 
     code: int = 0
@@ -91,22 +91,22 @@ class Decision:
         )
 
 
-ALLOW = Decision()
+ALLOW = CallbackDecision()
 
 
 @dataclass(slots=True)
-class Call(Generic[RequestT]):
+class CommandContext(Generic[RequestT]):
     """A parsed request and everything it may touch. `time` is in seconds with a fraction, `now` whole seconds."""
 
     request: RequestT
-    state: State
+    state: AppData
     settings: StubSettings
     random: Random
     time: float
     caller: str
     platform: str = RESTAPI
-    decision: Decision = ALLOW
-    events: list[Event] = field(default_factory=list)
+    decision: CallbackDecision = ALLOW
+    events: list[CallbackEvent] = field(default_factory=list)
     listening: bool = True  # False: nobody wants events, so none need be made
 
     @property
@@ -116,17 +116,17 @@ class Call(Generic[RequestT]):
     def is_app_admin(self, user: str) -> bool:
         return user in self.settings.app.admins
 
-    def event(self, kind: type[Callback], **members: Any) -> Event:
+    def event(self, kind: type[Callback], **members: Any) -> CallbackEvent:
         """An event about this call; `members` by the names of the model, None is left out. Its time is now."""
         common = {"callback_command": kind.command, "event_time": int(self.time * 1000)}
-        return Event(kind.command, kind.model_validate(common | members).to_wire(), self.platform)
+        return CallbackEvent(kind.command, kind.model_validate(common | members).to_wire(), self.platform)
 
     def emit(self, kind: type[Callback], **members: Any) -> None:
         """Tell the app afterwards, also when the call is refused after all: some events are about that."""
         if self.listening:
             self.events.append(self.event(kind, **members))
 
-    def obey(self, refusal_code: int) -> None:
+    def apply_decision(self, refusal_code: int) -> None:
         """Refuse if the app refused; `refusal_code` is what the caller sees for a plain refusal."""
         if self.decision.code == REFUSE:
             raise Refusal(refusal_code, self.decision.info or "refused by the app's before-webhook")
@@ -135,12 +135,12 @@ class Call(Generic[RequestT]):
 
 
 @dataclass(frozen=True, slots=True)
-class Handler:
+class CommandHandler:
     """What carries a command out. `before` checks the call and returns the event the app is asked with, if any."""
 
     command: Command[Any, Any]
-    run: Callable[[Call[Any]], Reply]
-    before: Callable[[Call[Any]], Event | None] | None = None
+    run: Callable[[CommandContext[Any]], Reply]
+    before: Callable[[CommandContext[Any]], CallbackEvent | None] | None = None
     respell: Callable[[Any, StubSettings], Any] | None = None  # takes a body in another documented spelling
     sized: bool = False  # a reading command of the group service: its answer may grow over 1 MB
     refusals_only: bool = False  # the stub never carries it out, for want of what it is about
@@ -149,14 +149,14 @@ class Handler:
 def handles(
     command: Command[RequestT, ReplyT],
     *,
-    before: Callable[[Call[RequestT]], Event | None] | None = None,
+    before: Callable[[CommandContext[RequestT]], CallbackEvent | None] | None = None,
     respell: Callable[[Any, StubSettings], Any] | None = None,
     sized: bool = False,
     refusals_only: bool = False,
-) -> Callable[[Callable[[Call[RequestT]], ReplyT | Ready]], Handler]:
+) -> Callable[[Callable[[CommandContext[RequestT]], ReplyT | PrebuiltReply]], CommandHandler]:
     """Make a function the handler of a catalog row."""
 
-    def wrap(run: Callable[[Call[RequestT]], ReplyT | Ready]) -> Handler:
-        return Handler(command, run, before, respell, sized, refusals_only)
+    def wrap(run: Callable[[CommandContext[RequestT]], ReplyT | PrebuiltReply]) -> CommandHandler:
+        return CommandHandler(command, run, before, respell, sized, refusals_only)
 
     return wrap

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from channel_adapter.stub.world import group_rules as rules
-from channel_adapter.stub.world.context import Call, handles
+from channel_adapter.stub.world.context import CommandContext, handles
 from channel_adapter.stub.world.message_log import Extensions, Message
 from channel_adapter.stub.world.messages import expired
 from channel_adapter.stub.world.refusal import Refusal
@@ -20,7 +20,7 @@ RATE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ExtensionChange:
     """One call: an operation on some pairs; `check_seq` where the caller's Seq must fit."""
 
     operation: int
@@ -28,7 +28,7 @@ class Change:
     check_seq: bool
 
 
-def check_change(call: Call[Any], change: Change) -> None:
+def check_change(call: CommandContext[Any], change: ExtensionChange) -> None:
     """Shapes and sizes; 10004 for the whole call."""
     limits = call.settings.limits
     rules.check_choice("OperateType", change.operation, OPERATIONS)
@@ -42,7 +42,7 @@ def check_change(call: Call[Any], change: Change) -> None:
         rules.check_range("Seq", item.seq, 0, rules.U32)
 
 
-def find_message(call: Call[Any], group_id: str, seq: int) -> tuple[Group, Message]:
+def find_message(call: CommandContext[Any], group_id: str, seq: int) -> tuple[Group, Message]:
     """The message that extensions are asked for: edition, group type and existence, in this order."""
     if not call.settings.app.message_extensions:
         raise Refusal(codes.BAD_SIGNATURE_OR_EDITION, "the edition has no message extensions")
@@ -64,32 +64,34 @@ def find_message(call: Call[Any], group_id: str, seq: int) -> tuple[Group, Messa
 
 
 @handles(catalog.GROUP_SET_KEY_VALUES)
-def group_set_key_values(call: Call[wire.GroupSetKeyValuesRequest]) -> wire.GroupSetKeyValuesReply:
+def group_set_key_values(call: CommandContext[wire.GroupSetKeyValuesRequest]) -> wire.GroupSetKeyValuesReply:
     """Set, delete or clear; single keys may fail while the call succeeds [doc 52170]."""
     request = call.request
     admin = call.is_app_admin(call.caller)
     behaviour = call.settings.behaviour
     check = behaviour.extension_check_admin_seq if admin else behaviour.extension_check_member_seq
-    change = Change(request.operate_type, request.extension_list or (), check)
+    change = ExtensionChange(request.operate_type, request.extension_list or (), check)
     check_change(call, change)
     group, message = find_message(call, request.group_id, request.msg_seq)
     return wire.GroupSetKeyValuesReply(extension_list=apply(call, group, message, change))
 
 
-def apply(call: Call[Any], group: Group, message: Message, change: Change) -> list[wire.ExtensionResult]:
+def apply(
+    call: CommandContext[Any], group: Group, message: Message, change: ExtensionChange
+) -> list[wire.ExtensionResult]:
     """Carry a checked change out and tell the app of what has changed."""
     if not message.supports_extensions:
         raise Refusal(codes.EXTENSION_UNSUPPORTED, "the message was sent without SupportMessageExtension")
     store = message.extensions or Extensions()
     _check_rate(call, store)
-    verdicts = _judge(call, store, change)
+    verdicts = _classify(call, store, change)
     message.extensions = store
     store.writes.append(call.time)
     if change.operation == wire.CLEAR:
         store.seq += 1
         store.clear_seq = store.seq
         store.pairs.clear()
-        _tell(call, group, message, change, [])
+        _emit_event(call, group, message, change, [])
         return []
     if not any(code == codes.OK for code in verdicts):
         return [_result(store, item, code) for item, code in zip(change.items, verdicts, strict=True)]
@@ -102,7 +104,7 @@ def apply(call: Call[Any], group: Group, message: Message, change: Change) -> li
             store.pairs[item.key] = (value, own)
             store.seq = max(store.seq, own)
     results = [_result(store, item, code) for item, code in zip(change.items, verdicts, strict=True)]
-    _tell(call, group, message, change, [item.extension for item in results if item.error_code == codes.OK])
+    _emit_event(call, group, message, change, [item.extension for item in results if item.error_code == codes.OK])
     return results
 
 
@@ -112,7 +114,7 @@ def current_seqs(message: Message) -> dict[str, int]:
     return {key: seq for key, (value, seq) in held.pairs.items() if value is not None}
 
 
-def _check_rate(call: Call[Any], store: Extensions) -> None:
+def _check_rate(call: CommandContext[Any], store: Extensions) -> None:
     """Calls of the last minute on this message; admins are bound, too [decision 15]."""
     while store.writes and not 0 <= call.time - store.writes[0] < RATE_SECONDS:
         store.writes.popleft()
@@ -124,9 +126,9 @@ def _check_rate(call: Call[Any], store: Extensions) -> None:
         )
 
 
-def _judge(call: Call[Any], store: Extensions, change: Change) -> list[int]:
+def _classify(call: CommandContext[Any], store: Extensions, change: ExtensionChange) -> list[int]:
     """A code for each item, before anything is written."""
-    most = call.settings.limits.extension_keys
+    maximum = call.settings.limits.extension_keys
     held = {key for key, (value, _) in store.pairs.items() if value is not None}
     verdicts = []
     for item in change.items:
@@ -136,9 +138,9 @@ def _judge(call: Call[Any], store: Extensions, change: Change) -> list[int]:
             verdicts.append(codes.EXTENSION_CONFLICT)
         elif change.operation == wire.DELETE and value is None:
             verdicts.append(call.settings.behaviour.extension_delete_missing_code)
-        elif change.operation == wire.SET and item.key not in held and len(held) >= most:
+        elif change.operation == wire.SET and item.key not in held and len(held) >= maximum:
             if call.settings.behaviour.extension_over_limit == "refuse_call":
-                raise rules.bad(f"a message holds {most} pairs at most", guess="extension-over-limit")
+                raise rules.bad(f"a message holds {maximum} pairs at most", guess="extension-over-limit")
             verdicts.append(codes.BAD_PARAMETER)
         else:
             verdicts.append(codes.OK)
@@ -152,7 +154,13 @@ def _result(store: Extensions, item: wire.Extension, code: int) -> wire.Extensio
     return wire.ExtensionResult(error_code=code, extension=wire.Extension(key=item.key, value=value or "", seq=seq))
 
 
-def _tell(call: Call[Any], group: Group, message: Message, change: Change, changed: Sequence[wire.Extension]) -> None:
+def _emit_event(
+    call: CommandContext[Any],
+    group: Group,
+    message: Message,
+    change: ExtensionChange,
+    changed: Sequence[wire.Extension],
+) -> None:
     call.emit(
         events.AfterGroupMsgExtension,
         group_id=group.group_id,
@@ -164,7 +172,7 @@ def _tell(call: Call[Any], group: Group, message: Message, change: Change, chang
 
 
 @handles(catalog.GROUP_GET_KEY_VALUES)
-def group_get_key_values(call: Call[wire.GroupGetKeyValuesRequest]) -> wire.GroupGetKeyValuesReply:
+def group_get_key_values(call: CommandContext[wire.GroupGetKeyValuesRequest]) -> wire.GroupGetKeyValuesReply:
     """Pairs from a Seq on, ascending by Seq [doc 52169]."""
     request = call.request
     rules.check_range("StartSeq", request.start_seq, 0, rules.U32)
@@ -182,10 +190,10 @@ def group_get_key_values(call: Call[wire.GroupGetKeyValuesRequest]) -> wire.Grou
         for key, (value, seq) in sorted(store.pairs.items(), key=lambda pair: pair[1][1])
         if seq >= (request.start_seq or 0) and (value is not None or behaviour.extension_tombstones)
     ]
-    most = call.settings.limits.extension_keys_per_read
+    maximum = call.settings.limits.extension_keys_per_read
     return wire.GroupGetKeyValuesReply(
-        extension_list=pairs[:most],
-        complete_flag=wire.ALL_RETURNED if len(pairs) <= most else wire.MORE_TO_COME,
+        extension_list=pairs[:maximum],
+        complete_flag=wire.ALL_RETURNED if len(pairs) <= maximum else wire.MORE_TO_COME,
         latest_seq=store.seq,
         clear_seq=store.clear_seq,
     )

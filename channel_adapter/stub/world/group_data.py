@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from channel_adapter.stub.world import group_rules as rules
-from channel_adapter.stub.world.context import Call, handles
+from channel_adapter.stub.world.context import CommandContext, handles
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.stub.world.state import Group
 from channel_adapter.tencent import catalog, codes, limits
@@ -17,23 +17,23 @@ ATTRIBUTES = 16  # of a group [doc 1671]
 ATTRIBUTE_KEY_BYTES, ATTRIBUTE_BYTES, ATTRIBUTES_BYTES = 32, 4_000, 16_000  # key, value, all [doc 1671]
 
 
-def _group(call: Call[Any], *, on_communities: bool) -> Group:
+def _group(call: CommandContext[Any], *, on_communities: bool) -> Group:
     group: Group = call.state.group(call.request.group_id)
     if group.type == groups.COMMUNITY and not on_communities:
         raise Refusal(codes.NOT_ALLOWED, "not for Communities", guess="command-for-other-types")
     return group
 
 
-def _counted(call: Call[Any]) -> Group:
+def _counted(call: CommandContext[Any]) -> Group:
     return _group(call, on_communities=call.settings.behaviour.counters_on_community)
 
 
-def _described(call: Call[Any]) -> Group:
+def _described(call: CommandContext[Any]) -> Group:
     return _group(call, on_communities=call.settings.behaviour.attributes_on_community)
 
 
 @handles(catalog.GET_GROUP_COUNTER)
-def get_group_counter(call: Call[wire.GetGroupCounterRequest]) -> wire.GetGroupCounterReply:
+def get_group_counter(call: CommandContext[wire.GetGroupCounterRequest]) -> wire.GetGroupCounterReply:
     """All counters, or those that are named and exist [doc 53427]."""
     group = _counted(call)
     wanted = call.request.group_counter_keys
@@ -46,7 +46,7 @@ def _counters(group: Group, keys: Sequence[str]) -> list[wire.Counter]:
 
 
 @handles(catalog.UPDATE_GROUP_COUNTER)
-def update_group_counter(call: Call[wire.UpdateGroupCounterRequest]) -> wire.UpdateGroupCounterReply:
+def update_group_counter(call: CommandContext[wire.UpdateGroupCounterRequest]) -> wire.UpdateGroupCounterReply:
     """Set, increase or decrease; a counter that is not there starts at 0 [doc 53428]."""
     group, items = _counted(call), call.request.group_counter
     mode = wire.COUNTER_SET if call.request.mode is None else call.request.mode
@@ -69,7 +69,7 @@ def update_group_counter(call: Call[wire.UpdateGroupCounterRequest]) -> wire.Upd
 
 
 @handles(catalog.DELETE_GROUP_COUNTER)
-def delete_group_counter(call: Call[wire.DeleteGroupCounterRequest]) -> wire.DeleteGroupCounterReply:
+def delete_group_counter(call: CommandContext[wire.DeleteGroupCounterRequest]) -> wire.DeleteGroupCounterReply:
     """Those that are named, or all [doc 53429]."""
     group = _counted(call)
     for key in list(group.counters) if call.request.group_counter_keys is None else call.request.group_counter_keys:
@@ -78,7 +78,7 @@ def delete_group_counter(call: Call[wire.DeleteGroupCounterRequest]) -> wire.Del
 
 
 @handles(catalog.GET_GROUP_ATTR)
-def get_group_attr(call: Call[wire.GetGroupAttrRequest]) -> wire.GetGroupAttrReply:
+def get_group_attr(call: CommandContext[wire.GetGroupAttrRequest]) -> wire.GetGroupAttrReply:
     """All attributes [doc 44187]."""
     group = _described(call)
     return wire.GetGroupAttrReply(
@@ -103,14 +103,14 @@ def _write(group: Group, kept: dict[str, str], items: Sequence[wire.Attribute]) 
 
 
 @handles(catalog.SET_GROUP_ATTR)
-def set_group_attr(call: Call[wire.SetGroupAttrRequest]) -> wire.SetGroupAttrReply:
+def set_group_attr(call: CommandContext[wire.SetGroupAttrRequest]) -> wire.SetGroupAttrReply:
     """Replaces all attributes [groups 6]."""
     _write(_described(call), {}, call.request.group_attr)
     return wire.SetGroupAttrReply()
 
 
 @handles(catalog.MODIFY_GROUP_ATTR)
-def modify_group_attr(call: Call[wire.ModifyGroupAttrRequest]) -> wire.ModifyGroupAttrReply:
+def modify_group_attr(call: CommandContext[wire.ModifyGroupAttrRequest]) -> wire.ModifyGroupAttrReply:
     """Changes those that are named [groups 6]."""
     group = _described(call)
     _write(group, dict(group.attributes), call.request.group_attr)
@@ -118,7 +118,7 @@ def modify_group_attr(call: Call[wire.ModifyGroupAttrRequest]) -> wire.ModifyGro
 
 
 @handles(catalog.DELETE_GROUP_ATTR)
-def delete_group_attr(call: Call[wire.DeleteGroupAttrRequest]) -> wire.DeleteGroupAttrReply:
+def delete_group_attr(call: CommandContext[wire.DeleteGroupAttrRequest]) -> wire.DeleteGroupAttrReply:
     """10050 if one of them is not there [doc 1671]."""
     group = _described(call)
     if any(item.key not in group.attributes for item in call.request.group_attr):
@@ -129,7 +129,7 @@ def delete_group_attr(call: Call[wire.DeleteGroupAttrRequest]) -> wire.DeleteGro
 
 
 @handles(catalog.CLEAR_GROUP_ATTR)
-def clear_group_attr(call: Call[wire.ClearGroupAttrRequest]) -> wire.ClearGroupAttrReply:
+def clear_group_attr(call: CommandContext[wire.ClearGroupAttrRequest]) -> wire.ClearGroupAttrReply:
     """All of them."""
     _described(call).attributes.clear()
     return wire.ClearGroupAttrReply()

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from channel_adapter.stub.settings import StubSettings
-from channel_adapter.stub.world.context import Call
-from channel_adapter.stub.world.member_table import Role
+from channel_adapter.stub.world.context import CommandContext
+from channel_adapter.stub.world.member_table import MemberRole
 from channel_adapter.stub.world.message_log import Message
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.stub.world.state import Group, is_group_id
@@ -24,7 +24,7 @@ NOTICE_PRIORITY = messages.PRIORITY_NUMBERS[messages.PRIORITY_HIGH]
 OTHER_TYPES_PREFIX = "@TGS#"  # of ids assigned to other groups, refused for custom ones [docS 1502]
 
 
-class Profile(Protocol):
+class ProfileFields(Protocol):
     """The profile fields that create, import and modify have in common."""
 
     @property
@@ -39,7 +39,7 @@ class Profile(Protocol):
     def apply_join_option(self) -> str | None: ...
 
 
-class Field(Protocol):
+class CustomField(Protocol):
     """A custom field as it is sent."""
 
     key: str
@@ -51,10 +51,10 @@ def bad(info: str, *, guess: str | None = None) -> Refusal:
     return Refusal(codes.BAD_PARAMETER, info, guess=guess)
 
 
-def check_bytes(name: str, value: str | None, most: int) -> None:
+def check_bytes(name: str, value: str | None, maximum: int) -> None:
     """Count UTF-8 bytes."""
-    if value is not None and len(value) * 4 > most and (size := len(value.encode())) > most:
-        raise bad(f"{name} has {size} bytes, the limit is {most}")
+    if value is not None and len(value) * 4 > maximum and (size := len(value.encode())) > maximum:
+        raise bad(f"{name} has {size} bytes, the limit is {maximum}")
 
 
 def check_choice(name: str, value: object, choices: Sequence[object]) -> None:
@@ -63,10 +63,10 @@ def check_choice(name: str, value: object, choices: Sequence[object]) -> None:
         raise bad(f"{name} must be one of {', '.join(map(str, choices))}")
 
 
-def check_range(name: str, value: int | None, least: int, most: int) -> None:
+def check_range(name: str, value: int | None, least: int, maximum: int) -> None:
     """None, i.e. absent, is always fine."""
-    if value is not None and not least <= value <= most:
-        raise bad(f"{name} must be {least} to {most}")
+    if value is not None and not least <= value <= maximum:
+        raise bad(f"{name} must be {least} to {maximum}")
 
 
 def profile_limits(settings: StubSettings) -> limits.GroupProfileBytes:
@@ -79,19 +79,19 @@ def profile_limits(settings: StubSettings) -> limits.GroupProfileBytes:
     )
 
 
-def check_profile(call: Call[Any], profile: Profile) -> None:
+def check_profile(call: CommandContext[Any], profile: ProfileFields) -> None:
     """Byte limits, and values of the join option."""
-    most = profile_limits(call.settings)
+    maximum = profile_limits(call.settings)
     if profile.name == "":
         raise bad("Name is empty")
-    check_bytes("Name", profile.name, most.name)
-    check_bytes("Introduction", profile.introduction, most.introduction)
-    check_bytes("Notification", profile.notification, most.notification)
-    check_bytes("FaceUrl", profile.face_url, most.face_url)
+    check_bytes("Name", profile.name, maximum.name)
+    check_bytes("Introduction", profile.introduction, maximum.introduction)
+    check_bytes("Notification", profile.notification, maximum.notification)
+    check_bytes("FaceUrl", profile.face_url, maximum.face_url)
     check_choice("ApplyJoinOption", profile.apply_join_option, APPLY_OPTIONS)
 
 
-def check_fields(what: str, fields: Sequence[Field] | None, declared: Sequence[str], most: int) -> None:
+def check_fields(what: str, fields: Sequence[CustomField] | None, declared: Sequence[str], maximum: int) -> None:
     """Every key must be declared in the console; an unknown one is named [decision 7]."""
     for item in fields or ():
         if item.key not in declared:
@@ -100,20 +100,20 @@ def check_fields(what: str, fields: Sequence[Field] | None, declared: Sequence[s
                 f"{what}: the key {key!r} is not declared in the console or not enabled for this group type",
                 guess="undeclared-key",
             )
-        check_bytes(f"{what} {item.key}", item.value, most)
+        check_bytes(f"{what} {item.key}", item.value, maximum)
 
 
-def check_group_fields(call: Call[Any], fields: Sequence[Field] | None) -> None:
+def check_group_fields(call: CommandContext[Any], fields: Sequence[CustomField] | None) -> None:
     check_fields("AppDefinedData", fields, call.settings.app.group_fields, call.settings.limits.group_field_bytes)
 
 
-def check_member_fields(call: Call[Any], fields: Sequence[Field] | None) -> None:
+def check_member_fields(call: CommandContext[Any], fields: Sequence[CustomField] | None) -> None:
     check_fields(
         "AppMemberDefinedData", fields, call.settings.app.member_fields, call.settings.limits.member_field_bytes
     )
 
 
-def write_fields(target: dict[str, str], fields: Sequence[Field] | None) -> None:
+def write_fields(target: dict[str, str], fields: Sequence[CustomField] | None) -> None:
     """Key by key; an empty value deletes [docS 1620]."""
     for item in fields or ():
         if item.value:
@@ -122,7 +122,7 @@ def write_fields(target: dict[str, str], fields: Sequence[Field] | None) -> None
             target.pop(item.key, None)
 
 
-def check_new_id(call: Call[Any], group_type: str, group_id: str) -> None:
+def check_new_id(call: CommandContext[Any], group_type: str, group_id: str) -> None:
     """Is this a legal custom id for a group of the type? 10015 if not [docS 1502, doc 48172]"""
     reserved = group_type == wire.COMMUNITY and group_id.startswith(limits.COMMUNITY_ID_RESERVED)
     if group_type == wire.COMMUNITY:
@@ -144,7 +144,7 @@ def check_new_id(call: Call[Any], group_type: str, group_id: str) -> None:
         )
 
 
-def assigned_id(call: Call[Any], group_type: str) -> str:
+def assigned_id(call: CommandContext[Any], group_type: str) -> str:
     """An id of the service's own making, not taken."""
     prefix = f"{limits.COMMUNITY_ID_RESERVED}c" if group_type == wire.COMMUNITY else OTHER_TYPES_PREFIX
     while True:
@@ -153,7 +153,7 @@ def assigned_id(call: Call[Any], group_type: str) -> str:
             return group_id
 
 
-def check_community(call: Call[Any], group_type: str | None) -> None:
+def check_community(call: CommandContext[Any], group_type: str | None) -> None:
     """11000 for anything about Communities while the console switch is off."""
     if group_type == wire.COMMUNITY and not call.settings.app.community:
         raise Refusal(codes.COMMUNITY_OFF, "Communities are not enabled for this app")
@@ -165,15 +165,17 @@ def check_not_live(group_type: str, what: str) -> None:
         raise Refusal(codes.NOT_ALLOWED, f"{what} is not for {wire.AV_CHAT_ROOM}")
 
 
-def check_account(call: Call[Any], user: str | None, field: str, *, guess: str = "unknown-account-code") -> None:
+def check_account(
+    call: CommandContext[Any], user: str | None, field: str, *, guess: str = "unknown-account-code"
+) -> None:
     """10019 for an account that is not imported; None is fine."""
     if user is not None and call.state.account(user) is None:
         raise Refusal(codes.NO_SUCH_ACCOUNT, f"{field}: the account does not exist", guess=guess)
 
 
-def has_room(call: Call[Any], user: str) -> bool:
+def may_join_more(call: CommandContext[Any], user: str) -> bool:
     """May the user join one more group?"""
-    return len(call.state.joined.of(user)) < call.settings.limits.groups_per_user
+    return len(call.state.joined.get(user)) < call.settings.limits.groups_per_user
 
 
 def check_topicless(topic_id: str | None) -> None:
@@ -182,7 +184,7 @@ def check_topicless(topic_id: str | None) -> None:
         raise bad("TopicId: the group has no topics", guess="topic-id-without-topics")
 
 
-def write_notice(call: Call[Any], group: Group) -> None:
+def write_notice(call: CommandContext[Any], group: Group) -> None:
     """Write a system notice into the history of a Community where the console has them on [doc 33529, 34419]."""
     if not call.settings.app.system_notices or group.type != wire.COMMUNITY:
         return
@@ -193,4 +195,4 @@ def write_notice(call: Call[Any], group: Group) -> None:
 def is_staff(group: Group, user: str) -> bool:
     """Owner or admin of the group."""
     row = group.members.find(user)
-    return row is not None and group.members.role(row) is not Role.MEMBER
+    return row is not None and group.members.role(row) is not MemberRole.MEMBER

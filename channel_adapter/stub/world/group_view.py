@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import Any
 
 from channel_adapter.stub.world.context import json_names
-from channel_adapter.stub.world.state import Group, State
+from channel_adapter.stub.world.state import AppData, Group
 from channel_adapter.tencent.wire import groups, members
 from channel_adapter.tencent.wire.envelope import WireModel
 
@@ -101,7 +101,7 @@ class MemberView:
 
     def __init__(
         self,
-        state: State,
+        state: AppData,
         group: Group,
         now: float,
         wanted: Iterable[str] | None,
@@ -136,7 +136,7 @@ class MemberView:
         ]
 
 
-def _member_readers(state: State, group: Group, now: float) -> dict[str, Callable[[int, str], Any]]:
+def _member_readers(state: AppData, group: Group, now: float) -> dict[str, Callable[[int, str], Any]]:
     """Attribute of Member -> how it is read from a row and its user."""
     table = group.members
     return {

@@ -6,8 +6,15 @@ from typing import Any
 from channel_adapter.stub.world import contacts
 from channel_adapter.stub.world import group_rules as rules
 from channel_adapter.stub.world import group_view as view
-from channel_adapter.stub.world.context import Call, Event, Ready, handles, json_names, ready
-from channel_adapter.stub.world.member_table import Role
+from channel_adapter.stub.world.context import (
+    CallbackEvent,
+    CommandContext,
+    PrebuiltReply,
+    handles,
+    json_names,
+    prebuilt,
+)
+from channel_adapter.stub.world.member_table import MemberRole
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.stub.world.state import Group
 from channel_adapter.tencent import catalog, codes
@@ -20,7 +27,7 @@ _FOUND = wire.GroupInfo(group_id="").to_wire()
 NewGroupRequest = wire.CreateGroupRequest | wire.ImportGroupRequest
 
 
-def check_new_group(call: Call[Any], request: NewGroupRequest) -> None:
+def check_new_group(call: CommandContext[Any], request: NewGroupRequest) -> None:
     """What create and import have in common, except that the id may be taken."""
     rules.check_choice("Type", request.type, rules.TYPES)
     rules.check_community(call, request.type)
@@ -29,24 +36,26 @@ def check_new_group(call: Call[Any], request: NewGroupRequest) -> None:
     if request.support_topic and request.type != wire.COMMUNITY:
         raise rules.bad("SupportTopic is for Communities only")
     rules.check_group_fields(call, request.app_defined_data)
-    most = call.settings.limits.members_per_community
+    maximum = call.settings.limits.members_per_community
     if request.max_member_count is not None and request.max_member_count < 1:
         raise rules.bad("MaxMemberCount must be 1 or more")
-    if request.max_member_count is not None and request.max_member_count > most:
+    if request.max_member_count is not None and request.max_member_count > maximum:
         raise Refusal(
-            codes.MEMBERS_OVER_PLAN, f"MaxMemberCount: the plan allows {most} members", guess="member-count-over-plan"
+            codes.MEMBERS_OVER_PLAN,
+            f"MaxMemberCount: the plan allows {maximum} members",
+            guess="member-count-over-plan",
         )
     if request.group_id is not None:
         rules.check_new_id(call, request.type, request.group_id)
     rules.check_account(call, request.owner_account, "Owner_Account")
-    if request.owner_account is not None and not rules.has_room(call, request.owner_account):
+    if request.owner_account is not None and not rules.may_join_more(call, request.owner_account):
         raise Refusal(codes.USER_IN_TOO_MANY_GROUPS, "Owner_Account is in too many groups")
     communities = call.settings.limits.communities
     if request.type == wire.COMMUNITY and call.state.community_count >= communities:
         raise Refusal(codes.TOO_FREQUENT, f"the app has {communities} Communities already", guess="community-quota")
 
 
-def add_group(call: Call[Any], request: NewGroupRequest, create_time: int) -> Group:
+def add_group(call: CommandContext[Any], request: NewGroupRequest, create_time: int) -> Group:
     """Put a checked group into the world, with its owner."""
     group = Group(
         group_id=request.group_id or rules.assigned_id(call, request.type),
@@ -65,11 +74,11 @@ def add_group(call: Call[Any], request: NewGroupRequest, create_time: int) -> Gr
     rules.write_fields(group.fields, request.app_defined_data)
     call.state.add_group(group)
     if group.owner:
-        call.state.join(group, group.owner, Role.OWNER, create_time, 0)
+        call.state.join(group, group.owner, MemberRole.OWNER, create_time, 0)
     return group
 
 
-def _check_create(call: Call[wire.CreateGroupRequest]) -> None:
+def _check_create(call: CommandContext[wire.CreateGroupRequest]) -> None:
     request = call.request
     check_new_group(call, request)
     rules.check_choice("InviteJoinOption", request.invite_join_option, rules.INVITE_OPTIONS)
@@ -81,7 +90,7 @@ def _check_create(call: Call[wire.CreateGroupRequest]) -> None:
         raise Refusal(codes.GROUP_ID_TAKEN, "GroupId is taken")
 
 
-def _check_initial_members(call: Call[wire.CreateGroupRequest], new: Sequence[members.NewMember]) -> None:
+def _check_initial_members(call: CommandContext[wire.CreateGroupRequest], new: Sequence[members.NewMember]) -> None:
     limits = call.settings.limits
     if len(new) > limits.create_members:
         raise Refusal(codes.TOO_MANY_ACCOUNTS, f"MemberList: {limits.create_members} accounts at most")
@@ -89,13 +98,13 @@ def _check_initial_members(call: Call[wire.CreateGroupRequest], new: Sequence[me
         rules.check_choice("Role", member.role, (members.ADMIN,))
         rules.check_account(call, member.member_account, "MemberList")
         rules.check_member_fields(call, member.app_member_defined_data)
-    most = call.request.max_member_count or limits.members_per_community
+    maximum = call.request.max_member_count or limits.members_per_community
     accounts = {member.member_account for member in new} | {call.request.owner_account} - {None}
-    if len(accounts) > most:
-        raise Refusal(codes.GROUP_FULL, f"the group holds {most} members")
+    if len(accounts) > maximum:
+        raise Refusal(codes.GROUP_FULL, f"the group holds {maximum} members")
 
 
-def _ask_create(call: Call[wire.CreateGroupRequest]) -> Event:
+def _before_create(call: CommandContext[wire.CreateGroupRequest]) -> CallbackEvent:
     _check_create(call)
     request = call.request
     return call.event(
@@ -108,11 +117,11 @@ def _ask_create(call: Call[wire.CreateGroupRequest]) -> Event:
     )
 
 
-@handles(catalog.CREATE_GROUP, before=_ask_create)
-def create_group(call: Call[wire.CreateGroupRequest]) -> wire.CreateGroupReply:
+@handles(catalog.CREATE_GROUP, before=_before_create)
+def create_group(call: CommandContext[wire.CreateGroupRequest]) -> wire.CreateGroupReply:
     """A new group; members who are in too many groups are left out and listed [docS 1615, js-sdk]."""
     _check_create(call)
-    call.obey(codes.WEBHOOK_REFUSED)
+    call.apply_decision(codes.WEBHOOK_REFUSED)
     request = call.request
     group = add_group(call, request, call.now)
     group.invite_join_option = request.invite_join_option or ""
@@ -121,10 +130,10 @@ def create_group(call: Call[wire.CreateGroupRequest]) -> wire.CreateGroupReply:
     for member in request.member_list or ():
         if member.member_account in group.members:  # the owner, or a repeated account
             continue
-        if not rules.has_room(call, member.member_account):
+        if not rules.may_join_more(call, member.member_account):
             left_out.append(member.member_account)
             continue
-        role = Role.MEMBER if member.role is None else Role.ADMIN
+        role = MemberRole.MEMBER if member.role is None else MemberRole.ADMIN
         call.state.join(group, member.member_account, role, call.now, 0)
         initial.append(member.member_account)
         if member.app_member_defined_data:
@@ -146,17 +155,17 @@ def create_group(call: Call[wire.CreateGroupRequest]) -> wire.CreateGroupReply:
 
 
 @handles(catalog.GET_GROUP_INFO, sized=True)
-def get_group_info(call: Call[wire.GetGroupInfoRequest]) -> Ready:
+def get_group_info(call: CommandContext[wire.GetGroupInfoRequest]) -> PrebuiltReply:
     """The call succeeds; every item has its own code [docS 1616]."""
     asked = call.request.group_id_list
     if not 1 <= len(asked) <= call.settings.limits.group_info:
         raise rules.bad(f"GroupIdList: 1 to {call.settings.limits.group_info} ids", guess="group-info-batch")
     wanted = call.request.response_filter
     base = view.GroupView(None if wanted is None else wanted.group_base_info_filter or ())
-    return ready(wire.GetGroupInfoReply, group_info=[_info(call, group_id, base) for group_id in asked])
+    return prebuilt(wire.GetGroupInfoReply, group_info=[_info(call, group_id, base) for group_id in asked])
 
 
-def _info(call: Call[wire.GetGroupInfoRequest], group_id: str, base: view.GroupView) -> dict[str, Any]:
+def _info(call: CommandContext[wire.GetGroupInfoRequest], group_id: str, base: view.GroupView) -> dict[str, Any]:
     """One item, under its JSON names."""
     try:
         group = call.state.group(group_id)
@@ -180,7 +189,7 @@ def _info(call: Call[wire.GetGroupInfoRequest], group_id: str, base: view.GroupV
 
 
 def _member_items(
-    call: Call[Any], group: Group, names: list[str] | None, custom: list[str] | None
+    call: CommandContext[Any], group: Group, names: list[str] | None, custom: list[str] | None
 ) -> list[dict[str, Any]]:
     look = view.MemberView(call.state, group, call.time, names, custom)
     rows, _ = group.members.page(0, len(group.members))
@@ -188,7 +197,7 @@ def _member_items(
 
 
 @handles(catalog.MODIFY_GROUP_BASE_INFO)
-def modify_group_base_info(call: Call[wire.ModifyGroupBaseInfoRequest]) -> wire.ModifyGroupBaseInfoReply:
+def modify_group_base_info(call: CommandContext[wire.ModifyGroupBaseInfoRequest]) -> wire.ModifyGroupBaseInfoReply:
     """Absent fields stay; custom fields are written key by key, an empty value deletes [docS 1620]."""
     request = call.request
     group = call.state.group(request.group_id)
@@ -239,7 +248,7 @@ def _write_profile(group: Group, request: wire.ModifyGroupBaseInfoRequest) -> di
 
 
 @handles(catalog.DESTROY_GROUP)
-def destroy_group(call: Call[wire.DestroyGroupRequest]) -> wire.DestroyGroupReply:
+def destroy_group(call: CommandContext[wire.DestroyGroupRequest]) -> wire.DestroyGroupReply:
     """Gone for good, from every joined list; the id is free again [docS 1624, 1615]."""
     group = call.state.group(call.request.group_id)
     community = group.type == wire.COMMUNITY
@@ -251,13 +260,13 @@ def destroy_group(call: Call[wire.DestroyGroupRequest]) -> wire.DestroyGroupRepl
         name=group.name,
         member_list=None if community else [{"member_account": user} for user in group.members],
     )
-    contacts.clean(call, group.group_id, call.state.contacts)
+    contacts.remove_conversation(call, group.group_id, call.state.contacts)
     call.state.dissolve(group)
     return wire.DestroyGroupReply()
 
 
 @handles(catalog.CHANGE_GROUP_OWNER)
-def change_group_owner(call: Call[wire.ChangeGroupOwnerRequest]) -> wire.ChangeGroupOwnerReply:
+def change_group_owner(call: CommandContext[wire.ChangeGroupOwnerRequest]) -> wire.ChangeGroupOwnerReply:
     """Hand the group to a member; the old owner becomes a plain member; not for AVChatRoom [doc 1633; inferred]."""
     group = call.state.group(call.request.group_id)
     rules.check_not_live(group.type, "change_group_owner")
@@ -269,8 +278,8 @@ def change_group_owner(call: Call[wire.ChangeGroupOwnerRequest]) -> wire.ChangeG
     if old == new:
         return wire.ChangeGroupOwnerReply()
     if old is not None:
-        group.members.set_role(old, Role.MEMBER)
-    group.members.set_role(new, Role.OWNER)
+        group.members.set_role(old, MemberRole.MEMBER)
+    group.members.set_role(new, MemberRole.OWNER)
     previous, group.owner = group.owner, group.members.user(new)
     rules.write_notice(call, group)
     call.emit(
@@ -291,20 +300,20 @@ NEED_APP_DEFINED_DATA = "NeedAppDefineData"  # a flag of the web client's protoc
 
 
 @handles(catalog.GET_JOINED_GROUP_LIST, sized=True)
-def get_joined_group_list(call: Call[wire.GetJoinedGroupListRequest]) -> Ready:
+def get_joined_group_list(call: CommandContext[wire.GetJoinedGroupListRequest]) -> PrebuiltReply:
     """The groups a user is in, by join time; TotalCount counts all matches [docS 1625]."""
     request = call.request
     group_type = request.group_type or request.type or None  # "" is absent: a public SDK always sends the field
     _check_joined_request(call, group_type)
     user = request.member_account
     rules.check_account(call, user, "Member_Account", guess="joined-list-of-unknown-account")
-    found = [group for group in call.state.joined.of(user) if _matches(call, group, group_type)]
+    found = [group for group in call.state.joined.get(user) if _matches(call, group, group_type)]
     start = request.offset or 0
     page = found[start:] if request.limit is None else found[start : start + request.limit]
-    return ready(wire.GetJoinedGroupListReply, total_count=len(found), group_id_list=_joined(call, page, user))
+    return prebuilt(wire.GetJoinedGroupListReply, total_count=len(found), group_id_list=_joined(call, page, user))
 
 
-def _check_joined_request(call: Call[wire.GetJoinedGroupListRequest], group_type: str | None) -> None:
+def _check_joined_request(call: CommandContext[wire.GetJoinedGroupListRequest], group_type: str | None) -> None:
     request = call.request
     rules.check_choice("GroupType", group_type, rules.TYPES)
     rules.check_choice("SupportTopic", request.support_topic, (0, 1))
@@ -316,7 +325,7 @@ def _check_joined_request(call: Call[wire.GetJoinedGroupListRequest], group_type
     rules.check_community(call, group_type)
 
 
-def _matches(call: Call[wire.GetJoinedGroupListRequest], group: Group, group_type: str | None) -> bool:
+def _matches(call: CommandContext[wire.GetJoinedGroupListRequest], group: Group, group_type: str | None) -> bool:
     request = call.request
     if group_type is None:
         if group.type == wire.AV_CHAT_ROOM:
@@ -325,7 +334,7 @@ def _matches(call: Call[wire.GetJoinedGroupListRequest], group: Group, group_typ
     return group.type == group_type and request.support_topic in (None, group.support_topic)
 
 
-def _joined(call: Call[wire.GetJoinedGroupListRequest], page: list[Group], user: str) -> list[dict[str, Any]]:
+def _joined(call: CommandContext[wire.GetJoinedGroupListRequest], page: list[Group], user: str) -> list[dict[str, Any]]:
     """Items of the list, under their JSON names."""
     wanted, behaviour = call.request.response_filter, call.settings.behaviour
     base = view.GroupView((wanted.group_base_info_filter or ()) if wanted else ())
@@ -345,19 +354,19 @@ def _joined(call: Call[wire.GetJoinedGroupListRequest], page: list[Group], user:
 
 
 @handles(catalog.GET_APPID_GROUP_LIST, sized=True)
-def get_appid_group_list(call: Call[wire.GetAppidGroupListRequest]) -> wire.GetAppidGroupListReply:
+def get_appid_group_list(call: CommandContext[wire.GetAppidGroupListRequest]) -> wire.GetAppidGroupListReply:
     """Every group of the app, in the order of creation, paged by a cursor [docS 1614]."""
     request = call.request
     group_type = request.group_type or request.type or None  # "" is absent: a public SDK always sends the field
     rules.check_choice("GroupType", group_type, rules.TYPES)
     rules.check_community(call, group_type)
-    most = call.settings.limits.app_groups
-    rules.check_range("Limit", request.limit, 1, most)
+    maximum = call.settings.limits.app_groups
+    rules.check_range("Limit", request.limit, 1, maximum)
     if request.next is not None and request.next < 0:
         raise rules.bad("Next must be 0 or more")
     found = [group for group in call.state.groups.values() if _is_listed(call, group, group_type)]
     left = [group for group in found if group.serial >= (request.next or 0)]
-    page = left[: request.limit or most]
+    page = left[: request.limit or maximum]
     return wire.GetAppidGroupListReply(
         total_count=len(found),
         group_id_list=[wire.GroupIdItem(group_id=group.group_id) for group in page],
@@ -365,14 +374,14 @@ def get_appid_group_list(call: Call[wire.GetAppidGroupListRequest]) -> wire.GetA
     )
 
 
-def _is_listed(call: Call[Any], group: Group, group_type: str | None) -> bool:
+def _is_listed(call: CommandContext[Any], group: Group, group_type: str | None) -> bool:
     if group_type is None:
         return group.type != wire.COMMUNITY or call.settings.behaviour.community_in_untyped_list
     return group.type == group_type
 
 
 @handles(catalog.SET_UNREAD_MSG_NUM)
-def set_unread_msg_num(call: Call[wire.SetUnreadMsgNumRequest]) -> wire.SetUnreadMsgNumReply:
+def set_unread_msg_num(call: CommandContext[wire.SetUnreadMsgNumRequest]) -> wire.SetUnreadMsgNumReply:
     """Silent; cut to the group's total; without effect in meetings and live rooms [docS 1637]."""
     group = call.state.group(call.request.group_id)
     if call.request.unread_msg_num < 0:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from channel_adapter.stub.world import group_rules as rules
 from channel_adapter.stub.world import groups
 from channel_adapter.stub.world import message_body as bodies
-from channel_adapter.stub.world.context import Call, handles
-from channel_adapter.stub.world.member_table import Role
+from channel_adapter.stub.world.context import CommandContext, handles
+from channel_adapter.stub.world.member_table import MemberRole
 from channel_adapter.stub.world.message_log import Message
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.stub.world.state import Group
@@ -18,7 +18,7 @@ NORMAL = messages.PRIORITY_NUMBERS[messages.PRIORITY_NORMAL]
 
 
 @handles(catalog.IMPORT_GROUP)
-def import_group(call: Call[wire.ImportGroupRequest]) -> wire.ImportGroupReply:
+def import_group(call: CommandContext[wire.ImportGroupRequest]) -> wire.ImportGroupReply:
     """As create, with a creation time in the past; a taken id is 10021, whoever owns it [docS 1634]."""
     request = call.request
     rules.check_not_live(request.type, "import_group")
@@ -31,14 +31,14 @@ def import_group(call: Call[wire.ImportGroupRequest]) -> wire.ImportGroupReply:
 
 
 @handles(catalog.IMPORT_GROUP_MSG)
-def import_group_msg(call: Call[messages.ImportGroupMsgRequest]) -> messages.ImportGroupMsgReply:
+def import_group_msg(call: CommandContext[messages.ImportGroupMsgRequest]) -> messages.ImportGroupMsgReply:
     """Old messages in ascending order, each later than all before it; everybody's unread becomes 0 [doc 1635]."""
     group = call.state.group(call.request.group_id)
     rules.check_not_live(group.type, "import_group_msg")
     rules.check_topicless(call.request.topic_id)
-    most = call.settings.limits.import_messages
-    if not 1 <= len(call.request.msg_list) <= most:
-        raise rules.bad(f"MsgList: 1 to {most} messages")
+    maximum = call.settings.limits.import_messages
+    if not 1 <= len(call.request.msg_list) <= maximum:
+        raise rules.bad(f"MsgList: 1 to {maximum} messages")
     for item in call.request.msg_list:
         rules.check_range("Random", item.random, 0, limits.RANDOM_HIGHEST)
     last = group.log.next_seq - 1
@@ -49,7 +49,7 @@ def import_group_msg(call: Call[messages.ImportGroupMsgRequest]) -> messages.Imp
 
 
 def _import_message(
-    call: Call[messages.ImportGroupMsgRequest], group: Group, item: messages.ImportedMessage
+    call: CommandContext[messages.ImportGroupMsgRequest], group: Group, item: messages.ImportedMessage
 ) -> messages.ImportMsgResult:
     window = call.settings.limits.dedupe_seconds
     key = (item.from_account, item.random)
@@ -77,7 +77,9 @@ def _import_message(
     return messages.ImportMsgResult(msg_seq=seq, msg_time=item.send_time, result=codes.OK)
 
 
-def _check_imported(call: Call[messages.ImportGroupMsgRequest], group: Group, item: messages.ImportedMessage) -> None:
+def _check_imported(
+    call: CommandContext[messages.ImportGroupMsgRequest], group: Group, item: messages.ImportedMessage
+) -> None:
     latest = group.log.last_time
     if call.settings.behaviour.equal_send_time == "accept":
         latest -= 1
@@ -96,15 +98,15 @@ def _importable(body: Sequence[msg_body.Element]) -> bool:
 
 
 @handles(catalog.IMPORT_GROUP_MEMBER)
-def import_group_member(call: Call[members.ImportGroupMemberRequest]) -> members.ImportGroupMemberReply:
+def import_group_member(call: CommandContext[members.ImportGroupMemberRequest]) -> members.ImportGroupMemberReply:
     """Members with their true join times; one result each [docS 1636]."""
     group = call.state.group(call.request.group_id)
     rules.check_not_live(group.type, "import_group_member")
-    new, most = call.request.member_list, call.settings.limits.import_members
+    new, maximum = call.request.member_list, call.settings.limits.import_members
     if not new:
         raise rules.bad("MemberList is empty")
-    if len(new) > most:
-        raise Refusal(codes.TOO_MANY_ACCOUNTS, f"MemberList: {most} accounts at most")
+    if len(new) > maximum:
+        raise Refusal(codes.TOO_MANY_ACCOUNTS, f"MemberList: {maximum} accounts at most")
     for item in new:
         rules.check_choice("Role", item.role, (members.ADMIN,))
         if item.unread_msg_num is not None and item.unread_msg_num < 0:
@@ -116,16 +118,18 @@ def import_group_member(call: Call[members.ImportGroupMemberRequest]) -> members
     return members.ImportGroupMemberReply(member_list=results)
 
 
-def _import_member(call: Call[members.ImportGroupMemberRequest], group: Group, item: members.ImportedMember) -> int:
+def _import_member(
+    call: CommandContext[members.ImportGroupMemberRequest], group: Group, item: members.ImportedMember
+) -> int:
     user = item.member_account
     if user in group.members:
         return members.RESULT_ALREADY
-    fits = len(group.members) < group.max_members and rules.has_room(call, user)
+    fits = len(group.members) < group.max_members and rules.may_join_more(call, user)
     timely = item.join_time is None or group.create_time < item.join_time < call.now
     if call.state.account(user) is None or not fits or not timely:
         return members.RESULT_FAILED
     total = group.log.next_seq - 1
-    role = Role.MEMBER if item.role is None else Role.ADMIN
+    role = MemberRole.MEMBER if item.role is None else MemberRole.ADMIN
     joined = call.now if item.join_time is None else item.join_time
     call.state.join(group, user, role, joined, total - min(item.unread_msg_num or 0, total))
     return members.RESULT_ADDED

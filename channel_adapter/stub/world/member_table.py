@@ -76,7 +76,7 @@ EMPTY_ROWS_KEPT = 64  # below this a compaction is not worth it
 FLAGS = (ACCEPT_AND_NOTIFY, ACCEPT_NOT_NOTIFY, DISCARD, ACCEPT_MENTIONS)  # new ones last: files hold the place
 
 
-class Role(IntEnum):
+class MemberRole(IntEnum):
     """A member's role; the number is what the column holds."""
 
     MEMBER = 1
@@ -89,8 +89,8 @@ class Role(IntEnum):
 
 
 WIRE_NAMES = ("", MEMBER, ADMIN, OWNER)  # by number
-ROLES_BY_NUMBER = {int(role): role for role in Role}
-ROLES = {role.wire: role for role in Role}
+ROLES_BY_NUMBER = {int(role): role for role in MemberRole}
+ROLES = {role.wire: role for role in MemberRole}
 
 
 class MemberTable:
@@ -125,7 +125,7 @@ class MemberTable:
         """The row of a member."""
         return self._index.find(user)
 
-    def add(self, user: str, role: Role, joined: int, read: int) -> int:
+    def add(self, user: str, role: MemberRole, joined: int, read: int) -> int:
         """Append a member who is not in yet; `user` should be the account's own string, so that it is held once."""
         row = len(self._users)
         self._count += 1
@@ -137,7 +137,7 @@ class MemberTable:
         self._roles.append(role)
         self._flags.append(0)
         self._next_serial += 1
-        if role is not Role.MEMBER:
+        if role is not MemberRole.MEMBER:
             self._staff[user] = None
         return row
 
@@ -159,17 +159,17 @@ class MemberTable:
             raise LookupError(f"row {row} is empty")
         return user
 
-    def role(self, row: int) -> Role:
+    def role(self, row: int) -> MemberRole:
         return ROLES_BY_NUMBER[self._roles[row]]
 
     def role_name(self, row: int) -> str:
         """The same as on the wire."""
         return WIRE_NAMES[self._roles[row]]
 
-    def set_role(self, row: int, role: Role) -> None:
+    def set_role(self, row: int, role: MemberRole) -> None:
         self._roles[row] = role
         user = self.user(row)
-        if role is Role.MEMBER:
+        if role is MemberRole.MEMBER:
             self._staff.pop(user, None)
         else:
             self._staff[user] = None
@@ -200,13 +200,13 @@ class MemberTable:
         """Rows of the owner and the admins, in the order of joining."""
         return sorted(row for user in self._staff if (row := self._index.find(user)) is not None)
 
-    def page(self, start: int, most: int) -> tuple[list[int], int]:
-        """Up to `most` rows from serial `start` on, and the serial of the next one (0: there is none)."""
+    def page(self, start: int, maximum: int) -> tuple[list[int], int]:
+        """Up to `maximum` rows from serial `start` on, and the serial of the next one (0: there is none)."""
         rows: list[int] = []
         for row in range(bisect_left(self._serials, start), len(self._users)):
             if self._users[row] is None:
                 continue
-            if len(rows) == most:
+            if len(rows) == maximum:
                 return rows, self._serials[row]
             rows.append(row)
         return rows, 0
@@ -219,12 +219,12 @@ class MemberTable:
         """What the next row will get."""
         return self._next_serial
 
-    def columns(self, most: int) -> Iterator[dict[str, list[Any]]]:
-        """All rows, up to `most` at a time, each column as a list."""
+    def columns(self, maximum: int) -> Iterator[dict[str, list[Any]]]:
+        """All rows, up to `maximum` at a time, each column as a list."""
         if self._count < len(self._users):
             self._compact()
-        for start in range(0, self._count, most):
-            part = slice(start, start + most)
+        for start in range(0, self._count, maximum):
+            part = slice(start, start + maximum)
             yield {
                 "users": self._users[part],
                 "serials": self._serials[part].tolist(),
@@ -243,7 +243,7 @@ class MemberTable:
         last = self._serials[-1:].tolist()
         if not _ascending([*last, *serials, self._next_serial]):
             raise ValueError("the serials of a member table do not ascend")
-        if not set(roles) <= set(Role) or not set(flags) <= set(range(len(FLAGS))):
+        if not set(roles) <= set(MemberRole) or not set(flags) <= set(range(len(FLAGS))):
             raise ValueError("a member has a role or a receive option that does not exist")
         start = len(self._users)
         self._serials.extend(serials)
@@ -256,7 +256,7 @@ class MemberTable:
                 raise ValueError(f"{user!r} is a member twice")
             self._users.append(user)
             self._index.enter(row)
-            if self._roles[row] != Role.MEMBER:
+            if self._roles[row] != MemberRole.MEMBER:
                 self._staff[user] = None
         self._count += len(users)
 
@@ -275,7 +275,9 @@ class MemberTable:
         self._index = UserIndex(self._users)
         self._count = len(self._users) - self._users.count(None)
         self._staff = {
-            user: None for row, user in enumerate(self._users) if user is not None and self._roles[row] != Role.MEMBER
+            user: None
+            for row, user in enumerate(self._users)
+            if user is not None and self._roles[row] != MemberRole.MEMBER
         }
 
 

@@ -7,8 +7,8 @@ from typing import Any
 from channel_adapter.stub.world import contacts
 from channel_adapter.stub.world import group_rules as rules
 from channel_adapter.stub.world import group_view as view
-from channel_adapter.stub.world.context import Call, Event, Ready, handles, ready
-from channel_adapter.stub.world.member_table import FLAGS, ROLES, MemberTable, Role
+from channel_adapter.stub.world.context import CallbackEvent, CommandContext, PrebuiltReply, handles, prebuilt
+from channel_adapter.stub.world.member_table import FLAGS, ROLES, MemberRole, MemberTable
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.stub.world.state import Group
 from channel_adapter.tencent import catalog, codes, limits
@@ -17,7 +17,7 @@ from channel_adapter.tencent.wire import groups, profiles
 from channel_adapter.tencent.wire import members as wire
 
 
-def judge_new_members(call: Call[Any], group: Group, users: Sequence[str]) -> list[int]:
+def classify_new_members(call: CommandContext[Any], group: Group, users: Sequence[str]) -> list[int]:
     """The Result of each account, in order, as if all who can be added were added now."""
     results, seen = [], set[str]()
     for user in users:
@@ -25,7 +25,7 @@ def judge_new_members(call: Call[Any], group: Group, users: Sequence[str]) -> li
             results.append(wire.RESULT_FAILED)
         elif user in group.members or user in seen:
             results.append(wire.RESULT_ALREADY)
-        elif not rules.has_room(call, user):
+        elif not rules.may_join_more(call, user):
             results.append(wire.RESULT_TOO_MANY_GROUPS)
         else:
             seen.add(user)
@@ -33,14 +33,20 @@ def judge_new_members(call: Call[Any], group: Group, users: Sequence[str]) -> li
     return results
 
 
-def admit(
-    call: Call[Any], group: Group, users: Sequence[str], join_type: str, operator: str, *, silent: bool = False
+def add_members(
+    call: CommandContext[Any],
+    group: Group,
+    users: Sequence[str],
+    join_type: str,
+    operator: str,
+    *,
+    silent: bool = False,
 ) -> None:
     """Let checked accounts in; history is not unread for them [decision 11]. `silent`: without a system notice."""
     if not users:
         return
     for user in users:
-        call.state.join(group, user, Role.MEMBER, call.now, group.log.next_seq - 1)
+        call.state.join(group, user, MemberRole.MEMBER, call.now, group.log.next_seq - 1)
     if not silent:
         rules.write_notice(call, group)
     call.emit(
@@ -55,8 +61,8 @@ def admit(
         call.emit(events.AfterGroupFull, group_id=group.group_id)
 
 
-def refuse_full(call: Call[Any], group: Group) -> Refusal:
-    """10014; the app is told when a join fails because the group is full, too [doc 34376]."""
+def group_full(call: CommandContext[Any], group: Group) -> Refusal:
+    """10014; the app is notified when a join fails because the group is full, too [doc 34376]."""
     call.emit(events.AfterGroupFull, group_id=group.group_id)
     some_fit = len(group.members) < group.max_members
     return Refusal(
@@ -66,14 +72,20 @@ def refuse_full(call: Call[Any], group: Group) -> Refusal:
     )
 
 
-def remove(
-    call: Call[Any], group: Group, users: Sequence[str], exit_type: str, operator: str, *, silent: bool = False
+def remove_members(
+    call: CommandContext[Any],
+    group: Group,
+    users: Sequence[str],
+    exit_type: str,
+    operator: str,
+    *,
+    silent: bool = False,
 ) -> None:
     """Take out those who are members; others are ignored [doc 1622]."""
     gone = [user for user in dict.fromkeys(users) if user in group.members]
     for user in gone:
         call.state.leave(group, user)
-    contacts.clean(call, group.group_id, gone)
+    contacts.remove_conversation(call, group.group_id, gone)
     if gone and not silent:
         rules.write_notice(call, group)
     if gone:
@@ -87,15 +99,15 @@ def remove(
         )
 
 
-def _check_add(call: Call[wire.AddGroupMemberRequest]) -> tuple[Group, list[str]]:
+def _check_add(call: CommandContext[wire.AddGroupMemberRequest]) -> tuple[Group, list[str]]:
     group = call.state.group(call.request.group_id)
     rules.check_not_live(group.type, "add_group_member")
     users = [item.member_account for item in call.request.member_list]
     if not users:
         raise rules.bad("MemberList is empty")
-    most = call.settings.limits.add_members
-    if len(users) > most:
-        raise Refusal(codes.TOO_MANY_ACCOUNTS, f"MemberList: {most} accounts at most")
+    maximum = call.settings.limits.add_members
+    if len(users) > maximum:
+        raise Refusal(codes.TOO_MANY_ACCOUNTS, f"MemberList: {maximum} accounts at most")
     rules.check_choice("Silence", call.request.silence, (0, 1))
     if call.settings.behaviour.unknown_account == "refuse_call":
         for user in users:
@@ -103,7 +115,7 @@ def _check_add(call: Call[wire.AddGroupMemberRequest]) -> tuple[Group, list[str]
     return group, users
 
 
-def _ask_add(call: Call[wire.AddGroupMemberRequest]) -> Event:
+def _before_add(call: CommandContext[wire.AddGroupMemberRequest]) -> CallbackEvent:
     group, users = _check_add(call)
     return call.event(
         events.BeforeInviteJoinGroup,
@@ -114,16 +126,16 @@ def _ask_add(call: Call[wire.AddGroupMemberRequest]) -> Event:
     )
 
 
-@handles(catalog.ADD_GROUP_MEMBER, before=_ask_add)
-def add_group_member(call: Call[wire.AddGroupMemberRequest]) -> wire.AddGroupMemberReply:
+@handles(catalog.ADD_GROUP_MEMBER, before=_before_add)
+def add_group_member(call: CommandContext[wire.AddGroupMemberRequest]) -> wire.AddGroupMemberReply:
     """Mixed results, one an account; a batch that does not fit adds nobody (10014) [docS 1621; inferred]."""
     group, users = _check_add(call)
-    call.obey(codes.WEBHOOK_REFUSED)
-    results = judge_new_members(call, group, users)
+    call.apply_decision(codes.WEBHOOK_REFUSED)
+    results = classify_new_members(call, group, users)
     if len(group.members) + Counter(results)[wire.RESULT_ADDED] > group.max_members:
-        raise refuse_full(call, group)
+        raise group_full(call, group)
     added = [user for user, result in zip(users, results, strict=True) if result == wire.RESULT_ADDED]
-    admit(call, group, added, events.INVITED, call.caller, silent=call.request.silence == 1)
+    add_members(call, group, added, events.INVITED, call.caller, silent=call.request.silence == 1)
     return wire.AddGroupMemberReply(
         member_list=[
             wire.MemberResult(member_account=user, result=result) for user, result in zip(users, results, strict=True)
@@ -132,23 +144,25 @@ def add_group_member(call: Call[wire.AddGroupMemberRequest]) -> wire.AddGroupMem
 
 
 @handles(catalog.DELETE_GROUP_MEMBER)
-def delete_group_member(call: Call[wire.DeleteGroupMemberRequest]) -> wire.DeleteGroupMemberReply:
+def delete_group_member(call: CommandContext[wire.DeleteGroupMemberRequest]) -> wire.DeleteGroupMemberReply:
     """Those who are no members are ignored; the owner cannot be removed [doc 1622; inferred]."""
     group = call.state.group(call.request.group_id)
     if group.type == groups.AV_CHAT_ROOM:
         raise rules.bad("nobody can be removed from a live room")
-    users, most = call.request.member_to_del_account, call.settings.limits.delete_members
-    if not 1 <= len(users) <= most:
-        raise rules.bad(f"MemberToDel_Account: 1 to {most} accounts")
+    users, maximum = call.request.member_to_del_account, call.settings.limits.delete_members
+    if not 1 <= len(users) <= maximum:
+        raise rules.bad(f"MemberToDel_Account: 1 to {maximum} accounts")
     rules.check_choice("Silence", call.request.silence, (0, 1))
     if group.owner and group.owner in users:
         raise Refusal(codes.NOT_ALLOWED, "the owner cannot be removed", guess="owner-removal")
-    remove(call, group, users, events.KICKED, call.caller, silent=call.request.silence == 1)
+    remove_members(call, group, users, events.KICKED, call.caller, silent=call.request.silence == 1)
     return wire.DeleteGroupMemberReply()
 
 
 @handles(catalog.MODIFY_GROUP_MEMBER_INFO)
-def modify_group_member_info(call: Call[wire.ModifyGroupMemberInfoRequest]) -> wire.ModifyGroupMemberInfoReply:
+def modify_group_member_info(
+    call: CommandContext[wire.ModifyGroupMemberInfoRequest],
+) -> wire.ModifyGroupMemberInfoReply:
     """Role, receive option, name card, custom fields, mute of one member; 10007 for others [docS 1623; inferred]."""
     request = call.request
     group = call.state.group(request.group_id)
@@ -161,9 +175,9 @@ def modify_group_member_info(call: Call[wire.ModifyGroupMemberInfoRequest]) -> w
     row = group.members.find(request.member_account)
     if row is None:
         raise Refusal(codes.NOT_ALLOWED, "Member_Account is not a member of the group", guess="change-of-outsider")
-    if group.members.role(row) is Role.MEMBER:
+    if group.members.role(row) is MemberRole.MEMBER:
         rules.check_not_live(group.type, "changing a plain member")
-    if request.role is not None and group.members.role(row) is Role.OWNER:
+    if request.role is not None and group.members.role(row) is MemberRole.OWNER:
         raise Refusal(codes.NOT_ALLOWED, "the owner's role changes with change_group_owner only")
     _write_member(call, group, row)
     if seconds is not None:
@@ -172,32 +186,32 @@ def modify_group_member_info(call: Call[wire.ModifyGroupMemberInfoRequest]) -> w
     return wire.ModifyGroupMemberInfoReply()
 
 
-def _write_member(call: Call[wire.ModifyGroupMemberInfoRequest], group: Group, row: int) -> None:
+def _write_member(call: CommandContext[wire.ModifyGroupMemberInfoRequest], group: Group, row: int) -> None:
     request, user = call.request, group.members.user(row)
-    told: dict[str, str] = {}
+    changed: dict[str, str] = {}
     if request.role is not None and request.role != group.members.role_name(row):
-        group.members.set_role(row, Role.ADMIN if request.role == wire.ADMIN else Role.MEMBER)
-        told["Role"] = request.role
+        group.members.set_role(row, MemberRole.ADMIN if request.role == wire.ADMIN else MemberRole.MEMBER)
+        changed["Role"] = request.role
         rules.write_notice(call, group)
     if request.name_card is not None and request.name_card != group.name_cards.get(user, ""):
         group.name_cards[user] = request.name_card
-        told["NameCard"] = request.name_card
+        changed["NameCard"] = request.name_card
     if request.msg_flag is not None:
         group.members.set_flag(row, request.msg_flag)
     if request.app_member_defined_data:
         rules.write_fields(group.member_fields.setdefault(user, {}), request.app_member_defined_data)
-    if told:
+    if changed:
         call.emit(
             events.AfterMemberFieldChanged,
             group_id=group.group_id,
             type=group.type,
             operator_account=call.caller,
             modified_account=user,
-            **told,
+            **changed,
         )
 
 
-def mute(call: Call[Any], group: Group, user: str, seconds: int) -> None:
+def mute(call: CommandContext[Any], group: Group, user: str, seconds: int) -> None:
     """0 ends a mute; the highest number is for ever and stays that number [docS 1627]."""
     if seconds == 0:
         group.mutes.pop(user, None)
@@ -206,14 +220,14 @@ def mute(call: Call[Any], group: Group, user: str, seconds: int) -> None:
 
 
 @handles(catalog.FORBID_SEND_MSG)
-def forbid_send_msg(call: Call[wire.ForbidSendMsgRequest]) -> wire.ForbidSendMsgReply:
+def forbid_send_msg(call: CommandContext[wire.ForbidSendMsgRequest]) -> wire.ForbidSendMsgReply:
     """Mute or unmute accounts; a mute outlives leaving and joining again [docS 1627]."""
     group = call.state.group(call.request.group_id)
     if group.type == groups.PRIVATE:
         raise Refusal(codes.NOT_ALLOWED, "nobody can be muted in a group of this type")
-    users, most = call.request.members_account, call.settings.limits.mutes
-    if not 1 <= len(users) <= most:
-        raise rules.bad(f"Members_Account: 1 to {most} accounts")
+    users, maximum = call.request.members_account, call.settings.limits.mutes
+    if not 1 <= len(users) <= maximum:
+        raise rules.bad(f"Members_Account: 1 to {maximum} accounts")
     seconds = call.request.mute_time if call.request.mute_time is not None else call.request.shut_up_time
     if seconds is None:
         raise rules.bad("MuteTime is missing")
@@ -227,7 +241,7 @@ def forbid_send_msg(call: Call[wire.ForbidSendMsgRequest]) -> wire.ForbidSendMsg
     return wire.ForbidSendMsgReply()
 
 
-def _muted(call: Call[Any], group: Group) -> list[tuple[str, int]]:
+def _muted(call: CommandContext[Any], group: Group) -> list[tuple[str, int]]:
     """Who is muted now, and until when; members only."""
     return [
         (user, end) for user in group.mutes if user in group.members and (end := group.muted_until(user, call.time))
@@ -235,7 +249,7 @@ def _muted(call: Call[Any], group: Group) -> list[tuple[str, int]]:
 
 
 @handles(catalog.GET_GROUP_MUTED_ACCOUNT)
-def get_group_muted_account(call: Call[wire.GetGroupMutedAccountRequest]) -> wire.GetGroupMutedAccountReply:
+def get_group_muted_account(call: CommandContext[wire.GetGroupMutedAccountRequest]) -> wire.GetGroupMutedAccountReply:
     """Muted members, unpaged; muting everybody does not show here [docS 2925]."""
     group = call.state.group(call.request.group_id)
     return wire.GetGroupMutedAccountReply(
@@ -247,7 +261,7 @@ def get_group_muted_account(call: Call[wire.GetGroupMutedAccountRequest]) -> wir
 
 
 @handles(catalog.GET_GROUP_SHUTTED_UIN)
-def get_group_shutted_uin(call: Call[wire.GetGroupShuttedUinRequest]) -> wire.GetGroupShuttedUinReply:
+def get_group_shutted_uin(call: CommandContext[wire.GetGroupShuttedUinRequest]) -> wire.GetGroupShuttedUinReply:
     """The same under its older name [docS 2925]."""
     group = call.state.group(call.request.group_id)
     return wire.GetGroupShuttedUinReply(
@@ -262,7 +276,7 @@ START = ("", "0", 0, None)  # cursors that mean the first page [decision 20]
 
 
 @handles(catalog.GET_GROUP_MEMBER_INFO, sized=True)
-def get_group_member_info(call: Call[wire.GetGroupMemberInfoRequest]) -> Ready:
+def get_group_member_info(call: CommandContext[wire.GetGroupMemberInfoRequest]) -> PrebuiltReply:
     """A page of members in the order of joining; Communities by cursor only [docS 1617]."""
     request = call.request
     group = call.state.group(request.group_id)
@@ -281,7 +295,7 @@ def get_group_member_info(call: Call[wire.GetGroupMemberInfoRequest]) -> Ready:
     look = view.MemberView(
         call.state, group, call.time, request.member_info_filter, request.app_defined_data_filter_group_member
     )
-    return ready(
+    return prebuilt(
         wire.GetGroupMemberInfoReply,
         member_num=len(group.members),
         member_list=[look.item(row) for row in rows],
@@ -305,29 +319,29 @@ def _text(serial: int) -> str:
     return f"{serial:x}" if serial else ""
 
 
-def _roles(names: Iterable[str] | None) -> frozenset[Role]:
+def _roles(names: Iterable[str] | None) -> frozenset[MemberRole]:
     """The roles a filter lets through; absent or empty: all."""
     wanted = list(names or ())
     for name in wanted:
         rules.check_choice("MemberRoleFilter", name, tuple(ROLES))
-    return frozenset(ROLES[name] for name in wanted) or frozenset(Role)
+    return frozenset(ROLES[name] for name in wanted) or frozenset(MemberRole)
 
 
-def _page(table: MemberTable, start: int, most: int, roles: frozenset[Role]) -> tuple[list[int], int]:
+def _page(table: MemberTable, start: int, maximum: int, roles: frozenset[MemberRole]) -> tuple[list[int], int]:
     """Rows of these roles from a serial on. Owner and admins are listed apart, so none of it looks at everybody."""
-    if Role.MEMBER not in roles:
+    if MemberRole.MEMBER not in roles:
         rows = [row for row in table.staff() if table.serial(row) >= start and table.role(row) in roles]
-        return rows[:most], table.serial(rows[most]) if len(rows) > most else 0
+        return rows[:maximum], table.serial(rows[maximum]) if len(rows) > maximum else 0
     found: list[int] = []
     while True:
-        rows, start = table.page(start, most - len(found))
+        rows, start = table.page(start, maximum - len(found))
         found += [row for row in rows if table.role(row) in roles]
-        if not start or len(found) == most:
+        if not start or len(found) == maximum:
             return found, start
 
 
 @handles(catalog.GET_SPECIFIED_GROUP_MEMBER_INFO, sized=True)
-def get_specified_group_member_info(call: Call[wire.GetSpecifiedGroupMemberInfoRequest]) -> Ready:
+def get_specified_group_member_info(call: CommandContext[wire.GetSpecifiedGroupMemberInfoRequest]) -> PrebuiltReply:
     """Named members; those who are none are left out [doc 112002; inferred]."""
     request = call.request
     group = call.state.group(request.group_id)
@@ -337,25 +351,25 @@ def get_specified_group_member_info(call: Call[wire.GetSpecifiedGroupMemberInfoR
         call.state, group, call.time, request.member_info_filter, request.app_defined_data_filter_group_member
     )
     found = [look.item(row) for row in rows if group.members.role(row) in roles]
-    return ready(wire.GetSpecifiedGroupMemberInfoReply, group_id=group.group_id, member_list=found)
+    return prebuilt(wire.GetSpecifiedGroupMemberInfoReply, group_id=group.group_id, member_list=found)
 
 
-def _named(call: Call[Any], group: Group, users: list[str]) -> list[int]:
-    most = call.settings.limits.specified_members
-    if not 1 <= len(users) <= most:
-        raise rules.bad(f"Member_List_Account: 1 to {most} accounts")
+def _named(call: CommandContext[Any], group: Group, users: list[str]) -> list[int]:
+    maximum = call.settings.limits.specified_members
+    if not 1 <= len(users) <= maximum:
+        raise rules.bad(f"Member_List_Account: 1 to {maximum} accounts")
     found = (group.members.find(user) for user in dict.fromkeys(users))
     return [row for row in found if row is not None]
 
 
 @handles(catalog.GET_ROLE_IN_GROUP)
-def get_role_in_group(call: Call[wire.GetRoleInGroupRequest]) -> wire.GetRoleInGroupReply:
+def get_role_in_group(call: CommandContext[wire.GetRoleInGroupRequest]) -> wire.GetRoleInGroupReply:
     """Return the role of each account, NotMember included; not for AVChatRoom [doc 1626]."""
     group = call.state.group(call.request.group_id)
     rules.check_not_live(group.type, "get_role_in_group")
-    users, most = call.request.user_account, call.settings.limits.roles
-    if not 1 <= len(users) <= most:
-        raise rules.bad(f"User_Account: 1 to {most} accounts")
+    users, maximum = call.request.user_account, call.settings.limits.roles
+    if not 1 <= len(users) <= maximum:
+        raise rules.bad(f"User_Account: 1 to {maximum} accounts")
     return wire.GetRoleInGroupReply(
         user_id_list=[wire.MemberRole(member_account=user, role=_role(group, user)) for user in users]
     )
@@ -373,26 +387,30 @@ def _check_type(group: Group, *, community: bool) -> None:
         raise Refusal(codes.NOT_ALLOWED, info, guess="online-count-types")
 
 
-def _count(call: Call[groups.GetOnlineMemberNumRequest], *, community: bool) -> groups.GetOnlineMemberNumReply:
+def _count(
+    call: CommandContext[groups.GetOnlineMemberNumRequest], *, community: bool
+) -> groups.GetOnlineMemberNumReply:
     group = call.state.group(call.request.group_id)
     _check_type(group, community=community)
     return groups.GetOnlineMemberNumReply(online_member_num=sum(user in group.members for user in call.state.online))
 
 
 @handles(catalog.GET_COMMUNITY_ONLINE_MEMBER_NUM)
-def get_community_online_member_num(call: Call[groups.GetOnlineMemberNumRequest]) -> groups.GetOnlineMemberNumReply:
+def get_community_online_member_num(
+    call: CommandContext[groups.GetOnlineMemberNumRequest],
+) -> groups.GetOnlineMemberNumReply:
     """Count at once, where the service refreshes every 4 minutes; for Communities only [doc 66883]."""
     return _count(call, community=True)
 
 
 @handles(catalog.GET_ONLINE_MEMBER_NUM)
-def get_online_member_num(call: Call[groups.GetOnlineMemberNumRequest]) -> groups.GetOnlineMemberNumReply:
+def get_online_member_num(call: CommandContext[groups.GetOnlineMemberNumRequest]) -> groups.GetOnlineMemberNumReply:
     """Count the online members of a group that is not a Community [doc 38521]."""
     return _count(call, community=False)
 
 
 @handles(catalog.GET_MEMBERS)
-def get_members(call: Call[wire.GetMembersRequest]) -> wire.GetMembersReply:
+def get_members(call: CommandContext[wire.GetMembersRequest]) -> wire.GetMembersReply:
     """List the newest 1,000 online members, 500 a page; a Mark selects none, as no command sets marks [doc 50293]."""
     request = call.request
     group = call.state.group(request.group_id)
@@ -412,7 +430,7 @@ def get_members(call: Call[wire.GetMembersRequest]) -> wire.GetMembersReply:
     )
 
 
-def _member(call: Call[wire.GetMembersRequest], group: Group, row: int) -> wire.LiveMember:
+def _member(call: CommandContext[wire.GetMembersRequest], group: Group, row: int) -> wire.LiveMember:
     user = group.members.user(row)
     profile = call.state.profiles.get(user, {})
     return wire.LiveMember(

@@ -104,12 +104,12 @@ def fingerprint(body: Sequence[wire.Element], cloud_custom_data: str | None) -> 
     return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def check_mentions(mentions: Sequence[Mapping[str, Any]] | None, most: int) -> None:
+def check_mentions(mentions: Sequence[Mapping[str, Any]] | None, maximum: int) -> None:
     """Each item mentions everybody or one account [doc 34959]."""
     if mentions is None:
         return
-    if len(mentions) > most:
-        raise Refusal(codes.TOO_MANY_MENTIONS, f"GroupAtInfo: {most} at most")
+    if len(mentions) > maximum:
+        raise Refusal(codes.TOO_MANY_MENTIONS, f"GroupAtInfo: {maximum} at most")
     for item in mentions:
         flag, account = item.get(MENTION_ALL), item.get(MENTIONED)
         if isinstance(account, int | float) and not isinstance(account, bool):

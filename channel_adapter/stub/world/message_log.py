@@ -72,10 +72,10 @@ class MessageLog:
     def get(self, seq: int) -> Message | None:
         return self._messages[seq - 1] if 1 <= seq <= len(self._messages) else None
 
-    def newest(self, seq: int | None, most: int) -> list[Message]:
-        """Up to `most` messages at or below `seq`, newest first."""
+    def newest(self, seq: int | None, maximum: int) -> list[Message]:
+        """Up to `maximum` messages at or below `seq`, newest first."""
         end = len(self._messages) if seq is None else min(seq, len(self._messages))
-        return self._messages[max(0, end - most) : max(0, end)][::-1]
+        return self._messages[max(0, end - maximum) : max(0, end)][::-1]
 
     def seq_at(self, time: int) -> int:
         """The highest seq sent at or before a moment, 0 if none."""

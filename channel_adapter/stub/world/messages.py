@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from channel_adapter.stub.world import group_rules as rules
 from channel_adapter.stub.world import message_body as bodies
-from channel_adapter.stub.world.context import Call, Event, handles
+from channel_adapter.stub.world.context import CallbackEvent, CommandContext, handles
 from channel_adapter.stub.world.message_log import SECONDS_PER_DAY, Message
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.stub.world.state import Group
@@ -25,7 +25,7 @@ TARGETED_TYPES = (groups.PRIVATE, groups.PUBLIC, groups.CHAT_ROOM)  # may use To
 SENDER_SCAN = 1_000  # newest messages that delete_group_msg_by_sender looks at [doc 34970]
 MODIFIED = "succeed"  # ErrorInfo of modify_group_msg in the page's sample [doc 47948]
 
-SendCall = Call[wire.SendGroupMsgRequest]
+SendCall = CommandContext[wire.SendGroupMsgRequest]
 
 
 def _sender(call: SendCall) -> str:
@@ -65,26 +65,26 @@ def _check_send(call: SendCall) -> Group:
         check_sender(call, group, _sender(call))
     except Refusal as refusal:
         if refusal.code in (codes.NO_SUCH_GROUP, codes.MUTED):
-            _tell_failure(call, call.state.groups.get(request.group_id), refusal)
+            _emit_failure(call, call.state.groups.get(request.group_id), refusal)
         raise
     return group
 
 
 def _check_targets(call: SendCall, group: Group) -> None:
     """A message for some members: not in every type of group, not for many, and never with mentions [doc 34959]."""
-    targets, most = call.request.to_account, call.settings.limits.targeted_receivers
+    targets, maximum = call.request.to_account, call.settings.limits.targeted_receivers
     if not targets:
         return
     community = group.type == groups.COMMUNITY and call.settings.behaviour.targeted_on_community
     if group.type not in TARGETED_TYPES and not community:
         raise rules.bad(f"To_Account is not for {group.type}", guess="targeted-message")
-    if len(targets) > most:
-        raise rules.bad(f"To_Account: {most} members at most", guess="targeted-message")
+    if len(targets) > maximum:
+        raise rules.bad(f"To_Account: {maximum} members at most", guess="targeted-message")
     if call.request.group_at_info:
         raise rules.bad("To_Account cannot go with GroupAtInfo", guess="targeted-message")
 
 
-def check_sender(call: Call[Any], group: Group, sender: str) -> None:
+def check_sender(call: CommandContext[Any], group: Group, sender: str) -> None:
     """An app admin may always speak, a member unless muted, nobody else [decision 9; inferred]."""
     rules.check_account(call, sender, "From_Account", guess="unknown-sender")
     if call.is_app_admin(sender):
@@ -95,7 +95,7 @@ def check_sender(call: Call[Any], group: Group, sender: str) -> None:
         raise Refusal(codes.MUTED, "From_Account is muted")
 
 
-def _told(call: SendCall, group: Group | None) -> dict[str, Any]:
+def _event_fields(call: SendCall, group: Group | None) -> dict[str, Any]:
     """The fields that all events about sending share; `None` when the group is not there."""
     request = call.request
     return {
@@ -110,8 +110,8 @@ def _told(call: SendCall, group: Group | None) -> dict[str, Any]:
     }
 
 
-def _tell_failure(call: SendCall, group: Group | None, refusal: Refusal) -> None:
-    call.emit(events.SendMsgException, **_told(call, group), error_code=refusal.code, error_info=refusal.info)
+def _emit_failure(call: SendCall, group: Group | None, refusal: Refusal) -> None:
+    call.emit(events.SendMsgException, **_event_fields(call, group), error_code=refusal.code, error_info=refusal.info)
 
 
 def _repeat_key(call: SendCall) -> Hashable:
@@ -126,12 +126,12 @@ def _repeated(call: SendCall, group: Group) -> tuple[int, int] | None:
     return group.log.repeated(_repeat_key(call), call.time, call.settings.limits.dedupe_seconds)
 
 
-def ask_send(call: SendCall) -> Event | None:
+def before_send(call: SendCall) -> CallbackEvent | None:
     """The event the app is asked with, unless this message forbids it or is a repeat."""
     group = _check_send(call)
     if wire.FORBID_BEFORE in (call.request.forbid_callback_control or ()) or _repeated(call, group):
         return None
-    return call.event(events.BeforeSendMsg, **_told(call, group))
+    return call.event(events.BeforeSendMsg, **_event_fields(call, group))
 
 
 def send(call: SendCall) -> wire.SendGroupMsgReply:
@@ -143,7 +143,7 @@ def send(call: SendCall) -> wire.SendGroupMsgReply:
         if code:
             raise Refusal(code, "a message with this Random was sent a short while ago", guess="duplicate-answer")
         return wire.SendGroupMsgReply(msg_seq=first[0], msg_time=first[1])
-    call.obey(codes.WEBHOOK_REFUSED)
+    call.apply_decision(codes.WEBHOOK_REFUSED)
     if call.decision.code == DROP:
         return wire.SendGroupMsgReply(msg_time=call.now, msg_seq=0)
     if group.log.sent_in(call.now) >= call.settings.limits.messages_per_second:
@@ -154,18 +154,18 @@ def send(call: SendCall) -> wire.SendGroupMsgReply:
     return _deliver(call, group, repeat_key)
 
 
-send_group_msg = handles(catalog.SEND_GROUP_MSG, before=ask_send)(send)
+send_group_msg = handles(catalog.SEND_GROUP_MSG, before=before_send)(send)
 
 
 def _drop(call: SendCall, group: Group) -> wire.SendGroupMsgReply:
     refusal = Refusal(codes.MESSAGES_TOO_FREQUENT, "too many messages in this group")
-    _tell_failure(call, group, refusal)
+    _emit_failure(call, group, refusal)
     if call.settings.behaviour.frequency == "refuse":
         raise refusal
     return wire.SendGroupMsgReply(msg_time=call.now, msg_drop_reason=wire.DROPPED_BY_FREQUENCY)
 
 
-def rewrite(call: Call[Any]) -> None:
+def rewrite(call: CommandContext[Any]) -> None:
     """Put in what the app's before-webhook answered; a body that is none leaves the original [doc 34374]."""
     decision = call.decision
     if decision.msg_body is not None:
@@ -199,7 +199,7 @@ def _deliver(call: SendCall, group: Group, repeat_key: Hashable) -> wire.SendGro
     if call.listening and wire.FORBID_AFTER not in (request.forbid_callback_control or ()):
         call.emit(
             events.AfterSendMsg,
-            **_told(call, group),
+            **_event_fields(call, group),
             msg_seq=seq,
             msg_time=call.now,
             group_at_info=request.group_at_info or None,
@@ -207,13 +207,13 @@ def _deliver(call: SendCall, group: Group, repeat_key: Hashable) -> wire.SendGro
     return wire.SendGroupMsgReply(msg_seq=seq, msg_time=call.now)
 
 
-def expired(call: Call[Any], message: Message) -> bool:
+def expired(call: CommandContext[Any], message: Message) -> bool:
     """Older than the days the service keeps."""
     return call.now - message.time > call.settings.limits.roaming_days * SECONDS_PER_DAY
 
 
 @handles(catalog.MODIFY_GROUP_MSG)
-def modify_group_msg(call: Call[wire.ModifyGroupMsgRequest]) -> wire.ModifyGroupMsgReply:
+def modify_group_msg(call: CommandContext[wire.ModifyGroupMsgRequest]) -> wire.ModifyGroupMsgReply:
     """Replace body, CloudCustomData or both; the last write wins [doc 47948]."""
     request = call.request
     if request.msg_body is None and request.cloud_custom_data is None:
@@ -234,7 +234,7 @@ def modify_group_msg(call: Call[wire.ModifyGroupMsgRequest]) -> wire.ModifyGroup
 
 
 def change_message(
-    call: Call[Any], group: Group, message: Message, body: list[Element], cloud_custom_data: str | None
+    call: CommandContext[Any], group: Group, message: Message, body: list[Element], cloud_custom_data: str | None
 ) -> None:
     """Write a checked change and tell the app."""
     message.body, message.cloud_custom_data = body, cloud_custom_data
@@ -249,7 +249,7 @@ def change_message(
 
 
 @handles(catalog.GROUP_MSG_RECALL)
-def group_msg_recall(call: Call[wire.GroupMsgRecallRequest]) -> wire.GroupMsgRecallReply:
+def group_msg_recall(call: CommandContext[wire.GroupMsgRecallRequest]) -> wire.GroupMsgRecallReply:
     """One code an item; an admin may recall whatever is still kept [doc 34965]."""
     request = call.request
     group = call.state.group(request.group_id)
@@ -275,7 +275,7 @@ def group_msg_recall(call: Call[wire.GroupMsgRecallRequest]) -> wire.GroupMsgRec
     return wire.GroupMsgRecallReply(recall_ret_list=results)
 
 
-def recall(call: Call[Any], group: Group, messages: Sequence[Message]) -> None:
+def recall(call: CommandContext[Any], group: Group, messages: Sequence[Message]) -> None:
     """Recall stored messages and tell the app."""
     for message in messages:
         group.log.recall(message)
@@ -290,7 +290,9 @@ def recall(call: Call[Any], group: Group, messages: Sequence[Message]) -> None:
 
 
 @handles(catalog.DELETE_GROUP_MSG_BY_SENDER)
-def delete_group_msg_by_sender(call: Call[wire.DeleteGroupMsgBySenderRequest]) -> wire.DeleteGroupMsgBySenderReply:
+def delete_group_msg_by_sender(
+    call: CommandContext[wire.DeleteGroupMsgBySenderRequest],
+) -> wire.DeleteGroupMsgBySenderReply:
     """Recall one sender's messages among the newest 1000, without telling anybody [doc 34970]."""
     group = call.state.group(call.request.group_id)
     rules.check_topicless(call.request.topic_id)
@@ -302,7 +304,7 @@ def delete_group_msg_by_sender(call: Call[wire.DeleteGroupMsgBySenderRequest]) -
 
 @handles(catalog.SEND_GROUP_SYSTEM_NOTIFICATION)
 def send_group_system_notification(
-    call: Call[wire.SendGroupSystemNotificationRequest],
+    call: CommandContext[wire.SendGroupSystemNotificationRequest],
 ) -> wire.SendGroupSystemNotificationReply:
     """Reaches those online, is not stored, takes no seq [doc 34958]."""
     request = call.request
@@ -310,9 +312,9 @@ def send_group_system_notification(
     rules.check_topicless(request.topic_id)
     if not request.content:
         raise rules.bad("Content is empty")
-    most = call.settings.limits.notice_receivers
-    if len(request.to_members_account or ()) > most:
-        raise rules.bad(f"ToMembers_Account: {most} accounts at most")
+    maximum = call.settings.limits.notice_receivers
+    if len(request.to_members_account or ()) > maximum:
+        raise rules.bad(f"ToMembers_Account: {maximum} accounts at most")
     if request.to_members_account and group.type == groups.AV_CHAT_ROOM:
         raise rules.bad("ToMembers_Account is not for live rooms")
     return wire.SendGroupSystemNotificationReply()
@@ -322,7 +324,7 @@ CUT, WHOLE, CUT_AND_EXPIRED = 0, 1, 2  # IsFinished [doc 34971]
 
 
 @handles(catalog.GROUP_MSG_GET_SIMPLE, sized=True)
-def group_msg_get_simple(call: Call[wire.GroupMsgGetSimpleRequest]) -> wire.GroupMsgGetSimpleReply:
+def group_msg_get_simple(call: CommandContext[wire.GroupMsgGetSimpleRequest]) -> wire.GroupMsgGetSimpleReply:
     """A page at or below a seq, newest first; what expired has no body, what was recalled shows only when asked."""
     request = call.request
     group = call.state.group(request.group_id)
@@ -334,16 +336,18 @@ def group_msg_get_simple(call: Call[wire.GroupMsgGetSimpleRequest]) -> wire.Grou
         raise rules.bad("ReqMsgNumber must be 1 or more")
     if request.req_msg_seq is not None and request.req_msg_seq < 0:
         raise rules.bad("ReqMsgSeq must be 0 or more")
-    most = call.settings.limits.history
+    maximum = call.settings.limits.history
     page: list[Message] = []
     for message in _downwards(group, request.req_msg_seq):
-        if len(page) == min(request.req_msg_number, most):
+        if len(page) == min(request.req_msg_number, maximum):
             break
         if not message.recalled or request.with_recalled_msg:
             page.append(message)
     return wire.GroupMsgGetSimpleReply(
         group_id=group.group_id,
-        is_finished=is_finished(cut=request.req_msg_number > most, expired=all(expired(call, item) for item in page)),
+        is_finished=is_finished(
+            cut=request.req_msg_number > maximum, expired=all(expired(call, item) for item in page)
+        ),
         rsp_msg_list=[_item(call, message) for message in page],
     )
 
@@ -362,7 +366,7 @@ def _downwards(group: Group, seq: int | None) -> Iterator[Message]:
         current -= 1
 
 
-def _item(call: Call[wire.GroupMsgGetSimpleRequest], message: Message) -> wire.HistoryMessage:
+def _item(call: CommandContext[wire.GroupMsgGetSimpleRequest], message: Message) -> wire.HistoryMessage:
     behaviour = call.settings.behaviour
     gone = expired(call, message)
     place = wire.PLACE_GONE if gone else wire.PLACE_RECALLED if message.recalled else wire.PLACE_NORMAL
@@ -380,7 +384,7 @@ def _item(call: Call[wire.GroupMsgGetSimpleRequest], message: Message) -> wire.H
     )
 
 
-def _group(call: Call[Any], topic_id: str | None) -> Group:
+def _group(call: CommandContext[Any], topic_id: str | None) -> Group:
     if not call.settings.behaviour.pins:
         raise Refusal(codes.UNKNOWN_COMMAND, "the command does not exist yet")
     group: Group = call.state.group(call.request.group_id)
@@ -395,7 +399,7 @@ def _is_there(group: Group, seq: int) -> bool:
 
 
 @handles(catalog.PIN_MESSAGE)
-def pin_message(call: Call[wire.PinMessageRequest]) -> wire.PinMessageReply:
+def pin_message(call: CommandContext[wire.PinMessageRequest]) -> wire.PinMessageReply:
     """10070 when the group is full of them, 10071 when it is one already [doc cn-133874]."""
     request = call.request
     group = _group(call, request.topic_id)
@@ -412,7 +416,7 @@ def pin_message(call: Call[wire.PinMessageRequest]) -> wire.PinMessageReply:
 
 
 @handles(catalog.UNPIN_MESSAGE)
-def unpin_message(call: Call[wire.UnpinMessageRequest]) -> wire.UnpinMessageReply:
+def unpin_message(call: CommandContext[wire.UnpinMessageRequest]) -> wire.UnpinMessageReply:
     """A message that is not pinned stays so [inferred]."""
     group = _group(call, call.request.topic_id)
     rules.check_account(call, call.request.un_pinner_account, "UnPinner_Account")
@@ -421,7 +425,7 @@ def unpin_message(call: Call[wire.UnpinMessageRequest]) -> wire.UnpinMessageRepl
 
 
 @handles(catalog.GET_PINNED_MESSAGES)
-def get_pinned_messages(call: Call[wire.GetPinnedMessagesRequest]) -> wire.GetPinnedMessagesReply:
+def get_pinned_messages(call: CommandContext[wire.GetPinnedMessagesRequest]) -> wire.GetPinnedMessagesReply:
     """In the order of pinning; recalled messages are gone [inferred]."""
     group = _group(call, call.request.topic_id)
     return wire.GetPinnedMessagesReply(

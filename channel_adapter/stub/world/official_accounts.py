@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from channel_adapter.stub.settings import StubSettings
-from channel_adapter.stub.world.context import Call, Event, handles
+from channel_adapter.stub.world.context import CallbackEvent, CommandContext, handles
 from channel_adapter.stub.world.group_rules import ASSIGNED_LENGTH, ASSIGNED_LETTERS, U32
 from channel_adapter.stub.world.group_view import attributes
 from channel_adapter.stub.world.refusal import Refusal
@@ -31,7 +31,7 @@ ATTRIBUTES = attributes(wire.OfficialProfile)
 SELF_ATTRIBUTES = attributes(wire.SubscriptionSelfInfo)
 ACCOUNT = wire.OfficialAccountItem.model_fields["official_account"].alias
 ALIAS = "OfficialAccount"  # of one public SDK [java-sdk]
-TOLD = ("name", "introduction", "face_url", "organization")  # by the after-modify webhook [java-sdk]
+REPORTED = ("name", "introduction", "face_url", "organization")  # by the after-modify webhook [java-sdk]
 
 ProfileRequest = wire.CreateOfficialAccountRequest | wire.ModifyOfficialAccountBaseInfoRequest
 
@@ -41,7 +41,7 @@ def bad(info: str, *, guess: str | None = None) -> Refusal:
     return Refusal(codes.OFFICIAL_BAD_PARAMETER, info, guess=guess)
 
 
-def check_enabled(call: Call[Any]) -> None:
+def check_enabled(call: CommandContext[Any]) -> None:
     """131000 while the service is off."""
     if not call.settings.app.official_accounts:
         raise Refusal(codes.OFFICIAL_ACCOUNTS_OFF, "official accounts are not enabled for this app")
@@ -55,7 +55,7 @@ def is_official_id(text: str) -> bool:
     )
 
 
-def find(call: Call[Any], account_id: str) -> OfficialAccount:
+def find(call: CommandContext[Any], account_id: str) -> OfficialAccount:
     """The account: 131000 while the service is off, 130007 for an id that cannot be one, 130004 for an unknown one."""
     check_enabled(call)
     account = call.state.official.get(account_id)
@@ -66,26 +66,26 @@ def find(call: Call[Any], account_id: str) -> OfficialAccount:
     return account
 
 
-def check_text(name: str, value: str | None, most: int) -> None:
+def check_text(name: str, value: str | None, maximum: int) -> None:
     """Count UTF-8 bytes."""
-    if value is not None and (size := len(value.encode())) > most:
-        raise bad(f"{name} has {size} bytes, the limit is {most}")
+    if value is not None and (size := len(value.encode())) > maximum:
+        raise bad(f"{name} has {size} bytes, the limit is {maximum}")
 
 
-def _check_profile(call: Call[Any], request: ProfileRequest) -> None:
-    most = call.settings.limits
+def _check_profile(call: CommandContext[Any], request: ProfileRequest) -> None:
+    maximum = call.settings.limits
     if request.name == "":
         raise bad("Name is empty")
-    check_text("Name", request.name, most.official_name_bytes)
-    check_text("Introduction", request.introduction, most.official_introduction_bytes)
-    check_text("FaceUrl", request.face_url, most.official_face_url_bytes)
-    check_text("Organization", request.organization, most.official_organization_bytes)
-    check_text("CustomString", request.custom_string, most.official_custom_bytes)
+    check_text("Name", request.name, maximum.official_name_bytes)
+    check_text("Introduction", request.introduction, maximum.official_introduction_bytes)
+    check_text("FaceUrl", request.face_url, maximum.official_face_url_bytes)
+    check_text("Organization", request.organization, maximum.official_organization_bytes)
+    check_text("CustomString", request.custom_string, maximum.official_custom_bytes)
     if request.max_subscriber_num is not None and not 1 <= request.max_subscriber_num <= U32:
         raise bad("MaxSubscriberNum must be 1 or more")
 
 
-def _check_create(call: Call[wire.CreateOfficialAccountRequest]) -> None:
+def _check_create(call: CommandContext[wire.CreateOfficialAccountRequest]) -> None:
     check_enabled(call)
     request = call.request
     _check_profile(call, request)
@@ -104,7 +104,7 @@ def _check_create(call: Call[wire.CreateOfficialAccountRequest]) -> None:
         raise Refusal(codes.OFFICIAL_NOT_ALLOWED, "Owner_Account does not exist", guess="official-unknown-owner")
 
 
-def _ask_create(call: Call[wire.CreateOfficialAccountRequest]) -> Event:
+def _before_create(call: CommandContext[wire.CreateOfficialAccountRequest]) -> CallbackEvent:
     _check_create(call)
     return call.event(
         events.BeforeCreateOfficialAccount,
@@ -114,11 +114,11 @@ def _ask_create(call: Call[wire.CreateOfficialAccountRequest]) -> Event:
     )
 
 
-@handles(catalog.CREATE_OFFICIAL_ACCOUNT, before=_ask_create)
-def create_official_account(call: Call[wire.CreateOfficialAccountRequest]) -> wire.CreateOfficialAccountReply:
+@handles(catalog.CREATE_OFFICIAL_ACCOUNT, before=_before_create)
+def create_official_account(call: CommandContext[wire.CreateOfficialAccountRequest]) -> wire.CreateOfficialAccountReply:
     """A new account without subscribers; the owner does not follow it by that [inferred]."""
     _check_create(call)
-    call.obey(codes.MESSAGE_WEBHOOK_REFUSED)
+    call.apply_decision(codes.MESSAGE_WEBHOOK_REFUSED)
     request = call.request
     account = OfficialAccount(
         account_id=request.official_account_user_id or _assigned_id(call),
@@ -142,7 +142,7 @@ def create_official_account(call: Call[wire.CreateOfficialAccountRequest]) -> wi
     return wire.CreateOfficialAccountReply(official_account_user_id=account.account_id)
 
 
-def _assigned_id(call: Call[Any]) -> str:
+def _assigned_id(call: CommandContext[Any]) -> str:
     while True:
         token = "".join(call.random.choices(ASSIGNED_LETTERS, k=ASSIGNED_LENGTH))
         account_id = limits.OFFICIAL_ACCOUNT_ID_RESERVED + token
@@ -151,7 +151,9 @@ def _assigned_id(call: Call[Any]) -> str:
 
 
 @handles(catalog.DESTROY_OFFICIAL_ACCOUNT)
-def destroy_official_account(call: Call[wire.DestroyOfficialAccountRequest]) -> wire.DestroyOfficialAccountReply:
+def destroy_official_account(
+    call: CommandContext[wire.DestroyOfficialAccountRequest],
+) -> wire.DestroyOfficialAccountReply:
     """Gone, with its subscriptions; a second time 130004 [doc 60756]."""
     account = find(call, call.request.official_account)
     call.state.destroy_official(account)
@@ -173,32 +175,34 @@ def _respell_modify(body: Any, settings: StubSettings) -> Any:
 
 @handles(catalog.MODIFY_OFFICIAL_ACCOUNT_BASE_INFO, respell=_respell_modify)
 def modify_official_account_base_info(
-    call: Call[wire.ModifyOfficialAccountBaseInfoRequest],
+    call: CommandContext[wire.ModifyOfficialAccountBaseInfoRequest],
 ) -> wire.ModifyOfficialAccountBaseInfoReply:
     """Absent fields stay, an empty text is written as such; the owner cannot change [doc 60757; inferred]."""
     request = call.request
     account = find(call, request.official_account)
     _check_profile(call, request)
     changed = {}
-    for name in (*TOLD, "custom_string"):
+    for name in (*REPORTED, "custom_string"):
         value = getattr(request, name)
         if value is not None and value != getattr(account, name):
             setattr(account, name, value)
             changed[name] = value
     if request.max_subscriber_num is not None:
         account.max_subscribers = request.max_subscriber_num
-    told = {alias: changed[name] for alias, name in ATTRIBUTES.items() if name in TOLD and name in changed}
-    if told:
+    reported = {alias: changed[name] for alias, name in ATTRIBUTES.items() if name in REPORTED and name in changed}
+    if reported:
         call.emit(
             events.AfterOfficialAccountInfoChanged,
             official_account=account.account_id,
             operator_account=call.caller,
-            **told,
+            **reported,
         )
     return wire.ModifyOfficialAccountBaseInfoReply()
 
 
-def base(call: Call[Any], account: OfficialAccount, wanted: wire.OfficialResponseFilter | None) -> dict[str, Any]:
+def base(
+    call: CommandContext[Any], account: OfficialAccount, wanted: wire.OfficialResponseFilter | None
+) -> dict[str, Any]:
     """Attributes of OfficialProfile: all, or those that a filter names."""
     names = None if wanted is None else wanted.official_account_base_info_filter
     chosen: Iterable[str] = BASE if names is None else (ATTRIBUTES.get(alias, "") for alias in names)
@@ -209,18 +213,20 @@ def base(call: Call[Any], account: OfficialAccount, wanted: wire.OfficialRespons
 
 
 @handles(catalog.GET_OFFICIAL_ACCOUNT_INFO)
-def get_official_account_info(call: Call[wire.GetOfficialAccountInfoRequest]) -> wire.GetOfficialAccountInfoReply:
+def get_official_account_info(
+    call: CommandContext[wire.GetOfficialAccountInfoRequest],
+) -> wire.GetOfficialAccountInfoReply:
     """One item an id, each with its own code [doc 60758, java-sdk]."""
     check_enabled(call)
-    asked, most = call.request.official_account_id_list, call.settings.limits.official_info
-    if not 1 <= len(asked) <= most:
-        raise bad(f"OfficialAccountIdList: 1 to {most} ids", guess="official-info-batch")
+    asked, maximum = call.request.official_account_id_list, call.settings.limits.official_info
+    if not 1 <= len(asked) <= maximum:
+        raise bad(f"OfficialAccountIdList: 1 to {maximum} ids", guess="official-info-batch")
     return wire.GetOfficialAccountInfoReply(
         official_account_info_list=[_info(call, item.official_account) for item in asked]
     )
 
 
-def _info(call: Call[wire.GetOfficialAccountInfoRequest], account_id: str) -> wire.OfficialAccountInfo:
+def _info(call: CommandContext[wire.GetOfficialAccountInfoRequest], account_id: str) -> wire.OfficialAccountInfo:
     try:
         account = find(call, account_id)
     except Refusal as refusal:
@@ -230,21 +236,21 @@ def _info(call: Call[wire.GetOfficialAccountInfoRequest], account_id: str) -> wi
 
 @handles(catalog.GET_SUBSCRIBED_OFFICIAL_ACCOUNT_LIST)
 def get_subscribed_official_account_list(
-    call: Call[wire.GetSubscribedOfficialAccountListRequest],
+    call: CommandContext[wire.GetSubscribedOfficialAccountListRequest],
 ) -> wire.GetSubscribedOfficialAccountListReply:
     """The accounts a user follows, in the order of subscribing [doc 60763]."""
     check_enabled(call)
-    request, most = call.request, call.settings.limits.official_subscriptions
+    request, maximum = call.request, call.settings.limits.official_subscriptions
     user = request.subscriber_account
     if call.state.account(user) is None:
         raise bad("Subscriber_Account does not exist", guess="official-unknown-subscriber")
-    if request.limit is not None and not 1 <= request.limit <= most:
-        raise bad(f"Limit must be 1 to {most}")
+    if request.limit is not None and not 1 <= request.limit <= maximum:
+        raise bad(f"Limit must be 1 to {maximum}")
     start = request.offset or 0
     if start < 0:
         raise bad("Offset must be 0 or more")
-    followed = sorted(call.state.subscribed.of(user), key=lambda account: (_since(account, user), account.account_id))
-    page = followed[start : start + (request.limit or most)]
+    followed = sorted(call.state.subscribed.get(user), key=lambda account: (_since(account, user), account.account_id))
+    page = followed[start : start + (request.limit or maximum)]
     complete = start + len(page) >= len(followed)
     return wire.GetSubscribedOfficialAccountListReply(
         official_account_info_list=[_subscription(call, account, user) for account in page],
@@ -261,7 +267,7 @@ def _since(account: OfficialAccount, user: str) -> int:
 
 
 def _subscription(
-    call: Call[wire.GetSubscribedOfficialAccountListRequest], account: OfficialAccount, user: str
+    call: CommandContext[wire.GetSubscribedOfficialAccountListRequest], account: OfficialAccount, user: str
 ) -> wire.SubscribedOfficialAccount:
     wanted = call.request.response_filter
     own = wanted.self_info_filter if wanted else None
@@ -279,8 +285,8 @@ def _subscription(
 COOKIE = "next:"  # before the serial of the next subscriber, in base64
 
 
-def judge(call: Call[Any], account: OfficialAccount, users: Sequence[str]) -> list[int]:
-    """The Result of each account, in order; whoever does not fit any more fails alone [official accounts 3.1]."""
+def classify_subscribers(call: CommandContext[Any], account: OfficialAccount, users: Sequence[str]) -> list[int]:
+    """The Result of each account, in order; whoever does not fit any more fails as_tuple [official accounts 3.1]."""
     results, room = [], account.max_subscribers - len(account.subscribers)
     seen = set[str]()
     for user in users:
@@ -296,21 +302,21 @@ def judge(call: Call[Any], account: OfficialAccount, users: Sequence[str]) -> li
     return results
 
 
-def subscribe(call: Call[Any], account: OfficialAccount, users: Sequence[str]) -> list[int]:
+def subscribe(call: CommandContext[Any], account: OfficialAccount, users: Sequence[str]) -> list[int]:
     """Let in who can be let in, tell the app; the results."""
-    results = judge(call, account, users)
+    results = classify_subscribers(call, account, users)
     new = [user for user, result in zip(users, results, strict=True) if result == wire.RESULT_DONE]
     for user in new:
         call.state.subscribe(account, user, call.now)
     if new:
-        _tell(call, events.AfterAddSubscriber, account, new)
+        _emit_event(call, events.AfterAddSubscriber, account, new)
     full = len(account.subscribers) >= account.max_subscribers
     if full and (new or Counter(results)[wire.RESULT_FAILED]):
         call.emit(events.AfterOfficialAccountFull, official_account=account.account_id)
     return results
 
 
-def unsubscribe(call: Call[Any], account: OfficialAccount, users: Sequence[str]) -> list[int]:
+def unsubscribe(call: CommandContext[Any], account: OfficialAccount, users: Sequence[str]) -> list[int]:
     """Let go, tell the app; the results."""
     gone, results = [], []
     for user in users:
@@ -323,11 +329,11 @@ def unsubscribe(call: Call[Any], account: OfficialAccount, users: Sequence[str])
             gone.append(user)
             results.append(wire.RESULT_DONE)
     if gone:
-        _tell(call, events.AfterDeleteSubscriber, account, gone)
+        _emit_event(call, events.AfterDeleteSubscriber, account, gone)
     return results
 
 
-def _fields(call: Call[Any], account: OfficialAccount, users: Sequence[str]) -> dict[str, Any]:
+def _fields(call: CommandContext[Any], account: OfficialAccount, users: Sequence[str]) -> dict[str, Any]:
     return {
         "official_account": account.account_id,
         "operator_account": call.caller,
@@ -335,44 +341,44 @@ def _fields(call: Call[Any], account: OfficialAccount, users: Sequence[str]) -> 
     }
 
 
-def _tell(
-    call: Call[Any], kind: type[events.SubscribersCallback], account: OfficialAccount, users: Sequence[str]
+def _emit_event(
+    call: CommandContext[Any], kind: type[events.SubscribersCallback], account: OfficialAccount, users: Sequence[str]
 ) -> None:
     call.emit(kind, **_fields(call, account, users))
 
 
-def ask(call: Call[Any], account: OfficialAccount, users: Sequence[str]) -> Event:
+def before_subscribe(call: CommandContext[Any], account: OfficialAccount, users: Sequence[str]) -> CallbackEvent:
     """The app is asked before anybody subscribes."""
     return call.event(events.BeforeAddSubscriber, **_fields(call, account, users))
 
 
-def _check_batch(call: Call[Any], field: str, users: Sequence[str]) -> None:
-    most = call.settings.limits.official_subscribers_per_call
-    if not 1 <= len(users) <= most:
-        raise bad(f"{field}: 1 to {most} accounts", guess="official-subscriber-batch")
+def _check_batch(call: CommandContext[Any], field: str, users: Sequence[str]) -> None:
+    maximum = call.settings.limits.official_subscribers_per_call
+    if not 1 <= len(users) <= maximum:
+        raise bad(f"{field}: 1 to {maximum} accounts", guess="official-subscriber-batch")
 
 
-def _check_add(call: Call[wire.AddSubscriberRequest]) -> tuple[OfficialAccount, list[str]]:
+def _check_add(call: CommandContext[wire.AddSubscriberRequest]) -> tuple[OfficialAccount, list[str]]:
     account = find(call, call.request.official_account)
     users = [item.subscriber_account for item in call.request.subscriber_list]
     _check_batch(call, "SubscriberList", users)
     return account, users
 
 
-def _ask_add(call: Call[wire.AddSubscriberRequest]) -> Event:
-    return ask(call, *_check_add(call))
+def _before_add(call: CommandContext[wire.AddSubscriberRequest]) -> CallbackEvent:
+    return before_subscribe(call, *_check_add(call))
 
 
-@handles(catalog.ADD_SUBSCRIBER, before=_ask_add)
-def add_subscriber(call: Call[wire.AddSubscriberRequest]) -> wire.AddSubscriberReply:
+@handles(catalog.ADD_SUBSCRIBER, before=_before_add)
+def add_subscriber(call: CommandContext[wire.AddSubscriberRequest]) -> wire.AddSubscriberReply:
     """One result an account [doc 60760]."""
     account, users = _check_add(call)
-    call.obey(codes.MESSAGE_WEBHOOK_REFUSED)
+    call.apply_decision(codes.MESSAGE_WEBHOOK_REFUSED)
     return wire.AddSubscriberReply(subscriber_list=_results(users, subscribe(call, account, users)))
 
 
 @handles(catalog.DELETE_SUBSCRIBER)
-def delete_subscriber(call: Call[wire.DeleteSubscriberRequest]) -> wire.DeleteSubscriberReply:
+def delete_subscriber(call: CommandContext[wire.DeleteSubscriberRequest]) -> wire.DeleteSubscriberReply:
     """Return one result an account; accounts are named in the sample's spelling or the field table's [doc 60761]."""
     request = call.request
     account = find(call, request.official_account)
@@ -393,13 +399,13 @@ def _results(users: Sequence[str], results: Sequence[int]) -> list[wire.Subscrib
 
 
 @handles(catalog.GET_SUBSCRIBER_INFO)
-def get_subscriber_info(call: Call[wire.GetSubscriberInfoRequest]) -> wire.GetSubscriberInfoReply:
+def get_subscriber_info(call: CommandContext[wire.GetSubscriberInfoRequest]) -> wire.GetSubscriberInfoReply:
     """A page of subscribers in the order of subscribing [doc 60759]."""
-    request, most = call.request, call.settings.limits.official_subscribers_per_page
+    request, maximum = call.request, call.settings.limits.official_subscribers_per_page
     account = find(call, request.official_account)
-    if request.limit is not None and not 1 <= request.limit <= most:
-        raise bad(f"Limit must be 1 to {most}")
-    rows, following = account.subscribers.page(_read_cookie(request.next), request.limit or most)
+    if request.limit is not None and not 1 <= request.limit <= maximum:
+        raise bad(f"Limit must be 1 to {maximum}")
+    rows, following = account.subscribers.page(_read_cookie(request.next), request.limit or maximum)
     return wire.GetSubscriberInfoReply(
         next=_cookie(following),
         subscriber_num=len(account.subscribers),
@@ -435,7 +441,7 @@ def _read_cookie(text: str) -> int:
 
 
 @handles(catalog.MODIFY_SUBSCRIBER_INFO)
-def modify_subscriber_info(call: Call[wire.ModifySubscriberInfoRequest]) -> wire.ModifySubscriberInfoReply:
+def modify_subscriber_info(call: CommandContext[wire.ModifySubscriberInfoRequest]) -> wire.ModifySubscriberInfoReply:
     """Write the custom text of one subscriber; 131003 for a user who is none [doc 60762, doc 34348]."""
     request = call.request
     account = find(call, request.official_account)

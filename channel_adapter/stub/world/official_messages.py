@@ -5,7 +5,7 @@ from typing import Any
 
 from channel_adapter.stub.world import group_rules as rules
 from channel_adapter.stub.world import message_body as bodies
-from channel_adapter.stub.world.context import Call, Event, handles
+from channel_adapter.stub.world.context import CallbackEvent, CommandContext, handles
 from channel_adapter.stub.world.message_log import Message
 from channel_adapter.stub.world.messages import CALLBACK_CONTROLS, expired, is_finished, rewrite
 from channel_adapter.stub.world.official_accounts import check_enabled, is_official_id
@@ -19,10 +19,10 @@ from channel_adapter.tencent.wire.callback_envelope import DROP
 
 SECONDS_PER_HOUR = 3_600.0
 NORMAL = messages.PRIORITY_NUMBERS[messages.PRIORITY_NORMAL]
-SendCall = Call[wire.SendOfficialAccountMsgRequest]
+SendCall = CommandContext[wire.SendOfficialAccountMsgRequest]
 
 
-def _find(call: Call[Any]) -> OfficialAccount:
+def _find(call: CommandContext[Any]) -> OfficialAccount:
     """The account, with the codes of this family: 10015 and 10010."""
     check_enabled(call)
     account_id: str = call.request.official_account
@@ -76,7 +76,7 @@ def _repeated(call: SendCall, account: OfficialAccount) -> tuple[int, int] | Non
     return account.log.repeated(_repeat_key(call), call.time, call.settings.limits.dedupe_seconds)
 
 
-def _told(call: SendCall, account: OfficialAccount) -> dict[str, Any]:
+def _event_fields(call: SendCall, account: OfficialAccount) -> dict[str, Any]:
     return {
         "official_account": account.account_id,
         "online_only_flag": call.request.online_only_flag or 0,
@@ -85,21 +85,21 @@ def _told(call: SendCall, account: OfficialAccount) -> dict[str, Any]:
     }
 
 
-def _ask_send(call: SendCall) -> Event | None:
+def _before_send(call: SendCall) -> CallbackEvent | None:
     account = _check_send(call)
     if messages.FORBID_BEFORE in (call.request.forbid_callback_control or ()) or _repeated(call, account):
         return None
-    return call.event(events.OfficialBeforeSendMsg, **_told(call, account))
+    return call.event(events.OfficialBeforeSendMsg, **_event_fields(call, account))
 
 
-@handles(catalog.SEND_OFFICIAL_ACCOUNT_MSG, before=_ask_send)
+@handles(catalog.SEND_OFFICIAL_ACCOUNT_MSG, before=_before_send)
 def send_official_account_msg(call: SendCall) -> wire.SendOfficialAccountMsgReply:
     """One message a second and two an hour an account; a repeat answers the first [doc 60810; inferred]."""
     account = _check_send(call)
     first = _repeated(call, account)
     if first is not None:
         return wire.SendOfficialAccountMsgReply(msg_time=first[1], msg_key=_key(*first))
-    call.obey(codes.WEBHOOK_REFUSED)
+    call.apply_decision(codes.WEBHOOK_REFUSED)
     if call.decision.code == DROP:
         return wire.SendOfficialAccountMsgReply(msg_time=call.now, msg_key=_key(0, call.now))
     _check_frequency(call, account)
@@ -119,7 +119,7 @@ def send_official_account_msg(call: SendCall) -> wire.SendOfficialAccountMsgRepl
     if messages.FORBID_AFTER not in (request.forbid_callback_control or ()):
         call.emit(
             events.OfficialAfterSendMsg,
-            **_told(call, account),
+            **_event_fields(call, account),
             msg_key=_key(seq, call.now),
             msg_time=call.now,
         )
@@ -127,11 +127,13 @@ def send_official_account_msg(call: SendCall) -> wire.SendOfficialAccountMsgRepl
 
 
 def _check_frequency(call: SendCall, account: OfficialAccount) -> None:
-    sent, most = account.broadcasts, call.settings.limits
+    sent, maximum = account.broadcasts, call.settings.limits
     while sent and not 0 <= call.time - sent[0] < SECONDS_PER_HOUR:
         sent.popleft()
     in_this_second = sum(int(moment) == call.now for moment in sent)
-    too_many = len(sent) >= most.official_broadcasts_per_hour or in_this_second >= most.official_messages_per_second
+    too_many = (
+        len(sent) >= maximum.official_broadcasts_per_hour or in_this_second >= maximum.official_messages_per_second
+    )
     if too_many:
         raise Refusal(
             call.settings.behaviour.official_frequency_code,
@@ -142,31 +144,33 @@ def _check_frequency(call: SendCall, account: OfficialAccount) -> None:
 
 @handles(catalog.OFFICIAL_ACCOUNT_MSG_GET_SIMPLE)
 def official_account_msg_get_simple(
-    call: Call[wire.OfficialAccountMsgGetSimpleRequest],
+    call: CommandContext[wire.OfficialAccountMsgGetSimpleRequest],
 ) -> wire.OfficialAccountMsgGetSimpleReply:
     """Newest first, then older than LastMsgKey [doc 60812]."""
     request = call.request
     account = _find(call)
-    most = call.settings.limits.history
-    number = most if request.req_msg_number is None else request.req_msg_number
+    maximum = call.settings.limits.history
+    number = maximum if request.req_msg_number is None else request.req_msg_number
     if number < 1:
         raise rules.bad("ReqMsgNumber must be 1 or more")
     rules.check_choice("WithRecalledMsg", request.with_recalled_msg, (0, 1))
     page: list[Message] = []
     for message in _downwards(call, account):
-        if len(page) == min(number, most):
+        if len(page) == min(number, maximum):
             break
         if not message.recalled or request.with_recalled_msg:
             page.append(message)
     return wire.OfficialAccountMsgGetSimpleReply(
         official_account=account.account_id,
-        is_finished=is_finished(cut=number > most, expired=all(expired(call, message) for message in page)),
+        is_finished=is_finished(cut=number > maximum, expired=all(expired(call, message) for message in page)),
         last_msg_key=msg_key(page[-1]) if page else "",
         rsp_msg_list=[_item(call, message) for message in page],
     )
 
 
-def _downwards(call: Call[wire.OfficialAccountMsgGetSimpleRequest], account: OfficialAccount) -> Iterator[Message]:
+def _downwards(
+    call: CommandContext[wire.OfficialAccountMsgGetSimpleRequest], account: OfficialAccount
+) -> Iterator[Message]:
     seq = account.log.next_seq - 1
     if call.request.last_msg_key:
         last = read_key(account, call.request.last_msg_key)
@@ -178,7 +182,9 @@ def _downwards(call: Call[wire.OfficialAccountMsgGetSimpleRequest], account: Off
         seq -= 1
 
 
-def _item(call: Call[wire.OfficialAccountMsgGetSimpleRequest], message: Message) -> wire.OfficialHistoryMessage:
+def _item(
+    call: CommandContext[wire.OfficialAccountMsgGetSimpleRequest], message: Message
+) -> wire.OfficialHistoryMessage:
     gone = expired(call, message)
     place = messages.PLACE_GONE if gone else messages.PLACE_RECALLED if message.recalled else messages.PLACE_NORMAL
     empty = gone or (message.recalled and call.settings.behaviour.recalled_body_empty)
@@ -196,14 +202,14 @@ def _item(call: Call[wire.OfficialAccountMsgGetSimpleRequest], message: Message)
 
 @handles(catalog.OFFICIAL_ACCOUNT_MSG_RECALL)
 def official_account_msg_recall(
-    call: Call[wire.OfficialAccountMsgRecallRequest],
+    call: CommandContext[wire.OfficialAccountMsgRecallRequest],
 ) -> wire.OfficialAccountMsgRecallReply:
     """One code a message; whatever is still kept can be recalled [doc 60811]."""
-    request, most = call.request, call.settings.limits
+    request, maximum = call.request, call.settings.limits
     account = _find(call)
-    if not 1 <= len(request.msg_key_list) <= most.recalls:
-        raise rules.bad(f"MsgKeyList: 1 to {most.recalls} messages")
-    rules.check_bytes("Reason", request.reason, most.recall_reason_bytes)
+    if not 1 <= len(request.msg_key_list) <= maximum.recalls:
+        raise rules.bad(f"MsgKeyList: 1 to {maximum.recalls} messages")
+    rules.check_bytes("Reason", request.reason, maximum.recall_reason_bytes)
     results, recalled = [], []
     for key in request.msg_key_list:
         message = read_key(account, key)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final, NoReturn
 
-from channel_adapter.stub.world.context import Call, Handler, json_names
+from channel_adapter.stub.world.context import CommandContext, CommandHandler, json_names
 from channel_adapter.stub.world.extensions import OPERATIONS
 from channel_adapter.stub.world.group_rules import bad, check_choice
 from channel_adapter.stub.world.parsing import is_account
@@ -56,7 +56,7 @@ ONE_TO_ONE: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 
-def _body(call: Call[Any], required: tuple[str, ...]) -> Mapping[str, Any]:
+def _body(call: CommandContext[Any], required: tuple[str, ...]) -> Mapping[str, Any]:
     """Return the body; Refusal 10004 when a required field is missing, 60015 for an account that is a number."""
     body = call.request.model_extra or {}
     for name, value in body.items():
@@ -69,7 +69,7 @@ def _body(call: Call[Any], required: tuple[str, ...]) -> Mapping[str, Any]:
     return body
 
 
-def _find_group(call: Call[Any], body: Mapping[str, Any]) -> Group:
+def _find_group(call: CommandContext[Any], body: Mapping[str, Any]) -> Group:
     """Return the group; Refusal 10004, 10010 or 10015 when the id is none, unknown or malformed."""
     group_id = body[GROUP_ID]
     if not isinstance(group_id, str):
@@ -77,7 +77,7 @@ def _find_group(call: Call[Any], body: Mapping[str, Any]) -> Group:
     return call.state.group(group_id)
 
 
-def _refuse_for_group(command: Command[Any, Any], call: Call[Any]) -> NoReturn:
+def _refuse_for_group(command: Command[Any, Any], call: CommandContext[Any]) -> NoReturn:
     """Refuse a command about one group: 60002 where the service has it for such groups, else 10007."""
     types, required = FOR_GROUPS[command.name]
     body = _body(call, (GROUP_ID, *required))
@@ -93,13 +93,13 @@ def _refuse_for_group(command: Command[Any, Any], call: Call[Any]) -> NoReturn:
     raise Refusal(codes.NOT_ALLOWED, f"not for a group of type {group.type}", guess="command-for-other-types")
 
 
-def _refuse_broadcast(command: Command[Any, Any], call: Call[Any]) -> NoReturn:
+def _refuse_broadcast(command: Command[Any, Any], call: CommandContext[Any]) -> NoReturn:
     """Refuse with 10007, as for an app without broadcasts to live rooms [doc 49440]."""
     _body(call, BROADCAST[command.name])
     raise Refusal(codes.NOT_ALLOWED, "broadcasts to live rooms are not enabled for this app")
 
 
-def _refuse_one_to_one(command: Command[Any, Any], call: Call[Any]) -> NoReturn:
+def _refuse_one_to_one(command: Command[Any, Any], call: CommandContext[Any]) -> NoReturn:
     """Refuse extensions of one-to-one messages: the stub stores no such messages."""
     check_choice("OperateType", _body(call, ONE_TO_ONE[command.name]).get("OperateType"), OPERATIONS)
     if not call.settings.app.message_extensions:
@@ -107,11 +107,11 @@ def _refuse_one_to_one(command: Command[Any, Any], call: Call[Any]) -> NoReturn:
     raise Refusal(codes.EXTENSION_NO_MESSAGE, "the message does not exist")
 
 
-def _handler(command: Command[Any, Any]) -> Handler:
+def _handler(command: Command[Any, Any]) -> CommandHandler:
     if command.name in FOR_GROUPS:
-        return Handler(command, partial(_refuse_for_group, command), refusals_only=True)
+        return CommandHandler(command, partial(_refuse_for_group, command), refusals_only=True)
     refuse = _refuse_broadcast if command.name in BROADCAST else _refuse_one_to_one
-    return Handler(command, partial(refuse, command), refusals_only=True)
+    return CommandHandler(command, partial(refuse, command), refusals_only=True)
 
 
-HANDLERS: Final[tuple[Handler, ...]] = tuple(_handler(command) for command in WITHOUT_MODELS)
+HANDLERS: Final[tuple[CommandHandler, ...]] = tuple(_handler(command) for command in WITHOUT_MODELS)

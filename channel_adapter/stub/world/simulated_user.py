@@ -9,11 +9,11 @@ from channel_adapter.stub.world import contacts, extensions, members, messages
 from channel_adapter.stub.world import group_rules as rules
 from channel_adapter.stub.world import message_body as bodies
 from channel_adapter.stub.world import official_accounts as official
-from channel_adapter.stub.world.context import ALLOW, Call, Decision, Event
+from channel_adapter.stub.world.context import ALLOW, CallbackDecision, CallbackEvent, CommandContext
 from channel_adapter.stub.world.member_table import FLAGS
 from channel_adapter.stub.world.message_log import Message
 from channel_adapter.stub.world.refusal import Refusal
-from channel_adapter.stub.world.state import Group, State, is_user_id
+from channel_adapter.stub.world.state import AppData, Group, is_user_id
 from channel_adapter.tencent import codes, limits
 from channel_adapter.tencent.wire import callback_envelope as platforms
 from channel_adapter.tencent.wire import callbacks_group as events
@@ -41,17 +41,19 @@ class Simulation(Protocol):
     """What a simulated user acts on: the state of the stub."""
 
     changes: int
-    state: State
+    state: AppData
     settings: StubSettings
 
     def draw(self, highest: int) -> int:
         """Return a random number from 0 to `highest`."""
 
-    def calling(self, request: Any, caller: str, origin: str, decision: Decision) -> AbstractContextManager[Call[Any]]:
+    def calling(
+        self, request: Any, caller: str, origin: str, decision: CallbackDecision
+    ) -> AbstractContextManager[CommandContext[Any]]:
         """Return the context of one call; its events are emitted when it ends."""
 
 
-class Client:
+class SimulatedUser:
     """One user on one platform. Every method raises Refusal where the service would refuse the client.
 
     `decision` is the app's answer to the before-event that the `ask_...` method of the same name returns.
@@ -74,11 +76,11 @@ class Client:
         """Log out on this platform; the user is offline when no other platform is logged in."""
         self._act(None, lambda call: self._switch(call, online=False))
 
-    def ask_join(self, group_id: str) -> Event:
+    def before_join(self, group_id: str) -> CallbackEvent:
         """The event before a join."""
-        return self._act(None, lambda call: self._ask_join(call, group_id))
+        return self._act(None, lambda call: self._before_join(call, group_id))
 
-    def join(self, group_id: str, *, decision: Decision = ALLOW) -> None:
+    def join(self, group_id: str, *, decision: CallbackDecision = ALLOW) -> None:
         """Anyone may join a Community at once unless applying is off (10007); 10013, 10014, 10037 [docS 1502]."""
         self._act(None, lambda call: self._join(call, group_id), decision)
 
@@ -120,9 +122,11 @@ class Client:
         request = filing_wire.DelContactGroupRequest(from_account=self.user, group_name=[name])
         self._act(request, contacts.del_contact_group.run)
 
-    def ask_post(self, group_id: str, body: str | Sequence[Mapping[str, Any]], *, random: int = 0) -> Event | None:
+    def before_post(
+        self, group_id: str, body: str | Sequence[Mapping[str, Any]], *, random: int = 0
+    ) -> CallbackEvent | None:
         """The event before a post."""
-        return self._act(self._message(group_id, body, random), messages.ask_send)
+        return self._act(self._message(group_id, body, random), messages.before_send)
 
     def post(
         self,
@@ -131,7 +135,7 @@ class Client:
         *,
         random: int | None = None,
         supports_extensions: bool = False,
-        decision: Decision = ALLOW,
+        decision: CallbackDecision = ALLOW,
     ) -> wire.SendGroupMsgReply:
         """Send a text, or elements; 10017 when muted, 10007 for who is no member."""
         request = self._message(group_id, body, random)
@@ -158,11 +162,13 @@ class Client:
         """Delete pairs of a message."""
         return self._extend(group_id, seq, pairs_wire.DELETE, dict.fromkeys(keys, ""), seqs)
 
-    def ask_follow(self, account_id: str) -> Event:
+    def before_follow(self, account_id: str) -> CallbackEvent:
         """The event before following an official account."""
-        return self._act(None, lambda call: official.ask(call, official.find(call, account_id), [self.user]))
+        return self._act(
+            None, lambda call: official.before_subscribe(call, official.find(call, account_id), [self.user])
+        )
 
-    def follow(self, account_id: str, *, decision: Decision = ALLOW) -> int:
+    def follow(self, account_id: str, *, decision: CallbackDecision = ALLOW) -> int:
         """Subscribe to an official account; the result as add_subscriber words it."""
         return self._act(None, lambda call: self._follow(call, account_id), decision)
 
@@ -182,12 +188,14 @@ class Client:
         reply = cast("filing_wire.UpdateContactGroupReply", self._act(request, contacts.update_contact_group.run))
         return [item.result_code for item in reply.update_group_result.contact_result_item or ()]
 
-    def _act(self, request: Any, do: Callable[[Call[Any]], ResultT], decision: Decision = ALLOW) -> ResultT:
+    def _act(
+        self, request: Any, do: Callable[[CommandContext[Any]], ResultT], decision: CallbackDecision = ALLOW
+    ) -> ResultT:
         self._world.changes += 1
         with self._world.calling(request, self.user, self.platform, decision) as call:
             return do(call)
 
-    def _switch(self, call: Call[Any], *, online: bool) -> None:
+    def _switch(self, call: CommandContext[Any], *, online: bool) -> None:
         logins = call.state.online.get(self.user, [])
         if online == (self.platform in logins):
             return
@@ -199,7 +207,7 @@ class Client:
         action, reason = ("Login", "Register") if online else ("Logout", "Unregister")
         call.emit(other_events.StateChange, info={"action": action, "to_account": self.user, "reason": reason})
 
-    def _ask_join(self, call: Call[Any], group_id: str) -> Event:
+    def _before_join(self, call: CommandContext[Any], group_id: str) -> CallbackEvent:
         group = self._joinable(call, group_id)
         return call.event(
             events.BeforeApplyJoinGroup,
@@ -208,24 +216,24 @@ class Client:
             requestor_account=self.user,
         )
 
-    def _joinable(self, call: Call[Any], group_id: str) -> Group:
+    def _joinable(self, call: CommandContext[Any], group_id: str) -> Group:
         group = call.state.group(group_id)
         if self.user in group.members:
             raise Refusal(codes.ALREADY_MEMBER, "already a member")
         if group.type == groups.PRIVATE or group.apply_join_option == groups.DISABLE_APPLY:
             raise Refusal(codes.NOT_ALLOWED, "nobody may apply to join this group")
-        if not rules.has_room(call, self.user):
+        if not rules.may_join_more(call, self.user):
             raise Refusal(codes.USER_IN_TOO_MANY_GROUPS, "in too many groups")
         if len(group.members) >= group.max_members:
-            raise members.refuse_full(call, group)
+            raise members.group_full(call, group)
         return group
 
-    def _join(self, call: Call[Any], group_id: str) -> None:
+    def _join(self, call: CommandContext[Any], group_id: str) -> None:
         group = self._joinable(call, group_id)
-        call.obey(codes.WEBHOOK_REFUSED)
-        members.admit(call, group, [self.user], events.APPLIED, self.user)
+        call.apply_decision(codes.WEBHOOK_REFUSED)
+        members.add_members(call, group, [self.user], events.APPLIED, self.user)
 
-    def _mine(self, call: Call[Any], group_id: str) -> tuple[Group, int]:
+    def _mine(self, call: CommandContext[Any], group_id: str) -> tuple[Group, int]:
         """The group and one's own row in it; 10007 for who is no member."""
         group = call.state.group(group_id)
         row = group.members.find(self.user)
@@ -233,24 +241,24 @@ class Client:
             raise Refusal(codes.NOT_ALLOWED, "not a member of the group")
         return group, row
 
-    def _leave(self, call: Call[Any], group_id: str) -> None:
+    def _leave(self, call: CommandContext[Any], group_id: str) -> None:
         group, _ = self._mine(call, group_id)
         if group.owner == self.user:
             raise Refusal(codes.OWNER_CANNOT_LEAVE, "the owner may not leave")
-        members.remove(call, group, [self.user], events.QUIT, self.user)
+        members.remove_members(call, group, [self.user], events.QUIT, self.user)
 
-    def _read(self, call: Call[Any], group_id: str, up_to: int | None) -> int:
+    def _read(self, call: CommandContext[Any], group_id: str, up_to: int | None) -> int:
         group, row = self._mine(call, group_id)
         last = group.log.next_seq - 1
         seq = max(group.members.read(row), last if up_to is None else min(up_to, last))
         group.members.set_read(row, seq)
         return seq
 
-    def _unread(self, call: Call[Any], group_id: str) -> int:
+    def _unread(self, call: CommandContext[Any], group_id: str) -> int:
         group, row = self._mine(call, group_id)
         return group.log.unread(group.members.read(row))
 
-    def _set_flag(self, call: Call[Any], group_id: str, flag: str) -> None:
+    def _set_flag(self, call: CommandContext[Any], group_id: str, flag: str) -> None:
         group, row = self._mine(call, group_id)
         group.members.set_flag(row, flag)
 
@@ -262,20 +270,20 @@ class Client:
             group_id=group_id, random=drawn, msg_body=_elements(body), from_account=self.user
         )
 
-    def _stored(self, call: Call[Any], group_id: str, seq: int, missing: int) -> tuple[Group, Message]:
+    def _stored(self, call: CommandContext[Any], group_id: str, seq: int, missing: int) -> tuple[Group, Message]:
         group, _ = self._mine(call, group_id)
         message = group.log.get(seq)
         if message is None or message.recalled or message.system or messages.expired(call, message):
             raise Refusal(missing, "the message does not exist")
         return group, message
 
-    def _edit(self, call: Call[Any], group_id: str, seq: int, body: list[Element]) -> None:
+    def _edit(self, call: CommandContext[Any], group_id: str, seq: int, body: list[Element]) -> None:
         group, message = self._stored(call, group_id, seq, codes.NO_MESSAGE_TO_MODIFY)
         bodies.check_body(body, bodies.MODIFYING)
         bodies.check_size(call.settings, body, message.cloud_custom_data)
         messages.change_message(call, group, message, body, message.cloud_custom_data)
 
-    def _recall(self, call: Call[Any], group_id: str, seq: int) -> None:
+    def _recall(self, call: CommandContext[Any], group_id: str, seq: int) -> None:
         group, message = self._stored(call, group_id, seq, codes.NO_SUCH_MESSAGE)
         if message.sender != self.user and not rules.is_staff(group, self.user):
             raise Refusal(codes.NOT_ALLOWED, "somebody else's message")
@@ -286,22 +294,22 @@ class Client:
     def _extend(
         self, group_id: str, seq: int, operation: int, pairs: Mapping[str, str], seqs: Mapping[str, int] | None
     ) -> list[pairs_wire.ExtensionResult]:
-        def change(call: Call[Any]) -> list[pairs_wire.ExtensionResult]:
+        def change(call: CommandContext[Any]) -> list[pairs_wire.ExtensionResult]:
             group, message = extensions.find_message(call, group_id, seq)
             self._mine(call, group_id)
             believed = extensions.current_seqs(message) if seqs is None else seqs
             items = [
                 pairs_wire.Extension(key=key, value=value, seq=believed.get(key, 0)) for key, value in pairs.items()
             ]
-            wanted = extensions.Change(operation, items, call.settings.behaviour.extension_check_member_seq)
+            wanted = extensions.ExtensionChange(operation, items, call.settings.behaviour.extension_check_member_seq)
             extensions.check_change(call, wanted)
             return extensions.apply(call, group, message, wanted)
 
         return self._act(None, change)
 
-    def _follow(self, call: Call[Any], account_id: str) -> int:
+    def _follow(self, call: CommandContext[Any], account_id: str) -> int:
         account = official.find(call, account_id)
-        call.obey(codes.MESSAGE_WEBHOOK_REFUSED)
+        call.apply_decision(codes.MESSAGE_WEBHOOK_REFUSED)
         if self.user in call.decision.refused:
             return official_accounts.RESULT_FAILED
         return official.subscribe(call, account, [self.user])[0]

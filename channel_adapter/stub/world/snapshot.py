@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal, TypeVar
 
 from channel_adapter.stub.world.member_table import MemberTable
 from channel_adapter.stub.world.message_log import Extensions, Message, MessageLog
-from channel_adapter.stub.world.state import ContactBook, Entry, Group, OfficialAccount, State
+from channel_adapter.stub.world.state import AppData, ContactBook, ConversationEntry, Group, OfficialAccount
 from channel_adapter.tencent.wire.callback_envelope import UNKNOWN_PLATFORM
 from channel_adapter.tencent.wire.msg_body import Element
 
@@ -137,16 +137,16 @@ ITEMS_A_RECORD = 10_000
 REMEMBERED_SECONDS = 3_600.0  # a window longer than every dedupe window
 
 GROUP_FIELDS = tuple(
-    item.name for item in fields(Group) if item.name not in ("members", "log", "pins", "serial", "alone")
+    item.name for item in fields(Group) if item.name not in ("members", "log", "pins", "serial", "as_tuple")
 )
 OFFICIAL_FIELDS = tuple(
-    item.name for item in fields(OfficialAccount) if item.name not in ("subscribers", "log", "broadcasts", "alone")
+    item.name for item in fields(OfficialAccount) if item.name not in ("subscribers", "log", "broadcasts", "as_tuple")
 )
 
 ItemT = TypeVar("ItemT")
 
 
-def records(state: State, random: Random) -> Iterator[Record]:
+def records(state: AppData, random: Random) -> Iterator[Record]:
     """Everything that is stored; the state must not change before the last record is taken."""
     kind, internal, gauss = random.getstate()
     world = {
@@ -170,12 +170,12 @@ def records(state: State, random: Random) -> Iterator[Record]:
         yield CONTACTS, {user: _dump_book(book) for user, book in books}
 
 
-def restore(source: Iterable[Record], admins: Sequence[str]) -> tuple[State, Random]:
+def restore(source: Iterable[Record], admins: Sequence[str]) -> tuple[AppData, Random]:
     """State and source of ids out of such records; SnapshotError for anything else."""
     try:
-        state = State(admins)
+        state = AppData(admins)
         random = Random()  # noqa: S311 - made-up ids must be repeatable
-        reader = _Reader(state, random)
+        reader = _RecordReader(state, random)
         for kind, data in source:
             reader.take(kind, data)
         reader.finish()
@@ -186,10 +186,10 @@ def restore(source: Iterable[Record], admins: Sequence[str]) -> tuple[State, Ran
     return state, random
 
 
-class _Reader:
+class _RecordReader:
     """Puts one record after the other into an empty state."""
 
-    def __init__(self, state: State, random: Random) -> None:
+    def __init__(self, state: AppData, random: Random) -> None:
         self._state = state
         self._random = random
         self._place: Group | OfficialAccount | None = None
@@ -267,13 +267,13 @@ class _Reader:
             self._log.append(_load_message(self._log.next_seq, item))
 
     def _known(self, user: str) -> str:
-        """The account's own string, which is held once."""
+        """The account's own string, which is stored once."""
         known = self._state.account(user)
         if known is None:
             raise ValueError(f"the member {user!r} has no account")
         return known
 
-    READERS: ClassVar[Mapping[str, Callable[["_Reader", Any], None]]] = {
+    READERS: ClassVar[Mapping[str, Callable[["_RecordReader", Any], None]]] = {
         WORLD: _world,
         ACCOUNTS: _accounts,
         PROFILES: _profiles,
@@ -334,14 +334,14 @@ def _dump_message(message: Message) -> dict[str, Any]:
     if message.system:
         stored["system"] = True
     if message.extensions is not None:
-        held = message.extensions
-        pairs = [[key, value, seq] for key, (value, seq) in held.pairs.items()]
-        stored["extensions"] = {"pairs": pairs, "seq": held.seq, "clear_seq": held.clear_seq}
+        stored_extensions = message.extensions
+        pairs = [[key, value, seq] for key, (value, seq) in stored_extensions.pairs.items()]
+        stored["extensions"] = {"pairs": pairs, "seq": stored_extensions.seq, "clear_seq": stored_extensions.clear_seq}
     return stored
 
 
 def _load_message(seq: int, item: Mapping[str, Any]) -> Message:
-    held = item.get("extensions")
+    stored_extensions = item.get("extensions")
     message = Message(
         seq,
         item["time"],
@@ -354,9 +354,9 @@ def _load_message(seq: int, item: Mapping[str, Any]) -> Message:
         recalled=item["recalled"],
         system=item.get("system", False),
     )
-    if held is not None:
-        pairs = {key: (value, number) for key, value, number in held["pairs"]}
-        message.extensions = Extensions(pairs, held["seq"], held["clear_seq"])
+    if stored_extensions is not None:
+        pairs = {key: (value, number) for key, value, number in stored_extensions["pairs"]}
+        message.extensions = Extensions(pairs, stored_extensions["seq"], stored_extensions["clear_seq"])
     return message
 
 
@@ -376,7 +376,7 @@ def _load_book(data: Mapping[str, Any]) -> ContactBook:
     return ContactBook(
         groups={int(number): name for number, name in data["groups"]},
         entries={
-            (kind, peer): Entry(list(groups), mark, custom, time)
+            (kind, peer): ConversationEntry(list(groups), mark, custom, time)
             for kind, peer, groups, mark, custom, time in data["entries"]
         },
         next_group=data["next_group"],

@@ -6,54 +6,54 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, Self, TypeVar
 
-from channel_adapter.stub.world.member_table import MemberTable, Role
+from channel_adapter.stub.world.member_table import MemberRole, MemberTable
 from channel_adapter.stub.world.message_log import MessageLog
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.tencent import codes, limits
 from channel_adapter.tencent.wire.groups import COMMUNITY
 
 
-class Place(Protocol):
-    """Something users can be in; `alone` is the tuple of itself, held once."""
+class Joinable(Protocol):
+    """Something users can be in; `as_tuple` is the tuple of itself, held once."""
 
     @property
-    def alone(self) -> tuple[Self, ...]: ...
+    def as_tuple(self) -> tuple[Self, ...]: ...
 
 
-PlaceT = TypeVar("PlaceT", bound=Place)
+JoinableT = TypeVar("JoinableT", bound=Joinable)
 
 
-class Memberships(Generic[PlaceT]):
+class Memberships(Generic[JoinableT]):
     """user -> the places he is in, in the order in which he was entered, or in one of their own."""
 
     def __init__(self) -> None:
-        self._places: dict[str, tuple[PlaceT, ...]] = {}
+        self._places: dict[str, tuple[JoinableT, ...]] = {}
 
-    def of(self, user: str) -> tuple[PlaceT, ...]:
+    def get(self, user: str) -> tuple[JoinableT, ...]:
         return self._places.get(user, ())
 
-    def enter(self, user: str, place: PlaceT, order: Callable[[PlaceT], Any] | None = None) -> None:
+    def enter(self, user: str, place: JoinableT, order: Callable[[JoinableT], Any] | None = None) -> None:
         """Put the user in a place: behind the others, or where it belongs if they have an `order`."""
         others = self._places.get(user)
         if others is None:
-            self._places[user] = place.alone
+            self._places[user] = place.as_tuple
             return
         at = len(others) if order is None else bisect_right(others, order(place), key=order)
         self._places[user] = (*others[:at], place, *others[at:])
 
-    def leave(self, user: str, place: PlaceT) -> None:
-        rest = tuple(other for other in self.of(user) if other is not place)
+    def leave(self, user: str, place: JoinableT) -> None:
+        rest = tuple(other for other in self.get(user) if other is not place)
         if not rest:
             self._places.pop(user, None)
         else:
-            self._places[user] = rest[0].alone if len(rest) == 1 else rest
+            self._places[user] = rest[0].as_tuple if len(rest) == 1 else rest
 
 
-Conversation = tuple[int, str]  # Type and the peer's or group's id
+ConversationKey = tuple[int, str]  # Type and the peer's or group's id
 
 
 @dataclass(slots=True)
-class Entry:
+class ConversationEntry:
     """What is filed about one conversation. `mark` holds the standard bits."""
 
     groups: list[int] = field(default_factory=list)
@@ -62,7 +62,7 @@ class Entry:
     time: int = 0  # of the last change, seconds
 
     @property
-    def bare(self) -> bool:
+    def empty(self) -> bool:
         return not (self.groups or self.mark or self.custom_mark)
 
 
@@ -71,9 +71,9 @@ class ContactBook:
     """Conversation groups by number, which is never reused, and entries in the order of their first change."""
 
     groups: dict[int, str] = field(default_factory=dict)
-    entries: dict[Conversation, Entry] = field(default_factory=dict)
+    entries: dict[ConversationKey, ConversationEntry] = field(default_factory=dict)
     next_group: int = 1
-    deleted: dict[Conversation, int] = field(default_factory=dict)  # from the recent list, and when
+    deleted: dict[ConversationKey, int] = field(default_factory=dict)  # from the recent list, and when
 
     def number(self, name: str) -> int | None:
         """The number of the group with this name."""
@@ -89,9 +89,9 @@ class ContactBook:
         """Forget the group; its conversations stay."""
         del self.groups[number]
         for conversation in self.conversations(number):
-            self.unfile(conversation, number, now)
+            self.unassign(conversation, number, now)
 
-    def conversations(self, number: int | None = None) -> list[Conversation]:
+    def conversations(self, number: int | None = None) -> list[ConversationKey]:
         """Those in one group, or in any."""
         return [
             conversation
@@ -99,41 +99,41 @@ class ContactBook:
             if (entry.groups if number is None else number in entry.groups)
         ]
 
-    def marked(self) -> list[Conversation]:
+    def marked(self) -> list[ConversationKey]:
         """Those with a standard or a custom mark."""
         return [key for key, entry in self.entries.items() if entry.mark or entry.custom_mark]
 
-    def file(self, conversation: Conversation, number: int, now: int) -> bool:
+    def assign(self, conversation: ConversationKey, number: int, now: int) -> bool:
         """Put into a group; False if it is in there already."""
-        entry = self.entries.setdefault(conversation, Entry())
+        entry = self.entries.setdefault(conversation, ConversationEntry())
         if number in entry.groups:
             return False
         entry.groups.append(number)
         entry.time = now
         return True
 
-    def unfile(self, conversation: Conversation, number: int, now: int) -> bool:
+    def unassign(self, conversation: ConversationKey, number: int, now: int) -> bool:
         """Take out of a group; False if it is not in there."""
         entry = self.entries.get(conversation)
         if entry is None or number not in entry.groups:
             return False
         entry.groups.remove(number)
         entry.time = now
-        self._drop_if_bare(conversation)
+        self._drop_if_empty(conversation)
         return True
 
-    def mark(self, conversation: Conversation, mark: int, custom_mark: str, now: int) -> None:
+    def mark(self, conversation: ConversationKey, mark: int, custom_mark: str, now: int) -> None:
         """Write both kinds of marks."""
-        entry = self.entries.setdefault(conversation, Entry())
+        entry = self.entries.setdefault(conversation, ConversationEntry())
         entry.mark, entry.custom_mark, entry.time = mark, custom_mark, now
-        self._drop_if_bare(conversation)
+        self._drop_if_empty(conversation)
 
-    def forget(self, conversation: Conversation) -> None:
+    def forget(self, conversation: ConversationKey) -> None:
         """Drop whatever is filed about it."""
         self.entries.pop(conversation, None)
 
-    def _drop_if_bare(self, conversation: Conversation) -> None:
-        if self.entries[conversation].bare:
+    def _drop_if_empty(self, conversation: ConversationKey) -> None:
+        if self.entries[conversation].empty:
             del self.entries[conversation]
 
 
@@ -166,10 +166,10 @@ class Group:
     counters: dict[str, int] = field(default_factory=dict)
     attributes: dict[str, str] = field(default_factory=dict)
     serial: int = 0  # order of creation, grows
-    alone: tuple["Group", ...] = ()
+    as_tuple: tuple["Group", ...] = ()
 
     def __post_init__(self) -> None:
-        self.alone = (self,)
+        self.as_tuple = (self,)
 
     def row_of(self, user: str) -> int:
         """The row of somebody whose joined list holds the group."""
@@ -201,13 +201,13 @@ class OfficialAccount:
     subscriber_strings: dict[str, str] = field(default_factory=dict)
     log: MessageLog = field(default_factory=MessageLog)
     broadcasts: deque[float] = field(default_factory=deque)  # moments of the last hour
-    alone: tuple["OfficialAccount", ...] = ()
+    as_tuple: tuple["OfficialAccount", ...] = ()
 
     def __post_init__(self) -> None:
-        self.alone = (self,)
+        self.as_tuple = (self,)
 
 
-class State:
+class AppData:
     """All accounts, groups and official accounts. A user's string is held once: `account` hands out the stored one."""
 
     def __init__(self, admins: Iterable[str]) -> None:
@@ -243,11 +243,11 @@ class State:
 
     def remove_account(self, user: str, now: int) -> None:
         """Forget the account, its profile, memberships, subscriptions and conversations."""
-        for group in self.joined.of(user):
+        for group in self.joined.get(user):
             self.leave(group, user)
             if group.owner == user:
                 group.owner = ""
-        for account in self.subscribed.of(user):
+        for account in self.subscribed.get(user):
             self.unsubscribe(account, user)
         self._accounts.pop(user, None)
         self.profiles.pop(user, None)
@@ -270,7 +270,7 @@ class State:
         self.groups[group.group_id] = group
         self.community_count += group.type == COMMUNITY
 
-    def join(self, group: Group, user: str, role: Role, joined: int, read: int) -> int:
+    def join(self, group: Group, user: str, role: MemberRole, joined: int, read: int) -> int:
         """Make an existing account a member; returns the row. The caller has checked that it is not one."""
         known = self._accounts[user]
         row = group.members.add(known, role, joined, read)
@@ -299,7 +299,7 @@ class State:
         """Make an existing account a subscriber; earlier broadcasts are not unread."""
         known = self._accounts[user]
         self.subscribed.enter(known, account)
-        account.subscribers.add(known, Role.MEMBER, now, account.log.next_seq - 1)
+        account.subscribers.add(known, MemberRole.MEMBER, now, account.log.next_seq - 1)
 
     def unsubscribe(self, account: OfficialAccount, user: str) -> None:
         account.subscribers.remove(user)

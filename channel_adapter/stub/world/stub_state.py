@@ -23,11 +23,18 @@ from channel_adapter.stub.world import (
     refused,
     snapshot,
 )
-from channel_adapter.stub.world.clock import WorldClock
-from channel_adapter.stub.world.context import ALLOW, RESTAPI, Call, Decision, Event, Handler
+from channel_adapter.stub.world.clock import StubClock
+from channel_adapter.stub.world.context import (
+    ALLOW,
+    RESTAPI,
+    CallbackDecision,
+    CallbackEvent,
+    CommandContext,
+    CommandHandler,
+)
 from channel_adapter.stub.world.refusal import Refusal, not_played
-from channel_adapter.stub.world.simulated_user import Client
-from channel_adapter.stub.world.state import State
+from channel_adapter.stub.world.simulated_user import SimulatedUser
+from channel_adapter.stub.world.state import AppData
 from channel_adapter.tencent import codes
 from channel_adapter.tencent.catalog import CONTACT_SERVICE, PROFILE_SERVICE, UNMODELLED, Command, Idempotency
 from channel_adapter.tencent.wire.envelope import Reply
@@ -37,11 +44,11 @@ AREAS: tuple[ModuleType, ...] = (
     group_data,
 )  # fmt: skip
 
-HANDLERS: Mapping[tuple[str, str], Handler] = MappingProxyType(
+HANDLERS: Mapping[tuple[str, str], CommandHandler] = MappingProxyType(
     {
         (handler.command.service, handler.command.name): handler
         for handler in (
-            *(value for area in AREAS for value in vars(area).values() if isinstance(value, Handler)),
+            *(value for area in AREAS for value in vars(area).values() if isinstance(value, CommandHandler)),
             *refused.HANDLERS,
         )
     }
@@ -52,32 +59,32 @@ UNKNOWN_FIELDS_KEPT = 1_000
 WITH_ERROR_DISPLAY = frozenset({CONTACT_SERVICE, PROFILE_SERVICE})  # [doc 1640, 53437]
 
 
-class World:
+class StubState:
     """State + command + clock -> reply + events. Deterministic under a seed and a frozen clock; no I/O."""
 
     def __init__(
         self,
         settings: StubSettings | None = None,
         *,
-        clock: WorldClock | None = None,
+        clock: StubClock | None = None,
         seed: int = 0,
-        on_event: Callable[[Event], None] | None = None,
+        on_event: Callable[[CallbackEvent], None] | None = None,
     ) -> None:
         self.settings = settings or StubSettings()
-        self.clock = clock or WorldClock()
-        self.on_event = on_event
+        self.clock = clock or StubClock()
+        self._listener = on_event
         self.unknown_fields: Counter[tuple[str, str]] = Counter()
         self.changes = 0
         """Grows with everything that may have changed the state."""
         self._seed = seed
         self._random = Random(seed)  # noqa: S311 - made-up ids must be repeatable
-        self.state = State(self.settings.app.admins)
+        self.state = AppData(self.settings.app.admins)
 
     def reset(self) -> None:
         """Forget everything but settings and clock; ids are drawn from the start of the seed again."""
         self._random.seed(self._seed)
         self.unknown_fields.clear()
-        self.state = State(self.settings.app.admins)
+        self.state = AppData(self.settings.app.admins)
         self.changes += 1
 
     def dump(self) -> dict[str, Any]:
@@ -108,7 +115,7 @@ class World:
         *,
         caller: str,
         origin: str = RESTAPI,
-        decision: Decision = ALLOW,
+        decision: CallbackDecision = ALLOW,
     ) -> Reply:
         """Carry out one call, or raise Refusal and change nothing. `decision`: what the app answered beforehand."""
         handler, reply = self._run(command, body, caller, origin, decision)
@@ -116,7 +123,9 @@ class World:
             self._check_size(reply.to_json())
         return reply
 
-    def answer(self, command: Command[Any, Any], body: Any, *, caller: str, decision: Decision = ALLOW) -> bytes:
+    def answer(
+        self, command: Command[Any, Any], body: Any, *, caller: str, decision: CallbackDecision = ALLOW
+    ) -> bytes:
         """The same for whoever wants the reply as JSON and nothing else."""
         handler, reply = self._run(command, body, caller, RESTAPI, decision)
         text = reply.to_json()
@@ -125,8 +134,8 @@ class World:
         return text
 
     def _run(
-        self, command: Command[Any, Any], body: Any, caller: str, origin: str, decision: Decision
-    ) -> tuple[Handler, Reply]:
+        self, command: Command[Any, Any], body: Any, caller: str, origin: str, decision: CallbackDecision
+    ) -> tuple[CommandHandler, Reply]:
         handler, request = self._read(command, body)
         self.changes += command.idempotency is not Idempotency.READ
         with self.calling(request, caller, origin, decision) as call:
@@ -141,7 +150,7 @@ class World:
 
     def before_callback(
         self, command: Command[Any, Any], body: Any, *, caller: str, origin: str = RESTAPI
-    ) -> Event | None:
+    ) -> CallbackEvent | None:
         """The event the app has to be asked with before `execute`, if there is one; raises as `execute` would."""
         if not self.handles(command) or HANDLERS[command.service, command.name].before is None:
             return None
@@ -149,10 +158,10 @@ class World:
         with self.calling(request, caller, origin) as call:
             return handler.before(call) if handler.before else None
 
-    def client(self, user: str, platform: str = "iOS") -> Client:
+    def client(self, user: str, platform: str = "iOS") -> SimulatedUser:
         """The user on a phone: what he does by himself, with the events of that platform."""
         self.changes += 1
-        return Client(self, user, platform)
+        return SimulatedUser(self, user, platform)
 
     def draw(self, highest: int) -> int:
         """A number from 0 to `highest` out of the world's own source."""
@@ -160,23 +169,43 @@ class World:
 
     @contextmanager
     def calling(
-        self, request: Any, caller: str, origin: str = RESTAPI, decision: Decision = ALLOW
-    ) -> Iterator[Call[Any]]:
+        self, request: Any, caller: str, origin: str = RESTAPI, decision: CallbackDecision = ALLOW
+    ) -> Iterator[CommandContext[Any]]:
         """A call on this world; what it has to tell is told when it ends, also with a Refusal."""
-        call = Call(request, self.state, self.settings, self._random, self.clock.now(), caller, origin, decision)
-        call.listening = self.on_event is not None
+        call = CommandContext(
+            request, self.state, self.settings, self._random, self.clock.now(), caller, origin, decision
+        )
+        call.listening = self.listening
         try:
             yield call
         finally:
             for event in call.events:
                 self.emit(event)
 
-    def emit(self, event: Event) -> None:
-        """Hand an after-event to whoever listens."""
-        if self.on_event is not None:
-            self.on_event(event)
+    def emit(self, event: CallbackEvent) -> None:
+        """Pass an after-event to the listener, if there is one."""
+        if self._listener is not None:
+            self._listener(event)
 
-    def _read(self, command: Command[Any, Any], body: Any) -> tuple[Handler, Any]:
+    @property
+    def listening(self) -> bool:
+        """True while after-events have a listener; without one none are made."""
+        return self._listener is not None
+
+    def listen(self, listener: Callable[[CallbackEvent], None] | None) -> None:
+        """Call `listener` with each after-event from now on; None ends it."""
+        self._listener = listener
+
+    @contextmanager
+    def silenced(self) -> Iterator[None]:
+        """Make no after-events inside the block."""
+        listener, self._listener = self._listener, None
+        try:
+            yield
+        finally:
+            self._listener = listener
+
+    def _read(self, command: Command[Any, Any], body: Any) -> tuple[CommandHandler, Any]:
         """Handler and request; what the request type does not know is counted."""
         handler = HANDLERS.get((command.service, command.name))
         if handler is None:
