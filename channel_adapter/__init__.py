@@ -122,7 +122,6 @@ if TYPE_CHECKING:
         ThrottledError,
         UnavailableError,
     )
-    from channel_adapter.services.bulk import Bulk
     from channel_adapter.services.doctor import Finding
 
 __all__ = [
@@ -132,7 +131,6 @@ __all__ = [
     "AssignmentStatus",
     "AuthenticationError",
     "Broadcast",
-    "Bulk",
     "Channel",
     "ChannelAdapter",
     "ChannelAdapterError",
@@ -245,7 +243,6 @@ _VALUES = (  # searched in this order, the most used first
     "domain.events",
 )
 _MACHINERY = {  # nobody who wants a value pays for these
-    "Bulk": "services.bulk",
     "ChannelAdapter": "adapter",
     "Finding": "services.doctor",
     "Settings": "config.settings",

@@ -25,16 +25,17 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from channel_adapter.backends.community.backend import CommunityBackend
-    from channel_adapter.domain.ids import ChannelId, UserId
+    from channel_adapter.domain.ids import ChannelId
     from channel_adapter.domain.post import PostRef
     from channel_adapter.migration.cutover.redirects import AccountRedirects
     from channel_adapter.migration.facade import Migration
     from channel_adapter.services.accounts import Accounts
-    from channel_adapter.services.bulk import BulkTerms
+    from channel_adapter.services.bulk import BulkOptions
     from channel_adapter.services.channels import Channels
     from channel_adapter.services.doctor import Finding
     from channel_adapter.services.posts import Posts
     from channel_adapter.services.reactions.service import ReactionService
+    from channel_adapter.services.signals import UsersLeft
     from channel_adapter.services.subscriptions import Subscriptions
     from channel_adapter.services.unread.assignment import ConversationGroupAssigner
     from channel_adapter.services.unread.service import Unreads
@@ -62,33 +63,25 @@ class ChannelAdapter:
         self.signals = Signals()
         self.signals.post_recalled.connect(self._post_recalled)
         self.signals.channel_deleted.connect(self._channel_deleted)
+        self.signals.users_left.connect(self._users_left)
 
     @cached_property
     def channels(self) -> Channels:
-        """Channels: create, read, change, delete, and what a person follows."""
+        """Channels: create, read, update, delete, and the channels of a user."""
         from channel_adapter.services.channels import Channels
-        from channel_adapter.services.joined import JoinedList
 
         backend = self.backend
-        joined = JoinedList(self.backend.joined_pages, backend.channel_cache)
-        return Channels(backend.channels, backend.ids, joined, self.signals.channel_deleted)
+        return Channels(backend.channels, backend.members, backend.ids, self.signals.channel_deleted)
 
     @cached_property
     def subscriptions(self) -> Subscriptions:
-        """People of channels: subscribe, unsubscribe, list, and the notifications of each."""
-        from channel_adapter.services.subscriptions import Subscriptions
+        """Subscriptions: add and remove users of a channel, list them, and the notifications of each."""
+        from channel_adapter.services.subscriptions import SubscriptionOptions, Subscriptions
 
-        own = self.settings.subscriptions
+        backend = self.backend
+        options = SubscriptionOptions(self._bulk, self.settings.subscriptions.notify)
         return Subscriptions(
-            self._gateway,
-            self.backend.channel_cache,
-            self._terms,
-            add_per_call=own.add_per_call,
-            remove_per_call=own.remove_per_call,
-            notify=own.notify,
-            membership=self.backend.membership,
-            assigner=self._assigner,
-            left=self._people_left,
+            backend.channels, backend.members, backend.ids, self._assigner, self.signals.users_left, options
         )
 
     @cached_property
@@ -107,7 +100,7 @@ class ChannelAdapter:
         """Accounts of the app: who can own, read and react at all."""
         from channel_adapter.services.accounts import Accounts
 
-        return Accounts(self._gateway, self._terms)
+        return Accounts(self.backend.accounts, self._bulk)
 
     @cached_property
     def unread(self) -> Unreads:
@@ -319,24 +312,19 @@ class ChannelAdapter:
         await self.aclose()
 
     @cached_property
-    def _terms(self) -> BulkTerms:
-        from channel_adapter.services.bulk import BulkTerms
+    def _bulk(self) -> BulkOptions:
+        from channel_adapter.services.bulk import BulkOptions
 
-        return BulkTerms(self.settings.concurrency, self.settings.total_seconds, self._clock)
+        return BulkOptions(self.settings.concurrency, self.settings.total_seconds, self._clock)
 
     @cached_property
     def _assigner(self) -> ConversationGroupAssigner:
-        from channel_adapter.services.unread.assignment import ConversationGroupAssigner
+        from channel_adapter.services.unread.assignment import AssignmentOptions, ConversationGroupAssigner
 
         own = self.settings.unread
-        return ConversationGroupAssigner(
-            self._gateway,
-            name=own.name,
-            on=own.assign,
-            most_people=own.assign_up_to,
-            at_once=max(1, self.settings.concurrency // 2),  # subscriptions go on meanwhile
-            clock=self._clock,
-        )
+        concurrency = max(1, self.settings.concurrency // 2)  # subscriptions go on meanwhile
+        options = AssignmentOptions(own.name, own.assign, own.assign_up_to, concurrency)
+        return ConversationGroupAssigner(self._gateway, self.backend.members, options, self._clock)
 
     @property
     def _reacting(self) -> ReactionService | None:
@@ -351,9 +339,9 @@ class ChannelAdapter:
         if self._reacting is not None:
             await self._reacting.drop_channel(channel)
 
-    async def _people_left(self, channel: ChannelId, users: list[UserId]) -> None:
+    async def _users_left(self, event: UsersLeft) -> None:
         if self._reacting is not None:
-            await self._reacting.left(channel, users)
+            await self._reacting.left(event.channel, event.users)
 
     def __repr__(self) -> str:
         return f"ChannelAdapter(sdkappid={self.settings.sdkappid}, admin={self.settings.admin!r})"

@@ -1,10 +1,13 @@
 """Typed calls of the service whose failures are errors of this package."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
 from channel_adapter import errors as e
+from channel_adapter.backends.protocols import attempt_status
 from channel_adapter.concurrency.outage import AttemptStatus
+from channel_adapter.domain.ids import UserId
+from channel_adapter.domain.subscription import BatchResult, Outcome
 from channel_adapter.errors import ChannelAdapterError, InvalidError, NotFoundError, Origin
 from channel_adapter.tencent import codes
 from channel_adapter.tencent.catalog import COMMANDS, Command, Idempotency
@@ -41,6 +44,9 @@ _BY_KIND: Final[dict[ErrorKind, type[ChannelAdapterError]]] = {
     ErrorKind.UNAVAILABLE: e.UnavailableError,
     ErrorKind.REFUSED: e.RefusedError,
 }
+
+
+_NOT_TRIED: Final = (AttemptStatus.NOT_SENT, AttemptStatus.THROTTLED)
 
 
 class Caller(Protocol):
@@ -93,14 +99,12 @@ def item_error(command: Command[Any, Any], code: int, text: str) -> ChannelAdapt
     return translate(ApiError(code, text), row, origin, message, changes=command.idempotency is not Idempotency.READ)
 
 
-def attempt_status(error: ChannelAdapterError) -> AttemptStatus:
-    """Return what a failed call says about the service. A call that this process held back has made no attempt."""
-    if isinstance(error, e.ThrottledError):
-        held_back = error.origin is not None and error.origin.attempts == 0
-        return AttemptStatus.NOT_SENT if held_back else AttemptStatus.THROTTLED
-    if isinstance(error, e.OutcomeUnknownError | e.UnavailableError):
-        return AttemptStatus.UNANSWERED
-    return AttemptStatus.ANSWERED
+def interrupted(
+    outcomes: Iterable[Outcome], called: Sequence[UserId], rest: Sequence[UserId], error: ChannelAdapterError
+) -> BatchResult:
+    """Return the result of a batch that ends with a failed call: `called` were in it, `rest` come after it."""
+    untried = (*called, *rest) if attempt_status(error) in _NOT_TRIED else tuple(rest)
+    return BatchResult(tuple(outcomes), untried, error)
 
 
 def possibly_applied(error: ChannelAdapterError) -> bool:

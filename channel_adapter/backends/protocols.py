@@ -7,11 +7,20 @@ Refusals of single items are values; every other failure is a ChannelAdapterErro
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from typing import Protocol
 
+from channel_adapter.concurrency.outage import AttemptStatus
+from channel_adapter.concurrency.paging import Page
 from channel_adapter.domain.channel import Channel, ChannelProfile, NewChannel
-from channel_adapter.domain.ids import ChannelId
+from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.mode import Capabilities, Mode
 from channel_adapter.domain.post import Content, Draft, Post, PostPreview, PostRef
-from channel_adapter.errors import ChannelAdapterError
+from channel_adapter.domain.subscription import (
+    AddOptions,
+    BatchResult,
+    Notifications,
+    Subscriber,
+    Subscription,
+)
+from channel_adapter.errors import ChannelAdapterError, OutcomeUnknownError, ThrottledError, UnavailableError
 from channel_adapter.mapping.ids import IdScheme
 
 
@@ -44,6 +53,10 @@ class ChannelBackend(Protocol):
 
     def all(self) -> AsyncGenerator[Channel, None]:
         """Yield every channel of the app once."""
+        ...
+
+    async def require(self, channel: ChannelId) -> None:
+        """Raise NotFoundError unless an id is a channel. Cached."""
         ...
 
     async def known(self, channels: Sequence[ChannelId]) -> frozenset[ChannelId]:
@@ -101,6 +114,72 @@ class PostBackend(Protocol):
         ...
 
 
+class MemberBackend(Protocol):
+    """Subscribers of channels."""
+
+    @property
+    def add_batch(self) -> int:
+        """How many users one call adds, as learned so far. A longer list is split."""
+        ...
+
+    @property
+    def remove_batch(self) -> int:
+        """How many users are removed best at a time. A longer list is split."""
+        ...
+
+    async def add(self, channel: ChannelId, users: Sequence[UserId], options: AddOptions) -> BatchResult:
+        """Subscribe different users to an id that is a channel. Every failure is in the result.
+
+        An `error` of NotFoundError with field `channel` says that the channel does not exist any more.
+        """
+        ...
+
+    async def remove(self, channel: ChannelId, users: Sequence[UserId], options: AddOptions) -> BatchResult:
+        """Unsubscribe different users from an id that is a channel. Every failure is in the result, as for `add`."""
+        ...
+
+    async def subscribed(self, channel: ChannelId, users: Sequence[UserId]) -> dict[UserId, bool]:
+        """Return which users are in a channel, its owner included. Raises NotFoundError."""
+        ...
+
+    async def subscribed_to(self, user: UserId, channels: Sequence[ChannelId]) -> frozenset[ChannelId]:
+        """Return which of these channels a user is in."""
+        ...
+
+    async def get(self, channel: ChannelId, user: UserId) -> Subscriber | None:
+        """Return one user of a channel, the owner included, or None. Raises NotFoundError for the channel."""
+        ...
+
+    async def page(self, channel: ChannelId, cursor: str) -> Page[Subscriber, str]:
+        """Return one page of the subscribers, without the owner; "" is the first. Raises NotFoundError."""
+        ...
+
+    async def set_notifications(self, channel: ChannelId, user: UserId, wanted: Notifications) -> bool:
+        """Set how new posts reach a subscriber; return False if it was set already. Raises NotFoundError."""
+        ...
+
+    def subscriptions(self, user: UserId) -> AsyncGenerator[Subscription, None]:
+        """Yield the channels of a user, each once. Raises NotFoundError for an account that does not exist."""
+        ...
+
+
+class AccountBackend(Protocol):
+    """Accounts of the app."""
+
+    @property
+    def add_batch(self) -> int:
+        """How many accounts one call adds. A longer list is split."""
+        ...
+
+    async def check(self, users: Sequence[UserId]) -> dict[UserId, bool]:
+        """Return which accounts exist."""
+        ...
+
+    async def add(self, users: Sequence[UserId]) -> BatchResult:
+        """Import the accounts that do not exist. Every failure is in the result."""
+        ...
+
+
 class Backend(Protocol):
     """One mode of storing channels on the service."""
 
@@ -125,6 +204,26 @@ class Backend(Protocol):
         ...
 
     @property
+    def members(self) -> MemberBackend:
+        """Subscribers of channels."""
+        ...
+
+    @property
+    def accounts(self) -> AccountBackend:
+        """Accounts of the app."""
+        ...
+
+    @property
     def posts(self) -> PostBackend:
         """Posts of channels."""
         ...
+
+
+def attempt_status(error: ChannelAdapterError) -> AttemptStatus:
+    """Return what a failed call says about the service. A call that this process held back has made no attempt."""
+    if isinstance(error, ThrottledError):
+        held_back = error.origin is not None and error.origin.attempts == 0
+        return AttemptStatus.NOT_SENT if held_back else AttemptStatus.THROTTLED
+    if isinstance(error, OutcomeUnknownError | UnavailableError):
+        return AttemptStatus.UNANSWERED
+    return AttemptStatus.ANSWERED

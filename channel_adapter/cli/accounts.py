@@ -21,7 +21,7 @@ async def add(run: Run, users: _USERS) -> Exit:
     by Tencent's SDK need this only for accounts that have never signed in.
     """
     async with run.adapter() as adapter:
-        return await list_outcomes(run.output, adapter.accounts.add(users), assign=False)
+        return await list_outcomes(run.output, adapter.accounts.add_stream(users), assign=False)
 
 
 @command(app, "accounts", "check", example="channel-adapter accounts check editor_7 reader_1")

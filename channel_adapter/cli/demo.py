@@ -256,7 +256,7 @@ class Demo:
         people = [UserId(OWNER), *self._people]
         with self._recorder.step("Make the accounts known to the app") as step:
             with self._output.progress("accounts", len(people)) as progress:
-                async for _ in self._adapter.accounts.add(people):
+                async for _ in self._adapter.accounts.add_stream(people):
                     progress.advance()
             known = await self._adapter.accounts.check([*people, OUTSIDER])
             step.same("accounts", {**dict.fromkeys(people, True), OUTSIDER: False}, known)
@@ -287,7 +287,7 @@ class Demo:
         with self._recorder.step("Subscribe everybody in the file") as step:
             outcomes: list[Outcome] = []
             with self._output.progress("subscribed", len(self._people)) as progress:
-                async for outcome in self._adapter.subscriptions.subscribe(SLUG, self._people, assign=False):
+                async for outcome in self._adapter.subscriptions.subscribe_stream(SLUG, self._people, assign=False):
                     outcomes.append(outcome)
                     progress.advance()
             step.same("outcomes", dict.fromkeys(self._people, OutcomeKind.ADDED), {o.user: o.kind for o in outcomes})

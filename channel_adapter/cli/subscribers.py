@@ -1,8 +1,8 @@
 """`subscribers`: add, remove, list, import, check, follow, unfollow, notifications, mute, unmute."""
 
 from collections import Counter, deque
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, TypeGuard
+from collections.abc import AsyncIterable, Iterator
+from typing import Annotated, TypeGuard
 
 import typer
 
@@ -16,9 +16,6 @@ from channel_adapter.domain.assignment import AssignmentStatus
 from channel_adapter.domain.subscription import Notifications, Outcome, OutcomeKind
 from channel_adapter.mapping.ids import channel_id
 from channel_adapter.mapping.user_list import ListedUser, UnusableLine, UserList
-
-if TYPE_CHECKING:
-    from channel_adapter.services.bulk import Bulk
 
 app = group("subscribers")
 
@@ -43,15 +40,15 @@ async def add(
     group; it never keeps a user from being subscribed.
     """
     async with run.adapter() as adapter:
-        bulk = adapter.subscriptions.subscribe(channel, users, import_missing=import_missing, assign=assign)
-        return await list_outcomes(run.output, bulk)
+        outcomes = adapter.subscriptions.subscribe_stream(channel, users, import_missing=import_missing, assign=assign)
+        return await list_outcomes(run.output, outcomes)
 
 
 @command(app, "subscribers", "remove", example="channel-adapter subscribers remove harbor_news reader_2")
 async def remove(run: Run, channel: ChannelArgument, users: _USERS, assign: _ASSIGN = None) -> Exit:
     """Unsubscribe people, one outcome each; somebody who does not follow is "already"."""
     async with run.adapter() as adapter:
-        return await list_outcomes(run.output, adapter.subscriptions.unsubscribe(channel, users, assign=assign))
+        return await list_outcomes(run.output, adapter.subscriptions.unsubscribe_stream(channel, users, assign=assign))
 
 
 @command(app, "subscribers", "follow", example="channel-adapter subscribers follow reader_1 harbor_news harbor_tides")
@@ -104,7 +101,7 @@ async def unmute(run: Run, channel: ChannelArgument, user: _USER) -> None:
 
 async def _notify(run: Run, channel: str, user: str, wanted: Notifications) -> None:
     async with run.adapter() as adapter:
-        changed = await adapter.subscriptions.set_notifications(user, channel, wanted)
+        changed = await adapter.subscriptions.set_notifications(channel, wanted, user=user)
     document = {"user": user, "channel": channel, "notifications": wanted, "changed": changed}
     run.output.one(document, f"notifications: {wanted}{'' if changed else ', as before'}")
 
@@ -191,8 +188,10 @@ async def import_file(
             with run.output.progress("imported", listed.total) as progress:
                 job = _Import(run, progress, run.output.report("problems", {"channel": channel_id(channel)}))
                 users = job.users(listed)
-                bulk = adapter.subscriptions.subscribe(channel, users, import_missing=import_missing, assign=assign)
-                await job.follow(bulk)
+                outcomes = adapter.subscriptions.subscribe_stream(
+                    channel, users, import_missing=import_missing, assign=assign
+                )
+                await job.follow(outcomes)
     if not run.output.json:
         run.output.line(job.sentence())
         if unassigned := job.unassigned():
@@ -219,11 +218,11 @@ class _Import:
             if self._read(each):
                 yield each.user
 
-    async def follow(self, bulk: "Bulk") -> None:
+    async def follow(self, outcomes: AsyncIterable[Outcome]) -> None:
         """Run the job to its end; whatever stops it, the report is a whole document."""
         complete = False
         try:
-            async for outcome in bulk:
+            async for outcome in outcomes:
                 self._outcome(outcome)
             complete = True
         finally:

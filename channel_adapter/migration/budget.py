@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from channel_adapter.backends.caller import ApiCaller, attempt_status
+from channel_adapter.backends.caller import ApiCaller
+from channel_adapter.backends.protocols import attempt_status
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.concurrency.outage import PAUSE, OutageGuard, OutageTimeoutError
 from channel_adapter.errors import ChannelAdapterError, OutcomeUnknownError, ThrottledError, UnavailableError

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager
 from functools import cached_property
 
+from channel_adapter.backends.accounts import AppAccounts
 from channel_adapter.backends.caller import ApiCaller
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.config.extras import needs_extra
@@ -17,7 +18,7 @@ from channel_adapter.migration.sources.files import FilesSource
 from channel_adapter.migration.sources.mirrored import exclude_mirrored
 from channel_adapter.migration.sources.source import Source, SourceChannel, SourceKind, SourceSpec, channels_by_id
 from channel_adapter.services.accounts import Accounts
-from channel_adapter.services.bulk import BulkTerms
+from channel_adapter.services.bulk import BulkOptions
 from channel_adapter.services.unread.service import Unreads
 from channel_adapter.tencent import limits
 
@@ -53,7 +54,8 @@ class MigrationContext:
     @cached_property
     def accounts(self) -> Accounts:
         """Accounts of the app, read through the calls of this context."""
-        return Accounts(self.api, BulkTerms(self.settings.concurrency, self.settings.total_seconds, self.clock))
+        options = BulkOptions(self.settings.concurrency, self.settings.total_seconds, self.clock)
+        return Accounts(AppAccounts(self.api, self.settings.concurrency), options)
 
     @property
     def target(self) -> TargetLimits:

@@ -3,25 +3,24 @@
 import uuid
 from collections.abc import AsyncGenerator, Iterable
 
-from channel_adapter.backends.protocols import ChannelBackend
+from channel_adapter.backends.protocols import ChannelBackend, MemberBackend
 from channel_adapter.concurrency.signals import Signal
 from channel_adapter.domain.channel import Channel, ChannelProfile, NewChannel
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.domain.subscription import Subscription
 from channel_adapter.mapping import ids
 from channel_adapter.mapping.ids import IdScheme
-from channel_adapter.services.joined import JoinedList
 
 
 class Channels:
     """The channels of an app. Every method accepts a channel by slug or by id."""
 
     def __init__(
-        self, backend: ChannelBackend, scheme: IdScheme, joined: JoinedList, deleted: Signal[ChannelId, None]
+        self, backend: ChannelBackend, members: MemberBackend, scheme: IdScheme, deleted: Signal[ChannelId, None]
     ) -> None:
         self._backend = backend
         self._ids = scheme
-        self._joined = joined
+        self._members = members
         self._deleted = deleted
 
     async def create(
@@ -102,7 +101,7 @@ class Channels:
 
         Costs one call for 200 joined groups, and one for 50 groups whose tag is not cached.
         """
-        return self._joined.channels(ids.user_id(user))
+        return self._members.subscriptions(ids.user_id(user))
 
     def all(self) -> AsyncGenerator[Channel, None]:
         """Yield every channel of the app once. For administration: the list behind it allows one call a second."""

@@ -18,7 +18,7 @@ TOP_LEVEL = {"pyproject.toml", "README.md", "LICENSE", "channel_adapter", "confi
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "misc"}
 
 PUBLIC_NAMES = """
-    Adopted Allow Article AuthenticationError Broadcast Bulk Channel ChannelAdapter ChannelAdapterError ChannelChanged
+    Adopted Allow Article AuthenticationError Broadcast Channel ChannelAdapter ChannelAdapterError ChannelChanged
     ChannelCreated ChannelDeleted ChannelEvent ChannelFull ChannelId ChannelOutcome ChannelUnread ConfigurationError
     ConflictError Content ConversationGroup CountSource CreateRequest Custom HookResponse Departure Drop Event
     AssignmentStatus Explanation Face File Finding GroupAssignment Image InvalidError Ladder LimitReachedError

@@ -36,7 +36,7 @@ async def main(*, small: bool) -> None:
     with stub_process(STUB) as ready:
         async with ChannelAdapter.open(settings_for(ready), observer=observe) as adapter:
             before = resident_megabytes()
-            async for _ in adapter.accounts.add(people(count)):
+            async for _ in adapter.accounts.add_stream(people(count)):
                 pass
             await adapter.accounts.add(["owner"])
             channel = await adapter.channels.create(slug="bench", name="bench", owner="owner")
@@ -44,7 +44,7 @@ async def main(*, small: bool) -> None:
             started = time.perf_counter()
             kinds: Counter[OutcomeKind] = Counter()
             peak = before
-            async for outcome in adapter.subscriptions.subscribe(channel.id, people(count)):
+            async for outcome in adapter.subscriptions.subscribe_stream(channel.id, people(count)):
                 kinds[outcome.kind] += 1
                 if kinds.total() % 5000 == 0:
                     peak = max(peak, resident_megabytes())

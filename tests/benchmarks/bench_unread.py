@@ -89,12 +89,12 @@ async def bench_sync(*, small: bool) -> None:
 
     with stub_process() as ready:
         async with ChannelAdapter.open(settings_for(ready), observer=observe) as adapter:
-            async for _ in adapter.accounts.add(people(count)):
+            async for _ in adapter.accounts.add_stream(people(count)):
                 pass
             await adapter.accounts.add(["owner"])
             channel = await adapter.channels.create(slug="bench", name="bench", owner="owner")
             await adapter.posts.publish(channel.id, Text("hello"))
-            async for _ in adapter.subscriptions.subscribe(channel.id, people(count), assign=False):
+            async for _ in adapter.subscriptions.subscribe_stream(channel.id, people(count), assign=False):
                 pass
             for what in ("nobody filed", "everybody filed"):
                 calls.clear()

@@ -118,9 +118,9 @@ class ReactionLives(RuleBasedStateMachine):
         url = new_url() if new_url else f"sqlite:///{Path(self.folder.name) / 'reactions.db'}"
         self.settings = settings_for(self.server).model_copy(update={"database_url": SecretStr(url)})
         self.open()
-        self.run(self.adapter.accounts.add(["owner", *PEOPLE])._collect())
+        self.run(self.adapter.accounts.add(["owner", *PEOPLE]))
         self.run(self.adapter.channels.create(slug="tides", name="Tides", owner="owner"))
-        self.run(self.adapter.subscriptions.subscribe("tides", PEOPLE, assign=False)._collect())
+        self.run(self.adapter.subscriptions.subscribe("tides", PEOPLE, assign=False))
         self.ref = self.run(self.adapter.posts.publish("tides", Text("low"))).ref
         self.model, self.events = Model(), list[ReactionChange]()
         self.world = self.server.world

@@ -52,7 +52,7 @@ class ChannelLives(RuleBasedStateMachine):
         self.run(self.server.start())
         self.adapter = ChannelAdapter.open(settings_for(self.server))
         self.run(self.adapter.__aenter__())
-        self.run(self.adapter.accounts.add([*OWNERS, *PEOPLE])._collect())
+        self.run(self.adapter.accounts.add([*OWNERS, *PEOPLE]))
         self.model: dict[str, Known] = {}
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -92,7 +92,7 @@ class ChannelLives(RuleBasedStateMachine):
 
     @rule(slug=slugs, users=people)
     def subscribe(self, slug: str, users: list[str]) -> None:
-        work = self.adapter.subscriptions.subscribe(slug, users)._collect()
+        work = self.adapter.subscriptions.subscribe(slug, users)
         known = self.model.get(slug)
         if known is None:
             self.refused(work, NotFoundError)
@@ -103,7 +103,7 @@ class ChannelLives(RuleBasedStateMachine):
 
     @rule(slug=slugs, users=people)
     def unsubscribe(self, slug: str, users: list[str]) -> None:
-        work = self.adapter.subscriptions.unsubscribe(slug, users)._collect()
+        work = self.adapter.subscriptions.unsubscribe(slug, users)
         known = self.model.get(slug)
         if known is None:
             self.refused(work, NotFoundError)

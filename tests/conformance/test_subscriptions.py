@@ -90,7 +90,7 @@ async def test_a_stream_of_people_gives_a_stream_of_outcomes(setting: Setting) -
         yield ""
         yield "x" * 33
 
-    outcomes = [outcome async for outcome in setting.adapter.subscriptions.subscribe(channel, people())]
+    outcomes = [outcome async for outcome in setting.adapter.subscriptions.subscribe_stream(channel, people())]
     assert len(outcomes) == len(READERS) + 2
     assert sum(outcome.kind is OutcomeKind.ADDED for outcome in outcomes) == len(READERS)
     assert {outcome.user for outcome in outcomes if outcome.kind is OutcomeKind.INVALID} == {"", "x" * 33}

@@ -123,17 +123,17 @@ async def test_muted_channels_are_not_in_the_badge(setting: Setting) -> None:
     before = (await of(setting, ANN)).badge
     await publish(setting, channel, 2)
     assert (await of(setting, ANN)).badge == before + 2
-    assert await subscriptions.notifications(ANN, channel) is Notifications.ALL
-    assert [await subscriptions.mute(ANN, setting.slug) for _ in range(2)] == [True, False]
-    assert await subscriptions.notifications(ANN, channel) is Notifications.MUTED
+    assert await subscriptions.notifications(channel, user=ANN) is Notifications.ALL
+    assert [await subscriptions.mute(setting.slug, user=ANN) for _ in range(2)] == [True, False]
+    assert await subscriptions.notifications(channel, user=ANN) is Notifications.MUTED
     (mine,) = [each for each in (await of(setting, ANN)).channels if each.channel == channel]
     assert (mine.muted, mine.count, (await of(setting, ANN)).badge) == (True, 2, before)
     for silent in (Notifications.MENTIONS, Notifications.OFF):
-        assert await subscriptions.set_notifications(ANN, channel, silent)
-        assert await subscriptions.notifications(ANN, channel) is silent
+        assert await subscriptions.set_notifications(channel, silent, user=ANN)
+        assert await subscriptions.notifications(channel, user=ANN) is silent
         (mine,) = [each for each in (await of(setting, ANN)).channels if each.channel == channel]
         assert (mine.notifications, mine.muted, (await of(setting, ANN)).badge) == (silent, True, before)
-    assert [await subscriptions.unmute(ANN, channel) for _ in range(2)] == [True, False]
+    assert [await subscriptions.unmute(channel, user=ANN) for _ in range(2)] == [True, False]
     assert (await of(setting, ANN)).badge == before + 2
 
 
@@ -288,8 +288,8 @@ BAD: dict[str, tuple[type[Exception], str | None, Act]] = {
     "an empty name to remove": (InvalidError, "name", lambda a, _: a.unread.remove(ANN, "")),
     "a text over 256 bytes": (InvalidError, "text", lambda a, c: a.unread.note(ANN, c, "x" * 257)),
     "reading where one is not": (NotFoundError, "user", lambda a, c: a.unread.mark_read(BEN, c)),
-    "muting where one is not": (NotFoundError, "user", lambda a, c: a.subscriptions.mute(BEN, c)),
-    "asking where one is not": (NotFoundError, "user", lambda a, c: a.subscriptions.notifications(BEN, c)),
+    "muting where one is not": (NotFoundError, "user", lambda a, c: a.subscriptions.mute(c, user=BEN)),
+    "asking where one is not": (NotFoundError, "user", lambda a, c: a.subscriptions.notifications(c, user=BEN)),
     "marking where one is not": (NotFoundError, "user", lambda a, c: a.unread.star(BEN, c)),
     "reading no channel": (NotFoundError, "channel", lambda a, c: a.unread.mark_read(ANN, c + "_none")),
     "a post that is not there yet": (InvalidError, "up_to", lambda a, c: a.unread.mark_read(ANN, c, up_to=99)),
@@ -303,7 +303,11 @@ BAD: dict[str, tuple[type[Exception], str | None, Act]] = {
         "up_to",
         lambda a, c: a.unread.mark_read(ANN, c, up_to=PostRef(ChannelId("@TGS#_other"), 1)),
     ),
-    "no receive option": (InvalidError, "notifications", lambda a, c: a.subscriptions.set_notifications(ANN, c, "x")),
+    "no receive option": (
+        InvalidError,
+        "notifications",
+        lambda a, c: a.subscriptions.set_notifications(c, "x", user=ANN),
+    ),
     "an unknown person's count": (NotFoundError, "user", lambda a, _: a.unread.of("stranger_1")),
     "an unknown person's sync": (NotFoundError, "user", lambda a, _: synced(a, "stranger_1")),
     "an unknown person's groups": (NotFoundError, "user", lambda a, _: anext(a.unread.groups("stranger_1"))),

@@ -61,7 +61,7 @@ class UnreadLives(RuleBasedStateMachine):
         channels = own.channels.model_copy(update={"cache_seconds": seconds})
         self.adapter = ChannelAdapter.open(own.model_copy(update={"channels": channels}))
         self.run(self.adapter.__aenter__())
-        self.run(self.adapter.accounts.add([OWNER, *PEOPLE])._collect())
+        self.run(self.adapter.accounts.add([OWNER, *PEOPLE]))
         self.model: dict[str, Known] = {}
         self.by_hand: dict[str, set[str]] = {user: set() for user in PEOPLE}
         self.club = Known()
@@ -102,7 +102,7 @@ class UnreadLives(RuleBasedStateMachine):
     def subscribe(self, slug: str, users: set[str]) -> None:
         if (known := self.model.get(slug)) is None:
             return
-        outcomes = self.run(self.adapter.subscriptions.subscribe(slug, users)._collect())
+        outcomes = self.run(self.adapter.subscriptions.subscribe(slug, users))
         assert all(each.done and each.assignment is not None and each.assignment.done for each in outcomes)
         for user in users:
             known.join(user)
@@ -118,7 +118,7 @@ class UnreadLives(RuleBasedStateMachine):
     def unsubscribe(self, slug: str, users: set[str]) -> None:
         if (known := self.model.get(slug)) is None:
             return
-        outcomes = self.run(self.adapter.subscriptions.unsubscribe(slug, users)._collect())
+        outcomes = self.run(self.adapter.subscriptions.unsubscribe(slug, users))
         assert all(each.done and each.assignment is not None and each.assignment.done for each in outcomes)
         for user in users:
             known.members.pop(user, None)
@@ -179,7 +179,7 @@ class UnreadLives(RuleBasedStateMachine):
     def notify(self, slug: str, user: str, wanted: Notifications) -> None:
         known = self.model.get(slug)
         if known is not None and user in known.members:
-            changed = self.run(self.adapter.subscriptions.set_notifications(user, slug, wanted))
+            changed = self.run(self.adapter.subscriptions.set_notifications(slug, wanted, user=user))
             assert changed is (known.members[user].notifications is not wanted)
             known.members[user].notifications = wanted
 

@@ -239,7 +239,7 @@ async def test_a_service_that_goes_away_ends_a_long_call_soon() -> None:
         await adapter.subscriptions.subscribe(channel, PEOPLE[:1])
         await server.stop()
         kinds: Counter[OutcomeKind] = Counter()
-        outcomes = adapter.subscriptions.subscribe(channel, (f"reader_{n}" for n in range(100_000)))
+        outcomes = adapter.subscriptions.subscribe_stream(channel, (f"reader_{n}" for n in range(100_000)))
 
         async def count() -> None:
             async for outcome in outcomes:
@@ -256,7 +256,7 @@ async def test_leaving_the_loop_stops_the_call() -> None:
     async with opened({}, calls, concurrency=2) as (adapter, _):
         channel = await channel_on(adapter)
         await adapter.accounts.add([f"reader_{n}" for n in range(2000)])
-        outcomes = aiter(adapter.subscriptions.subscribe(channel, (f"reader_{n}" for n in range(2000))))
+        outcomes = adapter.subscriptions.subscribe_stream(channel, (f"reader_{n}" for n in range(2000)))
         await anext(outcomes)
         await outcomes.aclose()
         before = calls["add_group_member"]

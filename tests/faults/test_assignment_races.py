@@ -52,7 +52,7 @@ async def test_a_subscription_between_leaving_and_its_removal_stays_assigned() -
         await one.subscriptions.subscribe(channel, [ANN])
         calls.clear()
         server.faults.replace([too_fast("update_contact_group")])
-        leaving = asyncio.ensure_future(one.subscriptions.unsubscribe(channel, [ANN])._collect())
+        leaving = asyncio.ensure_future(one.subscriptions.unsubscribe(channel, [ANN]))
         await calls.answered["update_contact_group"].wait()
         (joined,) = await two.subscriptions.subscribe(channel, [ANN])
         (left,) = await leaving

@@ -196,7 +196,7 @@ async def test_two_processes_file_for_one_person_at_once(duplicate: str) -> None
                 await adapter.accounts.check([ANN])
             outcomes = await asyncio.gather(
                 *(
-                    adapter.subscriptions.subscribe(channel, PEOPLE[:4])._collect()
+                    adapter.subscriptions.subscribe(channel, PEOPLE[:4])
                     for adapter, part in ((one, channels[:6]), (two, channels[6:]))
                     for channel in part
                 )

@@ -78,14 +78,13 @@ async def test_a_call_that_ends_early_hands_over_what_it_knows(awaited: bool) ->
     async with opened(subscriptions=TENS, concurrency=1) as (adapter, server):
         channel = await channel_on(adapter)
         server.faults.replace([Fault(command="add_group_member", nth=(3,), code=DENIED)])
-        bulk = adapter.subscriptions.subscribe(channel, PEOPLE)
         if awaited:
             with pytest.raises(PermissionDeniedError) as ended:
-                await bulk
+                await adapter.subscriptions.subscribe(channel, PEOPLE)
             assert ended.value.outcomes is not None
             found, error = list(ended.value.outcomes), ended.value
         else:
-            found, error = await streamed(aiter(bulk))  # type: ignore[assignment]
+            found, error = await streamed(adapter.subscriptions.subscribe_stream(channel, PEOPLE))  # type: ignore[assignment]
         assert isinstance(error, PermissionDeniedError)
         assert counted(found) == {OutcomeKind.ADDED: 20, OutcomeKind.FAILED: 10}
         assert {each.reason for each in found if each.kind is OutcomeKind.FAILED} == {error.message}
@@ -98,7 +97,7 @@ async def test_what_is_under_way_when_a_call_ends_is_told_as_well() -> None:
         server.faults.replace(
             [Fault(command="add_group_member", nth=(1,), code=DENIED), Fault(command="add_group_member", delay=0.2)]
         )
-        found, error = await streamed(aiter(adapter.subscriptions.subscribe(channel, PEOPLE)))
+        found, error = await streamed(adapter.subscriptions.subscribe_stream(channel, PEOPLE))
         assert isinstance(error, PermissionDeniedError)
         assert counted(found) == {OutcomeKind.ADDED: 30, OutcomeKind.FAILED: 10}
         assert await adapter.subscriptions.count(channel) == 30
@@ -115,7 +114,7 @@ async def test_a_source_that_breaks_does_not_take_the_outcomes_with_it() -> None
         server.faults.replace([Fault(command="add_group_member", delay=0.1)])
         found = []
         with pytest.raises(LookupError, match="the file is gone"):  # noqa: PT012 - the loop is what raises
-            async for outcome in adapter.subscriptions.subscribe(channel, people()):
+            async for outcome in adapter.subscriptions.subscribe_stream(channel, people()):
                 found.append(outcome)  # noqa: PERF401
         assert counted(found) == {OutcomeKind.ADDED: 20}
 
@@ -168,7 +167,7 @@ async def test_leaving_the_loop_closes_the_callers_stream_at_once() -> None:
 
     async with opened(concurrency=1) as (adapter, _):
         channel = await channel_on(adapter)
-        async with aclosing(aiter(adapter.subscriptions.subscribe(channel, people()))) as outcomes:
+        async with aclosing(adapter.subscriptions.subscribe_stream(channel, people())) as outcomes:
             await anext(outcomes)
         assert closed == [True]
 
@@ -183,7 +182,7 @@ async def test_what_is_no_id_is_told_before_a_batch_is_full() -> None:
 
     async with opened() as (adapter, _):
         channel = await channel_on(adapter)
-        async with aclosing(aiter(adapter.subscriptions.subscribe(channel, people()))) as outcomes:
+        async with aclosing(adapter.subscriptions.subscribe_stream(channel, people())) as outcomes:
             first = await asyncio.wait_for(anext(outcomes), 2)
             assert (first.user, first.kind) == ("", OutcomeKind.INVALID)
             more.set()
@@ -201,11 +200,11 @@ async def test_random_trouble_leaves_one_outcome_for_everybody(command: str) -> 
             [Fault(probability=0.3, code=10002), Fault(probability=0.1, code=60007), Fault(every=7, code=91000)]
         )
         work = {
-            "subscribe": adapter.subscriptions.subscribe(channel, PEOPLE),
-            "unsubscribe": adapter.subscriptions.unsubscribe(channel, PEOPLE),
-            "add": adapter.accounts.add(PEOPLE),
+            "subscribe": adapter.subscriptions.subscribe_stream(channel, PEOPLE),
+            "unsubscribe": adapter.subscriptions.unsubscribe_stream(channel, PEOPLE),
+            "add": adapter.accounts.add_stream(PEOPLE),
         }[command]
-        found, error = await streamed(aiter(work))
+        found, error = await streamed(work)
         server.faults.replace([])
         if error is None:
             assert sorted(outcome.user for outcome in found) == sorted(PEOPLE)

@@ -6,9 +6,12 @@ from typing import TypeVar
 import pytest
 
 from channel_adapter import InvalidError, ThrottledError, UnavailableError
-from channel_adapter.backends.caller import ApiCaller
+from channel_adapter.backends.caller import ApiCaller, Caller
+from channel_adapter.backends.protocols import attempt_status
+from channel_adapter.concurrency.clock import Clock
+from channel_adapter.concurrency.outage import OutageGuard, OutageTimeoutError
+from channel_adapter.errors import ChannelAdapterError
 from channel_adapter.migration.budget import Budget, BudgetedApi
-from channel_adapter.services.patience import Patience
 from channel_adapter.tencent.catalog import ACCOUNT_CHECK, Command
 from channel_adapter.tencent.client import TencentClient
 from channel_adapter.tencent.wire.accounts import AccountCheckReply, AccountCheckRequest, UserIdItem
@@ -21,6 +24,33 @@ REQUEST = AccountCheckRequest(check_item=[UserIdItem(user_id="ann")])
 FOUND = OK | {"ResultItem": []}
 BUSY, TOO_FAST, WRONG = refused(70500), refused(60007), refused(70402)
 SECONDS = 60.0
+
+
+class Patience:
+    """Calls through one OutageGuard, which decides as it does for the batches of a bulk call."""
+
+    def __init__(self, calls: Caller, clock: Clock, seconds: float) -> None:
+        self._calls = calls
+        self._guard = OutageGuard(ChannelAdapterError, attempt_status, clock, seconds)
+
+    @property
+    def gone(self) -> ChannelAdapterError | None:
+        """The error after which no call is made any more."""
+        return self._guard.tripped
+
+    async def call(
+        self, command: Command[RequestT, ReplyT], request: RequestT, *, deadline: float | None = None
+    ) -> ReplyT:
+        """Return the reply, after waits and further attempts if they are needed. Raises ChannelAdapterError.
+
+        `deadline` is in seconds from now and bounds all of it.
+        """
+        try:
+            return await self._guard.run(
+                lambda left: self._calls.call(command, request, deadline=left), timeout=deadline
+            )
+        except OutageTimeoutError as late:
+            raise UnavailableError(f"{command.name} was not sent: {late}") from None
 
 
 async def ask(patience: Patience) -> AccountCheckReply:

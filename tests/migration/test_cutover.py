@@ -137,16 +137,16 @@ async def test_differences_that_somebody_has_looked_at_stop_neither_posting_nor_
     async with applied(database) as (at, plan):
         channel = plan.channels[0].target.id
         await at.adapter.subscriptions.unsubscribe(channel, ["reader_000001"], assign=False)
-        await at.adapter.subscriptions.mute("reader_000002", channel)
+        await at.adapter.subscriptions.mute(channel, user="reader_000002")
         findings: list[Finding] = []
         await at.adapter.migration.verify(plan, on_finding=findings.append)
         wish = replace(NOW, accepted=Baseline.of(findings), destroy_source=True)
-        await at.adapter.subscriptions.mute("reader_000003", channel)
+        await at.adapter.subscriptions.mute(channel, user="reader_000003")
         kept = await at.adapter.migration.cutover(plan, wish)
         assert not kept.posting_moved
         assert kept.verdict is not None
         assert [finding.key for finding in kept.verdict.named] == ["reader_000003"]
-        await at.adapter.subscriptions.unmute("reader_000003", channel)
+        await at.adapter.subscriptions.unmute(channel, user="reader_000003")
         done = await at.adapter.migration.cutover(plan, wish)
         assert done.posting_moved
         assert set(done.destroyed) == set(TWO)
@@ -343,7 +343,7 @@ async def test_what_people_do_since_posting_has_moved_is_explained(database: str
         await at.adapter.channels.update(channel, name="Another name")
         await at.adapter.subscriptions.unsubscribe(channel, ["reader_000001"], assign=False)
         await at.adapter.subscriptions.subscribe(channel, [worlds.OTHER_OWNER], assign=False)
-        await at.adapter.subscriptions.mute("reader_000002", channel)
+        await at.adapter.subscriptions.mute(channel, user="reader_000002")
         await at.adapter.posts.publish(channel, Text("live"))
         findings: list[Finding] = []
         assert (await at.adapter.migration.verify(plan, on_finding=findings.append)).clean

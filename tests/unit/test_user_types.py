@@ -33,8 +33,8 @@ Fault(command="send_group_msg", status=503)
 
 
 async def use(adapter: ChannelAdapter) -> None:
-    await adapter.subscriptions.set_notifications("user", "channel", "muted")
-    await adapter.subscriptions.set_notifications("user", "channel", Notifications.OFF)
+    await adapter.subscriptions.set_notifications("channel", "muted", user="user")
+    await adapter.subscriptions.set_notifications("channel", Notifications.OFF, user="user")
     await adapter.posts.recall(PostRef.parse("harbor_news/12"))
 """
 WRONG = {

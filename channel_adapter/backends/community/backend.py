@@ -9,11 +9,12 @@ from channel_adapter.domain.mode import COMMUNITY_CAPABILITIES, Mode
 from channel_adapter.mapping.ids import COMMUNITY_IDS
 
 if TYPE_CHECKING:
+    from channel_adapter.backends.accounts import AppAccounts
     from channel_adapter.backends.caller import Caller
     from channel_adapter.backends.community.channels import ChannelCache, CommunityChannels
     from channel_adapter.backends.community.history import History, SilentPosts
     from channel_adapter.backends.community.joined import JoinedPages
-    from channel_adapter.backends.community.members import Membership, RoleCache
+    from channel_adapter.backends.community.members import CommunityMembers, Membership, RoleCache
     from channel_adapter.backends.community.posts import CommunityPosts
     from channel_adapter.backends.options import BackendOptions
     from channel_adapter.concurrency.clock import Clock
@@ -37,6 +38,20 @@ class CommunityBackend:
         from channel_adapter.backends.community.channels import CommunityChannels
 
         return CommunityChannels(self.caller, self.channel_cache, self.options, self.silent_posts.forget)
+
+    @cached_property
+    def members(self) -> CommunityMembers:
+        """Subscribers: add, remove, list, notifications, and the channels of a user."""
+        from channel_adapter.backends.community.members import CommunityMembers
+
+        return CommunityMembers(self.caller, self.channel_cache, self.accounts, self.joined_pages, self.options)
+
+    @cached_property
+    def accounts(self) -> AppAccounts:
+        """Accounts: check and import."""
+        from channel_adapter.backends.accounts import AppAccounts
+
+        return AppAccounts(self.caller, self.options.concurrency)
 
     @cached_property
     def posts(self) -> CommunityPosts:

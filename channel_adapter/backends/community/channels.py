@@ -344,6 +344,10 @@ class CommunityChannels:
                 return
             position = cursors.advance(position, page.next)
 
+    async def require(self, channel: ChannelId) -> None:
+        """Raise NotFoundError unless an id is a channel, with a call only if that is not cached."""
+        await self._cache.require(channel)
+
     async def known(self, channels: Sequence[ChannelId]) -> frozenset[ChannelId]:
         """Return which ids are channels, with a call only for those that are not cached, 50 a call."""
         return frozenset(await self._cache.fields(channels))

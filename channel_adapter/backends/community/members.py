@@ -1,24 +1,58 @@
-"""Members of Community groups: their roles, their rows, and their notifications."""
+"""Members of Community groups: add, remove, list, roles, notifications, and the channels of a user."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from functools import partial
 
 from cachetools import TTLCache
 
-from channel_adapter.backends.caller import Caller
-from channel_adapter.backends.community.channels import ChannelCache
+from channel_adapter.backends.accounts import AppAccounts
+from channel_adapter.backends.caller import Caller, interrupted, without_account
+from channel_adapter.backends.community import profile
+from channel_adapter.backends.community.channels import NOT_FOUND_CODES, ChannelCache, no_such_channel
+from channel_adapter.backends.community.joined import JoinedPages
+from channel_adapter.backends.options import BackendOptions
 from channel_adapter.concurrency.batch_loader import BatchLoader
+from channel_adapter.concurrency.batching import batches, concurrently
 from channel_adapter.concurrency.clock import Clock
+from channel_adapter.concurrency.paging import Page
 from channel_adapter.domain.ids import ChannelId, UserId
-from channel_adapter.domain.subscription import Notifications
-from channel_adapter.errors import NotFoundError, PermissionDeniedError
-from channel_adapter.mapping.subscription_member import MSG_FLAGS, NOTIFICATIONS
-from channel_adapter.tencent import limits
-from channel_adapter.tencent.catalog import GET_ROLE_IN_GROUP, GET_SPECIFIED_GROUP_MEMBER_INFO, MODIFY_GROUP_MEMBER_INFO
-from channel_adapter.tencent.wire import members
+from channel_adapter.domain.subscription import (
+    AddOptions,
+    BatchResult,
+    Notifications,
+    Outcome,
+    OutcomeKind,
+    Subscriber,
+    Subscription,
+)
+from channel_adapter.errors import ChannelAdapterError, NotFoundError, PermissionDeniedError
+from channel_adapter.mapping.subscription_member import (
+    ADD_OUTCOMES,
+    MSG_FLAGS,
+    SELF_FIELDS,
+    SUBSCRIBER_FIELDS,
+    to_subscriber,
+    to_subscription,
+)
+from channel_adapter.tencent import codes, limits
+from channel_adapter.tencent.catalog import (
+    ADD_GROUP_MEMBER,
+    DELETE_GROUP_MEMBER,
+    GET_GROUP_INFO,
+    GET_GROUP_MEMBER_INFO,
+    GET_ROLE_IN_GROUP,
+    GET_SPECIFIED_GROUP_MEMBER_INFO,
+    MODIFY_GROUP_MEMBER_INFO,
+)
+from channel_adapter.tencent.wire import groups, members
 
 POSTERS = frozenset({members.OWNER, members.ADMIN})
 REMEMBERED = 10_000
 """How many authors are remembered; each is a few hundred bytes."""
+
+UNNAMED = "the service's answer does not name this user"
 
 
 async def roles_in(calls: Caller, channel: ChannelId, users: Iterable[UserId]) -> dict[UserId, str]:
@@ -93,17 +127,342 @@ class Membership:
         reply = await self._caller.call(GET_SPECIFIED_GROUP_MEMBER_INFO, request)
         return next((member for member in reply.member_list if member.member_account == user), None)
 
-    async def notifications(self, user: UserId, channel: ChannelId) -> Notifications:
-        """How new posts reach the person."""
-        member = await self.require(user, channel)
-        return NOTIFICATIONS.get(member.msg_flag or "", Notifications.ALL)
 
-    async def set_notifications(self, user: UserId, channel: ChannelId, wanted: Notifications) -> bool:
-        """Change it if it is something else; False when it was so already."""
-        if await self.notifications(user, channel) is wanted:
+class BatchSize:
+    """How many users a call adds: as the settings say, until the service shows that it accepts fewer [1]."""
+
+    def __init__(self, users: int) -> None:
+        self.users = users
+
+    def too_many(self, users: int) -> None:
+        """Learn that a call with so many users was refused."""
+        self.users = max(1, min(self.users, users // 2))
+
+
+class CommunityMembers:
+    """Subscribers of channels as group members. `add` and `remove` put every failure into their result."""
+
+    remove_batch = limits.ROLES_PER_CALL
+
+    def __init__(
+        self, caller: Caller, cache: ChannelCache, accounts: AppAccounts, pages: JoinedPages, options: BackendOptions
+    ) -> None:
+        self._caller = caller
+        self._cache = cache
+        self._accounts = accounts
+        self._pages = pages
+        self._add_size = BatchSize(options.add_per_call)
+        self._remove_per_call = options.remove_per_call
+        self._concurrency = options.concurrency
+
+    @property
+    def add_batch(self) -> int:
+        """How many users one call adds, as learned so far."""
+        return self._add_size.users
+
+    async def add(self, channel: ChannelId, users: Sequence[UserId], options: AddOptions) -> BatchResult:
+        """Add different users to a channel, in as many calls as it takes.
+
+        A refusal of a whole call is resolved into outcomes: the call is halved or made smaller, unknown accounts are
+        looked up and imported if `options` say so, and a channel without capacity for all is filled up. The result ends
+        with the first call that has no answer or asks for a lower rate.
+        """
+        addition = _Addition(self._caller, self._accounts, self._add_size, channel, options)
+        return self._checked(channel, await addition.run(users))
+
+    async def remove(self, channel: ChannelId, users: Sequence[UserId], options: AddOptions) -> BatchResult:
+        """Remove different users from a channel: roles first, 500 a call, as the service reports no result per user."""
+        outcomes: list[Outcome] = []
+        for start in range(0, len(users), limits.ROLES_PER_CALL):
+            part, rest = users[start : start + limits.ROLES_PER_CALL], users[start + limits.ROLES_PER_CALL :]
+            try:
+                roles = await roles_in(self._caller, channel, part)
+            except ChannelAdapterError as error:
+                return self._checked(channel, interrupted(outcomes, part, rest, error))
+            outcomes += [Outcome(user, OutcomeKind.ALREADY) for user in part if roles[user] == members.NOT_MEMBER]
+            owner = [user for user in part if roles[user] == members.OWNER]
+            outcomes += [Outcome(user, OutcomeKind.REFUSED, "the owner cannot leave the channel") for user in owner]
+            inside = [user for user in part if roles[user] not in (members.NOT_MEMBER, members.OWNER)]
+            for first in range(0, len(inside), self._remove_per_call):
+                leaving = inside[first : first + self._remove_per_call]
+                request = members.DeleteGroupMemberRequest(
+                    group_id=channel, member_to_del_account=[*leaving], silence=0 if options.notify else 1
+                )
+                try:
+                    await self._caller.call(DELETE_GROUP_MEMBER, request)
+                except ChannelAdapterError as error:
+                    later = [*inside[first + self._remove_per_call :], *rest]
+                    return self._checked(channel, interrupted(outcomes, leaving, later, error))
+                outcomes += [Outcome(user, OutcomeKind.REMOVED) for user in leaving]
+        return BatchResult(tuple(outcomes))
+
+    async def subscribed(self, channel: ChannelId, users: Sequence[UserId]) -> dict[UserId, bool]:
+        """Return which users are members, the owner included, 500 a call. Raises NotFoundError for the channel."""
+        await self._cache.require(channel)
+
+        async def read(part: list[UserId]) -> dict[UserId, str]:
+            return await roles_in(self._caller, channel, part)
+
+        inside: dict[UserId, bool] = dict.fromkeys(users, False)
+        async for roles in concurrently(batches(users, limits.ROLES_PER_CALL), read, limit=self._concurrency):
+            inside.update({user: role != members.NOT_MEMBER for user, role in roles.items()})
+        return inside
+
+    async def subscribed_to(self, user: UserId, channels: Sequence[ChannelId]) -> frozenset[ChannelId]:
+        """Return which of these channels a user is a member of, from the joined list, 200 groups a call."""
+
+        async def ids(page: Sequence[groups.JoinedRow]) -> list[ChannelId]:
+            return [ChannelId(item.group_id) for item in page]
+
+        joined: set[ChannelId] = set()
+        async with aclosing(self._pages.each(partial(_joined_request, user, None), ids)) as pages:
+            async for page in pages:
+                joined.update(page)
+        return frozenset(joined.intersection(channels))
+
+    async def get(self, channel: ChannelId, user: UserId) -> Subscriber | None:
+        """Return one member, or None. Raises NotFoundError for the channel."""
+        await self._cache.require(channel)
+        request = members.GetSpecifiedGroupMemberInfoRequest(
+            group_id=channel, member_list_account=[user], member_info_filter=list(SUBSCRIBER_FIELDS)
+        )
+        reply = await self._caller.call(GET_SPECIFIED_GROUP_MEMBER_INFO, request)
+        return next((to_subscriber(each) for each in reply.member_list if each.member_account == user), None)
+
+    async def page(self, channel: ChannelId, cursor: str) -> Page[Subscriber, str]:
+        """Return one page of members without the owner, 100 a call. Raises NotFoundError for the channel.
+
+        The call has no role filter: a page that a filter left empty could not be told from the end of the list.
+        """
+        await self._cache.require(channel)
+        request = members.GetGroupMemberInfoRequest(
+            group_id=channel,
+            limit=limits.MEMBERS_PER_PAGE,
+            next=cursor,
+            member_info_filter=list(SUBSCRIBER_FIELDS),
+        )
+        reply = await self._caller.call(GET_GROUP_MEMBER_INFO, request)
+        following = str(reply.next) if reply.next else ""
+        ended = following in ("", "0") or not reply.member_list
+        rows = [to_subscriber(member) for member in reply.member_list if member.role != members.OWNER]
+        return Page(rows, None if ended else following)
+
+    async def set_notifications(self, channel: ChannelId, user: UserId, wanted: Notifications) -> bool:
+        """Set how new posts reach a member; return False if it was set already. Raises NotFoundError."""
+        member = await self.get(channel, user)
+        if member is None:
+            raise NotFoundError(f"{user!r} does not follow {channel}", field="user")
+        if member.notifications is wanted:
             return False
         request = members.ModifyGroupMemberInfoRequest(
             group_id=channel, member_account=user, msg_flag=MSG_FLAGS[wanted]
         )
         await self._caller.call(MODIFY_GROUP_MEMBER_INFO, request)
         return True
+
+    async def subscriptions(self, user: UserId) -> AsyncGenerator[Subscription, None]:
+        """Yield the channels of a user, each once, 200 joined groups a call; groups without the tag are left out.
+
+        The list is read for Communities without topics [5][6]. Raises NotFoundError for an account that does not exist.
+        """
+        seen: set[ChannelId] = set()  # the list may shift between pages
+        wanted = groups.JoinedResponseFilter(
+            group_base_info_filter=list(profile.BASE_FIELDS), self_info_filter=list(SELF_FIELDS)
+        )
+        request = partial(_joined_request, user, wanted)
+        try:
+            async with aclosing(self._pages.each(request, partial(self._channels_among, user))) as pages:
+                async for found in pages:
+                    for mine in found:
+                        if mine.channel.id not in seen:
+                            seen.add(mine.channel.id)
+                            yield mine
+        except NotFoundError as error:
+            named = without_account(error, user, "user")
+            raise named from (error if named is not error else error.__cause__)
+
+    async def _channels_among(self, user: UserId, page: list[groups.JoinedRow]) -> list[Subscription]:
+        found = {ChannelId(item.group_id): item for item in page}
+        tagged = await self._cache.fields(list(found))
+        keys = self._cache.keys
+        return [
+            to_subscription(user, profile.to_channel(channel, found[channel], fields, keys), found[channel].self_info)
+            for channel, fields in tagged.items()
+        ]
+
+    def _checked(self, channel: ChannelId, result: BatchResult) -> BatchResult:
+        """Return the result, with an error about the channel if that was deleted meanwhile."""
+        error = result.error
+        if not isinstance(error, NotFoundError) or error.code not in NOT_FOUND_CODES:
+            return result
+        self._cache.forget(channel)
+        message = no_such_channel(channel).message
+        return replace(result, error=NotFoundError(message, field="channel", origin=error.origin))
+
+
+class _Addition:
+    """One `add`: what became of its users so far, and which of them were imported on the way."""
+
+    def __init__(
+        self, caller: Caller, accounts: AppAccounts, size: BatchSize, channel: ChannelId, options: AddOptions
+    ) -> None:
+        self._caller = caller
+        self._accounts = accounts
+        self._size = size
+        self._channel = channel
+        self._options = options
+        self._outcomes: dict[UserId, Outcome] = {}
+        self._imported: set[UserId] = set()
+        self._called: Sequence[UserId] = ()  # users of the call that is under way
+
+    async def run(self, users: Sequence[UserId]) -> BatchResult:
+        """Add the users, up to the first call that fails for a reason that no outcome describes."""
+        try:
+            await self._add(users)
+        except ChannelAdapterError as error:
+            done = self._outcomes
+            called = [user for user in self._called if user not in done]
+            rest = [user for user in users if user not in done and user not in called]
+            return interrupted(done.values(), called, rest, error)
+        return BatchResult(tuple(self._outcomes.values()))
+
+    async def _add(self, users: Sequence[UserId]) -> None:
+        while users:
+            self._called, users = users[: self._size.users], users[self._size.users :]
+            called = self._called
+            request = members.AddGroupMemberRequest(
+                group_id=self._channel,
+                member_list=[members.MemberAccount(member_account=user) for user in called],
+                silence=0 if self._options.notify else 1,
+            )
+            try:
+                reply = await self._caller.call(ADD_GROUP_MEMBER, request)
+            except ChannelAdapterError as error:
+                await self._handle_refusal(called, error)
+            else:
+                await self._read_results(called, reply)
+
+    async def _handle_refusal(self, users: Sequence[UserId], error: ChannelAdapterError) -> None:
+        """Resolve the refusal of a whole call into outcomes, and add the users to whom it does not apply."""
+        match error.code:
+            case codes.TOO_MANY_ACCOUNTS if len(users) > 1:
+                self._size.too_many(len(users))
+                await self._add(users)
+            case codes.NO_SUCH_ACCOUNT:
+                await self._without_unknown(users, error)
+            case codes.GROUP_FULL | codes.MEMBERS_OVER_PLAN:
+                await self._fill(users)
+            case codes.USER_IN_TOO_MANY_GROUPS if len(users) > 1:
+                await self._add_halves(users)
+            case codes.USER_IN_TOO_MANY_GROUPS:
+                self._set_outcome(users, OutcomeKind.TOO_MANY_CHANNELS)
+            case codes.WEBHOOK_REFUSED:
+                self._set_outcome(users, OutcomeKind.REFUSED, "the app's own webhook refused")
+            case _:
+                raise error
+
+    async def _add_halves(self, users: Sequence[UserId]) -> None:
+        middle = len(users) // 2
+        await self._add(users[:middle])
+        await self._add(users[middle:])
+
+    async def _without_unknown(self, users: Sequence[UserId], error: ChannelAdapterError) -> None:
+        """Add the accounts that exist: 10019 names none, so they are checked, and imported if that is wanted [18]."""
+        self._called = users
+        known = await self._accounts.check(users)
+        unknown = [user for user in users if not known.get(user, False)]
+        if unknown:
+            await self._import(unknown)
+            await self._add([user for user in users if user not in self._outcomes])
+        elif len(users) > 1:  # the check knows them all: the one that the service does not know fails alone
+            for user in users:
+                await self._add([user])
+        else:
+            self._set_outcome(users, OutcomeKind.FAILED, error.message)
+
+    async def _import(self, users: Sequence[UserId]) -> None:
+        """Import unknown accounts, once; those that stay unknown get their outcome."""
+        if not self._options.import_missing:
+            self._set_outcome(users, OutcomeKind.NOT_FOUND)
+            return
+        again = [user for user in users if user in self._imported]
+        self._set_outcome(again, OutcomeKind.NOT_FOUND, "it was imported and is still not known")
+        self._imported.update(users)
+        self._called = [user for user in users if user not in self._outcomes]
+        made = await self._accounts.import_all(self._called)
+        failed = [UserId(each.user) for each in made.outcomes if not each.done]
+        self._set_outcome(failed, OutcomeKind.NOT_FOUND, "importing it failed")
+        if made.error is not None:
+            raise made.error
+
+    async def _fill(self, users: Sequence[UserId]) -> None:
+        """Add as many users as the channel has capacity for; the others are `full` [groups 5.7]."""
+        self._called = users
+        roles = await roles_in(self._caller, self._channel, users)
+        inside = [user for user in users if roles[user] != members.NOT_MEMBER]
+        self._set_outcome(inside, OutcomeKind.ALREADY)
+        outside = [user for user in users if roles[user] == members.NOT_MEMBER]
+        capacity = await self._capacity()
+        if capacity >= len(outside):  # a limit of the plan, or members left meanwhile: found by halving
+            if len(outside) > 1:
+                await self._add_halves(outside)
+                return
+            capacity = 0
+        first, rest = outside[:capacity], outside[capacity:]
+        await self._add(first)
+        if all(self._outcomes[user].done for user in first):
+            self._set_outcome(rest, OutcomeKind.FULL)
+        else:  # users who could not be added have left capacity
+            await self._add(rest)
+
+    async def _capacity(self) -> int:
+        request = groups.GetGroupInfoRequest(
+            group_id_list=[self._channel],
+            response_filter=groups.GroupResponseFilter(group_base_info_filter=["MemberNum", "MaxMemberNum"]),
+        )
+        info = (await self._caller.call(GET_GROUP_INFO, request)).group_info[0]
+        return max(0, (info.max_member_num or 0) - (info.member_num or 0))
+
+    async def _read_results(self, users: Sequence[UserId], reply: members.AddGroupMemberReply) -> None:
+        """Read one result per user. 0 hides the reason: an unknown account, or the app's webhook [docS 1621]."""
+        results = {item.member_account: item.result for item in reply.member_list}
+        failed: list[UserId] = []
+        for user in users:
+            result = results.get(user)
+            if result in ADD_OUTCOMES:
+                self._outcomes[user] = Outcome(user, ADD_OUTCOMES[result])
+            elif result == members.RESULT_FAILED:
+                failed.append(user)
+            else:
+                reason = UNNAMED if result is None else f"the service answered Result {result}, which is not known"
+                self._outcomes[user] = Outcome(user, OutcomeKind.FAILED, reason)
+        if failed:
+            await self._explain(failed)
+
+    async def _explain(self, users: Sequence[UserId]) -> None:
+        """Find out why users were not added: those that the app knows were refused, the others are imported."""
+        self._called = users
+        known = await self._accounts.check(users)
+        refused = [user for user in users if known.get(user, False)]
+        self._set_outcome(refused, OutcomeKind.REFUSED, "the service added the others only")
+        unknown = [user for user in users if not known.get(user, False)]
+        if unknown:
+            await self._import(unknown)
+            await self._add([user for user in unknown if user not in self._outcomes])
+
+    def _set_outcome(self, users: Iterable[UserId], kind: OutcomeKind, reason: str = "") -> None:
+        self._outcomes |= {user: Outcome(user, kind, reason) for user in users}
+
+
+def _joined_request(
+    user: UserId, wanted: groups.JoinedResponseFilter | None, offset: int, size: int
+) -> groups.GetJoinedGroupListRequest:
+    """Return the request for one page of a user's Communities without topics; None asks for their ids [docS 1625]."""
+    return groups.GetJoinedGroupListRequest(
+        member_account=user,
+        limit=size,
+        offset=offset,
+        group_type=groups.COMMUNITY,
+        support_topic=0,
+        response_filter=wanted,
+    )

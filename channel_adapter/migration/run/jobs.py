@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
+from channel_adapter.backends.community.members import BatchSize
 from channel_adapter.durable import Job, Jobs, Kind, NotRecordedError
 from channel_adapter.errors import ChannelAdapterError, ConflictError
 from channel_adapter.migration.budget import TRANSIENT, Budget, BudgetExhausted
@@ -20,7 +21,6 @@ from channel_adapter.migration.run.posts import move_posts
 from channel_adapter.migration.run.subscribers import PAGES_AT_ONCE, move_subscribers
 from channel_adapter.migration.run.work import ChannelWork
 from channel_adapter.migration.sources.source import Source, SourceChannel, channels_by_id
-from channel_adapter.services.bulk import BatchSize
 from channel_adapter.store.migration import FAILED, STOPPED, ChannelRow, JobRow
 
 CHANNELS_AT_ONCE: Final = 16

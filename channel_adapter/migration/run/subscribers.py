@@ -9,7 +9,9 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Final, Self, TypeVar
 
+from channel_adapter.backends.accounts import AppAccounts
 from channel_adapter.concurrency.batching import concurrently
+from channel_adapter.domain.ids import UserId
 from channel_adapter.errors import ChannelAdapterError, ConflictError, InvalidError
 from channel_adapter.mapping.subscription_member import NOTIFICATIONS as KINDS
 from channel_adapter.migration.budget import TRANSIENT
@@ -23,8 +25,6 @@ from channel_adapter.migration.run.work import (
     retry_command,
 )
 from channel_adapter.migration.sources.source import FIRST_PAGE, SourceSubscriber, SubscriberPage
-from channel_adapter.services.accounts import Accounts
-from channel_adapter.services.bulk import BulkTerms
 from channel_adapter.store.migration import ALREADY, GONE, MOVED, SENT, UserRow
 from channel_adapter.tencent import codes, limits
 from channel_adapter.tencent.catalog import (
@@ -143,7 +143,7 @@ class SubscriberImporter:
         fresh: list[SourceSubscriber] = []
         there: list[SourceSubscriber] = []
         for person in people:
-            row = known.get(person.user)
+            row = known.get(UserId(person.user))
             if row is None or row.standing in (GONE, SENT):
                 if await self._may_go(person):
                     fresh.append(person)
@@ -186,7 +186,7 @@ class SubscriberImporter:
         if not work.first:  # later runs must tell ours from those who came by themselves
             await work.journal.note([self._row(person, SENT) for person in people])
             await work.journal.flush()
-        parts = _parts(people, work.add_size.people)
+        parts = _parts(people, work.add_size.users)
         results: dict[str, int] = {}
         for answer in await asyncio.gather(*(self._bring_part(part, sent) for part in parts)):
             results |= answer
@@ -252,13 +252,13 @@ class SubscriberImporter:
         if not failed:
             return
         work = self._work
-        accounts = Accounts(work.calls, BulkTerms(work.at_once, 0, work.clock))
-        known = {str(user): there for user, there in (await accounts.check(each.user for each in failed)).items()}
+        accounts = AppAccounts(work.calls, work.at_once)
+        known = await accounts.check([*dict.fromkeys(UserId(each.user) for each in failed)])
         for person in failed:
             result = results.get(person.user, members.RESULT_FAILED)
             if result in REASONS:
                 await self._leave(person, REASONS[result], retry_command("make room"))
-            elif known.get(person.user):
+            elif known.get(UserId(person.user)):
                 reason = "the target refused this person: the channel is full, or the person is in too many groups"
                 await self._leave(person, reason, retry_command("make room"))
             else:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import orjson
 
+from channel_adapter.backends.community.members import BatchSize
 from channel_adapter.backends.community.tag import Tag
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.domain.ids import ChannelId
@@ -18,7 +19,6 @@ from channel_adapter.migration.plan.resolutions import Resolutions
 from channel_adapter.migration.plan.transform import TargetLimits
 from channel_adapter.migration.run.journal import Journal
 from channel_adapter.migration.sources.source import Source, SourceChannel, SourcePost, SourceSubscriber
-from channel_adapter.services.bulk import BatchSize
 from channel_adapter.store.migration import ChannelRow, OriginalRow, QuarantineRow
 
 IMPORTING_CHANNEL, IMPORTING_POSTS, IMPORTING_SUBSCRIBERS, CLOSING = (

@@ -1,27 +1,24 @@
 """Put channels into conversation groups of users, and take them out, after subscriptions changed."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import aclosing
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from cachetools import LRUCache
 
 from channel_adapter.backends.caller import ApiCaller
-from channel_adapter.backends.community.joined import JoinedPages
-from channel_adapter.backends.community.members import roles_in
+from channel_adapter.backends.protocols import MemberBackend
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.domain.assignment import AssignmentStatus, GroupAssignment
 from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.domain.subscription import Outcome
 from channel_adapter.errors import ChannelAdapterError, NotFoundError
-from channel_adapter.mapping.unread_groups import FULL, Conversation, followed_request
-from channel_adapter.services.bulk import TRANSIENT, Found, Users, Work
-from channel_adapter.services.conversation_groups import ConversationGroups, Failures, parts_of
-from channel_adapter.tencent import codes, limits
-from channel_adapter.tencent.wire import groups, members
+from channel_adapter.mapping.unread_groups import FULL, Conversation
+from channel_adapter.services.bulk import TRANSIENT, Users
+from channel_adapter.services.conversation_groups import ConversationGroups, Failures
+from channel_adapter.tencent import codes
 
-Act = Callable[[UserId, Sequence[ChannelId]], Awaitable[dict[ChannelId, GroupAssignment]]]
 Pair = tuple[UserId, ChannelId]
 
 REMEMBERED = 20_000
@@ -41,19 +38,29 @@ ONCE_MORE = "asking again finishes it, and so does unread.sync"
 SYNC = "unread.sync repairs it"
 
 
-class ConversationGroupAssigner:
-    """Knows the group's name and for whom it exists. Every failure of assignment is an outcome."""
+@dataclass(frozen=True, slots=True)
+class AssignmentOptions:
+    """Which conversation group holds the channels of a user, and when it is changed."""
 
-    def __init__(
-        self, gateway: ApiCaller, *, name: str, on: bool, most_people: int, at_once: int, clock: Clock
-    ) -> None:
-        self.name = name
+    name: str
+    enabled: bool  # after subscriptions, unless a call says otherwise
+    max_users: int  # of one call, unless the call asks for assignments
+    concurrency: int
+
+
+class ConversationGroupAssigner:
+    """Puts channels into the conversation groups of users and takes them out. Every failure is a GroupAssignment.
+
+    It caches whose group exists, and pauses after refusals of the edition and after calls without an answer.
+    """
+
+    def __init__(self, gateway: ApiCaller, members: MemberBackend, options: AssignmentOptions, clock: Clock) -> None:
+        self.name = options.name
         self.folders = ConversationGroups(gateway)
-        self.turns = asyncio.Semaphore(at_once)
-        self._gateway = gateway
-        self._pages = JoinedPages(gateway, at_once)
-        self._on = on
-        self._most_people = most_people
+        self.turns = asyncio.Semaphore(options.concurrency)
+        self._members = members
+        self._on = options.enabled
+        self._max_users = options.max_users
         self._clock = clock
         self._known: LRUCache[UserId, bool] = LRUCache(REMEMBERED)
         self._unanswered = 0
@@ -64,16 +71,14 @@ class ConversationGroupAssigner:
         """Return whether groups are changed: as `wanted` says, or as the settings say if it is None."""
         return self._on if wanted is None else wanted
 
-    def shift(self, users: Users, wanted: bool | None) -> "tuple[Users, BulkAssignment | None]":
-        """The people of one bulk call, to be taken from here on, and how they are assigned; None: not at all."""
+    def for_call(
+        self, channel: ChannelId, users: Users, wanted: bool | None, *, subscribed: bool
+    ) -> "BulkAssignment | None":
+        """Return the second pass of a bulk call that subscribes users or removes them; None if groups stay."""
         if not self.is_on(wanted):
-            return users, None
-        if wanted:
-            return users, BulkAssignment(self, None)
-        if isinstance(users, Collection):
-            return users, BulkAssignment(self, 0 if len(users) > self._most_people else self._most_people)
-        shift = BulkAssignment(self, self._most_people)
-        return (shift.counted(users) if isinstance(users, Iterable) else users), shift
+            return None
+        max_users = None if wanted else self._max_users
+        return BulkAssignment(self, channel, users, subscribed=subscribed, max_users=max_users)
 
     async def assign(self, user: UserId, channels: Sequence[ChannelId]) -> dict[ChannelId, GroupAssignment]:
         """Put channels into the person's group, up to 100 a call; reads first only where the group is not known."""
@@ -97,6 +102,14 @@ class ConversationGroupAssigner:
             if error.code == codes.CONTACT_NO_SUCH_ACCOUNT:  # nobody has no groups
                 return dict.fromkeys(channels, GroupAssignment(AssignmentStatus.TAKEN_OUT))
             return dict.fromkeys(channels, self._failed(error))
+
+    async def change(
+        self, user: UserId, channels: Sequence[ChannelId], *, subscribed: bool
+    ) -> dict[ChannelId, GroupAssignment]:
+        """Put channels into a user's group, or take them out, and follow membership if it changes meanwhile."""
+        made = await (self.assign if subscribed else self.unassign)(user, channels)
+        settled = await self.follow_membership({(user, channel): each for channel, each in made.items()})
+        return {channel: assignment for (_, channel), assignment in settled.items()}
 
     async def follow_membership(self, assignments: dict[Pair, GroupAssignment]) -> dict[Pair, GroupAssignment]:
         """Read membership after assignments, and repeat in the other direction those that it contradicts.
@@ -140,38 +153,17 @@ class ConversationGroupAssigner:
         return replace(assignment, reason="subscribed again meanwhile" if subscribed else "unsubscribed meanwhile")
 
     async def _members_among(self, pairs: Sequence[Pair]) -> set[Pair]:
-        """Return the pairs whose user is in the channel; a channel that is gone has no members.
-
-        Reads the list of one user's channels, 200 a call, or the roles of one channel's users, 500 a call.
-        """
-        by_channel: dict[ChannelId, list[UserId]] = {}
-        for user, channel in pairs:
-            by_channel.setdefault(channel, []).append(user)
-        if len(by_channel) > 1:
-            (user,) = {user for user, _ in pairs}
-            return await self._joined_by(user)
-        inside: set[Pair] = set()
-        for channel, users in by_channel.items():
-            for part in parts_of(users, limits.ROLES_PER_CALL):
-                try:
-                    roles = await roles_in(self._gateway, channel, part)
-                except NotFoundError:
-                    return set()
-                inside |= {(user, channel) for user, role in roles.items() if role != members.NOT_MEMBER}
-        return inside
-
-    async def _joined_by(self, user: UserId) -> set[Pair]:
-        async def pairs_of(page: list[groups.JoinedRow]) -> set[Pair]:
-            return {(user, ChannelId(item.group_id)) for item in page}
-
-        def ask(start: int, size: int) -> groups.GetJoinedGroupListRequest:
-            return followed_request(user, start, size)
-
-        inside: set[Pair] = set()
-        async with aclosing(self._pages.each(ask, pairs_of)) as pages:
-            async for page in pages:
-                inside |= page
-        return inside
+        """Return the pairs whose user is in the channel; a channel that is gone has no members."""
+        users, channels = dict.fromkeys(user for user, _ in pairs), dict.fromkeys(channel for _, channel in pairs)
+        if len(channels) > 1:
+            (user,) = users
+            return {(user, channel) for channel in await self._members.subscribed_to(user, [*channels])}
+        (channel,) = channels
+        try:
+            inside = await self._members.subscribed(channel, [*users])
+        except NotFoundError:
+            return set()
+        return {(user, channel) for user in users if inside[user]}
 
     def forget(self, user: UserId) -> None:
         """The person's group may be gone: read before the next assignment."""
@@ -223,59 +215,66 @@ class ConversationGroupAssigner:
 
 
 class BulkAssignment:
-    """The assignment of one bulk call, which is left out once it has been `most` people's; None: never."""
+    """The second pass of one bulk call: conversation groups follow the outcomes.
 
-    def __init__(self, assigner: ConversationGroupAssigner, most: int | None) -> None:
+    Users beyond `max_users` of one call are left out; None is no limit. `users` are the users of the call, to be
+    taken from here: an iterator is read ahead far enough to know, before the first assignment, that they are too many.
+    """
+
+    def __init__(
+        self,
+        assigner: ConversationGroupAssigner,
+        channel: ChannelId,
+        users: Users,
+        *,
+        subscribed: bool,
+        max_users: int | None,
+    ) -> None:
         self._assigner = assigner
-        self._most = most
-        self._people = 0
+        self._channel = channel
+        self._act = assigner.assign if subscribed else assigner.unassign
+        self._max_users = max_users
+        self._count = 0
+        self.users = users
+        if max_users is None:
+            return
+        if isinstance(users, Collection):
+            self._max_users = max_users if len(users) <= max_users else 0
+        elif isinstance(users, Iterable):
+            self.users = self._counted(users, max_users)
 
-    def counted(self, users: Iterable[str]) -> Iterator[str]:
-        """The same people. Looks ahead far enough to know, before one of them is assigned, that they are too many."""
-        most = self._most or 0
-        people = iter(users)
+    async def add_to(self, outcomes: Sequence[Outcome], ended: bool) -> Sequence[Outcome]:
+        """Return the outcomes with an assignment for each user who is done. `ended`: no further call is made."""
+        done = [UserId(outcome.user) for outcome in outcomes if outcome.done]
+        if ended:
+            assignments = dict.fromkeys(done, GroupAssignment(AssignmentStatus.FAILED, ONCE_MORE))
+        else:
+            made = await asyncio.gather(*(self._one(user) for user in done))
+            pairs = {(user, self._channel): each for user, each in zip(done, made, strict=True)}
+            settled = await self._assigner.follow_membership(pairs)
+            assignments = {user: each for (user, _), each in settled.items()}
+        return [replace(each, assignment=assignments.get(UserId(each.user))) for each in outcomes]
+
+    async def _one(self, user: UserId) -> GroupAssignment:
+        self._count += 1
+        if self._max_users is not None and self._count > self._max_users:
+            return LEFT_OUT
+        async with self._assigner.turns:
+            return (await self._act(user, [self._channel]))[self._channel]
+
+    def _counted(self, users: Iterable[str], max_users: int) -> Iterator[str]:
+        source = iter(users)
         ahead: list[str] = []
         try:
-            for user in islice(people, most + 1):
-                ahead.append(user)  # noqa: PERF402 - whom a source gave before it failed are not lost
+            for user in islice(source, max_users + 1):
+                ahead.append(user)  # noqa: PERF402 - users that a source yielded before it failed are not lost
         except BaseException:
             yield from ahead
             raise
-        if len(ahead) > most:
-            self._most = 0
+        if len(ahead) > max_users:
+            self._max_users = 0
         yield from ahead
-        yield from people
-
-    def assigning(self, work: Work, channel: ChannelId) -> Work:
-        """`work`, and whoever is subscribed after it has the channel in their group."""
-        return self._beside(work, channel, self._assigner.assign)
-
-    def unassigning(self, work: Work, channel: ChannelId) -> Work:
-        """`work`, and whoever is not subscribed after it has the channel out of their group."""
-        return self._beside(work, channel, self._assigner.unassign)
-
-    def _beside(self, work: Work, channel: ChannelId, act: Act) -> Work:
-        async def both(users: list[UserId], found: Found) -> None:
-            not_tried = GroupAssignment(AssignmentStatus.FAILED, ONCE_MORE)
-            try:
-                await work(users, found)
-            except ChannelAdapterError:
-                found |= {user: replace(each, assignment=not_tried) for user, each in found.items() if each.done}
-                raise
-            done = [user for user, outcome in found.items() if outcome.done]
-            assignments = await asyncio.gather(*(self._one(user, channel, act) for user in done))
-            made = {(user, channel): assignment for user, assignment in zip(done, assignments, strict=True)}
-            settled = await self._assigner.follow_membership(made)
-            found |= {user: replace(found[user], assignment=settled[user, channel]) for user in done}
-
-        return both
-
-    async def _one(self, user: UserId, channel: ChannelId, act: Act) -> GroupAssignment:
-        self._people += 1
-        if self._most is not None and self._people > self._most:
-            return LEFT_OUT
-        async with self._assigner.turns:
-            return (await act(user, [channel]))[channel]
+        yield from source
 
 
 UNSUPPORTED = GroupAssignment(AssignmentStatus.UNSUPPORTED, "the app's edition has no conversation groups")

@@ -27,7 +27,7 @@ from channel_adapter.errors import (
 from channel_adapter.mapping import ids
 from channel_adapter.mapping import unread_groups as mapping
 from channel_adapter.mapping.ids import post_ref
-from channel_adapter.services.bulk import TRANSIENT, Users, one_by_one
+from channel_adapter.services.bulk import TRANSIENT, Users, require_list
 from channel_adapter.services.read_positions import ReadPositions
 from channel_adapter.services.unread.assignment import ConversationGroupAssigner
 from channel_adapter.services.unread_counts import Counting
@@ -100,7 +100,7 @@ class Unreads:
             except FAILED_FOR_ONE_USER as error:
                 return MapResult(Unread(user=UserId(str(user)), problem=error.message), _counted_failure(error))
 
-        return ConcurrentMap(one_by_one(users), count, start=_number(cursor), limit=self._concurrency)
+        return ConcurrentMap(require_list(users), count, start=_number(cursor), limit=self._concurrency)
 
     async def mark_read(
         self, user: str, channel: str, up_to: int | PostRef | datetime | None = None, *, exact: bool = False
@@ -165,7 +165,7 @@ class Unreads:
             except FAILED_FOR_ONE_USER as error:
                 return MapResult(Synced(user=UserId(str(user)), problem=error.message), _counted_failure(error))
 
-        return ConcurrentMap(one_by_one(users), sync, start=_number(cursor), limit=self._concurrency)
+        return ConcurrentMap(require_list(users), sync, start=_number(cursor), limit=self._concurrency)
 
     async def assign(self, user: str, channels: Iterable[str]) -> dict[ChannelId, GroupAssignment]:
         """Put channels into the person's group, 100 a call: what subscribing does by itself."""
@@ -177,10 +177,7 @@ class Unreads:
 
     async def unassign_left(self, user: str, channels: Iterable[str]) -> dict[ChannelId, GroupAssignment]:
         """Take channels out of a user's group that the user has left; what is followed again stays in it."""
-        person = ids.user_id(user)
-        made = await self._assigner.unassign(person, ids.channel_ids(channels))
-        settled = await self._assigner.follow_membership({(person, channel): each for channel, each in made.items()})
-        return {channel: assignment for (_, channel), assignment in settled.items()}
+        return await self._assigner.change(ids.user_id(user), ids.channel_ids(channels), subscribed=False)
 
     async def rename(self, user: str, new: str, *, old: str | None = None) -> bool:
         """Give a person's group another name, 32 bytes at most; False when it has been renamed already.
