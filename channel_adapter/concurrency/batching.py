@@ -1,4 +1,4 @@
-"""Many items in few calls, several calls at once: in bounded memory, with nothing left behind when it ends early."""
+"""Batches of items and concurrent work on items, in bounded memory; no task is left when the caller ends early."""
 
 import asyncio
 from collections.abc import (
@@ -25,7 +25,7 @@ _END: Final = object()
 
 
 def batches(items: Iterable[T] | AsyncIterable[T], size: int) -> AsyncGenerator[list[T], None]:
-    """Lists of `size` items, the last one shorter; takes no more items than the batch at hand needs."""
+    """Yield lists of `size` items, the last one shorter; consume no more items than the next list needs."""
     if size < 1:
         raise ValueError("a batch holds at least one item")
     return _batches(items, size)
@@ -39,18 +39,18 @@ def concurrently(
     ordered: bool = False,
     until: Callable[[R], bool] | None = None,
 ) -> AsyncGenerator[R, None]:
-    """Results of `work` on every item, at most `limit` at a time, as they finish or in the order of the items.
+    """Yield the results of `work` on every item, at most `limit` at a time, as they finish or in item order.
 
-    Items are taken only while there is room; a result that nobody has taken yet takes up room. The first exception of
-    any work stops everything and is raised. A result that `until` is true of, or an exception of the source, stops the
-    taking: the work under way ends and its results are handed out, then the exception is raised.
+    An item is consumed only while fewer than `limit` are running or finished and not yet yielded. The first exception
+    of `work` stops everything and is raised. A result for which `until` returns True, or an exception of the source,
+    stops the consumption: work that is running is finished and yielded, then the exception is raised.
 
-    Whoever may leave the loop early should close the generator (`contextlib.aclosing`): that cancels the work under way
-    and waits for its end.
+    Close the generator (`contextlib.aclosing`) if the loop may end early: that cancels the running work and waits for
+    its end.
     """
     if limit < 1:
-        raise ValueError("at least one item must be worked on at a time")
-    return _concurrently(source, _Crew(work, ordered=ordered, until=until), limit)
+        raise ValueError("limit must be at least one item")
+    return _concurrently(source, _TaskPool(work, ordered=ordered, until=until), limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ async def _skip(items: Iterable[T] | AsyncIterable[T], count: int) -> AsyncGener
 
 
 async def stream(items: Iterable[T] | AsyncIterable[T]) -> AsyncGenerator[T, None]:
-    """Any kind of iterable as an async generator; closing it closes an async source."""
+    """Yield the items of any kind of iterable; closing the generator closes an async source."""
     if isinstance(items, AsyncIterable):
         iterator = aiter(items)
         try:
@@ -139,99 +139,99 @@ async def _batches(items: Iterable[T] | AsyncIterable[T], size: int) -> AsyncGen
 
 
 async def _concurrently(
-    source: Iterable[T] | AsyncIterable[T], crew: "_Crew[T, R]", limit: int
+    source: Iterable[T] | AsyncIterable[T], pool: "_TaskPool[T, R]", limit: int
 ) -> AsyncGenerator[R, None]:
-    at_hand = iter(source) if isinstance(source, Sequence) else None
+    sequence = iter(source) if isinstance(source, Sequence) else None
     async with aclosing(stream(source)) as items:
         try:
             while True:
-                if at_hand is not None:
-                    crew.take(at_hand, limit)
-                elif crew.pulling is None and not crew.ended and len(crew.line) < limit:
-                    crew.pull(items)
-                if crew.pulling is None and not crew.line:
+                if sequence is not None:
+                    pool.start_next(sequence, limit)
+                elif pool.fetching is None and not pool.exhausted and len(pool.pending) < limit:
+                    pool.fetch_next(items)
+                if pool.fetching is None and not pool.pending:
                     break
-                crew.note(await crew.reports.get())
-                while (task := crew.ready()) is not None:
+                pool.on_done(await pool.done.get())
+                while (task := pool.take_finished()) is not None:
                     yield task.result()
         finally:
-            await crew.end()
-    if crew.failure is not None:
-        crew.failure.result()
+            await pool.cancel()
+    if pool.source_failure is not None:
+        pool.source_failure.result()
 
 
-class _Crew(Generic[T, R]):
-    """The tasks of one `concurrently`: one that takes the next item, and those at work on earlier ones."""
+class _TaskPool(Generic[T, R]):
+    """The tasks of one `concurrently`: one that fetches the next item, and those that work on earlier ones."""
 
     def __init__(self, work: Callable[[T], Awaitable[R]], *, ordered: bool, until: Callable[[R], bool] | None) -> None:
-        self.reports: asyncio.Queue[asyncio.Future[Any]] = asyncio.Queue()  # every task that is done
-        self.line: dict[asyncio.Future[R], None] = {}  # tasks whose results have not been handed out, oldest first
-        self.pulling: asyncio.Future[Any] | None = None
-        self.ended = False  # no item is taken any more
-        self.failure: asyncio.Future[Any] | None = None  # of the source
-        self._latest: asyncio.Future[R] | None = None  # done and to be handed out
+        self.done: asyncio.Queue[asyncio.Future[Any]] = asyncio.Queue()  # every task that has ended
+        self.pending: dict[asyncio.Future[R], None] = {}  # tasks whose results were not yielded yet, oldest first
+        self.fetching: asyncio.Future[Any] | None = None
+        self.exhausted = False  # no further item is consumed
+        self.source_failure: asyncio.Future[Any] | None = None
+        self._finished: asyncio.Future[R] | None = None  # to be yielded next, if results are not ordered
         self._work = work
         self._ordered = ordered
         self._until = until
 
-    def take(self, items: Iterator[T], limit: int) -> None:
-        """Begin to work on items that cost no time to get and cannot fail, as many as there is room for."""
-        while not self.ended and len(self.line) < limit:
+    def start_next(self, items: Iterator[T], limit: int) -> None:
+        """Start work on items of a sequence until `limit` tasks are pending."""
+        while not self.exhausted and len(self.pending) < limit:
             try:
                 item = next(items)
             except StopIteration:
-                self.ended = True
+                self.exhausted = True
             else:
-                self.line[self._start(self._work(item))] = None
+                self.pending[self._start(self._work(item))] = None
 
-    def pull(self, items: AsyncIterator[T]) -> None:
-        """Begin to take the next item."""
-        self.pulling = self._start(_next(items))
+    def fetch_next(self, items: AsyncIterator[T]) -> None:
+        """Start to fetch the next item."""
+        self.fetching = self._start(_next(items))
 
-    def note(self, done: asyncio.Future[Any]) -> None:
-        """A task is done: what follows from that? Raises the exception of a task at work."""
-        if done is self.pulling:
-            self.pulling = None
-            self._pulled(done)
+    def on_done(self, task: asyncio.Future[Any]) -> None:
+        """Process a task that has ended. Raises the exception of the work on an item."""
+        if task is self.fetching:
+            self.fetching = None
+            self._on_fetched(task)
             return
-        result = done.result()
-        self._latest = done
+        result = task.result()
+        self._finished = task
         if self._until is not None and self._until(result):
-            self.ended = True
-            if self.pulling is not None:
-                self.pulling.cancel()
+            self.exhausted = True
+            if self.fetching is not None:
+                self.fetching.cancel()
 
-    def ready(self) -> asyncio.Future[R] | None:
-        """The next task to hand out, taken out of the line."""
+    def take_finished(self) -> asyncio.Future[R] | None:
+        """Remove and return the next task whose result is to be yielded."""
         if self._ordered:
-            oldest = next(iter(self.line), None)
+            oldest = next(iter(self.pending), None)
             task = oldest if oldest is not None and oldest.done() else None
         else:
-            task, self._latest = self._latest, None
+            task, self._finished = self._finished, None
         if task is not None:
-            del self.line[task]
+            del self.pending[task]
         return task
 
-    async def end(self) -> None:
-        """Cancel what still runs and wait until it is gone; failures of these tasks have no one left to tell."""
-        tasks = [*self.line] if self.pulling is None else [*self.line, self.pulling]
+    async def cancel(self) -> None:
+        """Cancel the running tasks and wait for their end; their exceptions are dropped, as no caller is left."""
+        tasks = [*self.pending] if self.fetching is None else [*self.pending, self.fetching]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _pulled(self, done: asyncio.Future[Any]) -> None:
-        if self.ended:  # in the meantime: what was taken is dropped
+    def _on_fetched(self, task: asyncio.Future[Any]) -> None:
+        if self.exhausted:  # in the meantime: the item is dropped
             return
-        if done.cancelled() or done.exception() is not None:
-            self.failure, self.ended = done, True
-        elif (item := done.result()) is _END:
-            self.ended = True
+        if task.cancelled() or task.exception() is not None:
+            self.source_failure, self.exhausted = task, True
+        elif (item := task.result()) is _END:
+            self.exhausted = True
         else:
-            self.line[self._start(self._work(item))] = None
+            self.pending[self._start(self._work(item))] = None
 
     def _start(self, awaitable: Awaitable[Any]) -> asyncio.Future[Any]:
         task = asyncio.ensure_future(awaitable)
-        task.add_done_callback(self.reports.put_nowait)
+        task.add_done_callback(self.done.put_nowait)
         return task
 
 

@@ -7,18 +7,18 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Wall time for signatures, steady time for deadlines, and a way to wait."""
+    """Wall time for signatures, monotonic time for deadlines, and sleeping."""
 
     def now(self) -> float:
-        """Unix seconds."""
+        """Return Unix seconds."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds since some fixed moment; never goes back."""
+        """Return seconds since a fixed time; never decreases."""
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Wait; zero or less only yields to other tasks."""
+        """Sleep for `seconds`; zero or less only yields to other tasks."""
         ...
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 import orjson
 from sqlalchemy import Boolean, Column, Connection, MetaData, String, Table, Text, select, update
 
+from channel_adapter.concurrency.paging import Page, read_pages
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.store.database import Database, Schema
 
@@ -69,14 +70,14 @@ class ChannelRows:
     async def existing(self) -> AsyncIterator[tuple[ChannelId, ObservedFields]]:
         """Yield the channels that are not deleted, by id; no transaction is open between two pages."""
         await self._database.prepare(SCHEMA)
-        last = ""
-        while True:
-            rows = await self._database.read(_page_after, last)
+
+        async def fetch(after: str) -> Page[tuple[ChannelId, str], str]:
+            rows = await self._database.read(_page_after, after)
+            return Page(rows, rows[-1][0] if len(rows) == _PER_PAGE else None)
+
+        async for rows in read_pages(fetch, ""):
             for channel, text in rows:
                 yield channel, _read(text)
-            if len(rows) < _PER_PAGE:
-                return
-            last = rows[-1][0]
 
     async def close(self) -> None:
         """Close the connections."""

@@ -29,6 +29,7 @@ from sqlalchemy import (
     update,
 )
 
+from channel_adapter.concurrency.paging import Page, read_pages
 from channel_adapter.errors import ConfigurationError, ConflictError
 from channel_adapter.store.database import Database, ForeignText, Schema
 
@@ -385,7 +386,6 @@ class MigrationStore:
 
     async def users_not_seen(self, migration: str, source: str, before: int) -> AsyncGenerator[list[UserRow], None]:
         """Yield moved users that the source has no more, in batches. Their rows may be rewritten meanwhile."""
-        last = ""
         here = and_(USERS.c.migration == migration, USERS.c.source == source, USERS.c.round < before)
         wanted = select(USERS).where(here, USERS.c.standing.in_((MOVED, SENT)))
 
@@ -393,12 +393,13 @@ class MigrationStore:
             rows = wanted.where(USERS.c.user_id > after).order_by(USERS.c.user_id).limit(_ROWS_READ)
             return [UserRow(**row._asdict()) for row in connection.execute(rows)]
 
-        while True:
-            found = await self.database.read(page, last)
-            if not found:
-                return
-            last = found[-1].user_id
-            yield found
+        async def fetch(after: str) -> Page[UserRow, str]:
+            rows = await self.database.read(page, after)
+            return Page(rows, rows[-1].user_id if rows else None)
+
+        async for rows in read_pages(fetch, ""):
+            if rows:
+                yield list(rows)
 
     async def posts(self, migration: str, source: str, keys: Sequence[str]) -> dict[str, PostRow]:
         """Return the rows of these posts, as far as there are any."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channel_adapter.concurrency.paging import Page, Pages
+from channel_adapter.concurrency.paging import CursorLoopGuard, Page, Pages, read_pages
 
 
 class Book:
@@ -91,3 +91,28 @@ async def test_a_failed_fetch_can_be_asked_again() -> None:
         await anext(pages)
     assert pages.cursor == 1
     assert [line async for line in pages] == [(1, 0), (2, 0)]
+
+
+async def test_pages_are_read_up_to_the_last_one() -> None:
+    pages: dict[int, Page[int, int]] = {0: Page([1, 2], 2), 2: Page([], 5), 5: Page([3], None)}
+
+    async def fetch(cursor: int) -> Page[int, int]:
+        return pages[cursor]
+
+    assert [list(items) async for items in read_pages(fetch, 0)] == [[1, 2], [], [3]]
+
+
+async def test_list_that_returns_to_a_page_is_an_error() -> None:
+    pages = {0: Page([1], 1), 1: Page([2], 0)}
+
+    async def fetch(cursor: int) -> Page[int, int]:
+        return pages[cursor]
+
+    reading = read_pages(fetch, 0, CursorLoopGuard("numbers", LookupError))
+    assert [await anext(reading), await anext(reading)] == [[1], [2]]
+    with pytest.raises(LookupError, match="the list came back to 0, which was read already"):
+        await anext(reading)
+    iterator = Pages(fetch, 0, CursorLoopGuard("numbers", LookupError))
+    assert await anext(iterator) == 1
+    with pytest.raises(LookupError, match="the list came back to 0"):
+        await anext(iterator)
