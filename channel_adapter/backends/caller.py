@@ -1,6 +1,7 @@
 """Typed calls of the service whose failures are errors of this package."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final, Protocol, TypeVar
 
 from channel_adapter import errors as e
@@ -119,6 +120,16 @@ def without_account(error: ChannelAdapterError, user: str, field: str) -> Channe
         return error
     message = f"{field} {user!r} is not an account of the app; add it first"
     return NotFoundError(message, field=field, origin=error.origin)
+
+
+@contextmanager
+def naming_account(user: str, field: str = "user") -> Iterator[None]:
+    """Raise a NotFoundError about this user in place of an error that reports that an account does not exist."""
+    try:
+        yield
+    except NotFoundError as error:
+        named = without_account(error, user, field)
+        raise named from (error if named is not error else error.__cause__)
 
 
 def translate(

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from channel_adapter.concurrency.outage import AttemptStatus
 from channel_adapter.concurrency.paging import Page
+from channel_adapter.domain.assignment import GroupAssignment
 from channel_adapter.domain.channel import Channel, ChannelProfile, NewChannel
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.mode import Capabilities, Mode
@@ -20,6 +21,7 @@ from channel_adapter.domain.subscription import (
     Subscriber,
     Subscription,
 )
+from channel_adapter.domain.unread import ConversationGroup, MarkChange, Marks, Synced
 from channel_adapter.errors import ChannelAdapterError, OutcomeUnknownError, ThrottledError, UnavailableError
 from channel_adapter.mapping.ids import IdScheme
 
@@ -180,6 +182,55 @@ class AccountBackend(Protocol):
         ...
 
 
+class GroupingBackend(Protocol):
+    """Conversation groups and marks of users."""
+
+    @property
+    def max_groups(self) -> int:
+        """Conversation groups that a user can have."""
+        ...
+
+    async def put(self, user: UserId, name: str, channels: Sequence[ChannelId]) -> dict[ChannelId, GroupAssignment]:
+        """Put channels into the group `name`, which is created if it is missing. Failures are outcomes."""
+        ...
+
+    async def take_out(
+        self, user: UserId, name: str, channels: Sequence[ChannelId]
+    ) -> dict[ChannelId, GroupAssignment]:
+        """Take channels out of the group `name`. Failures are outcomes."""
+        ...
+
+    async def read(self, user: UserId) -> tuple[ConversationGroup, ...]:
+        """Return all groups of a user with what is in them. Raises NotFoundError for an unknown account."""
+        ...
+
+    async def sync(self, user: UserId, name: str, *, keep_by_hand: bool) -> Synced:
+        """Make the group `name` hold exactly the channels that the user follows.
+
+        `keep_by_hand`: conversations that are not channels stay. Raises NotFoundError for an unknown account.
+        """
+        ...
+
+    async def rename(self, user: UserId, old: str, new: str) -> bool:
+        """Rename a group; return False if it has been renamed already.
+
+        Raises InvalidError, NotFoundError without the group, and ConflictError if there is a group of each name.
+        """
+        ...
+
+    async def delete(self, user: UserId, name: str) -> bool:
+        """Delete a group; return False if there is none. Raises InvalidError."""
+        ...
+
+    async def mark(self, user: UserId, channel: ChannelId, change: MarkChange) -> None:
+        """Change marks on a channel. Raises InvalidError, and NotFoundError for a user who is not in the channel."""
+        ...
+
+    async def marks(self, user: UserId, channel: ChannelId) -> Marks:
+        """Return the marks on a channel. Raises NotFoundError for a user who is not in the channel."""
+        ...
+
+
 class Backend(Protocol):
     """One mode of storing channels on the service."""
 
@@ -216,6 +267,11 @@ class Backend(Protocol):
     @property
     def posts(self) -> PostBackend:
         """Posts of channels."""
+        ...
+
+    @property
+    def groups(self) -> GroupingBackend:
+        """Conversation groups and marks of users."""
         ...
 
 

@@ -1,7 +1,8 @@
-"""A channel, and what a caller may set of it."""
+"""A channel, what a caller may set of it, and what an id can be on the service."""
 
 from dataclasses import dataclass, fields
 from datetime import datetime
+from enum import StrEnum
 
 from channel_adapter.domain.ids import ChannelId, UserId
 
@@ -68,3 +69,21 @@ class NewChannel:
     id: ChannelId
     owner: UserId
     profile: ChannelProfile
+
+
+class IdKind(StrEnum):
+    """What an id is on the service."""
+
+    FREE = "free"  # does not exist
+    CHANNEL = "channel"
+    WAS_CHANNEL = "was_channel"  # exists, and is not a channel any more
+    OTHER = "other"  # exists, and never was a channel
+    UNCLEAR = "unclear"  # could not be read
+
+
+@dataclass(frozen=True, slots=True)
+class IdStatus:
+    """What one id is; `reason` tells why it is unclear."""
+
+    kind: IdKind
+    reason: str = ""

@@ -82,6 +82,16 @@ class Marks:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MarkChange:
+    """A change of marks; None leaves a mark as it is. `text` has 256 bytes at most, "" clears it."""
+
+    starred: bool | None = None
+    hidden: bool | None = None
+    folded: bool | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Synced:
     """What a sync changed in a person's group of channels, and what it could not.
 

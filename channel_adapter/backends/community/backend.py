@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from channel_adapter.backends.community.joined import JoinedPages
     from channel_adapter.backends.community.members import CommunityMembers, Membership, RoleCache
     from channel_adapter.backends.community.posts import CommunityPosts
+    from channel_adapter.backends.conversation_groups import ConversationGroups
     from channel_adapter.backends.options import BackendOptions
     from channel_adapter.concurrency.clock import Clock
+    from channel_adapter.domain.ids import ChannelId, UserId
 
 
 class CommunityBackend:
@@ -63,6 +65,14 @@ class CommunityBackend:
         )
 
     @cached_property
+    def groups(self) -> ConversationGroups:
+        """Conversation groups and marks of users."""
+        from channel_adapter.backends.conversation_groups import ConversationGroups, ConversationKind
+
+        kind = ConversationKind(one_to_one=False, prefix=self.ids.prefix)
+        return ConversationGroups(self.caller, kind, self.channels.classify, self._followed, self.membership.require)
+
+    @cached_property
     def channel_cache(self) -> ChannelCache:
         """Tags and owners of channels."""
         from channel_adapter.backends.community.channels import ChannelCache
@@ -103,3 +113,6 @@ class CommunityBackend:
         from channel_adapter.backends.community.history import SilentPosts
 
         return SilentPosts(self.post_history, seconds=self.options.cache_seconds, clock=self.clock)
+
+    async def _followed(self, user: UserId) -> list[ChannelId]:
+        return list(await self.channel_cache.fields(await self.joined_pages.group_ids(user)))

@@ -14,7 +14,7 @@ from channel_adapter.concurrency.clock import Clock
 from channel_adapter.concurrency.paging import CursorLoopGuard
 from channel_adapter.concurrency.retry import GROWTH
 from channel_adapter.concurrency.single_flight import SingleFlight
-from channel_adapter.domain.channel import Channel, ChannelProfile, NewChannel
+from channel_adapter.domain.channel import Channel, ChannelProfile, IdKind, IdStatus, NewChannel
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.errors import ChannelAdapterError, ConflictError, InvalidError, NotFoundError, UnavailableError
 from channel_adapter.mapping.text import byte_size, require_text
@@ -27,6 +27,7 @@ from channel_adapter.tencent.catalog import (
     MODIFY_GROUP_BASE_INFO,
 )
 from channel_adapter.tencent.codes import look_up
+from channel_adapter.tencent.redaction import redact_text
 from channel_adapter.tencent.retry import AMBIGUOUS_ATTEMPTS, FIRST_WAIT
 from channel_adapter.tencent.wire import groups
 
@@ -360,6 +361,19 @@ class CommunityChannels:
         """Drop what is cached of one channel, or of all."""
         self._cache.forget(channel)
 
+    async def classify(self, ids: Sequence[str]) -> dict[str, IdStatus]:
+        """Return what these group ids are now, 50 a call.
+
+        A Community without the tag was a channel if the tag field has another value, or if only owner and admins may
+        post in it.
+        """
+        statuses: dict[str, IdStatus] = {}
+        async for part in batches(ids, limits.GROUP_INFO_PER_CALL):
+            request = profiles.info_request([ChannelId(each) for each in part], self._keys)
+            items = {item.group_id: item for item in (await self._caller.call(GET_GROUP_INFO, request)).group_info}
+            statuses |= {each: self._status(each, items.get(each)) for each in part}
+        return statuses
+
     async def attributes(self, channel: ChannelId) -> dict[str, str]:
         """Return the attributes of a channel, which its tag carries. Cached. Raises NotFoundError."""
         entry = await self._cache.require(channel)
@@ -387,6 +401,19 @@ class CommunityChannels:
             await self._caller.call(MODIFY_GROUP_BASE_INFO, profiles.retag_request(channel, changed, self._keys))
         finally:
             self._cache.forget(channel)
+
+    def _status(self, group: str, item: groups.GroupInfo | None) -> IdStatus:
+        if item is None or item.error_code in NOT_FOUND_CODES:
+            return IdStatus(IdKind.FREE)
+        if item.error_code != codes.OK:
+            return IdStatus(IdKind.UNCLEAR, f"{redact_text(item.error_info) or 'refused'} ({item.error_code})")
+        fields = profiles.fields_of(item)
+        if not group.startswith(limits.COMMUNITY_ID_PREFIX):
+            return IdStatus(IdKind.OTHER)
+        if profiles.is_channel(fields, self._keys):
+            return IdStatus(IdKind.CHANNEL)
+        was_channel = self._keys.tag in fields or profiles.posting_closed(item)
+        return IdStatus(IdKind.WAS_CHANNEL if was_channel else IdKind.OTHER)
 
     async def _close_posting(self, channel: ChannelId) -> None:
         try:

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from channel_adapter.backends.caller import Caller
 from channel_adapter.concurrency.batching import concurrently
+from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.errors import ChannelAdapterError, UnavailableError
 from channel_adapter.tencent import codes, limits
 from channel_adapter.tencent.catalog import GET_JOINED_GROUP_LIST
@@ -61,6 +62,18 @@ class JoinedPages:
                 f"{GET_JOINED_GROUP_LIST.name}: {len(seen)} of {min(totals)} groups came; list them again"
             )
 
+    async def group_ids(self, user: UserId) -> list[ChannelId]:
+        """Return the ids of the Communities that a user is in, channels and others, 200 a call."""
+        found: dict[ChannelId, None] = {}  # the list may shift between pages
+
+        def ask(start: int, size: int) -> groups.GetJoinedGroupListRequest:
+            return ids_request(user, start, size)
+
+        async with aclosing(self.each(ask, _ids_of)) as pages:
+            async for page in pages:
+                found.update(dict.fromkeys(page))
+        return list(found)
+
     async def _page(self, ask: Ask, offset: int, size: int) -> _Page:
         """Everything from `offset` up to `size` rows on, in as many calls as the service makes of it."""
         rows: list[groups.JoinedRow] = []
@@ -76,3 +89,14 @@ class JoinedPages:
             rows += reply.group_id_list
             if not reply.group_id_list or len(rows) >= min(size, reply.total_count - offset):
                 return _Page(reply.total_count, rows)
+
+
+def ids_request(user: UserId, offset: int, size: int) -> groups.GetJoinedGroupListRequest:
+    """Return the request for one page of a user's Communities, without topics. Without a filter it returns only ids."""
+    return groups.GetJoinedGroupListRequest(
+        member_account=user, limit=size, offset=offset, group_type=groups.COMMUNITY, support_topic=0
+    )
+
+
+async def _ids_of(page: list[groups.JoinedRow]) -> list[ChannelId]:
+    return [ChannelId(item.group_id) for item in page]
