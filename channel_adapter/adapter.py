@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from channel_adapter.services.signals import UsersLeft
     from channel_adapter.services.subscriptions import Subscriptions
     from channel_adapter.services.unread.assignment import ConversationGroupAssigner
-    from channel_adapter.services.unread.service import Unreads
+    from channel_adapter.services.unread.service import UnreadService
     from channel_adapter.services.workings import Workings
     from channel_adapter.webhooks.dispatch import EventPipeline
     from channel_adapter.webhooks.events import Events
@@ -103,22 +103,15 @@ class ChannelAdapter:
         return Accounts(self.backend.accounts, self._bulk)
 
     @cached_property
-    def unread(self) -> Unreads:
-        """What a person has not read, and the conversation group that keeps it apart from chats."""
-        from channel_adapter.services.unread.service import Unreads
+    def unread(self) -> UnreadService:
+        """Unread posts of users, and the conversation group that holds a user's channels."""
+        from channel_adapter.services.unread.service import UnreadService
 
-        return Unreads(
-            self._gateway,
-            self.backend.channel_cache,
-            self.backend.joined_pages,
-            self.backend.silent_posts,
-            self.backend.membership,
-            self._assigner,
-            self.backend.post_history,
-            self._clock,
-            keep_by_hand=self.settings.unread.keep_by_hand,
-            concurrency=self.settings.concurrency,
-        )
+        backend = self.backend
+        return UnreadService(
+            backend.unread, backend.groups, backend.ids, self._assigner,
+            keep_by_hand=self.settings.unread.keep_by_hand, concurrency=self.settings.concurrency,
+        )  # fmt: skip
 
     @cached_property
     def reactions(self) -> ReactionService:

@@ -107,7 +107,7 @@ class ConversationGroupsSnapshot:
             return []
         return [each for each, inside in self.conversations.items() if not set(inside).isdisjoint(numbers)]
 
-    def as_groups(self, kind: ConversationKind) -> tuple[ConversationGroup, ...]:
+    def as_groups(self, kind: ConversationKind) -> list[ConversationGroup]:
         """Return all groups, empty ones too, in the order of their numbers."""
         groups = []
         for _, name in sorted(self.names.items()):
@@ -115,7 +115,7 @@ class ConversationGroupsSnapshot:
             channels = tuple(ChannelId(each.id) for each in inside if kind.has_channel_id(each))
             others = tuple(each.id for each in inside if not kind.has_channel_id(each))
             groups.append(ConversationGroup(name, channels, others))
-        return tuple(groups)
+        return groups
 
 
 class ConversationGroups:
@@ -180,7 +180,7 @@ class ConversationGroups:
         Raises UnavailableError for a list that does not end.
         """
         with naming_account(user):
-            return (await self._read(user)).as_groups(self._kind)
+            return tuple((await self._read(user)).as_groups(self._kind))
 
     async def sync(self, user: UserId, name: str, *, keep_by_hand: bool) -> Synced:
         """Make the group `name` hold exactly the channels that the user follows; a second run changes nothing.

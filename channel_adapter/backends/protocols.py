@@ -5,6 +5,7 @@ Refusals of single items are values; every other failure is a ChannelAdapterErro
 """
 
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from channel_adapter.concurrency.outage import AttemptStatus
@@ -21,7 +22,7 @@ from channel_adapter.domain.subscription import (
     Subscriber,
     Subscription,
 )
-from channel_adapter.domain.unread import ConversationGroup, MarkChange, Marks, Synced
+from channel_adapter.domain.unread import ConversationGroup, MarkChange, Marks, Synced, Unread
 from channel_adapter.errors import ChannelAdapterError, OutcomeUnknownError, ThrottledError, UnavailableError
 from channel_adapter.mapping.ids import IdScheme
 
@@ -182,6 +183,39 @@ class AccountBackend(Protocol):
         ...
 
 
+class UnreadBackend(Protocol):
+    """Unread counts and read positions of users."""
+
+    async def count(self, user: UserId, *, exact: bool, explain: bool) -> Unread:
+        """Return the channels of a user with their counts, and the sums over channels and over other groups.
+
+        `exact`: posts of other processes that do not count are looked up. `explain` adds the inputs of every count.
+        Raises NotFoundError for an unknown account.
+        """
+        ...
+
+    async def mark_read(
+        self, user: UserId, channel: ChannelId, up_to: PostRef | datetime | None, *, exact: bool
+    ) -> int:
+        """Mark posts up to a post or a time as read, None: all; return how many are unread then.
+
+        Raises InvalidError for a post that does not exist yet and for a time in the future, NotFoundError for a user
+        who is not in the channel.
+        """
+        ...
+
+    async def mark_all_read(self, user: UserId) -> tuple[ChannelId, ...]:
+        """Mark every post in every channel as read; return the channels in which one was not.
+
+        After a failure the other channels are marked all the same, then the first error is raised.
+        """
+        ...
+
+    def exclude(self, ref: PostRef) -> None:
+        """Do not count a post from now on: another process has recalled it."""
+        ...
+
+
 class GroupingBackend(Protocol):
     """Conversation groups and marks of users."""
 
@@ -267,6 +301,11 @@ class Backend(Protocol):
     @property
     def posts(self) -> PostBackend:
         """Posts of channels."""
+        ...
+
+    @property
+    def unread(self) -> UnreadBackend:
+        """Unread counts and read positions of users."""
         ...
 
     @property

@@ -348,11 +348,13 @@ class Demo:
         with self._recorder.step(f"Fill the conversation group of {person}, count what is unread, and read it") as step:
             await self._adapter.unread.sync(person)
             step.same("in the group", {channel_id(SLUG), channel_id(SECOND_SLUG)}, await self._filed(person))
-            before = await self._adapter.unread.of(person)
+            before = await self._adapter.unread.get(person)
             step.same("badge", len(self._written), before.badge)
-            step.same("left after reading", 1, await self._adapter.unread.mark_read(person, SLUG, before.badge - 1))
+            step.same(
+                "left after reading", 1, await self._adapter.unread.mark_read(SLUG, before.badge - 1, user=person)
+            )
             step.same("read", (channel_id(SLUG),), await self._adapter.unread.mark_all_read(person))
-            step.same("badge after reading", 0, (await self._adapter.unread.of(person)).badge)
+            step.same("badge after reading", 0, (await self._adapter.unread.get(person)).badge)
             step.result = f"{before.badge} posts were unread in {len(before.channels)} channels, none are now"
 
     async def _filed(self, person: str) -> set[str]:

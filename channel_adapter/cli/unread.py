@@ -50,7 +50,7 @@ async def show(
     """
     explain = explain or bool(run.output.verbose)
     async with run.adapter() as adapter:
-        found = await adapter.unread.of(user, exact=not fast, explain=explain)
+        found = await adapter.unread.get(user, exact=not fast, explain=explain)
     if run.output.json:
         run.output.one(_document(found))
         return
@@ -101,7 +101,7 @@ async def mark_read(
             sentence = f"{counted(len(marked), 'channel')} marked as read" if marked else "everything was read already"
             run.output.one({"user": user, "channels": list(marked)}, sentence)
         else:
-            left = await adapter.unread.mark_read(user, channel, limit, exact=True)
+            left = await adapter.unread.mark_read(channel, limit, user=user, exact=True)
             document = {"user": user, "channel": channel_id(channel), "left": left}
             run.output.one(document, f"{counted(left, 'post')} left unread")
 
@@ -212,7 +212,7 @@ async def remove(
 async def star(run: Run, user: UserArgument, channel: ChannelArgument, off: _OFF = False) -> None:
     """Mark a channel as important for a person."""
     async with run.adapter() as adapter:
-        await adapter.unread.star(user, channel, on=not off)
+        await adapter.unread.star(channel, user=user, on=not off)
         await _show_marks(run, adapter, user, channel)
 
 
@@ -220,7 +220,7 @@ async def star(run: Run, user: UserArgument, channel: ChannelArgument, off: _OFF
 async def hide(run: Run, user: UserArgument, channel: ChannelArgument, off: _OFF = False) -> None:
     """Mark a channel as hidden from a person's list."""
     async with run.adapter() as adapter:
-        await adapter.unread.hide(user, channel, on=not off)
+        await adapter.unread.hide(channel, user=user, on=not off)
         await _show_marks(run, adapter, user, channel)
 
 
@@ -228,7 +228,7 @@ async def hide(run: Run, user: UserArgument, channel: ChannelArgument, off: _OFF
 async def fold(run: Run, user: UserArgument, channel: ChannelArgument, off: _OFF = False) -> None:
     """Mark a channel as folded away in a person's list."""
     async with run.adapter() as adapter:
-        await adapter.unread.fold(user, channel, on=not off)
+        await adapter.unread.fold(channel, user=user, on=not off)
         await _show_marks(run, adapter, user, channel)
 
 
@@ -241,7 +241,7 @@ async def note(
 ) -> None:
     """Set a text of the app's own on a person's channel."""
     async with run.adapter() as adapter:
-        await adapter.unread.note(user, channel, text)
+        await adapter.unread.note(channel, text, user=user)
         await _show_marks(run, adapter, user, channel)
 
 
@@ -254,7 +254,7 @@ async def marks(run: Run, user: UserArgument, channel: ChannelArgument) -> None:
 
 async def _show_marks(run: Run, adapter: "ChannelAdapter", user: str, channel: str) -> None:
     """Whose marks, on what, and the marks."""
-    found = await adapter.unread.marks(user, channel)
+    found = await adapter.unread.marks(channel, user=user)
     run.output.one({"user": user, "channel": channel_id(channel), **asdict(found)})
 
 
@@ -308,7 +308,7 @@ class SyncAll:
         self._added += len(done.added)
         self._removed += len(done.removed)
         self._progress.advance()
-        for why in [done.problem] if done.problem else [f"{each}: {why}" for each, why in done.failed]:
+        for why in [done.error] if done.error else [f"{each}: {why}" for each, why in done.failed]:
             self._problem({"user": done.user}, f"{done.user}: {why}", why)
 
     def _problem(self, where: dict[str, Any], line: str, reason: str) -> None:

@@ -1,4 +1,4 @@
-"""What a person has not read yet, and how their conversations are filed and marked."""
+"""Unread posts of a user, and the conversation groups and marks of a user."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,16 +12,16 @@ class CountSource(StrEnum):
     """Where a count came from, cheapest first."""
 
     SERVER = "server"  # the service counted
-    POSITIONS = "positions"  # last post and read post, both in the list of joined groups
-    MEMBER = "member"  # the same two numbers, asked for one by one
+    POSITIONS = "positions"  # last post and read post, both from the list of joined groups
+    MEMBER = "member"  # last post and read post, from calls for one group
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The inputs of one count: posts in all, the number of the last one that was read, and what does not count.
+    """The inputs of one count: numbers of the last post and of the last post that was read, and what does not count.
 
-    `left_out` are numbers of recalled and quiet posts and of system notices behind `read_up_to`, as far as they are
-    known here; where the service counted, `read_up_to` may be unknown and nothing needs to be left out.
+    `left_out` are numbers of recalled and silent posts and of system notices after `read_up_to`, as far as this process
+    knows them, at most 1,000. Where the service counted, `read_up_to` may be unknown and nothing needs to be left out.
     """
 
     source: CountSource
@@ -32,7 +32,7 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelUnread:
-    """One channel of one person."""
+    """The unread posts of one user in one channel."""
 
     channel: ChannelId
     name: str
@@ -43,28 +43,28 @@ class ChannelUnread:
 
     @property
     def muted(self) -> bool:
-        """Is it left out of the badge?"""
+        """Whether the channel is left out of the badge."""
         return self.notifications is not Notifications.ALL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unread:
-    """A person's two numbers, and the channels that the first one is made of.
+    """The unread counts of a user.
 
-    `badge` is the sum over channels and `chats` the sum over the person's other groups, both without muted ones. With
-    a `problem` the person could not be counted and the numbers mean nothing; only `of_many` gives such.
+    `badge` is the sum over channels and `chats` the sum over the user's other groups, both without muted ones. If
+    `error` is not empty, the user could not be counted and the numbers have no meaning; only `get_many` returns that.
     """
 
     user: UserId
     channels: tuple[ChannelUnread, ...] = ()
     badge: int = 0
     chats: int = 0
-    problem: str = ""
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ConversationGroup:
-    """A folder of a person's conversations. `others` are one-to-one partners and groups that cannot be channels."""
+    """A named group of a user's conversations. `others` are one-to-one partners and groups that cannot be channels."""
 
     name: str
     channels: tuple[ChannelId, ...] = ()
@@ -73,7 +73,7 @@ class ConversationGroup:
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """How a person has marked one channel. `text` is the app's own, 256 bytes."""
+    """The marks of a user on one channel. `text` is set by the app, 256 bytes at most."""
 
     starred: bool = False
     hidden: bool = False
@@ -93,10 +93,10 @@ class MarkChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Synced:
-    """What a sync changed in a person's group of channels, and what it could not.
+    """The changes that a sync made in a user's group of channels, and those that failed.
 
-    `kept` are conversations that are no channels and were left in place. `failed` are channels with the reason why
-    they could not be put in or taken out. With a `problem` nothing could be found out about the person.
+    `kept` are conversations that are not channels and were left in place. `failed` are channels with the reason why
+    they could not be put in or taken out. If `error` is not empty, the user's groups or channels could not be read.
     """
 
     user: UserId
@@ -104,14 +104,14 @@ class Synced:
     removed: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     failed: tuple[tuple[str, str], ...] = ()
-    problem: str = ""
+    error: str = ""
 
     @property
     def changed(self) -> bool:
-        """Was anything put in or taken out?"""
+        """Whether a conversation was put in or taken out."""
         return bool(self.added or self.removed)
 
     @property
     def done(self) -> bool:
-        """The group holds what it should."""
-        return not self.failed and not self.problem
+        """Whether the group holds exactly the channels that the user follows."""
+        return not self.failed and not self.error

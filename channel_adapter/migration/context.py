@@ -19,7 +19,7 @@ from channel_adapter.migration.sources.mirrored import exclude_mirrored
 from channel_adapter.migration.sources.source import Source, SourceChannel, SourceKind, SourceSpec, channels_by_id
 from channel_adapter.services.accounts import Accounts
 from channel_adapter.services.bulk import BulkOptions
-from channel_adapter.services.unread.service import Unreads
+from channel_adapter.services.unread.service import UnreadService
 from channel_adapter.tencent import limits
 
 Failpoint = Callable[[str], None]
@@ -42,7 +42,7 @@ class MigrationContext:
         api: ApiCaller,
         settings: Settings,
         clock: Clock,
-        unread: Unreads | None = None,
+        unread: UnreadService | None = None,
         journal: str | None = None,
     ) -> None:
         self.api = api

@@ -24,7 +24,7 @@ from channel_adapter.migration.sources.discover import Discovered, from_users
 from channel_adapter.migration.sources.source import Source, SourceSpec
 from channel_adapter.migration.verify.findings import EMPTY_BASELINE, Baseline, VerificationResult
 from channel_adapter.migration.verify.verify import FindingCallback, noop_finding, verify
-from channel_adapter.services.unread.service import Unreads
+from channel_adapter.services.unread.service import UnreadService
 
 
 class Migration:
@@ -34,7 +34,7 @@ class Migration:
     of the journal, if it is not the adapter's own.
     """
 
-    def __init__(self, api: ApiCaller, settings: Settings, clock: Clock, unread: Unreads | None = None) -> None:
+    def __init__(self, api: ApiCaller, settings: Settings, clock: Clock, unread: UnreadService | None = None) -> None:
         """Use `adapter.migration`. `unread` synchronizes conversation groups at the end of a cutover."""
         self._context = MigrationContext(api, settings, clock, unread)
 

@@ -26,7 +26,7 @@ from channel_adapter.migration.sources.accounts import sequence_of
 from channel_adapter.migration.sources.source import Source, SourceKind, every_subscriber
 from channel_adapter.migration.target import NO_GROUP, member_pages, message_pages, read_groups
 from channel_adapter.migration.verify.scratch import ComparisonScratchDb
-from channel_adapter.services.unread.service import Unreads
+from channel_adapter.services.unread.service import UnreadService
 from channel_adapter.store.cutover import CutoverUsers
 from channel_adapter.store.database import Database
 from channel_adapter.store.migration import MOVED, SENT, MigrationStore
@@ -306,7 +306,9 @@ class ChannelInspector:
 class GroupCleanup:
     """Take removed channels out of conversation groups. `filled`: a cutover has put channels into them, or is to."""
 
-    def __init__(self, migration: str, users: CutoverUsers, unread: Unreads, concurrency: int, *, filled: bool) -> None:
+    def __init__(
+        self, migration: str, users: CutoverUsers, unread: UnreadService, concurrency: int, *, filled: bool
+    ) -> None:
         self.filled = filled
         self._migration = migration
         self._users = users

@@ -26,7 +26,7 @@ SLOW_STUB = "[rates]\nenabled = false\n[limits]\ngroups_per_user = 5000\n"
 async def counted(adapter: ChannelAdapter) -> float:
     """Seconds that one count takes."""
     started = time.perf_counter()
-    await adapter.unread.of(READER)
+    await adapter.unread.get(READER)
     return time.perf_counter() - started
 
 

@@ -70,7 +70,7 @@ def test_groups_and_marks(cli: Shell, new_channel: Callable[[], str]) -> None:
     assert cli("unread", "groups", "reader_62").err == "no conversation groups\n"
     cli("subscribers", "add", news, "reader_62", "--no-assign")
     done = cli("unread", "sync", "reader_62", "--json").json
-    assert (done["added"], done["removed"], done["problem"]) == ([f"@TGS#_{news}"], [], "")
+    assert (done["added"], done["removed"], done["error"]) == ([f"@TGS#_{news}"], [], "")
     assert cli("unread", "sync", "reader_62").err == "nothing to change\n"
     assert cli("unread", "rename", "reader_62", "频道").out == "renamed\n"
     assert cli("unread", "groups", "reader_62", "--json").json == [

@@ -82,7 +82,7 @@ async def test_a_ref_with_a_slug_means_the_same_post_everywhere(setting: Setting
     assert [each.user async for each in adapter.reactions.reactors(ref)] == [READERS[0]]
     assert await adapter.reactions.unreact(ref, READERS[0])
     await adapter.reactions.drop(ref)
-    assert await adapter.unread.mark_read(READERS[0], channel, up_to=ref) == 0
+    assert await adapter.unread.mark_read(channel, user=READERS[0], up_to=ref) == 0
     await adapter.posts.recall(ref)
     assert (await adapter.posts.get(post.ref)).state is PostState.RECALLED
 

@@ -55,7 +55,7 @@ async def count(setting: Setting, user: str, channel: str) -> int:
 
 
 async def of(setting: Setting, user: str, *, explain: bool = False) -> Unread:
-    return await setting.adapter.unread.of(user, exact=setting.exact, explain=explain)
+    return await setting.adapter.unread.get(user, exact=setting.exact, explain=explain)
 
 
 async def test_posts_are_unread_until_they_are_read(setting: Setting) -> None:
@@ -68,14 +68,14 @@ async def test_posts_are_unread_until_they_are_read(setting: Setting) -> None:
     (mine,) = [each for each in unread.channels if each.channel == channel]
     assert (mine.name, mine.muted, mine.explanation) == ("Tides", False, None)
     assert mine.last_post_at == (await setting.adapter.posts.get(ref)).published_at
-    assert await setting.adapter.unread.mark_read(ANN, setting.slug, third.seq - 1) == 3
+    assert await setting.adapter.unread.mark_read(setting.slug, third.seq - 1, user=ANN) == 3
     assert await count(setting, ANN, channel) == 3
-    assert await setting.adapter.unread.mark_read(ANN, channel, third.seq - 2) == 3
+    assert await setting.adapter.unread.mark_read(channel, third.seq - 2, user=ANN) == 3
     moment = (await setting.adapter.posts.get(ref)).published_at
-    assert await setting.adapter.unread.mark_read(ANN, channel, moment) == 0
-    assert await setting.adapter.unread.mark_read(ANN, channel, ref) == 0
+    assert await setting.adapter.unread.mark_read(channel, moment, user=ANN) == 0
+    assert await setting.adapter.unread.mark_read(channel, ref, user=ANN) == 0
     assert (await count(setting, ANN, channel), await count(setting, BEN, channel)) == (0, 2)
-    assert await setting.adapter.unread.mark_read(BEN, channel) == 0
+    assert await setting.adapter.unread.mark_read(channel, user=BEN) == 0
     assert await count(setting, BEN, channel) == 0
 
 
@@ -91,7 +91,7 @@ async def test_quiet_and_recalled_posts_do_not_count(setting: Setting) -> None:
     if mine.explanation.source is not CountSource.SERVER:
         assert mine.explanation.read_up_to == first.seq - 3
         assert mine.explanation.left_out == (first.seq, first.seq + 1)
-    (exactly,) = (await setting.adapter.unread.of(ANN, exact=True)).channels
+    (exactly,) = (await setting.adapter.unread.get(ANN, exact=True)).channels
     assert exactly.count == 2
 
 
@@ -107,13 +107,13 @@ async def test_system_notices_are_neither_posts_nor_unread(setting: Setting) -> 
         phone = setting.server.world.client(BEN)
         phone.join(channel)
         phone.leave(channel)
-    (mine,) = (await setting.adapter.unread.of(ANN, exact=True, explain=True)).channels
+    (mine,) = (await setting.adapter.unread.get(ANN, exact=True, explain=True)).channels
     assert mine.count == 2
     assert len([each async for each in setting.adapter.posts.history(channel)]) == 2
-    assert await setting.adapter.unread.mark_read(ANN, channel, ref.seq - 1, exact=True) == 1
-    assert await setting.adapter.unread.mark_read(ANN, channel, ref, exact=True) == 0
+    assert await setting.adapter.unread.mark_read(channel, ref.seq - 1, user=ANN, exact=True) == 1
+    assert await setting.adapter.unread.mark_read(channel, ref, user=ANN, exact=True) == 0
     assert await count(setting, ANN, channel) == 0
-    assert await setting.adapter.unread.mark_read(ANN, channel) == 0
+    assert await setting.adapter.unread.mark_read(channel, user=ANN) == 0
     assert await count(setting, ANN, channel) == 0
 
 
@@ -151,15 +151,15 @@ async def test_many_people_are_counted_in_their_order(setting: Setting) -> None:
     channel = await channel_of(setting, *READERS[:6])
     await publish(setting, channel, 1)
     people = [*READERS[:3], "stranger_1", *READERS[3:6]]
-    run = setting.adapter.unread.of_many(people)
+    run = setting.adapter.unread.get_many(people)
     found = [each async for each in run]
     assert [each.user for each in found] == people
-    assert [bool(each.problem) for each in found] == [False] * 3 + [True] + [False] * 3
+    assert [bool(each.error) for each in found] == [False] * 3 + [True] + [False] * 3
     assert [sum(mine.count for mine in each.channels if mine.channel == channel) for each in found] == [
         1, 1, 1, 0, 1, 1, 1,
     ]  # fmt: skip
     assert run.cursor == 7
-    rest = [each.user async for each in setting.adapter.unread.of_many(people, cursor=5)]
+    rest = [each.user async for each in setting.adapter.unread.get_many(people, cursor=5)]
     assert rest == people[5:]
 
 
@@ -236,7 +236,7 @@ async def test_many_people_are_synced_and_taken_up_again_at_a_cursor(setting: Se
     run = setting.adapter.unread.sync_many(iter(people), cursor=run.cursor)
     rest = [each async for each in run]
     assert ([each.user for each in rest], run.cursor) == (people[3:], len(people))
-    assert [each.user for each in rest if each.problem] == ["stranger_1"]
+    assert [each.user for each in rest if each.error] == ["stranger_1"]
     for user in READERS[:8]:
         assert channel in await filed(setting, user)
 
@@ -262,15 +262,15 @@ async def test_groups_are_renamed_and_removed(setting: Setting) -> None:
 
 async def test_marks_come_and_go_one_by_one(setting: Setting) -> None:
     channel, unread = await channel_of(setting, ANN), setting.adapter.unread
-    assert await unread.marks(ANN, channel) == Marks()
-    await unread.star(ANN, setting.slug)
-    await unread.hide(ANN, channel)
-    await unread.note(ANN, channel, "ü" * 128)
-    assert await unread.marks(ANN, channel) == Marks(starred=True, hidden=True, text="ü" * 128)
-    await unread.hide(ANN, channel, on=False)
-    await unread.fold(ANN, channel)
-    await unread.note(ANN, channel, "")
-    assert await unread.marks(ANN, channel) == Marks(starred=True, folded=True)
+    assert await unread.marks(channel, user=ANN) == Marks()
+    await unread.star(setting.slug, user=ANN)
+    await unread.hide(channel, user=ANN)
+    await unread.note(channel, "ü" * 128, user=ANN)
+    assert await unread.marks(channel, user=ANN) == Marks(starred=True, hidden=True, text="ü" * 128)
+    await unread.hide(channel, user=ANN, on=False)
+    await unread.fold(channel, user=ANN)
+    await unread.note(channel, "", user=ANN)
+    assert await unread.marks(channel, user=ANN) == Marks(starred=True, folded=True)
 
 
 Act = Callable[[Any, str], Awaitable[object]]
@@ -278,7 +278,7 @@ Act = Callable[[Any, str], Awaitable[object]]
 
 async def synced(adapter: Any, user: str) -> None:
     (only,) = [each async for each in adapter.unread.sync_many([user])]
-    assert only.problem
+    assert only.error
     await adapter.unread.sync(user)
 
 
@@ -286,33 +286,33 @@ BAD: dict[str, tuple[type[Exception], str | None, Act]] = {
     "a name over 32 bytes": (InvalidError, "new", lambda a, _: a.unread.rename(ANN, "频道" * 5 + "频")),
     "an empty name": (InvalidError, "new", lambda a, _: a.unread.rename(ANN, "")),
     "an empty name to remove": (InvalidError, "name", lambda a, _: a.unread.remove(ANN, "")),
-    "a text over 256 bytes": (InvalidError, "text", lambda a, c: a.unread.note(ANN, c, "x" * 257)),
-    "reading where one is not": (NotFoundError, "user", lambda a, c: a.unread.mark_read(BEN, c)),
+    "a text over 256 bytes": (InvalidError, "text", lambda a, c: a.unread.note(c, "x" * 257, user=ANN)),
+    "reading where one is not": (NotFoundError, "user", lambda a, c: a.unread.mark_read(c, user=BEN)),
     "muting where one is not": (NotFoundError, "user", lambda a, c: a.subscriptions.mute(c, user=BEN)),
     "asking where one is not": (NotFoundError, "user", lambda a, c: a.subscriptions.notifications(c, user=BEN)),
-    "marking where one is not": (NotFoundError, "user", lambda a, c: a.unread.star(BEN, c)),
-    "reading no channel": (NotFoundError, "channel", lambda a, c: a.unread.mark_read(ANN, c + "_none")),
-    "a post that is not there yet": (InvalidError, "up_to", lambda a, c: a.unread.mark_read(ANN, c, up_to=99)),
-    "no number of a post": (InvalidError, "up_to", lambda a, c: a.unread.mark_read(ANN, c, up_to=0)),
-    "a moment to come": (InvalidError, "up_to", lambda a, c: a.unread.mark_read(ANN, c, TOMORROW)),
-    "a moment without a zone": (InvalidError, "up_to", lambda a, c: a.unread.mark_read(ANN, c, datetime.now())),  # noqa: DTZ005
-    "a text for a post": (InvalidError, "up_to", lambda a, c: a.unread.mark_read(ANN, c, "1")),
+    "marking where one is not": (NotFoundError, "user", lambda a, c: a.unread.star(c, user=BEN)),
+    "reading no channel": (NotFoundError, "channel", lambda a, c: a.unread.mark_read(c + "_none", user=ANN)),
+    "a post that is not there yet": (InvalidError, "up_to", lambda a, c: a.unread.mark_read(c, up_to=99, user=ANN)),
+    "no number of a post": (InvalidError, "up_to", lambda a, c: a.unread.mark_read(c, up_to=0, user=ANN)),
+    "a moment to come": (InvalidError, "up_to", lambda a, c: a.unread.mark_read(c, TOMORROW, user=ANN)),
+    "a moment without a zone": (InvalidError, "up_to", lambda a, c: a.unread.mark_read(c, datetime.now(), user=ANN)),  # noqa: DTZ005
+    "a text for a post": (InvalidError, "up_to", lambda a, c: a.unread.mark_read(c, "1", user=ANN)),
     "renaming what is not there": (NotFoundError, "old", lambda a, _: a.unread.rename(BEN, "x", old="y")),
     "a post of another channel": (
         InvalidError,
         "up_to",
-        lambda a, c: a.unread.mark_read(ANN, c, up_to=PostRef(ChannelId("@TGS#_other"), 1)),
+        lambda a, c: a.unread.mark_read(c, user=ANN, up_to=PostRef(ChannelId("@TGS#_other"), 1)),
     ),
     "no receive option": (
         InvalidError,
         "notifications",
         lambda a, c: a.subscriptions.set_notifications(c, "x", user=ANN),
     ),
-    "an unknown person's count": (NotFoundError, "user", lambda a, _: a.unread.of("stranger_1")),
+    "an unknown person's count": (NotFoundError, "user", lambda a, _: a.unread.get("stranger_1")),
     "an unknown person's sync": (NotFoundError, "user", lambda a, _: synced(a, "stranger_1")),
     "an unknown person's groups": (NotFoundError, "user", lambda a, _: anext(a.unread.groups("stranger_1"))),
     "an unknown person's posts": (NotFoundError, "user", lambda a, _: a.unread.mark_all_read("stranger_1")),
-    "no id of a person": (InvalidError, "user", lambda a, _: a.unread.of("x" * 33)),
+    "no id of a person": (InvalidError, "user", lambda a, _: a.unread.get("x" * 33)),
     "a bare text for channels": (InvalidError, "channels", lambda a, c: a.subscriptions.follow(ANN, c)),
     "a bare text to file": (InvalidError, "channels", lambda a, c: a.unread.assign(ANN, c)),
 }

@@ -150,7 +150,7 @@ class UnreadLives(RuleBasedStateMachine):
     @rule(slug=slugs, user=person, up_to=st.one_of(st.none(), st.integers(1, 8)))
     def mark_read(self, slug: str, user: str, up_to: int | None) -> None:
         known = self.model.get(slug)
-        work = self.adapter.unread.mark_read(user, slug, up_to)
+        work = self.adapter.unread.mark_read(slug, up_to, user=user)
         if known is None or user not in known.members:
             try:
                 self.run(work)
@@ -253,7 +253,7 @@ class UnreadLives(RuleBasedStateMachine):
             assert found.chats == (self.club.unread(found.user) if self.club.members else 0)
 
     async def _counted(self) -> list[Any]:
-        return [each async for each in self.adapter.unread.of_many(PEOPLE, exact=self.exact)]
+        return [each async for each in self.adapter.unread.get_many(PEOPLE, exact=self.exact)]
 
 
 class ExactUnreadLives(UnreadLives):

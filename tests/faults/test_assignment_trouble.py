@@ -44,7 +44,7 @@ async def test_the_edition_has_no_conversation_groups() -> None:
         left = await adapter.subscriptions.unsubscribe(channel, PEOPLE[:3])
         assert (left.complete, left.assignments) == (True, {Status.UNSUPPORTED: 3})
         assert "update_contact_group" not in calls  # it is remembered for a while
-        assert (await adapter.unread.of(ANN)).badge == 0
+        assert (await adapter.unread.get(ANN)).badge == 0
         with pytest.raises(ConfigurationError, match="edition"):
             await adapter.unread.sync(ANN)
         with pytest.raises(ConfigurationError):
@@ -301,7 +301,7 @@ async def test_one_person_who_is_refused_does_not_end_a_sync_of_many(code: int) 
     async with opened(concurrency=1) as (adapter, server):
         server.faults.replace([Fault(command="get_contact_group", nth=(3,), code=code)])
         run = adapter.unread.sync_many(iter(PEOPLE[:6]))
-        found = [(each.user, bool(each.problem)) async for each in run]
+        found = [(each.user, bool(each.error)) async for each in run]
         assert found == [(user, user == PEOPLE[2]) for user in PEOPLE[:6]]
         assert run.cursor == 6
 

@@ -56,15 +56,15 @@ async def test_a_life_on_every_reading_of_the_documents(switch: str) -> None:
                 assert outcome.assignment.done
         posts = [await adapter.posts.publish(one, Text("x"), quiet=number == 1) for number in range(4)]
         await adapter.posts.recall(posts[0].ref)
-        found = await adapter.unread.of(ANN, explain=True)
+        found = await adapter.unread.get(ANN, explain=True)
         assert ([each.count for each in found.channels], found.badge) == ([2, 0, 0], 2)
         by_server = switch == "the service counts"
         explained = found.channels[0].explanation
         assert explained is not None
         assert explained.source is (CountSource.SERVER if by_server else CountSource.POSITIONS)
-        assert await adapter.unread.mark_read(ANN, one, 3) == 1
-        await adapter.unread.star(ANN, one)
-        assert (await adapter.unread.marks(ANN, one)).starred
+        assert await adapter.unread.mark_read(one, 3, user=ANN) == 1
+        await adapter.unread.star(one, user=ANN)
+        assert (await adapter.unread.marks(one, user=ANN)).starred
         for _ in range(2):
             (outcome,) = await adapter.subscriptions.unsubscribe(two, [ANN])
             assert outcome.assignment is not None
@@ -87,7 +87,7 @@ async def test_a_service_that_knows_no_unread_number_or_position_is_asked_for_le
         server.faults.replace([Fault(command="get_joined_group_list", times=6, code=10004)])  # three lists, two fields
         for expected in (9, 3):
             calls.clear()
-            found = await adapter.unread.of(ANN, explain=True)
+            found = await adapter.unread.get(ANN, explain=True)
             assert sorted(each.count for each in found.channels) == [0, 1]
             sources = {each.explanation.source for each in found.channels if each.explanation}
             assert sources == {CountSource.MEMBER}
@@ -103,10 +103,10 @@ async def test_chats_are_counted_apart() -> None:
             body = {"Type": kind, "GroupId": name, "Name": name, "Owner_Account": "owner"}
             await adapter.call(GROUPS, "create_group", {**body, "MemberList": [{"Member_Account": ANN}]})
             server.world.client("owner").post(name, "hello")
-        assert (found := await adapter.unread.of(ANN)).badge == 1
+        assert (found := await adapter.unread.get(ANN)).badge == 1
         assert found.chats == 3  # meetings have no unread count
         server.world.client(ANN).set_receive_option("club", "AcceptNotNotify")
-        assert (await adapter.unread.of(ANN)).chats == 2
+        assert (await adapter.unread.get(ANN)).chats == 2
 
 
 async def test_quiet_and_recalled_posts_of_another_process_are_found_in_history() -> None:
@@ -119,21 +119,21 @@ async def test_quiet_and_recalled_posts_of_another_process_are_found_in_history(
                 ref = (await other.posts.publish(channel, Text("x"), quiet=number % 9 == 0)).ref
             await other.posts.recall(ref)
         server.world.client("owner").recall(channel, 2)
-        assert (await adapter.unread.of(ANN)).badge == 45  # nobody told this process
+        assert (await adapter.unread.get(ANN)).badge == 45  # nobody told this process
         calls.clear()
-        assert (await adapter.unread.of(ANN, exact=True)).badge == 45 - 5 - 2
+        assert (await adapter.unread.get(ANN, exact=True)).badge == 45 - 5 - 2
         assert calls["group_msg_get_simple"] == 3
         calls.clear()
-        assert await adapter.unread.mark_read(ANN, channel, 1, exact=True) == 45 - 5 - 2
+        assert await adapter.unread.mark_read(channel, 1, user=ANN, exact=True) == 45 - 5 - 2
         assert calls["group_msg_get_simple"] == 0
         await adapter.posts.publish(channel, Text("one more"))
         calls.clear()
-        assert (await adapter.unread.of(ANN, exact=True)).badge == 45 - 5 - 2 + 1
+        assert (await adapter.unread.get(ANN, exact=True)).badge == 45 - 5 - 2 + 1
         assert calls["group_msg_get_simple"] == 1  # what was read a moment ago is not read again
-        assert (await adapter.unread.of(ANN)).badge == 45 - 5 - 2 + 1
+        assert (await adapter.unread.get(ANN)).badge == 45 - 5 - 2 + 1
         server.world.client("owner").recall(channel, 3)
         adapter.unread.recalled(ref.__class__(ref.channel, 3))
-        assert (await adapter.unread.of(ANN)).badge == 45 - 5 - 3 + 1
+        assert (await adapter.unread.get(ANN)).badge == 45 - 5 - 3 + 1
 
 
 async def test_a_channel_with_the_id_of_a_deleted_one_begins_anew() -> None:
@@ -142,9 +142,9 @@ async def test_a_channel_with_the_id_of_a_deleted_one_begins_anew() -> None:
             (channel,) = await channels_on(adapter, 1)
             await adapter.subscriptions.subscribe(channel, [ANN])
             first = await adapter.posts.publish(channel, Text("x"))
-            assert (await adapter.unread.of(ANN)).badge == 1
+            assert (await adapter.unread.get(ANN)).badge == 1
             await adapter.posts.recall(first.ref)
-            assert (await adapter.unread.of(ANN)).badge == 0
+            assert (await adapter.unread.get(ANN)).badge == 0
             await adapter.channels.delete(channel)
 
 
@@ -155,7 +155,7 @@ async def test_a_post_that_comes_while_one_is_reading_stays_unread() -> None:
         for _ in range(4):
             await adapter.posts.publish(channel, Text("x"))
         server.faults.replace([Fault(command="get_group_info", nth=(1,), delay=0.2)])  # the last post, as it was then
-        reading = asyncio.ensure_future(adapter.unread.mark_read(ANN, channel, 2))
+        reading = asyncio.ensure_future(adapter.unread.mark_read(channel, 2, user=ANN))
         await asyncio.sleep(0.1)
         await adapter.posts.publish(channel, Text("x"))
         assert await reading == 3
@@ -174,17 +174,19 @@ async def test_reading_up_to_a_moment() -> None:
             server.world.clock.advance(1)
         server.world.clock.resume()
         mark, moment = adapter.unread.mark_read, partial(datetime.fromtimestamp, tz=UTC)
-        assert await mark(ANN, channel, moment(began - 1)) == 130
+        assert await mark(channel, moment(began - 1), user=ANN) == 130
         calls.clear()
-        assert await mark(ANN, channel, moment(began + 20.5)) == 130 - 21
+        assert await mark(channel, moment(began + 20.5), user=ANN) == 130 - 21
         assert calls["group_msg_get_simple"] <= 4
         assert server.world.client(ANN).unread(channel) == 130 - 21
-        assert await mark(ANN, channel, moment(began + 3)) == 130 - 21  # never back
-        assert await mark(ANN, channel, moment(began + 40).astimezone(timezone(timedelta(hours=8)))) == 130 - 41
-        assert await mark(ANN, channel, moment(began + 128)) == 1  # later than our clock, and there is a post later yet
+        assert await mark(channel, moment(began + 3), user=ANN) == 130 - 21  # never back
+        assert await mark(channel, moment(began + 40).astimezone(timezone(timedelta(hours=8))), user=ANN) == 130 - 41
+        assert (
+            await mark(channel, moment(began + 128), user=ANN) == 1
+        )  # later than our clock, and there is a post later yet
         with pytest.raises(InvalidError, match="in the future"):
-            await mark(ANN, channel, moment(began + 130))
-        assert await mark(ANN, channel, moment(began + 129)) == 0
+            await mark(channel, moment(began + 130), user=ANN)
+        assert await mark(channel, moment(began + 129), user=ANN) == 0
 
 
 async def test_a_failure_for_one_channel_does_not_keep_the_others_from_being_read() -> None:
@@ -196,7 +198,7 @@ async def test_a_failure_for_one_channel_does_not_keep_the_others_from_being_rea
         server.faults.replace([Fault(command="set_unread_msg_num", group=channels[1], code=10004)])
         with pytest.raises(Exception, match="10004"):
             await adapter.unread.mark_all_read(ANN)
-        assert (await adapter.unread.of(ANN)).badge == 1
+        assert (await adapter.unread.get(ANN)).badge == 1
         server.faults.replace([])
         assert await adapter.unread.mark_all_read(ANN) == (channels[1],)
 
@@ -211,11 +213,11 @@ async def test_with_a_warm_cache_a_count_costs_the_pages_of_the_list_alone() -> 
             server.world.execute(CREATE_GROUP, {**body, **more}, caller=server.admin)
             server.world.client("owner").post(f"@TGS#_{number}", "hello")
         calls.clear()
-        found = await adapter.unread.of(ANN)
+        found = await adapter.unread.get(ANN)
         assert (len(found.channels), found.badge, found.chats) == (300, 300, 150)
         assert calls == {"get_joined_group_list": 5, "get_group_info": 9}
         calls.clear()
-        assert await adapter.unread.of(ANN) == found
+        assert await adapter.unread.get(ANN) == found
         assert calls == {"get_joined_group_list": 5}  # three pages of Communities, and one for each other type
 
 
@@ -228,9 +230,9 @@ async def test_history_is_read_once_for_many_people_and_again_after_a_failure() 
             await other.posts.publish(channel, Text("x"), quiet=True)
         server.faults.replace([Fault(command="group_msg_get_simple", nth=(1,), code=10004)])
         with pytest.raises(InvalidError):
-            await adapter.unread.of(ANN, exact=True)
+            await adapter.unread.get(ANN, exact=True)
         calls.clear()
-        found = [each.badge async for each in adapter.unread.of_many(PEOPLE[:10], exact=True)]
+        found = [each.badge async for each in adapter.unread.get_many(PEOPLE[:10], exact=True)]
         assert (found, calls["group_msg_get_simple"]) == ([0] * 10, 1)
 
 
@@ -246,7 +248,7 @@ async def test_nothing_goes_on_behind_a_count_that_failed() -> None:
         server.faults.replace([Fault(command=command, nth=(1,), code=10004), Fault(command=command, delay=0.05)])
         calls.clear()
         with pytest.raises(InvalidError):
-            await adapter.unread.of(ANN, exact=True)
+            await adapter.unread.get(ANN, exact=True)
         await asyncio.sleep(0.2)
         assert calls[command] <= 2
 
@@ -257,11 +259,11 @@ async def test_a_channel_that_goes_between_two_calls_of_a_count_is_no_failure() 
         await adapter.subscriptions.subscribe(channel, [ANN])
         await adapter.posts.publish(channel, Text("x"))
         server.faults.replace([Fault(command="group_msg_get_simple", code=10010)])
-        assert (await adapter.unread.of(ANN, exact=True)).badge == 1
+        assert (await adapter.unread.get(ANN, exact=True)).badge == 1
         server.faults.replace(
             [
                 Fault(command="get_joined_group_list", times=6, code=10004),
                 Fault(command="get_specified_group_member_info", code=10010),
             ]
         )
-        assert (await adapter.unread.of(ANN)).badge == 0
+        assert (await adapter.unread.get(ANN)).badge == 0

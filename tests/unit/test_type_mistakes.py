@@ -95,11 +95,11 @@ async def reading(method: Callable[[Any], object], value: object) -> object:
         (lambda a: a.subscriptions.follow("reader", None), "channels", "must be a list of ids; got None"),
         (lambda a: a.subscriptions.unfollow("reader", "news"), "channels", "must be a list of ids; got one string"),
         (lambda a: a.unread.assign("reader", None), "channels", "must be a list of ids; got None"),
-        (lambda a: a.unread.mark_read("reader", "news", "1"), "up_to", "must be a positive integer; got '1'"),
-        (lambda a: a.unread.mark_read("reader", "news", True), "up_to", "must be a positive integer; got True"),
-        (lambda a: a.unread.mark_read("reader", "news", datetime(2026, 3, 20)), "up_to", "no time zone"),  # noqa: DTZ001
+        (lambda a: a.unread.mark_read("news", "1", user="reader"), "up_to", "must be a positive integer; got '1'"),
+        (lambda a: a.unread.mark_read("news", True, user="reader"), "up_to", "must be a positive integer; got True"),
+        (lambda a: a.unread.mark_read("news", datetime(2026, 3, 20), user="reader"), "up_to", "no time zone"),  # noqa: DTZ001
         (lambda a: reading(a.unread.recalled, POST), "ref", "ref must be a PostRef; got a Post; pass its ref"),
-        (lambda a: reading(a.unread.of_many, None), "users", "None is no list of ids"),
+        (lambda a: reading(a.unread.get_many, None), "users", "None is no list of ids"),
         (lambda a: reading(a.unread.groups, None), "user", "must be a string"),
         (lambda a: drawn(a.posts.history("news", before=0)), "before", "must be a positive integer; got 0"),
     ],

@@ -128,10 +128,10 @@ async def test_a_post_that_a_phone_recalled_is_unread_no_more() -> None:
         await sea.phone(SAILOR, "join", group_id=LIGHTHOUSE)
         for text in ("fog", "haze"):
             await sea.phone(KEEPER, "post", group_id=LIGHTHOUSE, body=text)
-        assert (await sea.adapter.unread.of(SAILOR)).badge == 2
+        assert (await sea.adapter.unread.get(SAILOR)).badge == 2
         await sea.phone(KEEPER, "recall", group_id=LIGHTHOUSE, seq=1)
         await sea.settle()
-        assert (await sea.adapter.unread.of(SAILOR)).badge == 1
+        assert (await sea.adapter.unread.get(SAILOR)).badge == 1
 
 
 async def test_nothing_is_taken_out_where_nothing_is_filed() -> None:

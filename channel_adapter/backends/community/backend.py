@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from channel_adapter.backends.community.joined import JoinedPages
     from channel_adapter.backends.community.members import CommunityMembers, Membership, RoleCache
     from channel_adapter.backends.community.posts import CommunityPosts
+    from channel_adapter.backends.community.unread import CommunityUnread
     from channel_adapter.backends.conversation_groups import ConversationGroups
     from channel_adapter.backends.options import BackendOptions
     from channel_adapter.concurrency.clock import Clock
@@ -63,6 +64,16 @@ class CommunityBackend:
         return CommunityPosts(
             self.caller, self.channel_cache, self.role_cache, self.post_history, self.silent_posts, self.options
         )
+
+    @cached_property
+    def unread(self) -> CommunityUnread:
+        """Unread counts and read positions of users."""
+        from channel_adapter.backends.community.unread import CommunityUnread
+
+        return CommunityUnread(
+            self.caller, self.channel_cache, self.joined_pages, self.post_history, self.silent_posts,
+            self.options.concurrency,
+        )  # fmt: skip
 
     @cached_property
     def groups(self) -> ConversationGroups:

@@ -137,7 +137,7 @@ class GroupSyncJob:
         async with aclosing(unread.sync_many(users)) as answers:
             async for synced in answers:
                 self.budget.check()
-                problems += bool(synced.problem)
+                problems += bool(synced.error)
         await self.store.advance_fill(row, users[-1], len(users), problems)
 
     async def _list_users(self, migration: str) -> None:

@@ -1,21 +1,15 @@
-"""What people have not read, their conversation groups, and their marks."""
+"""Unread counts of users, their conversation groups, and their marks."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from datetime import datetime
 
-from channel_adapter.backends.caller import ApiCaller, without_account
-from channel_adapter.backends.community.channels import ChannelCache
-from channel_adapter.backends.community.history import History, SilentPosts
-from channel_adapter.backends.community.joined import JoinedPages
-from channel_adapter.backends.community.members import Membership
+from channel_adapter.backends.protocols import GroupingBackend, UnreadBackend
 from channel_adapter.concurrency.batching import ConcurrentMap, MapResult
-from channel_adapter.concurrency.clock import Clock
 from channel_adapter.concurrency.paging import Page, Pages
 from channel_adapter.domain.assignment import GroupAssignment
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import PostRef
-from channel_adapter.domain.unread import ConversationGroup, Marks, Synced, Unread
+from channel_adapter.domain.unread import ConversationGroup, MarkChange, Marks, Synced, Unread
 from channel_adapter.errors import (
     ChannelAdapterError,
     ConflictError,
@@ -25,239 +19,218 @@ from channel_adapter.errors import (
     RefusedError,
 )
 from channel_adapter.mapping import ids
-from channel_adapter.mapping import unread_groups as mapping
-from channel_adapter.mapping.ids import post_ref
+from channel_adapter.mapping.ids import IdScheme, post_number
+from channel_adapter.mapping.text import require_text
 from channel_adapter.services.bulk import TRANSIENT, Users, require_list
-from channel_adapter.services.read_positions import ReadPositions
 from channel_adapter.services.unread.assignment import ConversationGroupAssigner
-from channel_adapter.services.unread_counts import Counting
-from channel_adapter.services.unread_marks import Marking
-from channel_adapter.services.unread_sync import Syncing
-from channel_adapter.tencent import codes, limits
-from channel_adapter.tencent.wire import contact_groups as wire
 
 ERRORS_OF_ONE_USER = (ConflictError, InvalidError, LimitReachedError, NotFoundError)
-"""Errors that say nothing about the users that follow."""
+"""Errors that do not concern the users that follow."""
 
 FAILED_FOR_ONE_USER = (*ERRORS_OF_ONE_USER, *TRANSIENT, RefusedError)
 """Errors that end the work on one user of many and not the whole call."""
 
 
-class Unreads:
-    """Every method takes a channel by slug or by id. Someone the app does not know is a NotFoundError."""
+class UnreadService:
+    """Unread counts, conversation groups and marks of users.
+
+    Every method accepts a channel by slug or by id. An account that the app does not have raises NotFoundError.
+    """
 
     def __init__(
         self,
-        gateway: ApiCaller,
-        directory: ChannelCache,
-        pages: JoinedPages,
-        uncounted: SilentPosts,
-        membership: Membership,
+        unread: UnreadBackend,
+        groups: GroupingBackend,
+        scheme: IdScheme,
         assigner: ConversationGroupAssigner,
-        history: History,
-        clock: Clock,
         *,
         keep_by_hand: bool,
         concurrency: int,
     ) -> None:
-        self._counting = Counting(gateway, pages, directory, membership, uncounted, concurrency=concurrency)
-        self._positions = ReadPositions(
-            gateway, membership, self._counting, uncounted, history, clock, concurrency=concurrency
-        )
-        self._syncing = Syncing(
-            gateway, pages, directory, assigner.folders, name=assigner.name, keep_by_hand=keep_by_hand
-        )
-        self._marking = Marking(gateway, membership)
-        self._folders = assigner.folders
+        self._unread = unread
+        self._groups = groups
+        self._ids = scheme
         self._assigner = assigner
-        self._uncounted = uncounted
+        self._keep_by_hand = keep_by_hand
         self._concurrency = concurrency
 
-    async def of(self, user: str, *, exact: bool = False, explain: bool = False) -> Unread:
-        """A person's channels with their counts, the badge over them, and the same sum for their other groups.
+    async def get(self, user: str, *, exact: bool = False, explain: bool = False) -> Unread:
+        """Return a user's channels with their counts, the badge over them, and the sum over the user's other groups.
 
-        Costs the pages of the joined-group list, and one call for 50 groups whose tag is not remembered. Where the
-        service does not count by itself, recalled and quiet posts are left out as far as this process knows of them;
-        with `exact` history is read behind each read position, 20 posts a call, for those of other processes and for
-        system notices.
-        `explain` adds the inputs of every count. Whoever owns a channel has it in the list too.
+        Costs the pages of the joined-group list, 200 groups a call, and one call for 50 groups whose tag is not cached.
+        Where the service does not count by itself, recalled and silent posts are left out as far as this process has
+        seen them: the newest 1,000 of each channel. With `exact`, history is read after each read position, 20 posts a
+        call and at most the newest 1,000, for those of other processes and for system notices. `explain` adds the
+        inputs of every count. A channel that the user owns is in the list too. Raises NotFoundError for an unknown
+        account.
         """
-        wanted = ids.user_id(user)
-        with _account(wanted):
-            return await self._counting.of(wanted, exact=exact, explain=explain)
+        return await self._unread.count(ids.user_id(user), exact=exact, explain=explain)
 
-    def of_many(
+    def get_many(
         self, users: Users, *, exact: bool = False, explain: bool = False, cursor: int = 0
     ) -> ConcurrentMap[str, Unread]:
-        """The same for many people, in their order; `async for` over it.
+        """Return an async iterator over the counts of many users, one result for each in their order.
 
-        Somebody who cannot be counted comes with a `problem`. The iterator's `cursor` is where to resume another time.
+        A user who cannot be counted has an `error` in the result. The iterator's `cursor` is where to resume later.
+        After five consecutive users for whom the service failed, the error is raised. `exact` and `explain` as in
+        `get`. Raises InvalidError for a cursor that is not a number of users.
         """
 
         async def count(user: str) -> MapResult[Unread]:
             try:
-                return MapResult(await self.of(ids.user_id(user, "users"), exact=exact, explain=explain))
+                return MapResult(await self.get(ids.user_id(user, "users"), exact=exact, explain=explain))
             except FAILED_FOR_ONE_USER as error:
-                return MapResult(Unread(user=UserId(str(user)), problem=error.message), _counted_failure(error))
+                return MapResult(Unread(user=UserId(str(user)), error=error.message), _counted_failure(error))
 
-        return ConcurrentMap(require_list(users), count, start=_number(cursor), limit=self._concurrency)
+        return ConcurrentMap(require_list(users), count, start=_position(cursor), limit=self._concurrency)
 
     async def mark_read(
-        self, user: str, channel: str, up_to: int | PostRef | datetime | None = None, *, exact: bool = False
+        self, channel: str, up_to: int | PostRef | datetime | None = None, *, user: str, exact: bool = False
     ) -> int:
-        """Everything, or everything up to a post or a moment, is read; gives how many posts are left unread.
+        """Mark posts of a channel as read for a user, and return how many are left unread.
 
-        `up_to` is the number of a post, its ref, or an aware datetime, for which history is searched, 20 posts a call.
-        What is left is counted as `of` does, `exact` or not. Never makes read posts unread. Phones that are online hear
-        nothing of it [doc 34909]. Raises InvalidError for a post that is not there yet and for the future,
-        NotFoundError for who is not in the channel.
+        `up_to` is the number of a post, its ref, or an aware datetime, for which history is searched, 20 posts a call;
+        None marks all. What is left is counted as in `get`, `exact` or not. Never makes read posts unread. Client apps
+        that are online are not notified. Raises InvalidError for a post that does not exist yet and for a time in the
+        future, NotFoundError for a user who is not in the channel.
         """
-        person, wanted = ids.user_id(user), ids.channel_id(channel)
-        return await self._positions.mark(person, wanted, mapping.read_up_to(wanted, up_to), exact=exact)
+        reader, wanted = ids.user_id(user), self._ids.channel(channel)
+        return await self._unread.mark_read(reader, wanted, read_up_to(self._ids, wanted, up_to), exact=exact)
 
     async def mark_all_read(self, user: str) -> tuple[ChannelId, ...]:
-        """Everything in every channel is read; gives the channels where something was not.
+        """Mark every post in every channel as read for a user, and return the channels in which one was not.
 
-        After a failure the others are marked all the same, and repeating marks the rest.
+        After a failure the other channels are marked all the same, then the error is raised; repeating marks the rest.
         """
-        wanted = ids.user_id(user)
-        with _account(wanted):
-            return await self._positions.mark_all(wanted)
+        return await self._unread.mark_all_read(ids.user_id(user))
 
     def recalled(self, ref: PostRef) -> None:
-        """Somebody else took this post back, as a webhook told: it does not count from here on."""
-        self._uncounted.add(*post_ref(ref))
+        """Do not count a post from now on: a webhook reported that another process has recalled it."""
+        self._unread.exclude(self._ids.post(ref))
 
     def groups(self, user: str, *, cursor: int = 0) -> Pages[ConversationGroup, int]:
-        """The person's conversation groups with what is in them, from number `cursor` on; 20 at most."""
-        wanted = ids.user_id(user)
-        most = limits.CONTACT_GROUPS_PER_USER
-        if isinstance(cursor, bool) or not isinstance(cursor, int) or not 0 <= cursor <= most:
-            raise InvalidError(f"cursor: {cursor!r} is not 0 to {most}", field="cursor", limit=most)
+        """Return an async iterator over a user's conversation groups with what is in them, from number `cursor` on.
+
+        A user has 20 groups at most. Raises InvalidError for another cursor.
+        """
+        wanted, limit = ids.user_id(user), self._groups.max_groups
+        if isinstance(cursor, bool) or not isinstance(cursor, int) or not 0 <= cursor <= limit:
+            raise InvalidError(f"cursor must be an integer from 0 to {limit}; got {cursor!r}", field="cursor",
+                               limit=limit)  # fmt: skip
 
         async def fetch(start: int) -> Page[ConversationGroup, int]:
-            with _account(wanted):
-                return Page((await self._folders.read(wanted)).as_groups()[start:], None)
+            return Page((await self._groups.read(wanted))[start:], None)
 
         return Pages(fetch, cursor)
 
     async def sync(self, user: str) -> Synced:
-        """Make the person's group of channels hold exactly the channels they follow; says what it changed.
+        """Make the user's group of channels hold exactly the channels that the user follows; return what changed.
 
-        Takes out channels that are gone, not followed or no longer channels; keeps what the person put there by hand,
-        unless `unread.keep_by_hand` is off. A full group is told in `failed`. Running it again changes nothing.
+        Takes out channels that do not exist, are not followed or are no longer channels; keeps what the user put there
+        by hand, unless `unread.keep_by_hand` is off. Channels for which a group is full are in `failed`. Running it
+        again changes nothing.
         """
         wanted = ids.user_id(user)
         self._assigner.forget(wanted)
-        with _account(wanted):
-            return await self._syncing.sync(wanted)
+        return await self._groups.sync(wanted, self._assigner.name, keep_by_hand=self._keep_by_hand)
 
     def sync_many(self, users: Users, *, cursor: int = 0) -> ConcurrentMap[str, Synced]:
-        """`sync` for many people, in their order; `async for` over it.
+        """Return an async iterator that runs `sync` for many users, one result for each in their order.
 
-        Its `cursor` says where to resume another time, with the same people. Somebody who cannot be synced comes with
-        a `problem`; when five people in a row got no answer the error is raised.
+        The iterator's `cursor` is where to resume later with the same users. A user who cannot be synced has an `error`
+        in the result; after five consecutive users for whom the service failed, the error is raised. Raises
+        InvalidError for a cursor that is not a number of users.
         """
 
         async def sync(user: str) -> MapResult[Synced]:
             try:
                 return MapResult(await self.sync(ids.user_id(user, "users")))
             except FAILED_FOR_ONE_USER as error:
-                return MapResult(Synced(user=UserId(str(user)), problem=error.message), _counted_failure(error))
+                return MapResult(Synced(user=UserId(str(user)), error=error.message), _counted_failure(error))
 
-        return ConcurrentMap(require_list(users), sync, start=_number(cursor), limit=self._concurrency)
+        return ConcurrentMap(require_list(users), sync, start=_position(cursor), limit=self._concurrency)
 
     async def assign(self, user: str, channels: Iterable[str]) -> dict[ChannelId, GroupAssignment]:
-        """Put channels into the person's group, 100 a call: what subscribing does by itself."""
-        return await self._assigner.assign(ids.user_id(user), ids.channel_ids(channels))
+        """Put channels into the user's group, 100 a call; subscribing does it by itself."""
+        return await self._assigner.assign(ids.user_id(user), self._ids.channels(channels))
 
     async def unassign(self, user: str, channels: Iterable[str]) -> dict[ChannelId, GroupAssignment]:
-        """Take channels out of the person's group, 100 a call: what unsubscribing does, and a phone does not."""
-        return await self._assigner.unassign(ids.user_id(user), ids.channel_ids(channels))
+        """Take channels out of the user's group, 100 a call; unsubscribing does it by itself, a client app does not."""
+        return await self._assigner.unassign(ids.user_id(user), self._ids.channels(channels))
 
     async def unassign_left(self, user: str, channels: Iterable[str]) -> dict[ChannelId, GroupAssignment]:
-        """Take channels out of a user's group that the user has left; what is followed again stays in it."""
-        return await self._assigner.change(ids.user_id(user), ids.channel_ids(channels), subscribed=False)
+        """Take channels that the user has left out of the user's group; what is followed again stays in it."""
+        return await self._assigner.change(ids.user_id(user), self._ids.channels(channels), subscribed=False)
 
     async def rename(self, user: str, new: str, *, old: str | None = None) -> bool:
-        """Give a person's group another name, 32 bytes at most; False when it has been renamed already.
+        """Rename a user's group, to 32 bytes at most; return False if it has been renamed already.
 
         `old` is the name in the settings if it is not given. The settings do not change: once they name another group,
-        `rename` moves people from the old name to the new one. Raises NotFoundError without such a group,
-        ConflictError when both are there.
+        `rename` moves users from the old name to the new one. Raises NotFoundError without such a group,
+        ConflictError if there is a group of each name, InvalidError for a name that is empty or too long.
         """
-        wanted, new = ids.user_id(user), mapping.group_name(new, "new")
-        old = self._assigner.name if old is None else mapping.group_name(old, "old")
-        if old == new:
-            return False
+        wanted = ids.user_id(user)
         self._assigner.forget(wanted)
-        try:
-            with _account(wanted):
-                await self._folders.rename(wanted, old, new)
-        except ChannelAdapterError as error:
-            if error.code not in (codes.NO_SUCH_CONTACT_GROUP, codes.CONTACT_BAD_PARAMETER):
-                raise
-            with _account(wanted):
-                filed = await self._folders.first_page(wanted)
-            if not filed.has(new):
-                if error.code != codes.NO_SUCH_CONTACT_GROUP:
-                    raise
-                message = f"{wanted!r} has no conversation group {old!r}"
-                raise NotFoundError(message, field="old", origin=error.origin) from error
-            if filed.has(old):
-                message = f"{wanted!r} has a group {old!r} and a group {new!r}; remove one of them"
-                raise ConflictError(message, field="new", origin=error.origin) from error
-            return False
-        return True
+        return await self._groups.rename(wanted, self._assigner.name if old is None else old, new)
 
     async def remove(self, user: str, name: str | None = None) -> bool:
-        """Delete a person's group, the one of channels if no `name` is given; its conversations stay. False: none."""
+        """Delete a user's group, that of channels if no `name` is given; return False if there is none.
+
+        The conversations in it stay. Raises InvalidError for a name that is empty or over 32 bytes.
+        """
         wanted = ids.user_id(user)
-        name = self._assigner.name if name is None else mapping.group_name(name)
         self._assigner.forget(wanted)
-        with _account(wanted):
-            return await self._folders.delete(wanted, name)
+        return await self._groups.delete(wanted, self._assigner.name if name is None else name)
 
-    async def star(self, user: str, channel: str, *, on: bool = True) -> None:
-        """Mark a channel as important for a person, or no longer."""
-        await self._mark(user, channel, {wire.BIT_STAR: on})
+    async def star(self, channel: str, *, user: str, on: bool = True) -> None:
+        """Mark a channel as important for a user, or remove the mark. Raises NotFoundError if the user is not in it."""
+        await self._mark(channel, user, MarkChange(starred=on))
 
-    async def hide(self, user: str, channel: str, *, on: bool = True) -> None:
-        """Mark a channel as hidden from a person's list, or no longer."""
-        await self._mark(user, channel, {wire.BIT_HIDE: on})
+    async def hide(self, channel: str, *, user: str, on: bool = True) -> None:
+        """Hide a channel in a user's list, or show it again. Raises NotFoundError if the user is not in it."""
+        await self._mark(channel, user, MarkChange(hidden=on))
 
-    async def fold(self, user: str, channel: str, *, on: bool = True) -> None:
-        """Mark a channel as folded away in a person's list, or no longer."""
-        await self._mark(user, channel, {wire.BIT_FOLD: on})
+    async def fold(self, channel: str, *, user: str, on: bool = True) -> None:
+        """Fold a channel away in a user's list, or unfold it. Raises NotFoundError if the user is not in it."""
+        await self._mark(channel, user, MarkChange(folded=on))
 
-    async def note(self, user: str, channel: str, text: str) -> None:
-        """Set a text of the app's own on a person's channel, 256 bytes; "" clears it."""
-        await self._marking.set(ids.user_id(user), ids.channel_id(channel), {}, mapping.custom_mark(text))
+    async def note(self, channel: str, text: str, *, user: str) -> None:
+        """Set a text of the app's own on a user's channel, 256 bytes at most; "" clears it.
 
-    async def marks(self, user: str, channel: str) -> Marks:
-        """The marks a person has on a channel."""
-        return await self._marking.of(ids.user_id(user), ids.channel_id(channel))
+        Raises InvalidError for a longer text, NotFoundError if the user is not in the channel.
+        """
+        await self._mark(channel, user, MarkChange(text=require_text(text, "text")))
 
-    async def _mark(self, user: str, channel: str, bits: dict[int, bool]) -> None:
-        await self._marking.set(ids.user_id(user), ids.channel_id(channel), bits)
+    async def marks(self, channel: str, *, user: str) -> Marks:
+        """Return the marks that a user has on a channel. Raises NotFoundError if the user is not in it."""
+        return await self._groups.marks(ids.user_id(user), self._ids.channel(channel))
+
+    async def _mark(self, channel: str, user: str, change: MarkChange) -> None:
+        await self._groups.mark(ids.user_id(user), self._ids.channel(channel), change)
 
 
-def _number(cursor: object) -> int:
+def read_up_to(scheme: IdScheme, channel: ChannelId, up_to: object) -> PostRef | datetime | None:
+    """Return how far posts were read: a post of this channel, a time, or None. Raises InvalidError."""
+    if up_to is None:
+        return None
+    if isinstance(up_to, PostRef):
+        ref = scheme.post(up_to, "up_to")
+        if ref.channel != channel:
+            raise InvalidError(f"up_to: post {ref.seq} is one of {ref.channel}", field="up_to")
+        return ref
+    if isinstance(up_to, datetime):
+        if up_to.utcoffset() is None:
+            raise InvalidError(f"up_to: {up_to} has no time zone; give an aware datetime", field="up_to")
+        return up_to
+    return PostRef(channel, post_number(up_to, "up_to"))
+
+
+def _position(cursor: object) -> int:
     if isinstance(cursor, bool) or not isinstance(cursor, int) or cursor < 0:
-        raise InvalidError(f"cursor: {cursor!r} is no number of people", field="cursor")
+        raise InvalidError(f"cursor must be a number of users, 0 or more; got {cursor!r}", field="cursor")
     return cursor
 
 
 def _counted_failure(error: ChannelAdapterError) -> ChannelAdapterError | None:
-    """Return the error if enough of them in a row end the call."""
+    """Return the error if enough consecutive ones end the call."""
     return None if isinstance(error, ERRORS_OF_ONE_USER) else error
-
-
-@contextmanager
-def _account(user: UserId) -> Iterator[None]:
-    """A refusal because the account is not known names it."""
-    try:
-        yield
-    except NotFoundError as error:
-        told = without_account(error, user, "user")
-        raise told from (error if told is not error else error.__cause__)
