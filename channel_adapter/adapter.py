@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from channel_adapter.backends.community.backend import CommunityBackend
+    from channel_adapter.domain.events import RateAlarm
     from channel_adapter.domain.ids import ChannelId
     from channel_adapter.domain.post import PostRef
     from channel_adapter.migration.cutover.redirects import AccountRedirects
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from channel_adapter.services.subscriptions import Subscriptions
     from channel_adapter.services.unread.assignment import ConversationGroupAssigner
     from channel_adapter.services.unread.service import UnreadService
-    from channel_adapter.services.workings import Workings
     from channel_adapter.webhooks.dispatch import EventPipeline
     from channel_adapter.webhooks.events import Events
     from channel_adapter.webhooks.guard import Guard
@@ -58,12 +58,13 @@ class ChannelAdapter:
         """Use `open`."""
         self.settings = settings
         self._client = client
-        self._clock = clock
+        self.clock = clock
         self._gateway = ApiCaller(client)
         self.signals = Signals()
         self.signals.post_recalled.connect(self._post_recalled)
         self.signals.channel_deleted.connect(self._channel_deleted)
         self.signals.users_left.connect(self._users_left)
+        self.signals.rate_alarm.connect(self._reduce_rate)
 
     @cached_property
     def channels(self) -> Channels:
@@ -121,7 +122,7 @@ class ChannelAdapter:
         from channel_adapter.services.reactions.rules import Gatekeeper, ReactionRules
         from channel_adapter.services.reactions.service import ReactionService
 
-        settings, own, clock, gateway = self.settings, self.settings.reactions, self._clock, self._gateway
+        settings, own, clock, gateway = self.settings, self.settings.reactions, self.clock, self._gateway
         history = self.backend.post_history
         rules = ReactionRules(
             own.per_person, own.subscribers_only, own.client_reactions == "accept", own.on_unsubscribe == "keep"
@@ -163,18 +164,7 @@ class ChannelAdapter:
             total_seconds=settings.total_seconds,
             concurrency=settings.concurrency,
         )
-        return CommunityBackend(self._gateway, options, self._clock)
-
-    @cached_property
-    def workings(self) -> Workings:
-        """What the services share, for the packages of this project."""
-        from channel_adapter.services.workings import Workings
-
-        each = self.backend
-        return Workings(
-            each.channel_cache, each.role_cache, each.post_history, each.silent_posts, self._clock,
-            self._client.reduce_rate,
-        )  # fmt: skip
+        return CommunityBackend(self._gateway, options, self.clock)
 
     @cached_property
     def pipeline(self) -> EventPipeline:
@@ -182,7 +172,7 @@ class ChannelAdapter:
         from channel_adapter.webhooks.dispatch import EventPipeline
 
         unread = self.unread if self.settings.unread.assign else None
-        return EventPipeline(self.settings, self.workings, self.reactions, unread)
+        return EventPipeline(self.settings, self.backend, self.signals.rate_alarm, self.reactions, unread)
 
     @cached_property
     def posting_moved(self) -> AccountRedirects | None:
@@ -193,7 +183,7 @@ class ChannelAdapter:
             return None
         from channel_adapter.migration.cutover.redirects import AccountRedirects
 
-        return AccountRedirects(self.settings.database_url.get_secret_value(), self._gateway, self._clock)
+        return AccountRedirects(self.settings.database_url.get_secret_value(), self._gateway, self.clock)
 
     @cached_property
     def events(self) -> Events:
@@ -207,12 +197,12 @@ class ChannelAdapter:
         """Answers to before-webhooks: policies of the settings and hooks of the app."""
         from channel_adapter.webhooks.guard import Guard
 
-        guard = Guard(self.settings, self.workings, self.pipeline.resolver)
+        guard = Guard(self.settings, self.backend, self.pipeline.resolver)
         if self.posting_moved is not None:
             from channel_adapter.domain.hooks import OfficialPostDraft
             from channel_adapter.migration.cutover.redirects import BroadcastHook
 
-            guard.on(OfficialPostDraft)(BroadcastHook(self.posting_moved, self.posts, self._clock))
+            guard.on(OfficialPostDraft)(BroadcastHook(self.posting_moved, self.posts, self.clock))
         return guard
 
     @classmethod
@@ -254,7 +244,7 @@ class ChannelAdapter:
         url = self.settings.database_url
         with needs_extra(database_url=url.get_secret_value() if url else None):
             from channel_adapter.migration.facade import Migration
-        return Migration(self._gateway, self.settings, self._clock, self.unread)
+        return Migration(self._gateway, self.settings, self.clock, self.unread)
 
     async def call(self, service: str, command: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Any command of the service, modelled or not: same signing, limiting and retrying, JSON in and out."""
@@ -308,7 +298,7 @@ class ChannelAdapter:
     def _bulk(self) -> BulkOptions:
         from channel_adapter.services.bulk import BulkOptions
 
-        return BulkOptions(self.settings.concurrency, self.settings.total_seconds, self._clock)
+        return BulkOptions(self.settings.concurrency, self.settings.total_seconds, self.clock)
 
     @cached_property
     def _assigner(self) -> ConversationGroupAssigner:
@@ -317,12 +307,15 @@ class ChannelAdapter:
         own = self.settings.unread
         concurrency = max(1, self.settings.concurrency // 2)  # subscriptions go on meanwhile
         options = AssignmentOptions(own.name, own.assign, own.assign_up_to, concurrency)
-        return ConversationGroupAssigner(self._gateway, self.backend.members, options, self._clock)
+        return ConversationGroupAssigner(self._gateway, self.backend.members, options, self.clock)
 
     @property
     def _reacting(self) -> ReactionService | None:
         """Reactions, if there can be any to care for: they are stored, or this process has used them."""
         return self.reactions if self.settings.database_url is not None or "reactions" in vars(self) else None
+
+    async def _reduce_rate(self, alarm: RateAlarm) -> None:
+        self._client.reduce_rate(alarm.service, alarm.command)
 
     async def _post_recalled(self, ref: PostRef) -> None:
         if self._reacting is not None:

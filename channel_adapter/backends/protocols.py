@@ -12,6 +12,7 @@ from channel_adapter.concurrency.outage import AttemptStatus
 from channel_adapter.concurrency.paging import Page
 from channel_adapter.domain.assignment import GroupAssignment
 from channel_adapter.domain.channel import Channel, ChannelProfile, NewChannel
+from channel_adapter.domain.events import ChannelEvent
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.mode import Capabilities, Mode
 from channel_adapter.domain.post import Content, Draft, Post, PostPreview, PostRef
@@ -311,6 +312,18 @@ class Backend(Protocol):
     @property
     def groups(self) -> GroupingBackend:
         """Conversation groups and marks of users."""
+        ...
+
+    async def may_post(self, channel: ChannelId, user: UserId) -> bool:
+        """Return whether a user may be the author of posts in a channel. Cached."""
+        ...
+
+    def observe(self, event: ChannelEvent) -> None:
+        """Correct what is cached after an event of a channel."""
+        ...
+
+    def forget(self, channel: ChannelId, users: Sequence[UserId] | None = None) -> None:
+        """Drop what is cached of a channel, or of the roles of some of its users."""
         ...
 
 

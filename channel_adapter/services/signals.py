@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from channel_adapter.concurrency.signals import Signal
+from channel_adapter.domain.events import RateAlarm
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import Broadcast, Post, PostRef
 
@@ -22,4 +23,5 @@ class Signals:
     post_published: Signal[Post, Broadcast | None] = field(default_factory=lambda: Signal("post published"))
     post_recalled: Signal[PostRef, None] = field(default_factory=lambda: Signal("post recalled"))
     channel_deleted: Signal[ChannelId, None] = field(default_factory=lambda: Signal("channel deleted"))
+    rate_alarm: Signal[RateAlarm, None] = field(default_factory=lambda: Signal("rate alarm"))
     users_left: Signal[UsersLeft, None] = field(default_factory=lambda: Signal("users left"))

@@ -5,12 +5,11 @@ The receiver that handles an event writes what is out of date into the database;
 
 import asyncio
 import logging
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from channel_adapter.backends.community.channels import ChannelCache
-from channel_adapter.backends.community.members import RoleCache
 from channel_adapter.concurrency.http_server import LogThrottle
 from channel_adapter.config.extras import needs_store
 from channel_adapter.domain import events as e
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
     from channel_adapter.store.cache_invalidation import InvalidationTable
 
 LOOK_SECONDS: Final = 0.5
+Forget = Callable[[ChannelId, Sequence[UserId] | None], None]
+"""Drops what is cached of a channel, or of some of its users."""
 
 _log = structlog.wrap_logger(logging.getLogger("channel_adapter.webhooks"))
 
@@ -29,10 +30,9 @@ _log = structlog.wrap_logger(logging.getLogger("channel_adapter.webhooks"))
 class CacheInvalidationBus:
     """Publishes to other processes of the database what is out of date, and listens to them. No-op without `table`."""
 
-    def __init__(self, table: "InvalidationTable | None", directory: ChannelCache, roles: RoleCache) -> None:
+    def __init__(self, table: "InvalidationTable | None", forget: Forget) -> None:
         self._table = table
-        self._directory = directory
-        self._roles = roles
+        self._forget = forget
         self._worth_logging = LogThrottle()
 
     async def publish(self, event: e.ChannelEvent) -> None:
@@ -48,7 +48,7 @@ class CacheInvalidationBus:
         while self._table is not None:
             try:
                 for channel, user in await self._table.published():
-                    self._forget(channel, user)
+                    self._forget(channel, None if user is None else [user])
             except ChannelAdapterError as error:
                 if self._worth_logging():
                     _log.warning("webhooks.changes_not_heard", reason=redact_text(error.message)[:300])
@@ -58,13 +58,6 @@ class CacheInvalidationBus:
         """Close the connections to the database, if there are any."""
         if self._table is not None:
             await self._table.close()
-
-    def _forget(self, channel: ChannelId, user: UserId | None) -> None:
-        if user is not None:
-            self._roles.forget(channel, [user])
-        else:
-            self._roles.forget(channel)
-            self._directory.forget(channel)
 
 
 def _affected(event: e.ChannelEvent) -> tuple[UserId | None, ...]:
@@ -80,11 +73,11 @@ def _affected(event: e.ChannelEvent) -> tuple[UserId | None, ...]:
             return ()
 
 
-def open_invalidation_bus(database_url: str | None, directory: ChannelCache, roles: RoleCache) -> CacheInvalidationBus:
+def open_invalidation_bus(database_url: str | None, forget: Forget) -> CacheInvalidationBus:
     """Return the bus of an app; connections open when first used. Raises ConfigurationError without the extra."""
     if database_url is None:
-        return CacheInvalidationBus(None, directory, roles)
+        return CacheInvalidationBus(None, forget)
     with needs_store(database_url):
         from channel_adapter.store.cache_invalidation import InvalidationTable  # noqa: PLC0415 - an extra
         from channel_adapter.store.database import Database  # noqa: PLC0415 - an extra
-    return CacheInvalidationBus(InvalidationTable(Database.shared(database_url)), directory, roles)
+    return CacheInvalidationBus(InvalidationTable(Database.shared(database_url)), forget)

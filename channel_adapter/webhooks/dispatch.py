@@ -2,14 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final, Protocol
 
 import structlog
 
-from channel_adapter.backends.community.channels import ChannelCache
+from channel_adapter.backends.protocols import Backend, ChannelBackend
+from channel_adapter.concurrency.signals import Signal
 from channel_adapter.config.settings import Settings
 from channel_adapter.domain import events as e
 from channel_adapter.domain.assignment import AssignmentStatus, GroupAssignment
@@ -18,7 +19,6 @@ from channel_adapter.domain.post import PostRef
 from channel_adapter.domain.reaction import ReactionChange
 from channel_adapter.errors import InvalidError, NotFoundError, RefusedError, UnavailableError
 from channel_adapter.mapping.callback_event import to_event
-from channel_adapter.services.workings import Workings
 from channel_adapter.webhooks.cache_invalidation import CacheInvalidationBus, open_invalidation_bus
 from channel_adapter.webhooks.channel_registry import ChannelRegistry, open_channel_registry
 from channel_adapter.webhooks.inbox import HandlerStep
@@ -60,14 +60,21 @@ class EventPipeline:
     """Resolves a webhook, runs the built-in handlers, and decides whether the app's handlers get the event."""
 
     def __init__(
-        self, settings: Settings, workings: Workings, reactions: ReactionUpdater, unread: GroupUnassigner | None
+        self,
+        settings: Settings,
+        backend: Backend,
+        rate_alarm: Signal[e.RateAlarm, None],
+        reactions: ReactionUpdater,
+        unread: GroupUnassigner | None,
     ) -> None:
         """`unread` None: conversation groups are not used."""
         url = settings.database_url.get_secret_value() if settings.database_url is not None else None
         self.registry = open_channel_registry(url)
-        self.invalidation = open_invalidation_bus(url, workings.directory, workings.roles)
-        self.resolver = EventResolver(workings.directory, self.registry, admin=settings.admin)
-        self._builtin = BuiltinHandlers(workings, self.registry, self.invalidation, reactions, unread)
+        self.invalidation = open_invalidation_bus(url, backend.forget)
+        self.resolver = EventResolver(backend.channels, self.registry, admin=settings.admin)
+        self._builtin = BuiltinHandlers(
+            backend.observe, self.registry, self.invalidation, rate_alarm, reactions, unread
+        )
         self._own_echoes = settings.webhooks.own_echoes
         self._other_groups = settings.webhooks.other_groups
 
@@ -102,8 +109,8 @@ class EventResolver:
     Everything about a group that is no channel becomes Other.
     """
 
-    def __init__(self, directory: ChannelCache, registry: ChannelRegistry, *, admin: str) -> None:
-        self._directory = directory
+    def __init__(self, channels: ChannelBackend, registry: ChannelRegistry, *, admin: str) -> None:
+        self._channels = channels
         self._registry = registry
         self._admin = admin
         self._lookups: dict[ChannelId, asyncio.Task[bool]] = {}
@@ -116,8 +123,8 @@ class EventResolver:
         event = to_event(webhook.command, webhook.body, webhook.query, admin=self._admin)
         if not isinstance(event, e.ChannelEvent):
             return event
-        if isinstance(event, e.ChannelCreated) and not self._directory.get_cached(event.channel):
-            self._directory.forget(event.channel)  # what is cached is from before its creation
+        if isinstance(event, e.ChannelCreated) and not self._channels.cached(event.channel):
+            self._channels.forget(event.channel)  # what is cached is from before its creation
         if isinstance(event, e.ChannelDeleted):
             return await self._resolve_deleted(event, webhook)
         if await self.is_channel(event.channel) or await self._was_channel(event):
@@ -129,7 +136,7 @@ class EventResolver:
 
         Raises a ChannelAdapterError if it is not cached and cannot be read.
         """
-        cached = self._directory.get_cached(channel)
+        cached = self._channels.cached(channel)
         if cached is None:
             task = self._lookups.get(channel)
             if task is None:
@@ -153,7 +160,7 @@ class EventResolver:
 
     async def _resolve_deleted(self, event: e.ChannelDeleted, webhook: WebhookEvent) -> e.Event:
         """Decide by what is cached or registered: the service cannot be asked any more. Else it is not confirmed."""
-        was_channel = self._directory.get_cached(event.channel, allow_stale=True)
+        was_channel = self._channels.cached(event.channel, allow_stale=True)
         if await self._registry.get(event.channel) is not None:
             was_channel = True
         if was_channel is None:
@@ -161,27 +168,29 @@ class EventResolver:
         return event if was_channel else _other(event, webhook)
 
     async def _look_up(self, channel: ChannelId) -> bool:
-        return channel in await self._directory.fields([channel])
+        return channel in await self._channels.known([channel])
 
 
 class BuiltinHandlers:
     """Does the adapter's own work for an event, before the app's handlers run. All of it may be repeated.
 
-    It corrects caches, merges reactions, cleans up after unsubscribed users, and slows calls down on a rate alarm.
+    It corrects caches by `observe`, merges reactions, cleans up after unsubscribed users, and emits `rate_alarm`.
     `unread` None: conversation groups are not used.
     """
 
     def __init__(
         self,
-        workings: Workings,
+        observe: Callable[[e.ChannelEvent], None],
         registry: ChannelRegistry,
         invalidation: CacheInvalidationBus,
+        rate_alarm: Signal[e.RateAlarm, None],
         reactions: ReactionUpdater,
         unread: GroupUnassigner | None,
     ) -> None:
-        self._workings = workings
+        self._observe = observe
         self._registry = registry
         self._invalidation = invalidation
+        self._rate_alarm = rate_alarm
         self._reactions = reactions
         self._unread = unread
 
@@ -190,32 +199,12 @@ class BuiltinHandlers:
         if isinstance(event, e.RateAlarm):
             _log.warning("webhooks.rate_alarm", service=event.service, command=event.command, calls=event.calls,
                          allowed=event.allowed)  # fmt: skip
-            self._workings.reduce_rate(event.service, event.command)
+            await self._rate_alarm.emit(event)
         if isinstance(event, e.ChannelEvent):
-            self._correct_caches(event)
+            self._observe(event)
             await self._invalidation.publish(event)
             await self._registry.observe(event)
             await self._update_stored(event)
-
-    def _correct_caches(self, event: e.ChannelEvent) -> None:
-        directory, roles, uncounted = self._workings.directory, self._workings.roles, self._workings.uncounted
-        match event:
-            case e.RoleChanged(channel=channel, user=user):
-                roles.forget(channel, [user])
-            case e.OwnerChanged(channel=channel):
-                roles.forget(channel)
-                directory.forget(channel)
-            case e.Unsubscribed(channel=channel, users=users):
-                roles.forget(channel, users)
-            case e.ChannelDeleted(channel=channel):
-                roles.forget(channel)
-                directory.forget(channel)
-                uncounted.forget(channel)
-            case e.PostRecalled(channel=channel, refs=refs):
-                for ref in refs:
-                    uncounted.add(channel, ref.seq)  # a recalled post is unread for no user
-            case e.ChannelChanged(channel=channel):
-                directory.forget(channel)
 
     async def _update_stored(self, event: e.ChannelEvent) -> None:
         """Update stored reactions. A post or channel that is gone by now, or an id that cannot be ours, is ignored."""

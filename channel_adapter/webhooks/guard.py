@@ -15,13 +15,13 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
+from channel_adapter.backends.protocols import Backend
 from channel_adapter.config.settings import Settings
 from channel_adapter.domain import hooks
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.errors import ChannelAdapterError, InvalidError
 from channel_adapter.mapping.callback_question import to_reply, to_request
 from channel_adapter.mapping.ids import user_id
-from channel_adapter.services.workings import Workings
 from channel_adapter.tencent.redaction import redact_text, shown_traceback
 from channel_adapter.tencent.wire.callback_envelope import ALLOW, DROP, REFUSE, CallbackReply
 from channel_adapter.webhooks.dispatch import EventResolver
@@ -74,13 +74,12 @@ class _PendingAnswer:
 class Guard:
     """Answers before-webhooks. `counts` by outcome: allowed, refused, dropped, rewritten, partly, late, failed."""
 
-    def __init__(self, settings: Settings, workings: Workings, resolver: EventResolver) -> None:
+    def __init__(self, settings: Settings, backend: Backend, resolver: EventResolver) -> None:
         self.counts: Counter[str] = Counter()
         self._settings = settings.guard
         self._admin = settings.admin
         self._max_bytes = settings.posts.max_bytes
-        self._directory = workings.directory
-        self._roles = workings.roles
+        self._backend = backend
         self._resolver = resolver
         self._hooks: list[tuple[type[hooks.HookRequest], Callable[[Any], Any]]] = []
         self._late: set[asyncio.Task[None]] = set()
@@ -188,7 +187,7 @@ class Guard:
             poster = user_id(author or "")
         except InvalidError:
             return hooks.Refuse("the post has no author")
-        if await self._roles.may_post(channel, poster):
+        if await self._backend.may_post(channel, poster):
             return hooks.Allow()
         return hooks.Refuse("only owner and admins post here")
 
@@ -200,7 +199,7 @@ class Guard:
         cap = self._settings.caps.get(request.channel)
         if cap is None:
             return blocked
-        channel = (await self._directory.lookup(request.channel)).channel
+        channel = (await self._backend.channels.read([request.channel])).get(request.channel)
         room = max(0, cap - channel.subscriber_count) if channel is not None else 0
         welcome = [user for user in request.users if user not in blocked]
         return blocked.union(welcome[room:])

@@ -8,12 +8,13 @@ receiver may have got it; what is not there either is lost.
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
 
 import structlog
 
-from channel_adapter.backends.community.history import History
+from channel_adapter.backends.protocols import PostBackend
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.errors import ChannelAdapterError, NotFoundError
@@ -48,8 +49,8 @@ class LostPosts:
     It is the memory of this process: posts that were announced just before it died are not missed.
     """
 
-    def __init__(self, history: History, clock: Clock, *, seconds: float) -> None:
-        self._history = history
+    def __init__(self, posts: PostBackend, clock: Clock, *, seconds: float) -> None:
+        self._posts = posts
         self._clock = clock
         self._seconds = seconds
         self._expected: OrderedDict[_Key, _ExpectedPost] = OrderedDict()
@@ -116,15 +117,16 @@ class LostPosts:
         left = dict(missing)
         early = min((each.webhook.received_at for each in missing.values()), default=0.0) - _CLOCK_SKEW_SECONDS
         count = 0
-        async for post in self._history.posts(channel, oldest_first=False, before=None):
-            if post.author is not None and post.dedupe is not None:
-                left.pop((channel, post.author, post.dedupe), None)
-            count += 1
-            if not left or (post.published_at is not None and post.published_at.timestamp() < early):
-                break
-            if count >= LOOK_BACK:
-                _log.warning("webhooks.lost_posts_unclear", channel=channel, posts=len(left), error="too far back")
-                return []
+        async with aclosing(self._posts.history(channel)) as history:
+            async for post in history:
+                if post.author is not None and post.dedupe is not None:
+                    left.pop((channel, post.author, post.dedupe), None)
+                count += 1
+                if not left or (post.published_at is not None and post.published_at.timestamp() < early):
+                    break
+                if count >= LOOK_BACK:
+                    _log.warning("webhooks.lost_posts_unclear", channel=channel, posts=len(left), error="too far back")
+                    return []
         return list(left.values())
 
 

@@ -16,10 +16,10 @@ import structlog
 from aiohttp import HttpVersion11, hdrs, web
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from channel_adapter.backends.protocols import Backend
 from channel_adapter.concurrency.clock import Clock, SystemClock
 from channel_adapter.concurrency.http_server import HttpConnection, Listener, LogThrottle, default_max_connections
 from channel_adapter.config.settings import Settings
-from channel_adapter.services.workings import Workings
 from channel_adapter.tencent.redaction import shown_traceback
 from channel_adapter.webhooks import counters as names
 from channel_adapter.webhooks.counters import Counters
@@ -53,7 +53,9 @@ class WebhookAdapter(Protocol):
     @property
     def guard(self) -> Guard: ...
     @property
-    def workings(self) -> Workings: ...
+    def backend(self) -> Backend: ...
+    @property
+    def clock(self) -> Clock: ...
 
 
 class ConnectionObserver(Protocol):
@@ -228,8 +230,8 @@ def application(adapter: WebhookAdapter, *, inbox: Inbox | None = None, path: st
     the time of a request's head and what is logged of malformed requests are up to the server that it is mounted in;
     `serve` bounds them too. Raises ConfigurationError if the inbox of the settings needs a missing extra.
     """
-    settings, workings = adapter.settings, adapter.workings
-    lost_posts = LostPosts(workings.history, workings.clock, seconds=settings.webhooks.lost_after_seconds)
+    settings, backend = adapter.settings, adapter.backend
+    lost_posts = LostPosts(backend.posts, adapter.clock, seconds=settings.webhooks.lost_after_seconds)
     receiver = Receiver(settings, adapter.events, adapter.guard, inbox or open_inbox(settings), lost_posts)
     app = web.Application(client_max_size=BODY_BYTES)
     app[RECEIVER] = receiver

@@ -24,7 +24,7 @@ async def answer(at: Stage, asked: hooks.OfficialPostDraft) -> hooks.HookRespons
     """Call the hook that a guard with a database has."""
     posting = at.adapter.posting_moved
     assert posting is not None
-    return await BroadcastHook(posting, at.adapter.posts, at.adapter.workings.clock)(asked)
+    return await BroadcastHook(posting, at.adapter.posts, at.adapter.clock)(asked)
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 async def test_a_role_that_changed_is_forgotten_by_all_receivers(url: str) -> None:
     async with two_receivers(url) as (sea, deaf):
-        roles, keeper = deaf.workings.roles, UserId(KEEPER)
+        roles, keeper = deaf.backend.role_cache, UserId(KEEPER)
 
         async def may_post() -> bool:
             return await roles.may_post(LIGHTHOUSE, UserId(MATE))
@@ -75,7 +75,7 @@ async def test_a_role_that_changed_is_forgotten_by_all_receivers(url: str) -> No
 
 async def test_a_tag_that_changed_is_forgotten_by_all_receivers(tmp_path: Path) -> None:
     async with two_receivers(f"sqlite:///{tmp_path / 'adapter.db'}") as (sea, deaf):
-        directory = deaf.workings.directory
+        directory = deaf.backend.channel_cache
         assert await deaf.pipeline.resolver.is_channel(LIGHTHOUSE)
         await sea.other.channels.update(LIGHTHOUSE, name="Light")
         await until(lambda: directory.get_cached(LIGHTHOUSE) is None)
@@ -147,9 +147,9 @@ async def test_a_database_that_was_away_is_asked_again(
     monkeypatch.setattr("channel_adapter.webhooks.cache_invalidation.LOOK_SECONDS", 0.001)
     async with harbour() as sea:
         await lighthouse(sea)
-        directory, changes = sea.adapter.workings.directory, Away()
+        directory, changes = sea.adapter.backend.channel_cache, Away()
         assert await sea.adapter.pipeline.resolver.is_channel(LIGHTHOUSE)
-        elsewhere = CacheInvalidationBus(changes, directory, sea.adapter.workings.roles)  # type: ignore[arg-type]
+        elsewhere = CacheInvalidationBus(changes, sea.adapter.backend.forget)  # type: ignore[arg-type]
         listening = asyncio.ensure_future(elsewhere.listen())
         await until(lambda: directory.get_cached(LIGHTHOUSE) is None)
         listening.cancel()

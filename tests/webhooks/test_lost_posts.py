@@ -49,7 +49,7 @@ def clock() -> Hourglass:
 
 @pytest.fixture
 def lost(sea: Harbour, clock: Hourglass) -> LostPosts:
-    return LostPosts(sea.adapter.workings.history, clock, seconds=5.0)
+    return LostPosts(sea.adapter.backend.posts, clock, seconds=5.0)
 
 
 async def test_told_once_and_after_its_time(lost: LostPosts, clock: Hourglass) -> None:
@@ -131,7 +131,7 @@ async def test_what_is_not_watched(lost: LostPosts, clock: Hourglass, sea: Harbo
     lost.expect(message(BEFORE, 1, GroupId="@TGS#_no_channel"))
     clock.passed = 60.0
     assert await lost.overdue() == [], "nobody misses a message of another group"
-    off = LostPosts(sea.adapter.workings.history, clock, seconds=0)
+    off = LostPosts(sea.adapter.backend.posts, clock, seconds=0)
     off.expect(message(BEFORE, 1))
     await asyncio.wait_for(off.watch(never), 60)
     assert len(off) == 0
@@ -148,7 +148,7 @@ async def never(received: WebhookEvent) -> None:
 
 
 def interpreter_of(sea: Harbour) -> EventResolver:
-    return EventResolver(sea.adapter.workings.directory, ChannelRegistry(), admin="administrator")
+    return EventResolver(sea.adapter.backend.channels, ChannelRegistry(), admin="administrator")
 
 
 def tag_reads(sea: Harbour) -> int:
@@ -156,7 +156,7 @@ def tag_reads(sea: Harbour) -> int:
 
 
 async def test_many_events_of_one_channel_ask_for_its_tag_once(sea: Harbour) -> None:
-    sea.adapter.workings.directory.forget()
+    sea.adapter.backend.channel_cache.forget()
     before = tag_reads(sea)
     resolver = interpreter_of(sea)
     found = await asyncio.gather(*(resolver.resolve(message(AFTER, number)) for number in range(1, 51)))
@@ -166,7 +166,7 @@ async def test_many_events_of_one_channel_ask_for_its_tag_once(sea: Harbour) -> 
 
 async def test_a_tag_that_cannot_be_read_is_no_verdict(sea: Harbour) -> None:
     """The inbox tries again; nobody is told that it is another group."""
-    sea.adapter.workings.directory.forget()
+    sea.adapter.backend.channel_cache.forget()
     resolver = interpreter_of(sea)
     sea.stub.faults.replace([Fault.model_validate({"command": "get_group_info", "code": 10002})])
     results = await asyncio.gather(
@@ -178,7 +178,7 @@ async def test_a_tag_that_cannot_be_read_is_no_verdict(sea: Harbour) -> None:
 
 
 async def test_a_waiter_that_gives_up_does_not_take_the_answer_from_others(sea: Harbour) -> None:
-    sea.adapter.workings.directory.forget()
+    sea.adapter.backend.channel_cache.forget()
     resolver = interpreter_of(sea)
     hasty = asyncio.ensure_future(resolver.is_channel(LIGHTHOUSE))
     patient = asyncio.ensure_future(resolver.is_channel(LIGHTHOUSE))

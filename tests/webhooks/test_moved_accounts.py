@@ -59,7 +59,7 @@ async def test_broadcasts_are_refused_once_posting_has_moved(tmp_path: Path) -> 
 
 async def test_broadcasters_wait_while_posting_moves_and_no_longer(tmp_path: Path) -> None:
     async with gazette(tmp_path) as sea:
-        now = sea.adapter.workings.clock.now()
+        now = sea.adapter.clock.now()
         await moved(sea, held_until=now + 60)
         with pytest.raises(ChannelAdapterError):
             await broadcast(sea, "meanwhile")
@@ -70,7 +70,7 @@ async def test_broadcasters_wait_while_posting_moves_and_no_longer(tmp_path: Pat
 
 async def test_broadcasts_can_be_published_in_the_channel_which_copies_them(tmp_path: Path) -> None:
     async with gazette(tmp_path) as sea:
-        now = sea.adapter.workings.clock.now()
+        now = sea.adapter.clock.now()
         await moved(sea, moved_at=now - 10, guard=REDIRECT, window_end=now + 3_600)
         await broadcast(sea, "to the channel")
         posts = [post async for post in sea.adapter.posts.history(LIGHTHOUSE)]

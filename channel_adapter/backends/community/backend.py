@@ -5,10 +5,13 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from channel_adapter.domain import events as e
 from channel_adapter.domain.mode import COMMUNITY_CAPABILITIES, Mode
 from channel_adapter.mapping.ids import COMMUNITY_IDS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from channel_adapter.backends.accounts import AppAccounts
     from channel_adapter.backends.caller import Caller
     from channel_adapter.backends.community.channels import ChannelCache, CommunityChannels
@@ -124,6 +127,35 @@ class CommunityBackend:
         from channel_adapter.backends.community.history import SilentPosts
 
         return SilentPosts(self.post_history, seconds=self.options.cache_seconds, clock=self.clock)
+
+    async def may_post(self, channel: ChannelId, user: UserId) -> bool:
+        """Return whether a user is owner or admin of a channel. Cached."""
+        return await self.role_cache.may_post(channel, user)
+
+    def observe(self, event: e.ChannelEvent) -> None:
+        """Correct what is cached after an event of a channel."""
+        channel = event.channel
+        match event:
+            case e.RoleChanged(user=user):
+                self.role_cache.forget(channel, [user])
+            case e.Unsubscribed(users=users):
+                self.role_cache.forget(channel, users)
+            case e.OwnerChanged():
+                self.forget(channel)
+            case e.ChannelDeleted():
+                self.forget(channel)
+                self.silent_posts.forget(channel)
+            case e.ChannelChanged():
+                self.channels.forget(channel)
+            case e.PostRecalled(refs=refs):
+                for ref in refs:
+                    self.silent_posts.add(channel, ref.seq)  # a recalled post is unread for no user
+
+    def forget(self, channel: ChannelId, users: Sequence[UserId] | None = None) -> None:
+        """Drop what is cached of a channel, or of the roles of some of its users."""
+        self.role_cache.forget(channel, users)
+        if users is None:
+            self.channels.forget(channel)
 
     async def _followed(self, user: UserId) -> list[ChannelId]:
         return list(await self.channel_cache.fields(await self.joined_pages.group_ids(user)))
