@@ -171,10 +171,9 @@ def require_users(users: SomeUsers) -> SomeUsers:
 
 def require_list(users: SomeUsers) -> SomeUsers:
     """Return `users` unless it is one string, whose letters would be read as ids, or no list. Raises InvalidError."""
-    if isinstance(users, (str, bytes)):
-        raise InvalidError(f"users: {users!r} is one text; give a list of ids", field="users")
-    if not isinstance(users, Iterable | AsyncIterable):
-        raise InvalidError(f"users: {users!r} is no list of ids", field="users")
+    if isinstance(users, (str, bytes)) or not isinstance(users, Iterable | AsyncIterable):
+        got = "one string" if isinstance(users, (str, bytes)) else repr(users)
+        raise InvalidError(f"users must be a list of ids; got {got}", field="users")
     return users
 
 

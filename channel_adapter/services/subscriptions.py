@@ -174,7 +174,9 @@ class Subscriptions:
         Raises InvalidError for another value and NotFoundError for a user who is not in the channel.
         """
         if notifications not in set(Notifications):
-            raise InvalidError(f"{notifications!r} is none of {', '.join(Notifications)}", field="notifications")
+            raise InvalidError(
+                f"notifications must be one of all, muted, off; got {notifications!r}", field="notifications"
+            )
         return await self._members.set_notifications(
             self._ids.channel(channel), ids.user_id(user), Notifications(notifications)
         )

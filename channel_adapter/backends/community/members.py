@@ -55,14 +55,14 @@ REMEMBERED = 10_000
 UNNAMED = "the service's answer does not name this user"
 
 
-async def roles_in(calls: Caller, channel: ChannelId, users: Iterable[UserId]) -> dict[UserId, str]:
-    """The role of each of up to 500 people, `NotMember` for those outside and those the answer leaves out."""
-    people = list(users)
-    reply = await calls.call(
-        GET_ROLE_IN_GROUP, members.GetRoleInGroupRequest(group_id=channel, user_account=list(people))
-    )
-    named = {item.member_account: item.role for item in reply.user_id_list}
-    return {user: named.get(user, members.NOT_MEMBER) for user in people}
+async def roles_in(caller: Caller, channel: ChannelId, users: Sequence[UserId]) -> dict[UserId, str]:
+    """Return the role of each of up to 500 users, `NotMember` also for those that the reply leaves out."""
+    request = members.GetRoleInGroupRequest(group_id=channel, user_account=[*users])
+    roles = dict.fromkeys(users, members.NOT_MEMBER)
+    for item in (await caller.call(GET_ROLE_IN_GROUP, request)).user_id_list:
+        if item.member_account in roles:
+            roles[UserId(item.member_account)] = item.role
+    return roles
 
 
 class RoleCache:
@@ -95,7 +95,7 @@ class RoleCache:
 
     async def _ask(self, channel: ChannelId, users: Sequence[UserId]) -> list[bool]:
         changes = self._changes
-        found = await roles_in(self._caller, channel, dict.fromkeys(users))
+        found = await roles_in(self._caller, channel, [*dict.fromkeys(users)])
         if changes == self._changes:
             self._posters.update({(channel, user): role in POSTERS for user, role in found.items()})
         return [found[user] in POSTERS for user in users]
@@ -199,6 +199,11 @@ class CommunityMembers:
     async def subscribed(self, channel: ChannelId, users: Sequence[UserId]) -> dict[UserId, bool]:
         """Return which users are members, the owner included, 500 a call. Raises NotFoundError for the channel."""
         await self._cache.require(channel)
+        if 0 < len(users) <= limits.ROLES_PER_CALL:
+            return {
+                user: role != members.NOT_MEMBER
+                for user, role in (await roles_in(self._caller, channel, users)).items()
+            }
 
         async def read(part: list[UserId]) -> dict[UserId, str]:
             return await roles_in(self._caller, channel, part)
