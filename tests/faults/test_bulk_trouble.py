@@ -1,19 +1,23 @@
 """Calls about many people in trouble: what is known of somebody is told, and slow is not the same as gone."""
 
 import asyncio
+import inspect
 import random
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 
 import pytest
+from pydantic import SecretStr
 
 from channel_adapter import (
     ChannelAdapter,
     ChannelAdapterError,
+    InvalidError,
     Outcome,
     OutcomeKind,
     PermissionDeniedError,
+    Settings,
     UnavailableError,
 )
 from channel_adapter.config.settings import SubscriptionSettings
@@ -275,3 +279,56 @@ async def test_an_account_that_stays_unknown_is_imported_once(refused: Fault) ->
             (OutcomeKind.NOT_FOUND, "it was imported and is still not known")
         ]
         assert server.log.count("multiaccount_import") == 2  # one of them by the test
+
+
+async def test_first_part_of_a_batch_stays_added_when_its_second_call_is_throttled() -> None:
+    async with hasty() as (adapter, server):
+        channel = await channel_on(adapter)
+        server.faults.replace(
+            [
+                Fault(command="add_group_member", nth=(1,), code=10005),  # the batch of ten becomes calls of five
+                Fault(command="add_group_member", nth=tuple(range(3, 43)), code=60007),
+            ]
+        )
+        outcomes = await adapter.subscriptions.subscribe(channel, PEOPLE[:10])
+        assert outcomes.counts == {OutcomeKind.ADDED: 10}
+        sent = [
+            [row["Member_Account"] for row in call.body["MemberList"]] for call in server.log.calls("add_group_member")
+        ]
+        assert sent[:2] == [PEOPLE[:10], PEOPLE[:5]]
+        assert len(sent) == 43
+        assert all(users == PEOPLE[5:10] for users in sent[2:])
+
+
+async def test_channel_that_is_deleted_while_a_user_follows_it_is_an_outcome() -> None:
+    async with opened() as (adapter, server):
+        first, deleted, last = [
+            (await adapter.channels.create(slug=slug, name="Tides", owner="owner")).id
+            for slug in ("one", "two", "three")
+        ]
+        async with ChannelAdapter.open(settings(server)) as other:
+            await other.channels.delete(deleted)
+        outcomes = await adapter.subscriptions.follow(PEOPLE[0], [first, deleted, last])
+        assert [(each.channel, each.kind, each.reason) for each in outcomes] == [
+            (first, OutcomeKind.ADDED, ""),
+            (deleted, OutcomeKind.CHANNEL_NOT_FOUND, f"there is no channel {deleted}"),
+            (last, OutcomeKind.ADDED, ""),
+        ]
+        left = await adapter.subscriptions.unfollow(PEOPLE[0], [first, deleted, last])
+        assert [each.kind for each in left] == [
+            OutcomeKind.REMOVED, OutcomeKind.CHANNEL_NOT_FOUND, OutcomeKind.REMOVED,
+        ]  # fmt: skip
+
+
+def test_bulk_calls_are_coroutines_and_streams_are_async_iterators() -> None:
+    adapter = ChannelAdapter.open(Settings(sdkappid=1, key=SecretStr("k"), base_url="http://127.0.0.1:1"))
+    for call in (adapter.subscriptions.subscribe, adapter.subscriptions.unsubscribe, adapter.accounts.add):
+        assert inspect.iscoroutinefunction(call)
+    streams = (
+        adapter.subscriptions.subscribe_stream("tides", PEOPLE),
+        adapter.subscriptions.unsubscribe_stream("tides", PEOPLE),
+        adapter.accounts.add_stream(PEOPLE),
+    )
+    assert all(isinstance(stream, AsyncGenerator) for stream in streams)
+    with pytest.raises(InvalidError, match="users must be a list of ids; got one string"):
+        adapter.subscriptions.subscribe_stream("tides", "ann")

@@ -269,7 +269,7 @@ async def test_a_bare_text_is_never_taken_for_a_list() -> None:
             adapter.channels.get_many("tides"),
             adapter.subscriptions.is_subscribed(channel, "reader_1"),
         ):
-            with pytest.raises(InvalidError, match="is one text"):
+            with pytest.raises(InvalidError, match="must be a list of ids; got one string"):
                 await attempt
 
 
