@@ -15,7 +15,7 @@ _USERS = Annotated[list[str], typer.Argument(metavar="USER", help="Ids of 1 to 3
 
 @command(app, "accounts", "add", example="channel-adapter accounts add editor_7 reader_1")
 async def add(run: Run, users: _USERS) -> Exit:
-    """Make accounts known to the app, so that they can own and follow channels.
+    """Add accounts to the app, so that they can own and follow channels.
 
     "added" is a new account, "already" one that the app knew before; it stays as it is. Apps that sign their users in
     by Tencent's SDK need this only for accounts that have never signed in.
@@ -26,7 +26,7 @@ async def add(run: Run, users: _USERS) -> Exit:
 
 @command(app, "accounts", "check", example="channel-adapter accounts check editor_7 reader_1")
 async def check(run: Run, users: _USERS) -> None:
-    """Say for each of these ids whether the app knows the account."""
+    """Check for each of the ids whether the app knows the account."""
     async with run.adapter() as adapter:
         found = await adapter.accounts.check(users)
     with run.output.items(("user", "known")) as listing:

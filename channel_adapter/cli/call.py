@@ -22,7 +22,7 @@ async def call(
     name: Annotated[str, typer.Argument(metavar="COMMAND", help="For example get_group_info.")],
     body: Annotated[str, typer.Argument(metavar="JSON", help="The request; - for stdin.")] = "{}",
 ) -> None:
-    """Call a command of the service as it stands in its documentation, and print the reply as JSON.
+    """Call a command of the service with a body as its documentation has it, and print the reply as JSON.
 
     Signed, limited and repeated like every other call; nothing else is added, checked or translated.
     """

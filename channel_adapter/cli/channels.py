@@ -23,10 +23,12 @@ ChannelArgument = Annotated[str, typer.Argument(metavar="CHANNEL", help="Slug or
 _INTRODUCTION = Annotated[str | None, typer.Option(help="What the channel is about; 400 bytes.")]
 _NOTIFICATION = Annotated[str | None, typer.Option(help="A notice on top of the channel; 400 bytes.")]
 _AVATAR = Annotated[str | None, typer.Option(metavar="URL", help="Picture; 500 bytes.")]
-_ORGANIZATION = Annotated[str | None, typer.Option(help="Who is behind it; 512 bytes, needs a declared field.")]
+_ORGANIZATION = Annotated[
+    str | None, typer.Option(help="Organization of the channel; 512 bytes, needs a declared field.")
+]
 _CUSTOM = Annotated[str | None, typer.Option(help="Anything of your own; 512 bytes for each declared field.")]
-_CUSTOM_FILE = Annotated[str | None, typer.Option(metavar="FILE", help="The same from a file, - for stdin.")]
-_MAX = Annotated[int | None, typer.Option(min=1, help="How many people may follow.")]
+_CUSTOM_FILE = Annotated[str | None, typer.Option(metavar="FILE", help="Custom data from a file, - for stdin.")]
+_MAX = Annotated[int | None, typer.Option(min=1, help="Largest number of subscribers.")]
 
 COLUMNS = ("slug", "name", "owner", "subscribers", "complete", "created_at")
 
@@ -39,7 +41,7 @@ COLUMNS = ("slug", "name", "owner", "subscribers", "complete", "created_at")
 )
 async def create(
     run: Run,
-    name: Annotated[str, typer.Option(help="What people read; 100 bytes.")],
+    name: Annotated[str, typer.Option(help="Name that users see; 100 bytes.")],
     owner: Annotated[str, typer.Option(metavar="USER", help="An account of the app; posts are sent as it.")],
     slug: Annotated[str | None, typer.Option(help="Short name for the id: letters, digits, _ . -; 42 bytes.")] = None,
     introduction: _INTRODUCTION = None,
@@ -53,7 +55,7 @@ async def create(
         str | None, typer.Option(help="Without a slug: the same key makes the same channel.")
     ] = None,
 ) -> None:
-    """Create a channel that anybody may follow and only its owner and admins post in.
+    """Create a channel that any user may follow, and in which only its owner and admins post.
 
     Repeating the command with the same slug finishes what was interrupted and changes nothing that is complete. An id
     that belongs to something else is refused. Texts over their bytes are refused, never cut.
@@ -78,12 +80,12 @@ async def show(run: Run, channel: ChannelArgument) -> None:
 @command(app, "channels", "list", example="channel-adapter channels list --user reader_1")
 async def list_channels(
     run: Run,
-    user: Annotated[str | None, typer.Option(metavar="USER", help="Only what this person follows.")] = None,
+    user: Annotated[str | None, typer.Option(metavar="USER", help="Only the channels that this user follows.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many.")] = None,
 ) -> None:
-    """List the channels of the app, or those that one person follows.
+    """List the channels of the app, or the channels that one user follows.
 
-    Groups that are no channels are left out. With --user each row also says who the person is there and since when.
+    Groups that are no channels are left out. With --user each row has the user's role too, and since when.
     """
     async with run.adapter() as adapter:
         if user is not None:
@@ -110,7 +112,7 @@ async def list_channels(
 async def update(
     run: Run,
     channel: ChannelArgument,
-    name: Annotated[str | None, typer.Option(help="What people read; 100 bytes.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name that users see; 100 bytes.")] = None,
     introduction: _INTRODUCTION = None,
     notification: _NOTIFICATION = None,
     avatar: _AVATAR = None,
@@ -119,7 +121,7 @@ async def update(
     custom_data_file: _CUSTOM_FILE = None,
     max_subscribers: _MAX = None,
 ) -> None:
-    """Change what you name and nothing else; an empty text empties a field."""
+    """Change the fields that are given; an empty text empties a field."""
     change = {
         "name": name, "introduction": introduction, "notification": notification, "avatar": avatar,
         "organization": organization, "custom_data": _custom(custom_data, custom_data_file),

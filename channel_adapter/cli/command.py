@@ -61,14 +61,14 @@ _COMMON = {"json": (JSON, False), "config": (CONFIG, None), "verbose": (VERBOSE,
 
 @dataclass
 class Run:
-    """One run of one command."""
+    """Holds the options of one run of a command, and opens what it needs."""
 
     output: Output
     config: str | None = None
     debug: bool = False
 
     def settings(self) -> "Settings":
-        """Settings from --config, the variable, ./adapter.toml, or the environment alone. Raises ConfigurationError."""
+        """Read settings: --config, the variable, ./adapter.toml, or the environment only. Raises ConfigurationError."""
         from channel_adapter.config.settings import Settings
 
         path = self.config or os.environ.get(CONFIG_VARIABLE) or (CONFIG_HERE if CONFIG_HERE.is_file() else None)
@@ -83,13 +83,13 @@ class Run:
         return url.get_secret_value() if url else None
 
     def observer(self) -> "Callable[[Attempt], None] | None":
-        """What tells every call on the wire with -v; None without. Sets up the logs of the client as well."""
+        """Return an observer of all calls with -v, None without; set up the logs of the client."""
         configure_logs(self.output.verbose)
-        return tell_attempts(self.output) if self.output.verbose else None
+        return show_attempts(self.output) if self.output.verbose else None
 
     @asynccontextmanager
     async def adapter(self) -> AsyncIterator["ChannelAdapter"]:
-        """An open adapter; with -v it tells every call it makes. Raises ConfigurationError."""
+        """Open an adapter; with -v every call is shown. Raises ConfigurationError."""
         from channel_adapter.adapter import ChannelAdapter
 
         async with ChannelAdapter.open(self.settings(), observer=self.observer()) as adapter:
@@ -97,7 +97,7 @@ class Run:
 
 
 def group(name: str) -> typer.Typer:
-    """A group of commands that takes the common options before its commands too."""
+    """Return a group of commands that accepts the common options before its commands too."""
     return typer.Typer(
         name=name, callback=remember, cls=CommandGroup, invoke_without_command=True, add_completion=False,
         rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]},
@@ -105,7 +105,7 @@ def group(name: str) -> typer.Typer:
 
 
 def single() -> typer.Typer:
-    """A command that stands in no group."""
+    """Return an app for a command outside of groups."""
     return typer.Typer(
         add_completion=False, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]}
     )
@@ -135,7 +135,7 @@ def command(
 def remember(
     ctx: typer.Context, json: JSON = False, config: CONFIG = None, verbose: VERBOSE = 0, debug: DEBUG = False
 ) -> None:
-    """Keep the common options for the command, which may have them too; a later one is stronger."""
+    """Store the common options for the command, which may have them too; a later one is stronger."""
     if isinstance(ctx.command, CommandGroup) and ctx.invoked_subcommand is None:
         ctx.fail(f"a command is missing: {', '.join(ctx.command.list_commands(ctx))}")
     before = ctx.obj or {}
@@ -148,7 +148,7 @@ def remember(
 
 
 def execute(run: Run, work: Callable[[], Coroutine[Any, Any, Exit | None]], *, until_interrupted: bool = False) -> Exit:
-    """Run a command to its exit code. Every way to fail ends here, in one sentence on stderr."""
+    """Run a command and return its exit code. Every failure becomes one sentence on stderr here."""
     import asyncio
 
     try:
@@ -200,7 +200,7 @@ def _trace() -> str:
 
 
 def _with_common_options(handler: Handler, config_help: str | None, *, until_interrupted: bool) -> Callable[..., Exit]:
-    """A plain function with the handler's parameters and the common options, for typer to read."""
+    """Return a function with the parameters of the handler and the common options, which typer reads."""
     own = list(inspect.signature(handler).parameters.values())[1:]
     annotations: dict[str, Any] = {name: annotation for name, (annotation, _) in _COMMON.items()}
     if config_help is not None:
@@ -230,10 +230,10 @@ _VALUE_NAMES: Final = {"str": "TEXT", "path": "FILE"}
 
 
 class PlainCommand(TyperCommand):
-    """Its help names values as a manual does, where typer shows the types of Python."""
+    """Names values in the help as a manual does, where typer shows types of Python."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Arguments, then options."""
+        """Write arguments, then options."""
         for title, kind in (("Arguments", "argument"), ("Options", "option")):
             records = [each.get_help_record(ctx) for each in self.get_params(ctx) if each.param_type_name == kind]
             rows = [
@@ -254,7 +254,7 @@ class CommandGroup(TyperGroup):
     """Names the nearest command when it does not know the one that is given."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Refuses an unknown command."""
+        """Refuse an unknown command with the nearest that exists."""
         known = self.list_commands(ctx)
         if not args[0].startswith("-") and args[0] not in known and not ctx.resilient_parsing:
             near = get_close_matches(args[0], known, n=1)
@@ -274,9 +274,9 @@ class _PrintableFormatter(logging.Formatter):
 
 
 def configure_logs(verbose: int) -> None:
-    """Log events go to stderr: none without -v, since errors are told once.
+    """Send log events to stderr: none without -v, since errors are reported once.
 
-    With -v only warnings: the calls are told by an observer. With -vv why each call is repeated or given up too.
+    With -v only warnings, since an observer shows the calls; with -vv also why a call is repeated or given up.
     """
     import structlog
 
@@ -297,13 +297,13 @@ def configure_logs(verbose: int) -> None:
     )
 
 
-def tell_attempts(output: Output) -> Callable[["Attempt"], None]:
-    """An observer that writes one line for every attempt on the wire: command, outcome and time, no body, no URL."""
+def show_attempts(output: Output) -> Callable[["Attempt"], None]:
+    """Return an observer that writes a line for each attempt on the wire: command, outcome, time; no body, no URL."""
 
-    def tell(attempt: "Attempt") -> None:
+    def show(attempt: "Attempt") -> None:
         code = f" {attempt.code}" if attempt.code is not None else ""
         repeat = f" (attempt {attempt.number})" if attempt.number > 1 else ""
         took = f"{attempt.seconds * 1000:.0f} ms"
         output.note(f"{attempt.service}/{attempt.command}{repeat}: {attempt.outcome_kind}{code}, {took}")
 
-    return tell
+    return show

@@ -41,7 +41,7 @@ SHOWN_CHARACTERS = 80
 
 @dataclass(frozen=True, slots=True)
 class CallCount:
-    """How often one command was sent."""
+    """Counts how often one command was sent."""
 
     command: str
     count: int
@@ -49,7 +49,7 @@ class CallCount:
 
 @dataclass(slots=True)
 class DemoStep:
-    """One step: its title, what came of it, its calls, and where a read-back differed from what was written."""
+    """Holds one step: its title, result and calls, and where a read-back differed from what was written."""
 
     title: str
     result: str = ""
@@ -67,32 +67,32 @@ class DemoStep:
 
 @dataclass(slots=True)
 class DemoReport:
-    """All steps so far. `seconds` and counts are those of the whole demo."""
+    """Holds all steps so far. `seconds` and counts are those of the whole demo."""
 
     steps: list[DemoStep] = field(default_factory=list)
 
     @property
     def read_backs(self) -> int:
-        """How many comparisons were made."""
+        """Return how many comparisons were made."""
         return sum(step.read_backs for step in self.steps)
 
     @property
     def differences(self) -> list[str]:
-        """Every comparison that failed, with its step."""
+        """Return every comparison that failed, with its step."""
         return [f"{step.title}: {each}" for step in self.steps for each in step.differences]
 
     @property
     def calls(self) -> int:
-        """How many calls were sent."""
+        """Return how many calls were sent."""
         return sum(calls.count for step in self.steps for calls in step.calls)
 
     @property
     def seconds(self) -> float:
-        """How long the steps took."""
+        """Return how long the steps took."""
         return sum(step.seconds for step in self.steps)
 
     def document(self) -> dict[str, Any]:
-        """The report for machines."""
+        """Return the report as a JSON document."""
         return {
             "agree": not self.differences,
             "read_backs": self.read_backs,
@@ -104,26 +104,28 @@ class DemoReport:
 
 
 class ReadBackError(Exception):
-    """A step's read-backs differ, and nobody asked to go on."""
+    """Raised at the end of a step whose read-backs differ, without --keep-going."""
 
 
 class DemoRecorder:
-    """Runs steps one after another, counts the calls of each, and tells each when it is over."""
+    """Runs steps one after another, counts the calls of each, and reports each at its end."""
 
-    def __init__(self, tell: Callable[[int, DemoStep], None], clock: Callable[[], float], *, keep_going: bool) -> None:
+    def __init__(
+        self, on_step: Callable[[int, DemoStep], None], clock: Callable[[], float], *, keep_going: bool
+    ) -> None:
         self.report = DemoReport()
-        self._tell = tell
+        self._on_step = on_step
         self._clock = clock
         self._keep_going = keep_going
         self._calls: Counter[str] = Counter()
 
     def observe(self, attempt: "Attempt") -> None:
-        """One attempt on the wire."""
+        """Count one attempt on the wire."""
         self._calls[f"{attempt.service}/{attempt.command}"] += 1
 
     @contextmanager
     def step(self, title: str) -> Iterator[DemoStep]:
-        """One step. Raises ReadBackError at its end when a read-back differed, unless the demo shall go on."""
+        """Run a step in the block. Raises ReadBackError at its end when a read-back differs, without --keep-going."""
         self._calls.clear()
         step = DemoStep(title)
         began = self._clock()
@@ -131,7 +133,7 @@ class DemoRecorder:
         step.seconds = self._clock() - began
         step.calls = tuple(CallCount(command, count) for command, count in self._calls.items())
         self.report.steps.append(step)
-        self._tell(len(self.report.steps), step)
+        self._on_step(len(self.report.steps), step)
         if step.differences and not self._keep_going:
             raise ReadBackError
 
@@ -157,7 +159,7 @@ OUTSIDER: Final = "nobody_42"
 SLUG: Final = "harbor_news"
 SECOND_SLUG: Final = "harbor_tides"
 ORDINARY: Final = ("Rowing club", "Night shift", "Dock 4")
-MOST_LEAVERS: Final = 50
+MAX_LEAVERS: Final = 50
 
 KINDS: Final[tuple[tuple[p.Content, ...], ...]] = (
     (p.Text("Fog until noon 🌫️ 大雾至中午，请各船只减速慢行。"),),
@@ -175,13 +177,13 @@ KINDS: Final[tuple[tuple[p.Content, ...], ...]] = (
 
 
 def filled(text: str, size: int) -> str:
-    """`text` over and over, exactly `size` bytes of UTF-8."""
+    """Return `text` repeated to exactly `size` bytes of UTF-8."""
     data = (text * (size // len(text.encode()) + 1)).encode()[:size].decode(errors="ignore")
     return data + "." * (size - len(data.encode()))
 
 
 class ProfileTexts(TypedDict):
-    """What a channel says of itself."""
+    """Texts of a channel's profile."""
 
     name: str
     introduction: str
@@ -192,7 +194,7 @@ class ProfileTexts(TypedDict):
 
 
 def profile() -> ProfileTexts:
-    """A channel whose texts are as long as the service takes them."""
+    """Return texts that are as long as the service accepts."""
     sizes = limits.GROUP_PROFILE
     return {
         "name": filled("港口新闻 Harbour News ⚓ ", sizes.name),
@@ -205,45 +207,45 @@ def profile() -> ProfileTexts:
 
 
 class RecordingPosts:
-    """The adapter's posts, with a note of everything that is published."""
+    """Wraps the adapter's posts, and records every post that is published."""
 
     def __init__(self, posts: "Posts", notes: list[p.Post]) -> None:
         self._posts = posts
         self._notes = notes
 
     def history(self, channel: str) -> AsyncIterator[p.Post]:
-        """As the adapter gives it."""
+        """Call the adapter."""
         return self._posts.history(channel)
 
     def dedupe_of(self, channel: str, idempotency_key: str) -> int:
-        """As the adapter gives it."""
+        """Call the adapter."""
         return self._posts.dedupe_of(channel, idempotency_key)
 
     async def publish(
         self, channel: str, content: p.Content, *, author: str | None = None, idempotency_key: str | None = None
     ) -> p.Post:
-        """Published and noted."""
+        """Publish a post, and record it."""
         post = await self._posts.publish(channel, content, author=author, idempotency_key=idempotency_key)
         self._notes.append(post)
         return post
 
 
 class Demo:
-    """The steps, on an open adapter."""
+    """Runs the steps on an open adapter."""
 
     def __init__(
-        self, adapter: "ChannelAdapter", recorder: DemoRecorder, output: Output, feed: Feed, people: Sequence[UserId]
+        self, adapter: "ChannelAdapter", recorder: DemoRecorder, output: Output, feed: Feed, users: Sequence[UserId]
     ) -> None:
         self._adapter = adapter
         self._recorder = recorder
         self._output = output
         self._feed = feed
-        self._people = people
+        self._users = users
         self._written: list[p.Post] = []
-        self._leavers = people[-min(MOST_LEAVERS, len(people)) :]
+        self._leavers = users[-min(MAX_LEAVERS, len(users)) :]
 
     async def run(self) -> None:
-        """All steps. Raises what the adapter raises, and ReadBackError."""
+        """Run all steps. Raises the errors of the adapter, and ReadBackError."""
         steps = (
             self._accounts, self._ordinary, self._create, self._subscribe, self._subscribe_again, self._publish_feed,
             self._publish_kinds, self._read_history, self._list_mine, self._unread, self._unsubscribe, self._edit,
@@ -253,25 +255,25 @@ class Demo:
             await step()
 
     async def _accounts(self) -> None:
-        people = [UserId(OWNER), *self._people]
+        users = [UserId(OWNER), *self._users]
         with self._recorder.step("Make the accounts known to the app") as step:
-            with self._output.progress("accounts", len(people)) as progress:
-                async for _ in self._adapter.accounts.add_stream(people):
+            with self._output.progress("accounts", len(users)) as progress:
+                async for _ in self._adapter.accounts.add_stream(users):
                     progress.advance()
-            known = await self._adapter.accounts.check([*people, OUTSIDER])
-            step.same("accounts", {**dict.fromkeys(people, True), OUTSIDER: False}, known)
-            step.result = f"{counted(len(people), 'account')}; {OUTSIDER!r} stays unknown"
+            known = await self._adapter.accounts.check([*users, OUTSIDER])
+            step.same("accounts", {**dict.fromkeys(users, True), OUTSIDER: False}, known)
+            step.result = f"{counted(len(users), 'account')}; {OUTSIDER!r} stays unknown"
 
     async def _ordinary(self) -> None:
         with self._recorder.step("Create Communities that are no channels") as step:
             for number, name in enumerate(ORDINARY):
                 request = groups.CreateGroupRequest(
                     type=groups.COMMUNITY, group_id=f"{limits.COMMUNITY_ID_PREFIX}ordinary_{number}", name=name,
-                    owner_account=self._people[0], support_topic=0,
+                    owner_account=self._users[0], support_topic=0,
                 )  # fmt: skip
                 await self._adapter.call(CREATE_GROUP.service, CREATE_GROUP.name, request.to_wire())
             step.same("Communities", len(ORDINARY), await self._joined())
-            step.result = f"{len(ORDINARY)} of them, owned by {self._people[0]}"
+            step.result = f"{len(ORDINARY)} of them, owned by {self._users[0]}"
 
     async def _create(self) -> None:
         wrote = profile()
@@ -284,22 +286,22 @@ class Demo:
             step.result = f"{read.id}: {sizes}"
 
     async def _subscribe(self) -> None:
-        with self._recorder.step("Subscribe everybody in the file") as step:
+        with self._recorder.step("Subscribe all users of the file") as step:
             outcomes: list[Outcome] = []
-            with self._output.progress("subscribed", len(self._people)) as progress:
-                async for outcome in self._adapter.subscriptions.subscribe_stream(SLUG, self._people, assign=False):
+            with self._output.progress("subscribed", len(self._users)) as progress:
+                async for outcome in self._adapter.subscriptions.subscribe_stream(SLUG, self._users, assign=False):
                     outcomes.append(outcome)
                     progress.advance()
-            step.same("outcomes", dict.fromkeys(self._people, OutcomeKind.ADDED), {o.user: o.kind for o in outcomes})
+            step.same("outcomes", dict.fromkeys(self._users, OutcomeKind.ADDED), {o.user: o.kind for o in outcomes})
             read = [row async for row in self._adapter.subscriptions.subscribers(SLUG)]
-            step.same("subscribers", sorted(self._people), sorted(row.user for row in read))
+            step.same("subscribers", sorted(self._users), sorted(row.user for row in read))
             step.same("roles", {Role.SUBSCRIBER}, {row.role for row in read})
-            step.same("count", len(self._people), await self._adapter.subscriptions.count(SLUG))
-            step.result = f"{counted(len(outcomes), 'person', 'people')} added, {len(read):,} read back"
+            step.same("count", len(self._users), await self._adapter.subscriptions.count(SLUG))
+            step.result = f"{counted(len(outcomes), 'user')} added, {len(read):,} read back"
 
     async def _subscribe_again(self) -> None:
-        some = [*self._people[:5], OUTSIDER]
-        with self._recorder.step("Subscribe some of them again, and somebody unknown") as step:
+        some = [*self._users[:5], OUTSIDER]
+        with self._recorder.step("Subscribe some of them again, and an unknown user") as step:
             outcomes = await self._adapter.subscriptions.subscribe(SLUG, some)
             wanted = {**dict.fromkeys(some, OutcomeKind.ALREADY), OUTSIDER: OutcomeKind.NOT_FOUND}
             step.same("outcomes", wanted, {outcome.user: outcome.kind for outcome in outcomes})
@@ -330,11 +332,11 @@ class Demo:
             step.result = f"{counted(len(read), 'post')} with {counted(parts, 'part')}, each as it was written"
 
     async def _list_mine(self) -> None:
-        person = self._people[0]
-        with self._recorder.step(f"List the channels of {person} among other Communities") as step:
+        user = self._users[0]
+        with self._recorder.step(f"List the channels of {user} among other Communities") as step:
             await self._adapter.channels.create(slug=SECOND_SLUG, owner=OWNER, name="Harbour Tides")
-            await self._adapter.subscriptions.subscribe(SECOND_SLUG, [person])
-            mine = [each async for each in self._adapter.channels.subscribed(person)]
+            await self._adapter.subscriptions.subscribe(SECOND_SLUG, [user])
+            mine = [each async for each in self._adapter.channels.subscribed(user)]
             slugs = {each.channel.slug for each in mine}
             step.same("channels", {SLUG, SECOND_SLUG}, slugs)
             step.same("roles", {Role.SUBSCRIBER}, {each.role for each in mine})
@@ -344,32 +346,30 @@ class Demo:
             step.result = f"{among}, {len(mine)} of them channels: {', '.join(sorted(slugs))}"
 
     async def _unread(self) -> None:
-        person = self._people[0]
-        with self._recorder.step(f"Fill the conversation group of {person}, count what is unread, and read it") as step:
-            await self._adapter.unread.sync(person)
-            step.same("in the group", {channel_id(SLUG), channel_id(SECOND_SLUG)}, await self._filed(person))
-            before = await self._adapter.unread.get(person)
+        user = self._users[0]
+        with self._recorder.step(f"Fill the conversation group of {user}, count what is unread, and read it") as step:
+            await self._adapter.unread.sync(user)
+            step.same("in the group", {channel_id(SLUG), channel_id(SECOND_SLUG)}, await self._filed(user))
+            before = await self._adapter.unread.get(user)
             step.same("badge", len(self._written), before.badge)
-            step.same(
-                "left after reading", 1, await self._adapter.unread.mark_read(SLUG, before.badge - 1, user=person)
-            )
-            step.same("read", (channel_id(SLUG),), await self._adapter.unread.mark_all_read(person))
-            step.same("badge after reading", 0, (await self._adapter.unread.get(person)).badge)
+            step.same("left after reading", 1, await self._adapter.unread.mark_read(SLUG, before.badge - 1, user=user))
+            step.same("read", (channel_id(SLUG),), await self._adapter.unread.mark_all_read(user))
+            step.same("badge after reading", 0, (await self._adapter.unread.get(user)).badge)
             step.result = f"{before.badge} posts were unread in {len(before.channels)} channels, none are now"
 
-    async def _filed(self, person: str) -> set[str]:
-        return {channel async for each in self._adapter.unread.groups(person) for channel in each.channels}
+    async def _filed(self, user: str) -> set[str]:
+        return {channel async for each in self._adapter.unread.groups(user) for channel in each.channels}
 
     async def _unsubscribe(self) -> None:
         with self._recorder.step("Unsubscribe the last ones in the file") as step:
             outcomes = await self._adapter.subscriptions.unsubscribe(SLUG, self._leavers)
             wanted = dict.fromkeys(self._leavers, OutcomeKind.REMOVED)
             step.same("outcomes", wanted, {outcome.user: outcome.kind for outcome in outcomes})
-            left = await self._adapter.subscriptions.is_subscribed(SLUG, self._people)
-            step.same("subscribed", {user: user not in wanted for user in self._people}, left)
+            left = await self._adapter.subscriptions.is_subscribed(SLUG, self._users)
+            step.same("subscribed", {user: user not in wanted for user in self._users}, left)
             remaining = await self._adapter.subscriptions.count(SLUG)
-            step.same("count", len(self._people) - len(self._leavers), remaining)
-            step.result = f"{counted(len(self._leavers), 'person', 'people')} removed, {remaining:,} left"
+            step.same("count", len(self._users) - len(self._leavers), remaining)
+            step.result = f"{counted(len(self._leavers), 'user')} removed, {remaining:,} left"
 
     async def _edit(self) -> None:
         with self._recorder.step("Edit a post") as step:
@@ -377,7 +377,7 @@ class Demo:
             edited = dataclasses.replace(wrote, parts=(p.Text("Fog has lifted ☀️ 雾已散。"),))
             await self._adapter.posts.edit(wrote.ref, edited.parts)
             step.same("post", edited, await self._adapter.posts.get(wrote.ref))
-            step.result = f"post {wrote.ref.seq} says something else; number, author and time stay"
+            step.result = f"post {wrote.ref.seq} has another text; number, author and time stay"
 
     async def _recall(self) -> None:
         with self._recorder.step("Recall the first post") as step:
@@ -402,7 +402,7 @@ class Demo:
             step.result = "both are new, everything else is as it was"
 
     async def _examine(self) -> None:
-        with self._recorder.step("Ask the doctor") as step:
+        with self._recorder.step("Run the doctor") as step:
             findings = await self._adapter.doctor()
             for found in findings:
                 if found.check != "durable":  # about this machine; the demo does no durable work
@@ -426,9 +426,9 @@ class Demo:
         return job.counts
 
     async def _joined(self) -> int:
-        """How many Communities the first person is in, as the service counts them."""
+        """Return how many Communities the first user is in, as the service counts them."""
         request = groups.GetJoinedGroupListRequest(
-            member_account=self._people[0], group_type=groups.COMMUNITY, support_topic=0, limit=1, offset=0
+            member_account=self._users[0], group_type=groups.COMMUNITY, support_topic=0, limit=1, offset=0
         )
         answer = await self._adapter.call(GET_JOINED_GROUP_LIST.service, GET_JOINED_GROUP_LIST.name, request.to_wire())
         return groups.GetJoinedGroupListReply.model_validate(answer).total_count
@@ -441,7 +441,7 @@ ORGANIZATION_KEY: Final = "ch_org"
 DATA_KEYS: Final = tuple(f"ch_data_{number}" for number in range(1, 7))
 
 SAMPLE_FEED: Final = "sample_feed.xml"
-SAMPLE_PEOPLE: Final = "sample_subscribers.csv"
+SAMPLE_USERS: Final = "sample_subscribers.csv"
 
 
 @command(
@@ -453,24 +453,26 @@ async def demo(
     run: Run,
     feed: Annotated[str | None, typer.Option(metavar="FILE", help="RSS or Atom; a sample if not given.")] = None,
     subscribers: Annotated[
-        str | None, typer.Option(metavar="FILE", help="CSV; 1,000 invented people if not given.")
+        str | None, typer.Option(metavar="FILE", help="CSV; 1,000 invented users if not given.")
     ] = None,
     keep_going: Annotated[bool, typer.Option("--keep-going", help="Go on when a read-back differs.")] = False,
 ) -> Exit:
     """Show the whole main job on a stub server that it starts itself, without any account or settings.
 
-    Makes a channel, subscribes people from a file, publishes a feed and one post of every kind, reads everything back
+    Makes a channel, subscribes users from a file, publishes a feed and one post of every kind, reads everything back
     and compares it with what was written, and says what each step became on the wire: over a real socket, with real
     signatures. Exit code 1 when a read-back differs.
     """
     read = _read_feed(feed)
-    people, broken = _read_people(subscribers)
+    users, broken = _read_users(subscribers)
     for line in broken:
         run.output.note(f"line {line.line}: {line.reason}")
     for warning in read.warnings:
         run.output.note(f"warning: {warning}")
-    recorder = DemoRecorder(lambda number, step: _tell(run, number, step), time.perf_counter, keep_going=keep_going)
-    await _perform(run, recorder, read, people)
+    recorder = DemoRecorder(
+        lambda number, step: _show_step(run, number, step), time.perf_counter, keep_going=keep_going
+    )
+    await _perform(run, recorder, read, users)
     report = recorder.report
     if run.output.json:
         run.output.one(report.document())
@@ -487,17 +489,17 @@ async def demo(
     return Exit.REFUSED if report.differences else Exit.DONE
 
 
-async def _perform(run: Run, recorder: DemoRecorder, feed: Feed, people: list[UserId]) -> None:
+async def _perform(run: Run, recorder: DemoRecorder, feed: Feed, users: list[UserId]) -> None:
     from channel_adapter.adapter import ChannelAdapter
     from channel_adapter.stub.server import StubServer
     from channel_adapter.stub.settings import StubSettings
 
-    tell = run.observer()
+    show_attempt = run.observer()
 
     def observe(attempt: "Attempt") -> None:
         recorder.observe(attempt)
-        if tell is not None:
-            tell(attempt)
+        if show_attempt is not None:
+            show_attempt(attempt)
 
     keys = [TAG_KEY, ORGANIZATION_KEY, *DATA_KEYS]
     async with StubServer(StubSettings.read({"app": {"group_fields": keys}})) as server:
@@ -507,13 +509,13 @@ async def _perform(run: Run, recorder: DemoRecorder, feed: Feed, people: list[Us
         run.output.describe_progress(lambda: f"{counted(len(recorder.report.steps), 'step')} done")
         async with ChannelAdapter.open(_settings(server), observer=observe) as adapter:
             try:
-                await Demo(adapter, recorder, run.output, feed, people).run()
+                await Demo(adapter, recorder, run.output, feed, users).run()
             except ReadBackError:
                 run.output.note("stopped here; --keep-going shows the other steps too")
 
 
 def _settings(server: "StubServer") -> "Settings":
-    """For the stub and nothing else; the environment, which may name another app, plays no part."""
+    """Return settings for the stub; the environment, which may name another app, is not read."""
     from pydantic import SecretStr
 
     from channel_adapter.config.settings import ChannelSettings, Settings
@@ -527,7 +529,7 @@ def _settings(server: "StubServer") -> "Settings":
     )
 
 
-def _tell(run: Run, number: int, step: DemoStep) -> None:
+def _show_step(run: Run, number: int, step: DemoStep) -> None:
     if run.output.json:
         return
     calls = ", ".join(f"{each.count} x {each.command.rpartition('/')[2]}" for each in step.calls)
@@ -546,18 +548,18 @@ def _read_feed(name: str | None) -> Feed:
     return feed
 
 
-def _read_people(name: str | None) -> tuple[list[UserId], list[UnusableLine]]:
-    path = name or _sample(SAMPLE_PEOPLE)
+def _read_users(name: str | None) -> tuple[list[UserId], list[UnusableLine]]:
+    path = name or _sample(SAMPLE_USERS)
     with opened_seekable(path) as source:
         found = list(users_in(source, path))
-    people = list(dict.fromkeys(each.user for each in found if isinstance(each, ListedUser)))
-    if not people:
-        raise UsageError(f"{path} names nobody", field="subscribers")
-    return people, [each for each in found if isinstance(each, UnusableLine)]
+    users = list(dict.fromkeys(each.user for each in found if isinstance(each, ListedUser)))
+    if not users:
+        raise UsageError(f"{path} names no user", field="subscribers")
+    return users, [each for each in found if isinstance(each, UnusableLine)]
 
 
 def _sample(name: str) -> str:
-    """A sample from the installed package, or from the repository."""
+    """Return the path of a sample in the installed package, or in the repository."""
     from channel_adapter.stub.shipped import shipped_file
 
     path = shipped_file(name)

@@ -1,4 +1,4 @@
-"""`doctor`: is everything as it should be?"""
+"""`doctor`: check settings, access and channels."""
 
 from typing import Annotated
 
@@ -12,9 +12,9 @@ app = single()
 
 @command(app, "doctor", example="channel-adapter doctor --repair")
 async def doctor(
-    run: Run, repair: Annotated[bool, typer.Option("--repair", help="Mend what can be mended.")] = False
+    run: Run, repair: Annotated[bool, typer.Option("--repair", help="Repair what can be repaired.")] = False
 ) -> Exit:
-    """Check settings, access, clock, whether Communities are on, and all channels; say what to do about each finding.
+    """Check settings, access, clock, whether Communities are on, and all channels; show what to do about each finding.
 
     Other switches of the console, and its list of custom group fields, no call can see. Writes nothing without
     --repair. With it, channels whose creation was interrupted are finished. Exit code 1 when something is wrong.

@@ -16,10 +16,10 @@ from channel_adapter.errors import (
 
 
 class Exit(IntEnum):
-    """What a command tells the shell."""
+    """Exit codes of all commands."""
 
     DONE = 0
-    REFUSED = 1  # the service or a rule of ours said no; nothing was done
+    REFUSED = 1  # refused by the service or by a rule of ours; nothing was done
     USAGE = 2  # wrong options, a file that is not there; settings, console or plan that do not allow it
     PARTLY = 3  # some was done, the rest is reported
     INTERRUPTED = 4  # Ctrl-C; what was done before stays done
@@ -30,7 +30,7 @@ SERVICE_FAILED = (UnavailableError, OutcomeUnknownError, ThrottledError)
 
 
 class UsageError(Exception):
-    """The command line, a file it names, or what stands in it cannot be used. `str()` is one sentence."""
+    """Raised for a command line, or a file that it names, that cannot be used. `str()` is one sentence."""
 
     def __init__(self, message: str, field: str | None = None) -> None:
         super().__init__(message)
@@ -40,7 +40,7 @@ class UsageError(Exception):
 
 @contextmanager
 def read_option(field: str | None = None) -> Iterator[None]:
-    """Around what takes an option apart: a word that cannot be read is a usage error, not a refusal."""
+    """Raise UsageError for an InvalidError in the block, which parses an option."""
     try:
         yield
     except InvalidError as wrong:
@@ -48,14 +48,14 @@ def read_option(field: str | None = None) -> Iterator[None]:
 
 
 def for_error(error: ChannelAdapterError | UsageError) -> Exit:
-    """By the class of the error alone, wherever it arose: 2 is for who starts the command to mend, 7 mends itself."""
+    """Return the exit code by the class of the error: 2 is for the caller to correct, 7 ends by itself."""
     if isinstance(error, UsageError | ConfigurationError):
         return Exit.USAGE
     return Exit.SERVICE if isinstance(error, SERVICE_FAILED) else Exit.REFUSED
 
 
 def for_counts(counts: Mapping[OutcomeKind, int], broken_lines: int = 0) -> Exit:
-    """0 when everybody is as asked, 3 when some are, else 1, or 7 when it was the service's fault for all."""
+    """Return 0 when all users are as asked, 3 when some are, 7 when the service failed for all, else 1."""
     done = sum(count for kind, count in counts.items() if kind in DONE)
     total = sum(counts.values())
     if done == total and not broken_lines:

@@ -24,7 +24,7 @@ def shown_name(name: str) -> str:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Ctrl-C ends what waits for somebody here; the event loop would only make a note of it and wait on."""
+    """Let Ctrl-C end a read in the block; the event loop would only take note of it and go on waiting."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
@@ -33,14 +33,14 @@ def interruptible() -> Iterator[None]:
 
 
 def read_all(source: BinaryIO) -> bytes:
-    """Everything to the end, which a person at a terminal may never reach."""
+    """Read to the end, which input from a terminal may never have; Ctrl-C interrupts it."""
     with interruptible():
         return source.read()
 
 
 @contextmanager
 def opened(name: str) -> Iterator[BinaryIO]:
-    """The file's bytes, or stdin's for `-`. Raises UsageError in one sentence when it cannot be read."""
+    """Open a file for bytes, or stdin for `-`. Raises UsageError when it cannot be read."""
     if "://" in name:
         raise UsageError(f"{name} is an address; fetch it first and give the file, or - for stdin", field="file")
     if name == STDIN:
@@ -69,7 +69,7 @@ def opened_seekable(name: str) -> Iterator[BinaryIO]:
 
 
 def read_text(name: str, field: str) -> str:
-    """A whole file as text. Raises UsageError when it is not UTF-8."""
+    """Read a whole file as text. Raises UsageError when it is not UTF-8."""
     with opened(name) as source:
         try:
             return read_all(source).decode("utf-8-sig")

@@ -20,7 +20,7 @@ BadUsage: type[Exception] = typer.BadParameter.__mro__[1]
 
 
 class CommandInfo(NamedTuple):
-    """Where a command lives, and what the overview says of it."""
+    """Module of a command, and its line in the overview."""
 
     module: str
     summary: str
@@ -45,10 +45,10 @@ COMMANDS: Final = {
 
 
 class LazyGroup(CommandGroup):
-    """Knows its commands by name, and imports one when it is run."""
+    """Lists commands by name, and imports one when it is run."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """In the order of the overview."""
+        """Return the names in the order of the overview."""
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
@@ -62,7 +62,7 @@ class LazyGroup(CommandGroup):
         return built
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """The overview, without importing anything."""
+        """Write the overview without importing a command."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])
 
@@ -75,7 +75,7 @@ def root(
     verbose: VERBOSE = 0,
     debug: DEBUG = False,
 ) -> None:
-    """The common options before a command, and --version in place of one."""
+    """Read the common options before a command, and --version in place of one."""
     if version:
         number = metadata.version(PROGRAM)
         Output(json=json).one({"version": number}, f"{PROGRAM} {number}")
@@ -84,7 +84,7 @@ def root(
 
 
 def make_app() -> typer.Typer:
-    """The whole command line."""
+    """Return the whole command line."""
     return typer.Typer(
         name=PROGRAM,
         cls=LazyGroup,
@@ -97,7 +97,7 @@ def make_app() -> typer.Typer:
     )
 
 
-_HELP = """Channels that people follow, on Tencent Cloud Chat Community groups.
+_HELP = """Channels that users follow, on Tencent Cloud Chat Community groups.
 
 Settings come from a TOML file (--config FILE) and from CHANNEL_ADAPTER_* in the environment, which is stronger. Needed
 are sdkappid, key, and region or base_url. The options below may stand before or after the command.
@@ -115,7 +115,7 @@ Start here:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line and give the exit code."""
+    """Run one command line, and return the exit code."""
     args = list(sys.argv[1:] if arguments is None else arguments)
     _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
@@ -127,14 +127,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _usage(error, json="--json" in args)
     except (KeyboardInterrupt, SystemExit):  # typer ends so when the reader of its help has gone away
         code = Exit.INTERRUPTED
-    except OSError as error:  # commands tell their own; this is help or --version on a full disk
+    except OSError as error:  # commands report their own; this is help or --version on a full disk
         Output().lost(error)
         code = Exit.INTERRUPTED
     return _leave(code)
 
 
 def _code(result: object, *, nothing_asked: bool) -> Exit:
-    """What a command returned; typer answers 130 for an interruption before the command began."""
+    """Return the exit code of a command; typer returns 130 for an interruption before it began."""
     if nothing_asked:
         return Exit.USAGE
     if not result:
@@ -151,7 +151,7 @@ def _usage(error: Exception, *, json: bool) -> Exit:
 
 
 def _open_closed_streams() -> None:
-    """A stream that the shell closed swallows what is written: no file or socket may get its number instead."""
+    """Replace streams that the shell closed by ones that drop their text: no file or socket may get their numbers."""
     for number in range(3):
         try:
             os.fstat(number)
@@ -165,7 +165,7 @@ def _on(number: int, mode: str) -> TextIO:
 
 
 def _leave(code: Exit) -> int:
-    """Flush; when that fails, keep the interpreter from complaining about it at its own end."""
+    """Flush; when that fails, keep the interpreter from reporting it at its own end."""
     output = Output()
     trouble = output.trouble()
     if trouble is None:

@@ -33,18 +33,18 @@ from channel_adapter.mapping.text import printable, printable_json
 
 
 def counted(count: int, one: str, many: str | None = None) -> str:
-    """`1 entry`, `1,003 entries`: `many` is `one` with an s unless it is given."""
+    """Return `1 entry`, `1,003 entries`; `many` is `one` with an s unless it is given."""
     return f"{count:,} {one if count == 1 else many or f'{one}s'}"
 
 
 def why_not_bound(error: OSError) -> str:
-    """Why nothing can listen at an address, without the address, which asyncio puts into the text of the system."""
+    """Return why an address cannot be listened on, without the address, which asyncio adds to the system's text."""
     found = error.errno
     return os.strerror(found) if found is not None and found > 0 else error.strerror or str(error)
 
 
-def moment(text: str, option: str, example: str) -> datetime:
-    """A day or a moment; without an offset it is meant in UTC. Raises UsageError, which shows `example`."""
+def to_datetime(text: str, option: str, example: str) -> datetime:
+    """Parse a date or a time, in UTC without an offset. Raises UsageError, which shows `example`."""
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
@@ -57,13 +57,13 @@ _OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
 
 
 class Sink(Protocol):
-    """Where bytes go."""
+    """Accepts bytes."""
 
     def write(self, data: bytes, /) -> object:
-        """Take them."""
+        """Write bytes."""
 
     def flush(self) -> None:
-        """Hand them on."""
+        """Flush what was written."""
 
 
 def encode(value: Any, *, indent: bool = False) -> bytes:
@@ -75,7 +75,7 @@ def encode(value: Any, *, indent: bool = False) -> bytes:
 
 
 def _other(value: Any) -> Any:
-    """What orjson does not know; a lone surrogate never gets here because the library refuses it earlier."""
+    """Convert a value that orjson does not know; the library refuses a lone surrogate earlier."""
     if isinstance(value, (set, frozenset)):
         return sorted(value)
     if isinstance(value, Mapping):
@@ -84,7 +84,7 @@ def _other(value: Any) -> Any:
 
 
 class ArrayWriter:
-    """One array, an item a line. Nothing is written before the first item or `close`."""
+    """Writes an array, an item a line; nothing before the first item or `close`."""
 
     def __init__(self, out: Sink, opening: bytes = b"[", closing: bytes = b"]") -> None:
         self._out = out
@@ -104,7 +104,7 @@ class ArrayWriter:
         self._out.flush()
 
     def abandon(self) -> None:
-        """After a failure: complete what was begun, and write nothing when nothing was."""
+        """Complete an array that was begun, after a failure."""
         if self._opened:
             self.close()
 
@@ -114,7 +114,7 @@ class ArrayWriter:
 
 
 class ObjectWriter:
-    """One object with one long array in it: `before`, then the items, then what is known at the end."""
+    """Writes an object with one long array: `before`, then the items, then what is known at the end."""
 
     def __init__(self, out: Sink, array: str, before: Mapping[str, Any]) -> None:
         head = encode(dict(before))[:-1]
@@ -156,7 +156,7 @@ def cell(value: Any) -> str:
 
 
 class Table:
-    """Rows under a heading. Widths come from the first rows; a later, longer cell moves only its own line.
+    """Writes rows under a heading. Widths come from the first rows; a later, longer cell moves only its own line.
 
     With the `width` of a terminal the widest columns are narrowed until a row fits, and their cells go on in the lines
     below. Without it a row is one line.
@@ -178,7 +178,7 @@ class Table:
         self.count = 0
 
     def add(self, *values: Any) -> None:
-        """One more row."""
+        """Add a row."""
         self.count += 1
         row = tuple(cell(value) for value in values)
         if self._widths is not None:
@@ -189,7 +189,7 @@ class Table:
             self._start()
 
     def close(self) -> None:
-        """Write what still waits; a table without rows has no heading either."""
+        """Write the rows that are left; a table without rows has no heading either."""
         if self._waiting:
             self._start()
 
@@ -248,18 +248,18 @@ def fold(text: str, width: int) -> list[str]:
 
 
 class Listing(Protocol):
-    """Where the items of a list go."""
+    """Accepts the items of a list."""
 
     @property
     def count(self) -> int:
-        """How many there were."""
+        """Return the number of items so far."""
 
     def add(self, item: Any, *row: Any) -> None:
-        """One more item: itself for machines, `row` for people."""
+        """Add an item: `item` goes into a JSON document, `row` into a table."""
 
 
 class Output:
-    """Results go to stdout, everything else to stderr."""
+    """Writes results to stdout, everything else to stderr."""
 
     def __init__(
         self, *, json: bool = False, verbose: int = 0, stdout: TextIO | None = None, stderr: TextIO | None = None
@@ -273,16 +273,16 @@ class Output:
 
     @property
     def binary(self) -> Sink:
-        """Stdout for bytes."""
+        """Return stdout for bytes."""
         return _Watched(self._stdout.buffer, self._watch)
 
     @property
     def to_terminal(self) -> bool:
-        """Does somebody read stdout while it is written?"""
+        """Return whether stdout is a terminal."""
         return self._stdout.isatty()
 
     def one(self, value: Any, sentence: str | None = None) -> None:
-        """One result: the document itself, or `sentence`, or else its fields, one a line."""
+        """Write one result: as a JSON document, or as `sentence`, or else its fields, one a line."""
         if self.json:
             self.document(value)
             return
@@ -300,7 +300,7 @@ class Output:
 
     @contextmanager
     def items(self, columns: Sequence[str], empty: str = "none") -> Iterator[Listing]:
-        """A list of any length. After a failure what was written is still a whole document."""
+        """Write a list of any length in the block; a JSON document is complete after a failure too."""
         if self.json:
             array = ArrayWriter(self.binary)
             try:
@@ -320,11 +320,11 @@ class Output:
             self.note(empty)
 
     def table(self, columns: Sequence[str]) -> Table:
-        """A table for people on stdout; on a terminal as wide as that."""
+        """Return a table on stdout; on a terminal it is as wide as that."""
         return Table(columns, self._write, self._heading, self._columns())
 
     def report(self, array: str, before: Mapping[str, Any]) -> ObjectWriter | None:
-        """One object with a long array in it; None for people, who read sentences."""
+        """Return a writer of an object with a long array; None without --json."""
         return ObjectWriter(self.binary, array, before) if self.json else None
 
     def line(self, text: str) -> None:
@@ -332,7 +332,7 @@ class Output:
         self._write(printable(text))
 
     def note(self, text: str) -> None:
-        """A remark on stderr; machines get it with -v only."""
+        """Write a remark to stderr; with --json only with -v."""
         if not self.json or self.verbose:
             self._write_error(text)
 
@@ -350,7 +350,7 @@ class Output:
             raise KeyboardInterrupt from None
 
     def progress(self, what: str, total: int | None = None, *, beside_rows: bool = False) -> Progress:
-        """How far a long job is, on stderr. Under --json only with -v, and then as lines.
+        """Return a display of how far a job is, on stderr; with --json only with -v, and then in lines.
 
         `beside_rows`: the job writes rows all the time; where they go to a terminal, they are progress enough.
         """
@@ -378,11 +378,11 @@ class Output:
 
     @property
     def watched(self) -> bool:
-        """Does a person look at stderr?"""
+        """Return whether stderr is a terminal that shows no JSON."""
         return self._stderr.isatty() and not self.json
 
     def event(self, value: Any) -> None:
-        """One JSON document in a line on stderr, for programs that watch a job."""
+        """Write a JSON document in a line to stderr, for programs that watch a job."""
         self._write_error(encode(value).decode())
 
     def error(
@@ -395,7 +395,7 @@ class Output:
         size: int | None = None,
         code: int | None = None,
     ) -> None:
-        """What went wrong, on stderr."""
+        """Write an error to stderr."""
         if not self.json:
             self._write_error(f"error: {message}")
             return
@@ -418,12 +418,12 @@ class Output:
         self.error(error.kind, message, field=error.field, limit=error.limit, size=error.size, code=error.code)
 
     def flush(self) -> None:
-        """Hand everything to the system; a reader that went away shows here."""
+        """Flush stdout. Raises OSError, BrokenPipeError for a reader that went away."""
         with self._watch():
             self._stdout.flush()
 
     def trouble(self) -> OSError | None:
-        """Why stdout takes no more; None while it does."""
+        """Return why stdout cannot be written; None while it can."""
         with suppress(OSError):
             self.flush()
         return self._lost
@@ -452,7 +452,7 @@ class Output:
         self._write_error(snapshot.line())
 
     def _write_error(self, text: str) -> None:
-        with suppress(OSError):  # what cannot be told must not hide the exit code
+        with suppress(OSError):  # a message that cannot be written must not hide the exit code
             self._stdout.flush()
         with suppress(OSError):
             self._stderr.write(printable(text) + "\n")
@@ -540,7 +540,7 @@ def _assignment_and_reason(outcome: Outcome | ChannelOutcome) -> tuple[Assignmen
 
 
 def _fields(value: Any) -> dict[str, Any]:
-    """Names and values, those of a value inside a value as `outer.inner`."""
+    """Return names and values, those of a value inside a value as `outer.inner`."""
     if not dataclasses.is_dataclass(value):
         return dict(value)
     flat: dict[str, Any] = {}

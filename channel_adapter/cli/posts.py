@@ -12,7 +12,7 @@ from channel_adapter.cli.exits import Exit, UsageError, read_option
 from channel_adapter.cli.feed.entries import EXCERPT_BYTES, Feed, read_feed
 from channel_adapter.cli.feed.publish import EntryState, FeedImport, Imported
 from channel_adapter.cli.files import STDIN, opened, read_all, read_text
-from channel_adapter.cli.output import counted, moment
+from channel_adapter.cli.output import counted, to_datetime
 from channel_adapter.domain import post as p
 from channel_adapter.domain.post import Content, Post, PostPreview, PostRef, PostState
 from channel_adapter.mapping.content_json import parts_of
@@ -56,7 +56,7 @@ async def publish(
     content: _CONTENT = None,
     author: _AUTHOR = None,
     idempotency_key: Annotated[str | None, typer.Option(help="Repeating with the same key posts once.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="It does not count as unread.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Do not count the post as unread.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be sent; send nothing.")] = False,
 ) -> None:
     """Publish a post in a channel.
@@ -130,7 +130,7 @@ async def edit(
     location: _LOCATION = None,
     content: _CONTENT = None,
 ) -> None:
-    """Replace what a post says; its number, author and time stay."""
+    """Replace the content of a post; its number, author and time stay."""
     parts = _content(text, images or [], title, link, location, content)
     async with run.adapter() as adapter:
         ref = await _ref(adapter, channel, seq)
@@ -147,7 +147,7 @@ async def recall(
         str, typer.Option(help="Why, 100 bytes; the service keeps it, and apps show it if they want to.")
     ] = "",
 ) -> None:
-    """Take a post back; its number stays, its content goes."""
+    """Recall a post; its number stays, its content goes."""
     async with run.adapter() as adapter:
         ref = await _ref(adapter, channel, seq)
         await adapter.posts.recall(ref, reason)
@@ -164,7 +164,7 @@ async def import_feed(
     channel: ChannelArgument,
     file: Annotated[str, typer.Argument(metavar="FILE", help="RSS or Atom; - for stdin.")],
     limit: Annotated[int | None, typer.Option(min=1, help="Publish at most so many.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be published; write nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be published; write nothing.")] = False,
     excerpt: Annotated[int, typer.Option(metavar="BYTES", min=16, help="Longest text of a post.")] = EXCERPT_BYTES,
     since: Annotated[
         str | None, typer.Option(metavar="DATE", help="Leave out older entries: 2026-03-20, or with a time.")
@@ -180,7 +180,7 @@ async def import_feed(
     code 3. Entries that went well are only counted, unless something was left out of them; -v, --dry-run and --json
     list them all.
     """
-    oldest = moment(since, "--since", "a date like 2026-03-20") if since is not None else None
+    oldest = to_datetime(since, "--since", "a date like 2026-03-20") if since is not None else None
     if base_url and not base_url.startswith(("http://", "https://")):
         from channel_adapter.tencent.redaction import shown_url  # noqa: PLC0415 - for this alone
 
@@ -262,13 +262,13 @@ def _content(
 
 
 async def _ref(adapter: "ChannelAdapter", channel: str, seq: int) -> PostRef:
-    """The post's name; the channel may be given by slug."""
+    """Return the reference of a post; the channel may be given by slug."""
     return PostRef((await adapter.channels.get(channel)).id, seq)
 
 
 def _row(post: Post) -> tuple[object, ...]:
-    said = describe(post.parts) if post.state is PostState.PUBLISHED else None
-    return post.ref.seq, post.published_at, post.author, post.state, said
+    content = describe(post.parts) if post.state is PostState.PUBLISHED else None
+    return post.ref.seq, post.published_at, post.author, post.state, content
 
 
 def from_options(text: str, images: Sequence[str], title: str, link: str, location: str) -> Content | list[Content]:
@@ -301,7 +301,7 @@ def from_options(text: str, images: Sequence[str], title: str, link: str, locati
 
 
 def from_json(text: str) -> list[Content]:
-    """One part or an array of parts, as `posts show --json` prints them. Raises UsageError naming what is wrong."""
+    """Read a part or an array of parts, as `posts show --json` prints them. Raises UsageError."""
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as wrong:
@@ -311,7 +311,7 @@ def from_json(text: str) -> list[Content]:
 
 
 def describe(parts: tuple[Content, ...]) -> str:
-    """A post on one line."""
+    """Return the parts of a post on one line."""
     return " + ".join(_describe(part) for part in parts)
 
 

@@ -19,7 +19,7 @@ SECONDS_BETWEEN_LINES: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class ProgressCount:
-    """How much of one kind is done. `limit` is the number a second that the app's limits allow."""
+    """Holds how much of one kind is done. `limit` is the number a second that the app's limits allow."""
 
     label: str
     done: int
@@ -29,7 +29,7 @@ class ProgressCount:
 
 @dataclass(frozen=True, slots=True)
 class ProgressSnapshot:
-    """The counts of a job by kind, with the rate of each since the snapshot before; times are in seconds."""
+    """Holds the counts of a job by kind, with the rate of each since the snapshot before; times are in seconds."""
 
     counts: Mapping[str, ProgressCount]
     per_second: Mapping[str, float]
@@ -188,7 +188,7 @@ def _rich_progress(stream: TextIO) -> "RichProgress":
     from rich.text import Text
 
     class Rate(progress.ProgressColumn):
-        """The rate of a task, beside the rate that its field `limit` allows."""
+        """Shows the rate of a task, beside the rate that its field `limit` allows."""
 
         def render(self, task: progress.Task) -> Text:
             speed = task.finished_speed or task.speed or 0.0

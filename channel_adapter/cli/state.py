@@ -74,7 +74,7 @@ async def load(
     token: _TOKEN = None,
     ca_file: _CA = None,
 ) -> None:
-    """Give a running stub another state; what it had before is gone.
+    """Replace the state of a running stub.
 
     Its settings, clock, faults and request log stay. A state that cannot be loaded changes nothing.
     """
@@ -130,7 +130,7 @@ async def _fetch(url: str, token: str | None, ca_file: Path | None) -> dict[str,
 
 
 async def _ask(method: str, url: str, token: str | None, ca_file: Path | None, body: bytes | None = None) -> Any:
-    """One request to the control plane, and its answer; every failure is one sentence without the token."""
+    """Send a request to the control plane, and return its answer. Raises errors of one sentence without the token."""
     import ssl
 
     import aiohttp
@@ -151,13 +151,13 @@ async def _ask(method: str, url: str, token: str | None, ca_file: Path | None, b
         ):
             return _understood(url, response.status, await response.read())
     except aiohttp.InvalidURL:
-        raise UsageError(f"{_address(url)} is no address", field="url") from None
+        raise UsageError(f"{_address(url)} is not an address", field="url") from None
     except (aiohttp.ClientError, TimeoutError) as error:
         raise UnavailableError(f"the stub at {_address(url)} cannot be reached: {type(error).__name__}") from None
 
 
 def _address(url: str) -> str:
-    """The address without a user's password."""
+    """Return the address without a password."""
     from channel_adapter.tencent.redaction import shown_url
 
     return shown_url(url)
@@ -172,13 +172,13 @@ def _understood(url: str, status: int, raw: bytes) -> Any:
         raise RefusedError(f"the stub at {_address(url)} has no control plane; start it with --control")
     if status == 200:
         return answer
-    said = answer.get("error") if isinstance(answer, dict) else None
+    error = answer.get("error") if isinstance(answer, dict) else None
     refused = PermissionDeniedError if status in (401, 403) else RefusedError
-    raise refused(f"{_address(url)}: {said or f'HTTP {status}'}")
+    raise refused(f"{_address(url)}: {error or f'HTTP {status}'}")
 
 
 def _replace(path: Path, text: bytes) -> None:
-    """Write a file in one step."""
+    """Replace a file in one step."""
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     with os.fdopen(handle, "wb") as file:
         file.write(text)
@@ -186,7 +186,7 @@ def _replace(path: Path, text: bytes) -> None:
 
 
 def _shown(value: Any) -> Any:
-    """Objects and lists as JSON, on one line."""
+    """Return objects and lists as JSON on one line."""
     return encode(value).decode() if isinstance(value, dict | list) else value
 
 
@@ -197,7 +197,7 @@ _ROLES = {1: "Member", 2: "Admin", 3: "Owner"}
 
 
 class StateDifference(NamedTuple):
-    """One thing that is not the same on both sides; None where it is not there at all."""
+    """Holds one difference; None on the side where the thing does not exist."""
 
     where: str
     what: str
@@ -206,7 +206,7 @@ class StateDifference(NamedTuple):
 
 
 def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[StateDifference]:
-    """Every difference of two documents, in the order of the first one."""
+    """Return every difference of two documents, in the order of the first one."""
     yield from _compare("accounts", _accounts(first), _accounts(second))
     for kind, name, key in (
         ("group", "groups", "group_id"),
@@ -262,7 +262,7 @@ def _messages(place: Mapping[str, Any]) -> dict[str, Any]:
 def _compare(
     where: str, first: Mapping[str, Any], second: Mapping[str, Any], prefix: str = ""
 ) -> Iterator[StateDifference]:
-    """Of two mappings: what only one has, whole; of objects that both have, the fields that differ."""
+    """Compare two mappings: what only one has is whole; of objects that both have, the fields that differ."""
     for name in {**first, **second}:
         one, other = first.get(name), second.get(name)
         if one == other:

@@ -48,7 +48,7 @@ _STATE = Annotated[
 ]
 _SAVE_EVERY = Annotated[
     float | None,
-    typer.Option(min=0, metavar="SECONDS", help="How often, 30 unless told; 0 saves before a change is answered."),
+    typer.Option(min=0, metavar="SECONDS", help="How often, 30 by default; 0 saves before a change is answered."),
 ]
 _SCENARIO = Annotated[
     str | None,
@@ -90,7 +90,7 @@ async def stub(
     divergences: Annotated[bool, typer.Option("--divergences", help="Only list where it has to guess.")] = False,
     coverage: Annotated[bool, typer.Option("--coverage", help="Only list what of the documents it plays.")] = False,
 ) -> None:
-    """Run the stub server until it is told to end: the service on your own machine, for tests in any language.
+    """Run the stub server until SIGTERM or Ctrl-C: the service on your own machine, for tests in any language.
 
     It checks signatures, keeps state, and answers with the documented codes and limits. --config names a file with its
     settings; options are stronger, but visible to other users of the machine. With -v every call is shown. SIGTERM and
@@ -118,7 +118,7 @@ async def stub(
             faults=played.faults, webhooks=played.webhooks,
             control=ControlSettings(token=token) if control or token else None,
             state=state, save_every=SAVE_EVERY if save_every is None else save_every,
-            on_ready=lambda server: _tell(run, server),
+            on_ready=lambda server: _show_address(run, server),
         )  # fmt: skip
     except StateFileError as error:
         raise UsageError(str(error), field="state") from None
@@ -168,8 +168,8 @@ def _certificate(tls: bool, cert: Path | None, key_file: Path | None) -> bool | 
     return (cert, key_file) if cert is not None and key_file is not None else tls
 
 
-def _tell(run: Run, server: "StubServer") -> None:
-    """Where it is. The key is in the ready file only."""
+def _show_address(run: Run, server: "StubServer") -> None:
+    """Show the address; the key is in the ready file only."""
     about = {"url": server.url, "sdkappid": server.sdkappid, "admin": server.admin, "ca_file": server.ca_file}
     trust = f"; trust {server.ca_file}" if server.ca_file else ""
     run.output.one(
@@ -181,7 +181,7 @@ def _tell(run: Run, server: "StubServer") -> None:
 
 
 def _line(call: "RecordedCall") -> str:
-    """One request and its answer; a fault may have kept the answer back."""
+    """Return a request and its answer on one line; a fault may have dropped the answer."""
     caller = f" by {call.caller}" if call.caller else ""
     answer = "no answer" if call.code is None else call.code
     return f"{call.service}/{call.command}{caller}: {answer}, {call.seconds * 1000:.1f} ms"
@@ -197,7 +197,7 @@ def _show_commands(output: Output) -> None:
 
 
 def _show_divergences(output: Output) -> None:
-    """Every point where the real service is unknown."""
+    """List every point where the real service is unknown."""
     from channel_adapter.stub.reports import divergences
 
     with output.items(("id", "switch", "the stub", "unknown", "source")) as listing:
@@ -206,7 +206,7 @@ def _show_divergences(output: Output) -> None:
 
 
 def _show_coverage(output: Output) -> None:
-    """Every command, and the sum of them for people."""
+    """List every command, and without --json the sum of them."""
     from channel_adapter.stub.reports import coverage
 
     rows = coverage()

@@ -33,9 +33,9 @@ _IMPORT_MISSING = Annotated[bool, typer.Option("--import-missing", help="Make ac
 async def add(
     run: Run, channel: ChannelArgument, users: _USERS, import_missing: _IMPORT_MISSING = False, assign: _ASSIGN = None
 ) -> Exit:
-    """Subscribe people to a channel, one outcome each.
+    """Subscribe users to a channel, one outcome each.
 
-    Somebody who follows already is "already", not an error. Accounts that the app does not know are "not_found",
+    A user who follows already is "already", not an error. Accounts that the app does not know are "not_found",
     unless --import-missing makes them first. The column "assignment" shows the result for each conversation
     group; it never keeps a user from being subscribed.
     """
@@ -46,7 +46,7 @@ async def add(
 
 @command(app, "subscribers", "remove", example="channel-adapter subscribers remove harbor_news reader_2")
 async def remove(run: Run, channel: ChannelArgument, users: _USERS, assign: _ASSIGN = None) -> Exit:
-    """Unsubscribe people, one outcome each; somebody who does not follow is "already"."""
+    """Unsubscribe users, one outcome each; a user who does not follow is "already"."""
     async with run.adapter() as adapter:
         return await list_outcomes(run.output, adapter.subscriptions.unsubscribe_stream(channel, users, assign=assign))
 
@@ -55,7 +55,7 @@ async def remove(run: Run, channel: ChannelArgument, users: _USERS, assign: _ASS
 async def follow(
     run: Run, user: _USER, channels: _CHANNELS, import_missing: _IMPORT_MISSING = False, assign: _ASSIGN = None
 ) -> Exit:
-    """Let one person follow many channels, one outcome each; their conversation group is changed once."""
+    """Subscribe one user to many channels, one outcome each; the user's conversation group is changed once."""
     async with run.adapter() as adapter:
         found = await adapter.subscriptions.follow(user, channels, import_missing=import_missing, assign=assign)
     return list_channel_outcomes(run.output, found)
@@ -63,7 +63,7 @@ async def follow(
 
 @command(app, "subscribers", "unfollow", example="channel-adapter subscribers unfollow reader_1 harbor_tides")
 async def unfollow(run: Run, user: _USER, channels: _CHANNELS, assign: _ASSIGN = None) -> Exit:
-    """Let one person leave many channels, one outcome each; their conversation group is changed once."""
+    """Unsubscribe one user from many channels, one outcome each; the user's conversation group is changed once."""
     async with run.adapter() as adapter:
         found = await adapter.subscriptions.unfollow(user, channels, assign=assign)
     return list_channel_outcomes(run.output, found)
@@ -110,13 +110,13 @@ async def _notify(run: Run, channel: str, user: str, wanted: Notifications) -> N
 async def list_subscribers(
     run: Run,
     channel: ChannelArgument,
-    limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many; stderr says where to go on.")] = None,
-    cursor: Annotated[str, typer.Option(help="Go on where a list said that it stopped or failed.")] = "",
+    limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many; stderr shows where to go on.")] = None,
+    cursor: Annotated[str, typer.Option(help="Go on where a list was stopped or failed.")] = "",
 ) -> None:
-    """List who follows a channel, any number of people in little memory. The owner is not in the list.
+    """List the subscribers of a channel, any number of them in little memory. The owner is not in the list.
 
-    A list that --limit stopped goes on with --cursor, a page of the service's earlier: some people may come again. With
-    --json the place is a line on stderr, {"stopped": {"count", "cursor"}}; stdout holds the people and nothing else.
+    A list that --limit stopped goes on with --cursor, a page of the service's earlier: some users may come again. With
+    --json the place is a line on stderr, {"stopped": {"count", "cursor"}}; stdout has the users and nothing else.
     """
     columns = ("user", "role", "since", "notifications")
     async with run.adapter() as adapter:
@@ -132,12 +132,12 @@ async def list_subscribers(
                 listing.add(row, row.user, row.role, row.since, row.notifications)
                 progress.advance()
                 if listing.count == limit:
-                    _tell_stop(run, listing.count, rows.cursor)
+                    _show_stop(run, listing.count, rows.cursor)
                     break
 
 
-def _tell_stop(run: Run, count: int, cursor: str | None) -> None:
-    """Where a list goes on that was cut at the limit; "" is the cursor of the first page."""
+def _show_stop(run: Run, count: int, cursor: str | None) -> None:
+    """Show where a list goes on that was cut at the limit; "" is the cursor of the first page."""
     if run.output.json:
         run.output.event({"stopped": {"count": count, "cursor": cursor or ""}})
     elif not cursor:
@@ -152,7 +152,7 @@ def _resume(cursor: str | None) -> str:
 
 @command(app, "subscribers", "check", example="channel-adapter subscribers check harbor_news reader_1 reader_2")
 async def check(run: Run, channel: ChannelArgument, users: _USERS) -> None:
-    """Say for each of these people whether they follow the channel."""
+    """Check for each of the users whether they follow the channel."""
     async with run.adapter() as adapter:
         found = await adapter.subscriptions.is_subscribed(channel, users)
     with run.output.items(("user", "subscribed")) as listing:
@@ -200,7 +200,7 @@ async def import_file(
 
 
 class _Import:
-    """Counts what comes of a file, and reports every line that did not end as asked."""
+    """Counts the outcomes of a file, and reports every line without the outcome that was asked for."""
 
     def __init__(self, run: Run, progress: Progress, report: ObjectWriter | None) -> None:
         self._progress = progress
@@ -234,18 +234,18 @@ class _Import:
 
     @property
     def code(self) -> Exit:
-        """The exit code for what came out."""
+        """Return the exit code for the outcomes."""
         return for_counts(self.counts, self.broken)
 
     def sentence(self) -> str:
-        """`1,003 lines read: 998 added, 2 already, 3 broken lines`."""
+        """Return `1,003 lines read: 998 added, 2 already, 3 broken lines`."""
         parts = [f"{count:,} {kind.value.replace('_', ' ')}" for kind, count in sorted(self.counts.items())]
         if self.broken:
             parts.append(counted(self.broken, "broken line"))
         return f"{counted(self.read, 'line')} read: {', '.join(parts) or 'nobody in them'}"
 
     def unassigned(self) -> str:
-        """`conversation groups: 1,000 assigned, 9,000 left out; unread sync-all ...`, or nothing when all is well."""
+        """Return `conversation groups: 1,000 assigned, 9,000 left out; ...`, "" when all are assigned."""
         if not self.assignments.keys() - {AssignmentStatus.ASSIGNED}:
             return ""
         parts = [f"{count:,} {kind.value.replace('_', ' ')}" for kind, count in sorted(self.assignments.items())]
@@ -271,7 +271,7 @@ class _Import:
             self._problem(line, outcome.user, outcome.kind.value, outcome.reason)
 
     def _line_of(self, user: str) -> int | None:
-        """Its earliest line that has no outcome yet."""
+        """Return the first line of a user that has no outcome yet."""
         lines = self._lines.get(user)
         if not lines:
             return None
@@ -285,5 +285,5 @@ class _Import:
             self._report.add({"line": line, "user": user, "kind": kind, "reason": reason})
             return
         where = f"line {line}: " if line is not None else ""
-        who = f"{user}: {kind.replace('_', ' ')}" if user is not None else ""
-        self._progress.say(where + ": ".join(part for part in (who, reason) if part))
+        outcome = f"{user}: {kind.replace('_', ' ')}" if user is not None else ""
+        self._progress.say(where + ": ".join(part for part in (outcome, reason) if part))

@@ -1,4 +1,4 @@
-"""`unread`: what people have not read, their conversation groups and marks."""
+"""`unread`: what users have not read, their conversation groups and marks."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -11,7 +11,7 @@ from channel_adapter.cli.channels import ChannelArgument
 from channel_adapter.cli.command import Run, command, group
 from channel_adapter.cli.exits import Exit, UsageError
 from channel_adapter.cli.files import ColumnOption, DelimiterOption, HeadingOption, opened_seekable, users_in
-from channel_adapter.cli.output import ObjectWriter, counted, moment
+from channel_adapter.cli.output import ObjectWriter, counted, to_datetime
 from channel_adapter.cli.progress import Progress
 from channel_adapter.domain.unread import ChannelUnread, Synced, Unread
 from channel_adapter.mapping.ids import channel_id
@@ -39,11 +39,9 @@ async def show(
     run: Run,
     user: UserArgument,
     explain: Annotated[bool, typer.Option("--explain", help="Show how each number came about; so does -v.")] = False,
-    fast: Annotated[
-        bool, typer.Option("--fast", help="Do not look into history for recalled and quiet posts.")
-    ] = False,
+    fast: Annotated[bool, typer.Option("--fast", help="Do not read history for recalled and quiet posts.")] = False,
 ) -> None:
-    """Show a person's unread posts by channel, the badge over them, and the same for their chats.
+    """Show a user's unread posts by channel, their sum as a badge, and the unread messages of chats.
 
     The badge leaves muted channels out. Recalled posts and posts sent with --quiet do not count: where the service
     does not leave them out by itself, they are found in history.
@@ -67,11 +65,11 @@ def _document(found: Unread) -> dict[str, Any]:
 
 
 def _inputs(each: ChannelUnread) -> tuple[Any, ...]:
-    told = each.explanation
-    if told is None:
+    found = each.explanation
+    if found is None:
         return ()
-    left_out = " ".join(map(str, told.left_out)) or None
-    return told.last_post, told.read_up_to, left_out, told.source
+    left_out = " ".join(map(str, found.left_out)) or None
+    return found.last_post, found.read_up_to, left_out, found.source
 
 
 @command(
@@ -89,7 +87,7 @@ async def mark_read(
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Everything in every channel.")] = False,
 ) -> None:
-    """Mark a channel as read for a person, or up to one post or moment of it; read posts never become unread."""
+    """Mark a channel as read for a user, or up to a post or a time; read posts never become unread."""
     if everything == (channel is not None):
         raise UsageError("give a channel, or --all for every channel", field="channel")
     if everything and up_to is not None:
@@ -107,19 +105,19 @@ async def mark_read(
 
 
 def _up_to(text: str | None) -> int | datetime | None:
-    """Digits are the number of a post."""
+    """Return the number of a post, which is in digits, or a time."""
     if text is None:
         return None
     if text.removeprefix("-").isdecimal():
         return int(text)
-    return moment(text, "--up-to", "a post's number or a moment like 2026-03-20T08:00Z")
+    return to_datetime(text, "--up-to", "a post's number or a moment like 2026-03-20T08:00Z")
 
 
 @command(app, "unread", "sync", example="channel-adapter unread sync reader_1")
 async def sync(run: Run, user: UserArgument) -> Exit:
-    """Make a person's conversation group hold exactly the channels they follow, and say what changed.
+    """Make a user's conversation group hold exactly the channels that the user follows, and show what changed.
 
-    What the person put there by hand stays, unless unread.keep_by_hand is off. A second run changes nothing.
+    What the user put there by hand stays, unless unread.keep_by_hand is off. A second run changes nothing.
     """
     async with run.adapter() as adapter:
         done = await adapter.unread.sync(user)
@@ -146,15 +144,15 @@ def _changes(done: Synced) -> Iterator[tuple[str, str, str]]:
 async def sync_all(
     run: Run,
     file: Annotated[str, typer.Argument(metavar="FILE.csv", help="CSV or one id a line; - for stdin.")],
-    cursor: Annotated[int, typer.Option(min=0, help="Go on where an interrupted run said it was.")] = 0,
+    cursor: Annotated[int, typer.Option(min=0, help="Go on at the place that an interrupted run reported.")] = 0,
     heading: HeadingOption = None,
     delimiter: DelimiterOption = "",
     column: ColumnOption = "",
 ) -> Exit:
-    """Do `sync` for everybody in a file, about 190 people a second at the documented limits.
+    """Do `sync` for all users of a file, about 190 users a second at the documented limits.
 
-    An interrupted run says where to go on. People the app does not know and lines that cannot be used are reported,
-    and the rest goes on: exit code 3, or 1 when nothing could be done for anybody.
+    An interrupted run reports where to go on. Users that the app does not know and lines that cannot be used are
+    reported, and the rest goes on: exit code 3, or 1 when it failed for all.
     """
     with opened_seekable(file) as source:
         listed = users_in(source, file, heading, delimiter, column)
@@ -162,9 +160,9 @@ async def sync_all(
         async with run.adapter() as adapter:
             with run.output.progress("synced", total) as progress:
                 job = SyncAll(progress, run.output.report("problems", {}))
-                people = adapter.unread.sync_many(job.users(listed), cursor=cursor)
-                run.output.describe_progress(lambda: f"{job.sentence()}; go on with --cursor {people.cursor}")
-                await job.follow(people)
+                syncs = adapter.unread.sync_many(job.users(listed), cursor=cursor)
+                run.output.describe_progress(lambda: f"{job.sentence()}; go on with --cursor {syncs.cursor}")
+                await job.follow(syncs)
     if not run.output.json:
         run.output.line(job.sentence())
     return job.code
@@ -172,7 +170,7 @@ async def sync_all(
 
 @command(app, "unread", "groups", example="channel-adapter unread groups reader_1")
 async def list_groups(run: Run, user: UserArgument) -> None:
-    """List a person's conversation groups and what is in them."""
+    """List a user's conversation groups and what is in them."""
     async with run.adapter() as adapter:
         with run.output.items(("name", "channels", "others"), empty="no conversation groups") as listing:
             async for each in adapter.unread.groups(user):
@@ -186,7 +184,7 @@ async def rename(
     new: Annotated[str, typer.Argument(metavar="NEW", help="The new name, 32 bytes.")],
     old: Annotated[str | None, typer.Option(help="The group's name now; else the one in the settings.")] = None,
 ) -> None:
-    """Give a person's group another name. Set unread.name as well, or new channels go into a new group."""
+    """Give a user's group another name. Set unread.name as well, or new channels go into a new group."""
     async with run.adapter() as adapter:
         renamed = await adapter.unread.rename(user, new, old=old)
     run.output.one(
@@ -200,7 +198,7 @@ async def remove(
     user: UserArgument,
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="Else the one in the settings.")] = None,
 ) -> None:
-    """Delete a person's conversation group; the channels in it stay subscribed."""
+    """Delete a user's conversation group; the channels in it stay subscribed."""
     async with run.adapter() as adapter:
         removed = await adapter.unread.remove(user, name)
         group_name = adapter.settings.unread.name if name is None else name
@@ -210,7 +208,7 @@ async def remove(
 
 @command(app, "unread", "star", example="channel-adapter unread star reader_1 harbor_news")
 async def star(run: Run, user: UserArgument, channel: ChannelArgument, off: _OFF = False) -> None:
-    """Mark a channel as important for a person."""
+    """Mark a channel as important for a user."""
     async with run.adapter() as adapter:
         await adapter.unread.star(channel, user=user, on=not off)
         await _show_marks(run, adapter, user, channel)
@@ -218,7 +216,7 @@ async def star(run: Run, user: UserArgument, channel: ChannelArgument, off: _OFF
 
 @command(app, "unread", "hide", example="channel-adapter unread hide reader_1 harbor_news")
 async def hide(run: Run, user: UserArgument, channel: ChannelArgument, off: _OFF = False) -> None:
-    """Mark a channel as hidden from a person's list."""
+    """Mark a channel as hidden in a user's list."""
     async with run.adapter() as adapter:
         await adapter.unread.hide(channel, user=user, on=not off)
         await _show_marks(run, adapter, user, channel)
@@ -226,7 +224,7 @@ async def hide(run: Run, user: UserArgument, channel: ChannelArgument, off: _OFF
 
 @command(app, "unread", "fold", example="channel-adapter unread fold reader_1 harbor_news --off")
 async def fold(run: Run, user: UserArgument, channel: ChannelArgument, off: _OFF = False) -> None:
-    """Mark a channel as folded away in a person's list."""
+    """Mark a channel as folded in a user's list."""
     async with run.adapter() as adapter:
         await adapter.unread.fold(channel, user=user, on=not off)
         await _show_marks(run, adapter, user, channel)
@@ -239,7 +237,7 @@ async def note(
     channel: ChannelArgument,
     text: Annotated[str, typer.Argument(metavar="TEXT", help='256 bytes; "" clears it.')],
 ) -> None:
-    """Set a text of the app's own on a person's channel."""
+    """Set a text of the app on a user's channel."""
     async with run.adapter() as adapter:
         await adapter.unread.note(channel, text, user=user)
         await _show_marks(run, adapter, user, channel)
@@ -247,19 +245,19 @@ async def note(
 
 @command(app, "unread", "marks", example="channel-adapter unread marks reader_1 harbor_news")
 async def marks(run: Run, user: UserArgument, channel: ChannelArgument) -> None:
-    """Show the marks that a person has on a channel."""
+    """Show the marks that a user has on a channel."""
     async with run.adapter() as adapter:
         await _show_marks(run, adapter, user, channel)
 
 
 async def _show_marks(run: Run, adapter: "ChannelAdapter", user: str, channel: str) -> None:
-    """Whose marks, on what, and the marks."""
+    """Write the user, the channel and the marks."""
     found = await adapter.unread.marks(channel, user=user)
     run.output.one({"user": user, "channel": channel_id(channel), **asdict(found)})
 
 
 class SyncAll:
-    """Counts what a sync of many changed, and reports everybody for whom it was not done."""
+    """Counts what a sync of many users changed, and reports the users for whom it failed."""
 
     def __init__(self, progress: Progress, report: ObjectWriter | None) -> None:
         self._progress = progress
@@ -269,7 +267,7 @@ class SyncAll:
 
     @property
     def code(self) -> Exit:
-        """The exit code for what came out."""
+        """Return the exit code for the results."""
         if not self.problems:
             return Exit.DONE
         return Exit.PARTLY if self._well else Exit.REFUSED
@@ -282,24 +280,24 @@ class SyncAll:
             else:
                 yield each.user
 
-    async def follow(self, people: "ConcurrentMap[str, Synced]") -> None:
+    async def follow(self, syncs: "ConcurrentMap[str, Synced]") -> None:
         """Run the job to its end; whatever stops it, the report is a whole document."""
         try:
-            async for done in people:
+            async for done in syncs:
                 self._count(done)
         finally:
-            await people.aclose()
+            await syncs.aclose()
             if self._report is not None:
                 self._report.close(
                     {"people": self._done, "changed": self._changed, "added": self._added, "removed": self._removed,
-                     "cursor": people.cursor}
+                     "cursor": syncs.cursor}
                 )  # fmt: skip
 
     def sentence(self) -> str:
-        """`1,000 people: 12 changed, 14 channels put in, 3 taken out, 1 problem`."""
+        """Return `1,000 users: 12 changed, 14 channels put in, 3 taken out, 1 problem`."""
         changes = f"{self._changed:,} changed, {self._added:,} channels put in, {self._removed:,} taken out"
         problems = f", {self.problems:,} {'problem' if self.problems == 1 else 'problems'}" if self.problems else ""
-        return f"{self._done:,} {'person' if self._done == 1 else 'people'}: {changes}{problems}"
+        return f"{self._done:,} {'user' if self._done == 1 else 'users'}: {changes}{problems}"
 
     def _count(self, done: Synced) -> None:
         self._done += 1

@@ -74,7 +74,7 @@ async def retry(run: Run, keys: _KEYS = None, every: _ALL = False) -> Exit:
 
 @command(app, "webhooks", "drop", example="channel-adapter webhooks drop --all")
 async def drop(run: Run, keys: _KEYS = None, every: _ALL = False) -> Exit:
-    """Forget dead letters. Should the service repeat such an event, it is still known as a repeat."""
+    """Drop dead letters. An event that the service repeats later is still known as a repeat."""
     named = _named(keys, every)
     async with _inbox(run) as (database, table):
         found = await database.write(table.drop, named, time.time())
@@ -220,7 +220,7 @@ async def serve(
         Path | None, typer.Option(metavar="FILE", help="Gets one JSON line with the URL once it listens.")
     ] = None,
 ) -> None:
-    """Receive webhooks until it is told to end, and hand their events to your handlers.
+    """Receive webhooks until SIGTERM or Ctrl-C, and call your handlers with their events.
 
     MODULE is imported with the working directory on the path. FUNCTION gets the open adapter and registers what it
     wants with adapter.events.on and adapter.guard.on; it may be a coroutine. Several receivers may share one PostgreSQL
@@ -232,7 +232,7 @@ async def serve(
         raise UsageError("--path begins with /", field="path")
     registered = [_function(name) for name in handlers or ()]
     tls = _tls(cert, key_file)
-    async with run.adapter() as adapter, _told_to_end() as ending:
+    async with run.adapter() as adapter, _end_signal() as ending:
         _show_logs(run)
         for register in registered:
             outcome = register(adapter)
@@ -241,7 +241,7 @@ async def serve(
         try:
             async with listen(adapter, host=host, port=port, path=path, tls=tls) as (_, url):
                 _exclude_from_collection()
-                _tell(run, url, ready_file)
+                _show_url(run, url, ready_file)
                 await ending.wait()
         except OSError as error:
             raise UsageError(f"cannot listen on {host}:{port}: {why_not_bound(error)}", field="port") from None
@@ -260,7 +260,7 @@ def _show_logs(run: Run) -> None:
         logging.getLogger(name).setLevel(level)
 
 
-def _tell(run: Run, url: str, ready_file: Path | None) -> None:
+def _show_url(run: Run, url: str, ready_file: Path | None) -> None:
     import orjson
 
     if ready_file is not None:
@@ -272,11 +272,11 @@ def _tell(run: Run, url: str, ready_file: Path | None) -> None:
 
 
 @asynccontextmanager
-async def _told_to_end() -> AsyncIterator[asyncio.Event]:
-    """Set by SIGTERM and Ctrl-C. The process ends soon then; what hangs is left behind: an inbox survives worse."""
+async def _end_signal() -> AsyncIterator[asyncio.Event]:
+    """Yield an event that SIGTERM and Ctrl-C set. The process ends soon after it, whatever hangs."""
     ending = asyncio.Event()
     loop = asyncio.get_running_loop()
-    last = threading.Timer(_END_SECONDS, _end_at_once)
+    last = threading.Timer(_END_SECONDS, _exit_now)
     last.daemon = True
 
     def end() -> None:
@@ -293,15 +293,15 @@ async def _told_to_end() -> AsyncIterator[asyncio.Event]:
             loop.remove_signal_handler(number)
 
 
-def _end_at_once() -> None:
-    """Threads that wait for a database that does not answer would keep the process."""
+def _exit_now() -> None:
+    """End the process although threads wait for a database that does not answer."""
     sys.stderr.write("ended without waiting any longer; what was under way goes on at the next start\n")
     sys.stderr.flush()
     os._exit(0)
 
 
 def _function(name: str) -> Callable[[Any], Any]:
-    """What `module:function` names. Raises UsageError when it is not there."""
+    """Return the function that `module:function` names. Raises UsageError when it does not exist."""
     module_name, colon, attribute = name.partition(":")
     if not (module_name and colon and attribute):
         raise UsageError(f"{name!r} is not MODULE:FUNCTION", field="handlers")
@@ -396,7 +396,7 @@ async def trigger(
 
 
 def _list(run: Run) -> None:
-    """Every command that is known, with the event or question it means."""
+    """List every command that is known, with its event or request."""
     from channel_adapter.tencent.wire.callback_samples import samples
     from channel_adapter.webhooks.trigger import names_of_commands
 
@@ -407,7 +407,7 @@ def _list(run: Run) -> None:
 
 
 def _sender(run: Run, sdkappid: int | None) -> "tuple[int, SecretStr | None]":
-    """The app and the token to send as. Raises ConfigurationError when neither option nor settings name an app."""
+    """Return the app and the token to send as. Raises ConfigurationError when no app is named."""
     try:
         settings = run.settings()
     except ConfigurationError:
@@ -419,7 +419,7 @@ def _sender(run: Run, sdkappid: int | None) -> "tuple[int, SecretStr | None]":
 
 
 def _changes(text: str, channel: str | None) -> dict[str, object]:
-    """The members that --channel and --set name; the latter is stronger."""
+    """Return the members that --channel and --set name; the latter is stronger."""
     import orjson
 
     from channel_adapter.mapping.ids import channel_id

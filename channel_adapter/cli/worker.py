@@ -1,4 +1,4 @@
-"""`worker`: runs jobs that other commands have queued."""
+"""`worker`: run jobs that other commands have queued."""
 
 from typing import Annotated
 

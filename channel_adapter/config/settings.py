@@ -23,7 +23,7 @@ DATABASES: Final = ("sqlite", "postgresql")
 
 
 class SettingsTable(BaseModel):
-    """One table of the file; unknown keys are refused. Made in Python, it raises ConfigurationError."""
+    """Base of the tables of a settings file. Unknown keys are refused; made in Python, it raises ConfigurationError."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -45,7 +45,7 @@ class SettingsTable(BaseModel):
 
 
 class ChannelSettings(SettingsTable):
-    """How channels are kept in groups. Every key must be declared in the console first; the app has 10 in all."""
+    """Configure how channels are stored in groups. Keys are declared in the console first; an app has 10 in all."""
 
     tag_key: str = Field(default="ch_tag", description="custom group field that marks a group as a channel")
     organization_key: str | None = Field(default=None, description="custom group field for the organization, 512 bytes")
@@ -57,13 +57,13 @@ class ChannelSettings(SettingsTable):
         description="byte limits of name, introduction, notification, avatar: 100/400/400/500 or 30/240/300/100",
     )
     cache_seconds: float = Field(
-        default=300.0, ge=0, description="how long a tag that was read is believed; 0 turns the cache off"
+        default=300.0, ge=0, description="time in seconds for which a tag that was read is used; 0 turns the cache off"
     )
-    cache_entries: int = Field(default=100_000, ge=1, description="how many groups the tag cache remembers")
+    cache_entries: int = Field(default=100_000, ge=1, description="number of groups in the tag cache")
 
     @property
     def field_keys(self) -> FieldKeys:
-        """The custom group fields that are ours."""
+        """Return the custom group fields of this adapter."""
         return FieldKeys(self.tag_key, self.organization_key, self.custom_data_keys)
 
     @field_validator("tag_key", "organization_key", "custom_data_keys")
@@ -83,17 +83,17 @@ class ChannelSettings(SettingsTable):
 
 
 class SubscriptionSettings(SettingsTable):
-    """Batch sizes of joining and leaving, and who hears of it."""
+    """Configure batch sizes of subscribing and unsubscribing, and system notices."""
 
     add_per_call: int = Field(default=limits.ADD_MEMBERS_PER_CALL, ge=1, le=limits.ADD_MEMBERS_PER_CALL_HIGHEST)
     remove_per_call: int = Field(
         default=limits.DELETE_MEMBERS_PER_CALL, ge=1, le=limits.DELETE_MEMBERS_PER_CALL_HIGHEST
     )
-    notify: bool = Field(default=False, description="tell members of every join and leave by a system notice")
+    notify: bool = Field(default=False, description="notify members of every join and leave by a system notice")
 
 
 class PostSettings(SettingsTable):
-    """Size and speed of posts."""
+    """Configure the size and the rate of posts."""
 
     max_bytes: int = Field(default=limits.MESSAGE_BYTES_SAFE, ge=1, description="size of a post's body as JSON")
     per_second: int = Field(
@@ -102,7 +102,7 @@ class PostSettings(SettingsTable):
 
 
 class UnreadSettings(SettingsTable):
-    """A person's conversation group of channels, which keeps their unread posts apart from chats."""
+    """Configure users' conversation groups of channels, which keep unread posts apart from chats."""
 
     assign: bool = Field(
         default=True, description="subscribing puts the channel into the group, unsubscribing takes it out"
@@ -112,7 +112,7 @@ class UnreadSettings(SettingsTable):
         default=1_000, ge=0, description="users in one call whose groups are changed unless `assign` is given"
     )
     keep_by_hand: bool = Field(
-        default=True, description="a sync leaves other conversations that the person put into the group"
+        default=True, description="a sync leaves other conversations that the user put into the group"
     )
 
     @field_validator("name")
@@ -125,18 +125,18 @@ class UnreadSettings(SettingsTable):
 
 
 class ReactionSettings(SettingsTable):
-    """Who may react how often, and whose word counts. Without `database_url` reactions are kept on the messages."""
+    """Configure who may react, and how often. Without `database_url` reactions are stored on the messages."""
 
     per_person: int = Field(
-        default=1, ge=1, le=20, description="reactions a person may have on a post; a new one replaces"
+        default=1, ge=1, le=20, description="reactions a user may have on a post; a new one replaces"
     )
-    subscribers_only: bool = Field(default=True, description="refuse people who do not follow the channel")
+    subscribers_only: bool = Field(default=True, description="refuse users who do not follow the channel")
     client_reactions: Literal["accept", "ignore"] = Field(
         default="accept",
-        description="what phones write into their keys themselves; the service lets them write others' too",
+        description="what client apps write into their keys themselves; the service lets them write others' too",
     )
     on_unsubscribe: Literal["keep", "remove"] = Field(
-        default="keep", description="a person's reactions in a channel they leave"
+        default="keep", description="a user's reactions in a channel that the user leaves"
     )
     keep_days: int = Field(
         365, ge=0, le=36_500,
@@ -145,18 +145,16 @@ class ReactionSettings(SettingsTable):
 
 
 class WebhookSettings(SettingsTable):
-    """What is believed of webhooks that come in, and which of their events reach the app's handlers."""
+    """Configure which webhooks are accepted, and which of their events reach the app's handlers."""
 
     tokens: Secrets = Field(
         default=cast("Any", ()), description="the console's token, and the next one while it is changed"
     )
     window_seconds: float = Field(default=60.0, gt=0, le=600, description="how far a signature's time may lie from now")
-    own_echoes: bool = Field(
-        default=False, description="tell handlers of what this adapter's own calls have caused too"
-    )
-    other_groups: bool = Field(default=False, description="tell handlers of what is about no channel, as Other")
+    own_echoes: bool = Field(default=False, description="deliver events that this adapter's own calls caused, too")
+    other_groups: bool = Field(default=False, description="deliver what is about no channel, as Other")
     lost_after_seconds: float = Field(
-        default=5.0, ge=0, description="when a post that was asked about is lost; 0 turns it off"
+        default=5.0, ge=0, description="time after which a post that passed the guard counts as lost; 0 turns it off"
     )
     max_requests: int = Field(default=512, ge=1, description="requests under way; more are turned away")
     max_connections: int | None = Field(
@@ -172,12 +170,12 @@ class WebhookSettings(SettingsTable):
     @classmethod
     def _say_something(cls, tokens: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         if not all(token.get_secret_value() for token in tokens):
-            raise ValueError("a token is empty; leave it out to take unsigned requests")
+            raise ValueError("a token is empty; leave it out to accept unsigned requests")
         return tokens
 
 
 class InboxSettings(SettingsTable):
-    """How events are kept and handled once they are acknowledged."""
+    """Configure how events are stored and handled after they are acknowledged."""
 
     kind: Literal["durable", "memory"] = Field(
         default="durable",
@@ -200,22 +198,22 @@ class InboxSettings(SettingsTable):
 
 
 class GuardSettings(SettingsTable):
-    """What is answered when the service asks beforehand: posts, subscriptions, creations."""
+    """Configure the answers to requests before posts, subscriptions and creations."""
 
     budget_seconds: float = Field(
         default=1.0, gt=0, lt=2, description="time for an answer; the service waits for 2 seconds"
     )
     on_failure: Literal["allow", "refuse"] = Field(default="allow", description="the answer when there is none in time")
     only_staff_posts: bool = Field(
-        default=True, description="refuse posts of who is neither owner nor admin of the channel"
+        default=True, description="refuse posts of users who are neither owner nor admin of the channel"
     )
-    closed: tuple[str, ...] = Field(default=(), description="channels that people cannot join by themselves")
-    blocked: tuple[str, ...] = Field(default=(), description="people who cannot subscribe to anything")
+    closed: tuple[str, ...] = Field(default=(), description="channels that users cannot join by themselves")
+    blocked: tuple[str, ...] = Field(default=(), description="users who cannot subscribe to any channel")
     caps: dict[str, Annotated[int, Field(ge=0)]] = Field(
         default_factory=dict, description="most subscribers, by channel; the service's own limit may be lower"
     )
     creators: tuple[str, ...] = Field(
-        default=(), description="who may create Communities beside this adapter; empty: anyone"
+        default=(), description="users who may create Communities beside this adapter; empty: all"
     )
 
     @field_validator("closed", "caps")
@@ -230,7 +228,7 @@ class GuardSettings(SettingsTable):
 
 
 class Settings(SettingsTable):
-    """Everything an adapter needs. Only `sdkappid`, `key` and one of `region` and `base_url` have no default.
+    """Hold all settings of an adapter. Only `sdkappid`, `key` and one of `region` and `base_url` have no default.
 
     `Settings(...)` is made of these values alone; `Settings.load` reads the environment too. Both raise
     ConfigurationError.
@@ -245,7 +243,7 @@ class Settings(SettingsTable):
     base_url: str | None = Field(
         default=None, description="another server, for example the stub: http://127.0.0.1:8900"
     )
-    backup_url: str | None = Field(default=None, description="where to turn when base_url cannot be reached")
+    backup_url: str | None = Field(default=None, description="second address, used when base_url cannot be reached")
     ca_file: Path | None = Field(
         default=None, description="PEM file of the authority that signed the server's certificate"
     )

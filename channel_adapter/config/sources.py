@@ -39,7 +39,7 @@ _KUBERNETES: Final = re.compile(
 """Variables that Kubernetes injects for every Service; one called channel-adapter has our prefix."""
 
 _NO_TABLE: Final = frozenset({"model_type", "dict_type", "tuple_type", "list_type"})
-_MUST_BE: Final = {  # where the words for a programmer say little to who writes a file
+_MUST_BE: Final = {  # in place of pydantic's words, which name types of Python
     **dict.fromkeys(("model_type", "dict_type"), "must be a table"),
     **dict.fromkeys(("tuple_type", "list_type"), "must be a list"),
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "must be a whole number"),
@@ -58,7 +58,7 @@ class CrossFieldError(ValueError):
 
 
 def read_file(path: Path) -> dict[str, Any]:
-    """The tables of a TOML file; a relative ca_file is beside it. Raises ConfigurationError."""
+    """Read the tables of a TOML file; a relative ca_file is beside it. Raises ConfigurationError."""
     import tomllib  # noqa: PLC0415 - many settings come from the environment alone
 
     try:
@@ -75,7 +75,7 @@ def read_file(path: Path) -> dict[str, Any]:
 
 
 def read_environment(model: "type[BaseModel]") -> dict[str, Any]:
-    """The fields of `model` that stand in the environment. Raises ConfigurationError for a name that is none."""
+    """Read the fields of `model` in the environment. Raises ConfigurationError for an unknown name."""
     _refuse_strays(model)
     from pydantic_settings import EnvSettingsSource  # noqa: PLC0415 - slow to import, and only files and variables need it
 
@@ -84,7 +84,7 @@ def read_environment(model: "type[BaseModel]") -> dict[str, Any]:
             try:
                 return super().decode_complex_value(field_name, field, value)
             except ValueError:
-                return value  # the model says what is wrong with it, and under which name
+                return value  # the model reports what is wrong with it, and under which name
 
     source = Environment(
         model,  # type: ignore[arg-type]  # only its fields are read
@@ -96,7 +96,7 @@ def read_environment(model: "type[BaseModel]") -> dict[str, Any]:
 
 
 def merged(weaker: Mapping[str, Any], stronger: Mapping[str, Any]) -> dict[str, Any]:
-    """Both; where they hold the same name the second one wins, table by table."""
+    """Merge two tables; where both have a name the second one wins, table by table."""
     whole = dict(weaker)
     for name, value in stronger.items():
         below = whole.get(name)
@@ -107,7 +107,7 @@ def merged(weaker: Mapping[str, Any], stronger: Mapping[str, Any]) -> dict[str, 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The values of each source of settings, the strongest last, and what an error calls them."""
+    """Holds the values of each source of settings, the strongest last, and names the sources in errors."""
 
     file: Mapping[str, Any]
     environment: Mapping[str, Any]
@@ -126,7 +126,7 @@ class Sources:
         return None
 
     def sets(self, place: int, name: str) -> bool:
-        """Whether the source at this place sets a field of the first level."""
+        """Return whether the source at this place sets a field of the first level."""
         return self._weakest_first[place].get(name) is not None
 
     @property
@@ -149,7 +149,7 @@ class Sources:
 
 
 def _holds(values: Mapping[str, Any], loc: Loc) -> bool:
-    """Whether the value at `loc`, or one that stands in the place of its table, is among `values`."""
+    """Return whether the value at `loc`, or one in the place of its table, is among `values`."""
     below: Any = values
     for part in loc:
         if not isinstance(below, Mapping):
@@ -170,7 +170,7 @@ def _variables_of(loc: Loc) -> str:
 
 
 def variable_of(loc: Loc) -> str:
-    """The variable that can hold the value at `loc`."""
+    """Return the variable that can hold the value at `loc`."""
     return ENV_PREFIX + DELIMITER.join(str(part) for part in loc).upper()
 
 
@@ -184,20 +184,20 @@ def explained(wrong: "ValidationError", model: "type[BaseModel]", sources: Sourc
     where = sources.names_of(loc, fields) if sources else ""
     message = problem["msg"].removeprefix("Value error, ").replace("Input should be ", "must be ")
     message = _MUST_BE.get(problem["type"], message)
-    said = f"{name}: {message}" if name else message
+    sentence = f"{name}: {message}" if name else message
     if problem["type"] == "extra_forbidden":
         known = [each[-1] for each in _fields(model) if each[:-1] == loc[:-1]]
-        said = f"unknown key {name!r}; {_nearest(str(loc[-1]), known)}"
+        sentence = f"unknown key {name!r}; {_nearest(str(loc[-1]), known)}"
     elif problem["type"] == "missing":
-        said = f"{name!r} is missing"
+        sentence = f"{name!r} is missing"
         if where == NO_SOURCE:
             where = "no settings file"
-            said += f"; give it in adapter.toml, in --config FILE, or as {variable_of(loc)}"
+            sentence += f"; give it in adapter.toml, in --config FILE, or as {variable_of(loc)}"
         elif sources:
-            said += f"; give it there or as {variable_of(loc)}"
+            sentence += f"; give it there or as {variable_of(loc)}"
     elif problem["type"] in _NO_TABLE and where.startswith("environment"):
-        said += "; in the environment, tables and lists are JSON"
-    return ConfigurationError(f"{where}: {said}" if where else said, field=name or None)
+        sentence += "; in the environment, tables and lists are JSON"
+    return ConfigurationError(f"{where}: {sentence}" if where else sentence, field=name or None)
 
 
 def _refuse_strays(model: "type[BaseModel]") -> None:
@@ -223,7 +223,7 @@ def _is_of_kubernetes(name: str, value: str) -> bool:
 
 
 def _fields(model: "type[BaseModel]", kind: str = "", above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """The path of every field and table; with `kind`, only of those whose type begins so."""
+    """Return the path of every field and table; with `kind`, only of those whose type begins so."""
     for name, field in model.model_fields.items():
         if str(getattr(field.annotation, "__name__", "")).startswith(kind):
             yield (*above, name)

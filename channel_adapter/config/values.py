@@ -32,19 +32,19 @@ if TYPE_CHECKING:
     # Type checkers read the parameter of a model from `__set__` and the attribute from `__get__`.
 
     class Secret:
-        """A secret that is given as `str` or SecretStr and read as SecretStr."""
+        """Type of a secret that is passed as `str` or SecretStr and read as SecretStr."""
 
         def __get__(self, instance: object, owner: object) -> SecretStr: ...
         def __set__(self, instance: object, value: str | SecretStr) -> None: ...
 
     class OptionalSecret:
-        """A secret or None."""
+        """Type of a secret or None."""
 
         def __get__(self, instance: object, owner: object) -> SecretStr | None: ...
         def __set__(self, instance: object, value: str | SecretStr | None) -> None: ...
 
     class Secrets:
-        """Any number of secrets."""
+        """Type of any number of secrets."""
 
         def __get__(self, instance: object, owner: object) -> tuple[SecretStr, ...]: ...
         def __set__(self, instance: object, value: Iterable[str | SecretStr]) -> None: ...

@@ -22,7 +22,7 @@ HEADINGS = (
 
 @dataclass(frozen=True, slots=True)
 class ListedUser:
-    """A user of the file, with the number and the text of the record."""
+    """Holds a user of the file, with the number and the text of the record."""
 
     line: int
     user: UserId
@@ -31,7 +31,7 @@ class ListedUser:
 
 @dataclass(frozen=True, slots=True)
 class UnusableLine:
-    """A record without a usable user id, and why."""
+    """Holds a record without a usable user id, and the reason."""
 
     line: int
     reason: str
@@ -40,7 +40,7 @@ class UnusableLine:
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """How a file is read. `width` is the number of columns that a record may have at most; 0 is any number."""
+    """Holds how a file is read. `width` is the number of columns that a record may have at most; 0 is any number."""
 
     delimiter: str = ","
     column: int = 0
@@ -49,7 +49,7 @@ class _Layout:
 
 
 class UserList:
-    """The users and broken records of a file in its order; memory does not grow with it. `total` counts them."""
+    """Reads the users and unusable records of a file in its order, in bounded memory. `total` is their number."""
 
     def __init__(self, source: BinaryIO, name: str, layout: _Layout, total: int) -> None:
         """Use `read_users`."""

@@ -21,7 +21,7 @@ UNTITLED = "(untitled)"
 
 @dataclass(frozen=True, slots=True)
 class FeedEntry:
-    """One entry. `key` is the same in every reading of the feed; `notes` name what was left out of it.
+    """Holds one entry. `key` is the same in every reading of the feed; `notes` name what was left out of it.
 
     `other_keys` are keys that the entry may have had in an earlier reading, when other entries stood in the feed.
     """
@@ -39,7 +39,7 @@ class FeedEntry:
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """A feed as read. `repeated` are the keys of entries that stood in it more than once."""
+    """Holds a feed as read. `repeated` are the keys of entries that it has more than once."""
 
     title: str
     entries: tuple[FeedEntry, ...]
@@ -84,7 +84,7 @@ def read_feed(data: bytes, *, name: str = "the feed", excerpt_bytes: int = EXCER
 
 
 def _identified(entries: Sequence[FeedEntry]) -> list[FeedEntry]:
-    """Take the first key of each entry that stands on no entry with another link or title."""
+    """Choose the first key of each entry that no entry with another link or title has."""
     bearers: dict[str, set[tuple[str, str]]] = {}
     for entry in entries:
         for key in (entry.key, *entry.other_keys):
@@ -118,7 +118,7 @@ def _reason(parsed: ParsedFeed) -> str:
 
 
 def _base(feed: Mapping[str, Any]) -> str:
-    """The address that relative links are meant against: the feed's own, else its site's."""
+    """Return the address that relative links start from: the feed's own, else its site's."""
     site = str(feed.get("link") or "")
     own = next((str(each.get("href") or "") for each in feed.get("links") or () if each.get("rel") == "self"), "")
     for candidate in (own, urljoin(site, own), site):
@@ -147,7 +147,7 @@ def _entry(raw: Any, base: str, excerpt_bytes: int) -> FeedEntry:
 
 
 def _body(raw: Any) -> tuple[str, str]:
-    """The fullest text of the entry, and the first picture in it."""
+    """Return the longest text of the entry, and the first picture in it."""
     contents: Sequence[Any] = raw.get("content") or ()
     detail = next((each for each in contents if each.get("value")), None) or raw.get("summary_detail") or {}
     value = str(detail.get("value") or raw.get("summary") or "")
@@ -157,7 +157,7 @@ def _body(raw: Any) -> tuple[str, str]:
 
 
 def _plain(detail: Mapping[str, Any] | None, value: str) -> str:
-    """A title on one line; tags go only where the feed says that they are tags."""
+    """Return a title on one line; tags are removed only where the feed declares HTML."""
     is_html = "html" in str((detail or {}).get("type") or "")
     text = html_to_text(value)[0] if is_html else value
     return re.sub(r"\s+", " ", text).strip()
@@ -188,7 +188,7 @@ def _enclosures(raw: Any) -> list[tuple[str, Mapping[str, Any]]]:
 
 
 def _address(found: str, base: str, what: str, notes: list[str]) -> str:
-    """An absolute http address, or "" and a note."""
+    """Return an absolute http address, or add a note and return ""."""
     if not found:
         return ""
     try:

@@ -117,14 +117,14 @@ def html_to_text(html: str) -> tuple[str, str]:
     return "\n".join(line for line in lines if line and line != "-"), reader.image
 
 
-def excerpt(text: str, most_bytes: int) -> tuple[str, bool]:
-    """`text`, or as much of it as fits into `most_bytes` with an ellipsis, and whether it was shortened.
+def excerpt(text: str, max_bytes: int) -> tuple[str, bool]:
+    """Return as much of a text as fits into `max_bytes` with an ellipsis, and whether it was shortened.
 
     Ends behind a word where there is one in the second half, else behind a character.
     """
-    if len(text.encode()) <= most_bytes:
+    if len(text.encode()) <= max_bytes:
         return text, False
-    room = max(0, most_bytes - len(ELLIPSIS.encode()))
+    room = max(0, max_bytes - len(ELLIPSIS.encode()))
     cut = text.encode()[:room].decode(errors="ignore")
     following = text[len(cut) : len(cut) + 1]
     if cut and not following.isspace():

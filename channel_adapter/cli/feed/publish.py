@@ -14,7 +14,7 @@ from channel_adapter.errors import InvalidError, RefusedError
 
 
 class EntryState(StrEnum):
-    """What came of an entry."""
+    """States of an entry after an import."""
 
     PUBLISHED = "published"
     ALREADY = "already"  # in the channel from an earlier run
@@ -24,7 +24,7 @@ class EntryState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """One entry and what came of it."""
+    """Holds an entry and its state after the import."""
 
     key: str
     title: str
@@ -39,18 +39,18 @@ class Imported:
 
 
 class FeedPosts(Protocol):
-    """What is needed of `adapter.posts`."""
+    """Methods of `adapter.posts` that an import needs."""
 
     def history(self, channel: str) -> AsyncIterator[Post]:
-        """All posts of a channel."""
+        """Read all posts of a channel."""
 
     async def publish(
         self, channel: str, content: Content, *, author: str | None = None, idempotency_key: str | None = None
     ) -> Post:
-        """One more post."""
+        """Publish a post."""
 
     def dedupe_of(self, channel: str, idempotency_key: str) -> int:
-        """`Post.dedupe` of a post published with that key."""
+        """Return `Post.dedupe` of a post that is published with that key."""
 
 
 class FeedImport:
@@ -67,7 +67,7 @@ class FeedImport:
         """Of those that were published, or would be."""
 
     async def read_history(self, progress: Callable[[], None]) -> None:
-        """Learn what is there already."""
+        """Read which posts are in the channel already."""
         async for post in self._posts.history(self._channel):
             progress()
             if post.dedupe is not None:
@@ -101,10 +101,10 @@ class FeedImport:
         return _result(entry, EntryState.PUBLISHED, post.ref)
 
     def _free_key(self, entry: FeedEntry) -> tuple[str, Post | None]:
-        """The key to publish with, or the post that is the entry already.
+        """Return the key to publish with, and the post that is the entry already, if there is one.
 
         An entry is known by its key, of which the service keeps 32 bits as the post's dedupe number. Where two entries
-        of the feed have the same number, what they say tells them apart, and one of them gets a key with a suffix.
+        of the feed have the same number, their texts distinguish them, and one of them gets a key with a suffix.
         An earlier run may have known the entry by another key, when other entries stood in the feed: then link and
         title must be the same.
         """
@@ -119,7 +119,7 @@ class FeedImport:
             if not same_number:
                 return key, None
             for post in same_number:
-                if dedupe not in self._shared or _says_this(entry, post):
+                if dedupe not in self._shared or _is_entry(entry, post):
                     return key, post
         raise AssertionError("count() has no end")
 
@@ -128,13 +128,13 @@ def _identity(article: Article | FeedEntry) -> tuple[str, str]:
     return article.link or "", article.title
 
 
-def _says_this(entry: FeedEntry, post: Post) -> bool:
-    """A post that was recalled or has expired cannot be compared and counts: it must not come back."""
+def _is_entry(entry: FeedEntry, post: Post) -> bool:
+    """Return whether a post is this entry; a recalled or expired one cannot be compared and counts as it."""
     article = post.content
     if article is None:
         return True
     if not isinstance(article, Article):
-        return True  # edited by hand since; a text of somebody else's has this number once in four thousand million
+        return True  # edited by hand since; another text has this number once in four thousand million
     return article.title == entry.title or (article.link == entry.link and bool(entry.link))
 
 

@@ -41,7 +41,7 @@ _ENTRY: Final = re.compile(rb"<((?:[\w.-]+:)?(?:item|entry))[\s>].*?</\1\s*>", r
 
 @dataclass(frozen=True, slots=True)
 class ParsedFeed:
-    """What feedparser made of a feed: `version` is empty for other documents, `damage` the error of the XML parser."""
+    """Holds what feedparser read: `version` is empty for other documents, `damage` the error of the XML parser."""
 
     version: str
     feed: Any

@@ -38,7 +38,7 @@ CLEARING: Final = ("to_clear", "cleared")
 
 
 class OnBroadcast(StrEnum):
-    """What becomes of broadcasts of an account that has moved."""
+    """Treatments of broadcasts of an account that has moved."""
 
     REFUSE = "refuse"
     REDIRECT = "redirect"
@@ -62,7 +62,7 @@ async def cutover(
     farewell: Annotated[
         str, typer.Option("--farewell", metavar="TEXT", help="A last broadcast of every account.")
     ] = "",
-    no_fill: Annotated[bool, typer.Option("--no-fill", help="Leave people's conversation groups as they are.")] = False,
+    no_fill: Annotated[bool, typer.Option("--no-fill", help="Leave users' conversation groups as they are.")] = False,
     no_wait: Annotated[
         bool, typer.Option("--no-wait", help="Leave conversation groups to `worker`, or to a later run.")
     ] = False,
@@ -81,7 +81,7 @@ async def cutover(
 
     It needs `database_url` in the settings, where publishing and the guard find that posting has moved. Exit code 3:
     differences, and nothing has moved; or a last broadcast that is still to be sent. 4: stopped. When posting has moved
-    it waits for people's conversation groups; a `worker` on the same database fills them as well.
+    it waits for users' conversation groups; a `worker` on the same database fills them as well.
     """
     from channel_adapter.migration.cutover.cutover import CutoverOptions
     from channel_adapter.migration.plan.document import read_plan
@@ -105,7 +105,7 @@ async def cutover(
                 if wrong.field == "destroy_source":  # refused at once; the same command would be again
                     run.output.describe_progress(lambda: "nothing was changed")
                 raise
-    _tell_cutover(run.output, done)
+    _show_cutover(run.output, done)
     return _cutover_code(done, filled=no_fill or no_wait or done.group_sync.done or not done.group_sync.wanted)
 
 
@@ -141,12 +141,12 @@ async def rollback(
             )  # fmt: skip
     if stopped:
         return Exit.INTERRUPTED
-    _tell_rollback(run.output, done)
+    _show_rollback(run.output, done)
     return Exit.DONE if not yes or done.complete else Exit.PARTLY
 
 
 def _seconds(text: str) -> float:
-    """`7d`, `12h`, `30m`, `0`. Raises UsageError."""
+    """Return the seconds of `7d`, `12h`, `30m` or `0`. Raises UsageError."""
     units = {**SECONDS_OF, "d": SECONDS_A_DAY}
     number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "")
     if not number.isdecimal():
@@ -154,7 +154,7 @@ def _seconds(text: str) -> float:
     return float(int(number) * units[unit])
 
 
-def _tell_cutover(output: "Output", done: "Cutover") -> None:
+def _show_cutover(output: "Output", done: "Cutover") -> None:
     if output.json:
         output.one(_cutover_document(done))
         return
@@ -164,9 +164,9 @@ def _tell_cutover(output: "Output", done: "Cutover") -> None:
         output.line("`migrate verify` writes all of them; those that may stay can be given as --explained")
     moved = sum(bool(row.moved_at) for row in done.moved)
     output.line(f"posting has moved for {moved:,} of {counted(done.channels, 'channel')}")
-    for said in done.final_broadcasts:
-        if not said.sent:
-            output.line(f"the last broadcast of {said.account} is still to be sent: {said.reason}")
+    for last in done.final_broadcasts:
+        if not last.sent:
+            output.line(f"the last broadcast of {last.account} is still to be sent: {last.reason}")
     if done.posting_moved and done.group_sync.wanted:
         output.line(filling_sentence(done.group_sync))
     if done.destroyed:
@@ -202,11 +202,11 @@ def _cutover_code(done: "Cutover", *, filled: bool) -> Exit:
         return Exit.PARTLY
     if done.stopped:
         return Exit.INTERRUPTED
-    told = all(each.sent for each in done.final_broadcasts)
-    return Exit.DONE if done.posting_moved and told and filled and not done.group_sync.problems else Exit.PARTLY
+    all_sent = all(each.sent for each in done.final_broadcasts)
+    return Exit.DONE if done.posting_moved and all_sent and filled and not done.group_sync.problems else Exit.PARTLY
 
 
-def _tell_rollback(output: "Output", done: "Rollback") -> None:
+def _show_rollback(output: "Output", done: "Rollback") -> None:
     if output.json:
         output.one({
             "migration": done.migration,
@@ -236,6 +236,6 @@ def _tell_rollback(output: "Output", done: "Rollback") -> None:
         if done.filled:
             output.line("the conversation groups that the cutover has filled lose what goes")
     if done.cleared or done.to_clear:
-        people = counted(done.to_clear, "person", "people")
-        rest = f"; those of {people} are still to be: run it again" if done.to_clear else ""
+        users = counted(done.to_clear, "user")
+        rest = f"; those of {users} are still to be: run it again" if done.to_clear else ""
         output.line(f"conversation groups cleared: {done.cleared:,}{rest}")

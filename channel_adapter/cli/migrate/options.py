@@ -40,13 +40,13 @@ EXPLAINED = Annotated[
     typer.Option(
         "--explained",
         metavar="FILE.jsonl",
-        help="Differences that somebody has looked at and accepts: lines of an earlier verification, word by word.",
+        help="Differences that were reviewed and are accepted: lines of an earlier verification, word by word.",
     ),
 ]
 
 
 def journal_url(adapter: "ChannelAdapter", file: Path, database: str | None) -> str:
-    """Where the journal of this plan is: as given, as set, or a file beside the plan."""
+    """Return the URL of the journal of a plan: as given, as set, or a file beside the plan."""
     if database is not None:
         return database
     held = adapter.settings.database_url
@@ -56,12 +56,12 @@ def journal_url(adapter: "ChannelAdapter", file: Path, database: str | None) -> 
 
 
 def journal_beside(file: Path) -> Path:
-    """The journal of a plan when nobody says where it is."""
+    """Return the file of the journal of a plan where neither option nor settings name a database."""
     return file.with_suffix(".journal.db")
 
 
 def bounds_of(max_calls: int | None, max_duration: str | None) -> "BudgetLimits":
-    """The bounds of a run. Raises UsageError."""
+    """Return the bounds of a run. Raises UsageError."""
     from channel_adapter.migration.budget import BudgetLimits
 
     seconds: float | None = None
@@ -74,7 +74,7 @@ def bounds_of(max_calls: int | None, max_duration: str | None) -> "BudgetLimits"
 
 
 def accepted_in(files: list[Path] | None) -> "Baseline":
-    """What somebody has looked at. Raises InvalidError, OSError."""
+    """Read the differences that are accepted. Raises InvalidError, OSError."""
     from channel_adapter.migration.verify.findings import Baseline
 
     return Baseline(frozenset().union(*(Baseline.read(file).digests for file in files or ())))
@@ -82,7 +82,7 @@ def accepted_in(files: list[Path] | None) -> "Baseline":
 
 @contextmanager
 def stopping(run: Run) -> Iterator[list[str]]:
-    """Why the work in the block ended before its end; empty when it did not."""
+    """Collect in the list why the work in the block was stopped; empty when it was not."""
     from channel_adapter.migration.budget import BudgetExhausted
 
     stopped: list[str] = []
@@ -94,6 +94,6 @@ def stopping(run: Run) -> Iterator[list[str]]:
 
 
 def beside(file: Path, database: str | None) -> str | None:
-    """The journal that apply has left beside the plan, when no database was set; else as it is given."""
+    """Return the journal that apply left beside the plan where no database is given; else as it is given."""
     beside = file.with_suffix(".journal.db")
     return f"sqlite:///{beside}" if database is None and beside.is_file() else database

@@ -40,7 +40,9 @@ _POLICY = Annotated[
 async def plan(
     run: Run,
     accounts: Annotated[str | None, typer.Option(metavar="FILE", help="Ids of official accounts, one a line.")] = None,
-    users: Annotated[str | None, typer.Option(metavar="FILE", help="People; all they follow is moved.")] = None,
+    users: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Users; the accounts they follow are moved.")
+    ] = None,
     callbacks: Annotated[
         str | None, typer.Option(metavar="FILE", help="Captured webhooks, one JSON a line; what they created is moved.")
     ] = None,
@@ -62,10 +64,10 @@ async def plan(
         bool, typer.Option("--accept-empty", help="Do not compare with the plan that is there already.")
     ] = False,
 ) -> Exit:
-    """Say what moves, how many calls that takes, how long, and what will not fit. Changes nothing but the plan file.
+    """Show what moves, how many calls and how much time that takes, and what will not fit. Writes the plan file only.
 
     Exactly one source: --accounts, --users, --callbacks or --files. What does not fit is refused unless a policy says
-    otherwise: exit code 1, and the plan tells why. Lines that cannot be used go to FILE.quarantine.jsonl: exit code 3.
+    otherwise: exit code 1, reasons in the plan. Lines that cannot be used go to FILE.quarantine.jsonl: exit code 3.
     """
     from channel_adapter.migration.plan.document import write_plan
     from channel_adapter.migration.plan.resolutions import Resolutions
@@ -79,14 +81,14 @@ async def plan(
     before = None if accept_empty else _plan_before(out, run.settings().sdkappid)
     async with run.adapter() as adapter, _source(adapter, kind, given[kind] or "", owner) as source:
         with run.output.progress("read") as progress:
-            run.output.describe_progress(lambda: f"{progress.done:,} posts and people were read; no plan was written")
+            run.output.describe_progress(lambda: f"{progress.done:,} posts and users were read; no plan was written")
             made = await adapter.migration.plan(
                 source, options, before=before, on_progress=lambda _, count: progress.advance(count)
             )
         quarantine = out.with_suffix(".quarantine.jsonl")
         broken = quarantine if await write_broken(quarantine, source.broken()) else None
         write_plan(out, made)
-    _tell(run.output, made, out, broken)
+    _show(run.output, made, out, broken)
     if not made.ready:
         return Exit.REFUSED
     return Exit.PARTLY if made.broken_count else Exit.DONE
@@ -94,11 +96,11 @@ async def plan(
 
 @command(app, "migrate", "show", example="channel-adapter migrate show plan.json")
 async def show(run: Run, file: Annotated[Path, typer.Argument(metavar="PLAN.json")]) -> Exit:
-    """Say what a plan says, without asking the service. Exit code 1 when it cannot be applied as it is."""
+    """Show a plan, without calls to the service. Exit code 1 when it cannot be applied as it is."""
     from channel_adapter.migration.plan.document import read_plan
 
     made = read_plan(file)
-    _tell(run.output, made, file, None)
+    _show(run.output, made, file, None)
     return Exit.DONE if made.ready else Exit.REFUSED
 
 
@@ -125,7 +127,7 @@ def _options(policies: Any, rename: list[str], name: str, member_cap: int, *, re
 
 
 def _plan_before(out: Path, sdkappid: int) -> "Plan | None":
-    """The plan that would be overwritten: what it found must not have vanished. Raises InvalidError."""
+    """Read the plan that would be overwritten: its channels must still exist. Raises InvalidError."""
     from channel_adapter.errors import InvalidError
     from channel_adapter.migration.plan.document import check_app, read_plan
 
@@ -142,7 +144,7 @@ def _plan_before(out: Path, sdkappid: int) -> "Plan | None":
 
 @asynccontextmanager
 async def _source(adapter: "ChannelAdapter", kind: str, given: str, owner: str) -> "AsyncIterator[Source]":
-    """The source that an option names, open."""
+    """Open the source that an option names."""
     from channel_adapter.migration.sources.files import find_files
     from channel_adapter.migration.sources.source import SourceKind, SourceSpec
 
@@ -169,8 +171,8 @@ async def _discover(adapter: "ChannelAdapter", kind: str, given: str) -> "Discov
     return read(lines, given)
 
 
-def _tell(output: Output, plan: "Plan", out: Path, broken: Path | None) -> None:
-    """The plan in short: a document for machines, tables and sentences for people."""
+def _show(output: Output, plan: "Plan", out: Path, broken: Path | None) -> None:
+    """Write the plan in short: a JSON document, or tables and sentences."""
     if output.json:
         output.one(_summary(plan, out, broken))
         return

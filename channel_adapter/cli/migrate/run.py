@@ -52,7 +52,7 @@ async def retry(
 
 @command(app, "migrate", "status", example="channel-adapter migrate status plan.json")
 async def status(run: Run, file: PLAN, database: DATABASE = None) -> Exit:
-    """Say how far a migration is, from its journal; and its cutover, with the conversation groups that are filled.
+    """Show how far a migration is, from its journal; and its cutover, with the conversation groups that are filled.
 
     Exit code 3 while it is not done, or something could not go: records in quarantine, or lines of the source that
     the plan could not read.
@@ -64,7 +64,7 @@ async def status(run: Run, file: PLAN, database: DATABASE = None) -> Exit:
         url = journal_url(adapter, file, database)
         found = await adapter.migration.status(plan.migration, database=url)
         cutover = await adapter.migration.cutover_state(plan)
-    tell(run, found, plan, None, cutover)
+    show_status(run, found, plan, None, cutover)
     return Exit.DONE if found.complete and code_of(found, plan.broken_count) is Exit.DONE else Exit.PARTLY
 
 
@@ -91,12 +91,12 @@ async def _carry_out(
         quarantine = file.with_suffix(".quarantine.jsonl")
         async with open_journal(url) as journal:
             left = write_quarantine(quarantine, await journal.store.quarantined(plan.migration))
-    tell(run, found, plan, quarantine if left else None)
+    show_status(run, found, plan, quarantine if left else None)
     return code_of(found, plan.broken_count)
 
 
 def code_of(found: "Status", broken: int = 0) -> Exit:
-    """The exit code for a state. `broken` lines of the source, which the plan could not read, could not go either."""
+    """Return the exit code of a state; `broken` is the number of lines of the source that the plan could not read."""
     if found.stopped and not found.complete:
         return Exit.INTERRUPTED
     if any(channel.transient for channel in found.failed):
@@ -106,10 +106,10 @@ def code_of(found: "Status", broken: int = 0) -> Exit:
     return Exit.PARTLY if broken or found.quarantined else Exit.DONE
 
 
-def tell(
+def show_status(
     run: Run, found: "Status", plan: "Plan", quarantine: Path | None, cutover: "CutoverState | None" = None
 ) -> None:
-    """The state as a document, or as a table and a sentence."""
+    """Write a state as a JSON document, or as a table and sentences."""
     if run.output.json:
         run.output.one(_document(found, plan, quarantine) | {"cutover": state_document(cutover)})
         return
@@ -159,7 +159,7 @@ def _document(found: "Status", plan: "Plan", quarantine: Path | None) -> dict[st
 
 
 def state_lines(state: "CutoverState | None") -> Iterator[str]:
-    """Nothing before a cutover."""
+    """Return how far posting and conversation groups are; nothing before a cutover."""
     if state is None:
         return
     moved = sum(bool(row.moved_at) for row in state.moved)
@@ -169,7 +169,7 @@ def state_lines(state: "CutoverState | None") -> Iterator[str]:
 
 
 def state_document(state: "CutoverState | None") -> dict[str, Any] | None:
-    """The same for machines."""
+    """Return how far posting and conversation groups are, as JSON; None before a cutover."""
     if state is None:
         return None
     return {
@@ -181,7 +181,7 @@ def state_document(state: "CutoverState | None") -> dict[str, Any] | None:
 
 
 def filling_sentence(filling: "GroupSyncProgress") -> str:
-    """How far people's conversation groups are."""
+    """Return a sentence on how far users' conversation groups are."""
     left = f", {filling.left:,} to go" if filling.left else ""
     why = f": {filling.last_error}" if filling.last_error and not filling.done else ""
     problems = counted(filling.problems, "problem")
@@ -189,7 +189,7 @@ def filling_sentence(filling: "GroupSyncProgress") -> str:
 
 
 def filling_document(filling: "GroupSyncProgress") -> dict[str, Any]:
-    """The same for machines."""
+    """Return how far conversation groups are, as JSON."""
     return {
         "state": filling.state, "filled": filling.filled, "left": filling.left, "problems": filling.problems,
         "reason": filling.last_error or None,

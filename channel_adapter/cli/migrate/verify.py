@@ -44,7 +44,7 @@ async def verify(
     max_calls: MAX_CALLS = None,
     max_duration: MAX_DURATION = None,
 ) -> Exit:
-    """Read source and target afresh, and mark every profile field, post and subscriber. Changes nothing.
+    """Read source and target again, and mark every profile field, post and subscriber. Changes nothing.
 
     `=` same, `-` missing here, `+` extra here, `*` differs, `!` unreadable: one a line in PLAN.verify.jsonl, the counts
     in PLAN.verify.json. Exit code 0: all is the same, or as the plan's policies want it, or in a file that --explained
@@ -65,7 +65,7 @@ async def verify(
     if stopped:
         return Exit.INTERRUPTED
     write_whole(lines.with_suffix(".json"), orjson.dumps(verdict.to_json(), option=orjson.OPT_INDENT_2))
-    _tell_verdict(run.output, verdict, lines)
+    _show_verdict(run.output, verdict, lines)
     return Exit.DONE if verdict.clean else Exit.PARTLY
 
 
@@ -73,7 +73,7 @@ def _write(file: Any, line: bytes) -> None:
     file.write(line)
 
 
-def _tell_verdict(output: "Output", verdict: "VerificationResult", lines: Path) -> None:
+def _show_verdict(output: "Output", verdict: "VerificationResult", lines: Path) -> None:
     from channel_adapter.migration.verify.findings import Mark, Subject
 
     if output.json:
@@ -125,6 +125,6 @@ async def report(
     write_whole(markdown, made.to_markdown())
     write_whole(markdown.with_suffix(".json"), made.to_json())
     run.output.one(made.document, f"{markdown} and {markdown.with_suffix('.json').name}: migration {plan.migration}")
-    told = made.document
-    clean = told["verification"] is not None and told["verification"]["clean"]
-    return Exit.DONE if told["complete"] and clean and not told["quarantine"] else Exit.PARTLY
+    document = made.document
+    clean = document["verification"] is not None and document["verification"]["clean"]
+    return Exit.DONE if document["complete"] and clean and not document["quarantine"] else Exit.PARTLY
