@@ -132,7 +132,7 @@ def test_the_demo_works_with_defaults_wherever_it_is_started(cli: Shell) -> None
     last = said.out.splitlines()[-1]
     assert last.startswith("all ")
     assert "read-backs agree: 17 steps" in last
-    assert "1,000 people added, 1,000 read back" in said.out
+    assert "1,000 users added, 1,000 read back" in said.out
     assert "50 x add_group_member" in said.out
     assert "12 x send_group_msg" in said.out
 
@@ -149,7 +149,7 @@ def test_the_demo_with_files_of_ones_own(cli: Shell) -> None:
     assert report["read_backs"] == sum(step["read_backs"] for step in report["steps"])
     steps = {step["title"]: step for step in report["steps"]}
     assert steps["Publish the feed 'Mine' as articles, oldest first"]["result"].startswith("1 entry")
-    subscribed = steps["Subscribe everybody in the file"]
+    subscribed = steps["Subscribe all users of the file"]
     assert {"command": "group_open_http_svc/add_group_member", "count": 1} in subscribed["calls"]
 
 

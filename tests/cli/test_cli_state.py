@@ -136,5 +136,5 @@ def test_a_stub_that_cannot_be_asked(cli: Shell, served: Served) -> None:
     for url, code in (("http://keeper:abc123@127.0.0.1:1", 7), ("keeper:abc123@h", 7)):
         complaint = cli("state", "dump", "--url", url, code=code).err
         assert ("***@" in complaint, "abc123" in complaint) == (True, False)
-    assert "is no address" in cli("state", "dump", "--url", "nonsense", code=2).err
+    assert "is not an address" in cli("state", "dump", "--url", "nonsense", code=2).err
     assert "cannot be read" in cli("state", "dump", "--url", "https://localhost:1", "--ca-file", "none", code=2).err
