@@ -109,9 +109,7 @@ def test_everybody_in_a_file_is_synced(cli: Shell, new_channel: Callable[[], str
     assert "--no-header" in cli("unread", "sync-all", headed, code=2).err
     assert cli("unread", "sync-all", headed, "--column", "who").out.startswith("10 users: 0 changed")
     assert cli("unread", "sync-all", headed, "--header").out.startswith("10 users: 0 changed")
-    assert cli("unread", "sync-all", cli.file("none.csv", "stranger_1\nstranger_2\n"), code=1).out.startswith(
-        "2 users"
-    )
+    assert cli("unread", "sync-all", cli.file("none.csv", "stranger_1\nstranger_2\n"), code=1).out.startswith("2 users")
     again = cli("unread", "sync-all", file, "--cursor", "6", code=3)
     assert again.out == "5 users: 0 changed, 0 channels put in, 0 taken out, 1 problem\n"
     assert cli.installed("unread", "sync-all", "-", stdin="reader_63").out.startswith("1 user: 0 changed")
