@@ -307,7 +307,7 @@ class ChannelAdapter:
         own = self.settings.unread
         concurrency = max(1, self.settings.concurrency // 2)  # subscriptions go on meanwhile
         options = AssignmentOptions(own.name, own.assign, own.assign_up_to, concurrency)
-        return ConversationGroupAssigner(self._gateway, self.backend.members, options, self.clock)
+        return ConversationGroupAssigner(self.backend.groups, self.backend.members, options, self.clock)
 
     @property
     def _reacting(self) -> ReactionService | None:

@@ -20,7 +20,7 @@ from cachetools import LRUCache
 from channel_adapter.backends.caller import Caller, item_error, naming_account
 from channel_adapter.backends.protocols import attempt_status
 from channel_adapter.concurrency.outage import AttemptStatus
-from channel_adapter.domain.assignment import AssignmentStatus, GroupAssignment
+from channel_adapter.domain.assignment import MEMBERSHIP_READS, REPEAT_HINT, AssignmentStatus, GroupAssignment
 from channel_adapter.domain.channel import IdKind, IdStatus
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.unread import ConversationGroup, MarkChange, Marks, Synced
@@ -47,10 +47,6 @@ _CACHED_USERS: Final = 20_000
 
 _SEND_ATTEMPTS: Final = 4
 """Updates and creations in turn, while other processes create and delete the same group."""
-
-_REPEAT: Final = "asking again finishes it, and so does unread.sync"
-MEMBERSHIP_READS: Final = 3
-"""Reads of membership after a sync, while other processes go on changing it."""
 
 _CHANGING: Final = f"the subscription changed {MEMBERSHIP_READS} times meanwhile; a sync repairs it"
 
@@ -599,7 +595,7 @@ def _failed(error: ChannelAdapterError) -> GroupAssignment:
     if error.code == codes.CONTACT_EDITION_TOO_LOW:
         return GroupAssignment(AssignmentStatus.UNSUPPORTED, "the app's edition has no conversation groups")
     transient = attempt_status(error) is not AttemptStatus.ANSWERED
-    return GroupAssignment(AssignmentStatus.FAILED, f"{error.message}; {_REPEAT}", transient=transient)
+    return GroupAssignment(AssignmentStatus.FAILED, f"{error.message}; {REPEAT_HINT}", transient=transient)
 
 
 def _reason(code: int, text: str) -> str:

@@ -2,6 +2,12 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
+
+MEMBERSHIP_READS: Final = 3
+"""Reads of membership after a change of a group, while other processes go on changing membership."""
+
+REPEAT_HINT: Final = "asking again finishes it, and so does unread.sync"
 
 
 class AssignmentStatus(StrEnum):

@@ -5,24 +5,15 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from cachetools import LRUCache
-
-from channel_adapter.backends.caller import ApiCaller
-from channel_adapter.backends.protocols import MemberBackend
+from channel_adapter.backends.protocols import GroupingBackend, MemberBackend
 from channel_adapter.concurrency.clock import Clock
-from channel_adapter.domain.assignment import AssignmentStatus, GroupAssignment
+from channel_adapter.domain.assignment import MEMBERSHIP_READS, REPEAT_HINT, AssignmentStatus, GroupAssignment
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.subscription import Outcome
 from channel_adapter.errors import ChannelAdapterError, NotFoundError
-from channel_adapter.mapping.unread_groups import FULL, Conversation
-from channel_adapter.services.bulk import TRANSIENT, Users
-from channel_adapter.services.conversation_groups import ConversationGroups, Failures
-from channel_adapter.tencent import codes
+from channel_adapter.services.bulk import Users
 
 Pair = tuple[UserId, ChannelId]
-
-REMEMBERED = 20_000
-"""People whose group is known to exist; each is a few hundred bytes."""
 
 IN_A_ROW = 5
 """Assignments without an answer after which the next ones are not tried for a while."""
@@ -30,11 +21,7 @@ PAUSE_SECONDS = 10.0
 EDITION_SECONDS = 300.0
 """For so long a refusal because of the edition is believed."""
 
-CHECKS = 3
-"""Reads of membership after an assignment, while other processes go on changing it."""
-
 LATER = "too many users in one call to assign each; assign=True does, and so does unread.sync_many later"
-ONCE_MORE = "asking again finishes it, and so does unread.sync"
 SYNC = "unread.sync repairs it"
 
 
@@ -51,18 +38,20 @@ class AssignmentOptions:
 class ConversationGroupAssigner:
     """Puts channels into the conversation groups of users and takes them out. Every failure is a GroupAssignment.
 
-    It caches whose group exists, and pauses after refusals of the edition and after calls without an answer.
+    Makes no call for 300 s after a refusal because of the edition, and for 10 s after five consecutive assignments for
+    which the service failed.
     """
 
-    def __init__(self, gateway: ApiCaller, members: MemberBackend, options: AssignmentOptions, clock: Clock) -> None:
+    def __init__(
+        self, backend: GroupingBackend, members: MemberBackend, options: AssignmentOptions, clock: Clock
+    ) -> None:
         self.name = options.name
-        self.folders = ConversationGroups(gateway)
         self.turns = asyncio.Semaphore(options.concurrency)
+        self._backend = backend
         self._members = members
         self._on = options.enabled
         self._max_users = options.max_users
         self._clock = clock
-        self._known: LRUCache[UserId, bool] = LRUCache(REMEMBERED)
         self._unanswered = 0
         self._closed: GroupAssignment | None = None
         self._opens_at = 0.0
@@ -81,27 +70,16 @@ class ConversationGroupAssigner:
         return BulkAssignment(self, channel, users, subscribed=subscribed, max_users=max_users)
 
     async def assign(self, user: UserId, channels: Sequence[ChannelId]) -> dict[ChannelId, GroupAssignment]:
-        """Put channels into the person's group, up to 100 a call; reads first only where the group is not known."""
+        """Put channels into the user's group, up to 100 a call."""
         if closed := self._is_closed():
             return dict.fromkeys(channels, closed)
-        wanted = [Conversation(channel) for channel in dict.fromkeys(channels)]
-        try:
-            return self._outcomes(wanted, await self._put(user, wanted), AssignmentStatus.ASSIGNED)
-        except ChannelAdapterError as error:
-            return dict.fromkeys(channels, self._failed(error))
+        return self._record(await self._backend.put(user, self.name, channels))
 
     async def unassign(self, user: UserId, channels: Sequence[ChannelId]) -> dict[ChannelId, GroupAssignment]:
-        """Take channels out of the person's group; what is not in it, or has no group to be in, is out."""
+        """Take channels out of the user's group, 100 a call; a channel is out without a group too."""
         if closed := self._is_closed():
             return dict.fromkeys(channels, closed)
-        unwanted = [Conversation(channel) for channel in dict.fromkeys(channels)]
-        try:
-            failures = await self.folders.take(user, self.name, unwanted)
-            return self._outcomes(unwanted, failures, AssignmentStatus.TAKEN_OUT)
-        except ChannelAdapterError as error:
-            if error.code == codes.CONTACT_NO_SUCH_ACCOUNT:  # nobody has no groups
-                return dict.fromkeys(channels, GroupAssignment(AssignmentStatus.TAKEN_OUT))
-            return dict.fromkeys(channels, self._failed(error))
+        return self._record(await self._backend.take_out(user, self.name, channels))
 
     async def change(
         self, user: UserId, channels: Sequence[ChannelId], *, subscribed: bool
@@ -122,7 +100,7 @@ class ConversationGroupAssigner:
         """
         settled = dict(assignments)
         doubtful = [pair for pair, assignment in assignments.items() if assignment.done]
-        for _ in range(CHECKS):
+        for _ in range(MEMBERSHIP_READS):
             if not doubtful:
                 return settled
             try:
@@ -138,7 +116,7 @@ class ConversationGroupAssigner:
             opposite = {pair: await self._opposite(pair, subscribed=pair in inside) for pair in wrong}
             settled |= opposite
             doubtful = [pair for pair, assignment in opposite.items() if assignment.done]
-        reason = f"the subscription changed {CHECKS} times meanwhile; {SYNC}"
+        reason = f"the subscription changed {MEMBERSHIP_READS} times meanwhile; {SYNC}"
         return settled | dict.fromkeys(doubtful, GroupAssignment(AssignmentStatus.UNCERTAIN, reason, transient=True))
 
     async def _opposite(self, pair: Pair, *, subscribed: bool) -> GroupAssignment:
@@ -165,47 +143,19 @@ class ConversationGroupAssigner:
             return set()
         return {(user, channel) for user in users if inside[user]}
 
-    def forget(self, user: UserId) -> None:
-        """The person's group may be gone: read before the next assignment."""
-        self._known.pop(user, None)
-
-    async def _put(self, user: UserId, wanted: Sequence[Conversation]) -> Failures:
-        exists, missing = bool(self._known.get(user)), wanted
-        if not exists:
-            filed = await self.folders.first_page(user)
-            exists = filed.has(self.name)
-            inside = set(filed.of(self.name))
-            missing = [each for each in wanted if each not in inside]
-        failures = await self.folders.put(user, self.name, missing, exists=exists)
-        if len(failures) < len(wanted):
-            self._known[user] = True
-        return failures
-
-    def _outcomes(
-        self, conversations: Sequence[Conversation], failures: Failures, status: AssignmentStatus
-    ) -> dict[ChannelId, GroupAssignment]:
-        self._unanswered = 0
-        return {
-            ChannelId(each.id): _refused(*failures[each]) if each in failures else GroupAssignment(status)
-            for each in conversations
-        }
-
-    def _failed(self, error: ChannelAdapterError) -> GroupAssignment:
-        """The outcome for an error; a low edition, and silence, are remembered for a while."""
-        if error.code == codes.CONTACT_EDITION_TOO_LOW:
-            self._close(
-                GroupAssignment(AssignmentStatus.UNSUPPORTED, "the app's edition has no conversation groups"),
-                EDITION_SECONDS,
-            )
-            return GroupAssignment(AssignmentStatus.UNSUPPORTED, "the app's edition has no conversation groups")
-        failed = GroupAssignment(
-            AssignmentStatus.FAILED, f"{error.message}; {ONCE_MORE}", transient=isinstance(error, TRANSIENT)
-        )
-        if isinstance(error, TRANSIENT):
-            self._unanswered += 1
-            if self._unanswered >= IN_A_ROW:
-                self._close(failed, PAUSE_SECONDS)
-        return failed
+    def _record(self, assignments: dict[ChannelId, GroupAssignment]) -> dict[ChannelId, GroupAssignment]:
+        """Return the assignments; a low edition, and a service that does not answer, end calls for a while."""
+        for assignment in assignments.values():  # a call that failed has one outcome for every channel
+            if assignment.status is AssignmentStatus.UNSUPPORTED:
+                self._close(assignment, EDITION_SECONDS)
+            elif assignment.transient:
+                self._unanswered += 1
+                if self._unanswered >= IN_A_ROW:
+                    self._close(assignment, PAUSE_SECONDS)
+            else:
+                self._unanswered = 0
+            break
+        return assignments
 
     def _close(self, reason: GroupAssignment, seconds: float) -> None:
         self._closed, self._opens_at = reason, self._clock.monotonic() + seconds
@@ -247,7 +197,7 @@ class BulkAssignment:
         """Return the outcomes with an assignment for each user who is done. `ended`: no further call is made."""
         done = [UserId(outcome.user) for outcome in outcomes if outcome.done]
         if ended:
-            assignments = dict.fromkeys(done, GroupAssignment(AssignmentStatus.FAILED, ONCE_MORE))
+            assignments = dict.fromkeys(done, GroupAssignment(AssignmentStatus.FAILED, REPEAT_HINT))
         else:
             made = await asyncio.gather(*(self._one(user) for user in done))
             pairs = {(user, self._channel): each for user, each in zip(done, made, strict=True)}
@@ -277,16 +227,4 @@ class BulkAssignment:
         yield from source
 
 
-UNSUPPORTED = GroupAssignment(AssignmentStatus.UNSUPPORTED, "the app's edition has no conversation groups")
 LEFT_OUT = GroupAssignment(AssignmentStatus.LEFT_OUT, LATER)
-
-
-def _refused(code: int, text: str) -> GroupAssignment:
-    """What a refusal of one conversation comes to."""
-    if code in FULL:
-        return GroupAssignment(AssignmentStatus.FULL, "the person's conversation groups are full")
-    if code == codes.CONVERSATION_UNRESOLVED:
-        return GroupAssignment(
-            AssignmentStatus.NOT_SUBSCRIBED, "the user is not subscribed to the channel, or the channel is gone"
-        )
-    return GroupAssignment(AssignmentStatus.FAILED, f"{text or 'refused'} ({code})")

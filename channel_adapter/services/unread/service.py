@@ -130,9 +130,7 @@ class UnreadService:
         by hand, unless `unread.keep_by_hand` is off. Channels for which a group is full are in `failed`. Running it
         again changes nothing.
         """
-        wanted = ids.user_id(user)
-        self._assigner.forget(wanted)
-        return await self._groups.sync(wanted, self._assigner.name, keep_by_hand=self._keep_by_hand)
+        return await self._groups.sync(ids.user_id(user), self._assigner.name, keep_by_hand=self._keep_by_hand)
 
     def sync_many(self, users: Users, *, cursor: int = 0) -> ConcurrentMap[str, Synced]:
         """Return an async iterator that runs `sync` for many users, one result for each in their order.
@@ -169,18 +167,14 @@ class UnreadService:
         `rename` moves users from the old name to the new one. Raises NotFoundError without such a group,
         ConflictError if there is a group of each name, InvalidError for a name that is empty or too long.
         """
-        wanted = ids.user_id(user)
-        self._assigner.forget(wanted)
-        return await self._groups.rename(wanted, self._assigner.name if old is None else old, new)
+        return await self._groups.rename(ids.user_id(user), self._assigner.name if old is None else old, new)
 
     async def remove(self, user: str, name: str | None = None) -> bool:
         """Delete a user's group, that of channels if no `name` is given; return False if there is none.
 
         The conversations in it stay. Raises InvalidError for a name that is empty or over 32 bytes.
         """
-        wanted = ids.user_id(user)
-        self._assigner.forget(wanted)
-        return await self._groups.delete(wanted, self._assigner.name if name is None else name)
+        return await self._groups.delete(ids.user_id(user), self._assigner.name if name is None else name)
 
     async def star(self, channel: str, *, user: str, on: bool = True) -> None:
         """Mark a channel as important for a user, or remove the mark. Raises NotFoundError if the user is not in it."""
