@@ -1,23 +1,34 @@
-"""README tells the truth: its commands exist, its blocks run, its settings and names are real."""
+"""README and the manuals: their commands exist, their blocks run, and their settings, files and links are real."""
 
 import os
 import re
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import requests
 
 from channel_adapter.stub.reports import PLAYED, REFUSED, played_commands
 from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PACKAGE = ROOT / "channel_adapter"
 SCRIPTS = Path(sys.executable).parent
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+STUB_MANUAL = (PACKAGE / "stub" / "README.md").read_text(encoding="utf-8")
+MANUALS = [
+    ROOT / "README.md",
+    *sorted(PACKAGE.glob("*/README.md")),
+    ROOT / "tests" / "benchmarks" / "README.md",
+    ROOT / ".github" / "CONTRIBUTING.md",
+    ROOT / ".github" / "CHANGELOG.md",
+]
 
 
 @pytest.fixture
@@ -33,22 +44,54 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def blocks(language: str) -> list[str]:
-    return [text for name, text in BLOCKS if name == language]
+def blocks(language: str, text: str | None = None) -> list[str]:
+    """Return the fenced blocks of a language, of all manuals or of one text."""
+    texts = [path.read_text(encoding="utf-8") for path in MANUALS] if text is None else [text]
+    return [
+        code
+        for each in texts
+        for name, code in re.findall(r"^```(\w+)\n(.*?)^```$", each, re.MULTILINE | re.DOTALL)
+        if name == language
+    ]
 
 
-def section(heading: str) -> str:
-    return README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+def section(text: str, heading: str) -> str:
+    return text.split(f"\n## {heading}\n")[1].split("\n## ", maxsplit=1)[0]
 
 
 def under(heading: str) -> str:
-    (block,) = re.findall(r"^```sh\n(.*?)^```$", section(heading), re.MULTILINE | re.DOTALL)
-    return str(block)
+    (block,) = blocks("sh", section(README, heading))
+    return block
+
+
+def settings_of(stub: StubServer) -> str:
+    return f'sdkappid = {stub.sdkappid}\nkey = "{stub.key}"\nbase_url = "{stub.url}"\n'
+
+
+def test_readme_is_short() -> None:
+    lines = README.splitlines()
+    assert len(lines) <= 250
+    assert len(README.split()) <= 2_500
+    assert max(len(line) for line in lines) <= 160
+
+
+def test_links_lead_to_files_and_headings() -> None:
+    for path in MANUALS:
+        text = path.read_text(encoding="utf-8")
+        headings = {
+            re.sub(r"[^\w -]", "", line.lower()).replace(" ", "-")
+            for line in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+        }
+        for target in re.findall(r"\]\(([^)]+)\)", text):
+            if target.startswith("#"):
+                assert target[1:] in headings, f"{path}: {target}"
+            elif not target.startswith("https://"):
+                assert (path.parent / target).exists(), f"{path}: {target}"
 
 
 def test_list_of_played_commands_is_the_generated_one() -> None:
-    """The two tables of the section, row by row, beside what `stub --commands` prints."""
-    tables = section("The stub").split("\n### Commands\n")[1].split("\n### ")[0].split("| Service | Commands |\n")[1:]
+    """Compare the two tables of the manual, row by row, with what `stub --commands` prints."""
+    tables = section(STUB_MANUAL, "Commands").split("| Service | Commands |\n")[1:]
     written = [
         [f"{service}/{name}" for service, names in re.findall(r"^\| `(\w+)` \| (.+) \|$", table, re.MULTILINE)
          for name in names.split(", ")]
@@ -79,14 +122,13 @@ def test_test_it_runs_this_suite() -> None:
 
 
 SCRIPTS_IN_PYTHON = [text for text in blocks("python") if text.endswith("asyncio.run(main())\n")]
-SEEN = ("Harbour News", "{'👍': 1} 1", "Synced(", "Ferry Times")
-"""What the output of each script shows, in the order of README."""
+SEEN = ("Harbour News", "Ferry Times", "{'👍': 1} 1", "Synced(")
+"""What the output of each script shows, in the order of the manuals."""
 
 
 @pytest.mark.parametrize(("code", "seen"), list(zip(SCRIPTS_IN_PYTHON, SEEN, strict=True)), ids=SEEN)
 def test_python_examples_run(code: str, seen: str, stub: StubServer, tmp_path: Path) -> None:
-    settings = f'sdkappid = {stub.sdkappid}\nkey = "{stub.key}"\nbase_url = "{stub.url}"\n'
-    (tmp_path / "adapter.toml").write_text(settings, encoding="utf-8")
+    (tmp_path / "adapter.toml").write_text(settings_of(stub), encoding="utf-8")
     (tmp_path / "example.py").write_text(code, encoding="utf-8")
     result = subprocess.run([sys.executable, "example.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
@@ -104,14 +146,61 @@ def test_the_pytest_example_passes(tmp_path: Path) -> None:
     assert "1 passed" in result.stdout
 
 
-SERVER, SHELL = re.split(r"(?<=ADAPTER_BASE_URL=http://127.0.0.1:8900\n)", blocks("sh")[2])
-"""The lines that start a stub and name it, and those that go on: other blocks stand on the first, and on its people."""
-ENDED_WHEN_READY = "until [ -s ready.json ]; do sleep 0.1; done; kill -TERM $!; wait $!"
+@contextmanager
+def web_application(code: str, settings: str, folder: Path) -> Iterator[str]:
+    """Run the web application of README in a process, and yield its address."""
+    (folder / "web_app.py").write_text(code, encoding="utf-8")
+    (folder / "adapter.toml").write_text(settings, encoding="utf-8")
+    port = free_port()
+    words = [sys.executable, "-m", "aiohttp.web", "-H", "127.0.0.1", "-P", str(port), "web_app:create_app"]
+    with (folder / "output.txt").open("wb") as output, subprocess.Popen(
+        words, cwd=folder, env=os.environ | {"PYTHONPATH": str(folder), "PYTHONUNBUFFERED": "1"}, stdout=output,
+        stderr=output,
+    ) as process:  # fmt: skip
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+
+
+def test_the_web_application_publishes_and_receives_webhooks(stub: StubServer, tmp_path: Path) -> None:
+    (code,) = [text for text in blocks("python") if text.startswith("# web_app.py\n")]
+    environment = os.environ | {
+        "CHANNEL_ADAPTER_SDKAPPID": str(stub.sdkappid),
+        "CHANNEL_ADAPTER_KEY": stub.key,
+        "CHANNEL_ADAPTER_BASE_URL": stub.url,
+        "CHANNEL_ADAPTER_WEBHOOKS__TOKENS": '["orchid-7f"]',
+    }
+
+    def command(*words: str) -> None:
+        subprocess.run([SCRIPTS / "channel-adapter", *words], check=True, env=environment, capture_output=True)
+
+    command("accounts", "add", "editor_7")
+    command("channels", "create", "--slug", "harbor_news", "--name", "News", "--owner", "editor_7")
+    settings = settings_of(stub) + '[webhooks]\ntokens = ["orchid-7f"]\n[inbox]\nkind = "memory"\n'
+    with web_application(code, settings, tmp_path) as url:
+        answer = None
+        while answer is None:
+            try:
+                answer = requests.post(f"{url}/channels/harbor_news/posts", json={"text": "Tide table"}, timeout=30)
+            except requests.ConnectionError:  # the process starts
+                time.sleep(0.1)
+        assert (answer.status_code, answer.json()) == (201, {"number": 1})
+        answer = requests.post(f"{url}/channels/unknown/posts", json={"text": "Tide table"}, timeout=30)
+        assert (answer.status_code, answer.json()["error"]) == (400, "not_found")
+        command("webhooks", "trigger", "Subscribed", "--url", f"{url}/hooks", "--channel", "harbor_news")
+        while "subscribed to @TGS#_harbor_news" not in (tmp_path / "output.txt").read_text():
+            time.sleep(0.05)
+
+
+SERVER, SHELL = re.split(r"(?<=ADAPTER_BASE_URL=http://127.0.0.1:8900\n)", under("Shell"))
+"""The lines that start a stub and name it, and the commands after them; other blocks need both."""
+END_WHEN_READY = "until [ -s ready.json ]; do sleep 0.1; done; kill -TERM $!; wait $!"
 
 
 @pytest.mark.parametrize("block", [text for text in blocks("sh") if "venv" not in text])
 def test_shell_blocks_run(block: str, tmp_path: Path) -> None:
-    """As they stand, in a shell; a server that a block leaves running is ended with the shell."""
+    """Run a block as it stands, in a shell; a server that it leaves running is ended with the shell."""
     environment = os.environ | {"PATH": f"{SCRIPTS}:{os.environ['PATH']}", "PYTHONPATH": str(tmp_path)}
     for module in blocks("python"):
         if name := re.match(r"# (\w+\.py)\n", module):
@@ -121,7 +210,7 @@ def test_shell_blocks_run(block: str, tmp_path: Path) -> None:
     for port in ("8900", "8080"):
         block = block.replace(port, str(free_port()))
     lines = ["set -e", "trap 'kill $(jobs -p) 2>/dev/null || true' EXIT", *block.splitlines()]
-    script = "\n".join(line if "stub --port 0" not in line else f"{line} &\n{ENDED_WHEN_READY}" for line in lines)
+    script = "\n".join(line if "stub --port 0" not in line else f"{line} &\n{END_WHEN_READY}" for line in lines)
     result = subprocess.run(
         ["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=220
     )
@@ -129,7 +218,7 @@ def test_shell_blocks_run(block: str, tmp_path: Path) -> None:
 
 
 def test_every_command_of_the_table_exists() -> None:
-    rows = re.findall(r"^\| (`.*?`(?:, `.*?`)*) \| ", section("From the shell"), re.MULTILINE)
+    rows = re.findall(r"^\| (`[a-z].*?`(?:, `.*?`)*) \| ", section(README, "Shell"), re.MULTILINE)
     named = {tuple(text.replace("\\|", "|").split()[:2]) for row in rows for text in re.findall(r"`(.*?)`", row)}
     assert len(named) > 6
     for words in named:
@@ -138,11 +227,13 @@ def test_every_command_of_the_table_exists() -> None:
             [SCRIPTS / "channel-adapter", group, "--help"], capture_output=True, text=True, check=False
         )
         assert result.returncode == 0, f"{group}: {result.stderr}"
-        if len(words) > 1 and re.fullmatch(r"[a-z|-]+", words[1]) and "--" not in words[1]:
+        if len(words) > 1:
             for name in words[1].split("|"):
                 assert re.search(rf"^  {name}\b", result.stdout, re.MULTILINE), f"{group} has no {name}"
 
 
 def test_files_that_are_named_exist() -> None:
-    for name in re.findall(r"`((?:config|tests|channel_adapter)/[\w./]+)`", README):
-        assert (ROOT / name).exists(), name
+    for path in MANUALS:
+        text = path.read_text(encoding="utf-8")
+        for name in re.findall(r"`((?:config|tests|channel_adapter)/[\w./]+)`", text):
+            assert (ROOT / name).exists(), f"{path}: {name}"

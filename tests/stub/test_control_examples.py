@@ -17,8 +17,8 @@ from channel_adapter.stub.callbacks.request import CallbackSettings
 from channel_adapter.stub.control.plane import ROUTES
 from channel_adapter.stub.scenario import Scenario
 
-README = Path(__file__).parents[2] / "README.md"
-CONTROL, WEBHOOKS = "The stub's control plane", "Webhooks from the stub"
+README = Path(__file__).parents[2] / "channel_adapter" / "stub" / "README.md"
+CONTROL, WEBHOOKS = "Control plane", "Webhooks from the stub"
 SCRIPTS = Path(sys.executable).parent
 KEPT = """
 mkdir answers
