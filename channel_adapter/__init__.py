@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         Unknown,
         Unsubscribed,
     )
+    from channel_adapter.domain.health import HealthCheckResult
     from channel_adapter.domain.hooks import (
         Allow,
         CreateRequest,
@@ -122,7 +123,6 @@ if TYPE_CHECKING:
         ThrottledError,
         UnavailableError,
     )
-    from channel_adapter.services.doctor import Finding
 
 __all__ = [
     "Adopted",
@@ -155,8 +155,8 @@ __all__ = [
     "Explanation",
     "Face",
     "File",
-    "Finding",
     "GroupAssignment",
+    "HealthCheckResult",
     "HookRequest",
     "HookResponse",
     "Image",
@@ -244,7 +244,7 @@ _VALUES = (  # searched in this order, the most used first
 )
 _MACHINERY = {  # nobody who wants a value pays for these
     "ChannelAdapter": "adapter",
-    "Finding": "services.doctor",
+    "HealthCheckResult": "domain.health",
     "Settings": "config.settings",
 }
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from channel_adapter.backends.community.backend import CommunityBackend
     from channel_adapter.domain.events import RateAlarm
+    from channel_adapter.domain.health import HealthCheckResult
     from channel_adapter.domain.ids import ChannelId
     from channel_adapter.domain.post import PostRef
     from channel_adapter.migration.cutover.redirects import AccountRedirects
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from channel_adapter.services.accounts import Accounts
     from channel_adapter.services.bulk import BulkOptions
     from channel_adapter.services.channels import Channels
-    from channel_adapter.services.doctor import Finding
     from channel_adapter.services.posts import Posts
     from channel_adapter.services.reactions.service import ReactionService
     from channel_adapter.services.signals import UsersLeft
@@ -250,11 +250,12 @@ class ChannelAdapter:
         """Any command of the service, modelled or not: same signing, limiting and retrying, JSON in and out."""
         return await self._gateway.call_raw(service, command, body)
 
-    async def doctor(self, *, repair: bool = False) -> list[Finding]:
+    async def doctor(self, *, repair: bool = False) -> list[HealthCheckResult]:
         """Look at service, clock, plan and channels; with `repair`, finish interrupted creations."""
+        from channel_adapter.mapping.ids import user_id
         from channel_adapter.services.doctor import Doctor
 
-        doctor = Doctor(self.channels, self.accounts, self.settings.admin, self.settings.channels.field_keys)
+        doctor = Doctor(self.backend, user_id(self.settings.admin))
         first = await doctor.service()
         if not first.ok:
             return [first]

@@ -132,6 +132,19 @@ def naming_account(user: str, field: str = "user") -> Iterator[None]:
         raise named from (error if named is not error else error.__cause__)
 
 
+def remediation(error: ChannelAdapterError) -> str:
+    """Return what to do about an error, in one sentence."""
+    if error.code == codes.SIGNATURE_EXPIRED:
+        return "set this machine's clock, for example by NTP"
+    if isinstance(error, e.OutcomeUnknownError | e.ThrottledError | e.UnavailableError):
+        return "run the doctor again later"
+    if isinstance(error, e.AuthenticationError):
+        return "compare sdkappid, key and admin with the console of this app"
+    if isinstance(error, e.PermissionDeniedError):
+        return "make this account an admin of the app, or allow this machine's address"
+    return "correct what the message names, in the settings or in the console"
+
+
 def translate(
     outcome: Failure, row: CodeRow | None, origin: Origin, message: str, *, changes: bool
 ) -> ChannelAdapterError:

@@ -4,7 +4,7 @@ It resolves the owner, checks that an id is a channel, keeps the rates, splits b
 Refusals of single items are values; every other failure is a ChannelAdapterError.
 """
 
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -13,6 +13,7 @@ from channel_adapter.concurrency.paging import Page
 from channel_adapter.domain.assignment import GroupAssignment
 from channel_adapter.domain.channel import Channel, ChannelProfile, NewChannel
 from channel_adapter.domain.events import ChannelEvent
+from channel_adapter.domain.health import HealthCheckResult
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.mode import Capabilities, Mode
 from channel_adapter.domain.post import Content, Draft, Post, PostPreview, PostRef
@@ -312,6 +313,14 @@ class Backend(Protocol):
     @property
     def groups(self) -> GroupingBackend:
         """Conversation groups and marks of users."""
+        ...
+
+    def checks(self, admin: UserId) -> AsyncIterator[HealthCheckResult]:
+        """Check what the mode needs of the app: edition, fields, settings of the console."""
+        ...
+
+    def remediation(self, error: ChannelAdapterError) -> str:
+        """Return what to do about an error, in one sentence."""
         ...
 
     async def may_post(self, channel: ChannelId, user: UserId) -> bool:

@@ -21,7 +21,7 @@ async def doctor(
     """
     async with run.adapter() as adapter:
         findings = await adapter.doctor(repair=repair)
-    with run.output.items(("check", "ok", "message", "advice"), empty="nothing was checked") as listing:
+    with run.output.items(("check", "ok", "message", "remediation"), empty="nothing was checked") as listing:
         for found in findings:
-            listing.add(found, found.check, found.ok, found.message, found.advice)
+            listing.add(found, found.check, found.ok, found.message, found.remediation)
     return Exit.DONE if all(found.ok for found in findings) else Exit.REFUSED

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from channel_adapter.concurrency.clock import duration
 from channel_adapter.tencent import codes
 from channel_adapter.tencent.catalog import Command, Idempotency
 from channel_adapter.tencent.codes import CodeRow, look_up
@@ -84,16 +85,6 @@ def clock_hint(clock_skew: float | None) -> str:
         return "this machine's clock is wrong, so even a fresh signature has expired"
     side = "behind" if clock_skew > 0 else "ahead of"
     return f"this machine's clock is wrong: it is {duration(abs(clock_skew))} {side} the server's"
-
-
-def duration(seconds: float) -> str:
-    """Return a time span in words: the largest unit that fits, to one decimal place at most."""
-    for unit, name in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
-        if seconds >= unit:
-            count = round(seconds / unit, 1)
-            return f"{count:g} {name}{'' if count == 1 else 's'}"
-    whole = round(seconds)
-    return f"{whole} second{'' if whole == 1 else 's'}"
 
 
 def quoted(text: str, meaning: str) -> str:

@@ -21,7 +21,7 @@ PUBLIC_NAMES = """
     Adopted Allow Article AuthenticationError Broadcast Channel ChannelAdapter ChannelAdapterError ChannelChanged
     ChannelCreated ChannelDeleted ChannelEvent ChannelFull ChannelId ChannelOutcome ChannelUnread ConfigurationError
     ConflictError Content ConversationGroup CountSource CreateRequest Custom HookResponse Departure Drop Event
-    AssignmentStatus Explanation Face File Finding GroupAssignment Image InvalidError Ladder LimitReachedError
+    AssignmentStatus Explanation Face File GroupAssignment HealthCheckResult Image InvalidError Ladder LimitReachedError
     Location Loss Marks
     NotFoundError Notifications OfficialAccountChanged OfficialAccountCreated OfficialAccountDeleted
     OfficialAccountEvent OfficialAccountFull OfficialAccountSubscribed OfficialAccountUnsubscribed

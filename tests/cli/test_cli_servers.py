@@ -19,7 +19,7 @@ def test_the_doctor_finds_nothing(cli: Shell) -> None:
     checks = ["service", "clock", "communities", "fields", "notices", "channels", "reactions"]
     assert [finding["check"] for finding in findings] == checks
     assert all(finding["ok"] for finding in findings)
-    assert list(findings[0]) == ["check", "ok", "message", "advice"]
+    assert list(findings[0]) == ["check", "ok", "message", "remediation"]
 
 
 def test_the_doctor_finds_something_and_mends_it(cli: Shell) -> None:

@@ -152,7 +152,7 @@ async def test_a_wrong_key_says_that_it_does_not_belong_to_the_app() -> None:
         assert "another secret" not in str(refused.value)
         (finding,) = await stranger.doctor()
         assert not finding.ok
-        assert "sdkappid, key and admin" in finding.advice
+        assert "sdkappid, key and admin" in finding.remediation
 
 
 async def test_a_clock_that_is_a_day_slow_is_named() -> None:
@@ -162,7 +162,7 @@ async def test_a_clock_that_is_a_day_slow_is_named() -> None:
         with pytest.raises(AuthenticationError, match="clock is wrong"):
             await adapter.channels.get("tides")
         (finding,) = await adapter.doctor()
-        assert finding.advice == "set this machine's clock, for example by NTP"
+        assert finding.remediation == "set this machine's clock, for example by NTP"
 
 
 async def test_a_dropped_post_is_sent_again_and_arrives_once() -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from channel_adapter import ChannelAdapter, Finding
-from channel_adapter.services.doctor import ENABLE_COMMUNITIES
+from channel_adapter import ChannelAdapter, HealthCheckResult
+from channel_adapter.backends.community.checks import ENABLE_COMMUNITIES
 from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.tencent import codes
 from tests.faults.test_adapter_trouble import opened
@@ -21,14 +21,14 @@ async def half_made(adapter: ChannelAdapter) -> None:
         await adapter.call("group_open_http_svc", "create_group", body)
 
 
-async def finding(adapter: ChannelAdapter, check: str, *, repair: bool = False) -> Finding:
+async def finding(adapter: ChannelAdapter, check: str, *, repair: bool = False) -> HealthCheckResult:
     (found,) = [each for each in await adapter.doctor(repair=repair) if each.check == check]
     return found
 
 
 async def test_only_its_own_code_says_that_communities_are_off() -> None:
     async with opened({"app": {"community": False}}) as (adapter, _):
-        assert (await finding(adapter, "communities")).advice == ENABLE_COMMUNITIES
+        assert (await finding(adapter, "communities")).remediation == ENABLE_COMMUNITIES
 
 
 @pytest.mark.parametrize("code", [codes.NOT_ALLOWED, codes.BAD_PARAMETER, 65000])
@@ -38,8 +38,8 @@ async def test_another_refusal_is_told_without_that_advice(code: int) -> None:
         found = await finding(adapter, "communities")
         assert not found.ok
         assert str(code) in found.message
-        assert found.advice
-        assert "Communit" not in found.advice
+        assert found.remediation
+        assert "Communit" not in found.remediation
 
 
 async def test_a_repair_that_fails_does_not_stop_the_others() -> None:

@@ -186,7 +186,7 @@ async def test_a_deleted_channel_takes_no_posts_whatever_was_remembered() -> Non
 
 async def test_the_doctor_names_a_switch_that_is_off() -> None:
     async with opened({"app": {"community": False}}) as (adapter, _):
-        failed = {finding.check: finding.advice for finding in await adapter.doctor() if not finding.ok}
+        failed = {finding.check: finding.remediation for finding in await adapter.doctor() if not finding.ok}
         assert "console" in failed["communities"]
 
 

@@ -66,7 +66,7 @@ async def test_the_doctor_says_what_is_wrong_with_the_store(stage: Stage, tmp_pa
         finding = (await adapter.doctor())[-1]
         assert (finding.check, finding.ok) == ("reactions", False)
         assert "nothing was stored" in finding.message
-        assert finding.advice
+        assert finding.remediation
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from sqlalchemy import event
 
 from channel_adapter import (
     ConfigurationError,
-    Finding,
+    HealthCheckResult,
     LimitReachedError,
     NotFoundError,
     PostRef,
@@ -43,7 +43,7 @@ async def stage(file: Path) -> AsyncIterator[Stage]:
         yield made
 
 
-def finding_of(findings: list[Finding]) -> str:
+def finding_of(findings: list[HealthCheckResult]) -> str:
     return next(each.message for each in findings if each.check == "reactions")
 
 

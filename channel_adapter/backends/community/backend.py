@@ -5,12 +5,13 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from channel_adapter.backends.caller import remediation
 from channel_adapter.domain import events as e
 from channel_adapter.domain.mode import COMMUNITY_CAPABILITIES, Mode
 from channel_adapter.mapping.ids import COMMUNITY_IDS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from channel_adapter.backends.accounts import AppAccounts
     from channel_adapter.backends.caller import Caller
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from channel_adapter.backends.conversation_groups import ConversationGroups
     from channel_adapter.backends.options import BackendOptions
     from channel_adapter.concurrency.clock import Clock
+    from channel_adapter.domain.health import HealthCheckResult
     from channel_adapter.domain.ids import ChannelId, UserId
+    from channel_adapter.errors import ChannelAdapterError
 
 
 class CommunityBackend:
@@ -127,6 +130,17 @@ class CommunityBackend:
         from channel_adapter.backends.community.history import SilentPosts
 
         return SilentPosts(self.post_history, seconds=self.options.cache_seconds, clock=self.clock)
+
+    def checks(self, admin: UserId) -> AsyncIterator[HealthCheckResult]:
+        """Check the edition, the custom group fields and system notices."""
+        from channel_adapter.backends.community.checks import checks
+
+        return checks(self.members.subscriptions, self.options.field_keys, admin)
+
+    @staticmethod
+    def remediation(error: ChannelAdapterError) -> str:
+        """Return what to do about an error, in one sentence."""
+        return remediation(error)
 
     async def may_post(self, channel: ChannelId, user: UserId) -> bool:
         """Return whether a user is owner or admin of a channel. Cached."""

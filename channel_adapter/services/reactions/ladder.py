@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from channel_adapter.backends.caller import ApiCaller
 from channel_adapter.concurrency.clock import Clock
+from channel_adapter.domain.health import HealthCheckResult
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.domain.post import PostRef
 from channel_adapter.domain.reaction import Ladder, Rung
@@ -14,7 +15,6 @@ from channel_adapter.errors import ChannelAdapterError
 from channel_adapter.mapping import ids
 from channel_adapter.mapping.reactions import PROBE
 from channel_adapter.services.bulk import TRANSIENT
-from channel_adapter.services.doctor import Finding
 from channel_adapter.services.message_keys import MessageKeys
 from channel_adapter.tencent.catalog import CREATE_GROUP, DESTROY_GROUP, MODIFY_GROUP_MSG, SEND_GROUP_MSG
 from channel_adapter.tencent.wire import groups, messages
@@ -74,18 +74,18 @@ class ReactionLadder:
             await self._gateway.call(DESTROY_GROUP, groups.DestroyGroupRequest(group_id=scratch))
         return await self._remember(found, before=before, anew=anew)
 
-    async def finding(self) -> Finding:
+    async def finding(self) -> HealthCheckResult:
         """For the doctor: where the counts of this app are shown."""
         found = await self.current()
         if found.rung is None:
-            return Finding(
+            return HealthCheckResult(
                 "reactions", True, "store; not known yet where counts can be shown: reactions probe finds out"
             )
         message = f"store; counts are shown as {found.rung.value.replace('_', ' ')}: {found.reason}"
         if found.rung is Rung.EXTENSION:
-            return Finding("reactions", True, message)
+            return HealthCheckResult("reactions", True, message)
         advice = "enable message extensions in the console, they need a high plan; then run reactions probe"
-        return Finding("reactions", False, message, advice)
+        return HealthCheckResult("reactions", False, message, advice)
 
     async def _message(self, scratch: ChannelId) -> PostRef:
         body = Element(msg_type=TEXT, msg_content=TextContent(text=SLUG).to_wire())

@@ -9,6 +9,7 @@ import structlog
 
 from channel_adapter.backends.protocols import ChannelBackend
 from channel_adapter.concurrency.clock import Clock, wait_or_set
+from channel_adapter.domain.health import HealthCheckResult
 from channel_adapter.domain.post import PostRef
 from channel_adapter.domain.reaction import (
     Adopted,
@@ -23,7 +24,6 @@ from channel_adapter.errors import ChannelAdapterError, ConfigurationError, Inva
 from channel_adapter.mapping import ids
 from channel_adapter.mapping.emoji import one_emoji
 from channel_adapter.mapping.reactions import NAME, policy_text, to_policy
-from channel_adapter.services.doctor import Finding
 from channel_adapter.services.reactions.direct import REACTORS, DirectReactions
 from channel_adapter.services.reactions.rules import Gatekeeper, ReactionRules, checked
 
@@ -208,15 +208,15 @@ class ReactionService:
         if (stored := await self._store()) is not None:
             await stored.forget(wanted, people)
 
-    async def finding(self) -> Finding:
+    async def finding(self) -> HealthCheckResult:
         """For the doctor: the mode, and in store mode where counts are shown, or what is wrong with the store."""
         try:
             stored = await self._store()
             if stored is None:
-                return Finding("reactions", True, f"direct mode: on the messages, {REACTORS} people a post")
+                return HealthCheckResult("reactions", True, f"direct mode: on the messages, {REACTORS} people a post")
             return await stored.finding()
         except ChannelAdapterError as error:
-            return Finding("reactions", False, error.message, "see to the database that database_url names")
+            return HealthCheckResult("reactions", False, error.message, "see to the database that database_url names")
 
     async def aclose(self) -> None:
         """Publish what can be published soon, and close the store."""

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from channel_adapter.backends.community.history import History
 from channel_adapter.concurrency.batch_loader import BatchLoader
 from channel_adapter.concurrency.clock import Clock
+from channel_adapter.domain.health import HealthCheckResult
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import PostRef, PostState
 from channel_adapter.domain.reaction import Adopted, Ladder, ReactionChange, Reactions, Reactor, Reconciled, Rung
 from channel_adapter.errors import ChannelAdapterError, NotFoundError, ThrottledError
 from channel_adapter.mapping.content import STATES
 from channel_adapter.mapping.reactions import of_counts
-from channel_adapter.services.doctor import Finding
 from channel_adapter.services.message_keys import EDITION, GONE, UNSUPPORTED, MessageKeys, Pairs
 from channel_adapter.services.reactions.direct import explained
 from channel_adapter.services.reactions.ladder import ReactionLadder
@@ -158,7 +158,7 @@ class StoredReactions:
         self.publisher.wake()
         return found
 
-    async def finding(self) -> Finding:
+    async def finding(self) -> HealthCheckResult:
         """For the doctor."""
         return await self.ladder.finding()
 
