@@ -1,12 +1,25 @@
 """Batch loading: items that arrive while one batch is running are processed together in the next batch."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+@dataclass(slots=True)
+class _Queue(Generic[T, R]):
+    """The waiting items of one key."""
+
+    items: list[tuple[T, Callable[[R | Exception], None]]] = field(default_factory=list)
+    since: float = 0.0  # the first of them waits since then
+    not_before: float = 0.0  # of the next batch, in seconds of the event loop
+    worker: asyncio.Task[None] | None = None
 
 
 class BatchLoader(Generic[K, T, R]):
@@ -16,50 +29,100 @@ class BatchLoader(Generic[K, T, R]):
     their arrival. `batch_fn` takes the key and the items, and returns one result per item. A result that is an
     exception is raised to the caller of its item; an exception raised by `batch_fn` is raised to all callers of the
     batch. Cancelling a caller does not cancel the batch.
+
+    `spacing` is the least number of seconds between the beginnings of two batches of a key, if the first of them has
+    at least `full_batch` items; after a smaller batch it is shorter in proportion. It pays where a batch costs more
+    than the items in it, as a commit does.
     """
 
     def __init__(
-        self, batch_fn: Callable[[K, Sequence[T]], Awaitable[Sequence[R | Exception]]], *, max_items: int
+        self,
+        batch_fn: Callable[[K, list[T]], Awaitable[Sequence[R | Exception]]],
+        *,
+        max_items: int,
+        spacing: float = 0.0,
+        full_batch: int = 1,
     ) -> None:
         self._batch_fn = batch_fn
         self._max_items = max_items
-        self._queues: dict[K, list[tuple[T, asyncio.Future[R]]]] = {}
-        self._workers: set[asyncio.Task[None]] = set()
+        self._spacing = spacing
+        self._full_batch = full_batch
+        self._queues: dict[K, _Queue[T, R]] = {}
+        self._batch_ended: asyncio.Future[None] | None = None
+
+    def __len__(self) -> int:
+        return sum(len(queue.items) for queue in self._queues.values())
+
+    @property
+    def oldest_seconds(self) -> float:
+        """How long the first waiting item has waited for its batch to begin; 0.0 if none waits."""
+        return max((time.monotonic() - queue.since for queue in self._queues.values() if queue.items), default=0.0)
 
     async def load(self, key: K, item: T) -> R:
         """Return the result of one item. Raises the exception that `batch_fn` raised or returned for it."""
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        queue = self._queues.get(key)
-        if queue is None:
-            self._queues[key] = [(item, future)]
-            worker = asyncio.ensure_future(self._work(key))
-            self._workers.add(worker)
-            worker.add_done_callback(self._workers.discard)
-        else:
-            queue.append((item, future))
+        self.add(key, item, partial(_set_result, future))
         return await future
 
-    async def drain(self) -> None:
-        """Wait until no item is queued and no batch is running."""
-        while workers := [worker for worker in self._workers if not worker.done()]:
-            await asyncio.gather(*workers)
+    def add(self, key: K, item: T, done: Callable[[R | Exception], None]) -> None:
+        """Process an item without waiting; `done` is called with its result or exception, unless it is discarded."""
+        queue = self._queues.get(key)
+        if queue is None:
+            queue = self._queues[key] = _Queue()
+        if not queue.items:
+            queue.since = time.monotonic()
+        queue.items.append((item, done))
+        if queue.worker is None or queue.worker.done():
+            queue.worker = asyncio.ensure_future(self._work(key, queue))
 
-    async def _work(self, key: K) -> None:
-        queue = self._queues[key]
-        while queue:
-            batch, queue[:] = queue[: self._max_items], queue[self._max_items :]
+    def discard(self, key: K, item: T) -> None:
+        """Do not process an item that still waits."""
+        queue = self._queues.get(key)
+        if queue is not None:
+            queue.items = [waiting for waiting in queue.items if waiting[0] is not item]
+
+    async def batch_ended(self) -> None:
+        """Wait until a batch ends; return immediately if no item waits and no batch is running."""
+        if self._running():
+            if self._batch_ended is None or self._batch_ended.done():
+                self._batch_ended = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._batch_ended)
+
+    async def drain(self) -> None:
+        """Wait until no item waits and no batch is running."""
+        while workers := self._running():
+            await asyncio.wait(workers)
+
+    async def stop(self) -> None:
+        """Cancel the running batches and drop the waiting items, without results."""
+        workers = self._running()
+        for worker in workers:
+            worker.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+
+    def _running(self) -> list[asyncio.Task[None]]:
+        workers = [queue.worker for queue in self._queues.values()]
+        return [worker for worker in workers if worker is not None and not worker.done()]
+
+    async def _work(self, key: K, queue: _Queue[T, R]) -> None:
+        loop = asyncio.get_running_loop()
+        while queue.items:
+            if queue.not_before > loop.time():
+                await asyncio.sleep(queue.not_before - loop.time())
+            batch, queue.items = queue.items[: self._max_items], queue.items[self._max_items :]
+            queue.since = time.monotonic()
+            queue.not_before = loop.time() + self._spacing * min(1.0, len(batch) / self._full_batch)
+            results: Sequence[R | Exception]
             try:
                 results = await self._batch_fn(key, [item for item, _ in batch])
-            except Exception as error:  # noqa: BLE001 - raised again in every caller of the batch
+            except Exception as error:  # noqa: BLE001 - passed to every caller of the batch
                 results = [error] * len(batch)
-            except BaseException:
-                for _, future in [*batch, *queue]:
-                    future.cancel()
-                del self._queues[key]
-                raise
-            for (_, future), result in zip(batch, results, strict=True):
-                _set_result(future, result)
-        del self._queues[key]
+            for (_, done), result in zip(batch, results, strict=True):
+                done(result)
+            if self._batch_ended is not None and not self._batch_ended.done():
+                self._batch_ended.set_result(None)
+        if not self._spacing:
+            del self._queues[key]
 
 
 def _set_result(future: "asyncio.Future[R]", result: "R | Exception") -> None:

@@ -10,16 +10,16 @@ import logging
 import os
 import secrets
 import socket
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Final, Generic, TypeVar
+from typing import Final
 
 import orjson
 import structlog
 from filelock import FileLock, Timeout
 from sqlalchemy import Connection
 
+from channel_adapter.concurrency.batch_loader import BatchLoader
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.concurrency.http_server import LogThrottle
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError, OutcomeUnknownError, UnavailableError
@@ -55,85 +55,7 @@ _READ_SPACING: Final = 0.005
 _BEHIND_SECONDS: Final = 0.01
 _WRITE_AGAIN_SECONDS: Final = 1.0
 
-ItemT = TypeVar("ItemT")
-ResultT = TypeVar("ResultT")
-
 _log = structlog.wrap_logger(logging.getLogger("channel_adapter.webhooks"))
-
-
-class GroupCommit(Generic[ItemT, ResultT]):
-    """Calls `write` with all items that came since its last call began, one call after the other.
-
-    `spacing` is the least number of seconds between the beginnings of two calls, as a write costs more than an item in
-    it. It is shorter after a small batch, so that single items need not wait.
-    """
-
-    def __init__(
-        self, write: Callable[[list[ItemT]], Awaitable[Sequence[ResultT]]], *, spacing: float, max_items: int
-    ) -> None:
-        self._write = write
-        self._spacing = spacing
-        self._max_items = max_items
-        self._waiting: list[tuple[ItemT, Callable[[ResultT | Exception], None]]] = []
-        self._since = 0.0
-        self._not_before = 0.0
-        self._worker: asyncio.Task[None] | None = None
-        self._written: asyncio.Future[None] | None = None
-
-    def __len__(self) -> int:
-        return len(self._waiting)
-
-    def add(self, item: ItemT, done: Callable[[ResultT | Exception], None]) -> None:
-        """Write an item soon; `done` is called with its result, or with what the write has raised."""
-        if not self._waiting:
-            self._since = time.monotonic()
-        self._waiting.append((item, done))
-        if self._worker is None or self._worker.done():
-            self._worker = asyncio.ensure_future(self._work())
-
-    def discard(self, item: ItemT) -> None:
-        """Do not write an item that still waits."""
-        self._waiting = [waiting for waiting in self._waiting if waiting[0] is not item]
-
-    @property
-    def oldest_seconds(self) -> float:
-        """How long the first waiting item has waited."""
-        return time.monotonic() - self._since if self._waiting else 0.0
-
-    async def written(self) -> None:
-        """Wait until the next write has ended."""
-        if self._waiting or (self._worker is not None and not self._worker.done()):
-            if self._written is None or self._written.done():
-                self._written = asyncio.get_running_loop().create_future()
-            await asyncio.shield(self._written)
-
-    async def drain(self) -> None:
-        """Wait until no item waits."""
-        while self._worker is not None and not self._worker.done():
-            await asyncio.wait([self._worker])
-
-    async def stop(self) -> None:
-        """Give up what is not written."""
-        if self._worker is not None:
-            self._worker.cancel()
-            await asyncio.gather(self._worker, return_exceptions=True)
-
-    async def _work(self) -> None:
-        loop = asyncio.get_running_loop()
-        while self._waiting:
-            await asyncio.sleep(max(0.0, self._not_before - loop.time()))
-            batch, self._waiting = self._waiting[: self._max_items], self._waiting[self._max_items :]
-            self._not_before = loop.time() + self._spacing * min(1.0, len(batch) / _LARGE_BATCH)
-            self._since = time.monotonic()
-            results: Sequence[ResultT | Exception]
-            try:
-                results = await self._write([item for item, _ in batch])
-            except Exception as error:  # noqa: BLE001 - every caller gets it
-                results = [error] * len(batch)
-            for (_, done), result in zip(batch, results, strict=True):
-                done(result)
-            if self._written is not None and not self._written.done():
-                self._written.set_result(None)
 
 
 class StoreQueue:
@@ -142,40 +64,31 @@ class StoreQueue:
     def __init__(self, put: Callable[[list[NewEvent]], Awaitable[list[bool]]]) -> None:
         self._put = put
         self._worth_logging = LogThrottle()
-        self._commit: GroupCommit[NewEvent, bool] = GroupCommit(
-            self._write, spacing=_STORE_SPACING, max_items=STORED_AT_ONCE
+        self._commits: BatchLoader[None, NewEvent, bool] = BatchLoader(
+            self._write, max_items=STORED_AT_ONCE, spacing=_STORE_SPACING, full_batch=_LARGE_BATCH
         )
 
     def __len__(self) -> int:
-        return len(self._commit)
+        return len(self._commits)
 
     async def store(self, event: NewEvent) -> bool:
         """Return True once an event is committed, False for a repeat. Raises NotStoredError."""
-        stored: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-
-        def done(result: bool | Exception) -> None:
-            if stored.done():
-                return
-            if isinstance(result, Exception):
-                stored.set_exception(NotStoredError(type(result).__name__))
-            else:
-                stored.set_result(result)
-
-        self._commit.add(event, done)
         try:
             async with asyncio.timeout(STORE_SECONDS):
-                return await stored
-        except TimeoutError:
+                return await self._commits.load(None, event)
+        except (TimeoutError, asyncio.CancelledError) as ended:
+            self._commits.discard(None, event)
+            if isinstance(ended, asyncio.CancelledError):
+                raise
             raise NotStoredError(f"the database did not answer within {STORE_SECONDS:g} s") from None
-        finally:
-            if not stored.done() or stored.cancelled():
-                self._commit.discard(event)
+        except Exception as error:  # noqa: BLE001 - of the write
+            raise NotStoredError(type(error).__name__) from None
 
     async def stop(self) -> None:
         """Give up what is not committed."""
-        await self._commit.stop()
+        await self._commits.stop()
 
-    async def _write(self, events: list[NewEvent]) -> list[bool]:
+    async def _write(self, _: None, events: list[NewEvent]) -> list[bool]:
         fresh = {event.key: event for event in reversed(events)}
         try:
             new = await self._put(list(fresh.values()))
@@ -202,11 +115,11 @@ class DurableStorage:
         self._found = ""  # the last channel that was looked at
         self._worth_logging = LogThrottle()
         self._puts = StoreQueue(self._put)
-        self._reads: GroupCommit[tuple[str, int], Portion] = GroupCommit(
-            self._read, spacing=_READ_SPACING, max_items=READ_AT_ONCE
+        self._reads: BatchLoader[None, tuple[str, int], Portion] = BatchLoader(
+            self._read, max_items=READ_AT_ONCE, spacing=_READ_SPACING, full_batch=_LARGE_BATCH
         )
-        self._marks: GroupCommit[InboxMark, MarkResult] = GroupCommit(
-            self._record, spacing=_RECORD_SPACING, max_items=RECORDED_AT_ONCE
+        self._marks: BatchLoader[None, InboxMark, MarkResult] = BatchLoader(
+            self._record, max_items=RECORDED_AT_ONCE, spacing=_RECORD_SPACING, full_batch=_LARGE_BATCH
         )
 
     async def open(self) -> None:
@@ -255,14 +168,7 @@ class DurableStorage:
 
     async def read(self, channel: str, limit: int) -> Portion:
         """Return the first events of a channel that are due."""
-        portion: asyncio.Future[Portion] = asyncio.get_running_loop().create_future()
-
-        def done(result: Portion | Exception) -> None:
-            if not portion.done():
-                portion.set_exception(result) if isinstance(result, Exception) else portion.set_result(result)
-
-        self._reads.add((channel, limit), done)
-        return await portion
+        return await self._reads.load(None, (channel, limit))
 
     async def renew(self, channels: Sequence[str]) -> set[str]:
         """Extend leases; return the channels that are still held."""
@@ -270,7 +176,7 @@ class DurableStorage:
 
     def record(self, mark: InboxMark, recorded: Callable[[MarkResult], None]) -> None:
         """Record something with the next commit, however long that takes."""
-        self._marks.add(mark, recorded)
+        self._marks.add(None, mark, recorded)
 
     @property
     def is_behind(self) -> bool:
@@ -279,7 +185,7 @@ class DurableStorage:
 
     async def catch_up(self) -> None:
         """Wait until the next commit has ended."""
-        await self._marks.written()
+        await self._marks.batch_ended()
 
     async def handled_elsewhere(self, keys: Sequence[str]) -> set[str]:
         """Return the keys of events that wait no more."""
@@ -320,14 +226,14 @@ class DurableStorage:
     async def _put(self, events: list[NewEvent]) -> list[bool]:
         return await self._open.write(self._table.put, events, self._clock.now())
 
-    async def _read(self, asked: list[tuple[str, int]]) -> list[Portion]:
+    async def _read(self, _: None, asked: list[tuple[str, int]]) -> list[Portion]:
         limit = max(sum(limit for _, limit in asked), READ_AT_ONCE)
         channels = [channel for channel, _ in asked]
         portions = await self._open.read(_read, self._table, channels, limit, self._clock.now())
         by_channel = {portion.channel: portion for portion in portions}
         return [by_channel[channel] for channel in channels]
 
-    async def _record(self, marks: list[InboxMark]) -> list[MarkResult]:
+    async def _record(self, _: None, marks: list[InboxMark]) -> list[MarkResult]:
         """Record marks until it succeeds: a step that has run must not run again.
 
         A transaction that a handler has broken is undone as a whole; its handlers then run in one each.

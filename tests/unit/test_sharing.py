@@ -85,3 +85,63 @@ async def test_settle_ends_while_a_worker_is_done_and_still_listed() -> None:
     loader = BatchLoader(double, max_items=10)
     assert await loader.load("key", 4) == 8
     await loader.drain()
+
+
+async def test_items_that_arrive_during_a_batch_are_in_the_next_one() -> None:
+    batches: list[list[int]] = []
+    may_end = asyncio.Event()
+
+    async def double(_: str, items: Sequence[int]) -> list[int | Exception]:
+        batches.append(list(items))
+        await may_end.wait()
+        return [2 * item if item != 3 else LookupError("three") for item in items]
+
+    loader: BatchLoader[str, int, int] = BatchLoader(double, max_items=3)
+    tasks = [asyncio.create_task(loader.load("key", number)) for number in range(6)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    discarded: list[object] = []
+    loader.add("key", 1_000, discarded.append)
+    loader.discard("key", 1_000)
+    assert len(loader) == 3
+    may_end.set()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(result) if isinstance(result, Exception) else result for result in results] == [
+        0, 2, 4, LookupError, 8, 10,
+    ]  # fmt: skip
+    assert batches == [[0, 1, 2], [3, 4, 5]]
+    await loader.drain()
+    assert (len(loader), loader.oldest_seconds, discarded) == (0, 0.0, [])
+
+
+async def test_spacing_is_the_time_between_batches_and_shorter_after_a_small_one() -> None:
+    begun: list[float] = []
+    loop = asyncio.get_running_loop()
+
+    async def same(_: None, items: Sequence[int]) -> list[int | Exception]:
+        begun.append(loop.time())
+        return list(items)
+
+    loader: BatchLoader[None, int, int] = BatchLoader(same, max_items=100, spacing=0.2, full_batch=4)
+    await loader.load(None, 1)
+    await asyncio.gather(*(loader.load(None, number) for number in range(4)))
+    await loader.load(None, 2)
+    first, second = begun[1] - begun[0], begun[2] - begun[1]
+    assert first >= 0.05
+    assert second >= 0.2
+
+
+async def test_stopped_loader_drops_what_waits() -> None:
+    async def never(_: None, items: Sequence[int]) -> list[int | Exception]:
+        await asyncio.Event().wait()
+        return []
+
+    loader: BatchLoader[None, int, int] = BatchLoader(never, max_items=1)
+    results: list[object] = []
+    loader.add(None, 1, results.append)
+    loader.add(None, 2, results.append)
+    await asyncio.sleep(0)
+    assert loader.oldest_seconds >= 0.0
+    await loader.stop()
+    await loader.batch_ended()
+    assert results == []
