@@ -41,16 +41,16 @@ _WIRE: Final = "channel_adapter.tencent.wire"
 
 
 class Idempotency(StrEnum):
-    """May a call whose outcome is unclear be sent again? [rest basics 3.2]"""
+    """Whether a call with an ambiguous outcome may be sent again."""  # [rest basics 3.2]
 
     READ = "read"  # changes nothing
-    REPEATABLE = "repeatable write"  # doing it twice ends in the same state
+    REPEATABLE = "repeatable write"  # a second execution changes nothing
     RANDOM = "write with Random"  # the service drops the second one while the Random is the same
-    UNSAFE = "unsafe"  # a second one may do it twice
+    UNSAFE = "unsafe"  # a second execution has a second effect
 
 
 class Community(StrEnum):
-    """Does the command work on a Community without topics?"""
+    """Whether the command works on a Community without topics."""
 
     YES = "yes"
     NO = "no"
@@ -64,7 +64,7 @@ UNMODELLED: Final = ""
 
 @dataclass(frozen=True)
 class Command(Generic[RequestT, ReplyT]):
-    """One row of the catalog. `batch` is the number of items we put into one call at most.
+    """One row of the catalog. `batch` is the maximum number of items that are sent in one call.
 
     `area` is the module of `tencent.wire` where its bodies are, named like the command: GetGroupInfoRequest and
     GetGroupInfoReply for get_group_info.
@@ -81,18 +81,18 @@ class Command(Generic[RequestT, ReplyT]):
 
     @cached_property
     def request(self) -> type[RequestT]:
-        """The model of its request."""
+        """The model of the request."""
         model: type[RequestT] = self._body("Request", WireModel)
         return model
 
     @cached_property
     def reply(self) -> type[ReplyT]:
-        """The model of its reply."""
+        """The model of the reply."""
         model: type[ReplyT] = self._body("Reply", Reply)
         return model
 
     def read_as(self, reply: type[PartT]) -> Command[RequestT, PartT]:
-        """The same command with another model of its reply, for callers who ask for a part of it."""
+        """Return the command with another model of its reply, for callers that need a part of it."""
         other: Command[Any, Any] = replace(self)
         vars(other)["reply"] = reply
         return other
@@ -105,7 +105,7 @@ class Command(Generic[RequestT, ReplyT]):
 
     @cached_property
     def path(self) -> str:
-        """`service/command`, as it stands in the URL after `v4/`."""
+        """`service/command`, the part of the URL after `v4/`."""
         return f"{self.service}/{self.name}"
 
 

@@ -1,4 +1,4 @@
-"""Every documented code: what it means, whether the call may be sent again, and what its caller can do.
+"""Documented codes: meaning, whether the call may be sent again, and what the caller can do.
 
 Keyed on (service, command, code), because the same number means different things: 10004 is a bad parameter in groups
 and an internal error in official accounts. A code has a constant where code compares against it or a command lists it.
@@ -19,7 +19,7 @@ ANY: Final = "*"
 
 
 class Repeat(StrEnum):
-    """May the call that got this code be sent again? [3.1]"""
+    """Whether a call that failed with this code may be sent again."""  # [3.1]
 
     NEVER = "never"  # permanent until the caller, the data, the settings or the plan change
     AFTER_WAIT = "after a wait"  # refused before execution
@@ -28,7 +28,7 @@ class Repeat(StrEnum):
 
 
 class ErrorKind(StrEnum):
-    """What the caller can do about it."""
+    """Kinds of errors by what the caller can do."""
 
     CONFIGURATION = "configuration"  # change a setting, the console, the plan
     AUTHENTICATION = "authentication"
@@ -40,7 +40,7 @@ class ErrorKind(StrEnum):
     THROTTLED = "throttled"
     UNAVAILABLE = "unavailable"
     REFUSED = "refused"  # moderation, a webhook, or a code that is not listed
-    ALREADY = "already"  # what was asked for holds already
+    ALREADY = "already"  # the requested state exists already
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ _ROWS: Final[dict[tuple[str, str, int], CodeRow]] = {}
 
 
 def _row(service: str, command: str, code: int, meaning: str, repeat: Repeat, kind: ErrorKind, source: str) -> int:
-    """Enter a row and hand back its number, so that each number is typed once."""
+    """Add a row and return its number, so that each number is typed once."""
     key = (service, command, code)
     if key in _ROWS:
         raise ValueError(f"code {code} has two rows for {service}/{command}")
@@ -369,14 +369,14 @@ _official_message(MESSAGE_NOT_RECALLABLE, "this message cannot be recalled", NEV
 
 OWN_WEBHOOK_CODES: Final = (range(10100, 10201), range(120001, 130001))  # of groups, of one-to-one [doc 1671]
 ROWS: Final = tuple(_ROWS.values())
-_SPEAKS_GROUP_CODES: Final = frozenset(
+_SERVICES_WITH_GROUP_CODES: Final = frozenset(
     {catalog.MILLION_GROUP_SERVICE, catalog.GROUP_ATTR_SERVICE, catalog.AVCHATROOM_SERVICE}
 )
 
 
 def look_up(service: str, command: str, code: int) -> CodeRow:
-    """The most specific row of a code. One that is not listed is permanent: only its number and text say more [27]."""
-    family = catalog.GROUP_SERVICE if service in _SPEAKS_GROUP_CODES else service
+    """Return the most specific row of a code; a code that is not listed is permanent."""  # [27]
+    family = catalog.GROUP_SERVICE if service in _SERVICES_WITH_GROUP_CODES else service
     for key in ((service, command, code), (family, ANY, code), (ANY, ANY, code)):
         if key in _ROWS:
             return _ROWS[key]
@@ -542,5 +542,5 @@ _DOCUMENTED: Final = MappingProxyType(
 
 
 def documented(service: str, command: str) -> frozenset[int]:
-    """The private codes on the command's page; empty where no page lists any."""
+    """Return the codes on the page of the command; empty if no page lists any."""
     return _DOCUMENTED.get((service, command), frozenset())

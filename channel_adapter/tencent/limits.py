@@ -17,7 +17,7 @@ OFFICIAL_ACCOUNT_ID_BYTES: Final = 48  # [doc 60813]
 
 
 class GroupProfileBytes(NamedTuple):
-    """Byte limits of a group's profile; two generations of pages disagree [8]."""
+    """Byte limits of a group's profile; two generations of pages disagree."""  # [8]
 
     name: int
     introduction: int

@@ -1,4 +1,4 @@
-"""Callbacks of the application that are notified of something and decide nothing."""
+"""Callbacks of the application whose result and exceptions change nothing."""
 
 import logging
 import traceback
@@ -15,7 +15,7 @@ P = ParamSpec("P")
 
 
 class Notifier(Generic[P]):
-    """Calls a callback; an exception of it is logged, the first time only, and does not reach the caller.
+    """Call a callback; its exceptions are logged, the first one only, and not raised.
 
     `name` is the parameter by which the application passed it.
     """

@@ -1,4 +1,4 @@
-"""Secrets out of text and log events: UserSig, key, webhook token and signature [30], user and password of a URL.
+"""Hide secrets in text and log events: UserSig, key, webhook token and signature, user and password of a URL.
 
 `redact` is a structlog processor. It belongs after whatever turns exceptions into text and before the renderer.
 """
@@ -28,14 +28,14 @@ _HEX_SECRET: Final = re.compile(r"\b[0-9a-fA-F]{64}\b")  # a key as the console 
 
 
 def redact_text(text: str) -> str:
-    """The text with every value hidden that is a secret by its name or by its shape."""
+    """Return the text with every value hidden that is a secret by its name or by its shape."""
     text = _NAMED_VALUE.sub(rf"\1\2{HIDDEN}", text)
     text = _USER.sub(f"{HIDDEN}@", text)
     return _HEX_SECRET.sub(HIDDEN, _USERSIG.sub(HIDDEN, text))
 
 
 def redact_fragments(text: str, secret: str) -> str:
-    """Hide every word of the text that holds eight characters of the secret in a row."""
+    """Return the text with every word hidden that contains eight consecutive characters of the secret."""
     if len(secret) < _FRAGMENT:
         return text
     fragments = {secret[start : start + _FRAGMENT] for start in range(len(secret) - _FRAGMENT + 1)}
@@ -49,7 +49,7 @@ def redact_fragments(text: str, secret: str) -> str:
 
 
 def shown_url(url: str) -> str:
-    """An address that somebody typed, as it may be shown: nothing that stands before an @, however wrong it is."""
+    """Return a URL as it may be shown: everything before an @ is hidden, however malformed the URL is."""
     scheme, slashes, rest = url.partition("://") if "://" in url else ("", "", url)
     _, at, place = rest.rpartition("@")
     return redact_text(f"{scheme}{slashes}{HIDDEN}@{place}" if at else url)
@@ -64,7 +64,7 @@ def shown_traceback(error: BaseException | None) -> str:
 
 
 def redact(_: WrappedLogger, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Hide secrets anywhere in a log event."""
+    """Hide secrets anywhere in a log event; a structlog processor."""
     for name in event:
         event[name] = _hidden(name, event[name], _DEPTH)
     return event

@@ -9,19 +9,19 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True, slots=True)
 class HostPair:
-    """Base URLs without a slash at the end; a server of one's own has no backup unless it is named."""
+    """Base URLs of a primary and a backup host, without a slash at the end."""
 
     primary: str
     backup: str | None = None
 
     @classmethod
     def of_base_url(cls, url: str, backup: str | None = None) -> "HostPair":
-        """A server at any http or https URL. ValueError names what is wrong with it."""
+        """Return the hosts of a server at any http or https URL. Raises ValueError that says what is wrong with it."""
         return cls(_base_url(url), None if backup is None else _base_url(backup))
 
 
 def _base_url(url: str) -> str:
-    """The URL without slashes at its end, once it is certain that a path and a query can be put behind it."""
+    """Return the URL without slashes at its end. Raises ValueError unless a path and a query can be appended to it."""
     try:
         parts = urlsplit(url)
         port = parts.port

@@ -11,7 +11,7 @@ PLATFORM_NAMES = {"iOS": "IPhone"}  # OptPlatform -> Platform of query_online_st
 
 
 class AccountImportRequest(WireModel):
-    """Older clients send `Identifier` in place of `UserID` [go-sdk]."""
+    """Older clients send `Identifier` in place of `UserID`."""  # [go-sdk]
 
     user_id: str | None = Field(None, alias="UserID")
     identifier: str | None = Field(None, alias="Identifier")
@@ -30,14 +30,14 @@ class NewAccount(WireModel):
 
 
 class MultiaccountImportRequest(WireModel):
-    """`AccountList` since mid 2024, `Accounts` (ids only) before [doc 34954]."""
+    """`AccountList` since mid 2024, `Accounts` (ids only) before."""  # [doc 34954]
 
     account_list: list[NewAccount] | None = Field(None, alias="AccountList")
     accounts: list[str] | None = Field(None, alias="Accounts")
 
 
 class MultiaccountImportReply(Reply):
-    """`FailAccounts` is absent when all went well [doc 34954]."""
+    """`FailAccounts` is absent when all went well."""  # [doc 34954]
 
     fail_accounts: list[str] | None = Field(None, alias="FailAccounts")
 
@@ -90,14 +90,14 @@ class QueryOnlineStatusRequest(WireModel):
 
 
 class PlatformStatus(WireModel):
-    """One login; the page's sample writes `IPhone` and `Web` [doc 35477]."""
+    """One login; the page's sample writes `IPhone` and `Web`."""  # [doc 35477]
 
     platform: str = Field(alias="Platform")
     status: str = Field(alias="Status")
 
 
 class OnlineStatus(WireModel):
-    """`Detail` is there with IsNeedDetail 1 and for accounts that are online only [doc 35477]."""
+    """`Detail` is there with IsNeedDetail 1 and for accounts that are online only."""  # [doc 35477]
 
     to_account: str = Field(alias="To_Account")
     status: str = Field(alias="Status")

@@ -16,7 +16,7 @@ _TIME: Final = str(Callback.model_fields["event_time"].alias)  # the one member 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What one command looks like: its body without CallbackCommand, and the OptPlatform it may come from."""
+    """A sample of one command: its body without CallbackCommand, and the OptPlatform it may come from."""
 
     source: str
     body: Mapping[str, Any]
@@ -25,12 +25,12 @@ class Sample:
 
 @cache
 def samples() -> Mapping[str, Sample]:
-    """By callback command, in the order of the file. TypeError for an entry that is none."""
+    """Return the samples by callback command, in the order of the file. Raises TypeError for a broken entry."""
     return {command: Sample(**entry) for command, entry in orjson.loads(FILE.read_bytes()).items()}
 
 
 def sample_body(command: str, changes: Mapping[str, Any], *, now: float) -> dict[str, Any]:
-    """The sample of a command with changes, as of `now` in unix seconds; a command without one has the changes only.
+    """Return the sample of a command with changes, as of `now` in Unix seconds; without a sample, the changes only.
 
     Changes are merged as RFC 7396 has it: objects field by field, `None` takes a field out, all else replaces.
     EventTime is `now` in milliseconds where the command has one, and where the command is unknown.
@@ -43,7 +43,7 @@ def sample_body(command: str, changes: Mapping[str, Any], *, now: float) -> dict
 
 
 def merged(value: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """`value` with `changes`, as RFC 7396 has it."""
+    """Return `value` with `changes` merged as in RFC 7396."""
     result = dict(value) if isinstance(value, Mapping) else {}
     for name, change in changes.items():
         if change is None:

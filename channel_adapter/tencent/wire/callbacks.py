@@ -19,12 +19,12 @@ _BEFORE: Final = ".CallbackBefore"
 
 
 def is_before(command: str) -> bool:
-    """The service waits for the answer and acts on it."""
+    """Whether the service waits for the answer and acts on it."""
     return _BEFORE in command
 
 
 def read(body: Mapping[str, Any]) -> Callback | None:
-    """The body as a model; None for a command that is not listed and for a body that does not fit its model."""
+    """Return the body as a model; None for a command that is not listed or a body that does not fit its model."""
     model = MODELS.get(str(body.get(BODY_COMMAND)))
     if model is None:
         return None

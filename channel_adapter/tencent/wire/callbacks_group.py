@@ -35,7 +35,7 @@ class GroupCallback(Callback):
 
 
 class BeforeCreateGroup(GroupCallback):
-    """No `GroupId` and no custom fields: nothing tells a channel from another Community here [doc 34368]."""
+    """No `GroupId` and no custom fields: a channel cannot be recognised among Communities here."""  # [doc 34368]
 
     command: ClassVar[str] = "Group.CallbackBeforeCreateGroup"
     owner_account: str | None = Field(None, alias="Owner_Account")
@@ -47,7 +47,7 @@ class BeforeCreateGroup(GroupCallback):
 
 
 class AfterCreateGroup(GroupCallback):
-    """`UserDefinedDataList` only where the console allows it [doc 34369]."""
+    """`UserDefinedDataList` only where the console allows it."""  # [doc 34369]
 
     command: ClassVar[str] = "Group.CallbackAfterCreateGroup"
     owner_account: str | None = Field(None, alias="Owner_Account")
@@ -57,14 +57,14 @@ class AfterCreateGroup(GroupCallback):
 
 
 class BeforeApplyJoinGroup(GroupCallback):
-    """A person asks to join by themselves [doc 34370]."""
+    """A user asks to join."""  # [doc 34370]
 
     command: ClassVar[str] = "Group.CallbackBeforeApplyJoinGroup"
     requestor_account: str | None = Field(None, alias="Requestor_Account")
 
 
 class BeforeInviteJoinGroup(GroupCallback):
-    """Somebody, or the server, adds people; the answer may refuse some of them [doc 34371]."""
+    """A member, or the server, adds users; the answer may refuse some of them."""  # [doc 34371]
 
     command: ClassVar[str] = "Group.CallbackBeforeInviteJoinGroup"
     destination_members: list[MemberItem] | None = Field(None, alias="DestinationMembers")
@@ -77,7 +77,7 @@ class AfterNewMemberJoin(GroupCallback):
 
 
 class AfterMemberExit(GroupCallback):
-    """For `Quit` the operator is the leaver [doc 34373]."""
+    """For `Quit` the operator is the leaver."""  # [doc 34373]
 
     command: ClassVar[str] = "Group.CallbackAfterMemberExit"
     exit_type: str | None = Field(None, alias="ExitType")
@@ -85,7 +85,7 @@ class AfterMemberExit(GroupCallback):
 
 
 class MessageCallback(GroupCallback):
-    """A message of a group; the operator differs from the sender when an admin sends for somebody [doc 34374]."""
+    """A message of a group; the operator differs from the sender if an admin sends for another user."""  # [doc 34374]
 
     from_account: str | None = Field(None, alias="From_Account")
     random: int | None = Field(None, alias="Random")
@@ -106,7 +106,7 @@ class AtItem(WireModel):
 
 
 class AfterSendMsg(MessageCallback):
-    """`MsgTime` in seconds; `GroupAtInfo` [java-sdk] [doc 34375]."""
+    """`MsgTime` in seconds; `GroupAtInfo` [java-sdk]."""  # [doc 34375]
 
     command: ClassVar[str] = "Group.CallbackAfterSendMsg"
     msg_seq: int | None = Field(None, alias="MsgSeq")
@@ -115,7 +115,7 @@ class AfterSendMsg(MessageCallback):
 
 
 class SendMsgException(MessageCallback):
-    """Why a message was not delivered: a code of the group service [doc 49462]."""
+    """Why a message was not delivered: a code of the group service."""  # [doc 49462]
 
     command: ClassVar[str] = "Group.CallbackSendMsgException"
     error_code: int | None = Field(None, alias="ErrorCode")
@@ -129,7 +129,7 @@ class AfterRecallMsg(GroupCallback):
 
 
 class AfterModifyMsg(GroupCallback):
-    """A message was edited; the custom data of the edit is not told [doc CN 129193]."""
+    """A message was edited; the custom data of the edit is not included."""  # [doc CN 129193]
 
     command: ClassVar[str] = "Group.CallbackAfterModifyMsg"
     msg_seq: int | None = Field(None, alias="MsgSeq")
@@ -138,13 +138,13 @@ class AfterModifyMsg(GroupCallback):
 
 
 class AfterGroupFull(GroupCallback):
-    """Comes when a join fills the group, and when one fails because it is full [doc 34376]."""
+    """Comes when a join fills the group, and when one fails because it is full."""  # [doc 34376]
 
     command: ClassVar[str] = "Group.CallbackAfterGroupFull"
 
 
 class AfterGroupDestroyed(GroupCallback):
-    """`MemberList` never for a Community [doc 34377]."""
+    """`MemberList` never for a Community."""  # [doc 34377]
 
     command: ClassVar[str] = "Group.CallbackAfterGroupDestroyed"
     owner_account: str | None = Field(None, alias="Owner_Account")
@@ -153,7 +153,7 @@ class AfterGroupDestroyed(GroupCallback):
 
 
 class AfterGroupInfoChanged(GroupCallback):
-    """Only what has changed of these four; custom fields do not come by default [doc 34378]."""
+    """Only what has changed of these four; custom fields do not come by default."""  # [doc 34378]
 
     command: ClassVar[str] = "Group.CallbackAfterGroupInfoChanged"
     name: str | None = Field(None, alias="Name")
@@ -163,7 +163,7 @@ class AfterGroupInfoChanged(GroupCallback):
 
 
 class AfterMemberFieldChanged(GroupCallback):
-    """Role or name card of one member. A sample of 2024 says `Member_Account` [doc 60393, CN 105353]."""
+    """Role or name card of one member. A sample of 2024 says `Member_Account`."""  # [doc 60393, CN 105353]
 
     command: ClassVar[str] = "Group.CallbackAfterMemberFieldChanged"
     modified_account: str | None = Field(None, alias="Modified_Account")
@@ -183,7 +183,7 @@ class AfterChangeGroupOwner(GroupCallback):
 
 
 class AfterGroupMsgExtension(GroupCallback):
-    """Changed pairs of one message, each with its version; who changed them is not told [doc 76007, CN 126476]."""
+    """Changed pairs of one message, each with its version, without the user who changed them [doc 76007, CN 126476]."""
 
     command: ClassVar[str] = "Group.CallbackAfterGroupMsgExtension"
     msg_seq: int | None = Field(None, alias="MsgSeq")

@@ -11,14 +11,14 @@ from channel_adapter.tencent.wire.official_accounts import SubscriberItem
 
 
 class OfficialCallback(Callback):
-    """About one account. No command tells its type, and not all tell who did it."""
+    """About one account. No command includes its type, and not all include the operator."""
 
     official_account: str | None = Field(None, alias="Official_Account")
     operator_account: str | None = Field(None, alias="Operator_Account")
 
 
 class BeforeCreateOfficialAccount(OfficialCallback):
-    """Has no id yet. A refusal reaches the caller as 20006 [doc 60795]."""
+    """Has no id yet. A refusal reaches the caller as 20006."""  # [doc 60795]
 
     command: ClassVar[str] = "OfficialAccount.CallbackBeforeCreateOfficialAccount"
     owner_account: str | None = Field(None, alias="Owner_Account")
@@ -32,7 +32,7 @@ class AfterCreateOfficialAccount(OfficialCallback):
 
 
 class AfterOfficialAccountInfoChanged(OfficialCallback):
-    """Only what has changed [java-sdk, inferred]."""
+    """Only what has changed."""  # [java-sdk, inferred]
 
     command: ClassVar[str] = "OfficialAccount.CallbackAfterOfficialAccountInfoChanged"
     name: str | None = Field(None, alias="Name")
@@ -48,7 +48,7 @@ class AfterOfficialAccountDestroyed(OfficialCallback):
 
 
 class SubscribersCallback(OfficialCallback):
-    """The list is called `SubscriberList` in the REST API, not so here [doc 60799]."""
+    """The list is called `SubscriberList` in the REST API, not so here."""  # [doc 60799]
 
     subscribe_account_list: list[SubscriberItem] | None = Field(None, alias="SubscribeAccountList")
 
@@ -66,7 +66,7 @@ class AfterOfficialAccountFull(OfficialCallback):
 
 
 class AfterDeleteSubscriber(SubscribersCallback):
-    """Does not say whether they left or were removed [doc 60802]."""
+    """Does not include whether the users left or were removed."""  # [doc 60802]
 
     command: ClassVar[str] = "OfficialAccount.CallbackAfterDeleteSubscriber"
 
@@ -78,13 +78,13 @@ class BroadcastCallback(OfficialCallback):
 
 
 class OfficialBeforeSendMsg(BroadcastCallback):
-    """Neither `Random` nor operator [doc 60803]."""
+    """Neither `Random` nor operator."""  # [doc 60803]
 
     command: ClassVar[str] = "OfficialAccount.CallbackBeforeSendMsg"
 
 
 class OfficialAfterSendMsg(BroadcastCallback):
-    """Comes when the subscribers have it; `MsgTime` in seconds [doc 60804]."""
+    """Comes when the subscribers have it; `MsgTime` in seconds."""  # [doc 60804]
 
     command: ClassVar[str] = "OfficialAccount.CallbackAfterSendMsg"
     msg_key: str | None = Field(None, alias="MsgKey")
@@ -96,7 +96,7 @@ class MsgKeyItem(WireModel):
 
 
 class AfterMsgWithDraw(OfficialCallback):
-    """Written with this capital D [doc 60805]."""
+    """Written with this capital D."""  # [doc 60805]
 
     command: ClassVar[str] = "OfficialAccount.CallbackAfterMsgWithDraw"
     withdraw_msg_list: list[MsgKeyItem] | None = Field(None, alias="WithdrawMsgList")

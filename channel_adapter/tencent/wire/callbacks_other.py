@@ -14,7 +14,7 @@ IOS_IN_CAPITALS = "IOS"  # OptPlatform of State.StateChange alone [doc 34357]
 
 
 class RequestOverLimit(Callback):
-    """Over 80 % of a command's rate; calls a second, as seen and as allowed. URL without ClientIP [doc 60256]."""
+    """Over 80 % of a command's rate; calls a second, as seen and as allowed. URL without ClientIP."""  # [doc 60256]
 
     command: ClassVar[str] = "Alert.RequestOverLimit"
     service_name: str | None = Field(None, alias="ServiceName")
@@ -34,7 +34,7 @@ class KickedItem(WireModel):
 
 
 class StateChange(Callback):
-    """Login, Logout or Disconnect, and why [doc 34357]."""
+    """Login, Logout or Disconnect, and why."""  # [doc 34357]
 
     command: ClassVar[str] = "State.StateChange"
     info: StateInfo | None = Field(None, alias="Info")
@@ -42,19 +42,19 @@ class StateChange(Callback):
 
 
 class FollowAdd(Callback):
-    """Users who follow users, which is not what official accounts are; other members are not known [doc 70355]."""
+    """Users who follow users, which is not what official accounts are; other members are not known."""  # [doc 70355]
 
     command: ClassVar[str] = "Follow.CallbackAfterFollowAdd"
 
 
 class FollowDelete(Callback):
-    """Other members are not known [doc 70356]."""
+    """Other members are not known."""  # [doc 70356]
 
     command: ClassVar[str] = "Follow.CallbackAfterFollowDelete"
 
 
 class AfterC2CMsgExtension(Callback):
-    """The one-to-one twin of message extensions [doc 76006]."""
+    """Message extensions of one-to-one messages."""  # [doc 76006]
 
     command: ClassVar[str] = "C2C.CallbackAfterC2CMsgExtension"
     from_account: str | None = Field(None, alias="From_Account")
@@ -73,7 +73,7 @@ class GroupReadItem(WireModel):
 
 
 class AfterMsgReadAll(Callback):
-    """A client cleared all its unread counts, those of groups too [doc CN 128225]."""
+    """A client cleared all its unread counts, those of groups too."""  # [doc CN 128225]
 
     command: ClassVar[str] = "C2C.CallbackAfterMsgReadAll"
     report_account: str | None = Field(None, alias="Report_Account")
@@ -90,7 +90,7 @@ class C2CReceipt(WireModel):
 
 
 class AfterMsgReadReceipt(Callback):
-    """Read receipts of single one-to-one messages [doc CN 128223]."""
+    """Read receipts of single one-to-one messages."""  # [doc CN 128223]
 
     command: ClassVar[str] = "C2C.CallbackAfterMsgReadReceipt"
     operator_account: str | None = Field(None, alias="Operator_Account")
@@ -99,7 +99,7 @@ class AfterMsgReadReceipt(Callback):
 
 
 class AfterModifyC2CMsg(Callback):
-    """A one-to-one message was edited, by a client or with modify_c2c_msg [doc CN 128224]."""
+    """A one-to-one message was edited, by a client or with modify_c2c_msg."""  # [doc CN 128224]
 
     command: ClassVar[str] = "C2C.CallbackAfterModifyMsg"
     operator_account: str | None = Field(None, alias="Operator_Account")
@@ -126,14 +126,14 @@ class AfterReadReceipt(GroupCallback):
 
 
 class AttributeItem(WireModel):
-    """Lower-case names, here alone [doc 60394]."""
+    """Lower-case names, here alone."""  # [doc 60394]
 
     key: str
     value: str = ""
 
 
 class AfterGroupAttrChanged(GroupCallback):
-    """`OptionType`: set, modify, clear, delete [doc 60394]."""
+    """`OptionType`: set, modify, clear, delete."""  # [doc 60394]
 
     command: ClassVar[str] = "Group.CallbackAfterGroupAttrChanged"
     option_type: str | None = Field(None, alias="OptionType")
@@ -141,7 +141,7 @@ class AfterGroupAttrChanged(GroupCallback):
 
 
 class OnMemberStateChange(GroupCallback):
-    """Live groups: who went Offline or Online [doc 48734]."""
+    """Live groups: members that went Offline or Online."""  # [doc 48734]
 
     command: ClassVar[str] = "Group.CallbackOnMemberStateChange"
     event_type: str | None = Field(None, alias="EventType")
@@ -155,7 +155,7 @@ class OnDailyGroupQuotaAlarm(Callback):
 
 
 class BeforeCreateTopic(GroupCallback):
-    """The page's sample has neither `GroupId` nor `EventTime` [doc 49463]."""
+    """The page's sample has neither `GroupId` nor `EventTime`."""  # [doc 49463]
 
     command: ClassVar[str] = "Group.CallbackBeforeCreateTopic"
     name: str | None = Field(None, alias="Name")
@@ -175,7 +175,7 @@ class AfterTopicDestroyed(GroupCallback):
 
 
 class AfterTopicInfoChanged(GroupCallback):
-    """The page's sample does not say which topic [doc 49466]."""
+    """The page's sample does not include the topic."""  # [doc 49466]
 
     command: ClassVar[str] = "Group.CallbackAfterTopicInfoChanged"
     topic_id: str | None = Field(None, alias="TopicId")

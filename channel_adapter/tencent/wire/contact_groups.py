@@ -18,7 +18,7 @@ ASSIST_FLAGS = 63  # get_list; "do not change" [doc 43087, 2026]
 
 
 class ContactItem(WireModel):
-    """A conversation: `To_Account` with Type 1, `ToGroupId` with Type 2 [doc 53437]."""
+    """A conversation: `To_Account` with Type 1, `ToGroupId` with Type 2."""  # [doc 53437]
 
     type: int = Field(alias="Type")
     to_account: str | None = Field(None, alias="To_Account")
@@ -32,21 +32,21 @@ class ContactResult(WireModel):
 
 
 class ContactGroup(WireModel):
-    """Name and number of a conversation group; a rename keeps the number [js-sdk]."""
+    """Name and number of a conversation group; a rename keeps the number."""  # [js-sdk]
 
     group_name: str = Field(alias="GroupName")
     group_id: int = Field(alias="GroupId")
 
 
 class NewContactGroup(WireModel):
-    """`GroupName` 1 to 32 bytes; at least one conversation [doc 53437]."""
+    """`GroupName` 1 to 32 bytes; at least one conversation."""  # [doc 53437]
 
     group_name: str = Field(alias="GroupName")
     contact_item: list[ContactItem] = Field(alias="ContactItem")
 
 
 class CreateContactGroupRequest(WireModel):
-    """An array, but exactly one element a call [doc 53437]."""
+    """An array, but exactly one element a call."""  # [doc 53437]
 
     from_account: str = Field(alias="From_Account")
     group_contact_item: list[NewContactGroup] = Field(alias="GroupContactItem")
@@ -67,7 +67,7 @@ class ContactUpdate(WireModel):
 
 
 class ContactGroupUpdate(WireModel):
-    """`NewGroupName` renames, `ContactUpdateItem` adds and removes, mixed in one call if need be [doc 53439]."""
+    """`NewGroupName` renames, `ContactUpdateItem` adds and removes, mixed in one call if need be."""  # [doc 53439]
 
     update_group_type: int = Field(alias="UpdateGroupType")
     old_group_name: str = Field(alias="OldGroupName")
@@ -86,7 +86,7 @@ class ContactUpdateResult(ContactResult):
 
 
 class ContactGroupUpdated(WireModel):
-    """`ContactResultItem` only after a change of conversations [doc 53439]."""
+    """`ContactResultItem` only after a change of conversations."""  # [doc 53439]
 
     update_group_type: int = Field(alias="UpdateGroupType")
     group_name: str = Field(alias="GroupName")
@@ -101,7 +101,7 @@ class UpdateContactGroupReply(Reply):
 
 
 class DelContactGroupRequest(WireModel):
-    """An array of names, but one a call [doc 53441]."""
+    """An array of names, but one a call."""  # [doc 53441]
 
     from_account: str = Field(alias="From_Account")
     group_name: list[str] = Field(alias="GroupName")
@@ -112,7 +112,7 @@ class DelContactGroupReply(Reply):
 
 
 class MarkItem(WireModel):
-    """`SetMark` and `ClearMark` hold bit numbers; `CustomMark` at most 256 bytes [doc 53438]."""
+    """`SetMark` and `ClearMark` hold bit numbers; `CustomMark` at most 256 bytes."""  # [doc 53438]
 
     opt_type: int = Field(alias="OptType")
     contact_item: ContactItem = Field(alias="ContactItem")
@@ -135,7 +135,7 @@ class MarkContactReply(Reply):
 
 
 class ContactEntry(ContactItem):
-    """A conversation with its marks and groups. The last character of `StandardMark` is bit 0 [js-sdk]."""
+    """A conversation with its marks and groups. The last character of `StandardMark` is bit 0."""  # [js-sdk]
 
     standard_mark: str | None = Field(None, alias="StandardMark")
     custom_mark: str | None = Field(None, alias="CustomMark")
@@ -149,21 +149,21 @@ class SearchContactGroupRequest(WireModel):
 
 
 class SearchContactGroupReply(Reply):
-    """The array is `ContactResultItem` here and `ContactItem` in `get_contact_group` [doc 53442]."""
+    """The array is `ContactResultItem` here and `ContactItem` in `get_contact_group`."""  # [doc 53442]
 
     contact_result_item: list[ContactEntry] = Field(default_factory=list, alias="ContactResultItem")
     group_item: list[ContactGroup] = Field(default_factory=list, alias="GroupItem")
 
 
 class GetContactGroupRequest(WireModel):
-    """`StartIndex` is 0 first, then the last `NextStartIndex` [doc 53440]."""
+    """`StartIndex` is 0 first, then the last `NextStartIndex`."""  # [doc 53440]
 
     from_account: str = Field(alias="From_Account")
     start_index: int = Field(0, alias="StartIndex")
 
 
 class GetContactGroupReply(Reply):
-    """`CompleteFlag` 1 ends the list [doc 53440]."""
+    """`CompleteFlag` 1 ends the list."""  # [doc 53440]
 
     contact_item: list[ContactEntry] = Field(default_factory=list, alias="ContactItem")
     group_item: list[ContactGroup] = Field(default_factory=list, alias="GroupItem")
@@ -172,7 +172,7 @@ class GetContactGroupReply(Reply):
 
 
 class GetListRequest(WireModel):
-    """Positions among normal and pinned conversations: 0 first, then what the reply gave [doc 43087]."""
+    """Positions among normal and pinned conversations: 0 first, then what the reply gave."""  # [doc 43087]
 
     from_account: str = Field(alias="From_Account")
     time_stamp: int = Field(0, alias="TimeStamp")
@@ -183,7 +183,7 @@ class GetListRequest(WireModel):
 
 
 class SessionItem(WireModel):
-    """A recent conversation; `GroupId` is the chat group here. No unread count [doc 43087]."""
+    """A recent conversation; `GroupId` is the chat group here. No unread count."""  # [doc 43087]
 
     type: int = Field(alias="Type")
     to_account: str | None = Field(None, alias="To_Account")
@@ -205,7 +205,7 @@ class GetListReply(Reply):
 
 
 class DeleteRequest(WireModel):
-    """`ToGroupid` is spelled like that; `ClearRamble` 1 also wipes the user's stored history [doc 43088]."""
+    """`ToGroupid` is spelled like that; `ClearRamble` 1 also wipes the user's stored history."""  # [doc 43088]
 
     from_account: str = Field(alias="From_Account")
     type: int = Field(alias="Type")

@@ -12,7 +12,7 @@ ALL_RETURNED, MORE_TO_COME = 1, 0  # CompleteFlag [doc 52169]
 
 
 class Extension(WireModel):
-    """`Value` is `""` when a key is deleted; `Seq` is not checked for an app admin [doc 52170]."""
+    """`Value` is `""` when a key is deleted; `Seq` is not checked for an app admin."""  # [doc 52170]
 
     key: str = Field(alias="Key")
     value: str = Field("", alias="Value")
@@ -20,14 +20,14 @@ class Extension(WireModel):
 
 
 class ExtensionResult(WireModel):
-    """One key, in the order of the request. After a failure the pair is the one the server holds [doc 52170]."""
+    """One key, in the order of the request. After a failure the pair is the current one of the server [doc 52170]."""
 
     error_code: int = Field(alias="ErrorCode")
     extension: Extension = Field(alias="Extension")
 
 
 class GroupSetKeyValuesRequest(WireModel):
-    """`ExtensionList` is needed for set and delete. `TopicId` comes from the web client only [js-sdk]."""
+    """`ExtensionList` is needed for set and delete. `TopicId` comes from the web client only."""  # [js-sdk]
 
     group_id: str = Field(alias="GroupId")
     msg_seq: int = Field(alias="MsgSeq")
@@ -37,14 +37,14 @@ class GroupSetKeyValuesRequest(WireModel):
 
 
 class GroupSetKeyValuesReply(Reply):
-    """The call is OK while single keys fail. `Seq` is read by the web client, undocumented [js-sdk]."""
+    """The call is OK while single keys fail. `Seq` is read by the web client, undocumented."""  # [js-sdk]
 
     extension_list: list[ExtensionResult] = Field(default_factory=list, alias="ExtensionList")
     seq: int | None = Field(None, alias="Seq")
 
 
 class GroupGetKeyValuesRequest(WireModel):
-    """Pairs with a `Seq` of at least `StartSeq` [doc 52169]."""
+    """Pairs with a `Seq` of at least `StartSeq`."""  # [doc 52169]
 
     group_id: str = Field(alias="GroupId")
     msg_seq: int = Field(alias="MsgSeq")
@@ -53,7 +53,7 @@ class GroupGetKeyValuesRequest(WireModel):
 
 
 class GroupGetKeyValuesReply(Reply):
-    """Ascending by `Seq`; pairs kept locally with a `Seq` up to `ClearSeq` are void [doc 52169]."""
+    """Ascending by `Seq`; pairs kept locally with a `Seq` up to `ClearSeq` are void."""  # [doc 52169]
 
     extension_list: list[Extension] = Field(default_factory=list, alias="ExtensionList")
     complete_flag: int = Field(ALL_RETURNED, alias="CompleteFlag")

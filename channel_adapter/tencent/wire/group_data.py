@@ -13,7 +13,7 @@ class Counter(WireModel):
 
 
 class GetGroupCounterRequest(WireModel):
-    """Without keys all counters [doc 53427]."""
+    """Without keys all counters."""  # [doc 53427]
 
     group_id: str = Field(alias="GroupId")
     group_counter_keys: list[str] | None = Field(None, alias="GroupCounterKeys")
@@ -24,7 +24,7 @@ class GetGroupCounterReply(Reply):
 
 
 class UpdateGroupCounterRequest(WireModel):
-    """A counter that does not exist starts at 0 [doc 53428]."""
+    """A counter that does not exist starts at 0."""  # [doc 53428]
 
     group_id: str = Field(alias="GroupId")
     group_counter: list[Counter] = Field(alias="GroupCounter")
@@ -45,7 +45,7 @@ class DeleteGroupCounterReply(Reply):
 
 
 class Attribute(WireModel):
-    """Lower-case names, unlike everywhere else [doc 44187]."""
+    """Lower-case names, unlike everywhere else."""  # [doc 44187]
 
     key: str = Field(alias="key")
     value: str | None = Field(None, alias="value")
@@ -60,7 +60,7 @@ class GetGroupAttrReply(Reply):
 
 
 class SetGroupAttrRequest(WireModel):
-    """Replaces all attributes [groups 6]."""
+    """Replaces all attributes."""  # [groups 6]
 
     group_id: str = Field(alias="GroupId")
     group_attr: list[Attribute] = Field(alias="GroupAttr")
@@ -79,7 +79,7 @@ class ModifyGroupAttrReply(Reply):
 
 
 class DeleteGroupAttrRequest(SetGroupAttrRequest):
-    """Seen in the web client only [js-sdk]."""
+    """Seen in the web client only."""  # [js-sdk]
 
 
 class DeleteGroupAttrReply(Reply):

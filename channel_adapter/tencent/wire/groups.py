@@ -23,14 +23,14 @@ OFF = "Off"
 
 
 class DefinedData(WireModel):
-    """One custom field; the value `""` deletes it [docS 1620]."""
+    """One custom field; the value `""` deletes it."""  # [docS 1620]
 
     key: str = Field(alias="Key")
     value: str = Field(alias="Value")
 
 
 class GroupProfile(WireModel):
-    """Base fields of a group, present as far as a filter asks for them [groups 3.1]."""
+    """Base fields of a group, present as far as a filter asks for them."""  # [groups 3.1]
 
     type: str | None = Field(None, alias="Type")
     name: str | None = Field(None, alias="Name")
@@ -91,7 +91,7 @@ class CreateGroupReply(Reply):
 
 
 class GroupResponseFilter(WireModel):
-    """With a filter only what it names is returned; without one everything [docS 1616]."""
+    """With a filter only what it names is returned; without one everything."""  # [docS 1616]
 
     group_base_info_filter: list[str] | None = Field(None, alias="GroupBaseInfoFilter")
     member_info_filter: list[str] | None = Field(None, alias="MemberInfoFilter")
@@ -105,7 +105,7 @@ class GetGroupInfoRequest(WireModel):
 
 
 class GroupInfo(GroupProfile):
-    """One item; its own `ErrorCode` decides, the call's is always 0 [docS 1616]."""
+    """One item; its own `ErrorCode` decides, the call's is always 0."""  # [docS 1616]
 
     group_id: str = Field(alias="GroupId")
     error_code: int = Field(0, alias="ErrorCode")
@@ -120,7 +120,7 @@ class GetGroupInfoReply(Reply):
 
 @dataclass(slots=True)
 class FieldRow(WireRow):
-    """A DefinedData in a row of many."""
+    """A DefinedData as a row."""
 
     key: Annotated[str, Field(alias="Key")]
     value: Annotated[str, Field(alias="Value")]
@@ -128,7 +128,7 @@ class FieldRow(WireRow):
 
 @dataclass(slots=True)
 class GroupTag(WireRow):
-    """An item of which nothing but custom fields was asked for; a fifth of the work of a GroupInfo."""
+    """An item of which only custom fields were requested; takes a fifth of the time of a GroupInfo."""
 
     group_id: Annotated[str, Field(alias="GroupId")]
     error_code: Annotated[int, Field(alias="ErrorCode")] = 0
@@ -181,7 +181,7 @@ class JoinedResponseFilter(WireModel):
 
 
 class GetJoinedGroupListRequest(WireModel):
-    """`SupportTopic` needs `GroupType` Community. Public SDKs spell the type filter `Type` as well [groups 5.5]."""
+    """`SupportTopic` needs `GroupType` Community. Public SDKs spell the type filter `Type` as well."""  # [groups 5.5]
 
     member_account: str = Field(alias="Member_Account")
     limit: int | None = Field(None, alias="Limit")
@@ -200,7 +200,7 @@ class JoinedGroup(GroupProfile):
 
 
 class GetJoinedGroupListReply(Reply):
-    """`TotalCount` counts all matches, whatever the page [docS 1625]."""
+    """`TotalCount` counts all matches, whatever the page."""  # [docS 1625]
 
     total_count: int = Field(alias="TotalCount")
     group_id_list: list[JoinedGroup] = Field(alias="GroupIdList")
@@ -208,7 +208,7 @@ class GetJoinedGroupListReply(Reply):
 
 @dataclass(slots=True)
 class JoinedRow(WireRow):
-    """What we ask for of a JoinedGroup; a page of 200 costs half the work."""
+    """The fields of a JoinedGroup that are requested; parsing a page of 200 takes half the time."""
 
     group_id: Annotated[str, Field(alias="GroupId")]
     name: Annotated[str | None, Field(alias="Name")] = None
@@ -232,7 +232,7 @@ class JoinedRowsReply(Reply):
 
 
 class GetAppidGroupListRequest(WireModel):
-    """`Next` is 0 first, then the returned value; 64 bits [docS 1614, java-sdk]."""
+    """`Next` is 0 first, then the returned value; 64 bits."""  # [docS 1614, java-sdk]
 
     limit: int | None = Field(None, alias="Limit")
     next: int | None = Field(None, alias="Next")
@@ -261,7 +261,7 @@ class ChangeGroupOwnerReply(Reply):
 
 
 class SetUnreadMsgNumRequest(WireModel):
-    """For migration; silent; cut to the group's message total [docS 1637]."""
+    """For migration; silent; cut to the group's message total."""  # [docS 1637]
 
     group_id: str = Field(alias="GroupId")
     member_account: str = Field(alias="Member_Account")
@@ -273,7 +273,7 @@ class SetUnreadMsgNumReply(Reply):
 
 
 class ImportGroupRequest(WireModel):
-    """As create, with a `CreateTime` (seconds); no webhooks, no notices [docS 1634]."""
+    """As create, with a `CreateTime` (seconds); no webhooks, no notices."""  # [docS 1634]
 
     type: str = Field(alias="Type")
     name: str = Field(alias="Name")
@@ -294,7 +294,7 @@ class ImportGroupReply(Reply):
 
 
 class GetOnlineMemberNumRequest(WireModel):
-    """In two services; the count of a Community is refreshed every 4 minutes [doc 66883]."""
+    """In two services; the count of a Community is refreshed every 4 minutes."""  # [doc 66883]
 
     group_id: str = Field(alias="GroupId")
 

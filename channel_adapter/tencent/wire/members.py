@@ -30,7 +30,7 @@ class MemberDefinedData(WireModel):
 
 
 class SelfInfo(WireModel):
-    """A member's own data in the joined list; `MsgSeq` is the highest seq that was read [docS 1625]."""
+    """A member's own data in the joined list; `MsgSeq` is the highest seq that was read."""  # [docS 1625]
 
     role: str | None = Field(None, alias="Role")
     join_time: int | None = Field(None, alias="JoinTime")
@@ -41,7 +41,7 @@ class SelfInfo(WireModel):
 
 @dataclass(slots=True)
 class OwnRow(WireRow):
-    """A SelfInfo in a row of many."""
+    """A SelfInfo as a row."""
 
     role: Annotated[str | None, Field(alias="Role")] = None
     join_time: Annotated[int | None, Field(alias="JoinTime")] = None
@@ -54,7 +54,7 @@ Own = SelfInfo | OwnRow
 
 
 class Member(WireModel):
-    """A member as far as a filter asks; `Member_Account` is always there [groups 3.2]."""
+    """A member as far as a filter asks; `Member_Account` is always there."""  # [groups 3.2]
 
     member_account: str = Field(alias="Member_Account")
     role: str | None = Field(None, alias="Role")
@@ -70,7 +70,7 @@ class Member(WireModel):
 
 
 class NewMember(WireModel):
-    """An initial member of a new group; `Role` may be Admin only [docS 1615]."""
+    """An initial member of a new group; `Role` may be Admin only."""  # [docS 1615]
 
     member_account: str = Field(alias="Member_Account")
     role: str | None = Field(None, alias="Role")
@@ -87,7 +87,7 @@ class MemberResult(WireModel):
 
 
 class AddGroupMemberRequest(WireModel):
-    """`Silence` 1: nobody is notified [docS 1621]."""
+    """`Silence` 1: no member is notified."""  # [docS 1621]
 
     group_id: str = Field(alias="GroupId")
     member_list: list[MemberAccount] = Field(alias="MemberList")
@@ -99,7 +99,7 @@ class AddGroupMemberReply(Reply):
 
 
 class DeleteGroupMemberRequest(WireModel):
-    """Accounts that are no members are ignored [doc 1622]."""
+    """Accounts that are no members are ignored."""  # [doc 1622]
 
     group_id: str = Field(alias="GroupId")
     member_to_del_account: list[str] = Field(alias="MemberToDel_Account")
@@ -112,7 +112,7 @@ class DeleteGroupMemberReply(Reply):
 
 
 class GetGroupMemberInfoRequest(WireModel):
-    """Communities page by `Next`, first `""`, never by `Offset` [java-sdk, docS 1617]."""
+    """Communities page by `Next`, first `""`, never by `Offset`."""  # [java-sdk, docS 1617]
 
     group_id: str = Field(alias="GroupId")
     limit: int | None = Field(None, alias="Limit")
@@ -124,7 +124,7 @@ class GetGroupMemberInfoRequest(WireModel):
 
 
 class GetGroupMemberInfoReply(Reply):
-    """The end is an empty or zero `Next`, or an empty page [js-sdk]."""
+    """The end is an empty or zero `Next`, or an empty page."""  # [js-sdk]
 
     member_num: int = Field(alias="MemberNum")
     member_list: list[Member] = Field(alias="MemberList")
@@ -159,7 +159,7 @@ class GetRoleInGroupReply(Reply):
 
 
 class ModifyGroupMemberInfoRequest(WireModel):
-    """`MuteTime` (older: `ShutUpTime`) in seconds, 0 ends a mute [docS 1623]. `TopicId`: topics only [js-sdk]."""
+    """`MuteTime` (older: `ShutUpTime`) in seconds, 0 ends a mute [docS 1623]. `TopicId`: topics only."""  # [js-sdk]
 
     group_id: str = Field(alias="GroupId")
     member_account: str = Field(alias="Member_Account")
@@ -177,7 +177,7 @@ class ModifyGroupMemberInfoReply(Reply):
 
 
 class ForbidSendMsgRequest(WireModel):
-    """`MuteTime` (older: `ShutUpTime`) in seconds: 0 ends the mute, 4294967295 for ever [docS 1627]."""
+    """`MuteTime` (older: `ShutUpTime`) in seconds: 0 ends the mute, 4294967295 for ever."""  # [docS 1627]
 
     group_id: str = Field(alias="GroupId")
     members_account: list[str] = Field(alias="Members_Account")
@@ -207,7 +207,7 @@ class GetGroupMutedAccountReply(Reply):
 
 
 class GetGroupShuttedUinRequest(GetGroupMutedAccountRequest):
-    """The older name of the same command [docS 2925]."""
+    """The older name of the same command."""  # [docS 2925]
 
 
 class GetGroupShuttedUinReply(Reply):
@@ -216,7 +216,7 @@ class GetGroupShuttedUinReply(Reply):
 
 
 class ImportedMember(WireModel):
-    """`JoinTime` in seconds, after the group's creation and before now; `Role` may be Admin only [docS 1636]."""
+    """`JoinTime` in seconds, after the group's creation and before now; `Role` may be Admin only."""  # [docS 1636]
 
     member_account: str = Field(alias="Member_Account")
     role: str | None = Field(None, alias="Role")
@@ -234,7 +234,7 @@ class ImportGroupMemberReply(Reply):
 
 
 class GetMembersRequest(WireModel):
-    """`Timestamp` 0 asks for the first page; `Mark` selects members with that mark [doc 50293]."""
+    """`Timestamp` 0 asks for the first page; `Mark` selects members with that mark."""  # [doc 50293]
 
     group_id: str = Field(alias="GroupId")
     timestamp: int | None = Field(None, alias="Timestamp")
@@ -249,7 +249,7 @@ class LiveMember(WireModel):
 
 
 class GetMembersReply(Reply):
-    """Online members; `NextTimestamp` 0 is the end, else the Timestamp of the next call [doc 50293]."""
+    """Online members; `NextTimestamp` 0 is the end, else the Timestamp of the next call."""  # [doc 50293]
 
     member_list: list[LiveMember] = Field(default_factory=list, alias="MemberList")
     next_timestamp: int = Field(0, alias="NextTimestamp")

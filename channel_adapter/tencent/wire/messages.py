@@ -21,7 +21,7 @@ PLACE_NORMAL, PLACE_GONE, PLACE_RECALLED = 0, 1, 2  # IsPlaceMsg [doc 34971]
 
 
 class SendGroupMsgRequest(WireModel):
-    """`Random` is the dedupe key for 300 s; `SupportMessageExtension` cannot be turned on later [doc 34959]."""
+    """`Random` is the dedupe key for 300 s; `SupportMessageExtension` cannot be turned on later."""  # [doc 34959]
 
     group_id: str = Field(alias="GroupId")
     random: int = Field(alias="Random")
@@ -46,7 +46,7 @@ class SendGroupMsgReply(SentReply):
 
 
 class ModifyGroupMsgRequest(WireModel):
-    """In service `openim`. What is not sent stays; the last write wins [doc 47948]."""
+    """In service `openim`. What is not sent stays; the last write wins."""  # [doc 47948]
 
     group_id: str = Field(alias="GroupId")
     msg_seq: int = Field(alias="MsgSeq")
@@ -80,7 +80,7 @@ class GroupMsgRecallReply(Reply):
 
 
 class GroupMsgGetSimpleRequest(WireModel):
-    """Messages with `MsgSeq` at or below `ReqMsgSeq`, newest first; absent: the newest [doc 34971]."""
+    """Messages with `MsgSeq` at or below `ReqMsgSeq`, newest first; absent: the newest."""  # [doc 34971]
 
     group_id: str = Field(alias="GroupId")
     req_msg_number: int = Field(alias="ReqMsgNumber")
@@ -102,7 +102,7 @@ class HistoryMessage(WireModel):
 
 
 class GroupMsgGetSimpleReply(Reply):
-    """`IsFinished` speaks about the page asked for, not about the end of history [messages 5]."""
+    """`IsFinished` speaks about the page asked for, not about the end of history."""  # [messages 5]
 
     group_id: str | None = Field(None, alias="GroupId")
     is_finished: int | None = Field(None, alias="IsFinished")
@@ -110,7 +110,7 @@ class GroupMsgGetSimpleReply(Reply):
 
 
 class ImportedMessage(WireModel):
-    """`SendTime` in seconds, ascending, after the group's creation and its latest message [doc 1635]."""
+    """`SendTime` in seconds, ascending, after the group's creation and its latest message."""  # [doc 1635]
 
     from_account: str = Field(alias="From_Account")
     send_time: int = Field(alias="SendTime")

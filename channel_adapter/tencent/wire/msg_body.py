@@ -29,7 +29,7 @@ ARTICLE_BUSINESS_ID = "official_account_tweet"  # a custom element that stock cl
 
 
 class ReceivedElement(WireModel):
-    """An element as it came: what another sender made under a type of its own may have any shape."""
+    """An element without a check of its content: types of other senders may have any shape."""
 
     msg_type: str = Field(alias="MsgType")
     msg_content: Any = Field(None, alias="MsgContent")
@@ -47,7 +47,7 @@ _TEXT_MEMBER: Final = TextContent.model_fields["text"].alias or ""
 
 
 def text_element(text: str) -> Element:
-    """By far the commonest element, without a model of its content on the way."""
+    """Return a text element, built without a model of its content because it is by far the most frequent one."""
     return Element(msg_type=TEXT, msg_content={_TEXT_MEMBER: text})
 
 
@@ -63,7 +63,7 @@ class LocationContent(WireModel):
 
 
 class CustomContent(WireModel):
-    """`Desc` is the offline push text; `Ext` and `Sound` go to APNs. One such element a message [doc 33527]."""
+    """`Desc` is the offline push text; `Ext` and `Sound` go to APNs. One such element a message."""  # [doc 33527]
 
     data: str = Field("", alias="Data")
     desc: str = Field("", alias="Desc")
@@ -124,7 +124,7 @@ class ArticleImage(WireModel):
 
 
 class ArticleData(WireModel):
-    """JSON in `Data` of a custom element [public UI kit, 2026]."""
+    """JSON in `Data` of a custom element."""  # [public UI kit, 2026]
 
     business_id: str = Field(alias="businessID")
     title: str = Field(alias="title")
@@ -135,6 +135,6 @@ class ArticleData(WireModel):
 
 
 class MovedData(ArticleData):
-    """The same with what it stands for: a body that import does not carry. The additional name is ours."""
+    """A custom element with the body that import does not carry. The additional name is ours."""
 
     original: list[Element] = Field(alias="original")

@@ -16,7 +16,7 @@ RANGE_CUT, RANGE_WHOLE, RANGE_EXPIRED = 0, 1, 2  # IsFinished of the history [do
 
 
 class CreateOfficialAccountRequest(WireModel):
-    """Without an id the service makes one up; own ids start with `@TOA#_` [doc 60755]."""
+    """Without an id the service assigns one; own ids start with `@TOA#_`."""  # [doc 60755]
 
     owner_account: str = Field(alias="Owner_Account")
     official_account_user_id: str | None = Field(None, alias="OfficialAccountUserID")
@@ -41,7 +41,7 @@ class DestroyOfficialAccountReply(Reply):
 
 
 class ModifyOfficialAccountBaseInfoRequest(WireModel):
-    """Absent fields stay unchanged [inferred]."""
+    """Absent fields stay unchanged."""  # [inferred]
 
     official_account: str = Field(alias="Official_Account")
     name: str | None = Field(None, alias="Name")
@@ -61,7 +61,7 @@ class OfficialAccountItem(WireModel):
 
 
 class OfficialResponseFilter(WireModel):
-    """Absent: all fields. `MaxSubscriberNum` cannot be asked for [doc 60758]."""
+    """Absent: all fields. `MaxSubscriberNum` cannot be asked for."""  # [doc 60758]
 
     official_account_base_info_filter: list[str] | None = Field(None, alias="OfficialAccountBaseInfoFilter")
 
@@ -72,7 +72,7 @@ class GetOfficialAccountInfoRequest(WireModel):
 
 
 class OfficialProfile(WireModel):
-    """Without `Official_Account`, which public models leave out, an item is told by its place in the list."""
+    """Without `Official_Account`, which public models leave out, an item is identified by its position in the list."""
 
     official_account: str | None = Field(None, alias="Official_Account")
     create_time: int | None = Field(None, alias="CreateTime")
@@ -88,7 +88,7 @@ class OfficialProfile(WireModel):
 
 
 class OfficialAccountInfo(OfficialProfile):
-    """One item; its own `ErrorCode` decides [doc 60758, java-sdk]."""
+    """One item; its own `ErrorCode` decides."""  # [doc 60758, java-sdk]
 
     error_code: int = Field(0, alias="ErrorCode")
     error_info: str = Field("", alias="ErrorInfo")
@@ -129,7 +129,7 @@ class DeleteSubscriberReply(Reply):
 
 
 class GetSubscriberInfoRequest(WireModel):
-    """`Next` is `""` first, then the returned cookie; always send `Limit` [doc 60759]."""
+    """`Next` is `""` first, then the returned cookie; always send `Limit`."""  # [doc 60759]
 
     official_account: str = Field(alias="Official_Account")
     limit: int | None = Field(None, alias="Limit")
@@ -145,7 +145,7 @@ class Subscriber(WireModel):
 
 
 class GetSubscriberInfoReply(Reply):
-    """An empty `Next` is the end; `SubscriberNum` is the total [doc 60759]."""
+    """An empty `Next` is the end; `SubscriberNum` is the total."""  # [doc 60759]
 
     next: str = Field("", alias="Next")
     subscriber_num: int = Field(alias="SubscriberNum")
@@ -183,7 +183,7 @@ class SubscribedOfficialAccount(OfficialProfile):
 
 
 class GetSubscribedOfficialAccountListReply(Reply):
-    """`CompleteFlag` 1 ends the list; `Next` is the `Offset` of the next page [java-sdk]."""
+    """`CompleteFlag` 1 ends the list; `Next` is the `Offset` of the next page."""  # [java-sdk]
 
     official_account_info_list: list[SubscribedOfficialAccount] = Field(alias="OfficialAccountInfoList")
     total_count: int | None = Field(None, alias="TotalCount")
@@ -192,7 +192,7 @@ class GetSubscribedOfficialAccountListReply(Reply):
 
 
 class SendOfficialAccountMsgRequest(WireModel):
-    """A broadcast: 1 message/s and 2 an hour per account; `SendMsgControl` knows `NoLastMsg` only [doc 60810]."""
+    """A broadcast: 1 message/s and 2 an hour per account; `SendMsgControl` knows `NoLastMsg` only."""  # [doc 60810]
 
     official_account: str = Field(alias="Official_Account")
     random: int = Field(alias="Random")
@@ -205,14 +205,14 @@ class SendOfficialAccountMsgRequest(WireModel):
 
 
 class SendOfficialAccountMsgReply(Reply):
-    """`MsgKey` is `{seq}_1_{seconds}` [doc 60812]."""
+    """`MsgKey` is `{seq}_1_{seconds}`."""  # [doc 60812]
 
     msg_time: int | None = Field(None, alias="MsgTime")
     msg_key: str | None = Field(None, alias="MsgKey")
 
 
 class OfficialAccountMsgGetSimpleRequest(WireModel):
-    """Without `LastMsgKey` the newest messages; afterwards older ones [doc 60812]."""
+    """Without `LastMsgKey` the newest messages; afterwards older ones."""  # [doc 60812]
 
     official_account: str = Field(alias="Official_Account")
     last_msg_key: str | None = Field(None, alias="LastMsgKey")

@@ -24,14 +24,14 @@ ADMIN_FORBID_TYPES = ("AdminForbid_Type_None", "AdminForbid_Type_SendOut")
 
 
 class ProfileItem(WireModel):
-    """Texts are strings, `BirthDay`, `Language`, `Level`, `Role` and `MsgSettings` are numbers [doc 1500]."""
+    """Texts are strings, `BirthDay`, `Language`, `Level`, `Role` and `MsgSettings` are numbers."""  # [doc 1500]
 
     tag: str = Field(alias="Tag")
     value: str | int = Field(alias="Value")
 
 
 class PortraitSetRequest(WireModel):
-    """`From_Account` is the one whose profile is set [doc 1640]."""
+    """`From_Account` is the one whose profile is set."""  # [doc 1640]
 
     from_account: str = Field(alias="From_Account")
     profile_item: list[ProfileItem] = Field(alias="ProfileItem")
@@ -47,7 +47,7 @@ class PortraitGetRequest(WireModel):
 
 
 class UserProfile(WireModel):
-    """A failed item has no `ProfileItem` [doc 1639]."""
+    """A failed item has no `ProfileItem`."""  # [doc 1639]
 
     to_account: str = Field(alias="To_Account")
     profile_item: list[ProfileItem] | None = Field(None, alias="ProfileItem")
@@ -56,7 +56,7 @@ class UserProfile(WireModel):
 
 
 class PortraitGetReply(Reply):
-    """`Fail_Account` is there only when something failed [doc 1639]."""
+    """`Fail_Account` is there only when something failed."""  # [doc 1639]
 
     user_profile_item: list[UserProfile] = Field(default_factory=list, alias="UserProfileItem")
     fail_account: list[str] | None = Field(None, alias="Fail_Account")

@@ -6,7 +6,7 @@ from channel_adapter.tencent.wire.envelope import Reply, WireModel
 
 
 class GetC2cUnreadMsgNumRequest(WireModel):
-    """Without peers the total is answered [doc 41046]."""
+    """Without peers the total is answered."""  # [doc 41046]
 
     to_account: str = Field(alias="To_Account")
     peer_account: list[str] | None = Field(None, alias="Peer_Account")
@@ -29,7 +29,7 @@ class GetC2cUnreadMsgNumReply(Reply):
 
 
 class AdminSetMsgReadRequest(WireModel):
-    """`Report_Account` is the reader; `MsgReadTime` in seconds, absent: now [java-sdk]."""
+    """`Report_Account` is the reader; `MsgReadTime` in seconds, absent: now."""  # [java-sdk]
 
     report_account: str = Field(alias="Report_Account")
     peer_account: str = Field(alias="Peer_Account")
