@@ -1,4 +1,4 @@
-"""Outage guard: wait while a service asks for a lower rate, and stop calling it when it stays silent for too long."""
+"""Outage guard: repeat throttled attempts, and stop calling a service that has not answered for too long."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,20 +10,20 @@ from typing import Final, Generic, TypeVar, cast
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.concurrency.retry import retry
 
-PAUSE: Final = 1.0  # seconds before an attempt that found no slot, or was throttled, is repeated
+PAUSE: Final = 1.0  # seconds before an attempt that was not sent, or was throttled, is repeated
 
 E = TypeVar("E", bound=Exception)
 R = TypeVar("R")
 
 
 class AttemptStatus(Enum):
-    """What a failed attempt says about the service."""
+    """What a failed attempt means for the state of the service."""
 
     NOT_SENT = auto()
-    """Held back on this side: says nothing about the service. Repeated."""
+    """Not sent, because of limits of this process: the state of the service is unknown. Repeated."""
 
     THROTTLED = auto()
-    """The service asks for a lower rate: nothing was done. Repeated."""
+    """Refused because of its rate, and not carried out. Repeated."""
 
     UNANSWERED = auto()
     """No verdict came back, or the service failed. Reported to the caller."""

@@ -49,7 +49,7 @@ async def retry(
 
 
 class _Attempts(Generic[R]):
-    """The attempts of one `retry`, as tenacity asks for them."""
+    """The callbacks of tenacity for one `retry`."""
 
     def __init__(self, first: R, attempt: Callable[[], Awaitable[R]], wait_after: Callable[[R], float | None]) -> None:
         self._made = [first]

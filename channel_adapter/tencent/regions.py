@@ -16,7 +16,7 @@ class HostPair:
 
     @classmethod
     def of_base_url(cls, url: str, backup: str | None = None) -> "HostPair":
-        """Return the hosts of a server at any http or https URL. Raises ValueError that says what is wrong with it."""
+        """Return the hosts of a server at any http or https URL. Raises ValueError for a malformed one."""
         return cls(_base_url(url), None if backup is None else _base_url(backup))
 
 

@@ -276,7 +276,7 @@ class Transport:
             raise RuntimeError(OTHER_LOOP)
 
     def _shortened(self, left: float) -> ClientTimeout:
-        """Return the timeouts of an attempt with `left` seconds; connecting ends first, to be told from the rest."""
+        """Return the timeouts of an attempt with `left` seconds; connecting ends first, so that it is recognised."""
         left = max(left, 0.001)  # zero would mean no limit
         return ClientTimeout(total=left, connect=min(self.timeouts.connect, left / 2))
 

@@ -26,7 +26,7 @@ from channel_adapter.tencent import codes
 
 LIFETIME: Final = 86_400  # seconds a signature of ours is valid; also the advised minimum [doc 1671] [29]
 RENEW_BEFORE_END: Final = 600  # seconds [29]
-_JSON_BYTES: Final = 16_384  # ours: far above any honest signature, far below what a zip bomb wants to become
+_JSON_BYTES: Final = 16_384  # ours: far above any valid signature, far below a zip bomb
 
 _VERSION: Final = "2.0"
 _API_VERSION: Final = "v4"

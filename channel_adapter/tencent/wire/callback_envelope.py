@@ -1,7 +1,7 @@
 """What every webhook has in common: the query of its URL, the body's two common members, the answer [webhooks 1, 2, 4].
 
-The documents disagree about details, so bodies are read with patience: nothing but the command is required, times may
-be text, and members that nobody has heard of are kept.
+The documents disagree about details, so bodies are read tolerantly: nothing but the command is required, times may be
+text, and unknown members are kept.
 """
 
 from collections.abc import Callable

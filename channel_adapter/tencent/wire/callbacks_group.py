@@ -163,7 +163,7 @@ class AfterGroupInfoChanged(GroupCallback):
 
 
 class AfterMemberFieldChanged(GroupCallback):
-    """Role or name card of one member. A sample of 2024 says `Member_Account`."""  # [doc 60393, CN 105353]
+    """Role or name card of one member. A sample of 2024 has `Member_Account`."""  # [doc 60393, CN 105353]
 
     command: ClassVar[str] = "Group.CallbackAfterMemberFieldChanged"
     modified_account: str | None = Field(None, alias="Modified_Account")

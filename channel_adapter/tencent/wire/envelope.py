@@ -64,7 +64,7 @@ class SentReply(Reply):
 
 
 class ErrorEnvelope(WireModel):
-    """The part of a reply that says whether the call succeeded; `ErrorCode` has no default here."""
+    """The part of a reply that decides whether the call succeeded; `ErrorCode` has no default here."""
 
     error_code: int = Field(alias="ErrorCode")
     action_status: str = Field(OK, alias="ActionStatus")
@@ -121,7 +121,7 @@ class NotAttempted:
 
 @dataclass(frozen=True, slots=True)
 class HttpRejected:
-    """An HTTP status says that the call was not carried out: a redirect or a client error."""
+    """The HTTP status means that the call was not carried out: a redirect or a client error."""
 
     kind: ClassVar = "http_rejected"
     reason: str

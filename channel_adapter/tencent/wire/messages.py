@@ -102,7 +102,7 @@ class HistoryMessage(WireModel):
 
 
 class GroupMsgGetSimpleReply(Reply):
-    """`IsFinished` speaks about the page asked for, not about the end of history."""  # [messages 5]
+    """`IsFinished` refers to the requested page, not to the end of history."""  # [messages 5]
 
     group_id: str | None = Field(None, alias="GroupId")
     is_finished: int | None = Field(None, alias="IsFinished")

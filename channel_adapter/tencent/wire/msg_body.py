@@ -20,7 +20,7 @@ VIDEO = "TIMVideoFileElem"
 RELAY = "TIMRelayElem"
 IMPORTABLE = frozenset({TEXT, FACE, LOCATION, CUSTOM})  # what import_group_msg lists [docS 1635]
 
-DOWNLOAD_BY_URL = 2  # Download_Flag and its kin: always by URL [doc 33527]
+DOWNLOAD_BY_URL = 2  # Download_Flag and similar fields: always by URL [doc 33527]
 IMAGE_ORIGINAL, IMAGE_LARGE, IMAGE_THUMB = 1, 2, 3  # ImageInfoArray[].Type [doc 33527]
 IMAGE_FORMATS = {"jpg": 1, "jpeg": 1, "gif": 2, "png": 3, "bmp": 4}  # ImageFormat [doc 33527]
 IMAGE_FORMAT_OTHER = 255
