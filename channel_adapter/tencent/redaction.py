@@ -1,6 +1,6 @@
 """Hide secrets in text and log events: UserSig, key, webhook token and signature, user and password of a URL.
 
-`redact` is a structlog processor. It belongs after the processor that turns exceptions into text and before the renderer.
+`redact` is a structlog processor, to be placed after the one that turns exceptions into text and before the renderer.
 """
 
 import re
