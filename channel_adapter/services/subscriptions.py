@@ -235,7 +235,5 @@ class Subscriptions:
         found = concurrently(wanted, one, limit=self._options.bulk.concurrency, ordered=True)
         outcomes = [outcome async for outcome in found]
         done = [outcome.channel for outcome in outcomes if outcome.done]
-        if not done or not self._assigner.is_on(assign):
-            return tuple(outcomes)
-        assignments = await self._assigner.change(person, done, subscribed=subscribed)
+        assignments = await self._assigner.follow_one(person, done, assign, subscribed=subscribed)
         return tuple(replace(outcome, assignment=assignments.get(outcome.channel)) for outcome in outcomes)

@@ -1,9 +1,10 @@
-"""Put channels into conversation groups of users, and take them out, after subscriptions changed."""
+"""Conversation groups of users follow their subscriptions: the second pass of calls that subscribe or remove users."""
 
 import asyncio
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import Final
 
 from channel_adapter.backends.protocols import GroupingBackend, MemberBackend
 from channel_adapter.concurrency.clock import Clock
@@ -15,14 +16,18 @@ from channel_adapter.services.bulk import Users
 
 Pair = tuple[UserId, ChannelId]
 
-IN_A_ROW = 5
-"""Assignments without an answer after which the next ones are not tried for a while."""
-PAUSE_SECONDS = 10.0
-EDITION_SECONDS = 300.0
-"""For so long a refusal because of the edition is believed."""
+MAX_UNANSWERED: Final = 5
+"""Consecutive calls without an answer after which no further one is made for PAUSE_SECONDS."""
+PAUSE_SECONDS: Final = 10.0
+EDITION_SECONDS: Final = 300.0
+"""How long a refusal because of the app's edition is cached."""
 
-LATER = "too many users in one call to assign each; assign=True does, and so does unread.sync_many later"
-SYNC = "unread.sync repairs it"
+_SYNC: Final = "unread.sync repairs it"
+_LEFT_OUT: Final = GroupAssignment(
+    AssignmentStatus.LEFT_OUT,
+    "too many users in one call to assign each; assign=True does, and so does unread.sync_many later",
+)
+_NOT_TRIED: Final = GroupAssignment(AssignmentStatus.FAILED, REPEAT_HINT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,84 +51,107 @@ class ConversationGroupAssigner:
         self, backend: GroupingBackend, members: MemberBackend, options: AssignmentOptions, clock: Clock
     ) -> None:
         self.name = options.name
-        self.turns = asyncio.Semaphore(options.concurrency)
+        self.slots = asyncio.Semaphore(options.concurrency)
         self._backend = backend
         self._members = members
-        self._on = options.enabled
-        self._max_users = options.max_users
+        self._options = options
         self._clock = clock
         self._unanswered = 0
-        self._closed: GroupAssignment | None = None
-        self._opens_at = 0.0
-
-    def is_on(self, wanted: bool | None) -> bool:
-        """Return whether groups are changed: as `wanted` says, or as the settings say if it is None."""
-        return self._on if wanted is None else wanted
+        self._paused: GroupAssignment | None = None  # what calls result in until `_resume_at`
+        self._resume_at = 0.0
 
     def for_call(
         self, channel: ChannelId, users: Users, wanted: bool | None, *, subscribed: bool
     ) -> "BulkAssignment | None":
-        """Return the second pass of a bulk call that subscribes users or removes them; None if groups stay."""
-        if not self.is_on(wanted):
+        """Return the second pass of a bulk call that subscribes users or removes them.
+
+        None if groups are not changed: `wanted` is False, or None and the settings say so.
+        """
+        if not (self._options.enabled if wanted is None else wanted):
             return None
-        max_users = None if wanted else self._max_users
+        max_users = None if wanted else self._options.max_users
         return BulkAssignment(self, channel, users, subscribed=subscribed, max_users=max_users)
 
+    async def follow_one(
+        self, user: UserId, channels: Sequence[ChannelId], wanted: bool | None, *, subscribed: bool
+    ) -> Mapping[ChannelId, GroupAssignment]:
+        """Do the second pass of a call about one user and many channels; nothing as `for_call` returns None."""
+        if not channels or not (self._options.enabled if wanted is None else wanted):
+            return {}
+        return await self.change(user, channels, subscribed=subscribed)
+
     async def assign(self, user: UserId, channels: Sequence[ChannelId]) -> dict[ChannelId, GroupAssignment]:
-        """Put channels into the user's group, up to 100 a call."""
-        if closed := self._is_closed():
-            return dict.fromkeys(channels, closed)
-        return self._record(await self._backend.put(user, self.name, channels))
+        """Put channels into the group of a user, 100 a call."""
+        return await self.send(user, channels, subscribed=True)
 
     async def unassign(self, user: UserId, channels: Sequence[ChannelId]) -> dict[ChannelId, GroupAssignment]:
-        """Take channels out of the user's group, 100 a call; a channel is out without a group too."""
-        if closed := self._is_closed():
-            return dict.fromkeys(channels, closed)
-        return self._record(await self._backend.take_out(user, self.name, channels))
+        """Take channels out of the group of a user, 100 a call; a channel that is not in it is out."""
+        return await self.send(user, channels, subscribed=False)
 
     async def change(
         self, user: UserId, channels: Sequence[ChannelId], *, subscribed: bool
     ) -> dict[ChannelId, GroupAssignment]:
-        """Put channels into a user's group, or take them out, and follow membership if it changes meanwhile."""
-        made = await (self.assign if subscribed else self.unassign)(user, channels)
+        """Put channels into the group of a user or take them out, and follow membership if it changes meanwhile."""
+        made = await self.send(user, channels, subscribed=subscribed)
         settled = await self.follow_membership({(user, channel): each for channel, each in made.items()})
         return {channel: assignment for (_, channel), assignment in settled.items()}
 
-    async def follow_membership(self, assignments: dict[Pair, GroupAssignment]) -> dict[Pair, GroupAssignment]:
+    async def send(
+        self, user: UserId, channels: Sequence[ChannelId], *, subscribed: bool
+    ) -> dict[ChannelId, GroupAssignment]:
+        """Put channels into the group of a user or take them out, unless assignments are paused."""
+        if self._paused is not None and self._clock.monotonic() < self._resume_at:
+            return dict.fromkeys(channels, self._paused)
+        change = self._backend.put if subscribed else self._backend.take_out
+        made = await change(user, self.name, list(dict.fromkeys(channels)))
+        first = next(iter(made.values()), None)
+        if first is None:
+            return made
+        self._unanswered = self._unanswered + 1 if first.transient else 0
+        if first.status is AssignmentStatus.UNSUPPORTED:
+            self._paused, self._resume_at = first, self._clock.monotonic() + EDITION_SECONDS
+        elif self._unanswered >= MAX_UNANSWERED:
+            self._paused, self._resume_at = first, self._clock.monotonic() + PAUSE_SECONDS
+        return made
+
+    async def follow_membership(self, assignments: Mapping[Pair, GroupAssignment]) -> dict[Pair, GroupAssignment]:
         """Read membership after assignments, and repeat in the other direction those that it contradicts.
 
-        The pairs are those of one user or of one channel.
-
-        Another process may have changed membership between our change of it and our assignment, and its assignment may
-        have come before ours. Each process that reads membership after its own last assignment leaves the group as
-        membership is. What cannot be read, or keeps changing, is UNCERTAIN.
+        The pairs are those of one user or of one channel. Another process may have changed membership between this
+        process's change of it and its assignment, and the other assignment may have come first. Each process that reads
+        membership after its own last assignment leaves the group as membership is. Assignments whose membership cannot
+        be read, or keeps changing, are UNCERTAIN.
         """
         settled = dict(assignments)
-        doubtful = [pair for pair, assignment in assignments.items() if assignment.done]
+        doubtful: list[Pair] = []
+        for pair, assignment in assignments.items():
+            if assignment.done:
+                doubtful.append(pair)
         for _ in range(MEMBERSHIP_READS):
             if not doubtful:
                 return settled
             try:
                 inside = await self._members_among(doubtful)
             except ChannelAdapterError as error:
-                reason = f"{error.message}; membership could not be read again; {SYNC}"
-                return settled | dict.fromkeys(
-                    doubtful, GroupAssignment(AssignmentStatus.UNCERTAIN, reason, transient=True)
-                )
-            wrong = [
-                pair for pair in doubtful if (pair in inside) is not (settled[pair].status is AssignmentStatus.ASSIGNED)
-            ]
-            opposite = {pair: await self._opposite(pair, subscribed=pair in inside) for pair in wrong}
-            settled |= opposite
-            doubtful = [pair for pair, assignment in opposite.items() if assignment.done]
-        reason = f"the subscription changed {MEMBERSHIP_READS} times meanwhile; {SYNC}"
-        return settled | dict.fromkeys(doubtful, GroupAssignment(AssignmentStatus.UNCERTAIN, reason, transient=True))
+                reason = f"{error.message}; membership could not be read again; {_SYNC}"
+                return settled | _uncertain(doubtful, reason)
+            repeated: list[Pair] = []
+            for pair in doubtful:
+                subscribed = pair in inside
+                if subscribed is not (settled[pair].status is AssignmentStatus.ASSIGNED):
+                    settled[pair] = await self._reverse(pair, subscribed=subscribed)
+                    if settled[pair].done:
+                        repeated.append(pair)
+            doubtful = repeated
+        if not doubtful:
+            return settled
+        return settled | _uncertain(doubtful, f"the subscription changed {MEMBERSHIP_READS} times meanwhile; {_SYNC}")
 
-    async def _opposite(self, pair: Pair, *, subscribed: bool) -> GroupAssignment:
+    async def _reverse(self, pair: Pair, *, subscribed: bool) -> GroupAssignment:
         """Assign as membership is now, against what the caller asked for."""
         user, channel = pair
-        async with self.turns:
-            assignment = (await (self.assign if subscribed else self.unassign)(user, [channel]))[channel]
+        async with self.slots:
+            assignment = (await self.send(user, [channel], subscribed=subscribed))[channel]
         if assignment.status is AssignmentStatus.NOT_SUBSCRIBED:  # ended again, and the channel is out
             return GroupAssignment(AssignmentStatus.TAKEN_OUT)
         if not assignment.done:
@@ -131,37 +159,21 @@ class ConversationGroupAssigner:
         return replace(assignment, reason="subscribed again meanwhile" if subscribed else "unsubscribed meanwhile")
 
     async def _members_among(self, pairs: Sequence[Pair]) -> set[Pair]:
-        """Return the pairs whose user is in the channel; a channel that is gone has no members."""
-        users, channels = dict.fromkeys(user for user, _ in pairs), dict.fromkeys(channel for _, channel in pairs)
-        if len(channels) > 1:
-            (user,) = users
-            return {(user, channel) for channel in await self._members.subscribed_to(user, [*channels])}
-        (channel,) = channels
+        """Return the pairs whose user is in the channel; a channel that does not exist any more has no members."""
+        user, channel = pairs[0]
+        inside: set[Pair] = set()
+        if pairs[-1][1] != channel:
+            for found in await self._members.subscribed_to(user, [channel for _, channel in pairs]):
+                inside.add((user, found))
+            return inside
         try:
-            inside = await self._members.subscribed(channel, [*users])
+            found_users = await self._members.subscribed(channel, [user for user, _ in pairs])
         except NotFoundError:
-            return set()
-        return {(user, channel) for user in users if inside[user]}
-
-    def _record(self, assignments: dict[ChannelId, GroupAssignment]) -> dict[ChannelId, GroupAssignment]:
-        """Return the assignments; a low edition, and a service that does not answer, end calls for a while."""
-        for assignment in assignments.values():  # a call that failed has one outcome for every channel
-            if assignment.status is AssignmentStatus.UNSUPPORTED:
-                self._close(assignment, EDITION_SECONDS)
-            elif assignment.transient:
-                self._unanswered += 1
-                if self._unanswered >= IN_A_ROW:
-                    self._close(assignment, PAUSE_SECONDS)
-            else:
-                self._unanswered = 0
-            break
-        return assignments
-
-    def _close(self, reason: GroupAssignment, seconds: float) -> None:
-        self._closed, self._opens_at = reason, self._clock.monotonic() + seconds
-
-    def _is_closed(self) -> GroupAssignment | None:
-        return self._closed if self._closed and self._clock.monotonic() < self._opens_at else None
+            return inside
+        for member, subscribed in found_users.items():
+            if subscribed:
+                inside.add((member, channel))
+        return inside
 
 
 class BulkAssignment:
@@ -180,12 +192,12 @@ class BulkAssignment:
         subscribed: bool,
         max_users: int | None,
     ) -> None:
+        self.users = users
         self._assigner = assigner
         self._channel = channel
-        self._act = assigner.assign if subscribed else assigner.unassign
+        self._subscribed = subscribed
         self._max_users = max_users
         self._count = 0
-        self.users = users
         if max_users is None:
             return
         if isinstance(users, Collection):
@@ -195,22 +207,29 @@ class BulkAssignment:
 
     async def add_to(self, outcomes: Sequence[Outcome], ended: bool) -> Sequence[Outcome]:
         """Return the outcomes with an assignment for each user who is done. `ended`: no further call is made."""
-        done = [UserId(outcome.user) for outcome in outcomes if outcome.done]
+        done: dict[Pair, Outcome] = {}
+        rest: list[Outcome] = []
+        for outcome in outcomes:
+            if outcome.done:
+                done[UserId(outcome.user), self._channel] = outcome
+            else:
+                rest.append(outcome)
         if ended:
-            assignments = dict.fromkeys(done, GroupAssignment(AssignmentStatus.FAILED, REPEAT_HINT))
+            settled = dict.fromkeys(done, _NOT_TRIED)
         else:
-            made = await asyncio.gather(*(self._one(user) for user in done))
-            pairs = {(user, self._channel): each for user, each in zip(done, made, strict=True)}
-            settled = await self._assigner.follow_membership(pairs)
-            assignments = {user: each for (user, _), each in settled.items()}
-        return [replace(each, assignment=assignments.get(UserId(each.user))) for each in outcomes]
+            made = await asyncio.gather(*map(self._assign, done))
+            settled = await self._assigner.follow_membership(dict(zip(done, made, strict=True)))
+        for pair, outcome in done.items():
+            rest.append(replace(outcome, assignment=settled[pair]))
+        return rest
 
-    async def _one(self, user: UserId) -> GroupAssignment:
+    async def _assign(self, pair: Pair) -> GroupAssignment:
         self._count += 1
         if self._max_users is not None and self._count > self._max_users:
-            return LEFT_OUT
-        async with self._assigner.turns:
-            return (await self._act(user, [self._channel]))[self._channel]
+            return _LEFT_OUT
+        user, channel = pair
+        async with self._assigner.slots:
+            return (await self._assigner.send(user, [channel], subscribed=self._subscribed))[channel]
 
     def _counted(self, users: Iterable[str], max_users: int) -> Iterator[str]:
         source = iter(users)
@@ -227,4 +246,5 @@ class BulkAssignment:
         yield from source
 
 
-LEFT_OUT = GroupAssignment(AssignmentStatus.LEFT_OUT, LATER)
+def _uncertain(pairs: Iterable[Pair], reason: str) -> dict[Pair, GroupAssignment]:
+    return dict.fromkeys(pairs, GroupAssignment(AssignmentStatus.UNCERTAIN, reason, transient=True))
