@@ -4,10 +4,12 @@
 Names are imported when they are first used, so that the command line and the stub start quickly.
 """
 
-from importlib import import_module
+from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
+
     from channel_adapter.adapter import ChannelAdapter
     from channel_adapter.config.settings import Settings
     from channel_adapter.domain.assignment import AssignmentStatus, GroupAssignment
@@ -242,14 +244,20 @@ _VALUES = (  # searched in this order, the most used first
     "domain.hooks",
     "domain.events",
 )
-_MACHINERY = {  # nobody who wants a value pays for these
+_MACHINERY = {  # imported only when they are used
     "ChannelAdapter": "adapter",
     "HealthCheckResult": "domain.health",
     "Settings": "config.settings",
 }
 
 
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])
+
+
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return metadata.version("channel-adapter")
     if name in __all__:
         for home in (_MACHINERY[name],) if name in _MACHINERY else _VALUES:
             module = import_module(f"{__name__}.{home}")

@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import sys
+import time
 import traceback
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -269,12 +270,16 @@ LOGGER = "channel_adapter.tencent"
 class _PrintableFormatter(logging.Formatter):
     """Formats records for a terminal; only their line breaks, as in a traceback, stay control characters."""
 
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+        self.converter = time.gmtime
+
     def format(self, record: logging.LogRecord) -> str:
         return "\n".join(map(printable, super().format(record).split("\n")))
 
 
 def configure_logs(verbose: int) -> None:
-    """Send log events to stderr: none without -v, since errors are reported once.
+    """Send log events with date and level to stderr: none without -v, since errors are reported once.
 
     With -v only warnings, since an observer shows the calls; with -vv also why a call is repeated or given up.
     """
@@ -283,16 +288,15 @@ def configure_logs(verbose: int) -> None:
     from channel_adapter.tencent.redaction import redact
 
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_PrintableFormatter("%(message)s"))
+    handler.setFormatter(_PrintableFormatter())
     logging.basicConfig(handlers=[handler])
     logging.getLogger(LOGGER).setLevel({0: logging.CRITICAL, 1: logging.WARNING}.get(verbose, logging.DEBUG))
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
-            structlog.stdlib.add_log_level,
             structlog.processors.format_exc_info,
             redact,
-            structlog.processors.LogfmtRenderer(key_order=["level", "event"], bool_as_flag=False),
+            structlog.processors.LogfmtRenderer(key_order=["event"], bool_as_flag=False),
         ]
     )
 

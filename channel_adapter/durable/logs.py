@@ -3,13 +3,12 @@
 import logging
 from typing import Final
 
-import structlog
-
+from channel_adapter.concurrency.logs import get_logger
 from channel_adapter.tencent.redaction import redact_text
 
 _EXPECTED: Final = "Asyncio task cancelled"  # a job that stops with its process and goes on in another one
 
-log = structlog.wrap_logger(logging.getLogger("channel_adapter.durable"))
+log = get_logger("channel_adapter.durable")
 
 
 class _ToStructlog(logging.Handler):

@@ -5,7 +5,6 @@ order, because slots that waited for connections would be used all together. Wha
 `retry.decide`. One deadline holds for everything, waits included.
 """
 
-import logging
 import random as random_numbers
 import re
 from collections.abc import Callable, Mapping
@@ -16,10 +15,10 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 import orjson
-import structlog
 from pydantic import SecretStr
 from pydantic_core import from_json
 
+from channel_adapter.concurrency.logs import get_logger
 from channel_adapter.concurrency.retry import retry
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.catalog import COMMANDS, UNMODELLED, Command, Community, Idempotency
@@ -59,7 +58,7 @@ from channel_adapter.tencent.wire.envelope import (
 __all__ = ["App", "Attempt", "CallFailed", "TencentClient", "Timeouts", "Transport"]
 
 # Ends in the standard library's logging: where nothing is configured, nothing goes to stdout.
-log = structlog.wrap_logger(logging.getLogger("channel_adapter.tencent"))
+log = get_logger("channel_adapter.tencent")
 
 RequestT = TypeVar("RequestT", bound=WireModel)
 ReplyT = TypeVar("ReplyT", bound=Reply)

@@ -1,15 +1,13 @@
 """Callbacks of the application whose result and exceptions change nothing."""
 
-import logging
 import traceback
 from collections.abc import Callable
 from typing import Generic, ParamSpec
 
-import structlog
-
+from channel_adapter.concurrency.logs import get_logger
 from channel_adapter.tencent.redaction import redact_text
 
-log = structlog.wrap_logger(logging.getLogger("channel_adapter.callbacks"))
+log = get_logger("channel_adapter.callbacks")
 
 P = ParamSpec("P")
 

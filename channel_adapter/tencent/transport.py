@@ -7,7 +7,6 @@ itself only for idempotent methods, never a POST, so each `post` sends a request
 """
 
 import asyncio
-import logging
 import os
 import ssl
 from dataclasses import dataclass
@@ -16,20 +15,20 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import aiohttp
-import structlog
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse, ClientTimeout, RequestInfo
 from multidict import CIMultiDictProxy
 from pydantic import SecretStr
 from yarl import URL
 
 from channel_adapter.concurrency.clock import Clock, SystemClock
+from channel_adapter.concurrency.logs import get_logger
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.regions import HostPair
 from channel_adapter.tencent.usersig import signed
 from channel_adapter.tencent.wire.envelope import Ambiguous, NotSent
 
 # Ends in the standard library's logging: where nothing is configured, nothing goes to stdout.
-log = structlog.wrap_logger(logging.getLogger("channel_adapter.tencent"))
+log = get_logger("channel_adapter.tencent")
 
 _HEADERS: Final = {"Content-Type": "application/json; charset=utf-8", "User-Agent": "channel-adapter"}
 

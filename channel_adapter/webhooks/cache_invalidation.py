@@ -4,13 +4,11 @@ The receiver that handles an event writes what is out of date into the database;
 """
 
 import asyncio
-import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
-import structlog
-
 from channel_adapter.concurrency.http_server import LogThrottle
+from channel_adapter.concurrency.logs import get_logger
 from channel_adapter.config.extras import needs_store
 from channel_adapter.domain import events as e
 from channel_adapter.domain.ids import ChannelId, UserId
@@ -24,7 +22,7 @@ LOOK_SECONDS: Final = 0.5
 Forget = Callable[[ChannelId, Sequence[UserId] | None], None]
 """Drops what is cached of a channel, or of some of its users."""
 
-_log = structlog.wrap_logger(logging.getLogger("channel_adapter.webhooks"))
+_log = get_logger("channel_adapter.webhooks")
 
 
 class CacheInvalidationBus:

@@ -1,15 +1,13 @@
 """From a stored webhook to the event for the app's handlers: resolve it, do the adapter's own work, filter it."""
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final, Protocol
 
-import structlog
-
 from channel_adapter.backends.protocols import Backend, ChannelBackend
+from channel_adapter.concurrency.logs import get_logger
 from channel_adapter.concurrency.signals import Signal
 from channel_adapter.config.settings import Settings
 from channel_adapter.domain import events as e
@@ -30,7 +28,7 @@ UNASSIGNING: Final = "channel_adapter.unassign"
 """Name of the step that removes a left channel from the conversation groups of its former subscribers."""
 _NAMED: Final = 5
 
-_log = structlog.wrap_logger(logging.getLogger("channel_adapter.webhooks"))
+_log = get_logger("channel_adapter.webhooks")
 
 
 class ReactionUpdater(Protocol):

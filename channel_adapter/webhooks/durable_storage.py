@@ -6,7 +6,6 @@ else is done again from what is stored.
 """
 
 import asyncio
-import logging
 import os
 import secrets
 import socket
@@ -15,13 +14,13 @@ from functools import partial
 from typing import Final
 
 import orjson
-import structlog
 from filelock import FileLock, Timeout
 from sqlalchemy import Connection
 
 from channel_adapter.concurrency.batch_loader import BatchLoader
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.concurrency.http_server import LogThrottle
+from channel_adapter.concurrency.logs import get_logger
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError, OutcomeUnknownError, UnavailableError
 from channel_adapter.store.database import Database
 from channel_adapter.store.inbox import SCHEMA, InboxTable, NewEvent, WaitingEvent
@@ -55,7 +54,7 @@ _READ_SPACING: Final = 0.005
 _BEHIND_SECONDS: Final = 0.01
 _WRITE_AGAIN_SECONDS: Final = 1.0
 
-_log = structlog.wrap_logger(logging.getLogger("channel_adapter.webhooks"))
+_log = get_logger("channel_adapter.webhooks")
 
 
 class StoreQueue:

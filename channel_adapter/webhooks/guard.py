@@ -7,15 +7,13 @@ that hangs does not admit a user whom the settings block. Network work happens i
 
 import asyncio
 import inspect
-import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
-import structlog
-
 from channel_adapter.backends.protocols import Backend
+from channel_adapter.concurrency.logs import get_logger
 from channel_adapter.config.settings import Settings
 from channel_adapter.domain import hooks
 from channel_adapter.domain.ids import ChannelId, UserId
@@ -32,7 +30,7 @@ Hook = Callable[[RequestT], "hooks.HookResponse | Awaitable[hooks.HookResponse |
 
 _MAX_ERROR_LENGTH: Final = 300
 
-_log = structlog.wrap_logger(logging.getLogger("channel_adapter.webhooks"))
+_log = get_logger("channel_adapter.webhooks")
 
 
 @dataclass(frozen=True, slots=True)

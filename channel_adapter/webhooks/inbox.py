@@ -14,11 +14,11 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
-import structlog
 from cachetools import LRUCache
 
 from channel_adapter.concurrency.clock import Clock, SystemClock
 from channel_adapter.concurrency.http_server import LogThrottle
+from channel_adapter.concurrency.logs import get_logger
 from channel_adapter.config.extras import needs_extra
 from channel_adapter.errors import ChannelAdapterError, ThrottledError, UnavailableError
 from channel_adapter.store.marks import Failure, InboxMark, MarkResult, Recorded
@@ -71,7 +71,7 @@ _TIDY_PAUSE: Final = 0.02
 _OUTAGES_KNOWN: Final = 10_000
 
 _logger = logging.getLogger("channel_adapter.webhooks")
-_log = structlog.wrap_logger(_logger)
+_log = get_logger("channel_adapter.webhooks")
 
 
 class HandlerStep(NamedTuple):

@@ -5,17 +5,15 @@ after-webhook. So announced posts are remembered; if the after-webhook does not 
 receiver may have got it; what is not there either is lost.
 """
 
-import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
 
-import structlog
-
 from channel_adapter.backends.protocols import PostBackend
 from channel_adapter.concurrency.clock import Clock
+from channel_adapter.concurrency.logs import get_logger
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.errors import ChannelAdapterError, NotFoundError
 from channel_adapter.mapping.callback_event import channel_of
@@ -29,7 +27,7 @@ LOOK_BACK: Final = 1_000  # posts of history that are read in one search; the se
 TRIES: Final = 5  # to read history
 _CLOCK_SKEW_SECONDS: Final = 10.0  # by which the service's clock may be behind ours
 
-_log = structlog.wrap_logger(logging.getLogger("channel_adapter.webhooks"))
+_log = get_logger("channel_adapter.webhooks")
 
 
 @dataclass(slots=True)

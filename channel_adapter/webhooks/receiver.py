@@ -12,13 +12,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final, Protocol
 
-import structlog
 from aiohttp import HttpVersion11, hdrs, web
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from channel_adapter.backends.protocols import Backend
 from channel_adapter.concurrency.clock import Clock, SystemClock
 from channel_adapter.concurrency.http_server import HttpConnection, Listener, LogThrottle, default_max_connections
+from channel_adapter.concurrency.logs import get_logger
 from channel_adapter.config.settings import Settings
 from channel_adapter.tencent.redaction import shown_traceback
 from channel_adapter.webhooks import counters as names
@@ -40,7 +40,7 @@ _STOP_SECONDS: Final = 1.0  # for open requests
 _JSON: Final = CIMultiDictProxy(CIMultiDict({"Content-Type": "application/json"}))
 _SILENT: Final = logging.Logger("channel_adapter.webhooks.access", logging.CRITICAL + 1)  # URLs carry signatures
 
-_log = structlog.wrap_logger(logging.getLogger("channel_adapter.webhooks"))
+_log = get_logger("channel_adapter.webhooks")
 
 
 class WebhookAdapter(Protocol):

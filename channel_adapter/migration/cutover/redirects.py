@@ -5,15 +5,13 @@ then.
 """
 
 import hashlib
-import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
-import structlog
-
 from channel_adapter.backends.caller import ApiCaller
 from channel_adapter.concurrency.clock import Clock
+from channel_adapter.concurrency.logs import get_logger
 from channel_adapter.domain import hooks
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.domain.post import Broadcast, Content, Post
@@ -46,7 +44,7 @@ REDIRECT: Final = "redirect"
 """Value of `CutoverChannelRow.guard`: publish broadcasts of the account in its channel instead of refusing them."""
 MOVING: Final = "posting moves to a channel just now: try again in a few minutes"
 
-_log = structlog.wrap_logger(logging.getLogger("channel_adapter.migration"))
+_log = get_logger("channel_adapter.migration")
 
 
 class AccountRedirects:

@@ -1,13 +1,11 @@
 """The publisher: a background task that brings counts from the store onto messages, beside those of other processes."""
 
 import asyncio
-import logging
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-import structlog
-
 from channel_adapter.concurrency.clock import Clock, wait_or_set
+from channel_adapter.concurrency.logs import get_logger
 from channel_adapter.domain.post import PostRef
 from channel_adapter.errors import ChannelAdapterError
 from channel_adapter.services.reactions.writer import ClaimWriter
@@ -16,7 +14,7 @@ from channel_adapter.store.reaction_publishing import Claim
 if TYPE_CHECKING:
     from channel_adapter.store.reaction_publishing import PublishingStore
 
-log = structlog.wrap_logger(logging.getLogger("channel_adapter.reactions"))
+log = get_logger("channel_adapter.reactions")
 
 CONCURRENCY: Final = 32
 CLAIM_EVERY: Final = 0.02

@@ -1,14 +1,12 @@
 """Reactions: what a person thinks of a post, in one emoji."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
-import structlog
-
 from channel_adapter.backends.protocols import ChannelBackend
 from channel_adapter.concurrency.clock import Clock, wait_or_set
+from channel_adapter.concurrency.logs import get_logger
 from channel_adapter.domain.health import HealthCheckResult
 from channel_adapter.domain.post import PostRef
 from channel_adapter.domain.reaction import (
@@ -38,7 +36,7 @@ START_AFTER: Final = 1.0
 """Seconds until a process that does not use reactions opens their store; short commands end before, and never do."""
 START_AGAIN: Final = 5.0
 
-log = structlog.wrap_logger(logging.getLogger("channel_adapter.reactions"))
+log = get_logger("channel_adapter.reactions")
 
 
 class ReactionService:
