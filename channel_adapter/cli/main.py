@@ -3,12 +3,13 @@
 import os
 import sys
 from collections.abc import Sequence
-from importlib import import_module, metadata
+from importlib import import_module
 from typing import Annotated, Any, Final, NamedTuple, TextIO
 
 import typer
 from typer.main import get_command as build
 
+import channel_adapter
 from channel_adapter.cli.command import CONFIG, DEBUG, JSON, VERBOSE, CommandGroup, remember
 from channel_adapter.cli.exits import Exit
 from channel_adapter.cli.output import Output
@@ -37,6 +38,7 @@ COMMANDS: Final = {
     "worker": CommandInfo("worker", "Run jobs that other commands have queued: migrations, conversation groups."),
     "webhooks": CommandInfo("webhooks", "Receive webhooks; list, retry and drop failed events; send one by hand."),
     "doctor": CommandInfo("doctor", "Check settings, access and channels, and repair what is incomplete."),
+    "settings": CommandInfo("settings", "Print commented settings files of the adapter and of the stub."),
     "stub": CommandInfo("stub", "Run the stub server: the service on your own machine, for tests."),
     "state": CommandInfo("state", "Dump, load and compare states of stubs."),
     "demo": CommandInfo("demo", "Show the whole main job on a stub that it starts itself."),
@@ -77,7 +79,7 @@ def root(
 ) -> None:
     """Read the common options before a command, and --version in place of one."""
     if version:
-        number = metadata.version(PROGRAM)
+        number = channel_adapter.__version__
         Output(json=json).one({"version": number}, f"{PROGRAM} {number}")
         raise typer.Exit
     remember(ctx, json, config, verbose, debug)
