@@ -50,6 +50,12 @@ def test_the_public_names_are_these_and_all_of_them_are_there() -> None:
         channel_adapter.no_such_name  # noqa: B018
 
 
+def test_package_lists_its_names_and_has_a_version() -> None:
+    assert dir(channel_adapter) == sorted([*PUBLIC_NAMES, "__version__"])
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert channel_adapter.__version__ == project["version"]
+
+
 def test_metadata_of_the_wheel_names_addresses_and_supported_versions() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert {"Homepage", "Repository", "Issues"} <= project["urls"].keys()

@@ -82,6 +82,7 @@ def test_these_are_the_commands() -> None:
         "worker": [],
         "webhooks": ["list", "retry", "drop", "tail", "stats", "serve", "trigger"],
         "doctor": [],
+        "settings": ["example"],
         "stub": [],
         "state": ["dump", "load", "diff"],
         "demo": [],

@@ -19,6 +19,7 @@ from channel_adapter.config.settings import (
     UnreadSettings,
     WebhookSettings,
 )
+from tests.cli.shell import Shell
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "adapter.example.toml"
 TEXT = EXAMPLE.read_text(encoding="utf-8")
@@ -80,3 +81,11 @@ def test_the_file_loads_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = Settings.load(EXAMPLE)
     given = Settings(sdkappid=loaded.sdkappid, key=loaded.key, region=loaded.region)
     assert loaded.model_dump() == given.model_dump()
+
+
+@pytest.mark.parametrize(("words", "name"), [((), "adapter"), (("adapter",), "adapter"), (("stub",), "stub")])
+def test_command_prints_the_files(words: tuple[str, ...], name: str, tmp_path: Path) -> None:
+    shell = Shell(tmp_path, None)
+    text = EXAMPLE.with_name(f"{name}.example.toml").read_text(encoding="utf-8")
+    assert shell("settings", "example", *words).out == text
+    assert shell("settings", "example", *words, "--json").json == {"name": name, "text": text}
