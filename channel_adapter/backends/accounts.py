@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from channel_adapter.backends.caller import Caller, interrupted, item_error
 from channel_adapter.concurrency.batching import batches, concurrently
+from channel_adapter.domain.batch import BatchResult
 from channel_adapter.domain.ids import UserId
-from channel_adapter.domain.subscription import BatchResult, Outcome, OutcomeKind
+from channel_adapter.domain.subscription import Outcome, OutcomeKind
 from channel_adapter.errors import ChannelAdapterError
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.catalog import ACCOUNT_CHECK, MULTIACCOUNT_IMPORT

@@ -7,8 +7,9 @@ from typing import Any, Final, Protocol, TypeVar
 from channel_adapter import errors as e
 from channel_adapter.backends.protocols import attempt_status
 from channel_adapter.concurrency.outage import AttemptStatus
+from channel_adapter.domain.batch import BatchResult
 from channel_adapter.domain.ids import UserId
-from channel_adapter.domain.subscription import BatchResult, Outcome
+from channel_adapter.domain.subscription import Outcome
 from channel_adapter.errors import ChannelAdapterError, InvalidError, NotFoundError, Origin
 from channel_adapter.tencent import codes
 from channel_adapter.tencent.catalog import COMMANDS, Command, Idempotency

@@ -9,7 +9,6 @@ from enum import StrEnum
 from channel_adapter.domain.assignment import AssignmentStatus, GroupAssignment
 from channel_adapter.domain.channel import Channel
 from channel_adapter.domain.ids import ChannelId, UserId
-from channel_adapter.errors import ChannelAdapterError
 
 
 class Role(StrEnum):
@@ -85,26 +84,6 @@ class Outcome:
     def done(self) -> bool:
         """The state that was asked for holds now, whatever became of the assignment."""
         return self.kind in DONE
-
-
-@dataclass(frozen=True, slots=True)
-class BatchResult:
-    """Outcomes of one batch of users, as far as the service reported them.
-
-    Users of the batch who have no outcome and are not in `untried` were in a call that was not answered.
-    """
-
-    outcomes: tuple[Outcome, ...] = ()
-    untried: tuple[UserId, ...] = ()  # nothing was done for these: they may be handed over again
-    error: ChannelAdapterError | None = None  # why users have no outcome
-
-
-@dataclass(frozen=True, slots=True)
-class AddOptions:
-    """How users are added to a channel or removed from it."""
-
-    notify: bool = False  # the service notifies the client apps of other members
-    import_missing: bool = False  # import accounts that the app does not have
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,9 @@ from channel_adapter.backends.protocols import attempt_status
 from channel_adapter.concurrency.batching import concurrently, stream
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.concurrency.outage import PAUSE, AttemptStatus, OutageGuard
+from channel_adapter.domain.batch import BatchResult
 from channel_adapter.domain.ids import UserId
-from channel_adapter.domain.subscription import BatchResult, Outcome, OutcomeKind, Outcomes
+from channel_adapter.domain.subscription import Outcome, OutcomeKind, Outcomes
 from channel_adapter.errors import (
     ChannelAdapterError,
     InvalidError,

@@ -9,9 +9,9 @@ from channel_adapter.backends.protocols import ChannelBackend, MemberBackend
 from channel_adapter.concurrency.batching import concurrently
 from channel_adapter.concurrency.paging import CursorLoopGuard, Page, Pages
 from channel_adapter.concurrency.signals import Signal
+from channel_adapter.domain.batch import AddOptions
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.subscription import (
-    AddOptions,
     ChannelOutcome,
     Notifications,
     Outcome,

@@ -124,7 +124,7 @@ _ABSENT: Final = object()
 SHOWN = 3
 
 
-class FieldDifference(NamedTuple):
+class NearestCallDifference(NamedTuple):
     """What one field should have been and was; `actual` is None when the field is absent."""
 
     field: str
@@ -136,7 +136,7 @@ class NearMiss(NamedTuple):
     """A call that was made, and what keeps it from being the expected one."""
 
     call: RecordedCall
-    differences: tuple[FieldDifference, ...]
+    differences: tuple[NearestCallDifference, ...]
 
     def __str__(self) -> str:
         wrong = "; ".join(
@@ -159,12 +159,12 @@ def nearest(
     return [miss for *_, miss in sorted(scored, key=lambda entry: entry[:3])[:maximum]]
 
 
-def _differences(call: RecordedCall, fields: Mapping[str, Any]) -> Iterable[FieldDifference]:
+def _differences(call: RecordedCall, fields: Mapping[str, Any]) -> Iterable[NearestCallDifference]:
     body = {plain_name(name): value for name, value in call.body.items()}
     for name, expected in fields.items():
         actual = body.get(plain_name(name))
         if actual != expected:
-            yield FieldDifference(name, expected, actual)
+            yield NearestCallDifference(name, expected, actual)
 
 
 def _likeness(expected: str, actual: str) -> float:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from channel_adapter.tencent.wire.envelope import Ambiguous, ApiError, HttpRejected, Reply, Success, classify
 from channel_adapter.tencent.wire.groups import CreateGroupReply, GetGroupInfoReply, ModifyGroupBaseInfoRequest
-from channel_adapter.tencent.wire.members import GetRoleInGroupReply, MemberRole
+from channel_adapter.tencent.wire.members import GetRoleInGroupReply, MemberRoleItem
 from channel_adapter.tencent.wire.messages import GroupMsgGetSimpleReply
 
 
@@ -130,9 +130,9 @@ def test_text_is_utf8_and_not_escaped() -> None:
 
 def test_a_reply_is_written_with_its_json_names() -> None:
     class PairReply(Reply):
-        roles: list[MemberRole] = Field(alias="UserIdList")
+        roles: list[MemberRoleItem] = Field(alias="UserIdList")
 
-    reply = PairReply(roles=[MemberRole(member_account="u_1", role="Owner")])
+    reply = PairReply(roles=[MemberRoleItem(member_account="u_1", role="Owner")])
     assert orjson.loads(reply.to_json()) == {
         "ActionStatus": "OK", "ErrorCode": 0, "ErrorInfo": "",
         "UserIdList": [{"Member_Account": "u_1", "Role": "Owner"}],

@@ -17,16 +17,9 @@ from channel_adapter.concurrency.batch_loader import BatchLoader
 from channel_adapter.concurrency.batching import batches, concurrently
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.concurrency.paging import Page
+from channel_adapter.domain.batch import AddOptions, BatchResult
 from channel_adapter.domain.ids import ChannelId, UserId
-from channel_adapter.domain.subscription import (
-    AddOptions,
-    BatchResult,
-    Notifications,
-    Outcome,
-    OutcomeKind,
-    Subscriber,
-    Subscription,
-)
+from channel_adapter.domain.subscription import Notifications, Outcome, OutcomeKind, Subscriber, Subscription
 from channel_adapter.errors import ChannelAdapterError, NotFoundError, PermissionDeniedError
 from channel_adapter.mapping.subscription_member import (
     ADD_OUTCOMES,

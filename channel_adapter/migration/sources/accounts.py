@@ -324,7 +324,7 @@ def _post(channel: str, message: wire.OfficialHistoryMessage) -> SourcePost:
     )
 
 
-def _subscriber(item: wire.Subscriber) -> SourceSubscriber:
+def _subscriber(item: wire.SubscriberRow) -> SourceSubscriber:
     return SourceSubscriber(
         user=item.subscriber_account,
         since=item.subscribe_time or None,

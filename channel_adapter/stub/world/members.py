@@ -371,7 +371,7 @@ def get_role_in_group(call: CommandContext[wire.GetRoleInGroupRequest]) -> wire.
     if not 1 <= len(users) <= maximum:
         raise rules.bad(f"User_Account: 1 to {maximum} accounts")
     return wire.GetRoleInGroupReply(
-        user_id_list=[wire.MemberRole(member_account=user, role=_role(group, user)) for user in users]
+        user_id_list=[wire.MemberRoleItem(member_account=user, role=_role(group, user)) for user in users]
     )
 
 

@@ -413,9 +413,9 @@ def get_subscriber_info(call: CommandContext[wire.GetSubscriberInfoRequest]) -> 
     )
 
 
-def _subscriber(account: OfficialAccount, row: int) -> wire.Subscriber:
+def _subscriber(account: OfficialAccount, row: int) -> wire.SubscriberRow:
     table = account.subscribers
-    return wire.Subscriber(
+    return wire.SubscriberRow(
         subscriber_account=table.user(row),
         subscribe_time=table.joined(row),
         custom_string=account.subscriber_strings.get(table.user(row), ""),

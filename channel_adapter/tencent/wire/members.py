@@ -149,13 +149,13 @@ class GetRoleInGroupRequest(WireModel):
     user_account: list[str] = Field(alias="User_Account")
 
 
-class MemberRole(WireModel):
+class MemberRoleItem(WireModel):
     member_account: str = Field(alias="Member_Account")
     role: str = Field(alias="Role")
 
 
 class GetRoleInGroupReply(Reply):
-    user_id_list: list[MemberRole] = Field(alias="UserIdList")
+    user_id_list: list[MemberRoleItem] = Field(alias="UserIdList")
 
 
 class ModifyGroupMemberInfoRequest(WireModel):

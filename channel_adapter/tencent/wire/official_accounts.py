@@ -136,7 +136,7 @@ class GetSubscriberInfoRequest(WireModel):
     next: str = Field("", alias="Next")
 
 
-class Subscriber(WireModel):
+class SubscriberRow(WireModel):
     subscriber_account: str = Field(alias="Subscriber_Account")
     subscribe_time: int | None = Field(None, alias="SubscribeTime")
     custom_string: str | None = Field(None, alias="CustomString")
@@ -149,7 +149,7 @@ class GetSubscriberInfoReply(Reply):
 
     next: str = Field("", alias="Next")
     subscriber_num: int = Field(alias="SubscriberNum")
-    subscriber_list: list[Subscriber] = Field(alias="SubscriberList")
+    subscriber_list: list[SubscriberRow] = Field(alias="SubscriberList")
 
 
 class ModifySubscriberInfoRequest(WireModel):

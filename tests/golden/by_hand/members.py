@@ -25,7 +25,7 @@ from channel_adapter.tencent.wire.members import (
     MemberAccount,
     MemberDefinedData,
     MemberResult,
-    MemberRole,
+    MemberRoleItem,
     ModifyGroupMemberInfoReply,
     ModifyGroupMemberInfoRequest,
     MutedAccount,
@@ -168,9 +168,9 @@ READ: Exchanges = {
         GetRoleInGroupRequest(group_id=NEWS, user_account=["u_owner", "u_ann", "u_ben"]),
         GetRoleInGroupReply(
             user_id_list=[
-                MemberRole(member_account="u_owner", role="Owner"),
-                MemberRole(member_account="u_ann", role="Member"),
-                MemberRole(member_account="u_ben", role="NotMember"),
+                MemberRoleItem(member_account="u_owner", role="Owner"),
+                MemberRoleItem(member_account="u_ann", role="Member"),
+                MemberRoleItem(member_account="u_ben", role="NotMember"),
             ]
         ),
     ),

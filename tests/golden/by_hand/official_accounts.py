@@ -34,9 +34,9 @@ from channel_adapter.tencent.wire.official_accounts import (
     SendOfficialAccountMsgRequest,
     SubscribedOfficialAccount,
     SubscribedResponseFilter,
-    Subscriber,
     SubscriberItem,
     SubscriberResult,
+    SubscriberRow,
     SubscriptionSelfInfo,
 )
 from tests.golden.by_hand import Exchanges
@@ -178,7 +178,7 @@ SUBSCRIBERS: Exchanges = {
             next="",
             subscriber_num=1,
             subscriber_list=[
-                Subscriber(
+                SubscriberRow(
                     subscriber_account="u_1",
                     subscribe_time=1735700001,
                     custom_string="",
