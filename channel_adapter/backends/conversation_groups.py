@@ -98,10 +98,8 @@ class ConversationGroupsSnapshot:
 
     def get(self, name: str) -> list[Conversation]:
         """Return the conversations in one group, the oldest entry first."""
-        numbers = [number for number, known in self.names.items() if known == name]
-        if not numbers:
-            return []
-        return [each for each, inside in self.conversations.items() if not set(inside).isdisjoint(numbers)]
+        numbers = {number for number, known in self.names.items() if known == name}
+        return [each for each, inside in self.conversations.items() if not numbers.isdisjoint(inside)]
 
     def as_groups(self, kind: ConversationKind) -> list[ConversationGroup]:
         """Return all groups, empty ones too, in the order of their numbers."""
@@ -147,12 +145,23 @@ class ConversationGroups:
         Reads the user's groups first unless this process knows that the group exists. Failures of the service are
         outcomes too: nothing is raised for them.
         """
-        wanted = {self._kind.conversation(channel): channel for channel in channels}
+        exists, present = self._existing.get(user) == name, set[Conversation]()
         try:
-            failures = await self._put(user, name, list(wanted))
+            if not exists:
+                snapshot = await self._read_first(user)
+                if exists := snapshot.has(name):
+                    present = set(snapshot.get(name))
+            missing = []
+            for channel in dict.fromkeys(channels):
+                conversation = self._kind.conversation(channel)
+                if conversation not in present:
+                    missing.append(conversation)
+            failures = await self._add(user, name, missing, exists=exists)
         except ChannelAdapterError as error:
             return dict.fromkeys(channels, _failed(error))
-        return _outcomes(wanted, failures, AssignmentStatus.ASSIGNED)
+        if exists or len(failures) < len(missing):
+            self._existing[user] = name
+        return _outcomes(channels, failures, AssignmentStatus.ASSIGNED)
 
     async def take_out(
         self, user: UserId, name: str, channels: Sequence[ChannelId]
@@ -161,14 +170,14 @@ class ConversationGroups:
 
         Failures of the service are outcomes too: nothing is raised for them.
         """
-        unwanted = {self._kind.conversation(channel): channel for channel in channels}
+        unwanted = [self._kind.conversation(channel) for channel in dict.fromkeys(channels)]
         try:
-            failures = await self._remove(user, name, list(unwanted))
+            failures = await self._remove(user, name, unwanted)
         except ChannelAdapterError as error:
             if error.code == codes.CONTACT_NO_SUCH_ACCOUNT:  # an account that does not exist has no groups
                 return dict.fromkeys(channels, GroupAssignment(AssignmentStatus.TAKEN_OUT))
             return dict.fromkeys(channels, _failed(error))
-        return _outcomes(unwanted, failures, AssignmentStatus.TAKEN_OUT)
+        return _outcomes(channels, failures, AssignmentStatus.TAKEN_OUT)
 
     async def read(self, user: UserId) -> tuple[ConversationGroup, ...]:
         """Return all groups of a user, 20 at most, with what is in them. Raises NotFoundError for an unknown account.
@@ -276,18 +285,6 @@ class ConversationGroups:
             if page.next_start_index <= start:
                 raise UnavailableError(f"{GET_CONTACT_GROUP.name}: page {start} names {page.next_start_index} as next")
             start = page.next_start_index
-
-    async def _put(self, user: UserId, name: str, wanted: Sequence[Conversation]) -> Failures:
-        exists, missing = self._existing.get(user) == name, wanted
-        if not exists:
-            snapshot = await self._read_first(user)
-            if exists := snapshot.has(name):
-                inside = set(snapshot.get(name))
-                missing = [each for each in wanted if each not in inside]
-        failures = await self._add(user, name, missing, exists=exists)
-        if len(failures) < len(wanted):
-            self._existing[user] = name
-        return failures
 
     async def _add(self, user: UserId, name: str, wanted: Sequence[Conversation], *, exists: bool) -> Failures:
         """Put conversations in; `exists` is where to begin, not a promise.
@@ -571,11 +568,12 @@ def has_bit(mark: str, bit: int) -> bool:
 
 
 def _outcomes(
-    channels: Mapping[Conversation, ChannelId], failures: Failures, kind: AssignmentStatus
+    channels: Iterable[ChannelId], failures: Failures, status: AssignmentStatus
 ) -> dict[ChannelId, GroupAssignment]:
-    outcomes = {}
-    for conversation, channel in channels.items():
-        outcomes[channel] = _refused(*failures[conversation]) if conversation in failures else GroupAssignment(kind)
+    outcomes = dict.fromkeys(channels, GroupAssignment(status))
+    for conversation, why in failures.items():
+        if (channel := ChannelId(conversation.id)) in outcomes:
+            outcomes[channel] = _refused(*why)
     return outcomes
 
 
