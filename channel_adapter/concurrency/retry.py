@@ -6,7 +6,7 @@ from typing import Final, Generic, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_never
 
-GROWTH: Final = 2.0
+_GROWTH: Final = 2.0
 
 R = TypeVar("R")
 
@@ -25,7 +25,7 @@ class Backoff:
     def wait_after(self, attempt: int, random: float = 0.0) -> float:
         """Return the wait after the attempt of this number, from 1 on; `random` in [0, 1] chooses the jitter."""
         lowest, highest = self.jitter
-        grown = min(self.first * GROWTH ** min(attempt - 1, 64), self.longest / (1 + highest))
+        grown = min(self.first * _GROWTH ** min(attempt - 1, 64), self.longest / (1 + highest))
         return grown * (1 + lowest + (highest - lowest) * random)
 
 

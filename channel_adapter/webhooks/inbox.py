@@ -19,6 +19,7 @@ from cachetools import LRUCache
 from channel_adapter.concurrency.clock import Clock, SystemClock
 from channel_adapter.concurrency.http_server import LogThrottle
 from channel_adapter.concurrency.logs import get_logger
+from channel_adapter.concurrency.retry import Backoff
 from channel_adapter.config.extras import needs_extra
 from channel_adapter.errors import ChannelAdapterError, ThrottledError, UnavailableError
 from channel_adapter.store.marks import Failure, InboxMark, MarkResult, Recorded
@@ -145,7 +146,7 @@ class RetryPolicy:
         """Return the seconds to wait after the attempt of this number, from 1 on; None if it was the last."""
         if attempt >= self.attempts:
             return None
-        return min(self.first_wait * 2.0 ** min(attempt - 1, 32), LONGEST_WAIT)
+        return Backoff(self.first_wait, LONGEST_WAIT).wait_after(attempt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +279,7 @@ class _Outages:
         if now - since >= self._policy.away_seconds:
             return None
         self._since[key] = since, times + 1
-        return min(self._policy.first_wait * 2.0 ** min(times, 32), _LONGEST_OUTAGE_WAIT)
+        return Backoff(self._policy.first_wait, _LONGEST_OUTAGE_WAIT).wait_after(times + 1)
 
     def end(self, key: str) -> None:
         """Forget an event that is handled."""

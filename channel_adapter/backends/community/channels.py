@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from itertools import islice
+from itertools import count, islice
 from typing import Final, NamedTuple, TypeVar
 
 from channel_adapter.backends.caller import Caller, item_error, without_account
@@ -12,7 +12,7 @@ from channel_adapter.backends.options import BackendOptions
 from channel_adapter.concurrency.batching import batches, concurrently
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.concurrency.paging import CursorLoopGuard
-from channel_adapter.concurrency.retry import GROWTH
+from channel_adapter.concurrency.retry import Backoff, retry
 from channel_adapter.concurrency.single_flight import SingleFlight
 from channel_adapter.domain.channel import Channel, ChannelProfile, IdKind, IdStatus, NewChannel
 from channel_adapter.domain.ids import ChannelId, UserId
@@ -28,7 +28,7 @@ from channel_adapter.tencent.catalog import (
 )
 from channel_adapter.tencent.codes import look_up
 from channel_adapter.tencent.redaction import redact_text
-from channel_adapter.tencent.retry import AMBIGUOUS_ATTEMPTS, FIRST_WAIT
+from channel_adapter.tencent.retry import AMBIGUOUS_ATTEMPTS, FIRST_WAIT, MAX_WAIT
 from channel_adapter.tencent.wire import groups
 
 GET_GROUP_TAGS = GET_GROUP_INFO.read_as(groups.GroupTagsReply)
@@ -36,6 +36,7 @@ GET_GROUP_TAGS = GET_GROUP_INFO.read_as(groups.GroupTagsReply)
 NOT_FOUND_CODES: Final = frozenset({codes.NO_SUCH_GROUP, codes.BAD_GROUP_ID})
 _ID_TAKEN_CODES: Final = frozenset({codes.GROUP_ID_TAKEN, codes.GROUP_ID_OWN})
 TRANSIENT_CODES: Final = frozenset({codes.Repeat.IF_REPEATABLE, codes.Repeat.AFTER_WAIT})
+ITEM_BACKOFF: Final = Backoff(FIRST_WAIT, MAX_WAIT)
 """What the rows of error codes say of trouble that passes."""
 
 ItemT = TypeVar("ItemT", groups.GroupInfo, groups.GroupTag)
@@ -179,21 +180,28 @@ class ChannelCache:
     async def _settled(
         self, channels: Sequence[ChannelId], ask: Callable[[Sequence[ChannelId]], Awaitable[list[ItemT]]]
     ) -> list[ItemT]:
-        """Groups that were read or are surely absent; one that failed for the moment is asked for again."""
+        """Return groups that were read or are certainly absent; ask again for one that failed for the moment."""
         items = {item.group_id: item for item in await ask(channels)}
-        attempt = 1
-        while failed := [
-            item for item in items.values() if item.error_code != 0 and item.error_code not in NOT_FOUND_CODES
-        ]:
-            for item in failed:
-                passing = (
-                    look_up(GET_GROUP_INFO.service, GET_GROUP_INFO.name, item.error_code).repeat in TRANSIENT_CODES
-                )
-                if not passing or attempt == AMBIGUOUS_ATTEMPTS:
+
+        numbers = count(1)
+
+        def failed() -> list[ItemT]:
+            return [each for each in items.values() if each.error_code != 0 and each.error_code not in NOT_FOUND_CODES]
+
+        async def attempt() -> int:
+            items.update({item.group_id: item for item in await ask([ChannelId(each.group_id) for each in failed()])})
+            return next(numbers)
+
+        def wait_after(number: int) -> float | None:
+            left = failed()
+            for item in left:
+                row = look_up(GET_GROUP_INFO.service, GET_GROUP_INFO.name, item.error_code)
+                if row.repeat not in TRANSIENT_CODES or number == AMBIGUOUS_ATTEMPTS:
                     raise item_error(GET_GROUP_INFO, item.error_code, item.error_info)
-            await self.clock.sleep(FIRST_WAIT * GROWTH ** (attempt - 1))
-            attempt += 1
-            items |= {item.group_id: item for item in await ask([ChannelId(item.group_id) for item in failed])}
+            return ITEM_BACKOFF.wait_after(number) if left else None
+
+        if failed():
+            await retry(next(numbers), attempt, wait_after, self.clock.sleep)
         return list(items.values())
 
     def _channel(self, item: groups.GroupInfo, changes: int) -> Channel | None:
