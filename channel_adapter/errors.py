@@ -1,19 +1,19 @@
-"""What can go wrong, by what the caller can do about it.
+"""Errors, as classes by what the caller can do about them.
 
     ChannelAdapterError
-    ├── ConfigurationError    mend the settings, the console or the plan
+    ├── ConfigurationError    correct the settings, the console or the plan
     ├── AuthenticationError   wrong key, wrong app, wrong clock
     ├── PermissionDeniedError this account may not do it
     ├── NotFoundError         no such channel, post or account
-    ├── ConflictError         the id is taken, or somebody changed it meanwhile
+    ├── ConflictError         the id is taken, or was changed meanwhile
     ├── InvalidError          a value breaks a rule: names the field, the limit and the size
-    ├── LimitReachedError     full: a quota of the plan, the channel or the person
+    ├── LimitReachedError     full: a quota of the plan, the channel or the user
     ├── RefusedError          content moderation, the app's own webhook, or a code that no page lists
     ├── ThrottledError        too fast, and still so when the time was up: try later
     ├── UnavailableError      the service or the network failed; nothing was done
     └── OutcomeUnknownError   the service or the network failed; it may have been done
 
-`str(error)` is one sentence for a person. No error holds a key, a signature or a URL with one.
+`str(error)` is one sentence for a user. No error contains a key, a signature or a URL with one.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The call that failed. `code` is the service's number, None when no verdict came back."""
+    """The call that failed. `code` is the service's error code, None without a reply."""
 
     service: str
     command: str
@@ -37,7 +37,7 @@ class Origin:
 class ChannelAdapterError(Exception):
     """Base of all errors of this package; `kind` names the class for machines.
 
-    `outcomes` is there when an awaited call about many people ended early: what came of everybody it got to.
+    `outcomes` is set if a call about many users ended early: the outcomes that are known.
     """
 
     kind: ClassVar[str] = "error"
@@ -66,13 +66,13 @@ class ChannelAdapterError(Exception):
 
 
 class ConfigurationError(ChannelAdapterError):
-    """Settings, console switches or the plan do not allow it; repeating will not help."""
+    """Settings, console switches or the plan do not allow it; repeating does not help."""
 
     kind = "configuration"
 
 
 class AuthenticationError(ChannelAdapterError):
-    """The service does not accept who we say we are: key, app id, admin or clock."""
+    """The service does not accept the key, the app id, the admin or the clock."""
 
     kind = "authentication"
 
@@ -90,25 +90,25 @@ class NotFoundError(ChannelAdapterError):
 
 
 class ConflictError(ChannelAdapterError):
-    """The id belongs to something else, or the state changed in between."""
+    """The id belongs to something else, or was changed meanwhile."""
 
     kind = "conflict"
 
 
 class InvalidError(ChannelAdapterError):
-    """A value breaks a rule. `field`, `limit` and `size` (UTF-8 bytes or items) say which and by how much."""
+    """A value breaks a rule. `field`, `limit` and `size` (UTF-8 bytes or items) name what is wrong."""
 
     kind = "invalid"
 
 
 class LimitReachedError(ChannelAdapterError):
-    """A quota of the plan, the channel or the person is used up."""
+    """A quota of the plan, the channel or the user is used up."""
 
     kind = "limit"
 
 
 class RefusedError(ChannelAdapterError):
-    """The service declined for a reason of its own: moderation, a webhook, or a code that no page lists."""
+    """The service declined: moderation, a webhook, or a code that no document lists."""
 
     kind = "refused"
 

@@ -1,4 +1,4 @@
-"""What became of putting a channel into a person's conversation group, or taking it out."""
+"""Results of assigning a channel to a user's conversation group, or of taking it out."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -11,12 +11,12 @@ REPEAT_HINT: Final = "asking again finishes it, and so does unread.sync"
 
 
 class AssignmentStatus(StrEnum):
-    """One person and one channel. An assignment never decides whether a subscription worked."""
+    """Result for one user and one channel. An assignment never decides whether a subscription worked."""
 
     ASSIGNED = "assigned"
     TAKEN_OUT = "taken_out"
-    LEFT_OUT = "left_out"  # not tried: too many people in one call; sync them later
-    FULL = "full"  # the person has as many assigned conversations or groups as the service allows
+    LEFT_OUT = "left_out"  # not tried: too many users in one call; sync them later
+    FULL = "full"  # the user has as many assigned conversations or groups as the service allows
     UNSUPPORTED = "unsupported"  # the edition has no conversation groups
     NOT_SUBSCRIBED = "not_subscribed"  # the service takes only channels that the user is in
     UNCERTAIN = "uncertain"  # membership changed meanwhile and may differ from the group; sync repairs it
@@ -25,7 +25,7 @@ class AssignmentStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class GroupAssignment:
-    """`reason` says more where there is more to say. `transient`: it failed because the service was away or busy."""
+    """`reason` gives details, if there are any. `transient`: it failed because the service was unavailable or busy."""
 
     status: AssignmentStatus
     reason: str = ""
@@ -33,5 +33,5 @@ class GroupAssignment:
 
     @property
     def done(self) -> bool:
-        """The conversation group is as it should be."""
+        """Whether the conversation group is as requested."""
         return self.status in (AssignmentStatus.ASSIGNED, AssignmentStatus.TAKEN_OUT)

@@ -83,7 +83,7 @@ class IdKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class IdStatus:
-    """What one id is; `reason` tells why it is unclear."""
+    """What an id belongs to; `reason` explains an unclear result."""
 
     kind: IdKind
     reason: str = ""

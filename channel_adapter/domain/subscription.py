@@ -1,4 +1,4 @@
-"""Who follows what, and what came of asking."""
+"""Subscriptions, and the outcomes of calls that change them."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from channel_adapter.domain.ids import ChannelId, UserId
 
 
 class Role(StrEnum):
-    """What a user is in a channel. Owner and admins may post, and change the profile from a client app."""
+    """Role of a user in a channel. Owner and admins may post, and change the profile in a client app."""
 
     OWNER = "owner"
     ADMIN = "admin"
@@ -30,7 +30,7 @@ class Notifications(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
-    """One person's view of a channel they are in."""
+    """The subscription of one user to one channel."""
 
     channel: Channel
     user: UserId
@@ -50,17 +50,17 @@ class Subscriber:
 
 
 class OutcomeKind(StrEnum):
-    """What came of one person in a bulk call. "Already so" is an outcome, not an error."""
+    """Result for one user in a bulk call. `already` is an outcome, not an error."""
 
     ADDED = "added"
     REMOVED = "removed"
     ALREADY = "already"  # was subscribed or an account before; for removal: was not subscribed
-    PENDING = "pending"  # waits for the person's consent
+    PENDING = "pending"  # waits for the user's consent
     NOT_FOUND = "not_found"  # no such account in the app
     CHANNEL_NOT_FOUND = "channel_not_found"  # no such channel; only where one call names many channels
     REFUSED = "refused"  # by the app's own webhook, or for the owner, who cannot leave
     FULL = "full"  # the channel has no room
-    TOO_MANY_CHANNELS = "too_many_channels"  # the person is in as many groups as the plan allows
+    TOO_MANY_CHANNELS = "too_many_channels"  # the user is in as many groups as the plan allows
     INVALID = "invalid"  # no legal user id; only for streams, which cannot be checked before
     FAILED = "failed"  # the service or the network; asking again is harmless
 
@@ -70,9 +70,9 @@ DONE = frozenset({OutcomeKind.ADDED, OutcomeKind.REMOVED, OutcomeKind.ALREADY})
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one person; `reason` is empty when there is nothing to add.
+    """Outcome for one user; `reason` is empty if there is nothing to add.
 
-    `assignment` is what became of their conversation group, None where no group was to be changed.
+    `assignment` is the result for the user's conversation group, None if it was not to be changed.
     """
 
     user: str
@@ -82,13 +82,13 @@ class Outcome:
 
     @property
     def done(self) -> bool:
-        """The state that was asked for holds now, whatever became of the assignment."""
+        """Whether the requested state holds now; the assignment does not count."""
         return self.kind in DONE
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelOutcome:
-    """What came of one channel in a call about one person."""
+    """Outcome for one channel in a call about one user."""
 
     channel: ChannelId
     kind: OutcomeKind
@@ -97,7 +97,7 @@ class ChannelOutcome:
 
     @property
     def done(self) -> bool:
-        """The state that was asked for holds now, whatever became of the assignment."""
+        """Whether the requested state holds now; the assignment does not count."""
         return self.kind in DONE
 
 
@@ -109,17 +109,17 @@ class Outcomes:
 
     @property
     def counts(self) -> Counter[OutcomeKind]:
-        """How many people came to which outcome."""
+        """Number of users by outcome."""
         return Counter(outcome.kind for outcome in self.outcomes)
 
     @property
     def complete(self) -> bool:
-        """What was asked for holds for everybody now."""
+        """Whether the requested state holds for every user now."""
         return all(outcome.done for outcome in self.outcomes)
 
     @property
     def assignments(self) -> Counter[AssignmentStatus]:
-        """What became of the conversation groups of those who were to be filed."""
+        """Number of users by the result for their conversation group."""
         return Counter(outcome.assignment.status for outcome in self.outcomes if outcome.assignment is not None)
 
     def __iter__(self) -> Iterator[Outcome]:

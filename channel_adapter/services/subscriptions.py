@@ -160,10 +160,10 @@ class Subscriptions:
 
     async def notifications(self, channel: str, *, user: str) -> Notifications:
         """Return how new posts reach a user. Raises NotFoundError for a user who is not in the channel."""
-        wanted, person = self._ids.channel(channel), ids.user_id(user)
-        found = await self._members.get(wanted, person)
+        wanted, account = self._ids.channel(channel), ids.user_id(user)
+        found = await self._members.get(wanted, account)
         if found is None:
-            raise NotFoundError(f"{person!r} does not follow {wanted}", field="user")
+            raise NotFoundError(f"{account!r} does not follow {wanted}", field="user")
         return found.notifications
 
     async def set_notifications(
@@ -216,7 +216,7 @@ class Subscriptions:
         *,
         subscribed: bool,
     ) -> tuple[ChannelOutcome, ...]:
-        person, wanted = ids.user_id(user), list(dict.fromkeys(self._ids.channels(channels)))
+        account, wanted = ids.user_id(user), list(dict.fromkeys(self._ids.channels(channels)))
         known = await self._channels.known(wanted)
         change = self._members.add if subscribed else self._members.remove
         loop = BulkLoop(self._options.bulk)
@@ -224,7 +224,7 @@ class Subscriptions:
         async def one(channel: ChannelId) -> ChannelOutcome:
             if channel not in known:
                 return ChannelOutcome(channel, OutcomeKind.CHANNEL_NOT_FOUND, f"there is no channel {channel}")
-            batch = await loop.run([person], partial(change, channel, options=options))
+            batch = await loop.run([account], partial(change, channel, options=options))
             if isinstance(batch.end, NotFoundError) and batch.end.field == "channel":  # deleted after it was read
                 return ChannelOutcome(channel, OutcomeKind.CHANNEL_NOT_FOUND, batch.end.message)
             if batch.end is not None and not isinstance(batch.end, TRANSIENT):
@@ -235,5 +235,5 @@ class Subscriptions:
         found = concurrently(wanted, one, limit=self._options.bulk.concurrency, ordered=True)
         outcomes = [outcome async for outcome in found]
         done = [outcome.channel for outcome in outcomes if outcome.done]
-        assignments = await self._assigner.follow_one(person, done, assign, subscribed=subscribed)
+        assignments = await self._assigner.follow_one(account, done, assign, subscribed=subscribed)
         return tuple(replace(outcome, assignment=assignments.get(outcome.channel)) for outcome in outcomes)

@@ -76,10 +76,10 @@ class ChannelCache:
         self._cache: dict[ChannelId, CacheEntry] = {}  # in the order of reading: what was read first ends first
         self._entries = options.cache_entries
         self._asking: SingleFlight[ChannelId, CacheEntry] = SingleFlight(self._ask)
-        self._changes = 0  # a read that began before the latest one may know less, and is not remembered
+        self._changes = 0  # the result of a read that began before the latest change is not cached
 
     def forget(self, channel: ChannelId | None = None) -> None:
-        """Drop what is remembered of one group, or of all, and what reads under way would remember."""
+        """Drop what is cached of one group, or of all, and the results of running reads."""
         self._changes += 1
         self._asking.forget(channel)
         if channel is None:
@@ -93,7 +93,7 @@ class ChannelCache:
         return entry.is_channel if entry is not None else None
 
     async def read(self, channels: Iterable[ChannelId]) -> AsyncGenerator[Channel, None]:
-        """The channels among `channels`, read now, 50 a call and several calls at once; others are left out."""
+        """Yield the channels among `channels`, read now, 50 a call, calls concurrently; other ids are left out."""
         ids = dict.fromkeys(channels)
         parts = batches(ids, limits.GROUP_INFO_PER_CALL)
         async with aclosing(concurrently(parts, self._read_batch, limit=self._concurrency, ordered=True)) as answers:
@@ -102,7 +102,7 @@ class ChannelCache:
                     yield channel
 
     async def fields(self, channels: Sequence[ChannelId]) -> dict[ChannelId, dict[str, str]]:
-        """Custom fields of the channels among `channels`; asks the service only for groups it does not remember."""
+        """Return the custom fields of the channels among some ids, with a call only for ids that are not cached."""
         known = self._current(channels)
         unknown = [channel for channel, entry in known.items() if entry is None]
         size = limits.GROUP_INFO_PER_CALL
@@ -126,14 +126,14 @@ class ChannelCache:
         return entry
 
     async def lookup(self, channel: ChannelId) -> ChannelLookup:
-        """What stands under this id, read now."""
+        """Return what this id belongs to, read now."""
         changes = self._changes
         item = await self._one(channel)
         tag = profiles.tag_of(profiles.fields_of(item), self.keys)
         return ChannelLookup(self._channel(item, changes), item.error_code not in NOT_FOUND_CODES, tag)
 
     def _current(self, channels: Iterable[ChannelId]) -> dict[ChannelId, CacheEntry | None]:
-        """What was read of these groups and is still believed."""
+        """Return the valid entries of these groups."""
         oldest = self.clock.monotonic() - self._seconds
         cached = self._cache.get
         return {
@@ -218,14 +218,14 @@ class ChannelCache:
     def _entry(
         self, item: groups.GroupInfo | groups.GroupTag, now: float, whole: groups.GroupInfo | None = None
     ) -> CacheEntry:
-        """What is to be remembered of a group, and of its owner where the `whole` group was read."""
+        """Return the entry for a group, with its owner if the `whole` group was read."""
         fields = profiles.fields_of(item)
         ours = item.error_code == 0 and profiles.is_channel(fields, self.keys)
         owner = UserId(whole.owner_account) if whole is not None and whole.owner_account else None
         return CacheEntry(ours, fields, now, owner, whole is not None)
 
     def _keep(self, found: dict[ChannelId, CacheEntry], changes: int) -> None:
-        """Remember it, unless something changed since the reading began; what is too much goes, the oldest first."""
+        """Cache entries, unless something changed since the read began, and drop the oldest ones over the limit."""
         if changes != self._changes:
             return
         cache = self._cache
@@ -265,8 +265,8 @@ class CommunityChannels:
             await self._caller.call(CREATE_GROUP, request)
         except ChannelAdapterError as error:
             if error.code not in _ID_TAKEN_CODES:
-                told = profiles.explained(without_account(error, new.owner, "owner"), _sent_keys(request), profile)
-                raise told from (error if told is not error else error.__cause__)
+                explained = profiles.explained(without_account(error, new.owner, "owner"), _sent_keys(request), profile)
+                raise explained from (error if explained is not error else error.__cause__)
             existing = await self._require_same(new)
             if existing.complete:
                 return existing
@@ -303,8 +303,8 @@ class CommunityChannels:
         try:
             await self._caller.call(MODIFY_GROUP_BASE_INFO, request)
         except ChannelAdapterError as error:
-            told = profiles.explained(error, _sent_keys(request), difference)
-            raise told from (error if told is not error else error.__cause__)
+            explained = profiles.explained(error, _sent_keys(request), difference)
+            raise explained from (error if explained is not error else error.__cause__)
         finally:
             self._cache.forget(channel)
         return (await self._require(channel))[0]

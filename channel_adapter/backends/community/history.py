@@ -1,4 +1,4 @@
-"""A channel's posts in order, over pages of 20 [19]."""
+"""Messages of a channel by number, in pages of 20, and the numbers of those that do not count as unread."""
 
 import asyncio
 from bisect import bisect_left, insort
@@ -22,14 +22,14 @@ PAGE = limits.HISTORY_PER_CALL
 
 
 class History:
-    """Pages downwards; the service knows no other direction."""
+    """Reads pages downwards; the service offers no other direction."""
 
     def __init__(self, caller: Caller, channels: ChannelCache) -> None:
         self._caller = caller
         self._channels = channels
 
     async def posts(self, channel: ChannelId, *, oldest_first: bool, before: int | None) -> AsyncGenerator[Post, None]:
-        """Every post below `before` once, system messages left out."""
+        """Yield every post below `before` once, without system messages."""
         await self._channels.require(channel)
         top = before - 1 if before is not None else None
         if oldest_first:
@@ -44,16 +44,16 @@ class History:
     async def message(
         self, channel: ChannelId, seq: int, *, deadline: float | None = None
     ) -> messages.HistoryMessage | None:
-        """The message with this number, if history has it. `deadline` is in seconds from now."""
+        """Return the message with this number, if history has it. `deadline` is in seconds from now."""
         page = await self._page(channel, seq, 1, deadline)
         return next((message for message in page if message.msg_seq == seq and is_post(message)), None)
 
     def between(self, channel: ChannelId, lowest: int, top: int) -> AsyncGenerator[messages.HistoryMessage, None]:
-        """Messages of every kind from `top` down to `lowest`, as far as history reaches."""
+        """Yield messages of every kind from `top` down to `lowest`, as far as history reaches."""
         return self._downwards(channel, top, lowest)
 
     async def number_at(self, channel: ChannelId, seconds: float) -> int:
-        """The number of the newest message that was there at this moment, in Unix seconds; 0 when history has none.
+        """Return the number of the newest message at a time in Unix seconds; 0 if history has none.
 
         The newest page first, then halves of what is left: 20 calls for a million posts.
         """
@@ -72,15 +72,15 @@ class History:
         return found
 
     async def latest(self, channel: ChannelId) -> list[messages.HistoryMessage]:
-        """The newest messages, one page of them."""
+        """Return the newest page of messages."""
         return await self._page(channel, None, PAGE)
 
     async def _downwards(
         self, channel: ChannelId, top: int | None, lowest: int
     ) -> AsyncGenerator[messages.HistoryMessage, None]:
-        """Newest first from `top` (None: the newest there is) to `lowest`.
+        """Yield messages from `top` (None: the newest) down to `lowest`.
 
-        The end is an empty page or one that brings nothing below what was seen; `IsFinished` speaks about the page.
+        The end is an empty page, or one without a lower number; `IsFinished` is about the page.
         """
         while top is None or top >= lowest:
             number = PAGE if top is None else min(PAGE, top - lowest + 1)
@@ -96,7 +96,7 @@ class History:
             top = fresh[-1].msg_seq - 1
 
     async def _upwards(self, channel: ChannelId, newest: int) -> AsyncGenerator[messages.HistoryMessage, None]:
-        """Oldest first: windows of 20 numbers from below, each read downwards and turned round.
+        """Yield messages oldest first: windows of 20 numbers from below, each read downwards and reversed.
 
         Where a window is empty, the service has forgotten it and perhaps much more: the next message is searched for.
         """
@@ -109,7 +109,7 @@ class History:
             lowest = top + 1 if window else await self._first_above(channel, top, newest)
 
     async def _first_above(self, channel: ChannelId, floor: int, newest: int) -> int | None:
-        """The number of the first message above `floor`, found by halving; None when there is none."""
+        """Return the number of the first message above `floor`, found by halving; None if there is none."""
         lowest, highest = floor + 1, await self._highest(channel, newest)
         if highest < lowest:
             return None
@@ -123,7 +123,7 @@ class History:
         return highest
 
     async def _highest(self, channel: ChannelId, top: int) -> int:
-        """The highest number at or below `top` that history has; 0 when there is none."""
+        """Return the highest number at or below `top` that history has; 0 if there is none."""
         page = await self._page(channel, top, 1)
         return max((message.msg_seq for message in page if message.msg_seq <= top), default=0)
 
@@ -143,10 +143,10 @@ class History:
 
 
 CHANNELS = 10_000
-"""How many channels are remembered."""
+"""Cached channels."""
 
 POSTS = 1_000
-"""How many posts of each, the newest, and how far back history is read."""
+"""Cached posts of each channel, the newest, and how many posts of history are read."""
 
 
 @dataclass(slots=True)
@@ -159,7 +159,7 @@ class _Channel:
 
 
 class SilentPosts:
-    """Numbers of such posts, by channel. What was read in history is believed for `seconds`."""
+    """Numbers of posts that do not count as unread, by channel. What was read in history is cached for `seconds`."""
 
     def __init__(self, history: History, *, seconds: float, clock: Clock) -> None:
         self._history = history
@@ -168,7 +168,7 @@ class SilentPosts:
         self._channels: LRUCache[ChannelId, _Channel] = LRUCache(CHANNELS)
 
     def add(self, channel: ChannelId, seq: int) -> None:
-        """Remember one post."""
+        """Add one post."""
         numbers = self._channel(channel).numbers
         place = bisect_left(numbers, seq)
         if place == len(numbers) or numbers[place] != seq:
@@ -176,16 +176,16 @@ class SilentPosts:
             del numbers[:-POSTS]
 
     def get(self, channel: ChannelId) -> Sequence[int]:
-        """The numbers that are known, ascending."""
+        """Return the known numbers, ascending."""
         known = self._channels.get(channel)
         return known.numbers if known is not None else ()
 
     def forget(self, channel: ChannelId) -> None:
-        """The channel is gone; another one with its id begins at 1."""
+        """Drop a channel that was deleted; another one with its id begins at 1."""
         self._channels.pop(channel, None)
 
     async def read(self, channel: ChannelId, lowest: int, highest: int) -> None:
-        """Read these posts in history, the newest 1,000 of them, 20 a call; not what was read a short while ago."""
+        """Read these posts in history, the newest 1,000, 20 a call; not those that were read within `seconds`."""
         known = self._channel(channel)
         async with known.reading:  # who waits here mostly finds everything read
             await self._read(channel, known, max(lowest, highest - POSTS + 1), highest)

@@ -42,8 +42,8 @@ from channel_adapter.tencent.catalog import (
 from channel_adapter.tencent.wire import groups, members
 
 POSTERS = frozenset({members.OWNER, members.ADMIN})
-REMEMBERED = 10_000
-"""How many authors are remembered; each is a few hundred bytes."""
+MAX_AUTHORS = 10_000
+"""Cached authors; each takes a few hundred bytes."""
 
 UNNAMED = "the service's answer does not name this user"
 
@@ -63,28 +63,28 @@ class RoleCache:
 
     def __init__(self, caller: Caller, *, seconds: float, clock: Clock) -> None:
         self._caller = caller
-        self._posters: TTLCache[tuple[ChannelId, UserId], bool] = TTLCache(REMEMBERED, seconds, timer=clock.monotonic)
+        self._posters: TTLCache[tuple[ChannelId, UserId], bool] = TTLCache(MAX_AUTHORS, seconds, timer=clock.monotonic)
         self._asking: BatchLoader[ChannelId, UserId, bool] = BatchLoader(self._ask, max_items=limits.ROLES_PER_CALL)
-        self._changes = 0  # a read that began before the latest one may know less, and is not remembered
+        self._changes = 0  # the result of a read that began before the latest change is not cached
 
     def forget(self, channel: ChannelId, users: Iterable[UserId] | None = None) -> None:
-        """Drop what is remembered of some people in a channel, or of all of them, and what reads under way found."""
+        """Drop what is cached of some users of a channel, or of all, and the results of running reads."""
         self._changes += 1
         for known in [(channel, user) for user in users] if users is not None else list(self._posters):
             if known[0] == channel:
                 self._posters.pop(known, None)
 
     async def require_poster(self, channel: ChannelId, user: UserId) -> None:
-        """Raises PermissionDeniedError unless `user` is owner or admin of the channel. A refusal is asked for anew."""
+        """Raise PermissionDeniedError unless a user is owner or admin of the channel. A refusal is not cached."""
         if not self._posters.get((channel, user)) and not await self._asking.load(channel, user):
             raise PermissionDeniedError(
                 f"{user!r} is neither owner nor admin of {channel} and cannot be the author of a post", field="author"
             )
 
     async def may_post(self, channel: ChannelId, user: UserId) -> bool:
-        """Is `user` owner or admin? A no is remembered too: many may ask who may not, and events tell of changes."""
-        remembered = self._posters.get((channel, user))
-        return await self._asking.load(channel, user) if remembered is None else remembered
+        """Return whether a user is owner or admin. Both results are cached; events correct them."""
+        cached = self._posters.get((channel, user))
+        return await self._asking.load(channel, user) if cached is None else cached
 
     async def _ask(self, channel: ChannelId, users: Sequence[UserId]) -> list[bool]:
         changes = self._changes
@@ -98,14 +98,14 @@ FIELDS = ("Role", "MsgSeq", "MsgFlag")
 
 
 class Membership:
-    """Refuses groups that are no channels, and people who are not in them."""
+    """Rows of members, read one by one."""
 
     def __init__(self, caller: Caller, directory: ChannelCache) -> None:
         self._caller = caller
         self._directory = directory
 
     async def require(self, user: UserId, channel: ChannelId) -> members.Member:
-        """The person's row. Raises NotFoundError when there is no such channel, or they are not in it."""
+        """Return the row of a user. Raises NotFoundError if there is no such channel, or the user is not in it."""
         await self._directory.require(channel)
         member = await self.find(user, channel)
         if member is None:
@@ -113,7 +113,7 @@ class Membership:
         return member
 
     async def find(self, user: UserId, channel: ChannelId) -> members.Member | None:
-        """The person's row in any group; who is not in it is left out of the answer [doc 112002; inferred]."""
+        """Return the row of a user in any group; None if the reply leaves the user out (inferred)."""
         request = members.GetSpecifiedGroupMemberInfoRequest(
             group_id=channel, member_list_account=[user], member_info_filter=list(FIELDS)
         )
@@ -122,7 +122,7 @@ class Membership:
 
 
 class BatchSize:
-    """How many users a call adds: as the settings say, until the service shows that it accepts fewer [1]."""
+    """How many users a call adds: as the settings say, until the service shows that it accepts fewer."""
 
     def __init__(self, users: int) -> None:
         self.users = users
@@ -230,7 +230,7 @@ class CommunityMembers:
     async def page(self, channel: ChannelId, cursor: str) -> Page[Subscriber, str]:
         """Return one page of members without the owner, 100 a call. Raises NotFoundError for the channel.
 
-        The call has no role filter: a page that a filter left empty could not be told from the end of the list.
+        The call has no role filter: a page that a filter left empty would look like the end of the list.
         """
         await self._cache.require(channel)
         request = members.GetGroupMemberInfoRequest(
@@ -299,7 +299,7 @@ class CommunityMembers:
 
 
 class _Addition:
-    """One `add`: what became of its users so far, and which of them were imported on the way."""
+    """One call of `add`: the outcomes so far, and the users that it imported."""
 
     def __init__(
         self, caller: Caller, accounts: AppAccounts, size: BatchSize, channel: ChannelId, options: AddOptions
@@ -365,7 +365,7 @@ class _Addition:
         await self._add(users[middle:])
 
     async def _without_unknown(self, users: Sequence[UserId], error: ChannelAdapterError) -> None:
-        """Add the accounts that exist: 10019 names none, so they are checked, and imported if that is wanted [18]."""
+        """Add the accounts that exist: 10019 names none, so they are checked, and imported if that is wanted ."""
         self._called = users
         known = await self._accounts.check(users)
         unknown = [user for user in users if not known.get(user, False)]
@@ -394,7 +394,7 @@ class _Addition:
             raise made.error
 
     async def _fill(self, users: Sequence[UserId]) -> None:
-        """Add as many users as the channel has capacity for; the others are `full` [groups 5.7]."""
+        """Add as many users as the channel has capacity for; the others are `full` ."""
         self._called = users
         roles = await roles_in(self._caller, self._channel, users)
         inside = [user for user in users if roles[user] != members.NOT_MEMBER]
@@ -422,7 +422,7 @@ class _Addition:
         return max(0, (info.max_member_num or 0) - (info.member_num or 0))
 
     async def _read_results(self, users: Sequence[UserId], reply: members.AddGroupMemberReply) -> None:
-        """Read one result per user. 0 hides the reason: an unknown account, or the app's webhook [docS 1621]."""
+        """Read one result per user. 0 hides the reason: an unknown account, or the app's webhook."""
         results = {item.member_account: item.result for item in reply.member_list}
         failed: list[UserId] = []
         for user in users:
@@ -455,7 +455,7 @@ class _Addition:
 def _joined_request(
     user: UserId, wanted: groups.JoinedResponseFilter | None, offset: int, size: int
 ) -> groups.GetJoinedGroupListRequest:
-    """Return the request for one page of a user's Communities without topics; None asks for their ids [docS 1625]."""
+    """Return the request for one page of a user's Communities without topics; None asks for their ids."""
     return groups.GetJoinedGroupListRequest(
         member_account=user,
         limit=size,

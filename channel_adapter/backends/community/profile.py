@@ -1,4 +1,4 @@
-"""A channel as a group: profile fields, the tag, and the custom fields that hold what a group has no field for."""
+"""A channel as a group: profile fields, the tag, and custom fields for what a group has no field for."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -28,11 +28,11 @@ BASE_FIELDS = (
     "Name", "Introduction", "Notification", "FaceUrl", "Owner_Account", "CreateTime", "LastMsgTime",
     "MemberNum", "MaxMemberNum", "MuteAllMember",
 )  # fmt: skip
-"""What a channel needs of a group's base info [groups 3.1]."""
+"""The base fields of a group that a channel needs."""
 
 
 def check_profile(profile: ChannelProfile, keys: FieldKeys, sizes: GroupProfileBytes) -> None:
-    """Refuse what does not fit, before anything is sent. Raises InvalidError with field, limit and size."""
+    """Check the sizes of a profile. Raises InvalidError with field, limit and size."""
     if profile.name is not None:
         require_text(profile.name, "name", sizes.name, empty=False)
     if profile.introduction is not None:
@@ -50,7 +50,7 @@ def check_profile(profile: ChannelProfile, keys: FieldKeys, sizes: GroupProfileB
 def create_request(
     channel: ChannelId, owner: UserId, profile: ChannelProfile, keys: FieldKeys
 ) -> groups.CreateGroupRequest:
-    """The first of the two calls that make a channel; `close_posting` is the second [9][10]."""
+    """Return the first of the two requests that create a channel; `close_posting` is the second."""
     return groups.CreateGroupRequest(
         type=groups.COMMUNITY,
         group_id=channel,
@@ -72,7 +72,7 @@ def create_request(
 def import_request(
     channel: ChannelId, owner: UserId, profile: ChannelProfile, keys: FieldKeys, *, created_at: int, tag: Tag
 ) -> groups.ImportGroupRequest:
-    """The same for a channel that is moved here: with its true age (unix seconds), no webhooks, no notices [docS 1634].
+    """Return the request that imports a channel, with its true age in Unix seconds, without webhooks and notices.
 
     `close_posting` follows when its posts and subscribers are in.
     """
@@ -99,20 +99,20 @@ def import_request(
 
 
 def retag_request(channel: ChannelId, tag: Tag, keys: FieldKeys) -> groups.ModifyGroupBaseInfoRequest:
-    """Write the tag anew, and nothing else."""
+    """Return the request that writes the tag, and nothing else."""
     fields = [groups.DefinedData(key=keys.tag, value=tag.text())]
     return groups.ModifyGroupBaseInfoRequest(group_id=channel, app_defined_data=fields)
 
 
 def close_posting(channel: ChannelId) -> groups.ModifyGroupBaseInfoRequest:
-    """Only owner and admins may post from here on [docS 1620] [9]."""
+    """Return the request after which only owner and admins may post."""
     return groups.ModifyGroupBaseInfoRequest(group_id=channel, mute_all_member=groups.ON)
 
 
 def update_request(
     channel: ChannelId, change: ChannelProfile, keys: FieldKeys, *, owned: bool = True, tag: Tag | None = None
 ) -> groups.ModifyGroupBaseInfoRequest:
-    """Only the fields that `change` names. `owned`: somebody owns the channel. `tag`, if given, counts custom data."""
+    """Return the request that changes the given fields. `owned`: the channel has an owner. `tag` counts custom data."""
     fields = [groups.DefinedData(key=key, value=value) for key, value in _custom_fields(change, keys)]
     if tag is not None and change.custom_data is not None:
         fields.insert(0, groups.DefinedData(key=keys.tag, value=replace(tag, data=_pieces(change)).text()))
@@ -128,7 +128,7 @@ def update_request(
 
 
 def info_request(channels: Sequence[ChannelId], keys: FieldKeys, *, base: bool = True) -> groups.GetGroupInfoRequest:
-    """Always with a filter, and never asking for members [4]. Without `base` only tag and custom fields."""
+    """Return the request that reads channels without their members. Without `base` only tag and custom fields."""
     return groups.GetGroupInfoRequest(
         group_id_list=list(channels),
         response_filter=groups.GroupResponseFilter(
@@ -139,25 +139,25 @@ def info_request(channels: Sequence[ChannelId], keys: FieldKeys, *, base: bool =
 
 
 def fields_of(profile: groups.GroupProfile | groups.GroupTag) -> dict[str, str]:
-    """Custom fields by key. An absent field, an empty list and a missing list all mean "not tagged" [groups 5.2]."""
+    """Return the custom fields by key; none if the list is empty or missing."""
     data = profile.app_defined_data
     return {item.key: item.value for item in data} if data else {}
 
 
 def is_channel(fields: dict[str, str], keys: FieldKeys) -> bool:
-    """Is this group ours? Only the tag says so [6]."""
+    """Return whether a group is a channel, which only its tag decides."""
     return tag_of(fields, keys) is not None
 
 
 def tag_of(fields: dict[str, str], keys: FieldKeys) -> Tag | None:
-    """The tag in parts; None for a group that is no channel."""
+    """Return the tag; None for a group that is not a channel."""
     return read_tag(fields.get(keys.tag, "")) if fields else None
 
 
 def to_channel(
     channel: ChannelId, group: groups.GroupProfile | groups.JoinedRow, fields: dict[str, str], keys: FieldKeys
 ) -> Channel:
-    """A channel from a group's base fields and its custom fields."""
+    """Return a channel from the base fields and the custom fields of a group."""
     members, owned = group.member_num or 0, bool(group.owner_account)
     tag = tag_of(fields, keys)
     pieces = tag.data if tag is not None and tag.data is not None else len(keys.custom_data)
@@ -181,22 +181,22 @@ def to_channel(
 
 
 def posting_closed(group: groups.GroupProfile | groups.JoinedRow) -> bool:
-    """Read under either name of the field [groups 1.1]."""
+    """Return whether only owner and admins may post; the field has two names."""
     return groups.ON in (group.mute_all_member, group.shut_up_all_member)
 
 
 def _room(subscribers: int | None, *, owned: bool) -> int | None:
-    """The service counts the owner as a member, we do not count them as a subscriber."""
+    """Return the maximum of members: the service counts the owner, a channel does not."""
     return subscribers + owned if subscribers is not None else None
 
 
 def _pieces(profile: ChannelProfile) -> int:
-    """Fields that the custom data takes up."""
+    """Return the number of fields that the custom data needs."""
     return len(split_text(profile.custom_data or "", limits.GROUP_FIELD_VALUE_BYTES))
 
 
 def _custom_fields(profile: ChannelProfile, keys: FieldKeys) -> list[tuple[str, str]]:
-    """Key and value of every custom field that `profile` touches; unused keys of custom data are emptied."""
+    """Return key and value of every custom field that a profile changes; unused keys of custom data are emptied."""
     pairs: list[tuple[str, str]] = []
     if profile.organization is not None:
         pairs += _organization(profile.organization, keys)
@@ -246,7 +246,7 @@ _FIELDS: Final = {
     for name, field in request.model_fields.items()
     if name in _OURS
 }
-"""The service's names of parameters, and ours."""
+"""Parameters of the service and the fields of a profile."""
 
 
 _LEGACY: Final = {
@@ -310,6 +310,6 @@ def _over_plan(error: ChannelAdapterError, number: int) -> LimitReachedError:
 
 
 def _named(names: Iterable[str], text: str) -> list[str]:
-    """Those that stand in the text as whole words."""
+    """Return the names that the text contains as whole words."""
     words = set(re.findall(r"\w+", text))
     return [name for name in names if name in words]

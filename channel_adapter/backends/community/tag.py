@@ -1,4 +1,4 @@
-"""The value of the tag field: what a group is, and where it comes from.
+"""The value of the tag field: that a group is a channel, and where it comes from.
 
 `ch1` is kind and version of the layout, and all that a channel made here has. Behind it stand `;name=value` parts:
 `mig=ID`, the migration that made the group, `kept=name+posts`, what of it is kept whole in the adapter's database, and
@@ -26,8 +26,7 @@ _PLAIN: Final = re.compile(r"[A-Za-z0-9_-]+")
 class Tag:
     """A tag in parts. `migration` is empty for a channel that was made here, `kept` names what lies in the database.
 
-    `data` is the number of fields with custom data, None where nobody wrote it down. It says nothing about what the
-    channel is, so tags are compared without it.
+    `data` is the number of fields with custom data, None if that was not recorded. Tags are compared without it.
     """
 
     migration: str = ""
@@ -36,7 +35,7 @@ class Tag:
     data: int | None = field(default=None, compare=False)
 
     def text(self) -> str:
-        """The value as it stands in the group's field."""
+        """Return the value of the group's field."""
         parts = [KIND]
         if self.migration:
             parts.append(f"{_MIGRATION}={self.migration}")
@@ -66,7 +65,7 @@ def _name(part: str) -> str:
 
 
 def read_tag(value: str) -> Tag | None:
-    """The parts of a tag; None when this is no tag of a channel, and the group none of ours."""
+    """Return the parts of a tag; None for a value that is not the tag of a channel."""
     if value == KIND:
         return _PLAIN_TAG
     kind, *parts = value.split(";")
@@ -80,7 +79,7 @@ def read_tag(value: str) -> Tag | None:
 
 
 def migration_id(text: str) -> str:
-    """`text`, if it can be the id of a migration: letters, digits, `_` and `-`. Raises InvalidError."""
+    """Return a valid id of a migration: letters, digits, `_` and `-`. Raises InvalidError."""
     if not _PLAIN.fullmatch(text) or len(text) > MIGRATION_ID_CHARACTERS:
         raise InvalidError(
             f"migration {text!r}: letters, digits, _ and - only, 1 to {MIGRATION_ID_CHARACTERS} of them",
