@@ -13,13 +13,14 @@ from channel_adapter.stub.faults.faults import Faults, MatchedFault
 from channel_adapter.stub.rates import RateLimitAlarm
 from channel_adapter.stub.request_log import RecordedCall, RequestLog
 from channel_adapter.stub.routes import USERSIG, RequestTarget, read_target
+from channel_adapter.stub.world.context import PrebuiltReply
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.stub.world.stub_state import StubState
 from channel_adapter.tencent import codes
 from channel_adapter.tencent.catalog import CONTACT_SERVICE, PROFILE_SERVICE, Command
 from channel_adapter.tencent.wire.envelope import FAIL, Reply
 
-ReplyT = TypeVar("ReplyT", Reply, bytes)
+ReplyT = TypeVar("ReplyT", Reply | PrebuiltReply, bytes)
 
 NOWHERE: Final = RequestTarget("", "", None, {})
 _WITH_DISPLAY: Final = frozenset({CONTACT_SERVICE, PROFILE_SERVICE})  # their envelope has ErrorDisplay [doc 1640]
@@ -71,7 +72,9 @@ class RequestDispatcher:
             caller = authenticated.caller
             if self.faults:
                 matched = self.faults.match(authenticated.command, authenticated.body, self.world.clock.now())
-            if matched is None:
+            if matched is None and self._without_app:
+                body = self.world.answer(authenticated.command, authenticated.body, caller=caller)
+            elif matched is None:
                 body = await self._execute(authenticated, remote, self.world.answer)
             else:
                 body = await self._execute_with_fault(authenticated, remote, matched)
@@ -82,6 +85,10 @@ class RequestDispatcher:
             code = None
         self.record(target, caller, code, perf_counter() - started, raw)
         return StubResponse(body, matched)
+
+    @property
+    def _without_app(self) -> bool:
+        return self.webhooks is None or not self.webhooks.on
 
     def record(self, target: RequestTarget, caller: str | None, code: int | None, seconds: float, raw: bytes) -> None:
         """Write a call down. `code` None: no envelope was sent."""
@@ -122,7 +129,7 @@ class RequestDispatcher:
             return (await self._execute(authenticated, remote, self.world.execute)).to_wire()
         taken = remove_items(batch, authenticated.body, fault.fail_items)
         if taken.empty:
-            reply = Reply(error_display=_display(authenticated.command.service))
+            reply: Reply | PrebuiltReply = Reply(error_display=_display(authenticated.command.service))
         else:
             reply = await self._execute(authenticated._replace(body=taken.body), remote, self.world.execute)
         return restore_items(batch, authenticated.body, reply.to_wire(), taken, fault.item_code, self.world.state)

@@ -73,8 +73,8 @@ class RequestLog:
 
     def add(self, call: RecordedCall, *, known: bool, secret: str = "") -> None:
         """Record a call. `known`: the catalog has this command. `secret`: the caller's signature, never kept."""
-        if secret and secret.encode() in call.raw:
-            call = call._replace(raw=call.raw.replace(secret.encode(), REDACTED.encode()))
+        if secret and (hidden := secret.encode()) in call.raw:
+            call = call._replace(raw=call.raw.replace(hidden, REDACTED.encode()))
         self.answers[f"{call.service}/{call.command}" if known else _UNKNOWN, call.code] += 1
         ring = self._ring
         ring.append(call)

@@ -44,13 +44,10 @@ def read_target(method: str, url: str) -> RequestTarget:
 
 def read_query(query: str) -> dict[str, str]:
     """Names and values of a query string; of a repeated name the first value."""
-    values: dict[str, str] = {}
-    for part in query.split("&"):
-        name, _, value = part.partition("=")
-        if "%" in value or "+" in value:
-            value = unquote_plus(value)
-        values.setdefault(name, value)
-    return values
+    pairs = [part.partition("=") for part in query.split("&")]
+    if "%" in query or "+" in query:
+        return {name: unquote_plus(value) for name, _, value in reversed(pairs)}
+    return {name: value for name, _, value in reversed(pairs)}
 
 
 def find(name: str) -> Command[Any, Any] | None:

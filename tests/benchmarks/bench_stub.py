@@ -1,7 +1,8 @@
 """What the stub costs: `send_group_msg`, 20 at once, against an aiohttp handler that only parses JSON and answers.
 
 Both servers run in processes of their own and take turns under the same client, which writes the same bytes to each
-over plain sockets, so that the client costs next to nothing. Prints rates and their ratio; asserts nothing.
+over plain sockets, so that the client costs next to nothing. Prints rates, CPU time a call and their ratios; asserts
+nothing. Ratios of CPU time depend less on what else the machine does.
 
     python -m tests.benchmarks.bench_stub [--calls N] [--rounds N] [--profile]
 """
@@ -16,9 +17,10 @@ import time
 from collections.abc import Callable, Coroutine
 from functools import cache
 from multiprocessing.connection import Connection
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import orjson
+import psutil
 import TLSSigAPIv2
 from aiohttp import web
 
@@ -137,15 +139,30 @@ async def prepare(port: int) -> None:
     writer.close()
 
 
-async def compare(calls: int, rounds: int, ports: dict[str, int]) -> dict[str, list[float]]:
-    await prepare(ports["stub"])
-    rates: dict[str, list[float]] = {name: [] for name in ports}
+class Round(NamedTuple):
+    """Calls per second, and seconds of CPU time of one call."""
+
+    rate: float
+    cpu: float
+
+
+async def compare(calls: int, rounds: int, servers: dict[str, tuple[int, int]]) -> dict[str, list[Round]]:
+    """Measure servers by turns; `servers` has the process id and the port of each."""
+    await prepare(servers["stub"][1])
+    measured: dict[str, list[Round]] = {name: [] for name in servers}
     numbers = iter(range(1, 2**31))
     for _ in range(rounds):
         requests = [request_bytes_of_message(next(numbers)) for _ in range(calls)]
-        for name, port in ports.items():
-            rates[name].append(await rate(port, requests))
-    return rates
+        for name, (pid, port) in servers.items():
+            before = cpu_seconds(pid)
+            reached = await rate(port, requests)
+            measured[name].append(Round(reached, (cpu_seconds(pid) - before) / calls))
+    return measured
+
+
+def cpu_seconds(pid: int) -> float:
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system)
 
 
 _TEMPLATE = request_bytes(SEND, message(1_000_000))
@@ -166,16 +183,20 @@ def main() -> None:
         options.calls, options.rounds = 200, 2
     if options.profile:
         process, pipe, port = in_process(run_profiled)
-        asyncio.run(compare(options.calls, options.rounds, {"stub": port}))
+        asyncio.run(compare(options.calls, options.rounds, {"stub": (process.pid or 0, port)}))
         pipe.send(None)
         process.join()
         return
     (one, _, stub), (two, _, yardstick) = in_process(run_stub), in_process(run_yardstick)
-    rates = asyncio.run(compare(options.calls, options.rounds, {"yardstick": yardstick, "stub": stub}))
-    for name, measured in rates.items():
-        print(f"{name:10} {statistics.median(measured):8.0f} calls/s (median of {options.rounds} rounds)")
-    ratios = [mine / bare for mine, bare in zip(rates["stub"], rates["yardstick"], strict=True)]
-    print(f"ratio      {statistics.median(ratios):8.2f}, {AT_ONCE} at once, signature checked")
+    servers = {"yardstick": (two.pid or 0, yardstick), "stub": (one.pid or 0, stub)}
+    measured = asyncio.run(compare(options.calls, options.rounds, servers))
+    for name, found in measured.items():
+        reached, cpu = statistics.median(each.rate for each in found), statistics.median(each.cpu for each in found)
+        print(f"{name:10} {reached:8.0f} calls/s {cpu * 1e6:8.0f} us CPU a call (median of {options.rounds} rounds)")
+    pairs = list(zip(measured["stub"], measured["yardstick"], strict=True))
+    print(f"ratio      {statistics.median(ours.rate / bare.rate for ours, bare in pairs):8.2f} of the rate", end=", ")
+    print(f"{statistics.median(bare.cpu / ours.cpu for ours, bare in pairs):.2f} of the CPU time", end=", ")
+    print(f"{AT_ONCE} at once, signature checked")
     for process in (one, two):
         process.terminate()
 

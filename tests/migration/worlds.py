@@ -15,7 +15,7 @@ import orjson
 
 from channel_adapter.migration.plan.transform import target_id
 from channel_adapter.stub.world.member_table import MemberRole
-from channel_adapter.stub.world.message_log import Message
+from channel_adapter.stub.world.message_log import Message, pack
 from channel_adapter.stub.world.state import Group, OfficialAccount
 from channel_adapter.stub.world.stub_state import StubState
 from channel_adapter.tencent import limits
@@ -283,6 +283,8 @@ class _Builder:
 
     def _append(self, account: OfficialAccount, body: list[w.Element], time: int) -> Message:
         log = account.log
-        message = Message(log.next_seq, max(time, log.last_time), 7_000 + log.next_seq, account.account_id, 2, body)
+        message = Message(
+            log.next_seq, max(time, log.last_time), 7_000 + log.next_seq, account.account_id, 2, pack(body)
+        )
         log.append(message)
         return message

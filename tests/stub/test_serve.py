@@ -212,3 +212,33 @@ async def test_the_date_of_an_answer_is_the_worlds() -> None:
         async with session.post(f"{server.url}/v4/openim/x", data=b"{}") as answer:
             told = parsedate_to_datetime(answer.headers["Date"]).timestamp()
         assert abs(told - time.time()) < 60
+
+
+@pytest.mark.parametrize(
+    ("version", "header", "stays_open"),
+    [
+        ("1.1", "", True),
+        ("1.1", "Connection: close\r\n", False),
+        ("1.0", "", False),
+        ("1.0", "Connection: keep-alive\r\n", True),
+    ],
+)
+async def test_connection_stays_open_as_the_client_asks(
+    caller: Caller, version: str, header: str, stays_open: bool
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(caller.server.url.rpartition(":")[2]))
+    request = f"POST /v4/openim/x HTTP/{version}\r\nHost: localhost\r\n{header}Content-Length: 2\r\n\r\n{{}}".encode()
+    writer.write(request * 2)  # the second one is sent before the first is answered
+    found = await asyncio.wait_for(reader.read() if not stays_open else read_answers(reader, 2), 10)
+    assert found.count(b" 200 OK\r\n") == (2 if stays_open else 1)
+    for name in (b"Content-Type: application/json\r\n", b"Date: ", b"Server: ", b"Content-Length: "):
+        assert name in found
+    writer.close()
+
+
+async def read_answers(reader: asyncio.StreamReader, number: int) -> bytes:
+    found = b""
+    for _ in range(number):
+        head = await reader.readuntil(b"\r\n\r\n")
+        found += head + await reader.readexactly(int(head.partition(b"Content-Length: ")[2].split(b"\r\n")[0]))
+    return found

@@ -18,26 +18,35 @@ from channel_adapter.tencent.wire.callbacks_official import BeforeAddSubscriber
 from channel_adapter.tencent.wire.envelope import Reply, WireModel
 
 _OK = Reply().to_wire()
+_ERROR_DISPLAY = Reply.model_fields["error_display"].alias or ""
 
 
-class PrebuiltReply(Reply):
-    """A reply by its JSON names, without those of the envelope."""
+class PrebuiltReply:
+    """A reply whose items are JSON values already: a page of items needs no model for each of them.
 
-    values: dict[str, Any]
+    `values` has the JSON names of the wire models, without those of the envelope.
+    """
+
+    __slots__ = ("error_display", "values")
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        self.values = values
+        self.error_display: str | None = None
 
     def to_json(self) -> bytes:
-        """As every reply."""
+        """Return the reply as UTF-8 bytes."""
         return orjson.dumps(self.to_wire())
 
     def to_wire(self) -> dict[str, Any]:
-        """As every reply."""
-        return _OK | self.values
+        """Return the reply as a dict."""
+        display = {} if self.error_display is None else {_ERROR_DISPLAY: self.error_display}
+        return {**_OK, **display, **self.values}
 
 
 def prebuilt(reply: type[Reply], **attributes: Any) -> PrebuiltReply:
     """What `reply` would be with these attributes; its items stand in them under their JSON names."""
     names = json_names(reply)
-    return PrebuiltReply(values={names[name]: value for name, value in attributes.items() if value is not None})
+    return PrebuiltReply({names[name]: value for name, value in attributes.items() if value is not None})
 
 
 @cache
@@ -107,11 +116,11 @@ class CommandContext(Generic[RequestT]):
     platform: str = RESTAPI
     decision: CallbackDecision = ALLOW
     events: list[CallbackEvent] = field(default_factory=list)
-    listening: bool = True  # False: nobody wants events, so none need be made
+    listening: bool = True  # False: no listener, so no events are made
+    now: int = field(init=False)
 
-    @property
-    def now(self) -> int:
-        return int(self.time)
+    def __post_init__(self) -> None:
+        self.now = int(self.time)
 
     def is_app_admin(self, user: str) -> bool:
         return user in self.settings.app.admins
@@ -139,7 +148,7 @@ class CommandHandler:
     """What carries a command out. `before` checks the call and returns the event the app is asked with, if any."""
 
     command: Command[Any, Any]
-    run: Callable[[CommandContext[Any]], Reply]
+    run: Callable[[CommandContext[Any]], Reply | PrebuiltReply]
     before: Callable[[CommandContext[Any]], CallbackEvent | None] | None = None
     respell: Callable[[Any, StubSettings], Any] | None = None  # takes a body in another documented spelling
     sized: bool = False  # a reading command of the group service: its answer may grow over 1 MB

@@ -7,7 +7,7 @@ from channel_adapter.stub.world import groups
 from channel_adapter.stub.world import message_body as bodies
 from channel_adapter.stub.world.context import CommandContext, handles
 from channel_adapter.stub.world.member_table import MemberRole
-from channel_adapter.stub.world.message_log import Message
+from channel_adapter.stub.world.message_log import Message, pack
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.stub.world.state import Group
 from channel_adapter.tencent import catalog, codes, limits
@@ -68,7 +68,7 @@ def _import_message(
             item.random or 0,
             item.from_account,
             NORMAL,
-            item.msg_body,
+            pack(item.msg_body),
             supports_extensions=call.settings.behaviour.imported_extensions,
         )
     )

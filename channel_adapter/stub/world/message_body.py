@@ -44,7 +44,7 @@ def check_body(body: Sequence[wire.Element], answer: BodyCodes = SENDING) -> Non
     """At least one element, the documented types in each, one custom element at most. Unknown types pass."""
     if not body:
         raise Refusal(answer.empty, "MsgBody is empty")
-    if sum(element.msg_type == wire.CUSTOM for element in body) > CUSTOM_ELEMENTS:
+    if len(body) > 1 and sum(element.msg_type == wire.CUSTOM for element in body) > CUSTOM_ELEMENTS:
         raise Refusal(
             answer.element, f"MsgBody: more than {CUSTOM_ELEMENTS} {wire.CUSTOM}", guess="two-custom-elements"
         )
@@ -90,7 +90,7 @@ def check_size(settings: StubSettings, body: Sequence[wire.Element], cloud_custo
 def _size(value: Any) -> int:
     """UTF-8 bytes of all texts and numbers in a JSON value; its depth has been checked."""
     if isinstance(value, str):
-        return len(value.encode())
+        return len(value) if value.isascii() else len(value.encode())
     if isinstance(value, dict):
         return sum(map(_size, value.values()))
     if isinstance(value, list):

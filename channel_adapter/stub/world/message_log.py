@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import orjson
+
 from channel_adapter.tencent.wire.msg_body import Element
 
 SECONDS_PER_DAY = 86_400
@@ -32,12 +34,27 @@ class Message:
     random: int
     sender: str
     priority: int
-    body: list[Element]
+    packed: bytes
+    """The body as JSON: one object for the garbage collector, where elements are five each."""
     cloud_custom_data: str | None = None
     supports_extensions: bool = False
     recalled: bool = False
     system: bool = False  # a notice that the service wrote
     extensions: Extensions | None = None
+
+    @property
+    def body(self) -> list[Element]:
+        """The elements; a change of the list changes nothing, assign a new one."""
+        return [Element.model_validate(element) for element in orjson.loads(self.packed)]
+
+    @body.setter
+    def body(self, elements: Sequence[Element]) -> None:
+        self.packed = pack(elements)
+
+
+def pack(elements: Sequence[Element]) -> bytes:
+    """Return elements as they are stored in a message."""
+    return b"[%b]" % b",".join([element.to_json() for element in elements])
 
 
 class MessageLog:

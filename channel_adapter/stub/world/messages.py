@@ -1,14 +1,21 @@
 """Sending, modifying and recalling group messages, and notices to those online [messages 2-4, 6.1, 6.4]."""
 
 from collections.abc import Hashable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
 from channel_adapter.stub.world import group_rules as rules
 from channel_adapter.stub.world import message_body as bodies
-from channel_adapter.stub.world.context import CallbackEvent, CommandContext, handles
-from channel_adapter.stub.world.message_log import SECONDS_PER_DAY, Message
+from channel_adapter.stub.world.context import (
+    CallbackEvent,
+    CommandContext,
+    PrebuiltReply,
+    handles,
+    json_names,
+    prebuilt,
+)
+from channel_adapter.stub.world.message_log import SECONDS_PER_DAY, Message, pack
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.stub.world.state import Group
 from channel_adapter.tencent import catalog, codes, limits
@@ -18,12 +25,15 @@ from channel_adapter.tencent.wire import messages as wire
 from channel_adapter.tencent.wire.callback_envelope import DROP
 from channel_adapter.tencent.wire.msg_body import Element
 
+FLAGS = (0, 1)
 PRIORITIES = (wire.PRIORITY_HIGH, wire.PRIORITY_NORMAL, wire.PRIORITY_LOW)
 CALLBACK_CONTROLS = frozenset({wire.FORBID_BEFORE, wire.FORBID_AFTER})
 SEND_CONTROLS = frozenset({wire.NO_UNREAD, wire.NO_LAST_MSG})
 TARGETED_TYPES = (groups.PRIVATE, groups.PUBLIC, groups.CHAT_ROOM)  # may use To_Account [doc 34959]
 SENDER_SCAN = 1_000  # newest messages that delete_group_msg_by_sender looks at [doc 34970]
 MODIFIED = "succeed"  # ErrorInfo of modify_group_msg in the page's sample [doc 47948]
+
+MSG_TIME, MSG_SEQ = (json_names(wire.SendGroupMsgReply)[name] for name in ("msg_time", "msg_seq"))
 
 SendCall = CommandContext[wire.SendGroupMsgRequest]
 
@@ -37,9 +47,9 @@ def _check_shape(call: SendCall) -> None:
     request = call.request
     rules.check_range("Random", request.random, 0, limits.RANDOM_HIGHEST)
     rules.check_choice("MsgPriority", request.msg_priority, PRIORITIES)
-    rules.check_choice("OnlineOnlyFlag", request.online_only_flag, (0, 1))
-    rules.check_choice("SupportMessageExtension", request.support_message_extension, (0, 1))
-    rules.check_choice("NeedReadReceipt", request.need_read_receipt, (0, 1))
+    rules.check_choice("OnlineOnlyFlag", request.online_only_flag, FLAGS)
+    rules.check_choice("SupportMessageExtension", request.support_message_extension, FLAGS)
+    rules.check_choice("NeedReadReceipt", request.need_read_receipt, FLAGS)
     for name in request.forbid_callback_control or ():
         rules.check_choice("ForbidCallbackControl", name, tuple(CALLBACK_CONTROLS))
     for name in request.send_msg_control or ():
@@ -134,7 +144,15 @@ def before_send(call: SendCall) -> CallbackEvent | None:
     return call.event(events.BeforeSendMsg, **_event_fields(call, group))
 
 
-def send(call: SendCall) -> wire.SendGroupMsgReply:
+class Sent(NamedTuple):
+    """What a message became: seq and unix seconds, or why it was dropped."""
+
+    time: int
+    seq: int | None
+    drop_reason: str | None = None
+
+
+def send(call: SendCall) -> Sent:
     """Store and deliver; a repeat answers the first message, too many in a second are dropped [decisions 16, 17]."""
     group = _check_send(call)
     first = _repeated(call, group)
@@ -142,10 +160,10 @@ def send(call: SendCall) -> wire.SendGroupMsgReply:
         code = call.settings.behaviour.duplicate_answer_code
         if code:
             raise Refusal(code, "a message with this Random was sent a short while ago", guess="duplicate-answer")
-        return wire.SendGroupMsgReply(msg_seq=first[0], msg_time=first[1])
+        return Sent(first[1], first[0])
     call.apply_decision(codes.WEBHOOK_REFUSED)
     if call.decision.code == DROP:
-        return wire.SendGroupMsgReply(msg_time=call.now, msg_seq=0)
+        return Sent(call.now, 0)
     if group.log.sent_in(call.now) >= call.settings.limits.messages_per_second:
         return _drop(call, group)
     repeat_key = _repeat_key(call)
@@ -154,15 +172,21 @@ def send(call: SendCall) -> wire.SendGroupMsgReply:
     return _deliver(call, group, repeat_key)
 
 
-send_group_msg = handles(catalog.SEND_GROUP_MSG, before=before_send)(send)
+@handles(catalog.SEND_GROUP_MSG, before=before_send)
+def send_group_msg(call: SendCall) -> PrebuiltReply:
+    """Send a message [doc 34959]."""
+    sent = send(call)
+    if sent.seq is None:
+        return prebuilt(wire.SendGroupMsgReply, msg_time=sent.time, msg_drop_reason=sent.drop_reason)
+    return PrebuiltReply({MSG_TIME: sent.time, MSG_SEQ: sent.seq})
 
 
-def _drop(call: SendCall, group: Group) -> wire.SendGroupMsgReply:
+def _drop(call: SendCall, group: Group) -> Sent:
     refusal = Refusal(codes.MESSAGES_TOO_FREQUENT, "too many messages in this group")
     _emit_failure(call, group, refusal)
     if call.settings.behaviour.frequency == "refuse":
         raise refusal
-    return wire.SendGroupMsgReply(msg_time=call.now, msg_drop_reason=wire.DROPPED_BY_FREQUENCY)
+    return Sent(call.now, None, wire.DROPPED_BY_FREQUENCY)
 
 
 def rewrite(call: CommandContext[Any]) -> None:
@@ -179,7 +203,7 @@ def rewrite(call: CommandContext[Any]) -> None:
         call.request.cloud_custom_data = decision.cloud_custom_data
 
 
-def _deliver(call: SendCall, group: Group, repeat_key: Hashable) -> wire.SendGroupMsgReply:
+def _deliver(call: SendCall, group: Group, repeat_key: Hashable) -> Sent:
     request = call.request
     seq = 0  # of a message for those online only, which is not stored [inferred]
     if not request.online_only_flag:
@@ -190,7 +214,7 @@ def _deliver(call: SendCall, group: Group, repeat_key: Hashable) -> wire.SendGro
             request.random,
             _sender(call),
             wire.PRIORITY_NUMBERS[request.msg_priority or wire.PRIORITY_NORMAL],
-            request.msg_body,
+            pack(request.msg_body),
             request.cloud_custom_data,
             supports_extensions=request.support_message_extension == 1,
         )
@@ -204,7 +228,7 @@ def _deliver(call: SendCall, group: Group, repeat_key: Hashable) -> wire.SendGro
             msg_time=call.now,
             group_at_info=request.group_at_info or None,
         )
-    return wire.SendGroupMsgReply(msg_seq=seq, msg_time=call.now)
+    return Sent(call.now, seq)
 
 
 def expired(call: CommandContext[Any], message: Message) -> bool:

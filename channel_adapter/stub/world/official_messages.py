@@ -6,7 +6,7 @@ from typing import Any
 from channel_adapter.stub.world import group_rules as rules
 from channel_adapter.stub.world import message_body as bodies
 from channel_adapter.stub.world.context import CallbackEvent, CommandContext, handles
-from channel_adapter.stub.world.message_log import Message
+from channel_adapter.stub.world.message_log import Message, pack
 from channel_adapter.stub.world.messages import CALLBACK_CONTROLS, expired, is_finished, rewrite
 from channel_adapter.stub.world.official_accounts import check_enabled, is_official_id
 from channel_adapter.stub.world.refusal import Refusal
@@ -112,7 +112,13 @@ def send_official_account_msg(call: SendCall) -> wire.SendOfficialAccountMsgRepl
         seq = account.log.next_seq
         account.log.append(
             Message(
-                seq, call.now, request.random, account.account_id, NORMAL, request.msg_body, request.cloud_custom_data
+                seq,
+                call.now,
+                request.random,
+                account.account_id,
+                NORMAL,
+                pack(request.msg_body),
+                request.cloud_custom_data,
             )
         )
     account.log.remember(repeat_key, call.time, call.settings.limits.dedupe_seconds, seq, call.now)

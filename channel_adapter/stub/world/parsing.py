@@ -70,8 +70,10 @@ def unknown_fields(request: WireModel, prefix: str = "") -> Iterator[str]:
         yield prefix + name
     for name, alias in _nested(type(request)):
         value = getattr(request, name)
+        if value is None:
+            continue
         for item in value if isinstance(value, list) else (value,):
-            if item is not None:
+            if item.model_extra or _nested(item.__class__):
                 yield from unknown_fields(item, f"{prefix}{alias}.")
 
 

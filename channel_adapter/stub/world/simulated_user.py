@@ -140,7 +140,8 @@ class SimulatedUser:
         """Send a text, or elements; 10017 when muted, 10007 for who is no member."""
         request = self._message(group_id, body, random)
         request.support_message_extension = int(supports_extensions)
-        return self._act(request, messages.send, decision)
+        sent = self._act(request, messages.send, decision)
+        return wire.SendGroupMsgReply(msg_time=sent.time, msg_seq=sent.seq, msg_drop_reason=sent.drop_reason)
 
     def edit(self, group_id: str, seq: int, body: str | Sequence[Mapping[str, Any]]) -> None:
         """Any member may change any message [client docs]; 20026 for one that is not there."""

@@ -11,8 +11,10 @@ from itertools import islice
 from random import Random
 from typing import Any, ClassVar, Literal, TypeVar
 
+import orjson
+
 from channel_adapter.stub.world.member_table import MemberTable
-from channel_adapter.stub.world.message_log import Extensions, Message, MessageLog
+from channel_adapter.stub.world.message_log import Extensions, Message, MessageLog, pack
 from channel_adapter.stub.world.state import AppData, ContactBook, ConversationEntry, Group, OfficialAccount
 from channel_adapter.tencent.wire.callback_envelope import UNKNOWN_PLATFORM
 from channel_adapter.tencent.wire.msg_body import Element
@@ -326,7 +328,7 @@ def _dump_message(message: Message) -> dict[str, Any]:
         "random": message.random,
         "sender": message.sender,
         "priority": message.priority,
-        "body": [element.to_wire() for element in message.body],
+        "body": orjson.loads(message.packed),
         "cloud_custom_data": message.cloud_custom_data,
         "supports_extensions": message.supports_extensions,
         "recalled": message.recalled,
@@ -348,7 +350,7 @@ def _load_message(seq: int, item: Mapping[str, Any]) -> Message:
         item["random"],
         item["sender"],
         item["priority"],
-        [Element.model_validate(element) for element in item["body"]],
+        pack([Element.model_validate(element) for element in item["body"]]),
         item["cloud_custom_data"],
         supports_extensions=item["supports_extensions"],
         recalled=item["recalled"],

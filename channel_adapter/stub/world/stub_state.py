@@ -31,6 +31,7 @@ from channel_adapter.stub.world.context import (
     CallbackEvent,
     CommandContext,
     CommandHandler,
+    PrebuiltReply,
 )
 from channel_adapter.stub.world.refusal import Refusal, not_played
 from channel_adapter.stub.world.simulated_user import SimulatedUser
@@ -116,7 +117,7 @@ class StubState:
         caller: str,
         origin: str = RESTAPI,
         decision: CallbackDecision = ALLOW,
-    ) -> Reply:
+    ) -> Reply | PrebuiltReply:
         """Carry out one call, or raise Refusal and change nothing. `decision`: what the app answered beforehand."""
         handler, reply = self._run(command, body, caller, origin, decision)
         if handler.sized:
@@ -135,11 +136,15 @@ class StubState:
 
     def _run(
         self, command: Command[Any, Any], body: Any, caller: str, origin: str, decision: CallbackDecision
-    ) -> tuple[CommandHandler, Reply]:
+    ) -> tuple[CommandHandler, Reply | PrebuiltReply]:
         handler, request = self._read(command, body)
         self.changes += command.idempotency is not Idempotency.READ
-        with self.calling(request, caller, origin, decision) as call:
+        call = self._context(request, caller, origin, decision)
+        try:
             reply = handler.run(call)
+        finally:
+            for event in call.events:
+                self.emit(event)
         if command.service in WITH_ERROR_DISPLAY:
             reply.error_display = ""
         return handler, reply
@@ -172,15 +177,25 @@ class StubState:
         self, request: Any, caller: str, origin: str = RESTAPI, decision: CallbackDecision = ALLOW
     ) -> Iterator[CommandContext[Any]]:
         """A call on this world; what it has to tell is told when it ends, also with a Refusal."""
-        call = CommandContext(
-            request, self.state, self.settings, self._random, self.clock.now(), caller, origin, decision
-        )
-        call.listening = self.listening
+        call = self._context(request, caller, origin, decision)
         try:
             yield call
         finally:
             for event in call.events:
                 self.emit(event)
+
+    def _context(self, request: Any, caller: str, origin: str, decision: CallbackDecision) -> CommandContext[Any]:
+        return CommandContext(
+            request,
+            self.state,
+            self.settings,
+            self._random,
+            self.clock.now(),
+            caller,
+            origin,
+            decision,
+            listening=self._listener is not None,
+        )
 
     def emit(self, event: CallbackEvent) -> None:
         """Pass an after-event to the listener, if there is one."""
