@@ -11,10 +11,10 @@ from pydantic import SecretStr
 
 from channel_adapter import ChannelAdapter, Notifications, PostRef, Settings
 from channel_adapter.config.settings import ChannelSettings, WebhookSettings
-from channel_adapter.stub.callbacks.request import WebhookSettings as StubWebhooks
+from channel_adapter.stub.callbacks.request import CallbackSettings as StubWebhooks
 from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.stub.server import StubServer
-from channel_adapter.stub.settings import App, StubSettings
+from channel_adapter.stub.settings import AppSettings, StubSettings
 
 Settings(sdkappid=1, key="k", region="seoul")
 Settings(sdkappid=1, key=SecretStr("k"), base_url="http://h", database_url="sqlite:///x.db", admin="boss")
@@ -25,7 +25,7 @@ settings = Settings(
 key: str = settings.key.get_secret_value()
 url: SecretStr | None = settings.database_url
 tokens: Sequence[SecretStr] = settings.webhooks.tokens
-stub = StubSettings(app=App(key="k", admin="boss"))
+stub = StubSettings(app=AppSettings(key="k", admin="boss"))
 stub_key: str = stub.app.key.get_secret_value()
 StubWebhooks(url="http://h/x", token="t")
 StubServer(stub)
