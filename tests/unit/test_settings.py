@@ -31,7 +31,8 @@ def test_a_file_is_read_with_defaults_for_the_rest(path: Path) -> None:
     settings = Settings.load(path)
     assert settings.sdkappid == 1400000001
     assert settings.admin == "administrator"
-    assert settings.channels.field_keys.all() == ["ch_tag", "ch_org", "a", "b"]
+    assert (settings.channels.tag_key, settings.channels.organization_key) == ("ch_tag", "ch_org")
+    assert settings.channels.custom_data_keys == ("a", "b")
     assert settings.posts.max_bytes == 12_000
 
 
@@ -40,7 +41,8 @@ def test_the_environment_is_stronger_than_the_file(path: Path, monkeypatch: pyte
     monkeypatch.setenv("CHANNEL_ADAPTER_CHANNELS__TAG_KEY", "mine")
     settings = Settings.load(path)
     assert settings.key.get_secret_value() == "environment-secret"
-    assert settings.channels.field_keys.all() == ["mine", "ch_org", "a", "b"]
+    assert (settings.channels.tag_key, settings.channels.organization_key) == ("mine", "ch_org")
+    assert settings.channels.custom_data_keys == ("a", "b")
 
 
 def test_the_environment_alone_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
