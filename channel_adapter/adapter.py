@@ -148,10 +148,11 @@ class ChannelAdapter:
         """How channels are stored on the service. For the packages of this project, not for apps."""
         from channel_adapter.backends.community.backend import CommunityBackend
         from channel_adapter.backends.options import BackendOptions
+        from channel_adapter.mapping.field_keys import FieldKeys
 
         settings, channels, subscriptions = self.settings, self.settings.channels, self.settings.subscriptions
         options = BackendOptions(
-            field_keys=channels.field_keys,
+            field_keys=FieldKeys(channels.tag_key, channels.organization_key, channels.custom_data_keys),
             profile_limits=limits.GROUP_PROFILE
             if channels.profile_limits == "current"
             else limits.GROUP_PROFILE_LEGACY,

@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from channel_adapter.config.sources import CrossFieldError, Sources, explained, read_environment, read_file
 from channel_adapter.config.values import OptionalSecret, Secret, Secrets, database_url_fault
 from channel_adapter.errors import ConfigurationError, InvalidError
-from channel_adapter.mapping.field_keys import FieldKeys, check_key
 from channel_adapter.mapping.ids import channel_id
 from channel_adapter.mapping.text import require_text
 from channel_adapter.tencent import limits
@@ -61,24 +60,22 @@ class ChannelSettings(SettingsTable):
     )
     cache_entries: int = Field(default=100_000, ge=1, description="number of groups in the tag cache")
 
-    @property
-    def field_keys(self) -> FieldKeys:
-        """Return the custom group fields of this adapter."""
-        return FieldKeys(self.tag_key, self.organization_key, self.custom_data_keys)
-
     @field_validator("tag_key", "organization_key", "custom_data_keys")
     @classmethod
     def _can_be_declared(cls, keys: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
         for key in (keys,) if isinstance(keys, str) else keys or ():
-            check_key(key)
+            _check_key(key)
         return keys
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
-        try:
-            self.field_keys.check()
-        except ValueError as wrong:
-            raise CrossFieldError(str(wrong), ("tag_key", "organization_key", "custom_data_keys")) from None
+        keys = [self.tag_key, *filter(None, [self.organization_key]), *self.custom_data_keys]
+        fields = ("tag_key", "organization_key", "custom_data_keys")
+        if len(set(keys)) != len(keys):
+            raise CrossFieldError("the same custom group field key is named twice", fields)
+        if len(keys) > limits.GROUP_FIELD_KEYS:
+            message = f"{len(keys)} custom group field keys; an app has {limits.GROUP_FIELD_KEYS} in all"
+            raise CrossFieldError(message, fields)
         return self
 
 
@@ -225,6 +222,16 @@ class GuardSettings(SettingsTable):
             return tuple(channel_id(name) for name in named)
         except InvalidError as wrong:
             raise ValueError(wrong.message) from None
+
+
+def _check_key(key: str) -> None:
+    """Raise ValueError for a custom group field key that no app can declare [docS 1502, doc 34419]."""
+    if not (key.isascii() and key.replace("_", "a").isalnum() and len(key) <= limits.GROUP_FIELD_KEY_BYTES):
+        raise ValueError(
+            f"custom group field key {key!r}: letters, digits and _ only, {limits.GROUP_FIELD_KEY_BYTES} bytes at most"
+        )
+    if key[:1].isdigit():
+        raise ValueError(f"custom group field key {key!r} begins with a digit, which the console refuses")
 
 
 class Settings(SettingsTable):

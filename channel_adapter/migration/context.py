@@ -10,6 +10,7 @@ from channel_adapter.concurrency.clock import Clock
 from channel_adapter.config.extras import needs_extra
 from channel_adapter.config.settings import Settings
 from channel_adapter.errors import ConfigurationError, NotFoundError
+from channel_adapter.mapping.field_keys import FieldKeys
 from channel_adapter.migration.budget import Budget, BudgetedApi
 from channel_adapter.migration.plan.document import Plan
 from channel_adapter.migration.plan.transform import TargetLimits
@@ -62,7 +63,8 @@ class MigrationContext:
         """Custom fields and byte limits that the settings name for new channels."""
         own = self.settings.channels
         sizes = limits.GROUP_PROFILE if own.profile_limits == "current" else limits.GROUP_PROFILE_LEGACY
-        return TargetLimits(own.field_keys, sizes, self.settings.posts.max_bytes)
+        keys = FieldKeys(own.tag_key, own.organization_key, own.custom_data_keys)
+        return TargetLimits(keys, sizes, self.settings.posts.max_bytes)
 
     @property
     def database_url(self) -> str | None:
