@@ -87,7 +87,9 @@ class CommunityBackend:
         from channel_adapter.backends.conversation_groups import ConversationGroups, ConversationKind
 
         kind = ConversationKind(one_to_one=False, prefix=self.ids.prefix)
-        return ConversationGroups(self.caller, kind, self.channels.classify, self._followed, self.membership.require)
+        return ConversationGroups(
+            self.caller, kind, self.channels.classify, self.joined_pages.channels, self.membership.require
+        )
 
     @cached_property
     def channel_cache(self) -> ChannelCache:
@@ -115,7 +117,7 @@ class CommunityBackend:
         """Pages of the joined-group lists of users."""
         from channel_adapter.backends.community.joined import JoinedPages
 
-        return JoinedPages(self.caller, self.options.concurrency)
+        return JoinedPages(self.caller, self.channel_cache, self.options.concurrency)
 
     @cached_property
     def post_history(self) -> History:
@@ -170,6 +172,3 @@ class CommunityBackend:
         self.role_cache.forget(channel, users)
         if users is None:
             self.channels.forget(channel)
-
-    async def _followed(self, user: UserId) -> list[ChannelId]:
-        return list(await self.channel_cache.fields(await self.joined_pages.group_ids(user)))
