@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
     from channel_adapter.adapter import ChannelAdapter
     from channel_adapter.config.settings import Settings
-    from channel_adapter.domain.assignment import AssignmentStatus, GroupAssignment
     from channel_adapter.domain.channel import Channel
     from channel_adapter.domain.events import (
         ChannelChanged,
@@ -93,7 +92,9 @@ if TYPE_CHECKING:
         Rung,
     )
     from channel_adapter.domain.subscription import (
+        AssignmentStatus,
         ChannelOutcome,
+        GroupAssignment,
         Notifications,
         Outcome,
         OutcomeKind,
@@ -238,7 +239,6 @@ _VALUES = (  # searched in this order, the most used first
     "domain.post",
     "domain.channel",
     "domain.subscription",
-    "domain.assignment",
     "domain.reaction",
     "domain.unread",
     "domain.hooks",

@@ -20,9 +20,9 @@ from cachetools import LRUCache
 from channel_adapter.backends.caller import Caller, item_error, naming_account
 from channel_adapter.backends.protocols import attempt_status
 from channel_adapter.concurrency.outage import AttemptStatus
-from channel_adapter.domain.assignment import MEMBERSHIP_READS, REPEAT_HINT, AssignmentStatus, GroupAssignment
 from channel_adapter.domain.channel import IdKind, IdStatus
 from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.domain.subscription import MEMBERSHIP_READS, REPEAT_HINT, AssignmentStatus, GroupAssignment
 from channel_adapter.domain.unread import ConversationGroup, MarkChange, Marks, Synced
 from channel_adapter.errors import ChannelAdapterError, ConflictError, NotFoundError, UnavailableError
 from channel_adapter.mapping.text import require_text

@@ -10,7 +10,6 @@ from typing import Protocol
 
 from channel_adapter.concurrency.outage import AttemptStatus
 from channel_adapter.concurrency.paging import Page
-from channel_adapter.domain.assignment import GroupAssignment
 from channel_adapter.domain.batch import AddOptions, BatchResult
 from channel_adapter.domain.channel import Channel, ChannelProfile, NewChannel
 from channel_adapter.domain.events import ChannelEvent
@@ -18,7 +17,7 @@ from channel_adapter.domain.health import HealthCheckResult
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.mode import Capabilities, Mode
 from channel_adapter.domain.post import Content, Draft, Post, PostPreview, PostRef
-from channel_adapter.domain.subscription import Notifications, Subscriber, Subscription
+from channel_adapter.domain.subscription import GroupAssignment, Notifications, Subscriber, Subscription
 from channel_adapter.domain.unread import ConversationGroup, MarkChange, Marks, Synced, Unread
 from channel_adapter.errors import ChannelAdapterError, OutcomeUnknownError, ThrottledError, UnavailableError
 from channel_adapter.mapping.ids import IdScheme

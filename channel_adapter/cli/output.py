@@ -26,8 +26,7 @@ from rich.cells import cell_len, chop_cells
 from channel_adapter.cli.exits import Exit, UsageError, for_counts
 from channel_adapter.cli.files import interruptible
 from channel_adapter.cli.progress import SECONDS_BETWEEN_LINES, Bars, Lines, Progress, ProgressDisplay, ProgressSnapshot
-from channel_adapter.domain.assignment import AssignmentStatus
-from channel_adapter.domain.subscription import ChannelOutcome, Outcome, OutcomeKind
+from channel_adapter.domain.subscription import AssignmentStatus, ChannelOutcome, Outcome, OutcomeKind
 from channel_adapter.errors import ChannelAdapterError
 from channel_adapter.mapping.text import printable, printable_json
 

@@ -12,8 +12,7 @@ from channel_adapter.cli.exits import Exit, for_counts
 from channel_adapter.cli.files import ColumnOption, DelimiterOption, HeadingOption, opened_seekable, users_in
 from channel_adapter.cli.output import ObjectWriter, counted, list_channel_outcomes, list_outcomes
 from channel_adapter.cli.progress import Progress
-from channel_adapter.domain.assignment import AssignmentStatus
-from channel_adapter.domain.subscription import Notifications, Outcome, OutcomeKind
+from channel_adapter.domain.subscription import AssignmentStatus, Notifications, Outcome, OutcomeKind
 from channel_adapter.mapping.ids import channel_id
 from channel_adapter.mapping.user_list import ListedUser, UnusableLine, UserList
 

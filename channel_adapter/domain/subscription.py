@@ -2,13 +2,18 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
-from channel_adapter.domain.assignment import AssignmentStatus, GroupAssignment
 from channel_adapter.domain.channel import Channel
 from channel_adapter.domain.ids import ChannelId, UserId
+
+MEMBERSHIP_READS: Final = 3
+"""Reads of membership after a change of a group, while other processes go on changing membership."""
+
+REPEAT_HINT: Final = "asking again finishes it, and so does unread.sync"
 
 
 class Role(StrEnum):
@@ -62,10 +67,37 @@ class OutcomeKind(StrEnum):
     FULL = "full"  # the channel has no room
     TOO_MANY_CHANNELS = "too_many_channels"  # the user is in as many groups as the plan allows
     INVALID = "invalid"  # no legal user id; only for streams, which cannot be checked before
-    FAILED = "failed"  # the service or the network; asking again is harmless
+    FAILED = "failed"  # the service or the network; repeating is harmless
 
 
-DONE = frozenset({OutcomeKind.ADDED, OutcomeKind.REMOVED, OutcomeKind.ALREADY})
+DONE: Final = frozenset({OutcomeKind.ADDED, OutcomeKind.REMOVED, OutcomeKind.ALREADY})
+
+
+class AssignmentStatus(StrEnum):
+    """Result for one user and one channel. An assignment never decides whether a subscription worked."""
+
+    ASSIGNED = "assigned"
+    TAKEN_OUT = "taken_out"
+    LEFT_OUT = "left_out"  # not tried: too many users in one call; sync them later
+    FULL = "full"  # the user has as many assigned conversations or groups as the service allows
+    UNSUPPORTED = "unsupported"  # the edition has no conversation groups
+    NOT_SUBSCRIBED = "not_subscribed"  # the service takes only channels that the user is in
+    UNCERTAIN = "uncertain"  # membership changed meanwhile and may differ from the group; sync repairs it
+    FAILED = "failed"  # asking again finishes it
+
+
+@dataclass(frozen=True, slots=True)
+class GroupAssignment:
+    """`reason` gives details, if there are any. `transient`: it failed because the service was unavailable or busy."""
+
+    status: AssignmentStatus
+    reason: str = ""
+    transient: bool = field(default=False, compare=False)
+
+    @property
+    def done(self) -> bool:
+        """Whether the conversation group is as requested."""
+        return self.status in (AssignmentStatus.ASSIGNED, AssignmentStatus.TAKEN_OUT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from typing import Final
 from channel_adapter.backends.caller import ApiCaller
 from channel_adapter.backends.community import profile as channel_group
 from channel_adapter.concurrency.batching import batches, concurrently
-from channel_adapter.domain.assignment import AssignmentStatus
 from channel_adapter.domain.ids import ChannelId
+from channel_adapter.domain.subscription import AssignmentStatus
 from channel_adapter.errors import NotFoundError
 from channel_adapter.migration.budget import Budget, ProgressCallback, noop_progress
 from channel_adapter.migration.context import MigrationContext

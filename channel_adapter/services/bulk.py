@@ -8,6 +8,7 @@ from collections.abc import (
     Callable,
     Collection,
     Iterable,
+    Mapping,
     Sequence,
 )
 from contextlib import aclosing
@@ -92,7 +93,7 @@ class BulkLoop:
         if prepare is not None:
             await prepare()
         if isinstance(users, Collection) and len(users) <= size():
-            batch = await self.run([UserId(user) for user in users], handle, then)
+            batch = await self.run(list(map(UserId, users)), handle, then)
             for outcome in batch.outcomes:
                 yield outcome
             if batch.end is not None:
@@ -117,33 +118,40 @@ class BulkLoop:
 
     async def run(self, users: Sequence[UserId], handle: BatchHandler, then: SecondPass | None = None) -> HandledBatch:
         """Return one outcome for every element of a batch; a user named again is `already` if the first one is done."""
-        untried: tuple[UserId, ...] = tuple(dict.fromkeys(users))
-        outcomes: dict[str, Outcome] = {}
-        error: ChannelAdapterError | None = None
-        try:
-            while untried:
-                tried = untried
-                result = await self._guard.run(partial(_attempt, handle, tried), _unanswered)
-                untried, error = result.untried, result.error
-                outcomes |= {outcome.user: outcome for outcome in result.outcomes}
-                if error is None:
-                    break
-                lost = [user for user in tried if user not in outcomes and user not in untried]
-                outcomes |= {user: Outcome(user, OutcomeKind.FAILED, error.message) for user in lost}
-                if not isinstance(error, TRANSIENT):
-                    break
-                if untried and attempt_status(error) is not AttemptStatus.UNANSWERED:
-                    await self._options.clock.sleep(PAUSE)
-        except ChannelAdapterError as raised:
-            error = raised
-        end = self._guard.tripped if error is None or isinstance(error, TRANSIENT) else error
+        outcomes, end = await self._run(tuple(dict.fromkeys(users)), handle)
         if then is not None:
             try:
-                outcomes |= {outcome.user: outcome for outcome in await then([*outcomes.values()], end is not None)}
+                for outcome in await then([*outcomes.values()], end is not None):
+                    outcomes[outcome.user] = outcome
+            except ChannelAdapterError as error:
+                end = end or error
+        if len(outcomes) == len(users):
+            return HandledBatch(list(map(outcomes.__getitem__, users)), end)
+        return HandledBatch(_with_repeats(users, outcomes), end)
+
+    async def _run(
+        self, untried: tuple[UserId, ...], handle: BatchHandler
+    ) -> tuple[dict[str, Outcome], ChannelAdapterError | None]:
+        """Return an outcome for each of these different users, and the error that ends the call, if there was one."""
+        outcomes: dict[str, Outcome] = {}
+        error: ChannelAdapterError | None = None
+        while untried:
+            tried = untried
+            try:
+                result = await self._guard.run(partial(_attempt, handle, tried), _unanswered)
             except ChannelAdapterError as raised:
-                end = end or raised
-        reason = error.message if error is not None else "no result"
-        return HandledBatch([*_in_order(users, outcomes, reason)], end)
+                result = BatchResult(error=raised)
+            untried, error = result.untried, result.error
+            for outcome in result.outcomes:
+                outcomes[outcome.user] = outcome
+            if error is None or not isinstance(error, TRANSIENT):
+                untried = ()
+            for user in tried:
+                if user not in outcomes and user not in untried:
+                    outcomes[user] = Outcome(user, OutcomeKind.FAILED, error.message if error else "no result")
+            if untried and error is not None and attempt_status(error) is not AttemptStatus.UNANSWERED:
+                await self._options.clock.sleep(PAUSE)
+        return outcomes, self._guard.tripped if error is None or isinstance(error, TRANSIENT) else error
 
 
 async def collect(outcomes: AsyncIterator[Outcome]) -> Outcomes:
@@ -160,13 +168,13 @@ async def collect(outcomes: AsyncIterator[Outcome]) -> Outcomes:
 
 def require_users(users: SomeUsers) -> SomeUsers:
     """Return `users` unless it is one string or no list; the ids of a collection are checked. Raises InvalidError."""
-    require_list(users)
-    if isinstance(users, Collection):
-        for number, user in enumerate(users):
-            try:
-                user_id(user, f"users[{number}]")
-            except InvalidError as wrong:
-                raise InvalidError(wrong.message, field="users", limit=wrong.limit, size=wrong.size) from None
+    if not isinstance(users, Collection) or isinstance(users, (str, bytes)):
+        return require_list(users)
+    for number, user in enumerate(users):
+        try:
+            user_id(user, f"users[{number}]")
+        except InvalidError as wrong:
+            raise InvalidError(wrong.message, field="users", limit=wrong.limit, size=wrong.size) from None
     return users
 
 
@@ -204,11 +212,13 @@ async def _pieces(users: Users, size: Callable[[], int]) -> AsyncGenerator[list[
         yield batch
 
 
-def _in_order(users: Sequence[UserId], outcomes: dict[str, Outcome], reason: str) -> Iterable[Outcome]:
-    """Yield an outcome for every mention; `reason` is why a user has none."""
+def _with_repeats(users: Sequence[UserId], outcomes: Mapping[str, Outcome]) -> list[Outcome]:
+    """Return an outcome for every mention of a user."""
+    mentions: list[Outcome] = []
     seen: set[str] = set()
     for user in users:
-        outcome = outcomes.get(user) or Outcome(user, OutcomeKind.FAILED, reason)
+        outcome = outcomes[user]
         repeated = user in seen and outcome.done
-        yield Outcome(user, OutcomeKind.ALREADY, "named twice in this call") if repeated else outcome
+        mentions.append(Outcome(user, OutcomeKind.ALREADY, "named twice in this call") if repeated else outcome)
         seen.add(user)
+    return mentions

@@ -11,10 +11,10 @@ from channel_adapter.concurrency.logs import get_logger
 from channel_adapter.concurrency.signals import Signal
 from channel_adapter.config.settings import Settings
 from channel_adapter.domain import events as e
-from channel_adapter.domain.assignment import AssignmentStatus, GroupAssignment
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import PostRef
 from channel_adapter.domain.reaction import ReactionChange
+from channel_adapter.domain.subscription import AssignmentStatus, GroupAssignment
 from channel_adapter.errors import InvalidError, NotFoundError, RefusedError, UnavailableError
 from channel_adapter.mapping.callback_event import to_event
 from channel_adapter.webhooks.cache_invalidation import CacheInvalidationBus, open_invalidation_bus

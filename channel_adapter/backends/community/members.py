@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, field
 from functools import partial
 
 from cachetools import TTLCache
@@ -161,7 +161,11 @@ class CommunityMembers:
         with the first call that has no answer or asks for a lower rate.
         """
         addition = _Addition(self._caller, self._accounts, self._add_size, channel, options)
-        return self._checked(channel, await addition.run(users))
+        try:
+            await addition.add(users)
+        except ChannelAdapterError as error:
+            return self._interrupted(channel, addition.outcomes.values(), addition.called, users, error)
+        return BatchResult(tuple(addition.outcomes.values()))
 
     async def remove(self, channel: ChannelId, users: Sequence[UserId], options: AddOptions) -> BatchResult:
         """Remove different users from a channel: roles first, 500 a call, as the service reports no result per user."""
@@ -171,7 +175,7 @@ class CommunityMembers:
             try:
                 roles = await roles_in(self._caller, channel, part)
             except ChannelAdapterError as error:
-                return self._checked(channel, interrupted(outcomes, part, rest, error))
+                return self._interrupted(channel, outcomes, part, [*part, *rest], error)
             outcomes += [Outcome(user, OutcomeKind.ALREADY) for user in part if roles[user] == members.NOT_MEMBER]
             owner = [user for user in part if roles[user] == members.OWNER]
             outcomes += [Outcome(user, OutcomeKind.REFUSED, "the owner cannot leave the channel") for user in owner]
@@ -184,26 +188,23 @@ class CommunityMembers:
                 try:
                     await self._caller.call(DELETE_GROUP_MEMBER, request)
                 except ChannelAdapterError as error:
-                    later = [*inside[first + self._remove_per_call :], *rest]
-                    return self._checked(channel, interrupted(outcomes, leaving, later, error))
+                    return self._interrupted(channel, outcomes, leaving, [*part, *rest], error)
                 outcomes += [Outcome(user, OutcomeKind.REMOVED) for user in leaving]
         return BatchResult(tuple(outcomes))
 
     async def subscribed(self, channel: ChannelId, users: Sequence[UserId]) -> dict[UserId, bool]:
         """Return which users are members, the owner included, 500 a call. Raises NotFoundError for the channel."""
         await self._cache.require(channel)
+        roles: dict[UserId, str] = {}
         if 0 < len(users) <= limits.ROLES_PER_CALL:
-            return {
-                user: role != members.NOT_MEMBER
-                for user, role in (await roles_in(self._caller, channel, users)).items()
-            }
-
-        async def read(part: list[UserId]) -> dict[UserId, str]:
-            return await roles_in(self._caller, channel, part)
-
-        inside: dict[UserId, bool] = dict.fromkeys(users, False)
-        async for roles in concurrently(batches(users, limits.ROLES_PER_CALL), read, limit=self._concurrency):
-            inside.update({user: role != members.NOT_MEMBER for user, role in roles.items()})
+            roles = await roles_in(self._caller, channel, users)
+        else:
+            read = partial(roles_in, self._caller, channel)
+            async for found in concurrently(batches(users, limits.ROLES_PER_CALL), read, limit=self._concurrency):
+                roles.update(found)
+        inside: dict[UserId, bool] = {}
+        for user in users:
+            inside[user] = roles[user] != members.NOT_MEMBER
         return inside
 
     async def subscribed_to(self, user: UserId, channels: Sequence[ChannelId]) -> frozenset[ChannelId]:
@@ -288,53 +289,52 @@ class CommunityMembers:
             for channel, fields in tagged.items()
         ]
 
-    def _checked(self, channel: ChannelId, result: BatchResult) -> BatchResult:
-        """Return the result, with an error about the channel if that was deleted meanwhile."""
-        error = result.error
-        if not isinstance(error, NotFoundError) or error.code not in NOT_FOUND_CODES:
-            return result
-        self._cache.forget(channel)
-        message = no_such_channel(channel).message
-        return replace(result, error=NotFoundError(message, field="channel", origin=error.origin))
+    def _interrupted(
+        self,
+        channel: ChannelId,
+        outcomes: Iterable[Outcome],
+        called: Sequence[UserId],
+        users: Sequence[UserId],
+        error: ChannelAdapterError,
+    ) -> BatchResult:
+        """Return the result of a batch of `users` that ends with a failed call for `called`, for example because the
+        channel was deleted meanwhile.
+        """
+        outcomes = tuple(outcomes)
+        done = {outcome.user for outcome in outcomes}
+        in_call = [user for user in called if user not in done]
+        rest = [user for user in users if user not in done and user not in in_call]
+        if isinstance(error, NotFoundError) and error.code in NOT_FOUND_CODES:
+            self._cache.forget(channel)
+            error = NotFoundError(no_such_channel(channel).message, field="channel", origin=error.origin)
+        return interrupted(outcomes, in_call, rest, error)
 
 
+@dataclass(slots=True)
 class _Addition:
     """One call of `add`: the outcomes so far, and the users that it imported."""
 
-    def __init__(
-        self, caller: Caller, accounts: AppAccounts, size: BatchSize, channel: ChannelId, options: AddOptions
-    ) -> None:
-        self._caller = caller
-        self._accounts = accounts
-        self._size = size
-        self._channel = channel
-        self._options = options
-        self._outcomes: dict[UserId, Outcome] = {}
-        self._imported: set[UserId] = set()
-        self._called: Sequence[UserId] = ()  # users of the call that is under way
+    caller: Caller
+    accounts: AppAccounts
+    size: BatchSize
+    channel: ChannelId
+    options: AddOptions
+    outcomes: dict[UserId, Outcome] = field(default_factory=dict)
+    imported: set[UserId] = field(default_factory=set)
+    called: Sequence[UserId] = ()  # users of the call that is under way
 
-    async def run(self, users: Sequence[UserId]) -> BatchResult:
-        """Add the users, up to the first call that fails for a reason that no outcome describes."""
-        try:
-            await self._add(users)
-        except ChannelAdapterError as error:
-            done = self._outcomes
-            called = [user for user in self._called if user not in done]
-            rest = [user for user in users if user not in done and user not in called]
-            return interrupted(done.values(), called, rest, error)
-        return BatchResult(tuple(self._outcomes.values()))
-
-    async def _add(self, users: Sequence[UserId]) -> None:
+    async def add(self, users: Sequence[UserId]) -> None:
+        """Add the users. Raises the error of the first call that fails for a reason that no outcome describes."""
         while users:
-            self._called, users = users[: self._size.users], users[self._size.users :]
-            called = self._called
+            self.called, users = users[: self.size.users], users[self.size.users :]
+            called = self.called
             request = members.AddGroupMemberRequest(
-                group_id=self._channel,
+                group_id=self.channel,
                 member_list=[members.MemberAccount(member_account=user) for user in called],
-                silence=0 if self._options.notify else 1,
+                silence=0 if self.options.notify else 1,
             )
             try:
-                reply = await self._caller.call(ADD_GROUP_MEMBER, request)
+                reply = await self.caller.call(ADD_GROUP_MEMBER, request)
             except ChannelAdapterError as error:
                 await self._handle_refusal(called, error)
             else:
@@ -344,8 +344,8 @@ class _Addition:
         """Resolve the refusal of a whole call into outcomes, and add the users to whom it does not apply."""
         match error.code:
             case codes.TOO_MANY_ACCOUNTS if len(users) > 1:
-                self._size.too_many(len(users))
-                await self._add(users)
+                self.size.too_many(len(users))
+                await self.add(users)
             case codes.NO_SUCH_ACCOUNT:
                 await self._without_unknown(users, error)
             case codes.GROUP_FULL | codes.MEMBERS_OVER_PLAN:
@@ -361,42 +361,42 @@ class _Addition:
 
     async def _add_halves(self, users: Sequence[UserId]) -> None:
         middle = len(users) // 2
-        await self._add(users[:middle])
-        await self._add(users[middle:])
+        await self.add(users[:middle])
+        await self.add(users[middle:])
 
     async def _without_unknown(self, users: Sequence[UserId], error: ChannelAdapterError) -> None:
-        """Add the accounts that exist: 10019 names none, so they are checked, and imported if that is wanted ."""
-        self._called = users
-        known = await self._accounts.check(users)
+        """Add the accounts that exist: 10019 names none, so they are checked, and imported if that is wanted."""
+        self.called = users
+        known = await self.accounts.check(users)
         unknown = [user for user in users if not known.get(user, False)]
         if unknown:
             await self._import(unknown)
-            await self._add([user for user in users if user not in self._outcomes])
+            await self.add([user for user in users if user not in self.outcomes])
         elif len(users) > 1:  # the check knows them all: the one that the service does not know fails alone
             for user in users:
-                await self._add([user])
+                await self.add([user])
         else:
             self._set_outcome(users, OutcomeKind.FAILED, error.message)
 
     async def _import(self, users: Sequence[UserId]) -> None:
         """Import unknown accounts, once; those that stay unknown get their outcome."""
-        if not self._options.import_missing:
+        if not self.options.import_missing:
             self._set_outcome(users, OutcomeKind.NOT_FOUND)
             return
-        again = [user for user in users if user in self._imported]
+        again = [user for user in users if user in self.imported]
         self._set_outcome(again, OutcomeKind.NOT_FOUND, "it was imported and is still not known")
-        self._imported.update(users)
-        self._called = [user for user in users if user not in self._outcomes]
-        made = await self._accounts.import_all(self._called)
+        self.imported.update(users)
+        self.called = [user for user in users if user not in self.outcomes]
+        made = await self.accounts.import_all(self.called)
         failed = [UserId(each.user) for each in made.outcomes if not each.done]
         self._set_outcome(failed, OutcomeKind.NOT_FOUND, "importing it failed")
         if made.error is not None:
             raise made.error
 
     async def _fill(self, users: Sequence[UserId]) -> None:
-        """Add as many users as the channel has capacity for; the others are `full` ."""
-        self._called = users
-        roles = await roles_in(self._caller, self._channel, users)
+        """Add as many users as the channel has capacity for; the others are `full`."""
+        self.called = users
+        roles = await roles_in(self.caller, self.channel, users)
         inside = [user for user in users if roles[user] != members.NOT_MEMBER]
         self._set_outcome(inside, OutcomeKind.ALREADY)
         outside = [user for user in users if roles[user] == members.NOT_MEMBER]
@@ -407,49 +407,51 @@ class _Addition:
                 return
             capacity = 0
         first, rest = outside[:capacity], outside[capacity:]
-        await self._add(first)
-        if all(self._outcomes[user].done for user in first):
+        await self.add(first)
+        if all(self.outcomes[user].done for user in first):
             self._set_outcome(rest, OutcomeKind.FULL)
         else:  # users who could not be added have left capacity
-            await self._add(rest)
+            await self.add(rest)
 
     async def _capacity(self) -> int:
         request = groups.GetGroupInfoRequest(
-            group_id_list=[self._channel],
+            group_id_list=[self.channel],
             response_filter=groups.GroupResponseFilter(group_base_info_filter=["MemberNum", "MaxMemberNum"]),
         )
-        info = (await self._caller.call(GET_GROUP_INFO, request)).group_info[0]
+        info = (await self.caller.call(GET_GROUP_INFO, request)).group_info[0]
         return max(0, (info.max_member_num or 0) - (info.member_num or 0))
 
     async def _read_results(self, users: Sequence[UserId], reply: members.AddGroupMemberReply) -> None:
         """Read one result per user. 0 hides the reason: an unknown account, or the app's webhook."""
-        results = {item.member_account: item.result for item in reply.member_list}
+        results: dict[str, int] = {}
+        for item in reply.member_list:
+            results[item.member_account] = item.result
         failed: list[UserId] = []
         for user in users:
             result = results.get(user)
             if result in ADD_OUTCOMES:
-                self._outcomes[user] = Outcome(user, ADD_OUTCOMES[result])
+                self.outcomes[user] = Outcome(user, ADD_OUTCOMES[result])
             elif result == members.RESULT_FAILED:
                 failed.append(user)
             else:
                 reason = UNNAMED if result is None else f"the service answered Result {result}, which is not known"
-                self._outcomes[user] = Outcome(user, OutcomeKind.FAILED, reason)
+                self.outcomes[user] = Outcome(user, OutcomeKind.FAILED, reason)
         if failed:
             await self._explain(failed)
 
     async def _explain(self, users: Sequence[UserId]) -> None:
         """Find out why users were not added: those that the app knows were refused, the others are imported."""
-        self._called = users
-        known = await self._accounts.check(users)
+        self.called = users
+        known = await self.accounts.check(users)
         refused = [user for user in users if known.get(user, False)]
         self._set_outcome(refused, OutcomeKind.REFUSED, "the service added the others only")
         unknown = [user for user in users if not known.get(user, False)]
         if unknown:
             await self._import(unknown)
-            await self._add([user for user in unknown if user not in self._outcomes])
+            await self.add([user for user in unknown if user not in self.outcomes])
 
     def _set_outcome(self, users: Iterable[UserId], kind: OutcomeKind, reason: str = "") -> None:
-        self._outcomes |= {user: Outcome(user, kind, reason) for user in users}
+        self.outcomes |= {user: Outcome(user, kind, reason) for user in users}
 
 
 def _joined_request(

@@ -8,9 +8,14 @@ from typing import Final
 
 from channel_adapter.backends.protocols import GroupingBackend, MemberBackend
 from channel_adapter.concurrency.clock import Clock
-from channel_adapter.domain.assignment import MEMBERSHIP_READS, REPEAT_HINT, AssignmentStatus, GroupAssignment
 from channel_adapter.domain.ids import ChannelId, UserId
-from channel_adapter.domain.subscription import Outcome
+from channel_adapter.domain.subscription import (
+    MEMBERSHIP_READS,
+    REPEAT_HINT,
+    AssignmentStatus,
+    GroupAssignment,
+    Outcome,
+)
 from channel_adapter.errors import ChannelAdapterError, NotFoundError
 from channel_adapter.services.bulk import Users
 
@@ -160,19 +165,20 @@ class ConversationGroupAssigner:
 
     async def _members_among(self, pairs: Sequence[Pair]) -> set[Pair]:
         """Return the pairs whose user is in the channel; a channel that does not exist any more has no members."""
+        users, channels = zip(*pairs, strict=True)
         user, channel = pairs[0]
         inside: set[Pair] = set()
-        if pairs[-1][1] != channel:
-            for found in await self._members.subscribed_to(user, [channel for _, channel in pairs]):
+        if channels[-1] != channel:
+            for found in await self._members.subscribed_to(user, channels):
                 inside.add((user, found))
             return inside
         try:
-            found_users = await self._members.subscribed(channel, [user for user, _ in pairs])
+            subscribed = await self._members.subscribed(channel, users)
         except NotFoundError:
             return inside
-        for member, subscribed in found_users.items():
-            if subscribed:
-                inside.add((member, channel))
+        for pair in pairs:
+            if subscribed[pair[0]]:
+                inside.add(pair)
         return inside
 
 

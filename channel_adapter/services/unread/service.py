@@ -6,9 +6,9 @@ from datetime import datetime
 from channel_adapter.backends.protocols import GroupingBackend, UnreadBackend
 from channel_adapter.concurrency.batching import ConcurrentMap, MapResult
 from channel_adapter.concurrency.paging import Page, Pages
-from channel_adapter.domain.assignment import GroupAssignment
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import PostRef
+from channel_adapter.domain.subscription import GroupAssignment
 from channel_adapter.domain.unread import ConversationGroup, MarkChange, Marks, Synced, Unread
 from channel_adapter.errors import (
     ChannelAdapterError,
