@@ -82,14 +82,14 @@ if TYPE_CHECKING:
     )
     from channel_adapter.domain.reaction import (
         Adopted,
-        Ladder,
+        DisplayMode,
+        DisplayStatus,
         PolicyKind,
         ReactionChange,
         ReactionPolicy,
         Reactions,
         Reactor,
         Reconciled,
-        Rung,
     )
     from channel_adapter.domain.subscription import (
         AssignmentStatus,
@@ -153,6 +153,8 @@ __all__ = [
     "CreateRequest",
     "Custom",
     "Departure",
+    "DisplayMode",
+    "DisplayStatus",
     "Drop",
     "Event",
     "Explanation",
@@ -164,7 +166,6 @@ __all__ = [
     "HookResponse",
     "Image",
     "InvalidError",
-    "Ladder",
     "LimitReachedError",
     "Location",
     "Loss",
@@ -213,7 +214,6 @@ __all__ = [
     "Rewrite",
     "Role",
     "RoleChanged",
-    "Rung",
     "Settings",
     "Sound",
     "SubscribeRequest",

@@ -17,7 +17,7 @@ from channel_adapter.errors import ConfigurationError
 from channel_adapter.services.signals import Signals
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.client import App, Attempt, TencentClient, Timeouts, Transport
-from channel_adapter.tencent.rate_limit import CommandLimiter, KeyedLimiter
+from channel_adapter.tencent.rate_limit import CommandLimiter
 from channel_adapter.tencent.regions import REGIONS, HostPair
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from channel_adapter.backends.community.backend import CommunityBackend
     from channel_adapter.domain.events import RateAlarm
     from channel_adapter.domain.health import HealthCheckResult
-    from channel_adapter.domain.ids import ChannelId
-    from channel_adapter.domain.post import PostRef
     from channel_adapter.migration.cutover.redirects import AccountRedirects
     from channel_adapter.migration.facade import Migration
     from channel_adapter.services.accounts import Accounts
@@ -36,7 +34,6 @@ if TYPE_CHECKING:
     from channel_adapter.services.channels import Channels
     from channel_adapter.services.posts import Posts
     from channel_adapter.services.reactions.service import ReactionService
-    from channel_adapter.services.signals import UsersLeft
     from channel_adapter.services.subscriptions import Subscriptions
     from channel_adapter.services.unread.assignment import ConversationGroupAssigner
     from channel_adapter.services.unread.service import UnreadService
@@ -61,9 +58,9 @@ class ChannelAdapter:
         self.clock = clock
         self._gateway = ApiCaller(client)
         self.signals = Signals()
-        self.signals.post_recalled.connect(self._post_recalled)
-        self.signals.channel_deleted.connect(self._channel_deleted)
-        self.signals.users_left.connect(self._users_left)
+        self.signals.post_recalled.connect(lambda ref: self.reactions.drop(ref))  # noqa: PLW0108 - imported when needed
+        self.signals.channel_deleted.connect(lambda channel: self.reactions.drop_channel(channel))  # noqa: PLW0108
+        self.signals.users_left.connect(lambda left: self.reactions.left(left.channel, left.users))
         self.signals.rate_alarm.connect(self._reduce_rate)
 
     @cached_property
@@ -116,32 +113,22 @@ class ChannelAdapter:
 
     @cached_property
     def reactions(self) -> ReactionService:
-        """Reactions: what a person thinks of a post, in one emoji."""
-        from channel_adapter.services.message_keys import MessageKeys
-        from channel_adapter.services.reactions.direct import DirectReactions
-        from channel_adapter.services.reactions.rules import Gatekeeper, ReactionRules
+        """Reactions of users to posts."""
+        from channel_adapter.services.reactions.rules import ReactionOptions
         from channel_adapter.services.reactions.service import ReactionService
 
-        settings, own, clock, gateway = self.settings, self.settings.reactions, self.clock, self._gateway
-        history = self.backend.post_history
-        rules = ReactionRules(
-            own.per_person, own.subscribers_only, own.client_reactions == "accept", own.on_unsubscribe == "keep"
+        settings, own = self.settings, self.settings.reactions
+        options = ReactionOptions(
+            max_per_user=own.per_person,
+            subscribers_only=own.subscribers_only,
+            client_reactions=own.client_reactions == "accept",
+            keep_on_unsubscribe=own.on_unsubscribe == "keep",
+            display=own.display_mode,
+            keep_seconds=own.keep_days * 86_400.0 or None,
+            cache_seconds=settings.channels.cache_seconds,
         )
-        keys, seconds = MessageKeys(gateway), settings.channels.cache_seconds
-        gatekeeper = Gatekeeper(
-            self.backend.channels, self.subscriptions, self.backend.posts, rules, seconds=seconds, clock=clock
-        )
-        pace = KeyedLimiter(limits.EXTENSION_SETS_PER_SECOND, clock=clock)
-        direct = DirectReactions(gateway, keys, pace, most=own.per_person, longest_wait=settings.total_seconds)
-        at = None
-        if settings.database_url is not None:
-            from channel_adapter.services.reactions.opening import StoreAt
-
-            at = StoreAt(
-                settings.database_url.get_secret_value(), settings.sdkappid, gateway, keys, history, clock,
-                most=own.per_person, keep_seconds=own.keep_days * 86_400.0 or None, admit=gatekeeper.admit,
-            )  # fmt: skip
-        return ReactionService(self.backend.channels, gatekeeper, rules, direct, at.open if at else None, clock)
+        url = settings.database_url.get_secret_value() if settings.database_url is not None else None
+        return ReactionService(self.backend, options, url, settings.sdkappid, self.clock)
 
     @cached_property
     def backend(self) -> CommunityBackend:
@@ -287,8 +274,6 @@ class ChannelAdapter:
             await self._client.__aenter__()
         except ValueError as wrong:
             raise ConfigurationError(str(wrong), field="ca_file") from None
-        if self._reacting is not None:
-            self._reacting.start()
         return self
 
     async def __aexit__(
@@ -311,25 +296,8 @@ class ChannelAdapter:
         options = AssignmentOptions(own.name, own.assign, own.assign_up_to, concurrency)
         return ConversationGroupAssigner(self.backend.groups, self.backend.members, options, self.clock)
 
-    @property
-    def _reacting(self) -> ReactionService | None:
-        """Reactions, if there can be any to care for: they are stored, or this process has used them."""
-        return self.reactions if self.settings.database_url is not None or "reactions" in vars(self) else None
-
     async def _reduce_rate(self, alarm: RateAlarm) -> None:
         self._client.reduce_rate(alarm.service, alarm.command)
-
-    async def _post_recalled(self, ref: PostRef) -> None:
-        if self._reacting is not None:
-            await self._reacting.drop(ref)
-
-    async def _channel_deleted(self, channel: ChannelId) -> None:
-        if self._reacting is not None:
-            await self._reacting.drop_channel(channel)
-
-    async def _users_left(self, event: UsersLeft) -> None:
-        if self._reacting is not None:
-            await self._reacting.left(event.channel, event.users)
 
     def __repr__(self) -> str:
         return f"ChannelAdapter(sdkappid={self.settings.sdkappid}, admin={self.settings.admin!r})"

@@ -17,6 +17,14 @@ from channel_adapter.domain.health import HealthCheckResult
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.mode import Capabilities, Mode
 from channel_adapter.domain.post import Content, Draft, Post, PostPreview, PostRef
+from channel_adapter.domain.reaction import (
+    CarriedReactions,
+    CarrierChange,
+    CarrierResult,
+    DisplayMode,
+    DisplayStatus,
+    MessageCapacity,
+)
 from channel_adapter.domain.subscription import GroupAssignment, Notifications, Subscriber, Subscription
 from channel_adapter.domain.unread import ConversationGroup, MarkChange, Marks, Synced, Unread
 from channel_adapter.errors import ChannelAdapterError, OutcomeUnknownError, ThrottledError, UnavailableError
@@ -261,6 +269,39 @@ class GroupingBackend(Protocol):
         ...
 
 
+class ReactionCarrier(Protocol):
+    """What the messages of posts carry: keys of users, and counts for client apps without this adapter."""
+
+    @property
+    def capacity(self) -> MessageCapacity | None:
+        """What one message can carry; None: messages carry no reactions in this mode."""
+        ...
+
+    async def read(self, ref: PostRef, *, timeout: float | None = None) -> CarriedReactions | None:
+        """Return what stands on a message; None if it carries no keys. `timeout` is in seconds for each call.
+
+        Raises NotFoundError for a message that does not exist.
+        """
+        ...
+
+    async def write(self, ref: PostRef, change: CarrierChange, *, timeout: float | None = None) -> CarrierResult:
+        """Set and remove keys. A refusal is a result. `timeout` is in seconds for each call.
+
+        Raises errors that are no refusal of the message, for example UnavailableError.
+        """
+        ...
+
+    async def write_custom_data(
+        self, ref: PostRef, counts: Mapping[str, int], *, timeout: float | None = None
+    ) -> CarrierResult:
+        """Write all counts into the custom data of a message; none removes them. `timeout` is in seconds in all."""
+        ...
+
+    async def probe(self, mode: DisplayMode) -> DisplayStatus:
+        """Check on a message of a group of its own whether a display mode works; return it, or the store's mode."""
+        ...
+
+
 class Backend(Protocol):
     """One mode of storing channels on the service."""
 
@@ -297,6 +338,11 @@ class Backend(Protocol):
     @property
     def posts(self) -> PostBackend:
         """Posts of channels."""
+        ...
+
+    @property
+    def reactions(self) -> ReactionCarrier:
+        """Reactions on messages."""
         ...
 
     @property

@@ -1,4 +1,4 @@
-"""`reactions`: add, remove, show, people, policy, reconcile, adopt, probe, publish."""
+"""`reactions`: add, remove, show, users, policy, reconcile, adopt, probe, publish."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,10 +30,10 @@ def _ref(channel: str, seq: int) -> PostRef:
 
 @command(app, "reactions", "add", example="channel-adapter reactions add harbor_news 12 reader_1 👍")
 async def add(run: Run, channel: ChannelArgument, seq: _SEQ, user: _USER, emoji: _EMOJI) -> None:
-    """Set a person's reaction to a post.
+    """Set the reaction of a user to a post.
 
-    One a person: a new one replaces the old one, the same again changes nothing. Without database_url it is a key on
-    the message, and a post takes 250 people; with it any number of people.
+    Each user has one: a new one replaces the old one, and repeating it changes nothing. Without database_url it is a
+    key on the message, for 250 users a post; with it any number of users may react.
     """
     async with run.adapter() as adapter:
         changed = await adapter.reactions.react(_ref(channel, seq), user, emoji)
@@ -45,7 +45,7 @@ async def add(run: Run, channel: ChannelArgument, seq: _SEQ, user: _USER, emoji:
 
 @command(app, "reactions", "remove", example="channel-adapter reactions remove harbor_news 12 reader_1")
 async def remove(run: Run, channel: ChannelArgument, seq: _SEQ, user: _USER, emoji: _SOME_EMOJI = None) -> None:
-    """Take a person's reaction to a post back."""
+    """Remove the reaction of a user to a post."""
     async with run.adapter() as adapter:
         changed = await adapter.reactions.unreact(_ref(channel, seq), user, emoji)
     sentence = f"{user} reacts no more" if changed else f"{user} had no such reaction"
@@ -59,31 +59,31 @@ async def show(
     run: Run,
     channel: ChannelArgument,
     seq: _SEQ,
-    viewer: Annotated[str | None, typer.Option(metavar="USER", help="Show what this person chose, too.")] = None,
+    viewer: Annotated[str | None, typer.Option(metavar="USER", help="Show what this user chose, too.")] = None,
 ) -> None:
     """Show the counts of a post, the most frequent emoji first."""
     async with run.adapter() as adapter:
-        found = await adapter.reactions.of(_ref(channel, seq), viewer)
+        found = await adapter.reactions.get(_ref(channel, seq), viewer)
     if run.output.json:
         run.output.one(found)
         return
-    with run.output.items(("emoji", "people"), empty="no reactions") as listing:
-        for emoji, people in found.counts.items():
-            listing.add(None, emoji, people)
+    with run.output.items(("emoji", "users"), empty="no reactions") as listing:
+        for emoji, users in found.counts.items():
+            listing.add(None, emoji, users)
     if viewer is not None:
         run.output.line(f"{viewer}: {' '.join(found.mine) or 'no reaction'}")
 
 
-@command(app, "reactions", "people", example="channel-adapter reactions people harbor_news 12 --emoji 👍")
-async def people(
+@command(app, "reactions", "users", example="channel-adapter reactions users harbor_news 12 --emoji 👍")
+async def users(
     run: Run,
     channel: ChannelArgument,
     seq: _SEQ,
-    emoji: Annotated[str | None, typer.Option(metavar="EMOJI", help="Those who chose this one.")] = None,
+    emoji: Annotated[str | None, typer.Option(metavar="EMOJI", help="Only users who chose this one.")] = None,
 ) -> None:
-    """List who reacted to a post, and how: for admins."""
+    """List the users who reacted to a post, and how. For administration."""
     async with run.adapter() as adapter:
-        with run.output.items(("user", "emoji", "since"), empty="nobody") as listing:
+        with run.output.items(("user", "emoji", "since"), empty="no reactions") as listing:
             async for each in adapter.reactions.reactors(_ref(channel, seq), emoji):
                 listing.add(each, each.user, each.emoji, each.since)
 
@@ -99,7 +99,7 @@ async def policy(
         list[str] | None, typer.Argument(metavar="all|basic|none|EMOJI", help="Nothing: show the policy.")
     ] = None,
 ) -> None:
-    """Show or set which emoji a channel takes: all, basic (six of them), none, or a list."""
+    """Show or set which emoji a channel accepts: all, basic (six of them), none, or a list."""
     async with run.adapter() as adapter:
         if not allowed:
             found = await adapter.reactions.policy(channel)
@@ -111,23 +111,23 @@ async def policy(
 
 def _sentence(policy: "ReactionPolicy") -> str:
     if policy.allowed is None:
-        return "all: every emoji is taken"
-    return f"{policy.kind}: {' '.join(policy.allowed)}" if policy.allowed else "none: no reactions are taken"
+        return "all: every emoji is accepted"
+    return f"{policy.kind}: {' '.join(policy.allowed)}" if policy.allowed else "none: no reactions are accepted"
 
 
 @command(app, "reactions", "reconcile", example="channel-adapter reactions reconcile harbor_news 12")
 async def reconcile(run: Run, channel: ChannelArgument, seq: _SEQ) -> None:
-    """Compare a post with the service: take in what phones did unheard, mend counts that others changed."""
+    """Compare a post with the service: merge what client apps wrote, and repair counts that others changed."""
     async with run.adapter() as adapter:
         found = await adapter.reactions.reconcile(_ref(channel, seq))
-    run.output.one(found, f"{found.taken} reactions taken in, {found.mended} counts to mend")
+    run.output.one(found, f"{found.changed} reactions changed, {found.repaired} counts to repair")
 
 
 @command(app, "reactions", "adopt", example="channel-adapter reactions adopt harbor_news")
 async def adopt(run: Run, channel: ChannelArgument) -> None:
-    """Take over into the store what direct mode left on a channel's posts.
+    """Copy into the store the reactions that direct mode left on a channel's posts.
 
-    Who has a reaction in the store keeps that one. Interrupted anywhere, run it again.
+    Users who have a reaction in the store keep that one. After an interruption, run it again.
     """
     async with run.adapter() as adapter:
         with run.output.items(("seq", "reactions"), empty="no posts") as listing:
@@ -137,18 +137,18 @@ async def adopt(run: Run, channel: ChannelArgument) -> None:
 
 @command(app, "reactions", "probe", example="channel-adapter reactions probe")
 async def probe(run: Run) -> None:
-    """Find out anew where counts can be shown to plain clients: extension, custom_data, or store alone.
+    """Check whether the service accepts counts as reactions.display demands, and retry posts that refused them.
 
-    It is tried out on a message in a group of its own, which is dissolved at once.
+    It is tried on a message in a group of its own, which is deleted again.
     """
     async with run.adapter() as adapter:
         found = await adapter.reactions.probe()
-    run.output.one(found, f"{found.rung}: {found.reason}")
+    run.output.one(found, f"{found.mode}: {found.reason}")
 
 
 @command(app, "reactions", "publish", example="channel-adapter reactions publish")
 async def publish(run: Run) -> Exit:
-    """Publish every count that is still to be published, for example what a process left that was killed.
+    """Publish every count that is not published yet, for example those that a killed process left.
 
     Needs database_url: without it there are no counts to publish.
     """

@@ -238,6 +238,7 @@ async def serve(
             outcome = register(adapter)
             if inspect.isawaitable(outcome):
                 await outcome
+        adapter.reactions.start()
         try:
             async with listen(adapter, host=host, port=port, path=path, tls=tls) as (_, url):
                 _exclude_from_collection()

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 
 from channel_adapter.config.sources import CrossFieldError, Sources, explained, read_environment, read_file
 from channel_adapter.config.values import OptionalSecret, Secret, Secrets, database_url_fault
+from channel_adapter.domain.reaction import DisplayMode
 from channel_adapter.errors import ConfigurationError, InvalidError
 from channel_adapter.mapping.ids import channel_id
 from channel_adapter.mapping.text import require_text
@@ -122,23 +123,32 @@ class UnreadSettings(SettingsTable):
 
 
 class ReactionSettings(SettingsTable):
-    """Configure who may react, and how often. Without `database_url` reactions are stored on the messages."""
+    """Which users may react, how often, and where counts are displayed. Without `database_url` messages carry both."""
 
     per_person: int = Field(
-        default=1, ge=1, le=20, description="reactions a user may have on a post; a new one replaces"
+        default=1, ge=1, le=20, description="reactions of a user to a post; a new one replaces the oldest"
     )
     subscribers_only: bool = Field(default=True, description="refuse users who do not follow the channel")
     client_reactions: Literal["accept", "ignore"] = Field(
         default="accept",
-        description="what client apps write into their keys themselves; the service lets them write others' too",
+        description="what client apps write into keys; the service lets them write the keys of other users, too",
+    )
+    display: Literal["auto", "extensions", "custom_data", "store"] = Field(
+        default="auto",
+        description="where counts of the store are written for other client apps; auto: extensions, unless refused",
     )
     on_unsubscribe: Literal["keep", "remove"] = Field(
-        default="keep", description="a user's reactions in a channel that the user leaves"
+        default="keep", description="the reactions of users in a channel that they leave"
     )
     keep_days: int = Field(
         365, ge=0, le=36_500,
-        description="remove reactions of a post when none has changed for so many days; 0 keeps them",
+        description="remove reactions to a post when none has changed for so many days; 0 keeps them",
     )  # fmt: skip
+
+    @property
+    def display_mode(self) -> DisplayMode | None:
+        """The fixed display mode, or None for the automatic one."""
+        return None if self.display == "auto" else DisplayMode(self.display)
 
 
 class WebhookSettings(SettingsTable):

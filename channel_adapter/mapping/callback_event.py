@@ -156,8 +156,8 @@ def _reacted(model: g.AfterGroupMsgExtension, channel: ChannelId, context: Conte
     if not model.msg_seq:
         return None
     pairs = model.extension_list or ()
-    by_phone = None if context.platform is e.Platform.UNKNOWN else context.platform is not e.Platform.SERVER
-    people = tuple(to_changes(pairs, by_phone=by_phone))
+    from_client = None if context.platform is e.Platform.UNKNOWN else context.platform is not e.Platform.SERVER
+    people = tuple(to_changes(pairs, from_client=from_client))
     cleared = model.operate_type == CLEAR
     if not people and not cleared:  # our own counts, or pairs that mean something else to somebody
         return context.other(channel)

@@ -1,19 +1,25 @@
-"""How reactions are kept in the extensions of a message. This is the only place that knows the layout.
+"""How reactions are written on a message, and the reaction policy of a channel. The only place that knows the layouts.
 
-Layout 1:
+Extensions, layout 1:
 
-    r|<user id>   the person's emoji; several, where a person may have several, with a blank between them
-    n|<emoji>     how many people chose it, in decimal digits
+    r|<user id>   the emoji of a user; several, where a user may have several, with a blank between them
+    n|<emoji>     how many users chose it, in decimal digits
 
-A client of the service that follows Tencent's own advice, to use the user id as key, reads and writes `r|<own id>` and
-shows `n|*`. Keys with other beginnings belong to somebody else: they are neither read nor written. A user id has 32
-bytes at most and the longest emoji 35, so keys and values stay far below the 100 and 1000 bytes of a pair [doc 52170].
-A later layout takes other letters before the bar, so that both can stand on one message.
+A client app that follows Tencent's advice to use the user id as key reads and writes `r|<own id>` and shows `n|*`.
+Keys with other prefixes belong to other programs: they are neither read nor written. A user id has at most 32 bytes and
+the longest emoji 35, so keys and values stay far below the 100 and 1000 bytes of a pair [doc 52170]. A later layout has
+other letters before the bar, so that both can stand on one message.
+
+Custom data of a message, where counts are not written as extensions: a member of a JSON object.
+
+    {"channel_adapter": {"v": 1, "reactions": {"👍": 41, "❤️": 7}}, "other_program": ...}
+
+The policy is an attribute of the channel: `all`, `basic`, `none`, or emoji with blanks between.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
@@ -26,85 +32,81 @@ from channel_adapter.mapping.emoji import known_emoji, one_emoji
 from channel_adapter.mapping.ids import user_id
 from channel_adapter.tencent.wire.extensions import Extension
 
-PERSON = "r|"
-COUNT = "n|"
-PROBE = Extension(key="v|1", value="1")
-"""Set once on a message of our own, to find out whether it can be done."""
+_USER: Final = "r|"
+_COUNT: Final = "n|"
+PROBE: Final = Extension(key="v|1", value="1")
+"""Is set on a message of a probe, to check that messages accept extensions."""
 
 
-def person_key(user: UserId) -> str:
-    """The key of a person's reaction."""
-    return PERSON + user
+def user_key(user: UserId) -> str:
+    """Return the key of a user's reaction."""
+    return _USER + user
 
 
 def count_key(emoji: str) -> str:
-    """The key of an emoji's count."""
-    return COUNT + emoji
+    """Return the key of an emoji's count."""
+    return _COUNT + emoji
 
 
-def person_value(emoji: Sequence[str]) -> str:
-    """The value of a person's key."""
-    return " ".join(emoji)
-
-
-def person_pair(user: UserId, emoji: Sequence[str]) -> Extension:
-    """A person's reaction as a pair to set."""
-    return Extension(key=person_key(user), value=person_value(emoji))
+def user_pair(user: UserId, emoji: Sequence[str]) -> Extension:
+    """Return the pair that sets a user's reaction."""
+    return Extension(key=user_key(user), value=" ".join(emoji))
 
 
 def count_pair(emoji: str, count: int) -> Extension:
-    """A count as a pair to set."""
+    """Return the pair that sets a count."""
     return Extension(key=count_key(emoji), value=str(count))
 
 
-def emptied(key: str) -> Extension:
-    """A pair to delete: its value is empty [doc 52170]."""
+def deletion(key: str) -> Extension:
+    """Return the pair that deletes a key: its value is empty [doc 52170]."""
     return Extension(key=key, value="")
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """What the keys of one message say. A count that is no number is -1: somebody else wrote it."""
+class ParsedExtensions:
+    """The keys of one message. A count that is not a number is -1. `other` is how many keys are of other programs."""
 
-    people: dict[UserId, ReactionChange] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
-    foreign: int = 0
+    users: Mapping[UserId, ReactionChange] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
+    other: int = 0
 
 
-def read_pairs(pairs: Iterable[Extension]) -> Held:
-    """Sort the pairs of a message into people, counts and what is not ours; a pair without value is absent."""
-    held = Held()
-    foreign = 0
+def parse_extensions(pairs: Iterable[Extension]) -> ParsedExtensions:
+    """Parse the pairs of a message; a pair without value is absent."""
+    users: dict[UserId, ReactionChange] = {}
+    counts: dict[str, int] = {}
+    other = 0
     for pair in pairs:
         if not pair.value:
             continue
         change = to_change(pair)
         if change is not None:
-            held.people[change.user] = change
-        elif pair.key.startswith(COUNT) and known_emoji(pair.key.removeprefix(COUNT)) is not None:
-            held.counts[pair.key.removeprefix(COUNT)] = int(pair.value) if pair.value.isdecimal() else -1
+            users[change.user] = change
+        elif pair.key.startswith(_COUNT) and known_emoji(pair.key.removeprefix(_COUNT)) is not None:
+            counts[pair.key.removeprefix(_COUNT)] = int(pair.value) if pair.value.isdecimal() else -1
         else:
-            foreign += 1
-    return Held(held.people, held.counts, foreign)
+            other += 1
+    return ParsedExtensions(users, counts, other)
 
 
-def to_change(pair: Extension, *, by_phone: bool | None = None) -> ReactionChange | None:
-    """A pair of an event or a read as a change of somebody's reaction; None for keys of other kinds.
+def to_change(pair: Extension, *, from_client: bool | None = None) -> ReactionChange | None:
+    """Return the change of a user's reaction that a pair reports; None for other keys.
 
-    A value that holds no emoji changes nothing that could be counted, but it takes a place: its `emoji` is `("",)`.
+    A value without an emoji is no reaction, but its key takes room: its `emoji` is `("",)`.
     """
-    if not pair.key.startswith(PERSON):
+    if not pair.key.startswith(_USER):
         return None
     try:
-        user = user_id(pair.key.removeprefix(PERSON))
+        user = user_id(pair.key.removeprefix(_USER))
     except InvalidError:
         return None
-    return ReactionChange(user, _emoji_of(pair.value), pair.seq or 0, by_phone)
+    return ReactionChange(user, _emoji_of(pair.value), pair.seq or 0, from_client)
 
 
-def to_changes(pairs: Iterable[Extension], *, by_phone: bool | None = None) -> list[ReactionChange]:
-    """The changes of people's reactions among the pairs of one event."""
-    return [change for pair in pairs if (change := to_change(pair, by_phone=by_phone)) is not None]
+def to_changes(pairs: Iterable[Extension], *, from_client: bool | None = None) -> list[ReactionChange]:
+    """Return the changes of users' reactions among the pairs of an event."""
+    return [change for pair in pairs if (change := to_change(pair, from_client=from_client)) is not None]
 
 
 def _emoji_of(value: str) -> tuple[str, ...]:
@@ -113,69 +115,70 @@ def _emoji_of(value: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(known_emoji(part) or "" for part in value.split(" ")))
 
 
-NAMESPACE: Final = "channel_adapter"
-VERSION: Final = 1
-NOTHING: Final = "{}"
-"""Whether an empty text would be taken for "leave it as it is" is not known [messages 3]."""
+_NAMESPACE: Final = "channel_adapter"
+_VERSION: Final = 1
+_EMPTY: Final = "{}"
+"""Custom data without members. Whether the service takes an empty text for "unchanged" is unknown [messages 3]."""
 
 
-def with_counts(held: str | None, counts: Mapping[str, int]) -> str | None:
-    """Custom data with these counts in our namespace and all else as it was; None when `held` is no JSON object."""
-    data = _object(held)
+def with_counts(current: str | None, counts: Mapping[str, int]) -> str | None:
+    """Return custom data with these counts in our member and every other member as it was; None for other formats."""
+    data = _parse_object(current)
     if data is None:
         return None
     if counts:
-        data[NAMESPACE] = {"v": VERSION, "reactions": dict(counts)}
+        data[_NAMESPACE] = {"v": _VERSION, "reactions": dict(counts)}
     else:
-        data.pop(NAMESPACE, None)
-    return orjson.dumps(data).decode() if data else NOTHING
+        data.pop(_NAMESPACE, None)
+    return orjson.dumps(data).decode() if data else _EMPTY
 
 
-def counts_in(held: str | None) -> dict[str, int]:
-    """The counts that stand in custom data; empty where there are none of ours."""
-    own = (_object(held) or {}).get(NAMESPACE)
+def counts_in(current: str | None) -> dict[str, int]:
+    """Return the counts in custom data; empty if it contains none of ours."""
+    own = (_parse_object(current) or {}).get(_NAMESPACE)
     counts = own.get("reactions") if isinstance(own, dict) else None
     if not isinstance(counts, dict):
         return {}
     return {emoji: count for emoji, count in counts.items() if isinstance(count, int)}
 
 
-def _object(held: str | None) -> dict[str, Any] | None:
-    if not held:
+def _parse_object(current: str | None) -> dict[str, Any] | None:
+    if not current:
         return {}
     try:
-        data = orjson.loads(held)
+        data = orjson.loads(current)
     except orjson.JSONDecodeError:
         return None
     return data if isinstance(data, dict) else None
 
 
-NAME: Final = "reactions"
+POLICY: Final = "reactions"
 """The attribute of a channel that contains its policy."""
 
-_WORDS = {kind.value: ReactionPolicy(kind) for kind in (PolicyKind.ALL, PolicyKind.BASIC, PolicyKind.NONE)}
+_WORDS: Final = {kind.value: ReactionPolicy(kind) for kind in (PolicyKind.ALL, PolicyKind.BASIC, PolicyKind.NONE)}
 
 
 def to_policy(wanted: str | Iterable[str] | ReactionPolicy) -> ReactionPolicy:
-    """The policy for `all`, `basic`, `none`, or a list of emoji. Raises InvalidError."""
+    """Return the policy for `all`, `basic`, `none`, or a list of emoji. Raises InvalidError."""
     if isinstance(wanted, ReactionPolicy):
         return wanted
     if isinstance(wanted, str):
         if wanted in _WORDS:
             return _WORDS[wanted]
         if known_emoji(wanted) is None:
-            words = ", ".join(_WORDS)
-            raise InvalidError(f"policy: {wanted!r} is none of {words} and no emoji", field="policy")
+            raise InvalidError(f"policy must be {', '.join(_WORDS)} or a list of emoji; got {wanted!r}", field="policy")
         wanted = [wanted]
     emoji = tuple(dict.fromkeys(one_emoji(each, "policy") for each in wanted))
     if not emoji:
-        raise InvalidError("policy: the list is empty; to take no reactions, say none", field="policy", size=0)
+        raise InvalidError(
+            "policy must not be an empty list; use 'none' to accept no reactions", field="policy", size=0
+        )
     return ReactionPolicy(PolicyKind.SOME, emoji)
 
 
-def policy_in(attributes: Mapping[str, str]) -> ReactionPolicy:
-    """Return the policy that the attributes of a channel contain; every emoji is allowed without one."""
-    text = attributes.get(NAME)
+@lru_cache(maxsize=1024)
+def parse_policy(text: str | None) -> ReactionPolicy:
+    """Return the policy in the attribute of a channel; every emoji is accepted without one."""
     if text is None:
         return ReactionPolicy()
     emoji = dict.fromkeys(found for each in text.split(" ") if (found := known_emoji(each)) is not None)
@@ -187,21 +190,7 @@ def policy_text(policy: ReactionPolicy) -> str:
     return " ".join(policy.emoji) if policy.kind is PolicyKind.SOME else policy.kind.value
 
 
-def require_allowed(policy: ReactionPolicy, emoji: str) -> None:
-    """Raises InvalidError, which names what is allowed."""
-    if policy.allows(emoji):
-        return
-    allowed = " ".join(policy.allowed or ())
-    said = f"this channel takes {allowed}" if allowed else "this channel takes no reactions"
-    raise InvalidError(f"emoji: {emoji} is not allowed; {said}", field="emoji")
-
-
-def of_counts(ref: PostRef, counts: Mapping[str, int], mine: tuple[str, ...] = ()) -> Reactions:
-    """The value for these counts."""
+def to_reactions(ref: PostRef, counts: Mapping[str, int], mine: tuple[str, ...] = ()) -> Reactions:
+    """Return the reactions of a post: the most frequent emoji first, equal counts in a fixed order."""
     ordered = dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
     return Reactions(ref=ref, counts=ordered, total=sum(ordered.values()), mine=mine)
-
-
-def of_people(people: Mapping[UserId, tuple[str, ...]]) -> Counter[str]:
-    """How many people chose each emoji."""
-    return Counter(emoji for chosen in people.values() for emoji in chosen)

@@ -1,91 +1,87 @@
-"""Taking in what people wrote into their own keys, each version once, in whatever order it is heard of."""
+"""Merging what client apps write into the keys of users: each version once, in whatever order versions arrive."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from enum import Enum
 
 from sqlalchemy import Connection, select, update
 
 from channel_adapter.domain.ids import UserId
 from channel_adapter.domain.post import PostRef
-from channel_adapter.domain.reaction import ReactionChange
+from channel_adapter.domain.reaction import CarriedReactions, FilteredChange, ReactionChange
 from channel_adapter.store.reactions import COUNTS, KEYS, POSTS, Chosen, ReactionStore, at
 
 
 @dataclass(frozen=True, slots=True)
 class KeyRow:
-    """What is known of one person's key on one message."""
+    """What is known of the key of one user on one message. `merged` and `deleted` are versions."""
 
-    folded: int = 0
-    own: int = 0
+    merged: int = 0
+    deleted: int = 0
     present: bool = False
     deleting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Admitted:
-    """A change, and whether it counts: not so for people who may not react, and for emoji that are not taken."""
-
-    change: ReactionChange
-    counts: bool = True
-
-
-@dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All that one read of a message's keys said, and what was known of people's keys before it was made.
+    """One read of a message, and what was known of the keys of users before it was made.
 
-    `cleared`: versions up to this are gone, because all keys were cleared at once. `complete`: nothing was left out.
-    `absence_counts`: a key that is gone takes its owner's reaction back.
+    `users` are the users of `carried` with whether their reactions count. `absence_counts`: a key that is gone removes
+    the reaction of its user.
     """
 
-    people: Sequence[Admitted]
-    counts: Mapping[str, int]
-    latest: int
-    cleared: int
-    complete: bool
+    carried: CarriedReactions
+    users: Sequence[FilteredChange]
     before: Mapping[UserId, KeyRow]
     absence_counts: bool = True
 
 
-TAKE: Final = "take"  # the value of the change is the person's reaction now
-LEAVE: Final = "leave"  # the person took it back
+class Effect(Enum):
+    """What a change of a key does to the reaction of its user."""
+
+    SET = "set"  # the value of the change is the reaction now
+    UNSET = "unset"  # the user removed it
+    NONE = "none"
 
 
-def fold_event(row: KeyRow, change: ReactionChange) -> tuple[KeyRow, str]:
-    """What an event makes of a key: the row afterwards, and TAKE, LEAVE or "" for nothing.
+def merge_event(row: KeyRow, change: ReactionChange) -> tuple[KeyRow, Effect]:
+    """Return the row of a key after an event, and the effect on the user's reaction.
 
-    Late and repeated events have a version that was folded already. Deletions of our own are no opinion of anybody's:
-    they are known by their version, by who wrote them, or because we are just about it.
+    Late and repeated events have a version that was merged already. Deletions by an adapter remove no reaction: they
+    are recognised by their version, by who wrote them, or because one is under way.
     """
     if change.emoji:
-        if change.seq <= row.folded:
-            return row, ""
-        return replace(row, folded=change.seq, present=change.seq > row.own), TAKE
-    floor = row.folded if change.by_phone else max(row.folded, row.own)
-    ours = change.by_phone is False or (row.deleting and not change.by_phone)
-    if ours or change.seq <= floor:
-        return row, ""
-    return replace(row, folded=change.seq, present=False), LEAVE
+        if change.seq <= row.merged:
+            return row, Effect.NONE
+        return replace(row, merged=change.seq, present=change.seq > row.deleted), Effect.SET
+    newest = row.merged if change.from_client else max(row.merged, row.deleted)
+    by_adapter = change.from_client is False or (row.deleting and not change.from_client)
+    if by_adapter or change.seq <= newest:
+        return row, Effect.NONE
+    return replace(row, merged=change.seq, present=False), Effect.UNSET
 
 
-def fold_read(row: KeyRow, change: ReactionChange) -> tuple[KeyRow, str]:
-    """What a key that was read makes of its row. A read is newer than all that was folded before it began."""
-    if change.seq == row.folded:
-        return replace(row, present=True), ""
-    return replace(row, folded=change.seq, present=True), TAKE
+def merge_read(row: KeyRow, change: ReactionChange) -> tuple[KeyRow, Effect]:
+    """Return the row of a key that was read, and the effect. A read is newer than all that was merged before it."""
+    if change.seq == row.merged:
+        return replace(row, present=True), Effect.NONE
+    return replace(row, merged=change.seq, present=True), Effect.SET
 
 
-def fold_absence(row: KeyRow, latest: int, cleared: int) -> tuple[KeyRow, str]:
-    """What the absence of a key makes of its row: taken back by its owner, unless we or a clearing deleted it."""
+def merge_absence(row: KeyRow, latest: int, cleared: int) -> tuple[KeyRow, Effect]:
+    """Return the row of a key that a read did not find, and the effect.
+
+    The user removed it, unless an adapter deleted it or all keys were removed together.
+    """
     if not row.present or row.deleting:
-        return row, ""
-    if row.folded <= cleared:
-        return replace(row, own=max(row.own, cleared), present=False), ""
-    return replace(row, folded=max(row.folded, latest), present=False), LEAVE
+        return row, Effect.NONE
+    if row.merged <= cleared:
+        return replace(row, deleted=max(row.deleted, cleared), present=False), Effect.NONE
+    return replace(row, merged=max(row.merged, latest), present=False), Effect.UNSET
 
 
-class Folding:
-    """Merges changes that clients made themselves, one transaction a post."""
+class ClientReactionMerge:
+    """Merges changes that client apps made themselves, one transaction for each post."""
 
     def __init__(self, store: ReactionStore, *, max_per_user: int) -> None:
         self._store = store
@@ -95,27 +91,27 @@ class Folding:
         """Return what is known of the keys of users on a message."""
         return await self._store.database.read(_key_rows, ref, None)
 
-    async def events(self, ref: PostRef, changes: Sequence[Admitted], *, cleared: int, now: float) -> int:
+    async def events(self, ref: PostRef, changes: Sequence[FilteredChange], *, cleared: int, now: float) -> int:
         """Merge the changes of an event; return how many reactions changed. A clearing takes no reaction back."""
         return await self._store.database.write(self._events, ref, changes, cleared, now)
 
     def _events(
-        self, connection: Connection, ref: PostRef, changes: Sequence[Admitted], cleared: int, now: float
+        self, connection: Connection, ref: PostRef, changes: Sequence[FilteredChange], cleared: int, now: float
     ) -> int:
         touched = self._store.touch(connection, [ref], now)[ref]
         if touched.dropped:
             return 0
         if cleared > touched.cleared:
-            _note_clearing(connection, ref, cleared)
+            _record_clearing(connection, ref, cleared)
         rows = _key_rows(connection, ref, {each.change.user for each in changes})
-        after, verdicts = dict(rows), dict[UserId, tuple[Admitted, str]]()
+        after, effects = dict(rows), dict[UserId, tuple[FilteredChange, Effect]]()
         for each in sorted(changes, key=lambda item: item.change.seq):
             user = each.change.user
-            after[user], verdict = fold_event(after.get(user, KeyRow()), each.change)
-            if verdict:
-                verdicts[user] = each, verdict
+            after[user], effect = merge_event(after.get(user, KeyRow()), each.change)
+            if effect is not Effect.NONE:
+                effects[user] = each, effect
         self._write_keys(connection, ref, rows, after)
-        return self._write(connection, ref, verdicts, now, override=True)
+        return self._write(connection, ref, effects, now, override=True)
 
     async def snapshot(self, ref: PostRef, seen: Snapshot, *, now: float, override: bool = True) -> tuple[int, int]:
         """Merge a whole read, counts included; return how many reactions changed and how many counts differ.
@@ -131,67 +127,72 @@ class Folding:
         if self._store.touch(connection, [ref], now)[ref].dropped:
             return 0, 0
         rows = _key_rows(connection, ref, None)
-        after, verdicts = dict(rows), dict[UserId, tuple[Admitted, str]]()
-        present = {each.change.user: each for each in seen.people}
+        after, effects = dict(rows), dict[UserId, tuple[FilteredChange, Effect]]()
+        carried = seen.carried
+        present = {each.change.user: each for each in seen.users}
         for user in present.keys() | seen.before.keys():
             row = rows.get(user, KeyRow())
             if row != seen.before.get(user, KeyRow()):
                 continue
             each = present.get(user)
             if each is not None:
-                after[user], verdict = fold_read(row, each.change)
-            elif seen.complete:
-                after[user], verdict = fold_absence(row, seen.latest, seen.cleared)
-                each = Admitted(ReactionChange(user, (), seen.latest), seen.absence_counts)
-            if each is not None and verdict:
-                verdicts[user] = each, verdict
+                after[user], effect = merge_read(row, each.change)
+            elif carried.complete:
+                after[user], effect = merge_absence(row, carried.latest, carried.cleared)
+                each = FilteredChange(ReactionChange(user, (), carried.latest), seen.absence_counts)
+            else:
+                continue
+            if effect is not Effect.NONE:
+                effects[user] = each, effect
         self._write_keys(connection, ref, rows, after)
-        changed = self._write(connection, ref, verdicts, now, override=override)
-        return changed, self._compare(connection, ref, seen.counts) if seen.complete else 0
+        changed = self._write(connection, ref, effects, now, override=override)
+        return changed, self._compare(connection, ref, carried.counts) if carried.complete else 0
 
     def _write_keys(
         self, connection: Connection, ref: PostRef, rows: Mapping[UserId, KeyRow], after: Mapping[UserId, KeyRow]
     ) -> None:
         values = [
-            {"channel": ref.channel, "post": ref.seq, "person": user, "folded": row.folded, "own": row.own,
+            {"channel": ref.channel, "post": ref.seq, "user_id": user, "merged": row.merged, "deleted": row.deleted,
              "present": row.present, "deleting": row.deleting}
             for user, row in sorted(after.items()) if row != rows.get(user)
         ]  # fmt: skip
         if not values:
             return
         upsert = self._store.database.insert(KEYS)
-        columns = {name: upsert.excluded[name] for name in ("folded", "own", "present", "deleting")}
-        merged = upsert.on_conflict_do_update(index_elements=["channel", "post", "person"], set_=columns)
+        columns = {name: upsert.excluded[name] for name in ("merged", "deleted", "present", "deleting")}
+        merged = upsert.on_conflict_do_update(index_elements=["channel", "post", "user_id"], set_=columns)
         connection.execute(merged, values)
 
     def _write(
         self,
         connection: Connection,
         ref: PostRef,
-        verdicts: Mapping[UserId, tuple[Admitted, str]],
+        effects: Mapping[UserId, tuple[FilteredChange, Effect]],
         now: float,
         *,
         override: bool,
     ) -> int:
-        before = self._store.chosen(connection, {(ref, user) for user in verdicts})
+        before = self._store.chosen(connection, {(ref, user) for user in effects})
         wanted = {
             (ref, user): found
-            for user, (each, verdict) in verdicts.items()
-            if (found := self._wanted(before.get((ref, user), {}), each, verdict, now, override)) is not None
+            for user, (each, effect) in effects.items()
+            if (found := self._wanted(before.get((ref, user), {}), each, effect, now, override)) is not None
         }
         self._store.write(connection, before, wanted)
         return sum(found.keys() != before.get(key, {}).keys() for key, found in wanted.items())
 
-    def _wanted(self, chosen: Chosen, each: Admitted, verdict: str, now: float, override: bool) -> Chosen | None:
-        """Return what the user has afterwards; None for "as before"."""
+    def _wanted(
+        self, chosen: Chosen, each: FilteredChange, effect: Effect, now: float, override: bool
+    ) -> Chosen | None:
+        """Return the reactions of the user afterwards; None if they stay as they are."""
         if not each.counts or (chosen and not override):
             return None
-        if verdict == LEAVE:
+        if effect is Effect.UNSET:
             return {}
         return {emoji: chosen.get(emoji, now) for emoji in each.change.emoji[-self._max_per_user :]}
 
     def _compare(self, connection: Connection, ref: PostRef, counts: Mapping[str, int]) -> int:
-        """Note what really is on the message, so that the publisher repairs what differs."""
+        """Record what stands on the message, so that the publisher repairs what differs; return how many counts do."""
         rows = connection.execute(select(COUNTS).where(at(COUNTS, ref))).all()
         stored = {row.emoji: (row.number, row.published) for row in rows}
         differing = 0
@@ -210,9 +211,9 @@ class Folding:
         return differing
 
 
-def _note_clearing(connection: Connection, ref: PostRef, cleared: int) -> None:
-    gone = {"present": False, "own": cleared}
-    connection.execute(update(KEYS).where(at(KEYS, ref), KEYS.c.folded < cleared).values(gone))
+def _record_clearing(connection: Connection, ref: PostRef, cleared: int) -> None:
+    removed = {"present": False, "deleted": cleared}
+    connection.execute(update(KEYS).where(at(KEYS, ref), KEYS.c.merged < cleared).values(removed))
     connection.execute(update(COUNTS).where(at(COUNTS, ref)).values(published=None))
     connection.execute(update(POSTS).where(at(POSTS, ref)).values(cleared=cleared))
 
@@ -220,6 +221,6 @@ def _note_clearing(connection: Connection, ref: PostRef, cleared: int) -> None:
 def _key_rows(connection: Connection, ref: PostRef, users: Collection[UserId] | None) -> dict[UserId, KeyRow]:
     query = select(KEYS).where(at(KEYS, ref))
     if users is not None:
-        query = query.where(KEYS.c.person.in_(list(users)))
+        query = query.where(KEYS.c.user_id.in_(list(users)))
     rows = connection.execute(query)
-    return {UserId(row.person): KeyRow(row.folded, row.own, row.present, row.deleting) for row in rows}
+    return {UserId(row.user_id): KeyRow(row.merged, row.deleted, row.present, row.deleting) for row in rows}

@@ -1,11 +1,11 @@
-"""Reactions of users on posts: rows are the truth, and counts are kept in the same transaction.
+"""Reactions of users to posts: one row each, with counts that change in the same transaction.
 
 One schema for SQLite and PostgreSQL. A post row is locked by every transaction that touches its post, so everything
 below it changes in order. `version` grows with each change; a post whose `published` is behind has something to
-publish. `due` is when the pace of writes, or the pause after a failure, allows the next claim; the claim itself is a
-lease named by `lease_of`. `published` of a count is the number that stands on the message: 0 for no key, NULL for "not
-known", which is written again. Rows of a post whose reactions have not changed for `reactions.keep_days` are removed:
-its message has expired by then.
+publish. `due` is when the interval between writes, or the pause after a failure, allows the next claim; the claim
+itself is a lease named by `lease_of`. `published` of a count is the number that stands on the message: 0 for no key,
+NULL if it is unknown, so that it is written again. Rows of a post whose reactions have not changed for
+`reactions.keep_days` are removed: its message has expired by then.
 """
 
 from collections import Counter, defaultdict
@@ -65,10 +65,10 @@ POSTS: Final = Table(
     Column("due", Double, nullable=False, default=0.0),
     Column("changed", Double, nullable=False, default=0.0),  # by a reaction, or when the message was compared
     Column("failures", Integer, nullable=False, default=0),
-    Column("rung", String(16), nullable=False, default=""),  # of this post alone, below the app's
-    Column("written", String(16), nullable=False, default=""),  # `custom_data` until counts were taken out of it
-    Column("cleared", BigInteger, nullable=False, default=0),  # key versions up to this were cleared as a whole
-    Column("dropped", Boolean, nullable=False, default=False),  # recalled or deleted: nothing counts any more
+    Column("store_only", Boolean, nullable=False, default=False),  # the message refused counts
+    Column("in_custom_data", Boolean, nullable=False, default=False),  # the custom data may contain counts
+    Column("cleared", BigInteger, nullable=False, default=0),  # keys up to this version were removed together
+    Column("dropped", Boolean, nullable=False, default=False),  # recalled or deleted: it accepts no reactions
     PrimaryKeyConstraint("channel", "post"),
     sqlite_with_rowid=False,
 )
@@ -81,10 +81,10 @@ REACTIONS: Final = Table(
     _TABLES,
     Column("channel", _CHANNEL, nullable=False),
     Column("post", BigInteger, nullable=False),
-    Column("person", _USER, nullable=False),
+    Column("user_id", _USER, nullable=False),
     Column("emoji", _EMOJI, nullable=False),
     Column("since", Double, nullable=False),
-    PrimaryKeyConstraint("channel", "post", "person", "emoji"),
+    PrimaryKeyConstraint("channel", "post", "user_id", "emoji"),
     sqlite_with_rowid=False,
 )
 
@@ -100,28 +100,28 @@ COUNTS: Final = Table(
     sqlite_with_rowid=False,
 )
 
-KEYS: Final = Table(  # what is known of people's own keys on the message
+KEYS: Final = Table(  # what is known of the keys of users on the message
     "reaction_keys",
     _TABLES,
     Column("channel", _CHANNEL, nullable=False),
     Column("post", BigInteger, nullable=False),
-    Column("person", _USER, nullable=False),
-    Column("folded", BigInteger, nullable=False),  # newest version that was taken in
-    Column("own", BigInteger, nullable=False),  # version of our own latest deletion
+    Column("user_id", _USER, nullable=False),
+    Column("merged", BigInteger, nullable=False),  # newest version that was merged
+    Column("deleted", BigInteger, nullable=False),  # version of the latest deletion by an adapter
     Column("present", Boolean, nullable=False),
-    Column("deleting", Boolean, nullable=False),  # we are about to delete it, or have and do not know it yet
-    PrimaryKeyConstraint("channel", "post", "person"),
+    Column("deleting", Boolean, nullable=False),  # an adapter deletes it, and the result is not recorded
+    PrimaryKeyConstraint("channel", "post", "user_id"),
     sqlite_with_rowid=False,
 )
 
-FACTS: Final = Table(  # one row a fact: the app this database belongs to, and the rung it stands on
+FACTS: Final = Table(  # the app that this database belongs to, and its display mode
     "reaction_facts",
     _TABLES,
     Column("name", String(40), primary_key=True),
     Column("value", Text, nullable=False),
 )
 
-SCHEMA: Final = Schema("reactions", 2, _TABLES)
+SCHEMA: Final = Schema("reactions", 3, _TABLES)
 
 
 def lease_of(ref: PostRef) -> str:
@@ -136,7 +136,7 @@ LEASE: Final = literal("post:") + POSTS.c.channel + ":" + cast(POSTS.c.post, Str
 USERS_PER_PAGE: Final = 1_000
 POSTS_REMOVED_TOGETHER: Final = 200
 _APP: Final = "app"
-_KEY: Final[Mapping[str, TypeEngine[Any]]] = {"channel": String(), "post": BigInteger(), "person": String()}
+_KEY: Final[Mapping[str, TypeEngine[Any]]] = {"channel": String(), "post": BigInteger(), "user_id": String()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +204,7 @@ class ReactionStore:
         app = await self.database.write(self._register_app)
         if app != str(self._app):
             raise ConfigurationError(
-                f"the database holds the reactions of app {app}, not of {self._app}", field="database_url"
+                f"the database contains the reactions of app {app}, not of {self._app}", field="database_url"
             )
 
     def _register_app(self, connection: Connection) -> str | None:
@@ -252,7 +252,7 @@ class ReactionStore:
             return found
         wanted = self.database.row_parameters(_KEY, [(ref.channel, ref.seq, user) for ref, user in sorted(keys)])
         for row in connection.execute(self._chosen, wanted):
-            found[PostRef(ChannelId(row.channel), row.post), UserId(row.person)][row.emoji] = row.since
+            found[PostRef(ChannelId(row.channel), row.post), UserId(row.user_id)][row.emoji] = row.since
         return found
 
     def write(self, connection: Connection, before: Mapping[Key, Chosen], after: Mapping[Key, Chosen]) -> None:
@@ -262,10 +262,10 @@ class ReactionStore:
         for (ref, user), wanted in sorted(after.items()):
             current = before.get((ref, user), {})
             for emoji in current.keys() - wanted.keys():
-                removed.append({"at_channel": ref.channel, "at_post": ref.seq, "who": user, "what": emoji})
+                removed.append({"at_channel": ref.channel, "at_post": ref.seq, "by_user": user, "its_emoji": emoji})
                 counts[ref, emoji] -= 1
             for emoji in wanted.keys() - current.keys():
-                added.append({**_key(ref), "person": user, "emoji": emoji, "since": wanted[emoji]})
+                added.append({**_key(ref), "user_id": user, "emoji": emoji, "since": wanted[emoji]})
                 counts[ref, emoji] += 1
         changed = [{**_key(ref), "emoji": emoji, "number": by} for (ref, emoji), by in sorted(counts.items()) if by]
         for statement, rows in ((_REMOVE, removed), (insert(REACTIONS), added), (self._count, changed)):
@@ -287,7 +287,7 @@ class ReactionStore:
         counts = {row.emoji: row.number for row in rows if row.number}
         if viewer is None or not counts:
             return StoredCounts(rows[0].dropped if rows else None, counts)
-        own = select(REACTIONS.c.emoji).where(at(REACTIONS, ref), REACTIONS.c.person == viewer)
+        own = select(REACTIONS.c.emoji).where(at(REACTIONS, ref), REACTIONS.c.user_id == viewer)
         chosen = connection.scalars(own.order_by(REACTIONS.c.since, REACTIONS.c.emoji))
         return StoredCounts(rows[0].dropped, counts, tuple(chosen))
 
@@ -309,7 +309,7 @@ class ReactionStore:
         chosen: dict[PostRef, tuple[str, ...]] = {}
         if viewer is not None:
             joined = select(REACTIONS).join(wanted, same(REACTIONS, wanted, "channel", "post"))
-            own = joined.where(REACTIONS.c.person == viewer).order_by(REACTIONS.c.since, REACTIONS.c.emoji)
+            own = joined.where(REACTIONS.c.user_id == viewer).order_by(REACTIONS.c.since, REACTIONS.c.emoji)
             for row in connection.execute(own):
                 ref = PostRef(ChannelId(row.channel), row.post)
                 chosen[ref] = (*chosen.get(ref, ()), row.emoji)
@@ -319,13 +319,13 @@ class ReactionStore:
         self, ref: PostRef, emoji: str | None, after: tuple[str, str]
     ) -> tuple[list[Reactor], tuple[str, str] | None]:
         """Return one page of the users who reacted, ordered by user id, behind the pair (user, emoji) `after`."""
-        query = select(REACTIONS).where(at(REACTIONS, ref), tuple_(REACTIONS.c.person, REACTIONS.c.emoji) > after)
+        query = select(REACTIONS).where(at(REACTIONS, ref), tuple_(REACTIONS.c.user_id, REACTIONS.c.emoji) > after)
         if emoji is not None:
             query = query.where(REACTIONS.c.emoji == emoji)
-        query = query.order_by(REACTIONS.c.person, REACTIONS.c.emoji).limit(USERS_PER_PAGE)
+        query = query.order_by(REACTIONS.c.user_id, REACTIONS.c.emoji).limit(USERS_PER_PAGE)
         rows = await self.database.read(lambda connection: connection.execute(query).all())
-        page = [Reactor(UserId(row.person), row.emoji, datetime.fromtimestamp(row.since, UTC)) for row in rows]
-        return page, (rows[-1].person, rows[-1].emoji) if len(rows) == USERS_PER_PAGE else None
+        page = [Reactor(UserId(row.user_id), row.emoji, datetime.fromtimestamp(row.since, UTC)) for row in rows]
+        return page, (rows[-1].user_id, rows[-1].emoji) if len(rows) == USERS_PER_PAGE else None
 
     async def drop(self, ref: PostRef, now: float) -> None:
         """Delete every reaction of a post for good; it accepts no new ones."""
@@ -366,8 +366,8 @@ class ReactionStore:
 
     async def posts_with(self, channel: ChannelId, users: Collection[UserId]) -> list[tuple[PostRef, UserId]]:
         """Return where in a channel these users have reactions."""
-        query = select(REACTIONS.c.post, REACTIONS.c.person).distinct()
-        query = query.where(REACTIONS.c.channel == channel, REACTIONS.c.person.in_(list(users)))
+        query = select(REACTIONS.c.post, REACTIONS.c.user_id).distinct()
+        query = query.where(REACTIONS.c.channel == channel, REACTIONS.c.user_id.in_(list(users)))
         rows = await self.database.read(lambda connection: connection.execute(query).all())
         return [(PostRef(channel, post), UserId(user)) for post, user in rows]
 
@@ -379,7 +379,7 @@ class ReactionStore:
 
 
 class Touched(NamedTuple):
-    """What a post's row says. `cleared`: key versions up to this were cleared as a whole."""
+    """The row of a post. `cleared`: keys up to this version were removed together."""
 
     dropped: bool
     cleared: int
@@ -388,8 +388,8 @@ class Touched(NamedTuple):
 _REMOVE: Final = delete(REACTIONS).where(
     REACTIONS.c.channel == bindparam("at_channel"),
     REACTIONS.c.post == bindparam("at_post"),
-    REACTIONS.c.person == bindparam("who"),
-    REACTIONS.c.emoji == bindparam("what"),
+    REACTIONS.c.user_id == bindparam("by_user"),
+    REACTIONS.c.emoji == bindparam("its_emoji"),
 )
 
 

@@ -34,7 +34,7 @@ _log = get_logger("channel_adapter.webhooks")
 class ReactionUpdater(Protocol):
     """The reaction service, as far as events change what it stores."""
 
-    async def fold(self, ref: PostRef, changes: Sequence[ReactionChange], *, cleared: int = 0) -> object:
+    async def merge(self, ref: PostRef, changes: Sequence[ReactionChange], *, cleared: int = 0) -> object:
         """Merge changes made by clients; extensions up to version `cleared` were removed."""
 
     async def drop(self, ref: PostRef) -> object:
@@ -209,7 +209,7 @@ class BuiltinHandlers:
         try:
             match event:
                 case e.ReactionChanged(ref=ref, changes=changes, cleared=cleared) if changes or cleared:
-                    await self._reactions.fold(ref, changes, cleared=event.version if cleared else 0)
+                    await self._reactions.merge(ref, changes, cleared=event.version if cleared else 0)
                 case e.PostRecalled(refs=refs):
                     for ref in refs:
                         await self._reactions.drop(ref)

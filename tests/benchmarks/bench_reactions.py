@@ -27,7 +27,7 @@ from sqlalchemy import Column, Double, MetaData, String, Table, event, insert
 from channel_adapter import ChannelAdapter, PostRef, Text
 from channel_adapter.concurrency.batch_loader import BatchLoader
 from channel_adapter.domain.ids import ChannelId, UserId
-from channel_adapter.services.reactions.stored import WISHES_TOGETHER, StoredReactions
+from channel_adapter.services.reactions.stored import COMMANDS_PER_BATCH, StoredReactions
 from channel_adapter.store.database import Database
 from channel_adapter.store.reactions import CommandResult, ReactionCommand, ReactionStore
 from channel_adapter.stub.settings import StubSettings
@@ -88,15 +88,15 @@ async def many_posts(ready: dict[str, Any], folder: Path, *, posts: int) -> None
     async with adapter_on(ready, database_url=SecretStr(f"sqlite:///{folder / 'many.db'}")) as adapter:
         channel = (await adapter.channels.get("bench")).id
         refs = [PostRef(channel, number) for number in range(1, posts + 1)]
-        stored = await adapter.reactions._required()
-        await stored.publisher.close()
+        stored = await adapter.reactions._store()
+        await stored._publisher.close()
         await asyncio.gather(*(stored.react(ref, UserId("reader_000001"), "👍") for ref in refs))
-        await adapter.reactions.of_many(refs)
+        await adapter.reactions.get_many(refs)
         event.listen(stored._store.database.engine, "before_cursor_execute", count)
         for viewer in (None, "reader_000001"):
             asked.clear()
             started = time.perf_counter()
-            found = await adapter.reactions.of_many(refs, viewer)
+            found = await adapter.reactions.get_many(refs, viewer)
             took = (time.perf_counter() - started) * 1000
             total = sum(each.total for each in found.values())
             print(f"of_many of {total} posts, viewer {viewer}: {asked['all']} statements, {took:.1f} ms")
@@ -112,7 +112,7 @@ async def spread_reactions(url: str, *, posts: int, rounds: int) -> None:
         store = ReactionStore(database, 1, max_per_user=1)
         await store.prepare()
         batches: BatchLoader[None, ReactionCommand, CommandResult] = BatchLoader(
-            lambda _, commands: store.apply(commands, time.time()), max_items=WISHES_TOGETHER
+            lambda _, commands: store.apply(commands, time.time()), max_items=COMMANDS_PER_BATCH
         )
         refs = [PostRef(CHANNEL, number) for number in range(1, posts + 1)]
         rates, cpu = [], []
@@ -162,9 +162,9 @@ async def published_counts(ready: dict[str, Any], url: str, *, posts: int, publi
         ]
         for adapter in many:
             await adapter.reactions.flush()
-            count_claims(await adapter.reactions._required(), claimed)
+            count_claims(await adapter.reactions._store(), claimed)
         started, used = time.perf_counter(), time.process_time()
-        stored = await many[0].reactions._required()
+        stored = await many[0].reactions._store()
         await asyncio.gather(*(stored.react(ref, UserId("reader_000001"), "👍") for ref in refs))
         for adapter in many:
             assert await adapter.reactions.flush(600)
@@ -178,7 +178,7 @@ async def published_counts(ready: dict[str, Any], url: str, *, posts: int, publi
 
 
 def count_claims(stored: StoredReactions, claimed: "Counter[str]") -> None:
-    store = stored._claims
+    store = stored._publisher._claims
     claim = store.claim
 
     async def counted(limit: int, here: float) -> Any:
@@ -209,7 +209,7 @@ async def direct_reads(ready: dict[str, Any], *, people: int) -> None:
         took = time.perf_counter() - started
         print(f"direct mode: {people} people at once in {calls['group_set_key_values']} set calls, {took:.1f} s")
         calls.clear()
-        found = await adapter.reactions.of(ref)
+        found = await adapter.reactions.get(ref)
         print(f"  of: {found.total} keys in {calls['group_get_key_values']} calls")
 
 

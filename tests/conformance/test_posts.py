@@ -76,9 +76,9 @@ async def test_a_ref_with_a_slug_means_the_same_post_everywhere(setting: Setting
     await adapter.posts.edit(ref, Text("two"))
     assert (await adapter.posts.get(post.ref)).content == Text("two")
     assert await adapter.reactions.react(ref, READERS[0], "👍")
-    assert (await adapter.reactions.of(ref)).counts == {"👍": 1}
-    assert (await adapter.reactions.of(ref)).ref == post.ref
-    assert list(await adapter.reactions.of_many([ref])) == [post.ref]
+    assert (await adapter.reactions.get(ref)).counts == {"👍": 1}
+    assert (await adapter.reactions.get(ref)).ref == post.ref
+    assert list(await adapter.reactions.get_many([ref])) == [post.ref]
     assert [each.user async for each in adapter.reactions.reactors(ref)] == [READERS[0]]
     assert await adapter.reactions.unreact(ref, READERS[0])
     await adapter.reactions.drop(ref)

@@ -58,15 +58,15 @@ async def scene(setting: Setting, request: pytest.FixtureRequest, tmp_path: Path
 
 async def test_people_react_change_their_minds_and_take_it_back(scene: Scene) -> None:
     reactions = scene.adapter.reactions
-    assert await reactions.of(scene.ref, ONE) == Reactions(ref=scene.ref)
+    assert await reactions.get(scene.ref, ONE) == Reactions(ref=scene.ref)
     assert await reactions.react(scene.ref, ONE, "👍")
     assert not await reactions.react(scene.ref, ONE, "👍")
     assert await reactions.react(scene.ref, TWO, "🙏")
     assert await reactions.react(scene.ref, THREE, "🙏")
-    found = await reactions.of(scene.ref, ONE)
+    found = await reactions.get(scene.ref, ONE)
     assert (list(found.counts.items()), found.total, found.mine) == ([("🙏", 2), ("👍", 1)], 3, ("👍",))
     assert await reactions.react(scene.ref, ONE, "🙏")
-    assert (await reactions.of(scene.ref)).counts == {"🙏": 3}
+    assert (await reactions.get(scene.ref)).counts == {"🙏": 3}
     assert [(each.user, each.emoji) async for each in reactions.reactors(scene.ref)] == [
         (user, "🙏") for user in sorted([ONE, TWO, THREE])
     ]
@@ -74,23 +74,23 @@ async def test_people_react_change_their_minds_and_take_it_back(scene: Scene) ->
     assert await reactions.unreact(scene.ref, TWO)
     assert not await reactions.unreact(scene.ref, TWO)
     assert not await reactions.unreact(scene.ref, ONE, "👍")
-    assert (await reactions.of(scene.ref)).counts == {"🙏": 2}
+    assert (await reactions.get(scene.ref)).counts == {"🙏": 2}
 
 
 async def test_one_emoji_is_one_emoji(scene: Scene) -> None:
     reactions = scene.adapter.reactions
     for emoji in ["👍🏽", "👩‍👩‍👧‍👦", "🏴󠁧󠁢󠁷󠁬󠁳󠁿", "🇳🇱", "1️⃣", "❤️‍🔥"]:
         assert await reactions.react(scene.ref, ONE, emoji)
-        assert (await reactions.of(scene.ref, ONE)).mine == (emoji,)
+        assert (await reactions.get(scene.ref, ONE)).mine == (emoji,)
     assert await reactions.react(scene.ref, ONE, "❤")  # without the selector that makes it red
-    assert (await reactions.of(scene.ref)).counts == {"❤️": 1}
+    assert (await reactions.get(scene.ref)).counts == {"❤️": 1}
 
 
 async def test_what_is_no_emoji_is_refused(scene: Scene) -> None:
     for emoji in ["", "x", "👍👍", "👍 ", " 👍", "👍x", "🏽", "\U0001f1f3", ":+1:", "1", "\ud83d", None, 7]:
         with pytest.raises(InvalidError, match="emoji"):
             await scene.adapter.reactions.react(scene.ref, ONE, emoji)  # type: ignore[arg-type]
-    assert (await scene.adapter.reactions.of(scene.ref)).total == 0
+    assert (await scene.adapter.reactions.get(scene.ref)).total == 0
 
 
 async def test_who_and_where_are_checked(scene: Scene) -> None:
@@ -101,12 +101,12 @@ async def test_who_and_where_are_checked(scene: Scene) -> None:
         await reactions.react(ref, "x" * 33, "👍")
     assert (refused.value.field, refused.value.limit, refused.value.size) == ("user", 32, 33)
     for missing in (PostRef(ref.channel, 99), PostRef(ChannelId("@TGS#_no_such_channel_here"), 1)):
-        for work in (reactions.react(missing, ONE, "👍"), reactions.unreact(missing, ONE), reactions.of(missing)):
+        for work in (reactions.react(missing, ONE, "👍"), reactions.unreact(missing, ONE), reactions.get(missing)):
             with pytest.raises(NotFoundError):
                 await work
     with pytest.raises(InvalidError, match="must be a positive integer"):
-        await reactions.of(PostRef(ref.channel, 0))
-    assert (await reactions.of(ref)).total == 0
+        await reactions.get(PostRef(ref.channel, 0))
+    assert (await reactions.get(ref)).total == 0
 
 
 async def test_a_recalled_post_has_no_reactions_any_more(scene: Scene) -> None:
@@ -116,8 +116,8 @@ async def test_a_recalled_post_has_no_reactions_any_more(scene: Scene) -> None:
     with pytest.raises(NotFoundError, match="recalled"):
         await reactions.react(scene.ref, TWO, "👍")
     with pytest.raises(NotFoundError, match="recalled"):
-        await reactions.of(scene.ref)
-    assert await reactions.of_many([scene.ref]) == {scene.ref: Reactions(ref=scene.ref)}
+        await reactions.get(scene.ref)
+    assert await reactions.get_many([scene.ref]) == {scene.ref: Reactions(ref=scene.ref)}
     await scene.adapter.posts.recall(scene.ref)
 
 
@@ -126,7 +126,7 @@ async def test_many_posts_at_once(scene: Scene) -> None:
     refs = [scene.ref, *[(await adapter.posts.publish(scene.slug, Text(f"{n}"))).ref for n in range(5)]]
     for number, ref in enumerate(refs[:-1]):
         await asyncio.gather(*(adapter.reactions.react(ref, user, "👍") for user in READERS[: number % 3 + 1]))
-    found = await adapter.reactions.of_many([PostRef(ChannelId(scene.slug), ref.seq) for ref in refs], ONE)
+    found = await adapter.reactions.get_many([PostRef(ChannelId(scene.slug), ref.seq) for ref in refs], ONE)
     assert [(ref, each.total, each.mine) for ref, each in found.items()] == [
         *((ref, number % 3 + 1, ("👍",)) for number, ref in enumerate(refs[:-1])),
         (refs[-1], 0, ()),
@@ -150,7 +150,7 @@ async def test_a_policy_is_kept_with_the_channel(scene: Scene) -> None:
     await reactions.set_policy(scene.slug, "none")
     with pytest.raises(InvalidError, match="takes no reactions"):
         await reactions.react(scene.ref, TWO, "🎉")
-    assert (await reactions.of(scene.ref)).total == 2  # what is there stays
+    assert (await reactions.get(scene.ref)).total == 2  # what is there stays
     assert (await scene.adapter.channels.update(scene.slug, name="Other tides")).name == "Other tides"
     assert (await reactions.policy(scene.slug)).kind is PolicyKind.NONE
     for wrong in ("most", [], ["👍", "x"], list(islice(EMOJI_DATA, 20, 200))):
@@ -166,12 +166,12 @@ async def test_settings_say_who_may_and_how_often(scene: Scene) -> None:
         reactions = adapter.reactions
         for emoji in ("👍", "❤️", "😂"):
             assert await reactions.react(scene.ref, READERS[10], emoji)
-        assert (await reactions.of(scene.ref, READERS[10])).mine == ("❤️", "😂")
+        assert (await reactions.get(scene.ref, READERS[10])).mine == ("❤️", "😂")
         assert await reactions.unreact(scene.ref, READERS[10], "❤️")
-        assert (await reactions.of(scene.ref, READERS[10])).mine == ("😂",)
+        assert (await reactions.get(scene.ref, READERS[10])).mine == ("😂",)
         assert await reactions.react(scene.ref, READERS[10], "👍")
         assert await reactions.unreact(scene.ref, READERS[10])
-        assert (await reactions.of(scene.ref)).total == 0
+        assert (await reactions.get(scene.ref)).total == 0
     finally:
         await adapter.aclose()
 
@@ -179,7 +179,7 @@ async def test_settings_say_who_may_and_how_often(scene: Scene) -> None:
 async def test_unsubscribing_keeps_reactions(scene: Scene) -> None:
     await scene.adapter.reactions.react(scene.ref, ONE, "👍")
     await scene.adapter.subscriptions.unsubscribe(scene.slug, [ONE])
-    assert (await scene.adapter.reactions.of(scene.ref)).total == 1
+    assert (await scene.adapter.reactions.get(scene.ref)).total == 1
     with pytest.raises(PermissionDeniedError):
         await scene.adapter.reactions.react(scene.ref, ONE, "❤️")
 
@@ -192,7 +192,7 @@ async def test_or_removes_them_if_so_set(scene: Scene) -> None:
             await adapter.reactions.react(ref, ONE, "👍")
             await adapter.reactions.react(ref, TWO, "👍")
         await adapter.subscriptions.unsubscribe(scene.slug, [ONE])
-        totals = [(await adapter.reactions.of(ref)).total for ref in (scene.ref, second)]
+        totals = [(await adapter.reactions.get(ref)).total for ref in (scene.ref, second)]
         assert totals == ([1, 1] if scene.stored else [2, 2])  # direct mode does not know where somebody reacted
     finally:
         await adapter.aclose()
@@ -200,13 +200,13 @@ async def test_or_removes_them_if_so_set(scene: Scene) -> None:
 
 async def test_what_needs_a_database_says_so(scene: Scene) -> None:
     if scene.stored:
-        assert (await scene.adapter.reactions.probe()).rung is not None
-        assert (await scene.adapter.reactions.reconcile(scene.ref)).taken == 0
+        assert (await scene.adapter.reactions.probe()).mode is not None
+        assert (await scene.adapter.reactions.reconcile(scene.ref)).changed == 0
         return
     for work in (scene.adapter.reactions.probe(), scene.adapter.reactions.reconcile(scene.ref)):
         with pytest.raises(ConfigurationError, match="database_url"):
             await work
-    assert await scene.adapter.reactions.fold(scene.ref, []) == 0
+    assert await scene.adapter.reactions.merge(scene.ref, []) == 0
     assert await scene.adapter.reactions.flush()
 
 
@@ -228,4 +228,4 @@ async def test_a_channel_made_anew_has_none_of_the_old_reactions(scene: Scene) -
         return
     post = await scene.adapter.posts.publish(scene.slug, Text("anew"))
     assert post.ref == scene.ref
-    assert (await scene.adapter.reactions.of(post.ref)).total == 0
+    assert (await scene.adapter.reactions.get(post.ref)).total == 0

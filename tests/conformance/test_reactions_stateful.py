@@ -5,6 +5,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,11 +18,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from pydantic import SecretStr
 from sqlalchemy import ColumnElement, literal
 
-from channel_adapter import ChannelAdapter, ReactionChange, Rung, Text
+from channel_adapter import ChannelAdapter, DisplayMode, ReactionChange, Text
+from channel_adapter.backends.community.reactions import CommunityReactions
 from channel_adapter.mapping.reactions import counts_in, to_changes
-from channel_adapter.services.reactions import opening as reactions_opening
+from channel_adapter.services.reactions import failpoints
 from channel_adapter.store.database import Database
-from channel_adapter.store.reaction_publishing import Outcome, Result
+from channel_adapter.store.reaction_publishing import ClaimEnd, ClaimResult
 from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.world.context import RESTAPI, CallbackEvent
@@ -73,7 +75,7 @@ class Model:
         self.deleted: dict[str, int] = {}  # by the adapter
 
     def hear(self, change: ReactionChange) -> None:
-        if change.seq <= self.folded.get(change.user, 0) or not change.by_phone:
+        if change.seq <= self.folded.get(change.user, 0) or not change.from_client:
             return
         self.folded[change.user] = change.seq
         self._take(change.user, change.emoji)
@@ -110,7 +112,8 @@ class ReactionLives(RuleBasedStateMachine):
 
     def __init__(self, new_url: Callable[[], str] | None = None) -> None:
         super().__init__()
-        self.kept, reactions_opening.PEOPLE_KEPT = reactions_opening.PEOPLE_KEPT, KEYS_KEPT  # type: ignore[misc]
+        self.capacity = CommunityReactions.capacity
+        CommunityReactions.capacity = replace(self.capacity, users=KEYS_KEPT)
         self.loop = asyncio.new_event_loop()
         self.folder = tempfile.TemporaryDirectory()
         self.server = StubServer()
@@ -140,17 +143,17 @@ class ReactionLives(RuleBasedStateMachine):
         self.run(self.server.stop())
         self.folder.cleanup()
         self.loop.close()
-        reactions_opening.PEOPLE_KEPT = self.kept  # type: ignore[misc]
+        CommunityReactions.capacity = self.capacity
 
     def happened(self, event: CallbackEvent) -> None:
         """What the app's webhook would be told."""
         if event.command != "Group.CallbackAfterGroupMsgExtension":
             return
         pairs = [Extension.model_validate(pair) for pair in event.body["ExtensionList"]]
-        changes = to_changes(pairs, by_phone=event.platform != RESTAPI)
+        changes = to_changes(pairs, from_client=event.platform != RESTAPI)
         self.events += changes
         for change in changes:
-            if not change.by_phone:
+            if not change.from_client:
                 self.model.compacted(change.user, change.seq)
 
     @rule(user=people, chosen=emoji)
@@ -190,14 +193,14 @@ class ReactionLives(RuleBasedStateMachine):
         change = self.events[number % len(self.events)]
         if not again:
             self.events.remove(change)
-        self.run(self.adapter.reactions.fold(self.ref, [change]))
+        self.run(self.adapter.reactions.merge(self.ref, [change]))
         self.model.hear(change)
 
     @rule()
     def reconcile(self) -> None:
         self.settle()
         self.run(self.adapter.reactions.reconcile(self.ref))
-        if self.rung() is Rung.EXTENSION and self.supported():
+        if self.mode() is DisplayMode.EXTENSIONS and self.supported():
             extensions = self.message().extensions
             pairs = extensions.pairs if extensions else {}
             keys = {key[2:]: (value, seq) for key, (value, seq) in pairs.items() if value and key.startswith("r|")}
@@ -207,7 +210,7 @@ class ReactionLives(RuleBasedStateMachine):
     def trouble(self, what: str) -> None:
         self.server.faults.replace([TROUBLE[what]])
 
-    @rule(at=st.sampled_from(["publisher: claimed", "publisher: written, not noted", "publisher: noted"]))
+    @rule(at=st.sampled_from(["publisher: claimed", "publisher: written, not recorded", "publisher: recorded"]))
     def restart(self, at: str) -> None:
         """The process ends, and what it was writing ends at this point."""
 
@@ -217,9 +220,10 @@ class ReactionLives(RuleBasedStateMachine):
 
         opened = self.adapter.reactions._opened
         if opened is not None:
-            opened.publisher.writer.checkpoint = passed
+            failpoints.hooks.append(passed)
             self.run(asyncio.sleep(0.03))
-            self.run(opened.publisher.close())
+            self.run(opened._publisher.close())
+            failpoints.hooks.clear()
             self.run(opened._store.database.close())
             self.adapter.reactions._opened = None
         self.run(self.adapter.aclose())
@@ -233,12 +237,12 @@ class ReactionLives(RuleBasedStateMachine):
         if probe:
             self.server.faults.replace(())
             found = self.run(self.adapter.reactions.probe())
-            assert found.rung is (Rung.EXTENSION if supported else Rung.CUSTOM_DATA)
+            assert found.mode is (DisplayMode.EXTENSIONS if supported else DisplayMode.CUSTOM_DATA)
             self.what_plain_clients_see_is_the_truth()
 
     @invariant()
     def the_truth_is_the_model(self) -> None:
-        found = self.run(self.adapter.reactions.of(self.ref, PEOPLE[0]))
+        found = self.run(self.adapter.reactions.get(self.ref, PEOPLE[0]))
         assert dict(found.counts) == Counter(self.model.truth.values())
         assert found.mine == tuple(filter(None, [self.model.truth.get(PEOPLE[0])]))
 
@@ -249,7 +253,7 @@ class ReactionLives(RuleBasedStateMachine):
         pairs = message.extensions.pairs if message.extensions else {}
         shown = {key[2:]: int(value) for key, (value, _) in pairs.items() if value and key.startswith("n|")}
         data = counts_in(message.cloud_custom_data)
-        if self.rung() is Rung.EXTENSION:
+        if self.mode() is DisplayMode.EXTENSIONS:
             assert shown == counts
             assert data == {}
             if self.supported():
@@ -275,9 +279,9 @@ class ReactionLives(RuleBasedStateMachine):
         self.server.faults.replace(())
 
         async def quiet() -> None:
-            opened = await self.adapter.reactions._required()
-            opened.publisher.wake()
-            while await opened._store.pending() or opened.publisher.busy:  # one that was overtaken writes too
+            opened = await self.adapter.reactions._store()
+            opened._publisher.wake()
+            while await opened._store.pending() or opened._publisher.busy:  # one that was overtaken writes too
                 await opened._clock.sleep(0.1)
 
         self.run(quiet())
@@ -288,16 +292,16 @@ class ReactionLives(RuleBasedStateMachine):
     def message(self) -> Any:
         return self.world.state.group(self.ref.channel).log.get(self.ref.seq)
 
-    def rung(self) -> Rung:
+    def mode(self) -> DisplayMode:
         """Where this post's counts are shown, as the store has it."""
 
-        async def ask() -> Rung:
-            opened = await self.adapter.reactions._required()
-            claims = opened._claims
+        async def ask() -> DisplayMode:
+            opened = await self.adapter.reactions._store()
+            claims = opened._publisher._claims
             while (claim := await claims.claim_for_reading(self.ref, opened._clock.now())) is None:
                 await opened._clock.sleep(0.1)
-            await claims.finish([Outcome(claim, Result.RELEASED, 0.0)], opened._clock.now())
-            return claim.rung or Rung.EXTENSION
+            await claims.finish([ClaimResult(claim, ClaimEnd.RELEASED, 0.0)], opened._clock.now())
+            return claim.mode or DisplayMode.EXTENSIONS
 
         return self.run(ask())
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import psycopg  # noqa: F401 - imported once, for all processes that are forked from here
 
-import channel_adapter.store.client_reactions
-import channel_adapter.store.reaction_publishing  # noqa: F401
+import channel_adapter.services.reactions.stored  # noqa: F401
 from channel_adapter import ChannelAdapter, PostRef, Settings
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.reaction import ReactionChange
+from channel_adapter.services.reactions import failpoints
 
 
 def killer(name: str, times: int) -> Callable[[str], None]:
@@ -36,16 +36,15 @@ async def run(job: dict[str, Any]) -> dict[str, Any]:
     """Do what the job says; gives how many reactions were answered."""
     ref = PostRef(ChannelId(job["channel"]), job["seq"])
     async with ChannelAdapter.open(Settings.model_validate(job["settings"])) as adapter:
-        stored = await adapter.reactions._required()
         if job.get("kill_at"):
             name, times = job["kill_at"]
-            stored.checkpoint = stored.publisher.writer.checkpoint = killer(name, times)
+            failpoints.hooks.append(killer(name, times))
         answers = await asyncio.gather(
             *(adapter.reactions.react(ref, user, emoji) for user, emoji in job.get("react", []))
         )
         for changes in job.get("fold", []):
             values = [ReactionChange(UserId(user), tuple(emoji), seq) for user, emoji, seq in changes]
-            await adapter.reactions.fold(ref, values)
+            await adapter.reactions.merge(ref, values)
         if job.get("reconcile"):
             await adapter.reactions.reconcile(ref)
         published = await adapter.reactions.flush(job.get("flush", 20))

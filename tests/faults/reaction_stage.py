@@ -156,8 +156,8 @@ def data(stage: Stage, ref: PostRef | None = None) -> dict[str, int]:
 async def left_over(stage: Stage) -> None:
     """A reaction that was committed, and whose count nobody published."""
     async with stage.adapter() as adapter:
-        stored = await adapter.reactions._required()
-        await stored.publisher.close()
+        stored = await adapter.reactions._store()
+        await stored._publisher.close()
         await adapter.reactions.react(stage.ref, "reader_00000", "👍")
         adapter.reactions._opened = None
         await stored._store.database.close()

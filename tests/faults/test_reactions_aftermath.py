@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event
 
-from channel_adapter import ConfigurationError, PostRef, Rung, UnavailableError
+from channel_adapter import ConfigurationError, DisplayMode, PostRef, UnavailableError
 from channel_adapter.domain.ids import UserId
 from channel_adapter.store.database import Database
 from channel_adapter.stub.faults.faults import Fault
@@ -41,7 +41,7 @@ async def test_a_store_that_is_away_at_the_start_is_opened_later(stage: Stage, t
     (tmp_path / "reactions.db").mkdir()
     async with stage.adapter() as adapter, asyncio.timeout(20):
         with pytest.raises(UnavailableError):
-            await adapter.reactions.of(stage.ref)
+            await adapter.reactions.get(stage.ref)
         await asyncio.sleep(1.5)
         (tmp_path / "reactions.db").rmdir()
         (tmp_path / "later.db").rename(tmp_path / "reactions.db")
@@ -83,7 +83,7 @@ def test_no_password_is_told(where: str) -> None:
 async def test_an_unreachable_database_is_named_without_its_password(stage: Stage) -> None:
     async with stage.adapter(database_url="postgresql://127.0.0.1:1/x?user=me&password=s3cret") as adapter:
         with pytest.raises(UnavailableError) as refused:
-            await adapter.reactions.of(stage.ref)
+            await adapter.reactions.get(stage.ref)
     assert "s3cret" not in str(refused.value)
 
 
@@ -96,7 +96,7 @@ async def test_a_probe_tries_messages_that_fell_anew(stage: Stage) -> None:
         assert await adapter.reactions.flush()
         assert (data(stage), stage.shown()) == ({"👍": 1, "❤️": 1}, {"👍": 1})
         behave(stage, community_extensions=True)
-        assert (await adapter.reactions.probe()).rung is Rung.EXTENSION
+        assert (await adapter.reactions.probe()).mode is DisplayMode.EXTENSIONS
         assert await adapter.reactions.flush()
         assert (data(stage), stage.shown()) == ({}, {"👍": 1, "❤️": 1})
 
@@ -108,7 +108,7 @@ async def test_a_channel_that_went_unheard_leaves_nothing_to_publish(stage: Stag
         await other.channels.delete(SLUG)
         await adapter.reactions.react(stage.ref, ONE, "❤️")  # nobody has told this process
         assert await adapter.reactions.flush(5)
-        assert (await adapter.reactions.of(stage.ref)).total == 0
+        assert (await adapter.reactions.get(stage.ref)).total == 0
 
 
 async def test_repeats_of_a_lost_call_keep_the_pace(stage: Stage) -> None:
@@ -131,22 +131,22 @@ async def test_one_person_has_one_reaction_whatever_a_phone_writes(stage: Stage)
         async with stage.adapter(database_url=url) as adapter:
             if url:
                 await adapter.reactions.reconcile(stage.ref)
-            found = await adapter.reactions.of(stage.ref, ONE)
+            found = await adapter.reactions.get(stage.ref, ONE)
             assert (found.counts, found.mine) == ({"😂": 1}, ("😂",))
 
 
 async def test_a_hundred_posts_need_a_statement_and_one_for_the_viewer(stage: Stage) -> None:
     refs = [PostRef(stage.ref.channel, number) for number in range(1, 101)]
     async with stage.adapter() as adapter:
-        stored = await adapter.reactions._required()
-        await stored.publisher.close()
+        stored = await adapter.reactions._store()
+        await stored._publisher.close()
         await asyncio.gather(*(stored.react(ref, UserId(ONE), "👍") for ref in refs))
         asked: list[str] = []
         engine = stored._store.database.engine
         event.listen(engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
         for viewer, statements in ((None, 1), (ONE, 2)):
             asked.clear()
-            found = await adapter.reactions.of_many(refs, viewer)
+            found = await adapter.reactions.get_many(refs, viewer)
             assert sum(each.total for each in found.values()) == 100
             assert len([each for each in asked if each.startswith("SELECT")]) == statements
         await stored.drop_channel(stage.ref.channel)

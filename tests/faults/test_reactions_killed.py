@@ -1,4 +1,4 @@
-"""Kill -9 at every named point of publisher and fold: after a restart nothing is lost and nothing counted twice."""
+"""Kill -9 at every named point of publishing and merging: after a restart nothing is lost and nothing counted twice."""
 
 import asyncio
 import signal
@@ -15,15 +15,15 @@ from tests.faults.reaction_stage import Changes, Stage, staged, tally, write_by_
 EMOJI = ["👍", "❤️", "😂"]
 PEOPLE = 240
 KEPT = 200
-WRITTEN = "publisher: written, not noted"
+WRITTEN = "publisher: written, not recorded"
 POINTS = {
     "react: committed": 1,
     "publisher: claimed": 1,
     WRITTEN: 1,
-    "publisher: noted": 1,
-    "fold: before the commit": 1,
-    "fold: committed": 1,
-    "fold: read, not taken in": 1,
+    "publisher: recorded": 1,
+    "merge: before the commit": 1,
+    "merge: committed": 1,
+    "merge: read, not merged": 1,
 }
 
 
@@ -36,12 +36,12 @@ async def restarted(stage: Stage, changes: Changes, react: list[tuple[str, str]]
     """Another process: the events come again, people who had no answer ask again; gives the counts."""
     async with stage.adapter() as adapter:
         values = [ReactionChange(UserId(user), tuple(emoji), seq) for user, emoji, seq in changes]
-        await adapter.reactions.fold(stage.ref, values)
+        await adapter.reactions.merge(stage.ref, values)
         await asyncio.gather(*(adapter.reactions.react(stage.ref, user, emoji) for user, emoji in react))
         if reconcile:
             await adapter.reactions.reconcile(stage.ref)
         assert await adapter.reactions.flush(30)
-        return dict((await adapter.reactions.of(stage.ref)).counts)
+        return dict((await adapter.reactions.get(stage.ref)).counts)
 
 
 async def one_point(url: str, point: str, times: int) -> None:
@@ -83,12 +83,12 @@ async def test_killed_at_every_point(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(180)
 async def test_killed_on_postgresql(new_postgres_url: Callable[[], str]) -> None:
-    points = [one_point(new_postgres_url(), point, 1) for point in (WRITTEN, "fold: committed")]
+    points = [one_point(new_postgres_url(), point, 1) for point in (WRITTEN, "merge: committed")]
     await asyncio.gather(*points, compaction(new_postgres_url(), WRITTEN, 3))
 
 
 def test_every_checkpoint_of_the_code_is_in_the_list() -> None:
     root = Path(__file__).parents[2] / "channel_adapter" / "services"
     text = "".join(path.read_text(encoding="utf-8") for path in root.glob("reactions/*.py"))
-    named = {part.partition('"')[0] for part in text.split('checkpoint("')[1:]}
+    named = {part.partition('"')[0] for part in text.split('failpoint("')[1:]}
     assert named == POINTS.keys()

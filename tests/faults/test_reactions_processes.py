@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from channel_adapter import NotFoundError, Rung
+from channel_adapter import DisplayMode, NotFoundError
 from channel_adapter.stub.settings import StubSettings
 from tests.faults.reaction_stage import SLUG, behave, data, staged, tally, write_by_phone
 
@@ -29,7 +29,7 @@ async def test_many_people_react_through_four_processes(postgres_url: str) -> No
         assert [result.code for result in results] == [0] * PROCESSES
         assert sum(result.answer["answered"] for result in results) == PEOPLE + len(first)
         async with stage.adapter() as adapter:
-            found = await adapter.reactions.of(stage.ref, stage.people[0])
+            found = await adapter.reactions.get(stage.ref, stage.people[0])
             assert found.counts == dict(sorted(tally([*chosen.values()]).items(), key=lambda item: (-item[1], item[0])))
             assert (found.total, found.mine) == (PEOPLE, (chosen[stage.people[0]],))
             assert len([each async for each in adapter.reactions.reactors(stage.ref)]) == PEOPLE
@@ -43,19 +43,19 @@ async def test_many_people_react_through_four_processes(postgres_url: str) -> No
 async def test_phones_rungs_and_recalls_on_postgresql(postgres_url: str) -> None:
     async with staged(240, postgres_url) as stage, stage.adapter() as adapter:
         write_by_phone(stage, stage.people, "👍")
-        assert (await adapter.reactions.reconcile(stage.ref)).taken == 240
+        assert (await adapter.reactions.reconcile(stage.ref)).changed == 240
         await asyncio.gather(*(adapter.reactions.react(stage.ref, user, "🙏") for user in stage.people[:40]))
         assert await adapter.reactions.flush(20)
         assert stage.shown() == {"👍": 200, "🙏": 40}
         assert len(stage.own_keys()) == 200
-        assert (await adapter.reactions.reconcile(stage.ref)).taken == 0
+        assert (await adapter.reactions.reconcile(stage.ref)).changed == 0
         behave(stage, community_extensions=False)
-        assert (await adapter.reactions.probe()).rung is Rung.CUSTOM_DATA
+        assert (await adapter.reactions.probe()).mode is DisplayMode.CUSTOM_DATA
         assert await adapter.reactions.flush(20)
         assert data(stage) == {"👍": 200, "🙏": 40}
-        found = await adapter.reactions.of_many([stage.ref], stage.people[0])
+        found = await adapter.reactions.get_many([stage.ref], stage.people[0])
         assert (found[stage.ref].total, found[stage.ref].mine) == (240, ("🙏",))
         await adapter.posts.recall(stage.ref)
         with pytest.raises(NotFoundError):
-            await adapter.reactions.of(stage.ref)
+            await adapter.reactions.get(stage.ref)
         assert await adapter.channels.delete(SLUG)

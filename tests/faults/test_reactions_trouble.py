@@ -14,18 +14,18 @@ from sqlalchemy import event
 
 from channel_adapter import (
     ConfigurationError,
+    DisplayMode,
     HealthCheckResult,
     LimitReachedError,
     NotFoundError,
     PostRef,
     ReactionChange,
-    Rung,
     Settings,
     Text,
     UnavailableError,
 )
+from channel_adapter.backends.community.reactions import USERS_WITHOUT_STORE
 from channel_adapter.domain.ids import UserId
-from channel_adapter.services.reactions.direct import REACTORS
 from channel_adapter.stub.faults.faults import Fault
 from tests.faults.reaction_stage import SERVICE, SLUG, Stage, behave, data, left_over, staged
 
@@ -69,23 +69,23 @@ async def test_a_locked_store_is_an_error_and_nothing_is_counted(stage: Stage, f
         await asyncio.to_thread(blocker.execute, "BEGIN IMMEDIATE")
         with pytest.raises(UnavailableError, match="locked"):
             await adapter.reactions.react(stage.ref, TWO, "👍")
-        assert (await adapter.reactions.of(stage.ref)).counts == {"👍": 1}  # reading goes on
+        assert (await adapter.reactions.get(stage.ref)).counts == {"👍": 1}  # reading goes on
         blocker.rollback()
         blocker.close()
         assert await adapter.reactions.react(stage.ref, TWO, "👍")
-        assert (await adapter.reactions.of(stage.ref)).counts == {"👍": 2}
+        assert (await adapter.reactions.get(stage.ref)).counts == {"👍": 2}
 
 
 async def test_a_full_store_is_an_error_and_nothing_is_counted(stage: Stage) -> None:
     async with stage.adapter() as adapter:
         await adapter.reactions.react(stage.ref, ONE, "👍")
         assert await adapter.reactions.flush()
-        stored = await adapter.reactions._required()
+        stored = await adapter.reactions._store()
         event.listen(stored._store.database.engine, "checkout", _hold_no_more)
         users = [UserId(f"somebody_{number}_{'x' * 15}") for number in range(400)]
         with pytest.raises(UnavailableError, match="full"):
             await asyncio.gather(*(stored.react(stage.ref, user, "👍") for user in users))
-        assert (await adapter.reactions.of(stage.ref)).total == 1
+        assert (await adapter.reactions.get(stage.ref)).total == 1
 
 
 async def test_a_store_that_is_gone_is_an_error(stage: Stage, file: Path) -> None:
@@ -108,7 +108,7 @@ async def test_a_server_that_goes_away_and_comes_back(stage: Stage, postgres_url
             with suppress(UnavailableError):
                 await adapter.reactions.react(stage.ref, TWO, "❤️")
                 break
-        assert (await adapter.reactions.of(stage.ref)).counts == {"❤️": 1, "👍": 1}
+        assert (await adapter.reactions.get(stage.ref)).counts == {"❤️": 1, "👍": 1}
 
 
 async def test_databases_of_other_times_and_other_apps_are_refused(stage: Stage, file: Path) -> None:
@@ -119,24 +119,24 @@ async def test_databases_of_other_times_and_other_apps_are_refused(stage: Stage,
         database.execute("UPDATE reaction_facts SET value = '7' WHERE name = 'app'")
     async with stage.adapter() as adapter:
         with pytest.raises(ConfigurationError, match="app 7"):
-            await adapter.reactions.of(stage.ref)
+            await adapter.reactions.get(stage.ref)
     with database:
         database.execute("UPDATE channel_adapter_schema SET version = 99 WHERE area = 'reactions'")
     database.close()
     async with stage.adapter() as adapter:
         with pytest.raises(ConfigurationError, match="reactions have version 99, this program needs 2"):
-            await adapter.reactions.of(stage.ref)
+            await adapter.reactions.get(stage.ref)
 
 
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "postgresqlx://host/x", "sqlite"])
 async def test_urls_that_cannot_be(stage: Stage, url: str) -> None:
     with pytest.raises(ConfigurationError, match="database_url"):
         async with stage.adapter(database_url=url) as adapter:
-            await adapter.reactions.of(stage.ref)
+            await adapter.reactions.get(stage.ref)
 
 
 async def test_direct_mode_ends_at_250_people_and_says_how_to_go_on(file: Path) -> None:
-    async with staged(REACTORS + 1, None) as stage:
+    async with staged(USERS_WITHOUT_STORE + 1, None) as stage:
         async with stage.adapter() as adapter:
             pairs = [{"Key": f"r|{user}", "Value": "👍"} for user in stage.people[:-2]]
             for start in range(0, len(pairs), 20):
@@ -149,7 +149,7 @@ async def test_direct_mode_ends_at_250_people_and_says_how_to_go_on(file: Path) 
             assert (refused.value.limit, refused.value.size) == (250, 251)
             assert await adapter.reactions.react(stage.ref, stage.people[0], "❤️")  # who is in may change
             stage.server.log.clear()
-            assert (await adapter.reactions.of(stage.ref)).counts == {"👍": 249, "❤️": 1}
+            assert (await adapter.reactions.get(stage.ref)).counts == {"👍": 249, "❤️": 1}
             assert len(stage.server.log.calls("group_get_key_values")) == 2
             assert await adapter.reactions.unreact(stage.ref, stage.people[0])
             assert await adapter.reactions.react(stage.ref, stage.people[-1], "👍")
@@ -167,13 +167,13 @@ async def taken_over(stage: Stage, file: Path) -> None:
         stage.server.faults.replace(())
         for reactions in (249, 0):
             assert [each.reactions async for each in adapter.reactions.adopt(SLUG)] == [reactions]
-            found = await adapter.reactions.of(stage.ref, first)
+            found = await adapter.reactions.get(stage.ref, first)
             assert (found.counts, found.mine) == ({"👍": 249, "😂": 1}, ("😂",))
         assert await adapter.reactions.flush(20)
         assert stage.shown() == {"👍": 249, "😂": 1}
         assert len(stage.own_keys()) == 200
         await adapter.reactions.reconcile(stage.ref)
-        assert (await adapter.reactions.of(stage.ref)).total == 250
+        assert (await adapter.reactions.get(stage.ref)).total == 250
 
 
 @pytest.mark.parametrize("code", [23002, 10004, 10007, 10008])
@@ -198,10 +198,10 @@ async def test_an_app_without_extensions_shows_counts_in_custom_data(stage: Stag
         assert data(stage) == {"👍": 1, "❤️": 2}
         assert not stage.server.log.calls("group_set_key_values")
         behave(stage, community_extensions=True)
-        assert (await adapter.reactions.probe()).rung is Rung.EXTENSION
+        assert (await adapter.reactions.probe()).mode is DisplayMode.EXTENSIONS
         assert await adapter.reactions.flush()
         assert (data(stage), stage.shown()) == ({}, {"👍": 1, "❤️": 2})
-        assert (await adapter.reactions.of(stage.ref)).total == 3
+        assert (await adapter.reactions.get(stage.ref)).total == 3
 
 
 async def test_an_app_with_neither_keeps_counts_in_the_store(stage: Stage) -> None:
@@ -211,7 +211,7 @@ async def test_an_app_with_neither_keeps_counts_in_the_store(stage: Stage) -> No
         await adapter.reactions.react(stage.ref, ONE, "👍")
         assert await adapter.reactions.flush()
         assert "shown as store" in finding_of(await adapter.doctor())
-        assert (await adapter.reactions.of(stage.ref)).counts == {"👍": 1}
+        assert (await adapter.reactions.get(stage.ref)).counts == {"👍": 1}
         assert (data(stage), stage.shown()) == ({}, {})
 
 
@@ -246,7 +246,7 @@ async def test_custom_data_of_somebody_else_is_left_alone(stage: Stage) -> None:
         await adapter.reactions.react(stage.ref, TWO, "👍")
         assert await adapter.reactions.flush()
         assert message.cloud_custom_data == "of another kind"
-        assert (await adapter.reactions.of(stage.ref)).total == 2
+        assert (await adapter.reactions.get(stage.ref)).total == 2
 
 
 async def test_a_full_message_makes_room_for_counts(file: Path) -> None:
@@ -261,7 +261,7 @@ async def test_a_full_message_makes_room_for_counts(file: Path) -> None:
             await until(stage, {"🙏": 300, "👍": 1, "🎉": 1})
             assert await adapter.reactions.flush(20)
             assert len(stage.own_keys()) == 200
-            assert (await adapter.reactions.of(stage.ref)).total == 302
+            assert (await adapter.reactions.get(stage.ref)).total == 302
 
 
 async def test_keys_of_others_are_left_alone_and_counts_of_others_are_mended(stage: Stage) -> None:
@@ -271,10 +271,10 @@ async def test_keys_of_others_are_left_alone_and_counts_of_others_are_mended(sta
         phone = stage.server.world.client(TWO)
         tampered = {"n|👍": "999", "n|💩": "7", "n|🎉": "many", "poll": "x", "r|nobody_here": "👍", f"r|{THREE}": "x"}
         phone.set_extensions(stage.ref.channel, 1, tampered)
-        assert (await adapter.reactions.reconcile(stage.ref)).mended == 3
+        assert (await adapter.reactions.reconcile(stage.ref)).repaired == 3
         assert await adapter.reactions.flush()
         assert stage.shown() == {"👍": 1}
-        assert (await adapter.reactions.of(stage.ref)).counts == {"👍": 1}
+        assert (await adapter.reactions.get(stage.ref)).counts == {"👍": 1}
         assert stage.pairs()["poll"] == "x"
 
 
@@ -283,16 +283,16 @@ async def test_phones_can_be_ignored_and_policy_holds_for_them(stage: Stage) -> 
     phone.set_extensions(stage.ref.channel, 1, {f"r|{TWO}": "💩"})
     async with stage.adapter(reactions={"client_reactions": "ignore"}) as adapter:
         await adapter.reactions.react(stage.ref, TWO, "👍")
-        assert (await adapter.reactions.reconcile(stage.ref)).taken == 0
+        assert (await adapter.reactions.reconcile(stage.ref)).changed == 0
         phone.delete_extensions(stage.ref.channel, 1, [f"r|{TWO}"])
-        assert (await adapter.reactions.reconcile(stage.ref)).taken == 0
-        assert (await adapter.reactions.of(stage.ref)).counts == {"👍": 1}
+        assert (await adapter.reactions.reconcile(stage.ref)).changed == 0
+        assert (await adapter.reactions.get(stage.ref)).counts == {"👍": 1}
     async with stage.adapter() as adapter:
         await adapter.reactions.set_policy(SLUG, "basic")
         for emoji, counts in (("🎉", {"👍": 1}), ("🙏", {"🙏": 1})):
             phone.set_extensions(stage.ref.channel, 1, {f"r|{TWO}": emoji})
             await adapter.reactions.reconcile(stage.ref)
-            assert (await adapter.reactions.of(stage.ref)).counts == counts
+            assert (await adapter.reactions.get(stage.ref)).counts == counts
 
 
 async def test_a_phone_clears_all_keys(stage: Stage) -> None:
@@ -304,11 +304,11 @@ async def test_a_phone_clears_all_keys(stage: Stage) -> None:
         clear = {"GroupId": stage.ref.channel, "MsgSeq": 1, "OperateType": 3}
         await adapter.call(SERVICE, "group_set_key_values", clear)
         assert stage.pairs() == {}
-        assert await adapter.reactions.fold(stage.ref, [], cleared=3) == 0
+        assert await adapter.reactions.merge(stage.ref, [], cleared=3) == 0
         assert await adapter.reactions.flush()
         assert stage.shown() == {"👍": 1}
         await adapter.reactions.reconcile(stage.ref)
-        assert (await adapter.reactions.of(stage.ref)).counts == {"👍": 1}
+        assert (await adapter.reactions.get(stage.ref)).counts == {"👍": 1}
 
 
 async def test_a_post_recalled_by_a_phone_is_found_out(stage: Stage) -> None:
@@ -319,10 +319,10 @@ async def test_a_post_recalled_by_a_phone_is_found_out(stage: Stage) -> None:
         await adapter.reactions.react(stage.ref, TWO, "👍")  # nobody has heard of it yet
         assert await adapter.reactions.flush()
         with pytest.raises(NotFoundError, match="recalled"):
-            await adapter.reactions.of(stage.ref)
+            await adapter.reactions.get(stage.ref)
         with pytest.raises(NotFoundError, match="recalled"):
             await adapter.reactions.react(stage.ref, THREE, "👍")
-        assert await adapter.reactions.fold(stage.ref, [ReactionChange(UserId(ONE), ("👍",), 99)]) == 0
+        assert await adapter.reactions.merge(stage.ref, [ReactionChange(UserId(ONE), ("👍",), 99)]) == 0
 
 
 async def test_more_emoji_than_a_message_has_room_for(file: Path) -> None:
@@ -336,7 +336,7 @@ async def test_more_emoji_than_a_message_has_room_for(file: Path) -> None:
         people = {f"somebody_{number}": emoji for number, emoji in enumerate(whole)} | {ONE: whole[-1]}
         await asyncio.gather(*(adapter.reactions.react(stage.ref, *each) for each in people.items()))
         assert await adapter.reactions.flush(20)
-        assert (await adapter.reactions.of(stage.ref)).total == 121
+        assert (await adapter.reactions.get(stage.ref)).total == 121
         assert len(stage.shown()) == 80
         assert stage.shown()[whole[-1]] == 2
 
@@ -347,7 +347,7 @@ async def test_counts_are_there_within_two_seconds_of_quiet(stage: Stage) -> Non
             await adapter.reactions.react(stage.ref, (ONE, TWO, THREE)[number % 3], ("👍", "❤️", "😂", "🙏")[number % 4])
             await asyncio.sleep(0.02)
         began = asyncio.get_running_loop().time()
-        wanted = dict((await adapter.reactions.of(stage.ref)).counts)
+        wanted = dict((await adapter.reactions.get(stage.ref)).counts)
         await until(stage, wanted)
         assert asyncio.get_running_loop().time() - began < 2
         assert stage.busiest_second() <= 3
@@ -359,7 +359,7 @@ async def test_the_service_is_away_and_comes_back(stage: Stage) -> None:
         assert await adapter.reactions.flush()
         stage.server.faults.replace([Fault(command="group_set_key_values", status=503, times=9)])
         assert await adapter.reactions.react(stage.ref, TWO, "👍")  # the store has it
-        assert (await adapter.reactions.of(stage.ref)).total == 2
+        assert (await adapter.reactions.get(stage.ref)).total == 2
         await until(stage, {"👍": 2})
 
 
@@ -367,7 +367,7 @@ async def test_publishing_what_another_process_left(stage: Stage) -> None:
     await left_over(stage)
     async with stage.adapter() as adapter:
         await adapter.posts.publish(SLUG, Text("unrelated"))
-        assert (await adapter.reactions.of(stage.ref)).total == 1  # the first use starts the publisher
+        assert (await adapter.reactions.get(stage.ref)).total == 1  # the first use starts the publisher
         assert await adapter.reactions.flush()
     assert stage.shown() == {"👍": 1}
 

@@ -9,13 +9,14 @@ from sqlalchemy import event
 
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import PostRef
+from channel_adapter.domain.reaction import MessageCapacity
 from channel_adapter.store.database import Database
-from channel_adapter.store.reaction_publishing import MessageCapacity, Outcome, PublishingStore, Result
+from channel_adapter.store.reaction_publishing import ClaimEnd, ClaimResult, PublishingStore
 from channel_adapter.store.reactions import CommandResult, ReactionCommand, ReactionStore
 
 NEWS, SPORT = ChannelId("@TGS#_news"), ChannelId("@TGS#_sport")
 ANN, BEN = UserId("ann"), UserId("ben")
-CAPACITY = MessageCapacity(keys=300, per_call=20, people=200, counts=80)
+CAPACITY = MessageCapacity(keys=300, keys_per_call=20, users=200, counts=80, users_without_store=0, write_interval=0.0)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -108,7 +109,7 @@ async def test_claims_and_ends_of_many_posts_are_a_fixed_number_of_statements(st
         with statements(store) as executed:
             claims, _ = await publishing.claim(1_000, 10.0 * number)
             assert len(claims) == 2 * number
-            outcomes = [Outcome(claim, Result.WRITTEN, 0.0) for claim in claims]
+            outcomes = [ClaimResult(claim, ClaimEnd.WRITTEN, 0.0) for claim in claims]
             assert all(await publishing.finish(outcomes, 10.0 * number))
         counted.append(len(executed))
     # The larger round has one more kind of row: counts of reactions that were replaced, which are removed.
@@ -130,7 +131,7 @@ async def test_posts_whose_reactions_have_not_changed_are_removed_in_pieces(stor
     old, pending, fresh = posts(150), PostRef(NEWS, 1_000), PostRef(NEWS, 1_001)
     await store.apply([ReactionCommand(ref, ANN, "👍") for ref in [*old, fresh]], 1.0)
     claims, _ = await publishing.claim(1_000, 2.0)
-    await publishing.finish([Outcome(claim, Result.WRITTEN, 0.0) for claim in claims], 3.0)
+    await publishing.finish([ClaimResult(claim, ClaimEnd.WRITTEN, 0.0) for claim in claims], 3.0)
     await store.apply([ReactionCommand(pending, ANN, "👍")], 1.0)
     await store.apply([ReactionCommand(fresh, BEN, "👍")], 100.0)
     assert [await store.remove_unchanged(50.0) for _ in range(3)] == [200, 100, 0]

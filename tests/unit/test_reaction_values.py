@@ -1,4 +1,4 @@
-"""Emoji, keys, policies, custom data, plans and folding of reactions: everything pure."""
+"""Emoji, keys, policies, custom data, plans and merging of reactions: everything pure."""
 
 import random
 
@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from channel_adapter import InvalidError, ReactionChange
 from channel_adapter.backends.community.tag import Tag, read_tag
 from channel_adapter.domain.ids import UserId
+from channel_adapter.domain.reaction import MessageCapacity
 from channel_adapter.mapping import reactions as values
 from channel_adapter.mapping.emoji import known_emoji, one_emoji
-from channel_adapter.store.client_reactions import LEAVE, TAKE, KeyRow, fold_absence, fold_event, fold_read
-from channel_adapter.store.reaction_publishing import Count, MessageCapacity, plan_data, plan_keys
+from channel_adapter.store.client_reactions import Effect, KeyRow, merge_absence, merge_event, merge_read
+from channel_adapter.store.reaction_publishing import Count, plan_data, plan_keys
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.wire.extensions import Extension
 
@@ -49,14 +50,14 @@ def test_every_emoji_of_the_library_has_one_spelling_which_is_whole() -> None:
 def test_superfluous_or_missing_variation_selectors_are_normalised_everywhere(spelled: str, emoji: str) -> None:
     assert one_emoji(spelled) == emoji
     assert values.to_policy(spelled).emoji == (emoji,)
-    assert values.policy_in({values.NAME: f"{spelled} {emoji} 🎉"}).emoji == (
+    assert values.parse_policy(f"{spelled} {emoji} 🎉").emoji == (
         emoji,
         "🎉",
     )
     pairs = [Extension(key="r|reader_1", value=f"{spelled} {emoji}", seq=1), Extension(key=f"n|{spelled}", value="2")]
-    parsed = values.read_pairs(pairs)
-    assert parsed.people[USER].emoji == (emoji,)
-    assert (parsed.counts, parsed.foreign) == ({spelled: 2}, 0)  # as it is, so that exactly this key can be removed
+    parsed = values.parse_extensions(pairs)
+    assert parsed.users[USER].emoji == (emoji,)
+    assert (parsed.counts, parsed.other) == ({spelled: 2}, 0)  # as it is, so that exactly this key can be removed
 
 
 @pytest.mark.parametrize("text", ["\ufe0f", "1\ufe0f", "🏽\ufe0f", "a\ufe0f"])
@@ -72,13 +73,13 @@ def test_two_emoji_with_variation_selectors_are_counted_as_two() -> None:
 
 @given(ids, chosen, st.integers(0, 2**40))
 def test_keys_and_values_fit_for_every_person_and_emoji(user: str, each: str, count: int) -> None:
-    pairs = [values.person_pair(UserId(user), [each] * 20), values.count_pair(each, count)]
+    pairs = [values.user_pair(UserId(user), [each] * 20), values.count_pair(each, count)]
     for pair in pairs:
         assert len(pair.key.encode()) <= limits.EXTENSION_KEY_BYTES
         assert len(pair.value.encode()) <= limits.EXTENSION_VALUE_BYTES
-    held = values.read_pairs([*pairs, Extension(key="somebody else's", value="x")])
-    assert held.people[UserId(user)].emoji == (each,)
-    assert (held.counts, held.foreign) == ({each: count}, 1)
+    parsed = values.parse_extensions([*pairs, Extension(key="somebody else's", value="x")])
+    assert parsed.users[UserId(user)].emoji == (each,)
+    assert (parsed.counts, parsed.other) == ({each: count}, 1)
 
 
 def test_what_is_no_reaction_counts_as_none() -> None:
@@ -91,18 +92,18 @@ def test_what_is_no_reaction_counts_as_none() -> None:
         "N|👍": "1",
         "r|a": "",
     }
-    held = values.read_pairs(Extension(key=key, value=value, seq=1) for key, value in strange.items())
-    assert held.people == {USER: ReactionChange(USER, ("",), 1)}
-    assert (held.counts, held.foreign) == ({"👍": -1}, 4)
+    parsed = values.parse_extensions(Extension(key=key, value=value, seq=1) for key, value in strange.items())
+    assert parsed.users == {USER: ReactionChange(USER, ("",), 1)}
+    assert (parsed.counts, parsed.other) == ({"👍": -1}, 4)
 
 
 @given(st.sampled_from(["all", "basic", "none"]) | st.lists(chosen, min_size=1, max_size=10))
 def test_a_policy_comes_back_out_of_the_tag_and_leaves_the_rest_of_it(wanted: str | list[str]) -> None:
     policy = values.to_policy(wanted)
     before = Tag("m1", ("posts",), ("later=x", "reactions=none"), 2)
-    written = read_tag(before.with_attributes({values.NAME: values.policy_text(policy)}).text())
+    written = read_tag(before.with_attributes({values.POLICY: values.policy_text(policy)}).text())
     assert written is not None
-    assert values.policy_in(written.attributes) == policy
+    assert values.parse_policy(written.attributes[values.POLICY]) == policy
     assert (written.migration, written.kept, written.others[0], written.data) == ("m1", ("posts",), "later=x", 2)
 
 
@@ -110,7 +111,7 @@ def test_policies_that_cannot_be() -> None:
     for wrong in ("", "some", [], ["👍👍"], ["all"]):
         with pytest.raises(InvalidError):
             values.to_policy(wrong)
-    assert values.policy_in({"reactions": "words of a later version"}).allowed == ()
+    assert values.parse_policy("words of a later version").allowed == ()
 
 
 def test_custom_data_of_others_stays() -> None:
@@ -128,7 +129,7 @@ def test_custom_data_of_others_stays() -> None:
         assert values.counts_in(foreign) == {}
 
 
-ROOM = MessageCapacity(keys=300, per_call=20, people=200, counts=80)
+ROOM = MessageCapacity(keys=300, keys_per_call=20, users=200, counts=80, users_without_store=250, write_interval=0.34)
 
 
 def written_out(counts: list[Count], people: int, *, foreign: int = 0) -> tuple[dict[str, int], int, int]:
@@ -137,16 +138,16 @@ def written_out(counts: list[Count], people: int, *, foreign: int = 0) -> tuple[
     begun = people
     for calls in range(100):
         rows = [Count(each.emoji, each.number, standing.get(each.emoji, 0)) for each in counts]
-        surplus = [UserId(f"u{number}") for number in range(max(0, people - ROOM.people))]
+        surplus = [UserId(f"u{number}") for number in range(max(0, people - ROOM.users))]
         plan = plan_keys(rows, surplus, people, ROOM)
-        assert len(plan.sets) + len(plan.removals) + len(plan.people) <= ROOM.per_call
-        assert not (plan.sets and (plan.removals or plan.people))
+        assert len(plan.sets) + len(plan.removals) + len(plan.users) <= ROOM.keys_per_call
+        assert not (plan.sets and (plan.removals or plan.users))
         standing.update(plan.sets)
         for gone in plan.removals:
             del standing[gone]
-        people -= len(plan.people)
+        people -= len(plan.users)
         assert len(standing) + people <= max(ROOM.keys, begun + len([each for each in counts if each.published]))
-        if plan.whole:
+        if plan.complete:
             return {each: number for each, number in standing.items() if number}, people, calls
     raise AssertionError("never whole")
 
@@ -163,7 +164,7 @@ def test_plans_end_with_the_most_frequent_counts_and_room_for_phones(
     shown, left, _ = written_out(counts, people)
     wanted = sorted((each for each in counts if each.number), key=lambda each: (-each.number, each.emoji))[:80]
     assert shown == {each.emoji: each.number for each in wanted}
-    assert left == min(people, ROOM.people)
+    assert left == min(people, ROOM.users)
 
 
 def test_a_plan_for_custom_data_is_all_or_nothing() -> None:
@@ -175,41 +176,44 @@ def test_a_plan_for_custom_data_is_all_or_nothing() -> None:
 @given(st.lists(st.tuples(st.sampled_from(["👍", "❤️", ""]), st.booleans()), max_size=8), st.randoms())
 def test_events_in_any_order_and_number_end_alike(writes: list[tuple[str, bool]], order: random.Random) -> None:
     changes = [
-        ReactionChange(USER, (each,) if each else (), seq, by_phone=not (ours and not each))
+        ReactionChange(USER, (each,) if each else (), seq, from_client=not (ours and not each))
         for seq, (each, ours) in enumerate(writes, start=1)
     ]
 
     def folded(events: list[ReactionChange]) -> tuple[int, tuple[str, ...]]:
         row, mine = KeyRow(), tuple[str, ...]()
         for change in events:
-            row, verdict = fold_event(row, change)
-            mine = {TAKE: change.emoji, LEAVE: (), "": mine}[verdict]
-        return row.folded, mine
+            row, effect = merge_event(row, change)
+            mine = {Effect.SET: change.emoji, Effect.UNSET: (), Effect.NONE: mine}[effect]
+        return row.merged, mine
 
     shuffled = changes * 2
     order.shuffle(shuffled)
-    phones = [change for change in changes if change.by_phone]
+    phones = [change for change in changes if change.from_client]
     expected = (phones[-1].seq, phones[-1].emoji) if phones else (0, ())
     assert folded(changes) == folded(shuffled) == expected
 
 
 def test_a_deletion_of_our_own_takes_nothing_back() -> None:
     gone = ReactionChange(USER, (), 9)
-    assert fold_event(KeyRow(folded=5, own=9), gone)[1] == ""  # noted already
-    assert fold_event(KeyRow(folded=5, present=True, deleting=True), gone)[1] == ""  # under way
-    assert fold_event(KeyRow(folded=5, present=True), ReactionChange(USER, (), 9, by_phone=False))[1] == ""
-    assert fold_event(KeyRow(folded=5, present=True), gone) == (KeyRow(folded=9), LEAVE)
+    assert merge_event(KeyRow(merged=5, deleted=9), gone)[1] is Effect.NONE  # noted already
+    assert merge_event(KeyRow(merged=5, present=True, deleting=True), gone)[1] is Effect.NONE  # under way
+    assert merge_event(KeyRow(merged=5, present=True), ReactionChange(USER, (), 9, from_client=False))[1] is Effect.NONE
+    assert merge_event(KeyRow(merged=5, present=True), gone) == (KeyRow(merged=9), Effect.UNSET)
     assert (
-        fold_event(KeyRow(folded=5, present=True, deleting=True), ReactionChange(USER, (), 9, by_phone=True))[1]
-        == LEAVE
+        merge_event(KeyRow(merged=5, present=True, deleting=True), ReactionChange(USER, (), 9, from_client=True))[1]
+        is Effect.UNSET
     )
 
 
 def test_reads_see_what_is_new_and_what_is_gone() -> None:
-    there = KeyRow(folded=5, present=True)
-    assert fold_read(there, ReactionChange(USER, ("👍",), 5)) == (there, "")
-    assert fold_read(KeyRow(folded=7), ReactionChange(USER, ("👍",), 6)) == (KeyRow(folded=6, present=True), TAKE)
-    assert fold_absence(there, 8, 0) == (KeyRow(folded=8), LEAVE)
-    assert fold_absence(there, 8, 6) == (KeyRow(folded=5, own=6), "")  # all keys were cleared at once
-    assert fold_absence(KeyRow(folded=5, own=6), 8, 0)[1] == ""  # we deleted it
-    assert fold_absence(KeyRow(folded=5, present=True, deleting=True), 8, 0)[1] == ""
+    there = KeyRow(merged=5, present=True)
+    assert merge_read(there, ReactionChange(USER, ("👍",), 5)) == (there, Effect.NONE)
+    assert merge_read(KeyRow(merged=7), ReactionChange(USER, ("👍",), 6)) == (
+        KeyRow(merged=6, present=True),
+        Effect.SET,
+    )
+    assert merge_absence(there, 8, 0) == (KeyRow(merged=8), Effect.UNSET)
+    assert merge_absence(there, 8, 6) == (KeyRow(merged=5, deleted=6), Effect.NONE)  # all keys were cleared at once
+    assert merge_absence(KeyRow(merged=5, deleted=6), 8, 0)[1] is Effect.NONE  # we deleted it
+    assert merge_absence(KeyRow(merged=5, present=True, deleting=True), 8, 0)[1] is Effect.NONE

@@ -32,12 +32,12 @@ async def test_reactions_of_phones_are_folded(tmp_path: Path) -> None:
         ref = (await sea.adapter.posts.publish(LIGHTHOUSE, Text("fog"))).ref
         await react(sea, SAILOR, "👍", ref.seq)
         await react(sea, MATE, "👍", ref.seq)
-        assert (await sea.adapter.reactions.of(ref)).counts == {"👍": 2}
+        assert (await sea.adapter.reactions.get(ref)).counts == {"👍": 2}
         await react(sea, MATE, "❤️", ref.seq)
-        assert (await sea.adapter.reactions.of(ref, MATE)).mine == ("❤️",)
+        assert (await sea.adapter.reactions.get(ref, MATE)).mine == ("❤️",)
         await sea.phone(SAILOR, "delete_extensions", group_id=LIGHTHOUSE, seq=ref.seq, keys=["r|sailor"])
         await sea.settle()
-        assert (await sea.adapter.reactions.of(ref)).counts == {"❤️": 1}
+        assert (await sea.adapter.reactions.get(ref)).counts == {"❤️": 1}
 
 
 async def test_reactions_go_with_the_post_and_the_channel(tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ async def test_reactions_go_with_the_post_and_the_channel(tmp_path: Path) -> Non
         await sea.phone(KEEPER, "recall", group_id=LIGHTHOUSE, seq=refs[0].seq)
         await sea.settle()
         with pytest.raises(NotFoundError):
-            await sea.adapter.reactions.of(refs[0])
+            await sea.adapter.reactions.get(refs[0])
         await sea.other.channels.delete(LIGHTHOUSE)
         await sea.until(e.ChannelDeleted)
         assert sea.receiver.counters.snapshot().get("dead", 0) == 0
@@ -66,7 +66,7 @@ async def test_repeats_and_disorder_fold_to_the_same(tmp_path: Path) -> None:
             pairs = {f"r|{SAILOR}": emoji}
             await sea.phone(SAILOR, "set_extensions", group_id=LIGHTHOUSE, seq=ref.seq, pairs=pairs)
         await sea.settle()
-        assert (await sea.adapter.reactions.of(ref, SAILOR)).mine == ("😮",)
+        assert (await sea.adapter.reactions.get(ref, SAILOR)).mine == ("😮",)
         assert len([event for event in sea.heard if isinstance(event, e.ReactionChanged)]) == 5
 
 

@@ -157,7 +157,7 @@ async def test_a_reaction(light: Harbour) -> None:
     liked = await light.until(e.ReactionChanged)
     assert (liked.ref, liked.cleared, liked.platform) == (ref, False, e.Platform.IOS)
     (change,) = liked.changes
-    assert change == ReactionChange(UserId(SAILOR), ("👍",), change.seq, by_phone=True)
+    assert change == ReactionChange(UserId(SAILOR), ("👍",), change.seq, from_client=True)
     await light.phone(SAILOR, "delete_extensions", group_id=LIGHTHOUSE, seq=ref.seq, keys=["r|sailor"])
     gone = await light.until(e.ReactionChanged, lambda event: event.version > liked.version)
     assert [(each.user, each.emoji) for each in gone.changes] == [(SAILOR, ())]

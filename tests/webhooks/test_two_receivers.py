@@ -163,7 +163,7 @@ async def test_each_effect_happens_once_and_all_is_right_in_the_end(fleet: Fleet
     assert {pid for *_, pid in done} == {each.process.pid for each in fleet.receivers}
     settings = settings_of(fleet.stub, ADMIN, database_url=fleet.url)
     async with ChannelAdapter.open(settings) as adapter:
-        found = await adapter.reactions.of(ref)
+        found = await adapter.reactions.get(ref)
         assert found.counts == {"👍": 4, "😮": 1}
         known = await adapter.pipeline.registry.get(LIGHTHOUSE)
         assert known is not None

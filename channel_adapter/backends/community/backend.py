@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from channel_adapter.backends.community.joined import JoinedPages
     from channel_adapter.backends.community.members import CommunityMembers, Membership, RoleCache
     from channel_adapter.backends.community.posts import CommunityPosts
+    from channel_adapter.backends.community.reactions import CommunityReactions
     from channel_adapter.backends.community.unread import CommunityUnread
     from channel_adapter.backends.conversation_groups import ConversationGroups
     from channel_adapter.backends.options import BackendOptions
@@ -90,6 +91,13 @@ class CommunityBackend:
         return ConversationGroups(
             self.caller, kind, self.channels.classify, self.joined_pages.channels, self.membership.require
         )
+
+    @cached_property
+    def reactions(self) -> CommunityReactions:
+        """Reactions on messages."""
+        from channel_adapter.backends.community.reactions import CommunityReactions
+
+        return CommunityReactions(self.caller, self.post_history, self.options, self.clock)
 
     @cached_property
     def channel_cache(self) -> ChannelCache:

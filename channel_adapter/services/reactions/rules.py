@@ -1,4 +1,4 @@
-"""Who may react to what, and with which emoji: asked of the service in batches, remembered for a while."""
+"""Which users may react to which posts, and with which emoji. The answers of the service are cached."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -6,125 +6,136 @@ from typing import Any, Final
 
 from cachetools import TTLCache
 
-from channel_adapter.backends.protocols import ChannelBackend, PostBackend
+from channel_adapter.backends.protocols import Backend
 from channel_adapter.concurrency.batch_loader import BatchLoader
 from channel_adapter.concurrency.clock import Clock
+from channel_adapter.concurrency.single_flight import SingleFlight
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import PostRef, PostState
-from channel_adapter.domain.reaction import ReactionChange, ReactionPolicy
-from channel_adapter.errors import NotFoundError, PermissionDeniedError
-from channel_adapter.mapping.ids import post_ref
-from channel_adapter.mapping.reactions import policy_in, require_allowed
-from channel_adapter.services.subscriptions import Subscriptions
-from channel_adapter.tencent import limits
+from channel_adapter.domain.reaction import DisplayMode, FilteredChange, PolicyKind, ReactionChange, ReactionPolicy
+from channel_adapter.errors import InvalidError, NotFoundError, PermissionDeniedError
+from channel_adapter.mapping.reactions import POLICY, parse_policy, policy_text
 
-REMEMBERED: Final = 100_000
-"""How many memberships and how many posts are remembered; each is a few hundred bytes."""
+CACHE_ENTRIES: Final = 100_000
+"""How many memberships and how many posts are cached; each takes a few hundred bytes."""
+_USERS_PER_BATCH: Final = 500
 
 
-@dataclass(frozen=True, slots=True)
-class ReactionRules:
-    """What is allowed whatever a channel says."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReactionOptions:
+    """Settings of reactions, as plain values. `display` None: automatic. `keep_seconds` None: for ever."""
 
-    per_person: int = 1
+    max_per_user: int = 1
     subscribers_only: bool = True
-    phones: bool = True  # what phones write into their keys by themselves counts
-    kept_on_leaving: bool = True
+    client_reactions: bool = True
+    keep_on_unsubscribe: bool = True
+    display: DisplayMode | None = None
+    keep_seconds: float | None = None
+    cache_seconds: float
 
 
-class Gatekeeper:
-    """Answers are believed for `seconds`; only good news is remembered."""
+class ReactionEligibility:
+    """Checks reactions against the policy of the channel, the state of the post and the subscription of the user.
 
-    def __init__(
-        self,
-        channels: ChannelBackend,
-        subscriptions: Subscriptions,
-        posts: PostBackend,
-        rules: ReactionRules,
-        *,
-        seconds: float,
-        clock: Clock,
-    ) -> None:
-        self._channels = channels
-        self._subscriptions = subscriptions
-        self._backend = posts
-        self._rules = rules
-        remembered: Callable[[], TTLCache[Any, bool]] = lambda: TTLCache(  # noqa: E731
-            REMEMBERED, seconds, timer=clock.monotonic
+    Policies are cached with the channel. Of posts and users only positive answers are cached, for `cache_seconds`.
+    """
+
+    def __init__(self, backend: Backend, options: ReactionOptions, clock: Clock) -> None:
+        self._backend = backend
+        self._options = options
+        cache: Callable[[], TTLCache[Any, bool]] = lambda: TTLCache(  # noqa: E731
+            CACHE_ENTRIES, options.cache_seconds, timer=clock.monotonic
         )
-        self._members: TTLCache[tuple[ChannelId, UserId], bool] = remembered()
-        self._posts: TTLCache[PostRef, bool] = remembered()
-        self._asked: BatchLoader[ChannelId, UserId, bool] = BatchLoader(self._ask, max_items=limits.ROLES_PER_CALL)
-        self._looked_up: BatchLoader[PostRef, None, PostState | None] = BatchLoader(self._look_up, max_items=REMEMBERED)
+        self._members: TTLCache[tuple[ChannelId, UserId], bool] = cache()
+        self._posts: TTLCache[PostRef, bool] = cache()
+        self._member_loader: BatchLoader[ChannelId, UserId, bool] = BatchLoader(
+            self._load_members, max_items=_USERS_PER_BATCH
+        )
+        self._post_lookups: SingleFlight[PostRef, PostState | None] = SingleFlight(self._look_up_post)
 
     async def policy(self, channel: ChannelId) -> ReactionPolicy:
-        """What the channel takes. Raises NotFoundError for no channel."""
-        return policy_in(await self._channels.attributes(channel))
+        """Return the policy of a channel. Raises NotFoundError."""
+        return parse_policy((await self._backend.channels.attributes(channel)).get(POLICY))
+
+    async def set_policy(self, channel: ChannelId, policy: ReactionPolicy) -> None:
+        """Store the policy of a channel. Raises InvalidError for a list that is too long, and NotFoundError."""
+        self._backend.channels.forget(channel)
+        try:
+            await self._backend.channels.set_attributes(channel, {POLICY: policy_text(policy)})
+        except InvalidError as error:
+            raise InvalidError(f"policy: {error.message}", field="policy", limit=error.limit, size=error.size) from None
 
     async def require(self, ref: PostRef, user: UserId, emoji: str) -> None:
-        """Raises InvalidError, PermissionDeniedError or NotFoundError unless this reaction may be."""
-        require_allowed(await self.policy(ref.channel), emoji)
-        await self.require_post(ref)
-        if self._rules.subscribers_only and not await self._is_member(ref.channel, user):
+        """Raise InvalidError, NotFoundError or PermissionDeniedError unless this reaction is allowed."""
+        policy = parse_policy((await self._backend.channels.attributes(ref.channel)).get(POLICY))
+        if policy.kind is not PolicyKind.ALL and not policy.allows(emoji):
+            raise _not_allowed(policy, emoji)
+        if not self._posts.get(ref):
+            await self.require_post(ref)
+        if not self._options.subscribers_only or self._members.get((ref.channel, user)):
+            return
+        if not await self._member_loader.load(ref.channel, user):
             raise PermissionDeniedError(
-                f"{user!r} does not follow {ref.channel}, and only subscribers may react", field="user"
+                f"user {user!r} does not follow {ref.channel}, and only subscribers may react", field="user"
             )
 
     async def require_post(self, ref: PostRef) -> None:
-        """Raises NotFoundError for a post that never was, was recalled or has expired."""
+        """Raise NotFoundError for a post that does not exist, was recalled or has expired."""
         if self._posts.get(ref):
             return
-        state = await self._looked_up.load(ref, None)
+        state = await self._post_lookups.get(ref)
         if state is None:
             raise NotFoundError(f"channel {ref.channel} has no post {ref.seq}", field="seq")
         if state is not PostState.PUBLISHED:
             raise NotFoundError(f"post {ref.seq} of {ref.channel} was recalled or has expired", field="seq")
         self._posts[ref] = True
 
-    async def admit(self, channel: ChannelId, changes: Sequence[ReactionChange]) -> list[bool]:
-        """Which changes made on phones count: none where they are ignored, else by policy and subscription."""
-        if not self._rules.phones:
-            return [False] * len(changes)
+    async def filter_allowed(self, channel: ChannelId, changes: Sequence[ReactionChange]) -> list[FilteredChange]:
+        """Return changes that client apps made, with whether each counts by the settings, the policy and subscription.
+
+        A removal always counts, unless the settings ignore client apps.
+        """
+        if not self._options.client_reactions:
+            return [FilteredChange(change, False) for change in changes]
         policy = await self.policy(channel)
         fits = [all(each and policy.allows(each) for each in change.emoji) for change in changes]
-        if not self._rules.subscribers_only:
-            return fits
-        asked = {change.user for change, fit in zip(changes, fits, strict=True) if fit and change.emoji}
-        members = await self._members_among(channel, asked)
-        return [fit and (not change.emoji or change.user in members) for change, fit in zip(changes, fits, strict=True)]
+        if self._options.subscribers_only:
+            users = {change.user for change, fit in zip(changes, fits, strict=True) if fit and change.emoji}
+            members = await self._members_among(channel, users)
+            fits = [
+                fit and (not change.emoji or change.user in members) for change, fit in zip(changes, fits, strict=True)
+            ]
+        return [FilteredChange(change, fit) for change, fit in zip(changes, fits, strict=True)]
 
     def forget_post(self, ref: PostRef) -> None:
-        """The post is gone."""
+        """Drop what is cached of a post."""
         self._posts.pop(ref, None)
 
     def forget_channel(self, channel: ChannelId) -> None:
-        """The channel is gone, with all its posts; one that is made anew has none of them."""
+        """Drop what is cached of the posts of a channel."""
         for ref in [each for each in self._posts if each.channel == channel]:
             self._posts.pop(ref, None)
 
-    def forget_people(self, channel: ChannelId, users: Iterable[UserId]) -> None:
-        """These people left."""
+    def forget_users(self, channel: ChannelId, users: Iterable[UserId]) -> None:
+        """Drop what is cached of users of a channel."""
         for user in users:
             self._members.pop((channel, user), None)
 
-    async def _is_member(self, channel: ChannelId, user: UserId) -> bool:
-        return bool(self._members.get((channel, user))) or await self._asked.load(channel, user)
-
     async def _members_among(self, channel: ChannelId, users: set[UserId]) -> set[UserId]:
         unknown = [user for user in users if not self._members.get((channel, user))]
-        found = await self._subscriptions.is_subscribed(channel, unknown) if unknown else {}
+        found = await self._backend.members.subscribed(channel, unknown) if unknown else {}
         self._members.update({(channel, user): True for user, inside in found.items() if inside})
         return {user for user in users if found.get(user, True)}
 
-    async def _ask(self, channel: ChannelId, users: Sequence[UserId]) -> list[bool | Exception]:
+    async def _load_members(self, channel: ChannelId, users: Sequence[UserId]) -> list[bool | Exception]:
         members = await self._members_among(channel, set(users))
         return [user in members for user in users]
 
-    async def _look_up(self, ref: PostRef, asked: Sequence[None]) -> list[PostState | Exception | None]:
-        post = await self._backend.get(ref)
-        return [post.state if post is not None else None] * len(asked)
+    async def _look_up_post(self, ref: PostRef) -> PostState | None:
+        post = await self._backend.posts.get(ref)
+        return post.state if post is not None else None
 
 
-def checked(ref: PostRef) -> PostRef:
-    """The ref, with the whole id of its channel. Raises InvalidError."""
-    return PostRef(*post_ref(ref))
+def _not_allowed(policy: ReactionPolicy, emoji: str) -> InvalidError:
+    allowed = " ".join(policy.allowed or ()) or "no reactions"
+    return InvalidError(f"emoji {emoji} is not allowed: this channel accepts {allowed}", field="emoji")

@@ -1,262 +1,313 @@
-"""Reactions: what a person thinks of a post, in one emoji."""
+"""Reactions of users to posts: one emoji, or several if the settings allow it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+import logging
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from channel_adapter.backends.protocols import ChannelBackend
+import structlog
+
+from channel_adapter.backends.protocols import Backend
 from channel_adapter.concurrency.clock import Clock, wait_or_set
-from channel_adapter.concurrency.logs import get_logger
+from channel_adapter.config.extras import is_installed, needs_store
 from channel_adapter.domain.health import HealthCheckResult
 from channel_adapter.domain.post import PostRef
 from channel_adapter.domain.reaction import (
     Adopted,
-    Ladder,
+    DisplayMode,
+    DisplayStatus,
     ReactionChange,
     ReactionPolicy,
     Reactions,
     Reactor,
     Reconciled,
 )
-from channel_adapter.errors import ChannelAdapterError, ConfigurationError, InvalidError
+from channel_adapter.errors import ChannelAdapterError, ConfigurationError
 from channel_adapter.mapping import ids
 from channel_adapter.mapping.emoji import one_emoji
-from channel_adapter.mapping.reactions import NAME, policy_text, to_policy
-from channel_adapter.services.reactions.direct import REACTORS, DirectReactions
-from channel_adapter.services.reactions.rules import Gatekeeper, ReactionRules, checked
+from channel_adapter.mapping.reactions import to_policy
+from channel_adapter.services.reactions.direct import DirectReactions
+from channel_adapter.services.reactions.rules import ReactionEligibility, ReactionOptions
 
 if TYPE_CHECKING:
     from channel_adapter.services.reactions.stored import StoredReactions
 
 FLUSH_SECONDS: Final = 5.0
-"""How long closing waits for counts to be published; what is left waits in the store for the next process."""
+"""How long closing waits for counts to be published; the rest stays in the store for another process."""
+_FIRST_CHECK: Final = 1.0
+"""Seconds until a process that does not use reactions looks for what others left; short processes end before."""
+_CHECK_INTERVAL: Final = 5.0
 
-
-START_AFTER: Final = 1.0
-"""Seconds until a process that does not use reactions opens their store; short commands end before, and never do."""
-START_AGAIN: Final = 5.0
-
-log = get_logger("channel_adapter.reactions")
+_log = structlog.wrap_logger(logging.getLogger("channel_adapter.reactions"))
 
 
 class ReactionService:
-    """Without a database direct mode: keys on the message, 250 people a post. With one store mode: any number.
+    """Reactions of users to posts.
 
-    The store is opened, and its publisher started, by the first call, or soon after `start`.
+    Without `database_url` in direct mode: keys on the message, for 250 users a post. With it in store mode: any number
+    of users. The store is opened, and the task that publishes counts started, by the first method that needs them.
     """
 
     def __init__(
         self,
-        channels: ChannelBackend,
-        gatekeeper: Gatekeeper,
-        rules: ReactionRules,
-        direct: DirectReactions,
-        stored: "Callable[[], Awaitable[StoredReactions]] | None",
+        backend: Backend,
+        options: ReactionOptions,
+        database_url: str | None,
+        app: int,
         clock: Clock,
     ) -> None:
-        self._channels = channels
-        self._gatekeeper = gatekeeper
-        self._rules = rules
-        self._direct = direct
-        self._open = stored
+        self._backend = backend
+        self._ids = backend.ids
+        self._options = options
+        self._database_url = database_url
+        self._app = app
+        self._clock = clock
+        self._eligibility = ReactionEligibility(backend, options, clock)
+        self._direct: DirectReactions | None = None
         self._opening = asyncio.Lock()
         self._opened: StoredReactions | None = None
-        self._clock = clock
+        self._publishing = False
         self._closing = asyncio.Event()
         self._starting: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        """Publish what another process left, though nobody may ever ask for reactions here; nothing in direct mode."""
-        if self._open is not None and self._starting is None:
-            self._starting = asyncio.ensure_future(self._start())
-
     async def react(self, ref: PostRef, user: str, emoji: str) -> bool:
-        """Set a person's reaction; True when it changed. A new one replaces the old one, the same again is harmless.
+        """Set the reaction of a user; return whether it changed. A new emoji replaces the old one.
 
-        In store mode it is kept for good when this returns. Raises InvalidError for what is not one emoji or is not
-        allowed in the channel, NotFoundError for no post, PermissionDeniedError for somebody who does not follow the
-        channel, LimitReachedError in direct mode for a 251st person, and UnavailableError when the store or the service
-        fails; then nothing was counted.
+        In store mode it is stored permanently when this returns. Raises InvalidError for text that is not one emoji or
+        an emoji that the channel does not allow, NotFoundError if there is no such post, PermissionDeniedError for a
+        user who does not follow the channel, LimitReachedError in direct mode for a 251st user, and UnavailableError if
+        the store or the service fails; then nothing was counted.
         """
-        ref, person, chosen = checked(ref), ids.user_id(user), one_emoji(emoji)
-        await self._gatekeeper.require(ref, person, chosen)
-        stored = await self._store()
-        return await (stored.react(ref, person, chosen) if stored else self._direct.react(ref, person, chosen))
+        post, user_id, chosen = self._ids.post(ref), ids.user_id(user), one_emoji(emoji)
+        await self._eligibility.require(post, user_id, chosen)
+        reactions = self._opened or await self._reactions()
+        return await reactions.react(post, user_id, chosen)
 
     async def unreact(self, ref: PostRef, user: str, emoji: str | None = None) -> bool:
-        """Take a person's reaction back, or one of several; False when there was none."""
-        ref, person = checked(ref), ids.user_id(user)
+        """Remove the reactions of a user, or only `emoji`; return False if there was none."""
+        post, user_id = self._ids.post(ref), ids.user_id(user)
         chosen = None if emoji is None else one_emoji(emoji)
-        await self._gatekeeper.require_post(ref)
-        stored = await self._store()
-        return await (stored.unreact(ref, person, chosen) if stored else self._direct.unreact(ref, person, chosen))
+        await self._eligibility.require_post(post)
+        return await (await self._reactions()).unreact(post, user_id, chosen)
 
-    async def of(self, ref: PostRef, viewer: str | None = None) -> Reactions:
-        """Counts of a post, the most frequent first, and what `viewer` chose. Raises NotFoundError for no post."""
-        ref, person = checked(ref), None if viewer is None else ids.user_id(viewer, "viewer")
-        stored = await self._store()
-        if stored is None:
-            await self._channels.attributes(ref.channel)  # raises NotFoundError
-            return await self._direct.of(ref, person)
-        found = await stored.of(ref, person)
+    async def get(self, ref: PostRef, viewer: str | None = None) -> Reactions:
+        """Return the counts of a post, the most frequent emoji first, and what `viewer` chose. Raises NotFoundError."""
+        post, user_id = self._ids.post(ref), None if viewer is None else ids.user_id(viewer, "viewer")
+        if self._database_url is None:
+            await self._eligibility.policy(post.channel)
+            return await self._direct_reactions().get(post, user_id)
+        found = await (await self._store()).get(post, user_id)
         if found is None:
-            await self._gatekeeper.require_post(ref)
-        return found or Reactions(ref=ref)
+            await self._eligibility.require_post(post)
+        return found or Reactions(ref=post)
 
-    async def of_many(self, refs: Iterable[PostRef], viewer: str | None = None) -> dict[PostRef, Reactions]:
-        """The same for many posts, in their order; a post that is not there has none.
+    async def get_many(self, refs: Iterable[PostRef], viewer: str | None = None) -> dict[PostRef, Reactions]:
+        """Return the counts of many posts by the references that were asked for, in their order.
 
-        Store mode: one statement, and one more with a viewer, for up to 500 posts. Direct mode: all posts at once.
+        A post that does not exist has no reactions. Store mode: one statement, and one more with a viewer, for up to
+        500 posts. Direct mode: two calls for each post, concurrently.
         """
-        wanted = list(dict.fromkeys(checked(ref) for ref in refs))
-        person = None if viewer is None else ids.user_id(viewer, "viewer")
-        stored = await self._store()
-        if stored is not None:
-            return await stored.of_many(wanted, person)
-        found = await asyncio.gather(*(self._direct.of_some(ref, person) for ref in wanted))
-        return dict(zip(wanted, found, strict=True))
+        posts = {ref: self._ids.post(ref) for ref in refs}
+        wanted = list(dict.fromkeys(posts.values()))
+        user_id = None if viewer is None else ids.user_id(viewer, "viewer")
+        if self._database_url is None:
+            direct = self._direct_reactions()
+            answers = await asyncio.gather(*(direct.get_or_empty(post, user_id) for post in wanted))
+            found = dict(zip(wanted, answers, strict=True))
+        else:
+            found = await (await self._store()).get_many(wanted, user_id)
+        return {ref: found[post] for ref, post in posts.items()}
 
     async def reactors(self, ref: PostRef, emoji: str | None = None) -> AsyncIterator[Reactor]:
-        """Everybody who reacted, by user id: for admins."""
-        ref, chosen = checked(ref), None if emoji is None else one_emoji(emoji)
-        stored = await self._store()
-        found = stored.reactors(ref, chosen) if stored else self._direct.reactors(ref, chosen)
-        async for each in found:
+        """Yield the users who reacted, or those who chose `emoji`, ordered by user id. For administration."""
+        post, chosen = self._ids.post(ref), None if emoji is None else one_emoji(emoji)
+        async for each in (await self._reactions()).reactors(post, chosen):
             yield each
 
     async def policy(self, channel: str) -> ReactionPolicy:
-        """Which emoji a channel takes."""
-        return await self._gatekeeper.policy(ids.channel_id(channel))
+        """Return which emoji a channel accepts. Raises NotFoundError."""
+        return await self._eligibility.policy(self._ids.channel(channel))
 
     async def set_policy(self, channel: str, policy: str | Iterable[str] | ReactionPolicy) -> ReactionPolicy:
-        """Say which emoji a channel takes from now on: `all`, `basic` (six of them), `none`, or a list.
+        """Set which emoji a channel accepts: `all`, `basic` (six of them), `none`, or a list of about 50 at most.
 
-        It is kept in the channel's tag: other processes see it when they read the tag again. Reactions that are there
-        stay. Raises InvalidError and NotFoundError.
+        It is stored with the channel: other processes see it within `channels.cache_seconds`. Existing reactions stay.
+        Raises InvalidError, with limit and size in bytes for a list that is too long, and NotFoundError.
         """
-        wanted, said = ids.channel_id(channel), to_policy(policy)
-        self._channels.forget(wanted)
-        try:
-            await self._channels.set_attributes(wanted, {NAME: policy_text(said)})
-        except InvalidError as error:
-            raise InvalidError(f"policy: {error.message}", field="policy", limit=error.limit, size=error.size) from None
-        return said
+        wanted = to_policy(policy)
+        await self._eligibility.set_policy(self._ids.channel(channel), wanted)
+        return wanted
 
-    async def fold(self, ref: PostRef, changes: Sequence[ReactionChange], *, cleared: int = 0) -> int:
-        """Take in what an event told of people's own keys; gives how many reactions changed. Twice is harmless.
+    async def merge(self, ref: PostRef, changes: Sequence[ReactionChange], *, cleared: int = 0) -> int:
+        """Merge the changes of users' keys that an event reports; return how many reactions changed.
 
-        `cleared`: all keys up to this version were cleared at once, which takes nobody's reaction back. Nothing to do
-        in direct mode, where the keys are all there is.
+        Repeating it is harmless. `cleared`: all keys up to this version were removed together, which removes no
+        reaction. Does nothing in direct mode, where the keys are all there is.
         """
-        ref, stored = checked(ref), await self._store()
-        return await stored.fold(ref, changes, cleared=cleared) if stored else 0
+        post = self._ids.post(ref)
+        return 0 if self._database_url is None else await (await self._store()).merge(post, changes, cleared=cleared)
 
     async def reconcile(self, ref: PostRef) -> Reconciled:
-        """Compare a post with the service: take in what phones did unheard, mend counts that others changed.
+        """Compare a post with the service: merge what client apps wrote, and find counts that others changed.
 
-        Raises ConfigurationError in direct mode.
+        Raises ConfigurationError in direct mode, and NotFoundError for a post that is deleted.
         """
-        return await (await self._required()).reconcile(checked(ref))
+        return await (await self._store()).reconcile(self._ids.post(ref))
 
     async def adopt(self, channel: str) -> AsyncIterator[Adopted]:
-        """Take over into the store what direct mode left on a channel's posts, one outcome a post.
+        """Copy into the store the reactions that direct mode left on a channel's posts; yield one result for each post.
 
-        Who has a reaction in the store keeps that one. Interrupted anywhere, run it again. Raises ConfigurationError
-        in direct mode.
+        Users who have a reaction in the store keep that one. After an interruption, run it again. Raises
+        ConfigurationError in direct mode.
         """
-        async for each in (await self._required()).adopt(ids.channel_id(channel)):
+        wanted = self._ids.channel(channel)
+        async for each in (await self._store()).adopt(wanted):
             yield each
 
-    async def probe(self) -> Ladder:
-        """Find out anew where counts can be shown to plain clients. Raises ConfigurationError in direct mode."""
-        return await (await self._required()).probe()
+    async def probe(self) -> DisplayStatus:
+        """Check where counts can be displayed for other client apps, and write again posts that refused them.
+
+        It is tried on a message in a channel of its own, which is deleted again. Raises ConfigurationError in direct
+        mode.
+        """
+        return await (await self._store()).probe(retry_posts=True)
 
     async def flush(self, seconds: float = FLUSH_SECONDS) -> bool:
-        """Wait until every count is published; False when it took longer, for example because the service is away.
+        """Wait until every count is published; return False if that takes longer, for example during an outage.
 
-        True at once in direct mode.
+        Returns True immediately in direct mode.
         """
-        stored = await self._store()
-        return await stored.flush(seconds) if stored else True
+        return self._database_url is None or await (await self._store()).flush(seconds)
 
     async def publish(self, seconds: float = FLUSH_SECONDS) -> bool:
-        """`flush` for those who count on a store. Raises ConfigurationError in direct mode."""
-        return await (await self._required()).flush(seconds)
+        """Publish every count, as `flush` does. Raises ConfigurationError in direct mode."""
+        return await (await self._store()).flush(seconds)
 
     async def drop(self, ref: PostRef) -> None:
-        """Forget the reactions of a post that was recalled or deleted; `posts.recall` does this by itself."""
-        ref = checked(ref)
-        self._gatekeeper.forget_post(ref)
-        if (stored := await self._store()) is not None:
-            await stored.drop(ref)
+        """Remove the reactions of a post that is deleted; `posts.recall` does this itself."""
+        post = self._ids.post(ref)
+        self._eligibility.forget_post(post)
+        if (stored := await self._existing()) is not None:
+            await stored.drop(post)
 
     async def drop_channel(self, channel: str) -> None:
-        """Forget all reactions of a channel that was deleted; `channels.delete` does this by itself."""
-        wanted = ids.channel_id(channel)
-        self._gatekeeper.forget_channel(wanted)
-        if (stored := await self._store()) is not None:
+        """Remove all reactions of a channel that is deleted; `channels.delete` does this itself."""
+        wanted = self._ids.channel(channel)
+        self._eligibility.forget_channel(wanted)
+        if (stored := await self._existing()) is not None:
             await stored.drop_channel(wanted)
 
     async def left(self, channel: str, users: Iterable[str]) -> None:
-        """People left a channel: their reactions stay, unless the settings say otherwise."""
-        wanted, people = ids.channel_id(channel), [ids.user_id(user) for user in users]
-        self._gatekeeper.forget_people(wanted, people)
-        if self._rules.kept_on_leaving or not people:
+        """Remove the reactions of users who left a channel, if the settings demand it."""
+        wanted, user_ids = self._ids.channel(channel), [ids.user_id(user) for user in users]
+        self._eligibility.forget_users(wanted, user_ids)
+        if self._options.keep_on_unsubscribe or not user_ids:
             return
-        if (stored := await self._store()) is not None:
-            await stored.forget(wanted, people)
+        if (stored := await self._existing()) is not None:
+            await stored.remove_users(wanted, user_ids)
+
+    def start(self) -> None:
+        """Publish in the background what other processes left in the store, until the adapter is closed.
+
+        For processes that do not use reactions themselves, such as a webhook receiver. It creates no tables: it waits
+        until there are some. Does nothing in direct mode.
+        """
+        if self._database_url is not None and self._starting is None:
+            self._starting = asyncio.ensure_future(self._publish_others())
 
     async def finding(self) -> HealthCheckResult:
-        """For the doctor: the mode, and in store mode where counts are shown, or what is wrong with the store."""
+        """Return for the doctor the mode of reactions and, in store mode, the result of a new probe."""
+        if self._database_url is None:
+            users = capacity.users_without_store if (capacity := self._backend.reactions.capacity) else 0
+            return HealthCheckResult("reactions", True, f"direct mode: on the messages, {users} users a post")
         try:
-            stored = await self._store()
-            if stored is None:
-                return HealthCheckResult("reactions", True, f"direct mode: on the messages, {REACTORS} people a post")
-            return await stored.finding()
+            stored = await self._existing()
         except ChannelAdapterError as error:
-            return HealthCheckResult("reactions", False, error.message, "see to the database that database_url names")
+            return HealthCheckResult("reactions", False, error.message, "check the database that database_url names")
+        mode = self._options.display or DisplayMode.EXTENSIONS
+        try:
+            found = await (stored.probe(retry_posts=False) if stored else self._backend.reactions.probe(mode))
+        except ChannelAdapterError as error:
+            return HealthCheckResult("reactions", False, f"store; {error.message}", "run the doctor again later")
+        if found.mode is mode:
+            return HealthCheckResult(
+                "reactions", True, f"store; counts are shown as {mode.value.replace('_', ' ')}: {found.reason}"
+            )
+        return HealthCheckResult(
+            "reactions",
+            False,
+            f"store; counts are shown nowhere else: {found.reason}",
+            "enable message extensions in the console, they need a high plan; or set reactions.display",
+        )
 
     async def aclose(self) -> None:
-        """Publish what can be published soon, and close the store."""
+        """Publish what can be published within 5 seconds, and close the store."""
         self._closing.set()
         if self._starting is not None:
             await self._starting
         async with self._opening:
-            opened, self._opened = self._opened, None
+            opened, self._opened, self._publishing = self._opened, None, False
         if opened is not None:
             await opened.close(FLUSH_SECONDS)
 
-    async def _start(self) -> None:
-        """Open the store, as soon as it can be; one that never can be is an error for whoever uses it."""
-        pause = START_AFTER
-        while self._opened is None:
+    async def _publish_others(self) -> None:
+        """Open the store as soon as there is one, and start its publisher."""
+        pause = _FIRST_CHECK
+        while True:
             await wait_or_set(self._clock, pause, self._closing)
             if self._closing.is_set():
                 return
+            pause = _CHECK_INTERVAL
             try:
-                await self._store()
-            except ConfigurationError as refused:
-                log.warning("reactions.store_refused", reason=refused.message)
+                if (stored := await self._existing()) is not None:
+                    self._publishing = True
+                    stored.start()
+                    return
+            except ConfigurationError as error:
+                _log.warning("reactions.store_refused", reason=error.message)
                 return
-            except ChannelAdapterError as trouble:
-                log.warning("reactions.store_failed", reason=trouble.message)
-                pause = START_AGAIN
+            except ChannelAdapterError as error:
+                _log.warning("reactions.store_failed", reason=error.message)
 
-    async def _store(self) -> "StoredReactions | None":
-        """The store, opened; None in direct mode."""
-        if self._opened is not None or self._open is None:
+    async def _reactions(self) -> "StoredReactions | DirectReactions":
+        return self._direct_reactions() if self._database_url is None else await self._store()
+
+    def _direct_reactions(self) -> DirectReactions:
+        if self._direct is None:
+            carrier = self._backend.reactions
+            if carrier.capacity is None:
+                raise _needs_database("messages carry no reactions in this mode")
+            self._direct = DirectReactions(carrier, carrier.capacity, max_per_user=self._options.max_per_user)
+        return self._direct
+
+    async def _existing(self) -> "StoredReactions | None":
+        """Return the store if its tables exist. A process without SQLAlchemy has no store."""
+        if self._opened is not None or self._database_url is None or not is_installed("sqlalchemy"):
             return self._opened
+        with needs_store(self._database_url):
+            from channel_adapter.services.reactions.stored import has_reactions  # noqa: PLC0415 - an extra
+        return await self._open(self._database_url) if await has_reactions(self._database_url) else None
+
+    async def _store(self) -> "StoredReactions":
+        """Return the store, opened if necessary; the first use starts to publish what this and other processes left."""
+        if self._database_url is None:
+            raise _needs_database("this needs the store of reactions")
+        stored = self._opened or await self._open(self._database_url)
+        if not self._publishing:
+            self._publishing = True
+            stored.start()
+        return stored
+
+    async def _open(self, database_url: str) -> "StoredReactions":
+        with needs_store(database_url):
+            from channel_adapter.services.reactions.stored import open_reaction_store  # noqa: PLC0415 - an extra
         async with self._opening:
             if self._opened is None:
-                self._opened = await self._open()
-                self._opened.publisher.wake()
+                self._opened = await open_reaction_store(
+                    database_url, self._app, self._backend, self._eligibility, self._options, self._clock
+                )
             return self._opened
 
-    async def _required(self) -> "StoredReactions":
-        stored = await self._store()
-        if stored is None:
-            raise ConfigurationError(
-                "this needs the store of reactions: set database_url, for example sqlite:///reactions.db",
-                field="database_url",
-            )
-        return stored
+
+def _needs_database(reason: str) -> ConfigurationError:
+    return ConfigurationError(f"{reason}: set database_url, for example sqlite:///reactions.db", field="database_url")

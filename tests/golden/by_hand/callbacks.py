@@ -109,13 +109,13 @@ EVENTS: Mapping[str, e.Event] = {
     "Group.CallbackAfterGroupMsgExtension": e.ReactionChanged(
         **by_hand(at(12), Platform.ANDROID),
         **_REACTED,
-        changes=(ReactionChange(SAILOR, ("👍",), 3, by_phone=True),),
+        changes=(ReactionChange(SAILOR, ("👍",), 3, from_client=True),),
         version=4,
     ),
     "Group.CallbackAfterGroupMsgExtension.deleted": e.ReactionChanged(
         **by_hand(at(12, 100), Platform.ANDROID),
         **_REACTED,
-        changes=(ReactionChange(SAILOR, (), 5, by_phone=True),),
+        changes=(ReactionChange(SAILOR, (), 5, from_client=True),),
         version=5,
     ),
     "Group.CallbackAfterGroupMsgExtension.cleared": e.ReactionChanged(
