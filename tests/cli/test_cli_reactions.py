@@ -1,4 +1,4 @@
-"""`reactions`: add, remove, show, people, policy, and what needs the store."""
+"""`reactions`: add, remove, show, users, policy, and what needs the store."""
 
 from collections.abc import Callable
 
@@ -18,9 +18,9 @@ def test_people_react(cli: Shell, new_channel: Callable[[], str]) -> None:
     assert cli("reactions", "add", news, seq, "reader_1", "👍").out == "reader_1 reacted with 👍 before\n"
     assert cli("reactions", "add", news, seq, "reader_2", "👍🏽").out == "reader_2 reacts with 👍🏽\n"
     shown = cli("reactions", "show", news, seq, "--viewer", "reader_2").out.splitlines()
-    assert [line.split() for line in shown] == [["emoji", "people"], ["👍", "1"], ["👍🏽", "1"], ["reader_2:", "👍🏽"]]
+    assert [line.split() for line in shown] == [["emoji", "users"], ["👍", "1"], ["👍🏽", "1"], ["reader_2:", "👍🏽"]]
     assert cli("reactions", "show", news, seq, "--json").json["counts"] == {"👍": 1, "👍🏽": 1}
-    assert cli("reactions", "people", news, seq, "--emoji", "👍", "--json").json == [
+    assert cli("reactions", "users", news, seq, "--emoji", "👍", "--json").json == [
         {"user": "reader_1", "emoji": "👍", "since": None}
     ]
     assert cli("reactions", "remove", news, seq, "reader_1").out == "reader_1 reacts no more\n"
@@ -30,7 +30,7 @@ def test_people_react(cli: Shell, new_channel: Callable[[], str]) -> None:
 def test_a_policy(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
     seq = post_in(cli, news)
-    assert cli("reactions", "policy", news).out == "all: every emoji is taken\n"
+    assert cli("reactions", "policy", news).out == "all: every emoji is accepted\n"
     assert cli("reactions", "policy", news, "basic").out == "basic: 👍 ❤️ 😂 😮 😢 🙏\n"
     refused = cli("reactions", "add", news, seq, "reader_1", "💩", "--json", code=1).error
     assert (refused["kind"], refused["field"]) == ("invalid", "emoji")
@@ -38,8 +38,10 @@ def test_a_policy(cli: Shell, new_channel: Callable[[], str]) -> None:
     assert cli("reactions", "policy", news, "🎉", "👍", "--json").json == {
         "channel": f"@TGS#_{news}", "policy": "some", "allowed": ["🎉", "👍"],
     }  # fmt: skip
-    assert cli("reactions", "policy", news, "none").out == "none: no reactions are taken\n"
-    assert cli("reactions", "policy", news, "most", code=1).err.startswith("error: policy: 'most' is none of")
+    assert cli("reactions", "policy", news, "none").out == "none: no reactions are accepted\n"
+    assert cli("reactions", "policy", news, "most", code=1).err.startswith(
+        "error: policy must be all, basic, none or a list of emoji; got 'most'"
+    )
 
 
 def test_what_goes_wrong_is_one_sentence(cli: Shell, new_channel: Callable[[], str]) -> None:
@@ -68,10 +70,10 @@ def test_from_direct_mode_to_the_store(cli: Shell, new_channel: Callable[[], str
     stored("reactions", "add", news, seq, "reader_2", "👍")
     assert stored("reactions", "show", news, seq, "--json").json["counts"] == {"👍": 2}
     assert stored("reactions", "publish").out == "everything is published\n"
-    assert stored("reactions", "reconcile", news, seq).out == "0 reactions taken in, 0 counts to mend\n"
-    assert stored("reactions", "probe").out == "extension: probed\n"
+    assert stored("reactions", "reconcile", news, seq).out == "0 reactions changed, 0 counts to repair\n"
+    assert stored("reactions", "probe").out == "extensions: probed\n"
     doctor = {each["check"]: each for each in stored("doctor", "--json", code=DOCTOR).json}
-    assert doctor["reactions"]["message"] == "store; counts are shown as extension: probed"
+    assert doctor["reactions"]["message"] == "store; counts are shown as extensions: probed"
     body = f'{{"GroupId": "@TGS#_{news}", "MsgSeq": {seq}}}'
     pairs = cli("call", "openim_msg_ext_http_svc", "group_get_key_values", body).json["ExtensionList"]
     assert {pair["Key"]: pair["Value"] for pair in pairs} == {"r|reader_1": "👍", "n|👍": "2"}

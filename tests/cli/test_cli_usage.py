@@ -66,7 +66,7 @@ def test_these_are_the_commands() -> None:
             "marks",
         ],
         "posts": ["publish", "list", "show", "edit", "recall", "import-feed"],
-        "reactions": ["add", "remove", "show", "people", "policy", "reconcile", "adopt", "probe", "publish"],
+        "reactions": ["add", "remove", "show", "users", "policy", "reconcile", "adopt", "probe", "publish"],
         "accounts": ["add", "check"],
         "migrate": [
             "plan",

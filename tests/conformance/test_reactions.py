@@ -126,8 +126,10 @@ async def test_many_posts_at_once(scene: Scene) -> None:
     refs = [scene.ref, *[(await adapter.posts.publish(scene.slug, Text(f"{n}"))).ref for n in range(5)]]
     for number, ref in enumerate(refs[:-1]):
         await asyncio.gather(*(adapter.reactions.react(ref, user, "👍") for user in READERS[: number % 3 + 1]))
-    found = await adapter.reactions.get_many([PostRef(ChannelId(scene.slug), ref.seq) for ref in refs], ONE)
-    assert [(ref, each.total, each.mine) for ref, each in found.items()] == [
+    asked = [PostRef(ChannelId(scene.slug), ref.seq) for ref in refs]
+    found = await adapter.reactions.get_many(asked, ONE)
+    assert list(found) == asked
+    assert [(each.ref, each.total, each.mine) for each in found.values()] == [
         *((ref, number % 3 + 1, ("👍",)) for number, ref in enumerate(refs[:-1])),
         (refs[-1], 0, ()),
     ]
@@ -138,17 +140,17 @@ async def test_a_policy_is_kept_with_the_channel(scene: Scene) -> None:
     assert (await reactions.policy(scene.slug)).kind is PolicyKind.ALL
     await reactions.react(scene.ref, ONE, "💩")
     await reactions.set_policy(scene.slug, "basic")
-    with pytest.raises(InvalidError, match="takes 👍 ❤️ 😂 😮 😢 🙏"):
+    with pytest.raises(InvalidError, match="accepts 👍 ❤️ 😂 😮 😢 🙏"):
         await reactions.react(scene.ref, TWO, "💩")
     other = await scene.again()
     assert (await other.reactions.policy(scene.slug)).kind is PolicyKind.BASIC
     await other.aclose()
     assert (await reactions.set_policy(scene.slug, ["🎉", "❤"])).allowed == ("🎉", "❤️")
-    with pytest.raises(InvalidError, match="takes 🎉 ❤️"):
+    with pytest.raises(InvalidError, match="accepts 🎉 ❤️"):
         await reactions.react(scene.ref, TWO, "👍")
     assert await reactions.react(scene.ref, TWO, "🎉")
     await reactions.set_policy(scene.slug, "none")
-    with pytest.raises(InvalidError, match="takes no reactions"):
+    with pytest.raises(InvalidError, match="accepts no reactions"):
         await reactions.react(scene.ref, TWO, "🎉")
     assert (await reactions.get(scene.ref)).total == 2  # what is there stays
     assert (await scene.adapter.channels.update(scene.slug, name="Other tides")).name == "Other tides"
@@ -158,6 +160,16 @@ async def test_a_policy_is_kept_with_the_channel(scene: Scene) -> None:
             await reactions.set_policy(scene.slug, wrong)
     with pytest.raises(NotFoundError):
         await reactions.set_policy("no_such_channel_here", "basic")
+
+
+async def test_policy_that_is_too_long_is_refused_with_its_size(scene: Scene) -> None:
+    with pytest.raises(InvalidError) as refused:
+        await scene.adapter.reactions.set_policy(scene.slug, list(islice(EMOJI_DATA, 20, 200)))
+    error = refused.value
+    assert (error.field, error.limit) == ("policy", 512)
+    assert error.size is not None
+    assert error.size > 512
+    assert (await scene.adapter.reactions.policy(scene.slug)).kind is PolicyKind.ALL
 
 
 async def test_settings_say_who_may_and_how_often(scene: Scene) -> None:
@@ -216,7 +228,7 @@ async def test_the_doctor_says_where_reactions_are(scene: Scene) -> None:
     finding = next(each for each in await scene.adapter.doctor() if each.check == "reactions")
     assert finding.ok
     assert ("shown as extension" in finding.message) is scene.stored
-    assert ("250 people" in finding.message) is not scene.stored
+    assert ("250 users" in finding.message) is not scene.stored
 
 
 async def test_a_channel_made_anew_has_none_of_the_old_reactions(scene: Scene) -> None:

@@ -20,6 +20,7 @@ from sqlalchemy import ColumnElement, literal
 
 from channel_adapter import ChannelAdapter, DisplayMode, ReactionChange, Text
 from channel_adapter.backends.community.reactions import CommunityReactions
+from channel_adapter.config.settings import ReactionSettings
 from channel_adapter.mapping.reactions import counts_in, to_changes
 from channel_adapter.services.reactions import failpoints
 from channel_adapter.store.database import Database
@@ -110,7 +111,7 @@ class Model:
 class ReactionLives(RuleBasedStateMachine):
     """Every rule does one thing to the adapter or to a phone, and the same to the model."""
 
-    def __init__(self, new_url: Callable[[], str] | None = None) -> None:
+    def __init__(self, new_url: Callable[[], str] | None = None, display: str = "auto") -> None:
         super().__init__()
         self.capacity = CommunityReactions.capacity
         CommunityReactions.capacity = replace(self.capacity, users=KEYS_KEPT)
@@ -119,7 +120,9 @@ class ReactionLives(RuleBasedStateMachine):
         self.server = StubServer()
         self.run(self.server.start())
         url = new_url() if new_url else f"sqlite:///{Path(self.folder.name) / 'reactions.db'}"
-        self.settings = settings_for(self.server).model_copy(update={"database_url": SecretStr(url)})
+        self.settings = settings_for(self.server).model_copy(
+            update={"database_url": SecretStr(url), "reactions": ReactionSettings.model_validate({"display": display})}
+        )
         self.open()
         self.run(self.adapter.accounts.add(["owner", *PEOPLE]))
         self.run(self.adapter.channels.create(slug="tides", name="Tides", owner="owner"))
@@ -237,7 +240,8 @@ class ReactionLives(RuleBasedStateMachine):
         if probe:
             self.server.faults.replace(())
             found = self.run(self.adapter.reactions.probe())
-            assert found.mode is (DisplayMode.EXTENSIONS if supported else DisplayMode.CUSTOM_DATA)
+            expected = DisplayMode.EXTENSIONS if supported else DisplayMode.STORE
+            assert found.mode is (self.settings.reactions.display_mode or expected)
             self.what_plain_clients_see_is_the_truth()
 
     @invariant()
@@ -259,7 +263,7 @@ class ReactionLives(RuleBasedStateMachine):
             if self.supported():
                 assert sum(key.startswith("r|") for key in pairs if pairs[key][0]) <= KEYS_KEPT + self.unheard(pairs)
         else:
-            assert data == counts
+            assert data == (counts if self.mode() is DisplayMode.CUSTOM_DATA else {})
         assert orjson.loads(message.cloud_custom_data or "{}").keys() <= {"channel_adapter"}
         listed = self.run(self.reactors())
         assert listed == self.model.truth
@@ -309,6 +313,11 @@ class ReactionLives(RuleBasedStateMachine):
 LIVES = settings(max_examples=8, stateful_step_count=30, suppress_health_check=list(HealthCheck))
 ReactionLives.TestCase.settings = LIVES
 TestReactionLives = ReactionLives.TestCase
+
+
+def test_lives_with_counts_in_custom_data() -> None:
+    with_custom_data: Any = partial(ReactionLives, display="custom_data")
+    run_state_machine_as_test(with_custom_data, settings=settings(LIVES, max_examples=3))
 
 
 def test_lives_on_postgresql(new_postgres_url: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> None:

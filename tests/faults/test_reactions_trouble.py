@@ -124,7 +124,7 @@ async def test_databases_of_other_times_and_other_apps_are_refused(stage: Stage,
         database.execute("UPDATE channel_adapter_schema SET version = 99 WHERE area = 'reactions'")
     database.close()
     async with stage.adapter() as adapter:
-        with pytest.raises(ConfigurationError, match="reactions have version 99, this program needs 2"):
+        with pytest.raises(ConfigurationError, match="reactions have version 99, this program needs 3"):
             await adapter.reactions.get(stage.ref)
 
 
@@ -177,26 +177,23 @@ async def taken_over(stage: Stage, file: Path) -> None:
 
 
 @pytest.mark.parametrize("code", [23002, 10004, 10007, 10008])
-async def test_an_app_without_extensions_shows_counts_in_custom_data(stage: Stage, code: int) -> None:
+async def test_an_app_without_extensions_keeps_counts_in_the_store(stage: Stage, code: int) -> None:
     behave(stage, community_extensions=False, extension_unsupported_code=code)
     async with stage.adapter() as adapter:
         await adapter.reactions.react(stage.ref, ONE, "👍")
         await adapter.reactions.react(stage.ref, TWO, "❤️")
         assert await adapter.reactions.flush()
-        assert data(stage) == {"👍": 1, "❤️": 1}
-        message = stage.server.world.state.group(stage.ref.channel).log.get(1)
-        assert message is not None
-        assert message.body[0].msg_content == {"Text": "first"}
+        assert (data(stage), stage.shown()) == ({}, {})
         findings = await adapter.doctor()
-        assert "shown as custom data" in finding_of(findings)
+        assert "shown nowhere else" in finding_of(findings)
         assert not next(each.ok for each in findings if each.check == "reactions")
         assert not [each async for each in adapter.channels.all() if each.slug != SLUG]
     async with stage.adapter() as adapter:  # remembered
         stage.server.log.clear()
         await adapter.reactions.react(stage.ref, THREE, "❤️")
         assert await adapter.reactions.flush()
-        assert data(stage) == {"👍": 1, "❤️": 2}
         assert not stage.server.log.calls("group_set_key_values")
+        assert (await adapter.reactions.get(stage.ref)).total == 3
         behave(stage, community_extensions=True)
         assert (await adapter.reactions.probe()).mode is DisplayMode.EXTENSIONS
         assert await adapter.reactions.flush()
@@ -204,13 +201,65 @@ async def test_an_app_without_extensions_shows_counts_in_custom_data(stage: Stag
         assert (await adapter.reactions.get(stage.ref)).total == 3
 
 
-async def test_an_app_with_neither_keeps_counts_in_the_store(stage: Stage) -> None:
+async def test_doctor_stores_that_extensions_are_accepted_now(stage: Stage) -> None:
     behave(stage, community_extensions=False)
-    stage.server.faults.replace([Fault(command="modify_group_msg", code=10007)])
     async with stage.adapter() as adapter:
         await adapter.reactions.react(stage.ref, ONE, "👍")
         assert await adapter.reactions.flush()
-        assert "shown as store" in finding_of(await adapter.doctor())
+        behave(stage, community_extensions=True)
+        assert "shown as extensions" in finding_of(await adapter.doctor())
+        assert await adapter.reactions.flush()
+        assert stage.shown() == {"👍": 1}
+
+
+async def test_fixed_extensions_are_never_given_up_for_the_whole_app(stage: Stage) -> None:
+    behave(stage, community_extensions=False, extension_unsupported_code=10008)
+    async with stage.adapter(reactions={"display": "extensions"}) as adapter:
+        await adapter.reactions.react(stage.ref, ONE, "👍")
+        assert await adapter.reactions.flush()
+        assert "shown nowhere else" in finding_of(await adapter.doctor())
+        behave(stage, community_extensions=True)
+        other = (await adapter.posts.publish(SLUG, Text("second"))).ref
+        await adapter.reactions.react(other, ONE, "👍")
+        assert await adapter.reactions.flush()
+        assert (stage.shown(), stage.shown(other)) == ({}, {"👍": 1})
+
+
+async def test_counts_in_custom_data_are_moved_when_the_setting_changes(stage: Stage) -> None:
+    async with stage.adapter(reactions={"display": "custom_data"}) as adapter:
+        await adapter.reactions.react(stage.ref, ONE, "👍")
+        await adapter.reactions.react(stage.ref, TWO, "❤️")
+        assert await adapter.reactions.flush()
+        assert (data(stage), stage.shown()) == ({"👍": 1, "❤️": 1}, {})
+        message = stage.server.world.state.group(stage.ref.channel).log.get(1)
+        assert message is not None
+        assert message.body[0].msg_content == {"Text": "first"}
+        findings = await adapter.doctor()
+        assert "shown as custom data" in finding_of(findings)
+        assert next(each.ok for each in findings if each.check == "reactions")
+    async with stage.adapter() as adapter:
+        assert await adapter.reactions.flush()
+        assert (data(stage), stage.shown()) == ({}, {"👍": 1, "❤️": 1})
+    async with stage.adapter(reactions={"display": "custom_data"}) as adapter:
+        assert await adapter.reactions.flush()
+        assert data(stage) == {"👍": 1, "❤️": 1}
+    async with stage.adapter(reactions={"display": "store"}) as adapter:
+        assert await adapter.reactions.flush()
+        assert data(stage) == {}
+        stage.server.log.clear()
+        await adapter.reactions.react(stage.ref, THREE, "❤️")
+        assert await adapter.reactions.flush()
+        assert not stage.server.log.calls("modify_group_msg")
+        assert not stage.server.log.calls("group_set_key_values")
+        assert next(each.ok for each in await adapter.doctor() if each.check == "reactions")
+
+
+async def test_custom_data_that_is_refused_leaves_counts_in_the_store(stage: Stage) -> None:
+    stage.server.faults.replace([Fault(command="modify_group_msg", code=10007)])
+    async with stage.adapter(reactions={"display": "custom_data"}) as adapter:
+        await adapter.reactions.react(stage.ref, ONE, "👍")
+        assert await adapter.reactions.flush()
+        assert "shown nowhere else" in finding_of(await adapter.doctor())
         assert (await adapter.reactions.get(stage.ref)).counts == {"👍": 1}
         assert (data(stage), stage.shown()) == ({}, {})
 
@@ -226,14 +275,14 @@ async def test_a_message_without_the_flag_falls_back_alone(stage: Stage) -> None
         for ref in (unflagged, stage.ref):
             await adapter.reactions.react(ref, TWO, "❤️")
         assert await adapter.reactions.flush()
-        assert (data(stage, unflagged), stage.shown(unflagged)) == ({"❤️": 1}, {})
+        assert (data(stage, unflagged), stage.shown(unflagged)) == ({}, {})
         assert (data(stage), stage.shown()) == ({}, {"👍": 1, "❤️": 1})
         assert "shown as extension" in finding_of(await adapter.doctor())
 
 
 async def test_custom_data_of_somebody_else_is_left_alone(stage: Stage) -> None:
-    behave(stage, community_extensions=False, history_cloud_custom_data=True)
-    async with stage.adapter() as adapter:
+    behave(stage, history_cloud_custom_data=True)
+    async with stage.adapter(reactions={"display": "custom_data"}) as adapter:
         edit = {"GroupId": stage.ref.channel, "MsgSeq": 1, "CloudCustomData": orjson.dumps({"isEdited": True}).decode()}
         await adapter.call("openim", "modify_group_msg", edit)
         await adapter.reactions.react(stage.ref, ONE, "👍")
@@ -377,7 +426,7 @@ def test_settings_show_no_password() -> None:
     assert "s3cret" not in repr(Settings(sdkappid=1, key="k", base_url="http://h", database_url=url))
 
 
-async def test_a_count_that_ends_on_a_lower_rung_is_gone_after_the_climb(stage: Stage) -> None:
+async def test_a_count_that_ends_in_the_store_mode_is_gone_with_extensions(stage: Stage) -> None:
     async with stage.adapter() as adapter:
         await adapter.reactions.react(stage.ref, ONE, "👍")
         assert await adapter.reactions.flush()
@@ -385,7 +434,7 @@ async def test_a_count_that_ends_on_a_lower_rung_is_gone_after_the_climb(stage: 
         await adapter.reactions.probe()
         await adapter.reactions.react(stage.ref, ONE, "❤️")
         assert await adapter.reactions.flush()
-        assert (data(stage), stage.shown()) == ({"❤️": 1}, {"👍": 1})  # nobody can write that key now
+        assert (data(stage), stage.shown()) == ({}, {"👍": 1})  # no key can be written now
         behave(stage, community_extensions=True)
         await adapter.reactions.probe()
         assert await adapter.reactions.flush()
