@@ -3,6 +3,7 @@
 import resource
 import sqlite3
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,8 @@ from sqlalchemy.exc import OperationalError
 from channel_adapter.errors import UnavailableError
 from channel_adapter.migration.plan.document import read_plan, write_whole
 from channel_adapter.migration.run.quarantine import write_quarantine
+from channel_adapter.migration.sources.files import RecordIndex
+from channel_adapter.migration.verify.scratch import ComparisonScratchDb
 from channel_adapter.store.migration import QuarantineRow
 from channel_adapter.stub.server import StubServer
 from tests.cli.shell import PROGRAM, Shell, checked
@@ -139,3 +142,13 @@ def test_a_plan_without_room_leaves_the_one_of_before(cli: Shell) -> None:
         refused = cli("migrate", "plan", "--accounts", "accounts.txt", "--policy", "all=cut", code=2)
     assert "plan.json: File too large" in refused.err
     assert (cli.directory / "plan.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("create", [ComparisonScratchDb, RecordIndex])
+def test_temporary_file_is_removed_when_the_disk_is_full_at_its_first_statement(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, create: Callable[[], object]
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with files_up_to(0), pytest.raises(OSError, match="cannot grow"):
+        create()
+    assert list(tmp_path.iterdir()) == []
