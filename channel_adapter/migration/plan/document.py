@@ -29,7 +29,7 @@ VERSION: Final = 1
 
 
 class PlanPart(BaseModel):
-    """A piece of a plan; unknown keys are refused."""
+    """A part of a plan; unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -51,7 +51,7 @@ class PostCounts(PlanPart):
 
 
 class SubscriberCounts(PlanPart):
-    """Subscribers of one channel: what the source says, and what reading them all has shown, where that was done."""
+    """Subscribers of one channel: the source's count, and the counts of reading them all, where that was done."""
 
     subscribers: int = 0
     read: bool = False
@@ -77,7 +77,7 @@ class PlannedSource(PlanPart):
 
 
 class TargetState(StrEnum):
-    """What stands at the id on the target."""
+    """What exists at the id on the target."""
 
     FREE = "free"
     OURS = "ours"  # made by this migration
@@ -88,7 +88,7 @@ class TargetState(StrEnum):
 
 
 class PlannedTarget(PlanPart):
-    """The channel as it shall be. `created_at` is None where nobody knows: then it is born when it is moved.
+    """The channel to create. `created_at` is None where it is unknown: then it is the time of the move.
 
     `kept` names what of it stands whole in the adapter's database.
     """
@@ -108,26 +108,26 @@ class PlannedTarget(PlanPart):
 
     @property
     def channel(self) -> ChannelId:
-        """Its id, checked when the plan was made."""
+        """The id, checked when the plan was made."""
         return ChannelId(self.id)
 
     @property
     def profile(self) -> ChannelProfile:
-        """What the target is to say of itself."""
+        """The profile of the target."""
         return ChannelProfile(
             name=self.name, introduction=self.introduction, avatar=self.avatar,
             organization=self.organization, custom_data=self.custom_data, max_subscribers=self.max_subscribers,
         )  # fmt: skip
 
     def tag(self, migration: str) -> Tag:
-        """Its tag."""
+        """Return the tag of the target."""
         return Tag(migration, self.kept)
 
 
 class PlannedIncompatibility(PlanPart):
-    """What of one channel does not fit, and what is done about it.
+    """What does not fit of one channel, and what is done about it.
 
-    Texts: size and limit in bytes, and what is kept of it. Posts: their keys. People: how many, where that is known.
+    Texts: size and limit in bytes, and the text that is kept. Posts: their keys. Subscribers: how many, if known.
     """
 
     loss: Incompatibility
@@ -194,7 +194,7 @@ class PlannedLimits(PlanPart):
 
     @classmethod
     def of(cls, target: TargetLimits) -> "PlannedLimits":
-        """From what the settings say."""
+        """Return the limits of the settings."""
         keys, sizes = target.keys, target.sizes._asdict()
         return cls(
             tag_key=keys.tag, organization_key=keys.organization, custom_data_keys=keys.custom_data,
@@ -202,7 +202,7 @@ class PlannedLimits(PlanPart):
         )  # fmt: skip
 
     def target(self) -> TargetLimits:
-        """The same as transforms take it."""
+        """Return the limits as transforms take them."""
         return TargetLimits(
             FieldKeys(self.tag_key, self.organization_key, self.custom_data_keys),
             GroupProfileBytes(self.name, self.introduction, self.notification, self.face_url),
@@ -211,7 +211,7 @@ class PlannedLimits(PlanPart):
 
 
 class Plan(PlanPart):
-    """What `migrate apply` carries out."""
+    """What `migrate apply` applies."""
 
     format: Literal["channel-adapter migration plan"] = FORMAT
     version: Literal[1] = VERSION
@@ -230,29 +230,29 @@ class Plan(PlanPart):
 
     @property
     def ready(self) -> bool:
-        """May it be applied?"""
+        """Return whether the plan may be applied."""
         return not any(self.problems()) and not any(loss.refused for _, loss in self.losses())
 
     @property
     def chosen(self) -> Resolutions:
-        """The policies as a value."""
+        """The resolutions of the plan."""
         return Resolutions(self.policies)
 
     def losses(self) -> Iterator[tuple[PlannedChannel, PlannedIncompatibility]]:
-        """Every loss with its channel."""
+        """Yield every incompatibility with its channel."""
         return ((channel, loss) for channel in self.channels for loss in channel.losses)
 
     def problems(self) -> Iterator[tuple[PlannedChannel, Problem]]:
-        """Every problem with its channel."""
+        """Yield every problem with its channel."""
         return ((channel, problem) for channel in self.channels for problem in channel.problems)
 
     def channel(self, source_id: str) -> PlannedChannel | None:
-        """The channel with this id at the source."""
+        """Return the channel with this id at the source; None if there is none."""
         return next((each for each in self.channels if each.source.id == source_id), None)
 
 
 class SourceChange(PlanPart):
-    """What a source did since the plan was made. `planned` and `now` are as they are read by people.
+    """A change of a source since the plan was made. `planned` and `now` are texts for users.
 
     A `serious` one makes the plan wrong: it must be made again. The others are what the next delta moves.
     """
@@ -273,7 +273,7 @@ PROFILE_FIELDS: Final = (
 
 
 def changes(plan: Plan, now: Mapping[str, SourceChannel], spec: SourceSpec | None = None) -> list[SourceChange]:
-    """What differs between the channels of a plan and the same ones as they are now, by source id.
+    """Return what differs between the channels of a plan and the channels now, by source id.
 
     `spec`, of the source as it is now, tells which files are others than they were.
     """
@@ -304,12 +304,12 @@ FIELD = "plan"
 
 
 def to_json(plan: Plan) -> bytes:
-    """The plan as it stands in the file: the same plan, the same bytes."""
+    """Return the plan as JSON; equal plans are equal bytes."""
     return orjson.dumps(plan.model_dump(mode="json"), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
 def from_json(text: bytes, where: str) -> Plan:
-    """A plan out of a file's bytes. Raises InvalidError that names the file and what is wrong in it."""
+    """Return the plan of a file. Raises InvalidError that names the file and what is wrong in it."""
     try:
         document = orjson.loads(text)
     except orjson.JSONDecodeError as wrong:
@@ -330,24 +330,24 @@ def from_json(text: bytes, where: str) -> Plan:
 
 
 def read_plan(path: Path) -> Plan:
-    """The plan in a file. Raises InvalidError; OSError when it cannot be read."""
+    """Read a plan. Raises InvalidError, and OSError when the file cannot be read."""
     return from_json(path.read_bytes(), str(path))
 
 
 def write_plan(path: Path, plan: Plan) -> None:
-    """Put the plan there in one piece: a full disk leaves what was there before. Raises OSError."""
+    """Write a plan; a full disk leaves the earlier file. Raises OSError."""
     write_whole(path, to_json(plan))
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that is either the old one or the new one, whatever happens. Raises OSError."""
+    """Replace a file atomically. Raises OSError and leaves the earlier file then."""
     with whole_file(path) as file:
         file.write(content)
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """The same for content that comes in pieces; nothing is written when the block raises, or writes nothing."""
+    """Replace a file atomically with what the block writes; leave it when the block raises or writes nothing."""
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -358,7 +358,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         if written:
             Path(name).replace(path)
     except OSError as wrong:
-        if wrong.errno is not None and wrong.filename in (None, name):  # a full disk does not say whose
+        if wrong.errno is not None and wrong.filename in (None, name):  # the error of a full disk names no file
             raise OSError(wrong.errno, wrong.strerror, str(path)) from None
         raise
     finally:
@@ -366,6 +366,6 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def check_app(plan: Plan, sdkappid: int, where: str) -> None:
-    """Refuse a plan that was made for another app. Raises InvalidError."""
+    """Raise InvalidError for a plan of another app."""
     if plan.sdkappid != sdkappid:
         raise InvalidError(f"{where} is a plan for app {plan.sdkappid}; the settings name {sdkappid}", field=FIELD)

@@ -55,7 +55,7 @@ from channel_adapter.tencent.catalog import Command
 
 @dataclass(slots=True)
 class PostTally:
-    """Counts posts as they are read, in any order; bodies are not kept."""
+    """Count posts as they are read, in any order; bodies are not kept."""
 
     reachable: int = 0
     recalled: int = 0
@@ -69,7 +69,7 @@ class PostTally:
     _oldest_time: int | None = None
 
     def add(self, post: SourcePost, losses: PostAssessment) -> None:
-        """Count one post and what becomes of it."""
+        """Count one post and its assessment."""
         self._newest = max(self._newest, (post.time, post.number, post.key))
         self._oldest_time = min(post.time, self._oldest_time or post.time)
         if post.state is SourceState.RECALLED:
@@ -92,16 +92,16 @@ class PostTally:
             self._times.append(post.time)
 
     def any(self) -> bool:
-        """Is there any post, in whatever state?"""
+        """Return whether there is any post."""
         return bool(self.reachable or self.recalled or self.expired)
 
     @property
     def oldest(self) -> int | None:
-        """When the oldest post was made."""
+        """The time of the oldest post."""
         return self._oldest_time
 
     def counts(self, created_at: int) -> PostCounts:
-        """The counts, for a channel born at `created_at`."""
+        """Return the counts for a channel that is created at `created_at`."""
         times = SendTimes(created_at)
         for time in sorted(self._times):
             times.next(time)
@@ -114,7 +114,7 @@ class PostTally:
 
 @dataclass(slots=True)
 class SubscriberTally:
-    """Counts subscribers as they are read."""
+    """Count subscribers as they are read."""
 
     read: int = 0
     not_default: int = 0
@@ -122,7 +122,7 @@ class SubscriberTally:
     earliest: int | None = None
 
     def add(self, subscriber: SourceSubscriber) -> None:
-        """Count one person."""
+        """Count one subscriber."""
         self.read += 1
         self.not_default += subscriber.notifications is not Notifications.ALL
         self.with_data += bool(subscriber_losses(subscriber))
@@ -130,7 +130,7 @@ class SubscriberTally:
             self.earliest = min(subscriber.since, self.earliest or subscriber.since)
 
     def counts(self, subscribers: int) -> SubscriberCounts:
-        """The counts of a list that was read whole; `subscribers` is how many the source says there are."""
+        """Return the counts of a complete list; `subscribers` is the source's own count."""
         return SubscriberCounts(
             subscribers=subscribers, read=True, not_default=self.not_default, with_data=self.with_data
         )
@@ -138,7 +138,7 @@ class SubscriberTally:
 
 @dataclass(frozen=True, slots=True)
 class IdConflict:
-    """What stands at an id on the target. `said` is what it says of itself: its name, or the id of its migration."""
+    """What exists at an id on the target. `detail` is the name of the group, or the id of its migration."""
 
     state: TargetState
     detail: str = ""
@@ -146,7 +146,7 @@ class IdConflict:
 
 @dataclass(frozen=True, slots=True)
 class ChannelInventory:
-    """One channel of the source with what was counted of it; `people` is None where only its count is known."""
+    """One channel of the source with its counts; `people` is None where only the source's count is known."""
 
     channel: SourceChannel
     posts: PostTally
@@ -155,7 +155,7 @@ class ChannelInventory:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """Everything a plan is made of. `conflicts` are by target id, `accounts` says which people the app knows."""
+    """Everything a plan is made of. `conflicts` are by target id, `accounts` tells which users are accounts."""
 
     spec: SourceSpec
     found: tuple[ChannelInventory, ...]
@@ -167,13 +167,13 @@ class Inventory:
 
 @dataclass(frozen=True, slots=True)
 class CallRates:
-    """What the settings say: people in one import call, and ceilings other than the documented ones."""
+    """Rates of the settings: users of one import call, and ceilings other than the documented ones."""
 
     import_members: int = limits.IMPORT_MEMBERS_PER_CALL
     per_second: Mapping[str, float] | None = None
 
     def rate(self, command: Command[Any, Any]) -> float:
-        """Calls per second of a command."""
+        """Return the calls per second of a command."""
         return (self.per_second or {}).get(command.path, float(command.calls_per_second))
 
 
@@ -244,12 +244,12 @@ def _rows(kind: SourceKind, import_members: int) -> Sequence[_CommandCost]:
 
 
 def estimate(channels: Sequence[PlannedChannel], kind: SourceKind, pace: CallRates) -> tuple[PlannedCalls, ...]:
-    """One row a command, in the order of the work."""
+    """Return one row a command, in the order of the work."""
     return tuple(_planned(row, channels, pace) for row in _rows(kind, pace.import_members))
 
 
 def shortest(calls: Iterable[PlannedCalls]) -> float:
-    """Seconds that the limits leave at least: commands run side by side, each under its own limit."""
+    """Return the shortest duration in seconds: commands run concurrently, each under its own limit."""
     stages: dict[str, float] = {}
     for row in calls:
         stages[row.stage] = max(stages.get(row.stage, 0.0), row.seconds)
@@ -287,7 +287,7 @@ NOT_CARRIED: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanRequest:
-    """What the person who plans wants, and what the settings allow.
+    """What a plan is to contain, and what the settings allow.
 
     `renamed` gives other target ids by source id. `member_cap` is the plan's number of members of a Community.
     """
@@ -302,7 +302,7 @@ class PlanRequest:
 
 
 def migration_of(spec_ids: Sequence[str], request: PlanRequest) -> str:
-    """The id of the migration: as named, or drawn from the app and the ids of the source. Raises InvalidError."""
+    """Return the id of the migration: as named, or derived from app and source ids. Raises InvalidError."""
     if request.migration:
         return migration_id(request.migration)
     text = "\x1f".join([str(request.sdkappid), *sorted(spec_ids)])
@@ -310,7 +310,7 @@ def migration_of(spec_ids: Sequence[str], request: PlanRequest) -> str:
 
 
 def target_ids(source_ids: Sequence[str], request: PlanRequest) -> dict[str, ChannelId | InvalidError]:
-    """Where each channel goes, or why its id cannot go anywhere. Raises InvalidError for a rename of nobody."""
+    """Return the id of each channel on the target, or why there is none. Raises InvalidError for an unknown rename."""
     unknown = sorted(request.renamed.keys() - set(source_ids))
     if unknown:
         raise InvalidError(f"rename: {unknown[0]!r} is not in the source", field="rename")
@@ -318,7 +318,7 @@ def target_ids(source_ids: Sequence[str], request: PlanRequest) -> dict[str, Cha
 
 
 def make_plan(inventory: Inventory, request: PlanRequest) -> Plan:
-    """The plan. Raises InvalidError when the request contradict the source."""
+    """Return the plan. Raises InvalidError when the request contradicts the source."""
     ids = [found.channel.id for found in inventory.found]
     goals = target_ids(ids, request)
     together = Counter(str(goal) for goal in goals.values() if not isinstance(goal, InvalidError))
@@ -348,13 +348,13 @@ def make_plan(inventory: Inventory, request: PlanRequest) -> Plan:
 
 
 def fingerprint(channels: Sequence[PlannedChannel]) -> str:
-    """Of the source as it was read: two plans with the same one were made of the same state."""
+    """Return a digest of the source as it was read: equal for plans that were made of the same state."""
     facts = [channel.source.model_dump(mode="json") for channel in channels]
     return hashlib.sha256(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def _in_order(keys: Iterable[str]) -> tuple[str, ...]:
-    """Keys of posts by the number they begin with, as far as they do."""
+    """Return keys of posts ordered by the number that they begin with."""
     return tuple(sorted(keys, key=lambda key: (len(key.partition("_")[0]), key)))
 
 
@@ -367,7 +367,7 @@ def _target_id(source: str) -> ChannelId | InvalidError:
 
 @dataclass(frozen=True, slots=True)
 class _Planner:
-    """Plans one channel."""
+    """Plan one channel."""
 
     found: ChannelInventory
     goal: ChannelId | InvalidError
@@ -394,7 +394,7 @@ class _Planner:
 
     @property
     def _born(self) -> int | None:
-        """When the channel was made: as the source says, else just before anything happened in it."""
+        """The creation time of the channel: the source's, else just before its first post or subscriber."""
         source, people = self.found.channel, self.found.people
         if source.created_at:
             return source.created_at
@@ -403,8 +403,8 @@ class _Planner:
 
     @property
     def _people(self) -> SubscriberCounts:
-        people, said = self.found.people, self.found.channel.subscriber_count
-        return people.counts(said) if people else SubscriberCounts(subscribers=said)
+        people, count = self.found.people, self.found.channel.subscriber_count
+        return people.counts(count) if people else SubscriberCounts(subscribers=count)
 
     def _source(self) -> PlannedSource:
         source = self.found.channel
@@ -438,7 +438,7 @@ class _Planner:
         )
 
     def _room(self) -> int | None:
-        """The limit on subscribers, if it is below what the plan of the app allows; else that holds."""
+        """Return the limit on subscribers, if it is below what the app allows."""
         most = self.found.channel.max_subscribers
         return most if most is not None and most < self.request.member_cap else None
 

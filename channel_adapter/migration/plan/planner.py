@@ -52,7 +52,7 @@ class PlanOptions:
 
 
 class Planner:
-    """Makes plans; `before` is an earlier plan of the same source."""
+    """Make plans; `before` is an earlier plan of the same source."""
 
     def __init__(
         self,
@@ -124,20 +124,20 @@ class Planner:
             async for post in source.posts_any_order(channel.id):
                 posts.add(post, assess_post(post, target))
                 self._on_progress("posts", 1)
-            return ChannelInventory(channel, posts, await self._read_people(source, channel) if people else None)
+            return ChannelInventory(channel, posts, await self._read_subscribers(source, channel) if people else None)
 
         at_once = self._context.settings.concurrency
         async with aclosing(concurrently(channels, count, limit=at_once, ordered=True)) as counted:
             return [found async for found in counted]
 
-    async def _read_people(self, source: Source, channel: SourceChannel) -> SubscriberTally:
+    async def _read_subscribers(self, source: Source, channel: SourceChannel) -> SubscriberTally:
         """Count all subscribers of a channel, read a page at a time."""
         tally = SubscriberTally()
         cursor: str | None = FIRST_PAGE
         while cursor is not None:
             page = await source.subscribers(channel.id, cursor)
-            for person in page.subscribers:
-                tally.add(person)
+            for subscriber in page.subscribers:
+                tally.add(subscriber)
             self._on_progress("people", len(page.subscribers))
             cursor = page.next
         return tally
@@ -146,7 +146,7 @@ class Planner:
 def check_not_emptied(before: Plan, spec: SourceSpec, found: Iterable[ChannelInventory]) -> None:
     """Refuse a source that had something when `before` was made, and has nothing of it now. Raises ConflictError.
 
-    A channel that is missing counts, unless the ids were named one by one: then somebody has left it out on purpose.
+    A channel that is missing counts, unless the ids were named one by one: then it was left out on purpose.
     """
     now = {each.channel.id: each for each in found}
     named = spec.kind is SourceKind.ACCOUNTS and not spec.searched
@@ -170,7 +170,7 @@ def check_not_emptied(before: Plan, spec: SourceSpec, found: Iterable[ChannelInv
 
 
 async def _listed(records: AsyncIterator[BrokenRecord]) -> tuple[tuple[BrokenRecord, ...], int]:
-    """The first broken records, and how many there are."""
+    """Return the first broken records, and how many there are."""
     listed: list[BrokenRecord] = []
     count = 0
     async for record in records:

@@ -1,4 +1,4 @@
-"""What may not fit on the target, and what is to be done about each of them."""
+"""What may not fit on the target, and what is done about it."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from channel_adapter.errors import InvalidError
 
 
 class Resolution(StrEnum):
-    """What is done about a loss."""
+    """What is done about an incompatibility."""
 
     REFUSE = "refuse"  # the plan cannot be applied while there is one
     STORE = "store"  # cut on the target, kept whole in the adapter's database, and the tag says so
@@ -17,7 +17,7 @@ class Resolution(StrEnum):
 
 
 class Incompatibility(StrEnum):
-    """What can be lost."""
+    """What may not fit on the target."""
 
     NAME = "name"
     INTRODUCTION = "introduction"
@@ -42,7 +42,7 @@ EVERY: Final = "all"
 
 @dataclass(frozen=True, slots=True)
 class Resolutions:
-    """One policy a loss; `refuse` for those that are not named."""
+    """One resolution for each incompatibility; `refuse` where none is named."""
 
     chosen: Mapping[Incompatibility, Resolution] = field(default_factory=dict)
 
@@ -51,16 +51,16 @@ class Resolutions:
 
     @property
     def stores(self) -> bool:
-        """Is a database needed?"""
+        """Return whether any resolution needs a database."""
         return Resolution.STORE in self.chosen.values()
 
     def to_json(self) -> dict[str, str]:
-        """Every loss with its policy."""
+        """Return every incompatibility with its resolution."""
         return {loss.value: self.of(loss).value for loss in Incompatibility}
 
     @classmethod
     def parse(cls, words: Iterable[str]) -> "Resolutions":
-        """From `name=cut`, `all=store`; a later word is stronger. Raises InvalidError."""
+        """Return the resolutions of `name=cut`, `all=store`; later ones take precedence. Raises InvalidError."""
         chosen: dict[Incompatibility, Resolution] = {}
         for word in words:
             name, _, value = word.partition("=")

@@ -1,4 +1,4 @@
-"""One value of a source as one request of the target. Pure: plan, apply, delta and verify all ask here.
+"""Convert values of a source to values of the target. Pure: plan, apply, delta and verify use it.
 
 Order on the target: channel, posts oldest first, subscribers, notification options, closing, differences [25].
 """
@@ -35,7 +35,7 @@ _RANDOMS: Final = limits.RANDOM_HIGHEST + 1
 
 @dataclass(frozen=True, slots=True)
 class TargetLimits:
-    """What the target's settings allow: its custom group fields, and its byte limits."""
+    """The custom group fields and byte limits of the target."""
 
     keys: FieldKeys
     sizes: GroupProfileBytes
@@ -44,7 +44,7 @@ class TargetLimits:
 
 @dataclass(frozen=True, slots=True)
 class TruncatedText:
-    """A text of a profile that does not fit: its size, the limit, and what of it the target gets if it is cut."""
+    """A text of a profile that does not fit: its size, the limit, and the text that the target gets if it is cut."""
 
     loss: Incompatibility
     size: int
@@ -54,7 +54,7 @@ class TruncatedText:
 
 @dataclass(frozen=True, slots=True)
 class MappedProfile:
-    """A profile as the target gets it when losses are cut, and what is lost by that."""
+    """A profile as the target gets it when texts are cut, and what is lost by that."""
 
     profile: ChannelProfile
     lost: tuple[TruncatedText, ...]
@@ -62,7 +62,7 @@ class MappedProfile:
 
 @dataclass(frozen=True, slots=True)
 class MappedPost:
-    """A body as import takes it; None when no part of it can be. `lost` names what is not as it was."""
+    """A body as import accepts it, None when no part of it is accepted; `lost` names what does not fit."""
 
     body: tuple[Element, ...] | None
     lost: tuple[Incompatibility, ...]
@@ -70,7 +70,7 @@ class MappedPost:
 
 @dataclass(frozen=True, slots=True)
 class PostAssessment:
-    """What a post loses; `left_behind` when no part of it can be carried."""
+    """What a post loses; `left_behind` when no part of it can be imported."""
 
     lost: tuple[Incompatibility, ...] = ()
     left_behind: bool = False
@@ -84,7 +84,7 @@ MEDIA_LOST: Final = PostAssessment((Incompatibility.POST_MEDIA,))
 
 
 def target_id(source_id: str) -> ChannelId:
-    """Where a channel of this source id moves to: decision 24 for official accounts, else by slug or channel id.
+    """Return the id of a channel on the target: of an official account with another prefix, else slug or channel id.
 
     Raises InvalidError for an id that cannot become a channel's.
     """
@@ -100,7 +100,7 @@ def target_id(source_id: str) -> ChannelId:
 
 
 def map_profile(source: SourceChannel, target: TargetLimits) -> MappedProfile:
-    """Field by field: what fits goes as it is, the rest is cut and told."""
+    """Convert a profile: texts that fit stay, others are cut and reported."""
     wanted = {loss: getattr(source, loss.value) for loss in PROFILE_INCOMPATIBILITIES}
     lost = [found for loss, text in wanted.items() if (found := _lost(loss, text, target)) is not None]
     fitting: dict[str, Any] = {loss.value: text for loss, text in wanted.items()}
@@ -109,7 +109,7 @@ def map_profile(source: SourceChannel, target: TargetLimits) -> MappedProfile:
 
 
 def _lost(loss: Incompatibility, text: str, target: TargetLimits) -> TruncatedText | None:
-    """None when the text fits."""
+    """Return None when the text fits."""
     try:
         _check(loss, text, target)
     except InvalidError as wrong:
@@ -128,7 +128,7 @@ def _lost(loss: Incompatibility, text: str, target: TargetLimits) -> TruncatedTe
 
 
 def _check(loss: Incompatibility, text: str, target: TargetLimits) -> None:
-    """Raises InvalidError. An avatar is checked for its size only: the source may have one that is no address."""
+    """Raise InvalidError for a text that does not fit. An avatar is checked for its size only."""
     if loss is Incompatibility.AVATAR:
         require_text(text, loss.value, target.sizes.face_url)
     else:
@@ -139,14 +139,14 @@ def _check(loss: Incompatibility, text: str, target: TargetLimits) -> None:
 def import_channel(
     channel: ChannelId, owner: UserId, profile: ChannelProfile, target: TargetLimits, *, created_at: int, tag: Tag
 ) -> groups.ImportGroupRequest:
-    """The request that makes the channel, with its true age and the tag of its migration."""
+    """Return the request that creates the channel, with its true age and the tag of its migration."""
     return channel_group.import_request(channel, owner, profile, target.keys, created_at=created_at, tag=tag)
 
 
 def update_channel(
     channel: ChannelId, change: ChannelProfile, target: TargetLimits, *, tag: Tag | None = None
 ) -> groups.ModifyGroupBaseInfoRequest:
-    """The fields that `change` names, and the tag if one is given: the one that was read, with what is to differ."""
+    """Return the request that changes the fields of `change`, and the tag if one is given."""
     request = channel_group.update_request(channel, change, target.keys, tag=tag)
     if tag is None or change.custom_data is not None:
         return request
@@ -158,14 +158,14 @@ def update_channel(
 
 
 def map_post(post: SourcePost, target: TargetLimits) -> MappedPost:
-    """The body for the target. Recalled and expired posts have none, and lose nothing that the source still has."""
+    """Convert a post. Recalled and expired posts have no body, and lose nothing that the source still has."""
     if post.state is not SourceState.PUBLISHED:
         return MappedPost(None, ())
     return map_body(post.body, target.post_bytes)
 
 
 def map_body(body: Sequence[Element], max_bytes: int) -> MappedPost:
-    """The same for a body."""
+    """Convert the body of a post."""
     if not body:
         return MappedPost(None, ())
     lost = () if moved_post.is_importable(body) else (Incompatibility.POST_MEDIA,)
@@ -177,7 +177,7 @@ def map_body(body: Sequence[Element], max_bytes: int) -> MappedPost:
 
 
 def assess_post(post: SourcePost, target: TargetLimits) -> PostAssessment:
-    """The same without the body, for counting: cards of small bodies need not be made to be known to fit."""
+    """Return what a post loses, without its body: faster, as cards of small bodies need not be made."""
     if post.state is not SourceState.PUBLISHED:
         return NOTHING_LOST
     if post.body and moved_post.surely_fits(post.body, target.post_bytes):
@@ -187,7 +187,7 @@ def assess_post(post: SourcePost, target: TargetLimits) -> PostAssessment:
 
 
 class SendTimes:
-    """Strictly increasing times for posts in order: each its own, or one second after the one before [25].
+    """Assign strictly increasing times to posts in order: each its own, or one second after the one before.
 
     `created_at` is the channel's birth, `latest` the time of its newest post so far, if it has any.
     """
@@ -197,7 +197,7 @@ class SendTimes:
         self.moved = 0
 
     def next(self, time: int) -> int:
-        """The time for the next post."""
+        """Return the time of the next post."""
         given = max(time, self._latest + 1)
         self.moved += given != time
         self._latest = given
@@ -205,22 +205,22 @@ class SendTimes:
 
 
 def post_random(migration: str, channel: ChannelId, number: int) -> int:
-    """The dedupe number of a post: the same in every process and on every attempt, another for each post of a channel.
+    """Return the dedupe number of a post: equal in every process and attempt, different for each post of a channel.
 
-    It stands in the target's history too, so it tells a moved post from one that somebody posted there.
+    It stands in the target's history too, so moved posts differ from others there.
     """
     return (ids.random_of("migration", migration, channel) + number) % _RANDOMS
 
 
 def post_number(migration: str, channel: ChannelId, random: int) -> int:
-    """The source's number of the post that has this dedupe number, if this migration moved it."""
+    """Return the source's number of the post that has a dedupe number, if this migration moved it."""
     return (random - ids.random_of("migration", migration, channel)) % _RANDOMS
 
 
 def import_post(
     post: SourcePost, body: Sequence[Element], *, migration: str, channel: ChannelId, owner: str, time: int
 ) -> messages.ImportedMessage:
-    """One message of an import call. Who posted is the author if the source names a person, else the owner."""
+    """Return one message of an import call. Its author is that of the source if it names one, else the owner."""
     return messages.ImportedMessage(
         from_account=post.author or owner,
         send_time=time,
@@ -230,7 +230,7 @@ def import_post(
 
 
 def import_posts(channel: ChannelId, posts: Sequence[messages.ImportedMessage]) -> messages.ImportGroupMsgRequest:
-    """One call's worth, `limits.IMPORT_MESSAGES_PER_CALL` at most."""
+    """Return one call, `limits.IMPORT_MESSAGES_PER_CALL` posts at most."""
     return messages.ImportGroupMsgRequest(group_id=channel, msg_list=list(posts))
 
 
@@ -238,7 +238,7 @@ def import_posts(channel: ChannelId, posts: Sequence[messages.ImportedMessage]) 
 
 
 def join_time(since: int | None, created_at: int, now: int) -> int | None:
-    """When somebody joined, as the target takes it: after the channel's birth and before now [docS 1636]."""
+    """Return when a user joined, as the target accepts it: after the channel's creation and before now."""
     if since is None:
         return None
     return max(created_at + 1, min(since, now - 1))
@@ -247,7 +247,7 @@ def join_time(since: int | None, created_at: int, now: int) -> int | None:
 def import_subscriber(
     subscriber: SourceSubscriber, *, created_at: int, now: int, admins: Iterable[str] = ()
 ) -> members.ImportedMember:
-    """One member of an import call, with the true time of subscribing."""
+    """Return one member of an import call, with the true time of subscribing."""
     return members.ImportedMember(
         member_account=subscriber.user,
         role=members.ADMIN if subscriber.user in admins else None,
@@ -257,16 +257,16 @@ def import_subscriber(
 
 
 def import_subscribers(
-    channel: ChannelId, people: Sequence[members.ImportedMember]
+    channel: ChannelId, subscribers: Sequence[members.ImportedMember]
 ) -> members.ImportGroupMemberRequest:
-    """One call's worth; the setting `subscriptions.add_per_call` says how many."""
-    return members.ImportGroupMemberRequest(group_id=channel, member_list=list(people))
+    """Return one call; the setting `subscriptions.add_per_call` limits its users."""
+    return members.ImportGroupMemberRequest(group_id=channel, member_list=list(subscribers))
 
 
 def notifications_request(
     channel: ChannelId, subscriber: SourceSubscriber
 ) -> members.ModifyGroupMemberInfoRequest | None:
-    """The call that sets how posts reach this person; None where that is the default."""
+    """Return the call that sets the notifications of a user; None where they are the default."""
     if subscriber.notifications is Notifications.ALL:
         return None
     flag = FLAGS[subscriber.notifications]
@@ -274,12 +274,12 @@ def notifications_request(
 
 
 def admin_request(channel: ChannelId, user: str) -> members.ModifyGroupMemberInfoRequest:
-    """The call that makes a member an admin."""
+    """Return the call that makes a member an admin."""
     return members.ModifyGroupMemberInfoRequest(group_id=channel, member_account=user, role=members.ADMIN)
 
 
 def subscriber_losses(subscriber: SourceSubscriber) -> tuple[Incompatibility, ...]:
-    """What of this person the target has no place for."""
+    """Return what the target cannot store of a subscriber."""
     return (Incompatibility.SUBSCRIBER_DATA,) if subscriber.custom_data else ()
 
 
@@ -287,10 +287,10 @@ def subscriber_losses(subscriber: SourceSubscriber) -> tuple[Incompatibility, ..
 
 
 def refused(lost: Iterable[Incompatibility], policies: Resolutions) -> list[Incompatibility]:
-    """Those of the losses that may not happen."""
+    """Return the incompatibilities that are refused."""
     return [loss for loss in lost if policies.of(loss) is Resolution.REFUSE]
 
 
 def to_store(lost: Iterable[Incompatibility], policies: Resolutions) -> list[Incompatibility]:
-    """Those of the losses of which the original goes into the adapter's database."""
+    """Return the incompatibilities whose originals are stored in the adapter's database."""
     return [loss for loss in lost if policies.of(loss) is Resolution.STORE]

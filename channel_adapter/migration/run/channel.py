@@ -1,4 +1,4 @@
-"""First and last step of a channel: it is made or recognised, in the end closed, with admins and differences."""
+"""The first and last step of a channel: create or recognise the group; close posting, add admins, apply changes."""
 
 from typing import Any, Final
 
@@ -38,9 +38,9 @@ _REMEMBERED: Final = ("owner", "name", "introduction", "avatar", "organization",
 
 
 async def open_channel(work: ChannelWork) -> None:
-    """Make the group with its true age and the tag of the migration, or recognise it.
+    """Create the group with its true age and the tag of the migration, or recognise it.
 
-    Raises ConflictError for a group of somebody else, NotFoundError for one that was made before and is gone.
+    Raises ConflictError for a group of another owner, NotFoundError for one that was created before and is missing.
     """
     row = work.row
     if row.created_at or not await _made(work):
@@ -51,7 +51,7 @@ async def open_channel(work: ChannelWork) -> None:
 
 
 async def _made(work: ChannelWork) -> bool:
-    """False when the id is taken: by us before, perhaps."""
+    """Return False when the id is in use, which may be the group of an earlier run."""
     planned = work.planned.target
     born = planned.created_at or int(work.clock.now())
     tag = planned.tag(work.plan.migration)
@@ -103,14 +103,14 @@ async def _read(work: ChannelWork) -> groups.GroupInfo:
 
 
 async def _keep_texts(work: ChannelWork) -> None:
-    """Originals of what was cut, for the policy `store`."""
+    """Store originals of what was cut, for the policy `store`."""
     for loss in PROFILE_INCOMPATIBILITIES:
         if loss.value in work.planned.target.kept:
             await work.store_original(loss.value, "", getattr(work.now, loss.value))
 
 
 async def close_channel(work: ChannelWork) -> None:
-    """Only owner and admins may post from here on; then what differs from what was moved last."""
+    """Allow only owner and admins to post, then move what differs from what was moved last."""
     await work.note(CLOSING)
     if not work.closed:
         work.failpoint("closing.sending")
@@ -127,7 +127,7 @@ async def close_channel(work: ChannelWork) -> None:
 
 
 async def _move_profile(work: ChannelWork, before: dict[str, Any]) -> None:
-    """Texts that the source has changed since; what the target has changed itself stays."""
+    """Move texts that the source has changed since; changes of the target stay."""
     changed = [
         loss for loss in PROFILE_INCOMPATIBILITIES if before.get(loss.value, "") != getattr(work.now, loss.value)
     ]
@@ -155,7 +155,7 @@ async def _move_profile(work: ChannelWork, before: dict[str, Any]) -> None:
 
 
 async def _move_admins(work: ChannelWork, before: dict[str, Any]) -> None:
-    """Those who became admins at the source since; on the first run all of them."""
+    """Add users who became admins at the source since; on the first run all admins."""
     known = () if work.first else before.get("admins", ())
     fresh = [user for user in work.now.admins if user not in known and user != work.planned.target.owner]
     for user in fresh:
@@ -169,7 +169,7 @@ async def _move_admins(work: ChannelWork, before: dict[str, Any]) -> None:
 
 
 async def make_admin(work: ChannelWork, user: str) -> None:
-    """Bring somebody in as an admin, or make a member one."""
+    """Import a user as an admin, or change the role of a member."""
     request = transform.import_subscribers(
         work.channel, [members.ImportedMember(member_account=user, role=members.ADMIN)]
     )
@@ -180,11 +180,11 @@ async def make_admin(work: ChannelWork, user: str) -> None:
 
 
 def remembered(channel: SourceChannel) -> str:
-    """What of a profile is compared with the source's later one."""
+    """Return the fields of a profile that are compared with a later one of the source, as JSON."""
     return orjson.dumps({name: getattr(channel, name) for name in _REMEMBERED}).decode()
 
 
 def _as_planned(work: ChannelWork) -> SourceChannel:
-    """The source as it was when the plan was made: that is what the new group says."""
+    """Return the source as it was when the plan was made, which is the profile of the new group."""
     planned = work.planned.source
     return SourceChannel(**{name: getattr(planned, name) for name in ("id", *_REMEMBERED)})

@@ -1,7 +1,7 @@
 """The jobs of a migration: one for each channel, with four steps. Imported by processes that apply a plan or work.
 
-A step is as long as it takes; the journal knows how far it is inside. A step that is repeated reads the journal, asks
-the target about what the journal may not know, and goes on.
+A step may take hours; the journal records how far it is. A step that is repeated reads the journal, reads from the
+target what the journal may lack, and continues.
 """
 
 import asyncio

@@ -20,38 +20,38 @@ from channel_adapter.store.migration import ChannelRow, MigrationStore, PageRow,
 from channel_adapter.tencent.wire.official_accounts import OfficialHistoryMessage
 
 FLUSH_SECONDS: Final = 0.03
-_LOCK_SECONDS: Final = 15.0  # nobody waits for an answer: rather late than stopped by a busy disk
+_LOCK_SECONDS: Final = 15.0  # no caller waits for an answer, so a busy disk may take longer
 _MAX_WAITING: Final = 20_000
 UNRECORDED_CALLS: Final = 32
-"""Calls with people that may be made, or under way, and not written down: a kill costs no more of them."""
+"""Calls with subscribers that may be in progress or unrecorded: the most that a kill costs."""
 
 
 class Journal:
-    """Notes of one process. Use `open_journal`."""
+    """The journal of one process. Use `open_journal`."""
 
     def __init__(self, store: MigrationStore) -> None:
         self.store = store
         self._waiting: dict[tuple[object, ...], Row] = {}
         self._writing = asyncio.Lock()
         self._slots = asyncio.Semaphore(UNRECORDED_CALLS)
-        self._unwritten = 0  # calls that are made and noted
+        self._unwritten = 0  # calls that were made and noted
         self._writer: asyncio.Task[None] | None = None
         self.failure: ChannelAdapterError | None = None
         """Why the latest notes are not written; None when they are, or will be."""
 
     def start(self) -> None:
-        """Begin to write what is noted."""
+        """Start writing notes in the background."""
         self._writer = asyncio.ensure_future(self._keep_writing())
 
     async def close(self) -> None:
-        """Write what is left, and stop. Raises UnavailableError when it cannot be written."""
+        """Write what is left and stop. Raises UnavailableError when it cannot be written."""
         if self._writer is not None:
             self._writer.cancel()
             await asyncio.gather(self._writer, return_exceptions=True)
         await self.flush()
 
     async def note(self, rows: Iterable[Row]) -> None:
-        """Write these down soon. Raises the error of an earlier attempt: nothing goes on without its journal."""
+        """Write rows within 30 ms. Raises the error of an earlier attempt: no work continues without its journal."""
         self._check()
         for row in rows:
             # A channel's row changes on; the latest state is what is to be written.
@@ -61,7 +61,7 @@ class Journal:
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
-        """For the length of a call and until what was noted of it is written: waits while too many others are there.
+        """Hold a slot for the length of a call and until its notes are written; wait while there are too many others.
 
         However slow the disk is, only so much is repeated after a kill. Raises the error of an earlier attempt.
         """
@@ -75,7 +75,7 @@ class Journal:
         self._unwritten += 1
 
     async def flush(self) -> None:
-        """Wait until everything noted so far is written. Raises UnavailableError."""
+        """Write everything that was noted so far. Raises UnavailableError."""
         async with self._writing:
             waiting, self._waiting = self._waiting, {}
             calls, self._unwritten = self._unwritten, 0
@@ -86,12 +86,12 @@ class Journal:
             except BaseException:
                 self._waiting = waiting | self._waiting
                 raise
-            finally:  # who waits after a failure is told of it
+            finally:  # a waiting caller gets the failure
                 for _ in range(calls):
                     self._slots.release()
 
     async def forget(self, rows: list[QuarantineRow]) -> None:
-        """Take these out of the quarantine."""
+        """Delete rows from the quarantine."""
         await self.flush()
         await self.store.release(rows)
 
@@ -132,7 +132,7 @@ async def open_journal(url: str) -> AsyncIterator[Journal]:
 
 
 def require_same_app(app: int, found: int) -> None:
-    """Raises ConfigurationError for a job of another app."""
+    """Raise ConfigurationError for a job of another app."""
     if app != found:
         raise ConfigurationError(
             f"the database holds a migration of app {found}, and this is app {app}", field="database_url"
@@ -140,21 +140,21 @@ def require_same_app(app: int, found: int) -> None:
 
 
 FRESH_SECONDS: Final = 3_600.0
-"""Pages that were read before that are read again: too much may have been recalled since."""
+"""Age at which pages are read again: too much may have been recalled since."""
 NEWEST_SECONDS: Final = 60.0
-"""The newest page is read again when it is older: more may have been posted since."""
+"""Age at which the newest page is read again: more may have been posted since."""
 
 
 @dataclass(frozen=True, slots=True)
 class JournalPageCache:
-    """Pages of all accounts of a migration."""
+    """Pages of all accounts of a migration, in the journal."""
 
     journal: Journal
     migration: str
     clock: Clock
 
     def account(self, account: str) -> AccountPages:
-        """Those of one account."""
+        """Return the pages of one account."""
         return _JournalPages(self, account)
 
 
@@ -166,7 +166,7 @@ class _JournalPages:
         self._newest = 0.0  # when the newest page was read
 
     async def saved_pages(self) -> list[PagePosition]:
-        """What an earlier process has left; nothing when it is too old."""
+        """Return the pages that an earlier process has saved; none when they are too old."""
         found = await self._journal.store.pages(*self._whose)
         oldest = min((row.read for row in found), default=0.0)
         if found and self._clock.now() - oldest > FRESH_SECONDS:
@@ -176,7 +176,7 @@ class _JournalPages:
         return [PagePosition(row.asked or None, row.below or None, row.lowest) for row in found]
 
     async def save(self, number: int, page: HistoryPage) -> None:
-        """One more page, written down before the next one is read."""
+        """Save a page before the next one is read."""
         position, now = page.position, self._clock.now()
         self._newest = now if number == 0 else self._newest
         text = orjson.dumps([message.model_dump(mode="json", by_alias=True) for message in page.messages]).decode()
@@ -185,7 +185,7 @@ class _JournalPages:
         await self._journal.flush()
 
     async def load(self, number: int) -> Sequence[OfficialHistoryMessage] | None:
-        """The messages of a page; it waits on, until the posts of the channel are done."""
+        """Return the messages of a page; None when it has to be read again."""
         if number == 0 and self._clock.now() - self._newest > NEWEST_SECONDS:
             return None
         text = await self._journal.store.page(*self._whose, number)

@@ -1,4 +1,4 @@
-"""Posts, oldest first, seven a call, each later than the one before; what is there already is not repeated."""
+"""Move posts, oldest first, seven a call, each later than the one before; posts that exist are not sent again."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
@@ -25,7 +25,7 @@ _LOOKED_UP: Final = 200
 
 
 async def move_posts(work: ChannelWork) -> None:
-    """Everything behind the last post that was moved; in a delta, what was recalled meanwhile as well."""
+    """Move everything behind the last post that was moved; in a delta, recall what the source has recalled since."""
     await work.note(IMPORTING_POSTS)
     there = await _find_unrecorded(work)
     sender = PostImporter(work, SendTimes(work.row.created_at, work.row.last_time), there)
@@ -48,14 +48,14 @@ async def _stream(posts: AsyncIterator[SourcePost]) -> AsyncGenerator[SourcePost
 
 @dataclass(slots=True)
 class SentButUnrecorded:
-    """Messages of ours that the journal does not know: by the source's number, and how many history has forgotten."""
+    """Messages of this migration that the journal lacks: by the source's number, and how many history no longer has."""
 
     found: dict[int, tuple[int, int]] = field(default_factory=dict)
     forgotten: int = 0
 
 
 async def _find_unrecorded(work: ChannelWork) -> SentButUnrecorded:
-    """What was sent and not noted before the process ended."""
+    """Return what was sent and not recorded before the process ended."""
     there = SentButUnrecorded()
     lowest = work.row.last_seq + 1
     top = work.row.last_seq + work.unclear
@@ -75,13 +75,13 @@ async def _find_unrecorded(work: ChannelWork) -> SentButUnrecorded:
                 number = transform.post_number(work.plan.migration, work.channel, message.msg_random)
                 there.found[number] = (message.msg_seq, message.msg_time_stamp)
         top = min(message.msg_seq for message in fresh) - 1
-    if work.first:  # nobody has posted there yet: what history does not show is ours
+    if work.first:  # no user can have posted yet: what history does not show is of this migration
         there.forgotten = work.unclear - seen
     return there
 
 
 class PostImporter:
-    """Collects posts to calls."""
+    """Collect posts into calls, and record their results."""
 
     def __init__(self, work: ChannelWork, times: SendTimes, there: SentButUnrecorded) -> None:
         self._work = work
@@ -89,10 +89,10 @@ class PostImporter:
         self._there = there
         self._batch: list[tuple[SourcePost, messages.ImportedMessage]] = []
         self._passed = ""
-        """The key of the last post that was passed by since the last one in the batch."""
+        """The key of the last post that was skipped since the last one in the batch."""
 
     async def take(self, post: SourcePost) -> None:
-        """Deal with the next post."""
+        """Add the next post, skip it, or put it into the quarantine."""
         if post.state is not SourceState.PUBLISHED or await self._is_there(post):
             await self._pass_by(post)
             return
@@ -108,7 +108,7 @@ class PostImporter:
         await self._add(post, mapped.body)
 
     async def send(self) -> None:
-        """Make a call of what is collected."""
+        """Send what is collected in one call."""
         batch, self._batch = self._batch, []
         if not batch:
             self._advance(self._passed)
@@ -129,7 +129,7 @@ class PostImporter:
         await work.note()
 
     async def _is_there(self, post: SourcePost) -> bool:
-        """Was it sent before, and not noted?"""
+        """Return whether it was sent before and not recorded; record it then."""
         work, there = self._work, self._there
         if post.number in there.found:
             seq, time = there.found[post.number]
@@ -175,7 +175,7 @@ class PostImporter:
             self._passed = ""
 
     async def _import(self, batch: Sequence[messages.ImportedMessage]) -> list[messages.ImportMsgResult]:
-        """The result of each; a call that is refused whole is made again for each message alone."""
+        """Return the result of each message; a call that is refused as a whole is repeated for each message alone."""
         work = self._work
         try:
             reply = await work.calls.call(IMPORT_GROUP_MSG, transform.import_posts(work.channel, batch))
@@ -201,7 +201,7 @@ class PostImporter:
 
 
 async def _recall(work: ChannelWork) -> None:
-    """Recall on the target what was recalled at the source since."""
+    """Recall on the target what the source has recalled since."""
     gone: list[PostRow] = []
     some: list[str] = []
     async with aclosing(_stream(work.source.posts_any_order(work.id))) as posts:

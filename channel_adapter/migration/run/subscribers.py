@@ -1,7 +1,7 @@
-"""Subscribers page by page, many calls at once, with their true times; in a delta, those who are gone as well.
+"""Move subscribers page by page in concurrent calls, with their true times; in a delta, remove those who have left.
 
-Everybody is noted as soon as they are where they belong, and a page that is read again brings only the others: what a
-kill costs is the calls that nobody had noted yet, not the pages under way.
+A user is recorded as soon as nothing is left to do, and a page that is read again moves only the others: a kill costs
+the calls that were not recorded yet, not the pages in progress.
 """
 
 import asyncio
@@ -38,40 +38,40 @@ from channel_adapter.tencent.wire import members
 T = TypeVar("T")
 
 PAGES_AT_ONCE: Final = 6
-"""Pages under way in a process: they are what a kill has read in vain."""
+"""Pages that a process moves at the same time; a kill costs reading them again."""
 THERE: Final = frozenset({members.RESULT_ADDED, members.RESULT_ALREADY})
 REASONS: Final = {
-    members.RESULT_PENDING: "the target wants somebody to agree first",
-    members.RESULT_TOO_MANY_GROUPS: "this person is in as many groups as the app's plan allows",
+    members.RESULT_PENDING: "the target requires an approval first",
+    members.RESULT_TOO_MANY_GROUPS: "the user is in as many groups as the app's plan allows",
 }
 
 
 async def move_subscribers(work: ChannelWork) -> None:
-    """Everybody the source has. Raises ConflictError for a source that is empty and was not."""
+    """Move all subscribers of the source. Raises ConflictError for a source that has become empty."""
     row = work.row
     if row.subscribers_round != work.round:
         row.subscribers_round, row.cursor = work.round, FIRST_PAGE
         row.subscribers = 0 if work.first else row.subscribers
     await work.note(IMPORTING_SUBSCRIBERS)
     if row.subscribers_done != work.round:
-        await _bring_all(work)
+        await _move_all(work)
         row.subscribers_done = work.round
         await work.note()
         await work.journal.flush()
     if not work.first:
-        await _take_out(work)
+        await _remove_missing(work)
         await work.journal.flush()
     work.failpoint("people.noted")
 
 
-async def _bring_all(work: ChannelWork) -> None:
+async def _move_all(work: ChannelWork) -> None:
     row = work.row
     try:
         await _pages(work)
     except InvalidError:
         if row.cursor == FIRST_PAGE:
             raise
-        row.cursor = FIRST_PAGE  # it has died: who came before is known, and passed by
+        row.cursor = FIRST_PAGE  # it has expired: users that were moved before are recorded, and skipped
         await work.journal.flush()
         await _pages(work)
 
@@ -80,12 +80,12 @@ async def _pages(work: ChannelWork) -> None:
     importer = SubscriberImporter(work)
     with PageSlots(work.pages) as slots:
 
-        async def bring(page: SubscriberPage) -> str | None:
-            cursor = await importer.bring(page)
+        async def move(page: SubscriberPage) -> str | None:
+            cursor = await importer.move(page)
             slots.release()
             return cursor
 
-        async with aclosing(concurrently(_read(work, slots), bring, limit=PAGES_AT_ONCE, ordered=True)) as cursors:
+        async with aclosing(concurrently(_read(work, slots), move, limit=PAGES_AT_ONCE, ordered=True)) as cursors:
             async for cursor in cursors:
                 if cursor is not None:
                     work.row.cursor = cursor
@@ -102,7 +102,7 @@ async def _read(work: ChannelWork, slots: "PageSlots") -> AsyncGenerator[Subscri
 
 
 class PageSlots:
-    """What one channel has of the pages that all channels of a process may have under way; all back in the end."""
+    """The slots of one channel among the pages that a process moves at the same time; all are released at the end."""
 
     def __init__(self, pages: asyncio.Semaphore) -> None:
         self._pages = pages
@@ -116,121 +116,125 @@ class PageSlots:
             self.release()
 
     async def acquire(self) -> None:
-        """Wait for one more."""
+        """Wait for one more slot."""
         await self._pages.acquire()
         self._acquired += 1
 
     def release(self) -> None:
-        """One less."""
+        """Release one slot."""
         self._acquired -= 1
         self._pages.release()
 
 
 class SubscriberImporter:
-    """Brings pages of people to the target."""
+    """Import subscribers into the target."""
 
     def __init__(self, work: ChannelWork) -> None:
         self._work = work
         self._room = asyncio.Semaphore(work.at_once)
 
-    async def bring(self, page: SubscriberPage) -> str | None:
-        """A page of the source; where the next one begins. Who was brought in this round already is passed by."""
+    async def move(self, page: SubscriberPage) -> str | None:
+        """Move a page of the source; return the cursor of the next one. Users moved in this round are skipped."""
         work = self._work
-        people = [person for person in page.subscribers if person.user != work.planned.target.owner]
-        if not people:
+        subscribers = [subscriber for subscriber in page.subscribers if subscriber.user != work.planned.target.owner]
+        if not subscribers:
             return page.next
-        known = await work.journal.store.users(work.plan.migration, work.id, [person.user for person in people])
-        fresh: list[SourceSubscriber] = []
+        known = await work.journal.store.users(
+            work.plan.migration, work.id, [subscriber.user for subscriber in subscribers]
+        )
+        missing: list[SourceSubscriber] = []
         there: list[SourceSubscriber] = []
-        for person in people:
-            row = known.get(UserId(person.user))
+        for subscriber in subscribers:
+            row = known.get(subscriber.user)
             if row is None or row.standing in (GONE, SENT):
-                if await self._may_go(person):
-                    fresh.append(person)
+                if await self._is_allowed(subscriber):
+                    missing.append(subscriber)
             else:
-                there.append(person)
-        await self._bring(fresh, {name for name, row in known.items() if row.standing == SENT})
-        await self._set_changed([person for person in there if self._changed(person, known[person.user])], known)
-        await work.journal.note([self._row(person, known[person.user].standing) for person in there])
+                there.append(subscriber)
+        await self._move(missing, {name for name, row in known.items() if row.standing == SENT})
+        await self._set_changed(
+            [subscriber for subscriber in there if self._changed(subscriber, known[subscriber.user])], known
+        )
+        await work.journal.note([self._row(subscriber, known[subscriber.user].standing) for subscriber in there])
         return page.next
 
-    async def retry(self, people: Sequence[SourceSubscriber]) -> set[str]:
-        """Try again to bring people who could not come; who of them is there now."""
-        return await self._bring(list(people), {person.user for person in people})
+    async def retry(self, subscribers: Sequence[SourceSubscriber]) -> set[str]:
+        """Try again to move users that were refused; return those who are members now."""
+        return await self._move(list(subscribers), {subscriber.user for subscriber in subscribers})
 
-    async def set_options(self, person: SourceSubscriber) -> bool:
-        """Set how posts reach somebody who is there; False when it was refused again."""
-        return await self._set_notifications(person)
+    async def set_options(self, subscriber: SourceSubscriber) -> bool:
+        """Set the notifications of a member; return False when that was refused again."""
+        return await self._set_notifications(subscriber)
 
-    async def _may_go(self, person: SourceSubscriber) -> bool:
+    async def _is_allowed(self, subscriber: SourceSubscriber) -> bool:
         work = self._work
-        lost = transform.subscriber_losses(person)
+        lost = transform.subscriber_losses(subscriber)
         if not lost:
             return True
         if transform.refused(lost, work.policies):
             reason = "the text on the subscription has no place, and the policy of subscriber_data is refuse"
-            await self._leave(person, reason, "plan again with a policy for it, and apply")
+            await self._reject(subscriber, reason, "plan again with a policy for it, and apply")
             return False
         if transform.to_store(lost, work.policies):
-            await work.store_original(SUBSCRIBER, person.user, person.custom_data)
+            await work.store_original(SUBSCRIBER, subscriber.user, subscriber.custom_data)
         return True
 
-    async def _bring(self, people: list[SourceSubscriber], sent: set[str]) -> set[str]:
-        """Who of them is there now.
+    async def _move(self, subscribers: list[SourceSubscriber], sent: set[str]) -> set[str]:
+        """Import users; return those who are members now.
 
-        `sent` were under way when an earlier run ended: being there already says nothing about who brought them.
+        `sent` users were in a call when an earlier run ended: membership does not tell whether it moved them.
         """
         work = self._work
-        if not people:
+        if not subscribers:
             return set()
-        if not work.first:  # later runs must tell ours from those who came by themselves
-            await work.journal.note([self._row(person, SENT) for person in people])
+        if not work.first:  # later runs must tell moved users from those who joined by themselves
+            await work.journal.note([self._row(subscriber, SENT) for subscriber in subscribers])
             await work.journal.flush()
-        parts = _parts(people, work.add_size.users)
+        parts = _parts(subscribers, work.add_size.users)
         results: dict[str, int] = {}
-        for answer in await asyncio.gather(*(self._bring_part(part, sent) for part in parts)):
+        for answer in await asyncio.gather(*(self._move_part(part, sent) for part in parts)):
             results |= answer
         there = {user for user, result in results.items() if result in THERE}
-        await self._explain([person for person in people if person.user not in there], results)
+        await self._explain([subscriber for subscriber in subscribers if subscriber.user not in there], results)
         return there
 
-    async def _bring_part(self, people: list[SourceSubscriber], sent: set[str]) -> dict[str, int]:
-        """One call, and the options of those who came with it; each is noted when nothing is left to do for them."""
+    async def _move_part(self, subscribers: list[SourceSubscriber], sent: set[str]) -> dict[str, int]:
+        """Make one call, and set the options of its users; record each user when nothing is left to do."""
         work = self._work
-        quiet: list[SourceSubscriber] = []
+        unfinished: list[SourceSubscriber] = []
         rows: list[UserRow] = []
         async with work.journal.slot():
-            results = await self._import(people)
-            for person in people:
-                result = results.get(person.user, members.RESULT_FAILED)
+            results = await self._import(subscribers)
+            for subscriber in subscribers:
+                result = results.get(subscriber.user, members.RESULT_FAILED)
                 if result not in THERE:
                     continue
-                ours = result == members.RESULT_ADDED or work.first or person.user in sent
-                if ours and transform.notifications_request(work.channel, person) is not None:
-                    quiet.append(person)
+                ours = result == members.RESULT_ADDED or work.first or subscriber.user in sent
+                if ours and transform.notifications_request(work.channel, subscriber) is not None:
+                    unfinished.append(subscriber)
                 else:
-                    rows.append(self._row(person, MOVED if ours else ALREADY))
+                    rows.append(self._row(subscriber, MOVED if ours else ALREADY))
                     work.row.subscribers += ours
             await work.journal.note([*rows, work.row])
-        await asyncio.gather(*(self._quieten(person) for person in quiet))
+        await asyncio.gather(*(self._finish(subscriber) for subscriber in unfinished))
         return results
 
-    async def _quieten(self, person: SourceSubscriber) -> None:
-        """The last thing to do for one of ours whom not every post is to reach aloud."""
+    async def _finish(self, subscriber: SourceSubscriber) -> None:
+        """Set the notifications of a moved user, the last step, and record the user."""
         work = self._work
         async with work.journal.slot():
-            await self._set_notifications(person)
+            await self._set_notifications(subscriber)
             work.row.subscribers += 1
-            await work.journal.note([self._row(person, MOVED), work.row])
+            await work.journal.note([self._row(subscriber, MOVED), work.row])
 
-    async def _import(self, people: list[SourceSubscriber]) -> dict[str, int]:
+    async def _import(self, subscribers: list[SourceSubscriber]) -> dict[str, int]:
         work = self._work
         now = int(work.clock.now())
         items = [
             transform.import_subscriber(
-                person, created_at=work.row.created_at, now=now, admins=work.planned.target.admins
+                subscriber, created_at=work.row.created_at, now=now, admins=work.planned.target.admins
             )
-            for person in people
+            for subscriber in subscribers
         ]
         request = transform.import_subscribers(work.channel, items)
         try:
@@ -238,39 +242,41 @@ class SubscriberImporter:
                 work.failpoint("people.sending")
                 reply = await work.calls.call(IMPORT_GROUP_MEMBER, request)
         except InvalidError as error:
-            if len(people) == 1:
-                return {people[0].user: members.RESULT_FAILED}
+            if len(subscribers) == 1:
+                return {subscribers[0].user: members.RESULT_FAILED}
             if error.code == codes.TOO_MANY_ACCOUNTS:
-                work.add_size.too_many(len(people))
-            half = len(people) // 2
-            return await self._import(people[:half]) | await self._import(people[half:])
+                work.add_size.too_many(len(subscribers))
+            half = len(subscribers) // 2
+            return await self._import(subscribers[:half]) | await self._import(subscribers[half:])
         work.failpoint("people.sent")
         return {item.member_account: item.result for item in reply.member_list}
 
     async def _explain(self, failed: Sequence[SourceSubscriber], results: dict[str, int]) -> None:
-        """`Result` 0 hides the reason: an unknown account, or no room [docS 1621]."""
+        """Find the reason behind `Result` 0, an unknown account or no room, and put users into the quarantine."""
         if not failed:
             return
         work = self._work
         accounts = AppAccounts(work.calls, work.at_once)
         known = await accounts.check([*dict.fromkeys(UserId(each.user) for each in failed)])
-        for person in failed:
-            result = results.get(person.user, members.RESULT_FAILED)
+        for subscriber in failed:
+            result = results.get(subscriber.user, members.RESULT_FAILED)
             if result in REASONS:
-                await self._leave(person, REASONS[result], retry_command("make room"))
-            elif known.get(UserId(person.user)):
-                reason = "the target refused this person: the channel is full, or the person is in too many groups"
-                await self._leave(person, reason, retry_command("make room"))
+                await self._reject(subscriber, REASONS[result], retry_command("make room"))
+            elif known.get(UserId(subscriber.user)):
+                reason = "the target refused this person: the channel is full, or the user is in too many groups"
+                await self._reject(subscriber, reason, retry_command("make room"))
             else:
-                await self._leave(person, "no account of the app", retry_command("add the account"))
+                await self._reject(subscriber, "no account of the app", retry_command("add the account"))
 
-    async def _leave(self, person: SourceSubscriber, reason: str, retry: str) -> None:
-        await self._work.quarantine(SUBSCRIBER, person.user, reason, raw_subscriber(person), retry)
+    async def _reject(self, subscriber: SourceSubscriber, reason: str, retry: str) -> None:
+        await self._work.quarantine(SUBSCRIBER, subscriber.user, reason, raw_subscriber(subscriber), retry)
 
-    async def _set_notifications(self, person: SourceSubscriber) -> bool:
+    async def _set_notifications(self, subscriber: SourceSubscriber) -> bool:
         work = self._work
-        flag = transform.FLAGS[person.notifications]
-        request = members.ModifyGroupMemberInfoRequest(group_id=work.channel, member_account=person.user, msg_flag=flag)
+        flag = transform.FLAGS[subscriber.notifications]
+        request = members.ModifyGroupMemberInfoRequest(
+            group_id=work.channel, member_account=subscriber.user, msg_flag=flag
+        )
         try:
             async with self._room:
                 await work.calls.call(MODIFY_GROUP_MEMBER_INFO, request)
@@ -279,9 +285,9 @@ class SubscriberImporter:
         except ChannelAdapterError as error:
             await work.quarantine(
                 NOTIFICATIONS,
-                person.user,
+                subscriber.user,
                 error.message,
-                raw_subscriber(person),
+                raw_subscriber(subscriber),
                 retry_command("see why it was refused"),
             )
             return False
@@ -290,32 +296,34 @@ class SubscriberImporter:
         return True
 
     @staticmethod
-    def _changed(person: SourceSubscriber, row: UserRow | None) -> bool:
+    def _changed(subscriber: SourceSubscriber, row: UserRow | None) -> bool:
         moved = row is not None and row.standing == MOVED
-        return moved and row is not None and row.notifications != person.notifications.value
+        return moved and row is not None and row.notifications != subscriber.notifications.value
 
     async def _set_changed(self, changed: list[SourceSubscriber], known: dict[str, UserRow]) -> None:
-        """What people chose at the source since, unless they chose something else on the target."""
+        """Move notification options that changed at the source, unless they changed on the target too."""
         work = self._work
         for part in _parts(changed, limits.SPECIFIED_MEMBERS_PER_CALL):
             request = members.GetSpecifiedGroupMemberInfoRequest(
-                group_id=work.channel, member_list_account=[person.user for person in part],
+                group_id=work.channel, member_list_account=[subscriber.user for subscriber in part],
                 member_info_filter=["MsgFlag"],
             )  # fmt: skip
             reply = await work.calls.call(GET_SPECIFIED_GROUP_MEMBER_INFO, request)
             has = {item.member_account: KINDS.get(item.msg_flag or "") for item in reply.member_list}
-            for person in part:
-                found = has.get(person.user)
-                if found is not None and found.value == known[person.user].notifications:
-                    await self._set_notifications(person)
+            for subscriber in part:
+                found = has.get(subscriber.user)
+                if found is not None and found.value == known[subscriber.user].notifications:
+                    await self._set_notifications(subscriber)
 
-    def _row(self, person: SourceSubscriber, standing: str) -> UserRow:
+    def _row(self, subscriber: SourceSubscriber, standing: str) -> UserRow:
         work = self._work
-        return UserRow(work.plan.migration, work.id, person.user, work.round, standing, person.notifications.value)
+        return UserRow(
+            work.plan.migration, work.id, subscriber.user, work.round, standing, subscriber.notifications.value
+        )
 
 
-async def _take_out(work: ChannelWork) -> None:
-    """People who left the source since they were moved."""
+async def _remove_missing(work: ChannelWork) -> None:
+    """Remove users who have left the source since they were moved."""
     store, migration = work.journal.store, work.plan.migration
     gone, there = await store.count_users(migration, work.id, work.round)
     if gone and not there:

@@ -35,12 +35,12 @@ from channel_adapter.tencent.wire import official_accounts as wire
 from channel_adapter.tencent.wire.msg_body import Element
 
 CACHED_PAGES: Final = 32
-"""Pages that wait in memory, so that coming up again costs no further calls for them."""
+"""Pages of an account that are cached in memory, so that they are not read twice."""
 
 
 @dataclass(frozen=True, slots=True)
 class PagePosition:
-    """A page without its messages: the key it was asked with, the key of the next one below, its lowest number."""
+    """A page without its messages: the key of its request, the key of the next older page, its lowest number."""
 
     asked: str | None
     below: str | None
@@ -49,62 +49,62 @@ class PagePosition:
 
 @dataclass(frozen=True, slots=True)
 class HistoryPage:
-    """Messages of one call, newest first. No `asked` is the newest page, no `below` the last one that is wanted."""
+    """Messages of one call, newest first. `asked` is None for the newest page, `below` for the last one."""
 
     position: PagePosition
     messages: tuple[wire.OfficialHistoryMessage, ...]
 
 
 class AccountPages(Protocol):
-    """Pages of one account, in the order in which they were read."""
+    """Saved pages of one account, in the order in which they were read."""
 
     async def saved_pages(self) -> list[PagePosition]:
-        """Pages that an earlier process has read and left, the newest first."""
+        """Return the pages that an earlier process has saved, the newest first."""
         ...
 
     async def save(self, number: int, page: HistoryPage) -> None:
-        """One more page, the `number`th."""
+        """Save the page with this number."""
         ...
 
     async def load(self, number: int) -> Sequence[wire.OfficialHistoryMessage] | None:
-        """The messages of a page; None when they have to be read again, as the newest page must after a while."""
+        """Return the messages of a page; None when it has to be read again, as the newest page after a while."""
         ...
 
 
 class PageCache(Protocol):
-    """Pages of many accounts."""
+    """Saved pages of many accounts."""
 
     def account(self, account: str) -> AccountPages:
-        """Those of one."""
+        """Return the pages of one account."""
         ...
 
 
 class MemoryPages:
-    """Pages of one account while it is read once: the oldest ones only, the others are read again."""
+    """Pages of one account in memory: the oldest ones only, the others are read again."""
 
     def __init__(self) -> None:
         self._pages: dict[int, HistoryPage] = {}
 
     async def saved_pages(self) -> list[PagePosition]:
-        """Nothing outlives the process."""
+        """Return no pages: none outlive the process."""
         return []
 
     async def save(self, number: int, page: HistoryPage) -> None:
-        """One more."""
+        """Save a page."""
         self._pages[number] = page
         self._pages.pop(number - CACHED_PAGES, None)
 
     async def load(self, number: int) -> Sequence[wire.OfficialHistoryMessage] | None:
-        """It waits no more then."""
+        """Return the messages of a page, once."""
         page = self._pages.pop(number, None)
         return page.messages if page else None
 
 
 class MemoryPageCache:
-    """For whoever reads a history in one go."""
+    """Pages of accounts whose history is read in one run."""
 
     def account(self, account: str) -> AccountPages:
-        """A reading of its own."""
+        """Return an empty cache."""
         return MemoryPages()
 
 
@@ -118,7 +118,7 @@ STATES: Final = {
 
 
 class AccountsSource:
-    """Official accounts of the app, by their ids."""
+    """Official accounts of the app as a source."""
 
     def __init__(
         self,
@@ -130,7 +130,7 @@ class AccountsSource:
         broken: Sequence[BrokenRecord] = (),
         pages: PageCache | None = None,
     ) -> None:
-        """`searched`: the ids were not named one by one; `broken` are the lines of the search that gave none.
+        """`searched`: the ids were not named one by one; `broken` are the lines of the search that named none.
 
         `pages` keeps pages of history until they are wanted; without it they wait in memory.
         """
@@ -146,7 +146,7 @@ class AccountsSource:
         return SourceSpec(kind=SourceKind.ACCOUNTS, accounts=tuple(self._accounts), searched=self._searched)
 
     async def channels(self) -> AsyncIterator[SourceChannel]:
-        """In the order of the ids. Raises NotFoundError naming every account that does not exist."""
+        """Yield the accounts in the order of the ids. Raises NotFoundError that names those that do not exist."""
         parts = batches(self._accounts, limits.OFFICIAL_INFO_PER_CALL)
         gone: list[str] = []
         async with aclosing(concurrently(parts, self._profiles, limit=self._concurrency, ordered=True)) as answers:
@@ -195,9 +195,9 @@ class AccountsSource:
         )
 
     async def posts(self, channel: str, *, after: str = "") -> AsyncIterator[SourcePost]:
-        """Oldest first: goes down to find the pages, and up again page by page.
+        """Yield posts, oldest first: read down to find the pages, and up again page by page.
 
-        Pages that nobody keeps are read twice. Where an earlier process has left pages, its way is gone on with. What
+        Pages that are not cached are read twice. Pages of an earlier process are continued. What
         is posted meanwhile may be given or not.
         """
         done = sequence_of(after)
@@ -222,14 +222,14 @@ class AccountsSource:
                 yield _post(channel, message)
 
     async def posts_any_order(self, channel: str) -> AsyncIterator[SourcePost]:
-        """Newest first, each page read once."""
+        """Yield posts, newest first, each page read once."""
         async with aclosing(self._downwards(channel, 0)) as pages:
             async for page in pages:
                 for message in page.messages:
                     yield _post(channel, message)
 
     async def _again(self, channel: str, position: PagePosition, done: int) -> Sequence[wire.OfficialHistoryMessage]:
-        """A page again; above the newest one of before there may be more now, so go down from the top to `done`."""
+        """Read a page again; the newest one may have more now, so read down from the top to `done`."""
         if position.asked is not None:
             return (await self._read(channel, position.asked)).rsp_msg_list
         async with aclosing(self._downwards(channel, done)) as pages:
@@ -238,7 +238,7 @@ class AccountsSource:
     async def _downwards(
         self, channel: str, above: int, last: PagePosition | None = None
     ) -> AsyncGenerator[HistoryPage, None]:
-        """From the newest message, or from below `last`, down to the first one above `above`, each message once."""
+        """Yield pages from the newest message, or from below `last`, down to the first one above `above`."""
         if last is not None and (last.below is None or last.lowest <= above + 1):
             return
         asked = last.below if last else None
@@ -269,7 +269,7 @@ class AccountsSource:
         return await self._api.call(OFFICIAL_ACCOUNT_MSG_GET_SIMPLE, request)
 
     async def subscribers(self, channel: str, cursor: str = FIRST_PAGE) -> SubscriberPage:
-        """200 people. Raises UnavailableError for a first page without anybody where the service counts some."""
+        """Return up to 200 subscribers. Raises UnavailableError for an empty first page if the service counts some."""
         request = wire.GetSubscriberInfoRequest(
             official_account=channel, limit=limits.OFFICIAL_SUBSCRIBERS_PER_PAGE, next=cursor
         )
@@ -282,29 +282,29 @@ class AccountsSource:
         return SubscriberPage(tuple(map(_subscriber, reply.subscriber_list)), following)
 
     async def broken(self) -> AsyncIterator[BrokenRecord]:
-        """Lines of the search for accounts; the service has none."""
+        """Yield lines of the search for accounts that name none."""
         for record in self._broken:
             yield record
 
     async def aclose(self) -> None:
-        """There is nothing to let go of."""
+        """Do nothing: no file is open."""
 
 
 def _upwards(page: Sequence[wire.OfficialHistoryMessage], done: int) -> list[wire.OfficialHistoryMessage]:
-    """Messages above `done`, the oldest first."""
+    """Return the messages above `done`, the oldest first."""
     return sorted((each for each in page if each.msg_seq > done), key=lambda each: each.msg_seq)
 
 
 def sequence_of(key: str) -> int:
-    """The number in a key `{number}_1_{seconds}` [doc 60812]; 0 for no key."""
+    """Return the number in a key `{number}_1_{seconds}`; 0 for no key."""
     number = key.partition("_")[0]
     return int(number) if number.isdecimal() else 0
 
 
 def _post(channel: str, message: wire.OfficialHistoryMessage) -> SourcePost:
-    """A body that no service would take is none: the post is left behind, and told.
+    """Convert a message. A body that no service accepts is dropped: the post is left behind and reported.
 
-    Whether the history mixes in what people wrote to the account is unknown; if it does, that is nobody's post.
+    Whether the history contains what users wrote to the account is unknown; if it does, that is no post.
     """
     state = STATES.get(message.is_place_msg, SourceState.EXPIRED)
     if message.from_account not in ("", channel):

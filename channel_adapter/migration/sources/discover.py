@@ -1,4 +1,4 @@
-"""Which official accounts an app has: nothing lists them, so ids come from a list, from people, or from callbacks."""
+"""Find the official accounts of an app: no call lists them, so ids come from a list, from users, or from callbacks."""
 
 import re
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -31,7 +31,7 @@ _NAME: Final = wire.OfficialProfile.model_fields["name"].alias or ""
 
 @dataclass(frozen=True, slots=True)
 class Discovered:
-    """Ids of official accounts, each once, and the lines that gave none."""
+    """Ids of official accounts, each once, and the lines that named none."""
 
     accounts: tuple[str, ...]
     broken: tuple[BrokenRecord, ...] = ()
@@ -40,7 +40,7 @@ class Discovered:
 
 
 def from_list(lines: Iterable[str], name: str) -> Discovered:
-    """One id a line, in their order; blank lines and lines that begin with `#` are skipped.
+    """Return the ids of a list, one a line, in their order; blank lines and lines that begin with `#` are skipped.
 
     Raises InvalidError that lists every line that is no id of an official account: nothing is left out silently.
     """
@@ -61,7 +61,7 @@ def from_list(lines: Iterable[str], name: str) -> Discovered:
 
 
 def from_callbacks(lines: Iterable[str], name: str) -> Discovered:
-    """Captured callbacks, one JSON object a line: what was created and not destroyed since, in the order of creation.
+    """Return accounts that were created and not destroyed since, from captured callbacks, one JSON object a line.
 
     A line is the body as it was posted, or an object that holds it as `body`. Other callbacks are skipped.
     """
@@ -113,7 +113,7 @@ async def from_users(
 
 
 async def _followed(gateway: ApiCaller, user: str) -> AsyncIterator[str]:
-    """All pages of one person."""
+    """Yield the accounts that a user follows."""
     offset: int | None = 0
     while offset is not None:
         request = wire.GetSubscribedOfficialAccountListRequest(
@@ -133,7 +133,7 @@ async def _followed(gateway: ApiCaller, user: str) -> AsyncIterator[str]:
 def _discovered(
     ids: Sequence[str], broken: Sequence[BrokenRecord], nothing: str, *, searched: bool = True
 ) -> Discovered:
-    """Raises InvalidError when there is nothing: an empty list is a mistake, and no plan."""
+    """Return the ids, each once. Raises InvalidError when there are none."""
     once = tuple(dict.fromkeys(ids))
     if not once:
         first = f": {broken[0].where}: {broken[0].reason}" if broken else ""
@@ -142,7 +142,7 @@ def _discovered(
 
 
 def _no_account(text: str) -> str:
-    """Why this cannot be the id of an official account; empty when it can [doc 60813]."""
+    """Return why a text cannot be the id of an official account; empty when it can."""
     prefix, most = limits.OFFICIAL_ACCOUNT_ID_PREFIX, limits.OFFICIAL_ACCOUNT_ID_BYTES
     if not text.startswith(prefix):
         return f"does not begin with {prefix}"
@@ -155,7 +155,7 @@ def _no_account(text: str) -> str:
 
 
 def _callback(line: str) -> OfficialCallback:
-    """Raises ValueError."""
+    """Return a captured callback. Raises ValueError."""
     value = orjson.loads(line)
     try:
         return OfficialCallback.model_validate(value.get("body", value) if isinstance(value, dict) else value)

@@ -54,18 +54,18 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {"channels": CHANNELS, "subscrib
 POST_ID_BYTES: Final = 500
 """A longer id does not fit into the index of the journal."""
 MILLISECONDS_FROM: Final = 100_000_000_000
-"""No second of this millennium has a number so high: such a time counts milliseconds."""
+"""Times from here on are in milliseconds: no second of this millennium has such a number."""
 
 
 _UNIX_SECONDS: Final = re.compile(r"([0-9]{1,18})(?:\.[0-9]*)?(?: [+-][0-9]{4})?")
-"""Also with the offset that git writes behind them, which changes nothing."""
+"""Accepts the offset that git appends, which changes nothing."""
 
 _BEFORE_OFFSET: Final = re.compile(r" (?=[+-][0-9:]+$)")
 
 
 @dataclass(frozen=True, slots=True)
 class FilePost:
-    """A post of a line, before it has a number."""
+    """A post of a file, before it has a number."""
 
     key: str
     time: int
@@ -74,7 +74,7 @@ class FilePost:
 
 
 def channel_of(values: Mapping[str, Any], owner: str, now: float) -> SourceChannel:
-    """A channel. `owner` is for lines that name none. Raises InvalidError with the field."""
+    """Return a channel. `owner` is for lines that name none. Raises InvalidError with the field."""
     return SourceChannel(
         id=_text(values, "id", needed=True),
         owner=user_id(values.get("owner") or owner, "owner"),
@@ -90,7 +90,7 @@ def channel_of(values: Mapping[str, Any], owner: str, now: float) -> SourceChann
 
 
 def subscriber_of(values: Mapping[str, Any], now: float) -> SourceSubscriber:
-    """A person. Raises InvalidError with the field."""
+    """Return a subscriber. Raises InvalidError with the field."""
     how = _text(values, "notifications") or Notifications.ALL.value
     if how not in set(Notifications):
         raise InvalidError(f"notifications: {how!r} is not one of {', '.join(Notifications)}", field="notifications")
@@ -105,7 +105,7 @@ def subscriber_of(values: Mapping[str, Any], now: float) -> SourceSubscriber:
 
 
 def post_of(values: Mapping[str, Any], now: float) -> FilePost:
-    """A post. Raises InvalidError with the field."""
+    """Return a post. Raises InvalidError with the field."""
     time = _moment(values, "time", now)
     if time is None:
         raise InvalidError("time is missing", field="time")
@@ -119,7 +119,7 @@ def post_of(values: Mapping[str, Any], now: float) -> FilePost:
 
 
 def _body(values: Mapping[str, Any]) -> list[Element]:
-    """Long texts are let through: what is too much for the target is for the plan to say."""
+    """Return the body of a post; the plan reports what is too long for the target."""
     if ("text" in values) == ("content" in values):
         raise InvalidError("a post has either text or content", field="text")
     if "text" in values:
@@ -143,7 +143,7 @@ def _text(values: Mapping[str, Any], name: str, *, needed: bool = False) -> str:
 
 
 def _moment(values: Mapping[str, Any], name: str, now: float) -> int | None:
-    """A time that is over."""
+    """Return a time in the past as unix seconds; None if it is missing."""
     value = values.get(name)
     if value is None or value == "":
         return None
@@ -198,8 +198,8 @@ _RANDOMS: Final = limits.RANDOM_HIGHEST + 1
 
 _TABLES: Final = """
 CREATE TABLE channel (place INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, born INTEGER NOT NULL, profile BLOB NOT NULL);
-CREATE TABLE person (channel INTEGER NOT NULL, id TEXT NOT NULL, since INTEGER, how TEXT NOT NULL, data TEXT NOT NULL,
-    unread INTEGER, PRIMARY KEY (channel, id)) WITHOUT ROWID;
+CREATE TABLE subscriber (channel INTEGER NOT NULL, id TEXT NOT NULL, since INTEGER, how TEXT NOT NULL,
+    data TEXT NOT NULL, unread INTEGER, PRIMARY KEY (channel, id)) WITHOUT ROWID;
 CREATE TABLE post (channel INTEGER NOT NULL, number INTEGER NOT NULL, id TEXT NOT NULL, time INTEGER NOT NULL,
     author TEXT NOT NULL, body BLOB NOT NULL, UNIQUE (channel, id), UNIQUE (channel, number));
 CREATE INDEX post_in_order ON post (channel, time, id);
@@ -220,25 +220,32 @@ class RecordIndex:
         self._file.close()
 
     def add_channel(self, channel: SourceChannel) -> bool:
-        """False when there is one with this id."""
+        """Add a channel; return False when there is one with this id."""
         profile = {name: getattr(channel, name) for name in _PROFILE}
         row = (channel.id, channel.created_at, orjson.dumps(profile))
         return self._insert("INSERT OR IGNORE INTO channel (id, born, profile) VALUES (?, ?, ?)", row)
 
     def place(self, channel: str) -> tuple[int, int] | None:
-        """Number and birth of a channel, if it is there."""
+        """Return the row number and the creation time of a channel; None if it is missing."""
         found: tuple[int, int] | None = self._rows.execute(
             "SELECT place, born FROM channel WHERE id = ?", (channel,)
         ).fetchone()
         return found
 
-    def add_person(self, place: int, person: SourceSubscriber) -> bool:
-        """False when this person is among the subscribers of the channel."""
-        row = (place, person.user, person.since, person.notifications.value, person.custom_data, person.unread)
-        return self._insert("INSERT OR IGNORE INTO person VALUES (?, ?, ?, ?, ?, ?)", row)
+    def add_subscriber(self, place: int, subscriber: SourceSubscriber) -> bool:
+        """Add a subscriber; return False when the channel has this user."""
+        row = (
+            place,
+            subscriber.user,
+            subscriber.since,
+            subscriber.notifications.value,
+            subscriber.custom_data,
+            subscriber.unread,
+        )
+        return self._insert("INSERT OR IGNORE INTO subscriber VALUES (?, ?, ?, ?, ?, ?)", row)
 
     def add_post(self, place: int, channel: str, post: FilePost) -> bool:
-        """False when the channel has a post with this id.
+        """Add a post; return False when the channel has one with this id.
 
         A post's number is drawn from its id, so that it stays the same when the file grows; the next free one is taken
         in the rare case that another post has it.
@@ -259,26 +266,26 @@ class RecordIndex:
         self._insert("INSERT INTO broken (at, field, reason, raw) VALUES (?, ?, ?, ?)", row)
 
     def channels(self) -> Iterator[SourceChannel]:
-        """In the order of the file, each with the number of its subscribers."""
+        """Yield channels in the order of the file, each with the number of its subscribers."""
         counted = (
-            "SELECT profile, (SELECT count(*) FROM person WHERE channel = place),"
+            "SELECT profile, (SELECT count(*) FROM subscriber WHERE channel = place),"
             " (SELECT max(time) FROM post WHERE channel = place) FROM channel ORDER BY place"
         )
-        for profile, people, latest in self._rows.execute(counted).fetchall():
+        for profile, subscribers, latest in self._rows.execute(counted).fetchall():
             values = orjson.loads(profile)
             admins = tuple(values.pop("admins"))
-            yield SourceChannel(**values, admins=admins, subscriber_count=people, last_post_at=latest or 0)
+            yield SourceChannel(**values, admins=admins, subscriber_count=subscribers, last_post_at=latest or 0)
 
-    def people(self, channel: str, after: str) -> list[SourceSubscriber]:
-        """The next people by their ids; an empty list at the end."""
-        query = "SELECT id, since, how, data, unread FROM person WHERE channel = ? AND id > ? ORDER BY id LIMIT ?"
+    def subscribers(self, channel: str, after: str) -> list[SourceSubscriber]:
+        """Return the next subscribers by their ids; an empty list at the end."""
+        query = "SELECT id, since, how, data, unread FROM subscriber WHERE channel = ? AND id > ? ORDER BY id LIMIT ?"
         rows = self._rows.execute(query, (self._known(channel), after, ROWS_READ)).fetchall()
         return [
             SourceSubscriber(user, since, Notifications(how), data, unread) for user, since, how, data, unread in rows
         ]
 
     def posts(self, channel: str, after: str) -> Iterator[SourcePost]:
-        """By time, then by id; later ones than the post `after`, if there is one with that id."""
+        """Yield posts by time, then by id; only later ones than the post `after`, if there is one with that id."""
         place = self._known(channel)
         found = self._rows.execute("SELECT time, id FROM post WHERE channel = ? AND id = ?", (place, after)).fetchone()
         time, key = found or (0, "")
@@ -292,7 +299,7 @@ class RecordIndex:
                 yield SourcePost(key, number, time, elements, author)
 
     def broken(self) -> Iterator[BrokenRecord]:
-        """In the order they were found."""
+        """Yield broken records in the order they were found."""
         place = 0
         query = "SELECT place, at, field, reason, raw FROM broken WHERE place > ? ORDER BY place LIMIT ?"
         while rows := self._rows.execute(query, (place, ROWS_READ)).fetchall():
@@ -319,7 +326,7 @@ KINDS: Final = ("channels", "subscribers", "posts")
 
 
 def find_files(folder: str) -> dict[str, str]:
-    """The files of a folder by what they hold. Raises InvalidError: no channels, or two files of a kind. OSError."""
+    """Return the files of a folder by kind. Raises InvalidError for no channels or two files of a kind, OSError."""
     next(Path(folder).iterdir(), None)  # one that is not there says so itself
     found: dict[str, str] = {}
     for kind in KINDS:
@@ -335,7 +342,7 @@ def find_files(folder: str) -> dict[str, str]:
 
 
 class FilesSource:
-    """Files that were read once, line by line, when the source was opened; see `schema` for what they hold."""
+    """Files that were read once, line by line, when the source was opened."""
 
     def __init__(self, index: RecordIndex, spec: SourceSpec) -> None:
         """Use `open`."""
@@ -361,33 +368,33 @@ class FilesSource:
         return self._spec
 
     async def channels(self) -> AsyncIterator[SourceChannel]:
-        """In the order of the file."""
+        """Yield channels in the order of the file."""
         for channel in self._index.channels():
             yield channel
 
     async def posts(self, channel: str, *, after: str = "") -> AsyncIterator[SourcePost]:
-        """By time, then by id. Raises NotFoundError for a channel that the files do not have."""
+        """Yield posts by time, then by id. Raises NotFoundError for a channel that the files do not have."""
         self._require(channel)
         for post in self._index.posts(channel, after):
             yield post
 
     def posts_any_order(self, channel: str) -> AsyncIterator[SourcePost]:
-        """The same: one order costs what the other does."""
+        """Yield posts by time, then by id: every order costs the same."""
         return self.posts(channel)
 
     async def subscribers(self, channel: str, cursor: str = FIRST_PAGE) -> SubscriberPage:
-        """200 people by their ids."""
+        """Return up to 200 subscribers by their ids."""
         self._require(channel)
-        people = self._index.people(channel, cursor)
-        return SubscriberPage(tuple(people), people[-1].user if people else None)
+        subscribers = self._index.subscribers(channel, cursor)
+        return SubscriberPage(tuple(subscribers), subscribers[-1].user if subscribers else None)
 
     async def broken(self) -> AsyncIterator[BrokenRecord]:
-        """Lines that cannot be used."""
+        """Yield lines that cannot be used."""
         for record in self._index.broken():
             yield record
 
     async def aclose(self) -> None:
-        """Remove the index."""
+        """Remove the temporary file."""
         self._index.close()
 
     def _require(self, channel: str) -> None:
@@ -396,7 +403,7 @@ class FilesSource:
 
 
 async def _fill(filling: "_IndexBuilder") -> SourceSpec:
-    """Read in a thread, which ends with this line whatever happens: nobody waits for a file that is not wanted."""
+    """Read in a thread, which has ended when this returns or raises."""
     reading = asyncio.ensure_future(asyncio.to_thread(filling.fill))
     try:
         return await asyncio.shield(reading)
@@ -404,11 +411,11 @@ async def _fill(filling: "_IndexBuilder") -> SourceSpec:
         filling.stopped = True
         await asyncio.wait([reading])
         if not reading.cancelled():
-            reading.exception()  # taken note of: whoever left has no use for it
+            reading.exception()  # the caller was cancelled and does not need it
 
 
 class _IndexBuilder:
-    """Reads the files into an index, until `stopped`."""
+    """Read the files into an index, until `stopped`."""
 
     def __init__(self, index: RecordIndex, files: Mapping[str, str], owner: str, now: float) -> None:
         self._index = index
@@ -419,7 +426,7 @@ class _IndexBuilder:
         self._latest: tuple[str, tuple[int, int] | None] = ("", None)
 
     def fill(self) -> SourceSpec:
-        """Read them all."""
+        """Read all files; return how to open them again."""
         digests: dict[str, str] = {}
         add = {"channels": self._add_channel, "subscribers": self._add_subscriber, "posts": self._add_post}
         for kind in KINDS:
@@ -457,11 +464,11 @@ class _IndexBuilder:
 
     def _add_subscriber(self, values: Mapping[str, Any]) -> None:
         channel, place, born = self._channel(values)
-        person = subscriber_of(values, self._now)
-        if person.since is not None and person.since < born:
+        subscriber = subscriber_of(values, self._now)
+        if subscriber.since is not None and subscriber.since < born:
             raise InvalidError(f"since lies before channel {channel!r} was made", field="since")
-        if not self._index.add_person(place, person):
-            raise InvalidError(f"{person.user!r} was there before as a subscriber of {channel!r}", field="user")
+        if not self._index.add_subscriber(place, subscriber):
+            raise InvalidError(f"{subscriber.user!r} was there before as a subscriber of {channel!r}", field="user")
 
     def _add_post(self, values: Mapping[str, Any]) -> None:
         channel, place, born = self._channel(values)
@@ -472,7 +479,7 @@ class _IndexBuilder:
             raise InvalidError(f"post {post.key!r} of {channel!r} was there before", field="id")
 
     def _channel(self, values: Mapping[str, Any]) -> tuple[str, int, int]:
-        """Id, place and birth of the channel that a line is about; lines of one channel mostly stand together."""
+        """Return id, row number and creation time of the channel of a line."""
         name = values.get("channel")
         if not isinstance(name, str) or not name:
             raise InvalidError("channel is missing", field="channel")

@@ -1,4 +1,4 @@
-"""Records of a JSONL or CSV file, one after the other: memory does not grow with the file."""
+"""Read records of a JSONL or CSV file one after the other; memory does not grow with the file."""
 
 import codecs
 import difflib
@@ -34,7 +34,7 @@ _BETWEEN_RECORDS: Final = re.compile(r"[\s,\[\]]*")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One record as it stands in the file."""
+    """One record of a file."""
 
     where: str
     values: dict[str, Any]
@@ -42,7 +42,7 @@ class Line:
 
 
 class LineReader:
-    """Reads one file. `digest` is that of all bytes once the end was reached."""
+    """Read one file. `digest` is that of all bytes once the end was reached."""
 
     def __init__(self, path: Path, columns: Sequence[str]) -> None:
         self._path = path
@@ -55,7 +55,7 @@ class LineReader:
         return self._hash.hexdigest()
 
     def read(self) -> Iterator[Line | BrokenRecord]:
-        """Records and broken lines in the order of the file.
+        """Yield records and broken lines in the order of the file.
 
         Raises InvalidError for a file that cannot be read as a whole: a CSV heading with unknown columns, a JSON array
         that breaks off. Raises OSError when the file cannot be read.
@@ -163,11 +163,11 @@ class _Hashed(RawIOBase):
         self._digest = digest
 
     def readable(self) -> bool:
-        """It is."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """The next bytes; 0 at the end."""
+        """Read the next bytes; return how many, 0 at the end."""
         block = self._source.read(len(buffer))
         self._digest.update(block)
         buffer[: len(block)] = block

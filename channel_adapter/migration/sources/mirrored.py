@@ -1,4 +1,4 @@
-"""A source without the broadcasts that repeat what is published on the target since posting has moved there."""
+"""A source without the broadcasts that repeat posts of the target since posting has moved there."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
@@ -21,7 +21,7 @@ NONE: Final[frozenset[str]] = frozenset()
 
 
 class ExcludeMirroredPosts:
-    """Another source, whose posts are given without those that the database names as copies."""
+    """A source whose posts lack those that the database records as mirrored."""
 
     def __init__(self, source: Source, url: str) -> None:
         self._source = source
@@ -32,7 +32,7 @@ class ExcludeMirroredPosts:
         return self._source.spec
 
     def channels(self) -> AsyncIterator[SourceChannel]:
-        """All of them."""
+        """Yield all channels."""
         return self._source.channels()
 
     async def posts(self, channel: str, *, after: str = "") -> AsyncIterator[SourcePost]:
@@ -42,13 +42,13 @@ class ExcludeMirroredPosts:
                 yield post
 
     async def posts_any_order(self, channel: str) -> AsyncIterator[SourcePost]:
-        """In the order that costs least."""
+        """Yield posts in the order that costs least."""
         async with aclosing(self._others(channel, self._source.posts_any_order(channel))) as posts:
             async for post in posts:
                 yield post
 
     async def subscribers(self, channel: str, cursor: str = FIRST_PAGE) -> SubscriberPage:
-        """A page of people."""
+        """Return a page of subscribers."""
         return await self._source.subscribers(channel, cursor)
 
     def broken(self) -> AsyncIterator[BrokenRecord]:
@@ -56,7 +56,7 @@ class ExcludeMirroredPosts:
         return self._source.broken()
 
     async def aclose(self) -> None:
-        """Let go of files."""
+        """Close the source."""
         await self._source.aclose()
 
     async def _others(self, channel: str, posts: AsyncIterator[SourcePost]) -> AsyncGenerator[SourcePost, None]:
@@ -67,7 +67,7 @@ class ExcludeMirroredPosts:
 
 
 async def copies_of(url: str) -> Mapping[str, frozenset[str]]:
-    """Keys of our own broadcasts by account; none where there never was a cutover. Raises UnavailableError."""
+    """Return the keys of mirrored posts by account; none where there was no cutover. Raises UnavailableError."""
     database = Database.shared(url)
     try:
         found: dict[str, set[str]] = {}

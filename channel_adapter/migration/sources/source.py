@@ -1,4 +1,4 @@
-"""What every source can do, and the values that it yields. Times are unix seconds.
+"""The interface of a source, and the values that it yields. Times are unix seconds.
 
 A source is read only, and in pieces: no list of subscribers or posts is held in memory.
 """
@@ -25,7 +25,7 @@ class SourceKind(StrEnum):
 class SourceSpec(BaseModel):
     """How the source is opened again. Paths are as they were given; digests are SHA-256 of the files as they were.
 
-    `searched`: the accounts were looked for, by what people follow or in callbacks, and not named one by one.
+    `searched`: the accounts were found by what users follow or in callbacks, and not named one by one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -66,7 +66,7 @@ class SourceState(StrEnum):
     PUBLISHED = "published"
     RECALLED = "recalled"
     EXPIRED = "expired"  # or deleted, or never stored: the source does not tell them apart [doc 60812]
-    FOREIGN = "foreign"  # said by somebody else than the channel: private, and never moved
+    FOREIGN = "foreign"  # written by another user than the channel: private, and never moved
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class SourcePost:
 
 @dataclass(frozen=True, slots=True)
 class SourceSubscriber:
-    """One person who follows. `since` and `unread` are None where the source does not know them."""
+    """One subscriber. `since` and `unread` are None where the source does not know them."""
 
     user: str
     since: int | None = None
@@ -105,7 +105,7 @@ class SubscriberPage:
 
 @dataclass(frozen=True, slots=True)
 class BrokenRecord:
-    """A line or an item of the source that cannot be used: where, what is wrong, and what it says."""
+    """A line or an item of the source that cannot be used: where it is, what is wrong, and its text."""
 
     where: str
     field: str
@@ -117,48 +117,48 @@ FIRST_PAGE = ""
 
 
 class Source(Protocol):
-    """A source that is open. Every method may be asked again at any time and then reads anew.
+    """An open source. Every method may be called again at any time and then reads again.
 
     A failing source raises a ChannelAdapterError; one that is empty where it says that it is not raises one too.
     """
 
     @property
     def spec(self) -> SourceSpec:
-        """How it is opened again."""
+        """Return how the source is opened again."""
         ...
 
     def channels(self) -> AsyncIterator[SourceChannel]:
-        """All of its channels, in the order of the spec. Raises NotFoundError for one that is gone."""
+        """Yield all channels, in the order of the spec. Raises NotFoundError for one that does not exist any more."""
         ...
 
     def posts(self, channel: str, *, after: str = "") -> AsyncIterator[SourcePost]:
-        """Posts of a channel, oldest first, recalled and expired ones too; `after` the key of one: only later ones."""
+        """Yield posts of a channel, oldest first, recalled and expired ones too; only those behind the key `after`."""
         ...
 
     def posts_any_order(self, channel: str) -> AsyncIterator[SourcePost]:
-        """The same in the order that costs least, for counting."""
+        """Yield posts in the order that costs least, for counting."""
         ...
 
     async def subscribers(self, channel: str, cursor: str = FIRST_PAGE) -> SubscriberPage:
-        """A page of subscribers. A cursor may have died since it was given: begin with the first page then."""
+        """Return a page of subscribers. Raises InvalidError for an expired cursor: start with the first page then."""
         ...
 
     def broken(self) -> AsyncIterator[BrokenRecord]:
-        """Records that cannot be used, found so far."""
+        """Yield records that cannot be used, as far as they were found."""
         ...
 
     async def aclose(self) -> None:
-        """Let go of files."""
+        """Close the source."""
         ...
 
 
 async def channels_by_id(source: Source) -> dict[str, SourceChannel]:
-    """All channels of a source by their ids."""
+    """Return all channels of a source by their ids."""
     return {channel.id: channel async for channel in source.channels()}
 
 
 async def every_subscriber(source: Source, channel: str) -> AsyncGenerator[tuple[SourceSubscriber, ...], None]:
-    """Pages of people. A cursor that dies on the way is no reason to stop: then some come twice."""
+    """Yield all pages of subscribers. When a cursor expires, start again: then some appear twice."""
     cursor, begun_anew = FIRST_PAGE, False
     while True:
         try:

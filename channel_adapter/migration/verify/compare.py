@@ -1,4 +1,4 @@
-"""What is the same and what is not, one profile, post or subscriber at a time. Pure."""
+"""Compare one profile, post or subscriber of source and target at a time. Pure."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -47,15 +47,15 @@ _SHOWN: Final = 200
 _DAY: Final = 86_400
 
 Originals = Mapping[str, str]
-"""Whole originals in the adapter's database, by the key of the post or subscriber, or "" for a profile's text."""
+"""Originals in the adapter's database by the key of the post or subscriber, "" for a text of a profile."""
 
 
 @dataclass(frozen=True, slots=True)
 class PostCutover:
     """What may have happened on the target since posting has moved there.
 
-    0 for a channel that has not moved, and for one that moved without a clean verification: then nobody can tell what
-    was lost from what was changed. `destroyed`: its source was removed by the cutover.
+    0 for a channel that has not moved, and for one that moved without a clean verification: then losses
+    and changes look alike. `destroyed`: its source was removed by the cutover.
     """
 
     verified_at: float = 0.0
@@ -65,7 +65,7 @@ class PostCutover:
 
 @dataclass(frozen=True, slots=True)
 class CompareContext:
-    """What one channel is judged by, and when. `created_at` and `last_seq`, its newest post's, are the target's own."""
+    """What one channel is compared by, and when. `created_at` and `last_seq`, of its newest post, are the target's."""
 
     channel: PlannedChannel
     migration: str
@@ -82,11 +82,11 @@ class CompareContext:
         return self.channel.source.id
 
     def beyond(self, time: int) -> bool:
-        """Is this longer ago than the target's history reaches, on the plans that keep least?"""
+        """Return whether a time is before the history of the target, on the plans that keep least."""
         return time < self.now - limits.ROAMING_DAYS * _DAY
 
     def finding(self, what: Subject, key: str, mark: Mark, **more: Any) -> Finding:
-        """A finding about this channel."""
+        """Return a finding about this channel."""
         return Finding(self.id, what, key, mark, **more)
 
     def policy(self, loss: Incompatibility, original: str | None, stored: str | None) -> str:
@@ -108,7 +108,7 @@ def compare_profile(
     admins: Sequence[str] | None,
     originals: Mapping[Incompatibility, Originals],
 ) -> Iterator[Finding]:
-    """One finding a field. `admins` of the target, None where they could not be read."""
+    """Yield one finding a field. `admins` are those of the target, None where they could not be read."""
     goal, lost = context.channel.target, {text.loss: text for text in map_profile(source, context.target).lost}
     for loss in PROFILE_INCOMPATIBILITIES:
         whole, has = getattr(source, loss.value), getattr(found, loss.value)
@@ -136,7 +136,7 @@ def compare_profile(
 def _field(
     context: CompareContext, name: str, source: Value, target: Value, explained: str = "", *, unchanged: bool = False
 ) -> Finding:
-    """`unchanged`: the source says what it said when the plan was made, so the target was changed."""
+    """Compare one field. `unchanged`: the source is as it was when the plan was made, so the target was changed."""
     if source == target:
         return context.finding(Subject.PROFILE, name, Mark.SAME)
     if unchanged and context.after.verified_at and not explained:
@@ -146,7 +146,7 @@ def _field(
 
 
 def _short(value: Value) -> Value:
-    """Long texts with a digest: what differs behind the part that is shown is told apart, too."""
+    """Shorten long texts and add a digest, so that texts that differ later stay different."""
     if not isinstance(value, str) or len(value) <= _SHOWN:
         return value
     digest = hashlib.blake2b(value.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
@@ -157,14 +157,14 @@ def _short(value: Value) -> Value:
 
 
 def canonical(elements: Sequence[ReceivedElement]) -> bytes:
-    """A body as bytes that are the same for equal bodies."""
+    """Return a body as bytes that are equal for equal bodies."""
     return orjson.dumps([[each.msg_type, each.msg_content] for each in elements], option=orjson.OPT_SORT_KEYS)
 
 
 def compare_post(
     context: CompareContext, post: SourcePost, current: TargetPost | None, stored: str | None, *, in_order: bool
 ) -> Finding:
-    """`current` is the post that has its number on the target, `stored` its original in the database."""
+    """Compare a post. `current` has its number on the target, `stored` is its original in the database."""
 
     def found(mark: Mark, **more: Any) -> Finding:
         return context.finding(Subject.POST, post.key, mark, **more)
@@ -193,7 +193,7 @@ def compare_post(
 
 
 def extra_post(context: CompareContext, current: TargetPost, known: bool) -> Finding:
-    """A post that only the target has; `known` if it is one of the source's a second time."""
+    """Return the finding for a post that only the target has; `known` if it repeats one of the source."""
     if known:
         return context.finding(Subject.POST, f"#{current.seq}", Mark.EXTRA, reason="a second copy")
     live = bool(context.after.moved_at) and current.time >= int(context.after.moved_at)
@@ -202,7 +202,7 @@ def extra_post(context: CompareContext, current: TargetPost, known: bool) -> Fin
 
 
 def original_of(text: str | None) -> bytes | None:
-    """The body in a kept original, as `canonical` has it; None when there is none, or it cannot be read."""
+    """Return the body of a stored original, as `canonical` has it; None when there is none, or it cannot be read."""
     if text is None:
         return None
     try:
@@ -259,20 +259,20 @@ def _shown(elements: Sequence[ReceivedElement]) -> str:
     return str(_short(canonical(elements).decode()))
 
 
-# People
+# Subscribers
 
 
 def compare_subscriber(
     context: CompareContext, subscriber: SourceSubscriber, member: members.Member, stored: str | None
 ) -> Finding:
-    """Somebody who is on both sides."""
+    """Compare a subscriber who is on both sides."""
     differences = tuple(_subscriber_differences(context, subscriber, member, stored))
     mark = Mark.DIFFERS if differences else Mark.SAME
     return context.finding(Subject.SUBSCRIBER, subscriber.user, mark, differences=differences)
 
 
 def missing_subscriber(context: CompareContext, subscriber: SourceSubscriber) -> Finding:
-    """Somebody whom the target has not."""
+    """Return the finding for a subscriber that the target lacks."""
     left = (
         bool(context.after.verified_at)
         and subscriber.since is not None
@@ -291,7 +291,7 @@ def missing_subscriber(context: CompareContext, subscriber: SourceSubscriber) ->
 
 
 def extra_subscriber(context: CompareContext, member: members.Member) -> Finding:
-    """Somebody whom only the target has."""
+    """Return the finding for a member that the source lacks."""
     live = bool(context.after.moved_at) and (member.join_time or 0) >= int(
         context.after.verified_at or context.after.moved_at
     )
@@ -304,7 +304,7 @@ def _subscriber_differences(
 ) -> Iterator[FieldDifference]:
     expected = join_time(subscriber.since, context.created_at, context.now)
     joined = member.join_time
-    # Whoever came in the second in which they were moved joined the second before.
+    # A user who subscribed in the second of the move joined the second before.
     if expected is not None and joined not in (expected, expected - 1):
         yield FieldDifference("since", subscriber.since, joined)
     elif expected is not None and subscriber.since is not None and subscriber.since < expected:
@@ -320,7 +320,7 @@ def _subscriber_differences(
 
 
 def _unread(context: CompareContext, subscriber: SourceSubscriber, member: members.Member) -> Iterator[FieldDifference]:
-    """Posts behind the one that somebody has read last [decision 12]; nothing where the source tells none."""
+    """Compare the number of unread posts, where the source has one."""
     if subscriber.unread is None:
         return
     if member.msg_seq is None:

@@ -16,7 +16,7 @@ Value = str | int | None
 
 
 class Mark(StrEnum):
-    """Source against target."""
+    """How source and target compare."""
 
     SAME = "="
     MISSING = "-"  # on the target
@@ -34,16 +34,16 @@ class Subject(StrEnum):
 
 
 NAMED: Final = 20
-"""Findings that a verdict names; the file has all."""
+"""Number of findings that a result names; the file has all."""
 ACCEPTED: Final = "accepted by hand"
-"""What explains a difference that somebody has looked at."""
+"""What explains a difference that was accepted by hand."""
 EVERY: Final = "*"
-"""The key of a finding about all posts or people of a channel at once."""
+"""The key of a finding about all posts or subscribers of a channel."""
 
 
 @dataclass(frozen=True, slots=True)
 class FieldDifference:
-    """One field that is not the same. `explained` says which policy or rule wants it so; empty: nothing does."""
+    """One field that differs. `explained` is the policy or rule that causes it; empty if none does."""
 
     field: str
     source: Value
@@ -60,7 +60,7 @@ class Finding:
     """One profile field, post or subscriber of a channel, which is named by its id at the source.
 
     `key`: the field's name, the post's key at the source (`#` and its number on the target for one that only stands
-    there), or the person. `reason` says in words what `differences` cannot; `explained` is about the whole of it.
+    there), or the user. `reason` is what `differences` cannot express; `explained` is about the whole finding.
     """
 
     channel: str
@@ -73,13 +73,13 @@ class Finding:
 
     @property
     def settled(self) -> bool:
-        """The same, or as it has to be."""
+        """Return whether both sides are equal, or the difference is explained."""
         if self.mark is Mark.SAME or self.explained:
             return True
         return bool(self.differences) and all(each.explained for each in self.differences)
 
     def to_json(self) -> bytes:
-        """One line, without what is empty."""
+        """Return one line of JSON without empty fields."""
         line: dict[str, Any] = {"channel": self.channel, "what": self.what, "key": self.key, "mark": self.mark}
         if self.mark is not Mark.SAME:
             line["settled"] = self.settled
@@ -93,7 +93,7 @@ class Finding:
 
     @classmethod
     def from_json(cls, line: bytes) -> "Finding":
-        """What `to_json` has written."""
+        """Return the finding that `to_json` has written."""
         held = orjson.loads(line)
         return cls(
             held["channel"], Subject(held["what"]), held["key"], Mark(held["mark"]),
@@ -103,24 +103,24 @@ class Finding:
 
     def __str__(self) -> str:
         """`* @TOA#_news profile name: name: 'Harbour news' at the source, 'Harbour' here`."""
-        told = [str(each) for each in self.differences]
-        words = "; ".join(filter(None, [self.reason, *told, self.explained]))
+        texts = [str(each) for each in self.differences]
+        words = "; ".join(filter(None, [self.reason, *texts, self.explained]))
         return f"{self.mark} {self.channel} {self.what} {self.key}{f': {words}' if words else ''}"
 
 
 @dataclass(slots=True)
 class FindingCounts:
-    """Counts of one channel, by what and mark. `open` are those that nothing explains."""
+    """Counts of one channel by subject and mark. `open` findings are not explained."""
 
     marks: Counter[tuple[Subject, Mark]] = field(default_factory=Counter)
     open: int = 0
     lost: int = 0
-    """Of the open ones: what the source has and the target has not, or has otherwise, or cannot show."""
+    """Open findings about what the source has and the target lacks, has differently, or cannot show."""
     accepted: int = 0
-    """Of the others: what nothing but somebody's word explains."""
+    """Findings that only were accepted by hand."""
 
     def add(self, finding: Finding) -> None:
-        """Count one."""
+        """Count a finding."""
         self.marks[finding.what, finding.mark] += 1
         self.accepted += finding.explained == ACCEPTED
         if not finding.settled:
@@ -128,22 +128,22 @@ class FindingCounts:
             self.lost += finding.mark is not Mark.EXTRA
 
     def count(self, mark: Mark, what: Subject | None = None) -> int:
-        """How many have this mark."""
+        """Return the number of findings with a mark."""
         return sum(
             count for (each, found), count in self.marks.items() if found is mark and (what is None or each is what)
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Counts by what, then by mark."""
+        """Return counts by subject, then by mark."""
         counts = {what.value: {mark.value: self.count(mark, what) for mark in Mark} for what in Subject}
         return {**counts, "open": self.open, "accepted": self.accepted}
 
 
 @dataclass(slots=True)
 class VerificationResult:
-    """What a verification has found. `named` are the first of the open findings.
+    """The result of a verification. `named` are the first of the open findings.
 
-    `not_compared` says in words what one of the two sides does not tell, of any post or person.
+    `not_compared` names what one of the two sides does not report of any post or subscriber.
     """
 
     migration: str
@@ -154,30 +154,30 @@ class VerificationResult:
 
     @property
     def clean(self) -> bool:
-        """Is everything the same, or as the plan's policies want it?"""
+        """Return whether no finding is open."""
         return not self.open
 
     @property
     def open(self) -> int:
-        """Findings that nothing explains."""
+        """Number of findings that are not explained."""
         return sum(tally.open for tally in self.channels.values())
 
     @property
     def accepted(self) -> int:
-        """Findings that nothing but somebody's word explains."""
+        """Number of findings that only were accepted by hand."""
         return sum(tally.accepted for tally in self.channels.values())
 
     def count(self, mark: Mark, what: Subject | None = None) -> int:
-        """How many have this mark, in all channels."""
+        """Return the number of findings with a mark, in all channels."""
         return sum(tally.count(mark, what) for tally in self.channels.values())
 
     def name(self, finding: Finding) -> None:
-        """Keep it if it is one of the first that nothing explains."""
+        """Keep a finding if it is one of the first open ones."""
         if not finding.settled and len(self.named) < NAMED:
             self.named.append(finding)
 
     def to_json(self) -> dict[str, Any]:
-        """The summary."""
+        """Return the summary."""
         totals = {mark.value: self.count(mark) for mark in Mark}
         return {
             "migration": self.migration,
@@ -197,19 +197,19 @@ _DIGEST_BYTES: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """Findings that may be there. Holds 16 bytes of each."""
+    """Findings that are waived; 16 bytes of each are in memory."""
 
     digests: frozenset[bytes] = frozenset()
 
     @classmethod
     def of(cls, findings: Iterable[Finding]) -> Self:
-        """Those of these findings that nothing explains, or that were accepted before."""
+        """Return a baseline of the open and the accepted ones of some findings."""
         wanted = (each for each in findings if (not each.settled or each.explained == ACCEPTED) and each.key != EVERY)
         return cls(frozenset(map(_digest, wanted)))
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """From a file that `verify` has written, whole or in part. Raises InvalidError for other lines, OSError."""
+        """Read lines that `verify` has written. Raises InvalidError for other lines, OSError."""
         with path.open("rb") as lines:
             return cls.of(
                 _finding(line, f"{path.name}, line {number}")
@@ -218,7 +218,7 @@ class Baseline:
             )
 
     def apply(self, finding: Finding) -> Finding:
-        """The finding, explained if it is one of these."""
+        """Return the finding, explained if it is in the baseline."""
         if finding.settled or _digest(finding) not in self.digests:
             return finding
         return replace(finding, explained=ACCEPTED)
@@ -235,7 +235,7 @@ def _finding(line: bytes, where: str) -> Finding:
 
 
 def _digest(finding: Finding) -> bytes:
-    """Of everything but the explanations."""
-    said = [[each.field, each.source, each.target] for each in finding.differences]
-    whole = [finding.channel, finding.what, finding.key, finding.mark, said, finding.reason]
+    """Return a digest of everything but the explanations."""
+    differences = [[each.field, each.source, each.target] for each in finding.differences]
+    whole = [finding.channel, finding.what, finding.key, finding.mark, differences, finding.reason]
     return hashlib.blake2b(orjson.dumps(whole), digest_size=_DIGEST_BYTES).digest()
