@@ -107,7 +107,7 @@ async def test_jsonl_and_csv_say_the_same(tmp_path: Path) -> None:
         ({"user": "ann"}, "channel", "channel is missing"),
         ({"channel": "other", "user": "ann"}, "channel", "'other' is not in the file of channels"),
         ({"channel": "harbour"}, "user", "user is empty"),
-        ({"channel": "harbour", "user": 5}, "user", "not text"),
+        ({"channel": "harbour", "user": 5}, "user", "must be a string"),
         ({"channel": "harbour", "user": "x" * 33}, "user", "33 bytes; 32 are allowed"),
         ({"channel": "harbour", "user": "ünal"}, "user", "not printable ASCII"),
         ({"channel": "harbour", "user": "ann", "since": NOW + 1}, "since", "in the future"),
