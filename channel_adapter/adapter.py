@@ -169,9 +169,11 @@ class ChannelAdapter:
             return None
         if not is_installed("sqlalchemy"):
             return None
+        from channel_adapter.backends.official.posts import OfficialPosts
         from channel_adapter.migration.cutover.redirects import AccountRedirects
 
-        return AccountRedirects(self.settings.database_url.get_secret_value(), self._gateway, self.clock)
+        url = self.settings.database_url.get_secret_value()
+        return AccountRedirects(url, OfficialPosts(self._gateway), self.clock)
 
     @cached_property
     def events(self) -> Events:

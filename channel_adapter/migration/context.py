@@ -6,6 +6,7 @@ from functools import cached_property
 
 from channel_adapter.backends.accounts import AppAccounts
 from channel_adapter.backends.caller import ApiCaller
+from channel_adapter.backends.official.backend import OfficialBackend
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.config.extras import needs_extra
 from channel_adapter.config.settings import Settings
@@ -57,6 +58,11 @@ class MigrationContext:
         """Accounts of the app, read through the calls of this context."""
         options = BulkOptions(self.settings.concurrency, self.settings.total_seconds, self.clock)
         return Accounts(AppAccounts(self.api, self.settings.concurrency), options)
+
+    @cached_property
+    def official(self) -> OfficialBackend:
+        """Official accounts, through the calls of this context."""
+        return OfficialBackend(self.api, self.settings.concurrency)
 
     @property
     def target(self) -> TargetLimits:
@@ -121,9 +127,7 @@ class MigrationContext:
         """
         if spec.kind is SourceKind.FILES:
             return await FilesSource.open(spec.files, owner=spec.owner, now=self.clock.now())
-        source = AccountsSource(
-            self.api, spec.accounts, concurrency=self.settings.concurrency, searched=spec.searched, pages=pages
-        )
+        source = AccountsSource(self.official, spec.accounts, searched=spec.searched, pages=pages)
         return exclude_mirrored(source, self.database_url)
 
     @asynccontextmanager

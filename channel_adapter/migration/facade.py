@@ -56,9 +56,8 @@ class Migration:
     async def accounts_source(self, found: Discovered) -> AsyncIterator[Source]:
         """Open official accounts that were searched for, with the lines of the search that named none."""
         source = AccountsSource(
-            self._context.api,
+            self._context.official,
             found.accounts,
-            concurrency=self._context.settings.concurrency,
             searched=found.searched,
             broken=found.broken,
         )
@@ -70,7 +69,9 @@ class Migration:
 
         Raises InvalidError when none of them follows an official account.
         """
-        return await from_users(self._context.api, listed, name, concurrency=self._context.settings.concurrency)
+        return await from_users(
+            self._context.official.members, listed, name, concurrency=self._context.settings.concurrency
+        )
 
     async def plan(
         self,

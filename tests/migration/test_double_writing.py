@@ -40,7 +40,7 @@ class Scene:
         self.at = at
         self.channel = plan.channels[0].target.id
         self.clock = Later()
-        self.posting = AccountRedirects(url, at.adapter.migration.context.api, self.clock)
+        self.posting = AccountRedirects(url, at.adapter.migration.context.official.posts, self.clock)
         self.file = url.removeprefix("sqlite:///")
 
     async def mirror(self, seq: int) -> Post:
@@ -155,7 +155,9 @@ async def test_a_database_that_fails_costs_the_second_broadcast_and_never_the_po
     assert told is not None
     assert (told.account, told.sent) == (worlds.TEXTS, False)
     assert "cutover_copies" in told.reason
-    fresh = AccountRedirects(f"sqlite:///{scene.file}/no.db", scene.at.adapter.migration.context.api, scene.clock)
+    fresh = AccountRedirects(
+        f"sqlite:///{scene.file}/no.db", scene.at.adapter.migration.context.official.posts, scene.clock
+    )
     with structlog.testing.capture_logs() as logs:
         post = await mirrored(fresh, scene.post(103))
     await fresh.aclose()
@@ -166,7 +168,7 @@ async def test_a_database_that_fails_costs_the_second_broadcast_and_never_the_po
 async def test_a_guard_knows_at_once_what_another_process_has_written(scene: Scene, database: str) -> None:
     row = await scene.posting.account(worlds.TEXTS)
     assert row is not None
-    other = AccountRedirects(database, scene.at.adapter.migration.context.api, scene.clock)
+    other = AccountRedirects(database, scene.at.adapter.migration.context.official.posts, scene.clock)
     await other.store.forget(row.migration, worlds.TEXTS)
     await other.aclose()
     assert await scene.posting.account(worlds.TEXTS) is None

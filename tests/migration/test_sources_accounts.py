@@ -19,7 +19,7 @@ from tests.migration.worlds import Size
 
 
 def source(at: Stage, *ids: str) -> AccountsSource:
-    return AccountsSource(at.adapter.migration.context.api, ids or at.moving.ids, concurrency=8)
+    return AccountsSource(at.adapter.migration.context.official, ids or at.moving.ids)
 
 
 async def keys(at: Stage, account: str, after: str = "") -> list[str]:
@@ -209,13 +209,13 @@ def listed(lines: list[str]) -> UserList:
 
 async def test_people_lead_to_all_that_they_follow() -> None:
     async with stage(Size(30, 3), ids=(worlds.FULL, worlds.BUSY, worlds.GENERATED, worlds.EMPTY)) as at:
-        gateway = at.adapter.migration.context.api
+        members = at.adapter.migration.context.official.members
         lines = ["# people", "reader_000000", "ghost", "reader_000000", "x" * 33, "reader_000020"]
-        found = await from_users(gateway, listed(lines), "users.txt", concurrency=4)
+        found = await from_users(members, listed(lines), "users.txt", concurrency=4)
         assert found.accounts == tuple(sorted((worlds.FULL, worlds.BUSY, worlds.GENERATED)))
         assert [record.where for record in found.broken] == ["users.txt, line 3", "users.txt, line 5"]
         with pytest.raises(InvalidError, match=r"nobody in users\.txt follows"):
-            await from_users(gateway, listed([worlds.OTHER_OWNER]), "users.txt", concurrency=4)
+            await from_users(members, listed([worlds.OTHER_OWNER]), "users.txt", concurrency=4)
 
 
 async def test_people_who_follow_more_than_a_page() -> None:
@@ -227,6 +227,6 @@ async def test_people_who_follow_more_than_a_page() -> None:
             if "reader_000000" not in state.official[account].subscribers:
                 state.subscribe(state.official[account], "reader_000000", 1_700_000_000)
         found = await from_users(
-            at.adapter.migration.context.api, listed(["reader_000000"]), "users.txt", concurrency=4
+            at.adapter.migration.context.official.members, listed(["reader_000000"]), "users.txt", concurrency=4
         )
         assert found.accounts == (worlds.FULL, *ids)

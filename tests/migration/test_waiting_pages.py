@@ -39,8 +39,8 @@ class Reading:
 
     def source(self) -> AccountsSource:
         pages = JournalPageCache(self.journal, "move", self.clock)
-        gateway = self.at.adapter.migration.context.api
-        return AccountsSource(gateway, (worlds.BUSY,), concurrency=8, pages=pages)
+        official = self.at.adapter.migration.context.official
+        return AccountsSource(official, (worlds.BUSY,), pages=pages)
 
     async def posts(self, most: int = 1_000, after: int = 0) -> tuple[list[int], int]:
         """Numbers of the posts that one process reads until it is killed, and its calls."""

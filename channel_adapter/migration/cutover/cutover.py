@@ -15,8 +15,9 @@ from typing import Final, Literal
 import orjson
 
 from channel_adapter.concurrency.batching import concurrently
-from channel_adapter.domain.post import Broadcast
-from channel_adapter.errors import ChannelAdapterError, ConfigurationError, ConflictError, InvalidError, NotFoundError
+from channel_adapter.domain.ids import ChannelId
+from channel_adapter.domain.post import Broadcast, Text
+from channel_adapter.errors import ChannelAdapterError, ConfigurationError, ConflictError, InvalidError
 from channel_adapter.mapping.ids import random_of
 from channel_adapter.migration.budget import Budget, BudgetExhausted, BudgetLimits, ProgressCallback, noop_progress
 from channel_adapter.migration.context import MigrationContext, needs_durable
@@ -28,10 +29,7 @@ from channel_adapter.migration.verify.compare import PostCutover
 from channel_adapter.migration.verify.findings import EMPTY_BASELINE, Baseline, VerificationResult
 from channel_adapter.migration.verify.verify import verify
 from channel_adapter.store.cutover import BroadcastRow, CutoverChannelRow, CutoverRow, CutoverStore, CutoverUsers
-from channel_adapter.tencent.catalog import DESTROY_OFFICIAL_ACCOUNT
 from channel_adapter.tencent.notify import Notifier
-from channel_adapter.tencent.wire import official_accounts as wire
-from channel_adapter.tencent.wire.msg_body import text_element
 
 DAY: Final = 86_400.0
 _HOUR: Final = 3_600.0
@@ -132,7 +130,7 @@ async def open_redirects(context: MigrationContext) -> AsyncIterator[AccountRedi
             " database_url",
             field="database_url",
         )
-    redirects = AccountRedirects(url, context.api, context.clock, lock_seconds=CUTOVER_LOCK_SECONDS)
+    redirects = AccountRedirects(url, context.official.posts, context.clock, lock_seconds=CUTOVER_LOCK_SECONDS)
     try:
         yield redirects
     finally:
@@ -415,8 +413,7 @@ class CutoverRun:
 
     async def _send_final_broadcast(self, account: str) -> Broadcast:
         random = random_of("farewell", self._plan.migration, account)
-        body = [text_element(self._options.final_broadcast)]
-        return await self._redirects.final_broadcast(account, body, random)
+        return await self._redirects.final_broadcast(account, Text(self._options.final_broadcast), random)
 
     async def _synchronize_groups(self) -> None:
         """Wait until the conversation groups are synchronized, by this process or others, or this run is over."""
@@ -456,8 +453,6 @@ class CutoverRun:
                 return
             await self._put([replace(row, destroying=1) for row in self._rows.values()])
         for row in [row for row in self._rows.values() if not row.destroyed_at]:
-            request = wire.DestroyOfficialAccountRequest(official_account=row.source)
-            with suppress(NotFoundError):  # an earlier run has destroyed it
-                await self._context.api.call(DESTROY_OFFICIAL_ACCOUNT, request)
+            await self._context.official.channels.delete(ChannelId(row.source))
             await self._put([replace(row, destroyed_at=self._now)])
             self._on_progress("destroyed", 1)

@@ -9,14 +9,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
-from channel_adapter.backends.caller import ApiCaller
+from channel_adapter.backends.official.posts import OfficialPosts
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.concurrency.logs import get_logger
 from channel_adapter.domain import hooks
 from channel_adapter.domain.ids import ChannelId
-from channel_adapter.domain.post import Broadcast, Content, Post
+from channel_adapter.domain.post import Broadcast, Content, Draft, Post
 from channel_adapter.errors import ChannelAdapterError, InvalidError, OutcomeUnknownError
-from channel_adapter.mapping.content import to_elements
 from channel_adapter.store.cutover import (
     FINAL_BROADCAST,
     NOT_SENT,
@@ -28,10 +27,6 @@ from channel_adapter.store.cutover import (
 )
 from channel_adapter.store.database import LOCK_SECONDS, Database
 from channel_adapter.tencent import limits
-from channel_adapter.tencent.catalog import OFFICIAL_ACCOUNT_MSG_GET_SIMPLE, SEND_OFFICIAL_ACCOUNT_MSG
-from channel_adapter.tencent.wire import messages
-from channel_adapter.tencent.wire import official_accounts as wire
-from channel_adapter.tencent.wire.msg_body import Element
 
 CACHE_SECONDS: Final = 3.0
 HOUR: Final = 3_600.0
@@ -50,11 +45,11 @@ _log = get_logger("channel_adapter.migration")
 class AccountRedirects:
     """Accounts that post as channels now, and posts that are still broadcast on the accounts too."""
 
-    def __init__(self, url: str, gateway: ApiCaller, clock: Clock, *, lock_seconds: float = LOCK_SECONDS) -> None:
+    def __init__(self, url: str, posts: OfficialPosts, clock: Clock, *, lock_seconds: float = LOCK_SECONDS) -> None:
         """`lock_seconds` is how long it waits for other writers of the database."""
         self._database = Database.shared(url).waiting(lock_seconds)
         self.store = CutoverStore(self._database)
-        self._gateway = gateway
+        self._posts = posts
         self._clock = clock
         self._rows: dict[str, CutoverChannelRow] = {}
         self._channels: dict[str, CutoverChannelRow] = {}
@@ -83,8 +78,7 @@ class AccountRedirects:
             row = self._channels.get(post.ref.channel)
             if row is None or not self._clock.now() < row.window_end or not row.moved_at:
                 return None
-            elements, _ = to_elements(post.parts, limits.MESSAGE_BYTES)
-            result = await self._broadcast(row.source, post.ref.seq, post.dedupe or 0, elements)
+            result = await self._broadcast(row.source, post.ref.seq, post.dedupe or 0, post.parts)
         except ChannelAdapterError as error:
             known = self._channels.get(post.ref.channel)
             if known is None:
@@ -95,16 +89,16 @@ class AccountRedirects:
             _log.warning("migration.not_broadcast", account=result.account, seq=post.ref.seq, reason=result.reason)
         return result
 
-    async def final_broadcast(self, account: str, elements: Sequence[Element], random: int) -> Broadcast:
+    async def final_broadcast(self, account: str, content: Content | Sequence[Content], random: int) -> Broadcast:
         """Send the last broadcast of an account, once. Raises ChannelAdapterError when the store fails."""
-        return await self._broadcast(account, FINAL_BROADCAST, random, elements)
+        return await self._broadcast(account, FINAL_BROADCAST, random, content)
 
     async def resolve_pending(self) -> None:
         """Find out whether broadcasts were sent whose process ended in between. Raises ChannelAdapterError."""
         for row in await self.store.broadcasts(SENDING):
             if row.at > self._clock.now() - 2 * MIRROR_TIMEOUT:
                 continue  # in progress
-            key = await self._key_of(row.source, row.random)
+            key = await self._posts.find(ChannelId(row.source), row.random)
             state, result = (SENT, key) if key else (NOT_SENT, "interrupted before it was sent")
             await self.store.end_broadcast(row.source, row.seq, state, result)
 
@@ -121,7 +115,7 @@ class AccountRedirects:
         self._channels = {row.channel: row for row in rows}
         self._read_at = now
 
-    async def _broadcast(self, account: str, seq: int, random: int, elements: Sequence[Element]) -> Broadcast:
+    async def _broadcast(self, account: str, seq: int, random: int, content: Content | Sequence[Content]) -> Broadcast:
         now = self._clock.now()
         known = await self.store.begin_broadcast(
             BroadcastRow(account, seq, random, now, SENDING),
@@ -137,36 +131,24 @@ class AccountRedirects:
             await self.store.end_broadcast(account, seq, NOT_SENT, reason)
             return Broadcast(account, sent=False, reason=reason)
         if known is not None:  # an attempt that was interrupted, or is in progress in another process
-            key = await self._key_of(account, random)
+            key = await self._posts.find(ChannelId(account), random)
             if key:
                 await self.store.end_broadcast(account, seq, SENT, key)
                 return Broadcast(account, sent=True, key=key)
-        return await self._send(account, seq, random, elements)
+        return await self._send(account, seq, random, content)
 
-    async def _send(self, account: str, seq: int, random: int, elements: Sequence[Element]) -> Broadcast:
-        request = wire.SendOfficialAccountMsgRequest(
-            official_account=account,
-            random=random,
-            msg_body=list(elements),
-            forbid_callback_control=[messages.FORBID_BEFORE],  # the guard of this app would refuse it
-        )
+    async def _send(self, account: str, seq: int, random: int, content: Content | Sequence[Content]) -> Broadcast:
         try:
-            reply = await self._gateway.call(SEND_OFFICIAL_ACCOUNT_MSG, request, deadline=MIRROR_TIMEOUT)
+            key = await self._posts.send(
+                ChannelId(account), Draft(content), random, skip_hooks=True, deadline=MIRROR_TIMEOUT
+            )  # the guard of this app would refuse it
         except OutcomeUnknownError as error:  # stays SENDING until it is resolved
             return Broadcast(account, sent=False, reason=error.message)
         except ChannelAdapterError as error:
             await self.store.end_broadcast(account, seq, NOT_SENT, error.message)
             return Broadcast(account, sent=False, reason=error.message)
-        await self.store.end_broadcast(account, seq, SENT, reply.msg_key or "")
-        return Broadcast(account, sent=True, key=reply.msg_key or "")
-
-    async def _key_of(self, account: str, random: int) -> str:
-        """Return the key of a broadcast among the newest ones; "" when it is not there."""
-        request = wire.OfficialAccountMsgGetSimpleRequest(
-            official_account=account, req_msg_number=limits.OFFICIAL_HISTORY_PER_CALL, with_recalled_msg=1
-        )
-        reply = await self._gateway.call(OFFICIAL_ACCOUNT_MSG_GET_SIMPLE, request)
-        return next((each.msg_key for each in reply.rsp_msg_list if each.msg_random == random), "")
+        await self.store.end_broadcast(account, seq, SENT, key)
+        return Broadcast(account, sent=True, key=key)
 
 
 class PostPublisher(Protocol):

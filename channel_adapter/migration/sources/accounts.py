@@ -6,13 +6,14 @@ Pages of history wait in a page cache: they are read from the newest down and mo
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final, Protocol
 
-from channel_adapter.backends.caller import ApiCaller, item_error
-from channel_adapter.concurrency.batching import batches, concurrently
-from channel_adapter.domain.subscription import Notifications
-from channel_adapter.errors import NotFoundError, UnavailableError
-from channel_adapter.mapping.subscription_member import NOTIFICATIONS
+from channel_adapter.backends.official.backend import OfficialBackend
+from channel_adapter.backends.official.members import AccountSubscriber
+from channel_adapter.domain.channel import Channel
+from channel_adapter.domain.ids import ChannelId
+from channel_adapter.errors import NotFoundError
 from channel_adapter.migration.sources.source import (
     FIRST_PAGE,
     BrokenRecord,
@@ -23,12 +24,6 @@ from channel_adapter.migration.sources.source import (
     SourceState,
     SourceSubscriber,
     SubscriberPage,
-)
-from channel_adapter.tencent import codes, limits
-from channel_adapter.tencent.catalog import (
-    GET_OFFICIAL_ACCOUNT_INFO,
-    GET_SUBSCRIBER_INFO,
-    OFFICIAL_ACCOUNT_MSG_GET_SIMPLE,
 )
 from channel_adapter.tencent.wire import messages
 from channel_adapter.tencent.wire import official_accounts as wire
@@ -108,8 +103,6 @@ class MemoryPageCache:
         return MemoryPages()
 
 
-NOT_FOUND_CODES: Final = frozenset({codes.NO_SUCH_OFFICIAL_ACCOUNT, codes.BAD_OFFICIAL_ACCOUNT_ID})
-
 STATES: Final = {
     messages.PLACE_NORMAL: SourceState.PUBLISHED,
     messages.PLACE_GONE: SourceState.EXPIRED,
@@ -122,10 +115,9 @@ class AccountsSource:
 
     def __init__(
         self,
-        api: ApiCaller,
+        official: OfficialBackend,
         accounts: Sequence[str],
         *,
-        concurrency: int,
         searched: bool = False,
         broken: Sequence[BrokenRecord] = (),
         pages: PageCache | None = None,
@@ -134,9 +126,8 @@ class AccountsSource:
 
         `pages` keeps pages of history until they are wanted; without it they wait in memory.
         """
-        self._api = api
+        self._official = official
         self._accounts = list(dict.fromkeys(accounts))
-        self._concurrency = concurrency
         self._searched = searched
         self._broken = tuple(broken)
         self._pages = pages or MemoryPageCache()
@@ -147,52 +138,19 @@ class AccountsSource:
 
     async def channels(self) -> AsyncIterator[SourceChannel]:
         """Yield the accounts in the order of the ids. Raises NotFoundError that names those that do not exist."""
-        parts = batches(self._accounts, limits.OFFICIAL_INFO_PER_CALL)
-        gone: list[str] = []
-        async with aclosing(concurrently(parts, self._profiles, limit=self._concurrency, ordered=True)) as answers:
-            async for found in answers:
-                for account, profile in found.items():
-                    if profile is None:
-                        gone.append(account)
-                    elif not gone:
-                        yield profile
-        if gone:
+        missing: list[str] = []
+        async with aclosing(self._official.channels.read([ChannelId(each) for each in self._accounts])) as accounts:
+            async for account, channel in accounts:
+                if channel is None:
+                    missing.append(account)
+                elif not missing:
+                    yield _source_channel(channel)
+        if missing:
             raise NotFoundError(
-                f"{len(gone)} of {len(self._accounts)} official accounts do not exist, or not any more:"
-                f" {', '.join(gone[:10])}{' …' if len(gone) > 10 else ''}",
-                field="accounts", size=len(gone),
+                f"{len(missing)} of {len(self._accounts)} official accounts do not exist, or not any more:"
+                f" {', '.join(missing[:10])}{' …' if len(missing) > 10 else ''}",
+                field="accounts", size=len(missing),
             )  # fmt: skip
-
-    async def _profiles(self, accounts: Sequence[str]) -> dict[str, SourceChannel | None]:
-        items = [wire.OfficialAccountItem(official_account=account) for account in accounts]
-        request = wire.GetOfficialAccountInfoRequest(official_account_id_list=items)
-        found = (await self._api.call(GET_OFFICIAL_ACCOUNT_INFO, request)).official_account_info_list
-        if len(found) != len(accounts):
-            raise UnavailableError(
-                f"asked for {len(accounts)} official accounts and got {len(found)}", field="accounts"
-            )
-        named = {item.official_account: item for item in found if item.official_account}
-        by_place = dict(zip(accounts, found, strict=True))
-        return {account: self._profile(account, named.get(account, by_place[account])) for account in accounts}
-
-    def _profile(self, account: str, item: wire.OfficialAccountInfo) -> SourceChannel | None:
-        if item.error_code in NOT_FOUND_CODES:
-            return None
-        if item.error_code != codes.OK:
-            raise item_error(GET_OFFICIAL_ACCOUNT_INFO, item.error_code, item.error_info)
-        return SourceChannel(
-            id=account,
-            owner=item.owner_account or "",
-            name=item.name or "",
-            introduction=item.introduction or "",
-            avatar=item.face_url or "",
-            organization=item.organization or "",
-            custom_data=item.custom_string or "",
-            created_at=item.create_time or 0,
-            last_post_at=item.last_msg_time or 0,
-            subscriber_count=item.subscriber_num or 0,
-            max_subscribers=item.max_subscriber_num,
-        )
 
     async def posts(self, channel: str, *, after: str = "") -> AsyncIterator[SourcePost]:
         """Yield posts, oldest first: read down to find the pages, and up again page by page.
@@ -231,7 +189,7 @@ class AccountsSource:
     async def _again(self, channel: str, position: PagePosition, done: int) -> Sequence[wire.OfficialHistoryMessage]:
         """Read a page again; the newest one may have more now, so read down from the top to `done`."""
         if position.asked is not None:
-            return (await self._read(channel, position.asked)).rsp_msg_list
+            return (await self._official.posts.raw_page(ChannelId(channel), position.asked)).messages
         async with aclosing(self._downwards(channel, done)) as pages:
             return [message async for page in pages for message in page.messages]
 
@@ -244,42 +202,24 @@ class AccountsSource:
         asked = last.below if last else None
         lowest = last.lowest if last else None
         while True:
-            reply = await self._read(channel, asked)
-            fresh = [each for each in reply.rsp_msg_list if (lowest is None or each.msg_seq < lowest)]
-            fresh.sort(key=lambda each: -each.msg_seq)
+            page = await self._official.posts.raw_page(ChannelId(channel), asked)
+            fresh = [each for each in page.messages if lowest is None or each.msg_seq < lowest]
             wanted = tuple(each for each in fresh if each.msg_seq > above)
             if not wanted:
                 return
             lowest = wanted[-1].msg_seq
-            below: str | None = reply.last_msg_key or wanted[-1].msg_key
-            if len(wanted) < len(fresh) or reply.is_finished == wire.RANGE_EXPIRED or below == asked:
+            below: str | None = page.below or wanted[-1].msg_key
+            if len(wanted) < len(fresh) or page.finished or below == asked:
                 below = None
             yield HistoryPage(PagePosition(asked, below, lowest), wanted)
             if below is None:
                 return
             asked = below
 
-    async def _read(self, channel: str, asked: str | None) -> wire.OfficialAccountMsgGetSimpleReply:
-        request = wire.OfficialAccountMsgGetSimpleRequest(
-            official_account=channel,
-            last_msg_key=asked,
-            req_msg_number=limits.OFFICIAL_HISTORY_PER_CALL,
-            with_recalled_msg=1,
-        )
-        return await self._api.call(OFFICIAL_ACCOUNT_MSG_GET_SIMPLE, request)
-
     async def subscribers(self, channel: str, cursor: str = FIRST_PAGE) -> SubscriberPage:
         """Return up to 200 subscribers. Raises UnavailableError for an empty first page if the service counts some."""
-        request = wire.GetSubscriberInfoRequest(
-            official_account=channel, limit=limits.OFFICIAL_SUBSCRIBERS_PER_PAGE, next=cursor
-        )
-        reply = await self._api.call(GET_SUBSCRIBER_INFO, request)
-        if not cursor and not reply.subscriber_list and reply.subscriber_num:
-            raise UnavailableError(
-                f"{channel} counts {reply.subscriber_num} subscribers and lists nobody", field="subscribers"
-            )
-        following = reply.next if reply.next and reply.next != cursor and reply.subscriber_list else None
-        return SubscriberPage(tuple(map(_subscriber, reply.subscriber_list)), following)
+        page = await self._official.members.page(ChannelId(channel), cursor)
+        return SubscriberPage(tuple(map(_source_subscriber, page.items)), page.next)
 
     async def broken(self) -> AsyncIterator[BrokenRecord]:
         """Yield lines of the search for accounts that name none."""
@@ -324,10 +264,30 @@ def _post(channel: str, message: wire.OfficialHistoryMessage) -> SourcePost:
     )
 
 
-def _subscriber(item: wire.SubscriberRow) -> SourceSubscriber:
-    return SourceSubscriber(
-        user=item.subscriber_account,
-        since=item.subscribe_time or None,
-        notifications=NOTIFICATIONS.get(item.msg_flag or "", Notifications.ALL),
-        custom_data=item.custom_string or "",
+def _source_channel(channel: Channel) -> SourceChannel:
+    return SourceChannel(
+        id=channel.id,
+        owner=channel.owner or "",
+        name=channel.name,
+        introduction=channel.introduction,
+        avatar=channel.avatar,
+        organization=channel.organization,
+        custom_data=channel.custom_data,
+        created_at=_seconds(channel.created_at) or 0,
+        last_post_at=_seconds(channel.last_post_at) or 0,
+        subscriber_count=channel.subscriber_count,
+        max_subscribers=channel.max_subscribers,
     )
+
+
+def _source_subscriber(subscriber: AccountSubscriber) -> SourceSubscriber:
+    return SourceSubscriber(
+        user=subscriber.user,
+        since=_seconds(subscriber.since),
+        notifications=subscriber.notifications,
+        custom_data=subscriber.custom_data,
+    )
+
+
+def _seconds(time: datetime | None) -> int | None:
+    return int(time.timestamp()) if time else None

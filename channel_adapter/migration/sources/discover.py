@@ -1,7 +1,7 @@
 """Find the official accounts of an app: no call lists them, so ids come from a list, from users, or from callbacks."""
 
 import re
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
@@ -9,14 +9,12 @@ from typing import Final
 import orjson
 from pydantic import ValidationError
 
-from channel_adapter.backends.caller import ApiCaller
+from channel_adapter.backends.official.members import OfficialMembers
 from channel_adapter.concurrency.batching import concurrently
 from channel_adapter.errors import InvalidError
 from channel_adapter.mapping.user_list import ListedUser, UnusableLine
 from channel_adapter.migration.sources.source import BrokenRecord
 from channel_adapter.tencent import limits
-from channel_adapter.tencent.catalog import GET_SUBSCRIBED_OFFICIAL_ACCOUNT_LIST
-from channel_adapter.tencent.wire import official_accounts as wire
 from channel_adapter.tencent.wire.callbacks_official import (
     AfterCreateOfficialAccount,
     AfterOfficialAccountDestroyed,
@@ -26,7 +24,6 @@ from channel_adapter.tencent.wire.callbacks_official import (
 MISTAKES_TOLD: Final = 10
 _PRINTABLE: Final = re.compile(r"[\x20-\x7e]+")
 _MISTAKEN: Final = "#TOA#"  # a misprint of the documents, and no remark [doc 60805]
-_NAME: Final = wire.OfficialProfile.model_fields["name"].alias or ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +81,7 @@ def from_callbacks(lines: Iterable[str], name: str) -> Discovered:
 
 
 async def from_users(
-    gateway: ApiCaller, listed: Iterable[ListedUser | UnusableLine], name: str, *, concurrency: int
+    members: OfficialMembers, listed: Iterable[ListedUser | UnusableLine], name: str, *, concurrency: int
 ) -> Discovered:
     """Return the union of what the users of a list follow, sorted; unknown users and unusable lines are `broken`."""
     broken: list[BrokenRecord] = []
@@ -98,7 +95,7 @@ async def from_users(
 
     async def followed(listed: ListedUser) -> set[str] | BrokenRecord:
         try:
-            return {account async for account in _followed(gateway, listed.user)}
+            return {account async for account in members.followed(listed.user)}
         except InvalidError as wrong:
             return BrokenRecord(f"{name}, line {listed.line}", "user", wrong.message, listed.raw.strip())
 
@@ -110,24 +107,6 @@ async def from_users(
                 accounts |= answer
     broken.sort(key=lambda record: int(record.where.rpartition(" ")[2]))
     return _discovered(sorted(accounts), broken, f"nobody in {name} follows an official account")
-
-
-async def _followed(gateway: ApiCaller, user: str) -> AsyncIterator[str]:
-    """Yield the accounts that a user follows."""
-    offset: int | None = 0
-    while offset is not None:
-        request = wire.GetSubscribedOfficialAccountListRequest(
-            subscriber_account=user, limit=limits.OFFICIAL_SUBSCRIPTIONS_PER_PAGE, offset=offset,
-            response_filter=wire.SubscribedResponseFilter(
-                official_account_base_info_filter=[_NAME], self_info_filter=[]
-            ),
-        )  # fmt: skip
-        reply = await gateway.call(GET_SUBSCRIBED_OFFICIAL_ACCOUNT_LIST, request)
-        for item in reply.official_account_info_list:
-            if item.official_account:
-                yield item.official_account
-        more = not reply.complete_flag and reply.official_account_info_list
-        offset = reply.next if more and reply.next is not None and reply.next > offset else None
 
 
 def _discovered(

@@ -1,0 +1,1 @@
+"""Official accounts: profiles, subscribers and broadcasts, as far as migration reads and sends them."""
