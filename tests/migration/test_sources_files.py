@@ -155,7 +155,7 @@ async def test_a_broken_line_of_people_says_where_and_what_is_wrong(
         ({"channel": "harbour", "id": "p", "time": BORN}, "text", "either text or content"),
         ({"channel": "harbour", "id": "p", "time": BORN, "text": "  "}, "text", "text is empty"),
         ({"channel": "harbour", "id": "p", "time": BORN, "text": "x", "content": {}}, "text", "either"),
-        ({"channel": "harbour", "id": "p", "time": BORN, "content": {"kind": "poll"}}, "content", "kind must be one of"),
+        ({"channel": "harbour", "id": "p", "time": BORN, "content": {"kind": "poll"}}, "content", "must be one of"),
         ({"channel": "harbour", "id": "p", "time": BORN, "content": {"kind": "image"}}, "url", "needs url"),
         ({"channel": "harbour", "id": "p", "time": BORN, "content": "{"}, "content", "no JSON"),
         ({"channel": "harbour", "id": "p0", "time": BORN, "text": "x"}, "id", "was there before"),
