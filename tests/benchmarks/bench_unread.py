@@ -1,9 +1,9 @@
-"""Unread counts of a person in 1,000 groups, and a sync of 10,000 people: round trips, rates, memory.
+"""Unread counts of a user in 1,000 groups, and a sync of 10,000 users: round trips, rates, memory.
 
     python -m tests.benchmarks.bench_unread [--small]
 
 Counts are taken on a stub that answers 20 ms late; a round trip is measured there too. The sync runs at the documented
-limits; its ceiling is 200 people a second, one call of each command for each of them.
+limits; its ceiling is 200 users a second, one call of each command for each user.
 """
 
 import asyncio
@@ -73,13 +73,13 @@ async def bench_counts(*, small: bool) -> None:
     print(f"calls of a warm count: {costs[-1]}")
 
 
-def people(count: int) -> Iterator[str]:
+def users(count: int) -> Iterator[str]:
     for number in range(count):
         yield f"reader_{number:07}"
 
 
 async def bench_sync(*, small: bool) -> None:
-    """Everybody follows one channel and nobody has it filed; then everybody has."""
+    """Sync users who follow one channel that is in no group yet, and once more when it is in all of them."""
     count = 200 if small else 10_000
     ceiling = limits.CALLS_PER_SECOND
     calls: Counter[str] = Counter()
@@ -89,24 +89,24 @@ async def bench_sync(*, small: bool) -> None:
 
     with stub_process() as ready:
         async with ChannelAdapter.open(settings_for(ready), observer=observe) as adapter:
-            async for _ in adapter.accounts.add_stream(people(count)):
+            async for _ in adapter.accounts.add_stream(users(count)):
                 pass
             await adapter.accounts.add(["owner"])
             channel = await adapter.channels.create(slug="bench", name="bench", owner="owner")
             await adapter.posts.publish(channel.id, Text("hello"))
-            async for _ in adapter.subscriptions.subscribe_stream(channel.id, people(count), assign=False):
+            async for _ in adapter.subscriptions.subscribe_stream(channel.id, users(count), assign=False):
                 pass
-            for what in ("nobody filed", "everybody filed"):
+            for what in ("none assigned", "all assigned"):
                 calls.clear()
                 before = peak = resident_megabytes()
                 started, changed, done = time.perf_counter(), 0, 0
-                async for synced in adapter.unread.sync_many(people(count)):
+                async for synced in adapter.unread.sync_many(users(count)):
                     changed += synced.changed
                     done += 1
                     if done % 500 == 0:
                         peak = max(peak, resident_megabytes())
                 took = time.perf_counter() - started
-                print(f"sync of {done:,} people, {what}: {took:.1f} s, {done / took:.1f} people/s,")
+                print(f"sync of {done:,} users, {what}: {took:.1f} s, {done / took:.1f} users/s,")
                 print(f"  {done / took / ceiling:.1%} of {ceiling}/s; {changed:,} changed; {dict(calls)};")
                 print(f"  memory grew by {peak - before:.1f} MB")
 

@@ -1,4 +1,4 @@
-"""Unread posts, conversation groups and marks: what a person sees, whichever server it is."""
+"""Unread posts, conversation groups and marks: the same results on every server."""
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -30,9 +30,9 @@ TOMORROW = datetime.now(UTC) + timedelta(days=1)
 FILED, TAKEN_OUT = GroupAssignment(AssignmentStatus.ASSIGNED), GroupAssignment(AssignmentStatus.TAKEN_OUT)
 
 
-async def channel_of(setting: Setting, *people: str, more: str = "") -> ChannelId:
+async def channel_of(setting: Setting, *users: str, more: str = "") -> ChannelId:
     channel = await setting.adapter.channels.create(slug=setting.slug + more, name=f"Tides{more}", owner=OWNER)
-    await setting.adapter.subscriptions.subscribe(channel.id, people)
+    await setting.adapter.subscriptions.subscribe(channel.id, users)
     return channel.id
 
 
@@ -42,7 +42,7 @@ async def publish(setting: Setting, channel: str, number: int, *, quiet: bool = 
     return ref
 
 
-async def filed(setting: Setting, user: str) -> tuple[str, ...]:
+async def channels_in_group(setting: Setting, user: str) -> tuple[str, ...]:
     return next((each.channels for each in await groups(setting, user) if each.name == "Channels"), ())
 
 
@@ -51,10 +51,10 @@ async def groups(setting: Setting, user: str) -> list[ConversationGroup]:
 
 
 async def count(setting: Setting, user: str, channel: str) -> int:
-    return next(each.count for each in (await of(setting, user)).channels if each.channel == channel)
+    return next(each.count for each in (await unread_of(setting, user)).channels if each.channel == channel)
 
 
-async def of(setting: Setting, user: str, *, explain: bool = False) -> Unread:
+async def unread_of(setting: Setting, user: str, *, explain: bool = False) -> Unread:
     return await setting.adapter.unread.get(user, exact=setting.exact, explain=explain)
 
 
@@ -64,15 +64,15 @@ async def test_posts_are_unread_until_they_are_read(setting: Setting) -> None:
     await setting.adapter.subscriptions.subscribe(channel, [BEN])
     ref = await publish(setting, channel, 2)
     assert (await count(setting, ANN, channel), await count(setting, BEN, channel)) == (5, 2)
-    unread = await of(setting, ANN)
+    unread = await unread_of(setting, ANN)
     (mine,) = [each for each in unread.channels if each.channel == channel]
     assert (mine.name, mine.muted, mine.explanation) == ("Tides", False, None)
     assert mine.last_post_at == (await setting.adapter.posts.get(ref)).published_at
     assert await setting.adapter.unread.mark_read(setting.slug, third.seq - 1, user=ANN) == 3
     assert await count(setting, ANN, channel) == 3
     assert await setting.adapter.unread.mark_read(channel, third.seq - 2, user=ANN) == 3
-    moment = (await setting.adapter.posts.get(ref)).published_at
-    assert await setting.adapter.unread.mark_read(channel, moment, user=ANN) == 0
+    time = (await setting.adapter.posts.get(ref)).published_at
+    assert await setting.adapter.unread.mark_read(channel, time, user=ANN) == 0
     assert await setting.adapter.unread.mark_read(channel, ref, user=ANN) == 0
     assert (await count(setting, ANN, channel), await count(setting, BEN, channel)) == (0, 2)
     assert await setting.adapter.unread.mark_read(channel, user=BEN) == 0
@@ -84,7 +84,7 @@ async def test_quiet_and_recalled_posts_do_not_count(setting: Setting) -> None:
     first = await publish(setting, channel, 3)
     await publish(setting, channel, 1, quiet=True)
     await setting.adapter.posts.recall(first)
-    (mine,) = (await of(setting, ANN, explain=True)).channels
+    (mine,) = (await unread_of(setting, ANN, explain=True)).channels
     assert mine.count == 2
     assert mine.explanation is not None
     assert mine.explanation.last_post == first.seq + 1
@@ -104,9 +104,9 @@ async def test_system_notices_are_neither_posts_nor_unread(setting: Setting) -> 
     ref = await publish(setting, channel, 1)
     await setting.adapter.channels.update(channel, name="Tides")
     if setting.server is not None:
-        phone = setting.server.world.client(BEN)
-        phone.join(channel)
-        phone.leave(channel)
+        app = setting.server.world.client(BEN)
+        app.join(channel)
+        app.leave(channel)
     (mine,) = (await setting.adapter.unread.get(ANN, exact=True, explain=True)).channels
     assert mine.count == 2
     assert len([each async for each in setting.adapter.posts.history(channel)]) == 2
@@ -120,96 +120,96 @@ async def test_system_notices_are_neither_posts_nor_unread(setting: Setting) -> 
 async def test_muted_channels_are_not_in_the_badge(setting: Setting) -> None:
     channel = await channel_of(setting, ANN)
     subscriptions = setting.adapter.subscriptions
-    before = (await of(setting, ANN)).badge
+    before = (await unread_of(setting, ANN)).badge
     await publish(setting, channel, 2)
-    assert (await of(setting, ANN)).badge == before + 2
+    assert (await unread_of(setting, ANN)).badge == before + 2
     assert await subscriptions.notifications(channel, user=ANN) is Notifications.ALL
     assert [await subscriptions.mute(setting.slug, user=ANN) for _ in range(2)] == [True, False]
     assert await subscriptions.notifications(channel, user=ANN) is Notifications.MUTED
-    (mine,) = [each for each in (await of(setting, ANN)).channels if each.channel == channel]
-    assert (mine.muted, mine.count, (await of(setting, ANN)).badge) == (True, 2, before)
+    (mine,) = [each for each in (await unread_of(setting, ANN)).channels if each.channel == channel]
+    assert (mine.muted, mine.count, (await unread_of(setting, ANN)).badge) == (True, 2, before)
     for silent in (Notifications.MENTIONS, Notifications.OFF):
         assert await subscriptions.set_notifications(channel, silent, user=ANN)
         assert await subscriptions.notifications(channel, user=ANN) is silent
-        (mine,) = [each for each in (await of(setting, ANN)).channels if each.channel == channel]
-        assert (mine.notifications, mine.muted, (await of(setting, ANN)).badge) == (silent, True, before)
+        (mine,) = [each for each in (await unread_of(setting, ANN)).channels if each.channel == channel]
+        assert (mine.notifications, mine.muted, (await unread_of(setting, ANN)).badge) == (silent, True, before)
     assert [await subscriptions.unmute(channel, user=ANN) for _ in range(2)] == [True, False]
-    assert (await of(setting, ANN)).badge == before + 2
+    assert (await unread_of(setting, ANN)).badge == before + 2
 
 
-async def test_everything_is_read_at_once(setting: Setting) -> None:
+async def test_mark_all_read_marks_every_channel(setting: Setting) -> None:
     one, two = await channel_of(setting, ANN), await channel_of(setting, ANN, more="_2")
     await publish(setting, one, 2)
     await publish(setting, two, 1)
     assert set(await setting.adapter.unread.mark_all_read(ANN)) >= {one, two}
-    assert (await of(setting, ANN)).badge == 0
+    assert (await unread_of(setting, ANN)).badge == 0
     assert await setting.adapter.unread.mark_all_read(ANN) == ()
     await setting.adapter.channels.delete(two)
 
 
-async def test_many_people_are_counted_in_their_order(setting: Setting) -> None:
+async def test_get_many_counts_users_in_their_order(setting: Setting) -> None:
     channel = await channel_of(setting, *READERS[:6])
     await publish(setting, channel, 1)
-    people = [*READERS[:3], "stranger_1", *READERS[3:6]]
-    run = setting.adapter.unread.get_many(people)
+    users = [*READERS[:3], "stranger_1", *READERS[3:6]]
+    run = setting.adapter.unread.get_many(users)
     found = [each async for each in run]
-    assert [each.user for each in found] == people
+    assert [each.user for each in found] == users
     assert [bool(each.error) for each in found] == [False] * 3 + [True] + [False] * 3
     assert [sum(mine.count for mine in each.channels if mine.channel == channel) for each in found] == [
         1, 1, 1, 0, 1, 1, 1,
     ]  # fmt: skip
     assert run.cursor == 7
-    rest = [each.user async for each in setting.adapter.unread.get_many(people, cursor=5)]
-    assert rest == people[5:]
+    rest = [each.user async for each in setting.adapter.unread.get_many(users, cursor=5)]
+    assert rest == users[5:]
 
 
-async def test_subscribing_files_and_unsubscribing_takes_out(setting: Setting) -> None:
+async def test_subscribing_assigns_and_unsubscribing_takes_out(setting: Setting) -> None:
     channel = await channel_of(setting)
     subscriptions = setting.adapter.subscriptions
     joined = await subscriptions.subscribe(channel, [ANN, BEN, "stranger_1"])
     assert {each.user: each.assignment for each in joined} == {ANN: FILED, BEN: FILED, "stranger_1": None}
     assert joined.assignments == {AssignmentStatus.ASSIGNED: 2}
-    assert channel in await filed(setting, ANN)
+    assert channel in await channels_in_group(setting, ANN)
     again = await subscriptions.subscribe(channel, [ANN])
     assert [(each.kind, each.assignment) for each in again] == [(OutcomeKind.ALREADY, FILED)]
     left = await subscriptions.unsubscribe(channel, [ANN, READERS[5], OWNER])
     assert {each.user: each.assignment for each in left} == {ANN: TAKEN_OUT, READERS[5]: TAKEN_OUT, OWNER: None}
-    assert channel not in await filed(setting, ANN)
-    assert channel in await filed(setting, BEN)
+    assert channel not in await channels_in_group(setting, ANN)
+    assert channel in await channels_in_group(setting, BEN)
     (outcome,) = await subscriptions.subscribe(channel, [READERS[6]], assign=False)
     assert (outcome.kind, outcome.assignment) == (OutcomeKind.ADDED, None)
-    assert channel not in await filed(setting, READERS[6])
+    assert channel not in await channels_in_group(setting, READERS[6])
     await subscriptions.unsubscribe(channel, [BEN])
 
 
-async def test_one_person_follows_many_channels(setting: Setting) -> None:
+async def test_follow_subscribes_one_user_to_many_channels(setting: Setting) -> None:
     channels = [await channel_of(setting, more=more) for more in ("", "_2", "_3")]
     subscriptions = setting.adapter.subscriptions
     await subscriptions.subscribe(channels[1], [ANN], assign=False)
-    nowhere = ChannelId(f"{channels[0]}_none")
-    found = await subscriptions.follow(ANN, [*channels, setting.slug, nowhere])
+    missing = ChannelId(f"{channels[0]}_none")
+    found = await subscriptions.follow(ANN, [*channels, setting.slug, missing])
     assert found[:3] == (
         ChannelOutcome(channels[0], OutcomeKind.ADDED, "", FILED),
         ChannelOutcome(channels[1], OutcomeKind.ALREADY, "", FILED),
         ChannelOutcome(channels[2], OutcomeKind.ADDED, "", FILED),
     )
     assert [(each.channel, each.kind, each.done) for each in found[3:]] == [
-        (nowhere, OutcomeKind.CHANNEL_NOT_FOUND, False)
+        (missing, OutcomeKind.CHANNEL_NOT_FOUND, False)
     ]
-    assert set(await filed(setting, ANN)) >= set(channels)
+    assert set(await channels_in_group(setting, ANN)) >= set(channels)
     left = await subscriptions.unfollow(ANN, channels[:2])
     assert [(each.kind, each.assignment) for each in left] == [(OutcomeKind.REMOVED, TAKEN_OUT)] * 2
-    assert set(await filed(setting, ANN)) & set(channels) == {channels[2]}
+    assert set(await channels_in_group(setting, ANN)) & set(channels) == {channels[2]}
     (stranger,) = await subscriptions.follow("stranger_1", channels[:1])
     assert (stranger.kind, stranger.assignment) == (OutcomeKind.NOT_FOUND, None)
-    assert [each.kind for each in await subscriptions.unfollow(ANN, [nowhere])] == [OutcomeKind.CHANNEL_NOT_FOUND]
+    assert [each.kind for each in await subscriptions.unfollow(ANN, [missing])] == [OutcomeKind.CHANNEL_NOT_FOUND]
     await setting.adapter.call("group_open_http_svc", "destroy_group", {"GroupId": channels[1]})  # behind the cache
     found = await subscriptions.follow(ANN, [channels[1], channels[0]])
     assert [each.kind for each in found] == [OutcomeKind.CHANNEL_NOT_FOUND, OutcomeKind.ADDED]
     await setting.adapter.channels.delete(channels[2])
 
 
-async def test_a_sync_puts_in_and_takes_out_and_then_changes_nothing(setting: Setting) -> None:
+async def test_sync_puts_in_and_takes_out_and_then_changes_nothing(setting: Setting) -> None:
     channels = [await channel_of(setting, more=more) for more in ("", "_2", "_3")]
     adapter = setting.adapter
     await adapter.unread.sync(ANN)
@@ -220,25 +220,25 @@ async def test_a_sync_puts_in_and_takes_out_and_then_changes_nothing(setting: Se
     done = await adapter.unread.sync(ANN)
     assert (done.added, set(done.removed), done.done) == ((channels[0],), set(channels[1:]), True)
     assert not (await adapter.unread.sync(ANN)).changed
-    assert channels[0] in await filed(setting, ANN)
+    assert channels[0] in await channels_in_group(setting, ANN)
     await adapter.channels.delete(channels[2])
 
 
-async def test_many_people_are_synced_and_taken_up_again_at_a_cursor(setting: Setting) -> None:
-    people = [*READERS[:4], "stranger_1", *READERS[4:8]]
+async def test_sync_many_resumes_at_its_cursor(setting: Setting) -> None:
+    users = [*READERS[:4], "stranger_1", *READERS[4:8]]
     channel = await channel_of(setting)
     await setting.adapter.subscriptions.subscribe(channel, READERS[:8], assign=False)
-    run = setting.adapter.unread.sync_many(iter(people))
+    run = setting.adapter.unread.sync_many(iter(users))
     first = [await anext(run) for _ in range(3)]
     await run.aclose()
-    assert ([each.user for each in first], run.cursor) == (people[:3], 3)
+    assert ([each.user for each in first], run.cursor) == (users[:3], 3)
     assert all(channel in each.added for each in first)
-    run = setting.adapter.unread.sync_many(iter(people), cursor=run.cursor)
+    run = setting.adapter.unread.sync_many(iter(users), cursor=run.cursor)
     rest = [each async for each in run]
-    assert ([each.user for each in rest], run.cursor) == (people[3:], len(people))
+    assert ([each.user for each in rest], run.cursor) == (users[3:], len(users))
     assert [each.user for each in rest if each.error] == ["stranger_1"]
     for user in READERS[:8]:
-        assert channel in await filed(setting, user)
+        assert channel in await channels_in_group(setting, user)
 
 
 async def test_groups_are_renamed_and_removed(setting: Setting) -> None:
@@ -257,10 +257,10 @@ async def test_groups_are_renamed_and_removed(setting: Setting) -> None:
     with pytest.raises(NotFoundError):
         await unread.rename(ANN, new)
     assert await unread.assign(ANN, [setting.slug]) == {channel: FILED}
-    assert await filed(setting, ANN) == (channel,)
+    assert await channels_in_group(setting, ANN) == (channel,)
 
 
-async def test_marks_come_and_go_one_by_one(setting: Setting) -> None:
+async def test_marks_are_set_and_cleared_one_by_one(setting: Setting) -> None:
     channel, unread = await channel_of(setting, ANN), setting.adapter.unread
     assert await unread.marks(channel, user=ANN) == Marks()
     await unread.star(setting.slug, user=ANN)
@@ -287,15 +287,19 @@ BAD: dict[str, tuple[type[Exception], str | None, Act]] = {
     "an empty name": (InvalidError, "new", lambda a, _: a.unread.rename(ANN, "")),
     "an empty name to remove": (InvalidError, "name", lambda a, _: a.unread.remove(ANN, "")),
     "a text over 256 bytes": (InvalidError, "text", lambda a, c: a.unread.note(c, "x" * 257, user=ANN)),
-    "reading where one is not": (NotFoundError, "user", lambda a, c: a.unread.mark_read(c, user=BEN)),
-    "muting where one is not": (NotFoundError, "user", lambda a, c: a.subscriptions.mute(c, user=BEN)),
-    "asking where one is not": (NotFoundError, "user", lambda a, c: a.subscriptions.notifications(c, user=BEN)),
-    "marking where one is not": (NotFoundError, "user", lambda a, c: a.unread.star(c, user=BEN)),
+    "reading without a subscription": (NotFoundError, "user", lambda a, c: a.unread.mark_read(c, user=BEN)),
+    "muting without a subscription": (NotFoundError, "user", lambda a, c: a.subscriptions.mute(c, user=BEN)),
+    "asking without a subscription": (
+        NotFoundError,
+        "user",
+        lambda a, c: a.subscriptions.notifications(c, user=BEN),
+    ),
+    "marks without a subscription": (NotFoundError, "user", lambda a, c: a.unread.star(c, user=BEN)),
     "reading no channel": (NotFoundError, "channel", lambda a, c: a.unread.mark_read(c + "_none", user=ANN)),
     "a post that is not there yet": (InvalidError, "up_to", lambda a, c: a.unread.mark_read(c, up_to=99, user=ANN)),
     "no number of a post": (InvalidError, "up_to", lambda a, c: a.unread.mark_read(c, up_to=0, user=ANN)),
-    "a moment to come": (InvalidError, "up_to", lambda a, c: a.unread.mark_read(c, TOMORROW, user=ANN)),
-    "a moment without a zone": (InvalidError, "up_to", lambda a, c: a.unread.mark_read(c, datetime.now(), user=ANN)),  # noqa: DTZ005
+    "a time in the future": (InvalidError, "up_to", lambda a, c: a.unread.mark_read(c, TOMORROW, user=ANN)),
+    "a time without a zone": (InvalidError, "up_to", lambda a, c: a.unread.mark_read(c, datetime.now(), user=ANN)),  # noqa: DTZ005
     "a text for a post": (InvalidError, "up_to", lambda a, c: a.unread.mark_read(c, "1", user=ANN)),
     "renaming what is not there": (NotFoundError, "old", lambda a, _: a.unread.rename(BEN, "x", old="y")),
     "a post of another channel": (
@@ -308,13 +312,13 @@ BAD: dict[str, tuple[type[Exception], str | None, Act]] = {
         "notifications",
         lambda a, c: a.subscriptions.set_notifications(c, "x", user=ANN),
     ),
-    "an unknown person's count": (NotFoundError, "user", lambda a, _: a.unread.get("stranger_1")),
-    "an unknown person's sync": (NotFoundError, "user", lambda a, _: synced(a, "stranger_1")),
-    "an unknown person's groups": (NotFoundError, "user", lambda a, _: anext(a.unread.groups("stranger_1"))),
-    "an unknown person's posts": (NotFoundError, "user", lambda a, _: a.unread.mark_all_read("stranger_1")),
-    "no id of a person": (InvalidError, "user", lambda a, _: a.unread.get("x" * 33)),
-    "a bare text for channels": (InvalidError, "channels", lambda a, c: a.subscriptions.follow(ANN, c)),
-    "a bare text to file": (InvalidError, "channels", lambda a, c: a.unread.assign(ANN, c)),
+    "an unknown user's count": (NotFoundError, "user", lambda a, _: a.unread.get("stranger_1")),
+    "an unknown user's sync": (NotFoundError, "user", lambda a, _: synced(a, "stranger_1")),
+    "an unknown user's groups": (NotFoundError, "user", lambda a, _: anext(a.unread.groups("stranger_1"))),
+    "an unknown user's posts": (NotFoundError, "user", lambda a, _: a.unread.mark_all_read("stranger_1")),
+    "no id of a user": (InvalidError, "user", lambda a, _: a.unread.get("x" * 33)),
+    "one string for channels": (InvalidError, "channels", lambda a, c: a.subscriptions.follow(ANN, c)),
+    "one string to assign": (InvalidError, "channels", lambda a, c: a.unread.assign(ANN, c)),
 }
 
 
@@ -329,7 +333,7 @@ async def test_bad_input(setting: Setting, case: str) -> None:
 
 
 @pytest.mark.parametrize("cursor", [-1, 21, True, "x"])
-async def test_a_page_that_cannot_be(setting: Setting, cursor: Any) -> None:
+async def test_cursor_out_of_range_is_refused(setting: Setting, cursor: Any) -> None:
     await channel_of(setting)
     with pytest.raises(InvalidError, match="cursor"):
         setting.adapter.unread.groups(ANN, cursor=cursor)

@@ -1,6 +1,6 @@
-"""Random lives of a few people in a few channels: `of` equals a model that counts by definition, a sync settles.
+"""Random operations of a few users on a few channels: counts equal those of a model, and a sync changes nothing twice.
 
-Two machines: one adapter that knows what it sent itself, and one that is asked to be exact while phones recall too.
+Two machines: one adapter that knows the posts that it sent, and one that counts exactly while client apps recall too.
 """
 
 import asyncio
@@ -18,15 +18,15 @@ from channel_adapter.stub.server import StubServer
 from tests.conformance.conftest import settings_for
 
 SLUGS = ["tides", "ferries", "market"]
-PEOPLE = ["ann", "ben", "cleo"]
+USERS = ["ann", "ben", "cleo"]
 OWNER, CLUB = "owner", "club"
-slugs, person = st.sampled_from(SLUGS), st.sampled_from(PEOPLE)
+slugs, any_user = st.sampled_from(SLUGS), st.sampled_from(USERS)
 T = TypeVar("T")
 
 
 @dataclass
 class Member:
-    """What a person has read of a group, and how posts reach them."""
+    """What a user has read of a group, and how posts reach the user."""
 
     read: int
     notifications: Notifications = Notifications.ALL
@@ -47,7 +47,7 @@ class Known:
 
 
 class UnreadLives(RuleBasedStateMachine):
-    """Every rule does one thing through the adapter or a phone, and the same to the model."""
+    """Every rule does one thing through the adapter or a client app, and to the model."""
 
     exact = False
 
@@ -61,17 +61,17 @@ class UnreadLives(RuleBasedStateMachine):
         channels = own.channels.model_copy(update={"cache_seconds": seconds})
         self.adapter = ChannelAdapter.open(own.model_copy(update={"channels": channels}))
         self.run(self.adapter.__aenter__())
-        self.run(self.adapter.accounts.add([OWNER, *PEOPLE]))
+        self.run(self.adapter.accounts.add([OWNER, *USERS]))
         self.model: dict[str, Known] = {}
-        self.by_hand: dict[str, set[str]] = {user: set() for user in PEOPLE}
+        self.by_hand: dict[str, set[str]] = {user: set() for user in USERS}
         self.club = Known()
 
     @initialize()
     def begin(self) -> None:
-        for user in PEOPLE:
+        for user in USERS:
             self.club.join(user)
         group = {"Type": "Public", "GroupId": CLUB, "Name": "Club", "Owner_Account": OWNER}
-        members = [{"Member_Account": user} for user in PEOPLE]
+        members = [{"Member_Account": user} for user in USERS]
         self.run(self.adapter.call("group_open_http_svc", "create_group", {**group, "MemberList": members}))
         for slug in SLUGS[:2]:
             self.create(slug)
@@ -84,7 +84,7 @@ class UnreadLives(RuleBasedStateMachine):
         self.run(self.server.stop())
         self.loop.close()
 
-    def phone(self, user: str) -> Any:
+    def client_app(self, user: str) -> Any:
         return self.server.world.client(user)
 
     @rule(slug=slugs)
@@ -98,7 +98,7 @@ class UnreadLives(RuleBasedStateMachine):
         assert self.run(self.adapter.channels.delete(slug)) is (slug in self.model)
         self.model.pop(slug, None)
 
-    @rule(slug=slugs, users=st.sets(person))
+    @rule(slug=slugs, users=st.sets(any_user))
     def subscribe(self, slug: str, users: set[str]) -> None:
         if (known := self.model.get(slug)) is None:
             return
@@ -107,14 +107,14 @@ class UnreadLives(RuleBasedStateMachine):
         for user in users:
             known.join(user)
 
-    @rule(user=person)
+    @rule(user=any_user)
     def follow_everything(self, user: str) -> None:
         outcomes = self.run(self.adapter.subscriptions.follow(user, SLUGS))
         assert {each.channel for each in outcomes if each.done} == {channel_id(slug) for slug in self.model}
         for known in self.model.values():
             known.join(user)
 
-    @rule(slug=slugs, users=st.sets(person))
+    @rule(slug=slugs, users=st.sets(any_user))
     def unsubscribe(self, slug: str, users: set[str]) -> None:
         if (known := self.model.get(slug)) is None:
             return
@@ -140,14 +140,14 @@ class UnreadLives(RuleBasedStateMachine):
 
     @precondition(lambda self: self.exact)
     @rule(slug=slugs, seq=st.integers(1, 8))
-    def recall_on_the_phone(self, slug: str, seq: int) -> None:
+    def recall_in_a_client_app(self, slug: str, seq: int) -> None:
         known = self.model.get(slug)
         if known is None or seq > len(known.posts) or not known.posts[seq - 1]:
             return
-        self.phone(OWNER).recall(channel_id(slug), seq)
+        self.client_app(OWNER).recall(channel_id(slug), seq)
         known.posts[seq - 1] = False
 
-    @rule(slug=slugs, user=person, up_to=st.one_of(st.none(), st.integers(1, 8)))
+    @rule(slug=slugs, user=any_user, up_to=st.one_of(st.none(), st.integers(1, 8)))
     def mark_read(self, slug: str, user: str, up_to: int | None) -> None:
         known = self.model.get(slug)
         work = self.adapter.unread.mark_read(slug, up_to, user=user)
@@ -165,7 +165,7 @@ class UnreadLives(RuleBasedStateMachine):
         left = self.run(work)
         assert self.exact or left == known.unread(user)
 
-    @rule(user=person)
+    @rule(user=any_user)
     def mark_all_read(self, user: str) -> None:
         marked = self.run(self.adapter.unread.mark_all_read(user))
         behind = set()
@@ -175,7 +175,7 @@ class UnreadLives(RuleBasedStateMachine):
                 behind.add(channel_id(slug))
         assert set(marked) == behind
 
-    @rule(slug=slugs, user=person, wanted=st.sampled_from(Notifications))
+    @rule(slug=slugs, user=any_user, wanted=st.sampled_from(Notifications))
     def notify(self, slug: str, user: str, wanted: Notifications) -> None:
         known = self.model.get(slug)
         if known is not None and user in known.members:
@@ -183,50 +183,50 @@ class UnreadLives(RuleBasedStateMachine):
             assert changed is (known.members[user].notifications is not wanted)
             known.members[user].notifications = wanted
 
-    @rule(slug=slugs, user=person, inside=st.booleans())
-    def come_or_go_on_the_phone(self, slug: str, user: str, inside: bool) -> None:
+    @rule(slug=slugs, user=any_user, inside=st.booleans())
+    def join_or_leave_in_a_client_app(self, slug: str, user: str, inside: bool) -> None:
         known = self.model.get(slug)
         if known is None or (user in known.members) is inside:
             return
         if inside:
-            self.phone(user).join(channel_id(slug))
+            self.client_app(user).join(channel_id(slug))
             known.join(user)
         else:
-            self.phone(user).leave(channel_id(slug))
+            self.client_app(user).leave(channel_id(slug))
             del known.members[user]
 
-    @rule(slug=slugs, user=person, up_to=st.integers(1, 8))
-    def read_on_the_phone(self, slug: str, user: str, up_to: int) -> None:
+    @rule(slug=slugs, user=any_user, up_to=st.integers(1, 8))
+    def read_in_a_client_app(self, slug: str, user: str, up_to: int) -> None:
         known = self.model.get(slug)
         if known is not None and user in known.members:
-            self.phone(user).read(channel_id(slug), up_to)
+            self.client_app(user).read(channel_id(slug), up_to)
             known.members[user].read = max(known.members[user].read, min(up_to, len(known.posts)))
 
-    @rule(user=person, talks=st.booleans())
+    @rule(user=any_user, talks=st.booleans())
     def chat(self, user: str, talks: bool) -> None:
         if talks:
-            self.phone(user).post(CLUB, "hello")
+            self.client_app(user).post(CLUB, "hello")
             self.club.posts.append(True)
         else:
-            self.phone(user).read(CLUB)
+            self.client_app(user).read(CLUB)
             self.club.members[user].read = len(self.club.posts)
 
-    @rule(user=person, slug=slugs, inside=st.booleans())
-    def file_on_the_phone(self, user: str, slug: str, inside: bool) -> None:
-        """The person moves the club and some channel in or out of the group, or drops it altogether."""
+    @rule(user=any_user, slug=slugs, inside=st.booleans())
+    def group_in_a_client_app(self, user: str, slug: str, inside: bool) -> None:
+        """The user moves the club and some channel in or out of the group, or deletes the group."""
         book = self.server.world.state.contacts.get(user)
         channel = [channel_id(slug)] if slug in self.model else []
         if inside:
-            self.phone(user).file("Channels", [CLUB, *channel])
+            self.client_app(user).file("Channels", [CLUB, *channel])
             self.by_hand[user] = {CLUB}
         elif book is not None and book.number("Channels") is not None:
             if channel:
-                self.phone(user).unfile("Channels", channel)
+                self.client_app(user).unfile("Channels", channel)
             else:
-                self.phone(user).drop_folder("Channels")
+                self.client_app(user).drop_folder("Channels")
                 self.by_hand[user] = set()
 
-    @rule(user=person)
+    @rule(user=any_user)
     def sync(self, user: str) -> None:
         done = self.run(self.adapter.unread.sync(user))
         mine = {channel_id(slug) for slug, known in self.model.items() if user in known.members}
@@ -241,7 +241,7 @@ class UnreadLives(RuleBasedStateMachine):
         return {inside for each in found for inside in (*each.channels, *each.others)}
 
     @invariant()
-    def everybody_is_counted_as_the_definition_says(self) -> None:
+    def counts_match_the_definition(self) -> None:
         for found in self.run(self._counted()):
             mine = {
                 channel_id(slug): (known.unread(found.user), known.members[found.user].notifications)
@@ -249,15 +249,17 @@ class UnreadLives(RuleBasedStateMachine):
                 if found.user in known.members
             }
             assert {each.channel: (each.count, each.notifications) for each in found.channels} == mine
-            assert found.badge == sum(number for number, told in mine.values() if told is Notifications.ALL)
+            assert found.badge == sum(
+                number for number, notifications in mine.values() if notifications is Notifications.ALL
+            )
             assert found.chats == (self.club.unread(found.user) if self.club.members else 0)
 
     async def _counted(self) -> list[Any]:
-        return [each async for each in self.adapter.unread.get_many(PEOPLE, exact=self.exact)]
+        return [each async for each in self.adapter.unread.get_many(USERS, exact=self.exact)]
 
 
 class ExactUnreadLives(UnreadLives):
-    """The same with phones that recall: nothing is remembered, and history is read."""
+    """Counts exactly while client apps recall: the adapter has not seen the recalls, and reads history."""
 
     exact = True
 

@@ -13,7 +13,7 @@ from channel_adapter import ChannelAdapter, OutcomeKind
 from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.stub.server import StubServer
 from tests.faults.test_adapter_trouble import PEOPLE, Calls, opened, settings
-from tests.faults.test_unread_trouble import channels_on, filed
+from tests.faults.test_unread_trouble import channels_on, grouped
 
 ANN = PEOPLE[0]
 ANY_GROUP: dict[str, Any] = {"behaviour": {"contact_group_needs_membership": False}}
@@ -62,7 +62,7 @@ async def test_a_subscription_between_leaving_and_its_removal_stays_assigned() -
             Status.ASSIGNED,
             "subscribed again meanwhile",
         )
-        assert await filed(one, ANN) == {channel}
+        assert await grouped(one, ANN) == {channel}
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ async def test_leaving_between_a_subscription_and_its_assignment_ends_without_on
             kind,
             Status.ASSIGNED,
         ]
-        assert await filed(one, ANN) == {other}
+        assert await grouped(one, ANN) == {other}
 
 
 @pytest.mark.parametrize("stub", [ANY_GROUP, {}], ids=["any group", "members"])
@@ -116,13 +116,13 @@ async def test_groups_equal_membership_after_four_processes_changed_the_same_use
             (user, channel)
             for user in users
             for channel in channels
-            if (channel in await filed(one, user)) is not (user in members_of(server, channel))
+            if (channel in await grouped(one, user)) is not (user in members_of(server, channel))
         }
         assert not wrong or uncertain
         server.faults.replace([])
         assert all([each.done async for each in one.unread.sync_many(users)])
         for user in users:
-            assert await filed(one, user) == {channel for channel in channels if user in members_of(server, channel)}
+            assert await grouped(one, user) == {channel for channel in channels if user in members_of(server, channel)}
 
 
 async def test_membership_that_cannot_be_read_again_is_an_outcome_of_its_own() -> None:
@@ -151,7 +151,7 @@ async def test_membership_that_keeps_changing_is_an_outcome_of_its_own() -> None
         assert (outcome.assignment.status, outcome.assignment.transient) == (Status.UNCERTAIN, True)
         server.faults.replace([])
         assert (await adapter.unread.sync(ANN)).done
-        assert await filed(adapter, ANN) == {channel}
+        assert await grouped(adapter, ANN) == {channel}
         phone.leave(channel)
 
 
@@ -168,11 +168,11 @@ async def test_a_late_event_about_leaving_does_not_take_out_what_is_followed_aga
         await adapter.subscriptions.subscribe(channel, [ANN])
         found = await adapter.unread.unassign_left(ANN, [channel])
         assert [each.status for each in found.values()] == [Status.ASSIGNED]
-        assert await filed(adapter, ANN) == {channel}
+        assert await grouped(adapter, ANN) == {channel}
         server.world.client(ANN).leave(channel)
         found = await adapter.unread.unassign_left(ANN, [channel])
         assert [each.status for each in found.values()] == [Status.TAKEN_OUT]
-        assert await filed(adapter, ANN) == set()
+        assert await grouped(adapter, ANN) == set()
 
 
 @pytest.mark.parametrize("stub", [ANY_GROUP, {}], ids=["any group", "members"])
@@ -189,4 +189,4 @@ async def test_a_sync_takes_out_what_the_user_left_meanwhile(stub: dict[str, Any
         server.world.client(ANN).leave(channel)
         done = await sync
         assert (done.added, done.failed) == ((other,), ())
-        assert await filed(adapter, ANN) == {other}
+        assert await grouped(adapter, ANN) == {other}

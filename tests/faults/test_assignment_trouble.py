@@ -20,7 +20,7 @@ from channel_adapter.config.settings import UnreadSettings
 from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.stub.server import StubServer
 from tests.faults.test_adapter_trouble import PEOPLE, Calls, opened, settings
-from tests.faults.test_unread_trouble import channels_on, filed
+from tests.faults.test_unread_trouble import channels_on, grouped
 
 ANN, BEN = PEOPLE[:2]
 GROUPS = "group_open_http_svc"
@@ -125,7 +125,7 @@ async def test_repeating_finishes_the_assignment() -> None:
             OutcomeKind.ALREADY,
             Status.ASSIGNED,
         )
-        assert await filed(adapter, ANN) == {channel}
+        assert await grouped(adapter, ANN) == {channel}
 
 
 async def test_call_for_many_users_assigns_none() -> None:
@@ -216,7 +216,7 @@ async def test_a_group_that_comes_and_goes_under_our_hands() -> None:
         (outcome,) = await adapter.subscriptions.subscribe(two, [ANN])  # known, and gone all the same
         assert outcome.assignment is not None
         assert outcome.assignment.done
-        assert await filed(adapter, ANN) == {two}
+        assert await grouped(adapter, ANN) == {two}
 
 
 async def test_a_subscription_that_comes_between_reading_and_removing_stays_filed() -> None:
@@ -231,7 +231,7 @@ async def test_a_subscription_that_comes_between_reading_and_removing_stays_file
         server.world.client(ANN).join(channel)
         done = await sync
         assert (done.added, done.removed) == ((), ())
-        assert await filed(adapter, ANN) == {channel}
+        assert await grouped(adapter, ANN) == {channel}
 
 
 async def test_what_the_person_filed_by_hand_is_kept_or_not() -> None:
@@ -257,7 +257,7 @@ async def test_what_the_person_filed_by_hand_is_kept_or_not() -> None:
         async with ChannelAdapter.open(settings(server, unread=UnreadSettings(keep_by_hand=False))) as strict:
             done = await strict.unread.sync(ANN)
             assert (set(done.removed), done.kept) == ({BEN, "@TGS#_rowing", "club"}, ())
-        assert await filed(adapter, ANN) == {one}
+        assert await grouped(adapter, ANN) == {one}
 
 
 async def test_a_channel_that_is_gone_and_answered_with_a_code_is_out_all_the_same() -> None:

@@ -27,7 +27,7 @@ async def channels_on(adapter: ChannelAdapter, number: int) -> list[str]:
     return [channel.id for channel in await asyncio.gather(*made)]
 
 
-async def filed(adapter: ChannelAdapter, user: str) -> set[str]:
+async def grouped(adapter: ChannelAdapter, user: str) -> set[str]:
     return {channel async for each in adapter.unread.groups(user) for channel in (*each.channels, *each.others)}
 
 
@@ -37,7 +37,7 @@ SWITCHES: dict[str, dict[str, Any]] = {
     "an untyped list without Communities": {"behaviour": {"community_in_untyped_list": False}},
     "a duplicate create merges": {"behaviour": {"contact_group_duplicate": "merge"}},
     "repeats are refused item by item": {"behaviour": {"contact_group_repeat_code": 50002}},
-    "groups that are not joined are filed": {"behaviour": {"contact_group_needs_membership": False}},
+    "groups that are not joined are accepted": {"behaviour": {"contact_group_needs_membership": False}},
     "a limit for each group": {"behaviour": {"contact_group_limit": "group"}},
     "leaving cleans up": {"behaviour": {"contact_group_cleaned": True}},
     "pages of two": {"limits": {"contact_group_page": 2}},
@@ -46,7 +46,7 @@ SWITCHES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("switch", SWITCHES)
-async def test_a_life_on_every_reading_of_the_documents(switch: str) -> None:
+async def test_unread_works_on_every_reading_of_the_documents(switch: str) -> None:
     async with opened(SWITCHES[switch]) as (adapter, server):
         one, two, three = await channels_on(adapter, 3)
         for channel in (one, two, three):
@@ -73,11 +73,11 @@ async def test_a_life_on_every_reading_of_the_documents(switch: str) -> None:
         done = await adapter.unread.sync(ANN)
         assert done.removed == (() if switch == "leaving cleans up" else (three,))
         assert not (await adapter.unread.sync(ANN)).changed
-        assert await filed(adapter, ANN) == {one}
+        assert await grouped(adapter, ANN) == {one}
         assert server.world.state.contacts[ANN].conversations(1) == [(2, one)]
 
 
-async def test_a_service_that_knows_no_unread_number_or_position_is_asked_for_less() -> None:
+async def test_fewer_fields_are_requested_after_an_unknown_field_is_refused() -> None:
     """10004 for a field of the filter: the documented route is then the member's own row."""
     calls = Calls()
     async with opened({}, calls, concurrency=1) as (adapter, server):
@@ -94,7 +94,7 @@ async def test_a_service_that_knows_no_unread_number_or_position_is_asked_for_le
             assert calls == {"get_joined_group_list": expected, "get_specified_group_member_info": 2}
 
 
-async def test_chats_are_counted_apart() -> None:
+async def test_chats_are_counted_separately() -> None:
     async with opened() as (adapter, server):
         (channel,) = await channels_on(adapter, 1)
         await adapter.subscriptions.subscribe(channel, [ANN])
@@ -119,7 +119,7 @@ async def test_quiet_and_recalled_posts_of_another_process_are_found_in_history(
                 ref = (await other.posts.publish(channel, Text("x"), quiet=number % 9 == 0)).ref
             await other.posts.recall(ref)
         server.world.client("owner").recall(channel, 2)
-        assert (await adapter.unread.get(ANN)).badge == 45  # nobody told this process
+        assert (await adapter.unread.get(ANN)).badge == 45  # this process has not seen them
         calls.clear()
         assert (await adapter.unread.get(ANN, exact=True)).badge == 45 - 5 - 2
         assert calls["group_msg_get_simple"] == 3
@@ -136,7 +136,7 @@ async def test_quiet_and_recalled_posts_of_another_process_are_found_in_history(
         assert (await adapter.unread.get(ANN)).badge == 45 - 5 - 3 + 1
 
 
-async def test_a_channel_with_the_id_of_a_deleted_one_begins_anew() -> None:
+async def test_channel_with_the_id_of_a_deleted_one_counts_from_the_start() -> None:
     async with opened() as (adapter, _):
         for _ in range(2):
             (channel,) = await channels_on(adapter, 1)
@@ -148,7 +148,7 @@ async def test_a_channel_with_the_id_of_a_deleted_one_begins_anew() -> None:
             await adapter.channels.delete(channel)
 
 
-async def test_a_post_that_comes_while_one_is_reading_stays_unread() -> None:
+async def test_post_published_during_mark_read_stays_unread() -> None:
     async with opened() as (adapter, server):
         (channel,) = await channels_on(adapter, 1)
         await adapter.subscriptions.subscribe(channel, [ANN])
@@ -162,7 +162,7 @@ async def test_a_post_that_comes_while_one_is_reading_stays_unread() -> None:
         assert server.world.client(ANN).unread(channel) == 3
 
 
-async def test_reading_up_to_a_moment() -> None:
+async def test_mark_read_up_to_a_time() -> None:
     calls = Calls()
     async with opened({}, calls) as (adapter, server):
         (channel,) = await channels_on(adapter, 1)
@@ -189,7 +189,7 @@ async def test_reading_up_to_a_moment() -> None:
         assert await mark(channel, moment(began + 129), user=ANN) == 0
 
 
-async def test_a_failure_for_one_channel_does_not_keep_the_others_from_being_read() -> None:
+async def test_mark_all_read_marks_the_other_channels_after_a_failure() -> None:
     async with opened() as (adapter, server):
         channels = await channels_on(adapter, 4)
         await adapter.subscriptions.follow(ANN, channels)
@@ -203,7 +203,7 @@ async def test_a_failure_for_one_channel_does_not_keep_the_others_from_being_rea
         assert await adapter.unread.mark_all_read(ANN) == (channels[1],)
 
 
-async def test_with_a_warm_cache_a_count_costs_the_pages_of_the_list_alone() -> None:
+async def test_count_with_a_warm_cache_costs_only_the_pages_of_the_list() -> None:
     calls = Calls()
     async with opened({"limits": {"groups_per_user": 2000}}, calls) as (adapter, server):
         for number in range(450):
@@ -221,7 +221,7 @@ async def test_with_a_warm_cache_a_count_costs_the_pages_of_the_list_alone() -> 
         assert calls == {"get_joined_group_list": 5}  # three pages of Communities, and one for each other type
 
 
-async def test_history_is_read_once_for_many_people_and_again_after_a_failure() -> None:
+async def test_history_is_read_once_for_many_users_and_again_after_a_failure() -> None:
     calls = Calls()
     async with opened({}, calls) as (adapter, server):
         (channel,) = await channels_on(adapter, 1)
@@ -236,7 +236,7 @@ async def test_history_is_read_once_for_many_people_and_again_after_a_failure() 
         assert (found, calls["group_msg_get_simple"]) == ([0] * 10, 1)
 
 
-async def test_nothing_goes_on_behind_a_count_that_failed() -> None:
+async def test_failed_count_makes_no_further_calls() -> None:
     calls = Calls()
     async with opened({}, calls, concurrency=2) as (adapter, server):
         channels = await channels_on(adapter, 12)
@@ -253,7 +253,7 @@ async def test_nothing_goes_on_behind_a_count_that_failed() -> None:
         assert calls[command] <= 2
 
 
-async def test_a_channel_that_goes_between_two_calls_of_a_count_is_no_failure() -> None:
+async def test_channel_deleted_during_a_count_is_no_failure() -> None:
     async with opened(concurrency=1) as (adapter, server):
         (channel,) = await channels_on(adapter, 1)
         await adapter.subscriptions.subscribe(channel, [ANN])

@@ -51,7 +51,7 @@ def test_requests_are_those_of_the_golden_files(name: str, request_: Any) -> Non
     assert request_.to_json() == golden.request_bytes
 
 
-def test_failures_are_told_item_by_item() -> None:
+def test_failures_are_reported_item_by_item() -> None:
     created = load(HERE / "recentcontact" / "create_contact_group.json").reply
     assert mapping.results_of_creation(wire.CreateContactGroupReply.model_validate(created)) == {
         GONE: (51007, "group not found")
@@ -67,13 +67,13 @@ def test_failures_are_told_item_by_item() -> None:
 @pytest.mark.parametrize(
     ("bits", "text", "kind"), [({0: True}, None, 1), ({}, "x", 2), ({}, "", 2), ({0: False}, "x", 3)]
 )
-def test_the_kind_of_a_mark_says_what_is_in_it(bits: dict[int, bool], text: str | None, kind: int) -> None:
+def test_type_of_a_mark_follows_its_contents(bits: dict[int, bool], text: str | None, kind: int) -> None:
     item = mapping.mark_request(ANN, NEWS, bits, text).to_wire()["MarkItem"][0]
     assert (item["OptType"], "CustomMark" in item) == (kind, text is not None)
     assert ("SetMark" in item, "ClearMark" in item) == (bits == {0: True}, bits == {0: False})
 
 
-def test_what_is_filed_is_put_together_from_pages() -> None:
+def test_snapshot_is_made_of_pages() -> None:
     snapshot = ConversationGroupsSnapshot()
     snapshot.add(FILED)
     assert (snapshot.has("Mine"), snapshot.has("mine")) == (True, False)
@@ -99,7 +99,7 @@ def test_marks_are_read_from_the_right() -> None:
 
 
 @given(bits=st.sets(st.integers(0, 63)), zeros=st.integers(0, 5))
-def test_a_mark_holds_the_bits_that_were_set(bits: set[int], zeros: int) -> None:
+def test_mark_has_the_bits_that_were_set(bits: set[int], zeros: int) -> None:
     text = "0" * zeros + f"{sum(1 << bit for bit in bits):b}"
     assert {bit for bit in range(64) if mapping.has_bit(text, bit)} == bits
 
@@ -107,13 +107,13 @@ def test_a_mark_holds_the_bits_that_were_set(bits: set[int], zeros: int) -> None
 @pytest.mark.parametrize(
     ("name", "size"), [("", 0), ("   ", 3), ("x" * 33, 33), ("频道" * 5 + "频", 33), ("\ud800", None)]
 )
-def test_names_that_no_group_can_have(name: str, size: int | None) -> None:
+def test_illegal_group_names_are_refused(name: str, size: int | None) -> None:
     with pytest.raises(InvalidError) as refused:
         mapping.group_name(name)
     assert (refused.value.field, refused.value.size) == ("name", size)
 
 
-def test_names_and_texts_up_to_their_bytes() -> None:
+def test_names_and_texts_have_limits_in_bytes() -> None:
     assert mapping.group_name("频道" * 5 + "xx") == "频道" * 5 + "xx"
     assert mapping.mark_text("ü" * 128) == "ü" * 128
     assert mapping.mark_text("") == ""
