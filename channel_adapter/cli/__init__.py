@@ -1,1 +1,1 @@
-"""The command line: one file a command group; it may import anything and nobody imports it."""
+"""The command line: one module for each command group. No other package imports it."""

@@ -48,7 +48,7 @@ def to_datetime(text: str, option: str, example: str) -> datetime:
         found = datetime.fromisoformat(text)
     except ValueError:
         field = option.lstrip("-").replace("-", "_")
-        raise UsageError(f"{option} takes {example}, not {text!r}", field=field) from None
+        raise UsageError(f"{option} must be {example}; got {text!r}", field=field) from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 

@@ -184,7 +184,7 @@ async def import_feed(
     if base_url and not base_url.startswith(("http://", "https://")):
         from channel_adapter.tencent.redaction import shown_url  # noqa: PLC0415 - for this alone
 
-        raise UsageError(f"--base-url takes an http or https address, not {shown_url(base_url)!r}", field="base_url")
+        raise UsageError(f"--base-url must be an http or https address; got {shown_url(base_url)!r}", field="base_url")
     with opened(file) as source:
         data = read_all(source)
     name = "stdin" if file == STDIN else file
@@ -320,7 +320,7 @@ def _place(location: str, description: str) -> p.Location:
         latitude, longitude = (float(part) for part in location.split(","))
     except ValueError:
         raise UsageError(
-            f"--location takes LATITUDE,LONGITUDE in degrees, not {location!r}", field="location"
+            f"--location must be LATITUDE,LONGITUDE in degrees; got {location!r}", field="location"
         ) from None
     return p.Location(latitude, longitude, description)
 

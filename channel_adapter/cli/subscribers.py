@@ -122,7 +122,7 @@ async def list_subscribers(
         rows = adapter.subscriptions.subscribers(channel, cursor=cursor)
         with (
             run.output.progress("listed", beside_rows=True) as progress,
-            run.output.items(columns, empty="nobody follows it") as listing,
+            run.output.items(columns, empty="no subscribers") as listing,
         ):
             run.output.describe_progress(
                 lambda: f"{progress.done:,} were listed{_resume(rows.cursor)}" if progress.done else ""
@@ -241,7 +241,7 @@ class _Import:
         parts = [f"{count:,} {kind.value.replace('_', ' ')}" for kind, count in sorted(self.counts.items())]
         if self.broken:
             parts.append(counted(self.broken, "broken line"))
-        return f"{counted(self.read, 'line')} read: {', '.join(parts) or 'nobody in them'}"
+        return f"{counted(self.read, 'line')} read: {', '.join(parts) or 'no users in them'}"
 
     def unassigned(self) -> str:
         """Return `conversation groups: 1,000 assigned, 9,000 left out; ...`, "" when all are assigned."""

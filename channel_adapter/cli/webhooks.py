@@ -46,7 +46,7 @@ _ALL = Annotated[bool, typer.Option("--all", help="Every dead letter.")]
 @command(app, "webhooks", "list", example="channel-adapter webhooks list\nchannel-adapter webhooks list --waiting")
 async def list_(
     run: Run,
-    waiting: Annotated[bool, typer.Option("--waiting", help="Those that are not handled yet instead.")] = False,
+    waiting: Annotated[bool, typer.Option("--waiting", help="Show events that are not handled yet instead.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 100,
 ) -> None:
     """Show the dead letters: events whose attempts are used up, with the reason, oldest first."""
@@ -431,7 +431,7 @@ def _changes(text: str, channel: str | None) -> dict[str, object]:
     except orjson.JSONDecodeError as wrong:
         raise UsageError(f"--set is not JSON: {wrong}", field="set") from None
     if not isinstance(value, dict):
-        raise UsageError("--set takes a JSON object", field="set")
+        raise UsageError("--set must be a JSON object", field="set")
     if channel is not None:
         return {str(GroupCallback.model_fields["group_id"].alias): channel_id(channel), **value}
     return value

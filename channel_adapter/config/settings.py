@@ -312,7 +312,7 @@ class Settings(SettingsTable):
     @classmethod
     def _is_a_region(cls, region: str | None) -> str | None:
         if region is not None and region not in REGIONS:
-            raise ValueError(f"{region!r} is not one of {', '.join(REGIONS)}")
+            raise ValueError(f"must be one of {', '.join(REGIONS)}; got {region!r}")
         return region
 
     @field_validator("key")
@@ -351,7 +351,7 @@ class Settings(SettingsTable):
         Raises ConfigurationError, which names the file or variable, the key that is wrong, and the nearest that exists.
         """
         if path is not None and not isinstance(path, str | Path):
-            raise ConfigurationError(f"{path!r} is no path of a settings file", field="config")
+            raise ConfigurationError(f"config must be the path of a settings file; got {path!r}", field="config")
         file = Path(path) if path is not None else None
         sources = Sources(read_file(file) if file is not None else {}, read_environment(cls), given, file)
         _refuse_two_servers(sources)

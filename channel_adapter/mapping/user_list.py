@@ -91,7 +91,7 @@ def _character(delimiter: str) -> str:
         return "\t"
     if len(delimiter) > 1 or delimiter in ('"', " ", "\r", "\n"):
         raise InvalidError(
-            f"--delimiter takes one character such as ; or |, or the word tab, not {delimiter!r}", field="delimiter"
+            f"--delimiter must be one character such as ; or |, or the word tab; got {delimiter!r}", field="delimiter"
         )
     return delimiter
 

@@ -1,4 +1,4 @@
-"""`migrate cutover` and `rollback`: moving posting, and going back."""
+"""`migrate cutover` and `rollback`: move posting, and undo a migration."""
 
 # ruff: noqa: PLC0415 - help must not wait for the client to be imported
 
@@ -77,7 +77,7 @@ async def cutover(
     max_calls: MAX_CALLS = None,
     max_duration: MAX_DURATION = None,
 ) -> Exit:
-    """Move posting: a last delta, a verification, then all accounts at once. Run again, it goes on where it was.
+    """Move posting: a last delta, a verification, then all accounts together. Run again, it continues where it was.
 
     It needs `database_url` in the settings, where publishing and the guard find that posting has moved. Exit code 3:
     differences, and nothing has moved; or a last broadcast that is still to be sent. 4: stopped. When posting has moved
@@ -150,7 +150,7 @@ def _seconds(text: str) -> float:
     units = {**SECONDS_OF, "d": SECONDS_A_DAY}
     number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "")
     if not number.isdecimal():
-        raise UsageError(f"--window takes 7d, 12h, 30m or 0, not {text!r}", field="window")
+        raise UsageError(f"--window must be like 7d, 12h, 30m or 0; got {text!r}", field="window")
     return float(int(number) * units[unit])
 
 

@@ -68,7 +68,7 @@ def bounds_of(max_calls: int | None, max_duration: str | None) -> "BudgetLimits"
     if max_duration is not None:
         found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", max_duration)
         if found is None or not float(found[1]):
-            raise UsageError(f"--max-duration takes 90s, 30m or 2h, not {max_duration!r}", field="max_duration")
+            raise UsageError(f"--max-duration must be like 90s, 30m or 2h; got {max_duration!r}", field="max_duration")
         seconds = float(found[1]) * SECONDS_OF[found[2]]
     return BudgetLimits(calls=max_calls, seconds=seconds)
 

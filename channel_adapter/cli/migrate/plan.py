@@ -119,7 +119,7 @@ def _options(policies: Any, rename: list[str], name: str, member_cap: int, *, re
     for word in rename:
         old, _, new = word.rpartition("=")
         if not old or not new:
-            raise UsageError(f"--rename takes ID=SLUG, not {word!r}", field="rename")
+            raise UsageError(f"--rename must be ID=SLUG; got {word!r}", field="rename")
         renamed[old] = new
     return PlanOptions(
         policies=policies, migration=name, renamed=renamed, member_cap=member_cap, read_people=read_people

@@ -164,7 +164,7 @@ class WorkerProgress:
 
 
 LABELS: Final[Mapping[str, str]] = {
-    "moved": "channels moved again", "posts": "posts compared", "people": "people compared",
+    "moved": "channels moved again", "posts": "posts compared", "people": "subscribers compared",
     "channels": "channels compared", "looked": "channels looked at",
     "filled": "conversation groups", "cleared": "conversation groups cleared",
 }  # fmt: skip
