@@ -65,7 +65,7 @@ def test_stdin_and_an_empty_file(cli: Shell, new_channel: Callable[[], str]) -> 
     assert (
         cli.installed("subscribers", "import", news, "-", stdin="reader_1\nreader_2").out == "2 lines read: 2 added\n"
     )
-    assert cli.installed("subscribers", "import", news, "-", stdin="").out == "0 lines read: nobody in them\n"
+    assert cli.installed("subscribers", "import", news, "-", stdin="").out == "0 lines read: no users in them\n"
 
 
 def test_a_channel_that_is_not_there(cli: Shell) -> None:
@@ -119,7 +119,7 @@ def test_doubtful_file_is_refused_before_anything_is_written(
     refused = cli.installed(*words, stdin=data, code=2)
     assert refused.out == ""
     assert refused.error["message"].startswith(file if name != "-" else "stdin")
-    assert cli("subscribers", "list", news).err == "nobody follows it\n"
+    assert cli("subscribers", "list", news).err == "no subscribers\n"
 
 
 def test_delimiter_and_column_of_a_list(cli: Shell, new_channel: Callable[[], str]) -> None:

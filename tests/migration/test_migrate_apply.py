@@ -84,7 +84,7 @@ def test_broken_lines_of_the_source_count_in_apply_and_in_status(cli: Shell) -> 
 def test_refusals_in_one_sentence(cli: Shell) -> None:
     assert "the database knows no migration" in cli("migrate", "status", "plan.json", code=1).err
     assert (
-        "--max-duration takes 90s, 30m or 2h, not 'soon'"
+        "--max-duration must be like 90s, 30m or 2h; got 'soon'"
         in cli("migrate", "apply", "plan.json", "--max-duration", "soon", code=2).err
     )
     assert "sqlite" in cli("migrate", "apply", "plan.json", "--database", "mysql://x/y", code=2).err

@@ -134,7 +134,7 @@ def test_files_make_a_plan_and_a_quarantine(cli: Shell) -> None:
         (("--files", "."), 2, ". has no channels.jsonl or channels.csv"),
         (("--accounts", "ids", "--policy", "name=lose"), 2, "refuse, store, cut"),
         (("--accounts", "ids", "--policy", "all=store"), 2, "set database_url"),
-        (("--accounts", "ids", "--rename", "x"), 2, "--rename takes ID=SLUG"),
+        (("--accounts", "ids", "--rename", "x"), 2, "--rename must be ID=SLUG"),
         (("--accounts", "ids", "--rename", "x=y"), 1, "'x' is not in the source"),
         (("--accounts", "ids", "--name", "a b"), 1, "letters, digits, _ and - only"),
         (("--accounts", "ids", "--out", "no/such/folder/plan.json"), 2, "No such file"),

@@ -75,10 +75,10 @@ def test_a_delta_begins_the_counting_anew_and_people_to_fill_are_told_when_they_
         progress.add("to_fill", 50)
         progress.add("filled", 20)
     lines = err.getvalue().splitlines()
-    assert lines[0].startswith("people compared 30 of ")
+    assert lines[0].startswith("subscribers compared 30 of ")
     assert lines[2].startswith("channels moved again 2 of 2, 0/s")
-    assert "; people compared 8 of " in lines[3]
-    assert lines[6].startswith("channels moved again 2 of 2, 0/s; people compared 9 of ")
+    assert "; subscribers compared 8 of " in lines[3]
+    assert lines[6].startswith("channels moved again 2 of 2, 0/s; subscribers compared 9 of ")
     assert lines[-1].endswith("conversation groups 20 of 50, 4/s of 200/s; 8 s left")
 
 
@@ -92,7 +92,7 @@ def test_a_terminal_has_bars_with_the_limit(made: tuple[Plan, Settings], monkeyp
         progress.add("delta", 1)
         progress.add("people", 10)
     [*_, last, _] = screen.getvalue().splitlines()
-    assert "people compared" in last
+    assert "subscribers compared" in last
     assert f"10/{sum(map(people_in, plan.channels))}" in last
     assert "of 20,000/s" in last
 

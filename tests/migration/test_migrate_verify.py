@@ -120,7 +120,7 @@ def test_rollback_does_not_say_that_a_source_is_there_which_is_gone(
 @pytest.mark.parametrize(
     ("options", "code", "words"),
     [
-        (("cutover", "plan.json", "--window", "soon"), 2, "--window takes"),
+        (("cutover", "plan.json", "--window", "soon"), 2, "--window must be like"),
         (("cutover", "plan.json", "--destroy-source"), 1, "or cut over without a window; nothing was changed"),
         (("verify", "plan.json", "--max-calls", "1"), 4, "1 calls are used up"),
         (("rollback", "plan.json", "--max-calls", "1"), 4, "1 calls are used up"),

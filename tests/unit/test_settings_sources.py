@@ -136,7 +136,7 @@ def test_base_url_given_to_load_does_not_replace_the_region_of_the_environment(m
 @pytest.mark.parametrize(
     ("variables", "given", "where"),
     [
-        ({"REGION": "nowhere"}, {}, "environment variable CHANNEL_ADAPTER_REGION: region: 'nowhere' is not one of"),
+        ({"REGION": "nowhere"}, {}, "environment variable CHANNEL_ADAPTER_REGION: region: must be one of china"),
         ({"KEY": " "}, {"region": "seoul"}, "environment variable CHANNEL_ADAPTER_KEY: key: is empty"),
         (
             {"REGION": "seoul", "BASE_URL": STUB},

@@ -114,6 +114,6 @@ async def test_a_wrong_type_is_refused_by_name(
 
 
 def test_settings_of_a_wrong_type() -> None:
-    with pytest.raises(ConfigurationError, match="7 is no path of a settings file") as refused:
+    with pytest.raises(ConfigurationError, match="config must be the path of a settings file; got 7") as refused:
         ChannelAdapter.open(7)  # type: ignore[arg-type]
     assert refused.value.field == "config"

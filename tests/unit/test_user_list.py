@@ -184,8 +184,8 @@ def test_doubtful_file_is_refused(data: bytes, reason: str) -> None:
         ({"column": "mail"}, "line 1: no column is named 'mail'; there are id, name"),
         ({"column": "3"}, "line 1 has 2 columns, and no column 3"),
         ({"column": "0"}, "line 1 has 2 columns, and no column 0"),
-        ({"delimiter": ", "}, "--delimiter takes one character"),
-        ({"delimiter": '"'}, "--delimiter takes one character"),
+        ({"delimiter": ", "}, "--delimiter must be one character"),
+        ({"delimiter": '"'}, "--delimiter must be one character"),
     ],
 )
 def test_mistaken_delimiter_or_column_is_refused(options: dict[str, Any], reason: str) -> None:
