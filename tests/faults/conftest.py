@@ -41,7 +41,7 @@ class ScriptedResponse(ClientResponse):
         super().__init__(*args, **kwargs)
 
 
-class PatientClock:
+class FakeClock:
     """Waiting moves the time on and takes none; `waits` remembers how long."""
 
     def __init__(self) -> None:
@@ -117,8 +117,8 @@ def script() -> Iterator[Script]:
 
 
 @pytest.fixture
-def clock() -> PatientClock:
-    return PatientClock()
+def clock() -> FakeClock:
+    return FakeClock()
 
 
 @pytest.fixture
@@ -127,6 +127,6 @@ def attempts() -> list[Attempt]:
 
 
 @pytest.fixture
-def client(clock: PatientClock, attempts: list[Attempt]) -> TencentClient:
+def client(clock: FakeClock, attempts: list[Attempt]) -> TencentClient:
     """On the scripted service, with a backup host; every attempt is noted in `attempts`."""
     return TencentClient(APP, Transport(HostPair(PRIMARY, BACKUP), clock=clock), observer=attempts.append)

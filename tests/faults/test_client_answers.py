@@ -19,7 +19,7 @@ from channel_adapter.tencent.wire.envelope import Ambiguous, ApiError, HttpRejec
 from channel_adapter.tencent.wire.groups import CreateGroupRequest, GetGroupInfoRequest
 from channel_adapter.tencent.wire.messages import SendGroupMsgRequest
 from channel_adapter.tencent.wire.msg_body import Element
-from tests.faults.conftest import APP, KEY, NOW, OK, PRIMARY, PatientClock, Script, refused
+from tests.faults.conftest import APP, KEY, NOW, OK, PRIMARY, FakeClock, Script, refused
 
 GROUP = "@TGS#_harbor"
 READ = GetGroupInfoRequest(group_id_list=[GROUP])
@@ -55,7 +55,7 @@ async def failure(client: TencentClient, *, deadline: float | None = None) -> Ca
     return caught.value
 
 
-async def test_a_call_is_signed_and_answered(client: TencentClient, script: Script, clock: PatientClock) -> None:
+async def test_a_call_is_signed_and_answered(client: TencentClient, script: Script, clock: FakeClock) -> None:
     script.then(SENT)
     async with client:
         reply = await client.call(SEND_GROUP_MSG, POST)
@@ -72,7 +72,7 @@ async def test_a_call_is_signed_and_answered(client: TencentClient, script: Scri
     assert sent.options["allow_redirects"] is False
 
 
-async def test_every_request_has_a_number_of_its_own(script: Script, clock: PatientClock) -> None:
+async def test_every_request_has_its_own_random_number(script: Script, clock: FakeClock) -> None:
     script.then(*[SENT] * 20)
     async with TencentClient(APP, Transport(HostPair(PRIMARY), clock=clock), random=random.Random(4)) as client:
         await asyncio.gather(*(client.call(SEND_GROUP_MSG, POST) for _ in range(20)))
@@ -94,7 +94,7 @@ async def test_every_request_has_a_number_of_its_own(script: Script, clock: Pati
         (TimeoutError(), "no answer from primary.test within 10 s"),
     ],
 )
-async def test_reading_survives_two_unclear_answers(
+async def test_read_succeeds_after_two_ambiguous_attempts(
     client: TencentClient, script: Script, attempts: list[Attempt], trouble: object, reason: str
 ) -> None:
     script.then(trouble, trouble, FOUND)
@@ -110,9 +110,7 @@ async def test_reading_survives_two_unclear_answers(
     assert re.fullmatch(r"get_group_info failed: .*\(3 attempts\)", str(failed))
 
 
-async def test_the_same_post_is_repeated_with_the_same_bytes(
-    client: TencentClient, script: Script, clock: PatientClock
-) -> None:
+async def test_repeated_post_has_the_same_bytes(client: TencentClient, script: Script, clock: FakeClock) -> None:
     script.then(TimeoutError(), aiohttp.ServerDisconnectedError(), SENT)
     async with client:
         assert (await client.call(SEND_GROUP_MSG, POST)).msg_seq == 12
@@ -121,7 +119,7 @@ async def test_the_same_post_is_repeated_with_the_same_bytes(
     assert 0.72 <= clock.waits[1] <= 0.90
 
 
-async def test_a_write_that_stays_unclear_says_so(client: TencentClient, script: Script) -> None:
+async def test_ambiguous_write_is_reported_as_ambiguous(client: TencentClient, script: Script) -> None:
     script.then(*[TimeoutError()] * 3)
     async with client:
         with pytest.raises(CallFailed, match="send_group_msg may or may not have been carried out") as caught:
@@ -129,7 +127,7 @@ async def test_a_write_that_stays_unclear_says_so(client: TencentClient, script:
     assert caught.value.attempts == 3
 
 
-async def test_an_earlier_doubt_is_not_forgotten(client: TencentClient, script: Script) -> None:
+async def test_earlier_ambiguous_attempt_is_reported(client: TencentClient, script: Script) -> None:
     script.then(TimeoutError(), *[refused(60007)] * 8)
     async with client:
         with pytest.raises(CallFailed) as caught:
@@ -138,7 +136,7 @@ async def test_an_earlier_doubt_is_not_forgotten(client: TencentClient, script: 
     assert caught.value.attempts == 9
 
 
-async def test_a_clear_refusal_after_a_doubt_is_what_counts(client: TencentClient, script: Script) -> None:
+async def test_permanent_error_after_an_ambiguous_attempt_is_reported(client: TencentClient, script: Script) -> None:
     script.then(TimeoutError(), refused(10021))
     request = CreateGroupRequest(type="Community", name="Harbour", group_id=GROUP)
     async with client:
@@ -148,9 +146,7 @@ async def test_a_clear_refusal_after_a_doubt_is_what_counts(client: TencentClien
 
 
 @pytest.mark.parametrize("code", [10004, 10007, 10010, 60010, 70009, 70050, 123456])
-async def test_permanent_refusals_are_final(
-    client: TencentClient, script: Script, clock: PatientClock, code: int
-) -> None:
+async def test_permanent_errors_are_final(client: TencentClient, script: Script, clock: FakeClock, code: int) -> None:
     script.then(refused(code, "the text of the service"))
     failed = await failure(client)
     assert failed.outcome == ApiError(code, "the text of the service")
@@ -169,7 +165,7 @@ async def test_other_http_statuses_are_final(client: TencentClient, script: Scri
     assert failed.attempts == 1
 
 
-async def test_a_refused_signature_is_replaced_once(client: TencentClient, script: Script, clock: PatientClock) -> None:
+async def test_a_refused_signature_is_replaced_once(client: TencentClient, script: Script, clock: FakeClock) -> None:
     script.then(refused(70001), FOUND)
     async with client:
         await client.call(GET_GROUP_INFO, READ)
@@ -196,8 +192,8 @@ async def test_a_second_refusal_of_the_signature_is_final(client: TencentClient,
         (0.0, "this machine's clock is wrong"),
     ],
 )
-async def test_a_wrong_clock_is_named(
-    client: TencentClient, script: Script, clock: PatientClock, off_by: float, words: str
+async def test_error_names_a_wrong_clock(
+    client: TencentClient, script: Script, clock: FakeClock, off_by: float, words: str
 ) -> None:
     clock.off_by = off_by
     assert client.clock_skew is None
@@ -207,7 +203,7 @@ async def test_a_wrong_clock_is_named(
     assert client.clock_skew == pytest.approx(-off_by)
 
 
-async def test_a_date_that_is_none_is_no_skew(client: TencentClient, script: Script) -> None:
+async def test_malformed_date_yields_no_skew(client: TencentClient, script: Script) -> None:
     script.then(FOUND, headers={"Date": "soon"})
     async with client:
         await client.call(GET_GROUP_INFO, READ)
@@ -223,14 +219,14 @@ async def test_a_date_that_is_none_is_no_skew(client: TencentClient, script: Scr
         (70020, "the sdkappid is wrong, or this host serves another region"),
     ],
 )
-async def test_wrong_settings_are_named(client: TencentClient, script: Script, code: int, words: str) -> None:
+async def test_error_names_wrong_settings(client: TencentClient, script: Script, code: int, words: str) -> None:
     script.then(refused(code))
     assert words in str(await failure(client))
 
 
 @pytest.mark.parametrize("trouble", [refused(60007), refused(60011), (429, "slow down")])
-async def test_too_often_waits_a_second_and_slows_the_command(
-    script: Script, clock: PatientClock, trouble: object
+async def test_frequency_code_waits_a_second_and_reduces_the_rate(
+    script: Script, clock: FakeClock, trouble: object
 ) -> None:
     limiter = CommandLimiter(clock=clock)
     script.then(trouble, FOUND)
@@ -242,7 +238,7 @@ async def test_too_often_waits_a_second_and_slows_the_command(
     assert limiter.rate(ADD_GROUP_MEMBER) == full
 
 
-async def test_a_flood_of_one_group_waits_but_slows_nobody_else(script: Script, clock: PatientClock) -> None:
+async def test_limit_of_one_group_waits_and_does_not_reduce_the_rate(script: Script, clock: FakeClock) -> None:
     limiter = CommandLimiter(clock=clock)
     script.then(refused(10023), OK | {"MsgDropReason": "MsgFreqCtrl"}, SENT)
     async with TencentClient(APP, Transport(HostPair(PRIMARY), clock=clock), limiter=limiter) as client:
@@ -253,7 +249,7 @@ async def test_a_flood_of_one_group_waits_but_slows_nobody_else(script: Script, 
     assert all(wait >= 1.2 for wait in clock.waits)
 
 
-async def test_a_drop_that_goes_on_is_no_success(client: TencentClient, script: Script) -> None:
+async def test_repeated_drop_is_a_failure(client: TencentClient, script: Script) -> None:
     script.then(*[OK | {"MsgDropReason": "MsgFreqCtrl"}] * 8)
     async with client:
         with pytest.raises(CallFailed, match="was dropped by the service") as caught:
@@ -262,7 +258,7 @@ async def test_a_drop_that_goes_on_is_no_success(client: TencentClient, script: 
     assert (caught.value.attempts, caught.value.row) == (8, None)
 
 
-async def test_no_attempt_starts_after_the_deadline(client: TencentClient, script: Script, clock: PatientClock) -> None:
+async def test_no_attempt_starts_after_the_deadline(client: TencentClient, script: Script, clock: FakeClock) -> None:
     script.then(*[refused(60007)] * 8)
     failed = await failure(client, deadline=6.0)
     assert clock.elapsed < 6.0
@@ -270,7 +266,7 @@ async def test_no_attempt_starts_after_the_deadline(client: TencentClient, scrip
     assert code_of(failed) == 60007
 
 
-async def test_the_limiter_counts_against_the_deadline(script: Script, clock: PatientClock) -> None:
+async def test_the_limiter_counts_against_the_deadline(script: Script, clock: FakeClock) -> None:
     limiter = CommandLimiter({GET_GROUP_INFO.path: 0.1}, clock=clock)
     script.then(FOUND)
     transport = Transport(HostPair(PRIMARY), timeouts=Timeouts(total=5.0), clock=clock)
@@ -283,7 +279,7 @@ async def test_the_limiter_counts_against_the_deadline(script: Script, clock: Pa
     assert len(script.sent) == 1
 
 
-async def test_no_connection_turns_to_the_backup(
+async def test_failed_connections_switch_to_the_backup(
     client: TencentClient, script: Script, attempts: list[Attempt]
 ) -> None:
     unreachable = aiohttp.ClientConnectorError(PLACE, ConnectionRefusedError(111, "refused"))
@@ -304,7 +300,7 @@ async def test_errors_after_sending_never_change_the_host(client: TencentClient,
     assert {sent.url.host for sent in script.sent} == {"primary.test"}
 
 
-async def test_nothing_reachable(client: TencentClient, script: Script) -> None:
+async def test_unreachable_hosts_are_reported(client: TencentClient, script: Script) -> None:
     script.then(*[aiohttp.ClientConnectorError(PLACE, ConnectionRefusedError(111, "refused"))] * 4)
     failed = await failure(client)
     assert failed.outcome == NotSent("no connection to primary.test:443: connection refused")
@@ -313,7 +309,7 @@ async def test_nothing_reachable(client: TencentClient, script: Script) -> None:
     )
 
 
-async def test_raw_calls_take_the_same_way(client: TencentClient, script: Script) -> None:
+async def test_raw_call_is_repeated_like_a_typed_call(client: TencentClient, script: Script) -> None:
     answer = SENT | {"Unmodelled": {"deep": [1]}}
     script.then(refused(60007), OK | {"MsgDropReason": "MsgFreqCtrl"}, answer)
     async with client:
@@ -322,7 +318,9 @@ async def test_raw_calls_take_the_same_way(client: TencentClient, script: Script
     assert script.bodies == [body] * 3
 
 
-async def test_a_raw_call_outside_the_catalog_is_not_repeated_blindly(client: TencentClient, script: Script) -> None:
+async def test_raw_call_outside_the_catalog_is_not_repeated_when_ambiguous(
+    client: TencentClient, script: Script
+) -> None:
     script.then(TimeoutError())
     async with client:
         with pytest.raises(CallFailed, match="may or may not have been carried out") as caught:
@@ -338,9 +336,7 @@ async def test_a_raw_call_cannot_leave_its_path(client: TencentClient, service: 
             await client.call_raw(service, name, {})
 
 
-async def test_the_observer_hears_of_every_attempt(
-    client: TencentClient, script: Script, attempts: list[Attempt]
-) -> None:
+async def test_observer_gets_every_attempt(client: TencentClient, script: Script, attempts: list[Attempt]) -> None:
     script.then(refused(60007), (502, ""), FOUND)
     async with client:
         await client.call(GET_GROUP_INFO, READ)
@@ -352,14 +348,12 @@ async def test_the_observer_hears_of_every_attempt(
     assert all(seen.seconds >= 0 for seen in attempts)
 
 
-async def test_a_client_that_is_not_open_says_so(client: TencentClient) -> None:
+async def test_client_that_is_not_open_raises(client: TencentClient) -> None:
     with pytest.raises(RuntimeError, match="async with"):
         await client.call(GET_GROUP_INFO, READ)
 
 
-async def test_a_signature_is_renewed_before_it_ends(
-    client: TencentClient, script: Script, clock: PatientClock
-) -> None:
+async def test_a_signature_is_renewed_before_it_ends(client: TencentClient, script: Script, clock: FakeClock) -> None:
     script.then(FOUND, FOUND)
     async with client:
         await client.call(GET_GROUP_INFO, READ)
@@ -369,7 +363,7 @@ async def test_a_signature_is_renewed_before_it_ends(
 
 
 async def test_an_observer_that_raises_is_logged_once_and_changes_nothing(
-    script: Script, clock: PatientClock, caplog: pytest.LogCaptureFixture
+    script: Script, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     seen: list[Attempt] = []
 

@@ -20,7 +20,7 @@ from channel_adapter.tencent.transport import Transport
 from channel_adapter.tencent.wire.envelope import Ambiguous, HttpRejected, NotAttempted, NotSent
 from channel_adapter.tencent.wire.groups import GetGroupInfoRequest
 from channel_adapter.tencent.wire.messages import SendGroupMsgRequest
-from tests.faults.conftest import APP, OK, PatientClock, refused
+from tests.faults.conftest import APP, OK, FakeClock, refused
 
 READ = GetGroupInfoRequest(group_id_list=["@TGS#_harbor"])
 POST = SendGroupMsgRequest(group_id="@TGS#_harbor", random=7, msg_body=[])
@@ -112,8 +112,8 @@ async def test_a_post_whose_answer_comes_too_late_is_applied_once() -> None:
     assert applied == {7: 1}
 
 
-async def test_a_timeout_is_an_unclear_outcome() -> None:
-    clock = PatientClock()  # on a slow machine, too, all of the patience is left when the call is sent
+async def test_timeout_is_ambiguous() -> None:
+    clock = FakeClock()  # on a slow machine, too, all of the patience is left when the call is sent
 
     async def stall(_: web.Request) -> web.Response:
         clock.elapsed += 5
@@ -127,7 +127,7 @@ async def test_a_timeout_is_an_unclear_outcome() -> None:
     assert failed.attempts == 1
 
 
-async def test_a_server_that_hangs_up_is_asked_again() -> None:
+async def test_call_is_repeated_after_a_closed_connection() -> None:
     requests = []
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -141,7 +141,7 @@ async def test_a_server_that_hangs_up_is_asked_again() -> None:
     assert len(requests) == 2
 
 
-async def test_an_idle_connection_that_the_server_closed_is_never_reused_unasked() -> None:
+async def test_request_on_a_closed_idle_connection_is_not_repeated_silently() -> None:
     """aiohttp would repeat an idempotent method by itself; a POST on a dead connection comes back to us."""
     requests: list[bytes] = []
 
@@ -159,48 +159,48 @@ async def test_an_idle_connection_that_the_server_closed_is_never_reused_unasked
     assert len(requests) == 2
 
 
-async def test_an_answer_that_breaks_off_is_unclear() -> None:
+async def test_truncated_response_is_ambiguous() -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
         writer.write(answer(b'{"ErrorCode":0,', length=500))
         await writer.drain()
 
     async with speaking(talk) as url:
-        failed = await outcome_of(client_of(url, clock=PatientClock()))
+        failed = await outcome_of(client_of(url, clock=FakeClock()))
     assert failed.outcome == Ambiguous("the answer broke off")
     assert failed.attempts == 3
 
 
-async def test_an_answer_that_is_not_http_is_unclear() -> None:
+async def test_response_that_is_not_http_is_ambiguous() -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
         writer.write(b"220 mail.example.org ESMTP\r\n\r\n")
         await writer.drain()
 
     async with speaking(talk) as url:
-        failed = await outcome_of(client_of(url, clock=PatientClock()))
+        failed = await outcome_of(client_of(url, clock=FakeClock()))
     assert failed.outcome == Ambiguous("the answer is not HTTP")
 
 
-async def test_nobody_there_and_a_backup() -> None:
+async def test_backup_serves_when_the_primary_is_unreachable() -> None:
     async def handle(_: web.Request) -> web.Response:
         return web.json_response(FOUND)
 
     seen: list[Attempt] = []
-    primary, clock = await nobody_listens(), PatientClock()
+    primary, clock = await nobody_listens(), FakeClock()
     async with serving(handle) as backup, client_of(primary, backup, clock=clock, observer=seen.append) as client:
         await client.call(GET_GROUP_INFO, READ)
         await client.call(GET_GROUP_INFO, READ)
     assert [attempt.outcome_kind for attempt in seen] == ["not_sent"] * 3 + ["success"] * 2
 
 
-async def test_nobody_there_at_all() -> None:
+async def test_unreachable_host_is_reported_as_not_sent() -> None:
     failed = await outcome_of(client_of(await nobody_listens()), deadline=1.0)
     assert isinstance(failed.outcome, NotSent)
     assert "connection refused" in str(failed)
 
 
-async def test_a_name_that_does_not_exist() -> None:
+async def test_unknown_host_name_is_reported() -> None:
     failed = await outcome_of(client_of("http://no-such-host.invalid"), deadline=0.5)
     assert isinstance(failed.outcome, NotSent)
     assert "no-such-host.invalid" in str(failed)
@@ -240,7 +240,7 @@ async def test_only_the_given_authority_is_trusted(tmp_path: Path) -> None:
             assert "is not trusted" in str(failed)
         async with (
             serving(handle) as backup,
-            client_of(url, backup, ca_file=tmp_path / "other.pem", clock=PatientClock()) as client,
+            client_of(url, backup, ca_file=tmp_path / "other.pem", clock=FakeClock()) as client,
         ):
             await client.call(GET_GROUP_INFO, READ)  # another host may show a better one
 
@@ -297,7 +297,7 @@ async def test_callers_whose_signature_was_refused_share_the_new_one() -> None:
     assert (len(stale), len(fresh), len(set(fresh))) == (1, 10, 1)
 
 
-async def test_no_more_than_the_allowed_calls_are_under_way() -> None:
+async def test_concurrency_limits_the_running_calls() -> None:
     under_way, most = 0, 0
 
     async def handle(_: web.Request) -> web.Response:
@@ -313,7 +313,7 @@ async def test_no_more_than_the_allowed_calls_are_under_way() -> None:
     assert most == 3
 
 
-async def test_a_caller_that_finds_no_free_connection_in_time_sends_nothing() -> None:
+async def test_call_without_a_free_connection_is_not_attempted() -> None:
     release, received, count = asyncio.Event(), asyncio.Event(), []
 
     async def handle(request: web.Request) -> web.Response:
@@ -370,7 +370,7 @@ async def test_connections_are_kept_for_the_next_call() -> None:
     assert len(peers) == 1
 
 
-async def test_the_date_of_an_answer_tells_the_skew() -> None:
+async def test_clock_skew_follows_from_the_date_header() -> None:
     async def handle(_: web.Request) -> web.Response:
         return web.json_response(FOUND)
 
@@ -403,7 +403,7 @@ async def test_an_answer_above_the_limit_is_not_read_to_its_end(encoding: str) -
     assert len(requests) == 2
 
 
-async def test_an_answer_that_grows_for_ever_ends_at_the_limit() -> None:
+async def test_endless_response_is_cut_at_the_limit() -> None:
     sent = 0
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -422,7 +422,7 @@ async def test_an_answer_that_grows_for_ever_ends_at_the_limit() -> None:
     assert sent < 64 * 2**20  # what the limit leaves, and what the sockets hold
 
 
-async def test_the_time_limit_holds_while_an_answer_goes_on_and_on() -> None:
+async def test_timeout_applies_to_an_endless_response() -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
         writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -438,8 +438,8 @@ async def test_the_time_limit_holds_while_an_answer_goes_on_and_on() -> None:
     assert "no answer from 127.0.0.1 within" in str(failed)
 
 
-def test_another_event_loop_is_named_in_one_sentence() -> None:
-    client = client_of("http://127.0.0.1:1", clock=PatientClock())
+def test_error_names_another_event_loop() -> None:
+    client = client_of("http://127.0.0.1:1", clock=FakeClock())
     with asyncio.Runner() as first, asyncio.Runner() as second:
         first.run(client.__aenter__())
         for use in (lambda: client.call(GET_GROUP_INFO, READ), client.close, client.__aenter__):

@@ -44,7 +44,7 @@ def telling(usersig: str) -> list[Any]:
 
 
 @pytest.mark.parametrize("number", range(len(telling(""))))
-async def test_no_trouble_tells(
+async def test_no_error_contains_a_secret(
     client: TencentClient, script: Script, caplog: pytest.LogCaptureFixture, number: int
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -79,7 +79,7 @@ async def test_no_exception_of_a_lower_layer_is_chained(client: TencentClient, s
     assert caught.value.__context__ is None
 
 
-async def test_what_is_logged(client: TencentClient, script: Script) -> None:
+async def test_log_events_of_a_repeated_call(client: TencentClient, script: Script) -> None:
     script.then(refused(60007, f"text {TEXT}"), refused(10010, f"text {TEXT}"))
     async with client:
         with structlog.testing.capture_logs() as events, pytest.raises(CallFailed):

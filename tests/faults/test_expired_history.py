@@ -11,7 +11,7 @@ from aioresponses import CallbackResult, aioresponses
 
 from channel_adapter import ChannelAdapter, Settings
 from channel_adapter.domain.ids import ChannelId
-from tests.faults.conftest import OK, PRIMARY, PatientClock, ScriptedResponse
+from tests.faults.conftest import OK, PRIMARY, FakeClock, ScriptedResponse
 
 
 class Remnant:
@@ -53,7 +53,7 @@ def remnant() -> Iterator[Remnant]:
 @asynccontextmanager
 async def reader() -> AsyncIterator[ChannelAdapter]:
     given = Settings(sdkappid=1400000001, key="k" * 64, base_url=PRIMARY)
-    async with ChannelAdapter.open(given, clock=PatientClock()) as adapter:
+    async with ChannelAdapter.open(given, clock=FakeClock()) as adapter:
         yield adapter
 
 

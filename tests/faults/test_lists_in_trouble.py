@@ -20,7 +20,7 @@ from channel_adapter import (
 )
 from channel_adapter.config.settings import ChannelSettings
 from channel_adapter.stub.faults.faults import Fault
-from tests.faults.conftest import OK, PRIMARY, PatientClock, Script, ScriptedResponse
+from tests.faults.conftest import OK, PRIMARY, FakeClock, Script, ScriptedResponse
 from tests.faults.test_adapter_trouble import PEOPLE, Calls, channel_on, opened, settings
 from tests.faults.test_lost_answers import HastyClock
 
@@ -104,7 +104,7 @@ def tagged(*numbers: int) -> dict[str, Any]:
     ],
 )
 async def test_a_short_page_of_the_joined_list_is_read_on(
-    script: Script, clock: PatientClock, pages: list[dict[str, Any]], offsets: list[int]
+    script: Script, clock: FakeClock, pages: list[dict[str, Any]], offsets: list[int]
 ) -> None:
     numbers = [number for page in pages for number in range(5) if f"_{number}'" in str(page)]
     script.then(*pages, tagged(*numbers))
@@ -223,7 +223,7 @@ class Shifting:
     ],
 )
 async def test_a_joined_list_that_shifts_while_it_is_read(
-    clock: PatientClock, lists: list[list[int]], offsets: list[int], found: list[int]
+    clock: FakeClock, lists: list[list[int]], offsets: list[int], found: list[int]
 ) -> None:
     given = Settings(sdkappid=1400000001, key="k" * 64, base_url=PRIMARY, concurrency=1)
     with aioresponses() as mock:

@@ -16,7 +16,7 @@ from channel_adapter.tencent.catalog import ACCOUNT_CHECK, Command
 from channel_adapter.tencent.client import TencentClient
 from channel_adapter.tencent.wire.accounts import AccountCheckReply, AccountCheckRequest, UserIdItem
 from channel_adapter.tencent.wire.envelope import Reply, WireModel
-from tests.faults.conftest import OK, PatientClock, Script, refused
+from tests.faults.conftest import OK, FakeClock, Script, refused
 
 RequestT = TypeVar("RequestT", bound=WireModel)
 ReplyT = TypeVar("ReplyT", bound=Reply)
@@ -67,12 +67,12 @@ async def until_gone(patience: Patience) -> int:
 
 
 @pytest.fixture
-def patience(client: TencentClient, clock: PatientClock) -> Patience:
+def patience(client: TencentClient, clock: FakeClock) -> Patience:
     return Patience(ApiCaller(client), clock, SECONDS)
 
 
 async def test_a_service_is_gone_when_nothing_was_answered_for_so_long(
-    script: Script, client: TencentClient, clock: PatientClock, patience: Patience
+    script: Script, client: TencentClient, clock: FakeClock, patience: Patience
 ) -> None:
     script.then(*[BUSY] * 1000)
     async with client:
@@ -89,7 +89,7 @@ async def test_a_service_is_gone_when_nothing_was_answered_for_so_long(
 
 @pytest.mark.parametrize("answer", [FOUND, WRONG])
 async def test_any_answer_starts_the_time_anew(
-    script: Script, client: TencentClient, clock: PatientClock, patience: Patience, answer: dict[str, object]
+    script: Script, client: TencentClient, clock: FakeClock, patience: Patience, answer: dict[str, object]
 ) -> None:
     script.then(*[BUSY] * 3, answer, *[BUSY] * 1000)
     async with client:
@@ -107,7 +107,7 @@ async def test_any_answer_starts_the_time_anew(
 
 
 async def test_time_in_which_nothing_was_asked_is_no_silence(
-    script: Script, client: TencentClient, clock: PatientClock, patience: Patience
+    script: Script, client: TencentClient, clock: FakeClock, patience: Patience
 ) -> None:
     script.then(FOUND, *[BUSY] * 3, FOUND)
     async with client:
@@ -119,7 +119,7 @@ async def test_time_in_which_nothing_was_asked_is_no_silence(
 
 
 async def test_a_lower_rate_is_kept_to_until_the_service_takes_nothing_at_all(
-    script: Script, client: TencentClient, clock: PatientClock, patience: Patience
+    script: Script, client: TencentClient, clock: FakeClock, patience: Patience
 ) -> None:
     script.then(*[TOO_FAST] * 20, FOUND, *[TOO_FAST] * 1000)
     async with client:
@@ -159,7 +159,7 @@ class Gauge:
 
 
 async def test_while_nothing_is_answered_one_call_at_a_time_finds_out(
-    script: Script, client: TencentClient, clock: PatientClock
+    script: Script, client: TencentClient, clock: FakeClock
 ) -> None:
     gauge = Gauge(ApiCaller(client), together=7)
     patience = Patience(gauge, clock, SECONDS)
@@ -175,7 +175,7 @@ async def test_while_nothing_is_answered_one_call_at_a_time_finds_out(
 
 @pytest.mark.parametrize("answer", [BUSY, TOO_FAST])
 async def test_deadline_ends_the_attempts(
-    script: Script, client: TencentClient, clock: PatientClock, patience: Patience, answer: dict[str, object]
+    script: Script, client: TencentClient, clock: FakeClock, patience: Patience, answer: dict[str, object]
 ) -> None:
     script.then(*[answer] * 1000)
     async with client:
@@ -204,7 +204,7 @@ class Stalling:
         raise AssertionError("never answered")
 
 
-async def test_deadline_bounds_the_wait_for_a_call_under_way(clock: PatientClock) -> None:
+async def test_deadline_bounds_the_wait_for_a_call_under_way(clock: FakeClock) -> None:
     stalling = Stalling()
     patience = Patience(stalling, clock, SECONDS)
     with pytest.raises(UnavailableError):
@@ -217,7 +217,7 @@ async def test_deadline_bounds_the_wait_for_a_call_under_way(clock: PatientClock
     await asyncio.gather(first, return_exceptions=True)
 
 
-async def test_metered_call_ends_at_its_deadline(script: Script, client: TencentClient, clock: PatientClock) -> None:
+async def test_metered_call_ends_at_its_deadline(script: Script, client: TencentClient, clock: FakeClock) -> None:
     script.then(*[BUSY] * 1000)
     calls = BudgetedApi(ApiCaller(client), Budget(clock), clock, SECONDS)
     async with client:
@@ -228,7 +228,7 @@ async def test_metered_call_ends_at_its_deadline(script: Script, client: Tencent
 
 
 async def test_metered_call_does_not_wait_past_its_deadline_for_its_share(
-    script: Script, client: TencentClient, clock: PatientClock
+    script: Script, client: TencentClient, clock: FakeClock
 ) -> None:
     script.then(*[FOUND] * 10)
     calls = BudgetedApi(ApiCaller(client), Budget(clock), clock, SECONDS)

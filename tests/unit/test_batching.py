@@ -71,7 +71,7 @@ async def test_batches_of_an_async_source() -> None:
     assert await collect(batches(numbers(0), 2)) == []
 
 
-async def test_batches_take_no_more_than_they_need() -> None:
+async def test_batches_consume_no_more_items_than_needed() -> None:
     taken = []
 
     def endless() -> Iterator[int]:
@@ -111,7 +111,7 @@ def test_sizes_below_one_are_refused_before_anything_runs(size: int) -> None:
 
 @pytest.mark.parametrize("limit", [1, 3, 100])
 @pytest.mark.parametrize("ordered", [True, False])
-async def test_every_item_is_worked_on_once_within_the_limit(limit: int, ordered: bool) -> None:
+async def test_every_item_is_processed_once_within_the_limit(limit: int, ordered: bool) -> None:
     gauge = Gauge()
     found = await collect(concurrently(numbers(40), gauge.double, limit=limit, ordered=ordered))
     expected = [number * 2 for number in range(40)]
@@ -121,13 +121,13 @@ async def test_every_item_is_worked_on_once_within_the_limit(limit: int, ordered
     assert not others()
 
 
-async def test_results_come_as_they_finish() -> None:
+async def test_results_are_yielded_as_they_finish() -> None:
     assert await collect(concurrently([2, 0, 1], Turns().take, limit=3)) == [0, 1, 2]
     assert await collect(concurrently([2, 0, 1], Turns().take, limit=3, ordered=True)) == [2, 0, 1]
 
 
 @pytest.mark.parametrize("ordered", [True, False])
-async def test_a_slow_consumer_bounds_what_is_taken(ordered: bool) -> None:
+async def test_slow_consumer_bounds_the_items_consumed(ordered: bool) -> None:
     taken = []
 
     def source() -> Iterator[int]:
@@ -177,7 +177,7 @@ async def test_an_exception_of_the_work_cancels_the_rest(ordered: bool) -> None:
     assert not others()
 
 
-async def test_results_of_before_a_failure_are_handed_out() -> None:
+async def test_results_before_a_failure_are_yielded() -> None:
     async def work(number: int) -> int:
         if number == 2:
             raise LookupError("two")
@@ -220,7 +220,7 @@ async def test_leaving_early_cancels_and_closes() -> None:
     assert not others()
 
 
-async def test_cancelling_the_consumer_leaves_nothing_behind() -> None:
+async def test_cancelling_the_consumer_cancels_all_tasks() -> None:
     full, ended = asyncio.Barrier(5), []
 
     async def forever(number: int) -> int:
@@ -241,7 +241,7 @@ async def test_cancelling_the_consumer_leaves_nothing_behind() -> None:
 
 
 @pytest.mark.parametrize("ordered", [True, False])
-async def test_after_the_last_result_nothing_is_taken_and_what_is_under_way_ends(ordered: bool) -> None:
+async def test_after_the_last_result_running_work_ends_and_no_item_is_consumed(ordered: bool) -> None:
     taken, asked, turns = [], asyncio.Event(), Turns()
 
     async def source() -> AsyncGenerator[int, None]:
@@ -262,7 +262,7 @@ async def test_after_the_last_result_nothing_is_taken_and_what_is_under_way_ends
 
 
 @pytest.mark.parametrize("ordered", [True, False])
-async def test_a_source_that_breaks_lets_the_work_under_way_end(ordered: bool) -> None:
+async def test_running_work_ends_after_an_error_of_the_source(ordered: bool) -> None:
     async def source() -> AsyncGenerator[int, None]:
         yield 0
         yield 1

@@ -71,7 +71,7 @@ def test_a_batch_is_positive_and_within_what_the_service_takes(row: Command[Any,
     assert 1 <= row.calls_per_second <= limits.CALLS_PER_SECOND
 
 
-def test_reads_are_told_from_writes_by_name() -> None:
+def test_reads_are_the_commands_named_like_reads() -> None:
     """A write that is marked as a read would be repeated blindly after a timeout."""
     reads = {row.name for row in ROWS if row.idempotency is Idempotency.READ}
     other_reads = {"account_check", "query_online_status", "search_contact_group", "check_members"}
@@ -84,7 +84,7 @@ def test_writes_with_random_carry_the_field() -> None:
     assert with_random == {"send_group_msg", "import_group_msg", "send_official_account_msg", "send_broadcast_msg"}
 
 
-def test_calls_that_count_twice_are_unsafe() -> None:
+def test_commands_with_a_second_effect_are_unsafe() -> None:
     assert catalog.UPDATE_GROUP_COUNTER.idempotency is Idempotency.UNSAFE
     assert catalog.SEND_GROUP_SYSTEM_NOTIFICATION.idempotency is Idempotency.UNSAFE
 
@@ -127,7 +127,7 @@ def test_a_row_can_be_read_as_a_part_of_its_reply() -> None:
     assert part.path == catalog.GET_GROUP_INFO.path
 
 
-def test_areas_that_nobody_uses_are_not_imported() -> None:
+def test_unused_areas_are_not_imported() -> None:
     program = (
         "import sys; import channel_adapter.tencent.catalog;"
         "print([name for name in sys.modules if name.startswith('channel_adapter.tencent.wire.')])"

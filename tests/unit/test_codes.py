@@ -60,12 +60,12 @@ def test_a_row_of_a_service_wins_over_the_general_one() -> None:
 @pytest.mark.parametrize(
     "service", ["million_group_open_http_svc", "group_open_attr_http_svc", "group_open_avchatroom_http_svc"]
 )
-def test_neighbouring_group_services_speak_the_group_codes(service: str) -> None:
+def test_neighbouring_group_services_have_the_group_codes(service: str) -> None:
     assert look_up(service, "get_topic", 10010).kind is ErrorKind.NOT_FOUND
 
 
 @pytest.mark.parametrize("code", [10999, 1, 65000, 10099, 10201, 120000, 130001])
-def test_an_unlisted_code_is_permanent_and_says_so(code: int) -> None:
+def test_unlisted_code_is_permanent_and_described_as_unlisted(code: int) -> None:
     row = look_up(GROUP, "send_group_msg", code)
     assert (row.repeat, row.kind, row.code) == (Repeat.NEVER, ErrorKind.REFUSED, code)
     assert "not listed" in row.meaning
@@ -90,13 +90,13 @@ def test_frequency_codes_may_be_repeated_after_a_wait(code: int) -> None:
 
 
 @pytest.mark.parametrize("code", [70001, 70002, 70003, 70052, 60025])
-def test_signature_codes_ask_for_a_fresh_one(code: int) -> None:
+def test_signature_codes_require_a_new_signature(code: int) -> None:
     row = look_up("openim", "modify_group_msg", code)
     assert (row.repeat, row.kind) == (Repeat.NEW_SIGNATURE, ErrorKind.AUTHENTICATION)
 
 
 @pytest.mark.parametrize("code", [70009, 70013, 70014, 70016, 70020, 70050])
-def test_a_fresh_signature_does_not_help_against_a_wrong_key_or_app(code: int) -> None:
+def test_wrong_key_or_app_does_not_require_a_new_signature(code: int) -> None:
     assert look_up(GROUP, "get_group_info", code).repeat is Repeat.NEVER
 
 
@@ -104,12 +104,12 @@ def test_a_fresh_signature_does_not_help_against_a_wrong_key_or_app(code: int) -
     (GROUP, "add_group_member", 10013), (GROUP, "create_group", 10025), (GROUP, "pin_message", 10071),
     ("openim", "admin_msgwithdraw", 20023), (EXTENSION, "group_reaction_add", 23007),
 ])  # fmt: skip
-def test_codes_that_say_it_is_so_already(service: str, command: str, code: int) -> None:
+def test_codes_of_an_existing_state(service: str, command: str, code: int) -> None:
     assert look_up(service, command, code).kind is ErrorKind.ALREADY
 
 
 @pytest.mark.parametrize("row", codes.ROWS, ids=lambda row: f"{row.service}/{row.command}/{row.code}")
-def test_again_and_kind_of_a_row_agree(row: codes.CodeRow) -> None:
+def test_repeat_and_kind_of_a_row_agree(row: codes.CodeRow) -> None:
     assert row.meaning
     assert row.source
     assert row.code != codes.OK
@@ -121,7 +121,7 @@ def test_again_and_kind_of_a_row_agree(row: codes.CodeRow) -> None:
         assert row.kind is ErrorKind.AUTHENTICATION
 
 
-def test_rows_speak_of_commands_that_exist() -> None:
+def test_rows_name_existing_commands() -> None:
     known = {command.service for command in COMMANDS.values()}
     for row in codes.ROWS:
         assert row.service in known | {codes.ANY}

@@ -25,22 +25,22 @@ def test_error_info_may_be_missing() -> None:
     assert outcome.reply.error_info == ""
 
 
-def test_a_refusal_carries_code_and_text() -> None:
+def test_api_error_has_code_and_text() -> None:
     body = b'{"ActionStatus":"FAIL","ErrorCode":10010,"ErrorInfo":"group not exist"}'
     assert classify(Reply, 200, body) == ApiError(10010, "group not exist")
 
 
-def test_a_refusal_may_leave_out_what_a_success_must_have() -> None:
+def test_api_error_may_lack_fields_of_a_success() -> None:
     body = b'{"ActionStatus":"FAIL","ErrorCode":10021,"ErrorInfo":"id taken"}'
     assert classify(CreateGroupReply, 200, body) == ApiError(10021, "id taken")
 
 
-def test_a_refusal_may_hold_its_fields_in_another_shape() -> None:
+def test_api_error_may_have_fields_of_another_shape() -> None:
     body = b'{"ActionStatus":"FAIL","ErrorCode":10002,"ErrorInfo":"","GroupInfo":null}'
     assert classify(GetGroupInfoReply, 200, body) == ApiError(10002, "")
 
 
-def test_a_success_without_its_fields_is_unclear() -> None:
+def test_success_without_its_fields_is_ambiguous() -> None:
     outcome = classify(CreateGroupReply, 200, b'{"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":""}')
     assert isinstance(outcome, Ambiguous)
     assert "not documented" in outcome.reason
@@ -69,7 +69,7 @@ def test_fail_with_code_zero_is_no_success() -> None:
         b"\xff\xfe\x00",
     ],
 )
-def test_a_body_that_is_no_envelope_leaves_the_outcome_open(body: bytes) -> None:
+def test_body_without_an_envelope_is_ambiguous(body: bytes) -> None:
     outcome = classify(Reply, 200, body)
     assert isinstance(outcome, Ambiguous)
     assert outcome.http_status is None
@@ -77,7 +77,7 @@ def test_a_body_that_is_no_envelope_leaves_the_outcome_open(body: bytes) -> None
 
 
 @pytest.mark.parametrize("status", [100, 204, 303, 408, 500, 501, 502, 503, 504, 520])
-def test_any_other_status_is_unclear_whatever_the_body_says(status: int) -> None:
+def test_any_other_status_is_ambiguous_with_any_body(status: int) -> None:
     body = b'{"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":""}'
     assert classify(Reply, status, body) == Ambiguous(f"HTTP {status}", status)
 
@@ -89,14 +89,14 @@ def test_the_reason_names_the_place_and_never_quotes_the_body() -> None:
     assert "secret" not in outcome.reason
 
 
-def test_fields_that_nobody_documented_are_kept() -> None:
+def test_undocumented_fields_are_kept() -> None:
     body = b'{"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":"","Fresh":{"a":1}}'
     outcome = classify(Reply, 200, body)
     assert isinstance(outcome, Success)
     assert outcome.reply.model_extra == {"Fresh": {"a": 1}}
 
 
-def test_items_of_a_reply_are_not_judged_here() -> None:
+def test_items_of_a_reply_are_not_classified() -> None:
     """The call is OK while one of its items failed: that stays with the item."""
     body = (
         b'{"ActionStatus":"OK","ErrorCode":0,"GroupInfo":[{"GroupId":"@TGS#_x","ErrorCode":10010,"ErrorInfo":"gone"}]}'
@@ -140,7 +140,7 @@ def test_a_reply_is_written_with_its_json_names() -> None:
 
 
 @pytest.mark.parametrize("status", [301, 307, 400, 401, 404, 413, 429])
-def test_who_is_turned_away_was_not_served(status: int) -> None:
+def test_rejecting_status_means_not_carried_out(status: int) -> None:
     assert classify(Reply, status, b"<html></html>") == HttpRejected(f"HTTP {status}", status)
 
 
@@ -150,7 +150,7 @@ def test_null_where_a_list_is_documented_is_an_empty_list() -> None:
     assert outcome.reply.group_info == []
 
 
-def test_null_lists_deep_inside_do_not_cost_the_rest_of_the_answer() -> None:
+def test_nested_null_lists_do_not_invalidate_the_reply() -> None:
     body = (
         b'{"ErrorCode":0,"GroupId":"@TGS#_x","RspMsgList":[{"MsgSeq":2,"MsgBody":null},'
         b'{"MsgSeq":1,"MsgBody":[{"MsgType":"TIMTextElem","MsgContent":{"Text":"tide"}}]}]}'

@@ -64,7 +64,7 @@ def test_any_base_url(url: str, base: str) -> None:
         "http://[::",
     ],
 )
-def test_what_is_no_address_of_a_service(url: str) -> None:
+def test_malformed_base_url_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="the address of the service"):
         HostPair.of_base_url(url)
     with pytest.raises(ValueError, match="the address of the service"):
@@ -107,7 +107,7 @@ def test_a_failed_probe_waits_for_another_cool_down() -> None:
     assert chosen.choose(2 * COOL_DOWN) == PRIMARY
 
 
-def test_a_backup_that_fails_gives_way_to_the_primary() -> None:
+def test_failing_backup_is_replaced_by_the_primary() -> None:
     chosen = switched()
     for _ in range(FAILURES_BEFORE_SWITCH):
         assert chosen.choose(1.0) == BACKUP
@@ -115,7 +115,7 @@ def test_a_backup_that_fails_gives_way_to_the_primary() -> None:
     assert chosen.choose(1.0) == PRIMARY
 
 
-def test_without_a_backup_there_is_no_choice() -> None:
+def test_primary_without_backup_stays_active() -> None:
     chosen = HostChooser(HostPair(PRIMARY))
     for moment in range(100):
         assert chosen.failed(PRIMARY, float(moment)) is False
@@ -123,7 +123,7 @@ def test_without_a_backup_there_is_no_choice() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from(["ok", "fail"]), st.floats(0, 30)), max_size=60))
-def test_a_primary_that_answers_is_never_left_for_more_than_a_cool_down(steps: list[tuple[str, float]]) -> None:
+def test_working_primary_is_active_again_after_a_cool_down(steps: list[tuple[str, float]]) -> None:
     chosen, now = chooser(), 0.0
     for step, pause in steps:
         now += pause

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from channel_adapter.concurrency.outage import AttemptStatus, OutageGuard, OutageTimeoutError
-from tests.faults.conftest import PatientClock
+from tests.faults.conftest import FakeClock
 
 STALL_TIMEOUT = 60.0
 
@@ -45,18 +45,18 @@ class ScriptedBatch:
 
 
 @pytest.fixture
-def clock() -> PatientClock:
-    return PatientClock()
+def clock() -> FakeClock:
+    return FakeClock()
 
 
 @pytest.fixture
-def guard(clock: PatientClock) -> OutageGuard[ScriptedError]:
+def guard(clock: FakeClock) -> OutageGuard[ScriptedError]:
     return OutageGuard(ScriptedError, status_of, clock, STALL_TIMEOUT)
 
 
 @pytest.mark.parametrize("status", [AttemptStatus.NOT_SENT, AttemptStatus.THROTTLED])
 async def test_result_that_was_held_back_is_repeated(
-    guard: OutageGuard[ScriptedError], clock: PatientClock, status: AttemptStatus
+    guard: OutageGuard[ScriptedError], clock: FakeClock, status: AttemptStatus
 ) -> None:
     batch = ScriptedBatch(*[Result(0, ScriptedError(status))] * 3, Result(7))
     assert await guard.run(batch, unanswered_error) == Result(7)
@@ -79,7 +79,7 @@ async def test_result_with_a_verdict_is_returned_with_its_error(
 
 
 async def test_guard_opens_after_the_stall_timeout_and_makes_no_attempt_from_then_on(
-    guard: OutageGuard[ScriptedError], clock: PatientClock
+    guard: OutageGuard[ScriptedError], clock: FakeClock
 ) -> None:
     error = ScriptedError(AttemptStatus.UNANSWERED)
     await guard.run(ScriptedBatch(Result(0, ScriptedError(AttemptStatus.UNANSWERED))), unanswered_error)
@@ -94,7 +94,7 @@ async def test_guard_opens_after_the_stall_timeout_and_makes_no_attempt_from_the
 
 
 async def test_attempt_that_is_only_held_back_never_opens_the_guard(
-    guard: OutageGuard[ScriptedError], clock: PatientClock
+    guard: OutageGuard[ScriptedError], clock: FakeClock
 ) -> None:
     batch = ScriptedBatch(*[Result(0, ScriptedError(AttemptStatus.NOT_SENT))] * 1000, Result(1))
     assert await guard.run(batch, unanswered_error) == Result(1)

@@ -68,7 +68,7 @@ def booked(ceiling: float, arrivals: list[float]) -> list[float]:
 
 
 @pytest.mark.parametrize("ceiling", [0.5, 1, 2, 40, 99, 100, 150, 200, 1000])
-def test_a_flood_gets_nearly_the_ceiling_and_never_more(ceiling: float) -> None:
+def test_bucket_reaches_its_ceiling_and_never_exceeds_it(ceiling: float) -> None:
     turns = booked(ceiling, [0.0] * int(ceiling * 5 + 5))
     assert busiest_window(turns) <= max(1, ceiling)
     assert busiest_window(turns, 1.005) <= max(1, ceiling)
@@ -76,13 +76,13 @@ def test_a_flood_gets_nearly_the_ceiling_and_never_more(ceiling: float) -> None:
     assert (len(turns) - 1) / turns[-1] >= ceiling * 0.975
 
 
-def test_the_default_ceiling_is_held_between_195_and_200() -> None:
+def test_default_ceiling_yields_195_to_200_calls_per_second() -> None:
     turns = booked(limits.CALLS_PER_SECOND, [0.0] * 1001)
     assert 195 <= 1000 / turns[-1] <= 200
 
 
 @given(st.lists(st.floats(0, 0.05), min_size=1, max_size=600), st.sampled_from([1, 40, 100, 200]))
-def test_no_pattern_of_arrivals_passes_the_ceiling(gaps: list[float], ceiling: int) -> None:
+def test_no_pattern_of_arrivals_exceeds_the_ceiling(gaps: list[float], ceiling: int) -> None:
     arrivals, now = [], 0.0
     for gap in gaps:
         now += gap
@@ -92,12 +92,12 @@ def test_no_pattern_of_arrivals_passes_the_ceiling(gaps: list[float], ceiling: i
     assert all(turn >= arrival for turn, arrival in zip(turns, arrivals, strict=True))
 
 
-def test_a_free_bucket_lets_a_call_through_at_once() -> None:
+def test_free_bucket_reserves_an_immediate_slot() -> None:
     bucket = Bucket(200)
     assert [bucket.reserve(moment, 0.0) for moment in (0.0, 1.0, 1.5, 9.0)] == [0.0] * 4
 
 
-def test_a_turn_beyond_the_deadline_is_not_booked() -> None:
+def test_slot_beyond_the_deadline_is_not_reserved() -> None:
     bucket = Bucket(1)
     assert bucket.reserve(0.0, 0.0) == 0.0
     for _ in range(5):
@@ -107,7 +107,7 @@ def test_a_turn_beyond_the_deadline_is_not_booked() -> None:
     assert 1.0 <= bucket.reserve(0.0, 2.0) < 1.1
 
 
-def test_a_refusal_halves_the_rate_once_a_second() -> None:
+def test_reduction_halves_the_rate_once_a_second() -> None:
     bucket = Bucket(200)
     full = bucket.rate
     for moment in (0.0, 0.1, 0.5, 0.9):
@@ -145,7 +145,7 @@ def test_the_rate_recovers_in_steps_of_a_quarter() -> None:
     assert bucket.rate == full
 
 
-def test_many_steps_are_caught_up_after_a_pause() -> None:
+def test_recovery_steps_of_a_pause_are_applied_together() -> None:
     bucket = Bucket(200)
     full = bucket.rate
     bucket.reduce_rate(0.0)
@@ -187,20 +187,20 @@ def test_each_command_has_its_own_bucket_with_its_own_ceiling() -> None:
         assert expected * 0.97 < limiter.rate(row) <= expected
 
 
-def test_booking_says_at_once_that_the_deadline_would_pass() -> None:
+def test_reserving_raises_without_waiting_when_the_deadline_would_pass() -> None:
     limiter = CommandLimiter({GET_GROUP_INFO.path: 1}, clock=SteppedClock())
     limiter.reserve(GET_GROUP_INFO, 0)
     with pytest.raises(RateLimitTimeout, match=r"the next slot is 1\.0 s away"):
         limiter.reserve(GET_GROUP_INFO, 0.9)
 
 
-async def test_refusals_slow_only_their_command() -> None:
+async def test_reduction_applies_to_its_command_only() -> None:
     limiter = CommandLimiter(clock=SteppedClock())
     limiter.reduce_rate(GET_GROUP_INFO)
     assert limiter.rate(GET_GROUP_INFO) == limiter.rate(ADD_GROUP_MEMBER) / 2
 
 
-def test_a_limiter_that_is_off_lets_everything_through() -> None:
+def test_disabled_limiter_limits_nothing() -> None:
     limiter = CommandLimiter({GET_GROUP_INFO.path: 1}, enabled=False, clock=SteppedClock())
     limiter.reduce_rate(GET_GROUP_INFO)
     for _ in range(1000):
@@ -208,7 +208,7 @@ def test_a_limiter_that_is_off_lets_everything_through() -> None:
     assert limiter.rate(GET_GROUP_INFO) == FOREVER
 
 
-async def test_keys_do_not_share_turns() -> None:
+async def test_keys_do_not_share_slots() -> None:
     clock = SteppedClock()
     limiter = KeyedLimiter(limits.MESSAGES_PER_SECOND_PER_GROUP, clock=clock)
     turns: dict[str, list[float]] = {"a": [], "b": []}

@@ -70,7 +70,7 @@ def test_harmless_text_stays(text: str) -> None:
         ("", ""),
     ],
 )
-def test_an_address_without_its_user(url: str, shown: str) -> None:
+def test_user_of_a_url_is_hidden(url: str, shown: str) -> None:
     assert shown_url(url) == shown
 
 

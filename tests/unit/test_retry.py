@@ -88,7 +88,7 @@ def after(
 
 
 @pytest.mark.parametrize("command", ALL)
-def test_an_answer_ends_the_call(command: Command[Any, Any]) -> None:
+def test_success_ends_the_call(command: Command[Any, Any]) -> None:
     assert after(1, command, Success(Reply())) == GiveUp(StopReason.DONE)
 
 
@@ -97,7 +97,7 @@ def test_an_answer_ends_the_call(command: Command[Any, Any]) -> None:
     "outcome",
     [TIMEOUT, INTERNAL, ApiError(60008, ""), *(Ambiguous("", status) for status in (408, 500, 502, 503, 504))],
 )
-def test_what_may_have_been_done_is_tried_three_times(command: Command[Any, Any], outcome: Failure) -> None:
+def test_ambiguous_outcome_is_attempted_three_times(command: Command[Any, Any], outcome: Failure) -> None:
     decisions = [after(attempt, command, outcome) for attempt in range(1, AMBIGUOUS_ATTEMPTS + 1)]
     assert [type(decision) for decision in decisions] == [Retry, Retry, GiveUp]
     assert [decision.wait for decision in decisions if isinstance(decision, Retry)] == pytest.approx([0.36, 0.72])
@@ -105,13 +105,13 @@ def test_what_may_have_been_done_is_tried_three_times(command: Command[Any, Any]
 
 
 @pytest.mark.parametrize("outcome", [TIMEOUT, ApiError(60008, ""), Ambiguous("", 502)])
-def test_what_may_have_been_done_is_never_sent_again_by_an_unsafe_command(outcome: Failure) -> None:
+def test_ambiguous_outcome_of_an_unsafe_command_is_not_repeated(outcome: Failure) -> None:
     assert after(1, UNSAFE, outcome) == GiveUp(StopReason.UNSAFE)
 
 
 @pytest.mark.parametrize("command", ALL)
 @pytest.mark.parametrize("outcome", [TOO_OFTEN, Throttled("MsgFreqCtrl"), HttpRejected("HTTP 429", 429)])
-def test_too_fast_waits_a_second_and_longer(command: Command[Any, Any], outcome: Failure) -> None:
+def test_throttled_call_waits_a_second_and_longer(command: Command[Any, Any], outcome: Failure) -> None:
     waits = []
     for attempt in range(1, THROTTLED_ATTEMPTS):
         decision = after(attempt, command, outcome, jitter=0.5)
@@ -123,7 +123,7 @@ def test_too_fast_waits_a_second_and_longer(command: Command[Any, Any], outcome:
 
 
 @pytest.mark.parametrize("command", ALL)
-def test_what_was_never_sent_may_always_be_sent_and_reaches_the_backup(command: Command[Any, Any]) -> None:
+def test_call_that_was_not_sent_is_always_repeated_and_reaches_the_backup(command: Command[Any, Any]) -> None:
     for attempt in range(1, CONNECT_ATTEMPTS):
         assert isinstance(after(attempt, command, UNREACHABLE), Retry)
     assert after(CONNECT_ATTEMPTS, command, UNREACHABLE) == GiveUp(StopReason.ATTEMPTS)
@@ -160,7 +160,7 @@ def test_one_number_means_different_things() -> None:
 
 
 @given(commands, failures, st.integers(1, 20), st.floats(0, 60), st.floats(0.1, 60), st.floats(0, 1))
-def test_no_wait_ends_after_the_last_moment_to_begin(
+def test_no_wait_ends_after_the_latest_start(
     command: Command[Any, Any], outcome: Failure, times: int, elapsed: float, latest: float, jitter: float
 ) -> None:
     decision = after(times, command, outcome, elapsed=elapsed, latest=latest, jitter=jitter)
@@ -184,12 +184,14 @@ def test_every_mixture_of_failures_ends(command: Command[Any, Any], outcomes: li
 
 
 @pytest.mark.parametrize(("total", "attempt", "latest"), [(30.0, 10.0, 27.0), (5.0, 10.0, 4.5), (200.0, 10.0, 190.0)])
-def test_an_attempt_is_left_a_tenth_of_the_time_or_all_it_may_take(total: float, attempt: float, latest: float) -> None:
+def test_latest_start_leaves_a_tenth_of_the_time_or_the_timeout_of_an_attempt(
+    total: float, attempt: float, latest: float
+) -> None:
     assert latest_start(total, attempt) == pytest.approx(latest)
 
 
 @given(failures, st.integers(1, 10))
-def test_an_unsafe_command_is_repeated_only_if_nothing_was_done(outcome: Failure, times: int) -> None:
+def test_unsafe_command_is_repeated_only_if_it_was_not_applied(outcome: Failure, times: int) -> None:
     if isinstance(after(times, UNSAFE, outcome), Retry):
         assert not possibly_applied(UNSAFE, outcome)
 
@@ -205,7 +207,7 @@ def test_jitter_adds_a_fifth_to_a_half_at_every_length(attempt: int, between: fl
     assert wait(0.0) <= wait(between) <= wait(1.0)
 
 
-def test_doubt_outlives_later_attempts_that_did_nothing() -> None:
+def test_ambiguous_outcome_outranks_later_attempts_that_were_not_applied() -> None:
     for last in (UNREACHABLE, NotAttempted(""), Throttled("MsgFreqCtrl"), TOO_OFTEN, EXPIRED):
         assert final_outcome(ADD_GROUP_MEMBER, TIMEOUT, last) == TIMEOUT
         assert final_outcome(ADD_GROUP_MEMBER, None, last) == last
@@ -213,7 +215,7 @@ def test_doubt_outlives_later_attempts_that_did_nothing() -> None:
     assert final_outcome(CREATE_GROUP, TIMEOUT, ApiError(10021, "")) == ApiError(10021, "")
 
 
-def test_reading_leaves_no_doubt() -> None:
+def test_read_is_never_possibly_applied() -> None:
     assert not possibly_applied(GET_GROUP_INFO, TIMEOUT)
     assert possibly_applied(ADD_GROUP_MEMBER, TIMEOUT)
     assert possibly_applied(ADD_GROUP_MEMBER, INTERNAL)
@@ -222,12 +224,12 @@ def test_reading_leaves_no_doubt() -> None:
 
 
 @pytest.mark.parametrize("outcome", [TOO_OFTEN, ApiError(60011, ""), ApiError(60018, ""), HttpRejected("", 429)])
-def test_the_gate_speaks_of_the_whole_command(outcome: Failure) -> None:
+def test_general_frequency_code_concerns_the_whole_command(outcome: Failure) -> None:
     assert exceeds_command_limit(SEND_GROUP_MSG, outcome)
 
 
 @pytest.mark.parametrize(
     "outcome", [ApiError(10023, ""), Throttled("MsgFreqCtrl"), INTERNAL, UNREACHABLE, Ambiguous("", 502)]
 )
-def test_a_limit_of_one_group_does_not(outcome: Failure) -> None:
+def test_limit_of_one_group_does_not_concern_the_command(outcome: Failure) -> None:
     assert not exceeds_command_limit(SEND_GROUP_MSG, outcome)

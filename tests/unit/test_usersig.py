@@ -92,7 +92,7 @@ def test_a_signature_of_another_key_is_refused() -> None:
 
 
 @given(identifiers)
-def test_the_official_package_is_understood(identifier: str) -> None:
+def test_signature_of_the_official_package_is_decoded(identifier: str) -> None:
     theirs = TLSSigAPIv2.TLSSigAPIv2(APP, KEY).gen_sig(identifier, 3600)
     claims = verify(theirs, sdkappid=APP, key=KEY, identifier=identifier, now=time.time())
     assert (claims.identifier, claims.sdkappid, claims.expire) == (identifier, APP, 3600)
@@ -151,12 +151,12 @@ GOOD = orjson.loads(zlib.decompress(base64.b64decode(VECTOR_A.replace("*", "+").
         base64.b64encode(zlib.compress(b"\xff\xfe{}")).decode().translate(str.maketrans("+/=", "*-_")),
     ],
 )  # fmt: skip
-def test_what_cannot_be_read_is_one_defect(usersig: str) -> None:
+def test_unreadable_signature_is_one_defect(usersig: str) -> None:
     assert refusal(usersig) is Defect.UNREADABLE
 
 
 @given(st.text(max_size=200) | st.binary(max_size=200).map(lambda raw: base64.b64encode(raw).decode()))
-def test_no_text_breaks_the_reader(usersig: str) -> None:
+def test_any_text_is_decoded_or_refused(usersig: str) -> None:
     with pytest.raises(BadSignature) as caught:
         decode(usersig)
     assert caught.value.code in {Defect.EMPTY, Defect.UNREADABLE}

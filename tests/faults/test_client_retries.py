@@ -14,7 +14,7 @@ from channel_adapter.tencent.regions import HostPair
 from channel_adapter.tencent.transport import Transport
 from channel_adapter.tencent.wire.envelope import Ambiguous, ApiError, HttpRejected, NotAttempted
 from channel_adapter.tencent.wire.members import AddGroupMemberRequest
-from tests.faults.conftest import APP, OK, PRIMARY, PatientClock, Script, refused
+from tests.faults.conftest import APP, OK, PRIMARY, FakeClock, Script, refused
 from tests.faults.test_client_answers import FOUND, PLACE, POST, READ, SENT, failure, kinds
 from tests.faults.test_client_network import client_of, serving
 
@@ -22,7 +22,7 @@ UNREACHABLE = aiohttp.ClientConnectorError(PLACE, ConnectionRefusedError(111, "r
 ADDING = AddGroupMemberRequest(group_id="@TGS#_harbor", member_list=[])
 
 
-async def test_a_turn_is_booked_when_there_is_a_connection_for_it(clock: PatientClock) -> None:
+async def test_slot_is_reserved_when_there_is_a_connection_for_it(clock: FakeClock) -> None:
     """Turns that wait for connections would all be used at the same moment, over the limit."""
     release, arrivals = asyncio.Event(), []
 
@@ -43,8 +43,8 @@ async def test_a_turn_is_booked_when_there_is_a_connection_for_it(clock: Patient
 
 
 @pytest.mark.parametrize(("total", "latest"), [(30.0, 27.0), (5.0, 4.5), (200.0, 190.0)])
-async def test_no_attempt_begins_when_there_is_hardly_time_left_for_its_answer(
-    script: Script, clock: PatientClock, attempts: list[Attempt], total: float, latest: float
+async def test_no_attempt_begins_after_the_latest_start(
+    script: Script, clock: FakeClock, attempts: list[Attempt], total: float, latest: float
 ) -> None:
     """A tenth of the time, at most the timeout of one attempt, is what an attempt needs."""
     limiter = CommandLimiter({GET_GROUP_INFO.path: 1 / (latest + 0.1)}, clock=clock)
@@ -63,7 +63,7 @@ async def test_no_attempt_begins_when_there_is_hardly_time_left_for_its_answer(
     assert len(script.sent) == 1
 
 
-async def test_a_wait_that_would_leave_no_time_for_an_answer_is_not_begun(script: Script, clock: PatientClock) -> None:
+async def test_no_wait_begins_that_ends_after_the_latest_start(script: Script, clock: FakeClock) -> None:
     script.then(refused(60007), refused(60007), FOUND)
     async with TencentClient(APP, Transport(HostPair(PRIMARY), clock=clock)) as client:
         # waits of 1.2 to 1.5 s and 2.4 to 3 s; the second one would end between 3.6 and 4.5 s
@@ -72,7 +72,7 @@ async def test_a_wait_that_would_leave_no_time_for_an_answer_is_not_begun(script
     assert (caught.value.attempts, len(clock.waits)) == (2, 1)
 
 
-async def test_troubles_of_different_kinds_are_counted_apart(
+async def test_failure_classes_are_counted_separately(
     client: TencentClient, script: Script, attempts: list[Attempt]
 ) -> None:
     """Three attempts without a connection do not use up those of a read that got no answer."""
@@ -82,9 +82,7 @@ async def test_troubles_of_different_kinds_are_counted_apart(
     assert kinds(attempts) == ["not_sent"] * 3 + ["ambiguous"] * 2 + ["success"]
 
 
-async def test_each_kind_of_trouble_waits_from_its_own_beginning(
-    client: TencentClient, script: Script, clock: PatientClock
-) -> None:
+async def test_each_failure_class_has_its_own_backoff(client: TencentClient, script: Script, clock: FakeClock) -> None:
     script.then(UNREACHABLE, UNREACHABLE, TimeoutError(), FOUND)
     async with client:
         await client.call(GET_GROUP_INFO, READ)
@@ -93,7 +91,7 @@ async def test_each_kind_of_trouble_waits_from_its_own_beginning(
 
 
 @pytest.mark.parametrize("status", [301, 307, 308, 400, 401, 403, 404, 405, 413])
-async def test_a_write_that_was_turned_away_was_not_carried_out(
+async def test_rejected_write_is_reported_as_not_carried_out(
     client: TencentClient, script: Script, status: int
 ) -> None:
     script.then((status, "<html>elsewhere</html>"))
@@ -115,7 +113,7 @@ async def test_a_write_with_an_odd_status_may_have_been_carried_out(
     assert caught.value.outcome == Ambiguous(f"HTTP {status}", status)
 
 
-async def test_an_attempt_that_got_no_turn_is_not_counted(script: Script, clock: PatientClock) -> None:
+async def test_attempt_without_a_slot_is_not_counted(script: Script, clock: FakeClock) -> None:
     limiter = CommandLimiter({GET_GROUP_INFO.path: 0.1}, clock=clock)
     script.then((502, ""))
     async with TencentClient(
@@ -127,9 +125,7 @@ async def test_an_attempt_that_got_no_turn_is_not_counted(script: Script, clock:
     assert "attempts" not in str(caught.value)
 
 
-async def test_a_failed_call_tells_whether_an_earlier_attempt_is_in_doubt(
-    client: TencentClient, script: Script
-) -> None:
+async def test_failed_call_reports_an_earlier_ambiguous_attempt(client: TencentClient, script: Script) -> None:
     script.then(TimeoutError(), refused(10007))
     async with client:
         with pytest.raises(CallFailed) as caught:

@@ -1,4 +1,4 @@
-"""Work that is shared: done once, told to all, and ended when nobody wants it."""
+"""Single flight and batch loader: shared executions and shared batches."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,8 +9,8 @@ from channel_adapter.concurrency.batch_loader import BatchLoader
 from channel_adapter.concurrency.single_flight import SingleFlight
 
 
-class Well:
-    """Counts how often it is asked; answers when told to."""
+class SharedDraw:
+    """Counts its executions; they end when `open` is set."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -35,48 +35,48 @@ class Well:
         return tasks
 
 
-async def test_all_who_ask_at_once_share_one_answer_or_one_exception() -> None:
-    well = Well()
-    tasks = await well.tasks("a", "a", "b", "dry", "dry")
-    assert well.asked == ["a", "b", "dry"]
-    well.open.set()
+async def test_concurrent_callers_share_one_result_or_exception() -> None:
+    draw = SharedDraw()
+    tasks = await draw.tasks("a", "a", "b", "dry", "dry")
+    assert draw.asked == ["a", "b", "dry"]
+    draw.open.set()
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert results[:3] == [3, 3, 3]
     assert all(isinstance(result, LookupError) for result in results[3:])
 
 
-async def test_who_asks_later_or_after_forgetting_asks_anew() -> None:
-    well = Well()
-    tasks = await well.tasks("a")
-    well.shared.forget("a")
-    tasks += await well.tasks("a")
-    well.shared.forget()
-    tasks += await well.tasks("a")
-    assert well.asked == ["a"] * 3
-    well.open.set()
+async def test_caller_after_the_end_or_after_forget_starts_a_new_execution() -> None:
+    draw = SharedDraw()
+    tasks = await draw.tasks("a")
+    draw.shared.forget("a")
+    tasks += await draw.tasks("a")
+    draw.shared.forget()
+    tasks += await draw.tasks("a")
+    assert draw.asked == ["a"] * 3
+    draw.open.set()
     await asyncio.gather(*tasks)
-    assert await well.shared.get("a") == 4
+    assert await draw.shared.get("a") == 4
 
 
-async def test_one_who_gives_up_leaves_the_work_to_the_others_and_the_last_one_ends_it() -> None:
-    well = Well()
-    first, second = await well.tasks("a", "a")
+async def test_execution_is_cancelled_with_its_last_caller() -> None:
+    draw = SharedDraw()
+    first, second = await draw.tasks("a", "a")
     first.cancel()
     with pytest.raises(asyncio.CancelledError):
         await first
-    assert well.ended == []
+    assert draw.ended == []
     second.cancel()
     with pytest.raises(asyncio.CancelledError):
         await second
     await asyncio.sleep(0)
-    assert well.ended == ["a"]
+    assert draw.ended == ["a"]
     assert len(asyncio.all_tasks()) == 1
-    (third,) = await well.tasks("a")
-    well.open.set()
+    (third,) = await draw.tasks("a")
+    draw.open.set()
     assert await third == 2
 
 
-async def test_settle_ends_while_a_worker_is_done_and_still_listed() -> None:
+async def test_drain_returns_while_a_finished_worker_is_still_listed() -> None:
     """From Python 3.12 on, waiting for tasks that are done does not let their callbacks run."""
 
     async def double(_: str, wishes: Sequence[int]) -> list[int | Exception]:
