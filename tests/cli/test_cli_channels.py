@@ -61,20 +61,20 @@ def test_texts_over_their_bytes_are_refused_with_field_limit_and_size(cli: Shell
     assert (spoken.out, spoken.err) == ("", "error: name has 101 bytes; 100 are allowed\n")
 
 
-def test_an_owner_whom_the_app_does_not_know_is_named(cli: Shell) -> None:
+def test_unknown_owner_is_named(cli: Shell) -> None:
     refused = cli(
         "channels", "create", "--slug", "orphan", "--name", "n", "--owner", "stranger", "--json", code=1
     ).error
     assert "stranger" in refused["message"]
 
 
-def test_somebody_without_channels(cli: Shell) -> None:
+def test_user_without_channels_gets_an_empty_list(cli: Shell) -> None:
     assert cli("channels", "list", "--user", "reader_79", "--json").json == []
     spoken = cli("channels", "list", "--user", "reader_79")
     assert (spoken.out, spoken.err) == ("", "reader_79 follows no channel\n")
 
 
-def test_a_channel_goes_by_its_id_for_machines_however_it_was_named(cli: Shell, new_channel: Callable[[], str]) -> None:
+def test_json_has_the_id_of_a_channel_however_it_was_named(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
     gone = cli("channels", "delete", news, "--yes", "--json").json
     assert gone == {"channel": f"@TGS#_{news}", "deleted": True}
@@ -137,7 +137,7 @@ def test_ctrl_c_at_the_question_deletes_nothing(cli: Shell, new_channel: Callabl
     assert cli("channels", "show", news).out
 
 
-def test_more_subscribers_than_the_plan_has_and_somebody_unknown(cli: Shell) -> None:
+def test_too_many_subscribers_and_an_unknown_user_are_refused(cli: Shell) -> None:
     words = ("channels", "create", "--slug", "big", "--name", "n", "--owner", OWNER, "--max-subscribers", "9999999")
     assert "the app's plan has fewer" in cli(*words, code=1).err
     unknown = cli("channels", "list", "--user", "nobody_at_all", code=1).err

@@ -53,7 +53,7 @@ def test_columns_are_aligned_by_what_a_terminal_draws() -> None:
     ]
 
 
-def test_elsewhere_nothing_is_cut() -> None:
+def test_table_is_not_cut_outside_of_a_terminal() -> None:
     assert lines_of(("content",), [("fog " * 200 + "end",)])[1] == "fog " * 200 + "end"
 
 
@@ -138,7 +138,7 @@ def test_a_list_that_fails_is_a_whole_document_or_nothing() -> None:
         assert out.getvalue() == written
 
 
-def test_errors_for_people_and_for_machines() -> None:
+def test_errors_are_sentences_or_json() -> None:
     error = InvalidError("name has 102 bytes; 100 are allowed", field="name", limit=100, size=102)
     output, out, err = screen()
     output.describe_progress(lambda: "3 were done")
@@ -150,7 +150,7 @@ def test_errors_for_people_and_for_machines() -> None:
     assert json.loads(err.getvalue())["error"]["message"] == "half \\ud800"
 
 
-def test_machines_hear_remarks_only_when_they_ask() -> None:
+def test_remarks_are_written_with_json_only_on_demand() -> None:
     quiet, _, err = screen(json=True)
     quiet.note("x")
     assert err.getvalue() == ""
@@ -250,7 +250,7 @@ def everything_written(**options: bool) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("json_", [False, True])
-def test_nothing_that_a_terminal_obeys_is_written(json_: bool) -> None:
+def test_control_characters_are_escaped_in_all_output(json_: bool) -> None:
     for text in everything_written(json=json_, verbose=True):
         assert "gnp.exe" in text
         assert DANGEROUS.findall(text) == []
@@ -295,7 +295,7 @@ def test_progress_above_a_bar_and_log_lines_are_escaped() -> None:
     assert DANGEROUS.findall(logged) == []
 
 
-def test_a_step_says_what_differs_field_by_field() -> None:
+def test_step_reports_differences_field_by_field() -> None:
     told: list[int] = []
     recorder = DemoRecorder(lambda number, step: told.append(number), iter([1.0, 3.5]).__next__, keep_going=False)
     with pytest.raises(ReadBackError), recorder.step("s") as step:  # noqa: PT012 - it is raised at the end

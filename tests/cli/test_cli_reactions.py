@@ -10,7 +10,7 @@ def post_in(cli: Shell, channel: str) -> str:
     return str(cli("posts", "publish", channel, "low tide", "--json").json["ref"]["seq"])
 
 
-def test_people_react(cli: Shell, new_channel: Callable[[], str]) -> None:
+def test_reactions_are_added_shown_and_removed(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
     seq = post_in(cli, news)
     added = cli.installed("reactions", "add", news, seq, "reader_1", "👍", "--json").json
@@ -27,7 +27,7 @@ def test_people_react(cli: Shell, new_channel: Callable[[], str]) -> None:
     assert cli("reactions", "remove", news, seq, "reader_1").out == "reader_1 had no such reaction\n"
 
 
-def test_a_policy(cli: Shell, new_channel: Callable[[], str]) -> None:
+def test_policy_is_set_and_shown(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
     seq = post_in(cli, news)
     assert cli("reactions", "policy", news).out == "all: every emoji is accepted\n"
@@ -44,7 +44,7 @@ def test_a_policy(cli: Shell, new_channel: Callable[[], str]) -> None:
     )
 
 
-def test_what_goes_wrong_is_one_sentence(cli: Shell, new_channel: Callable[[], str]) -> None:
+def test_failures_are_one_sentence(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
     seq = post_in(cli, news)
     for words, kind, code in (

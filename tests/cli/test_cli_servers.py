@@ -22,7 +22,7 @@ def test_the_doctor_finds_nothing(cli: Shell) -> None:
     assert list(findings[0]) == ["check", "ok", "message", "remediation"]
 
 
-def test_the_doctor_finds_something_and_mends_it(cli: Shell) -> None:
+def test_doctor_repairs_an_incomplete_channel(cli: Shell) -> None:
     half = {
         "Type": "Community", "GroupId": "@TGS#_half_made", "Name": "n", "Owner_Account": "editor_7", "SupportTopic": 0,
         "AppDefinedData": [{"Key": FIELDS[0], "Value": "ch1"}],
@@ -36,7 +36,7 @@ def test_the_doctor_finds_something_and_mends_it(cli: Shell) -> None:
     cli("channels", "delete", "half_made", "--yes")
 
 
-def test_the_escape_hatch(cli: Shell) -> None:
+def test_call_sends_any_command(cli: Shell) -> None:
     request = '{"CheckItem": [{"UserID": "reader_1"}]}'
     answer = cli.installed("call", "im_open_login_svc", "account_check", "-", stdin=request).json
     assert answer["ResultItem"][0]["AccountStatus"] == "Imported"
@@ -153,7 +153,7 @@ def test_the_demo_with_files_of_ones_own(cli: Shell) -> None:
     assert {"command": "group_open_http_svc/add_group_member", "count": 1} in subscribed["calls"]
 
 
-def test_a_demo_whose_read_backs_differ_says_so_and_stops(cli: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_demo_reports_differing_read_backs_and_stops(cli: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     async def examine(self: Demo) -> None:
         with self._recorder.step("Compare") as step:
             step.same("a number", 1, 1)
@@ -181,7 +181,7 @@ def test_a_ready_file_in_no_directory_is_the_mistake_that_is_named(cli: Shell, t
     assert (said["field"], said["message"]) == ("ready_file", f"{missing} cannot be written: No such file or directory")
 
 
-def test_the_stub_says_what_config_is_for_it(cli: Shell) -> None:
+def test_help_of_the_stub_describes_its_config(cli: Shell) -> None:
     text = " ".join(cli("stub", "--help").out.split())
     assert "--config FILE The stub's own settings, faults and webhooks" in text
     assert "CHANNEL_ADAPTER_CONFIG" not in text

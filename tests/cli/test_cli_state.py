@@ -51,7 +51,7 @@ def call(shell: Shell, command: str, body: dict[str, Any], service: str = GROUPS
     shell("call", service, command, json.dumps(body))
 
 
-def test_a_stub_with_a_state_and_what_becomes_of_it(serve: Serve, tmp_path: Path) -> None:
+def test_stub_saves_and_loads_its_state(serve: Serve, tmp_path: Path) -> None:
     with serve("--state", "stub.state", "--save-every", "1000") as (shell, url, _):
         for user in ("ann", "bob"):
             call(shell, "account_import", {"UserID": user}, "im_open_login_svc")
@@ -77,7 +77,7 @@ def test_a_stub_with_a_state_and_what_becomes_of_it(serve: Serve, tmp_path: Path
     assert shell("state", "diff", "before.json", "stub.state").out == ""
 
 
-def test_what_differs(cli: Shell) -> None:
+def test_differences_of_two_states_are_listed(cli: Shell) -> None:
     message = {"time": 1, "sender": "ann", "body": [], "recalled": False}
     columns = {"users": ["ann"], "serials": [1], "joined": [5], "read": [0], "roles": [3], "flags": [0]}
     group = {"group_id": "g", "name": "n", "name_cards": {"ann": "A"}, "members": columns, "messages": [message]}
@@ -119,7 +119,7 @@ def test_what_differs(cli: Shell) -> None:
         (None, "No such file or directory"),
     ],
 )
-def test_a_file_that_is_no_state(cli: Shell, content: str | None, complaint: str) -> None:
+def test_file_without_a_state_is_refused(cli: Shell, content: str | None, complaint: str) -> None:
     path = cli.file("wrong", content) if content is not None else str(cli.directory / "nowhere")
     commands = [["state", "dump", path], ["state", "load", path], ["state", "diff", path, path]]
     for words in commands if content is None else [["stub", "--port", "0", "--state", path], *commands]:
@@ -128,7 +128,7 @@ def test_a_file_that_is_no_state(cli: Shell, content: str | None, complaint: str
         assert Path(path).read_text() == content
 
 
-def test_a_stub_that_cannot_be_asked(cli: Shell, served: Served) -> None:
+def test_unreachable_stub_is_reported(cli: Shell, served: Served) -> None:
     without = cli("state", "dump", "--url", served.url, code=1).err
     assert without == f"error: the stub at {served.url} has no control plane; start it with --control\n"
     closed = cli("state", "dump", "--url", "http://127.0.0.1:1", code=7).err

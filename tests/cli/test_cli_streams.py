@@ -33,7 +33,7 @@ def in_a_shell(cli: Shell, line: str) -> "subprocess.CompletedProcess[bytes]":
 
 
 @pytest.mark.parametrize("line", ["--help >&-", "accounts check reader_1 >&-", "accounts check reader_1 <&- >&-"])
-def test_a_closed_stdout_swallows_the_result_and_nothing_else(cli: Shell, line: str) -> None:
+def test_closed_stdout_drops_the_result_only(cli: Shell, line: str) -> None:
     done = in_a_shell(cli, line)
     assert (done.returncode, done.stderr) == (0, b"")
 
@@ -43,7 +43,7 @@ def test_a_closed_stderr_keeps_the_exit_code(cli: Shell) -> None:
 
 
 @pytest.mark.parametrize("line", ["accounts check reader_1", "accounts check reader_1 --json", "--help"])
-def test_a_full_disk_is_told_and_is_no_mistake_of_the_caller(cli: Shell, line: str) -> None:
+def test_full_disk_is_reported_as_an_interruption(cli: Shell, line: str) -> None:
     done = in_a_shell(cli, f"{line} >{FULL}")
     assert done.returncode == 4
     (sentence,) = done.stderr.decode().splitlines()
@@ -93,7 +93,7 @@ def test_v_shows_the_calls_of_the_demo(cli: Shell) -> None:
     assert cli("demo", "--subscribers", people).err == ""
 
 
-def test_v_shows_what_a_stub_is_asked(cli: Shell, tmp_path: Path) -> None:
+def test_v_shows_requests_to_a_stub(cli: Shell, tmp_path: Path) -> None:
     ready = tmp_path / "ready.json"
     process = cli.start("stub", "--port", "0", "--key", KEY, "--ready-file", str(ready), "-v")
     assert process.stderr is not None

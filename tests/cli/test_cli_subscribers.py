@@ -8,7 +8,7 @@ import pytest
 from tests.cli.shell import Shell
 
 
-def test_people_come_and_go(cli: Shell, new_channel: Callable[[], str]) -> None:
+def test_users_are_added_and_removed(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
     added = cli.installed("subscribers", "add", news, "reader_1", "reader_2", "--json").json
     assigned = {"status": "assigned", "reason": "", "transient": False}
@@ -68,14 +68,14 @@ def test_stdin_and_an_empty_file(cli: Shell, new_channel: Callable[[], str]) -> 
     assert cli.installed("subscribers", "import", news, "-", stdin="").out == "0 lines read: no users in them\n"
 
 
-def test_a_channel_that_is_not_there(cli: Shell) -> None:
+def test_missing_channel_is_reported(cli: Shell) -> None:
     people = cli.file("people.txt", "reader_1\n")
     refused = cli("subscribers", "import", "no_such", people, "--json", code=1)
     assert (refused.out, refused.error["kind"]) == ("", "not_found")
     assert cli("subscribers", "list", "no_such", "--json", code=1).out == ""
 
 
-def test_a_list_that_stops_early_says_where_to_go_on(cli: Shell, new_channel: Callable[[], str]) -> None:
+def test_list_that_stops_early_reports_its_cursor(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
     people = "".join(f"crowd_{n}\n" for n in range(130))
     cli("subscribers", "import", news, cli.file("crowd.txt", people), "--import-missing")
@@ -93,7 +93,7 @@ def test_a_list_that_stops_early_says_where_to_go_on(cli: Shell, new_channel: Ca
     assert cli("subscribers", "list", news, "--limit", "500").err == ""
 
 
-def test_somebody_twice_in_a_file_has_two_line_numbers(cli: Shell, new_channel: Callable[[], str]) -> None:
+def test_user_twice_in_a_file_has_two_line_numbers(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
     file = cli.file("people.txt", "reader_1\nstranger\nreader_2\nstranger\n")
     problems = cli("subscribers", "import", news, file, "--json", code=3).json["problems"]

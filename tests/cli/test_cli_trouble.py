@@ -24,7 +24,7 @@ def test_a_wrong_key(cli: Shell) -> None:
     assert error["code"] == SIGNATURE_WRONG_KEY
 
 
-def test_an_admin_that_is_none(cli: Shell) -> None:
+def test_account_without_admin_rights_is_reported(cli: Shell) -> None:
     said = cli.having(CHANNEL_ADAPTER_ADMIN="reader_1")("channels", "list", code=1)
     assert said.err == (
         "error: get_appid_group_list was refused: the account that is set as admin is no admin of this app"
@@ -32,7 +32,7 @@ def test_an_admin_that_is_none(cli: Shell) -> None:
     )
 
 
-def test_what_the_service_says_in_our_words_is_said_once(cli: Shell) -> None:
+def test_message_of_the_service_is_not_repeated(cli: Shell) -> None:
     said = cli("call", "group_open_http_svc", "destroy_group", '{"GroupId": "@TGS#_none"}', code=1)
     assert (
         said.err == f"error: destroy_group was refused: the group does not exist or was dissolved [{NO_SUCH_GROUP}]\n"
@@ -46,7 +46,7 @@ def test_debug_shows_a_traceback_without_secrets_and_v_shows_calls(cli: Shell) -
     assert said.err.splitlines()[-1] == "error: there is no channel @TGS#_no_such"
 
 
-def test_a_server_that_is_gone(cli: Shell) -> None:
+def test_stopped_server_is_reported(cli: Shell) -> None:
     gone = cli.having(CHANNEL_ADAPTER_BASE_URL="http://127.0.0.1:1", CHANNEL_ADAPTER_TOTAL_SECONDS="0.5")
     error = gone.installed("channels", "show", "news", "--json", code=7).error
     assert error["kind"] == "unavailable"
@@ -57,7 +57,7 @@ def test_a_server_that_is_gone(cli: Shell) -> None:
     assert "no connection to 127.0.0.1:1" in imported.err
 
 
-def test_an_import_that_is_interrupted_says_how_far_it_got(cli: Shell, new_channel: Callable[[], str]) -> None:
+def test_interrupted_import_reports_its_progress(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
     users = [f"reader_{n}" for n in range(1, 60)] + ["stranger"] + ["reader_1"] * 100_000
     process = cli.start(
@@ -78,7 +78,7 @@ def test_an_import_that_is_interrupted_says_how_far_it_got(cli: Shell, new_chann
     assert "added" in said.error["message"]
 
 
-def test_a_reader_that_leaves_is_no_complaint(cli: Shell, new_channel: Callable[[], str]) -> None:
+def test_closed_pipe_is_not_reported(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
     cli("subscribers", "add", news, *(f"reader_{n}" for n in range(1, 60)))
     process = cli.start("subscribers", "list", news, "--json")

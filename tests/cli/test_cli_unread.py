@@ -93,7 +93,7 @@ def test_groups_and_marks(cli: Shell, new_channel: Callable[[], str]) -> None:
     assert cli("unread", "marks", "reader_62", news, "--json").json == marked
 
 
-def test_everybody_in_a_file_is_synced(cli: Shell, new_channel: Callable[[], str]) -> None:
+def test_all_users_of_a_file_are_synced(cli: Shell, new_channel: Callable[[], str]) -> None:
     news = new_channel()
     people = [f"reader_{number}" for number in range(63, 73)]
     cli("subscribers", "add", news, *people, "--no-assign")
@@ -153,7 +153,7 @@ def test_mistakes(cli: Shell, new_channel: Callable[[], str]) -> None:
     assert cli("unread", "show", "reader_1", "--config", cli.file("a.toml", '[unread]\nname = ""\n'), code=2)
 
 
-def test_two_processes_file_for_the_same_people_at_once(cli: Shell, new_channel: Callable[[], str]) -> None:
+def test_two_processes_change_groups_of_the_same_users(cli: Shell, new_channel: Callable[[], str]) -> None:
     channels = [new_channel() for _ in range(2)]
     people = ["reader_76", "reader_77"]
     running = [cli.start("subscribers", "add", channel, *people, "--json") for channel in channels]

@@ -91,7 +91,7 @@ def test_these_are_the_commands() -> None:
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=" ".join)
-def test_every_command_teaches(path: tuple[str, ...], bare: Shell) -> None:
+def test_help_of_every_command_has_an_example(path: tuple[str, ...], bare: Shell) -> None:
     text = bare(*path, "--help").out
     assert f"Usage: channel-adapter {' '.join(path)} " in text
     assert f"\n  Example:\n    {EXAMPLES[path].splitlines()[0]}\n" in text
@@ -111,13 +111,13 @@ def test_every_example_is_right(path: tuple[str, ...]) -> None:
         LEAVES[path].make_context(path[-1], given)  # type: ignore[attr-defined]
 
 
-def test_the_overview_names_what_the_modules_say(bare: Shell) -> None:
+def test_overview_has_the_summaries_of_all_groups(bare: Shell) -> None:
     overview = " ".join(bare("--help").out.split())
     for name, entry in COMMANDS.items():
         assert f"{name} {entry.summary}" in overview
 
 
-def test_a_group_says_what_it_is_for(bare: Shell) -> None:
+def test_help_of_a_group_has_its_summary(bare: Shell) -> None:
     for name in ("channels", "posts", "webhooks"):
         assert COMMANDS[name].summary in bare(name, "--help").out
 
@@ -141,7 +141,7 @@ def test_help_and_mistakes_do_not_wait_for_the_client() -> None:
         ("postgresql://h/d", "durable,postgres", "postgres"),
     ],
 )
-def test_missing_library_is_named_with_the_extra_that_installs_it(
+def test_missing_library_is_named_with_its_extra(
     url: str, durable: str, store: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = {"SDKAPPID": "1400000001", "KEY": KEY, "BASE_URL": "http://127.0.0.1:1", "DATABASE_URL": url}
@@ -258,11 +258,11 @@ def test_mistakes_are_one_sentence_and_exit_code_2(words: list[str], message: st
     assert error["message"].startswith(message)
 
 
-def test_without_any_words_it_shows_help_and_is_a_mistake(bare: Shell) -> None:
+def test_command_without_words_shows_help_and_is_a_mistake(bare: Shell) -> None:
     assert bare(code=2).out.startswith("Usage: channel-adapter")
 
 
-def test_a_reader_of_help_may_leave(bare: Shell) -> None:
+def test_closed_pipe_of_help_is_not_reported(bare: Shell) -> None:
     process = bare.start("--help")
     assert process.stdout is not None
     assert process.stderr is not None

@@ -85,7 +85,7 @@ def test_unsigned_on_demand(served: Served, tmp_path: Path, listener: Listener) 
     assert "Sign" not in listener.heard[0][0]
 
 
-def test_the_list(tmp_path: Path) -> None:
+def test_list_shows_all_commands(tmp_path: Path) -> None:
     rows = Shell(tmp_path, None)("webhooks", "trigger", "--list", "--json").json
     assert {"event": "Subscribed", "command": "Group.CallbackAfterNewMemberJoin"} in rows
     assert {"event": "PostDraft", "command": "Group.CallbackBeforeSendMsg"} in rows
@@ -105,7 +105,7 @@ def test_the_list(tmp_path: Path) -> None:
         (["Subscribed", "--url", "127.0.0.1", "--sdkappid", "5"], 2, "address"),
     ],
 )
-def test_what_goes_wrong(tmp_path: Path, args: list[str], code: int, hint: str) -> None:
+def test_failures_are_reported(tmp_path: Path, args: list[str], code: int, hint: str) -> None:
     assert hint in Shell(tmp_path, None)("webhooks", "trigger", *args, code=code).err
 
 

@@ -3,7 +3,7 @@
 from tests.cli.shell import Shell
 
 
-def test_where_the_stub_guesses(cli: Shell) -> None:
+def test_divergences_are_listed(cli: Shell) -> None:
     entries = cli("stub", "--divergences", "--json").json
     assert len(entries) > 100
     assert list(entries[0]) == ["id", "unknown", "stub", "source", "switch"]
@@ -14,7 +14,7 @@ def test_where_the_stub_guesses(cli: Shell) -> None:
     assert any(line.startswith("undeclared-key ") for line in table)
 
 
-def test_what_the_stub_plays(cli: Shell) -> None:
+def test_coverage_is_listed(cli: Shell) -> None:
     rows = cli("stub", "--coverage", "--json").json
     assert all(row["implemented"] for row in rows)
     create = next(row for row in rows if row["command"] == "group_open_http_svc/create_group")

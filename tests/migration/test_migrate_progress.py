@@ -61,7 +61,7 @@ def test_programs_get_rate_limit_and_time_left(made: tuple[Plan, Settings]) -> N
     assert second["posts"]["per_second"] == 1.4
 
 
-def test_a_delta_begins_the_counting_anew_and_people_to_fill_are_told_when_they_are_known(
+def test_delta_begins_the_counts_again_and_groups_to_fill_are_counted_when_known(
     made: tuple[Plan, Settings],
 ) -> None:
     plan, settings = made

@@ -263,13 +263,13 @@ def test_an_entry_without_a_title_borrows_its_first_line() -> None:
     assert one("<enclosure url='/i.png' type='image/png'/>").title == "(untitled)"
 
 
-def test_an_entry_that_says_nothing_is_left_out_and_told() -> None:
+def test_empty_entry_is_left_out_and_reported() -> None:
     feed = read_feed(rss("<item/><item><guid isPermaLink='false'>g</guid></item><item><title>t</title></item>"))
     assert [entry.title for entry in feed.entries] == ["t"]
     assert feed.warnings == ("2 entries say nothing and are left out",)
 
 
-def test_a_long_body_is_shortened_and_says_so() -> None:
+def test_long_body_is_shortened_and_marked() -> None:
     entry = one(f"<description>{'word ' * 500}</description>", excerpt_bytes=100)
     assert entry.shortened
     assert len(entry.text.encode()) <= 100
@@ -282,7 +282,7 @@ def test_what_is_no_feed_is_refused_in_one_sentence(data: bytes) -> None:
         read_feed(data, name="news.xml")
 
 
-def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "feedparser", None)
     with pytest.raises((ConfigurationError, UsageError), match=r"pip install 'channel-adapter\[feeds\]'"):
         read_feed(rss(""))
@@ -376,7 +376,7 @@ def test_a_feed_with_a_bad_place_is_read_with_a_warning() -> None:
     assert feed.warnings[0].startswith("news.xml is not well-formed XML")
 
 
-def test_a_feed_that_breaks_off_loses_its_last_entry_which_may_be_half_and_says_so() -> None:
+def test_truncated_feed_loses_its_last_entry_with_a_warning() -> None:
     whole = rss("<item><guid>a</guid></item><item><guid>b</guid><description>half a sentence</description></item>")
     feed = read_feed(whole[: whole.index(b" a sentence")], name="news.xml")
     assert [entry.key for entry in feed.entries] == ["a"]

@@ -74,7 +74,7 @@ def test_the_key_shows_nowhere(path: Path) -> None:
         ('sdkappid = "many"', "sdkappid", "whole number"),
     ],
 )
-def test_what_is_wrong_is_named_with_the_nearest_that_exists(
+def test_unknown_key_is_reported_with_the_nearest_that_exists(
     tmp_path: Path, change: str, field: str | None, says: str
 ) -> None:
     lines = ["sdkappid = 1400000001", 'key = "file-secret"', 'base_url = "http://127.0.0.1:8900"']
@@ -89,7 +89,7 @@ def test_what_is_wrong_is_named_with_the_nearest_that_exists(
     assert "file-secret" not in refused.value.message
 
 
-def test_a_missing_key_says_how_to_give_it(tmp_path: Path) -> None:
+def test_missing_key_is_reported_with_the_ways_to_set_it(tmp_path: Path) -> None:
     file = tmp_path / "adapter.toml"
     file.write_text('sdkappid = 1\nregion = "china"', encoding="utf-8")
     with pytest.raises(ConfigurationError, match="CHANNEL_ADAPTER_KEY") as refused:
@@ -100,7 +100,7 @@ def test_a_missing_key_says_how_to_give_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "says"), [(None, "no settings file"), (b"sdkappid =", "not TOML"), (b"\xff", "not TOML")]
 )
-def test_files_that_cannot_be_read_say_so(tmp_path: Path, content: bytes | None, says: str) -> None:
+def test_unreadable_files_are_reported(tmp_path: Path, content: bytes | None, says: str) -> None:
     file = tmp_path / "adapter.toml"
     if content is not None:
         file.write_bytes(content)

@@ -40,7 +40,7 @@ def test_settings_made_in_python_are_refused_like_those_of_a_file(
     assert refused.value.__cause__ is None
 
 
-def test_a_section_made_in_python_is_refused_in_the_same_way() -> None:
+def test_table_made_in_python_is_refused_like_those_of_a_file() -> None:
     with pytest.raises(ConfigurationError, match=r"max_bytes: .*greater than or equal to 1") as refused:
         PostSettings(max_bytes=0)
     assert refused.value.field == "max_bytes"

@@ -58,7 +58,7 @@ def read(data: bytes, *, heading: bool | None = None, delimiter: str = "", colum
         (b'user_id,bio\nann,"' + b"x" * 99 * 1_000 + b"\n" * 99_000 + b'"\nbob,x\n', [(2, "ann"), (99_003, "bob")]),
     ],
 )
-def test_lines_that_name_somebody(data: bytes, found: list[tuple[int, str]]) -> None:
+def test_lines_with_a_user_id_are_read(data: bytes, found: list[tuple[int, str]]) -> None:
     assert read(data) == found
 
 
@@ -81,7 +81,7 @@ def test_a_broken_first_line_is_reported_too() -> None:
     assert read(b"\xff\nann\n") == [(1, "! not UTF-8"), (2, "ann")]
 
 
-def test_a_user_id_of_the_longest_length_is_taken() -> None:
+def test_longest_user_id_is_accepted() -> None:
     assert read(b"x" * USER_ID_BYTES) == [(1, "x" * USER_ID_BYTES)]
 
 
@@ -194,7 +194,7 @@ def test_mistaken_delimiter_or_column_is_refused(options: dict[str, Any], reason
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes_give_people_or_reasons(data: bytes) -> None:
+def test_any_bytes_are_read_as_users_or_reasons(data: bytes) -> None:
     with suppress(UsageError):
         numbers = [found.line for found in users_in(io.BytesIO(data), heading=False)]
         assert numbers == sorted(set(numbers))
