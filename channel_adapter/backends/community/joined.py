@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from channel_adapter.backends.caller import Caller
@@ -69,11 +70,7 @@ class JoinedPages:
     async def group_ids(self, user: UserId) -> list[ChannelId]:
         """Return the ids of the Communities that a user is in, channels and others, 200 a call."""
         found: dict[ChannelId, None] = {}  # the list may shift between pages
-
-        def ask(start: int, size: int) -> groups.GetJoinedGroupListRequest:
-            return ids_request(user, start, size)
-
-        async with aclosing(self.each(ask, _ids_of)) as pages:
+        async with aclosing(self.each(partial(communities_request, user, None), _ids_of)) as pages:
             async for page in pages:
                 found.update(dict.fromkeys(page))
         return list(found)
@@ -102,10 +99,17 @@ class JoinedPages:
                 return _Page(reply.total_count, rows)
 
 
-def ids_request(user: UserId, offset: int, size: int) -> groups.GetJoinedGroupListRequest:
-    """Return the request for one page of a user's Communities, without topics. Without a filter it returns only ids."""
+def communities_request(
+    user: UserId, wanted: groups.JoinedResponseFilter | None, offset: int, size: int
+) -> groups.GetJoinedGroupListRequest:
+    """Return the request for one page of a user's Communities without topics; without `wanted`, of ids alone."""
     return groups.GetJoinedGroupListRequest(
-        member_account=user, limit=size, offset=offset, group_type=groups.COMMUNITY, support_topic=0
+        member_account=user,
+        limit=size,
+        offset=offset,
+        group_type=groups.COMMUNITY,
+        support_topic=0,
+        response_filter=wanted,
     )
 
 

@@ -11,7 +11,7 @@ from channel_adapter.backends.accounts import AppAccounts
 from channel_adapter.backends.caller import Caller, interrupted, without_account
 from channel_adapter.backends.community import profile
 from channel_adapter.backends.community.channels import NOT_FOUND_CODES, ChannelCache, no_such_channel
-from channel_adapter.backends.community.joined import JoinedPages
+from channel_adapter.backends.community.joined import JoinedPages, communities_request
 from channel_adapter.backends.options import BackendOptions
 from channel_adapter.concurrency.batch_loader import BatchLoader
 from channel_adapter.concurrency.batching import batches, concurrently
@@ -209,15 +209,7 @@ class CommunityMembers:
 
     async def subscribed_to(self, user: UserId, channels: Sequence[ChannelId]) -> frozenset[ChannelId]:
         """Return which of these channels a user is a member of, from the joined list, 200 groups a call."""
-
-        async def ids(page: Sequence[groups.JoinedRow]) -> list[ChannelId]:
-            return [ChannelId(item.group_id) for item in page]
-
-        joined: set[ChannelId] = set()
-        async with aclosing(self._pages.each(partial(_joined_request, user, None), ids)) as pages:
-            async for page in pages:
-                joined.update(page)
-        return frozenset(joined.intersection(channels))
+        return frozenset(await self._pages.group_ids(user)).intersection(channels)
 
     async def get(self, channel: ChannelId, user: UserId) -> Subscriber | None:
         """Return one member, or None. Raises NotFoundError for the channel."""
@@ -268,7 +260,7 @@ class CommunityMembers:
         wanted = groups.JoinedResponseFilter(
             group_base_info_filter=list(profile.BASE_FIELDS), self_info_filter=list(SELF_FIELDS)
         )
-        request = partial(_joined_request, user, wanted)
+        request = partial(communities_request, user, wanted)
         try:
             async with aclosing(self._pages.each(request, partial(self._channels_among, user))) as pages:
                 async for found in pages:
@@ -452,17 +444,3 @@ class _Addition:
 
     def _set_outcome(self, users: Iterable[UserId], kind: OutcomeKind, reason: str = "") -> None:
         self.outcomes |= {user: Outcome(user, kind, reason) for user in users}
-
-
-def _joined_request(
-    user: UserId, wanted: groups.JoinedResponseFilter | None, offset: int, size: int
-) -> groups.GetJoinedGroupListRequest:
-    """Return the request for one page of a user's Communities without topics; None asks for their ids."""
-    return groups.GetJoinedGroupListRequest(
-        member_account=user,
-        limit=size,
-        offset=offset,
-        group_type=groups.COMMUNITY,
-        support_topic=0,
-        response_filter=wanted,
-    )
