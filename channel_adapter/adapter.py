@@ -187,12 +187,12 @@ class ChannelAdapter:
         """Answers to before-webhooks: policies of the settings and hooks of the app."""
         from channel_adapter.webhooks.guard import Guard
 
-        guard = Guard(self.settings, self.backend, self.pipeline.resolver)
+        guard = Guard(self.settings, self.backend, self.pipeline.callbacks, self.pipeline.resolver)
         if self.posting_moved is not None:
-            from channel_adapter.domain.hooks import OfficialPostDraft
+            from channel_adapter.domain.hooks import PostDraft
             from channel_adapter.migration.cutover.redirects import BroadcastHook
 
-            guard.on(OfficialPostDraft)(BroadcastHook(self.posting_moved, self.posts, self.clock))
+            guard.on(PostDraft, other_mode=True)(BroadcastHook(self.posting_moved, self.posts, self.clock))
         return guard
 
     @classmethod

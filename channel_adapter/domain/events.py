@@ -42,9 +42,14 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelEvent(Event):
-    """Base of the events of one channel."""
+    """Base of the events of one channel.
+
+    `other_mode`: it is about a channel of the mode that this adapter does not use, such as an official account beside
+    Communities during a migration. Only handlers that are registered with `other_mode=True` get it.
+    """
 
     channel: ChannelId
+    other_mode: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +92,7 @@ class ChannelChanged(ChannelEvent):
     introduction: str | None = None
     notification: str | None = None
     avatar: str | None = None
+    organization: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,76 +186,6 @@ class RateAlarm(Event):
     command: str
     calls: int
     allowed: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OfficialAccountEvent(Event):
-    """Base of the events of official accounts, which channels replace."""
-
-    account: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OfficialAccountCreated(OfficialAccountEvent):
-    """An official account was made."""
-
-    name: str = ""
-    owner: UserId | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OfficialAccountChanged(OfficialAccountEvent):
-    """Its profile was changed; None is what stayed."""
-
-    name: str | None = None
-    introduction: str | None = None
-    avatar: str | None = None
-    organization: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OfficialAccountDeleted(OfficialAccountEvent):
-    """An official account is gone."""
-
-    name: str = ""
-    owner: UserId | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OfficialAccountSubscribed(OfficialAccountEvent):
-    """People follow it now."""
-
-    users: tuple[UserId, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OfficialAccountUnsubscribed(OfficialAccountEvent):
-    """People do not follow it any more; the service does not say whether by themselves."""
-
-    users: tuple[UserId, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OfficialAccountFull(OfficialAccountEvent):
-    """It has as many subscribers as it may."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OfficialPostPublished(OfficialAccountEvent):
-    """A broadcast was delivered; `key` is its name in the account's history."""
-
-    key: str
-    parts: tuple[Content, ...]
-    published_at: datetime | None = None
-    online_only: bool = False
-    app_data: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OfficialPostRecalled(OfficialAccountEvent):
-    """Broadcasts were taken back."""
-
-    keys: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

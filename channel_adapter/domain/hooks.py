@@ -5,7 +5,7 @@ A hook is called with a request and returns a response; None allows.
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar, Final
+from typing import Final
 
 from channel_adapter.domain.events import Platform
 from channel_adapter.domain.ids import ChannelId, UserId
@@ -13,31 +13,33 @@ from channel_adapter.domain.post import Content
 from channel_adapter.errors import InvalidError
 
 CHANNEL_CODES: Final = range(10_100, 10_201)
-"""The app's own codes about channels, which the service passes on to the caller."""
+"""The app's own codes about Communities, which the service passes on to the caller."""
 ACCOUNT_CODES: Final = range(120_001, 130_001)
-"""The app's own codes about messages of official accounts."""
+"""The app's own codes about posts of official accounts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HookRequest:
     """Base of all requests: when, from which platform, by which user. `own` marks the calls of this adapter.
 
-    `codes` are those that a `Refuse` of this kind of request may carry.
+    `other_mode`: it is about a channel of the mode that this adapter does not use. Only hooks that are registered with
+    `other_mode=True` get it.
     """
-
-    codes: ClassVar[range] = range(0)
 
     at: datetime | None = None
     platform: Platform = Platform.UNKNOWN
     by: UserId | None = None
     own: bool = False
+    other_mode: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostDraft(HookRequest):
-    """A post is about to be published. `by` differs from `author` if a server posts for a user."""
+    """A post is about to be published. `by` differs from `author` if a server posts for a user.
 
-    codes: ClassVar[range] = CHANNEL_CODES
+    The service reports neither for an official account.
+    """
+
     channel: ChannelId
     author: UserId | None
     parts: tuple[Content, ...]
@@ -49,7 +51,6 @@ class PostDraft(HookRequest):
 class SubscribeRequest(HookRequest):
     """Users are about to subscribe: one user, or several who are `invited` or added by a server."""
 
-    codes: ClassVar[range] = CHANNEL_CODES
     channel: ChannelId
     users: tuple[UserId, ...]
     invited: bool = False
@@ -57,39 +58,11 @@ class SubscribeRequest(HookRequest):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateRequest(HookRequest):
-    """A Community is about to be created, which may become a channel or another kind of group."""
+    """A Community, which may become a channel or another group, or an official account is about to be created."""
 
-    codes: ClassVar[range] = CHANNEL_CODES
     name: str
     owner: UserId | None
     users: tuple[UserId, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OfficialPostDraft(HookRequest):
-    """An official account is about to broadcast. The service does not report by which user."""
-
-    codes: ClassVar[range] = ACCOUNT_CODES
-    account: str
-    parts: tuple[Content, ...]
-    app_data: str = ""
-    online_only: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OfficialSubscribeRequest(HookRequest):
-    """Users are about to subscribe to an official account."""
-
-    account: str
-    users: tuple[UserId, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OfficialCreateRequest(HookRequest):
-    """An official account is about to be created."""
-
-    name: str
-    owner: UserId | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +91,9 @@ class InvalidRefusalError(InvalidError):
 class Refuse:
     """Refuse the request. With a `code` the caller gets code and text, else a code of the service.
 
-    Codes are 10100 to 10200 for channels, and 120001 to 130000 for posts of official accounts; their subscriptions and
-    creations have none. A code of the wrong range for a request is logged and not sent. Raises InvalidError for a code
-    in neither range and for a text that is no str.
+    Codes are 10100 to 10200 for Communities, and 120001 to 130000 for posts of official accounts, whose subscriptions
+    and creations have none. A code that the request cannot have is logged, and the refusal is sent without it. Raises
+    InvalidError for a code in neither range and for a text that is no str.
     """
 
     text: str = ""

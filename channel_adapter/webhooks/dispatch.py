@@ -16,8 +16,8 @@ from channel_adapter.domain.post import PostRef
 from channel_adapter.domain.reaction import ReactionChange
 from channel_adapter.domain.subscription import AssignmentStatus, GroupAssignment
 from channel_adapter.errors import InvalidError, NotFoundError, RefusedError, UnavailableError
-from channel_adapter.mapping.callback_event import to_event
 from channel_adapter.webhooks.cache_invalidation import CacheInvalidationBus, open_invalidation_bus
+from channel_adapter.webhooks.callbacks import CallbackTables
 from channel_adapter.webhooks.channel_registry import ChannelRegistry, open_channel_registry
 from channel_adapter.webhooks.inbox import HandlerStep
 from channel_adapter.webhooks.parse import WebhookEvent
@@ -69,7 +69,8 @@ class EventPipeline:
         url = settings.database_url.get_secret_value() if settings.database_url is not None else None
         self.registry = open_channel_registry(url)
         self.invalidation = open_invalidation_bus(url, backend.forget)
-        self.resolver = EventResolver(backend.channels, self.registry, admin=settings.admin)
+        self.callbacks = CallbackTables(backend.mode, admin=settings.admin)
+        self.resolver = EventResolver(self.callbacks, backend.channels, self.registry)
         self._builtin = BuiltinHandlers(
             backend.observe, self.registry, self.invalidation, rate_alarm, reactions, unread
         )
@@ -104,13 +105,13 @@ class EventPipeline:
 class EventResolver:
     """Turns webhooks into events, and reads the tag of a group where that is needed to tell whether it is a channel.
 
-    Everything about a group that is no channel becomes Other.
+    Everything about a group that is no channel becomes Other. Events of the other mode are not checked.
     """
 
-    def __init__(self, channels: ChannelBackend, registry: ChannelRegistry, *, admin: str) -> None:
+    def __init__(self, callbacks: CallbackTables, channels: ChannelBackend, registry: ChannelRegistry) -> None:
+        self._callbacks = callbacks
         self._channels = channels
         self._registry = registry
-        self._admin = admin
         self._lookups: dict[ChannelId, asyncio.Task[bool]] = {}
 
     async def resolve(self, webhook: WebhookEvent) -> e.Event:
@@ -118,8 +119,8 @@ class EventResolver:
 
         Raises a ChannelAdapterError if the tag is needed and cannot be read: try again later.
         """
-        event = to_event(webhook.command, webhook.body, webhook.query, admin=self._admin)
-        if not isinstance(event, e.ChannelEvent):
+        event = self._callbacks.event(webhook.command, webhook.body, webhook.query)
+        if not isinstance(event, e.ChannelEvent) or event.other_mode:
             return event
         if isinstance(event, e.ChannelCreated) and not self._channels.cached(event.channel):
             self._channels.forget(event.channel)  # what is cached is from before its creation
@@ -198,7 +199,7 @@ class BuiltinHandlers:
             _log.warning("webhooks.rate_alarm", service=event.service, command=event.command, calls=event.calls,
                          allowed=event.allowed)  # fmt: skip
             await self._rate_alarm.emit(event)
-        if isinstance(event, e.ChannelEvent):
+        if isinstance(event, e.ChannelEvent) and not event.other_mode:
             self._observe(event)
             await self._invalidation.publish(event)
             await self._registry.observe(event)
@@ -223,7 +224,7 @@ class BuiltinHandlers:
 
     def post_steps(self, event: e.Event) -> list[HandlerStep]:
         """Return the steps that run after the app's handlers, which need not wait for them."""
-        if self._unread is None or not isinstance(event, e.Unsubscribed) or event.own:
+        if self._unread is None or not isinstance(event, e.Unsubscribed) or event.own or event.other_mode:
             return []
         return [HandlerStep(UNASSIGNING, partial(self._unassign, self._unread, event.channel, event.users))]
 

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from typing import Any, Generic, NamedTuple, TypeVar, cast, overload
 
-from channel_adapter.domain.events import Event
+from channel_adapter.domain.events import ChannelEvent, Event
 from channel_adapter.errors import ConfigurationError
 from channel_adapter.webhooks.dispatch import EventPipeline
 from channel_adapter.webhooks.inbox import HandlerStep
@@ -107,6 +107,12 @@ class _Handler(NamedTuple):
     function: Callable[..., Any]
     name: str
     transaction: bool
+    other_mode: bool
+
+    def accepts(self, event: Event) -> bool:
+        """Return whether the handler is to be called with an event."""
+        is_other = isinstance(event, ChannelEvent) and event.other_mode
+        return isinstance(event, self.kinds) and (self.other_mode or not is_other)
 
 
 class Events:
@@ -116,12 +122,15 @@ class Events:
         self._pipeline = pipeline
         self._handlers: list[_Handler] = []
 
-    def on(self, *kinds: type[Event], transaction: bool = False) -> Callable[[HandlerT], HandlerT]:
+    def on(
+        self, *kinds: type[Event], transaction: bool = False, other_mode: bool = False
+    ) -> Callable[[HandlerT], HandlerT]:
         """Register a coroutine function or a plain function, which must not block; without kinds, for all events.
 
         With `transaction` it is a plain function that is called in a worker thread with a second argument, a
         synchronous SQLAlchemy connection to the inbox's database: what it writes there and the record that it ran are
-        committed together, so that it has its effect exactly once. In a memory inbox that argument is None.
+        committed together, so that it has its effect exactly once. In a memory inbox that argument is None. With
+        `other_mode` it gets events about channels of the mode that this adapter does not use as well.
         Raises TypeError for what is no event, ConfigurationError for a coroutine function with `transaction`.
         """
         _require_events(kinds)
@@ -133,23 +142,24 @@ class Events:
                     f"def {getattr(function, '__name__', 'handler')}(event, connection)",
                     field="transaction",
                 )
-            self._add(kinds, function, transaction=transaction)
+            self._add(kinds, function, transaction=transaction, other_mode=other_mode)
             return function
 
         return register
 
     @overload
-    def stream(self) -> EventStream[Event]: ...
+    def stream(self, *, other_mode: bool = False) -> EventStream[Event]: ...
     @overload
-    def stream(self, *kinds: type[EventT]) -> EventStream[EventT]: ...
-    def stream(self, *kinds: type[Event]) -> EventStream[Any]:
+    def stream(self, *kinds: type[EventT], other_mode: bool = False) -> EventStream[EventT]: ...
+    def stream(self, *kinds: type[Event], other_mode: bool = False) -> EventStream[Any]:
         """Return the events that are handled from now on, for `async for`.
 
         An event counts as handled when the loop asks for the next one or is left. A slow loop slows its channels.
+        With `other_mode` it gets events about channels of the mode that this adapter does not use as well.
         """
         _require_events(kinds)
         buffer = StreamBuffer()
-        handler = self._add(kinds, buffer.deliver, transaction=False)
+        handler = self._add(kinds, buffer.deliver, transaction=False, other_mode=other_mode)
         buffer.on_close(lambda: self._handlers.remove(handler))
         return EventStream(buffer)
 
@@ -167,15 +177,17 @@ class Events:
         event = await self._pipeline.handle(webhook)
         if event is None:
             return ()
-        steps = [_step(handler, event, webhook) for handler in self._handlers if isinstance(event, handler.kinds)]
+        steps = [_step(handler, event, webhook) for handler in self._handlers if handler.accepts(event)]
         return [*steps, *self._pipeline.post_steps(event)]
 
     async def listen_for_invalidations(self) -> None:
         """Keep caches right when other receivers handle events, until cancelled."""
         await self._pipeline.invalidation.listen()
 
-    def _add(self, kinds: tuple[type[Event], ...], function: Callable[..., Any], *, transaction: bool) -> _Handler:
-        handler = _Handler(kinds or (Event,), function, self._name_of(function), transaction)
+    def _add(
+        self, kinds: tuple[type[Event], ...], function: Callable[..., Any], *, transaction: bool, other_mode: bool
+    ) -> _Handler:
+        handler = _Handler(kinds or (Event,), function, self._name_of(function), transaction, other_mode)
         self._handlers.append(handler)
         return handler
 

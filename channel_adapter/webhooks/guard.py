@@ -10,7 +10,7 @@ import inspect
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from channel_adapter.backends.protocols import Backend
 from channel_adapter.concurrency.logs import get_logger
@@ -18,10 +18,10 @@ from channel_adapter.config.settings import Settings
 from channel_adapter.domain import hooks
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.errors import ChannelAdapterError, InvalidError
-from channel_adapter.mapping.callback_question import to_reply, to_request
 from channel_adapter.mapping.ids import user_id
 from channel_adapter.tencent.redaction import redact_text, shown_traceback
 from channel_adapter.tencent.wire.callback_envelope import ALLOW, DROP, REFUSE, CallbackReply
+from channel_adapter.webhooks.callbacks import CallbackTables
 from channel_adapter.webhooks.dispatch import EventResolver
 from channel_adapter.webhooks.parse import WebhookEvent
 
@@ -69,30 +69,40 @@ class _PendingAnswer:
     answer: CallbackAnswer = ALLOWED
 
 
+class _RegisteredHook(NamedTuple):
+    kind: type[hooks.HookRequest]
+    function: Callable[[Any], Any]
+    other_mode: bool
+
+
 class Guard:
     """Answers before-webhooks. `counts` by outcome: allowed, refused, dropped, rewritten, partly, late, failed."""
 
-    def __init__(self, settings: Settings, backend: Backend, resolver: EventResolver) -> None:
+    def __init__(
+        self, settings: Settings, backend: Backend, callbacks: CallbackTables, resolver: EventResolver
+    ) -> None:
         self.counts: Counter[str] = Counter()
         self._settings = settings.guard
         self._admin = settings.admin
         self._max_bytes = settings.posts.max_bytes
         self._backend = backend
+        self._callbacks = callbacks
         self._resolver = resolver
-        self._hooks: list[tuple[type[hooks.HookRequest], Callable[[Any], Any]]] = []
+        self._hooks: list[_RegisteredHook] = []
         self._late: set[asyncio.Task[None]] = set()
 
-    def on(self, kind: type[RequestT]) -> Callable[[Hook[RequestT]], Hook[RequestT]]:
+    def on(self, kind: type[RequestT], *, other_mode: bool = False) -> Callable[[Hook[RequestT]], Hook[RequestT]]:
         """Register a hook for one kind of request, or with `HookRequest` for all; a plain function must not block.
 
-        Hooks run in the order of their registration after the policies of the settings, until one refuses.
+        Hooks run in the order of their registration after the policies of the settings, until one refuses. With
+        `other_mode` the hook gets requests about channels of the mode that this adapter does not use as well.
         Raises TypeError for what is no kind of request.
         """
         if not (isinstance(kind, type) and issubclass(kind, hooks.HookRequest)):
             raise TypeError(f"{kind!r} is no question; see channel_adapter.domain.hooks")
 
         def register(hook: Hook[RequestT]) -> Hook[RequestT]:
-            self._hooks.append((kind, hook))
+            self._hooks.append(_RegisteredHook(kind, hook, other_mode))
             return hook
 
         return register
@@ -100,7 +110,7 @@ class Guard:
     async def answer(self, webhook: WebhookEvent) -> CallbackAnswer:
         """Return the answer to a before-webhook within the budget. Raises nothing but CancelledError."""
         try:
-            request = to_request(webhook.command, webhook.body, webhook.query, admin=self._admin)
+            request = self._callbacks.request(webhook.command, webhook.body, webhook.query)
         except Exception as error:  # noqa: BLE001 - without an answer the service would allow it in any case
             return self._undecided(webhook, ALLOWED, "failed", error)
         if request is None:
@@ -155,14 +165,18 @@ class Guard:
 
     def _set_answer(self, pending: _PendingAnswer, response: hooks.HookResponse) -> None:
         """Raise InvalidError for a response that this request cannot have; the previous answer stays then."""
-        kind = type(pending.request)
-        if isinstance(response, hooks.Refuse) and response.code is not None and response.code not in kind.codes:
-            _log.warning("webhooks.guard_code_not_sent", question=kind.__name__, code=response.code)
-        pending.answer = CallbackAnswer.from_reply(to_reply(pending.request, response, self._max_bytes))
+        reply = self._callbacks.reply(pending.request, response, self._max_bytes)
+        if isinstance(response, hooks.Refuse) and response.code not in (None, reply.error_code):
+            _log.warning("webhooks.guard_code_not_sent", question=type(pending.request).__name__, code=response.code)
+        pending.answer = CallbackAnswer.from_reply(reply)
 
     async def _by_policy(self, request: hooks.HookRequest) -> tuple[hooks.HookResponse, hooks.HookRequest | None]:
         """Return the response of the settings, and the request for the hooks; None if they are not called."""
         match request:
+            case hooks.SubscribeRequest(other_mode=True, users=users):
+                return self._without(request, {user for user in users if user in self._settings.blocked})
+            case hooks.HookRequest(other_mode=True):
+                return hooks.Allow(), request
             case hooks.PostDraft(channel=channel, author=author):
                 if not await self._resolver.is_channel(channel):
                     return hooks.Allow(), None
@@ -171,8 +185,6 @@ class Guard:
                 if not await self._resolver.is_channel(channel):
                     return hooks.Allow(), None
                 return self._without(request, await self._unwelcome(request))
-            case hooks.OfficialSubscribeRequest(users=users):
-                return self._without(request, {user for user in users if user in self._settings.blocked})
             case hooks.CreateRequest(own=False, by=by) if self._settings.creators and by not in self._settings.creators:
                 return hooks.Refuse("this account may not create Communities"), request
             case _:
@@ -204,7 +216,7 @@ class Guard:
 
     @staticmethod
     def _without(
-        request: hooks.SubscribeRequest | hooks.OfficialSubscribeRequest, unwelcome: set[UserId]
+        request: hooks.SubscribeRequest, unwelcome: set[UserId]
     ) -> tuple[hooks.HookResponse, hooks.HookRequest | None]:
         left = tuple(user for user in request.users if user not in unwelcome)
         if not left and request.users:
@@ -218,10 +230,10 @@ class Guard:
         self, pending: _PendingAnswer, request: hooks.HookRequest, response: hooks.HookResponse
     ) -> None:
         """Call each hook with what the previous ones have left of the request, until one refuses or drops."""
-        for kind, hook in self._hooks:
-            if not isinstance(request, kind):
+        for hook in self._hooks:
+            if not isinstance(request, hook.kind) or (request.other_mode and not hook.other_mode):
                 continue
-            result = hook(request)
+            result = hook.function(request)
             if inspect.isawaitable(result):
                 result = await result
             if result is None or isinstance(result, hooks.Allow):
@@ -258,11 +270,11 @@ def _combine(response: hooks.HookResponse, more: object) -> hooks.HookResponse:
 def _remaining(request: hooks.HookRequest, response: hooks.HookResponse) -> hooks.HookRequest:
     """Return the request for the next hook."""
     match request, response:
-        case hooks.PostDraft() | hooks.OfficialPostDraft(), hooks.Rewrite():
+        case hooks.PostDraft(), hooks.Rewrite():
             parts = request.parts if response.parts is None else response.parts
             app_data = request.app_data if response.app_data is None else response.app_data
             return replace(request, parts=parts, app_data=app_data)
-        case hooks.SubscribeRequest() | hooks.OfficialSubscribeRequest(), hooks.RefuseSome(users=refused):
+        case hooks.SubscribeRequest(), hooks.RefuseSome(users=refused):
             return replace(request, users=tuple(user for user in request.users if user not in refused))
         case _:
             return request

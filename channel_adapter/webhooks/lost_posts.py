@@ -11,14 +11,13 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
 
+from channel_adapter.backends.callbacks import PendingPost
 from channel_adapter.backends.protocols import PostBackend
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.concurrency.logs import get_logger
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.errors import ChannelAdapterError, NotFoundError
-from channel_adapter.mapping.callback_event import channel_of
-from channel_adapter.tencent.wire import callbacks_group as g
-from channel_adapter.tencent.wire.callbacks import read
+from channel_adapter.webhooks.callbacks import CallbackTables
 from channel_adapter.webhooks.parse import WebhookEvent
 
 MAX_EXPECTED: Final = 1_000
@@ -38,20 +37,18 @@ class _ExpectedPost:
     tries: int = 0
 
 
-_Key = tuple[ChannelId, str, int]
-
-
 class LostPosts:
     """Remembers the posts that before-webhooks announced, until an after-webhook or an exception comes.
 
     It is the memory of this process: posts that were announced just before it died are not missed.
     """
 
-    def __init__(self, posts: PostBackend, clock: Clock, *, seconds: float) -> None:
+    def __init__(self, callbacks: CallbackTables, posts: PostBackend, clock: Clock, *, seconds: float) -> None:
+        self._callbacks = callbacks
         self._posts = posts
         self._clock = clock
         self._seconds = seconds
-        self._expected: OrderedDict[_Key, _ExpectedPost] = OrderedDict()
+        self._expected: OrderedDict[PendingPost, _ExpectedPost] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._expected)
@@ -61,25 +58,25 @@ class LostPosts:
 
         Messages for users who are online only are ignored too: history never has them.
         """
-        key = _key(webhook, g.BeforeSendMsg)
-        if key is not None and self._seconds:
-            self._expected[key] = _ExpectedPost(webhook, key[0], self._clock.monotonic())
+        post = self._callbacks.pending_post(webhook.body) if webhook.is_before else None
+        if post is not None and self._seconds:
+            self._expected[post] = _ExpectedPost(webhook, post.channel, self._clock.monotonic())
             if len(self._expected) > MAX_EXPECTED:
                 self._expected.popitem(last=False)
 
     def confirm(self, webhook: WebhookEvent) -> None:
         """Forget the post of an after-webhook or an exception: it is not lost without notice. Others are ignored."""
-        key = _key(webhook, g.AfterSendMsg) or _key(webhook, g.SendMsgException)
-        if key is not None:
-            self._expected.pop(key, None)
+        post = None if webhook.is_before else self._callbacks.pending_post(webhook.body)
+        if post is not None:
+            self._expected.pop(post, None)
 
     async def overdue(self) -> list[WebhookEvent]:
         """Return the before-webhooks whose posts are lost, each once. Stored in an inbox they mean PostLost."""
         oldest = self._clock.monotonic() - self._seconds
-        due: dict[ChannelId, list[_Key]] = {}
+        due: dict[ChannelId, list[PendingPost]] = {}
         for key, expected in self._expected.items():
             if expected.since <= oldest:
-                due.setdefault(key[0], []).append(key)
+                due.setdefault(key.channel, []).append(key)
         lost: list[WebhookEvent] = []
         for channel, keys in due.items():
             # a post that arrived while history was read for another channel is no longer expected
@@ -94,7 +91,7 @@ class LostPosts:
             for webhook in await self.overdue():
                 await store(webhook)
 
-    async def _lost_of(self, channel: ChannelId, missing: dict[_Key, _ExpectedPost]) -> list[WebhookEvent]:
+    async def _lost_of(self, channel: ChannelId, missing: dict[PendingPost, _ExpectedPost]) -> list[WebhookEvent]:
         """Return those that history does not have. If it cannot be read, they are expected again."""
         try:
             lost = await self._search(channel, missing)
@@ -110,7 +107,7 @@ class LostPosts:
             return []
         return [expected.webhook for expected in lost]
 
-    async def _search(self, channel: ChannelId, missing: dict[_Key, _ExpectedPost]) -> list[_ExpectedPost]:
+    async def _search(self, channel: ChannelId, missing: dict[PendingPost, _ExpectedPost]) -> list[_ExpectedPost]:
         """Return the posts that history does not have; none if they may be too far back to be found."""
         left = dict(missing)
         early = min((each.webhook.received_at for each in missing.values()), default=0.0) - _CLOCK_SKEW_SECONDS
@@ -118,7 +115,7 @@ class LostPosts:
         async with aclosing(self._posts.history(channel)) as history:
             async for post in history:
                 if post.author is not None and post.dedupe is not None:
-                    left.pop((channel, post.author, post.dedupe), None)
+                    left.pop(PendingPost(channel, post.author, post.dedupe), None)
                 count += 1
                 if not left or (post.published_at is not None and post.published_at.timestamp() < early):
                     break
@@ -126,15 +123,3 @@ class LostPosts:
                     _log.warning("webhooks.lost_posts_unclear", channel=channel, posts=len(left), error="too far back")
                     return []
         return list(left.values())
-
-
-def _key(webhook: WebhookEvent, model_type: type[g.MessageCallback]) -> _Key | None:
-    if webhook.command != model_type.command:
-        return None
-    model = read(webhook.body)
-    if not isinstance(model, model_type) or model.topic_id or model.online_only_flag:
-        return None
-    channel = channel_of(model)
-    if channel is None or not model.from_account or not model.random:
-        return None
-    return channel, model.from_account, model.random

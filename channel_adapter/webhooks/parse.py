@@ -4,17 +4,17 @@ Pure. The body is not signed, so its size and depth are bounded before it is use
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
 import orjson
 
-from channel_adapter.tencent.wire import callbacks_group as g
-from channel_adapter.tencent.wire import callbacks_official as o
-from channel_adapter.tencent.wire.callback_envelope import QUERY_COMMAND, Callback
+from channel_adapter.backends.callbacks import Identity
+from channel_adapter.tencent.wire.callback_envelope import QUERY_COMMAND
 from channel_adapter.tencent.wire.callbacks import BODY_COMMAND, is_before, read
+from channel_adapter.webhooks.callbacks import identify
 from channel_adapter.webhooks.verify import Reason, RequestRefused
 
 COMMAND_BYTES: Final = 128  # the longest that is documented has 58
@@ -66,16 +66,15 @@ def make_event(command: str, body: dict[str, Any], query: dict[str, str], *, now
     """Return the event of a body, as `parse` does but without its checks."""
     event = read(body)
     at = event.event_time if event else None
-    members = event.__dict__ if event else {}  # `getattr` is slow for a field that a model does not have
-    seq = members.get("msg_seq") or members.get("seq") or 0
+    identity = Identity(command, None, "", 0) if event is None else identify(event)
     milliseconds = int(now * 1000) if at is None else at
     return WebhookEvent(
         command=command,
         body=body,
         query=query,
-        dedupe_key=_dedupe_key(command, event, body, now),
-        order_key=members.get("group_id") or members.get("official_account") or "",
-        sequence=(milliseconds << SEQUENCE_BITS) | min(max(seq, 0), (1 << SEQUENCE_BITS) - 1),
+        dedupe_key=_dedupe_key(identity, body, None if at is not None else now),
+        order_key=identity.order_key,
+        sequence=(milliseconds << SEQUENCE_BITS) | min(max(identity.number, 0), (1 << SEQUENCE_BITS) - 1),
         received_at=now,
     )
 
@@ -128,41 +127,11 @@ def _inside(value: Any) -> Iterator[Any]:
     return (item for item in items if isinstance(item, (dict, list)))
 
 
-def _dedupe_key(command: str, event: Callback | None, body: dict[str, Any], now: float) -> str:
-    """Return a key made of what the event is about if that identifies it, else of the whole body.
-
-    An announced post that never arrived has the key of one that failed: it is lost once, whichever was noticed.
-    """
-    if isinstance(event, g.BeforeSendMsg):
-        command = g.SendMsgException.command
-    parts = _parts(event)
+def _dedupe_key(identity: Identity, body: dict[str, Any], now: float | None) -> str:
+    """Return a key made of what identifies the event, else of the whole body, and of `now` without its own time."""
+    parts = identity.parts
     if parts is None:
         parts = [orjson.dumps(body, option=orjson.OPT_SORT_KEYS).decode()]
-        if event is None or event.event_time is None:
+        if now is not None:
             parts.append(str(int(now // REPEAT_SECONDS)))
-    return f"{command}:{sha256(orjson.dumps(parts)).hexdigest()[:32]}"
-
-
-def _parts(event: Callback | None) -> Sequence[object] | None:
-    """Return the values that identify this event among those of its command; None if it lacks them."""
-    match event:
-        case g.AfterSendMsg(group_id=group, msg_seq=seq, topic_id=topic) if group and seq:
-            # numbers start again in a group that was deleted and created again; its messages have other times
-            return [group, seq, topic or "", event.msg_time, event.random]
-        case g.BeforeSendMsg() | g.SendMsgException() if event.group_id and event.from_account and event.random:
-            return [event.group_id, event.from_account, event.random, event.topic_id or ""]
-        case g.AfterRecallMsg(group_id=group, msg_seq_list=list() as items, topic_id=topic) if group and items:
-            return [group, sorted(item.msg_seq for item in items), topic or ""]
-        case g.AfterGroupMsgExtension(group_id=group, msg_seq=message, seq=seq) if group and message and seq:
-            changed = sorted((pair.key, pair.seq or 0) for pair in event.extension_list or ())
-            return [group, message, seq, event.operate_type, changed]
-        case g.AfterNewMemberJoin(group_id=group, new_member_list=list() as users, event_time=int() as at) if group:
-            return [group, sorted(item.member_account for item in users), at]
-        case g.AfterMemberExit(group_id=group, exit_member_list=list() as users, event_time=int() as at) if group:
-            return [group, sorted(item.member_account for item in users), at]
-        case o.OfficialAfterSendMsg(official_account=account, msg_key=key) if account and key:
-            return [account, key]
-        case o.AfterMsgWithDraw(official_account=account, withdraw_msg_list=list() as items) if account and items:
-            return [account, sorted(item.msg_key for item in items)]
-        case _:
-            return None
+    return f"{identity.command}:{sha256(orjson.dumps(parts)).hexdigest()[:32]}"

@@ -23,6 +23,7 @@ from channel_adapter.config.settings import Settings
 from channel_adapter.tencent.redaction import shown_traceback
 from channel_adapter.webhooks import counters as names
 from channel_adapter.webhooks.counters import Counters
+from channel_adapter.webhooks.dispatch import EventPipeline
 from channel_adapter.webhooks.events import Events
 from channel_adapter.webhooks.guard import ALLOWED, Guard
 from channel_adapter.webhooks.inbox import Inbox, open_inbox
@@ -54,6 +55,8 @@ class WebhookAdapter(Protocol):
     def guard(self) -> Guard: ...
     @property
     def backend(self) -> Backend: ...
+    @property
+    def pipeline(self) -> EventPipeline: ...
     @property
     def clock(self) -> Clock: ...
 
@@ -230,8 +233,8 @@ def application(adapter: WebhookAdapter, *, inbox: Inbox | None = None, path: st
     the time of a request's head and what is logged of malformed requests are up to the server that it is mounted in;
     `serve` bounds them too. Raises ConfigurationError if the inbox of the settings needs a missing extra.
     """
-    settings, backend = adapter.settings, adapter.backend
-    lost_posts = LostPosts(backend.posts, adapter.clock, seconds=settings.webhooks.lost_after_seconds)
+    settings, seconds = adapter.settings, adapter.settings.webhooks.lost_after_seconds
+    lost_posts = LostPosts(adapter.pipeline.callbacks, adapter.backend.posts, adapter.clock, seconds=seconds)
     receiver = Receiver(settings, adapter.events, adapter.guard, inbox or open_inbox(settings), lost_posts)
     app = web.Application(client_max_size=BODY_BYTES)
     app[RECEIVER] = receiver

@@ -15,50 +15,23 @@ from yarl import URL
 
 from channel_adapter.domain import events as e
 from channel_adapter.domain import hooks
+from channel_adapter.domain.mode import Mode
 from channel_adapter.errors import InvalidError, UnavailableError
 from channel_adapter.tencent.redaction import shown_url
 from channel_adapter.tencent.wire import callback_envelope as envelope
-from channel_adapter.tencent.wire import callbacks_group as g
-from channel_adapter.tencent.wire import callbacks_official as o
 from channel_adapter.tencent.wire import callbacks_other as x
 from channel_adapter.tencent.wire.callback_samples import sample_body, samples
 from channel_adapter.tencent.wire.envelope import OK, ErrorEnvelope
+from channel_adapter.webhooks.callbacks import TABLES
 from channel_adapter.webhooks.verify import sign
 
 COMMANDS: Final[Mapping[type[e.Event], str]] = {
-    e.Subscribed: g.AfterNewMemberJoin.command,
-    e.Unsubscribed: g.AfterMemberExit.command,
-    e.ChannelCreated: g.AfterCreateGroup.command,
-    e.ChannelChanged: g.AfterGroupInfoChanged.command,
-    e.ChannelDeleted: g.AfterGroupDestroyed.command,
-    e.ChannelFull: g.AfterGroupFull.command,
-    e.PostPublished: g.AfterSendMsg.command,
-    e.PostEdited: g.AfterModifyMsg.command,
-    e.PostRecalled: g.AfterRecallMsg.command,
-    e.PostLost: g.SendMsgException.command,
-    e.ReactionChanged: g.AfterGroupMsgExtension.command,
-    e.RoleChanged: g.AfterMemberFieldChanged.command,
-    e.OwnerChanged: g.AfterChangeGroupOwner.command,
+    **TABLES[Mode.COMMUNITY].commands,
     e.RateAlarm: x.RequestOverLimit.command,
-    e.OfficialAccountCreated: o.AfterCreateOfficialAccount.command,
-    e.OfficialAccountChanged: o.AfterOfficialAccountInfoChanged.command,
-    e.OfficialAccountDeleted: o.AfterOfficialAccountDestroyed.command,
-    e.OfficialAccountSubscribed: o.AfterAddSubscriber.command,
-    e.OfficialAccountUnsubscribed: o.AfterDeleteSubscriber.command,
-    e.OfficialAccountFull: o.AfterOfficialAccountFull.command,
-    e.OfficialPostPublished: o.OfficialAfterSendMsg.command,
-    e.OfficialPostRecalled: o.AfterMsgWithDraw.command,
 }
 """Command of the webhook for each event."""
 
-REQUESTS: Final[Mapping[type[hooks.HookRequest], str]] = {
-    hooks.PostDraft: g.BeforeSendMsg.command,
-    hooks.SubscribeRequest: g.BeforeApplyJoinGroup.command,
-    hooks.CreateRequest: g.BeforeCreateGroup.command,
-    hooks.OfficialPostDraft: o.OfficialBeforeSendMsg.command,
-    hooks.OfficialSubscribeRequest: o.BeforeAddSubscriber.command,
-    hooks.OfficialCreateRequest: o.BeforeCreateOfficialAccount.command,
-}
+REQUESTS: Final[Mapping[type[hooks.HookRequest], str]] = TABLES[Mode.COMMUNITY].requests
 """Command of the webhook for each request to the guard; for invitations also Group.CallbackBeforeInviteJoinGroup."""
 
 SECONDS: Final = 2.0

@@ -11,18 +11,18 @@ from channel_adapter.domain.hooks import (
     Drop,
     HookRequest,
     HookResponse,
-    OfficialSubscribeRequest,
     Refuse,
     RefuseSome,
     Rewrite,
+    SubscribeRequest,
 )
+from channel_adapter.domain.mode import Mode
 from channel_adapter.errors import InvalidError
-from channel_adapter.mapping.callback_event import to_event
-from channel_adapter.mapping.callback_question import to_reply, to_request
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.wire.callback_samples import samples
 from channel_adapter.tencent.wire.callbacks import MODELS, is_before, read
 from channel_adapter.tencent.wire.envelope import WireModel
+from channel_adapter.webhooks.callbacks import CallbackTables
 from channel_adapter.webhooks.guard import ALLOWED, REFUSED, CallbackAnswer
 from channel_adapter.webhooks.parse import parse
 from channel_adapter.webhooks.verify import read_query, verify
@@ -32,6 +32,7 @@ from tests.golden.callback_loader import GoldenCallback, load_callbacks
 GOLDEN = load_callbacks()
 NAMED = {golden.name: golden for golden in GOLDEN}
 NOT_DESCRIBED = {"Group.CallbackAfterMemberExit.kicked": {"ToSomebody"}}
+TABLES = CallbackTables(Mode.COMMUNITY, admin="root")
 each = pytest.mark.parametrize("golden", GOLDEN, ids=lambda golden: golden.name)
 
 
@@ -70,7 +71,7 @@ def test_the_request_is_taken(golden: GoldenCallback) -> None:
 
 @each
 def test_the_event_is_the_one_written_by_hand(golden: GoldenCallback) -> None:
-    event = to_event(golden.command, golden.body, read_query(golden.query.items()), admin="root")
+    event = TABLES.event(golden.command, golden.body, read_query(golden.query.items()))
     if golden.name in EVENTS:
         assert event == EVENTS[golden.name]
     else:
@@ -82,7 +83,7 @@ def test_the_event_is_the_one_written_by_hand(golden: GoldenCallback) -> None:
 
 @each
 def test_the_question_is_the_one_written_by_hand(golden: GoldenCallback) -> None:
-    question = to_request(golden.command, golden.body, read_query(golden.query.items()), admin="root")
+    question = TABLES.request(golden.command, golden.body, read_query(golden.query.items()))
     assert question == REQUESTS.get(golden.name)
     assert bool(golden.answers) == is_before(golden.command)
 
@@ -93,7 +94,7 @@ def test_the_question_is_the_one_written_by_hand(golden: GoldenCallback) -> None
 )
 def test_a_decision_is_answered_like_this(name: str, answer: str) -> None:
     decision = (DECISIONS["*"] | DECISIONS.get(name, {}))[answer]
-    given = CallbackAnswer.from_reply(to_reply(REQUESTS[name], decision, limits.MESSAGE_BYTES_SAFE))
+    given = CallbackAnswer.from_reply(TABLES.reply(REQUESTS[name], decision, limits.MESSAGE_BYTES_SAFE))
     assert orjson.loads(given.body) == NAMED[name].answers[answer]
     assert given.outcome == {
         "allow": "allowed", "refuse": "refused", "own_code": "refused", "drop": "dropped", "some": "partly",
@@ -115,15 +116,15 @@ def test_decisions_that_a_question_cannot_have() -> None:
     ]  # fmt: skip
     for question, decision in impossible:
         with pytest.raises(InvalidError):
-            to_reply(question, decision, limits.MESSAGE_BYTES_SAFE)
+            TABLES.reply(question, decision, limits.MESSAGE_BYTES_SAFE)
 
 
 def test_refusing_everybody_is_a_refusal() -> None:
     question = REQUESTS["OfficialAccount.CallbackBeforeAddSubscriber"]
-    assert isinstance(question, OfficialSubscribeRequest)
-    everybody = to_reply(question, RefuseSome(question.users), limits.MESSAGE_BYTES_SAFE)
+    assert isinstance(question, SubscribeRequest)
+    everybody = TABLES.reply(question, RefuseSome(question.users), limits.MESSAGE_BYTES_SAFE)
     assert (everybody.error_code, everybody.refused_members, everybody.refused_subscribers) == (1, None, None)
-    nobody = to_reply(question, RefuseSome(()), limits.MESSAGE_BYTES_SAFE)
+    nobody = TABLES.reply(question, RefuseSome(()), limits.MESSAGE_BYTES_SAFE)
     assert (nobody.error_code, nobody.refused_members, nobody.refused_subscribers) == (0, None, None)
 
 
@@ -141,7 +142,7 @@ def test_refusing_everybody_is_a_refusal() -> None:
 )
 def test_code_is_sent_where_its_range_allows_it(name: str, codes: tuple[int, ...]) -> None:
     sent = {
-        code: to_reply(REQUESTS[name], Refuse("no", code), limits.MESSAGE_BYTES_SAFE).error_code
+        code: TABLES.reply(REQUESTS[name], Refuse("no", code), limits.MESSAGE_BYTES_SAFE).error_code
         for code in (10100, 10200, 120001, 130000)
     }
     assert sent == {code: code if code in codes else 1 for code in sent}

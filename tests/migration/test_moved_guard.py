@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from channel_adapter.domain import hooks
+from channel_adapter.domain.ids import ChannelId
 from channel_adapter.domain.post import Content, Text
 from channel_adapter.migration.cutover.cutover import open_redirects
 from channel_adapter.migration.cutover.redirects import REDIRECT, BroadcastHook
@@ -20,7 +21,7 @@ Moved = tuple[Stage, Plan]
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-async def answer(at: Stage, asked: hooks.OfficialPostDraft) -> hooks.HookResponse:
+async def answer(at: Stage, asked: hooks.PostDraft) -> hooks.HookResponse:
     """Call the hook that a guard with a database has."""
     posting = at.adapter.posting_moved
     assert posting is not None
@@ -40,8 +41,10 @@ async def redirected(database: str) -> AsyncIterator[Moved]:
         yield at, plan
 
 
-def draft(*parts: Content, account: str = worlds.TEXTS, online_only: bool = False) -> hooks.OfficialPostDraft:
-    return hooks.OfficialPostDraft(at=AT, account=account, parts=parts, online_only=online_only)
+def draft(*parts: Content, account: str = worlds.TEXTS, online_only: bool = False) -> hooks.PostDraft:
+    return hooks.PostDraft(
+        at=AT, channel=ChannelId(account), author=None, parts=parts, online_only=online_only, other_mode=True
+    )
 
 
 async def said(at: Stage, plan: Plan) -> list[Content | None]:
@@ -65,9 +68,7 @@ async def test_a_broadcast_becomes_one_post_however_often_the_service_asks(redir
     ],
     ids=["online only", "too large"],
 )
-async def test_what_a_channel_cannot_have_is_refused(
-    redirected: Moved, asked: hooks.OfficialPostDraft, words: str
-) -> None:
+async def test_what_a_channel_cannot_have_is_refused(redirected: Moved, asked: hooks.PostDraft, words: str) -> None:
     at, plan = redirected
     before = await said(at, plan)
     decided = await answer(at, asked)

@@ -10,25 +10,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from channel_adapter.backends.callbacks import PLATFORMS
 from channel_adapter.domain import events as e
 from channel_adapter.domain.hooks import HookRequest
 from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.domain.mode import Mode
 from channel_adapter.domain.post import Post, PostRef, Text, Unrecognised
 from channel_adapter.errors import InvalidError
-from channel_adapter.mapping.callback_context import PLATFORMS
-from channel_adapter.mapping.callback_event import to_event
-from channel_adapter.mapping.callback_question import to_request
 from channel_adapter.tencent.wire.callback_samples import samples
 from channel_adapter.tencent.wire.callbacks import MODELS, is_before
+from channel_adapter.webhooks.callbacks import CallbackTables
 from channel_adapter.webhooks.channel_registry import ChannelRegistry, open_channel_registry
 
 LIGHT = ChannelId("@TGS#_lighthouse")
+TABLES = CallbackTables(Mode.COMMUNITY, admin="root")
 NOON = datetime(2025, 1, 4, 12, tzinfo=UTC)
 
 
 def read(command: str, platform: str = "iOS", **body: Any) -> e.Event:
     given_body = {"CallbackCommand": command, **body}
-    return to_event(command, given_body, {"optplatform": platform}, admin="root")
+    return TABLES.event(command, given_body, {"optplatform": platform})
 
 
 @pytest.mark.parametrize(
@@ -123,9 +124,9 @@ def test_whatever_a_body_holds_reading_it_never_fails(data: st.DataObject, comma
     spoiled = data.draw(st.dictionaries(st.sampled_from(sorted({*sample, "TopicId", "ErrorCode"})), values, max_size=4))
     body = {"CallbackCommand": command, **sample, **spoiled}
     query = {"optplatform": platform}
-    assert isinstance(to_event(command, body, query, admin="root"), e.Event)
+    assert isinstance(TABLES.event(command, body, query), e.Event)
     try:
-        question = to_request(command, body, query, admin="root")
+        question = TABLES.request(command, body, query)
     except InvalidError:
         assert is_before(command)
     else:

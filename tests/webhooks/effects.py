@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import text
 
 from channel_adapter import ChannelAdapter
-from channel_adapter.domain.events import ChannelEvent, OfficialAccountSubscribed
+from channel_adapter.domain.events import ChannelEvent, Subscribed
 
 TABLE = "CREATE TABLE IF NOT EXISTS effect (account VARCHAR(80), who VARCHAR(80), pid INTEGER, place BIGINT)"
 
@@ -19,28 +19,28 @@ TABLE = "CREATE TABLE IF NOT EXISTS effect (account VARCHAR(80), who VARCHAR(80)
 def register(adapter: ChannelAdapter) -> None:
     """Write a row for each event in the transaction that records that it was handled. No key, nothing unique."""
 
-    @adapter.events.on(OfficialAccountSubscribed, transaction=True)
-    def write(event: OfficialAccountSubscribed, connection: Any) -> None:
+    @adapter.events.on(Subscribed, transaction=True, other_mode=True)
+    def write(event: Subscribed, connection: Any) -> None:
         place = connection.scalar(text("SELECT count(*) FROM effect")) if _in_order() else 0
         connection.execute(
             text("INSERT INTO effect VALUES (:account, :who, :pid, :place)"),
-            {"account": event.account, "who": event.users[0], "pid": os.getpid(), "place": place},
+            {"account": event.channel, "who": event.users[0], "pid": os.getpid(), "place": place},
         )
 
 
 def register_nothing(adapter: ChannelAdapter) -> None:
     """Hear events and do nothing: what is measured is not the handler."""
 
-    @adapter.events.on(OfficialAccountSubscribed)
-    async def hear(event: OfficialAccountSubscribed) -> None:
+    @adapter.events.on(Subscribed, other_mode=True)
+    async def hear(event: Subscribed) -> None:
         return None
 
 
 def register_slow(adapter: ChannelAdapter) -> None:
     """Hear events and wait 50 ms for each, as for an answer of another service."""
 
-    @adapter.events.on(OfficialAccountSubscribed)
-    async def hear(event: OfficialAccountSubscribed) -> None:
+    @adapter.events.on(Subscribed, other_mode=True)
+    async def hear(event: Subscribed) -> None:
         await asyncio.sleep(0.05)
 
 
@@ -48,8 +48,8 @@ def register_failing(adapter: ChannelAdapter) -> None:
     """Refuse events of people called `bad...`, for ever; write the others."""
     register(adapter)
 
-    @adapter.events.on(OfficialAccountSubscribed)
-    async def refuse(event: OfficialAccountSubscribed) -> None:
+    @adapter.events.on(Subscribed, other_mode=True)
+    async def refuse(event: Subscribed) -> None:
         await asyncio.sleep(0)
         if event.users[0].startswith("bad"):
             raise ValueError("this one is not wanted")
@@ -62,8 +62,8 @@ def _in_order() -> bool:
 def register_deaf(adapter: ChannelAdapter) -> None:
     """Hear events and never end, whoever asks for it."""
 
-    @adapter.events.on(OfficialAccountSubscribed)
-    async def wait(event: OfficialAccountSubscribed) -> None:
+    @adapter.events.on(Subscribed, other_mode=True)
+    async def wait(event: Subscribed) -> None:
         while True:
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.sleep(60)
@@ -83,8 +83,8 @@ def register_everything(adapter: ChannelAdapter) -> None:
 def register_both(adapter: ChannelAdapter) -> None:
     """Write each event to the file `EFFECTS_FILE`, by a plain handler, and into the table, in the transaction."""
 
-    @adapter.events.on(OfficialAccountSubscribed)
-    async def append(event: OfficialAccountSubscribed) -> None:
+    @adapter.events.on(Subscribed, other_mode=True)
+    async def append(event: Subscribed) -> None:
         with open(os.environ["EFFECTS_FILE"], "a", encoding="utf-8") as file:  # noqa: ASYNC230, PTH123 - one write
             file.write(f"{event.users[0]}\n")
 

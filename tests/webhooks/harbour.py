@@ -96,7 +96,7 @@ async def harbour(
         assert (await adapter.accounts.add([KEEPER, MATE, SAILOR])).complete
         server.webhooks.settings = ToReceiver(url=url, token=SecretStr(TOKEN), timeout=60.0)
 
-        @adapter.events.on()
+        @adapter.events.on(other_mode=True)
         async def hear(event: Event) -> None:
             built.heard.append(event)
 

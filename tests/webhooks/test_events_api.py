@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from channel_adapter import ChannelAdapter, Settings
-from channel_adapter.domain.events import ChannelEvent, Event, OfficialAccountEvent, OfficialAccountSubscribed, Unknown
+from channel_adapter.domain.events import ChannelEvent, Event, Subscribed, Unknown
 from channel_adapter.errors import ConfigurationError
 from channel_adapter.webhooks.inbox import InboxOptions, MemoryInbox, RetryPolicy
 from channel_adapter.webhooks.parse import make_event
@@ -31,19 +31,19 @@ async def inbox(adapter: ChannelAdapter) -> AsyncIterator[MemoryInbox]:
 
 async def test_a_handler_hears_its_kinds_and_their_children(adapter: ChannelAdapter, inbox: MemoryInbox) -> None:
     heard: list[tuple[str, str]] = []
-    adapter.events.on()(lambda event: heard.append(("all", type(event).__name__)))
-    adapter.events.on(OfficialAccountEvent)(lambda event: heard.append(("accounts", type(event).__name__)))
+    adapter.events.on(other_mode=True)(lambda event: heard.append(("all", type(event).__name__)))
+    adapter.events.on(ChannelEvent, other_mode=True)(lambda event: heard.append(("accounts", type(event).__name__)))
     adapter.events.on(Unknown, ChannelEvent)(lambda event: heard.append(("others", type(event).__name__)))
 
-    @adapter.events.on(OfficialAccountSubscribed, transaction=True)
-    def write(event: OfficialAccountSubscribed, connection: Any) -> None:
+    @adapter.events.on(Subscribed, transaction=True, other_mode=True)
+    def write(event: Subscribed, connection: Any) -> None:
         heard.append((f"with {connection}", event.users[0]))
 
     await inbox.store(followed("u"))
     await inbox.idle()
     await inbox.store(make_event("New.Command", {"CallbackCommand": "New.Command"}, {}, now=1.0))
     await inbox.idle()
-    name = "OfficialAccountSubscribed"
+    name = "Subscribed"
     assert heard == [
         ("all", name), ("accounts", name), ("with None", "u"), ("all", "Unknown"), ("others", "Unknown"),
     ]  # fmt: skip
@@ -55,11 +55,11 @@ async def test_only_the_handler_that_failed_is_called_again_with_the_same_key(
     keys: list[str | None] = []
     calls: list[str] = []
 
-    @adapter.events.on(OfficialAccountSubscribed)
+    @adapter.events.on(Subscribed, other_mode=True)
     async def first(event: Event) -> None:
         calls.append("first")
 
-    @adapter.events.on(OfficialAccountSubscribed)
+    @adapter.events.on(Subscribed, other_mode=True)
     async def second(event: Event) -> None:
         calls.append("second")
         keys.append(adapter.events.key)
@@ -77,7 +77,7 @@ async def test_only_the_handler_that_failed_is_called_again_with_the_same_key(
 async def test_a_loop_gets_events_and_acknowledges_by_asking_for_the_next(
     adapter: ChannelAdapter, inbox: MemoryInbox
 ) -> None:
-    stream = adapter.events.stream(OfficialAccountSubscribed)
+    stream = adapter.events.stream(Subscribed, other_mode=True)
     for number in range(3):
         await inbox.store(followed(f"u{number}", at=number))
     seen = []
@@ -96,7 +96,7 @@ async def test_a_loop_gets_events_and_acknowledges_by_asking_for_the_next(
 async def test_two_functions_of_one_name_are_two_handlers(adapter: ChannelAdapter) -> None:
     for _ in range(2):
 
-        @adapter.events.on()
+        @adapter.events.on(other_mode=True)
         async def same(event: Event) -> None:
             await asyncio.sleep(0)
 
@@ -120,7 +120,7 @@ async def test_a_stream_that_nobody_reads_holds_nothing_up(adapter: ChannelAdapt
     await closed.aclose()
     forgotten = adapter.events.stream()
     del forgotten
-    late = adapter.events.stream()
+    late = adapter.events.stream(other_mode=True)
     await inbox.store(followed("u"))
     async with asyncio.timeout(60):
         while not inbox.lag:  # noqa: ASYNC110 - it has no waiters
@@ -154,5 +154,5 @@ async def test_coroutine_function_with_a_transaction_is_refused_when_it_is_regis
         raise AssertionError
 
     with pytest.raises(ConfigurationError, match="plain function") as refused:
-        adapter.events.on(OfficialAccountSubscribed, transaction=True)(handle)
+        adapter.events.on(Subscribed, transaction=True)(handle)
     assert refused.value.field == "transaction"

@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from yarl import URL
 
-from channel_adapter import PostRef, Role, Text, UserId
+from channel_adapter import ChannelId, PostRef, Role, Text, UserId
 from channel_adapter.domain import events as e
 from channel_adapter.domain.reaction import ReactionChange
 from channel_adapter.stub.world.refusal import Refusal
@@ -22,7 +22,7 @@ from tests.webhooks.harbour import ADMIN, KEEPER, LIGHTHOUSE, MATE, OTHER, SAILO
 
 GROUPS = "group_open_http_svc"
 OFFICIAL = "official_account_open_http_svc"
-GAZETTE = "@TOA#_gazette"
+GAZETTE = ChannelId("@TOA#_gazette")
 ANSWERS_LOST = 2  # of each request, from the first on
 TEXT = [{"MsgType": "TIMTextElem", "MsgContent": {"Text": "extra"}}]
 
@@ -193,24 +193,26 @@ async def test_official_accounts(sea: Harbour) -> None:
     account = {"Official_Account": GAZETTE}
     made = {"Owner_Account": KEEPER, "OfficialAccountUserID": GAZETTE, "Name": "Gazette", "MaxSubscriberNum": 1}
     await call(OFFICIAL, "create_official_account", made)
-    created = await sea.until(e.OfficialAccountCreated)
-    assert (created.account, created.name, created.owner, created.by) == (GAZETTE, "Gazette", KEEPER, OTHER)
+    created = await sea.until(e.ChannelCreated)
+    assert created.other_mode
+    assert (created.channel, created.name, created.owner, created.by) == (GAZETTE, "Gazette", KEEPER, OTHER)
     await call(OFFICIAL, "modify_official_account_base_info", {**account, "Introduction": "i", "Organization": "o"})
-    changed = await sea.until(e.OfficialAccountChanged)
+    changed = await sea.until(e.ChannelChanged)
     assert (changed.name, changed.introduction, changed.organization) == (None, "i", "o")
     await sea.phone(SAILOR, "follow", account_id=GAZETTE)
-    assert (await sea.until(e.OfficialAccountSubscribed)).users == (SAILOR,)
-    assert (await sea.until(e.OfficialAccountFull)).account == GAZETTE
+    assert (await sea.until(e.Subscribed)).users == (SAILOR,)
+    assert (await sea.until(e.ChannelFull)).channel == GAZETTE
     sent = await call(OFFICIAL, "send_official_account_msg", {**account, "Random": 1, "MsgBody": TEXT})
-    posted = await sea.until(e.OfficialPostPublished)
-    assert (posted.key, posted.parts) == (sent["MsgKey"], (Text("extra"),))
+    posted = await sea.until(e.PostPublished)
+    ref = PostRef(GAZETTE, int(sent["MsgKey"].partition("_")[0]))
+    assert (posted.post.ref, posted.post.parts) == (ref, (Text("extra"),))
     await call(OFFICIAL, "official_account_msg_recall", {**account, "MsgKeyList": [sent["MsgKey"]]})
-    assert (await sea.until(e.OfficialPostRecalled)).keys == (sent["MsgKey"],)
+    assert (await sea.until(e.PostRecalled)).refs == (ref,)
     await sea.phone(SAILOR, "unfollow", "Android", account_id=GAZETTE)
-    gone = await sea.until(e.OfficialAccountUnsubscribed)
-    assert (gone.users, gone.platform) == ((SAILOR,), e.Platform.ANDROID)
+    gone = await sea.until(e.Unsubscribed)
+    assert (gone.users, gone.platform, gone.reason) == ((SAILOR,), e.Platform.ANDROID, e.Departure.LEFT)
     await call(OFFICIAL, "destroy_official_account", account)
-    assert (await sea.until(e.OfficialAccountDeleted)).owner == KEEPER
+    assert (await sea.until(e.ChannelDeleted)).owner == KEEPER
 
 
 async def test_what_nobody_knows_is_kept_raw(sea: Harbour) -> None:
@@ -361,4 +363,4 @@ def test_no_event_is_without_a_test_here() -> None:
     kinds = [kind.__name__ for kind in (*COMMANDS, e.Other, e.Unknown)]
     assert [name for name in kinds if f"e.{name}" not in text.partition("def test_no_event")[0]] == []
     concrete = {kind.__name__ for kind in vars(e).values() if isinstance(kind, type) and issubclass(kind, e.Event)}
-    assert concrete - {"Event", "ChannelEvent", "OfficialAccountEvent"} == set(kinds)
+    assert concrete - {"Event", "ChannelEvent"} == set(kinds)

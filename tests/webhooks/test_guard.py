@@ -232,8 +232,10 @@ async def test_official_accounts_are_guarded_too() -> None:
     async with harbour(guard={"blocked": [MATE]}) as sea:
         made = {"Owner_Account": KEEPER, "OfficialAccountUserID": GAZETTE, "Name": "Gazette"}
         await sea.other.call(OFFICIAL, "create_official_account", made)
-        sea.adapter.guard.on(hooks.OfficialPostDraft)(lambda draft: hooks.Rewrite(Article(title=draft.account)))
-        sea.adapter.guard.on(hooks.OfficialCreateRequest)(lambda _: hooks.Refuse("", 10150))
+        sea.adapter.guard.on(hooks.PostDraft, other_mode=True)(
+            lambda draft: hooks.Rewrite(Article(title=draft.channel))
+        )
+        sea.adapter.guard.on(hooks.CreateRequest, other_mode=True)(lambda _: hooks.Refuse("", 10150))
         subscribers = {"Official_Account": GAZETTE,
                        "SubscriberList": [{"Subscriber_Account": SAILOR}, {"Subscriber_Account": MATE}]}  # fmt: skip
         answer = await sea.other.call(OFFICIAL, "add_subscriber", subscribers)
@@ -241,7 +243,7 @@ async def test_official_accounts_are_guarded_too() -> None:
         text = [{"MsgType": "TIMTextElem", "MsgContent": {"Text": "extra"}}]
         message = {"Official_Account": GAZETTE, "Random": 1, "MsgBody": text}
         await sea.other.call(OFFICIAL, "send_official_account_msg", message)
-        assert (await sea.until(e.OfficialPostPublished)).parts == (Article(title=GAZETTE),)
+        assert (await sea.until(e.PostPublished)).post.parts == (Article(title=GAZETTE),)
         with pytest.raises(ChannelAdapterError) as refused:
             await sea.other.call(OFFICIAL, "create_official_account", {"Owner_Account": KEEPER, "Name": "Second"})
         assert refused.value.code == 20006
@@ -314,7 +316,7 @@ async def test_code_of_another_kind_of_question_is_a_refusal_without_it(caplog: 
         assert await post(sea, KEEPER) == 10016
         assert "webhooks.guard_code_not_sent" in caplog.text
         caplog.clear()
-        sea.adapter.guard.on(hooks.OfficialPostDraft)(lambda _: hooks.Refuse("no issue today", 120_500))
+        sea.adapter.guard.on(hooks.PostDraft, other_mode=True)(lambda _: hooks.Refuse("no issue today", 120_500))
         made = {"Owner_Account": KEEPER, "OfficialAccountUserID": GAZETTE, "Name": "Gazette"}
         await sea.other.call(OFFICIAL, "create_official_account", made)
         text = [{"MsgType": "TIMTextElem", "MsgContent": {"Text": "extra"}}]

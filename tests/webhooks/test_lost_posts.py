@@ -49,7 +49,7 @@ def clock() -> Hourglass:
 
 @pytest.fixture
 def lost(sea: Harbour, clock: Hourglass) -> LostPosts:
-    return LostPosts(sea.adapter.backend.posts, clock, seconds=5.0)
+    return LostPosts(sea.adapter.pipeline.callbacks, sea.adapter.backend.posts, clock, seconds=5.0)
 
 
 async def test_told_once_and_after_its_time(lost: LostPosts, clock: Hourglass) -> None:
@@ -131,7 +131,7 @@ async def test_what_is_not_watched(lost: LostPosts, clock: Hourglass, sea: Harbo
     lost.expect(message(BEFORE, 1, GroupId="@TGS#_no_channel"))
     clock.passed = 60.0
     assert await lost.overdue() == [], "nobody misses a message of another group"
-    off = LostPosts(sea.adapter.backend.posts, clock, seconds=0)
+    off = LostPosts(sea.adapter.pipeline.callbacks, sea.adapter.backend.posts, clock, seconds=0)
     off.expect(message(BEFORE, 1))
     await asyncio.wait_for(off.watch(never), 60)
     assert len(off) == 0
@@ -148,7 +148,7 @@ async def never(received: WebhookEvent) -> None:
 
 
 def interpreter_of(sea: Harbour) -> EventResolver:
-    return EventResolver(sea.adapter.backend.channels, ChannelRegistry(), admin="administrator")
+    return EventResolver(sea.adapter.pipeline.callbacks, sea.adapter.backend.channels, ChannelRegistry())
 
 
 def tag_reads(sea: Harbour) -> int:

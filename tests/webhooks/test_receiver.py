@@ -21,7 +21,7 @@ from aiohttp import web
 
 from channel_adapter import ChannelAdapter, Settings
 from channel_adapter.concurrency.http_server import default_max_connections
-from channel_adapter.domain.events import Event, OfficialAccountSubscribed
+from channel_adapter.domain.events import Event, Subscribed
 from channel_adapter.webhooks import MemoryInbox, application, serve
 from channel_adapter.webhooks.inbox import InboxOptions
 from channel_adapter.webhooks.parse import WebhookEvent
@@ -40,7 +40,7 @@ async def listening(inbox: Any = None, **webhooks: Any) -> AsyncIterator[tuple[R
     settings = Settings.load(None, sdkappid=APP, key="0" * 64, base_url="http://127.0.0.1:9", webhooks=table)
     heard: list[Event] = []
     async with ChannelAdapter.open(settings) as adapter:
-        adapter.events.on()(heard.append)
+        adapter.events.on(other_mode=True)(heard.append)
         async with serve(adapter, inbox=inbox or MemoryInbox(InboxOptions(window=0.0)), path="/hook") as (
             receiver,
             url,
@@ -89,7 +89,7 @@ async def test_what_is_no_webhook_is_refused_and_dispatched_nowhere(case: str) -
         assert receiver.counters.refused == {reason: 1}
         assert await post(url) == (200, {"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0})
         await receiver.inbox.idle()
-        assert [type(event) for event in heard] == [OfficialAccountSubscribed]
+        assert [type(event) for event in heard] == [Subscribed]
 
 
 async def test_other_methods_and_other_places() -> None:
@@ -175,7 +175,7 @@ async def test_event_with_half_a_character_is_kept() -> None:
         await receiver.inbox.idle()
         assert receiver.counters.refused == {}
         (event,) = heard
-        assert isinstance(event, OfficialAccountSubscribed)
+        assert isinstance(event, Subscribed)
         assert event.users == ("u\ufffd",)
 
 
@@ -421,7 +421,7 @@ async def test_it_can_be_mounted_in_an_application() -> None:
     table = {"tokens": [TOKEN]}
     settings = Settings.load(None, sdkappid=APP, key="0" * 64, base_url="http://127.0.0.1:9", webhooks=table)
     async with ChannelAdapter.open(settings) as adapter:
-        stream = adapter.events.stream(OfficialAccountSubscribed)
+        stream = adapter.events.stream(Subscribed, other_mode=True)
         first = asyncio.ensure_future(anext(stream))
         await asyncio.sleep(0)
         app = web.Application()

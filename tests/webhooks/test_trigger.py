@@ -12,16 +12,17 @@ from pydantic import SecretStr
 from channel_adapter import InvalidError, UnavailableError
 from channel_adapter.domain import events as e
 from channel_adapter.domain import hooks
-from channel_adapter.mapping.callback_event import to_event
-from channel_adapter.mapping.callback_question import to_request
+from channel_adapter.domain.mode import Mode
 from channel_adapter.stub.callbacks.request import CallbackSettings, url_of
 from channel_adapter.stub.world.context import CallbackEvent as StubEvent
 from channel_adapter.tencent.wire.callback_samples import samples
+from channel_adapter.webhooks.callbacks import CallbackTables
 from channel_adapter.webhooks.trigger import COMMANDS, REQUESTS, find_command, request_of, trigger
 from channel_adapter.webhooks.verify import read_query, verify
 from tests.webhooks.harbour import KEEPER, LIGHTHOUSE, TOKEN, harbour, lighthouse
 
 APP = 1400000001
+TABLES = CallbackTables(Mode.COMMUNITY, admin="nobody")
 NOW = 1_736_000_000.25
 
 
@@ -30,7 +31,7 @@ def test_the_sample_of_an_event_is_that_event(kind: type[e.Event]) -> None:
     command = find_command(kind.__name__)
     query, body = request_of(command, {}, sdkappid=APP, token=None, now=NOW)
     assert f"CallbackCommand={command}" in query
-    assert type(to_event(command, json.loads(body), {}, admin="nobody")) is kind
+    assert type(TABLES.event(command, json.loads(body), {})) is kind
 
 
 def test_every_question_has_a_command() -> None:
@@ -41,7 +42,7 @@ def test_every_question_has_a_command() -> None:
 def test_the_sample_of_a_question_is_that_question(kind: type[hooks.HookRequest]) -> None:
     command = find_command(kind.__name__)
     _, body = request_of(command, {}, sdkappid=APP, token=None, now=NOW)
-    assert type(to_request(command, json.loads(body), {}, admin="nobody")) is kind
+    assert type(TABLES.request(command, json.loads(body), {})) is kind
 
 
 async def test_name_of_a_question_asks_the_guard() -> None:
@@ -58,7 +59,6 @@ async def test_name_of_a_question_asks_the_guard() -> None:
     ("name", "command"),
     [
         ("PostDraft", "Group.CallbackBeforeSendMsg"),
-        ("OfficialPostDraft", "OfficialAccount.CallbackBeforeSendMsg"),
         ("SubscribeRequest", "Group.CallbackBeforeApplyJoinGroup"),
         ("Subscribed", "Group.CallbackAfterNewMemberJoin"),
         ("AfterSendMsg", "Group.CallbackAfterSendMsg"),

@@ -1,1 +1,1 @@
-"""Official accounts: profiles, subscribers and broadcasts, as far as migration reads and sends them."""
+"""Official accounts: profiles, subscribers, broadcasts and webhooks, as far as migration needs them."""

@@ -168,12 +168,14 @@ class BroadcastHook:
         self._posts = posts
         self._clock = clock
 
-    async def __call__(self, draft: hooks.OfficialPostDraft) -> hooks.HookResponse:
+    async def __call__(self, draft: hooks.PostDraft) -> hooks.HookResponse:
         """Return Allow for accounts that have not moved, Drop for a broadcast that was published in the channel.
 
         Raises a ChannelAdapterError if the store or the publishing fails.
         """
-        row = await self._redirects.account(draft.account)
+        if not draft.other_mode:
+            return hooks.Allow()
+        row = await self._redirects.account(draft.channel)
         if row is None or (not row.moved_at and row.held_until <= self._clock.now()):
             return hooks.Allow()
         if not row.moved_at:
@@ -182,7 +184,7 @@ class BroadcastHook:
             return hooks.Refuse(f"posting has moved to the channel {row.channel}")
         at = draft.at.isoformat() if draft.at else ""
         digest = hashlib.sha256(repr(draft.parts).encode("utf-8", "surrogatepass")).hexdigest()
-        key = f"redirected:{draft.account}:{at}:{digest}"
+        key = f"redirected:{draft.channel}:{at}:{digest}"
         try:
             await self._posts.publish(ChannelId(row.channel), draft.parts, idempotency_key=key)
         except InvalidError as error:

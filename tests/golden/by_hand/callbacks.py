@@ -13,7 +13,7 @@ from channel_adapter.domain.reaction import ReactionChange
 from channel_adapter.domain.subscription import Role
 
 LIGHTHOUSE = ChannelId("@TGS#_lighthouse")
-GAZETTE = "@TOA#_gazette"
+GAZETTE = ChannelId("@TOA#_gazette")
 ROOT, KEEPER, MATE, COOK, SAILOR, PIRATE = map(UserId, ("root", "keeper", "mate", "cook", "sailor", "pirate"))
 FOG = (Text("fog"),)
 
@@ -39,7 +39,7 @@ _FOG_LOST: dict[str, Any] = {
     "reason": e.Loss.VANISHED,
 }
 _REACTED: dict[str, Any] = {"channel": LIGHTHOUSE, "ref": PostRef(LIGHTHOUSE, 5)}
-_GAZETTE: dict[str, Any] = {"account": GAZETTE}
+_GAZETTE: dict[str, Any] = {"channel": GAZETTE, "other_mode": True}
 
 EVENTS: Mapping[str, e.Event] = {
     "Group.CallbackAfterCreateGroup": e.ChannelCreated(
@@ -121,10 +121,10 @@ EVENTS: Mapping[str, e.Event] = {
     "Group.CallbackAfterGroupMsgExtension.cleared": e.ReactionChanged(
         **by_server(at(12, 200), None, own=False), **_REACTED, changes=(), version=6, cleared=True
     ),
-    "OfficialAccount.CallbackAfterCreateOfficialAccount": e.OfficialAccountCreated(
+    "OfficialAccount.CallbackAfterCreateOfficialAccount": e.ChannelCreated(
         **by_server(at(20, 100)), **_GAZETTE, name="Harbour Gazette", owner=KEEPER
     ),
-    "OfficialAccount.CallbackAfterOfficialAccountInfoChanged": e.OfficialAccountChanged(
+    "OfficialAccount.CallbackAfterOfficialAccountInfoChanged": e.ChannelChanged(
         **by_server(at(21)),
         **_GAZETTE,
         name="Gazette",
@@ -132,28 +132,24 @@ EVENTS: Mapping[str, e.Event] = {
         avatar="https://example.com/g.png",
         organization="Harbour Board",
     ),
-    "OfficialAccount.CallbackAfterOfficialAccountDestroyed": e.OfficialAccountDeleted(
+    "OfficialAccount.CallbackAfterOfficialAccountDestroyed": e.ChannelDeleted(
         **by_server(at(29), None, own=False), **_GAZETTE, name="Gazette", owner=KEEPER
     ),
-    "OfficialAccount.CallbackAfterAddSubscriber": e.OfficialAccountSubscribed(
+    "OfficialAccount.CallbackAfterAddSubscriber": e.Subscribed(
         **by_hand(at(22, 100), Platform.IOS, SAILOR), **_GAZETTE, users=(SAILOR,)
     ),
-    "OfficialAccount.CallbackAfterOfficialAccountFull": e.OfficialAccountFull(
-        **by_server(at(23), None, own=False), **_GAZETTE
+    "OfficialAccount.CallbackAfterOfficialAccountFull": e.ChannelFull(**by_server(at(23), None, own=False), **_GAZETTE),
+    "OfficialAccount.CallbackAfterDeleteSubscriber": e.Unsubscribed(
+        **by_hand(at(24), Platform.ANDROID, SAILOR), **_GAZETTE, users=(SAILOR,), reason=e.Departure.LEFT
     ),
-    "OfficialAccount.CallbackAfterDeleteSubscriber": e.OfficialAccountUnsubscribed(
-        **by_hand(at(24), Platform.ANDROID, SAILOR), **_GAZETTE, users=(SAILOR,)
-    ),
-    "OfficialAccount.CallbackAfterSendMsg": e.OfficialPostPublished(
+    "OfficialAccount.CallbackAfterSendMsg": e.PostPublished(
         **by_server(at(25, 100), None, own=False),
         **_GAZETTE,
-        key="41_1_1736000025",
-        parts=(Text("extra"),),
-        published_at=at(25),
+        post=Post(ref=PostRef(GAZETTE, 41), author=None, published_at=at(25), parts=(Text("extra"),)),
         app_data="issue=1",
     ),
-    "OfficialAccount.CallbackAfterMsgWithDraw": e.OfficialPostRecalled(
-        **by_server(at(26), None, own=False), **_GAZETTE, keys=("41_1_1736000025",)
+    "OfficialAccount.CallbackAfterMsgWithDraw": e.PostRecalled(
+        **by_server(at(26), None, own=False), **_GAZETTE, refs=(PostRef(GAZETTE, 41),)
     ),
     "Alert.RequestOverLimit": e.RateAlarm(
         **by_server(None, None, own=False),
@@ -178,14 +174,14 @@ REQUESTS: Mapping[str, hooks.HookRequest] = {
     "Group.CallbackBeforeSendMsg": hooks.PostDraft(
         **by_hand(at(4), Platform.WINDOWS, KEEPER), channel=LIGHTHOUSE, author=KEEPER, parts=FOG, app_data="mood=grey"
     ),
-    "OfficialAccount.CallbackBeforeCreateOfficialAccount": hooks.OfficialCreateRequest(
-        **by_server(at(20)), name="Harbour Gazette", owner=KEEPER
+    "OfficialAccount.CallbackBeforeCreateOfficialAccount": hooks.CreateRequest(
+        **by_server(at(20)), name="Harbour Gazette", owner=KEEPER, other_mode=True
     ),
-    "OfficialAccount.CallbackBeforeAddSubscriber": hooks.OfficialSubscribeRequest(
-        **by_server(at(22)), **_GAZETTE, users=(SAILOR, PIRATE)
+    "OfficialAccount.CallbackBeforeAddSubscriber": hooks.SubscribeRequest(
+        **by_server(at(22)), **_GAZETTE, users=(SAILOR, PIRATE), invited=True
     ),
-    "OfficialAccount.CallbackBeforeSendMsg": hooks.OfficialPostDraft(
-        **by_server(at(25), None, own=False), **_GAZETTE, parts=(Text("extra"),), app_data="issue=1"
+    "OfficialAccount.CallbackBeforeSendMsg": hooks.PostDraft(
+        **by_server(at(25), None, own=False), **_GAZETTE, author=None, parts=(Text("extra"),), app_data="issue=1"
     ),
 }
 
