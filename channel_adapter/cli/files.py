@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
 from channel_adapter.cli.exits import UsageError, read_option
-from channel_adapter.mapping.user_list import UserList, read_users
+
+if TYPE_CHECKING:
+    from channel_adapter.mapping.user_list import UserList
 
 STDIN = "-"
 
@@ -91,7 +93,9 @@ ColumnOption = Annotated[
 
 def users_in(
     source: BinaryIO, name: str = "the file", heading: bool | None = None, delimiter: str = "", column: str = ""
-) -> UserList:
+) -> "UserList":
     """Check a file of user ids as a whole, and return what is in it. Raises UsageError where it is not certain."""
+    from channel_adapter.mapping.user_list import read_users  # noqa: PLC0415 - help must not wait for it
+
     with read_option():
         return read_users(source, name=shown_name(name), heading=heading, delimiter=delimiter, column=column)
