@@ -160,7 +160,7 @@ async def sync_all(
         async with run.adapter() as adapter:
             with run.output.progress("synced", total) as progress:
                 job = SyncAll(progress, run.output.report("problems", {}))
-                syncs = adapter.unread.sync_many(job.users(listed), cursor=cursor)
+                syncs = adapter.unread.sync_many_stream(job.users(listed), cursor=cursor)
                 run.output.describe_progress(lambda: f"{job.sentence()}; go on with --cursor {syncs.cursor}")
                 await job.follow(syncs)
     if not run.output.json:

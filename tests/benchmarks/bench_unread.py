@@ -100,7 +100,7 @@ async def bench_sync(*, small: bool) -> None:
                 calls.clear()
                 before = peak = resident_megabytes()
                 started, changed, done = time.perf_counter(), 0, 0
-                async for synced in adapter.unread.sync_many(users(count)):
+                async for synced in adapter.unread.sync_many_stream(users(count)):
                     changed += synced.changed
                     done += 1
                     if done % 500 == 0:

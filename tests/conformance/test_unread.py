@@ -228,12 +228,12 @@ async def test_sync_many_resumes_at_its_cursor(setting: Setting) -> None:
     users = [*READERS[:4], "stranger_1", *READERS[4:8]]
     channel = await channel_of(setting)
     await setting.adapter.subscriptions.subscribe(channel, READERS[:8], assign=False)
-    run = setting.adapter.unread.sync_many(iter(users))
+    run = setting.adapter.unread.sync_many_stream(iter(users))
     first = [await anext(run) for _ in range(3)]
     await run.aclose()
     assert ([each.user for each in first], run.cursor) == (users[:3], 3)
     assert all(channel in each.added for each in first)
-    run = setting.adapter.unread.sync_many(iter(users), cursor=run.cursor)
+    run = setting.adapter.unread.sync_many_stream(iter(users), cursor=run.cursor)
     rest = [each async for each in run]
     assert ([each.user for each in rest], run.cursor) == (users[3:], len(users))
     assert [each.user for each in rest if each.error] == ["stranger_1"]
@@ -277,7 +277,7 @@ Act = Callable[[Any, str], Awaitable[object]]
 
 
 async def synced(adapter: Any, user: str) -> None:
-    (only,) = [each async for each in adapter.unread.sync_many([user])]
+    (only,) = [each async for each in adapter.unread.sync_many_stream([user])]
     assert only.error
     await adapter.unread.sync(user)
 
@@ -339,5 +339,5 @@ async def test_cursor_out_of_range_is_refused(setting: Setting, cursor: Any) -> 
         setting.adapter.unread.groups(ANN, cursor=cursor)
     if cursor != 21:
         with pytest.raises(InvalidError, match="cursor"):
-            setting.adapter.unread.sync_many([ANN], cursor=cursor)
+            setting.adapter.unread.sync_many_stream([ANN], cursor=cursor)
     assert [each async for each in setting.adapter.unread.groups(ANN, cursor=20)] == []

@@ -120,7 +120,7 @@ async def test_groups_equal_membership_after_four_processes_changed_the_same_use
         }
         assert not wrong or uncertain
         server.faults.replace([])
-        assert all([each.done async for each in one.unread.sync_many(users)])
+        assert all([each.done async for each in one.unread.sync_many_stream(users)])
         for user in users:
             assert await grouped(one, user) == {channel for channel in channels if user in members_of(server, channel)}
 

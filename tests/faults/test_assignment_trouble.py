@@ -48,7 +48,7 @@ async def test_the_edition_has_no_conversation_groups() -> None:
         with pytest.raises(ConfigurationError, match="edition"):
             await adapter.unread.sync(ANN)
         with pytest.raises(ConfigurationError):
-            await anext(adapter.unread.sync_many([ANN]))
+            await anext(adapter.unread.sync_many_stream([ANN]))
 
 
 async def test_full_groups_never_block_a_subscription() -> None:
@@ -284,7 +284,7 @@ async def test_a_sync_of_many_ends_when_the_service_is_gone_and_says_where() -> 
         adapter = ChannelAdapter.open(settings(server, concurrency=4), clock=HastyClock())
         async with adapter:
             await adapter.accounts.add(["owner", *PEOPLE])
-            run = adapter.unread.sync_many(iter(PEOPLE))
+            run = adapter.unread.sync_many_stream(iter(PEOPLE))
             for _ in range(10):
                 await anext(run)
             server.faults.replace([Fault(service="recentcontact", code=50004)])
@@ -292,7 +292,7 @@ async def test_a_sync_of_many_ends_when_the_service_is_gone_and_says_where() -> 
                 _ = [each async for each in run]
             assert 10 <= run.cursor <= 15
             server.faults.replace([])
-            rest = [each async for each in adapter.unread.sync_many(iter(PEOPLE), cursor=run.cursor)]
+            rest = [each async for each in adapter.unread.sync_many_stream(iter(PEOPLE), cursor=run.cursor)]
             assert [each.user for each in rest] == PEOPLE[run.cursor :]
 
 
@@ -300,7 +300,7 @@ async def test_a_sync_of_many_ends_when_the_service_is_gone_and_says_where() -> 
 async def test_one_person_who_is_refused_does_not_end_a_sync_of_many(code: int) -> None:
     async with opened(concurrency=1) as (adapter, server):
         server.faults.replace([Fault(command="get_contact_group", nth=(3,), code=code)])
-        run = adapter.unread.sync_many(iter(PEOPLE[:6]))
+        run = adapter.unread.sync_many_stream(iter(PEOPLE[:6]))
         found = [(each.user, bool(each.error)) async for each in run]
         assert found == [(user, user == PEOPLE[2]) for user in PEOPLE[:6]]
         assert run.cursor == 6
@@ -309,7 +309,7 @@ async def test_one_person_who_is_refused_does_not_end_a_sync_of_many(code: int) 
 async def test_a_sync_of_many_ends_when_everybody_is_refused() -> None:
     async with opened(concurrency=1) as (adapter, server):
         server.faults.replace([Fault(command="get_contact_group", code=59999)])
-        run = adapter.unread.sync_many(iter(PEOPLE))
+        run = adapter.unread.sync_many_stream(iter(PEOPLE))
         with pytest.raises(RefusedError):
             _ = [each async for each in run]
         assert run.cursor == 0

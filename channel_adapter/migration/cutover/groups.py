@@ -134,7 +134,7 @@ class GroupSyncJob:
         if unread is None:
             raise ConfigurationError("this process cannot synchronize conversation groups", field="unread")
         problems = 0
-        async with aclosing(unread.sync_many(users)) as answers:
+        async with aclosing(unread.sync_many_stream(users)) as answers:
             async for synced in answers:
                 self.budget.check()
                 problems += bool(synced.error)

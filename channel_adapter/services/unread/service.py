@@ -1,6 +1,7 @@
 """Unread counts of users, their conversation groups, and their marks."""
 
 from collections.abc import Iterable
+from contextlib import aclosing
 from datetime import datetime
 
 from channel_adapter.backends.protocols import GroupingBackend, UnreadBackend
@@ -132,12 +133,20 @@ class UnreadService:
         """
         return await self._groups.sync(ids.user_id(user), self._assigner.name, keep_by_hand=self._keep_by_hand)
 
-    def sync_many(self, users: Users, *, cursor: int = 0) -> ConcurrentMap[str, Synced]:
-        """Return an async iterator that runs `sync` for many users, one result for each in their order.
+    async def sync_many(self, users: Users) -> tuple[Synced, ...]:
+        """Run `sync` for many users, and return one result for each in their order.
 
-        The iterator's `cursor` is where to resume later with the same users. A user who cannot be synced has an `error`
-        in the result; after five consecutive users for whom the service failed, the error is raised. Raises
-        InvalidError for a cursor that is not a number of users.
+        A user who cannot be synced has an `error` in the result; after five consecutive users for whom the service
+        failed, the error is raised: `sync_many_stream` can be resumed after it.
+        """
+        async with aclosing(self.sync_many_stream(users)) as results:
+            return tuple([synced async for synced in results])
+
+    def sync_many_stream(self, users: Users, *, cursor: int = 0) -> ConcurrentMap[str, Synced]:
+        """Run `sync` as `sync_many` does, and return an async iterator over the results, for any number of users.
+
+        The iterator's `cursor` is where to resume later with the same users. Raises InvalidError for a cursor that is
+        not a number of users.
         """
 
         async def sync(user: str) -> MapResult[Synced]:
