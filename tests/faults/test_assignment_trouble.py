@@ -324,3 +324,13 @@ async def test_somebody_unknown_has_nothing_to_be_unassigned() -> None:
         assert outcomes[channel].status is Status.FAILED  # type: ignore[index]
         with pytest.raises(NotFoundError):
             await adapter.unread.remove("stranger")
+
+
+async def test_sync_of_many_users_returns_one_result_for_each_in_their_order() -> None:
+    async with opened() as (adapter, _):
+        one, two = await channels_on(adapter, 2)
+        await adapter.subscriptions.follow(ANN, [one, two], assign=False)
+        results = await adapter.unread.sync_many([BEN, ANN, "stranger"])
+        assert [(each.user, set(each.added), bool(each.error)) for each in results] == [
+            (BEN, set(), False), (ANN, {one, two}, False), ("stranger", set(), True),
+        ]  # fmt: skip
