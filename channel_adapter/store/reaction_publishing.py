@@ -48,7 +48,7 @@ class Count(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class PublishingPlan:
     """The content of one write. `complete`: nothing is left to write after it."""
 
     sets: dict[str, int] = field(default_factory=dict)
@@ -72,7 +72,7 @@ class Claim:
     version: int
     mode: DisplayMode | None
     failures: int
-    plan: Plan
+    plan: PublishingPlan
 
 
 class ClaimEnd(Enum):
@@ -96,7 +96,9 @@ class ClaimResult(NamedTuple):
     versions: Mapping[UserId, int] | None = None
 
 
-def plan_keys(counts: Sequence[Count], surplus: Sequence[UserId], users: int, capacity: MessageCapacity) -> Plan:
+def plan_keys(
+    counts: Sequence[Count], surplus: Sequence[UserId], users: int, capacity: MessageCapacity
+) -> PublishingPlan:
     """Return the next write on a message with extensions, where `users` have a key and those of `surplus` must go.
 
     New counts come first, unless there might be no room for them.
@@ -109,19 +111,19 @@ def plan_keys(counts: Sequence[Count], surplus: Sequence[UserId], users: int, ca
     present = sum(each.published != 0 for each in counts)
     crowded = users + present + adding > capacity.keys
     if sets and not (crowded and (leaving or surplus)):
-        return Plan(sets=sets, complete=not leaving and not surplus and len(wrong) <= capacity.keys_per_call)
+        return PublishingPlan(sets=sets, complete=not leaving and not surplus and len(wrong) <= capacity.keys_per_call)
     removals = tuple(leaving[: capacity.keys_per_call])
     removed = tuple(surplus[: capacity.keys_per_call - len(removals)])
     done = len(removals) == len(leaving) and len(removed) == len(surplus)
-    return Plan(removals=removals, users=removed, complete=done and not sets)
+    return PublishingPlan(removals=removals, users=removed, complete=done and not sets)
 
 
-def plan_data(counts: Sequence[Count], capacity: MessageCapacity) -> Plan:
+def plan_data(counts: Sequence[Count], capacity: MessageCapacity) -> PublishingPlan:
     """Return the next write on a message whose custom data contains the counts: all of them, if one differs."""
     shown = _shown(counts, capacity)
     if all(each.published == shown.get(each.emoji, 0) for each in counts):
-        return Plan()
-    return Plan(data=shown)
+        return PublishingPlan()
+    return PublishingPlan(data=shown)
 
 
 def _shown(counts: Sequence[Count], capacity: MessageCapacity) -> dict[str, int]:
@@ -129,7 +131,7 @@ def _shown(counts: Sequence[Count], capacity: MessageCapacity) -> dict[str, int]
     return {each.emoji: each.number for each in ordered[: capacity.counts]}
 
 
-def _fills_data(mode: DisplayMode | None, plan: Plan) -> bool:
+def _fills_data(mode: DisplayMode | None, plan: PublishingPlan) -> bool:
     """Return whether a plan writes counts into custom data; in other modes it removes them."""
     return plan.data is not None and mode is DisplayMode.CUSTOM_DATA
 
@@ -227,7 +229,7 @@ class PublishingStore:
             return None
         row = connection.execute(select(POSTS).where(at(POSTS, ref))).one()
         mode = DisplayMode.STORE if row.store_only else _stored_display(connection)[1].mode
-        return Claim(ref, owner, row.version, mode, row.failures, Plan(complete=False))
+        return Claim(ref, owner, row.version, mode, row.failures, PublishingPlan(complete=False))
 
     def _finish(self, connection: Connection, results: Sequence[ClaimResult], here: float) -> list[bool]:
         now = self._database.time(connection, here)
@@ -294,7 +296,7 @@ class PublishingStore:
 
     def _plans(
         self, connection: Connection, wanted: Mapping[PostRef, tuple[DisplayMode | None, bool]]
-    ) -> dict[PostRef, Plan]:
+    ) -> dict[PostRef, PublishingPlan]:
         """Plan one write for each post, from its mode and from whether its custom data may contain counts."""
         these = posts(self._database, wanted)
         counts: dict[PostRef, list[Count]] = defaultdict(list)
@@ -318,20 +320,23 @@ class PublishingStore:
         in_custom_data: bool,
         counts: Sequence[Count],
         users: Sequence[tuple[UserId, bool]],
-    ) -> Plan:
+    ) -> PublishingPlan:
         if mode is DisplayMode.CUSTOM_DATA:
             return plan_data(counts, self._capacity)
-        plan = Plan()
+        plan = PublishingPlan()
         if mode is not DisplayMode.STORE:
             begun = sum(deleting for _, deleting in users)  # deletions whose result was not recorded
             surplus = [user for user, _ in users[: max(begun, len(users) - self._capacity.users)]]
             plan = plan_keys(counts, surplus, len(users), self._capacity)
         if not in_custom_data:
             return plan
-        return Plan(data={}, complete=False) if plan.empty else replace(plan, complete=False)
+        return PublishingPlan(data={}, complete=False) if plan.empty else replace(plan, complete=False)
 
     def _announce(
-        self, connection: Connection, plans: Mapping[PostRef, Plan], modes: Mapping[PostRef, DisplayMode | None]
+        self,
+        connection: Connection,
+        plans: Mapping[PostRef, PublishingPlan],
+        modes: Mapping[PostRef, DisplayMode | None],
     ) -> None:
         """Record what is about to be written, so that it is written again whatever happens to the writer."""
         data = [_row(ref) for ref, plan in plans.items() if _fills_data(modes[ref], plan)]

@@ -1,0 +1,72 @@
+"""The structure of the package: no import circles, one thing per class name, small constructors."""
+
+import ast
+import re
+from collections import defaultdict
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "channel_adapter"
+TREES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts): ast.parse(path.read_text(encoding="utf-8"))
+    for path in sorted(PACKAGE.rglob("*.py"))
+    if path.name != "__init__.py"  # a package that gathers names is not a module of its own
+}
+CONSTRUCTOR_ARGUMENTS = 6
+STUB_SERVER = "channel_adapter.stub.server.StubServer"
+"""Its arguments are the options of the command `stub`."""
+
+
+def imports_of(name: str) -> set[str]:
+    """Return the modules that a module imports anywhere, also for type checking alone."""
+    targets: set[str] = set()
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, ast.Import):
+            targets |= {each.name for each in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0
+            targets |= {f"{node.module}.{each.name}" for each in node.names} | {str(node.module)}
+    return {target for target in targets if target in TREES} - {name}
+
+
+def test_there_are_no_import_circles() -> None:
+    edges = {name: imports_of(name) for name in TREES}
+
+    def reached_from(name: str) -> set[str]:
+        reached: set[str] = set()
+        waiting = list(edges[name])
+        while waiting:
+            module = waiting.pop()
+            if module not in reached:
+                reached.add(module)
+                waiting += edges[module]
+        return reached
+
+    assert [name for name in edges if name in reached_from(name)] == []
+
+
+def test_a_class_name_stands_for_one_thing() -> None:
+    places: dict[str, list[str]] = defaultdict(list)
+    for module, tree in TREES.items():
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef):
+                places[node.name].append(module)
+    assert {name: modules for name, modules in places.items() if len(modules) > 1} == {}
+
+
+def test_constructors_have_few_arguments() -> None:
+    found = {}
+    for module, tree in TREES.items():
+        for node in ast.walk(tree):
+            for item in node.body if isinstance(node, ast.ClassDef) else ():
+                if isinstance(item, ast.FunctionDef) and item.name == "__init__":
+                    arguments = item.args.posonlyargs + item.args.args + item.args.kwonlyargs
+                    found[f"{module}.{node.name}"] = len(arguments) - 1  # type: ignore[attr-defined]
+    del found[STUB_SERVER]
+    assert {name: count for name, count in found.items() if count > CONSTRUCTOR_ARGUMENTS} == {}
+
+
+def test_services_name_no_mode_and_no_prefix() -> None:
+    names = re.compile(r"@TGS#|@TOA#|communit|official", re.IGNORECASE)
+    texts = {path: path.read_text(encoding="utf-8") for path in (PACKAGE / "services").rglob("*.py")}
+    assert [str(path) for path, text in texts.items() if names.search(text)] == []
