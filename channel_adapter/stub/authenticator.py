@@ -1,6 +1,6 @@
-"""The gate in front of every command: who calls, from where, how often, and with what. Pure: no HTTP library, no clock.
+"""Checks in front of each command: caller, address, rate and body. Uses no HTTP library and no clock of its own.
 
-The order of the checks is the advised one [rest basics 1.5]; the real service's order is not documented.
+The order of the checks is the advised one; that of the real service is not documented.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,7 +25,7 @@ SIGNATURES_KEPT: Final = 1_024
 
 
 class AuthenticatedRequest(NamedTuple):
-    """A call that passed the gate."""
+    """A call that passed all checks."""
 
     command: Command[Any, Any]
     body: dict[str, Any]
@@ -33,9 +33,9 @@ class AuthenticatedRequest(NamedTuple):
 
 
 class RequestAuthenticator:
-    """Checks calls against one app's settings. It remembers proven signatures and counts calls, nothing else.
+    """Checks calls against the settings of one app. It caches verified signatures and counts calls.
 
-    `on_call` hears of every call that counts for the rate of its command, also of those over it.
+    `on_call` is called for each call that counts for the rate of its command, also for those over it.
     """
 
     def __init__(
@@ -50,10 +50,10 @@ class RequestAuthenticator:
         self._sdkappid = str(settings.app.sdkappid)
         self._networks = _networks(settings.app)
         self._windows = RateWindows(calls_per_second(settings))
-        self._proven: dict[tuple[str, str], int] = {}  # (signature, identifier) -> last second it holds
+        self._proven: dict[tuple[str, str], int] = {}  # (signature, identifier) -> last second in which it is valid
 
     def authenticate(self, target: RequestTarget, remote: str | None, raw: bytes) -> AuthenticatedRequest:
-        """Let a call through or raise Refusal with the code of the first check that fails."""
+        """Return the request if all checks pass, else raise Refusal with the code of the first that fails."""
         self._check_app(target.query.get(SDKAPPID))
         self._check_remote(remote)
         now = self._now()
@@ -98,7 +98,7 @@ class RequestAuthenticator:
         return identifier
 
     def _prove(self, usersig: str, identifier: str, now: float) -> None:
-        """Verify for real, and remember until when: one signature usually carries thousands of calls."""
+        """Verify a signature and cache when it ends: one signature usually serves thousands of calls."""
         app = self._app
         try:
             claims = verify(
@@ -112,7 +112,7 @@ class RequestAuthenticator:
 
 
 def read_body(raw: bytes) -> dict[str, Any]:
-    """The JSON object of a request. Refusal 60003 for anything else; an empty body is not `{}` [doc 34620]."""
+    """Return the JSON object of a request. Refusal 60003 for anything else; an empty body is not `{}` [doc 34620]."""
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
@@ -124,7 +124,7 @@ def read_body(raw: bytes) -> dict[str, Any]:
 
 
 def calls_per_second(settings: StubSettings) -> dict[str, float]:
-    """The rate of each command by path: the catalog's, unless the settings override it; empty when switched off."""
+    """Return the rate of each command by path: the catalog's or that of the settings; empty when switched off."""
     if not settings.rates.enabled:
         return {}
     rates = {row.path: float(row.calls_per_second) for row in COMMANDS.values()}

@@ -1,4 +1,4 @@
-"""Where a request becomes an answer: gate, faults, the app's webhook, world, request log. Knows no HTTP library."""
+"""Turns a request into an answer: authentication, faults, before-event, state, request log. Uses no HTTP library."""
 
 from collections.abc import Callable
 from time import perf_counter
@@ -27,14 +27,14 @@ _WITH_DISPLAY: Final = frozenset({CONTACT_SERVICE, PROFILE_SERVICE})  # their en
 
 
 class StubResponse(NamedTuple):
-    """The JSON of an envelope, and the fault that decides how it travels."""
+    """The JSON of an envelope, and the fault that decides how it is sent."""
 
     body: bytes
     matched: MatchedFault | None = None
 
 
 class RequestDispatcher:
-    """One request in, one answer out, everything written down."""
+    """Takes one request, returns its answer and records the call."""
 
     def __init__(
         self, world: StubState, *, faults: Faults | None = None, webhooks: WebhookSender | None = None
@@ -46,7 +46,7 @@ class RequestDispatcher:
         self._open()
 
     def reset(self) -> None:
-        """Start anew: empty world, empty log, full rate windows. Settings, clock and faults stay."""
+        """Empty the state, the log and the rate windows. Settings, clock and faults stay."""
         self.world.reset()
         self.log.clear()
         self.faults.replace(list(self.faults))
@@ -62,7 +62,7 @@ class RequestDispatcher:
             self._alarm.count(command, now)
 
     async def answer(self, method: str, url: str, remote: str | None, raw: bytes) -> StubResponse:
-        """Carry out one request and give the JSON that answers it."""
+        """Execute one request and return the JSON of its answer."""
         started = perf_counter()
         target, caller, matched = NOWHERE, None, None
         code: int | None = codes.OK
@@ -91,14 +91,14 @@ class RequestDispatcher:
         return self.webhooks is None or not self.webhooks.on
 
     def record(self, target: RequestTarget, caller: str | None, code: int | None, seconds: float, raw: bytes) -> None:
-        """Write a call down. `code` None: no envelope was sent."""
+        """Record a call. `code` None: no envelope was sent."""
         call = RecordedCall(self.world.clock.now(), target.service, target.name, caller, code, seconds, raw)
         self.log.add(call, known=target.command is not None, secret=target.query.get(USERSIG, ""))
 
     async def _execute(
         self, authenticated: AuthenticatedRequest, remote: str | None, do: Callable[..., ReplyT]
     ) -> ReplyT:
-        """Ask the app beforehand, if there is one, and `do` the call: `world.execute`, or `world.answer` for JSON."""
+        """Send the before-event, if the app listens, and `do` the call: `world.execute`, or `world.answer` for JSON."""
         command, body, caller = authenticated
         webhooks = self.webhooks
         if webhooks is None or not webhooks.on:
@@ -123,20 +123,20 @@ class RequestDispatcher:
     async def _execute_batch(
         self, authenticated: AuthenticatedRequest, remote: str | None, matched: MatchedFault
     ) -> dict[str, Any]:
-        """The reply, with some items of a batch failed if the fault wants that."""
+        """Return the reply; if the fault asks for it, some items of a batch have failed."""
         fault, batch = matched.fault, batch_of(authenticated.command, authenticated.body)
         if fault.fail_items is None or batch is None:
             return (await self._execute(authenticated, remote, self.world.execute)).to_wire()
-        taken = remove_items(batch, authenticated.body, fault.fail_items)
-        if taken.empty:
+        remaining = remove_items(batch, authenticated.body, fault.fail_items)
+        if remaining.empty:
             reply: Reply | PrebuiltReply = Reply(error_display=_display(authenticated.command.service))
         else:
-            reply = await self._execute(authenticated._replace(body=taken.body), remote, self.world.execute)
-        return restore_items(batch, authenticated.body, reply.to_wire(), taken, fault.item_code, self.world.state)
+            reply = await self._execute(authenticated._replace(body=remaining.body), remote, self.world.execute)
+        return restore_items(batch, authenticated.body, reply.to_wire(), remaining, fault.item_code, self.world.state)
 
 
 def refusal_json(service: str, refusal: Refusal) -> bytes:
-    """The envelope of a refusal."""
+    """Return the envelope of a refusal."""
     return Reply(
         action_status=FAIL,
         error_code=refusal.code,

@@ -28,7 +28,7 @@ _GRACE: Final = 0.001  # seconds aiohttp gives a handler that is being cancelled
 
 
 class HttpApp:
-    """What stands behind the socket. One HTTP request in, one HTTP answer out."""
+    """Answers HTTP requests: those of the service and those of the control plane."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class HttpApp:
         self._date, self._head = "", b""
         self._log_throttle = LogThrottle()
         self.failures = 0
-        """Requests on which the stub itself broke down; each is a bug of the stub and is logged with its traceback."""
+        """Requests on which the stub failed; each is a bug of the stub and is logged with its traceback."""
 
     async def respond(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one HTTP request; its Date is the time of the stub."""
@@ -89,7 +89,7 @@ class HttpApp:
         return envelope(body)
 
     async def _send(self, request: web.BaseRequest, body: bytes) -> web.StreamResponse:
-        """Write an answer at once, in a quarter of the time that aiohttp needs to build and write a Response."""
+        """Write head and body together, in a quarter of the time that aiohttp needs for a Response."""
         self._update_date()
         try:
             await request.writer.write_eof(b"%b%d\r\n\r\n%b" % (self._head, len(body), body))
@@ -117,8 +117,8 @@ class HttpApp:
     def internal_error(self, error: BaseException | None) -> web.Response:
         """Count a fault of the stub, log it with its traceback, and answer 60008."""
         self.failures += 1
-        LOGGER.error("the stub broke down on a request", exc_info=error)
-        refusal = Refusal(codes.SERVICE_TIMEOUT, "the stub itself broke down; its log has the traceback")
+        LOGGER.error("the stub failed on a request", exc_info=error)
+        refusal = Refusal(codes.SERVICE_TIMEOUT, "the stub failed on this request; its log has the traceback")
         return envelope(refusal_json("", refusal))
 
     def log_broken_body(self, error: str) -> None:
@@ -146,7 +146,7 @@ class HttpServer(web.Server):
         return _Connection(self, self._app, asyncio.get_running_loop())
 
     async def stop(self) -> None:
-        """Drop every connection now, idle or busy: nobody waits for a stub that ends."""
+        """Drop all connections immediately, idle or busy."""
         for connection in self.connections:
             if connection.transport is not None:
                 connection.transport.abort()
@@ -230,5 +230,5 @@ async def read_raw(request: web.BaseRequest, maximum: int) -> bytes:
 
 
 def envelope(answer: bytes) -> web.Response:
-    """An HTTP answer around the JSON of an envelope."""
+    """Return an HTTP answer with the JSON of an envelope."""
     return web.Response(body=answer, content_type=JSON)

@@ -25,7 +25,7 @@ class RateWindow:
         self._at = now
 
     def acquire(self, now: float) -> bool:
-        """True when a call at `now` (seconds) is within the rate; a refused call costs nothing."""
+        """Return whether a call at `now` (seconds) is within the rate; a refused call does not count."""
         elapsed = now - self._at
         self._at = now
         tokens = self._tokens
@@ -54,7 +54,7 @@ class RateWindows:
         return window.acquire(now)
 
     def rate(self, path: str) -> float | None:
-        """Calls per second allowed for `path`, None when it is not limited."""
+        """Return the calls per second allowed for `path`, None when it is not limited."""
         return self._rates.get(path)
 
 
@@ -74,7 +74,7 @@ class _CallCount:
 
 
 class RateLimitAlarm:
-    """Counts calls by whole seconds of the world's clock, refused ones too, and tells when they are too many."""
+    """Counts calls by whole seconds of the stub's clock, refused ones too, and emits an event above the limit."""
 
     def __init__(self, calls_per_second: Mapping[str, float], emit: Callable[[CallbackEvent], None]) -> None:
         self._rates = calls_per_second
@@ -82,7 +82,7 @@ class RateLimitAlarm:
         self._counts: dict[str, _CallCount] = {}
 
     def count(self, command: Command[Any, Any], now: float) -> None:
-        """One more call at `now`, in unix seconds."""
+        """Count one more call at `now`, in unix seconds."""
         limit, second = self._rates.get(command.path), int(now)
         if limit is None:
             return
@@ -102,7 +102,7 @@ class RateLimitAlarm:
 
 
 def _alarm(command: Command[Any, Any], calls: int, limit: float) -> CallbackEvent:
-    """The event; it has no EventTime. A limit below one call a second is told as 1 [inferred]."""
+    """Return the event; it has no EventTime. A limit below one call a second is reported as 1 [inferred]."""
     alarm = RequestOverLimit(
         callback_command=RequestOverLimit.command,
         service_name=command.service,

@@ -1,6 +1,6 @@
-"""What the stub reports about itself: played commands, exercised codes, and where the real service is unknown.
+"""Reports about the stub: played commands, exercised codes, and points at which the real service is unknown.
 
-The codes stand in a file that lists the rows of the tests; the tests fail when the file lists other ones.
+The codes are in a file that lists the rows of the tests; the tests fail when the file lists other ones.
 """
 
 import tomllib
@@ -56,7 +56,7 @@ def _played(handler: CommandHandler | None) -> str:
 
 
 def coverage() -> tuple[Coverage, ...]:
-    """Every command of the catalog, in its order."""
+    """Return the coverage of each command of the catalog, in its order."""
     rows, counts = _rows(), _golden_files()
     return tuple(
         _coverage(path, codes, rows.get(path, {}), None if counts is None else counts.get(path, 0))
@@ -65,7 +65,7 @@ def coverage() -> tuple[Coverage, ...]:
 
 
 def documented_codes() -> dict[str, frozenset[int]]:
-    """By path, the codes that the page of each command lists as its own."""
+    """Return by path the codes that the page of each command lists as its own."""
     return {row.path: documented(row.service, row.name) for row in COMMANDS.values()}
 
 
@@ -91,7 +91,7 @@ def _rows() -> dict[str, Any]:
 
 
 def _golden_files() -> dict[str, int] | None:
-    """By path, the number of golden files `<service>/<command>[.<case>].json`; None where there is no checkout."""
+    """Return by path the number of golden files `<service>/<command>[.<case>].json`; None without a checkout."""
     if not GOLDEN.is_dir():
         return None
     counts: dict[str, int] = {}
@@ -117,6 +117,6 @@ class Divergence:
 
 @cache
 def divergences() -> tuple[Divergence, ...]:
-    """Every point, in the order of the file. TypeError for a table that is not one."""
+    """Return each point, in the order of the file. TypeError for a table with other keys."""
     tables = tomllib.loads(DIVERGENCES_FILE.read_text(encoding="utf-8"))
     return tuple(Divergence(id=name, **table) for name, table in tables.items())

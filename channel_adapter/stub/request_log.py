@@ -1,8 +1,7 @@
-"""What was asked of the stub: the latest calls with their bodies, and a count of every call there ever was.
+"""The calls that the stub received: the latest with their bodies, and counters of all.
 
-Bodies are kept as the bytes that arrived and parsed when somebody looks, which keeps the hot path short and the
-garbage collector idle. A signature never gets in: the URL is not recorded, and a body that repeats the caller's
-signature is blanked.
+Bodies are stored as bytes and parsed when they are read, which keeps the answers fast. Signatures are not stored: the
+URL is not recorded, and in a body that contains the caller's signature it is replaced.
 """
 
 import difflib
@@ -35,7 +34,7 @@ class RecordedCall(NamedTuple):
 
     @property
     def body(self) -> dict[str, Any]:
-        """The body as JSON names and values; empty when it was no JSON object."""
+        """Return the body as JSON names and values; empty when it was no JSON object."""
         try:
             body = orjson.loads(self.raw)
         except orjson.JSONDecodeError:
@@ -43,7 +42,7 @@ class RecordedCall(NamedTuple):
         return body if isinstance(body, dict) else {}
 
     def matches(self, **fields: object) -> bool:
-        """True when the body holds every field with that value. `group_id` and `GroupId` name the same field."""
+        """Return whether the body has each field with that value. `group_id` and `GroupId` name the same field."""
         if not fields:
             return True
         body = {plain_name(name): value for name, value in self.body.items()}
@@ -51,7 +50,7 @@ class RecordedCall(NamedTuple):
 
 
 class RequestLog:
-    """A bounded ring of calls beside counters without bound."""
+    """A bounded ring of calls, and counters of all calls."""
 
     def __init__(self, *, max_calls: int = CALLS_KEPT, max_bytes: int = BYTES_KEPT) -> None:
         self._ring: deque[RecordedCall] = deque()
@@ -89,14 +88,14 @@ class RequestLog:
         self._listener = listener
 
     def calls(self, command: str | None = None, /, **body_fields: object) -> list[RecordedCall]:
-        """The kept calls of a command (`create_group` or `group_open_http_svc/create_group`), oldest first.
+        """Return the kept calls of a command (`create_group` or `group_open_http_svc/create_group`), oldest first.
 
         Body fields narrow them down, in snake case or by JSON name: `calls("send_group_msg", group_id="@TGS#_news")`.
         """
         return [call for call in self if is_named(call, command) and call.matches(**body_fields)]
 
     def count(self, command: str | None = None) -> int:
-        """How often a command was called since the start or the last `clear`, kept or not, whatever the answer."""
+        """Return how often a command was called since the start or the last `clear`, whatever the answer."""
         return sum(
             times for (path, _), times in self.answers.items() if command in (None, path, path.rpartition("/")[2])
         )
@@ -109,12 +108,12 @@ class RequestLog:
 
 
 def is_named(call: RecordedCall, command: str | None) -> bool:
-    """True when `command` is the call's name, its path or None."""
+    """Return whether `command` is the call's name, its path or None."""
     return command in (None, call.command, f"{call.service}/{call.command}")
 
 
 def plain_name(name: str) -> str:
-    """`GroupId`, `group_id`, `From_Account` and `from_account` without what tells spellings apart."""
+    """Return a name in lower case without underscores: `GroupId` and `group_id` become the same."""
     return name.replace("_", "").lower()
 
 
@@ -148,7 +147,7 @@ class NearMiss(NamedTuple):
 def nearest(
     calls: Iterable[RecordedCall], command: str | None, fields: Mapping[str, Any], *, maximum: int = SHOWN
 ) -> list[NearMiss]:
-    """The calls most like the expected one, best first: the same command before others, fewer differences first."""
+    """Return the calls most like the expected one, best first: the same command, then fewer differences."""
     scored = []
     for number, call in enumerate(calls):
         same = is_named(call, command)

@@ -1,4 +1,4 @@
-"""From a URL to a catalog row, and the answer to URLs that lead nowhere."""
+"""From a URL to a row of the catalog, and the answer to URLs without one."""
 
 import difflib
 from typing import Any, Final, NamedTuple
@@ -27,7 +27,7 @@ class RequestTarget(NamedTuple):
 
 
 def read_target(method: str, url: str) -> RequestTarget:
-    """Take a request line apart. Refusal 60002 unless it is `POST /v4/{service}/{command}?...` [rest basics 1.5]."""
+    """Parse a request line. Refusal 60002 unless it is `POST /v4/{service}/{command}?...`."""
     if method != METHOD:
         raise Refusal(codes.BAD_URL, f"method {method[:_SHOWN]} is not {METHOD}")
     path, _, query = url.partition("?")
@@ -43,7 +43,7 @@ def read_target(method: str, url: str) -> RequestTarget:
 
 
 def read_query(query: str) -> dict[str, str]:
-    """Names and values of a query string; of a repeated name the first value."""
+    """Return names and values of a query string; of a repeated name the first value."""
     pairs = [part.partition("=") for part in query.split("&")]
     if "%" in query or "+" in query:
         return {name: unquote_plus(value) for name, _, value in reversed(pairs)}
@@ -51,7 +51,7 @@ def read_query(query: str) -> dict[str, str]:
 
 
 def find(name: str) -> Command[Any, Any] | None:
-    """The catalog row of a command by path, or by name where only one service has it."""
+    """Return the catalog row of a command by path, or by name where only one service has it."""
     row = _BY_PATH.get(f"/{VERSION}/{name}")
     if row is not None:
         return row
@@ -66,7 +66,7 @@ def unknown_command(target: RequestTarget) -> Refusal:
 
 
 def nearest(service: str, name: str) -> str | None:
-    """The path of the known command that looks most like this one; the same name in another service comes first."""
+    """Return the path of the most similar command; the same name in another service comes first."""
     for (other, known), row in COMMANDS.items():
         if known == name and other != service:
             return f"/{VERSION}/{row.path}"
@@ -75,7 +75,7 @@ def nearest(service: str, name: str) -> str | None:
 
 
 def _printable(name: str, secret: str) -> str:
-    """A name as it may stand in an answer and a log: short, not the signature, nothing that JSON cannot hold."""
+    """Return a name that an answer and a log may hold: short, not the signature, valid JSON text."""
     if secret and secret in name:
         return REDACTED
     return name[:_SHOWN].encode("ascii", "backslashreplace").decode()

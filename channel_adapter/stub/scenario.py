@@ -21,7 +21,7 @@ WEBHOOKS: Final = "webhooks"
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """Settings of the app, trouble in store, and the app's webhook."""
+    """Settings of the app, faults, and the app's webhook."""
 
     settings: StubSettings
     faults: tuple[Fault, ...] = ()
@@ -42,7 +42,7 @@ class Scenario:
 
     @classmethod
     def read(cls, values: Mapping[str, Any], where: str = "scenario") -> Self:
-        """The same from plain values."""
+        """Read plain values; SettingsError names `where` and what is wrong."""
         rest = dict(values)
         faults, webhooks = rest.pop(FAULTS, ()), rest.pop(WEBHOOKS, None)
         return cls(
@@ -53,19 +53,19 @@ class Scenario:
 
 
 def example() -> str:
-    """The text of `config/stub.example.toml`."""
+    """Return the text of `config/stub.example.toml`."""
     return settings.example(**{WEBHOOKS: CallbackSettings()})
 
 
 def read_faults(values: Any, where: str = FAULTS) -> tuple[Fault, ...]:
-    """A list of tables as faults; SettingsError counts them from 1."""
+    """Read a list of tables as faults; SettingsError counts them from 1."""
     if not isinstance(values, Sequence) or isinstance(values, str):
         raise SettingsError(f"{where}: write faults as [[{FAULTS}]] tables")
     return tuple(read_model(Fault, value, f"{where}: {FAULTS} {number}") for number, value in enumerate(values, 1))
 
 
 def read_model(model: type[ModelT], values: Any, where: str) -> ModelT:
-    """Values as a model; SettingsError with the first problem, never with a value: one may be a secret."""
+    """Read values as a model; SettingsError has the first problem, never a value, which may be a secret."""
     try:
         return model.model_validate(values)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""The stub on a socket: in an event loop, in a thread of its own, or as the whole of a process."""
+"""The stub on a socket: in an event loop, in a thread, or as a process."""
 
 import asyncio
 import contextlib
@@ -31,9 +31,9 @@ CA_NAME = "ca.pem"
 
 
 def own_certificate(names: Sequence[str], directory: Path) -> tuple[ssl.SSLContext, Path]:
-    """A server context for `names` (hosts and addresses), and the CA file that clients must trust, in `directory`.
+    """Return a server context for `names` (hosts, addresses), and the CA file that clients must trust.
 
-    The private keys never reach the disk for longer than the context takes to load them.
+    The CA file is written into `directory`. Private keys are on disk only while the context loads them.
     """
     import trustme  # noqa: PLC0415 - a tenth of a second that a stub without TLS need not spend
 
@@ -46,7 +46,7 @@ def own_certificate(names: Sequence[str], directory: Path) -> tuple[ssl.SSLConte
 
 
 def given_certificate(cert_file: Path, key_file: Path) -> ssl.SSLContext:
-    """A server context with a certificate chain and key from files."""
+    """Return a server context with a certificate chain and key from files."""
     context = _server_context()
     context.load_cert_chain(cert_file, key_file)
     return context
@@ -65,9 +65,9 @@ ResultT = TypeVar("ResultT")
 
 
 class StubServer:
-    """A stub that listens between `start` and `stop`. Its world exists before and after, and is nobody else's.
+    """A stub that listens between `start` and `stop`. Its state exists before and after.
 
-    `tls`: True makes a certificate for `tls_names` and the host; a pair of paths is the caller's own (chain, key).
+    `tls`: True makes a certificate for `tls_names` and the host; a pair of paths is (chain, key).
     `latency`, `latency_spread`: seconds by which every answer is late, and up to how many more, drawn from `seed`.
     `control` opens `/_stub/`; without it the stub has no such path.
     `state` is loaded at the first start, saved every `save_every` seconds and at the end; 0 saves before every answer.
@@ -124,7 +124,7 @@ class StubServer:
 
     @property
     def url(self) -> str:
-        """Base URL, scheme and port included; a client appends `/v4/...`. RuntimeError unless it runs."""
+        """Return the base URL with scheme and port; a client appends `/v4/...`. RuntimeError unless it runs."""
         if self._listener is None:
             raise RuntimeError("the stub has no address before start() and after stop()")
         port = self._listener.sockets[0].getsockname()[1]
@@ -141,7 +141,7 @@ class StubServer:
 
     @property
     def key(self) -> str:
-        """The secret that signs UserSigs of this app."""
+        """Return the secret that signs UserSigs of this app."""
         return self.world.settings.app.key.get_secret_value()
 
     @property
@@ -149,7 +149,7 @@ class StubServer:
         return self.dispatcher.log
 
     def reset(self) -> None:
-        """Forget accounts, groups, calls and rates; address, settings, clock and faults stay, faults count anew."""
+        """Forget accounts, groups, calls and rates; settings, clock and faults stay, faults count from zero."""
         self.dispatcher.reset()
         self.webhooks.reset()
         self.app.reset()
@@ -182,7 +182,7 @@ class StubServer:
             raise
 
     async def stop(self) -> None:
-        """Stop listening, drop every connection at once, save. Harmless when it does not run.
+        """Stop listening, drop all connections, save. Does nothing when it does not run.
 
         StateFileError when the state cannot be saved; the stub has stopped all the same.
         """
@@ -229,7 +229,7 @@ class StubServer:
                 loop.close()
 
     def in_loop(self, do: Callable[[], ResultT]) -> ResultT:
-        """Do something between two requests, from a thread other than the one that serves."""
+        """Run a function between two requests, from a thread other than the one that serves."""
 
         async def turn() -> ResultT:
             return do()
@@ -271,9 +271,9 @@ async def serve(
     save_every: float = SAVE_EVERY,
     on_ready: Callable[[StubServer], None] | None = None,
 ) -> None:
-    """Run a stub until SIGTERM or SIGINT, then end at once.
+    """Run a stub until SIGTERM or SIGINT, then end immediately.
 
-    `ready_file` gets one JSON line once connections are accepted; a stale one is removed first. `on_ready` is told too.
+    `ready_file` gets one JSON line once connections are accepted; an older file is removed first. `on_ready` is called.
     """
     if ready_file is not None:
         _remove(ready_file)
@@ -309,7 +309,7 @@ def _remove(path: Path) -> None:
 
 
 def write_ready_file(path: Path, server: StubServer) -> None:
-    """One JSON line with what a client needs, the key included: readable by its owner only, complete once it exists."""
+    """Write one JSON line with what a client needs, the key included; only its owner can read the file."""
     ready = {
         "url": server.url,
         "sdkappid": server.sdkappid,

@@ -1,4 +1,4 @@
-"""Settings of the stub: the app it plays, its limits, its rates, and how it behaves where the sources are silent."""
+"""Settings of the stub: the app it plays, its limits and rates, and its behaviour where the sources say nothing."""
 
 import difflib
 import json
@@ -384,11 +384,11 @@ KEY_LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012
 
 
 class SettingsError(ValueError):
-    """The settings file cannot be used; the text says which key and what would be right."""
+    """The settings file cannot be used; the text names the key and what would be right."""
 
 
 def read_toml(path: str | Path) -> dict[str, Any]:
-    """The tables of a TOML file; SettingsError names the file and says why it cannot be read."""
+    """Return the tables of a TOML file; SettingsError names the file and the reason."""
     try:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
@@ -445,7 +445,7 @@ class AppSettings(SettingsSection):
     @model_validator(mode="before")
     @classmethod
     def _one_admin_at_least(cls, values: Any) -> Any:
-        """`admin` alone is enough: it is then the only one."""
+        """Accept `admin` without `admins`: it is then the only one."""
         if isinstance(values, Mapping) and "admin" in values and "admins" not in values:
             return {**values, "admins": (values["admin"],)}
         return values
@@ -510,14 +510,14 @@ class StubSettings(BaseModel):
 
     @classmethod
     def read(cls, values: Mapping[str, Any], where: str = "stub settings") -> Self:
-        """The same from plain values."""
+        """Read plain values; SettingsError names `where` and what is wrong."""
         try:
             return cls.model_validate(values)
         except ValidationError as error:
             raise SettingsError(f"{where}: {_explain(cls, error)}") from None
 
     def changed(self, **sections: Mapping[str, Any]) -> Self:
-        """A copy with some values replaced: `settings.changed(app={"community": False})`."""
+        """Return a copy with some values replaced: `settings.changed(app={"community": False})`."""
         current = {name: dict(getattr(self, name)) for name in type(self).model_fields}
         if self.app.admins == (self.app.admin,):
             del current["app"]["admins"]  # they follow from `admin`
@@ -525,7 +525,7 @@ class StubSettings(BaseModel):
         return self.read(values | {name: value for name, value in sections.items() if name not in values})
 
     def entries(self) -> Iterator[tuple[str, str, Any, str]]:
-        """Every setting as (section, name, value, description)."""
+        """Yield each setting as (section, name, value, description)."""
         for section in type(self).model_fields:
             part: BaseModel = getattr(self, section)
             for name, field in type(part).model_fields.items():
@@ -533,7 +533,7 @@ class StubSettings(BaseModel):
 
 
 def _explain(root: type[BaseModel], error: ValidationError) -> str:
-    """One sentence for the first problem. Values are never printed: one of them is the key."""
+    """Return one sentence for the first problem. Values are never printed: one of them is the key."""
     problem = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(str(part) for part in problem["loc"])
     if problem["type"] != "extra_forbidden":
@@ -549,7 +549,7 @@ def _explain(root: type[BaseModel], error: ValidationError) -> str:
 
 
 def example(**more: BaseModel) -> str:
-    """Every setting with its default, its reason and its source, as TOML; `more` are sections beside the settings."""
+    """Return each setting with default, reason and source, as TOML; `more` are further sections."""
     defaults = StubSettings()
     sections: dict[str, BaseModel] = {name: getattr(defaults, name) for name in type(defaults).model_fields} | more
     lines = ["# Settings of the stub server. Every value is the default; brackets name the source.", ""]

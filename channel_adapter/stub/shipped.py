@@ -1,4 +1,4 @@
-"""Files that come with the package: ready scenarios, sample feed and subscribers. Imports nothing that takes time."""
+"""Files that come with the package: scenarios, sample feed and subscribers. Imports nothing slow."""
 
 from importlib.resources import files
 from pathlib import Path

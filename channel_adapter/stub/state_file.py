@@ -1,8 +1,8 @@
-"""The state of a stub in a file: loaded at the start, saved at the end and in between, always whole.
+"""The state of a stub in a file: loaded at the start, saved at the end and in between, always complete.
 
-The file has one JSON value a line: a header with the version, the records of the state, and a last line that counts
-them. A document as the control plane gives it, indented or not, is read too. Requests, settings and secrets are not in
-it. A file is replaced in one step, so it is the old one or the new one, whatever kills the process.
+The file has one JSON value a line: a header with the version, the records of the state, and a last line with their
+number. A document of the control plane, indented or not, is read too. Requests, settings and secrets are not in it. A
+file is replaced in one step, so it is the old one or the new one, whatever ends the process.
 """
 
 import asyncio
@@ -35,11 +35,11 @@ _UNFINISHED: Final = ".new"  # ends the name of a file that is being written
 
 
 class StateFileError(Exception):
-    """The file cannot be loaded or saved; the text is one sentence that names it."""
+    """The file cannot be loaded or saved; the text is one sentence that names the file."""
 
 
 class StateFile:
-    """Where a world is kept between two runs of the stub."""
+    """The file in which the state is kept between two runs of the stub."""
 
     def __init__(self, path: Path, world: StubState) -> None:
         self.path = path
@@ -52,8 +52,8 @@ class StateFile:
     def open(self) -> None:
         """Lock the file until `close`, and load it or write a first one.
 
-        It is loaded the first time only: afterwards the world is right, whatever the file says. StateFileError, and
-        the file as it was, when another stub has it open or it cannot be used.
+        It is loaded the first time only; later the state in memory counts. StateFileError, and the file as it was,
+        when another stub has it open or it cannot be used.
         """
         try:
             self.path.resolve().parent.stat()  # the lock would make a folder that is missing
@@ -69,7 +69,7 @@ class StateFile:
             raise
 
     def close(self) -> None:
-        """Let other stubs open the file. Harmless when it is not open."""
+        """Release the file for other stubs. Does nothing when it is not open."""
         self._lock.release()
 
     def _load(self) -> None:
@@ -97,13 +97,13 @@ class StateFile:
             self._saved = changes
 
     async def keep(self, every: float) -> None:
-        """Save every so many seconds, for ever; a failure is logged, and what was not saved is tried again."""
+        """Save each `every` seconds until cancelled; a failure is logged, and the next save tries again."""
         while True:
             await asyncio.sleep(every)
             try:
                 self.save()
             except StateFileError as error:
-                LOGGER.error("%s", error)  # noqa: TRY400 - the sentence says it all
+                LOGGER.error("%s", error)  # noqa: TRY400 - the sentence is enough
 
 
 def write_state(path: Path, world: StubState) -> None:
@@ -139,14 +139,14 @@ def _line(value: Any) -> bytes:
 
 
 def _remove_unfinished(target: Path) -> None:
-    """What a stub left behind that was killed while it saved."""
+    """Remove the files of a stub that was killed while it saved."""
     for path in target.parent.iterdir():
         if path.name.startswith(f".{target.name}.") and path.name.endswith(_UNFINISHED):
             path.unlink(missing_ok=True)
 
 
 def _sync_directory(directory: Path) -> None:
-    """Make the new name last; a file system without that is no reason to fail."""
+    """Write the new name to disk; file systems that cannot do that are ignored."""
     with contextlib.suppress(OSError):
         handle = os.open(directory, os.O_RDONLY)
         try:
@@ -156,9 +156,9 @@ def _sync_directory(directory: Path) -> None:
 
 
 def read_records(path: Path) -> Iterator[Record]:
-    """The records of a file, read in passing. SnapshotError when it holds none, StateFileError when it cannot be read.
+    """Yield the records of a file. SnapshotError when it holds none, StateFileError when it cannot be read.
 
-    Records that were given out before an error must not be used.
+    Records that were yielded before an error must not be used.
     """
     try:
         with path.open("rb") as file:
@@ -172,7 +172,7 @@ def read_records(path: Path) -> Iterator[Record]:
 
 
 def read_document(path: Path) -> dict[str, Any]:
-    """The whole file as one document; StateFileError when it cannot be read or holds no state."""
+    """Return the whole file as one document; StateFileError when it cannot be read or holds no state."""
     try:
         return fold(read_records(path))
     except SnapshotError as error:
@@ -180,7 +180,7 @@ def read_document(path: Path) -> dict[str, Any]:
 
 
 def _is_header(line: bytes) -> bool:
-    """True for the first line of a saved state, of a version that this stub reads; SnapshotError for others."""
+    """Return whether this is the first line of a saved state; SnapshotError for an unknown version."""
     try:
         header = orjson.loads(line)
     except orjson.JSONDecodeError:

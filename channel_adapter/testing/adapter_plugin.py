@@ -1,6 +1,6 @@
 """The pytest fixture `channel_adapter`: an open adapter on the stub, for async tests.
 
-It stands outside the stub, which knows nothing of the adapter. Loop and scope are those of pytest-asyncio's settings.
+It is apart from the stub, which does not import the adapter. Loop and scope are those of pytest-asyncio's settings.
 """
 
 # ruff: noqa: PLC0415 - pytest loads this file in every project that has the package installed, most use nothing of it
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def channel_adapter_settings(stub_server: "StubServer") -> "Settings":
-    """What the adapter is opened with; override it to change something. The environment plays no part."""
+    """Return the settings of the adapter; override it to change them. The environment is not read."""
     from pydantic import SecretStr
 
     from channel_adapter.config.settings import Settings
@@ -42,7 +42,7 @@ def channel_adapter_settings(stub_server: "StubServer") -> "Settings":
 async def channel_adapter(
     channel_adapter_settings: "Settings", stub_world: "StubState"
 ) -> "AsyncIterator[ChannelAdapter]":
-    """An open ChannelAdapter on an empty stub; closed after the test."""
+    """Return an open ChannelAdapter on an empty stub; it is closed after the test."""
     from channel_adapter.adapter import ChannelAdapter
 
     async with ChannelAdapter.open(channel_adapter_settings) as adapter:

@@ -1,4 +1,4 @@
-"""What a test asks of the stub after the fact: was it called so, and if not, what came nearest?"""
+"""Assertions on the calls that the stub received, with the nearest calls when one is missing."""
 
 from collections.abc import Mapping
 from reprlib import Repr
@@ -13,7 +13,7 @@ _SHORT.maxstring = _SHORT.maxother = 120
 
 
 class StubAssertions:
-    """A running stub as a test sees it. Fields are JSON names in snake case: `group_id` is `GroupId`."""
+    """Assertions on a running stub. Fields are JSON names in snake case: `group_id` is `GroupId`."""
 
     def __init__(self, server: StubServer) -> None:
         self.server = server
@@ -26,22 +26,22 @@ class StubAssertions:
         return f"Stub({self.server!r})"
 
     def calls(self, command: str | None = None, /, **fields: object) -> list[RecordedCall]:
-        """Calls of this test, oldest first: of one command, or whose bodies hold these fields with these values."""
+        """Return the calls of this test, oldest first, of one command and with these fields in their bodies."""
         return self.server.log.calls(command, **fields)
 
     def assert_called(self, command: str, /, *, times: int | None = None, **fields: object) -> list[RecordedCall]:
-        """The calls that match; AssertionError with the nearest others when there is none, or not `times` of them."""
+        """Return the calls that match; AssertionError lists the nearest ones when none match, or not `times`."""
         __tracebackhide__ = True
         found = self.calls(command, **fields)
         if times is None and not found:
             raise AssertionError(f"{_wanted(command, fields)} was not called\n{self._report(command, fields)}")
         if times is not None and len(found) != times:
-            said = f"{_wanted(command, fields)} was called {_times(len(found))}, expected {_times(times)}"
-            raise AssertionError(said if found else f"{said}\n{self._report(command, fields)}")
+            message = f"{_wanted(command, fields)} was called {_times(len(found))}, expected {_times(times)}"
+            raise AssertionError(message if found else f"{message}\n{self._report(command, fields)}")
         return found
 
     def assert_not_called(self, command: str, /, **fields: object) -> None:
-        """AssertionError when there is such a call."""
+        """Raise AssertionError when there is such a call."""
         __tracebackhide__ = True
         found = self.calls(command, **fields)
         if found:
@@ -49,7 +49,7 @@ class StubAssertions:
             raise AssertionError(f"{_wanted(command, fields)} was called {_times(len(found))}, answered {answers}")
 
     def unexpected(self) -> list[str]:
-        """Commands that the service does not have and fields that their commands do not have, as sentences."""
+        """Return sentences about commands that the service does not have, and fields that commands do not have."""
         commands = {f"{call.service}/{call.command}": call for call in self.server.log}
         unknown = [path for path in commands if path != "/" and find(path) is None]
         return [f"unknown command {path}" for path in unknown] + [

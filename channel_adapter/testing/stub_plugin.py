@@ -1,7 +1,7 @@
-"""pytest fixtures for suites in front of the stub, with or without our client.
+"""pytest fixtures for suites that call the stub, with or without our client.
 
-`stub_server` runs for the whole session in a thread and gives url, sdkappid, key, admin and ca_file; `stub_world` is
-empty at the start of each test; `stub` is for assertions on what was called. Every xdist worker has a stub of its own.
+`stub_server` runs for the whole session in a thread and has url, sdkappid, key, admin and ca_file; `stub_world` is
+empty at the start of each test; `stub` is for assertions on what was called. Each xdist worker has a stub of its own.
 """
 
 # ruff: noqa: PLC0415 - pytest loads this file in every project that has the package installed, most use nothing of it
@@ -63,7 +63,7 @@ def stub_scenario(pytestconfig: pytest.Config) -> "Scenario":
 
 @pytest.fixture(scope="session")
 def stub_server(pytestconfig: pytest.Config, stub_scenario: "Scenario") -> "Iterator[StubServer]":
-    """A stub on a free port until the session ends: url, sdkappid, key, admin, ca_file, and a control plane."""
+    """Return a stub on a free port until the session ends: url, sdkappid, key, admin, ca_file, control plane."""
     from channel_adapter.stub.control.plane import ControlSettings
     from channel_adapter.stub.server import StubServer
 
@@ -76,13 +76,13 @@ def stub_server(pytestconfig: pytest.Config, stub_scenario: "Scenario") -> "Iter
 def stub_world(
     request: pytest.FixtureRequest, stub_server: "StubServer", stub_scenario: "Scenario"
 ) -> "Iterator[StubState]":
-    """The world of the stub, empty: no accounts, calls or changed faults of another test, and the real time."""
+    """Return the empty state of the stub: no accounts, calls or faults of another test, and the real time."""
     from channel_adapter.testing.expectations import StubAssertions
 
     stub_server.in_loop(lambda: _renew(stub_server, stub_scenario))
     yield stub_server.world
     if stub_server.app.failures:
-        pytest.fail(f"the stub itself broke down on {stub_server.app.failures} requests; its log says where")
+        pytest.fail(f"the stub failed on {stub_server.app.failures} requests; its log has the tracebacks")
     unexpected = StubAssertions(stub_server).unexpected() if _is_strict(request) else []
     if unexpected:
         pytest.fail("\n".join(["the stub was sent what the service does not know:", *unexpected]), pytrace=False)
@@ -90,7 +90,7 @@ def stub_world(
 
 @pytest.fixture
 def stub(stub_server: "StubServer", stub_world: "StubState") -> "StubAssertions":
-    """Assertions on what was called, and the stub's faults, clock and webhooks."""
+    """Return assertions on what was called, and the stub's faults, clock and webhooks."""
     from channel_adapter.testing.expectations import StubAssertions
 
     return StubAssertions(stub_server)
@@ -124,7 +124,7 @@ def _is_on(config: pytest.Config, name: str) -> bool:
 
 
 def _is_strict(request: pytest.FixtureRequest) -> bool:
-    """The nearest marker decides, else the option."""
+    """Return whether unknown fields fail the test: the nearest marker decides, else the option."""
     marker = request.node.get_closest_marker(STRICT_MARK)
     if marker is None:
         return _is_on(request.config, STRICT)

@@ -1,7 +1,7 @@
-"""Webhooks out: the app's own server is asked before and told after, as the service would [webhooks 1-3, 10].
+"""Sends webhooks to the server of the app: before-events, whose answer decides, and after-events.
 
-Before-events hold up the call until the app answers or two seconds have passed. After-events are queued and cost the
-caller nothing; they arrive in order unless a setting mixes them up, at most once unless retries are on.
+Before-events delay the call until the app answers or two seconds have passed. After-events are queued and do not delay
+it; they arrive in order unless a setting mixes them up, at most once unless retries are on.
 """
 
 import asyncio
@@ -35,9 +35,9 @@ ANSWERED: Final = "answered"
 
 
 class Delivery(NamedTuple):
-    """One attempt to deliver an event. `outcome` is `answered`, or what went wrong; `answer` is the app's JSON then.
+    """One attempt to deliver an event. `outcome` is `answered`, else the error; `answer` is the app's JSON.
 
-    `body` is the event as it happened: what the settings bend is bent on each attempt anew.
+    `body` is the event as it happened; changes that the settings ask for are made on each attempt.
     """
 
     number: int
@@ -51,7 +51,7 @@ class Delivery(NamedTuple):
 
 
 def read_answer(status: int, body: bytes) -> tuple[dict[str, Any] | None, str]:
-    """The app's answer, or None and why it does not count: not 200, not JSON, not `OK` [webhooks 2]."""
+    """Return the app's answer, or None and the reason why it does not count: not 200, not JSON, not `OK`."""
     if status != 200:
         return None, f"HTTP {status}"
     try:
@@ -66,7 +66,7 @@ def read_answer(status: int, body: bytes) -> tuple[dict[str, Any] | None, str]:
 
 
 def sample_event(command: str, changes: Mapping[str, Any], *, now: float, platform: str | None = None) -> CallbackEvent:
-    """The sample of a command with changes, as of `now` in unix seconds; a command without one has the changes only.
+    """Return the sample of a command with changes, as of `now` in unix seconds; without a sample, the changes.
 
     Changes are merged as RFC 7396 has it. `platform` None: where the sample says that it comes from.
     """
@@ -88,11 +88,11 @@ _BLOCKED: Final = {  # what the caller sees when the app is silent and the polic
 
 
 class WebhooksOffError(RuntimeError):
-    """There is no app to tell: no URL is set, or the stub does not run."""
+    """Raised when there is no app to send to: no URL is set, or the stub does not run."""
 
 
 class _Queued(NamedTuple):
-    """An event that waits for its turn. `done` gets the last delivery, for whoever wants to know."""
+    """An event in the queue. `done` gets the last delivery."""
 
     event: CallbackEvent
     remote: str
@@ -100,7 +100,7 @@ class _Queued(NamedTuple):
 
 
 class WebhookSender:
-    """Speaks for the service to the app's server. Runs in the event loop between `start` and `stop`."""
+    """Sends webhooks to the server of the app. Runs in the event loop between `start` and `stop`."""
 
     def __init__(self, world: StubState, settings: CallbackSettings | None = None, *, seed: int = 0) -> None:
         self.deliveries: deque[Delivery] = deque(maxlen=DELIVERIES_KEPT)
@@ -119,7 +119,7 @@ class WebhookSender:
 
     @property
     def settings(self) -> CallbackSettings:
-        """Where the app listens, and how; set it at any time. A world whose app does not listen makes no events."""
+        """Return where the app listens, and how; set it at any time. Without a URL no events are made."""
         return self._settings
 
     @settings.setter
@@ -129,7 +129,7 @@ class WebhookSender:
 
     @property
     def on(self) -> bool:
-        """True when there is an app to ask and tell."""
+        """Return whether there is an app to send to."""
         return self.settings.url is not None and self._loop is not None
 
     async def start(self) -> None:
@@ -139,7 +139,7 @@ class WebhookSender:
         self._keep(self._deliver_queued())
 
     async def stop(self) -> None:
-        """Stop at once; what was not delivered is lost, as it would be."""
+        """Stop immediately; events that are not delivered are lost, as in the service."""
         self._loop = None
         tasks = self._drop()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -148,7 +148,7 @@ class WebhookSender:
             self._session = None
 
     def reset(self) -> None:
-        """Forget what was delivered and what waits to be; callable from any thread."""
+        """Forget deliveries and discard the queue. Can be called from any thread."""
         self.deliveries.clear()
         if self._loop is _running_loop():
             self._restart()
@@ -156,13 +156,13 @@ class WebhookSender:
             self._loop.call_soon_threadsafe(self._restart)
 
     async def idle(self) -> None:
-        """Wait until every event so far has been delivered or given up; callable from any loop."""
+        """Wait until each event so far was delivered or ran out of retries. Can be called from any loop."""
         if self._loop is not None:
             await self._in_loop(self._queued.join)
 
     @contextlib.contextmanager
     def on_behalf_of(self, remote: str | None) -> Iterator[None]:
-        """Events of the block get this address as their ClientIP."""
+        """Give the events of the block this address as their ClientIP."""
         self._client_ip = remote or ""
         try:
             yield
@@ -170,7 +170,7 @@ class WebhookSender:
             self._client_ip = ""
 
     async def ask(self, event: CallbackEvent | None, remote: str | None) -> CallbackDecision:
-        """What the app says beforehand. Silence allows the call, or refuses it if the policy of the command says so."""
+        """Send a before-event and return the decision. Without an answer the policy of the command decides."""
         if event is None or not self.settings.wants(event.command):
             return ALLOW
         answer = (await self._post(event, remote or "")).answer
@@ -183,7 +183,7 @@ class WebhookSender:
         return ALLOW
 
     def send(self, event: CallbackEvent) -> None:
-        """Queue an after-event; callable from any thread."""
+        """Queue an after-event. Can be called from any thread."""
         if self.on and self.settings.wants(event.command):
             self._queue(_Queued(event, self._client_ip))
 
@@ -197,12 +197,11 @@ class WebhookSender:
         client_ip: str = LOCAL_ADDRESS,
         **fields: Any,
     ) -> Delivery:
-        """Send an event that nothing in the world has caused, and wait until it is delivered or given up.
+        """Send an event without a cause in the stub, and wait until it is delivered or its retries are used up.
 
-        Any command, also one that is switched off or unknown. `changes` and `fields` are merged into its sample by JSON
-        name; None takes a field out. A before-event goes out at once, others after those that wait already, with the
-        same delays and duplicates. Callable from any loop. WebhooksOffError without a URL, TypeError for what JSON
-        does not know.
+        `command` may be switched off or unknown. `changes` and `fields` are merged into its sample by JSON name; None
+        removes a field. A before-event is sent immediately, others after those in the queue, with the same delays and
+        duplicates. Can be called from any loop. WebhooksOffError without a URL, TypeError for what JSON cannot hold.
         """
         if not self.on:
             raise WebhooksOffError("webhooks are off: give them a url first")
@@ -221,7 +220,7 @@ class WebhookSender:
         return found is not None and self.on
 
     async def _in_loop(self, work: Callable[[], Coroutine[Any, Any, ResultT]]) -> ResultT:
-        """Do something in the loop that delivers, from whatever loop the caller runs in."""
+        """Run work in the loop that delivers, whatever loop the caller runs in."""
         loop = self._loop
         if loop is None or loop is _running_loop():
             return await work()
@@ -244,7 +243,7 @@ class WebhookSender:
             self._keep(self._deliver_queued())
 
     def _drop(self) -> list[asyncio.Task[None]]:
-        """Give up what waits and what is on its way; the tasks that end by that."""
+        """Discard what is queued and cancel what is being sent; return the cancelled tasks."""
         while not self._queued.empty():
             self._finish(self._queued.get_nowait())
         tasks = list(self._tasks)
@@ -277,7 +276,7 @@ class WebhookSender:
             item.done.set_result(delivery)
 
     async def _post_with_retries(self, event: CallbackEvent, remote: str) -> Delivery:
-        """Once, and again after silence as often as retries are set [webhooks 3]; the last attempt."""
+        """Post, repeat without an answer as often as retries are set, and return the last attempt."""
         delivery = await self._post(event, remote)
         for _ in range(self.settings.retries):
             if delivery.answer is not None:
@@ -287,7 +286,7 @@ class WebhookSender:
         return delivery
 
     async def _post(self, event: CallbackEvent, remote: str) -> Delivery:
-        """Send one request and write down what came of it."""
+        """Send one request and record the delivery."""
         settings = self.settings
         url = url_of(
             settings, event, sdkappid=self._world.settings.app.sdkappid, client_ip=remote, now=self._world.clock.now()

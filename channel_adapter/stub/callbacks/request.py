@@ -1,4 +1,4 @@
-"""The request that a webhook gets: URL, signature, body, and the ways in which a test may want them wrong."""
+"""The request of a webhook: URL, signature and body, and the faults of it that a test may want."""
 
 import re
 from fnmatch import fnmatchcase
@@ -25,7 +25,7 @@ _MODIFIED, _MODIFIED_ONCE = (  # two spellings of one field [webhooks 5.12]
 
 
 class CallbackSettings(BaseModel):
-    """Where the app listens and what it hears; then what a test may want wrong with it."""
+    """Where the app listens, which commands it gets, and faults of the requests that a test may want."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -73,16 +73,16 @@ class CallbackSettings(BaseModel):
         return url
 
     def wants(self, command: str) -> bool:
-        """Is this callback command switched on?"""
+        """Return whether this callback command is switched on."""
         return any(fnmatchcase(command, pattern) for pattern in self.commands)
 
     def blocks(self, command: str) -> bool:
-        """Does silence block this before-command?"""
+        """Return whether this before-command is blocked when the app does not answer."""
         return any(fnmatchcase(command, pattern) for pattern in self.block)
 
 
 def url_of(settings: CallbackSettings, event: CallbackEvent, *, sdkappid: int, client_ip: str, now: float) -> str:
-    """The URL in the documented order of its parameters, percent-encoded; `now` in unix seconds."""
+    """Return the URL with its parameters in the documented order, percent-encoded; `now` in unix seconds."""
     query = {
         wire.QUERY_APP: str(sdkappid),
         wire.QUERY_COMMAND: event.command,
@@ -102,12 +102,12 @@ def url_of(settings: CallbackSettings, event: CallbackEvent, *, sdkappid: int, c
 
 
 def sign(token: str, request_time: str) -> str:
-    """Hex of SHA-256 over token and time, nothing between them; the body is not covered [doc 34354]."""
+    """Return the hex SHA-256 of token and time without a separator; the body is not covered [doc 34354]."""
     return sha256(f"{token}{request_time}".encode()).hexdigest()
 
 
 def body_of(settings: CallbackSettings, event: CallbackEvent) -> dict[str, Any]:
-    """The JSON body, bent as the settings want."""
+    """Return the JSON body with the changes that the settings ask for."""
     body = dict(event.body)
     if settings.event_time_text and _TIME in body:
         body[_TIME] = str(body[_TIME])

@@ -1,9 +1,9 @@
-"""The control plane under `/_stub/`: what a test in another process, in any language, does to the stub.
+"""The control plane under `/_stub/`, for tests in other processes and languages.
 
 Real HTTP status codes and plain JSON. Callers on loopback that name this server in `Host` need nothing; others need the
 bearer token, and are refused when none is set. A foreign Host is that of a web page whose name was bound to a loopback
 address. Requests of web pages that carry an Origin are refused. A body is read after its caller is accepted. No answer
-holds a key, signature or token.
+contains a key, signature or token.
 """
 
 import hmac
@@ -48,14 +48,14 @@ class SeedCall(BaseModel):
 
 
 class Seed(BaseModel):
-    """What a world starts with: accounts, then any calls of the service in order."""
+    """The initial state: accounts, then any calls of the service in order."""
 
     model_config = _STRICT
     accounts: list[str] = []
     calls: list[SeedCall] = []
 
     def all_calls(self) -> list[tuple[str, dict[str, Any]]]:
-        """Accounts as calls of the usual size, then the calls."""
+        """Return the calls that import the accounts, then the given calls."""
         batches = [
             self.accounts[start : start + ACCOUNTS_PER_CALL]
             for start in range(0, len(self.accounts), ACCOUNTS_PER_CALL)
@@ -96,7 +96,7 @@ class LatencyChange(BaseModel):
 
 
 class ExpectedCall(BaseModel):
-    """A call that should have come."""
+    """A call that a test expected."""
 
     model_config = _STRICT
     command: str | None = None
@@ -109,7 +109,7 @@ class Redelivery(BaseModel):
 
 
 class Trigger(BaseModel):
-    """An event of the test's own; `body` is merged into the sample of the command, null takes a field out."""
+    """An event that a test makes; `body` is merged into the sample of the command, null removes a field."""
 
     model_config = _STRICT
     command: str
@@ -118,7 +118,7 @@ class Trigger(BaseModel):
 
 
 def call_json(call: RecordedCall) -> dict[str, Any]:
-    """A call as the control plane shows it."""
+    """Return a call as the control plane shows it."""
     shown = call._asdict()
     del shown["raw"]
     return {**shown, "body": call.body}
@@ -129,7 +129,7 @@ def delivery_json(delivery: Delivery) -> dict[str, Any]:
 
 
 def wanted_fields(query: dict[str, str]) -> dict[str, Any]:
-    """Body fields of a query with their values as JSON where they are JSON: `Random=7` is the number."""
+    """Return the body fields of a query, their values as JSON where they are JSON: `Random=7` is a number."""
     return {name: _value(text) for name, text in query.items()}
 
 
@@ -145,7 +145,7 @@ CALLS_SHOWN: Final = 100
 
 
 class ControlSettings(BaseModel):
-    """Who may use the control plane."""
+    """Access to the control plane."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -155,7 +155,7 @@ class ControlSettings(BaseModel):
 
 
 class ControlError(Exception):
-    """A request that the control plane refuses, with the HTTP status that says why."""
+    """A request that the control plane refuses; `status` is the HTTP status of the answer."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -176,7 +176,7 @@ ControlHandler = Callable[["ControlPlane", ControlRequest], Any]
 
 
 class ControlPlane:
-    """Carries out control requests on one stub."""
+    """Executes control requests on one stub."""
 
     def __init__(
         self,
@@ -220,7 +220,7 @@ class ControlPlane:
 
     def _check(self, remote: str | None, headers: Mapping[str, str]) -> None:
         if "Origin" in headers:
-            raise ControlError(403, "web pages have no business here")
+            raise ControlError(403, "requests of web pages are refused")
         near = remote is not None and ip_address(remote.partition("%")[0]).is_loopback
         if near and self._names_this_server(headers.get("Host")):
             return
@@ -257,7 +257,7 @@ class ControlPlane:
         self._reset()
 
     def seed(self, asked: ControlRequest) -> Any:
-        """Carry out calls as the admin, without gate, faults and webhooks; stops at the first refusal."""
+        """Execute calls as the admin, without authentication, faults and webhooks; stop at the first refusal."""
         calls = read_model(Seed, asked.body, "seed").all_calls()
         world = self._dispatcher.world
         with world.silenced():
@@ -275,7 +275,7 @@ class ControlPlane:
             raise ControlError(400, str(error)) from None
 
     async def people(self, asked: ControlRequest) -> Any:
-        """What a user does on a phone; 409 with the code where the service refuses."""
+        """Perform an action of a simulated user; 409 with the code where the service refuses."""
         action = read_model(UserAction, asked.body, "people")
         try:
             return {"result": await perform(self._dispatcher.world, self._webhooks, action, asked.remote)}
@@ -310,7 +310,7 @@ class ControlPlane:
         self._latency.set(change.base, change.spread)
 
     def calls(self, asked: ControlRequest) -> Any:
-        """`command`, `limit`, and any body field; the latest calls, oldest first."""
+        """Return the latest calls, oldest first, filtered by `command`, `limit` and any body field."""
         query = dict(asked.query)
         command, limit = query.pop("command", None), query.pop("limit", str(CALLS_SHOWN))
         if not limit.isdecimal():
@@ -353,7 +353,7 @@ class ControlPlane:
             raise ControlError(404, f"delivery {number} is not kept, or webhooks are off")
 
     async def trigger(self, asked: ControlRequest) -> Any:
-        """Send an event that nothing in the world has caused; answers once it is delivered or given up."""
+        """Send an event without a cause in the stub; answer when it is delivered or its retries are used up."""
         wanted = read_model(Trigger, asked.body, "trigger")
         try:
             delivery = await self._webhooks.trigger(
@@ -364,7 +364,7 @@ class ControlPlane:
         return delivery_json(delivery)
 
     def samples(self, _: ControlRequest) -> Any:
-        """Every command that can be triggered, with what its body looks like."""
+        """Return each command that can be triggered, with a sample of its body."""
         return {command: {**sample.body, "CallbackCommand": command} for command, sample in samples().items()}
 
 
@@ -430,7 +430,7 @@ async def _read(read: Callable[[], Awaitable[bytes]]) -> bytes:
 
 
 def _parse(raw: bytes, headers: Mapping[str, str]) -> Any:
-    """JSON, or TOML when the Content-Type says so; nothing is an empty object."""
+    """Parse JSON, or TOML if the Content-Type names it; an empty body is an empty object."""
     if not raw:
         return {}
     try:

@@ -1,4 +1,4 @@
-"""People with phones, moved from outside: one action of one user, with the webhooks that a client's action has."""
+"""Actions of simulated users through the control plane, with the webhooks that such an action has."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -28,7 +28,7 @@ _WITH_BEFORE_EVENT: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
 
 
 class UserAction(BaseModel):
-    """`{"user": "reader_1", "do": "join", "with": {"group_id": "..."}}`: a method of the world's client."""
+    """`{"user": "reader_1", "do": "join", "with": {"group_id": "..."}}`: a method of SimulatedUser."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     user: str
@@ -38,7 +38,7 @@ class UserAction(BaseModel):
 
 
 async def perform(world: StubState, webhooks: WebhookSender, action: UserAction, remote: str | None) -> Any:
-    """Carry an action out; its result as JSON values. Refusal where the service refuses, SettingsError for a slip."""
+    """Perform an action and return its result as JSON values. Refusal as the service, SettingsError for mistakes."""
     if action.do not in _WITHOUT_BEFORE_EVENT and action.do not in _WITH_BEFORE_EVENT:
         raise SettingsError(f"do: one of {', '.join(sorted({*_WITHOUT_BEFORE_EVENT, *_WITH_BEFORE_EVENT}))}")
     try:

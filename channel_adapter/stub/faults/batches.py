@@ -1,4 +1,8 @@
-"""Every command whose answer tells how each item went: the table behind `fail_items`."""
+"""Failing items of a batch: each command whose answer has a result for each item, behind `fail_items`.
+
+Failing items take no effect and are in the answer as failed. Most are removed from the request; where a list must not
+be empty they are made invalid instead, so that the rest of the call is executed.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -40,7 +44,7 @@ class FailedItem(NamedTuple, Generic[ItemT]):
 
 @dataclass(frozen=True, slots=True)
 class BatchReport(Generic[ItemT]):
-    """A list of the reply, and what it says about an item that failed."""
+    """A list of the reply, and how the entry of a failed item is made."""
 
     path: Path
     entry_for: Callable[[FailedItem[ItemT]], WireModel | str]
@@ -48,7 +52,7 @@ class BatchReport(Generic[ItemT]):
 
 @dataclass(frozen=True, slots=True)
 class BatchFields(Generic[ItemT]):
-    """Where a command keeps its items, as paths of JSON names and places.
+    """Where a command has its items, as paths of JSON names and list indexes.
 
     `outcomes` has one entry for each item, in the order of the request; `failures` has those that failed only.
     """
@@ -63,7 +67,7 @@ class BatchFields(Generic[ItemT]):
 
 
 class RemainingBatch(NamedTuple):
-    """What is left of a request, and the failing items by their place in it; `empty` when nothing is left to do."""
+    """What remains of a request, and the failing items by index; `empty` when no item remains."""
 
     body: dict[str, Any]
     failed: dict[int, Any]
@@ -71,42 +75,44 @@ class RemainingBatch(NamedTuple):
 
 
 def remove_items(batch: BatchFields[Any], body: Mapping[str, Any], every: int) -> RemainingBatch:
-    """The body without every k-th item. A body of another shape stays as it is."""
+    """Return the body without each k-th item. A body of another shape is returned unchanged."""
     items = at(body, batch.requested)
     if not isinstance(items, list) or (batch.concerns is not None and not batch.concerns(body)):
         return RemainingBatch(dict(body), {})
     reader = TypeAdapter(batch.item)
     try:
         failed = {
-            place: reader.validate_python(items[place], strict=True) for place in range(every - 1, len(items), every)
+            index: reader.validate_python(items[index], strict=True) for index in range(every - 1, len(items), every)
         }
     except ValidationError:
         return RemainingBatch(dict(body), {})
     if batch.invalidate is None:
-        left = [item for place, item in enumerate(items) if place not in failed]
+        remaining_items = [item for index, item in enumerate(items) if index not in failed]
     else:
-        left = [batch.invalidate(item) if place in failed else item for place, item in enumerate(items)]
-    return RemainingBatch(_with(body, batch.requested, left), failed, empty=bool(items) and not left)
+        remaining_items = [batch.invalidate(item) if index in failed else item for index, item in enumerate(items)]
+    return RemainingBatch(
+        _with(body, batch.requested, remaining_items), failed, empty=bool(items) and not remaining_items
+    )
 
 
 def restore_items(
     batch: BatchFields[Any],
     body: Mapping[str, Any],
     reply: Mapping[str, Any],
-    taken: RemainingBatch,
+    remaining: RemainingBatch,
     code: int,
     state: AppData,
 ) -> dict[str, Any]:
-    """The reply with the failed items in it."""
+    """Return the reply with the failed items in it."""
     answered = dict(reply)
-    if not taken.failed:
+    if not remaining.failed:
         return answered
-    failed = {place: FailedItem(item, code, state, body) for place, item in taken.failed.items()}
+    failed = {index: FailedItem(item, code, state, body) for index, item in remaining.failed.items()}
     if batch.outcomes is not None:
         outcomes = list(at(answered, batch.outcomes.path) or ())
-        for place, failure in failed.items():
-            said = _json(batch.outcomes.entry_for(failure))
-            outcomes[place : place + (batch.invalidate is not None)] = [said]
+        for index, failure in failed.items():
+            entry = _json(batch.outcomes.entry_for(failure))
+            outcomes[index : index + (batch.invalidate is not None)] = [entry]
         answered = _with(answered, batch.outcomes.path, outcomes)
     if batch.failures is not None:
         failures = [_json(batch.failures.entry_for(failure)) for failure in failed.values()]
@@ -115,7 +121,7 @@ def restore_items(
 
 
 def at(value: Any, path: Path) -> Any:
-    """What stands at a path; None where the JSON has another shape."""
+    """Return the value at a path; None where the JSON has another shape."""
     for step in path:
         try:
             value = value[step]
@@ -125,24 +131,24 @@ def at(value: Any, path: Path) -> Any:
 
 
 def _with(value: Any, path: Path, new: Any) -> Any:
-    """A copy with something else at a path that leads somewhere; the last name may be new."""
+    """Return a copy with another value at a path; the last name may be new."""
     if not path:
         return new
     step, rest = path[0], path[1:]
     if isinstance(step, int):
-        return [_with(item, rest, new) if place == step else item for place, item in enumerate(value)]
+        return [_with(item, rest, new) if index == step else item for index, item in enumerate(value)]
     return {**value, step: _with(value.get(step), rest, new)}
 
 
-def _json(said: WireModel | str) -> Any:
-    return said if isinstance(said, str) else said.to_wire()
+def _json(entry: WireModel | str) -> Any:
+    return entry if isinstance(entry, str) else entry.to_wire()
 
 
 _NO_GROUP: Final = "@" * 49  # an id one byte too long for any group
 
 
 def _name(model: type[WireModel], attribute: str) -> str:
-    """The JSON name of a field; the wire model is the only place that spells it."""
+    """Return the JSON name of a field."""
     return model.model_fields[attribute].alias or attribute
 
 
@@ -159,7 +165,7 @@ def _subscriber(user: str) -> WireModel:
 
 
 def _held(failed: FailedItem[extensions.Extension]) -> WireModel:
-    """A pair that was not written is answered as the server holds it [doc 52170]."""
+    """Return the stored pair for one that was not written [doc 52170]."""
     request = extensions.GroupSetKeyValuesRequest
     group_id, seq = (failed.body.get(_name(request, attribute)) for attribute in ("group_id", "msg_seq"))
     group = failed.state.groups.get(group_id) if isinstance(group_id, str) else None
@@ -188,25 +194,25 @@ def _invalidate_inside(item: dict[str, Any]) -> dict[str, Any]:
     return {**item, _name(contact_groups.ContactUpdate, "contact_item"): _contact_nowhere()}
 
 
-_Says = tuple[
+_ReportFields = tuple[
     str, Callable[[FailedItem[Any]], WireModel | str]
-]  # a list of the reply, and what it says of a failed item
+]  # a list of the reply, and how the entry of a failed item is made
 
 
 def _flat(
     command: Command[Any, Any],
     item: type[Any],
     requested: str,
-    outcomes: _Says | None = None,
+    outcomes: _ReportFields | None = None,
     *,
-    failures: _Says | None = None,
+    failures: _ReportFields | None = None,
     invalidate: Callable[[Any], Any] | None = None,
     concerns: Callable[[Mapping[str, Any]], bool] | None = None,
 ) -> BatchFields[Any]:
-    """A command with its lists at the top of request and reply, given as attributes of the models."""
+    """Return the fields of a command with its lists at the top level, given as attributes of the models."""
 
-    def report(says: _Says | None) -> BatchReport[Any] | None:
-        return None if says is None else BatchReport((_name(command.reply, says[0]),), says[1])
+    def report(fields: _ReportFields | None) -> BatchReport[Any] | None:
+        return None if fields is None else BatchReport((_name(command.reply, fields[0]),), fields[1])
 
     at_top = (_name(command.request, requested),)
     return BatchFields(command, item, at_top, report(outcomes), report(failures), invalidate, concerns)
@@ -392,6 +398,6 @@ BATCHES: Final[Mapping[str, tuple[BatchFields[Any], ...]]] = MappingProxyType(
 
 
 def batch_of(command: Command[Any, Any], body: Mapping[str, Any]) -> BatchFields[Any] | None:
-    """The batch that a request holds, if its command is one with items."""
+    """Return the fields of the batch in a request; None if its command has no items."""
     found = BATCHES.get(command.path, ())
     return next((batch for batch in found if isinstance(at(body, batch.requested), list)), None)

@@ -14,7 +14,7 @@ HTML: Final = "text/html"
 async def deliver(
     request: web.BaseRequest, answer: bytes, content_type: str, matched: MatchedFault
 ) -> web.StreamResponse:
-    """Send `answer` as the fault would have it."""
+    """Send `answer` as the fault prescribes."""
     fault = matched.fault
     await asyncio.sleep(matched.delay)
     if fault.drop and fault.cut is None:
@@ -32,7 +32,7 @@ async def deliver(
 
 
 def _page(status: int) -> bytes:
-    """What a proxy in front of the service would say."""
+    """Return the HTML page of a proxy in front of the service."""
     text = f"<html><head><title>{status}</title></head><body><h1>{status}</h1><hr>gateway</body></html>"
     return text.encode()
 
@@ -57,7 +57,7 @@ async def _hang_up_in_the_middle(
 
 
 async def _slowly(request: web.BaseRequest, answer: bytes, content_type: str, rate: float) -> web.StreamResponse:
-    """Dribble the answer at `rate` bytes a second."""
+    """Send the answer at `rate` bytes a second."""
     response = _announce(answer, content_type)
     await response.prepare(request)
     piece = max(1, int(rate * _TICK))

@@ -1,8 +1,9 @@
-"""Trouble as data: which calls it strikes, and what happens to them. Deterministic under a seed and the world's clock.
+"""Faults as data: which calls they match, and what happens to those. Deterministic with a seed and the stub's clock.
 
-A fault has two halves. The first says when: service, command, group, account, the nth matching call, every k-th one, a
-probability, calls above a rate, at most so many times. The second says what: a code, an HTTP status, a page of HTML, a
-delay, a dropped connection, a body that is cut or slow, failing items of a batch, extra fields, a wrong content type.
+A fault has two halves. The first is the condition: service, command, group, account, the nth matching call, each k-th
+one, a probability, calls above a rate, at most so many times. The second is the effect: a code, an HTTP status, a page
+of HTML, a delay, a dropped connection, a body that is cut or slow, failing items of a batch, extra fields, a wrong
+content type.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +23,7 @@ _WHEN: Final = ("service", "command", "group", "account", "nth", "every", "proba
 
 
 class Fault(BaseModel):
-    """One kind of trouble. A call has to meet every condition that is given; names are patterns with `*` and `?`."""
+    """One fault. A call has to meet each condition that is given; names are patterns with `*` and `?`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -56,7 +57,7 @@ class Fault(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _one_nth(cls, values: Any) -> Any:
-        """`nth = 3` is `nth = [3]`."""
+        """Accept `nth = 3` for `nth = [3]`."""
         if isinstance(values, Mapping) and isinstance(values.get("nth"), int):
             return {**values, "nth": (values["nth"],)}
         return values
@@ -69,16 +70,16 @@ class Fault(BaseModel):
 
     @property
     def hides(self) -> bool:
-        """True when the true answer does not reach the caller."""
+        """Return whether the true answer does not reach the caller."""
         return self.code is not None or self.status is not None or (self.drop and self.cut is None)
 
     @property
     def silent(self) -> bool:
-        """True when no envelope is sent."""
+        """Return whether no envelope is sent."""
         return self.status is not None or self.drop
 
     def concerns(self, command: Command[Any, Any], body: Mapping[str, Any]) -> bool:
-        """True when a call is of the kind that this fault strikes, whatever its turn."""
+        """Return whether a call meets the conditions on service, command, group and account."""
         return (
             fnmatchcase(command.service, self.service)
             and fnmatchcase(command.name, self.command)
@@ -88,14 +89,14 @@ class Fault(BaseModel):
 
 
 class MatchedFault(NamedTuple):
-    """A fault that strikes one call; `delay` is drawn already."""
+    """A fault that applies to one call; `delay` is in seconds."""
 
     fault: Fault
     delay: float
 
 
 class _FaultCounter:
-    """How often a fault could have matched, and did."""
+    """Counts the calls that a fault concerned, and those that it was applied to."""
 
     def __init__(self, fault: Fault, seed: str) -> None:
         self.fault = fault
@@ -105,7 +106,7 @@ class _FaultCounter:
         self._window: RateWindow | None = None
 
     def match(self, now: float) -> MatchedFault | None:
-        """A value when it is the turn of the call that was counted last."""
+        """Return a value if the fault applies to the call that was counted last."""
         fault = self.fault
         if fault.above_rate is not None:
             self._window = self._window or RateWindow(fault.above_rate, now)
@@ -123,7 +124,7 @@ class _FaultCounter:
 
 
 class Faults:
-    """The faults in force. The first whose turn it is strikes; the others have counted the call all the same."""
+    """The active faults. The first that matches applies; the others count the call too."""
 
     def __init__(self, faults: Sequence[Fault] = (), *, seed: int = 0) -> None:
         self._seed = seed
@@ -137,17 +138,17 @@ class Faults:
         return (counter.fault for counter in self._counters)
 
     def replace(self, faults: Sequence[Fault]) -> None:
-        """Put these in force and count from nothing."""
+        """Activate these faults only, and count from zero."""
         self._counters = []
         self.add(*faults)
 
     def add(self, *faults: Fault) -> None:
-        """Put more in force, after those that are."""
+        """Activate more faults, after the active ones."""
         for fault in faults:
             self._counters.append(_FaultCounter(fault, f"{self._seed}/{len(self._counters)}"))
 
     def match(self, command: Command[Any, Any], body: Mapping[str, Any], now: float) -> MatchedFault | None:
-        """The fault that strikes this call, if any; `now` in seconds of the world's clock."""
+        """Return the fault that applies to this call, if any; `now` in seconds of the stub's clock."""
         chosen: MatchedFault | None = None
         for counter in self._counters:
             if counter.fault.concerns(command, body):
@@ -156,7 +157,7 @@ class Faults:
         return chosen
 
     def report(self) -> list[dict[str, Any]]:
-        """Every fault with how many calls it concerned and how many it matched."""
+        """Return each fault with the number of calls that it concerned and of those that it was applied to."""
         return [
             {
                 **counter.fault.model_dump(mode="json", exclude_defaults=True),
@@ -168,13 +169,13 @@ class Faults:
 
 
 def groups_in(body: Mapping[str, Any]) -> Iterator[str]:
-    """Group ids that a request is about."""
+    """Yield the group ids of a request."""
     for name in _GROUP_FIELDS:
         yield from _strings(body.get(name))
 
 
 def accounts_in(body: Mapping[str, Any]) -> Iterator[str]:
-    """Accounts that stand anywhere in a request, however deep."""
+    """Yield the accounts anywhere in a request."""
     left: list[tuple[str, Any]] = list(body.items())
     while left:
         name, value = left.pop()
@@ -205,5 +206,5 @@ class Latency:
         self.base, self.spread = base, spread
 
     def next(self) -> float:
-        """Seconds to wait before the next answer."""
+        """Return the seconds to wait before the next answer."""
         return self.base + self._random.random() * self.spread if self.spread else self.base

@@ -1,1 +1,1 @@
-"""The stub's state machine: state + command + clock -> reply + events. No HTTP, no I/O, nothing global."""
+"""The state machine of the stub: data + command + clock -> reply + events. No HTTP, no I/O, no globals."""

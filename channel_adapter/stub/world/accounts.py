@@ -1,4 +1,4 @@
-"""Accounts: import, check, delete, kick, online status [rest basics 6.2-6.6]."""
+"""Accounts and their profiles: import, check, delete, kick, online status, profile fields."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +15,7 @@ from channel_adapter.tencent.wire import profiles
 
 @handles(catalog.ACCOUNT_IMPORT)
 def account_import(call: CommandContext[wire.AccountImportRequest]) -> wire.AccountImportReply:
-    """One account; an existing one gets the new nick and avatar [doc 34953]."""
+    """Import one account; an existing one gets the new nick and avatar [doc 34953]."""
     user = call.request.user_id if call.request.user_id is not None else call.request.identifier
     if user is None:
         raise Refusal(codes.ACCOUNT_BAD_PARAMETER, "UserID is missing")
@@ -26,7 +26,7 @@ def account_import(call: CommandContext[wire.AccountImportRequest]) -> wire.Acco
 
 @handles(catalog.MULTIACCOUNT_IMPORT)
 def multiaccount_import(call: CommandContext[wire.MultiaccountImportRequest]) -> wire.MultiaccountImportReply:
-    """Up to 100 accounts; those that cannot be imported are listed, the call succeeds [doc 34954]."""
+    """Import up to 100 accounts; those that cannot be imported are listed, the call succeeds [doc 34954]."""
     items = call.request.account_list
     if items is None and call.request.accounts is None:
         raise Refusal(codes.ACCOUNT_BAD_PARAMETER, "AccountList is missing")
@@ -46,7 +46,7 @@ def multiaccount_import(call: CommandContext[wire.MultiaccountImportRequest]) ->
 
 @handles(catalog.ACCOUNT_CHECK)
 def account_check(call: CommandContext[wire.AccountCheckRequest]) -> wire.AccountCheckReply:
-    """Who is imported; an unknown account is no error [doc 34956]."""
+    """Return which accounts are imported; an unknown account is no error [doc 34956]."""
     _check_batch(call, call.request.check_item)
     return wire.AccountCheckReply(
         result_item=[
@@ -70,7 +70,7 @@ def account_delete(call: CommandContext[wire.AccountDeleteRequest]) -> wire.Acco
 
 @handles(catalog.KICK)
 def kick(call: CommandContext[wire.KickRequest]) -> wire.KickReply:
-    """End a user's logins [doc 3853]."""
+    """End the logins of a user [doc 3853]."""
     user = call.request.user_id if call.request.user_id is not None else call.request.identifier
     if user is None:
         raise Refusal(codes.ACCOUNT_BAD_PARAMETER, "UserID is missing")
@@ -82,7 +82,7 @@ def kick(call: CommandContext[wire.KickRequest]) -> wire.KickReply:
 
 @handles(catalog.QUERY_ONLINE_STATUS)
 def query_online_status(call: CommandContext[wire.QueryOnlineStatusRequest]) -> wire.QueryOnlineStatusReply:
-    """Return who is online, with platforms if asked; unknown accounts are in ErrorList with 70107 [doc 35477]."""
+    """Return which users are online, with platforms if asked; unknown ones are in ErrorList [doc 35477]."""
     asked = call.request.to_account
     if not asked:
         raise Refusal(codes.NO_RECEIVER, "To_Account is empty")
@@ -97,7 +97,7 @@ def query_online_status(call: CommandContext[wire.QueryOnlineStatusRequest]) -> 
 
 
 def check_import(call: CommandContext[Any], user: str, nick: str | None, face_url: str | None) -> None:
-    """May this account be imported (or updated)? Refusal if not."""
+    """Check that this account can be imported or updated; Refusal if not."""
     limits = call.settings.limits
     if not is_user_id(user):
         raise Refusal(codes.ACCOUNT_BAD_PARAMETER, "UserID must be 1 to 32 bytes of printable ASCII")
@@ -114,7 +114,7 @@ def check_import(call: CommandContext[Any], user: str, nick: str | None, face_ur
 
 
 def import_one(call: CommandContext[Any], user: str, nick: str | None, face_url: str | None) -> None:
-    """Import or update; `check_import` has agreed."""
+    """Import or update an account that `check_import` accepted."""
     call.state.add_account(user)
     if nick is not None:
         call.state.profiles.setdefault(user, {})[profiles.NICK] = nick
@@ -162,7 +162,7 @@ CHOICES = {
 
 
 def check_tag(call: CommandContext[Any], tag: str) -> None:
-    """40009 for a tag that is neither standard nor declared in the console."""
+    """Refuse with 40009 a tag that is neither standard nor declared in the console."""
     declared = tag.startswith(profiles.CUSTOM_PREFIX) and (
         tag.removeprefix(profiles.CUSTOM_PREFIX) in call.settings.app.profile_fields
     )
@@ -173,7 +173,7 @@ def check_tag(call: CommandContext[Any], tag: str) -> None:
 
 
 def check_value(call: CommandContext[Any], tag: str, value: str | int) -> None:
-    """Type, choice and bytes of one value [doc 1500]."""
+    """Check type, choice and bytes of one value [doc 1500]."""
     limits = call.settings.limits
     if tag in NUMBERS:
         if not isinstance(value, int) or not 0 <= value <= U32:
@@ -205,7 +205,7 @@ def portrait_set(call: CommandContext[profiles.PortraitSetRequest]) -> profiles.
 
 @handles(catalog.PORTRAIT_GET)
 def portrait_get(call: CommandContext[profiles.PortraitGetRequest]) -> profiles.PortraitGetReply:
-    """Fields of some accounts; unknown accounts fail one by one [doc 1639]."""
+    """Return fields of some accounts; unknown accounts fail one by one [doc 1639]."""
     users, tags, maximum = call.request.to_account, call.request.tag_list, call.settings.limits.profiles
     if not 1 <= len(users) <= maximum:
         raise Refusal(codes.PROFILE_BAD_PARAMETER, f"To_Account: 1 to {maximum} accounts")

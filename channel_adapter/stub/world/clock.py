@@ -1,17 +1,17 @@
-"""The world's time: real until it is frozen, set or moved."""
+"""The time of the stub: real until it is frozen, set or moved."""
 
 import time
 
 
 class StubClock:
-    """Unix seconds for everything the stub stamps or lets expire."""
+    """The time of the stub: real until it is frozen, set or moved."""
 
     def __init__(self) -> None:
         self._offset = 0.0
         self._frozen: float | None = None
 
     def now(self) -> float:
-        """Unix seconds as the world sees them."""
+        """Return the time of the stub in unix seconds."""
         return time.time() + self._offset if self._frozen is None else self._frozen
 
     @property
@@ -19,7 +19,7 @@ class StubClock:
         return self._frozen is not None
 
     def freeze(self, at: float | None = None) -> None:
-        """Stand still, at `at` or at the present moment."""
+        """Freeze the time at `at` or at the present moment."""
         self._frozen = self.now() if at is None else float(at)
 
     def set(self, at: float) -> None:

@@ -1,4 +1,4 @@
-"""Conversation groups of a user [conversations 1.1-1.3, 1.5, 1.6]; checks stand in the order of 1.10."""
+"""Conversation groups, marks, recent conversations and one-to-one unread counts of a user."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -14,12 +14,12 @@ OPERATIONS = (wire.ADD, wire.REMOVE)
 
 
 def bad(info: str, *, guess: str | None = None) -> Refusal:
-    """The family's refusal of a parameter."""
+    """Return the refusal of a parameter of this service."""
     return Refusal(codes.CONTACT_BAD_PARAMETER, info, guess=guess)
 
 
 def read_conversation(item: wire.ContactItem) -> ConversationKey:
-    """Type and id of a conversation; 50002 when the id that belongs to the type is missing."""
+    """Return type and id of a conversation; 50002 when the id that belongs to the type is missing."""
     peer = {wire.ONE_TO_ONE: item.to_account, wire.GROUP: item.to_group_id}.get(item.type)
     if not peer:
         raise bad("ContactItem: Type 1 with To_Account, or 2 with ToGroupId")
@@ -27,7 +27,7 @@ def read_conversation(item: wire.ContactItem) -> ConversationKey:
 
 
 def get_book(call: CommandContext[Any], user: str, *, edition: bool = True) -> ContactBook:
-    """The user's book: 50001 for an unknown user, 51013 where the edition has no conversation groups."""
+    """Return the user's book; 50001 for an unknown user, 51013 if the edition has no conversation groups."""
     if call.state.account(user) is None:
         raise Refusal(codes.CONTACT_NO_SUCH_ACCOUNT, "From_Account does not exist")
     if edition and not call.settings.app.conversation_groups:
@@ -50,7 +50,7 @@ def check_count(call: CommandContext[Any], items: Sequence[object]) -> None:
 def _check_room(
     call: CommandContext[Any], book: ContactBook, number: int | None, new: Iterable[ConversationKey]
 ) -> None:
-    """51008 fails the whole call: distinct conversations in any group, or in one [decision 21]."""
+    """Refuse the whole call with 51008 above the limit of distinct conversations in all groups, or in one."""
     everywhere = call.settings.behaviour.contact_group_limit == "user"
     if everywhere:
         filed = set(book.conversations())
@@ -64,7 +64,7 @@ def _check_room(
 
 
 def conversation_problem(call: CommandContext[Any], user: str, conversation: ConversationKey) -> tuple[int, str] | None:
-    """Code and text for a conversation that cannot be filed, None for a good one."""
+    """Return code and text for a conversation that cannot be put into a group, None for a good one."""
     kind, peer = conversation
     if kind == wire.GROUP:
         group = call.state.groups.get(peer)
@@ -79,7 +79,7 @@ def conversation_problem(call: CommandContext[Any], user: str, conversation: Con
 
 @handles(catalog.CREATE_CONTACT_GROUP)
 def create_contact_group(call: CommandContext[wire.CreateContactGroupRequest]) -> wire.CreateContactGroupReply:
-    """One group a call, with its first conversations; an existing name is 50002 unless merging is on."""
+    """Create one group with its first conversations; an existing name is 50002 unless merging is on."""
     user = call.request.from_account
     if len(call.request.group_contact_item) != 1:
         raise bad("GroupContactItem: exactly one group a call", guess="contact-group-batch")
@@ -201,7 +201,7 @@ def _updated(
 
 @handles(catalog.DEL_CONTACT_GROUP)
 def del_contact_group(call: CommandContext[wire.DelContactGroupRequest]) -> wire.DelContactGroupReply:
-    """One group a call; its conversations stay [doc 53441]."""
+    """Delete one group; its conversations stay [doc 53441]."""
     if len(call.request.group_name) != 1:
         raise bad("GroupName: exactly one name a call", guess="contact-group-batch")
     book = get_book(call, call.request.from_account)
@@ -213,7 +213,7 @@ def del_contact_group(call: CommandContext[wire.DelContactGroupRequest]) -> wire
 
 @handles(catalog.SEARCH_CONTACT_GROUP)
 def search_contact_group(call: CommandContext[wire.SearchContactGroupRequest]) -> wire.SearchContactGroupReply:
-    """What is filed about some conversations [doc 53442]."""
+    """Return groups and marks of some conversations [doc 53442]."""
     asked = [read_conversation(item) for item in call.request.contact_item]
     maximum = call.settings.limits.conversation_search
     if not 1 <= len(asked) <= maximum:
@@ -228,7 +228,7 @@ def search_contact_group(call: CommandContext[wire.SearchContactGroupRequest]) -
 
 @handles(catalog.GET_CONTACT_GROUP)
 def get_contact_group(call: CommandContext[wire.GetContactGroupRequest]) -> wire.GetContactGroupReply:
-    """Everything that is filed, paged by an index [doc 53440]."""
+    """Return all groups, and conversations with groups or marks, paged by an index [doc 53440]."""
     start = call.request.start_index
     if start < 0:
         raise bad("StartIndex must be 0 or more")
@@ -248,7 +248,7 @@ def group_items(book: ContactBook) -> list[wire.ContactGroup]:
 
 
 def entry_item(conversation: ConversationKey, entry: ConversationEntry | None) -> wire.ContactEntry:
-    """One conversation with what is filed about it; what is not set is left out [doc 53440]."""
+    """Return one conversation with its groups and marks; what is not set is left out [doc 53440]."""
     kind, peer = conversation
     return wire.ContactEntry(
         type=kind,
@@ -262,7 +262,7 @@ def entry_item(conversation: ConversationKey, entry: ConversationEntry | None) -
 
 
 def remove_conversation(call: CommandContext[Any], group_id: str, users: Iterable[str]) -> None:
-    """Take a group that users have left out of what they have filed, if that is switched on [conversations 1.10]."""
+    """Remove a group that users have left from their conversation groups, if that is switched on."""
     if call.settings.behaviour.contact_group_cleaned:
         for user in users:
             book = call.state.contacts.get(user)
@@ -275,7 +275,7 @@ MARK_BITS = 64  # [doc 53438]
 
 @handles(catalog.MARK_CONTACT)
 def mark_contact(call: CommandContext[wire.MarkContactRequest]) -> wire.MarkContactReply:
-    """Standard bits and a custom text on conversations [doc 53438]."""
+    """Write standard bits and a custom text on conversations [doc 53438]."""
     user, items = call.request.from_account, call.request.mark_item
     conversations = [read_conversation(item.contact_item) for item in items]
     for item in items:
@@ -332,7 +332,7 @@ WITH_MARKS = 1 << 3  # groups and marks in the items [doc 43087, 2026; inferred]
 
 
 def recent(call: CommandContext[Any], user: str, *, empty_too: bool) -> list[tuple[int, ConversationKey]]:
-    """Time and key of the user's conversations, newest first: groups he is in, official accounts he follows."""
+    """Return time and key of the user's conversations, newest first: joined groups, followed official accounts."""
     everything: list[tuple[int, ConversationKey]] = [
         *((group.log.last_time, (wire.GROUP, group.group_id)) for group in call.state.joined.get(user)),
         *(
@@ -350,7 +350,7 @@ def recent(call: CommandContext[Any], user: str, *, empty_too: bool) -> list[tup
 
 @handles(catalog.GET_RECENT_CONTACTS)
 def get_list(call: CommandContext[wire.GetListRequest]) -> wire.GetListReply:
-    """All in one page: the service keeps a hundred of them. No unread counts [doc 43087]."""
+    """Return all recent conversations in one page, a hundred at most, without unread counts [doc 43087]."""
     request = call.request
     positions = (request.time_stamp, request.start_index, request.top_time_stamp, request.top_start_index)
     if min(positions) < 0 or request.assist_flags < 0:
@@ -378,7 +378,7 @@ def get_list(call: CommandContext[wire.GetListRequest]) -> wire.GetListReply:
 
 @handles(catalog.DELETE_RECENT_CONTACT)
 def delete(call: CommandContext[wire.DeleteRequest]) -> wire.DeleteReply:
-    """Hide one conversation until its next message; what is filed about it stays [doc 43088; inferred]."""
+    """Hide one conversation until its next message; its groups and marks stay [doc 43088; inferred]."""
     request = call.request
     peer = {wire.ONE_TO_ONE: request.to_account, wire.GROUP: request.to_groupid}.get(request.type)
     if not peer:
@@ -392,7 +392,7 @@ def delete(call: CommandContext[wire.DeleteRequest]) -> wire.DeleteReply:
 
 @handles(catalog.GET_C2C_UNREAD_MSG_NUM)
 def get_c2c_unread_msg_num(call: CommandContext[unread.GetC2cUnreadMsgNumRequest]) -> unread.GetC2cUnreadMsgNumReply:
-    """In all, or by peer. The stub's only one-to-one messages are broadcasts of official accounts [inferred]."""
+    """Return the unread counts of one-to-one messages, which are broadcasts of official accounts [inferred]."""
     user, peers = call.request.to_account, call.request.peer_account
     if call.state.account(user) is None:
         raise Refusal(codes.NO_SUCH_PEER, "To_Account does not exist")
@@ -423,7 +423,7 @@ def _exists(call: CommandContext[Any], peer: str) -> bool:
 
 @handles(catalog.ADMIN_SET_MSG_READ)
 def admin_set_msg_read(call: CommandContext[unread.AdminSetMsgReadRequest]) -> unread.AdminSetMsgReadReply:
-    """Everything a peer sent up to a moment is read [java-sdk]."""
+    """Mark as read what a peer sent up to a moment [java-sdk]."""
     request = call.request
     if call.state.account(request.report_account) is None:
         raise Refusal(codes.NO_SUCH_PEER, "Report_Account does not exist")

@@ -1,4 +1,4 @@
-"""One call on its way through the world: what a handler sees, and what it may answer with."""
+"""One call: what a handler gets, and what it may return."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -44,14 +44,14 @@ class PrebuiltReply:
 
 
 def prebuilt(reply: type[Reply], **attributes: Any) -> PrebuiltReply:
-    """What `reply` would be with these attributes; its items stand in them under their JSON names."""
+    """Return a reply of this type; `attributes` whose items have JSON names are used as they are."""
     names = json_names(reply)
     return PrebuiltReply({names[name]: value for name, value in attributes.items() if value is not None})
 
 
 @cache
 def json_names(model: type[WireModel]) -> Mapping[str, str]:
-    """Attribute -> JSON name."""
+    """Return the JSON name of each attribute."""
     return MappingProxyType({name: field.alias or name for name, field in model.model_fields.items()})
 
 
@@ -68,7 +68,7 @@ ReplyT = TypeVar("ReplyT", bound=Reply)
 
 @dataclass(frozen=True, slots=True)
 class CallbackEvent:
-    """What the app's webhook is told: `body` is the documented JSON, `platform` its OptPlatform."""
+    """An event for the app's webhook: `body` is the documented JSON, `platform` its OptPlatform."""
 
     command: str
     body: dict[str, Any]
@@ -105,7 +105,7 @@ ALLOW = CallbackDecision()
 
 @dataclass(slots=True)
 class CommandContext(Generic[RequestT]):
-    """A parsed request and everything it may touch. `time` is in seconds with a fraction, `now` whole seconds."""
+    """A parsed request and what its handler may use. `time` is in seconds with a fraction, `now` whole seconds."""
 
     request: RequestT
     state: AppData
@@ -126,17 +126,17 @@ class CommandContext(Generic[RequestT]):
         return user in self.settings.app.admins
 
     def event(self, kind: type[Callback], **members: Any) -> CallbackEvent:
-        """An event about this call; `members` by the names of the model, None is left out. Its time is now."""
+        """Return an event about this call; `members` by the names of the model, None is left out. Its time is now."""
         common = {"callback_command": kind.command, "event_time": int(self.time * 1000)}
         return CallbackEvent(kind.command, kind.model_validate(common | members).to_wire(), self.platform)
 
     def emit(self, kind: type[Callback], **members: Any) -> None:
-        """Tell the app afterwards, also when the call is refused after all: some events are about that."""
+        """Queue an after-event; it is sent also when the call is refused, as some events are about that."""
         if self.listening:
             self.events.append(self.event(kind, **members))
 
     def apply_decision(self, refusal_code: int) -> None:
-        """Refuse if the app refused; `refusal_code` is what the caller sees for a plain refusal."""
+        """Raise Refusal if the app refused; `refusal_code` is the code of a plain refusal."""
         if self.decision.code == REFUSE:
             raise Refusal(refusal_code, self.decision.info or "refused by the app's before-webhook")
         if self.decision.code not in (0, DROP):
@@ -145,7 +145,7 @@ class CommandContext(Generic[RequestT]):
 
 @dataclass(frozen=True, slots=True)
 class CommandHandler:
-    """What carries a command out. `before` checks the call and returns the event the app is asked with, if any."""
+    """Executes a command. `before` checks the call and returns the before-event, if the command has one."""
 
     command: Command[Any, Any]
     run: Callable[[CommandContext[Any]], Reply | PrebuiltReply]

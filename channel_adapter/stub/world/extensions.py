@@ -1,4 +1,4 @@
-"""Message extensions: pairs on one message, with sequence numbers [messages 9]."""
+"""Message extensions: pairs on one message, with sequence numbers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class ExtensionChange:
 
 
 def check_change(call: CommandContext[Any], change: ExtensionChange) -> None:
-    """Shapes and sizes; 10004 for the whole call."""
+    """Check shapes and sizes; Refusal 10004 for the whole call."""
     limits = call.settings.limits
     rules.check_choice("OperateType", change.operation, OPERATIONS)
     if change.operation != wire.CLEAR and not 1 <= len(change.items) <= limits.extension_keys_per_call:
@@ -43,7 +43,7 @@ def check_change(call: CommandContext[Any], change: ExtensionChange) -> None:
 
 
 def find_message(call: CommandContext[Any], group_id: str, seq: int) -> tuple[Group, Message]:
-    """The message that extensions are asked for: edition, group type and existence, in this order."""
+    """Return the message of a call; edition, group type and existence are checked in this order."""
     if not call.settings.app.message_extensions:
         raise Refusal(codes.BAD_SIGNATURE_OR_EDITION, "the edition has no message extensions")
     group = call.state.group(group_id)
@@ -79,7 +79,7 @@ def group_set_key_values(call: CommandContext[wire.GroupSetKeyValuesRequest]) ->
 def apply(
     call: CommandContext[Any], group: Group, message: Message, change: ExtensionChange
 ) -> list[wire.ExtensionResult]:
-    """Carry a checked change out and tell the app of what has changed."""
+    """Apply a checked change and emit an event about what has changed."""
     if not message.supports_extensions:
         raise Refusal(codes.EXTENSION_UNSUPPORTED, "the message was sent without SupportMessageExtension")
     store = message.extensions or Extensions()
@@ -109,13 +109,13 @@ def apply(
 
 
 def current_seqs(message: Message) -> dict[str, int]:
-    """What a client that has just read the pairs believes their Seqs to be."""
-    held = message.extensions or Extensions()
-    return {key: seq for key, (value, seq) in held.pairs.items() if value is not None}
+    """Return the Seqs that a client knows after reading the pairs."""
+    existing = message.extensions or Extensions()
+    return {key: seq for key, (value, seq) in existing.pairs.items() if value is not None}
 
 
 def _check_rate(call: CommandContext[Any], store: Extensions) -> None:
-    """Calls of the last minute on this message; admins are bound, too [decision 15]."""
+    """Check the number of calls on this message in the last minute, those of admins too."""
     while store.writes and not 0 <= call.time - store.writes[0] < RATE_SECONDS:
         store.writes.popleft()
     if len(store.writes) >= call.settings.limits.extension_sets_per_minute:
@@ -127,9 +127,9 @@ def _check_rate(call: CommandContext[Any], store: Extensions) -> None:
 
 
 def _classify(call: CommandContext[Any], store: Extensions, change: ExtensionChange) -> list[int]:
-    """A code for each item, before anything is written."""
+    """Return a code for each item, before the first is written."""
     maximum = call.settings.limits.extension_keys
-    held = {key for key, (value, _) in store.pairs.items() if value is not None}
+    existing = {key for key, (value, _) in store.pairs.items() if value is not None}
     verdicts = []
     for item in change.items:
         value, seq = store.pairs.get(item.key, (None, 0))
@@ -138,18 +138,18 @@ def _classify(call: CommandContext[Any], store: Extensions, change: ExtensionCha
             verdicts.append(codes.EXTENSION_CONFLICT)
         elif change.operation == wire.DELETE and value is None:
             verdicts.append(call.settings.behaviour.extension_delete_missing_code)
-        elif change.operation == wire.SET and item.key not in held and len(held) >= maximum:
+        elif change.operation == wire.SET and item.key not in existing and len(existing) >= maximum:
             if call.settings.behaviour.extension_over_limit == "refuse_call":
                 raise rules.bad(f"a message holds {maximum} pairs at most", guess="extension-over-limit")
             verdicts.append(codes.BAD_PARAMETER)
         else:
             verdicts.append(codes.OK)
-            held.add(item.key)
+            existing.add(item.key)
     return verdicts
 
 
 def _result(store: Extensions, item: wire.Extension, code: int) -> wire.ExtensionResult:
-    """After a failure too, the pair that is stored now [doc 52170]."""
+    """Return the pair that is stored now, after a failure too [doc 52170]."""
     value, seq = store.pairs.get(item.key, (None, 0))
     return wire.ExtensionResult(error_code=code, extension=wire.Extension(key=item.key, value=value or "", seq=seq))
 
@@ -173,7 +173,7 @@ def _emit_event(
 
 @handles(catalog.GROUP_GET_KEY_VALUES)
 def group_get_key_values(call: CommandContext[wire.GroupGetKeyValuesRequest]) -> wire.GroupGetKeyValuesReply:
-    """Pairs from a Seq on, ascending by Seq [doc 52169]."""
+    """Return pairs from a Seq on, ascending by Seq [doc 52169]."""
     request = call.request
     rules.check_range("StartSeq", request.start_seq, 0, rules.U32)
     _, message = find_message(call, request.group_id, request.msg_seq)

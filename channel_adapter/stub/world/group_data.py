@@ -1,4 +1,4 @@
-"""Group counters and attributes: refused for Communities unless switched on, kept for other types [groups 6]."""
+"""Group counters and attributes: refused for Communities unless switched on, stored for other types."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -34,7 +34,7 @@ def _described(call: CommandContext[Any]) -> Group:
 
 @handles(catalog.GET_GROUP_COUNTER)
 def get_group_counter(call: CommandContext[wire.GetGroupCounterRequest]) -> wire.GetGroupCounterReply:
-    """All counters, or those that are named and exist [doc 53427]."""
+    """Return all counters, or those that are named and exist [doc 53427]."""
     group = _counted(call)
     wanted = call.request.group_counter_keys
     keys = list(group.counters) if wanted is None else [key for key in wanted if key in group.counters]
@@ -70,7 +70,7 @@ def update_group_counter(call: CommandContext[wire.UpdateGroupCounterRequest]) -
 
 @handles(catalog.DELETE_GROUP_COUNTER)
 def delete_group_counter(call: CommandContext[wire.DeleteGroupCounterRequest]) -> wire.DeleteGroupCounterReply:
-    """Those that are named, or all [doc 53429]."""
+    """Delete the named counters, or all [doc 53429]."""
     group = _counted(call)
     for key in list(group.counters) if call.request.group_counter_keys is None else call.request.group_counter_keys:
         group.counters.pop(key, None)
@@ -79,7 +79,7 @@ def delete_group_counter(call: CommandContext[wire.DeleteGroupCounterRequest]) -
 
 @handles(catalog.GET_GROUP_ATTR)
 def get_group_attr(call: CommandContext[wire.GetGroupAttrRequest]) -> wire.GetGroupAttrReply:
-    """All attributes [doc 44187]."""
+    """Return all attributes [doc 44187]."""
     group = _described(call)
     return wire.GetGroupAttrReply(
         group_attr_ary=[wire.Attribute(key=key, value=value) for key, value in group.attributes.items()]
@@ -87,7 +87,7 @@ def get_group_attr(call: CommandContext[wire.GetGroupAttrRequest]) -> wire.GetGr
 
 
 def _write(group: Group, kept: dict[str, str], items: Sequence[wire.Attribute]) -> None:
-    """Replace the attributes by `kept` and the new ones, after looking at all of them."""
+    """Replace the attributes by `kept` and the new ones, after checking all of them."""
     for item in items:
         if not item.key or len(item.key.encode()) > ATTRIBUTE_KEY_BYTES:
             raise Refusal(codes.ATTRIBUTE_KEY_TOO_LONG, f"key: 1 to {ATTRIBUTE_KEY_BYTES} bytes")
@@ -104,14 +104,14 @@ def _write(group: Group, kept: dict[str, str], items: Sequence[wire.Attribute]) 
 
 @handles(catalog.SET_GROUP_ATTR)
 def set_group_attr(call: CommandContext[wire.SetGroupAttrRequest]) -> wire.SetGroupAttrReply:
-    """Replaces all attributes [groups 6]."""
+    """Replace all attributes."""
     _write(_described(call), {}, call.request.group_attr)
     return wire.SetGroupAttrReply()
 
 
 @handles(catalog.MODIFY_GROUP_ATTR)
 def modify_group_attr(call: CommandContext[wire.ModifyGroupAttrRequest]) -> wire.ModifyGroupAttrReply:
-    """Changes those that are named [groups 6]."""
+    """Change the named attributes."""
     group = _described(call)
     _write(group, dict(group.attributes), call.request.group_attr)
     return wire.ModifyGroupAttrReply()
@@ -119,7 +119,7 @@ def modify_group_attr(call: CommandContext[wire.ModifyGroupAttrRequest]) -> wire
 
 @handles(catalog.DELETE_GROUP_ATTR)
 def delete_group_attr(call: CommandContext[wire.DeleteGroupAttrRequest]) -> wire.DeleteGroupAttrReply:
-    """10050 if one of them is not there [doc 1671]."""
+    """Delete the named attributes; 10050 if one of them does not exist [doc 1671]."""
     group = _described(call)
     if any(item.key not in group.attributes for item in call.request.group_attr):
         raise Refusal(codes.NO_SUCH_ATTRIBUTE, "the attribute does not exist")
@@ -130,6 +130,6 @@ def delete_group_attr(call: CommandContext[wire.DeleteGroupAttrRequest]) -> wire
 
 @handles(catalog.CLEAR_GROUP_ATTR)
 def clear_group_attr(call: CommandContext[wire.ClearGroupAttrRequest]) -> wire.ClearGroupAttrReply:
-    """All of them."""
+    """Delete all attributes."""
     _described(call).attributes.clear()
     return wire.ClearGroupAttrReply()

@@ -1,4 +1,4 @@
-"""What may stand in a group's profile, id and custom fields; each check raises Refusal and changes nothing."""
+"""Checks of a group's profile, id and custom fields; each raises Refusal and changes nothing."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -47,7 +47,7 @@ class CustomField(Protocol):
 
 
 def bad(info: str, *, guess: str | None = None) -> Refusal:
-    """The group family's refusal of a parameter."""
+    """Return the refusal of a parameter of the group services."""
     return Refusal(codes.BAD_PARAMETER, info, guess=guess)
 
 
@@ -58,19 +58,19 @@ def check_bytes(name: str, value: str | None, maximum: int) -> None:
 
 
 def check_choice(name: str, value: object, choices: Sequence[object]) -> None:
-    """None, i.e. absent, is always fine."""
+    """Refuse other values; None, which means absent, is accepted."""
     if value is not None and value not in choices:
         raise bad(f"{name} must be one of {', '.join(map(str, choices))}")
 
 
 def check_range(name: str, value: int | None, least: int, maximum: int) -> None:
-    """None, i.e. absent, is always fine."""
+    """Refuse other values; None, which means absent, is accepted."""
     if value is not None and not least <= value <= maximum:
         raise bad(f"{name} must be {least} to {maximum}")
 
 
 def profile_limits(settings: StubSettings) -> limits.GroupProfileBytes:
-    """The byte limits in force."""
+    """Return the byte limits in force."""
     if settings.behaviour.profile_limits == "legacy":
         return limits.GROUP_PROFILE_LEGACY
     capacity = settings.limits
@@ -80,7 +80,7 @@ def profile_limits(settings: StubSettings) -> limits.GroupProfileBytes:
 
 
 def check_profile(call: CommandContext[Any], profile: ProfileFields) -> None:
-    """Byte limits, and values of the join option."""
+    """Check byte limits and the join option."""
     maximum = profile_limits(call.settings)
     if profile.name == "":
         raise bad("Name is empty")
@@ -92,7 +92,7 @@ def check_profile(call: CommandContext[Any], profile: ProfileFields) -> None:
 
 
 def check_fields(what: str, fields: Sequence[CustomField] | None, declared: Sequence[str], maximum: int) -> None:
-    """Every key must be declared in the console; an unknown one is named [decision 7]."""
+    """Refuse keys that are not declared in the console; the text names the key."""
     for item in fields or ():
         if item.key not in declared:
             key = item.key[: limits.GROUP_ID_BYTES]
@@ -114,7 +114,7 @@ def check_member_fields(call: CommandContext[Any], fields: Sequence[CustomField]
 
 
 def write_fields(target: dict[str, str], fields: Sequence[CustomField] | None) -> None:
-    """Key by key; an empty value deletes [docS 1620]."""
+    """Write fields key by key; an empty value deletes [docS 1620]."""
     for item in fields or ():
         if item.value:
             target[item.key] = item.value
@@ -123,7 +123,7 @@ def write_fields(target: dict[str, str], fields: Sequence[CustomField] | None) -
 
 
 def check_new_id(call: CommandContext[Any], group_type: str, group_id: str) -> None:
-    """Is this a legal custom id for a group of the type? 10015 if not [docS 1502, doc 48172]"""
+    """Refuse with 10015 what is no custom id for a group of the type [docS 1502, doc 48172]."""
     reserved = group_type == wire.COMMUNITY and group_id.startswith(limits.COMMUNITY_ID_RESERVED)
     if group_type == wire.COMMUNITY:
         legal = (
@@ -145,7 +145,7 @@ def check_new_id(call: CommandContext[Any], group_type: str, group_id: str) -> N
 
 
 def assigned_id(call: CommandContext[Any], group_type: str) -> str:
-    """An id of the service's own making, not taken."""
+    """Return an unused id of the form that the service assigns."""
     prefix = f"{limits.COMMUNITY_ID_RESERVED}c" if group_type == wire.COMMUNITY else OTHER_TYPES_PREFIX
     while True:
         group_id = prefix + "".join(call.random.choices(ASSIGNED_LETTERS, k=ASSIGNED_LENGTH))
@@ -154,7 +154,7 @@ def assigned_id(call: CommandContext[Any], group_type: str) -> str:
 
 
 def check_community(call: CommandContext[Any], group_type: str | None) -> None:
-    """11000 for anything about Communities while the console switch is off."""
+    """Refuse with 11000 a call about Communities while the console switch is off."""
     if group_type == wire.COMMUNITY and not call.settings.app.community:
         raise Refusal(codes.COMMUNITY_OFF, "Communities are not enabled for this app")
 
@@ -168,18 +168,18 @@ def check_not_live(group_type: str, what: str) -> None:
 def check_account(
     call: CommandContext[Any], user: str | None, field: str, *, guess: str = "unknown-account-code"
 ) -> None:
-    """10019 for an account that is not imported; None is fine."""
+    """Refuse with 10019 an account that is not imported; None is accepted."""
     if user is not None and call.state.account(user) is None:
         raise Refusal(codes.NO_SUCH_ACCOUNT, f"{field}: the account does not exist", guess=guess)
 
 
 def may_join_more(call: CommandContext[Any], user: str) -> bool:
-    """May the user join one more group?"""
+    """Return whether the user may join one more group."""
     return len(call.state.joined.get(user)) < call.settings.limits.groups_per_user
 
 
 def check_topicless(topic_id: str | None) -> None:
-    """Groups without topics take no TopicId [inferred]."""
+    """Refuse a TopicId: the group has no topics [inferred]."""
     if topic_id:
         raise bad("TopicId: the group has no topics", guess="topic-id-without-topics")
 
@@ -193,6 +193,6 @@ def write_notice(call: CommandContext[Any], group: Group) -> None:
 
 
 def is_staff(group: Group, user: str) -> bool:
-    """Owner or admin of the group."""
+    """Return whether the user is owner or admin of the group."""
     row = group.members.find(user)
     return row is not None and group.members.role(row) is not MemberRole.MEMBER

@@ -1,6 +1,6 @@
-"""What a group or a member looks like from outside: base fields by name, as a filter asks for them.
+"""Items of groups and members: base fields by name, as a filter asks for them.
 
-A view is made once a call and gives each item as JSON values under the names of its wire model; None is left out.
+A view is made once a call and returns items as JSON values under the names of their wire model; None is left out.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -38,7 +38,7 @@ OLD_NAMES = frozenset({"shut_up_all_member", "shut_up_until"})  # answered only 
 
 
 def attributes(model: type[WireModel]) -> dict[str, str]:
-    """JSON name -> attribute."""
+    """Return the attribute of each JSON name."""
     return {alias: name for name, alias in json_names(model).items()}
 
 
@@ -51,7 +51,7 @@ KEY, VALUE = (json_names(groups.DefinedData)[name] for name in ("key", "value"))
 
 
 class GroupView:
-    """Base fields of GroupProfile: all, or those that a filter names; unknown names are passed over."""
+    """Base fields of GroupProfile: all, or those that a filter names; unknown names are ignored."""
 
     def __init__(self, wanted: Iterable[str] | None) -> None:
         names = GROUP_ATTRIBUTES if wanted is None else [name for name in wanted if name in GROUP_ATTRIBUTES]
@@ -61,12 +61,12 @@ class GroupView:
         ]
 
     def item(self, group: Group) -> dict[str, Any]:
-        """One group."""
+        """Return one group."""
         return {name: value for name, read in self._readers if (value := read(group)) is not None}
 
 
 class SelfView:
-    """A member's own data in the joined list; `unread` says whether UnreadMsgNum is honoured [decision 12]."""
+    """A member's own data in the joined list; `unread`: UnreadMsgNum is honoured."""
 
     def __init__(self, wanted: Iterable[str], *, unread: bool) -> None:
         chosen = [(name, SELF_ATTRIBUTES.get(name, "")) for name in wanted]
@@ -77,7 +77,7 @@ class SelfView:
         ]
 
     def item(self, group: Group, row: int) -> dict[str, Any]:
-        """One group of the member who stands in its `row`."""
+        """Return one group of the member in `row`."""
         return {name: read(group, row) for name, read in self._readers}
 
 
@@ -91,13 +91,13 @@ SELF: Mapping[str, Callable[[Group, int], Any]] = {
 
 
 def custom_fields(group: Group, wanted: Iterable[str] | None) -> list[dict[str, str]]:
-    """Keys that have a value, as DefinedData: all, or those that a filter names."""
+    """Return keys that have a value, as DefinedData: all, or those that a filter names."""
     keys = group.fields if wanted is None else [key for key in wanted if key in group.fields]
     return [{KEY: key, VALUE: group.fields[key]} for key in keys]
 
 
 class MemberView:
-    """Builds member items for one call: the filters are looked at once, not once a member."""
+    """Builds member items for one call; the filters are read once, not once a member."""
 
     def __init__(
         self,
@@ -120,7 +120,7 @@ class MemberView:
         self._with_custom = wanted is None or custom is not None
 
     def item(self, row: int) -> dict[str, Any]:
-        """One member; Member_Account is always there."""
+        """Return one member; Member_Account is always present."""
         user = self._group.members.user(row)
         item: dict[str, Any] = {MEMBER_ACCOUNT: user}
         for name, read in self._readers:
@@ -137,7 +137,7 @@ class MemberView:
 
 
 def _member_readers(state: AppData, group: Group, now: float) -> dict[str, Callable[[int, str], Any]]:
-    """Attribute of Member -> how it is read from a row and its user."""
+    """Return for each attribute of Member how it is read from a row and its user."""
     table = group.members
     return {
         "role": lambda row, _: table.role_name(row),

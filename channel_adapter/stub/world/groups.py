@@ -1,4 +1,4 @@
-"""Groups: create, read, modify, dissolve, hand over [groups 5.1-5.4, 5.13]."""
+"""Groups: create, read, modify, dissolve, change the owner, list."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -28,7 +28,7 @@ NewGroupRequest = wire.CreateGroupRequest | wire.ImportGroupRequest
 
 
 def check_new_group(call: CommandContext[Any], request: NewGroupRequest) -> None:
-    """What create and import have in common, except that the id may be taken."""
+    """Check a new group, except whether its id is used."""
     rules.check_choice("Type", request.type, rules.TYPES)
     rules.check_community(call, request.type)
     rules.check_profile(call, request)
@@ -56,7 +56,7 @@ def check_new_group(call: CommandContext[Any], request: NewGroupRequest) -> None
 
 
 def add_group(call: CommandContext[Any], request: NewGroupRequest, create_time: int) -> Group:
-    """Put a checked group into the world, with its owner."""
+    """Store a checked group with its owner."""
     group = Group(
         group_id=request.group_id or rules.assigned_id(call, request.type),
         type=request.type,
@@ -83,9 +83,9 @@ def _check_create(call: CommandContext[wire.CreateGroupRequest]) -> None:
     check_new_group(call, request)
     rules.check_choice("InviteJoinOption", request.invite_join_option, rules.INVITE_OPTIONS)
     _check_initial_members(call, request.member_list or ())
-    taken = None if request.group_id is None else call.state.groups.get(request.group_id)
-    if taken is not None:
-        if taken.owner in (request.owner_account, call.caller):
+    existing = None if request.group_id is None else call.state.groups.get(request.group_id)
+    if existing is not None:
+        if existing.owner in (request.owner_account, call.caller):
             raise Refusal(codes.GROUP_ID_OWN, "GroupId is taken by a group of the same owner")
         raise Refusal(codes.GROUP_ID_TAKEN, "GroupId is taken")
 
@@ -119,7 +119,7 @@ def _before_create(call: CommandContext[wire.CreateGroupRequest]) -> CallbackEve
 
 @handles(catalog.CREATE_GROUP, before=_before_create)
 def create_group(call: CommandContext[wire.CreateGroupRequest]) -> wire.CreateGroupReply:
-    """A new group; members who are in too many groups are left out and listed [docS 1615, js-sdk]."""
+    """Create a group; members who are in too many groups are left out and listed [docS 1615, js-sdk]."""
     _check_create(call)
     call.apply_decision(codes.WEBHOOK_REFUSED)
     request = call.request
@@ -156,7 +156,7 @@ def create_group(call: CommandContext[wire.CreateGroupRequest]) -> wire.CreateGr
 
 @handles(catalog.GET_GROUP_INFO, sized=True)
 def get_group_info(call: CommandContext[wire.GetGroupInfoRequest]) -> PrebuiltReply:
-    """The call succeeds; every item has its own code [docS 1616]."""
+    """Return groups; the call succeeds, each item has its own code [docS 1616]."""
     asked = call.request.group_id_list
     if not 1 <= len(asked) <= call.settings.limits.group_info:
         raise rules.bad(f"GroupIdList: 1 to {call.settings.limits.group_info} ids", guess="group-info-batch")
@@ -166,7 +166,7 @@ def get_group_info(call: CommandContext[wire.GetGroupInfoRequest]) -> PrebuiltRe
 
 
 def _info(call: CommandContext[wire.GetGroupInfoRequest], group_id: str, base: view.GroupView) -> dict[str, Any]:
-    """One item, under its JSON names."""
+    """Return one item, under its JSON names."""
     try:
         group = call.state.group(group_id)
     except Refusal as refusal:
@@ -198,7 +198,7 @@ def _member_items(
 
 @handles(catalog.MODIFY_GROUP_BASE_INFO)
 def modify_group_base_info(call: CommandContext[wire.ModifyGroupBaseInfoRequest]) -> wire.ModifyGroupBaseInfoReply:
-    """Absent fields stay; custom fields are written key by key, an empty value deletes [docS 1620]."""
+    """Change the profile; absent fields stay, an empty custom field is deleted [docS 1620]."""
     request = call.request
     group = call.state.group(request.group_id)
     rules.check_profile(call, request)
@@ -231,7 +231,7 @@ def modify_group_base_info(call: CommandContext[wire.ModifyGroupBaseInfoRequest]
 
 
 def _write_profile(group: Group, request: wire.ModifyGroupBaseInfoRequest) -> dict[str, str]:
-    """Write what was sent; returns the changed ones of the four fields that webhooks tell [doc 34378]."""
+    """Write what was sent; return the changed ones of the four fields that webhooks have [doc 34378]."""
     changed = {}
     for name, value in (
         ("name", request.name),
@@ -249,7 +249,7 @@ def _write_profile(group: Group, request: wire.ModifyGroupBaseInfoRequest) -> di
 
 @handles(catalog.DESTROY_GROUP)
 def destroy_group(call: CommandContext[wire.DestroyGroupRequest]) -> wire.DestroyGroupReply:
-    """Gone for good, from every joined list; the id is free again [docS 1624, 1615]."""
+    """Remove the group from all joined lists; the id is free again [docS 1624, 1615]."""
     group = call.state.group(call.request.group_id)
     community = group.type == wire.COMMUNITY
     call.emit(
@@ -301,7 +301,7 @@ NEED_APP_DEFINED_DATA = "NeedAppDefineData"  # a flag of the web client's protoc
 
 @handles(catalog.GET_JOINED_GROUP_LIST, sized=True)
 def get_joined_group_list(call: CommandContext[wire.GetJoinedGroupListRequest]) -> PrebuiltReply:
-    """The groups a user is in, by join time; TotalCount counts all matches [docS 1625]."""
+    """Return the groups of a user by join time; TotalCount counts all matches [docS 1625]."""
     request = call.request
     group_type = request.group_type or request.type or None  # "" is absent: a public SDK always sends the field
     _check_joined_request(call, group_type)
@@ -335,7 +335,7 @@ def _matches(call: CommandContext[wire.GetJoinedGroupListRequest], group: Group,
 
 
 def _joined(call: CommandContext[wire.GetJoinedGroupListRequest], page: list[Group], user: str) -> list[dict[str, Any]]:
-    """Items of the list, under their JSON names."""
+    """Return the items of the list, under their JSON names."""
     wanted, behaviour = call.request.response_filter, call.settings.behaviour
     base = view.GroupView((wanted.group_base_info_filter or ()) if wanted else ())
     own = None
@@ -355,7 +355,7 @@ def _joined(call: CommandContext[wire.GetJoinedGroupListRequest], page: list[Gro
 
 @handles(catalog.GET_APPID_GROUP_LIST, sized=True)
 def get_appid_group_list(call: CommandContext[wire.GetAppidGroupListRequest]) -> wire.GetAppidGroupListReply:
-    """Every group of the app, in the order of creation, paged by a cursor [docS 1614]."""
+    """Return the groups of the app in the order of creation, paged by a cursor [docS 1614]."""
     request = call.request
     group_type = request.group_type or request.type or None  # "" is absent: a public SDK always sends the field
     rules.check_choice("GroupType", group_type, rules.TYPES)
@@ -382,7 +382,7 @@ def _is_listed(call: CommandContext[Any], group: Group, group_type: str | None) 
 
 @handles(catalog.SET_UNREAD_MSG_NUM)
 def set_unread_msg_num(call: CommandContext[wire.SetUnreadMsgNumRequest]) -> wire.SetUnreadMsgNumReply:
-    """Silent; cut to the group's total; without effect in meetings and live rooms [docS 1637]."""
+    """Set an unread count without an event, at most the group's total; not in meetings and live rooms [docS 1637]."""
     group = call.state.group(call.request.group_id)
     if call.request.unread_msg_num < 0:
         raise rules.bad("UnreadMsgNum must be 0 or more")

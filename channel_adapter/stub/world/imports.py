@@ -1,4 +1,4 @@
-"""Bringing existing groups in: no webhooks, no notices [groups 5.17-5.19]."""
+"""Import of existing groups, members and messages: no webhooks, no notices."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ NORMAL = messages.PRIORITY_NUMBERS[messages.PRIORITY_NORMAL]
 
 @handles(catalog.IMPORT_GROUP)
 def import_group(call: CommandContext[wire.ImportGroupRequest]) -> wire.ImportGroupReply:
-    """As create, with a creation time in the past; a taken id is 10021, whoever owns it [docS 1634]."""
+    """Create a group with a creation time in the past; a used id is 10021, whatever its owner [docS 1634]."""
     request = call.request
     rules.check_not_live(request.type, "import_group")
     groups.check_new_group(call, request)
@@ -32,7 +32,7 @@ def import_group(call: CommandContext[wire.ImportGroupRequest]) -> wire.ImportGr
 
 @handles(catalog.IMPORT_GROUP_MSG)
 def import_group_msg(call: CommandContext[messages.ImportGroupMsgRequest]) -> messages.ImportGroupMsgReply:
-    """Old messages in ascending order, each later than all before it; everybody's unread becomes 0 [doc 1635]."""
+    """Import messages in ascending order, each later than all before it; all unread counts become 0 [doc 1635]."""
     group = call.state.group(call.request.group_id)
     rules.check_not_live(group.type, "import_group_msg")
     rules.check_topicless(call.request.topic_id)
@@ -99,7 +99,7 @@ def _importable(body: Sequence[msg_body.Element]) -> bool:
 
 @handles(catalog.IMPORT_GROUP_MEMBER)
 def import_group_member(call: CommandContext[members.ImportGroupMemberRequest]) -> members.ImportGroupMemberReply:
-    """Members with their true join times; one result each [docS 1636]."""
+    """Import members with their join times; one result each [docS 1636]."""
     group = call.state.group(call.request.group_id)
     rules.check_not_live(group.type, "import_group_member")
     new, maximum = call.request.member_list, call.settings.limits.import_members

@@ -1,4 +1,4 @@
-"""Members: add, delete, change, mute [groups 5.7, 5.8, 5.12, 5.14, 5.15]."""
+"""Members: add, delete, change, mute, list, roles, online counts."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ from channel_adapter.tencent.wire import members as wire
 
 
 def classify_new_members(call: CommandContext[Any], group: Group, users: Sequence[str]) -> list[int]:
-    """The Result of each account, in order, as if all who can be added were added now."""
+    """Return the Result of each account, in order, as if all that can be added were added now."""
     results, seen = [], set[str]()
     for user in users:
         if call.state.account(user) is None or user in call.decision.refused:
@@ -42,7 +42,7 @@ def add_members(
     *,
     silent: bool = False,
 ) -> None:
-    """Let checked accounts in; history is not unread for them [decision 11]. `silent`: without a system notice."""
+    """Add checked accounts; earlier messages are not unread for them. `silent`: without a system notice."""
     if not users:
         return
     for user in users:
@@ -62,7 +62,7 @@ def add_members(
 
 
 def group_full(call: CommandContext[Any], group: Group) -> Refusal:
-    """10014; the app is notified when a join fails because the group is full, too [doc 34376]."""
+    """Return the refusal 10014 and emit the event of a full group, which failed joins have too [doc 34376]."""
     call.emit(events.AfterGroupFull, group_id=group.group_id)
     some_fit = len(group.members) < group.max_members
     return Refusal(
@@ -81,21 +81,21 @@ def remove_members(
     *,
     silent: bool = False,
 ) -> None:
-    """Take out those who are members; others are ignored [doc 1622]."""
-    gone = [user for user in dict.fromkeys(users) if user in group.members]
-    for user in gone:
+    """Remove members; other users are ignored [doc 1622]."""
+    removed = [user for user in dict.fromkeys(users) if user in group.members]
+    for user in removed:
         call.state.leave(group, user)
-    contacts.remove_conversation(call, group.group_id, gone)
-    if gone and not silent:
+    contacts.remove_conversation(call, group.group_id, removed)
+    if removed and not silent:
         rules.write_notice(call, group)
-    if gone:
+    if removed:
         call.emit(
             events.AfterMemberExit,
             group_id=group.group_id,
             type=group.type,
             exit_type=exit_type,
             operator_account=operator,
-            exit_member_list=[{"member_account": user} for user in gone],
+            exit_member_list=[{"member_account": user} for user in removed],
         )
 
 
@@ -128,7 +128,7 @@ def _before_add(call: CommandContext[wire.AddGroupMemberRequest]) -> CallbackEve
 
 @handles(catalog.ADD_GROUP_MEMBER, before=_before_add)
 def add_group_member(call: CommandContext[wire.AddGroupMemberRequest]) -> wire.AddGroupMemberReply:
-    """Mixed results, one an account; a batch that does not fit adds nobody (10014) [docS 1621; inferred]."""
+    """Add members, one result an account; a batch that does not fit adds none (10014) [docS 1621; inferred]."""
     group, users = _check_add(call)
     call.apply_decision(codes.WEBHOOK_REFUSED)
     results = classify_new_members(call, group, users)
@@ -145,10 +145,10 @@ def add_group_member(call: CommandContext[wire.AddGroupMemberRequest]) -> wire.A
 
 @handles(catalog.DELETE_GROUP_MEMBER)
 def delete_group_member(call: CommandContext[wire.DeleteGroupMemberRequest]) -> wire.DeleteGroupMemberReply:
-    """Those who are no members are ignored; the owner cannot be removed [doc 1622; inferred]."""
+    """Remove members; other users are ignored, the owner cannot be removed [doc 1622; inferred]."""
     group = call.state.group(call.request.group_id)
     if group.type == groups.AV_CHAT_ROOM:
-        raise rules.bad("nobody can be removed from a live room")
+        raise rules.bad("members of a live room cannot be removed")
     users, maximum = call.request.member_to_del_account, call.settings.limits.delete_members
     if not 1 <= len(users) <= maximum:
         raise rules.bad(f"MemberToDel_Account: 1 to {maximum} accounts")
@@ -163,7 +163,7 @@ def delete_group_member(call: CommandContext[wire.DeleteGroupMemberRequest]) -> 
 def modify_group_member_info(
     call: CommandContext[wire.ModifyGroupMemberInfoRequest],
 ) -> wire.ModifyGroupMemberInfoReply:
-    """Role, receive option, name card, custom fields, mute of one member; 10007 for others [docS 1623; inferred]."""
+    """Change role, receive option, name card, fields, mute of one member; 10007 for others [docS 1623; inferred]."""
     request = call.request
     group = call.state.group(request.group_id)
     rules.check_choice("Role", request.role, (wire.ADMIN, wire.MEMBER))
@@ -212,7 +212,7 @@ def _write_member(call: CommandContext[wire.ModifyGroupMemberInfoRequest], group
 
 
 def mute(call: CommandContext[Any], group: Group, user: str, seconds: int) -> None:
-    """0 ends a mute; the highest number is for ever and stays that number [docS 1627]."""
+    """Mute a user; 0 ends a mute, the highest number means for ever [docS 1627]."""
     if seconds == 0:
         group.mutes.pop(user, None)
     else:
@@ -224,7 +224,7 @@ def forbid_send_msg(call: CommandContext[wire.ForbidSendMsgRequest]) -> wire.For
     """Mute or unmute accounts; a mute outlives leaving and joining again [docS 1627]."""
     group = call.state.group(call.request.group_id)
     if group.type == groups.PRIVATE:
-        raise Refusal(codes.NOT_ALLOWED, "nobody can be muted in a group of this type")
+        raise Refusal(codes.NOT_ALLOWED, "members of a group of this type cannot be muted")
     users, maximum = call.request.members_account, call.settings.limits.mutes
     if not 1 <= len(users) <= maximum:
         raise rules.bad(f"Members_Account: 1 to {maximum} accounts")
@@ -242,7 +242,7 @@ def forbid_send_msg(call: CommandContext[wire.ForbidSendMsgRequest]) -> wire.For
 
 
 def _muted(call: CommandContext[Any], group: Group) -> list[tuple[str, int]]:
-    """Who is muted now, and until when; members only."""
+    """Return the muted members and when their mutes end."""
     return [
         (user, end) for user in group.mutes if user in group.members and (end := group.muted_until(user, call.time))
     ]
@@ -250,7 +250,7 @@ def _muted(call: CommandContext[Any], group: Group) -> list[tuple[str, int]]:
 
 @handles(catalog.GET_GROUP_MUTED_ACCOUNT)
 def get_group_muted_account(call: CommandContext[wire.GetGroupMutedAccountRequest]) -> wire.GetGroupMutedAccountReply:
-    """Muted members, unpaged; muting everybody does not show here [docS 2925]."""
+    """Return the muted members, unpaged; muting the whole group does not count [docS 2925]."""
     group = call.state.group(call.request.group_id)
     return wire.GetGroupMutedAccountReply(
         group_id=group.group_id,
@@ -262,7 +262,7 @@ def get_group_muted_account(call: CommandContext[wire.GetGroupMutedAccountReques
 
 @handles(catalog.GET_GROUP_SHUTTED_UIN)
 def get_group_shutted_uin(call: CommandContext[wire.GetGroupShuttedUinRequest]) -> wire.GetGroupShuttedUinReply:
-    """The same under its older name [docS 2925]."""
+    """Return the muted members, under the older name of the command [docS 2925]."""
     group = call.state.group(call.request.group_id)
     return wire.GetGroupShuttedUinReply(
         group_id=group.group_id,
@@ -277,7 +277,7 @@ START = ("", "0", 0, None)  # cursors that mean the first page [decision 20]
 
 @handles(catalog.GET_GROUP_MEMBER_INFO, sized=True)
 def get_group_member_info(call: CommandContext[wire.GetGroupMemberInfoRequest]) -> PrebuiltReply:
-    """A page of members in the order of joining; Communities by cursor only [docS 1617]."""
+    """Return a page of members in the order of joining; Communities by cursor only [docS 1617]."""
     request = call.request
     group = call.state.group(request.group_id)
     rules.check_not_live(group.type, "get_group_member_info")
@@ -290,8 +290,8 @@ def get_group_member_info(call: CommandContext[wire.GetGroupMemberInfoRequest]) 
         raise rules.bad("Offset must be 0 or more")
     rows, following = _page(group.members, _cursor(request.next), request.limit or limits.MEMBERS_PER_PAGE, roles)
     if not community:
-        everybody, _ = _page(group.members, 0, len(group.members) + 1, roles)
-        rows = everybody[request.offset or 0 :][: request.limit]
+        every_row, _ = _page(group.members, 0, len(group.members) + 1, roles)
+        rows = every_row[request.offset or 0 :][: request.limit]
     look = view.MemberView(
         call.state, group, call.time, request.member_info_filter, request.app_defined_data_filter_group_member
     )
@@ -304,7 +304,7 @@ def get_group_member_info(call: CommandContext[wire.GetGroupMemberInfoRequest]) 
 
 
 def _cursor(text: str | int | None) -> int:
-    """Serial of the first row; 10004 for what is no cursor of ours."""
+    """Return the serial of the first row; 10004 for what is no cursor of this command."""
     if text in START:
         return 0
     if isinstance(text, str) and len(text) <= 16 and text.isascii() and text.isalnum():
@@ -320,7 +320,7 @@ def _text(serial: int) -> str:
 
 
 def _roles(names: Iterable[str] | None) -> frozenset[MemberRole]:
-    """The roles a filter lets through; absent or empty: all."""
+    """Return the roles that a filter accepts; absent or empty: all."""
     wanted = list(names or ())
     for name in wanted:
         rules.check_choice("MemberRoleFilter", name, tuple(ROLES))
@@ -328,7 +328,7 @@ def _roles(names: Iterable[str] | None) -> frozenset[MemberRole]:
 
 
 def _page(table: MemberTable, start: int, maximum: int, roles: frozenset[MemberRole]) -> tuple[list[int], int]:
-    """Rows of these roles from a serial on. Owner and admins are listed apart, so none of it looks at everybody."""
+    """Return rows of these roles from a serial on. Owner and admins are found without a scan of all members."""
     if MemberRole.MEMBER not in roles:
         rows = [row for row in table.staff() if table.serial(row) >= start and table.role(row) in roles]
         return rows[:maximum], table.serial(rows[maximum]) if len(rows) > maximum else 0
@@ -342,7 +342,7 @@ def _page(table: MemberTable, start: int, maximum: int, roles: frozenset[MemberR
 
 @handles(catalog.GET_SPECIFIED_GROUP_MEMBER_INFO, sized=True)
 def get_specified_group_member_info(call: CommandContext[wire.GetSpecifiedGroupMemberInfoRequest]) -> PrebuiltReply:
-    """Named members; those who are none are left out [doc 112002; inferred]."""
+    """Return named members; users who are none are left out [doc 112002; inferred]."""
     request = call.request
     group = call.state.group(request.group_id)
     roles = _roles(request.member_role_filter)

@@ -1,4 +1,4 @@
-"""What may stand in a message: elements, sizes, mentions [messages 8]."""
+"""Checks of a message body: elements, sizes, mentions."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ MENTION_ALL, MENTIONED = "GroupAtAllFlag", "GroupAt_Account"  # GroupAtInfo [doc
 
 
 class BodyCodes(NamedTuple):
-    """What a family answers to an empty body and to a bad element."""
+    """The codes of a service for an empty body and for a bad element."""
 
     empty: int
     element: int
@@ -41,7 +41,7 @@ MODIFYING = BodyCodes(codes.MSG_BODY_MALFORMED, codes.ELEMENT_MALFORMED)
 
 
 def check_body(body: Sequence[wire.Element], answer: BodyCodes = SENDING) -> None:
-    """At least one element, the documented types in each, one custom element at most. Unknown types pass."""
+    """Check elements: one at least, documented types in each, one custom element at most. Unknown types pass."""
     if not body:
         raise Refusal(answer.empty, "MsgBody is empty")
     if len(body) > 1 and sum(element.msg_type == wire.CUSTOM for element in body) > CUSTOM_ELEMENTS:
@@ -77,7 +77,7 @@ def _check_element(element: wire.Element, answer: BodyCodes) -> None:
 
 
 def check_size(settings: StubSettings, body: Sequence[wire.Element], cloud_custom_data: str | None) -> None:
-    """80002 above the limit: the lengths of all element fields together [sdk-hdr 8.0]."""
+    """Refuse with 80002 above the limit of the lengths of all element fields together [sdk-hdr 8.0]."""
     size = sum(_size(element.msg_content) for element in body)
     if cloud_custom_data and settings.behaviour.count_cloud_custom_data:
         size += len(cloud_custom_data.encode())
@@ -88,7 +88,7 @@ def check_size(settings: StubSettings, body: Sequence[wire.Element], cloud_custo
 
 
 def _size(value: Any) -> int:
-    """UTF-8 bytes of all texts and numbers in a JSON value; its depth has been checked."""
+    """Return the UTF-8 bytes of all texts and numbers in a JSON value."""
     if isinstance(value, str):
         return len(value) if value.isascii() else len(value.encode())
     if isinstance(value, dict):
@@ -99,13 +99,13 @@ def _size(value: Any) -> int:
 
 
 def fingerprint(body: Sequence[wire.Element], cloud_custom_data: str | None) -> str:
-    """The same for the same content, whatever the order of its fields."""
+    """Return a digest of the content that does not depend on the order of its fields."""
     content = [[element.to_wire() for element in body], cloud_custom_data]
     return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def check_mentions(mentions: Sequence[Mapping[str, Any]] | None, maximum: int) -> None:
-    """Each item mentions everybody or one account [doc 34959]."""
+    """Check that each item mentions all members or one account [doc 34959]."""
     if mentions is None:
         return
     if len(mentions) > maximum:

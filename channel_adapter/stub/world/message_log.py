@@ -1,6 +1,6 @@
-"""The messages of one group and what the unread formula leaves out.
+"""The messages of one group, and those that do not count as unread.
 
-Seqs start at 1 and have no gaps, so a message's place is its seq minus 1 [docS 1502].
+Seqs start at 1 and have no gaps, so the index of a message is its seq minus 1 [docS 1502].
 """
 
 from bisect import bisect_right, insort
@@ -27,7 +27,7 @@ class Extensions:
 
 @dataclass(slots=True, eq=False)
 class Message:
-    """One stored message; whether it has expired is worked out when it is read."""
+    """One stored message; whether it has expired is decided when it is read."""
 
     seq: int
     time: int
@@ -44,7 +44,7 @@ class Message:
 
     @property
     def body(self) -> list[Element]:
-        """The elements; a change of the list changes nothing, assign a new one."""
+        """Return the elements; to change them, assign a new list."""
         return [Element.model_validate(element) for element in orjson.loads(self.packed)]
 
     @body.setter
@@ -72,7 +72,7 @@ class MessageLog:
 
     @property
     def last_time(self) -> int:
-        """When the latest message was sent, 0 without any."""
+        """Return when the latest message was sent, 0 without any."""
         return self._messages[-1].time if self._messages else 0
 
     def append(self, message: Message, *, counted: bool = True) -> None:
@@ -90,12 +90,12 @@ class MessageLog:
         return self._messages[seq - 1] if 1 <= seq <= len(self._messages) else None
 
     def newest(self, seq: int | None, maximum: int) -> list[Message]:
-        """Up to `maximum` messages at or below `seq`, newest first."""
+        """Return up to `maximum` messages at or below `seq`, newest first."""
         end = len(self._messages) if seq is None else min(seq, len(self._messages))
         return self._messages[max(0, end - maximum) : max(0, end)][::-1]
 
     def seq_at(self, time: int) -> int:
-        """The highest seq sent at or before a moment, 0 if none."""
+        """Return the highest seq sent at or before a moment, 0 if none."""
         return bisect_right(self._messages, time, key=lambda message: message.time)
 
     def recall(self, message: Message) -> None:
@@ -106,17 +106,17 @@ class MessageLog:
             insort(self._uncounted, message.seq)
 
     def unread(self, read: int) -> int:
-        """How many messages count as unread for somebody who has read up to seq `read`."""
+        """Return the unread count of a member who has read up to seq `read`."""
         uncounted = len(self._uncounted) - bisect_right(self._uncounted, read)
         return max(0, self.next_seq - 1 - read - uncounted)
 
     def repeated(self, key: Hashable, now: float, window: float) -> tuple[int, int] | None:
-        """Seq and time of the message that `key` stood for within the last `window` seconds."""
+        """Return seq and time of the message with this key within the last `window` seconds."""
         seen = self._recent.get(key)
         return seen[1:] if seen is not None and 0 <= now - seen[0] < window else None
 
     def remember(self, key: Hashable, now: float, window: float, seq: int, time: int) -> None:
-        """Let `repeated` find this message; what has grown too old is forgotten on the way."""
+        """Let `repeated` find this message, and forget older ones."""
         while self._recent:
             oldest = next(iter(self._recent))
             if 0 <= now - self._recent[oldest][0] < window:
@@ -126,21 +126,21 @@ class MessageLog:
         self._recent[key] = (now, seq, time)
 
     def sent_in(self, second: int) -> int:
-        """Messages sent within one second of the clock."""
+        """Return the number of messages sent within one second of the clock."""
         return self._window[1] if self._window[0] == second else 0
 
     def count(self, second: int) -> None:
-        """One more message in that second."""
+        """Count one more message in that second."""
         self._window = (second, self.sent_in(second) + 1)
 
     @property
     def uncounted(self) -> Sequence[int]:
-        """Seqs that are never unread."""
+        """Return the seqs that are never unread."""
         return self._uncounted
 
     @property
     def recent(self) -> Mapping[Hashable, tuple[float, int, int]]:
-        """What `repeated` knows: key -> (moment, seq, time)."""
+        """Return what `repeated` uses: key -> (moment, seq, time)."""
         return self._recent
 
     def restore(self, messages: Iterable[Message], uncounted: Iterable[int]) -> None:

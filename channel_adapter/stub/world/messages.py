@@ -1,4 +1,4 @@
-"""Sending, modifying and recalling group messages, and notices to those online [messages 2-4, 6.1, 6.4]."""
+"""Group messages: send, modify, recall, read back, pin, and notices to online members."""
 
 from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -43,7 +43,7 @@ def _sender(call: SendCall) -> str:
 
 
 def _check_shape(call: SendCall) -> None:
-    """What can be judged without the group."""
+    """Check what does not depend on the group."""
     request = call.request
     rules.check_range("Random", request.random, 0, limits.RANDOM_HIGHEST)
     rules.check_choice("MsgPriority", request.msg_priority, PRIORITIES)
@@ -62,7 +62,7 @@ def _check_shape(call: SendCall) -> None:
 
 
 def _check_send(call: SendCall) -> Group:
-    """Everything but frequency and repetition; the app is told of what only the group refuses."""
+    """Check all but frequency and repetition; emit an event about what only the group refuses."""
     _check_shape(call)
     request = call.request
     try:
@@ -81,7 +81,7 @@ def _check_send(call: SendCall) -> Group:
 
 
 def _check_targets(call: SendCall, group: Group) -> None:
-    """A message for some members: not in every type of group, not for many, and never with mentions [doc 34959]."""
+    """Check a message for some members: types of groups, number, no mentions [doc 34959]."""
     targets, maximum = call.request.to_account, call.settings.limits.targeted_receivers
     if not targets:
         return
@@ -95,7 +95,7 @@ def _check_targets(call: SendCall, group: Group) -> None:
 
 
 def check_sender(call: CommandContext[Any], group: Group, sender: str) -> None:
-    """An app admin may always speak, a member unless muted, nobody else [decision 9; inferred]."""
+    """Check that the sender is an app admin, or a member who is not muted [inferred]."""
     rules.check_account(call, sender, "From_Account", guess="unknown-sender")
     if call.is_app_admin(sender):
         return
@@ -106,7 +106,7 @@ def check_sender(call: CommandContext[Any], group: Group, sender: str) -> None:
 
 
 def _event_fields(call: SendCall, group: Group | None) -> dict[str, Any]:
-    """The fields that all events about sending share; `None` when the group is not there."""
+    """Return the fields that all events about sending have; `group` is None if there is none."""
     request = call.request
     return {
         "group_id": request.group_id,
@@ -125,7 +125,7 @@ def _emit_failure(call: SendCall, group: Group | None, refusal: Refusal) -> None
 
 
 def _repeat_key(call: SendCall) -> Hashable:
-    """What makes a message the same as an earlier one of the group [decision 16]."""
+    """Return the key that makes a message a repeat of an earlier one of the group."""
     key = (_sender(call), call.request.random)
     if call.settings.behaviour.duplicate_key == "sender_random":
         return key
@@ -137,7 +137,7 @@ def _repeated(call: SendCall, group: Group) -> tuple[int, int] | None:
 
 
 def before_send(call: SendCall) -> CallbackEvent | None:
-    """The event the app is asked with, unless this message forbids it or is a repeat."""
+    """Return the before-event, unless this message forbids it or is a repeat."""
     group = _check_send(call)
     if wire.FORBID_BEFORE in (call.request.forbid_callback_control or ()) or _repeated(call, group):
         return None
@@ -153,7 +153,7 @@ class Sent(NamedTuple):
 
 
 def send(call: SendCall) -> Sent:
-    """Store and deliver; a repeat answers the first message, too many in a second are dropped [decisions 16, 17]."""
+    """Store and deliver; a repeat returns the first message, too many in a second are dropped."""
     group = _check_send(call)
     first = _repeated(call, group)
     if first is not None:
@@ -190,7 +190,7 @@ def _drop(call: SendCall, group: Group) -> Sent:
 
 
 def rewrite(call: CommandContext[Any]) -> None:
-    """Put in what the app's before-webhook answered; a body that is none leaves the original [doc 34374]."""
+    """Apply the changes of the app's before-webhook; an invalid body leaves the original [doc 34374]."""
     decision = call.decision
     if decision.msg_body is not None:
         try:
@@ -232,7 +232,7 @@ def _deliver(call: SendCall, group: Group, repeat_key: Hashable) -> Sent:
 
 
 def expired(call: CommandContext[Any], message: Message) -> bool:
-    """Older than the days the service keeps."""
+    """Return whether a message is older than the days that the service keeps."""
     return call.now - message.time > call.settings.limits.roaming_days * SECONDS_PER_DAY
 
 
@@ -260,7 +260,7 @@ def modify_group_msg(call: CommandContext[wire.ModifyGroupMsgRequest]) -> wire.M
 def change_message(
     call: CommandContext[Any], group: Group, message: Message, body: list[Element], cloud_custom_data: str | None
 ) -> None:
-    """Write a checked change and tell the app."""
+    """Write a checked change and emit its event."""
     message.body, message.cloud_custom_data = body, cloud_custom_data
     if call.settings.behaviour.modify_event:
         call.emit(
@@ -274,7 +274,7 @@ def change_message(
 
 @handles(catalog.GROUP_MSG_RECALL)
 def group_msg_recall(call: CommandContext[wire.GroupMsgRecallRequest]) -> wire.GroupMsgRecallReply:
-    """One code an item; an admin may recall whatever is still kept [doc 34965]."""
+    """Recall messages, one code an item; an admin may recall all that is still kept [doc 34965]."""
     request = call.request
     group = call.state.group(request.group_id)
     rules.check_topicless(request.topic_id)
@@ -300,7 +300,7 @@ def group_msg_recall(call: CommandContext[wire.GroupMsgRecallRequest]) -> wire.G
 
 
 def recall(call: CommandContext[Any], group: Group, messages: Sequence[Message]) -> None:
-    """Recall stored messages and tell the app."""
+    """Recall stored messages and emit the event."""
     for message in messages:
         group.log.recall(message)
     if messages:
@@ -317,7 +317,7 @@ def recall(call: CommandContext[Any], group: Group, messages: Sequence[Message])
 def delete_group_msg_by_sender(
     call: CommandContext[wire.DeleteGroupMsgBySenderRequest],
 ) -> wire.DeleteGroupMsgBySenderReply:
-    """Recall one sender's messages among the newest 1000, without telling anybody [doc 34970]."""
+    """Recall one sender's messages among the newest 1000, without an event [doc 34970]."""
     group = call.state.group(call.request.group_id)
     rules.check_topicless(call.request.topic_id)
     for message in group.log.newest(None, SENDER_SCAN):
@@ -330,7 +330,7 @@ def delete_group_msg_by_sender(
 def send_group_system_notification(
     call: CommandContext[wire.SendGroupSystemNotificationRequest],
 ) -> wire.SendGroupSystemNotificationReply:
-    """Reaches those online, is not stored, takes no seq [doc 34958]."""
+    """Send to online members; the notice is not stored and has no seq [doc 34958]."""
     request = call.request
     group = call.state.group(request.group_id)
     rules.check_topicless(request.topic_id)
@@ -349,7 +349,7 @@ CUT, WHOLE, CUT_AND_EXPIRED = 0, 1, 2  # IsFinished [doc 34971]
 
 @handles(catalog.GROUP_MSG_GET_SIMPLE, sized=True)
 def group_msg_get_simple(call: CommandContext[wire.GroupMsgGetSimpleRequest]) -> wire.GroupMsgGetSimpleReply:
-    """A page at or below a seq, newest first; what expired has no body, what was recalled shows only when asked."""
+    """Return a page at or below a seq, newest first; expired ones without body, recalled ones only if asked."""
     request = call.request
     group = call.state.group(request.group_id)
     if group.type == groups.AV_CHAT_ROOM:
@@ -377,7 +377,7 @@ def group_msg_get_simple(call: CommandContext[wire.GroupMsgGetSimpleRequest]) ->
 
 
 def is_finished(*, cut: bool, expired: bool) -> int:
-    """Speaks about the page asked for, not about the end of history [messages 5]."""
+    """Return IsFinished, which is about the page asked for, not about the end of history."""
     if not cut:
         return WHOLE
     return CUT_AND_EXPIRED if expired else CUT
@@ -392,9 +392,9 @@ def _downwards(group: Group, seq: int | None) -> Iterator[Message]:
 
 def _item(call: CommandContext[wire.GroupMsgGetSimpleRequest], message: Message) -> wire.HistoryMessage:
     behaviour = call.settings.behaviour
-    gone = expired(call, message)
-    place = wire.PLACE_GONE if gone else wire.PLACE_RECALLED if message.recalled else wire.PLACE_NORMAL
-    empty = gone or (message.recalled and behaviour.recalled_body_empty)
+    too_old = expired(call, message)
+    place = wire.PLACE_GONE if too_old else wire.PLACE_RECALLED if message.recalled else wire.PLACE_NORMAL
+    empty = too_old or (message.recalled and behaviour.recalled_body_empty)
     return wire.HistoryMessage(
         from_account=message.sender,
         is_place_msg=place,
@@ -424,7 +424,7 @@ def _is_there(group: Group, seq: int) -> bool:
 
 @handles(catalog.PIN_MESSAGE)
 def pin_message(call: CommandContext[wire.PinMessageRequest]) -> wire.PinMessageReply:
-    """10070 when the group is full of them, 10071 when it is one already [doc cn-133874]."""
+    """Pin a message; 10070 above the limit, 10071 when it is pinned already [doc cn-133874]."""
     request = call.request
     group = _group(call, request.topic_id)
     rules.check_account(call, request.pinner_account, "Pinner_Account")
@@ -441,7 +441,7 @@ def pin_message(call: CommandContext[wire.PinMessageRequest]) -> wire.PinMessage
 
 @handles(catalog.UNPIN_MESSAGE)
 def unpin_message(call: CommandContext[wire.UnpinMessageRequest]) -> wire.UnpinMessageReply:
-    """A message that is not pinned stays so [inferred]."""
+    """Unpin a message; no error when it is not pinned [inferred]."""
     group = _group(call, call.request.topic_id)
     rules.check_account(call, call.request.un_pinner_account, "UnPinner_Account")
     group.pins.pop(call.request.msg_seq, None)
@@ -450,7 +450,7 @@ def unpin_message(call: CommandContext[wire.UnpinMessageRequest]) -> wire.UnpinM
 
 @handles(catalog.GET_PINNED_MESSAGES)
 def get_pinned_messages(call: CommandContext[wire.GetPinnedMessagesRequest]) -> wire.GetPinnedMessagesReply:
-    """In the order of pinning; recalled messages are gone [inferred]."""
+    """Return the pinned messages in the order of pinning, without recalled ones [inferred]."""
     group = _group(call, call.request.topic_id)
     return wire.GetPinnedMessagesReply(
         pinned_msg_list=[

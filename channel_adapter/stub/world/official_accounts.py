@@ -1,4 +1,4 @@
-"""Official accounts: create, destroy, modify, read; who follows which [official accounts 4.1-4.4, 4.9]."""
+"""Official accounts and their subscribers: create, destroy, modify, read, subscribe."""
 
 import base64
 import binascii
@@ -37,18 +37,18 @@ ProfileRequest = wire.CreateOfficialAccountRequest | wire.ModifyOfficialAccountB
 
 
 def bad(info: str, *, guess: str | None = None) -> Refusal:
-    """The management family's refusal of a parameter."""
+    """Return the refusal of a parameter of the management commands."""
     return Refusal(codes.OFFICIAL_BAD_PARAMETER, info, guess=guess)
 
 
 def check_enabled(call: CommandContext[Any]) -> None:
-    """131000 while the service is off."""
+    """Refuse with 131000 while the service is off."""
     if not call.settings.app.official_accounts:
         raise Refusal(codes.OFFICIAL_ACCOUNTS_OFF, "official accounts are not enabled for this app")
 
 
 def is_official_id(text: str) -> bool:
-    """Could this be an official account's id, custom or assigned? [doc 60813]"""
+    """Return whether this has the form of an official account's id, custom or assigned [doc 60813]."""
     prefix = limits.OFFICIAL_ACCOUNT_ID_PREFIX
     return (
         text.startswith(prefix) and len(prefix) < len(text) <= limits.OFFICIAL_ACCOUNT_ID_BYTES and is_printable(text)
@@ -56,7 +56,7 @@ def is_official_id(text: str) -> bool:
 
 
 def find(call: CommandContext[Any], account_id: str) -> OfficialAccount:
-    """The account: 131000 while the service is off, 130007 for an id that cannot be one, 130004 for an unknown one."""
+    """Return the account; 131000 while the service is off, 130007 for a malformed id, 130004 for an unknown one."""
     check_enabled(call)
     account = call.state.official.get(account_id)
     if account is None:
@@ -116,7 +116,7 @@ def _before_create(call: CommandContext[wire.CreateOfficialAccountRequest]) -> C
 
 @handles(catalog.CREATE_OFFICIAL_ACCOUNT, before=_before_create)
 def create_official_account(call: CommandContext[wire.CreateOfficialAccountRequest]) -> wire.CreateOfficialAccountReply:
-    """A new account without subscribers; the owner does not follow it by that [inferred]."""
+    """Create an account without subscribers; its owner does not follow it [inferred]."""
     _check_create(call)
     call.apply_decision(codes.MESSAGE_WEBHOOK_REFUSED)
     request = call.request
@@ -154,7 +154,7 @@ def _assigned_id(call: CommandContext[Any]) -> str:
 def destroy_official_account(
     call: CommandContext[wire.DestroyOfficialAccountRequest],
 ) -> wire.DestroyOfficialAccountReply:
-    """Gone, with its subscriptions; a second time 130004 [doc 60756]."""
+    """Remove the account with its subscriptions; a second time 130004 [doc 60756]."""
     account = find(call, call.request.official_account)
     call.state.destroy_official(account)
     call.emit(
@@ -167,7 +167,7 @@ def destroy_official_account(
 
 
 def _respell_modify(body: Any, settings: StubSettings) -> Any:
-    """Take one SDK's spelling of the account for the documented one, if that is switched on [java-sdk]."""
+    """Replace one SDK's spelling of the account by the documented one, if that is switched on [java-sdk]."""
     if settings.behaviour.official_modify_alias and isinstance(body, dict) and ALIAS in body:
         return {ACCOUNT if name == ALIAS else name: value for name, value in body.items()}
     return body
@@ -177,7 +177,7 @@ def _respell_modify(body: Any, settings: StubSettings) -> Any:
 def modify_official_account_base_info(
     call: CommandContext[wire.ModifyOfficialAccountBaseInfoRequest],
 ) -> wire.ModifyOfficialAccountBaseInfoReply:
-    """Absent fields stay, an empty text is written as such; the owner cannot change [doc 60757; inferred]."""
+    """Change the profile; absent fields stay, empty texts are written, the owner stays [doc 60757; inferred]."""
     request = call.request
     account = find(call, request.official_account)
     _check_profile(call, request)
@@ -203,7 +203,7 @@ def modify_official_account_base_info(
 def base(
     call: CommandContext[Any], account: OfficialAccount, wanted: wire.OfficialResponseFilter | None
 ) -> dict[str, Any]:
-    """Attributes of OfficialProfile: all, or those that a filter names."""
+    """Return attributes of OfficialProfile: all, or those that a filter names."""
     names = None if wanted is None else wanted.official_account_base_info_filter
     chosen: Iterable[str] = BASE if names is None else (ATTRIBUTES.get(alias, "") for alias in names)
     values = {name: BASE[name](account) for name in chosen if name in BASE}
@@ -216,7 +216,7 @@ def base(
 def get_official_account_info(
     call: CommandContext[wire.GetOfficialAccountInfoRequest],
 ) -> wire.GetOfficialAccountInfoReply:
-    """One item an id, each with its own code [doc 60758, java-sdk]."""
+    """Return one item an id, each with its own code [doc 60758, java-sdk]."""
     check_enabled(call)
     asked, maximum = call.request.official_account_id_list, call.settings.limits.official_info
     if not 1 <= len(asked) <= maximum:
@@ -238,7 +238,7 @@ def _info(call: CommandContext[wire.GetOfficialAccountInfoRequest], account_id: 
 def get_subscribed_official_account_list(
     call: CommandContext[wire.GetSubscribedOfficialAccountListRequest],
 ) -> wire.GetSubscribedOfficialAccountListReply:
-    """The accounts a user follows, in the order of subscribing [doc 60763]."""
+    """Return the accounts that a user follows, in the order of subscribing [doc 60763]."""
     check_enabled(call)
     request, maximum = call.request, call.settings.limits.official_subscriptions
     user = request.subscriber_account
@@ -261,7 +261,7 @@ def get_subscribed_official_account_list(
 
 
 def _since(account: OfficialAccount, user: str) -> int:
-    """When a subscriber subscribed."""
+    """Return when a subscriber subscribed."""
     row = account.subscribers.find(user)
     return 0 if row is None else account.subscribers.joined(row)
 
@@ -286,7 +286,7 @@ COOKIE = "next:"  # before the serial of the next subscriber, in base64
 
 
 def classify_subscribers(call: CommandContext[Any], account: OfficialAccount, users: Sequence[str]) -> list[int]:
-    """The Result of each account, in order; whoever does not fit any more fails as_tuple [official accounts 3.1]."""
+    """Return the Result of each account, in order; only those above the limit fail."""
     results, room = [], account.max_subscribers - len(account.subscribers)
     seen = set[str]()
     for user in users:
@@ -303,7 +303,7 @@ def classify_subscribers(call: CommandContext[Any], account: OfficialAccount, us
 
 
 def subscribe(call: CommandContext[Any], account: OfficialAccount, users: Sequence[str]) -> list[int]:
-    """Let in who can be let in, tell the app; the results."""
+    """Subscribe the users who can be, emit the events and return the results."""
     results = classify_subscribers(call, account, users)
     new = [user for user, result in zip(users, results, strict=True) if result == wire.RESULT_DONE]
     for user in new:
@@ -317,8 +317,8 @@ def subscribe(call: CommandContext[Any], account: OfficialAccount, users: Sequen
 
 
 def unsubscribe(call: CommandContext[Any], account: OfficialAccount, users: Sequence[str]) -> list[int]:
-    """Let go, tell the app; the results."""
-    gone, results = [], []
+    """Unsubscribe users, emit the event and return the results."""
+    removed, results = [], []
     for user in users:
         if call.state.account(user) is None:
             results.append(wire.RESULT_FAILED)
@@ -326,10 +326,10 @@ def unsubscribe(call: CommandContext[Any], account: OfficialAccount, users: Sequ
             results.append(wire.RESULT_ALREADY)
         else:
             call.state.unsubscribe(account, user)
-            gone.append(user)
+            removed.append(user)
             results.append(wire.RESULT_DONE)
-    if gone:
-        _emit_event(call, events.AfterDeleteSubscriber, account, gone)
+    if removed:
+        _emit_event(call, events.AfterDeleteSubscriber, account, removed)
     return results
 
 
@@ -348,7 +348,7 @@ def _emit_event(
 
 
 def before_subscribe(call: CommandContext[Any], account: OfficialAccount, users: Sequence[str]) -> CallbackEvent:
-    """The app is asked before anybody subscribes."""
+    """Return the event before users subscribe."""
     return call.event(events.BeforeAddSubscriber, **_fields(call, account, users))
 
 
@@ -371,7 +371,7 @@ def _before_add(call: CommandContext[wire.AddSubscriberRequest]) -> CallbackEven
 
 @handles(catalog.ADD_SUBSCRIBER, before=_before_add)
 def add_subscriber(call: CommandContext[wire.AddSubscriberRequest]) -> wire.AddSubscriberReply:
-    """One result an account [doc 60760]."""
+    """Subscribe users; return one result an account [doc 60760]."""
     account, users = _check_add(call)
     call.apply_decision(codes.MESSAGE_WEBHOOK_REFUSED)
     return wire.AddSubscriberReply(subscriber_list=_results(users, subscribe(call, account, users)))
@@ -400,7 +400,7 @@ def _results(users: Sequence[str], results: Sequence[int]) -> list[wire.Subscrib
 
 @handles(catalog.GET_SUBSCRIBER_INFO)
 def get_subscriber_info(call: CommandContext[wire.GetSubscriberInfoRequest]) -> wire.GetSubscriberInfoReply:
-    """A page of subscribers in the order of subscribing [doc 60759]."""
+    """Return a page of subscribers in the order of subscribing [doc 60759]."""
     request, maximum = call.request, call.settings.limits.official_subscribers_per_page
     account = find(call, request.official_account)
     if request.limit is not None and not 1 <= request.limit <= maximum:
@@ -442,7 +442,7 @@ def _read_cookie(text: str) -> int:
 
 @handles(catalog.MODIFY_SUBSCRIBER_INFO)
 def modify_subscriber_info(call: CommandContext[wire.ModifySubscriberInfoRequest]) -> wire.ModifySubscriberInfoReply:
-    """Write the custom text of one subscriber; 131003 for a user who is none [doc 60762, doc 34348]."""
+    """Write the custom text of one subscriber; 131003 for other users [doc 60762, doc 34348]."""
     request = call.request
     account = find(call, request.official_account)
     check_text("CustomString", request.custom_string, call.settings.limits.official_custom_bytes)

@@ -1,4 +1,4 @@
-"""Broadcasts of official accounts: send, read, recall; they speak the group codes [official accounts 4.10-4.12]."""
+"""Broadcasts of official accounts: send, read, recall. These commands answer the codes of groups."""
 
 from collections.abc import Hashable, Iterator
 from typing import Any
@@ -23,7 +23,7 @@ SendCall = CommandContext[wire.SendOfficialAccountMsgRequest]
 
 
 def _find(call: CommandContext[Any]) -> OfficialAccount:
-    """The account, with the codes of this family: 10015 and 10010."""
+    """Return the account; 10015 and 10010 as the message commands answer."""
     check_enabled(call)
     account_id: str = call.request.official_account
     account = call.state.official.get(account_id)
@@ -35,7 +35,7 @@ def _find(call: CommandContext[Any]) -> OfficialAccount:
 
 
 def msg_key(message: Message) -> str:
-    """`{seq}_1_{seconds}` [doc 60812]."""
+    """Return the MsgKey, `{seq}_1_{seconds}` [doc 60812]."""
     return _key(message.seq, message.time)
 
 
@@ -44,7 +44,7 @@ def _key(seq: int, time: int) -> str:
 
 
 def read_key(account: OfficialAccount, key: str) -> Message | None:
-    """The message that a MsgKey stands for."""
+    """Return the message with this MsgKey, None if there is none."""
     seq = key.partition("_")[0]
     message = account.log.get(int(seq)) if seq.isdecimal() and seq.isascii() and len(seq) < 19 else None
     return message if message is not None and msg_key(message) == key else None
@@ -94,7 +94,7 @@ def _before_send(call: SendCall) -> CallbackEvent | None:
 
 @handles(catalog.SEND_OFFICIAL_ACCOUNT_MSG, before=_before_send)
 def send_official_account_msg(call: SendCall) -> wire.SendOfficialAccountMsgReply:
-    """One message a second and two an hour an account; a repeat answers the first [doc 60810; inferred]."""
+    """Send a broadcast: one a second and two an hour; a repeat returns the first [doc 60810; inferred]."""
     account = _check_send(call)
     first = _repeated(call, account)
     if first is not None:
@@ -152,7 +152,7 @@ def _check_frequency(call: SendCall, account: OfficialAccount) -> None:
 def official_account_msg_get_simple(
     call: CommandContext[wire.OfficialAccountMsgGetSimpleRequest],
 ) -> wire.OfficialAccountMsgGetSimpleReply:
-    """Newest first, then older than LastMsgKey [doc 60812]."""
+    """Return broadcasts, newest first, on later pages those before LastMsgKey [doc 60812]."""
     request = call.request
     account = _find(call)
     maximum = call.settings.limits.history
@@ -191,9 +191,9 @@ def _downwards(
 def _item(
     call: CommandContext[wire.OfficialAccountMsgGetSimpleRequest], message: Message
 ) -> wire.OfficialHistoryMessage:
-    gone = expired(call, message)
-    place = messages.PLACE_GONE if gone else messages.PLACE_RECALLED if message.recalled else messages.PLACE_NORMAL
-    empty = gone or (message.recalled and call.settings.behaviour.recalled_body_empty)
+    too_old = expired(call, message)
+    place = messages.PLACE_GONE if too_old else messages.PLACE_RECALLED if message.recalled else messages.PLACE_NORMAL
+    empty = too_old or (message.recalled and call.settings.behaviour.recalled_body_empty)
     return wire.OfficialHistoryMessage(
         msg_key=msg_key(message),
         from_account=message.sender,
@@ -210,7 +210,7 @@ def _item(
 def official_account_msg_recall(
     call: CommandContext[wire.OfficialAccountMsgRecallRequest],
 ) -> wire.OfficialAccountMsgRecallReply:
-    """One code a message; whatever is still kept can be recalled [doc 60811]."""
+    """Recall broadcasts that are still kept; one code a message [doc 60811]."""
     request, maximum = call.request, call.settings.limits
     account = _find(call)
     if not 1 <= len(request.msg_key_list) <= maximum.recalls:

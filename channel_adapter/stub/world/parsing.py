@@ -1,4 +1,4 @@
-"""From a JSON value to a request: strict types, the documented code of each family for whatever does not fit."""
+"""From a JSON value to a request: strict types, and the documented code of each service for other values."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -26,14 +26,14 @@ NO_RECEIVER = {catalog.MESSAGE_SERVICE: codes.NO_RECEIVER, catalog.PROFILE_SERVI
 
 
 def bad_parameter(command: Command[Any, Any]) -> int:
-    """The code a family answers to a parameter of a wrong shape."""
+    """Return the code of a service for a parameter of a wrong shape."""
     if command.name in OFFICIAL_MESSAGE_COMMANDS:
         return codes.BAD_PARAMETER
     return BAD_PARAMETER.get(command.service, codes.BAD_PARAMETER)
 
 
 def parse(command: Command[Any, Any], body: Any) -> Any:
-    """The request of `command` with the types it documents, nothing coerced; or Refusal."""
+    """Return the request of `command` with its documented types, without conversions, or raise Refusal."""
     try:
         return command.request.model_validate(body, strict=True, by_alias=True, by_name=False)
     except ValidationError as error:
@@ -53,19 +53,19 @@ def parse(command: Command[Any, Any], body: Any) -> Any:
 
 
 def is_account(location: tuple[int | str, ...]) -> bool:
-    """Does the innermost name of a location stand for an account?"""
+    """Return whether the innermost name of a location is an account."""
     name = next((part for part in reversed(location) if isinstance(part, str)), "")
     return name in ACCOUNT_FIELDS or name.endswith("_Account")
 
 
 def _modified_body_code(location: tuple[int | str, ...]) -> int:
-    """MsgBody no array, an element no object, a field of an element [doc 47948]."""
+    """Return the code of a MsgBody that is no array, an element that is no object, or a bad field [doc 47948]."""
     depths = {1: codes.MSG_BODY_NOT_AN_ARRAY, 2: codes.MSG_BODY_MALFORMED}
     return depths.get(len(location), codes.ELEMENT_MALFORMED)
 
 
 def unknown_fields(request: WireModel, prefix: str = "") -> Iterator[str]:
-    """Dotted names of the fields that the request type does not know."""
+    """Yield the dotted names of the fields that the request type does not have."""
     for name in request.model_extra or ():
         yield prefix + name
     for name, alias in _nested(type(request)):
@@ -79,7 +79,7 @@ def unknown_fields(request: WireModel, prefix: str = "") -> Iterator[str]:
 
 @cache
 def _nested(model: type[WireModel]) -> tuple[tuple[str, str], ...]:
-    """Attribute and JSON name of the fields that hold objects or lists of objects of the catalog."""
+    """Return attribute and JSON name of the fields with objects or lists of objects."""
     return tuple(
         (name, field.alias or name) for name, field in model.model_fields.items() if _holds_models(field.annotation)
     )

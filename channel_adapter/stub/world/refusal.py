@@ -1,4 +1,4 @@
-"""How a command says no."""
+"""The refusal of a command."""
 
 from channel_adapter.tencent import codes
 
@@ -8,8 +8,7 @@ LISTED = "`channel-adapter stub --commands` lists what it plays"
 class Refusal(Exception):  # noqa: N818 - it is an answer, not a fault
     """The service's answer with an `ErrorCode` other than 0; nothing was changed.
 
-    `guess` names the entry of the list of divergences that says why the real service may answer otherwise; the
-    caller reads it in `ErrorInfo`.
+    `guess` is the id of the entry in the list of divergences about it; `ErrorInfo` has it.
     """
 
     def __init__(self, code: int, info: str, *, guess: str | None = None) -> None:

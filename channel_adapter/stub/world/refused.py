@@ -1,7 +1,7 @@
-"""Commands that the stub only refuses, as rows of data [groups 6, 7; messages 6.2, 6.3, 6.5].
+"""Commands that the stub only refuses, as rows of data.
 
 Required fields are checked and the group looked up first, so that a caller gets the usual codes for those. Then
-10007 where the pages exclude the type of the group, and 60002 where the service would carry the command out.
+10007 where the pages exclude the type of the group, and 60002 where the service would execute the command.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""A person with a phone: what users do by themselves, with the effects and events of a client, not of the REST API."""
+"""A user of a client app: actions with the effects and events of a client, not of the REST API."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -77,32 +77,32 @@ class SimulatedUser:
         self._act(None, lambda call: self._switch(call, online=False))
 
     def before_join(self, group_id: str) -> CallbackEvent:
-        """The event before a join."""
+        """Return the event before a join."""
         return self._act(None, lambda call: self._before_join(call, group_id))
 
     def join(self, group_id: str, *, decision: CallbackDecision = ALLOW) -> None:
-        """Anyone may join a Community at once unless applying is off (10007); 10013, 10014, 10037 [docS 1502]."""
+        """Join immediately, unless applying is off (10007); 10013, 10014, 10037 [docS 1502]."""
         self._act(None, lambda call: self._join(call, group_id), decision)
 
     def leave(self, group_id: str) -> None:
-        """Quit; the owner may not (10009)."""
+        """Leave the group; the owner may not (10009)."""
         self._act(None, lambda call: self._leave(call, group_id))
 
     def read(self, group_id: str, up_to: int | None = None) -> int:
-        """Read everything, or up to a seq; never unreads. Returns the read seq."""
+        """Read all messages, or up to a seq, never backwards; return the read seq."""
         return self._act(None, lambda call: self._read(call, group_id, up_to))
 
     def unread(self, group_id: str) -> int:
-        """How many messages of the group are unread."""
+        """Return the unread count of the group."""
         return self._act(None, lambda call: self._unread(call, group_id))
 
     def set_receive_option(self, group_id: str, flag: str) -> None:
-        """AcceptAndNotify, AcceptNotNotify, AcceptNotNotifyExceptAt or Discard, for oneself."""
+        """Set AcceptAndNotify, AcceptNotNotify, AcceptNotNotifyExceptAt or Discard, for this user."""
         rules.check_choice("MsgFlag", flag, FLAGS)
         self._act(None, lambda call: self._set_flag(call, group_id, flag))
 
     def file(self, name: str, group_ids: Sequence[str]) -> list[int]:
-        """Put groups into one of one's conversation groups, made if it is missing; a code for each [sdk-header]."""
+        """Put groups into a conversation group, which is created if missing; return a code for each [sdk-header]."""
         book = self._world.state.contacts.get(self.user)
         items = [filing_wire.ContactItem(type=filing_wire.GROUP, to_group_id=group_id) for group_id in group_ids]
         if book is not None and book.number(name) is not None:
@@ -113,19 +113,19 @@ class SimulatedUser:
         return [item.result_code for item in reply.group_result_item[0].result_item]
 
     def unfile(self, name: str, group_ids: Sequence[str]) -> list[int]:
-        """Take groups out of one of one's conversation groups; 51009 when there is none."""
+        """Remove groups from a conversation group; 51009 when there is none."""
         items = [filing_wire.ContactItem(type=filing_wire.GROUP, to_group_id=group_id) for group_id in group_ids]
         return self._refile(name, filing_wire.REMOVE, items)
 
     def drop_folder(self, name: str) -> None:
-        """Delete one of one's conversation groups; what was in it stays."""
+        """Delete a conversation group; its conversations stay."""
         request = filing_wire.DelContactGroupRequest(from_account=self.user, group_name=[name])
         self._act(request, contacts.del_contact_group.run)
 
     def before_post(
         self, group_id: str, body: str | Sequence[Mapping[str, Any]], *, random: int = 0
     ) -> CallbackEvent | None:
-        """The event before a post."""
+        """Return the event before a post."""
         return self._act(self._message(group_id, body, random), messages.before_send)
 
     def post(
@@ -137,18 +137,18 @@ class SimulatedUser:
         supports_extensions: bool = False,
         decision: CallbackDecision = ALLOW,
     ) -> wire.SendGroupMsgReply:
-        """Send a text, or elements; 10017 when muted, 10007 for who is no member."""
+        """Send a text, or elements; 10017 when muted, 10007 for a user who is no member."""
         request = self._message(group_id, body, random)
         request.support_message_extension = int(supports_extensions)
         sent = self._act(request, messages.send, decision)
         return wire.SendGroupMsgReply(msg_time=sent.time, msg_seq=sent.seq, msg_drop_reason=sent.drop_reason)
 
     def edit(self, group_id: str, seq: int, body: str | Sequence[Mapping[str, Any]]) -> None:
-        """Any member may change any message [client docs]; 20026 for one that is not there."""
+        """Change any message, as any member may [client docs]; 20026 for one that does not exist."""
         self._act(None, lambda call: self._edit(call, group_id, seq, _elements(body)))
 
     def recall(self, group_id: str, seq: int) -> None:
-        """One's own message, an owner or admin anybody's, within two minutes (10031 later) [doc 34965]."""
+        """Recall a message within two minutes (10031 later): one's own, or any as owner or admin [doc 34965]."""
         self._act(None, lambda call: self._recall(call, group_id, seq))
 
     def set_extensions(
@@ -164,17 +164,17 @@ class SimulatedUser:
         return self._extend(group_id, seq, pairs_wire.DELETE, dict.fromkeys(keys, ""), seqs)
 
     def before_follow(self, account_id: str) -> CallbackEvent:
-        """The event before following an official account."""
+        """Return the event before following an official account."""
         return self._act(
             None, lambda call: official.before_subscribe(call, official.find(call, account_id), [self.user])
         )
 
     def follow(self, account_id: str, *, decision: CallbackDecision = ALLOW) -> int:
-        """Subscribe to an official account; the result as add_subscriber words it."""
+        """Subscribe to an official account; return the Result as add_subscriber does."""
         return self._act(None, lambda call: self._follow(call, account_id), decision)
 
     def unfollow(self, account_id: str) -> int:
-        """Unsubscribe; the result as delete_subscriber words it."""
+        """Unsubscribe; return the Result as delete_subscriber does."""
         return self._act(None, lambda call: official.unsubscribe(call, official.find(call, account_id), [self.user])[0])
 
     def _refile(self, name: str, operation: int, items: list[filing_wire.ContactItem]) -> list[int]:
@@ -222,7 +222,7 @@ class SimulatedUser:
         if self.user in group.members:
             raise Refusal(codes.ALREADY_MEMBER, "already a member")
         if group.type == groups.PRIVATE or group.apply_join_option == groups.DISABLE_APPLY:
-            raise Refusal(codes.NOT_ALLOWED, "nobody may apply to join this group")
+            raise Refusal(codes.NOT_ALLOWED, "applying to join this group is off")
         if not rules.may_join_more(call, self.user):
             raise Refusal(codes.USER_IN_TOO_MANY_GROUPS, "in too many groups")
         if len(group.members) >= group.max_members:
@@ -235,7 +235,7 @@ class SimulatedUser:
         members.add_members(call, group, [self.user], events.APPLIED, self.user)
 
     def _mine(self, call: CommandContext[Any], group_id: str) -> tuple[Group, int]:
-        """The group and one's own row in it; 10007 for who is no member."""
+        """Return the group and the user's row in it; 10007 for a user who is no member."""
         group = call.state.group(group_id)
         row = group.members.find(self.user)
         if row is None:
@@ -287,7 +287,7 @@ class SimulatedUser:
     def _recall(self, call: CommandContext[Any], group_id: str, seq: int) -> None:
         group, message = self._stored(call, group_id, seq, codes.NO_SUCH_MESSAGE)
         if message.sender != self.user and not rules.is_staff(group, self.user):
-            raise Refusal(codes.NOT_ALLOWED, "somebody else's message")
+            raise Refusal(codes.NOT_ALLOWED, "the message of another user")
         if call.now - message.time > call.settings.limits.client_recall_seconds:
             raise Refusal(codes.RECALL_TOO_LATE, "the time to recall has passed")
         messages.recall(call, group, [message])
@@ -317,7 +317,7 @@ class SimulatedUser:
 
 
 def _elements(body: str | Sequence[Mapping[str, Any]]) -> list[Element]:
-    """A text, or wire elements as a client builds them."""
+    """Return a text, or wire elements, as elements."""
     if isinstance(body, str):
         return [Element(msg_type=TEXT, msg_content=TextContent(text=body).to_wire())]
     return [Element.model_validate(element) for element in body]

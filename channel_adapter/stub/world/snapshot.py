@@ -1,4 +1,9 @@
-"""The world's state as records of plain JSON values and back. No settings and no secrets."""
+"""The state as records of plain JSON values, and as one document; older documents are converted.
+
+Records are `[kind, data]` and small, whatever the size of the state, so that a file of them can be written and read in
+a stream. `members` and `messages` belong to the group or official account before them. The document has the same data.
+Settings and secrets are not in it.
+"""
 
 import base64
 import sys
@@ -33,11 +38,11 @@ Record = tuple[str, Any]
 
 
 class SnapshotError(ValueError):
-    """The data are not a state that this version can load; the text says why."""
+    """The data are not a state that this version can load; the text has the reason."""
 
 
 def fold(records: Iterable[Record]) -> dict[str, Any]:
-    """One document out of the records of a whole state; SnapshotError when they do not fit together."""
+    """Return one document with the records of a whole state; SnapshotError when they do not fit together."""
     try:
         return _fold(records)
     except SnapshotError:
@@ -70,7 +75,7 @@ def _fold(records: Iterable[Record]) -> dict[str, Any]:
 
 
 def unfold(document: Any) -> Iterator[Record]:
-    """The records of a document; SnapshotError for one of an unknown version or without what it must have."""
+    """Yield the records of a document; SnapshotError for an unknown version or missing parts."""
     version = document.get("version") if isinstance(document, Mapping) else None
     check_version(version)
     try:
@@ -92,21 +97,21 @@ _IN_RECORDS = frozenset({"version", ACCOUNTS, PROFILES, CONTACTS, *LISTS.values(
 
 
 def check_version(version: Any) -> None:
-    """SnapshotError unless this stub reads that version."""
+    """Raise SnapshotError unless this stub reads that version."""
     known = (*OLDER, VERSION)
     if version not in known or isinstance(version, bool):
         raise SnapshotError(f"the state has version {version!r}, this stub reads {' and '.join(map(str, known))}")
 
 
 def damaged(error: Exception) -> SnapshotError:
-    """What to say of data of a known version that do not fit."""
+    """Return the error for data of a known version that do not fit."""
     if isinstance(error, KeyError):
         return SnapshotError(f"the state is damaged: {error} is missing")
     return SnapshotError(f"the state is damaged: {error}")
 
 
 def _from_version_1(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Version 1 packed members into base64, users as numbers into the accounts, and kept logs apart."""
+    """Convert version 1, which packed members into base64 and users into numbers, and stored logs apart."""
     accounts = document[ACCOUNTS]
 
     def unpacked(place: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -149,7 +154,7 @@ ItemT = TypeVar("ItemT")
 
 
 def records(state: AppData, random: Random) -> Iterator[Record]:
-    """Everything that is stored; the state must not change before the last record is taken."""
+    """Yield all that is stored; the state must not change before the last record is yielded."""
     kind, internal, gauss = random.getstate()
     world = {
         "random": [kind, list(internal), gauss],
@@ -173,7 +178,7 @@ def records(state: AppData, random: Random) -> Iterator[Record]:
 
 
 def restore(source: Iterable[Record], admins: Sequence[str]) -> tuple[AppData, Random]:
-    """State and source of ids out of such records; SnapshotError for anything else."""
+    """Return state and source of ids from such records; SnapshotError for anything else."""
     try:
         state = AppData(admins)
         random = Random()  # noqa: S311 - made-up ids must be repeatable
@@ -199,14 +204,14 @@ class _RecordReader:
         self._begun = False
 
     def take(self, kind: str, data: Any) -> None:
-        """One record; ValueError for one of an unknown kind."""
+        """Read one record; ValueError for one of an unknown kind."""
         reader = self.READERS.get(kind)
         if reader is None:
             raise ValueError(f"unknown record {kind!r}")
         reader(self, data)
 
     def finish(self) -> None:
-        """ValueError when there was nothing."""
+        """Raise ValueError when there was no record."""
         if not self._begun:
             raise ValueError("it is empty")
 
@@ -269,7 +274,7 @@ class _RecordReader:
             self._log.append(_load_message(self._log.next_seq, item))
 
     def _known(self, user: str) -> str:
-        """The account's own string, which is stored once."""
+        """Return the account's own string, which is stored once."""
         known = self._state.account(user)
         if known is None:
             raise ValueError(f"the member {user!r} has no account")

@@ -1,4 +1,4 @@
-"""Everything the stub remembers: accounts, groups, who is in what. Data and look-ups; the rules are the handlers'."""
+"""The data of the stub: accounts, groups, official accounts and memberships. The rules are in the handlers."""
 
 from bisect import bisect_right
 from collections import deque
@@ -14,7 +14,7 @@ from channel_adapter.tencent.wire.groups import COMMUNITY
 
 
 class Joinable(Protocol):
-    """Something users can be in; `as_tuple` is the tuple of itself, held once."""
+    """What users can be in; `as_tuple` is the tuple of itself, stored once."""
 
     @property
     def as_tuple(self) -> tuple[Self, ...]: ...
@@ -24,7 +24,7 @@ JoinableT = TypeVar("JoinableT", bound=Joinable)
 
 
 class Memberships(Generic[JoinableT]):
-    """user -> the places he is in, in the order in which he was entered, or in one of their own."""
+    """user -> groups or official accounts, in the order of entering or in an order of their own."""
 
     def __init__(self) -> None:
         self._places: dict[str, tuple[JoinableT, ...]] = {}
@@ -33,7 +33,7 @@ class Memberships(Generic[JoinableT]):
         return self._places.get(user, ())
 
     def enter(self, user: str, place: JoinableT, order: Callable[[JoinableT], Any] | None = None) -> None:
-        """Put the user in a place: behind the others, or where it belongs if they have an `order`."""
+        """Add a user to a group or official account: last, or by `order`."""
         others = self._places.get(user)
         if others is None:
             self._places[user] = place.as_tuple
@@ -54,7 +54,7 @@ ConversationKey = tuple[int, str]  # Type and the peer's or group's id
 
 @dataclass(slots=True)
 class ConversationEntry:
-    """What is filed about one conversation. `mark` holds the standard bits."""
+    """Groups and marks of one conversation. `mark` has the standard bits."""
 
     groups: list[int] = field(default_factory=list)
     mark: int = 0
@@ -76,7 +76,7 @@ class ContactBook:
     deleted: dict[ConversationKey, int] = field(default_factory=dict)  # from the recent list, and when
 
     def number(self, name: str) -> int | None:
-        """The number of the group with this name."""
+        """Return the number of the group with this name, None if there is none."""
         return next((number for number, known in self.groups.items() if known == name), None)
 
     def add_group(self, name: str) -> int:
@@ -92,7 +92,7 @@ class ContactBook:
             self.unassign(conversation, number, now)
 
     def conversations(self, number: int | None = None) -> list[ConversationKey]:
-        """Those in one group, or in any."""
+        """Return the conversations in one group, or in any."""
         return [
             conversation
             for conversation, entry in self.entries.items()
@@ -100,11 +100,11 @@ class ContactBook:
         ]
 
     def marked(self) -> list[ConversationKey]:
-        """Those with a standard or a custom mark."""
+        """Return the conversations with a standard or a custom mark."""
         return [key for key, entry in self.entries.items() if entry.mark or entry.custom_mark]
 
     def assign(self, conversation: ConversationKey, number: int, now: int) -> bool:
-        """Put into a group; False if it is in there already."""
+        """Add a conversation to a group; return whether it was not in it."""
         entry = self.entries.setdefault(conversation, ConversationEntry())
         if number in entry.groups:
             return False
@@ -113,7 +113,7 @@ class ContactBook:
         return True
 
     def unassign(self, conversation: ConversationKey, number: int, now: int) -> bool:
-        """Take out of a group; False if it is not in there."""
+        """Remove a conversation from a group; return whether it was in it."""
         entry = self.entries.get(conversation)
         if entry is None or number not in entry.groups:
             return False
@@ -129,7 +129,7 @@ class ContactBook:
         self._drop_if_empty(conversation)
 
     def forget(self, conversation: ConversationKey) -> None:
-        """Drop whatever is filed about it."""
+        """Remove groups and marks of a conversation."""
         self.entries.pop(conversation, None)
 
     def _drop_if_empty(self, conversation: ConversationKey) -> None:
@@ -172,14 +172,14 @@ class Group:
         self.as_tuple = (self,)
 
     def row_of(self, user: str) -> int:
-        """The row of somebody whose joined list holds the group."""
+        """Return the row of a member."""
         row = self.members.find(user)
         if row is None:
-            raise LookupError(f"{self.group_id} is in a joined list of somebody who is not in it")
+            raise LookupError(f"{self.group_id} is in the joined list of a user who is no member")
         return row
 
     def muted_until(self, user: str, now: float) -> int:
-        """When the user may speak again, 0 if now."""
+        """Return when the mute of the user ends, 0 without one."""
         end = self.mutes.get(user, 0)
         return end if end > now else 0
 
@@ -208,7 +208,7 @@ class OfficialAccount:
 
 
 class AppData:
-    """All accounts, groups and official accounts. A user's string is held once: `account` hands out the stored one."""
+    """All accounts, groups and official accounts. The string of a user is stored once: `account` returns it."""
 
     def __init__(self, admins: Iterable[str]) -> None:
         self.profiles: dict[str, dict[str, str | int]] = {}
@@ -225,7 +225,7 @@ class AppData:
         self._next_serial = 1
 
     def account(self, user: str) -> str | None:
-        """The stored spelling object of an account that exists."""
+        """Return the stored string of an account, None if it does not exist."""
         return self._accounts.get(user)
 
     def accounts(self) -> Iterator[str]:
@@ -256,7 +256,7 @@ class AppData:
         self.deleted[user] = now
 
     def group(self, group_id: str) -> Group:
-        """The group, or Refusal: 10015 for an id that cannot be one, 10010 for one that is not there."""
+        """Return the group; Refusal 10015 for a malformed id, 10010 for an unknown one."""
         group = self.groups.get(group_id)
         if group is None:
             if not is_group_id(group_id):
@@ -278,18 +278,18 @@ class AppData:
         return row
 
     def enter(self, group: Group, user: str) -> None:
-        """Put the group into the joined list of somebody who stands in its member table, by the time of joining."""
+        """Put the group into the joined list of a member, by the time of joining."""
         self.joined.enter(user, group, lambda other: (other.members.joined(other.row_of(user)), other.serial))
 
     def leave(self, group: Group, user: str) -> None:
-        """Take a member out, with everything a membership carries except mutes."""
+        """Remove a member with the data of the membership, except mutes."""
         group.members.remove(user)
         group.name_cards.pop(user, None)
         group.member_fields.pop(user, None)
         self.joined.leave(user, group)
 
     def dissolve(self, group: Group) -> None:
-        """Remove the group from the world and from every joined list."""
+        """Remove the group from the app and from all joined lists."""
         for user in group.members:
             self.joined.leave(user, group)
         del self.groups[group.group_id]
@@ -313,7 +313,7 @@ class AppData:
         self.official_gone.add(account.account_id)
 
     def contact_book(self, user: str) -> ContactBook:
-        """The user's conversation groups and marks, empty ones at first."""
+        """Return the user's conversation groups and marks; they are created empty."""
         return self.contacts.setdefault(user, ContactBook())
 
 
@@ -321,15 +321,15 @@ ONLINE, OFFLINE = "Online", "Offline"  # [java-sdk]
 
 
 def is_printable(text: str) -> bool:
-    """Printable ASCII, 0x20 to 0x7e [doc 34381]."""
+    """Return whether a text is printable ASCII, 0x20 to 0x7e [doc 34381]."""
     return text.isascii() and text.isprintable()
 
 
 def is_group_id(text: str) -> bool:
-    """Could this be the id of a group, custom or assigned? [doc 34381]"""
+    """Return whether this has the form of a group id, custom or assigned [doc 34381]."""
     return 1 <= len(text) <= limits.GROUP_ID_BYTES and is_printable(text)
 
 
 def is_user_id(text: str) -> bool:
-    """Could this be an account? [doc 34381]"""
+    """Return whether this has the form of a UserID [doc 34381]."""
     return 1 <= len(text) <= limits.USER_ID_BYTES and is_printable(text)

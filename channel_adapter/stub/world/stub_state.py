@@ -61,7 +61,7 @@ WITH_ERROR_DISPLAY = frozenset({CONTACT_SERVICE, PROFILE_SERVICE})  # [doc 1640,
 
 
 class StubState:
-    """State + command + clock -> reply + events. Deterministic under a seed and a frozen clock; no I/O."""
+    """Executes commands on the data of one app, without I/O; deterministic with a seed and a frozen clock."""
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class StubState:
         self.changes += 1
 
     def dump(self) -> dict[str, Any]:
-        """The whole state as one JSON document, with a version number; neither settings nor secrets."""
+        """Return the whole state as one JSON document with a version number; no settings, no secrets."""
         return snapshot.fold(self.records())
 
     def load(self, document: Any) -> None:
@@ -97,7 +97,7 @@ class StubState:
         self.restore(snapshot.unfold(document))
 
     def records(self) -> Iterator[snapshot.Record]:
-        """The same as `dump` in small pieces; nothing may change before the last one is taken."""
+        """Yield the state in small records; it must not change before the last one is yielded."""
         return snapshot.records(self.state, self._random)
 
     def restore(self, records: Iterable[snapshot.Record]) -> None:
@@ -106,7 +106,7 @@ class StubState:
         self.changes += 1
 
     def handles(self, command: Command[Any, Any]) -> bool:
-        """Does the stub carry this command out?"""
+        """Return whether the stub has a handler for this command."""
         return (command.service, command.name) in HANDLERS
 
     def execute(
@@ -118,7 +118,7 @@ class StubState:
         origin: str = RESTAPI,
         decision: CallbackDecision = ALLOW,
     ) -> Reply | PrebuiltReply:
-        """Carry out one call, or raise Refusal and change nothing. `decision`: what the app answered beforehand."""
+        """Execute one call, or raise Refusal and change nothing. `decision`: the answer to the before-event."""
         handler, reply = self._run(command, body, caller, origin, decision)
         if handler.sized:
             self._check_size(reply.to_json())
@@ -127,7 +127,7 @@ class StubState:
     def answer(
         self, command: Command[Any, Any], body: Any, *, caller: str, decision: CallbackDecision = ALLOW
     ) -> bytes:
-        """The same for whoever wants the reply as JSON and nothing else."""
+        """Execute one call and return the reply as JSON."""
         handler, reply = self._run(command, body, caller, RESTAPI, decision)
         text = reply.to_json()
         if handler.sized:
@@ -156,7 +156,7 @@ class StubState:
     def before_callback(
         self, command: Command[Any, Any], body: Any, *, caller: str, origin: str = RESTAPI
     ) -> CallbackEvent | None:
-        """The event the app has to be asked with before `execute`, if there is one; raises as `execute` would."""
+        """Return the event to send before `execute`, if there is one; raises as `execute` does."""
         if not self.handles(command) or HANDLERS[command.service, command.name].before is None:
             return None
         handler, request = self._read(command, body)
@@ -164,19 +164,19 @@ class StubState:
             return handler.before(call) if handler.before else None
 
     def client(self, user: str, platform: str = "iOS") -> SimulatedUser:
-        """The user on a phone: what he does by himself, with the events of that platform."""
+        """Return a simulated user of a client app; events have that platform."""
         self.changes += 1
         return SimulatedUser(self, user, platform)
 
     def draw(self, highest: int) -> int:
-        """A number from 0 to `highest` out of the world's own source."""
+        """Return a random number from 0 to `highest`, under the seed."""
         return self._random.randint(0, highest)
 
     @contextmanager
     def calling(
         self, request: Any, caller: str, origin: str = RESTAPI, decision: CallbackDecision = ALLOW
     ) -> Iterator[CommandContext[Any]]:
-        """A call on this world; what it has to tell is told when it ends, also with a Refusal."""
+        """Return the context of one call; its events are emitted when it ends, also with a Refusal."""
         call = self._context(request, caller, origin, decision)
         try:
             yield call
@@ -204,7 +204,7 @@ class StubState:
 
     @property
     def listening(self) -> bool:
-        """True while after-events have a listener; without one none are made."""
+        """Return whether after-events have a listener; without one none are made."""
         return self._listener is not None
 
     def listen(self, listener: Callable[[CallbackEvent], None] | None) -> None:
@@ -221,7 +221,7 @@ class StubState:
             self._listener = listener
 
     def _read(self, command: Command[Any, Any], body: Any) -> tuple[CommandHandler, Any]:
-        """Handler and request; what the request type does not know is counted."""
+        """Return handler and request; fields that the request type does not have are counted."""
         handler = HANDLERS.get((command.service, command.name))
         if handler is None:
             raise not_played(command.path)
