@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Concatenate, Final, ParamSpec, Self, TypeVar
 
@@ -193,7 +194,8 @@ class Database:
         A cancelled caller does not interrupt the transaction: it is committed as a whole, or never begins. Raises
         UnavailableError if nothing was stored, OutcomeUnknownError if the commit itself failed.
         """
-        return await self._run_write(self.engine, lambda c: function(c, *args, **kwargs))
+        deadline = time.monotonic() + self._lock_seconds
+        return await self._run(self._writer, partial(self._write, deadline, self.engine, function, args, kwargs))
 
     async def write_relaxed(
         self, function: Callable[Concatenate[Connection, P], R], /, *args: P.args, **kwargs: P.kwargs
@@ -203,7 +205,8 @@ class Database:
         The transaction survives the end of this process. A power failure may undo it, together with every later
         transaction that `write` has not committed: for changes that are made again from what is stored.
         """
-        return await self._run_write(self._relaxed, lambda c: function(c, *args, **kwargs))
+        deadline = time.monotonic() + self._lock_seconds
+        return await self._run(self._writer, partial(self._write, deadline, self._relaxed, function, args, kwargs))
 
     async def execute(self, statement: Executable, values: Sequence[Mapping[str, Any]] | None = None) -> int:
         """Run one statement in a transaction of its own, once for each row of `values`; return the rows it changed."""
@@ -218,7 +221,7 @@ class Database:
     async def read(self, function: Callable[Concatenate[Connection, P], R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a function that only reads. Raises UnavailableError."""
         deadline = time.monotonic() + self._lock_seconds
-        return await self._run(self._reader, lambda: self._read(deadline, lambda c: function(c, *args, **kwargs)))
+        return await self._run(self._reader, partial(self._read, deadline, function, args, kwargs))
 
     def rows(self, columns: Mapping[str, TypeEngine[Any]], values: Sequence[Sequence[Any]] | None = None) -> FromClause:
         """Return values as a table with these columns, to join other tables with.
@@ -285,16 +288,19 @@ class Database:
         else:
             done.set_result(None)
 
-    async def _run_write(self, engine: Engine, function: Callable[[Connection], R]) -> R:
-        deadline = time.monotonic() + self._lock_seconds
-        return await self._run(self._writer, lambda: self._write(deadline, engine, function))
-
     async def _run(self, threads: ThreadPoolExecutor, transaction: Callable[[], R]) -> R:
         if self._state.closed:
             raise UnavailableError(f"the store {self.name} is closed; nothing was stored")
         return await asyncio.get_running_loop().run_in_executor(threads, transaction)
 
-    def _write(self, deadline: float, engine: Engine, function: Callable[[Connection], R]) -> R:
+    def _write(
+        self,
+        deadline: float,
+        engine: Engine,
+        function: Callable[..., R],
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+    ) -> R:
         with self._connection(deadline, engine) as connection:
             with self._translated(changes=False):
                 connection.begin()
@@ -303,16 +309,16 @@ class Database:
                     connection.exec_driver_sql(f"SET LOCAL lock_timeout = {int(self._lock_seconds * 1_000)}")
                 if engine is self._relaxed and not self.is_sqlite:
                     connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
-                result = function(connection)
+                result = function(connection, *args, **kwargs)
             with self._translated(changes=not self.is_sqlite):
                 connection.commit()
             return result
 
-    def _read(self, deadline: float, function: Callable[[Connection], R]) -> R:
+    def _read(self, deadline: float, function: Callable[..., R], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> R:
         with self._connection(deadline, self._reads) as connection, self._translated(changes=False):
             connection.begin()
             self._check_file()
-            return function(connection)
+            return function(connection, *args, **kwargs)
 
     @contextmanager
     def _connection(self, deadline: float, engine: Engine) -> Iterator[Connection]:
@@ -385,12 +391,13 @@ class Database:
 
     def _begin(self, connection: Connection) -> None:
         options = connection.get_execution_options()
+        begin = connection.connection.cursor().execute  # without the work of SQLAlchemy for a statement of its own
         if options.get(_READ_ONLY):
-            connection.exec_driver_sql("BEGIN")
+            begin("BEGIN")
         else:
-            connection.exec_driver_sql(f"PRAGMA synchronous={'NORMAL' if options.get(_RELAXED) else 'FULL'}")
-            connection.exec_driver_sql(f"PRAGMA busy_timeout={self._remaining_ms()}")
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            begin(f"PRAGMA synchronous={'NORMAL' if options.get(_RELAXED) else 'FULL'}")
+            begin(f"PRAGMA busy_timeout={self._remaining_ms()}")
+            begin("BEGIN IMMEDIATE")
 
     def _create_tables(self, connection: Connection, schema: Schema) -> None:
         if not self.is_sqlite:

@@ -217,10 +217,15 @@ class ReactionStore:
         return await self.database.write(self._apply, commands, now)
 
     def _apply(self, connection: Connection, commands: Sequence[ReactionCommand], now: float) -> list[CommandResult]:
-        touched = self.touch(connection, {command.ref for command in commands}, now)
-        live = [command for command in commands if not touched[command.ref].dropped]
-        before = self.chosen(connection, {(command.ref, command.user) for command in live})
-        after = {key: dict(chosen) for key, chosen in before.items()}
+        refs, keys = set[PostRef](), set[Key]()
+        for command in commands:
+            refs.add(command.ref)
+        touched = self.touch(connection, refs, now)
+        for command in commands:
+            if not touched[command.ref].dropped:
+                keys.add((command.ref, command.user))
+        before = self.chosen(connection, keys)
+        after: dict[Key, Chosen] = dict(before)  # a user's reactions are replaced as a whole
         results = []
         for command in commands:
             if touched[command.ref].dropped:
@@ -239,36 +244,42 @@ class ReactionStore:
 
     def touch(self, connection: Connection, refs: Collection[PostRef], now: float) -> dict[PostRef, "Touched"]:
         """Lock the rows of posts, made if missing, in one order, and raise the versions of those not dropped."""
-        rows = [{**_key(ref), "changed": now} for ref in sorted(refs)]
-        if not rows:
-            return {}
-        found = connection.execute(self._touch, rows)
-        return {PostRef(ChannelId(row.channel), row.post): Touched(row.dropped, row.cleared) for row in found}
+        rows = [{"channel": ref.channel, "post": ref.seq, "changed": now} for ref in sorted(refs)]
+        touched: dict[PostRef, Touched] = {}
+        if rows:
+            for channel, post, dropped, cleared in connection.execute(self._touch, rows):
+                touched[PostRef(channel, post)] = Touched(dropped, cleared)
+        return touched
 
     def chosen(self, connection: Connection, keys: Collection[Key]) -> dict[Key, Chosen]:
         """Return the reactions of users on posts; users without any are left out."""
         found: dict[Key, Chosen] = defaultdict(dict)
         if not keys:
             return found
-        wanted = self.database.row_parameters(_KEY, [(ref.channel, ref.seq, user) for ref, user in sorted(keys)])
-        for row in connection.execute(self._chosen, wanted):
+        rows: list[tuple[ChannelId, int, UserId]] = []
+        for ref, user in sorted(keys):
+            rows.append((ref.channel, ref.seq, user))
+        for row in connection.execute(self._chosen, self.database.row_parameters(_KEY, rows)):
             found[PostRef(ChannelId(row.channel), row.post), UserId(row.user_id)][row.emoji] = row.since
         return found
 
     def write(self, connection: Connection, before: Mapping[Key, Chosen], after: Mapping[Key, Chosen]) -> None:
         """Bring the rows of users from `before` to `after`, and the counts with them."""
         counts = Counter[tuple[PostRef, str]]()
-        removed, added = [], []
+        removed, added, changed = [], [], []
         for (ref, user), wanted in sorted(after.items()):
             current = before.get((ref, user), {})
             for emoji in current.keys() - wanted.keys():
                 removed.append({"at_channel": ref.channel, "at_post": ref.seq, "by_user": user, "its_emoji": emoji})
                 counts[ref, emoji] -= 1
             for emoji in wanted.keys() - current.keys():
-                added.append({**_key(ref), "user_id": user, "emoji": emoji, "since": wanted[emoji]})
+                row = {"channel": ref.channel, "post": ref.seq, "user_id": user, "emoji": emoji, "since": wanted[emoji]}
+                added.append(row)
                 counts[ref, emoji] += 1
-        changed = [{**_key(ref), "emoji": emoji, "number": by} for (ref, emoji), by in sorted(counts.items()) if by]
-        for statement, rows in ((_REMOVE, removed), (insert(REACTIONS), added), (self._count, changed)):
+        for (ref, emoji), difference in sorted(counts.items()):
+            if difference:
+                changed.append({"channel": ref.channel, "post": ref.seq, "emoji": emoji, "number": difference})
+        for statement, rows in ((_REMOVE, removed), (_ADD, added), (self._count, changed)):
             if rows:
                 connection.execute(statement, rows)
 
@@ -385,6 +396,7 @@ class Touched(NamedTuple):
     cleared: int
 
 
+_ADD: Final = insert(REACTIONS)
 _REMOVE: Final = delete(REACTIONS).where(
     REACTIONS.c.channel == bindparam("at_channel"),
     REACTIONS.c.post == bindparam("at_post"),
@@ -406,10 +418,6 @@ def posts(database: Database, refs: Iterable[PostRef]) -> FromClause:
 def same(table: Any, other: FromClause, *names: str) -> ColumnElement[bool]:
     """Return the condition that columns of two tables are equal."""
     return and_(*(table.c[name] == other.c[name] for name in names))
-
-
-def _key(ref: PostRef) -> dict[str, Any]:
-    return {"channel": ref.channel, "post": ref.seq}
 
 
 def _with(chosen: Chosen, emoji: str | None, max_per_user: int, now: float) -> Chosen:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from itertools import count, islice
+from types import MappingProxyType
 from typing import Final, NamedTuple, TypeVar
 
 from channel_adapter.backends.caller import Caller, item_error, without_account
@@ -42,14 +43,18 @@ ITEM_BACKOFF: Final = Backoff(FIRST_WAIT, MAX_WAIT)
 ItemT = TypeVar("ItemT", groups.GroupInfo, groups.GroupTag)
 
 
+_NO_ATTRIBUTES: Final[Mapping[str, str]] = MappingProxyType({})
+
+
 class CacheEntry(NamedTuple):
-    """What was read of a group: whether it is a channel, its custom fields, and its owner if that was read."""
+    """What was read of a group: whether it is a channel, its fields and attributes, and its owner if that was read."""
 
     is_channel: bool
     fields: dict[str, str]
     read_at: float
     owner: UserId | None = None
     owner_known: bool = False
+    attributes: Mapping[str, str] = _NO_ATTRIBUTES
 
 
 class ChannelLookup(NamedTuple):
@@ -220,9 +225,10 @@ class ChannelCache:
     ) -> CacheEntry:
         """Return the entry for a group, with its owner if the `whole` group was read."""
         fields = profiles.fields_of(item)
-        ours = item.error_code == 0 and profiles.is_channel(fields, self.keys)
+        tag = profiles.tag_of(fields, self.keys) if item.error_code == 0 else None
         owner = UserId(whole.owner_account) if whole is not None and whole.owner_account else None
-        return CacheEntry(ours, fields, now, owner, whole is not None)
+        attributes = tag.attributes if tag is not None and tag.others else _NO_ATTRIBUTES
+        return CacheEntry(tag is not None, fields, now, owner, whole is not None, attributes)
 
     def _keep(self, found: dict[ChannelId, CacheEntry], changes: int) -> None:
         """Cache entries, unless something changed since the read began, and drop the oldest ones over the limit."""
@@ -382,11 +388,9 @@ class CommunityChannels:
             statuses |= {each: self._status(each, items.get(each)) for each in part}
         return statuses
 
-    async def attributes(self, channel: ChannelId) -> dict[str, str]:
+    async def attributes(self, channel: ChannelId) -> Mapping[str, str]:
         """Return the attributes of a channel, which its tag carries. Cached. Raises NotFoundError."""
-        entry = await self._cache.require(channel)
-        tag = profiles.tag_of(entry.fields, self._keys)
-        return dict(tag.attributes) if tag is not None else {}
+        return (await self._cache.require(channel)).attributes
 
     async def set_attributes(self, channel: ChannelId, changes: Mapping[str, str | None]) -> None:
         """Set attributes of a channel; None removes one. The others stay.

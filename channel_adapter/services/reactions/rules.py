@@ -128,8 +128,13 @@ class ReactionEligibility:
         return {user for user in users if found.get(user, True)}
 
     async def _load_members(self, channel: ChannelId, users: Sequence[UserId]) -> list[bool | Exception]:
-        members = await self._members_among(channel, set(users))
-        return [user in members for user in users]
+        inside = await self._backend.members.subscribed(channel, list(dict.fromkeys(users)))
+        results: list[bool | Exception] = []
+        for user in users:
+            if inside[user]:
+                self._members[channel, user] = True
+            results.append(inside[user])
+        return results
 
     async def _look_up_post(self, ref: PostRef) -> PostState | None:
         post = await self._backend.posts.get(ref)

@@ -177,10 +177,11 @@ class StoredReactions:
         results = await self._store.apply(commands, self._clock.now())
         failpoint("react: committed")
         self._publisher.wake()
-        return [
-            deleted_post(command.ref) if each is CommandResult.DROPPED else each is CommandResult.CHANGED
-            for command, each in zip(commands, results, strict=True)
-        ]
+        changed: list[bool | Exception] = []
+        for command, result in zip(commands, results, strict=True):
+            dropped = result is CommandResult.DROPPED
+            changed.append(deleted_post(command.ref) if dropped else result is CommandResult.CHANGED)
+        return changed
 
     async def _complete(self, work: Coroutine[Any, Any, T]) -> T:
         """Run work to its end, even if its caller is cancelled: a claim that is cut off blocks other processes."""
