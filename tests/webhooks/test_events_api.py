@@ -49,6 +49,23 @@ async def test_a_handler_hears_its_kinds_and_their_children(adapter: ChannelAdap
     ]  # fmt: skip
 
 
+async def test_events_of_the_other_mode_go_to_handlers_that_ask_for_them(
+    adapter: ChannelAdapter, inbox: MemoryInbox
+) -> None:
+    received: list[tuple[str, bool]] = []
+    adapter.events.on()(lambda event: received.append(("all", event.other_mode)))
+    adapter.events.on(Subscribed)(lambda event: received.append(("default", event.other_mode)))
+    adapter.events.on(Subscribed, other_mode=True)(lambda event: received.append(("both", event.other_mode)))
+    default, both = adapter.events.stream(Subscribed), adapter.events.stream(Subscribed, other_mode=True)
+    steps = await adapter.events.plan(followed("u"))
+    assert len(steps) == 2  # one handler and one stream
+    await default.aclose()
+    await both.aclose()
+    await inbox.store(followed("u"))
+    await inbox.idle()
+    assert received == [("both", True)]
+
+
 async def test_only_the_handler_that_failed_is_called_again_with_the_same_key(
     adapter: ChannelAdapter, inbox: MemoryInbox
 ) -> None:

@@ -249,6 +249,15 @@ async def test_official_accounts_are_guarded_too() -> None:
         assert refused.value.code == 20006
 
 
+async def test_hooks_without_other_mode_are_not_called_for_official_accounts() -> None:
+    async with harbour() as sea:
+        sea.adapter.guard.on(hooks.HookRequest)(lambda _: hooks.Refuse("not here"))
+        made = {"Owner_Account": KEEPER, "OfficialAccountUserID": GAZETTE, "Name": "Gazette"}
+        await sea.other.call(OFFICIAL, "create_official_account", made)
+        with pytest.raises(RefusedError, match="not here"):
+            await sea.other.channels.create(slug="quay", name="Quay", owner=KEEPER)
+
+
 @pytest.mark.parametrize(("policy", "code"), [("allow", None), ("refuse", 10016)])
 async def test_a_hook_that_takes_too_long(policy: str, code: int | None) -> None:
     async with harbour(guard={"budget_seconds": 0.1, "on_failure": policy}) as sea:
