@@ -157,10 +157,10 @@ class InboxTable:
         stored = set(connection.exec_driver_sql(_PUT_POSTGRESQL, arrays).scalars()) if events else set()
         return [event.key in stored for event in events]
 
-    def find(self, connection: Connection, after: str, most: int, here: float) -> tuple[list[str], str]:
+    def find(self, connection: Connection, after: str, limit: int, here: float) -> tuple[list[str], str]:
         """Return channels whose first event is due and that no process holds, and the last channel looked at.
 
-        Looks at the next `most` channels behind `after` in which an event waits; "" when there are no more.
+        Looks at the next `limit` channels behind `after` in which an event waits; "" when there are no more.
         """
         now = self._database.now(here)
         other, head = EVENTS.alias("other"), EVENTS.alias("head")
@@ -169,14 +169,14 @@ class InboxTable:
         following = select(func.min(other.c.channel)).where(_waits(other), other.c.channel > lanes.c.channel)
         lanes = lanes.union_all(
             select(following.correlate(lanes).scalar_subquery(), lanes.c.number + 1).where(
-                lanes.c.channel.is_not(None), lanes.c.number < most
+                lanes.c.channel.is_not(None), lanes.c.number < limit
             )
         )
         due = select(head.c.due).where(_waits(head), head.c.channel == lanes.c.channel)
         due = due.order_by(head.c.at, head.c.seq, head.c.key).limit(1).correlate(lanes)
         free = and_(due.scalar_subquery() <= now, not_(live(LEASE_PREFIX + lanes.c.channel, now)))
         found = connection.execute(select(lanes.c.channel, free).where(lanes.c.channel.is_not(None))).all()
-        return [str(channel) for channel, is_free in found if is_free], found[-1][0] if len(found) == most else ""
+        return [str(channel) for channel, is_free in found if is_free], found[-1][0] if len(found) == limit else ""
 
     def claim(self, connection: Connection, channels: Sequence[str], here: float) -> list[str]:
         """Acquire the leases of channels; return the channels that this process holds now."""

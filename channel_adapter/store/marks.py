@@ -21,8 +21,8 @@ class Failure(NamedTuple):
 class InboxMark(NamedTuple):
     """Something to record about a channel that this process works on.
 
-    `step` has run, or is `run` within the transaction; with `ended` the event is handled. `release` gives the channel
-    up, `wait` does so for some seconds.
+    `step` has run, or is `run` within the transaction; with `ended` the event is handled. `release` releases the
+    channel, `wait` does so and keeps it free for some seconds.
     """
 
     channel: str

@@ -26,6 +26,15 @@ TABLES: Final[Mapping[Mode, CallbackMapping]] = {
     Mode.OFFICIAL: OFFICIAL_CALLBACKS,
 }
 
+COMMANDS: Final[Mapping[type[e.Event], str]] = {
+    **TABLES[Mode.COMMUNITY].commands,
+    e.RateAlarm: RequestOverLimit.command,
+}
+"""Command of the webhook for each event."""
+
+REQUESTS: Final[Mapping[type[hooks.HookRequest], str]] = TABLES[Mode.COMMUNITY].requests
+"""Command of the webhook for each request to the guard; for invitations also Group.CallbackBeforeInviteJoinGroup."""
+
 
 class CallbackTables:
     """Reads webhooks for an adapter of one mode. What is about the other mode has `other_mode` True."""

@@ -41,12 +41,12 @@ from channel_adapter.webhooks.storage import (
 STORE_SECONDS: Final = 1.5
 """The sender waits two seconds; what is not stored by then is refused [doc 34354]."""
 LEASE_SECONDS: Final = 4.0
-STORED_AT_ONCE: Final = 500
-RECORDED_AT_ONCE: Final = 1_000
-TIDIED_AT_ONCE: Final = 500
-"""Rows that one transaction of tidying deletes, so that others wait for it a few milliseconds."""
-FOUND_AT_ONCE: Final = 1_000
-READ_AT_ONCE: Final = 64
+MAX_STORED: Final = 500
+MAX_RECORDED: Final = 1_000
+MAX_TIDIED: Final = 500
+"""Rows that one transaction of tidying deletes, so that others wait for a few milliseconds only."""
+MAX_FOUND: Final = 1_000
+MAX_READ: Final = 64
 _STORE_SPACING: Final = 0.01  # between the beginnings of two writes
 _LARGE_BATCH: Final = 16
 _RECORD_SPACING: Final = 0.008
@@ -64,7 +64,7 @@ class StoreQueue:
         self._put = put
         self._worth_logging = LogThrottle()
         self._commits: BatchLoader[None, NewEvent, bool] = BatchLoader(
-            self._write, max_items=STORED_AT_ONCE, spacing=_STORE_SPACING, full_batch=_LARGE_BATCH
+            self._write, max_items=MAX_STORED, spacing=_STORE_SPACING, full_batch=_LARGE_BATCH
         )
 
     def __len__(self) -> int:
@@ -84,7 +84,7 @@ class StoreQueue:
             raise NotStoredError(type(error).__name__) from None
 
     async def stop(self) -> None:
-        """Give up what is not committed."""
+        """Abandon what is not committed."""
         await self._commits.stop()
 
     async def _write(self, _: None, events: list[NewEvent]) -> list[bool]:
@@ -115,10 +115,10 @@ class DurableStorage:
         self._worth_logging = LogThrottle()
         self._puts = StoreQueue(self._put)
         self._reads: BatchLoader[None, tuple[str, int], Portion] = BatchLoader(
-            self._read, max_items=READ_AT_ONCE, spacing=_READ_SPACING, full_batch=_LARGE_BATCH
+            self._read, max_items=MAX_READ, spacing=_READ_SPACING, full_batch=_LARGE_BATCH
         )
         self._marks: BatchLoader[None, InboxMark, MarkResult] = BatchLoader(
-            self._record, max_items=RECORDED_AT_ONCE, spacing=_RECORD_SPACING, full_batch=_LARGE_BATCH
+            self._record, max_items=MAX_RECORDED, spacing=_RECORD_SPACING, full_batch=_LARGE_BATCH
         )
 
     async def open(self) -> None:
@@ -134,7 +134,7 @@ class DurableStorage:
             await database.write(self._table.take_over)
 
     async def close(self) -> None:
-        """Give up the channels of this process, and close."""
+        """Release the channels of this process, and close."""
         for queue in (self._puts, self._reads, self._marks):
             await queue.stop()
         database, self._database = self._database, None
@@ -148,17 +148,24 @@ class DurableStorage:
             self._lock.release()
             self._lock = None
 
-    async def put(self, event: WebhookEvent, place: EventPosition, document: bytes, window: float) -> bool:
+    async def put(self, event: WebhookEvent, position: EventPosition, document: bytes, window: float) -> bool:
         """Store an event; return False for a repeat. Raises NotStoredError."""
         command = event.command.replace("\x00", "\ufffd")[:200]
         new = NewEvent(
-            place[2], channel_name(event), place[0], place[1], command, event.received_at, document.decode(), window
+            position[2],
+            channel_name(event),
+            position[0],
+            position[1],
+            command,
+            event.received_at,
+            document.decode(),
+            window,
         )
         return await self._puts.store(new)
 
     async def find(self) -> list[str]:
         """Return channels with an event that is due and that no process holds, from the next part of all channels."""
-        found, self._found = await self._open.read(self._table.find, self._found, FOUND_AT_ONCE, self._clock.now())
+        found, self._found = await self._open.read(self._table.find, self._found, MAX_FOUND, self._clock.now())
         return found
 
     async def claim(self, channels: Sequence[str], limit: int) -> list[Portion]:
@@ -179,7 +186,7 @@ class DurableStorage:
 
     @property
     def is_behind(self) -> bool:
-        """Whether a kill would repeat too much: marks wait for longer than a moment."""
+        """Whether marks have waited for over 10 ms: a kill would repeat what they record."""
         return self._marks.oldest_seconds > _BEHIND_SECONDS
 
     async def catch_up(self) -> None:
@@ -211,10 +218,10 @@ class DurableStorage:
     async def tidy(self) -> bool:
         """Delete some of the events whose keys need not be known any more; return whether there are more."""
         now = self._clock.now()
-        deleted = await self._open.write_relaxed(self._table.tidy, self._remember, TIDIED_AT_ONCE, now)
-        if deleted < TIDIED_AT_ONCE:
+        deleted = await self._open.write_relaxed(self._table.tidy, self._remember, MAX_TIDIED, now)
+        if deleted < MAX_TIDIED:
             await self._open.write_relaxed(self._table.tidy_leases, now)
-        return deleted == TIDIED_AT_ONCE
+        return deleted == MAX_TIDIED
 
     @property
     def _open(self) -> Database:
@@ -226,7 +233,7 @@ class DurableStorage:
         return await self._open.write(self._table.put, events, self._clock.now())
 
     async def _read(self, _: None, asked: list[tuple[str, int]]) -> list[Portion]:
-        limit = max(sum(limit for _, limit in asked), READ_AT_ONCE)
+        limit = max(sum(limit for _, limit in asked), MAX_READ)
         channels = [channel for channel, _ in asked]
         portions = await self._open.read(_read, self._table, channels, limit, self._clock.now())
         by_channel = {portion.channel: portion for portion in portions}

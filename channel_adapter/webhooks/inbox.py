@@ -47,26 +47,26 @@ if TYPE_CHECKING:
 DEFAULT_URL: Final = "sqlite:///channel-adapter.db"
 WAITING_BYTES: Final = 32_000_000
 """JSON of events that may wait in one process, unless the settings say otherwise; Python needs a few times as much."""
-LONGEST_WAIT: Final = 60.0
-_LONGEST_OUTAGE_WAIT: Final = 10.0  # so that all goes on soon after an outage
-_REASON_LENGTH: Final = 300
-_IDLE_SECONDS: Final = 0.1  # between two looks for channels that another process left
+MAX_WAIT: Final = 60.0
+_MAX_OUTAGE_WAIT: Final = 10.0  # so that handling continues soon after an outage
+_MAX_REASON_LENGTH: Final = 300
+_IDLE_SECONDS: Final = 0.1  # between two searches for channels that another process left
 _SHORT_CLAIM_SPACING, _CLAIM_SPACING = 0.01, 0.025  # a claim of many channels costs little more than one of one
 _LARGE_CLAIM: Final = 16
-_LONGEST_SEARCH_PAUSE: Final = 0.3
-_SEARCH_SHARE: Final = 0.05  # of the time that may be spent in looking
+_MAX_SEARCH_PAUSE: Final = 0.3
+_SEARCH_SHARE: Final = 0.05  # of the time that searching may take
 _RENEWALS: Final = 4  # for the length of a lease
 _USABLE: Final = 0.7  # of a lease since its last renewal
 _PORTION_SECONDS: Final = 0.05  # after which events that were read are read again: earlier ones may have come
-_FIRST_PORTION, _LARGEST_PORTION = 64, 1_000
-_TURN_SECONDS: Final = 0.005  # of a lane, before other tasks of the event loop
-_SLICE_SECONDS: Final = 0.25  # after which a channel is given up in favour of another process with events of it
+_FIRST_PORTION, _MAX_PORTION = 64, 1_000
+_LANE_SECONDS: Final = 0.005  # of a lane, before other tasks of the event loop
+_SLICE_SECONDS: Final = 0.25  # after which a channel is released to another process that has stored events of it
 _YIELD_SECONDS: Final = 0.2
 _TRY_AGAIN_SECONDS: Final = 0.05  # to claim a channel that another process works on
 _TRIES: Final = 20  # then it is found when it is free
 _RECONCILE_SECONDS: Final = 0.5
 _RECONCILED: Final = 2_000
-_TELL_SECONDS: Final = 2.0
+_SHARE_SECONDS: Final = 2.0
 _TIDY_SECONDS: Final = 60.0
 _TIDY_PAUSE: Final = 0.02
 _OUTAGES_KNOWN: Final = 10_000
@@ -106,7 +106,7 @@ class Inbox(Protocol):
         """Open, and begin to handle what waits. Raises ConfigurationError, UnavailableError."""
         ...
 
-    async def store(self, received: WebhookEvent) -> bool:
+    async def store(self, webhook: WebhookEvent) -> bool:
         """Store an event; return False for a repeat. Raises NotStoredError."""
         ...
 
@@ -146,7 +146,7 @@ class RetryPolicy:
         """Return the seconds to wait after the attempt of this number, from 1 on; None if it was the last."""
         if attempt >= self.attempts:
             return None
-        return Backoff(self.first_wait, LONGEST_WAIT).wait_after(attempt)
+        return Backoff(self.first_wait, MAX_WAIT).wait_after(attempt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,10 +212,10 @@ class Lane:
         self._unsettled = 0
         self._settled: asyncio.Future[None] | None = None
 
-    def arrived(self, place: EventPosition) -> None:
+    def arrived(self, position: EventPosition) -> None:
         """Note that an event of the channel was stored."""
         self.more = True
-        if self.last is not None and place < self.last:
+        if self.last is not None and position < self.last:
             self.overtaken = True
 
     def record(self, mark: InboxMark, then: Callable[[], None] | None = None) -> None:
@@ -279,7 +279,7 @@ class _Outages:
         if now - since >= self._policy.away_seconds:
             return None
         self._since[key] = since, times + 1
-        return Backoff(self._policy.first_wait, _LONGEST_OUTAGE_WAIT).wait_after(times + 1)
+        return Backoff(self._policy.first_wait, _MAX_OUTAGE_WAIT).wait_after(times + 1)
 
     def end(self, key: str) -> None:
         """Forget an event that is handled."""
@@ -300,12 +300,12 @@ class EventInbox:
         self._clock = clock or SystemClock()
         self._backlog = Backlog(storage.max_events, self._options.waiting_bytes)
         self._outages = _Outages(self._options.retry, self._clock)
-        self._agenda = ChannelSchedule()
+        self._schedule = ChannelSchedule()
         self._storing: set[str] = set()
         self._lanes: dict[str, Lane] = {}
         self._tries: dict[str, int] = {}  # to claim channels
         self._plan: StepPlanner | None = None
-        self._chores: dict[str, asyncio.Task[None]] = {}
+        self._background: dict[str, asyncio.Task[None]] = {}
         self._worth_logging = LogThrottle()
         self._stopping = False
         self._wake = asyncio.Event()
@@ -322,28 +322,28 @@ class EventInbox:
             await self._storage.close()
             raise
         self._plan, self._stopping = plan, False
-        self._begin("inbox-pump", self._pump)
+        self._start_task("inbox-pump", self._pump)
         if self._shared:
-            self._begin("inbox-renewal", self._renew)
-            self._begin("inbox-upkeep", self._reconcile)
-            self._begin("inbox-counts", self._tell_regularly)
-            self._begin("inbox-tidying", self._tidy)
+            self._start_task("inbox-renewal", self._renew)
+            self._start_task("inbox-upkeep", self._reconcile)
+            self._start_task("inbox-counts", self._share_counts_regularly)
+            self._start_task("inbox-tidying", self._tidy)
 
-    async def store(self, received: WebhookEvent) -> bool:
+    async def store(self, webhook: WebhookEvent) -> bool:
         """Store an event; return False for a repeat. Raises NotStoredError."""
         if self._plan is None or self._stopping:
             raise NotStoredError("the inbox is not running")
-        document = document_of(received)
-        key, place = received.dedupe_key, position_of(received)
-        window = self._options.window if received.order_key else 0.0
+        document = document_of(webhook)
+        key, position = webhook.dedupe_key, position_of(webhook)
+        window = self._options.window if webhook.order_key else 0.0
         added = key not in self._backlog
         if added:
             self._backlog.check(len(document))
-            self._backlog.add(key, len(document), received.received_at)
+            self._backlog.add(key, len(document), webhook.received_at)
             self._storing.add(key)
         new = False
         try:
-            new = await self._storage.put(received, place, document, window)
+            new = await self._storage.put(webhook, position, document, window)
         finally:
             if added:
                 self._storing.discard(key)
@@ -352,7 +352,7 @@ class EventInbox:
         if not new:
             self.counters.add(names.DUPLICATES)
             return False
-        self._look_at(channel_name(received), window, place)
+        self._schedule_channel(channel_name(webhook), window, position)
         return True
 
     @property
@@ -378,7 +378,7 @@ class EventInbox:
             return False
         channel, size = found
         self._backlog.add(key, size, self._clock.now())
-        self._look_at(channel, 0.0)
+        self._schedule_channel(channel, 0.0)
         return True
 
     async def drop(self, key: str) -> bool:
@@ -391,10 +391,10 @@ class EventInbox:
             return
         self._stopping = True
         lanes = [lane.task for lane in self._lanes.values() if lane.task is not None]
-        for task in (*self._chores.values(), *lanes):
+        for task in (*self._background.values(), *lanes):
             task.cancel()
-        await asyncio.gather(*self._chores.values(), *lanes, return_exceptions=True)
-        self._chores.clear()
+        await asyncio.gather(*self._background.values(), *lanes, return_exceptions=True)
+        self._background.clear()
         if self._plan is not None:
             with suppress(ChannelAdapterError):  # what is not recorded is handled again
                 await self._storage.catch_up()
@@ -414,17 +414,17 @@ class EventInbox:
                 self.counters.restore(fresh)
                 raise
 
-    def _look_at(self, channel: str, wait: float, place: EventPosition | None = None) -> None:
+    def _schedule_channel(self, channel: str, wait: float, position: EventPosition | None = None) -> None:
         """Look at a channel after some seconds; a lane of it reads again in any case."""
         lane = self._lanes.get(channel)
         if lane is not None:
-            lane.arrived(place) if place is not None else None
+            lane.arrived(position) if position is not None else None
             lane.more = True
             return
         at = asyncio.get_running_loop().time() + wait
-        if at < self._agenda.next:
+        if at < self._schedule.next:
             self._wake.set()
-        self._agenda.add(channel, at)
+        self._schedule.add(channel, at)
 
     def _ended(self, key: str) -> None:
         self._backlog.remove(key)
@@ -434,16 +434,16 @@ class EventInbox:
         if not self._backlog and not self._lanes:
             self._quiet.set()
 
-    def _begin(self, name: str, chore: Callable[[], Awaitable[float]]) -> None:
+    def _start_task(self, name: str, chore: Callable[[], Awaitable[float]]) -> None:
         """Run a chore repeatedly, with the pause that it returns; if the task ends, report it and start it again."""
         task = asyncio.create_task(self._keep(name, chore), name=name)
-        self._chores[name] = task
+        self._background[name] = task
 
         def ended(done: "asyncio.Task[None]") -> None:
             if not self._stopping and not done.get_loop().is_closed():
                 error = None if done.cancelled() else done.exception()
                 _log.error("webhooks.inbox_task_ended", task=name, reason=_text(error or asyncio.CancelledError()))
-                self._begin(name, chore)
+                self._start_task(name, chore)
 
         task.add_done_callback(ended)
 
@@ -461,7 +461,7 @@ class EventInbox:
         """Wait until a channel is to be looked at, and begin the lanes of those that can be claimed."""
         loop = asyncio.get_running_loop()
         free = self._options.concurrency - len(self._lanes)
-        wait = min(self._agenda.next, self._search_at) - loop.time() if free > 0 else _IDLE_SECONDS
+        wait = min(self._schedule.next, self._search_at) - loop.time() if free > 0 else _IDLE_SECONDS
         if wait > 0:
             timer = loop.call_later(wait, self._wake.set)
             try:
@@ -472,12 +472,12 @@ class EventInbox:
         free = self._options.concurrency - len(self._lanes)
         if free <= 0:
             return 0.0
-        channels = due = self._agenda.due(loop.time(), free)
+        channels = due = self._schedule.due(loop.time(), free)
         if len(channels) < free and loop.time() >= self._search_at:
             begun = loop.time()
-            channels = due + [channel for channel in await self._storage.find() if channel not in self._agenda]
+            channels = due + [channel for channel in await self._storage.find() if channel not in self._schedule]
             pause = (loop.time() - begun) / _SEARCH_SHARE
-            self._search_at = loop.time() + min(max(_IDLE_SECONDS, pause), _LONGEST_SEARCH_PAUSE)
+            self._search_at = loop.time() + min(max(_IDLE_SECONDS, pause), _MAX_SEARCH_PAUSE)
         wanted = [channel for channel in dict.fromkeys(channels) if channel not in self._lanes][:free]
         if wanted:
             await self._claim(wanted)
@@ -485,7 +485,7 @@ class EventInbox:
             tries = self._tries.pop(channel, 0)
             if channel not in self._lanes and tries < _TRIES:
                 self._tries[channel] = tries + 1
-                self._agenda.add(channel, loop.time() + _TRY_AGAIN_SECONDS)
+                self._schedule.add(channel, loop.time() + _TRY_AGAIN_SECONDS)
         if not self._shared or not wanted:
             return 0.0
         return max(_SHORT_CLAIM_SPACING, _CLAIM_SPACING * min(1.0, len(wanted) / _LARGE_CLAIM))
@@ -496,7 +496,7 @@ class EventInbox:
             portions = await self._storage.claim(channels, _FIRST_PORTION * 8)
         except BaseException:
             for channel in channels:
-                self._agenda.add(channel, asyncio.get_running_loop().time() + _IDLE_SECONDS)
+                self._schedule.add(channel, asyncio.get_running_loop().time() + _IDLE_SECONDS)
             raise
         for portion in portions:
             lane = self._lanes[portion.channel] = Lane(portion.channel, self._storage, renewed)
@@ -520,7 +520,7 @@ class EventInbox:
             self._check_quiet()
             if not self._stopping:
                 if wait is not None or (lane.more and not lane.lost):
-                    self._agenda.add(lane.channel, asyncio.get_running_loop().time() + (wait or 0.0))
+                    self._schedule.add(lane.channel, asyncio.get_running_loop().time() + (wait or 0.0))
                 self._wake.set()
 
     async def _work(self, lane: Lane, portion: Portion) -> float | None:
@@ -540,14 +540,17 @@ class EventInbox:
             await lane.settle()
             if lane.lost:
                 raise _LaneStoppedError
-            if self._agenda.next <= asyncio.get_running_loop().time() and len(self._lanes) >= self._options.concurrency:
+            if (
+                self._schedule.next <= asyncio.get_running_loop().time()
+                and len(self._lanes) >= self._options.concurrency
+            ):
                 lane.record(InboxMark(lane.channel, release=True))  # others wait for a lane
                 return 0.0
             if complete and portion.wait:
                 await asyncio.sleep(portion.wait)
             if handled:
                 share = _PORTION_SECONDS / max(self._clock.monotonic() - begun, 0.001)
-                limit = int(min(max(handled * share, 8), _LARGEST_PORTION))
+                limit = int(min(max(handled * share, 8), _MAX_PORTION))
             lane.more = lane.overtaken = False
             lane.last = None
             portion = await self._storage.read(lane.channel, limit)
@@ -564,12 +567,12 @@ class EventInbox:
         """Handle events until one fails or they are to be read again: their number, and the wait after a failure."""
         begun = turn = self._clock.monotonic()
         if portion.tasks:
-            lane.last = portion.tasks[-1].place
+            lane.last = portion.tasks[-1].position
         for number, task in enumerate(portion.tasks):
             if lane.overtaken:
                 return number, None
             now = self._clock.monotonic()
-            if now - turn > _TURN_SECONDS:
+            if now - turn > _LANE_SECONDS:
                 await asyncio.sleep(0)
                 turn = now
             if number and now - begun > _PORTION_SECONDS:
@@ -672,9 +675,9 @@ class EventInbox:
                 self._ended(key)
         return _RECONCILE_SECONDS
 
-    async def _tell_regularly(self) -> float:
+    async def _share_counts_regularly(self) -> float:
         await self.share_counts()
-        return _TELL_SECONDS
+        return _SHARE_SECONDS
 
     async def _tidy(self) -> float:
         """Delete some of the events that are old enough."""
@@ -742,7 +745,7 @@ def needs_durable_inbox(settings: "Settings") -> AbstractContextManager[None]:
 
 def _text(error: BaseException) -> str:
     """Return an error without secrets, in characters that every log and database takes."""
-    return _plain(redact_text(f"{type(error).__name__}: {error}")[:_REASON_LENGTH])
+    return _plain(redact_text(f"{type(error).__name__}: {error}")[:_MAX_REASON_LENGTH])
 
 
 def _traceback(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""What an inbox needs of a storage, and what both kinds of storage share."""
+"""The storage of an inbox: its interface, what both kinds share, and the one in memory."""
 
 from bisect import insort
 from collections import OrderedDict
@@ -14,7 +14,7 @@ from channel_adapter.webhooks.parse import SEQUENCE_BITS, WebhookEvent
 
 
 class DeadLetter(NamedTuple):
-    """An event that was given up. `key` names it for retry and drop."""
+    """An event whose attempts are used up. `key` identifies it for retry and drop."""
 
     key: str
     command: str
@@ -29,7 +29,7 @@ class NotStoredError(Exception):
 
 
 EventPosition = tuple[int, int, str]
-"""Where an event belongs in its channel."""
+"""The place of an event in the order of its channel."""
 
 
 @dataclass(slots=True)
@@ -37,7 +37,7 @@ class QueuedEvent:
     """A waiting event: how often it has failed, and which steps are done. `load` returns it, or raises."""
 
     key: str
-    place: EventPosition
+    position: EventPosition
     load: Callable[[], WebhookEvent]
     attempts: int = 0
     done: set[str] = field(default_factory=set)
@@ -63,7 +63,7 @@ class Storage(Protocol):
 
     async def open(self) -> None: ...
     async def close(self) -> None: ...
-    async def put(self, event: WebhookEvent, place: EventPosition, document: bytes, window: float) -> bool: ...
+    async def put(self, event: WebhookEvent, position: EventPosition, document: bytes, window: float) -> bool: ...
     async def find(self) -> list[str]: ...
     async def claim(self, channels: Sequence[str], limit: int) -> list[Portion]: ...
     async def read(self, channel: str, limit: int) -> Portion: ...
@@ -124,28 +124,28 @@ class Backlog:
         return [key for key, _ in zip(self._pending, range(limit), strict=False)]
 
 
-def document_of(received: WebhookEvent) -> bytes:
+def document_of(webhook: WebhookEvent) -> bytes:
     """Return an event as it is stored."""
-    return orjson.dumps({name: getattr(received, name) for name in WebhookEvent.__slots__})
+    return orjson.dumps({name: getattr(webhook, name) for name in WebhookEvent.__slots__})
 
 
-def position_of(received: WebhookEvent) -> EventPosition:
-    """Return where an event belongs in its channel."""
-    return *divmod(received.sequence, 1 << SEQUENCE_BITS), received.dedupe_key
+def position_of(webhook: WebhookEvent) -> EventPosition:
+    """Return the place of an event in the order of its channel."""
+    return *divmod(webhook.sequence, 1 << SEQUENCE_BITS), webhook.dedupe_key
 
 
-def channel_name(received: WebhookEvent) -> str:
-    """Return the name under which the events of a channel are one after the other; the key for one without channel."""
-    return received.order_key.replace("\x00", "\ufffd")[:200] or received.dedupe_key
+def channel_name(webhook: WebhookEvent) -> str:
+    """Return the name of the channel whose events are handled one after the other; the key for an event without one."""
+    return webhook.order_key.replace("\x00", "\ufffd")[:200] or webhook.dedupe_key
 
 
-REMEMBERED: Final = 100_000
+MAX_KNOWN_KEYS: Final = 100_000
 """Keys by which repeats are known."""
 _DEAD: Final = 1_000
 
 
 class _Waiting(NamedTuple):
-    place: EventPosition
+    position: EventPosition
     due: float
     task: QueuedEvent
     size: int
@@ -159,7 +159,7 @@ class _Dead(NamedTuple):
 
 
 class MemoryStorage:
-    """Keeps waiting events, dead letters and known keys. What is recorded counts at once."""
+    """Stores waiting events, dead letters and known keys. What is recorded counts immediately."""
 
     max_events = 10_000
     lease_seconds = float("inf")
@@ -179,17 +179,19 @@ class MemoryStorage:
     async def close(self) -> None:
         """Do nothing: the events end with the object."""
 
-    async def put(self, event: WebhookEvent, place: EventPosition, document: bytes, window: float) -> bool:
+    async def put(self, event: WebhookEvent, position: EventPosition, document: bytes, window: float) -> bool:
         """Keep an event; return False for a repeat of one of the last 100,000."""
         key = event.dedupe_key
         if key in self._seen:
             self._seen.move_to_end(key)
             return False
         self._seen[key] = None
-        if len(self._seen) > REMEMBERED:
+        if len(self._seen) > MAX_KNOWN_KEYS:
             self._seen.popitem(last=False)
         self._add(
-            _Waiting(place, self._clock.monotonic() + window, QueuedEvent(key, place, lambda: event), len(document))
+            _Waiting(
+                position, self._clock.monotonic() + window, QueuedEvent(key, position, lambda: event), len(document)
+            )
         )
         return True
 
@@ -210,7 +212,7 @@ class MemoryStorage:
         return Portion(channel, tasks, None)
 
     def record(self, mark: InboxMark, recorded: Callable[[MarkResult], None]) -> None:
-        """Record something at once; a step with a transaction is called with None."""
+        """Record something immediately; a step with a transaction is called with None."""
         if mark.run is not None:
             try:
                 require_plain(mark.run(None))
@@ -223,7 +225,7 @@ class MemoryStorage:
             self._remove(mark)
         elif mark.failure is not None and mark.failure.dead:
             waiting = self._remove(mark)
-            self._bury(_Dead(waiting.task, mark.failure.reason, mark.failure.attempts, waiting.size))
+            self._add_dead(_Dead(waiting.task, mark.failure.reason, mark.failure.attempts, waiting.size))
         elif mark.failure is not None:
             self._find(mark).task.attempts = mark.failure.attempts
         recorded(Recorded.DONE)
@@ -242,16 +244,16 @@ class MemoryStorage:
         """Let a dead letter wait again; return its channel and size."""
         if key not in self._dead:
             return None
-        dead = self._exhume(key)
+        dead = self._remove_dead(key)
         dead.task.attempts = 0
-        self._add(_Waiting(dead.task.place, self._clock.monotonic(), dead.task, dead.size))
+        self._add(_Waiting(dead.task.position, self._clock.monotonic(), dead.task, dead.size))
         return channel_name(dead.task.load()), dead.size
 
     async def drop(self, key: str) -> bool:
         """Drop a dead letter."""
         if key not in self._dead:
             return False
-        self._exhume(key)
+        self._remove_dead(key)
         return True
 
     async def find(self) -> list[str]:
@@ -270,14 +272,16 @@ class MemoryStorage:
         """Do nothing: the counters of this process are the only ones."""
 
     async def catch_up(self) -> None:
-        """Do nothing: everything is recorded at once."""
+        """Do nothing: everything is recorded immediately."""
 
     async def tidy(self) -> bool:
         """Do nothing: events are removed when they are handled."""
         return False
 
     def _add(self, waiting: _Waiting) -> None:
-        insort(self._channels.setdefault(channel_name(waiting.task.load()), []), waiting, key=lambda each: each.place)
+        insort(
+            self._channels.setdefault(channel_name(waiting.task.load()), []), waiting, key=lambda each: each.position
+        )
 
     def _find(self, mark: InboxMark) -> _Waiting:
         return next(waiting for waiting in self._channels[mark.channel] if waiting.task.key == mark.key)
@@ -291,20 +295,20 @@ class MemoryStorage:
             self._not_before.pop(mark.channel, None)
         return waiting
 
-    def _bury(self, dead: _Dead) -> None:
+    def _add_dead(self, dead: _Dead) -> None:
         key = dead.task.key
-        if key in self._dead:  # given up before, so long ago that it was not known as a repeat
-            self._exhume(key)
+        if key in self._dead:  # dead before, so long ago that its key was not known any more
+            self._remove_dead(key)
         while self._dead:
             try:
                 self._dead_capacity.check(dead.size)
             except NotStoredError:
-                self._exhume(next(iter(self._dead)))
+                self._remove_dead(next(iter(self._dead)))
             else:
                 break
         self._dead[key] = dead
         self._dead_capacity.add(key, dead.size, 0.0)
 
-    def _exhume(self, key: str) -> _Dead:
+    def _remove_dead(self, key: str) -> _Dead:
         self._dead_capacity.remove(key)
         return self._dead.pop(key)

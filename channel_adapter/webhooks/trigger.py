@@ -13,26 +13,14 @@ import orjson
 from pydantic import SecretStr, ValidationError
 from yarl import URL
 
-from channel_adapter.domain import events as e
-from channel_adapter.domain import hooks
-from channel_adapter.domain.mode import Mode
 from channel_adapter.errors import InvalidError, UnavailableError
 from channel_adapter.tencent.redaction import shown_url
 from channel_adapter.tencent.wire import callback_envelope as envelope
 from channel_adapter.tencent.wire import callbacks_other as x
 from channel_adapter.tencent.wire.callback_samples import sample_body, samples
 from channel_adapter.tencent.wire.envelope import OK, ErrorEnvelope
-from channel_adapter.webhooks.callbacks import TABLES
+from channel_adapter.webhooks.callbacks import COMMANDS, REQUESTS
 from channel_adapter.webhooks.verify import sign
-
-COMMANDS: Final[Mapping[type[e.Event], str]] = {
-    **TABLES[Mode.COMMUNITY].commands,
-    e.RateAlarm: x.RequestOverLimit.command,
-}
-"""Command of the webhook for each event."""
-
-REQUESTS: Final[Mapping[type[hooks.HookRequest], str]] = TABLES[Mode.COMMUNITY].requests
-"""Command of the webhook for each request to the guard; for invitations also Group.CallbackBeforeInviteJoinGroup."""
 
 SECONDS: Final = 2.0
 """Seconds that the service waits for an answer."""

@@ -1,9 +1,9 @@
 """How long a failed event waits for its next attempt."""
 
-from channel_adapter.webhooks.inbox import LONGEST_WAIT, RetryPolicy
+from channel_adapter.webhooks.inbox import MAX_WAIT, RetryPolicy
 
 
 def test_patience_grows_and_ends() -> None:
     patience = RetryPolicy(10, 1.0)
-    assert [patience.wait_after(n) for n in range(1, 11)] == [1, 2, 4, 8, 16, 32, LONGEST_WAIT, 60, 60, None]
+    assert [patience.wait_after(n) for n in range(1, 11)] == [1, 2, 4, 8, 16, 32, MAX_WAIT, 60, 60, None]
     assert RetryPolicy(1, 1.0).wait_after(1) is None

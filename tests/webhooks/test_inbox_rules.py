@@ -432,7 +432,7 @@ async def test_tidying_deletes_in_small_transactions(url: str) -> None:
     try:
         async with tables(url) as (database, table):
             mine = table("mine", 60.0)
-            events = [new(f"k{number}") for number in range(2 * durable_storage.TIDIED_AT_ONCE + 10)]
+            events = [new(f"k{number}") for number in range(2 * durable_storage.MAX_TIDIED + 10)]
             await database.write(mine.put, [*events, new("waits")], 1.0)
             await database.write(mine.claim, [A], 1.0)
             await database.write(mine.record, [InboxMark(A, each.key, ended=True) for each in events], 1.0)
@@ -443,7 +443,7 @@ async def test_tidying_deletes_in_small_transactions(url: str) -> None:
                 await database.write(mine.put, [new(f"between{number}")], 1.0)
             left = await database.read(lambda c: c.scalars(select(EVENTS.c.key)).all())
         assert more == [True, True, False]
-        assert deleted == [durable_storage.TIDIED_AT_ONCE] * 2 + [10]
+        assert deleted == [durable_storage.MAX_TIDIED] * 2 + [10]
         assert sorted(left) == ["between0", "between1", "between2", "waits"]
     finally:
         await old.close()

@@ -199,7 +199,7 @@ async def test_dead_letters_in_memory_are_bounded_by_their_bytes() -> None:
 
 
 async def test_a_letter_that_comes_again_unknown_takes_no_more_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage, "REMEMBERED", 1)
+    monkeypatch.setattr(storage, "MAX_KNOWN_KEYS", 1)
     app = Recorder()
     inbox = MemoryInbox(InboxOptions(RetryPolicy(1, 0.0), window=0.0, waiting_bytes=450_000))  # for four of them
     await inbox.start(app.plan)

@@ -16,8 +16,8 @@ from channel_adapter.domain.mode import Mode
 from channel_adapter.stub.callbacks.request import CallbackSettings, url_of
 from channel_adapter.stub.world.context import CallbackEvent as StubEvent
 from channel_adapter.tencent.wire.callback_samples import samples
-from channel_adapter.webhooks.callbacks import CallbackTables
-from channel_adapter.webhooks.trigger import COMMANDS, REQUESTS, find_command, request_of, trigger
+from channel_adapter.webhooks.callbacks import COMMANDS, REQUESTS, CallbackTables
+from channel_adapter.webhooks.trigger import find_command, request_of, trigger
 from channel_adapter.webhooks.verify import read_query, verify
 from tests.webhooks.harbour import KEEPER, LIGHTHOUSE, TOKEN, harbour, lighthouse
 
