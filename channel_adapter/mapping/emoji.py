@@ -1,4 +1,4 @@
-"""What one emoji is: the emoji library decides, and gives each its one full spelling."""
+"""Recognise single emoji, and spell each in its one full form, by the emoji library."""
 
 from functools import lru_cache
 
@@ -15,24 +15,24 @@ def one_emoji(text: object, field: str = "emoji") -> str:
     Variation selectors (U+FE0F) may be missing or superfluous. Raises InvalidError for anything else.
     """
     if not isinstance(text, str):
-        raise InvalidError(f"{field}: {text!r} is not text", field=field)
+        raise InvalidError(f"{field} must be one emoji; got {text!r}", field=field)
     if not text:
-        raise InvalidError(f"{field} is empty; a reaction is one emoji", field=field, size=0)
+        raise InvalidError(f"{field} must be one emoji; got an empty text", field=field, size=0)
     found = known_emoji(text)
     if found is not None:
         return found
     count = _count(text)
     if count > 1:
         raise InvalidError(
-            f"{field}: {text!r} holds {count} emoji; a reaction is one", field=field, limit=1, size=count
+            f"{field} must be one emoji; {text!r} contains {count} emoji", field=field, limit=1, size=count
         )
-    raise InvalidError(f"{field}: {text!r} is not an emoji", field=field)
+    raise InvalidError(f"{field} must be one emoji; {text!r} is not an emoji", field=field)
 
 
 @lru_cache(maxsize=4096)
 def known_emoji(text: str) -> str | None:
     """Return the emoji that `text` is, fully qualified, or None."""
-    import emoji  # noqa: PLC0415 - its tables are large; who never reacts never loads them
+    import emoji  # noqa: PLC0415 - its tables are large, and most programs do not need them
 
     unqualified = text.replace(_EMOJI_STYLE, "")
     data = emoji.EMOJI_DATA.get(unqualified)  # has every emoji in this spelling too
