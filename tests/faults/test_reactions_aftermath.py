@@ -12,6 +12,7 @@ from channel_adapter.domain.ids import UserId
 from channel_adapter.store.database import Database
 from channel_adapter.stub.faults.faults import Fault
 from tests.faults.reaction_stage import SLUG, Stage, behave, data, left_over, staged
+from tests.webhooks import rig as receivers
 
 ONE, TWO, THREE = (f"reader_0000{number}" for number in range(3))
 
@@ -176,3 +177,20 @@ async def test_a_hundred_posts_need_a_statement_and_one_for_the_viewer(stage: St
             assert sum(each.total for each in found.values()) == 100
             assert len([each for each in asked if each.startswith("SELECT")]) == statements
         await stored.drop_channel(stage.ref.channel)
+
+
+async def test_webhooks_serve_publishes_what_another_process_left(stage: Stage, tmp_path: Path) -> None:
+    await left_over(stage)
+    server, settings = stage.server, tmp_path / "adapter.toml"
+    settings.write_text(
+        f'sdkappid = {server.sdkappid}\nkey = "{server.key}"\nbase_url = "{server.url}"\n'
+        f'database_url = "{stage.values["database_url"]}"\n',
+        encoding="utf-8",
+    )
+    running = await asyncio.to_thread(receivers.start, settings)
+    try:
+        async with asyncio.timeout(30):
+            while stage.shown() != {"👍": 1}:  # noqa: ASYNC110 - the stub reports nothing
+                await asyncio.sleep(0.05)
+    finally:
+        await asyncio.to_thread(running.kill)

@@ -67,7 +67,7 @@ def test_variation_selector_makes_no_emoji_of_other_text(text: str) -> None:
 
 
 def test_two_emoji_with_variation_selectors_are_counted_as_two() -> None:
-    with pytest.raises(InvalidError, match="holds 2 emoji"):
+    with pytest.raises(InvalidError, match="contains 2 emoji"):
         one_emoji("👍\ufe0f❤\ufe0f")
 
 
