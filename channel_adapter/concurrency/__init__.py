@@ -1,1 +1,4 @@
-"""General asyncio tools: batching, paging, batch loader, single flight, clock. Imports nothing of this project."""
+"""General asyncio tools, which import nothing of this project.
+
+batching, batch_loader, single_flight, paging, retry, outage, signals, clock, http_server, logs.
+"""

@@ -1,4 +1,4 @@
-"""A service that answers from a script, a clock that never really waits, and a client between the two."""
+"""A scripted service, a clock on which waiting takes no time, and a client between them."""
 
 import re
 from collections.abc import Iterator

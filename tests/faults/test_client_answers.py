@@ -1,4 +1,4 @@
-"""What the client makes of every kind of answer: sent again or not, with which body, and what the caller is told."""
+"""The client and every kind of response: repetitions, their bodies, and the errors of the caller."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""The client on real sockets: servers that hang up, stall, cut off, show the wrong certificate, or are not there."""
+"""The client on real sockets: servers that close, stall, truncate, have a wrong certificate, or do not exist."""
 
 import asyncio
 import gzip

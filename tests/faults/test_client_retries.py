@@ -1,4 +1,4 @@
-"""How a call spends its time: connections, turns, attempts of each kind, and the last moment to begin one."""
+"""The time of a call: connections, rate-limit slots, attempts per failure class, and the latest start."""
 
 import asyncio
 from itertools import pairwise

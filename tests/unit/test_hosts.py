@@ -1,4 +1,4 @@
-"""Regions and addresses, and the switch between primary and backup."""
+"""Regions and base URLs, and the choice between primary and backup."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Turns: never above a ceiling, close below it, slower after a refusal, known before waiting."""
+"""Rate limits: never above the ceiling, close below it, reduced after a refusal, known before waiting."""
 
 import asyncio
 import heapq
