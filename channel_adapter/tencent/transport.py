@@ -241,10 +241,14 @@ class Transport:
             ) as response:
                 if not self.hosts.settled:
                     self.hosts.connected(host)
-                content = await self._read(response)
-                if content is None:
-                    return Ambiguous(f"the answer has more than {self._max_bytes:,} bytes", response.status)
-                return HttpResponse(response.status, content, response.headers.get("Date"))
+                parts, size = [], 0
+                async for part in response.content.iter_any():
+                    size += len(part)
+                    if size > self._max_bytes:
+                        response.close()
+                        return Ambiguous(f"the answer has more than {self._max_bytes:,} bytes", response.status)
+                    parts.append(part)
+                return HttpResponse(response.status, b"".join(parts), response.headers.get("Date"))
         except (aiohttp.ClientError, OSError) as failed:
             return self._record_failure(host, _outcome(failed, url.host, timeout))
 
@@ -257,17 +261,6 @@ class Transport:
         if outcome.permanent and self.hosts.has_backup:
             return NotSent(outcome.reason)  # the other host may show a better certificate
         return outcome
-
-    async def _read(self, response: ClientResponse) -> bytes | None:
-        """Return the body after decompression; None if it is too large."""
-        parts, size = [], 0
-        async for part in response.content.iter_any():
-            size += len(part)
-            if size > self._max_bytes:
-                response.close()
-                return None
-            parts.append(part)
-        return b"".join(parts)
 
     def require_same_loop(self) -> None:
         """Raise RuntimeError on another event loop than the one of `open`."""

@@ -49,18 +49,11 @@ class Reply(WireModel):
     error_info: str = Field("", alias="ErrorInfo")
     error_display: str | None = Field(None, alias="ErrorDisplay")
 
-    def drop_reason(self) -> str | None:
-        """Return why a call that reports success had no effect; None for all commands but sending."""
-        return None
-
 
 class SentReply(Reply):
     """Reply to sending: a non-empty `MsgDropReason` beside `ErrorCode` 0 means that nothing was sent."""  # [doc 34959]
 
     msg_drop_reason: str | None = Field(None, alias="MsgDropReason")
-
-    def drop_reason(self) -> str | None:
-        return self.msg_drop_reason or None
 
 
 class ErrorEnvelope(WireModel):
@@ -159,8 +152,9 @@ def classify(
         reply = _without_null_lists(reply_type, body, unreadable)
     if reply is not None and "error_code" in reply.model_fields_set:
         if reply.error_code == 0 and reply.action_status != FAIL:
-            dropped = reply.drop_reason()
-            return Throttled(dropped) if dropped else Success(reply)
+            if isinstance(reply, SentReply) and reply.msg_drop_reason:
+                return Throttled(reply.msg_drop_reason)
+            return Success(reply)
         return ApiError(reply.error_code, reply.error_info)
     return _classify_unexpected(body)
 
