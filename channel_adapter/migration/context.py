@@ -6,6 +6,7 @@ from functools import cached_property
 
 from channel_adapter.backends.accounts import AppAccounts
 from channel_adapter.backends.caller import ApiCaller
+from channel_adapter.backends.community.importing import CommunityImporter
 from channel_adapter.backends.official.backend import OfficialBackend
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.config.extras import needs_extra
@@ -63,6 +64,10 @@ class MigrationContext:
     def official(self) -> OfficialBackend:
         """Official accounts, through the calls of this context."""
         return OfficialBackend(self.api, self.settings.concurrency)
+
+    def importer(self, keys: FieldKeys) -> CommunityImporter:
+        """Return what imports into groups, through the calls of this context; `keys` are those of a plan."""
+        return CommunityImporter(self.api, keys)
 
     @property
     def target(self) -> TargetLimits:

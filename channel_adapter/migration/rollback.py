@@ -11,29 +11,24 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from channel_adapter.backends.caller import ApiCaller
-from channel_adapter.backends.community import profile as channel_group
+from channel_adapter.backends.community.importing import CommunityImporter, GroupState
 from channel_adapter.concurrency.batching import batches, concurrently
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.domain.subscription import AssignmentStatus
-from channel_adapter.errors import NotFoundError
 from channel_adapter.migration.budget import Budget, ProgressCallback, noop_progress
 from channel_adapter.migration.context import MigrationContext
 from channel_adapter.migration.cutover.cutover import open_redirects
 from channel_adapter.migration.plan.document import Plan, PlannedChannel, check_app
-from channel_adapter.migration.plan.transform import TargetLimits, join_time, post_number
+from channel_adapter.migration.plan.transform import join_time, post_number
 from channel_adapter.migration.sources.accounts import sequence_of
 from channel_adapter.migration.sources.source import Source, SourceKind, every_subscriber
-from channel_adapter.migration.target import NO_GROUP, member_pages, message_pages, read_groups
 from channel_adapter.migration.verify.scratch import ComparisonScratchDb
 from channel_adapter.services.unread.service import UnreadService
 from channel_adapter.store.cutover import CutoverUsers
 from channel_adapter.store.database import Database
 from channel_adapter.store.migration import MOVED, SENT, MigrationStore
-from channel_adapter.tencent.catalog import DESTROY_GROUP
-from channel_adapter.tencent.limits import GROUP_INFO_PER_CALL
 from channel_adapter.tencent.notify import Notifier
-from channel_adapter.tencent.wire import groups, members
+from channel_adapter.tencent.wire import members
 
 CHANNELS_AT_ONCE: Final = 8
 USERS_PER_BATCH: Final = 100
@@ -169,29 +164,24 @@ async def _remove(
     planned = plan.channel(item.source)
     if planned is None:
         return item
-    channel, keys = planned.target.channel, plan.limits.target().keys
-    info = (await read_groups(context.api, [channel], keys)).get(channel)
-    if info is not None and (_mark(info) != item.mark or not is_ours(info, plan.migration, plan.limits.target())):
+    channel, importer = planned.target.channel, context.importer(plan.limits.target().keys)
+    group = (await importer.inspect([channel])).get(channel)
+    if group is not None and (_mark(group) != item.mark or not is_ours(group, plan.migration)):
         return replace(item, standing=RollbackStatus.CHANGED, reason="somebody came or posted meanwhile: look again")
-    if info is not None:
+    if group is not None:
         if cleanup is not None:
-            await cleanup.record(context.api, channel)
-        try:
-            await context.api.call(DESTROY_GROUP, groups.DestroyGroupRequest(group_id=channel))
-        except NotFoundError as error:
-            if error.code not in NO_GROUP:
-                raise
+            await cleanup.record(importer, channel)
+        await importer.destroy(channel)
     return replace(item, standing=RollbackStatus.REMOVED)
 
 
-def is_ours(info: groups.GroupInfo, migration: str, target: TargetLimits) -> bool:
+def is_ours(group: GroupState, migration: str) -> bool:
     """Return whether the group's tag names this migration."""
-    tag = channel_group.tag_of(channel_group.fields_of(info), target.keys)
-    return tag is not None and tag.migration == migration
+    return group.tag is not None and group.tag.migration == migration
 
 
-def _mark(info: groups.GroupInfo) -> tuple[int, int]:
-    return info.next_msg_seq or 0, info.member_num or 0
+def _mark(group: GroupState) -> tuple[int, int]:
+    return group.next_seq, group.members
 
 
 class JournalHints:
@@ -215,7 +205,7 @@ class JournalHints:
 class ChannelSnapshot:
     planned: PlannedChannel
     at_source: bool
-    info: groups.GroupInfo | None
+    group: GroupState | None
 
 
 class ChannelInspector:
@@ -226,32 +216,32 @@ class ChannelInspector:
         self._plan = plan
         self._source = source
         self._hints = hints
-        self._target = plan.limits.target()
+        self._importer = context.importer(plan.limits.target().keys)
 
     async def snapshots(self) -> AsyncGenerator[ChannelSnapshot, None]:
         """Yield every channel as it is, 50 groups read in a call."""
         existing = await self._context.existing_channels(self._plan, self._source)
-        async with aclosing(batches(self._plan.channels, GROUP_INFO_PER_CALL)) as parts:
+        async with aclosing(batches(self._plan.channels, self._importer.groups_per_call)) as parts:
             async for part in parts:
                 channels = [each.target.channel for each in part if each.target.id]
-                infos = await read_groups(self._context.api, channels, self._target.keys) if channels else {}
+                groups = await self._importer.inspect(channels) if channels else {}
                 for planned in part:
-                    yield ChannelSnapshot(planned, planned.source.id in existing, infos.get(planned.target.channel))
+                    yield ChannelSnapshot(planned, planned.source.id in existing, groups.get(planned.target.channel))
 
     async def inspect(self, snapshot: ChannelSnapshot) -> RollbackItem:
         """Return what may be done about one channel."""
-        planned, info = snapshot.planned, snapshot.info
+        planned, group = snapshot.planned, snapshot.group
         item = RollbackItem(planned.source.id, planned.target.id, RollbackStatus.ABSENT)
-        if info is None:
+        if group is None:
             return item
-        if not is_ours(info, self._plan.migration, self._target):
+        if not is_ours(group, self._plan.migration):
             return replace(item, standing=RollbackStatus.FOREIGN, reason="the group is none of this migration's")
-        item = replace(item, subscribers=max(0, (info.member_num or 0) - 1), mark=_mark(info))
+        item = replace(item, subscribers=max(0, group.members - 1), mark=_mark(group))
         if not snapshot.at_source:
             reason = "the source is gone: what stands here is the only copy"
             return replace(item, standing=RollbackStatus.SOURCE_GONE, reason=reason)
         posts, own_posts = await self._posts(planned)
-        own_users = await self._own_users(planned, info.create_time or 0)
+        own_users = await self._own_users(planned, group.created_at)
         item = replace(item, posts=posts, own_posts=own_posts, own_subscribers=own_users)
         if own_posts or own_users:
             reason = f"did not come from the source: posts {own_posts}, subscribers {own_users}"
@@ -264,7 +254,7 @@ class ChannelInspector:
         # The source may have forgotten old posts that were moved; their numbers lie below the newest's.
         highest = sequence_of(planned.source.posts.newest) if self._plan.source.kind is SourceKind.ACCOUNTS else 0
         posts = own = 0
-        async with aclosing(message_pages(self._context.api, planned.target.channel)) as pages:
+        async with aclosing(self._importer.raw_pages(planned.target.channel)) as pages:
             async for page in pages:
                 for message in page:
                     if message.is_system_msg:
@@ -281,7 +271,7 @@ class ChannelInspector:
         with ComparisonScratchDb() as scratch:
             async for subscribers in every_subscriber(self._source, planned.source.id):
                 scratch.add_subscribers(subscribers)
-            async with aclosing(member_pages(self._context.api, planned.target.channel)) as pages:
+            async with aclosing(self._importer.member_pages(planned.target.channel)) as pages:
                 async for page in pages:
                     ordinary = [each for each in page if each.member_account not in staff]
                     own += await self._own_among(planned.source.id, scratch, ordinary, born, now)
@@ -315,12 +305,12 @@ class GroupCleanup:
         self._unread = unread
         self._concurrency = concurrency
 
-    async def record(self, api: ApiCaller, channel: ChannelId) -> None:
+    async def record(self, importer: CommunityImporter, channel: ChannelId) -> None:
         """Record all members of a channel that is about to be removed."""
         if not self.filled:
             return
         await self._users.prepare()
-        async with aclosing(member_pages(api, channel)) as pages:
+        async with aclosing(importer.member_pages(channel)) as pages:
             async for page in pages:
                 members_of_page = [each.member_account for each in page]
                 await self._users.add_to_clean(self._migration, channel, members_of_page)

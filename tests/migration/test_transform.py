@@ -18,21 +18,18 @@ from channel_adapter.mapping import moved_post
 from channel_adapter.mapping.content import from_elements
 from channel_adapter.mapping.field_keys import FieldKeys
 from channel_adapter.mapping.ids import account_of_channel
+from channel_adapter.mapping.subscription_member import MSG_FLAGS
 from channel_adapter.migration.plan.resolutions import Incompatibility, Resolution, Resolutions
 from channel_adapter.migration.plan.transform import (
     PostAssessment,
     SendTimes,
     TargetLimits,
     assess_post,
-    import_channel,
     import_post,
-    import_posts,
     import_subscriber,
-    import_subscribers,
     join_time,
     map_post,
     map_profile,
-    notifications_request,
     post_number,
     post_random,
     refused,
@@ -42,6 +39,7 @@ from channel_adapter.migration.plan.transform import (
 )
 from channel_adapter.migration.sources.source import SourceChannel, SourcePost, SourceState, SourceSubscriber
 from channel_adapter.tencent import limits
+from channel_adapter.tencent.wire import members, messages
 from channel_adapter.tencent.wire.msg_body import CUSTOM, Element
 from tests.migration import worlds
 from tests.unit.worlds import NOW, OWNER, Play
@@ -141,7 +139,7 @@ def test_a_channel_is_imported_with_its_age_and_the_tag_of_its_migration() -> No
     stub.people(OWNER)
     mapped = map_profile(source(organization="Port", custom_data="汉" * 1000), TARGET)
     tag = Tag("m1", ("name",))
-    request = import_channel(CHANNEL, UserId(OWNER), mapped.profile, TARGET, created_at=NOW - 1000, tag=tag)
+    request = channel_group.import_request(CHANNEL, UserId(OWNER), mapped.profile, KEYS, created_at=NOW - 1000, tag=tag)
     stub.call("import_group", **request.to_wire())
     info = stub.info(CHANNEL)
     fields = {item["Key"]: item["Value"] for item in info["AppDefinedData"]}
@@ -162,7 +160,9 @@ def test_every_body_is_taken_by_an_import_and_reads_back_as_it_was(body: list[El
     message = import_post(
         post(body), mapped.body, migration="m1", channel=ChannelId("@TGS#_harbour"), owner=OWNER, time=NOW + 5
     )
-    reply = stub.call("import_group_msg", **import_posts(ChannelId("@TGS#_harbour"), [message]).to_wire())
+    reply = stub.call(
+        "import_group_msg", **messages.ImportGroupMsgRequest(group_id="@TGS#_harbour", msg_list=[message]).to_wire()
+    )
     assert [item["Result"] for item in reply["ImportMsgResult"]] == [0]
     [read] = stub.call("group_msg_get_simple", GroupId="@TGS#_harbour", ReqMsgNumber=5)["RspMsgList"]
     elements = [Element.model_validate(each) for each in read["MsgBody"]]
@@ -273,16 +273,18 @@ def test_people_come_with_their_times_and_options() -> None:
     stub = play()
     stub.people("ann", "ben", OWNER)
     profile = map_profile(source(), TARGET).profile
-    request = import_channel(CHANNEL, UserId(OWNER), profile, TARGET, created_at=NOW - 1000, tag=Tag("m1"))
+    request = channel_group.import_request(CHANNEL, UserId(OWNER), profile, KEYS, created_at=NOW - 1000, tag=Tag("m1"))
     stub.call("import_group", **request.to_wire())
     ann = SourceSubscriber("ann", NOW - 1000, Notifications.OFF, "data", 0)
     ben = SourceSubscriber("ben", NOW - 300)
     people = [import_subscriber(each, created_at=NOW - 1000, now=NOW, admins=("ben",)) for each in (ann, ben)]
-    reply = stub.call("import_group_member", **import_subscribers(CHANNEL, people).to_wire())
+    reply = stub.call(
+        "import_group_member", **members.ImportGroupMemberRequest(group_id=CHANNEL, member_list=people).to_wire()
+    )
     assert [item["Result"] for item in reply["MemberList"]] == [1, 1]
-    flag = notifications_request(CHANNEL, ann)
-    assert flag is not None
-    assert notifications_request(CHANNEL, ben) is None
+    flag = members.ModifyGroupMemberInfoRequest(
+        group_id=CHANNEL, member_account="ann", msg_flag=MSG_FLAGS[ann.notifications]
+    )
     stub.call("modify_group_member_info", **flag.to_wire())
     found = stub.member("ann", CHANNEL), stub.member("ben", CHANNEL)
     assert [(item["JoinTime"], item["MsgFlag"], item["Role"]) for item in found if item] == [

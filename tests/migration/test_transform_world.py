@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from channel_adapter.backends.community import profile as channel_group
 from channel_adapter.concurrency.batching import batches
 from channel_adapter.domain.ids import UserId
+from channel_adapter.domain.subscription import Notifications
 from channel_adapter.mapping.content import from_elements
 from channel_adapter.migration.plan import transform
 from channel_adapter.migration.plan.document import Plan, PlannedChannel
@@ -23,13 +24,15 @@ from tests.migration.worlds import Size
 async def move(at: Stage, source: Source, plan: Plan, channel: PlannedChannel) -> None:
     """One channel, without any care for interruptions."""
     gateway, goal, target = at.adapter.migration.context.api, channel.target, plan.limits.target()
-    made = transform.import_channel(
-        goal.channel, UserId(goal.owner), goal.profile, target,
+    made = channel_group.import_request(
+        goal.channel, UserId(goal.owner), goal.profile, target.keys,
         created_at=goal.created_at or 0, tag=goal.tag(plan.migration),
     )  # fmt: skip
     await gateway.call(catalog.IMPORT_GROUP, made)
     async for posts in batches(imported(source, plan, channel), limits.IMPORT_MESSAGES_PER_CALL):
-        told = await gateway.call(catalog.IMPORT_GROUP_MSG, transform.import_posts(goal.channel, posts))
+        told = await gateway.call(
+            catalog.IMPORT_GROUP_MSG, messages.ImportGroupMsgRequest(group_id=goal.channel, msg_list=list(posts))
+        )
         assert {item.result for item in told.import_msg_result} == {0}
     async for group in batches(people(source, channel), limits.IMPORT_MEMBERS_PER_CALL):
         await join(at, channel, group)
@@ -40,12 +43,14 @@ async def join(at: Stage, channel: PlannedChannel, group: Sequence[SourceSubscri
     """One call's worth of people, and their options."""
     gateway, goal, now = at.adapter.migration.context.api, channel.target, int(at.server.world.clock.now())
     new = [transform.import_subscriber(each, created_at=goal.created_at or 0, now=now) for each in group]
-    added = await gateway.call(catalog.IMPORT_GROUP_MEMBER, transform.import_subscribers(goal.channel, new))
+    added = await gateway.call(
+        catalog.IMPORT_GROUP_MEMBER, members.ImportGroupMemberRequest(group_id=goal.channel, member_list=new)
+    )
     assert {item.result for item in added.member_list} == {members.RESULT_ADDED}
     for person in group:
-        flag = transform.notifications_request(goal.channel, person)
-        if flag is not None:
-            await gateway.call(catalog.MODIFY_GROUP_MEMBER_INFO, flag)
+        if person.notifications is not Notifications.ALL:
+            importer = at.adapter.migration.context.importer(at.adapter.migration.context.target.keys)
+            await importer.set_notifications(goal.channel, person.user, person.notifications)
 
 
 async def imported(source: Source, plan: Plan, channel: PlannedChannel) -> AsyncIterator[messages.ImportedMessage]:

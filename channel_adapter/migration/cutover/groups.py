@@ -12,13 +12,13 @@ from typing import Final
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
+from channel_adapter.backends.community.importing import CommunityImporter
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.durable import Job, Jobs, Kind, open_jobs
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError
 from channel_adapter.migration.budget import TRANSIENT, Budget, BudgetExhausted
 from channel_adapter.migration.context import MigrationContext
 from channel_adapter.migration.cutover.redirects import CUTOVER_LOCK_SECONDS
-from channel_adapter.migration.target import member_pages
 from channel_adapter.store.cutover import CutoverRow, CutoverStore, CutoverUsers
 from channel_adapter.store.database import Database
 
@@ -142,10 +142,10 @@ class GroupSyncJob:
 
     async def _list_users(self, migration: str) -> None:
         """Record the members of all channels of a cutover, each user once."""
-        api = self._context.budgeted_api(self.budget)
+        importer = CommunityImporter(self._context.budgeted_api(self.budget), self._context.target.keys)
         for row in await self.store.channels():
             if row.migration == migration:
-                async with aclosing(member_pages(api, ChannelId(row.channel))) as pages:
+                async with aclosing(importer.member_pages(ChannelId(row.channel))) as pages:
                     async for page in pages:
                         await self._users.add(migration, [each.member_account for each in page])
         await self.store.change(migration, users_listed=1)

@@ -5,15 +5,18 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final
 
-from channel_adapter.concurrency.batching import concurrently
+from channel_adapter.backends.community.importing import GroupState
+from channel_adapter.concurrency.batching import batches, concurrently
+from channel_adapter.domain.ids import ChannelId
 from channel_adapter.errors import ConfigurationError, ConflictError, InvalidError
 from channel_adapter.migration.budget import ProgressCallback, noop_progress
 from channel_adapter.migration.context import MigrationContext
-from channel_adapter.migration.plan.document import Plan
+from channel_adapter.migration.plan.document import Plan, TargetState
 from channel_adapter.migration.plan.make_plan import (
     BROKEN_LISTED,
     CallRates,
     ChannelInventory,
+    IdConflict,
     Inventory,
     PlanRequest,
     PostTally,
@@ -32,7 +35,6 @@ from channel_adapter.migration.sources.source import (
     SourceKind,
     SourceSpec,
 )
-from channel_adapter.migration.target import TargetReader
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.notify import Notifier
 
@@ -64,6 +66,7 @@ class Planner:
         self._context = context
         self._options = options or PlanOptions()
         self._before = before
+        self._importer = context.importer(context.target.keys)
         self._on_progress = Notifier("on_progress", on_progress)
 
     async def plan(self, source: Source) -> Plan:
@@ -79,9 +82,8 @@ class Planner:
         request = self._request()
         ids = [channel.id for channel in channels]
         goals = [goal for goal in target_ids(ids, request).values() if not isinstance(goal, InvalidError)]
-        reader = TargetReader(self._context)
         if goals:
-            await reader.check_edition(goals[0])
+            await self._importer.check_edition(self._context.settings.admin, goals[0])
         found = await self._count(source, channels)
         if self._before is not None:
             check_not_emptied(self._before, source.spec, found)
@@ -89,10 +91,8 @@ class Planner:
         inventory = Inventory(
             spec=source.spec,
             found=tuple(found),
-            conflicts=await reader.conflicts(goals, migration_of(ids, request)),
-            accounts=await reader.existing_accounts(
-                user for channel in channels for user in (channel.owner, *channel.admins)
-            ),
+            conflicts=await self._conflicts(goals, migration_of(ids, request)),
+            accounts=await self._accounts(user for channel in channels for user in (channel.owner, *channel.admins)),
             broken=broken,
             broken_count=broken_count,
         )
@@ -113,6 +113,21 @@ class Planner:
             member_cap=options.member_cap,
             pace=CallRates(settings.subscriptions.add_per_call, settings.calls_per_second),
         )
+
+    async def _conflicts(self, channels: Iterable[ChannelId], migration: str) -> dict[str, IdConflict]:
+        """Return what exists at these ids on the target; ids that are free are left out."""
+        found: dict[str, IdConflict] = {}
+        parts = batches(dict.fromkeys(channels), self._importer.groups_per_call)
+        limit = self._context.settings.concurrency
+        async with aclosing(concurrently(parts, self._importer.inspect, limit=limit)) as replies:
+            async for groups in replies:
+                found |= {channel: _conflict(group, migration) for channel, group in groups.items()}
+        return found
+
+    async def _accounts(self, users: Iterable[str]) -> dict[str, bool]:
+        """Return which of these users are accounts of the app."""
+        found = await self._context.accounts.check([user for user in dict.fromkeys(users) if _is_user(user)])
+        return {str(user): exists for user, exists in found.items()}
 
     async def _count(self, source: Source, channels: Iterable[SourceChannel]) -> list[ChannelInventory]:
         """Read every channel's posts, and subscribers where that is asked for or costs nothing; several at once."""
@@ -178,3 +193,16 @@ async def _listed(records: AsyncIterator[BrokenRecord]) -> tuple[tuple[BrokenRec
         if count <= BROKEN_LISTED:
             listed.append(record)
     return tuple(listed), count
+
+
+def _conflict(group: GroupState, migration: str) -> IdConflict:
+    if group.tag is None:
+        return IdConflict(TargetState.STRANGER, group.channel.name)
+    if not group.tag.migration:
+        return IdConflict(TargetState.CHANNEL, group.channel.name)
+    state = TargetState.OURS if group.tag.migration == migration else TargetState.OTHER_MIGRATION
+    return IdConflict(state, group.tag.migration)
+
+
+def _is_user(text: str) -> bool:
+    return 0 < len(text.encode()) <= limits.USER_ID_BYTES

@@ -3,19 +3,16 @@
 Order on the target: channel, posts oldest first, subscribers, notification options, closing, differences [25].
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from channel_adapter.backends.community import profile as channel_group
-from channel_adapter.backends.community.tag import Tag
 from channel_adapter.domain.channel import ChannelProfile
-from channel_adapter.domain.ids import ChannelId, UserId
-from channel_adapter.domain.subscription import Notifications
+from channel_adapter.domain.ids import ChannelId
 from channel_adapter.errors import InvalidError
 from channel_adapter.mapping import ids, moved_post
 from channel_adapter.mapping.field_keys import FieldKeys
-from channel_adapter.mapping.subscription_member import NOTIFICATIONS
 from channel_adapter.mapping.text import byte_size, require_text, split_text
 from channel_adapter.migration.plan.resolutions import (
     PROFILE_INCOMPATIBILITIES,
@@ -26,10 +23,9 @@ from channel_adapter.migration.plan.resolutions import (
 from channel_adapter.migration.sources.source import SourceChannel, SourcePost, SourceState, SourceSubscriber
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.limits import GroupProfileBytes
-from channel_adapter.tencent.wire import groups, members, messages
+from channel_adapter.tencent.wire import members, messages
 from channel_adapter.tencent.wire.msg_body import Element
 
-FLAGS: Final[Mapping[Notifications, str]] = {kind: flag for flag, kind in NOTIFICATIONS.items()}
 _RANDOMS: Final = limits.RANDOM_HIGHEST + 1
 
 
@@ -136,24 +132,6 @@ def _check(loss: Incompatibility, text: str, target: TargetLimits) -> None:
         channel_group.check_profile(ChannelProfile(**changed), target.keys, target.sizes)
 
 
-def import_channel(
-    channel: ChannelId, owner: UserId, profile: ChannelProfile, target: TargetLimits, *, created_at: int, tag: Tag
-) -> groups.ImportGroupRequest:
-    """Return the request that creates the channel, with its true age and the tag of its migration."""
-    return channel_group.import_request(channel, owner, profile, target.keys, created_at=created_at, tag=tag)
-
-
-def update_channel(
-    channel: ChannelId, change: ChannelProfile, target: TargetLimits, *, tag: Tag | None = None
-) -> groups.ModifyGroupBaseInfoRequest:
-    """Return the request that changes the fields of `change`, and the tag if one is given."""
-    request = channel_group.update_request(channel, change, target.keys, tag=tag)
-    if tag is None or change.custom_data is not None:
-        return request
-    tagged = channel_group.retag_request(channel, tag, target.keys).app_defined_data or []
-    return request.model_copy(update={"app_defined_data": [*tagged, *(request.app_defined_data or [])]})
-
-
 # Posts
 
 
@@ -229,11 +207,6 @@ def import_post(
     )
 
 
-def import_posts(channel: ChannelId, posts: Sequence[messages.ImportedMessage]) -> messages.ImportGroupMsgRequest:
-    """Return one call, `limits.IMPORT_MESSAGES_PER_CALL` posts at most."""
-    return messages.ImportGroupMsgRequest(group_id=channel, msg_list=list(posts))
-
-
 # Subscribers
 
 
@@ -254,28 +227,6 @@ def import_subscriber(
         join_time=join_time(subscriber.since, created_at, now),
         unread_msg_num=subscriber.unread,
     )
-
-
-def import_subscribers(
-    channel: ChannelId, subscribers: Sequence[members.ImportedMember]
-) -> members.ImportGroupMemberRequest:
-    """Return one call; the setting `subscriptions.add_per_call` limits its users."""
-    return members.ImportGroupMemberRequest(group_id=channel, member_list=list(subscribers))
-
-
-def notifications_request(
-    channel: ChannelId, subscriber: SourceSubscriber
-) -> members.ModifyGroupMemberInfoRequest | None:
-    """Return the call that sets the notifications of a user; None where they are the default."""
-    if subscriber.notifications is Notifications.ALL:
-        return None
-    flag = FLAGS[subscriber.notifications]
-    return members.ModifyGroupMemberInfoRequest(group_id=channel, member_account=subscriber.user, msg_flag=flag)
-
-
-def admin_request(channel: ChannelId, user: str) -> members.ModifyGroupMemberInfoRequest:
-    """Return the call that makes a member an admin."""
-    return members.ModifyGroupMemberInfoRequest(group_id=channel, member_account=user, role=members.ADMIN)
 
 
 def subscriber_losses(subscriber: SourceSubscriber) -> tuple[Incompatibility, ...]:

@@ -12,7 +12,6 @@ from channel_adapter.migration.context import Failpoint, MigrationContext, needs
 from channel_adapter.migration.plan.document import Plan, PlannedLimits, changes, check_app, to_json
 from channel_adapter.migration.run.journal import Journal, open_journal
 from channel_adapter.migration.sources.source import channels_by_id
-from channel_adapter.migration.target import TargetReader
 from channel_adapter.store.migration import QUEUED, ChannelRow, JobRow
 from channel_adapter.tencent.notify import Notifier
 
@@ -234,8 +233,8 @@ async def _check_source(context: MigrationContext, plan: Plan, journal: Journal)
         listed = "; ".join(str(change) for change in serious[:5])
         more = f" and {len(serious) - 5} more" if len(serious) > 5 else ""
         raise InvalidError(f"the plan is older than the source: {listed}{more}: plan again", field="plan")
-    reader = TargetReader(context)
-    await reader.check_edition(plan.channels[0].target.channel)
+    importer = context.importer(plan.limits.target().keys)
+    await importer.check_edition(context.settings.admin, plan.channels[0].target.channel)
 
 
 async def _begin(context: MigrationContext, plan: Plan, journal: Journal) -> JobRow:

@@ -4,8 +4,6 @@ from typing import Any, Final
 
 import orjson
 
-from channel_adapter.backends.caller import item_error
-from channel_adapter.backends.community import profile as channel_group
 from channel_adapter.domain.channel import ChannelProfile
 from channel_adapter.domain.ids import UserId
 from channel_adapter.errors import ChannelAdapterError, ConflictError, NotFoundError
@@ -22,18 +20,7 @@ from channel_adapter.migration.run.work import (
 )
 from channel_adapter.migration.sources.source import SourceChannel
 from channel_adapter.store.migration import DONE, PLANNED
-from channel_adapter.tencent import codes
-from channel_adapter.tencent.catalog import (
-    GET_GROUP_INFO,
-    IMPORT_GROUP,
-    IMPORT_GROUP_MEMBER,
-    MODIFY_GROUP_BASE_INFO,
-    MODIFY_GROUP_MEMBER_INFO,
-)
-from channel_adapter.tencent.wire import groups, members
 
-NO_GROUP: Final = frozenset({codes.NO_SUCH_GROUP, codes.BAD_GROUP_ID})
-_ASKED: Final = (*channel_group.BASE_FIELDS, "NextMsgSeq")
 _REMEMBERED: Final = ("owner", "name", "introduction", "avatar", "organization", "custom_data", "admins")
 
 
@@ -53,18 +40,12 @@ async def open_channel(work: ChannelWork) -> None:
 async def _made(work: ChannelWork) -> bool:
     """Return False when the id is in use, which may be the group of an earlier run."""
     planned = work.planned.target
-    born = planned.created_at or int(work.clock.now())
+    born = planned.created_at or int(work.context.clock.now())
     tag = planned.tag(work.plan.migration)
-    request = transform.import_channel(
-        work.channel, UserId(planned.owner), planned.profile, work.target, created_at=born, tag=tag
-    )
     await work.note(IMPORTING_CHANNEL)
     work.failpoint("channel.sending")
-    try:
-        await work.calls.call(IMPORT_GROUP, request)
-    except ConflictError as error:
-        if error.code != codes.GROUP_ID_TAKEN:
-            raise
+    owner = UserId(planned.owner)
+    if not await work.importer.create(work.channel, owner, planned.profile, created_at=born, tag=tag):
         return False
     work.failpoint("channel.made")
     work.row.created_at, work.tag = born, tag
@@ -73,33 +54,22 @@ async def _made(work: ChannelWork) -> bool:
 
 
 async def _recognise(work: ChannelWork) -> None:
-    info = await _read(work)
+    group = (await work.importer.inspect([work.channel])).get(work.channel)
     row = work.row
-    if info.error_code in NO_GROUP:
+    if group is None:
         raise NotFoundError(f"{work.channel} was made by this migration and is gone; roll back and plan again")
-    if info.error_code != codes.OK:
-        raise item_error(GET_GROUP_INFO, info.error_code, info.error_info)
-    tag = channel_group.tag_of(channel_group.fields_of(info), work.target.keys)
+    tag = group.tag
     if tag is None or tag.migration != work.plan.migration:
         whose = "a group that is no channel" if tag is None else f"migration {tag.migration or 'none'}"
-        raise ConflictError(f"{work.channel} is taken by {whose}, {info.name!r}; plan again with --rename", field="id")
+        name = group.channel.name
+        raise ConflictError(f"{work.channel} is taken by {whose}, {name!r}; plan again with --rename", field="id")
     work.tag = tag
-    work.closed = channel_group.posting_closed(info)
+    work.closed = group.channel.complete
     if not row.created_at:
         row.profile = remembered(_as_planned(work))
-    row.created_at = info.create_time or row.created_at
-    work.unclear = max(0, (info.next_msg_seq or 1) - 1 - row.last_seq)
-    row.last_time = max(row.last_time, info.last_msg_time or 0)
-
-
-async def _read(work: ChannelWork) -> groups.GroupInfo:
-    asked = groups.GetGroupInfoRequest(
-        group_id_list=[work.channel],
-        response_filter=groups.GroupResponseFilter(
-            group_base_info_filter=list(_ASKED), app_defined_data_filter_group=work.target.keys.all()
-        ),
-    )
-    return (await work.calls.call(GET_GROUP_INFO, asked)).group_info[0]
+    row.created_at = group.created_at or row.created_at
+    work.unclear = max(0, (group.next_seq or 1) - 1 - row.last_seq)
+    row.last_time = max(row.last_time, group.last_post_at)
 
 
 async def _keep_texts(work: ChannelWork) -> None:
@@ -114,7 +84,7 @@ async def close_channel(work: ChannelWork) -> None:
     await work.note(CLOSING)
     if not work.closed:
         work.failpoint("closing.sending")
-        await work.calls.call(MODIFY_GROUP_BASE_INFO, channel_group.close_posting(work.channel))
+        await work.importer.close(work.channel)
         work.failpoint("closing.sent")
     before: dict[str, Any] = orjson.loads(work.row.profile or "{}")
     await _move_profile(work, before)
@@ -150,8 +120,7 @@ async def _move_profile(work: ChannelWork, before: dict[str, Any]) -> None:
         change[loss.value] = getattr(mapped.profile, loss.value) or ""
     if change:
         wanted: dict[str, Any] = change
-        request = transform.update_channel(work.channel, ChannelProfile(**wanted), work.target, tag=work.tag)
-        await work.calls.call(MODIFY_GROUP_BASE_INFO, request)
+        await work.importer.update(work.channel, ChannelProfile(**wanted), work.tag)
 
 
 async def _move_admins(work: ChannelWork, before: dict[str, Any]) -> None:
@@ -160,23 +129,12 @@ async def _move_admins(work: ChannelWork, before: dict[str, Any]) -> None:
     fresh = [user for user in work.now.admins if user not in known and user != work.planned.target.owner]
     for user in fresh:
         try:
-            await make_admin(work, user)
+            await work.importer.make_admin(work.channel, user)
         except TRANSIENT:
             raise
         except ChannelAdapterError as error:
             retry = retry_command("see that the account exists")
             await work.quarantine(ADMIN, user, error.message, {"user": user}, retry)
-
-
-async def make_admin(work: ChannelWork, user: str) -> None:
-    """Import a user as an admin, or change the role of a member."""
-    request = transform.import_subscribers(
-        work.channel, [members.ImportedMember(member_account=user, role=members.ADMIN)]
-    )
-    reply = await work.calls.call(IMPORT_GROUP_MEMBER, request)
-    if reply.member_list and reply.member_list[0].result == members.RESULT_ADDED:
-        return
-    await work.calls.call(MODIFY_GROUP_MEMBER_INFO, transform.admin_request(work.channel, user))
 
 
 def remembered(channel: SourceChannel) -> str:

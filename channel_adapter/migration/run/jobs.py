@@ -161,9 +161,9 @@ class MigrationRuntime:
         async with self._opening:
             source, profiles = await self._source(plan, number)
         return ChannelWork(
-            calls=self._api, journal=self.journal, plan=plan, planned=planned, source=source,
-            now=profiles[row.source], row=row, clock=self.clock, add_size=self._add_size, pages=self._pages,
-            at_once=self._settings.concurrency, round=number, failpoint=self.failpoint,
+            context=self._context, importer=self._context.importer(plan.limits.target().keys), journal=self.journal,
+            plan=plan, planned=planned, source=source, now=profiles[row.source], row=row, add_size=self._add_size,
+            pages=self._pages, round=number, failpoint=self.failpoint,
         )  # fmt: skip
 
     def plan_of(self, job: JobRow) -> Plan:

@@ -7,15 +7,12 @@ from typing import Final
 
 import orjson
 
-from channel_adapter.errors import InvalidError
 from channel_adapter.migration.plan import transform
 from channel_adapter.migration.plan.resolutions import Incompatibility
 from channel_adapter.migration.plan.transform import SendTimes, refused
 from channel_adapter.migration.run.work import IMPORTING_POSTS, POST, ChannelWork, raw_post, retry_command
 from channel_adapter.migration.sources.source import SourcePost, SourceState
 from channel_adapter.store.migration import PostRow
-from channel_adapter.tencent import codes, limits
-from channel_adapter.tencent.catalog import GROUP_MSG_GET_SIMPLE, GROUP_MSG_RECALL, IMPORT_GROUP_MSG
 from channel_adapter.tencent.wire import messages
 from channel_adapter.tencent.wire.msg_body import Element
 
@@ -61,11 +58,7 @@ async def _find_unrecorded(work: ChannelWork) -> SentButUnrecorded:
     top = work.row.last_seq + work.unclear
     seen = 0
     while top >= lowest:
-        request = messages.GroupMsgGetSimpleRequest(
-            group_id=work.channel, req_msg_number=min(limits.HISTORY_PER_CALL, top - lowest + 1), req_msg_seq=top,
-            with_recalled_msg=1,
-        )  # fmt: skip
-        page = (await work.calls.call(GROUP_MSG_GET_SIMPLE, request)).rsp_msg_list
+        page = await work.importer.raw_page(work.channel, top, top - lowest + 1)
         fresh = [message for message in page if lowest <= message.msg_seq <= top]
         if not fresh:
             break
@@ -115,14 +108,14 @@ class PostImporter:
             return
         work = self._work
         work.failpoint("posts.sending")
-        results = await self._import([message for _, message in batch])
+        results = await work.importer.import_posts(work.channel, [message for _, message in batch])
         work.failpoint("posts.sent")
         rows: list[PostRow] = []
         for (post, message), result in zip(batch, results, strict=False):
-            if result.result == codes.OK:
-                rows.append(self._row(post, result.msg_seq, message.send_time))
+            if result.reason:
+                await self._refused(post, result.reason)
             else:
-                await self._refused(post, result.result)
+                rows.append(self._row(post, result.seq, message.send_time))
         await work.journal.note(rows)
         self._advance(batch[-1][0].key)
         self._advance(self._passed)
@@ -151,16 +144,16 @@ class PostImporter:
     async def _add(self, post: SourcePost, body: Sequence[Element]) -> None:
         work = self._work
         time = self._times.next(post.time)
-        ahead = time - work.clock.now() + 1
+        ahead = time - work.context.clock.now() + 1
         if ahead > 0 and ahead <= _WAIT_AT_MOST:
             await self.send()
-            await work.clock.sleep(ahead)
+            await work.context.clock.sleep(ahead)
         message = transform.import_post(
             post, body, migration=work.plan.migration, channel=work.channel, owner=work.planned.target.owner, time=time
         )
         self._batch.append((post, message))
         self._passed = ""
-        if len(self._batch) >= limits.IMPORT_MESSAGES_PER_CALL:
+        if len(self._batch) >= work.importer.posts_per_call:
             await self.send()
 
     async def _pass_by(self, post: SourcePost) -> None:
@@ -174,17 +167,6 @@ class PostImporter:
             self._work.row.post_key = key
             self._passed = ""
 
-    async def _import(self, batch: Sequence[messages.ImportedMessage]) -> list[messages.ImportMsgResult]:
-        """Return the result of each message; a call that is refused as a whole is repeated for each message alone."""
-        work = self._work
-        try:
-            reply = await work.calls.call(IMPORT_GROUP_MSG, transform.import_posts(work.channel, batch))
-        except InvalidError as error:
-            if len(batch) == 1:
-                return [messages.ImportMsgResult(result=error.code or codes.BAD_PARAMETER)]
-            return [result for message in batch for result in await self._import([message])]
-        return reply.import_msg_result
-
     async def _leave(self, post: SourcePost, forbidden: Sequence[Incompatibility]) -> None:
         if forbidden:
             reason = f"it would lose {', '.join(forbidden)}, and the policy is refuse"
@@ -193,11 +175,9 @@ class PostImporter:
             reason, retry = "no part of it can be carried", "post it anew by hand"
         await self._work.quarantine(POST, post.key, reason, raw_post(post), retry)
 
-    async def _refused(self, post: SourcePost, code: int) -> None:
-        meaning = codes.look_up(IMPORT_GROUP_MSG.service, IMPORT_GROUP_MSG.name, code).meaning
-        reason = f"the target refused it: {meaning} ({code})"
+    async def _refused(self, post: SourcePost, reason: str) -> None:
         retry = retry_command("see that its author is an account and that nobody has posted in the channel since")
-        await self._work.quarantine(POST, post.key, reason, raw_post(post), retry)
+        await self._work.quarantine(POST, post.key, f"the target refused it: {reason}", raw_post(post), retry)
 
 
 async def _recall(work: ChannelWork) -> None:
@@ -212,11 +192,9 @@ async def _recall(work: ChannelWork) -> None:
                 gone += await _moved(work, some)
                 some = []
     gone += await _moved(work, some)
-    for start in range(0, len(gone), limits.RECALLS_PER_CALL):
-        batch = gone[start : start + limits.RECALLS_PER_CALL]
-        items = [messages.MsgSeqItem(msg_seq=row.seq) for row in batch]
-        request = messages.GroupMsgRecallRequest(group_id=work.channel, msg_seq_list=items, reason=RECALLED_MEANWHILE)
-        await work.calls.call(GROUP_MSG_RECALL, request)
+    for start in range(0, len(gone), work.importer.recalls_per_call):
+        batch = gone[start : start + work.importer.recalls_per_call]
+        await work.importer.recall(work.channel, [row.seq for row in batch], RECALLED_MEANWHILE)
         await work.journal.note(
             [PostRow(row.migration, row.source, row.key, row.number, row.seq, row.time, True) for row in batch]
         )

@@ -15,7 +15,6 @@ from channel_adapter.migration.context import MigrationContext, needs_durable
 from channel_adapter.migration.plan.document import Plan, whole_file
 from channel_adapter.migration.plan.transform import refused, subscriber_losses
 from channel_adapter.migration.run.apply import Status, StatusCallback, apply, read_status
-from channel_adapter.migration.run.channel import make_admin
 from channel_adapter.migration.run.journal import open_journal
 from channel_adapter.migration.run.subscribers import SubscriberImporter
 from channel_adapter.migration.run.work import ADMIN, NOTIFICATIONS, SUBSCRIBER, ChannelWork
@@ -87,7 +86,7 @@ async def _retry_option(work: ChannelWork, row: QuarantineRow) -> bool:
     """Return whether an admin or a notification option was set."""
     try:
         if row.what == ADMIN:
-            await make_admin(work, row.key)
+            await work.importer.make_admin(work.channel, row.key)
             return True
         return await SubscriberImporter(work).set_options(subscriber_from_raw(row.raw))
     except TRANSIENT:

@@ -12,8 +12,8 @@ from typing import Final, Self, TypeVar
 from channel_adapter.backends.accounts import AppAccounts
 from channel_adapter.concurrency.batching import concurrently
 from channel_adapter.domain.ids import UserId
+from channel_adapter.domain.subscription import Notifications
 from channel_adapter.errors import ChannelAdapterError, ConflictError, InvalidError
-from channel_adapter.mapping.subscription_member import NOTIFICATIONS as KINDS
 from channel_adapter.migration.budget import TRANSIENT
 from channel_adapter.migration.plan import transform
 from channel_adapter.migration.run.work import (
@@ -26,13 +26,7 @@ from channel_adapter.migration.run.work import (
 )
 from channel_adapter.migration.sources.source import FIRST_PAGE, SourceSubscriber, SubscriberPage
 from channel_adapter.store.migration import ALREADY, GONE, MOVED, SENT, UserRow
-from channel_adapter.tencent import codes, limits
-from channel_adapter.tencent.catalog import (
-    DELETE_GROUP_MEMBER,
-    GET_SPECIFIED_GROUP_MEMBER_INFO,
-    IMPORT_GROUP_MEMBER,
-    MODIFY_GROUP_MEMBER_INFO,
-)
+from channel_adapter.tencent import codes
 from channel_adapter.tencent.wire import members
 
 T = TypeVar("T")
@@ -131,7 +125,7 @@ class SubscriberImporter:
 
     def __init__(self, work: ChannelWork) -> None:
         self._work = work
-        self._room = asyncio.Semaphore(work.at_once)
+        self._slots = asyncio.Semaphore(work.context.settings.concurrency)
 
     async def move(self, page: SubscriberPage) -> str | None:
         """Move a page of the source; return the cursor of the next one. Users moved in this round are skipped."""
@@ -210,7 +204,7 @@ class SubscriberImporter:
                 if result not in THERE:
                     continue
                 ours = result == members.RESULT_ADDED or work.first or subscriber.user in sent
-                if ours and transform.notifications_request(work.channel, subscriber) is not None:
+                if ours and subscriber.notifications is not Notifications.ALL:
                     unfinished.append(subscriber)
                 else:
                     rows.append(self._row(subscriber, MOVED if ours else ALREADY))
@@ -229,18 +223,17 @@ class SubscriberImporter:
 
     async def _import(self, subscribers: list[SourceSubscriber]) -> dict[str, int]:
         work = self._work
-        now = int(work.clock.now())
+        now = int(work.context.clock.now())
         items = [
             transform.import_subscriber(
                 subscriber, created_at=work.row.created_at, now=now, admins=work.planned.target.admins
             )
             for subscriber in subscribers
         ]
-        request = transform.import_subscribers(work.channel, items)
         try:
-            async with self._room:
+            async with self._slots:
                 work.failpoint("people.sending")
-                reply = await work.calls.call(IMPORT_GROUP_MEMBER, request)
+                results = await work.importer.import_members(work.channel, items)
         except InvalidError as error:
             if len(subscribers) == 1:
                 return {subscribers[0].user: members.RESULT_FAILED}
@@ -249,14 +242,14 @@ class SubscriberImporter:
             half = len(subscribers) // 2
             return await self._import(subscribers[:half]) | await self._import(subscribers[half:])
         work.failpoint("people.sent")
-        return {item.member_account: item.result for item in reply.member_list}
+        return results
 
     async def _explain(self, failed: Sequence[SourceSubscriber], results: dict[str, int]) -> None:
         """Find the reason behind `Result` 0, an unknown account or no room, and put users into the quarantine."""
         if not failed:
             return
         work = self._work
-        accounts = AppAccounts(work.calls, work.at_once)
+        accounts = AppAccounts(work.context.api, work.context.settings.concurrency)
         known = await accounts.check([*dict.fromkeys(UserId(each.user) for each in failed)])
         for subscriber in failed:
             result = results.get(subscriber.user, members.RESULT_FAILED)
@@ -273,13 +266,9 @@ class SubscriberImporter:
 
     async def _set_notifications(self, subscriber: SourceSubscriber) -> bool:
         work = self._work
-        flag = transform.FLAGS[subscriber.notifications]
-        request = members.ModifyGroupMemberInfoRequest(
-            group_id=work.channel, member_account=subscriber.user, msg_flag=flag
-        )
         try:
-            async with self._room:
-                await work.calls.call(MODIFY_GROUP_MEMBER_INFO, request)
+            async with self._slots:
+                await work.importer.set_notifications(work.channel, subscriber.user, subscriber.notifications)
         except TRANSIENT:
             raise
         except ChannelAdapterError as error:
@@ -303,15 +292,10 @@ class SubscriberImporter:
     async def _set_changed(self, changed: list[SourceSubscriber], known: dict[str, UserRow]) -> None:
         """Move notification options that changed at the source, unless they changed on the target too."""
         work = self._work
-        for part in _parts(changed, limits.SPECIFIED_MEMBERS_PER_CALL):
-            request = members.GetSpecifiedGroupMemberInfoRequest(
-                group_id=work.channel, member_list_account=[subscriber.user for subscriber in part],
-                member_info_filter=["MsgFlag"],
-            )  # fmt: skip
-            reply = await work.calls.call(GET_SPECIFIED_GROUP_MEMBER_INFO, request)
-            has = {item.member_account: KINDS.get(item.msg_flag or "") for item in reply.member_list}
+        for part in _parts(changed, work.importer.lookups_per_call):
+            current = await work.importer.notifications(work.channel, [subscriber.user for subscriber in part])
             for subscriber in part:
-                found = has.get(subscriber.user)
+                found = current.get(subscriber.user)
                 if found is not None and found.value == known[subscriber.user].notifications:
                     await self._set_notifications(subscriber)
 
@@ -333,7 +317,7 @@ async def _remove_missing(work: ChannelWork) -> None:
         )  # fmt: skip
     async with aclosing(store.users_not_seen(migration, work.id, work.round)) as parts:
         async for rows in parts:
-            for some in _parts(rows, limits.DELETE_MEMBERS_PER_CALL):
+            for some in _parts(rows, work.importer.removals_per_call):
                 await _delete(work, some)
 
 
@@ -341,8 +325,7 @@ async def _delete(work: ChannelWork, rows: Sequence[UserRow]) -> None:
     staff = {work.planned.target.owner, *work.now.admins}
     names = [row.user_id for row in rows if row.user_id not in staff]
     if names:
-        request = members.DeleteGroupMemberRequest(group_id=work.channel, member_to_del_account=names, silence=1)
-        await work.calls.call(DELETE_GROUP_MEMBER, request)
+        await work.importer.remove_members(work.channel, names)
     work.row.removed += len(names)
     work.row.subscribers -= len(names)
     await work.journal.note(

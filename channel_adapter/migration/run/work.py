@@ -8,12 +8,11 @@ from typing import Any, Final
 
 import orjson
 
+from channel_adapter.backends.community.importing import CommunityImporter
 from channel_adapter.backends.community.members import BatchSize
 from channel_adapter.backends.community.tag import Tag
-from channel_adapter.concurrency.clock import Clock
 from channel_adapter.domain.ids import ChannelId
-from channel_adapter.migration.budget import BudgetedApi
-from channel_adapter.migration.context import Failpoint, noop_failpoint
+from channel_adapter.migration.context import Failpoint, MigrationContext, noop_failpoint
 from channel_adapter.migration.plan.document import Plan, PlannedChannel
 from channel_adapter.migration.plan.resolutions import Resolutions
 from channel_adapter.migration.plan.transform import TargetLimits
@@ -42,17 +41,16 @@ class ChannelWork:
     `pages` limits the pages of subscribers that all channels of a process move at the same time.
     """
 
-    calls: BudgetedApi
+    context: MigrationContext
+    importer: CommunityImporter
     journal: Journal
     plan: Plan
     planned: PlannedChannel
     source: Source
     now: SourceChannel
     row: ChannelRow
-    clock: Clock
     add_size: BatchSize
     pages: asyncio.Semaphore
-    at_once: int
     round: int
     failpoint: Failpoint = noop_failpoint
     tag: Tag | None = None
@@ -85,7 +83,7 @@ class ChannelWork:
         """Record how far the channel is."""
         if state is not None:
             self.row.state = state
-        self.row.changed = self.clock.now()
+        self.row.changed = self.context.clock.now()
         await self.journal.note([self.row])
 
     async def quarantine(self, what: str, key: str, reason: str, raw: Mapping[str, Any], retry: str) -> None:

@@ -9,8 +9,7 @@ from contextlib import ExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from channel_adapter.backends.community import profile as channel_group
-from channel_adapter.backends.community.tag import Tag
+from channel_adapter.backends.community.importing import GroupState
 from channel_adapter.concurrency.batching import batches, concurrently
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError
 from channel_adapter.mapping.subscription_member import SUBSCRIBER_FIELDS
@@ -20,7 +19,6 @@ from channel_adapter.migration.plan.document import Plan, PlannedChannel, check_
 from channel_adapter.migration.plan.resolutions import PROFILE_INCOMPATIBILITIES, Incompatibility
 from channel_adapter.migration.plan.transform import post_number
 from channel_adapter.migration.sources.source import Source, SourceChannel, SourceKind, SourcePost, every_subscriber
-from channel_adapter.migration.target import member_pages, message_pages, read_groups
 from channel_adapter.migration.verify.compare import (
     CompareContext,
     Originals,
@@ -46,9 +44,8 @@ from channel_adapter.migration.verify.findings import (
 from channel_adapter.migration.verify.scratch import ComparisonScratchDb, TargetPost
 from channel_adapter.store.database import Database
 from channel_adapter.store.migration import StoredOriginals
-from channel_adapter.tencent import limits
 from channel_adapter.tencent.notify import Notifier
-from channel_adapter.tencent.wire import groups, members, messages
+from channel_adapter.tencent.wire import members, messages
 
 R = TypeVar("R")
 
@@ -134,7 +131,7 @@ class ChannelPair:
 
     planned: PlannedChannel
     source: SourceChannel | None
-    info: groups.GroupInfo | None
+    group: GroupState | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +168,7 @@ class ChannelComparer:
         self._context = context
         self._plan = plan
         self._target = plan.limits.target()
+        self._importer = context.importer(self._target.keys)
         self._source = source
         self._originals = originals
         self._post_cutovers = post_cutovers
@@ -179,20 +177,19 @@ class ChannelComparer:
     async def pairs(self) -> AsyncGenerator[ChannelPair, None]:
         """Yield every channel of the plan, 50 groups read in a call."""
         existing = await self._context.existing_channels(self._plan, self._source)
-        async with aclosing(batches(self._plan.channels, limits.GROUP_INFO_PER_CALL)) as parts:
+        async with aclosing(batches(self._plan.channels, self._importer.groups_per_call)) as parts:
             async for part in parts:
-                infos = await read_groups(self._context.api, [each.target.channel for each in part], self._target.keys)
+                groups = await self._importer.inspect([each.target.channel for each in part])
                 for planned in part:
-                    yield ChannelPair(planned, existing.get(planned.source.id), infos.get(planned.target.channel))
+                    yield ChannelPair(planned, existing.get(planned.source.id), groups.get(planned.target.channel))
 
     async def compare(self, pair: ChannelPair) -> tuple[str, ComparisonScratchDb]:
         """Compare one channel; return its id at the source and its findings, which the caller closes."""
-        planned, info, source = pair.planned, pair.info, pair.source
-        tag = channel_group.tag_of(channel_group.fields_of(info), self._target.keys) if info else None
+        planned, group, source = pair.planned, pair.group, pair.source
         after = self._post_cutovers.get(planned.source.id, PostCutover())
-        born = (info.create_time if info else None) or planned.target.created_at or 0
+        born = (group.created_at if group else 0) or planned.target.created_at or 0
         now = int(self._context.clock.now())
-        last = max(0, (info.next_msg_seq or 1) - 1) if info else 0
+        last = max(0, (group.next_seq or 1) - 1) if group else 0
         context = CompareContext(planned, self._plan.migration, self._target, self._plan.chosen, born, now, after, last)
         staff = frozenset({planned.target.owner, *source.admins}) if source else frozenset()
         with ExitStack() as stack:
@@ -205,27 +202,23 @@ class ChannelComparer:
                     )
                 )
             else:
-                await self._compare(comparison, source, info, tag)
+                await self._compare(comparison, source, group)
             stack.pop_all()
         return planned.source.id, comparison.scratch
 
-    async def _compare(
-        self, comparison: ChannelComparison, source: SourceChannel, info: groups.GroupInfo | None, tag: Tag | None
-    ) -> None:
-        ours = info is not None and tag is not None and tag.migration == self._plan.migration
-        if info is None or tag is None or not ours:
-            comparison.record(_not_ours(comparison.context, info, tag))
+    async def _compare(self, comparison: ChannelComparison, source: SourceChannel, group: GroupState | None) -> None:
+        tag = group.tag if group else None
+        ours = tag is not None and tag.migration == self._plan.migration
+        if not ours:
+            comparison.record(_not_ours(comparison.context, group))
         admins: list[str] | None = None
         parts = (self._posts, self._subscribers)
         async with aclosing(concurrently(parts, lambda part: part(comparison, ours), limit=len(parts))) as ended:
             async for found in ended:
                 admins = found if found is not None else admins
-        if info is not None and tag is not None and ours:
-            channel = channel_group.to_channel(
-                comparison.context.channel.target.channel, info, channel_group.fields_of(info), self._target.keys
-            )
+        if group is not None and tag is not None and ours:
             originals = await self._profile_originals(comparison)
-            comparison.record(*compare_profile(comparison.context, source, channel, tag, admins, originals))
+            comparison.record(*compare_profile(comparison.context, source, group.channel, tag, admins, originals))
 
     async def _profile_originals(self, comparison: ChannelComparison) -> dict[Incompatibility, Originals]:
         return {each: await self._read_originals(comparison, each.value, [""]) for each in PROFILE_INCOMPATIBILITIES}
@@ -244,7 +237,7 @@ class ChannelComparer:
 
     async def _read_history(self, comparison: ChannelComparison) -> None:
         channel = comparison.context.channel.target.channel
-        async with aclosing(message_pages(self._context.api, channel)) as pages:
+        async with aclosing(self._importer.raw_pages(channel)) as pages:
             async for page in pages:
                 comparison.scratch.add_posts(_target_post(message, comparison.context) for message in page)
 
@@ -296,7 +289,7 @@ class ChannelComparer:
         admins: set[str] = set()
         fields = _MEMBER_FIELDS[self._plan.source.kind]
         channel = comparison.context.channel.target.channel
-        async with aclosing(member_pages(self._context.api, channel, fields)) as pages:
+        async with aclosing(self._importer.member_pages(channel, fields)) as pages:
             async for page in pages:
                 ordinary = [member for member in page if member.role != members.OWNER]
                 admins |= {member.member_account for member in ordinary if member.role == members.ADMIN}
@@ -344,9 +337,12 @@ def _target_post(message: messages.HistoryMessage, context: CompareContext) -> T
     )
 
 
-def _not_ours(context: CompareContext, info: groups.GroupInfo | None, tag: Tag | None) -> Finding:
+def _not_ours(context: CompareContext, group: GroupState | None) -> Finding:
     """Return the finding for a missing group, and for a group of another owner."""
-    if info is None:
+    if group is None:
         return context.finding(Subject.PROFILE, "channel", Mark.MISSING, reason="there is no such group")
+    tag = group.tag
     whose = "a group that is no channel" if tag is None else f"a channel of {tag.migration or 'no migration'}"
-    return context.finding(Subject.PROFILE, "channel", Mark.MISSING, reason=f"{whose} stands there, {info.name!r}")
+    return context.finding(
+        Subject.PROFILE, "channel", Mark.MISSING, reason=f"{whose} stands there, {group.channel.name!r}"
+    )
