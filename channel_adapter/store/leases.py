@@ -81,7 +81,8 @@ class Leases:
         """Extend leases that we still hold; return their names. One that has ended but was not taken is extended."""
         if not names:
             return set()
-        self._lock(connection, names)
+        if not self._database.is_sqlite:  # which has locked the whole file
+            connection.execute(self._lock_ours, {"names": names})
         until = self._database.now(here) + self.seconds
         statement = update(LEASES).where(self._ours).values(until=until).returning(LEASES.c.name)
         return set(connection.scalars(statement, {"names": names}))
@@ -91,9 +92,8 @@ class Leases:
         return set(connection.scalars(self._lock_ours, {"names": names})) if names else set()
 
     def release(self, connection: Connection, names: Sequence[str]) -> None:
-        """Give up leases; those of other owners stay."""
+        """Release leases that `held` has locked in this transaction; those of other owners stay."""
         if names:
-            self._lock(connection, names)
             connection.execute(self._delete_ours, {"names": names})
 
     def delay(self, connection: Connection, waits: Mapping[str, float], here: float) -> None:
@@ -103,11 +103,6 @@ class Leases:
             change = update(LEASES).where(LEASES.c.name == bindparam("its_name"), LEASES.c.owner == self.owner)
             rows = [{"its_name": name, "wait": waits[name]} for name in sorted(waits)]
             connection.execute(change.values(owner=None, until=until), rows)
-
-    def _lock(self, connection: Connection, names: Sequence[str]) -> None:
-        """Lock rows in the order of their names, as every transaction does. On SQLite the database is locked."""
-        if not self._database.is_sqlite:
-            connection.execute(self._lock_ours, {"names": names})
 
 
 def owners(connection: Connection, names: Sequence[str]) -> dict[str, str | None]:
