@@ -24,7 +24,7 @@ async def react(sea: Harbour, user: str, emoji: str, seq: int) -> None:
     await sea.settle()
 
 
-async def test_reactions_of_phones_are_folded(tmp_path: Path) -> None:
+async def test_reactions_of_clients_are_merged(tmp_path: Path) -> None:
     async with harbour(database_url=database(tmp_path), webhooks={"own_echoes": False}) as sea:
         await lighthouse(sea)
         for user in (SAILOR, MATE):
@@ -40,7 +40,7 @@ async def test_reactions_of_phones_are_folded(tmp_path: Path) -> None:
         assert (await sea.adapter.reactions.get(ref)).counts == {"❤️": 1}
 
 
-async def test_reactions_go_with_the_post_and_the_channel(tmp_path: Path) -> None:
+async def test_reactions_are_deleted_with_the_post_and_the_channel(tmp_path: Path) -> None:
     async with harbour(database_url=database(tmp_path)) as sea:
         await lighthouse(sea)
         await sea.phone(SAILOR, "join", group_id=LIGHTHOUSE)
@@ -56,7 +56,7 @@ async def test_reactions_go_with_the_post_and_the_channel(tmp_path: Path) -> Non
         assert sea.receiver.counters.snapshot().get("dead", 0) == 0
 
 
-async def test_repeats_and_disorder_fold_to_the_same(tmp_path: Path) -> None:
+async def test_repeats_and_disorder_merge_to_the_same_reactions(tmp_path: Path) -> None:
     async with harbour(database_url=database(tmp_path)) as sea:
         await lighthouse(sea)
         await sea.phone(SAILOR, "join", group_id=LIGHTHOUSE)
@@ -70,7 +70,7 @@ async def test_repeats_and_disorder_fold_to_the_same(tmp_path: Path) -> None:
         assert len([event for event in sea.heard if isinstance(event, e.ReactionChanged)]) == 5
 
 
-async def test_who_leaves_by_phone_is_taken_out_of_the_conversation_group() -> None:
+async def test_user_who_unsubscribes_in_a_client_is_unassigned() -> None:
     async with harbour() as sea:
         await lighthouse(sea)
         await sea.adapter.subscriptions.subscribe(LIGHTHOUSE, [SAILOR])
@@ -90,7 +90,7 @@ async def filed(sea: Harbour) -> set[str]:
 
 
 @pytest.mark.parametrize("trouble", [{"code": 60003}, {"status": 503}], ids=["refused", "away"])
-async def test_who_cannot_be_taken_out_now_is_taken_out_later(trouble: dict[str, Any]) -> None:
+async def test_temporary_failure_to_unassign_is_retried(trouble: dict[str, Any]) -> None:
     """The app does not wait for that, and hears of it once."""
     async with harbour(retry=RetryPolicy(3, 0.05), total_seconds=2.0) as sea:
         await lighthouse(sea)
@@ -105,7 +105,7 @@ async def test_who_cannot_be_taken_out_now_is_taken_out_later(trouble: dict[str,
         assert len([event for event in sea.heard if isinstance(event, e.Unsubscribed)]) == 1
 
 
-async def test_who_can_never_be_taken_out_is_a_dead_letter() -> None:
+async def test_permanent_failure_to_unassign_is_a_dead_letter() -> None:
     async with harbour(retry=RetryPolicy(2, 0.01)) as sea:
         await lighthouse(sea)
         await sea.adapter.subscriptions.subscribe(LIGHTHOUSE, [SAILOR])
@@ -122,7 +122,7 @@ async def test_who_can_never_be_taken_out_is_a_dead_letter() -> None:
         assert len([event for event in sea.heard if isinstance(event, e.Unsubscribed)]) == 1
 
 
-async def test_a_post_that_a_phone_recalled_is_unread_no_more() -> None:
+async def test_post_recalled_by_a_client_is_not_unread() -> None:
     async with harbour() as sea:
         await lighthouse(sea)
         await sea.phone(SAILOR, "join", group_id=LIGHTHOUSE)
@@ -134,7 +134,7 @@ async def test_a_post_that_a_phone_recalled_is_unread_no_more() -> None:
         assert (await sea.adapter.unread.get(SAILOR)).badge == 1
 
 
-async def test_nothing_is_taken_out_where_nothing_is_filed() -> None:
+async def test_no_conversation_group_is_changed_when_assignment_is_off() -> None:
     async with harbour(unread={"assign": False}) as sea:
         await lighthouse(sea)
         await sea.phone(SAILOR, "join", group_id=LIGHTHOUSE)
@@ -143,7 +143,7 @@ async def test_nothing_is_taken_out_where_nothing_is_filed() -> None:
         assert [call.command for call in sea.stub.log if "contact_group" in call.command] == []
 
 
-async def test_memories_are_corrected(tmp_path: Path) -> None:
+async def test_caches_are_corrected(tmp_path: Path) -> None:
     async with harbour() as sea:
         await lighthouse(sea)
         await sea.phone(MATE, "join", group_id=LIGHTHOUSE)
@@ -216,7 +216,7 @@ async def test_an_ordinary_community_under_the_id_of_what_is_gone(known: bool) -
         assert [type(event) for event in await sea.settle()] == [e.Other] * 2
 
 
-async def test_a_receiver_that_was_restarted_knows_the_channels_still(tmp_path: Path) -> None:
+async def test_restarted_receiver_knows_the_channels(tmp_path: Path) -> None:
     url = database(tmp_path)
     async with harbour(database_url=url) as sea:
         await lighthouse(sea)
@@ -227,7 +227,7 @@ async def test_a_receiver_that_was_restarted_knows_the_channels_still(tmp_path: 
         assert (await sea.until(e.ChannelDeleted)).confirmed
 
 
-async def test_a_channel_that_nobody_here_knew_is_deleted() -> None:
+async def test_deletion_of_an_unknown_channel_is_not_confirmed() -> None:
     async with harbour() as sea:
         sea.switch(commands=("Group.CallbackAfterGroupDestroyed",))
         await sea.other.channels.create(slug="lighthouse", name="Lighthouse", owner=KEEPER)

@@ -88,7 +88,7 @@ async def test_a_tag_that_changed_is_forgotten_by_all_receivers(tmp_path: Path) 
         await sea.settle()
 
 
-async def test_news_are_heard_once_and_own_ones_not_at_all(url: str) -> None:
+async def test_invalidations_are_read_once_and_own_ones_are_not_read(url: str) -> None:
     mine, theirs = InvalidationTable(Database(url)), InvalidationTable(Database(url))
     assert await mine.published() == await theirs.published() == []
     role, everything = Invalidation(QUAY, UserId(MATE)), Invalidation(QUAY)
@@ -105,7 +105,7 @@ async def test_news_are_heard_once_and_own_ones_not_at_all(url: str) -> None:
     await theirs.close()
 
 
-async def test_what_is_committed_late_is_heard_and_what_is_old_is_deleted(url: str) -> None:
+async def test_invalidation_that_is_committed_late_is_read_and_old_ones_are_deleted(url: str) -> None:
     mine, theirs = InvalidationTable(Database(url)), InvalidationTable(Database(url))
     await theirs.published()
     await mine.publish([Invalidation(QUAY)])
@@ -141,7 +141,7 @@ class Away:
         return [Invalidation(LIGHTHOUSE)] if self.asked == 2 else []
 
 
-async def test_a_database_that_was_away_is_asked_again(
+async def test_invalidations_are_read_again_after_a_failure(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("channel_adapter.webhooks.cache_invalidation.LOOK_SECONDS", 0.001)
@@ -157,7 +157,7 @@ async def test_a_database_that_was_away_is_asked_again(
         assert "webhooks.changes_not_heard" in caplog.text
 
 
-async def test_without_a_database_nobody_is_told() -> None:
+async def test_without_a_database_no_invalidation_is_published() -> None:
     async with harbour() as sea:
         alone = sea.adapter.pipeline.invalidation
         await alone.publish(e.ChannelFull(channel=LIGHTHOUSE, at=None, platform=None, by=None, own=False))  # type: ignore[arg-type]

@@ -87,7 +87,7 @@ def test_ctrl_c_is_the_usual_end_of_serve(tmp_path: Path) -> None:
     assert [line for line in lines if not line.startswith("ended without waiting")] == []  # on a busy machine
 
 
-def test_what_failed_is_listed_counted_and_tailed(used: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_failed_events_are_listed_counted_and_tailed(used: Path, capsys: pytest.CaptureFixture[str]) -> None:
     letters = rows(used, capsys)
     assert [letter["body"]["Operator_Account"] for letter in letters] == ["bad_1", "bad_2"]
     assert {letter["reason"] for letter in letters} == {"ValueError: this one is not wanted"}
@@ -130,7 +130,7 @@ def test_dead_letters_are_dropped_and_given_new_attempts(used: Path, capsys: pyt
         (["--cert", "chain.pem"], "--cert and --key-file belong together"),
     ],
 )
-def test_what_cannot_be_served_is_said(
+def test_unusable_options_of_serve_are_reported(
     words: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = write_settings(tmp_path, f"sqlite:///{tmp_path / 'inbox.db'}")
@@ -139,14 +139,14 @@ def test_what_cannot_be_served_is_said(
 
 
 @pytest.mark.parametrize("words", [["list"], ["stats"], ["tail"], ["retry", "--all"], ["drop", "--all"]])
-def test_looking_makes_no_database(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_listing_creates_no_database(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings = write_settings(tmp_path, f"sqlite:///{tmp_path / 'inbox.db'}")
     code, _, err = run(settings, *words, capsys=capsys)
     assert (code, "no receiver has run" in err) == (2, True)
     assert [path.name for path in tmp_path.iterdir()] == ["adapter.toml"]
 
 
-def test_a_database_that_is_not_there_is_the_services_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_database_exits_with_service_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings = write_settings(tmp_path, "postgresql://u:hidden@127.0.0.1:1/d")
     code, _, err = run(settings, "serve", "--port", "0", capsys=capsys)
     assert (code, "hidden" in err) == (7, False), err
@@ -161,13 +161,13 @@ def test_a_bad_url_is_a_bad_setting(
     assert (code, "database_url" in err, "hidden" in err) == (2, True, False), err
 
 
-def test_a_memory_inbox_has_nothing_to_look_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_memory_inbox_has_no_rows_to_list(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings = write_settings(tmp_path, f"sqlite:///{tmp_path / 'unused.db'}", kind="memory")
     code, _, err = run(settings, "list", capsys=capsys)
     assert (code, "memory inbox" in err) == (2, True)
 
 
-def test_a_memory_inbox_says_what_it_is_and_a_port_is_taken_once(tmp_path: Path) -> None:
+def test_memory_inbox_is_logged_and_used_port_is_refused(tmp_path: Path) -> None:
     settings = write_settings(tmp_path, f"sqlite:///{tmp_path / 'unused.db'}", kind="memory")
     running = start(settings)
     words = ["webhooks", "serve", "--port", running.url.rpartition(":")[2].strip("/"), "--config", str(settings)]

@@ -29,7 +29,7 @@ async def inbox(adapter: ChannelAdapter) -> AsyncIterator[MemoryInbox]:
     await made.stop()
 
 
-async def test_a_handler_hears_its_kinds_and_their_children(adapter: ChannelAdapter, inbox: MemoryInbox) -> None:
+async def test_handler_gets_its_kinds_and_their_subclasses(adapter: ChannelAdapter, inbox: MemoryInbox) -> None:
     heard: list[tuple[str, str]] = []
     adapter.events.on(other_mode=True)(lambda event: heard.append(("all", type(event).__name__)))
     adapter.events.on(ChannelEvent, other_mode=True)(lambda event: heard.append(("accounts", type(event).__name__)))
@@ -132,7 +132,7 @@ async def test_a_stream_that_ended_leaves_no_name_twice(adapter: ChannelAdapter)
     assert len({step.name for step in steps}) == len(steps) == 2
 
 
-async def test_a_stream_that_nobody_reads_holds_nothing_up(adapter: ChannelAdapter, inbox: MemoryInbox) -> None:
+async def test_unread_stream_delays_no_event(adapter: ChannelAdapter, inbox: MemoryInbox) -> None:
     closed = adapter.events.stream()
     await closed.aclose()
     forgotten = adapter.events.stream()
@@ -159,7 +159,7 @@ async def test_a_loop_that_waits_ends_when_its_stream_is_closed(adapter: Channel
     assert await asyncio.wait_for(reading, 60) == []
 
 
-async def test_what_is_no_event_is_refused(adapter: ChannelAdapter) -> None:
+async def test_handler_for_what_is_no_event_is_refused(adapter: ChannelAdapter) -> None:
     with pytest.raises(TypeError, match="is no event"):
         adapter.events.on(str)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="is no event"):

@@ -44,7 +44,7 @@ def about(event: e.Event) -> tuple[Any, ...]:
     return event.platform, event.by, event.own
 
 
-async def test_subscribed_by_oneself(light: Harbour) -> None:
+async def test_user_subscribes(light: Harbour) -> None:
     await light.phone(SAILOR, "join", "Android", group_id=LIGHTHOUSE)
     event = await light.until(e.Subscribed)
     assert (event.channel, event.users, event.invited) == (LIGHTHOUSE, (SAILOR,), False)
@@ -88,13 +88,13 @@ async def test_a_channel_is_created_changed_and_deleted(sea: Harbour) -> None:
     assert about(deleted)[0] is e.Platform.SERVER
 
 
-async def test_full(sea: Harbour) -> None:
+async def test_channel_is_full(sea: Harbour) -> None:
     await lighthouse(sea, max_subscribers=1)
     await sea.phone(SAILOR, "join", group_id=LIGHTHOUSE)
     assert (await sea.until(e.ChannelFull)).channel == LIGHTHOUSE
 
 
-async def test_a_post_lives(light: Harbour) -> None:
+async def test_post_is_published_edited_and_recalled(light: Harbour) -> None:
     await light.phone(KEEPER, "post", "macOS", group_id=LIGHTHOUSE, body="fog", random=77)
     published = await light.until(e.PostPublished)
     ref = PostRef(LIGHTHOUSE, published.post.ref.seq)
@@ -111,7 +111,7 @@ async def test_a_post_lives(light: Harbour) -> None:
     assert (recalled.refs, recalled.by) == ((ref,), KEEPER)
 
 
-async def test_the_first_post_of_a_channel_that_was_made_again(light: Harbour) -> None:
+async def test_first_post_of_a_recreated_channel_is_no_repeat(light: Harbour) -> None:
     """Its number has been there before; it is no repeat."""
     await light.phone(KEEPER, "post", group_id=LIGHTHOUSE, body="fog")
     first = await light.until(e.PostPublished)
@@ -176,7 +176,7 @@ async def test_roles_and_owners(light: Harbour) -> None:
     assert (changed.old_owner, changed.new_owner) == (KEEPER, MATE)
 
 
-async def test_an_alarm_slows_us_down(sea: Harbour) -> None:
+async def test_rate_alarm_reduces_the_rate(sea: Harbour) -> None:
     await sea.other.call(GROUPS, "get_appid_group_list", {"Limit": 1})  # once a second is its limit
     alarm = await sea.until(e.RateAlarm)
     assert (alarm.service, alarm.command, alarm.allowed) == (GROUPS, "get_appid_group_list", 1)
@@ -215,7 +215,7 @@ async def test_official_accounts(sea: Harbour) -> None:
     assert (await sea.until(e.ChannelDeleted)).owner == KEEPER
 
 
-async def test_what_nobody_knows_is_kept_raw(sea: Harbour) -> None:
+async def test_unknown_webhooks_keep_their_body(sea: Harbour) -> None:
     trigger = sea.stub.webhooks.trigger
     await trigger("Group.CallbackAfterSomethingNew", Colour="red")
     event = await sea.until(e.Unknown)
@@ -295,7 +295,7 @@ DAY = [
     ],
     ids=["twice", "out of order", "other spellings"],
 )
-async def test_each_event_is_told_once_whatever_the_network_does(trouble: dict[str, Any]) -> None:
+async def test_each_event_is_delivered_once_over_a_bad_network(trouble: dict[str, Any]) -> None:
     async with harbour() as sea:
         await lighthouse(sea)
         sea.switch(**trouble)
@@ -304,7 +304,7 @@ async def test_each_event_is_told_once_whatever_the_network_does(trouble: dict[s
         assert_told_once(sea)
 
 
-async def test_each_event_is_told_once_when_answers_are_lost() -> None:
+async def test_each_event_is_delivered_once_when_answers_are_lost() -> None:
     async with harbour() as sea, answers_cut_off(sea.url) as (url, asked):
         await lighthouse(sea)
         sea.switch(url=url, retries=3, retry_delay=0.01)
@@ -347,7 +347,7 @@ def assert_told_once(sea: Harbour) -> None:
 
 
 @pytest.mark.parametrize("trouble", [{"wrong_sign": True}, {"stale": 61}])
-async def test_what_is_forged_or_stale_is_told_to_nobody(trouble: dict[str, Any]) -> None:
+async def test_forged_and_stale_webhooks_are_not_delivered(trouble: dict[str, Any]) -> None:
     async with harbour() as sea:
         await lighthouse(sea)
         sea.switch(**trouble)

@@ -75,7 +75,7 @@ async def test_only_owner_and_admins_post() -> None:
         assert sea.adapter.guard.counts["refused"] == 3
 
 
-async def test_the_role_is_asked_once() -> None:
+async def test_role_is_read_once() -> None:
     async with harbour() as sea:
         await unmuted(sea)
         for _ in range(5):
@@ -83,7 +83,7 @@ async def test_the_role_is_asked_once() -> None:
         assert len([call for call in sea.stub.log if call.command == "get_role_in_group"]) == 1
 
 
-async def test_who_may_not_post_is_asked_about_once_too() -> None:
+async def test_refused_author_is_read_once() -> None:
     """Else a flood of posts is a flood of calls, until there is no time left to refuse them."""
     async with harbour() as sea:
         await unmuted(sea)
@@ -99,7 +99,7 @@ async def test_who_may_not_post_is_asked_about_once_too() -> None:
         assert await post(sea, SAILOR) is None
 
 
-async def test_a_crowd_that_may_not_post_is_asked_about_together() -> None:
+async def test_roles_of_many_authors_are_read_in_one_call() -> None:
     """The service answers 200 such questions a second, each about 500 people."""
     async with harbour() as sea:
         await unmuted(sea)
@@ -112,13 +112,13 @@ async def test_a_crowd_that_may_not_post_is_asked_about_together() -> None:
         assert len([call for call in sea.stub.log if call.command == "get_role_in_group"]) < 100
 
 
-async def test_anyone_may_post_where_the_settings_say_so() -> None:
+async def test_every_user_may_post_if_the_settings_allow_it() -> None:
     async with harbour(guard={"only_staff_posts": False}) as sea:
         await unmuted(sea)
         assert await post(sea, SAILOR) is None
 
 
-async def test_other_groups_are_nobodys_business() -> None:
+async def test_requests_about_other_groups_are_allowed() -> None:
     async with harbour(guard={"blocked": [SAILOR], "on_failure": "refuse"}) as sea:
         group = {"Type": "Community", "Name": "Quay", "GroupId": "@TGS#_quay", "ApplyJoinOption": "FreeAccess"}
         await sea.other.call(GROUPS, "create_group", group)
@@ -153,7 +153,7 @@ async def test_a_cap_of_subscribers() -> None:
         assert await join(sea, MATE) is None
 
 
-async def test_who_may_make_communities() -> None:
+async def test_only_named_accounts_may_create_communities() -> None:
     async with harbour(guard={"creators": [KEEPER]}) as sea:
         with pytest.raises(ChannelAdapterError) as refused:
             await sea.other.channels.create(slug="quay", name="Quay", owner=KEEPER)
@@ -208,7 +208,7 @@ async def test_a_hook_refuses_or_drops(decision: hooks.HookResponse, code: int |
         assert await sea.settle() == [], "what the guard held back is not lost"
 
 
-async def test_hooks_for_people_and_channels() -> None:
+async def test_hooks_for_subscriptions_and_creations() -> None:
     async with harbour() as sea:
         await lighthouse(sea)
 
@@ -358,7 +358,7 @@ async def test_refusal_with_half_a_character_in_its_text_is_a_refusal() -> None:
         ("OfficialAccount.CallbackBeforeSendMsg", "MsgBody"),
     ],
 )
-async def test_question_without_a_member_that_it_is_about_is_not_decided(
+async def test_request_without_a_required_field_is_not_decided(
     policy: str, code: int, command: str, without: str
 ) -> None:
     async with harbour(guard={"on_failure": policy}) as sea:
@@ -379,7 +379,7 @@ async def test_question_without_a_member_that_it_is_about_is_not_decided(
     ],
     ids=["raises", "of another question", "hangs"],
 )
-async def test_a_hook_in_trouble_opens_no_door_that_the_settings_keep_shut(hook: Any, outcome: str) -> None:
+async def test_failing_hook_admits_no_user_whom_the_settings_refuse(hook: Any, outcome: str) -> None:
     async with harbour(guard={"blocked": [MATE], "budget_seconds": 0.2, "on_failure": "allow"}) as sea:
         await lighthouse(sea)
         sea.adapter.guard.on(hooks.SubscribeRequest)(hook)
@@ -388,7 +388,7 @@ async def test_a_hook_in_trouble_opens_no_door_that_the_settings_keep_shut(hook:
         assert sea.adapter.guard.counts[outcome] == 1
 
 
-async def test_what_one_hook_decided_stands_when_the_next_one_fails() -> None:
+async def test_response_of_a_hook_stays_when_the_next_one_fails() -> None:
     async with harbour() as sea:
         await unmuted(sea)
         sea.adapter.guard.on(hooks.PostDraft)(lambda _: hooks.Rewrite(Text("haze")))
@@ -397,7 +397,7 @@ async def test_what_one_hook_decided_stands_when_the_next_one_fails() -> None:
         assert await said(sea) == ["haze"]
 
 
-async def test_each_hook_is_asked_about_the_people_who_are_left() -> None:
+async def test_each_hook_gets_the_remaining_users() -> None:
     async with harbour() as sea:
         await lighthouse(sea)
         asked: list[tuple[UserId, ...]] = []
@@ -414,7 +414,7 @@ async def test_each_hook_is_asked_about_the_people_who_are_left() -> None:
         assert [each.kind for each in outcomes][:2] == [OutcomeKind.REFUSED] * 2
 
 
-async def test_a_hook_for_every_question() -> None:
+async def test_hook_for_every_request() -> None:
     async with harbour() as sea:
         await unmuted(sea)
         asked: list[type[hooks.HookRequest]] = []
@@ -426,18 +426,18 @@ async def test_a_hook_for_every_question() -> None:
 
 
 @pytest.mark.parametrize("kind", [e.Subscribed, hooks.Refuse, "PostDraft", None])
-async def test_a_hook_for_what_nobody_asks_is_refused(kind: Any) -> None:
+async def test_hook_for_what_is_no_request_is_refused(kind: Any) -> None:
     async with harbour() as sea:
         with pytest.raises(TypeError, match="is no question"):
             sea.adapter.guard.on(kind)
 
 
-def test_one_text_is_no_list_of_people() -> None:
+def test_one_text_is_no_tuple_of_users() -> None:
     with pytest.raises(TypeError, match="one text"):
         hooks.RefuseSome(KEEPER)  # type: ignore[arg-type]
 
 
-async def test_the_log_says_why_a_hook_failed(caplog: pytest.LogCaptureFixture) -> None:
+async def test_failure_of_a_hook_is_logged_with_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
     async with harbour() as sea:
         await unmuted(sea)
 
@@ -467,7 +467,7 @@ async def test_a_service_that_does_not_answer_in_time(policy: str, code: int | N
         assert sea.adapter.guard.counts["late"] == 1
 
 
-async def test_questions_about_nothing_of_ours_are_allowed() -> None:
+async def test_requests_about_no_channel_are_allowed() -> None:
     async with harbour(guard={"on_failure": "refuse"}) as sea:
         for command in ("Group.CallbackBeforeCreateTopic", "Group.CallbackBeforeSomethingNew"):
             assert (await sea.stub.webhooks.trigger(command)).answer == {
@@ -476,7 +476,7 @@ async def test_questions_about_nothing_of_ours_are_allowed() -> None:
 
 
 @pytest.mark.parametrize(("policy", "code"), [("allow", 0), ("refuse", 1)])
-async def test_questions_that_cannot_be_read(policy: str, code: int) -> None:
+async def test_unreadable_requests_are_not_decided(policy: str, code: int) -> None:
     """Not understood is not decided: whoever wants to be careful does not let it pass."""
     async with harbour(guard={"on_failure": policy}) as sea:
         odd = await sea.stub.webhooks.trigger("Group.CallbackBeforeSendMsg", GroupId=LIGHTHOUSE, MsgBody="fog")

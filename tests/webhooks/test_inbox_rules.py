@@ -139,7 +139,7 @@ async def test_event_waits_for_an_earlier_one_whose_time_has_not_come(
     assert app.seen == ["early", "late"]
 
 
-async def test_event_that_comes_while_its_channel_is_handled_takes_its_place(url: str) -> None:
+async def test_event_stored_while_its_channel_is_handled_is_handled_in_order(url: str) -> None:
     first = Gate()
     async with running(url, first.plan) as inbox:
         for at in (1, 5, 9):
@@ -154,7 +154,7 @@ async def test_event_that_comes_while_its_channel_is_handled_takes_its_place(url
     assert gate.seen == ["u1", "u3", "u5", "u9"]
 
 
-async def test_slow_event_holds_up_its_own_channel_only(url: str) -> None:
+async def test_slow_event_delays_its_own_channel_only(url: str) -> None:
     gate = Gate("a1")
     async with running(url, gate.plan) as inbox:
         for name, account, at in (("a1", "a", 1), ("a2", "a", 2), ("b1", "b", 1)):
@@ -177,7 +177,7 @@ async def test_events_without_a_channel_wait_for_none(url: str) -> None:
     assert sorted(gate.seen) == ["u0", "u1", "u2", "u3"]
 
 
-async def test_hot_channel_leaves_room_for_quiet_ones(tmp_path: Path) -> None:
+async def test_hot_channel_does_not_delay_quiet_channels(tmp_path: Path) -> None:
     """One channel is handled at a time, and one of them has 2,000 events before 1,000 others have one each."""
     seen: list[str] = []
 
@@ -198,7 +198,7 @@ async def test_hot_channel_leaves_room_for_quiet_ones(tmp_path: Path) -> None:
     assert seen[last_quiet:].count("hot") > 0
 
 
-async def test_dead_letter_holds_up_no_other_event(url: str) -> None:
+async def test_dead_letter_delays_no_other_event(url: str) -> None:
     app = Recorder()
     app.failing = {"u1": 9}
     async with running(url, app.plan) as inbox:
@@ -284,7 +284,7 @@ async def test_marks_of_a_channel_that_another_process_has_are_not_recorded(url:
 
 
 @pytest.mark.parametrize("name", ["inbox-renewal", "inbox-pump"])
-async def test_end_of_a_task_of_the_inbox_is_logged_and_the_task_begins_again(
+async def test_ended_background_task_is_logged_and_started_again(
     name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     app = Recorder()
@@ -411,7 +411,7 @@ async def test_second_durable_receiver_on_a_sqlite_file_is_refused(tmp_path: Pat
         pass
 
 
-async def test_receiver_takes_over_all_channels_of_a_sqlite_file_at_once(tmp_path: Path) -> None:
+async def test_receiver_takes_over_all_channels_of_a_sqlite_file_immediately(tmp_path: Path) -> None:
     file, gate = f"sqlite:///{tmp_path / 'inbox.db'}", Gate()
     async with running(file, gate.plan) as inbox:
         await asyncio.gather(*(inbox.store(followed(f"u{n}", account=f"a{n}")) for n in range(5)))

@@ -72,7 +72,7 @@ def event(key: str, channel: str = "a", at: int = 0) -> NewEvent:
     return NewEvent(key, channel, at, 0, "c", 1.0, "{}", 0.0)
 
 
-async def test_two_that_have_the_same_event_write_each_step_once(rows: Rows) -> None:
+async def test_two_receivers_with_the_same_event_record_each_step_once(rows: Rows) -> None:
     """As when work is taken over from a process that goes on: only the one that has the channel writes."""
     ran: list[str] = []
 
@@ -94,7 +94,7 @@ async def test_two_that_have_the_same_event_write_each_step_once(rows: Rows) -> 
     assert ran == ["one", "two"]
 
 
-async def test_a_reason_that_no_database_takes_is_kept_as_far_as_it_can_be(url: str) -> None:
+async def test_reason_with_unstorable_characters_is_stored_without_them(url: str) -> None:
     async def plan(event: WebhookEvent) -> list[HandlerStep]:
         raise ValueError("not \x00 even \udcff this")
 
@@ -106,7 +106,7 @@ async def test_a_reason_that_no_database_takes_is_kept_as_far_as_it_can_be(url: 
         assert letter.reason == "ValueError: not \ufffd even ? this"
 
 
-async def test_names_that_no_column_takes_stop_nobody(url: str) -> None:
+async def test_channel_names_with_unstorable_characters_delay_no_event(url: str) -> None:
     app = Recorder()
     async with running(url, app.plan) as inbox:
         await asyncio.gather(
@@ -142,7 +142,7 @@ async def test_a_retry_that_is_killed_half_way_is_not_lost(url: str, monkeypatch
     assert app.seen == ["bad"] * 4
 
 
-async def test_who_waits_in_vain_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_timed_out_store_leaves_no_event(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("channel_adapter.webhooks.durable_storage.STORE_SECONDS", 0.02)
     hangs = asyncio.Event()
 
@@ -159,7 +159,7 @@ async def test_who_waits_in_vain_leaves_nothing_behind(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("away", [UnavailableError, ThrottledError])
-async def test_a_service_that_is_away_uses_up_no_attempts(away: type[ChannelAdapterError]) -> None:
+async def test_outage_of_the_service_uses_up_no_attempts(away: type[ChannelAdapterError]) -> None:
     seen: list[str] = []
     answers = [away("not now")] * 20
 
@@ -180,7 +180,7 @@ async def test_a_service_that_is_away_uses_up_no_attempts(away: type[ChannelAdap
     await inbox.stop()
 
 
-async def test_a_service_that_is_away_too_long_is_a_failure() -> None:
+async def test_long_outage_of_the_service_uses_up_attempts() -> None:
     async def plan(event: WebhookEvent) -> list[HandlerStep]:
         raise UnavailableError("not now")
 
@@ -193,7 +193,7 @@ async def test_a_service_that_is_away_too_long_is_a_failure() -> None:
     await inbox.stop()
 
 
-async def test_a_database_that_is_away_does_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+async def test_unavailable_database_is_logged_once_in_a_while(caplog: pytest.LogCaptureFixture) -> None:
     async def put(events: list[NewEvent]) -> list[bool]:
         raise OSError("no disk")
 
@@ -205,7 +205,7 @@ async def test_a_database_that_is_away_does_not_fill_the_log(caplog: pytest.LogC
     await queue.stop()
 
 
-async def test_a_ledger_that_cannot_be_written_is_told_once_in_a_while(
+async def test_failed_recording_is_logged_once_in_a_while(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("channel_adapter.webhooks.durable_storage._WRITE_AGAIN_SECONDS", 0.0)
@@ -230,7 +230,7 @@ async def test_a_ledger_that_cannot_be_written_is_told_once_in_a_while(
     await storage.close()
 
 
-async def test_a_handler_whose_own_work_was_cancelled_has_failed_and_nobody_else_waits() -> None:
+async def test_handler_whose_own_task_was_cancelled_has_failed_and_others_continue() -> None:
     seen: list[str] = []
 
     async def plan(event: WebhookEvent) -> list[HandlerStep]:

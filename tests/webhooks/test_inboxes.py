@@ -88,7 +88,7 @@ async def test_events_are_handled_once_and_in_order(make: Make) -> None:
         await inbox.store(followed("u9", at=9))
 
 
-async def test_what_fails_is_tried_again_and_then_goes_to_the_dead_letters(make: Make) -> None:
+async def test_failing_event_is_retried_and_becomes_a_dead_letter(make: Make) -> None:
     inbox, app = make(), Recorder()
     await inbox.start(app.plan)
     app.failing = {"once": 1, "always": 3}
@@ -142,7 +142,7 @@ async def stored(inbox: Inbox, event: WebhookEvent) -> bool:
         return False
 
 
-async def test_what_waits_is_bounded_by_its_bytes(make: Make) -> None:
+async def test_waiting_events_are_bounded_by_their_bytes(make: Make) -> None:
     """As a full inbox: whoever is turned away hears it, and nothing of theirs is held."""
     go = asyncio.Event()
     seen: list[str] = []
@@ -198,7 +198,7 @@ async def test_dead_letters_in_memory_are_bounded_by_their_bytes() -> None:
     await inbox.stop()
 
 
-async def test_a_letter_that_comes_again_unknown_takes_no_more_room(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_dead_letter_that_is_stored_again_takes_no_more_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage, "MAX_KNOWN_KEYS", 1)
     app = Recorder()
     inbox = MemoryInbox(InboxOptions(RetryPolicy(1, 0.0), window=0.0, waiting_bytes=450_000))  # for four of them
@@ -212,7 +212,7 @@ async def test_a_letter_that_comes_again_unknown_takes_no_more_room(monkeypatch:
     await inbox.stop()
 
 
-async def test_a_dropped_letter_stays_known(make: Make) -> None:
+async def test_dropped_dead_letter_stays_known(make: Make) -> None:
     inbox, app = make(), Recorder()
     await inbox.start(app.plan)
     app.failing = {"bad": 9}
@@ -250,7 +250,7 @@ async def test_a_step_that_succeeded_does_not_run_again_when_another_fails(make:
     await inbox.stop()
 
 
-async def test_what_was_stored_is_handled_by_the_next_one(file_url: str, durable: Open) -> None:
+async def test_stored_events_are_handled_by_the_next_receiver(file_url: str, durable: Open) -> None:
     first, app = durable(file_url), Recorder()
     blocked = asyncio.Event()
 
@@ -278,7 +278,7 @@ async def test_what_was_stored_is_handled_by_the_next_one(file_url: str, durable
     await second.stop()
 
 
-async def test_what_is_taken_over_waits_for_what_belongs_before_it(postgres_url: str, durable: Open) -> None:
+async def test_recovered_event_waits_for_earlier_events(postgres_url: str, durable: Open) -> None:
     """It had begun elsewhere: neither may wait for the other now."""
     app = Recorder()
     begun = asyncio.Event()

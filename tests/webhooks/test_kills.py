@@ -45,7 +45,7 @@ async def test_two_receivers_and_one_database_do_everything_once(tmp_path: Path,
     assert Counter(found) == wanted
 
 
-async def test_a_receiver_ends_at_once_and_the_next_goes_on(tmp_path: Path) -> None:
+async def test_receiver_ends_immediately_and_the_next_continues(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'inbox.db'}"
     settings = write_settings(tmp_path, url, reorder_seconds=30.0)
     with receiver(settings) as running:
@@ -63,7 +63,7 @@ async def test_a_receiver_ends_at_once_and_the_next_goes_on(tmp_path: Path) -> N
     assert found == [("@TOA#_a", f"u{n}") for n in range(20)]
 
 
-async def test_a_receiver_ends_in_time_whatever_hangs(tmp_path: Path) -> None:
+async def test_receiver_ends_in_time_while_handlers_hang(tmp_path: Path) -> None:
     """A handler that does not listen, as well as a database that does not answer: what is not done is done later."""
     url = f"sqlite:///{tmp_path / 'inbox.db'}"
     settings = write_settings(tmp_path, url)

@@ -52,7 +52,7 @@ def lost(sea: Harbour, clock: Hourglass) -> LostPosts:
     return LostPosts(sea.adapter.pipeline.callbacks, sea.adapter.backend.posts, clock, seconds=5.0)
 
 
-async def test_told_once_and_after_its_time(lost: LostPosts, clock: Hourglass) -> None:
+async def test_lost_post_is_reported_once_after_its_time(lost: LostPosts, clock: Hourglass) -> None:
     first = message(BEFORE, 1)
     lost.expect(first)
     clock.passed = 4.9
@@ -67,7 +67,7 @@ async def test_told_once_and_after_its_time(lost: LostPosts, clock: Hourglass) -
 
 
 @pytest.mark.parametrize("command", [AFTER, FAILED])
-async def test_settled_by_either_event(lost: LostPosts, clock: Hourglass, command: str) -> None:
+async def test_post_is_confirmed_by_either_event(lost: LostPosts, clock: Hourglass, command: str) -> None:
     lost.expect(message(BEFORE, 1))
     lost.confirm(message(command, 2))
     assert len(lost) == 1
@@ -76,7 +76,7 @@ async def test_settled_by_either_event(lost: LostPosts, clock: Hourglass, comman
     assert await lost.overdue() == []
 
 
-async def test_another_receiver_may_have_got_it(sea: Harbour, lost: LostPosts, clock: Hourglass) -> None:
+async def test_post_that_another_receiver_got_is_not_lost(sea: Harbour, lost: LostPosts, clock: Hourglass) -> None:
     """History knows."""
     await sea.phone(KEEPER, "post", group_id=LIGHTHOUSE, body="fog", random=7)
     for number in (7, 8):
@@ -85,7 +85,7 @@ async def test_another_receiver_may_have_got_it(sea: Harbour, lost: LostPosts, c
     assert [each.body["Random"] for each in await lost.overdue()] == [8]
 
 
-async def test_history_is_read_once_for_all(sea: Harbour, lost: LostPosts, clock: Hourglass) -> None:
+async def test_history_is_read_once_for_all_posts_of_a_channel(sea: Harbour, lost: LostPosts, clock: Hourglass) -> None:
     for number in range(1, 31):
         await sea.phone(KEEPER, "post", group_id=LIGHTHOUSE, body="fog", random=number)
     for number in range(1, 61):
@@ -96,7 +96,7 @@ async def test_history_is_read_once_for_all(sea: Harbour, lost: LostPosts, clock
     assert sum(call.command == "group_msg_get_simple" for call in sea.stub.log) - read <= 3
 
 
-async def test_what_is_too_far_back_is_not_called_lost(
+async def test_post_too_far_back_is_not_reported_as_lost(
     sea: Harbour, lost: LostPosts, clock: Hourglass, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It may be there, and another receiver may have got it."""
@@ -120,7 +120,7 @@ async def test_history_that_cannot_be_read_is_asked_again(sea: Harbour, lost: Lo
     assert len(await lost.overdue()) == 1
 
 
-async def test_what_is_not_watched(lost: LostPosts, clock: Hourglass, sea: Harbour) -> None:
+async def test_posts_that_are_not_expected(lost: LostPosts, clock: Hourglass, sea: Harbour) -> None:
     for more in (
         {"OnlineOnlyFlag": 1}, {"TopicId": "t"}, {"Type": "Public"}, {"GroupId": "@TGS#ordinary"}, {"Random": 0},
         {"From_Account": ""}, {"MsgBody": "no list"},
@@ -164,7 +164,7 @@ async def test_many_events_of_one_channel_ask_for_its_tag_once(sea: Harbour) -> 
     assert tag_reads(sea) == before + 1
 
 
-async def test_a_tag_that_cannot_be_read_is_no_verdict(sea: Harbour) -> None:
+async def test_unreadable_tag_decides_nothing(sea: Harbour) -> None:
     """The inbox tries again; nobody is told that it is another group."""
     sea.adapter.backend.channel_cache.forget()
     resolver = interpreter_of(sea)
@@ -177,7 +177,7 @@ async def test_a_tag_that_cannot_be_read_is_no_verdict(sea: Harbour) -> None:
     assert isinstance(await resolver.resolve(message(AFTER, 1)), e.PostPublished)
 
 
-async def test_a_waiter_that_gives_up_does_not_take_the_answer_from_others(sea: Harbour) -> None:
+async def test_cancelled_lookup_continues_for_other_callers(sea: Harbour) -> None:
     sea.adapter.backend.channel_cache.forget()
     resolver = interpreter_of(sea)
     hasty = asyncio.ensure_future(resolver.is_channel(LIGHTHOUSE))

@@ -57,7 +57,7 @@ async def test_broadcasts_are_refused_once_posting_has_moved(tmp_path: Path) -> 
         assert said(sea) == ["before"]
 
 
-async def test_broadcasters_wait_while_posting_moves_and_no_longer(tmp_path: Path) -> None:
+async def test_broadcasts_are_refused_while_posting_moves(tmp_path: Path) -> None:
     async with gazette(tmp_path) as sea:
         now = sea.adapter.clock.now()
         await moved(sea, held_until=now + 60)

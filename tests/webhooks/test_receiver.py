@@ -82,7 +82,7 @@ REFUSED: dict[str, tuple[bytes, Callable[[], str], int, str]] = {  # a query age
 
 
 @pytest.mark.parametrize("case", REFUSED)
-async def test_what_is_no_webhook_is_refused_and_dispatched_nowhere(case: str) -> None:
+async def test_request_that_is_no_webhook_is_refused_and_not_dispatched(case: str) -> None:
     content, text, status, reason = REFUSED[case]
     async with listening() as (receiver, url, heard):
         assert await post(url, content, text()) == (status, {"error": reason})
@@ -385,7 +385,7 @@ class SlowInbox(MemoryInbox):
         raise NotStoredError("the disk is full")
 
 
-async def test_too_many_at_once_are_turned_away_and_what_is_not_stored_is_not_acknowledged() -> None:
+async def test_requests_above_the_limit_are_refused_and_unstored_events_are_not_acknowledged() -> None:
     inbox = SlowInbox()
     async with listening(inbox, max_requests=3) as (receiver, url, _):
         asking = asyncio.gather(*(post(url) for _ in range(5)))
@@ -399,7 +399,7 @@ async def test_too_many_at_once_are_turned_away_and_what_is_not_stored_is_not_ac
         assert receiver.counters["received"] == 5
 
 
-async def test_without_a_token_it_says_so_and_believes_everybody(caplog: pytest.LogCaptureFixture) -> None:
+async def test_without_a_token_every_request_is_accepted_and_a_warning_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     async with listening(tokens=[]) as (_, url, _):
         assert (await post(url, GOOD, query().partition("&Sign=")[0]))[0] == 200
         assert "webhooks.unsigned" in caplog.text
@@ -439,5 +439,5 @@ async def test_it_can_be_mounted_in_an_application() -> None:
             await runner.cleanup()
 
 
-def test_the_bodies_here_are_what_they_say() -> None:
+def test_bodies_of_these_tests_have_the_named_faults() -> None:
     assert json.loads(GOOD)["CallbackCommand"] == COMMAND

@@ -34,18 +34,18 @@ def test_the_sample_of_an_event_is_that_event(kind: type[e.Event]) -> None:
     assert type(TABLES.event(command, json.loads(body), {})) is kind
 
 
-def test_every_question_has_a_command() -> None:
+def test_every_request_has_a_command() -> None:
     assert {kind.__name__ for kind in REQUESTS} == {kind.__name__ for kind in hooks.HookRequest.__subclasses__()}
 
 
 @pytest.mark.parametrize("kind", REQUESTS, ids=lambda kind: kind.__name__)
-def test_the_sample_of_a_question_is_that_question(kind: type[hooks.HookRequest]) -> None:
+def test_sample_of_a_request_is_that_request(kind: type[hooks.HookRequest]) -> None:
     command = find_command(kind.__name__)
     _, body = request_of(command, {}, sdkappid=APP, token=None, now=NOW)
     assert type(TABLES.request(command, json.loads(body), {})) is kind
 
 
-async def test_name_of_a_question_asks_the_guard() -> None:
+async def test_name_of_a_request_triggers_the_guard() -> None:
     async with harbour() as sea:
         await lighthouse(sea)
         sea.adapter.guard.on(hooks.PostDraft)(lambda draft: hooks.Refuse(f"not {draft.app_data}", 10150))
@@ -73,7 +73,7 @@ def test_names_that_are_understood(name: str, command: str) -> None:
     assert find_command(name) == command
 
 
-def test_names_that_are_not() -> None:
+def test_unknown_names_are_refused_with_similar_ones() -> None:
     with pytest.raises(InvalidError, match="Subscribed"):
         find_command("Subscribd")
 
@@ -89,7 +89,7 @@ def test_the_url_is_the_one_that_the_stub_makes(command: str) -> None:
     verify(read_query(parse_qsl(query)), sdkappid=APP, tokens=[token], now=NOW)
 
 
-async def test_a_receiver_of_ours_hears_it() -> None:
+async def test_trigger_against_our_receiver() -> None:
     async with harbour() as sea:
         await lighthouse(sea)
         changes = {"GroupId": LIGHTHOUSE, "MsgSeq": 7}
@@ -122,7 +122,7 @@ async def elsewhere() -> AsyncIterator[tuple[str, list[Any]]]:
     await runner.cleanup()
 
 
-async def test_a_receiver_of_others(elsewhere: tuple[str, list[Any]]) -> None:
+async def test_trigger_against_a_foreign_receiver(elsewhere: tuple[str, list[Any]]) -> None:
     url, heard = elsewhere
     sent = await trigger(url, "Group.CallbackAfterSomethingNew", {"Colour": "red"}, sdkappid=APP, now=NOW)
     assert (sent.status, sent.answer, sent.accepted) == (200, None, False)
@@ -131,7 +131,7 @@ async def test_a_receiver_of_others(elsewhere: tuple[str, list[Any]]) -> None:
     ]
 
 
-async def test_nobody_is_there() -> None:
+async def test_trigger_without_a_receiver() -> None:
     with pytest.raises(UnavailableError) as nobody:
         await trigger("http://127.0.0.1:1/hook", "Subscribed", sdkappid=APP, token=SecretStr(TOKEN))
     assert "Sign" not in str(nobody.value)
@@ -140,7 +140,7 @@ async def test_nobody_is_there() -> None:
 
 
 @pytest.mark.parametrize("url", ["http://keeper:abc123@127.0.0.1:1/hook", "ftp://keeper:abc123@x/", "keeper:abc123@x"])
-async def test_who_asks_is_not_shown(url: str) -> None:
+async def test_user_of_a_request_is_not_logged(url: str) -> None:
     with pytest.raises((UnavailableError, InvalidError)) as wrong:
         await trigger(url, "Subscribed", sdkappid=APP)
     assert "***@" in str(wrong.value)
@@ -148,6 +148,6 @@ async def test_who_asks_is_not_shown(url: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["ftp://x/", "127.0.0.1:80", "http://x/?a=1", ""])
-async def test_what_is_no_address(url: str) -> None:
+async def test_url_that_is_no_address_is_refused(url: str) -> None:
     with pytest.raises(InvalidError, match="url"):
         await trigger(url, "Subscribed", sdkappid=APP)
