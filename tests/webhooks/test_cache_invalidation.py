@@ -15,7 +15,7 @@ from channel_adapter.store.cache_invalidation import INVALIDATIONS, KEPT_SECONDS
 from channel_adapter.store.database import Database
 from channel_adapter.webhooks import MemoryInbox, serve
 from channel_adapter.webhooks.cache_invalidation import CacheInvalidationBus
-from tests.webhooks.harbour import ADMIN, KEEPER, LIGHTHOUSE, MATE, Harbour, harbour, lighthouse, settings_of
+from tests.webhooks.scenario import ADMIN, KEEPER, LIGHTHOUSE, MATE, Scenario, lighthouse, open_scenario, settings_of
 
 GROUPS = "group_open_http_svc"
 QUAY = ChannelId("@TGS#_quay")
@@ -31,20 +31,20 @@ def url(request: pytest.FixtureRequest) -> str:
 
 
 @asynccontextmanager
-async def two_receivers(url: str) -> AsyncIterator[tuple[Harbour, ChannelAdapter]]:
+async def two_receivers(url: str) -> AsyncIterator[tuple[Scenario, ChannelAdapter]]:
     """The stub's webhooks go to the first; the second shares its database and hears nothing else."""
     async with (
-        harbour(database_url=url) as sea,
-        ChannelAdapter.open(settings_of(sea.stub, ADMIN, database_url=url)) as deaf,
-        serve(deaf, inbox=MemoryInbox()),
+        open_scenario(database_url=url) as scenario,
+        ChannelAdapter.open(settings_of(scenario.stub, ADMIN, database_url=url)) as second,
+        serve(second, inbox=MemoryInbox()),
     ):
-        await lighthouse(sea)
-        await sea.phone(MATE, "join", group_id=LIGHTHOUSE)
-        await sea.settle()
-        changes = deaf.pipeline.invalidation._table
+        await lighthouse(scenario)
+        await scenario.act(MATE, "join", group_id=LIGHTHOUSE)
+        await scenario.settle()
+        changes = second.pipeline.invalidation._table
         assert changes is not None
         await changes.published()  # of the creation: what follows is about what follows
-        yield sea, deaf
+        yield scenario, second
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -54,8 +54,8 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 async def test_a_role_that_changed_is_forgotten_by_all_receivers(url: str) -> None:
-    async with two_receivers(url) as (sea, deaf):
-        roles, keeper = deaf.backend.role_cache, UserId(KEEPER)
+    async with two_receivers(url) as (scenario, second):
+        roles, keeper = second.backend.role_cache, UserId(KEEPER)
 
         async def may_post() -> bool:
             return await roles.may_post(LIGHTHOUSE, UserId(MATE))
@@ -64,28 +64,28 @@ async def test_a_role_that_changed_is_forgotten_by_all_receivers(url: str) -> No
         assert await roles.may_post(LIGHTHOUSE, keeper)
         member = {"GroupId": LIGHTHOUSE, "Member_Account": MATE}
         for name, allowed in (("Admin", True), ("Member", False)):
-            await sea.other.call(GROUPS, "modify_group_member_info", {**member, "Role": name})
+            await scenario.other.call(GROUPS, "modify_group_member_info", {**member, "Role": name})
             await until(lambda: (LIGHTHOUSE, MATE) not in roles._posters)
             assert await may_post() is allowed
         assert (LIGHTHOUSE, keeper) in roles._posters  # only whom it is about
-        await sea.other.call(GROUPS, "change_group_owner", {"GroupId": LIGHTHOUSE, "NewOwner_Account": MATE})
+        await scenario.other.call(GROUPS, "change_group_owner", {"GroupId": LIGHTHOUSE, "NewOwner_Account": MATE})
         await until(lambda: (LIGHTHOUSE, keeper) not in roles._posters)
-        await sea.settle()
+        await scenario.settle()
 
 
 async def test_a_tag_that_changed_is_forgotten_by_all_receivers(tmp_path: Path) -> None:
-    async with two_receivers(f"sqlite:///{tmp_path / 'adapter.db'}") as (sea, deaf):
-        directory = deaf.backend.channel_cache
-        assert await deaf.pipeline.resolver.is_channel(LIGHTHOUSE)
-        await sea.other.channels.update(LIGHTHOUSE, name="Light")
+    async with two_receivers(f"sqlite:///{tmp_path / 'adapter.db'}") as (scenario, second):
+        directory = second.backend.channel_cache
+        assert await second.pipeline.resolver.is_channel(LIGHTHOUSE)
+        await scenario.other.channels.update(LIGHTHOUSE, name="Light")
         await until(lambda: directory.get_cached(LIGHTHOUSE) is None)
-        assert not await deaf.pipeline.resolver.is_channel(QUAY)
-        await sea.other.channels.create(slug="quay", name="Quay", owner=KEEPER)
+        assert not await second.pipeline.resolver.is_channel(QUAY)
+        await scenario.other.channels.create(slug="quay", name="Quay", owner=KEEPER)
         await until(lambda: directory.get_cached(QUAY) is None)
-        assert await deaf.pipeline.resolver.is_channel(QUAY)
-        await sea.other.channels.delete(QUAY)
+        assert await second.pipeline.resolver.is_channel(QUAY)
+        await scenario.other.channels.delete(QUAY)
         await until(lambda: directory.get_cached(QUAY, allow_stale=True) is None)
-        await sea.settle()
+        await scenario.settle()
 
 
 async def test_invalidations_are_read_once_and_own_ones_are_not_read(url: str) -> None:
@@ -145,12 +145,12 @@ async def test_invalidations_are_read_again_after_a_failure(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("channel_adapter.webhooks.cache_invalidation.LOOK_SECONDS", 0.001)
-    async with harbour() as sea:
-        await lighthouse(sea)
-        directory, changes = sea.adapter.backend.channel_cache, Away()
-        assert await sea.adapter.pipeline.resolver.is_channel(LIGHTHOUSE)
-        elsewhere = CacheInvalidationBus(changes, sea.adapter.backend.forget)  # type: ignore[arg-type]
-        listening = asyncio.ensure_future(elsewhere.listen())
+    async with open_scenario() as scenario:
+        await lighthouse(scenario)
+        directory, changes = scenario.adapter.backend.channel_cache, Away()
+        assert await scenario.adapter.pipeline.resolver.is_channel(LIGHTHOUSE)
+        bus = CacheInvalidationBus(changes, scenario.adapter.backend.forget)  # type: ignore[arg-type]
+        listening = asyncio.ensure_future(bus.listen())
         await until(lambda: directory.get_cached(LIGHTHOUSE) is None)
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
@@ -158,7 +158,7 @@ async def test_invalidations_are_read_again_after_a_failure(
 
 
 async def test_without_a_database_no_invalidation_is_published() -> None:
-    async with harbour() as sea:
-        alone = sea.adapter.pipeline.invalidation
+    async with open_scenario() as scenario:
+        alone = scenario.adapter.pipeline.invalidation
         await alone.publish(e.ChannelFull(channel=LIGHTHOUSE, at=None, platform=None, by=None, own=False))  # type: ignore[arg-type]
         await alone.listen()  # there is nobody to listen to

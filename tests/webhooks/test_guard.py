@@ -11,177 +11,177 @@ from channel_adapter.domain import events as e
 from channel_adapter.domain import hooks
 from channel_adapter.errors import ChannelAdapterError
 from channel_adapter.stub.world.refusal import Refusal
-from tests.webhooks.harbour import KEEPER, LIGHTHOUSE, MATE, SAILOR, Harbour, harbour, lighthouse
+from tests.webhooks.scenario import KEEPER, LIGHTHOUSE, MATE, SAILOR, Scenario, lighthouse, open_scenario
 
 GROUPS = "group_open_http_svc"
 OFFICIAL = "official_account_open_http_svc"
 GAZETTE = "@TOA#_gazette"
 
 
-async def post(sea: Harbour, user: str, body: str = "fog", **more: Any) -> int | None:
+async def post(scenario: Scenario, user: str, body: str = "fog", **more: Any) -> int | None:
     """The code that the phone sees, None when it believes that all is well."""
     try:
-        await sea.phone(user, "post", group_id=LIGHTHOUSE, body=body, **more)
+        await scenario.act(user, "post", group_id=LIGHTHOUSE, body=body, **more)
     except Refusal as refusal:
         return refusal.code
     return None
 
 
-async def join(sea: Harbour, user: str, group: str = LIGHTHOUSE) -> int | None:
+async def join(scenario: Scenario, user: str, group: str = LIGHTHOUSE) -> int | None:
     try:
-        await sea.phone(user, "join", group_id=group)
+        await scenario.act(user, "join", group_id=group)
     except Refusal as refusal:
         return refusal.code
     return None
 
 
-async def said(sea: Harbour) -> list[str]:
+async def said(scenario: Scenario) -> list[str]:
     """What the channel says, oldest first."""
-    await sea.settle()
-    return [part.text for post in sea.heard if isinstance(post, e.PostPublished) for part in post.post.parts
+    await scenario.settle()
+    return [part.text for post in scenario.received if isinstance(post, e.PostPublished) for part in post.post.parts
             if isinstance(part, Text)]  # fmt: skip
 
 
-async def unmuted(sea: Harbour) -> Harbour:
+async def unmuted(scenario: Scenario) -> Scenario:
     """A channel whose posting somebody has opened by mistake, with two subscribers."""
-    await lighthouse(sea)
-    await sea.other.call(GROUPS, "modify_group_base_info", {"GroupId": LIGHTHOUSE, "MuteAllMember": "Off"})
+    await lighthouse(scenario)
+    await scenario.other.call(GROUPS, "modify_group_base_info", {"GroupId": LIGHTHOUSE, "MuteAllMember": "Off"})
     for user in (SAILOR, MATE):
-        await sea.phone(user, "join", group_id=LIGHTHOUSE)
-    await sea.settle()
-    sea.heard.clear()
-    return sea
+        await scenario.act(user, "join", group_id=LIGHTHOUSE)
+    await scenario.settle()
+    scenario.received.clear()
+    return scenario
 
 
-async def role(sea: Harbour, user: str, name: str) -> None:
+async def role(scenario: Scenario, user: str, name: str) -> None:
     member = {"GroupId": LIGHTHOUSE, "Member_Account": user, "Role": name}
-    await sea.other.call(GROUPS, "modify_group_member_info", member)
-    await sea.settle()
+    await scenario.other.call(GROUPS, "modify_group_member_info", member)
+    await scenario.settle()
 
 
 async def test_only_owner_and_admins_post() -> None:
-    async with harbour() as sea:
-        await unmuted(sea)
-        assert await post(sea, KEEPER) is None
-        assert await post(sea, SAILOR) == 10016
-        await role(sea, MATE, "Admin")
-        assert await post(sea, MATE) is None
-        await role(sea, MATE, "Member")
-        assert await post(sea, MATE) == 10016, "the event of the demotion did not reach the cache"
-        await sea.other.call(GROUPS, "change_group_owner", {"GroupId": LIGHTHOUSE, "NewOwner_Account": SAILOR})
-        await sea.settle()
-        assert (await post(sea, KEEPER), await post(sea, SAILOR)) == (10016, None)
-        assert await said(sea) == ["fog"] * 3
-        assert sea.adapter.guard.counts["refused"] == 3
+    async with open_scenario() as scenario:
+        await unmuted(scenario)
+        assert await post(scenario, KEEPER) is None
+        assert await post(scenario, SAILOR) == 10016
+        await role(scenario, MATE, "Admin")
+        assert await post(scenario, MATE) is None
+        await role(scenario, MATE, "Member")
+        assert await post(scenario, MATE) == 10016, "the event of the demotion did not reach the cache"
+        await scenario.other.call(GROUPS, "change_group_owner", {"GroupId": LIGHTHOUSE, "NewOwner_Account": SAILOR})
+        await scenario.settle()
+        assert (await post(scenario, KEEPER), await post(scenario, SAILOR)) == (10016, None)
+        assert await said(scenario) == ["fog"] * 3
+        assert scenario.adapter.guard.counts["refused"] == 3
 
 
 async def test_role_is_read_once() -> None:
-    async with harbour() as sea:
-        await unmuted(sea)
+    async with open_scenario() as scenario:
+        await unmuted(scenario)
         for _ in range(5):
-            assert await post(sea, KEEPER) is None
-        assert len([call for call in sea.stub.log if call.command == "get_role_in_group"]) == 1
+            assert await post(scenario, KEEPER) is None
+        assert len([call for call in scenario.stub.log if call.command == "get_role_in_group"]) == 1
 
 
 async def test_refused_author_is_read_once() -> None:
     """Else a flood of posts is a flood of calls, until there is no time left to refuse them."""
-    async with harbour() as sea:
-        await unmuted(sea)
+    async with open_scenario() as scenario:
+        await unmuted(scenario)
         for _ in range(5):
-            assert await post(sea, SAILOR) == 10016
-        assert len([call for call in sea.stub.log if call.command == "get_role_in_group"]) == 1
-        await role(sea, SAILOR, "Admin")
-        assert await post(sea, SAILOR) is None, "the event of the promotion did not reach the cache"
-        await role(sea, SAILOR, "Member")
-        assert await post(sea, SAILOR) == 10016
-        await sea.other.call(GROUPS, "change_group_owner", {"GroupId": LIGHTHOUSE, "NewOwner_Account": SAILOR})
-        await sea.settle()
-        assert await post(sea, SAILOR) is None
+            assert await post(scenario, SAILOR) == 10016
+        assert len([call for call in scenario.stub.log if call.command == "get_role_in_group"]) == 1
+        await role(scenario, SAILOR, "Admin")
+        assert await post(scenario, SAILOR) is None, "the event of the promotion did not reach the cache"
+        await role(scenario, SAILOR, "Member")
+        assert await post(scenario, SAILOR) == 10016
+        await scenario.other.call(GROUPS, "change_group_owner", {"GroupId": LIGHTHOUSE, "NewOwner_Account": SAILOR})
+        await scenario.settle()
+        assert await post(scenario, SAILOR) is None
 
 
 async def test_roles_of_many_authors_are_read_in_one_call() -> None:
     """The service answers 200 such questions a second, each about 500 people."""
-    async with harbour() as sea:
-        await unmuted(sea)
+    async with open_scenario() as scenario:
+        await unmuted(scenario)
         ask: dict[str, Any] = {"GroupId": LIGHTHOUSE, "MsgBody": []}
-        trigger = sea.stub.webhooks.trigger
+        trigger = scenario.stub.webhooks.trigger
         crowd = [f"stranger_{number}" for number in range(300)]
         asked = (trigger("Group.CallbackBeforeSendMsg", **ask, From_Account=name) for name in (*crowd, "x" * 99, ""))
         answers = await asyncio.gather(*asked)
         assert [(each.answer or {}).get("ErrorCode") for each in answers] == [1] * 302
-        assert len([call for call in sea.stub.log if call.command == "get_role_in_group"]) < 100
+        assert len([call for call in scenario.stub.log if call.command == "get_role_in_group"]) < 100
 
 
 async def test_every_user_may_post_if_the_settings_allow_it() -> None:
-    async with harbour(guard={"only_staff_posts": False}) as sea:
-        await unmuted(sea)
-        assert await post(sea, SAILOR) is None
+    async with open_scenario(guard={"only_staff_posts": False}) as scenario:
+        await unmuted(scenario)
+        assert await post(scenario, SAILOR) is None
 
 
 async def test_requests_about_other_groups_are_allowed() -> None:
-    async with harbour(guard={"blocked": [SAILOR], "on_failure": "refuse"}) as sea:
+    async with open_scenario(guard={"blocked": [SAILOR], "on_failure": "refuse"}) as scenario:
         group = {"Type": "Community", "Name": "Quay", "GroupId": "@TGS#_quay", "ApplyJoinOption": "FreeAccess"}
-        await sea.other.call(GROUPS, "create_group", group)
+        await scenario.other.call(GROUPS, "create_group", group)
         asked: list[hooks.HookRequest] = []
-        sea.adapter.guard.on(hooks.PostDraft)(asked.append)
-        assert await join(sea, SAILOR, "@TGS#_quay") is None
-        await sea.phone(SAILOR, "post", group_id="@TGS#_quay", body="ahoy")
+        scenario.adapter.guard.on(hooks.PostDraft)(asked.append)
+        assert await join(scenario, SAILOR, "@TGS#_quay") is None
+        await scenario.act(SAILOR, "post", group_id="@TGS#_quay", body="ahoy")
         assert asked == []
 
 
 async def test_closed_and_blocked() -> None:
-    async with harbour(guard={"closed": ["lighthouse"], "blocked": [MATE]}) as sea:
-        await lighthouse(sea)
-        assert await join(sea, SAILOR) == 10016
-        other = (await sea.other.subscriptions.subscribe(LIGHTHOUSE, [SAILOR])).outcomes
+    async with open_scenario(guard={"closed": ["lighthouse"], "blocked": [MATE]}) as scenario:
+        await lighthouse(scenario)
+        assert await join(scenario, SAILOR) == 10016
+        other = (await scenario.other.subscriptions.subscribe(LIGHTHOUSE, [SAILOR])).outcomes
         assert [outcome.kind for outcome in other] == [OutcomeKind.REFUSED]
-        own = (await sea.adapter.subscriptions.subscribe(LIGHTHOUSE, [SAILOR, MATE])).outcomes
+        own = (await scenario.adapter.subscriptions.subscribe(LIGHTHOUSE, [SAILOR, MATE])).outcomes
         assert [outcome.kind for outcome in own] == [OutcomeKind.ADDED, OutcomeKind.REFUSED]
-        assert sea.adapter.guard.counts["partly"] == 1
+        assert scenario.adapter.guard.counts["partly"] == 1
 
 
 async def test_a_cap_of_subscribers() -> None:
-    async with harbour(guard={"caps": {"lighthouse": 2}}) as sea:
-        await lighthouse(sea)
+    async with open_scenario(guard={"caps": {"lighthouse": 2}}) as scenario:
+        await lighthouse(scenario)
         people = [f"passenger_{number}" for number in range(4)]
-        await sea.adapter.accounts.add(people)
-        assert await join(sea, SAILOR) is None
-        outcomes = (await sea.other.subscriptions.subscribe(LIGHTHOUSE, people)).outcomes
+        await scenario.adapter.accounts.add(people)
+        assert await join(scenario, SAILOR) is None
+        outcomes = (await scenario.other.subscriptions.subscribe(LIGHTHOUSE, people)).outcomes
         assert [outcome.kind for outcome in outcomes] == [OutcomeKind.ADDED, *[OutcomeKind.REFUSED] * 3]
-        assert await join(sea, MATE) == 10016
-        await sea.phone(SAILOR, "leave", group_id=LIGHTHOUSE)
-        assert await join(sea, MATE) is None
+        assert await join(scenario, MATE) == 10016
+        await scenario.act(SAILOR, "leave", group_id=LIGHTHOUSE)
+        assert await join(scenario, MATE) is None
 
 
 async def test_only_named_accounts_may_create_communities() -> None:
-    async with harbour(guard={"creators": [KEEPER]}) as sea:
+    async with open_scenario(guard={"creators": [KEEPER]}) as scenario:
         with pytest.raises(ChannelAdapterError) as refused:
-            await sea.other.channels.create(slug="quay", name="Quay", owner=KEEPER)
+            await scenario.other.channels.create(slug="quay", name="Quay", owner=KEEPER)
         assert refused.value.code == 10016
-        await sea.adapter.channels.create(slug="lighthouse", name="Lighthouse", owner=KEEPER)
-        await sea.other.call(GROUPS, "create_group", {"Type": "Public", "Name": "Dinghy"})
+        await scenario.adapter.channels.create(slug="lighthouse", name="Lighthouse", owner=KEEPER)
+        await scenario.other.call(GROUPS, "create_group", {"Type": "Public", "Name": "Dinghy"})
 
 
 async def test_hooks_rewrite_one_after_the_other() -> None:
-    async with harbour() as sea:
-        await unmuted(sea)
+    async with open_scenario() as scenario:
+        await unmuted(scenario)
         asked: list[hooks.PostDraft] = []
 
-        @sea.adapter.guard.on(hooks.PostDraft)
+        @scenario.adapter.guard.on(hooks.PostDraft)
         async def calm(draft: hooks.PostDraft) -> hooks.HookResponse | None:
             asked.append(draft)
             return hooks.Rewrite(Text("haze"), app_data="mood=blue") if draft.parts == (Text("fog"),) else None
 
-        @sea.adapter.guard.on(hooks.PostDraft)
+        @scenario.adapter.guard.on(hooks.PostDraft)
         def shout(draft: hooks.PostDraft) -> hooks.HookResponse:
             asked.append(draft)
             (part,) = draft.parts
             assert isinstance(part, Text)
             return hooks.Rewrite(Text(part.text.upper()))
 
-        assert await post(sea, KEEPER, "fog") is None
-        assert await said(sea) == ["HAZE"]
-        published = await sea.until(e.PostPublished)
+        assert await post(scenario, KEEPER, "fog") is None
+        assert await said(scenario) == ["HAZE"]
+        published = await scenario.until(e.PostPublished)
         assert published.app_data == "mood=blue"
         first, second = asked
         assert (first.channel, first.author, first.by, first.platform) == (LIGHTHOUSE, KEEPER, KEEPER, e.Platform.IOS)
@@ -197,74 +197,74 @@ async def test_hooks_rewrite_one_after_the_other() -> None:
     ],
 )
 async def test_a_hook_refuses_or_drops(decision: hooks.HookResponse, code: int | None, outcome: str) -> None:
-    async with harbour(webhooks={"lost_after_seconds": 0.1}) as sea:
-        await unmuted(sea)
-        sea.adapter.guard.on(hooks.PostDraft)(lambda _: decision)
-        sea.adapter.guard.on(hooks.PostDraft)(lambda _: pytest.fail("the first refusal should have ended it"))
-        assert await post(sea, KEEPER) == code
-        assert await said(sea) == []
-        assert sea.adapter.guard.counts[outcome] == 1
+    async with open_scenario(webhooks={"lost_after_seconds": 0.1}) as scenario:
+        await unmuted(scenario)
+        scenario.adapter.guard.on(hooks.PostDraft)(lambda _: decision)
+        scenario.adapter.guard.on(hooks.PostDraft)(lambda _: pytest.fail("the first refusal should have ended it"))
+        assert await post(scenario, KEEPER) == code
+        assert await said(scenario) == []
+        assert scenario.adapter.guard.counts[outcome] == 1
         await asyncio.sleep(0.3)
-        assert await sea.settle() == [], "what the guard held back is not lost"
+        assert await scenario.settle() == [], "what the guard held back is not lost"
 
 
 async def test_hooks_for_subscriptions_and_creations() -> None:
-    async with harbour() as sea:
-        await lighthouse(sea)
+    async with open_scenario() as scenario:
+        await lighthouse(scenario)
 
-        @sea.adapter.guard.on(hooks.SubscribeRequest)
+        @scenario.adapter.guard.on(hooks.SubscribeRequest)
         def only_sailors(request: hooks.SubscribeRequest) -> hooks.HookResponse:
             return hooks.RefuseSome(tuple(user for user in request.users if user != SAILOR))
 
-        @sea.adapter.guard.on(hooks.CreateRequest)
+        @scenario.adapter.guard.on(hooks.CreateRequest)
         def nothing_new(request: hooks.CreateRequest) -> hooks.HookResponse:
             return hooks.Refuse(f"no {request.name}", 10101)
 
-        assert await join(sea, SAILOR) is None
-        assert await join(sea, MATE) == 10016
+        assert await join(scenario, SAILOR) is None
+        assert await join(scenario, MATE) == 10016
         with pytest.raises(RefusedError) as refused:
-            await sea.other.channels.create(slug="quay", name="Quay", owner=KEEPER)
+            await scenario.other.channels.create(slug="quay", name="Quay", owner=KEEPER)
         assert refused.value.code == 10101
         assert "no Quay" in str(refused.value)
 
 
 async def test_official_accounts_are_guarded_too() -> None:
-    async with harbour(guard={"blocked": [MATE]}) as sea:
+    async with open_scenario(guard={"blocked": [MATE]}) as scenario:
         made = {"Owner_Account": KEEPER, "OfficialAccountUserID": GAZETTE, "Name": "Gazette"}
-        await sea.other.call(OFFICIAL, "create_official_account", made)
-        sea.adapter.guard.on(hooks.PostDraft, other_mode=True)(
+        await scenario.other.call(OFFICIAL, "create_official_account", made)
+        scenario.adapter.guard.on(hooks.PostDraft, other_mode=True)(
             lambda draft: hooks.Rewrite(Article(title=draft.channel))
         )
-        sea.adapter.guard.on(hooks.CreateRequest, other_mode=True)(lambda _: hooks.Refuse("", 10150))
+        scenario.adapter.guard.on(hooks.CreateRequest, other_mode=True)(lambda _: hooks.Refuse("", 10150))
         subscribers = {"Official_Account": GAZETTE,
                        "SubscriberList": [{"Subscriber_Account": SAILOR}, {"Subscriber_Account": MATE}]}  # fmt: skip
-        answer = await sea.other.call(OFFICIAL, "add_subscriber", subscribers)
+        answer = await scenario.other.call(OFFICIAL, "add_subscriber", subscribers)
         assert [item["Result"] for item in answer["SubscriberList"]] == [1, 0]
         text = [{"MsgType": "TIMTextElem", "MsgContent": {"Text": "extra"}}]
         message = {"Official_Account": GAZETTE, "Random": 1, "MsgBody": text}
-        await sea.other.call(OFFICIAL, "send_official_account_msg", message)
-        assert (await sea.until(e.PostPublished)).post.parts == (Article(title=GAZETTE),)
+        await scenario.other.call(OFFICIAL, "send_official_account_msg", message)
+        assert (await scenario.until(e.PostPublished)).post.parts == (Article(title=GAZETTE),)
         with pytest.raises(ChannelAdapterError) as refused:
-            await sea.other.call(OFFICIAL, "create_official_account", {"Owner_Account": KEEPER, "Name": "Second"})
+            await scenario.other.call(OFFICIAL, "create_official_account", {"Owner_Account": KEEPER, "Name": "Second"})
         assert refused.value.code == 20006
 
 
 async def test_hooks_without_other_mode_are_not_called_for_official_accounts() -> None:
-    async with harbour() as sea:
-        sea.adapter.guard.on(hooks.HookRequest)(lambda _: hooks.Refuse("not here"))
+    async with open_scenario() as scenario:
+        scenario.adapter.guard.on(hooks.HookRequest)(lambda _: hooks.Refuse("not here"))
         made = {"Owner_Account": KEEPER, "OfficialAccountUserID": GAZETTE, "Name": "Gazette"}
-        await sea.other.call(OFFICIAL, "create_official_account", made)
+        await scenario.other.call(OFFICIAL, "create_official_account", made)
         with pytest.raises(RefusedError, match="not here"):
-            await sea.other.channels.create(slug="quay", name="Quay", owner=KEEPER)
+            await scenario.other.channels.create(slug="quay", name="Quay", owner=KEEPER)
 
 
 @pytest.mark.parametrize(("policy", "code"), [("allow", None), ("refuse", 10016)])
 async def test_a_hook_that_takes_too_long(policy: str, code: int | None) -> None:
-    async with harbour(guard={"budget_seconds": 0.1, "on_failure": policy}) as sea:
-        await unmuted(sea)
+    async with open_scenario(guard={"budget_seconds": 0.1, "on_failure": policy}) as scenario:
+        await unmuted(scenario)
         cancelled = asyncio.Event()
 
-        @sea.adapter.guard.on(hooks.PostDraft)
+        @scenario.adapter.guard.on(hooks.PostDraft)
         async def think(_: hooks.PostDraft) -> None:
             try:
                 await asyncio.sleep(60)
@@ -272,9 +272,9 @@ async def test_a_hook_that_takes_too_long(policy: str, code: int | None) -> None
                 cancelled.set()
 
         began = time.monotonic()
-        assert await post(sea, KEEPER) == code
+        assert await post(scenario, KEEPER) == code
         assert time.monotonic() - began < 30
-        assert sea.adapter.guard.counts["late"] == 1
+        assert scenario.adapter.guard.counts["late"] == 1
         await asyncio.wait_for(cancelled.wait(), 60)
 
 
@@ -292,11 +292,11 @@ async def test_a_hook_that_takes_too_long(policy: str, code: int | None) -> None
     ids=["raises", "no decision", "of another question", "too long", "empty", "letters"],
 )
 async def test_a_hook_that_fails(policy: str, code: int | None, hook: Any) -> None:
-    async with harbour(guard={"on_failure": policy}) as sea:
-        await unmuted(sea)
-        sea.adapter.guard.on(hooks.PostDraft)(hook)
-        assert await post(sea, KEEPER) == code
-        assert sea.adapter.guard.counts["failed"] == 1
+    async with open_scenario(guard={"on_failure": policy}) as scenario:
+        await unmuted(scenario)
+        scenario.adapter.guard.on(hooks.PostDraft)(hook)
+        assert await post(scenario, KEEPER) == code
+        assert scenario.adapter.guard.counts["failed"] == 1
 
 
 @pytest.mark.parametrize("policy", ["allow", "refuse"])
@@ -308,39 +308,39 @@ async def test_a_hook_that_fails(policy: str, code: int | None, hook: Any) -> No
 async def test_refusal_that_cannot_be_made_is_a_refusal(
     policy: str, hook: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with harbour(guard={"on_failure": policy}) as sea:
-        await unmuted(sea)
-        sea.adapter.guard.on(hooks.PostDraft)(hook)
-        assert await post(sea, KEEPER) == 10016
-        assert sea.adapter.guard.counts["refused"] == 1
+    async with open_scenario(guard={"on_failure": policy}) as scenario:
+        await unmuted(scenario)
+        scenario.adapter.guard.on(hooks.PostDraft)(hook)
+        assert await post(scenario, KEEPER) == 10016
+        assert scenario.adapter.guard.counts["refused"] == 1
     (record,) = [each for each in caplog.records if "webhooks.guard_refusal_invalid" in each.getMessage()]
     assert record.levelname == "ERROR"
     assert "test_guard.py" in record.getMessage()
 
 
 async def test_code_of_another_kind_of_question_is_a_refusal_without_it(caplog: pytest.LogCaptureFixture) -> None:
-    async with harbour() as sea:
-        await unmuted(sea)
-        sea.adapter.guard.on(hooks.PostDraft)(lambda _: hooks.Refuse("no", 120_500))
-        assert await post(sea, KEEPER) == 10016
+    async with open_scenario() as scenario:
+        await unmuted(scenario)
+        scenario.adapter.guard.on(hooks.PostDraft)(lambda _: hooks.Refuse("no", 120_500))
+        assert await post(scenario, KEEPER) == 10016
         assert "webhooks.guard_code_not_sent" in caplog.text
         caplog.clear()
-        sea.adapter.guard.on(hooks.PostDraft, other_mode=True)(lambda _: hooks.Refuse("no issue today", 120_500))
+        scenario.adapter.guard.on(hooks.PostDraft, other_mode=True)(lambda _: hooks.Refuse("no issue today", 120_500))
         made = {"Owner_Account": KEEPER, "OfficialAccountUserID": GAZETTE, "Name": "Gazette"}
-        await sea.other.call(OFFICIAL, "create_official_account", made)
+        await scenario.other.call(OFFICIAL, "create_official_account", made)
         text = [{"MsgType": "TIMTextElem", "MsgContent": {"Text": "extra"}}]
         message = {"Official_Account": GAZETTE, "Random": 1, "MsgBody": text}
         with pytest.raises(ChannelAdapterError, match="no issue today") as refused:
-            await sea.other.call(OFFICIAL, "send_official_account_msg", message)
+            await scenario.other.call(OFFICIAL, "send_official_account_msg", message)
         assert refused.value.code == 120_500
         assert "webhooks.guard_code_not_sent" not in caplog.text
 
 
 async def test_refusal_with_half_a_character_in_its_text_is_a_refusal() -> None:
-    async with harbour() as sea:
-        await unmuted(sea)
-        sea.adapter.guard.on(hooks.PostDraft)(lambda _: hooks.Refuse("no \ud83d today", 10150))
-        assert await post(sea, KEEPER) == 10150
+    async with open_scenario() as scenario:
+        await unmuted(scenario)
+        scenario.adapter.guard.on(hooks.PostDraft)(lambda _: hooks.Refuse("no \ud83d today", 10150))
+        assert await post(scenario, KEEPER) == 10150
 
 
 @pytest.mark.parametrize(("policy", "code"), [("allow", 0), ("refuse", 1)])
@@ -361,13 +361,13 @@ async def test_refusal_with_half_a_character_in_its_text_is_a_refusal() -> None:
 async def test_request_without_a_required_field_is_not_decided(
     policy: str, code: int, command: str, without: str
 ) -> None:
-    async with harbour(guard={"on_failure": policy}) as sea:
+    async with open_scenario(guard={"on_failure": policy}) as scenario:
         about = (
             {"GroupId": LIGHTHOUSE} if command.startswith("Group.CallbackBefore") and "Create" not in command else {}
         )
-        odd = await sea.stub.webhooks.trigger(command, {**about, without: None})
+        odd = await scenario.stub.webhooks.trigger(command, {**about, without: None})
         assert (odd.answer or {})["ErrorCode"] == code
-        assert sea.adapter.guard.counts["failed"] == 1
+        assert scenario.adapter.guard.counts["failed"] == 1
 
 
 @pytest.mark.parametrize(
@@ -380,56 +380,56 @@ async def test_request_without_a_required_field_is_not_decided(
     ids=["raises", "of another question", "hangs"],
 )
 async def test_failing_hook_admits_no_user_whom_the_settings_refuse(hook: Any, outcome: str) -> None:
-    async with harbour(guard={"blocked": [MATE], "budget_seconds": 0.2, "on_failure": "allow"}) as sea:
-        await lighthouse(sea)
-        sea.adapter.guard.on(hooks.SubscribeRequest)(hook)
-        outcomes = (await sea.other.subscriptions.subscribe(LIGHTHOUSE, [SAILOR, MATE])).outcomes
+    async with open_scenario(guard={"blocked": [MATE], "budget_seconds": 0.2, "on_failure": "allow"}) as scenario:
+        await lighthouse(scenario)
+        scenario.adapter.guard.on(hooks.SubscribeRequest)(hook)
+        outcomes = (await scenario.other.subscriptions.subscribe(LIGHTHOUSE, [SAILOR, MATE])).outcomes
         assert [each.kind for each in outcomes] == [OutcomeKind.ADDED, OutcomeKind.REFUSED]
-        assert sea.adapter.guard.counts[outcome] == 1
+        assert scenario.adapter.guard.counts[outcome] == 1
 
 
 async def test_response_of_a_hook_stays_when_the_next_one_fails() -> None:
-    async with harbour() as sea:
-        await unmuted(sea)
-        sea.adapter.guard.on(hooks.PostDraft)(lambda _: hooks.Rewrite(Text("haze")))
-        sea.adapter.guard.on(hooks.PostDraft)(lambda _: hooks.Rewrite(Text("x" * 20_000)))
-        assert await post(sea, KEEPER, "fog") is None
-        assert await said(sea) == ["haze"]
+    async with open_scenario() as scenario:
+        await unmuted(scenario)
+        scenario.adapter.guard.on(hooks.PostDraft)(lambda _: hooks.Rewrite(Text("haze")))
+        scenario.adapter.guard.on(hooks.PostDraft)(lambda _: hooks.Rewrite(Text("x" * 20_000)))
+        assert await post(scenario, KEEPER, "fog") is None
+        assert await said(scenario) == ["haze"]
 
 
 async def test_each_hook_gets_the_remaining_users() -> None:
-    async with harbour() as sea:
-        await lighthouse(sea)
+    async with open_scenario() as scenario:
+        await lighthouse(scenario)
         asked: list[tuple[UserId, ...]] = []
 
-        @sea.adapter.guard.on(hooks.SubscribeRequest)
+        @scenario.adapter.guard.on(hooks.SubscribeRequest)
         def not_the_first(request: hooks.SubscribeRequest) -> hooks.HookResponse:
             asked.append(request.users)
             return hooks.RefuseSome(request.users[:1])
 
-        sea.adapter.guard.on(hooks.SubscribeRequest)(not_the_first)
-        outcomes = (await sea.other.subscriptions.subscribe(LIGHTHOUSE, [SAILOR, MATE, KEEPER])).outcomes
+        scenario.adapter.guard.on(hooks.SubscribeRequest)(not_the_first)
+        outcomes = (await scenario.other.subscriptions.subscribe(LIGHTHOUSE, [SAILOR, MATE, KEEPER])).outcomes
         assert asked[0] == (SAILOR, MATE, *asked[0][2:])
         assert asked[1] == asked[0][1:]
         assert [each.kind for each in outcomes][:2] == [OutcomeKind.REFUSED] * 2
 
 
 async def test_hook_for_every_request() -> None:
-    async with harbour() as sea:
-        await unmuted(sea)
+    async with open_scenario() as scenario:
+        await unmuted(scenario)
         asked: list[type[hooks.HookRequest]] = []
-        sea.adapter.guard.on(hooks.HookRequest)(lambda question: asked.append(type(question)))
-        await post(sea, KEEPER)
-        await sea.phone(SAILOR, "leave", group_id=LIGHTHOUSE)
-        await join(sea, SAILOR)
+        scenario.adapter.guard.on(hooks.HookRequest)(lambda question: asked.append(type(question)))
+        await post(scenario, KEEPER)
+        await scenario.act(SAILOR, "leave", group_id=LIGHTHOUSE)
+        await join(scenario, SAILOR)
         assert asked == [hooks.PostDraft, hooks.SubscribeRequest]
 
 
 @pytest.mark.parametrize("kind", [e.Subscribed, hooks.Refuse, "PostDraft", None])
 async def test_hook_for_what_is_no_request_is_refused(kind: Any) -> None:
-    async with harbour() as sea:
+    async with open_scenario() as scenario:
         with pytest.raises(TypeError, match="is no question"):
-            sea.adapter.guard.on(kind)
+            scenario.adapter.guard.on(kind)
 
 
 def test_one_text_is_no_tuple_of_users() -> None:
@@ -438,14 +438,14 @@ def test_one_text_is_no_tuple_of_users() -> None:
 
 
 async def test_failure_of_a_hook_is_logged_with_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
-    async with harbour() as sea:
-        await unmuted(sea)
+    async with open_scenario() as scenario:
+        await unmuted(scenario)
 
         def fails(_: hooks.PostDraft) -> hooks.HookResponse:
             raise LookupError("no mood called blue, nor usersig=eJwtzEELgjAY")
 
-        sea.adapter.guard.on(hooks.PostDraft)(fails)
-        await post(sea, KEEPER)
+        scenario.adapter.guard.on(hooks.PostDraft)(fails)
+        await post(scenario, KEEPER)
         (record,) = [each for each in caplog.records if "webhooks.guard_undecided" in each.getMessage()]
         assert record.levelname == "ERROR"
         assert "LookupError" in record.getMessage()
@@ -457,20 +457,20 @@ async def test_failure_of_a_hook_is_logged_with_its_traceback(caplog: pytest.Log
 @pytest.mark.parametrize(("policy", "code"), [("allow", None), ("refuse", 10016)])
 async def test_a_service_that_does_not_answer_in_time(policy: str, code: int | None) -> None:
     """The guard's own questions to the service have the same budget."""
-    async with harbour(guard={"budget_seconds": 0.2, "on_failure": policy}) as sea:
-        await unmuted(sea)
-        sea.stub.app.latency.set(5.0)
+    async with open_scenario(guard={"budget_seconds": 0.2, "on_failure": policy}) as scenario:
+        await unmuted(scenario)
+        scenario.stub.app.latency.set(5.0)
         began = time.monotonic()
-        assert await post(sea, SAILOR) == code
+        assert await post(scenario, SAILOR) == code
         assert time.monotonic() - began < 4.9
-        sea.stub.app.latency.set(0.0)
-        assert sea.adapter.guard.counts["late"] == 1
+        scenario.stub.app.latency.set(0.0)
+        assert scenario.adapter.guard.counts["late"] == 1
 
 
 async def test_requests_about_no_channel_are_allowed() -> None:
-    async with harbour(guard={"on_failure": "refuse"}) as sea:
+    async with open_scenario(guard={"on_failure": "refuse"}) as scenario:
         for command in ("Group.CallbackBeforeCreateTopic", "Group.CallbackBeforeSomethingNew"):
-            assert (await sea.stub.webhooks.trigger(command)).answer == {
+            assert (await scenario.stub.webhooks.trigger(command)).answer == {
                 "ActionStatus": "OK", "ErrorCode": 0, "ErrorInfo": "",
             }  # fmt: skip
 
@@ -478,7 +478,7 @@ async def test_requests_about_no_channel_are_allowed() -> None:
 @pytest.mark.parametrize(("policy", "code"), [("allow", 0), ("refuse", 1)])
 async def test_unreadable_requests_are_not_decided(policy: str, code: int) -> None:
     """Not understood is not decided: whoever wants to be careful does not let it pass."""
-    async with harbour(guard={"on_failure": policy}) as sea:
-        odd = await sea.stub.webhooks.trigger("Group.CallbackBeforeSendMsg", GroupId=LIGHTHOUSE, MsgBody="fog")
+    async with open_scenario(guard={"on_failure": policy}) as scenario:
+        odd = await scenario.stub.webhooks.trigger("Group.CallbackBeforeSendMsg", GroupId=LIGHTHOUSE, MsgBody="fog")
         assert (odd.answer or {})["ErrorCode"] == code
-        assert sea.adapter.guard.counts["failed"] == 1
+        assert scenario.adapter.guard.counts["failed"] == 1

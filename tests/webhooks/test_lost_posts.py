@@ -14,13 +14,13 @@ from channel_adapter.webhooks.channel_registry import ChannelRegistry
 from channel_adapter.webhooks.dispatch import EventResolver
 from channel_adapter.webhooks.lost_posts import MAX_EXPECTED, LostPosts
 from channel_adapter.webhooks.parse import WebhookEvent, make_event
-from tests.webhooks.harbour import KEEPER, LIGHTHOUSE, Harbour, harbour, lighthouse
+from tests.webhooks.scenario import KEEPER, LIGHTHOUSE, Scenario, lighthouse, open_scenario
 
 BEFORE, AFTER = "Group.CallbackBeforeSendMsg", "Group.CallbackAfterSendMsg"
 FAILED = "Group.CallbackSendMsgException"
 
 
-class Hourglass(SystemClock):
+class FakeClock(SystemClock):
     """Steady time that a test turns."""
 
     def __init__(self) -> None:
@@ -37,22 +37,22 @@ def message(command: str, random: int, **more: object) -> WebhookEvent:
 
 
 @pytest.fixture
-async def sea() -> AsyncIterator[Harbour]:
-    async with harbour(total_seconds=3.0, webhooks={"lost_after_seconds": 0}) as built:
+async def scenario() -> AsyncIterator[Scenario]:
+    async with open_scenario(total_seconds=3.0, webhooks={"lost_after_seconds": 0}) as built:
         yield await lighthouse(built)
 
 
 @pytest.fixture
-def clock() -> Hourglass:
-    return Hourglass()
+def clock() -> FakeClock:
+    return FakeClock()
 
 
 @pytest.fixture
-def lost(sea: Harbour, clock: Hourglass) -> LostPosts:
-    return LostPosts(sea.adapter.pipeline.callbacks, sea.adapter.backend.posts, clock, seconds=5.0)
+def lost(scenario: Scenario, clock: FakeClock) -> LostPosts:
+    return LostPosts(scenario.adapter.pipeline.callbacks, scenario.adapter.backend.posts, clock, seconds=5.0)
 
 
-async def test_lost_post_is_reported_once_after_its_time(lost: LostPosts, clock: Hourglass) -> None:
+async def test_lost_post_is_reported_once_after_its_time(lost: LostPosts, clock: FakeClock) -> None:
     first = message(BEFORE, 1)
     lost.expect(first)
     clock.passed = 4.9
@@ -67,7 +67,7 @@ async def test_lost_post_is_reported_once_after_its_time(lost: LostPosts, clock:
 
 
 @pytest.mark.parametrize("command", [AFTER, FAILED])
-async def test_post_is_confirmed_by_either_event(lost: LostPosts, clock: Hourglass, command: str) -> None:
+async def test_post_is_confirmed_by_either_event(lost: LostPosts, clock: FakeClock, command: str) -> None:
     lost.expect(message(BEFORE, 1))
     lost.confirm(message(command, 2))
     assert len(lost) == 1
@@ -76,51 +76,57 @@ async def test_post_is_confirmed_by_either_event(lost: LostPosts, clock: Hourgla
     assert await lost.overdue() == []
 
 
-async def test_post_that_another_receiver_got_is_not_lost(sea: Harbour, lost: LostPosts, clock: Hourglass) -> None:
-    """History knows."""
-    await sea.phone(KEEPER, "post", group_id=LIGHTHOUSE, body="fog", random=7)
+async def test_post_that_another_receiver_got_is_not_lost(
+    scenario: Scenario, lost: LostPosts, clock: FakeClock
+) -> None:
+    """History has it."""
+    await scenario.act(KEEPER, "post", group_id=LIGHTHOUSE, body="fog", random=7)
     for number in (7, 8):
         lost.expect(message(BEFORE, number))
     clock.passed = 60.0
     assert [each.body["Random"] for each in await lost.overdue()] == [8]
 
 
-async def test_history_is_read_once_for_all_posts_of_a_channel(sea: Harbour, lost: LostPosts, clock: Hourglass) -> None:
+async def test_history_is_read_once_for_all_posts_of_a_channel(
+    scenario: Scenario, lost: LostPosts, clock: FakeClock
+) -> None:
     for number in range(1, 31):
-        await sea.phone(KEEPER, "post", group_id=LIGHTHOUSE, body="fog", random=number)
+        await scenario.act(KEEPER, "post", group_id=LIGHTHOUSE, body="fog", random=number)
     for number in range(1, 61):
         lost.expect(message(BEFORE, number))
     clock.passed = 60.0
-    read = sum(call.command == "group_msg_get_simple" for call in sea.stub.log)
+    read = sum(call.command == "group_msg_get_simple" for call in scenario.stub.log)
     assert [each.body["Random"] for each in await lost.overdue()] == list(range(31, 61))
-    assert sum(call.command == "group_msg_get_simple" for call in sea.stub.log) - read <= 3
+    assert sum(call.command == "group_msg_get_simple" for call in scenario.stub.log) - read <= 3
 
 
 async def test_post_too_far_back_is_not_reported_as_lost(
-    sea: Harbour, lost: LostPosts, clock: Hourglass, monkeypatch: pytest.MonkeyPatch
+    scenario: Scenario, lost: LostPosts, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It may be there, and another receiver may have got it."""
     monkeypatch.setattr(lost_posts, "LOOK_BACK", 10)
     for number in range(1, 13):
-        await sea.phone(KEEPER, "post", group_id=LIGHTHOUSE, body="fog", random=number)
+        await scenario.act(KEEPER, "post", group_id=LIGHTHOUSE, body="fog", random=number)
     lost.expect(message(BEFORE, 1))
     clock.passed = 60.0
     assert await lost.overdue() == []
     assert len(lost) == 0
 
 
-async def test_history_that_cannot_be_read_is_asked_again(sea: Harbour, lost: LostPosts, clock: Hourglass) -> None:
+async def test_history_that_cannot_be_read_is_asked_again(
+    scenario: Scenario, lost: LostPosts, clock: FakeClock
+) -> None:
     lost.expect(message(BEFORE, 1))
-    sea.stub.faults.replace([Fault.model_validate({"command": "group_msg_get_simple", "code": 10002})])
+    scenario.stub.faults.replace([Fault.model_validate({"command": "group_msg_get_simple", "code": 10002})])
     clock.passed = 60.0
     assert await lost.overdue() == []
     assert len(lost) == 1
-    sea.stub.faults.replace([])
+    scenario.stub.faults.replace([])
     clock.passed = 120.0
     assert len(await lost.overdue()) == 1
 
 
-async def test_posts_that_are_not_expected(lost: LostPosts, clock: Hourglass, sea: Harbour) -> None:
+async def test_posts_that_are_not_expected(lost: LostPosts, clock: FakeClock, scenario: Scenario) -> None:
     for more in (
         {"OnlineOnlyFlag": 1}, {"TopicId": "t"}, {"Type": "Public"}, {"GroupId": "@TGS#ordinary"}, {"Random": 0},
         {"From_Account": ""}, {"MsgBody": "no list"},
@@ -131,7 +137,7 @@ async def test_posts_that_are_not_expected(lost: LostPosts, clock: Hourglass, se
     lost.expect(message(BEFORE, 1, GroupId="@TGS#_no_channel"))
     clock.passed = 60.0
     assert await lost.overdue() == [], "nobody misses a message of another group"
-    off = LostPosts(sea.adapter.pipeline.callbacks, sea.adapter.backend.posts, clock, seconds=0)
+    off = LostPosts(scenario.adapter.pipeline.callbacks, scenario.adapter.backend.posts, clock, seconds=0)
     off.expect(message(BEFORE, 1))
     await asyncio.wait_for(off.watch(never), 60)
     assert len(off) == 0
@@ -147,39 +153,39 @@ async def never(received: WebhookEvent) -> None:
     pytest.fail(f"nothing is lost, least of all {received.command}")
 
 
-def interpreter_of(sea: Harbour) -> EventResolver:
-    return EventResolver(sea.adapter.pipeline.callbacks, sea.adapter.backend.channels, ChannelRegistry())
+def interpreter_of(scenario: Scenario) -> EventResolver:
+    return EventResolver(scenario.adapter.pipeline.callbacks, scenario.adapter.backend.channels, ChannelRegistry())
 
 
-def tag_reads(sea: Harbour) -> int:
-    return len([call for call in sea.stub.log if call.command == "get_group_info"])
+def tag_reads(scenario: Scenario) -> int:
+    return len([call for call in scenario.stub.log if call.command == "get_group_info"])
 
 
-async def test_many_events_of_one_channel_ask_for_its_tag_once(sea: Harbour) -> None:
-    sea.adapter.backend.channel_cache.forget()
-    before = tag_reads(sea)
-    resolver = interpreter_of(sea)
+async def test_many_events_of_one_channel_ask_for_its_tag_once(scenario: Scenario) -> None:
+    scenario.adapter.backend.channel_cache.forget()
+    before = tag_reads(scenario)
+    resolver = interpreter_of(scenario)
     found = await asyncio.gather(*(resolver.resolve(message(AFTER, number)) for number in range(1, 51)))
     assert {type(event) for event in found} == {e.PostPublished}
-    assert tag_reads(sea) == before + 1
+    assert tag_reads(scenario) == before + 1
 
 
-async def test_unreadable_tag_decides_nothing(sea: Harbour) -> None:
+async def test_unreadable_tag_decides_nothing(scenario: Scenario) -> None:
     """The inbox tries again; nobody is told that it is another group."""
-    sea.adapter.backend.channel_cache.forget()
-    resolver = interpreter_of(sea)
-    sea.stub.faults.replace([Fault.model_validate({"command": "get_group_info", "code": 10002})])
+    scenario.adapter.backend.channel_cache.forget()
+    resolver = interpreter_of(scenario)
+    scenario.stub.faults.replace([Fault.model_validate({"command": "get_group_info", "code": 10002})])
     results = await asyncio.gather(
         *(resolver.resolve(message(AFTER, number)) for number in (1, 2)), return_exceptions=True
     )
     assert [type(result) for result in results] == [UnavailableError] * 2
-    sea.stub.faults.replace([])
+    scenario.stub.faults.replace([])
     assert isinstance(await resolver.resolve(message(AFTER, 1)), e.PostPublished)
 
 
-async def test_cancelled_lookup_continues_for_other_callers(sea: Harbour) -> None:
-    sea.adapter.backend.channel_cache.forget()
-    resolver = interpreter_of(sea)
+async def test_cancelled_lookup_continues_for_other_callers(scenario: Scenario) -> None:
+    scenario.adapter.backend.channel_cache.forget()
+    resolver = interpreter_of(scenario)
     hasty = asyncio.ensure_future(resolver.is_channel(LIGHTHOUSE))
     patient = asyncio.ensure_future(resolver.is_channel(LIGHTHOUSE))
     await asyncio.sleep(0)

@@ -399,7 +399,9 @@ async def test_requests_above_the_limit_are_refused_and_unstored_events_are_not_
         assert receiver.counters["received"] == 5
 
 
-async def test_without_a_token_every_request_is_accepted_and_a_warning_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+async def test_without_a_token_every_request_is_accepted_and_a_warning_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async with listening(tokens=[]) as (_, url, _):
         assert (await post(url, GOOD, query().partition("&Sign=")[0]))[0] == 200
         assert "webhooks.unsigned" in caplog.text

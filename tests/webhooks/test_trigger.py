@@ -19,7 +19,7 @@ from channel_adapter.tencent.wire.callback_samples import samples
 from channel_adapter.webhooks.callbacks import COMMANDS, REQUESTS, CallbackTables
 from channel_adapter.webhooks.trigger import find_command, request_of, trigger
 from channel_adapter.webhooks.verify import read_query, verify
-from tests.webhooks.harbour import KEEPER, LIGHTHOUSE, TOKEN, harbour, lighthouse
+from tests.webhooks.scenario import KEEPER, LIGHTHOUSE, TOKEN, lighthouse, open_scenario
 
 APP = 1400000001
 TABLES = CallbackTables(Mode.COMMUNITY, admin="nobody")
@@ -46,12 +46,12 @@ def test_sample_of_a_request_is_that_request(kind: type[hooks.HookRequest]) -> N
 
 
 async def test_name_of_a_request_triggers_the_guard() -> None:
-    async with harbour() as sea:
-        await lighthouse(sea)
-        sea.adapter.guard.on(hooks.PostDraft)(lambda draft: hooks.Refuse(f"not {draft.app_data}", 10150))
+    async with open_scenario() as scenario:
+        await lighthouse(scenario)
+        scenario.adapter.guard.on(hooks.PostDraft)(lambda draft: hooks.Refuse(f"not {draft.app_data}", 10150))
         changes = {"GroupId": LIGHTHOUSE, "From_Account": KEEPER, "CloudCustomData": "today"}
         token = SecretStr(TOKEN)
-        sent = await trigger(sea.url, "PostDraft", changes, sdkappid=sea.stub.sdkappid, token=token)
+        sent = await trigger(scenario.url, "PostDraft", changes, sdkappid=scenario.stub.sdkappid, token=token)
         assert sent.answer == {"ActionStatus": "OK", "ErrorCode": 10150, "ErrorInfo": "not today"}
 
 
@@ -90,16 +90,23 @@ def test_the_url_is_the_one_that_the_stub_makes(command: str) -> None:
 
 
 async def test_trigger_against_our_receiver() -> None:
-    async with harbour() as sea:
-        await lighthouse(sea)
+    async with open_scenario() as scenario:
+        await lighthouse(scenario)
         changes = {"GroupId": LIGHTHOUSE, "MsgSeq": 7}
         sent = await trigger(
-            sea.url, "PostPublished", changes, sdkappid=sea.stub.sdkappid, token=SecretStr(TOKEN), platform="iOS"
+            scenario.url,
+            "PostPublished",
+            changes,
+            sdkappid=scenario.stub.sdkappid,
+            token=SecretStr(TOKEN),
+            platform="iOS",
         )
         assert (sent.status, sent.accepted) == (200, True)
         assert sent.answer == {"ActionStatus": "OK", "ErrorCode": 0, "ErrorInfo": ""}
-        assert (await sea.until(e.PostPublished)).post.ref.seq == 7
-        forged = await trigger(sea.url, "PostPublished", changes, sdkappid=sea.stub.sdkappid, token=SecretStr("guess"))
+        assert (await scenario.until(e.PostPublished)).post.ref.seq == 7
+        forged = await trigger(
+            scenario.url, "PostPublished", changes, sdkappid=scenario.stub.sdkappid, token=SecretStr("guess")
+        )
         assert (forged.status, forged.accepted) == (403, False)
 
 

@@ -22,8 +22,8 @@ from channel_adapter.stub.control.user_actions import UserAction, perform
 from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
 from channel_adapter.webhooks.trigger import trigger
-from tests.webhooks.harbour import ADMIN, KEEPER, LIGHTHOUSE, MATE, OTHER, TOKEN, settings_of
 from tests.webhooks.rig import Process, engine_of, start
+from tests.webhooks.scenario import ADMIN, KEEPER, LIGHTHOUSE, MATE, OTHER, TOKEN, settings_of
 
 GROUPS = "group_open_http_svc"
 CREW = [f"sailor_{n}" for n in range(6)]
@@ -44,7 +44,7 @@ class Fleet:
     receivers: list[Process]
     engine: sa.Engine
 
-    async def phone(self, user: str, do: str, **arguments: Any) -> None:
+    async def act(self, user: str, do: str, **arguments: Any) -> None:
         action = UserAction.model_validate({"user": user, "do": do, "platform": "iOS", "with": arguments})
         await perform(self.stub.world, self.stub.webhooks, action, "127.0.0.1")
 
@@ -133,19 +133,19 @@ async def a_day(fleet: Fleet) -> PostRef:
     """What people do in a channel; the post that they reacted to."""
     await fleet.other.channels.create(slug="lighthouse", name="Lighthouse", owner=KEEPER)
     for user in (MATE, COOK, *CREW):
-        await fleet.phone(user, "join", group_id=LIGHTHOUSE)
+        await fleet.act(user, "join", group_id=LIGHTHOUSE)
     await fleet.role(MATE, "Admin")
     for number in range(1, 5):
         post = {"body": f"post {number}", "random": number, "supports_extensions": True}
-        await fleet.phone(KEEPER, "post", group_id=LIGHTHOUSE, **post)
+        await fleet.act(KEEPER, "post", group_id=LIGHTHOUSE, **post)
     for emoji in ("👍", "❤️", "👍"):
         for user in CREW:
-            await fleet.phone(user, "set_extensions", group_id=LIGHTHOUSE, seq=1, pairs={f"r|{user}": emoji})
-    await fleet.phone(CREW[0], "set_extensions", group_id=LIGHTHOUSE, seq=1, pairs={f"r|{CREW[0]}": "😮"})
-    await fleet.phone(CREW[1], "delete_extensions", group_id=LIGHTHOUSE, seq=1, keys=[f"r|{CREW[1]}"])
-    await fleet.phone(MATE, "edit", group_id=LIGHTHOUSE, seq=2, body="edited")
-    await fleet.phone(KEEPER, "recall", group_id=LIGHTHOUSE, seq=3)
-    await fleet.phone(COOK, "leave", group_id=LIGHTHOUSE)
+            await fleet.act(user, "set_extensions", group_id=LIGHTHOUSE, seq=1, pairs={f"r|{user}": emoji})
+    await fleet.act(CREW[0], "set_extensions", group_id=LIGHTHOUSE, seq=1, pairs={f"r|{CREW[0]}": "😮"})
+    await fleet.act(CREW[1], "delete_extensions", group_id=LIGHTHOUSE, seq=1, keys=[f"r|{CREW[1]}"])
+    await fleet.act(MATE, "edit", group_id=LIGHTHOUSE, seq=2, body="edited")
+    await fleet.act(KEEPER, "recall", group_id=LIGHTHOUSE, seq=3)
+    await fleet.act(COOK, "leave", group_id=LIGHTHOUSE)
     return PostRef(LIGHTHOUSE, 1)
 
 

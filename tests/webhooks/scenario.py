@@ -25,43 +25,43 @@ EventT = TypeVar("EventT", bound=Event)
 
 
 @dataclass
-class Harbour:
-    """Everything that is open. `heard` is what the app's handler got."""
+class Scenario:
+    """Stub, adapter and receiver. `received` is what the app's handler got."""
 
     stub: StubServer
     adapter: ChannelAdapter
     other: ChannelAdapter
     receiver: Receiver
     url: str
-    heard: list[Event] = field(default_factory=list)
+    received: list[Event] = field(default_factory=list)
 
-    async def phone(self, user: str, do: str, platform: str = "iOS", **arguments: Any) -> Any:
-        """One action of one person, with the webhooks that it has, before and after."""
+    async def act(self, user: str, do: str, platform: str = "iOS", **arguments: Any) -> Any:
+        """Do what a user does in a client app, with the webhooks that it has, before and after."""
         action = UserAction.model_validate({"user": user, "do": do, "platform": platform, "with": arguments})
         return await perform(self.stub.world, self.stub.webhooks, action, "127.0.0.1")
 
     async def until(self, kind: type[EventT], wanted: Callable[[EventT], bool] = lambda _: True) -> EventT:
-        """The first event of a kind, waited for. TimeoutError says what came in its place."""
+        """Wait for the first event of a kind and return it. The TimeoutError lists the received ones."""
         try:
             async with asyncio.timeout(60):
                 while True:
-                    for event in self.heard:
+                    for event in self.received:
                         if isinstance(event, kind) and wanted(event):
                             return event
                     await asyncio.sleep(0.005)
         except TimeoutError:
-            raise TimeoutError(f"no {kind.__name__}, but {[type(event).__name__ for event in self.heard]}") from None
+            raise TimeoutError(f"no {kind.__name__}, but {[type(event).__name__ for event in self.received]}") from None
 
     async def settle(self) -> list[Event]:
-        """All events so far, once nothing is on its way any more."""
+        """Wait until no webhook is under way; return all received events."""
         await self.stub.webhooks.idle()
         async with asyncio.timeout(60):
             while self.waiting:  # noqa: ASYNC110 - counters have no waiters
                 await asyncio.sleep(0.005)
-        return self.heard
+        return self.received
 
     def switch(self, **changes: Any) -> None:
-        """Other settings of the stub's webhooks."""
+        """Change settings of the stub's webhooks."""
         self.stub.webhooks.settings = self.stub.webhooks.settings.model_copy(update=changes)
 
     @property
@@ -78,9 +78,9 @@ def settings_of(stub: StubServer, admin: str, **tables: Any) -> Settings:
 
 
 @asynccontextmanager
-async def harbour(
+async def open_scenario(
     *, stub: dict[str, Any] | None = None, retry: RetryPolicy | None = None, **tables: Any
-) -> AsyncIterator[Harbour]:
+) -> AsyncIterator[Scenario]:
     """`stub` and `tables` are settings beside the usual ones, by table."""
     app = {"admins": [ADMIN, OTHER], "group_fields": ["ch_tag"]}
     played = StubSettings.model_validate({"app": app, **(stub or {})})
@@ -90,23 +90,23 @@ async def harbour(
         ChannelAdapter.open(settings_of(server, OTHER)) as other,
         serve(adapter, inbox=MemoryInbox(InboxOptions(retry or RetryPolicy(), window=0.0))) as (receiver, url),
     ):
-        built = Harbour(server, adapter, other, receiver, url)
+        built = Scenario(server, adapter, other, receiver, url)
         if "budget_seconds" not in tables.get("guard", {}):  # a busy machine is no service that waits for 2 seconds
             adapter.guard._settings = adapter.guard._settings.model_copy(update={"budget_seconds": 60.0})
         assert (await adapter.accounts.add([KEEPER, MATE, SAILOR])).complete
         server.webhooks.settings = ToReceiver(url=url, token=SecretStr(TOKEN), timeout=60.0)
 
         @adapter.events.on(other_mode=True)
-        async def hear(event: Event) -> None:
-            built.heard.append(event)
+        async def handle(event: Event) -> None:
+            built.received.append(event)
 
         yield built
         await server.webhooks.stop()  # its connection is kept alive, and the receiver would wait for it
 
 
-async def lighthouse(built: Harbour, **more: Any) -> Harbour:
-    """With a channel of the keeper, and nothing heard yet."""
+async def lighthouse(built: Scenario, **more: Any) -> Scenario:
+    """With a channel of the keeper, and no event received yet."""
     await built.other.channels.create(slug="lighthouse", name="Lighthouse", owner=KEEPER, **more)
     await built.settle()
-    built.heard.clear()
+    built.received.clear()
     return built
