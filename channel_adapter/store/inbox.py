@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+import orjson
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -84,13 +85,12 @@ _PUT_SQLITE: Final = (
 )
 _PUT_POSTGRESQL: Final = """
 INSERT INTO inbox_event (key, channel, at, seq, command, received, body, due, changed, state, attempts, done)
-SELECT key, channel, at, seq, command, received, body, now + after, now, 'waiting', 0, ''
+SELECT key, channel, at, seq, command, received, body, now + "window", now, 'waiting', 0, ''
 FROM (SELECT extract(epoch FROM clock_timestamp()) AS now) AS clock,
-  unnest(%(key)s::text[], %(channel)s::text[], %(at)s::bigint[], %(seq)s::bigint[], %(command)s::text[],
-    %(received)s::float8[], %(body)s::text[], %(window)s::float8[])
-  AS new (key, channel, at, seq, command, received, body, after)
+  json_to_recordset(%(rows)s::json)
+  AS new (key text, channel text, at bigint, seq bigint, command text, received float8, body text, "window" float8)
 ORDER BY key ON CONFLICT DO NOTHING RETURNING key
-"""
+"""  # one JSON value: the driver takes three times as long to write arrays of texts
 
 
 class NewEvent(NamedTuple):
@@ -152,9 +152,8 @@ class InboxTable:
             if new:
                 connection.exec_driver_sql(_PUT_SQLITE, [(*event[:-1], here + event.window, here) for event in new])
             return [event.key not in known for event in events]
-        columns = zip(*sorted(events), strict=True)
-        arrays = dict(zip(NewEvent._fields, map(list, columns), strict=True))
-        stored = set(connection.exec_driver_sql(_PUT_POSTGRESQL, arrays).scalars()) if events else set()
+        rows = orjson.dumps([event._asdict() for event in events]).decode()
+        stored = set(connection.exec_driver_sql(_PUT_POSTGRESQL, {"rows": rows}).scalars())
         return [event.key in stored for event in events]
 
     def find(self, connection: Connection, after: str, limit: int, here: float) -> tuple[list[str], str]:
