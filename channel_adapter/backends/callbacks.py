@@ -111,7 +111,7 @@ class CallbackMapping(Protocol):
         ...
 
     def pending_post(self, callback: envelope.Callback) -> PendingPost | None:
-        """Return the post of a webhook before or after sending; None where posts cannot be told apart by it."""
+        """Return the post of a webhook before or after sending; None if it does not identify the post."""
         ...
 
 

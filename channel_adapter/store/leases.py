@@ -97,7 +97,7 @@ class Leases:
             connection.execute(self._delete_ours, {"names": names})
 
     def delay(self, connection: Connection, waits: Mapping[str, float], here: float) -> None:
-        """Give up leases that no process may acquire before some seconds have passed, by name."""
+        """Release leases that no process may acquire before some seconds have passed; `waits` by name."""
         if waits:
             until = self._database.now(here) + bindparam("wait", type_=Double)
             change = update(LEASES).where(LEASES.c.name == bindparam("its_name"), LEASES.c.owner == self.owner)

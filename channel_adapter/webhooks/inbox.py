@@ -451,10 +451,10 @@ class EventInbox:
         while True:
             try:
                 pause = await chore()
-            except Exception as trouble:  # noqa: BLE001 - whatever it was, the inbox goes on
+            except Exception as error:  # noqa: BLE001 - after any error the inbox continues
                 pause = 0.2
                 if self._worth_logging(name):
-                    _log.warning("webhooks.inbox_task_failed", task=name, reason=_text(trouble))
+                    _log.warning("webhooks.inbox_task_failed", task=name, reason=_text(error))
             await asyncio.sleep(pause)
 
     async def _pump(self) -> float:
@@ -565,16 +565,16 @@ class EventInbox:
 
     async def _handle_portion(self, lane: Lane, portion: Portion) -> tuple[int, float | None]:
         """Handle events until one fails or they are to be read again: their number, and the wait after a failure."""
-        begun = turn = self._clock.monotonic()
+        begun = resumed = self._clock.monotonic()
         if portion.tasks:
             lane.last = portion.tasks[-1].position
         for number, task in enumerate(portion.tasks):
             if lane.overtaken:
                 return number, None
             now = self._clock.monotonic()
-            if now - turn > _LANE_SECONDS:
+            if now - resumed > _LANE_SECONDS:
                 await asyncio.sleep(0)
-                turn = now
+                resumed = now
             if number and now - begun > _PORTION_SECONDS:
                 return number, None
             if self._storage.is_behind:

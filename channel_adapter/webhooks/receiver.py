@@ -97,7 +97,7 @@ class Receiver:
     async def run(self, _: web.Application) -> AsyncIterator[None]:
         """Open the inbox for the life of an application. Raises ConfigurationError, UnavailableError."""
         if not self.settings.tokens:
-            _log.warning("webhooks.unsigned", meaning="no token is set: anybody who knows the URL is believed")
+            _log.warning("webhooks.unsigned", meaning="no token is set: every request that names the app is accepted")
         await self.inbox.start(self._events.plan)
         chores = [
             asyncio.ensure_future(self._log_stats_regularly()),

@@ -88,7 +88,7 @@ class Reason(StrEnum):
     SIGNATURE = "signature"
     TOO_LARGE = "too_large"
     TOO_SLOW = "too_slow"
-    TOO_MANY = "too_many"  # requests at once
+    TOO_MANY = "too_many"  # open requests
     NOT_JSON = "not_json"
     TOO_DEEP = "too_deep"
     COMMAND = "command"  # absent, too long, or another one in the URL than in the body

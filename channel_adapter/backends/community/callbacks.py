@@ -150,7 +150,7 @@ def _reacted(model: g.AfterGroupMsgExtension, channel: ChannelId, context: Callb
 
 
 def _role(model: g.AfterMemberFieldChanged, channel: ChannelId, context: CallbackContext) -> e.Event | None:
-    user, role = to_user(model.whom()), ROLES.get(model.role or "")
+    user, role = to_user(model.changed_account()), ROLES.get(model.role or "")
     if user is None:
         return None
     if role is None:  # a name card, which channels do not have

@@ -171,8 +171,8 @@ class AfterMemberFieldChanged(GroupCallback):
     role: str | None = Field(None, alias="Role")
     name_card: str | None = Field(None, alias="NameCard")
 
-    def whom(self) -> str | None:
-        """The member, under either name."""
+    def changed_account(self) -> str | None:
+        """Return the member whose role or name card changed, from either field."""
         return self.modified_account or self.member_account
 
 
