@@ -18,7 +18,6 @@ from channel_adapter.domain import post as p
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import Post, PostRef, PostState
 from channel_adapter.errors import InvalidError
-from channel_adapter.mapping.moved_post import original_elements
 from channel_adapter.mapping.text import require_text, require_url, with_article
 from channel_adapter.tencent.wire import messages
 from channel_adapter.tencent.wire import msg_body as w
@@ -343,3 +342,17 @@ def to_post(channel: ChannelId, message: messages.HistoryMessage) -> Post:
 def is_post(message: messages.HistoryMessage) -> bool:
     """Return whether a message is a post: system messages have a number in history too."""
     return not message.is_system_msg
+
+
+def original_elements(element: w.ReceivedElement) -> Sequence[w.ReceivedElement] | None:
+    """Return the elements that the card of a moved post replaces; None for every other element."""
+    if element.msg_type != w.CUSTOM or not isinstance(element.msg_content, dict):
+        return None
+    data = element.msg_content.get(w.CustomContent.model_fields["data"].alias or "")
+    if not isinstance(data, str) or w.ARTICLE_BUSINESS_ID not in data:
+        return None
+    try:
+        moved = w.MovedData.model_validate_json(data)
+    except ValidationError:
+        return None
+    return moved.original if moved.business_id == w.ARTICLE_BUSINESS_ID else None

@@ -14,11 +14,11 @@ from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import Image, Text, Unrecognised, Video
 from channel_adapter.domain.subscription import Notifications
 from channel_adapter.errors import InvalidError
-from channel_adapter.mapping import moved_post
 from channel_adapter.mapping.content import from_elements
 from channel_adapter.mapping.field_keys import FieldKeys
 from channel_adapter.mapping.ids import account_of_channel
 from channel_adapter.mapping.subscription_member import MSG_FLAGS
+from channel_adapter.migration.plan import cards
 from channel_adapter.migration.plan.resolutions import Incompatibility, Resolution, Resolutions
 from channel_adapter.migration.plan.transform import (
     PostAssessment,
@@ -156,7 +156,7 @@ def test_every_body_is_taken_by_an_import_and_reads_back_as_it_was(body: list[El
     stub.clock.advance(2000)
     mapped = map_post(post(body), TARGET)
     assert mapped.body is not None
-    assert (Incompatibility.POST_MEDIA in mapped.lost) == (not moved_post.is_importable(body))
+    assert (Incompatibility.POST_MEDIA in mapped.lost) == (not cards.is_importable(body))
     message = import_post(
         post(body), mapped.body, migration="m1", channel=ChannelId("@TGS#_harbour"), owner=OWNER, time=NOW + 5
     )
@@ -186,7 +186,7 @@ def test_a_text_over_the_limit_is_cut_to_it() -> None:
     mapped = map_post(post(worlds.huge()), TARGET)
     assert mapped.lost == (Incompatibility.POST_SIZE,)
     assert mapped.body is not None
-    size = moved_post.body_size(mapped.body)
+    size = cards.body_size(mapped.body)
     assert limits.MESSAGE_BYTES_SAFE - 5 < size <= limits.MESSAGE_BYTES_SAFE
     [part] = from_elements(mapped.body)
     assert isinstance(part, Text)
@@ -199,7 +199,7 @@ def test_a_picture_with_a_text_over_the_limit_keeps_its_address() -> None:
     mapped = map_post(post(body), TARGET)
     assert mapped.lost[0] is Incompatibility.POST_MEDIA
     assert mapped.body is not None
-    assert moved_post.body_size(mapped.body) <= limits.MESSAGE_BYTES_SAFE
+    assert cards.body_size(mapped.body) <= limits.MESSAGE_BYTES_SAFE
     assert "https://example.org/x_1.jpg" in mapped.body[0].msg_content["Data"]
 
 
@@ -247,7 +247,7 @@ def test_dedupe_numbers_are_one_for_each_post_and_lead_back(numbers: set[int], m
 
 @given(st.text(max_size=60), st.integers(0, 80))
 def test_a_cut_text_is_a_beginning_within_its_bytes(text: str, limit: int) -> None:
-    cut = moved_post.cut_text(text, limit)
+    cut = cards.cut_text(text, limit)
     assert text.startswith(cut)
     assert len(cut.encode()) <= limit
     assert cut == text or len(text.encode()) > limit
@@ -259,7 +259,7 @@ def test_a_cut_text_is_a_beginning_within_its_bytes(text: str, limit: int) -> No
      ("a🇩🇪🇫🇷", 13, "a🇩🇪"), ("👍🏽👍🏽", 12, "👍🏽"), ("👩‍🚀", 8, "👩‍")],
 )  # fmt: skip
 def test_no_character_is_taken_apart_that_fits_whole(text: str, limit: int, kept: str) -> None:
-    assert moved_post.cut_text(text, limit) == kept
+    assert cards.cut_text(text, limit) == kept
 
 
 @pytest.mark.parametrize(

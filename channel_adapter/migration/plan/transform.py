@@ -11,9 +11,10 @@ from channel_adapter.backends.community import profile as channel_group
 from channel_adapter.domain.channel import ChannelProfile
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.errors import InvalidError
-from channel_adapter.mapping import ids, moved_post
+from channel_adapter.mapping import ids
 from channel_adapter.mapping.field_keys import FieldKeys
 from channel_adapter.mapping.text import byte_size, require_text, split_text
+from channel_adapter.migration.plan import cards
 from channel_adapter.migration.plan.resolutions import (
     PROFILE_INCOMPATIBILITIES,
     Incompatibility,
@@ -119,7 +120,7 @@ def _lost(loss: Incompatibility, text: str, target: TargetLimits) -> TruncatedTe
     elif loss is Incompatibility.CUSTOM_DATA:
         kept = "".join(split_text(text, limits.GROUP_FIELD_VALUE_BYTES)[: len(target.keys.custom_data)])
     else:
-        kept = moved_post.cut_text(text, limit)
+        kept = cards.cut_text(text, limit)
     return TruncatedText(loss, byte_size(text), limit, kept)
 
 
@@ -146,11 +147,11 @@ def map_body(body: Sequence[Element], max_bytes: int) -> MappedPost:
     """Convert the body of a post."""
     if not body:
         return MappedPost(None, ())
-    lost = () if moved_post.is_importable(body) else (Incompatibility.POST_MEDIA,)
-    carried = moved_post.carry(body, max_bytes)
-    if moved_post.body_size(carried) <= max_bytes:
+    lost = () if cards.is_importable(body) else (Incompatibility.POST_MEDIA,)
+    carried = cards.carry(body, max_bytes)
+    if cards.body_size(carried) <= max_bytes:
         return MappedPost(tuple(carried), lost)
-    shorter = moved_post.shorten(body, max_bytes)
+    shorter = cards.shorten(body, max_bytes)
     return MappedPost(None if shorter is None else tuple(shorter), (*lost, Incompatibility.POST_SIZE))
 
 
@@ -158,8 +159,8 @@ def assess_post(post: SourcePost, target: TargetLimits) -> PostAssessment:
     """Return what a post loses, without its body: faster, as cards of small bodies need not be made."""
     if post.state is not SourceState.PUBLISHED:
         return NOTHING_LOST
-    if post.body and moved_post.surely_fits(post.body, target.post_bytes):
-        return NOTHING_LOST if moved_post.is_importable(post.body) else MEDIA_LOST
+    if post.body and cards.surely_fits(post.body, target.post_bytes):
+        return NOTHING_LOST if cards.is_importable(post.body) else MEDIA_LOST
     mapped = map_body(post.body, target.post_bytes)
     return PostAssessment(mapped.lost, left_behind=mapped.body is None)
 

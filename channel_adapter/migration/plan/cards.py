@@ -1,7 +1,7 @@
-"""The body of a post that is moved here: what import carries stays as it is, the rest becomes one custom element.
+"""The body of a post as import accepts it: importable elements stay, any other body becomes one custom element.
 
-`import_group_msg` lists text, face, location and custom elements [docS 1635]. A body with anything else in it travels
-whole inside the card that Tencent's own UI kit draws (title, text, link, picture); `original_elements` takes it out
+`import_group_msg` accepts text, face, location and custom elements. A body with anything else in it travels inside a
+card as Tencent's own UI kit draws it (title, text, link, picture); `mapping.content.original_elements` takes it out
 again, so that readers of this package see the picture or film that it was.
 """
 
@@ -26,17 +26,17 @@ _FLAG_LETTERS: Final = range(0x1F1E6, 0x1F200)
 
 
 def is_importable(elements: Iterable[w.Element]) -> bool:
-    """Does import carry this body as it is?"""
+    """Return whether import accepts a body unchanged."""
     return all(element.msg_type in w.IMPORTABLE for element in elements)
 
 
 def body_size(elements: Sequence[w.Element]) -> int:
-    """Bytes of a body as JSON, which is how a post's size is counted here."""
+    """Return the bytes of a body as JSON, the size of a post."""
     return sum(len(element.to_json()) for element in elements) + len(elements) + 1
 
 
 def surely_fits(elements: Sequence[w.Element], max_bytes: int) -> bool:
-    """Is this body so small that it fits as it is, and inside a card too? False says nothing.
+    """Return True for a body so small that it fits unchanged, and inside a card too; False is inconclusive.
 
     A card repeats each text at most four times, and writes each byte with at most two.
     """
@@ -44,9 +44,9 @@ def surely_fits(elements: Sequence[w.Element], max_bytes: int) -> bool:
 
 
 def carry(elements: Sequence[w.Element], max_bytes: int) -> list[w.Element]:
-    """The body as import takes it; a card tells of long texts what fits into `max_bytes` beside the original.
+    """Return the body as import accepts it; a card shows of long texts what fits into `max_bytes` beside the original.
 
-    The body may still be larger than that: what is to be done then is for the caller to say.
+    The body may still be larger than that.
     """
     if is_importable(elements):
         return list(elements)
@@ -58,7 +58,7 @@ def carry(elements: Sequence[w.Element], max_bytes: int) -> list[w.Element]:
 
 
 def shorten(elements: Sequence[w.Element], max_bytes: int) -> list[w.Element] | None:
-    """A body of at most `max_bytes` that says what can be said in them; None where nothing can be cut.
+    """Return a body of at most `max_bytes` with as much of the text as fits; None where nothing can be cut.
 
     A lone text is cut on a character boundary. Anything with an address becomes its card without the original. A custom
     element is whole or nothing.
@@ -71,25 +71,10 @@ def shorten(elements: Sequence[w.Element], max_bytes: int) -> list[w.Element] | 
     return None
 
 
-def original_elements(element: w.ReceivedElement) -> Sequence[w.ReceivedElement] | None:
-    """What a card of `carry` stands for; None for every other element."""
-    if element.msg_type != w.CUSTOM or not isinstance(element.msg_content, dict):
-        return None
-    data = element.msg_content.get(w.CustomContent.model_fields["data"].alias or "")
-    if not isinstance(data, str) or w.ARTICLE_BUSINESS_ID not in data:
-        return None
-    try:
-        moved = w.MovedData.model_validate_json(data)
-    except ValidationError:
-        return None
-    return moved.original if moved.business_id == w.ARTICLE_BUSINESS_ID else None
-
-
 def cut_text(text: str, max_bytes: int) -> str:
-    """The longest beginning of at most `max_bytes` UTF-8 bytes that ends where a character ends.
+    """Return the longest beginning of at most `max_bytes` UTF-8 bytes that ends where a character ends.
 
-    A character is what a reader takes for one: accents, flags and joined emoji are not taken apart, unless the very
-    first one does not fit.
+    A character is a grapheme: accents, flags and joined emoji are not split, unless the first one does not fit.
     """
     if byte_size(text) <= max_bytes:
         return text
@@ -100,7 +85,7 @@ def cut_text(text: str, max_bytes: int) -> str:
 
 
 def _longest(text: str, body: Callable[[str], list[w.Element]], max_bytes: int) -> list[w.Element] | None:
-    """The body with the longest beginning of `text` that fits; None where not even the shortest does."""
+    """Return the body with the longest beginning of `text` that fits; None where none fits."""
     low, high = 0, len(text)
     while low < high:
         middle = (low + high + 1) // 2
@@ -110,7 +95,7 @@ def _longest(text: str, body: Callable[[str], list[w.Element]], max_bytes: int) 
 
 
 def _inside_character(text: str, end: int) -> bool:
-    """Would a cut before `text[end]` take a character apart?"""
+    """Return whether a cut before `text[end]` splits a character."""
     after, before = text[end], text[end - 1]
     if unicodedata.combining(after) or after in _JOINERS or before == "\u200d" or ord(after) in _SKIN_TONES:
         return True
@@ -127,7 +112,7 @@ def _text(text: str) -> w.Element:
 
 
 def _card(elements: Sequence[w.Element], *, keep_original: bool, text: str | None = None) -> w.Element:
-    """One custom element that stands for a body."""
+    """Return one custom element in place of a body."""
     words = _text_of(elements) if text is None else text
     address = next(filter(None, map(_address, elements)), "")
     name = next(filter(None, map(_name, elements)), "")
@@ -145,14 +130,14 @@ def _card(elements: Sequence[w.Element], *, keep_original: bool, text: str | Non
 
 
 def _text_of(elements: Iterable[w.Element]) -> str:
-    """All texts of a body."""
+    """Return all texts of a body."""
     key = w.TextContent.model_fields["text"].alias or ""
     texts = (element.msg_content.get(key) for element in elements if element.msg_type == w.TEXT)
     return "\n".join(text for text in texts if isinstance(text, str))
 
 
 def _address(element: w.Element) -> str:
-    """Where the picture, film, recording or file of an element lies."""
+    """Return the address of the picture, film, recording or file of an element; "" if it has none."""
     content = _read(element)
     match content:
         case w.ImageContent(image_info_array=infos):
@@ -184,7 +169,7 @@ _MODELS: Final[dict[str, Any]] = {
 
 
 def _read(element: w.Element) -> Any:
-    """The element's content as its model; None where it has none of ours, or another shape."""
+    """Return the content of an element as its model; None for other elements and other shapes."""
     model = _MODELS.get(element.msg_type)
     try:
         return model.model_validate(element.msg_content) if model else None
