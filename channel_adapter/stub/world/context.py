@@ -45,8 +45,13 @@ class PrebuiltReply:
 
 def prebuilt(reply: type[Reply], **attributes: Any) -> PrebuiltReply:
     """Return a reply of this type; `attributes` whose items have JSON names are used as they are."""
-    names = json_names(reply)
-    return PrebuiltReply({names[name]: value for name, value in attributes.items() if value is not None})
+    return PrebuiltReply(prebuilt_item(reply, **attributes))
+
+
+def prebuilt_item(model: type[WireModel], **attributes: Any) -> dict[str, Any]:
+    """Return an object of this type as JSON values; None is left out."""
+    names = json_names(model)
+    return {names[name]: value for name, value in attributes.items() if value is not None}
 
 
 @cache

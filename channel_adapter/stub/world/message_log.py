@@ -7,6 +7,7 @@ from bisect import bisect_right, insort
 from collections import deque
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import orjson
 
@@ -45,11 +46,16 @@ class Message:
     @property
     def body(self) -> list[Element]:
         """Return the elements; to change them, assign a new list."""
-        return [Element.model_validate(element) for element in orjson.loads(self.packed)]
+        return [Element.model_validate(element) for element in self.body_json()]
 
     @body.setter
     def body(self, elements: Sequence[Element]) -> None:
         self.packed = pack(elements)
+
+    def body_json(self) -> list[dict[str, Any]]:
+        """Return the elements as JSON values."""
+        elements: list[dict[str, Any]] = orjson.loads(self.packed)
+        return elements
 
 
 def pack(elements: Sequence[Element]) -> bytes:

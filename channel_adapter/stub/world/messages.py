@@ -14,6 +14,7 @@ from channel_adapter.stub.world.context import (
     handles,
     json_names,
     prebuilt,
+    prebuilt_item,
 )
 from channel_adapter.stub.world.message_log import SECONDS_PER_DAY, Message, pack
 from channel_adapter.stub.world.refusal import Refusal
@@ -348,7 +349,7 @@ CUT, WHOLE, CUT_AND_EXPIRED = 0, 1, 2  # IsFinished [doc 34971]
 
 
 @handles(catalog.GROUP_MSG_GET_SIMPLE, sized=True)
-def group_msg_get_simple(call: CommandContext[wire.GroupMsgGetSimpleRequest]) -> wire.GroupMsgGetSimpleReply:
+def group_msg_get_simple(call: CommandContext[wire.GroupMsgGetSimpleRequest]) -> PrebuiltReply:
     """Return a page at or below a seq, newest first; expired ones without body, recalled ones only if asked."""
     request = call.request
     group = call.state.group(request.group_id)
@@ -367,7 +368,8 @@ def group_msg_get_simple(call: CommandContext[wire.GroupMsgGetSimpleRequest]) ->
             break
         if not message.recalled or request.with_recalled_msg:
             page.append(message)
-    return wire.GroupMsgGetSimpleReply(
+    return prebuilt(
+        wire.GroupMsgGetSimpleReply,
         group_id=group.group_id,
         is_finished=is_finished(
             cut=request.req_msg_number > maximum, expired=all(expired(call, item) for item in page)
@@ -390,16 +392,17 @@ def _downwards(group: Group, seq: int | None) -> Iterator[Message]:
         current -= 1
 
 
-def _item(call: CommandContext[wire.GroupMsgGetSimpleRequest], message: Message) -> wire.HistoryMessage:
+def _item(call: CommandContext[wire.GroupMsgGetSimpleRequest], message: Message) -> dict[str, Any]:
     behaviour = call.settings.behaviour
     too_old = expired(call, message)
     place = wire.PLACE_GONE if too_old else wire.PLACE_RECALLED if message.recalled else wire.PLACE_NORMAL
     empty = too_old or (message.recalled and behaviour.recalled_body_empty)
-    return wire.HistoryMessage(
+    return prebuilt_item(
+        wire.HistoryMessage,
         from_account=message.sender,
         is_place_msg=place,
         is_system_msg=1 if message.system else None,
-        msg_body=[] if empty else [*message.body],
+        msg_body=[] if empty else message.body_json(),
         msg_priority=message.priority,
         msg_random=message.random,
         msg_seq=message.seq,

@@ -5,7 +5,14 @@ from typing import Any
 
 from channel_adapter.stub.world import group_rules as rules
 from channel_adapter.stub.world import message_body as bodies
-from channel_adapter.stub.world.context import CallbackEvent, CommandContext, handles
+from channel_adapter.stub.world.context import (
+    CallbackEvent,
+    CommandContext,
+    PrebuiltReply,
+    handles,
+    prebuilt,
+    prebuilt_item,
+)
 from channel_adapter.stub.world.message_log import Message, pack
 from channel_adapter.stub.world.messages import CALLBACK_CONTROLS, expired, is_finished, rewrite
 from channel_adapter.stub.world.official_accounts import check_enabled, is_official_id
@@ -151,7 +158,7 @@ def _check_frequency(call: SendCall, account: OfficialAccount) -> None:
 @handles(catalog.OFFICIAL_ACCOUNT_MSG_GET_SIMPLE)
 def official_account_msg_get_simple(
     call: CommandContext[wire.OfficialAccountMsgGetSimpleRequest],
-) -> wire.OfficialAccountMsgGetSimpleReply:
+) -> PrebuiltReply:
     """Return broadcasts, newest first, on later pages those before LastMsgKey [doc 60812]."""
     request = call.request
     account = _find(call)
@@ -166,7 +173,8 @@ def official_account_msg_get_simple(
             break
         if not message.recalled or request.with_recalled_msg:
             page.append(message)
-    return wire.OfficialAccountMsgGetSimpleReply(
+    return prebuilt(
+        wire.OfficialAccountMsgGetSimpleReply,
         official_account=account.account_id,
         is_finished=is_finished(cut=number > maximum, expired=all(expired(call, message) for message in page)),
         last_msg_key=msg_key(page[-1]) if page else "",
@@ -188,17 +196,16 @@ def _downwards(
         seq -= 1
 
 
-def _item(
-    call: CommandContext[wire.OfficialAccountMsgGetSimpleRequest], message: Message
-) -> wire.OfficialHistoryMessage:
+def _item(call: CommandContext[wire.OfficialAccountMsgGetSimpleRequest], message: Message) -> dict[str, Any]:
     too_old = expired(call, message)
     place = messages.PLACE_GONE if too_old else messages.PLACE_RECALLED if message.recalled else messages.PLACE_NORMAL
     empty = too_old or (message.recalled and call.settings.behaviour.recalled_body_empty)
-    return wire.OfficialHistoryMessage(
+    return prebuilt_item(
+        wire.OfficialHistoryMessage,
         msg_key=msg_key(message),
         from_account=message.sender,
         is_place_msg=place,
-        msg_body=[] if empty else [*message.body],
+        msg_body=[] if empty else message.body_json(),
         msg_priority=message.priority,
         msg_random=message.random,
         msg_seq=message.seq,

@@ -16,8 +16,6 @@ from itertools import islice
 from random import Random
 from typing import Any, ClassVar, Literal, TypeVar
 
-import orjson
-
 from channel_adapter.stub.world.member_table import MemberTable
 from channel_adapter.stub.world.message_log import Extensions, Message, MessageLog, pack
 from channel_adapter.stub.world.state import AppData, ContactBook, ConversationEntry, Group, OfficialAccount
@@ -333,7 +331,7 @@ def _dump_message(message: Message) -> dict[str, Any]:
         "random": message.random,
         "sender": message.sender,
         "priority": message.priority,
-        "body": orjson.loads(message.packed),
+        "body": message.body_json(),
         "cloud_custom_data": message.cloud_custom_data,
         "supports_extensions": message.supports_extensions,
         "recalled": message.recalled,
