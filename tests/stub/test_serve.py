@@ -18,6 +18,7 @@ import aiohttp
 import pytest
 import trustme
 
+import channel_adapter.stub
 from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
 from tests.stub.conftest import ACCOUNTS, Caller, Start
@@ -242,3 +243,18 @@ async def read_answers(reader: asyncio.StreamReader, number: int) -> bytes:
         head = await reader.readuntil(b"\r\n\r\n")
         found += head + await reader.readexactly(int(head.partition(b"Content-Length: ")[2].split(b"\r\n")[0]))
     return found
+
+
+def test_package_imports_its_server_when_it_is_used() -> None:
+    script = "import sys; import channel_adapter.stub as s; print('aiohttp' in sys.modules, s.StubServer.__name__)"
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert found.split() == ["False", "StubServer"]
+    with pytest.raises(AttributeError, match="no_such_name"):
+        channel_adapter.stub.no_such_name  # noqa: B018
+
+
+async def test_stub_server_is_a_public_name_of_the_package() -> None:
+    async with channel_adapter.stub.StubServer() as server:
+        assert server.url.startswith("http://127.0.0.1:")
+        assert (server.sdkappid, server.admin) == (1400000001, "administrator")
+        assert server.key
