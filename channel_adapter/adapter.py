@@ -190,9 +190,8 @@ class ChannelAdapter:
         guard = Guard(self.settings, self.backend, self.pipeline.callbacks, self.pipeline.resolver)
         if self.posting_moved is not None:
             from channel_adapter.domain.hooks import PostDraft
-            from channel_adapter.migration.cutover.redirects import BroadcastHook
 
-            guard.on(PostDraft, other_mode=True)(BroadcastHook(self.posting_moved, self.posts, self.clock))
+            guard.on(PostDraft, other_mode=True)(self.posting_moved.hook(self.posts))
         return guard
 
     @classmethod

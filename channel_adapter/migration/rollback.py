@@ -167,7 +167,9 @@ async def _remove(
     channel, importer = planned.target.channel, context.importer(plan.limits.target().keys)
     group = (await importer.inspect([channel])).get(channel)
     if group is not None and (_mark(group) != item.mark or not is_ours(group, plan.migration)):
-        return replace(item, standing=RollbackStatus.CHANGED, reason="somebody came or posted meanwhile: look again")
+        return replace(
+            item, standing=RollbackStatus.CHANGED, reason="a user joined or posted meanwhile: inspect it again"
+        )
     if group is not None:
         if cleanup is not None:
             await cleanup.record(importer, channel)

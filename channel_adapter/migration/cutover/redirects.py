@@ -102,6 +102,10 @@ class AccountRedirects:
             state, result = (SENT, key) if key else (NOT_SENT, "interrupted before it was sent")
             await self.store.end_broadcast(row.source, row.seq, state, result)
 
+    def hook(self, posts: "PostPublisher") -> "BroadcastHook":
+        """Return the hook of the guard for broadcasts of these accounts."""
+        return BroadcastHook(self, posts, self._clock)
+
     async def aclose(self) -> None:
         """Close the database."""
         await self._database.close()

@@ -275,9 +275,9 @@ NOT_CARRIED: Final = {
     SourceKind.ACCOUNTS: (
         "the account's id: clients find the channel under another one",
         "the limit on subscribers: the source cannot be asked for it",
-        "when somebody wrote last, and what people and the account wrote to each other",
+        "when a subscriber wrote last, and the one-to-one messages of subscribers and the account",
         "recalled and expired posts",
-        "custom data of posts, and read marks of people",
+        "custom data of posts, and read positions of subscribers",
         "reactions: the source has none, and moved posts may not take any",
     ),
     SourceKind.FILES: ("reactions: moved posts may not take any",),

@@ -172,11 +172,11 @@ class PostImporter:
             reason = f"it would lose {', '.join(forbidden)}, and the policy is refuse"
             retry = "plan again with a policy for it, before later posts are moved"
         else:
-            reason, retry = "no part of it can be carried", "post it anew by hand"
+            reason, retry = "no part of it can be carried", "post it again by hand"
         await self._work.quarantine(POST, post.key, reason, raw_post(post), retry)
 
     async def _refused(self, post: SourcePost, reason: str) -> None:
-        retry = retry_command("see that its author is an account and that nobody has posted in the channel since")
+        retry = retry_command("check that its author is an account and that no other post is in the channel since")
         await self._work.quarantine(POST, post.key, f"the target refused it: {reason}", raw_post(post), retry)
 
 

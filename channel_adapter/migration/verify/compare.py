@@ -34,15 +34,15 @@ from channel_adapter.tencent import limits
 from channel_adapter.tencent.wire import members, messages
 from channel_adapter.tencent.wire.msg_body import Element, ReceivedElement
 
-FOREIGN: Final = "said by somebody else than the channel: private, and never moved"
+FOREIGN: Final = "written by another user than the channel: private, and never moved"
 EXPIRED: Final = "the source has no body of it any more"
 AS_PLANNED: Final = "no part of it can be carried, as the plan says"
 LATER: Final = "the target wants each post later than the one before"
-BORN_LATER: Final = "the target lets nobody join before the channel was made"
+BORN_LATER: Final = "on the target no user can join before the channel was created"
 SINCE_THE_CUTOVER: Final = "since posting has moved"
-UNTOLD: Final = "the target does not tell how far people have read"
-FEWER_POSTS: Final = "nobody can have more unread than there are posts"
-BEYOND: Final = "longer ago than the target's history reaches: nobody can look at it"
+UNTOLD: Final = "the target does not report how far users have read"
+FEWER_POSTS: Final = "no user can have more unread than there are posts"
+BEYOND: Final = "longer ago than the target's history reaches: it cannot be read"
 _SHOWN: Final = 200
 _DAY: Final = 86_400
 
