@@ -45,8 +45,9 @@ def test_scenarios_are_found_in_an_installed_wheel(tmp_path: Path) -> None:
     included = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
     package = tmp_path / "channel_adapter"
     package.mkdir()
-    for entry in (root / "channel_adapter").iterdir():
-        (package / entry.name).symlink_to(entry)
+    for path in (root / "channel_adapter").rglob("*"):
+        copy = package / path.relative_to(root / "channel_adapter")
+        copy.mkdir() if path.is_dir() else copy.symlink_to(path)
     for source, target in included["force-include"].items():
         (tmp_path / target).symlink_to(root / source)
     code = (
