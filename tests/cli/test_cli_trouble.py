@@ -42,7 +42,7 @@ def test_message_of_the_service_is_not_repeated(cli: Shell) -> None:
 def test_debug_shows_a_traceback_without_secrets_and_v_shows_calls(cli: Shell) -> None:
     said = cli.installed("channels", "show", "no_such", "-v", "--debug", code=1)
     assert "Traceback" in said.err
-    assert "group_open_http_svc/get_group_info: answered, " in said.err
+    assert "group_open_http_svc/get_group_info: success, " in said.err
     assert said.err.splitlines()[-1] == "error: there is no channel @TGS#_no_such"
 
 
@@ -65,7 +65,7 @@ def test_interrupted_import_reports_its_progress(cli: Shell, new_channel: Callab
     )
     assert process.stderr is not None
     told = b""
-    while told.count(b"add_group_member: answered") < 3:
+    while told.count(b"add_group_member: success") < 3:
         line = process.stderr.readline()
         assert line, told.decode()
         told += line
