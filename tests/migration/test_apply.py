@@ -136,7 +136,7 @@ async def test_people_who_are_refused_wait_in_the_quarantine_for_a_retry(tiny: S
     assert status.complete
     found = await rows(database, plan)
     assert len(found) == status.quarantined > 3
-    assert found[0].reason.startswith("the target refused this person: the channel is full")
+    assert found[0].reason.startswith("the target refused this user: the channel is full")
     assert "migrate retry" in found[0].retry
     assert orjson.loads(found[0].raw)["user"] == found[0].key
     tiny.server.faults.replace([Fault(command="import_group_member", fail_items=1)])

@@ -147,7 +147,7 @@ async def test_a_list_that_is_empty_against_its_own_count_is_an_error() -> None:
     async with stage(Size(30, 3), ids=(worlds.FULL,)) as at:
         empty = {"Next": "", "SubscriberList": []}
         at.server.faults.replace([Fault(command="get_subscriber_info", extra=empty)])
-        with pytest.raises(UnavailableError, match="counts 30 subscribers and lists nobody"):
+        with pytest.raises(UnavailableError, match="counts 30 subscribers and lists none"):
             await source(at).subscribers(worlds.FULL)
 
 
@@ -214,7 +214,7 @@ async def test_people_lead_to_all_that_they_follow() -> None:
         found = await from_users(members, listed(lines), "users.txt", concurrency=4)
         assert found.accounts == tuple(sorted((worlds.FULL, worlds.BUSY, worlds.GENERATED)))
         assert [record.where for record in found.broken] == ["users.txt, line 3", "users.txt, line 5"]
-        with pytest.raises(InvalidError, match=r"nobody in users\.txt follows"):
+        with pytest.raises(InvalidError, match=r"no user in users\.txt follows"):
             await from_users(members, listed([worlds.OTHER_OWNER]), "users.txt", concurrency=4)
 
 
