@@ -47,7 +47,7 @@ class OfficialMembers:
         reply = await self._caller.call(GET_SUBSCRIBER_INFO, request)
         if not cursor and not reply.subscriber_list and reply.subscriber_num:
             raise UnavailableError(
-                f"{account} counts {reply.subscriber_num} subscribers and lists nobody", field="subscribers"
+                f"{account} counts {reply.subscriber_num} subscribers and lists none", field="subscribers"
             )
         following = reply.next if reply.next and reply.next != cursor and reply.subscriber_list else None
         return Page([_to_subscriber(item) for item in reply.subscriber_list], following)

@@ -256,7 +256,7 @@ class SubscriberImporter:
             if result in REASONS:
                 await self._reject(subscriber, REASONS[result], retry_command("make room"))
             elif known.get(UserId(subscriber.user)):
-                reason = "the target refused this person: the channel is full, or the user is in too many groups"
+                reason = "the target refused this user: the channel is full, or the user is in too many groups"
                 await self._reject(subscriber, reason, retry_command("make room"))
             else:
                 await self._reject(subscriber, "no account of the app", retry_command("add the account"))

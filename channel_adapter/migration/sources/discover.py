@@ -106,7 +106,7 @@ async def from_users(
             else:
                 accounts |= answer
     broken.sort(key=lambda record: int(record.where.rpartition(" ")[2]))
-    return _discovered(sorted(accounts), broken, f"nobody in {name} follows an official account")
+    return _discovered(sorted(accounts), broken, f"no user in {name} follows an official account")
 
 
 def _discovered(
