@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import json
 import signal
 import socket
@@ -17,8 +18,11 @@ from pathlib import Path
 import aiohttp
 import pytest
 import trustme
+from pydantic import SecretStr
 
 import channel_adapter.stub
+from channel_adapter import ChannelAdapter, Settings
+from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
 from tests.stub.conftest import ACCOUNTS, Caller, Start
@@ -41,6 +45,25 @@ def wait_for(ready_file: Path, process: subprocess.Popen[bytes]) -> str:
                 return line
         time.sleep(0.01)
     raise AssertionError("the stub did not become ready")
+
+
+def test_stopping_leaves_no_task_of_a_client_that_has_disconnected(caplog: pytest.LogCaptureFixture) -> None:
+    server = StubServer()
+
+    async def disconnect() -> None:
+        settings = Settings(sdkappid=server.sdkappid, key=SecretStr(server.key), base_url=server.url)
+        async with ChannelAdapter.open(settings) as adapter:
+            call = asyncio.ensure_future(adapter.accounts.check(["reader_1"]))
+            while not server.in_loop(lambda: sum(server.log.answers.values())):  # noqa: ASYNC110 - of another loop
+                await asyncio.sleep(0.01)
+            call.cancel()
+            await asyncio.gather(call, return_exceptions=True)
+
+    with server.run_in_thread():
+        server.in_loop(lambda: server.faults.add(Fault(command="account_check", delay=30.0)))
+        asyncio.run(disconnect())
+    gc.collect()
+    assert "Task was destroyed" not in caplog.text
 
 
 async def test_a_free_port_each(stranger: Start) -> None:
