@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 from email.utils import formatdate
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.http import SERVER_SOFTWARE
@@ -17,7 +17,7 @@ from channel_adapter.concurrency.http_server import HttpConnection, LogThrottle
 from channel_adapter.stub.control.plane import PREFIX, ControlPlane
 from channel_adapter.stub.dispatcher import NOWHERE, RequestDispatcher, refusal_json
 from channel_adapter.stub.faults.delivery import deliver
-from channel_adapter.stub.faults.faults import Latency
+from channel_adapter.stub.faults.faults import Latency, MatchedFault
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.tencent import codes
 
@@ -45,6 +45,7 @@ class HttpApp:
         self._second = -1
         self._date, self._head = "", b""
         self._log_throttle = LogThrottle()
+        self._late: set[asyncio.Task[Any]] = set()
         self.failures = 0
         """Requests on which the stub failed; each is a bug of the stub and is logged with its traceback."""
 
@@ -80,13 +81,32 @@ class HttpApp:
         body, matched = await self.dispatcher.answer(request.method, request.raw_path, request.remote, raw)
         self._run_before_response()
         delay = self.latency.next()
-        if delay:
-            await asyncio.sleep(delay)
-        if matched is not None:
-            return await deliver(request, body, JSON, matched)
+        if delay or matched is not None:
+            return await self._answer_late(request, body, delay, matched)
         if request.version == HttpVersion11 and request.keep_alive and request.method == hdrs.METH_POST:
             return await self._send(request, body)
         return envelope(body)
+
+    async def _answer_late(
+        self, request: web.BaseRequest, body: bytes, delay: float, matched: MatchedFault | None
+    ) -> web.StreamResponse:
+        """Answer after a delay, or as a fault prescribes; aiohttp does not cancel this when the client disconnects."""
+        task = asyncio.current_task()
+        if task is not None:
+            self._late.add(task)
+        try:
+            await asyncio.sleep(delay)
+            return envelope(body) if matched is None else await deliver(request, body, JSON, matched)
+        finally:
+            if task is not None:
+                self._late.discard(task)
+
+    async def cancel_late(self) -> None:
+        """Cancel the requests that wait for a delayed answer."""
+        late = tuple(self._late)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
 
     async def _send(self, request: web.BaseRequest, body: bytes) -> web.StreamResponse:
         """Write head and body together, in a quarter of the time that aiohttp needs for a Response."""
@@ -151,6 +171,7 @@ class HttpServer(web.Server):
             if connection.transport is not None:
                 connection.transport.abort()
         await self.shutdown(_GRACE)
+        await self._app.cancel_late()
 
 
 class _Connection(HttpConnection):
