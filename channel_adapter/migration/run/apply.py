@@ -180,12 +180,14 @@ async def work(
                 await stack.enter_async_context(groups.queueing(jobs, sync))
             try:
                 looked = context.clock.monotonic()
-                while not budget.exhausted:
+                while True:
                     await asyncio.sleep(LOOK_EVERY)
                     found = None
                     if context.clock.monotonic() - looked >= WORKER_LOOKS_EVERY:
                         found, looked = await _in_progress(runtime), context.clock.monotonic()
                     notify(budget.calls, found)
+                    if budget.exhausted:  # perhaps before the jobs were open: the end is reported too
+                        break
             finally:
                 budget.stop("interrupted")
                 await _wind_down(runtime)
