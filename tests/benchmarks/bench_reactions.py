@@ -75,11 +75,11 @@ async def single_reactions(ready: dict[str, Any], folder: Path, *, rounds: int) 
         started = time.perf_counter()
         await asyncio.gather(*(adapter.reactions.react(ref, user, "🙏") for user in together))
         took = time.perf_counter() - started
-        print(f"  {rounds} people at once: {rounds / took:.0f} reactions/s")
+        print(f"  {rounds} users at once: {rounds / took:.0f} reactions/s")
 
 
 async def many_posts(ready: dict[str, Any], folder: Path, *, posts: int) -> None:
-    """Statements that `of_many` needs."""
+    """Count the statements that `get_many` needs."""
     asked: Counter[str] = Counter()
 
     def count(_: object, __: object, statement: str, *___: object) -> None:
@@ -99,7 +99,7 @@ async def many_posts(ready: dict[str, Any], folder: Path, *, posts: int) -> None
             found = await adapter.reactions.get_many(refs, viewer)
             took = (time.perf_counter() - started) * 1000
             total = sum(each.total for each in found.values())
-            print(f"of_many of {total} posts, viewer {viewer}: {asked['all']} statements, {took:.1f} ms")
+            print(f"get_many of {total} posts, viewer {viewer}: {asked['all']} statements, {took:.1f} ms")
         event.remove(stored._store.database.engine, "before_cursor_execute", count)
         for ref in refs:  # nobody posted these, so nothing of them is to be published
             await stored.drop(ref)
@@ -190,7 +190,7 @@ def count_claims(stored: StoredReactions, claimed: "Counter[str]") -> None:
 
 
 async def direct_reads(ready: dict[str, Any], *, people: int) -> None:
-    """Calls that `of` needs in direct mode for as many people as it takes, and how fast they can come."""
+    """Calls that `get` needs in direct mode for as many users as it takes, and how fast they can come."""
     calls: Counter[str] = Counter()
 
     def observe(attempt: Attempt) -> None:
@@ -207,7 +207,7 @@ async def direct_reads(ready: dict[str, Any], *, people: int) -> None:
         users = [f"reader_{number:06}" for number in range(people)]
         await asyncio.gather(*(adapter.reactions.react(ref, user, "👍") for user in users))
         took = time.perf_counter() - started
-        print(f"direct mode: {people} people at once in {calls['group_set_key_values']} set calls, {took:.1f} s")
+        print(f"direct mode: {people} users at once in {calls['group_set_key_values']} set calls, {took:.1f} s")
         calls.clear()
         found = await adapter.reactions.get(ref)
         print(f"  of: {found.total} keys in {calls['group_get_key_values']} calls")
