@@ -249,8 +249,10 @@ class ChannelAdapter:
         if not first.ok:
             return [first]
         found = await doctor.examine(clock_skew=self._client.clock_skew, repair=repair)
-        url = self.settings.database_url
-        durable = doctor.durable(sqlite=url is None or url.get_secret_value().startswith("sqlite"))
+        url = self.settings.database_url.get_secret_value() if self.settings.database_url else None
+        if missing := doctor.database(url):
+            return [first, *found, *missing]
+        durable = doctor.durable(sqlite=url is None or url.startswith("sqlite"))
         return [first, *found, *durable, await self.reactions.finding()]
 
     async def aclose(self) -> None:

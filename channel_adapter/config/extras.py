@@ -67,6 +67,18 @@ def needs_store(database_url: str) -> AbstractContextManager[None]:
     return needs_extra("database_url", extra="store", database_url=database_url, field="database_url")
 
 
+def driver_fault(database_url: str) -> str | None:
+    """Return which extra the database of the settings needs if its libraries are missing, else None."""
+    modules = ("sqlalchemy", "psycopg") if database_url.startswith("postgresql") else ("sqlalchemy",)
+    for module in modules:
+        if not is_installed(module):
+            missing = missing_extra(
+                ModuleNotFoundError(name=module), "database_url", extra="store", database_url=database_url
+            )
+            return missing.message if missing else None
+    return None
+
+
 def is_installed(module: str) -> bool:
     """Return whether an optional module can be imported, without importing it."""
     return find_spec(module) is not None

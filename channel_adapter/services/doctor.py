@@ -2,7 +2,7 @@
 
 from channel_adapter.backends.protocols import Backend
 from channel_adapter.concurrency.clock import duration
-from channel_adapter.config.extras import installed_durable_fault
+from channel_adapter.config.extras import driver_fault, installed_durable_fault
 from channel_adapter.domain.channel import Channel
 from channel_adapter.domain.health import HealthCheckResult
 from channel_adapter.domain.ids import UserId
@@ -48,6 +48,12 @@ class Doctor:
         message = f"{duration(abs(skew))} {'behind' if skew > 0 else 'ahead of'} the service's"
         ok = abs(skew) <= CLOCK_SECONDS
         return HealthCheckResult("clock", ok, message, "" if ok else SET_THE_CLOCK)
+
+    @staticmethod
+    def database(url: str | None) -> list[HealthCheckResult]:
+        """Return a failed check if the libraries that `database_url` needs are not installed."""
+        fault = driver_fault(url) if url else None
+        return [HealthCheckResult("database", False, fault, "install what the message names")] if fault else []
 
     @staticmethod
     def durable(*, sqlite: bool) -> list[HealthCheckResult]:

@@ -1,5 +1,8 @@
 """What the doctor says of an app that is not well, and that one patient does not keep it from the others."""
 
+import sys
+from pathlib import Path
+
 import pytest
 
 from channel_adapter import ChannelAdapter, HealthCheckResult
@@ -40,6 +43,18 @@ async def test_another_refusal_is_told_without_that_advice(code: int) -> None:
         assert str(code) in found.message
         assert found.remediation
         assert "Communit" not in found.remediation
+
+
+async def test_a_database_without_its_libraries_is_a_failed_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "sqlalchemy", None)
+    async with opened(database_url=f"sqlite:///{tmp_path / 'channels.db'}") as (adapter, _):
+        found = await finding(adapter, "database")
+        assert (found.ok, found.message) == (
+            False,
+            "database_url needs SQLAlchemy: pip install 'channel-adapter[store]'",
+        )
 
 
 async def test_a_repair_that_fails_does_not_stop_the_others() -> None:
