@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, create_engine, func, insert, select, tuple_
 
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError, UnavailableError
-from channel_adapter.store.database import Database, ForeignText, Schema
+from channel_adapter.store.database import Database, ForeignText, Schema, use_write_ahead_log
 
 NUMBERS = Table("numbers", MetaData(), Column("number", Integer, unique=True))
 SCHEMA = Schema("numbers", 1, NUMBERS.metadata)
@@ -297,12 +297,19 @@ async def test_two_processes_may_prepare_concurrently(url: str) -> None:
         await each.close()
 
 
-async def test_new_files_are_opened_concurrently(tmp_path: Path) -> None:
-    for number in range(20):  # the switch to a write-ahead log found the file locked in 1 of 60 rounds
-        databases = [Database(f"sqlite:///{tmp_path / str(number)}.db") for _ in range(6)]
-        await asyncio.gather(*(each.prepare(SCHEMA) for each in databases))
-        for each in databases:
-            await each.close()
+def test_switch_to_a_write_ahead_log_waits_for_other_connections(tmp_path: Path) -> None:
+    reader = sqlite3.connect(tmp_path / "numbers.db", check_same_thread=False, isolation_level=None)
+    reader.execute("CREATE TABLE number (value INTEGER)")
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM number").fetchall()  # holds a lock that the switch does not wait for by itself
+    release = threading.Timer(0.2, reader.execute, ["COMMIT"])
+    release.start()
+    connection = sqlite3.connect(tmp_path / "numbers.db", timeout=0)
+    use_write_ahead_log(connection, 10.0)
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    release.join()
+    for each in (connection, reader):
+        each.close()
 
 
 def test_database_serves_one_event_loop_after_another(url: str) -> None:
