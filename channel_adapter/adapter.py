@@ -95,7 +95,7 @@ class ChannelAdapter:
 
     @cached_property
     def accounts(self) -> Accounts:
-        """Accounts of the app: who can own, read and react at all."""
+        """Accounts of the app: check and import."""
         from channel_adapter.services.accounts import Accounts
 
         return Accounts(self.backend.accounts, self._bulk)
@@ -164,7 +164,7 @@ class ChannelAdapter:
 
     @cached_property
     def posting_moved(self) -> AccountRedirects | None:
-        """Official accounts that post here since a cutover, as the database says; None without one."""
+        """Official accounts that a cutover has moved, from the database; None without one."""
         if self.settings.database_url is None:
             return None
         if not is_installed("sqlalchemy"):
@@ -202,7 +202,7 @@ class ChannelAdapter:
         observer: Callable[[Attempt], None] | None = None,
         clock: Clock | None = None,
     ) -> Self:
-        """An adapter from a TOML file, from Settings, or from the environment alone; use it with `async with`.
+        """Return an adapter for a TOML file, for Settings, or for the environment alone; use it with `async with`.
 
         `observer` is called after every attempt on the wire; an exception of it is logged once and changes nothing.
         Raises ConfigurationError; no connection is made yet.
@@ -226,7 +226,7 @@ class ChannelAdapter:
 
     @property
     def migration(self) -> Migration:
-        """Channels that move here from official accounts, or from files of any other system.
+        """Migrations of official accounts, or of files of any other system, to channels.
 
         Raises ConfigurationError without the extra `durable`.
         """
@@ -236,11 +236,11 @@ class ChannelAdapter:
         return Migration(self._gateway, self.settings, self.clock, self.unread)
 
     async def call(self, service: str, command: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Any command of the service, modelled or not: same signing, limiting and retrying, JSON in and out."""
+        """Call any command with a JSON body, signed, limited and repeated as the others, and return the JSON reply."""
         return await self._gateway.call_raw(service, command, body)
 
     async def doctor(self, *, repair: bool = False) -> list[HealthCheckResult]:
-        """Look at service, clock, plan and channels; with `repair`, finish interrupted creations."""
+        """Check service, clock, plan and channels; with `repair`, finish interrupted creations."""
         from channel_adapter.mapping.ids import user_id
         from channel_adapter.services.doctor import Doctor
 
@@ -256,7 +256,7 @@ class ChannelAdapter:
         return [first, *found, *durable, await self.reactions.finding()]
 
     async def aclose(self) -> None:
-        """Publish what reactions are left to publish, and close the connections.
+        """Publish the counts of reactions that are not published yet, and close the connections.
 
         Raises RuntimeError on another event loop than the one on which the adapter was opened.
         """

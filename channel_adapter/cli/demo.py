@@ -22,7 +22,7 @@ from channel_adapter.cli.output import Output, counted
 from channel_adapter.domain import post as p
 from channel_adapter.domain.ids import UserId
 from channel_adapter.domain.subscription import Outcome, OutcomeKind, Role
-from channel_adapter.mapping.ids import channel_id
+from channel_adapter.mapping.ids import COMMUNITY_IDS
 from channel_adapter.mapping.user_list import ListedUser, UnusableLine
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.catalog import CREATE_GROUP, GET_JOINED_GROUP_LIST
@@ -349,11 +349,15 @@ class Demo:
         user = self._users[0]
         with self._recorder.step(f"Fill the conversation group of {user}, count what is unread, and read it") as step:
             await self._adapter.unread.sync(user)
-            step.same("in the group", {channel_id(SLUG), channel_id(SECOND_SLUG)}, await self._filed(user))
+            step.same(
+                "in the group",
+                {COMMUNITY_IDS.channel(SLUG), COMMUNITY_IDS.channel(SECOND_SLUG)},
+                await self._filed(user),
+            )
             before = await self._adapter.unread.get(user)
             step.same("badge", len(self._written), before.badge)
             step.same("left after reading", 1, await self._adapter.unread.mark_read(SLUG, before.badge - 1, user=user))
-            step.same("read", (channel_id(SLUG),), await self._adapter.unread.mark_all_read(user))
+            step.same("read", (COMMUNITY_IDS.channel(SLUG),), await self._adapter.unread.mark_all_read(user))
             step.same("badge after reading", 0, (await self._adapter.unread.get(user)).badge)
             step.result = f"{before.badge} posts were unread in {len(before.channels)} channels, none are now"
 

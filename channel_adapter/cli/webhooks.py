@@ -423,7 +423,7 @@ def _changes(text: str, channel: str | None) -> dict[str, object]:
     """Return the members that --channel and --set name; the latter is stronger."""
     import orjson
 
-    from channel_adapter.mapping.ids import channel_id
+    from channel_adapter.mapping.ids import COMMUNITY_IDS
     from channel_adapter.tencent.wire.callbacks_group import GroupCallback
 
     try:
@@ -433,7 +433,7 @@ def _changes(text: str, channel: str | None) -> dict[str, object]:
     if not isinstance(value, dict):
         raise UsageError("--set must be a JSON object", field="set")
     if channel is not None:
-        return {str(GroupCallback.model_fields["group_id"].alias): channel_id(channel), **value}
+        return {str(GroupCallback.model_fields["group_id"].alias): COMMUNITY_IDS.channel(channel), **value}
     return value
 
 

@@ -14,7 +14,7 @@ from channel_adapter.config.sources import CrossFieldError, Sources, explained, 
 from channel_adapter.config.values import OptionalSecret, Secret, Secrets, database_url_fault
 from channel_adapter.domain.reaction import DisplayMode
 from channel_adapter.errors import ConfigurationError, InvalidError
-from channel_adapter.mapping.ids import channel_id
+from channel_adapter.mapping.ids import COMMUNITY_IDS
 from channel_adapter.mapping.text import require_text
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.regions import REGIONS, HostPair
@@ -228,8 +228,8 @@ class GuardSettings(SettingsTable):
     def _name_channels(cls, named: Any) -> Any:
         try:
             if isinstance(named, dict):
-                return {channel_id(name): cap for name, cap in named.items()}
-            return tuple(channel_id(name) for name in named)
+                return {COMMUNITY_IDS.channel(name): cap for name, cap in named.items()}
+            return tuple(COMMUNITY_IDS.channel(name) for name in named)
         except InvalidError as wrong:
             raise ValueError(wrong.message) from None
 

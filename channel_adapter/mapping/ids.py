@@ -91,12 +91,6 @@ COMMUNITY_IDS: Final = IdScheme(
     Mode.COMMUNITY, limits.COMMUNITY_ID_PREFIX, limits.COMMUNITY_ID_RESERVED, limits.GROUP_ID_BYTES
 )
 
-SLUG_BYTES: Final = COMMUNITY_IDS.slug_bytes
-channel_id = COMMUNITY_IDS.channel
-channel_ids = COMMUNITY_IDS.channels
-slug_to_id = COMMUNITY_IDS.from_slug
-slug_of = COMMUNITY_IDS.slug
-
 
 def channel_of_account(account: str) -> ChannelId:
     """Where an official account moves to: its prefix is replaced and nothing else, so that it can be undone [24].
@@ -120,21 +114,21 @@ def channel_of_account(account: str) -> ChannelId:
         raise InvalidError(
             f"official account {account!r}: {moved} is an id that only the service assigns", field="account"
         )
-    return channel_id(moved)
+    return COMMUNITY_IDS.channel(moved)
 
 
 def account_of_channel(channel: ChannelId) -> str:
-    """The official account that a channel was, if it was one."""
+    """Return the id of the official account that became this channel."""
     return limits.OFFICIAL_ACCOUNT_ID_PREFIX + channel.removeprefix(limits.COMMUNITY_ID_PREFIX)
 
 
 def generated_slug(idempotency_key: str) -> str:
-    """A slug that is the same for the same key, so that a repeated creation finds its own work: 26 characters."""
+    """Return a slug of 26 characters that is the same for the same key, so that a creation can be repeated."""
     return "c" + hashlib.sha256(idempotency_key.encode()).hexdigest()[:25]
 
 
 def user_id(text: object, field: str = "user") -> UserId:
-    """An account id: text of 1 to 32 bytes, printable ASCII [doc 34381]. Raises InvalidError."""
+    """Return the id of an account: 1 to 32 bytes of printable ASCII (document 34381). Raises InvalidError."""
     if not isinstance(text, str):
         raise InvalidError(f"{field} must be a string; got {text!r}", field=field)
     if not text:
@@ -146,7 +140,7 @@ def user_id(text: object, field: str = "user") -> UserId:
 
 
 def idempotency_key(text: object) -> str:
-    """A caller's key: any text but an empty one, which all would share. Raises InvalidError."""
+    """Return an idempotency key: any string but an empty one. Raises InvalidError."""
     if not isinstance(text, str):
         raise InvalidError(f"idempotency_key must be a string; got {text!r}", field="idempotency_key")
     if not text:
@@ -155,7 +149,7 @@ def idempotency_key(text: object) -> str:
 
 
 def random_of(*parts: str) -> int:
-    """The service's 32-bit dedupe number for one logical post, the same on every attempt and in every process [16]."""
+    """Return the 32-bit dedupe number of a post, the same on every attempt and in every process."""
     digest = hashlib.sha256("\x1f".join(parts).encode()).digest()
     return int.from_bytes(digest[:4], "big")
 
@@ -164,11 +158,6 @@ def _within(text: str, field: str, limit: int) -> None:
     size = len(text.encode("utf-8", "surrogatepass"))
     if size > limit:
         raise InvalidError(f"{field} has {size} bytes; {limit} are allowed", field=field, limit=limit, size=size)
-
-
-def post_ref(ref: object, field: str = "ref") -> tuple[ChannelId, int]:
-    checked = COMMUNITY_IDS.post(ref, field)
-    return checked.channel, checked.seq
 
 
 def post_number(value: object, field: str) -> int:

@@ -9,9 +9,6 @@ from channel_adapter.domain.post import Broadcast, Content, Draft, Post, PostPre
 from channel_adapter.errors import NotFoundError
 from channel_adapter.mapping import ids
 from channel_adapter.mapping.ids import IdScheme, post_number
-from channel_adapter.mapping.text import require_text
-
-RECALL_REASON_BYTES = 100
 
 
 class Posts:
@@ -106,7 +103,6 @@ class Posts:
         `reason` has 100 bytes at most. Raises NotFoundError for a post that does not exist.
         """
         wanted = self._ids.post(ref)
-        require_text(reason, "reason", RECALL_REASON_BYTES)
         if error := (await self._backend.recall([wanted], reason))[wanted]:
             raise error
         await self._recalled.emit(wanted)

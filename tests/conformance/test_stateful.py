@@ -19,7 +19,7 @@ from channel_adapter import (
     PostState,
     Text,
 )
-from channel_adapter.mapping.ids import channel_id
+from channel_adapter.mapping.ids import COMMUNITY_IDS
 from channel_adapter.stub.server import StubServer
 from tests.conformance.conftest import settings_for
 
@@ -124,7 +124,7 @@ class ChannelLives(RuleBasedStateMachine):
 
     @rule(slug=slugs, seq=st.integers(1, 6), text=st.sampled_from(["mended", None]))
     def edit_or_recall(self, slug: str, seq: int, text: str | None) -> None:
-        ref = PostRef(channel_id(slug), seq)
+        ref = PostRef(COMMUNITY_IDS.channel(slug), seq)
         work = self.adapter.posts.recall(ref) if text is None else self.adapter.posts.edit(ref, Text(text))
         posts = self.model[slug].posts if slug in self.model else []
         if seq > len(posts) or (text is not None and posts[seq - 1] is None):

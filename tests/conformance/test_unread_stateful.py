@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from channel_adapter import ChannelAdapter, NotFoundError, Notifications, PostRef, Text
-from channel_adapter.mapping.ids import channel_id
+from channel_adapter.mapping.ids import COMMUNITY_IDS
 from channel_adapter.stub.server import StubServer
 from tests.conformance.conftest import settings_for
 
@@ -110,7 +110,7 @@ class UnreadLives(RuleBasedStateMachine):
     @rule(user=any_user)
     def follow_everything(self, user: str) -> None:
         outcomes = self.run(self.adapter.subscriptions.follow(user, SLUGS))
-        assert {each.channel for each in outcomes if each.done} == {channel_id(slug) for slug in self.model}
+        assert {each.channel for each in outcomes if each.done} == {COMMUNITY_IDS.channel(slug) for slug in self.model}
         for known in self.model.values():
             known.join(user)
 
@@ -135,7 +135,7 @@ class UnreadLives(RuleBasedStateMachine):
     def recall(self, slug: str, seq: int) -> None:
         if (known := self.model.get(slug)) is None or seq > len(known.posts):
             return
-        self.run(self.adapter.posts.recall(PostRef(channel_id(slug), seq)))
+        self.run(self.adapter.posts.recall(PostRef(COMMUNITY_IDS.channel(slug), seq)))
         known.posts[seq - 1] = False
 
     @precondition(lambda self: self.exact)
@@ -144,7 +144,7 @@ class UnreadLives(RuleBasedStateMachine):
         known = self.model.get(slug)
         if known is None or seq > len(known.posts) or not known.posts[seq - 1]:
             return
-        self.client_app(OWNER).recall(channel_id(slug), seq)
+        self.client_app(OWNER).recall(COMMUNITY_IDS.channel(slug), seq)
         known.posts[seq - 1] = False
 
     @rule(slug=slugs, user=any_user, up_to=st.one_of(st.none(), st.integers(1, 8)))
@@ -172,7 +172,7 @@ class UnreadLives(RuleBasedStateMachine):
         for slug, known in self.model.items():
             if user in known.members and known.members[user].read < len(known.posts):
                 known.members[user].read = len(known.posts)
-                behind.add(channel_id(slug))
+                behind.add(COMMUNITY_IDS.channel(slug))
         assert set(marked) == behind
 
     @rule(slug=slugs, user=any_user, wanted=st.sampled_from(Notifications))
@@ -189,17 +189,17 @@ class UnreadLives(RuleBasedStateMachine):
         if known is None or (user in known.members) is inside:
             return
         if inside:
-            self.client_app(user).join(channel_id(slug))
+            self.client_app(user).join(COMMUNITY_IDS.channel(slug))
             known.join(user)
         else:
-            self.client_app(user).leave(channel_id(slug))
+            self.client_app(user).leave(COMMUNITY_IDS.channel(slug))
             del known.members[user]
 
     @rule(slug=slugs, user=any_user, up_to=st.integers(1, 8))
     def read_in_a_client_app(self, slug: str, user: str, up_to: int) -> None:
         known = self.model.get(slug)
         if known is not None and user in known.members:
-            self.client_app(user).read(channel_id(slug), up_to)
+            self.client_app(user).read(COMMUNITY_IDS.channel(slug), up_to)
             known.members[user].read = max(known.members[user].read, min(up_to, len(known.posts)))
 
     @rule(user=any_user, talks=st.booleans())
@@ -215,7 +215,7 @@ class UnreadLives(RuleBasedStateMachine):
     def group_in_a_client_app(self, user: str, slug: str, inside: bool) -> None:
         """The user moves the club and some channel in or out of the group, or deletes the group."""
         book = self.server.world.state.contacts.get(user)
-        channel = [channel_id(slug)] if slug in self.model else []
+        channel = [COMMUNITY_IDS.channel(slug)] if slug in self.model else []
         if inside:
             self.client_app(user).file("Channels", [CLUB, *channel])
             self.by_hand[user] = {CLUB}
@@ -229,7 +229,7 @@ class UnreadLives(RuleBasedStateMachine):
     @rule(user=any_user)
     def sync(self, user: str) -> None:
         done = self.run(self.adapter.unread.sync(user))
-        mine = {channel_id(slug) for slug, known in self.model.items() if user in known.members}
+        mine = {COMMUNITY_IDS.channel(slug) for slug, known in self.model.items() if user in known.members}
         assert done.done
         assert set(done.kept) == self.by_hand[user]
         again = self.run(self.adapter.unread.sync(user))
@@ -244,7 +244,7 @@ class UnreadLives(RuleBasedStateMachine):
     def counts_match_the_definition(self) -> None:
         for found in self.run(self._counted()):
             mine = {
-                channel_id(slug): (known.unread(found.user), known.members[found.user].notifications)
+                COMMUNITY_IDS.channel(slug): (known.unread(found.user), known.members[found.user].notifications)
                 for slug, known in self.model.items()
                 if found.user in known.members
             }

@@ -11,34 +11,34 @@ from channel_adapter.mapping import ids
 
 
 def test_a_slug_and_its_id_name_the_same_channel() -> None:
-    assert ids.channel_id("harbor_news") == "@TGS#_harbor_news"
-    assert ids.channel_id("@TGS#_harbor_news") == "@TGS#_harbor_news"
-    assert ids.slug_of(ids.channel_id("harbor_news")) == "harbor_news"
+    assert ids.COMMUNITY_IDS.channel("harbor_news") == "@TGS#_harbor_news"
+    assert ids.COMMUNITY_IDS.channel("@TGS#_harbor_news") == "@TGS#_harbor_news"
+    assert ids.COMMUNITY_IDS.slug(ids.COMMUNITY_IDS.channel("harbor_news")) == "harbor_news"
 
 
 @pytest.mark.parametrize("given_id", ["@TGS#_@TGS#cABCDEF", "@TGS#_@TOA#k7"])
 def test_ids_that_the_service_or_a_migration_made_are_readable(given_id: str) -> None:
-    assert ids.channel_id(given_id) == given_id
+    assert ids.COMMUNITY_IDS.channel(given_id) == given_id
 
 
 @pytest.mark.parametrize("slug", ["", "@TGS#x", "@TOA#_x", "has space", "über", "a/b", "-lead", ".lead", "港口", "a\n"])
 def test_bad_slugs_are_refused_by_name(slug: str) -> None:
     with pytest.raises(InvalidError) as refused:
-        ids.slug_to_id(slug)
+        ids.COMMUNITY_IDS.from_slug(slug)
     assert refused.value.field == "slug"
 
 
 def test_a_slug_fills_the_48_bytes_of_an_id_and_no_more() -> None:
-    assert len(ids.slug_to_id("a" * 42)) == 48
+    assert len(ids.COMMUNITY_IDS.from_slug("a" * 42)) == 48
     with pytest.raises(InvalidError) as refused:
-        ids.slug_to_id("a" * 43)
+        ids.COMMUNITY_IDS.from_slug("a" * 43)
     assert (refused.value.field, refused.value.limit, refused.value.size) == ("slug", 42, 43)
 
 
 @pytest.mark.parametrize("text", ["@TGS#_", "@TGS#_x@TOPIC#_1", "@TGS#_é", "@TGS#_" + "x" * 43])
 def test_ids_that_no_community_can_have_are_refused(text: str) -> None:
     with pytest.raises(InvalidError):
-        ids.channel_id(text)
+        ids.COMMUNITY_IDS.channel(text)
 
 
 @pytest.mark.parametrize("user", [7, None, "", "x" * 33, "読者", b"reader", True])
@@ -58,7 +58,7 @@ def test_an_over_long_user_is_told_its_size() -> None:
 def test_generated_slugs_are_legal_and_stable(key: str) -> None:
     slug = ids.generated_slug(key)
     assert slug == ids.generated_slug(key)
-    assert ids.slug_of(ids.slug_to_id(slug)) == slug
+    assert ids.COMMUNITY_IDS.slug(ids.COMMUNITY_IDS.from_slug(slug)) == slug
 
 
 @given(st.text(), st.text(), st.text(), st.text())

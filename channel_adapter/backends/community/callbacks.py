@@ -21,7 +21,7 @@ from channel_adapter.domain.ids import ChannelId
 from channel_adapter.domain.post import Post, PostRef
 from channel_adapter.errors import InvalidError
 from channel_adapter.mapping.content import to_datetime
-from channel_adapter.mapping.ids import channel_id
+from channel_adapter.mapping.ids import COMMUNITY_IDS
 from channel_adapter.mapping.reactions import to_changes
 from channel_adapter.mapping.subscription_member import ROLES
 from channel_adapter.tencent import limits
@@ -38,7 +38,7 @@ def channel_of(model: g.GroupCallback) -> ChannelId | None:
     if not model.group_id.startswith(limits.COMMUNITY_ID_PREFIX):
         return None
     try:
-        return channel_id(model.group_id)
+        return COMMUNITY_IDS.channel(model.group_id)
     except InvalidError:
         return None
 

@@ -18,7 +18,8 @@ from channel_adapter.errors import (
     ThrottledError,
 )
 from channel_adapter.mapping.content import is_post, to_datetime, to_elements, to_post
-from channel_adapter.tencent import codes
+from channel_adapter.mapping.text import require_text
+from channel_adapter.tencent import codes, limits
 from channel_adapter.tencent.catalog import GROUP_MSG_RECALL, MODIFY_GROUP_MSG, SEND_GROUP_MSG
 from channel_adapter.tencent.rate_limit import KeyedLimiter, RateLimitTimeout
 from channel_adapter.tencent.wire import messages
@@ -118,8 +119,9 @@ class CommunityPosts:
     async def recall(self, refs: Sequence[PostRef], reason: str) -> Mapping[PostRef, ChannelAdapterError | None]:
         """Recall posts of one channel, and return the error for each, None if it is recalled now.
 
-        Raises NotFoundError for the channel.
+        Raises InvalidError for a reason over 100 bytes, and NotFoundError for the channel.
         """
+        require_text(reason, "reason", limits.RECALL_REASON_BYTES)
         (channel,) = {ref.channel for ref in refs}
         await self._channels.require(channel)
         outcomes: dict[PostRef, ChannelAdapterError | None] = dict.fromkeys(refs)

@@ -163,7 +163,7 @@ def to_channel(
     pieces = tag.data if tag is not None and tag.data is not None else len(keys.custom_data)
     return Channel(
         id=channel,
-        slug=ids.slug_of(channel),
+        slug=ids.COMMUNITY_IDS.slug(channel),
         name=group.name or "",
         owner=UserId(group.owner_account) if group.owner_account else None,
         introduction=group.introduction or "",

@@ -87,7 +87,7 @@ def target_id(source_id: str) -> ChannelId:
     """
     if source_id.startswith(limits.OFFICIAL_ACCOUNT_ID_PREFIX):
         return ids.channel_of_account(source_id)
-    channel = ids.channel_id(source_id)
+    channel = ids.COMMUNITY_IDS.channel(source_id)
     if channel.startswith(limits.COMMUNITY_ID_RESERVED):
         raise InvalidError(f"channel {source_id!r} has an id that only the service assigns", field="id")
     return channel
