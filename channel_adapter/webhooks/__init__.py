@@ -1,15 +1,16 @@
-"""Webhooks: received, verified, stored, and passed to the app's handlers. `application` mounts the receiver."""
+"""Webhooks: received, verified, stored, and passed to the app's handlers. `application` and `asgi` mount it."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from channel_adapter.webhooks.aiohttp_app import application, serve
+    from channel_adapter.webhooks.asgi_app import asgi
     from channel_adapter.webhooks.inbox import MemoryInbox
-    from channel_adapter.webhooks.receiver import application, serve
 
-__all__ = ["MemoryInbox", "application", "serve"]
+__all__ = ["MemoryInbox", "application", "asgi", "serve"]
 
-_HOMES = {"MemoryInbox": "inbox", "application": "receiver", "serve": "receiver"}
+_HOMES = {"MemoryInbox": "inbox", "application": "aiohttp_app", "asgi": "asgi_app", "serve": "aiohttp_app"}
 
 
 def __getattr__(name: str) -> Any:

@@ -14,8 +14,9 @@ from channel_adapter.stub.callbacks.request import CallbackSettings as ToReceive
 from channel_adapter.stub.control.user_actions import UserAction, perform
 from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
+from channel_adapter.webhooks.aiohttp_app import serve
 from channel_adapter.webhooks.inbox import InboxOptions, MemoryInbox, RetryPolicy
-from channel_adapter.webhooks.receiver import Receiver, serve
+from channel_adapter.webhooks.receiver import Receiver
 
 TOKEN = "orchid-7f"
 ADMIN, OTHER = "administrator", "other_program"
