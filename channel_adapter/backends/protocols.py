@@ -6,7 +6,7 @@ Refusals of single items are values; every other failure is a ChannelAdapterErro
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from channel_adapter.concurrency.outage import AttemptStatus
 from channel_adapter.concurrency.paging import Page
@@ -27,7 +27,13 @@ from channel_adapter.domain.reaction import (
 )
 from channel_adapter.domain.subscription import GroupAssignment, Notifications, Subscriber, Subscription
 from channel_adapter.domain.unread import ConversationGroup, MarkChange, Marks, Synced, Unread
-from channel_adapter.errors import ChannelAdapterError, OutcomeUnknownError, ThrottledError, UnavailableError
+from channel_adapter.errors import (
+    ChannelAdapterError,
+    OutcomeUnknownError,
+    PermissionDeniedError,
+    ThrottledError,
+    UnavailableError,
+)
 from channel_adapter.mapping.ids import IdScheme
 
 
@@ -374,6 +380,29 @@ class Backend(Protocol):
     def forget(self, channel: ChannelId, users: Sequence[UserId] | None = None) -> None:
         """Drop what is cached of a channel, or of the roles of some of its users."""
         ...
+
+
+class AttributeRows(Protocol):
+    """Attributes of channels in the database, for a mode in which the service keeps none."""
+
+    async def read(self, channels: Sequence[ChannelId]) -> dict[ChannelId, Mapping[str, str]]:
+        """Return the attributes of the channels that have some. Raises UnavailableError."""
+        ...
+
+    async def write(self, channel: ChannelId, changes: Mapping[str, str | None]) -> None:
+        """Set attributes of a channel; None removes one. Raises UnavailableError; nothing was changed then."""
+        ...
+
+
+def suspended(channel: ChannelId) -> PermissionDeniedError:
+    """Return the error for a post in a channel that is suspended."""
+    return PermissionDeniedError(
+        f"channel {channel} is suspended: posting and subscribing are closed until it is resumed", field="channel"
+    )
+
+
+SUSPENDED_REASON: Final = "the channel is suspended"
+"""Reason of the outcome for a user who is not subscribed to a suspended channel."""
 
 
 def attempt_status(error: ChannelAdapterError) -> AttemptStatus:

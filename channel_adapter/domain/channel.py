@@ -3,8 +3,16 @@
 from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from channel_adapter.domain.ids import ChannelId, UserId
+
+CONTACT: Final = "contact"
+"""Name of the attribute with the account that sends and receives one-to-one messages for a channel."""
+SUSPENDED: Final = "suspended"
+"""Name of the attribute of a channel in which posting and subscribing are closed; its value is "1"."""
+VERIFIED: Final = "verified"
+"""Name of the attribute of a channel that the operator has verified; its value is "1"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,7 +22,8 @@ class Channel:
     `subscriber_count` and `max_subscribers` leave the owner out. `custom_data_complete` is False when the data is
     spread over more custom fields than the settings name: `custom_data` is its beginning then. `complete` is False
     while a creation was interrupted before posting was closed to subscribers; creating again with the same slug, or
-    the doctor, finishes it.
+    the doctor, finishes it. `verified` and `suspended` are set by the operator of the app; `contact` is the account of
+    one-to-one messages, None for the owner.
     """
 
     id: ChannelId
@@ -32,6 +41,9 @@ class Channel:
     created_at: datetime | None = None
     last_post_at: datetime | None = None
     complete: bool = True
+    verified: bool = False
+    suspended: bool = False
+    contact: UserId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

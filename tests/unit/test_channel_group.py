@@ -14,7 +14,7 @@ from channel_adapter.backends.community.profile import (
     to_channel,
     update_request,
 )
-from channel_adapter.backends.community.tag import Tag
+from channel_adapter.backends.community.tag import Tag, read_tag
 from channel_adapter.domain.channel import Channel, ChannelProfile
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.errors import InvalidError
@@ -211,3 +211,19 @@ def test_mute_all_is_read_under_its_old_name_too() -> None:
     channel = to_channel(HARBOUR, group, {}, KEYS)
     assert channel.complete
     assert channel.subscriber_count == 3  # nobody owns it, so everybody counts
+
+
+def test_attributes_with_every_character_are_read_back_and_the_longest_leave_room() -> None:
+    contact = ";%=%3B~" + "%;" * 12 + "~"
+    tag = Tag(migration="m1", others=("later",)).with_attributes(
+        {"verified": "1", "suspended": "1", "contact": contact}
+    )
+    read = read_tag(tag.text())
+    assert read == tag
+    assert read.attributes == {"verified": "1", "suspended": "1", "contact": contact}
+    longest = Tag().with_attributes({"verified": "1", "suspended": "1", "contact": "%" * 32})
+    assert len(longest.text()) - len(Tag().text()) == 128
+    channel = channel_with({"ch_tag": tag.text()})
+    assert (channel.verified, channel.suspended, channel.contact) == (True, True, contact)
+    removed = tag.with_attributes({"verified": None, "suspended": None, "contact": None})
+    assert removed == Tag(migration="m1", others=("later",))

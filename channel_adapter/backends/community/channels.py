@@ -1,9 +1,9 @@
 """Channels as tagged groups: the cache of their tags, and create, read, update and delete."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from itertools import count, islice
-from types import MappingProxyType
 from typing import Final, NamedTuple, TypeVar
 
 from channel_adapter.backends.caller import Caller, item_error, without_account
@@ -15,7 +15,7 @@ from channel_adapter.concurrency.clock import Clock
 from channel_adapter.concurrency.paging import CursorLoopGuard
 from channel_adapter.concurrency.retry import Backoff, retry
 from channel_adapter.concurrency.single_flight import SingleFlight
-from channel_adapter.domain.channel import Channel, ChannelProfile, IdKind, IdStatus, NewChannel
+from channel_adapter.domain.channel import SUSPENDED, Channel, ChannelProfile, IdKind, IdStatus, NewChannel
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.errors import ChannelAdapterError, ConflictError, InvalidError, NotFoundError, UnavailableError
 from channel_adapter.mapping.text import byte_size, require_text
@@ -43,7 +43,7 @@ ITEM_BACKOFF: Final = Backoff(FIRST_WAIT, MAX_WAIT)
 ItemT = TypeVar("ItemT", groups.GroupInfo, groups.GroupTag)
 
 
-_NO_ATTRIBUTES: Final[Mapping[str, str]] = MappingProxyType({})
+_NO_TAG: Final = Tag()
 
 
 class CacheEntry(NamedTuple):
@@ -54,7 +54,7 @@ class CacheEntry(NamedTuple):
     read_at: float
     owner: UserId | None = None
     owner_known: bool = False
-    attributes: Mapping[str, str] = _NO_ATTRIBUTES
+    attributes: Mapping[str, str] = _NO_TAG.attributes
 
 
 class ChannelLookup(NamedTuple):
@@ -227,8 +227,7 @@ class ChannelCache:
         fields = profiles.fields_of(item)
         tag = profiles.tag_of(fields, self.keys) if item.error_code == 0 else None
         owner = UserId(whole.owner_account) if whole is not None and whole.owner_account else None
-        attributes = tag.attributes if tag is not None and tag.others else _NO_ATTRIBUTES
-        return CacheEntry(tag is not None, fields, now, owner, whole is not None, attributes)
+        return CacheEntry(tag is not None, fields, now, owner, whole is not None, (tag or _NO_TAG).attributes)
 
     def _keep(self, found: dict[ChannelId, CacheEntry], changes: int) -> None:
         """Cache entries, unless something changed since the read began, and drop the oldest ones over the limit."""
@@ -254,6 +253,7 @@ class CommunityChannels:
         self._on_deleted = on_deleted
         self._keys = options.field_keys
         self._limits = options.profile_limits
+        self._changing = asyncio.Lock()  # an attribute is changed by reading and writing the whole tag
 
     async def create(self, new: NewChannel) -> Channel:
         """Create a channel in three calls: create, close posting, read back.
@@ -395,8 +395,15 @@ class CommunityChannels:
     async def set_attributes(self, channel: ChannelId, changes: Mapping[str, str | None]) -> None:
         """Set attributes of a channel; None removes one. The others stay.
 
-        Raises NotFoundError, and InvalidError if the tag would exceed the size of a custom group field.
+        `suspended` also closes the group to users who join by themselves, in the same call. The service compares
+        nothing when a tag is written: of two processes that change attributes of one channel concurrently, the later
+        one may undo the change of the other. Raises NotFoundError, and InvalidError if the tag would exceed the size of
+        a custom group field, 512 bytes.
         """
+        async with self._changing:
+            await self._change_attributes(channel, changes)
+
+    async def _change_attributes(self, channel: ChannelId, changes: Mapping[str, str | None]) -> None:
         _, tag = await self._require(channel)
         changed = (tag or Tag()).with_attributes(changes)
         size = byte_size(changed.text())
@@ -409,8 +416,10 @@ class CommunityChannels:
             )
         if changed == tag:
             return
+        joining = changes[SUSPENDED] is None if SUSPENDED in changes else None
+        request = profiles.retag_request(channel, changed, self._keys, joining=joining)
         try:
-            await self._caller.call(MODIFY_GROUP_BASE_INFO, profiles.retag_request(channel, changed, self._keys))
+            await self._caller.call(MODIFY_GROUP_BASE_INFO, request)
         finally:
             self._cache.forget(channel)
 

@@ -13,11 +13,13 @@ from channel_adapter.backends.community import profile
 from channel_adapter.backends.community.channels import NOT_FOUND_CODES, ChannelCache, no_such_channel
 from channel_adapter.backends.community.joined import JoinedPages, communities_request
 from channel_adapter.backends.options import BackendOptions
+from channel_adapter.backends.protocols import SUSPENDED_REASON
 from channel_adapter.concurrency.batch_loader import BatchLoader
 from channel_adapter.concurrency.batching import batches, concurrently
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.concurrency.paging import Page
 from channel_adapter.domain.batch import AddOptions, BatchResult
+from channel_adapter.domain.channel import SUSPENDED
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.subscription import Notifications, Outcome, OutcomeKind, Subscriber, Subscription
 from channel_adapter.errors import ChannelAdapterError, NotFoundError, PermissionDeniedError
@@ -158,10 +160,12 @@ class CommunityMembers:
 
         A refusal of a whole call is resolved into outcomes: the call is halved or made smaller, unknown accounts are
         looked up and imported if `options` say so, and a channel without capacity for all is filled up. The result ends
-        with the first call that has no answer or asks for a lower rate.
+        with the first call that has no answer or asks for a lower rate. In a suspended channel every user is refused.
         """
         addition = _Addition(self._caller, self._accounts, self._add_size, channel, options)
         try:
+            if SUSPENDED in (await self._cache.require(channel)).attributes:
+                return BatchResult(tuple(Outcome(user, OutcomeKind.REFUSED, SUSPENDED_REASON) for user in users))
             await addition.add(users)
         except ChannelAdapterError as error:
             return self._interrupted(channel, addition.outcomes.values(), addition.called, users, error)

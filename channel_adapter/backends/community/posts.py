@@ -8,6 +8,8 @@ from channel_adapter.backends.community.channels import ChannelCache
 from channel_adapter.backends.community.history import History, SilentPosts
 from channel_adapter.backends.community.members import RoleCache
 from channel_adapter.backends.options import BackendOptions
+from channel_adapter.backends.protocols import suspended
+from channel_adapter.domain.channel import SUSPENDED
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import Content, Draft, Post, PostPreview, PostRef
 from channel_adapter.errors import (
@@ -167,11 +169,16 @@ class CommunityPosts:
             ) from None
 
     async def _author(self, channel: ChannelId, author: UserId | None) -> UserId | None:
-        """Return the sender: the owner, or a named owner or admin; None for a channel without an owner."""
-        owner = (await self._channels.require(channel)).owner
+        """Return the sender: the owner, or a named owner or admin; None for a channel without an owner.
+
+        Raises PermissionDeniedError for another author, and for every author while the channel is suspended.
+        """
+        entry = await self._channels.require(channel)
+        if SUSPENDED in entry.attributes:
+            raise suspended(channel)
         if author is None:
-            return owner
-        if author != owner:
+            return entry.owner
+        if author != entry.owner:
             await self._roles.require_poster(channel, author)
         return author
 

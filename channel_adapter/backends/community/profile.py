@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from channel_adapter.backends.community.tag import Tag, read_tag
-from channel_adapter.domain.channel import Channel, ChannelProfile
+from channel_adapter.domain.channel import CONTACT, SUSPENDED, VERIFIED, Channel, ChannelProfile
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.errors import (
     ChannelAdapterError,
@@ -98,10 +98,13 @@ def import_request(
     )
 
 
-def retag_request(channel: ChannelId, tag: Tag, keys: FieldKeys) -> groups.ModifyGroupBaseInfoRequest:
-    """Return the request that writes the tag, and nothing else."""
+def retag_request(
+    channel: ChannelId, tag: Tag, keys: FieldKeys, *, joining: bool | None = None
+) -> groups.ModifyGroupBaseInfoRequest:
+    """Return the request that writes the tag; `joining` opens or closes the group to users who join by themselves."""
     fields = [groups.DefinedData(key=keys.tag, value=tag.text())]
-    return groups.ModifyGroupBaseInfoRequest(group_id=channel, app_defined_data=fields)
+    option = None if joining is None else groups.FREE_ACCESS if joining else groups.DISABLE_APPLY
+    return groups.ModifyGroupBaseInfoRequest(group_id=channel, app_defined_data=fields, apply_join_option=option)
 
 
 def close_posting(channel: ChannelId) -> groups.ModifyGroupBaseInfoRequest:
@@ -161,6 +164,8 @@ def to_channel(
     members, owned = group.member_num or 0, bool(group.owner_account)
     tag = tag_of(fields, keys)
     pieces = tag.data if tag is not None and tag.data is not None else len(keys.custom_data)
+    attributes = (tag or Tag()).attributes
+    contact = attributes.get(CONTACT)
     return Channel(
         id=channel,
         slug=ids.COMMUNITY_IDS.slug(channel),
@@ -177,6 +182,9 @@ def to_channel(
         created_at=to_datetime(group.create_time),
         last_post_at=to_datetime(group.last_msg_time),
         complete=posting_closed(group),
+        verified=VERIFIED in attributes,
+        suspended=SUSPENDED in attributes,
+        contact=UserId(contact) if contact else None,
     )
 
 

@@ -2,12 +2,17 @@
 
 `ch1` is kind and version of the layout, and all that a channel made here has. Behind it stand `;name=value` parts:
 `mig=ID`, the migration that made the group, `kept=name+posts`, what of it is kept whole in the adapter's database, and
-`data=3`, over how many fields the custom data is spread. Parts of a later version are kept as they are.
+`data=3`, over how many fields the custom data is spread. All others are attributes: `verified=1`, `suspended=1`,
+`contact=USER` and the policy of reactions; `%` and `;` in their values are written as `%25` and `%3B`. Parts of a later
+version are kept as they are.
+
+The tag has 512 bytes at most. The flags and the contact take 128 of them at most, what a migration writes 80.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Final
 
 from channel_adapter.errors import InvalidError
@@ -46,22 +51,33 @@ class Tag:
         return ";".join([*parts, *self.others])
 
     @property
-    def attributes(self) -> dict[str, str]:
+    def attributes(self) -> Mapping[str, str]:
         """The `name=value` parts that are attributes of the channel."""
-        return {name: value for name, mark, value in (part.partition("=") for part in self.others) if mark}
+        if not self.others:
+            return _NO_ATTRIBUTES
+        return {name: _decoded(value) for name, mark, value in (part.partition("=") for part in self.others) if mark}
 
     def with_attributes(self, changes: Mapping[str, str | None]) -> "Tag":
         """Return the tag with changed attributes; None removes one."""
         kept = [part for part in self.others if _name(part) not in changes]
-        added = [f"{name}={value}" for name, value in changes.items() if value is not None]
+        added = [f"{name}={_encoded(value)}" for name, value in changes.items() if value is not None]
         return replace(self, others=(*kept, *added))
 
 
 _PLAIN_TAG: Final = Tag()
+_NO_ATTRIBUTES: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 def _name(part: str) -> str:
     return part.partition("=")[0]
+
+
+def _encoded(value: str) -> str:
+    return value.replace("%", "%25").replace(";", "%3B")
+
+
+def _decoded(value: str) -> str:
+    return value.replace("%3B", ";").replace("%25", "%") if "%" in value else value
 
 
 def read_tag(value: str) -> Tag | None:
