@@ -16,11 +16,13 @@ from channel_adapter.tencent.wire import accounts as wire
 class AppAccounts:
     """Checks and imports accounts, 100 a call [doc 34954, 34956]."""
 
-    add_batch = limits.ACCOUNTS_PER_CALL
-
     def __init__(self, caller: Caller, concurrency: int) -> None:
         self._caller = caller
         self._concurrency = concurrency
+
+    def add_batch(self) -> int:
+        """Return how many accounts one call adds."""
+        return limits.ACCOUNTS_PER_CALL
 
     async def check(self, users: Sequence[UserId]) -> dict[UserId, bool]:
         """Return which accounts exist, in the order of `users`, 100 a call."""

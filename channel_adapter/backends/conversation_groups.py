@@ -92,10 +92,6 @@ class ConversationGroupsSnapshot:
         for entry in page.contact_item:
             self.conversations[from_item(entry)] = tuple(entry.contact_group_id or ())
 
-    def has(self, name: str) -> bool:
-        """Return whether there is a group with this name."""
-        return name in self.names.values()
-
     def get(self, name: str) -> list[Conversation]:
         """Return the conversations in one group, the oldest entry first."""
         numbers = {number for number, known in self.names.items() if known == name}
@@ -149,7 +145,7 @@ class ConversationGroups:
         try:
             if not exists:
                 snapshot = await self._read_first(user)
-                if exists := snapshot.has(name):
+                if exists := name in snapshot.names.values():
                     present = set(snapshot.get(name))
             missing = []
             for channel in dict.fromkeys(channels):
@@ -213,12 +209,12 @@ class ConversationGroups:
                 if error.code not in (codes.NO_SUCH_CONTACT_GROUP, codes.CONTACT_BAD_PARAMETER):
                     raise
                 snapshot = await self._read_first(user)
-                if not snapshot.has(new):
+                if new not in snapshot.names.values():
                     if error.code != codes.NO_SUCH_CONTACT_GROUP:
                         raise
                     message = f"{user!r} has no conversation group {old!r}"
                     raise NotFoundError(message, field="old", origin=error.origin) from error
-                if snapshot.has(old):
+                if old in snapshot.names.values():
                     message = f"{user!r} has a group {old!r} and a group {new!r}; remove one of them"
                     raise ConflictError(message, field="new", origin=error.origin) from error
                 return False
@@ -272,13 +268,17 @@ class ConversationGroups:
     async def _read_first(self, user: UserId) -> ConversationGroupsSnapshot:
         """Read the first page: all groups, and enough to know whether one exists."""
         snapshot = ConversationGroupsSnapshot()
-        snapshot.add(await self._caller.call(GET_CONTACT_GROUP, page_request(user, 0)))
+        snapshot.add(
+            await self._caller.call(GET_CONTACT_GROUP, wire.GetContactGroupRequest(from_account=user, start_index=0))
+        )
         return snapshot
 
     async def _read(self, user: UserId) -> ConversationGroupsSnapshot:
         snapshot, start = ConversationGroupsSnapshot(), 0
         while True:
-            page = await self._caller.call(GET_CONTACT_GROUP, page_request(user, start))
+            page = await self._caller.call(
+                GET_CONTACT_GROUP, wire.GetContactGroupRequest(from_account=user, start_index=start)
+            )
             snapshot.add(page)
             if page.complete_flag or not page.next_start_index:
                 return snapshot
@@ -369,7 +369,7 @@ class ConversationGroups:
         if missing:
             # what is in another group needs no capacity and goes first
             wanted = sorted(missing, key=lambda each: not snapshot.conversations.get(each))
-            failed = failed | await self._add(user, name, wanted, exists=snapshot.has(name))
+            failed = failed | await self._add(user, name, wanted, exists=name in snapshot.names.values())
         changes = {each: True for each in missing if each not in failed} | dict.fromkeys(removed, False)
         unresolved = [each for each in missing if failed.get(each, (0, ""))[0] == codes.CONVERSATION_UNRESOLVED]
         current, failures = await self._follow_membership(user, name, changes, unresolved)
@@ -497,11 +497,6 @@ def rename_request(user: UserId, old: str, new: str) -> wire.UpdateContactGroupR
 def delete_request(user: UserId, name: str) -> wire.DelContactGroupRequest:
     """Return the request that deletes a group: one name a call, in an array."""
     return wire.DelContactGroupRequest(from_account=user, group_name=[name])
-
-
-def page_request(user: UserId, start: int) -> wire.GetContactGroupRequest:
-    """Return the request for one page; `StartIndex` is 0, then the next index of the page before."""
-    return wire.GetContactGroupRequest(from_account=user, start_index=start)
 
 
 def results_of_creation(reply: wire.CreateContactGroupReply) -> Failures:

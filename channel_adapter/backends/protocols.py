@@ -130,14 +130,12 @@ class PostBackend(Protocol):
 class MemberBackend(Protocol):
     """Subscribers of channels."""
 
-    @property
     def add_batch(self) -> int:
-        """How many users one call adds, as learned so far. A longer list is split."""
+        """Return how many users one call adds, as learned so far. A longer list is split."""
         ...
 
-    @property
     def remove_batch(self) -> int:
-        """How many users are removed best at a time. A longer list is split."""
+        """Return how many users one call removes. A longer list is split."""
         ...
 
     async def add(self, channel: ChannelId, users: Sequence[UserId], options: AddOptions) -> BatchResult:
@@ -179,9 +177,8 @@ class MemberBackend(Protocol):
 class AccountBackend(Protocol):
     """Accounts of the app."""
 
-    @property
     def add_batch(self) -> int:
-        """How many accounts one call adds. A longer list is split."""
+        """Return how many accounts one call adds. A longer list is split."""
         ...
 
     async def check(self, users: Sequence[UserId]) -> dict[UserId, bool]:

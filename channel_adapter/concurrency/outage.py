@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import partial
 from typing import Final, Generic, TypeVar, cast
@@ -36,6 +36,7 @@ class OutageTimeoutError(TimeoutError):
     """An attempt was not made: its time ended while another attempt was testing whether the service is back."""
 
 
+@dataclass(eq=False, slots=True)
 class OutageGuard(Generic[E]):
     """Guard the attempts of one long operation, concurrent ones included, against an outage of the service.
 
@@ -44,16 +45,13 @@ class OutageGuard(Generic[E]):
     `run` raises it, and no further attempt is made. Time in which nothing was attempted does not count.
     """
 
-    def __init__(
-        self, error_type: type[E], status_of: Callable[[E], AttemptStatus], clock: Clock, stall_timeout: float
-    ) -> None:
-        self.tripped: E | None = None
-        self._error_type = error_type
-        self._status_of = status_of
-        self._clock = clock
-        self._stall_timeout = stall_timeout
-        self._silent_since: float | None = None
-        self._probe_lock = asyncio.Lock()
+    error_type: type[E]
+    status_of: Callable[[E], AttemptStatus]
+    clock: Clock
+    stall_timeout: float
+    tripped: E | None = field(default=None, init=False)
+    _silent_since: float | None = field(default=None, init=False)
+    _probe_lock: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     async def run(
         self,
@@ -71,31 +69,31 @@ class OutageGuard(Generic[E]):
         `timeout` bounds all attempts and waits, in seconds. Raises the errors of `attempt`, `tripped` once the guard is
         open, and OutageTimeoutError.
         """
-        end = None if timeout is None else self._clock.monotonic() + timeout
-        if self._silent_since is None:
-            return await self._repeat(attempt, error_of, end)
+        end = None if timeout is None else self.clock.monotonic() + timeout
+        probing = self._silent_since is not None and await self._acquire_probe(timeout)
+        try:
+            attempted = await self._attempt(attempt, error_of, end)
+            if attempted.repeated:
+                next_attempt = partial(self._attempt, attempt, error_of, end)
+                attempted = await retry(attempted, next_attempt, _pause_after, self.clock.sleep)
+        finally:
+            if probing:
+                self._probe_lock.release()
+        if attempted.error is not None:
+            raise attempted.error
+        return cast("R", attempted.result)
+
+    async def _acquire_probe(self, timeout: float | None) -> bool:
+        """Wait until no other attempt is a probe; return False, without the lock, if the service answered meanwhile."""
         try:
             async with asyncio.timeout(timeout):
                 await self._probe_lock.acquire()
         except TimeoutError:
             raise OutageTimeoutError(f"no call was answered within {timeout:g} s") from None
-        try:
-            if self._silent_since is not None:
-                return await self._repeat(attempt, error_of, end)
-        finally:
-            self._probe_lock.release()
-        return await self._repeat(attempt, error_of, end)
-
-    async def _repeat(
-        self, attempt: Callable[[float | None], Awaitable[R]], error_of: Callable[[R], E | None], end: float | None
-    ) -> R:
-        attempted = await self._attempt(attempt, error_of, end)
-        if attempted.repeated:
-            next_attempt = partial(self._attempt, attempt, error_of, end)
-            attempted = await retry(attempted, next_attempt, _pause_after, self._clock.sleep)
-        if attempted.error is not None:
-            raise attempted.error
-        return cast("R", attempted.result)
+        if self._silent_since is not None:
+            return True
+        self._probe_lock.release()
+        return False
 
     async def _attempt(
         self, attempt: Callable[[float | None], Awaitable[R]], error_of: Callable[[R], E | None], end: float | None
@@ -103,8 +101,8 @@ class OutageGuard(Generic[E]):
         if self.tripped is not None:
             return _Attempted(error=self.tripped)
         try:
-            result = await attempt(None if end is None else max(0.0, end - self._clock.monotonic()))
-        except self._error_type as error:
+            result = await attempt(None if end is None else max(0.0, end - self.clock.monotonic()))
+        except self.error_type as error:
             return _Attempted(error=error, repeated=self._repeatable(error, end))
         failure = error_of(result)
         if failure is None:
@@ -114,7 +112,7 @@ class OutageGuard(Generic[E]):
 
     def _repeatable(self, error: E, end: float | None) -> bool:
         """Record a failed attempt. Return whether it is to be repeated and there is time for it."""
-        status = self._status_of(error)
+        status = self.status_of(error)
         if status is AttemptStatus.ANSWERED:
             self._silent_since = None
             return False
@@ -122,13 +120,13 @@ class OutageGuard(Generic[E]):
             self._record_silence(error)
         if status is AttemptStatus.UNANSWERED:
             return False
-        return end is None or self._clock.monotonic() + PAUSE < end
+        return end is None or self.clock.monotonic() + PAUSE < end
 
     def _record_silence(self, error: E) -> None:
-        now = self._clock.monotonic()
+        now = self.clock.monotonic()
         if self._silent_since is None:
             self._silent_since = now
-        elif now - self._silent_since >= self._stall_timeout and self.tripped is None:
+        elif now - self._silent_since >= self.stall_timeout and self.tripped is None:
             self.tripped = error
 
 

@@ -86,6 +86,10 @@ class AssignmentStatus(StrEnum):
     FAILED = "failed"  # asking again finishes it
 
 
+SETTLED: Final = frozenset({AssignmentStatus.ASSIGNED, AssignmentStatus.TAKEN_OUT})
+"""Statuses after which the conversation group is as requested."""
+
+
 @dataclass(frozen=True, slots=True)
 class GroupAssignment:
     """`reason` gives details, if there are any. `transient`: it failed because the service was unavailable or busy."""
@@ -97,7 +101,7 @@ class GroupAssignment:
     @property
     def done(self) -> bool:
         """Whether the conversation group is as requested."""
-        return self.status in (AssignmentStatus.ASSIGNED, AssignmentStatus.TAKEN_OUT)
+        return self.status in SETTLED
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,8 @@ class IdScheme:
             raise InvalidError(f"channel: {text!r} is the id of a topic; channels have no topics", field="channel")
         if not _PRINTABLE.fullmatch(text) or len(text) == len(self.prefix):
             raise InvalidError(f"channel: {text!r} is not printable ASCII behind its prefix", field="channel")
-        _within(text, "channel", self.id_bytes)
+        if len(text) > self.id_bytes:
+            raise _too_long("channel", self.id_bytes, len(text))
         return ChannelId(text)
 
     def channels(self, channels: Iterable[str]) -> list[ChannelId]:
@@ -72,7 +73,8 @@ class IdScheme:
                 f"{field}: {slug!r} may hold letters, digits, _ . and - only, and starts with a letter or digit",
                 field=field,
             )
-        _within(slug, field, self.slug_bytes)
+        if len(slug) > self.slug_bytes:
+            raise _too_long(field, self.slug_bytes, len(slug))
         return ChannelId(self.prefix + slug)
 
     def slug(self, channel: ChannelId) -> str:
@@ -97,7 +99,7 @@ def channel_of_account(account: str) -> ChannelId:
 
     Raises InvalidError for what is no official account's id, and for one whose channel id only the service may assign.
     """
-    size = len(account.encode("utf-8", "surrogatepass"))
+    size = _size(account)
     prefix = limits.OFFICIAL_ACCOUNT_ID_PREFIX
     if not account.startswith(prefix) or len(account) == len(prefix) or not _PRINTABLE.fullmatch(account):
         raise InvalidError(
@@ -133,7 +135,8 @@ def user_id(text: object, field: str = "user") -> UserId:
         raise InvalidError(f"{field} must be a string; got {text!r}", field=field)
     if not text:
         raise InvalidError(f"{field} is empty", field=field, limit=limits.USER_ID_BYTES, size=0)
-    _within(text, field, limits.USER_ID_BYTES)
+    if len(text) > limits.USER_ID_BYTES or (not text.isascii() and _size(text) > limits.USER_ID_BYTES):
+        raise _too_long(field, limits.USER_ID_BYTES, _size(text))
     if not _PRINTABLE.fullmatch(text):
         raise InvalidError(f"{field}: {text!r} holds characters that are not printable ASCII", field=field)
     return UserId(text)
@@ -154,10 +157,12 @@ def random_of(*parts: str) -> int:
     return int.from_bytes(digest[:4], "big")
 
 
-def _within(text: str, field: str, limit: int) -> None:
-    size = len(text.encode("utf-8", "surrogatepass"))
-    if size > limit:
-        raise InvalidError(f"{field} has {size} bytes; {limit} are allowed", field=field, limit=limit, size=size)
+def _too_long(field: str, limit: int, size: int) -> InvalidError:
+    return InvalidError(f"{field} has {size} bytes; {limit} are allowed", field=field, limit=limit, size=size)
+
+
+def _size(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))
 
 
 def post_number(value: object, field: str) -> int:

@@ -34,4 +34,4 @@ class Accounts:
     def add_stream(self, users: Users) -> AsyncGenerator[Outcome, None]:
         """Import accounts as `add` does, and yield the outcomes in bounded memory, for any number of users."""
         loop = BulkLoop(self._options)
-        return loop.outcomes(require_users(users), lambda: self._backend.add_batch, self._backend.add)
+        return loop.outcomes(require_users(users), self._backend.add_batch, self._backend.add)

@@ -95,7 +95,7 @@ class Subscriptions:
         second = self._assigner.for_call(wanted, require_users(users), assign, subscribed=True)
         return BulkLoop(self._options.bulk).outcomes(
             second.users if second is not None else users,
-            lambda: self._members.add_batch,
+            self._members.add_batch,
             partial(self._members.add, wanted, options=options),
             then=second.add_to if second is not None else None,
             prepare=partial(self._channels.require, wanted),
@@ -124,7 +124,7 @@ class Subscriptions:
 
         return BulkLoop(self._options.bulk).outcomes(
             second.users if second is not None else users,
-            lambda: self._members.remove_batch,
+            self._members.remove_batch,
             partial(self._members.remove, wanted, options=AddOptions(self._options.notify)),
             then=then,
             prepare=partial(self._channels.require, wanted),

@@ -137,8 +137,6 @@ class BatchSize:
 class CommunityMembers:
     """Subscribers of channels as group members. `add` and `remove` put every failure into their result."""
 
-    remove_batch = limits.ROLES_PER_CALL
-
     def __init__(
         self, caller: Caller, cache: ChannelCache, accounts: AppAccounts, pages: JoinedPages, options: BackendOptions
     ) -> None:
@@ -150,10 +148,13 @@ class CommunityMembers:
         self._remove_per_call = options.remove_per_call
         self._concurrency = options.concurrency
 
-    @property
     def add_batch(self) -> int:
-        """How many users one call adds, as learned so far."""
+        """Return how many users one call adds, as learned so far."""
         return self._add_size.users
+
+    def remove_batch(self) -> int:
+        """Return how many users one call removes."""
+        return limits.ROLES_PER_CALL
 
     async def add(self, channel: ChannelId, users: Sequence[UserId], options: AddOptions) -> BatchResult:
         """Add different users to a channel, in as many calls as it takes.

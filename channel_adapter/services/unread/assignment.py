@@ -10,8 +10,10 @@ from channel_adapter.backends.protocols import GroupingBackend, MemberBackend
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.subscription import (
+    DONE,
     MEMBERSHIP_READS,
     REPEAT_HINT,
+    SETTLED,
     AssignmentStatus,
     GroupAssignment,
     Outcome,
@@ -130,7 +132,7 @@ class ConversationGroupAssigner:
         settled = dict(assignments)
         doubtful: list[Pair] = []
         for pair, assignment in assignments.items():
-            if assignment.done:
+            if assignment.status in SETTLED:
                 doubtful.append(pair)
         for _ in range(MEMBERSHIP_READS):
             if not doubtful:
@@ -216,7 +218,7 @@ class BulkAssignment:
         done: dict[Pair, Outcome] = {}
         rest: list[Outcome] = []
         for outcome in outcomes:
-            if outcome.done:
+            if outcome.kind in DONE:
                 done[UserId(outcome.user), self._channel] = outcome
             else:
                 rest.append(outcome)
