@@ -114,12 +114,14 @@ if TYPE_CHECKING:
         ThrottledError,
         UnavailableError,
     )
+    from channel_adapter.tencent.client import Attempt
 
 __all__ = [
     "Adopted",
     "Allow",
     "Article",
     "AssignmentStatus",
+    "Attempt",
     "AuthenticationError",
     "Broadcast",
     "Channel",
@@ -221,6 +223,7 @@ _VALUES = (  # searched in this order, the most used first
     "domain.events",
 )
 _MACHINERY = {  # imported only when they are used
+    "Attempt": "tencent.client",
     "ChannelAdapter": "adapter",
     "HealthCheckResult": "domain.health",
     "Settings": "config.settings",

@@ -16,7 +16,7 @@ from channel_adapter.config.settings import Settings
 from channel_adapter.errors import ConfigurationError
 from channel_adapter.services.signals import Signals
 from channel_adapter.tencent import limits
-from channel_adapter.tencent.client import App, Attempt, TencentClient, Timeouts, Transport
+from channel_adapter.tencent.client import App, Attempt, Route, TencentClient, Timeouts, Transport
 from channel_adapter.tencent.rate_limit import CommandLimiter
 from channel_adapter.tencent.regions import REGIONS, HostPair
 
@@ -213,7 +213,7 @@ class ChannelAdapter:
             App(settings.sdkappid, settings.admin, settings.key),
             Transport(
                 _hosts(settings),
-                ca_file=settings.ca_file,
+                route=Route(settings.ca_file, settings.proxy, settings.trust_env),
                 timeouts=Timeouts(settings.connect_seconds, settings.call_seconds, settings.total_seconds),
                 concurrency=settings.concurrency,
                 max_response_bytes=settings.max_response_bytes,

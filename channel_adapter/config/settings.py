@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, cast
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from channel_adapter.config.sources import CrossFieldError, Sources, explained, read_environment, read_file
-from channel_adapter.config.values import OptionalSecret, Secret, Secrets, database_url_fault
+from channel_adapter.config.values import OptionalSecret, Secret, Secrets, database_url_fault, proxy_fault
 from channel_adapter.domain.reaction import DisplayMode
 from channel_adapter.errors import ConfigurationError, InvalidError
 from channel_adapter.mapping.ids import COMMUNITY_IDS
@@ -264,6 +264,13 @@ class Settings(SettingsTable):
     ca_file: Path | None = Field(
         default=None, description="PEM file of the authority that signed the server's certificate"
     )
+    proxy: OptionalSecret = Field(
+        default=cast("Any", None),
+        description="HTTP proxy through which the service is reached: http://user:password@host:port",
+    )
+    trust_env: bool = Field(
+        default=False, description="without proxy, use the proxies that the environment names, such as HTTPS_PROXY"
+    )
     connect_seconds: float = Field(default=5.0, gt=0, description="time to connect")
     call_seconds: float = Field(default=10.0, gt=0, description="time for one attempt")
     total_seconds: float = Field(default=30.0, gt=0, description="time for a call with all its attempts and waits")
@@ -295,6 +302,13 @@ class Settings(SettingsTable):
     def _is_an_address(cls, url: str | None) -> str | None:
         if url is not None:
             HostPair.of_base_url(url)
+        return url
+
+    @field_validator("proxy")
+    @classmethod
+    def _is_a_proxy(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and (fault := proxy_fault(url.get_secret_value())):
+            raise ValueError(fault)
         return url
 
     @field_validator("database_url")

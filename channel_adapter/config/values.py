@@ -1,6 +1,7 @@
 """Values of settings that adapter, store and stub read in the same way: secrets and database URLs."""
 
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, SecretStr
 
@@ -17,6 +18,20 @@ def database_url_fault(url: str) -> str | None:
     user, _, behind = rest.partition("@")
     has_user = "/" not in user.partition(":")[0]
     return "an @ in a user name or password is written %40" if has_user and "@" in behind else None
+
+
+def proxy_fault(url: str) -> str | None:
+    """Return why a URL is not that of an HTTP proxy, without a part of it; None if it is."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return "has a broken host or port"
+    if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0:
+        return "must look like http://host:port or http://user:password@host:port"
+    if parts.path not in {"", "/"} or parts.query or parts.fragment:
+        return "must be without path, query and fragment; write a / in a password as %2F"
+    return None
 
 
 def _stripped(value: Any) -> Any:

@@ -40,7 +40,7 @@ from channel_adapter.tencent.retry import (
     latest_start,
     possibly_applied,
 )
-from channel_adapter.tencent.transport import HttpResponse, Timeouts, Transport
+from channel_adapter.tencent.transport import HttpResponse, Route, Timeouts, Transport
 from channel_adapter.tencent.usersig import App, CallUrls, Signer
 from channel_adapter.tencent.wire.envelope import (
     ApiError,
@@ -55,7 +55,7 @@ from channel_adapter.tencent.wire.envelope import (
     classify,
 )
 
-__all__ = ["App", "Attempt", "CallFailed", "TencentClient", "Timeouts", "Transport"]
+__all__ = ["App", "Attempt", "CallFailed", "Route", "TencentClient", "Timeouts", "Transport"]
 
 # Ends in the standard library's logging: where nothing is configured, nothing goes to stdout.
 log = get_logger("channel_adapter.tencent")
@@ -70,11 +70,13 @@ _TEXT_CHARACTERS: Final = 4_000  # of an error's text; documented ones have less
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt, as an observer gets it.
+    """Describe one attempt of a call, as an observer gets it: no body, no URL, no signature.
 
-    `outcome_kind` is success, api_error, throttled, not_sent, not_attempted, http_rejected or ambiguous. `number`
-    counts the attempts of the call that were sent; one that was not attempted has the number of the one before it.
-    `seconds` include the waits for a connection and for the rate limit.
+    `service` and `command` name the call. `outcome_kind` is success, api_error, throttled, not_sent, not_attempted,
+    http_rejected or ambiguous; `code` is the service's number for api_error. `number` counts the attempts of the call
+    that were sent; one that was not attempted has the number of the one before it. All times are in seconds:
+    `connection_wait` for one of the connections, `limit_wait` for the rate limit, `wire` from sending to the answer,
+    connecting included.
     """
 
     service: str
@@ -82,7 +84,19 @@ class Attempt:
     number: int
     outcome_kind: str
     code: int | None
-    seconds: float
+    connection_wait: float
+    limit_wait: float
+    wire: float
+
+    @property
+    def waited(self) -> float:
+        """Seconds before anything was sent: `connection_wait` and `limit_wait`."""
+        return self.connection_wait + self.limit_wait
+
+    @property
+    def seconds(self) -> float:
+        """Seconds in all: `waited` and `wire`."""
+        return self.waited + self.wire
 
 
 @dataclass(slots=True)
@@ -97,6 +111,8 @@ class _CallState:
     ends: float
     usersig: str = field(default="", repr=False)  # of the latest attempt
     attempts: int = 0  # that were sent
+    connected: float | None = None  # when the latest attempt had a connection
+    sent: float | None = None  # when it was sent
     failures: dict[FailureClass, int] = field(default_factory=dict)  # how often each class has happened
     ambiguous: Failure | None = None  # the latest attempt that may have been carried out
     failure: Failure | None = None  # the latest attempt that was made and failed
@@ -208,7 +224,7 @@ class TencentClient:
 
     async def _attempt(self, call: _CallState) -> AttemptOutcome[Any]:
         """Wait for a connection and a slot of the rate limit, send once, and classify the response."""
-        started = self._clock.monotonic()
+        started, call.connected, call.sent = self._clock.monotonic(), None, None
         if await self._transport.acquire_slot(call.latest):
             try:
                 outcome = await self._send(call)
@@ -217,11 +233,12 @@ class TencentClient:
         else:
             outcome = NotAttempted("all connections were busy until the time was up")
         if self._observer is not None:
-            self._observer(_observed(call, outcome, self._clock.monotonic() - started))
+            self._observer(_observed(call, outcome, started, self._clock.monotonic()))
         return outcome
 
     async def _send(self, call: _CallState) -> AttemptOutcome[Any]:
         command, now = call.command, self._clock.monotonic()
+        call.connected = now
         try:
             wait = self._limiter.reserve(command, call.latest - now)
         except RateLimitTimeout as late:
@@ -230,7 +247,8 @@ class TencentClient:
             )
         if wait:
             await self._clock.sleep(wait)
-        host = self._transport.hosts.choose(now + wait)
+        call.sent = self._clock.monotonic()
+        host = self._transport.hosts.choose(call.sent)
         call.attempts += 1
         call.usersig = self._signer.current()
         url = self._urls.build(host, command.path, self._random.getrandbits(_RANDOM_BITS))
@@ -320,9 +338,14 @@ def _row(service: str, name: str) -> Command[Any, Any]:
     return Command(service, name, UNMODELLED, Idempotency.UNSAFE, Community.UNRELATED, "not in the catalog")
 
 
-def _observed(call: _CallState, outcome: AttemptOutcome[Any], seconds: float) -> Attempt:
+def _observed(call: _CallState, outcome: AttemptOutcome[Any], started: float, ended: float) -> Attempt:
     code = outcome.code if isinstance(outcome, ApiError) else None
-    return Attempt(call.command.service, call.command.name, call.attempts, outcome.kind, code, seconds)
+    connected = ended if call.connected is None else call.connected
+    sent = ended if call.sent is None else call.sent
+    command, number = call.command, call.attempts
+    return Attempt(
+        command.service, command.name, number, outcome.kind, code, connected - started, sent - connected, ended - sent
+    )
 
 
 def _described(call: _CallState, outcome: Failure) -> dict[str, object]:

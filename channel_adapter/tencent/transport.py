@@ -11,11 +11,14 @@ import os
 import ssl
 from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import aiohttp
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse, ClientTimeout, RequestInfo
+from aiohttp.connector import Connection
+from aiohttp.hdrs import PROXY_AUTHORIZATION
 from multidict import CIMultiDictProxy
 from pydantic import SecretStr
 from yarl import URL
@@ -48,6 +51,19 @@ class Timeouts:
     connect: float = 5.0
     call: float = 10.0
     total: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How the hosts are reached, and by whose certificates they are trusted.
+
+    `ca_file` is a PEM file of another authority. `proxy` is `http://host:port`, or https, with `user:password@` where
+    it asks for them. `trust_env`: without `proxy`, the proxies that the environment names (`HTTPS_PROXY`, `NO_PROXY`).
+    """
+
+    ca_file: Path | None = None
+    proxy: SecretStr | None = None
+    trust_env: bool = False
 
 
 class HttpResponse(NamedTuple):
@@ -150,8 +166,25 @@ class _Request(ClientRequest):
     @property
     def request_info(self) -> RequestInfo:
         """Return the request as responses and errors describe it."""
-        url = self.original_url
-        return RequestInfo(url, self.method, CIMultiDictProxy(self.headers), url)
+        url, headers = self.original_url, self.headers
+        if PROXY_AUTHORIZATION in headers:
+            headers = headers.copy()
+            del headers[PROXY_AUTHORIZATION]
+        return RequestInfo(url, self.method, CIMultiDictProxy(headers), url)
+
+
+class _Connector(aiohttp.TCPConnector):
+    """A pool that also reports a proxy which makes no connection, so that it is known that nothing was sent."""
+
+    async def connect(self, req: ClientRequest, traces: list[Any], timeout: ClientTimeout) -> Connection:
+        """Return a connection. Raises RequestFailed for a refusal of the proxy."""
+        try:
+            return await super().connect(req, traces, timeout)
+        except aiohttp.ClientHttpProxyError as refused:
+            status = refused.status
+        except aiohttp.ServerDisconnectedError:
+            status = None
+        raise RequestFailed(_proxy_refusal(status))
 
 
 class Transport:
@@ -164,7 +197,7 @@ class Transport:
         self,
         hosts: HostPair,
         *,
-        ca_file: Path | None = None,
+        route: Route | None = None,
         timeouts: Timeouts | None = None,
         concurrency: int = 64,
         max_response_bytes: int = limits.MAX_RESPONSE_BYTES,
@@ -173,7 +206,7 @@ class Transport:
         self.hosts = HostChooser(hosts)
         self.timeouts = timeouts or Timeouts()
         self.clock = clock or SystemClock()
-        self._ca_file = ca_file
+        self._route = route or Route()
         self._client_timeout = ClientTimeout(total=self.timeouts.call, connect=self.timeouts.connect)
         self._concurrency = concurrency
         self._slots = asyncio.Semaphore(concurrency)
@@ -182,17 +215,19 @@ class Transport:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def open(self) -> None:
-        """Create the session. Raises ValueError if the CA file cannot be used."""
+        """Create the session. Raises ValueError if the CA file or the proxy cannot be used."""
         self.require_same_loop()
         if self._session is None:
             loop = asyncio.get_running_loop()
             if self._loop is not loop:
                 self._loop, self._slots = loop, asyncio.Semaphore(self._concurrency)
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._concurrency, ssl=self._trust()),
+                connector=_Connector(limit=self._concurrency, ssl=self._trust()),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers=_HEADERS,
                 request_class=_Request,
+                proxy=self._route.proxy.get_secret_value() if self._route.proxy is not None else None,
+                trust_env=self._route.trust_env,
             )
 
     async def close(self) -> None:
@@ -273,13 +308,14 @@ class Transport:
         return ClientTimeout(total=left, connect=min(self.timeouts.connect, left / 2))
 
     def _trust(self) -> ssl.SSLContext | bool:
-        if self._ca_file is None:
+        ca_file = self._route.ca_file
+        if ca_file is None:
             return True
         try:
-            return ssl.create_default_context(cafile=self._ca_file)
+            return ssl.create_default_context(cafile=ca_file)
         except OSError as failed:
             problem = failed.strerror or "it holds no certificate"
-        raise ValueError(f"the CA file {self._ca_file} cannot be used: {problem}")
+        raise ValueError(f"the CA file {ca_file} cannot be used: {problem}")
 
 
 def _outcome(failed: aiohttp.ClientError | OSError, host: str | None, limits: ClientTimeout) -> NotSent | Ambiguous:
@@ -299,6 +335,8 @@ def _outcome(failed: aiohttp.ClientError | OSError, host: str | None, limits: Cl
 def _connect_reason(failed: aiohttp.ClientConnectorError) -> str:
     """Return why no connection was made, in words that name the server and nothing else."""
     server = f"{failed.host}:{failed.port}"
+    if isinstance(failed, aiohttp.ClientProxyConnectionError):
+        return f"no connection to the proxy {server}: {_system_message(failed)}"
     if isinstance(failed, aiohttp.ClientConnectorDNSError):
         return f"the name {failed.host} cannot be resolved"
     if isinstance(failed, aiohttp.ClientConnectorCertificateError):
@@ -307,6 +345,15 @@ def _connect_reason(failed: aiohttp.ClientConnectorError) -> str:
     if isinstance(failed, aiohttp.ClientConnectorSSLError):
         return f"no TLS connection to {server}"
     return f"no connection to {server}: {_system_message(failed)}"
+
+
+def _proxy_refusal(status: int | None) -> NotSent:
+    """Return the outcome of a request for which the proxy made no connection to the host; None: it hung up."""
+    if status is None:
+        return NotSent("the proxy closed the connection without an answer")
+    if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+        return NotSent("the proxy wants another user or password (HTTP 407)", permanent=True)
+    return NotSent(f"the proxy made no connection (HTTP {status})")
 
 
 def _failure_reason(failed: aiohttp.ClientError | OSError) -> str:

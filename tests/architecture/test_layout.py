@@ -18,16 +18,16 @@ TOP_LEVEL = {"pyproject.toml", "README.md", "LICENSE", "channel_adapter", "confi
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "misc"}
 
 PUBLIC_NAMES = """
-    Adopted Allow Article AuthenticationError Broadcast Channel ChannelAdapter ChannelAdapterError ChannelChanged
-    ChannelCreated ChannelDeleted ChannelEvent ChannelFull ChannelId ChannelOutcome ChannelUnread ConfigurationError
-    ConflictError Content ConversationGroup CountSource CreateRequest Custom HookResponse Departure DisplayMode
-    DisplayStatus Drop Event AssignmentStatus Explanation Face File GroupAssignment HealthCheckResult Image
+    Adopted Allow Article Attempt AuthenticationError Broadcast Channel ChannelAdapter ChannelAdapterError
+    ChannelChanged ChannelCreated ChannelDeleted ChannelEvent ChannelFull ChannelId ChannelOutcome ChannelUnread
+    ConfigurationError ConflictError Content ConversationGroup CountSource CreateRequest Custom HookResponse Departure
+    DisplayMode DisplayStatus Drop Event AssignmentStatus Explanation Face File GroupAssignment HealthCheckResult Image
     InvalidError LimitReachedError Location Loss Marks NotFoundError Notifications Other Outcome OutcomeKind
     OutcomeUnknownError Outcomes OwnerChanged PermissionDeniedError Platform PolicyKind Post PostDraft PostEdited
     PostLost PostPublished PostRecalled PostRef PostState HookRequest RateAlarm ReactionChange ReactionChanged
     ReactionPolicy Reactions Reactor Reconciled Refuse RefuseSome RefusedError Rewrite Role RoleChanged Settings Sound
-    SubscribeRequest Subscribed Subscriber Subscription Synced Text TextAndImage ThrottledError UnavailableError
-    Unknown Unread Unrecognised Unsubscribed UserId Video
+    SubscribeRequest Subscribed Subscriber Subscription Synced Text TextAndImage ThrottledError UnavailableError Unknown
+    Unread Unrecognised Unsubscribed UserId Video
 """.split()  # noqa: SIM905
 
 CONVERSATION_GROUPS = {"service.py: groups"}  # what people see under this name in their own lists

@@ -348,6 +348,23 @@ async def test_observer_gets_every_attempt(client: TencentClient, script: Script
     assert all(seen.seconds >= 0 for seen in attempts)
 
 
+async def test_attempt_has_waiting_and_wire_time_apart(script: Script, clock: FakeClock) -> None:
+    seen: list[Attempt] = []
+    limiter = CommandLimiter({GET_GROUP_INFO.path: 1}, clock=clock)
+    script.then(FOUND, FOUND)
+    transport = Transport(HostPair(PRIMARY), clock=clock)
+    async with TencentClient(APP, transport, limiter=limiter, observer=seen.append) as client:
+        await client.call(GET_GROUP_INFO, READ)
+        await client.call(GET_GROUP_INFO, READ)
+        with pytest.raises(CallFailed):
+            await client.call(GET_GROUP_INFO, READ, deadline=0.5)
+    assert [attempt.limit_wait for attempt in seen] == [0, pytest.approx(1.01, abs=0.01), 0]
+    assert [attempt.connection_wait for attempt in seen] == [0, 0, 0]
+    assert [attempt.wire for attempt in seen] == [0, 0, 0]
+    assert all(attempt.seconds == attempt.waited + attempt.wire for attempt in seen)
+    assert kinds(seen) == ["success", "success", "not_attempted"]
+
+
 async def test_client_that_is_not_open_raises(client: TencentClient) -> None:
     with pytest.raises(RuntimeError, match="async with"):
         await client.call(GET_GROUP_INFO, READ)

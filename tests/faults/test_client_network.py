@@ -16,7 +16,7 @@ from channel_adapter.tencent.catalog import GET_GROUP_INFO, SEND_GROUP_MSG
 from channel_adapter.tencent.client import Attempt, CallFailed, TencentClient, Timeouts
 from channel_adapter.tencent.rate_limit import CommandLimiter
 from channel_adapter.tencent.regions import HostPair
-from channel_adapter.tencent.transport import Transport
+from channel_adapter.tencent.transport import Route, Transport
 from channel_adapter.tencent.wire.envelope import Ambiguous, HttpRejected, NotAttempted, NotSent
 from channel_adapter.tencent.wire.groups import GetGroupInfoRequest
 from channel_adapter.tencent.wire.messages import SendGroupMsgRequest
@@ -231,16 +231,16 @@ async def test_only_the_given_authority_is_trusted(tmp_path: Path) -> None:
         return web.json_response(FOUND)
 
     async with serving(handle, server_side) as url:
-        async with client_of(url, ca_file=tmp_path / "ours.pem") as client:
+        async with client_of(url, route=Route(tmp_path / "ours.pem")) as client:
             await client.call(GET_GROUP_INFO, READ)
         for ca_file in (tmp_path / "other.pem", None):
-            failed = await outcome_of(client_of(url, ca_file=ca_file))
+            failed = await outcome_of(client_of(url, route=Route(ca_file)))
             assert isinstance(failed.outcome, NotSent)
             assert failed.attempts == 1  # the same server would show the same certificate
             assert "is not trusted" in str(failed)
         async with (
             serving(handle) as backup,
-            client_of(url, backup, ca_file=tmp_path / "other.pem", clock=FakeClock()) as client,
+            client_of(url, backup, route=Route(tmp_path / "other.pem"), clock=FakeClock()) as client,
         ):
             await client.call(GET_GROUP_INFO, READ)  # another host may show a better one
 
@@ -251,7 +251,7 @@ async def test_a_ca_file_that_cannot_be_used_is_named(tmp_path: Path, content: s
     if content is not None:
         ca_file.write_text(content)
     with pytest.raises(ValueError, match=r"authority\.pem cannot be used"):
-        async with client_of("https://127.0.0.1", ca_file=ca_file):
+        async with client_of("https://127.0.0.1", route=Route(ca_file)):
             pass
 
 
