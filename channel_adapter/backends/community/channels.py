@@ -12,7 +12,7 @@ from channel_adapter.backends.community.tag import Tag
 from channel_adapter.backends.options import BackendOptions
 from channel_adapter.concurrency.batching import batches, concurrently
 from channel_adapter.concurrency.clock import Clock
-from channel_adapter.concurrency.paging import CursorLoopGuard
+from channel_adapter.concurrency.paging import CursorLoopGuard, Page, read_pages
 from channel_adapter.concurrency.retry import Backoff, retry
 from channel_adapter.concurrency.single_flight import SingleFlight
 from channel_adapter.domain.channel import SUSPENDED, Channel, ChannelProfile, IdKind, IdStatus, NewChannel
@@ -342,22 +342,24 @@ class CommunityChannels:
 
     async def all(self) -> AsyncGenerator[Channel, None]:
         """Yield every channel of the app once. The command behind it allows one call a second."""
-        cursors: CursorLoopGuard[int] = CursorLoopGuard(GET_APPID_GROUP_LIST.name, UnavailableError)
         seen: set[ChannelId] = set()
-        position = 0
-        while True:
+
+        async def fetch(position: int) -> Page[ChannelId, int]:
             request = groups.GetAppidGroupListRequest(
                 limit=limits.APP_GROUPS_PER_PAGE, next=position, group_type=groups.COMMUNITY
             )
-            page = await self._caller.call(GET_APPID_GROUP_LIST, request)
-            new = [ChannelId(item.group_id) for item in page.group_id_list if item.group_id not in seen]
-            seen.update(new)
-            async with aclosing(self._cache.read(new)) as channels:
-                async for channel in channels:
-                    yield channel
-            if page.next == 0 or not page.group_id_list:
-                return
-            position = cursors.advance(position, page.next)
+            reply = await self._caller.call(GET_APPID_GROUP_LIST, request)
+            found = [ChannelId(item.group_id) for item in reply.group_id_list]
+            return Page(found, reply.next if reply.next and found else None)
+
+        cursors: CursorLoopGuard[int] = CursorLoopGuard(GET_APPID_GROUP_LIST.name, UnavailableError)
+        async with aclosing(read_pages(fetch, 0, cursors)) as pages:
+            async for found in pages:
+                new = [channel for channel in found if channel not in seen]
+                seen.update(new)
+                async with aclosing(self._cache.read(new)) as channels:
+                    async for channel in channels:
+                        yield channel
 
     async def require(self, channel: ChannelId) -> None:
         """Raise NotFoundError unless an id is a channel, with a call only if that is not cached."""

@@ -10,10 +10,18 @@ from typing import Final
 from channel_adapter.backends.caller import Caller, item_error
 from channel_adapter.backends.community import profile
 from channel_adapter.backends.community.tag import Tag
+from channel_adapter.concurrency.paging import CursorLoopGuard, Page, read_pages
 from channel_adapter.domain.channel import Channel, ChannelProfile
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.subscription import Notifications
-from channel_adapter.errors import ConfigurationError, ConflictError, InvalidError, NotFoundError, PermissionDeniedError
+from channel_adapter.errors import (
+    ConfigurationError,
+    ConflictError,
+    InvalidError,
+    NotFoundError,
+    PermissionDeniedError,
+    UnavailableError,
+)
 from channel_adapter.mapping.field_keys import FieldKeys
 from channel_adapter.mapping.subscription_member import MSG_FLAGS, NOTIFICATIONS, SUBSCRIBER_FIELDS
 from channel_adapter.tencent import codes, limits
@@ -223,24 +231,20 @@ class CommunityImporter:
         request = members.DeleteGroupMemberRequest(group_id=channel, member_to_del_account=list(users), silence=1)
         await self._caller.call(DELETE_GROUP_MEMBER, request)
 
-    async def member_pages(
+    def member_pages(
         self, channel: ChannelId, fields: Sequence[str] = SUBSCRIBER_FIELDS
-    ) -> AsyncGenerator[list[members.Member], None]:
+    ) -> AsyncGenerator[Sequence[members.Member], None]:
         """Yield all members of a group, 100 a call; one may appear twice when others join or leave meanwhile."""
-        cursor = ""
-        seen: set[str] = set()
-        while cursor not in seen:
-            seen.add(cursor)
+
+        async def fetch(cursor: str) -> Page[members.Member, str]:
             request = members.GetGroupMemberInfoRequest(
                 group_id=channel, limit=limits.MEMBERS_PER_PAGE, next=cursor, member_info_filter=list(fields)
             )
             reply = await self._caller.call(GET_GROUP_MEMBER_INFO, request)
-            if not reply.member_list:
-                return
-            yield reply.member_list
-            cursor = str(reply.next) if reply.next else ""
-            if cursor in ("", "0"):
-                return
+            more = reply.member_list and str(reply.next or "0") != "0"
+            return Page(reply.member_list, str(reply.next) if more else None)
+
+        return read_pages(fetch, "", CursorLoopGuard(GET_GROUP_MEMBER_INFO.name, UnavailableError))
 
     def _state(self, item: groups.GroupInfo) -> GroupState:
         fields = profile.fields_of(item)
