@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         members,
         messages,
         official_accounts,
+        one_to_one,
         profiles,
         unread,
     )
@@ -264,6 +265,34 @@ GET_RECENT_CONTACTS: Command[contact_groups.GetListRequest, contact_groups.GetLi
 DELETE_RECENT_CONTACT: Command[contact_groups.DeleteRequest, contact_groups.DeleteReply] = Command(
     CONTACT_SERVICE, "delete", "contact_groups", REPEATABLE, YES, "doc 43088/62119")
 
+# One-to-one messages
+SENDMSG: Command[one_to_one.SendmsgRequest, one_to_one.SendmsgReply] = Command(
+    MESSAGE_SERVICE, "sendmsg", "one_to_one", RANDOM, UNRELATED,
+    "doc 34919, cn-2282; dropped twice within 120 s where MsgSeq, MsgRandom and content are equal")
+BATCHSENDMSG: Command[one_to_one.BatchsendmsgRequest, one_to_one.BatchsendmsgReply] = Command(
+    MESSAGE_SERVICE, "batchsendmsg", "one_to_one", UNSAFE, UNRELATED,
+    "doc 34920, cn-1612; whether a repeat is dropped is undocumented", batch=limits.BATCH_RECEIVERS)
+ADMIN_GETROAMMSG: Command[one_to_one.AdminGetroammsgRequest, one_to_one.AdminGetroammsgReply] = Command(
+    MESSAGE_SERVICE, "admin_getroammsg", "one_to_one", READ, UNRELATED, "doc 35478", batch=limits.ROAMING_PER_CALL)
+ADMIN_MSGWITHDRAW: Command[one_to_one.AdminMsgwithdrawRequest, one_to_one.AdminMsgwithdrawReply] = Command(
+    MESSAGE_SERVICE, "admin_msgwithdraw", "one_to_one", REPEATABLE, UNRELATED, "doc 35015; a repeat answers 20023")
+MODIFY_C2C_MSG: Command[one_to_one.ModifyC2cMsgRequest, one_to_one.ModifyC2cMsgReply] = Command(
+    MESSAGE_SERVICE, "modify_c2c_msg", "one_to_one", REPEATABLE, UNRELATED, "doc cn-74740")
+IMPORTMSG: Command[one_to_one.ImportmsgRequest, one_to_one.ImportmsgReply] = Command(
+    MESSAGE_SERVICE, "importmsg", "one_to_one", RANDOM, UNRELATED,
+    "doc 35014; a repeat of MsgSeq, MsgRandom and MsgTimeStamp is dropped")
+DELETE_C2C_MSG_RAMBLE: Command[
+    one_to_one.DeleteC2cMsgRambleRequest, one_to_one.DeleteC2cMsgRambleReply
+] = Command(
+    MESSAGE_SERVICE, "delete_c2c_msg_ramble", "one_to_one", REPEATABLE, UNRELATED, "java-sdk, php-sdk",
+    batch=limits.C2C_DELETIONS_PER_CALL)
+SET_KEY_VALUES: Command[extensions.SetKeyValuesRequest, extensions.SetKeyValuesReply] = Command(
+    EXTENSION_SERVICE, "set_key_values", "extensions", REPEATABLE, UNRELATED, "doc 51195/82030",
+    batch=limits.EXTENSION_KEYS_PER_CALL)
+GET_KEY_VALUES: Command[extensions.GetKeyValuesRequest, extensions.GetKeyValuesReply] = Command(
+    EXTENSION_SERVICE, "get_key_values", "extensions", READ, UNRELATED, "doc 51194/82029",
+    batch=limits.EXTENSION_KEYS_PER_READ)
+
 # Unread counts of one-to-one conversations
 GET_C2C_UNREAD_MSG_NUM: Command[unread.GetC2cUnreadMsgNumRequest, unread.GetC2cUnreadMsgNumReply] = Command(
     MESSAGE_SERVICE, "get_c2c_unread_msg_num", "unread", READ, UNRELATED, "doc 41046/56043",
@@ -386,9 +415,6 @@ WITHOUT_MODELS: Final[tuple[Command[WireModel, Reply], ...]] = (
     Command(GROUP_SERVICE, "add_permission_group_member", UNMODELLED, REPEATABLE, NO, "doc 61240"),
     Command(GROUP_SERVICE, "delete_permission_group_member", UNMODELLED, REPEATABLE, NO, "doc 61241"),
     Command(GROUP_SERVICE, "get_permission_group_member_list", UNMODELLED, READ, NO, "doc 61242/103976"),
-    # Extensions of one-to-one messages
-    Command(EXTENSION_SERVICE, "set_key_values", UNMODELLED, REPEATABLE, UNRELATED, "doc 51195/82030"),
-    Command(EXTENSION_SERVICE, "get_key_values", UNMODELLED, READ, UNRELATED, "doc 51194/82029"),
 )
 # fmt: on
 

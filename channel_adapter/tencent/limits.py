@@ -80,6 +80,15 @@ CLIENT_RECALL_SECONDS: Final = 120  # default of clients; admins have no window 
 ROAMING_DAYS: Final = 7  # free and standard plans [doc 34381]
 PINS_PER_GROUP: Final = 10  # [doc cn-133874]
 
+# One-to-one messages
+BATCH_RECEIVERS: Final = 500  # batchsendmsg [doc 34920]
+BATCH_MESSAGES_PER_MINUTE: Final = 12_000  # receivers of batchsendmsg, all calls together; 90057 [doc cn-1612]
+C2C_DEDUPE_SECONDS: Final = 120  # same sender, MsgSeq, MsgRandom and content [doc cn-2282]
+MESSAGE_LIFE_SECONDS: Final = 604_800  # highest MsgLifeTime; 0 is for those online only [doc 34919]
+ROAMING_PER_CALL: Final = 100  # MaxCnt of the page's sample; no highest number is documented [doc 35478]
+ROAMING_REPLY_BYTES: Final = 13_312  # "13 KB"; the rest is asked for with LastMsgKey [doc 35478]
+C2C_DELETIONS_PER_CALL: Final = 30  # delete_c2c_msg_ramble, as the web client calls it [js-sdk]
+
 # Message extensions
 EXTENSION_KEYS_PER_MESSAGE: Final = 300  # [doc 52170] [15]
 EXTENSION_KEYS_PER_CALL: Final = 20  # [doc 52170] [15]

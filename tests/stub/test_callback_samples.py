@@ -29,6 +29,10 @@ OFFICIAL_COMMANDS = """
 COMMANDS = [
     *(f"Group.Callback{name}" for name in GROUP_COMMANDS.split()),
     *(f"OfficialAccount.Callback{name}" for name in OFFICIAL_COMMANDS.split()),
+    "C2C.CallbackBeforeSendMsg",
+    "C2C.CallbackAfterSendMsg",
+    "C2C.CallbackAfterMsgReport",
+    "C2C.CallbackAfterMsgWithDraw",
     "C2C.CallbackAfterC2CMsgExtension",
     "C2C.CallbackAfterMsgReadAll",
     "C2C.CallbackAfterMsgReadReceipt",

@@ -13,8 +13,8 @@ from tests.stub.conftest import ACCOUNTS, GROUPS, Caller
 TOPICS = "million_group_open_http_svc"
 LIVE_ROOMS = "group_open_avchatroom_http_svc"
 UNKNOWN = [
-    ("openim/sendmsg", {"To_Account": "ann"}),
-    ("openim/batchsendmsg", {}),
+    ("openim/querystate", {"To_Account": ["ann"]}),
+    ("openim/im_push", {}),
     ("sns/friend_get", {"From_Account": "ann"}),
     (f"{ACCOUNTS}/acount_import", {}),
     (f"{GROUPS}/no_such_command", {}),
@@ -57,7 +57,7 @@ async def test_command_for_a_type_that_is_not_played(
     assert (await caller.call(path, {"GroupId": GROUP, **body}))["ErrorCode"] == 10007
 
 
-@pytest.mark.parametrize("command", ["openim/sendmsg", f"{GROUPS}/no_such_command", "no_such_service/get"])
+@pytest.mark.parametrize("command", ["openim/querystate", f"{GROUPS}/no_such_command", "no_such_service/get"])
 async def test_client_does_not_send_it_again(caller: Caller, command: str) -> None:
     server = caller.server
     service, _, name = command.partition("/")

@@ -30,7 +30,8 @@ HIGHEST_BATCH = {
     "add_subscriber": 100, "delete_subscriber": 100, "get_subscriber_info": 200,
     "get_subscribed_official_account_list": 200, "official_account_msg_get_simple": 20,
     "official_account_msg_recall": 10, "portrait_get": 100, "get_group_counter": 20, "update_group_counter": 20,
-    "delete_group_counter": 20,
+    "delete_group_counter": 20, "batchsendmsg": 500, "admin_getroammsg": 100, "delete_c2c_msg_ramble": 30,
+    "set_key_values": 20, "get_key_values": 200,
 }  # fmt: skip
 
 
@@ -81,7 +82,9 @@ def test_reads_are_the_commands_named_like_reads() -> None:
 
 def test_writes_with_random_carry_the_field() -> None:
     with_random = {row.name for row in ROWS if row.idempotency is Idempotency.RANDOM}
-    assert with_random == {"send_group_msg", "import_group_msg", "send_official_account_msg", "send_broadcast_msg"}
+    assert with_random == {
+        "send_group_msg", "import_group_msg", "send_official_account_msg", "send_broadcast_msg", "sendmsg", "importmsg",
+    }  # fmt: skip
 
 
 def test_commands_with_a_second_effect_are_unsafe() -> None:

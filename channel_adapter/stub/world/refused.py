@@ -14,7 +14,7 @@ from channel_adapter.stub.world.group_rules import bad, check_choice
 from channel_adapter.stub.world.parsing import is_account
 from channel_adapter.stub.world.refusal import Refusal, not_played
 from channel_adapter.stub.world.state import Group
-from channel_adapter.tencent import codes
+from channel_adapter.tencent import catalog, codes
 from channel_adapter.tencent.catalog import WITHOUT_MODELS, Command
 from channel_adapter.tencent.wire import groups
 
@@ -50,10 +50,6 @@ FOR_GROUPS: Final[Mapping[str, tuple[frozenset[str], tuple[str, ...]]]] = {
 }
 # command -> the fields that it requires, of commands that are not about one group
 BROADCAST: Final[Mapping[str, tuple[str, ...]]] = {"send_broadcast_msg": ("Random", "MsgBody")}
-ONE_TO_ONE: Final[Mapping[str, tuple[str, ...]]] = {
-    "set_key_values": ("To_Account", "MsgKey", "OperateType"),
-    "get_key_values": ("To_Account", "MsgKey"),
-}
 
 
 def _body(call: CommandContext[Any], required: tuple[str, ...]) -> Mapping[str, Any]:
@@ -99,19 +95,24 @@ def _refuse_broadcast(command: Command[Any, Any], call: CommandContext[Any]) -> 
     raise Refusal(codes.NOT_ALLOWED, "broadcasts to live rooms are not enabled for this app")
 
 
-def _refuse_one_to_one(command: Command[Any, Any], call: CommandContext[Any]) -> NoReturn:
-    """Refuse extensions of one-to-one messages: the stub stores no such messages."""
-    check_choice("OperateType", _body(call, ONE_TO_ONE[command.name]).get("OperateType"), OPERATIONS)
-    if not call.settings.app.message_extensions:
-        raise Refusal(codes.BAD_SIGNATURE_OR_EDITION, "the edition has no message extensions")
-    raise Refusal(codes.EXTENSION_NO_MESSAGE, "the message does not exist")
-
-
 def _handler(command: Command[Any, Any]) -> CommandHandler:
     if command.name in FOR_GROUPS:
         return CommandHandler(command, partial(_refuse_for_group, command), refusals_only=True)
-    refuse = _refuse_broadcast if command.name in BROADCAST else _refuse_one_to_one
-    return CommandHandler(command, partial(refuse, command), refusals_only=True)
+    return CommandHandler(command, partial(_refuse_broadcast, command), refusals_only=True)
 
 
-HANDLERS: Final[tuple[CommandHandler, ...]] = tuple(_handler(command) for command in WITHOUT_MODELS)
+def _not_yet(command: Command[Any, Any], call: CommandContext[Any]) -> NoReturn:
+    if command.service == catalog.EXTENSION_SERVICE:
+        check_choice("OperateType", getattr(call.request, "operate_type", None), OPERATIONS)
+        raise Refusal(codes.EXTENSION_NO_MESSAGE, "the message does not exist")
+    raise not_played(command.path)
+
+
+_ONE_TO_ONE: Final[tuple[Command[Any, Any], ...]] = (
+    catalog.SENDMSG, catalog.BATCHSENDMSG, catalog.ADMIN_GETROAMMSG, catalog.ADMIN_MSGWITHDRAW, catalog.MODIFY_C2C_MSG,
+    catalog.IMPORTMSG, catalog.DELETE_C2C_MSG_RAMBLE, catalog.SET_KEY_VALUES, catalog.GET_KEY_VALUES,
+)  # fmt: skip
+HANDLERS: Final[tuple[CommandHandler, ...]] = (
+    *(_handler(command) for command in WITHOUT_MODELS),
+    *(CommandHandler(command, partial(_not_yet, command), refusals_only=True) for command in _ONE_TO_ONE),
+)

@@ -6,12 +6,13 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from channel_adapter.tencent.wire.callback_envelope import QUERY_COMMAND, Callback
+from channel_adapter.tencent.wire.callbacks_c2c import C2C_CALLBACKS
 from channel_adapter.tencent.wire.callbacks_group import GROUP_CALLBACKS
 from channel_adapter.tencent.wire.callbacks_official import OFFICIAL_CALLBACKS
 from channel_adapter.tencent.wire.callbacks_other import OTHER_CALLBACKS
 
 MODELS: Final[Mapping[str, type[Callback]]] = {
-    model.command: model for model in (*GROUP_CALLBACKS, *OFFICIAL_CALLBACKS, *OTHER_CALLBACKS)
+    model.command: model for model in (*GROUP_CALLBACKS, *C2C_CALLBACKS, *OFFICIAL_CALLBACKS, *OTHER_CALLBACKS)
 }
 
 BODY_COMMAND: Final = QUERY_COMMAND  # the same name in URL and body [doc 34354]

@@ -4,11 +4,9 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from channel_adapter.tencent.wire.callback_envelope import Callback, Seconds
+from channel_adapter.tencent.wire.callback_envelope import Callback
 from channel_adapter.tencent.wire.callbacks_group import DefinedItem, GroupCallback, MemberItem
 from channel_adapter.tencent.wire.envelope import WireModel
-from channel_adapter.tencent.wire.extensions import Extension
-from channel_adapter.tencent.wire.msg_body import Element
 
 IOS_IN_CAPITALS = "IOS"  # OptPlatform of State.StateChange alone [doc 34357]
 
@@ -51,66 +49,6 @@ class FollowDelete(Callback):
     """Other members are not known."""  # [doc 70356]
 
     command: ClassVar[str] = "Follow.CallbackAfterFollowDelete"
-
-
-class AfterC2CMsgExtension(Callback):
-    """Message extensions of one-to-one messages."""  # [doc 76006]
-
-    command: ClassVar[str] = "C2C.CallbackAfterC2CMsgExtension"
-    from_account: str | None = Field(None, alias="From_Account")
-    to_account: str | None = Field(None, alias="To_Account")
-    msg_key: str | None = Field(None, alias="MsgKey")
-    operate_type: int | None = Field(None, alias="OperateType")
-    extension_list: list[Extension] | None = Field(None, alias="ExtensionList")
-    seq: int | None = Field(None, alias="Seq")
-
-
-class GroupReadItem(WireModel):
-    """How far a user has read in one group."""
-
-    group_id: str = Field(alias="GroupId")
-    msg_seq: int = Field(alias="MsgSeq")
-
-
-class AfterMsgReadAll(Callback):
-    """A client cleared all its unread counts, those of groups too."""  # [doc CN 128225]
-
-    command: ClassVar[str] = "C2C.CallbackAfterMsgReadAll"
-    report_account: str | None = Field(None, alias="Report_Account")
-    group_read_info: list[GroupReadItem] | None = Field(None, alias="GroupReadInfo")
-
-
-class C2CReceipt(WireModel):
-    """A one-to-one message that was read."""
-
-    from_account: str | None = Field(None, alias="From_Account")
-    to_account: str | None = Field(None, alias="To_Account")
-    msg_key: str | None = Field(None, alias="MsgKey")
-    msg_id: str | None = Field(None, alias="MsgId")
-
-
-class AfterMsgReadReceipt(Callback):
-    """Read receipts of single one-to-one messages."""  # [doc CN 128223]
-
-    command: ClassVar[str] = "C2C.CallbackAfterMsgReadReceipt"
-    operator_account: str | None = Field(None, alias="Operator_Account")
-    peer_account: str | None = Field(None, alias="Peer_Account")
-    c2c_msg_info: list[C2CReceipt] | None = Field(None, alias="C2CMsgInfo")
-
-
-class AfterModifyC2CMsg(Callback):
-    """A one-to-one message was edited, by a client or with modify_c2c_msg."""  # [doc CN 128224]
-
-    command: ClassVar[str] = "C2C.CallbackAfterModifyMsg"
-    operator_account: str | None = Field(None, alias="Operator_Account")
-    from_account: str | None = Field(None, alias="From_Account")
-    to_account: str | None = Field(None, alias="To_Account")
-    msg_seq: int | None = Field(None, alias="MsgSeq")
-    msg_random: int | None = Field(None, alias="MsgRandom")
-    msg_time: Seconds = Field(None, alias="MsgTime")
-    msg_key: str | None = Field(None, alias="MsgKey")
-    msg_body: list[Element] | None = Field(None, alias="MsgBody")
-    cloud_custom_data: str | None = Field(None, alias="CloudCustomData")
 
 
 class GroupReceipt(WireModel):
@@ -186,8 +124,7 @@ class AfterTopicInfoChanged(GroupCallback):
 
 
 OTHER_CALLBACKS: tuple[type[Callback], ...] = (
-    RequestOverLimit, StateChange, FollowAdd, FollowDelete, AfterC2CMsgExtension, AfterMsgReadAll,
-    AfterMsgReadReceipt, AfterModifyC2CMsg, AfterReadReceipt,
+    RequestOverLimit, StateChange, FollowAdd, FollowDelete, AfterReadReceipt,
     AfterGroupAttrChanged, OnMemberStateChange, OnDailyGroupQuotaAlarm, BeforeCreateTopic, AfterCreateTopic,
     AfterTopicDestroyed, AfterTopicInfoChanged,
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """Message extensions: `openim_msg_ext_http_svc`, key and value pairs on one message [messages 9].
 
 The message must have been sent with `SupportMessageExtension` 1. Whether Communities take part is disputed [13].
+The commands without `group_` are about one-to-one messages; all but the name of the message is equal [messages 9.4].
 """
 
 from pydantic import Field
@@ -43,6 +44,20 @@ class GroupSetKeyValuesReply(Reply):
     seq: int | None = Field(None, alias="Seq")
 
 
+class SetKeyValuesReply(GroupSetKeyValuesReply):
+    pass
+
+
+class SetKeyValuesRequest(WireModel):
+    """A one-to-one message by its key, sent from `From_Account`, by default the caller, to `To_Account` [doc 51195]."""
+
+    from_account: str | None = Field(None, alias="From_Account")
+    to_account: str = Field(alias="To_Account")
+    msg_key: str = Field(alias="MsgKey")
+    operate_type: int = Field(alias="OperateType")
+    extension_list: list[Extension] | None = Field(None, alias="ExtensionList")
+
+
 class GroupGetKeyValuesRequest(WireModel):
     """Pairs with a `Seq` of at least `StartSeq`."""  # [doc 52169]
 
@@ -59,3 +74,16 @@ class GroupGetKeyValuesReply(Reply):
     complete_flag: int = Field(ALL_RETURNED, alias="CompleteFlag")
     latest_seq: int = Field(0, alias="LatestSeq")
     clear_seq: int = Field(0, alias="ClearSeq")
+
+
+class GetKeyValuesRequest(WireModel):
+    """Pairs of a one-to-one message with a `Seq` of at least `StartSeq`."""  # [doc 51194]
+
+    from_account: str | None = Field(None, alias="From_Account")
+    to_account: str = Field(alias="To_Account")
+    msg_key: str = Field(alias="MsgKey")
+    start_seq: int | None = Field(None, alias="StartSeq")
+
+
+class GetKeyValuesReply(GroupGetKeyValuesReply):
+    pass

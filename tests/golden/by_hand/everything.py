@@ -9,6 +9,7 @@ from tests.golden.by_hand import (
     members,
     messages,
     official_accounts,
+    one_to_one,
     other_groups,
     sending,
 )
@@ -21,6 +22,7 @@ EXCHANGES: Exchanges = {
     **extensions.EXCHANGES,
     **contact_groups.EXCHANGES,
     **official_accounts.EXCHANGES,
+    **one_to_one.EXCHANGES,
     **accounts.EXCHANGES,
     **other_groups.EXCHANGES,
 }
