@@ -17,12 +17,13 @@ from typing import Any
 import aiohttp
 import pytest
 import trustme
+import uvicorn
 from aiohttp import web
 
 from channel_adapter import ChannelAdapter, Settings
 from channel_adapter.concurrency.http_server import default_max_connections
 from channel_adapter.domain.events import Event, Subscribed
-from channel_adapter.webhooks import MemoryInbox, application, serve
+from channel_adapter.webhooks import MemoryInbox, application, asgi, serve
 from channel_adapter.webhooks.inbox import InboxOptions
 from channel_adapter.webhooks.parse import WebhookEvent
 from channel_adapter.webhooks.receiver import BODY_BYTES, Receiver
@@ -33,19 +34,42 @@ GOOD = body("@TOA#_a", "u", 1_736_000_000_000)
 UNKNOWN = "Group.CallbackAfterTheTideTurned"
 
 
+both_servers = pytest.mark.parametrize("server", ["aiohttp", "asgi"])
+
+
 @asynccontextmanager
-async def listening(inbox: Any = None, **webhooks: Any) -> AsyncIterator[tuple[Receiver, str, list[Event]]]:
-    """A receiver on a socket, its URL, and what its handler hears."""
+async def listening(
+    inbox: Any = None, *, server: str = "aiohttp", **webhooks: Any
+) -> AsyncIterator[tuple[Receiver, str, list[Event]]]:
+    """A receiver on a socket, its URL, and what its handler hears. `asgi` runs under uvicorn."""
     table = {"tokens": [TOKEN], "lost_after_seconds": 0.0, **webhooks}
     settings = Settings.load(None, sdkappid=APP, key="0" * 64, base_url="http://127.0.0.1:9", webhooks=table)
     heard: list[Event] = []
     async with ChannelAdapter.open(settings) as adapter:
         adapter.events.on(other_mode=True)(heard.append)
-        async with serve(adapter, inbox=inbox or MemoryInbox(InboxOptions(window=0.0)), path="/hook") as (
-            receiver,
-            url,
-        ):
+        inbox = inbox or MemoryInbox(InboxOptions(window=0.0))
+        if server == "asgi":
+            async with asgi(adapter, inbox=inbox, path="/hook") as hooks, under_uvicorn(hooks) as address:
+                yield hooks.receiver, f"{address}/hook", heard
+            return
+        async with serve(adapter, inbox=inbox, path="/hook") as (receiver, url):
             yield receiver, url, heard
+
+
+@asynccontextmanager
+async def under_uvicorn(app: Any) -> AsyncIterator[str]:
+    """Run an ASGI application on a socket without its lifespan, and yield the address."""
+    running = uvicorn.Server(uvicorn.Config(app, lifespan="off", ws="none", log_config=None, access_log=False))
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        task = asyncio.create_task(running.serve(sockets=[bound]))
+        async with asyncio.timeout(60):
+            while not running.started:  # noqa: ASYNC110 - it has no waiters
+                await asyncio.sleep(0.005)
+        try:
+            yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+        finally:
+            running.should_exit = True
+            await task
 
 
 async def post(url: str, content: bytes = GOOD, text: str | None = None, method: str = "POST") -> tuple[int, Any]:
@@ -81,10 +105,11 @@ REFUSED: dict[str, tuple[bytes, Callable[[], str], int, str]] = {  # a query age
 }
 
 
+@both_servers
 @pytest.mark.parametrize("case", REFUSED)
-async def test_request_that_is_no_webhook_is_refused_and_not_dispatched(case: str) -> None:
+async def test_request_that_is_no_webhook_is_refused_and_not_dispatched(server: str, case: str) -> None:
     content, text, status, reason = REFUSED[case]
-    async with listening() as (receiver, url, heard):
+    async with listening(server=server) as (receiver, url, heard):
         assert await post(url, content, text()) == (status, {"error": reason})
         assert receiver.counters.refused == {reason: 1}
         assert await post(url) == (200, {"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0})
@@ -92,8 +117,9 @@ async def test_request_that_is_no_webhook_is_refused_and_not_dispatched(case: st
         assert [type(event) for event in heard] == [Subscribed]
 
 
-async def test_other_methods_and_other_places() -> None:
-    async with listening() as (_, url, heard):
+@both_servers
+async def test_other_methods_and_other_places(server: str) -> None:
+    async with listening(server=server) as (_, url, heard):
         assert await post(url, method="PUT") == (405, {"error": "method"})
         async with aiohttp.ClientSession() as session:
             async with session.get(url) as answer:
@@ -103,8 +129,9 @@ async def test_other_methods_and_other_places() -> None:
         assert heard == []
 
 
-async def test_path_is_answered_with_and_without_a_slash_at_its_end() -> None:
-    async with listening() as (_, url, _):
+@both_servers
+async def test_path_is_answered_with_and_without_a_slash_at_its_end(server: str) -> None:
+    async with listening(server=server) as (_, url, _):
         assert [(await post(place))[0] for place in (url, f"{url}/")] == [200, 200]
 
 
@@ -168,9 +195,10 @@ async def test_body_that_cannot_be_decompressed_is_refused_without_a_traceback(
     assert all(record.exc_info is None for record in caplog.records)
 
 
-async def test_event_with_half_a_character_is_kept() -> None:
+@both_servers
+async def test_event_with_half_a_character_is_kept(server: str) -> None:
     cut = GOOD.replace(b'"u"', rb'"u\ud83d"')
-    async with listening() as (receiver, url, heard):
+    async with listening(server=server) as (receiver, url, heard):
         assert (await post(url, cut, query() + "&X=%ed%a0%bd"))[0] == 200
         await receiver.inbox.idle()
         assert receiver.counters.refused == {}
@@ -196,8 +224,11 @@ class BrokenInbox(MemoryInbox):
         raise LookupError(f"no place for Sign={'ab' * 32}")
 
 
-async def test_fault_of_the_program_is_logged_once_with_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
-    async with listening(BrokenInbox()) as (_, url, _):
+@both_servers
+async def test_fault_of_the_program_is_logged_once_with_its_traceback(
+    server: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with listening(BrokenInbox(), server=server) as (_, url, _):
         assert [await post(url) for _ in range(5)] == [(500, {"error": "failure"})] * 5
     written = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
     assert len(written) == 1
@@ -296,8 +327,9 @@ def test_default_limit_of_connections(monkeypatch: pytest.MonkeyPatch, soft: int
     assert default_max_connections() == connections
 
 
-async def test_a_replay_is_answered_and_handled_once() -> None:
-    async with listening() as (receiver, url, heard):
+@both_servers
+async def test_a_replay_is_answered_and_handled_once(server: str) -> None:
+    async with listening(server=server) as (receiver, url, heard):
         text = query()
         assert [(await post(url, GOOD, text))[0] for _ in range(5)] == [200] * 5
         await receiver.inbox.idle()
@@ -305,10 +337,11 @@ async def test_a_replay_is_answered_and_handled_once() -> None:
         assert receiver.counters["duplicates"] == 4
 
 
-async def test_each_request_is_counted_once() -> None:
+@both_servers
+async def test_each_request_is_counted_once(server: str) -> None:
     before = "Group.CallbackBeforeCreateGroup"
     asks = json.dumps({"CallbackCommand": before, "Type": "Community", "Owner_Account": "u"}).encode()
-    async with listening() as (receiver, url, _):
+    async with listening(server=server) as (receiver, url, _):
         asked = [(GOOD, query()), (GOOD, query()), (asks, query(before)), (b"[1]", query())]
         assert [(await post(url, *each))[0] for each in asked] == [200, 200, 200, 400]
         await receiver.inbox.idle()
@@ -385,9 +418,10 @@ class SlowInbox(MemoryInbox):
         raise NotStoredError("the disk is full")
 
 
-async def test_requests_above_the_limit_are_refused_and_unstored_events_are_not_acknowledged() -> None:
+@both_servers
+async def test_requests_above_the_limit_are_refused_and_unstored_events_are_not_acknowledged(server: str) -> None:
     inbox = SlowInbox()
-    async with listening(inbox, max_requests=3) as (receiver, url, _):
+    async with listening(inbox, server=server, max_requests=3) as (receiver, url, _):
         asking = asyncio.gather(*(post(url) for _ in range(5)))
         async with asyncio.timeout(60):
             while receiver.counters.refused.get("too_many", 0) < 2:  # noqa: ASYNC110 - counters have no waiters
@@ -399,18 +433,23 @@ async def test_requests_above_the_limit_are_refused_and_unstored_events_are_not_
         assert receiver.counters["received"] == 5
 
 
+@both_servers
 async def test_without_a_token_every_request_is_accepted_and_a_warning_is_logged(
+    server: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    async with listening(tokens=[]) as (_, url, _):
+    async with listening(server=server, tokens=[]) as (_, url, _):
         assert (await post(url, GOOD, query().partition("&Sign=")[0]))[0] == 200
         assert "webhooks.unsigned" in caplog.text
         assert "webhooks.memory_inbox" in caplog.text
 
 
-async def test_no_log_has_a_secret(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> None:
+@both_servers
+async def test_no_log_has_a_secret(
+    server: str, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
     caplog.set_level(logging.DEBUG)
-    async with listening() as (_, url, _):
+    async with listening(server=server) as (_, url, _):
         for content, text, _, _ in REFUSED.values():
             await post(url, content, text())
     told = caplog.text + "".join(capsys.readouterr())
