@@ -114,6 +114,7 @@ if TYPE_CHECKING:
         ThrottledError,
         UnavailableError,
     )
+    from channel_adapter.sync import SyncChannelAdapter
     from channel_adapter.tencent.client import Attempt
 
 __all__ = [
@@ -198,6 +199,7 @@ __all__ = [
     "Subscribed",
     "Subscriber",
     "Subscription",
+    "SyncChannelAdapter",
     "Synced",
     "Text",
     "TextAndImage",
@@ -227,6 +229,7 @@ _MACHINERY = {  # imported only when they are used
     "ChannelAdapter": "adapter",
     "HealthCheckResult": "domain.health",
     "Settings": "config.settings",
+    "SyncChannelAdapter": "sync",
 }
 
 

@@ -16,6 +16,7 @@ _EXTRAS: Final = {
     "dbos": ("DBOS", "durable"),
     "psycopg": ("psycopg", "postgres"),
     "feedparser": ("feedparser", "feeds"),
+    "anyio": ("anyio", "sync"),
 }
 """Modules of optional libraries: the library's name, and the extra that installs it where none is named."""
 

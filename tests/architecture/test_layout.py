@@ -26,8 +26,8 @@ PUBLIC_NAMES = """
     OutcomeUnknownError Outcomes OwnerChanged PermissionDeniedError Platform PolicyKind Post PostDraft PostEdited
     PostLost PostPublished PostRecalled PostRef PostState HookRequest RateAlarm ReactionChange ReactionChanged
     ReactionPolicy Reactions Reactor Reconciled Refuse RefuseSome RefusedError Rewrite Role RoleChanged Settings Sound
-    SubscribeRequest Subscribed Subscriber Subscription Synced Text TextAndImage ThrottledError UnavailableError Unknown
-    Unread Unrecognised Unsubscribed UserId Video
+    SubscribeRequest Subscribed Subscriber Subscription SyncChannelAdapter Synced Text TextAndImage ThrottledError
+    UnavailableError Unknown Unread Unrecognised Unsubscribed UserId Video
 """.split()  # noqa: SIM905
 
 CONVERSATION_GROUPS = {"service.py: groups"}  # what people see under this name in their own lists

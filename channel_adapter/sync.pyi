@@ -1,0 +1,780 @@
+"""Interface of SyncChannelAdapter. Written by `python -m tests.sync.interface`; do not edit."""
+
+import ssl
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self, overload
+
+from channel_adapter.concurrency.blocking import SyncIterator, SyncPages
+from channel_adapter.concurrency.clock import Clock
+from channel_adapter.config.settings import Settings
+from channel_adapter.domain.channel import Channel
+from channel_adapter.domain.events import Event
+from channel_adapter.domain.health import HealthCheckResult
+from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.domain.post import Content, Post, PostPreview, PostRef
+from channel_adapter.domain.reaction import (
+    Adopted,
+    DisplayStatus,
+    ReactionChange,
+    ReactionPolicy,
+    Reactions,
+    Reactor,
+    Reconciled,
+)
+from channel_adapter.domain.subscription import (
+    ChannelOutcome,
+    GroupAssignment,
+    Notifications,
+    Outcome,
+    Outcomes,
+    Subscriber,
+    Subscription,
+)
+from channel_adapter.domain.unread import ConversationGroup, Marks, Synced, Unread
+from channel_adapter.mapping.user_list import ListedUser, UnusableLine
+from channel_adapter.migration.budget import BudgetLimits, ProgressCallback
+from channel_adapter.migration.context import Failpoint, MigrationContext
+from channel_adapter.migration.cutover.cutover import Cutover, CutoverOptions, CutoverState
+from channel_adapter.migration.plan.document import Plan
+from channel_adapter.migration.plan.planner import PlanOptions
+from channel_adapter.migration.report import MigrationReport
+from channel_adapter.migration.rollback import Rollback
+from channel_adapter.migration.run.apply import Status, StatusCallback, WorkerCallback
+from channel_adapter.migration.sources.discover import Discovered
+from channel_adapter.migration.sources.source import Source, SourceSpec
+from channel_adapter.migration.verify.findings import Baseline, VerificationResult
+from channel_adapter.migration.verify.verify import FindingCallback
+from channel_adapter.services.bulk import Users
+from channel_adapter.tencent.client import Attempt
+from channel_adapter.webhooks.events import EventT, HandlerT
+from channel_adapter.webhooks.guard import CallbackAnswer, Hook, RequestT
+from channel_adapter.webhooks.inbox import HandlerStep
+from channel_adapter.webhooks.parse import WebhookEvent
+
+INTERNAL: frozenset[str]
+
+class SyncChannelAdapter:
+    """Channels of one app, with blocking methods; any number of threads may share one.
+
+    ```python
+    with SyncChannelAdapter.open("adapter.toml") as adapter:
+        channel = adapter.channels.create(slug="harbor_news", name="Harbour News", owner="editor_7")
+    ```
+    """
+
+    settings: Settings
+
+    @property
+    def channels(self) -> _SyncChannels:
+        """Channels: create, read, update, delete, and the channels of a user."""
+
+    @property
+    def subscriptions(self) -> _SyncSubscriptions:
+        """Subscriptions: add and remove users of a channel, list them, and the notifications of each."""
+
+    @property
+    def posts(self) -> _SyncPosts:
+        """Posts: publish, edit, recall, read back."""
+
+    @property
+    def accounts(self) -> _SyncAccounts:
+        """Accounts of the app: check and import."""
+
+    @property
+    def unread(self) -> _SyncUnreadService:
+        """Unread posts of users, and the conversation group that holds a user's channels."""
+
+    @property
+    def reactions(self) -> _SyncReactionService:
+        """Reactions of users to posts."""
+
+    @property
+    def events(self) -> _SyncEvents:
+        """Handlers and streams of events that webhooks report: `@adapter.events.on(Subscribed)`."""
+
+    @property
+    def guard(self) -> _SyncGuard:
+        """Answers to before-webhooks: policies of the settings and hooks of the app."""
+
+    @property
+    def migration(self) -> _SyncMigration:
+        """Migrations of official accounts, or of files of any other system, to channels.
+
+        Raises ConfigurationError without the extra `durable`.
+        """
+
+    @classmethod
+    def open(
+        cls,
+        config: str | Path | Settings | None = None,
+        *,
+        observer: Callable[[Attempt], None] | None = None,
+        clock: Clock | None = None,
+    ) -> Self:
+        """Return an adapter for a TOML file, for Settings, or for the environment alone.
+
+        It connects at its first use, in a thread of its own; use it with `with`, or call `close`. In a server that
+        forks, open it before and use it after. `observer` is called in that thread. Raises ConfigurationError.
+        """
+
+    @contextmanager
+    def receive_webhooks(
+        self, *, host: str = "127.0.0.1", port: int = 0, path: str = "/", tls: ssl.SSLContext | None = None
+    ) -> Iterator[str]:
+        """Receive webhooks on a socket for the length of a block, and yield its URL. Raises OSError."""
+
+    def close(self) -> None:
+        """Publish the counts of reactions that are not published yet, close the connections, and end the thread.
+
+        Calls of other threads that are running end with RuntimeError.
+        """
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+    def call(self, service: str, command: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Call any command with a JSON body, signed, limited and repeated as the others, and return the JSON reply."""
+
+    def doctor(self, *, repair: bool = False) -> list[HealthCheckResult]:
+        """Check service, clock, plan and channels; with `repair`, finish interrupted creations."""
+
+class _SyncChannels:
+    """The channels of an app. Every method accepts a channel by slug or by id."""
+
+    def all(self) -> SyncIterator[Channel]:
+        """Yield every channel of the app once. For administration: the list behind it allows one call a second."""
+
+    def create(
+        self,
+        *,
+        name: str,
+        owner: str,
+        slug: str | None = None,
+        introduction: str = "",
+        notification: str = "",
+        avatar: str = "",
+        organization: str = "",
+        custom_data: str = "",
+        max_subscribers: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> Channel:
+        """Create a channel that every user may follow and in which only owner and admins post.
+
+        Three calls: create, close posting, read back. Repeating with the same slug (or, without a slug, the same
+        `idempotency_key`) finishes what was interrupted and changes nothing that is complete.
+
+        Raises InvalidError for values over their bytes, NotFoundError for an owner that is not an account of the app,
+        ConflictError when the id belongs to a group that is not a channel, or to a channel with other values,
+        ConfigurationError for custom group fields that are not declared in the console.
+        """
+
+    def delete(self, channel: str) -> bool:
+        """Delete a channel permanently; return False if it did not exist. Raises NotFoundError for other groups."""
+
+    def exists(self, channel: str) -> bool:
+        """Return whether there is a channel with this id. A group of another kind does not count."""
+
+    def finish(self, channel: str) -> bool:
+        """Finish an interrupted creation; return False if there was nothing to do."""
+
+    def forget(self, channel: str | None = None) -> None:
+        """Drop what is cached of one channel or of all, when another process has changed it."""
+
+    def get(self, channel: str) -> Channel:
+        """Return a channel as it is now. Raises NotFoundError, also for a group that is not a channel."""
+
+    def get_many(self, channels: Iterable[str]) -> dict[ChannelId, Channel]:
+        """Return the channels among any number of ids, 50 a call; ids that are not channels are left out."""
+
+    def subscribed(self, user: str) -> SyncIterator[Subscription]:
+        """Yield the channels of a user, with role and notifications, in the service's order; other groups are left out.
+
+        Costs one call for 200 joined groups, and one for 50 groups whose tag is not cached.
+        """
+
+    def update(
+        self,
+        channel: str,
+        *,
+        name: str | None = None,
+        introduction: str | None = None,
+        notification: str | None = None,
+        avatar: str | None = None,
+        organization: str | None = None,
+        custom_data: str | None = None,
+        max_subscribers: int | None = None,
+    ) -> Channel:
+        """Change the fields that differ, and return the channel; None leaves a field as it is, "" empties it.
+
+        Raises InvalidError and NotFoundError, before anything is changed.
+        """
+
+class _SyncSubscriptions:
+    """Subscribers of channels. Every method accepts a channel by slug or by id, and refuses other groups."""
+
+    def count(self, channel: str) -> int:
+        """Return how many users follow the channel, without its owner. Raises NotFoundError."""
+
+    def follow(
+        self, user: str, channels: Iterable[str], *, import_missing: bool = False, assign: bool | None = None
+    ) -> tuple[ChannelOutcome, ...]:
+        """Subscribe one user to many channels: one outcome each, in their order, a channel named twice once.
+
+        The conversation group is changed in one call for 100 channels. An id that is not a channel is
+        `channel_not_found`; an account that the app does not have is `not_found` for every channel.
+        """
+
+    def is_subscribed(self, channel: str, users: Iterable[str]) -> dict[UserId, bool]:
+        """Return which users receive the channel's posts, its owner included, 500 a call. Raises NotFoundError."""
+
+    def mute(self, channel: str, *, user: str) -> bool:
+        """Turn off push for new posts, and leave them out of the user's badge; return False if it was so already."""
+
+    def notifications(self, channel: str, *, user: str) -> Notifications:
+        """Return how new posts reach a user. Raises NotFoundError for a user who is not in the channel."""
+
+    def set_notifications(
+        self, channel: str, notifications: Notifications | Literal["all", "muted", "off"], *, user: str
+    ) -> bool:
+        """Set how new posts reach a subscriber: `all`, `muted` or `off`; return False if it was set already.
+
+        Raises InvalidError for another value and NotFoundError for a user who is not in the channel.
+        """
+
+    def subscribe(
+        self, channel: str, users: Users, *, import_missing: bool = False, assign: bool | None = None
+    ) -> Outcomes:
+        """Subscribe users to a channel, and return one outcome for each.
+
+        A collection is checked whole before the first call (InvalidError, nothing changed); in a stream an illegal user
+        id is an outcome of its own. Accounts that the app does not have are `not_found`, or imported first with
+        `import_missing`. A batch without an answer is `failed`; repeating is harmless. Raises NotFoundError for an
+        unknown channel, and UnavailableError when the service does not answer; its `outcomes` holds what is known.
+
+        Users who are subscribed then have the channel in their conversation group, as the settings or `assign` say: the
+        result is the outcome's `assignment`, and repeating finishes it. It costs up to two calls a user, so none is
+        assigned in a call for more than 1,000 users unless `assign` is True. Of an async stream, which cannot be read
+        ahead without waiting, the first 1,000 are.
+        """
+
+    def subscribe_stream(
+        self, channel: str, users: Users, *, import_missing: bool = False, assign: bool | None = None
+    ) -> SyncIterator[Outcome]:
+        """Subscribe users as `subscribe` does, and yield the outcomes in bounded memory, for any number of users.
+
+        Outcomes come as the service answers, not in the order of the users. Closing the generator stops the call; what
+        was sent before stays done. A call that ends early first yields everything that is known, then raises.
+        """
+
+    def subscribers(self, channel: str, *, cursor: str = "") -> SyncPages[Subscriber, str]:
+        """Return an iterator over the users who follow the channel, without its owner, 100 a call.
+
+        The iterator's `cursor` is where to resume another time, None at the end. Resuming reads the current page again:
+        no user is left out, up to a page of users comes twice.
+        """
+
+    def unfollow(self, user: str, channels: Iterable[str], *, assign: bool | None = None) -> tuple[ChannelOutcome, ...]:
+        """Remove one user from many channels: one outcome each, and one change of the conversation group for 100.
+
+        An id that is not a channel is `channel_not_found`.
+        """
+
+    def unmute(self, channel: str, *, user: str) -> bool:
+        """Turn on push for new posts, and count them in the user's badge; return False if it was so already."""
+
+    def unsubscribe(self, channel: str, users: Users, *, assign: bool | None = None) -> Outcomes:
+        """Remove users from a channel, and return one outcome for each.
+
+        A user who was not in it is `already`; the owner, who cannot leave, is `refused`. The channel is taken out of
+        the users' conversation groups too, which leaving does not do; `assign` as for `subscribe`.
+        """
+
+    def unsubscribe_stream(self, channel: str, users: Users, *, assign: bool | None = None) -> SyncIterator[Outcome]:
+        """Remove users as `unsubscribe` does, and yield the outcomes in bounded memory, for any number of users."""
+
+class _SyncPosts:
+    """Posts of any channel; a channel is named by slug or by id, a post by its ref."""
+
+    def dedupe_of(self, channel: str, idempotency_key: str) -> int:
+        """Return the number by which the service knows a post published with this key: `Post.dedupe` in history."""
+
+    def edit(self, ref: PostRef, content: Content | Sequence[Content]) -> None:
+        """Replace the content of a post permanently for every user; the last writer wins.
+
+        Raises NotFoundError for a post that is gone or was recalled.
+        """
+
+    def get(self, ref: PostRef) -> Post:
+        """Return one post as it is now. Raises NotFoundError if the channel or the post does not exist."""
+
+    def history(self, channel: str, *, oldest_first: bool = False, before: int | None = None) -> SyncIterator[Post]:
+        """Yield the posts that the service still keeps, newest first, 20 a call, with recalled and expired ones.
+
+        `before` begins below that number. How far back it reaches is the plan's roaming time: 7 days or more.
+        """
+
+    def preview(
+        self,
+        channel: str,
+        content: Content | Sequence[Content],
+        *,
+        author: str | None = None,
+        idempotency_key: str | None = None,
+        quiet: bool = False,
+    ) -> PostPreview:
+        """Return what `publish` would send for the same arguments, and send nothing: it only reads channel and roles.
+
+        Raises what `publish` raises for content, author and channel.
+        """
+
+    def publish(
+        self,
+        channel: str,
+        content: Content | Sequence[Content],
+        *,
+        author: str | None = None,
+        idempotency_key: str | None = None,
+        quiet: bool = False,
+    ) -> Post:
+        """Publish one post, as the owner or as an admin named by `author`. `quiet` posts do not count as unread.
+
+        Every attempt carries the same dedupe number, so that a lost reply never posts twice; with an `idempotency_key`
+        the same holds for calls up to 300 s apart, and the first content is kept. Reactions are enabled on every post,
+        because that cannot be done later. Raises InvalidError (empty, over 12,000 bytes, two custom elements, an image
+        without URL), PermissionDeniedError for an author who is neither owner nor admin, NotFoundError, ThrottledError
+        if the service still drops the post at the deadline, and OutcomeUnknownError if it may have been published.
+        """
+
+    def recall(self, ref: PostRef, reason: str = "") -> None:
+        """Recall a post permanently for every user; recalling it again changes nothing.
+
+        `reason` has 100 bytes at most. Raises NotFoundError for a post that does not exist.
+        """
+
+class _SyncAccounts:
+    """Accounts that can own and follow channels, 100 a call."""
+
+    def add(self, users: Users) -> Outcomes:
+        """Import accounts that the app does not have, and return one outcome for each user.
+
+        Outcomes: `added`; `already` for an account that existed before, which stays as it is, and for a second mention;
+        `failed`; `invalid`. An account that another process imports meanwhile may be `added` as well. Raises
+        InvalidError before anything is sent, and UnavailableError if the service does not answer; its `outcomes` holds
+        what is known.
+        """
+
+    def add_stream(self, users: Users) -> SyncIterator[Outcome]:
+        """Import accounts as `add` does, and yield the outcomes in bounded memory, for any number of users."""
+
+    def check(self, users: Iterable[str]) -> dict[UserId, bool]:
+        """Return for each id whether the app has the account."""
+
+class _SyncUnreadService:
+    """Unread counts, conversation groups and marks of users.
+
+    Every method accepts a channel by slug or by id. An account that the app does not have raises NotFoundError.
+    """
+
+    def assign(self, user: str, channels: Iterable[str]) -> dict[ChannelId, GroupAssignment]:
+        """Put channels into the user's group, 100 a call; subscribing does it by itself."""
+
+    def fold(self, channel: str, *, user: str, on: bool = True) -> None:
+        """Fold a channel away in a user's list, or unfold it. Raises NotFoundError if the user is not in it."""
+
+    def get(self, user: str, *, exact: bool = False, explain: bool = False) -> Unread:
+        """Return a user's channels with their counts, the badge over them, and the sum over the user's other groups.
+
+        Costs the pages of the joined-group list, 200 groups a call, and one call for 50 groups whose tag is not cached.
+        Where the service does not count by itself, recalled and silent posts are left out as far as this process has
+        seen them: the newest 1,000 of each channel. With `exact`, history is read after each read position, 20 posts a
+        call and at most the newest 1,000, for those of other processes and for system notices. `explain` adds the
+        inputs of every count. A channel that the user owns is in the list too. Raises NotFoundError for an unknown
+        account.
+        """
+
+    def get_many(
+        self, users: Users, *, exact: bool = False, explain: bool = False, cursor: int = 0
+    ) -> SyncPages[Unread, int]:
+        """Return an async iterator over the counts of many users, one result for each in their order.
+
+        A user who cannot be counted has an `error` in the result. The iterator's `cursor` is where to resume later.
+        After five consecutive users for whom the service failed, the error is raised. `exact` and `explain` as in
+        `get`. Raises InvalidError for a cursor that is not a number of users.
+        """
+
+    def groups(self, user: str, *, cursor: int = 0) -> SyncPages[ConversationGroup, int]:
+        """Return an async iterator over a user's conversation groups with what is in them, from number `cursor` on.
+
+        A user has 20 groups at most. Raises InvalidError for another cursor.
+        """
+
+    def hide(self, channel: str, *, user: str, on: bool = True) -> None:
+        """Hide a channel in a user's list, or show it again. Raises NotFoundError if the user is not in it."""
+
+    def mark_all_read(self, user: str) -> tuple[ChannelId, ...]:
+        """Mark every post in every channel as read for a user, and return the channels in which one was not.
+
+        After a failure the other channels are marked all the same, then the error is raised; repeating marks the rest.
+        """
+
+    def mark_read(
+        self, channel: str, up_to: int | PostRef | datetime | None = None, *, user: str, exact: bool = False
+    ) -> int:
+        """Mark posts of a channel as read for a user, and return how many are left unread.
+
+        `up_to` is the number of a post, its ref, or an aware datetime, for which history is searched, 20 posts a call;
+        None marks all. What is left is counted as in `get`, `exact` or not. Never makes read posts unread. Client apps
+        that are online are not notified. Raises InvalidError for a post that does not exist yet and for a time in the
+        future, NotFoundError for a user who is not in the channel.
+        """
+
+    def marks(self, channel: str, *, user: str) -> Marks:
+        """Return the marks that a user has on a channel. Raises NotFoundError if the user is not in it."""
+
+    def note(self, channel: str, text: str, *, user: str) -> None:
+        """Set a text of the app's own on a user's channel, 256 bytes at most; "" clears it.
+
+        Raises InvalidError for a longer text, NotFoundError if the user is not in the channel.
+        """
+
+    def recalled(self, ref: PostRef) -> None:
+        """Do not count a post from now on: a webhook reported that another process has recalled it."""
+
+    def remove(self, user: str, name: str | None = None) -> bool:
+        """Delete a user's group, that of channels if no `name` is given; return False if there is none.
+
+        The conversations in it stay. Raises InvalidError for a name that is empty or over 32 bytes.
+        """
+
+    def rename(self, user: str, new: str, *, old: str | None = None) -> bool:
+        """Rename a user's group, to 32 bytes at most; return False if it has been renamed already.
+
+        `old` is the name in the settings if it is not given. The settings do not change: once they name another group,
+        `rename` moves users from the old name to the new one. Raises NotFoundError without such a group,
+        ConflictError if there is a group of each name, InvalidError for a name that is empty or too long.
+        """
+
+    def star(self, channel: str, *, user: str, on: bool = True) -> None:
+        """Mark a channel as important for a user, or remove the mark. Raises NotFoundError if the user is not in it."""
+
+    def sync(self, user: str) -> Synced:
+        """Make the user's group of channels hold exactly the channels that the user follows; return what changed.
+
+        Takes out channels that do not exist, are not followed or are no longer channels; keeps what the user put there
+        by hand, unless `unread.keep_by_hand` is off. Channels for which a group is full are in `failed`. Running it
+        again changes nothing.
+        """
+
+    def sync_many(self, users: Users) -> tuple[Synced, ...]:
+        """Run `sync` for many users, and return one result for each in their order.
+
+        A user who cannot be synced has an `error` in the result; after five consecutive users for whom the service
+        failed, the error is raised: `sync_many_stream` can be resumed after it.
+        """
+
+    def sync_many_stream(self, users: Users, *, cursor: int = 0) -> SyncPages[Synced, int]:
+        """Run `sync` as `sync_many` does, and return an async iterator over the results, for any number of users.
+
+        The iterator's `cursor` is where to resume later with the same users. Raises InvalidError for a cursor that is
+        not a number of users.
+        """
+
+    def unassign(self, user: str, channels: Iterable[str]) -> dict[ChannelId, GroupAssignment]:
+        """Take channels out of the user's group, 100 a call; unsubscribing does it by itself, a client app does not."""
+
+    def unassign_left(self, user: str, channels: Iterable[str]) -> dict[ChannelId, GroupAssignment]:
+        """Take channels that the user has left out of the user's group; what is followed again stays in it."""
+
+class _SyncReactionService:
+    """Reactions of users to posts.
+
+    Without `database_url` in direct mode: keys on the message, for 250 users a post. With it in store mode: any number
+    of users. The store is opened, and the task that publishes counts started, by the first method that needs them.
+    """
+
+    def adopt(self, channel: str) -> SyncIterator[Adopted]:
+        """Copy into the store the reactions that direct mode left on a channel's posts; yield one result for each post.
+
+        Users who have a reaction in the store keep that one. After an interruption, run it again. Raises
+        ConfigurationError in direct mode.
+        """
+
+    def drop(self, ref: PostRef) -> None:
+        """Remove the reactions of a post that is deleted; `posts.recall` does this itself."""
+
+    def drop_channel(self, channel: str) -> None:
+        """Remove all reactions of a channel that is deleted; `channels.delete` does this itself."""
+
+    def finding(self) -> HealthCheckResult:
+        """Return for the doctor the mode of reactions and, in store mode, the result of a new probe."""
+
+    def flush(self, seconds: float = ...) -> bool:
+        """Wait until every count is published; return False if that takes longer, for example during an outage.
+
+        Returns True immediately in direct mode.
+        """
+
+    def get(self, ref: PostRef, viewer: str | None = None) -> Reactions:
+        """Return the counts of a post, the most frequent emoji first, and what `viewer` chose. Raises NotFoundError."""
+
+    def get_many(self, refs: Iterable[PostRef], viewer: str | None = None) -> dict[PostRef, Reactions]:
+        """Return the counts of many posts by the references that were asked for, in their order.
+
+        A post that does not exist has no reactions. Store mode: one statement, and one more with a viewer, for up to
+        500 posts. Direct mode: two calls for each post, concurrently.
+        """
+
+    def left(self, channel: str, users: Iterable[str]) -> None:
+        """Remove the reactions of users who left a channel, if the settings demand it."""
+
+    def merge(self, ref: PostRef, changes: Sequence[ReactionChange], *, cleared: int = 0) -> int:
+        """Merge the changes of users' keys that an event reports; return how many reactions changed.
+
+        Repeating it is harmless. `cleared`: all keys up to this version were removed together, which removes no
+        reaction. Does nothing in direct mode, where the keys are all there is.
+        """
+
+    def policy(self, channel: str) -> ReactionPolicy:
+        """Return which emoji a channel accepts. Raises NotFoundError."""
+
+    def probe(self) -> DisplayStatus:
+        """Check where counts can be displayed for other client apps, and write again posts that refused them.
+
+        It is tried on a message in a channel of its own, which is deleted again. Raises ConfigurationError in direct
+        mode.
+        """
+
+    def publish(self, seconds: float = ...) -> bool:
+        """Publish every count, as `flush` does. Raises ConfigurationError in direct mode."""
+
+    def react(self, ref: PostRef, user: str, emoji: str) -> bool:
+        """Set the reaction of a user; return whether it changed. A new emoji replaces the old one.
+
+        In store mode it is stored permanently when this returns. Raises InvalidError for text that is not one emoji or
+        an emoji that the channel does not allow, NotFoundError if there is no such post, PermissionDeniedError for a
+        user who does not follow the channel, LimitReachedError in direct mode for a 251st user, and UnavailableError if
+        the store or the service fails; then nothing was counted.
+        """
+
+    def reactors(self, ref: PostRef, emoji: str | None = None) -> SyncIterator[Reactor]:
+        """Yield the users who reacted, or those who chose `emoji`, ordered by user id. For administration."""
+
+    def reconcile(self, ref: PostRef) -> Reconciled:
+        """Compare a post with the service: merge what client apps wrote, and find counts that others changed.
+
+        Raises ConfigurationError in direct mode, and NotFoundError for a post that is deleted.
+        """
+
+    def set_policy(self, channel: str, policy: str | Iterable[str] | ReactionPolicy) -> ReactionPolicy:
+        """Set which emoji a channel accepts: `all`, `basic` (six of them), `none`, or a list of about 50 at most.
+
+        It is stored with the channel: other processes see it within `channels.cache_seconds`. Existing reactions stay.
+        Raises InvalidError, with limit and size in bytes for a list that is too long, and NotFoundError.
+        """
+
+    def start(self) -> None:
+        """Publish in the background what other processes left in the store, until the adapter is closed.
+
+        For processes that do not use reactions themselves, such as a webhook receiver. It creates no tables: it waits
+        until there are some. Does nothing in direct mode.
+        """
+
+    def unreact(self, ref: PostRef, user: str, emoji: str | None = None) -> bool:
+        """Remove the reactions of a user, or only `emoji`; return False if there was none."""
+
+class _SyncEvents:
+    """Registers handlers and calls them with events. Needs a receiver: `webhooks serve`, `serve` or `application`."""
+
+    @property
+    def key(self) -> str | None:
+        """In a handler: the key of its event, which is equal in every attempt and for every repeat. Else None.
+
+        For effects that happen once per key: an insert that ignores a conflict, an idempotency key.
+        """
+
+    def listen_for_invalidations(self) -> None:
+        """Keep caches right when other receivers handle events, until cancelled."""
+
+    def on(
+        self, *kinds: type[Event], transaction: bool = False, other_mode: bool = False
+    ) -> Callable[[HandlerT], HandlerT]:
+        """Register a coroutine function or a plain function, which must not block; without kinds, for all events.
+
+        With `transaction` it is a plain function that is called in a worker thread with a second argument, a
+        synchronous SQLAlchemy connection to the inbox's database: what it writes there and the record that it ran are
+        committed together, so that it has its effect exactly once. In a memory inbox that argument is None. With
+        `other_mode` it gets events about channels of the mode that this adapter does not use as well.
+        Raises TypeError for what is no event, ConfigurationError for a coroutine function with `transaction`.
+        """
+
+    def plan(self, webhook: WebhookEvent) -> Sequence[HandlerStep]:
+        """Return the steps that an inbox runs for a webhook, after the adapter's own work for it is done."""
+
+    @overload
+    def stream(self, *, other_mode: bool = False) -> SyncIterator[Event]: ...
+    @overload
+    def stream(self, *kinds: type[EventT], other_mode: bool = False) -> SyncIterator[EventT]: ...
+
+class _SyncGuard:
+    """Answers before-webhooks. `counts` by outcome: allowed, refused, dropped, rewritten, partly, late, failed."""
+
+    def answer(self, webhook: WebhookEvent) -> CallbackAnswer:
+        """Return the answer to a before-webhook within the budget. Raises nothing but CancelledError."""
+
+    def on(self, kind: type[RequestT], *, other_mode: bool = False) -> Callable[[Hook[RequestT]], Hook[RequestT]]:
+        """Register a hook for one kind of request, or with `HookRequest` for all; a plain function must not block.
+
+        Hooks run in the order of their registration after the policies of the settings, until one refuses. With
+        `other_mode` the hook gets requests about channels of the mode that this adapter does not use as well.
+        Raises TypeError for what is no kind of request.
+        """
+
+class _SyncMigration:
+    """Moves channels from a source to this app.
+
+    `limits` bound the calls and seconds of one run: it ends there, and the next run continues. `database` is the one
+    of the journal, if it is not the adapter's own.
+    """
+
+    def accounts_source(self, found: Discovered) -> AbstractContextManager[Source]:
+        """Open official accounts that were searched for, with the lines of the search that named none."""
+
+    def apply(
+        self,
+        plan: Plan,
+        *,
+        database: str | None = None,
+        limits: BudgetLimits | None = None,
+        on_progress: StatusCallback = ...,
+        failpoint: Failpoint = ...,
+    ) -> Status:
+        """Apply a plan, continue it, or move what has changed since; return how far it is then.
+
+        Raises before anything is written: InvalidError for a plan that is not ready, of another app, or older than the
+        source; ConfigurationError for the edition, the database, a missing extra; ConflictError for accounts that
+        another migration moves. Failures of single channels are in the result.
+        """
+
+    @property
+    def context(self) -> MigrationContext:
+        """What the parts of a migration share."""
+
+    def cutover(
+        self,
+        plan: Plan,
+        options: CutoverOptions | None = None,
+        *,
+        database: str | None = None,
+        limits: BudgetLimits | None = None,
+        on_progress: ProgressCallback = ...,
+    ) -> Cutover:
+        """Move what has changed, verify, then move posting to the channels; or continue that. May be repeated.
+
+        A run that ends at the limits says so in `stopped`. Raises ConfigurationError without `database_url`,
+        InvalidError for a plan of another app and for a source that may not be destroyed yet, ConflictError for
+        accounts that another migration has cut over, and errors of source and target.
+        """
+
+    def cutover_state(self, plan: Plan) -> CutoverState | None:
+        """Return how far a cutover is, as the adapter's database has it; None where none has begun."""
+
+    def discover_from_users(self, listed: Iterable[ListedUser | UnusableLine], name: str) -> Discovered:
+        """Return the official accounts that the users of a list follow; `name` is that of the list, for messages.
+
+        Raises InvalidError when none of them follows an official account.
+        """
+
+    def journal_url(self, database: str | None = None) -> str:
+        """Return the database of the journal. Raises ConfigurationError when none is set."""
+
+    def plan(
+        self,
+        source: Source,
+        options: PlanOptions | None = None,
+        *,
+        before: Plan | None = None,
+        on_progress: ProgressCallback = ...,
+    ) -> Plan:
+        """Return what moving this source takes. Nothing is written; the same source and target yield the same plan.
+
+        `before` is an earlier plan of the same source: where that had subscribers or posts and now there are none, it
+        is an error. Raises NotFoundError for an account that does not exist, ConflictError for a source that has become
+        empty, ConfigurationError for an edition without Communities or imports, and errors of the source.
+        """
+
+    def report(
+        self, plan: Plan, *, database: str | None = None, verdict: Mapping[str, Any] | None = None
+    ) -> MigrationReport:
+        """Return what is recorded of a migration. Neither source nor target is read.
+
+        `verdict` is the result of a verification, as JSON; without one, the cutover's is used. Raises InvalidError for
+        a plan of another app.
+        """
+
+    def retry(
+        self,
+        plan: Plan,
+        *,
+        database: str | None = None,
+        limits: BudgetLimits | None = None,
+        on_progress: StatusCallback = ...,
+    ) -> Status:
+        """Continue what failed or was stopped, and try again what is in the quarantine; return how far it is then.
+
+        Raises what `apply` raises.
+        """
+
+    def rollback(
+        self,
+        plan: Plan,
+        *,
+        remove: bool = False,
+        database: str | None = None,
+        limits: BudgetLimits | None = None,
+        on_progress: ProgressCallback = ...,
+    ) -> Rollback:
+        """List the groups that may be removed; with `remove`, remove them. The source is only read. May be repeated.
+
+        Raises InvalidError for a plan of another app, BudgetExhausted at the limits, and errors of source and target.
+        """
+
+    def source(self, spec: SourceSpec) -> AbstractContextManager[Source]:
+        """Open the source that a plan names, for the length of a block.
+
+        Raises InvalidError for files that cannot be used, OSError for those that cannot be read.
+        """
+
+    def status(self, migration: str, *, database: str | None = None) -> Status:
+        """Return how far a migration is. Raises ConflictError when the database does not know it."""
+
+    def verify(
+        self,
+        plan: Plan,
+        *,
+        accepted: Baseline = ...,
+        limits: BudgetLimits | None = None,
+        on_finding: FindingCallback = ...,
+        on_progress: ProgressCallback = ...,
+    ) -> VerificationResult:
+        """Read source and target again and compare everything; `on_finding` receives every finding. Nothing is written.
+
+        `accepted` are findings of an earlier verification that are waived. Raises BudgetExhausted at the limits.
+        """
+
+    def work(
+        self,
+        *,
+        database: str | None = None,
+        limits: BudgetLimits | None = None,
+        on_progress: WorkerCallback = ...,
+        failpoint: Failpoint = ...,
+    ) -> int:
+        """Work on what other processes have queued, until the limits or a cancellation; return the calls made.
+
+        In the adapter's own database, conversation groups are synchronized for cutovers as well.
+        """

@@ -1,0 +1,24 @@
+"""SyncChannelAdapter has every public method of ChannelAdapter, and declares it."""
+
+import inspect
+
+from channel_adapter import ChannelAdapter, SyncChannelAdapter
+from tests.sync.interface import STUB, Interface, methods, parts, public
+
+REMEDY = "run `python -m tests.sync.interface`"
+
+
+def test_declared_interface_is_that_of_the_asynchronous_classes() -> None:
+    assert STUB.read_text(encoding="utf-8") == Interface().text(), REMEDY
+
+
+def test_both_adapters_have_the_same_methods(sync_adapter: SyncChannelAdapter) -> None:
+    own = {"close", "receive_webhooks"}
+    assert {*dir(sync_adapter)} - own == {*public(ChannelAdapter), "settings"}
+    for name, kind in parts().items():
+        part = getattr(sync_adapter, name)
+        for method, value in methods(kind).items():
+            twin = getattr(part, method)
+            if not isinstance(value, property):
+                assert callable(twin), f"{name}.{method}"
+                assert not inspect.iscoroutinefunction(twin), f"{name}.{method}"
