@@ -7,7 +7,7 @@ import pytest
 from channel_adapter import Text
 from channel_adapter.migration.plan.document import Plan
 from channel_adapter.migration.run.journal import open_journal
-from channel_adapter.stub.world.message_log import Message, pack
+from channel_adapter.stub.world.message_log import StoredMessage, pack
 from channel_adapter.stub.world.state import Group, OfficialAccount
 from channel_adapter.tencent.wire.members import ACCEPT_NOT_NOTIFY, DISCARD
 from tests.migration import worlds
@@ -33,10 +33,12 @@ class Scene:
         assert channel is not None
         return self.world.state.groups[channel.target.id]
 
-    def broadcast(self, words: str) -> Message:
+    def broadcast(self, words: str) -> StoredMessage:
         log = self.source.log
         sent = max(int(self.world.clock.now()) - 50, log.last_time + 1)
-        message = Message(log.next_seq, sent, 9_000 + log.next_seq, self.source.account_id, 2, pack([text(words)]))
+        message = StoredMessage(
+            log.next_seq, sent, 9_000 + log.next_seq, self.source.account_id, 2, pack([text(words)])
+        )
         log.append(message)
         return message
 

@@ -12,7 +12,7 @@ from channel_adapter.migration.sources.accounts import AccountsSource, sequence_
 from channel_adapter.migration.sources.discover import from_callbacks, from_list, from_users
 from channel_adapter.migration.sources.source import SourcePost, SourceState, channels_by_id
 from channel_adapter.stub.faults.faults import Fault
-from channel_adapter.stub.world.message_log import Message, pack
+from channel_adapter.stub.world.message_log import StoredMessage, pack
 from tests.migration import worlds
 from tests.migration.conftest import Stage, stage
 from tests.migration.worlds import Size
@@ -95,7 +95,7 @@ async def test_what_is_posted_while_a_long_history_is_read_costs_nothing_of_it(
                 for _ in range(25):
                     last = log.get(log.next_seq - 1)
                     assert last is not None
-                    log.append(Message(log.next_seq, last.time + 1, 1, "x", 2, pack([worlds.text("new")])))
+                    log.append(StoredMessage(log.next_seq, last.time + 1, 1, "x", 2, pack([worlds.text("new")])))
         assert seen[:90] == list(range(1, 91))
         assert seen == sorted(set(seen))
 

@@ -11,7 +11,7 @@ from channel_adapter.migration.plan.document import Plan
 from channel_adapter.migration.verify.findings import ACCEPTED, Baseline, Finding, Mark, Subject, VerificationResult
 from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.stub.world.member_table import MemberRole
-from channel_adapter.stub.world.message_log import Message, pack
+from channel_adapter.stub.world.message_log import StoredMessage, pack
 from channel_adapter.stub.world.state import Group, OfficialAccount
 from channel_adapter.tencent.catalog import GET_GROUP_MEMBER_INFO, GROUP_MSG_GET_SIMPLE
 from channel_adapter.tencent.wire.members import DISCARD
@@ -157,18 +157,18 @@ def swap_two(at: Stage, group: Group, account: OfficialAccount) -> None:
 
 def post_here(at: Stage, group: Group, account: OfficialAccount) -> None:
     log = group.log
-    log.append(Message(log.next_seq, log.last_time + 5, 17, worlds.OWNER, 2, pack([worlds.text("live")])))
+    log.append(StoredMessage(log.next_seq, log.last_time + 5, 17, worlds.OWNER, 2, pack([worlds.text("live")])))
 
 
 def post_twice(at: Stage, group: Group, account: OfficialAccount) -> None:
     first, log = group.log.get(1), group.log
     assert first is not None
-    log.append(Message(log.next_seq, log.last_time + 5, first.random, worlds.OWNER, 2, pack(first.body)))
+    log.append(StoredMessage(log.next_seq, log.last_time + 5, first.random, worlds.OWNER, 2, pack(first.body)))
 
 
 def post_there(at: Stage, group: Group, account: OfficialAccount) -> None:
     log = account.log
-    log.append(Message(log.next_seq, log.last_time + 5, 17, account.account_id, 2, pack([worlds.text("new")])))
+    log.append(StoredMessage(log.next_seq, log.last_time + 5, 17, account.account_id, 2, pack([worlds.text("new")])))
 
 
 @pytest.mark.parametrize(

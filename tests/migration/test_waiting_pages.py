@@ -9,7 +9,7 @@ import pytest
 from channel_adapter.concurrency.clock import SystemClock
 from channel_adapter.migration.run.journal import FRESH_SECONDS, NEWEST_SECONDS, Journal, JournalPageCache, open_journal
 from channel_adapter.migration.sources.accounts import AccountsSource, sequence_of
-from channel_adapter.stub.world.message_log import Message, pack
+from channel_adapter.stub.world.message_log import StoredMessage, pack
 from tests.migration import worlds
 from tests.migration.conftest import Stage, stage
 from tests.migration.worlds import Size
@@ -58,7 +58,7 @@ class Reading:
         for _ in range(count):
             last = self.log.get(self.log.next_seq - 1)
             assert last is not None
-            self.log.append(Message(self.log.next_seq, last.time + 1, 1, "", 2, pack([worlds.text("new")])))
+            self.log.append(StoredMessage(self.log.next_seq, last.time + 1, 1, "", 2, pack([worlds.text("new")])))
 
     def _key(self, number: int) -> str:
         message = self.log.get(number)

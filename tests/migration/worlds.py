@@ -15,7 +15,7 @@ import orjson
 
 from channel_adapter.migration.plan.transform import target_id
 from channel_adapter.stub.world.member_table import MemberRole
-from channel_adapter.stub.world.message_log import Message, pack
+from channel_adapter.stub.world.message_log import StoredMessage, pack
 from channel_adapter.stub.world.state import Group, OfficialAccount
 from channel_adapter.stub.world.stub_state import StubState
 from channel_adapter.tencent import limits
@@ -281,9 +281,9 @@ class _Builder:
         for number, body in enumerate(listed):
             self._append(account, body, self._began + span * (number + 1) // (len(listed) + 1))
 
-    def _append(self, account: OfficialAccount, body: list[w.Element], time: int) -> Message:
+    def _append(self, account: OfficialAccount, body: list[w.Element], time: int) -> StoredMessage:
         log = account.log
-        message = Message(
+        message = StoredMessage(
             log.next_seq, max(time, log.last_time), 7_000 + log.next_seq, account.account_id, 2, pack(body)
         )
         log.append(message)

@@ -6,7 +6,7 @@ from typing import Any
 
 from channel_adapter.stub.world import group_rules as rules
 from channel_adapter.stub.world.context import CommandContext, handles
-from channel_adapter.stub.world.message_log import Extensions, Message
+from channel_adapter.stub.world.message_log import Extensions, StoredMessage
 from channel_adapter.stub.world.messages import expired
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.stub.world.state import Group
@@ -42,7 +42,7 @@ def check_change(call: CommandContext[Any], change: ExtensionChange) -> None:
         rules.check_range("Seq", item.seq, 0, rules.U32)
 
 
-def find_message(call: CommandContext[Any], group_id: str, seq: int) -> tuple[Group, Message]:
+def find_message(call: CommandContext[Any], group_id: str, seq: int) -> tuple[Group, StoredMessage]:
     """Return the message of a call; edition, group type and existence are checked in this order."""
     if not call.settings.app.message_extensions:
         raise Refusal(codes.BAD_SIGNATURE_OR_EDITION, "the edition has no message extensions")
@@ -77,7 +77,7 @@ def group_set_key_values(call: CommandContext[wire.GroupSetKeyValuesRequest]) ->
 
 
 def apply(
-    call: CommandContext[Any], group: Group, message: Message, change: ExtensionChange
+    call: CommandContext[Any], group: Group, message: StoredMessage, change: ExtensionChange
 ) -> list[wire.ExtensionResult]:
     """Apply a checked change and emit an event about what has changed."""
     if not message.supports_extensions:
@@ -108,7 +108,7 @@ def apply(
     return results
 
 
-def current_seqs(message: Message) -> dict[str, int]:
+def current_seqs(message: StoredMessage) -> dict[str, int]:
     """Return the Seqs that a client knows after reading the pairs."""
     existing = message.extensions or Extensions()
     return {key: seq for key, (value, seq) in existing.pairs.items() if value is not None}
@@ -157,7 +157,7 @@ def _result(store: Extensions, item: wire.Extension, code: int) -> wire.Extensio
 def _emit_event(
     call: CommandContext[Any],
     group: Group,
-    message: Message,
+    message: StoredMessage,
     change: ExtensionChange,
     changed: Sequence[wire.Extension],
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from channel_adapter.stub.settings import StubSettings
 from channel_adapter.stub.world.context import CommandContext
 from channel_adapter.stub.world.member_table import MemberRole
-from channel_adapter.stub.world.message_log import Message, pack
+from channel_adapter.stub.world.message_log import StoredMessage, pack
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.stub.world.state import Group, is_group_id
 from channel_adapter.tencent import codes, limits
@@ -188,7 +188,7 @@ def write_notice(call: CommandContext[Any], group: Group) -> None:
     """Write a system notice into the history of a Community where the console has them on [doc 33529, 34419]."""
     if not call.settings.app.system_notices or group.type != wire.COMMUNITY:
         return
-    notice = Message(group.log.next_seq, call.now, 0, SYSTEM, NOTICE_PRIORITY, pack([]), system=True)
+    notice = StoredMessage(group.log.next_seq, call.now, 0, SYSTEM, NOTICE_PRIORITY, pack([]), system=True)
     group.log.append(notice, counted=False)
 
 

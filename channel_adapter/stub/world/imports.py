@@ -7,7 +7,7 @@ from channel_adapter.stub.world import groups
 from channel_adapter.stub.world import message_body as bodies
 from channel_adapter.stub.world.context import CommandContext, handles
 from channel_adapter.stub.world.member_table import MemberRole
-from channel_adapter.stub.world.message_log import Message, pack
+from channel_adapter.stub.world.message_log import StoredMessage, pack
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.stub.world.state import Group
 from channel_adapter.tencent import catalog, codes, limits
@@ -62,7 +62,7 @@ def _import_message(
         return messages.ImportMsgResult(msg_seq=0, msg_time=item.send_time, result=refusal.code)
     seq = group.log.next_seq
     group.log.append(
-        Message(
+        StoredMessage(
             seq,
             item.send_time,
             item.random or 0,

@@ -27,7 +27,7 @@ class Extensions:
 
 
 @dataclass(slots=True, eq=False)
-class Message:
+class StoredMessage:
     """One stored message; whether it has expired is decided when it is read."""
 
     seq: int
@@ -67,7 +67,7 @@ class MessageLog:
     """Messages in the order of their seqs."""
 
     def __init__(self) -> None:
-        self._messages: list[Message] = []
+        self._messages: list[StoredMessage] = []
         self._uncounted: list[int] = []  # seqs that are never unread: NoUnread and recalled ones, ascending
         self._recent: dict[Hashable, tuple[float, int, int]] = {}  # dedupe key -> (moment, seq, time)
         self._window: tuple[int, int] = (0, 0)  # (second, messages in it)
@@ -81,7 +81,7 @@ class MessageLog:
         """Return when the latest message was sent, 0 without any."""
         return self._messages[-1].time if self._messages else 0
 
-    def append(self, message: Message, *, counted: bool = True) -> None:
+    def append(self, message: StoredMessage, *, counted: bool = True) -> None:
         """Store a message that has the next seq."""
         if message.seq != self.next_seq:
             raise ValueError(f"seq {message.seq} where {self.next_seq} is due")
@@ -89,13 +89,13 @@ class MessageLog:
         if not counted:
             self._uncounted.append(message.seq)
 
-    def __iter__(self) -> Iterator[Message]:
+    def __iter__(self) -> Iterator[StoredMessage]:
         return iter(self._messages)
 
-    def get(self, seq: int) -> Message | None:
+    def get(self, seq: int) -> StoredMessage | None:
         return self._messages[seq - 1] if 1 <= seq <= len(self._messages) else None
 
-    def newest(self, seq: int | None, maximum: int) -> list[Message]:
+    def newest(self, seq: int | None, maximum: int) -> list[StoredMessage]:
         """Return up to `maximum` messages at or below `seq`, newest first."""
         end = len(self._messages) if seq is None else min(seq, len(self._messages))
         return self._messages[max(0, end - maximum) : max(0, end)][::-1]
@@ -104,7 +104,7 @@ class MessageLog:
         """Return the highest seq sent at or before a moment, 0 if none."""
         return bisect_right(self._messages, time, key=lambda message: message.time)
 
-    def recall(self, message: Message) -> None:
+    def recall(self, message: StoredMessage) -> None:
         """Mark as recalled; it no longer counts as unread."""
         message.recalled = True
         place = bisect_right(self._uncounted, message.seq)
@@ -149,7 +149,7 @@ class MessageLog:
         """Return what `repeated` uses: key -> (moment, seq, time)."""
         return self._recent
 
-    def restore(self, messages: Iterable[Message], uncounted: Iterable[int]) -> None:
+    def restore(self, messages: Iterable[StoredMessage], uncounted: Iterable[int]) -> None:
         """Fill an empty log."""
         for message in messages:
             self.append(message)

@@ -16,7 +16,7 @@ from channel_adapter.stub.world.context import (
     prebuilt,
     prebuilt_item,
 )
-from channel_adapter.stub.world.message_log import SECONDS_PER_DAY, Message, pack
+from channel_adapter.stub.world.message_log import SECONDS_PER_DAY, StoredMessage, pack
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.stub.world.state import Group
 from channel_adapter.tencent import catalog, codes, limits
@@ -209,7 +209,7 @@ def _deliver(call: SendCall, group: Group, repeat_key: Hashable) -> Sent:
     seq = 0  # of a message for those online only, which is not stored [inferred]
     if not request.online_only_flag:
         seq = group.log.next_seq
-        message = Message(
+        message = StoredMessage(
             seq,
             call.now,
             request.random,
@@ -232,7 +232,7 @@ def _deliver(call: SendCall, group: Group, repeat_key: Hashable) -> Sent:
     return Sent(call.now, seq)
 
 
-def expired(call: CommandContext[Any], message: Message) -> bool:
+def expired(call: CommandContext[Any], message: StoredMessage) -> bool:
     """Return whether a message is older than the days that the service keeps."""
     return call.now - message.time > call.settings.limits.roaming_days * SECONDS_PER_DAY
 
@@ -259,7 +259,7 @@ def modify_group_msg(call: CommandContext[wire.ModifyGroupMsgRequest]) -> wire.M
 
 
 def change_message(
-    call: CommandContext[Any], group: Group, message: Message, body: list[Element], cloud_custom_data: str | None
+    call: CommandContext[Any], group: Group, message: StoredMessage, body: list[Element], cloud_custom_data: str | None
 ) -> None:
     """Write a checked change and emit its event."""
     message.body, message.cloud_custom_data = body, cloud_custom_data
@@ -282,7 +282,7 @@ def group_msg_recall(call: CommandContext[wire.GroupMsgRecallRequest]) -> wire.G
     if not 1 <= len(request.msg_seq_list) <= call.settings.limits.recalls:
         raise rules.bad(f"MsgSeqList: 1 to {call.settings.limits.recalls} messages")
     rules.check_bytes("Reason", request.reason, call.settings.limits.recall_reason_bytes)
-    recalled: list[Message] = []
+    recalled: list[StoredMessage] = []
     results = []
     for item in request.msg_seq_list:
         message = group.log.get(item.msg_seq)
@@ -300,7 +300,7 @@ def group_msg_recall(call: CommandContext[wire.GroupMsgRecallRequest]) -> wire.G
     return wire.GroupMsgRecallReply(recall_ret_list=results)
 
 
-def recall(call: CommandContext[Any], group: Group, messages: Sequence[Message]) -> None:
+def recall(call: CommandContext[Any], group: Group, messages: Sequence[StoredMessage]) -> None:
     """Recall stored messages and emit the event."""
     for message in messages:
         group.log.recall(message)
@@ -362,7 +362,7 @@ def group_msg_get_simple(call: CommandContext[wire.GroupMsgGetSimpleRequest]) ->
     if request.req_msg_seq is not None and request.req_msg_seq < 0:
         raise rules.bad("ReqMsgSeq must be 0 or more")
     maximum = call.settings.limits.history
-    page: list[Message] = []
+    page: list[StoredMessage] = []
     for message in _downwards(group, request.req_msg_seq):
         if len(page) == min(request.req_msg_number, maximum):
             break
@@ -385,14 +385,14 @@ def is_finished(*, cut: bool, expired: bool) -> int:
     return CUT_AND_EXPIRED if expired else CUT
 
 
-def _downwards(group: Group, seq: int | None) -> Iterator[Message]:
+def _downwards(group: Group, seq: int | None) -> Iterator[StoredMessage]:
     current = group.log.next_seq - 1 if seq is None else min(seq, group.log.next_seq - 1)
     while (message := group.log.get(current)) is not None:
         yield message
         current -= 1
 
 
-def _item(call: CommandContext[wire.GroupMsgGetSimpleRequest], message: Message) -> dict[str, Any]:
+def _item(call: CommandContext[wire.GroupMsgGetSimpleRequest], message: StoredMessage) -> dict[str, Any]:
     behaviour = call.settings.behaviour
     too_old = expired(call, message)
     place = wire.PLACE_GONE if too_old else wire.PLACE_RECALLED if message.recalled else wire.PLACE_NORMAL

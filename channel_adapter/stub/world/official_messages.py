@@ -13,7 +13,7 @@ from channel_adapter.stub.world.context import (
     prebuilt,
     prebuilt_item,
 )
-from channel_adapter.stub.world.message_log import Message, pack
+from channel_adapter.stub.world.message_log import StoredMessage, pack
 from channel_adapter.stub.world.messages import CALLBACK_CONTROLS, expired, is_finished, rewrite
 from channel_adapter.stub.world.official_accounts import check_enabled, is_official_id
 from channel_adapter.stub.world.refusal import Refusal
@@ -41,7 +41,7 @@ def _find(call: CommandContext[Any]) -> OfficialAccount:
     return account
 
 
-def msg_key(message: Message) -> str:
+def msg_key(message: StoredMessage) -> str:
     """Return the MsgKey, `{seq}_1_{seconds}` [doc 60812]."""
     return _key(message.seq, message.time)
 
@@ -50,7 +50,7 @@ def _key(seq: int, time: int) -> str:
     return f"{seq}_1_{time}"
 
 
-def read_key(account: OfficialAccount, key: str) -> Message | None:
+def read_key(account: OfficialAccount, key: str) -> StoredMessage | None:
     """Return the message with this MsgKey, None if there is none."""
     seq = key.partition("_")[0]
     message = account.log.get(int(seq)) if seq.isdecimal() and seq.isascii() and len(seq) < 19 else None
@@ -118,7 +118,7 @@ def send_official_account_msg(call: SendCall) -> wire.SendOfficialAccountMsgRepl
     if not request.online_only_flag:
         seq = account.log.next_seq
         account.log.append(
-            Message(
+            StoredMessage(
                 seq,
                 call.now,
                 request.random,
@@ -167,7 +167,7 @@ def official_account_msg_get_simple(
     if number < 1:
         raise rules.bad("ReqMsgNumber must be 1 or more")
     rules.check_choice("WithRecalledMsg", request.with_recalled_msg, (0, 1))
-    page: list[Message] = []
+    page: list[StoredMessage] = []
     for message in _downwards(call, account):
         if len(page) == min(number, maximum):
             break
@@ -184,7 +184,7 @@ def official_account_msg_get_simple(
 
 def _downwards(
     call: CommandContext[wire.OfficialAccountMsgGetSimpleRequest], account: OfficialAccount
-) -> Iterator[Message]:
+) -> Iterator[StoredMessage]:
     seq = account.log.next_seq - 1
     if call.request.last_msg_key:
         last = read_key(account, call.request.last_msg_key)
@@ -196,7 +196,7 @@ def _downwards(
         seq -= 1
 
 
-def _item(call: CommandContext[wire.OfficialAccountMsgGetSimpleRequest], message: Message) -> dict[str, Any]:
+def _item(call: CommandContext[wire.OfficialAccountMsgGetSimpleRequest], message: StoredMessage) -> dict[str, Any]:
     too_old = expired(call, message)
     place = messages.PLACE_GONE if too_old else messages.PLACE_RECALLED if message.recalled else messages.PLACE_NORMAL
     empty = too_old or (message.recalled and call.settings.behaviour.recalled_body_empty)

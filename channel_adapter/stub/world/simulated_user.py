@@ -11,7 +11,7 @@ from channel_adapter.stub.world import message_body as bodies
 from channel_adapter.stub.world import official_accounts as official
 from channel_adapter.stub.world.context import ALLOW, CallbackDecision, CallbackEvent, CommandContext
 from channel_adapter.stub.world.member_table import FLAGS
-from channel_adapter.stub.world.message_log import Message
+from channel_adapter.stub.world.message_log import StoredMessage
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.stub.world.state import AppData, Group, is_user_id
 from channel_adapter.tencent import codes, limits
@@ -271,7 +271,7 @@ class SimulatedUser:
             group_id=group_id, random=drawn, msg_body=_elements(body), from_account=self.user
         )
 
-    def _stored(self, call: CommandContext[Any], group_id: str, seq: int, missing: int) -> tuple[Group, Message]:
+    def _stored(self, call: CommandContext[Any], group_id: str, seq: int, missing: int) -> tuple[Group, StoredMessage]:
         group, _ = self._mine(call, group_id)
         message = group.log.get(seq)
         if message is None or message.recalled or message.system or messages.expired(call, message):

@@ -17,7 +17,7 @@ from random import Random
 from typing import Any, ClassVar, Literal, TypeVar
 
 from channel_adapter.stub.world.member_table import MemberTable
-from channel_adapter.stub.world.message_log import Extensions, Message, MessageLog, pack
+from channel_adapter.stub.world.message_log import Extensions, MessageLog, StoredMessage, pack
 from channel_adapter.stub.world.state import AppData, ContactBook, ConversationEntry, Group, OfficialAccount
 from channel_adapter.tencent.wire.callback_envelope import UNKNOWN_PLATFORM
 from channel_adapter.tencent.wire.msg_body import Element
@@ -325,7 +325,7 @@ def _dump_rows(table: MemberTable, log: MessageLog) -> Iterator[Record]:
         yield MESSAGES, [_dump_message(message) for message in messages]
 
 
-def _dump_message(message: Message) -> dict[str, Any]:
+def _dump_message(message: StoredMessage) -> dict[str, Any]:
     stored = {
         "time": message.time,
         "random": message.random,
@@ -345,9 +345,9 @@ def _dump_message(message: Message) -> dict[str, Any]:
     return stored
 
 
-def _load_message(seq: int, item: Mapping[str, Any]) -> Message:
+def _load_message(seq: int, item: Mapping[str, Any]) -> StoredMessage:
     stored_extensions = item.get("extensions")
-    message = Message(
+    message = StoredMessage(
         seq,
         item["time"],
         item["random"],
