@@ -8,6 +8,7 @@ nothing. At full size also: a receiver that is killed with SIGKILL again and aga
 """
 
 import asyncio
+import os
 import random
 import socket
 import sys
@@ -20,6 +21,7 @@ from pathlib import Path
 from subprocess import PIPE, Popen
 from typing import Any, NamedTuple
 
+import psutil
 import sqlalchemy as sa
 from aiohttp import web
 
@@ -197,14 +199,23 @@ def measure_inbox(name: str, url: str, number: int, *, channels: int, receivers:
     ]  # fmt: skip
     for each in feeds:
         each.stdout.readline()  # type: ignore[union-attr]
+    before, begun = _busy_seconds(), time.perf_counter()
     for each in feeds:
         each.stdin.write("go\n")  # type: ignore[union-attr]
         each.stdin.flush()  # type: ignore[union-attr]
     results = [each.communicate()[0].split() for each in feeds]
+    busy = (_busy_seconds() - before) / (time.perf_counter() - begun)
     rate = number / max(float(seconds) for _, seconds, _ in results)
     cpu = sum(float(seconds) for *_, seconds in results) / number
-    print(f"{name:40} {rate:7.0f} handled/s  {cpu * 1e6:.0f} us CPU each")
+    cores = f"{busy:.2f} of {os.cpu_count()} cores busy, database and others included"
+    print(f"{name:40} {rate:7.0f} handled/s  {cpu * 1e6:.0f} us CPU each  {cores}")
     return rate
+
+
+def _busy_seconds() -> float:
+    """Seconds that all cores of the machine worked since it started."""
+    times = psutil.cpu_times()
+    return float(times.user + times.system)
 
 
 class Killed:
