@@ -97,10 +97,10 @@ class Run:
             yield adapter
 
 
-def group(name: str) -> typer.Typer:
+def group(name: str, cls: "type[CommandGroup] | None" = None) -> typer.Typer:
     """Return a group of commands that accepts the common options before its commands too."""
     return typer.Typer(
-        name=name, callback=remember, cls=CommandGroup, invoke_without_command=True, add_completion=False,
+        name=name, callback=remember, cls=cls or CommandGroup, invoke_without_command=True, add_completion=False,
         rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]},
     )  # fmt: skip
 

@@ -37,6 +37,7 @@ COMMANDS: Final = {
     "migrate": CommandInfo("migrate", "Move official accounts, or files of another system, to channels."),
     "worker": CommandInfo("worker", "Run jobs that other commands have queued: migrations, conversation groups."),
     "webhooks": CommandInfo("webhooks", "Receive webhooks; list, retry and drop failed events; send one by hand."),
+    "console": CommandInfo("console", "Serve the web page for operators; --demo shows it on a stub."),
     "doctor": CommandInfo("doctor", "Check settings, access and channels, and repair what is incomplete."),
     "settings": CommandInfo("settings", "Print commented settings files of the adapter and of the stub."),
     "stub": CommandInfo("stub", "Run the stub server: the service on your own machine, for tests."),

@@ -232,7 +232,7 @@ async def serve(
         raise UsageError("--path begins with /", field="path")
     registered = [_function(name) for name in handlers or ()]
     tls = _tls(cert, key_file)
-    async with run.adapter() as adapter, _end_signal() as ending:
+    async with run.adapter() as adapter, end_signal() as ending:
         _show_logs(run)
         for register in registered:
             outcome = register(adapter)
@@ -273,7 +273,7 @@ def _show_url(run: Run, url: str, ready_file: Path | None) -> None:
 
 
 @asynccontextmanager
-async def _end_signal() -> AsyncIterator[asyncio.Event]:
+async def end_signal() -> AsyncIterator[asyncio.Event]:
     """Yield an event that SIGTERM and Ctrl-C set. The process ends soon after it, whatever hangs."""
     ending = asyncio.Event()
     loop = asyncio.get_running_loop()

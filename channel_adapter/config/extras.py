@@ -17,6 +17,10 @@ _EXTRAS: Final = {
     "psycopg": ("psycopg", "postgres"),
     "feedparser": ("feedparser", "feeds"),
     "anyio": ("anyio", "sync"),
+    "aiohttp_jinja2": ("aiohttp-jinja2", "console"),
+    "argon2": ("argon2-cffi", "console"),
+    "babel": ("Babel", "console"),
+    "jinja2": ("Jinja2", "console"),
 }
 """Modules of optional libraries: the library's name, and the extra that installs it where none is named."""
 

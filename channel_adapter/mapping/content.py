@@ -60,9 +60,14 @@ def to_elements(
     return elements, parts if all(type(part) is p.Text for part in parts) else from_elements(elements)
 
 
+def body_size(elements: list[w.Element]) -> int:
+    """Return the bytes of elements as the JSON array of a message body."""
+    return sum([len(element.to_json()) for element in elements]) + len(elements) + 1  # with its commas
+
+
 def _check_size(elements: list[w.Element], max_bytes: int) -> None:
     try:
-        size = sum([len(element.to_json()) for element in elements]) + len(elements) + 1  # as an array, with its commas
+        size = body_size(elements)
     except (PydanticSerializationError, TypeError, ValueError):
         raise InvalidError("content holds something that JSON cannot hold", field="content") from None
     if size > max_bytes:

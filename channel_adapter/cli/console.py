@@ -1,0 +1,191 @@
+"""`console`: the web page for operators."""
+
+# ruff: noqa: PLC0415 - help and usage errors must not wait for the console to be imported
+
+import getpass
+import logging
+import os
+import sys
+import tempfile
+import webbrowser
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from channel_adapter.cli.command import CommandGroup, Run, command, group
+from channel_adapter.cli.exits import UsageError
+from channel_adapter.cli.output import why_not_bound
+from channel_adapter.cli.webhooks import end_signal
+
+if TYPE_CHECKING:
+    from channel_adapter.adapter import ChannelAdapter
+    from channel_adapter.console.auth import Authorise, Sessions
+    from channel_adapter.console.playground import Playground
+
+DEFAULT_PORT = 8800
+
+
+class ConsoleGroup(CommandGroup):
+    """Runs `serve` where no command is named."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Insert `serve` before options."""
+        if not args or args[0] not in self.list_commands(ctx):
+            args = ["serve", *args]
+        return super().parse_args(ctx, args)
+
+
+app = group("console", ConsoleGroup)
+
+_DEMO = Annotated[
+    bool, typer.Option("--demo", help="Start a stub with channels, readers and reactions; needs no settings.")
+]
+_USERS = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="TOML with tables [[users]]: name, role (viewer, editor, admin), hash."),
+]
+_TRUSTED_HEADER = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Header of your proxy that names the operator; role viewer.")
+]
+_TRUSTED_ROLE_HEADER = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Header of your proxy that gives the role.")
+]
+_TRUSTED_PROXY = Annotated[
+    list[str] | None,
+    typer.Option(metavar="CIDR", help="Addresses of the proxy; repeat it. Without it: this machine."),
+]
+_ALLOWED_HOST = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="Name under which browsers reach the console; repeat it."),
+]
+_BASE_PATH = Annotated[str, typer.Option(metavar="PATH", help="Path below which it is served, for example /channels.")]
+_READY_FILE = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Gets one JSON line with url, token included, once it listens.")
+]
+
+
+@command(
+    app, "console", "serve", until_interrupted=True,
+    example="channel-adapter console serve --demo\n"
+    "channel-adapter console serve --config adapter.toml --open\n"
+    "channel-adapter console serve --host 0.0.0.0 --users users.toml --allowed-host console.example.org",
+)  # fmt: skip
+async def serve(
+    run: Run,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port; 0 picks a free one.")] = DEFAULT_PORT,
+    demo: _DEMO = False,
+    users: _USERS = None,
+    trusted_header: _TRUSTED_HEADER = None,
+    trusted_role_header: _TRUSTED_ROLE_HEADER = None,
+    trusted_proxy: _TRUSTED_PROXY = None,
+    allowed_host: _ALLOWED_HOST = None,
+    base_path: _BASE_PATH = "",
+    ready_file: _READY_FILE = None,
+    open_it: Annotated[bool, typer.Option("--open", help="Open the address in a browser.")] = False,
+) -> None:
+    """Serve the web page for operators until SIGTERM or Ctrl-C, and print its address.
+
+    Channels, posts with a live preview, reactions, subscribers. The address holds a token that works once and makes the
+    browser an administrator for 12 hours. Other machines are served only with --users or --trusted-header. The command
+    `console hash-password` makes the hashes of --users. Every write is logged on stderr as console.write. The name
+    serve may be left out.
+    """
+    from channel_adapter.config.extras import needs_extra
+
+    with needs_extra("the console", extra="console"):
+        from channel_adapter.console import ConsoleOptions, application
+        from channel_adapter.console import server as listen
+    if trusted_role_header and not trusted_header:
+        raise UsageError("--trusted-role-header needs --trusted-header", field="trusted_role_header")
+    authorise, sessions = _operators(users, trusted_header, trusted_role_header, trusted_proxy)
+    if not listen.is_loopback(host) and users is None and trusted_header is None:
+        raise UsageError(f"{host} serves other machines: that needs --users or --trusted-header", field="host")
+    root = _path(base_path)
+    logging.getLogger("channel_adapter.console").setLevel(logging.INFO)
+    try:
+        listening = listen.listening_socket(host, port)
+    except OSError as error:
+        raise UsageError(f"cannot listen on {host}:{port}: {why_not_bound(error)}", field="port") from None
+    port = listening.getsockname()[1]
+    shown = f"[{host}]" if ":" in host else "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104 - not bound to
+    url = f"http://{shown}:{port}{root}/"
+    async with _adapter(run, demo=demo) as (adapter, playground), end_signal() as ending:
+        hosts = listen.host_headers([*listen.LOCAL_NAMES, host, *(allowed_host or ())], port)
+        options = ConsoleOptions(hosts, sessions, playground)
+        console = application(adapter, authorise, options=options)
+        async with listen.serve(console, listening, root):
+            if playground is not None:
+                await playground.fill(f"{url}static/")
+            if sessions is not None and sessions.token is not None:
+                url = f"{url}?token={sessions.token}"
+            _show_url(run, url, ready_file, open_it=open_it)
+            await ending.wait()
+
+
+@command(app, "console", "hash-password", example='printf %s "$PASSWORD" | channel-adapter console hash-password')
+async def hash_password(run: Run) -> None:
+    """Print the Argon2 hash of a password, for a file of users. It is read from the terminal or from stdin."""
+    from channel_adapter.console.auth import hash_password as hash_of
+
+    password = getpass.getpass() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
+    if not password:
+        raise UsageError("the password is empty")
+    found = hash_of(password)
+    run.output.one({"hash": found}, found)
+
+
+def _operators(
+    users: Path | None, header: str | None, role_header: str | None, proxies: list[str] | None
+) -> "tuple[Authorise, Sessions | None]":
+    """Return how operators are known, and the sessions that they begin here."""
+    from channel_adapter.console.auth import Sessions, TrustedHeader, read_users
+
+    if header is not None:
+        if users is not None:
+            raise UsageError("--users and --trusted-header are two ways to sign in: give one", field="users")
+        return TrustedHeader(header, role_header, proxies or ("127.0.0.0/8", "::1/128")).authorise, None
+    if proxies:
+        raise UsageError("--trusted-proxy needs --trusted-header", field="trusted_proxy")
+    sessions = Sessions(None if users is None else read_users(users))
+    return sessions.authorise, sessions
+
+
+@asynccontextmanager
+async def _adapter(run: Run, *, demo: bool) -> "AsyncIterator[tuple[ChannelAdapter, Playground | None]]":
+    if not demo:
+        async with run.adapter() as adapter:
+            yield adapter, None
+        return
+    if run.config:
+        raise UsageError("--demo and --config are two services: give one", field="demo")
+    from channel_adapter.console.playground import open_playground
+
+    run.observer()
+    with tempfile.TemporaryDirectory(prefix="channel-adapter-demo-") as directory:
+        async with open_playground(Path(directory)) as playground:
+            yield playground.adapter, playground
+
+
+def _path(base_path: str) -> str:
+    path = base_path.rstrip("/")
+    if path and not path.startswith("/"):
+        raise UsageError("--base-path begins with /", field="base_path")
+    return path
+
+
+def _show_url(run: Run, url: str, ready_file: Path | None, *, open_it: bool) -> None:
+    import orjson
+
+    if ready_file is not None:
+        handle, name = tempfile.mkstemp(prefix=f".{ready_file.name}.", dir=ready_file.parent)  # mode 0600
+        with os.fdopen(handle, "wb") as file:
+            file.write(orjson.dumps({"url": url, "pid": os.getpid()}, option=orjson.OPT_APPEND_NEWLINE))
+        Path(name).replace(ready_file)
+    run.output.one({"url": url}, f"Open {url}")
+    run.output.flush()
+    if open_it:
+        webbrowser.open(url)

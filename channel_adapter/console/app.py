@@ -1,0 +1,74 @@
+"""The console as an aiohttp application: the table of routes, and what they share."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp_jinja2
+import jinja2
+from aiohttp import web
+
+from channel_adapter.adapter import ChannelAdapter
+from channel_adapter.console.auth import Authorise
+from channel_adapter.console.page import CONSOLE, Console, ConsoleOptions, Route
+from channel_adapter.console.pages import account, channels, compose, create, posts
+from channel_adapter.console.security import PAGE, ROUTES, add_headers, protect
+
+HERE: Final = Path(__file__).parent
+TABLE: Final[tuple[Route, ...]] = (
+    *account.ROUTES,
+    *channels.ROUTES,
+    *create.ROUTES,
+    *compose.ROUTES,
+    *posts.ROUTES,
+)
+"""All routes, each with the role that it needs."""
+
+
+def application(
+    adapter: ChannelAdapter, authorise: Authorise, *, options: ConsoleOptions | None = None
+) -> web.Application:
+    """Return the console of an open adapter as an application: `app.add_subapp("/channels-admin", ...)`.
+
+    `authorise(request)` returns the Operator of a request, or None; it may be a coroutine. Start the application after
+    the adapter, and stop it before the adapter closes. Without `options` every Host header is accepted.
+    """
+    app = web.Application(middlewares=[protect])
+    app[CONSOLE] = Console(adapter, authorise, options or ConsoleOptions())
+    environment = aiohttp_jinja2.setup(
+        app,
+        loader=jinja2.FileSystemLoader(HERE / "templates"),
+        extensions=["jinja2.ext.i18n"],
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        default_helpers=False,
+    )
+    _install_translations(environment)
+    environment.filters["web_address"] = web_address
+    app.on_response_prepare.append(add_headers)
+    app.router.add_static("/static/", HERE / "static", name="static")
+    app[ROUTES] = {app.router.add_route(row.method, row.path, _run, name=row.name): row for row in TABLE}
+    return app
+
+
+async def _run(request: web.Request) -> web.StreamResponse:
+    return await request.app[ROUTES][request.match_info.route].handler(request[PAGE])
+
+
+def web_address(text: str) -> str:
+    """Return an address that a page may lead to or load from: http or https; empty for any other."""
+    return text if text.lower().startswith(("http://", "https://")) else ""
+
+
+def _install_translations(environment: jinja2.Environment) -> None:
+    @jinja2.pass_context
+    def gettext(context: jinja2.runtime.Context, text: str) -> str:
+        return str(context["page"].gettext(text))
+
+    @jinja2.pass_context
+    def ngettext(context: jinja2.runtime.Context, one: str, many: str, count: int) -> str:
+        return str(context["page"].ngettext(one, many, count))
+
+    install: Callable[..., Any] = environment.install_gettext_callables  # type: ignore[attr-defined]
+    install(gettext, ngettext, newstyle=True)

@@ -1,0 +1,34 @@
+"""The channels of the app, kept for a few seconds: the service allows one such list a second."""
+
+import asyncio
+from typing import Final
+
+from channel_adapter.concurrency.clock import Clock
+from channel_adapter.domain.channel import Channel
+from channel_adapter.services.channels import Channels
+
+SECONDS: Final = 15.0
+"""How long a list is kept. A change made on the console makes it read again."""
+
+
+class ChannelList:
+    """Reads all channels, once for requests that come together."""
+
+    def __init__(self, channels: Channels, clock: Clock) -> None:
+        self._channels = channels
+        self._clock = clock
+        self._found: list[Channel] | None = None
+        self._until = 0.0
+        self._reading = asyncio.Lock()
+
+    async def all(self) -> list[Channel]:
+        """Return every channel, in no order. Raises what `channels.all` raises."""
+        async with self._reading:
+            if self._found is None or self._clock.monotonic() >= self._until:
+                self._found = [each async for each in self._channels.all()]
+                self._until = self._clock.monotonic() + SECONDS
+            return self._found
+
+    def forget(self) -> None:
+        """Read the list again when it is needed next."""
+        self._found = None

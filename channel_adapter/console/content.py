@@ -1,0 +1,114 @@
+"""What the composer holds, as content of a post and back: three formats, each with a link or without."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from channel_adapter.domain.post import Article, Content, Image, Text, TextAndImage
+from channel_adapter.errors import ChannelAdapterError, InvalidError
+from channel_adapter.mapping.content import body_size, to_elements
+from channel_adapter.mapping.text import require_text, require_url
+
+TEXT_AND_IMAGE: Final = "text_and_image"
+IMAGE: Final = "image"
+TEXT: Final = "text"
+FORMATS: Final = (TEXT_AND_IMAGE, IMAGE, TEXT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Composed:
+    """The fields of the composer. `sizes` are width, height and bytes of the picture, 0 where unknown."""
+
+    format: str = TEXT_AND_IMAGE
+    text: str = ""
+    link_text: str = ""
+    link_url: str = ""
+    image_url: str = ""
+    sizes: tuple[int, int, int] = (0, 0, 0)
+
+    @classmethod
+    def read(cls, form: Mapping[str, Any]) -> "Composed":
+        """Return the fields of a form. Line ends are those of the service, not of HTTP."""
+        values = {name: str(form.get(name, "")) for name in ("text", "link_text", "link_url", "image_url")}
+        values = {name: value.replace("\r\n", "\n") for name, value in values.items()}
+        chosen = str(form.get("format", ""))
+        return cls(
+            format=chosen if chosen in FORMATS else TEXT_AND_IMAGE,
+            text=values["text"],
+            link_text=values["link_text"].strip(),
+            link_url=values["link_url"].strip(),
+            image_url=values["image_url"].strip(),
+            sizes=(0, 0, 0),
+        )
+
+    @classmethod
+    def of(cls, parts: tuple[Content, ...]) -> "Composed | None":
+        """Return the fields that make a post; None for a post that the composer cannot make."""
+        if len(parts) != 1:
+            return None
+        (part,) = parts
+        if isinstance(part, Text):
+            return cls(format=TEXT, text=part.text)
+        if isinstance(part, Image):
+            return cls(format=IMAGE, image_url=part.url, sizes=(part.width, part.height, part.size))
+        if isinstance(part, TextAndImage):
+            image = part.image
+            sizes = (image.width, image.height, image.size)
+            return cls(format=TEXT_AND_IMAGE, text=part.text, image_url=image.url, sizes=sizes)
+        if isinstance(part, Article) and part.link:
+            chosen = TEXT if not part.image_url else TEXT_AND_IMAGE if part.text else IMAGE
+            return cls(
+                format=chosen, text=part.text, link_text=part.title, link_url=part.link, image_url=part.image_url,
+                sizes=(part.image_width, part.image_height, 0),
+            )  # fmt: skip
+        return None
+
+    def sized(self, sizes: tuple[int, int, int]) -> "Composed":
+        """Return the same fields with the sizes of the picture."""
+        return replace(self, sizes=sizes)
+
+    def content(self) -> Content:
+        """Return the content. With a link it is an article: the text of the link is its title.
+
+        Raises InvalidError with the field of the form.
+        """
+        text = "" if self.format == IMAGE else require_text(self.text, "text", empty=False)
+        picture = ""
+        if self.format != TEXT:
+            picture = require_url(self.image_url, "image_url", empty=False)
+        width, height, size = self.sizes
+        if self.link_url or self.link_text:
+            link = require_url(self.link_url, "link_url", empty=False)
+            title = require_text(self.link_text or link, "link_text", empty=False)
+            return Article(title, text, link, picture, width, height)
+        if not picture:
+            return Text(text)
+        image = Image(picture, width, height, size)
+        return image if self.format == IMAGE else TextAndImage(text, image)
+
+
+def preview(composed: Composed, max_bytes: int) -> tuple[tuple[Content, ...], int, ChannelAdapterError | None]:
+    """Return the parts that readers would see, their size in bytes, and what is wrong with the fields."""
+    error: ChannelAdapterError | None = None
+    try:
+        content = composed.content()
+        elements, parts = to_elements(content, 1 << 30)
+        size = body_size(elements)
+        if size > max_bytes:
+            error = InvalidError(
+                f"content has {size} bytes as a message body; {max_bytes} are allowed",
+                field="text", limit=max_bytes, size=size,
+            )  # fmt: skip
+    except InvalidError as wrong:
+        return _incomplete(composed), 0, wrong
+    return parts, size, error
+
+
+def _incomplete(composed: Composed) -> tuple[Content, ...]:
+    """Return what can be shown of fields that are not complete."""
+    picture = composed.image_url if composed.format != TEXT and composed.image_url.startswith("http") else ""
+    text = "" if composed.format == IMAGE else composed.text
+    if composed.link_text:
+        return (Article(composed.link_text, text, composed.link_url, picture),)
+    found: list[Content] = [Text(text)] if text.strip() else []
+    return (*found, Image(picture)) if picture else tuple(found)

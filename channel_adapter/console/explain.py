@@ -1,0 +1,68 @@
+"""Errors of the adapter in words for operators: what happened, what to do, and the status of the page."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from channel_adapter.console.i18n import message
+from channel_adapter.errors import ChannelAdapterError
+
+
+class _Words(NamedTuple):
+    status: int
+    heading: str
+    advice: str
+
+
+_WORDS: Final = {
+    "configuration": _Words(
+        500, message("The settings do not allow this"), message("Correct the settings, the console or the plan.")
+    ),
+    "authentication": _Words(
+        500,
+        message("The service does not accept the key, the app or the clock"),
+        message("The doctor page says which."),
+    ),
+    "permission": _Words(403, message("The account may not do this"), message("Choose its owner or an administrator.")),
+    "not_found": _Words(404, message("This does not exist"), message("It may have been deleted meanwhile.")),
+    "conflict": _Words(
+        409,
+        message("This is taken, or was changed meanwhile"),
+        message("Compare, then choose another value or repeat."),
+    ),
+    "invalid": _Words(422, message("A value cannot be used"), message("Correct the field; nothing was sent.")),
+    "limit": _Words(409, message("A limit of the plan is reached"), message("Free some room or change the plan.")),
+    "refused": _Words(409, message("The service refused this"), message("The reason is below; nothing was changed.")),
+    "throttled": _Words(
+        503, message("The service is asking for fewer calls"), message("Nothing was done. Try again in a moment.")
+    ),
+    "unavailable": _Words(
+        503, message("The service does not answer"), message("Nothing was done. Try again; the doctor page has more.")
+    ),
+    "outcome_unknown": _Words(
+        503,
+        message("It is not known whether this was done"),
+        message("Sending the form again is safe: nothing is published twice."),
+    ),
+}
+_OTHER: Final = _Words(500, message("This failed"), message("The log has more."))
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorText:
+    """An error as a page shows it. `field` is the field of the form that is wrong; `detail` is in English."""
+
+    status: int
+    heading: str
+    advice: str
+    detail: str
+    field: str
+    code: int | None
+
+
+def explain(error: ChannelAdapterError, gettext: Callable[[str], str]) -> ErrorText:
+    """Return an error in the words of a language."""
+    words = _WORDS.get(error.kind, _OTHER)
+    return ErrorText(
+        words.status, gettext(words.heading), gettext(words.advice), error.message, error.field or "", error.code
+    )

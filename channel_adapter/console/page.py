@@ -1,0 +1,179 @@
+"""What every page works with: the console, one request of an operator, and the entries of the table of routes."""
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+import aiohttp_jinja2
+from aiohttp import web
+from multidict import MultiDictProxy
+
+from channel_adapter.adapter import ChannelAdapter
+from channel_adapter.concurrency.logs import get_logger
+from channel_adapter.console import explain, i18n
+from channel_adapter.console.auth import AccessRole, Authorise, Operator, Sessions
+from channel_adapter.console.channel_list import ChannelList
+from channel_adapter.console.i18n import message
+from channel_adapter.domain.channel import Channel
+from channel_adapter.errors import ChannelAdapterError
+
+if TYPE_CHECKING:
+    from channel_adapter.console.playground import Playground
+
+FORM_BYTES: Final = 1 << 20
+_log = get_logger("channel_adapter.console")
+
+NOTICES: Final = {
+    "created": message("The channel is created."),
+    "published": message("Published as number %(number)s."),
+}
+"""What a page says on top after a form was accepted, by the value of `done` in its address."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleOptions:
+    """How a console is served.
+
+    `hosts`: the values of the Host header that are answered, in lower case; None: any, for an app that checks itself.
+    `sign_in`: sessions that operators begin here; None: the app knows its operators.
+    `playground`: the stub that the console runs on, for a demonstration.
+    """
+
+    hosts: frozenset[str] | None = None
+    sign_in: Sessions | None = None
+    playground: "Playground | None" = None
+
+
+class Console:
+    """One console: the adapter, and who may use it. Pages find it at `page.console`."""
+
+    def __init__(self, adapter: ChannelAdapter, authorise: Authorise, options: ConsoleOptions) -> None:
+        self.adapter = adapter
+        self.options = options
+        self.channels = ChannelList(adapter.channels, adapter.clock)
+        self._authorise = authorise
+
+    async def operator(self, request: web.Request) -> Operator | None:
+        """Return the operator of a request."""
+        found = self._authorise(request)
+        return await found if inspect.isawaitable(found) else found
+
+
+CONSOLE: Final[web.AppKey[Console]] = web.AppKey("channel_adapter_console", Console)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One entry of the table of routes. `role` None: the page needs no operator."""
+
+    method: str
+    path: str
+    name: str
+    role: AccessRole | None
+    handler: "Callable[[View], Awaitable[web.StreamResponse]]"
+
+
+class View:
+    """One request, its operator, and what its templates use."""
+
+    def __init__(self, request: web.Request, operator: Operator | None) -> None:
+        self.request = request
+        self.operator = operator
+        self.console = request.app[CONSOLE]
+        self.adapter = self.console.adapter
+
+    @property
+    def slug(self) -> str:
+        """The channel of the address, by its slug."""
+        return self.request.match_info["slug"]
+
+    @cached_property
+    def language(self) -> str:
+        """The language of the page."""
+        return i18n.language_of(self.request)
+
+    @property
+    def html_language(self) -> str:
+        """The language as the attribute `lang` has it."""
+        return self.language.replace("_", "-")
+
+    @property
+    def languages(self) -> Mapping[str, str]:
+        """Names of the languages."""
+        return i18n.LANGUAGES
+
+    @cached_property
+    def formats(self) -> i18n.Formats:
+        """Dates and numbers in the language of the page."""
+        return i18n.Formats(self.language)
+
+    def gettext(self, text: str) -> str:
+        """Return a text in the language of the page."""
+        return i18n.translations(self.language).gettext(text)
+
+    def ngettext(self, one: str, many: str, count: int) -> str:
+        """Return a text for a number in the language of the page."""
+        return i18n.translations(self.language).ngettext(one, many, count)
+
+    def may(self, role: str) -> bool:
+        """Return whether the operator has a role."""
+        return self.operator is not None and self.operator.role.includes(AccessRole(role))
+
+    def url(self, name: str, /, *, query: Mapping[str, str] | None = None, **parts: str) -> str:
+        """Return the address of a route."""
+        found = self.request.app.router[name].url_for(**parts)
+        return str(found.with_query(query) if query else found)
+
+    def static(self, file: str) -> str:
+        """Return the address of a file of the console."""
+        return str(self.request.app.router["static"].url_for(filename=file))
+
+    @property
+    def here(self) -> str:
+        """The address of this page with its query."""
+        return self.request.path_qs
+
+    @property
+    def notice(self) -> str:
+        """What the page says on top after a form was accepted."""
+        text = NOTICES.get(self.request.query.get("done", ""))
+        number = self.request.query.get("number", "")
+        return "" if text is None else self.gettext(text) % {"number": number[:20]}
+
+    async def form(self, max_bytes: int = FORM_BYTES) -> MultiDictProxy[Any]:
+        """Return the fields of a form; files are in temporary files. Raises HTTPRequestEntityTooLarge."""
+        return await self.request.clone(client_max_size=max_bytes).post()
+
+    async def channel(self) -> Channel:
+        """Return the channel of the address. Raises NotFoundError."""
+        return await self.adapter.channels.get(self.slug)
+
+    def explain(self, error: ChannelAdapterError) -> explain.ErrorText:
+        """Return an error of the adapter in words."""
+        return explain.explain(error, self.gettext)
+
+    def render(
+        self, template: str, *, status: int = 200, error: ChannelAdapterError | None = None, **values: Any
+    ) -> web.Response:
+        """Return a page. With an error the page shows it on top, and has its status."""
+        explained = None if error is None else self.explain(error)
+        context = {"page": self, "error": explained, **values}
+        status = status if explained is None else explained.status
+        return aiohttp_jinja2.render_template(template, self.request, context, status=status)
+
+    def redirect(self, name: str, /, *, query: Mapping[str, str] | None = None, **parts: str) -> web.Response:
+        """Return the answer that leads to another page after a form was accepted."""
+        return web.Response(status=303, headers={"Location": self.url(name, query=query, **parts)})
+
+    def wrote(self, outcome: str, channel: str = "") -> None:
+        """Log a write of the operator: `console.write`."""
+        name = self.request.match_info.route.resource
+        _log.info(
+            "console.write",
+            operator=self.operator.name if self.operator else "",
+            route=name.name if name is not None else "",
+            channel=channel or self.request.match_info.get("slug", ""),
+            outcome=outcome,
+        )

@@ -1,0 +1,72 @@
+"""Signing in with a name and a password, signing out, and the switch of languages."""
+
+from aiohttp import web
+
+from channel_adapter.console.auth import COOKIE, TooManyFailuresError
+from channel_adapter.console.i18n import COOKIE as LANGUAGE_COOKIE
+from channel_adapter.console.i18n import LANGUAGES
+from channel_adapter.console.page import Route, View
+from channel_adapter.console.security import error_page, start_session
+
+_YEAR = 365 * 86_400
+
+
+async def show(page: View) -> web.Response:
+    """Show the form for name and password."""
+    sign_in = page.console.options.sign_in
+    if sign_in is None or not sign_in.has_users:
+        return error_page(page, 404)
+    return _form(page, page.request.query.get("next", ""), "", "")
+
+
+async def login(page: View) -> web.Response:
+    """Begin a session."""
+    sign_in = page.console.options.sign_in
+    if sign_in is None or not sign_in.has_users:
+        return error_page(page, 404)
+    form = await page.form()
+    name, password, place = (str(form.get(field, "")) for field in ("name", "password", "next"))
+    try:
+        cookie = await sign_in.login(name, password, page.request.remote or "")
+    except TooManyFailuresError:
+        return _form(page, place, name, page.gettext("Too many wrong passwords. Wait five minutes."), 429)
+    if cookie is None:
+        return _form(page, place, name, page.gettext("Name or password is wrong."), 401)
+    return start_session(page, cookie, _own_place(page, place))
+
+
+async def logout(page: View) -> web.Response:
+    """End the session."""
+    if page.console.options.sign_in is not None:
+        page.console.options.sign_in.end(page.request)
+    answer = page.render("signed_out.html")
+    answer.del_cookie(COOKIE, path=page.url("channels"))
+    return answer
+
+
+async def language(page: View) -> web.Response:
+    """Set the language of this browser."""
+    form = await page.form()
+    answer = web.Response(status=303, headers={"Location": _own_place(page, str(form.get("next", "")))})
+    if (chosen := str(form.get("language", ""))) in LANGUAGES:
+        root = page.url("channels")
+        answer.set_cookie(LANGUAGE_COOKIE, chosen, max_age=_YEAR, path=root, httponly=True, samesite="Strict")
+    return answer
+
+
+def _form(page: View, place: str, name: str, wrong: str, status: int = 200) -> web.Response:
+    return page.render("login.html", status=status, next=place, name=name, wrong=wrong)
+
+
+def _own_place(page: View, place: str) -> str:
+    """Return an address of this console; another one could lead to a site that looks like it."""
+    root = page.url("channels")
+    return place if place.startswith(root) and not place.startswith("//") and "\\" not in place else root
+
+
+ROUTES = (
+    Route("GET", "/login", "login", None, show),
+    Route("POST", "/login", "login", None, login),
+    Route("POST", "/logout", "logout", None, logout),
+    Route("POST", "/language", "language", None, language),
+)

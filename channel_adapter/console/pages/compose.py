@@ -1,0 +1,79 @@
+"""The composer: three formats, a link, and the preview beside it."""
+
+import secrets
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import web
+
+from channel_adapter.console.auth import AccessRole
+from channel_adapter.console.content import FORMATS, Composed, preview
+from channel_adapter.console.page import Route, View
+from channel_adapter.domain.channel import Channel
+from channel_adapter.errors import ChannelAdapterError, NotFoundError
+
+
+async def show(page: View) -> web.Response:
+    """Show an empty composer."""
+    return await _form(page, await page.channel(), Composed(), secrets.token_urlsafe(16))
+
+
+async def publish(page: View) -> web.Response:
+    """Publish what the form holds, once however often it is sent; or show it again with its preview."""
+    form = await page.form()
+    composed = Composed.read(form)
+    once = str(form.get("once", "")) or secrets.token_urlsafe(16)
+    channel: Channel | None = None
+    try:
+        if form.get("action") == "preview":
+            return await _form(page, await page.channel(), composed, once)
+        content = composed.content()
+        post = await page.adapter.posts.publish(page.slug, content, idempotency_key=once, quiet="quiet" in form)
+    except ChannelAdapterError as error:
+        page.wrote(error.kind)
+        if isinstance(error, NotFoundError) and error.field == "channel":
+            raise
+        return await _form(page, channel, composed, once, error=error, quiet="quiet" in form)
+    page.console.channels.forget()
+    page.wrote("published")
+    return page.redirect("channel", slug=page.slug, query={"done": "published", "number": str(post.ref.seq)})
+
+
+async def show_preview(page: View) -> web.Response:
+    """Return the phone frame for what the form holds, for a part of the page."""
+    form = await page.form()
+    return page.render(
+        "preview.html", **_previewed(page, Composed.read(form)), channel_name=str(form.get("channel_name", ""))
+    )
+
+
+async def _form(
+    page: View,
+    channel: Channel | None,
+    composed: Composed,
+    once: str,
+    *,
+    error: ChannelAdapterError | None = None,
+    quiet: bool = False,
+) -> web.Response:
+    """Return the composer. Without a channel, which a service that is down does not return, its slug is shown."""
+    return page.render(
+        "compose.html", error=error, channel=channel, channel_name=channel.name if channel else page.slug,
+        composed=composed, once=once, quiet=quiet, formats=FORMATS, **_previewed(page, composed),
+    )  # fmt: skip
+
+
+def _previewed(page: View, composed: Composed) -> dict[str, Any]:
+    limit = page.adapter.settings.posts.max_bytes
+    parts, size, wrong = preview(composed, limit)
+    return {
+        "parts": parts, "size": size, "limit": limit, "now": datetime.now(UTC),
+        "wrong": page.explain(wrong) if wrong is not None else None,
+    }  # fmt: skip
+
+
+ROUTES = (
+    Route("GET", "/c/{slug}/compose", "compose", AccessRole.EDITOR, show),
+    Route("POST", "/c/{slug}/compose", "compose", AccessRole.EDITOR, publish),
+    Route("POST", "/c/{slug}/preview", "preview", AccessRole.EDITOR, show_preview),
+)

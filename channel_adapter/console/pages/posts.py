@@ -1,0 +1,97 @@
+"""The posts of a channel, newest first, with their reactions."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import web
+
+from channel_adapter.console.auth import AccessRole
+from channel_adapter.console.page import Route, View
+from channel_adapter.domain.post import (
+    Article,
+    Content,
+    Custom,
+    File,
+    Image,
+    Location,
+    Post,
+    PostState,
+    Text,
+    TextAndImage,
+)
+from channel_adapter.domain.reaction import Reactions
+
+PER_PAGE: Final = 20
+SCANNED: Final = 400
+"""Posts that one search looks through; the next page goes on behind them."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedPost:
+    """One post of the list."""
+
+    post: Post
+    excerpt: str
+    picture: str
+    reactions: Reactions
+
+
+async def show(page: View) -> web.Response:
+    """Show 20 posts that match the search."""
+    query = page.request.query
+    words, state = query.get("q", "").strip(), query.get("state", "")
+    before = int(query["before"]) if query.get("before", "").isdecimal() and int(query["before"]) else None
+    channel = await page.channel()
+    found, following = await _search(page, words.casefold(), state, before)
+    refs = [post.ref for post in found if post.state is PostState.PUBLISHED]
+    reactions = await page.adapter.reactions.get_many(refs)
+    rows = [
+        ListedPost(post, excerpt(post.parts), picture(post.parts), reactions.get(post.ref, Reactions(ref=post.ref)))
+        for post in found
+    ]
+    return page.render(
+        "posts.html", channel=channel, rows=rows, words=words, state=state, states=list(PostState),
+        following=following, is_first=before is None,
+    )  # fmt: skip
+
+
+async def _search(page: View, words: str, state: str, before: int | None) -> tuple[list[Post], int | None]:
+    """Return the posts of one page, and the number below which the next begins; None at the end."""
+    found: list[Post] = []
+    scanned = 0
+    async for post in page.adapter.posts.history(page.slug, before=before):
+        scanned += 1
+        if (not state or post.state == state) and (not words or words in excerpt(post.parts).casefold()):
+            found.append(post)
+        if len(found) == PER_PAGE or scanned == SCANNED:
+            return found, post.ref.seq if post.ref.seq > 1 else None
+    return found, None
+
+
+def excerpt(parts: tuple[Content, ...]) -> str:
+    """Return the text of a post on one line."""
+    found: list[str] = []
+    for part in parts:
+        if isinstance(part, Text | TextAndImage):
+            found.append(part.text)
+        elif isinstance(part, Article):
+            found += [part.title, part.text]
+        elif isinstance(part, Custom | Location):
+            found.append(part.description)
+        elif isinstance(part, File):
+            found.append(part.name)
+    return " ".join(" ".join(found).split())
+
+
+def picture(parts: tuple[Content, ...]) -> str:
+    """Return the address of the first picture of a post; empty without one."""
+    for part in parts:
+        image = part.image if isinstance(part, TextAndImage) else part
+        if isinstance(image, Image):
+            return image.thumbnail_url or image.url
+        if isinstance(image, Article) and image.image_url:
+            return image.image_url
+    return ""
+
+
+ROUTES = (Route("GET", "/c/{slug}", "channel", AccessRole.VIEWER, show),)

@@ -1,0 +1,177 @@
+"""Checks of every request, in this order: Host (421), cross-site (403), session (401), role (403); and the headers.
+
+Answers of all kinds have the same headers, errors included.
+"""
+
+from typing import Final
+from urllib.parse import urlsplit
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from channel_adapter.concurrency.logs import get_logger
+from channel_adapter.console.auth import COOKIE, SESSION_SECONDS
+from channel_adapter.console.i18n import message
+from channel_adapter.console.page import CONSOLE, FORM_BYTES, Route, View
+from channel_adapter.errors import ChannelAdapterError
+from channel_adapter.tencent.redaction import shown_traceback
+
+HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' https: data:; connect-src 'self';"
+        " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_STATIC_SECONDS: Final = 3600
+ROUTES: Final[web.AppKey[dict[web.AbstractRoute, Route]]] = web.AppKey("channel_adapter_console_routes", dict)
+
+PAGE: Final[web.RequestKey[View]] = web.RequestKey("channel_adapter_console_page", View)
+
+_log = get_logger("channel_adapter.console")
+
+_TITLES: Final = {
+    401: message("Sign in"),
+    403: message("Not allowed"),
+    404: message("There is no such page"),
+    405: message("There is no such page"),
+    413: message("That is too large"),
+    421: message("Unknown host"),
+    500: message("This failed"),
+}
+_TEXTS: Final = {
+    403: message("Your role does not include this. An administrator of the console can do it."),
+    404: message("The address is wrong, or what was there has been deleted."),
+    405: message("The address is wrong, or what was there has been deleted."),
+    413: message("Send a smaller file or text."),
+    421: message("The console does not answer under this name. It is started with --allowed-host for other names."),
+    500: message("It is a fault of this program. Its log has more."),
+}
+CROSS_SITE: Final = message("The form was sent from another site. Open the console itself and repeat it there.")
+
+
+async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Add the headers of all answers."""
+    for name, value in HEADERS.items():
+        response.headers[name] = value
+    if _is_static(request) and response.status in (200, 304):
+        response.headers["Cache-Control"] = f"max-age={_STATIC_SECONDS}"
+    else:
+        response.headers["Cache-Control"] = "no-store"
+        response.headers["Vary"] = "Cookie, Accept-Language, HX-Request"
+
+
+@web.middleware
+async def protect(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Check a request, run its page, and turn errors into pages."""
+    console = request.app[CONSOLE]
+    page = View(request, None)
+    try:
+        if not _is_our_host(request, console.options.hosts):
+            return error_page(page, 421)
+        if request.method not in _SAFE and not _is_same_origin(request):
+            return error_page(page, 403, CROSS_SITE)
+        if (begun := _redeem(page)) is not None:
+            return begun
+        page.operator = await console.operator(request)
+        route = request.app[ROUTES].get(request.match_info.route)
+        public = route.role is None if route is not None else _is_static(request)
+        if not public and page.operator is None:
+            return await _sign_in(page)
+        if route is not None and route.role is not None and not page.may(route.role):
+            return error_page(page, 403)
+        request[PAGE] = page
+        return await handler(request)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        return error_page(page, error.status)
+    except ChannelAdapterError as error:
+        return page.render("error.html", error=error, title="", text="")
+    except Exception as error:  # noqa: BLE001 - the outermost frame of a request
+        _log.error("console.failure", traceback=shown_traceback(error))
+        return error_page(page, 500)
+
+
+def error_page(page: View, status: int, text: str | None = None) -> web.Response:
+    """Return the page of an error."""
+    title = _TITLES.get(status, _TITLES[500])
+    return page.render(
+        "error.html",
+        status=status,
+        title=page.gettext(title),
+        text=page.gettext(_TEXTS.get(status, "") if text is None else text),
+    )
+
+
+def start_session(page: View, cookie: str, place: str) -> web.Response:
+    """Return the answer that sets the cookie of a new session and leads to a page."""
+    answer = web.Response(status=303, headers={"Location": place})
+    root = page.url("channels")
+    answer.set_cookie(
+        COOKIE, cookie, max_age=SESSION_SECONDS, path=root, httponly=True, samesite="Strict", secure=_is_https(page)
+    )
+    return answer
+
+
+def _redeem(page: View) -> web.Response | None:
+    """Begin a session for the token in the address, which leads to the address without it."""
+    request, sign_in = page.request, page.console.options.sign_in
+    token = request.query.get("token")
+    if request.method != "GET" or sign_in is None or token is None:
+        return None
+    cookie = sign_in.redeem(token)
+    query = [(name, value) for name, value in request.query.items() if name != "token"]
+    place = str(request.rel_url.with_query(query))
+    if cookie is not None:
+        return start_session(page, cookie, place)
+    return web.Response(status=303, headers={"Location": place}) if sign_in.authorise(request) is not None else None
+
+
+async def _sign_in(page: View) -> web.Response:
+    """Return the page for a request without an operator. What a form held is shown, and can be sent again."""
+    sign_in = page.console.options.sign_in
+    if page.request.method == "GET" and sign_in is not None and sign_in.has_users and not _is_fragment(page):
+        return page.redirect("login", query={"next": page.here})
+    fields: list[tuple[str, str]] = []
+    if page.request.method == "POST" and page.request.content_type == "application/x-www-form-urlencoded":
+        form = await page.form(FORM_BYTES)
+        fields = [(name, value) for name, value in form.items() if isinstance(value, str)]
+    return page.render(
+        "sign_in.html",
+        status=401,
+        fields=fields,
+        written=[value for _, value in fields if " " in value or "\n" in value],
+        has_users=sign_in is not None and sign_in.has_users,
+        by_link=sign_in is not None and not sign_in.has_users,
+    )
+
+
+def _is_fragment(page: View) -> bool:
+    return page.request.headers.get("HX-Request") == "true"
+
+
+def _is_static(request: web.Request) -> bool:
+    return isinstance(request.match_info.route.resource, web.StaticResource)
+
+
+def _is_our_host(request: web.Request, hosts: frozenset[str] | None) -> bool:
+    return hosts is None or (len(request.headers.getall("Host", [])) == 1 and request.headers["Host"].lower() in hosts)
+
+
+def _is_same_origin(request: web.Request) -> bool:
+    """Return whether a request comes from a page of this console, by Fetch Metadata or else by its Origin."""
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site == "same-origin"
+    origin = request.headers.get("Origin")
+    return origin is not None and urlsplit(origin).netloc.lower() == request.headers.get("Host", "").lower() != ""
+
+
+def _is_https(page: View) -> bool:
+    """Return whether the browser uses https, which a proxy in front of the console reports."""
+    return page.request.secure or page.request.headers.get("X-Forwarded-Proto", "").lower() == "https"

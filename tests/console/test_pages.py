@@ -1,0 +1,75 @@
+"""Pages and their forms, used without JavaScript."""
+
+from html import escape
+
+import pytest
+
+from channel_adapter import Article, Image, PostRef, Text, TextAndImage
+from tests.console.conftest import OWNER, Browser, Served
+
+PICTURE = "https://example.org/a.png"
+COMPOSE = "/c/harbor_news/compose"
+
+
+async def test_list_links_to_channels_and_finds_them_by_name(browser: Browser, served: Served) -> None:
+    await served.adapter.channels.create(slug="market", name="市场大厅", owner=OWNER)
+    page = await browser.get("/")
+    main = page.text.partition("<main")[2]
+    assert 'href="/c/harbor_news"' in main
+    assert 'href="/c/market"' in main
+    found = await browser.get("/?q=市场")
+    assert "/c/market" in found.text
+    assert "/c/harbor_news" not in found.text
+
+
+async def test_created_channel_has_what_the_form_said(browser: Browser, served: Served) -> None:
+    sent = await browser.submit("/new", name="Night Bus", slug="night_bus", owner=OWNER, introduction="Lines & times")
+    assert (sent.status, sent.place) == (303, "/c/night_bus?done=created")
+    assert "The channel is created." in (await browser.get(sent.place)).text
+    assert (await served.adapter.channels.get("night_bus")).introduction == "Lines & times"
+
+
+async def test_form_with_a_wrong_field_is_shown_again_with_what_was_written(browser: Browser) -> None:
+    sent = await browser.submit("/new", name="N" * 101, slug="night_bus", owner=OWNER)
+    assert sent.status == 422
+    assert sent.form("/new")["name"] == "N" * 101
+    assert 'aria-invalid="true"' in sent.text
+    assert "101 bytes" in sent.text
+
+
+CONTENTS = [
+    ({"format": "text", "text": "Tide table\n<b>"}, Text("Tide table\n<b>")),
+    ({"format": "image", "image_url": PICTURE}, Image(PICTURE)),
+    ({"format": "text_and_image", "text": "Tide", "image_url": PICTURE}, TextAndImage("Tide", Image(PICTURE))),
+    (
+        {"format": "text", "text": "Tide", "link_text": "Table", "link_url": "https://example.org"},
+        Article("Table", "Tide", "https://example.org"),
+    ),
+    (
+        {"format": "text_and_image", "text": "Tide", "image_url": PICTURE, "link_url": "https://example.org"},
+        Article("https://example.org", "Tide", "https://example.org", PICTURE),
+    ),
+]
+
+
+@pytest.mark.parametrize(("fields", "content"), CONTENTS)
+async def test_published_post_is_what_the_preview_showed(
+    fields: dict[str, str], content: object, browser: Browser, served: Served
+) -> None:
+    form = (await browser.get(COMPOSE)).form(COMPOSE)
+    preview = await browser.post("/c/harbor_news/preview", {**form, **fields})
+    sent = await browser.post(COMPOSE, {**form, **fields})
+    assert (sent.status, sent.place) == (303, "/c/harbor_news?done=published&number=1")
+    assert (await served.adapter.posts.get(PostRef("harbor_news", 1))).content == content  # type: ignore[arg-type]
+    assert escape(fields.get("text", ""), quote=False) in preview.text
+    assert fields.get("image_url", "") in preview.text
+    assert "Preview: not published" in preview.text
+    listed = (await browser.get(sent.place)).text
+    assert "Published as number 1." in listed
+    assert escape(fields.get("text", "").split("\n")[0], quote=False) in listed
+
+
+async def test_form_sent_twice_publishes_once(browser: Browser, served: Served) -> None:
+    form = {**(await browser.get(COMPOSE)).form(COMPOSE), "format": "text", "text": "Once"}
+    assert (await browser.post(COMPOSE, form)).place == (await browser.post(COMPOSE, form)).place
+    assert len([post async for post in served.adapter.posts.history("harbor_news")]) == 1
