@@ -81,6 +81,7 @@ def test_these_are_the_commands() -> None:
         ],
         "worker": [],
         "webhooks": ["list", "retry", "drop", "tail", "stats", "serve", "trigger"],
+        "console": ["serve", "hash-password"],
         "doctor": [],
         "settings": ["example"],
         "stub": [],
