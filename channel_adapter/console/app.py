@@ -10,12 +10,12 @@ from aiohttp import web
 
 from channel_adapter.adapter import ChannelAdapter
 from channel_adapter.console.auth import Authorise
-from channel_adapter.console.page import CONSOLE, Console, ConsoleOptions, Route
+from channel_adapter.console.page import CONSOLE, Console, ConsoleOptions, PageRoute
 from channel_adapter.console.pages import account, channels, compose, create, posts
 from channel_adapter.console.security import PAGE, ROUTES, add_headers, protect
 
 HERE: Final = Path(__file__).parent
-TABLE: Final[tuple[Route, ...]] = (
+TABLE: Final[tuple[PageRoute, ...]] = (
     *account.ROUTES,
     *channels.ROUTES,
     *create.ROUTES,

@@ -65,7 +65,7 @@ CONSOLE: Final[web.AppKey[Console]] = web.AppKey("channel_adapter_console", Cons
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class PageRoute:
     """One entry of the table of routes. `role` None: the page needs no operator."""
 
     method: str

@@ -12,7 +12,7 @@ from aiohttp.typedefs import Handler
 from channel_adapter.concurrency.logs import get_logger
 from channel_adapter.console.auth import COOKIE, SESSION_SECONDS
 from channel_adapter.console.i18n import message
-from channel_adapter.console.page import CONSOLE, FORM_BYTES, Route, View
+from channel_adapter.console.page import CONSOLE, FORM_BYTES, PageRoute, View
 from channel_adapter.errors import ChannelAdapterError
 from channel_adapter.tencent.redaction import shown_traceback
 
@@ -28,7 +28,7 @@ HEADERS: Final = {
 }
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _STATIC_SECONDS: Final = 3600
-ROUTES: Final[web.AppKey[dict[web.AbstractRoute, Route]]] = web.AppKey("channel_adapter_console_routes", dict)
+ROUTES: Final[web.AppKey[dict[web.AbstractRoute, PageRoute]]] = web.AppKey("channel_adapter_console_routes", dict)
 
 PAGE: Final[web.RequestKey[View]] = web.RequestKey("channel_adapter_console_page", View)
 

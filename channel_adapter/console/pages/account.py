@@ -5,7 +5,7 @@ from aiohttp import web
 from channel_adapter.console.auth import COOKIE, TooManyFailuresError
 from channel_adapter.console.i18n import COOKIE as LANGUAGE_COOKIE
 from channel_adapter.console.i18n import LANGUAGES
-from channel_adapter.console.page import Route, View
+from channel_adapter.console.page import PageRoute, View
 from channel_adapter.console.security import error_page, start_session
 
 _YEAR = 365 * 86_400
@@ -65,8 +65,8 @@ def _own_place(page: View, place: str) -> str:
 
 
 ROUTES = (
-    Route("GET", "/login", "login", None, show),
-    Route("POST", "/login", "login", None, login),
-    Route("POST", "/logout", "logout", None, logout),
-    Route("POST", "/language", "language", None, language),
+    PageRoute("GET", "/login", "login", None, show),
+    PageRoute("POST", "/login", "login", None, login),
+    PageRoute("POST", "/logout", "logout", None, logout),
+    PageRoute("POST", "/language", "language", None, language),
 )

@@ -5,7 +5,7 @@ from typing import Final
 from aiohttp import web
 
 from channel_adapter.console.auth import AccessRole
-from channel_adapter.console.page import Route, View
+from channel_adapter.console.page import PageRoute, View
 from channel_adapter.domain.channel import Channel
 
 PER_PAGE: Final = 50
@@ -43,4 +43,4 @@ def _rank(channel: Channel, order: str) -> tuple[float, str]:
     return (-channel.last_post_at.timestamp() if channel.last_post_at is not None else 0, "")
 
 
-ROUTES = (Route("GET", "/", "channels", AccessRole.VIEWER, show),)
+ROUTES = (PageRoute("GET", "/", "channels", AccessRole.VIEWER, show),)

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from channel_adapter.console.auth import AccessRole
 from channel_adapter.console.content import FORMATS, Composed, preview
-from channel_adapter.console.page import Route, View
+from channel_adapter.console.page import PageRoute, View
 from channel_adapter.domain.channel import Channel
 from channel_adapter.errors import ChannelAdapterError, NotFoundError
 
@@ -73,7 +73,7 @@ def _previewed(page: View, composed: Composed) -> dict[str, Any]:
 
 
 ROUTES = (
-    Route("GET", "/c/{slug}/compose", "compose", AccessRole.EDITOR, show),
-    Route("POST", "/c/{slug}/compose", "compose", AccessRole.EDITOR, publish),
-    Route("POST", "/c/{slug}/preview", "preview", AccessRole.EDITOR, show_preview),
+    PageRoute("GET", "/c/{slug}/compose", "compose", AccessRole.EDITOR, show),
+    PageRoute("POST", "/c/{slug}/compose", "compose", AccessRole.EDITOR, publish),
+    PageRoute("POST", "/c/{slug}/preview", "preview", AccessRole.EDITOR, show_preview),
 )

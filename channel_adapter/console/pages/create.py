@@ -6,7 +6,7 @@ from typing import Final
 from aiohttp import web
 
 from channel_adapter.console.auth import AccessRole
-from channel_adapter.console.page import Route, View
+from channel_adapter.console.page import PageRoute, View
 from channel_adapter.errors import ChannelAdapterError, InvalidError
 
 FIELDS: Final = ("name", "slug", "introduction", "owner", "avatar", "organization", "custom_data")
@@ -50,6 +50,6 @@ def _form(page: View, values: dict[str, str], error: ChannelAdapterError | None 
 
 
 ROUTES = (
-    Route("GET", "/new", "create", AccessRole.ADMIN, show),
-    Route("POST", "/new", "create", AccessRole.ADMIN, create),
+    PageRoute("GET", "/new", "create", AccessRole.ADMIN, show),
+    PageRoute("POST", "/new", "create", AccessRole.ADMIN, create),
 )

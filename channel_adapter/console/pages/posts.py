@@ -6,7 +6,7 @@ from typing import Final
 from aiohttp import web
 
 from channel_adapter.console.auth import AccessRole
-from channel_adapter.console.page import Route, View
+from channel_adapter.console.page import PageRoute, View
 from channel_adapter.domain.post import (
     Article,
     Content,
@@ -94,4 +94,4 @@ def picture(parts: tuple[Content, ...]) -> str:
     return ""
 
 
-ROUTES = (Route("GET", "/c/{slug}", "channel", AccessRole.VIEWER, show),)
+ROUTES = (PageRoute("GET", "/c/{slug}", "channel", AccessRole.VIEWER, show),)
