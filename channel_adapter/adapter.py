@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 from channel_adapter.backends.caller import ApiCaller
 from channel_adapter.concurrency.clock import Clock, SystemClock
-from channel_adapter.config.extras import is_installed, needs_extra
+from channel_adapter.config.extras import is_installed, needs_extra, needs_store
 from channel_adapter.config.settings import Settings
-from channel_adapter.errors import ConfigurationError
+from channel_adapter.domain.mode import Mode
+from channel_adapter.errors import ConfigurationError, UnsupportedError
 from channel_adapter.services.signals import Signals
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.client import App, Attempt, Route, TencentClient, Timeouts, Transport
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
-    from channel_adapter.backends.community.backend import CommunityBackend
+    from channel_adapter.backends.official.backend import OfficialBackend
+    from channel_adapter.backends.protocols import Backend
     from channel_adapter.domain.events import RateAlarm
     from channel_adapter.domain.health import HealthCheckResult
+    from channel_adapter.domain.mode import Capabilities
     from channel_adapter.migration.cutover.redirects import AccountRedirects
     from channel_adapter.migration.facade import Migration
     from channel_adapter.services.accounts import Accounts
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from channel_adapter.services.subscriptions import Subscriptions
     from channel_adapter.services.unread.assignment import ConversationGroupAssigner
     from channel_adapter.services.unread.service import UnreadService
+    from channel_adapter.store.broadcasts import BroadcastStore
     from channel_adapter.webhooks.dispatch import EventPipeline
     from channel_adapter.webhooks.events import Events
     from channel_adapter.webhooks.guard import Guard
@@ -131,8 +135,19 @@ class ChannelAdapter:
         return ReactionService(self.backend, options, url, settings.sdkappid, self.clock)
 
     @cached_property
-    def backend(self) -> CommunityBackend:
+    def backend(self) -> Backend:
         """How channels are stored on the service. For the packages of this project, not for apps."""
+        return self._official() if self.settings.mode is Mode.OFFICIAL else self._community()
+
+    @property
+    def can(self) -> Capabilities:
+        """What the service can do in the mode of the settings.
+
+        Where one is False, the methods that need it raise UnsupportedError before any call, or have a substitute.
+        """
+        return self.backend.can
+
+    def _community(self) -> Backend:
         from channel_adapter.backends.community.backend import CommunityBackend
         from channel_adapter.backends.options import BackendOptions
         from channel_adapter.mapping.field_keys import FieldKeys
@@ -154,6 +169,31 @@ class ChannelAdapter:
         )
         return CommunityBackend(self._gateway, options, self.clock)
 
+    def _official(self) -> OfficialBackend:
+        from channel_adapter.backends.official.backend import OfficialBackend
+        from channel_adapter.backends.official.options import OfficialOptions
+
+        settings, posts = self.settings, self.settings.posts
+        options = OfficialOptions(
+            post_bytes=posts.max_bytes,
+            posts_per_second=posts.broadcasts_per_second,
+            posts_per_hour=posts.broadcasts_per_hour,
+            total_seconds=settings.total_seconds,
+            concurrency=settings.concurrency,
+        )
+        return OfficialBackend(self._gateway, options, self.clock, self._broadcasts, self._broadcasts)
+
+    @cached_property
+    def _broadcasts(self) -> BroadcastStore | None:
+        """What the database keeps of broadcasts; None without one."""
+        if self.settings.database_url is None:
+            return None
+        url = self.settings.database_url.get_secret_value()
+        with needs_store(url):
+            from channel_adapter.store.broadcasts import BroadcastStore
+            from channel_adapter.store.database import Database
+        return BroadcastStore(Database.shared(url))
+
     @cached_property
     def pipeline(self) -> EventPipeline:
         """Resolve webhooks into events and do the adapter's own work for them."""
@@ -165,15 +205,17 @@ class ChannelAdapter:
     @cached_property
     def posting_moved(self) -> AccountRedirects | None:
         """Official accounts that a cutover has moved, from the database; None without one."""
-        if self.settings.database_url is None:
+        if self.settings.database_url is None or self.settings.mode is Mode.OFFICIAL:
             return None
         if not is_installed("sqlalchemy"):
             return None
+        from channel_adapter.backends.official.options import OfficialOptions
         from channel_adapter.backends.official.posts import OfficialPosts
         from channel_adapter.migration.cutover.redirects import AccountRedirects
 
         url = self.settings.database_url.get_secret_value()
-        return AccountRedirects(url, OfficialPosts(self._gateway), self.clock)
+        options = OfficialOptions(total_seconds=self.settings.total_seconds, concurrency=self.settings.concurrency)
+        return AccountRedirects(url, OfficialPosts(self._gateway, options, self.clock), self.clock)
 
     @cached_property
     def events(self) -> Events:
@@ -228,8 +270,11 @@ class ChannelAdapter:
     def migration(self) -> Migration:
         """Migrations of official accounts, or of files of any other system, to channels.
 
-        Raises ConfigurationError without the extra `durable`.
+        Raises UnsupportedError in official-account mode, because channels of Community mode are the target, and
+        ConfigurationError without the extra `durable`.
         """
+        if not self.can.import_history:
+            raise UnsupportedError(self.settings.mode, "migration", "posts cannot be imported into official accounts")
         url = self.settings.database_url
         with needs_extra(database_url=url.get_secret_value() if url else None):
             from channel_adapter.migration.facade import Migration
@@ -269,6 +314,9 @@ class ChannelAdapter:
             moved = vars(self).get("posting_moved")
             if moved is not None:
                 await moved.aclose()
+            broadcasts = vars(self).get("_broadcasts")
+            if broadcasts is not None:
+                await broadcasts.close()
         finally:
             await self._client.close()
 

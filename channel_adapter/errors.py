@@ -2,6 +2,7 @@
 
     ChannelAdapterError
     ├── ConfigurationError    correct the settings, the console or the plan
+    │   └── UnsupportedError  the service cannot do it in the mode of the settings
     ├── AuthenticationError   wrong key, wrong app, wrong clock
     ├── PermissionDeniedError this account may not do it
     ├── NotFoundError         no such channel, post or account
@@ -71,6 +72,18 @@ class ConfigurationError(ChannelAdapterError):
     kind = "configuration"
 
 
+class UnsupportedError(ConfigurationError):
+    """The service has nothing for this in the mode of the settings. Raised before any call; `field` is `mode`.
+
+    `adapter.can` reports it before the call.
+    """
+
+    kind = "unsupported"
+
+    def __init__(self, mode: str, what: str, reason: str = "the service has no command for it") -> None:
+        super().__init__(f"unsupported in {mode} mode: {what} ({reason})", field="mode")
+
+
 class AuthenticationError(ChannelAdapterError):
     """The service does not accept the key, the app id, the admin or the clock."""
 
@@ -114,9 +127,25 @@ class RefusedError(ChannelAdapterError):
 
 
 class ThrottledError(ChannelAdapterError):
-    """The service kept asking for a lower rate until the deadline; nothing was done."""
+    """The service kept asking for a lower rate until the deadline; nothing was done.
+
+    `retry_after` is in how many seconds it will be accepted, None if that is not known.
+    """
 
     kind = "throttled"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        field: str | None = None,
+        limit: int | None = None,
+        size: int | None = None,
+        origin: Origin | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, field=field, limit=limit, size=size, origin=origin)
+        self.retry_after = retry_after
 
 
 class UnavailableError(ChannelAdapterError):

@@ -16,7 +16,7 @@ from channel_adapter.domain.events import ChannelEvent
 from channel_adapter.domain.health import HealthCheckResult
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.mode import Capabilities, Mode
-from channel_adapter.domain.post import Content, Draft, Post, PostPreview, PostRef
+from channel_adapter.domain.post import Content, Draft, Post, PostKey, PostPreview, PostRef
 from channel_adapter.domain.reaction import (
     CarriedReactions,
     CarrierChange,
@@ -35,6 +35,37 @@ from channel_adapter.errors import (
     UnavailableError,
 )
 from channel_adapter.mapping.ids import IdScheme
+
+
+class PostKeys(Protocol):
+    """Keeps the keys of broadcasts, so that a number alone names one. A key that is missing is looked up in history."""
+
+    async def get(self, channel: ChannelId, seq: int) -> PostKey | None:
+        """Return the key of a broadcast, None if it is not known."""
+        ...
+
+    async def add(self, channel: ChannelId, keys: Sequence[PostKey]) -> None:
+        """Keep keys of broadcasts; a later one of the same number replaces it."""
+        ...
+
+    async def forget(self, channel: ChannelId) -> None:
+        """Drop the keys of a channel."""
+        ...
+
+
+class SendBudget(Protocol):
+    """Counts the posts of the last hour of each channel, over all processes."""
+
+    async def reserve(self, channel: ChannelId, here: float, per_hour: int) -> float | None:
+        """Count a post; return None, or the seconds until one is possible if there were `per_hour` already.
+
+        `here` is the time of this process.
+        """
+        ...
+
+    async def release(self, channel: ChannelId) -> None:
+        """Do not count the post that was reserved last: it was not sent."""
+        ...
 
 
 class ChannelBackend(Protocol):
@@ -105,9 +136,9 @@ class PostBackend(Protocol):
         ...
 
     def history(
-        self, channel: ChannelId, *, before: int | None = None, oldest_first: bool = False
+        self, channel: ChannelId, *, before: PostRef | None = None, oldest_first: bool = False
     ) -> AsyncGenerator[Post, None]:
-        """Yield the posts that the service keeps, below the number `before`. Raises NotFoundError."""
+        """Yield the posts that the service keeps, below the post `before`. Raises NotFoundError."""
         ...
 
     async def get(self, ref: PostRef, *, deadline: float | None = None) -> Post | None:

@@ -545,6 +545,8 @@ def _fields(value: Any) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for field in dataclasses.fields(value):
         held = getattr(value, field.name)
+        if not field.repr:
+            continue
         if dataclasses.is_dataclass(held):
             flat |= {f"{field.name}.{name}": inner for name, inner in _fields(held).items() if name != "kind"}
         else:

@@ -8,13 +8,23 @@ import difflib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, cast
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from channel_adapter.config.sources import CrossFieldError, Sources, explained, read_environment, read_file
 from channel_adapter.config.values import OptionalSecret, Secret, Secrets, database_url_fault, proxy_fault
+from channel_adapter.domain.mode import Mode
 from channel_adapter.domain.reaction import DisplayMode
 from channel_adapter.errors import ConfigurationError, InvalidError
-from channel_adapter.mapping.ids import COMMUNITY_IDS
+from channel_adapter.mapping.ids import SCHEMES, IdScheme
 from channel_adapter.mapping.text import require_text
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.regions import REGIONS, HostPair
@@ -96,6 +106,16 @@ class PostSettings(SettingsTable):
     max_bytes: int = Field(default=limits.MESSAGE_BYTES_SAFE, ge=1, description="size of a post's body as JSON")
     per_second: int = Field(
         default=limits.MESSAGES_PER_SECOND_PER_GROUP, ge=1, description="posts a second in one channel"
+    )
+    broadcasts_per_second: float = Field(
+        default=limits.OFFICIAL_MESSAGES_PER_SECOND,
+        gt=0,
+        description="posts a second of one official account, in mode official",
+    )
+    broadcasts_per_hour: int = Field(
+        default=limits.OFFICIAL_BROADCASTS_PER_HOUR,
+        ge=1,
+        description="posts an hour of one official account, counted in database_url",
     )
 
 
@@ -223,15 +243,18 @@ class GuardSettings(SettingsTable):
         default=(), description="users who may create Communities beside this adapter; empty: all"
     )
 
-    @field_validator("closed", "caps")
-    @classmethod
-    def _name_channels(cls, named: Any) -> Any:
-        try:
-            if isinstance(named, dict):
-                return {COMMUNITY_IDS.channel(name): cap for name, cap in named.items()}
-            return tuple(COMMUNITY_IDS.channel(name) for name in named)
-        except InvalidError as wrong:
-            raise ValueError(wrong.message) from None
+    def with_ids(self, scheme: IdScheme) -> "GuardSettings":
+        """Return these settings with whole ids of channels in place of slugs. Raises CrossFieldError."""
+        closed = [_channel_id(scheme, name, "closed") for name in self.closed]
+        caps = {_channel_id(scheme, name, "caps"): cap for name, cap in self.caps.items()}
+        return self.model_copy(update={"closed": tuple(closed), "caps": caps})
+
+
+def _channel_id(scheme: IdScheme, name: str, field: str) -> str:
+    try:
+        return scheme.channel(name)
+    except InvalidError as wrong:
+        raise CrossFieldError(wrong.message, (field,)) from None
 
 
 def _check_key(key: str) -> None:
@@ -255,6 +278,9 @@ class Settings(SettingsTable):
     key: Secret = Field(description="the app's secret key, as the console shows it")
     admin: str = Field(
         default="administrator", min_length=1, description="an admin account of the app; calls are made as it"
+    )
+    mode: Mode = Field(
+        default=Mode.COMMUNITY, description="how channels are stored: community (groups) or official (accounts)"
     )
     region: str | None = Field(default=None, description=f"data region of the app: {', '.join(REGIONS)}")
     base_url: str | None = Field(
@@ -347,6 +373,11 @@ class Settings(SettingsTable):
                 near = difflib.get_close_matches(path, known, n=1)
                 raise ValueError(f"there is no command {path!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
         return ceilings
+
+    @field_validator("guard")
+    @classmethod
+    def _names_channels(cls, guard: GuardSettings, info: ValidationInfo) -> GuardSettings:
+        return guard.with_ids(SCHEMES[info.data.get("mode", Mode.COMMUNITY)])
 
     @model_validator(mode="after")
     def _one_server(self) -> Self:

@@ -181,6 +181,8 @@ def explained(wrong: "ValidationError", model: "type[BaseModel]", sources: Sourc
     name = ".".join(str(part) for part in loc)
     cause = problem.get("ctx", {}).get("error")
     fields = cause.fields if isinstance(cause, CrossFieldError) else ()
+    if len(fields) == 1:
+        name = f"{name}.{fields[0]}"
     where = sources.names_of(loc, fields) if sources else ""
     message = problem["msg"].removeprefix("Value error, ").replace("Input should be ", "must be ")
     message = _MUST_BE.get(problem["type"], message)

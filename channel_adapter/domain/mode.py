@@ -13,7 +13,11 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """What the service can do in a mode. A method that needs a capability that is False raises UnsupportedError."""
+    """What the service can do in a mode.
+
+    Where one is False, the methods that need it raise UnsupportedError before any call, or have a substitute: see
+    "Official-account mode" in the manual.
+    """
 
     edit_posts: bool
     silent_posts: bool
@@ -54,4 +58,25 @@ COMMUNITY_CAPABILITIES = Capabilities(
     transfer=True,
     views=False,
     close_posting=True,
+)
+
+OFFICIAL_CAPABILITIES = Capabilities(
+    edit_posts=False,
+    silent_posts=False,
+    named_authors=False,
+    roles=False,
+    notification_text=False,
+    notify=False,
+    set_notifications=False,
+    read_notifications=False,
+    list_all=False,
+    attributes=False,
+    read_to_number=False,
+    service_reactions=False,
+    detect_lost_posts=False,
+    import_history=False,
+    import_subscribers=False,
+    transfer=False,
+    views=False,
+    close_posting=False,
 )

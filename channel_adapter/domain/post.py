@@ -137,10 +137,15 @@ Content = Text | Image | TextAndImage | Article | Video | File | Sound | Locatio
 
 @dataclass(frozen=True, slots=True, order=True)
 class PostRef:
-    """Which post: the channel and its number there. Numbers grow by time and start at 1."""
+    """Which post: the channel and its number there. Numbers grow by time and start at 1.
+
+    `key` is the service's name of a broadcast of an official account, "" where it is not known; without it the number
+    is looked up. It makes no difference between two references.
+    """
 
     channel: ChannelId
     seq: int
+    key: str = field(default="", compare=False, repr=False)
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -156,6 +161,15 @@ class PostRef:
                 f"ref: {shown} is not CHANNEL/NUMBER, for example harbor_news/12", field="ref", size=size
             )
         return cls(ChannelId(found[1]), int(found[2]))
+
+
+@dataclass(frozen=True, slots=True)
+class PostKey:
+    """The number of a broadcast, the service's key of it, and its dedupe number if that is known."""
+
+    seq: int
+    key: str
+    dedupe: int | None = None
 
 
 class PostState(StrEnum):

@@ -35,23 +35,27 @@ class Notifications(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
-    """The subscription of one user to one channel."""
+    """The subscription of one user to one channel. `notifications` is None where the service does not return them."""
 
     channel: Channel
     user: UserId
     role: Role
     since: datetime | None = None
-    notifications: Notifications = Notifications.ALL
+    notifications: Notifications | None = Notifications.ALL
 
 
 @dataclass(frozen=True, slots=True)
 class Subscriber:
-    """One row of a channel's list of subscribers; the owner is not in it."""
+    """One row of a channel's list of subscribers, without the owner.
+
+    `custom_data` is the app's own text of the subscription, which official accounts have: 3,000 bytes.
+    """
 
     user: UserId
     role: Role
     since: datetime | None = None
     notifications: Notifications = Notifications.ALL
+    custom_data: str = ""
 
 
 class OutcomeKind(StrEnum):

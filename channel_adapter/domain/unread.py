@@ -14,6 +14,7 @@ class CountSource(StrEnum):
     SERVER = "server"  # the service counted
     POSITIONS = "positions"  # last post and read post, both from the list of joined groups
     MEMBER = "member"  # last post and read post, from calls for one group
+    CONVERSATION = "conversation"  # the service counted a one-to-one conversation: posts and messages to the user
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,26 +33,30 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelUnread:
-    """The unread posts of one user in one channel."""
+    """The unread posts of one user in one channel. `notifications` is None where the service does not return them.
+
+    In official-account mode `count` includes unread one-to-one messages of the account to the user.
+    """
 
     channel: ChannelId
     name: str
     count: int
-    notifications: Notifications = Notifications.ALL
+    notifications: Notifications | None = Notifications.ALL
     last_post_at: datetime | None = None
     explanation: Explanation | None = None
 
     @property
     def muted(self) -> bool:
         """Whether the channel is left out of the badge."""
-        return self.notifications is not Notifications.ALL
+        return self.notifications not in (Notifications.ALL, None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unread:
     """The unread counts of a user.
 
-    `badge` is the sum over channels and `chats` the sum over the user's other groups, both without muted ones. If
+    `badge` is the sum over channels and `chats` the sum over the user's other groups, both without muted ones; in
+    official-account mode `chats` is the sum over other one-to-one conversations. If
     `error` is not empty, the user could not be counted and the numbers have no meaning; only `get_many` returns that.
     """
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -42,6 +42,7 @@ class IdScheme:
         if not isinstance(text, str):
             raise InvalidError(f"channel must be a string; got {text!r}", field="channel")
         if not text.startswith(self.prefix):
+            self._refuse_other_mode(text, "channel")
             return self.from_slug(text)
         if limits.TOPIC_ID_MARK in text:
             raise InvalidError(f"channel: {text!r} is the id of a topic; channels have no topics", field="channel")
@@ -86,12 +87,43 @@ class IdScheme:
         if not isinstance(ref, PostRef):
             hint = "; pass its ref" if isinstance(ref, Post) else ""
             raise InvalidError(f"{field} must be a PostRef; got {with_article(type(ref).__name__)}{hint}", field=field)
-        return PostRef(self.channel(ref.channel), post_number(ref.seq, "seq"))
+        return PostRef(self.channel(ref.channel), post_number(ref.seq, "seq"), ref.key)
+
+    def to_cursor(self, position: str) -> str:
+        """Return the cursor for a position in a list: the position, and the mode unless that is Community mode."""
+        return position if self.mode is Mode.COMMUNITY else f"{self.mode}:{position}"
+
+    def from_cursor(self, cursor: str) -> str:
+        """Return the position of a cursor; "" is the beginning. Raises InvalidError for a cursor of the other mode."""
+        mode, colon, position = cursor.partition(":")
+        marked = bool(colon) and mode == Mode.OFFICIAL
+        if cursor and marked is not (self.mode is Mode.OFFICIAL):
+            other = Mode.COMMUNITY if self.mode is Mode.OFFICIAL else Mode.OFFICIAL
+            raise InvalidError(
+                f"cursor: {cursor!r} is a cursor of {other} mode, and this adapter is in {self.mode} mode",
+                field="cursor",
+            )
+        return position if marked else cursor
+
+    def _refuse_other_mode(self, text: str, field: str) -> None:
+        """Raise InvalidError for the id of a channel in another mode."""
+        for other in SCHEMES.values():
+            if other is not self and text.startswith(other.prefix):
+                raise InvalidError(
+                    f"{field}: {text!r} is the id of a channel in {other.mode} mode, and this adapter is in"
+                    f" {self.mode} mode",
+                    field=field,
+                )
 
 
 COMMUNITY_IDS: Final = IdScheme(
     Mode.COMMUNITY, limits.COMMUNITY_ID_PREFIX, limits.COMMUNITY_ID_RESERVED, limits.GROUP_ID_BYTES
 )
+OFFICIAL_IDS: Final = IdScheme(
+    Mode.OFFICIAL, limits.OFFICIAL_ACCOUNT_ID_PREFIX, limits.OFFICIAL_ACCOUNT_ID_RESERVED,
+    limits.OFFICIAL_ACCOUNT_ID_BYTES,
+)  # fmt: skip
+SCHEMES: Final[Mapping[Mode, IdScheme]] = {Mode.COMMUNITY: COMMUNITY_IDS, Mode.OFFICIAL: OFFICIAL_IDS}
 
 
 def channel_of_account(account: str) -> ChannelId:
@@ -170,3 +202,13 @@ def post_number(value: object, field: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise InvalidError(f"{field} must be a positive integer; got {value!r}", field=field)
     return value
+
+
+def post_in(scheme: IdScheme, channel: ChannelId, post: object, field: str) -> PostRef:
+    """Return the reference of a post of this channel, from a reference or a number. Raises InvalidError."""
+    if not isinstance(post, PostRef):
+        return PostRef(channel, post_number(post, field))
+    ref = scheme.post(post, field)
+    if ref.channel != channel:
+        raise InvalidError(f"{field}: post {ref.seq} is one of {ref.channel}", field=field)
+    return ref

@@ -8,6 +8,7 @@ from channel_adapter.backends.accounts import AppAccounts
 from channel_adapter.backends.caller import ApiCaller
 from channel_adapter.backends.community.importing import CommunityImporter
 from channel_adapter.backends.official.backend import OfficialBackend
+from channel_adapter.backends.official.options import OfficialOptions
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.config.extras import needs_extra
 from channel_adapter.config.settings import Settings
@@ -63,7 +64,8 @@ class MigrationContext:
     @cached_property
     def official(self) -> OfficialBackend:
         """Official accounts, through the calls of this context."""
-        return OfficialBackend(self.api, self.settings.concurrency)
+        options = OfficialOptions(total_seconds=self.settings.total_seconds, concurrency=self.settings.concurrency)
+        return OfficialBackend(self.api, options, self.clock)
 
     def importer(self, keys: FieldKeys) -> CommunityImporter:
         """Return what imports into groups, through the calls of this context; `keys` are those of a plan."""

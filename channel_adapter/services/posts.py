@@ -8,7 +8,7 @@ from channel_adapter.concurrency.signals import Signal
 from channel_adapter.domain.post import Broadcast, Content, Draft, Post, PostPreview, PostRef
 from channel_adapter.errors import NotFoundError
 from channel_adapter.mapping import ids
-from channel_adapter.mapping.ids import IdScheme, post_number
+from channel_adapter.mapping.ids import IdScheme, post_in
 
 
 class Posts:
@@ -71,16 +71,16 @@ class Posts:
         return ids.random_of(self._ids.channel(channel), ids.idempotency_key(idempotency_key))
 
     def history(
-        self, channel: str, *, oldest_first: bool = False, before: int | None = None
+        self, channel: str, *, oldest_first: bool = False, before: int | PostRef | None = None
     ) -> AsyncGenerator[Post, None]:
         """Yield the posts that the service still keeps, newest first, 20 a call, with recalled and expired ones.
 
-        `before` begins below that number. How far back it reaches is the plan's roaming time: 7 days or more.
+        `before` is the number or the ref of a post: it begins below that one. How far back it reaches is the plan's
+        roaming time: 7 days or more.
         """
         wanted = self._ids.channel(channel)
-        if before is not None:
-            post_number(before, "before")
-        return self._backend.history(wanted, oldest_first=oldest_first, before=before)
+        below = None if before is None else post_in(self._ids, wanted, before, "before")
+        return self._backend.history(wanted, oldest_first=oldest_first, before=below)
 
     async def get(self, ref: PostRef) -> Post:
         """Return one post as it is now. Raises NotFoundError if the channel or the post does not exist."""
@@ -118,7 +118,7 @@ class Posts:
     ) -> Draft:
         return Draft(
             content,
-            None if author is None else ids.user_id(author, "author"),
+            None if author is None or author == channel else ids.user_id(author, "author"),
             None if idempotency_key is None else self.dedupe_of(channel, idempotency_key),
             silent,
         )

@@ -11,6 +11,7 @@ from aioresponses import CallbackResult, aioresponses
 
 from channel_adapter import ChannelAdapter, Settings
 from channel_adapter.domain.ids import ChannelId
+from tests.backends import community
 from tests.faults.conftest import OK, PRIMARY, FakeClock, ScriptedResponse
 
 
@@ -81,11 +82,11 @@ async def test_the_post_of_a_moment_among_what_is_left(remnant: Remnant, oldest:
     async with reader() as adapter:
         for second in [0, *range(oldest - 1, oldest + 105), oldest + 199, oldest + 200, oldest + 300]:
             remnant.reads = 0
-            found = await adapter.backend.post_history.number_at(ChannelId("@TGS#_tides"), 1_700_000_000 + second)
+            found = await community(adapter).post_history.number_at(ChannelId("@TGS#_tides"), 1_700_000_000 + second)
             assert found == max((number for number in remnant.numbers if number <= second), default=0)
             assert remnant.reads <= 21
         remnant.numbers = []
-        assert await adapter.backend.post_history.number_at(ChannelId("@TGS#_tides"), 1_700_000_000) == 0
+        assert await community(adapter).post_history.number_at(ChannelId("@TGS#_tides"), 1_700_000_000) == 0
 
 
 @pytest.mark.parametrize("oldest_first", [True, False])

@@ -9,6 +9,7 @@ from channel_adapter.backends.conversation_groups import ConversationGroups, Con
 from channel_adapter.domain.channel import IdKind, IdStatus
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.unread import ConversationGroup, MarkChange, Marks
+from tests.backends import community
 from tests.faults.test_adapter_trouble import opened
 
 ANN = UserId("reader_0")
@@ -43,7 +44,7 @@ async def test_channels_are_type_1_conversations() -> None:
     async with opened() as (adapter, server):
         await adapter.accounts.add(CHANNELS)
         groups = ConversationGroups(
-            adapter.backend.caller, KIND, scenario.classify, scenario.channels_of, scenario.require
+            community(adapter).caller, KIND, scenario.classify, scenario.channels_of, scenario.require
         )
         assigned, taken_out = map(GroupAssignment, (AssignmentStatus.ASSIGNED, AssignmentStatus.TAKEN_OUT))
         assert await groups.put(ANN, NAME, [NEWS, SPORT]) == {NEWS: assigned, SPORT: assigned}
@@ -63,7 +64,7 @@ async def test_sync_classifies_conversations_of_the_mode_and_keeps_the_others() 
         await adapter.accounts.add(CHANNELS)
         await adapter.channels.create(slug="chat", name="Chat", owner=ANN)
         groups = ConversationGroups(
-            adapter.backend.caller, KIND, scenario.classify, scenario.channels_of, scenario.require
+            community(adapter).caller, KIND, scenario.classify, scenario.channels_of, scenario.require
         )
         chat = {"Type": 2, "ToGroupId": "@TGS#_chat"}
         friend = {"Type": 1, "To_Account": "reader_1"}

@@ -15,6 +15,7 @@ from channel_adapter.store.cache_invalidation import INVALIDATIONS, KEPT_SECONDS
 from channel_adapter.store.database import Database
 from channel_adapter.webhooks import MemoryInbox, serve
 from channel_adapter.webhooks.cache_invalidation import CacheInvalidationBus
+from tests.backends import community
 from tests.webhooks.scenario import ADMIN, KEEPER, LIGHTHOUSE, MATE, Scenario, lighthouse, open_scenario, settings_of
 
 GROUPS = "group_open_http_svc"
@@ -55,7 +56,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 async def test_a_role_that_changed_is_forgotten_by_all_receivers(url: str) -> None:
     async with two_receivers(url) as (scenario, second):
-        roles, keeper = second.backend.role_cache, UserId(KEEPER)
+        roles, keeper = community(second).role_cache, UserId(KEEPER)
 
         async def may_post() -> bool:
             return await roles.may_post(LIGHTHOUSE, UserId(MATE))
@@ -75,7 +76,7 @@ async def test_a_role_that_changed_is_forgotten_by_all_receivers(url: str) -> No
 
 async def test_a_tag_that_changed_is_forgotten_by_all_receivers(tmp_path: Path) -> None:
     async with two_receivers(f"sqlite:///{tmp_path / 'adapter.db'}") as (scenario, second):
-        directory = second.backend.channel_cache
+        directory = community(second).channel_cache
         assert await second.pipeline.resolver.is_channel(LIGHTHOUSE)
         await scenario.other.channels.update(LIGHTHOUSE, name="Light")
         await until(lambda: directory.get_cached(LIGHTHOUSE) is None)
@@ -147,7 +148,7 @@ async def test_invalidations_are_read_again_after_a_failure(
     monkeypatch.setattr("channel_adapter.webhooks.cache_invalidation.LOOK_SECONDS", 0.001)
     async with open_scenario() as scenario:
         await lighthouse(scenario)
-        directory, changes = scenario.adapter.backend.channel_cache, Away()
+        directory, changes = community(scenario.adapter).channel_cache, Away()
         assert await scenario.adapter.pipeline.resolver.is_channel(LIGHTHOUSE)
         bus = CacheInvalidationBus(changes, scenario.adapter.backend.forget)  # type: ignore[arg-type]
         listening = asyncio.ensure_future(bus.listen())

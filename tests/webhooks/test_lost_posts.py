@@ -14,6 +14,7 @@ from channel_adapter.webhooks.channel_registry import ChannelRegistry
 from channel_adapter.webhooks.dispatch import EventResolver
 from channel_adapter.webhooks.lost_posts import MAX_EXPECTED, LostPosts
 from channel_adapter.webhooks.parse import WebhookEvent, make_event
+from tests.backends import community
 from tests.webhooks.scenario import KEEPER, LIGHTHOUSE, Scenario, lighthouse, open_scenario
 
 BEFORE, AFTER = "Group.CallbackBeforeSendMsg", "Group.CallbackAfterSendMsg"
@@ -162,7 +163,7 @@ def tag_reads(scenario: Scenario) -> int:
 
 
 async def test_many_events_of_one_channel_ask_for_its_tag_once(scenario: Scenario) -> None:
-    scenario.adapter.backend.channel_cache.forget()
+    community(scenario.adapter).channel_cache.forget()
     before = tag_reads(scenario)
     resolver = interpreter_of(scenario)
     found = await asyncio.gather(*(resolver.resolve(message(AFTER, number)) for number in range(1, 51)))
@@ -172,7 +173,7 @@ async def test_many_events_of_one_channel_ask_for_its_tag_once(scenario: Scenari
 
 async def test_unreadable_tag_decides_nothing(scenario: Scenario) -> None:
     """The inbox tries again; nobody is told that it is another group."""
-    scenario.adapter.backend.channel_cache.forget()
+    community(scenario.adapter).channel_cache.forget()
     resolver = interpreter_of(scenario)
     scenario.stub.faults.replace([Fault.model_validate({"command": "get_group_info", "code": 10002})])
     results = await asyncio.gather(
@@ -184,7 +185,7 @@ async def test_unreadable_tag_decides_nothing(scenario: Scenario) -> None:
 
 
 async def test_cancelled_lookup_continues_for_other_callers(scenario: Scenario) -> None:
-    scenario.adapter.backend.channel_cache.forget()
+    community(scenario.adapter).channel_cache.forget()
     resolver = interpreter_of(scenario)
     hasty = asyncio.ensure_future(resolver.is_channel(LIGHTHOUSE))
     patient = asyncio.ensure_future(resolver.is_channel(LIGHTHOUSE))

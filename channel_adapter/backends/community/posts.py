@@ -89,10 +89,10 @@ class CommunityPosts:
         )
 
     def history(
-        self, channel: ChannelId, *, before: int | None = None, oldest_first: bool = False
+        self, channel: ChannelId, *, before: PostRef | None = None, oldest_first: bool = False
     ) -> AsyncGenerator[Post, None]:
-        """Yield the posts that the service keeps, 20 a call, below the number `before`. Raises NotFoundError."""
-        return self._history.posts(channel, oldest_first=oldest_first, before=before)
+        """Yield the posts that the service keeps, 20 a call, below the post `before`. Raises NotFoundError."""
+        return self._history.posts(channel, oldest_first=oldest_first, before=before.seq if before else None)
 
     async def get(self, ref: PostRef, *, deadline: float | None = None) -> Post | None:
         """Return a post as it is now, or None. `deadline` is in seconds. Raises NotFoundError for the channel."""

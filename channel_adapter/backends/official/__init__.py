@@ -1,1 +1,1 @@
-"""Official accounts: profiles, subscribers, broadcasts and webhooks, as far as migration needs them."""
+"""Official-account mode: channels as official accounts, posts as their broadcasts."""

@@ -5,37 +5,132 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from channel_adapter.backends.caller import remediation
+from channel_adapter.domain.health import HealthCheckResult
+from channel_adapter.domain.mode import OFFICIAL_CAPABILITIES, Mode
+from channel_adapter.errors import ChannelAdapterError
+from channel_adapter.mapping.ids import OFFICIAL_IDS
+from channel_adapter.tencent import codes
+
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from channel_adapter.backends.accounts import AppAccounts
     from channel_adapter.backends.caller import Caller
+    from channel_adapter.backends.conversation_groups import ConversationGroups
     from channel_adapter.backends.official.channels import OfficialChannels
     from channel_adapter.backends.official.members import OfficialMembers
+    from channel_adapter.backends.official.options import OfficialOptions
     from channel_adapter.backends.official.posts import OfficialPosts
+    from channel_adapter.backends.official.reactions import OfficialReactions
+    from channel_adapter.backends.official.unread import OfficialUnread
+    from channel_adapter.backends.protocols import PostKeys, SendBudget
+    from channel_adapter.concurrency.clock import Clock
+    from channel_adapter.domain.events import ChannelEvent
+    from channel_adapter.domain.ids import ChannelId, UserId
+
+PLAN = (
+    "official accounts need the plan Enterprise, or a development app, which may have five; enable them in the console,"
+    " or set mode to community"
+)
 
 
 class OfficialBackend:
-    """Channels as official accounts."""
+    """Channels as official accounts. `keys` and `budget` are what a database keeps of broadcasts."""
 
-    def __init__(self, caller: Caller, concurrency: int) -> None:
-        self._caller = caller
-        self._concurrency = concurrency
+    mode = Mode.OFFICIAL
+    can = OFFICIAL_CAPABILITIES
+    ids = OFFICIAL_IDS
+
+    def __init__(
+        self,
+        caller: Caller,
+        options: OfficialOptions,
+        clock: Clock,
+        keys: PostKeys | None = None,
+        budget: SendBudget | None = None,
+    ) -> None:
+        self.caller = caller
+        self.options = options
+        self.clock = clock
+        self._keys = keys
+        self._budget = budget
 
     @cached_property
     def channels(self) -> OfficialChannels:
-        """Accounts: read and delete."""
+        """Accounts: create, read, update, delete."""
         from channel_adapter.backends.official.channels import OfficialChannels
 
-        return OfficialChannels(self._caller, self._concurrency)
+        return OfficialChannels(self.caller, self.accounts, self.options.concurrency, self.posts.forget)
 
     @cached_property
     def members(self) -> OfficialMembers:
         """Subscribers of accounts, and the accounts of a user."""
         from channel_adapter.backends.official.members import OfficialMembers
 
-        return OfficialMembers(self._caller)
+        return OfficialMembers(self.caller, self.channels, self.accounts, self.options.concurrency)
+
+    @cached_property
+    def accounts(self) -> AppAccounts:
+        """Accounts of users: check and import."""
+        from channel_adapter.backends.accounts import AppAccounts
+
+        return AppAccounts(self.caller, self.options.concurrency)
 
     @cached_property
     def posts(self) -> OfficialPosts:
         """Broadcasts of accounts."""
         from channel_adapter.backends.official.posts import OfficialPosts
 
-        return OfficialPosts(self._caller)
+        return OfficialPosts(self.caller, self.options, self.clock, self._keys, self._budget)
+
+    @cached_property
+    def unread(self) -> OfficialUnread:
+        """Unread counts and read positions of users."""
+        from channel_adapter.backends.official.unread import OfficialUnread
+
+        return OfficialUnread(self.caller, self.members, self.posts, self.clock, self.options.concurrency)
+
+    @cached_property
+    def groups(self) -> ConversationGroups:
+        """Conversation groups and marks of users."""
+        from channel_adapter.backends.conversation_groups import ConversationGroups, ConversationKind
+
+        kind = ConversationKind(one_to_one=True, prefix=self.ids.prefix)
+        members = self.members
+        return ConversationGroups(self.caller, kind, self.channels.classify, members.followed_list, members.require)
+
+    @cached_property
+    def reactions(self) -> OfficialReactions:
+        """Reactions on messages: none."""
+        from channel_adapter.backends.official.reactions import OfficialReactions
+
+        return OfficialReactions()
+
+    async def checks(self, admin: UserId) -> AsyncIterator[HealthCheckResult]:
+        """Yield whether the plan has official accounts, with one call."""
+        from channel_adapter.domain.ids import ChannelId
+
+        try:
+            await self.channels.read([ChannelId(f"{self.ids.prefix}channel_adapter_check")])
+        except ChannelAdapterError as error:
+            yield HealthCheckResult("official_accounts", False, error.message, self.remediation(error))
+        else:
+            yield HealthCheckResult("official_accounts", True, "enabled")
+
+    @staticmethod
+    def remediation(error: ChannelAdapterError) -> str:
+        """Return what to do about an error, in one sentence."""
+        return PLAN if error.code == codes.OFFICIAL_ACCOUNTS_OFF else remediation(error)
+
+    async def may_post(self, channel: ChannelId, user: UserId) -> bool:
+        """Return False: no user posts in an official account, only the account itself."""
+        return False
+
+    def observe(self, event: ChannelEvent) -> None:
+        """Do nothing: nothing is cached that an event could correct."""
+
+    def forget(self, channel: ChannelId, users: Sequence[UserId] | None = None) -> None:
+        """Drop what is cached of a channel."""
+        if users is None:
+            self.channels.forget(channel)

@@ -1,30 +1,102 @@
-"""Profiles of official accounts: read, delete."""
+"""Channels as official accounts: create, read, update, delete."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Final
 
+from cachetools import LRUCache
+
+from channel_adapter.backends.accounts import AppAccounts
 from channel_adapter.backends.caller import Caller, item_error
 from channel_adapter.concurrency.batching import batches, concurrently
-from channel_adapter.domain.channel import Channel
+from channel_adapter.domain.channel import Channel, ChannelProfile, IdKind, IdStatus, NewChannel
 from channel_adapter.domain.ids import ChannelId, UserId
-from channel_adapter.errors import NotFoundError, UnavailableError
+from channel_adapter.domain.mode import Mode
+from channel_adapter.errors import (
+    ChannelAdapterError,
+    ConflictError,
+    InvalidError,
+    NotFoundError,
+    OutcomeUnknownError,
+    UnavailableError,
+    UnsupportedError,
+)
 from channel_adapter.mapping.content import to_datetime
+from channel_adapter.mapping.ids import OFFICIAL_IDS
+from channel_adapter.mapping.text import require_text, require_url
 from channel_adapter.tencent import codes, limits
-from channel_adapter.tencent.catalog import DESTROY_OFFICIAL_ACCOUNT, GET_OFFICIAL_ACCOUNT_INFO
+from channel_adapter.tencent.catalog import (
+    CREATE_OFFICIAL_ACCOUNT,
+    DESTROY_OFFICIAL_ACCOUNT,
+    GET_OFFICIAL_ACCOUNT_INFO,
+    MODIFY_OFFICIAL_ACCOUNT_BASE_INFO,
+)
 from channel_adapter.tencent.wire import official_accounts as wire
 
 NOT_FOUND_CODES: Final = frozenset({codes.NO_SUCH_OFFICIAL_ACCOUNT, codes.BAD_OFFICIAL_ACCOUNT_ID})
+_TEXTS: Final = {
+    "name": limits.OFFICIAL_NAME_BYTES,
+    "introduction": limits.OFFICIAL_INTRODUCTION_BYTES,
+    "avatar": limits.OFFICIAL_FACE_URL_BYTES,
+    "organization": limits.OFFICIAL_ORGANIZATION_BYTES,
+    "custom_data": limits.OFFICIAL_CUSTOM_BYTES,
+}
+"""Fields of a profile that are texts, with their bytes."""
+_CACHED: Final = 10_000
 
 
 class OfficialChannels:
-    """Accounts of the app."""
+    """Official accounts of the app. `on_deleted` drops what is cached of a channel's posts."""
 
-    def __init__(self, caller: Caller, concurrency: int) -> None:
+    def __init__(
+        self,
+        caller: Caller,
+        accounts: AppAccounts,
+        concurrency: int,
+        on_deleted: Callable[[ChannelId], Awaitable[None]],
+    ) -> None:
         self._caller = caller
+        self._accounts = accounts
         self._concurrency = concurrency
+        self._on_deleted = on_deleted
+        self._max_subscribers: LRUCache[ChannelId, int] = LRUCache(_CACHED)  # as set here: it cannot be read
 
-    async def read(self, accounts: Sequence[ChannelId]) -> AsyncGenerator[tuple[ChannelId, Channel | None], None]:
+    async def create(self, new: NewChannel) -> Channel:
+        """Create an account, and read it back; return the one that exists with the same values.
+
+        Raises InvalidError for values over their limits and for a notification text, NotFoundError for an owner that is
+        not an account of the app, ConflictError if the id is taken with other values, LimitReachedError if the app has
+        as many accounts as the plan allows, ConfigurationError if the plan has none.
+        """
+        profile = new.profile
+        require_text(profile.name, "name", limits.OFFICIAL_NAME_BYTES, empty=False)
+        check_profile(profile)
+        request = wire.CreateOfficialAccountRequest(
+            owner_account=new.owner,
+            official_account_user_id=new.id,
+            name=profile.name or "",
+            introduction=profile.introduction or None,
+            face_url=profile.avatar or None,
+            max_subscriber_num=profile.max_subscribers,
+            organization=profile.organization or None,
+            custom_string=profile.custom_data or None,
+        )
+        try:
+            await self._caller.call(CREATE_OFFICIAL_ACCOUNT, request)
+        except ChannelAdapterError as error:
+            if error.code == codes.OFFICIAL_ACCOUNT_ID_TAKEN:
+                return await self._require_same(new)
+            await self._raise_for_owner(error, new.owner)
+            raise
+        self._keep_maximum(new.id, profile)
+        return await self.get(new.id)
+
+    async def read(self, channels: Iterable[ChannelId]) -> dict[ChannelId, Channel]:
+        """Return the accounts with these ids as they are now, 50 a call; others are left out."""
+        async with aclosing(self.read_each(list(dict.fromkeys(channels)))) as found:
+            return {account: channel async for account, channel in found if channel is not None}
+
+    async def read_each(self, accounts: Sequence[ChannelId]) -> AsyncGenerator[tuple[ChannelId, Channel | None], None]:
         """Yield accounts as they are now, in the order of their ids, 50 a call; None for one that does not exist.
 
         Raises UnavailableError for a reply that leaves accounts out.
@@ -35,17 +107,133 @@ class OfficialChannels:
                 for account, channel in channels.items():
                     yield account, channel
 
-    async def delete(self, account: ChannelId) -> bool:
+    async def get(self, channel: ChannelId) -> Channel:
+        """Return an account as it is now. Raises NotFoundError."""
+        found = (await self._read([channel]))[channel]
+        if found is None:
+            raise no_such_channel(channel)
+        return found
+
+    async def update(self, channel: ChannelId, change: ChannelProfile) -> Channel:
+        """Change the fields that differ, and read the account back.
+
+        Raises InvalidError and NotFoundError, and OutcomeUnknownError if a field that was to be emptied has its value
+        still: no page says that an empty text clears one.
+        """
+        check_profile(change)
+        current = await self.get(channel)
+        difference = _difference(change, current)
+        if difference.is_empty():
+            return current
+        request = wire.ModifyOfficialAccountBaseInfoRequest(
+            official_account=channel,
+            name=difference.name,
+            introduction=difference.introduction,
+            face_url=difference.avatar,
+            organization=difference.organization,
+            custom_string=difference.custom_data,
+            max_subscriber_num=difference.max_subscribers,
+        )
+        try:
+            await self._caller.call(MODIFY_OFFICIAL_ACCOUNT_BASE_INFO, request)
+        except NotFoundError as error:
+            raise no_such_channel(channel, error) from error
+        self._keep_maximum(channel, difference)
+        changed = await self.get(channel)
+        for name in _TEXTS:
+            if getattr(difference, name) == "" and getattr(changed, name):
+                raise OutcomeUnknownError(
+                    f"{name} of channel {channel} was to be emptied and still has its value: the service may keep it",
+                    field=name,
+                )
+        return changed
+
+    async def delete(self, channel: ChannelId) -> bool:
         """Destroy an account; return False if it did not exist."""
         try:
             await self._caller.call(
-                DESTROY_OFFICIAL_ACCOUNT, wire.DestroyOfficialAccountRequest(official_account=account)
+                DESTROY_OFFICIAL_ACCOUNT, wire.DestroyOfficialAccountRequest(official_account=channel)
             )
-        except NotFoundError:
-            return False
+        except NotFoundError as error:
+            return error.origin is not None and error.origin.attempts > 1  # an earlier attempt of this call did it
+        finally:
+            self.forget(channel)
+            await self._on_deleted(channel)
         return True
 
+    async def finish(self, channel: ChannelId) -> bool:
+        """Return False: an account is created in one call, so that nothing can be unfinished."""
+        return False
+
+    def all(self) -> AsyncGenerator[Channel, None]:
+        """Raise UnsupportedError: the service lists its accounts in the console only."""
+        raise UnsupportedError(Mode.OFFICIAL, "channels.all", "the service has no command that lists accounts")
+
+    async def require(self, channel: ChannelId) -> None:
+        """Do nothing: an id of an official account is a channel, and the next call reports one that does not exist."""
+
+    async def known(self, channels: Sequence[ChannelId]) -> frozenset[ChannelId]:
+        """Return all of the ids, without a call."""
+        return frozenset(channels)
+
+    def cached(self, channel: ChannelId, *, allow_stale: bool = False) -> bool | None:
+        """Return True: every official account is a channel."""
+        return True
+
+    def forget(self, channel: ChannelId | None = None) -> None:
+        """Drop the maximum of subscribers of one channel, or of all."""
+        if channel is None:
+            self._max_subscribers.clear()
+        else:
+            self._max_subscribers.pop(channel, None)
+
+    async def classify(self, ids: Sequence[str]) -> dict[str, IdStatus]:
+        """Return what these partners of one-to-one conversations are now: accounts, free ids, or users."""
+        statuses = {each: IdStatus(IdKind.OTHER) for each in ids}
+        async for part in batches([each for each in ids if each.startswith(OFFICIAL_IDS.prefix)],
+                                  limits.OFFICIAL_INFO_PER_CALL):  # fmt: skip
+            accounts = [ChannelId(each) for each in part]
+            for account, item in (await self._items(accounts)).items():
+                if item.error_code in NOT_FOUND_CODES:
+                    statuses[account] = IdStatus(IdKind.FREE)
+                elif item.error_code != codes.OK:
+                    error = item_error(GET_OFFICIAL_ACCOUNT_INFO, item.error_code, item.error_info)
+                    statuses[account] = IdStatus(IdKind.UNCLEAR, error.message)
+                else:
+                    statuses[account] = IdStatus(IdKind.CHANNEL)
+        return statuses
+
+    async def attributes(self, channel: ChannelId) -> Mapping[str, str]:
+        """Raise UnsupportedError: an account has no field of the adapter's own."""
+        raise UnsupportedError(Mode.OFFICIAL, "attributes of channels", "an account has no field for them")
+
+    async def set_attributes(self, channel: ChannelId, changes: Mapping[str, str | None]) -> None:
+        """Raise UnsupportedError, as `attributes` does."""
+        raise UnsupportedError(Mode.OFFICIAL, "attributes of channels", "an account has no field for them")
+
+    def max_subscribers(self, channel: Channel) -> int:
+        """Return how many subscribers an account can have: as read or set here, else the service's default."""
+        if channel.max_subscribers is not None:
+            return channel.max_subscribers
+        return int(self._max_subscribers.get(channel.id, limits.OFFICIAL_SUBSCRIBERS))
+
+    def _keep_maximum(self, channel: ChannelId, profile: ChannelProfile) -> None:
+        if profile.max_subscribers is not None:
+            self._max_subscribers[channel] = profile.max_subscribers
+
     async def _read(self, accounts: Sequence[ChannelId]) -> dict[ChannelId, Channel | None]:
+        found: dict[ChannelId, Channel | None] = {}
+        for account, item in (await self._items(accounts)).items():
+            if item.error_code in NOT_FOUND_CODES:
+                found[account] = None
+            elif item.error_code != codes.OK:
+                raise item_error(GET_OFFICIAL_ACCOUNT_INFO, item.error_code, item.error_info)
+            else:
+                found[account] = to_channel(account, item)
+        return found
+
+    async def _items(self, accounts: Sequence[ChannelId]) -> dict[ChannelId, wire.OfficialAccountInfo]:
+        """Return one item for each account. Raises UnavailableError for a reply that leaves accounts out."""
         items = [wire.OfficialAccountItem(official_account=account) for account in accounts]
         request = wire.GetOfficialAccountInfoRequest(official_account_id_list=items)
         found = (await self._caller.call(GET_OFFICIAL_ACCOUNT_INFO, request)).official_account_info_list
@@ -55,17 +243,41 @@ class OfficialChannels:
             )
         named = {item.official_account: item for item in found if item.official_account}
         by_index = dict(zip(accounts, found, strict=True))
-        return {account: _to_channel(account, named.get(account, by_index[account])) for account in accounts}
+        return {account: named.get(account, by_index[account]) for account in accounts}
+
+    async def _require_same(self, new: NewChannel) -> Channel:
+        """Return the account that has the id, if it has the wanted values. Raises ConflictError."""
+        found = (await self._read([new.id]))[new.id]
+        if found is None:
+            raise ConflictError(
+                f"{new.id} belonged to a channel that was deleted, and the service does not assign it again; choose"
+                " another slug",
+                field="slug",
+            )
+        other = _difference(new.profile, found).names()
+        if found.max_subscribers is None and "max_subscribers" in other:  # it cannot be read
+            other.remove("max_subscribers")
+        if found.owner != new.owner:
+            other.insert(0, "owner")
+        if other:
+            raise ConflictError(
+                f"channel {new.id} exists with another {', '.join(other)}; choose another slug, or update it",
+                field=other[0],
+            )
+        return found
+
+    async def _raise_for_owner(self, error: ChannelAdapterError, owner: UserId) -> None:
+        """Raise NotFoundError if a creation was refused because its owner is not an account of the app."""
+        if error.code == codes.OFFICIAL_NOT_ALLOWED and not (await self._accounts.check([owner]))[owner]:
+            message = f"owner {owner!r} is not an account of the app; add it first"
+            raise NotFoundError(message, field="owner", origin=error.origin) from error
 
 
-def _to_channel(account: ChannelId, item: wire.OfficialAccountInfo) -> Channel | None:
-    if item.error_code in NOT_FOUND_CODES:
-        return None
-    if item.error_code != codes.OK:
-        raise item_error(GET_OFFICIAL_ACCOUNT_INFO, item.error_code, item.error_info)
+def to_channel(account: ChannelId, item: wire.OfficialProfile) -> Channel:
+    """Return an account as a channel. Its creation is always complete, and its posting always closed."""
     return Channel(
         id=account,
-        slug=account.removeprefix(limits.OFFICIAL_ACCOUNT_ID_PREFIX),
+        slug=OFFICIAL_IDS.slug(account),
         owner=UserId(item.owner_account) if item.owner_account else None,
         name=item.name or "",
         introduction=item.introduction or "",
@@ -76,4 +288,33 @@ def _to_channel(account: ChannelId, item: wire.OfficialAccountInfo) -> Channel |
         max_subscribers=item.max_subscriber_num,
         created_at=to_datetime(item.create_time),
         last_post_at=to_datetime(item.last_msg_time),
+    )
+
+
+def check_profile(profile: ChannelProfile) -> None:
+    """Raise InvalidError for a text over its bytes, an empty name, a notification text, and a maximum below 1."""
+    for name, limit in _TEXTS.items():
+        value = getattr(profile, name)
+        if value is not None:
+            (require_url if name == "avatar" else require_text)(value, name, limit, empty=name != "name")
+    if profile.notification:
+        raise InvalidError("notification: official accounts have no notification text", field="notification")
+    highest = profile.max_subscribers
+    if highest is not None and (isinstance(highest, bool) or not isinstance(highest, int) or highest < 1):
+        raise InvalidError(f"max_subscribers must be a positive integer; got {highest!r}", field="max_subscribers")
+
+
+def no_such_channel(channel: ChannelId, error: ChannelAdapterError | None = None) -> NotFoundError:
+    """Return the error for an account that does not exist; `error` is the service's own."""
+    return NotFoundError(f"there is no channel {channel}", field="channel", origin=error.origin if error else None)
+
+
+def _difference(profile: ChannelProfile, channel: Channel) -> ChannelProfile:
+    """Return what of this profile the channel does not have yet; a maximum of subscribers cannot be compared."""
+    return ChannelProfile(
+        **{
+            name: value
+            for name in profile.names()
+            if name != "notification" and (value := getattr(profile, name)) != getattr(channel, name)
+        }
     )

@@ -1,78 +1,383 @@
-"""Subscribers of official accounts, and the accounts that a user follows."""
+"""Subscribers of official accounts: add, remove, list, and the accounts that a user follows."""
 
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
 from typing import Final
 
-from channel_adapter.backends.caller import Caller
+from channel_adapter.backends.accounts import AppAccounts
+from channel_adapter.backends.caller import Caller, interrupted
+from channel_adapter.backends.official.channels import NOT_FOUND_CODES, OfficialChannels, no_such_channel, to_channel
+from channel_adapter.concurrency.batching import concurrently
 from channel_adapter.concurrency.paging import Page
+from channel_adapter.domain.batch import AddOptions, BatchResult
 from channel_adapter.domain.ids import ChannelId, UserId
-from channel_adapter.domain.subscription import Notifications
-from channel_adapter.errors import UnavailableError
+from channel_adapter.domain.mode import Mode
+from channel_adapter.domain.subscription import (
+    Notifications,
+    Outcome,
+    OutcomeKind,
+    Role,
+    Subscriber,
+    Subscription,
+)
+from channel_adapter.errors import ChannelAdapterError, NotFoundError, UnavailableError, UnsupportedError
 from channel_adapter.mapping.content import to_datetime
+from channel_adapter.mapping.ids import OFFICIAL_IDS
 from channel_adapter.mapping.subscription_member import NOTIFICATIONS
-from channel_adapter.tencent import limits
-from channel_adapter.tencent.catalog import GET_SUBSCRIBED_OFFICIAL_ACCOUNT_LIST, GET_SUBSCRIBER_INFO
+from channel_adapter.tencent import codes, limits
+from channel_adapter.tencent.catalog import (
+    ADD_SUBSCRIBER,
+    DELETE_SUBSCRIBER,
+    GET_SUBSCRIBED_OFFICIAL_ACCOUNT_LIST,
+    GET_SUBSCRIBER_INFO,
+)
 from channel_adapter.tencent.wire import official_accounts as wire
 
+_PROFILE: Final = tuple(
+    field.alias
+    for name, field in wire.OfficialProfile.model_fields.items()
+    if field.alias and name not in ("official_account", "max_subscriber_num")
+)
 _NAME: Final = wire.OfficialProfile.model_fields["name"].alias or ""
+_SINCE: Final = wire.SubscriptionSelfInfo.model_fields["subscribe_time"].alias or ""
+_ADDED: Final = {wire.RESULT_DONE: OutcomeKind.ADDED, wire.RESULT_ALREADY: OutcomeKind.ALREADY}
+_REMOVED: Final = {wire.RESULT_DONE: OutcomeKind.REMOVED, wire.RESULT_ALREADY: OutcomeKind.ALREADY}
+_OF_ONE_USER: Final = {
+    codes.ALREADY_SUBSCRIBED: OutcomeKind.ALREADY,
+    codes.OFFICIAL_ACCOUNT_FULL: OutcomeKind.FULL,
+    codes.OFFICIAL_ACCOUNT_QUOTA: OutcomeKind.TOO_MANY_CHANNELS,
+}
+"""Refusals of a whole call that are about one of its users, who is found by halving the call."""
 
-
-@dataclass(frozen=True, slots=True)
-class AccountSubscriber:
-    """One subscriber of an account; `custom_data` is the text of the subscription, up to 3,000 bytes."""
-
-    user: UserId
-    since: datetime | None
-    notifications: Notifications
-    custom_data: str
+UNNAMED: Final = "the service's answer does not name this user"
+_FEW: Final = 2
+"""Users of whom it is cheaper to read their own lists than the first page of an account's subscribers."""
 
 
 class OfficialMembers:
-    """Subscribers of accounts."""
+    """Subscribers of accounts. `add` and `remove` put every failure into their result."""
 
-    def __init__(self, caller: Caller) -> None:
+    add_batch = remove_batch = limits.OFFICIAL_SUBSCRIBERS_PER_CALL
+
+    def __init__(self, caller: Caller, channels: OfficialChannels, accounts: AppAccounts, concurrency: int) -> None:
         self._caller = caller
+        self._channels = channels
+        self._accounts = accounts
+        self._concurrency = concurrency
 
-    async def page(self, account: ChannelId, cursor: str) -> Page[AccountSubscriber, str]:
-        """Return up to 200 subscribers; "" is the first page.
+    async def add(self, channel: ChannelId, users: Sequence[UserId], options: AddOptions) -> BatchResult:
+        """Subscribe different users to an account, 100 a call.
 
-        Raises InvalidError for an expired cursor, and UnavailableError for an empty first page if the service counts
+        A refusal that is about one user is found by halving the call. Unknown accounts are looked up, and imported if
+        `options` say so. The result ends with the first call that has no answer or asks for a lower rate. The service
+        sends no notices: `options.notify` makes no difference.
+        """
+        addition = _SubscriberAddition(self._caller, self._channels, self._accounts, channel, options.import_missing)
+        for start in range(0, len(users), self.add_batch):
+            try:
+                await addition.add(users[start : start + self.add_batch])
+            except ChannelAdapterError as error:
+                return _interrupted(channel, addition.outcomes.values(), addition.called, users, error)
+        return BatchResult(tuple(addition.outcomes.values()))
+
+    async def remove(self, channel: ChannelId, users: Sequence[UserId], options: AddOptions) -> BatchResult:
+        """Unsubscribe different users, 100 a call. The owner may leave as well: an account needs no subscriber."""
+        outcomes: list[Outcome] = []
+        for start in range(0, len(users), self.remove_batch):
+            part = users[start : start + self.remove_batch]
+            request = wire.DeleteSubscriberRequest(official_account=channel, subscriber_to_del_account=[*part])
+            try:
+                reply = await self._caller.call(DELETE_SUBSCRIBER, request)
+                results = {item.subscriber_account: item.result for item in reply.subscriber_list}
+                failed = [user for user in part if results.get(user) == wire.RESULT_FAILED]
+                known = await self._accounts.check(failed) if failed else {}
+            except ChannelAdapterError as error:
+                return _interrupted(channel, outcomes, part, users, error)
+            for user in part:
+                result = results.get(user)
+                if result in _REMOVED:
+                    outcomes.append(Outcome(user, _REMOVED[result]))
+                elif result == wire.RESULT_FAILED and not known[user]:  # an account that does not exist follows nothing
+                    outcomes.append(Outcome(user, OutcomeKind.ALREADY))
+                else:
+                    outcomes.append(Outcome(user, OutcomeKind.FAILED, _not_named(result)))
+        return BatchResult(tuple(outcomes))
+
+    async def subscribed(self, channel: ChannelId, users: Sequence[UserId]) -> dict[UserId, bool]:
+        """Return which users follow an account, by the cheaper of two ways. Raises NotFoundError for the channel.
+
+        Either the lists of the users are read, one call for 200 accounts of each, or the list of the account's
+        subscribers, 200 a call, until all of them are found. One call of the second way decides which is shorter.
+        """
+        if len(users) <= _FEW:
+            return await self._by_their_lists(channel, users, read=not users)
+        missing = dict.fromkeys(users)
+        page = await self._page(channel, "")
+        following = self._take(missing, page)
+        pages_left = -(-(page.subscriber_num - len(page.subscriber_list)) // limits.OFFICIAL_SUBSCRIBERS_PER_PAGE)
+        if following and missing and len(missing) <= pages_left:
+            return dict.fromkeys(users, True) | await self._by_their_lists(channel, list(missing), read=True)
+        while following and missing:
+            page = await self._page(channel, following)
+            following = self._take(missing, page)
+        return {user: user not in missing for user in users}
+
+    async def subscribed_to(self, user: UserId, channels: Sequence[ChannelId]) -> frozenset[ChannelId]:
+        """Return which of these accounts a user follows, 200 a call; none for a user who is not known."""
+        wanted, found = set(channels), set[ChannelId]()
+        try:
+            async with aclosing(self.followed(user)) as followed:
+                async for channel in followed:
+                    if channel in wanted:
+                        found.add(channel)
+                        if len(found) == len(wanted):
+                            break
+        except NotFoundError:
+            return frozenset()
+        return frozenset(found)
+
+    async def require(self, user: UserId, channel: ChannelId) -> None:
+        """Raise NotFoundError if there is no such channel, or the user does not follow it."""
+        if not (await self.subscribed(channel, [user]))[user]:
+            raise NotFoundError(f"{user!r} does not follow {channel}", field="user")
+
+    async def get(self, channel: ChannelId, user: UserId) -> Subscriber | None:
+        """Raise UnsupportedError: the service lists subscribers, and returns no single one."""
+        raise UnsupportedError(
+            Mode.OFFICIAL, "subscriptions.notifications", "the service has them in the list of all subscribers only"
+        )
+
+    async def page(self, channel: ChannelId, cursor: str) -> Page[Subscriber, str]:
+        """Return one page of subscribers, 200 a call. Raises NotFoundError, and InvalidError for an expired cursor."""
+        page = await self.raw_page(channel, OFFICIAL_IDS.from_cursor(cursor))
+        return Page(page.items, None if page.next is None else OFFICIAL_IDS.to_cursor(page.next))
+
+    async def raw_page(self, account: ChannelId, position: str) -> Page[Subscriber, str]:
+        """Return up to 200 subscribers at a position as the service has it; "" is the first page.
+
+        Raises InvalidError for an expired position, and UnavailableError for an empty first page if the service counts
         subscribers.
         """
-        request = wire.GetSubscriberInfoRequest(
-            official_account=account, limit=limits.OFFICIAL_SUBSCRIBERS_PER_PAGE, next=cursor
-        )
-        reply = await self._caller.call(GET_SUBSCRIBER_INFO, request)
-        if not cursor and not reply.subscriber_list and reply.subscriber_num:
+        reply = await self._page(account, position)
+        if not position and not reply.subscriber_list and reply.subscriber_num:
             raise UnavailableError(
                 f"{account} counts {reply.subscriber_num} subscribers and lists none", field="subscribers"
             )
-        following = reply.next if reply.next and reply.next != cursor and reply.subscriber_list else None
+        following = reply.next if reply.next and reply.next != position and reply.subscriber_list else None
         return Page([_to_subscriber(item) for item in reply.subscriber_list], following)
 
+    async def set_notifications(self, channel: ChannelId, user: UserId, wanted: Notifications) -> bool:
+        """Raise UnsupportedError: only a reader's own client app sets them."""
+        raise UnsupportedError(
+            Mode.OFFICIAL, "subscriptions.set_notifications", "only the client app of the user sets them"
+        )
+
+    async def subscriptions(self, user: UserId) -> AsyncGenerator[Subscription, None]:
+        """Yield the accounts that a user follows with their profiles, each once, 200 a call.
+
+        Notifications are None: the list does not have them. Raises NotFoundError for an account that does not exist.
+        """
+        seen: set[ChannelId] = set()
+        async with aclosing(self._rows(user, _PROFILE, (_SINCE,))) as rows:
+            async for row in rows:
+                channel = ChannelId(row.official_account or "")
+                if not channel or channel in seen:
+                    continue
+                seen.add(channel)
+                yield Subscription(
+                    channel=to_channel(channel, row),
+                    user=user,
+                    role=Role.OWNER if row.owner_account == user else Role.SUBSCRIBER,
+                    since=to_datetime(row.self_info.subscribe_time) if row.self_info else None,
+                    notifications=None,
+                )
+
     async def followed(self, user: UserId) -> AsyncGenerator[ChannelId, None]:
-        """Yield the ids of the accounts that a user follows. Raises InvalidError for an unknown user."""
+        """Yield the ids of the accounts that a user follows. Raises NotFoundError for an unknown user."""
+        async with aclosing(self._rows(user, (_NAME,), ())) as rows:
+            async for row in rows:
+                if row.official_account:
+                    yield ChannelId(row.official_account)
+
+    async def followed_list(self, user: UserId) -> list[ChannelId]:
+        """Return the ids that `followed` yields, each once."""
+        async with aclosing(self.followed(user)) as followed:
+            return list(dict.fromkeys([channel async for channel in followed]))
+
+    async def _rows(
+        self, user: UserId, profile: Sequence[str], own: Sequence[str]
+    ) -> AsyncGenerator[wire.SubscribedOfficialAccount, None]:
+        """Yield the accounts of a user with some fields, 200 a call. Raises NotFoundError for an unknown user."""
         offset: int | None = 0
         while offset is not None:
             request = wire.GetSubscribedOfficialAccountListRequest(
                 subscriber_account=user, limit=limits.OFFICIAL_SUBSCRIPTIONS_PER_PAGE, offset=offset,
                 response_filter=wire.SubscribedResponseFilter(
-                    official_account_base_info_filter=[_NAME], self_info_filter=[]
+                    official_account_base_info_filter=[*profile], self_info_filter=[*own]
                 ),
             )  # fmt: skip
-            reply = await self._caller.call(GET_SUBSCRIBED_OFFICIAL_ACCOUNT_LIST, request)
-            for item in reply.official_account_info_list:
-                if item.official_account:
-                    yield ChannelId(item.official_account)
+            try:
+                reply = await self._caller.call(GET_SUBSCRIBED_OFFICIAL_ACCOUNT_LIST, request)
+            except ChannelAdapterError as error:
+                if error.code == codes.OFFICIAL_BAD_PARAMETER and not (await self._accounts.check([user]))[user]:
+                    message = f"user {user!r} is not an account of the app; add it first"
+                    raise NotFoundError(message, field="user", origin=error.origin) from error
+                raise
+            for row in reply.official_account_info_list:
+                yield row
             more = not reply.complete_flag and reply.official_account_info_list
             offset = reply.next if more and reply.next is not None and reply.next > offset else None
 
+    async def _page(self, channel: ChannelId, position: str) -> wire.GetSubscriberInfoReply:
+        request = wire.GetSubscriberInfoRequest(
+            official_account=channel, limit=limits.OFFICIAL_SUBSCRIBERS_PER_PAGE, next=position
+        )
+        try:
+            return await self._caller.call(GET_SUBSCRIBER_INFO, request)
+        except ChannelAdapterError as error:
+            if error.code in NOT_FOUND_CODES:
+                raise no_such_channel(channel, error) from error
+            raise
 
-def _to_subscriber(item: wire.SubscriberRow) -> AccountSubscriber:
-    return AccountSubscriber(
+    @staticmethod
+    def _take(missing: dict[UserId, None], page: wire.GetSubscriberInfoReply) -> str:
+        """Remove the subscribers of a page from `missing`, and return the position of the next page, "" at the end."""
+        for row in page.subscriber_list:
+            missing.pop(UserId(row.subscriber_account), None)
+        return page.next if page.subscriber_list else ""
+
+    async def _by_their_lists(self, channel: ChannelId, users: Sequence[UserId], *, read: bool) -> dict[UserId, bool]:
+        """Read the lists of the users. `read`: the channel is known to exist; else that is checked if no user is in."""
+
+        async def follows(user: UserId) -> tuple[UserId, bool]:
+            return user, bool(await self.subscribed_to(user, [channel]))
+
+        async with aclosing(concurrently(users, follows, limit=self._concurrency, ordered=True)) as found:
+            inside = {user: follow async for user, follow in found}
+        if not read and not any(inside.values()):
+            await self._channels.get(channel)
+        return inside
+
+
+@dataclass(slots=True)
+class _SubscriberAddition:
+    """One call of `add`: the outcomes so far, and the users that it imported."""
+
+    caller: Caller
+    channels: OfficialChannels
+    accounts: AppAccounts
+    channel: ChannelId
+    import_missing: bool
+    outcomes: dict[UserId, Outcome] = field(default_factory=dict)
+    imported: set[UserId] = field(default_factory=set)
+    called: Sequence[UserId] = ()  # users of the call that is under way
+
+    async def add(self, users: Sequence[UserId]) -> None:
+        """Add up to 100 users. Raises the error of a call that fails for a reason that no outcome describes."""
+        if not users:
+            return
+        self.called = users
+        request = wire.AddSubscriberRequest(
+            official_account=self.channel,
+            subscriber_list=[wire.SubscriberItem(subscriber_account=user) for user in users],
+        )
+        try:
+            reply = await self.caller.call(ADD_SUBSCRIBER, request)
+        except ChannelAdapterError as error:
+            await self._handle_refusal(users, error)
+        else:
+            await self._read_results(users, reply)
+
+    async def _handle_refusal(self, users: Sequence[UserId], error: ChannelAdapterError) -> None:
+        if error.code == codes.MESSAGE_WEBHOOK_REFUSED:
+            self._set_outcome(users, OutcomeKind.REFUSED, "the app's own webhook refused")
+        elif error.code not in _OF_ONE_USER or error.code is None:
+            raise error
+        elif len(users) == 1:
+            self._set_outcome(users, _OF_ONE_USER[error.code])
+        else:
+            middle = len(users) // 2
+            await self.add(users[:middle])
+            await self.add(users[middle:])
+
+    async def _read_results(self, users: Sequence[UserId], reply: wire.AddSubscriberReply) -> None:
+        results = {item.subscriber_account: item.result for item in reply.subscriber_list}
+        failed: list[UserId] = []
+        for user in users:
+            result = results.get(user)
+            if result in _ADDED:
+                self.outcomes[user] = Outcome(user, _ADDED[result])
+            elif result == wire.RESULT_FAILED:
+                failed.append(user)
+            else:
+                self.outcomes[user] = Outcome(user, OutcomeKind.FAILED, _not_named(result))
+        if failed:
+            await self._explain(failed)
+
+    async def _explain(self, users: Sequence[UserId]) -> None:
+        """Find out why users were not added: Result 0 says nothing. Unknown accounts are imported if that is wanted."""
+        self.called = users
+        known = await self.accounts.check(users)
+        unknown = [user for user in users if not known.get(user, False)]
+        present = [user for user in users if known.get(user, False)]
+        if present:
+            channel = await self.channels.get(self.channel)
+            if channel.subscriber_count >= self.channels.max_subscribers(channel):
+                self._set_outcome(present, OutcomeKind.FULL)
+            else:
+                self._set_outcome(present, OutcomeKind.REFUSED, "the service added the others only")
+        if unknown and not self.import_missing:
+            self._set_outcome(unknown, OutcomeKind.NOT_FOUND)
+        elif unknown:
+            await self._import(unknown)
+
+    async def _import(self, users: Sequence[UserId]) -> None:
+        """Import unknown accounts, once, and add them; those that stay unknown get their outcome."""
+        again = [user for user in users if user in self.imported]
+        self._set_outcome(again, OutcomeKind.NOT_FOUND, "it was imported and is still not known")
+        self.imported.update(users)
+        self.called = [user for user in users if user not in self.outcomes]
+        made = await self.accounts.import_all(self.called)
+        failed = [UserId(each.user) for each in made.outcomes if not each.done]
+        self._set_outcome(failed, OutcomeKind.NOT_FOUND, "importing it failed")
+        if made.error is not None:
+            raise made.error
+        await self.add([user for user in users if user not in self.outcomes])
+
+    def _set_outcome(self, users: Iterable[UserId], kind: OutcomeKind, reason: str = "") -> None:
+        self.outcomes |= {user: Outcome(user, kind, reason) for user in users}
+
+
+def _interrupted(
+    channel: ChannelId,
+    outcomes: Iterable[Outcome],
+    called: Sequence[UserId],
+    users: Sequence[UserId],
+    error: ChannelAdapterError,
+) -> BatchResult:
+    """Return the result of a batch of `users` that ends with a failed call for `called`."""
+    outcomes = tuple(outcomes)
+    done = {outcome.user for outcome in outcomes}
+    in_call = [user for user in called if user not in done]
+    rest = [user for user in users if user not in done and user not in in_call]
+    if error.code in NOT_FOUND_CODES:
+        error = no_such_channel(channel, error)
+    return interrupted(outcomes, in_call, rest, error)
+
+
+def _not_named(result: int | None) -> str:
+    if result is None:
+        return UNNAMED
+    if result == wire.RESULT_FAILED:
+        return "the service did not remove it and gives no reason"
+    return f"the service answered Result {result}, which is not known"
+
+
+def _to_subscriber(item: wire.SubscriberRow) -> Subscriber:
+    return Subscriber(
         user=UserId(item.subscriber_account),
+        role=Role.SUBSCRIBER,
         since=to_datetime(item.subscribe_time),
         notifications=NOTIFICATIONS.get(item.msg_flag or "", Notifications.ALL),
         custom_data=item.custom_string or "",

@@ -14,7 +14,7 @@ from channel_adapter.concurrency.clock import Clock
 from channel_adapter.concurrency.logs import get_logger
 from channel_adapter.domain import hooks
 from channel_adapter.domain.ids import ChannelId
-from channel_adapter.domain.post import Broadcast, Content, Draft, Post
+from channel_adapter.domain.post import Broadcast, Content, Post
 from channel_adapter.errors import ChannelAdapterError, InvalidError, OutcomeUnknownError
 from channel_adapter.store.cutover import (
     FINAL_BROADCAST,
@@ -98,8 +98,8 @@ class AccountRedirects:
         for row in await self.store.broadcasts(SENDING):
             if row.at > self._clock.now() - 2 * MIRROR_TIMEOUT:
                 continue  # in progress
-            key = await self._posts.find(ChannelId(row.source), row.random)
-            state, result = (SENT, key) if key else (NOT_SENT, "interrupted before it was sent")
+            found = await self._posts.find(ChannelId(row.source), row.random)
+            state, result = (SENT, found.ref.key) if found else (NOT_SENT, "interrupted before it was sent")
             await self.store.end_broadcast(row.source, row.seq, state, result)
 
     def hook(self, posts: "PostPublisher") -> "BroadcastHook":
@@ -135,24 +135,24 @@ class AccountRedirects:
             await self.store.end_broadcast(account, seq, NOT_SENT, reason)
             return Broadcast(account, sent=False, reason=reason)
         if known is not None:  # an attempt that was interrupted, or is in progress in another process
-            key = await self._posts.find(ChannelId(account), random)
-            if key:
-                await self.store.end_broadcast(account, seq, SENT, key)
-                return Broadcast(account, sent=True, key=key)
+            found = await self._posts.find(ChannelId(account), random)
+            if found:
+                await self.store.end_broadcast(account, seq, SENT, found.ref.key)
+                return Broadcast(account, sent=True, key=found.ref.key)
         return await self._send(account, seq, random, content)
 
     async def _send(self, account: str, seq: int, random: int, content: Content | Sequence[Content]) -> Broadcast:
         try:
-            key = await self._posts.send(
-                ChannelId(account), Draft(content), random, skip_hooks=True, deadline=MIRROR_TIMEOUT
+            sent = await self._posts.broadcast(
+                ChannelId(account), content, random, skip_hooks=True, deadline=MIRROR_TIMEOUT
             )  # the guard of this app would refuse it
         except OutcomeUnknownError as error:  # stays SENDING until it is resolved
             return Broadcast(account, sent=False, reason=error.message)
         except ChannelAdapterError as error:
             await self.store.end_broadcast(account, seq, NOT_SENT, error.message)
             return Broadcast(account, sent=False, reason=error.message)
-        await self.store.end_broadcast(account, seq, SENT, key)
-        return Broadcast(account, sent=True, key=key)
+        await self.store.end_broadcast(account, seq, SENT, sent.key)
+        return Broadcast(account, sent=True, key=sent.key)
 
 
 class PostPublisher(Protocol):

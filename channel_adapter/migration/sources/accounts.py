@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from channel_adapter.backends.official.backend import OfficialBackend
-from channel_adapter.backends.official.members import AccountSubscriber
 from channel_adapter.domain.channel import Channel
 from channel_adapter.domain.ids import ChannelId
+from channel_adapter.domain.subscription import Subscriber
 from channel_adapter.errors import NotFoundError
 from channel_adapter.migration.sources.source import (
     FIRST_PAGE,
@@ -139,7 +139,9 @@ class AccountsSource:
     async def channels(self) -> AsyncIterator[SourceChannel]:
         """Yield the accounts in the order of the ids. Raises NotFoundError that names those that do not exist."""
         missing: list[str] = []
-        async with aclosing(self._official.channels.read([ChannelId(each) for each in self._accounts])) as accounts:
+        async with aclosing(
+            self._official.channels.read_each([ChannelId(each) for each in self._accounts])
+        ) as accounts:
             async for account, channel in accounts:
                 if channel is None:
                     missing.append(account)
@@ -218,7 +220,7 @@ class AccountsSource:
 
     async def subscribers(self, channel: str, cursor: str = FIRST_PAGE) -> SubscriberPage:
         """Return up to 200 subscribers. Raises UnavailableError for an empty first page if the service counts some."""
-        page = await self._official.members.page(ChannelId(channel), cursor)
+        page = await self._official.members.raw_page(ChannelId(channel), cursor)
         return SubscriberPage(tuple(map(_source_subscriber, page.items)), page.next)
 
     async def broken(self) -> AsyncIterator[BrokenRecord]:
@@ -280,7 +282,7 @@ def _source_channel(channel: Channel) -> SourceChannel:
     )
 
 
-def _source_subscriber(subscriber: AccountSubscriber) -> SourceSubscriber:
+def _source_subscriber(subscriber: Subscriber) -> SourceSubscriber:
     return SourceSubscriber(
         user=subscriber.user,
         since=_seconds(subscriber.since),

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from channel_adapter.backends.official.members import OfficialMembers
 from channel_adapter.concurrency.batching import concurrently
-from channel_adapter.errors import InvalidError
+from channel_adapter.errors import InvalidError, NotFoundError
 from channel_adapter.mapping.user_list import ListedUser, UnusableLine
 from channel_adapter.migration.sources.source import BrokenRecord
 from channel_adapter.tencent import limits
@@ -96,7 +96,7 @@ async def from_users(
     async def followed(listed: ListedUser) -> set[str] | BrokenRecord:
         try:
             return {account async for account in members.followed(listed.user)}
-        except InvalidError as wrong:
+        except (InvalidError, NotFoundError) as wrong:
             return BrokenRecord(f"{name}, line {listed.line}", "user", wrong.message, listed.raw.strip())
 
     async with aclosing(concurrently(list(lines.values()), followed, limit=concurrency)) as answers:

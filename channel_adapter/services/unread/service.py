@@ -20,7 +20,7 @@ from channel_adapter.errors import (
     RefusedError,
 )
 from channel_adapter.mapping import ids
-from channel_adapter.mapping.ids import IdScheme, post_number
+from channel_adapter.mapping.ids import IdScheme, post_in
 from channel_adapter.mapping.text import require_text
 from channel_adapter.services.bulk import TRANSIENT, Users, require_list
 from channel_adapter.services.unread.assignment import ConversationGroupAssigner
@@ -216,16 +216,11 @@ def read_up_to(scheme: IdScheme, channel: ChannelId, up_to: object) -> PostRef |
     """Return how far posts were read: a post of this channel, a time, or None. Raises InvalidError."""
     if up_to is None:
         return None
-    if isinstance(up_to, PostRef):
-        ref = scheme.post(up_to, "up_to")
-        if ref.channel != channel:
-            raise InvalidError(f"up_to: post {ref.seq} is one of {ref.channel}", field="up_to")
-        return ref
     if isinstance(up_to, datetime):
         if up_to.utcoffset() is None:
             raise InvalidError(f"up_to: {up_to} has no time zone; give an aware datetime", field="up_to")
         return up_to
-    return PostRef(channel, post_number(up_to, "up_to"))
+    return post_in(scheme, channel, up_to, "up_to")
 
 
 def _position(cursor: object) -> int:
