@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
-    from channel_adapter.backends.official.backend import OfficialBackend
     from channel_adapter.backends.protocols import Backend
     from channel_adapter.domain.events import RateAlarm
     from channel_adapter.domain.health import HealthCheckResult
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
     from channel_adapter.services.subscriptions import Subscriptions
     from channel_adapter.services.unread.assignment import ConversationGroupAssigner
     from channel_adapter.services.unread.service import UnreadService
-    from channel_adapter.store.broadcasts import BroadcastStore
+    from channel_adapter.store.database import Database
     from channel_adapter.webhooks.dispatch import EventPipeline
     from channel_adapter.webhooks.events import Events
     from channel_adapter.webhooks.guard import Guard
@@ -61,6 +60,7 @@ class ChannelAdapter:
         self._client = client
         self.clock = clock
         self._gateway = ApiCaller(client)
+        self._databases: list[Database] = []
         self.signals = Signals()
         self.signals.post_recalled.connect(lambda ref: self.reactions.drop(ref))  # noqa: PLW0108 - imported when needed
         self.signals.channel_deleted.connect(lambda channel: self.reactions.drop_channel(channel))  # noqa: PLW0108
@@ -137,7 +137,9 @@ class ChannelAdapter:
     @cached_property
     def backend(self) -> Backend:
         """How channels are stored on the service. For the packages of this project, not for apps."""
-        return self._official() if self.settings.mode is Mode.OFFICIAL else self._community()
+        if self.settings.mode is Mode.OFFICIAL:
+            return self._official()
+        return self._community()
 
     @property
     def can(self) -> Capabilities:
@@ -169,7 +171,7 @@ class ChannelAdapter:
         )
         return CommunityBackend(self._gateway, options, self.clock)
 
-    def _official(self) -> OfficialBackend:
+    def _official(self) -> Backend:
         from channel_adapter.backends.official.backend import OfficialBackend
         from channel_adapter.backends.official.options import OfficialOptions
 
@@ -179,20 +181,24 @@ class ChannelAdapter:
             posts_per_second=posts.broadcasts_per_second,
             posts_per_hour=posts.broadcasts_per_hour,
             total_seconds=settings.total_seconds,
+            cache_seconds=settings.channels.cache_seconds,
             concurrency=settings.concurrency,
         )
-        return OfficialBackend(self._gateway, options, self.clock, self._broadcasts, self._broadcasts)
-
-    @cached_property
-    def _broadcasts(self) -> BroadcastStore | None:
-        """What the database keeps of broadcasts; None without one."""
-        if self.settings.database_url is None:
-            return None
-        url = self.settings.database_url.get_secret_value()
+        if settings.database_url is None:
+            return OfficialBackend(self._gateway, options, self.clock)
+        url = settings.database_url.get_secret_value()
         with needs_store(url):
             from channel_adapter.store.broadcasts import BroadcastStore
-            from channel_adapter.store.database import Database
-        return BroadcastStore(Database.shared(url))
+            from channel_adapter.store.channel_attributes import ChannelAttributeRows
+        broadcasts, attributes = BroadcastStore(self._database(url)), ChannelAttributeRows(self._database(url))
+        return OfficialBackend(self._gateway, options, self.clock, broadcasts, broadcasts, attributes)
+
+    def _database(self, url: str) -> Database:
+        """Open the database of the settings; it is closed with the adapter."""
+        from channel_adapter.store.database import Database
+
+        self._databases.append(Database.shared(url))
+        return self._databases[-1]
 
     @cached_property
     def pipeline(self) -> EventPipeline:
@@ -314,9 +320,8 @@ class ChannelAdapter:
             moved = vars(self).get("posting_moved")
             if moved is not None:
                 await moved.aclose()
-            broadcasts = vars(self).get("_broadcasts")
-            if broadcasts is not None:
-                await broadcasts.close()
+            for database in self._databases:
+                await database.close()
         finally:
             await self._client.close()
 

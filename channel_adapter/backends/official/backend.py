@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from channel_adapter.backends.caller import remediation
+from channel_adapter.domain import events as e
 from channel_adapter.domain.health import HealthCheckResult
 from channel_adapter.domain.mode import OFFICIAL_CAPABILITIES, Mode
 from channel_adapter.errors import ChannelAdapterError
@@ -18,15 +19,14 @@ if TYPE_CHECKING:
     from channel_adapter.backends.accounts import AppAccounts
     from channel_adapter.backends.caller import Caller
     from channel_adapter.backends.conversation_groups import ConversationGroups
-    from channel_adapter.backends.official.channels import OfficialChannels
+    from channel_adapter.backends.official.channels import OfficialAttributes, OfficialChannels
     from channel_adapter.backends.official.members import OfficialMembers
     from channel_adapter.backends.official.options import OfficialOptions
     from channel_adapter.backends.official.posts import OfficialPosts
     from channel_adapter.backends.official.reactions import OfficialReactions
     from channel_adapter.backends.official.unread import OfficialUnread
-    from channel_adapter.backends.protocols import PostKeys, SendBudget
+    from channel_adapter.backends.protocols import AttributeRows, PostKeys, SendBudget
     from channel_adapter.concurrency.clock import Clock
-    from channel_adapter.domain.events import ChannelEvent
     from channel_adapter.domain.ids import ChannelId, UserId
 
 PLAN = (
@@ -36,7 +36,10 @@ PLAN = (
 
 
 class OfficialBackend:
-    """Channels as official accounts. `keys` and `budget` are what a database keeps of broadcasts."""
+    """Channels as official accounts.
+
+    `keys` and `budget` are what a database keeps of broadcasts, `attributes` what it keeps of channels.
+    """
 
     mode = Mode.OFFICIAL
     can = OFFICIAL_CAPABILITIES
@@ -49,19 +52,23 @@ class OfficialBackend:
         clock: Clock,
         keys: PostKeys | None = None,
         budget: SendBudget | None = None,
+        attributes: AttributeRows | None = None,
     ) -> None:
         self.caller = caller
         self.options = options
         self.clock = clock
         self._keys = keys
         self._budget = budget
+        self._attributes = attributes
 
     @cached_property
     def channels(self) -> OfficialChannels:
         """Accounts: create, read, update, delete."""
         from channel_adapter.backends.official.channels import OfficialChannels
 
-        return OfficialChannels(self.caller, self.accounts, self.options.concurrency, self.posts.forget)
+        return OfficialChannels(
+            self.caller, self.accounts, self.post_keys, self.channel_attributes, self.options.concurrency
+        )
 
     @cached_property
     def members(self) -> OfficialMembers:
@@ -69,6 +76,20 @@ class OfficialBackend:
         from channel_adapter.backends.official.members import OfficialMembers
 
         return OfficialMembers(self.caller, self.channels, self.accounts, self.options.concurrency)
+
+    @cached_property
+    def post_keys(self) -> PostKeys:
+        """Keys of broadcasts: in the database, else those that this process has seen."""
+        from channel_adapter.backends.official.posts import MemoryPostKeys
+
+        return self._keys or MemoryPostKeys()
+
+    @cached_property
+    def channel_attributes(self) -> OfficialAttributes:
+        """Attributes of channels: verified, suspended, contact, policies."""
+        from channel_adapter.backends.official.channels import OfficialAttributes
+
+        return OfficialAttributes(self._attributes, self.options.cache_seconds, self.clock)
 
     @cached_property
     def accounts(self) -> AppAccounts:
@@ -82,7 +103,9 @@ class OfficialBackend:
         """Broadcasts of accounts."""
         from channel_adapter.backends.official.posts import OfficialPosts
 
-        return OfficialPosts(self.caller, self.options, self.clock, self._keys, self._budget)
+        return OfficialPosts(
+            self.caller, self.options, self.clock, self.post_keys, self._budget, self.channel_attributes
+        )
 
     @cached_property
     def unread(self) -> OfficialUnread:
@@ -127,8 +150,10 @@ class OfficialBackend:
         """Return False: no user posts in an official account, only the account itself."""
         return False
 
-    def observe(self, event: ChannelEvent) -> None:
-        """Do nothing: nothing is cached that an event could correct."""
+    def observe(self, event: e.ChannelEvent) -> None:
+        """Drop what is cached of a channel that was created, changed or deleted."""
+        if isinstance(event, e.ChannelCreated | e.ChannelChanged | e.ChannelDeleted):
+            self.forget(event.channel)
 
     def forget(self, channel: ChannelId, users: Sequence[UserId] | None = None) -> None:
         """Drop what is cached of a channel."""

@@ -1,19 +1,31 @@
 """Channels as official accounts: create, read, update, delete."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Final
 
-from cachetools import LRUCache
+from cachetools import LRUCache, TTLCache
 
 from channel_adapter.backends.accounts import AppAccounts
 from channel_adapter.backends.caller import Caller, item_error
+from channel_adapter.backends.protocols import AttributeRows, PostKeys
 from channel_adapter.concurrency.batching import batches, concurrently
-from channel_adapter.domain.channel import Channel, ChannelProfile, IdKind, IdStatus, NewChannel
+from channel_adapter.concurrency.clock import Clock
+from channel_adapter.domain.channel import (
+    CONTACT,
+    SUSPENDED,
+    VERIFIED,
+    Channel,
+    ChannelProfile,
+    IdKind,
+    IdStatus,
+    NewChannel,
+)
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.mode import Mode
 from channel_adapter.errors import (
     ChannelAdapterError,
+    ConfigurationError,
     ConflictError,
     InvalidError,
     NotFoundError,
@@ -45,20 +57,71 @@ _TEXTS: Final = {
 _CACHED: Final = 10_000
 
 
+class OfficialAttributes:
+    """Attributes of channels, which the database keeps because the service has no field for them."""
+
+    def __init__(self, rows: AttributeRows | None, seconds: float, clock: Clock) -> None:
+        self._rows = rows
+        self._cache: TTLCache[ChannelId, Mapping[str, str]] = TTLCache(_CACHED, seconds, timer=clock.monotonic)
+
+    async def get(self, channel: ChannelId) -> Mapping[str, str]:
+        """Return the attributes of a channel. Cached. Raises ConfigurationError without a database."""
+        if self._rows is None:
+            raise needs_database("attributes of channels")
+        if (cached := self._cache.get(channel)) is not None:
+            return cached
+        return (await self.read([channel])).get(channel, {})
+
+    async def read(self, channels: Sequence[ChannelId]) -> Mapping[ChannelId, Mapping[str, str]]:
+        """Return the attributes of the channels that have some; none without a database."""
+        if self._rows is None:
+            return {}
+        found = await self._rows.read(channels)
+        self._cache.update({channel: found.get(channel, {}) for channel in channels})
+        return found
+
+    async def set(self, channel: ChannelId, changes: Mapping[str, str | None]) -> None:
+        """Set attributes of a channel; None removes one. Raises ConfigurationError without a database."""
+        if self._rows is None:
+            raise needs_database("attributes of channels")
+        try:
+            await self._rows.write(channel, changes)
+        finally:
+            self.forget(channel)
+
+    async def is_suspended(self, channel: ChannelId) -> bool:
+        """Return whether posting and subscribing are closed; without a database they are open."""
+        return self._rows is not None and SUSPENDED in await self.get(channel)
+
+    async def clear(self, channel: ChannelId) -> None:
+        """Delete the attributes of a deleted channel."""
+        if self._rows is not None and (known := (await self.read([channel])).get(channel)):
+            await self.set(channel, dict.fromkeys(known))
+
+    def forget(self, channel: ChannelId | None = None) -> None:
+        """Drop what is cached of one channel, or of all."""
+        if channel is None:
+            self._cache.clear()
+        else:
+            self._cache.pop(channel, None)
+
+
 class OfficialChannels:
-    """Official accounts of the app. `on_deleted` drops what is cached of a channel's posts."""
+    """Official accounts of the app."""
 
     def __init__(
         self,
         caller: Caller,
         accounts: AppAccounts,
+        keys: PostKeys,
+        attributes: OfficialAttributes,
         concurrency: int,
-        on_deleted: Callable[[ChannelId], Awaitable[None]],
     ) -> None:
         self._caller = caller
         self._accounts = accounts
         self._concurrency = concurrency
-        self._on_deleted = on_deleted
+        self._keys = keys
+        self._attributes = attributes
         self._max_subscribers: LRUCache[ChannelId, int] = LRUCache(_CACHED)  # as set here: it cannot be read
 
     async def create(self, new: NewChannel) -> Channel:
@@ -158,7 +221,8 @@ class OfficialChannels:
             return error.origin is not None and error.origin.attempts > 1  # an earlier attempt of this call did it
         finally:
             self.forget(channel)
-            await self._on_deleted(channel)
+            await self._keys.forget(channel)
+            await self._attributes.clear(channel)
         return True
 
     async def finish(self, channel: ChannelId) -> bool:
@@ -181,7 +245,8 @@ class OfficialChannels:
         return True
 
     def forget(self, channel: ChannelId | None = None) -> None:
-        """Drop the maximum of subscribers of one channel, or of all."""
+        """Drop what is cached of one channel, or of all."""
+        self._attributes.forget(channel)
         if channel is None:
             self._max_subscribers.clear()
         else:
@@ -204,12 +269,24 @@ class OfficialChannels:
         return statuses
 
     async def attributes(self, channel: ChannelId) -> Mapping[str, str]:
-        """Raise UnsupportedError: an account has no field of the adapter's own."""
-        raise UnsupportedError(Mode.OFFICIAL, "attributes of channels", "an account has no field for them")
+        """Return the attributes of a channel from the database. Raises ConfigurationError without one."""
+        return await self._attributes.get(channel)
 
     async def set_attributes(self, channel: ChannelId, changes: Mapping[str, str | None]) -> None:
-        """Raise UnsupportedError, as `attributes` does."""
-        raise UnsupportedError(Mode.OFFICIAL, "attributes of channels", "an account has no field for them")
+        """Set attributes of a channel in the database; None removes one.
+
+        Raises NotFoundError, and ConfigurationError without a database.
+        """
+        await self.get(channel)
+        await self._attributes.set(channel, changes)
+
+    async def attributes_of(self, channels: Sequence[ChannelId]) -> Mapping[ChannelId, Mapping[str, str]]:
+        """Return the attributes of the channels that have some, in one statement; none without a database."""
+        return await self._attributes.read(channels)
+
+    async def is_suspended(self, channel: ChannelId) -> bool:
+        """Return whether posting and subscribing are closed."""
+        return await self._attributes.is_suspended(channel)
 
     def max_subscribers(self, channel: Channel) -> int:
         """Return how many subscribers an account can have: as read or set here, else the service's default."""
@@ -223,13 +300,14 @@ class OfficialChannels:
 
     async def _read(self, accounts: Sequence[ChannelId]) -> dict[ChannelId, Channel | None]:
         found: dict[ChannelId, Channel | None] = {}
-        for account, item in (await self._items(accounts)).items():
+        items, attributes = await self._items(accounts), await self._attributes.read(accounts)
+        for account, item in items.items():
             if item.error_code in NOT_FOUND_CODES:
                 found[account] = None
             elif item.error_code != codes.OK:
                 raise item_error(GET_OFFICIAL_ACCOUNT_INFO, item.error_code, item.error_info)
             else:
-                found[account] = to_channel(account, item)
+                found[account] = to_channel(account, item, attributes.get(account, {}))
         return found
 
     async def _items(self, accounts: Sequence[ChannelId]) -> dict[ChannelId, wire.OfficialAccountInfo]:
@@ -273,8 +351,9 @@ class OfficialChannels:
             raise NotFoundError(message, field="owner", origin=error.origin) from error
 
 
-def to_channel(account: ChannelId, item: wire.OfficialProfile) -> Channel:
+def to_channel(account: ChannelId, item: wire.OfficialProfile, attributes: Mapping[str, str]) -> Channel:
     """Return an account as a channel. Its creation is always complete, and its posting always closed."""
+    contact = attributes.get(CONTACT)
     return Channel(
         id=account,
         slug=OFFICIAL_IDS.slug(account),
@@ -288,6 +367,9 @@ def to_channel(account: ChannelId, item: wire.OfficialProfile) -> Channel:
         max_subscribers=item.max_subscriber_num,
         created_at=to_datetime(item.create_time),
         last_post_at=to_datetime(item.last_msg_time),
+        verified=VERIFIED in attributes,
+        suspended=SUSPENDED in attributes,
+        contact=UserId(contact) if contact else None,
     )
 
 
@@ -302,6 +384,11 @@ def check_profile(profile: ChannelProfile) -> None:
     highest = profile.max_subscribers
     if highest is not None and (isinstance(highest, bool) or not isinstance(highest, int) or highest < 1):
         raise InvalidError(f"max_subscribers must be a positive integer; got {highest!r}", field="max_subscribers")
+
+
+def needs_database(what: str) -> ConfigurationError:
+    """Return the error for what a database keeps in this mode."""
+    return ConfigurationError(f"{what} need database_url in official mode", field="database_url")
 
 
 def no_such_channel(channel: ChannelId, error: ChannelAdapterError | None = None) -> NotFoundError:

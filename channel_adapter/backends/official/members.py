@@ -8,9 +8,11 @@ from typing import Final
 from channel_adapter.backends.accounts import AppAccounts
 from channel_adapter.backends.caller import Caller, interrupted
 from channel_adapter.backends.official.channels import NOT_FOUND_CODES, OfficialChannels, no_such_channel, to_channel
+from channel_adapter.backends.protocols import SUSPENDED_REASON
 from channel_adapter.concurrency.batching import concurrently
 from channel_adapter.concurrency.paging import Page
 from channel_adapter.domain.batch import AddOptions, BatchResult
+from channel_adapter.domain.channel import Channel
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.mode import Mode
 from channel_adapter.domain.subscription import (
@@ -58,34 +60,42 @@ _FEW: Final = 2
 class OfficialMembers:
     """Subscribers of accounts. `add` and `remove` put every failure into their result."""
 
-    add_batch = remove_batch = limits.OFFICIAL_SUBSCRIBERS_PER_CALL
-
     def __init__(self, caller: Caller, channels: OfficialChannels, accounts: AppAccounts, concurrency: int) -> None:
         self._caller = caller
         self._channels = channels
         self._accounts = accounts
         self._concurrency = concurrency
 
+    def add_batch(self) -> int:
+        """Return how many users one call adds."""
+        return limits.OFFICIAL_SUBSCRIBERS_PER_CALL
+
+    def remove_batch(self) -> int:
+        """Return how many users one call removes."""
+        return limits.OFFICIAL_SUBSCRIBERS_PER_CALL
+
     async def add(self, channel: ChannelId, users: Sequence[UserId], options: AddOptions) -> BatchResult:
         """Subscribe different users to an account, 100 a call.
 
         A refusal that is about one user is found by halving the call. Unknown accounts are looked up, and imported if
         `options` say so. The result ends with the first call that has no answer or asks for a lower rate. The service
-        sends no notices: `options.notify` makes no difference.
+        sends no notices: `options.notify` makes no difference. In a suspended channel every user is refused.
         """
         addition = _SubscriberAddition(self._caller, self._channels, self._accounts, channel, options.import_missing)
-        for start in range(0, len(users), self.add_batch):
-            try:
-                await addition.add(users[start : start + self.add_batch])
-            except ChannelAdapterError as error:
-                return _interrupted(channel, addition.outcomes.values(), addition.called, users, error)
+        try:
+            if await self._channels.is_suspended(channel):
+                return BatchResult(tuple(Outcome(user, OutcomeKind.REFUSED, SUSPENDED_REASON) for user in users))
+            for start in range(0, len(users), limits.OFFICIAL_SUBSCRIBERS_PER_CALL):
+                await addition.add(users[start : start + limits.OFFICIAL_SUBSCRIBERS_PER_CALL])
+        except ChannelAdapterError as error:
+            return _interrupted(channel, addition.outcomes.values(), addition.called, users, error)
         return BatchResult(tuple(addition.outcomes.values()))
 
     async def remove(self, channel: ChannelId, users: Sequence[UserId], options: AddOptions) -> BatchResult:
         """Unsubscribe different users, 100 a call. The owner may leave as well: an account needs no subscriber."""
         outcomes: list[Outcome] = []
-        for start in range(0, len(users), self.remove_batch):
-            part = users[start : start + self.remove_batch]
+        for start in range(0, len(users), limits.OFFICIAL_SUBSCRIBERS_PER_CALL):
+            part = users[start : start + limits.OFFICIAL_SUBSCRIBERS_PER_CALL]
             request = wire.DeleteSubscriberRequest(official_account=channel, subscriber_to_del_account=[*part])
             try:
                 reply = await self._caller.call(DELETE_SUBSCRIBER, request)
@@ -179,36 +189,32 @@ class OfficialMembers:
         Notifications are None: the list does not have them. Raises NotFoundError for an account that does not exist.
         """
         seen: set[ChannelId] = set()
-        async with aclosing(self._rows(user, _PROFILE, (_SINCE,))) as rows:
-            async for row in rows:
-                channel = ChannelId(row.official_account or "")
-                if not channel or channel in seen:
-                    continue
-                seen.add(channel)
-                yield Subscription(
-                    channel=to_channel(channel, row),
-                    user=user,
-                    role=Role.OWNER if row.owner_account == user else Role.SUBSCRIBER,
-                    since=to_datetime(row.self_info.subscribe_time) if row.self_info else None,
-                    notifications=None,
-                )
+        async with aclosing(self._pages(user, _PROFILE, (_SINCE,))) as pages:
+            async for page in pages:
+                rows = {ChannelId(row.official_account): row for row in page if row.official_account}
+                attributes = await self._channels.attributes_of(list(rows))
+                for channel, row in rows.items():
+                    if channel not in seen:
+                        seen.add(channel)
+                        yield _to_subscription(user, to_channel(channel, row, attributes.get(channel, {})), row)
 
     async def followed(self, user: UserId) -> AsyncGenerator[ChannelId, None]:
         """Yield the ids of the accounts that a user follows. Raises NotFoundError for an unknown user."""
-        async with aclosing(self._rows(user, (_NAME,), ())) as rows:
-            async for row in rows:
-                if row.official_account:
-                    yield ChannelId(row.official_account)
+        async with aclosing(self._pages(user, (_NAME,), ())) as pages:
+            async for page in pages:
+                for row in page:
+                    if row.official_account:
+                        yield ChannelId(row.official_account)
 
     async def followed_list(self, user: UserId) -> list[ChannelId]:
         """Return the ids that `followed` yields, each once."""
         async with aclosing(self.followed(user)) as followed:
             return list(dict.fromkeys([channel async for channel in followed]))
 
-    async def _rows(
+    async def _pages(
         self, user: UserId, profile: Sequence[str], own: Sequence[str]
-    ) -> AsyncGenerator[wire.SubscribedOfficialAccount, None]:
-        """Yield the accounts of a user with some fields, 200 a call. Raises NotFoundError for an unknown user."""
+    ) -> AsyncGenerator[list[wire.SubscribedOfficialAccount], None]:
+        """Yield pages of the accounts of a user with some fields. Raises NotFoundError for an unknown user."""
         offset: int | None = 0
         while offset is not None:
             request = wire.GetSubscribedOfficialAccountListRequest(
@@ -224,8 +230,7 @@ class OfficialMembers:
                     message = f"user {user!r} is not an account of the app; add it first"
                     raise NotFoundError(message, field="user", origin=error.origin) from error
                 raise
-            for row in reply.official_account_info_list:
-                yield row
+            yield reply.official_account_info_list
             more = not reply.complete_flag and reply.official_account_info_list
             offset = reply.next if more and reply.next is not None and reply.next > offset else None
 
@@ -372,6 +377,16 @@ def _not_named(result: int | None) -> str:
     if result == wire.RESULT_FAILED:
         return "the service did not remove it and gives no reason"
     return f"the service answered Result {result}, which is not known"
+
+
+def _to_subscription(user: UserId, channel: Channel, row: wire.SubscribedOfficialAccount) -> Subscription:
+    return Subscription(
+        channel=channel,
+        user=user,
+        role=Role.OWNER if channel.owner == user else Role.SUBSCRIBER,
+        since=to_datetime(row.self_info.subscribe_time) if row.self_info else None,
+        notifications=None,
+    )
 
 
 def _to_subscriber(item: wire.SubscriberRow) -> Subscriber:

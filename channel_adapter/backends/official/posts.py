@@ -11,9 +11,9 @@ from cachetools import LRUCache
 
 from channel_adapter.backends.caller import Caller, item_error, possibly_applied
 from channel_adapter.backends.official.callbacks import post_number
-from channel_adapter.backends.official.channels import no_such_channel
+from channel_adapter.backends.official.channels import OfficialAttributes, no_such_channel
 from channel_adapter.backends.official.options import OfficialOptions
-from channel_adapter.backends.protocols import PostKeys, SendBudget
+from channel_adapter.backends.protocols import PostKeys, SendBudget, suspended
 from channel_adapter.concurrency.clock import Clock, duration
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.mode import Mode
@@ -95,12 +95,15 @@ class OfficialPosts:
         clock: Clock,
         keys: PostKeys | None = None,
         budget: SendBudget | None = None,
+        attributes: OfficialAttributes | None = None,
     ) -> None:
+        """`attributes` tell which channels are suspended; without them none is."""
         self._caller = caller
         self._options = options
         self._clock = clock
         self._keys = keys or MemoryPostKeys()
         self._budget = budget
+        self._attributes = attributes
         self._pace = KeyedLimiter(options.posts_per_second, clock=clock)
 
     async def send(self, channel: ChannelId, draft: Draft) -> Post:
@@ -112,6 +115,8 @@ class OfficialPosts:
         have been sent, or if the service took it for a repetition of another post with the same content.
         """
         request, parts = self._request(channel, draft)
+        if self._attributes is not None and await self._attributes.is_suspended(channel):
+            raise suspended(channel)
         if (wait := await self._reserve(channel)) is not None:
             known = await self.find(channel, draft.dedupe) if draft.dedupe is not None else None
             if known is None:
@@ -277,10 +282,6 @@ class OfficialPosts:
                     if not missing or message.msg_seq < min(missing):
                         break
         return keys
-
-    async def forget(self, channel: ChannelId) -> None:
-        """Drop the keys of a channel, which begins with number 1 again if it is created again."""
-        await self._keys.forget(channel)
 
     def _request(
         self, channel: ChannelId, draft: Draft

@@ -217,8 +217,13 @@ class ReactionService:
 
     async def finding(self) -> HealthCheckResult:
         """Return for the doctor the mode of reactions and, in store mode, the result of a new probe."""
+        capacity = self._backend.reactions.capacity
+        if self._database_url is None and capacity is None:
+            return HealthCheckResult(
+                "reactions", True, "none: messages carry no reactions in this mode; set database_url"
+            )
         if self._database_url is None:
-            users = capacity.users_without_store if (capacity := self._backend.reactions.capacity) else 0
+            users = capacity.users_without_store if capacity is not None else 0
             return HealthCheckResult("reactions", True, f"direct mode: on the messages, {users} users a post")
         try:
             stored = await self._existing()
@@ -229,6 +234,8 @@ class ReactionService:
             found = await (stored.probe(retry_posts=False) if stored else self._backend.reactions.probe(mode))
         except ChannelAdapterError as error:
             return HealthCheckResult("reactions", False, f"store; {error.message}", "run the doctor again later")
+        if capacity is None:
+            return HealthCheckResult("reactions", True, f"store; counts are shown nowhere else: {found.reason}")
         if found.mode is mode:
             return HealthCheckResult(
                 "reactions", True, f"store; counts are shown as {mode.value.replace('_', ' ')}: {found.reason}"
