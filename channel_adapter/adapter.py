@@ -1,4 +1,4 @@
-"""The door: opens a client from settings and holds the services.
+"""The composition root: builds the client, the backend and the services from settings.
 
 Each area of services is imported and made when it is first used: few programs use all of them.
 """

@@ -12,6 +12,6 @@ class FieldKeys:
     custom_data: tuple[str, ...] = ()
 
     def all(self) -> list[str]:
-        """Every key, the tag first."""
+        """Return every key, the tag first."""
         organization = [self.organization] if self.organization else []
         return [self.tag, *organization, *self.custom_data]

@@ -10,7 +10,7 @@ from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.mode import Mode
 from channel_adapter.domain.post import Post, PostRef
 from channel_adapter.errors import InvalidError
-from channel_adapter.mapping.text import with_article
+from channel_adapter.mapping.text import byte_size, with_article
 from channel_adapter.tencent import limits
 
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -127,11 +127,11 @@ SCHEMES: Final[Mapping[Mode, IdScheme]] = {Mode.COMMUNITY: COMMUNITY_IDS, Mode.O
 
 
 def channel_of_account(account: str) -> ChannelId:
-    """Where an official account moves to: its prefix is replaced and nothing else, so that it can be undone [24].
+    """Return the channel that an official account moves to: its prefix is replaced and nothing else.
 
     Raises InvalidError for what is no official account's id, and for one whose channel id only the service may assign.
     """
-    size = _size(account)
+    size = byte_size(account)
     prefix = limits.OFFICIAL_ACCOUNT_ID_PREFIX
     if not account.startswith(prefix) or len(account) == len(prefix) or not _PRINTABLE.fullmatch(account):
         raise InvalidError(
@@ -167,8 +167,8 @@ def user_id(text: object, field: str = "user") -> UserId:
         raise InvalidError(f"{field} must be a string; got {text!r}", field=field)
     if not text:
         raise InvalidError(f"{field} is empty", field=field, limit=limits.USER_ID_BYTES, size=0)
-    if len(text) > limits.USER_ID_BYTES or (not text.isascii() and _size(text) > limits.USER_ID_BYTES):
-        raise _too_long(field, limits.USER_ID_BYTES, _size(text))
+    if len(text) > limits.USER_ID_BYTES or (not text.isascii() and byte_size(text) > limits.USER_ID_BYTES):
+        raise _too_long(field, limits.USER_ID_BYTES, byte_size(text))
     if not _PRINTABLE.fullmatch(text):
         raise InvalidError(f"{field}: {text!r} holds characters that are not printable ASCII", field=field)
     return UserId(text)
@@ -191,10 +191,6 @@ def random_of(*parts: str) -> int:
 
 def _too_long(field: str, limit: int, size: int) -> InvalidError:
     return InvalidError(f"{field} has {size} bytes; {limit} are allowed", field=field, limit=limit, size=size)
-
-
-def _size(text: str) -> int:
-    return len(text.encode("utf-8", "surrogatepass"))
 
 
 def post_number(value: object, field: str) -> int:

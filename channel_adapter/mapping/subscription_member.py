@@ -32,7 +32,7 @@ SUBSCRIBER_FIELDS: Final = ("Role", "JoinTime", "MsgFlag")
 
 
 def to_subscription(user: UserId, channel: Channel, info: members.Own | None) -> Subscription:
-    """One row of the joined list."""
+    """Return the subscription that a row of the joined list describes."""
     return Subscription(
         channel=channel,
         user=user,

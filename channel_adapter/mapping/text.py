@@ -18,17 +18,17 @@ _MARKDOWN: Final = re.compile(r"[\\`*\[\]<>|~&$]|_(?![^\W_])|(?<!\S)#|^[-+=]|^\d
 
 
 def byte_size(text: str) -> int:
-    """UTF-8 bytes; a Chinese character has 3, most emoji 4."""
+    """Return the length in UTF-8 bytes; a Chinese character has 3, most emoji 4."""
     return len(text.encode("utf-8", "surrogatepass"))
 
 
 def with_article(noun: str) -> str:
-    """`a face`, `an image`."""
+    """Return a noun with its indefinite article: `a face`, `an image`."""
     return f"{'an' if noun[:1] in 'aeiou' else 'a'} {noun}"
 
 
 def require_text(text: object, field: str, limit: int | None = None, *, empty: bool = True) -> str:
-    """`text`, if it is well-formed text of at most `limit` bytes. Raises InvalidError with field, limit and size."""
+    """Return `text` if it is well-formed and has at most `limit` bytes. Raises InvalidError with field, limit, size."""
     if not isinstance(text, str):
         raise InvalidError(
             f"{field} must be a string; got {with_article(type(text).__name__)}", field=field, limit=limit
@@ -45,7 +45,7 @@ def require_text(text: object, field: str, limit: int | None = None, *, empty: b
 
 
 def require_url(url: object, field: str, limit: int | None = None, *, empty: bool = True) -> str:
-    """`url`, if it is an http or https URL of at most `limit` bytes, or empty where that is allowed."""
+    """Return `url` if it is an http or https URL of at most `limit` bytes, or empty where that is allowed."""
     checked = require_text(url, field, limit, empty=empty)
     if checked and not checked.startswith(("http://", "https://")):
         raise InvalidError(f"{field} must be an http or https URL; got {checked!r}", field=field)

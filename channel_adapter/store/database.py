@@ -350,7 +350,7 @@ class Database:
             )
 
     def _remaining_ms(self) -> int:
-        """Milliseconds that the transaction of this thread may still wait for a lock; at least one attempt is made."""
+        """Return the milliseconds that the transaction of this thread may still wait for a lock, at least 1."""
         return max(1, int((self._local.deadline - time.monotonic()) * 1_000))
 
     def _create_engine(self) -> Engine:

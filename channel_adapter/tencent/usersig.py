@@ -207,7 +207,7 @@ class _ShapeError(Exception):
 
 
 def _hmac(key: str, claims: Claims) -> str:
-    """TLS.sig: base64 of HMAC-SHA256 over the signed lines; their order is part of the algorithm."""
+    """Return TLS.sig: base64 of HMAC-SHA256 over the signed lines; their order is part of the algorithm."""
     content = (
         f"TLS.identifier:{claims.identifier}\nTLS.sdkappid:{claims.sdkappid}\n"
         f"TLS.time:{claims.time}\nTLS.expire:{claims.expire}\n"
@@ -227,7 +227,7 @@ def _inflate(packed: bytes) -> bytes:
 
 
 def _claims(members: object) -> Claims:
-    """The signed members with their types checked."""
+    """Return the signed members with their types checked."""
     if not isinstance(members, dict):
         raise _ShapeError("does not hold a JSON object")
     if members.get("TLS.ver") != _VERSION:

@@ -36,7 +36,7 @@ class ExcludeMirroredPosts:
         return self._source.channels()
 
     async def posts(self, channel: str, *, after: str = "") -> AsyncIterator[SourcePost]:
-        """Oldest first."""
+        """Yield posts, the oldest first."""
         async with aclosing(self._others(channel, self._source.posts(channel, after=after))) as posts:
             async for post in posts:
                 yield post
@@ -52,7 +52,7 @@ class ExcludeMirroredPosts:
         return await self._source.subscribers(channel, cursor)
 
     def broken(self) -> AsyncIterator[BrokenRecord]:
-        """Records that cannot be used."""
+        """Yield records that cannot be used."""
         return self._source.broken()
 
     async def aclose(self) -> None:

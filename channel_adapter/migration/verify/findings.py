@@ -102,7 +102,7 @@ class Finding:
         )  # fmt: skip
 
     def __str__(self) -> str:
-        """`* @TOA#_news profile name: name: 'Harbour news' at the source, 'Harbour' here`."""
+        """Return one line: `* @TOA#_news profile name: name: 'Harbour news' at the source, 'Harbour' here`."""
         texts = [str(each) for each in self.differences]
         words = "; ".join(filter(None, [self.reason, *texts, self.explained]))
         return f"{self.mark} {self.channel} {self.what} {self.key}{f': {words}' if words else ''}"

@@ -35,7 +35,7 @@ _HIGHEST_TIME: Final = 2**42  # milliseconds; the year 2109
 
 def _below(highest: int) -> Callable[[Any], int | None]:
     def time(value: Any) -> int | None:
-        """A number or the text of one; whatever is no time counts as absent."""  # [webhooks 4]
+        """Return a number or the number that a text holds; None for what is not a time."""  # [webhooks 4]
         if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= len(str(highest)):
             value = int(value)
         if isinstance(value, float) and value.is_integer():

@@ -20,7 +20,7 @@ _BEFORE: Final = ".CallbackBefore"
 
 
 def is_before(command: str) -> bool:
-    """Whether the service waits for the answer and acts on it."""
+    """Return whether the service waits for the answer and acts on it."""
     return _BEFORE in command
 
 
