@@ -15,6 +15,7 @@ from channel_adapter.domain.channel import Channel, ChannelProfile, NewChannel
 from channel_adapter.domain.events import ChannelEvent
 from channel_adapter.domain.health import HealthCheckResult
 from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.domain.message import Message, MessageRef, PeerId
 from channel_adapter.domain.mode import Capabilities, Mode
 from channel_adapter.domain.post import Content, Draft, Post, PostKey, PostPreview, PostRef
 from channel_adapter.domain.reaction import (
@@ -336,6 +337,63 @@ class ReactionCarrier(Protocol):
         ...
 
 
+class MessageBackend(Protocol):
+    """One-to-one messages between the account of a channel and users."""
+
+    def send_batch(self) -> int:
+        """Return how many users one call writes to. A longer list is split."""
+        ...
+
+    async def sender(self, channel: ChannelId) -> PeerId:
+        """Return the account that sends the messages of a channel. Cached. Raises NotFoundError."""
+        ...
+
+    async def set_contact(self, channel: ChannelId, account: UserId | None) -> None:
+        """Let an account send the messages of a channel; None: its owner.
+
+        Raises NotFoundError for the channel and for the account, InvalidError without room for it in the channel.
+        """
+        ...
+
+    async def check(self, channel: ChannelId, content: Content | Sequence[Content]) -> None:
+        """Raise what a message of this channel with this content would raise for them. Sends nothing."""
+        ...
+
+    async def send(self, channel: ChannelId, user: UserId, draft: Draft) -> Message:
+        """Send one message once, whatever is lost on the way. Raises OutcomeUnknownError if it may have been sent."""
+        ...
+
+    async def send_many(
+        self, channel: ChannelId, users: Sequence[UserId], content: Content | Sequence[Content]
+    ) -> BatchResult:
+        """Send one message to different users. Every failure is in the result.
+
+        An `error` of OutcomeUnknownError says that the message may have been sent to users without an outcome; it is
+        not sent again, because the service would not recognise it.
+        """
+        ...
+
+    def thread(self, channel: ChannelId, user: UserId) -> AsyncGenerator[Message, None]:
+        """Yield the messages that the service keeps, newest first. Raises NotFoundError for the channel."""
+        ...
+
+    async def edit(self, ref: MessageRef, content: Content | Sequence[Content]) -> None:
+        """Replace the content of a message that the channel sent. Raises InvalidError and NotFoundError."""
+        ...
+
+    async def recall(self, ref: MessageRef) -> None:
+        """Recall a message that the channel sent; again changes nothing. Raises NotFoundError."""
+        ...
+
+    async def mark_read(self, channel: ChannelId, user: UserId) -> None:
+        """Mark the messages of a user as read by the account of the channel."""
+        ...
+
+    async def unread(self, channel: ChannelId) -> int | None:
+        """Return the unread messages of the account of a channel; None if the service does not count them."""
+        ...
+
+
 class Backend(Protocol):
     """One mode of storing channels on the service."""
 
@@ -387,6 +445,11 @@ class Backend(Protocol):
     @property
     def groups(self) -> GroupingBackend:
         """Conversation groups and marks of users."""
+        ...
+
+    @property
+    def messages(self) -> MessageBackend:
+        """One-to-one messages with users."""
         ...
 
     def checks(self, admin: UserId) -> AsyncIterator[HealthCheckResult]:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.domain.message import Direction, MessageRef, PeerId
 from channel_adapter.domain.post import Content, Post, PostRef
 from channel_adapter.domain.reaction import ReactionChange
 from channel_adapter.domain.subscription import Role
@@ -176,6 +177,86 @@ class OwnerChanged(ChannelEvent):
 
     old_owner: UserId | None
     new_owner: UserId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageEvent(Event):
+    """Base of the events of one-to-one messages between a user and the account of a channel.
+
+    `channel` is None if the account is the contact of several channels. `other_mode` as for the events of channels.
+    """
+
+    account: PeerId
+    user: UserId
+    channel: ChannelId | None
+    other_mode: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewMessage(MessageEvent):
+    """Base of the events of a message that was sent. `online_only` messages are stored nowhere."""
+
+    key: str
+    parts: tuple[Content, ...]
+    sent_at: datetime | None
+    online_only: bool = False
+    app_data: str = ""
+
+    @property
+    def ref(self) -> MessageRef | None:
+        """The reference of the message; None if the account is the contact of several channels."""
+        return None if self.channel is None else MessageRef(self.channel, self.user, self.key)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageReceived(NewMessage):
+    """A user wrote to the account of a channel."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageSent(NewMessage):
+    """The account of a channel wrote to a user: by this adapter, another server, or a client app.
+
+    The service reports no event for messages of `messages.send_many`.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageRead(MessageEvent):
+    """Messages of one direction were read: SENT ones by the user, RECEIVED ones by the account.
+
+    All that were sent up to `until`, or without it those with `keys`.
+    """
+
+    direction: Direction
+    until: datetime | None = None
+    keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageRecalled(MessageEvent):
+    """A message was recalled by its sender or by a server."""
+
+    direction: Direction
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageEdited(MessageEvent):
+    """A message was edited; `app_data` is what the app attached."""
+
+    direction: Direction
+    key: str
+    parts: tuple[Content, ...]
+    app_data: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllRead(Event):
+    """A user marked everything as read in a client app: all one-to-one messages, and posts up to these numbers."""
+
+    user: UserId
+    posts: tuple[PostRef, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,13 +9,14 @@ from typing import Final
 
 from channel_adapter.domain.events import Platform
 from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.domain.message import Direction, PeerId
 from channel_adapter.domain.post import Content
 from channel_adapter.errors import InvalidError
 
 CHANNEL_CODES: Final = range(10_100, 10_201)
 """The app's own codes about Communities, which the service passes on to the caller."""
 ACCOUNT_CODES: Final = range(120_001, 130_001)
-"""The app's own codes about posts of official accounts."""
+"""The app's own codes about posts of official accounts and about one-to-one messages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,22 @@ class PostDraft(HookRequest):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MessageDraft(HookRequest):
+    """A one-to-one message between a user and the account of a channel is about to be sent.
+
+    `channel` is None if the account is the contact of several channels. Not asked for `messages.send_many`.
+    """
+
+    account: PeerId
+    user: UserId
+    channel: ChannelId | None
+    direction: Direction
+    parts: tuple[Content, ...]
+    app_data: str = ""
+    online_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SubscribeRequest(HookRequest):
     """Users are about to subscribe: one user, or several who are `invited` or added by a server."""
 
@@ -72,7 +89,7 @@ class Allow:
 
 @dataclass(frozen=True, slots=True)
 class Rewrite:
-    """Publish other content instead; for posts only. `app_data` None keeps the attached data."""
+    """Send other content instead; for posts and messages. `app_data` None keeps the attached data."""
 
     content: Content | tuple[Content, ...] | None = None
     app_data: str | None = None
@@ -91,8 +108,8 @@ class InvalidRefusalError(InvalidError):
 class Refuse:
     """Refuse the request. With a `code` the caller gets code and text, else a code of the service.
 
-    Codes are 10100 to 10200 for Communities, and 120001 to 130000 for posts of official accounts, whose subscriptions
-    and creations have none. A code that the request cannot have is logged, and the refusal is sent without it. Raises
+    Codes are 10100 to 10200 for Communities, and 120001 to 130000 for one-to-one messages and posts of official
+    accounts, whose subscriptions and creations have none. A code that the request cannot have is logged, and the refusal is sent without it. Raises
     InvalidError for a code in neither range and for a text that is no str.
     """
 
@@ -123,7 +140,7 @@ class RefuseSome:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Discard a post and report success to its author; for posts only."""
+    """Discard a post or message and report success to its author."""
 
 
 HookResponse = Allow | Rewrite | Refuse | RefuseSome | Drop

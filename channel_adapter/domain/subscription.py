@@ -63,6 +63,7 @@ class OutcomeKind(StrEnum):
 
     ADDED = "added"
     REMOVED = "removed"
+    SENT = "sent"  # a message
     ALREADY = "already"  # was subscribed or an account before; for removal: was not subscribed
     PENDING = "pending"  # waits for the user's consent
     NOT_FOUND = "not_found"  # no such account in the app
@@ -72,9 +73,10 @@ class OutcomeKind(StrEnum):
     TOO_MANY_CHANNELS = "too_many_channels"  # the user is in as many groups as the plan allows
     INVALID = "invalid"  # no legal user id; only for streams, which cannot be checked before
     FAILED = "failed"  # the service or the network; repeating is harmless
+    UNKNOWN = "unknown"  # a message that may have been sent: the answer was lost, and repeating may send it twice
 
 
-DONE: Final = frozenset({OutcomeKind.ADDED, OutcomeKind.REMOVED, OutcomeKind.ALREADY})
+DONE: Final = frozenset({OutcomeKind.ADDED, OutcomeKind.REMOVED, OutcomeKind.SENT, OutcomeKind.ALREADY})
 
 
 class AssignmentStatus(StrEnum):

@@ -189,6 +189,23 @@ def random_of(*parts: str) -> int:
     return int.from_bytes(digest[:4], "big")
 
 
+def message_dedupe(channel: ChannelId, user: UserId, key: str) -> int:
+    """Return the 64-bit dedupe number of a one-to-one message, the same on every attempt and in every process.
+
+    The service compares it without the receiver, so the receiver is part of it, and 32 bits would be too few for many
+    equal texts within 120 s.
+    """
+    digest = hashlib.sha256("\x1f".join((channel, user, key)).encode()).digest()
+    return int.from_bytes(digest[:8], "big")
+
+
+def receiver_id(text: object, field: str = "user") -> UserId:
+    """Return the id of a user who can get messages of channels. Raises InvalidError, also for the id of a channel."""
+    if isinstance(text, str) and text.startswith((limits.COMMUNITY_ID_PREFIX, limits.OFFICIAL_ACCOUNT_ID_PREFIX)):
+        raise InvalidError(f"{field}: {text!r} is the id of a channel; messages go to users", field=field)
+    return user_id(text, field)
+
+
 def _too_long(field: str, limit: int, size: int) -> InvalidError:
     return InvalidError(f"{field} has {size} bytes; {limit} are allowed", field=field, limit=limit, size=size)
 

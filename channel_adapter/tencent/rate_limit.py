@@ -156,3 +156,24 @@ class KeyedLimiter:
         if bucket is None:
             bucket = self._buckets[key] = Bucket(self._rate)
         return bucket.reserve(self._clock.monotonic(), max_wait)
+
+
+class WindowLimiter:
+    """At most `units` in any window of `seconds`, used in portions of at most `portion` units, evenly spread."""
+
+    def __init__(self, units: int, *, seconds: float, portion: int, clock: Clock) -> None:
+        from pyrate_limiter import Rate  # noqa: PLC0415
+
+        self._gcra = _gcra()
+        self._rules = [Rate(1, int(_TICKS * seconds / (units - portion)) + 1, burst=portion)]
+        self._account = self._gcra.initial(self._rules)
+        self._clock = clock
+
+    async def acquire(self, units: int) -> None:
+        """Wait until these units may be used, for as long as that takes. Callers are served in order."""
+        ticks = int(self._clock.monotonic() * _TICKS)
+        self._account, decision = self._gcra.step(self._rules, self._account, ticks, units)
+        wait = decision.retry_after_ms  # in our ticks
+        if wait is not None:
+            self._account, _ = self._gcra.step(self._rules, self._account, ticks + wait, units)
+            await self._clock.sleep(wait / _TICKS)

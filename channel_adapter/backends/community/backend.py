@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from channel_adapter.backends.community.reactions import CommunityReactions
     from channel_adapter.backends.community.unread import CommunityUnread
     from channel_adapter.backends.conversation_groups import ConversationGroups
+    from channel_adapter.backends.messages import ChannelMessages
     from channel_adapter.backends.options import BackendOptions
     from channel_adapter.concurrency.clock import Clock
     from channel_adapter.domain.health import HealthCheckResult
@@ -91,6 +92,15 @@ class CommunityBackend:
         return ConversationGroups(
             self.caller, kind, self.channels.classify, self.joined_pages.channels, self.membership.require
         )
+
+    @cached_property
+    def messages(self) -> ChannelMessages:
+        """One-to-one messages with users."""
+        from channel_adapter.backends.community.channels import ContactSenders
+        from channel_adapter.backends.messages import ChannelMessages
+
+        senders = ContactSenders(self.channel_cache, self.channels, self.accounts)
+        return ChannelMessages(self.caller, senders, self.accounts, self.options, self.clock)
 
     @cached_property
     def reactions(self) -> CommunityReactions:

@@ -10,12 +10,13 @@ from channel_adapter.backends.caller import Caller, item_error, without_account
 from channel_adapter.backends.community import profile as profiles
 from channel_adapter.backends.community.tag import Tag
 from channel_adapter.backends.options import BackendOptions
+from channel_adapter.backends.protocols import AccountBackend
 from channel_adapter.concurrency.batching import batches, concurrently
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.concurrency.paging import CursorLoopGuard, Page, read_pages
 from channel_adapter.concurrency.retry import Backoff, retry
 from channel_adapter.concurrency.single_flight import SingleFlight
-from channel_adapter.domain.channel import SUSPENDED, Channel, ChannelProfile, IdKind, IdStatus, NewChannel
+from channel_adapter.domain.channel import CONTACT, SUSPENDED, Channel, ChannelProfile, IdKind, IdStatus, NewChannel
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.errors import ChannelAdapterError, ConflictError, InvalidError, NotFoundError, UnavailableError
 from channel_adapter.mapping.text import byte_size, require_text
@@ -464,6 +465,33 @@ class CommunityChannels:
                 field=other[0],
             )
         return found
+
+
+class ContactSenders:
+    """The contacts of channels, which their tags name, as senders of one-to-one messages; without one the owner."""
+
+    def __init__(self, cache: ChannelCache, channels: CommunityChannels, accounts: AccountBackend) -> None:
+        self._cache = cache
+        self._channels = channels
+        self._accounts = accounts
+
+    async def sender(self, channel: ChannelId) -> UserId:
+        """Return the contact or the owner. Cached. Raises NotFoundError, also for a channel without either."""
+        entry = await self._cache.require(channel)
+        account = entry.attributes.get(CONTACT) or entry.owner
+        if not account:
+            raise NotFoundError(f"channel {channel} has neither a contact nor an owner to send messages", field="contact")
+        return UserId(account)
+
+    async def set_contact(self, channel: ChannelId, account: UserId | None) -> None:
+        """Set the contact, None removes it. Raises NotFoundError for the channel and for the account."""
+        if account is not None and not (await self._accounts.check([account]))[account]:
+            raise NotFoundError(f"contact {account!r} is not an account of the app; add it first", field="contact")
+        await self._channels.set_attributes(channel, {CONTACT: account})
+
+    def forget(self, channel: ChannelId) -> None:
+        """Drop what is cached of the channel."""
+        self._cache.forget(channel)
 
 
 def no_such_channel(channel: ChannelId) -> NotFoundError:

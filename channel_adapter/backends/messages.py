@@ -1,0 +1,329 @@
+"""One-to-one messages, in either mode. Which account sends those of a channel is the mode's part."""
+
+import secrets
+from collections.abc import AsyncGenerator, Sequence
+from typing import Final, NamedTuple, NoReturn, Protocol
+
+from channel_adapter.backends.caller import Caller, interrupted, item_error, possibly_applied
+from channel_adapter.backends.options import BackendOptions
+from channel_adapter.backends.protocols import AccountBackend
+from channel_adapter.concurrency.clock import Clock
+from channel_adapter.concurrency.paging import CursorLoopGuard, Page, read_pages
+from channel_adapter.domain.batch import BatchResult
+from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.domain.message import Direction, Message, MessageRef, PeerId
+from channel_adapter.domain.post import Content, Draft
+from channel_adapter.domain.subscription import Outcome, OutcomeKind
+from channel_adapter.errors import ChannelAdapterError, ConflictError, InvalidError, NotFoundError, UnavailableError
+from channel_adapter.mapping.content import from_elements, to_datetime, to_elements
+from channel_adapter.tencent import codes, limits
+from channel_adapter.tencent.catalog import (
+    ADMIN_GETROAMMSG,
+    ADMIN_MSGWITHDRAW,
+    ADMIN_SET_MSG_READ,
+    BATCHSENDMSG,
+    GET_C2C_UNREAD_MSG_NUM,
+    MODIFY_C2C_MSG,
+    SENDMSG,
+)
+from channel_adapter.tencent.codes import ErrorKind, look_up
+from channel_adapter.tencent.rate_limit import WindowLimiter
+from channel_adapter.tencent.wire import one_to_one as wire
+from channel_adapter.tencent.wire import unread
+
+_CLOCK_TOLERANCE: Final = 300  # seconds that the clock of the service may be ahead of ours
+_DEDUPE_BITS: Final = 64  # MsgSeq and MsgRandom together
+_NO_ACCOUNT: Final = frozenset(
+    {codes.NO_SUCH_PARTY, codes.NO_SENDER, codes.RECEIVER_NOT_IMPORTED, codes.NO_SUCH_PEER}
+)
+_ITEM_KINDS: Final = {
+    ErrorKind.NOT_FOUND: OutcomeKind.NOT_FOUND,
+    ErrorKind.INVALID: OutcomeKind.INVALID,
+    ErrorKind.PERMISSION: OutcomeKind.REFUSED,
+    ErrorKind.REFUSED: OutcomeKind.REFUSED,
+}
+
+
+class Senders(Protocol):
+    """Which account sends the messages of a channel."""
+
+    async def sender(self, channel: ChannelId) -> PeerId:
+        """Return the account. Cached. Raises NotFoundError."""
+        ...
+
+    async def set_contact(self, channel: ChannelId, account: UserId | None) -> None:
+        """Let an account send the messages of a channel; None: its owner. Raises NotFoundError and InvalidError."""
+        ...
+
+    def forget(self, channel: ChannelId) -> None:
+        """Drop what is cached of the account."""
+        ...
+
+
+class RoamingPosition(NamedTuple):
+    """Where a page of stored messages begins: at this second, behind this message."""
+
+    seconds: int
+    key: str
+
+
+class ChannelMessages:
+    """One-to-one messages between the accounts of channels and users."""
+
+    def __init__(
+        self, caller: Caller, senders: Senders, accounts: AccountBackend, options: BackendOptions, clock: Clock
+    ) -> None:
+        self._caller = caller
+        self._senders = senders
+        self._accounts = accounts
+        self._max_bytes = options.post_bytes
+        self._clock = clock
+        self._pace = WindowLimiter(
+            limits.BATCH_MESSAGES_PER_MINUTE, seconds=60, portion=limits.BATCH_RECEIVERS, clock=clock
+        )
+
+    def send_batch(self) -> int:
+        """Return how many users one call writes to."""
+        return limits.BATCH_RECEIVERS
+
+    async def sender(self, channel: ChannelId) -> PeerId:
+        """Return the account that sends the messages of a channel. Cached. Raises NotFoundError."""
+        return await self._senders.sender(channel)
+
+    async def set_contact(self, channel: ChannelId, account: UserId | None) -> None:
+        """Let an account send the messages of a channel; None: its owner. Raises NotFoundError and InvalidError."""
+        await self._senders.set_contact(channel, account)
+
+    async def check(self, channel: ChannelId, content: Content | Sequence[Content]) -> None:
+        """Raise what a message of this channel with this content would raise for them. Sends nothing."""
+        to_elements(content, self._max_bytes)
+        await self._senders.sender(channel)
+
+    async def send(self, channel: ChannelId, user: UserId, draft: Draft) -> Message:
+        """Send one message, which stands in the thread of the sender too.
+
+        Every attempt carries the same dedupe number, so that a lost reply does not send it twice. Raises InvalidError,
+        NotFoundError for the channel and for the accounts, PermissionDeniedError, RefusedError, and OutcomeUnknownError
+        if the message may have been sent.
+        """
+        elements, parts = to_elements(draft.content, self._max_bytes)
+        account = await self._peer(channel, user)
+        number = secrets.randbits(_DEDUPE_BITS) if draft.dedupe is None else draft.dedupe
+        request = wire.SendmsgRequest(
+            sync_other_machine=wire.SYNC_TO_SENDER,
+            from_account=account,
+            to_account=user,
+            msg_seq=number >> 32,
+            msg_random=number & limits.RANDOM_HIGHEST,
+            msg_body=elements,
+        )
+        try:
+            reply = await self._caller.call(SENDMSG, request)
+            key, seconds = reply.msg_key, reply.msg_time
+        except ChannelAdapterError as error:
+            stored = await self._find_if_readable(request) if possibly_applied(error) else None
+            if stored is None:
+                await self._raise_named(error, channel, account, user)
+            key, seconds = stored.msg_key, stored.msg_time_stamp
+        return Message(
+            channel=channel, user=user, key=key, direction=Direction.SENT, parts=parts, sent_at=to_datetime(seconds)
+        )
+
+    async def send_many(
+        self, channel: ChannelId, users: Sequence[UserId], content: Content | Sequence[Content]
+    ) -> BatchResult:
+        """Send one message to different users, 500 a call and 12,000 a minute. Every failure is in the result.
+
+        The service does not document that it recognises a repeated batch, so none is repeated that may have been sent:
+        its users have no outcome, and `error` is OutcomeUnknownError. Webhooks do not report these messages.
+        """
+        outcomes: list[Outcome] = []
+        for start in range(0, len(users), limits.BATCH_RECEIVERS):
+            part, rest = users[start : start + limits.BATCH_RECEIVERS], users[start + limits.BATCH_RECEIVERS :]
+            try:
+                outcomes += await self._send_batch(channel, part, content)
+            except ChannelAdapterError as error:
+                return interrupted(outcomes, part, rest, error)
+        return BatchResult(tuple(outcomes))
+
+    async def thread(self, channel: ChannelId, user: UserId) -> AsyncGenerator[Message, None]:
+        """Yield the messages that the service keeps, newest first, up to 100 a call, as the channel's account sees them.
+
+        Raises NotFoundError for the channel, and UnavailableError for a list that cannot be read to its end.
+        """
+        account = await self._peer(channel, user)
+
+        async def fetch(start: RoamingPosition) -> Page[wire.RoamingMessage, RoamingPosition]:
+            return await self._page(account, user, start)
+
+        guard: CursorLoopGuard[RoamingPosition] = CursorLoopGuard(ADMIN_GETROAMMSG.name, UnavailableError)
+        before: frozenset[str] = frozenset()
+        async for messages in read_pages(fetch, self._newest(), guard):
+            for message in messages:
+                if message.msg_key not in before:  # a page may begin with the last message of the one before
+                    yield _to_message(channel, user, account, message)
+            before = frozenset(message.msg_key for message in messages)
+
+    async def edit(self, ref: MessageRef, content: Content | Sequence[Content]) -> None:
+        """Replace the content of a message that the channel sent; the last writer wins.
+
+        Raises InvalidError, and NotFoundError for a message that the channel did not send to this user.
+        """
+        elements, _ = to_elements(content, self._max_bytes)
+        account = await self._peer(ref.channel, ref.user)
+        request = wire.ModifyC2cMsgRequest(
+            from_account=account, to_account=ref.user, msg_key=ref.key, msg_body=elements
+        )
+        try:
+            await self._caller.call(MODIFY_C2C_MSG, request)
+        except NotFoundError as error:
+            await self._raise_missing(error, ref, account, codes.NO_MESSAGE_TO_MODIFY)
+
+    async def recall(self, ref: MessageRef) -> None:
+        """Recall a message that the channel sent, however old it is; recalling it again changes nothing.
+
+        Raises NotFoundError for a message that the channel did not send to this user.
+        """
+        account = await self._peer(ref.channel, ref.user)
+        request = wire.AdminMsgwithdrawRequest(from_account=account, to_account=ref.user, msg_key=ref.key)
+        try:
+            await self._caller.call(ADMIN_MSGWITHDRAW, request)
+        except ConflictError as error:
+            if error.code != codes.ALREADY_RECALLED:
+                raise
+        except NotFoundError as error:
+            await self._raise_missing(error, ref, account, codes.NO_MESSAGE_TO_RECALL)
+
+    async def mark_read(self, channel: ChannelId, user: UserId) -> None:
+        """Mark the messages of a user as read by the account of the channel. Raises NotFoundError."""
+        account = await self._peer(channel, user)
+        request = unread.AdminSetMsgReadRequest(report_account=account, peer_account=user)
+        try:
+            await self._caller.call(ADMIN_SET_MSG_READ, request)
+        except NotFoundError as error:
+            await self._raise_named(error, channel, account, user)
+
+    async def unread(self, channel: ChannelId) -> int | None:
+        """Return how many one-to-one messages the account of a channel has not read, from all users together.
+
+        None if the service does not accept the account there, which its pages describe for users alone.
+        """
+        account = await self._senders.sender(channel)
+        try:
+            reply = await self._caller.call(GET_C2C_UNREAD_MSG_NUM, unread.GetC2cUnreadMsgNumRequest(to_account=account))
+        except (InvalidError, NotFoundError):
+            return None
+        return reply.all_c2c_unread_msg_num
+
+    async def _peer(self, channel: ChannelId, user: UserId) -> PeerId:
+        """Return the account of a channel. Raises InvalidError if it is the user itself."""
+        account = await self._senders.sender(channel)
+        if account == user:
+            raise InvalidError(f"user: {user!r} is the account that sends the messages of {channel}", field="user")
+        return account
+
+    async def _send_batch(
+        self, channel: ChannelId, users: Sequence[UserId], content: Content | Sequence[Content]
+    ) -> list[Outcome]:
+        account = await self._senders.sender(channel)
+        receivers = [user for user in users if user != account]
+        outcomes = [Outcome(user, OutcomeKind.INVALID, "the account of the channel") for user in users if user == account]
+        if not receivers:
+            return outcomes
+        number = secrets.randbits(_DEDUPE_BITS)
+        request = wire.BatchsendmsgRequest(
+            sync_other_machine=wire.SYNC_TO_SENDER,
+            from_account=account,
+            to_account=list(receivers),
+            msg_seq=number >> 32,
+            msg_random=number & limits.RANDOM_HIGHEST,
+            msg_body=to_elements(content, self._max_bytes)[0],
+        )
+        await self._pace.acquire(len(receivers))
+        try:
+            reply = await self._caller.call(BATCHSENDMSG, request)
+        except NotFoundError as error:
+            await self._raise_named(error, channel, account, None)
+        refused = {item.to_account: item.error_code for item in reply.error_list or ()}
+        return [*outcomes, *(_outcome(user, refused.get(user, codes.OK)) for user in receivers)]
+
+    async def _page(
+        self, account: PeerId, user: UserId, start: RoamingPosition, size: int = limits.ROAMING_PER_CALL
+    ) -> Page[wire.RoamingMessage, RoamingPosition]:
+        """Return a page of stored messages, the newest first."""
+        request = wire.AdminGetroammsgRequest(
+            operator_account=account,
+            peer_account=user,
+            max_cnt=size,
+            min_time=0,
+            max_time=start.seconds,
+            last_msg_key=start.key or None,
+        )
+        try:
+            reply = await self._caller.call(ADMIN_GETROAMMSG, request)
+        except NotFoundError as error:
+            await self._raise_named(error, None, account, user)
+        ascending = sorted(reply.msg_list, key=lambda message: message.msg_time_stamp)
+        done = reply.complete == wire.ROAMING_COMPLETE
+        return Page(ascending[::-1], None if done else RoamingPosition(reply.last_msg_time, reply.last_msg_key))
+
+    def _newest(self) -> RoamingPosition:
+        return RoamingPosition(int(self._clock.now()) + _CLOCK_TOLERANCE, "")
+
+    async def _find_if_readable(self, request: wire.SendmsgRequest) -> wire.RoamingMessage | None:
+        """Return the message of a request that may have been sent, None if it is not among the latest or unreadable."""
+        number = request.msg_seq, request.msg_random
+        try:
+            page = await self._page(ChannelId(request.from_account or ""), UserId(request.to_account), self._newest())
+        except ChannelAdapterError:  # the caller raises the error of the send
+            return None
+        return next((each for each in page.items if (each.msg_seq, each.msg_random) == number), None)
+
+    async def _raise_missing(
+        self, error: ChannelAdapterError, ref: MessageRef, account: PeerId, code: int
+    ) -> NoReturn:
+        """Raise a NotFoundError about the message, or about an account that does not exist."""
+        if error.code != code:
+            await self._raise_named(error, ref.channel, account, ref.user)
+        message = f"channel {ref.channel} has sent no message {ref.key} to {ref.user!r}"
+        raise NotFoundError(message, field="key", origin=error.origin) from error
+
+    async def _raise_named(
+        self, error: ChannelAdapterError, channel: ChannelId | None, account: PeerId, user: UserId | None
+    ) -> NoReturn:
+        """Raise the error; if an account does not exist, with the name of the one that does not."""
+        if error.code not in _NO_ACCOUNT:
+            raise error
+        if channel is not None:
+            self._senders.forget(channel)
+        wanted = [UserId(each) for each in (user, account) if each is not None and len(each) <= limits.USER_ID_BYTES]
+        known = await self._accounts.check(wanted)
+        if user is not None and not known.get(user, True):
+            message = f"user {user!r} is not an account of the app; add it first"
+            raise NotFoundError(message, field="user", origin=error.origin) from error
+        if not known.get(UserId(account), True):
+            message = f"{account!r}, which sends the messages of the channel, is not an account of the app"
+            raise NotFoundError(message, field="contact", origin=error.origin) from error
+        raise error
+
+
+def _to_message(channel: ChannelId, user: UserId, account: PeerId, message: wire.RoamingMessage) -> Message:
+    recalled = bool(message.msg_flag_bits & wire.FLAG_RECALLED)
+    return Message(
+        channel=channel,
+        user=user,
+        key=message.msg_key,
+        direction=Direction.SENT if message.from_account == account else Direction.RECEIVED,
+        parts=() if recalled else from_elements(message.msg_body),
+        sent_at=to_datetime(message.msg_time_stamp),
+        recalled=recalled,
+        read=bool(message.is_peer_read),
+    )
+
+
+def _outcome(user: UserId, code: int) -> Outcome:
+    """Return the outcome of one receiver of a batch."""
+    if code == codes.OK:
+        return Outcome(user, OutcomeKind.SENT)
+    kind = look_up(BATCHSENDMSG.service, BATCHSENDMSG.name, code).kind
+    return Outcome(user, _ITEM_KINDS.get(kind, OutcomeKind.FAILED), item_error(BATCHSENDMSG, code, "").message)
