@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from channel_adapter.config.settings import Settings
     from channel_adapter.domain.channel import Channel
     from channel_adapter.domain.events import (
+        AllRead,
         ChannelChanged,
         ChannelCreated,
         ChannelDeleted,
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
         Departure,
         Event,
         Loss,
+        MessageEdited,
+        MessageEvent,
+        MessageRead,
+        MessageRecalled,
+        MessageReceived,
+        MessageSent,
         Other,
         OwnerChanged,
         Platform,
@@ -43,6 +50,7 @@ if TYPE_CHECKING:
         Drop,
         HookRequest,
         HookResponse,
+        MessageDraft,
         PostDraft,
         Refuse,
         RefuseSome,
@@ -50,6 +58,7 @@ if TYPE_CHECKING:
         SubscribeRequest,
     )
     from channel_adapter.domain.ids import ChannelId, UserId
+    from channel_adapter.domain.message import Contact, Direction, Message, MessageRef, Thread
     from channel_adapter.domain.post import (
         Article,
         Broadcast,
@@ -119,6 +128,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Adopted",
+    "AllRead",
     "Allow",
     "Article",
     "AssignmentStatus",
@@ -138,12 +148,14 @@ __all__ = [
     "ChannelUnread",
     "ConfigurationError",
     "ConflictError",
+    "Contact",
     "Content",
     "ConversationGroup",
     "CountSource",
     "CreateRequest",
     "Custom",
     "Departure",
+    "Direction",
     "DisplayMode",
     "DisplayStatus",
     "Drop",
@@ -161,6 +173,15 @@ __all__ = [
     "Location",
     "Loss",
     "Marks",
+    "Message",
+    "MessageDraft",
+    "MessageEdited",
+    "MessageEvent",
+    "MessageRead",
+    "MessageRecalled",
+    "MessageReceived",
+    "MessageRef",
+    "MessageSent",
     "NotFoundError",
     "Notifications",
     "Other",
@@ -203,6 +224,7 @@ __all__ = [
     "Synced",
     "Text",
     "TextAndImage",
+    "Thread",
     "ThrottledError",
     "UnavailableError",
     "Unknown",
@@ -221,6 +243,7 @@ _VALUES = (  # searched in this order, the most used first
     "domain.subscription",
     "domain.reaction",
     "domain.unread",
+    "domain.message",
     "domain.hooks",
     "domain.events",
 )

@@ -34,12 +34,14 @@ if TYPE_CHECKING:
     from channel_adapter.services.accounts import Accounts
     from channel_adapter.services.bulk import BulkOptions
     from channel_adapter.services.channels import Channels
+    from channel_adapter.services.messages import ContactRegistry, Messages
     from channel_adapter.services.posts import Posts
     from channel_adapter.services.reactions.service import ReactionService
     from channel_adapter.services.subscriptions import Subscriptions
     from channel_adapter.services.unread.assignment import ConversationGroupAssigner
     from channel_adapter.services.unread.service import UnreadService
     from channel_adapter.store.database import Database
+    from channel_adapter.store.messages import MessageRows
     from channel_adapter.webhooks.dispatch import EventPipeline
     from channel_adapter.webhooks.events import Events
     from channel_adapter.webhooks.guard import Guard
@@ -65,6 +67,8 @@ class ChannelAdapter:
         self.signals.post_recalled.connect(lambda ref: self.reactions.drop(ref))  # noqa: PLW0108 - imported when needed
         self.signals.channel_deleted.connect(lambda channel: self.reactions.drop_channel(channel))  # noqa: PLW0108
         self.signals.users_left.connect(lambda left: self.reactions.left(left.channel, left.users))
+        self.signals.contact_changed.connect(lambda change: self.messages.set_contact(change.channel, change.account))
+        self.signals.message_event.connect(lambda event: self.messages.observe(event))  # noqa: PLW0108
         self.signals.rate_alarm.connect(self._reduce_rate)
 
     @cached_property
@@ -73,7 +77,10 @@ class ChannelAdapter:
         from channel_adapter.services.channels import Channels
 
         backend = self.backend
-        return Channels(backend.channels, backend.members, backend.ids, self.signals.channel_deleted)
+        signals = self.signals
+        return Channels(
+            backend.channels, backend.members, backend.ids, signals.channel_deleted, signals.contact_changed
+        )
 
     @cached_property
     def subscriptions(self) -> Subscriptions:
@@ -96,6 +103,21 @@ class ChannelAdapter:
             self.signals.post_published.connect(moved.mirror)
         backend, signals = self.backend, self.signals
         return Posts(backend.posts, backend.ids, signals.post_published, signals.post_recalled)
+
+    @cached_property
+    def messages(self) -> Messages:
+        """One-to-one messages between channels and users."""
+        from channel_adapter.services.messages import Messages
+
+        backend = self.backend
+        return Messages(backend.messages, backend.ids, self.contacts, self._message_rows, self._bulk)
+
+    @cached_property
+    def contacts(self) -> ContactRegistry:
+        """Accounts of one-to-one messages and their channels. For the packages of this project, not for apps."""
+        from channel_adapter.services.messages import ContactRegistry
+
+        return ContactRegistry(self._message_rows)
 
     @cached_property
     def accounts(self) -> Accounts:
@@ -205,8 +227,9 @@ class ChannelAdapter:
         """Resolve webhooks into events and do the adapter's own work for them."""
         from channel_adapter.webhooks.dispatch import EventPipeline
 
-        unread = self.unread if self.settings.unread.assign else None
-        return EventPipeline(self.settings, self.backend, self.signals.rate_alarm, self.reactions, unread)
+        return EventPipeline(
+            self.settings, self.backend, self.signals, self.contacts, self.reactions, self.unread
+        )
 
     @cached_property
     def posting_moved(self) -> AccountRedirects | None:
@@ -317,6 +340,8 @@ class ChannelAdapter:
                 await self.reactions.aclose()
             if "pipeline" in vars(self):
                 await self.pipeline.aclose()
+            if (rows := vars(self).get("_message_rows")) is not None:
+                await rows.close()
             moved = vars(self).get("posting_moved")
             if moved is not None:
                 await moved.aclose()
@@ -351,6 +376,16 @@ class ChannelAdapter:
         concurrency = max(1, self.settings.concurrency // 2)  # subscriptions go on meanwhile
         options = AssignmentOptions(own.name, own.assign, own.assign_up_to, concurrency)
         return ConversationGroupAssigner(self.backend.groups, self.backend.members, options, self.clock)
+
+    @cached_property
+    def _message_rows(self) -> MessageRows | None:
+        if self.settings.database_url is None:
+            return None
+        url = self.settings.database_url.get_secret_value()
+        with needs_store(url):
+            from channel_adapter.store.database import Database
+            from channel_adapter.store.messages import MessageRows
+        return MessageRows(Database.shared(url))
 
     async def _reduce_rate(self, alarm: RateAlarm) -> None:
         self._client.reduce_rate(alarm.service, alarm.command)

@@ -1,17 +1,23 @@
-"""What the webhooks of both modes have in common, and the interface of the table of one mode. Pure."""
+"""What the webhooks of both modes have in common, and the interface of the table of one mode. Pure.
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+One-to-one messages have one table for both modes. Their webhooks name two accounts and no channel, so the event is about
+the receiver, or the reader, as if it were the account of a channel; `from_other_side` is the event for the other end.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 from channel_adapter.domain import events as e
 from channel_adapter.domain import hooks
 from channel_adapter.domain.ids import ChannelId, UserId
-from channel_adapter.domain.post import Content
+from channel_adapter.domain.message import Direction
+from channel_adapter.domain.post import Content, PostRef
 from channel_adapter.errors import InvalidError
-from channel_adapter.mapping.content import from_elements, to_elements
+from channel_adapter.mapping.content import from_elements, to_datetime, to_elements
 from channel_adapter.tencent.wire import callback_envelope as envelope
+from channel_adapter.tencent.wire import callbacks_c2c as c2c
 from channel_adapter.tencent.wire.callbacks_other import IOS_IN_CAPITALS, RequestOverLimit
 from channel_adapter.tencent.wire.msg_body import Element
 
@@ -148,6 +154,158 @@ def rate_alarm(model: RequestOverLimit, context: CallbackContext) -> e.Event:
     )
 
 
+def _new_message(model: c2c.C2CAfterSendMsg, common: dict[str, Any], context: CallbackContext) -> e.Event | None:
+    if model.send_msg_result:  # it was not sent
+        return context.other()
+    if not model.msg_key:
+        return None
+    return e.MessageReceived(
+        **common,
+        key=model.msg_key,
+        parts=to_parts(model.msg_body),
+        sent_at=to_datetime(model.msg_time),
+        online_only=bool(model.online_only_flag),
+        app_data=model.cloud_custom_data or "",
+    )
+
+
+def _thread_read(model: c2c.AfterMsgReport, common: dict[str, Any], context: CallbackContext) -> e.Event:
+    until = to_datetime(model.last_read_time) or context.at
+    return e.MessageRead(**common, direction=Direction.RECEIVED, until=until)
+
+
+def _receipts(model: c2c.AfterMsgReadReceipt, common: dict[str, Any], context: CallbackContext) -> e.Event | None:
+    keys = tuple(item.msg_key for item in model.c2c_msg_info or () if item.msg_key)
+    return e.MessageRead(**common, direction=Direction.RECEIVED, keys=keys) if keys else None
+
+
+def _message_recalled(
+    model: c2c.AfterC2CMsgWithDraw, common: dict[str, Any], context: CallbackContext
+) -> e.Event | None:
+    return e.MessageRecalled(**common, direction=Direction.RECEIVED, key=model.msg_key) if model.msg_key else None
+
+
+def _message_edited(model: c2c.AfterModifyC2CMsg, common: dict[str, Any], context: CallbackContext) -> e.Event | None:
+    if not model.msg_key:
+        return None
+    return e.MessageEdited(
+        **common,
+        direction=Direction.RECEIVED,
+        key=model.msg_key,
+        parts=to_parts(model.msg_body),
+        app_data=model.cloud_custom_data or "",
+    )
+
+
+_MESSAGE_EVENTS: Final[
+    dict[type[envelope.Callback], Callable[[Any, dict[str, Any], CallbackContext], e.Event | None]]
+] = {
+    c2c.C2CAfterSendMsg: _new_message,
+    c2c.AfterMsgReport: _thread_read,
+    c2c.AfterMsgReadReceipt: _receipts,
+    c2c.AfterC2CMsgWithDraw: _message_recalled,
+    c2c.AfterModifyC2CMsg: _message_edited,
+}
+
+MESSAGE_COMMANDS: Final[Mapping[type[e.Event], str]] = {
+    e.MessageReceived: c2c.C2CAfterSendMsg.command,
+    e.MessageRead: c2c.AfterMsgReport.command,
+    e.MessageRecalled: c2c.AfterC2CMsgWithDraw.command,
+    e.MessageEdited: c2c.AfterModifyC2CMsg.command,
+    e.AllRead: c2c.AfterMsgReadAll.command,
+}
+"""The command of the webhook for each event of one-to-one messages; MessageSent has that of MessageReceived."""
+MESSAGE_REQUESTS: Final[Mapping[type[hooks.HookRequest], str]] = {
+    hooks.MessageDraft: c2c.C2CBeforeSendMsg.command,
+}
+
+
+def message_event(callback: envelope.Callback, context: CallbackContext) -> e.Event | None:
+    """Return the event of a webhook about one-to-one messages, None for another one.
+
+    `account` of a MessageEvent is the receiver of the message, or the reader, whether a channel has it or not.
+    """
+    if isinstance(callback, c2c.AfterMsgReadAll):
+        user = to_user(callback.report_account)
+        posts = tuple(PostRef(ChannelId(item.group_id), item.msg_seq) for item in callback.group_read_info or ())
+        return context.unknown() if user is None else e.AllRead(**context.common(), user=user, posts=posts)
+    convert, peers = _MESSAGE_EVENTS.get(type(callback)), _peers(callback)
+    if convert is None:
+        return None
+    if peers is None:
+        return context.unknown()
+    user, account = peers
+    common = {**context.common(), "account": account, "user": user, "channel": None}
+    return convert(callback, common, context) or context.unknown()
+
+
+def message_request(callback: envelope.Callback, context: CallbackContext) -> hooks.MessageDraft | None:
+    """Return the request about a one-to-one message, None for another webhook; `account` is its receiver.
+
+    Raises InvalidError for a body that is not as documented.
+    """
+    if not isinstance(callback, c2c.C2CBeforeSendMsg):
+        return None
+    peers = _peers(callback)
+    if peers is None:
+        raise unreadable(callback.command, "From_Account, To_Account")
+    return hooks.MessageDraft(
+        **context.common(),
+        account=peers[1],
+        user=peers[0],
+        channel=None,
+        direction=Direction.RECEIVED,
+        parts=require_parts(callback, callback.msg_body),
+        app_data=callback.cloud_custom_data or "",
+        online_only=bool(callback.online_only_flag),
+    )
+
+
+MessageT = TypeVar("MessageT", e.MessageEvent, hooks.MessageDraft)
+
+
+def from_other_side(message: MessageT) -> MessageT:
+    """Return the event or request with account and user exchanged."""
+    changes: dict[str, Any] = {"account": message.user, "user": UserId(message.account)}
+    if isinstance(message, e.MessageReceived):
+        values = {each.name: getattr(message, each.name) for each in fields(message)}
+        return e.MessageSent(**{**values, **changes})
+    if hasattr(message, "direction"):
+        changes["direction"] = Direction.SENT
+    return replace(message, **changes)
+
+
+def message_identity(callback: envelope.Callback) -> Identity | None:
+    """Return what identifies a webhook about one-to-one messages, None for another one. A conversation is ordered."""
+    peers = _peers(callback)
+    if peers is None:
+        return None
+    order_key, parts = " ".join(sorted(peers)), None
+    match callback:
+        case c2c.C2CAfterSendMsg(msg_key=str() as key, send_msg_result=result) if key:
+            parts = [*peers, key, result or 0]
+        case c2c.AfterMsgReport(last_read_time=int() as seconds):
+            parts = [*peers, seconds]
+        case c2c.AfterC2CMsgWithDraw(msg_key=str() as key) if key:
+            parts = [*peers, key]
+    return Identity(callback.command, parts, order_key, 0)
+
+
+def _peers(callback: envelope.Callback) -> tuple[UserId, UserId] | None:
+    """Return sender and receiver of a message, or peer and reader of a conversation; None without both."""
+    match callback:
+        case c2c.C2CMessageCallback() | c2c.AfterC2CMsgWithDraw() | c2c.AfterModifyC2CMsg():
+            peers = to_user(callback.from_account), to_user(callback.to_account)
+        case c2c.AfterMsgReport():
+            peers = to_user(callback.peer_account), to_user(callback.report_account)
+        case c2c.AfterMsgReadReceipt():
+            peers = to_user(callback.peer_account), to_user(callback.operator_account)
+        case _:
+            return None
+    sender, receiver = peers
+    return None if sender is None or receiver is None else (sender, receiver)
+
+
 def reply_to(
     request: hooks.HookRequest, response: hooks.HookResponse, codes: range, max_bytes: int
 ) -> envelope.CallbackReply:
@@ -161,10 +319,10 @@ def reply_to(
         case hooks.Refuse(text=text, code=code):
             sent = code if code is not None and code in codes else envelope.REFUSE
             return envelope.CallbackReply(error_code=sent, error_info=text.encode(errors="replace").decode())
-        case hooks.Rewrite() if isinstance(request, hooks.PostDraft):
+        case hooks.Rewrite() if isinstance(request, hooks.PostDraft | hooks.MessageDraft):
             elements = None if response.parts is None else to_elements(response.parts, max_bytes)[0]
             return envelope.CallbackReply(msg_body=elements, cloud_custom_data=response.app_data)
-        case hooks.Drop() if isinstance(request, hooks.PostDraft):
+        case hooks.Drop() if isinstance(request, hooks.PostDraft | hooks.MessageDraft):
             return envelope.CallbackReply(error_code=envelope.DROP)
         case hooks.RefuseSome(users=users) if isinstance(request, hooks.SubscribeRequest):
             refused: list[str] = [user for user in request.users if user in users]

@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Final
 
+import orjson
+
 from channel_adapter.domain import post as p
 from channel_adapter.domain.post import Content
 from channel_adapter.errors import InvalidError
@@ -14,9 +16,20 @@ KINDS: Final[Mapping[str, type[Any]]] = {kind.__dataclass_fields__["kind"].defau
 """The kinds of content that can be published, by their names."""
 
 
+_UNRECOGNISED: Final = p.Unrecognised.__dataclass_fields__["kind"].default
+
+
 def parts_of(value: Any, where: str = "content") -> list[Content]:
     """Return the parts for one JSON object or an array of them. `where` begins the messages. Raises InvalidError."""
     return [_part(each, where) for each in (value if isinstance(value, list) else [value])]
+
+
+def stored_parts(text: str) -> tuple[Content, ...]:
+    """Return the parts of a message from the JSON that they were stored as, unrecognised ones included."""
+    return tuple(
+        p.Unrecognised(each["type"], each["data"]) if each["kind"] == _UNRECOGNISED else _part(each, "stored content")
+        for each in orjson.loads(text)
+    )
 
 
 def _part(value: Any, where: str) -> Content:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.domain.message import Message, MessageRef
 from channel_adapter.domain.mode import Mode
 from channel_adapter.domain.post import Post, PostRef
 from channel_adapter.errors import InvalidError
@@ -14,6 +15,7 @@ from channel_adapter.mapping.text import byte_size, with_article
 from channel_adapter.tencent import limits
 
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_MESSAGE_KEY = re.compile(r"[0-9]{1,10}_[0-9]{1,10}_[0-9]{1,10}", re.ASCII)
 _PRINTABLE = re.compile(r"[\x20-\x7e]+")
 
 
@@ -197,6 +199,17 @@ def message_dedupe(channel: ChannelId, user: UserId, key: str) -> int:
     """
     digest = hashlib.sha256("\x1f".join((channel, user, key)).encode()).digest()
     return int.from_bytes(digest[:8], "big")
+
+
+def message_ref(scheme: IdScheme, ref: object, field: str = "ref") -> MessageRef:
+    """Return a reference with the whole id of its channel. Raises InvalidError for what is not a MessageRef."""
+    if not isinstance(ref, MessageRef):
+        hint = "; pass its ref" if isinstance(ref, Message) else ""
+        got = with_article(type(ref).__name__)
+        raise InvalidError(f"{field} must be a MessageRef; got {got}{hint}", field=field)
+    if not isinstance(ref.key, str) or not _MESSAGE_KEY.fullmatch(ref.key):
+        raise InvalidError(f"key: {str(ref.key)[:60]!r} is not the key of a message: SEQ_RANDOM_SECONDS", field="key")
+    return MessageRef(scheme.channel(ref.channel), receiver_id(ref.user), ref.key)
 
 
 def receiver_id(text: object, field: str = "user") -> UserId:

@@ -67,11 +67,13 @@ class HandledBatch:
 class BulkLoop:
     """The batches of one call. They share an outage guard, and end together once it is open.
 
-    A batch that the service asks to send later is repeated with the users who were not tried, and no others.
+    A batch that the service asks to send later is repeated with the users who were not tried, and no others. `lost` is
+    the outcome of users in a batch that may have been carried out: its answer was lost.
     """
 
-    def __init__(self, options: BulkOptions) -> None:
+    def __init__(self, options: BulkOptions, *, lost: OutcomeKind = OutcomeKind.FAILED) -> None:
         self._options = options
+        self._lost = lost
         self._guard = OutageGuard(ChannelAdapterError, attempt_status, options.clock, options.stall_timeout)
 
     async def outcomes(
@@ -146,9 +148,10 @@ class BulkLoop:
                 outcomes[outcome.user] = outcome
             if error is None or not isinstance(error, TRANSIENT):
                 untried = ()
+            kind = self._lost if isinstance(error, OutcomeUnknownError) else OutcomeKind.FAILED
             for user in tried:
                 if user not in outcomes and user not in untried:
-                    outcomes[user] = Outcome(user, OutcomeKind.FAILED, error.message if error else "no result")
+                    outcomes[user] = Outcome(user, kind, error.message if error else "no result")
             if untried and error is not None and attempt_status(error) is not AttemptStatus.UNANSWERED:
                 await self._options.clock.sleep(PAUSE)
         return outcomes, self._guard.tripped if error is None or isinstance(error, TRANSIENT) else error

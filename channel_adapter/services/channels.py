@@ -10,18 +10,25 @@ from channel_adapter.domain.ids import ChannelId
 from channel_adapter.domain.subscription import Subscription
 from channel_adapter.mapping import ids
 from channel_adapter.mapping.ids import IdScheme
+from channel_adapter.services.signals import ContactChange
 
 
 class Channels:
     """The channels of an app. Every method accepts a channel by slug or by id."""
 
     def __init__(
-        self, backend: ChannelBackend, members: MemberBackend, scheme: IdScheme, deleted: Signal[ChannelId, None]
+        self,
+        backend: ChannelBackend,
+        members: MemberBackend,
+        scheme: IdScheme,
+        deleted: Signal[ChannelId, None],
+        contact_changed: Signal[ContactChange, None],
     ) -> None:
         self._backend = backend
         self._ids = scheme
         self._members = members
         self._deleted = deleted
+        self._contact_changed = contact_changed
 
     async def create(
         self,
@@ -78,16 +85,22 @@ class Channels:
         organization: str | None = None,
         custom_data: str | None = None,
         max_subscribers: int | None = None,
+        contact: str | None = None,
     ) -> Channel:
         """Change the fields that differ, and return the channel; None leaves a field as it is, "" empties it.
 
+        `contact` is the account that sends and receives one-to-one messages for the channel, "" its owner. An account
+        may be the contact of several channels, with a warning in the log: its messages do not name the channel then.
         Raises InvalidError and NotFoundError, before anything is changed.
         """
         change = ChannelProfile(
             name=name, introduction=introduction, notification=notification, avatar=avatar,
             organization=organization, custom_data=custom_data, max_subscribers=max_subscribers,
         )  # fmt: skip
-        return await self._backend.update(self._ids.channel(channel), change)
+        wanted = self._ids.channel(channel)
+        if contact is not None:
+            await self._contact_changed.emit(ContactChange(wanted, contact))
+        return await self._backend.update(wanted, change)
 
     async def delete(self, channel: str) -> bool:
         """Delete a channel permanently; return False if it did not exist. Raises NotFoundError for other groups."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from channel_adapter.concurrency.signals import Signal
-from channel_adapter.domain.events import RateAlarm
+from channel_adapter.domain.events import AllRead, MessageEvent, RateAlarm
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import Broadcast, Post, PostRef
 
@@ -17,11 +17,21 @@ class UsersLeft:
 
 
 @dataclass(frozen=True, slots=True)
+class ContactChange:
+    """A channel is to have another account for one-to-one messages; "" is its owner."""
+
+    channel: ChannelId
+    account: str
+
+
+@dataclass(frozen=True, slots=True)
 class Signals:
     """The signals of one adapter. A listener of `post_published` may return a Broadcast for `Post.broadcast`."""
 
     post_published: Signal[Post, Broadcast | None] = field(default_factory=lambda: Signal("post published"))
     post_recalled: Signal[PostRef, None] = field(default_factory=lambda: Signal("post recalled"))
     channel_deleted: Signal[ChannelId, None] = field(default_factory=lambda: Signal("channel deleted"))
+    contact_changed: Signal[ContactChange, None] = field(default_factory=lambda: Signal("contact changed"))
+    message_event: Signal[MessageEvent | AllRead, None] = field(default_factory=lambda: Signal("message event"))
     rate_alarm: Signal[RateAlarm, None] = field(default_factory=lambda: Signal("rate alarm"))
     users_left: Signal[UsersLeft, None] = field(default_factory=lambda: Signal("users left"))

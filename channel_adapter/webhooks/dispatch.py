@@ -6,9 +6,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Final, Protocol
 
+from channel_adapter.backends.callbacks import MessageT, from_other_side
 from channel_adapter.backends.protocols import Backend, ChannelBackend
 from channel_adapter.concurrency.logs import get_logger
-from channel_adapter.concurrency.signals import Signal
 from channel_adapter.config.settings import Settings
 from channel_adapter.domain import events as e
 from channel_adapter.domain.ids import ChannelId, UserId
@@ -16,6 +16,8 @@ from channel_adapter.domain.post import PostRef
 from channel_adapter.domain.reaction import ReactionChange
 from channel_adapter.domain.subscription import AssignmentStatus, GroupAssignment
 from channel_adapter.errors import InvalidError, NotFoundError, RefusedError, UnavailableError
+from channel_adapter.services.messages import ContactRegistry
+from channel_adapter.services.signals import Signals
 from channel_adapter.webhooks.cache_invalidation import CacheInvalidationBus, open_invalidation_bus
 from channel_adapter.webhooks.callbacks import CallbackTables
 from channel_adapter.webhooks.channel_registry import ChannelRegistry, open_channel_registry
@@ -26,6 +28,8 @@ LATE_SECONDS: Final = 60.0
 """Seconds after the deletion of a channel, by the service's times, in which an event may still be about it."""
 UNASSIGNING: Final = "channel_adapter.unassign"
 """Name of the step that removes a left channel from the conversation groups of its former subscribers."""
+CATCHING_UP: Final = "channel_adapter.catch_up"
+"""Name of the step that corrects read positions after a client has marked everything as read."""
 _NAMED: Final = 5
 
 _log = get_logger("channel_adapter.webhooks")
@@ -47,11 +51,15 @@ class ReactionUpdater(Protocol):
         """Keep or delete the reactions of users who unsubscribed, as the settings say."""
 
 
-class GroupUnassigner(Protocol):
-    """The unread service, as far as events change conversation groups."""
+class UnreadUpdater(Protocol):
+    """The unread service, as far as events change conversation groups and read positions."""
 
     async def unassign_left(self, user: str, channels: Iterable[str]) -> Mapping[ChannelId, GroupAssignment]:
         """Remove channels from a user's conversation groups, except those that the user has subscribed to again."""
+
+
+    async def catch_up(self, user: str, posts: Sequence[PostRef]) -> object:
+        """Move a user's read positions forward to these posts."""
 
 
 class EventPipeline:
@@ -61,19 +69,19 @@ class EventPipeline:
         self,
         settings: Settings,
         backend: Backend,
-        rate_alarm: Signal[e.RateAlarm, None],
+        signals: Signals,
+        contacts: ContactRegistry,
         reactions: ReactionUpdater,
-        unread: GroupUnassigner | None,
+        unread: UnreadUpdater,
     ) -> None:
-        """`unread` None: conversation groups are not used."""
         url = settings.database_url.get_secret_value() if settings.database_url is not None else None
         self.registry = open_channel_registry(url)
         self.invalidation = open_invalidation_bus(url, backend.forget)
         self.callbacks = CallbackTables(backend.mode, admin=settings.admin)
-        self.resolver = EventResolver(self.callbacks, backend.channels, self.registry)
-        self._builtin = BuiltinHandlers(
-            backend.observe, self.registry, self.invalidation, rate_alarm, reactions, unread
-        )
+        self.resolver = EventResolver(self.callbacks, backend.channels, self.registry, contacts)
+        self._contacts = contacts
+        self._builtin = BuiltinHandlers(backend.observe, self.registry, self.invalidation, signals, reactions, unread)
+        self._assigns = settings.unread.assign
         self._own_echoes = settings.webhooks.own_echoes
         self._other_groups = settings.webhooks.other_groups
 
@@ -84,11 +92,15 @@ class EventPipeline:
         store is needed and fails: repeat it later.
         """
         event = await self.resolver.resolve(webhook)
+        if isinstance(event, e.ChannelEvent) and not event.other_mode:
+            await self._contacts.observe(event)
         await self._builtin.handle(event)
         return event if self._is_wanted(event) else None
 
     def post_steps(self, event: e.Event) -> list[HandlerStep]:
         """Return the adapter's own steps that run after the app's handlers and fail independently of them."""
+        if isinstance(event, e.Unsubscribed) and not self._assigns:
+            return []
         return self._builtin.post_steps(event)
 
     async def aclose(self) -> None:
@@ -108,8 +120,11 @@ class EventResolver:
     Everything about a group that is no channel becomes Other. Events of the other mode are not checked.
     """
 
-    def __init__(self, callbacks: CallbackTables, channels: ChannelBackend, registry: ChannelRegistry) -> None:
+    def __init__(
+        self, callbacks: CallbackTables, channels: ChannelBackend, registry: ChannelRegistry, contacts: ContactRegistry
+    ) -> None:
         self._callbacks = callbacks
+        self._contacts = contacts
         self._channels = channels
         self._registry = registry
         self._lookups: dict[ChannelId, asyncio.Task[bool]] = {}
@@ -120,6 +135,8 @@ class EventResolver:
         Raises a ChannelAdapterError if the tag is needed and cannot be read: try again later.
         """
         event = self._callbacks.event(webhook.command, webhook.body, webhook.query)
+        if isinstance(event, e.MessageEvent):
+            return await self.with_contact(event) or _other(event, webhook)
         if not isinstance(event, e.ChannelEvent) or event.other_mode:
             return event
         if isinstance(event, e.ChannelCreated) and not self._channels.cached(event.channel):
@@ -129,6 +146,20 @@ class EventResolver:
         if await self.is_channel(event.channel) or await self._was_channel(event):
             return event
         return _other(event, webhook)
+
+    async def with_contact(self, message: MessageT) -> MessageT | None:
+        """Return the event or request from the side of the account that a channel has; None if neither end is one.
+
+        `channel` is set if only one is known to have the account. If both ends are such accounts, the receiver or
+        reader is meant.
+        """
+        if message.channel is not None:
+            return message
+        known = await self._contacts.channels([message.account, message.user])
+        for side in (message, from_other_side(message)):
+            if channels := known.get(side.account):
+                return replace(side, channel=channels[0] if len(channels) == 1 else None)
+        return None
 
     async def is_channel(self, channel: ChannelId) -> bool:
         """Return whether a group has the adapter's tag. Concurrent questions about one group are one call.
@@ -173,8 +204,7 @@ class EventResolver:
 class BuiltinHandlers:
     """Does the adapter's own work for an event, before the app's handlers run. All of it may be repeated.
 
-    It corrects caches by `observe`, merges reactions, cleans up after unsubscribed users, and emits `rate_alarm`.
-    `unread` None: conversation groups are not used.
+    It corrects caches by `observe`, merges reactions, cleans up after unsubscribed users, and emits signals.
     """
 
     def __init__(
@@ -182,14 +212,14 @@ class BuiltinHandlers:
         observe: Callable[[e.ChannelEvent], None],
         registry: ChannelRegistry,
         invalidation: CacheInvalidationBus,
-        rate_alarm: Signal[e.RateAlarm, None],
+        signals: Signals,
         reactions: ReactionUpdater,
-        unread: GroupUnassigner | None,
+        unread: UnreadUpdater,
     ) -> None:
         self._observe = observe
         self._registry = registry
         self._invalidation = invalidation
-        self._rate_alarm = rate_alarm
+        self._signals = signals
         self._reactions = reactions
         self._unread = unread
 
@@ -198,7 +228,9 @@ class BuiltinHandlers:
         if isinstance(event, e.RateAlarm):
             _log.warning("webhooks.rate_alarm", service=event.service, command=event.command, calls=event.calls,
                          allowed=event.allowed)  # fmt: skip
-            await self._rate_alarm.emit(event)
+            await self._signals.rate_alarm.emit(event)
+        if isinstance(event, e.AllRead) or (isinstance(event, e.MessageEvent) and not event.other_mode):
+            await self._signals.message_event.emit(event)
         if isinstance(event, e.ChannelEvent) and not event.other_mode:
             self._observe(event)
             await self._invalidation.publish(event)
@@ -224,11 +256,22 @@ class BuiltinHandlers:
 
     def post_steps(self, event: e.Event) -> list[HandlerStep]:
         """Return the steps that run after the app's handlers, which need not wait for them."""
-        if self._unread is None or not isinstance(event, e.Unsubscribed) or event.own or event.other_mode:
-            return []
-        return [HandlerStep(UNASSIGNING, partial(self._unassign, self._unread, event.channel, event.users))]
+        match event:
+            case e.Unsubscribed(own=False, other_mode=False, channel=channel, users=users):
+                return [HandlerStep(UNASSIGNING, partial(self._unassign, channel, users))]
+            case e.AllRead(user=user, posts=posts) if posts:
+                return [HandlerStep(CATCHING_UP, partial(self._catch_up, user, posts))]
+            case _:
+                return []
 
-    async def _unassign(self, unread: GroupUnassigner, channel: ChannelId, users: Iterable[UserId], _: object) -> None:
+    async def _catch_up(self, user: UserId, posts: Sequence[PostRef], _: object) -> None:
+        """Correct the read positions of a user. An account that is gone by now is ignored."""
+        try:
+            await self._unread.catch_up(user, posts)
+        except (NotFoundError, InvalidError) as error:
+            _log.info("webhooks.nothing_to_update", event_kind=e.AllRead.__name__, error=error.kind)
+
+    async def _unassign(self, channel: ChannelId, users: Iterable[UserId], _: object) -> None:
         """Remove a channel from the conversation groups of users.
 
         Raises UnavailableError or RefusedError if it failed for some of them; it is done for the others then.
@@ -236,7 +279,7 @@ class BuiltinHandlers:
         failed: list[tuple[UserId, GroupAssignment]] = []
         for user in users:
             try:
-                assignment = (await unread.unassign_left(user, [channel]))[channel]
+                assignment = (await self._unread.unassign_left(user, [channel]))[channel]
             except InvalidError:  # an id that no conversation group can have
                 continue
             if assignment.status in (AssignmentStatus.FAILED, AssignmentStatus.UNCERTAIN):
@@ -247,13 +290,13 @@ class BuiltinHandlers:
             raise UnavailableError(what) if any(each.transient for _, each in failed) else RefusedError(what)
 
 
-def _other(event: e.ChannelEvent, webhook: WebhookEvent) -> e.Other:
+def _other(event: e.ChannelEvent | e.MessageEvent, webhook: WebhookEvent) -> e.Other:
     return e.Other(
         at=event.at,
         platform=event.platform,
         by=event.by,
         own=event.own,
         command=webhook.command,
-        about=event.channel,
+        about=event.channel or "",
         body=webhook.body,
     )

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from typing import Any, Generic, NamedTuple, TypeVar, cast, overload
 
-from channel_adapter.domain.events import ChannelEvent, Event
+from channel_adapter.domain.events import ChannelEvent, Event, MessageEvent
 from channel_adapter.errors import ConfigurationError
 from channel_adapter.webhooks.dispatch import EventPipeline
 from channel_adapter.webhooks.inbox import HandlerStep
@@ -111,7 +111,7 @@ class _Handler(NamedTuple):
 
     def accepts(self, event: Event) -> bool:
         """Return whether the handler is to be called with an event."""
-        is_other = isinstance(event, ChannelEvent) and event.other_mode
+        is_other = isinstance(event, ChannelEvent | MessageEvent) and event.other_mode
         return isinstance(event, self.kinds) and (self.other_mode or not is_other)
 
 

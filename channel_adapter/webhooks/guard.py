@@ -177,6 +177,8 @@ class Guard:
                 return self._without(request, {user for user in users if user in self._settings.blocked})
             case hooks.HookRequest(other_mode=True):
                 return hooks.Allow(), request
+            case hooks.MessageDraft():
+                return hooks.Allow(), await self._resolver.with_contact(request)
             case hooks.PostDraft(channel=channel, author=author):
                 if not await self._resolver.is_channel(channel):
                     return hooks.Allow(), None
@@ -270,7 +272,7 @@ def _combine(response: hooks.HookResponse, more: object) -> hooks.HookResponse:
 def _remaining(request: hooks.HookRequest, response: hooks.HookResponse) -> hooks.HookRequest:
     """Return the request for the next hook."""
     match request, response:
-        case hooks.PostDraft(), hooks.Rewrite():
+        case hooks.PostDraft() | hooks.MessageDraft(), hooks.Rewrite():
             parts = request.parts if response.parts is None else response.parts
             app_data = request.app_data if response.app_data is None else response.app_data
             return replace(request, parts=parts, app_data=app_data)

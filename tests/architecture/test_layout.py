@@ -28,6 +28,8 @@ PUBLIC_NAMES = """
     ReactionPolicy Reactions Reactor Reconciled Refuse RefuseSome RefusedError Rewrite Role RoleChanged Settings Sound
     SubscribeRequest Subscribed Subscriber Subscription SyncChannelAdapter Synced Text TextAndImage ThrottledError
     UnavailableError Unknown Unread Unrecognised Unsubscribed UserId Video
+    AllRead Contact Direction Message MessageDraft MessageEdited MessageEvent MessageRead MessageRecalled
+    MessageReceived MessageRef MessageSent Thread
 """.split()  # noqa: SIM905
 
 CONVERSATION_GROUPS = {"service.py: groups"}  # what people see under this name in their own lists

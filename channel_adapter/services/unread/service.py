@@ -1,6 +1,6 @@
 """Unread counts of users, their conversation groups, and their marks."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import aclosing
 from datetime import datetime
 
@@ -104,6 +104,21 @@ class UnreadService:
         After a failure the other channels are marked all the same, then the error is raised; repeating marks the rest.
         """
         return await self._unread.mark_all_read(ids.user_id(user))
+
+    async def catch_up(self, user: str, posts: Sequence[PostRef]) -> tuple[ChannelId, ...]:
+        """Mark posts up to these as read where the service has an earlier position; return the channels of these.
+
+        For a webhook that reports how far a user has read in every channel at once.
+        """
+        reader, refs = ids.user_id(user), {ref.channel: ref for ref in map(self._ids.post, posts)}
+        current = await self._unread.count(reader, exact=False, explain=True)
+        moved = []
+        for each in current.channels:
+            ref, read = refs.get(each.channel), each.explanation.read_up_to if each.explanation else None
+            if ref is not None and read is not None and read < ref.seq:
+                await self._unread.mark_read(reader, each.channel, ref, exact=False)
+                moved.append(each.channel)
+        return tuple(moved)
 
     def recalled(self, ref: PostRef) -> None:
         """Do not count a post from now on: a webhook reported that another process has recalled it."""

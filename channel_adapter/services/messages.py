@@ -1,0 +1,300 @@
+"""One-to-one messages between channels and users, and what webhooks report of them."""
+
+from collections import Counter, defaultdict
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Sequence
+from contextlib import aclosing
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import orjson
+
+from channel_adapter.backends.protocols import MessageBackend
+from channel_adapter.concurrency.logs import get_logger
+from channel_adapter.concurrency.paging import Page, Pages
+from channel_adapter.domain import events as e
+from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.domain.message import Contact, Direction, Message, MessageRef, PeerId, Thread
+from channel_adapter.domain.post import Content, Draft
+from channel_adapter.domain.subscription import Outcome, OutcomeKind, Outcomes
+from channel_adapter.errors import ConfigurationError
+from channel_adapter.mapping import ids
+from channel_adapter.mapping.content_json import stored_parts
+from channel_adapter.mapping.ids import IdScheme
+from channel_adapter.services.bulk import BulkLoop, BulkOptions, Users, collect, require_users
+
+if TYPE_CHECKING:
+    from channel_adapter.store.messages import MessageRows, StoredThread, ThreadPosition
+
+BATCHES: Final = 4
+"""Batches of `send_many` under way; the messages a minute that the service accepts are fewer than one at a time."""
+
+_log = get_logger("channel_adapter.messages")
+
+
+class ContactRegistry:
+    """The accounts that send the messages of channels, as far as they are known here.
+
+    They are learned when a channel is created, gets another contact or owner, and when it sends a message. With a
+    database they are known to every process, else to this one.
+    """
+
+    def __init__(self, rows: "MessageRows | None" = None) -> None:
+        self._rows = rows
+        self._known: dict[ChannelId, str] = {}
+
+    async def channels(self, accounts: Iterable[str]) -> dict[str, tuple[ChannelId, ...]]:
+        """Return the channels of those accounts that have some."""
+        wanted, found = set(accounts), defaultdict[str, list[ChannelId]](list)
+        if self._rows is not None:
+            pairs = await self._rows.contacts(wanted)
+        else:
+            pairs = [(account, channel) for channel, account in self._known.items() if account in wanted]
+        for account, channel in pairs:
+            found[account].append(channel)
+        return {account: tuple(sorted(channels)) for account, channels in found.items()}
+
+    async def set(self, channel: ChannelId, account: str | None) -> None:
+        """Record the account of a channel; None for a channel that does not exist any more."""
+        if account is not None and self._known.get(channel) == account:
+            return
+        if self._rows is not None:
+            await self._rows.set_contact(channel, account)
+        if account is None:
+            self._known.pop(channel, None)
+        else:
+            self._known[channel] = account
+
+    async def observe(self, event: e.ChannelEvent) -> None:
+        """Learn from an event of a channel."""
+        channel = event.channel
+        match event:
+            case e.ChannelCreated(owner=owner) if owner is not None:
+                await self.set(channel, owner)
+            case e.ChannelDeleted(confirmed=True):
+                await self.set(channel, None)
+            case e.OwnerChanged(old_owner=old, new_owner=new):
+                if channel in (await self.channels([old or ""])).get(old or "", ()):
+                    await self.set(channel, new)
+
+
+class Messages:
+    """One-to-one messages of channels. Every method accepts a channel by slug or by id.
+
+    A channel's messages are sent and received by one account: its contact, or its owner if it has none.
+    """
+
+    def __init__(
+        self,
+        backend: MessageBackend,
+        scheme: IdScheme,
+        contacts: ContactRegistry,
+        rows: "MessageRows | None",
+        options: BulkOptions,
+    ) -> None:
+        self._backend = backend
+        self._ids = scheme
+        self._contacts = contacts
+        self._rows = rows
+        self._options = options
+
+    async def send(
+        self,
+        channel: str,
+        *,
+        user: str,
+        content: Content | Sequence[Content],
+        idempotency_key: str | None = None,
+    ) -> Message:
+        """Send one message to a user, and return it. The service may demand that the user is a subscriber.
+
+        Every attempt carries the same dedupe number, so that a lost reply never sends twice; with an `idempotency_key`
+        the same holds for calls with equal content up to 120 s apart. Raises InvalidError (empty, over 12,000 bytes,
+        the channel's own account), NotFoundError for the channel and the user, PermissionDeniedError if the user has
+        blocked the account, RefusedError, and OutcomeUnknownError if the message may have been sent.
+        """
+        wanted, receiver = self._ids.channel(channel), ids.receiver_id(user)
+        dedupe = None
+        if idempotency_key is not None:
+            dedupe = ids.message_dedupe(wanted, receiver, ids.idempotency_key(idempotency_key))
+        message = await self._backend.send(wanted, receiver, Draft(content, dedupe=dedupe))
+        await self._account(wanted)
+        return message
+
+    async def send_many(self, channel: str, users: Users, content: Content | Sequence[Content]) -> Outcomes:
+        """Send one message to many users, and return one outcome for each.
+
+        500 users a call, 12,000 messages a minute. A collection is checked whole before the first call; a user named
+        again in it is `already`. A batch whose answer was lost is `unknown` for its users and is not repeated: the
+        service does not document that it would recognise it. Webhooks do not report these messages, so they are not in
+        `threads`. Raises InvalidError, NotFoundError for the channel, and UnavailableError when the service does not
+        answer; its `outcomes` holds what is known.
+        """
+        return await collect(self.send_many_stream(channel, users, content))
+
+    def send_many_stream(
+        self, channel: str, users: Users, content: Content | Sequence[Content]
+    ) -> AsyncGenerator[Outcome, None]:
+        """Send as `send_many` does, and yield the outcomes in bounded memory, for any number of users.
+
+        Outcomes come as the service answers, not in the order of the users. A user whom a stream names twice may get
+        the message twice. Closing the generator stops the call; what was sent before stays sent.
+        """
+        wanted = self._ids.channel(channel)
+        options = BulkOptions(min(BATCHES, self._options.concurrency), self._options.stall_timeout, self._options.clock)
+
+        async def prepare() -> None:
+            await self._backend.check(wanted, content)
+            await self._account(wanted)
+
+        loop = BulkLoop(options, lost=OutcomeKind.UNKNOWN)
+        send = partial(
+            loop.outcomes,
+            size=self._backend.send_batch,
+            handle=partial(self._backend.send_many, wanted, content=content),
+            prepare=prepare,
+        )
+        return _without_repeats(require_users(users), send)
+
+    def thread(self, channel: str, *, user: str) -> AsyncGenerator[Message, None]:
+        """Yield the messages between a channel and a user that the service still keeps, newest first, up to 100 a call.
+
+        How far back it reaches is the plan's roaming time: 7 days or more. Raises NotFoundError for the channel.
+        """
+        return self._backend.thread(self._ids.channel(channel), ids.receiver_id(user))
+
+    def threads(self, channel: str) -> Pages[Thread, "ThreadPosition | None"]:
+        """Return an iterator over the users who have exchanged messages with a channel, the latest first.
+
+        Read from the adapter's table, which webhooks fill: it holds what was reported since the first receiver ran. An
+        account that is the contact of several channels has its threads in each. Raises ConfigurationError without
+        `database_url`.
+        """
+        wanted, rows = self._ids.channel(channel), self._require_rows()
+
+        async def fetch(start: "ThreadPosition | None") -> Page[Thread, "ThreadPosition | None"]:
+            account = await self._account(wanted)
+            page = await rows.threads(account, start)
+            return Page([_to_thread(wanted, stored) for stored in page.items], page.next)
+
+        return Pages(fetch, None)
+
+    async def edit(self, ref: MessageRef, content: Content | Sequence[Content]) -> None:
+        """Replace the content of a message that the channel sent; the last writer wins.
+
+        Raises InvalidError, and NotFoundError for a message that the channel has not sent to this user.
+        """
+        await self._backend.edit(self._ref(ref), content)
+
+    async def recall(self, ref: MessageRef) -> None:
+        """Recall a message that the channel sent, however old it is; recalling it again changes nothing.
+
+        Raises NotFoundError for a message that the channel has not sent to this user.
+        """
+        await self._backend.recall(self._ref(ref))
+
+    async def mark_read(self, channel: str, *, user: str) -> None:
+        """Mark the messages of a user as read by the channel's account. Raises NotFoundError."""
+        await self._backend.mark_read(self._ids.channel(channel), ids.receiver_id(user))
+
+    async def unread(self, channel: str) -> int:
+        """Return how many messages of all users the channel's account has not read, as the service counts them.
+
+        Where the service does not count them, from the adapter's table: raises ConfigurationError without
+        `database_url` there.
+        """
+        wanted = self._ids.channel(channel)
+        count = await self._backend.unread(wanted)
+        return await self._require_rows().unread(await self._account(wanted)) if count is None else count
+
+    async def contact(self, channel: str) -> Contact:
+        """Return the account that sends a channel's messages, and the other channels known to use it."""
+        wanted = self._ids.channel(channel)
+        account = await self._account(wanted)
+        channels = (await self._contacts.channels([account])).get(account, ())
+        return Contact(wanted, account, tuple(each for each in channels if each != wanted))
+
+    async def set_contact(self, channel: str, account: str) -> None:
+        """Let another account send a channel's messages; "" is the owner again. `channels.update` calls this.
+
+        Logs a warning if the account sends those of another channel: its received messages do not tell for which one.
+        """
+        wanted = self._ids.channel(channel)
+        await self._backend.set_contact(wanted, ids.receiver_id(account, "contact") if account else None)
+        contact = await self.contact(channel)
+        if contact.shared_with:
+            _log.warning("messages.contact_is_shared", channel=wanted, account=contact.account,
+                         shared_with=", ".join(contact.shared_with))  # fmt: skip
+
+    async def observe(self, event: e.MessageEvent | e.AllRead) -> None:
+        """Store what a webhook reports; does nothing without a database. May be repeated."""
+        if self._rows is not None:
+            await _store(self._rows, event)
+
+    async def _account(self, channel: ChannelId) -> PeerId:
+        account = await self._backend.sender(channel)
+        await self._contacts.set(channel, account)
+        return account
+
+    def _ref(self, ref: object) -> MessageRef:
+        return ids.message_ref(self._ids, ref)
+
+    def _require_rows(self) -> "MessageRows":
+        if self._rows is None:
+            raise ConfigurationError("threads are kept in a database; set database_url", field="database_url")
+        return self._rows
+
+
+async def _without_repeats(
+    users: Users, send: Callable[[Users], AsyncGenerator[Outcome, None]]
+) -> AsyncGenerator[Outcome, None]:
+    """Yield the outcomes of sending to users; of a collection, those named again are `already` and get nothing."""
+    different = dict.fromkeys(users) if isinstance(users, Collection) else users
+    async with aclosing(send(different)) as outcomes:
+        async for outcome in outcomes:
+            yield outcome
+    if isinstance(users, Collection) and len(different) < len(users):
+        for user, times in Counter(users).items():
+            for _ in range(times - 1):
+                yield Outcome(user, OutcomeKind.ALREADY, "named twice in this call")
+
+
+async def _store(rows: "MessageRows", event: e.MessageEvent | e.AllRead) -> None:
+    from channel_adapter.store.messages import StoredMessage  # noqa: PLC0415 - an extra
+
+    at = event.at.timestamp() if event.at is not None else 0.0
+    if isinstance(event, e.AllRead):
+        await rows.read_all(event.user, at)
+        return
+    account, user = event.account, event.user
+    match event:
+        case e.NewMessage(online_only=False, key=key, parts=parts, sent_at=sent_at):
+            seconds = sent_at.timestamp() if sent_at is not None else at
+            received = isinstance(event, e.MessageReceived)
+            text = orjson.dumps(parts).decode()
+            await rows.add(StoredMessage(account, user, key, received, text, seconds, at or seconds))
+        case e.MessageRead(direction=direction, until=datetime() as until):
+            by_user = direction is Direction.SENT
+            await rows.read(account, user, until=until.timestamp(), by_user=by_user)
+        case e.MessageRead(direction=Direction.RECEIVED, keys=keys) if keys:
+            await rows.read_keys(account, user, keys)
+        case e.MessageRecalled(key=key):
+            await rows.recall(account, user, key)
+        case e.MessageEdited(key=key, parts=parts):
+            await rows.edit(account, user, key, orjson.dumps(parts).decode(), at)
+
+
+def _to_thread(channel: ChannelId, stored: "StoredThread") -> Thread:
+    last, user = stored.last, UserId(stored.last.user)
+    message = Message(
+        channel=channel,
+        user=user,
+        key=last.key,
+        direction=Direction.RECEIVED if last.received else Direction.SENT,
+        parts=stored_parts(last.parts),
+        sent_at=datetime.fromtimestamp(last.sent_at, UTC),
+        edited_at=None if stored.edited_at is None else datetime.fromtimestamp(stored.edited_at, UTC),
+        recalled=stored.recalled,
+        read=stored.read,
+    )
+    return Thread(channel=channel, user=user, last=message, unread=stored.unread)

@@ -1,0 +1,275 @@
+"""One-to-one messages as webhooks report them: the last one of each user and account, and those that are unread.
+
+Rows are kept by the account that is written to, because a webhook names nothing else. One row of `message_unread` is one
+message that the account has not read; `read_until` is up to which second it has read, so that reports may come in any
+order. `contacts` are the accounts of channels as far as this app knows them.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    Double,
+    Index,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    and_,
+    case,
+    delete,
+    func,
+    or_,
+    select,
+    tuple_,
+    update,
+)
+
+from channel_adapter.concurrency.paging import Page
+from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.store.database import Database, ForeignText, Schema
+
+_TABLES: Final = MetaData()
+_ACCOUNT, _USER, _KEY = String(48), String(48), String(100)
+
+THREADS: Final = Table(
+    "message_threads",
+    _TABLES,
+    Column("account", _ACCOUNT, nullable=False),
+    Column("user_id", _USER, nullable=False),
+    Column("key", _KEY, nullable=False),  # this and the following are of the last message
+    Column("received", Boolean, nullable=False),
+    Column("parts", ForeignText, nullable=False),
+    Column("sent_at", Double, nullable=False),  # by the seconds of the message
+    Column("position", Double, nullable=False),  # by the milliseconds of the webhook
+    Column("edited_at", Double, nullable=True),
+    Column("recalled", Boolean, nullable=False, default=False),
+    PrimaryKeyConstraint("account", "user_id"),
+)
+Index("message_threads_latest", THREADS.c.account, THREADS.c.position, THREADS.c.user_id)
+
+POSITIONS: Final = Table(  # up to which second each side has read
+    "message_positions",
+    _TABLES,
+    Column("account", _ACCOUNT, nullable=False),
+    Column("user_id", _USER, nullable=False),
+    Column("by_user", Boolean, nullable=False),
+    Column("read_until", Double, nullable=False),
+    PrimaryKeyConstraint("account", "user_id", "by_user"),
+)
+
+UNREAD: Final = Table(
+    "message_unread",
+    _TABLES,
+    Column("account", _ACCOUNT, nullable=False),
+    Column("user_id", _USER, nullable=False),
+    Column("key", _KEY, nullable=False),
+    Column("sent_at", Double, nullable=False),
+    PrimaryKeyConstraint("account", "user_id", "key"),
+)
+
+CONTACTS: Final = Table(
+    "message_contacts",
+    _TABLES,
+    Column("channel", String(48), primary_key=True),
+    Column("account", _ACCOUNT, nullable=False),
+)
+Index("message_contacts_account", CONTACTS.c.account)
+
+SCHEMA: Final = Schema("messages", 1, _TABLES)
+
+THREADS_PER_PAGE: Final = 200
+
+ThreadPosition = tuple[float, str]
+"""Where a list of threads goes on: below this position, and for equal ones above this user."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMessage:
+    """A message as a webhook reported it; `parts` is JSON, the times are Unix seconds."""
+
+    account: str
+    user: str
+    key: str
+    received: bool
+    parts: str
+    sent_at: float
+    position: float
+
+
+@dataclass(frozen=True, slots=True)
+class StoredThread:
+    """The last message of a thread, and how many are unread. `read`: its receiver has read it."""
+
+    last: StoredMessage
+    edited_at: float | None
+    recalled: bool
+    read: bool
+    unread: int
+
+
+class MessageRows:
+    """The rows of one database. Raises what Database raises; then nothing was changed.
+
+    Every change may be made again, and of two the one that is about a later time stays.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, message: StoredMessage) -> None:
+        """Add a message: it is the last one of its thread if it is the latest, and unread if the account receives it."""
+        await self._write(self._add, message)
+
+    async def read(self, account: str, user: str, *, until: float, by_user: bool) -> None:
+        """Record that one side has read up to a second."""
+        await self._write(self._read, [(account, user)], until, by_user)
+
+    async def read_keys(self, account: str, user: str, keys: Collection[str]) -> None:
+        """Record that the account has read single messages."""
+        await self._write(lambda connection: connection.execute(
+            delete(UNREAD).where(UNREAD.c.account == account, UNREAD.c.user_id == user, UNREAD.c.key.in_(keys))
+        ))  # fmt: skip
+
+    async def read_all(self, reader: str, until: float) -> None:
+        """Record that an account or a user has read all conversations up to a second."""
+        await self._write(self._read_all, reader, until)
+
+    async def recall(self, account: str, user: str, key: str) -> None:
+        """Record that a message was recalled: it has no content any more and is not unread."""
+        await self._write(self._recall, account, user, key)
+
+    async def edit(self, account: str, user: str, key: str, parts: str, at: float) -> None:
+        """Record that a message was edited, if it is the last one of its thread."""
+        change = update(THREADS).where(*_is(account, user, key), THREADS.c.recalled.is_(False))
+        change = change.where(or_(THREADS.c.edited_at.is_(None), THREADS.c.edited_at <= at))
+        await self._write(lambda connection: connection.execute(change.values(parts=parts, edited_at=at)))
+
+    async def threads(self, account: str, after: ThreadPosition | None) -> Page[StoredThread, ThreadPosition]:
+        """Return one page of the threads of an account, the latest first."""
+        await self._database.prepare(SCHEMA)
+        found = await self._database.read(_threads, account, after)
+        last = found[-1].last if len(found) == THREADS_PER_PAGE else None
+        return Page(found, None if last is None else (last.position, last.user))
+
+    async def unread(self, account: str) -> int:
+        """Return how many messages an account has not read."""
+        await self._database.prepare(SCHEMA)
+        query = select(func.count()).select_from(UNREAD).where(UNREAD.c.account == account)
+        return int(await self._database.read(lambda connection: connection.scalar(query)) or 0)
+
+    async def contacts(self, accounts: Iterable[str]) -> list[tuple[str, ChannelId]]:
+        """Return the channels that these accounts send messages for, at most one per pair."""
+        await self._database.prepare(SCHEMA)
+        query = select(CONTACTS.c.account, CONTACTS.c.channel).where(CONTACTS.c.account.in_(list(accounts)))
+        query = query.order_by(CONTACTS.c.channel)
+        rows = await self._database.read(lambda connection: connection.execute(query).all())
+        return [(account, ChannelId(channel)) for account, channel in rows]
+
+    async def contact(self, channel: ChannelId) -> str | None:
+        """Return the account of a channel, None if it is not known."""
+        await self._database.prepare(SCHEMA)
+        query = select(CONTACTS.c.account).where(CONTACTS.c.channel == channel)
+        account: str | None = await self._database.read(lambda connection: connection.scalar(query))
+        return account
+
+    async def set_contact(self, channel: ChannelId, account: str | None) -> None:
+        """Set the account of a channel; None removes the channel."""
+        if account is None:
+            await self._write(lambda connection: connection.execute(delete(CONTACTS).where(CONTACTS.c.channel == channel)))
+            return
+        new = self._database.insert(CONTACTS).values(channel=channel, account=account)
+        new = new.on_conflict_do_update(index_elements=["channel"], set_={"account": account})
+        await self._write(lambda connection: connection.execute(new))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._database.close()
+
+    async def _write(self, function: Any, *args: Any) -> None:
+        await self._database.prepare(SCHEMA)
+        await self._database.write(function, *args)
+
+    def _add(self, connection: Connection, message: StoredMessage) -> None:
+        row = {
+            "account": message.account, "user_id": message.user, "key": message.key, "received": message.received,
+            "parts": message.parts, "sent_at": message.sent_at, "position": message.position,
+        }  # fmt: skip
+        new = self._database.insert(THREADS).values(**row, edited_at=None, recalled=False)
+        latest = THREADS.c.position < new.excluded.position
+        connection.execute(
+            new.on_conflict_do_update(
+                index_elements=["account", "user_id"],
+                set_={**{name: new.excluded[name] for name in row}, "edited_at": None, "recalled": False},
+                where=latest,
+            )
+        )
+        if not message.received:
+            return
+        positions = and_(POSITIONS.c.account == message.account, POSITIONS.c.user_id == message.user)
+        until = connection.scalar(select(POSITIONS.c.read_until).where(positions, POSITIONS.c.by_user.is_(False)))
+        if until is None or until < message.sent_at:
+            values = {name: row[name] for name in ("account", "user_id", "key", "sent_at")}
+            connection.execute(self._database.insert(UNREAD).values(values).on_conflict_do_nothing())
+
+    def _read(self, connection: Connection, pairs: Sequence[tuple[str, str]], until: float, by_user: bool) -> None:
+        if not pairs:
+            return
+        new = self._database.insert(POSITIONS)
+        latest = case((POSITIONS.c.read_until > new.excluded.read_until, POSITIONS.c.read_until), else_=new.excluded.read_until)
+        connection.execute(
+            new.on_conflict_do_update(index_elements=["account", "user_id", "by_user"], set_={"read_until": latest}),
+            [
+                {"account": account, "user_id": user, "by_user": by_user, "read_until": until}
+                for account, user in sorted(pairs)
+            ],
+        )
+        if not by_user:
+            connection.execute(
+                delete(UNREAD).where(tuple_(UNREAD.c.account, UNREAD.c.user_id).in_(pairs), UNREAD.c.sent_at <= until)
+            )
+
+    def _read_all(self, connection: Connection, reader: str, until: float) -> None:
+        for own, by_user in ((THREADS.c.account, False), (THREADS.c.user_id, True)):
+            rows = connection.execute(select(THREADS.c.account, THREADS.c.user_id).where(own == reader))
+            pairs = [(account, user) for account, user in rows]
+            for start in range(0, len(pairs), THREADS_PER_PAGE):
+                self._read(connection, pairs[start : start + THREADS_PER_PAGE], until, by_user)
+
+    def _recall(self, connection: Connection, account: str, user: str, key: str) -> None:
+        connection.execute(update(THREADS).where(*_is(account, user, key)).values(recalled=True, parts="[]"))
+        connection.execute(
+            delete(UNREAD).where(UNREAD.c.account == account, UNREAD.c.user_id == user, UNREAD.c.key == key)
+        )
+
+
+def _is(account: str, user: str, key: str) -> tuple[Any, ...]:
+    """Return the conditions for the thread whose last message this is."""
+    return THREADS.c.account == account, THREADS.c.user_id == user, THREADS.c.key == key
+
+
+def _threads(connection: Connection, account: str, after: ThreadPosition | None) -> list[StoredThread]:
+    pair = and_(UNREAD.c.account == THREADS.c.account, UNREAD.c.user_id == THREADS.c.user_id)
+    count = select(func.count()).select_from(UNREAD).where(pair).scalar_subquery()
+    positions = and_(POSITIONS.c.account == THREADS.c.account, POSITIONS.c.user_id == THREADS.c.user_id)
+    until = select(POSITIONS.c.read_until).where(positions, POSITIONS.c.by_user != THREADS.c.received).scalar_subquery()
+    query = select(THREADS, count.label("unread"), until.label("read_until")).where(THREADS.c.account == account)
+    if after is not None:
+        position, user = after
+        below = and_(THREADS.c.position == position, THREADS.c.user_id > user)
+        query = query.where(or_(THREADS.c.position < position, below))
+    query = query.order_by(THREADS.c.position.desc(), THREADS.c.user_id).limit(THREADS_PER_PAGE)
+    return [
+        StoredThread(
+            StoredMessage(row.account, row.user_id, row.key, row.received, row.parts, row.sent_at, row.position),
+            row.edited_at,
+            row.recalled,
+            row.read_until is not None and row.read_until >= row.sent_at,
+            row.unread,
+        )
+        for row in connection.execute(query)
+    ]
