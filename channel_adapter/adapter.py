@@ -227,9 +227,7 @@ class ChannelAdapter:
         """Resolve webhooks into events and do the adapter's own work for them."""
         from channel_adapter.webhooks.dispatch import EventPipeline
 
-        return EventPipeline(
-            self.settings, self.backend, self.signals, self.contacts, self.reactions, self.unread
-        )
+        return EventPipeline(self.settings, self.backend, self.signals, self.contacts, self.reactions, self.unread)
 
     @cached_property
     def posting_moved(self) -> AccountRedirects | None:

@@ -1,7 +1,7 @@
 """What the webhooks of both modes have in common, and the interface of the table of one mode. Pure.
 
-One-to-one messages have one table for both modes. Their webhooks name two accounts and no channel, so the event is about
-the receiver, or the reader, as if it were the account of a channel; `from_other_side` is the event for the other end.
+One-to-one messages have one table for both modes. Their webhooks name two accounts and no channel, so an event is about
+the receiver, or the reader, as if it were the account of a channel; `from_other_side` is it for the other end.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

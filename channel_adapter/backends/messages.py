@@ -33,9 +33,7 @@ from channel_adapter.tencent.wire import unread
 
 _CLOCK_TOLERANCE: Final = 300  # seconds that the clock of the service may be ahead of ours
 _DEDUPE_BITS: Final = 64  # MsgSeq and MsgRandom together
-_NO_ACCOUNT: Final = frozenset(
-    {codes.NO_SUCH_PARTY, codes.NO_SENDER, codes.RECEIVER_NOT_IMPORTED, codes.NO_SUCH_PEER}
-)
+_NO_ACCOUNT: Final = frozenset({codes.NO_SUCH_PARTY, codes.NO_SENDER, codes.RECEIVER_NOT_IMPORTED, codes.NO_SUCH_PEER})
 _ITEM_KINDS: Final = {
     ErrorKind.NOT_FOUND: OutcomeKind.NOT_FOUND,
     ErrorKind.INVALID: OutcomeKind.INVALID,
@@ -147,7 +145,7 @@ class ChannelMessages:
         return BatchResult(tuple(outcomes))
 
     async def thread(self, channel: ChannelId, user: UserId) -> AsyncGenerator[Message, None]:
-        """Yield the messages that the service keeps, newest first, up to 100 a call, as the channel's account sees them.
+        """Yield the messages that the service keeps for the channel's account, newest first, up to 100 a call.
 
         Raises NotFoundError for the channel, and UnavailableError for a list that cannot be read to its end.
         """
@@ -210,7 +208,9 @@ class ChannelMessages:
         """
         account = await self._senders.sender(channel)
         try:
-            reply = await self._caller.call(GET_C2C_UNREAD_MSG_NUM, unread.GetC2cUnreadMsgNumRequest(to_account=account))
+            reply = await self._caller.call(
+                GET_C2C_UNREAD_MSG_NUM, unread.GetC2cUnreadMsgNumRequest(to_account=account)
+            )
         except (InvalidError, NotFoundError):
             return None
         return reply.all_c2c_unread_msg_num
@@ -227,7 +227,9 @@ class ChannelMessages:
     ) -> list[Outcome]:
         account = await self._senders.sender(channel)
         receivers = [user for user in users if user != account]
-        outcomes = [Outcome(user, OutcomeKind.INVALID, "the account of the channel") for user in users if user == account]
+        outcomes = [
+            Outcome(user, OutcomeKind.INVALID, "the account of the channel") for user in users if user == account
+        ]
         if not receivers:
             return outcomes
         number = secrets.randbits(_DEDUPE_BITS)
@@ -279,9 +281,7 @@ class ChannelMessages:
             return None
         return next((each for each in page.items if (each.msg_seq, each.msg_random) == number), None)
 
-    async def _raise_missing(
-        self, error: ChannelAdapterError, ref: MessageRef, account: PeerId, code: int
-    ) -> NoReturn:
+    async def _raise_missing(self, error: ChannelAdapterError, ref: MessageRef, account: PeerId, code: int) -> NoReturn:
         """Raise a NotFoundError about the message, or about an account that does not exist."""
         if error.code != code:
             await self._raise_named(error, ref.channel, account, ref.user)

@@ -120,16 +120,27 @@ async def update(
     custom_data: _CUSTOM = None,
     custom_data_file: _CUSTOM_FILE = None,
     max_subscribers: _MAX = None,
+    contact: Annotated[
+        str | None, typer.Option(metavar="USER", help="Account that sends its one-to-one messages; empty: the owner.")
+    ] = None,
 ) -> None:
-    """Change the fields that are given; an empty text empties a field."""
+    """Change the fields that are given; an empty text empties a field.
+
+    An account that is the contact of several channels is reported: what users write to it does not name the channel.
+    """
     change = {
         "name": name, "introduction": introduction, "notification": notification, "avatar": avatar,
         "organization": organization, "custom_data": _custom(custom_data, custom_data_file),
     }  # fmt: skip
-    if max_subscribers is None and all(value is None for value in change.values()):
+    if max_subscribers is None and contact is None and all(value is None for value in change.values()):
         raise UsageError("nothing to change; name at least one field")
     async with run.adapter() as adapter:
-        run.output.one(await adapter.channels.update(channel, **change, max_subscribers=max_subscribers))
+        changed = await adapter.channels.update(channel, **change, max_subscribers=max_subscribers, contact=contact)
+        run.output.one(changed)
+        if contact is not None and (shared := (await adapter.messages.contact(channel)).shared_with):
+            run.output.note(
+                f"warning: this account writes for {', '.join(shared)} too; answers do not name the channel"
+            )
 
 
 @command(app, "channels", "delete", example="channel-adapter channels delete harbor_news --yes")

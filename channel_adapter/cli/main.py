@@ -33,6 +33,7 @@ COMMANDS: Final = {
     "unread": CommandInfo("unread", "Show what a user has not read; their conversation groups and marks."),
     "posts": CommandInfo("posts", "Publish, read, edit and recall posts; import a feed."),
     "reactions": CommandInfo("reactions", "Add, remove and show reactions to posts; policies, and the store."),
+    "messages": CommandInfo("messages", "Write to subscribers one to one; read, edit and recall such messages."),
     "accounts": CommandInfo("accounts", "Add accounts to the app, and check which it knows."),
     "migrate": CommandInfo("migrate", "Move official accounts, or files of another system, to channels."),
     "worker": CommandInfo("worker", "Run jobs that other commands have queued: migrations, conversation groups."),

@@ -185,7 +185,9 @@ async def import_file(
         listed = users_in(source, file, heading, delimiter, column)
         async with run.adapter() as adapter:
             with run.output.progress("imported", listed.total) as progress:
-                job = _Import(run, progress, run.output.report("problems", {"channel": COMMUNITY_IDS.channel(channel)}))
+                job = UserFileReport(
+                    run, progress, run.output.report("problems", {"channel": COMMUNITY_IDS.channel(channel)})
+                )
                 users = job.users(listed)
                 outcomes = adapter.subscriptions.subscribe_stream(
                     channel, users, import_missing=import_missing, assign=assign
@@ -198,7 +200,7 @@ async def import_file(
     return job.code
 
 
-class _Import:
+class UserFileReport:
     """Counts the outcomes of a file, and reports every line without the outcome that was asked for."""
 
     def __init__(self, run: Run, progress: Progress, report: ObjectWriter | None) -> None:

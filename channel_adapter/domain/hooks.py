@@ -109,8 +109,8 @@ class Refuse:
     """Refuse the request. With a `code` the caller gets code and text, else a code of the service.
 
     Codes are 10100 to 10200 for Communities, and 120001 to 130000 for one-to-one messages and posts of official
-    accounts, whose subscriptions and creations have none. A code that the request cannot have is logged, and the refusal is sent without it. Raises
-    InvalidError for a code in neither range and for a text that is no str.
+    accounts, whose subscriptions and creations have none. A code that the request cannot have is logged, and the
+    refusal is sent without it. Raises InvalidError for a code in neither range and for a text that is no str.
     """
 
     text: str = ""

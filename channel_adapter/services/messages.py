@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from channel_adapter.backends.protocols import MessageBackend
+from channel_adapter.concurrency.batching import stream
 from channel_adapter.concurrency.logs import get_logger
 from channel_adapter.concurrency.paging import Page, Pages
 from channel_adapter.domain import events as e
@@ -24,7 +25,7 @@ from channel_adapter.mapping.ids import IdScheme
 from channel_adapter.services.bulk import BulkLoop, BulkOptions, Users, collect, require_users
 
 if TYPE_CHECKING:
-    from channel_adapter.store.messages import MessageRows, StoredThread, ThreadPosition
+    from channel_adapter.store.messages import MessageRows, ReportedThread, ThreadPosition
 
 BATCHES: Final = 4
 """Batches of `send_many` under way; the messages a minute that the service accepts are fewer than one at a time."""
@@ -135,10 +136,10 @@ class Messages:
     def send_many_stream(
         self, channel: str, users: Users, content: Content | Sequence[Content]
     ) -> AsyncGenerator[Outcome, None]:
-        """Send as `send_many` does, and yield the outcomes in bounded memory, for any number of users.
+        """Send as `send_many` does, and yield the outcomes as the service answers, not in the order of the users.
 
-        Outcomes come as the service answers, not in the order of the users. A user whom a stream names twice may get
-        the message twice. Closing the generator stops the call; what was sent before stays sent.
+        Keeps nothing but the ids that it has read, about 200 bytes each, so that a user named twice gets one message.
+        Closing the generator stops the call; what was sent before stays sent.
         """
         wanted = self._ids.channel(channel)
         options = BulkOptions(min(BATCHES, self._options.concurrency), self._options.stall_timeout, self._options.clock)
@@ -248,19 +249,26 @@ class Messages:
 async def _without_repeats(
     users: Users, send: Callable[[Users], AsyncGenerator[Outcome, None]]
 ) -> AsyncGenerator[Outcome, None]:
-    """Yield the outcomes of sending to users; of a collection, those named again are `already` and get nothing."""
-    different = dict.fromkeys(users) if isinstance(users, Collection) else users
-    async with aclosing(send(different)) as outcomes:
+    """Yield the outcomes of sending to users; those who are named again are `already`, and get one message."""
+    times: Counter[str] = Counter(users) if isinstance(users, Collection) else Counter()
+    async with aclosing(send([*times] if isinstance(users, Collection) else _named_first(users, times))) as outcomes:
         async for outcome in outcomes:
             yield outcome
-    if isinstance(users, Collection) and len(different) < len(users):
-        for user, times in Counter(users).items():
-            for _ in range(times - 1):
-                yield Outcome(user, OutcomeKind.ALREADY, "named twice in this call")
+    for user in (times - Counter(times.keys())).elements():
+        yield Outcome(user, OutcomeKind.ALREADY, "named twice in this call")
+
+
+async def _named_first(users: Users, times: Counter[str]) -> AsyncGenerator[str, None]:
+    """Yield every user once, and count how often each is named."""
+    async with aclosing(stream(users)) as source:
+        async for user in source:
+            times[user] += 1
+            if times[user] == 1:
+                yield user
 
 
 async def _store(rows: "MessageRows", event: e.MessageEvent | e.AllRead) -> None:
-    from channel_adapter.store.messages import StoredMessage  # noqa: PLC0415 - an extra
+    from channel_adapter.store.messages import ReportedMessage  # noqa: PLC0415 - an extra
 
     at = event.at.timestamp() if event.at is not None else 0.0
     if isinstance(event, e.AllRead):
@@ -272,7 +280,7 @@ async def _store(rows: "MessageRows", event: e.MessageEvent | e.AllRead) -> None
             seconds = sent_at.timestamp() if sent_at is not None else at
             received = isinstance(event, e.MessageReceived)
             text = orjson.dumps(parts).decode()
-            await rows.add(StoredMessage(account, user, key, received, text, seconds, at or seconds))
+            await rows.add(ReportedMessage(account, user, key, received, text, seconds, at or seconds))
         case e.MessageRead(direction=direction, until=datetime() as until):
             by_user = direction is Direction.SENT
             await rows.read(account, user, until=until.timestamp(), by_user=by_user)
@@ -284,7 +292,7 @@ async def _store(rows: "MessageRows", event: e.MessageEvent | e.AllRead) -> None
             await rows.edit(account, user, key, orjson.dumps(parts).decode(), at)
 
 
-def _to_thread(channel: ChannelId, stored: "StoredThread") -> Thread:
+def _to_thread(channel: ChannelId, stored: "ReportedThread") -> Thread:
     last, user = stored.last, UserId(stored.last.user)
     message = Message(
         channel=channel,

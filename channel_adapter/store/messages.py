@@ -1,8 +1,8 @@
 """One-to-one messages as webhooks report them: the last one of each user and account, and those that are unread.
 
-Rows are kept by the account that is written to, because a webhook names nothing else. One row of `message_unread` is one
-message that the account has not read; `read_until` is up to which second it has read, so that reports may come in any
-order. `contacts` are the accounts of channels as far as this app knows them.
+Rows are kept by the account of the channel, because a webhook names nothing else. One row of `message_unread` is one
+message that the account has not read; `read_until` is the second up to which a side has read, so that reports may come
+in any order. `message_contacts` are the accounts of channels, as far as this app knows them.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 
 from channel_adapter.concurrency.paging import Page
-from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.domain.ids import ChannelId
 from channel_adapter.store.database import Database, ForeignText, Schema
 
 _TABLES: Final = MetaData()
@@ -89,7 +89,7 @@ ThreadPosition = tuple[float, str]
 
 
 @dataclass(frozen=True, slots=True)
-class StoredMessage:
+class ReportedMessage:
     """A message as a webhook reported it; `parts` is JSON, the times are Unix seconds."""
 
     account: str
@@ -102,10 +102,10 @@ class StoredMessage:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredThread:
+class ReportedThread:
     """The last message of a thread, and how many are unread. `read`: its receiver has read it."""
 
-    last: StoredMessage
+    last: ReportedMessage
     edited_at: float | None
     recalled: bool
     read: bool
@@ -121,8 +121,8 @@ class MessageRows:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, message: StoredMessage) -> None:
-        """Add a message: it is the last one of its thread if it is the latest, and unread if the account receives it."""
+    async def add(self, message: ReportedMessage) -> None:
+        """Add a message: the last one of its thread if it is the latest, and unread if the account receives it."""
         await self._write(self._add, message)
 
     async def read(self, account: str, user: str, *, until: float, by_user: bool) -> None:
@@ -149,7 +149,7 @@ class MessageRows:
         change = change.where(or_(THREADS.c.edited_at.is_(None), THREADS.c.edited_at <= at))
         await self._write(lambda connection: connection.execute(change.values(parts=parts, edited_at=at)))
 
-    async def threads(self, account: str, after: ThreadPosition | None) -> Page[StoredThread, ThreadPosition]:
+    async def threads(self, account: str, after: ThreadPosition | None) -> Page[ReportedThread, ThreadPosition]:
         """Return one page of the threads of an account, the latest first."""
         await self._database.prepare(SCHEMA)
         found = await self._database.read(_threads, account, after)
@@ -160,27 +160,22 @@ class MessageRows:
         """Return how many messages an account has not read."""
         await self._database.prepare(SCHEMA)
         query = select(func.count()).select_from(UNREAD).where(UNREAD.c.account == account)
-        return int(await self._database.read(lambda connection: connection.scalar(query)) or 0)
+        return await self._database.read(lambda connection: int(connection.scalar(query) or 0))
 
     async def contacts(self, accounts: Iterable[str]) -> list[tuple[str, ChannelId]]:
-        """Return the channels that these accounts send messages for, at most one per pair."""
+        """Return the channels that these accounts send messages for, by channel."""
         await self._database.prepare(SCHEMA)
         query = select(CONTACTS.c.account, CONTACTS.c.channel).where(CONTACTS.c.account.in_(list(accounts)))
         query = query.order_by(CONTACTS.c.channel)
         rows = await self._database.read(lambda connection: connection.execute(query).all())
         return [(account, ChannelId(channel)) for account, channel in rows]
 
-    async def contact(self, channel: ChannelId) -> str | None:
-        """Return the account of a channel, None if it is not known."""
-        await self._database.prepare(SCHEMA)
-        query = select(CONTACTS.c.account).where(CONTACTS.c.channel == channel)
-        account: str | None = await self._database.read(lambda connection: connection.scalar(query))
-        return account
-
     async def set_contact(self, channel: ChannelId, account: str | None) -> None:
         """Set the account of a channel; None removes the channel."""
         if account is None:
-            await self._write(lambda connection: connection.execute(delete(CONTACTS).where(CONTACTS.c.channel == channel)))
+            await self._write(
+                lambda connection: connection.execute(delete(CONTACTS).where(CONTACTS.c.channel == channel))
+            )
             return
         new = self._database.insert(CONTACTS).values(channel=channel, account=account)
         new = new.on_conflict_do_update(index_elements=["channel"], set_={"account": account})
@@ -194,7 +189,7 @@ class MessageRows:
         await self._database.prepare(SCHEMA)
         await self._database.write(function, *args)
 
-    def _add(self, connection: Connection, message: StoredMessage) -> None:
+    def _add(self, connection: Connection, message: ReportedMessage) -> None:
         row = {
             "account": message.account, "user_id": message.user, "key": message.key, "received": message.received,
             "parts": message.parts, "sent_at": message.sent_at, "position": message.position,
@@ -220,7 +215,9 @@ class MessageRows:
         if not pairs:
             return
         new = self._database.insert(POSITIONS)
-        latest = case((POSITIONS.c.read_until > new.excluded.read_until, POSITIONS.c.read_until), else_=new.excluded.read_until)
+        latest = case(
+            (POSITIONS.c.read_until > new.excluded.read_until, POSITIONS.c.read_until), else_=new.excluded.read_until
+        )
         connection.execute(
             new.on_conflict_do_update(index_elements=["account", "user_id", "by_user"], set_={"read_until": latest}),
             [
@@ -252,7 +249,7 @@ def _is(account: str, user: str, key: str) -> tuple[Any, ...]:
     return THREADS.c.account == account, THREADS.c.user_id == user, THREADS.c.key == key
 
 
-def _threads(connection: Connection, account: str, after: ThreadPosition | None) -> list[StoredThread]:
+def _threads(connection: Connection, account: str, after: ThreadPosition | None) -> list[ReportedThread]:
     pair = and_(UNREAD.c.account == THREADS.c.account, UNREAD.c.user_id == THREADS.c.user_id)
     count = select(func.count()).select_from(UNREAD).where(pair).scalar_subquery()
     positions = and_(POSITIONS.c.account == THREADS.c.account, POSITIONS.c.user_id == THREADS.c.user_id)
@@ -264,8 +261,8 @@ def _threads(connection: Connection, account: str, after: ThreadPosition | None)
         query = query.where(or_(THREADS.c.position < position, below))
     query = query.order_by(THREADS.c.position.desc(), THREADS.c.user_id).limit(THREADS_PER_PAGE)
     return [
-        StoredThread(
-            StoredMessage(row.account, row.user_id, row.key, row.received, row.parts, row.sent_at, row.position),
+        ReportedThread(
+            ReportedMessage(row.account, row.user_id, row.key, row.received, row.parts, row.sent_at, row.position),
             row.edited_at,
             row.recalled,
             row.read_until is not None and row.read_until >= row.sent_at,

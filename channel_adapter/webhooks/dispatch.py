@@ -57,7 +57,6 @@ class UnreadUpdater(Protocol):
     async def unassign_left(self, user: str, channels: Iterable[str]) -> Mapping[ChannelId, GroupAssignment]:
         """Remove channels from a user's conversation groups, except those that the user has subscribed to again."""
 
-
     async def catch_up(self, user: str, posts: Sequence[PostRef]) -> object:
         """Move a user's read positions forward to these posts."""
 

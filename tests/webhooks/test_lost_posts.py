@@ -8,6 +8,7 @@ import pytest
 from channel_adapter import ChannelId, UnavailableError
 from channel_adapter.concurrency.clock import SystemClock
 from channel_adapter.domain import events as e
+from channel_adapter.services.messages import ContactRegistry
 from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.webhooks import lost_posts
 from channel_adapter.webhooks.channel_registry import ChannelRegistry
@@ -155,7 +156,9 @@ async def never(received: WebhookEvent) -> None:
 
 
 def interpreter_of(scenario: Scenario) -> EventResolver:
-    return EventResolver(scenario.adapter.pipeline.callbacks, scenario.adapter.backend.channels, ChannelRegistry())
+    return EventResolver(
+        scenario.adapter.pipeline.callbacks, scenario.adapter.backend.channels, ChannelRegistry(), ContactRegistry()
+    )
 
 
 def tag_reads(scenario: Scenario) -> int:

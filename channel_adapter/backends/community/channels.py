@@ -480,7 +480,9 @@ class ContactSenders:
         entry = await self._cache.require(channel)
         account = entry.attributes.get(CONTACT) or entry.owner
         if not account:
-            raise NotFoundError(f"channel {channel} has neither a contact nor an owner to send messages", field="contact")
+            raise NotFoundError(
+                f"channel {channel} has neither a contact nor an owner to send messages", field="contact"
+            )
         return UserId(account)
 
     async def set_contact(self, channel: ChannelId, account: UserId | None) -> None:
