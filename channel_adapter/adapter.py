@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from channel_adapter.backends.protocols import Backend
-    from channel_adapter.domain.events import RateAlarm
+    from channel_adapter.domain.events import AllRead, MessageEvent, RateAlarm
     from channel_adapter.domain.health import HealthCheckResult
     from channel_adapter.domain.mode import Capabilities
     from channel_adapter.migration.cutover.redirects import AccountRedirects
@@ -68,7 +68,7 @@ class ChannelAdapter:
         self.signals.channel_deleted.connect(lambda channel: self.reactions.drop_channel(channel))  # noqa: PLW0108
         self.signals.users_left.connect(lambda left: self.reactions.left(left.channel, left.users))
         self.signals.contact_changed.connect(lambda change: self.messages.set_contact(change.channel, change.account))
-        self.signals.message_event.connect(lambda event: self.messages.observe(event))  # noqa: PLW0108
+        self.signals.message_event.connect(self._record_message)
         self.signals.rate_alarm.connect(self._reduce_rate)
 
     @cached_property
@@ -110,11 +110,11 @@ class ChannelAdapter:
         from channel_adapter.services.messages import Messages
 
         backend = self.backend
-        return Messages(backend.messages, backend.ids, self.contacts, self._message_rows, self._bulk)
+        return Messages(backend.messages, backend.ids, self._contacts, self._message_rows, self._bulk)
 
     @cached_property
-    def contacts(self) -> ContactRegistry:
-        """Accounts of one-to-one messages and their channels. For the packages of this project, not for apps."""
+    def _contacts(self) -> ContactRegistry:
+        """Accounts of one-to-one messages and their channels."""
         from channel_adapter.services.messages import ContactRegistry
 
         return ContactRegistry(self._message_rows)
@@ -227,7 +227,7 @@ class ChannelAdapter:
         """Resolve webhooks into events and do the adapter's own work for them."""
         from channel_adapter.webhooks.dispatch import EventPipeline
 
-        return EventPipeline(self.settings, self.backend, self.signals, self.contacts, self.reactions, self.unread)
+        return EventPipeline(self.settings, self.backend, self.signals, self._contacts, self.reactions, self.unread)
 
     @cached_property
     def posting_moved(self) -> AccountRedirects | None:
@@ -384,6 +384,12 @@ class ChannelAdapter:
             from channel_adapter.store.database import Database
             from channel_adapter.store.messages import MessageRows
         return MessageRows(Database.shared(url))
+
+    async def _record_message(self, event: MessageEvent | AllRead) -> None:
+        if self._message_rows is not None:
+            from channel_adapter.services.messages import record
+
+            await record(self._message_rows, event)
 
     async def _reduce_rate(self, alarm: RateAlarm) -> None:
         self._client.reduce_rate(alarm.service, alarm.command)

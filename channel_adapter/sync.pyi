@@ -15,6 +15,7 @@ from channel_adapter.domain.channel import Channel
 from channel_adapter.domain.events import Event
 from channel_adapter.domain.health import HealthCheckResult
 from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.domain.message import Contact, Message, MessageRef, Thread
 from channel_adapter.domain.post import Content, Post, PostPreview, PostRef
 from channel_adapter.domain.reaction import (
     Adopted,
@@ -79,6 +80,10 @@ class SyncChannelAdapter:
     @property
     def posts(self) -> _SyncPosts:
         """Posts: publish, edit, recall, read back."""
+
+    @property
+    def messages(self) -> _SyncMessages:
+        """One-to-one messages between channels and users."""
 
     @property
     def accounts(self) -> _SyncAccounts:
@@ -208,9 +213,12 @@ class _SyncChannels:
         organization: str | None = None,
         custom_data: str | None = None,
         max_subscribers: int | None = None,
+        contact: str | None = None,
     ) -> Channel:
         """Change the fields that differ, and return the channel; None leaves a field as it is, "" empties it.
 
+        `contact` is the account that sends and receives one-to-one messages for the channel, "" its owner. An account
+        may be the contact of several channels, with a warning in the log: its messages do not name the channel then.
         Raises InvalidError and NotFoundError, before anything is changed.
         """
 
@@ -356,6 +364,87 @@ class _SyncPosts:
         `reason` has 100 bytes at most. Raises NotFoundError for a post that does not exist.
         """
 
+class _SyncMessages:
+    """One-to-one messages of channels. Every method accepts a channel by slug or by id.
+
+    A channel's messages are sent and received by one account: its contact, or its owner if it has none.
+    """
+
+    def contact(self, channel: str) -> Contact:
+        """Return the account that sends a channel's messages, and the other channels known to use it."""
+
+    def edit(self, ref: MessageRef, content: Content | Sequence[Content]) -> None:
+        """Replace the content of a message that the channel sent; the last writer wins.
+
+        Raises InvalidError, and NotFoundError for a message that the channel has not sent to this user.
+        """
+
+    def mark_read(self, channel: str, *, user: str) -> None:
+        """Mark the messages of a user as read by the channel's account. Raises NotFoundError."""
+
+    def recall(self, ref: MessageRef) -> None:
+        """Recall a message that the channel sent, however old it is; recalling it again changes nothing.
+
+        Raises NotFoundError for a message that the channel has not sent to this user.
+        """
+
+    def send(
+        self, channel: str, *, user: str, content: Content | Sequence[Content], idempotency_key: str | None = None
+    ) -> Message:
+        """Send one message to a user, and return it. The service may demand that the user is a subscriber.
+
+        Every attempt carries the same dedupe number, so that a lost reply never sends twice; with an `idempotency_key`
+        the same holds for calls with equal content up to 120 s apart. Raises InvalidError (empty, over 12,000 bytes,
+        the channel's own account), NotFoundError for the channel and the user, PermissionDeniedError if the user has
+        blocked the account, RefusedError, and OutcomeUnknownError if the message may have been sent.
+        """
+
+    def send_many(self, channel: str, users: Users, content: Content | Sequence[Content]) -> Outcomes:
+        """Send one message to many users, and return one outcome for each.
+
+        500 users a call, 12,000 messages a minute. A collection is checked whole before the first call; a user named
+        again in it is `already`. A batch whose answer was lost is `unknown` for its users and is not repeated: the
+        service does not document that it would recognise it. Webhooks do not report these messages, so they are not in
+        `threads`. Raises InvalidError, NotFoundError for the channel, and UnavailableError when the service does not
+        answer; its `outcomes` holds what is known.
+        """
+
+    def send_many_stream(
+        self, channel: str, users: Users, content: Content | Sequence[Content]
+    ) -> SyncIterator[Outcome]:
+        """Send as `send_many` does, and yield the outcomes as the service answers, not in the order of the users.
+
+        Keeps nothing but the ids that it has read, about 200 bytes each, so that a user named twice gets one message.
+        Closing the generator stops the call; what was sent before stays sent.
+        """
+
+    def set_contact(self, channel: str, account: str) -> None:
+        """Let another account send a channel's messages; "" is the owner again. `channels.update` calls this.
+
+        Logs a warning if the account sends those of another channel: its received messages do not tell for which one.
+        """
+
+    def thread(self, channel: str, *, user: str) -> SyncIterator[Message]:
+        """Yield the messages between a channel and a user that the service still keeps, newest first, up to 100 a call.
+
+        How far back it reaches is the plan's roaming time: 7 days or more. Raises NotFoundError for the channel.
+        """
+
+    def threads(self, channel: str, *, cursor: str = "") -> SyncPages[Thread, str]:
+        """Return an iterator over the users who have exchanged messages with a channel, the latest first.
+
+        Read from the adapter's table, which webhooks fill: it holds what was reported since the first receiver ran. An
+        account that is the contact of several channels has its threads in each. The iterator's `cursor` is where to
+        resume another time. Raises ConfigurationError without `database_url`.
+        """
+
+    def unread(self, channel: str) -> int:
+        """Return how many messages of all users the channel's account has not read, as the service counts them.
+
+        Where the service does not count them, from the adapter's table: raises ConfigurationError without
+        `database_url` there.
+        """
+
 class _SyncAccounts:
     """Accounts that can own and follow channels, 100 a call."""
 
@@ -382,6 +471,12 @@ class _SyncUnreadService:
 
     def assign(self, user: str, channels: Iterable[str]) -> dict[ChannelId, GroupAssignment]:
         """Put channels into the user's group, 100 a call; subscribing does it by itself."""
+
+    def catch_up(self, user: str, posts: Sequence[PostRef]) -> tuple[ChannelId, ...]:
+        """Mark posts up to these as read where the service has an earlier position; return the channels of these.
+
+        For a webhook that reports how far a user has read in every channel at once.
+        """
 
     def fold(self, channel: str, *, user: str, on: bool = True) -> None:
         """Fold a channel away in a user's list, or unfold it. Raises NotFoundError if the user is not in it."""

@@ -18,7 +18,7 @@ from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.message import Contact, Direction, Message, MessageRef, PeerId, Thread
 from channel_adapter.domain.post import Content, Draft
 from channel_adapter.domain.subscription import Outcome, OutcomeKind, Outcomes
-from channel_adapter.errors import ConfigurationError
+from channel_adapter.errors import ConfigurationError, InvalidError
 from channel_adapter.mapping import ids
 from channel_adapter.mapping.content_json import stored_parts
 from channel_adapter.mapping.ids import IdScheme
@@ -164,21 +164,22 @@ class Messages:
         """
         return self._backend.thread(self._ids.channel(channel), ids.receiver_id(user))
 
-    def threads(self, channel: str) -> Pages[Thread, "ThreadPosition | None"]:
+    def threads(self, channel: str, *, cursor: str = "") -> Pages[Thread, str]:
         """Return an iterator over the users who have exchanged messages with a channel, the latest first.
 
         Read from the adapter's table, which webhooks fill: it holds what was reported since the first receiver ran. An
-        account that is the contact of several channels has its threads in each. Raises ConfigurationError without
-        `database_url`.
+        account that is the contact of several channels has its threads in each. The iterator's `cursor` is where to
+        resume another time. Raises ConfigurationError without `database_url`.
         """
         wanted, rows = self._ids.channel(channel), self._require_rows()
+        _position(cursor)
 
-        async def fetch(start: "ThreadPosition | None") -> Page[Thread, "ThreadPosition | None"]:
-            account = await self._account(wanted)
-            page = await rows.threads(account, start)
-            return Page([_to_thread(wanted, stored) for stored in page.items], page.next)
+        async def fetch(start: str) -> Page[Thread, str]:
+            page = await rows.threads(await self._account(wanted), _position(start))
+            threads = [_to_thread(wanted, stored) for stored in page.items]
+            return Page(threads, None if page.next is None else "{!r}/{}".format(*page.next))
 
-        return Pages(fetch, None)
+        return Pages(fetch, cursor)
 
     async def edit(self, ref: MessageRef, content: Content | Sequence[Content]) -> None:
         """Replace the content of a message that the channel sent; the last writer wins.
@@ -227,11 +228,6 @@ class Messages:
             _log.warning("messages.contact_is_shared", channel=wanted, account=contact.account,
                          shared_with=", ".join(contact.shared_with))  # fmt: skip
 
-    async def observe(self, event: e.MessageEvent | e.AllRead) -> None:
-        """Store what a webhook reports; does nothing without a database. May be repeated."""
-        if self._rows is not None:
-            await _store(self._rows, event)
-
     async def _account(self, channel: ChannelId) -> PeerId:
         account = await self._backend.sender(channel)
         await self._contacts.set(channel, account)
@@ -267,7 +263,8 @@ async def _named_first(users: Users, times: Counter[str]) -> AsyncGenerator[str,
                 yield user
 
 
-async def _store(rows: "MessageRows", event: e.MessageEvent | e.AllRead) -> None:
+async def record(rows: "MessageRows", event: e.MessageEvent | e.AllRead) -> None:
+    """Store what a webhook reports of messages. May be repeated."""
     from channel_adapter.store.messages import ReportedMessage  # noqa: PLC0415 - an extra
 
     at = event.at.timestamp() if event.at is not None else 0.0
@@ -290,6 +287,20 @@ async def _store(rows: "MessageRows", event: e.MessageEvent | e.AllRead) -> None
             await rows.recall(account, user, key)
         case e.MessageEdited(key=key, parts=parts):
             await rows.edit(account, user, key, orjson.dumps(parts).decode(), at)
+
+
+def _position(cursor: object) -> "ThreadPosition | None":
+    """Return the position that a cursor names, None for the beginning. Raises InvalidError."""
+    if cursor == "":
+        return None
+    seconds, separator, user = cursor.partition("/") if isinstance(cursor, str) else ("", "", "")
+    try:
+        position = float(seconds)
+    except ValueError:
+        separator = ""
+    if not separator:
+        raise InvalidError(f"cursor: {cursor!r} is not the cursor of a list of threads", field="cursor")
+    return position, user
 
 
 def _to_thread(channel: ChannelId, stored: "ReportedThread") -> Thread:
