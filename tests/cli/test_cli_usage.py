@@ -65,6 +65,7 @@ def test_these_are_the_commands() -> None:
             "note",
             "marks",
         ],
+        "messages": ["send", "send-many", "thread", "threads", "edit", "recall", "mark-read"],
         "posts": ["publish", "list", "show", "edit", "recall", "import-feed"],
         "reactions": ["add", "remove", "show", "users", "policy", "reconcile", "adopt", "probe", "publish"],
         "accounts": ["add", "check"],

@@ -8,6 +8,7 @@ from channel_adapter.domain import events as e
 from channel_adapter.domain import hooks
 from channel_adapter.domain.events import Platform
 from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.domain.message import Direction
 from channel_adapter.domain.post import Post, PostRef, Text
 from channel_adapter.domain.reaction import ReactionChange
 from channel_adapter.domain.subscription import Role
@@ -41,7 +42,46 @@ _FOG_LOST: dict[str, Any] = {
 _REACTED: dict[str, Any] = {"channel": LIGHTHOUSE, "ref": PostRef(LIGHTHOUSE, 5)}
 _GAZETTE: dict[str, Any] = {"channel": GAZETTE, "other_mode": True}
 
+_SOUP: dict[str, Any] = {"account": MATE, "user": COOK, "channel": None}
+_SOUP_KEY = "7_8_1736000013"
+
 EVENTS: Mapping[str, e.Event] = {
+    "C2C.CallbackAfterSendMsg": e.MessageReceived(
+        **by_hand(at(13), Platform.IOS),
+        **_SOUP,
+        key=_SOUP_KEY,
+        parts=(Text("soup?"),),
+        sent_at=at(13),
+        app_data="mood=grey",
+    ),
+    "C2C.CallbackAfterMsgReport": e.MessageRead(
+        **by_hand(at(14), Platform.IOS), **_SOUP, direction=Direction.RECEIVED, until=at(13)
+    ),
+    "C2C.CallbackAfterMsgWithDraw": e.MessageRecalled(
+        **by_hand(at(15), Platform.IOS), **_SOUP, direction=Direction.RECEIVED, key=_SOUP_KEY
+    ),
+    "C2C.CallbackAfterMsgReadReceipt": e.MessageRead(
+        **by_hand(at(16), Platform.IOS, COOK),
+        account=COOK,
+        user=MATE,
+        channel=None,
+        direction=Direction.RECEIVED,
+        keys=("7_8_1736000015",),
+    ),
+    "C2C.CallbackAfterModifyMsg": e.MessageEdited(
+        **by_hand(at(17), Platform.IOS, MATE),
+        account=COOK,
+        user=MATE,
+        channel=None,
+        direction=Direction.RECEIVED,
+        key="7_8_1736000015",
+        parts=(Text("soup"),),
+    ),
+    "C2C.CallbackAfterMsgReadAll": e.AllRead(
+        **by_hand(at(16), Platform.IOS),
+        user=COOK,
+        posts=(PostRef(LIGHTHOUSE, 5), PostRef(ChannelId("@TGS#_pier"), 31)),
+    ),
     "Group.CallbackAfterCreateGroup": e.ChannelCreated(
         **by_server(at(0, 120)), channel=LIGHTHOUSE, name="Lighthouse", owner=KEEPER, users=(MATE,)
     ),
@@ -162,6 +202,15 @@ EVENTS: Mapping[str, e.Event] = {
 """By name of the file; what is not here is about no channel, and so Other."""
 
 REQUESTS: Mapping[str, hooks.HookRequest] = {
+    "C2C.CallbackBeforeSendMsg": hooks.MessageDraft(
+        **by_hand(at(13), Platform.IOS),
+        account=MATE,
+        user=COOK,
+        channel=None,
+        direction=Direction.RECEIVED,
+        parts=(Text("soup?"),),
+        app_data="mood=grey",
+    ),
     "Group.CallbackBeforeCreateGroup": hooks.CreateRequest(
         **by_hand(at(0, 1), Platform.ANDROID, KEEPER), name="Lighthouse", owner=KEEPER, users=(MATE, COOK)
     ),
@@ -193,6 +242,7 @@ DECISIONS: Mapping[str, dict[str, hooks.HookResponse]] = {
         "some": hooks.RefuseSome((PIRATE,)),
         "rewrite": hooks.Rewrite(Text("haze"), "mood=blue"),
     },
+    "C2C.CallbackBeforeSendMsg": {"own_code": hooks.Refuse("the galley is closed", 120500)},
     "Group.CallbackBeforeCreateGroup": {"own_code": hooks.Refuse("ask the harbour master", 10100)},
     "Group.CallbackBeforeApplyJoinGroup": {"own_code": hooks.Refuse("crew only", 10200)},
     "Group.CallbackBeforeSendMsg": {"own_code": hooks.Refuse("no fog today", 10150)},

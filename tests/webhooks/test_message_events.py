@@ -1,0 +1,255 @@
+"""One-to-one messages as webhooks report them: whose account it is, what the guard decides, what the table keeps."""
+
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from channel_adapter import (
+    Direction,
+    Drop,
+    MessageDraft,
+    MessageRef,
+    PostRef,
+    Refuse,
+    Rewrite,
+    Text,
+    Thread,
+    UserId,
+)
+from channel_adapter.domain import events as e
+from channel_adapter.webhooks.trigger import Triggered, trigger
+from tests.webhooks.scenario import KEEPER, LIGHTHOUSE, MATE, SAILOR, TOKEN, Scenario, lighthouse, open_scenario
+
+GAZETTE = "@TOA#_gazette"
+NOW = 1_736_000_000
+
+
+async def send(scenario: Scenario, event: str, changes: dict[str, Any], seconds: int = 0) -> Triggered:
+    """Send a webhook as the service would, as of so many seconds after NOW, and wait until it is handled."""
+    token, app = SecretStr(TOKEN), scenario.stub.sdkappid
+    changes = {"EventTime": (NOW + seconds) * 1000 + 5, **changes}
+    sent = await trigger(scenario.url, event, changes, sdkappid=app, token=token, now=time.time())
+    assert sent.status == 200
+    await scenario.settle()
+    return sent
+
+
+async def message(scenario: Scenario, number: int, sender: str, receiver: str, text: str = "ahoy") -> str:
+    """Report a message that was sent `number` seconds after NOW, and return its key."""
+    key = f"{number}_7_{NOW + number}"
+    body = [{"MsgType": "TIMTextElem", "MsgContent": {"Text": text}}]
+    changes = {"From_Account": sender, "To_Account": receiver, "MsgKey": key, "MsgTime": NOW + number, "MsgBody": body}
+    await send(scenario, "MessageReceived", changes, number)
+    return key
+
+
+def at(seconds: int) -> datetime:
+    return datetime.fromtimestamp(NOW + seconds, UTC)
+
+
+@pytest.fixture
+async def scenario() -> AsyncIterator[Scenario]:
+    async with open_scenario() as scenario:
+        yield await lighthouse(scenario)
+
+
+@pytest.fixture
+async def stored(tmp_path: Path) -> AsyncIterator[Scenario]:
+    async with open_scenario(database_url=f"sqlite:///{tmp_path}/messages.db") as scenario:
+        yield await lighthouse(scenario)
+
+
+async def threads(scenario: Scenario) -> list[Thread]:
+    return [thread async for thread in scenario.adapter.messages.threads("lighthouse")]
+
+
+async def test_message_to_the_owner_belongs_to_the_channel(scenario: Scenario) -> None:
+    key = await message(scenario, 1, SAILOR, KEEPER, "what time is high tide?")
+    (event,) = scenario.received
+    assert isinstance(event, e.MessageReceived)
+    assert (event.account, event.user, event.channel, event.other_mode) == (KEEPER, SAILOR, LIGHTHOUSE, False)
+    assert (event.parts, event.sent_at) == ((Text("what time is high tide?"),), at(1))
+    assert event.ref == MessageRef(LIGHTHOUSE, UserId(SAILOR), key)
+
+
+async def test_message_of_the_owner_is_sent(scenario: Scenario) -> None:
+    await message(scenario, 1, KEEPER, SAILOR)
+    (event,) = scenario.received
+    assert isinstance(event, e.MessageSent)
+    assert (event.account, event.user, event.channel) == (KEEPER, SAILOR, LIGHTHOUSE)
+
+
+async def test_messages_between_users_are_no_events_of_channels(scenario: Scenario) -> None:
+    await message(scenario, 1, SAILOR, MATE)
+    await send(scenario, "MessageRead", {"Report_Account": MATE, "Peer_Account": SAILOR})
+    assert scenario.received == []
+
+
+async def test_account_of_two_channels_leaves_the_channel_open(scenario: Scenario) -> None:
+    await scenario.other.channels.create(slug="harbor", name="Harbour", owner=KEEPER)
+    await scenario.settle()
+    scenario.received.clear()
+    await message(scenario, 1, SAILOR, KEEPER)
+    (event,) = scenario.received
+    assert isinstance(event, e.MessageReceived)
+    assert (event.account, event.channel, event.ref) == (KEEPER, None, None)
+
+
+async def test_contact_takes_the_place_of_the_owner(scenario: Scenario) -> None:
+    channel = await scenario.adapter.channels.update("lighthouse", contact=MATE)
+    assert channel.contact == MATE
+    await scenario.settle()
+    scenario.received.clear()
+    await message(scenario, 1, SAILOR, KEEPER)
+    assert scenario.received == []
+    await message(scenario, 2, SAILOR, MATE)
+    (event,) = scenario.received
+    assert isinstance(event, e.MessageReceived)
+    assert (event.account, event.channel) == (MATE, LIGHTHOUSE)
+
+
+async def test_new_owner_gets_the_messages_and_a_deleted_channel_none(scenario: Scenario) -> None:
+    changed = {"GroupId": LIGHTHOUSE, "OldOwner_Account": KEEPER, "NewOwner_Account": MATE}
+    await send(scenario, "OwnerChanged", changed)
+    scenario.received.clear()
+    await message(scenario, 1, SAILOR, MATE)
+    assert [type(event) for event in scenario.received] == [e.MessageReceived]
+    await scenario.other.channels.delete("lighthouse")
+    await scenario.settle()
+    scenario.received.clear()
+    await message(scenario, 2, SAILOR, MATE)
+    assert scenario.received == []
+
+
+async def test_message_to_an_official_account_is_of_the_other_mode(scenario: Scenario) -> None:
+    await message(scenario, 1, SAILOR, GAZETTE)
+    await send(scenario, "MessageRead", {"Report_Account": SAILOR, "Peer_Account": GAZETTE, "LastReadTime": NOW})
+    received, read = scenario.received
+    assert isinstance(received, e.MessageReceived)
+    assert isinstance(read, e.MessageRead)
+    for event in (received, read):
+        assert (event.account, event.user, event.channel, event.other_mode) == (GAZETTE, SAILOR, GAZETTE, True)
+    assert (read.direction, read.until) == (Direction.SENT, at(0))
+
+
+async def test_message_that_was_not_sent_is_no_event(scenario: Scenario) -> None:
+    failed = {"From_Account": SAILOR, "To_Account": KEEPER, "SendMsgResult": 20012}
+    await send(scenario, "MessageReceived", failed)
+    assert scenario.received == []
+
+
+async def test_recall_edit_and_receipts_name_the_direction(scenario: Scenario) -> None:
+    sent = {"From_Account": KEEPER, "To_Account": SAILOR, "MsgKey": "1_7_1736000001"}
+    await send(scenario, "MessageRecalled", sent)
+    await send(scenario, "MessageEdited", {"Operator_Account": KEEPER, **sent})
+    receipt = {"Operator_Account": SAILOR, "Peer_Account": KEEPER, "C2CMsgInfo": [sent]}
+    await send(scenario, "C2C.CallbackAfterMsgReadReceipt", receipt)
+    recalled, edited, read = scenario.received
+    assert isinstance(recalled, e.MessageRecalled)
+    assert isinstance(edited, e.MessageEdited)
+    assert isinstance(read, e.MessageRead)
+    assert (recalled.key, recalled.direction, recalled.user) == (sent["MsgKey"], Direction.SENT, SAILOR)
+    assert (edited.key, edited.direction, edited.parts) == (
+        sent["MsgKey"], Direction.SENT, (Text("The ferry leaves at nine"),),
+    )  # fmt: skip
+    assert (read.keys, read.direction, read.channel) == ((sent["MsgKey"],), Direction.SENT, LIGHTHOUSE)
+
+
+async def test_webhook_that_comes_twice_is_one_event(scenario: Scenario) -> None:
+    await message(scenario, 1, SAILOR, KEEPER)
+    await message(scenario, 1, SAILOR, KEEPER)
+    assert len(scenario.received) == 1
+
+
+async def test_user_who_marked_all_as_read_has_later_read_positions(scenario: Scenario) -> None:
+    await scenario.other.subscriptions.subscribe("lighthouse", [SAILOR])
+    for number in range(3):
+        await scenario.other.posts.publish("lighthouse", Text(f"post {number}"))
+    await scenario.settle()
+    scenario.received.clear()
+    assert (await scenario.adapter.unread.get(SAILOR)).badge == 3
+    read = [{"GroupId": LIGHTHOUSE, "MsgSeq": 2}, {"GroupId": "@TGS#_elsewhere", "MsgSeq": 9}]
+    await send(scenario, "AllRead", {"Report_Account": SAILOR, "GroupReadInfo": read})
+    (event,) = scenario.received
+    assert isinstance(event, e.AllRead)
+    assert event.user == SAILOR
+    assert event.posts[0] == PostRef(LIGHTHOUSE, 2)
+    assert (await scenario.adapter.unread.get(SAILOR)).badge == 1
+    await send(scenario, "AllRead", {"Report_Account": "a user who is gone", "GroupReadInfo": read}, 1)
+
+
+async def test_table_has_last_message_and_unread_count_of_each_user(stored: Scenario) -> None:
+    await message(stored, 1, SAILOR, KEEPER, "one")
+    last = await message(stored, 3, SAILOR, KEEPER, "three")
+    await message(stored, 2, SAILOR, KEEPER, "two, reported late")
+    await message(stored, 5, KEEPER, MATE, "welcome")
+    first, second = await threads(stored)
+    assert (first.user, first.unread, first.last.content, first.last.direction) == (
+        MATE, 0, Text("welcome"), Direction.SENT,
+    )  # fmt: skip
+    assert (second.user, second.unread, second.last.content) == (SAILOR, 3, Text("three"))
+    assert second.last.ref == MessageRef(LIGHTHOUSE, UserId(SAILOR), last)
+    assert second.last.sent_at == at(3)
+
+
+async def test_reading_recalling_and_editing_change_the_table(stored: Scenario) -> None:
+    for number in (1, 2, 3):
+        await message(stored, number, SAILOR, KEEPER, f"message {number}")
+    await send(stored, "MessageRead", {"Report_Account": KEEPER, "Peer_Account": SAILOR, "LastReadTime": NOW + 2}, 4)
+    assert [thread.unread for thread in await threads(stored)] == [1]
+    await message(stored, 0, SAILOR, KEEPER, "reported after it was read")
+    assert [thread.unread for thread in await threads(stored)] == [1]
+    sent = {"From_Account": SAILOR, "To_Account": KEEPER, "MsgKey": f"3_7_{NOW + 3}"}
+    await send(stored, "MessageEdited", {"Operator_Account": SAILOR, **sent}, 5)
+    (thread,) = await threads(stored)
+    assert (thread.last.content, thread.last.edited_at) == (
+        Text("The ferry leaves at nine"), datetime.fromtimestamp(NOW + 5.005, UTC),
+    )  # fmt: skip
+    await send(stored, "MessageRecalled", sent, 6)
+    (thread,) = await threads(stored)
+    assert (thread.unread, thread.last.recalled, thread.last.content) == (0, True, None)
+
+
+async def test_reading_everything_clears_all_threads_of_a_reader(stored: Scenario) -> None:
+    for number, user in enumerate((SAILOR, MATE), start=1):
+        await message(stored, number, user, KEEPER)
+    await message(stored, 3, KEEPER, MATE, "answer")
+    await send(stored, "AllRead", {"Report_Account": KEEPER, "GroupReadInfo": None}, 4)
+    answered, waiting = await threads(stored)
+    assert [answered.unread, waiting.unread] == [0, 0]
+    assert [answered.last.read, waiting.last.read] == [False, True]
+    await send(stored, "AllRead", {"Report_Account": MATE, "GroupReadInfo": None}, 5)
+    assert [thread.last.read for thread in await threads(stored)] == [True, True]
+
+
+async def test_guard_decides_about_messages_of_channels_alone(scenario: Scenario) -> None:
+    seen: list[MessageDraft] = []
+    decisions = {
+        "spam": Refuse("no", 120_001), "dull": Drop(), "rude": Rewrite(Text("***")), "wrong": Refuse("x", 10150),
+    }  # fmt: skip
+
+    @scenario.adapter.guard.on(MessageDraft)
+    async def decide(draft: MessageDraft) -> Any:
+        seen.append(draft)
+        return decisions.get(draft.app_data)
+
+    async def ask(sender: str, receiver: str, app_data: str) -> Any:
+        changes = {"From_Account": sender, "To_Account": receiver, "CloudCustomData": app_data}
+        return (await send(scenario, "MessageDraft", changes)).answer
+
+    assert (await ask(SAILOR, KEEPER, "fine"))["ErrorCode"] == 0
+    assert await ask(SAILOR, KEEPER, "spam") == {"ActionStatus": "OK", "ErrorCode": 120_001, "ErrorInfo": "no"}
+    assert (await ask(SAILOR, KEEPER, "dull"))["ErrorCode"] == 2
+    assert (await ask(SAILOR, KEEPER, "rude"))["MsgBody"][0]["MsgContent"] == {"Text": "***"}
+    assert (await ask(SAILOR, KEEPER, "wrong"))["ErrorCode"] == 1
+    assert (await ask(KEEPER, SAILOR, "spam"))["ErrorCode"] == 120_001
+    assert [draft.direction for draft in seen[-2:]] == [Direction.RECEIVED, Direction.SENT]
+    assert {(draft.channel, draft.account, draft.user) for draft in seen} == {(LIGHTHOUSE, KEEPER, SAILOR)}
+    asked = len(seen)
+    assert (await ask(SAILOR, MATE, "spam"))["ErrorCode"] == 0
+    assert len(seen) == asked
