@@ -338,8 +338,6 @@ class ChannelAdapter:
                 await self.reactions.aclose()
             if "pipeline" in vars(self):
                 await self.pipeline.aclose()
-            if (rows := vars(self).get("_message_rows")) is not None:
-                await rows.close()
             moved = vars(self).get("posting_moved")
             if moved is not None:
                 await moved.aclose()
@@ -381,9 +379,8 @@ class ChannelAdapter:
             return None
         url = self.settings.database_url.get_secret_value()
         with needs_store(url):
-            from channel_adapter.store.database import Database
             from channel_adapter.store.messages import MessageRows
-        return MessageRows(Database.shared(url))
+        return MessageRows(self._database(url))
 
     async def _record_message(self, event: MessageEvent | AllRead) -> None:
         if self._message_rows is not None:

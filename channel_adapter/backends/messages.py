@@ -5,7 +5,6 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Final, NamedTuple, NoReturn, Protocol
 
 from channel_adapter.backends.caller import Caller, interrupted, item_error, possibly_applied
-from channel_adapter.backends.options import BackendOptions
 from channel_adapter.backends.protocols import AccountBackend
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.concurrency.paging import CursorLoopGuard, Page, read_pages
@@ -69,12 +68,13 @@ class ChannelMessages:
     """One-to-one messages between the accounts of channels and users."""
 
     def __init__(
-        self, caller: Caller, senders: Senders, accounts: AccountBackend, options: BackendOptions, clock: Clock
+        self, caller: Caller, senders: Senders, accounts: AccountBackend, clock: Clock, *, max_bytes: int
     ) -> None:
+        """`max_bytes` is the size of a message body as JSON."""
         self._caller = caller
         self._senders = senders
         self._accounts = accounts
-        self._max_bytes = options.post_bytes
+        self._max_bytes = max_bytes
         self._clock = clock
         self._pace = WindowLimiter(
             limits.BATCH_MESSAGES_PER_MINUTE, seconds=60, portion=limits.BATCH_RECEIVERS, clock=clock
@@ -119,7 +119,7 @@ class ChannelMessages:
             reply = await self._caller.call(SENDMSG, request)
             key, seconds = reply.msg_key, reply.msg_time
         except ChannelAdapterError as error:
-            stored = await self._find_if_readable(request) if possibly_applied(error) else None
+            stored = await self._find_if_readable(channel, user, request) if possibly_applied(error) else None
             if stored is None:
                 await self._raise_named(error, channel, account, user)
             key, seconds = stored.msg_key, stored.msg_time_stamp
@@ -152,7 +152,7 @@ class ChannelMessages:
         account = await self._peer(channel, user)
 
         async def fetch(start: RoamingPosition) -> Page[wire.RoamingMessage, RoamingPosition]:
-            return await self._page(account, user, start)
+            return await self._page(channel, account, user, start)
 
         guard: CursorLoopGuard[RoamingPosition] = CursorLoopGuard(ADMIN_GETROAMMSG.name, UnavailableError)
         before: frozenset[str] = frozenset()
@@ -250,13 +250,13 @@ class ChannelMessages:
         return [*outcomes, *(_outcome(user, refused.get(user, codes.OK)) for user in receivers)]
 
     async def _page(
-        self, account: PeerId, user: UserId, start: RoamingPosition, size: int = limits.ROAMING_PER_CALL
+        self, channel: ChannelId, account: PeerId, user: UserId, start: RoamingPosition
     ) -> Page[wire.RoamingMessage, RoamingPosition]:
         """Return a page of stored messages, the newest first."""
         request = wire.AdminGetroammsgRequest(
             operator_account=account,
             peer_account=user,
-            max_cnt=size,
+            max_cnt=limits.ROAMING_PER_CALL,
             min_time=0,
             max_time=start.seconds,
             last_msg_key=start.key or None,
@@ -264,7 +264,7 @@ class ChannelMessages:
         try:
             reply = await self._caller.call(ADMIN_GETROAMMSG, request)
         except NotFoundError as error:
-            await self._raise_named(error, None, account, user)
+            await self._raise_named(error, channel, account, user)
         ascending = sorted(reply.msg_list, key=lambda message: message.msg_time_stamp)
         done = reply.complete == wire.ROAMING_COMPLETE
         return Page(ascending[::-1], None if done else RoamingPosition(reply.last_msg_time, reply.last_msg_key))
@@ -272,11 +272,13 @@ class ChannelMessages:
     def _newest(self) -> RoamingPosition:
         return RoamingPosition(int(self._clock.now()) + _CLOCK_TOLERANCE, "")
 
-    async def _find_if_readable(self, request: wire.SendmsgRequest) -> wire.RoamingMessage | None:
+    async def _find_if_readable(
+        self, channel: ChannelId, user: UserId, request: wire.SendmsgRequest
+    ) -> wire.RoamingMessage | None:
         """Return the message of a request that may have been sent, None if it is not among the latest or unreadable."""
         number = request.msg_seq, request.msg_random
         try:
-            page = await self._page(ChannelId(request.from_account or ""), UserId(request.to_account), self._newest())
+            page = await self._page(channel, UserId(request.from_account or ""), user, self._newest())
         except ChannelAdapterError:  # the caller raises the error of the send
             return None
         return next((each for each in page.items if (each.msg_seq, each.msg_random) == number), None)
@@ -289,22 +291,24 @@ class ChannelMessages:
         raise NotFoundError(message, field="key", origin=error.origin) from error
 
     async def _raise_named(
-        self, error: ChannelAdapterError, channel: ChannelId | None, account: PeerId, user: UserId | None
+        self, error: ChannelAdapterError, channel: ChannelId, account: PeerId, user: UserId | None
     ) -> NoReturn:
         """Raise the error; if an account does not exist, with the name of the one that does not."""
         if error.code not in _NO_ACCOUNT:
             raise error
-        if channel is not None:
-            self._senders.forget(channel)
-        wanted = [UserId(each) for each in (user, account) if each is not None and len(each) <= limits.USER_ID_BYTES]
-        known = await self._accounts.check(wanted)
+        self._senders.forget(channel)
+        users = [UserId(each) for each in (user, account) if each is not None and each != channel]
+        known = await self._accounts.check(users)
         if user is not None and not known.get(user, True):
-            message = f"user {user!r} is not an account of the app; add it first"
-            raise NotFoundError(message, field="user", origin=error.origin) from error
-        if not known.get(UserId(account), True):
-            message = f"{account!r}, which sends the messages of the channel, is not an account of the app"
-            raise NotFoundError(message, field="contact", origin=error.origin) from error
-        raise error
+            message, field = f"user {user!r} is not an account of the app; add it first", "user"
+        elif account == channel:
+            message, field = f"there is no channel {channel}", "channel"
+        elif not known.get(UserId(account), True):
+            message = f"{account!r}, which sends the messages of {channel}, is not an account of the app"
+            field = "contact"
+        else:
+            raise error
+        raise NotFoundError(message, field=field, origin=error.origin) from error
 
 
 def _to_message(channel: ChannelId, user: UserId, account: PeerId, message: wire.RoamingMessage) -> Message:

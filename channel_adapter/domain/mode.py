@@ -37,6 +37,7 @@ class Capabilities:
     transfer: bool
     views: bool
     close_posting: bool
+    contacts: bool
 
 
 COMMUNITY_CAPABILITIES = Capabilities(
@@ -58,6 +59,7 @@ COMMUNITY_CAPABILITIES = Capabilities(
     transfer=True,
     views=False,
     close_posting=True,
+    contacts=True,
 )
 
 OFFICIAL_CAPABILITIES = Capabilities(
@@ -79,4 +81,5 @@ OFFICIAL_CAPABILITIES = Capabilities(
     transfer=False,
     views=False,
     close_posting=False,
+    contacts=False,
 )

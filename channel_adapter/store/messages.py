@@ -181,10 +181,6 @@ class MessageRows:
         new = new.on_conflict_do_update(index_elements=["channel"], set_={"account": account})
         await self._write(lambda connection: connection.execute(new))
 
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._database.close()
-
     async def _write(self, function: Any, *args: Any) -> None:
         await self._database.prepare(SCHEMA)
         await self._database.write(function, *args)

@@ -100,7 +100,7 @@ class CommunityBackend:
         from channel_adapter.backends.messages import ChannelMessages
 
         senders = ContactSenders(self.channel_cache, self.channels, self.accounts)
-        return ChannelMessages(self.caller, senders, self.accounts, self.options, self.clock)
+        return ChannelMessages(self.caller, senders, self.accounts, self.clock, max_bytes=self.options.post_bytes)
 
     @cached_property
     def reactions(self) -> CommunityReactions:

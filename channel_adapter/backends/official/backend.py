@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from channel_adapter.backends.accounts import AppAccounts
     from channel_adapter.backends.caller import Caller
     from channel_adapter.backends.conversation_groups import ConversationGroups
+    from channel_adapter.backends.messages import ChannelMessages
     from channel_adapter.backends.official.channels import OfficialAttributes, OfficialChannels
     from channel_adapter.backends.official.members import OfficialMembers
     from channel_adapter.backends.official.options import OfficialOptions
@@ -122,6 +123,16 @@ class OfficialBackend:
         kind = ConversationKind(one_to_one=True, prefix=self.ids.prefix)
         members = self.members
         return ConversationGroups(self.caller, kind, self.channels.classify, members.followed_list, members.require)
+
+    @cached_property
+    def messages(self) -> ChannelMessages:
+        """One-to-one messages with users."""
+        from channel_adapter.backends.messages import ChannelMessages
+        from channel_adapter.backends.official.channels import AccountSenders
+
+        return ChannelMessages(
+            self.caller, AccountSenders(), self.accounts, self.clock, max_bytes=self.options.post_bytes
+        )
 
     @cached_property
     def reactions(self) -> OfficialReactions:

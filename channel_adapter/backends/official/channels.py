@@ -405,3 +405,18 @@ def _difference(profile: ChannelProfile, channel: Channel) -> ChannelProfile:
             if name != "notification" and (value := getattr(profile, name)) != getattr(channel, name)
         }
     )
+
+
+class AccountSenders:
+    """Official accounts as senders of one-to-one messages: each sends its own."""
+
+    async def sender(self, channel: ChannelId) -> ChannelId:
+        """Return the id itself, without a call."""
+        return channel
+
+    async def set_contact(self, channel: ChannelId, account: UserId | None) -> None:
+        """Raise UnsupportedError: no other account sends the messages of an official account."""
+        raise UnsupportedError(Mode.OFFICIAL, "channels.update(contact=)", "an account sends its own messages")
+
+    def forget(self, channel: ChannelId) -> None:
+        """Do nothing: nothing is cached."""
