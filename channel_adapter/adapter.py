@@ -26,12 +26,13 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from channel_adapter.backends.protocols import Backend
-    from channel_adapter.domain.events import AllRead, MessageEvent, RateAlarm
+    from channel_adapter.domain.events import AllRead, ChannelEvent, MessageEvent, RateAlarm
     from channel_adapter.domain.health import HealthCheckResult
     from channel_adapter.domain.mode import Capabilities
     from channel_adapter.migration.cutover.redirects import AccountRedirects
     from channel_adapter.migration.facade import Migration
     from channel_adapter.services.accounts import Accounts
+    from channel_adapter.services.blocks import Blocklist
     from channel_adapter.services.bulk import BulkOptions
     from channel_adapter.services.channels import Channels
     from channel_adapter.services.messages import ContactRegistry, Messages
@@ -69,6 +70,8 @@ class ChannelAdapter:
         self.signals.users_left.connect(lambda left: self.reactions.left(left.channel, left.users))
         self.signals.contact_changed.connect(lambda change: self.messages.set_contact(change.channel, change.account))
         self.signals.message_event.connect(self._record_message)
+        self.signals.channel_deleted.connect(lambda channel: self._blocks.drop(channel))  # noqa: PLW0108
+        self.signals.channel_changed.connect(self._channel_changed)
         self.signals.rate_alarm.connect(self._reduce_rate)
 
     @cached_property
@@ -76,22 +79,16 @@ class ChannelAdapter:
         """Channels: create, read, update, delete, and the channels of a user."""
         from channel_adapter.services.channels import Channels
 
-        backend = self.backend
-        signals = self.signals
-        return Channels(
-            backend.channels, backend.members, backend.ids, signals.channel_deleted, signals.contact_changed
-        )
+        return Channels(self.backend, self.signals, self.subscriptions, self._blocks, self._bulk)
 
     @cached_property
     def subscriptions(self) -> Subscriptions:
         """Subscriptions: add and remove users of a channel, list them, and the notifications of each."""
         from channel_adapter.services.subscriptions import SubscriptionOptions, Subscriptions
 
-        backend = self.backend
         options = SubscriptionOptions(self._bulk, self.settings.subscriptions.notify)
-        return Subscriptions(
-            backend.channels, backend.members, backend.ids, self._assigner, self.signals.users_left, options
-        )
+        blocks = self._blocks if self.settings.database_url is not None else None
+        return Subscriptions(self.backend, blocks, self._assigner, self.signals.users_left, options)
 
     @cached_property
     def posts(self) -> Posts:
@@ -256,7 +253,7 @@ class ChannelAdapter:
         """Answers to before-webhooks: policies of the settings and hooks of the app."""
         from channel_adapter.webhooks.guard import Guard
 
-        guard = Guard(self.settings, self.backend, self.pipeline.callbacks, self.pipeline.resolver)
+        guard = Guard(self.settings, self.backend, self._blocks, self.pipeline.callbacks, self.pipeline.resolver)
         if self.posting_moved is not None:
             from channel_adapter.domain.hooks import PostDraft
 
@@ -338,6 +335,8 @@ class ChannelAdapter:
                 await self.reactions.aclose()
             if "pipeline" in vars(self):
                 await self.pipeline.aclose()
+            if "_blocks" in vars(self):
+                await self._blocks.aclose()
             moved = vars(self).get("posting_moved")
             if moved is not None:
                 await moved.aclose()
@@ -387,6 +386,19 @@ class ChannelAdapter:
             from channel_adapter.services.messages import record
 
             await record(self._message_rows, event)
+
+    @cached_property
+    def _blocks(self) -> Blocklist:
+        from channel_adapter.services.blocks import open_blocklist
+
+        url = self.settings.database_url
+        return open_blocklist(url.get_secret_value() if url is not None else None)
+
+    async def _channel_changed(self, event: ChannelEvent) -> None:
+        """Correct what this process has cached, and with a database what other processes have."""
+        self.backend.observe(event)
+        if self.settings.database_url is not None:
+            await self.pipeline.publish(event)
 
     async def _reduce_rate(self, alarm: RateAlarm) -> None:
         self._client.reduce_rate(alarm.service, alarm.command)

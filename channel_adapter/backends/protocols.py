@@ -26,7 +26,7 @@ from channel_adapter.domain.reaction import (
     DisplayStatus,
     MessageCapacity,
 )
-from channel_adapter.domain.subscription import GroupAssignment, Notifications, Subscriber, Subscription
+from channel_adapter.domain.subscription import GroupAssignment, Notifications, Role, Subscriber, Subscription
 from channel_adapter.domain.unread import ConversationGroup, MarkChange, Marks, Synced, Unread
 from channel_adapter.errors import (
     ChannelAdapterError,
@@ -199,6 +199,21 @@ class MemberBackend(Protocol):
 
     async def set_notifications(self, channel: ChannelId, user: UserId, wanted: Notifications) -> bool:
         """Set how new posts reach a subscriber; return False if it was set already. Raises NotFoundError."""
+        ...
+
+    async def staff(self, channel: ChannelId) -> list[Subscriber]:
+        """Return the owner, if there is one, and the admins. Raises NotFoundError for the channel."""
+        ...
+
+    async def set_role(self, channel: ChannelId, users: Sequence[UserId], role: Role) -> BatchResult:
+        """Make different subscribers admins, or admins subscribers again. Every failure is in the result."""
+        ...
+
+    async def transfer(self, channel: ChannelId, new_owner: UserId) -> UserId | None:
+        """Make a subscriber the owner; return the owner before, None without one.
+
+        Raises NotFoundError for a user who is not an account or not subscribed, and for the channel.
+        """
         ...
 
     def subscriptions(self, user: UserId) -> AsyncGenerator[Subscription, None]:

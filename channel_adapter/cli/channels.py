@@ -1,4 +1,4 @@
-"""`channels`: create, show, list, update, delete."""
+"""`channels`: create, show, list, update, delete; staff, blocked users, suspension and verification."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -8,13 +8,15 @@ import typer
 from channel_adapter.cli.command import Run, command, group
 from channel_adapter.cli.exits import Exit, UsageError
 from channel_adapter.cli.files import read_text
-from channel_adapter.cli.output import counted
+from channel_adapter.cli.output import counted, list_outcomes
+from channel_adapter.concurrency.batching import stream
 from channel_adapter.errors import NotFoundError
 from channel_adapter.mapping.ids import COMMUNITY_IDS
 
 if TYPE_CHECKING:
     from channel_adapter.adapter import ChannelAdapter
     from channel_adapter.domain.channel import Channel
+    from channel_adapter.domain.subscription import Outcomes
 
 app = group("channels")
 
@@ -162,6 +164,116 @@ async def delete(
     sentence = f"{channel} is deleted" if deleted else f"{channel} was gone already"
     run.output.one({"channel": COMMUNITY_IDS.channel(channel), "deleted": deleted}, sentence)
     return Exit.DONE
+
+
+# Staff
+
+_USERS = Annotated[list[str], typer.Argument(metavar="USER", help="Accounts of the app.")]
+
+
+@command(app, "channels", "staff", example="channel-adapter channels staff harbor_news")
+async def staff(run: Run, channel: ChannelArgument) -> None:
+    """List the owner and the admins of a channel."""
+    async with run.adapter() as adapter:
+        found = await adapter.channels.staff(channel)
+    with run.output.items(("user", "role", "since"), empty="no owner and no admins") as listing:
+        for row in found:
+            listing.add(row, row.user, row.role, row.since)
+
+
+@command(app, "channels", "promote", example="channel-adapter channels promote harbor_news editor_8 editor_9")
+async def promote(run: Run, channel: ChannelArgument, users: _USERS) -> Exit:
+    """Make subscribers admins, who may post, one outcome each.
+
+    A user who is an admin already is "already"; one who is not subscribed is "not_subscribed", and must be added first.
+    """
+    async with run.adapter() as adapter:
+        return await _list(run, await adapter.channels.promote(channel, users))
+
+
+@command(app, "channels", "demote", example="channel-adapter channels demote harbor_news editor_9")
+async def demote(run: Run, channel: ChannelArgument, users: _USERS) -> Exit:
+    """Make admins plain subscribers again, one outcome each. The owner is refused: see transfer."""
+    async with run.adapter() as adapter:
+        return await _list(run, await adapter.channels.demote(channel, users))
+
+
+@command(app, "channels", "transfer", example="channel-adapter channels transfer harbor_news editor_8")
+async def transfer(
+    run: Run,
+    channel: ChannelArgument,
+    new_owner: Annotated[str, typer.Argument(metavar="USER", help="A subscriber of the channel.")],
+) -> None:
+    """Make a subscriber the owner of a channel; posts are published as the new owner from then on.
+
+    The owner before stays subscribed, as a plain subscriber. Repeating the command changes nothing.
+    """
+    async with run.adapter() as adapter:
+        found = await adapter.channels.transfer(channel, new_owner)
+    run.output.one(found, f"{found.slug} belongs to {found.owner}")
+
+
+@command(app, "channels", "block", example="channel-adapter channels block harbor_news reader_9")
+async def block(run: Run, channel: ChannelArgument, users: _USERS) -> Exit:
+    """Remove users from a channel and keep them out of it, one outcome each. Needs database_url.
+
+    A user who is blocked already is "already". "failed" means blocked and still subscribed: repeat the command.
+    """
+    async with run.adapter() as adapter:
+        return await _list(run, await adapter.channels.block(channel, users))
+
+
+@command(app, "channels", "unblock", example="channel-adapter channels unblock harbor_news reader_9")
+async def unblock(run: Run, channel: ChannelArgument, users: _USERS) -> Exit:
+    """Allow blocked users to subscribe again, one outcome each; it does not subscribe them. Needs database_url."""
+    async with run.adapter() as adapter:
+        return await _list(run, await adapter.channels.unblock(channel, users))
+
+
+@command(app, "channels", "blocked", example="channel-adapter channels blocked harbor_news --json")
+async def blocked(run: Run, channel: ChannelArgument) -> None:
+    """List the blocked users of a channel. Those of guard.blocked in the settings are not among them."""
+    async with run.adapter() as adapter:
+        with run.output.items(("user", "since"), empty="no blocked users") as listing:
+            async for row in adapter.channels.blocked(channel):
+                listing.add(row, row.user, row.since)
+
+
+@command(app, "channels", "suspend", example="channel-adapter channels suspend harbor_news")
+async def suspend(run: Run, channel: ChannelArgument) -> None:
+    """Close posting and subscribing until resume, for the owner and admins too. What is there stays readable."""
+    async with run.adapter() as adapter:
+        _show_flag(run, channel, "suspended", value=True, changed=await adapter.channels.suspend(channel))
+
+
+@command(app, "channels", "resume", example="channel-adapter channels resume harbor_news")
+async def resume(run: Run, channel: ChannelArgument) -> None:
+    """Open posting and subscribing again."""
+    async with run.adapter() as adapter:
+        _show_flag(run, channel, "suspended", value=False, changed=await adapter.channels.resume(channel))
+
+
+@command(app, "channels", "verify", example="channel-adapter channels verify harbor_news")
+async def verify(run: Run, channel: ChannelArgument) -> None:
+    """Mark a channel as verified by the operator of the app."""
+    async with run.adapter() as adapter:
+        _show_flag(run, channel, "verified", value=True, changed=await adapter.channels.verify(channel))
+
+
+@command(app, "channels", "unverify", example="channel-adapter channels unverify harbor_news")
+async def unverify(run: Run, channel: ChannelArgument) -> None:
+    """Remove the mark of verify."""
+    async with run.adapter() as adapter:
+        _show_flag(run, channel, "verified", value=False, changed=await adapter.channels.unverify(channel))
+
+
+async def _list(run: Run, outcomes: "Outcomes") -> Exit:
+    return await list_outcomes(run.output, stream(outcomes), assign=False)
+
+
+def _show_flag(run: Run, channel: str, name: str, *, value: bool, changed: bool) -> None:
+    document = {"channel": COMMUNITY_IDS.channel(channel), name: value, "changed": changed}
+    run.output.one(document, f"{channel} is {'' if value else 'not '}{name}{'' if changed else ', as before'}")
 
 
 async def _agreed(run: Run, adapter: "ChannelAdapter", channel: str) -> bool:

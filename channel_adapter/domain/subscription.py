@@ -58,15 +58,25 @@ class Subscriber:
     custom_data: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class BlockedUser:
+    """A user who is blocked in a channel, and since when."""
+
+    user: UserId
+    since: datetime
+
+
 class OutcomeKind(StrEnum):
     """Result for one user in a bulk call. `already` is an outcome, not an error."""
 
     ADDED = "added"
     REMOVED = "removed"
     SENT = "sent"  # a message
+    CHANGED = "changed"  # has another role now
     ALREADY = "already"  # was subscribed or an account before; for removal: was not subscribed
     PENDING = "pending"  # waits for the user's consent
     NOT_FOUND = "not_found"  # no such account in the app
+    NOT_SUBSCRIBED = "not_subscribed"  # only subscribers can have another role
     CHANNEL_NOT_FOUND = "channel_not_found"  # no such channel; only where one call names many channels
     REFUSED = "refused"  # by the app's own webhook, or for the owner, who cannot leave
     FULL = "full"  # the channel has no room
@@ -76,7 +86,9 @@ class OutcomeKind(StrEnum):
     UNKNOWN = "unknown"  # a message that may have been sent: the answer was lost, and repeating may send it twice
 
 
-DONE: Final = frozenset({OutcomeKind.ADDED, OutcomeKind.REMOVED, OutcomeKind.SENT, OutcomeKind.ALREADY})
+DONE: Final = frozenset(
+    {OutcomeKind.ADDED, OutcomeKind.REMOVED, OutcomeKind.CHANGED, OutcomeKind.SENT, OutcomeKind.ALREADY}
+)
 
 
 class AssignmentStatus(StrEnum):

@@ -3,32 +3,16 @@
 import uuid
 from collections.abc import AsyncGenerator, Iterable
 
-from channel_adapter.backends.protocols import ChannelBackend, MemberBackend
-from channel_adapter.concurrency.signals import Signal
 from channel_adapter.domain.channel import Channel, ChannelProfile, NewChannel
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.domain.subscription import Subscription
 from channel_adapter.mapping import ids
-from channel_adapter.mapping.ids import IdScheme
 from channel_adapter.services.signals import ContactChange
+from channel_adapter.services.staff import ChannelStaff
 
 
-class Channels:
+class Channels(ChannelStaff):
     """The channels of an app. Every method accepts a channel by slug or by id."""
-
-    def __init__(
-        self,
-        backend: ChannelBackend,
-        members: MemberBackend,
-        scheme: IdScheme,
-        deleted: Signal[ChannelId, None],
-        contact_changed: Signal[ContactChange, None],
-    ) -> None:
-        self._backend = backend
-        self._ids = scheme
-        self._members = members
-        self._deleted = deleted
-        self._contact_changed = contact_changed
 
     async def create(
         self,
@@ -60,19 +44,19 @@ class Channels:
             name=name, introduction=introduction, notification=notification, avatar=avatar,
             organization=organization, custom_data=custom_data, max_subscribers=max_subscribers,
         )  # fmt: skip
-        return await self._backend.create(NewChannel(self._ids.from_slug(slug), ids.user_id(owner, "owner"), profile))
+        return await self._channels.create(NewChannel(self._ids.from_slug(slug), ids.user_id(owner, "owner"), profile))
 
     async def get(self, channel: str) -> Channel:
         """Return a channel as it is now. Raises NotFoundError, also for a group that is not a channel."""
-        return await self._backend.get(self._ids.channel(channel))
+        return await self._channels.get(self._ids.channel(channel))
 
     async def get_many(self, channels: Iterable[str]) -> dict[ChannelId, Channel]:
         """Return the channels among any number of ids, 50 a call; ids that are not channels are left out."""
-        return await self._backend.read(self._ids.channels(channels))
+        return await self._channels.read(self._ids.channels(channels))
 
     async def exists(self, channel: str) -> bool:
         """Return whether there is a channel with this id. A group of another kind does not count."""
-        return bool(await self._backend.read([self._ids.channel(channel)]))
+        return bool(await self._channels.read([self._ids.channel(channel)]))
 
     async def update(
         self,
@@ -99,14 +83,16 @@ class Channels:
         )  # fmt: skip
         wanted = self._ids.channel(channel)
         if contact is not None:
-            await self._contact_changed.emit(ContactChange(wanted, contact))
-        return await self._backend.update(wanted, change)
+            await self._signals.contact_changed.emit(ContactChange(wanted, contact))
+        return await self._channels.update(wanted, change)
 
     async def delete(self, channel: str) -> bool:
         """Delete a channel permanently; return False if it did not exist. Raises NotFoundError for other groups."""
         wanted = self._ids.channel(channel)
-        deleted = await self._backend.delete(wanted)
-        await self._deleted.emit(wanted)  # also after False: an earlier deletion may have been interrupted
+        deleted = await self._channels.delete(wanted)
+        await self._signals.channel_deleted.emit(
+            wanted
+        )  # also after False: an earlier deletion may have been interrupted
         return deleted
 
     def subscribed(self, user: str) -> AsyncGenerator[Subscription, None]:
@@ -118,12 +104,12 @@ class Channels:
 
     def all(self) -> AsyncGenerator[Channel, None]:
         """Yield every channel of the app once. For administration: the list behind it allows one call a second."""
-        return self._backend.all()
+        return self._channels.all()
 
     async def finish(self, channel: str) -> bool:
         """Finish an interrupted creation; return False if there was nothing to do."""
-        return await self._backend.finish(self._ids.channel(channel))
+        return await self._channels.finish(self._ids.channel(channel))
 
     def forget(self, channel: str | None = None) -> None:
         """Drop what is cached of one channel or of all, when another process has changed it."""
-        self._backend.forget(self._ids.channel(channel) if channel is not None else None)
+        self._channels.forget(self._ids.channel(channel) if channel is not None else None)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from channel_adapter.concurrency.signals import Signal
-from channel_adapter.domain.events import AllRead, MessageEvent, RateAlarm
+from channel_adapter.domain.events import AllRead, ChannelEvent, MessageEvent, RateAlarm
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import Broadcast, Post, PostRef
 
@@ -26,12 +26,16 @@ class ContactChange:
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """The signals of one adapter. A listener of `post_published` may return a Broadcast for `Post.broadcast`."""
+    """The signals of one adapter. A listener of `post_published` may return a Broadcast for `Post.broadcast`.
+
+    `channel_changed` reports what this adapter has changed of a channel: OwnerChanged, RoleChanged, ChannelChanged.
+    """
 
     post_published: Signal[Post, Broadcast | None] = field(default_factory=lambda: Signal("post published"))
     post_recalled: Signal[PostRef, None] = field(default_factory=lambda: Signal("post recalled"))
     channel_deleted: Signal[ChannelId, None] = field(default_factory=lambda: Signal("channel deleted"))
     contact_changed: Signal[ContactChange, None] = field(default_factory=lambda: Signal("contact changed"))
     message_event: Signal[MessageEvent | AllRead, None] = field(default_factory=lambda: Signal("message event"))
+    channel_changed: Signal[ChannelEvent, None] = field(default_factory=lambda: Signal("channel changed"))
     rate_alarm: Signal[RateAlarm, None] = field(default_factory=lambda: Signal("rate alarm"))
     users_left: Signal[UsersLeft, None] = field(default_factory=lambda: Signal("users left"))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
-from channel_adapter.backends.protocols import ChannelBackend, MemberBackend
+from channel_adapter.backends.protocols import Backend
 from channel_adapter.concurrency.batching import concurrently
 from channel_adapter.concurrency.paging import CursorLoopGuard, Page, Pages
 from channel_adapter.concurrency.signals import Signal
@@ -21,10 +21,11 @@ from channel_adapter.domain.subscription import (
 )
 from channel_adapter.errors import InvalidError, NotFoundError, UnavailableError
 from channel_adapter.mapping import ids
-from channel_adapter.mapping.ids import IdScheme
 from channel_adapter.mapping.text import require_text
+from channel_adapter.services.blocks import Blocklist
 from channel_adapter.services.bulk import (
     TRANSIENT,
+    BatchHandler,
     BulkLoop,
     BulkOptions,
     Users,
@@ -51,16 +52,17 @@ class Subscriptions:
 
     def __init__(
         self,
-        channels: ChannelBackend,
-        members: MemberBackend,
-        scheme: IdScheme,
+        backend: Backend,
+        blocks: Blocklist | None,
         assigner: ConversationGroupAssigner,
         left: Signal[UsersLeft, None],
         options: SubscriptionOptions,
     ) -> None:
-        self._channels = channels
-        self._members = members
-        self._ids = scheme
+        """`blocks` None: no user is blocked."""
+        self._channels = backend.channels
+        self._members = backend.members
+        self._ids = backend.ids
+        self._blocks = blocks
         self._assigner = assigner
         self._left = left
         self._options = options
@@ -96,7 +98,7 @@ class Subscriptions:
         return BulkLoop(self._options.bulk).outcomes(
             second.users if second is not None else users,
             self._members.add_batch,
-            partial(self._members.add, wanted, options=options),
+            self._adding(wanted, options),
             then=second.add_to if second is not None else None,
             prepare=partial(self._channels.require, wanted),
         )
@@ -207,6 +209,12 @@ class Subscriptions:
         """Return how many users follow the channel, without its owner. Raises NotFoundError."""
         return (await self._channels.get(self._ids.channel(channel))).subscriber_count
 
+    def _adding(self, channel: ChannelId, options: AddOptions) -> BatchHandler:
+        """Return what subscribes the users of a batch who are not blocked."""
+        if self._blocks is None:
+            return partial(self._members.add, channel, options=options)
+        return partial(self._blocks.subscribe, self._members, channel, options=options)
+
     async def _change_many(
         self,
         user: str,
@@ -218,13 +226,13 @@ class Subscriptions:
     ) -> tuple[ChannelOutcome, ...]:
         account, wanted = ids.user_id(user), list(dict.fromkeys(self._ids.channels(channels)))
         known = await self._channels.known(wanted)
-        change = self._members.add if subscribed else self._members.remove
         loop = BulkLoop(self._options.bulk)
 
         async def one(channel: ChannelId) -> ChannelOutcome:
             if channel not in known:
                 return ChannelOutcome(channel, OutcomeKind.CHANNEL_NOT_FOUND, f"there is no channel {channel}")
-            batch = await loop.run([account], partial(change, channel, options=options))
+            removing = partial(self._members.remove, channel, options=options)
+            batch = await loop.run([account], self._adding(channel, options) if subscribed else removing)
             if isinstance(batch.end, NotFoundError) and batch.end.field == "channel":  # deleted after it was read
                 return ChannelOutcome(channel, OutcomeKind.CHANNEL_NOT_FOUND, batch.end.message)
             if batch.end is not None and not isinstance(batch.end, TRANSIENT):

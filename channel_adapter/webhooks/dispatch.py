@@ -96,6 +96,14 @@ class EventPipeline:
         await self._builtin.handle(event)
         return event if self._is_wanted(event) else None
 
+    async def publish(self, event: e.ChannelEvent) -> None:
+        """Report a change that this adapter has made: to the registry and to the caches of other processes.
+
+        Raises UnavailableError if the database fails.
+        """
+        await self.invalidation.publish(event)
+        await self.registry.observe(event)
+
     def post_steps(self, event: e.Event) -> list[HandlerStep]:
         """Return the adapter's own steps that run after the app's handlers and fail independently of them."""
         if isinstance(event, e.Unsubscribed) and not self._assigns:

@@ -8,7 +8,7 @@ that hangs does not admit a user whom the settings block. Network work happens i
 import asyncio
 import inspect
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -16,9 +16,11 @@ from channel_adapter.backends.protocols import Backend
 from channel_adapter.concurrency.logs import get_logger
 from channel_adapter.config.settings import Settings
 from channel_adapter.domain import hooks
+from channel_adapter.domain.channel import SUSPENDED
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.errors import ChannelAdapterError, InvalidError
 from channel_adapter.mapping.ids import user_id
+from channel_adapter.services.blocks import Blocklist
 from channel_adapter.tencent.redaction import redact_text, shown_traceback
 from channel_adapter.tencent.wire.callback_envelope import ALLOW, DROP, REFUSE, CallbackReply
 from channel_adapter.webhooks.callbacks import CallbackTables
@@ -79,13 +81,19 @@ class Guard:
     """Answers before-webhooks. `counts` by outcome: allowed, refused, dropped, rewritten, partly, late, failed."""
 
     def __init__(
-        self, settings: Settings, backend: Backend, callbacks: CallbackTables, resolver: EventResolver
+        self,
+        settings: Settings,
+        backend: Backend,
+        blocks: Blocklist,
+        callbacks: CallbackTables,
+        resolver: EventResolver,
     ) -> None:
         self.counts: Counter[str] = Counter()
         self._settings = settings.guard
         self._admin = settings.admin
         self._max_bytes = settings.posts.max_bytes
         self._backend = backend
+        self._blocks = blocks
         self._callbacks = callbacks
         self._resolver = resolver
         self._hooks: list[_RegisteredHook] = []
@@ -173,8 +181,8 @@ class Guard:
     async def _by_policy(self, request: hooks.HookRequest) -> tuple[hooks.HookResponse, hooks.HookRequest | None]:
         """Return the response of the settings, and the request for the hooks; None if they are not called."""
         match request:
-            case hooks.SubscribeRequest(other_mode=True, users=users):
-                return self._without(request, {user for user in users if user in self._settings.blocked})
+            case hooks.SubscribeRequest(other_mode=True, channel=channel, users=users):
+                return self._without(request, await self._blocked(channel, users))
             case hooks.HookRequest(other_mode=True):
                 return hooks.Allow(), request
             case hooks.MessageDraft():
@@ -193,6 +201,8 @@ class Guard:
                 return hooks.Allow(), request
 
     async def _may_post(self, channel: ChannelId, author: UserId | None) -> hooks.HookResponse:
+        if await self._is_suspended(channel):
+            return hooks.Refuse("the channel is suspended")
         if not self._settings.only_staff_posts or author == self._admin:
             return hooks.Allow()
         try:
@@ -204,10 +214,11 @@ class Guard:
         return hooks.Refuse("only owner and admins post here")
 
     async def _unwelcome(self, request: hooks.SubscribeRequest) -> set[UserId]:
-        """Return the users whom the settings keep out: all of a closed channel, blocked ones, those above the cap."""
-        if request.channel in self._settings.closed and not request.own:
+        """Return the users kept out: all of a closed or suspended channel, blocked ones, and those above the cap."""
+        closed = request.channel in self._settings.closed and not request.own
+        if closed or await self._is_suspended(request.channel):
             return set(request.users)
-        blocked = {user for user in request.users if user in self._settings.blocked}
+        blocked = await self._blocked(request.channel, request.users)
         cap = self._settings.caps.get(request.channel)
         if cap is None:
             return blocked
@@ -215,6 +226,14 @@ class Guard:
         room = max(0, cap - channel.subscriber_count) if channel is not None else 0
         welcome = [user for user in request.users if user not in blocked]
         return blocked.union(welcome[room:])
+
+    async def _is_suspended(self, channel: ChannelId) -> bool:
+        return SUSPENDED in await self._backend.channels.attributes(channel)
+
+    async def _blocked(self, channel: ChannelId, users: Sequence[UserId]) -> set[UserId]:
+        """Return the users whom the settings block in every channel, and those who are blocked in this one."""
+        by_settings = {user for user in users if user in self._settings.blocked}
+        return by_settings.union(await self._blocks.among(channel, users))
 
     @staticmethod
     def _without(

@@ -2,16 +2,27 @@
 
 import asyncio
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from channel_adapter import Article, OutcomeKind, RefusedError, Text, UserId
+from channel_adapter import Article, ChannelAdapter, OutcomeKind, RefusedError, Text, UserId
 from channel_adapter.domain import events as e
 from channel_adapter.domain import hooks
 from channel_adapter.errors import ChannelAdapterError
 from channel_adapter.stub.world.refusal import Refusal
-from tests.webhooks.scenario import KEEPER, LIGHTHOUSE, MATE, SAILOR, Scenario, lighthouse, open_scenario
+from tests.webhooks.scenario import (
+    KEEPER,
+    LIGHTHOUSE,
+    MATE,
+    OTHER,
+    SAILOR,
+    Scenario,
+    lighthouse,
+    open_scenario,
+    settings_of,
+)
 
 GROUPS = "group_open_http_svc"
 OFFICIAL = "official_account_open_http_svc"
@@ -25,6 +36,13 @@ async def post(scenario: Scenario, user: str, body: str = "fog", **more: Any) ->
     except Refusal as refusal:
         return refusal.code
     return None
+
+
+async def until_post(scenario: Scenario, code: int | None) -> None:
+    """Post as the owner until the client app gets this code: receivers look for changes twice a second."""
+    async with asyncio.timeout(30):
+        while await post(scenario, KEEPER) != code:  # noqa: ASYNC110 - another process makes the change
+            await asyncio.sleep(0.1)
 
 
 async def join(scenario: Scenario, user: str, group: str = LIGHTHOUSE) -> int | None:
@@ -138,6 +156,51 @@ async def test_closed_and_blocked() -> None:
         own = (await scenario.adapter.subscriptions.subscribe(LIGHTHOUSE, [SAILOR, MATE])).outcomes
         assert [outcome.kind for outcome in own] == [OutcomeKind.ADDED, OutcomeKind.REFUSED]
         assert scenario.adapter.guard.counts["partly"] == 1
+
+
+async def test_blocked_users_are_refused_in_their_channel(tmp_path: Path) -> None:
+    """Client apps of a blocked user, and invitations; the block adds to those of the settings."""
+    url = f"sqlite:///{tmp_path / 'app.db'}"
+    async with open_scenario(database_url=url, guard={"blocked": [MATE]}) as scenario:
+        await lighthouse(scenario)
+        await scenario.adapter.channels.block("lighthouse", [SAILOR])
+        assert (await join(scenario, SAILOR), await join(scenario, MATE)) == (10016, 10016)
+        outcomes = await scenario.other.subscriptions.subscribe("lighthouse", [SAILOR], assign=False)
+        assert [outcome.kind for outcome in outcomes] == [OutcomeKind.REFUSED]
+        await scenario.adapter.channels.unblock("lighthouse", [SAILOR])
+        assert await join(scenario, SAILOR) is None
+
+
+@pytest.mark.parametrize("database", [True, False])
+async def test_suspended_channel_is_closed_to_all(tmp_path: Path, database: bool) -> None:
+    """Suspended by this process, or by another one on the same database."""
+    url: dict[str, Any] = {"database_url": f"sqlite:///{tmp_path / 'app.db'}"} if database else {}
+    async with open_scenario(**url) as scenario:
+        await unmuted(scenario)
+        await scenario.adapter.accounts.add(["navigator"])
+        assert await post(scenario, KEEPER) is None
+        settings = settings_of(scenario.stub, OTHER, **url)
+        async with ChannelAdapter.open(settings) as other:
+            channels = other.channels if database else scenario.adapter.channels
+            assert await channels.suspend("lighthouse")
+            await until_post(scenario, 10016)
+            assert await join(scenario, "navigator") is not None
+            assert await channels.resume("lighthouse")
+            await until_post(scenario, None)
+
+
+async def test_transfer_is_an_event_and_the_cached_owner_is_corrected_in_a_receiver(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'app.db'}"
+    async with open_scenario(database_url=url, webhooks={"own_echoes": True}) as scenario:
+        await unmuted(scenario)
+        assert await post(scenario, KEEPER) is None
+        await scenario.adapter.channels.transfer("lighthouse", SAILOR)
+        changed = await scenario.until(e.OwnerChanged)
+        assert (changed.old_owner, changed.new_owner, changed.own) == (KEEPER, SAILOR, True)
+        assert (await post(scenario, KEEPER), await post(scenario, SAILOR)) == (10016, None)
+        observed = await scenario.adapter.pipeline.registry.get(LIGHTHOUSE)
+        assert observed is not None
+        assert observed.owner == SAILOR
 
 
 async def test_a_cap_of_subscribers() -> None:

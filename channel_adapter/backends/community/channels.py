@@ -131,6 +131,13 @@ class ChannelCache:
             raise no_such_channel(channel)
         return entry
 
+    async def attributes(self, channel: ChannelId) -> Mapping[str, str]:
+        """Return what the tag of a channel says besides that it is one. Raises NotFoundError."""
+        entry = self._current([channel])[channel]
+        if entry is None or not entry.is_channel:
+            entry = await self.require(channel)
+        return entry.attributes
+
     async def lookup(self, channel: ChannelId) -> ChannelLookup:
         """Return what this id belongs to, read now."""
         changes = self._changes
@@ -393,7 +400,7 @@ class CommunityChannels:
 
     async def attributes(self, channel: ChannelId) -> Mapping[str, str]:
         """Return the attributes of a channel, which its tag carries. Cached. Raises NotFoundError."""
-        return (await self._cache.require(channel)).attributes
+        return await self._cache.attributes(channel)
 
     async def set_attributes(self, channel: ChannelId, changes: Mapping[str, str | None]) -> None:
         """Set attributes of a channel; None removes one. The others stay.

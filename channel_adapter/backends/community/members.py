@@ -8,7 +8,7 @@ from functools import partial
 from cachetools import TTLCache
 
 from channel_adapter.backends.accounts import AppAccounts
-from channel_adapter.backends.caller import Caller, interrupted, without_account
+from channel_adapter.backends.caller import Caller, interrupted, possibly_applied, without_account
 from channel_adapter.backends.community import profile
 from channel_adapter.backends.community.channels import NOT_FOUND_CODES, ChannelCache, no_such_channel
 from channel_adapter.backends.community.joined import JoinedPages, communities_request
@@ -17,12 +17,20 @@ from channel_adapter.backends.protocols import SUSPENDED_REASON
 from channel_adapter.concurrency.batch_loader import BatchLoader
 from channel_adapter.concurrency.batching import batches, concurrently
 from channel_adapter.concurrency.clock import Clock
-from channel_adapter.concurrency.paging import Page
+from channel_adapter.concurrency.paging import CursorLoopGuard, Page, Pages
 from channel_adapter.domain.batch import AddOptions, BatchResult
 from channel_adapter.domain.channel import SUSPENDED
 from channel_adapter.domain.ids import ChannelId, UserId
-from channel_adapter.domain.subscription import Notifications, Outcome, OutcomeKind, Subscriber, Subscription
-from channel_adapter.errors import ChannelAdapterError, NotFoundError, PermissionDeniedError
+from channel_adapter.domain.subscription import Notifications, Outcome, OutcomeKind, Role, Subscriber, Subscription
+from channel_adapter.errors import (
+    ChannelAdapterError,
+    InvalidError,
+    LimitReachedError,
+    NotFoundError,
+    PermissionDeniedError,
+    RefusedError,
+    UnavailableError,
+)
 from channel_adapter.mapping.subscription_member import (
     ADD_OUTCOMES,
     MSG_FLAGS,
@@ -34,6 +42,7 @@ from channel_adapter.mapping.subscription_member import (
 from channel_adapter.tencent import codes, limits
 from channel_adapter.tencent.catalog import (
     ADD_GROUP_MEMBER,
+    CHANGE_GROUP_OWNER,
     DELETE_GROUP_MEMBER,
     GET_GROUP_INFO,
     GET_GROUP_MEMBER_INFO,
@@ -46,6 +55,13 @@ from channel_adapter.tencent.wire import groups, members
 POSTERS = frozenset({members.OWNER, members.ADMIN})
 MAX_AUTHORS = 10_000
 """Cached authors; each takes a few hundred bytes."""
+
+_ROLES = {Role.ADMIN: members.ADMIN, Role.SUBSCRIBER: members.MEMBER}
+_UNCHANGEABLE = {
+    members.OWNER: (OutcomeKind.REFUSED, "the owner's role changes only when the channel is transferred"),
+    members.NOT_MEMBER: (OutcomeKind.NOT_SUBSCRIBED, "not subscribed to the channel"),
+}
+"""Outcomes for users whose role cannot be changed, by the role that they have."""
 
 UNNAMED = "the service's answer does not name this user"
 
@@ -231,17 +247,8 @@ class CommunityMembers:
         The call has no role filter: a page that a filter left empty would look like the end of the list.
         """
         await self._cache.require(channel)
-        request = members.GetGroupMemberInfoRequest(
-            group_id=channel,
-            limit=limits.MEMBERS_PER_PAGE,
-            next=cursor,
-            member_info_filter=list(SUBSCRIBER_FIELDS),
-        )
-        reply = await self._caller.call(GET_GROUP_MEMBER_INFO, request)
-        following = str(reply.next) if reply.next else ""
-        ended = following in ("", "0") or not reply.member_list
-        rows = [to_subscriber(member) for member in reply.member_list if member.role != members.OWNER]
-        return Page(rows, None if ended else following)
+        page = await self._page(channel, cursor)
+        return Page([row for row in page.items if row.role is not Role.OWNER], page.next)
 
     async def set_notifications(self, channel: ChannelId, user: UserId, wanted: Notifications) -> bool:
         """Set how new posts reach a member; return False if it was set already. Raises NotFoundError."""
@@ -255,6 +262,60 @@ class CommunityMembers:
         )
         await self._caller.call(MODIFY_GROUP_MEMBER_INFO, request)
         return True
+
+    async def staff(self, channel: ChannelId) -> list[Subscriber]:
+        """Return the owner, if there is one, and the admins in the order of the service."""
+        await self._cache.require(channel)
+        fetch = partial(self._page, channel, roles=(members.OWNER, members.ADMIN))
+        cursors: CursorLoopGuard[str] = CursorLoopGuard(GET_GROUP_MEMBER_INFO.name, UnavailableError)
+        found = {row.user: row async for row in Pages(fetch, "", cursors) if row.role is not Role.SUBSCRIBER}
+        return sorted(found.values(), key=lambda row: row.role is not Role.OWNER)
+
+    async def set_role(self, channel: ChannelId, users: Sequence[UserId], role: Role) -> BatchResult:
+        """Make different members admins, or admins plain members: roles first, 500 a call, then one call for each.
+
+        The owner is `refused`, a user who is no member `not_subscribed`.
+        """
+        outcomes: list[Outcome] = []
+        for start in range(0, len(users), limits.ROLES_PER_CALL):
+            part, rest = users[start : start + limits.ROLES_PER_CALL], users[start + limits.ROLES_PER_CALL :]
+            try:
+                roles = await roles_in(self._caller, channel, part)
+            except ChannelAdapterError as error:
+                return self._interrupted(channel, outcomes, part, [*part, *rest], error)
+            for user in part:
+                outcome = _UNCHANGEABLE.get(roles[user])
+                if outcome is not None:
+                    outcomes.append(Outcome(user, *outcome))
+                elif roles[user] == _ROLES[role]:
+                    outcomes.append(Outcome(user, OutcomeKind.ALREADY))
+                else:
+                    try:
+                        outcomes.append(await self._change_role(channel, user, role))
+                    except ChannelAdapterError as error:
+                        return self._interrupted(channel, outcomes, [user], [*part, *rest], error)
+        return BatchResult(tuple(outcomes))
+
+    async def transfer(self, channel: ChannelId, new_owner: UserId) -> UserId | None:
+        """Make a member the owner, who is read before and after; return the owner before, None without one."""
+        self._cache.forget(channel)
+        old_owner = (await self._cache.require(channel)).owner
+        if old_owner == new_owner:
+            return old_owner
+        if (await roles_in(self._caller, channel, [new_owner]))[new_owner] == members.NOT_MEMBER:
+            exists = (await self._accounts.check([new_owner])).get(new_owner, False)
+            reason = f"does not follow {channel}; subscribe it first" if exists else "is not an account of the app"
+            raise NotFoundError(f"new_owner {new_owner!r} {reason}", field="new_owner")
+        request = groups.ChangeGroupOwnerRequest(group_id=channel, new_owner_account=new_owner)
+        try:
+            await self._caller.call(CHANGE_GROUP_OWNER, request)
+        except ChannelAdapterError as error:
+            self._cache.forget(channel)
+            if not possibly_applied(error) or (await self._cache.require(channel)).owner != new_owner:
+                raise
+        finally:
+            self._cache.forget(channel)
+        return old_owner
 
     async def subscriptions(self, user: UserId) -> AsyncGenerator[Subscription, None]:
         """Yield the channels of a user, each once, 200 joined groups a call; groups without the tag are left out.
@@ -276,6 +337,33 @@ class CommunityMembers:
         except NotFoundError as error:
             named = without_account(error, user, "user")
             raise named from (error if named is not error else error.__cause__)
+
+    async def _page(self, channel: ChannelId, cursor: str, *, roles: Sequence[str] = ()) -> Page[Subscriber, str]:
+        """Return one page of members, of these roles if some are given.
+
+        An empty page is the end of the whole list, and may be a page of other roles in a list of some roles.
+        """
+        request = members.GetGroupMemberInfoRequest(
+            group_id=channel,
+            limit=limits.MEMBERS_PER_PAGE,
+            next=cursor,
+            member_info_filter=list(SUBSCRIBER_FIELDS),
+            member_role_filter=[*roles] or None,
+        )
+        reply = await self._caller.call(GET_GROUP_MEMBER_INFO, request)
+        following = str(reply.next) if reply.next else ""
+        ended = following in ("", "0") or not (reply.member_list or roles)
+        return Page([to_subscriber(member) for member in reply.member_list], None if ended else following)
+
+    async def _change_role(self, channel: ChannelId, user: UserId, role: Role) -> Outcome:
+        """Change the role of one member. Raises errors after which the others cannot be tried either."""
+        request = members.ModifyGroupMemberInfoRequest(group_id=channel, member_account=user, role=_ROLES[role])
+        try:
+            await self._caller.call(MODIFY_GROUP_MEMBER_INFO, request)
+        except (InvalidError, LimitReachedError, PermissionDeniedError, RefusedError) as error:
+            still = (await roles_in(self._caller, channel, [user]))[user]
+            return Outcome(user, *_UNCHANGEABLE.get(still, (OutcomeKind.REFUSED, error.message)))
+        return Outcome(user, OutcomeKind.CHANGED)
 
     async def _channels_among(self, user: UserId, page: list[groups.JoinedRow]) -> list[Subscription]:
         found = {ChannelId(item.group_id): item for item in page}

@@ -1,0 +1,181 @@
+"""Staff of a channel: roles, another owner, blocked users, suspension and verification."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from channel_adapter import (
+    ChannelAdapter,
+    ConfigurationError,
+    NotFoundError,
+    OutcomeKind,
+    OwnerChanged,
+    PermissionDeniedError,
+    Role,
+    RoleChanged,
+    Text,
+)
+from channel_adapter.domain.events import ChannelEvent
+from tests.conformance.conftest import OWNER, READERS, Setting, settings_for
+
+ANN, BEN, EVE, *_ = READERS
+
+
+@pytest.fixture
+async def news(setting: Setting) -> Setting:
+    """A channel with two subscribers."""
+    await setting.adapter.channels.create(slug=setting.slug, name="Harbour News", owner=OWNER)
+    assert (await setting.adapter.subscriptions.subscribe(setting.slug, [ANN, BEN])).complete
+    return setting
+
+
+@pytest.fixture
+async def stored(setting: Setting, tmp_path: Path) -> AsyncIterator[tuple[Setting, ChannelAdapter]]:
+    """The channel of two adapters on one database, as of two processes."""
+    if setting.server is None:
+        pytest.fail("the live service is configured without a database for this test")
+    url = SecretStr(f"sqlite:///{tmp_path / 'app.db'}")
+    settings = settings_for(setting.server).model_copy(update={"database_url": url})
+    async with ChannelAdapter.open(settings) as first, ChannelAdapter.open(settings) as second:
+        await first.channels.create(slug=setting.slug, name="Harbour News", owner=OWNER)
+        assert (await first.subscriptions.subscribe(setting.slug, [ANN, BEN])).complete
+        yield replace(setting, adapter=first), second
+
+
+async def test_subscribers_become_admins_and_admins_subscribers(news: Setting) -> None:
+    channels, posts, changes = news.adapter.channels, news.adapter.posts, list[ChannelEvent]()
+
+    async def note(event: ChannelEvent) -> None:
+        changes.append(event)
+
+    news.adapter.signals.channel_changed.connect(note)
+    with pytest.raises(PermissionDeniedError):
+        await posts.publish(news.slug, Text("Fog"), author=ANN)
+    promoted = await channels.promote(news.slug, [ANN, OWNER, EVE, ANN])
+    assert [outcome.kind for outcome in promoted] == [
+        OutcomeKind.CHANGED, OutcomeKind.REFUSED, OutcomeKind.NOT_SUBSCRIBED, OutcomeKind.ALREADY,
+    ]  # fmt: skip
+    assert [(row.user, row.role) for row in await channels.staff(news.slug)] == [
+        (OWNER, Role.OWNER), (ANN, Role.ADMIN),
+    ]  # fmt: skip
+    assert (await posts.publish(news.slug, Text("Fog"), author=ANN)).author == ANN
+    assert [each.kind for each in await channels.promote(news.slug, [ANN])] == [OutcomeKind.ALREADY]
+    demoted = await channels.demote(news.slug, [ANN, BEN, OWNER])
+    assert [outcome.kind for outcome in demoted] == [OutcomeKind.CHANGED, OutcomeKind.ALREADY, OutcomeKind.REFUSED]
+    assert "transferred" in next(iter(outcome.reason for outcome in demoted if outcome.user == OWNER))
+    with pytest.raises(PermissionDeniedError):
+        await posts.publish(news.slug, Text("Fog"), author=ANN)
+    roles = [(each.user, each.role) for each in changes if isinstance(each, RoleChanged)]
+    assert roles == [(ANN, Role.ADMIN), (ANN, Role.SUBSCRIBER)]
+    with pytest.raises(NotFoundError):
+        await channels.promote("no_such_channel", [ANN])
+
+
+async def test_posts_continue_as_the_new_owner(news: Setting) -> None:
+    channels, posts, changes = news.adapter.channels, news.adapter.posts, list[ChannelEvent]()
+
+    async def note(event: ChannelEvent) -> None:
+        changes.append(event)
+
+    news.adapter.signals.channel_changed.connect(note)
+    assert (await posts.publish(news.slug, Text("before"))).author == OWNER
+    moved = await channels.transfer(news.slug, ANN)
+    assert moved.owner == ANN
+    assert (await posts.publish(news.slug, Text("after"))).author == ANN
+    with pytest.raises(PermissionDeniedError):
+        await posts.publish(news.slug, Text("by the owner before"), author=OWNER)
+    assert [(row.user, row.role) for row in await channels.staff(news.slug)] == [(ANN, Role.OWNER)]
+    assert await news.adapter.subscriptions.is_subscribed(news.slug, [OWNER]) == {OWNER: True}
+    (change,) = changes
+    assert isinstance(change, OwnerChanged)
+    assert (change.channel, change.old_owner, change.new_owner) == (moved.id, OWNER, ANN)
+    assert await channels.transfer(news.slug, ANN) == moved, "repeating changes nothing"
+
+
+async def test_transfer_to_a_user_who_cannot_own_the_channel_is_refused(news: Setting) -> None:
+    channels = news.adapter.channels
+    with pytest.raises(NotFoundError, match=r"does not follow .*; subscribe it first") as refused:
+        await channels.transfer(news.slug, EVE)
+    assert refused.value.field == "new_owner"
+    with pytest.raises(NotFoundError, match="'ghost_1' is not an account of the app"):
+        await channels.transfer(news.slug, "ghost_1")
+    assert (await channels.get(news.slug)).owner == OWNER
+
+
+async def test_suspended_channel_takes_neither_posts_nor_subscribers(news: Setting) -> None:
+    channels, posts, subscriptions = news.adapter.channels, news.adapter.posts, news.adapter.subscriptions
+    before = await posts.publish(news.slug, Text("Fog"))
+    assert await channels.suspend(news.slug)
+    assert not await channels.suspend(news.slug)
+    assert (await channels.get(news.slug)).suspended
+    with pytest.raises(PermissionDeniedError, match="is suspended: posting and subscribing are closed"):
+        await posts.publish(news.slug, Text("Rain"))
+    (refused,) = await subscriptions.subscribe(news.slug, [EVE])
+    assert (refused.kind, refused.reason) == (OutcomeKind.REFUSED, "the channel is suspended")
+    (followed,) = await subscriptions.follow(EVE, [news.slug])
+    assert followed.kind is OutcomeKind.REFUSED
+    assert (await posts.get(before.ref)).parts == before.parts
+    assert (await subscriptions.unsubscribe(news.slug, [BEN])).complete
+    assert await channels.resume(news.slug)
+    assert not await channels.resume(news.slug)
+    assert (await subscriptions.subscribe(news.slug, [EVE])).complete
+    await posts.publish(news.slug, Text("Rain"))
+
+
+async def test_verified_mark_and_policy_of_reactions_stay_beside_each_other(news: Setting) -> None:
+    channels = news.adapter.channels
+    assert await channels.verify(news.slug)
+    await news.adapter.reactions.set_policy(news.slug, ["👍"])
+    await channels.update(news.slug, introduction="Tides", custom_data="x" * 600)
+    found = await channels.get(news.slug)
+    assert (found.verified, found.suspended, found.introduction) == (True, False, "Tides")
+    assert not await channels.verify(news.slug)
+    assert await channels.unverify(news.slug)
+    assert not (await channels.get(news.slug)).verified
+    assert (await news.adapter.reactions.policy(news.slug)).emoji == ("👍",)
+    with pytest.raises(NotFoundError):
+        await channels.verify("no_such_channel")
+
+
+async def test_changes_of_attributes_at_a_time_are_all_kept(news: Setting) -> None:
+    channels = news.adapter.channels
+    await asyncio.gather(
+        channels.verify(news.slug), channels.suspend(news.slug), news.adapter.reactions.set_policy(news.slug, ["👍"])
+    )
+    found = await channels.get(news.slug)
+    assert (found.verified, found.suspended) == (True, True)
+    assert (await news.adapter.reactions.policy(news.slug)).emoji == ("👍",)
+
+
+async def test_blocked_user_is_removed_and_kept_out_in_every_process(stored: tuple[Setting, ChannelAdapter]) -> None:
+    news, other = stored
+    blocked = await news.adapter.channels.block(news.slug, [ANN, EVE, OWNER, ANN])
+    assert {outcome.user: outcome.kind for outcome in blocked} == {
+        ANN: OutcomeKind.ADDED, EVE: OutcomeKind.ADDED, OWNER: OutcomeKind.REFUSED,
+    }  # fmt: skip
+    assert await other.subscriptions.is_subscribed(news.slug, [ANN, BEN]) == {ANN: False, BEN: True}
+    outcomes = await other.subscriptions.subscribe(news.slug, [BEN, ANN, EVE])
+    assert [(outcome.kind, outcome.reason) for outcome in outcomes] == [
+        (OutcomeKind.ALREADY, ""), *[(OutcomeKind.REFUSED, "blocked in this channel")] * 2,
+    ]  # fmt: skip
+    (followed,) = await other.subscriptions.follow(EVE, [news.slug])
+    assert followed.kind is OutcomeKind.REFUSED
+    assert [row.user async for row in other.channels.blocked(news.slug)] == sorted([ANN, EVE])
+    assert [each.kind for each in await other.channels.block(news.slug, [EVE])] == [OutcomeKind.ALREADY]
+    unblocked = await news.adapter.channels.unblock(news.slug, [ANN, BEN])
+    assert [each.kind for each in unblocked] == [OutcomeKind.REMOVED, OutcomeKind.ALREADY]
+    assert (await other.subscriptions.subscribe(news.slug, [ANN])).complete
+    await news.adapter.channels.delete(news.slug)
+    await news.adapter.channels.create(slug=news.slug, name="Harbour News", owner=OWNER)
+    assert [row async for row in other.channels.blocked(news.slug)] == [], "a new channel begins without blocks"
+
+
+async def test_blocking_without_a_database_names_the_setting(news: Setting) -> None:
+    with pytest.raises(ConfigurationError, match="set database_url") as refused:
+        await news.adapter.channels.block(news.slug, [ANN])
+    assert refused.value.field == "database_url"
+    assert await news.adapter.subscriptions.is_subscribed(news.slug, [ANN]) == {ANN: True}
