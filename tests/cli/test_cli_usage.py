@@ -38,7 +38,24 @@ def test_these_are_the_commands() -> None:
     for group, *names in LEAVES:
         groups.setdefault(group, []).extend(names)
     assert groups == {
-        "channels": ["create", "show", "list", "update", "delete"],
+        "channels": [
+            "create",
+            "show",
+            "list",
+            "update",
+            "delete",
+            "staff",
+            "promote",
+            "demote",
+            "transfer",
+            "block",
+            "unblock",
+            "blocked",
+            "suspend",
+            "resume",
+            "verify",
+            "unverify",
+        ],
         "subscribers": [
             "add",
             "remove",
