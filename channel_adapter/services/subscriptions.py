@@ -1,6 +1,6 @@
 """Subscriptions: add and remove users of a channel, list and count them, and the notifications of each."""
 
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
@@ -9,7 +9,7 @@ from channel_adapter.backends.protocols import Backend
 from channel_adapter.concurrency.batching import concurrently
 from channel_adapter.concurrency.paging import CursorLoopGuard, Page, Pages
 from channel_adapter.concurrency.signals import Signal
-from channel_adapter.domain.batch import AddOptions
+from channel_adapter.domain.batch import AddOptions, BatchResult
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.subscription import (
     ChannelOutcome,
@@ -25,7 +25,6 @@ from channel_adapter.mapping.text import require_text
 from channel_adapter.services.blocks import Blocklist
 from channel_adapter.services.bulk import (
     TRANSIENT,
-    BatchHandler,
     BulkLoop,
     BulkOptions,
     Users,
@@ -36,6 +35,7 @@ from channel_adapter.services.bulk import (
 from channel_adapter.services.signals import UsersLeft
 from channel_adapter.services.unread.assignment import ConversationGroupAssigner
 
+_AddMembers = Callable[..., Awaitable[BatchResult]]
 _LEFT = (OutcomeKind.REMOVED, OutcomeKind.ALREADY)
 
 
@@ -62,7 +62,7 @@ class Subscriptions:
         self._channels = backend.channels
         self._members = backend.members
         self._ids = backend.ids
-        self._blocks = blocks
+        self._add: _AddMembers = self._members.add if blocks is None else partial(blocks.subscribe, self._members)
         self._assigner = assigner
         self._left = left
         self._options = options
@@ -98,7 +98,7 @@ class Subscriptions:
         return BulkLoop(self._options.bulk).outcomes(
             second.users if second is not None else users,
             self._members.add_batch,
-            self._adding(wanted, options),
+            partial(self._add, wanted, options=options),
             then=second.add_to if second is not None else None,
             prepare=partial(self._channels.require, wanted),
         )
@@ -209,12 +209,6 @@ class Subscriptions:
         """Return how many users follow the channel, without its owner. Raises NotFoundError."""
         return (await self._channels.get(self._ids.channel(channel))).subscriber_count
 
-    def _adding(self, channel: ChannelId, options: AddOptions) -> BatchHandler:
-        """Return what subscribes the users of a batch who are not blocked."""
-        if self._blocks is None:
-            return partial(self._members.add, channel, options=options)
-        return partial(self._blocks.subscribe, self._members, channel, options=options)
-
     async def _change_many(
         self,
         user: str,
@@ -226,13 +220,13 @@ class Subscriptions:
     ) -> tuple[ChannelOutcome, ...]:
         account, wanted = ids.user_id(user), list(dict.fromkeys(self._ids.channels(channels)))
         known = await self._channels.known(wanted)
+        change = self._add if subscribed else self._members.remove
         loop = BulkLoop(self._options.bulk)
 
         async def one(channel: ChannelId) -> ChannelOutcome:
             if channel not in known:
                 return ChannelOutcome(channel, OutcomeKind.CHANNEL_NOT_FOUND, f"there is no channel {channel}")
-            removing = partial(self._members.remove, channel, options=options)
-            batch = await loop.run([account], self._adding(channel, options) if subscribed else removing)
+            batch = await loop.run([account], partial(change, channel, options=options))
             if isinstance(batch.end, NotFoundError) and batch.end.field == "channel":  # deleted after it was read
                 return ChannelOutcome(channel, OutcomeKind.CHANNEL_NOT_FOUND, batch.end.message)
             if batch.end is not None and not isinstance(batch.end, TRANSIENT):

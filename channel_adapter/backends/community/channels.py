@@ -79,8 +79,9 @@ class ChannelCache:
         self._concurrency = options.concurrency
         self._seconds = options.cache_seconds
         self.clock = clock
-        self._cache: dict[ChannelId, CacheEntry] = {}  # in the order of reading: what was read first ends first
-        self._entries = options.cache_entries
+        self.entries: dict[ChannelId, CacheEntry] = {}
+        """What was read of groups, valid or not, in the order of reading: what was read first ends first."""
+        self._max_entries = options.cache_entries
         self._asking: SingleFlight[ChannelId, CacheEntry] = SingleFlight(self._ask)
         self._changes = 0  # the result of a read that began before the latest change is not cached
 
@@ -89,13 +90,13 @@ class ChannelCache:
         self._changes += 1
         self._asking.forget(channel)
         if channel is None:
-            self._cache.clear()
+            self.entries.clear()
         else:
-            self._cache.pop(channel, None)
+            self.entries.pop(channel, None)
 
     def get_cached(self, channel: ChannelId, *, allow_stale: bool = False) -> bool | None:
         """Return whether this is a channel, without a call; None if it was not read, or not within the last seconds."""
-        entry = self._cache.get(channel) if allow_stale else self._current([channel])[channel]
+        entry = self.entries.get(channel) if allow_stale else self._current([channel])[channel]
         return entry.is_channel if entry is not None else None
 
     async def read(self, channels: Iterable[ChannelId]) -> AsyncGenerator[Channel, None]:
@@ -120,7 +121,7 @@ class ChannelCache:
 
     async def require(self, channel: ChannelId) -> CacheEntry:
         """Return what is cached of a channel, its owner included. Raises NotFoundError if there is no such channel."""
-        entry = self._cache.get(channel)
+        entry = self.entries.get(channel)
         if (
             entry is None
             or entry.read_at <= self.clock.monotonic() - self._seconds
@@ -148,7 +149,7 @@ class ChannelCache:
     def _current(self, channels: Iterable[ChannelId]) -> dict[ChannelId, CacheEntry | None]:
         """Return the valid entries of these groups."""
         oldest = self.clock.monotonic() - self._seconds
-        cached = self._cache.get
+        cached = self.entries.get
         return {
             channel: entry if (entry := cached(channel)) is not None and entry.read_at > oldest else None
             for channel in channels
@@ -241,11 +242,11 @@ class ChannelCache:
         """Cache entries, unless something changed since the read began, and drop the oldest ones over the limit."""
         if changes != self._changes:
             return
-        cache = self._cache
+        cache = self.entries
         for channel, entry in found.items():
             cache.pop(channel, None)
             cache[channel] = entry
-        for channel in [*islice(cache, max(0, len(cache) - self._entries))]:
+        for channel in [*islice(cache, max(0, len(cache) - self._max_entries))]:
             del cache[channel]
 
 

@@ -181,7 +181,8 @@ class CommunityMembers:
         """
         addition = _Addition(self._caller, self._accounts, self._add_size, channel, options)
         try:
-            if SUSPENDED in (await self._cache.require(channel)).attributes:
+            entry = self._cache.entries.get(channel)  # the caller has checked that it is a channel
+            if entry is not None and SUSPENDED in entry.attributes:
                 return BatchResult(tuple(Outcome(user, OutcomeKind.REFUSED, SUSPENDED_REASON) for user in users))
             await addition.add(users)
         except ChannelAdapterError as error:
