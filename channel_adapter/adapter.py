@@ -335,8 +335,6 @@ class ChannelAdapter:
                 await self.reactions.aclose()
             if "pipeline" in vars(self):
                 await self.pipeline.aclose()
-            if "_blocks" in vars(self):
-                await self._blocks.aclose()
             moved = vars(self).get("posting_moved")
             if moved is not None:
                 await moved.aclose()
@@ -389,10 +387,14 @@ class ChannelAdapter:
 
     @cached_property
     def _blocks(self) -> Blocklist:
-        from channel_adapter.services.blocks import open_blocklist
+        from channel_adapter.services.blocks import Blocklist
 
-        url = self.settings.database_url
-        return open_blocklist(url.get_secret_value() if url is not None else None)
+        if self.settings.database_url is None:
+            return Blocklist(None)
+        url = self.settings.database_url.get_secret_value()
+        with needs_store(url):
+            from channel_adapter.store.channel_blocks import BlockRows
+        return Blocklist(BlockRows(self._database(url)))
 
     async def _channel_changed(self, event: ChannelEvent) -> None:
         """Correct what this process has cached, and with a database what other processes have."""

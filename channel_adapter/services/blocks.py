@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from channel_adapter.backends.protocols import MemberBackend
-from channel_adapter.config.extras import needs_store
 from channel_adapter.domain.batch import AddOptions, BatchResult
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.subscription import BlockedUser, Outcome, OutcomeKind
@@ -75,25 +74,7 @@ class Blocklist:
         if self._rows is not None:
             await self._rows.drop(channel)
 
-    async def aclose(self) -> None:
-        """Close the connections to the database, if there are any."""
-        if self._rows is not None:
-            await self._rows.close()
-
     def _stored(self) -> "BlockRows":
         if self._rows is None:
             raise ConfigurationError("blocked users are kept in the database: set database_url", field="database_url")
         return self._rows
-
-
-def open_blocklist(database_url: str | None) -> Blocklist:
-    """Return the blocked users of an app; connections open when first used.
-
-    Raises ConfigurationError without the extra.
-    """
-    if database_url is None:
-        return Blocklist(None)
-    with needs_store(database_url):
-        from channel_adapter.store.channel_blocks import BlockRows  # noqa: PLC0415 - an extra
-        from channel_adapter.store.database import Database  # noqa: PLC0415 - an extra
-    return Blocklist(BlockRows(Database.shared(database_url)))

@@ -88,10 +88,6 @@ class BlockRows:
         await self._database.prepare(SCHEMA)
         await self._database.execute(delete(_BLOCKS).where(_BLOCKS.c.channel == channel))
 
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._database.close()
-
     def _named(self, users: Sequence[UserId]) -> Select[tuple[str]]:
         """Return a query of these users in the order of their ids, in which rows are locked."""
         rows = self._database.rows({"user_id": String()}, [[user] for user in sorted(users)])

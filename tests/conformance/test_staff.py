@@ -20,7 +20,10 @@ from channel_adapter import (
     Text,
 )
 from channel_adapter.domain.events import ChannelEvent
-from tests.conformance.conftest import OWNER, READERS, Setting, settings_for
+from channel_adapter.errors import UnsupportedError
+from channel_adapter.stub.server import StubServer
+from channel_adapter.stub.settings import StubSettings
+from tests.conformance.conftest import KEYS, OWNER, READERS, Setting, settings_for
 
 ANN, BEN, EVE, *_ = READERS
 
@@ -179,3 +182,33 @@ async def test_blocking_without_a_database_names_the_setting(news: Setting) -> N
         await news.adapter.channels.block(news.slug, [ANN])
     assert refused.value.field == "database_url"
     assert await news.adapter.subscriptions.is_subscribed(news.slug, [ANN]) == {ANN: True}
+
+
+async def test_staff_of_official_accounts_is_the_owner_and_the_database_keeps_the_rest(tmp_path: Path) -> None:
+    stub = StubSettings.model_validate({"app": {"group_fields": KEYS}})
+    async with StubServer(stub) as server:
+        settings = settings_for(server).model_copy(
+            update={"mode": "official", "database_url": SecretStr(f"sqlite:///{tmp_path / 'app.db'}")}
+        )
+        async with ChannelAdapter.open(settings) as adapter:
+            channels = adapter.channels
+            assert (await adapter.accounts.add([OWNER, ANN])).complete
+            await channels.create(slug="gazette", name="Gazette", owner=OWNER)
+            await adapter.subscriptions.subscribe("gazette", [ANN])
+            assert [(row.user, row.role) for row in await channels.staff("gazette")] == [(OWNER, Role.OWNER)]
+            for call in (channels.promote("gazette", [ANN]), channels.demote("gazette", [ANN])):
+                with pytest.raises(UnsupportedError):
+                    await call
+            with pytest.raises(UnsupportedError, match="cannot be changed"):
+                await channels.transfer("gazette", ANN)
+            assert await channels.verify("gazette")
+            assert await channels.suspend("gazette")
+            found = await channels.get("gazette")
+            assert (found.verified, found.suspended) == (True, True)
+            with pytest.raises(PermissionDeniedError, match="is suspended"):
+                await adapter.posts.publish("gazette", Text("Fog"))
+            assert await channels.resume("gazette")
+            blocked = await channels.block("gazette", [ANN])
+            assert [outcome.kind for outcome in blocked] == [OutcomeKind.ADDED]
+            outcomes = await adapter.subscriptions.subscribe("gazette", [ANN])
+            assert [outcome.kind for outcome in outcomes] == [OutcomeKind.REFUSED]

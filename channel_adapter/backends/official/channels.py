@@ -65,9 +65,7 @@ class OfficialAttributes:
         self._cache: TTLCache[ChannelId, Mapping[str, str]] = TTLCache(_CACHED, seconds, timer=clock.monotonic)
 
     async def get(self, channel: ChannelId) -> Mapping[str, str]:
-        """Return the attributes of a channel. Cached. Raises ConfigurationError without a database."""
-        if self._rows is None:
-            raise needs_database("attributes of channels")
+        """Return the attributes of a channel; none without a database. Cached."""
         if (cached := self._cache.get(channel)) is not None:
             return cached
         return (await self.read([channel])).get(channel, {})
@@ -91,7 +89,7 @@ class OfficialAttributes:
 
     async def is_suspended(self, channel: ChannelId) -> bool:
         """Return whether posting and subscribing are closed; without a database they are open."""
-        return self._rows is not None and SUSPENDED in await self.get(channel)
+        return SUSPENDED in await self.get(channel)
 
     async def clear(self, channel: ChannelId) -> None:
         """Delete the attributes of a deleted channel."""
@@ -269,7 +267,7 @@ class OfficialChannels:
         return statuses
 
     async def attributes(self, channel: ChannelId) -> Mapping[str, str]:
-        """Return the attributes of a channel from the database. Raises ConfigurationError without one."""
+        """Return the attributes of a channel from the database; none without one."""
         return await self._attributes.get(channel)
 
     async def set_attributes(self, channel: ChannelId, changes: Mapping[str, str | None]) -> None:

@@ -183,6 +183,19 @@ class OfficialMembers:
             Mode.OFFICIAL, "subscriptions.set_notifications", "only the client app of the user sets them"
         )
 
+    async def staff(self, channel: ChannelId) -> list[Subscriber]:
+        """Return the owner, if there is one: an account has no admins. Raises NotFoundError."""
+        owner = (await self._channels.get(channel)).owner
+        return [Subscriber(owner, Role.OWNER)] if owner is not None else []
+
+    async def set_role(self, channel: ChannelId, users: Sequence[UserId], role: Role) -> BatchResult:
+        """Raise UnsupportedError: an account has an owner and no admins."""
+        raise UnsupportedError(Mode.OFFICIAL, "channels.promote and channels.demote", "an account has no admins")
+
+    async def transfer(self, channel: ChannelId, new_owner: UserId) -> UserId | None:
+        """Raise UnsupportedError: the owner is set when the account is created."""
+        raise UnsupportedError(Mode.OFFICIAL, "channels.transfer", "the owner of an account cannot be changed")
+
     async def subscriptions(self, user: UserId) -> AsyncGenerator[Subscription, None]:
         """Yield the accounts that a user follows with their profiles, each once, 200 a call.
 
