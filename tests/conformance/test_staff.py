@@ -20,6 +20,7 @@ from channel_adapter import (
     Text,
 )
 from channel_adapter.domain.events import ChannelEvent
+from channel_adapter.domain.mode import Mode
 from channel_adapter.errors import UnsupportedError
 from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
@@ -188,7 +189,7 @@ async def test_staff_of_official_accounts_is_the_owner_and_the_database_keeps_th
     stub = StubSettings.model_validate({"app": {"group_fields": KEYS}})
     async with StubServer(stub) as server:
         settings = settings_for(server).model_copy(
-            update={"mode": "official", "database_url": SecretStr(f"sqlite:///{tmp_path / 'app.db'}")}
+            update={"mode": Mode.OFFICIAL, "database_url": SecretStr(f"sqlite:///{tmp_path / 'app.db'}")}
         )
         async with ChannelAdapter.open(settings) as adapter:
             channels = adapter.channels
