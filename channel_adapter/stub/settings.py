@@ -108,6 +108,21 @@ class Behaviour(SettingsSection):
     pins: bool = Field(
         default=True, description="the pin commands exist; off: 10003, as before 2026-07 [doc cn-133874]"
     )
+    # One-to-one messages
+    c2c_unknown_account_code: int = Field(
+        default=20003,
+        description="a sender or receiver that does not exist; 90012 and 90048 are as plausible [doc 34348, inferred]",
+    )
+    c2c_duplicate_scope: Literal["sender", "pair"] = Field(
+        default="sender",
+        description="a repeat has sender, MsgSeq, MsgRandom and content in common, or the receiver too [doc cn-2282]",
+    )
+    batch_deduplicates: bool = Field(
+        default=False, description="a repeated batchsendmsg sends nothing twice within the window; unknown [inferred]"
+    )
+    import_for_official_accounts: bool = Field(
+        default=False, description="importmsg takes official accounts as sender and receiver; unknown [inferred]"
+    )
     # Message extensions
     community_extensions: bool = Field(
         default=True,
@@ -202,6 +217,19 @@ class Behaviour(SettingsSection):
     )
     official_history_inclusive: bool = Field(
         default=False, description="the page after LastMsgKey repeats that message; the sample is ambiguous [doc 60812]"
+    )
+    official_c2c_needs_subscription: bool = Field(
+        default=True,
+        description="one-to-one messages need a subscriber or the owner on the other side, else 130002; its text says "
+        "so [doc 34348, inferred]",
+    )
+    official_broadcast_counts_as_unread: bool = Field(
+        default=True, description="broadcasts count in get_c2c_unread_msg_num of their subscribers [inferred]"
+    )
+    official_account_reads: bool = Field(
+        default=True,
+        description="get_c2c_unread_msg_num and admin_set_msg_read take an official account as the reader; off: 90048, "
+        "unknown [inferred]",
     )
     official_id_reuse: bool = Field(
         default=True, description="a destroyed account's id can be created again; unknown [inferred]"
@@ -298,6 +326,24 @@ class Capacity(SettingsSection):
     )
     dedupe_seconds: int = Field(
         default=limits.DEDUPE_SECONDS, description="window in which a repeat is dropped [doc 34959]"
+    )
+    batch_receivers: int = Field(
+        default=limits.BATCH_RECEIVERS, description="receivers of batchsendmsg; 90011 above [doc 34920]"
+    )
+    batch_messages_per_minute: int = Field(
+        default=limits.BATCH_MESSAGES_PER_MINUTE, description="messages of batchsendmsg; 90057 above [doc cn-1612]"
+    )
+    c2c_dedupe_seconds: int = Field(
+        default=limits.C2C_DEDUPE_SECONDS, description="window in which a repeat of sendmsg is dropped [doc cn-2282]"
+    )
+    roaming_messages: int = Field(
+        default=limits.ROAMING_PER_CALL, description="messages of an admin_getroammsg page [doc 35478; inferred]"
+    )
+    roaming_bytes: int = Field(
+        default=limits.ROAMING_REPLY_BYTES, description="bytes of an admin_getroammsg page [doc 35478]"
+    )
+    c2c_deletions: int = Field(
+        default=limits.C2C_DELETIONS_PER_CALL, description="delete_c2c_msg_ramble; 90001 above [js-sdk; inferred]"
     )
     roaming_days: int = Field(default=limits.ROAMING_DAYS, description="older messages are IsPlaceMsg 1 [doc 34381]")
     history: int = Field(default=limits.HISTORY_PER_CALL, description="messages a history page [doc 34971]")

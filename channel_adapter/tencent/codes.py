@@ -72,6 +72,7 @@ _any = partial(_row, ANY, ANY)
 _group = partial(_row, catalog.GROUP_SERVICE, ANY)
 _extension = partial(_row, catalog.EXTENSION_SERVICE, ANY)
 _contact = partial(_row, catalog.CONTACT_SERVICE, ANY)
+_message = partial(_row, catalog.MESSAGE_SERVICE, ANY)
 _official = partial(_row, catalog.OFFICIAL_SERVICE, ANY)
 
 
@@ -284,7 +285,7 @@ RECEIVER_NOT_IMPORTED = _any(90012, "To_Account is not imported", NEVER, NOT_FOU
 _any(90018, "too many accounts", NEVER, INVALID, "3.8")
 BAD_OFFLINE_TIME = _any(90026, "illegal time of offline storage", NEVER, INVALID, "3.8")
 BAD_SYNC = _any(90031, "SyncOtherMachine is malformed", NEVER, INVALID, "3.8")
-_any(90043, "OfflinePushInfo is malformed", NEVER, INVALID, "3.8")
+BAD_PUSH_INFO = _any(90043, "OfflinePushInfo is malformed", NEVER, INVALID, "3.8")
 BAD_LIFE_TIME = _any(90044, "MsgLifeTime is malformed", NEVER, INVALID, "3.8")
 NO_SUCH_PEER = _any(90048, "the account does not exist", NEVER, NOT_FOUND, "3.8")
 BAD_MSG_KEY = _any(90054, "MsgKey is illegal", NEVER, INVALID, "3.8")
@@ -298,6 +299,8 @@ MESSAGE_WEBHOOK_SILENT = _any(90992, "internal error, or the webhook does not an
 MESSAGE_STORE_ERROR = _any(90994, "internal error", REPEAT, UNAVAILABLE, "3.8")
 MESSAGE_ROUTE_ERROR = _any(90995, "internal error", REPEAT, UNAVAILABLE, "3.8")
 MESSAGE_BACKEND_ERROR = _any(91000, "internal error", REPEAT, UNAVAILABLE, "3.8")
+_message(130002, "the user is neither subscribed to the official account nor manages it", NEVER, PERMISSION, "inferred")
+_message(131000, "official accounts are not enabled", NEVER, CONFIGURATION, "inferred")
 _command(catalog.MODIFY_GROUP_MSG, NO_SUCH_GROUP, "no such group", NEVER, NOT_FOUND, "inferred")
 _command(catalog.MODIFY_GROUP_MSG, BAD_GROUP_ID, "illegal group id", NEVER, NOT_FOUND, "inferred")
 
@@ -410,6 +413,14 @@ _EXTENSION_READ: Final = frozenset({
 _EXTENSION_WRITE: Final = _EXTENSION_READ | {
     EXTENSION_CONFLICT, EXTENSION_UNSUPPORTED, EXTENSION_TOO_FREQUENT,
 }  # fmt: skip
+_C2C: Final = frozenset({
+    MESSAGE_BAD_JSON, NO_RECEIVER, NO_SENDER, MESSAGE_NOT_ADMIN, MESSAGE_BACKEND_ERROR,
+})  # fmt: skip
+_C2C_SEND: Final = _C2C | {
+    NO_SUCH_PARTY, MSG_BODY_MALFORMED, BAD_MSG_RANDOM, MSG_BODY_NOT_AN_ARRAY, ELEMENT_MALFORMED,
+    RECEIVER_NOT_IMPORTED, BAD_OFFLINE_TIME, BAD_SYNC, BAD_LIFE_TIME, NO_SUCH_PEER,
+    MESSAGE_WEBHOOK_SILENT, MESSAGE_STORE_ERROR, MESSAGE_ROUTE_ERROR,
+}  # fmt: skip
 _CONTACT: Final = frozenset({
     CONTACT_NO_SUCH_ACCOUNT, CONTACT_BAD_PARAMETER, CONTACT_NOT_ADMIN, CONTACT_INTERNAL_ERROR,
     CONTACT_TIMEOUT,
@@ -477,6 +488,26 @@ _BY_COMMAND: Final[Mapping[Command[Any, Any], Iterable[int]]] = {
         MESSAGE_BAD_JSON, MSG_BODY_MALFORMED, MSG_BODY_NOT_AN_ARRAY, ELEMENT_MALFORMED,
         NO_RECEIVER, MESSAGE_NOT_ADMIN, MESSAGE_BACKEND_ERROR, MESSAGE_WEBHOOK_SILENT,
     },
+    catalog.SENDMSG: _C2C_SEND | {
+        OFFICIAL_NOT_ALLOWED, OFFICIAL_ACCOUNTS_OFF, MESSAGE_WEBHOOK_REFUSED, C2C_MUTED, MESSAGE_TOO_LONG,
+        MESSAGE_JSON_TOO_LONG, TEXT_REJECTED, WEBHOOK_SILENT, BAD_MSG_TIME,
+    },
+    catalog.BATCHSENDMSG: _C2C_SEND | {
+        NO_SUCH_USER, OFFICIAL_NOT_ALLOWED, TOO_MANY_RECEIVERS, BATCH_TOO_LONG, BATCH_TOO_FREQUENT,
+    },
+    catalog.ADMIN_GETROAMMSG: _C2C,
+    catalog.ADMIN_MSGWITHDRAW: _C2C | {C2C_DELETION_ERROR, NO_MESSAGE_TO_RECALL, ALREADY_RECALLED, BAD_MSG_KEY},
+    catalog.MODIFY_C2C_MSG: _C2C | {
+        BAD_PACKET, MESSAGE_SIGNATURE, MESSAGE_NETWORK_ERROR, MESSAGE_INTERNAL_ERROR, NO_MESSAGE_TO_MODIFY,
+        MODIFY_CONFLICT, MSG_BODY_MALFORMED, MSG_BODY_NOT_AN_ARRAY, ELEMENT_MALFORMED, BAD_MSG_KEY,
+    },
+    catalog.IMPORTMSG: _C2C | {
+        MSG_BODY_MALFORMED, BAD_MSG_RANDOM, BAD_MSG_TIME, MSG_BODY_NOT_AN_ARRAY, ELEMENT_MALFORMED,
+        RECEIVER_NOT_IMPORTED,
+    },
+    catalog.DELETE_C2C_MSG_RAMBLE: _C2C | {BAD_MSG_KEY},
+    catalog.SET_KEY_VALUES: _EXTENSION_WRITE,
+    catalog.GET_KEY_VALUES: _EXTENSION_READ,
     catalog.GROUP_MSG_RECALL: _USUAL | _RECALL,
     catalog.GROUP_MSG_GET_SIMPLE: _USUAL | {NO_HISTORY, REPLY_TOO_LARGE},
     catalog.IMPORT_GROUP_MSG: _TEXT | {

@@ -190,7 +190,7 @@ def test_imported_messages_take_none_unless_switched_on() -> None:
         assert play.code("group_set_key_values", SERVICE, **body) == code
 
 
-def test_there_are_no_one_to_one_messages() -> None:
+def test_extensions_of_a_missing_one_to_one_message() -> None:
     play = stage()
     pair = [{"Key": "k", "Value": "1"}]
     body = {"To_Account": "a", "MsgKey": "1_2_3", "OperateType": SET, "ExtensionList": pair}

@@ -23,6 +23,7 @@ from channel_adapter.stub.world.stub_state import StubState
 from channel_adapter.tencent import codes
 from channel_adapter.tencent.wire.callback_samples import sample_body, samples
 from channel_adapter.tencent.wire.callbacks import is_before
+from channel_adapter.tencent.wire.callbacks_c2c import C2CBeforeSendMsg
 from channel_adapter.tencent.wire.callbacks_group import BeforeSendMsg
 from channel_adapter.tencent.wire.callbacks_official import (
     BeforeAddSubscriber,
@@ -81,6 +82,7 @@ DELIVERIES_KEPT: Final = 10_000
 LOCAL_ADDRESS: Final = "127.0.0.1"  # ClientIP of events that the stub makes up itself
 _BLOCKED: Final = {  # what the caller sees when the app is silent and the policy is to block [webhooks 3, 10; inferred]
     BeforeSendMsg.command: codes.WEBHOOK_SILENT,
+    C2CBeforeSendMsg.command: codes.WEBHOOK_SILENT,
     OfficialBeforeSendMsg.command: codes.WEBHOOK_SILENT,
     BeforeCreateOfficialAccount.command: codes.MESSAGE_WEBHOOK_REFUSED,
     BeforeAddSubscriber.command: codes.MESSAGE_WEBHOOK_REFUSED,

@@ -16,6 +16,8 @@ _WITHOUT_BEFORE_EVENT: Final = frozenset(
     [
         *("login", "logout", "leave", "read", "unread", "set_receive_option", "edit", "recall", "unfollow"),
         *("set_extensions", "delete_extensions", "file", "unfile", "drop_folder"),
+        *("read_messages", "unread_messages", "read_all", "confirm_read", "edit_message", "recall_message"),
+        *("delete_messages", "set_message_extensions"),
     ]
 )
 _BEFORE: Final = "before_"
@@ -23,6 +25,7 @@ _BEFORE: Final = "before_"
 _WITH_BEFORE_EVENT: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "join": ("before_join", ("group_id",)),
     "post": ("before_post", ("group_id", "body", "random")),
+    "send": ("before_send", ("peer", "body", "random")),
     "follow": ("before_follow", ("account_id",)),
 }
 

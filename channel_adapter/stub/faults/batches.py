@@ -11,7 +11,8 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from channel_adapter.stub.world.message_log import Extensions
+from channel_adapter.stub.world.conversations import MessageNumbers
+from channel_adapter.stub.world.message_log import Extensions, StoredMessage
 from channel_adapter.stub.world.state import AppData
 from channel_adapter.tencent import catalog
 from channel_adapter.tencent.catalog import Command
@@ -23,6 +24,7 @@ from channel_adapter.tencent.wire import (
     members,
     messages,
     official_accounts,
+    one_to_one,
     profiles,
     unread,
 )
@@ -169,7 +171,20 @@ def _held(failed: FailedItem[extensions.Extension]) -> WireModel:
     request = extensions.GroupSetKeyValuesRequest
     group_id, seq = (failed.body.get(_name(request, attribute)) for attribute in ("group_id", "msg_seq"))
     group = failed.state.groups.get(group_id) if isinstance(group_id, str) else None
-    message = group.log.get(seq) if group is not None and isinstance(seq, int) else None
+    return _stored_pair(failed, group.log.get(seq) if group is not None and isinstance(seq, int) else None)
+
+
+def _held_in_pair(failed: FailedItem[extensions.Extension]) -> WireModel:
+    """Return the stored pair of a one-to-one message for one that was not written [doc 51195]."""
+    request = extensions.SetKeyValuesRequest
+    sender, receiver, key = (
+        str(failed.body.get(_name(request, attribute))) for attribute in ("from_account", "to_account", "msg_key")
+    )
+    log, numbers = failed.state.conversations.get(sender, receiver), MessageNumbers.read(key)
+    return _stored_pair(failed, log.find(numbers) if log is not None and numbers is not None else None)
+
+
+def _stored_pair(failed: FailedItem[extensions.Extension], message: StoredMessage | None) -> WireModel:
     stored = (message.extensions if message is not None else None) or Extensions()
     value, version = stored.pairs.get(failed.item.key, (None, 0))
     pair = extensions.Extension(key=failed.item.key, value=value or "", seq=version)
@@ -295,6 +310,19 @@ _TABLE: Final[tuple[BatchFields[Any], ...]] = (
         messages.MsgSeqItem,
         "msg_seq_list",
         ("recall_ret_list", lambda it: messages.RecallResult(msg_seq=it.item.msg_seq, ret_code=it.code)),
+    ),
+    _flat(
+        catalog.BATCHSENDMSG,
+        str,
+        "to_account",
+        failures=("error_list", lambda it: one_to_one.BatchError(to_account=it.item, error_code=it.code)),
+    ),
+    _flat(
+        catalog.SET_KEY_VALUES,
+        extensions.Extension,
+        "extension_list",
+        ("extension_list", _held_in_pair),
+        concerns=_is_no_clear,
     ),
     _flat(
         catalog.GROUP_SET_KEY_VALUES,

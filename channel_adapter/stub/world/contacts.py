@@ -1,14 +1,14 @@
-"""Conversation groups, marks, recent conversations and one-to-one unread counts of a user."""
+"""Conversation groups, marks and recent conversations of a user."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from channel_adapter.stub.world.context import CommandContext, handles
+from channel_adapter.stub.world.one_to_one import hide
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.stub.world.state import ContactBook, ConversationEntry, ConversationKey
 from channel_adapter.tencent import catalog, codes
 from channel_adapter.tencent.wire import contact_groups as wire
-from channel_adapter.tencent.wire import unread
 
 OPERATIONS = (wire.ADD, wire.REMOVE)
 
@@ -332,13 +332,14 @@ WITH_MARKS = 1 << 3  # groups and marks in the items [doc 43087, 2026; inferred]
 
 
 def recent(call: CommandContext[Any], user: str, *, empty_too: bool) -> list[tuple[int, ConversationKey]]:
-    """Return time and key of the user's conversations, newest first: joined groups, followed official accounts."""
+    """Return time and key of the user's conversations, newest first: groups, official accounts, other users."""
+    logs = call.state.conversations.logs(user)
+    peers = {peer: log.last_time(user) for peer, log in logs.items()}
+    for account in call.state.subscribed.get(user):
+        peers[account.account_id] = max(account.log.last_time, peers.get(account.account_id, 0))
     everything: list[tuple[int, ConversationKey]] = [
         *((group.log.last_time, (wire.GROUP, group.group_id)) for group in call.state.joined.get(user)),
-        *(
-            (account.log.last_time, (wire.ONE_TO_ONE, account.account_id))
-            for account in call.state.subscribed.get(user)
-        ),
+        *((time, (wire.ONE_TO_ONE, peer)) for peer, time in peers.items()),
     ]
     found = [(time, key) for time, key in everything if time or empty_too]
     book = call.state.contacts.get(user)
@@ -378,7 +379,10 @@ def get_list(call: CommandContext[wire.GetListRequest]) -> wire.GetListReply:
 
 @handles(catalog.DELETE_RECENT_CONTACT)
 def delete(call: CommandContext[wire.DeleteRequest]) -> wire.DeleteReply:
-    """Hide one conversation until its next message; its groups and marks stay [doc 43088; inferred]."""
+    """Hide one conversation until its next message; its groups and marks stay [doc 43088; inferred].
+
+    With ClearRamble 1 the messages of a one-to-one conversation are gone for this user.
+    """
     request = call.request
     peer = {wire.ONE_TO_ONE: request.to_account, wire.GROUP: request.to_groupid}.get(request.type)
     if not peer:
@@ -387,53 +391,6 @@ def delete(call: CommandContext[wire.DeleteRequest]) -> wire.DeleteReply:
         raise bad("ClearRamble must be 0 or 1")
     get_book(call, request.from_account, edition=False)
     call.state.contact_book(request.from_account).deleted[request.type, peer] = call.now
+    if request.clear_ramble and request.type == wire.ONE_TO_ONE:
+        hide(call, request.from_account, peer)
     return wire.DeleteReply()
-
-
-@handles(catalog.GET_C2C_UNREAD_MSG_NUM)
-def get_c2c_unread_msg_num(call: CommandContext[unread.GetC2cUnreadMsgNumRequest]) -> unread.GetC2cUnreadMsgNumReply:
-    """Return the unread counts of one-to-one messages, which are broadcasts of official accounts [inferred]."""
-    user, peers = call.request.to_account, call.request.peer_account
-    if call.state.account(user) is None:
-        raise Refusal(codes.NO_SUCH_PEER, "To_Account does not exist")
-    counts = {}
-    for account in call.state.subscribed.get(user):
-        row = account.subscribers.find(user)
-        counts[account.account_id] = 0 if row is None else account.log.unread(account.subscribers.read(row))
-    if not peers:
-        return unread.GetC2cUnreadMsgNumReply(all_c2c_unread_msg_num=sum(counts.values()))
-    maximum = call.settings.limits.unread_peers
-    if len(peers) > maximum:
-        raise Refusal(codes.MESSAGE_BAD_JSON, f"Peer_Account: {maximum} accounts at most")
-    known = [peer for peer in peers if _exists(call, peer)]
-    return unread.GetC2cUnreadMsgNumReply(
-        c2c_unread_msg_num_list=[
-            unread.PeerUnread(peer_account=peer, c2c_unread_msg_num=counts.get(peer, 0)) for peer in known
-        ],
-        error_list=[
-            unread.PeerError(peer_account=peer, error_code=codes.NO_SUCH_PEER) for peer in peers if peer not in known
-        ]
-        or None,
-    )
-
-
-def _exists(call: CommandContext[Any], peer: str) -> bool:
-    return call.state.account(peer) is not None or peer in call.state.official
-
-
-@handles(catalog.ADMIN_SET_MSG_READ)
-def admin_set_msg_read(call: CommandContext[unread.AdminSetMsgReadRequest]) -> unread.AdminSetMsgReadReply:
-    """Mark as read what a peer sent up to a moment [java-sdk]."""
-    request = call.request
-    if call.state.account(request.report_account) is None:
-        raise Refusal(codes.NO_SUCH_PEER, "Report_Account does not exist")
-    if not _exists(call, request.peer_account):
-        raise Refusal(codes.NO_SUCH_PEER, "Peer_Account does not exist")
-    until = call.now if request.msg_read_time is None else request.msg_read_time
-    if until < 0:
-        raise Refusal(codes.MESSAGE_BAD_JSON, "MsgReadTime must be 0 or more")
-    account = call.state.official.get(request.peer_account)
-    row = account.subscribers.find(request.report_account) if account else None
-    if account is not None and row is not None:
-        account.subscribers.set_read(row, max(account.subscribers.read(row), account.log.seq_at(until)))
-    return unread.AdminSetMsgReadReply()

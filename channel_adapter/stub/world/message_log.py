@@ -63,13 +63,33 @@ def pack(elements: Sequence[Element]) -> bytes:
     return b"[%b]" % b",".join([element.to_json() for element in elements])
 
 
+Recent = dict[Hashable, tuple[float, int, int]]  # what makes a message a repeat -> (moment, seq, time)
+
+
+def repeated(recent: Recent, key: Hashable, now: float, window: float) -> tuple[int, int] | None:
+    """Return seq and time of the message with this key within the last `window` seconds."""
+    seen = recent.get(key)
+    return seen[1:] if seen is not None and 0 <= now - seen[0] < window else None
+
+
+def remember(recent: Recent, key: Hashable, now: float, window: float, message: tuple[int, int]) -> None:
+    """Let `repeated` find a message, seq and time, and forget older ones."""
+    while recent:
+        oldest = next(iter(recent))
+        if 0 <= now - recent[oldest][0] < window:
+            break
+        del recent[oldest]
+    recent.pop(key, None)
+    recent[key] = (now, *message)
+
+
 class MessageLog:
     """Messages in the order of their seqs."""
 
     def __init__(self) -> None:
         self._messages: list[StoredMessage] = []
         self._uncounted: list[int] = []  # seqs that are never unread: NoUnread and recalled ones, ascending
-        self._recent: dict[Hashable, tuple[float, int, int]] = {}  # dedupe key -> (moment, seq, time)
+        self._recent: Recent = {}
         self._window: tuple[int, int] = (0, 0)  # (second, messages in it)
 
     @property
@@ -118,18 +138,11 @@ class MessageLog:
 
     def repeated(self, key: Hashable, now: float, window: float) -> tuple[int, int] | None:
         """Return seq and time of the message with this key within the last `window` seconds."""
-        seen = self._recent.get(key)
-        return seen[1:] if seen is not None and 0 <= now - seen[0] < window else None
+        return repeated(self._recent, key, now, window)
 
     def remember(self, key: Hashable, now: float, window: float, seq: int, time: int) -> None:
         """Let `repeated` find this message, and forget older ones."""
-        while self._recent:
-            oldest = next(iter(self._recent))
-            if 0 <= now - self._recent[oldest][0] < window:
-                break
-            del self._recent[oldest]
-        self._recent.pop(key, None)
-        self._recent[key] = (now, seq, time)
+        remember(self._recent, key, now, window, (seq, time))
 
     def sent_in(self, second: int) -> int:
         """Return the number of messages sent within one second of the clock."""

@@ -20,7 +20,7 @@ BASE: Mapping[str, Callable[[OfficialAccount], Any]] = {
     "create_time": lambda account: account.create_time,
     "name": lambda account: account.name,
     "owner_account": lambda account: account.owner,
-    "last_msg_time": lambda account: account.log.last_time,
+    "last_msg_time": lambda account: max(account.log.last_time, account.last_message),
     "subscriber_num": lambda account: len(account.subscribers),
     "introduction": lambda account: account.introduction,
     "face_url": lambda account: account.face_url,
@@ -409,18 +409,19 @@ def get_subscriber_info(call: CommandContext[wire.GetSubscriberInfoRequest]) -> 
     return wire.GetSubscriberInfoReply(
         next=_cookie(following),
         subscriber_num=len(account.subscribers),
-        subscriber_list=[_subscriber(account, row) for row in rows],
+        subscriber_list=[_subscriber(call, account, row) for row in rows],
     )
 
 
-def _subscriber(account: OfficialAccount, row: int) -> wire.SubscriberRow:
+def _subscriber(call: CommandContext[Any], account: OfficialAccount, row: int) -> wire.SubscriberRow:
     table = account.subscribers
+    log = call.state.conversations.get(account.account_id, table.user(row))
     return wire.SubscriberRow(
         subscriber_account=table.user(row),
         subscribe_time=table.joined(row),
         custom_string=account.subscriber_strings.get(table.user(row), ""),
         msg_flag=table.flag(row),
-        last_send_msg_time=0,
+        last_send_msg_time=0 if log is None else log.last_sent(table.user(row)),
     )
 
 

@@ -22,7 +22,22 @@ BAD_PARAMETER = {
     catalog.OFFICIAL_SERVICE: codes.OFFICIAL_BAD_PARAMETER,
     catalog.PROFILE_SERVICE: codes.PROFILE_BAD_PARAMETER,
 }
+ONE_TO_ONE = catalog.SENDMSG.area
 NO_RECEIVER = {catalog.MESSAGE_SERVICE: codes.NO_RECEIVER, catalog.PROFILE_SERVICE: codes.PROFILE_NO_RECEIVER}
+
+
+ONE_TO_ONE_FIELDS = {  # codes of the message commands by field [3.8, doc 34919]
+    "MsgRandom": codes.BAD_MSG_RANDOM,
+    "MsgTimeStamp": codes.BAD_MSG_TIME,
+    "SyncOtherMachine": codes.BAD_SYNC,
+    "MsgLifeTime": codes.BAD_LIFE_TIME,
+    "OfflinePushInfo": codes.BAD_PUSH_INFO,
+    "To_Account": codes.NO_RECEIVER,
+    "Peer_Account": codes.NO_RECEIVER,
+    "From_Account": codes.NO_SENDER,
+    "Operator_Account": codes.NO_SENDER,
+    "MsgKey": codes.BAD_MSG_KEY,
+}
 
 
 def bad_parameter(command: Command[Any, Any]) -> int:
@@ -43,8 +58,12 @@ def parse(command: Command[Any, Any], body: Any) -> Any:
     where = ".".join(str(part) for part in location) or "body"
     if is_account(location) and isinstance(first["input"], int | float) and not isinstance(first["input"], bool):
         raise Refusal(codes.ACCOUNT_NOT_A_STRING, f"{where} must be a string")
-    if command is catalog.MODIFY_GROUP_MSG and location[:1] == ("MsgBody",):
-        raise Refusal(_modified_body_code(location), f"{where}: {first['msg']}")
+    if (one_to_one := command.area == ONE_TO_ONE) or command is catalog.MODIFY_GROUP_MSG:
+        field = str(location[0]) if location else ""
+        if field == "MsgBody" and (len(location) > 1 or first["type"] != "missing"):
+            raise Refusal(_body_code(location), f"{where}: {first['msg']}")
+        if one_to_one and field in ONE_TO_ONE_FIELDS:
+            raise Refusal(ONE_TO_ONE_FIELDS[field], f"{where}: {first['msg']}")
     if command is catalog.PORTRAIT_SET and "Value" in location:
         raise Refusal(codes.PROFILE_BAD_TYPE, f"{where}: {first['msg']}")
     missing = first["type"] == "missing" and location == ("To_Account",)
@@ -58,7 +77,7 @@ def is_account(location: tuple[int | str, ...]) -> bool:
     return name in ACCOUNT_FIELDS or name.endswith("_Account")
 
 
-def _modified_body_code(location: tuple[int | str, ...]) -> int:
+def _body_code(location: tuple[int | str, ...]) -> int:
     """Return the code of a MsgBody that is no array, an element that is no object, or a bad field [doc 47948]."""
     depths = {1: codes.MSG_BODY_NOT_AN_ARRAY, 2: codes.MSG_BODY_MALFORMED}
     return depths.get(len(location), codes.ELEMENT_MALFORMED)

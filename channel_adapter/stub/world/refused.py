@@ -9,12 +9,11 @@ from functools import partial
 from typing import Any, Final, NoReturn
 
 from channel_adapter.stub.world.context import CommandContext, CommandHandler, json_names
-from channel_adapter.stub.world.extensions import OPERATIONS
-from channel_adapter.stub.world.group_rules import bad, check_choice
+from channel_adapter.stub.world.group_rules import bad
 from channel_adapter.stub.world.parsing import is_account
 from channel_adapter.stub.world.refusal import Refusal, not_played
 from channel_adapter.stub.world.state import Group
-from channel_adapter.tencent import catalog, codes
+from channel_adapter.tencent import codes
 from channel_adapter.tencent.catalog import WITHOUT_MODELS, Command
 from channel_adapter.tencent.wire import groups
 
@@ -101,18 +100,4 @@ def _handler(command: Command[Any, Any]) -> CommandHandler:
     return CommandHandler(command, partial(_refuse_broadcast, command), refusals_only=True)
 
 
-def _not_yet(command: Command[Any, Any], call: CommandContext[Any]) -> NoReturn:
-    if command.service == catalog.EXTENSION_SERVICE:
-        check_choice("OperateType", getattr(call.request, "operate_type", None), OPERATIONS)
-        raise Refusal(codes.EXTENSION_NO_MESSAGE, "the message does not exist")
-    raise not_played(command.path)
-
-
-_ONE_TO_ONE: Final[tuple[Command[Any, Any], ...]] = (
-    catalog.SENDMSG, catalog.BATCHSENDMSG, catalog.ADMIN_GETROAMMSG, catalog.ADMIN_MSGWITHDRAW, catalog.MODIFY_C2C_MSG,
-    catalog.IMPORTMSG, catalog.DELETE_C2C_MSG_RAMBLE, catalog.SET_KEY_VALUES, catalog.GET_KEY_VALUES,
-)  # fmt: skip
-HANDLERS: Final[tuple[CommandHandler, ...]] = (
-    *(_handler(command) for command in WITHOUT_MODELS),
-    *(CommandHandler(command, partial(_not_yet, command), refusals_only=True) for command in _ONE_TO_ONE),
-)
+HANDLERS: Final[tuple[CommandHandler, ...]] = tuple(_handler(command) for command in WITHOUT_MODELS)

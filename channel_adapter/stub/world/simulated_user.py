@@ -5,23 +5,26 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar, cast
 
 from channel_adapter.stub.settings import StubSettings
-from channel_adapter.stub.world import contacts, extensions, members, messages
+from channel_adapter.stub.world import contacts, extensions, members, messages, one_to_one
 from channel_adapter.stub.world import group_rules as rules
 from channel_adapter.stub.world import message_body as bodies
 from channel_adapter.stub.world import official_accounts as official
 from channel_adapter.stub.world.context import ALLOW, CallbackDecision, CallbackEvent, CommandContext
+from channel_adapter.stub.world.conversations import MessageNumbers, PairMessage
 from channel_adapter.stub.world.member_table import FLAGS
 from channel_adapter.stub.world.message_log import StoredMessage
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.stub.world.state import AppData, Group, is_user_id
 from channel_adapter.tencent import codes, limits
 from channel_adapter.tencent.wire import callback_envelope as platforms
+from channel_adapter.tencent.wire import callbacks_c2c as c2c_events
 from channel_adapter.tencent.wire import callbacks_group as events
 from channel_adapter.tencent.wire import callbacks_other as other_events
 from channel_adapter.tencent.wire import contact_groups as filing_wire
 from channel_adapter.tencent.wire import extensions as pairs_wire
 from channel_adapter.tencent.wire import groups, official_accounts
 from channel_adapter.tencent.wire import messages as wire
+from channel_adapter.tencent.wire import one_to_one as c2c_wire
 from channel_adapter.tencent.wire.msg_body import TEXT, Element, TextContent
 
 PLATFORMS = (
@@ -177,6 +180,68 @@ class SimulatedUser:
         """Unsubscribe; return the Result as delete_subscriber does."""
         return self._act(None, lambda call: official.unsubscribe(call, official.find(call, account_id), [self.user])[0])
 
+    def before_send(
+        self, peer: str, body: str | Sequence[Mapping[str, Any]], *, random: int | None = None
+    ) -> CallbackEvent | None:
+        """Return the event before a one-to-one message."""
+        return self._act(self._to(peer, body, random), one_to_one.before_send)
+
+    def send(
+        self,
+        peer: str,
+        body: str | Sequence[Mapping[str, Any]],
+        *,
+        random: int | None = None,
+        supports_extensions: bool = False,
+        needs_receipt: bool = False,
+        decision: CallbackDecision = ALLOW,
+    ) -> c2c_wire.SendmsgReply:
+        """Send a one-to-one message to a user or an official account; 130002 without a subscription to it."""
+        request = self._to(peer, body, random)
+        request.support_message_extension = int(supports_extensions)
+        request.is_need_read_receipt = int(needs_receipt)
+        return cast("c2c_wire.SendmsgReply", self._act(request, one_to_one.send_message.run, decision))
+
+    def read_messages(self, peer: str, up_to: int | None = None) -> None:
+        """Read what a user or official account sent, all or up to a time in Unix seconds."""
+        self._act(None, lambda call: one_to_one.mark_read(call, self.user, peer, call.now if up_to is None else up_to))
+
+    def unread_messages(self, peer: str | None = None) -> int:
+        """Return the unread one-to-one messages and broadcasts, of one account or of all."""
+        return self._act(None, lambda call: one_to_one.unread_from(call, self.user, peer))
+
+    def read_all(self) -> None:
+        """Read everything, groups too; the one event about it has the read positions of the groups."""
+        self._act(None, self._read_all)
+
+    def confirm_read(self, peer: str, keys: Sequence[str]) -> None:
+        """Confirm the reading of single messages of a peer to it."""
+        self._act(None, lambda call: self._confirm_read(call, peer, keys))
+
+    def edit_message(self, peer: str, key: str, body: str | Sequence[Mapping[str, Any]]) -> None:
+        """Change a message of either side; 20026 for one that does not exist [client docs]."""
+        self._act(None, lambda call: self._edit_message(call, peer, key, _elements(body)))
+
+    def recall_message(self, peer: str, key: str) -> None:
+        """Recall a message that this user sent within two minutes; 20016 later, 20022 for others [doc 34965]."""
+        self._act(None, lambda call: self._recall_message(call, peer, key))
+
+    def delete_messages(self, peer: str, keys: Sequence[str]) -> None:
+        """Take messages out of the history of this user."""
+        request = c2c_wire.DeleteC2cMsgRambleRequest(
+            operator_account=self.user, peer_account=peer, msg_key_list=list(keys)
+        )
+        self._act(request, one_to_one.delete_messages.run)
+
+    def set_message_extensions(
+        self, peer: str, key: str, pairs: Mapping[str, str], *, seqs: Mapping[str, int] | None = None
+    ) -> list[pairs_wire.ExtensionResult]:
+        """Set pairs on a one-to-one message of either side, as `set_extensions` does in a group."""
+        return self._act(
+            None,
+            lambda call: _apply_pairs(call, self._pair_message(call, peer, key), pairs_wire.SET, pairs, seqs),
+        )
+
     def _refile(self, name: str, operation: int, items: list[filing_wire.ContactItem]) -> list[int]:
         update = filing_wire.ContactGroupUpdate(
             update_group_type=filing_wire.CHANGE_CONVERSATIONS,
@@ -296,17 +361,69 @@ class SimulatedUser:
         self, group_id: str, seq: int, operation: int, pairs: Mapping[str, str], seqs: Mapping[str, int] | None
     ) -> list[pairs_wire.ExtensionResult]:
         def change(call: CommandContext[Any]) -> list[pairs_wire.ExtensionResult]:
-            group, message = extensions.find_message(call, group_id, seq)
+            target = extensions.find_group_message(call, group_id, seq)
             self._mine(call, group_id)
-            believed = extensions.current_seqs(message) if seqs is None else seqs
-            items = [
-                pairs_wire.Extension(key=key, value=value, seq=believed.get(key, 0)) for key, value in pairs.items()
-            ]
-            wanted = extensions.ExtensionChange(operation, items, call.settings.behaviour.extension_check_member_seq)
-            extensions.check_change(call, wanted)
-            return extensions.apply(call, group, message, wanted)
+            return _apply_pairs(call, target, operation, pairs, seqs)
 
         return self._act(None, change)
+
+    def _to(self, peer: str, body: str | Sequence[Mapping[str, Any]], random: int | None) -> c2c_wire.SendmsgRequest:
+        drawn = self._world.draw(limits.RANDOM_HIGHEST) if random is None else random
+        return c2c_wire.SendmsgRequest(
+            from_account=self.user, to_account=peer, msg_random=drawn, msg_body=_elements(body)
+        )
+
+    def _read_all(self, call: CommandContext[Any]) -> None:
+        peers = {
+            *call.state.conversations.logs(self.user),
+            *(a.account_id for a in call.state.subscribed.get(self.user)),
+        }
+        for peer in peers:
+            one_to_one.set_read(call, self.user, peer, call.now)
+        positions = []
+        for group in call.state.joined.get(self.user):
+            seq = self._read(call, group.group_id, None)
+            positions.append({"group_id": group.group_id, "msg_seq": seq})
+        call.emit(c2c_events.AfterMsgReadAll, report_account=self.user, group_read_info=positions)
+
+    def _message_of(self, call: CommandContext[Any], peer: str, key: str, missing: int) -> PairMessage:
+        """Return a message of either direction."""
+        numbers, log = MessageNumbers.read(key), call.state.conversations.get(self.user, peer)
+        message = None if numbers is None or log is None else log.find(numbers)
+        if message is None or self.user in message.hidden_from:
+            raise Refusal(missing, "the message does not exist")
+        return message
+
+    def _pair_message(self, call: CommandContext[Any], peer: str, key: str) -> extensions.ExtensionTarget:
+        message = self._message_of(call, peer, key, codes.EXTENSION_NO_MESSAGE)
+        return extensions.find_pair_message(call, message.sender, message.receiver, key)
+
+    def _confirm_read(self, call: CommandContext[Any], peer: str, keys: Sequence[str]) -> None:
+        found = [self._message_of(call, peer, key, codes.NO_MESSAGE_TO_MODIFY) for key in keys]
+        for message in found:
+            message.receipt = message.receiver == self.user
+        confirmed = [
+            {
+                "from_account": message.sender,
+                "to_account": message.receiver,
+                "msg_key": message.numbers.key,
+                "msg_id": one_to_one.message_id(message.sender, message.numbers),
+            }
+            for message in found
+        ]
+        call.emit(c2c_events.AfterMsgReadReceipt, operator_account=self.user, peer_account=peer, c2c_msg_info=confirmed)
+
+    def _edit_message(self, call: CommandContext[Any], peer: str, key: str, body: list[Element]) -> None:
+        bodies.check_body(body, bodies.MODIFYING)
+        message = self._message_of(call, peer, key, codes.NO_MESSAGE_TO_MODIFY)
+        one_to_one.change_message(call, message, body, None)
+
+    def _recall_message(self, call: CommandContext[Any], peer: str, key: str) -> None:
+        pair = one_to_one.Pair(self.user, peer)
+        log, message = one_to_one.find_message(call, pair, key, codes.NO_MESSAGE_TO_RECALL)
+        if call.now - message.time > call.settings.limits.client_recall_seconds:
+            raise Refusal(codes.C2C_RECALL_TOO_LATE, "the time to recall has passed")
+        one_to_one.recall(call, log, message)
 
     def _follow(self, call: CommandContext[Any], account_id: str) -> int:
         account = official.find(call, account_id)
@@ -314,6 +431,21 @@ class SimulatedUser:
         if self.user in call.decision.refused:
             return official_accounts.RESULT_FAILED
         return official.subscribe(call, account, [self.user])[0]
+
+
+def _apply_pairs(
+    call: CommandContext[Any],
+    target: extensions.ExtensionTarget,
+    operation: int,
+    pairs: Mapping[str, str],
+    seqs: Mapping[str, int] | None,
+) -> list[pairs_wire.ExtensionResult]:
+    """Change pairs of a message with the Seqs that a client believes in, None for the right ones."""
+    believed = extensions.current_seqs(target.message) if seqs is None else seqs
+    items = [pairs_wire.Extension(key=key, value=value, seq=believed.get(key, 0)) for key, value in pairs.items()]
+    wanted = extensions.ExtensionChange(operation, items, call.settings.behaviour.extension_check_member_seq)
+    extensions.check_change(call, wanted)
+    return extensions.apply(call, target, wanted)
 
 
 def _elements(body: str | Sequence[Mapping[str, Any]]) -> list[Element]:

@@ -16,6 +16,7 @@ from itertools import islice
 from random import Random
 from typing import Any, ClassVar, Literal, TypeVar
 
+from channel_adapter.stub.world.conversations import PairMessage
 from channel_adapter.stub.world.member_table import MemberTable
 from channel_adapter.stub.world.message_log import Extensions, MessageLog, StoredMessage, pack
 from channel_adapter.stub.world.state import AppData, ContactBook, ConversationEntry, Group, OfficialAccount
@@ -26,6 +27,7 @@ VERSION = 2
 OLDER = (1,)
 
 WORLD, ACCOUNTS, PROFILES, CONTACTS = "world", "accounts", "profiles", "contacts"
+ONE_TO_ONE = "one_to_one"  # absent without one-to-one messages, and in files of earlier stubs
 GROUP, OFFICIAL_ACCOUNT, MEMBERS, MESSAGES = "group", "official_account", "members", "messages"
 LISTS = {GROUP: "groups", OFFICIAL_ACCOUNT: "official_accounts"}
 COLUMNS: tuple[tuple[str, Literal["I", "q", "B"]], ...] = (
@@ -61,6 +63,8 @@ def _fold(records: Iterable[Record]) -> dict[str, Any]:
             document[ACCOUNTS] += data
         elif kind in (PROFILES, CONTACTS):
             document[kind] |= data
+        elif kind == ONE_TO_ONE:
+            document.setdefault(kind, []).extend(data)
         elif kind in LISTS:
             place = data | {MEMBERS: {name: [] for name in ("users", *dict(COLUMNS))}, MESSAGES: []}
             document[LISTS[kind]].append(place)
@@ -87,11 +91,13 @@ def unfold(document: Any) -> Iterator[Record]:
                 yield kind, {name: data for name, data in place.items() if name not in (MEMBERS, MESSAGES)}
                 yield MEMBERS, place[MEMBERS]
                 yield MESSAGES, place[MESSAGES]
+        if ONE_TO_ONE in current:
+            yield ONE_TO_ONE, current[ONE_TO_ONE]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise damaged(error) from error
 
 
-_IN_RECORDS = frozenset({"version", ACCOUNTS, PROFILES, CONTACTS, *LISTS.values()})
+_IN_RECORDS = frozenset({"version", ACCOUNTS, PROFILES, CONTACTS, ONE_TO_ONE, *LISTS.values()})
 
 
 def check_version(version: Any) -> None:
@@ -145,7 +151,9 @@ GROUP_FIELDS = tuple(
     item.name for item in fields(Group) if item.name not in ("members", "log", "pins", "serial", "as_tuple")
 )
 OFFICIAL_FIELDS = tuple(
-    item.name for item in fields(OfficialAccount) if item.name not in ("subscribers", "log", "broadcasts", "as_tuple")
+    item.name
+    for item in fields(OfficialAccount)
+    if item.name not in ("subscribers", "log", "broadcasts", "last_message", "as_tuple")
 )
 
 ItemT = TypeVar("ItemT")
@@ -160,6 +168,8 @@ def records(state: AppData, random: Random) -> Iterator[Record]:
         "online": {user: list(platforms) for user, platforms in sorted(state.online.items())},
         "official_gone": sorted(state.official_gone),
     }
+    if state.conversations.recent:
+        world["one_to_one_recent"] = [[key, *seen] for key, seen in state.conversations.recent.items()]
     yield WORLD, world
     for users in _parts(state.accounts()):
         yield ACCOUNTS, users
@@ -173,6 +183,8 @@ def records(state: AppData, random: Random) -> Iterator[Record]:
         yield from _dump_rows(account.subscribers, account.log)
     for books in _parts(state.contacts.items()):
         yield CONTACTS, {user: _dump_book(book) for user, book in books}
+    for messages in _parts(state.conversations.messages()):
+        yield ONE_TO_ONE, [_dump_pair_message(message) for message in messages]
 
 
 def restore(source: Iterable[Record], admins: Sequence[str]) -> tuple[AppData, Random]:
@@ -222,6 +234,8 @@ class _RecordReader:
         known = online.items() if isinstance(online, Mapping) else ((user, [UNKNOWN_PLATFORM]) for user in online)
         state.online = {user: list(platforms) for user, platforms in known}
         state.official_gone = set(data["official_gone"])
+        for key, moment, seq, time in data.get("one_to_one_recent", ()):
+            state.conversations.recent[tuple_of(key)] = (moment, seq, time)
         self._begun = True
 
     def _accounts(self, data: Iterable[str]) -> None:
@@ -271,6 +285,17 @@ class _RecordReader:
         for item in data:
             self._log.append(_load_message(self._log.next_seq, item))
 
+    def _one_to_one(self, data: Iterable[Mapping[str, Any]]) -> None:
+        for item in data:
+            message = _load_pair_message(item, self._party(item["sender"]), self._party(item["receiver"]))
+            self._state.add_message(message)
+
+    def _party(self, account: str) -> str:
+        known = self._state.party(account)
+        if known is None:
+            raise ValueError(f"a message is about {account!r}, which does not exist")
+        return known
+
     def _known(self, user: str) -> str:
         """Return the account's own string, which is stored once."""
         known = self._state.account(user)
@@ -287,6 +312,7 @@ class _RecordReader:
         OFFICIAL_ACCOUNT: _official,
         MEMBERS: _members,
         MESSAGES: _messages,
+        ONE_TO_ONE: _one_to_one,
     }
 
 
@@ -339,15 +365,12 @@ def _dump_message(message: StoredMessage) -> dict[str, Any]:
     if message.system:
         stored["system"] = True
     if message.extensions is not None:
-        stored_extensions = message.extensions
-        pairs = [[key, value, seq] for key, (value, seq) in stored_extensions.pairs.items()]
-        stored["extensions"] = {"pairs": pairs, "seq": stored_extensions.seq, "clear_seq": stored_extensions.clear_seq}
+        stored["extensions"] = _dump_extensions(message.extensions)
     return stored
 
 
 def _load_message(seq: int, item: Mapping[str, Any]) -> StoredMessage:
-    stored_extensions = item.get("extensions")
-    message = StoredMessage(
+    return StoredMessage(
         seq,
         item["time"],
         item["random"],
@@ -358,11 +381,52 @@ def _load_message(seq: int, item: Mapping[str, Any]) -> StoredMessage:
         supports_extensions=item["supports_extensions"],
         recalled=item["recalled"],
         system=item.get("system", False),
+        extensions=_load_extensions(item.get("extensions")),
     )
-    if stored_extensions is not None:
-        pairs = {key: (value, number) for key, value, number in stored_extensions["pairs"]}
-        message.extensions = Extensions(pairs, stored_extensions["seq"], stored_extensions["clear_seq"])
-    return message
+
+
+_PAIR_FIELDS = tuple(item.name for item in fields(PairMessage) if item.name not in ("packed", "extensions", "system"))
+
+
+def _dump_pair_message(message: PairMessage) -> dict[str, Any]:
+    return {name: getattr(message, name) for name in _PAIR_FIELDS} | {
+        "body": message.body_json(),
+        "hidden_from": list(message.hidden_from),
+        "extensions": _dump_extensions(message.extensions),
+    }
+
+
+def _load_pair_message(item: Mapping[str, Any], sender: str, receiver: str) -> PairMessage:
+    own = {name: item[name] for name in _PAIR_FIELDS}
+    return PairMessage(
+        **own
+        | {
+            "sender": sender,
+            "receiver": receiver,
+            "hidden_from": tuple(item["hidden_from"]),
+            "packed": pack([Element.model_validate(element) for element in item["body"]]),
+            "extensions": _load_extensions(item["extensions"]),
+        }
+    )
+
+
+def _dump_extensions(extensions: Extensions | None) -> dict[str, Any] | None:
+    if extensions is None:
+        return None
+    pairs = [[key, value, seq] for key, (value, seq) in extensions.pairs.items()]
+    return {"pairs": pairs, "seq": extensions.seq, "clear_seq": extensions.clear_seq}
+
+
+def _load_extensions(stored: Mapping[str, Any] | None) -> Extensions | None:
+    if stored is None:
+        return None
+    pairs = {key: (value, number) for key, value, number in stored["pairs"]}
+    return Extensions(pairs, stored["seq"], stored["clear_seq"])
+
+
+def tuple_of(key: Any) -> Any:
+    """Return a key that was stored as JSON: its lists are tuples."""
+    return tuple(map(tuple_of, key)) if isinstance(key, list | tuple) else key
 
 
 def _dump_book(book: ContactBook) -> dict[str, Any]:

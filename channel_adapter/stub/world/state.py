@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, Self, TypeVar
 
+from channel_adapter.stub.world.conversations import Conversations, PairMessage
 from channel_adapter.stub.world.member_table import MemberRole, MemberTable
 from channel_adapter.stub.world.message_log import MessageLog
 from channel_adapter.stub.world.refusal import Refusal
@@ -201,6 +202,7 @@ class OfficialAccount:
     subscriber_strings: dict[str, str] = field(default_factory=dict)
     log: MessageLog = field(default_factory=MessageLog)
     broadcasts: deque[float] = field(default_factory=deque)  # moments of the last hour
+    last_message: int = 0  # time of the latest one-to-one message
     as_tuple: tuple["OfficialAccount", ...] = ()
 
     def __post_init__(self) -> None:
@@ -221,12 +223,20 @@ class AppData:
         self.official_gone: set[str] = set()  # ids of destroyed official accounts
         self.subscribed: Memberships[OfficialAccount] = Memberships()
         self.contacts: dict[str, ContactBook] = {}
+        self.conversations = Conversations()
         self._accounts: dict[str, str] = {admin: admin for admin in admins}
         self._next_serial = 1
 
     def account(self, user: str) -> str | None:
         """Return the stored string of an account, None if it does not exist."""
         return self._accounts.get(user)
+
+    def party(self, account: str) -> str | None:
+        """Return the stored id of a user or an official account, None if neither exists."""
+        known = self._accounts.get(account)
+        if known is None and (official := self.official.get(account)) is not None:
+            return official.account_id
+        return known
 
     def accounts(self) -> Iterator[str]:
         return iter(self._accounts)
@@ -252,6 +262,7 @@ class AppData:
         self._accounts.pop(user, None)
         self.profiles.pop(user, None)
         self.contacts.pop(user, None)
+        self.conversations.remove(user)
         self.online.pop(user, None)
         self.deleted[user] = now
 
@@ -309,8 +320,17 @@ class AppData:
     def destroy_official(self, account: OfficialAccount) -> None:
         for user in account.subscribers:
             self.subscribed.leave(user, account)
+        self.conversations.remove(account.account_id)
         del self.official[account.account_id]
         self.official_gone.add(account.account_id)
+
+    def add_message(self, message: PairMessage) -> None:
+        """Store a one-to-one message; it is the latest one of an official account unless it is not listed."""
+        self.conversations.add(message)
+        for party in (message.sender, message.receiver):
+            account = self.official.get(party)
+            if account is not None and message.listed:
+                account.last_message = max(account.last_message, message.time)
 
     def contact_book(self, user: str) -> ContactBook:
         """Return the user's conversation groups and marks; they are created empty."""

@@ -19,6 +19,7 @@ from channel_adapter.stub.world import (
     messages,
     official_accounts,
     official_messages,
+    one_to_one,
     parsing,
     refused,
     snapshot,
@@ -42,7 +43,7 @@ from channel_adapter.tencent.wire.envelope import Reply
 
 AREAS: tuple[ModuleType, ...] = (
     accounts, groups, members, messages, imports, extensions, contacts, official_accounts, official_messages,
-    group_data,
+    group_data, one_to_one,
 )  # fmt: skip
 
 HANDLERS: Mapping[tuple[str, str], CommandHandler] = MappingProxyType(

@@ -21,7 +21,7 @@ NO_WINDOW = "admins recall whatever is still kept"
 
 BY_CODE: Mapping[int, str] = {
     **dict.fromkeys((10002, 20004, 20005, 30006, 30007, 40006, 50004, 50005, 90992, 91000), INSIDE),
-    **dict.fromkeys((70169, 70202, 70500), INSIDE),
+    **dict.fromkeys((70169, 70202, 70500, 20018, 90994, 90995), INSIDE),
     **dict.fromkeys((10007, 40004, 50003, 70403, 90009, 130002), ADMIN_ONLY),
     **dict.fromkeys((80001, 80003, 80004, 40005), MODERATED),
     **dict.fromkeys((10026, 10041), CONSOLE),
@@ -33,6 +33,8 @@ BY_CODE: Mapping[int, str] = {
     **dict.fromkeys((130005, 130006), PER_ITEM),
     130009: CONSOLE,
     **dict.fromkeys((10031, 10032, 10033), NO_WINDOW),
+    20012: CONSOLE,
+    90055: OTHER_CODE,
     **dict.fromkeys((40007, 40008), PERMISSIONS),
     **dict.fromkeys((10060, 10061, 10062, 51012, 23001, 23002, 23003), NOT_PLAYED),
     **dict.fromkeys((51006, 51007, 51008, 51009, 51010, 51011, 130004, 130007, 130008), SHARED_PAGE),
