@@ -76,6 +76,7 @@ def test_which_commands_answer_item_by_item() -> None:
         *("query_online_status", "portrait_get", "get_c2c_unread_msg_num", "get_group_info", "import_group_msg"),
         *("group_msg_recall", "group_set_key_values", "create_contact_group", "update_contact_group", "mark_contact"),
         *("add_subscriber", "delete_subscriber", "get_official_account_info", "official_account_msg_recall"),
+        *("batchsendmsg", "set_key_values"),
     }
 
 
@@ -118,6 +119,23 @@ async def test_subscribers(struck: Struck) -> None:
     ]
     left = await struck.must(f"{OFFICIAL}/get_subscriber_info", {"Official_Account": GAZETTE, "Limit": 9})
     assert [item["Subscriber_Account"] for item in left["SubscriberList"]] == ["c"]
+
+
+async def test_one_to_one_messages(struck: Struck) -> None:
+    body = {"From_Account": "a", "To_Account": ["b", "c"], "MsgRandom": 1, "MsgBody": TEXT}
+    answer = await struck.failing("openim/batchsendmsg", body)
+    assert answer["ErrorList"] == [{"To_Account": "c", "ErrorCode": CODE}]
+    unread = [await struck.must("openim/get_c2c_unread_msg_num", {"To_Account": user}) for user in ("b", "c")]
+    assert [reply["AllC2CUnreadMsgNum"] for reply in unread] == [1, 0]
+    message = {"From_Account": "a", "To_Account": "b", "MsgSeq": 1, "MsgRandom": 2, "MsgBody": TEXT}
+    sent = await struck.must("openim/sendmsg", {**message, "SupportMessageExtension": 1})
+    named = {"From_Account": "a", "To_Account": "b", "MsgKey": sent["MsgKey"]}
+    pairs = [{"Key": key, "Value": key} for key in ("x", "y")]
+    answer = await struck.failing(f"{EXTENSIONS}/set_key_values", {**named, "OperateType": 1, "ExtensionList": pairs})
+    assert [(item["ErrorCode"], item["Extension"]) for item in answer["ExtensionList"]] == [
+        (0, {"Key": "x", "Value": "x", "Seq": 1}),
+        (CODE, {"Key": "y", "Value": "", "Seq": 0}),
+    ]
 
 
 async def test_message_extensions(struck: Struck) -> None:
