@@ -88,6 +88,7 @@ if TYPE_CHECKING:
         Reactor,
         Reconciled,
     )
+    from channel_adapter.domain.schedule import SavedDraft, ScheduledPost, ScheduleState, ScheduleStatus
     from channel_adapter.domain.subscription import (
         AssignmentStatus,
         ChannelOutcome,
@@ -214,6 +215,10 @@ __all__ = [
     "Rewrite",
     "Role",
     "RoleChanged",
+    "SavedDraft",
+    "ScheduleState",
+    "ScheduleStatus",
+    "ScheduledPost",
     "Settings",
     "Sound",
     "SubscribeRequest",
@@ -244,6 +249,7 @@ _VALUES = (  # searched in this order, the most used first
     "domain.reaction",
     "domain.unread",
     "domain.message",
+    "domain.schedule",
     "domain.hooks",
     "domain.events",
 )

@@ -5,6 +5,7 @@ Each area of services is imported and made when it is first used: few programs u
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -22,7 +23,7 @@ from channel_adapter.tencent.rate_limit import CommandLimiter
 from channel_adapter.tencent.regions import REGIONS, HostPair
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Collection, Mapping
     from types import TracebackType
 
     from channel_adapter.backends.protocols import Backend
@@ -46,6 +47,10 @@ if TYPE_CHECKING:
     from channel_adapter.webhooks.dispatch import EventPipeline
     from channel_adapter.webhooks.events import Events
     from channel_adapter.webhooks.guard import Guard
+
+SCHEDULE, JOBS = "schedule", "jobs"
+JOB_KINDS = (SCHEDULE, JOBS)
+"""Kinds of jobs for `ChannelAdapter.run_jobs`."""
 
 
 class ChannelAdapter:
@@ -92,14 +97,18 @@ class ChannelAdapter:
 
     @cached_property
     def posts(self) -> Posts:
-        """Posts: publish, edit, recall, read back."""
+        """Posts: publish, edit, recall, read back; scheduled posts and drafts."""
         from channel_adapter.services.posts import Posts
+        from channel_adapter.services.scheduled_publisher import ScheduleOptions
 
         moved = self.posting_moved  # before a post is published: a database that cannot be used is an error of its own
         if moved is not None:
             self.signals.post_published.connect(moved.mirror)
         backend, signals = self.backend, self.signals
-        return Posts(backend.posts, backend.ids, signals.post_published, signals.post_recalled)
+        options = ScheduleOptions(self._database_url, self.settings.schedule.max_lateness, self.settings.total_seconds)
+        return Posts(
+            backend.posts, backend.ids, signals.post_published, signals.post_recalled, options, self.clock
+        )  # fmt: skip
 
     @cached_property
     def messages(self) -> Messages:
@@ -150,8 +159,7 @@ class ChannelAdapter:
             keep_seconds=own.keep_days * 86_400.0 or None,
             cache_seconds=settings.channels.cache_seconds,
         )
-        url = settings.database_url.get_secret_value() if settings.database_url is not None else None
-        return ReactionService(self.backend, options, url, settings.sdkappid, self.clock)
+        return ReactionService(self.backend, options, self._database_url, settings.sdkappid, self.clock)
 
     @cached_property
     def backend(self) -> Backend:
@@ -318,11 +326,30 @@ class ChannelAdapter:
         if not first.ok:
             return [first]
         found = await doctor.examine(clock_skew=self._client.clock_skew, repair=repair)
-        url = self.settings.database_url.get_secret_value() if self.settings.database_url else None
+        url = self._database_url
         if missing := doctor.database(url):
             return [first, *found, *missing]
         durable = doctor.durable(sqlite=url is None or url.startswith("sqlite"))
-        return [first, *found, *durable, await self.reactions.finding()]
+        return [first, *found, *durable, await self.reactions.finding(), *await self.posts.check_schedule()]
+
+    @asynccontextmanager
+    async def run_jobs(self, kinds: Collection[str] = JOB_KINDS) -> AsyncIterator[None]:
+        """Run jobs of the database in this process for the length of a block; other processes may do so, too.
+
+        `schedule` publishes scheduled posts, `jobs` continues conversation groups of cutovers. A process that is killed
+        loses nothing: another one, or the next, goes on. Migrations are left to `migration.work`. Raises
+        ConfigurationError without `database_url`, for an unknown kind, and without the extra `durable`.
+        """
+        if unknown := sorted(set(kinds) - set(JOB_KINDS)):
+            raise ConfigurationError(f"jobs: there is no kind {unknown[0]!r}; known: {', '.join(JOB_KINDS)}")
+        if self._database_url is None:
+            raise ConfigurationError("jobs need a database: set database_url", field="database_url")
+        async with AsyncExitStack() as stack:
+            if SCHEDULE in kinds:
+                await stack.enter_async_context(self.posts.publish_due())
+            if JOBS in kinds:
+                await stack.enter_async_context(self.migration.run_group_sync())
+            yield
 
     async def aclose(self) -> None:
         """Publish the counts of reactions that are not published yet, and close the connections.
@@ -335,6 +362,8 @@ class ChannelAdapter:
                 await self.reactions.aclose()
             if "pipeline" in vars(self):
                 await self.pipeline.aclose()
+            if "posts" in vars(self):
+                await self.posts.aclose()
             moved = vars(self).get("posting_moved")
             if moved is not None:
                 await moved.aclose()
@@ -354,6 +383,11 @@ class ChannelAdapter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
+
+    @property
+    def _database_url(self) -> str | None:
+        url = self.settings.database_url
+        return url.get_secret_value() if url is not None else None
 
     @cached_property
     def _bulk(self) -> BulkOptions:

@@ -1,7 +1,9 @@
-"""`posts`: publish, list, show, edit, recall, import-feed."""
+"""`posts`: publish, list, show, edit, recall, import-feed; scheduled posts and drafts."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
 
 import orjson
 import typer
@@ -12,9 +14,10 @@ from channel_adapter.cli.exits import Exit, UsageError, read_option
 from channel_adapter.cli.feed.entries import EXCERPT_BYTES, Feed, read_feed
 from channel_adapter.cli.feed.publish import EntryState, FeedImport, Imported
 from channel_adapter.cli.files import STDIN, opened, read_all, read_text
-from channel_adapter.cli.output import counted, to_datetime
+from channel_adapter.cli.output import cell, counted, to_datetime
 from channel_adapter.domain import post as p
 from channel_adapter.domain.post import Content, Post, PostPreview, PostRef, PostState
+from channel_adapter.domain.schedule import ScheduledPost, ScheduleState
 from channel_adapter.mapping.content_json import parts_of
 from channel_adapter.mapping.ids import COMMUNITY_IDS
 
@@ -244,6 +247,207 @@ def _summary(job: FeedImport, feed: Feed) -> str:
     if feed.repeated:
         parts.append(f"{len(feed.repeated):,} repeated in the feed")
     return f"{counted(len(feed.entries), 'entry', 'entries')}: {', '.join(parts) or 'nothing to do'}"
+
+
+_AT = Annotated[
+    str, typer.Option("--at", metavar="TIME", help="ISO 8601 with a zone: 2026-12-24T18:00+01:00, or with --zone.")
+]
+_ZONE = Annotated[
+    str | None, typer.Option("--zone", metavar="NAME", help="Zone of a time without one, for example Europe/Berlin.")
+]
+_ID = Annotated[str, typer.Argument(metavar="ID", help="Id of the scheduled post, as posts scheduled shows it.")]
+_DRAFT = Annotated[str, typer.Argument(metavar="ID", help="Id of the draft, as posts drafts shows it.")]
+_QUIET = Annotated[bool, typer.Option("--quiet", help="Do not count the post as unread.")]
+
+SCHEDULED = ("id", "at", "channel", "state", "late", "content", "remark")
+DRAFTS = ("id", "changed_at", "channel", "author", "content")
+
+
+@command(
+    app, "posts", "schedule",
+    example='channel-adapter posts schedule harbor_news "Tide table for Sunday" --at 2026-12-24T18:00+01:00\n'
+    'channel-adapter posts schedule harbor_news "Ferries today" --at 2026-12-24T06:30 --zone Europe/Berlin',
+)  # fmt: skip
+async def schedule(
+    run: Run,
+    channel: ChannelArgument,
+    at: _AT,
+    text: _TEXT = "",
+    zone: _ZONE = None,
+    images: _IMAGE = None,
+    title: _TITLE = None,
+    link: _LINK = None,
+    location: _LOCATION = None,
+    content: _CONTENT = None,
+    author: _AUTHOR = None,
+    idempotency_key: Annotated[str | None, typer.Option(help="Repeating with the same key schedules once.")] = None,
+    quiet: _QUIET = False,
+) -> None:
+    """Schedule a post: a worker publishes it at its time, once.
+
+    The time lies within the next 366 days. `worker`, `webhooks serve` and `console` publish what is due; after a stop
+    they send what is less than schedule.max_lateness late. Needs database_url.
+    """
+    time = _time(at, zone)
+    parts = _content(text, images or [], title, link, location, content)
+    async with run.adapter() as adapter:
+        post = await adapter.posts.schedule(
+            channel, parts, at=time, author=author, idempotency_key=idempotency_key, quiet=quiet
+        )
+        _print_scheduled(run, post)
+        if not (await adapter.posts.schedule_status()).workers:
+            run.output.note("no process publishes scheduled posts now: run `channel-adapter worker`")
+
+
+@command(
+    app, "posts", "scheduled",
+    example="channel-adapter posts scheduled harbor_news\n"
+    "channel-adapter posts scheduled --problems\n"
+    "channel-adapter posts scheduled --acknowledge 5f1c09a3be72",
+)  # fmt: skip
+async def scheduled(
+    run: Run,
+    channel: Annotated[str | None, typer.Argument(metavar="CHANNEL", help="Slug or id; else all channels.")] = None,
+    problems: Annotated[bool, typer.Option("--problems", help="Only failed, late and missed posts.")] = False,
+    ended: Annotated[bool, typer.Option("--all", help="Published and cancelled ones of 30 days, too.")] = False,
+    acknowledge: Annotated[
+        list[str] | None, typer.Option("--acknowledge", metavar="ID", help="End the report of a problem; repeat it.")
+    ] = None,
+) -> Exit:
+    """List scheduled posts by their times, with those that failed, are late or were missed.
+
+    Exit code 1 with --problems if there are any. A problem is listed, and reported by doctor, until it is acknowledged.
+    """
+    async with run.adapter() as adapter:
+        if acknowledge:
+            await adapter.posts.acknowledge(acknowledge)
+        with run.output.items(SCHEDULED, empty="no problem" if problems else "no post is scheduled") as listing:
+            async for post in adapter.posts.scheduled(channel, problems=problems, ended=ended):
+                remark = post.error or (f"number {post.ref.seq}" if post.ref else None)
+                listing.add(
+                    post, post.id, post.at, post.channel, post.state, post.late, describe(post.parts), remark
+                )  # fmt: skip
+    return Exit.REFUSED if problems and listing.count else Exit.DONE
+
+
+@command(
+    app, "posts", "reschedule", example="channel-adapter posts reschedule 5f1c09a3be72 --at 2026-12-25T09:00+01:00"
+)
+async def reschedule(run: Run, post_id: _ID, at: _AT, zone: _ZONE = None) -> None:
+    """Change the time of a scheduled post, also of one that failed or was missed."""
+    time = _time(at, zone)
+    async with run.adapter() as adapter:
+        _print_scheduled(run, await adapter.posts.reschedule(post_id, time))
+
+
+@command(app, "posts", "unschedule", example="channel-adapter posts unschedule 5f1c09a3be72")
+async def unschedule(run: Run, post_id: _ID) -> None:
+    """Cancel a scheduled post. One that is being sent, or was published, is refused."""
+    async with run.adapter() as adapter:
+        _print_scheduled(run, await adapter.posts.unschedule(post_id))
+
+
+@command(app, "posts", "publish-now", example="channel-adapter posts publish-now 5f1c09a3be72")
+async def publish_now(run: Run, post_id: _ID) -> Exit:
+    """Publish a scheduled post immediately, once. If the service is not available, workers try again: exit code 7."""
+    async with run.adapter() as adapter:
+        return _print_scheduled(run, await adapter.posts.publish_now(post_id))
+
+
+@command(app, "posts", "draft", example='channel-adapter posts draft harbor_news "Tide table for Sunday"')
+async def draft(
+    run: Run,
+    channel: ChannelArgument,
+    text: _TEXT = "",
+    images: _IMAGE = None,
+    title: _TITLE = None,
+    link: _LINK = None,
+    location: _LOCATION = None,
+    content: _CONTENT = None,
+    author: _AUTHOR = None,
+    quiet: _QUIET = False,
+    replace: Annotated[str | None, typer.Option(metavar="ID", help="Replace this draft.")] = None,
+) -> None:
+    """Store a post without a time. Needs database_url."""
+    parts = _content(text, images or [], title, link, location, content)
+    async with run.adapter() as adapter:
+        saved = await adapter.posts.draft(channel, parts, author=author, quiet=quiet, replace=replace)
+    run.output.one(saved, f"stored as draft {saved.id}")
+
+
+@command(app, "posts", "drafts", example="channel-adapter posts drafts harbor_news")
+async def drafts(
+    run: Run,
+    channel: Annotated[str | None, typer.Argument(metavar="CHANNEL", help="Slug or id; else all channels.")] = None,
+) -> None:
+    """List drafts, the oldest first."""
+    async with run.adapter() as adapter:
+        with run.output.items(DRAFTS, empty="there is no draft") as listing:
+            async for saved in adapter.posts.drafts(channel):
+                listing.add(saved, saved.id, saved.changed_at, saved.channel, saved.author, describe(saved.parts))
+
+
+@command(
+    app, "posts", "publish-draft",
+    example="channel-adapter posts publish-draft 5f1c09a3be72\n"
+    "channel-adapter posts publish-draft 5f1c09a3be72 --at 2026-12-24T18:00+01:00",
+)  # fmt: skip
+async def publish_draft(
+    run: Run,
+    draft_id: _DRAFT,
+    at: Annotated[str | None, typer.Option("--at", metavar="TIME", help="Schedule it instead; ISO 8601.")] = None,
+    zone: _ZONE = None,
+) -> Exit:
+    """Publish a draft immediately, or schedule it with --at.
+
+    The draft is gone then; repeating the command publishes nothing twice.
+    """
+    time = None if at is None else _time(at, zone)
+    async with run.adapter() as adapter:
+        return _print_scheduled(run, await adapter.posts.publish_draft(draft_id, at=time))
+
+
+@command(app, "posts", "discard-draft", example="channel-adapter posts discard-draft 5f1c09a3be72")
+async def discard_draft(run: Run, draft_id: _DRAFT) -> None:
+    """Delete a draft; one that is gone already is no error."""
+    async with run.adapter() as adapter:
+        discarded = await adapter.posts.discard_draft(draft_id)
+    sentence = f"draft {draft_id} is deleted" if discarded else f"draft {draft_id} was gone already"
+    run.output.one({"id": draft_id, "discarded": discarded}, sentence)
+
+
+def _print_scheduled(run: Run, post: ScheduledPost) -> Exit:
+    number = post.ref.seq if post.ref else None
+    sentences = {
+        ScheduleState.SCHEDULED: f"{post.id} is published in {post.channel} at {cell(post.at)}",
+        ScheduleState.PUBLISHED: f"{post.id} is published as number {number} of {post.channel}",
+        ScheduleState.CANCELLED: f"{post.id} is cancelled",
+    }
+    waits = post.state is ScheduleState.SCHEDULED and bool(post.error)
+    sentence = sentences.get(post.state, f"{post.id} is {post.state.value}")
+    if waits:
+        sentence = f"{post.id} is not published yet: {post.error}; workers try again from {cell(post.retry_at)} on"
+    run.output.one(post, sentence)
+    return Exit.SERVICE if waits else Exit.DONE
+
+
+def _time(at: str, zone: str | None) -> datetime:
+    """Parse --at with --zone. Raises UsageError."""
+    try:
+        found = datetime.fromisoformat(at)
+    except ValueError:
+        raise UsageError(f"--at must be a time like 2026-12-24T18:00+01:00; got {at!r}", field="at") from None
+    if found.tzinfo is not None:
+        return found
+    if zone is None:
+        raise UsageError(
+            f"--at {at} has no time zone: add Z or an offset like +01:00, or name one with --zone Europe/Berlin",
+            field="at",
+        )
+    try:
+        return found.replace(tzinfo=ZoneInfo(zone))
+    except (OSError, ValueError, KeyError):
+        raise UsageError(f"--zone {zone} is not a time zone that this machine knows", field="zone") from None
 
 
 def _content(

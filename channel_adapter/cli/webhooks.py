@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from pydantic import SecretStr
 
+    from channel_adapter.adapter import ChannelAdapter
     from channel_adapter.store.database import Database
     from channel_adapter.store.inbox import InboxTable, ListedEvent
 
@@ -222,6 +223,8 @@ async def serve(
 ) -> None:
     """Receive webhooks until SIGTERM or Ctrl-C, and call your handlers with their events.
 
+    With database_url, scheduled posts are published and queued jobs are run, too, except migrations.
+
     MODULE is imported with the working directory on the path. FUNCTION gets the open adapter and registers what it
     wants with adapter.events.on and adapter.guard.on; it may be a coroutine. Several receivers may share one PostgreSQL
     database. SIGTERM and Ctrl-C end it within two seconds; the durable inbox goes on at its next start.
@@ -240,12 +243,24 @@ async def serve(
                 await outcome
         adapter.reactions.start()
         try:
-            async with listen(adapter, host=host, port=port, path=path, tls=tls) as (_, url):
+            async with _jobs(run, adapter), listen(adapter, host=host, port=port, path=path, tls=tls) as (_, url):
                 _exclude_from_collection()
                 _show_url(run, url, ready_file)
                 await ending.wait()
         except OSError as error:
             raise UsageError(f"cannot listen on {host}:{port}: {why_not_bound(error)}", field="port") from None
+
+
+@asynccontextmanager
+async def _jobs(run: Run, adapter: "ChannelAdapter") -> AsyncIterator[None]:
+    """Publish scheduled posts and run jobs beside the receiver, where the settings name a database for them."""
+    async with AsyncExitStack() as stack:
+        if adapter.settings.database_url is not None:
+            try:
+                await stack.enter_async_context(adapter.run_jobs())
+            except ConfigurationError as missing:
+                run.output.note(f"scheduled posts and jobs are left to other processes: {missing.message}")
+        yield
 
 
 def _exclude_from_collection() -> None:
@@ -257,7 +272,7 @@ def _exclude_from_collection() -> None:
 def _show_logs(run: Run) -> None:
     """Show the logs of the receiver: warnings always, counts with -v, tracebacks of every failed attempt with -vv."""
     level = {0: logging.WARNING, 1: logging.INFO}.get(run.output.verbose, logging.DEBUG)
-    for name in ("channel_adapter.webhooks", "channel_adapter.durable"):
+    for name in ("channel_adapter.webhooks", "channel_adapter.durable", "channel_adapter.schedule"):
         logging.getLogger(name).setLevel(level)
 
 

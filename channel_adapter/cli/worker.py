@@ -1,16 +1,32 @@
-"""`worker`: run jobs that other commands have queued."""
+"""`worker`: run scheduled posts, migrations and what other commands have queued."""
 
-from typing import Annotated
+import asyncio
+from contextlib import nullcontext
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from channel_adapter.cli.command import Run, command, single
-from channel_adapter.cli.exits import Exit
+from channel_adapter.cli.exits import Exit, UsageError
 from channel_adapter.cli.migrate.options import MAX_CALLS, MAX_DURATION, bounds_of
 from channel_adapter.cli.migrate.progress import WorkerProgress
 from channel_adapter.cli.output import counted
 
+if TYPE_CHECKING:
+    from channel_adapter.adapter import ChannelAdapter
+    from channel_adapter.migration.budget import BudgetLimits
+
 app = single()
+
+
+class JobKind(StrEnum):
+    """What a worker runs."""
+
+    SCHEDULE = "schedule"
+    MIGRATION = "migration"
+    JOBS = "jobs"
+
 
 DATABASE = Annotated[
     str | None,
@@ -23,24 +39,54 @@ DATABASE = Annotated[
 ]
 
 
-@command(app, "worker", example="channel-adapter worker --config adapter.toml")
-async def worker(
-    run: Run, database: DATABASE = None, max_calls: MAX_CALLS = None, max_duration: MAX_DURATION = None
-) -> Exit:
-    """Run jobs that are queued in a database until it is stopped: channels of `migrate apply`, conversation groups.
+ONLY = Annotated[
+    list[JobKind] | None,
+    typer.Option("--only", help="Run this kind of job alone; repeat it. Without it all kinds are run."),
+]
 
-    All workers share the app's calls per second evenly. When one dies, others go on with its jobs within seconds.
-    Conversation groups are filled after a cutover, by workers on the adapter's own database.
+
+@command(app, "worker", example="channel-adapter worker --config adapter.toml\nchannel-adapter worker --only schedule")
+async def worker(
+    run: Run, only: ONLY = None, database: DATABASE = None, max_calls: MAX_CALLS = None,
+    max_duration: MAX_DURATION = None,
+) -> Exit:  # fmt: skip
+    """Run jobs of a database until it is stopped: scheduled posts, migrations, conversation groups after a cutover.
+
+    schedule: posts whose time has come. migration: channels of `migrate apply`, and their conversation groups.
+    jobs: what other commands have queued, without migrations. Any number of workers share the work; when one dies,
+    others go on with its jobs within seconds. With a --database other than that of the settings, migrations alone are
+    run. --max-calls and --max-duration bound migrations.
     """
+    kinds = set(only or JobKind)
     async with run.adapter() as adapter:
-        migration = adapter.migration
-        url = migration.journal_url(database)
+        url = adapter.migration.journal_url(database)
+        if not is_own(adapter, url):
+            kinds &= {JobKind.MIGRATION}
+        if not kinds:
+            raise UsageError("scheduled posts and jobs are in database_url of the settings", field="database")
         run.output.note("working; Ctrl-C ends it")
-        with WorkerProgress(adapter.settings, run.output) as progress:
-            run.output.describe_progress(
-                lambda: f"{counted(progress.calls, 'call')} were made; others, or the next start, go on"
-            )
-            bounds = bounds_of(max_calls, max_duration)
-            calls = await migration.work(database=url, limits=bounds, on_progress=progress.update)
+        beside = kinds - {JobKind.MIGRATION}
+        if JobKind.MIGRATION in kinds:  # which fills conversation groups itself
+            beside -= {JobKind.JOBS}
+        if JobKind.SCHEDULE in kinds:
+            await adapter.posts.schedule_status()  # creates the tables, so that the jobs begin now
+        async with adapter.run_jobs(beside) if beside else nullcontext():
+            if JobKind.MIGRATION not in kinds:
+                await asyncio.Event().wait()
+            return await _migrate(run, adapter, url, bounds_of(max_calls, max_duration))
+
+
+async def _migrate(run: Run, adapter: "ChannelAdapter", url: str, bounds: "BudgetLimits") -> Exit:
+    with WorkerProgress(adapter.settings, run.output) as progress:
+        run.output.describe_progress(
+            lambda: f"{counted(progress.calls, 'call')} were made; others, or the next start, go on"
+        )
+        calls = await adapter.migration.work(database=url, limits=bounds, on_progress=progress.update)
     run.output.one({"calls": calls}, f"{counted(calls, 'call')} were made")
     return Exit.INTERRUPTED
+
+
+def is_own(adapter: "ChannelAdapter", url: str) -> bool:
+    """Return whether a database is that of the settings."""
+    own = adapter.settings.database_url
+    return own is not None and own.get_secret_value() == url

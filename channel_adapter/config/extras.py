@@ -120,5 +120,15 @@ def installed_durable_fault(*, sqlite: bool) -> str | None:
     return durable_fault(python=sys.version_info[:3], sqlite=sqlite3.sqlite_version_info if sqlite else None, dbos=dbos)
 
 
+def require_durable(database_url: str) -> None:
+    """Raise ConfigurationError if DBOS is missing, or cannot run here in this database. Imports nothing."""
+    with needs_extra(extra="durable", database_url=database_url):
+        for module in ("sqlalchemy", "dbos"):
+            if not is_installed(module):
+                raise ModuleNotFoundError(name=module)
+    if fault := installed_durable_fault(sqlite=not database_url.startswith("postgresql")):
+        raise ConfigurationError(fault, field="database_url")
+
+
 def _text(version: tuple[int, ...]) -> str:
     return ".".join(map(str, version))

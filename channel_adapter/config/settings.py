@@ -119,6 +119,14 @@ class PostSettings(SettingsTable):
     )
 
 
+class ScheduleSettings(SettingsTable):
+    """Configure posts that are published at a time."""
+
+    max_lateness: float = Field(
+        default=3_600.0, ge=60, description="seconds after its time in which a post is still sent; later it is missed"
+    )
+
+
 class UnreadSettings(SettingsTable):
     """Configure users' conversation groups of channels, which keep unread posts apart from chats."""
 
@@ -317,6 +325,7 @@ class Settings(SettingsTable):
     channels: ChannelSettings = Field(default_factory=ChannelSettings)
     subscriptions: SubscriptionSettings = Field(default_factory=SubscriptionSettings)
     posts: PostSettings = Field(default_factory=PostSettings)
+    schedule: ScheduleSettings = Field(default_factory=ScheduleSettings)
     unread: UnreadSettings = Field(default_factory=UnreadSettings)
     reactions: ReactionSettings = Field(default_factory=ReactionSettings)
     webhooks: WebhookSettings = Field(default_factory=WebhookSettings)

@@ -12,11 +12,11 @@ from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from typing import Final
 
-from sqlalchemy import Connection, delete, func, or_, select
+from sqlalchemy import Connection, delete, or_
 
 from channel_adapter.errors import ChannelAdapterError
 from channel_adapter.store.database import Database
-from channel_adapter.store.leases import LEASES, SCHEMA, Leases, owners, remove
+from channel_adapter.store.leases import LEASES, SCHEMA, WORKER, Leases, owners, remove
 
 LEASE_SECONDS: Final = 3.0
 """PostgreSQL: lease, look and poll make less than 5 s from a kill to the work of another process."""
@@ -25,7 +25,7 @@ FILE_LEASE_SECONDS: Final = 10.0
 FRESH: Final = 0.7
 """The part of a lease after which a process that could not renew it begins no further step."""
 _KEPT_SECONDS: Final = 60.0
-_EXECUTOR, _WORKER = "executor:", "worker:"
+_EXECUTOR: Final = "executor:"
 
 
 class Executor:
@@ -36,7 +36,7 @@ class Executor:
         self.seconds = FILE_LEASE_SECONDS if database.is_sqlite else LEASE_SECONDS
         self._database = database
         self._leases = Leases(database, self.id, seconds=self.seconds)
-        self._names = [_EXECUTOR + self.id, *(f"{_WORKER}{kind}:{self.id}" for kind in kinds)]
+        self._names = [_EXECUTOR + self.id, *(f"{WORKER}{kind}:{self.id}" for kind in kinds)]
         self._now = now
         self._renewed = 0.0
 
@@ -49,7 +49,7 @@ class Executor:
 
     def _begin(self, connection: Connection) -> None:
         now = self._database.now(self._now())
-        ours = or_(*(LEASES.c.name.startswith(prefix, autoescape=True) for prefix in (_EXECUTOR, _WORKER)))
+        ours = or_(*(LEASES.c.name.startswith(prefix, autoescape=True) for prefix in (_EXECUTOR, WORKER)))
         connection.execute(delete(LEASES).where(ours, LEASES.c.until < now - _KEPT_SECONDS))
         self._leases.acquire(connection, self._names, self._now())
 
@@ -90,17 +90,6 @@ class Executor:
     async def release_dead(self, executors: Iterable[str]) -> None:
         """Release what `acquire_dead` acquired."""
         await self._database.write(self._leases.release, [_EXECUTOR + executor for executor in executors])
-
-
-async def live_workers(database: Database, kind: str, here: float) -> int:
-    """Return how many processes run jobs of a kind."""
-
-    def count(connection: Connection) -> int:
-        prefix = LEASES.c.name.startswith(f"{_WORKER}{kind}:", autoescape=True)
-        wanted = select(func.count()).select_from(LEASES).where(prefix, LEASES.c.until > database.now(here))
-        return connection.scalar(wanted) or 0
-
-    return await database.read(count)
 
 
 def _machine() -> str:

@@ -6,22 +6,22 @@ step that was under way. A function that raises ends its job for good: catch, re
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar, Final
 
 from dbos import DBOS, DBOSClient, EnqueueOptions, WorkflowStatus
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
-from channel_adapter.durable import executor
 from channel_adapter.durable.database import JobDatabase
 from channel_adapter.durable.executor import Executor
 from channel_adapter.durable.logs import log, redirect_logs
 from channel_adapter.durable.worker import APPLICATION, EVERY_SECONDS, POLL_SECONDS, VERSION, WORKFLOW, Function, Worker
 from channel_adapter.errors import ChannelAdapterError, ConfigurationError, ConflictError
 from channel_adapter.store.database import Database
+from channel_adapter.store.leases import live_workers
 from channel_adapter.tencent.redaction import redact_text
 
 _WAIT_SECONDS: Final = 0.2
@@ -106,6 +106,25 @@ class Jobs:
             )
         self._connected.enqueue_in_transaction(connection, _options(kind, key, due), kind.name, list(args))
 
+    async def start_many(self, kind: Kind, jobs: Mapping[str, Sequence[Any]]) -> None:
+        """Queue jobs, the arguments by key, with one commit. Keys that have a job start nothing.
+
+        Raises UnavailableError; then none was queued.
+        """
+
+        def start(engine: Engine) -> None:
+            with engine.begin() as connection:
+                for key, args in jobs.items():
+                    self.start_within(connection, kind, key, args)
+
+        if self.database.engine is None:
+            raise ConfigurationError("the jobs are not open", field="database_url")
+        await self.database.run(start, self.database.engine)
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        """Delete the records of jobs that have ended."""
+        await self.database.run(self._connected.delete_workflows, list(keys))
+
     async def reschedule(self, key: str, due: float) -> bool:
         """Change when a waiting job begins, in Unix seconds; return False if it has begun or ended."""
         await self.database.run(self._connected.set_workflow_delay, key, delay_until_epoch_ms=int(due * 1_000))
@@ -149,7 +168,7 @@ class Jobs:
 
     async def workers(self, kind: Kind) -> int:
         """Return how many processes run jobs of a kind. Raises UnavailableError."""
-        return await executor.live_workers(self._store, kind.name, time.time())
+        return await self._store.read(live_workers, kind.name, self._store.now(time.time()))
 
     @asynccontextmanager
     async def run_worker(self, kinds: Sequence[Kind]) -> AsyncIterator[None]:

@@ -51,6 +51,13 @@ class Job:
         result: R = await self._worker.step(name, function, args)
         return result
 
+    async def lease(self) -> None:
+        """Wait until no other process can have taken over this job: for work that is no step, before each part of it.
+
+        Cancelled if another process has taken it over.
+        """
+        await self._worker.wait_for_lease()
+
 
 Function = Callable[Concatenate[Job, ...], Coroutine[Any, Any, Any]]
 """The function of a kind: gets the job and the values that it was started with."""
@@ -130,11 +137,15 @@ class Worker:
         finally:
             self._jobs.discard(task)
 
-    async def step(self, name: str, function: Callable[..., Coroutine[Any, Any, Any]], args: Sequence[Any]) -> Any:
-        """Run a step of the current job, or return its recorded result. Raises NotRecordedError."""
+    async def wait_for_lease(self) -> None:
+        """Wait until the lease of this process is renewed, if it may have ended."""
         if not self.executor.fresh:  # the process was suspended, or its renewals fail
             self._renewed.clear()
         await self._renewed.wait()
+
+    async def step(self, name: str, function: Callable[..., Coroutine[Any, Any, Any]], args: Sequence[Any]) -> Any:
+        """Run a step of the current job, or return its recorded result. Raises NotRecordedError."""
+        await self.wait_for_lease()
         failure: BaseException | None = None
 
         async def run() -> Any:

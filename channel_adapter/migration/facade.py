@@ -1,14 +1,16 @@
 """`adapter.migration`: plan, apply, verify, cut over, roll back and report."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
-from typing import Any
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final
 
 from channel_adapter.backends.caller import ApiCaller
 from channel_adapter.concurrency.clock import Clock
+from channel_adapter.config.extras import require_durable
 from channel_adapter.config.settings import Settings
 from channel_adapter.mapping.user_list import ListedUser, UnusableLine
-from channel_adapter.migration.budget import Budget, BudgetLimits, ProgressCallback, noop_progress
+from channel_adapter.migration.budget import TRANSIENT, Budget, BudgetLimits, ProgressCallback, noop_progress
 from channel_adapter.migration.context import Failpoint, MigrationContext, noop_failpoint
 from channel_adapter.migration.cutover import cutover as cutting
 from channel_adapter.migration.cutover.cutover import Cutover, CutoverOptions, CutoverState
@@ -25,6 +27,10 @@ from channel_adapter.migration.sources.source import Source, SourceSpec
 from channel_adapter.migration.verify.findings import EMPTY_BASELINE, Baseline, VerificationResult
 from channel_adapter.migration.verify.verify import FindingCallback, noop_finding, verify
 from channel_adapter.services.unread.service import UnreadService
+from channel_adapter.store.cutover import CutoverStore
+from channel_adapter.store.database import Database
+
+_LOOK_SECONDS: Final = 10.0
 
 
 class Migration:
@@ -141,6 +147,33 @@ class Migration:
         return await applying.work(
             self._context.with_journal(database), limits=limits, on_progress=on_progress, failpoint=failpoint
         )
+
+    @asynccontextmanager
+    async def run_group_sync(self) -> AsyncIterator[None]:
+        """Synchronize conversation groups for cutovers of the adapter's database for the length of a block.
+
+        Jobs run from when a cutover waits for them. Raises ConfigurationError without a database or `durable`.
+        """
+        url = self.journal_url()
+        require_durable(url)
+        task = asyncio.ensure_future(self._sync_groups(url))
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _sync_groups(self, url: str) -> None:
+        while True:
+            with suppress(*TRANSIENT):  # the next look comes soon
+                async with Database.shared(url) as database:
+                    waiting = await CutoverStore(database).unfilled_if_any()
+                if waiting:
+                    from channel_adapter.migration.cutover.groups import run_group_sync  # noqa: PLC0415 - DBOS is slow
+
+                    async with run_group_sync(self._context, url, Budget(self._context.clock)):
+                        await asyncio.Event().wait()
+            await asyncio.sleep(_LOOK_SECONDS)
 
     def journal_url(self, database: str | None = None) -> str:
         """Return the database of the journal. Raises ConfigurationError when none is set."""

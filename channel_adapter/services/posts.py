@@ -1,17 +1,20 @@
-"""Posts: publish, read back, edit, recall."""
+"""Posts: publish, read back, edit, recall; with scheduled posts and drafts from `schedule`."""
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 
 from channel_adapter.backends.protocols import PostBackend
+from channel_adapter.concurrency.clock import Clock
 from channel_adapter.concurrency.signals import Signal
 from channel_adapter.domain.post import Broadcast, Content, Draft, Post, PostPreview, PostRef
 from channel_adapter.errors import NotFoundError
 from channel_adapter.mapping import ids
 from channel_adapter.mapping.ids import IdScheme, post_in
+from channel_adapter.services.schedule import PostSchedule
+from channel_adapter.services.scheduled_publisher import ScheduleOptions
 
 
-class Posts:
+class Posts(PostSchedule):
     """Posts of any channel; a channel is named by slug or by id, a post by its ref."""
 
     def __init__(
@@ -20,9 +23,11 @@ class Posts:
         scheme: IdScheme,
         published: Signal[Post, Broadcast | None],
         recalled: Signal[PostRef, None],
+        options: ScheduleOptions,
+        clock: Clock,
     ) -> None:
+        super().__init__(scheme, options, clock)
         self._backend = backend
-        self._ids = scheme
         self._published = published
         self._recalled = recalled
 

@@ -20,6 +20,8 @@ from sqlalchemy import (
     bindparam,
     delete,
     exists,
+    func,
+    inspect,
     literal,
     or_,
     select,
@@ -37,6 +39,8 @@ LEASES: Final = Table(
     Column("until", Double, nullable=False),
 )
 SCHEMA: Final = Schema("leases", 1, _metadata)
+WORKER: Final = "worker:"
+"""Begins the name of the lease of a process that runs jobs: `worker:<kind>:<process>`."""
 
 
 class Leases:
@@ -127,3 +131,11 @@ def remove(connection: Connection, names: Sequence[str]) -> None:
 def live(name: ColumnElement[str], now: ColumnElement[float]) -> ColumnElement[bool]:
     """Return the condition that a lease of this name has an owner, or may not be acquired, at the moment."""
     return exists().where(LEASES.c.name == name, LEASES.c.until > now)
+
+
+def live_workers(connection: Connection, kind: str, now: ColumnElement[float]) -> int:
+    """Return how many processes run jobs of a kind; 0 where no process ever ran any."""
+    if not inspect(connection).has_table(LEASES.name):
+        return 0
+    prefix = LEASES.c.name.startswith(f"{WORKER}{kind}:", autoescape=True)
+    return connection.scalar(select(func.count()).select_from(LEASES).where(prefix, LEASES.c.until > now)) or 0

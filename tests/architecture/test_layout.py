@@ -30,6 +30,7 @@ PUBLIC_NAMES = """
     UnavailableError Unknown Unread Unrecognised Unsubscribed UserId Video
     AllRead Contact Direction Message MessageDraft MessageEdited MessageEvent MessageRead MessageRecalled
     MessageReceived MessageRef MessageSent Thread
+    SavedDraft ScheduledPost ScheduleState ScheduleStatus
 """.split()  # noqa: SIM905
 
 CONVERSATION_GROUPS = {"service.py: groups"}  # what people see under this name in their own lists

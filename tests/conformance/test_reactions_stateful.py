@@ -22,7 +22,7 @@ from channel_adapter import ChannelAdapter, DisplayMode, ReactionChange, Text
 from channel_adapter.backends.community.reactions import CommunityReactions
 from channel_adapter.config.settings import ReactionSettings
 from channel_adapter.mapping.reactions import counts_in, to_changes
-from channel_adapter.services.reactions import failpoints
+from channel_adapter.services import failpoints
 from channel_adapter.store.database import Database
 from channel_adapter.store.reaction_publishing import ClaimEnd, ClaimResult
 from channel_adapter.stub.faults.faults import Fault

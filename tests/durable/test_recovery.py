@@ -13,9 +13,9 @@ import psycopg
 import pytest
 
 from channel_adapter.durable import open_jobs
-from channel_adapter.durable.executor import Executor, live_workers
+from channel_adapter.durable.executor import Executor
 from channel_adapter.store.database import Database
-from channel_adapter.store.leases import SCHEMA, Leases
+from channel_adapter.store.leases import SCHEMA, Leases, live_workers
 from tests.durable.test_durable import lines, wait_for, worker
 from tests.durable.worker import KIND, serving
 
@@ -38,6 +38,10 @@ def steps_of(notes: list[str]) -> Counter[str]:
     return Counter(" ".join(line.split()[:2]) for line in notes if line.split()[1] in ("one", "two"))
 
 
+async def _workers(database: Database) -> int:
+    return await database.read(live_workers, "k", database.now(time.time()))
+
+
 async def test_living_executor_is_not_taken_over(databases: tuple[Database, Database]) -> None:
     first, second = (Executor(database, ["k"]) for database in databases)
     await first.begin()
@@ -45,9 +49,9 @@ async def test_living_executor_is_not_taken_over(databases: tuple[Database, Data
     assert await second.acquire_dead([first.id]) == set()
     assert await first.renew()
     assert first.fresh
-    assert await live_workers(databases[0], "k", time.time()) == 2
+    assert await _workers(databases[0]) == 2
     await first.end()
-    assert await live_workers(databases[0], "k", time.time()) == 1
+    assert await _workers(databases[0]) == 1
     assert await second.acquire_dead([first.id]) == {first.id}
 
 

@@ -16,7 +16,7 @@ import channel_adapter.services.reactions.stored  # noqa: F401
 from channel_adapter import ChannelAdapter, PostRef, Settings
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.reaction import ReactionChange
-from channel_adapter.services.reactions import failpoints
+from channel_adapter.services import failpoints
 
 
 def killer(name: str, times: int) -> Callable[[str], None]:

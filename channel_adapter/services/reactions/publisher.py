@@ -27,7 +27,7 @@ from channel_adapter.domain.reaction import (
     MessageCapacity,
 )
 from channel_adapter.errors import ChannelAdapterError
-from channel_adapter.services.reactions.failpoints import failpoint
+from channel_adapter.services.failpoints import failpoint
 from channel_adapter.services.reactions.reconciler import Reconciler
 from channel_adapter.store.reaction_publishing import Claim, ClaimEnd, ClaimResult, PublishingStore
 

@@ -14,7 +14,7 @@ from channel_adapter.domain.reaction import (
     Reconciled,
 )
 from channel_adapter.errors import NotFoundError, ThrottledError
-from channel_adapter.services.reactions.failpoints import failpoint
+from channel_adapter.services.failpoints import failpoint
 from channel_adapter.services.reactions.rules import ReactionEligibility
 from channel_adapter.store.client_reactions import ClientReactionMerge, KeyRow, Snapshot
 from channel_adapter.store.reaction_publishing import Claim, ClaimEnd, ClaimResult, PublishingStore

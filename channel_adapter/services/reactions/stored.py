@@ -24,7 +24,7 @@ from channel_adapter.domain.reaction import (
 )
 from channel_adapter.errors import ChannelAdapterError
 from channel_adapter.mapping.reactions import to_reactions
-from channel_adapter.services.reactions.failpoints import failpoint
+from channel_adapter.services.failpoints import failpoint
 from channel_adapter.services.reactions.publisher import LEASE_SECONDS, ClaimWriter, DisplayModes, Publisher
 from channel_adapter.services.reactions.reconciler import Reconciler, deleted_post
 from channel_adapter.services.reactions.rules import ReactionEligibility, ReactionOptions

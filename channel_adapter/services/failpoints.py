@@ -1,4 +1,4 @@
-"""Named points at which tests interrupt the work on reactions, for example by killing the process."""
+"""Named points at which tests interrupt the work of services, for example by killing the process."""
 
 from collections.abc import Callable
 from typing import Final

@@ -1,0 +1,432 @@
+"""Scheduled posts and drafts: what is stored until it is published. `schedule_jobs` publishes what is due."""
+
+import asyncio
+import hashlib
+import secrets
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace as replaced
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from channel_adapter.concurrency.clock import Clock, duration
+from channel_adapter.concurrency.paging import Page, read_pages
+from channel_adapter.config.extras import is_installed, needs_store, require_durable
+from channel_adapter.domain.health import HealthCheckResult
+from channel_adapter.domain.ids import ChannelId, UserId
+from channel_adapter.domain.post import Content, PostPreview, PostRef
+from channel_adapter.domain.schedule import LATE_SECONDS, SavedDraft, ScheduledPost, ScheduleState, ScheduleStatus
+from channel_adapter.errors import ChannelAdapterError, ConfigurationError, ConflictError, InvalidError, NotFoundError
+from channel_adapter.mapping.content_json import parts_of
+from channel_adapter.mapping.ids import IdScheme
+from channel_adapter.mapping.ids import idempotency_key as checked_key
+from channel_adapter.services.failpoints import failpoint
+from channel_adapter.services.scheduled_publisher import (
+    KIND,
+    PostPublisher,
+    ScheduledPublisher,
+    ScheduleOptions,
+    log,
+    post_key,
+)
+
+if TYPE_CHECKING:
+    from channel_adapter.store.schedule import DraftRow, ScheduledRow, ScheduleStore
+
+FARTHEST: Final = timedelta(days=366)
+SEE_PROBLEMS: Final = "`channel-adapter posts scheduled --problems` lists them, and --acknowledge ID ends the report"
+START_WORKER: Final = "run `channel-adapter worker`, or `webhooks serve`"
+_MOVABLE: Final = (ScheduleState.SCHEDULED, ScheduleState.FAILED, ScheduleState.MISSED)
+_LOOK_SECONDS: Final = 0.5
+_JOBS: Final = "channel_adapter.services.schedule_jobs"
+
+
+def check_time(at: object, now: float, field: str = "at") -> datetime:
+    """Return a time at which a post can be scheduled, in UTC. Raises InvalidError."""
+    if not isinstance(at, datetime):
+        raise InvalidError(f"{field} must be a datetime with a time zone; got {at!r}", field=field)
+    if at.tzinfo is None or at.utcoffset() is None:
+        raise InvalidError(
+            f"{field}: {at.isoformat(' ', 'seconds')} has no time zone; add one, for example UTC or +01:00", field=field
+        )
+    wanted = at.astimezone(UTC)
+    if wanted.astimezone(at.tzinfo).replace(tzinfo=None, fold=0) != at.replace(tzinfo=None, fold=0):
+        later = wanted.astimezone(at.tzinfo)
+        raise InvalidError(
+            f"{field}: {at:%Y-%m-%d %H:%M} does not exist in {at.tzinfo}, where clocks go forward then; nothing was"
+            f" scheduled: choose {later:%H:%M} or a time before the change",
+            field=field,
+        )
+    current = datetime.fromtimestamp(now, UTC)
+    if wanted <= current:
+        raise InvalidError(
+            f"{field}: {wanted:%Y-%m-%d %H:%M:%SZ} lies {duration(max(1, (current - wanted).total_seconds()))} in the"
+            " past; publish the post now, or choose a later time",
+            field=field,
+        )
+    if wanted > current + FARTHEST:
+        raise InvalidError(
+            f"{field}: {wanted:%Y-%m-%d %H:%M:%SZ} lies more than a year ahead; a post is scheduled for the next"
+            f" {FARTHEST.days} days",
+            field=field,
+        )
+    return wanted
+
+
+class PostSchedule(PostPublisher):
+    """Scheduled posts and drafts of any channel, in `database_url`. The base of `adapter.posts`.
+
+    Every method raises ConfigurationError without `database_url`, and UnavailableError if it cannot be used.
+    """
+
+    def __init__(self, scheme: IdScheme, options: ScheduleOptions, clock: Clock) -> None:
+        self._ids = scheme
+        self._options = options
+        self._clock = clock
+        self._publisher: ScheduledPublisher | None = None
+
+    async def schedule(
+        self,
+        channel: str,
+        content: Content | Sequence[Content],
+        *,
+        at: datetime,
+        author: str | None = None,
+        idempotency_key: str | None = None,
+        quiet: bool = False,
+    ) -> ScheduledPost:
+        """Store a post that a worker publishes at a time: `channel-adapter worker`, `webhooks serve`, `run_jobs`.
+
+        `at` has a time zone and lies within the next 366 days. A second call with the same `idempotency_key` returns
+        the first post. Raises InvalidError for such a time, ConflictError for a key that was used for another post or
+        time, and what `publish` raises for content, author and channel.
+        """
+        store = await self._store()
+        wanted = check_time(at, await store.now(self._clock.now()))
+        key = None if idempotency_key is None else checked_key(idempotency_key)
+        preview = await self.preview(channel, content, author=author, quiet=quiet)
+        row = self._row(preview, author, at=wanted.timestamp(), key=key)
+        stored = await store.add(row)
+        failpoint("schedule.stored")
+        if stored.digest != row.digest:
+            raise ConflictError(
+                f"idempotency_key: it was used for scheduled post {stored.id}, with other content or another time",
+                field="idempotency_key",
+            )
+        return await self._value(stored)
+
+    async def scheduled(
+        self, channel: str | None = None, *, problems: bool = False, ended: bool = False
+    ) -> AsyncGenerator[ScheduledPost, None]:
+        """Yield scheduled posts by their times: those that wait, and those that failed, are late or were missed.
+
+        With `problems` only the latter, until they are acknowledged; with `ended` also published and cancelled ones of
+        the last 30 days.
+        """
+        wanted = None if channel is None else self._ids.channel(channel)
+        store = await self._store()
+
+        async def fetch(after: tuple[float, str]) -> Page["ScheduledRow", tuple[float, str]]:
+            rows = await store.page(after, wanted, self._clock.now(), problems=problems, ended=ended)
+            return Page(rows, (rows[-1].at, rows[-1].id) if rows else None)
+
+        async for rows in read_pages(fetch, (0.0, "")):
+            for row in rows:
+                yield await self._value(row)
+
+    async def get_scheduled(self, post_id: str) -> ScheduledPost:
+        """Return one scheduled post as it is now. Raises NotFoundError."""
+        return await self._value(await self._known(post_id))
+
+    async def reschedule(self, post_id: str, at: datetime) -> ScheduledPost:
+        """Change the time of a post that waits, failed or was missed; it is published then.
+
+        Raises InvalidError for the time, NotFoundError, and ConflictError for a post that is being sent, was published
+        or cancelled.
+        """
+        store = await self._store()
+        wanted = check_time(at, await store.now(self._clock.now())).timestamp()
+        await self._change(
+            post_id, _MOVABLE, state=ScheduleState.SCHEDULED, at=wanted, due=wanted, error="", acknowledged=False,
+            changed=self._clock.now(),
+        )  # fmt: skip
+        return await self.get_scheduled(post_id)
+
+    async def unschedule(self, post_id: str) -> ScheduledPost:
+        """Cancel a scheduled post; cancelling it again changes nothing.
+
+        Raises NotFoundError, and ConflictError for a post that is being sent or was published.
+        """
+        states = (*_MOVABLE, ScheduleState.CANCELLED)
+        await self._change(post_id, states, state=ScheduleState.CANCELLED, changed=self._clock.now())
+        return await self.get_scheduled(post_id)
+
+    async def publish_now(self, post_id: str) -> ScheduledPost:
+        """Publish a scheduled post immediately, once; one that was published before is returned as it is.
+
+        If the service is not available, the post stays scheduled and workers try again: `error` and `retry_at` say so.
+        Raises NotFoundError, ConflictError for a post that is being sent or was cancelled, and what `publish` raises
+        for a post that is refused; it has failed then.
+        """
+        store, publisher = await self._store(), await self._publishing()
+        owner = f"call:{secrets.token_hex(8)}"
+        claimed = await store.claim(post_id, owner, publisher.claim_seconds, self._clock.now())
+        if claimed is None:
+            row = await self._known(post_id)
+            if row.state is not ScheduleState.PUBLISHED:
+                raise _not_in_state(row)
+            return await self._value(row)
+        failpoint("schedule.claimed")
+        error = await publisher.publish(claimed.row, claimed.now)
+        found = await self.get_scheduled(post_id)
+        if error is not None and found.state is ScheduleState.FAILED:
+            raise error
+        return found
+
+    async def acknowledge(self, post_ids: Sequence[str]) -> None:
+        """End the reports about posts that failed, are late or were missed. Raises NotFoundError for unknown ids."""
+        for post_id in post_ids:
+            await self._known(post_id)
+        await (await self._store()).acknowledge(list(post_ids))
+
+    async def schedule_status(self) -> ScheduleStatus:
+        """Return how many scheduled posts are in each state, and how late they are."""
+        store = await self._store()
+        counts = await store.counts(KIND, self._clock.now())
+        return ScheduleStatus(
+            states=counts.states, problems=counts.problems, waiting_seconds=counts.waiting_seconds,
+            lag=self.schedule_lag, workers=counts.workers,
+        )  # fmt: skip
+
+    @property
+    def schedule_lag(self) -> float:
+        """How many seconds after its time the last scheduled post of this process was published; 0 without one."""
+        return self._publisher.lag if self._publisher is not None else 0.0
+
+    async def draft(
+        self,
+        channel: str,
+        content: Content | Sequence[Content],
+        *,
+        author: str | None = None,
+        quiet: bool = False,
+        replace: str | None = None,
+    ) -> SavedDraft:
+        """Store a post without a time; `replace` is the id of a draft whose place it takes.
+
+        Raises NotFoundError for a draft that does not exist, and what `publish` raises for content, author and channel.
+        """
+        store = await self._store()
+        row = self._row(await self.preview(channel, content, author=author, quiet=quiet), author, at=0.0)
+        if replace is not None and await store.draft(replace) is None:
+            raise _no_draft(replace)
+        from channel_adapter.store.schedule import DraftRow  # noqa: PLC0415 - an extra
+
+        saved = DraftRow(
+            id=replace or row.id, channel=row.channel, content=row.content, author=row.author, quiet=row.quiet,
+            created=row.created, changed=row.created,
+        )  # fmt: skip
+        await store.save_draft(saved)
+        return await self.get_draft(saved.id)
+
+    async def drafts(self, channel: str | None = None) -> AsyncGenerator[SavedDraft, None]:
+        """Yield drafts, the oldest first."""
+        wanted = None if channel is None else self._ids.channel(channel)
+        store = await self._store()
+
+        async def fetch(after: tuple[float, str]) -> Page["DraftRow", tuple[float, str]]:
+            rows = await store.drafts(after, wanted)
+            return Page(rows, (rows[-1].created, rows[-1].id) if rows else None)
+
+        async for rows in read_pages(fetch, (0.0, "")):
+            for row in rows:
+                yield _draft(row)
+
+    async def get_draft(self, draft_id: str) -> SavedDraft:
+        """Return one draft. Raises NotFoundError."""
+        row = await (await self._store()).draft(draft_id)
+        if row is None:
+            raise _no_draft(draft_id)
+        return _draft(row)
+
+    async def publish_draft(self, draft_id: str, *, at: datetime | None = None) -> ScheduledPost:
+        """Publish a draft immediately, or schedule it; the post has the id of the draft, which is gone then.
+
+        Repeating the call publishes nothing twice. Raises NotFoundError, and what `schedule` or `publish_now` raises.
+        """
+        store = await self._store()
+        now = await store.now(self._clock.now())
+        wanted = now if at is None else check_time(at, now).timestamp()
+        draft = await store.draft(draft_id)
+        if draft is not None:
+            preview = await self.preview(
+                draft.channel, parts_of(orjson.loads(draft.content)), author=draft.author, quiet=draft.quiet
+            )
+            row = self._row(preview, draft.author, at=wanted, post_id=draft_id)
+            if at is None:  # workers leave it to this call
+                row = replaced(row, due=now + self._options.claim_seconds)
+            await store.schedule_draft(row)
+            failpoint("schedule.draft_taken")
+        elif (found := await store.get(draft_id)) is None:
+            raise _no_draft(draft_id)
+        elif at is not None:
+            return await self._value(found)
+        return await self.publish_now(draft_id) if at is None else await self.get_scheduled(draft_id)
+
+    async def discard_draft(self, draft_id: str) -> bool:
+        """Delete a draft; return False if there was none."""
+        return await (await self._store()).discard_draft(draft_id)
+
+    async def check_schedule(self) -> list[HealthCheckResult]:
+        """Return what the doctor reports of scheduled posts; nothing where none was ever scheduled."""
+        url = self._options.database_url
+        if url is None or not is_installed("sqlalchemy") or not await self._is_used():
+            return []
+        counts = await (await self._store()).counts(KIND, self._clock.now())
+        results = [HealthCheckResult("schedule", True, f"{counts.open} waiting, {counts.problems} to be acknowledged")]
+        if counts.problems:
+            message = f"{_posts(counts.problems)} failed, late or missed"
+            results = [HealthCheckResult("schedule", False, message, SEE_PROBLEMS)]
+        if counts.open and not counts.workers:
+            message = f"{_posts(counts.open)} waiting, and no process publishes them"
+            results.append(HealthCheckResult("schedule", False, message, START_WORKER))
+        return results
+
+    @asynccontextmanager
+    async def publish_due(self) -> AsyncIterator[None]:
+        """Publish scheduled posts in this process for the length of a block, from when there was any in the database.
+
+        Raises ConfigurationError without `database_url`, and without the extra `durable`.
+        """
+        url = self._require_url()
+        require_durable(url)
+        worker = asyncio.ensure_future(self._publish_due(url))
+        try:
+            yield
+        finally:
+            worker.cancel()
+            await asyncio.gather(worker, return_exceptions=True)
+
+    async def _publish_due(self, url: str) -> None:
+        """Wait for scheduled posts, then publish them; begin again after a failure."""
+        while True:
+            try:
+                if await self._is_used():
+                    jobs = await asyncio.to_thread(import_module, _JOBS)  # DBOS is slow to import
+                    await jobs.serve(await self._publishing(), url)
+            except ChannelAdapterError as error:
+                log.warning("schedule.worker_failed", reason=error.message[:200])
+            except Exception:  # noqa: BLE001 - a fault of one look must not end the others
+                log.exception("schedule.worker_failed")
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _is_used(self) -> bool:
+        """Return whether the database has ever held a scheduled post or a draft. Creates nothing."""
+        return await self._opened().store.exists()
+
+    async def aclose(self) -> None:
+        """Close the database, if it was used."""
+        publisher, self._publisher = self._publisher, None
+        if publisher is not None:
+            await publisher.store.close()
+
+    def _require_url(self) -> str:
+        if self._options.database_url is None:
+            raise ConfigurationError(
+                "scheduled posts and drafts need a database: set database_url, for example sqlite:///adapter.db",
+                field="database_url",
+            )
+        return self._options.database_url
+
+    def _opened(self) -> ScheduledPublisher:
+        if self._publisher is None:
+            url = self._require_url()
+            with needs_store(url):
+                from channel_adapter.store.database import Database  # noqa: PLC0415 - an extra
+                from channel_adapter.store.schedule import ScheduleStore  # noqa: PLC0415 - an extra
+            store = ScheduleStore(Database.shared(url))
+            self._publisher = ScheduledPublisher(store, self, self._options, self._clock)
+        return self._publisher
+
+    async def _publishing(self) -> ScheduledPublisher:
+        publisher = self._opened()
+        await publisher.store.prepare()
+        return publisher
+
+    async def _store(self) -> "ScheduleStore":
+        return (await self._publishing()).store
+
+    def _row(
+        self, preview: PostPreview, author: str | None, *, at: float, key: str | None = None, post_id: str | None = None
+    ) -> "ScheduledRow":
+        """Return a row. Without an author the post is sent as the owner that the channel has then."""
+        from channel_adapter.store.schedule import ScheduledRow  # noqa: PLC0415 - an extra
+
+        content = orjson.dumps(preview.parts).decode()
+        digest = hashlib.sha256(orjson.dumps([content, author, preview.quiet, at])).hexdigest()
+        post_id = post_id or secrets.token_hex(6)
+        now = self._clock.now()
+        return ScheduledRow(
+            id=post_id, channel=preview.channel, key=key, digest=digest, content=content, author=author,
+            quiet=preview.quiet, dedupe=self.dedupe_of(preview.channel, post_key(post_id, key)), at=at, due=at,
+            created=now, changed=now,
+        )  # fmt: skip
+
+    async def _known(self, post_id: str) -> "ScheduledRow":
+        row = await (await self._store()).get(post_id)
+        if row is None:
+            raise NotFoundError(f"there is no scheduled post {post_id}", field="post_id")
+        return row
+
+    async def _change(self, post_id: str, states: Sequence[ScheduleState], **values: Any) -> None:
+        if not await (await self._store()).change(post_id, states, **values):
+            raise _not_in_state(await self._known(post_id))
+
+    async def _value(self, row: "ScheduledRow") -> ScheduledPost:
+        store = await self._store()
+        waits = row.state in (ScheduleState.SCHEDULED, ScheduleState.PUBLISHING)
+        overdue = waits and await store.now(self._clock.now()) - row.at > LATE_SECONDS
+        retries = row.state is ScheduleState.SCHEDULED and row.due > row.at
+        return ScheduledPost(
+            id=row.id, channel=ChannelId(row.channel), at=_time(row.at), state=row.state, parts=_parts(row.content),
+            author=None if row.author is None else UserId(row.author), quiet=row.quiet, created_at=_time(row.created),
+            ref=None if row.seq is None else PostRef(ChannelId(row.channel), row.seq),
+            published_at=None if row.published is None else _time(row.published), late=row.late or overdue,
+            error=row.error, retry_at=_time(row.due) if retries else None, acknowledged=row.acknowledged,
+        )  # fmt: skip
+
+
+def _not_in_state(row: "ScheduledRow") -> ConflictError:
+    states = {
+        ScheduleState.PUBLISHING: "is being sent",
+        ScheduleState.PUBLISHED: f"was published as number {row.seq} of {row.channel}",
+        ScheduleState.CANCELLED: "was cancelled",
+    }
+    return ConflictError(f"scheduled post {row.id} {states.get(row.state, 'was changed meanwhile')}", field="post_id")
+
+
+def _posts(count: int) -> str:
+    return f"{count:,} scheduled post{'' if count == 1 else 's'}"
+
+
+def _no_draft(draft_id: str) -> NotFoundError:
+    return NotFoundError(f"there is no draft {draft_id}", field="draft_id")
+
+
+def _parts(content: str) -> tuple[Content, ...]:
+    return tuple(parts_of(orjson.loads(content)))
+
+
+def _draft(row: "DraftRow") -> SavedDraft:
+    return SavedDraft(
+        id=row.id, channel=ChannelId(row.channel), parts=_parts(row.content),
+        author=None if row.author is None else UserId(row.author), quiet=row.quiet, created_at=_time(row.created),
+        changed_at=_time(row.changed),
+    )  # fmt: skip
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
