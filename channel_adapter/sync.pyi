@@ -1,7 +1,7 @@
 """Interface of SyncChannelAdapter. Written by `python -m tests.sync.interface`; do not edit."""
 
 import ssl
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from channel_adapter.domain.events import Event
 from channel_adapter.domain.health import HealthCheckResult
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.message import Contact, Message, MessageRef, Thread
+from channel_adapter.domain.mode import Capabilities
 from channel_adapter.domain.post import Content, Post, PostPreview, PostRef
 from channel_adapter.domain.reaction import (
     Adopted,
@@ -26,6 +27,7 @@ from channel_adapter.domain.reaction import (
     Reactor,
     Reconciled,
 )
+from channel_adapter.domain.schedule import SavedDraft, ScheduledPost, ScheduleStatus
 from channel_adapter.domain.subscription import (
     ChannelOutcome,
     GroupAssignment,
@@ -79,7 +81,7 @@ class SyncChannelAdapter:
 
     @property
     def posts(self) -> _SyncPosts:
-        """Posts: publish, edit, recall, read back."""
+        """Posts: publish, edit, recall, read back; scheduled posts and drafts."""
 
     @property
     def messages(self) -> _SyncMessages:
@@ -98,6 +100,13 @@ class SyncChannelAdapter:
         """Reactions of users to posts."""
 
     @property
+    def can(self) -> Capabilities:
+        """What the service can do in the mode of the settings.
+
+        Where one is False, the methods that need it raise UnsupportedError before any call, or have a substitute.
+        """
+
+    @property
     def events(self) -> _SyncEvents:
         """Handlers and streams of events that webhooks report: `@adapter.events.on(Subscribed)`."""
 
@@ -109,7 +118,8 @@ class SyncChannelAdapter:
     def migration(self) -> _SyncMigration:
         """Migrations of official accounts, or of files of any other system, to channels.
 
-        Raises ConfigurationError without the extra `durable`.
+        Raises UnsupportedError in official-account mode, because channels of Community mode are the target, and
+        ConfigurationError without the extra `durable`.
         """
 
     @classmethod
@@ -147,6 +157,14 @@ class SyncChannelAdapter:
 
     def doctor(self, *, repair: bool = False) -> list[HealthCheckResult]:
         """Check service, clock, plan and channels; with `repair`, finish interrupted creations."""
+
+    def run_jobs(self, kinds: Collection[str] = ...) -> AbstractContextManager[None]:
+        """Run jobs of the database in this process for the length of a block; other processes may do so, too.
+
+        `schedule` publishes scheduled posts, `jobs` continues conversation groups of cutovers. A process that is killed
+        loses nothing: another one, or the next, goes on. Migrations are left to `migration.work`. Raises
+        ConfigurationError without `database_url`, for an unknown kind, and without the extra `durable`.
+        """
 
 class _SyncChannels:
     """The channels of an app. Every method accepts a channel by slug or by id."""
@@ -308,8 +326,34 @@ class _SyncSubscriptions:
 class _SyncPosts:
     """Posts of any channel; a channel is named by slug or by id, a post by its ref."""
 
+    def acknowledge(self, post_ids: Sequence[str]) -> None:
+        """End the reports about posts that failed, are late or were missed. Raises NotFoundError for unknown ids."""
+
+    def check_schedule(self) -> list[HealthCheckResult]:
+        """Return what the doctor reports of scheduled posts; nothing where none was ever scheduled."""
+
     def dedupe_of(self, channel: str, idempotency_key: str) -> int:
         """Return the number by which the service knows a post published with this key: `Post.dedupe` in history."""
+
+    def discard_draft(self, draft_id: str) -> bool:
+        """Delete a draft; return False if there was none."""
+
+    def draft(
+        self,
+        channel: str,
+        content: Content | Sequence[Content],
+        *,
+        author: str | None = None,
+        quiet: bool = False,
+        replace: str | None = None,
+    ) -> SavedDraft:
+        """Store a post without a time; `replace` is the id of a draft whose place it takes.
+
+        Raises NotFoundError for a draft that does not exist, and what `publish` raises for content, author and channel.
+        """
+
+    def drafts(self, channel: str | None = None) -> SyncIterator[SavedDraft]:
+        """Yield drafts, the oldest first."""
 
     def edit(self, ref: PostRef, content: Content | Sequence[Content]) -> None:
         """Replace the content of a post permanently for every user; the last writer wins.
@@ -320,10 +364,19 @@ class _SyncPosts:
     def get(self, ref: PostRef) -> Post:
         """Return one post as it is now. Raises NotFoundError if the channel or the post does not exist."""
 
-    def history(self, channel: str, *, oldest_first: bool = False, before: int | None = None) -> SyncIterator[Post]:
+    def get_draft(self, draft_id: str) -> SavedDraft:
+        """Return one draft. Raises NotFoundError."""
+
+    def get_scheduled(self, post_id: str) -> ScheduledPost:
+        """Return one scheduled post as it is now. Raises NotFoundError."""
+
+    def history(
+        self, channel: str, *, oldest_first: bool = False, before: int | PostRef | None = None
+    ) -> SyncIterator[Post]:
         """Yield the posts that the service still keeps, newest first, 20 a call, with recalled and expired ones.
 
-        `before` begins below that number. How far back it reaches is the plan's roaming time: 7 days or more.
+        `before` is the number or the ref of a post: it begins below that one. How far back it reaches is the plan's
+        roaming time: 7 days or more.
         """
 
     def preview(
@@ -358,10 +411,76 @@ class _SyncPosts:
         if the service still drops the post at the deadline, and OutcomeUnknownError if it may have been published.
         """
 
+    def publish_draft(self, draft_id: str, *, at: datetime | None = None) -> ScheduledPost:
+        """Publish a draft immediately, or schedule it; the post has the id of the draft, which is gone then.
+
+        Repeating the call publishes nothing twice. Raises NotFoundError, and what `schedule` or `publish_now` raises.
+        """
+
+    def publish_due(self) -> AbstractContextManager[None]:
+        """Publish scheduled posts in this process for the length of a block, from when there was any in the database.
+
+        Raises ConfigurationError without `database_url`, and without the extra `durable`.
+        """
+
+    def publish_now(self, post_id: str) -> ScheduledPost:
+        """Publish a scheduled post immediately, once; one that was published before is returned as it is.
+
+        If the service is not available, the post stays scheduled and workers try again: `error` and `retry_at` say so.
+        Raises NotFoundError, ConflictError for a post that is being sent or was cancelled, and what `publish` raises
+        for a post that is refused; it has failed then.
+        """
+
     def recall(self, ref: PostRef, reason: str = "") -> None:
         """Recall a post permanently for every user; recalling it again changes nothing.
 
         `reason` has 100 bytes at most. Raises NotFoundError for a post that does not exist.
+        """
+
+    def reschedule(self, post_id: str, at: datetime) -> ScheduledPost:
+        """Change the time of a post that waits, failed or was missed; it is published then.
+
+        Raises InvalidError for the time, NotFoundError, and ConflictError for a post that is being sent, was published
+        or cancelled.
+        """
+
+    def schedule(
+        self,
+        channel: str,
+        content: Content | Sequence[Content],
+        *,
+        at: datetime,
+        author: str | None = None,
+        idempotency_key: str | None = None,
+        quiet: bool = False,
+    ) -> ScheduledPost:
+        """Store a post that a worker publishes at a time: `channel-adapter worker`, `webhooks serve`, `run_jobs`.
+
+        `at` has a time zone and lies within the next 366 days. A second call with the same `idempotency_key` returns
+        the first post. Raises InvalidError for such a time, ConflictError for a key that was used for another post or
+        time, and what `publish` raises for content, author and channel.
+        """
+
+    @property
+    def schedule_lag(self) -> float:
+        """How many seconds after its time the last scheduled post of this process was published; 0 without one."""
+
+    def schedule_status(self) -> ScheduleStatus:
+        """Return how many scheduled posts are in each state, and how late they are."""
+
+    def scheduled(
+        self, channel: str | None = None, *, problems: bool = False, ended: bool = False
+    ) -> SyncIterator[ScheduledPost]:
+        """Yield scheduled posts by their times: those that wait, and those that failed, are late or were missed.
+
+        With `problems` only the latter, until they are acknowledged; with `ended` also published and cancelled ones of
+        the last 30 days.
+        """
+
+    def unschedule(self, post_id: str) -> ScheduledPost:
+        """Cancel a scheduled post; cancelling it again changes nothing.
+
+        Raises NotFoundError, and ConflictError for a post that is being sent or was published.
         """
 
 class _SyncMessages:
@@ -836,6 +955,12 @@ class _SyncMigration:
         """List the groups that may be removed; with `remove`, remove them. The source is only read. May be repeated.
 
         Raises InvalidError for a plan of another app, BudgetExhausted at the limits, and errors of source and target.
+        """
+
+    def run_group_sync(self) -> AbstractContextManager[None]:
+        """Synchronize conversation groups for cutovers of the adapter's database for the length of a block.
+
+        Jobs run from when a cutover waits for them. Raises ConfigurationError without a database or `durable`.
         """
 
     def source(self, spec: SourceSpec) -> AbstractContextManager[Source]:

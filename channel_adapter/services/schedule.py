@@ -26,7 +26,7 @@ from channel_adapter.mapping.ids import idempotency_key as checked_key
 from channel_adapter.services.failpoints import failpoint
 from channel_adapter.services.scheduled_publisher import (
     KIND,
-    PostPublisher,
+    PostSender,
     ScheduledPublisher,
     ScheduleOptions,
     log,
@@ -76,7 +76,7 @@ def check_time(at: object, now: float, field: str = "at") -> datetime:
     return wanted
 
 
-class PostSchedule(PostPublisher):
+class PostSchedule(PostSender):
     """Scheduled posts and drafts of any channel, in `database_url`. The base of `adapter.posts`.
 
     Every method raises ConfigurationError without `database_url`, and UnavailableError if it cannot be used.

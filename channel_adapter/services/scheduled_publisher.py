@@ -56,7 +56,7 @@ class ScheduleOptions:
         return self.total_seconds + _CLAIM_MARGIN
 
 
-class PostPublisher(Protocol):
+class PostSender(Protocol):
     """How posts are sent and found again."""
 
     async def publish(
@@ -97,7 +97,7 @@ class PostPublisher(Protocol):
 class ScheduledPublisher:
     """Publish claimed posts, each once. One object in a process; `lag` is that of the last post, in seconds."""
 
-    def __init__(self, store: "ScheduleStore", posts: PostPublisher, options: ScheduleOptions, clock: Clock) -> None:
+    def __init__(self, store: "ScheduleStore", posts: PostSender, options: ScheduleOptions, clock: Clock) -> None:
         self.store = store
         self.lag = 0.0
         self.claim_seconds = options.claim_seconds

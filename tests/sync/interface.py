@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from dataclasses import is_dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, get_overloads
@@ -58,7 +59,7 @@ class Interface:
 
     def text(self) -> str:
         """Return the whole file, formatted."""
-        classes = [self._root(), *(self._part(kind) for kind in parts().values())]
+        classes = [self._root(), *(self._part(kind) for kind in parts().values() if not is_dataclass(kind))]
         body = "\n\n".join(ast.unparse(node) for node in classes)
         used = ((self._imports[name], name) for name in sorted(self._used & {*self._imports}))
         imports = "\n".join(f"from {module} import {name}" if module else f"import {name}" for module, name in used)
@@ -86,7 +87,11 @@ class Interface:
 
     def _property(self, name: str, kind: type) -> list[ast.stmt]:
         documented = inspect.getattr_static(ChannelAdapter, name)
-        source = f"@property\ndef {name}(self) -> {_blocking_name(kind)}:\n    ...\n"
+        value = is_dataclass(kind)  # which is the same for both interfaces
+        source = f"@property\ndef {name}(self) -> {kind.__name__ if value else _blocking_name(kind)}:\n    ...\n"
+        if value:
+            self._imports[kind.__name__] = kind.__module__
+            self._used.add(kind.__name__)
         (node,) = ast.parse(source).body
         assert isinstance(node, ast.FunctionDef)
         node.body = [ast.Expr(ast.Constant(_indented(inspect.getdoc(documented) or "", 8)))]

@@ -1,6 +1,7 @@
 """SyncChannelAdapter has every public method of ChannelAdapter, and declares it."""
 
 import inspect
+from dataclasses import is_dataclass
 
 from channel_adapter import ChannelAdapter, SyncChannelAdapter
 from tests.sync.interface import STUB, Interface, methods, parts, public
@@ -16,6 +17,8 @@ def test_both_adapters_have_the_same_methods(sync_adapter: SyncChannelAdapter) -
     own = {"close", "receive_webhooks"}
     assert {*dir(sync_adapter)} - own == {*public(ChannelAdapter), "settings"}
     for name, kind in parts().items():
+        if is_dataclass(kind):  # a value, which is the same for both
+            continue
         part = getattr(sync_adapter, name)
         for method, value in methods(kind).items():
             twin = getattr(part, method)
