@@ -29,6 +29,7 @@ from channel_adapter.domain.reaction import (
 )
 from channel_adapter.domain.schedule import SavedDraft, ScheduledPost, ScheduleStatus
 from channel_adapter.domain.subscription import (
+    BlockedUser,
     ChannelOutcome,
     GroupAssignment,
     Notifications,
@@ -172,6 +173,20 @@ class _SyncChannels:
     def all(self) -> SyncIterator[Channel]:
         """Yield every channel of the app once. For administration: the list behind it allows one call a second."""
 
+    def block(self, channel: str, users: Iterable[str]) -> Outcomes:
+        """Remove users from a channel and keep them out of it, in every process; return one outcome for each.
+
+        `added`: blocked now; `already`: was blocked; `refused`: the owner; `failed`: blocked, and still subscribed:
+        blocking again removes the user. The guard refuses blocked users too, in addition to those of `guard.blocked` in
+        the settings. Raises NotFoundError, and ConfigurationError without `database_url`.
+        """
+
+    def blocked(self, channel: str) -> SyncIterator[BlockedUser]:
+        """Yield the users whom `block` keeps out of a channel, by id, and since when.
+
+        Raises NotFoundError, and ConfigurationError without `database_url`.
+        """
+
     def create(
         self,
         *,
@@ -199,6 +214,12 @@ class _SyncChannels:
     def delete(self, channel: str) -> bool:
         """Delete a channel permanently; return False if it did not exist. Raises NotFoundError for other groups."""
 
+    def demote(self, channel: str, users: Iterable[str]) -> Outcomes:
+        """Make admins subscribers without a role again, and return one outcome for each, as `promote` does.
+
+        The owner is `refused`: use `transfer`.
+        """
+
     def exists(self, channel: str) -> bool:
         """Return whether there is a channel with this id. A group of another kind does not count."""
 
@@ -214,11 +235,50 @@ class _SyncChannels:
     def get_many(self, channels: Iterable[str]) -> dict[ChannelId, Channel]:
         """Return the channels among any number of ids, 50 a call; ids that are not channels are left out."""
 
+    def promote(self, channel: str, users: Iterable[str]) -> Outcomes:
+        """Make subscribers admins, who may post and change the profile, and return one outcome for each.
+
+        `changed`: an admin now; `already`: was an admin; `not_subscribed`: must subscribe first; `refused`: the owner,
+        or one whom the service declines. Raises NotFoundError for the channel.
+        """
+
+    def resume(self, channel: str) -> bool:
+        """Open posting and subscribing again; return False if the channel was not suspended."""
+
+    def staff(self, channel: str) -> tuple[Subscriber, ...]:
+        """Return the owner, if there is one, and the admins. Raises NotFoundError."""
+
     def subscribed(self, user: str) -> SyncIterator[Subscription]:
         """Yield the channels of a user, with role and notifications, in the service's order; other groups are left out.
 
         Costs one call for 200 joined groups, and one for 50 groups whose tag is not cached.
         """
+
+    def suspend(self, channel: str) -> bool:
+        """Close posting and subscribing, for the owner and admins too; return False if it was so already.
+
+        Posts and subscriptions that exist stay, and may be read, edited and recalled. `publish` and `subscribe` refuse;
+        the guard refuses client apps, as for `guard.closed` of the settings; users cannot join by themselves. Receivers
+        on the same database know it within a second, other processes within `channels.cache_seconds`.
+        """
+
+    def transfer(self, channel: str, new_owner: str) -> Channel:
+        """Make a subscriber the owner, and return the channel. The owner before stays subscribed, without a role.
+
+        Posts are published as the new owner from now on. Signals OwnerChanged, by which the caches of this process, and
+        with a database those of the receivers, are corrected; repeating changes nothing. Raises NotFoundError for a
+        user who is not an account of the app or not subscribed.
+        """
+
+    def unblock(self, channel: str, users: Iterable[str]) -> Outcomes:
+        """Allow users to subscribe again; they are not subscribed by this. Return one outcome for each.
+
+        `removed`: not blocked any more; `already`: was not blocked. Raises NotFoundError, and ConfigurationError
+        without `database_url`.
+        """
+
+    def unverify(self, channel: str) -> bool:
+        """Remove the mark of `verify`; return False if there was none."""
 
     def update(
         self,
@@ -239,6 +299,9 @@ class _SyncChannels:
         may be the contact of several channels, with a warning in the log: its messages do not name the channel then.
         Raises InvalidError and NotFoundError, before anything is changed.
         """
+
+    def verify(self, channel: str) -> bool:
+        """Mark a channel as verified by the operator of the app; return False if it was so already."""
 
 class _SyncSubscriptions:
     """Subscribers of channels. Every method accepts a channel by slug or by id, and refuses other groups."""
