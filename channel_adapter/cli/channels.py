@@ -11,7 +11,6 @@ from channel_adapter.cli.files import read_text
 from channel_adapter.cli.output import counted, list_outcomes
 from channel_adapter.concurrency.batching import stream
 from channel_adapter.errors import NotFoundError
-from channel_adapter.mapping.ids import COMMUNITY_IDS
 
 if TYPE_CHECKING:
     from channel_adapter.adapter import ChannelAdapter
@@ -162,7 +161,7 @@ async def delete(
             return Exit.REFUSED
         deleted = await adapter.channels.delete(channel)
     sentence = f"{channel} is deleted" if deleted else f"{channel} was gone already"
-    run.output.one({"channel": COMMUNITY_IDS.channel(channel), "deleted": deleted}, sentence)
+    run.output.one({"channel": run.channel_id(channel), "deleted": deleted}, sentence)
     return Exit.DONE
 
 

@@ -75,6 +75,12 @@ class Run:
         path = self.config or os.environ.get(CONFIG_VARIABLE) or (CONFIG_HERE if CONFIG_HERE.is_file() else None)
         return Settings.load(path)
 
+    def channel_id(self, channel: str) -> str:
+        """Return the id of a channel in the mode of the settings. Raises InvalidError and ConfigurationError."""
+        from channel_adapter.mapping.ids import SCHEMES
+
+        return SCHEMES[self.settings().mode].channel(channel)
+
     def database_url(self) -> str | None:
         """Return database_url of the settings, None without it or without usable settings."""
         try:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypedDict
 
 import typer
@@ -21,8 +22,10 @@ from channel_adapter.cli.files import opened, opened_seekable, read_all, users_i
 from channel_adapter.cli.output import Output, counted
 from channel_adapter.domain import post as p
 from channel_adapter.domain.ids import UserId
+from channel_adapter.domain.mode import Capabilities, Mode
 from channel_adapter.domain.subscription import Outcome, OutcomeKind, Role
-from channel_adapter.mapping.ids import COMMUNITY_IDS
+from channel_adapter.errors import UnsupportedError
+from channel_adapter.mapping.ids import SCHEMES
 from channel_adapter.mapping.user_list import ListedUser, UnusableLine
 from channel_adapter.tencent import limits
 from channel_adapter.tencent.catalog import CREATE_GROUP, GET_JOINED_GROUP_LIST
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
 
 
 SHOWN_CHARACTERS = 80
+_EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,15 +197,18 @@ class ProfileTexts(TypedDict):
     custom_data: str
 
 
-def profile() -> ProfileTexts:
-    """Return texts that are as long as the service accepts."""
-    sizes = limits.GROUP_PROFILE
+def profile(can: Capabilities) -> ProfileTexts:
+    """Return texts that are as long as the service accepts; official accounts have no notification text."""
+    of_groups, sizes = can.notification_text, limits.GROUP_PROFILE
     return {
-        "name": filled("港口新闻 Harbour News ⚓ ", sizes.name),
+        "name": filled("港口新闻 Harbour News ⚓ ", sizes.name if of_groups else limits.OFFICIAL_NAME_BYTES),
         "introduction": filled("潮汐、渡轮和鲜鱼 🐟 Tides, ferries & fish. ", sizes.introduction),
-        "notification": filled("Follow us! 欢迎关注 🎉 ", sizes.notification),
+        "notification": filled("Follow us! 欢迎关注 🎉 ", sizes.notification) if of_groups else "",
         "avatar": "https://harbour-news.example/avatar.png",
-        "organization": filled("港务局 Harbour office. ", limits.GROUP_FIELD_VALUE_BYTES),
+        "organization": filled(
+            "港务局 Harbour office. ",
+            limits.GROUP_FIELD_VALUE_BYTES if of_groups else limits.OFFICIAL_ORGANIZATION_BYTES,
+        ),
         "custom_data": filled('{"berths": 12, "备注": "⚓"} ', CUSTOM_DATA_BYTES),
     }
 
@@ -243,12 +250,16 @@ class Demo:
         self._users = users
         self._written: list[p.Post] = []
         self._leavers = users[-min(MAX_LEAVERS, len(users)) :]
+        self._in_groups = adapter.settings.mode is Mode.COMMUNITY
+        self._ids = [SCHEMES[adapter.settings.mode].from_slug(slug) for slug in (SLUG, SECOND_SLUG)]
 
     async def run(self) -> None:
         """Run all steps. Raises the errors of the adapter, and ReadBackError."""
+        begin = (self._accounts, self._ordinary) if self._in_groups else (self._accounts,)
+        change = self._edit if self._adapter.can.edit_posts else self._refuse
         steps = (
-            self._accounts, self._ordinary, self._create, self._subscribe, self._subscribe_again, self._publish_feed,
-            self._publish_kinds, self._read_history, self._list_mine, self._unread, self._unsubscribe, self._edit,
+            *begin, self._create, self._subscribe, self._subscribe_again, self._publish_feed,
+            self._publish_kinds, self._read_history, self._list_mine, self._unread, self._unsubscribe, change,
             self._recall, self._publish_feed_again, self._update, self._examine, self._delete,
         )  # fmt: skip
         for step in steps:
@@ -276,7 +287,7 @@ class Demo:
             step.result = f"{len(ORDINARY)} of them, owned by {self._users[0]}"
 
     async def _create(self) -> None:
-        wrote = profile()
+        wrote = profile(self._adapter.can)
         with self._recorder.step("Create a channel with Chinese, emoji and every text at its limit") as step:
             await self._adapter.channels.create(slug=SLUG, owner=OWNER, **wrote)
             read = await self._adapter.channels.get(SLUG)
@@ -333,33 +344,42 @@ class Demo:
 
     async def _list_mine(self) -> None:
         user = self._users[0]
-        with self._recorder.step(f"List the channels of {user} among other Communities") as step:
+        title = f"List the channels of {user}{' among other Communities' if self._in_groups else ''}"
+        with self._recorder.step(title) as step:
             await self._adapter.channels.create(slug=SECOND_SLUG, owner=OWNER, name="Harbour Tides")
             await self._adapter.subscriptions.subscribe(SECOND_SLUG, [user])
             mine = [each async for each in self._adapter.channels.subscribed(user)]
             slugs = {each.channel.slug for each in mine}
             step.same("channels", {SLUG, SECOND_SLUG}, slugs)
             step.same("roles", {Role.SUBSCRIBER}, {each.role for each in mine})
-            joined = await self._joined()
-            step.same("joined Communities", len(ORDINARY) + 2, joined)
-            among = counted(joined, "joined Community", "joined Communities")
-            step.result = f"{among}, {len(mine)} of them channels: {', '.join(sorted(slugs))}"
+            step.result = f"{len(mine)} channels: {', '.join(sorted(slugs))}"
+            if self._in_groups:
+                joined = await self._joined()
+                step.same("joined Communities", len(ORDINARY) + 2, joined)
+                among = counted(joined, "joined Community", "joined Communities")
+                step.result = f"{among}, {len(mine)} of them channels: {', '.join(sorted(slugs))}"
 
     async def _unread(self) -> None:
         user = self._users[0]
         with self._recorder.step(f"Fill the conversation group of {user}, count what is unread, and read it") as step:
             await self._adapter.unread.sync(user)
-            step.same(
-                "in the group",
-                {COMMUNITY_IDS.channel(SLUG), COMMUNITY_IDS.channel(SECOND_SLUG)},
-                await self._filed(user),
-            )
+            step.same("in the group", set(self._ids), await self._filed(user))
             before = await self._adapter.unread.get(user)
             step.same("badge", len(self._written), before.badge)
-            step.same("left after reading", 1, await self._adapter.unread.mark_read(SLUG, before.badge - 1, user=user))
-            step.same("read", (COMMUNITY_IDS.channel(SLUG),), await self._adapter.unread.mark_all_read(user))
+            left = await self._adapter.unread.mark_read(SLUG, before.badge - 1, user=user)
+            step.same("left after reading", self._left_after(self._written[-2]), left)
+            step.same("read", (self._ids[0],) if left else (), await self._adapter.unread.mark_all_read(user))
             step.same("badge after reading", 0, (await self._adapter.unread.get(user)).badge)
             step.result = f"{before.badge} posts were unread in {len(before.channels)} channels, none are now"
+
+    def _left_after(self, last_read: p.Post) -> int:
+        """Return how many posts are unread behind one; where it is read by its time, so are others of that second."""
+        if self._adapter.can.read_to_number:
+            return sum(post.ref.seq > last_read.ref.seq for post in self._written)
+        at = last_read.published_at
+        return sum(
+            at is not None and post.published_at is not None and post.published_at > at for post in self._written
+        )
 
     async def _filed(self, user: str) -> set[str]:
         return {channel async for each in self._adapter.unread.groups(user) for channel in each.channels}
@@ -382,6 +402,22 @@ class Demo:
             await self._adapter.posts.edit(wrote.ref, edited.parts)
             step.same("post", edited, await self._adapter.posts.get(wrote.ref))
             step.result = f"post {wrote.ref.seq} has another text; number, author and time stay"
+
+    async def _refuse(self) -> None:
+        with self._recorder.step("Ask for what official accounts cannot do") as step:
+            wrote, posts = self._written[0], self._adapter.posts
+            refused: list[str] = []
+            for work in (
+                posts.edit(wrote.ref, p.Text("another text")),
+                posts.publish(SLUG, p.Text("silent"), quiet=True),
+                self._adapter.subscriptions.mute(SLUG, user=self._users[0]),
+            ):
+                try:
+                    await work
+                except UnsupportedError as error:
+                    refused.append(error.message.partition(": ")[2].partition(" (")[0])
+            step.same("refused", 3, len(refused))
+            step.result = f"refused before any call: {', '.join(refused)}"
 
     async def _recall(self) -> None:
         with self._recorder.step("Recall the first post") as step:
@@ -418,8 +454,10 @@ class Demo:
             for slug in (SLUG, SECOND_SLUG):
                 step.same(f"{slug} deleted", True, await self._adapter.channels.delete(slug))
                 step.same(f"{slug} exists", False, await self._adapter.channels.exists(slug))
-            step.same("ordinary Communities", len(ORDINARY), await self._joined())
-            step.result = f"both are gone; the {len(ORDINARY)} ordinary Communities are untouched"
+            step.result = "both are gone"
+            if self._in_groups:
+                step.same("ordinary Communities", len(ORDINARY), await self._joined())
+                step.result = f"both are gone; the {len(ORDINARY)} ordinary Communities are untouched"
 
     async def _import_feed(self) -> dict[EntryState, int]:
         job = FeedImport(RecordingPosts(self._adapter.posts, self._written), SLUG, None)
@@ -444,6 +482,9 @@ TAG_KEY: Final = "ch_tag"
 ORGANIZATION_KEY: Final = "ch_org"
 DATA_KEYS: Final = tuple(f"ch_data_{number}" for number in range(1, 7))
 
+BROADCASTS: Final = 100_000
+"""Posts a second and an hour of one official account that the stub of the demo accepts; the service accepts 1 and 2."""
+
 SAMPLE_FEED: Final = "sample_feed.xml"
 SAMPLE_USERS: Final = "sample_subscribers.csv"
 
@@ -459,13 +500,15 @@ async def demo(
     subscribers: Annotated[
         str | None, typer.Option(metavar="FILE", help="CSV; 1,000 invented users if not given.")
     ] = None,
+    mode: Annotated[Mode, typer.Option(help="Channels as Community groups, or as official accounts.")] = Mode.COMMUNITY,
     keep_going: Annotated[bool, typer.Option("--keep-going", help="Go on when a read-back differs.")] = False,
 ) -> Exit:
     """Show the whole main job on a stub server that it starts itself, without any account or settings.
 
     Makes a channel, subscribes users from a file, publishes a feed and one post of every kind, reads everything back
     and compares it with what was written, and says what each step became on the wire: over a real socket, with real
-    signatures. Exit code 1 when a read-back differs.
+    signatures. Exit code 1 when a read-back differs. With --mode official the stub accepts more than the service's two
+    posts an hour.
     """
     read = _read_feed(feed)
     users, broken = _read_users(subscribers)
@@ -476,7 +519,7 @@ async def demo(
     recorder = DemoRecorder(
         lambda number, step: _show_step(run, number, step), time.perf_counter, keep_going=keep_going
     )
-    await _perform(run, recorder, read, users)
+    await _perform(run, recorder, read, users, mode)
     report = recorder.report
     if run.output.json:
         run.output.one(report.document())
@@ -493,7 +536,7 @@ async def demo(
     return Exit.REFUSED if report.differences else Exit.DONE
 
 
-async def _perform(run: Run, recorder: DemoRecorder, feed: Feed, users: list[UserId]) -> None:
+async def _perform(run: Run, recorder: DemoRecorder, feed: Feed, users: list[UserId], mode: Mode) -> None:
     from channel_adapter.adapter import ChannelAdapter
     from channel_adapter.stub.server import StubServer
     from channel_adapter.stub.settings import StubSettings
@@ -506,29 +549,32 @@ async def _perform(run: Run, recorder: DemoRecorder, feed: Feed, users: list[Use
             show_attempt(attempt)
 
     keys = [TAG_KEY, ORGANIZATION_KEY, *DATA_KEYS]
-    async with StubServer(StubSettings.read({"app": {"group_fields": keys}})) as server:
+    ceilings = {"official_broadcasts_per_hour": BROADCASTS, "official_messages_per_second": BROADCASTS}
+    async with StubServer(StubSettings.read({"app": {"group_fields": keys}, "limits": ceilings})) as server:
         if not run.output.json:
             run.output.line(f"A stub of the service listens on {server.url}, as app {server.sdkappid}.")
             run.output.line("")
         run.output.describe_progress(lambda: f"{counted(len(recorder.report.steps), 'step')} done")
-        async with ChannelAdapter.open(_settings(server), observer=observe) as adapter:
+        async with ChannelAdapter.open(_settings(server, mode), observer=observe) as adapter:
             try:
                 await Demo(adapter, recorder, run.output, feed, users).run()
             except ReadBackError:
                 run.output.note("stopped here; --keep-going shows the other steps too")
 
 
-def _settings(server: "StubServer") -> "Settings":
+def _settings(server: "StubServer", mode: Mode) -> "Settings":
     """Return settings for the stub; the environment, which may name another app, is not read."""
     from pydantic import SecretStr
 
-    from channel_adapter.config.settings import ChannelSettings, Settings
+    from channel_adapter.config.settings import ChannelSettings, PostSettings, Settings
 
     return Settings(
         sdkappid=server.sdkappid,
         key=SecretStr(server.key),
         admin=server.admin,
         base_url=server.url,
+        mode=mode,
+        posts=PostSettings(broadcasts_per_second=BROADCASTS, broadcasts_per_hour=BROADCASTS),
         channels=ChannelSettings(tag_key=TAG_KEY, organization_key=ORGANIZATION_KEY, custom_data_keys=DATA_KEYS),
     )
 
@@ -539,7 +585,7 @@ def _show_step(run: Run, number: int, step: DemoStep) -> None:
     calls = ", ".join(f"{each.count} x {each.command.rpartition('/')[2]}" for each in step.calls)
     run.output.line(f"{number:>2}. {step.title}")
     run.output.line(f"    {step.result}" if not step.differences else f"    DIFFERS: {'; '.join(step.differences)}")
-    run.output.line(f"    {counted(step.read_backs, 'read-back')}; {calls}; {step.seconds:.2f} s")
+    run.output.line(f"    {counted(step.read_backs, 'read-back')}; {calls or 'no calls'}; {step.seconds:.2f} s")
     run.output.line("")
 
 

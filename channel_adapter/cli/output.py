@@ -52,7 +52,7 @@ def to_datetime(text: str, option: str, example: str) -> datetime:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
+_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS
 
 
 class Sink(Protocol):
@@ -68,6 +68,7 @@ class Sink(Protocol):
 def encode(value: Any, *, indent: bool = False) -> bytes:
     """Return domain values by their attribute names: datetimes as ISO 8601 in UTC, enums by value, tuples as arrays.
 
+    A field that is not in the repr of its value, because few values have it, is left out while it has its default.
     Characters that a terminal obeys or hides are escaped, so that a document can be shown as it is.
     """
     return printable_json(orjson.dumps(value, default=_other, option=_OPTIONS | (orjson.OPT_INDENT_2 if indent else 0)))
@@ -75,6 +76,13 @@ def encode(value: Any, *, indent: bool = False) -> bytes:
 
 def _other(value: Any) -> Any:
     """Convert a value that orjson does not know; the library refuses a lone surrogate earlier."""
+    if dataclasses.is_dataclass(value):
+        shown = {}
+        for each in dataclasses.fields(value):
+            held = getattr(value, each.name)
+            if each.repr or held != each.default:
+                shown[each.name] = held
+        return shown
     if isinstance(value, (set, frozenset)):
         return sorted(value)
     if isinstance(value, Mapping):

@@ -19,7 +19,6 @@ from channel_adapter.domain import post as p
 from channel_adapter.domain.post import Content, Post, PostPreview, PostRef, PostState
 from channel_adapter.domain.schedule import ScheduledPost, ScheduleState
 from channel_adapter.mapping.content_json import parts_of
-from channel_adapter.mapping.ids import COMMUNITY_IDS
 
 if TYPE_CHECKING:
     from channel_adapter.adapter import ChannelAdapter
@@ -207,7 +206,7 @@ async def import_feed(
 
 async def _run_import(run: Run, job: FeedImport, feed: Feed, channel: str, *, dry_run: bool, limit: int | None) -> None:
     run.output.describe_progress(lambda: _summary(job, feed) if job.counts else "")
-    report = run.output.report("entries", {"channel": COMMUNITY_IDS.channel(channel), "feed": feed.title})
+    report = run.output.report("entries", {"channel": run.channel_id(channel), "feed": feed.title})
     rows: list[Imported] = []
     shown = {EntryState.REFUSED, *([*EntryState] if dry_run or run.output.verbose else [])} - {EntryState.ALREADY}
     complete = False

@@ -9,7 +9,6 @@ from channel_adapter.cli.command import Run, command, group
 from channel_adapter.cli.exits import Exit
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.domain.post import PostRef
-from channel_adapter.mapping.ids import COMMUNITY_IDS
 
 if TYPE_CHECKING:
     from channel_adapter.domain.reaction import ReactionPolicy
@@ -39,7 +38,7 @@ async def add(run: Run, channel: ChannelArgument, seq: _SEQ, user: _USER, emoji:
         changed = await adapter.reactions.react(_ref(channel, seq), user, emoji)
     sentence = f"{user} reacts with {emoji}" if changed else f"{user} reacted with {emoji} before"
     run.output.one(
-        {"channel": COMMUNITY_IDS.channel(channel), "seq": seq, "user": user, "emoji": emoji, "changed": changed},
+        {"channel": run.channel_id(channel), "seq": seq, "user": user, "emoji": emoji, "changed": changed},
         sentence,
     )
 
@@ -51,7 +50,7 @@ async def remove(run: Run, channel: ChannelArgument, seq: _SEQ, user: _USER, emo
         changed = await adapter.reactions.unreact(_ref(channel, seq), user, emoji)
     sentence = f"{user} reacts no more" if changed else f"{user} had no such reaction"
     run.output.one(
-        {"channel": COMMUNITY_IDS.channel(channel), "seq": seq, "user": user, "emoji": emoji, "changed": changed},
+        {"channel": run.channel_id(channel), "seq": seq, "user": user, "emoji": emoji, "changed": changed},
         sentence,
     )
 
@@ -109,7 +108,7 @@ async def policy(
             wanted = allowed[0] if len(allowed) == 1 else allowed
             found = await adapter.reactions.set_policy(channel, wanted)
     run.output.one(
-        {"channel": COMMUNITY_IDS.channel(channel), "policy": found.kind, "allowed": found.allowed}, _sentence(found)
+        {"channel": run.channel_id(channel), "policy": found.kind, "allowed": found.allowed}, _sentence(found)
     )
 
 

@@ -13,7 +13,6 @@ from channel_adapter.cli.files import ColumnOption, DelimiterOption, HeadingOpti
 from channel_adapter.cli.output import ObjectWriter, counted, list_channel_outcomes, list_outcomes
 from channel_adapter.cli.progress import Progress
 from channel_adapter.domain.subscription import AssignmentStatus, Notifications, Outcome, OutcomeKind
-from channel_adapter.mapping.ids import COMMUNITY_IDS
 from channel_adapter.mapping.user_list import ListedUser, UnusableLine, UserList
 
 app = group("subscribers")
@@ -185,9 +184,7 @@ async def import_file(
         listed = users_in(source, file, heading, delimiter, column)
         async with run.adapter() as adapter:
             with run.output.progress("imported", listed.total) as progress:
-                job = UserFileReport(
-                    run, progress, run.output.report("problems", {"channel": COMMUNITY_IDS.channel(channel)})
-                )
+                job = UserFileReport(run, progress, run.output.report("problems", {"channel": run.channel_id(channel)}))
                 users = job.users(listed)
                 outcomes = adapter.subscriptions.subscribe_stream(
                     channel, users, import_missing=import_missing, assign=assign

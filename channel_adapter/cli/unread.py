@@ -14,7 +14,6 @@ from channel_adapter.cli.files import ColumnOption, DelimiterOption, HeadingOpti
 from channel_adapter.cli.output import ObjectWriter, counted, to_datetime
 from channel_adapter.cli.progress import Progress
 from channel_adapter.domain.unread import ChannelUnread, Synced, Unread
-from channel_adapter.mapping.ids import COMMUNITY_IDS
 from channel_adapter.mapping.user_list import UnusableLine, UserList
 
 if TYPE_CHECKING:
@@ -100,7 +99,7 @@ async def mark_read(
             run.output.one({"user": user, "channels": list(marked)}, sentence)
         else:
             left = await adapter.unread.mark_read(channel, limit, user=user, exact=True)
-            document = {"user": user, "channel": COMMUNITY_IDS.channel(channel), "left": left}
+            document = {"user": user, "channel": run.channel_id(channel), "left": left}
             run.output.one(document, f"{counted(left, 'post')} left unread")
 
 
@@ -253,7 +252,7 @@ async def marks(run: Run, user: UserArgument, channel: ChannelArgument) -> None:
 async def _show_marks(run: Run, adapter: "ChannelAdapter", user: str, channel: str) -> None:
     """Write the user, the channel and the marks."""
     found = await adapter.unread.marks(channel, user=user)
-    run.output.one({"user": user, "channel": COMMUNITY_IDS.channel(channel), **asdict(found)})
+    run.output.one({"user": user, "channel": run.channel_id(channel), **asdict(found)})
 
 
 class SyncAll:

@@ -23,6 +23,7 @@ import typer
 from channel_adapter.cli.command import Run, command, group
 from channel_adapter.cli.exits import Exit, UsageError, read_option
 from channel_adapter.cli.output import encode, why_not_bound
+from channel_adapter.domain.mode import Mode
 from channel_adapter.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -397,13 +398,14 @@ async def trigger(
         return None
     if event is None or url is None:
         raise UsageError("EVENT and --url are needed; --list shows the events", field="url" if event else "event")
-    app_id, token = _sender(run, sdkappid)
-    body = _changes(changes, channel)
+    app_id, token, mode = _sender(run, sdkappid)
+    body = _changes(changes, channel, mode)
     key = None if unsigned else token
     now = time.time()
     with read_option():
         sent = [
-            await send(url, event, body, sdkappid=app_id, token=key, platform=platform, now=now) for _ in range(times)
+            await send(url, event, body, sdkappid=app_id, token=key, platform=platform, mode=mode, now=now)
+            for _ in range(times)
         ]
     last = sent[-1]
     took = f"{last.seconds * 1000:.0f} ms"
@@ -416,30 +418,31 @@ def _list(run: Run) -> None:
     from channel_adapter.tencent.wire.callback_samples import samples
     from channel_adapter.webhooks.trigger import names_of_commands
 
-    names = {command: name for name, command in names_of_commands().items()}
+    names = {command: name for mode in Mode for name, command in names_of_commands(mode).items()}
     with run.output.items(("event", "command")) as rows:
         for name in samples():
             rows.add({"event": names.get(name, ""), "command": name}, names.get(name, ""), name)
 
 
-def _sender(run: Run, sdkappid: int | None) -> "tuple[int, SecretStr | None]":
-    """Return the app and the token to send as. Raises ConfigurationError when no app is named."""
+def _sender(run: Run, sdkappid: int | None) -> "tuple[int, SecretStr | None, Mode]":
+    """Return the app and the token to send as, and the mode. Raises ConfigurationError when no app is named."""
     try:
         settings = run.settings()
     except ConfigurationError:
         if sdkappid is None:
             raise
-        return sdkappid, None
+        return sdkappid, None, Mode.COMMUNITY
     token = next(iter(settings.webhooks.tokens), None)
-    return settings.sdkappid if sdkappid is None else sdkappid, token
+    return settings.sdkappid if sdkappid is None else sdkappid, token, settings.mode
 
 
-def _changes(text: str, channel: str | None) -> dict[str, object]:
+def _changes(text: str, channel: str | None, mode: Mode) -> dict[str, object]:
     """Return the members that --channel and --set name; the latter is stronger."""
     import orjson
 
-    from channel_adapter.mapping.ids import COMMUNITY_IDS
+    from channel_adapter.mapping.ids import SCHEMES
     from channel_adapter.tencent.wire.callbacks_group import GroupCallback
+    from channel_adapter.tencent.wire.callbacks_official import OfficialCallback
 
     try:
         value = orjson.loads(text)
@@ -448,7 +451,11 @@ def _changes(text: str, channel: str | None) -> dict[str, object]:
     if not isinstance(value, dict):
         raise UsageError("--set must be a JSON object", field="set")
     if channel is not None:
-        return {str(GroupCallback.model_fields["group_id"].alias): COMMUNITY_IDS.channel(channel), **value}
+        official = mode is Mode.OFFICIAL
+        field = (
+            OfficialCallback.model_fields["official_account"] if official else GroupCallback.model_fields["group_id"]
+        )
+        return {str(field.alias): SCHEMES[mode].channel(channel), **value}
     return value
 
 

@@ -55,7 +55,7 @@ class Subscriber:
     role: Role
     since: datetime | None = None
     notifications: Notifications = Notifications.ALL
-    custom_data: str = ""
+    custom_data: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

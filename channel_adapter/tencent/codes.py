@@ -23,6 +23,7 @@ class Repeat(StrEnum):
 
     NEVER = "never"  # permanent until the caller, the data, the settings or the plan change
     AFTER_WAIT = "after a wait"  # refused before execution
+    LATER = "later"  # refused before execution, for longer than a call lasts: up to an hour
     IF_REPEATABLE = "if repeatable"  # the outcome is unknown
     NEW_SIGNATURE = "new signature"  # once, with a new UserSig; refused before execution
 
@@ -90,6 +91,7 @@ def _official_message(code: int, meaning: str, repeat: Repeat, kind: ErrorKind, 
 
 
 NEVER, WAIT, REPEAT, FRESH = Repeat.NEVER, Repeat.AFTER_WAIT, Repeat.IF_REPEATABLE, Repeat.NEW_SIGNATURE
+LATER = Repeat.LATER
 CONFIGURATION, AUTHENTICATION, PERMISSION = ErrorKind.CONFIGURATION, ErrorKind.AUTHENTICATION, ErrorKind.PERMISSION
 NOT_FOUND, CONFLICT, INVALID, LIMIT = ErrorKind.NOT_FOUND, ErrorKind.CONFLICT, ErrorKind.INVALID, ErrorKind.LIMIT
 THROTTLED, UNAVAILABLE, REFUSED, ALREADY = (
@@ -355,7 +357,9 @@ OFFICIAL_NOT_RECALLABLE = _official(
 OFFICIAL_ACCOUNT_QUOTA = _official(
     130010, "too many official accounts created by the app or subscribed by the user", NEVER, LIMIT, "doc 34348"
 )
-OFFICIAL_ACCOUNTS_OFF = _official(131000, "official accounts are not enabled", NEVER, CONFIGURATION, "3.10")
+OFFICIAL_ACCOUNTS_OFF = _official(
+    131000, "official accounts are not enabled: they need the plan Enterprise", NEVER, CONFIGURATION, "3.10"
+)
 NO_SUCH_SUBSCRIPTION = _official(131003, "the user is not subscribed", NEVER, NOT_FOUND, "doc 34348")
 _official(131005, "the client SDK is too old for official accounts", NEVER, CONFIGURATION, "doc 34348")
 _official_message(INTERNAL_ERROR, "internal error", REPEAT, UNAVAILABLE, "doc 60811")
@@ -365,7 +369,12 @@ _official_message(NOT_ALLOWED, "permission denied", NEVER, PERMISSION, "doc 6081
 _official_message(NO_SUCH_GROUP, "the official account does not exist", NEVER, NOT_FOUND, "doc 60811")
 _official_message(BAD_GROUP_ID, "the official account's id is malformed", NEVER, INVALID, "inferred")
 _official_message(WEBHOOK_REFUSED, "the app's own webhook refused", NEVER, REFUSED, "doc 60803")
-_official_message(MESSAGES_TOO_FREQUENT, "broadcast frequency exceeded", WAIT, THROTTLED, "inferred")
+_command(
+    catalog.SEND_OFFICIAL_ACCOUNT_MSG, MESSAGES_TOO_FREQUENT, "more than one broadcast a second or two an hour",
+    LATER, THROTTLED, "inferred",
+)  # fmt: skip
+for _reading in (catalog.OFFICIAL_ACCOUNT_MSG_RECALL, catalog.OFFICIAL_ACCOUNT_MSG_GET_SIMPLE):
+    _command(_reading, MESSAGES_TOO_FREQUENT, "called too often for this account", WAIT, THROTTLED, "inferred")
 _official_message(NO_SUCH_MESSAGE, "the message to recall does not exist", NEVER, NOT_FOUND, "doc 60811")
 _official_message(RECALL_TOO_LATE, "the time to recall has passed", NEVER, PERMISSION, "inferred")
 _official_message(MESSAGE_NOT_RECALLABLE, "this message cannot be recalled", NEVER, PERMISSION, "inferred")

@@ -147,7 +147,7 @@ def _class_of_error(command: Command[Any, Any], error: ApiError) -> FailureClass
             return FailureClass.SIGNATURE
         case codes.Repeat.IF_REPEATABLE:
             return _if_repeatable(command)
-        case codes.Repeat.NEVER:
+        case codes.Repeat.NEVER | codes.Repeat.LATER:
             return StopReason.PERMANENT
 
 

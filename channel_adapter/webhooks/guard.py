@@ -196,7 +196,7 @@ class Guard:
                     return hooks.Allow(), None
                 return self._without(request, await self._unwelcome(request))
             case hooks.CreateRequest(own=False, by=by) if self._settings.creators and by not in self._settings.creators:
-                return hooks.Refuse("this account may not create Communities"), request
+                return hooks.Refuse("this account may not create channels or groups"), request
             case _:
                 return hooks.Allow(), request
 
@@ -204,6 +204,8 @@ class Guard:
         if await self._is_suspended(channel):
             return hooks.Refuse("the channel is suspended")
         if not self._settings.only_staff_posts or author == self._admin:
+            return hooks.Allow()
+        if author is None and not self._backend.can.named_authors:  # the account itself, and no user can post
             return hooks.Allow()
         try:
             poster = user_id(author or "")

@@ -13,13 +13,15 @@ import orjson
 from pydantic import SecretStr, ValidationError
 from yarl import URL
 
+from channel_adapter.domain import events as e
+from channel_adapter.domain.mode import Mode
 from channel_adapter.errors import InvalidError, UnavailableError
 from channel_adapter.tencent.redaction import shown_url
 from channel_adapter.tencent.wire import callback_envelope as envelope
 from channel_adapter.tencent.wire import callbacks_other as x
 from channel_adapter.tencent.wire.callback_samples import sample_body, samples
 from channel_adapter.tencent.wire.envelope import OK, ErrorEnvelope
-from channel_adapter.webhooks.callbacks import COMMANDS, REQUESTS
+from channel_adapter.webhooks.callbacks import TABLES
 from channel_adapter.webhooks.verify import sign
 
 SECONDS: Final = 2.0
@@ -47,28 +49,29 @@ class Triggered:
             return False
 
 
-def find_command(name: str) -> str:
-    """Return the callback command for a name.
+def find_command(name: str, mode: Mode = Mode.COMMUNITY) -> str:
+    """Return the callback command for a name; that of an event or a request depends on the mode.
 
     Names are those of events (`Subscribed`) and of requests to the guard (`PostDraft`), commands, and their ends
     (`AfterSendMsg`). An undocumented name with a dot is accepted as it is. Raises InvalidError with similar names.
     """
     if "." in name:
         return name
-    known = names_of_commands()
+    known = names_of_commands(mode)
     for command in reversed(list(samples())):  # of two that end alike, the group's
         known[command.rpartition(".")[2].removeprefix("Callback")] = command
     if name in known:
         return known[name]
     near = difflib.get_close_matches(name, known, n=3)
-    events = ", ".join(names_of_commands())
+    events = ", ".join(names_of_commands(mode))
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {events}, and the commands of the service"
     raise InvalidError(f"there is no event {name!r}; {hint}", field="event")
 
 
-def names_of_commands() -> dict[str, str]:
-    """Return the command of each event and request by its name."""
-    return {kind.__name__: command for kinds in (COMMANDS, REQUESTS) for kind, command in kinds.items()}
+def names_of_commands(mode: Mode = Mode.COMMUNITY) -> dict[str, str]:
+    """Return the command of each event and request of a mode by its name."""
+    kinds = {**TABLES[mode].commands, e.RateAlarm: x.RequestOverLimit.command, **TABLES[mode].requests}
+    return {kind.__name__: command for kind, command in kinds.items()}
 
 
 def request_of(
@@ -106,15 +109,16 @@ async def trigger(
     sdkappid: int,
     token: SecretStr | None = None,
     platform: str | None = None,
+    mode: Mode = Mode.COMMUNITY,
     now: float | None = None,
     session: aiohttp.ClientSession | None = None,
 ) -> Triggered:
     """Send one webhook to `url` and return the answer.
 
-    `event` is any name that `find_command` accepts. Raises InvalidError for others, UnavailableError without an answer
-    within two seconds.
+    `event` is any name that `find_command` accepts, in the given mode. Raises InvalidError for others, and
+    UnavailableError without an answer within two seconds.
     """
-    command = find_command(event)
+    command = find_command(event, mode)
     at = time.time() if now is None else now
     query, body = request_of(command, changes or {}, sdkappid=sdkappid, token=token, now=at, platform=platform)
     if not url.startswith(("http://", "https://")) or "?" in url:

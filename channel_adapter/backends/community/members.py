@@ -31,6 +31,7 @@ from channel_adapter.errors import (
     RefusedError,
     UnavailableError,
 )
+from channel_adapter.mapping.ids import COMMUNITY_IDS
 from channel_adapter.mapping.subscription_member import (
     ADD_OUTCOMES,
     MSG_FLAGS,
@@ -247,8 +248,9 @@ class CommunityMembers:
 
         The call has no role filter: a page that a filter left empty would look like the end of the list.
         """
+        start = COMMUNITY_IDS.from_cursor(cursor)
         await self._cache.require(channel)
-        page = await self._page(channel, cursor)
+        page = await self._page(channel, start)
         return Page([row for row in page.items if row.role is not Role.OWNER], page.next)
 
     async def set_notifications(self, channel: ChannelId, user: UserId, wanted: Notifications) -> bool:

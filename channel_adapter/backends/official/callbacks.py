@@ -66,7 +66,7 @@ def _published(model: o.OfficialAfterSendMsg, channel: ChannelId, context: Callb
     if not model.msg_key and not model.online_only_flag:
         return None
     post = Post(
-        ref=PostRef(channel, post_number(model.msg_key or "")),
+        ref=_ref(channel, model.msg_key or ""),
         author=None,
         published_at=to_datetime(model.msg_time),
         parts=to_parts(model.msg_body),
@@ -81,7 +81,7 @@ def _published(model: o.OfficialAfterSendMsg, channel: ChannelId, context: Callb
 
 
 def _recalled(model: o.AfterMsgWithDraw, channel: ChannelId, context: CallbackContext) -> e.Event | None:
-    refs = tuple(PostRef(channel, post_number(item.msg_key)) for item in model.withdraw_msg_list or ())
+    refs = tuple(_ref(channel, item.msg_key) for item in model.withdraw_msg_list or ())
     return e.PostRecalled(**context.common(), channel=channel, refs=refs) if refs else None
 
 
@@ -188,6 +188,10 @@ def post_number(key: str) -> int:
     """Return the number of a broadcast, which its key `NUMBER_RANDOM_TIME` begins with; 0 without one."""
     number = key.partition("_")[0]
     return int(number) if number.isascii() and number.isdigit() else 0
+
+
+def _ref(channel: ChannelId, key: str) -> PostRef:
+    return PostRef(channel, post_number(key), key)
 
 
 def _require_account(model: o.OfficialCallback) -> ChannelId:

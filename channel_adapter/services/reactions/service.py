@@ -32,6 +32,7 @@ from channel_adapter.services.reactions.rules import ReactionEligibility, Reacti
 if TYPE_CHECKING:
     from channel_adapter.services.reactions.stored import StoredReactions
 
+_NO_PLACE: Final = "messages carry no reactions in this mode"
 FLUSH_SECONDS: Final = 5.0
 """How long closing waits for counts to be published; the rest stays in the store for another process."""
 _FIRST_CHECK: Final = 1.0
@@ -79,6 +80,7 @@ class ReactionService:
         the store or the service fails; then nothing was counted.
         """
         post, user_id, chosen = self._ids.post(ref), ids.user_id(user), one_emoji(emoji)
+        self._require_place()
         await self._eligibility.require(post, user_id, chosen)
         reactions = self._opened or await self._reactions()
         return await reactions.react(post, user_id, chosen)
@@ -87,12 +89,14 @@ class ReactionService:
         """Remove the reactions of a user, or only `emoji`; return False if there was none."""
         post, user_id = self._ids.post(ref), ids.user_id(user)
         chosen = None if emoji is None else one_emoji(emoji)
+        self._require_place()
         await self._eligibility.require_post(post)
         return await (await self._reactions()).unreact(post, user_id, chosen)
 
     async def get(self, ref: PostRef, viewer: str | None = None) -> Reactions:
         """Return the counts of a post, the most frequent emoji first, and what `viewer` chose. Raises NotFoundError."""
         post, user_id = self._ids.post(ref), None if viewer is None else ids.user_id(viewer, "viewer")
+        self._require_place()
         if self._database_url is None:
             await self._eligibility.policy(post.channel)
             return await self._direct_reactions().get(post, user_id)
@@ -283,9 +287,14 @@ class ReactionService:
         if self._direct is None:
             carrier = self._backend.reactions
             if carrier.capacity is None:
-                raise _needs_database("messages carry no reactions in this mode")
+                raise _needs_database(_NO_PLACE)
             self._direct = DirectReactions(carrier, carrier.capacity, max_per_user=self._options.max_per_user)
         return self._direct
+
+    def _require_place(self) -> None:
+        """Raise ConfigurationError, before any call, if neither a database nor messages can hold reactions."""
+        if self._database_url is None and self._backend.reactions.capacity is None:
+            raise _needs_database(_NO_PLACE)
 
     async def _existing(self) -> "StoredReactions | None":
         """Return the store if its tables exist. A process without SQLAlchemy has no store."""
