@@ -21,7 +21,6 @@ from channel_adapter.cli.subscribers import UserFileReport
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.message import Message, MessageRef
 from channel_adapter.domain.post import Content, Text
-from channel_adapter.mapping.ids import COMMUNITY_IDS
 
 app = group("messages")
 
@@ -81,7 +80,7 @@ async def send_many(
         listed = users_in(source, file, heading, delimiter, column)
         async with run.adapter() as adapter:
             with run.output.progress("sent", listed.total) as progress:
-                document = run.output.report("problems", {"channel": COMMUNITY_IDS.channel(channel)})
+                document = run.output.report("problems", {"channel": run.channel_id(channel)})
                 job = UserFileReport(run, progress, document)
                 await job.follow(adapter.messages.send_many_stream(channel, job.users(listed), parts))
     if not run.output.json:
@@ -126,7 +125,7 @@ async def edit(
 ) -> None:
     """Replace the content of a message that the channel sent."""
     parts = _content(text, content)
-    ref = _ref(channel, user, key)
+    ref = _ref(run, channel, user, key)
     async with run.adapter() as adapter:
         await adapter.messages.edit(ref, parts)
     run.output.one({"ref": ref, "edited": True}, f"message {key} to {user} is edited")
@@ -138,7 +137,7 @@ async def edit(
 )  # fmt: skip
 async def recall(run: Run, channel: ChannelArgument, user: _USER, key: _KEY) -> None:
     """Recall a message that the channel sent, however old it is; the user sees it no more."""
-    ref = _ref(channel, user, key)
+    ref = _ref(run, channel, user, key)
     async with run.adapter() as adapter:
         await adapter.messages.recall(ref)
     run.output.one({"ref": ref, "recalled": True}, f"message {key} to {user} is recalled")
@@ -149,12 +148,12 @@ async def mark_read(run: Run, channel: ChannelArgument, user: _USER) -> None:
     """Mark what a user wrote to a channel as read by the channel's account."""
     async with run.adapter() as adapter:
         await adapter.messages.mark_read(channel, user=user)
-    document = {"channel": COMMUNITY_IDS.channel(channel), "user": user, "read": True}
+    document = {"channel": run.channel_id(channel), "user": user, "read": True}
     run.output.one(document, f"the messages of {user} are read")
 
 
-def _ref(channel: str, user: str, key: str) -> MessageRef:
-    return MessageRef(ChannelId(COMMUNITY_IDS.channel(channel)), UserId(user), key)
+def _ref(run: Run, channel: str, user: str, key: str) -> MessageRef:
+    return MessageRef(ChannelId(run.channel_id(channel)), UserId(user), key)
 
 
 def _content(text: str, content: str | None) -> Content | list[Content]:

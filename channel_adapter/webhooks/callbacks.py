@@ -37,15 +37,22 @@ TABLES: Final[Mapping[Mode, CallbackMapping]] = {
     Mode.OFFICIAL: OFFICIAL_CALLBACKS,
 }
 
-COMMANDS: Final[Mapping[type[e.Event], str]] = {
-    **TABLES[Mode.COMMUNITY].commands,
-    **MESSAGE_COMMANDS,
-    e.RateAlarm: RequestOverLimit.command,
-}
-"""Command of the webhook for each event."""
 
-REQUESTS: Final[Mapping[type[hooks.HookRequest], str]] = {**TABLES[Mode.COMMUNITY].requests, **MESSAGE_REQUESTS}
-"""Command of the webhook for each request to the guard; for invitations also Group.CallbackBeforeInviteJoinGroup."""
+def commands_of(mode: Mode) -> Mapping[type[e.Event], str]:
+    """Return the command of the webhook for each event of a mode."""
+    return {**TABLES[mode].commands, **MESSAGE_COMMANDS, e.RateAlarm: RequestOverLimit.command}
+
+
+def requests_of(mode: Mode) -> Mapping[type[hooks.HookRequest], str]:
+    """Return the command of the webhook for each request to the guard.
+
+    In Community mode invitations come with Group.CallbackBeforeInviteJoinGroup as well.
+    """
+    return {**TABLES[mode].requests, **MESSAGE_REQUESTS}
+
+
+COMMANDS: Final = commands_of(Mode.COMMUNITY)
+REQUESTS: Final = requests_of(Mode.COMMUNITY)
 
 
 class CallbackTables:

@@ -13,7 +13,6 @@ import orjson
 from pydantic import SecretStr, ValidationError
 from yarl import URL
 
-from channel_adapter.domain import events as e
 from channel_adapter.domain.mode import Mode
 from channel_adapter.errors import InvalidError, UnavailableError
 from channel_adapter.tencent.redaction import shown_url
@@ -21,7 +20,7 @@ from channel_adapter.tencent.wire import callback_envelope as envelope
 from channel_adapter.tencent.wire import callbacks_other as x
 from channel_adapter.tencent.wire.callback_samples import sample_body, samples
 from channel_adapter.tencent.wire.envelope import OK, ErrorEnvelope
-from channel_adapter.webhooks.callbacks import TABLES
+from channel_adapter.webhooks.callbacks import commands_of, requests_of
 from channel_adapter.webhooks.verify import sign
 
 SECONDS: Final = 2.0
@@ -58,7 +57,8 @@ def find_command(name: str, mode: Mode = Mode.COMMUNITY) -> str:
     if "." in name:
         return name
     known = names_of_commands(mode)
-    for command in reversed(list(samples())):  # of two that end alike, the group's
+    one_to_one_first = sorted(reversed(list(samples())), key=lambda command: not command.startswith("C2C."))
+    for command in one_to_one_first:  # of several that end alike, the group's, then the account's
         known[command.rpartition(".")[2].removeprefix("Callback")] = command
     if name in known:
         return known[name]
@@ -70,8 +70,9 @@ def find_command(name: str, mode: Mode = Mode.COMMUNITY) -> str:
 
 def names_of_commands(mode: Mode = Mode.COMMUNITY) -> dict[str, str]:
     """Return the command of each event and request of a mode by its name."""
-    kinds = {**TABLES[mode].commands, e.RateAlarm: x.RequestOverLimit.command, **TABLES[mode].requests}
-    return {kind.__name__: command for kind, command in kinds.items()}
+    return {
+        kind.__name__: command for kinds in (commands_of(mode), requests_of(mode)) for kind, command in kinds.items()
+    }
 
 
 def request_of(
