@@ -271,7 +271,7 @@ async def _list(run: Run, outcomes: "Outcomes") -> Exit:
 
 
 def _show_flag(run: Run, channel: str, name: str, *, value: bool, changed: bool) -> None:
-    document = {"channel": COMMUNITY_IDS.channel(channel), name: value, "changed": changed}
+    document = {"channel": run.channel_id(channel), name: value, "changed": changed}
     run.output.one(document, f"{channel} is {'' if value else 'not '}{name}{'' if changed else ', as before'}")
 
 

@@ -57,8 +57,9 @@ def find_command(name: str, mode: Mode = Mode.COMMUNITY) -> str:
     if "." in name:
         return name
     known = names_of_commands(mode)
-    one_to_one_first = sorted(reversed(list(samples())), key=lambda command: not command.startswith("C2C."))
-    for command in one_to_one_first:  # of several that end alike, the group's, then the account's
+    last_first = list(samples())[::-1]
+    for command in sorted(last_first, key=lambda command: not command.startswith("C2C.")):
+        # of several that end alike, the group's stays, else the account's
         known[command.rpartition(".")[2].removeprefix("Callback")] = command
     if name in known:
         return known[name]
