@@ -11,7 +11,20 @@ from aiohttp import web
 from channel_adapter.adapter import ChannelAdapter
 from channel_adapter.console.auth import Authorise
 from channel_adapter.console.page import CONSOLE, Console, ConsoleOptions, PageRoute
-from channel_adapter.console.pages import account, channels, compose, create, posts
+from channel_adapter.console.pages import (
+    account,
+    channels,
+    compose,
+    create,
+    doctor,
+    imports,
+    log,
+    post,
+    posts,
+    settings,
+    subscribers,
+    webhooks,
+)
 from channel_adapter.console.security import PAGE, ROUTES, add_headers, protect
 
 HERE: Final = Path(__file__).parent
@@ -21,6 +34,13 @@ TABLE: Final[tuple[PageRoute, ...]] = (
     *create.ROUTES,
     *compose.ROUTES,
     *posts.ROUTES,
+    *post.ROUTES,
+    *settings.ROUTES,
+    *subscribers.ROUTES,
+    *imports.ROUTES,
+    *webhooks.ROUTES,
+    *doctor.ROUTES,
+    *log.ROUTES,
 )
 """All routes, each with the role that it needs."""
 
@@ -34,7 +54,8 @@ def application(
     the adapter, and stop it before the adapter closes. Without `options` every Host header is accepted.
     """
     app = web.Application(middlewares=[protect])
-    app[CONSOLE] = Console(adapter, authorise, options or ConsoleOptions())
+    app[CONSOLE] = console = Console(adapter, authorise, options or ConsoleOptions())
+    app.cleanup_ctx.append(console.run)
     environment = aiohttp_jinja2.setup(
         app,
         loader=jinja2.FileSystemLoader(HERE / "templates"),

@@ -1,9 +1,11 @@
 """What every page works with: the console, one request of an operator, and the entries of the table of routes."""
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp_jinja2
@@ -12,12 +14,17 @@ from multidict import MultiDictProxy
 
 from channel_adapter.adapter import ChannelAdapter
 from channel_adapter.concurrency.logs import get_logger
+from channel_adapter.config.extras import needs_store
 from channel_adapter.console import explain, i18n
 from channel_adapter.console.auth import AccessRole, Authorise, Operator, Sessions
 from channel_adapter.console.channel_list import ChannelList
 from channel_adapter.console.i18n import message
+from channel_adapter.console.imports import SubscriberImports
 from channel_adapter.domain.channel import Channel
 from channel_adapter.errors import ChannelAdapterError
+from channel_adapter.store.console import ConsoleRows
+from channel_adapter.store.database import Database
+from channel_adapter.tencent.redaction import redact_text
 
 if TYPE_CHECKING:
     from channel_adapter.console.playground import Playground
@@ -26,8 +33,19 @@ FORM_BYTES: Final = 1 << 20
 _log = get_logger("channel_adapter.console")
 
 NOTICES: Final = {
+    "added": message("%(number)s added."),
     "created": message("The channel is created."),
+    "deleted": message("The channel is deleted."),
+    "dropped": message("Dropped: %(number)s."),
+    "edited": message("The post is changed for every reader."),
+    "finished": message("The creation is finished."),
     "published": message("Published as number %(number)s."),
+    "reacted": message("The reaction is set."),
+    "recalled": message("The post is recalled for every reader."),
+    "removed": message("%(number)s removed."),
+    "retried": message("Given new attempts: %(number)s."),
+    "saved": message("Saved."),
+    "unchanged": message("Nothing had to be changed."),
 }
 """What a page says on top after a form was accepted, by the value of `done` in its address."""
 
@@ -54,6 +72,39 @@ class Console:
         self.options = options
         self.channels = ChannelList(adapter.channels, adapter.clock)
         self._authorise = authorise
+        self._opened: tuple[ConsoleRows, SubscriberImports] | None = None
+
+    @property
+    def rows(self) -> ConsoleRows:
+        """The log, published forms and imports. Raises RuntimeError before the application has started."""
+        return self._running()[0]
+
+    @property
+    def imports(self) -> SubscriberImports:
+        """Imports of subscribers. Raises RuntimeError before the application has started."""
+        return self._running()[1]
+
+    async def run(self, _: web.Application) -> AsyncIterator[None]:
+        """Open the database for the life of the application: that of the settings, else a temporary one."""
+        with tempfile.TemporaryDirectory(prefix="channel-adapter-console-") as directory:
+            url = self.adapter.settings.database_url
+            place = url.get_secret_value() if url is not None else f"sqlite:///{Path(directory) / 'console.db'}"
+            with needs_store(place):
+                rows = ConsoleRows(Database.shared(place))
+            imports = SubscriberImports(self.adapter, rows)
+            self._opened = rows, imports
+            try:
+                await rows.tidy()
+                await imports.resume()
+                yield
+            finally:
+                await imports.close()
+                await rows.close()
+
+    def _running(self) -> tuple[ConsoleRows, SubscriberImports]:
+        if self._opened is None:
+            raise RuntimeError("the console has not started: run its application")
+        return self._opened
 
     async def operator(self, request: web.Request) -> Operator | None:
         """Return the operator of a request."""
@@ -163,17 +214,22 @@ class View:
         status = status if explained is None else explained.status
         return aiohttp_jinja2.render_template(template, self.request, context, status=status)
 
+    def text(self, template: str, **values: Any) -> str:
+        """Return a part of a page as text."""
+        return str(aiohttp_jinja2.render_string(template, self.request, {"page": self, "error": None, **values}))
+
     def redirect(self, name: str, /, *, query: Mapping[str, str] | None = None, **parts: str) -> web.Response:
         """Return the answer that leads to another page after a form was accepted."""
         return web.Response(status=303, headers={"Location": self.url(name, query=query, **parts)})
 
-    def wrote(self, outcome: str, channel: str = "") -> None:
-        """Log a write of the operator: `console.write`."""
-        name = self.request.match_info.route.resource
-        _log.info(
-            "console.write",
-            operator=self.operator.name if self.operator else "",
-            route=name.name if name is not None else "",
-            channel=channel or self.request.match_info.get("slug", ""),
-            outcome=outcome,
-        )
+    async def wrote(self, outcome: str, channel: str = "") -> None:
+        """Log a write of the operator: the event `console.write`, and a row. A database that fails is logged only."""
+        resource = self.request.match_info.route.resource
+        route = (resource.name if resource is not None else None) or ""
+        operator = self.operator.name if self.operator else ""
+        channel = channel or self.request.match_info.get("slug", "")
+        _log.info("console.write", operator=operator, route=route, channel=channel, outcome=outcome)
+        try:
+            await self.console.rows.log(operator, route, channel, outcome)
+        except ChannelAdapterError as error:
+            _log.error("console.write_not_stored", error=redact_text(error.message)[:200])

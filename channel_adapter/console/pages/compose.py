@@ -1,5 +1,6 @@
 """The composer: three formats, a link, and the preview beside it."""
 
+import hashlib
 import secrets
 from datetime import UTC, datetime
 from typing import Any
@@ -26,17 +27,21 @@ async def publish(page: View) -> web.Response:
     channel: Channel | None = None
     try:
         if form.get("action") == "preview":
-            return await _form(page, await page.channel(), composed, once)
+            return await _form(page, await page.channel(), composed, once, quiet="quiet" in form)
+        form_key = hashlib.sha256(f"{page.slug}/{once}".encode()).hexdigest()
+        if (place := await page.console.rows.led_to(form_key)) is not None:
+            return _published(page, place)
         content = composed.content()
         post = await page.adapter.posts.publish(page.slug, content, idempotency_key=once, quiet="quiet" in form)
+        await page.console.rows.remember(form_key, str(post.ref.seq))
     except ChannelAdapterError as error:
-        page.wrote(error.kind)
+        await page.wrote(error.kind)
         if isinstance(error, NotFoundError) and error.field == "channel":
             raise
         return await _form(page, channel, composed, once, error=error, quiet="quiet" in form)
     page.console.channels.forget()
-    page.wrote("published")
-    return page.redirect("channel", slug=page.slug, query={"done": "published", "number": str(post.ref.seq)})
+    await page.wrote("published")
+    return _published(page, str(post.ref.seq))
 
 
 async def show_preview(page: View) -> web.Response:
@@ -45,6 +50,10 @@ async def show_preview(page: View) -> web.Response:
     return page.render(
         "preview.html", **_previewed(page, Composed.read(form)), channel_name=str(form.get("channel_name", ""))
     )
+
+
+def _published(page: View, number: str) -> web.Response:
+    return page.redirect("channel", slug=page.slug, query={"done": "published", "number": number})
 
 
 async def _form(
@@ -58,7 +67,8 @@ async def _form(
 ) -> web.Response:
     """Return the composer. Without a channel, which a service that is down does not return, its slug is shown."""
     return page.render(
-        "compose.html", error=error, channel=channel, channel_name=channel.name if channel else page.slug,
+        "compose.html", error=error, action=page.url("compose", slug=page.slug), channel=channel,
+        channel_name=channel.name if channel else page.slug,
         composed=composed, once=once, quiet=quiet, formats=FORMATS, **_previewed(page, composed),
     )  # fmt: skip
 

@@ -31,10 +31,10 @@ async def create(page: View) -> web.Response:
             custom_data=values["custom_data"], idempotency_key=values["once"] or secrets.token_urlsafe(16),
         )  # fmt: skip
     except ChannelAdapterError as error:
-        page.wrote(error.kind, values["slug"])
+        await page.wrote(error.kind, values["slug"])
         return _form(page, values, error)
     page.console.channels.forget()
-    page.wrote("created", channel.slug)
+    await page.wrote("created", channel.slug)
     return page.redirect("channel", slug=channel.slug, query={"done": "created"})
 
 

@@ -1,0 +1,217 @@
+"""Imports of subscribers from files: read and checked whole, then run in parts that are recorded one by one.
+
+With a database of the settings an import is a durable job, which another process continues when this one is killed.
+Without one it runs in this process and ends with it.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, Final, Protocol, cast
+from uuid import uuid4
+
+from channel_adapter.adapter import ChannelAdapter
+from channel_adapter.concurrency.logs import get_logger
+from channel_adapter.config.extras import installed_durable_fault, is_installed
+from channel_adapter.domain.subscription import DONE, OutcomeKind, Outcomes
+from channel_adapter.errors import (
+    ChannelAdapterError,
+    ConflictError,
+    NotFoundError,
+    OutcomeUnknownError,
+    ThrottledError,
+    UnavailableError,
+)
+from channel_adapter.mapping.user_list import ListedUser, UnusableLine, read_users
+from channel_adapter.store import console as store
+from channel_adapter.store.console import ConsoleRows, SubscriberImport
+
+if TYPE_CHECKING:
+    from channel_adapter.durable import Job, Jobs
+
+PART_USERS: Final = 500
+"""Users of one part: what is repeated when the process is killed."""
+TRIES: Final = 20
+_LONGEST_WAIT: Final = 30.0
+_TRANSIENT: Final = (UnavailableError, ThrottledError, OutcomeUnknownError)
+
+_log = get_logger("channel_adapter.console")
+
+
+class Steps(Protocol):
+    """Runs the steps of an import: a durable job, or this process."""
+
+    async def step(self, name: str, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> Any:
+        """Run a step."""
+
+
+class _LocalSteps:
+    """Runs steps without recording them."""
+
+    async def step(self, name: str, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> Any:
+        """Run a step."""
+        return await function(*args)
+
+
+class SubscriberImports:
+    """The imports of one console. `close` it: imports under way are left to other processes or to the next start."""
+
+    def __init__(self, adapter: ChannelAdapter, rows: ConsoleRows) -> None:
+        self._adapter = adapter
+        self._rows = rows
+        url = adapter.settings.database_url
+        self._url = url.get_secret_value() if url is not None and _can_be_durable(url.get_secret_value()) else None
+        self._jobs: Jobs | None = None
+        self._opening = asyncio.Lock()
+        self._stack = AsyncExitStack()
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    @property
+    def durable(self) -> bool:
+        """Whether an import continues after the end of this process."""
+        return self._url is not None
+
+    async def resume(self) -> None:
+        """Run imports that an earlier process has left."""
+        left = await self._rows.imports(state=store.RUNNING, limit=1_000)
+        if left and self.durable:
+            await self._open()
+        elif not self.durable:
+            for each in left:
+                message = "The process ended; it goes on when it is started again."
+                await self._rows.set_import(each.id, state=store.FAILED, message=message)
+
+    async def close(self) -> None:
+        """Stop the work of this process."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._stack.aclose()
+
+    async def add(
+        self, channel: str, operator: str, source: IO[bytes], name: str, *, column: str = "", delimiter: str = ""
+    ) -> str:
+        """Store a file that was checked whole, and return the id of its import, which is not started yet.
+
+        Raises InvalidError for a file in which it is not certain what the user ids are, and for one without users.
+        """
+        users, unusable = await asyncio.to_thread(_read, cast("BinaryIO", source), name, column, delimiter)
+        found = SubscriberImport(
+            id=uuid4().hex, channel=channel, name=name[:200], operator=operator, state=store.PREVIEW,
+            total=len(users) + len(unusable), import_missing=False, run=0, created=time.time(), started=None,
+            ended=None, message="", counts={},
+        )  # fmt: skip
+        parts = [users[start : start + PART_USERS] for start in range(0, len(users), PART_USERS)]
+        await self._rows.add_import(found, parts, unusable)
+        return found.id
+
+    async def start(self, import_id: str, *, import_missing: bool) -> None:
+        """Start an import, or continue one that failed. Raises ConflictError if it runs or is done."""
+        run = await self._rows.start_import(import_id, import_missing=import_missing)
+        if run is None:
+            raise ConflictError("the import runs already, or is done")
+        if not self.durable:
+            task = asyncio.create_task(self._run(_LocalSteps(), import_id))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+            return
+        from channel_adapter.durable import Kind  # noqa: PLC0415 - DBOS is imported when it is needed
+
+        jobs = await self._open()
+        await jobs.start(Kind("console_import"), f"console-import-{import_id}-{run}", [import_id])
+
+    async def _open(self) -> "Jobs":
+        """Open the jobs, and run imports in this process from now on."""
+        from channel_adapter.durable import Kind, open_jobs  # noqa: PLC0415
+
+        async with self._opening:
+            if self._jobs is None:
+                jobs = await self._stack.enter_async_context(open_jobs(self._url or ""))
+                kind = Kind("console_import", 2)
+                jobs.register(kind, self._run_job)
+                await self._stack.enter_async_context(jobs.run_worker([kind]))
+                self._jobs = jobs
+            return self._jobs
+
+    async def _run_job(self, job: "Job", import_id: str) -> None:
+        await self._run(job, import_id)
+
+    async def _run(self, steps: Steps, import_id: str) -> None:
+        """Import part after part; how it ended is recorded."""
+        try:
+            for number in await self._rows.open_parts(import_id):
+                await steps.step(f"part {number}", self._part, import_id, number)
+        except asyncio.CancelledError:
+            raise
+        except ChannelAdapterError as error:
+            await self._rows.set_import(import_id, state=store.FAILED, message=error.message)
+        else:
+            await self._rows.set_import(import_id, state=store.DONE)
+
+    async def _part(self, import_id: str, number: int) -> None:
+        """Subscribe the users of one part. Raises what remains wrong after 20 tries."""
+        found = await self._rows.get_import(import_id)
+        if found is None:
+            return
+        lines = {user: line for line, user in await self._rows.part(import_id, number)}
+        outcomes: dict[str, tuple[OutcomeKind, str]] = {}
+        error: ChannelAdapterError | None = None
+        for attempt in range(TRIES):
+            left = [user for user in lines if outcomes.get(user, (OutcomeKind.FAILED, ""))[0] is OutcomeKind.FAILED]
+            result, error = await self._subscribe(found, left)
+            outcomes |= {each.user: (each.kind, each.reason) for each in result}
+            left = [user for user in lines if outcomes.get(user, (OutcomeKind.FAILED, ""))[0] is OutcomeKind.FAILED]
+            if not left:
+                break
+            if error is not None:
+                await self._rows.set_import(import_id, state=store.RUNNING, message=error.message)
+            await self._adapter.clock.sleep(min(2.0**attempt * 0.25, _LONGEST_WAIT))
+        else:
+            if error is not None:
+                raise error
+        if error is not None or attempt:
+            await self._rows.set_import(import_id, state=store.RUNNING)
+        counts = Counter(str(kind) for kind, _ in outcomes.values())
+        failed = [
+            [line, user, outcomes[user][0].value, outcomes[user][1]]
+            for user, line in lines.items()
+            if outcomes[user][0] not in DONE
+        ]
+        await self._rows.end_part(import_id, number, counts, failed)
+
+    async def _subscribe(
+        self, found: SubscriberImport, users: list[str]
+    ) -> tuple[Outcomes, ChannelAdapterError | None]:
+        try:
+            result = await self._adapter.subscriptions.subscribe(
+                found.channel, users, import_missing=found.import_missing, assign=False
+            )
+        except _TRANSIENT as error:
+            return error.outcomes or Outcomes(()), error
+        return result, None
+
+
+def _can_be_durable(url: str) -> bool:
+    return is_installed("dbos") and installed_durable_fault(sqlite=url.startswith("sqlite")) is None
+
+
+def _read(
+    source: BinaryIO, name: str, column: str, delimiter: str
+) -> tuple[list[tuple[int, str]], list[tuple[int, str, str, str]]]:
+    """Return line and user of each usable record, and what is wrong with the others. A user named twice counts once."""
+    users: dict[str, int] = {}
+    unusable: list[tuple[int, str, str, str]] = []
+    for each in read_users(source, name=name, column=column, delimiter=delimiter):
+        if isinstance(each, ListedUser):
+            if each.user in users:
+                unusable.append((each.line, each.user, "repeated", f"the user is in line {users[each.user]}, too"))
+            else:
+                users[each.user] = each.line
+        elif isinstance(each, UnusableLine):
+            raw = each.raw.strip()[:200].encode("utf-8", "replace").decode()
+            unusable.append((each.line, raw, "unusable", each.reason))
+    if not users and not unusable:
+        raise NotFoundError(f"{name} has no users", field="file")
+    return [(line, user) for user, line in users.items()], unusable

@@ -1,0 +1,150 @@
+"""One post: what is really stored, its reactions, and editing and recalling it."""
+
+import dataclasses
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import orjson
+from aiohttp import web
+
+from channel_adapter.console.auth import AccessRole
+from channel_adapter.console.content import FORMATS, Composed, preview
+from channel_adapter.console.page import PageRoute, View
+from channel_adapter.domain.post import Post, PostRef, PostState
+from channel_adapter.errors import ChannelAdapterError, NotFoundError
+
+REACTORS: Final = 200
+"""Names of users who reacted that one page shows."""
+
+
+async def show(page: View) -> web.Response:
+    """Show the post as readers see it, read back from the service."""
+    return await _show(page)
+
+
+async def edit(page: View) -> web.Response:
+    """Show the composer with the content of the post."""
+    post = await page.adapter.posts.get(_ref(page))
+    composed = Composed.of(post.parts)
+    if composed is None:
+        return page.render("post_fixed.html", post=post, channel_name=(await page.channel()).name)
+    return _composer(page, (await page.channel()).name, composed)
+
+
+async def save(page: View) -> web.Response:
+    """Replace the content of the post for every reader."""
+    form = await page.form()
+    composed = Composed.read(form)
+    name = str(form.get("channel_name", page.slug))
+    try:
+        before = Composed.of((await page.adapter.posts.get(_ref(page))).parts)
+        if before is not None and before.image_url == composed.image_url:
+            composed = composed.sized(before.sizes)
+        if form.get("action") == "preview":
+            return _composer(page, name, composed)
+        await page.adapter.posts.edit(_ref(page), composed.content())
+    except ChannelAdapterError as error:
+        await page.wrote(error.kind)
+        return _composer(page, name, composed, error)
+    await page.wrote(f"edited {_ref(page).seq}")
+    return page.redirect("post", slug=page.slug, number=str(_ref(page).seq), query={"done": "edited"})
+
+
+async def confirm(page: View) -> web.Response:
+    """Show the post and the question whether to recall it."""
+    return await _confirm(page)
+
+
+async def recall(page: View) -> web.Response:
+    """Recall the post for every reader."""
+    reason = str((await page.form()).get("reason", "")).strip()
+    try:
+        await page.adapter.posts.recall(_ref(page), reason)
+    except ChannelAdapterError as error:
+        await page.wrote(error.kind)
+        return await _confirm(page, reason, error)
+    await page.wrote(f"recalled {_ref(page).seq}")
+    return page.redirect("post", slug=page.slug, number=str(_ref(page).seq), query={"done": "recalled"})
+
+
+async def react(page: View) -> web.Response:
+    """Set a reaction of the channel's owner."""
+    emoji = str((await page.form()).get("emoji", "")).strip()
+    try:
+        owner = (await page.channel()).owner
+        if owner is None:
+            raise NotFoundError("the channel has no owner", field="emoji")
+        await page.adapter.reactions.react(_ref(page), owner, emoji)
+    except ChannelAdapterError as error:
+        await page.wrote(error.kind)
+        return await _show(page, error, emoji)
+    await page.wrote(f"reacted to {_ref(page).seq}")
+    return page.redirect("post", slug=page.slug, number=str(_ref(page).seq), query={"done": "reacted"})
+
+
+async def unreact(page: View) -> web.Response:
+    """Remove the reaction of a user."""
+    form = await page.form()
+    user, emoji = str(form.get("user", "")), str(form.get("emoji", ""))
+    try:
+        removed = await page.adapter.reactions.unreact(_ref(page), user, emoji or None)
+    except ChannelAdapterError as error:
+        await page.wrote(error.kind)
+        return await _show(page, error)
+    await page.wrote(f"removed a reaction to {_ref(page).seq}")
+    query = {"done": "removed", "number": "1"} if removed else {"done": "unchanged"}
+    return page.redirect("post", slug=page.slug, number=str(_ref(page).seq), query=query)
+
+
+async def _show(page: View, error: ChannelAdapterError | None = None, emoji: str = "") -> web.Response:
+    ref = _ref(page)
+    channel, post = await page.channel(), await page.adapter.posts.get(ref)
+    reactions = await page.adapter.reactions.get(ref) if post.state is PostState.PUBLISHED else None
+    reactors = []
+    if page.may(AccessRole.ADMIN) and reactions is not None and reactions.total:
+        async for each in page.adapter.reactions.reactors(ref):
+            reactors.append(each)
+            if len(reactors) == REACTORS:
+                break
+    return page.render(
+        "post.html", error=error, channel=channel, channel_name=channel.name, post=post, reactions=reactions,
+        reactors=reactors, emoji=emoji, document=_document(post), can_edit=Composed.of(post.parts) is not None,
+    )  # fmt: skip
+
+
+async def _confirm(page: View, reason: str = "", error: ChannelAdapterError | None = None) -> web.Response:
+    channel, post = await page.channel(), await page.adapter.posts.get(_ref(page))
+    return page.render("recall.html", error=error, channel=channel, channel_name=channel.name, post=post, reason=reason)
+
+
+def _composer(
+    page: View, channel_name: str, composed: Composed, error: ChannelAdapterError | None = None
+) -> web.Response:
+    limit = page.adapter.settings.posts.max_bytes
+    parts, size, wrong = preview(composed, limit)
+    return page.render(
+        "edit.html", error=error, channel_name=channel_name, composed=composed, formats=FORMATS, parts=parts, size=size,
+        limit=limit, now=datetime.now(UTC), wrong=page.explain(wrong) if wrong is not None else None, quiet=None,
+        number=_ref(page).seq, once="", action=page.request.path,
+    )  # fmt: skip
+
+
+def _ref(page: View) -> PostRef:
+    """Return the post of the address. Raises NotFoundError for what is no number."""
+    return PostRef.parse(f"{page.slug}/{page.request.match_info['number']}")
+
+
+def _document(post: Post) -> str:
+    found: dict[str, Any] = dataclasses.asdict(post)
+    return orjson.dumps(found, option=orjson.OPT_INDENT_2, default=str).decode()
+
+
+ROUTES = (
+    PageRoute("GET", r"/c/{slug}/p/{number:\d{1,18}}", "post", AccessRole.VIEWER, show),
+    PageRoute("GET", r"/c/{slug}/p/{number:\d{1,18}}/edit", "edit", AccessRole.EDITOR, edit),
+    PageRoute("POST", r"/c/{slug}/p/{number:\d{1,18}}/edit", "edit", AccessRole.EDITOR, save),
+    PageRoute("GET", r"/c/{slug}/p/{number:\d{1,18}}/recall", "recall", AccessRole.EDITOR, confirm),
+    PageRoute("POST", r"/c/{slug}/p/{number:\d{1,18}}/recall", "recall", AccessRole.EDITOR, recall),
+    PageRoute("POST", r"/c/{slug}/p/{number:\d{1,18}}/react", "react", AccessRole.EDITOR, react),
+    PageRoute("POST", r"/c/{slug}/p/{number:\d{1,18}}/unreact", "unreact", AccessRole.EDITOR, unreact),
+)

@@ -1,0 +1,132 @@
+"""Settings of a channel: its profile, the reactions that it accepts, and its deletion."""
+
+from dataclasses import fields
+from typing import Any, Final
+
+from aiohttp import web
+
+from channel_adapter.console.auth import AccessRole
+from channel_adapter.console.page import PageRoute, View
+from channel_adapter.domain.channel import Channel, ChannelProfile
+from channel_adapter.domain.reaction import PolicyKind, ReactionPolicy
+from channel_adapter.errors import ChannelAdapterError, ConflictError, InvalidError
+
+FIELDS: Final = tuple(each.name for each in fields(ChannelProfile))
+
+
+async def show(page: View) -> web.Response:
+    """Show the settings as they are now."""
+    channel = await page.channel()
+    return await _form(page, channel, _values(channel))
+
+
+async def save(page: View) -> web.Response:
+    """Change the fields that were edited; a field that another operator changed meanwhile is shown instead."""
+    form = await page.form()
+    channel = await page.channel()
+    now = _values(channel)
+    sent = {name: str(form.get(name, now[name])).replace("\r\n", "\n").strip() for name in FIELDS}
+    seen = {name: str(form.get(f"seen_{name}", now[name])).replace("\r\n", "\n") for name in FIELDS}
+    edited = [name for name in FIELDS if sent[name] != seen[name].strip()]
+    conflicts = [name for name in edited if now[name] != seen[name] and now[name] != sent[name]]
+    kept = {name: sent[name] if name in edited else now[name] for name in FIELDS}
+    if conflicts:
+        await page.wrote("conflict")
+        error = ConflictError(f"changed meanwhile: {', '.join(conflicts)}", field=conflicts[0])
+        return await _form(page, channel, kept, error, conflicts)
+    try:
+        change = {name: _typed(name, sent[name]) for name in edited if sent[name] != now[name]}
+        if change:
+            await page.adapter.channels.update(page.slug, **change)
+    except ChannelAdapterError as error:
+        await page.wrote(error.kind)
+        return await _form(page, channel, kept, error)
+    page.console.channels.forget()
+    await page.wrote(f"changed {', '.join(sorted(change))}" if change else "unchanged")
+    return page.redirect("settings", slug=page.slug, query={"done": "saved" if change else "unchanged"})
+
+
+async def set_policy(page: View) -> web.Response:
+    """Set which reactions the channel accepts."""
+    form = await page.form()
+    kind, emoji = str(form.get("policy", "")), str(form.get("emoji", "")).split()
+    try:
+        if kind not in set(PolicyKind):
+            raise InvalidError(f"policy must be one of {', '.join(PolicyKind)}", field="policy")
+        if kind == PolicyKind.SOME and not emoji:
+            raise InvalidError("emoji is empty; name the reactions that are allowed", field="emoji")
+        await page.adapter.reactions.set_policy(page.slug, emoji if kind == PolicyKind.SOME else kind)
+    except ChannelAdapterError as error:
+        await page.wrote(error.kind)
+        channel = await page.channel()
+        policy = ReactionPolicy(PolicyKind(kind) if kind in set(PolicyKind) else PolicyKind.ALL, tuple(emoji))
+        return await _form(page, channel, _values(channel), error, policy=policy)
+    await page.wrote(f"policy {kind}")
+    return page.redirect("settings", slug=page.slug, query={"done": "saved"})
+
+
+async def finish(page: View) -> web.Response:
+    """Finish an interrupted creation."""
+    finished = await page.adapter.channels.finish(page.slug)
+    page.console.channels.forget()
+    await page.wrote("finished" if finished else "unchanged")
+    return page.redirect("settings", slug=page.slug, query={"done": "finished" if finished else "unchanged"})
+
+
+async def delete(page: View) -> web.Response:
+    """Delete the channel, if its short name was typed."""
+    form = await page.form()
+    channel = await page.channel()
+    if str(form.get("confirm", "")).strip() != channel.slug:
+        await page.wrote("not confirmed")
+        error = InvalidError(f"type {channel.slug} to delete the channel", field="confirm")
+        return await _form(page, channel, _values(channel), error)
+    try:
+        await page.adapter.channels.delete(page.slug)
+    except ChannelAdapterError as error:
+        await page.wrote(error.kind)
+        return await _form(page, channel, _values(channel), error)
+    page.console.channels.forget()
+    await page.wrote("deleted")
+    return page.redirect("channels", query={"done": "deleted"})
+
+
+async def _form(
+    page: View,
+    channel: Channel,
+    values: dict[str, str],
+    error: ChannelAdapterError | None = None,
+    conflicts: list[str] | None = None,
+    *,
+    policy: ReactionPolicy | None = None,
+) -> web.Response:
+    own = page.adapter.settings.channels
+    return page.render(
+        "settings.html", error=error, channel=channel, values=values, seen=_values(channel), conflicts=conflicts or [],
+        policy=policy or await page.adapter.reactions.policy(page.slug), kinds=list(PolicyKind),
+        has_organization=bool(own.organization_key), has_custom_data=bool(own.custom_data_keys),
+    )  # fmt: skip
+
+
+def _values(channel: Channel) -> dict[str, str]:
+    found = {name: getattr(channel, name) for name in FIELDS}
+    return {name: "" if value is None else str(value) for name, value in found.items()}
+
+
+def _typed(name: str, value: str) -> Any:
+    if name != "max_subscribers":
+        if name == "name" and not value:
+            raise InvalidError("name is empty", field="name")
+        return value
+    if not value.isdecimal() or not int(value):
+        raise InvalidError("max_subscribers must be a whole number, 1 or more", field="max_subscribers")
+    return int(value)
+
+
+ROUTES = (
+    PageRoute("GET", "/c/{slug}/settings", "settings", AccessRole.ADMIN, show),
+    PageRoute("POST", "/c/{slug}/settings", "settings", AccessRole.ADMIN, save),
+    PageRoute("POST", "/c/{slug}/policy", "policy", AccessRole.ADMIN, set_policy),
+    PageRoute("POST", "/c/{slug}/finish", "finish", AccessRole.ADMIN, finish),
+    PageRoute("POST", "/c/{slug}/delete", "delete", AccessRole.ADMIN, delete),
+)

@@ -1,0 +1,167 @@
+"""Subscribers of a channel: the list, one account, adding and removing, notifications, and a file of all."""
+
+import csv
+import io
+from typing import Final
+
+from aiohttp import web
+
+from channel_adapter.console.auth import AccessRole
+from channel_adapter.console.page import PageRoute, View
+from channel_adapter.domain.subscription import DONE, Notifications, Outcome, Subscriber
+from channel_adapter.errors import ChannelAdapterError, InvalidError, NotFoundError
+
+PER_PAGE: Final = 100
+_CHOICES: Final = (Notifications.ALL, Notifications.MUTED, Notifications.OFF)
+
+
+async def show(page: View) -> web.Response:
+    """Show a page of subscribers, or one account."""
+    return await _show(page)
+
+
+async def add(page: View) -> web.Response:
+    """Subscribe the users of the form, one a line; each has its outcome on the page."""
+    form = await page.form()
+    typed = str(form.get("users", ""))
+    try:
+        users = _users(typed)
+        outcomes = await page.adapter.subscriptions.subscribe(page.slug, users, import_missing="import" in form)
+    except ChannelAdapterError as error:
+        await page.wrote(error.kind)
+        return await _show(page, error, typed)
+    return await _changed(page, tuple(outcomes), typed, "added")
+
+
+async def remove(page: View) -> web.Response:
+    """Remove the users of the form."""
+    form = await page.form()
+    typed = str(form.get("users", ""))
+    try:
+        outcomes = await page.adapter.subscriptions.unsubscribe(page.slug, _users(typed))
+    except ChannelAdapterError as error:
+        await page.wrote(error.kind)
+        return await _show(page, error, typed)
+    return await _changed(page, tuple(outcomes), typed, "removed")
+
+
+async def set_notifications(page: View) -> web.Response:
+    """Set how new posts reach a subscriber."""
+    form = await page.form()
+    user, wanted = str(form.get("user", "")), str(form.get("notifications", ""))
+    try:
+        if wanted not in _CHOICES:
+            raise InvalidError(f"notifications must be one of {', '.join(_CHOICES)}", field="notifications")
+        changed = await page.adapter.subscriptions.set_notifications(page.slug, Notifications(wanted), user=user)
+    except ChannelAdapterError as error:
+        await page.wrote(error.kind)
+        return await _show(page, error)
+    await page.wrote(f"notifications {wanted} of {user}")
+    query = {"done": "saved" if changed else "unchanged", "user": user}
+    return page.redirect("subscribers", slug=page.slug, query=query)
+
+
+async def download(page: View) -> web.StreamResponse:
+    """Send all subscribers as CSV while they are read."""
+    pages = page.adapter.subscriptions.subscribers(page.slug)
+    first = True
+    answer = csv_answer(f"{page.slug}-subscribers.csv")
+    rows = [["user", "role", "since", "notifications"]]
+    async for each in pages:
+        rows.append([each.user, each.role, each.since.isoformat() if each.since else "", each.notifications])
+        if len(rows) >= PER_PAGE:
+            first = await _send(page, answer, rows, first=first)
+            rows = []
+    await _send(page, answer, rows, first=first)
+    await answer.write_eof()
+    return answer
+
+
+async def _send(page: View, answer: web.StreamResponse, rows: list[list[str]], *, first: bool) -> bool:
+    if first:  # an error before the first page is a page of its own
+        await answer.prepare(page.request)
+    await answer.write(csv_text(rows).encode())
+    return False
+
+
+def csv_answer(name: str) -> web.StreamResponse:
+    """Return the answer of a CSV file, to be prepared."""
+    answer = web.StreamResponse(headers={"Content-Disposition": f'attachment; filename="{name}"'})
+    answer.content_type, answer.charset = "text/csv", "utf-8"
+    return answer
+
+
+def csv_text(rows: list[list[str]]) -> str:
+    """Return rows as CSV. A text that a spreadsheet would take for a formula begins with an apostrophe."""
+    out = io.StringIO()
+    csv.writer(out).writerows([[f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell for cell in row]
+                               for row in rows])  # fmt: skip
+    return out.getvalue()
+
+
+async def _show(
+    page: View, error: ChannelAdapterError | None = None, typed: str = "", outcomes: tuple[Outcome, ...] = ()
+) -> web.Response:
+    query = page.request.query
+    channel = await page.channel()
+    shown: list[Subscriber] = []
+    following = None
+    looked_up, found = query.get("user", "").strip() if page.request.method == "GET" else "", None
+    try:
+        if looked_up:
+            found = await _look_up(page, looked_up)
+        pages = page.adapter.subscriptions.subscribers(page.slug, cursor=query.get("cursor", ""))
+        async for each in pages:
+            shown.append(each)
+            if len(shown) == PER_PAGE:
+                following = pages.cursor
+                break
+    except ChannelAdapterError as failed:
+        if isinstance(failed, NotFoundError):
+            raise
+        error = error or failed
+    imports = await page.console.rows.imports(channel=channel.id) if page.may(AccessRole.ADMIN) else []
+    return page.render(
+        "subscribers.html", error=error, channel=channel, channel_name=channel.name, subscribers=shown,
+        following=following, is_first="cursor" not in query, looked_up=looked_up, found=found, typed=typed,
+        outcomes=[each for each in outcomes if each.kind not in DONE], choices=_CHOICES, imports=imports,
+        durable=page.console.imports.durable,
+    )  # fmt: skip
+
+
+async def _look_up(page: View, user: str) -> Notifications | None:
+    """Return how posts reach a user; None for one who is no subscriber."""
+    try:
+        return await page.adapter.subscriptions.notifications(page.slug, user=user)
+    except NotFoundError as error:
+        if error.field == "channel":
+            raise
+        return None
+
+
+async def _changed(page: View, outcomes: tuple[Outcome, ...], typed: str, word: str) -> web.Response:
+    """Return to the list if every user is as asked, else show what failed."""
+    page.console.channels.forget()
+    done = sum(each.kind in DONE for each in outcomes)
+    await page.wrote(f"{word} {done} of {len(outcomes)}")
+    if done == len(outcomes):
+        return page.redirect("subscribers", slug=page.slug, query={"done": word, "number": str(done)})
+    answer = await _show(page, None, typed, outcomes)
+    answer.set_status(409)
+    return answer
+
+
+def _users(typed: str) -> list[str]:
+    users = list(dict.fromkeys(line.strip() for line in typed.replace(",", "\n").splitlines() if line.strip()))
+    if not users:
+        raise InvalidError("users is empty; write one user id on each line", field="users")
+    return users
+
+
+ROUTES = (
+    PageRoute("GET", "/c/{slug}/subscribers", "subscribers", AccessRole.VIEWER, show),
+    PageRoute("POST", "/c/{slug}/subscribers/add", "add_subscribers", AccessRole.ADMIN, add),
+    PageRoute("POST", "/c/{slug}/subscribers/remove", "remove_subscribers", AccessRole.ADMIN, remove),
+    PageRoute("POST", "/c/{slug}/subscribers/notifications", "notifications", AccessRole.ADMIN, set_notifications),
+    PageRoute("GET", "/c/{slug}/subscribers.csv", "subscribers_csv", AccessRole.ADMIN, download),
+)

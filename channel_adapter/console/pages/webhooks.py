@@ -1,0 +1,137 @@
+"""Webhooks: what arrived, the dead letters, a sample to try a receiver with, and what to switch on in the console."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+from aiohttp import web
+
+from channel_adapter.console.auth import AccessRole
+from channel_adapter.console.page import PageRoute, View
+from channel_adapter.errors import ChannelAdapterError, UnavailableError
+from channel_adapter.store.database import Database
+from channel_adapter.store.inbox import InboxTable, ListedEvent
+from channel_adapter.store.leases import Leases
+from channel_adapter.store.marks import DEAD, WAITING
+from channel_adapter.webhooks.callbacks import COMMANDS, REQUESTS
+from channel_adapter.webhooks.inbox import database_of, needs_durable_inbox
+from channel_adapter.webhooks.trigger import Triggered, names_of_commands, trigger
+
+SHOWN: Final = 50
+_COUNTS: Final = ("received", "stored", "decided", "duplicates", "handled", "failed", "dead")
+
+
+async def show(page: View) -> web.Response:
+    """Show counts and dead letters."""
+    return await _show(page)
+
+
+async def retry(page: View) -> web.Response:
+    """Give dead letters new attempts: the chosen ones, those of one command, or all."""
+    return await _change(page, "retried")
+
+
+async def drop(page: View) -> web.Response:
+    """Drop dead letters."""
+    return await _change(page, "dropped")
+
+
+async def send_sample(page: View) -> web.Response:
+    """Send the sample of an event to an address, signed as the service signs it."""
+    form = await page.form()
+    url, event = str(form.get("url", "")).strip(), str(form.get("event", ""))
+    settings = page.adapter.settings
+    tokens = settings.webhooks.tokens
+    try:
+        sent = await trigger(url, event, sdkappid=settings.sdkappid, token=tokens[0] if tokens else None)
+    except ChannelAdapterError as error:
+        await page.wrote(error.kind)
+        return await _show(page, error, url=url, event=event)
+    await page.wrote(f"sample of {sent.command}")
+    return await _show(page, url=url, event=event, sent=sent)
+
+
+async def _change(page: View, word: str) -> web.Response:
+    form = await page.form()
+    chosen = [str(key) for key in form.getall("key", [])]
+    async with _inbox(page) as inbox:
+        if inbox is None:
+            raise UnavailableError("no receiver has run on this database yet")
+        database, table = inbox
+        keys: list[str] | None = chosen
+        if "all" in form:
+            keys = None
+        elif command := str(form.get("command", "")):
+            rows = await database.read(table.rows, [DEAD], 10_000)
+            keys = [row.key for row in rows if row.command == command]
+        if keys == []:
+            number = 0
+        elif word == "retried":
+            number = len(await database.write(table.retry, keys, time.time()))
+        else:
+            number = len(await database.write(table.drop, keys, time.time()))
+    await page.wrote(f"{word} {number}")
+    return page.redirect("webhooks", query={"done": word, "number": str(number)})
+
+
+async def _show(
+    page: View,
+    error: ChannelAdapterError | None = None,
+    *,
+    url: str = "",
+    event: str = "",
+    sent: Triggered | None = None,
+) -> web.Response:
+    values: dict[str, Any] = {"counts": {}, "waiting": 0, "dead": 0, "lag": 0.0, "letters": [], "commands": []}
+    async with _inbox(page) as inbox:
+        if inbox is not None:
+            database, table = inbox
+            counts, by_state, oldest = await database.read(table.stats)
+            letters = await database.read(table.rows, [DEAD], SHOWN)
+            values = {
+                "counts": {name: counts.get(name, 0) for name in _COUNTS},
+                "waiting": by_state.get(WAITING, 0),
+                "dead": by_state.get(DEAD, 0),
+                "lag": 0.0 if oldest is None else max(0.0, time.time() - oldest),
+                "letters": [(row, datetime.fromtimestamp(row.received, UTC), _body(row)) for row in letters],
+                "commands": sorted({row.command for row in letters}),
+            }
+    return page.render(
+        "webhooks.html", error=error, has_inbox=inbox is not None, events=sorted(names_of_commands()), url=url,
+        event=event or "Subscribed", sent=sent, has_token=bool(page.adapter.settings.webhooks.tokens),
+        callbacks=sorted({*COMMANDS.values(), *REQUESTS.values()}), **values,
+    )  # fmt: skip
+
+
+@asynccontextmanager
+async def _inbox(page: View) -> AsyncIterator[tuple[Database, InboxTable] | None]:
+    """Open the database of the inbox and create nothing; None if there is no inbox to look into."""
+    settings = page.adapter.settings
+    if settings.inbox.kind == "memory":
+        yield None
+        return
+    with needs_durable_inbox(settings):
+        place = database_of(settings)
+    async with Database.shared(place) as database:
+        table = InboxTable(database, Leases(database, "console", seconds=0.0))
+        is_there = not database.is_sqlite or await asyncio.to_thread(Path(database.url.database or "").is_file)
+        yield (database, table) if is_there and await database.read(table.exists) else None
+
+
+def _body(row: ListedEvent) -> str:
+    if not row.body:
+        return ""
+    return orjson.dumps(orjson.loads(row.body)["body"], option=orjson.OPT_INDENT_2).decode()
+
+
+ROUTES = (
+    PageRoute("GET", "/webhooks", "webhooks", AccessRole.VIEWER, show),
+    PageRoute("POST", "/webhooks/retry", "retry", AccessRole.ADMIN, retry),
+    PageRoute("POST", "/webhooks/drop", "drop", AccessRole.ADMIN, drop),
+    PageRoute("POST", "/webhooks/sample", "sample", AccessRole.ADMIN, send_sample),
+)

@@ -1,0 +1,286 @@
+"""What the console keeps: the log of writes, forms that were published, and imports of subscribers."""
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Float,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    delete,
+    insert,
+    select,
+    update,
+)
+
+from channel_adapter.store.database import Database, ForeignText, Schema
+
+LOG_DAYS: Final = 400
+IMPORT_DAYS: Final = 30
+ONCE_DAYS: Final = 7
+
+_metadata = MetaData()
+_WRITES: Final = Table(
+    "console_write",
+    _metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("at", Float, nullable=False),
+    Column("operator", ForeignText, nullable=False),
+    Column("route", String(60), nullable=False),
+    Column("channel", ForeignText, nullable=False),
+    Column("outcome", Text, nullable=False),
+)
+_ONCE: Final = Table(
+    "console_once",
+    _metadata,
+    Column("form", String(64), primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("place", Text, nullable=False),
+)
+_IMPORTS: Final = Table(
+    "console_import",
+    _metadata,
+    Column("id", String(40), primary_key=True),
+    Column("channel", String(60), nullable=False),
+    Column("name", ForeignText, nullable=False),
+    Column("operator", ForeignText, nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("total", Integer, nullable=False),
+    Column("import_missing", Boolean, nullable=False, default=False),
+    Column("run", Integer, nullable=False, default=0),
+    Column("created", Float, nullable=False),
+    Column("started", Float),
+    Column("ended", Float),
+    Column("message", Text, nullable=False, default=""),
+)
+_PARTS: Final = Table(
+    "console_import_part",
+    _metadata,
+    Column("id", String(40), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("users", Text, nullable=False),
+    Column("counts", Text),
+    Column("failed", Text),
+)
+SCHEMA: Final = Schema("console", 1, _metadata)
+
+PREVIEW: Final = "preview"
+RUNNING: Final = "running"
+DONE: Final = "done"
+FAILED: Final = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedWrite:
+    """One write of an operator."""
+
+    number: int
+    at: float
+    operator: str
+    route: str
+    channel: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriberImport:
+    """An import of subscribers from a file. `counts` are users by outcome, `done` is their sum.
+
+    `run` grows each time it is started again after a failure; `message` says why it failed or waits.
+    """
+
+    id: str
+    channel: str
+    name: str
+    operator: str
+    state: str
+    total: int
+    import_missing: bool
+    run: int
+    created: float
+    started: float | None
+    ended: float | None
+    message: str
+    counts: Mapping[str, int]
+
+    @property
+    def done(self) -> int:
+        """Users with an outcome."""
+        return sum(self.counts.values())
+
+
+class ConsoleRows:
+    """Reads and writes the rows. Raises what Database raises; then nothing was changed."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._database.close()
+
+    async def log(self, operator: str, route: str, channel: str, outcome: str) -> None:
+        """Add a write to the log."""
+        await self._database.prepare(SCHEMA)
+        row = {"at": time.time(), "operator": operator, "route": route, "channel": channel, "outcome": outcome}
+        await self._database.execute(insert(_WRITES).values(row))
+
+    async def logged(
+        self, limit: int, *, before: int | None = None, operator: str = "", channel: str = ""
+    ) -> list[LoggedWrite]:
+        """Return the latest writes, newest first, below a number."""
+        await self._database.prepare(SCHEMA)
+        query = select(_WRITES).order_by(_WRITES.c.number.desc()).limit(limit)
+        if before is not None:
+            query = query.where(_WRITES.c.number < before)
+        if operator:
+            query = query.where(_WRITES.c.operator == operator)
+        if channel:
+            query = query.where(_WRITES.c.channel == channel)
+        rows = await self._database.read(lambda connection: connection.execute(query).all())
+        return [LoggedWrite(*row) for row in rows]
+
+    async def remember(self, form: str, place: str) -> None:
+        """Keep where a form has led, so that sending it again leads there and does nothing."""
+        await self._database.prepare(SCHEMA)
+        row = self._database.insert(_ONCE).values(form=form, at=time.time(), place=place).on_conflict_do_nothing()
+        await self._database.execute(row)
+
+    async def led_to(self, form: str) -> str | None:
+        """Return where a form has led before, None if it was not accepted yet."""
+        await self._database.prepare(SCHEMA)
+        query = select(_ONCE.c.place).where(_ONCE.c.form == form)
+        return await self._database.read(lambda connection: connection.scalar(query))
+
+    async def add_import(
+        self, found: SubscriberImport, parts: Sequence[Sequence[tuple[int, str]]], failed: Sequence[Sequence[Any]]
+    ) -> None:
+        """Store the users of a file in parts, and the lines that cannot be used."""
+        await self._database.prepare(SCHEMA)
+        kinds = Counter(kind for _, _, kind, _ in failed)
+        unusable: dict[str, Any] = {"number": 0, "users": "[]", "counts": _dump(kinds), "failed": _dump(failed)}
+        rows = [{"number": n, "users": _dump(part), "counts": None, "failed": None} for n, part in enumerate(parts, 1)]
+
+        def transaction(connection: Connection) -> None:
+            values = {column.name: getattr(found, column.name) for column in _IMPORTS.columns}
+            connection.execute(insert(_IMPORTS).values(values))
+            connection.execute(insert(_PARTS), [{"id": found.id, **row} for row in [unusable, *rows]])
+
+        await self._database.write(transaction)
+
+    async def get_import(self, import_id: str) -> SubscriberImport | None:
+        """Return an import with the counts so far."""
+        await self._database.prepare(SCHEMA)
+
+        def transaction(connection: Connection) -> SubscriberImport | None:
+            row = connection.execute(select(_IMPORTS).where(_IMPORTS.c.id == import_id)).first()
+            if row is None:
+                return None
+            query = select(_PARTS.c.counts).where(_PARTS.c.id == import_id, _PARTS.c.counts.is_not(None))
+            counts: dict[str, int] = {}
+            for text in connection.scalars(query):
+                for kind, number in orjson.loads(text).items():
+                    counts[kind] = counts.get(kind, 0) + number
+            return SubscriberImport(**row._mapping, counts=counts)  # noqa: SLF001 - its public name
+
+        return await self._database.read(transaction)
+
+    async def imports(self, channel: str = "", state: str = "", limit: int = 20) -> list[SubscriberImport]:
+        """Return imports of a channel or in a state, newest first, without their counts."""
+        await self._database.prepare(SCHEMA)
+        query = select(_IMPORTS).order_by(_IMPORTS.c.created.desc()).limit(limit)
+        if channel:
+            query = query.where(_IMPORTS.c.channel == channel)
+        if state:
+            query = query.where(_IMPORTS.c.state == state)
+        rows = await self._database.read(lambda connection: connection.execute(query).mappings().all())
+        return [SubscriberImport(**row, counts={}) for row in rows]
+
+    async def start_import(self, import_id: str, *, import_missing: bool) -> int | None:
+        """Mark an import as running and return its run; None if it runs already or is done.
+
+        Parts in which the service failed are done again.
+        """
+        may_start = _IMPORTS.c.state.in_([PREVIEW, FAILED])
+        change = (
+            update(_IMPORTS)
+            .where(_IMPORTS.c.id == import_id, may_start)
+            .values(
+                state=RUNNING, run=_IMPORTS.c.run + 1, started=time.time(), ended=None, message="",
+                import_missing=import_missing,
+            )
+            .returning(_IMPORTS.c.run)
+        )  # fmt: skip
+        failed = _PARTS.c.counts.like('%"failed":%')
+        again = update(_PARTS).where(_PARTS.c.id == import_id, _PARTS.c.number > 0, failed)
+
+        def transaction(connection: Connection) -> int | None:
+            run: int | None = connection.scalar(change)
+            if run is not None:
+                connection.execute(again.values(counts=None, failed=None))
+            return run
+
+        return await self._database.write(transaction)
+
+    async def set_import(self, import_id: str, *, state: str, message: str = "") -> None:
+        """Set the state of an import, and why."""
+        ended = None if state == RUNNING else time.time()
+        change = update(_IMPORTS).where(_IMPORTS.c.id == import_id)
+        await self._database.execute(change.values(state=state, message=message, ended=ended))
+
+    async def open_parts(self, import_id: str) -> list[int]:
+        """Return the numbers of parts without outcomes."""
+        query = select(_PARTS.c.number).where(_PARTS.c.id == import_id, _PARTS.c.counts.is_(None))
+        return await self._database.read(lambda connection: list(connection.scalars(query.order_by(_PARTS.c.number))))
+
+    async def part(self, import_id: str, number: int) -> list[tuple[int, str]]:
+        """Return line and user of each row of a part."""
+        query = select(_PARTS.c.users).where(_PARTS.c.id == import_id, _PARTS.c.number == number)
+        text = await self._database.read(lambda connection: connection.scalar(query))
+        return [(line, user) for line, user in orjson.loads(text or "[]")]
+
+    async def end_part(
+        self, import_id: str, number: int, counts: Mapping[str, int], failed: Sequence[Sequence[Any]]
+    ) -> None:
+        """Record the outcomes of a part, once: line, user, outcome and reason of those that failed."""
+        change = (
+            update(_PARTS)
+            .where(_PARTS.c.id == import_id, _PARTS.c.number == number, _PARTS.c.counts.is_(None))
+            .values(counts=_dump(counts), failed=_dump(failed))
+        )
+        await self._database.execute(change)
+
+    async def failures(self, import_id: str, number: int) -> list[list[Any]] | None:
+        """Return line, user, outcome and reason of what failed in a part; None behind the last part."""
+        query = select(_PARTS.c.failed).where(_PARTS.c.id == import_id, _PARTS.c.number == number)
+        row = await self._database.read(lambda connection: connection.execute(query).first())
+        return None if row is None else orjson.loads(row[0] or "[]")
+
+    async def tidy(self) -> None:
+        """Delete log entries after 400 days, imports after 30, published forms after 7."""
+        await self._database.prepare(SCHEMA)
+        now = time.time()
+
+        def transaction(connection: Connection) -> None:
+            connection.execute(delete(_WRITES).where(_WRITES.c.at < now - LOG_DAYS * 86_400))
+            connection.execute(delete(_ONCE).where(_ONCE.c.at < now - ONCE_DAYS * 86_400))
+            old = select(_IMPORTS.c.id).where(_IMPORTS.c.created < now - IMPORT_DAYS * 86_400)
+            connection.execute(delete(_PARTS).where(_PARTS.c.id.in_(old)))
+            connection.execute(delete(_IMPORTS).where(_IMPORTS.c.created < now - IMPORT_DAYS * 86_400))
+
+        await self._database.write(transaction)
+
+
+def _dump(value: Any) -> str:
+    return orjson.dumps(value).decode()

@@ -1,0 +1,274 @@
+"""Checks of every request: Host, cross-site, session, role; sessions, logins and headers."""
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+import channel_adapter.console
+from channel_adapter import ChannelAdapter, ConfigurationError, Text
+from channel_adapter.concurrency.clock import SystemClock
+from channel_adapter.console import AccessRole, ConsoleOptions, application
+from channel_adapter.console.app import TABLE
+from channel_adapter.console.auth import SESSION_SECONDS, Sessions, TrustedHeader, hash_password, read_users
+from channel_adapter.console.server import host_headers, is_loopback
+from tests.console.conftest import ROLE_HEADER, Browser, Served, authorise
+
+STATIC = Path(channel_adapter.console.__file__).parent / "static"
+VENDORED = {
+    "htmx-2.0.11.min.js": "d6fdc75f204e6bdefa99b69bf1e6d4ac69b8a364f77929f45c13476b4000f717",
+    "htmx-LICENSE.txt": "d3d2456f76414f2456104660ebd65aff1c04cd7966b942bdabd63f3cdb316a38",
+    "pico-2.1.1.min.css": "fbc9a63fc9fc9f72d12fd7fc9806e11fa9f77ae4f9cad146b27003a1119ba3db",
+    "pico-LICENSE.txt": "afaff063e044233f917b7807dccab022f09dca474f92b642846bee4850655bbf",
+}
+SAME_SITE = {"Sec-Fetch-Site": "same-origin"}
+COMPOSE = "/c/harbor_news/compose"
+
+
+def filled(path: str) -> str:
+    """Return an address of a route."""
+    found = path.replace("{slug}", "harbor_news").replace("{id}", "0" * 32)
+    return re.sub(r"\{number:[^/]*\}", "1", found)
+
+
+async def test_every_route_is_for_the_roles_of_the_table(served: Served) -> None:
+    await served.adapter.posts.publish("harbor_news", Text("First"))
+    for route in TABLE:
+        for role in AccessRole:
+            headers = {ROLE_HEADER: role, **SAME_SITE}
+            allowed = route.role is None or role.includes(route.role)
+            if allowed and route.method == "POST":
+                continue  # what an allowed form does is tested with its page
+            place = filled(route.path)
+            async with served.client.request(route.method, place, headers=headers, allow_redirects=False) as answer:
+                assert (answer.status != 403) is allowed, (route, role, answer.status)
+
+
+async def test_every_route_but_signing_in_needs_an_operator(served: Served) -> None:
+    public = set()
+    for route in TABLE:
+        async with served.client.request(
+            route.method, filled(route.path), headers=SAME_SITE, allow_redirects=False
+        ) as got:
+            if got.status != 401:
+                public.add(route.name)
+    assert public == {"login", "logout", "language"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Sec-Fetch-Site": "none"}, 403),
+        ({}, 403),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Sec-Fetch-Site": "same-origin"}, 303),
+    ],
+)
+async def test_forms_of_other_sites_are_refused(headers: dict[str, str], status: int, served: Served) -> None:
+    fields = {"format": "text", "text": "Tide", "once": "one"}
+    given = {ROLE_HEADER: "admin", **headers}
+    async with served.client.post(COMPOSE, data=fields, headers=given, allow_redirects=False) as answer:
+        assert answer.status == status
+
+
+async def test_origin_counts_where_the_browser_sends_no_fetch_metadata(served: Served) -> None:
+    origin = str(served.client.make_url("/")).rstrip("/")
+    headers = {ROLE_HEADER: "admin", "Origin": origin}
+    fields = {"format": "text", "text": "Tide", "once": "one"}
+    async with served.client.post(COMPOSE, data=fields, headers=headers, allow_redirects=False) as answer:
+        assert answer.status == 303
+
+
+async def test_checks_are_made_in_their_order_and_all_answers_have_the_headers(adapter: ChannelAdapter) -> None:
+    sessions = Sessions()
+    options = ConsoleOptions(host_headers(["console.example.org"], 443), sessions)
+    good = {"Host": "console.example.org"}
+    async with TestClient(TestServer(application(adapter, authorise, options=options))) as client:
+        cases: list[tuple[str, str, dict[str, str], int]] = [
+            ("POST", "/new", {}, 421),
+            ("GET", "/static/console.css", {}, 421),
+            ("POST", "/new", good, 403),
+            ("POST", "/new", {**good, **SAME_SITE}, 401),
+            ("POST", "/new", {**good, **SAME_SITE, ROLE_HEADER: "editor"}, 403),
+            ("POST", "/new", {**good, **SAME_SITE, ROLE_HEADER: "admin"}, 422),
+            ("GET", "/no/such/page", good, 401),
+            ("GET", "/no/such/page", {**good, ROLE_HEADER: "viewer"}, 404),
+            ("DELETE", "/new", {**good, **SAME_SITE, ROLE_HEADER: "viewer"}, 405),
+            ("GET", "/static/console.css", good, 200),
+        ]
+        for method, place, headers, status in cases:
+            async with client.request(method, place, headers=headers) as answer:
+                assert (answer.status, place) == (status, place)
+                policy = answer.headers["Content-Security-Policy"]
+                assert "default-src 'none'; script-src 'self'; style-src 'self'" in policy
+                assert "unsafe" not in policy
+                assert answer.headers["X-Content-Type-Options"] == "nosniff"
+                assert answer.headers["Referrer-Policy"] == "no-referrer"
+                assert answer.headers["Cache-Control"] == ("max-age=3600" if status == 200 else "no-store")
+
+
+async def test_link_with_the_token_works_once_and_leads_to_the_clean_address(adapter: ChannelAdapter) -> None:
+    sessions = Sessions()
+    app = application(adapter, sessions.authorise, options=ConsoleOptions(sign_in=sessions))
+    async with TestClient(TestServer(app)) as client:
+        place = f"/c/harbor_news?state=published&token={sessions.token}"
+        async with client.get(place, allow_redirects=False) as first:
+            assert (first.status, first.headers["Location"]) == (303, "/c/harbor_news?state=published")
+            cookie = first.headers["Set-Cookie"]
+        assert all(word in cookie for word in ("HttpOnly", "SameSite=Strict", "Path=/", f"Max-Age={SESSION_SECONDS}"))
+        headers = {"Cookie": cookie.partition(";")[0]}
+        async with client.get("/", headers=headers) as inside:
+            assert inside.status == 200
+        client.session.cookie_jar.clear()
+        async with client.get(place, allow_redirects=False) as second:
+            assert second.status == 401
+            assert "Open the address the console printed" in await second.text()
+
+
+class Later(SystemClock):
+    """A clock that a test moves."""
+
+    seconds = 0.0
+
+    def monotonic(self) -> float:
+        """Return the seconds that the test set."""
+        return self.seconds
+
+
+async def test_session_ends_after_twelve_hours_and_what_was_written_is_kept(adapter: ChannelAdapter) -> None:
+    clock = Later()
+    sessions = Sessions(clock=clock)
+    app = application(adapter, sessions.authorise, options=ConsoleOptions(sign_in=sessions))
+    async with TestClient(TestServer(app)) as client:
+        await client.get(f"/?token={sessions.token}")
+        clock.seconds = SESSION_SECONDS - 1
+        assert (await client.get("/")).status == 200
+        clock.seconds = SESSION_SECONDS + 1
+        fields = {"format": "text", "text": "Tide <table>", "once": "one"}
+        async with client.post(COMPOSE, data=fields, headers=SAME_SITE) as answer:
+            text = await answer.text()
+        assert answer.status == 401
+        assert "What you wrote is kept" in text
+        form = Browser(client, "")
+        assert form.headers == {}
+        assert 'name="text" value="Tide &lt;table&gt;"' in text
+        assert f'action="{COMPOSE}"' in text
+
+
+async def test_users_log_in_with_their_password_and_have_their_role(adapter: ChannelAdapter, tmp_path: Path) -> None:
+    file = tmp_path / "users.toml"
+    file.write_text(f'[[users]]\nname = "ada"\nrole = "viewer"\nhash = "{hash_password("correct horse")}"\n')
+    sessions = Sessions(read_users(file))
+    app = application(adapter, sessions.authorise, options=ConsoleOptions(sign_in=sessions))
+    async with TestClient(TestServer(app)) as client:
+        async with client.get("/c/harbor_news", allow_redirects=False) as outside:
+            assert outside.headers["Location"] == "/login?next=/c/harbor_news"
+        for name, password in (("ada", "wrong"), ("eve", "correct horse")):
+            sent = {"name": name, "password": password, "next": "/"}
+            async with client.post("/login", data=sent, headers=SAME_SITE) as refused:
+                assert refused.status == 401
+                assert "Name or password is wrong." in await refused.text()
+        for place, leads_to in (("/c/harbor_news", "/c/harbor_news"), ("//evil.example", "/"), ("https://x", "/")):
+            right = {"name": "ada", "password": "correct horse", "next": place}
+            async with client.post("/login", data=right, headers=SAME_SITE, allow_redirects=False) as inside:
+                assert (inside.status, inside.headers["Location"]) == (303, leads_to)
+        assert (await client.get("/")).status == 200
+        assert (await client.get("/new")).status == 403
+        async with client.post("/logout", headers=SAME_SITE) as left:
+            assert "You are signed out" in await left.text()
+        assert (await client.get("/", allow_redirects=False)).status == 303
+        wrong = {"name": "ada", "password": "wrong"}
+        tries = [(await client.post("/login", data=wrong, headers=SAME_SITE)).status for _ in range(10)]
+        assert tries[-1] == 429
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("x = ", "Invalid"),
+        ("", "has no [[users]]"),
+        ('[[users]]\nname = "a"\nrole = "owner"\nhash = "$argon2id$x"', "role must be one of"),
+        ('[[users]]\nname = "a"\nrole = "admin"\nhash = "secret"', "no Argon2 hash"),
+        ('[[users]]\nname = "a"\nrole = "admin"', "name, role and hash are needed"),
+    ],
+)
+def test_file_of_users_with_a_fault_is_refused_in_one_sentence(text: str, says: str, tmp_path: Path) -> None:
+    file = tmp_path / "users.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigurationError, match=re.escape(says)) as refused:
+        read_users(file)
+    assert "secret" not in str(refused.value)
+
+
+async def test_header_of_a_proxy_is_believed_from_the_proxy_only(adapter: ChannelAdapter) -> None:
+    for proxies, status in ((["127.0.0.0/8"], 200), (["10.0.0.0/8"], 401)):
+        trusted = TrustedHeader("X-User", "X-Role", proxies)
+        async with TestClient(TestServer(application(adapter, trusted.authorise))) as client:
+            assert (await client.get("/", headers={"X-User": "ada"})).status == status
+            if status == 200:
+                assert (await client.get("/new", headers={"X-User": "ada"})).status == 403
+                assert (await client.get("/new", headers={"X-User": "ada", "X-Role": "owner"})).status == 403
+                assert (await client.get("/new", headers={"X-User": "ada", "X-Role": "admin"})).status == 200
+                assert (await client.get("/")).status == 401
+    with pytest.raises(ConfigurationError, match="trusted-proxy"):
+        TrustedHeader("X-User", None, ["10.0.0.0/99"])
+
+
+def test_host_headers_of_names_have_the_port_of_the_console_too() -> None:
+    assert host_headers(["Console.example.org", "[::1]", "a.example:8443"], 8800) == {
+        "console.example.org", "console.example.org:8800", "[::1]", "[::1]:8800", "a.example:8443",
+    }  # fmt: skip
+    assert [is_loopback(name) for name in ("127.0.0.1", "localhost", "::1", "192.0.2.1", "console")] == [
+        True, True, True, False, False,
+    ]  # fmt: skip
+
+
+async def test_console_below_a_path_of_another_application_links_to_itself(adapter: ChannelAdapter) -> None:
+    outer = web.Application()
+    outer.add_subapp("/channels-admin", application(adapter, authorise))
+    async with TestClient(TestServer(outer)) as client:
+        headers = {ROLE_HEADER: "admin"}
+        async with client.get("/channels-admin/", headers=headers) as page:
+            text = await page.text()
+        places = set(re.findall(r'(?:href|src|action)="(/[^"]*)"', text))
+        assert places
+        assert all(place.startswith("/channels-admin/") for place in places)
+        assert (await client.get("/channels-admin/c/harbor_news", headers=headers)).status == 200
+        assert (await client.get("/channels-admin/static/console.css")).status == 200
+
+
+async def test_authorise_may_be_a_coroutine(adapter: ChannelAdapter) -> None:
+    async def later(request: web.Request) -> Any:
+        return authorise(request)
+
+    async with TestClient(TestServer(application(adapter, later))) as client:
+        assert (await client.get("/", headers={ROLE_HEADER: "viewer"})).status == 200
+        assert (await client.get("/")).status == 401
+
+
+async def test_no_secret_is_on_a_page_or_in_the_file_for_support(served: Served, browser: Browser) -> None:
+    for place in ("/doctor", "/doctor/bundle.json", "/webhooks", "/log", "/"):
+        text = (await browser.get(place)).text
+        assert served.stub.key not in text
+    assert "<code>key</code></dt><dd>set" in (await browser.get("/doctor")).text
+
+
+def test_vendored_files_are_those_that_were_checked() -> None:
+    found = {name: hashlib.sha256((STATIC / name).read_bytes()).hexdigest() for name in VENDORED}
+    assert found == VENDORED
+
+
+async def test_pages_have_no_inline_script_style_or_handler(served: Served, browser: Browser) -> None:
+    await served.adapter.posts.publish("harbor_news", Text("First"))
+    for route in TABLE:
+        if route.method != "GET" or route.path.endswith((".csv", ".json", "events")):
+            continue
+        text = (await browser.get(filled(route.path))).text
+        assert not re.search(r"<script(?![^>]* src=)|<style|\sstyle=|\son\w+=|hx-on|javascript:", text), route
