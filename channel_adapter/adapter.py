@@ -14,6 +14,7 @@ from channel_adapter.backends.caller import ApiCaller
 from channel_adapter.concurrency.clock import Clock, SystemClock
 from channel_adapter.config.extras import is_installed, needs_extra, needs_store
 from channel_adapter.config.settings import Settings
+from channel_adapter.config.values import rate_limit_scope
 from channel_adapter.domain.mode import Mode
 from channel_adapter.errors import ConfigurationError, UnsupportedError
 from channel_adapter.services.signals import Signals
@@ -293,7 +294,7 @@ class ChannelAdapter:
                 max_response_bytes=settings.max_response_bytes,
                 clock=clock,
             ),
-            limiter=CommandLimiter(settings.calls_per_second, enabled=settings.rate_limits, clock=clock),
+            limiter=_limiter(settings, clock),
             observer=observer,
         )
         return cls(settings, client, clock)
@@ -441,6 +442,17 @@ class ChannelAdapter:
 
     def __repr__(self) -> str:
         return f"ChannelAdapter(sdkappid={self.settings.sdkappid}, admin={self.settings.admin!r})"
+
+
+def _limiter(settings: Settings, clock: Clock) -> CommandLimiter:
+    scope, shared = rate_limit_scope(settings.rate_limits), None
+    if scope == "shared" and settings.database_url is not None:
+        url = settings.database_url.get_secret_value()
+        with needs_store(url):
+            from channel_adapter.store.rate_limits import SharedRateLimits
+
+            shared = SharedRateLimits(url, settings.sdkappid, clock)
+    return CommandLimiter(settings.calls_per_second, enabled=scope != "off", clock=clock, shared=shared)
 
 
 def _hosts(settings: Settings) -> HostPair:

@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from channel_adapter.config.sources import CrossFieldError, Sources, explained, read_environment, read_file
-from channel_adapter.config.values import OptionalSecret, Secret, Secrets, database_url_fault, proxy_fault
+from channel_adapter.config.values import OptionalSecret, RateLimits, Secret, Secrets, database_url_fault, proxy_fault
 from channel_adapter.domain.mode import Mode
 from channel_adapter.domain.reaction import DisplayMode
 from channel_adapter.errors import ConfigurationError, InvalidError
@@ -314,7 +314,10 @@ class Settings(SettingsTable):
         ge=1,
         description="size of an answer after decompression; a larger one is not read",
     )
-    rate_limits: bool = Field(default=True, description="keep to the documented calls a second")
+    rate_limits: RateLimits = Field(
+        default=cast("Any", "process"),
+        description="keep to the documented calls a second: each process, or all that share database_url; or off",
+    )
     calls_per_second: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(
         default_factory=dict, description='other ceilings, by "service/command", for apps that bought more'
     )
@@ -392,6 +395,15 @@ class Settings(SettingsTable):
     def _one_server(self) -> Self:
         if (self.region is None) == (self.base_url is None):
             raise CrossFieldError("exactly one of region and base_url must be given", ("region", "base_url"))
+        return self
+
+    @model_validator(mode="after")
+    def _can_share_limits(self) -> Self:
+        url = self.database_url.get_secret_value() if self.database_url is not None else ""
+        if self.rate_limits == "shared" and not url.startswith("postgresql"):
+            raise CrossFieldError(
+                'rate_limits = "shared" needs database_url on PostgreSQL', ("rate_limits", "database_url")
+            )
         return self
 
     @classmethod

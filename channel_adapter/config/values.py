@@ -1,9 +1,13 @@
 """Values of settings that adapter, store and stub read in the same way: secrets and database URLs."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, SecretStr
+
+RateLimitScope = Literal["process", "shared", "off"]
+_TRUE: Final = frozenset({"true", "t", "1", "yes", "y", "on"})  # as pydantic reads them
+_FALSE: Final = frozenset({"false", "f", "0", "no", "n", "off"})
 
 
 def database_url_fault(url: str) -> str | None:
@@ -32,6 +36,12 @@ def proxy_fault(url: str) -> str | None:
     if parts.path not in {"", "/"} or parts.query or parts.fragment:
         return "must be without path, query and fragment; write a / in a password as %2F"
     return None
+
+
+def rate_limit_scope(value: Any) -> Any:
+    """Return the scope of the rate limits that a setting means: true is "process", false is "off"."""
+    text = str(value).strip().lower() if isinstance(value, bool | int | str) else ""
+    return "process" if text in _TRUE else "off" if text in _FALSE else value
 
 
 def _stripped(value: Any) -> Any:
@@ -64,7 +74,14 @@ if TYPE_CHECKING:
         def __get__(self, instance: object, owner: object) -> tuple[SecretStr, ...]: ...
         def __set__(self, instance: object, value: Iterable[str | SecretStr]) -> None: ...
 
+    class RateLimits:
+        """Type of the scope of rate limits, which may be passed as a bool."""
+
+        def __get__(self, instance: object, owner: object) -> RateLimitScope: ...
+        def __set__(self, instance: object, value: RateLimitScope | bool) -> None: ...
+
 else:
     Secret = Annotated[SecretStr, BeforeValidator(_stripped)]
     OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_stripped)]
     Secrets = tuple[Secret, ...]
+    RateLimits = Annotated[RateLimitScope, BeforeValidator(rate_limit_scope)]

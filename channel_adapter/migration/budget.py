@@ -1,4 +1,4 @@
-"""The calls of a migration: counted, bounded by a budget, divided among processes, repeated during an outage."""
+"""The calls of a migration: counted, bounded by a budget, limited with other processes, repeated during an outage."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,6 @@ from channel_adapter.backends.protocols import attempt_status
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.concurrency.outage import PAUSE, OutageGuard, OutageTimeoutError
 from channel_adapter.errors import ChannelAdapterError, OutcomeUnknownError, ThrottledError, UnavailableError
-from channel_adapter.tencent import catalog
 from channel_adapter.tencent.catalog import Command
 from channel_adapter.tencent.rate_limit import CommandLimiter, RateLimitTimeout
 from channel_adapter.tencent.wire.envelope import Reply, WireModel
@@ -117,27 +116,26 @@ class BudgetedApi(ApiCaller):
     raises the last error of the service, and so do all other calls until `renew`.
     """
 
-    def __init__(self, api: ApiCaller, budget: Budget, clock: Clock, stall_timeout: float) -> None:
+    def __init__(
+        self,
+        api: ApiCaller,
+        budget: Budget,
+        clock: Clock,
+        stall_timeout: float,
+        limiter: CommandLimiter | None = None,
+    ) -> None:
+        """`limiter` keeps to the calls per second together with other processes."""
         self.budget = budget
         self._api = api
         self._clock = clock
         self._stall_timeout = stall_timeout
         self._guard = self._new_guard()
-        self._share: CommandLimiter | None = None
-        self._sharers = 1
+        self._limiter = limiter
 
     def renew(self) -> None:
         """Try again after an outage."""
         if self._guard.tripped is not None:
             self._guard = self._new_guard()
-
-    def share(self, sharers: int, ceilings: Mapping[str, float]) -> None:
-        """Keep to one part in `sharers` of every command's calls per second; `ceilings` replace documented ones."""
-        if sharers == self._sharers:
-            return
-        self._sharers = sharers
-        rates = {row.path: ceilings.get(row.path, row.calls_per_second) / sharers for row in catalog.COMMANDS.values()}
-        self._share = CommandLimiter(rates, clock=self._clock) if sharers > 1 else None
 
     async def call(
         self, command: Command[RequestT, ReplyT], request: RequestT, *, deadline: float | None = None
@@ -149,7 +147,7 @@ class BudgetedApi(ApiCaller):
         end = None if deadline is None else self._clock.monotonic() + deadline
         while True:
             self.budget.acquire()
-            await self._wait_for_share(command, end)
+            await self._wait_for_slot(command, end)
             guard = self._guard
             left = None if end is None else max(0.0, end - self._clock.monotonic())
             try:
@@ -169,16 +167,15 @@ class BudgetedApi(ApiCaller):
     def _new_guard(self) -> OutageGuard[ChannelAdapterError]:
         return OutageGuard(ChannelAdapterError, attempt_status, self._clock, self._stall_timeout)
 
-    async def _wait_for_share(self, command: Command[Any, Any], end: float | None) -> None:
-        """Wait until the part of this process allows one more call. Raises ThrottledError after `end`."""
-        if self._share is None:
+    async def _wait_for_slot(self, command: Command[Any, Any], end: float | None) -> None:
+        """Wait until the limit of all processes allows one more call. Raises ThrottledError after `end`."""
+        if self._limiter is None:
             return
         longest = _UNBOUNDED_SECONDS if end is None else max(0.0, end - self._clock.monotonic())
         try:
-            wait = self._share.reserve(command, longest)
+            await self._limiter.acquire(command, longest)
         except RateLimitTimeout as late:
             raise ThrottledError(
-                f"{command.name} was not sent: the share of this process allows it in {late.seconds:.1f} s,"
+                f"{command.name} was not sent: the rate limit of all processes allows it in {late.seconds:.1f} s,"
                 " and the time for it is up before that"
             ) from None
-        await self._clock.sleep(wait)

@@ -12,6 +12,7 @@ from channel_adapter.backends.official.options import OfficialOptions
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.config.extras import needs_extra
 from channel_adapter.config.settings import Settings
+from channel_adapter.config.values import rate_limit_scope
 from channel_adapter.errors import ConfigurationError, NotFoundError
 from channel_adapter.mapping.field_keys import FieldKeys
 from channel_adapter.migration.budget import Budget, BudgetedApi
@@ -24,7 +25,9 @@ from channel_adapter.migration.sources.source import Source, SourceChannel, Sour
 from channel_adapter.services.accounts import Accounts
 from channel_adapter.services.bulk import BulkOptions
 from channel_adapter.services.unread.service import UnreadService
+from channel_adapter.store.rate_limits import SharedRateLimits
 from channel_adapter.tencent import limits
+from channel_adapter.tencent.rate_limit import CommandLimiter
 
 Failpoint = Callable[[str], None]
 """Called at named points of the work, for tests that end the process there."""
@@ -122,9 +125,19 @@ class MigrationContext:
         """Return a context that makes its calls through `api`."""
         return MigrationContext(api, self.settings, self.clock, self.unread, self._journal)
 
-    def budgeted_api(self, budget: Budget) -> BudgetedApi:
-        """Return calls that count in `budget`."""
-        return BudgetedApi(self.api, budget, self.clock, self.settings.total_seconds)
+    def budgeted_api(self, budget: Budget, limiter: CommandLimiter | None = None) -> BudgetedApi:
+        """Return calls that count in `budget`, and keep to `limiter`."""
+        return BudgetedApi(self.api, budget, self.clock, self.settings.total_seconds, limiter)
+
+    def journal_limiter(self) -> CommandLimiter | None:
+        """Return the limit of all processes that work on the journal, in its database.
+
+        None where calls are not limited, or where the adapter shares a limit with all processes of the app already.
+        """
+        if rate_limit_scope(self.settings.rate_limits) != "process":
+            return None
+        slots = SharedRateLimits(self.require_journal(), self.settings.sdkappid, self.clock)
+        return CommandLimiter(self.settings.calls_per_second, clock=self.clock, shared=slots)
 
     async def open_source(self, spec: SourceSpec, pages: PageCache | None = None) -> Source:
         """Open the source that a plan names; `aclose` it afterwards. `pages` keeps pages of history of accounts.

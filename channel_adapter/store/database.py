@@ -30,6 +30,7 @@ from sqlalchemy import (
     FromClause,
     Integer,
     MetaData,
+    Row,
     String,
     Table,
     Text,
@@ -211,6 +212,15 @@ class Database:
     async def execute(self, statement: Executable, values: Sequence[Mapping[str, Any]] | None = None) -> int:
         """Run one statement in a transaction of its own, once for each row of `values`; return the rows it changed."""
         return await self.write(lambda connection: connection.execute(statement, values).rowcount)
+
+    async def commit_one(self, statement: Executable, values: Mapping[str, Any]) -> "Row[Any] | None":
+        """Run one statement that is a transaction by itself, and return its first row: one round trip on PostgreSQL.
+
+        SQLite does not wait for the disk, as in `write_relaxed`. Raises UnavailableError, also where the statement may
+        have been carried out.
+        """
+        run = self.write_relaxed if self.is_sqlite else self.read
+        return await run(lambda connection: connection.execute(statement, values).first())
 
     async def has_table(self, table: Table) -> bool:
         """Return whether a table exists. Creates nothing, not even a file."""

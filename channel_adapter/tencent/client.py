@@ -171,6 +171,7 @@ class TencentClient:
     async def close(self) -> None:
         """Close the connections."""
         await self._transport.close()
+        await self._limiter.close()
 
     @property
     def clock_skew(self) -> float | None:
@@ -240,13 +241,11 @@ class TencentClient:
         command, now = call.command, self._clock.monotonic()
         call.connected = now
         try:
-            wait = self._limiter.reserve(command, call.latest - now)
+            await self._limiter.acquire(command, call.latest - now)
         except RateLimitTimeout as late:
             return NotAttempted(
                 f"the rate limit allows it in {late.seconds:.1f} s, and the time for it is up before that"
             )
-        if wait:
-            await self._clock.sleep(wait)
         call.sent = self._clock.monotonic()
         host = self._transport.hosts.choose(call.sent)
         call.attempts += 1

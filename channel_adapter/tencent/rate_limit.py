@@ -1,5 +1,7 @@
 """Client-side rate limits: one bucket per command, and one per key for the limits of one group or one message.
 
+Slots of commands may be shared by all processes of an app, through an object that reserves them by one clock.
+
 GCRA of pyrate-limiter does the arithmetic: one number per bucket. A caller that has to wait reserves its slot by an
 arrival dated to that slot, so that callers are served in order and none is woken in vain, and whether a deadline can
 be met is known before waiting. A reserved slot is used up even if its caller is cancelled.
@@ -7,7 +9,7 @@ be met is known before waiting. A reserved slot is used up even if its caller is
 
 from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from cachetools import LRUCache
 
@@ -65,6 +67,17 @@ class Bucket:
         """Slots per second at present."""
         return self._rate
 
+    @property
+    def burst(self) -> int:
+        """Slots that may follow one another without a pause."""
+        return self._burst
+
+    def current_rate(self, now: float) -> float:
+        """Return the slots per second after the recovery that is due."""
+        if now >= self._recover_at:
+            self._recover(now)
+        return self._rate
+
     def reserve(self, now: float, max_wait: float) -> float:
         """Reserve the next slot and return the seconds until it. Raises RateLimitTimeout above `max_wait`."""
         if now >= self._recover_at:
@@ -98,22 +111,63 @@ class Bucket:
         self._rules = [Rate(1, int(_TICKS / rate) + 1, burst=self._burst)]
 
 
+class SharedSlots(Protocol):
+    """Slots of commands for all processes of an app, by one clock."""
+
+    @property
+    def processes(self) -> int:
+        """How many processes share them, as far as is known; at least 1."""
+        ...
+
+    async def reserve(self, command: str, *, interval: float, burst: int, max_wait: float) -> float | None:
+        """Reserve the next slot of a command and return the seconds until it; reserve none above `max_wait`.
+
+        Slots are `interval` seconds apart; up to `burst` follow one another without a pause. Returns None while the
+        slots cannot be reached.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Count this process no longer."""
+        ...
+
+
 class CommandLimiter:
-    """One bucket per command, at the calls per second of its catalog row or of `overrides` (keys `service/command`)."""
+    """One bucket per command, at the calls per second of its catalog row or of `overrides` (keys `service/command`).
+
+    With `shared` all processes that share these slots keep to them together. While they cannot be reached, each process
+    keeps to its part of the calls per second.
+    """
 
     def __init__(
-        self, overrides: Mapping[str, float] | None = None, *, enabled: bool = True, clock: Clock | None = None
+        self,
+        overrides: Mapping[str, float] | None = None,
+        *,
+        enabled: bool = True,
+        clock: Clock | None = None,
+        shared: SharedSlots | None = None,
     ) -> None:
         self._enabled = enabled
         self._clock = clock or SystemClock()
+        self._shared = shared
         self._overrides = dict(overrides or {})
         self._buckets: dict[str, Bucket] = {}
+        self._parts: dict[str, tuple[int, Bucket]] = {}  # by command: of one process among so many
         for path, ceiling in self._overrides.items():
             if not ceiling > 0:
                 raise ValueError(f"the rate limit of {path} must be above zero")
 
+    async def acquire(self, command: Command[Any, Any], timeout: float) -> None:
+        """Wait for a slot of this command. Raises RateLimitTimeout without waiting if that takes over `timeout` s."""
+        if self._shared is not None and self._enabled:
+            wait = await self._reserve_shared(self._shared, command, timeout)
+        else:
+            wait = self.reserve(command, timeout)
+        if wait:
+            await self._clock.sleep(wait)
+
     def reserve(self, command: Command[Any, Any], max_wait: float) -> float:
-        """Reserve a slot of this command and return the seconds until it. Raises RateLimitTimeout above `max_wait`."""
+        """Reserve a slot of this process and return the seconds until it. Raises RateLimitTimeout above `max_wait`."""
         if not self._enabled:
             return 0.0
         bucket = self._buckets.get(command.path) or self._bucket(command)
@@ -122,11 +176,39 @@ class CommandLimiter:
     def reduce_rate(self, command: Command[Any, Any]) -> None:
         """Halve the rate of this command for a while: the service reported that it is called too often."""
         if self._enabled:
-            self._bucket(command).reduce_rate(self._clock.monotonic())
+            now = self._clock.monotonic()
+            self._bucket(command).reduce_rate(now)
+            if command.path in self._parts:
+                self._parts[command.path][1].reduce_rate(now)
 
     def rate(self, command: Command[Any, Any]) -> float:
         """Return the calls per second that this command is limited to at present; infinite without limits."""
         return self._bucket(command).rate if self._enabled else float("inf")
+
+    async def close(self) -> None:
+        """Stop sharing slots with other processes, until the next call."""
+        if self._shared is not None:
+            await self._shared.close()
+
+    async def _reserve_shared(self, shared: SharedSlots, command: Command[Any, Any], max_wait: float) -> float:
+        bucket, began = self._bucket(command), self._clock.monotonic()
+        interval = 1 / bucket.current_rate(began)
+        wait = await shared.reserve(command.path, interval=interval, burst=bucket.burst, max_wait=max_wait)
+        now = self._clock.monotonic()
+        left = max_wait - (now - began)
+        if wait is None:
+            return self._part(command, shared.processes).reserve(now, left)
+        if wait and wait > left:
+            raise RateLimitTimeout(wait)
+        return wait
+
+    def _part(self, command: Command[Any, Any], processes: int) -> Bucket:
+        """Return the bucket of one process among so many, which shares nothing with the others."""
+        known, bucket = self._parts.get(command.path, (0, None))
+        if bucket is None or known != processes:
+            bucket = Bucket(self._overrides.get(command.path, command.calls_per_second) / processes)
+            self._parts[command.path] = processes, bucket
+        return bucket
 
     def _bucket(self, command: Command[Any, Any]) -> Bucket:
         bucket = self._buckets.get(command.path)

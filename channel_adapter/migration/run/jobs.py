@@ -6,7 +6,7 @@ target what the journal may lack, and continues.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from channel_adapter.backends.community.members import BatchSize
@@ -28,9 +28,6 @@ MIGRATION: Final = Kind("migration", CHANNELS_AT_ONCE)
 STEPS: Final[Mapping[str, Callable[[ChannelWork], Coroutine[Any, Any, None]]]] = {
     "open": open_channel, "posts": move_posts, "subscribers": move_subscribers, "close": close_channel,
 }  # fmt: skip
-SHARE_SECONDS: Final = 2.0
-"""How often the share of the rate limit is computed."""
-
 STEP_DONE: Final = "done"
 
 
@@ -50,7 +47,8 @@ class MigrationRuntime:
         self.idle = asyncio.Event()
         self.idle.set()
         self._settings = context.settings
-        self._api = context.budgeted_api(budget)
+        self._limiter = context.journal_limiter()
+        self._api = context.budgeted_api(budget, self._limiter)
         self._context = context.with_api(self._api)
         self._plans: dict[str, tuple[str, Plan]] = {}
         self._sources: dict[str, Source] = {}
@@ -60,14 +58,12 @@ class MigrationRuntime:
         self._pages = asyncio.Semaphore(PAGES_AT_ONCE)
         self._add_size = BatchSize(context.settings.subscriptions.add_per_call)
 
-    def share_limits(self, sharers: int) -> None:
-        """Keep to one part in `sharers` of the calls per second that are allowed."""
-        self._api.share(max(1, sharers), self._settings.calls_per_second)
-
     async def close(self) -> None:
-        """Close the sources."""
+        """Close the sources, and stop sharing the calls per second."""
         for source in self._sources.values():
             await source.aclose()
+        if self._limiter is not None:
+            await self._limiter.close()
 
     async def move(self, job: Job, migration: str, source: str, run: int) -> str:
         """Move one channel in one run, as the function of a job."""
@@ -196,19 +192,6 @@ async def working(jobs: Jobs, runtime: MigrationRuntime, *others: Kind) -> Async
     try:
         jobs.register(MIGRATION, runtime.move)
         async with jobs.run_worker([MIGRATION, *others]):
-            sharing = asyncio.ensure_future(_share(jobs, runtime))
-            try:
-                yield
-            finally:
-                sharing.cancel()
-                await asyncio.gather(sharing, return_exceptions=True)
+            yield
     finally:
         await runtime.close()
-
-
-async def _share(jobs: Jobs, runtime: MigrationRuntime) -> None:
-    """Divide the calls per second evenly among the processes that move channels."""
-    while True:
-        with suppress(*TRANSIENT):  # the share stays
-            runtime.share_limits(await jobs.workers(MIGRATION))
-        await asyncio.sleep(SHARE_SECONDS)
