@@ -14,6 +14,7 @@ from channel_adapter.errors import ChannelAdapterError
 from channel_adapter.migration.budget import Budget, BudgetedApi
 from channel_adapter.tencent.catalog import ACCOUNT_CHECK, Command
 from channel_adapter.tencent.client import TencentClient
+from channel_adapter.tencent.rate_limit import CommandLimiter
 from channel_adapter.tencent.wire.accounts import AccountCheckReply, AccountCheckRequest, UserIdItem
 from channel_adapter.tencent.wire.envelope import Reply, WireModel
 from tests.faults.conftest import OK, FakeClock, Script, refused
@@ -227,14 +228,14 @@ async def test_metered_call_ends_at_its_deadline(script: Script, client: Tencent
         assert clock.elapsed - began <= 5.0
 
 
-async def test_metered_call_does_not_wait_past_its_deadline_for_its_share(
+async def test_metered_call_does_not_wait_past_its_deadline_for_the_limit_of_all_processes(
     script: Script, client: TencentClient, clock: FakeClock
 ) -> None:
     script.then(*[FOUND] * 10)
-    calls = BudgetedApi(ApiCaller(client), Budget(clock), clock, SECONDS)
-    calls.share(10, {ACCOUNT_CHECK.path: 1.0})
+    limiter = CommandLimiter({ACCOUNT_CHECK.path: 0.1}, clock=clock)
+    calls = BudgetedApi(ApiCaller(client), Budget(clock), clock, SECONDS, limiter)
     async with client:
         await calls.call(ACCOUNT_CHECK, REQUEST, deadline=5.0)
-        with pytest.raises(ThrottledError, match=r"the share of this process allows it in \d+\.\d s"):
+        with pytest.raises(ThrottledError, match=r"the rate limit of all processes allows it in \d+\.\d s"):
             await calls.call(ACCOUNT_CHECK, REQUEST, deadline=5.0)
     assert len(script.sent) == 1

@@ -12,7 +12,8 @@ import pytest
 from channel_adapter.cli.migrate.progress import MigrationProgress, WorkerProgress
 from channel_adapter.cli.output import Output
 from channel_adapter.concurrency.clock import SystemClock
-from channel_adapter.migration.budget import Budget, BudgetedApi
+from channel_adapter.migration.budget import Budget
+from channel_adapter.migration.context import MigrationContext
 from channel_adapter.migration.plan.document import Plan
 from channel_adapter.migration.plan.planner import PlanOptions
 from channel_adapter.migration.plan.resolutions import Resolutions
@@ -23,7 +24,7 @@ from channel_adapter.migration.sources.source import SourceKind, SourceSpec
 from channel_adapter.store.migration import MigrationStore
 from channel_adapter.stub.faults.faults import Fault
 from channel_adapter.stub.world.member_table import MemberRole
-from channel_adapter.tencent.catalog import ACCOUNT_CHECK, COMMANDS
+from channel_adapter.tencent.catalog import ACCOUNT_CHECK
 from channel_adapter.tencent.wire import accounts as wire
 from tests.migration import worlds
 from tests.migration.conftest import Stage, stage
@@ -139,18 +140,23 @@ async def test_an_outage_fails_channels_that_the_next_run_finishes(database: str
         assert (await s.adapter.migration.apply(plan)).complete
 
 
-async def test_workers_share_the_calls_per_second() -> None:
+async def test_workers_share_the_calls_per_second(database: str) -> None:
     async with stage(Size(1, 0), ids=(worlds.EMPTY,)) as s:
         clock = SystemClock()
-        calls = BudgetedApi(s.adapter.migration.context.api, Budget(clock), clock, 5.0)
+        rated = s.settings.model_copy(update={"calls_per_second": {ACCOUNT_CHECK.path: 20.0}})
+        context = MigrationContext(s.adapter.migration.context.api, rated, clock, journal=database)
+        limiters = [context.journal_limiter() for _ in range(2)]
+        workers = [context.budgeted_api(Budget(clock), limiter) for limiter in limiters]
         request = wire.AccountCheckRequest(check_item=[wire.UserIdItem(user_id="nobody")])
-        calls.share(10, {row.path: 200.0 for row in COMMANDS.values()})
         began = clock.monotonic()
-        for _ in range(9):
-            await calls.call(ACCOUNT_CHECK, request)
-        assert clock.monotonic() - began > 0.35
-        calls.share(1, {})
-        assert calls.budget.calls == 9
+        for _ in range(5):
+            for calls in workers:
+                await calls.call(ACCOUNT_CHECK, request)
+        assert clock.monotonic() - began > 0.43
+        assert [calls.budget.calls for calls in workers] == [5, 5]
+        for limiter in limiters:
+            assert limiter is not None
+            await limiter.close()
 
 
 async def test_progress_in_lines_for_programs() -> None:
