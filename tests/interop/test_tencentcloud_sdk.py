@@ -251,6 +251,33 @@ def test_unread_counts_of_one_to_one_conversations(client: Any) -> None:
     ]
 
 
+def test_one_to_one_messages(client: Any) -> None:
+    done(client.batch_add_users(["ann", "ben", "cleo"]))
+    sent = done(client.send_message(sdk.MessageObj("ann", "ben", [sdk.MessageText(TEXT)], extra_data="v1")))
+    later = done(client.send_message(sdk.MessageObj("ben", "ann", [sdk.MessageText("thanks")])))
+    batch = done(client.batch_send_message(sdk.BatchMessageObj("ann", ["ben", "nobody"], [sdk.MessageText("gale")])))
+    assert batch["ErrorList"] == [{"To_Account": "nobody", "ErrorCode": 70107}]
+    now = int(sent["MsgTime"])
+    old = sdk.MessageObj("ann", "ben", [sdk.MessageText("old")])
+    done(client.import_message_to_im(old, now - 60, 2))
+    first = done(client.get_message_list("ben", "ann", 3, now - 90, now + 60))
+    assert (first["Complete"], first["MsgCnt"], len(first["MsgList"])) == (0, 3, 3)
+    rest = done(client.get_message_list("ben", "ann", 3, now - 90, first["LastMsgTime"], first["LastMsgKey"]))
+    assert (rest["Complete"], [item["MsgTimeStamp"] for item in rest["MsgList"]]) == (1, [now - 60])
+    keys = {item["MsgKey"]: item for item in first["MsgList"]}
+    assert keys.keys() == {sent["MsgKey"], later["MsgKey"], batch["MsgKey"]}
+    assert keys[sent["MsgKey"]]["MsgBody"][0]["MsgContent"]["Text"] == TEXT
+    assert done(client.get_unread_num("ben", ["ann", "cleo"]))["C2CUnreadMsgNumList"] == [
+        {"Peer_Account": "ann", "C2CUnreadMsgNum": 2}, {"Peer_Account": "cleo", "C2CUnreadMsgNum": 0},
+    ]  # fmt: skip
+    done(client.draw_message("ann", "ben", sent["MsgKey"]))
+    assert code(client.draw_message("ann", "ben", sent["MsgKey"])) == 20023
+    assert done(client.get_unread_num("ben"))["AllC2CUnreadMsgNum"] == 1
+    done(client.set_user_message_read("ben", "ann"))
+    assert done(client.get_unread_num("ben"))["AllC2CUnreadMsgNum"] == 0
+    assert code(client.send_message(sdk.MessageObj("ann", "nobody", [sdk.MessageText("hello")]))) == 20003
+
+
 def test_what_it_is_refused(community: Any, stub: StubServer) -> None:
     again = sdk.GroupObj("editor", "Community", "Twin", group_id=NEWS)
     assert code(community.create_group(again)) == 10025
@@ -269,7 +296,6 @@ def test_what_it_is_refused(community: Any, stub: StubServer) -> None:
 def test_what_the_stub_does_not_play_is_answered_all_the_same(client: Any) -> None:
     done(client.batch_add_users(["ann", "ben"]))
     assert code(client.get_friends("ann")) == 60002
-    assert code(client.send_message(sdk.MessageObj("ann", "ben", [sdk.MessageText("hello")]))) == 60002
 
 
 def test_a_client_that_does_not_trust_the_certificate(stub: StubServer, caplog: pytest.LogCaptureFixture) -> None:

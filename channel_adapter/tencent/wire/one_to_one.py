@@ -152,6 +152,7 @@ class ImportmsgRequest(WireModel):
     msg_time_stamp: int = Field(alias="MsgTimeStamp")
     msg_body: list[Element] = Field(alias="MsgBody")
     cloud_custom_data: str | None = Field(None, alias="CloudCustomData")
+    sync_other_machine: int | None = Field(None, alias="SyncOtherMachine")  # sent by a public SDK [py-sdk 0.9.4]
 
 
 class ImportmsgReply(Reply):
