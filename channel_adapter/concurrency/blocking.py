@@ -44,6 +44,7 @@ class LoopThread:
         self._lock = threading.Lock()
         self._process = 0
         self._portal: BlockingPortal | None = None
+        self._stopping = False
         self._finished: Future[None] = Future()
 
     def start(self) -> BlockingPortal:
@@ -57,7 +58,7 @@ class LoopThread:
                 self._process = os.getpid()
             elif self._process != os.getpid():
                 raise RuntimeError(f"{self._name} was used before this process was forked: use one in each process")
-            elif self._finished.done():
+            elif self._stopping:
                 raise RuntimeError(f"{self._name} is closed")
             return self._portal
 
@@ -65,10 +66,11 @@ class LoopThread:
         """Cancel the calls that are running, leave the context, and end the thread; raises what leaving raises."""
         with self._lock:
             portal = self._portal
-            if portal is None or self._finished.done() or self._process != os.getpid():
+            if portal is None or self._stopping or self._process != os.getpid():
                 return
-            portal.start_task_soon(portal.stop, True)
-            self._finished.result()
+            self._stopping = True
+        portal.start_task_soon(portal.stop, True)
+        self._finished.result()
 
     def call(self, function: Callable[..., Any], *args: Any, jobs: CallerJobs | None = None) -> Any:
         """Call a function in the loop and return its result, awaited; `jobs` are done while this thread waits.

@@ -10,6 +10,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import is_dataclass
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, get_overloads
@@ -141,6 +142,7 @@ UNDECLARED = {"__init__", "__getattr__", "__dir__", "__repr__"}
 TYPE_PARAMETERS: dict[str, Any] = {} if sys.version_info < (3, 12) else {"type_params": []}
 
 
+@cache
 def imports_of(module: str) -> dict[str, str]:
     """Return the modules of the names that a module imports or defines; "" for modules."""
     tree = ast.parse(inspect.getsource(import_module(module)))
