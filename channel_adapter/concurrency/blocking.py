@@ -10,7 +10,7 @@ import itertools
 import os
 import threading
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Collection, Iterable, Iterator
 from concurrent.futures import CancelledError, Future
 from contextlib import AbstractAsyncContextManager
 from queue import SimpleQueue
@@ -26,7 +26,6 @@ C = TypeVar("C")
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 _ITEMS: Final = 100  # that are read from an iterable of the caller in one step
-_END: Final = object()
 
 CallerJobs = SimpleQueue[Callable[[], None] | None]
 """What a calling thread does for the loop while it waits; None at the end of a call."""
@@ -53,24 +52,24 @@ class LoopThread:
         Raises RuntimeError once it is stopped, and in a process that was forked after the start.
         """
         with self._lock:
+            if self._process not in (0, os.getpid()):
+                raise RuntimeError(f"{self._name} was used before this process was forked: use one in each process")
+            if self._stopping:
+                raise RuntimeError(f"{self._name} is closed")
             if self._portal is None:
                 self._portal = self._open()
                 self._process = os.getpid()
-            elif self._process != os.getpid():
-                raise RuntimeError(f"{self._name} was used before this process was forked: use one in each process")
-            elif self._stopping:
-                raise RuntimeError(f"{self._name} is closed")
             return self._portal
 
     def stop(self) -> None:
         """Cancel the calls that are running, leave the context, and end the thread; raises what leaving raises."""
         with self._lock:
-            portal = self._portal
-            if portal is None or self._stopping or self._process != os.getpid():
+            if self._stopping or self._process not in (0, os.getpid()):
                 return
             self._stopping = True
-        portal.start_task_soon(portal.stop, True)
-        self._finished.result()
+        if self._portal is not None:
+            self._portal.start_task_soon(self._portal.stop, True)
+            self._finished.result()
 
     def call(self, function: Callable[..., Any], *args: Any, jobs: CallerJobs | None = None) -> Any:
         """Call a function in the loop and return its result, awaited; `jobs` are done while this thread waits.
@@ -100,12 +99,11 @@ class LoopThread:
 
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
-            jobs: CallerJobs = SimpleQueue()
-            args, kwargs = _with_caller_items(function, args, kwargs, jobs)
+            jobs, args, kwargs = _with_caller_items(function, args, kwargs)
             result = self.call(functools.partial(function, *args, **kwargs), jobs=jobs)
             if isinstance(result, AsyncIterator):
                 kind = SyncPages if hasattr(result, "cursor") else SyncIterator
-                return kind(self, result, jobs)
+                return kind(self, _ReadAhead(result), jobs)
             if isinstance(result, AbstractAsyncContextManager):
                 return self.start().wrap_async_context_manager(result)
             return result
@@ -175,26 +173,30 @@ class HandlerView(BlockingView):
 
 
 class SyncIterator(Iterator[T]):
-    """Items of an asynchronous iterator, each requested when it is needed.
+    """Items of an asynchronous iterator; those that are ready together cross the threads together.
 
     `close`, the end of a `with` block and the last reference to it end the work behind it.
     """
 
-    def __init__(self, thread: LoopThread, items: AsyncIterator[T], jobs: CallerJobs) -> None:
+    def __init__(self, thread: LoopThread, items: "_ReadAhead[T]", jobs: CallerJobs | None) -> None:
         self._thread = thread
         self._items = items
         self._jobs = jobs
+        self._ready: deque[tuple[T, Any]] = deque()
+        self._cursor: Any = items.cursor
 
     def __next__(self) -> T:
-        item = self._thread.call(_next_or_end, self._items, jobs=self._jobs)
-        if item is _END:
+        if not self._ready:
+            self._ready.extend(self._thread.call(self._items.take, jobs=self._jobs))
+        if not self._ready:
             raise StopIteration
-        return item  # type: ignore[no-any-return]
+        item, self._cursor = self._ready.popleft()
+        return item
 
     def close(self) -> None:
         """End the iteration, and the work that is still running for it."""
-        if hasattr(self._items, "aclose"):
-            self._thread.call(self._items.aclose)
+        self._ready.clear()
+        self._thread.call(self._items.aclose)
 
     def __enter__(self) -> Self:
         return self
@@ -204,6 +206,9 @@ class SyncIterator(Iterator[T]):
     ) -> None:
         self.close()
 
+    def __del__(self) -> None:
+        self._items.close_soon()
+
 
 class SyncPages(SyncIterator[T], Generic[T, C]):
     """Items of a list that can be resumed at its `cursor`."""
@@ -211,11 +216,82 @@ class SyncPages(SyncIterator[T], Generic[T, C]):
     @property
     def cursor(self) -> C | None:
         """Where to resume: pass it to the method that returned this list; None at the end."""
-        return self._items.cursor  # type: ignore[attr-defined, no-any-return]
+        return self._cursor  # type: ignore[no-any-return]
 
 
-async def _next_or_end(items: AsyncIterator[Any]) -> Any:
-    return await anext(items, _END)
+class _ReadAhead(Generic[T]):
+    """Reads an asynchronous iterator in one task: one item at first, then more ahead of the caller, up to a limit.
+
+    The next item of a stream, whose items are handled one by one, is requested when the caller needs it.
+    """
+
+    def __init__(self, items: AsyncIterator[T]) -> None:
+        self.cursor: Any = getattr(items, "cursor", None)
+        self._items = items
+        self._may_read_ahead = isinstance(items, AsyncGenerator) or hasattr(items, "cursor")
+        self._wanted = 0
+        self._step = 1
+        self._found: list[tuple[T, Any]] = []
+        self._failure: Exception | None = None
+        self._changed = asyncio.Event()
+        self._resumed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def take(self) -> list[tuple[T, Any]]:
+        """Return the items that are ready, at least one, each with the cursor after it; none at the end.
+
+        After an exception of the iterator the next call goes on, as far as the iterator does.
+        """
+        if self._task is None:
+            self._task = asyncio.create_task(self._read())
+        self._wanted = self._step
+        if self._may_read_ahead:
+            self._step = min(self._step * 2, _ITEMS)
+        self._resumed.set()
+        while not self._found and not self._task.done():
+            self._changed.clear()
+            await self._changed.wait()
+        found, self._found = self._found, []
+        if not found and self._failure is not None:
+            failure, self._failure, self._task = self._failure, None, None
+            raise failure
+        return found
+
+    async def aclose(self) -> None:
+        """Cancel the reading, and wait until it has ended."""
+        if self._task is None:
+            await self._end()
+        else:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
+    def close_soon(self) -> None:
+        """Cancel the reading, from any thread."""
+        if self._task is not None and not self._task.done():
+            loop = self._task.get_loop()
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(self._task.cancel)
+
+    async def _read(self) -> None:
+        try:
+            async for item in self._items:
+                self._found.append((item, getattr(self._items, "cursor", None)))
+                self._changed.set()
+                while len(self._found) >= self._wanted:
+                    self._wanted = 0
+                    self._resumed.clear()
+                    await self._resumed.wait()
+        except asyncio.CancelledError:
+            await self._end()
+            raise
+        except Exception as error:  # noqa: BLE001 - raised by `take`
+            self._failure = error
+        finally:
+            self._changed.set()
+
+    async def _end(self) -> None:
+        if hasattr(self._items, "aclose"):
+            await self._items.aclose()
 
 
 class _CallerItems(AsyncIterator[T]):
@@ -255,22 +331,30 @@ def _settle(answer: "asyncio.Future[Any]", outcome: object) -> None:
 
 
 def _with_caller_items(
-    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], jobs: CallerJobs
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return the arguments, with lists or `_CallerItems` in place of iterables that are read as they go."""
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[CallerJobs | None, tuple[Any, ...], dict[str, Any]]:
+    """Return the arguments, with lists or `_CallerItems` in place of iterables that are read as they go.
+
+    The queue is that of the `_CallerItems`; None without them.
+    """
     signature, iterables = _iterable_parameters(inspect.unwrap(getattr(function, "__func__", function)))
     if not iterables:
-        return args, kwargs
+        return None, args, kwargs
     own = getattr(function, "__self__", None)
     try:
         bound = signature.bind(*(args if own is None else (own, *args)), **kwargs)
     except TypeError:
-        return args, kwargs  # the call raises it, with the function's name
+        return None, args, kwargs  # the call raises it, with the function's name
+    jobs: CallerJobs | None = None
     for name, asynchronous in iterables.items():
         value = bound.arguments.get(name)
         if isinstance(value, Iterable) and not isinstance(value, (Collection, AsyncIterable)):
-            bound.arguments[name] = _CallerItems(value, jobs) if asynchronous else list(value)
-    return bound.args if own is None else bound.args[1:], bound.kwargs
+            if asynchronous:
+                jobs = jobs or SimpleQueue()
+                bound.arguments[name] = _CallerItems(value, jobs)
+            else:
+                bound.arguments[name] = list(value)
+    return jobs, bound.args if own is None else bound.args[1:], bound.kwargs
 
 
 @functools.cache

@@ -27,6 +27,7 @@ from channel_adapter import (
     Text,
 )
 from channel_adapter.stub import StubServer
+from channel_adapter.stub.faults.faults import Fault
 
 USERS = [f"reader_{number}" for number in range(250)]
 
@@ -117,6 +118,49 @@ def test_list_can_be_resumed_at_its_cursor(sync_adapter: SyncChannelAdapter, cha
     assert list(listed)[-1].user == rest[-1]
     assert listed.cursor is None
     assert [counts.badge for counts in sync_adapter.unread.get_many(USERS[:3])] == [0, 0, 0]
+
+
+def test_first_item_of_a_list_reads_one_page(settings: Settings) -> None:
+    calls: list[str] = []
+    with SyncChannelAdapter.open(settings, observer=lambda attempt: calls.append(attempt.command)) as adapter:
+        adapter.accounts.add(["editor_7"])
+        channel = adapter.channels.create(slug="harbor_news", name="Harbour News", owner="editor_7")
+        for number in range(45):  # a page has 20
+            adapter.posts.publish(channel.id, Text(f"{number}"))
+        del calls[:]
+        for _ in range(3):
+            assert next(adapter.posts.history(channel.id)).content == Text("44")
+        assert calls.count("group_msg_get_simple") == 3
+        posts = adapter.posts.history(channel.id)
+        assert [post.ref.seq for post in posts] == list(range(45, 0, -1))
+        assert list(posts) == []
+
+
+def test_list_that_failed_goes_on(settings: Settings, stub: StubServer) -> None:
+    with SyncChannelAdapter.open(settings) as adapter:
+        adapter.accounts.add(["editor_7", *USERS])
+        adapter.channels.create(slug="harbor_news", name="Harbour News", owner="editor_7")
+        adapter.subscriptions.subscribe("harbor_news", USERS)
+        listed = adapter.subscriptions.subscribers("harbor_news")
+        found = [next(listed).user]
+        stub.faults.add(Fault(command="get_group_member_info", code=10007))
+        with pytest.raises(ChannelAdapterError):
+            found.extend(each.user for each in listed)
+        assert len(found) == 100
+        stub.faults.replace([])
+        found.extend(each.user for each in listed)
+        assert sorted(found) == sorted(USERS)
+
+
+def test_iterator_that_was_closed_has_no_items(sync_adapter: SyncChannelAdapter, channel: str) -> None:
+    sync_adapter.subscriptions.subscribe(channel, USERS)
+    for stream in (sync_adapter.subscriptions.subscribe_stream(channel, USERS), sync_adapter.events.stream(Subscribed)):
+        with stream:
+            pass
+        assert list(stream) == []
+    with sync_adapter.channels.subscribed("reader_1") as subscribed:
+        assert next(subscribed).channel.id == channel
+    assert list(subscribed) == []
 
 
 def test_many_threads_share_one_adapter(sync_adapter: SyncChannelAdapter, channel: str) -> None:
