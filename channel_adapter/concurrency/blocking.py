@@ -4,6 +4,7 @@ Needs anyio. Any number of threads may use one loop; a call from the loop's own 
 """
 
 import asyncio
+import dataclasses
 import functools
 import inspect
 import itertools
@@ -110,8 +111,13 @@ class LoopThread:
 
         return call
 
-    def view(self, target: object, *, handlers: bool = False) -> "BlockingView":
-        """Return the public interface of an asynchronous object; with `handlers`, of one that registers functions."""
+    def view(self, target: Any, *, handlers: bool = False) -> Any:
+        """Return the public interface of an asynchronous object; with `handlers`, of one that registers functions.
+
+        A dataclass is returned as it is: it is a value.
+        """
+        if dataclasses.is_dataclass(target):
+            return target
         return HandlerView(self, target) if handlers else BlockingView(self, target)
 
     def _open(self) -> BlockingPortal:

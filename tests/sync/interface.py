@@ -88,14 +88,13 @@ class Interface:
 
     def _property(self, name: str, kind: type) -> list[ast.stmt]:
         documented = inspect.getattr_static(ChannelAdapter, name)
-        value = is_dataclass(kind)  # which is the same for both interfaces
-        source = f"@property\ndef {name}(self) -> {kind.__name__ if value else _blocking_name(kind)}:\n    ...\n"
-        if value:
-            self._imports[kind.__name__] = kind.__module__
-            self._used.add(kind.__name__)
+        declared = kind.__name__ if is_dataclass(kind) else _blocking_name(kind)
+        source = f"@property\ndef {name}(self) -> {declared}:\n    ...\n"
         (node,) = ast.parse(source).body
         assert isinstance(node, ast.FunctionDef)
         node.body = [ast.Expr(ast.Constant(_indented(inspect.getdoc(documented) or "", 8)))]
+        self._learn(ChannelAdapter.__module__)
+        self._note(node)
         return [node]
 
     def _part(self, kind: type) -> ast.ClassDef:

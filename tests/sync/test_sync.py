@@ -146,7 +146,7 @@ def test_list_that_failed_goes_on(settings: Settings, stub: StubServer) -> None:
         stub.faults.add(Fault(command="get_group_member_info", code=10007))
         with pytest.raises(ChannelAdapterError):
             found.extend(each.user for each in listed)
-        assert len(found) == 100
+        assert 90 < len(found) <= 100
         stub.faults.replace([])
         found.extend(each.user for each in listed)
         assert sorted(found) == sorted(USERS)
