@@ -15,6 +15,7 @@ from channel_adapter.concurrency.clock import Clock, SystemClock
 from channel_adapter.config.extras import is_installed, needs_extra, needs_store
 from channel_adapter.config.settings import Settings
 from channel_adapter.config.values import rate_limit_scope
+from channel_adapter.domain.channel import DELETED_AT
 from channel_adapter.domain.mode import Mode
 from channel_adapter.errors import ConfigurationError, UnsupportedError
 from channel_adapter.services.signals import Signals
@@ -218,8 +219,12 @@ class ChannelAdapter:
         with needs_store(url):
             from channel_adapter.store.broadcasts import BroadcastStore
             from channel_adapter.store.channel_attributes import ChannelAttributeRows
-        broadcasts, attributes = BroadcastStore(self._database(url)), ChannelAttributeRows(self._database(url))
-        return OfficialBackend(self._gateway, options, self.clock, broadcasts, broadcasts, attributes)
+            from channel_adapter.store.channel_registry import ChannelRows
+        database = self._database(url)
+        registry = ChannelRows(database, deleted=DELETED_AT)
+        return OfficialBackend(
+            self._gateway, options, self.clock, BroadcastStore(database), ChannelAttributeRows(database), registry
+        )
 
     def _database(self, url: str) -> Database:
         """Open the database of the settings; it is closed with the adapter."""

@@ -6,7 +6,7 @@ Refusals of single items are values; every other failure is a ChannelAdapterErro
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from channel_adapter.concurrency.outage import AttemptStatus
 from channel_adapter.concurrency.paging import Page
@@ -69,6 +69,25 @@ class SendBudget(Protocol):
         ...
 
 
+class BroadcastRows(PostKeys, SendBudget, Protocol):
+    """What a database keeps of broadcasts."""
+
+
+class ChannelRegistryRows(Protocol):
+    """Channels that this app has created, read or been notified of, for a mode in which the service lists none.
+
+    Fields are kept with the Unix seconds at which they were reported.
+    """
+
+    async def merge(self, channel: ChannelId, fields: Mapping[str, tuple[Any, float]]) -> object:
+        """Store the later report of each field."""
+        ...
+
+    def existing(self) -> AsyncIterator[tuple[ChannelId, Mapping[str, tuple[Any, float]]]]:
+        """Yield the channels that are not deleted, by id."""
+        ...
+
+
 class ChannelBackend(Protocol):
     """Channels: create, read, update, delete."""
 
@@ -97,7 +116,11 @@ class ChannelBackend(Protocol):
         ...
 
     def all(self) -> AsyncGenerator[Channel, None]:
-        """Yield every channel of the app once."""
+        """Yield every channel of the app once; those of the registry where the service lists none."""
+        ...
+
+    async def adopt(self, channels: Iterable[ChannelId]) -> dict[ChannelId, Channel]:
+        """Return the channels with these ids, and add them to the registry where `all` lists that."""
         ...
 
     async def require(self, channel: ChannelId) -> None:

@@ -102,6 +102,28 @@ async def list_channels(
                 listing.add(channel, *_row(channel))
                 if listing.count == limit:
                     break
+        if not adapter.can.list_all:
+            run.output.note("the service lists no official accounts: these were created, read or adopted here")
+
+
+@command(app, "channels", "adopt", example="channel-adapter channels adopt harbor_news '@TOA#_harbor_tides'")
+async def adopt(
+    run: Run, channels: Annotated[list[str], typer.Argument(metavar="CHANNEL", help="Slugs or ids.")]
+) -> Exit:
+    """Add existing official accounts to the registry that `channels list` shows in mode "official".
+
+    The service does not list official accounts; take their ids from the console. Ids that are no channels are reported
+    with exit code 3, or 1 if there is no channel among them.
+    """
+    async with run.adapter() as adapter:
+        found = await adapter.channels.adopt(channels)
+    with run.output.items(COLUMNS, empty="none of them is a channel") as listing:
+        for channel in found.values():
+            listing.add(channel, *_row(channel))
+    if missing := [each for each in map(run.channel_id, channels) if each not in found]:
+        run.output.note(f"no channels: {', '.join(missing)}")
+        return Exit.PARTLY if found else Exit.REFUSED
+    return Exit.DONE
 
 
 @command(

@@ -13,6 +13,7 @@ from cachetools import LRUCache, TTLCache
 
 from channel_adapter.config.extras import needs_store
 from channel_adapter.domain import events as e
+from channel_adapter.domain.channel import DELETED_AT
 from channel_adapter.domain.ids import ChannelId, UserId
 from channel_adapter.domain.post import PostRef
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 MAX_CHANNELS: Final = 100_000
 """Channels in memory; the least recently observed is forgotten first."""
-DELETED: Final = "deleted_at"
 _UNKNOWN_SECONDS: Final = 30.0  # another receiver may write the missing row
 
 
@@ -59,7 +59,7 @@ class ChannelRegistry:
                 yield self._build(channel, fields)
             return
         for channel, fields in list(self._fields.items()):
-            if fields.get(DELETED, (None, 0.0))[0] is None:
+            if fields.get(DELETED_AT, (None, 0.0))[0] is None:
                 yield self._build(channel, fields)
 
     async def get(self, channel: ChannelId) -> ObservedChannel | None:
@@ -99,8 +99,8 @@ class ChannelRegistry:
 
     def _build(self, channel: ChannelId, fields: "ObservedFields") -> ObservedChannel:
         values: dict[str, Any] = {name: value for name, (value, _) in fields.items()}
-        if values.get(DELETED) is not None:
-            values[DELETED] = datetime.fromtimestamp(values[DELETED], UTC)
+        if values.get(DELETED_AT) is not None:
+            values[DELETED_AT] = datetime.fromtimestamp(values[DELETED_AT], UTC)
         last = self._posts.get(channel)
         if last is not None:
             values |= {"last_post": last.post.ref, "last_post_at": last.post.published_at or last.at}
@@ -114,7 +114,7 @@ def open_channel_registry(database_url: str | None) -> ChannelRegistry:
     with needs_store(database_url):
         from channel_adapter.store.channel_registry import ChannelRows  # noqa: PLC0415 - an extra
         from channel_adapter.store.database import Database  # noqa: PLC0415 - an extra
-    return ChannelRegistry(ChannelRows(Database.shared(database_url), deleted=DELETED))
+    return ChannelRegistry(ChannelRows(Database.shared(database_url), deleted=DELETED_AT))
 
 
 def _position(event: e.PostPublished) -> tuple[float, PostRef]:
@@ -133,13 +133,13 @@ def _reported(event: e.ChannelEvent) -> dict[str, Any]:
     """Return the fields that an event is about, with their values after it."""
     match event:
         case e.ChannelCreated(name=name, owner=owner):
-            return {"name": name, "owner": owner, DELETED: None}
+            return {"name": name, "owner": owner, DELETED_AT: None}
         case e.ChannelChanged():
             changed = {name: getattr(event, name) for name in ("name", "introduction", "notification", "avatar")}
             return {name: value for name, value in changed.items() if value is not None}
         case e.OwnerChanged(new_owner=owner):
             return {"owner": owner}
         case e.ChannelDeleted(name=name, owner=owner, at=at):
-            return {"name": name, "owner": owner, DELETED: at.timestamp() if at is not None else 0.0}
+            return {"name": name, "owner": owner, DELETED_AT: at.timestamp() if at is not None else 0.0}
         case _:
             return {}

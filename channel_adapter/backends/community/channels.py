@@ -370,6 +370,10 @@ class CommunityChannels:
                     async for channel in channels:
                         yield channel
 
+    async def adopt(self, channels: Iterable[ChannelId]) -> dict[ChannelId, Channel]:
+        """Return the channels with these ids: the service lists them by itself."""
+        return await self.read(channels)
+
     async def require(self, channel: ChannelId) -> None:
         """Raise NotFoundError unless an id is a channel, with a call only if that is not cached."""
         await self._cache.require(channel)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from channel_adapter.backends.official.posts import OfficialPosts
     from channel_adapter.backends.official.reactions import OfficialReactions
     from channel_adapter.backends.official.unread import OfficialUnread
-    from channel_adapter.backends.protocols import AttributeRows, PostKeys, SendBudget
+    from channel_adapter.backends.protocols import AttributeRows, BroadcastRows, ChannelRegistryRows, PostKeys
     from channel_adapter.concurrency.clock import Clock
     from channel_adapter.domain.ids import ChannelId, UserId
 
@@ -39,7 +39,7 @@ PLAN = (
 class OfficialBackend:
     """Channels as official accounts.
 
-    `keys` and `budget` are what a database keeps of broadcasts, `attributes` what it keeps of channels.
+    A database keeps keys and times of `broadcasts`, `attributes` of channels, and the `registry` of channels.
     """
 
     mode = Mode.OFFICIAL
@@ -51,24 +51,25 @@ class OfficialBackend:
         caller: Caller,
         options: OfficialOptions,
         clock: Clock,
-        keys: PostKeys | None = None,
-        budget: SendBudget | None = None,
+        broadcasts: BroadcastRows | None = None,
         attributes: AttributeRows | None = None,
+        registry: ChannelRegistryRows | None = None,
     ) -> None:
         self.caller = caller
         self.options = options
         self.clock = clock
-        self._keys = keys
-        self._budget = budget
+        self._broadcasts = broadcasts
         self._attributes = attributes
+        self._registry = registry
 
     @cached_property
     def channels(self) -> OfficialChannels:
         """Accounts: create, read, update, delete."""
-        from channel_adapter.backends.official.channels import OfficialChannels
+        from channel_adapter.backends.official.channels import OfficialChannels, OfficialRegistry
 
+        registry = OfficialRegistry(self._registry, self.clock)
         return OfficialChannels(
-            self.caller, self.accounts, self.post_keys, self.channel_attributes, self.options.concurrency
+            self.caller, self.accounts, self.post_keys, self.channel_attributes, registry, self.options.concurrency
         )
 
     @cached_property
@@ -83,7 +84,7 @@ class OfficialBackend:
         """Keys of broadcasts: in the database, else those that this process has seen."""
         from channel_adapter.backends.official.posts import MemoryPostKeys
 
-        return self._keys or MemoryPostKeys()
+        return self._broadcasts or MemoryPostKeys()
 
     @cached_property
     def channel_attributes(self) -> OfficialAttributes:
@@ -105,7 +106,7 @@ class OfficialBackend:
         from channel_adapter.backends.official.posts import OfficialPosts
 
         return OfficialPosts(
-            self.caller, self.options, self.clock, self.post_keys, self._budget, self.channel_attributes
+            self.caller, self.options, self.clock, self.post_keys, self._broadcasts, self.channel_attributes
         )
 
     @cached_property

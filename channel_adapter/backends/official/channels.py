@@ -1,6 +1,6 @@
 """Channels as official accounts: create, read, update, delete."""
 
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Final
 
@@ -8,11 +8,12 @@ from cachetools import LRUCache, TTLCache
 
 from channel_adapter.backends.accounts import AppAccounts
 from channel_adapter.backends.caller import Caller, item_error
-from channel_adapter.backends.protocols import AttributeRows, PostKeys
+from channel_adapter.backends.protocols import AttributeRows, ChannelRegistryRows, PostKeys
 from channel_adapter.concurrency.batching import batches, concurrently
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.domain.channel import (
     CONTACT,
+    DELETED_AT,
     SUSPENDED,
     VERIFIED,
     Channel,
@@ -54,6 +55,8 @@ _TEXTS: Final = {
     "custom_data": limits.OFFICIAL_CUSTOM_BYTES,
 }
 """Fields of a profile that are texts, with their bytes."""
+_REGISTERED: Final = ("name", "introduction", "avatar", "owner")
+"""Fields of a channel that the registry has."""
 _CACHED: Final = 10_000
 
 
@@ -104,6 +107,54 @@ class OfficialAttributes:
             self._cache.pop(channel, None)
 
 
+class OfficialRegistry:
+    """The channels that were created, read or reported here, in the database: the service has no list of them."""
+
+    def __init__(self, rows: ChannelRegistryRows | None, clock: Clock) -> None:
+        self._rows = rows
+        self._clock = clock
+        self._added: LRUCache[ChannelId, Channel] = LRUCache(_CACHED)  # what this process has written
+
+    async def add(self, channels: Iterable[Channel]) -> None:
+        """Write channels that are new or have changed; nothing without a database."""
+        if self._rows is None:
+            return
+        at = self._clock.now()
+        for channel in channels:
+            known = self._added.get(channel.id)
+            if known is None or any(getattr(known, name) != getattr(channel, name) for name in _REGISTERED):
+                fields = {name: (getattr(channel, name), at) for name in _REGISTERED}
+                await self._rows.merge(channel.id, {**fields, DELETED_AT: (None, at)})
+                self._added[channel.id] = channel
+
+    async def remove(self, channel: ChannelId) -> None:
+        """Note that a channel is deleted; nothing without a database."""
+        self._added.pop(channel, None)
+        if self._rows is not None:
+            at = self._clock.now()
+            await self._rows.merge(channel, {DELETED_AT: (at, at)})
+
+    def ids(self) -> AsyncIterator[ChannelId]:
+        """Yield the ids of the channels that are not deleted. Raises ConfigurationError without a database."""
+        return self._ids(self.require())
+
+    def require(self) -> ChannelRegistryRows:
+        """Return the rows. Raises ConfigurationError without a database."""
+        if self._rows is None:
+            raise ConfigurationError(
+                "the service does not list official accounts: set database_url to keep those that are created, read or"
+                " adopted here",
+                field="database_url",
+            )
+        return self._rows
+
+    @staticmethod
+    async def _ids(rows: ChannelRegistryRows) -> AsyncGenerator[ChannelId, None]:
+        async for channel, _ in rows.existing():
+            if channel.startswith(OFFICIAL_IDS.prefix):
+                yield channel
+
+
 class OfficialChannels:
     """Official accounts of the app."""
 
@@ -113,6 +164,7 @@ class OfficialChannels:
         accounts: AppAccounts,
         keys: PostKeys,
         attributes: OfficialAttributes,
+        registry: OfficialRegistry,
         concurrency: int,
     ) -> None:
         self._caller = caller
@@ -120,6 +172,7 @@ class OfficialChannels:
         self._concurrency = concurrency
         self._keys = keys
         self._attributes = attributes
+        self._registry = registry
         self._max_subscribers: LRUCache[ChannelId, int] = LRUCache(_CACHED)  # as set here: it cannot be read
 
     async def create(self, new: NewChannel) -> Channel:
@@ -221,6 +274,7 @@ class OfficialChannels:
             self.forget(channel)
             await self._keys.forget(channel)
             await self._attributes.clear(channel)
+            await self._registry.remove(channel)
         return True
 
     async def finish(self, channel: ChannelId) -> bool:
@@ -228,8 +282,20 @@ class OfficialChannels:
         return False
 
     def all(self) -> AsyncGenerator[Channel, None]:
-        """Raise UnsupportedError: the service lists its accounts in the console only."""
-        raise UnsupportedError(Mode.OFFICIAL, "channels.all", "the service has no command that lists accounts")
+        """Yield the channels of the registry as they are now, 50 a call: the service lists accounts in its console.
+
+        The registry has what was created, read, adopted, or reported by a webhook with this database. Raises
+        ConfigurationError without one.
+        """
+        return self._all(self._registry.ids())
+
+    async def adopt(self, channels: Iterable[ChannelId]) -> dict[ChannelId, Channel]:
+        """Add the accounts with these ids to the registry, and return them; others are left out.
+
+        Raises ConfigurationError without a database.
+        """
+        self._registry.require()
+        return await self.read(channels)
 
     async def require(self, channel: ChannelId) -> None:
         """Do nothing: an id of an official account is a channel, and the next call reports one that does not exist."""
@@ -296,6 +362,13 @@ class OfficialChannels:
         if profile.max_subscribers is not None:
             self._max_subscribers[channel] = profile.max_subscribers
 
+    async def _all(self, ids: AsyncIterator[ChannelId]) -> AsyncGenerator[Channel, None]:
+        async with aclosing(batches(ids, limits.OFFICIAL_INFO_PER_CALL)) as parts:
+            async for part in parts:
+                for channel in (await self._read(part)).values():
+                    if channel is not None:
+                        yield channel
+
     async def _read(self, accounts: Sequence[ChannelId]) -> dict[ChannelId, Channel | None]:
         found: dict[ChannelId, Channel | None] = {}
         items, attributes = await self._items(accounts), await self._attributes.read(accounts)
@@ -306,6 +379,7 @@ class OfficialChannels:
                 raise item_error(GET_OFFICIAL_ACCOUNT_INFO, item.error_code, item.error_info)
             else:
                 found[account] = to_channel(account, item, attributes.get(account, {}))
+        await self._registry.add(channel for channel in found.values() if channel is not None)
         return found
 
     async def _items(self, accounts: Sequence[ChannelId]) -> dict[ChannelId, wire.OfficialAccountInfo]:
