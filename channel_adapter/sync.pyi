@@ -170,8 +170,20 @@ class SyncChannelAdapter:
 class _SyncChannels:
     """The channels of an app. Every method accepts a channel by slug or by id."""
 
+    def adopt(self, channels: Iterable[str]) -> dict[ChannelId, Channel]:
+        """Add existing channels to the registry that `all` lists in official-account mode, and return them, 50 a call.
+
+        Ids that are not channels are left out. In Community mode it only reads: the service lists channels by itself.
+        Raises ConfigurationError without `database_url` in official-account mode.
+        """
+
     def all(self) -> SyncIterator[Channel]:
-        """Yield every channel of the app once. For administration: the list behind it allows one call a second."""
+        """Yield every channel of the app once. For administration: the list behind it allows one call a second.
+
+        In official-account mode the service lists none: these are the channels of the adapter's own registry in
+        `database_url`, filled by `create`, by reading channels, by webhooks and by `adopt`. Raises ConfigurationError
+        without a database there.
+        """
 
     def block(self, channel: str, users: Iterable[str]) -> Outcomes:
         """Remove users from a channel and keep them out of it, in every process; return one outcome for each.
