@@ -105,17 +105,16 @@ class Channels(ChannelStaff):
     def all(self) -> AsyncGenerator[Channel, None]:
         """Yield every channel of the app once. For administration: the list behind it allows one call a second.
 
-        In official-account mode the service lists none: these are the channels of the adapter's own registry in
-        `database_url`, filled by `create`, by reading channels, by webhooks and by `adopt`. Raises ConfigurationError
-        without a database there.
+        Where `adapter.can.list_all` is False, these are the channels of the adapter's own registry in `database_url`,
+        filled by `create`, by reading channels, by webhooks and by `adopt`; without it ConfigurationError is raised.
         """
         return self._channels.all()
 
     async def adopt(self, channels: Iterable[str]) -> dict[ChannelId, Channel]:
-        """Add existing channels to the registry that `all` lists in official-account mode, and return them, 50 a call.
+        """Add existing channels to the registry that `all` lists, and return them, 50 a call.
 
-        Ids that are not channels are left out. In Community mode it only reads: the service lists channels by itself.
-        Raises ConfigurationError without `database_url` in official-account mode.
+        Ids that are not channels are left out. Where `adapter.can.list_all` is True it only reads: `all` needs no
+        registry. Else it raises ConfigurationError without `database_url`.
         """
         return await self._channels.adopt(self._ids.channels(channels))
 
