@@ -620,7 +620,8 @@ class _SyncMessages:
     def thread(self, channel: str, *, user: str) -> SyncIterator[Message]:
         """Yield the messages between a channel and a user that the service still keeps, newest first, up to 100 a call.
 
-        How far back it reaches is the plan's roaming time: 7 days or more. Raises NotFoundError for the channel.
+        How far back it reaches is the plan's roaming time: 7 days or more. `read` and `edited_at` are what webhooks
+        reported, if there is a database; else `read` shows single receipts alone. Raises NotFoundError for the channel.
         """
 
     def threads(self, channel: str, *, cursor: str = "") -> SyncPages[Thread, str]:

@@ -31,7 +31,8 @@ class MessageRef:
 class Message:
     """One message as it was when read. `read`: the user has read it, or for a received one the channel's account.
 
-    A recalled message has no parts. `edited_at` is known from webhooks alone: the service does not store it.
+    A recalled message has no parts. `edited_at` is known from webhooks alone, and so is `read` for a message without a
+    receipt of its own: the service stores neither with the message.
     """
 
     channel: ChannelId

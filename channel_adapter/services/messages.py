@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -25,7 +26,7 @@ from channel_adapter.mapping.ids import IdScheme
 from channel_adapter.services.bulk import BulkLoop, BulkOptions, Users, collect, require_users
 
 if TYPE_CHECKING:
-    from channel_adapter.store.messages import MessageRows, ReportedThread, ThreadPosition
+    from channel_adapter.store.messages import MessageRows, ReportedThread, ThreadMarks, ThreadPosition
 
 BATCHES: Final = 4
 """Batches of `send_many` under way; the messages a minute that the service accepts are fewer than one at a time."""
@@ -160,9 +161,10 @@ class Messages:
     def thread(self, channel: str, *, user: str) -> AsyncGenerator[Message, None]:
         """Yield the messages between a channel and a user that the service still keeps, newest first, up to 100 a call.
 
-        How far back it reaches is the plan's roaming time: 7 days or more. Raises NotFoundError for the channel.
+        How far back it reaches is the plan's roaming time: 7 days or more. `read` and `edited_at` are what webhooks
+        reported, if there is a database; else `read` shows single receipts alone. Raises NotFoundError for the channel.
         """
-        return self._backend.thread(self._ids.channel(channel), ids.receiver_id(user))
+        return self._thread(self._ids.channel(channel), ids.receiver_id(user))
 
     def threads(self, channel: str, *, cursor: str = "") -> Pages[Thread, str]:
         """Return an iterator over the users who have exchanged messages with a channel, the latest first.
@@ -228,6 +230,12 @@ class Messages:
             _log.warning("messages.contact_is_shared", channel=wanted, account=contact.account,
                          shared_with=", ".join(contact.shared_with))  # fmt: skip
 
+    async def _thread(self, channel: ChannelId, user: UserId) -> AsyncGenerator[Message, None]:
+        marks = None if self._rows is None else await self._rows.marks(await self._account(channel), user)
+        async with aclosing(self._backend.thread(channel, user)) as messages:
+            async for message in messages:
+                yield message if marks is None else _with_marks(message, marks)
+
     async def _account(self, channel: ChannelId) -> PeerId:
         account = await self._backend.sender(channel)
         await self._contacts.set(channel, account)
@@ -287,6 +295,18 @@ async def record(rows: "MessageRows", event: e.MessageEvent | e.AllRead) -> None
             await rows.recall(account, user, key)
         case e.MessageEdited(key=key, parts=parts):
             await rows.edit(account, user, key, orjson.dumps(parts).decode(), at)
+
+
+def _with_marks(message: Message, marks: "ThreadMarks") -> Message:
+    """Return a message with what webhooks reported of it."""
+    until = marks.read_by_user if message.direction is Direction.SENT else marks.read_by_account
+    seen = message.sent_at is not None and message.sent_at.timestamp() <= until
+    edited_at = marks.edited_at.get(message.key)
+    return replace(
+        message,
+        read=message.read or seen,
+        edited_at=None if edited_at is None else datetime.fromtimestamp(edited_at, UTC),
+    )
 
 
 def _position(cursor: object) -> "ThreadPosition | None":

@@ -5,7 +5,7 @@ message that the account has not read; `read_until` is the second up to which a 
 in any order. `message_contacts` are the accounts of channels, as far as this app knows them.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -72,6 +72,16 @@ UNREAD: Final = Table(
     PrimaryKeyConstraint("account", "user_id", "key"),
 )
 
+EDITS: Final = Table(  # when messages were last edited, which the service does not store
+    "message_edits",
+    _TABLES,
+    Column("account", _ACCOUNT, nullable=False),
+    Column("user_id", _USER, nullable=False),
+    Column("key", _KEY, nullable=False),
+    Column("edited_at", Double, nullable=False),
+    PrimaryKeyConstraint("account", "user_id", "key"),
+)
+
 CONTACTS: Final = Table(
     "message_contacts",
     _TABLES,
@@ -112,6 +122,15 @@ class ReportedThread:
     unread: int
 
 
+@dataclass(frozen=True, slots=True)
+class ThreadMarks:
+    """Up to which second each side of a conversation has read, and when messages were edited, by their keys."""
+
+    read_by_account: float
+    read_by_user: float
+    edited_at: Mapping[str, float]
+
+
 class MessageRows:
     """The rows of one database. Raises what Database raises; then nothing was changed.
 
@@ -144,10 +163,13 @@ class MessageRows:
         await self._write(self._recall, account, user, key)
 
     async def edit(self, account: str, user: str, key: str, parts: str, at: float) -> None:
-        """Record that a message was edited, if it is the last one of its thread."""
-        change = update(THREADS).where(*_is(account, user, key), THREADS.c.recalled.is_(False))
-        change = change.where(or_(THREADS.c.edited_at.is_(None), THREADS.c.edited_at <= at))
-        await self._write(lambda connection: connection.execute(change.values(parts=parts, edited_at=at)))
+        """Record when a message was edited, and its content if it is the last one of its thread."""
+        await self._write(self._edit, account, user, key, parts, at)
+
+    async def marks(self, account: str, user: str) -> ThreadMarks:
+        """Return what is known of the messages between an account and a user."""
+        await self._database.prepare(SCHEMA)
+        return await self._database.read(_marks, account, user)
 
     async def threads(self, account: str, after: ThreadPosition | None) -> Page[ReportedThread, ThreadPosition]:
         """Return one page of the threads of an account, the latest first."""
@@ -233,6 +255,18 @@ class MessageRows:
             for start in range(0, len(pairs), THREADS_PER_PAGE):
                 self._read(connection, pairs[start : start + THREADS_PER_PAGE], until, by_user)
 
+    def _edit(self, connection: Connection, account: str, user: str, key: str, parts: str, at: float) -> None:
+        new = self._database.insert(EDITS).values(account=account, user_id=user, key=key, edited_at=at)
+        latest = EDITS.c.edited_at <= new.excluded.edited_at
+        changed = connection.execute(
+            new.on_conflict_do_update(
+                index_elements=["account", "user_id", "key"], set_={"edited_at": new.excluded.edited_at}, where=latest
+            )
+        )
+        if changed.rowcount:
+            change = update(THREADS).where(*_is(account, user, key), THREADS.c.recalled.is_(False))
+            connection.execute(change.values(parts=parts, edited_at=at))
+
     def _recall(self, connection: Connection, account: str, user: str, key: str) -> None:
         connection.execute(update(THREADS).where(*_is(account, user, key)).values(recalled=True, parts="[]"))
         connection.execute(
@@ -243,6 +277,15 @@ class MessageRows:
 def _is(account: str, user: str, key: str) -> tuple[Any, ...]:
     """Return the conditions for the thread whose last message this is."""
     return THREADS.c.account == account, THREADS.c.user_id == user, THREADS.c.key == key
+
+
+def _marks(connection: Connection, account: str, user: str) -> ThreadMarks:
+    positions = select(POSITIONS.c.by_user, POSITIONS.c.read_until)
+    positions = positions.where(POSITIONS.c.account == account, POSITIONS.c.user_id == user)
+    edits = select(EDITS.c.key, EDITS.c.edited_at).where(EDITS.c.account == account, EDITS.c.user_id == user)
+    read = {row.by_user: row.read_until for row in connection.execute(positions)}
+    edited_at = {row.key: row.edited_at for row in connection.execute(edits)}
+    return ThreadMarks(read.get(False, 0.0), read.get(True, 0.0), edited_at)
 
 
 def _threads(connection: Connection, account: str, after: ThreadPosition | None) -> list[ReportedThread]:
