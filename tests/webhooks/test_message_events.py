@@ -210,6 +210,7 @@ async def test_reading_recalling_and_editing_change_the_table(stored: Scenario) 
     assert (thread.last.content, thread.last.edited_at) == (
         Text("The ferry leaves at nine"), datetime.fromtimestamp(NOW + 5.005, UTC),
     )  # fmt: skip
+    await send(stored, "MessageRead", {"Report_Account": SAILOR, "Peer_Account": KEEPER, "LastReadTime": NOW}, 6)
     await send(stored, "MessageRecalled", sent, 6)
     (thread,) = await threads(stored)
     assert (thread.unread, thread.last.recalled, thread.last.content) == (0, True, None)

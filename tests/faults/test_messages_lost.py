@@ -1,0 +1,158 @@
+"""One-to-one messages with lost answers in every way there is: sent once, and reported as they are."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+
+import pytest
+
+from channel_adapter import (
+    ChannelAdapter,
+    MessageRef,
+    OutcomeKind,
+    OutcomeUnknownError,
+    Settings,
+    Text,
+)
+from channel_adapter.domain.mode import Mode
+from channel_adapter.stub.faults.faults import Fault
+from channel_adapter.stub.server import StubServer
+from tests.faults.test_lost_answers import FAULTS, HastyClock, settings_of
+
+READERS = [f"reader_{number}" for number in range(30)]
+SEND, BATCH, ROAM = "sendmsg", "batchsendmsg", "admin_getroammsg"
+INTERNAL_ERROR = 91000
+
+
+@dataclass(frozen=True)
+class Stage:
+    """An adapter on a stub, with a channel, and a message to the first reader."""
+
+    adapter: ChannelAdapter
+    server: StubServer
+    first: MessageRef
+
+    async def texts(self, user: str) -> list[object]:
+        """What a reader has got, oldest first, through an adapter that nothing disturbs."""
+        self.server.faults.replace(())
+        found = [m async for m in self.adapter.messages.thread("tides", user=user)]
+        return sorted([m.content if not m.recalled else None for m in found], key=str)
+
+
+def settings(server: StubServer, mode: Mode) -> Settings:
+    return settings_of(server).model_copy(update={"mode": mode})
+
+
+@pytest.fixture(params=[*Mode])
+async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
+    async with (
+        StubServer() as server,
+        ChannelAdapter.open(settings(server, request.param), clock=HastyClock()) as adapter,
+    ):
+        await adapter.accounts.add(["owner", *READERS])
+        await adapter.channels.create(slug="tides", name="Tides", owner="owner")
+        await adapter.subscriptions.subscribe("tides", READERS)
+        first = await adapter.messages.send("tides", user=READERS[0], content=Text("first"))
+        yield Stage(adapter, server, first.ref)
+
+
+async def send(stage: Stage) -> None:
+    sent = await stage.adapter.messages.send("tides", user=READERS[0], content=Text("second"))
+    assert sent.key != stage.first.key
+    assert await stage.texts(READERS[0]) == [Text("first"), Text("second")]
+
+
+async def edit(stage: Stage) -> None:
+    await stage.adapter.messages.edit(stage.first, Text("mended"))
+    assert await stage.texts(READERS[0]) == [Text("mended")]
+
+
+async def recall(stage: Stage) -> None:
+    await stage.adapter.messages.recall(stage.first)
+    assert await stage.texts(READERS[0]) == [None]
+
+
+async def read_back(stage: Stage) -> None:
+    assert [m.content async for m in stage.adapter.messages.thread("tides", user=READERS[0])] == [Text("first")]
+
+
+async def mark_read(stage: Stage) -> None:
+    account = (await stage.adapter.messages.contact("tides")).account
+    stage.server.world.client(READERS[0], "iOS").send(account, "answer")
+    await stage.adapter.messages.mark_read("tides", user=READERS[0])
+    stage.server.faults.replace(())
+    assert await stage.adapter.messages.unread("tides") == 0
+
+
+WORK: dict[str, Callable[[Stage], Awaitable[None]]] = {
+    SEND: send,
+    "modify_c2c_msg": edit,
+    "admin_msgwithdraw": recall,
+    ROAM: read_back,
+    "admin_set_msg_read": mark_read,
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
+@pytest.mark.parametrize(
+    ("stage", "command"),
+    [(Mode.OFFICIAL, SEND), *((Mode.COMMUNITY, command) for command in WORK)],
+    indirect=["stage"],
+)
+async def test_a_lost_answer_leaves_the_same_state_as_none(stage: Stage, command: str, fault: Fault) -> None:
+    code = INTERNAL_ERROR if fault.code == 10002 else fault.code
+    stage.server.faults.replace([fault.model_copy(update={"command": command, "code": code})])
+    await WORK[command](stage)
+
+
+async def test_a_message_whose_every_answer_is_lost_is_found_in_the_thread(stage: Stage) -> None:
+    stage.server.faults.replace([Fault(command=SEND, drop=True, applied=True)])
+    sent = await stage.adapter.messages.send("tides", user=READERS[0], content=Text("second"))
+    found = {m.key: m.content async for m in stage.adapter.messages.thread("tides", user=READERS[0])}
+    assert found[sent.key] == Text("second")
+    assert len(found) == 2
+
+
+async def test_a_message_that_cannot_be_looked_up_has_an_unknown_outcome(stage: Stage) -> None:
+    lost, unreadable = Fault(command=SEND, drop=True, applied=True), Fault(command=ROAM, status=502)
+    stage.server.faults.replace([lost, unreadable])
+    with pytest.raises(OutcomeUnknownError, match=SEND):
+        await stage.adapter.messages.send("tides", user=READERS[0], content=Text("second"), idempotency_key="k")
+    stage.server.faults.replace(())
+    await stage.adapter.messages.send("tides", user=READERS[0], content=Text("second"), idempotency_key="k")
+    assert await stage.texts(READERS[0]) == [Text("first"), Text("second")]
+
+
+async def test_a_message_that_was_not_sent_is_not_reported_as_sent(stage: Stage) -> None:
+    stage.server.faults.replace([Fault(command=SEND, drop=True)])
+    with pytest.raises(OutcomeUnknownError, match=SEND):
+        await stage.adapter.messages.send("tides", user=READERS[0], content=Text("second"))
+    assert await stage.texts(READERS[0]) == [Text("first")]
+
+
+LOST = {name: fault for name, fault in FAULTS.items() if fault.code is None or fault.applied}
+
+
+in_community = pytest.mark.parametrize("stage", [Mode.COMMUNITY], indirect=True)
+
+
+@in_community
+@pytest.mark.parametrize("fault", LOST.values(), ids=LOST.keys())
+async def test_a_batch_in_doubt_is_not_sent_again(stage: Stage, fault: Fault) -> None:
+    code = INTERNAL_ERROR if fault.code is not None else None
+    stage.server.faults.replace([fault.model_copy(update={"command": BATCH, "code": code})])
+    outcomes = await stage.adapter.messages.send_many("tides", READERS, Text("once"))
+    assert outcomes.counts == {OutcomeKind.UNKNOWN: len(READERS)}
+    assert not outcomes.complete
+    assert all("batchsendmsg" in outcome.reason for outcome in outcomes)
+    got = [(await stage.texts(reader)).count(Text("once")) for reader in READERS]
+    applied = fault.applied or fault.cut is not None or fault.delay
+    assert got == [1 if applied else 0] * len(READERS)
+
+
+@in_community
+@pytest.mark.parametrize("code", [60007, 90057, 70001])
+async def test_a_batch_that_was_refused_for_the_moment_is_sent_once(stage: Stage, code: int) -> None:
+    stage.server.faults.replace([Fault(command=BATCH, nth=(1,), code=code)])
+    outcomes = await stage.adapter.messages.send_many("tides", READERS, Text("once"))
+    assert outcomes.counts == {OutcomeKind.SENT: len(READERS)}
+    assert [(await stage.texts(reader)).count(Text("once")) for reader in READERS] == [1] * len(READERS)
