@@ -141,7 +141,7 @@ class SubscriberImports:
     async def _run(self, steps: Steps, import_id: str) -> None:
         """Import part after part; how it ended is recorded."""
         try:
-            for number in await self._rows.open_parts(import_id):
+            for number in await self._rows.parts(import_id):  # all of them: a job repeats its steps in their order
                 await steps.step(f"part {number}", self._part, import_id, number)
         except asyncio.CancelledError:
             raise
@@ -151,11 +151,12 @@ class SubscriberImports:
             await self._rows.set_import(import_id, state=store.DONE)
 
     async def _part(self, import_id: str, number: int) -> None:
-        """Subscribe the users of one part. Raises what remains wrong after 20 tries."""
+        """Subscribe the users of a part without outcomes. Raises what remains wrong after 20 tries."""
         found = await self._rows.get_import(import_id)
-        if found is None:
+        rows = await self._rows.part(import_id, number, is_open=True)
+        if found is None or not rows:
             return
-        lines = {user: line for line, user in await self._rows.part(import_id, number)}
+        lines = {user: line for line, user in rows}
         outcomes: dict[str, tuple[OutcomeKind, str]] = {}
         error: ChannelAdapterError | None = None
         for attempt in range(TRIES):

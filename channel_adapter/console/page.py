@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import aiohttp_jinja2
 from aiohttp import web
@@ -134,6 +134,7 @@ class View:
         self.operator = operator
         self.console = request.app[CONSOLE]
         self.adapter = self.console.adapter
+        self._files: list[IO[bytes]] = []
 
     @property
     def slug(self) -> str:
@@ -195,7 +196,14 @@ class View:
 
     async def form(self, max_bytes: int = FORM_BYTES) -> MultiDictProxy[Any]:
         """Return the fields of a form; files are in temporary files. Raises HTTPRequestEntityTooLarge."""
-        return await self.request.clone(client_max_size=max_bytes).post()
+        fields = await self.request.clone(client_max_size=max_bytes).post()
+        self._files += [each.file for each in fields.values() if isinstance(each, web.FileField)]
+        return fields
+
+    def close(self) -> None:
+        """Delete the files of the form."""
+        for file in self._files:
+            file.close()
 
     async def channel(self) -> Channel:
         """Return the channel of the address. Raises NotFoundError."""

@@ -95,6 +95,8 @@ async def protect(request: web.Request, handler: Handler) -> web.StreamResponse:
     except Exception as error:  # noqa: BLE001 - the outermost frame of a request
         _log.error("console.failure", traceback=shown_traceback(error))
         return error_page(page, 500)
+    finally:
+        page.close()
 
 
 def error_page(page: View, status: int, text: str | None = None) -> web.Response:

@@ -239,14 +239,16 @@ class ConsoleRows:
         change = update(_IMPORTS).where(_IMPORTS.c.id == import_id)
         await self._database.execute(change.values(state=state, message=message, ended=ended))
 
-    async def open_parts(self, import_id: str) -> list[int]:
-        """Return the numbers of parts without outcomes."""
-        query = select(_PARTS.c.number).where(_PARTS.c.id == import_id, _PARTS.c.counts.is_(None))
+    async def parts(self, import_id: str) -> list[int]:
+        """Return the numbers of the parts with users."""
+        query = select(_PARTS.c.number).where(_PARTS.c.id == import_id, _PARTS.c.number > 0)
         return await self._database.read(lambda connection: list(connection.scalars(query.order_by(_PARTS.c.number))))
 
-    async def part(self, import_id: str, number: int) -> list[tuple[int, str]]:
-        """Return line and user of each row of a part."""
+    async def part(self, import_id: str, number: int, *, is_open: bool = False) -> list[tuple[int, str]]:
+        """Return line and user of each row of a part; with `is_open` none if it has outcomes."""
         query = select(_PARTS.c.users).where(_PARTS.c.id == import_id, _PARTS.c.number == number)
+        if is_open:
+            query = query.where(_PARTS.c.counts.is_(None))
         text = await self._database.read(lambda connection: connection.scalar(query))
         return [(line, user) for line, user in orjson.loads(text or "[]")]
 

@@ -1,0 +1,252 @@
+"""Imports of subscribers from files: checked whole, run in parts, and continued after a kill."""
+
+import asyncio
+import csv
+import io
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import FormData
+from aiohttp.test_utils import TestClient, TestServer
+
+from channel_adapter import ChannelAdapter
+from channel_adapter.console import application
+from channel_adapter.stub.faults.faults import Fault
+from channel_adapter.stub.server import StubServer
+from channel_adapter.stub.settings import StubSettings
+from tests.console.conftest import FIELDS, READERS, Answer, Browser, Served, authorise, settings_for
+
+PROGRAM = Path(sys.executable).with_name("channel-adapter")
+UPLOAD = "/c/harbor_news/imports"
+SECONDS = 60
+
+
+async def uploaded(browser: Browser, text: str, name: str = "users.csv", **fields: str) -> Answer:
+    form = FormData(fields)
+    form.add_field("file", io.BytesIO(text.encode()), filename=name, content_type="text/csv")
+    return await browser.post(UPLOAD, form)
+
+
+async def ended(browser: Browser, place: str) -> Answer:
+    """Wait until an import has ended, as an operator who loads the page again and again."""
+    deadline = time.monotonic() + SECONDS
+    while "<strong>running" in (page := await browser.get(place)).text:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+    return page
+
+
+def counts(page: Answer) -> dict[str, int]:
+    """Return the users by outcome that a page shows."""
+    found = re.findall(r"<li>([\w ]+): ([\d,]+)</li>", page.text)
+    return {kind: int(number.replace(",", "")) for kind, number in found}
+
+
+async def failures(browser: Browser, place: str) -> list[list[str]]:
+    return list(csv.reader(io.StringIO((await browser.get(f"{place}/failed.csv")).text)))
+
+
+async def test_file_is_shown_before_anything_is_imported(browser: Browser, served: Served) -> None:
+    sent = await uploaded(browser, "user,name\nreader_1,Ann\nnobody_9,Bo\n,Cy\nreader_2,Di\nreader_1,Ann\n=1+1é,X\n")
+    assert sent.status == 303
+    page = await browser.get(sent.place)
+    assert "checked, not started" in page.text
+    assert "<code>reader_2</code>" in page.text
+    assert "the user id is empty" in page.text
+    assert await served.adapter.subscriptions.count("harbor_news") == 0
+
+    assert (await browser.submit(sent.place)).place == sent.place
+    page = await ended(browser, sent.place)
+    assert counts(page) == {"line cannot be used": 2, "named twice": 1, "added": 2, "no such account": 1}
+    assert await served.adapter.subscriptions.count("harbor_news") == 2
+    rows = await failures(browser, sent.place)
+    assert rows[0] == ["line", "user", "outcome", "reason"]
+    assert {(row[0], row[2]) for row in rows[1:]} == {
+        ("4", "unusable"), ("6", "repeated"), ("7", "unusable"), ("3", "not_found"),
+    }  # fmt: skip
+    assert "'=1+1" in next(row[1] for row in rows if row[0] == "7")
+
+
+async def test_accounts_that_are_missing_are_imported_when_that_is_chosen(browser: Browser, served: Served) -> None:
+    sent = await uploaded(browser, "reader_1\nnobody_9\n")
+    await browser.submit(sent.place, import_missing="on")
+    assert counts(await ended(browser, sent.place)) == {"added": 2}
+    assert await served.adapter.subscriptions.is_subscribed("harbor_news", ["nobody_9"]) == {"nobody_9": True}
+
+
+@pytest.mark.parametrize(
+    ("text", "fields", "says"),
+    [
+        ("a;b\nc,d\n", {}, "separates the columns is not certain"),
+        ("name,city\nAnn,Rome\n", {}, "none has a name that is known"),
+        ("user,name\nreader_1,Ann\n", {"column": "age"}, "no column is named"),
+        ("", {}, "has no users"),
+    ],
+)
+async def test_file_that_is_not_certain_is_refused_with_the_reason(
+    text: str, fields: dict[str, str], says: str, browser: Browser
+) -> None:
+    sent = await uploaded(browser, text, **fields)
+    assert sent.status in (404, 422)
+    assert says in sent.text
+    assert sent.form(UPLOAD).get("column") == fields.get("column", "")
+
+
+async def test_form_without_a_file_is_shown_again(browser: Browser) -> None:
+    form = FormData({"column": "id"})
+    form.add_field("file", b"", filename="", content_type="application/octet-stream")
+    sent = await browser.post(UPLOAD, form)
+    assert sent.status == 422
+    assert sent.form(UPLOAD)["column"] == "id"
+
+
+async def test_hundred_thousand_lines_with_one_percent_broken_are_checked(browser: Browser) -> None:
+    lines = [f"user_{n}" if n % 100 else f"user {n}é" for n in range(1, 100_001)]
+    page = await browser.get((await uploaded(browser, "\n".join(lines))).place)
+    assert counts(page) == {"line cannot be used": 1_000}
+    assert "0 of 99,000 users" in page.text
+    assert "1,000 lines cannot be used" in page.text or "1000 lines cannot be used" in page.text
+
+
+async def test_import_goes_on_when_the_service_fails_for_a_while(browser: Browser, served: Served) -> None:
+    served.stub.faults.add(Fault(command="add_group_member", drop=True, times=3))
+    sent = await uploaded(browser, "\n".join(READERS))
+    await browser.submit(sent.place)
+    assert sum(counts(await ended(browser, sent.place)).values()) == len(READERS)
+
+
+async def test_progress_is_sent_as_events_until_the_end(browser: Browser, served: Served) -> None:
+    sent = await uploaded(browser, "\n".join(READERS))
+    await browser.submit(sent.place)
+    stream = (await browser.get(f"{sent.place}/events")).text
+    assert stream.startswith("data: ")
+    assert stream.endswith("event: end\ndata:\n\n")
+    assert "12 of 12 users" in stream
+
+
+async def test_import_is_not_there_for_another_channel(browser: Browser, served: Served) -> None:
+    await served.adapter.channels.create(slug="other", name="Other", owner="editor_7")
+    sent = await uploaded(browser, "reader_1\n")
+    assert (await browser.get(sent.place.replace("harbor_news", "other"))).status == 404
+
+
+async def test_import_that_runs_or_is_done_is_not_started_again(browser: Browser) -> None:
+    sent = await uploaded(browser, "reader_1\n")
+    form = (await browser.get(sent.place)).form(sent.place)
+    await browser.post(sent.place, form)
+    await ended(browser, sent.place)
+    assert (await browser.post(sent.place, form)).status == 409
+
+
+async def test_durable_import_is_done_by_a_job(stub: StubServer, adapter: ChannelAdapter, tmp_path: Path) -> None:
+    settings = settings_for(stub, database_url=f"sqlite:///{tmp_path / 'a.db'}")
+    async with ChannelAdapter.open(settings) as own:
+        app = application(own, authorise)
+        async with TestClient(TestServer(app)) as client:
+            browser = Browser(client, "admin")
+            sent = await uploaded(browser, "\n".join(READERS))
+            await browser.submit(sent.place)
+            assert counts(await ended(browser, sent.place)) == {"added": len(READERS)}
+            log = (await browser.get("/log")).text
+            assert "import started" in log
+
+
+class Console:
+    """A console in a process of its own."""
+
+    def __init__(self, config: Path, ready: Path) -> None:
+        ready.unlink(missing_ok=True)
+        arguments = ["console", "--port", "0", "--config", str(config), "--ready-file", str(ready)]
+        self.process = subprocess.Popen([PROGRAM, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self._ready = ready
+
+    def __enter__(self) -> "Console":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+    async def url(self) -> str:
+        deadline = time.monotonic() + SECONDS
+        while not self._ready.exists():
+            assert self.process.poll() is None, self.process.stdout.read() if self.process.stdout else ""
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.05)
+        found: str = json.loads(self._ready.read_text())["url"]
+        return found
+
+    def end(self, number: int) -> bytes:
+        self.process.send_signal(number)
+        out, _ = self.process.communicate(timeout=SECONDS)
+        return out
+
+
+async def test_import_continues_after_its_process_was_killed(tmp_path: Path) -> None:
+    fields = StubSettings.model_validate({"app": {"group_fields": FIELDS}})
+    async with StubServer(fields, latency=0.01) as stub, ChannelAdapter.open(settings_for(stub)) as adapter:
+        await adapter.accounts.add(["editor_7", *(f"user_{n}" for n in range(1, 3_001))])
+        await adapter.channels.create(slug="harbor_news", name="Harbour News", owner="editor_7")
+        config = tmp_path / "adapter.toml"
+        config.write_text(
+            f'sdkappid = {stub.sdkappid}\nkey = "{stub.key}"\nbase_url = "{stub.url}"\nconcurrency = 4\n'
+            f'rate_limits = false\ndatabase_url = "sqlite:///{tmp_path / "a.db"}"\n'
+        )
+        lines = [f"user_{n}" if n % 100 else f"user {n}é" for n in range(1, 3_001)]
+        with Console(config, tmp_path / "ready.json") as first:
+            async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
+                place = await started(session, await first.url(), "\n".join(lines))
+                while await adapter.subscriptions.count("harbor_news") < 700:  # noqa: ASYNC110 - of another process
+                    await asyncio.sleep(0.02)
+            first.end(signal.SIGKILL)
+        assert await adapter.subscriptions.count("harbor_news") < 2_970
+        with Console(config, tmp_path / "ready.json") as second:
+            async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
+                found, broken = await finished(session, await second.url(), place)
+            out = second.end(signal.SIGTERM)
+        assert second.process.returncode == 0, out
+        assert stub.key.encode() not in out
+        assert found.get("added", 0) + found.get("subscribed before", 0) == 2_970
+        assert found["line cannot be used"] == len(broken) == 30
+        assert await adapter.subscriptions.count("harbor_news") == 2_970
+
+
+async def finished(session: aiohttp.ClientSession, url: str, place: str) -> tuple[dict[str, int], list[list[str]]]:
+    """Wait until an import is done; return its counts and what failed."""
+    base = await signed_in(session, url)
+    text = ""
+    while "<strong>done" not in text:
+        assert "<strong>interrupted" not in text
+        async with session.get(base + place) as page:
+            text = await page.text()
+        await asyncio.sleep(0.1)
+    async with session.get(f"{base}{place}/failed.csv") as page:
+        return counts(Answer(200, text, {})), list(csv.reader(io.StringIO(await page.text())))[1:]
+
+
+async def signed_in(session: aiohttp.ClientSession, url: str) -> str:
+    """Open the link, and return the address of the console."""
+    async with session.get(url) as page:
+        assert page.status == 200
+    return url.partition("/?")[0]
+
+
+async def started(session: aiohttp.ClientSession, url: str, text: str) -> str:
+    """Upload a file and start its import; return the place of its page."""
+    base = await signed_in(session, url)
+    headers = {"Sec-Fetch-Site": "same-origin"}
+    form = FormData()
+    form.add_field("file", io.BytesIO(text.encode()), filename="users.csv")
+    async with session.post(base + UPLOAD, data=form, headers=headers, allow_redirects=False) as sent:
+        place = sent.headers["Location"]
+    async with session.post(base + place, data={}, headers=headers, allow_redirects=False) as begun:
+        assert begun.status == 303
+    return place
