@@ -218,6 +218,11 @@ class Behaviour(SettingsSection):
     official_history_inclusive: bool = Field(
         default=False, description="the page after LastMsgKey repeats that message; the sample is ambiguous [doc 60812]"
     )
+    official_refusal: Literal["per_account", "call"] = Field(
+        default="per_account",
+        description="a subscriber too many or one again: its Result, or 130005, 130006, 130010 for the call; unknown "
+        "[doc 34348, doc 60760]",
+    )
     official_c2c_needs_subscription: bool = Field(
         default=True,
         description="one-to-one messages need a subscriber or the owner on the other side, else 130002; its text says "
@@ -411,6 +416,13 @@ class Capacity(SettingsSection):
     official_subscribers_per_page: int = Field(
         default=limits.OFFICIAL_SUBSCRIBERS_PER_PAGE, description="Limit [doc 60759]"
     )
+    official_subscriptions_of_user: int = Field(
+        default=limits.OFFICIAL_SUBSCRIPTIONS_PER_USER,
+        description="accounts that one user may follow, 0 = any; 130010 [doc 34348, seeds]",
+    )
+    official_accounts_in_app: int = Field(
+        default=0, description="official accounts of an app, 0 = any; 130010 (free apps: 5) [doc 34348, doc 60813]"
+    )
     official_info: int = Field(default=limits.OFFICIAL_INFO_PER_CALL, description="6017 above [doc 60758; inferred]")
     official_subscriptions: int = Field(default=limits.OFFICIAL_SUBSCRIPTIONS_PER_PAGE, description="Limit [doc 60763]")
     official_broadcasts_per_hour: int = Field(
@@ -471,6 +483,9 @@ class AppSettings(SettingsSection):
         default=True, description="edition with conversation groups and standard marks; off: 51013 [doc 53437]"
     )
     official_accounts: bool = Field(default=True, description="the official account service; off: 131000 [doc 60756]")
+    official_recall: bool = Field(
+        default=True, description="official accounts can recall broadcasts; off: 130009 [doc 34348]"
+    )
     system_notices: bool = Field(
         default=False,
         description="Communities write notices of joins, leaves and changes into history, as by default [doc 33529]",

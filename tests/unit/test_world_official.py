@@ -325,3 +325,26 @@ def test_the_app_is_asked_and_may_refuse() -> None:
     decision = CallbackDecision(refused=frozenset({"a"}))
     reply = play.world.execute(ADD_SUBSCRIBER, subscribers, caller=ADMIN, decision=decision).to_wire()
     assert reply["SubscriberList"][0]["Result"] == 0
+
+
+def test_reason_of_a_refused_subscriber_is_a_result_or_the_code_of_the_call() -> None:
+    expected = {"per_account": [2, 0, 0], "call": [130005, 130006, 130010]}
+    for style, answers in expected.items():
+        play = Play(behaviour={"official_refusal": style}, limits={"official_subscriptions_of_user": 1})
+        play.people(OWNER, "ann", "ben", "cleo")
+        for account, maximum in (("@TOA#_small", 1), ("@TOA#_large", 9)):
+            play.call(
+                "create_official_account", SERVICE, OfficialAccountUserID=account, Owner_Account=OWNER, Name="n",
+                MaxSubscriberNum=maximum,
+            )  # fmt: skip
+
+        def add(user: str, account: str, play: Play = play) -> int:
+            body = {"Official_Account": account, "SubscriberList": [{"Subscriber_Account": user}]}
+            try:
+                return int(play.call("add_subscriber", SERVICE, **body)["SubscriberList"][0]["Result"])
+            except Refusal as refusal:
+                return refusal.code
+
+        assert add("ann", "@TOA#_small") == 1
+        assert [add("ann", "@TOA#_small"), add("ben", "@TOA#_small"), add("ann", "@TOA#_large")] == answers
+        assert add("ben", "@TOA#_large") == 1

@@ -102,6 +102,9 @@ def _check_create(call: CommandContext[wire.CreateOfficialAccountRequest]) -> No
             )
     if call.state.account(request.owner_account) is None:
         raise Refusal(codes.OFFICIAL_NOT_ALLOWED, "Owner_Account does not exist", guess="official-unknown-owner")
+    most = call.settings.limits.official_accounts_in_app
+    if most and len(call.state.official) >= most:
+        raise Refusal(codes.OFFICIAL_ACCOUNT_QUOTA, f"the app has {most} official accounts already")
 
 
 def _before_create(call: CommandContext[wire.CreateOfficialAccountRequest]) -> CallbackEvent:
@@ -285,26 +288,39 @@ def _subscription(
 COOKIE = "next:"  # before the serial of the next subscriber, in base64
 
 
-def classify_subscribers(call: CommandContext[Any], account: OfficialAccount, users: Sequence[str]) -> list[int]:
-    """Return the Result of each account, in order; only those above the limit fail."""
+def classify_subscribers(
+    call: CommandContext[Any], account: OfficialAccount, users: Sequence[str]
+) -> list[tuple[int, int]]:
+    """Return the Result of each account, in order, and the code for its reason, 0 without one."""
     results, room = [], account.max_subscribers - len(account.subscribers)
+    most = call.settings.limits.official_subscriptions_of_user
     seen = set[str]()
     for user in users:
         if call.state.account(user) is None or user in call.decision.refused:
-            results.append(wire.RESULT_FAILED)
+            results.append((wire.RESULT_FAILED, codes.OK))
         elif user in account.subscribers or user in seen:
-            results.append(wire.RESULT_ALREADY)
+            results.append((wire.RESULT_ALREADY, codes.ALREADY_SUBSCRIBED))
         elif len(seen) >= room:
-            results.append(wire.RESULT_FAILED)
+            results.append((wire.RESULT_FAILED, codes.OFFICIAL_ACCOUNT_FULL))
+        elif most and len(call.state.subscribed.get(user)) >= most:
+            results.append((wire.RESULT_FAILED, codes.OFFICIAL_ACCOUNT_QUOTA))
         else:
             seen.add(user)
-            results.append(wire.RESULT_DONE)
+            results.append((wire.RESULT_DONE, codes.OK))
     return results
+
+
+def _check_reasons(call: CommandContext[Any], account: OfficialAccount, users: Sequence[str]) -> None:
+    """Refuse the call with the first reason of an account, if the stub is told to answer so."""
+    if call.settings.behaviour.official_refusal == "call":
+        for user, (_, reason) in zip(users, classify_subscribers(call, account, users), strict=True):
+            if reason:
+                raise Refusal(reason, f"{user}: {codes.look_up(catalog.OFFICIAL_SERVICE, '', reason).meaning}")
 
 
 def subscribe(call: CommandContext[Any], account: OfficialAccount, users: Sequence[str]) -> list[int]:
     """Subscribe the users who can be, emit the events and return the results."""
-    results = classify_subscribers(call, account, users)
+    results = [result for result, _ in classify_subscribers(call, account, users)]
     new = [user for user, result in zip(users, results, strict=True) if result == wire.RESULT_DONE]
     for user in new:
         call.state.subscribe(account, user, call.now)
@@ -374,6 +390,7 @@ def add_subscriber(call: CommandContext[wire.AddSubscriberRequest]) -> wire.AddS
     """Subscribe users; return one result an account [doc 60760]."""
     account, users = _check_add(call)
     call.apply_decision(codes.MESSAGE_WEBHOOK_REFUSED)
+    _check_reasons(call, account, users)
     return wire.AddSubscriberReply(subscriber_list=_results(users, subscribe(call, account, users)))
 
 

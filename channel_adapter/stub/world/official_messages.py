@@ -220,6 +220,8 @@ def official_account_msg_recall(
     """Recall broadcasts that are still kept; one code a message [doc 60811]."""
     request, maximum = call.request, call.settings.limits
     account = _find(call)
+    if not call.settings.app.official_recall:
+        raise Refusal(codes.OFFICIAL_NOT_RECALLABLE, "the official account does not support deletion of messages")
     if not 1 <= len(request.msg_key_list) <= maximum.recalls:
         raise rules.bad(f"MsgKeyList: 1 to {maximum.recalls} messages")
     rules.check_bytes("Reason", request.reason, maximum.recall_reason_bytes)

@@ -12,7 +12,6 @@ PLAN = "a quota of a plan that the stub does not play"
 AT_ONCE = "takes two writers at once; the world does one thing at a time"
 OFTEN = "a frequency that the stub does not count"
 GATE_FIRST = "the gate answers before it, with a code of its own"
-PER_ITEM = "the Result of each account says the same"
 OTHER_CODE = "another documented code says the same, and the stub answers that"
 SHARED_PAGE = "the page lists the codes of a whole family"
 NOT_PLAYED = "the feature is refused as a whole"
@@ -25,13 +24,11 @@ BY_CODE: Mapping[int, str] = {
     **dict.fromkeys((10007, 40004, 50003, 70403, 90009, 130002), ADMIN_ONLY),
     **dict.fromkeys((80001, 80003, 80004, 40005), MODERATED),
     **dict.fromkeys((10026, 10041), CONSOLE),
-    **dict.fromkeys((10036, 10058, 10059, 130010), PLAN),
+    **dict.fromkeys((10036, 10058, 10059), PLAN),
     **dict.fromkeys((10056, 30008), AT_ONCE),
     **dict.fromkeys((10006, 10049, 10023), OFTEN),
     **dict.fromkeys((10003, 20001, 20002, 10008), GATE_FIRST),
     **dict.fromkeys((10020, 93000, 10037, 70398, 90003), OTHER_CODE),
-    **dict.fromkeys((130005, 130006), PER_ITEM),
-    130009: CONSOLE,
     **dict.fromkeys((10031, 10032, 10033), NO_WINDOW),
     20012: CONSOLE,
     90055: OTHER_CODE,

@@ -150,6 +150,14 @@ MESSAGES_OF_AN_ACCOUNT: dict[str, dict[str, Any]] = {
     "official_account_msg_recall": {"MsgKeyList": ["1_1_1"]},
 }
 LIST_PATH = f"{OFFICIAL}/get_subscribed_official_account_list"
+ADD_PATH = f"{OFFICIAL}/add_subscriber"
+ANN_ITEM = {"Subscriber_Account": ANN}
+BEN_TOO = {"SubscriberList": [{"Subscriber_Account": BEN}]}
+REFUSED_AS_A_CALL = {"behaviour": {"official_refusal": "call"}}
+SMALL = (
+    (f"{OFFICIAL}/create_official_account", {**CREATE, "MaxSubscriberNum": 1}),
+    (ADD_PATH, {"Official_Account": "@TOA#_second", "SubscriberList": [ANN_ITEM]}),
+)
 OFFICIAL_CASES = [
     *(
         Case(f"{OFFICIAL}/{name}", code, {"Official_Account": account, **body}, settings=settings)
@@ -177,6 +185,22 @@ OFFICIAL_CASES = [
     Case(f"{OFFICIAL}/create_official_account", 130007, {**CREATE, "OfficialAccountUserID": "@TOA#_@TOA#x"}),
     Case(f"{OFFICIAL}/create_official_account", 130008, {**CREATE, "OfficialAccountUserID": HARBOUR}),
     Case(f"{OFFICIAL}/create_official_account", 131000, CREATE, settings=SWITCHED_OFF),
+    Case(f"{OFFICIAL}/create_official_account", 130010, CREATE, settings={"limits": {"official_accounts_in_app": 1}}),
+    Case(ADD_PATH, 130005, {"Official_Account": HARBOUR, "SubscriberList": [ANN_ITEM]}, settings=REFUSED_AS_A_CALL),
+    Case(ADD_PATH, 130006, {"Official_Account": "@TOA#_second", **BEN_TOO}, given=SMALL, settings=REFUSED_AS_A_CALL),
+    Case(
+        ADD_PATH,
+        130010,
+        {"Official_Account": HARBOUR, **BEN_TOO},
+        given=(SMALL[0], (ADD_PATH, {"Official_Account": "@TOA#_second", **BEN_TOO})),
+        settings={**REFUSED_AS_A_CALL, "limits": {"official_subscriptions_of_user": 1}},
+    ),
+    Case(
+        f"{OFFICIAL}/official_account_msg_recall",
+        130009,
+        {"Official_Account": HARBOUR, "MsgKeyList": ["1_1_1"]},
+        settings={"app": {"official_recall": False}},
+    ),
     Case(f"{OFFICIAL}/get_official_account_info", 6017, {"OfficialAccountIdList": []}),
     *(
         Case(
