@@ -18,14 +18,22 @@ app = single()
 )  # fmt: skip
 async def call(
     run: Run,
-    service: Annotated[str, typer.Argument(metavar="SERVICE", help="For example group_open_http_svc.")],
-    name: Annotated[str, typer.Argument(metavar="COMMAND", help="For example get_group_info.")],
+    service: Annotated[
+        str, typer.Argument(metavar="SERVICE", help="For example group_open_http_svc; or both: openim/sendmsg.")
+    ],
+    name: Annotated[str, typer.Argument(metavar="COMMAND", help="For example get_group_info.")] = "",
     body: Annotated[str, typer.Argument(metavar="JSON", help="The request; - for stdin.")] = "{}",
 ) -> None:
     """Call a command of the service with a body as its documentation has it, and print the reply as JSON.
 
-    Signed, limited and repeated like every other call; nothing else is added, checked or translated.
+    SERVICE and COMMAND are two arguments, or one with a slash between them. Signed, limited and repeated like every
+    other call; nothing else is added, checked or translated.
     """
+    if "/" in service:
+        body = name or body
+        service, _, name = service.partition("/")
+    if not name:
+        raise UsageError("a command is needed: SERVICE COMMAND, or SERVICE/COMMAND", field="command")
     try:
         request = orjson.loads(read_text(STDIN, "body") if body == STDIN else body)
     except orjson.JSONDecodeError as wrong:

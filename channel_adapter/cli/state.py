@@ -99,7 +99,7 @@ async def diff(
     token: _TOKEN = None,
     ca_file: _CA = None,
 ) -> Exit:
-    """List what two states differ in: accounts, groups, members, messages, official accounts, conversation groups.
+    """List what two states differ in: accounts, groups, members, all messages, official accounts, conversation groups.
 
     Exit code 0 when they are the same, 1 when they differ. Ids yet to be drawn do not count.
     """
@@ -214,6 +214,15 @@ def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator
     ):
         yield from _places(kind, _by_id(first[name], key), _by_id(second[name], key))
     yield from _compare("conversations", first["contacts"], second["contacts"])
+    yield from _compare("one-to-one messages", _one_to_one(first), _one_to_one(second))
+
+
+def _one_to_one(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the messages by sender, receiver and MsgKey."""
+    return {
+        f"{item['sender']} to {item['receiver']} {item['seq']}_{item['random']}_{item['time']}": item
+        for item in document.get("one_to_one", ())
+    }
 
 
 def _accounts(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -185,3 +185,18 @@ def test_help_of_the_stub_describes_its_config(cli: Shell) -> None:
     text = " ".join(cli("stub", "--help").out.split())
     assert "--config FILE The stub's own settings, faults and webhooks" in text
     assert "CHANNEL_ADAPTER_CONFIG" not in text
+
+
+def test_call_of_a_command_in_one_word(cli: Shell) -> None:
+    message = {
+        "From_Account": "reader_1", "To_Account": "reader_2", "MsgSeq": 7, "MsgRandom": 8,
+        "MsgBody": [{"MsgType": "TIMTextElem", "MsgContent": {"Text": "hello"}}],
+    }  # fmt: skip
+    sent = cli("call", "openim/sendmsg", json.dumps(message)).json
+    assert sent["MsgKey"] == f"7_8_{sent['MsgTime']}"
+    asked = {
+        "Operator_Account": "reader_2", "Peer_Account": "reader_1", "MaxCnt": 20, "MinTime": 0,
+        "MaxTime": sent["MsgTime"],
+    }  # fmt: skip
+    read = cli("call", "openim", "admin_getroammsg", json.dumps(asked)).json
+    assert [item["MsgKey"] for item in read["MsgList"]] == [sent["MsgKey"]]

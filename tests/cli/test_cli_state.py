@@ -111,6 +111,22 @@ def test_differences_of_two_states_are_listed(cli: Shell) -> None:
     ]
 
 
+def test_differing_one_to_one_messages_are_listed(cli: Shell) -> None:
+    nothing: dict[str, Any] = {
+        "version": 2, "random": [], "accounts": ["ann"], "profiles": {}, "online": [], "deleted": {}, "groups": [],
+        "official_accounts": [], "official_gone": [], "contacts": {},
+    }  # fmt: skip
+    message = {"sender": "ann", "receiver": "@TOA#_o", "seq": 7, "random": 8, "time": 9, "recalled": False}
+    one = cli.file("one.json", json.dumps(nothing))
+    two = cli.file("two.json", json.dumps(nothing | {"one_to_one": [message]}))
+    three = cli.file("three.json", json.dumps(nothing | {"one_to_one": [message | {"recalled": True}]}))
+    where, name = "one-to-one messages", "ann to @TOA#_o 7_8_9"
+    found = [cli("state", "diff", first, second, "--json", code=1).json for first, second in ((one, two), (two, three))]
+    assert [[list(entry.values()) for entry in entries] for entries in found] == [
+        [[where, name, None, message]], [[where, f"{name}: recalled", False, True]],
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
