@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from channel_adapter.adapter import ChannelAdapter
     from channel_adapter.config.settings import Settings
-    from channel_adapter.domain.channel import Channel
+    from channel_adapter.domain.channel import Channel, DirectoryEntry
     from channel_adapter.domain.events import (
         AllRead,
         ChannelChanged,
@@ -91,6 +91,7 @@ if TYPE_CHECKING:
     from channel_adapter.domain.schedule import SavedDraft, ScheduledPost, ScheduleState, ScheduleStatus
     from channel_adapter.domain.subscription import (
         AssignmentStatus,
+        BlockedUser,
         ChannelOutcome,
         GroupAssignment,
         Notifications,
@@ -135,6 +136,7 @@ __all__ = [
     "AssignmentStatus",
     "Attempt",
     "AuthenticationError",
+    "BlockedUser",
     "Broadcast",
     "Channel",
     "ChannelAdapter",
@@ -157,6 +159,7 @@ __all__ = [
     "Custom",
     "Departure",
     "Direction",
+    "DirectoryEntry",
     "DisplayMode",
     "DisplayStatus",
     "Drop",

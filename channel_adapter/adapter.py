@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from channel_adapter.backends.protocols import Backend
     from channel_adapter.domain.events import AllRead, ChannelEvent, MessageEvent, RateAlarm
     from channel_adapter.domain.health import HealthCheckResult
+    from channel_adapter.domain.ids import ChannelId
     from channel_adapter.domain.mode import Capabilities
     from channel_adapter.migration.cutover.redirects import AccountRedirects
     from channel_adapter.migration.facade import Migration
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from channel_adapter.services.blocks import Blocklist
     from channel_adapter.services.bulk import BulkOptions
     from channel_adapter.services.channels import Channels
+    from channel_adapter.services.directory import Directory
     from channel_adapter.services.messages import ContactRegistry, Messages
     from channel_adapter.services.posts import Posts
     from channel_adapter.services.reactions.service import ReactionService
@@ -77,7 +79,7 @@ class ChannelAdapter:
         self.signals.users_left.connect(lambda left: self.reactions.left(left.channel, left.users))
         self.signals.contact_changed.connect(lambda change: self.messages.set_contact(change.channel, change.account))
         self.signals.message_event.connect(self._record_message)
-        self.signals.channel_deleted.connect(lambda channel: self._blocks.drop(channel))  # noqa: PLW0108
+        self.signals.channel_deleted.connect(self._drop_channel)
         self.signals.channel_changed.connect(self._channel_changed)
         self.signals.rate_alarm.connect(self._reduce_rate)
 
@@ -86,7 +88,19 @@ class ChannelAdapter:
         """Channels: create, read, update, delete, and the channels of a user."""
         from channel_adapter.services.channels import Channels
 
-        return Channels(self.backend, self.signals, self.subscriptions, self._blocks, self._bulk)
+        return Channels(self.backend, self.signals, self.subscriptions, self._blocks, self.directory, self._bulk)
+
+    @cached_property
+    def directory(self) -> Directory:
+        """The directory: search channels, and refresh what is known of them."""
+        from channel_adapter.services.directory import Directory
+
+        if self.settings.database_url is None:
+            return Directory(self.backend, None, self.clock)
+        url = self.settings.database_url.get_secret_value()
+        with needs_store(url):
+            from channel_adapter.store.channel_registry import ChannelRows
+        return Directory(self.backend, ChannelRows(self._database(url)), self.clock)
 
     @cached_property
     def subscriptions(self) -> Subscriptions:
@@ -441,6 +455,12 @@ class ChannelAdapter:
         self.backend.observe(event)
         if self.settings.database_url is not None:
             await self.pipeline.publish(event)
+
+    async def _drop_channel(self, channel: ChannelId) -> None:
+        """Delete what the database keeps of a channel that is gone; one that was created again keeps it."""
+        if self.settings.database_url is not None and not await self.backend.channels.read([channel]):
+            await self._blocks.drop(channel)
+            await self.directory.hide(channel)
 
     async def _reduce_rate(self, alarm: RateAlarm) -> None:
         self._client.reduce_rate(alarm.service, alarm.command)

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self, overload
 from channel_adapter.concurrency.blocking import SyncIterator, SyncPages
 from channel_adapter.concurrency.clock import Clock
 from channel_adapter.config.settings import Settings
-from channel_adapter.domain.channel import Channel
+from channel_adapter.domain.channel import Channel, DirectoryEntry
 from channel_adapter.domain.events import Event
 from channel_adapter.domain.health import HealthCheckResult
 from channel_adapter.domain.ids import ChannelId, UserId
@@ -75,6 +75,10 @@ class SyncChannelAdapter:
     @property
     def channels(self) -> _SyncChannels:
         """Channels: create, read, update, delete, and the channels of a user."""
+
+    @property
+    def directory(self) -> _SyncDirectory:
+        """The directory: search channels, and refresh what is known of them."""
 
     @property
     def subscriptions(self) -> _SyncSubscriptions:
@@ -303,8 +307,11 @@ class _SyncChannels:
         custom_data: str | None = None,
         max_subscribers: int | None = None,
         contact: str | None = None,
+        categories: Iterable[str] | None = None,
     ) -> Channel:
         """Change the fields that differ, and return the channel; None leaves a field as it is, "" empties it.
+
+        `categories` replaces those of the directory: up to 20 of 60 bytes each, kept in `database_url`.
 
         `contact` is the account that sends and receives one-to-one messages for the channel, "" its owner. An account
         may be the contact of several channels, with a warning in the log: its messages do not name the channel then.
@@ -313,6 +320,43 @@ class _SyncChannels:
 
     def verify(self, channel: str) -> bool:
         """Mark a channel as verified by the operator of the app; return False if it was so already."""
+
+class _SyncDirectory:
+    """Searches the channels that the database knows.
+
+    They come from webhooks, from what this adapter creates and changes, and from `refresh`. Every method raises
+    ConfigurationError without `database_url`.
+    """
+
+    def hide(self, channel: ChannelId) -> None:
+        """Do not find a deleted channel any more. A failure is logged."""
+
+    def record(self, channel: Channel) -> None:
+        """Store a channel that was just read or changed. A failure is logged: the directory follows, and may lag."""
+
+    def refresh(self) -> int:
+        """Read every channel of the app and store it; return how many there are. Channels that are gone are removed.
+
+        For administration: the list of all channels allows one call a second. In a mode in which the service does not
+        list channels, those that the database knows are read. Interrupted, it has stored what it has read.
+        """
+
+    def require_categories(self, categories: Iterable[str]) -> list[str]:
+        """Return valid categories. Raises InvalidError, and ConfigurationError without a database."""
+
+    def search(
+        self, text: str = "", *, category: str | None = None, verified: bool | None = None, limit: int = 50
+    ) -> tuple[DirectoryEntry, ...]:
+        """Return up to `limit` channels in whose name, slug or introduction every word of `text` occurs.
+
+        Parts of words count, from one character on; case and width of characters do not, and every character stands
+        for itself. "" finds all. Channels whose names begin with the first word come first, then by name. `category`
+        and `verified` keep those with this category and this mark. One query, no call to the service. Raises
+        InvalidError for a text over 200 bytes and a limit that is not 1 to 1,000.
+        """
+
+    def set_categories(self, channel: ChannelId, categories: Sequence[str]) -> None:
+        """Replace the categories of a channel."""
 
 class _SyncSubscriptions:
     """Subscribers of channels. Every method accepts a channel by slug or by id, and refuses other groups."""

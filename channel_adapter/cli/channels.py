@@ -146,8 +146,11 @@ async def update(
     contact: Annotated[
         str | None, typer.Option(metavar="USER", help="Account that sends its one-to-one messages; empty: the owner.")
     ] = None,
+    category: Annotated[
+        list[str] | None, typer.Option(help="Category of the directory, once for each; an empty one removes all.")
+    ] = None,
 ) -> None:
-    """Change the fields that are given; an empty text empties a field.
+    """Change the fields that are given; an empty text empties a field. Categories need database_url.
 
     An account that is the contact of several channels is reported: what users write to it does not name the channel.
     """
@@ -155,10 +158,18 @@ async def update(
         "name": name, "introduction": introduction, "notification": notification, "avatar": avatar,
         "organization": organization, "custom_data": _custom(custom_data, custom_data_file),
     }  # fmt: skip
-    if max_subscribers is None and contact is None and all(value is None for value in change.values()):
+    if (
+        max_subscribers is None
+        and contact is None
+        and not category
+        and not any(value is not None for value in change.values())
+    ):
         raise UsageError("nothing to change; name at least one field")
+    categories = [each for each in category if each] if category else None
     async with run.adapter() as adapter:
-        changed = await adapter.channels.update(channel, **change, max_subscribers=max_subscribers, contact=contact)
+        changed = await adapter.channels.update(
+            channel, **change, max_subscribers=max_subscribers, contact=contact, categories=categories
+        )
         run.output.one(changed)
         if contact is not None and (shared := (await adapter.messages.contact(channel)).shared_with):
             run.output.note(

@@ -34,6 +34,7 @@ COMMANDS: Final = {
     "posts": CommandInfo("posts", "Publish, read, edit and recall posts; import a feed."),
     "reactions": CommandInfo("reactions", "Add, remove and show reactions to posts; policies, and the store."),
     "messages": CommandInfo("messages", "Write to subscribers one to one; read, edit and recall such messages."),
+    "directory": CommandInfo("directory", "Search channels by name, introduction and category."),
     "accounts": CommandInfo("accounts", "Add accounts to the app, and check which it knows."),
     "migrate": CommandInfo("migrate", "Move official accounts, or files of another system, to channels."),
     "worker": CommandInfo("worker", "Run jobs that other commands have queued: migrations, conversation groups."),

@@ -9,6 +9,8 @@ from channel_adapter.domain.ids import ChannelId, UserId
 
 CONTACT: Final = "contact"
 """Name of the attribute with the account that sends and receives one-to-one messages for a channel."""
+DELETED_AT: Final = "deleted_at"
+"""Name of the field of the registry with the time of a deletion, in Unix seconds; None while the channel exists."""
 SUSPENDED: Final = "suspended"
 """Name of the attribute of a channel in which posting and subscribing are closed; its value is "1"."""
 DELETED_AT: Final = "deleted_at"
@@ -83,6 +85,24 @@ class NewChannel:
     id: ChannelId
     owner: UserId
     profile: ChannelProfile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectoryEntry:
+    """A channel as the directory has it: as last reported by webhooks, by this adapter, or by a refresh.
+
+    `subscriber_count` is that of the last refresh or change by this adapter, None before.
+    """
+
+    id: ChannelId
+    slug: str
+    name: str
+    introduction: str = ""
+    avatar: str = ""
+    owner: UserId | None = None
+    verified: bool = False
+    categories: tuple[str, ...] = ()
+    subscriber_count: int | None = None
 
 
 class IdKind(StrEnum):

@@ -44,7 +44,10 @@ class Channels(ChannelStaff):
             name=name, introduction=introduction, notification=notification, avatar=avatar,
             organization=organization, custom_data=custom_data, max_subscribers=max_subscribers,
         )  # fmt: skip
-        return await self._channels.create(NewChannel(self._ids.from_slug(slug), ids.user_id(owner, "owner"), profile))
+        new = NewChannel(self._ids.from_slug(slug), ids.user_id(owner, "owner"), profile)
+        created = await self._channels.create(new)
+        await self._directory.record(created)
+        return created
 
     async def get(self, channel: str) -> Channel:
         """Return a channel as it is now. Raises NotFoundError, also for a group that is not a channel."""
@@ -70,8 +73,11 @@ class Channels(ChannelStaff):
         custom_data: str | None = None,
         max_subscribers: int | None = None,
         contact: str | None = None,
+        categories: Iterable[str] | None = None,
     ) -> Channel:
         """Change the fields that differ, and return the channel; None leaves a field as it is, "" empties it.
+
+        `categories` replaces those of the directory: up to 20 of 60 bytes each, kept in `database_url`.
 
         `contact` is the account that sends and receives one-to-one messages for the channel, "" its owner. An account
         may be the contact of several channels, with a warning in the log: its messages do not name the channel then.
@@ -82,9 +88,14 @@ class Channels(ChannelStaff):
             organization=organization, custom_data=custom_data, max_subscribers=max_subscribers,
         )  # fmt: skip
         wanted = self._ids.channel(channel)
+        chosen = None if categories is None else self._directory.require_categories(categories)
         if contact is not None:
             await self._signals.contact_changed.emit(ContactChange(wanted, contact))
-        return await self._channels.update(wanted, change)
+        changed = await self._channels.update(wanted, change)
+        await self._directory.record(changed)
+        if chosen is not None:
+            await self._directory.set_categories(wanted, chosen)
+        return changed
 
     async def delete(self, channel: str) -> bool:
         """Delete a channel permanently; return False if it did not exist. Raises NotFoundError for other groups."""

@@ -22,6 +22,7 @@ from channel_adapter.errors import ChannelAdapterError
 from channel_adapter.mapping import ids
 from channel_adapter.services.blocks import Blocklist
 from channel_adapter.services.bulk import BulkLoop, BulkOptions, collect, require_users
+from channel_adapter.services.directory import Directory
 from channel_adapter.services.signals import Signals
 from channel_adapter.services.subscriptions import Subscriptions
 
@@ -38,6 +39,7 @@ class ChannelStaff:
         signals: Signals,
         subscriptions: Subscriptions,
         blocks: Blocklist,
+        directory: Directory,
         bulk: BulkOptions,
     ) -> None:
         self._channels = backend.channels
@@ -46,6 +48,7 @@ class ChannelStaff:
         self._signals = signals
         self._subscriptions = subscriptions
         self._blocks = blocks
+        self._directory = directory
         self._bulk = bulk
 
     async def staff(self, channel: str) -> tuple[Subscriber, ...]:
@@ -171,6 +174,8 @@ class ChannelStaff:
             return False
         await self._channels.set_attributes(id_, {name: "1" if wanted else None})
         await self._changed(e.ChannelChanged(channel=id_))
+        if name == VERIFIED:
+            await self._directory.record(await self._channels.get(id_))
         return True
 
     async def _changed(self, event: e.ChannelEvent) -> None:

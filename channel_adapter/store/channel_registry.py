@@ -1,16 +1,34 @@
-"""What events reported of channels, kept over restarts and shared by receivers: one row a channel, one JSON a row.
+"""What is known of channels, kept over restarts and shared by processes: one row a channel, one JSON a row.
 
 A field is kept with the time at which it was reported. Merging takes the later of two reports, so the order in which
-receivers write makes no difference.
+processes write makes no difference. Beside it is a row with the text by which a channel is searched, and one row for
+each of its categories.
 """
 
-from collections.abc import AsyncIterator, Mapping
-from typing import Any, Final
+import unicodedata
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 import orjson
-from sqlalchemy import Boolean, Column, Connection, MetaData, String, Table, Text, select, update
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    MetaData,
+    Select,
+    String,
+    Table,
+    Text,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    select,
+    update,
+)
 
 from channel_adapter.concurrency.paging import Page, read_pages
+from channel_adapter.domain.channel import DELETED_AT, VERIFIED
 from channel_adapter.domain.ids import ChannelId
 from channel_adapter.store.database import Database, Schema
 
@@ -26,50 +44,136 @@ _CHANNELS: Final = Table(
     Column("deleted", Boolean, nullable=False, default=False),
 )
 SCHEMA: Final = Schema("channel_registry", 1, _metadata)
+
+_search_metadata = MetaData()
+# A search reads the table whole, so it is narrow. A text has name, slug and introduction, one a line, folded; it is
+# compared byte by byte, which takes a fraction of the time of a comparison by the rules of a language.
+_TEXTS: Final = Table(
+    "channel_text",
+    _search_metadata,
+    Column("channel", String(48), primary_key=True),
+    Column("verified", Boolean, nullable=False),
+    Column("text", Text().with_variant(Text(collation="C"), "postgresql"), nullable=False),
+)
+_CATEGORIES: Final = Table(
+    "channel_category",
+    _search_metadata,
+    Column("category", String(200), primary_key=True),  # folded
+    Column("channel", String(48), primary_key=True, index=True),
+    Column("name", Text, nullable=False),  # as given
+)
+SEARCH_SCHEMA: Final = Schema("channel_directory", 1, _search_metadata)
+
 _PER_PAGE: Final = 1_000
 
 
+class FoundChannel(NamedTuple):
+    """A channel that a search found, with what is known of it and its categories as given."""
+
+    channel: ChannelId
+    fields: ObservedFields
+    categories: tuple[str, ...]
+
+
 class ChannelRows:
-    """The rows of one database. `deleted` is the name of the field that is None while a channel exists.
+    """The rows of one database. Raises what Database raises; then nothing was changed."""
 
-    Raises what Database raises; then nothing was changed.
-    """
-
-    def __init__(self, database: Database, *, deleted: str) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._deleted = deleted
 
     async def get(self, channel: ChannelId) -> ObservedFields | None:
         """Return what is known of a channel, None without a row."""
-        await self._database.prepare(SCHEMA)
+        await self._prepare()
         query = select(_CHANNELS.c.fields).where(_CHANNELS.c.channel == channel)
         text = await self._database.read(lambda connection: connection.scalar(query))
         return None if text is None else _read(text)
 
     async def merge(self, channel: ChannelId, fields: ObservedFields) -> ObservedFields:
         """Store the later report of each field; return all fields that are known then."""
-        await self._database.prepare(SCHEMA)
+        return (await self.merge_many({channel: fields}))[channel]
 
-        def transaction(connection: Connection) -> ObservedFields:
-            connection.execute(self._database.insert(_CHANNELS).values(channel=channel).on_conflict_do_nothing())
-            row = select(_CHANNELS.c.fields).where(_CHANNELS.c.channel == channel).with_for_update()
-            known = dict(_read(connection.scalar(row) or "{}"))
-            for name, (value, at) in fields.items():
-                if name not in known or at >= known[name][1]:
-                    known[name] = (value, at)
-            is_deleted = known.get(self._deleted, (None, 0.0))[0] is not None
-            connection.execute(
-                update(_CHANNELS)
-                .where(_CHANNELS.c.channel == channel)
-                .values(fields=orjson.dumps(known).decode(), deleted=is_deleted)
-            )
+    async def merge_many(self, reports: Mapping[ChannelId, ObservedFields]) -> dict[ChannelId, ObservedFields]:
+        """Store the later report of each field of some channels in one transaction; return all that is known then."""
+        await self._prepare()
+        channels = sorted(reports)
+        named = self._database.rows({"channel": String()}, [[channel] for channel in channels])
+        query = select(_CHANNELS).where(_CHANNELS.c.channel.in_(select(named.c.channel)))
+
+        def transaction(connection: Connection) -> dict[ChannelId, ObservedFields]:
+            new = self._database.insert(_CHANNELS).on_conflict_do_nothing()
+            connection.execute(new, [{"channel": channel} for channel in channels])
+            rows = connection.execute(query.order_by(_CHANNELS.c.channel).with_for_update()).all()
+            known = {ChannelId(row.channel): _later(_read(row.fields), reports[ChannelId(row.channel)]) for row in rows}
+            self._write(connection, known)
             return known
 
         return await self._database.write(transaction)
 
+    def _write(self, connection: Connection, known: Mapping[ChannelId, ObservedFields]) -> None:
+        """Store all fields of some channels, and the texts by which they are searched."""
+        gone = [channel for channel, fields in known.items() if _value(fields, DELETED_AT) is not None]
+        connection.execute(
+            update(_CHANNELS)
+            .where(_CHANNELS.c.channel == bindparam("of"))
+            .values(fields=bindparam("all_fields"), deleted=bindparam("is_deleted")),
+            [
+                {"of": channel, "all_fields": orjson.dumps(fields).decode(), "is_deleted": channel in gone}
+                for channel, fields in known.items()
+            ],
+        )
+        for channel in gone:
+            _hide(connection, channel)
+        if texts := [_text_row(channel, fields) for channel, fields in known.items() if channel not in gone]:
+            insert = self._database.insert(_TEXTS)
+            changed = {"text": insert.excluded.text, "verified": insert.excluded.verified}
+            connection.execute(insert.on_conflict_do_update(index_elements=["channel"], set_=changed), texts)
+
+    async def hide(self, channel: ChannelId) -> None:
+        """Do not find a channel any more, until something is reported of it."""
+        await self._prepare()
+        await self._database.write(_hide, channel)
+
+    async def set_categories(self, channel: ChannelId, categories: Sequence[str]) -> None:
+        """Replace the categories of a channel. Of several that differ in case only the first is kept."""
+        await self._prepare()
+        rows = {folded(category): {"channel": channel, "name": category} for category in reversed(categories)}
+
+        def transaction(connection: Connection) -> None:
+            connection.execute(delete(_CATEGORIES).where(_CATEGORIES.c.channel == channel))
+            if rows:
+                new = self._database.insert(_CATEGORIES).on_conflict_do_nothing()
+                connection.execute(new, [{"category": key, **row} for key, row in sorted(rows.items())])
+
+        await self._database.write(transaction)
+
+    async def search(
+        self, words: Sequence[str], *, prefix: str, category: str | None, verified: bool | None, limit: int
+    ) -> list[FoundChannel]:
+        """Return channels in whose name, slug or introduction every word occurs, whatever its case.
+
+        `prefix` begins the ids of the channels. Those whose names begin with the first word come first, then by name.
+        """
+        await self._prepare()
+        text, channel = _TEXTS.c.text, _TEXTS.c.channel
+        needles = [folded(word) for word in words]
+        conditions = [text.contains(needle, autoescape=True) for needle in needles]
+        if verified is not None:
+            conditions.append(_TEXTS.c.verified.is_(verified))
+        if category is not None:
+            named = and_(_CATEGORIES.c.category == folded(category), _CATEGORIES.c.channel == channel)
+            conditions.append(exists().where(named))
+        first = [text.startswith(needles[0], autoescape=True).desc()] if needles else []
+        query = (
+            select(channel)
+            .where(*conditions, channel.startswith(prefix, autoescape=True))
+            .order_by(*first, text, channel)
+            .limit(limit)
+        )
+        return await self._database.read(_found, query)
+
     async def existing(self) -> AsyncIterator[tuple[ChannelId, ObservedFields]]:
         """Yield the channels that are not deleted, by id; no transaction is open between two pages."""
-        await self._database.prepare(SCHEMA)
+        await self._prepare()
 
         async def fetch(after: str) -> Page[tuple[ChannelId, str], str]:
             rows = await self._database.read(_page_after, after)
@@ -78,6 +182,10 @@ class ChannelRows:
         async for rows in read_pages(fetch, ""):
             for channel, text in rows:
                 yield channel, _read(text)
+
+    async def _prepare(self) -> None:
+        await self._database.prepare(SCHEMA)
+        await self._database.prepare(SEARCH_SCHEMA)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -94,3 +202,44 @@ def _page_after(connection: Connection, channel: str) -> list[tuple[ChannelId, s
 
 def _read(text: str) -> ObservedFields:
     return {name: (value, at) for name, (value, at) in orjson.loads(text).items()}
+
+
+def _hide(connection: Connection, channel: ChannelId) -> None:
+    for table in (_TEXTS, _CATEGORIES):
+        connection.execute(delete(table).where(table.c.channel == channel))
+
+
+def folded(text: str) -> str:
+    """Return a text as it is compared: without differences of case, of full and half width, and of spaces."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().replace("\0", " ").split())  # PostgreSQL has no NUL
+
+
+def _later(known: ObservedFields, reported: ObservedFields) -> ObservedFields:
+    """Return the later report of each field."""
+    later = {name: value for name, value in reported.items() if name not in known or value[1] >= known[name][1]}
+    return {**known, **later}
+
+
+def _value(fields: ObservedFields, name: str) -> Any:
+    return fields.get(name, (None, 0.0))[0]
+
+
+def _text_row(channel: ChannelId, fields: ObservedFields) -> dict[str, Any]:
+    """Return the row by which a channel is searched; its slug is what stands behind the first `_` of the id."""
+    lines = (_value(fields, "name") or "", channel.partition("_")[2], _value(fields, "introduction") or "")
+    return {
+        "channel": channel,
+        "verified": bool(_value(fields, VERIFIED)),
+        "text": "\n".join(folded(line) for line in lines),
+    }
+
+
+def _found(connection: Connection, query: Select[Any]) -> list[FoundChannel]:
+    channels = [ChannelId(channel) for channel in connection.scalars(query)]
+    rows = connection.execute(select(_CHANNELS.c.channel, _CHANNELS.c.fields).where(_CHANNELS.c.channel.in_(channels)))
+    fields = {str(channel): _read(text) for channel, text in rows}
+    named = select(_CATEGORIES.c.channel, _CATEGORIES.c.name).where(_CATEGORIES.c.channel.in_(channels))
+    categories: dict[str, list[str]] = {channel: [] for channel in channels}
+    for channel, name in connection.execute(named.order_by(_CATEGORIES.c.category)):
+        categories[channel].append(name)
+    return [FoundChannel(each, fields.get(each, {}), tuple(categories[each])) for each in channels]

@@ -6,6 +6,7 @@ process started. It also answers for a deleted channel, which the service no lon
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from dataclasses import fields as dataclass_fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -38,6 +39,10 @@ class ObservedChannel:
     last_post: PostRef | None = None
     last_post_at: datetime | None = None
     deleted_at: datetime | None = None
+
+
+_OBSERVED: Final = frozenset(field.name for field in dataclass_fields(ObservedChannel))
+"""Fields of the registry that events report; the directory adds others."""
 
 
 class ChannelRegistry:
@@ -98,7 +103,7 @@ class ChannelRegistry:
             await self._rows.close()
 
     def _build(self, channel: ChannelId, fields: "ObservedFields") -> ObservedChannel:
-        values: dict[str, Any] = {name: value for name, (value, _) in fields.items()}
+        values: dict[str, Any] = {name: value for name, (value, _) in fields.items() if name in _OBSERVED}
         if values.get(DELETED_AT) is not None:
             values[DELETED_AT] = datetime.fromtimestamp(values[DELETED_AT], UTC)
         last = self._posts.get(channel)
@@ -114,7 +119,7 @@ def open_channel_registry(database_url: str | None) -> ChannelRegistry:
     with needs_store(database_url):
         from channel_adapter.store.channel_registry import ChannelRows  # noqa: PLC0415 - an extra
         from channel_adapter.store.database import Database  # noqa: PLC0415 - an extra
-    return ChannelRegistry(ChannelRows(Database.shared(database_url), deleted=DELETED_AT))
+    return ChannelRegistry(ChannelRows(Database.shared(database_url)))
 
 
 def _position(event: e.PostPublished) -> tuple[float, PostRef]:

@@ -44,9 +44,6 @@ class ReactionUpdater(Protocol):
     async def drop(self, ref: PostRef) -> object:
         """Delete the reactions of a recalled post."""
 
-    async def drop_channel(self, channel: str) -> object:
-        """Delete the reactions of all posts of a deleted channel."""
-
     async def left(self, channel: str, users: Iterable[str]) -> object:
         """Keep or delete the reactions of users who unsubscribed, as the settings say."""
 
@@ -245,7 +242,7 @@ class BuiltinHandlers:
             await self._update_stored(event)
 
     async def _update_stored(self, event: e.ChannelEvent) -> None:
-        """Update stored reactions. A post or channel that is gone by now, or an id that cannot be ours, is ignored."""
+        """Update what is stored. A post or channel that is gone by now, or an id that cannot be ours, is ignored."""
         try:
             match event:
                 case e.ReactionChanged(ref=ref, changes=changes, cleared=cleared) if changes or cleared:
@@ -254,7 +251,7 @@ class BuiltinHandlers:
                     for ref in refs:
                         await self._reactions.drop(ref)
                 case e.ChannelDeleted(channel=channel):
-                    await self._reactions.drop_channel(channel)
+                    await self._signals.channel_deleted.emit(channel)
                 case e.Unsubscribed(channel=channel, users=users) if not event.own:  # own calls clean up themselves
                     await self._reactions.left(channel, users)
         except (NotFoundError, InvalidError) as error:

@@ -1,0 +1,159 @@
+"""The directory: channels found by name, slug, introduction, category and verification."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
+from typing import TYPE_CHECKING, Final
+
+from channel_adapter.backends.protocols import Backend
+from channel_adapter.concurrency.batching import batches
+from channel_adapter.concurrency.clock import Clock
+from channel_adapter.concurrency.logs import get_logger
+from channel_adapter.domain.channel import DELETED_AT, Channel, DirectoryEntry
+from channel_adapter.domain.ids import ChannelId
+from channel_adapter.errors import ConfigurationError, InvalidError, OutcomeUnknownError, UnavailableError
+from channel_adapter.mapping.text import printable, require_text
+
+if TYPE_CHECKING:
+    from channel_adapter.store.channel_registry import ChannelRows, FoundChannel, ObservedFields
+
+MAX_CATEGORIES: Final = 20
+CATEGORY_BYTES: Final = 60
+TEXT_BYTES: Final = 200
+"""The longest text of a search."""
+MAX_FOUND: Final = 1_000
+_PER_BATCH: Final = 500
+_FIELDS: Final = ("name", "introduction", "notification", "avatar", "owner", "verified", "subscriber_count")
+"""Fields of a channel that the directory keeps."""
+
+_log = get_logger("channel_adapter.directory")
+
+
+class Directory:
+    """Searches the channels that the database knows.
+
+    They come from webhooks, from what this adapter creates and changes, and from `refresh`. Every method raises
+    ConfigurationError without `database_url`.
+    """
+
+    def __init__(self, backend: Backend, rows: "ChannelRows | None", clock: Clock) -> None:
+        self._backend = backend
+        self._rows = rows
+        self._clock = clock
+
+    async def search(
+        self, text: str = "", *, category: str | None = None, verified: bool | None = None, limit: int = 50
+    ) -> tuple[DirectoryEntry, ...]:
+        """Return up to `limit` channels in whose name, slug or introduction every word of `text` occurs.
+
+        Parts of words count, from one character on; case and width of characters do not, and every character stands
+        for itself. "" finds all. Channels whose names begin with the first word come first, then by name. `category`
+        and `verified` keep those with this category and this mark. One query, no call to the service. Raises
+        InvalidError for a text over 200 bytes and a limit that is not 1 to 1,000.
+        """
+        require_text(text, "text", TEXT_BYTES)
+        if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MAX_FOUND:
+            raise InvalidError(f"limit must be 1 to {MAX_FOUND:,}; got {limit!r}", field="limit", limit=MAX_FOUND)
+        wanted = None if category is None else _category(category)
+        found = await self._stored().search(
+            text.split(), prefix=self._backend.ids.prefix, category=wanted, verified=verified, limit=limit
+        )
+        return tuple(map(self._entry, found))
+
+    async def refresh(self) -> int:
+        """Read every channel of the app and store it; return how many there are. Channels that are gone are removed.
+
+        For administration: the list of all channels allows one call a second. In a mode in which the service does not
+        list channels, those that the database knows are read. Interrupted, it has stored what it has read.
+        """
+        rows = self._stored()
+        seen: set[ChannelId] = set()
+        read_at = self._clock.now()
+        if self._backend.can.list_all:
+            async with aclosing(self._backend.channels.all()) as channels:
+                async for batch in batches(channels, _PER_BATCH):
+                    await rows.merge_many(_reports(batch, read_at))
+                    seen.update(channel.id for channel in batch)
+                    read_at = self._clock.now()
+        prefix = self._backend.ids.prefix
+        others = (channel async for channel, _ in rows.existing() if channel.startswith(prefix) and channel not in seen)
+        async for ids in batches(others, _PER_BATCH):
+            read_at = self._clock.now()
+            found = await self._backend.channels.read(ids)
+            gone: dict[ChannelId, ObservedFields] = {
+                channel: {DELETED_AT: (read_at, read_at)} for channel in ids if channel not in found
+            }
+            await rows.merge_many(gone | _reports(found.values(), read_at))
+            seen.update(found)
+        return len(seen)
+
+    async def record(self, channel: Channel) -> None:
+        """Store a channel that was just read or changed. A failure is logged: the directory follows, and may lag."""
+        if self._rows is not None:
+            with _logged(channel.id):
+                await self._rows.merge_many(_reports([channel], self._clock.now()))
+
+    async def hide(self, channel: ChannelId) -> None:
+        """Do not find a deleted channel any more. A failure is logged."""
+        if self._rows is not None:
+            with _logged(channel):
+                await self._rows.hide(channel)
+
+    async def set_categories(self, channel: ChannelId, categories: Sequence[str]) -> None:
+        """Replace the categories of a channel."""
+        await self._stored().set_categories(channel, categories)
+
+    def require_categories(self, categories: Iterable[str]) -> list[str]:
+        """Return valid categories. Raises InvalidError, and ConfigurationError without a database."""
+        self._stored()
+        if isinstance(categories, str) or not isinstance(categories, Iterable):
+            raise InvalidError(f"categories must be a list of texts; got {categories!r}", field="categories")
+        checked = [_category(each) for each in categories]
+        if len(checked) > MAX_CATEGORIES:
+            raise InvalidError(
+                f"categories: {len(checked)} are given; {MAX_CATEGORIES} are allowed",
+                field="categories", limit=MAX_CATEGORIES, size=len(checked),
+            )  # fmt: skip
+        return checked
+
+    def _stored(self) -> "ChannelRows":
+        if self._rows is None:
+            raise ConfigurationError("the directory is kept in the database: set database_url", field="database_url")
+        return self._rows
+
+    def _entry(self, found: "FoundChannel") -> DirectoryEntry:
+        known = {name: value for name, (value, _) in found.fields.items()}
+        return DirectoryEntry(
+            id=found.channel,
+            slug=self._backend.ids.slug(found.channel),
+            name=known.get("name") or "",
+            introduction=known.get("introduction") or "",
+            avatar=known.get("avatar") or "",
+            owner=known.get("owner"),
+            verified=bool(known.get("verified")),
+            categories=found.categories,
+            subscriber_count=known.get("subscriber_count"),
+        )
+
+
+def _reports(channels: Iterable[Channel], read_at: float) -> "dict[ChannelId, ObservedFields]":
+    """Return what is known of channels that were read at a time in Unix seconds."""
+    return {
+        channel.id: {**{name: (getattr(channel, name), read_at) for name in _FIELDS}, DELETED_AT: (None, read_at)}
+        for channel in channels
+    }
+
+
+@contextmanager
+def _logged(channel: ChannelId) -> Iterator[None]:
+    try:
+        yield
+    except (OutcomeUnknownError, UnavailableError) as error:
+        _log.warning("directory.not_updated", channel=channel, reason=error.message)
+
+
+def _category(text: object) -> str:
+    """Return a category without spaces around it. Raises InvalidError."""
+    category = require_text(text, "category", CATEGORY_BYTES, empty=False).strip()
+    if printable(category) != category:
+        raise InvalidError(f"category: {printable(category)!r} holds characters that cannot be shown", field="category")
+    return category
