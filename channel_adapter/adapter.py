@@ -15,7 +15,6 @@ from channel_adapter.concurrency.clock import Clock, SystemClock
 from channel_adapter.config.extras import is_installed, needs_extra, needs_store
 from channel_adapter.config.settings import Settings
 from channel_adapter.config.values import rate_limit_scope
-from channel_adapter.domain.channel import DELETED_AT
 from channel_adapter.domain.mode import Mode
 from channel_adapter.errors import ConfigurationError, UnsupportedError
 from channel_adapter.services.signals import Signals
@@ -235,7 +234,7 @@ class ChannelAdapter:
             from channel_adapter.store.channel_attributes import ChannelAttributeRows
             from channel_adapter.store.channel_registry import ChannelRows
         database = self._database(url)
-        registry = ChannelRows(database, deleted=DELETED_AT)
+        registry = ChannelRows(database)
         return OfficialBackend(
             self._gateway, options, self.clock, BroadcastStore(database), ChannelAttributeRows(database), registry
         )

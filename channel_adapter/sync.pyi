@@ -337,8 +337,8 @@ class _SyncDirectory:
     def refresh(self) -> int:
         """Read every channel of the app and store it; return how many there are. Channels that are gone are removed.
 
-        For administration: the list of all channels allows one call a second. In a mode in which the service does not
-        list channels, those that the database knows are read. Interrupted, it has stored what it has read.
+        For administration: the list behind `channels.all` allows one call a second. In a mode in which the service does
+        not list channels, those that the database knows are read. Interrupted, it has stored what it has read.
         """
 
     def require_categories(self, categories: Iterable[str]) -> list[str]:

@@ -13,8 +13,6 @@ DELETED_AT: Final = "deleted_at"
 """Name of the field of the registry with the time of a deletion, in Unix seconds; None while the channel exists."""
 SUSPENDED: Final = "suspended"
 """Name of the attribute of a channel in which posting and subscribing are closed; its value is "1"."""
-DELETED_AT: Final = "deleted_at"
-"""Name of the field of the registry with the time of a deletion; None while a channel exists."""
 VERIFIED: Final = "verified"
 """Name of the attribute of a channel that the operator has verified; its value is "1"."""
 

@@ -62,18 +62,17 @@ class Directory:
     async def refresh(self) -> int:
         """Read every channel of the app and store it; return how many there are. Channels that are gone are removed.
 
-        For administration: the list of all channels allows one call a second. In a mode in which the service does not
-        list channels, those that the database knows are read. Interrupted, it has stored what it has read.
+        For administration: the list behind `channels.all` allows one call a second. In a mode in which the service does
+        not list channels, those that the database knows are read. Interrupted, it has stored what it has read.
         """
         rows = self._stored()
         seen: set[ChannelId] = set()
         read_at = self._clock.now()
-        if self._backend.can.list_all:
-            async with aclosing(self._backend.channels.all()) as channels:
-                async for batch in batches(channels, _PER_BATCH):
-                    await rows.merge_many(_reports(batch, read_at))
-                    seen.update(channel.id for channel in batch)
-                    read_at = self._clock.now()
+        async with aclosing(self._backend.channels.all()) as channels:
+            async for batch in batches(channels, _PER_BATCH):
+                await rows.merge_many(_reports(batch, read_at))
+                seen.update(channel.id for channel in batch)
+                read_at = self._clock.now()
         prefix = self._backend.ids.prefix
         others = (channel async for channel, _ in rows.existing() if channel.startswith(prefix) and channel not in seen)
         async for ids in batches(others, _PER_BATCH):

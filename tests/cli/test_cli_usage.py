@@ -56,6 +56,7 @@ def test_these_are_the_commands() -> None:
             "verify",
             "unverify",
         ],
+        "directory": ["search", "refresh"],
         "subscribers": [
             "add",
             "remove",
