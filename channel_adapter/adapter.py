@@ -5,13 +5,15 @@ Each area of services is imported and made when it is first used: few programs u
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack, asynccontextmanager
-from functools import cached_property
+import asyncio
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from functools import cached_property, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from channel_adapter.backends.caller import ApiCaller
 from channel_adapter.concurrency.clock import Clock, SystemClock
+from channel_adapter.concurrency.instruments import NO_INSTRUMENTS, Instruments
 from channel_adapter.config.extras import is_installed, needs_extra, needs_store
 from channel_adapter.config.settings import Settings
 from channel_adapter.config.values import rate_limit_scope
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from channel_adapter.domain.mode import Capabilities
     from channel_adapter.migration.cutover.redirects import AccountRedirects
     from channel_adapter.migration.facade import Migration
+    from channel_adapter.observability.telemetry import AppTelemetry, Telemetry
     from channel_adapter.services.accounts import Accounts
     from channel_adapter.services.blocks import Blocklist
     from channel_adapter.services.bulk import BulkOptions
@@ -56,6 +59,19 @@ JOB_KINDS = (SCHEDULE, JOBS)
 """Kinds of jobs for `ChannelAdapter.run_jobs`."""
 
 
+T = TypeVar("T")
+
+
+def _part(build: Callable[[Any], T]) -> cached_property[T]:
+    """Return a property for a part of the adapter: made when it is first used, its methods traced with telemetry."""
+
+    @wraps(build)
+    def made(adapter: ChannelAdapter) -> T:
+        return adapter._traced(build.__name__, build(adapter))  # noqa: SLF001 - of this module
+
+    return cached_property(made)
+
+
 class ChannelAdapter:
     """Channels on Community groups of one app.
 
@@ -65,13 +81,19 @@ class ChannelAdapter:
     ```
     """
 
-    def __init__(self, settings: Settings, client: TencentClient, clock: Clock) -> None:
+    def __init__(
+        self, settings: Settings, client: TencentClient, clock: Clock, telemetry: AppTelemetry | None = None
+    ) -> None:
         """Use `open`."""
         self.settings = settings
         self._client = client
         self.clock = clock
         self._gateway = ApiCaller(client)
         self._databases: list[Database] = []
+        self._telemetry = telemetry
+        self._recording = ExitStack()
+        self.instruments: Instruments = NO_INSTRUMENTS if telemetry is None else telemetry
+        """Spans and values of the packages of this project, not for apps."""
         self.signals = Signals()
         self.signals.post_recalled.connect(lambda ref: self.reactions.drop(ref))  # noqa: PLW0108 - imported when needed
         self.signals.channel_deleted.connect(lambda channel: self.reactions.drop_channel(channel))  # noqa: PLW0108
@@ -82,14 +104,14 @@ class ChannelAdapter:
         self.signals.channel_changed.connect(self._channel_changed)
         self.signals.rate_alarm.connect(self._reduce_rate)
 
-    @cached_property
+    @_part
     def channels(self) -> Channels:
         """Channels: create, read, update, delete, and the channels of a user."""
         from channel_adapter.services.channels import Channels
 
         return Channels(self.backend, self.signals, self.subscriptions, self._blocks, self.directory, self._bulk)
 
-    @cached_property
+    @_part
     def directory(self) -> Directory:
         """The directory: search channels, and refresh what is known of them."""
         from channel_adapter.services.directory import Directory
@@ -101,7 +123,7 @@ class ChannelAdapter:
             from channel_adapter.store.channel_registry import ChannelRows
         return Directory(self.backend, ChannelRows(self._database(url)), self.clock)
 
-    @cached_property
+    @_part
     def subscriptions(self) -> Subscriptions:
         """Subscriptions: add and remove users of a channel, list them, and the notifications of each."""
         from channel_adapter.services.subscriptions import SubscriptionOptions, Subscriptions
@@ -110,7 +132,7 @@ class ChannelAdapter:
         blocks = self._blocks if self.settings.database_url is not None else None
         return Subscriptions(self.backend, blocks, self._assigner, self.signals.users_left, options)
 
-    @cached_property
+    @_part
     def posts(self) -> Posts:
         """Posts: publish, edit, recall, read back; scheduled posts and drafts."""
         from channel_adapter.services.posts import Posts
@@ -125,7 +147,7 @@ class ChannelAdapter:
             backend.posts, backend.ids, signals.post_published, signals.post_recalled, options, self.clock
         )  # fmt: skip
 
-    @cached_property
+    @_part
     def messages(self) -> Messages:
         """One-to-one messages between channels and users."""
         from channel_adapter.services.messages import Messages
@@ -140,14 +162,14 @@ class ChannelAdapter:
 
         return ContactRegistry(self._message_rows)
 
-    @cached_property
+    @_part
     def accounts(self) -> Accounts:
         """Accounts of the app: check and import."""
         from channel_adapter.services.accounts import Accounts
 
         return Accounts(self.backend.accounts, self._bulk)
 
-    @cached_property
+    @_part
     def unread(self) -> UnreadService:
         """Unread posts of users, and the conversation group that holds a user's channels."""
         from channel_adapter.services.unread.service import UnreadService
@@ -158,7 +180,7 @@ class ChannelAdapter:
             keep_by_hand=self.settings.unread.keep_by_hand, concurrency=self.settings.concurrency,
         )  # fmt: skip
 
-    @cached_property
+    @_part
     def reactions(self) -> ReactionService:
         """Reactions of users to posts."""
         from channel_adapter.services.reactions.rules import ReactionOptions
@@ -273,7 +295,7 @@ class ChannelAdapter:
         """Handlers and streams of events that webhooks report: `@adapter.events.on(Subscribed)`."""
         from channel_adapter.webhooks.events import Events
 
-        return Events(self.pipeline)
+        return Events(self.pipeline, self.instruments)
 
     @cached_property
     def guard(self) -> Guard:
@@ -294,14 +316,19 @@ class ChannelAdapter:
         *,
         observer: Callable[[Attempt], None] | None = None,
         clock: Clock | None = None,
+        telemetry: Telemetry | None = None,
     ) -> Self:
         """Return an adapter for a TOML file, for Settings, or for the environment alone; use it with `async with`.
 
         `observer` is called after every attempt on the wire; an exception of it is logged once and changes nothing.
+        `telemetry` records spans and metrics by providers of its own; without it the setting `telemetry` decides.
         Raises ConfigurationError; no connection is made yet.
         """
         settings = config if isinstance(config, Settings) else Settings.load(config)
         clock = clock or SystemClock()
+        if telemetry is None and settings.telemetry:
+            telemetry = _telemetry_of_process()
+        recording = None if telemetry is None else telemetry.of_app(settings.sdkappid)
         client = TencentClient(
             App(settings.sdkappid, settings.admin, settings.key),
             Transport(
@@ -313,9 +340,9 @@ class ChannelAdapter:
                 clock=clock,
             ),
             limiter=_limiter(settings, clock),
-            observer=observer,
+            observer=observer if recording is None else recording.both(observer),
         )
-        return cls(settings, client, clock)
+        return cls(settings, client, clock, recording)
 
     @property
     def migration(self) -> Migration:
@@ -329,14 +356,19 @@ class ChannelAdapter:
         url = self.settings.database_url
         with needs_extra(database_url=url.get_secret_value() if url else None):
             from channel_adapter.migration.facade import Migration
-        return Migration(self._gateway, self.settings, self.clock, self.unread)
+        return self._traced("migration", Migration(self._gateway, self.settings, self.clock, self.unread))
 
     async def call(self, service: str, command: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Call any command with a JSON body, signed, limited and repeated as the others, and return the JSON reply."""
-        return await self._gateway.call_raw(service, command, body)
+        with self.instruments.span("call", {}):
+            return await self._gateway.call_raw(service, command, body)
 
     async def doctor(self, *, repair: bool = False) -> list[HealthCheckResult]:
         """Check service, clock, plan and channels; with `repair`, finish interrupted creations."""
+        with self.instruments.span("doctor", {}):
+            return await self._examine(repair=repair)
+
+    async def _examine(self, *, repair: bool) -> list[HealthCheckResult]:
         from channel_adapter.mapping.ids import user_id
         from channel_adapter.services.doctor import Doctor
 
@@ -376,6 +408,7 @@ class ChannelAdapter:
         Raises RuntimeError on another event loop than the one on which the adapter was opened.
         """
         self._client.require_same_loop()
+        self._recording.close()
         try:
             if "reactions" in vars(self):
                 await self.reactions.aclose()
@@ -396,12 +429,28 @@ class ChannelAdapter:
             await self._client.__aenter__()
         except ValueError as wrong:
             raise ConfigurationError(str(wrong), field="ca_file") from None
+        if self._telemetry is not None:
+            self._recording.enter_context(self._telemetry.values(self._measure))
+            refreshing = asyncio.ensure_future(self._telemetry.refresh_regularly())
+            self._recording.callback(refreshing.cancel)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
+
+    def _traced(self, name: str, made: T) -> T:
+        return made if self._telemetry is None else self._telemetry.traced(name, made)
+
+    async def _measure(self) -> dict[str, float]:
+        """Return the values of the parts that this process uses."""
+        values: dict[str, float] = {}
+        if "posts" in vars(self):
+            values["schedule.lag"] = self.posts.schedule_lag
+        if "reactions" in vars(self):
+            values["reactions.unpublished"] = await self.reactions.unpublished()
+        return values
 
     @property
     def _database_url(self) -> str | None:
@@ -466,6 +515,12 @@ class ChannelAdapter:
 
     def __repr__(self) -> str:
         return f"ChannelAdapter(sdkappid={self.settings.sdkappid}, admin={self.settings.admin!r})"
+
+
+def _telemetry_of_process() -> Telemetry:
+    with needs_extra("telemetry", extra="otel", field="telemetry"):
+        from channel_adapter.observability.telemetry import Telemetry
+    return Telemetry.of_process()
 
 
 def _limiter(settings: Settings, clock: Clock) -> CommandLimiter:

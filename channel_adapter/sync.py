@@ -3,13 +3,15 @@
 `sync.pyi` declares its interface; `python -m tests.sync.interface` writes that file from the asynchronous classes.
 """
 
+from __future__ import annotations
+
 import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from channel_adapter.adapter import ChannelAdapter
 from channel_adapter.concurrency.clock import Clock
@@ -17,7 +19,10 @@ from channel_adapter.config.extras import needs_extra
 from channel_adapter.config.settings import Settings
 from channel_adapter.tencent.client import Attempt
 
-INTERNAL = frozenset({"aclose", "backend", "clock", "pipeline", "posting_moved", "signals"})
+if TYPE_CHECKING:
+    from channel_adapter.observability.telemetry import Telemetry
+
+INTERNAL = frozenset({"aclose", "backend", "clock", "instruments", "pipeline", "posting_moved", "signals"})
 """Attributes of ChannelAdapter that this class does not have: `close` replaces one, the others are not for apps."""
 
 _WITH_HANDLERS = frozenset({"events", "guard"})
@@ -49,13 +54,15 @@ class SyncChannelAdapter:
         *,
         observer: Callable[[Attempt], None] | None = None,
         clock: Clock | None = None,
+        telemetry: Telemetry | None = None,
     ) -> Self:
         """Return an adapter for a TOML file, for Settings, or for the environment alone.
 
         It connects at its first use, in a thread of its own; use it with `with`, or call `close`. In a server that
-        forks, open it before and use it after. `observer` is called in that thread. Raises ConfigurationError.
+        forks, open it before and use it after. `observer` is called in that thread; `telemetry` records spans and
+        metrics. Raises ConfigurationError.
         """
-        return cls(ChannelAdapter.open(config, observer=observer, clock=clock))
+        return cls(ChannelAdapter.open(config, observer=observer, clock=clock, telemetry=telemetry))
 
     @contextmanager
     def receive_webhooks(

@@ -52,6 +52,7 @@ from channel_adapter.migration.sources.discover import Discovered
 from channel_adapter.migration.sources.source import Source, SourceSpec
 from channel_adapter.migration.verify.findings import Baseline, VerificationResult
 from channel_adapter.migration.verify.verify import FindingCallback
+from channel_adapter.observability.telemetry import Telemetry
 from channel_adapter.services.bulk import Users
 from channel_adapter.tencent.client import Attempt
 from channel_adapter.webhooks.events import EventT, HandlerT
@@ -134,11 +135,13 @@ class SyncChannelAdapter:
         *,
         observer: Callable[[Attempt], None] | None = None,
         clock: Clock | None = None,
+        telemetry: Telemetry | None = None,
     ) -> Self:
         """Return an adapter for a TOML file, for Settings, or for the environment alone.
 
         It connects at its first use, in a thread of its own; use it with `with`, or call `close`. In a server that
-        forks, open it before and use it after. `observer` is called in that thread. Raises ConfigurationError.
+        forks, open it before and use it after. `observer` is called in that thread; `telemetry` records spans and
+        metrics. Raises ConfigurationError.
         """
 
     @contextmanager
@@ -915,6 +918,12 @@ class _SyncReactionService:
 
         For processes that do not use reactions themselves, such as a webhook receiver. It creates no tables: it waits
         until there are some. Does nothing in direct mode.
+        """
+
+    def unpublished(self) -> int:
+        """Return how many posts have counts that are not published yet, of all processes; 0 in direct mode.
+
+        It creates no tables.
         """
 
     def unreact(self, ref: PostRef, user: str, emoji: str | None = None) -> bool:

@@ -30,6 +30,7 @@ from channel_adapter.mapping.text import printable
 if TYPE_CHECKING:
     from channel_adapter.adapter import ChannelAdapter
     from channel_adapter.config.settings import Settings
+    from channel_adapter.observability.telemetry import Telemetry
     from channel_adapter.tencent.client import Attempt
 
 
@@ -95,11 +96,11 @@ class Run:
         return show_attempts(self.output) if self.output.verbose else None
 
     @asynccontextmanager
-    async def adapter(self) -> AsyncIterator["ChannelAdapter"]:
+    async def adapter(self, telemetry: "Telemetry | None" = None) -> AsyncIterator["ChannelAdapter"]:
         """Open an adapter; with -v every call is shown. Raises ConfigurationError."""
         from channel_adapter.adapter import ChannelAdapter
 
-        async with ChannelAdapter.open(self.settings(), observer=self.observer()) as adapter:
+        async with ChannelAdapter.open(self.settings(), observer=self.observer(), telemetry=telemetry) as adapter:
             yield adapter
 
 

@@ -22,6 +22,7 @@ import typer
 
 from channel_adapter.cli.command import Run, command, group
 from channel_adapter.cli.exits import Exit, UsageError, read_option
+from channel_adapter.cli.metrics import METRICS_HOST, METRICS_PORT, monitoring
 from channel_adapter.cli.output import encode, why_not_bound
 from channel_adapter.domain.mode import Mode
 from channel_adapter.errors import ConfigurationError
@@ -221,6 +222,8 @@ async def serve(
     ready_file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Gets one JSON line with the URL once it listens.")
     ] = None,
+    metrics_host: METRICS_HOST = "127.0.0.1",
+    metrics_port: METRICS_PORT = None,
 ) -> None:
     """Receive webhooks until SIGTERM or Ctrl-C, and call your handlers with their events.
 
@@ -236,7 +239,11 @@ async def serve(
         raise UsageError("--path begins with /", field="path")
     registered = [_function(name) for name in handlers or ()]
     tls = _tls(cert, key_file)
-    async with run.adapter() as adapter, end_signal() as ending:
+    async with (
+        monitoring(run, metrics_host, metrics_port) as monitored,
+        run.adapter(monitored.telemetry) as adapter,
+        end_signal() as ending,
+    ):
         _show_logs(run)
         for register in registered:
             outcome = register(adapter)
@@ -244,9 +251,13 @@ async def serve(
                 await outcome
         adapter.reactions.start()
         try:
-            async with _jobs(run, adapter), listen(adapter, host=host, port=port, path=path, tls=tls) as (_, url):
+            async with (
+                _jobs(run, adapter),
+                listen(adapter, host=host, port=port, path=path, tls=tls) as (receiver, url),
+            ):
                 _exclude_from_collection()
-                _show_url(run, url, ready_file)
+                monitored.begin(inbox=receiver.inbox.backlog)
+                _show_url(run, url, monitored.url, ready_file)
                 await ending.wait()
         except OSError as error:
             raise UsageError(f"cannot listen on {host}:{port}: {why_not_bound(error)}", field="port") from None
@@ -277,14 +288,15 @@ def _show_logs(run: Run) -> None:
         logging.getLogger(name).setLevel(level)
 
 
-def _show_url(run: Run, url: str, ready_file: Path | None) -> None:
+def _show_url(run: Run, url: str, metrics_url: str | None, ready_file: Path | None) -> None:
     import orjson
 
+    about = {"url": url} if metrics_url is None else {"url": url, "metrics_url": metrics_url}
     if ready_file is not None:
         draft = ready_file.with_name(f"{ready_file.name}.{os.getpid()}")
-        draft.write_bytes(orjson.dumps({"url": url, "pid": os.getpid()}) + b"\n")
+        draft.write_bytes(orjson.dumps({**about, "pid": os.getpid()}) + b"\n")
         draft.replace(ready_file)
-    run.output.one({"url": url}, f"webhooks are received at {url}; Ctrl-C ends it")
+    run.output.one(about, f"webhooks are received at {url}; Ctrl-C ends it")
     run.output.flush()
 
 

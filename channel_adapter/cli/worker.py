@@ -9,6 +9,7 @@ import typer
 
 from channel_adapter.cli.command import Run, command, single
 from channel_adapter.cli.exits import Exit, UsageError
+from channel_adapter.cli.metrics import METRICS_HOST, METRICS_PORT, monitoring
 from channel_adapter.cli.migrate.options import MAX_CALLS, MAX_DURATION, bounds_of
 from channel_adapter.cli.migrate.progress import WorkerProgress
 from channel_adapter.cli.output import counted
@@ -48,7 +49,7 @@ ONLY = Annotated[
 @command(app, "worker", example="channel-adapter worker --config adapter.toml\nchannel-adapter worker --only schedule")
 async def worker(
     run: Run, only: ONLY = None, database: DATABASE = None, max_calls: MAX_CALLS = None,
-    max_duration: MAX_DURATION = None,
+    max_duration: MAX_DURATION = None, metrics_host: METRICS_HOST = "127.0.0.1", metrics_port: METRICS_PORT = None,
 ) -> Exit:  # fmt: skip
     """Run jobs of a database until it is stopped: scheduled posts, migrations, conversation groups after a cutover.
 
@@ -58,7 +59,10 @@ async def worker(
     run. --max-calls and --max-duration bound migrations.
     """
     kinds = set(only or JobKind)
-    async with run.adapter() as adapter:
+    async with (
+        monitoring(run, metrics_host, metrics_port) as monitored,
+        run.adapter(monitored.telemetry) as adapter,
+    ):
         url = adapter.migration.journal_url(database)
         if not is_own(adapter, url):
             kinds &= {JobKind.MIGRATION}
@@ -71,6 +75,7 @@ async def worker(
         if JobKind.SCHEDULE in kinds:
             await adapter.posts.schedule_status()  # creates the tables, so that the jobs begin now
         async with adapter.run_jobs(beside) if beside else nullcontext():
+            monitored.begin_with_database(url)
             if JobKind.MIGRATION not in kinds:
                 await asyncio.Event().wait()
             return await _migrate(run, adapter, url, bounds_of(max_calls, max_duration))

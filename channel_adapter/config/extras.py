@@ -16,6 +16,8 @@ _EXTRAS: Final = {
     "dbos": ("DBOS", "durable"),
     "psycopg": ("psycopg", "postgres"),
     "feedparser": ("feedparser", "feeds"),
+    "opentelemetry": ("OpenTelemetry", "otel"),
+    "prometheus_client": ("prometheus-client", "otel"),
     "anyio": ("anyio", "sync"),
     "aiohttp_jinja2": ("aiohttp-jinja2", "console"),
     "argon2": ("argon2-cffi", "console"),

@@ -318,6 +318,9 @@ class Settings(SettingsTable):
         default=cast("Any", "process"),
         description="keep to the documented calls a second: each process, or all that share database_url; or off",
     )
+    telemetry: bool = Field(
+        default=False, description="spans and metrics by the OpenTelemetry providers of the process; extra otel"
+    )
     calls_per_second: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(
         default_factory=dict, description='other ceilings, by "service/command", for apps that bought more'
     )

@@ -40,7 +40,17 @@ from sqlalchemy import (
 from channel_adapter.errors import ConfigurationError
 from channel_adapter.store.database import Database, Schema
 from channel_adapter.store.leases import LEASES, Leases, live
-from channel_adapter.store.marks import DEAD, DROPPED, HANDLED, WAITING, InboxMark, MarkResult, Recorded, require_plain
+from channel_adapter.store.marks import (
+    DEAD,
+    DROPPED,
+    HANDLED,
+    WAITING,
+    InboxBacklog,
+    InboxMark,
+    MarkResult,
+    Recorded,
+    require_plain,
+)
 
 LEASE_PREFIX: Final = "channel:"
 TRANSACTION_SECONDS: Final = 0.05
@@ -298,6 +308,14 @@ class InboxTable:
         states = connection.execute(select(EVENTS.c.state, func.count()).group_by(EVENTS.c.state))
         by_state = {str(state): int(number) for state, number in states}
         return counts, by_state, connection.scalar(select(func.min(EVENTS.c.received)).where(_IS_WAITING))
+
+    def backlog(self, connection: Connection, here: float) -> InboxBacklog:
+        """Return what waits in the whole database, by partial indexes."""
+        waiting = select(func.count(), func.min(EVENTS.c.received)).where(_IS_WAITING)
+        number, oldest = connection.execute(waiting).one()
+        dead = select(func.count()).where(EVENTS.c.state == DEAD, _IS_ENDED)
+        lag = 0.0 if oldest is None else max(0.0, here - oldest)
+        return InboxBacklog(int(number), int(connection.scalar(dead) or 0), lag)
 
     def _steps_done(self, connection: Connection, keys: Sequence[str]) -> dict[str, set[str]]:
         """Lock waiting events and return the steps that have run, by key."""

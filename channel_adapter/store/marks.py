@@ -18,6 +18,14 @@ class Failure(NamedTuple):
     dead: bool
 
 
+class InboxBacklog(NamedTuple):
+    """What an inbox holds: waiting events, dead letters, and the seconds that the oldest waiting event has waited."""
+
+    waiting: int
+    dead: int
+    lag: float
+
+
 class InboxMark(NamedTuple):
     """Something to record about a channel that this process works on.
 

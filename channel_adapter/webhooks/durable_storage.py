@@ -26,7 +26,7 @@ from channel_adapter.store.database import Database
 from channel_adapter.store.inbox import SCHEMA, InboxTable, NewEvent, WaitingEvent
 from channel_adapter.store.leases import SCHEMA as LEASES
 from channel_adapter.store.leases import Leases
-from channel_adapter.store.marks import DEAD, InboxMark, MarkResult, Recorded
+from channel_adapter.store.marks import DEAD, InboxBacklog, InboxMark, MarkResult, Recorded
 from channel_adapter.tencent.redaction import redact_text
 from channel_adapter.webhooks.parse import WebhookEvent
 from channel_adapter.webhooks.storage import (
@@ -196,6 +196,10 @@ class DurableStorage:
     async def handled_elsewhere(self, keys: Sequence[str]) -> set[str]:
         """Return the keys of events that wait no more."""
         return set(keys) - await self._open.read(self._table.still_waiting, keys)
+
+    async def backlog(self) -> InboxBacklog:
+        """Return what waits, of all processes."""
+        return await self._open.read(self._table.backlog, self._clock.now())
 
     async def dead_letters(self, limit: int) -> list[DeadLetter]:
         """Return the dead letters, oldest first."""

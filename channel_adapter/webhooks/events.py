@@ -8,10 +8,11 @@ import asyncio
 import functools
 import inspect
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, Generic, NamedTuple, TypeVar, cast, overload
 
+from channel_adapter.concurrency.instruments import NO_INSTRUMENTS, Instruments
 from channel_adapter.domain.events import ChannelEvent, Event, MessageEvent
 from channel_adapter.errors import ConfigurationError
 from channel_adapter.webhooks.dispatch import EventPipeline
@@ -118,7 +119,9 @@ class _Handler(NamedTuple):
 class Events:
     """Registers handlers and calls them with events. Needs a receiver: `webhooks serve`, `serve` or `application`."""
 
-    def __init__(self, pipeline: EventPipeline) -> None:
+    def __init__(self, pipeline: EventPipeline, instruments: Instruments = NO_INSTRUMENTS) -> None:
+        self.instruments = instruments
+        """Records the work for webhooks."""
         self._pipeline = pipeline
         self._handlers: list[_Handler] = []
 
@@ -174,11 +177,30 @@ class Events:
 
     async def plan(self, webhook: WebhookEvent) -> Sequence[HandlerStep]:
         """Return the steps that an inbox runs for a webhook, after the adapter's own work for it is done."""
+        if self.instruments is NO_INSTRUMENTS:
+            return await self._steps(webhook)
+        attributes = webhook.attributes
+        with self.instruments.span("webhooks.resolve", attributes):
+            steps = await self._steps(webhook)
+        return [step._replace(run=functools.partial(self._run, step, attributes)) for step in steps]
+
+    async def _steps(self, webhook: WebhookEvent) -> Sequence[HandlerStep]:
         event = await self._pipeline.handle(webhook)
         if event is None:
             return ()
         steps = [_step(handler, event, webhook) for handler in self._handlers if handler.accepts(event)]
         return [*steps, *self._pipeline.post_steps(event)]
+
+    def _run(self, step: HandlerStep, attributes: Mapping[str, str], argument: Any) -> Any:
+        """Run a step as a span; return an awaitable unless it runs within a transaction."""
+        if not step.transaction:
+            return self._run_awaitable(step, attributes, argument)
+        with self.instruments.span("webhooks.handle", {**attributes, "handler": step.name}):
+            return step.run(argument)
+
+    async def _run_awaitable(self, step: HandlerStep, attributes: Mapping[str, str], argument: Any) -> None:
+        with self.instruments.span("webhooks.handle", {**attributes, "handler": step.name}):
+            await step.run(argument)
 
     async def listen_for_invalidations(self) -> None:
         """Keep caches right when other receivers handle events, until cancelled."""

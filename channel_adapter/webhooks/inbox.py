@@ -22,7 +22,7 @@ from channel_adapter.concurrency.logs import get_logger
 from channel_adapter.concurrency.retry import Backoff
 from channel_adapter.config.extras import needs_extra
 from channel_adapter.errors import ChannelAdapterError, ThrottledError, UnavailableError
-from channel_adapter.store.marks import Failure, InboxMark, MarkResult, Recorded
+from channel_adapter.store.marks import Failure, InboxBacklog, InboxMark, MarkResult, Recorded
 from channel_adapter.tencent.redaction import redact_text, shown_traceback
 from channel_adapter.webhooks import counters as names
 from channel_adapter.webhooks.counters import Counters
@@ -116,6 +116,10 @@ class Inbox(Protocol):
 
     async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
         """Return the dead letters, oldest first."""
+        ...
+
+    async def backlog(self) -> InboxBacklog:
+        """Return what waits, of all processes that share the inbox. Raises UnavailableError."""
         ...
 
     async def retry(self, key: str) -> bool:
@@ -370,6 +374,10 @@ class EventInbox:
     async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
         """Return the dead letters, oldest first."""
         return await self._storage.dead_letters(limit)
+
+    async def backlog(self) -> InboxBacklog:
+        """Return what waits, of all processes that share the inbox. Raises UnavailableError."""
+        return await self._storage.backlog()
 
     async def retry(self, key: str) -> bool:
         """Give a dead letter new attempts; return False if there is none of this key."""

@@ -42,6 +42,11 @@ class WebhookEvent:
     received_at: float
 
     @property
+    def attributes(self) -> dict[str, str]:
+        """Names under which spans of this webhook are found: its command and its key, which is a hash."""
+        return {"command": self.command, "event": self.dedupe_key}
+
+    @property
     def is_before(self) -> bool:
         """Whether the service waits for a decision. In an inbox such an event is an announced post that was lost."""
         return is_before(self.command)

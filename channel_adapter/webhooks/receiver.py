@@ -107,7 +107,8 @@ class Receiver:
         if self.settings.lost_after_seconds:
             chores.append(asyncio.ensure_future(self._lost_posts.watch(self._store_lost)))
         try:
-            yield
+            with self._events.instruments.values(self._measure):
+                yield
         finally:
             for chore in chores:
                 chore.cancel()
@@ -159,16 +160,28 @@ class Receiver:
         settings, now = self.settings, self._clock.now()
         verify(query, sdkappid=self._sdkappid, tokens=settings.tokens, now=now, window=settings.window_seconds)
         webhook = parse(query, await self._whole(headers, body), now=now)
+        with self._events.instruments.span("webhooks.receive", webhook.attributes) as span:
+            outcome, answer = await self._handle(webhook)
+            span.set_attribute("channel_adapter.outcome", outcome)
+            return answer
+
+    async def _handle(self, webhook: WebhookEvent) -> tuple[str, bytes]:
+        """Decide or store a webhook; return what was done and the answer."""
         if webhook.is_before:
             answer = await self._guard.answer(webhook)
             self.counters.add(names.DECIDED)
             if answer.allows:
                 self._lost_posts.expect(webhook)
-            return answer.body
-        if await self.inbox.store(webhook):
+            return answer.outcome, answer.body
+        is_new = await self.inbox.store(webhook)
+        if is_new:
             self.counters.add(names.STORED)
         self._lost_posts.confirm(webhook)
-        return ALLOWED.body
+        return "stored" if is_new else "repeat", ALLOWED.body
+
+    async def _measure(self) -> dict[str, float]:
+        backlog = await self.inbox.backlog()
+        return {"inbox.lag": backlog.lag, "inbox.waiting": backlog.waiting, "inbox.dead": backlog.dead}
 
     async def _whole(self, headers: Mapping[str, str], body: bytes | AsyncIterable[bytes]) -> bytes:
         """Return the whole body, within its size and time."""

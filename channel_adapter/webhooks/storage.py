@@ -9,7 +9,7 @@ from typing import Final, NamedTuple, Protocol
 import orjson
 
 from channel_adapter.concurrency.clock import Clock
-from channel_adapter.store.marks import InboxMark, MarkResult, Recorded, require_plain
+from channel_adapter.store.marks import InboxBacklog, InboxMark, MarkResult, Recorded, require_plain
 from channel_adapter.webhooks.parse import SEQUENCE_BITS, WebhookEvent
 
 
@@ -74,6 +74,7 @@ class Storage(Protocol):
     async def catch_up(self) -> None: ...
     async def handled_elsewhere(self, keys: Sequence[str]) -> set[str]: ...
     async def dead_letters(self, limit: int) -> list[DeadLetter]: ...
+    async def backlog(self) -> InboxBacklog: ...
     async def retry(self, key: str) -> tuple[str, int] | None: ...
     async def drop(self, key: str) -> bool: ...
     async def add_counts(self, counts: Mapping[str, int]) -> None: ...
@@ -229,6 +230,12 @@ class MemoryStorage:
         elif mark.failure is not None:
             self._find(mark).task.attempts = mark.failure.attempts
         recorded(Recorded.DONE)
+
+    async def backlog(self) -> InboxBacklog:
+        """Return what waits."""
+        received = [each.task.load().received_at for waiting in self._channels.values() for each in waiting]
+        lag = max(0.0, self._clock.now() - min(received)) if received else 0.0
+        return InboxBacklog(len(received), len(self._dead), lag)
 
     async def dead_letters(self, limit: int) -> list[DeadLetter]:
         """Return the dead letters, oldest first."""

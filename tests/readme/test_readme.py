@@ -122,7 +122,15 @@ def test_test_it_runs_this_suite() -> None:
 
 
 SCRIPTS_IN_PYTHON = [text for text in blocks("python") if text.endswith("asyncio.run(main())\n")]
-SEEN = ("Harbour News", "Ferry Times", "editor_8", "published PostRef(", "{'👍': 1} 1", "Synced(")
+SEEN = (
+    "Harbour News",
+    "Ferry Times",
+    "im_open_login_svc/account_check",
+    "editor_8",
+    "published PostRef(",
+    "{'👍': 1} 1",
+    "Synced(",
+)
 """What the output of each script shows, in the order of the manuals."""
 
 

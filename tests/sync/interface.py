@@ -166,7 +166,7 @@ def _class(kind: type) -> ast.ClassDef:
 
 
 def _is_property(node: ast.FunctionDef) -> bool:
-    return any(_name(each) in ("cached_property", "property") for each in node.decorator_list)
+    return any(_name(each) in ("_part", "cached_property", "property") for each in node.decorator_list)
 
 
 def _name(node: ast.expr) -> str:

@@ -219,6 +219,13 @@ class ReactionService:
         if self._database_url is not None and self._starting is None:
             self._starting = asyncio.ensure_future(self._publish_others())
 
+    async def unpublished(self) -> int:
+        """Return how many posts have counts that are not published yet, of all processes; 0 in direct mode.
+
+        It creates no tables.
+        """
+        return await self._opened.unpublished() if self._opened is not None else 0
+
     async def finding(self) -> HealthCheckResult:
         """Return for the doctor the mode of reactions and, in store mode, the result of a new probe."""
         capacity = self._backend.reactions.capacity

@@ -160,6 +160,10 @@ class StoredReactions:
             await self._clock.sleep(_FLUSH_INTERVAL)
         return True
 
+    async def unpublished(self) -> int:
+        """Return how many posts have counts that are not published yet."""
+        return await self._store.pending()
+
     async def close(self, flush_seconds: float) -> None:
         """Publish what can be published within some seconds, and stop; the rest stays in the store."""
         await self._commands.drain()
