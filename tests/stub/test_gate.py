@@ -152,7 +152,7 @@ async def test_unknown_service_names_a_known_one(caller: Caller) -> None:
         (f"{GROUPS}/Create_Group", f"/v4/{GROUPS}/create_group"),
         (f"{ACCOUNTS}/create_group", f"/v4/{GROUPS}/create_group"),
         (f"{ACCOUNTS}/acount_import", f"/v4/{IMPORT}"),
-        ("openim/modify_msg", "/v4/openim/modify_group_msg"),
+        ("openim/modify_grp_msg", "/v4/openim/modify_group_msg"),
     ],
 )
 async def test_unknown_command_names_the_nearest(caller: Caller, command: str, named: str) -> None:

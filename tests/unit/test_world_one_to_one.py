@@ -1,9 +1,11 @@
 """One-to-one messages of the stub: pairs, visibility, repeats, read positions, paging, events, the saved state."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from channel_adapter.stub.state_file import read_records, write_state
 from channel_adapter.stub.world.context import CallbackDecision
 from channel_adapter.stub.world.refusal import Refusal
 from channel_adapter.tencent.catalog import COMMANDS
@@ -473,7 +475,7 @@ def test_deleted_accounts_take_their_conversations_with_them() -> None:
     assert list(play.world.state.conversations.messages()) == []
 
 
-def test_state_is_dumped_and_loaded_whole() -> None:
+def test_state_is_dumped_and_loaded_whole(tmp_path: Path) -> None:
     play = stage()
     key = send(play, MsgSeq=5, SupportMessageExtension=1)
     names = {"From_Account": HARBOUR, "To_Account": ANN, "MsgKey": key}
@@ -485,9 +487,11 @@ def test_state_is_dumped_and_loaded_whole() -> None:
     client.recall_message(HARBOUR, recalled)
     client.confirm_read(HARBOUR, [key])
     document = play.world.dump()
-    other = Play()
+    saved, other = Play(), Play()
+    write_state(tmp_path / "state", play.world)
+    saved.world.restore(read_records(tmp_path / "state"))
     other.world.load(document)
-    assert other.world.dump() == document
+    assert saved.world.dump() == other.world.dump() == document
     for user, peer in ((ANN, HARBOUR), (HARBOUR, ANN)):
         assert thread(other, user, peer) == thread(play, user, peer)
         assert unread(other, user) == unread(play, user)

@@ -49,6 +49,7 @@ def sending_cases(path: str, body: dict[str, Any]) -> list[Case]:
         Case(path, 20003, {**body, "From_Account": NOBODY}),
         Case(path, 90026, {**body, "MsgLifeTime": 604_801}),
         Case(path, 90031, {**body, "SyncOtherMachine": 3}),
+        Case(path, 90043, {**body, "OfflinePushInfo": []}),
         Case(path, 90044, {**body, "MsgLifeTime": "a week"}),
     ]
 
