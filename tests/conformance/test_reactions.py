@@ -24,7 +24,7 @@ from channel_adapter import (
 )
 from channel_adapter.config.settings import ReactionSettings
 from channel_adapter.domain.ids import ChannelId
-from tests.conformance.conftest import OWNER, READERS, Setting
+from tests.conformance.conftest import OFFICIAL, OWNER, READERS, SERVERS, SQLITE, Setting
 
 ONE, TWO, THREE, *_ = READERS
 
@@ -44,7 +44,17 @@ class Scene:
         return await ChannelAdapter.open(settings).__aenter__()
 
 
-@pytest.fixture(params=["direct", "store"])
+OFFICIAL_STORES: tuple[str, ...] = ()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run every test without a database and with one; in official mode only the store has reactions."""
+    if "scene" in metafunc.fixturenames:
+        pairs = [(server, place) for server in SERVERS for place in ("direct", "store")]
+        metafunc.parametrize(("setting", "scene"), [*pairs, (f"{OFFICIAL} {SQLITE}", "store")], indirect=True)
+
+
+@pytest.fixture
 async def scene(setting: Setting, request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Scene]:
     stored = request.param == "store"
     url = SecretStr(f"sqlite:///{tmp_path / 'reactions.db'}") if stored else None
@@ -100,7 +110,7 @@ async def test_who_and_where_are_checked(scene: Scene) -> None:
     with pytest.raises(InvalidError) as refused:
         await reactions.react(ref, "x" * 33, "👍")
     assert (refused.value.field, refused.value.limit, refused.value.size) == ("user", 32, 33)
-    for missing in (PostRef(ref.channel, 99), PostRef(ChannelId("@TGS#_no_such_channel_here"), 1)):
+    for missing in (PostRef(ref.channel, 99), PostRef(ChannelId("no_such_channel_here"), 1)):
         for work in (reactions.react(missing, ONE, "👍"), reactions.unreact(missing, ONE), reactions.get(missing)):
             with pytest.raises(NotFoundError):
                 await work
@@ -227,8 +237,10 @@ async def test_the_doctor_says_where_reactions_are(scene: Scene) -> None:
     assert await scene.adapter.reactions.flush()
     finding = next(each for each in await scene.adapter.doctor() if each.check == "reactions")
     assert finding.ok
-    assert ("shown as extension" in finding.message) is scene.stored
+    on_messages = scene.adapter.can.service_reactions
+    assert ("shown as extension" in finding.message) is (scene.stored and on_messages)
     assert ("250 users" in finding.message) is not scene.stored
+    assert ("no message extensions" in finding.message) is not on_messages
 
 
 async def test_a_channel_made_anew_has_none_of_the_old_reactions(scene: Scene) -> None:

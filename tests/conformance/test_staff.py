@@ -26,6 +26,8 @@ from channel_adapter.stub.server import StubServer
 from channel_adapter.stub.settings import StubSettings
 from tests.conformance.conftest import KEYS, OWNER, READERS, Setting, settings_for
 
+OFFICIAL_STORES: tuple[str, ...] = ()  # its tests of official mode make their own adapters
+
 ANN, BEN, EVE, *_ = READERS
 
 

@@ -36,7 +36,7 @@ from channel_adapter.errors import (
 )
 from channel_adapter.mapping.content import to_datetime
 from channel_adapter.mapping.ids import OFFICIAL_IDS
-from channel_adapter.mapping.text import require_text, require_url
+from channel_adapter.mapping.text import byte_size, require_text, require_url
 from channel_adapter.tencent import codes, limits
 from channel_adapter.tencent.catalog import (
     CREATE_OFFICIAL_ACCOUNT,
@@ -85,6 +85,14 @@ class OfficialAttributes:
         """Set attributes of a channel; None removes one. Raises ConfigurationError without a database."""
         if self._rows is None:
             raise needs_database("attributes of channels")
+        merged = {**(await self.read([channel])).get(channel, {}), **changes}
+        size = sum(byte_size(f";{name}={value}") for name, value in merged.items() if value is not None)
+        if size > limits.GROUP_FIELD_VALUE_BYTES:
+            raise InvalidError(
+                f"the channel's attributes would have {size} bytes; {limits.GROUP_FIELD_VALUE_BYTES} are allowed, as in"
+                " the other mode",
+                field=next(iter(changes), None), limit=limits.GROUP_FIELD_VALUE_BYTES, size=size,
+            )  # fmt: skip
         try:
             await self._rows.write(channel, changes)
         finally:

@@ -1,0 +1,77 @@
+"""What works in official mode: every public method of the parts of an adapter.
+
+A method that works behaves as in Community mode, which the tests of this package compare; any other raises
+UnsupportedError before a call. A row of an option stands beside the row of its method.
+"""
+
+import inspect
+from typing import Final, Literal
+
+from channel_adapter.errors import UnsupportedError
+from channel_adapter.services.accounts import Accounts
+from channel_adapter.services.channels import Channels
+from channel_adapter.services.messages import Messages
+from channel_adapter.services.posts import Posts
+from channel_adapter.services.reactions.service import ReactionService
+from channel_adapter.services.subscriptions import Subscriptions
+from channel_adapter.services.unread.service import UnreadService
+from channel_adapter.webhooks.events import Events
+from channel_adapter.webhooks.guard import Guard
+
+Verdict = Literal["works", "unsupported"]
+PARTS: Final[dict[str, type]] = {
+    "accounts": Accounts,
+    "channels": Channels,
+    "events": Events,
+    "guard": Guard,
+    "messages": Messages,
+    "posts": Posts,
+    "reactions": ReactionService,
+    "subscriptions": Subscriptions,
+    "unread": UnreadService,
+}
+
+_METHODS: Final[dict[Verdict, dict[str, str]]] = {
+    "works": {
+        "accounts": "add add_stream check",
+        "channels": "adopt all block blocked create delete exists finish forget get get_many resume staff subscribed"
+        " suspend unblock unverify update verify",
+        "events": "key listen_for_invalidations on plan stream",
+        "guard": "answer on",
+        "messages": "contact edit mark_read recall send send_many send_many_stream thread threads unread",
+        "posts": "acknowledge aclose check_schedule dedupe_of discard_draft draft drafts get get_draft get_scheduled"
+        " history preview publish publish_draft publish_due publish_now recall reschedule schedule schedule_lag"
+        " schedule_status scheduled unschedule",
+        "reactions": "aclose adopt drop drop_channel finding flush get get_many left merge policy probe publish react"
+        " reactors reconcile set_policy start unreact",
+        "subscriptions": "count follow is_subscribed subscribe subscribe_stream subscribers unfollow unsubscribe"
+        " unsubscribe_stream",
+        "unread": "assign catch_up fold get get_many groups hide mark_all_read mark_read marks note recalled remove"
+        " rename star sync sync_many sync_many_stream unassign unassign_left",
+    },
+    "unsupported": {
+        "channels": "demote promote transfer",
+        "messages": "set_contact",
+        "posts": "edit",
+        "subscriptions": "mute notifications set_notifications unmute",
+    },
+}
+METHODS: Final[dict[str, Verdict]] = {
+    f"{part}.{name}": verdict
+    for verdict, parts in _METHODS.items()
+    for part, names in parts.items()
+    for name in names.split()
+}
+OPTIONS: Final = frozenset({"posts.publish(quiet=True)", "posts.publish(author=)", "channels.update(contact=)"})
+"""Options that are unsupported, of methods that work."""
+
+
+def public_methods() -> set[str]:
+    """Return the public methods of the parts of an adapter."""
+    return {f"{part}.{name}" for part, kind in PARTS.items() for name, _ in inspect.getmembers(kind) if name[0] != "_"}
+
+
+def is_expected(error: UnsupportedError) -> bool:
+    """Return whether everything that the error names as unsupported is so in the table."""
+    names = error.message.partition(": ")[2].partition(" (")[0].split(" and ")
+    return all(name in OPTIONS or METHODS.get(name) == "unsupported" for name in names)

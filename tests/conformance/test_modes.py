@@ -1,0 +1,267 @@
+"""The table of methods is whole, and each capability that is missing is refused before a call or has a substitute."""
+
+import dataclasses
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from channel_adapter import (
+    ChannelAdapter,
+    ConfigurationError,
+    InvalidError,
+    OutcomeKind,
+    Post,
+    Role,
+    Text,
+)
+from channel_adapter.config.settings import SubscriptionSettings
+from channel_adapter.domain.mode import COMMUNITY_CAPABILITIES, OFFICIAL_CAPABILITIES, Capabilities
+from channel_adapter.errors import UnsupportedError
+from channel_adapter.stub.server import StubServer
+from tests.conformance.conftest import OWNER, READERS, Setting, official, settings_for
+from tests.conformance.modes import METHODS, OPTIONS, public_methods
+
+OFFICIAL_STORES: tuple[str, ...] = ()
+ANN, BEN, *_ = READERS
+
+
+@dataclass(frozen=True)
+class World:
+    """An official account with two subscribers and a post, and how many calls the stub has seen."""
+
+    adapter: ChannelAdapter
+    server: StubServer
+    slug: str
+    post: Post
+
+    def calls(self, command: str | None = None) -> int:
+        return len(list(self.server.log.calls(command) if command else self.server.log.calls()))
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with StubServer() as server, opened(server, f"sqlite:///{tmp_path / 'app.db'}") as adapter:
+        await adapter.accounts.add([OWNER, ANN, BEN])
+        channel = await adapter.channels.create(slug="tides", name="Tides", owner=OWNER)
+        await adapter.subscriptions.subscribe("tides", [ANN, BEN])
+        yield World(adapter, server, channel.slug, await adapter.posts.publish("tides", Text("low tide")))
+
+
+@asynccontextmanager
+async def opened(server: StubServer, database_url: str | None, **changes: object) -> AsyncIterator[ChannelAdapter]:
+    settings = official(settings_for(server), database_url).model_copy(update=changes)
+    async with ChannelAdapter.open(settings) as adapter:
+        yield adapter
+
+
+Act = Callable[[World], Awaitable[object]]
+
+
+def test_table_has_every_public_method() -> None:
+    assert set(METHODS) == public_methods()
+
+
+REFUSED: dict[str, Act] = {
+    "posts.edit": lambda w: w.adapter.posts.edit(w.post.ref, Text("x")),
+    "posts.publish(quiet=True)": lambda w: w.adapter.posts.publish(w.slug, Text("x"), quiet=True),
+    "posts.publish(author=)": lambda w: w.adapter.posts.publish(w.slug, Text("x"), author=ANN),
+    "channels.promote": lambda w: w.adapter.channels.promote(w.slug, [ANN]),
+    "channels.demote": lambda w: w.adapter.channels.demote(w.slug, [ANN]),
+    "channels.transfer": lambda w: w.adapter.channels.transfer(w.slug, ANN),
+    "channels.update(contact=)": lambda w: w.adapter.channels.update(w.slug, contact=ANN),
+    "messages.set_contact": lambda w: w.adapter.messages.set_contact(w.slug, ANN),
+    "subscriptions.mute": lambda w: w.adapter.subscriptions.mute(w.slug, user=ANN),
+    "subscriptions.unmute": lambda w: w.adapter.subscriptions.unmute(w.slug, user=ANN),
+    "subscriptions.notifications": lambda w: w.adapter.subscriptions.notifications(w.slug, user=ANN),
+    "subscriptions.set_notifications": lambda w: w.adapter.subscriptions.set_notifications(w.slug, "off", user=ANN),
+}
+
+
+async def refused(world: World, *names: str) -> None:
+    for name in names:
+        before = world.calls()
+        with pytest.raises(UnsupportedError, match=r"unsupported in official mode: .+ \(.+\)") as error:
+            await REFUSED[name](world)
+        assert (error.value.field, world.calls()) == ("mode", before)
+
+
+async def test_unsupported_methods_are_refused_before_a_call(world: World) -> None:
+    assert set(REFUSED) == {name for name, verdict in METHODS.items() if verdict == "unsupported"} | OPTIONS
+    await refused(world, *REFUSED)
+
+
+async def roles(world: World) -> None:
+    await refused(world, "channels.promote", "channels.demote")
+    assert [(row.user, row.role) for row in await world.adapter.channels.staff(world.slug)] == [(OWNER, Role.OWNER)]
+
+
+async def notification_text(world: World) -> None:
+    before = world.calls()
+    with pytest.raises(InvalidError) as error:
+        await world.adapter.channels.create(slug="other", name="x", owner=OWNER, notification="north wind")
+    assert (error.value.field, world.calls()) == ("notification", before)
+
+
+async def notify(world: World) -> None:
+    """The service sends no notices: the setting is ignored."""
+    async with opened(world.server, None, subscriptions=SubscriptionSettings(notify=True)) as adapter:
+        assert (await adapter.subscriptions.unsubscribe(world.slug, [BEN])).counts == {OutcomeKind.REMOVED: 1}
+
+
+async def read_notifications(world: World) -> None:
+    await refused(world, "subscriptions.notifications")
+    assert [each.notifications async for each in world.adapter.channels.subscribed(ANN)] == [None]
+    assert {each.notifications async for each in world.adapter.subscriptions.subscribers(world.slug)} == {"all"}
+
+
+async def list_all(world: World) -> None:
+    """The registry in the database."""
+    assert [each.slug async for each in world.adapter.channels.all()] == [world.slug]
+    async with opened(world.server, None) as without:
+        await without.channels.create(slug="unseen", name="Unseen", owner=OWNER)
+        before = world.calls()
+        for act in (without.channels.all, partial(without.channels.adopt, ["unseen"])):
+            with pytest.raises(ConfigurationError, match="database_url"):
+                await act()  # type: ignore[misc]
+        assert world.calls() == before
+    assert [each.slug async for each in world.adapter.channels.all()] == [world.slug]
+    assert set(await world.adapter.channels.adopt(["unseen", "absent"])) == {"@TOA#_unseen"}
+    assert [each.slug async for each in world.adapter.channels.all()] == [world.slug, "unseen"]
+    await world.adapter.channels.delete("unseen")
+    assert [each.slug async for each in world.adapter.channels.all()] == [world.slug]
+
+
+async def attributes(world: World) -> None:
+    """Rows of the database, which other processes see."""
+    await world.adapter.reactions.set_policy(world.slug, "basic")
+    await world.adapter.channels.verify(world.slug)
+    async with ChannelAdapter.open(world.adapter.settings) as other:
+        assert (await other.reactions.policy(world.slug)).kind == "basic"
+        assert (await other.channels.get(world.slug)).verified
+    async with opened(world.server, None) as without:
+        with pytest.raises(ConfigurationError, match="database_url"):
+            await without.channels.verify(world.slug)
+
+
+async def read_to_number(world: World) -> None:
+    """The time of the post: later posts stay unread, those of the same second do not."""
+    world.server.world.clock.advance(2)
+    later = await world.adapter.posts.publish(world.slug, Text("high tide"))
+    assert await world.adapter.unread.mark_read(world.slug, world.post.ref, user=ANN) == 1
+    (call,) = world.server.log.calls("admin_set_msg_read")
+    assert world.post.published_at is not None
+    assert call.body["MsgReadTime"] == int(world.post.published_at.timestamp())
+    assert await world.adapter.unread.mark_read(world.slug, later.ref.seq, user=ANN) == 0
+
+
+async def service_reactions(world: World) -> None:
+    """The store alone: nothing is written on the service."""
+    before = world.calls()
+    assert await world.adapter.reactions.react(world.post.ref, ANN, "👍")
+    assert await world.adapter.reactions.flush()
+    assert (await world.adapter.reactions.get(world.post.ref)).counts == {"👍": 1}
+    assert {call.command for call in list(world.server.log.calls())[before:]} <= {
+        "official_account_msg_get_simple", "get_subscribed_official_account_list",
+    }  # fmt: skip
+    async with opened(world.server, None) as without:
+        before = world.calls()
+        for act in (without.reactions.react, without.reactions.unreact):
+            with pytest.raises(ConfigurationError, match="database_url"):
+                await act(world.post.ref, ANN, "👍")
+        assert world.calls() == before
+
+
+async def detect_lost_posts(world: World) -> None:
+    """None: an announced broadcast has nothing by which it could be found again."""
+    body = {"CallbackCommand": "OfficialAccount.CallbackBeforeSendMsg", "Official_Account": "@TOA#_tides"}
+    assert world.adapter.pipeline.callbacks.pending_post(body) is None
+
+
+async def no_import(world: World) -> None:
+    with pytest.raises(UnsupportedError, match="posts cannot be imported"):
+        world.adapter.migration.status  # noqa: B018
+
+
+async def views(world: World) -> None:
+    """None: neither mode reports views of a post by itself."""
+    assert not hasattr(world.post, "views")
+
+
+async def close_posting(world: World) -> None:
+    """Ignored: posting is always closed, and nothing can be unfinished."""
+    before = world.calls()
+    assert await world.adapter.channels.finish(world.slug) is False
+    assert world.calls() == before
+    assert (await world.adapter.channels.get(world.slug)).complete
+
+
+ROWS: dict[str, Act] = {
+    "edit_posts": lambda w: refused(w, "posts.edit"),
+    "silent_posts": lambda w: refused(w, "posts.publish(quiet=True)"),
+    "named_authors": lambda w: refused(w, "posts.publish(author=)"),
+    "roles": roles,
+    "notification_text": notification_text,
+    "notify": notify,
+    "set_notifications": lambda w: refused(w, "subscriptions.mute", "subscriptions.set_notifications"),
+    "read_notifications": read_notifications,
+    "list_all": list_all,
+    "attributes": attributes,
+    "read_to_number": read_to_number,
+    "service_reactions": service_reactions,
+    "detect_lost_posts": detect_lost_posts,
+    "import_history": no_import,
+    "import_subscribers": no_import,
+    "contacts": lambda w: refused(w, "channels.update(contact=)", "messages.set_contact"),
+    "transfer": lambda w: refused(w, "channels.transfer"),
+    "views": views,
+    "close_posting": close_posting,
+}
+
+
+@pytest.mark.parametrize("field", [each.name for each in dataclasses.fields(Capabilities)])
+async def test_a_capability_that_is_false_is_refused_or_has_a_substitute(world: World, field: str) -> None:
+    assert world.adapter.can == OFFICIAL_CAPABILITIES
+    assert getattr(world.adapter.can, field) is False
+    await ROWS[field](world)
+
+
+async def test_community_mode_reports_its_own_capabilities(setting: Setting) -> None:
+    assert setting.adapter.can == COMMUNITY_CAPABILITIES
+
+
+async def test_channels_of_a_user_with_1000_accounts_cost_five_calls() -> None:
+    async with StubServer() as server, opened(server, None) as adapter:
+        await adapter.accounts.add([OWNER, ANN])
+        state = server.world.state
+        for number in range(1_000):
+            request = {"Official_Account": f"@TOA#_n{number:03}"}
+            await adapter.channels.create(slug=f"n{number:03}", name=f"Channel {number}", owner=OWNER)
+            state.subscribe(state.official[request["Official_Account"]], ANN, 1_700_000_000)
+        before = len(list(server.log.calls()))
+        found = [each.channel.name async for each in adapter.channels.subscribed(ANN)]
+        assert len(found) == 1_000
+        assert len(list(server.log.calls())) - before == 5
+
+
+@pytest.mark.parametrize("id_", ["@TGS#_tides", "@TGS#_x"])
+async def test_an_id_of_the_other_mode_names_it(world: World, id_: str) -> None:
+    before = world.calls()
+    with pytest.raises(InvalidError, match=r"is the id of a channel in community mode, .* is in official mode"):
+        await world.adapter.channels.get(id_)
+    assert world.calls() == before
+
+
+async def test_a_cursor_of_the_other_mode_names_it(world: World, setting: Setting) -> None:
+    pages = world.adapter.subscriptions.subscribers(world.slug)
+    await anext(pages)
+    with pytest.raises(InvalidError, match="is a cursor of community mode, and this adapter is in official mode"):
+        await anext(world.adapter.subscriptions.subscribers(world.slug, cursor="abc"))
+    await setting.adapter.channels.create(slug=setting.slug, name="Tides", owner=OWNER)
+    with pytest.raises(InvalidError, match="is a cursor of official mode, and this adapter is in community mode"):
+        await anext(setting.adapter.subscriptions.subscribers(setting.slug, cursor="official:abc"))
+    with pytest.raises(InvalidError, match="is the id of a channel in official mode"):
+        await setting.adapter.channels.get("@TOA#_tides")
