@@ -1,0 +1,99 @@
+"""Kill -9 of a process that sends one-to-one messages, at every instant of a call; then it is run again."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from channel_adapter import ChannelAdapter, Text
+from channel_adapter.domain.mode import Mode
+from channel_adapter.stub.faults.faults import Fault
+from channel_adapter.stub.server import StubServer
+from channel_adapter.stub.settings import StubSettings
+from tests.faults.test_messages_lost import BATCH, SEND, settings
+
+PROGRAM = Path(sys.executable).with_name("channel-adapter")
+READERS = [f"reader_{number}" for number in range(6)]
+SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stub with a channel, and the command line in front of it."""
+
+    server: StubServer
+    adapter: ChannelAdapter
+    directory: Path
+
+    async def start(self, *words: str) -> asyncio.subprocess.Process:
+        """Start the command in a process of its own."""
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("CHANNEL_ADAPTER_")}
+        own = {
+            "SDKAPPID": str(self.server.sdkappid), "KEY": self.server.key, "BASE_URL": self.server.url,
+            "MODE": self.adapter.settings.mode.value,
+        }  # fmt: skip
+        environment = clean | {f"CHANNEL_ADAPTER_{name}": value for name, value in own.items()}
+        return await asyncio.create_subprocess_exec(
+            PROGRAM, "messages", *words, env=environment, cwd=self.directory, stdout=asyncio.subprocess.DEVNULL
+        )
+
+    async def kill_in_call(self, fault: Fault, *words: str) -> None:
+        """Start a command, and kill it while the call that the fault delays is unanswered."""
+        self.server.faults.replace([fault])
+        process = await self.start(*words)
+        async with asyncio.timeout(SECONDS):
+            while not any(report["struck"] for report in self.server.faults.report()):
+                assert process.returncode is None
+                await asyncio.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        assert await process.wait() == -signal.SIGKILL
+        self.server.faults.replace(())
+
+    async def run(self, *words: str) -> int:
+        return await (await self.start(*words)).wait()
+
+    async def counts(self, text: str) -> list[int]:
+        """How many messages with this text each reader has."""
+        found = []
+        for reader in READERS:
+            thread = [m.content async for m in self.adapter.messages.thread("tides", user=reader)]
+            found.append(thread.count(Text(text)))
+        return found
+
+
+@pytest.fixture(params=[*Mode])
+async def stage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Stage]:
+    small = StubSettings.model_validate({"app": {"group_fields": ["ch_tag"]}})
+    async with StubServer(small) as server, ChannelAdapter.open(settings(server, request.param)) as adapter:
+        await adapter.accounts.add(["owner", *READERS])
+        await adapter.channels.create(slug="tides", name="Tides", owner="owner")
+        await adapter.subscriptions.subscribe("tides", READERS)
+        yield Stage(server, adapter, tmp_path)
+
+
+INSTANTS = {
+    "before the effect": Fault(command=SEND, nth=(1,), drop=True, delay=SECONDS),
+    "after the effect": Fault(command=SEND, nth=(1,), delay=SECONDS),
+}
+
+
+@pytest.mark.parametrize("fault", INSTANTS.values(), ids=INSTANTS.keys())
+async def test_message_of_a_killed_process_is_sent_once(stage: Stage, fault: Fault) -> None:
+    words = ("send", "tides", READERS[0], "welcome", "--idempotency-key", "welcome reader_0")
+    await stage.kill_in_call(fault, *words)
+    for _ in range(2):
+        assert await stage.run(*words) == 0
+    assert await stage.counts("welcome") == [1, 0, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("stage", [Mode.COMMUNITY], indirect=True)
+async def test_killed_bulk_call_has_sent_each_user_one_message_at_most(stage: Stage) -> None:
+    file = stage.directory / "readers.txt"
+    file.write_text("\n".join(READERS) + "\n")
+    await stage.kill_in_call(Fault(command=BATCH, delay=SECONDS), "send-many", "tides", str(file), "once")
+    assert await stage.counts("once") == [1] * len(READERS)
