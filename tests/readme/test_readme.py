@@ -128,6 +128,7 @@ SEEN = (
     "im_open_login_svc/account_check",
     "editor_8",
     "published PostRef(",
+    "sent Text(text='Welcome on board'",
     "{'👍': 1} 1",
     "Synced(",
 )
