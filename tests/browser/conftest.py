@@ -1,0 +1,137 @@
+"""A console on its demo stub, and the Chromium of the distribution.
+
+The tests run with `-m browser` alone. Modules import no Playwright when they are collected, because the other tiers run
+without it.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+CHROMIUM = Path("/usr/bin/chromium")
+INSTALL = (
+    "the browser tier needs Chromium and Playwright: apt-get install chromium fonts-noto-cjk fonts-noto-color-emoji,"
+    " and pip install -e '.[browser]'"
+)
+START_SECONDS = 60.0
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Fail with one sentence when browser tests are selected and cannot run."""
+    if not any(item.get_closest_marker("browser") for item in session.items) or session.config.option.collectonly:
+        return
+    if not CHROMIUM.exists() or not session.config.pluginmanager.has_plugin("playwright"):
+        raise pytest.UsageError(INSTALL)
+
+
+class Console(NamedTuple):
+    """A console that runs: its address with the one-time token, and without."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+
+    @property
+    def root(self) -> str:
+        return self.url.partition("?")[0].rstrip("/")
+
+
+def _started(folder: Path) -> Console:
+    ready = folder / "ready.json"
+    command = Path(sys.executable).with_name("channel-adapter")
+    with (folder / "console.log").open("wb") as log:
+        process = subprocess.Popen(
+            [command, "console", "--demo", "--port", "0", "--ready-file", ready],
+            cwd=folder, stdout=subprocess.DEVNULL, stderr=log,
+        )  # fmt: skip
+    end = time.monotonic() + START_SECONDS
+    while not ready.exists() or not ready.read_text():
+        if process.poll() is not None or time.monotonic() > end:
+            process.kill()
+            raise RuntimeError((folder / "console.log").read_text())
+        time.sleep(0.05)
+    return Console(json.loads(ready.read_text())["url"], process)
+
+
+def _stopped(console: Console) -> None:
+    console.process.terminate()
+    assert console.process.wait(20) == 0
+
+
+@pytest.fixture(scope="session")
+def expect() -> Any:
+    """Playwright's assertions, which wait."""
+    from playwright.sync_api import expect  # noqa: PLC0415 - not when the module is collected
+
+    expect.set_options(timeout=15_000)
+    return expect
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    return {**browser_type_launch_args, "executable_path": str(CHROMIUM)}
+
+
+@pytest.fixture(scope="session")
+def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
+    """The console of all tests that do not need one of their own."""
+    running = _started(tmp_path_factory.mktemp("console"))
+    yield running
+    _stopped(running)
+
+
+@pytest.fixture
+def fresh_console(tmp_path: Path) -> Iterator[Console]:
+    """A console to which nobody has signed in."""
+    running = _started(tmp_path)
+    yield running
+    _stopped(running)
+
+
+@pytest.fixture(scope="session")
+def signed_in(browser: Any, console: Console) -> dict[str, Any]:
+    """The cookies of an administrator."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(console.url)
+    state: dict[str, Any] = context.storage_state()
+    context.close()
+    return state
+
+
+class Findings(list[str]):
+    """What the browser's console reported: errors of pages, and resources that failed or that the policy refused.
+
+    The status of a page itself, such as 422 for a form that is refused, is none: tests assert what the page says.
+    """
+
+    def watch(self, page: Any) -> None:
+        page.on("console", self._add)
+        page.on("pageerror", lambda error: self.append(str(error)))
+
+    def _add(self, message: Any) -> None:
+        if message.type in ("error", "warning") and message.location["url"] != message.page.url:
+            self.append(message.text)
+
+
+@pytest.fixture
+def context_options() -> dict[str, Any]:
+    """Options of the browser's context; tests override them by parametrising this fixture."""
+    return {}
+
+
+@pytest.fixture
+def page(browser: Any, console: Console, signed_in: dict[str, Any], context_options: dict[str, Any]) -> Iterator[Any]:
+    """A page of an administrator. Errors in the browser's console fail the test."""
+    options = {"locale": "en-GB", "viewport": {"width": 1200, "height": 900}} | context_options
+    context = browser.new_context(storage_state=signed_in, base_url=console.root, **options)
+    findings = Findings()
+    context.on("page", findings.watch)
+    yield context.new_page()
+    context.close()
+    assert findings == []

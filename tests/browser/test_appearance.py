@@ -1,0 +1,59 @@
+"""Every page in both languages: what it looks like, and whether everybody can use it."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from channel_adapter.console.app import TABLE
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+SAMPLES = {"slug": "harbor_news", "number": "2"}
+NO_PAGES = re.compile(r"\.\w+$|/events$|\{id\}")
+"""Files, streams, and pages of one import, which the journeys show."""
+PAGES = sorted(
+    {
+        re.sub(r"\{(\w+)(:[^{}]*(\{[^}]*\})?)?\}", lambda found: SAMPLES[found[1]], row.path)
+        for row in TABLE
+        if row.method == "GET" and row.role is not None and not NO_PAGES.search(row.path)
+    }
+)
+CHINESE = range(0x4E00, 0xA000)
+
+
+@pytest.fixture(scope="session")
+def pictures(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where pictures of the pages are put: `--output` of pytest-playwright, or a temporary directory."""
+    given = request.config.getoption("--output")
+    folder = Path(given) if given != "test-results" else tmp_path_factory.mktemp("pictures")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def context_options(request: pytest.FixtureRequest) -> dict[str, Any]:
+    locale, scheme = request.param
+    return {"locale": locale, "color_scheme": scheme}
+
+
+@pytest.mark.parametrize("context_options", [("en-GB", "light"), ("zh-CN", "dark")], indirect=True, ids=["en", "zh"])
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page(path: str, page: Any, pictures: Path, expect: Any, request: pytest.FixtureRequest) -> None:
+    from axe_playwright_python.sync_playwright import Axe  # noqa: PLC0415 - not when the module is collected
+
+    answer = page.goto(path)
+    assert answer.status == 200
+    headings = page.get_by_role("heading", level=1)
+    expect(headings).to_have_count(1)
+    language = request.node.callspec.id.rpartition("-")[2]
+    assert page.locator("html").get_attribute("lang") == {"en": "en", "zh": "zh-CN"}[language]
+    translated = any(ord(letter) in CHINESE for letter in headings.inner_text())
+    assert translated is (language == "zh")
+    page.screenshot(path=pictures / f"{path.strip('/').replace('/', '-') or 'channels'}-{language}.png", full_page=True)
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    page.set_viewport_size({"width": 320, "height": 700})
+    metrics = page.context.new_cdp_session(page).send("Page.getLayoutMetrics")
+    assert metrics["cssContentSize"]["width"] <= 320

@@ -1,0 +1,188 @@
+"""What an operator does, in a real browser: sign in, create, publish, edit, import, delete."""
+
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.conftest import Console
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+PICTURE = "/static/demo-harbour.png"
+SCRIPT = "<script>document.title = 'changed'</script> & <b>bold</b>"
+numbers = count(1)
+
+
+def create_channel(page: Any) -> str:
+    """Create a channel with the form; return its slug."""
+    slug = f"journey_{next(numbers)}"
+    page.goto("/new")
+    page.get_by_label("Name", exact=True).fill(f"Journey {slug} 旅程")
+    page.get_by_label("Short name").fill(slug)
+    page.get_by_label("Owner").fill("editor_7")
+    page.get_by_role("button", name="Create").click()
+    page.wait_for_url(f"**/c/{slug}?*")
+    return slug
+
+
+def publish(page: Any, slug: str, text: str) -> None:
+    """Publish a text with the composer."""
+    page.goto(f"/c/{slug}/compose")
+    page.get_by_role("radio").last.check()
+    page.locator("textarea").first.fill(text)
+    page.get_by_role("button", name="Publish").click()
+    page.wait_for_url(f"**/c/{slug}?*")
+
+
+def test_link_signs_in_once(fresh_console: Console, browser: Any, expect: Any) -> None:
+    first, second = browser.new_context(), browser.new_context()
+    page = first.new_page()
+    page.goto(fresh_console.url)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Channels")
+    assert "token" not in page.url
+    other = second.new_page()
+    answer = other.goto(fresh_console.url)
+    assert answer.status == 401
+    expect(other.locator("main")).to_contain_text("Open the address")
+    page.reload()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Channels")
+    first.close()
+    second.close()
+
+
+@pytest.mark.parametrize("context_options", [{}, {"java_script_enabled": False}], ids=["script", "no-script"])
+def test_channel_is_created_changed_and_deleted(page: Any, expect: Any) -> None:
+    slug = create_channel(page)
+    page.goto(f"/c/{slug}/settings")
+    page.get_by_label("Description").fill("About journeys.")
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.goto(f"/c/{slug}")
+    expect(page.locator("main")).to_contain_text("About journeys.")
+    page.goto(f"/c/{slug}/settings")
+    page.get_by_label(f"Type {slug} to confirm").fill("another")
+    page.get_by_role("button", name="Delete permanently").click()
+    expect(page.get_by_role("alert").first).to_be_visible()
+    page.goto(f"/c/{slug}/settings")
+    page.get_by_label(f"Type {slug} to confirm").fill(slug)
+    page.get_by_role("button", name="Delete permanently").click()
+    page.wait_for_url(lambda url: "/c/" not in url)
+    expect(page.locator(f"main a[href$='/c/{slug}']")).to_have_count(0)
+
+
+@pytest.mark.parametrize("link", [False, True], ids=["", "link"])
+@pytest.mark.parametrize("place", [0, 1, 2], ids=["text-and-image", "image", "text"])
+def test_formats_are_published_as_previewed(
+    page: Any, console: Console, expect: Any, place: int, *, link: bool
+) -> None:
+    slug = create_channel(page)
+    page.goto(f"/c/{slug}/compose")
+    page.get_by_role("radio").nth(place).check()
+    if place != 1:
+        page.locator("textarea").first.fill(SCRIPT)
+    if place != 2:
+        page.get_by_label("Image address").fill(console.root + PICTURE)
+    if link:
+        page.get_by_text("Add link").click()
+        page.get_by_label("Link text").fill("Timetable 时刻表")
+        page.get_by_label("Link address").fill("https://example.org/timetable?a=1&b=2")
+    preview = page.locator("#preview article")
+    expect(preview).to_contain_text("Preview: not published")
+    if place != 1:
+        expect(preview).to_contain_text(SCRIPT)
+    expect(preview.get_by_role("link")).to_have_count(int(link))
+    shown = preview.locator(".text, a").all_inner_texts()
+    page.get_by_role("button", name="Publish").click()
+    page.wait_for_url(f"**/c/{slug}?*")
+    page.goto(f"/c/{slug}/p/1")
+    stored = page.locator("main article")
+    expect(stored).to_have_count(1)
+    assert stored.locator(".text, a").all_inner_texts() == shown
+    expect(stored.locator("img")).to_have_count(int(place != 2))
+    assert "changed" not in page.title()
+
+
+def test_double_click_publishes_once(page: Any, expect: Any) -> None:
+    slug = create_channel(page)
+    page.goto(f"/c/{slug}/compose")
+    page.get_by_role("radio").last.check()
+    page.locator("textarea").first.fill("Once.")
+    page.get_by_role("button", name="Publish").dblclick()
+    page.wait_for_url(f"**/c/{slug}?*")
+    page.reload()
+    expect(page.locator(".posts > li")).to_have_count(1)
+
+
+@pytest.mark.parametrize("context_options", [{"java_script_enabled": False}], ids=["no-script"])
+def test_preview_and_publication_without_script(page: Any, expect: Any) -> None:
+    slug = create_channel(page)
+    page.goto(f"/c/{slug}/compose")
+    page.get_by_role("radio").last.check()
+    page.locator("textarea").first.fill("Without a script.")
+    page.get_by_role("button", name="Update the preview").click()
+    expect(page.locator("#preview article")).to_contain_text("Without a script.")
+    page.get_by_role("button", name="Publish").click()
+    expect(page.locator(".posts > li")).to_contain_text("Without a script.")
+
+
+def test_post_is_edited_and_recalled(page: Any, expect: Any) -> None:
+    slug = create_channel(page)
+    publish(page, slug, "First words.")
+    page.goto(f"/c/{slug}/p/1")
+    page.get_by_role("button", name="Edit").or_(page.get_by_role("link", name="Edit")).click()
+    page.locator("textarea").first.fill("Better words.")
+    page.get_by_role("button", name="Save").click()
+    page.goto(f"/c/{slug}/p/1")
+    expect(page.locator("main article")).to_contain_text("Better words.")
+    page.get_by_role("button", name="Recall").or_(page.get_by_role("link", name="Recall")).click()
+    page.locator("main form").get_by_role("button").first.click()
+    page.goto(f"/c/{slug}")
+    expect(page.locator(".posts mark")).to_have_text("recalled")
+
+
+def test_reaction_of_the_owner_is_shown(page: Any, expect: Any) -> None:
+    slug = create_channel(page)
+    publish(page, slug, "React.")
+    page.goto(f"/c/{slug}/p/1")
+    page.get_by_label("React as the owner").fill("👍🏽")
+    page.get_by_role("button", name="React").click()
+    expect(page.locator("main article .chips")).to_contain_text("👍🏽 1")
+
+
+def test_keyboard_alone_publishes(page: Any, expect: Any) -> None:
+    slug = create_channel(page)
+    page.goto(f"/c/{slug}/compose")
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.locator("[name=format]").first.focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Tab")
+    page.keyboard.type("Typed on a keyboard.")
+    for _ in range(8):
+        page.keyboard.press("Tab")
+        if page.locator("button:focus").filter(has_text="Publish").count():
+            break
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/c/{slug}?*")
+    expect(page.locator(".posts > li")).to_contain_text("Typed on a keyboard.")
+
+
+def test_subscribers_are_imported_from_a_file(page: Any, expect: Any, tmp_path: Path) -> None:
+    slug = create_channel(page)
+    lines = [f"reader_{number:03}" for number in range(1, 101)] + ["no such account", "x" * 40]
+    source = tmp_path / "readers.csv"
+    source.write_text("\n".join(["user", *lines]))
+    page.goto(f"/c/{slug}/imports")
+    page.locator("input[type=file]").set_input_files(source)
+    page.get_by_role("button", name="Check the file").click()
+    expect(page.locator("main")).to_contain_text("reader_001")
+    page.get_by_role("button", name="Start").click()
+    expect(page.locator("main")).to_contain_text("100", timeout=30_000)
+    link = page.locator("a[href$='failed.csv']")
+    expect(link).to_be_visible(timeout=30_000)
+    with page.expect_download() as download:
+        link.click()
+    assert "x" * 40 in Path(download.value.path()).read_text()
